@@ -1,0 +1,24 @@
+"""The root of every error this project raises on purpose."""
+
+import re
+
+
+class ConsortiumError(Exception):
+    """Something was refused, with a reason a person can act on.
+
+    Guarantee: `code` and `counts` hold no value computed from records, so they may leave a
+    site; the text may quote a record, so it stays in the site's log.
+
+    Args:
+        message: What was needed, what came, what to do.
+        counts: Whole numbers that make the refusal concrete, by name.
+    """
+
+    def __init__(self, message: str, **counts: int) -> None:
+        super().__init__(message)
+        self.counts = counts
+
+    @property
+    def code(self) -> str:
+        """The kebab-case name of the situation: `TooFewSites` is `too-few-sites`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", type(self).__name__).lower()

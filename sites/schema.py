@@ -1,0 +1,153 @@
+"""The agreed schema: what every column means, the same at every site.
+
+A schema is part of the charter. Nothing in it is learnt from a site's records: categories and
+bounds are declared, so that "category 3" is the same thing everywhere.
+"""
+
+import hashlib
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+NAME = r"^[a-z][a-z0-9_.-]{0,63}$"
+
+
+class _Agreed(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Number(_Agreed):
+    """A numeric column with declared bounds; a value outside them is refused, never clipped.
+
+    Args:
+        name: The column.
+        low: Smallest value that makes sense.
+        high: Largest value that makes sense, above `low`.
+        unit: For people.
+        missing: Whether a value may be absent; if so, an indicator column is added.
+        scale: "log" compresses a skewed quantity as sign(x) * log(1 + |x|).
+    """
+
+    kind: Literal["number"] = "number"
+    name: str = Field(pattern=NAME)
+    low: float
+    high: float
+    unit: str = ""
+    missing: bool = False
+    scale: Literal["linear", "log"] = "linear"
+
+    @model_validator(mode="after")
+    def _bounds_are_ordered(self) -> "Number":
+        if not self.low < self.high:
+            raise ValueError(f"{self.name} needs low < high, got {self.low} and {self.high}")
+        return self
+
+
+class Category(_Agreed):
+    """A column with declared values; any other value is refused.
+
+    Args:
+        name: The column.
+        values: Every value that may occur, distinct; order fixes the encoding.
+        missing: Whether a value may be absent; if so, an indicator column is added.
+    """
+
+    kind: Literal["category"] = "category"
+    name: str = Field(pattern=NAME)
+    values: tuple[str, ...] = Field(min_length=2, max_length=1000)
+    missing: bool = False
+
+    @model_validator(mode="after")
+    def _values_are_distinct(self) -> "Category":
+        if len(set(self.values)) != len(self.values):
+            raise ValueError(f"{self.name} declares a value twice")
+        return self
+
+
+class ClassLabel(_Agreed):
+    """What a classifier predicts: one of the declared classes, which a site may lack.
+
+    Args:
+        column: The column that holds the class.
+        classes: Every class; with two, the second is the positive one.
+    """
+
+    kind: Literal["classes"] = "classes"
+    column: str = Field(pattern=NAME)
+    classes: tuple[str, ...] = Field(min_length=2, max_length=1000)
+
+    @model_validator(mode="after")
+    def _classes_are_distinct(self) -> "ClassLabel":
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"{self.column} declares a class twice")
+        return self
+
+    @property
+    def binary(self) -> bool:
+        """Whether there are two classes, the second the positive one."""
+        return len(self.classes) == 2
+
+
+class NumberLabel(_Agreed):
+    """What a regression predicts: a number with declared bounds."""
+
+    kind: Literal["number"] = "number"
+    column: str = Field(pattern=NAME)
+    low: float
+    high: float
+    unit: str = ""
+    scale: Literal["linear", "log"] = "linear"
+
+    @model_validator(mode="after")
+    def _bounds_are_ordered(self) -> "NumberLabel":
+        if not self.low < self.high:
+            raise ValueError(f"{self.column} needs low < high, got {self.low} and {self.high}")
+        return self
+
+
+Feature: TypeAlias = Annotated[Number | Category, Field(discriminator="kind")]
+Label: TypeAlias = Annotated[ClassLabel | NumberLabel, Field(discriminator="kind")]
+
+
+class Schema(_Agreed):
+    """Columns, label and person identifier of a table, agreed by all sites.
+
+    Args:
+        name: For people and for errors.
+        person: The column that says whose record a row is; a person's rows stay together.
+        features: The columns a model reads.
+        label: What it predicts.
+    """
+
+    version: Literal[1] = 1
+    name: str = Field(pattern=NAME)
+    person: str = Field(pattern=NAME)
+    features: tuple[Feature, ...] = Field(min_length=1, max_length=2000)
+    label: Label
+
+    @model_validator(mode="after")
+    def _columns_are_distinct(self) -> "Schema":
+        columns = [item.name for item in self.features] + [self.label.column, self.person]
+        repeated = sorted({name for name in columns if columns.count(name) > 1})
+        if repeated:
+            raise ValueError(f"schema {self.name} uses {repeated} more than once")
+        return self
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical form, in hexadecimal: what sites compare."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @property
+    def encoded_names(self) -> tuple[str, ...]:
+        """Names of the model's inputs, in order: a number is one, a category one a value."""
+        names: list[str] = []
+        for item in self.features:
+            match item:
+                case Number():
+                    names.append(item.name)
+                case Category():
+                    names.extend(f"{item.name}={value}" for value in item.values)
+            if item.missing:
+                names.append(f"{item.name}=missing")
+        return tuple(names)
