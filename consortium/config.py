@@ -1,0 +1,170 @@
+"""The run config: Flower's flat keys, parsed once into frozen values.
+
+This is the only reader of `run_config` and `node_config`. Below it nobody sees a string key,
+a default or an optional.
+"""
+
+import difflib
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from privacy.errors import ConsortiumError
+
+Scalar: TypeAlias = str | int | float | bool
+
+Share = Annotated[float, Field(gt=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Decay = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class BadConfig(ConsortiumError, ValueError):
+    """A run config has an unknown key, a value out of range, or contradicts itself."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=lambda name: name.replace("_", "-"),
+        validate_by_name=True,
+        allow_inf_nan=False,
+    )
+
+
+class RuleConfig(_Part):
+    """Which rule turns updates into one, and what it is told."""
+
+    name: str = "mean"
+    num_byzantine: int = Field(default=0, ge=0)
+    clip_norm: float = Field(default=10.0, gt=0.0)
+
+
+class ServerOptimizerConfig(_Part):
+    """How the aggregate moves the model (Reddi et al. 2020, arXiv:2003.00295)."""
+
+    name: Literal["sgd", "momentum", "adagrad", "adam", "yogi"] = "sgd"
+    learning_rate: Positive = 1.0
+    momentum: Decay = 0.9
+    beta1: Decay = 0.9
+    beta2: Decay = 0.99
+    tau: Positive = 1e-3
+
+
+class RunConfig(_Part):
+    """Everything the coordinator decides about a run, under the charter's limits.
+
+    Args:
+        model: The model of the task.
+        hidden_units: Width of the hidden layer of an MLP.
+        aggregation: Whether the coordinator reads updates.
+        weighting: A site's share: weight classes, exact example counts, or equal.
+        num_server_rounds: Rounds of training.
+        fraction: Share of the sites asked in a round.
+        quorum: Fewest answers that make a round.
+        deadline_s: Seconds the sites of a round have to answer.
+        join_deadline_s: Seconds the members have to be present at the start.
+        local_epochs: Passes over a site's training records in a round.
+        batch_size: Records in a step.
+        learning_rate: Of the sites' optimizer.
+        local_optimizer: The sites' optimizer.
+        momentum: Of the sites' optimizer, when that is sgd.
+        weight_decay: L2 penalty at the sites.
+        proximal_mu: Weight of FedProx's term (Li et al. 2020, arXiv:1812.06127).
+        class_balance: What a site does about rare classes.
+        rule: The aggregation rule.
+        server_optimizer: The server optimizer.
+        seed: Of the experiment; never of anything that protects people.
+    """
+
+    model: Literal["logistic", "linear", "mlp"] = "mlp"
+    hidden_units: int = Field(default=32, ge=1, le=65_536)
+    aggregation: Literal["clear"] = "clear"
+    weighting: Literal["classes", "examples", "equal"] = "classes"
+    num_server_rounds: int = Field(default=20, ge=1, le=100_000)
+    fraction: Share = 1.0
+    quorum: int = Field(default=2, ge=1)
+    deadline_s: Positive = 600.0
+    join_deadline_s: Positive = 120.0
+    local_epochs: int = Field(default=1, ge=1, le=1_000)
+    batch_size: int = Field(default=128, ge=1)
+    learning_rate: Positive = 0.05
+    local_optimizer: Literal["sgd", "adam"] = "sgd"
+    momentum: Decay = 0.0
+    weight_decay: float = Field(default=0.0, ge=0.0)
+    proximal_mu: float = Field(default=0.0, ge=0.0)
+    class_balance: Literal["none", "weights", "resample"] = "none"
+    rule: RuleConfig = RuleConfig()
+    server_optimizer: ServerOptimizerConfig = ServerOptimizerConfig()
+    seed: int = Field(default=7, ge=0, lt=2**63)
+
+    @model_validator(mode="after")
+    def _rule_takes_these_weights(self) -> "RunConfig":
+        if self.rule.num_byzantine and self.weighting == "examples":
+            raise ValueError(
+                "with rule.num-byzantine above 0 a liar must not choose its own weight: "
+                "set weighting to classes or equal"
+            )
+        return self
+
+    @classmethod
+    def parse(cls, run_config: Mapping[str, Scalar]) -> "RunConfig":
+        """Parse Flower's flat, dotted run config; keys that are absent take their default.
+
+        Raises:
+            BadConfig: A key is unknown (the nearest one is named), a value is out of range
+                (the range is named), or two values contradict each other.
+        """
+        unknown = sorted(set(run_config) - set(KEYS))
+        if unknown:
+            raise BadConfig(f"{_nearest(unknown[0])}; the keys are {', '.join(sorted(KEYS))}")
+        nested: dict[str, object] = {}
+        for key, value in run_config.items():
+            head, _, tail = key.partition(".")
+            if tail:
+                part = nested.setdefault(head, {})
+                if isinstance(part, dict):
+                    part[tail] = value
+            else:
+                nested[head] = value
+        try:
+            return cls.model_validate(nested)
+        except ValidationError as error:
+            raise BadConfig("; ".join(_explain(item) for item in error.errors())) from error
+
+    def flat(self) -> dict[str, Scalar]:
+        """Return the config as Flower's flat, dotted keys, the inverse of `parse`."""
+        return _flat(self.model_dump(by_alias=True))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical form, in hexadecimal."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+def _flat(nested: Mapping[str, object], prefix: str = "") -> dict[str, Scalar]:
+    flat: dict[str, Scalar] = {}
+    for key, value in nested.items():
+        match value:
+            case dict():
+                flat.update(_flat(value, f"{prefix}{key}."))
+            case str() | int() | float():
+                flat[prefix + key] = value
+    return flat
+
+
+KEYS: Mapping[str, Scalar] = RunConfig().flat()
+
+
+def _nearest(key: str) -> str:
+    close = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.4)
+    return f"unknown key '{key}'" + (f": did you mean '{close[0]}'?" if close else "")
+
+
+def _explain(error: Mapping[str, object]) -> str:
+    location = error.get("loc")
+    key = ".".join(str(part) for part in location) if isinstance(location, tuple) else ""
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{key}: {message}, got {error['input']!r}" if key else message

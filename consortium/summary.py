@@ -1,0 +1,183 @@
+"""`summary.json`, `comparison.json` and `evaluation.json`: what a run leaves for people to script.
+
+The published JSON schema in `docs/` is generated from these models.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from privacy.errors import ConsortiumError
+
+
+class BadRunDirectory(ConsortiumError, ValueError):
+    """A directory is not one that a run left behind."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MetricValue(_Record):
+    """A pooled metric and how far it can be from that of the pooled scores."""
+
+    value: float
+    error_bound: float = 0.0
+
+
+class SiteSummary(_Record):
+    """A member as the run saw it: its weight, and how often it answered."""
+
+    name: str
+    present: bool
+    weight: int = 0
+    answered: int = 0
+
+
+class QuarantineRecord(_Record):
+    """A site left out of a round, and the typed reason."""
+
+    server_round: int
+    site: str
+    code: str
+    counts: dict[str, int] = Field(default_factory=dict)
+
+
+class Summary(_Record):
+    """One run.
+
+    Args:
+        status: Whether all rounds were completed.
+        error: Why not: the code and text of the error that ended the run.
+        started: ISO 8601, UTC.
+        seconds: Wall time of the rounds, statistics and final evaluation.
+        model_digest: SHA-256 of the final federated vector.
+        metrics: Pooled, over the held-out persons of the sites in `evaluated`.
+        site_metrics: Of one site each, only where the site releases them.
+    """
+
+    version: Literal[1] = 1
+    name: str
+    task: str
+    status: Literal["finished", "failed"]
+    error: str = ""
+    started: str
+    seconds: float
+    seed: int
+    config: dict[str, str | int | float | bool]
+    versions: dict[str, str]
+    charter_fingerprint: str
+    layout_digest: str = ""
+    dim: int = 0
+    model_digest: str = ""
+    rounds: int
+    sites: list[SiteSummary]
+    evaluated: list[str] = Field(default_factory=list)
+    held_out: int = 0
+    metrics: dict[str, MetricValue] = Field(default_factory=dict)
+    site_metrics: dict[str, dict[str, MetricValue]] = Field(default_factory=dict)
+    quarantined: list[QuarantineRecord] = Field(default_factory=list)
+    bytes_down: int = 0
+    bytes_up: int = 0
+
+
+class EvaluationRecord(_Record):
+    """Tallies from which the report draws: pooled, and by site where released."""
+
+    version: Literal[1] = 1
+    statistics: list[int]
+    site_statistics: dict[str, list[int]] = Field(default_factory=dict)
+    evaluation: list[int] = Field(default_factory=list)
+    site_evaluation: dict[str, list[int]] = Field(default_factory=dict)
+
+
+class Arm(_Record):
+    """One way of training, measured on everybody's held-out persons.
+
+    Args:
+        name: For people.
+        kind: Trained at one site alone, by the consortium, or on the pooled records.
+        site: The site, when alone.
+        value: The metric on the held-out persons of all sites.
+        low: Lower end of the 95 % bootstrap interval over persons.
+        high: Upper end.
+        own_value: The metric on the site's own held-out persons, where defined.
+    """
+
+    name: str
+    kind: Literal["alone", "federated", "pooled"]
+    site: str = ""
+    value: float
+    low: float
+    high: float
+    own_value: float | None = None
+    federated_on_own: float | None = None
+
+
+class Difference(_Record):
+    """Federated minus another arm, paired on the same resampled persons."""
+
+    against: str
+    value: float
+    low: float
+    high: float
+
+
+class Comparison(_Record):
+    """Each site alone, the consortium and the pooled ideal on the same held-out persons."""
+
+    version: Literal[1] = 1
+    metric: str
+    metric_title: str
+    higher_is_better: bool
+    held_out: int
+    resamples: int
+    arms: list[Arm]
+    differences: list[Difference]
+    seconds: float
+
+
+Record = TypeVar("Record", bound=BaseModel)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file's content so that a reader sees the old one or the new one, whole."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def write_record(path: Path, record: BaseModel) -> None:
+    """Write a record as JSON, atomically."""
+    write_atomically(path, record.model_dump_json(indent=1))
+
+
+def read_record(path: Path, kind: type[Record]) -> Record:
+    """Read a record.
+
+    Raises:
+        BadRunDirectory: There is no such file, or it does not hold such a record.
+    """
+    try:
+        return kind.model_validate_json(path.read_text())
+    except OSError as error:
+        raise BadRunDirectory(
+            f"{path} cannot be read ({error.strerror}): name the directory of a finished run"
+        ) from error
+    except ValidationError as error:
+        raise BadRunDirectory(f"{path} is not a {kind.__name__.lower()}: {error}") from error
+
+
+def json_schemas() -> Mapping[str, str]:
+    """Return the JSON schema of each file by its name, as published in `docs/`."""
+    kinds = {"summary": Summary, "comparison": Comparison, "evaluation": EvaluationRecord}
+    return {
+        name: json.dumps(kind.model_json_schema(), indent=1) + "\n" for name, kind in kinds.items()
+    }

@@ -1,0 +1,201 @@
+"""The messages between coordinator and sites in the clear: what each holds, written and read.
+
+Both ends use this module, so neither can mean something else by a key.
+"""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+from flwr.app import RecordDict
+from numpy.typing import NDArray
+
+from privacy import wire
+from privacy.layout import Layout, Tally
+
+HELLO = "query.hello"
+STATISTICS = "query.statistics"
+TRAIN = "train"
+EVALUATE = "evaluate"
+
+_SITE = "site"
+_CHARTER = "charter"
+_LAYOUT = "layout"
+_ROUND = "round"
+_STATE = "state"
+_STATISTICS = "statistics"
+_UPDATE = "update"
+_TALLY = "tally"
+_NUM_EXAMPLES = "num-examples"
+_RELEASED = "released"
+
+_NAME_LENGTH = 64
+_LARGEST_ROUND = 2**31
+_MAX_LAYOUT_BYTES = 4_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Introduction:
+    """What a site says of itself.
+
+    Args:
+        site: Its name in the charter.
+        charter: Fingerprint of the charter it signed.
+        layout: The layout of the vector it would train.
+        num_examples: Its training examples.
+    """
+
+    site: str
+    charter: str
+    layout: Layout
+    num_examples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """Where the run stands: what a site needs to train or to evaluate, and nothing it kept.
+
+    Args:
+        charter: Fingerprint of the charter the run is bound to.
+        server_round: The round, counted from 1.
+        state: The federated vector, shape (dim,), float32.
+        statistics: The pooled statistics, shape (size,).
+    """
+
+    charter: str
+    server_round: int
+    state: NDArray[np.float32]
+    statistics: Tally
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contribution:
+    """What a site sends back from training.
+
+    Args:
+        update: What changed, shape (dim,), float32; not yet checked for NaN.
+        num_examples: Training examples behind it.
+        tally: Evaluation counts of the state the site received, shape (size,).
+        released: Whether the site releases its own figures.
+    """
+
+    update: NDArray[np.float32]
+    num_examples: int
+    tally: Tally
+    released: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What a site sends back where only counting was asked.
+
+    Args:
+        tally: The counts, shape (size,).
+        released: Whether the site releases its own figures.
+    """
+
+    tally: Tally
+    released: bool
+
+
+def question(charter: str) -> RecordDict:
+    """Return a question that needs nothing but the charter: hello, and statistics."""
+    return wire.content({}, {_CHARTER: charter})
+
+
+def read_question(record: RecordDict) -> str:
+    """Return the charter's fingerprint that a `question` is bound to."""
+    _, facts = wire.read_content(record, arrays=frozenset(), facts=frozenset({_CHARTER}))
+    return wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH)
+
+
+def introduction(said: Introduction) -> RecordDict:
+    """Return a site's answer to hello."""
+    described = json.dumps(said.layout.describe()).encode()
+    return wire.content(
+        {_LAYOUT: wire.bytes_array(described)},
+        {_SITE: said.site, _CHARTER: said.charter, _NUM_EXAMPLES: said.num_examples},
+    )
+
+
+def read_introduction(record: RecordDict, *, max_examples: int) -> Introduction:
+    """Return what `introduction` wrote, checked; MalformedRecord or LayoutMismatch if it is not."""
+    arrays, facts = wire.read_content(
+        record, arrays=frozenset({_LAYOUT}), facts=frozenset({_SITE, _CHARTER, _NUM_EXAMPLES})
+    )
+    described = wire.read_bytes(arrays[_LAYOUT], at_most=_MAX_LAYOUT_BYTES)
+    try:
+        layout = Layout.from_description(json.loads(described))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise wire.MalformedRecord("a layout is described in JSON") from error
+    return Introduction(
+        site=wire.fact_str(facts, _SITE, at_most=_NAME_LENGTH),
+        charter=wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH),
+        layout=layout,
+        num_examples=wire.fact_int(facts, _NUM_EXAMPLES, low=0, high=max_examples),
+    )
+
+
+def position(stands: Position) -> RecordDict:
+    """Return the content of a `train` or `evaluate` message."""
+    return wire.content(
+        {
+            _STATE: wire.vector_array(stands.state),
+            _STATISTICS: wire.tally_array(stands.statistics),
+        },
+        {_CHARTER: stands.charter, _ROUND: stands.server_round},
+    )
+
+
+def read_position(record: RecordDict, *, dim: int, statistics_size: int) -> Position:
+    """Return what `position` wrote, checked; MalformedRecord if it is anything else."""
+    arrays, facts = wire.read_content(
+        record, arrays=frozenset({_STATE, _STATISTICS}), facts=frozenset({_CHARTER, _ROUND})
+    )
+    return Position(
+        charter=wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH),
+        server_round=wire.fact_int(facts, _ROUND, low=1, high=_LARGEST_ROUND),
+        state=wire.read_vector(arrays[_STATE], dim=dim),
+        statistics=wire.read_tally(arrays[_STATISTICS], size=statistics_size),
+    )
+
+
+def contribution(sent: Contribution) -> RecordDict:
+    """Return the content of a reply to `train`."""
+    return wire.content(
+        {_UPDATE: wire.vector_array(sent.update), _TALLY: wire.tally_array(sent.tally)},
+        {_NUM_EXAMPLES: sent.num_examples, _RELEASED: int(sent.released)},
+    )
+
+
+def read_contribution(
+    record: RecordDict, *, dim: int, tally_size: int, max_examples: int
+) -> Contribution:
+    """Return what `contribution` wrote, checked; MalformedRecord if it is anything else."""
+    arrays, facts = wire.read_content(
+        record,
+        arrays=frozenset({_UPDATE, _TALLY}),
+        facts=frozenset({_NUM_EXAMPLES, _RELEASED}),
+    )
+    return Contribution(
+        update=wire.read_vector(arrays[_UPDATE], dim=dim),
+        num_examples=wire.fact_int(facts, _NUM_EXAMPLES, low=1, high=max_examples),
+        tally=wire.read_tally(arrays[_TALLY], size=tally_size),
+        released=bool(wire.fact_int(facts, _RELEASED, low=0, high=1)),
+    )
+
+
+def counts(sent: Counts) -> RecordDict:
+    """Return the content of a reply that holds a tally only."""
+    return wire.content({_TALLY: wire.tally_array(sent.tally)}, {_RELEASED: int(sent.released)})
+
+
+def read_counts(record: RecordDict, *, tally_size: int) -> Counts:
+    """Return what `counts` wrote, checked; MalformedRecord if it is anything else."""
+    arrays, facts = wire.read_content(
+        record, arrays=frozenset({_TALLY}), facts=frozenset({_RELEASED})
+    )
+    return Counts(
+        tally=wire.read_tally(arrays[_TALLY], size=tally_size),
+        released=bool(wire.fact_int(facts, _RELEASED, low=0, high=1)),
+    )

@@ -1,0 +1,73 @@
+"""What happens in a run, as values: for the progress display, the run directory and the report.
+
+Guarantee: an event holds identities, counts, decisions and pooled figures; a value of one site
+stands in it only where that site released it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from privacy.layout import Tally
+
+
+@dataclass(frozen=True, kw_only=True)
+class SitesJoined:
+    """The members that answered at the start, with what they said of themselves."""
+
+    sites: tuple[str, ...]
+    absent: tuple[str, ...]
+    weights: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatisticsPooled:
+    """The federated statistics, before the first round; by site where a site released them."""
+
+    pooled: Tally
+    by_site: Mapping[str, Tally]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundStarted:
+    """A cohort was asked; round 0 is the statistics, the round after the last one evaluates."""
+
+    server_round: int
+    cohort: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteAnswered:
+    """A site's reply was accepted."""
+
+    server_round: int
+    site: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteQuarantined:
+    """A site's reply was refused, or it refused, or it was silent: left out of this round."""
+
+    server_round: int
+    site: str
+    code: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundFinished:
+    """A round moved the model; evaluation counts are of the state the sites received."""
+
+    server_round: int
+    answered: tuple[str, ...]
+    evaluation: Tally
+    by_site: Mapping[str, Tally]
+    bytes_down: int
+    bytes_up: int
+    seconds: float
+
+
+Event: TypeAlias = (
+    SitesJoined | StatisticsPooled | RoundStarted | SiteAnswered | SiteQuarantined | RoundFinished
+)
+Observer: TypeAlias = Callable[[Event], None]

@@ -1,0 +1,93 @@
+"""Asking sites and awaiting their replies, one at a time and never for ever."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from flwr.app import Error, Message, RecordDict
+from flwr.serverapp import Grid
+
+from privacy.wire import num_bytes
+
+SILENT = 1000  # Flower's own error codes are below 100
+
+_FIRST_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 0.5
+_LONGEST_TTL_S = 43_200.0
+
+
+@dataclass
+class Traffic:
+    """Bytes of arrays sent to sites and received from them."""
+
+    down: int = 0
+    up: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """One question to several sites.
+
+    Guarantee: every message gets exactly one reply, in the order of the messages, with the
+    asked node as its source; a node that says nothing before the deadline replies with the
+    error `SILENT`. Replies are pulled from Flower one at a time, so that the coordinator holds
+    one whatever the number of sites, and what is computed from them does not depend on who was
+    fastest.
+
+    Args:
+        grid: Flower's message bus.
+        deadline_s: Seconds the sites have, together.
+        traffic: Counts the bytes.
+        clock: Seconds from a fixed point; a test may pass its own.
+        sleep: Pauses between two looks.
+    """
+
+    grid: Grid
+    deadline_s: float
+    traffic: Traffic = field(default_factory=Traffic)
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    def message(self, kind: str, node: int, content: RecordDict, *, group: str) -> Message:
+        """Return a message that asks one node, valid for as long as its reply is awaited.
+
+        Args:
+            kind: Flower's message type, such as `train` or `query.hello`.
+            node: Flower's id of the node.
+            content: What the site is told.
+            group: Flower's group id: the round.
+        """
+        ttl = min(2 * self.deadline_s + 60.0, _LONGEST_TTL_S)
+        return Message(content, node, kind, ttl=ttl, group_id=group)
+
+    def replies(self, messages: Iterable[Message]) -> Iterator[Message]:
+        """Send the messages; yield the reply to each, in order."""
+        asked = list(messages)
+        self.traffic.down += sum(num_bytes(message.content) for message in asked)
+        until = self.clock() + self.deadline_s
+        sent = list(self.grid.push_messages(asked))
+        for message, message_id in zip(asked, sent, strict=True):
+            reply = self._await(message_id, until) if message_id else None
+            if reply is not None and reply.has_content():
+                self.traffic.up += num_bytes(reply.content)
+            yield _attributed(message, reply)
+            del reply
+
+    def _await(self, message_id: str, until: float) -> Message | None:
+        pause = _FIRST_PAUSE_S
+        while True:
+            for reply in self.grid.pull_messages([message_id]):
+                return reply
+            left = until - self.clock()
+            if left <= 0:
+                return None
+            self.sleep(min(pause, left))
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+
+def _attributed(message: Message, reply: Message | None) -> Message:
+    if reply is None:
+        return Message(Error(SILENT, "no reply before the deadline"), reply_to=message)
+    if reply.has_error():
+        return Message(reply.error, reply_to=message)
+    return Message(reply.content, reply_to=message)

@@ -1,0 +1,366 @@
+"""Synchronous rounds in the clear: the coordinator reads updates and applies any rule."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy
+from numpy.typing import NDArray
+
+from privacy import messages, wire
+from privacy.errors import ConsortiumError
+from privacy.layout import Layout, Tally, Vector
+from strategies import advance
+from strategies.cohort import Cohort
+from strategies.events import (
+    Observer,
+    RoundFinished,
+    RoundStarted,
+    SiteAnswered,
+    SiteQuarantined,
+    SitesJoined,
+    StatisticsPooled,
+)
+from strategies.exchange import Exchange, Traffic
+from strategies.optimizer import ServerOptimizer
+from strategies.replies import opened_contribution, opened_counts
+from strategies.roster import Reception, Roster
+from strategies.rules.catalogue import Rule
+
+
+class Gathering(Protocol):
+    """Takes updates one by one and turns them into one."""
+
+    def add(self, update: NDArray[np.float32], weight: float) -> None:
+        """Take the update of one site, shape (dim,), with its weight."""
+
+    def result(self) -> Vector:
+        """Return the aggregate of what was added, shape (dim,)."""
+
+
+class Matrix:
+    """Gathers all updates of a round for a rule that must see them together.
+
+    Memory grows with the number of sites: float32, shape (n_sites, dim).
+    """
+
+    def __init__(self, rule: Rule, dim: int, n_sites: int) -> None:
+        self._rule = rule
+        self._updates = np.empty((n_sites, dim), np.float32)
+        self._weights: list[float] = []
+
+    def add(self, update: NDArray[np.float32], weight: float) -> None:
+        """Take the update of one site, shape (dim,), with its weight."""
+        self._updates[len(self._weights)] = update
+        self._weights.append(weight)
+
+    def result(self) -> Vector:
+        """Return the rule's aggregate of what was added, shape (dim,)."""
+        count = len(self._weights)
+        return self._rule(self._updates[:count], np.array(self._weights))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What every reply of a run is held against.
+
+    Args:
+        charter: Fingerprint of the charter.
+        statistics_size: Entries of a statistics tally.
+        evaluation_size: Entries of an evaluation tally.
+        max_examples: Most training examples a site may claim.
+        weigh: A site's weight from its training examples.
+    """
+
+    charter: str
+    statistics_size: int
+    evaluation_size: int
+    max_examples: int
+    weigh: Callable[[int], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """All that a run needs to go on: what is kept after every round.
+
+    Args:
+        layout: Of the federated vector.
+        statistics: The pooled statistics.
+        state: The model's position and the optimizer's moments.
+    """
+
+    layout: Layout
+    statistics: Tally
+    state: advance.State
+
+
+@dataclass
+class _Round:
+    number: int
+    sites: Mapping[int, str]
+    began: float
+    tally: Tally
+    traffic: Traffic
+    answered: list[str] = field(default_factory=list)
+    by_site: dict[str, Tally] = field(default_factory=dict)
+
+
+class Synchronous(Strategy):
+    """One cohort a round, in the clear; the coordinator sees each update as it arrives.
+
+    Guarantee: a reply is used only if it is exactly what was agreed; any other quarantines its
+    site for the round with a typed reason, and the run goes on while the quorum is met. With
+    the mean the coordinator holds one reply at a time, whatever the number of sites. The
+    result does not depend on the order of arrival.
+
+    Args:
+        gather: Starts the gathering of a round, from its dim, its number of sites and the last
+            aggregate.
+        optimizer: How the aggregate moves the model.
+        cohort: Who takes part, how many must answer, how long is waited.
+        terms: What every reply is held against.
+        observe: Told what happens.
+        keep: Told how far the run is, after every round and before it stops for want of sites.
+    """
+
+    def __init__(
+        self,
+        *,
+        gather: Callable[[int, int, Vector | None], Gathering],
+        optimizer: ServerOptimizer,
+        cohort: Cohort,
+        terms: Terms,
+        observe: Observer,
+        keep: Callable[[Progress], None],
+    ) -> None:
+        self._gather = gather
+        self._optimizer = optimizer
+        self._cohort = cohort
+        self._terms = terms
+        self._observe = observe
+        self._keep = keep
+        self._traffic = Traffic()
+        self._roster: Roster
+        self._progress: Progress
+        self._round: _Round
+
+    def start(  # type: ignore[override]  # a run starts from nothing: no arrays are handed in
+        self, grid: Grid, num_rounds: int
+    ) -> Progress:
+        """Run all rounds and a final evaluation; return where the model ends.
+
+        Raises:
+            QuorumNotReached: Too few sites took part in a round; what was reached is kept.
+        """
+        reception = Reception(
+            exchange=self._exchange(grid),
+            cohort=self._cohort,
+            charter=self._terms.charter,
+            max_examples=self._terms.max_examples,
+        )
+        self._roster = self._joined(reception.join())
+        self._progress = Progress(
+            layout=self._roster.layout,
+            statistics=self._pooled_statistics(grid),
+            state=advance.start(self._roster.layout.dim, self._optimizer),
+        )
+        exchange = self._exchange(grid)
+        for server_round in range(1, num_rounds + 1):
+            self._roster = self._turned_away(reception.welcome(self._roster), server_round)
+            arrays, config = self._position(server_round)
+            asked = self.configure_train(server_round, arrays, config, grid)
+            self.aggregate_train(server_round, exchange.replies(asked))
+        arrays, config = self._position(num_rounds + 1)
+        asked = self.configure_evaluate(num_rounds + 1, arrays, config, grid)
+        self.aggregate_evaluate(num_rounds + 1, exchange.replies(asked))
+        return self._progress
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Return the messages that ask this round's cohort to train."""
+        try:
+            cohort = self._cohort.sample(server_round, self._roster.sites)
+        except ConsortiumError:
+            self._keep(self._progress)
+            raise
+        return self._ask(messages.TRAIN, server_round, cohort, _content(arrays, config), grid)
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """Move the model by the replies; return its new arrays and how many sites moved it."""
+        layout, state = self._progress.layout, self._progress.state
+        gathering = self._gather(layout.dim, len(self._round.sites), state.memory)
+        for reply in replies:
+            with _Quarantine(self._observe, server_round, self._site_of(reply)):
+                sent = opened_contribution(
+                    reply,
+                    layout=layout,
+                    tally_size=self._terms.evaluation_size,
+                    max_examples=self._terms.max_examples,
+                )
+                gathering.add(sent.update, self._terms.weigh(sent.num_examples))
+                self._accept(reply, sent.tally, released=sent.released)
+                del sent
+            del reply
+        self._require_quorum()
+        moved = advance.advance_with(state, gathering.result(), self._optimizer)
+        self._progress = Progress(layout=layout, statistics=self._progress.statistics, state=moved)
+        self._keep(self._progress)
+        self._finish()
+        arrays, _ = self._position(server_round + 1)
+        return arrays, MetricRecord({"num-sites": len(self._round.answered)})
+
+    def configure_evaluate(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Return the messages that ask every present site to evaluate."""
+        content = _content(arrays, config)
+        return self._ask(messages.EVALUATE, server_round, self._roster.sites, content, grid)
+
+    def aggregate_evaluate(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> MetricRecord | None:
+        """Add up the evaluation counts; return how many sites counted."""
+        self._count(replies, self._terms.evaluation_size)
+        self._require_quorum()
+        self._finish()
+        return MetricRecord({"num-sites": len(self._round.answered)})
+
+    def summary(self) -> None:
+        """Say nothing: the run config and every event are recorded in the run directory."""
+
+    def _exchange(self, grid: Grid) -> Exchange:
+        return Exchange(grid=grid, deadline_s=self._cohort.deadline_s, traffic=self._traffic)
+
+    def _joined(self, roster: Roster) -> Roster:
+        weights = {
+            site: int(self._terms.weigh(member.num_examples)) if member.num_examples else 0
+            for site, member in roster.present.items()
+        }
+        absent = tuple(name for name in self._cohort.members if name not in roster.present)
+        self._observe(SitesJoined(sites=roster.sites, absent=absent, weights=weights))
+        return self._turned_away(roster, 0)
+
+    def _turned_away(self, roster: Roster, server_round: int) -> Roster:
+        for refused in roster.refused:
+            self._observe(
+                SiteQuarantined(
+                    server_round=server_round,
+                    site=refused.site,
+                    code=refused.code,
+                    counts=refused.counts,
+                )
+            )
+        return roster
+
+    def _pooled_statistics(self, grid: Grid) -> Tally:
+        content = messages.question(self._terms.charter)
+        asked = self._ask(messages.STATISTICS, 0, self._roster.sites, content, grid)
+        self._count(self._exchange(grid).replies(asked), self._terms.statistics_size)
+        self._cohort.require_quorum(self._round.answered)
+        self._observe(StatisticsPooled(pooled=self._round.tally, by_site=self._round.by_site))
+        return self._round.tally
+
+    def _ask(
+        self, kind: str, server_round: int, sites: Iterable[str], content: RecordDict, grid: Grid
+    ) -> list[Message]:
+        nodes = {self._roster.present[site].node: site for site in sites}
+        size = (
+            self._terms.statistics_size
+            if kind == messages.STATISTICS
+            else self._terms.evaluation_size
+        )
+        self._round = _Round(
+            number=server_round,
+            sites=nodes,
+            began=time.monotonic(),
+            tally=np.zeros(size, np.int64),
+            traffic=Traffic(self._traffic.down, self._traffic.up),
+        )
+        self._observe(RoundStarted(server_round=server_round, cohort=tuple(nodes.values())))
+        exchange = self._exchange(grid)
+        return [exchange.message(kind, node, content, group=str(server_round)) for node in nodes]
+
+    def _count(self, replies: Iterable[Message], size: int) -> None:
+        for reply in replies:
+            with _Quarantine(self._observe, self._round.number, self._site_of(reply)):
+                sent = opened_counts(reply, tally_size=size)
+                self._accept(reply, sent.tally, released=sent.released)
+
+    def _site_of(self, reply: Message) -> str:
+        return self._round.sites[reply.metadata.src_node_id]
+
+    def _accept(self, reply: Message, tally: Tally, *, released: bool) -> None:
+        site = self._site_of(reply)
+        self._round.tally += tally
+        self._round.answered.append(site)
+        if released:
+            self._round.by_site[site] = tally.copy()
+        self._observe(SiteAnswered(server_round=self._round.number, site=site))
+
+    def _require_quorum(self) -> None:
+        try:
+            self._cohort.require_quorum(self._round.answered)
+        except ConsortiumError:
+            self._keep(self._progress)
+            raise
+
+    def _position(self, server_round: int) -> tuple[ArrayRecord, ConfigRecord]:
+        content = messages.position(
+            messages.Position(
+                charter=self._terms.charter,
+                server_round=server_round,
+                state=self._progress.state.vector,
+                statistics=self._progress.statistics,
+            )
+        )
+        return content.array_records[wire.ARRAYS], content.config_records[wire.FACTS]
+
+    def _finish(self) -> None:
+        done = self._round
+        self._observe(
+            RoundFinished(
+                server_round=done.number,
+                answered=tuple(done.answered),
+                evaluation=done.tally,
+                by_site=done.by_site,
+                bytes_down=self._traffic.down - done.traffic.down,
+                bytes_up=self._traffic.up - done.traffic.up,
+                seconds=time.monotonic() - done.began,
+            )
+        )
+
+
+@dataclass(frozen=True)
+class _Quarantine:
+    """Turns what is wrong with one reply into an event; the others are not concerned."""
+
+    observe: Observer
+    server_round: int
+    site: str
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if not isinstance(error, ConsortiumError):
+            return False
+        self.observe(
+            SiteQuarantined(
+                server_round=self.server_round,
+                site=self.site,
+                code=error.code,
+                counts=error.counts,
+            )
+        )
+        return True
+
+
+def _content(arrays: ArrayRecord, config: ConfigRecord) -> RecordDict:
+    return RecordDict({wire.ARRAYS: arrays, wire.FACTS: config})
