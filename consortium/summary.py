@@ -177,7 +177,11 @@ def read_record(path: Path, kind: type[Record]) -> Record:
 
 def json_schemas() -> Mapping[str, str]:
     """Return the JSON schema of each file by its name, as published in `docs/`."""
-    kinds = {"summary": Summary, "comparison": Comparison, "evaluation": EvaluationRecord}
+    kinds: dict[str, type[BaseModel]] = {
+        "summary": Summary,
+        "comparison": Comparison,
+        "evaluation": EvaluationRecord,
+    }
     return {
         name: json.dumps(kind.model_json_schema(), indent=1) + "\n" for name, kind in kinds.items()
     }

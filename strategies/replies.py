@@ -6,7 +6,6 @@ type, its site is left out of the round, and the run goes on.
 
 from collections.abc import Mapping
 
-import numpy as np
 from flwr.app import Message, RecordDict
 
 from privacy import messages, wire
@@ -27,10 +26,6 @@ class Silent(ReplyRefused):
 
 class NodeFailed(ReplyRefused):
     """Flower reports that the site's app or node failed."""
-
-
-class NotFinite(ReplyRefused):
-    """An update holds NaN or an infinity."""
 
 
 class TallyOutOfRange(ReplyRefused):
@@ -72,7 +67,9 @@ def answered(reply: Message) -> RecordDict:
 def opened_contribution(
     reply: Message, *, layout: Layout, tally_size: int, max_examples: int
 ) -> messages.Contribution:
-    """Return a site's reply to `train`, checked for form, shape, finiteness and range.
+    """Return a site's reply to `train`, checked for form, shape and range.
+
+    The values of the update are checked where it is gathered, in the same pass.
 
     Raises:
         ReplyRefused: The site is silent, failed, refused, or a value is out of range.
@@ -81,8 +78,6 @@ def opened_contribution(
     sent = messages.read_contribution(
         answered(reply), dim=layout.dim, tally_size=tally_size, max_examples=max_examples
     )
-    if not np.isfinite(np.dot(sent.update, sent.update)) and not np.isfinite(sent.update).all():
-        raise NotFinite("the update holds NaN or an infinity")
     _check_range(sent.tally)
     return sent
 

@@ -29,14 +29,14 @@ from strategies.exchange import Exchange, Traffic
 from strategies.optimizer import ServerOptimizer
 from strategies.replies import opened_contribution, opened_counts
 from strategies.roster import Reception, Roster
-from strategies.rules.catalogue import Rule
+from strategies.rules.rows import Rule, check_values
 
 
 class Gathering(Protocol):
     """Takes updates one by one and turns them into one."""
 
     def add(self, update: NDArray[np.float32], weight: float) -> None:
-        """Take the update of one site, shape (dim,), with its weight."""
+        """Take the update of one site, shape (dim,), with its weight; refuse NaN."""
 
     def result(self) -> Vector:
         """Return the aggregate of what was added, shape (dim,)."""
@@ -54,7 +54,8 @@ class Matrix:
         self._weights: list[float] = []
 
     def add(self, update: NDArray[np.float32], weight: float) -> None:
-        """Take the update of one site, shape (dim,), with its weight."""
+        """Take the update of one site, shape (dim,), with its weight; refuse NaN."""
+        check_values(update)
         self._updates[len(self._weights)] = update
         self._weights.append(weight)
 
@@ -121,6 +122,7 @@ class Synchronous(Strategy):
         gather: Starts the gathering of a round, from its dim, its number of sites and the last
             aggregate.
         optimizer: How the aggregate moves the model.
+        needs_memory: Whether the gathering wants the last aggregate.
         cohort: Who takes part, how many must answer, how long is waited.
         terms: What every reply is held against.
         observe: Told what happens.
@@ -132,6 +134,7 @@ class Synchronous(Strategy):
         *,
         gather: Callable[[int, int, Vector | None], Gathering],
         optimizer: ServerOptimizer,
+        needs_memory: bool,
         cohort: Cohort,
         terms: Terms,
         observe: Observer,
@@ -139,6 +142,7 @@ class Synchronous(Strategy):
     ) -> None:
         self._gather = gather
         self._optimizer = optimizer
+        self._needs_memory = needs_memory
         self._cohort = cohort
         self._terms = terms
         self._observe = observe
@@ -166,7 +170,9 @@ class Synchronous(Strategy):
         self._progress = Progress(
             layout=self._roster.layout,
             statistics=self._pooled_statistics(grid),
-            state=advance.start(self._roster.layout.dim, self._optimizer),
+            state=advance.start(
+                self._roster.layout.dim, self._optimizer, needs_memory=self._needs_memory
+            ),
         )
         exchange = self._exchange(grid)
         for server_round in range(1, num_rounds + 1):

@@ -1,0 +1,113 @@
+"""Where a run stands, on disk: written whole or not at all, after every round."""
+
+import hashlib
+import json
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from consortium.charter import Charter
+from consortium.config import RunConfig
+from privacy.errors import ConsortiumError
+from privacy.layout import Layout, Tally
+from strategies.advance import State, decode, encode
+from strategies.synchronous import Progress
+
+_MAGIC = b"consortium.checkpoint/1\n"
+_LENGTH = struct.Struct("<Q")
+
+
+class BadCheckpoint(ConsortiumError, ValueError):
+    """A file is not a whole checkpoint of this version."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """All that a run needs to go on in another process.
+
+    Args:
+        charter: Fingerprint of the charter.
+        config: Digest of the run config.
+        layout: Of the federated vector.
+        statistics: The pooled statistics.
+        state: The model's position and the optimizer's moments.
+    """
+
+    charter: str
+    config: str
+    layout: Layout
+    statistics: Tally
+    state: State
+
+    @classmethod
+    def of(cls, progress: Progress, config: RunConfig, charter: Charter) -> "Checkpoint":
+        """Return the checkpoint of a run's progress."""
+        return cls(
+            charter=charter.fingerprint,
+            config=config.digest,
+            layout=progress.layout,
+            statistics=progress.statistics,
+            state=progress.state,
+        )
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Replace the checkpoint at `path`: fsynced, then renamed, so that one is always whole."""
+    described = json.dumps(
+        {
+            "charter": checkpoint.charter,
+            "config": checkpoint.config,
+            "layout": checkpoint.layout.describe(),
+            "statistics": [int(entry) for entry in checkpoint.statistics],
+        }
+    ).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        for part in (described, encode(checkpoint.state)):
+            file.write(_LENGTH.pack(len(part)))
+            file.write(part)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        BadCheckpoint: There is none, or it is not one of this version.
+    """
+    try:
+        data = path.read_bytes()
+        described_bytes, rest = _take(data)
+        described = json.loads(described_bytes)
+        layout = Layout.from_description(described["layout"])
+        state_bytes, _ = _take(rest)
+        return Checkpoint(
+            charter=str(described["charter"]),
+            config=str(described["config"]),
+            layout=layout,
+            statistics=np.array(described["statistics"], np.int64),
+            state=decode(state_bytes, layout.dim),
+        )
+    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+        raise BadCheckpoint(f"{path} is not a whole checkpoint: {error}") from error
+
+
+def digest_of(progress: Progress) -> str:
+    """Return the model digest: SHA-256 of the layout's digest and the final float32 vector."""
+    digest = hashlib.sha256(progress.layout.digest.encode())
+    digest.update(np.ascontiguousarray(progress.state.vector, "<f4").tobytes())
+    return digest.hexdigest()
+
+
+def _take(data: bytes) -> tuple[bytes, bytes]:
+    (length,) = _LENGTH.unpack_from(data)
+    end = _LENGTH.size + length
+    if len(data) < end:
+        raise BadCheckpoint(f"a part of {length} bytes is cut short")
+    return data[_LENGTH.size : end], data[end:]

@@ -1,0 +1,151 @@
+"""From events to files: what happens in a run is written down as it happens."""
+
+import json
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from consortium.run_directory import RunDirectory
+from consortium.summary import (
+    EvaluationRecord,
+    MetricValue,
+    QuarantineRecord,
+    SiteSummary,
+    write_record,
+)
+from privacy.layout import Tally
+from sites.evaluation import Evaluation
+from strategies.events import (
+    Event,
+    RoundFinished,
+    SiteAnswered,
+    SiteQuarantined,
+    SitesJoined,
+    StatisticsPooled,
+)
+
+
+@dataclass
+class Recorder:
+    """Writes `events.jsonl` and `metrics.jsonl` line by line, and remembers what a summary needs.
+
+    Guarantee: a figure of one site is written only where the strategy marks it as released.
+
+    Args:
+        run: The run's directory.
+        evaluation: Turns evaluation tallies into metrics.
+    """
+
+    run: RunDirectory
+    evaluation: Evaluation
+    began: float = field(default_factory=time.monotonic)
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    joined: SitesJoined | None = None
+    statistics: StatisticsPooled | None = None
+    last_round: RoundFinished | None = None
+    quarantined: list[QuarantineRecord] = field(default_factory=list)
+    answers: Counter[str] = field(default_factory=Counter)
+    bytes_down: int = 0
+    bytes_up: int = 0
+
+    def __call__(self, event: Event) -> None:
+        """Record one event."""
+        match event:
+            case SitesJoined():
+                self.joined = event
+                self._line(event, asdict(event))
+            case StatisticsPooled():
+                self.statistics = event
+                self._line(event, {"sites": sorted(event.by_site)})
+            case SiteQuarantined():
+                self.quarantined.append(QuarantineRecord.model_validate(asdict(event)))
+                self._line(event, asdict(event))
+            case SiteAnswered():
+                self.answers[event.site] += event.server_round > 0
+                self._line(event, asdict(event))
+            case RoundFinished():
+                self._round(event)
+            case _:
+                self._line(event, asdict(event))
+
+    def failed(self, code: str, text: str) -> None:
+        """Record that the run ended with an error."""
+        self._append(self.run.events, {"event": "run-failed", "code": code, "text": text})
+
+    def metrics_of(self, tally: Tally) -> dict[str, MetricValue]:
+        """Return the metrics that a tally defines."""
+        return {
+            name: MetricValue(value=metric.value, error_bound=metric.error_bound)
+            for name, metric in self.evaluation.metrics(tally).items()
+        }
+
+    def seconds(self) -> float:
+        """Return the seconds since the recording began."""
+        return time.monotonic() - self.began
+
+    def site_summaries(self, members: tuple[str, ...]) -> list[SiteSummary]:
+        """Return each member as the run saw it."""
+        weights = self.joined.weights if self.joined else {}
+        return [
+            SiteSummary(
+                name=name,
+                present=name in weights,
+                weight=weights.get(name, 0),
+                answered=self.answers[name],
+            )
+            for name in members
+        ]
+
+    def write_evaluation(self) -> None:
+        """Write the tallies from which the report draws, if the run came so far."""
+        if self.statistics is None:
+            return
+        last = self.last_round
+        record = EvaluationRecord(
+            statistics=_plain(self.statistics.pooled),
+            site_statistics={name: _plain(t) for name, t in self.statistics.by_site.items()},
+            evaluation=_plain(last.evaluation) if last else [],
+            site_evaluation={name: _plain(t) for name, t in last.by_site.items()} if last else {},
+        )
+        write_record(self.run.evaluation, record)
+
+    def _round(self, event: RoundFinished) -> None:
+        self.last_round = event
+        self.bytes_down += event.bytes_down
+        self.bytes_up += event.bytes_up
+        metrics = {name: m.model_dump() for name, m in self.metrics_of(event.evaluation).items()}
+        site_metrics = {
+            site: {name: m.model_dump() for name, m in self.metrics_of(tally).items()}
+            for site, tally in event.by_site.items()
+        }
+        line = {
+            "server_round": event.server_round,
+            "sites": len(event.answered),
+            "metrics": metrics,
+            "bytes_down": event.bytes_down,
+            "bytes_up": event.bytes_up,
+            "seconds": round(event.seconds, 6),
+        }
+        self._append(self.run.metrics, {**line, "site_metrics": site_metrics})
+        self._line(event, {**line, "answered": event.answered})
+
+    def _line(self, event: Event, values: dict[str, Any]) -> None:
+        self._append(self.run.events, {"event": _kebab(type(event).__name__), **values})
+
+    def _append(self, path: Path, values: dict[str, Any]) -> None:
+        line = json.dumps({"at_s": round(self.seconds(), 4), **values})
+        with path.open("a") as file:
+            file.write(line + "\n")
+
+
+def _plain(tally: Tally) -> list[int]:
+    return [int(entry) for entry in np.asarray(tally)]
+
+
+def _kebab(name: str) -> str:
+    return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")

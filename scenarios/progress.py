@@ -1,0 +1,157 @@
+"""What a person sees while a run goes on: read from `events.jsonl`, whichever process writes it."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+_LOOK_EVERY_S = 0.1
+
+
+@contextmanager
+def shown(events: Path, *, rounds: int, metric: str, console: Console) -> Iterator[None]:
+    """Show the progress of a run while the body runs it.
+
+    On a terminal this is one live line; elsewhere it is a plain line a round.
+
+    Args:
+        events: The file the run appends its events to.
+        rounds: Rounds the run will have.
+        metric: Name of the metric worth watching.
+        console: Where to show it.
+    """
+    view = (
+        _Live(console, rounds, metric) if console.is_terminal else _Plain(console, rounds, metric)
+    )
+    done = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(events, view, done), daemon=True)
+    with view:
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
+
+
+def _watch(events: Path, view: "_Plain", done: threading.Event) -> None:
+    position = 0
+    while True:
+        last = done.is_set()
+        if events.exists():
+            with events.open() as file:
+                file.seek(position)
+                for line in iter(file.readline, ""):
+                    if not line.endswith("\n"):
+                        break
+                    position = file.tell()
+                    view.event(json.loads(line))
+        if last:
+            return
+        time.sleep(_LOOK_EVERY_S)
+
+
+class _Plain:
+    """A line a round, for logs and pipes."""
+
+    def __init__(self, console: Console, rounds: int, metric: str) -> None:
+        self.console = console
+        self.rounds = rounds
+        self.metric = metric
+
+    def __enter__(self) -> "_Plain":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Show one event."""
+        match event:
+            case {"event": "sites-joined", "sites": sites, "absent": absent}:
+                missing = f", absent: {', '.join(absent)}" if absent else ""
+                self.say(f"{len(sites)} sites joined: {', '.join(sites)}{missing}")
+            case {"event": "site-quarantined", "server_round": turn, "site": site, "code": code}:
+                self.say(f"round {turn}: {site} left out ({code}{_counts(event)})")
+            case {"event": "round-started", "server_round": turn, "cohort": cohort}:
+                self.started(int(turn), len(cohort))
+            case {"event": "site-answered"}:
+                self.answered()
+            case {"event": "round-finished", "server_round": turn, "metrics": metrics}:
+                self.finished(int(turn), metrics)
+            case {"event": "run-failed", "text": text}:
+                self.say(f"stopped: {text}")
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self.console.print(text, highlight=False, markup=False)
+
+    def started(self, turn: int, cohort: int) -> None:
+        """A cohort was asked: not worth a line of its own."""
+
+    def answered(self) -> None:
+        """A site answered: not worth a line of its own."""
+
+    def finished(self, turn: int, metrics: dict[str, Any]) -> None:
+        """Print the model that the round received."""
+        self.say(f"round {min(turn, self.rounds)}/{self.rounds}  {self.figures(metrics)}")
+
+    def figures(self, metrics: dict[str, Any]) -> str:
+        """Return the watched metrics in short."""
+        names = [name for name in (self.metric, "log_loss", "rmse") if name in metrics]
+        return "  ".join(f"{name} {metrics[name]['value']:.4f}" for name in names)
+
+
+class _Live(_Plain):
+    """One live line: round, sites answered, metric, time left."""
+
+    def __init__(self, console: Console, rounds: int, metric: str) -> None:
+        super().__init__(console, rounds, metric)
+        self.bar = Progress(
+            TextColumn("round {task.fields[turn]}/{task.total}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[sites]} sites"),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self.line: TaskID = self.bar.add_task("", total=rounds, turn=0, sites="0/0", figures="")
+        self.cohort = 0
+        self.here = 0
+
+    def __enter__(self) -> "_Live":
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line above the live one."""
+        self.bar.console.print(text, highlight=False, markup=False)
+
+    def started(self, turn: int, cohort: int) -> None:
+        """Show the round that began."""
+        self.cohort, self.here = cohort, 0
+        self.bar.update(self.line, turn=min(turn, self.rounds), sites=f"0/{cohort}")
+
+    def answered(self) -> None:
+        """Count one more site."""
+        self.here += 1
+        self.bar.update(self.line, sites=f"{self.here}/{self.cohort}")
+
+    def finished(self, turn: int, metrics: dict[str, Any]) -> None:
+        """Show the model that the round received."""
+        self.bar.update(self.line, completed=min(turn, self.rounds), figures=self.figures(metrics))
+
+
+def _counts(event: dict[str, Any]) -> str:
+    counts = event.get("counts") or {}
+    return "".join(f", {name} {value}" for name, value in counts.items())
