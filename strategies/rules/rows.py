@@ -1,0 +1,152 @@
+"""What every rule reads: the sites' updates in rows, checked, a block of columns at a time."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privacy.errors import ConsortiumError
+from privacy.layout import Vector
+
+LARGEST = float(np.finfo(np.float32).max)
+
+
+class TooFewSites(ConsortiumError, ValueError):
+    """Fewer updates came than the rule needs to keep its promise."""
+
+
+class NonFiniteUpdate(ConsortiumError, ValueError):
+    """An update holds NaN, infinity, or a value that float32 cannot carry."""
+
+
+class WeightsRefused(ConsortiumError, ValueError):
+    """The weights are not shares, or differ where the rule has no weighted form."""
+
+
+class UpdatesRefused(ConsortiumError, ValueError):
+    """The updates are not one row of real numbers per site."""
+
+
+class Rows(Protocol):
+    """Updates, one row per site, shape (n_sites, dim): an array, or one computed when read."""
+
+    @property
+    def shape(self) -> Any:  # noqa: ANN401  # NumPy types it as any tuple
+        """Sites and dimensions."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the numbers."""
+
+    def __getitem__(self, key: tuple[slice, slice], /) -> Any:  # noqa: ANN401  # as NumPy does
+        """Return a block of rows and columns."""
+
+
+Rule: TypeAlias = Callable[[Rows, Vector], Vector]
+
+
+def admit(
+    updates: Rows, weights: Vector, *, sites_needed: int = 1, weighted: bool = False
+) -> tuple[int, int]:
+    """Check all but the values of a rule's arguments; return the number of sites and dim.
+
+    Guarantee: every rule refuses the same things with the same words. The values are checked
+    by `blocks`, which every rule reads through.
+
+    Args:
+        updates: Shape (n_sites, dim), integers or floats of at most 64 bits.
+        weights: Shape (n_sites,), each finite and above 0.
+        sites_needed: Fewest rows with which the rule keeps its promise.
+        weighted: The rule has a weighted form; otherwise weights must be equal.
+
+    Raises:
+        UpdatesRefused: Another shape, or numbers that are not real.
+        TooFewSites: Fewer than `sites_needed` rows.
+        WeightsRefused: Weights that are not shares, or that the rule cannot honour.
+    """
+    if len(updates.shape) != 2 or updates.shape[1] < 1:
+        raise UpdatesRefused(f"updates need shape (n_sites, dim), got {updates.shape}")
+    if updates.dtype.kind not in "fiu" or updates.dtype.itemsize > 8:
+        raise UpdatesRefused(
+            f"updates need integers or floats of at most 64 bits, got {updates.dtype}"
+        )
+    n_sites, dim = updates.shape
+    if n_sites < max(1, sites_needed):
+        raise TooFewSites(
+            f"the rule needs at least {max(1, sites_needed)} sites, got {n_sites}: "
+            "lower num-byzantine or wait for more sites",
+            needed=max(1, sites_needed),
+            got=n_sites,
+        )
+    _admit_weights(np.asarray(weights), n_sites, weighted=weighted)
+    return n_sites, dim
+
+
+def _admit_weights(weights: Vector, n_sites: int, *, weighted: bool) -> None:
+    if weights.shape != (n_sites,):
+        raise WeightsRefused(f"{n_sites} sites need {n_sites} weights, got {weights.shape}")
+    if not np.all((weights > 0) & (weights <= LARGEST)):
+        raise WeightsRefused("every weight must be finite and above 0")
+    if not weighted and np.any(weights != weights[0]):
+        raise WeightsRefused(
+            "this rule has no weighted form in the literature: give every site the same weight"
+        )
+
+
+def blocks(updates: Rows, width: int) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Yield the updates in blocks of columns, checked, float32 or float64.
+
+    Guarantee: the numbers equal those given, exactly (64-bit integers: to float64), and each
+    is finite and within float32's range. A block may be a view: it is to be read only.
+
+    Args:
+        updates: Shape (n_sites, dim).
+        width: Columns of a block, the last one excepted.
+
+    Raises:
+        NonFiniteUpdate: A value is NaN, infinite or beyond float32's range.
+    """
+    dtype = np.promote_types(updates.dtype, np.float32)
+    dim = updates.shape[1]
+    for start in range(0, dim, width):
+        columns = slice(start, min(start + width, dim))
+        block = np.asarray(updates[:, columns]).astype(dtype, copy=False)
+        if not _within_range(block):
+            raise _non_finite(finite_sites(updates))
+        yield columns, block
+
+
+def finite_sites(updates: Rows) -> NDArray[np.bool_]:
+    """Return which sites' updates are finite and within float32's range, shape (n_sites,)."""
+    n_sites, dim = updates.shape
+    good = np.ones(n_sites, np.bool_)
+    for start in range(0, dim, 65_536):
+        block = np.asarray(updates[:, start : start + 65_536])
+        good &= [_within_range(row) for row in block]
+    return good
+
+
+def check_values(update: NDArray[Any]) -> None:
+    """Check one update, shape (dim,), or a block of one.
+
+    Raises:
+        NonFiniteUpdate: A value is NaN, infinite or beyond float32's range.
+    """
+    if not _within_range(update):
+        raise _non_finite(np.zeros(1, np.bool_))
+
+
+def _within_range(numbers: NDArray[Any]) -> bool:
+    # NaN passes through both, and no comparison with NaN holds.
+    return float(numbers.min()) >= -LARGEST and float(numbers.max()) <= LARGEST
+
+
+def _non_finite(good: NDArray[np.bool_]) -> NonFiniteUpdate:
+    bad = np.flatnonzero(~good).tolist()
+    return NonFiniteUpdate(
+        f"{len(bad)} of {good.size} updates (rows {bad[:10]}) hold NaN, infinity or a value "
+        f"beyond {LARGEST:.3g}: leave those sites out of the round",
+        refused=len(bad),
+        first_row=bad[0],
+    )
