@@ -1,0 +1,173 @@
+"""Sums of ciphertexts: the guard in front of SEAL, and addition.
+
+With `parameters` this is all the coordinator needs. Nothing here can hold a secret key.
+"""
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import tenseal.sealapi as seal
+
+from privacy.errors import ConsortiumError
+from privacy.parameters import Placement, SealParameters
+from privacy.stream import SEED_BYTES, Inlet, Octets, Outlet, Words, pack, unpack
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+_BLOCK = 16
+
+
+class MalformedCiphertext(ConsortiumError, ValueError):
+    """Bytes are not the ciphertexts that were expected."""
+
+
+class TooManyUploads(ConsortiumError, ValueError):
+    """One more upload could make the sum inexact."""
+
+
+class NothingToSum(ConsortiumError, ValueError):
+    """A sum was asked for before any upload was added."""
+
+
+def uploaded_rows(upload: Buffer, placement: Placement) -> Octets:
+    """Return the ciphertexts of an upload as rows of bytes, after the guard.
+
+    Guarantee: the upload has the one length, version, parameters and count that were expected,
+    and each number is below the ciphertext prime, so that SEAL will load every row: two
+    polynomials, not in NTT form, of the right degree and prime. A transparent ciphertext
+    cannot be written: the second polynomial travels as a seed only. Nothing is allocated in
+    proportion to the upload.
+
+    Raises:
+        MalformedCiphertext: The bytes are not such an upload.
+    """
+    rows = _rows(upload, placement.upload_marker, placement.upload_stride)
+    _check_numbers(rows[:, :-SEED_BYTES], placement.parameters)
+    return rows
+
+
+def summed_rows(summed: Buffer, placement: Placement) -> Octets:
+    """Return the ciphertexts of a sum as rows of bytes, after the guard.
+
+    Guarantee: as for `uploaded_rows`; whether a ciphertext is transparent is seen on opening.
+
+    Raises:
+        MalformedCiphertext: The bytes are not such a sum.
+    """
+    rows = _rows(summed, placement.sum_marker, placement.sum_stride)
+    _check_numbers(rows, placement.parameters)
+    return rows
+
+
+def _rows(data: Buffer, marker: bytes, stride: int) -> Octets:
+    view = memoryview(data).cast("B")
+    expected = len(marker) + stride * int.from_bytes(marker[-8:], "little")
+    if len(view) != expected:
+        raise MalformedCiphertext(
+            f"ciphertexts of {expected} bytes were expected, got {len(view)}",
+            expected=expected,
+            got=len(view),
+        )
+    if view[: len(marker)] != marker:
+        raise MalformedCiphertext(
+            f"ciphertexts of other version, parameters or count: marked "
+            f"{view[: len(marker)].hex()}, expected {marker.hex()}"
+        )
+    return np.frombuffer(view[len(marker) :], dtype=np.uint8).reshape(-1, stride)
+
+
+def polynomials(rows: Octets, parameters: SealParameters, out: Words | None = None) -> Words:
+    """Return rows of bytes as polynomials, shape (count, degree), without their seeds."""
+    packed = np.ascontiguousarray(rows).view("<u8").reshape(-1, parameters.packed_words)
+    if out is None:
+        out = np.empty((len(packed), parameters.degree), dtype=np.uint64)
+    return unpack(packed, out[: len(packed)])
+
+
+def _check_numbers(rows: Octets, parameters: SealParameters) -> None:
+    for first in range(0, len(rows), _BLOCK):
+        block = rows[first : first + _BLOCK]
+        if int(polynomials(block, parameters).max()) >= parameters.prime:
+            raise MalformedCiphertext(
+                f"a number of ciphertexts {first} to {first + len(block) - 1} is not below the "
+                "ciphertext prime"
+            )
+
+
+class Adder:
+    """The sum of the uploads of one round, in memory that does not grow with their number.
+
+    Guarantee: an upload is added as a whole or not at all; at most `num_sites` are added; the
+    bytes of `sum` depend on which uploads were added and not on their order. Not for two
+    threads at once.
+
+    Args:
+        placement: What every upload must look like.
+    """
+
+    def __init__(self, placement: Placement) -> None:
+        self._placement = placement
+        parameters = placement.parameters
+        self._context = parameters.context
+        self._evaluator = seal.Evaluator(self._context)
+        self._inlet = Inlet(parameters.form(seeded=True))
+        self._totals: list[Any] = []
+        self._uploads = 0
+
+    @property
+    def uploads(self) -> int:
+        """Uploads added so far."""
+        return self._uploads
+
+    def add(self, upload: Buffer) -> None:
+        """Add one upload.
+
+        Raises:
+            MalformedCiphertext: The bytes are not an upload of this placement.
+            TooManyUploads: The parameters are exact for no more uploads than there are.
+        """
+        if self._uploads == self._placement.parameters.num_sites:
+            raise TooManyUploads(
+                f"the sum is exact for {self._uploads} uploads and has them", limit=self._uploads
+            )
+        rows = uploaded_rows(upload, self._placement)
+        first = not self._totals
+        for index, ciphertext in enumerate(self._loaded(rows, fresh=first)):
+            if first:
+                self._totals.append(ciphertext)
+            else:
+                self._evaluator.add_inplace(self._totals[index], ciphertext)
+        self._uploads += 1
+
+    def _loaded(self, rows: Octets, *, fresh: bool) -> Iterator[Any]:
+        parameters = self._placement.parameters
+        numbers = np.empty((1, parameters.degree), dtype=np.uint64)
+        scratch = seal.Ciphertext()
+        for row in rows:
+            ciphertext = seal.Ciphertext() if fresh else scratch
+            polynomials(row[:-SEED_BYTES], parameters, numbers)
+            self._inlet.load(ciphertext, self._context, numbers, row[-SEED_BYTES:])
+            yield ciphertext
+
+    def parts(self) -> Iterator[bytes]:
+        """Yield the sum in parts, whose concatenation is `sum`.
+
+        Raises:
+            NothingToSum: No upload was added.
+        """
+        if not self._totals:
+            raise NothingToSum("no upload was added to this sum")
+        outlet, form = Outlet(), self._placement.parameters.form(seeded=False)
+        yield self._placement.sum_marker
+        for total in self._totals:
+            numbers, _ = outlet.read(total, form)
+            yield pack(numbers.reshape(2, -1)).astype("<u8", copy=False).tobytes()
+
+    def sum(self) -> bytes:
+        """Return the sum of all uploads so far, of the placement's `sum_bytes`.
+
+        Raises:
+            NothingToSum: No upload was added.
+        """
+        return b"".join(self.parts())
