@@ -1,0 +1,21 @@
+"""Credit: will a borrower default? Two classes, of which the second is the one to find."""
+
+from sites.schema import ClassLabel, Schema
+from sites.tabular import TabularTask, UnfitSchema
+from sites.task import ModelPlan, TrainingPlan
+
+MODEL = ModelPlan(name="mlp", hidden_units=32)
+PLAN = TrainingPlan(local_epochs=1, batch_size=128, learning_rate=0.1)
+
+
+def credit(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:
+    """Return the task, for logistic regression or a small multilayer perceptron.
+
+    Raises:
+        UnfitSchema: The label does not have two classes.
+        BadPlan: The model is for numbers.
+    """
+    match schema.label:
+        case ClassLabel(binary=True):
+            return TabularTask("credit", schema, model, seed)
+    raise UnfitSchema(f"credit tells two classes apart; {schema.label.column} is something else")

@@ -1,0 +1,21 @@
+"""Diagnosis: which of the declared findings does a patient have? A site may lack some."""
+
+from sites.schema import ClassLabel, Schema
+from sites.tabular import TabularTask, UnfitSchema
+from sites.task import ModelPlan, TrainingPlan
+
+MODEL = ModelPlan(name="logistic")
+PLAN = TrainingPlan(local_epochs=2, batch_size=32, learning_rate=0.05, weight_decay=0.01)
+
+
+def diagnosis(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:
+    """Return the task, for yes or no as for grades of severity.
+
+    Raises:
+        UnfitSchema: The label is a number.
+        BadPlan: The model is for numbers.
+    """
+    match schema.label:
+        case ClassLabel():
+            return TabularTask("diagnosis", schema, model, seed)
+    raise UnfitSchema(f"a diagnosis is one of declared classes; {schema.label.column} is a number")

@@ -1,0 +1,21 @@
+"""House prices: what will a house sell for? A number, by regression."""
+
+from sites.schema import NumberLabel, Schema
+from sites.tabular import TabularTask, UnfitSchema
+from sites.task import ModelPlan, TrainingPlan
+
+MODEL = ModelPlan(name="linear")
+PLAN = TrainingPlan(local_epochs=2, batch_size=32, learning_rate=0.02)
+
+
+def house_prices(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:
+    """Return the task, for linear regression or a small multilayer perceptron.
+
+    Raises:
+        UnfitSchema: The label is no number.
+        BadPlan: The model is for classes.
+    """
+    match schema.label:
+        case NumberLabel():
+            return TabularTask("house-prices", schema, model, seed)
+    raise UnfitSchema(f"a price is a number; {schema.label.column} declares classes")

@@ -1,0 +1,116 @@
+"""The local loop."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from privacy.errors import ConsortiumError
+from sites.task import EmptySite, TrainingPlan
+
+Losses: TypeAlias = Callable[[Tensor], Tensor]
+
+
+class TrainingDiverged(ConsortiumError, ArithmeticError):
+    """The loss is no longer finite."""
+
+
+def train(
+    model: nn.Module,
+    losses: Losses,
+    classes: NDArray[np.int64],
+    plan: TrainingPlan,
+    *,
+    rng: np.random.Generator,
+) -> int:
+    """Train the model in place as planned; return the optimizer steps taken.
+
+    Guarantee: same arguments, same bytes (one torch thread, one machine). Every record is used
+    once a pass, or, with `class_balance="resample"`, as many are drawn as there are, each class
+    equally often on average. With `proximal_mu` zero the result is that of no proximal term; as
+    it grows the model stays at what was received.
+
+    Args:
+        model: Holds the received parameters.
+        losses: The loss of each of the given records under the model, (B,) -> (B,).
+        classes: Class of each training record, shape (n,); equal for all without classes.
+        plan: How to train.
+        rng: Of the order of records.
+
+    Raises:
+        EmptySite: There are no records.
+        TrainingDiverged: The loss is no longer finite.
+    """
+    if not len(classes):
+        raise EmptySite("this site has no training records: it can be evaluated, not trained")
+    parameters = [item for item in model.parameters() if item.requires_grad]
+    received = [item.detach().clone() for item in parameters]
+    optimizer = _optimizer(parameters, plan)
+    pull = _pull(plan)
+    steps = 0
+
+    for _ in range(plan.local_epochs):
+        for rows in torch.split(_order(classes, plan, rng), plan.batch_size):  # (B,)
+            loss = losses(rows).mean()  # (B,) -> ()
+            if not math.isfinite(loss.item()):
+                raise TrainingDiverged(
+                    f"the loss is not finite after {steps} steps: lower the learning rate, "
+                    f"now {plan.learning_rate}",
+                    steps=steps,
+                )
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+            if pull:
+                _move(parameters, received, pull)
+            steps += 1
+    return steps
+
+
+def _order(classes: NDArray[np.int64], plan: TrainingPlan, rng: np.random.Generator) -> Tensor:
+    """The records of one pass, shape (n,)."""
+    n = len(classes)
+    if plan.class_balance != "resample":
+        return torch.from_numpy(rng.permutation(n))
+    _, of_record, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    shares = 1 / (len(counts) * counts)
+    return torch.from_numpy(rng.choice(n, n, p=shares[of_record]))
+
+
+def _optimizer(parameters: Iterable[nn.Parameter], plan: TrainingPlan) -> torch.optim.Optimizer:
+    match plan.optimizer:
+        case "sgd":
+            return torch.optim.SGD(
+                parameters,
+                lr=plan.learning_rate,
+                momentum=plan.momentum,
+                weight_decay=plan.weight_decay,
+            )
+        case "adam":
+            return torch.optim.Adam(
+                parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay
+            )
+
+
+def _pull(plan: TrainingPlan) -> float:
+    """How far each step ends towards the received parameters, in [0, 1).
+
+    FedProx's term is taken as an implicit (proximal) step, which no `mu` makes unstable; a
+    gradient step on it would diverge from learning_rate * mu = 2 on. Momentum multiplies the
+    other gradients by 1 / (1 - momentum) in the long run, so it does so here: with sgd the
+    point of rest is that of the loss plus the term. With adam it is decoupled, as weight decay
+    is in AdamW.
+    """
+    momentum = plan.momentum if plan.optimizer == "sgd" else 0.0
+    strength = plan.learning_rate / (1 - momentum) * plan.proximal_mu
+    return strength / (1 + strength)
+
+
+@torch.no_grad()
+def _move(parameters: list[nn.Parameter], received: list[Tensor], share: float) -> None:
+    for parameter, target in zip(parameters, received, strict=True):
+        parameter.lerp_(target, share)
