@@ -4,16 +4,16 @@ from collections.abc import Callable
 
 from consortium.charter import Charter
 from consortium.config import BadConfig, RunConfig
-from privacy.layout import Vector
 from privacy.weights import weight_class
 from sites.evaluation import evaluation_for
 from sites.statistics import Statistics
 from strategies.cohort import Cohort
 from strategies.events import Observer
+from strategies.gathering import Gather, Matrix
 from strategies.optimizer import OPTIMIZERS, OptimizerOptions, ServerOptimizer
 from strategies.rules.catalogue import RuleOptions, RuleSpec, require_feasible, rule_named
 from strategies.rules.mean import StreamingMean
-from strategies.synchronous import Gathering, Matrix, Progress, Synchronous, Terms
+from strategies.synchronous import Progress, Synchronous, Terms
 
 
 def strategy_for(
@@ -37,18 +37,19 @@ def strategy_for(
             or the quorum can never be reached.
     """
     cohort = cohort_for(config, charter)
-    spec = _rule_for(config, len(charter.names))
+    statistics, evaluation = Statistics(charter.table), evaluation_for(charter.table)
     return Synchronous(
-        gather=_gathering(config, spec),
+        gather=_gather_for(config, _rule_for(config, len(charter.names))),
         optimizer=_optimizer_for(config),
-        needs_memory=spec.needs_memory,
         cohort=cohort,
         terms=Terms(
             charter=charter.fingerprint,
-            statistics_size=Statistics(charter.table).layout.size,
-            evaluation_size=evaluation_for(charter.table).layout.size,
+            statistics_size=statistics.layout.size,
+            evaluation_size=evaluation.layout.size,
             max_examples=charter.floors.max_examples,
             weigh=_weighing(config, charter),
+            check_statistics=statistics.check,
+            check_evaluation=evaluation.check,
         ),
         observe=observe,
         keep=keep,
@@ -90,11 +91,14 @@ def _rule_for(config: RunConfig, num_sites: int) -> RuleSpec:
     return spec
 
 
-def _gathering(config: RunConfig, spec: RuleSpec) -> Callable[[int, int, Vector | None], Gathering]:
+def _gather_for(config: RunConfig, spec: RuleSpec) -> Gather:
     if spec.streaming:
-        return lambda dim, _n_sites, _memory: StreamingMean(dim)
+        return Gather(begin=lambda dim, _n_sites, _memory: StreamingMean(dim))
     options = RuleOptions(num_byzantine=config.rule.num_byzantine, clip_norm=config.rule.clip_norm)
-    return lambda dim, n_sites, memory: Matrix(spec.build(options, memory), dim, n_sites)
+    return Gather(
+        begin=lambda dim, n_sites, memory: Matrix(spec.build(options, memory), dim, n_sites),
+        needs_memory=spec.needs_memory,
+    )
 
 
 def _optimizer_for(config: RunConfig) -> ServerOptimizer:

@@ -67,6 +67,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("wb") as file:
+        file.write(_MAGIC)
         for part in (described, encode(checkpoint.state)):
             file.write(_LENGTH.pack(len(part)))
             file.write(part)
@@ -83,7 +84,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     try:
         data = path.read_bytes()
-        described_bytes, rest = _take(data)
+        if not data.startswith(_MAGIC):
+            raise BadCheckpoint(f"{path} does not begin like a checkpoint of version 1")
+        described_bytes, rest = _take(data.removeprefix(_MAGIC))
         described = json.loads(described_bytes)
         layout = Layout.from_description(described["layout"])
         state_bytes, _ = _take(rest)

@@ -1,0 +1,42 @@
+# What people, pre-commit and CI all call. Needs Python 3.11, make and a package index.
+PYTHON ?= python3.11
+BIN := .venv/bin
+WORKERS ?= 2
+
+.PHONY: help install demo test test-all bench lint clean
+
+help:
+	@echo "make install   the environment, in .venv"
+	@echo "make demo      five banks: alone, together, pooled; and a report"
+	@echo "make test      lint, types, contracts, every test but the long ones"
+	@echo "make test-all  every test"
+	@echo "make bench     speed, memory and utility, as tables and JSON in runs/bench"
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 --editable '.[dev]'
+	touch $@
+
+demo: install
+	$(BIN)/scenario compare bank-credit
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --doctest-modules --cov --cov-report=term:skip-covered --cov-report=json:.coverage.json
+	$(BIN)/python -m tests.coverage_floor .coverage.json
+
+test-all: lint
+	$(BIN)/python -m pytest -n $(WORKERS) --doctest-modules
+
+bench: install
+	$(BIN)/python -m tests.benchmarks.all
+
+clean:
+	rm -rf .venv runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,183 @@
+"""One institution as the app sees it: its directory, its records, its task."""
+
+import json
+import zlib
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+from flwr.app import Context
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from consortium.charter import Charter, UnknownMember
+from consortium.config import RunConfig
+from consortium.run_directory import RunDirectory
+from privacy.errors import ConsortiumError
+from privacy.layout import Tally
+from sites.schema import NAME
+from sites.source import DataSource
+from sites.task import ModelPlan, SiteData, Task, TrainingPlan
+from sites.tasks import task_for
+
+_CACHED_SITES = 1_024
+
+
+class BadSite(ConsortiumError, ValueError):
+    """A site's directory does not hold what a site needs."""
+
+
+class OtherCharter(ConsortiumError, PermissionError):
+    """A message is bound to a charter that this site did not sign."""
+
+
+class SiteConfig(BaseModel):
+    """What the operator of a site decides: `site.json`.
+
+    Args:
+        name: The site's name in the charter.
+        source: Where its records are.
+        release_figures: Whether figures of this site alone may be shown.
+        minimum_count: Fewest held-out persons of each class behind a figure that is shown.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=NAME)
+    source: DataSource
+    release_figures: bool = True
+    minimum_count: int = Field(default=10, ge=1)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A site in a run.
+
+    Args:
+        directory: What belongs to this site only.
+        config: The operator's decisions.
+        charter: What this site signed.
+        run_config: What the coordinator asks for.
+    """
+
+    directory: Path
+    config: SiteConfig
+    charter: Charter
+    run_config: RunConfig
+
+    @cached_property
+    def task(self) -> Task[SiteData]:
+        """The use case of the charter with the model of the run."""
+        plan = ModelPlan(name=self.run_config.model, hidden_units=self.run_config.hidden_units)
+        return task_for(self.charter.task, self.charter.table, plan, seed=self.run_config.seed)
+
+    @cached_property
+    def data(self) -> SiteData:
+        """The site's records, read once a process."""
+        return self.task.load(self.config.source, seed=self.run_config.seed)
+
+    @cached_property
+    def plan(self) -> TrainingPlan:
+        """How the site trains."""
+        return training_plan(self.run_config)
+
+    def rng(self, server_round: int) -> np.random.Generator:
+        """Return the generator of the order of records in a round; it protects nobody."""
+        return site_rng(self.run_config.seed, self.config.name, server_round)
+
+    def require_charter(self, fingerprint: str) -> None:
+        """Check that a message is bound to the charter this site signed.
+
+        Raises:
+            OtherCharter: It is not.
+        """
+        if fingerprint != self.charter.fingerprint:
+            raise OtherCharter("the message is bound to a charter that this site did not sign")
+
+    def releases(self, tally: Tally) -> bool:
+        """Return whether figures of this evaluation tally may be shown as this site's."""
+        evaluation = self.task.evaluation
+        counts = evaluation.class_counts(tally) or (evaluation.examples(tally),)
+        return self.config.release_figures and min(counts) >= self.config.minimum_count
+
+    def releases_statistics(self) -> bool:
+        """Return whether the statistics of this site may be shown as its own."""
+        enough = self.data.train_persons >= self.config.minimum_count
+        return self.config.release_figures and enough
+
+
+def training_plan(config: RunConfig) -> TrainingPlan:
+    """Return how sites train under a run config."""
+    return TrainingPlan(
+        local_epochs=config.local_epochs,
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        optimizer=config.local_optimizer,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        proximal_mu=config.proximal_mu,
+        class_balance=config.class_balance,
+    )
+
+
+def site_rng(seed: int, site: str, server_round: int) -> np.random.Generator:
+    """Return a generator that depends on the run's seed, the site and the round only."""
+    key = (zlib.crc32(site.encode()), server_round)
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+def site_directory(context: Context) -> Path:
+    """Return the directory of the site that this process is.
+
+    In deployment the node config names it (`site-dir`); in a simulation it is that of the
+    charter's member at `partition-id`, in the run directory of the environment.
+
+    Raises:
+        UnknownMember: The partition is not one of a member.
+        BadRunDirectory: No run directory is named.
+    """
+    named = context.node_config.get("site-dir")
+    if isinstance(named, str):
+        return Path(named)
+    run = RunDirectory.from_environment()
+    names = Charter.read(run.charter).names
+    index = context.node_config.get("partition-id")
+    if not isinstance(index, int) or not 0 <= index < len(names):
+        raise UnknownMember(f"partition {index} is not one of the charter's {len(names)} members")
+    return run.site(names[index])
+
+
+def site_of(context: Context) -> Site:
+    """Return the site that this process is, with its records cached in the process.
+
+    Raises:
+        BadSite: The directory does not hold a `site.json`.
+        ConsortiumError: The charter or the run config cannot be read.
+    """
+    canonical = json.dumps(context.run_config, sort_keys=True)
+    return _site(site_directory(context), canonical)
+
+
+@lru_cache(maxsize=_CACHED_SITES)
+def _site(directory: Path, run_config: str) -> Site:
+    return Site(
+        directory=directory,
+        config=read_site_config(directory),
+        charter=Charter.read(directory / "charter.json"),
+        run_config=RunConfig.parse(json.loads(run_config)),
+    )
+
+
+def read_site_config(directory: Path) -> SiteConfig:
+    """Read `site.json`.
+
+    Raises:
+        BadSite: It is not there, or not what it should be.
+    """
+    path = directory / "site.json"
+    try:
+        return SiteConfig.model_validate_json(path.read_text())
+    except OSError as error:
+        raise BadSite(f"no site is set up in {directory}: {path} cannot be read") from error
+    except ValidationError as error:
+        raise BadSite(f"{path} is not a site's configuration: {error}") from error

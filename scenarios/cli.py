@@ -1,0 +1,240 @@
+"""`scenario`: list, run, compare, predict, doctor."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from consortium.config import Scalar
+from consortium.run_directory import RunDirectory
+from consortium.summary import Comparison, Summary
+from privacy.errors import ConsortiumError
+from scenarios import doctor as examination
+from scenarios.catalogue import SCENARIOS, scenario_named
+from scenarios.options import data_source, data_sources, overrides
+from scenarios.progress import shown
+from scenarios.scenario import Scenario
+from scenarios.staging import new_run_directory
+
+FAILED = 1
+USAGE = 2
+
+RUNS = Path("runs")
+
+T = TypeVar("T")
+
+console = Console()
+errors = Console(stderr=True)
+
+app = typer.Typer(
+    help="Run a whole consortium on this machine, with one command.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Name = Annotated[str, typer.Argument(help="A scenario; see `scenario list`.")]
+EngineOption = Annotated[
+    str, typer.Option("--engine", help="inprocess, or simulation (Flower's own, with Ray).")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="A run config key and its value, key=value.")
+]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="Of the experiment.")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="The run's directory.")]
+DataOption = Annotated[
+    list[str] | None,
+    typer.Option("--data", help="A site's own data: site=file or site=url::query."),
+]
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show Flower's own log.")]
+
+
+def main() -> None:
+    """Run the command line; exit 0 when done, 1 when a run failed, 2 on wrong usage."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        errors.print("interrupted; nothing was left running")
+        sys.exit(FAILED)
+
+
+@app.command("list")
+def list_() -> None:
+    """Show what can be run: data, sites, what is learnt."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("scenario", "sites", "what it is"):
+        table.add_column(heading)
+    for scenario in SCENARIOS.values():
+        sites = "\n".join(scenario.sites)
+        table.add_row(scenario.name, sites, f"{scenario.title}.\n{scenario.story}\n")
+    console.print(table)
+
+
+@app.command()
+def run(
+    name: Name,
+    *,
+    engine: EngineOption = "inprocess",
+    settings: SetOption = None,
+    seed: SeedOption = None,
+    out: OutOption = None,
+    data: DataOption = None,
+    verbose: VerboseOption = False,
+) -> None:
+    """Run a scenario and write its report."""
+    wanted = _Wanted(name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose)
+    directory, summary = wanted.carry_out(out)
+    _report(directory)
+    _say_metrics(wanted.scenario, summary)
+    console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def compare(
+    name: Name,
+    *,
+    engine: EngineOption = "inprocess",
+    settings: SetOption = None,
+    seed: SeedOption = None,
+    out: OutOption = None,
+    data: DataOption = None,
+    verbose: VerboseOption = False,
+) -> None:
+    """Run a scenario and compare it with each site alone and with all records in one place."""
+    from scenarios.comparison import compare as measure  # torch is loaded where it is needed
+
+    wanted = _Wanted(name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose)
+    directory, _ = wanted.carry_out(out)
+    comparison = _guarded(
+        lambda: measure(wanted.scenario, wanted.config, directory, tell=console.print)
+    )
+    _report(directory)
+    _say_comparison(comparison)
+    console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def predict(
+    run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run.")],
+    file: Annotated[str, typer.Argument(help="A table, or url::query.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write; CSV.")] = None,
+) -> None:
+    """Score a person's own table with the model of a run."""
+    from scenarios.prediction import predictions  # torch is loaded where it is needed
+
+    frame = _guarded(lambda: predictions(RunDirectory(run_directory), data_source(file)))
+    if out is None:
+        frame.to_csv(sys.stdout, index=False)
+        return
+    frame.to_csv(out, index=False)
+    console.print(f"{len(frame)} rows scored: {out}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def doctor() -> None:
+    """Say whether this machine is ready, and what to do if it is not."""
+    findings = list(examination.examine())
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for finding in findings:
+        table.add_row(
+            "ok" if not finding.advice else ("no" if finding.needed else "--"),
+            finding.what,
+            finding.found,
+            finding.advice,
+        )
+    console.print(table)
+    if any(finding.stops for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+class _Wanted:
+    """The options shared by `run` and `compare`, checked before anything is done."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        engine: str,
+        settings: list[str] | None,
+        seed: int | None,
+        data: list[str] | None,
+        verbose: bool,
+    ) -> None:
+        chosen: dict[str, Scalar] = {} if seed is None else {"seed": seed}
+        self.scenario = _guarded(lambda: scenario_named(name))
+        self.config = _guarded(
+            lambda: self.scenario.configured({**overrides(settings or []), **chosen})
+        )
+        self.sources = _guarded(lambda: data_sources(data or []))
+        if engine not in ("inprocess", "simulation"):
+            _refuse(f"--engine is inprocess or simulation, got '{engine}'")
+        self.engine = engine
+        self.verbose = verbose
+
+    def carry_out(self, out: Path | None) -> tuple[RunDirectory, Summary]:
+        """Run it in a new directory, with progress on the terminal."""
+        from scenarios.runner import Order, RunFailed, carry_out  # torch, where it is needed
+
+        directory = _guarded(lambda: new_run_directory(self.scenario, under=RUNS, named=out))
+        order = Order(
+            scenario=self.scenario,
+            config=self.config,
+            engine="simulation" if self.engine == "simulation" else "inprocess",
+            own_data=self.sources,
+            verbose=self.verbose,
+        )
+        console.print(f"{self.scenario.title}: {len(self.scenario.sites)} sites, {self.engine}")
+        rounds, metric = self.config.num_server_rounds, self.scenario.headline.name
+        try:
+            with shown(directory.events, rounds=rounds, metric=metric, console=console):
+                return directory, carry_out(order, directory)
+        except RunFailed as error:
+            _report(directory)
+            errors.print(f"the run failed: {error}\nreport: {directory.report}", soft_wrap=True)
+            raise typer.Exit(FAILED) from error
+        except ConsortiumError as error:
+            errors.print(f"the run failed: {error}", soft_wrap=True)
+            raise typer.Exit(FAILED) from error
+
+
+def _report(directory: RunDirectory) -> None:
+    from consortium.report import render  # matplotlib is loaded where it is needed
+
+    _guarded(lambda: render(directory))
+
+
+def _guarded(action: Callable[[], T]) -> T:
+    """Return what `action` returns; a refusal becomes its text and exit code 2."""
+    try:
+        return action()
+    except ConsortiumError as error:
+        _refuse(str(error))
+
+
+def _refuse(text: str) -> NoReturn:
+    errors.print(text, soft_wrap=True, highlight=False, markup=False)
+    raise typer.Exit(USAGE)
+
+
+def _say_metrics(scenario: Scenario, summary: Summary) -> None:
+    headline = summary.metrics.get(scenario.headline.name)
+    if headline is not None:
+        console.print(
+            f"{scenario.headline.title} {headline.value:.4f} on {summary.held_out} held-out "
+            f"records of {len(summary.evaluated)} sites, after {summary.rounds} rounds",
+            highlight=False,
+        )
+
+
+def _say_comparison(comparison: Comparison) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("trained")
+    table.add_column(comparison.metric_title, justify="right")
+    table.add_column("95 % interval", justify="right")
+    for arm in comparison.arms:
+        table.add_row(arm.name, f"{arm.value:.4f}", f"{arm.low:.4f} to {arm.high:.4f}")
+    console.print(table)

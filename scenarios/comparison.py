@@ -1,0 +1,157 @@
+"""Is it worth it? Each site alone, the consortium, and the pooled ideal, on the same records."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consortium.config import RunConfig
+from consortium.export import read_model
+from consortium.run_directory import RunDirectory
+from consortium.site import read_site_config, site_rng, training_plan
+from consortium.summary import Arm, Comparison, Difference, write_record
+from privacy.layout import Tally, Vector
+from scenarios.bootstrap import Resampled, Resamples, resampled
+from scenarios.scenario import Scenario
+from sites.task import SiteData, Task
+
+N_RESAMPLES = 500
+
+_POOLED = "pooled"
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A trained model: the constants it scales by, and its vector."""
+
+    statistics: Tally
+    vector: Vector
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Everybody's held-out records, and which of them are whose."""
+
+    task: Task[SiteData]
+    parts: Sequence[SiteData]
+
+    def scores(self, model: _Model) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return predictions and labels of all held-out records, site after site."""
+        scored = [self.task.score(part, model.statistics, model.vector) for part in self.parts]
+        return (
+            np.concatenate([predictions for predictions, _ in scored]),
+            np.concatenate([labels for _, labels in scored]),
+        )
+
+
+def compare(
+    scenario: Scenario,
+    config: RunConfig,
+    run: RunDirectory,
+    *,
+    tell: Callable[[str], None],
+    n_resamples: int = N_RESAMPLES,
+) -> Comparison:
+    """Train each site alone and a model on the pooled records; compare them with a finished run.
+
+    Every arm has the same model, the same plan, as many passes over its records as the run, and
+    is measured on the held-out records of all sites. Written to `comparison.json`.
+
+    Args:
+        scenario: What was run.
+        config: How it was run.
+        run: The directory of the finished run.
+        tell: Told what is being trained.
+        n_resamples: Bootstrap resamples behind each interval.
+    """
+    began = time.monotonic()
+    trained = read_model(run.model)
+    task = trained.task
+    parts = [
+        task.load(read_site_config(run.site(name)).source, seed=config.seed)
+        for name in scenario.sites
+    ]
+    models = {"federated": _Model(trained.statistics, trained.vector)}
+    for name, part in zip(scenario.sites, parts, strict=True):
+        tell(f"training {name} alone")
+        models[name] = _train_alone(task, part, config, name)
+    tell("training on the pooled records")
+    models[_POOLED] = _train_alone(task, task.pool(parts), config, _POOLED)
+    comparison = _measured(scenario, _Held(task, parts), models, n_resamples, config.seed)
+    comparison = comparison.model_copy(update={"seconds": time.monotonic() - began})
+    write_record(run.comparison, comparison)
+    return comparison
+
+
+def _train_alone(task: Task[SiteData], data: SiteData, config: RunConfig, name: str) -> _Model:
+    """Train one model on one set of records, for as many rounds as the run had."""
+    statistics = task.statistics_of(data)
+    vector = np.zeros(task.layout.dim)
+    plan = training_plan(config)
+    for server_round in range(1, config.num_server_rounds + 1):
+        rng = site_rng(config.seed, name, server_round)
+        update = task.train(data, statistics, vector, plan, rng=rng).update
+        vector = (vector + update).astype(np.float32).astype(np.float64)
+    return _Model(statistics, vector)
+
+
+def _measured(
+    scenario: Scenario, held: _Held, models: dict[str, _Model], n_resamples: int, seed: int
+) -> Comparison:
+    headline = scenario.headline
+    metrics: dict[str, Resampled] = {}
+    own: dict[str, float] = {}
+    for name, model in models.items():
+        metrics[name] = resampled(headline.name, *held.scores(model))
+    for name, part in zip(scenario.sites, held.parts, strict=True):
+        for arm in (name, "federated"):
+            mine = _Held(held.task, [part])
+            own[f"{arm} at {name}"] = _everyone(headline.name, *mine.scores(models[arm]))
+    count = sum(part.held_out_examples for part in held.parts)
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(count,)))
+    resamples = Resamples.draw(count, n_resamples=n_resamples, rng=rng)
+    return Comparison(
+        metric=headline.name,
+        metric_title=headline.title,
+        higher_is_better=headline.higher_is_better,
+        held_out=count,
+        resamples=n_resamples,
+        arms=[_arm(name, metric, resamples, own) for name, metric in metrics.items()],
+        differences=[
+            _difference(name, metrics, resamples) for name in metrics if name != "federated"
+        ],
+        seconds=0.0,
+    )
+
+
+def _arm(name: str, metric: Resampled, resamples: Resamples, own: dict[str, float]) -> Arm:
+    interval = resamples.interval(metric)
+    measured = {"value": interval.value, "low": interval.low, "high": interval.high}
+    match name:
+        case "federated":
+            return Arm(name="Together (federated)", kind="federated", **measured)
+        case "pooled":
+            return Arm(name="All records in one place", kind="pooled", **measured)
+    return Arm(
+        name=f"{name} alone",
+        kind="alone",
+        site=name,
+        own_value=_defined(own[f"{name} at {name}"]),
+        federated_on_own=_defined(own[f"federated at {name}"]),
+        **measured,
+    )
+
+
+def _difference(name: str, metrics: dict[str, Resampled], resamples: Resamples) -> Difference:
+    interval = resamples.difference(metrics["federated"], metrics[name])
+    return Difference(against=name, value=interval.value, low=interval.low, high=interval.high)
+
+
+def _everyone(name: str, predictions: NDArray[np.float64], labels: NDArray[np.float64]) -> float:
+    return resampled(name, predictions, labels)(np.ones(len(labels)))
+
+
+def _defined(value: float) -> float | None:
+    return None if np.isnan(value) else value

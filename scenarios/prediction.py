@@ -1,0 +1,37 @@
+"""Predictions for a person's own table, as a table."""
+
+import numpy as np
+import pandas as pd
+
+from consortium.export import read_model
+from consortium.run_directory import RunDirectory
+from sites.schema import ClassLabel, Label
+from sites.source import DataSource
+from sites.task import Predictions
+
+
+def predictions(run: RunDirectory, source: DataSource) -> pd.DataFrame:
+    """Return the predictions of a run's model, one row for each row of the table, in order.
+
+    Columns: `row`, counted from 1; then for classes `predicted` and a probability a class, for
+    a number its value, named as the label.
+
+    Raises:
+        BadModel: The run left no model here.
+        ConsortiumError: The table cannot be read, or breaks the schema.
+    """
+    model = read_model(run.model)
+    predicted = model.predict(source)
+    columns = _columns(model.charter.table.label, predicted)
+    return pd.DataFrame({"row": np.arange(1, len(predicted) + 1), **columns})
+
+
+def _columns(label: Label, predicted: Predictions) -> dict[str, object]:
+    if not isinstance(label, ClassLabel):
+        return {label.column: predicted}
+    shares = np.column_stack([1 - predicted, predicted]) if predicted.ndim == 1 else predicted
+    names = np.array(label.classes)
+    return {
+        "predicted": names[shares.argmax(axis=1)],
+        **{f"probability_{name}": shares[:, index] for index, name in enumerate(names)},
+    }

@@ -1,0 +1,116 @@
+"""One run of a scenario: staged, run on the chosen engine, reported."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from consortium.client_app import app as client_app
+from consortium.config import RunConfig
+from consortium.launch import simulate
+from consortium.run_directory import ENVIRONMENT, RunDirectory
+from consortium.server_app import app as server_app
+from consortium.summary import Summary, read_record
+from privacy.errors import ConsortiumError
+from scenarios.engine import run_in_process
+from scenarios.scenario import Scenario
+from scenarios.staging import stage
+from sites.source import DataSource
+
+Engine: TypeAlias = Literal["inprocess", "simulation"]
+
+
+class RunFailed(ConsortiumError, RuntimeError):
+    """A run ended before its last round; what it reached is in its directory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a person asked for.
+
+    Args:
+        scenario: What is run.
+        config: The run config.
+        engine: In this process, or on Flower's simulation engine.
+        own_data: A person's own data for some sites.
+        verbose: Whether Flower's own log is shown.
+    """
+
+    scenario: Scenario
+    config: RunConfig
+    engine: Engine = "inprocess"
+    own_data: Mapping[str, DataSource] = field(default_factory=dict)
+    verbose: bool = False
+
+
+def carry_out(order: Order, run: RunDirectory) -> Summary:
+    """Stage and run a scenario in an empty run directory; return its summary.
+
+    Guarantee: the directory says what happened, also when the run failed.
+
+    Raises:
+        RunFailed: The run ended with an error, which is named.
+    """
+    stage(run, order.scenario, order.own_data)
+    try:
+        _ENGINES[order.engine](order, run)
+    except ConsortiumError as error:
+        if not run.summary.exists():
+            raise
+        summary = read_record(run.summary, Summary)
+        raise RunFailed(summary.error or str(error)) from error
+    summary = read_record(run.summary, Summary)
+    if summary.status != "finished":
+        raise RunFailed(summary.error)
+    _collect_model(run, order.scenario)
+    return summary
+
+
+def _in_process(order: Order, run: RunDirectory) -> None:
+    with _named(run):
+        run_in_process(
+            server_app,
+            client_app,
+            num_sites=len(order.scenario.sites),
+            run_config=order.config.flat(),
+        )
+
+
+def _simulation(order: Order, run: RunDirectory) -> None:
+    simulate(
+        run,
+        num_sites=len(order.scenario.sites),
+        run_config=order.config.flat(),
+        verbose=order.verbose,
+    )
+
+
+_ENGINES: Mapping[Engine, Callable[[Order, RunDirectory], None]] = {
+    "inprocess": _in_process,
+    "simulation": _simulation,
+}
+
+
+@contextmanager
+def _named(run: RunDirectory) -> Iterator[None]:
+    """Name the run directory to the apps, as the launcher does for other processes."""
+    before = os.environ.get(ENVIRONMENT)
+    os.environ[ENVIRONMENT] = str(run.path)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[ENVIRONMENT]
+        else:
+            os.environ[ENVIRONMENT] = before
+
+
+def _collect_model(run: RunDirectory, scenario: Scenario) -> None:
+    """Copy the model that the sites hold to the run's directory: in the clear all may have it."""
+    for name in scenario.sites:
+        kept = run.site(name) / "model"
+        if kept.exists():
+            shutil.copytree(kept, run.model)
+            return

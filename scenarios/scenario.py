@@ -1,0 +1,95 @@
+"""A scenario is data with an expectation: who the sites are, what they train, what comes out."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from consortium.charter import Charter, Floors, Member
+from consortium.config import RunConfig, Scalar
+from sites.schema import Schema
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headline:
+    """The one metric a scenario is judged by.
+
+    Args:
+        name: As in `summary.json`.
+        title: For people.
+        higher_is_better: Direction.
+    """
+
+    name: str
+    title: str
+    higher_is_better: bool = True
+
+
+AUC = Headline(name="roc_auc", title="AUC")
+MACRO_F1 = Headline(name="macro_f1", title="Macro F1")
+RMSE = Headline(name="rmse", title="Root mean squared error", higher_is_better=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expect:
+    """What a run of the scenario must reach to be right.
+
+    Args:
+        at_least: Lowest pooled headline metric, or None.
+        at_most: Highest pooled headline metric, or None.
+    """
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One consortium that can be run on a laptop.
+
+    Args:
+        name: In kebab-case, for the command line.
+        title: One sentence.
+        story: What the data are and how they fall to the sites.
+        task: The use case.
+        table: What every column means.
+        dataset: Name of the shipped data set.
+        site_of_row: The site each row belongs to, shape (n_rows,).
+        sites: Names of the sites, in the charter's order.
+        run_config: What differs from the defaults.
+        floors: The charter's limits.
+        headline: The metric it is judged by.
+        expect: What must come out.
+    """
+
+    name: str
+    title: str
+    story: str
+    task: str
+    table: Schema
+    dataset: str
+    site_of_row: Callable[[pd.DataFrame], "pd.Series[str]"]
+    sites: tuple[str, ...]
+    run_config: Mapping[str, Scalar]
+    floors: Floors = field(default_factory=Floors)
+    headline: Headline = AUC
+    expect: Expect = field(default_factory=Expect)
+
+    @property
+    def charter(self) -> Charter:
+        """What the scenario's sites agreed on."""
+        return Charter(
+            name=self.name,
+            task=self.task,
+            table=self.table,
+            members=tuple(Member(name=name) for name in self.sites),
+            floors=self.floors,
+        )
+
+    def configured(self, overrides: Mapping[str, Scalar]) -> RunConfig:
+        """Return the scenario's run config with a person's own choices in it.
+
+        Raises:
+            BadConfig: A key is unknown, a value is out of range, or two contradict each other.
+        """
+        return RunConfig.parse({**self.run_config, **overrides})

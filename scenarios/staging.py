@@ -1,0 +1,68 @@
+"""A run directory with a consortium in it: the charter, and a directory a site with its data."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from consortium.run_directory import RunDirectory
+from consortium.site import SiteConfig
+from consortium.summary import write_record
+from privacy.errors import ConsortiumError
+from scenarios.datasets import load
+from scenarios.scenario import Scenario
+from sites.source import DataSource, TableFile
+
+
+class DirectoryInUse(ConsortiumError, FileExistsError):
+    """A run directory exists and is not empty; a run never overwrites another."""
+
+
+class UnknownSite(ConsortiumError, LookupError):
+    """A scenario has no site of this name."""
+
+
+def new_run_directory(scenario: Scenario, *, under: Path, named: Path | None) -> RunDirectory:
+    """Return a directory for a new run: `named`, or one by scenario and time.
+
+    Raises:
+        DirectoryInUse: It is not empty.
+    """
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
+    path = (named or under / f"{scenario.name}-{stamp}").resolve()
+    if path.exists() and any(path.iterdir()):
+        raise DirectoryInUse(f"{path} is not empty: name another directory for the run")
+    path.mkdir(parents=True, exist_ok=True)
+    return RunDirectory(path)
+
+
+def stage(
+    run: RunDirectory, scenario: Scenario, own_data: Mapping[str, DataSource] | None = None
+) -> None:
+    """Write the charter and a directory a site, with the site's part of the data in it.
+
+    Args:
+        run: An empty run directory.
+        scenario: What is staged.
+        own_data: A person's own data for some sites, instead of the shipped part.
+
+    Raises:
+        UnknownSite: There is own data for a site the scenario does not have.
+    """
+    given = own_data or {}
+    for name in given:
+        if name not in scenario.sites:
+            raise UnknownSite(f"there is no site '{name}': choose of {', '.join(scenario.sites)}")
+    scenario.charter.write(run.charter)
+    run.coordinator.mkdir()
+    frame = load(scenario.dataset)
+    owner = scenario.site_of_row(frame)
+    for name in scenario.sites:
+        directory = run.site(name)
+        directory.mkdir(parents=True)
+        source = given.get(name)
+        if source is None:
+            path = directory / "data.parquet"
+            frame[owner == name].to_parquet(path, index=False)
+            source = TableFile(path=path)
+        scenario.charter.write(directory / "charter.json")
+        write_record(directory / "site.json", SiteConfig(name=name, source=source))
