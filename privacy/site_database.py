@@ -1,0 +1,106 @@
+"""The SQLite file behind a site's memory: durable at each commit, safe for several processes."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from privacy.errors import ConsortiumError
+from privacy.kept_files import MemoryDamaged
+from privacy.secret_file import private_directory
+
+_PATIENCE_S = 60.0
+_SCHEMA_VERSION = 1
+_SCHEMA = (
+    "CREATE TABLE epochs (epoch INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL) STRICT",
+    "CREATE TABLE openings"
+    " (run TEXT PRIMARY KEY, digest BLOB NOT NULL, lineage TEXT NOT NULL) STRICT",
+    "CREATE TABLE burned (run TEXT PRIMARY KEY) STRICT",
+    "CREATE TABLE answers"
+    " (run TEXT, purpose TEXT, server_round INTEGER, attempt INTEGER, request BLOB NOT NULL,"
+    " state BLOB NOT NULL, receipt BLOB NOT NULL,"
+    " PRIMARY KEY (run, purpose, server_round, attempt)) STRICT",
+    "CREATE TABLE files"
+    " (run TEXT, purpose TEXT, server_round INTEGER, attempt INTEGER, name TEXT NOT NULL,"
+    " digest BLOB NOT NULL, PRIMARY KEY (run, purpose, server_round, attempt)) STRICT",
+    f"PRAGMA user_version = {_SCHEMA_VERSION}",
+)
+
+
+class MemoryUnavailable(ConsortiumError, RuntimeError):
+    """The site's memory cannot be read or written; without it the site must not answer."""
+
+
+class SiteDatabase:
+    """One connection to the database of a site.
+
+    Guarantee: what `writing` committed is on the disk when it returns; two writers wait for
+    each other.
+
+    Args:
+        directory: Made with mode 0700 if it is not there.
+
+    Raises:
+        MemoryUnavailable: It cannot be opened.
+        MemoryDamaged: It was written by another version.
+        ExposedSecret: The directory is open to others.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        private_directory(directory)
+        path = directory / "memory.sqlite"
+        with _available():
+            # SQLite gives the files beside this one the same mode.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+            self._connection = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA journal_mode = WAL")
+        with self.writing():
+            self._prepare()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def row(self, query: str, *values: str | int | bytes) -> Any:  # noqa: ANN401
+        """Return the first row of a query, or None."""
+        with _available():
+            return self._connection.execute(query, values).fetchone()
+
+    def column(self, query: str, *values: str | int | bytes) -> list[Any]:
+        """Return the first column of all rows of a query."""
+        with _available():
+            return [row[0] for row in self._connection.execute(query, values)]
+
+    def execute(self, statement: str, *values: str | int | bytes) -> None:
+        """Run a statement that returns nothing."""
+        with _available():
+            self._connection.execute(statement, values)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the one writer's place; commit at the end, undo everything on an exception."""
+        with _available(), self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
+
+    def _prepare(self) -> None:
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            for statement in _SCHEMA:
+                self._connection.execute(statement)
+        elif version != _SCHEMA_VERSION:
+            raise MemoryDamaged(
+                f"this memory has version {version}, this program reads {_SCHEMA_VERSION}",
+                came=version,
+            )
+
+
+@contextmanager
+def _available() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise MemoryUnavailable(f"this site's memory is not available: {error}") from error
