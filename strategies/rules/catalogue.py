@@ -1,14 +1,19 @@
 """The rules by name: what each survives, what it needs, and where it is proved."""
 
 import difflib
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 from privacy.errors import ConsortiumError
 from privacy.layout import Vector
+from strategies.rules.clipping import centered_clipping, clipped_mean
+from strategies.rules.coordinatewise import coordinate_median, trimmed_mean
+from strategies.rules.geometric import geometric_median
+from strategies.rules.krum import bulyan, krum, multi_krum
 from strategies.rules.mean import mean
+from strategies.rules.options import OptionRefused, RuleOptions
 from strategies.rules.rows import Rule
 
 __all__ = [
@@ -26,46 +31,12 @@ __all__ = [
 ]
 
 
-class OptionRefused(ConsortiumError, ValueError):
-    """An option of a rule is out of its range."""
-
-
 class UnknownRule(ConsortiumError, LookupError):
     """No rule has this name."""
 
 
 class Infeasible(ConsortiumError, ValueError):
     """The rule cannot survive so many liars among so few sites."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RuleOptions:
-    """What the rules are told; each takes what concerns it.
-
-    Args:
-        num_byzantine: Liars to survive, f in the formulas, at least 0.
-        clip_norm: Largest L2 norm that counts in full, above 0.
-        momentum: Of centred clipping: how much of the last aggregate stays, in [0, 1).
-        iterations: Of centred clipping: steps towards the centre, at least 1.
-
-    Raises:
-        OptionRefused: An option is out of its range.
-    """
-
-    num_byzantine: int = 0
-    clip_norm: float = 10.0
-    momentum: float = 0.0
-    iterations: int = 1
-
-    def __post_init__(self) -> None:
-        if self.num_byzantine < 0:
-            raise OptionRefused(f"num_byzantine must be at least 0, got {self.num_byzantine}")
-        if not (self.clip_norm > 0 and math.isfinite(self.clip_norm)):
-            raise OptionRefused(f"clip_norm must be finite and above 0, got {self.clip_norm}")
-        if not 0 <= self.momentum < 1:
-            raise OptionRefused(f"momentum must be in [0, 1), got {self.momentum}")
-        if self.iterations < 1:
-            raise OptionRefused(f"iterations must be at least 1, got {self.iterations}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +67,26 @@ class RuleSpec:
     needs_memory: bool = False
 
 
+def _liars(rule: Callable[..., Vector]) -> Callable[[RuleOptions, Vector | None], Rule]:
+    return lambda options, _memory: partial(rule, num_byzantine=options.num_byzantine)
+
+
+def _clipped_mean(options: RuleOptions, _memory: Vector | None) -> Rule:
+    return partial(clipped_mean, clip_norm=options.clip_norm, num_byzantine=options.num_byzantine)
+
+
+def _centered_clipping(options: RuleOptions, memory: Vector | None) -> Rule:
+    return partial(centered_clipping, centre=memory, options=options)
+
+
+def _minority(num_byzantine: int) -> int:
+    return 2 * num_byzantine + 1
+
+
+def _krum_sites(num_byzantine: int) -> int:
+    return 2 * num_byzantine + 3
+
+
 SPECS = (
     RuleSpec(
         name="mean",
@@ -106,6 +97,73 @@ SPECS = (
         weighted=True,
         streaming=True,
         same_on_every_cpu=True,
+    ),
+    RuleSpec(
+        name="clipped-mean",
+        build=_clipped_mean,
+        sites_needed=_minority,
+        breakdown="bounded, not removed: f liars move the result by at most 2 f clip-norm / n",
+        paper="McMahan et al. 2018, arXiv:1710.06963; adaptive: Andrew et al. 2021, "
+        "arXiv:1905.03871",
+        weighted=True,
+        same_on_every_cpu=True,
+    ),
+    RuleSpec(
+        name="coordinate-median",
+        build=_liars(coordinate_median),
+        sites_needed=_minority,
+        breakdown="any minority: each coordinate stays within the honest range",
+        paper="Yin et al. 2018, arXiv:1803.01498",
+        same_on_every_cpu=True,
+    ),
+    RuleSpec(
+        name="trimmed-mean",
+        build=_liars(trimmed_mean),
+        sites_needed=_minority,
+        breakdown="f of 2f + 1: each coordinate stays within the honest range",
+        paper="Yin et al. 2018, arXiv:1803.01498",
+        same_on_every_cpu=True,
+    ),
+    RuleSpec(
+        name="geometric-median",
+        build=_liars(geometric_median),
+        sites_needed=_minority,
+        breakdown="any minority of the weight: stays within 2 H / (H - B) of the honest radius, "
+        "H and B the honest and the lying weight",
+        paper="Pillutla et al. 2022, arXiv:1912.13445",
+        weighted=True,
+    ),
+    RuleSpec(
+        name="krum",
+        build=_liars(krum),
+        sites_needed=_krum_sites,
+        breakdown="f of 2f + 3: the squared distance to the honest mean stays below "
+        "6 (n - f) / (n - 2f - 2) times the honest variance",
+        paper="Blanchard et al. 2017, arXiv:1703.02757",
+    ),
+    RuleSpec(
+        name="multi-krum",
+        build=_liars(multi_krum),
+        sites_needed=_krum_sites,
+        breakdown="f of 2f + 3: as krum, with less noise",
+        paper="Blanchard et al. 2017, arXiv:1703.02757",
+    ),
+    RuleSpec(
+        name="bulyan",
+        build=_liars(bulyan),
+        sites_needed=lambda num_byzantine: 4 * num_byzantine + 3,
+        breakdown="f of 4f + 3: each coordinate stays within one honest range of an honest median",
+        paper="El Mhamdi et al. 2018, arXiv:1802.07927",
+    ),
+    RuleSpec(
+        name="centered-clipping",
+        build=_centered_clipping,
+        sites_needed=_minority,
+        breakdown="bounded, not removed: f liars move the result by at most "
+        "2 f clip-norm iterations / n",
+        paper="Karimireddy et al. 2021, arXiv:2012.10333",
+        same_on_every_cpu=True,
+        needs_memory=True,
     ),
 )
 

@@ -6,16 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Vector
+from strategies.rules.norms import clip_scales, row_norms
 from strategies.rules.rows import (
+    WIDTH,
     Rows,
     TooFewSites,
     UpdatesRefused,
     admit,
     blocks,
-    check_values,
+    check_all,
+    checked,
 )
-
-WIDTH = 16_384
 
 
 def mean(updates: Rows, weights: Vector) -> Vector:
@@ -30,14 +31,14 @@ def mean(updates: Rows, weights: Vector) -> Vector:
         weights: Shape (n_sites,), each above 0.
 
     Raises:
-        ConsortiumError: As `rows.admit` and `rows.blocks` say.
+        ConsortiumError: As `rows.admit` and `rows.checked` say.
     """
     _, dim = admit(updates, weights, weighted=True)
     total = np.zeros(dim)
     scratch = np.empty(min(WIDTH, dim))
-    for columns, block in blocks(updates, WIDTH):
+    for columns, block in checked(updates, WIDTH):
         for row, weight in zip(block, weights, strict=True):
-            _add_scaled(total[columns], row, float(weight), scratch)
+            _add_scaled(total[columns], row, scratch, float(weight))
     total /= _sum_in_order(weights)
     return total
 
@@ -46,14 +47,16 @@ class StreamingMean:
     """The weighted mean of updates that are added one by one and need not be kept.
 
     Guarantee: the same bits as `mean` of the updates in the order in which they were added;
-    memory is one float64 vector, whatever the number of sites. A refused update changes
-    nothing.
+    memory is one float64 vector, whatever the number of sites. With a clip norm, the same as
+    `clipped_mean`. A refused update changes nothing.
 
     Args:
         dim: Numbers in each update.
+        clip_norm: Largest L2 norm that counts in full, above 0; None: all of it counts.
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, *, clip_norm: float | None = None) -> None:
+        self._clip_norm = clip_norm
         self._total: Vector = np.zeros(dim)
         self._weight = 0.0
         self._scratch: Vector = np.empty(min(WIDTH, dim))
@@ -68,12 +71,15 @@ class StreamingMean:
         """
         if update.shape != self._total.shape:
             raise UpdatesRefused(f"an update needs shape {self._total.shape}, got {update.shape}")
-        admit(update[np.newaxis], np.array([weight]), weighted=True)
-        parts = [slice(start, start + WIDTH) for start in range(0, update.size, WIDTH)]
-        for part in parts:  # all of it, before any of it is added
-            check_values(update[part])
-        for part in parts:
-            _add_scaled(self._total[part], update[part], float(weight), self._scratch)
+        rows = update[np.newaxis]
+        admit(rows, np.array([weight]), weighted=True)
+        factors = [float(weight)]
+        if self._clip_norm is None:
+            check_all(rows)
+        else:
+            factors = [float(clip_scales(row_norms(rows), self._clip_norm)[0]), *factors]
+        for columns, block in blocks(rows, WIDTH):  # nothing is added unless all is well
+            _add_scaled(self._total[columns], block[0], self._scratch, *factors)
         self._weight += float(weight)
 
     def result(self) -> Vector:
@@ -87,10 +93,11 @@ class StreamingMean:
         return self._total / self._weight
 
 
-def _add_scaled(total: Vector, row: NDArray[Any], weight: float, scratch: Vector) -> None:
+def _add_scaled(total: Vector, row: NDArray[Any], scratch: Vector, *factors: float) -> None:
     scaled = scratch[: total.size]
     np.copyto(scaled, row)
-    scaled *= weight
+    for factor in factors:
+        scaled *= factor
     total += scaled
 
 

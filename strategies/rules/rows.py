@@ -10,6 +10,7 @@ from privacy.errors import ConsortiumError
 from privacy.layout import Vector
 
 LARGEST = float(np.finfo(np.float32).max)
+WIDTH = 16_384
 
 
 class TooFewSites(ConsortiumError, ValueError):
@@ -52,7 +53,7 @@ def admit(
     """Check all but the values of a rule's arguments; return the number of sites and dim.
 
     Guarantee: every rule refuses the same things with the same words. The values are checked
-    by `blocks`, which every rule reads through.
+    by `checked`, through which every rule reads them.
 
     Args:
         updates: Shape (n_sites, dim), integers or floats of at most 64 bits.
@@ -94,35 +95,56 @@ def _admit_weights(weights: Vector, n_sites: int, *, weighted: bool) -> None:
         )
 
 
-def blocks(updates: Rows, width: int) -> Iterator[tuple[slice, NDArray[Any]]]:
-    """Yield the updates in blocks of columns, checked, float32 or float64.
+def width_for(n_sites: int) -> int:
+    """Return how many columns of so many rows make a block of some 8 MiB at most."""
+    return max(1_024, min(WIDTH, 2**20 // n_sites))
 
-    Guarantee: the numbers equal those given, exactly (64-bit integers: to float64), and each
-    is finite and within float32's range. A block may be a view: it is to be read only.
+
+def blocks(updates: Rows, width: int) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Yield the updates in blocks of columns, as float32 or float64, unchecked.
+
+    Guarantee: the numbers equal those given, exactly (64-bit integers: to float64). A block may
+    be a view: it is to be read only.
 
     Args:
         updates: Shape (n_sites, dim).
         width: Columns of a block, the last one excepted.
-
-    Raises:
-        NonFiniteUpdate: A value is NaN, infinite or beyond float32's range.
     """
     dtype = np.promote_types(updates.dtype, np.float32)
     dim = updates.shape[1]
     for start in range(0, dim, width):
         columns = slice(start, min(start + width, dim))
-        block = np.asarray(updates[:, columns]).astype(dtype, copy=False)
+        yield columns, np.asarray(updates[:, columns]).astype(dtype, copy=False)
+
+
+def checked(updates: Rows, width: int) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Yield what `blocks` yields, each number finite and within float32's range.
+
+    Every rule reads its updates through this once; what it reads again, it reads by `blocks`.
+
+    Raises:
+        NonFiniteUpdate: A value is NaN, infinite or beyond float32's range.
+    """
+    for columns, block in blocks(updates, width):
         if not _within_range(block):
             raise _non_finite(finite_sites(updates))
         yield columns, block
 
 
+def check_all(updates: Rows) -> None:
+    """Check all values, for those who cannot do so as they read.
+
+    Raises:
+        NonFiniteUpdate: A value is NaN, infinite or beyond float32's range.
+    """
+    for _ in checked(updates, WIDTH):
+        pass
+
+
 def finite_sites(updates: Rows) -> NDArray[np.bool_]:
     """Return which sites' updates are finite and within float32's range, shape (n_sites,)."""
-    n_sites, dim = updates.shape
-    good = np.ones(n_sites, np.bool_)
-    for start in range(0, dim, 65_536):
-        block = np.asarray(updates[:, start : start + 65_536])
+    good = np.ones(updates.shape[0], np.bool_)
+    for _, block in blocks(updates, WIDTH):
         good &= [_within_range(row) for row in block]
     return good
 

@@ -6,15 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy.layout import Matrix, Vector
-from strategies.rules.mean import WIDTH, StreamingMean, mean
-from strategies.rules.rows import NonFiniteUpdate, TooFewSites, UpdatesRefused, WeightsRefused
+from strategies.rules.mean import StreamingMean, mean
+from strategies.rules.rows import (
+    WIDTH,
+    NonFiniteUpdate,
+    TooFewSites,
+    UpdatesRefused,
+    WeightsRefused,
+)
 
 
 def streamed(updates: Matrix, weights: Vector) -> Vector:
     gathering = StreamingMean(updates.shape[1])
     for update, weight in zip(updates, weights, strict=True):
         gathering.add(update, weight)
-    return gathering.mean()
+    return gathering.result()
 
 
 def test_a_worked_example() -> None:
@@ -71,7 +77,7 @@ def test_a_refused_update_changes_nothing() -> None:
         gathering.add(bad, 1.0)
     with pytest.raises(WeightsRefused):
         gathering.add(np.ones(WIDTH + 1), np.nan)
-    assert np.array_equal(gathering.mean(), np.ones(WIDTH + 1))
+    assert np.array_equal(gathering.result(), np.ones(WIDTH + 1))
 
 
 def test_an_update_of_shape_one_is_not_broadcast() -> None:
@@ -81,7 +87,7 @@ def test_an_update_of_shape_one_is_not_broadcast() -> None:
 
 def test_nobody_answered_is_not_a_zero_model() -> None:
     with pytest.raises(TooFewSites, match="got 0"):
-        StreamingMean(3).mean()
+        StreamingMean(3).result()
 
 
 def test_huge_values_and_weights_do_not_overflow() -> None:

@@ -1,0 +1,130 @@
+"""Rules that bound how far one site can move the result."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from privacy.layout import Vector
+from strategies.rules.mean import mean
+from strategies.rules.norms import Scaled, clip_scales, row_norms
+from strategies.rules.options import OptionRefused, RuleOptions
+from strategies.rules.rows import WIDTH, Rows, UpdatesRefused, admit, blocks
+
+
+def clipped_mean(
+    updates: Rows, weights: Vector, *, clip_norm: float, num_byzantine: int = 0
+) -> Vector:
+    """Return the weighted mean of the updates, each scaled down to the norm, shape (dim,).
+
+    Guarantee: replacing one site's update moves the result by at most 2 clip_norm w_i / W in
+    L2, W the sum of weights; the same bits on every CPU, and as `StreamingMean` with that norm.
+
+    Args:
+        updates: Shape (n_sites, dim).
+        weights: Shape (n_sites,), each above 0.
+        clip_norm: Largest L2 norm that counts in full, above 0.
+        num_byzantine: Liars among the sites, f; needs n >= 2f + 1.
+
+    Raises:
+        ConsortiumError: As `rows.admit` and `rows.checked` say.
+    """
+    admit(updates, weights, sites_needed=2 * num_byzantine + 1, weighted=True)
+    return mean(Scaled(updates, clip_scales(row_norms(updates), clip_norm)), weights)
+
+
+def centered_clipping(
+    updates: Rows,
+    weights: Vector,
+    *,
+    centre: Vector | None,
+    options: RuleOptions,
+) -> Vector:
+    """Return the centre moved by the mean of the clipped differences from it, shape (dim,).
+
+    x <- x + mean of clip(m_i - x), `iterations` times from x = centre, where
+    m_i = (1 - momentum) u_i + momentum centre. The paper's workers keep a momentum each; our
+    sites keep nothing between rounds, so it is kept in common: the centre is the last
+    aggregate.
+
+    Guarantee: f liars move the result by at most 2 f clip_norm iterations / n in L2, whatever
+    they send; the same bits on every CPU. Karimireddy et al. 2021, arXiv:2012.10333.
+
+    Args:
+        updates: Shape (n_sites, dim).
+        weights: Shape (n_sites,), all equal.
+        centre: The last aggregate, shape (dim,); None: zero.
+        options: Norm, momentum, steps, and liars, f; needs n >= 2f + 1.
+
+    Raises:
+        ConsortiumError: As `rows.admit` and `rows.checked` say, or `centre` has another shape.
+    """
+    n_sites, dim = admit(updates, weights, sites_needed=2 * options.num_byzantine + 1)
+    if centre is not None and centre.shape != (dim,):
+        raise UpdatesRefused(f"the centre needs shape {(dim,)}, got {centre.shape}")
+    start = np.zeros(dim) if centre is None else centre
+    fresh = 1 - options.momentum
+    result = start
+    for _ in range(options.iterations):
+        # m_i - result, as a multiple of u_i - origin
+        origin = (result - options.momentum * start) / fresh
+        scales = clip_scales(fresh * row_norms(updates, origin), options.clip_norm)
+        result = result + _mean_difference(updates, origin, fresh * scales / n_sites)
+    return result
+
+
+def _mean_difference(updates: Rows, origin: Vector, shares: Vector) -> Vector:
+    total = np.zeros_like(origin)
+    scratch = np.empty(min(WIDTH, origin.size))
+    for columns, block in blocks(updates, WIDTH):
+        difference = scratch[: block.shape[1]]
+        for row, share in zip(block, shares, strict=True):
+            np.subtract(row, origin[columns], out=difference)
+            difference *= share
+            total[columns] += difference
+    return total
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptiveClip:
+    """A clip norm that follows a quantile of the updates' norms, from round to round.
+
+    Guarantee: one site moves the next norm by a factor of at most exp(rate / n), whatever it
+    sends; the same bits on every CPU. Without noise: the count it is made of is released in
+    the clear. Andrew et al. 2021, arXiv:1905.03871.
+
+    Args:
+        clip_norm: Of this round, above 0.
+        quantile: Share of the updates that shall not be clipped, in (0, 1).
+        rate: How fast the norm follows, in (0, 1].
+
+    Raises:
+        OptionRefused: A parameter is out of its range.
+    """
+
+    clip_norm: float
+    quantile: float = 0.5
+    rate: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not (self.clip_norm > 0 and math.isfinite(self.clip_norm)):
+            raise OptionRefused(f"clip_norm must be finite and above 0, got {self.clip_norm}")
+        if not 0 < self.quantile < 1:
+            raise OptionRefused(f"quantile must be in (0, 1), got {self.quantile}")
+        if not 0 < self.rate <= 1:
+            raise OptionRefused(f"rate must be in (0, 1], got {self.rate}")
+
+    def after(self, norms: Vector) -> "AdaptiveClip":
+        """Return the clip for the next round, from this round's norms (`norms.row_norms`)."""
+        unclipped = int((norms <= self.clip_norm).sum()) / len(norms)
+        factor = _exponential(self.rate * (self.quantile - unclipped))
+        return replace(self, clip_norm=float(np.float32(self.clip_norm * factor)))
+
+
+def _exponential(exponent: float) -> float:
+    """Return e^x for |x| <= 1 by its series: `math.exp` differs between machines."""
+    total = term = 1.0
+    for order in range(1, 25):
+        term *= exponent / order
+        total += term
+    return total

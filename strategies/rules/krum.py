@@ -1,0 +1,156 @@
+"""Krum, Multi-Krum and Bulyan: trust the updates that have near neighbours."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privacy.layout import Matrix, Vector
+from strategies.rules.distances import measure
+from strategies.rules.rows import Rows, admit, blocks, width_for
+from strategies.rules.selection import network, rank
+
+TIE = 1e-9
+
+
+def krum(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vector:
+    """Return the update whose n - f - 2 nearest neighbours are nearest, shape (dim,).
+
+    The score of a row is the sum of squared distances to its n - f - 2 nearest others; the
+    least wins. Equal scores: the smallest row in lexicographic order.
+
+    Guarantee: the result is one of the updates, exactly; with V the mean squared distance of
+    the honest updates from their mean, it is within sqrt(6 V (n - f) / (n - 2f - 2)) of that
+    mean, whatever f liars send (from summing the scores of the honest, which bound the
+    winner's, over its n - 2f - 2 or more honest neighbours). Blanchard et al. 2017,
+    arXiv:1703.02757.
+
+    Args:
+        updates: Shape (n_sites, dim).
+        weights: Shape (n_sites,), all equal.
+        num_byzantine: Liars to survive, f; needs n >= 2f + 3.
+
+    Raises:
+        ConsortiumError: As `rows.admit` and `rows.checked` say.
+    """
+    n_sites, dim = admit(updates, weights, sites_needed=2 * num_byzantine + 3)
+    winner = _selected(updates, num_byzantine, 1, renewed=False)[0]
+    result = np.empty(dim)
+    for columns, block in blocks(updates, width_for(n_sites)):
+        result[columns] = block[winner]
+    return result
+
+
+def multi_krum(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vector:
+    """Return the mean of the n - f - 2 updates with the least Krum scores, shape (dim,).
+
+    Guarantee: as `krum`, but not one of the updates. The number is the largest for which
+    Damaskinos et al. 2019 (AggregaThor) prove resilience.
+
+    Args:
+        updates: Shape (n_sites, dim).
+        weights: Shape (n_sites,), all equal.
+        num_byzantine: Liars to survive, f; needs n >= 2f + 3.
+
+    Raises:
+        ConsortiumError: As `rows.admit` and `rows.checked` say.
+    """
+    n_sites, _ = admit(updates, weights, sites_needed=2 * num_byzantine + 3)
+    count = n_sites - num_byzantine - 2
+    shares = np.zeros(n_sites)
+    shares[_selected(updates, num_byzantine, count, renewed=False)] = 1 / count
+    return combine(updates, shares)
+
+
+def bulyan(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vector:
+    """Return, for each coordinate, the mean of the selected values nearest to their median.
+
+    n - 2f updates are selected by Krum, one at a time from those that remain (at the end each
+    is scored by one neighbour at least); of their values the n - 4f nearest to the median
+    count, the lower ones where two are equally near.
+
+    Guarantee: each coordinate is no further from the median of the selected than the furthest
+    honest selected value, whatever f liars send, and that median is within the honest range.
+    El Mhamdi et al. 2018, arXiv:1802.07927.
+
+    Args:
+        updates: Shape (n_sites, dim).
+        weights: Shape (n_sites,), all equal.
+        num_byzantine: Liars to survive, f; needs n >= 4f + 3.
+
+    Raises:
+        ConsortiumError: As `rows.admit` and `rows.checked` say.
+    """
+    n_sites, dim = admit(updates, weights, sites_needed=4 * num_byzantine + 3)
+    selected = _selected(updates, num_byzantine, n_sites - 2 * num_byzantine, renewed=True)
+    width = min(width_for(len(selected)), dim)
+    comparators = network(len(selected), 0, len(selected))
+    buffer = np.empty((len(selected) + 1, width))
+    result = np.empty(dim)
+    for columns, block in blocks(updates, width):
+        ordered = rank(block[selected], comparators, buffer)
+        result[columns] = _mean_near_median(ordered, len(selected) - 2 * num_byzantine)
+    return result
+
+
+def combine(updates: Rows, shares: Vector) -> Vector:
+    """Return the sum of the checked rows by their shares, shape (dim,), by BLAS."""
+    total = np.empty(updates.shape[1])
+    for columns, block in blocks(updates, width_for(len(shares))):
+        total[columns] = shares @ block
+    return total
+
+
+def _selected(updates: Rows, num_byzantine: int, count: int, *, renewed: bool) -> list[int]:
+    """Return the rows with the least scores; `renewed`: scored anew among those that remain."""
+    squared = measure(updates).squared
+    remaining = list(range(len(squared)))
+    scores = _scores(squared, num_byzantine)
+    selected: list[int] = []
+    while len(selected) < count:
+        place = _least(scores, squared[np.ix_(remaining, remaining)], updates, remaining)
+        selected.append(remaining.pop(place))
+        if renewed:
+            scores = _scores(squared[np.ix_(remaining, remaining)], num_byzantine)
+        else:
+            scores = np.delete(scores, place)
+    return selected
+
+
+def _scores(squared: Matrix, num_byzantine: int) -> Vector:
+    neighbours = max(1, len(squared) - num_byzantine - 2)
+    # The first of each sorted row is the distance to itself, zero.
+    scores: Vector = np.sort(squared, axis=1)[:, 1 : 1 + neighbours].sum(axis=1)
+    return scores
+
+
+def _least(scores: Vector, squared: Matrix, updates: Rows, rows: list[int]) -> int:
+    """Return the place of the least score; of equal ones, of the lexicographically first row."""
+    tied = np.flatnonzero(scores <= scores.min() * (1 + TIE))
+    twins = np.tril(squared[np.ix_(tied, tied)] == 0, -1).any(axis=1)
+    tied = tied[~twins]
+    if len(tied) == 1:
+        return int(tied[0])
+    for _, block in blocks(updates, width_for(updates.shape[0])):
+        values = block[np.array(rows)[tied]]
+        for column in np.flatnonzero((values != values[0]).any(axis=0)):
+            first = values[:, column] == values[:, column].min()
+            values, tied = values[first], tied[first]
+            if len(tied) == 1:
+                return int(tied[0])
+    return int(tied[0])
+
+
+def _mean_near_median(ordered: list[NDArray[np.float64]], count: int) -> Vector:
+    """Return the mean of the `count` values nearest to the median of each column."""
+    last = len(ordered)
+    median = (ordered[(last - 1) // 2] + ordered[last // 2]) / 2
+    nearest = np.full_like(median, np.inf)
+    mean = np.empty_like(median)
+    for start in range(last - count + 1):
+        window = ordered[start : start + count]
+        reach = np.maximum(median - window[0], window[-1] - median)
+        total = np.zeros_like(median)
+        for row in window:
+            total += row
+        np.copyto(mean, total / count, where=reach < nearest)
+        np.minimum(nearest, reach, out=nearest)
+    return mean

@@ -1,0 +1,83 @@
+"""L2 norms and scaled rows, with the same bits on every CPU."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privacy.layout import Matrix, Vector
+from strategies.rules.rows import Rows, checked
+
+LANES = 8_192  # part of what fixes the bits of a norm: the order of its sum
+
+
+def row_norms(updates: Rows, centre: Vector | None = None) -> Vector:
+    """Return the L2 norm of each update's difference from the centre, shape (n_sites,).
+
+    Guarantee: a sum in an order that depends on dim alone, so the same bits on every CPU,
+    however many rows are given at once.
+
+    Args:
+        updates: Shape (n_sites, dim).
+        centre: Shape (dim,), or None for zero.
+
+    Raises:
+        NonFiniteUpdate: As `rows.checked` says.
+    """
+    n_sites, dim = updates.shape
+    lanes = np.zeros((n_sites, min(LANES, dim)))
+    scratch = np.empty_like(lanes)
+    for columns, block in checked(updates, LANES):
+        part = scratch[:, : block.shape[1]]
+        np.subtract(block, 0.0 if centre is None else centre[columns], out=part, dtype=np.float64)
+        part *= part
+        lanes[:, : block.shape[1]] += part
+    return np.sqrt(_folded(lanes))
+
+
+def _folded(lanes: Matrix) -> Vector:
+    width = lanes.shape[1]
+    while width > 1:
+        half = (width + 1) // 2
+        lanes[:, : width - half] += lanes[:, half:width]
+        width = half
+    return lanes[:, 0]
+
+
+def clip_scales(norms: Vector, clip_norm: float) -> Vector:
+    """Return what each update is multiplied with so that its norm is at most `clip_norm`.
+
+    A norm within the limit, zero included, is multiplied with exactly 1.
+    """
+    scales = np.ones_like(norms)
+    np.divide(clip_norm, norms, out=scales, where=norms > clip_norm)
+    return scales
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """Rows that are multiplied with a number each when they are read: a pre-step's result.
+
+    Args:
+        source: Shape (n_sites, dim).
+        scales: Shape (n_sites,).
+    """
+
+    source: Rows
+    scales: Vector
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Sites and dimensions."""
+        n_sites, dim = self.source.shape
+        return n_sites, dim
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Float64, whatever the source's."""
+        return np.dtype(np.float64)
+
+    def __getitem__(self, key: tuple[slice, slice]) -> NDArray[Any]:
+        block = np.asarray(self.source[key], np.float64)
+        return block * self.scales[key[0], np.newaxis]
