@@ -1,0 +1,130 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from privacy.layout import Matrix, Vector
+from strategies.rules.krum import bulyan, krum, multi_krum
+
+few = settings(max_examples=40)
+
+
+def scores_of(updates: Matrix, num_byzantine: int) -> list[float]:
+    """Return the literal scores of Blanchard et al., from nothing but the definition."""
+    n_sites = len(updates)
+    scores = []
+    for i in range(n_sites):
+        others = sorted(
+            float(((updates[i] - updates[j]) ** 2).sum()) for j in range(n_sites) if j != i
+        )
+        scores.append(sum(others[: max(1, n_sites - num_byzantine - 2)]))
+    return scores
+
+
+def literal_bulyan(updates: Matrix, num_byzantine: int) -> Vector:
+    remaining = list(range(len(updates)))
+    selected: list[int] = []
+    while len(selected) < len(updates) - 2 * num_byzantine:
+        best = int(np.argmin(scores_of(updates[remaining], num_byzantine)))
+        selected.append(remaining.pop(best))
+    chosen, count = updates[selected], len(selected) - 2 * num_byzantine
+    result = []
+    for values in chosen.T:
+        near = sorted(values, key=lambda value: abs(value - np.median(values)))
+        result.append(np.mean(near[:count]))
+    return np.array(result)
+
+
+def updates_of(seed: int, n_sites: int, dim: int = 9) -> Matrix:
+    return np.random.default_rng(seed).standard_t(2, (n_sites, dim))
+
+
+@few
+@given(seed=st.integers(0, 999), num_byzantine=st.integers(0, 3), more=st.integers(0, 4))
+def test_the_oracle_of_krum_is_the_formula(seed: int, num_byzantine: int, more: int) -> None:
+    updates = updates_of(seed, 2 * num_byzantine + 3 + more)
+    scores = np.array(scores_of(updates, num_byzantine))
+    winners = updates[scores <= scores.min() * (1 + 1e-12)]
+    result = krum(updates, np.ones(len(updates)), num_byzantine=num_byzantine)
+    assert result.tolist() in winners.tolist()
+
+
+@few
+@given(seed=st.integers(0, 999), num_byzantine=st.integers(1, 3), more=st.integers(0, 4))
+def test_the_oracle_of_multi_krum_is_the_formula(seed: int, num_byzantine: int, more: int) -> None:
+    updates = updates_of(seed, 2 * num_byzantine + 3 + more)
+    best = np.argsort(scores_of(updates, num_byzantine))[: len(updates) - num_byzantine - 2]
+    result = multi_krum(updates, np.ones(len(updates)), num_byzantine=num_byzantine)
+    np.testing.assert_allclose(result, updates[best].mean(axis=0), rtol=1e-12, atol=1e-13)
+
+
+@few
+@given(seed=st.integers(0, 999), num_byzantine=st.integers(3, 4), more=st.integers(0, 3))
+def test_the_oracle_of_bulyan_is_the_formula(seed: int, num_byzantine: int, more: int) -> None:
+    """From f = 3 each remaining row is scored by two neighbours or more, and nothing ties."""
+    updates = updates_of(seed, 4 * num_byzantine + 3 + more)
+    result = bulyan(updates, np.ones(len(updates)), num_byzantine=num_byzantine)
+    np.testing.assert_allclose(
+        result, literal_bulyan(updates, num_byzantine), rtol=1e-12, atol=1e-13
+    )
+
+
+@few
+@given(seed=st.integers(0, 999), n_sites=st.integers(3, 8))
+def test_bulyan_without_liars_is_the_mean(seed: int, n_sites: int) -> None:
+    updates = updates_of(seed, n_sites)
+    result = bulyan(updates, np.ones(n_sites), num_byzantine=0)
+    np.testing.assert_allclose(result, updates.mean(axis=0), rtol=1e-12, atol=1e-13)
+
+
+def test_bulyan_with_seven_sites_survives_one_liar() -> None:
+    """With 6, Flower returns None; with 7, the values furthest from the median go."""
+    updates = np.array([[0.0], [1.0], [2.0], [3.0], [4.0], [5.0], [1e9]])
+    result = bulyan(updates, np.ones(7), num_byzantine=1)
+    assert 0 <= result[0] <= 5
+
+
+def test_krum_returns_an_update_to_the_last_bit() -> None:
+    updates = (np.random.default_rng(1).normal(size=(9, 100_000)) * 1e-3).astype(np.float32)
+    result = krum(updates, np.ones(9), num_byzantine=2)
+    assert any(np.array_equal(result, row) for row in updates)
+
+
+def test_krum_does_not_cancel_far_from_zero() -> None:
+    """On full float32 weights |a|^2 + |b|^2 - 2ab is noise: only the outlier must lose."""
+    rng = np.random.default_rng(2)
+    updates = (1e4 + rng.normal(size=(7, 1000))).astype(np.float32)
+    updates[0] += 3
+    assert not np.array_equal(krum(updates, np.ones(7), num_byzantine=1), updates[0])
+
+
+TIES = {  # four rows, none nearer to its neighbours than another
+    "square": [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.5, 0.5]],
+    "pairs": [[0.0, 0.0], [0.0, 0.0], [5.0, 5.0], [5.0, 5.0], [9.0, 0.0]],
+    "mirror": [[-2.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [2.0, 0.0], [0.0, 9.0]],
+    "same": [[1.0, 1.0]] * 5,
+}
+
+
+@pytest.mark.parametrize("rule", [krum, multi_krum])
+@pytest.mark.parametrize("name", TIES)
+@given(data=st.data())
+@few
+def test_ties_go_to_the_same_row_in_every_order(
+    rule: Callable[..., Vector], name: str, data: st.DataObject
+) -> None:
+    updates = np.array(TIES[name])
+    order = np.array(data.draw(st.permutations(range(5))))
+    expected, result = (
+        rule(rows, np.ones(5), num_byzantine=1) for rows in (updates, updates[order])
+    )
+    np.testing.assert_allclose(result, expected, rtol=1e-14)
+
+
+def test_equal_scores_are_told_apart_by_the_first_place_in_which_rows_differ() -> None:
+    """Mutual neighbours always tie; here they agree on all but the last of 40,000 values."""
+    updates = np.zeros((3, 40_000))
+    updates[0, -1], updates[1, -1], updates[2, 0] = 2.0, 1.0, 100.0
+    assert krum(updates, np.ones(3), num_byzantine=0)[-1] == 1.0
