@@ -4,6 +4,7 @@ Both ends use this module, so neither can mean something else by a key.
 """
 
 import json
+import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,7 @@ _TALLY = "tally"
 _NUM_EXAMPLES = "num-examples"
 _RELEASED = "released"
 
+_KEPT = struct.Struct("<QQQ")  # examples, released, bytes of the update
 _NAME_LENGTH = 64
 _LARGEST_ROUND = 2**31
 _MAX_LAYOUT_BYTES = 4_000_000
@@ -58,13 +60,13 @@ class Position:
     Args:
         charter: Fingerprint of the charter the run is bound to.
         server_round: The round, counted from 1.
-        state: The federated vector, shape (dim,), float32.
+        state: The federated vector, shape (dim,), numbers of float32.
         statistics: The pooled statistics, shape (size,).
     """
 
     charter: str
     server_round: int
-    state: NDArray[np.float32]
+    state: NDArray[np.floating]
     statistics: Tally
 
 
@@ -73,16 +75,33 @@ class Contribution:
     """What a site sends back from training.
 
     Args:
-        update: What changed, shape (dim,), float32; not yet checked for NaN.
+        update: What changed, shape (dim,), float32 on the wire; not checked for NaN.
         num_examples: Training examples behind it.
         tally: Evaluation counts of the state the site received, shape (size,).
         released: Whether the site releases its own figures.
     """
 
-    update: NDArray[np.float32]
+    update: NDArray[np.floating]
     num_examples: int
     tally: Tally
     released: bool
+
+    def encode(self) -> bytes:
+        """Return the contribution as bytes, for a site to keep; the inverse of `decode`."""
+        update = np.ascontiguousarray(self.update, "<f4").tobytes()
+        header = _KEPT.pack(self.num_examples, int(self.released), len(update))
+        return header + update + np.ascontiguousarray(self.tally, "<i8").tobytes()
+
+    @classmethod
+    def decode(cls, kept: bytes) -> "Contribution":
+        """Return what `encode` wrote, from a file of the site's own."""
+        num_examples, released, length = _KEPT.unpack_from(kept)
+        return cls(
+            update=np.frombuffer(kept, "<f4", length // 4, _KEPT.size),
+            num_examples=num_examples,
+            tally=np.frombuffer(kept, "<i8", -1, _KEPT.size + length),
+            released=bool(released),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,14 +143,10 @@ def read_introduction(record: RecordDict, *, max_examples: int) -> Introduction:
         record, arrays=frozenset({_LAYOUT}), facts=frozenset({_SITE, _CHARTER, _NUM_EXAMPLES})
     )
     described = wire.read_bytes(arrays[_LAYOUT], at_most=_MAX_LAYOUT_BYTES)
-    try:
-        layout = Layout.from_description(json.loads(described))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise wire.MalformedRecord("a layout is described in JSON") from error
     return Introduction(
         site=wire.fact_str(facts, _SITE, at_most=_NAME_LENGTH),
         charter=wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH),
-        layout=layout,
+        layout=Layout.from_description(_parsed(described)),
         num_examples=wire.fact_int(facts, _NUM_EXAMPLES, low=0, high=max_examples),
     )
 
@@ -199,3 +214,11 @@ def read_counts(record: RecordDict, *, tally_size: int) -> Counts:
         tally=wire.read_tally(arrays[_TALLY], size=tally_size),
         released=bool(wire.fact_int(facts, _RELEASED, low=0, high=1)),
     )
+
+
+def _parsed(described: bytes) -> object:
+    try:
+        parsed: object = json.loads(described)
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError too
+        raise wire.MalformedRecord("a layout is described in JSON") from error
+    return parsed

@@ -4,6 +4,7 @@ Arrays travel as raw little-endian bytes under our own `stype`, so that nothing 
 is ever given to a deserialiser: a hostile `npy` header alone can ask for 745 GiB.
 """
 
+import re
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -24,7 +25,8 @@ REFUSAL = "refusal"
 
 Facts: TypeAlias = Mapping[str, str | int | float | bytes]
 
-_MAX_CODE = 64
+_CODE = re.compile(r"[a-z0-9-]{1,64}")
+_COUNT = re.compile(r"count\.[a-z0-9_]{1,64}")
 _MAX_COUNTS = 16
 
 
@@ -137,9 +139,9 @@ def read_refusal(record: RecordDict) -> tuple[str, dict[str, int]] | None:
     counts = {
         key.removeprefix("count."): value
         for key, value in refusal.items()
-        if key.startswith("count.") and len(key) <= _MAX_CODE and type(value) is int
+        if _COUNT.fullmatch(key) and type(value) is int
     }
-    if not isinstance(code, str) or not _plain(code) or len(counts) != len(refusal) - 1:
+    if not isinstance(code, str) or not _CODE.fullmatch(code) or len(counts) != len(refusal) - 1:
         raise MalformedRecord("a refusal is a kebab-case code and whole counts")
     return code, counts
 
@@ -182,11 +184,3 @@ def _check(array: Array, *, stype: str, dtype: str, shape: tuple[int, ...], nbyt
             needed=nbytes,
             came=len(array.data),
         )
-
-
-def _plain(code: str) -> bool:
-    return (
-        0 < len(code) <= _MAX_CODE
-        and code.replace("-", "").isascii()
-        and (code.replace("-", "").isalnum())
-    )

@@ -6,9 +6,10 @@ A site runs when its reply is pulled, so that one site is in memory at a time.
 
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from typing import Any, TypeAlias
 
-from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, RecordDict
+from flwr.app import Context, Error, Message, RecordDict
 from flwr.serverapp import Grid, ServerApp
 from flwr.supercore.task_identity import TaskIdentity  # a Message outside a Flower process
 
@@ -30,7 +31,8 @@ class InProcessGrid(Grid):
     """Flower's message bus between one coordinator and sites of the same process.
 
     Guarantee: what a site receives and what it replies are copies: no record is shared. An
-    exception in a site's app becomes an error reply with its traceback, as in Flower.
+    exception in a site's app becomes an error reply with its traceback, as in Flower. Once
+    there is one, this process can make messages, as if it were Flower's.
 
     Args:
         app: Called for each message to a site; by site index where sites differ.
@@ -44,6 +46,7 @@ class InProcessGrid(Grid):
         num_sites: int,
         run_config: Mapping[str, str | int | float | bool],
     ) -> None:
+        TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = _RUN_ID, _COORDINATOR, 1
         self._apps = app if isinstance(app, Mapping) else dict.fromkeys(range(num_sites), app)
         self._contexts = {
             _FIRST_NODE + index: Context(
@@ -119,7 +122,7 @@ class InProcessGrid(Grid):
         if context is None:
             return Message(Error(GONE, "node unavailable"), reply_to=message)
         delivered = Message(
-            _copy(message.content),
+            deepcopy(message.content),
             message.metadata.dst_node_id,
             message.metadata.message_type,
             ttl=message.metadata.ttl,
@@ -131,25 +134,7 @@ class InProcessGrid(Grid):
             return None
         except Exception:  # noqa: BLE001 -- what Flower does with a site's exception
             return Message(Error(RAISED, traceback.format_exc()), reply_to=message)
-        return Message(_copy(reply.content), reply_to=message) if reply.has_content() else reply
-
-
-def _copy(content: RecordDict) -> RecordDict:
-    copied = RecordDict()
-    for name, record in content.items():
-        match record:
-            case ArrayRecord():
-                copied[name] = ArrayRecord(
-                    {
-                        key: Array(dtype=a.dtype, shape=a.shape, stype=a.stype, data=a.data)
-                        for key, a in record.items()
-                    }
-                )
-            case ConfigRecord():
-                copied[name] = ConfigRecord(dict(record))
-            case _:
-                copied[name] = record
-    return copied
+        return Message(deepcopy(reply.content), reply_to=message) if reply.has_content() else reply
 
 
 def run_in_process(
@@ -160,7 +145,6 @@ def run_in_process(
     run_config: Mapping[str, str | int | float | bool],
 ) -> None:
     """Run both apps to the end in this process; what the ServerApp raises is raised."""
-    TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = _RUN_ID, _COORDINATOR, 1
     grid = InProcessGrid(site_app, num_sites, run_config)
     context = Context(_RUN_ID, _COORDINATOR, {}, RecordDict(), dict(run_config))
     server_app(grid, context)

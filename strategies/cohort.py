@@ -9,6 +9,8 @@ import numpy as np
 
 from privacy.errors import ConsortiumError
 
+_ROUNDING = 1e-9  # 0.07 of 100 sites is 7, not 7.000000000000001
+
 
 class QuorumNotReached(ConsortiumError, RuntimeError):
     """Too few sites answered for the round to count."""
@@ -61,7 +63,8 @@ class Cohort:
         """
         if len(present) < self.quorum:
             self.refuse(present)
-        wanted = max(self.quorum, math.ceil(self.fraction * len(present)))
+        share = math.ceil(self.fraction * len(present) - _ROUNDING)
+        wanted = max(self.quorum, share)
         key = (zlib.crc32(b"cohort"), server_round)
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
         chosen = rng.choice(sorted(present), size=wanted, replace=False)

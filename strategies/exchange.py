@@ -6,14 +6,20 @@ from dataclasses import dataclass, field
 
 from flwr.app import Error, Message, RecordDict
 from flwr.serverapp import Grid
+from google.protobuf.message import DecodeError
 
 from privacy.wire import num_bytes
 
 SILENT = 1000  # Flower's own error codes are below 100
+UNREADABLE = 1001
 
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
 _LONGEST_TTL_S = 43_200.0
+
+# What Flower's reading of a reply raises when its bytes were not written by Flower. Trouble with
+# the connection is none of these, and ends the run.
+_HOSTILE_BYTES = (ValueError, TypeError, LookupError, AttributeError, RecursionError, DecodeError)
 
 
 @dataclass
@@ -30,9 +36,9 @@ class Exchange:
 
     Guarantee: every message gets exactly one reply, in the order of the messages, with the
     asked node as its source; a node that says nothing before the deadline replies with the
-    error `SILENT`. Replies are pulled from Flower one at a time, so that the coordinator holds
-    one whatever the number of sites, and what is computed from them does not depend on who was
-    fastest.
+    error `SILENT`, one whose bytes Flower cannot read with `UNREADABLE`. Replies are pulled
+    from Flower one at a time, so that the coordinator holds one whatever the number of sites,
+    and what is computed from them does not depend on who was fastest.
 
     Args:
         grid: Flower's message bus.
@@ -67,11 +73,22 @@ class Exchange:
         until = self.clock() + self.deadline_s
         sent = list(self.grid.push_messages(asked))
         for message, message_id in zip(asked, sent, strict=True):
-            reply = self._await(message_id, until) if message_id else None
-            if reply is not None and reply.has_content():
+            reply = self._reply(message, message_id, until)
+            if reply.has_content():
                 self.traffic.up += num_bytes(reply.content)
-            yield _attributed(message, reply)
+            yield reply
             del reply
+
+    def _reply(self, asked: Message, message_id: str, until: float) -> Message:
+        try:
+            came = self._await(message_id, until) if message_id else None
+        except _HOSTILE_BYTES:
+            return Message(Error(UNREADABLE, "what came is no message"), reply_to=asked)
+        if came is None:
+            return Message(Error(SILENT, "no reply before the deadline"), reply_to=asked)
+        if came.has_error():
+            return Message(came.error, reply_to=asked)
+        return Message(came.content, reply_to=asked)
 
     def _await(self, message_id: str, until: float) -> Message | None:
         pause = _FIRST_PAUSE_S
@@ -83,11 +100,3 @@ class Exchange:
                 return None
             self.sleep(min(pause, left))
             pause = min(2 * pause, _LONGEST_PAUSE_S)
-
-
-def _attributed(message: Message, reply: Message | None) -> Message:
-    if reply is None:
-        return Message(Error(SILENT, "no reply before the deadline"), reply_to=message)
-    if reply.has_error():
-        return Message(reply.error, reply_to=message)
-    return Message(reply.content, reply_to=message)

@@ -5,13 +5,15 @@ type, its site is left out of the round, and the run goes on.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from flwr.app import Message, RecordDict
 
 from privacy import messages, wire
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally
-from strategies.exchange import SILENT
+from strategies.events import Observer, SiteQuarantined
+from strategies.exchange import SILENT, UNREADABLE
 
 LARGEST_ENTRY = 2**41
 
@@ -22,6 +24,10 @@ class ReplyRefused(ConsortiumError, ValueError):
 
 class Silent(ReplyRefused):
     """No reply came before the deadline."""
+
+
+class Unreadable(ReplyRefused):
+    """The bytes that came are no message of Flower's."""
 
 
 class NodeFailed(ReplyRefused):
@@ -36,7 +42,8 @@ class SiteRefused(ReplyRefused):
     """The site itself refused, with a code and counts; its reasons in words stay there."""
 
     def __init__(self, site_code: str, counts: Mapping[str, int]) -> None:
-        super().__init__(f"the site refused: {site_code}", **counts)
+        super().__init__(f"the site refused: {site_code}")
+        self.counts = dict(counts)  # the names are the site's: never keywords of ours
         self.site_code = site_code
 
     @property
@@ -45,11 +52,43 @@ class SiteRefused(ReplyRefused):
         return f"site-refused.{self.site_code}"
 
 
+@dataclass(frozen=True)
+class Quarantine:
+    """Turns what is wrong with one reply into an event; the others are not concerned.
+
+    Args:
+        observe: Told of it.
+        server_round: The round for which the site is left out.
+        site: Its name, or its node where no name is known.
+    """
+
+    observe: Observer
+    server_round: int
+    site: str
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if not isinstance(error, ConsortiumError):
+            return False
+        self.observe(
+            SiteQuarantined(
+                server_round=self.server_round,
+                site=self.site,
+                code=error.code,
+                counts=error.counts,
+            )
+        )
+        return True
+
+
 def answered(reply: Message) -> RecordDict:
     """Return the content of a reply, if there is one that is no refusal.
 
     Raises:
         Silent: No reply came before the deadline.
+        Unreadable: What came is no message.
         NodeFailed: Flower answers for the site that it failed.
         SiteRefused: The site refused.
         MalformedRecord: What came has no agreed form.
@@ -57,6 +96,8 @@ def answered(reply: Message) -> RecordDict:
     if reply.has_error():
         if reply.error.code == SILENT:
             raise Silent("no reply before the deadline")
+        if reply.error.code == UNREADABLE:
+            raise Unreadable("the bytes that came are no message of Flower's")
         raise NodeFailed("the site's app or node failed", flower_code=reply.error.code)
     refusal = wire.read_refusal(reply.content)
     if refusal is not None:

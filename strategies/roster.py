@@ -5,20 +5,22 @@ its site's name, the charter it signed and the layout of the vector it would tra
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from flwr.app import Message
 
 from privacy import messages
-from privacy.errors import ConsortiumError
 from privacy.layout import Layout
 from strategies.cohort import Cohort
-from strategies.events import SiteQuarantined
+from strategies.events import Observer
 from strategies.exchange import Exchange
-from strategies.replies import ReplyRefused, answered
+from strategies.replies import Quarantine, ReplyRefused, answered
 
 _PAUSE_S = 0.1
+
+_Introduced: TypeAlias = list[tuple[int, messages.Introduction]]
 
 
 class WrongCharter(ReplyRefused):
@@ -57,45 +59,17 @@ class Roster:
     Args:
         layout: The layout that most of them would train.
         present: Each of them by name, sorted.
-        nodes: All node ids that have been asked, refused ones too.
-        refused: Whom the last look turned away; a node where no name is known.
+        asked: Ids of the nodes that need not be asked again, refused ones too.
     """
 
     layout: Layout
     present: Mapping[str, Present]
-    nodes: frozenset[int]
-    refused: tuple[SiteQuarantined, ...] = field(default=())
+    asked: frozenset[int]
 
     @property
     def sites(self) -> tuple[str, ...]:
         """Names of the present members, sorted."""
         return tuple(self.present)
-
-    def admit(self, introduced: "Introduced", nodes: list[int]) -> "Roster":
-        """Return the roster with the introduced sites in it whose name and layout fit."""
-        present = dict(self.present)
-        refused = list(introduced.refused)
-        for node, said in introduced.sites:
-            if said.site in present:
-                refused.append(_turned_away(said.site, NameTaken("")))
-            elif said.layout.digest != self.layout.digest:
-                refused.append(_turned_away(said.site, WrongLayout("")))
-            else:
-                present[said.site] = Present(node=node, num_examples=said.num_examples)
-        return replace(
-            self,
-            present=dict(sorted(present.items())),
-            nodes=self.nodes | frozenset(nodes),
-            refused=tuple(refused),
-        )
-
-
-@dataclass(frozen=True)
-class Introduced:
-    """Answers to hello: sites by node, and those that were refused."""
-
-    sites: tuple[tuple[int, messages.Introduction], ...]
-    refused: tuple[SiteQuarantined, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,41 +81,50 @@ class Reception:
         cohort: Members, quorum and deadlines.
         charter: Fingerprint of the charter the run is bound to.
         max_examples: Most training examples a site may claim.
+        observe: Told whom it turns away, and why.
     """
 
     exchange: Exchange
     cohort: Cohort
     charter: str
     max_examples: int
+    observe: Observer
 
     def join(self) -> Roster:
         """Wait for the members, ask who they are, and agree on a layout: the most common one.
 
-        Guarantee: returns once as many nodes as members are there, or at the join deadline.
+        Guarantee: returns once as many nodes as members are there, or at the join deadline. A
+        name has one vote, however many nodes claim it.
 
         Raises:
             QuorumNotReached: Too few members fit; names who is missing.
         """
         nodes = self._awaited()
-        introduced = self._ask(nodes)
-        self.cohort.require_quorum([said.site for _, said in introduced.sites])
-        votes = Counter(said.layout.digest for _, said in introduced.sites)
+        introduced = self._introduced(nodes, server_round=0)
+        layouts = {(said.site, said.layout.digest): said.layout for _, said in introduced}
+        self.cohort.require_quorum([site for site, _ in layouts])
+        votes = Counter(digest for _, digest in layouts)
         most = max(sorted(votes), key=votes.__getitem__)
-        layout = next(said.layout for _, said in introduced.sites if said.layout.digest == most)
-        roster = Roster(layout=layout, present={}, nodes=frozenset()).admit(introduced, nodes)
+        layout = next(layout for (_, digest), layout in layouts.items() if digest == most)
+        roster = Roster(layout=layout, present={}, asked=frozenset(nodes))
+        roster = self._admitted(roster, introduced, server_round=0)
         self.cohort.require_quorum(roster.sites)
         return roster
 
-    def welcome(self, roster: Roster) -> Roster:
-        """Return the roster without nodes that have gone and with members that came.
+    def welcome(self, roster: Roster, server_round: int) -> Roster:
+        """Return the roster without members whose node has gone and with those that came.
 
-        A member that restarted comes back under a new node id.
+        A member that restarted comes back under its old node id or a new one, and perhaps
+        before the old one is seen to be gone: so whoever was refused is asked again when a
+        member has gone.
         """
-        there = set(self.exchange.grid.get_node_ids())
+        there = frozenset(self.exchange.grid.get_node_ids())
         stayed = {name: member for name, member in roster.present.items() if member.node in there}
-        roster = replace(roster, present=stayed, refused=())
-        new = sorted(there - roster.nodes)
-        return roster.admit(self._ask(new), new) if new else roster
+        nobody_left = len(stayed) == len(roster.present)
+        asked = roster.asked if nobody_left else {member.node for member in stayed.values()}
+        introduced = self._introduced(sorted(there - asked), server_round=server_round)
+        roster = replace(roster, present=stayed, asked=there)
+        return self._admitted(roster, introduced, server_round=server_round)
 
     def _awaited(self) -> list[int]:
         until = self.exchange.clock() + self.cohort.join_deadline_s
@@ -151,18 +134,18 @@ class Reception:
                 return nodes
             self.exchange.sleep(_PAUSE_S)
 
-    def _ask(self, nodes: list[int]) -> Introduced:
+    def _introduced(self, nodes: Iterable[int], *, server_round: int) -> _Introduced:
         content = messages.question(self.charter)
-        asked = [self.exchange.message(messages.HELLO, node, content, group="0") for node in nodes]
-        sites: list[tuple[int, messages.Introduction]] = []
-        refused: list[SiteQuarantined] = []
+        group = str(server_round)
+        asked = [
+            self.exchange.message(messages.HELLO, node, content, group=group) for node in nodes
+        ]
+        introduced: _Introduced = []
         for reply in self.exchange.replies(asked):
             node = reply.metadata.src_node_id
-            try:
-                sites.append((node, self._read(reply)))
-            except ConsortiumError as error:
-                refused.append(_turned_away(f"node {node}", error))
-        return Introduced(tuple(sites), tuple(refused))
+            with Quarantine(self.observe, server_round, f"node {node}"):
+                introduced.append((node, self._read(reply)))
+        return introduced
 
     def _read(self, reply: Message) -> messages.Introduction:
         said = messages.read_introduction(answered(reply), max_examples=self.max_examples)
@@ -172,6 +155,13 @@ class Reception:
             raise WrongCharter("the site signed another charter")
         return said
 
-
-def _turned_away(site: str, error: ConsortiumError) -> SiteQuarantined:
-    return SiteQuarantined(server_round=0, site=site, code=error.code, counts=error.counts)
+    def _admitted(self, roster: Roster, introduced: _Introduced, *, server_round: int) -> Roster:
+        present = dict(roster.present)
+        for node, said in introduced:
+            with Quarantine(self.observe, server_round, said.site):
+                if said.layout.digest != roster.layout.digest:
+                    raise WrongLayout("the site would train another vector than the others")
+                if said.site in present:
+                    raise NameTaken("another node already answers for this site")
+                present[said.site] = Present(node=node, num_examples=said.num_examples)
+        return replace(roster, present=dict(sorted(present.items())))

@@ -3,17 +3,14 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
-from numpy.typing import NDArray
 
 from privacy import messages, wire
-from privacy.errors import ConsortiumError
-from privacy.layout import Layout, Tally, Vector
+from privacy.layout import Layout, Tally
 from strategies import advance
 from strategies.cohort import Cohort
 from strategies.events import (
@@ -21,48 +18,14 @@ from strategies.events import (
     RoundFinished,
     RoundStarted,
     SiteAnswered,
-    SiteQuarantined,
     SitesJoined,
     StatisticsPooled,
 )
 from strategies.exchange import Exchange, Traffic
+from strategies.gathering import Gather, Gathering
 from strategies.optimizer import ServerOptimizer
-from strategies.replies import opened_contribution, opened_counts
+from strategies.replies import Quarantine, opened_contribution, opened_counts
 from strategies.roster import Reception, Roster
-from strategies.rules.rows import Rule, check_values
-
-
-class Gathering(Protocol):
-    """Takes updates one by one and turns them into one."""
-
-    def add(self, update: NDArray[np.float32], weight: float) -> None:
-        """Take the update of one site, shape (dim,), with its weight; refuse NaN."""
-
-    def result(self) -> Vector:
-        """Return the aggregate of what was added, shape (dim,)."""
-
-
-class Matrix:
-    """Gathers all updates of a round for a rule that must see them together.
-
-    Memory grows with the number of sites: float32, shape (n_sites, dim).
-    """
-
-    def __init__(self, rule: Rule, dim: int, n_sites: int) -> None:
-        self._rule = rule
-        self._updates = np.empty((n_sites, dim), np.float32)
-        self._weights: list[float] = []
-
-    def add(self, update: NDArray[np.float32], weight: float) -> None:
-        """Take the update of one site, shape (dim,), with its weight; refuse NaN."""
-        check_values(update)
-        self._updates[len(self._weights)] = update
-        self._weights.append(weight)
-
-    def result(self) -> Vector:
-        """Return the rule's aggregate of what was added, shape (dim,)."""
-        count = len(self._weights)
-        return self._rule(self._updates[:count], np.array(self._weights))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +38,8 @@ class Terms:
         evaluation_size: Entries of an evaluation tally.
         max_examples: Most training examples a site may claim.
         weigh: A site's weight from its training examples.
+        check_statistics: Raises for a statistics tally that no records can have.
+        check_evaluation: Raises for an evaluation tally that no records can have.
     """
 
     charter: str
@@ -82,6 +47,8 @@ class Terms:
     evaluation_size: int
     max_examples: int
     weigh: Callable[[int], float]
+    check_statistics: Callable[[Tally], None]
+    check_evaluation: Callable[[Tally], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,22 +86,20 @@ class Synchronous(Strategy):
     result does not depend on the order of arrival.
 
     Args:
-        gather: Starts the gathering of a round, from its dim, its number of sites and the last
-            aggregate.
+        gather: How the updates of a round become one.
         optimizer: How the aggregate moves the model.
-        needs_memory: Whether the gathering wants the last aggregate.
         cohort: Who takes part, how many must answer, how long is waited.
         terms: What every reply is held against.
         observe: Told what happens.
-        keep: Told how far the run is, after every round and before it stops for want of sites.
+        keep: Told how far the run is, before the first round and after each, so that nothing is
+            lost however it stops.
     """
 
     def __init__(
         self,
         *,
-        gather: Callable[[int, int, Vector | None], Gathering],
+        gather: Gather,
         optimizer: ServerOptimizer,
-        needs_memory: bool,
         cohort: Cohort,
         terms: Terms,
         observe: Observer,
@@ -142,7 +107,6 @@ class Synchronous(Strategy):
     ) -> None:
         self._gather = gather
         self._optimizer = optimizer
-        self._needs_memory = needs_memory
         self._cohort = cohort
         self._terms = terms
         self._observe = observe
@@ -165,18 +129,21 @@ class Synchronous(Strategy):
             cohort=self._cohort,
             charter=self._terms.charter,
             max_examples=self._terms.max_examples,
+            observe=self._observe,
         )
-        self._roster = self._joined(reception.join())
+        self._roster = reception.join()
+        self._observe(self._joined())
         self._progress = Progress(
             layout=self._roster.layout,
             statistics=self._pooled_statistics(grid),
             state=advance.start(
-                self._roster.layout.dim, self._optimizer, needs_memory=self._needs_memory
+                self._roster.layout.dim, self._optimizer, needs_memory=self._gather.needs_memory
             ),
         )
+        self._keep(self._progress)
         exchange = self._exchange(grid)
         for server_round in range(1, num_rounds + 1):
-            self._roster = self._turned_away(reception.welcome(self._roster), server_round)
+            self._roster = reception.welcome(self._roster, server_round)
             arrays, config = self._position(server_round)
             asked = self.configure_train(server_round, arrays, config, grid)
             self.aggregate_train(server_round, exchange.replies(asked))
@@ -189,11 +156,7 @@ class Synchronous(Strategy):
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """Return the messages that ask this round's cohort to train."""
-        try:
-            cohort = self._cohort.sample(server_round, self._roster.sites)
-        except ConsortiumError:
-            self._keep(self._progress)
-            raise
+        cohort = self._cohort.sample(server_round, self._roster.sites)
         return self._ask(messages.TRAIN, server_round, cohort, _content(arrays, config), grid)
 
     def aggregate_train(
@@ -201,20 +164,12 @@ class Synchronous(Strategy):
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Move the model by the replies; return its new arrays and how many sites moved it."""
         layout, state = self._progress.layout, self._progress.state
-        gathering = self._gather(layout.dim, len(self._round.sites), state.memory)
+        gathering = self._gather.begin(layout.dim, len(self._round.sites), state.memory)
         for reply in replies:
-            with _Quarantine(self._observe, server_round, self._site_of(reply)):
-                sent = opened_contribution(
-                    reply,
-                    layout=layout,
-                    tally_size=self._terms.evaluation_size,
-                    max_examples=self._terms.max_examples,
-                )
-                gathering.add(sent.update, self._terms.weigh(sent.num_examples))
-                self._accept(reply, sent.tally, released=sent.released)
-                del sent
+            with Quarantine(self._observe, server_round, self._site_of(reply)):
+                self._take_update(reply, gathering)
             del reply
-        self._require_quorum()
+        self._cohort.require_quorum(self._round.answered)
         moved = advance.advance_with(state, gathering.result(), self._optimizer)
         self._progress = Progress(layout=layout, statistics=self._progress.statistics, state=moved)
         self._keep(self._progress)
@@ -233,8 +188,8 @@ class Synchronous(Strategy):
         self, server_round: int, replies: Iterable[Message]
     ) -> MetricRecord | None:
         """Add up the evaluation counts; return how many sites counted."""
-        self._count(replies, self._terms.evaluation_size)
-        self._require_quorum()
+        self._count(replies, self._terms.check_evaluation)
+        self._cohort.require_quorum(self._round.answered)
         self._finish()
         return MetricRecord({"num-sites": len(self._round.answered)})
 
@@ -244,31 +199,19 @@ class Synchronous(Strategy):
     def _exchange(self, grid: Grid) -> Exchange:
         return Exchange(grid=grid, deadline_s=self._cohort.deadline_s, traffic=self._traffic)
 
-    def _joined(self, roster: Roster) -> Roster:
+    def _joined(self) -> SitesJoined:
+        present = self._roster.present
         weights = {
             site: int(self._terms.weigh(member.num_examples)) if member.num_examples else 0
-            for site, member in roster.present.items()
+            for site, member in present.items()
         }
-        absent = tuple(name for name in self._cohort.members if name not in roster.present)
-        self._observe(SitesJoined(sites=roster.sites, absent=absent, weights=weights))
-        return self._turned_away(roster, 0)
-
-    def _turned_away(self, roster: Roster, server_round: int) -> Roster:
-        for refused in roster.refused:
-            self._observe(
-                SiteQuarantined(
-                    server_round=server_round,
-                    site=refused.site,
-                    code=refused.code,
-                    counts=refused.counts,
-                )
-            )
-        return roster
+        absent = tuple(name for name in self._cohort.members if name not in present)
+        return SitesJoined(sites=self._roster.sites, absent=absent, weights=weights)
 
     def _pooled_statistics(self, grid: Grid) -> Tally:
         content = messages.question(self._terms.charter)
         asked = self._ask(messages.STATISTICS, 0, self._roster.sites, content, grid)
-        self._count(self._exchange(grid).replies(asked), self._terms.statistics_size)
+        self._count(self._exchange(grid).replies(asked), self._terms.check_statistics)
         self._cohort.require_quorum(self._round.answered)
         self._observe(StatisticsPooled(pooled=self._round.tally, by_site=self._round.by_site))
         return self._round.tally
@@ -293,11 +236,27 @@ class Synchronous(Strategy):
         exchange = self._exchange(grid)
         return [exchange.message(kind, node, content, group=str(server_round)) for node in nodes]
 
-    def _count(self, replies: Iterable[Message], size: int) -> None:
+    def _count(self, replies: Iterable[Message], check: Callable[[Tally], None]) -> None:
         for reply in replies:
-            with _Quarantine(self._observe, self._round.number, self._site_of(reply)):
-                sent = opened_counts(reply, tally_size=size)
-                self._accept(reply, sent.tally, released=sent.released)
+            with Quarantine(self._observe, self._round.number, self._site_of(reply)):
+                self._take_counts(reply, check)
+            del reply
+
+    def _take_update(self, reply: Message, gathering: Gathering) -> None:
+        sent = opened_contribution(
+            reply,
+            layout=self._progress.layout,
+            tally_size=self._terms.evaluation_size,
+            max_examples=self._terms.max_examples,
+        )
+        self._terms.check_evaluation(sent.tally)
+        gathering.add(sent.update, self._terms.weigh(sent.num_examples))
+        self._accept(reply, sent.tally, released=sent.released)
+
+    def _take_counts(self, reply: Message, check: Callable[[Tally], None]) -> None:
+        sent = opened_counts(reply, tally_size=self._round.tally.size)
+        check(sent.tally)
+        self._accept(reply, sent.tally, released=sent.released)
 
     def _site_of(self, reply: Message) -> str:
         return self._round.sites[reply.metadata.src_node_id]
@@ -309,13 +268,6 @@ class Synchronous(Strategy):
         if released:
             self._round.by_site[site] = tally.copy()
         self._observe(SiteAnswered(server_round=self._round.number, site=site))
-
-    def _require_quorum(self) -> None:
-        try:
-            self._cohort.require_quorum(self._round.answered)
-        except ConsortiumError:
-            self._keep(self._progress)
-            raise
 
     def _position(self, server_round: int) -> tuple[ArrayRecord, ConfigRecord]:
         content = messages.position(
@@ -341,31 +293,6 @@ class Synchronous(Strategy):
                 seconds=time.monotonic() - done.began,
             )
         )
-
-
-@dataclass(frozen=True)
-class _Quarantine:
-    """Turns what is wrong with one reply into an event; the others are not concerned."""
-
-    observe: Observer
-    server_round: int
-    site: str
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
-        if not isinstance(error, ConsortiumError):
-            return False
-        self.observe(
-            SiteQuarantined(
-                server_round=self.server_round,
-                site=self.site,
-                code=error.code,
-                counts=error.counts,
-            )
-        )
-        return True
 
 
 def _content(arrays: ArrayRecord, config: ConfigRecord) -> RecordDict:
