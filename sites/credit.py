@@ -5,7 +5,7 @@ from sites.tabular import TabularTask, UnfitSchema
 from sites.task import ModelPlan, TrainingPlan
 
 MODEL = ModelPlan(name="mlp", hidden_units=32)
-PLAN = TrainingPlan(local_epochs=1, batch_size=128, learning_rate=0.1)
+PLAN = TrainingPlan(batch_size=128, learning_rate=0.05, momentum=0.9, weight_decay=1e-3)
 
 
 def credit(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:

@@ -22,7 +22,6 @@ _BROKEN = (
     zlib.error,
     csv.Error,
     pd.errors.ParserError,
-    pd.errors.EmptyDataError,
     pyarrow.ArrowException,
 )
 
@@ -129,6 +128,8 @@ def _check_header(path: Path, separator: str) -> None:
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8-sig", newline="") as lines:
         names = next(csv.reader(lines, delimiter=separator), [])
+    if not names:
+        raise EmptyTable(f"{path} is empty: its first line must name the columns")
     other = [mark for mark in _SEPARATORS if mark in names[0]] if len(names) == 1 else []
     if other:
         raise WrongSeparator(
@@ -171,7 +172,7 @@ def _read_query(source: SqlQuery) -> pd.DataFrame:
     try:
         with engine.connect() as connection:  # never committed
             return _from_one(pd.read_sql_query(sqlalchemy.text(source.query), connection))
-    except sqlalchemy.exc.SQLAlchemyError as error:
+    except (sqlalchemy.exc.SQLAlchemyError, pd.errors.DatabaseError) as error:
         raise QueryFailed(f"the database refused the query: {error}") from error
     finally:
         engine.dispose()

@@ -5,7 +5,7 @@ from sites.tabular import TabularTask, UnfitSchema
 from sites.task import ModelPlan, TrainingPlan
 
 MODEL = ModelPlan(name="logistic")
-PLAN = TrainingPlan(local_epochs=2, batch_size=32, learning_rate=0.05, weight_decay=0.01)
+PLAN = TrainingPlan(batch_size=16, learning_rate=0.02, momentum=0.9, weight_decay=1e-2)
 
 
 def diagnosis(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:

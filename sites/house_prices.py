@@ -5,7 +5,7 @@ from sites.tabular import TabularTask, UnfitSchema
 from sites.task import ModelPlan, TrainingPlan
 
 MODEL = ModelPlan(name="linear")
-PLAN = TrainingPlan(local_epochs=2, batch_size=32, learning_rate=0.02)
+PLAN = TrainingPlan(batch_size=64, learning_rate=0.01, momentum=0.9, weight_decay=3e-3)
 
 
 def house_prices(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:

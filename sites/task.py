@@ -59,12 +59,12 @@ class TrainingPlan:
     Args:
         local_epochs: Passes over the site's training records, at least 1.
         batch_size: Records in a step, at least 1; the last batch of a pass may be smaller.
-        learning_rate: Above 0.
+        learning_rate: Above 0, at most 1e6.
         optimizer: `sgd` or `adam`.
         momentum: Of `sgd`, in [0, 1).
-        weight_decay: L2 penalty, at least 0.
+        weight_decay: L2 penalty, in [0, 1e6].
         proximal_mu: Weight of FedProx's term 0.5 * mu * ||w - w_received||^2 (Li et al. 2020,
-            arXiv:1812.06127), at least 0.
+            arXiv:1812.06127), in [0, 1e15].
         class_balance: `weights` weighs the loss by the pooled class counts; `resample` draws
             the site's classes equally often; both shift predicted probabilities towards the
             rare classes.
@@ -86,10 +86,10 @@ class TrainingPlan:
         ranges = {
             "local_epochs": (self.local_epochs >= 1, "at least 1"),
             "batch_size": (self.batch_size >= 1, "at least 1"),
-            "learning_rate": (0 < self.learning_rate < np.inf, "above 0"),
+            "learning_rate": (0 < self.learning_rate <= 1e6, "above 0, at most 1e6"),
             "momentum": (0 <= self.momentum < 1, "in [0, 1)"),
-            "weight_decay": (0 <= self.weight_decay < np.inf, "at least 0"),
-            "proximal_mu": (0 <= self.proximal_mu < np.inf, "at least 0"),
+            "weight_decay": (0 <= self.weight_decay <= 1e6, "in [0, 1e6]"),
+            "proximal_mu": (0 <= self.proximal_mu <= 1e15, "in [0, 1e15]"),
         }
         for name, (fits, needed) in ranges.items():
             if not fits:

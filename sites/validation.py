@@ -162,15 +162,27 @@ def _present(text: str) -> str | None:
 
 def _cells(column: Cells, item: Item) -> Cells:
     """The column as it is checked: floats, or texts with None where a value is missing."""
-    if isinstance(item, Number | NumberLabel) and pd.api.types.is_numeric_dtype(column.dtype):
-        return column.astype("float64")
-    texts = column.map(_text).astype(object)
     match item:
         case Number() | NumberLabel():
-            return texts.map(_present)
+            return _numbers_or_texts(column)
         case Category(values=values) | ClassLabel(classes=values):
-            meanings = {text: _meaning(text, values) for text in texts.unique()}
-            return texts.map(meanings)
+            # Among objects 1, 1.0 and True are equal, but their texts differ.
+            texts = column.map(_text) if column.dtype == object else column
+            meanings = {cell: _meaning(_text(cell), values) for cell in texts.unique()}
+            return texts.map(meanings).astype(object)
+
+
+def _numbers_or_texts(column: Cells) -> Cells:
+    """The column as floats; if some cells are neither numbers nor missing, with their texts."""
+    if column.dtype.kind in "mM":  # times and durations, which pandas would count in nanoseconds
+        return column.map(_text)
+    found = _as_numbers(column)
+    texts = column[found.isna()].map(_text).map(_present).dropna()
+    if texts.empty:
+        return found
+    mixed = found.astype(object)
+    mixed[texts.index] = texts
+    return mixed
 
 
 def _meaning(text: str, values: Sequence[str]) -> str | None:
