@@ -11,10 +11,10 @@ from privacy.layout import Vector
 from strategies.rules.clipping import centered_clipping, clipped_mean
 from strategies.rules.coordinatewise import coordinate_median, trimmed_mean
 from strategies.rules.geometric import geometric_median
-from strategies.rules.krum import bulyan, krum, multi_krum
+from strategies.rules.krum import bulyan, bulyan_sites, krum, krum_sites, multi_krum
 from strategies.rules.mean import mean
 from strategies.rules.options import OptionRefused, RuleOptions
-from strategies.rules.rows import Rule
+from strategies.rules.rows import Rule, honest_majority
 
 __all__ = [
     "RULES",
@@ -79,14 +79,6 @@ def _centered_clipping(options: RuleOptions, memory: Vector | None) -> Rule:
     return partial(centered_clipping, centre=memory, options=options)
 
 
-def _minority(num_byzantine: int) -> int:
-    return 2 * num_byzantine + 1
-
-
-def _krum_sites(num_byzantine: int) -> int:
-    return 2 * num_byzantine + 3
-
-
 SPECS = (
     RuleSpec(
         name="mean",
@@ -101,7 +93,7 @@ SPECS = (
     RuleSpec(
         name="clipped-mean",
         build=_clipped_mean,
-        sites_needed=_minority,
+        sites_needed=honest_majority,
         breakdown="bounded, not removed: f liars move the result by at most 2 f clip-norm / n",
         paper="McMahan et al. 2018, arXiv:1710.06963; adaptive: Andrew et al. 2021, "
         "arXiv:1905.03871",
@@ -111,7 +103,7 @@ SPECS = (
     RuleSpec(
         name="coordinate-median",
         build=_liars(coordinate_median),
-        sites_needed=_minority,
+        sites_needed=honest_majority,
         breakdown="any minority: each coordinate stays within the honest range",
         paper="Yin et al. 2018, arXiv:1803.01498",
         same_on_every_cpu=True,
@@ -119,7 +111,7 @@ SPECS = (
     RuleSpec(
         name="trimmed-mean",
         build=_liars(trimmed_mean),
-        sites_needed=_minority,
+        sites_needed=honest_majority,
         breakdown="f of 2f + 1: each coordinate stays within the honest range",
         paper="Yin et al. 2018, arXiv:1803.01498",
         same_on_every_cpu=True,
@@ -127,7 +119,7 @@ SPECS = (
     RuleSpec(
         name="geometric-median",
         build=_liars(geometric_median),
-        sites_needed=_minority,
+        sites_needed=honest_majority,
         breakdown="any minority of the weight: stays within 2 H / (H - B) of the honest radius, "
         "H and B the honest and the lying weight",
         paper="Pillutla et al. 2022, arXiv:1912.13445",
@@ -136,7 +128,7 @@ SPECS = (
     RuleSpec(
         name="krum",
         build=_liars(krum),
-        sites_needed=_krum_sites,
+        sites_needed=krum_sites,
         breakdown="f of 2f + 3: the squared distance to the honest mean stays below "
         "6 (n - f) / (n - 2f - 2) times the honest variance",
         paper="Blanchard et al. 2017, arXiv:1703.02757",
@@ -144,21 +136,21 @@ SPECS = (
     RuleSpec(
         name="multi-krum",
         build=_liars(multi_krum),
-        sites_needed=_krum_sites,
+        sites_needed=krum_sites,
         breakdown="f of 2f + 3: as krum, with less noise",
         paper="Blanchard et al. 2017, arXiv:1703.02757",
     ),
     RuleSpec(
         name="bulyan",
         build=_liars(bulyan),
-        sites_needed=lambda num_byzantine: 4 * num_byzantine + 3,
+        sites_needed=bulyan_sites,
         breakdown="f of 4f + 3: each coordinate stays within one honest range of an honest median",
         paper="El Mhamdi et al. 2018, arXiv:1802.07927",
     ),
     RuleSpec(
         name="centered-clipping",
         build=_centered_clipping,
-        sites_needed=_minority,
+        sites_needed=honest_majority,
         breakdown="bounded, not removed: f liars move the result by at most "
         "2 f clip-norm iterations / n",
         paper="Karimireddy et al. 2021, arXiv:2012.10333",

@@ -1,6 +1,5 @@
 """Rules that bound how far one site can move the result."""
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,8 +7,8 @@ import numpy as np
 from privacy.layout import Vector
 from strategies.rules.mean import mean
 from strategies.rules.norms import Scaled, clip_scales, row_norms
-from strategies.rules.options import OptionRefused, RuleOptions
-from strategies.rules.rows import WIDTH, Rows, UpdatesRefused, admit, blocks
+from strategies.rules.options import OptionRefused, RuleOptions, positive
+from strategies.rules.rows import WIDTH, Rows, UpdatesRefused, admit, blocks, honest_majority
 
 
 def clipped_mean(
@@ -29,7 +28,7 @@ def clipped_mean(
     Raises:
         ConsortiumError: As `rows.admit` and `rows.checked` say.
     """
-    admit(updates, weights, sites_needed=2 * num_byzantine + 1, weighted=True)
+    admit(updates, weights, num_byzantine=num_byzantine, needs=honest_majority, weighted=True)
     return mean(Scaled(updates, clip_scales(row_norms(updates), clip_norm)), weights)
 
 
@@ -59,7 +58,12 @@ def centered_clipping(
     Raises:
         ConsortiumError: As `rows.admit` and `rows.checked` say, or `centre` has another shape.
     """
-    n_sites, dim = admit(updates, weights, sites_needed=2 * options.num_byzantine + 1)
+    n_sites, dim = admit(
+        updates,
+        weights,
+        num_byzantine=options.num_byzantine,
+        needs=honest_majority,
+    )
     if centre is not None and centre.shape != (dim,):
         raise UpdatesRefused(f"the centre needs shape {(dim,)}, got {centre.shape}")
     start = np.zeros(dim) if centre is None else centre
@@ -107,8 +111,7 @@ class AdaptiveClip:
     rate: float = 0.2
 
     def __post_init__(self) -> None:
-        if not (self.clip_norm > 0 and math.isfinite(self.clip_norm)):
-            raise OptionRefused(f"clip_norm must be finite and above 0, got {self.clip_norm}")
+        positive(clip_norm=self.clip_norm)
         if not 0 < self.quantile < 1:
             raise OptionRefused(f"quantile must be in (0, 1), got {self.quantile}")
         if not 0 < self.rate <= 1:

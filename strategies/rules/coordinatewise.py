@@ -3,7 +3,7 @@
 import numpy as np
 
 from privacy.layout import Vector
-from strategies.rules.rows import Rows, admit, checked, width_for
+from strategies.rules.rows import Rows, admit, checked, honest_majority, width_for
 from strategies.rules.selection import network, rank
 
 
@@ -22,7 +22,7 @@ def coordinate_median(updates: Rows, weights: Vector, *, num_byzantine: int = 0)
     Raises:
         ConsortiumError: As `rows.admit` and `rows.checked` say.
     """
-    n_sites, _ = admit(updates, weights, sites_needed=2 * num_byzantine + 1)
+    n_sites, _ = admit(updates, weights, num_byzantine=num_byzantine, needs=honest_majority)
     return _mean_of_ranks(updates, (n_sites - 1) // 2, n_sites // 2 + 1)
 
 
@@ -41,7 +41,7 @@ def trimmed_mean(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vecto
     Raises:
         ConsortiumError: As `rows.admit` and `rows.checked` say.
     """
-    n_sites, _ = admit(updates, weights, sites_needed=2 * num_byzantine + 1)
+    n_sites, _ = admit(updates, weights, num_byzantine=num_byzantine, needs=honest_majority)
     return _mean_of_ranks(updates, num_byzantine, n_sites - num_byzantine)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from privacy.layout import Matrix, Vector
 from strategies.rules.distances import centred_products, measure
 from strategies.rules.krum import combine
-from strategies.rules.rows import Rows, admit
+from strategies.rules.rows import Rows, admit, honest_majority
 
 MAX_STEPS = 2_000
 PATIENCE = 20  # steps between two looks at whether an update is itself the median
@@ -32,7 +32,9 @@ def geometric_median(updates: Rows, weights: Vector, *, num_byzantine: int = 0) 
     Raises:
         ConsortiumError: As `rows.admit` and `rows.checked` say.
     """
-    n_sites, _ = admit(updates, weights, sites_needed=2 * num_byzantine + 1, weighted=True)
+    n_sites, _ = admit(
+        updates, weights, num_byzantine=num_byzantine, needs=honest_majority, weighted=True
+    )
     shares = np.asarray(weights, np.float64) / np.sum(weights)
     geometry = measure(updates)
     distances = np.sqrt(geometry.squared)

@@ -11,6 +11,16 @@ from strategies.rules.selection import network, rank
 TIE = 1e-9
 
 
+def krum_sites(num_byzantine: int) -> int:
+    """Return the fewest sites with which a liar's neighbours cannot all be liars."""
+    return 2 * num_byzantine + 3
+
+
+def bulyan_sites(num_byzantine: int) -> int:
+    """Return the fewest sites of which enough remain when Bulyan has left 4f values out."""
+    return 4 * num_byzantine + 3
+
+
 def krum(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vector:
     """Return the update whose n - f - 2 nearest neighbours are nearest, shape (dim,).
 
@@ -31,7 +41,7 @@ def krum(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vector:
     Raises:
         ConsortiumError: As `rows.admit` and `rows.checked` say.
     """
-    n_sites, dim = admit(updates, weights, sites_needed=2 * num_byzantine + 3)
+    n_sites, dim = admit(updates, weights, num_byzantine=num_byzantine, needs=krum_sites)
     winner = _selected(updates, num_byzantine, 1, renewed=False)[0]
     result = np.empty(dim)
     for columns, block in blocks(updates, width_for(n_sites)):
@@ -53,7 +63,7 @@ def multi_krum(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vector:
     Raises:
         ConsortiumError: As `rows.admit` and `rows.checked` say.
     """
-    n_sites, _ = admit(updates, weights, sites_needed=2 * num_byzantine + 3)
+    n_sites, _ = admit(updates, weights, num_byzantine=num_byzantine, needs=krum_sites)
     count = n_sites - num_byzantine - 2
     shares = np.zeros(n_sites)
     shares[_selected(updates, num_byzantine, count, renewed=False)] = 1 / count
@@ -79,7 +89,7 @@ def bulyan(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vector:
     Raises:
         ConsortiumError: As `rows.admit` and `rows.checked` say.
     """
-    n_sites, dim = admit(updates, weights, sites_needed=4 * num_byzantine + 3)
+    n_sites, dim = admit(updates, weights, num_byzantine=num_byzantine, needs=bulyan_sites)
     selected = _selected(updates, num_byzantine, n_sites - 2 * num_byzantine, renewed=True)
     width = min(width_for(len(selected)), dim)
     comparators = network(len(selected), 0, len(selected))
@@ -127,15 +137,14 @@ def _least(scores: Vector, squared: Matrix, updates: Rows, rows: list[int]) -> i
     tied = np.flatnonzero(scores <= scores.min() * (1 + TIE))
     twins = np.tril(squared[np.ix_(tied, tied)] == 0, -1).any(axis=1)
     tied = tied[~twins]
-    if len(tied) == 1:
-        return int(tied[0])
-    for _, block in blocks(updates, width_for(updates.shape[0])):
+    reading = blocks(updates, width_for(updates.shape[0]))
+    while len(tied) > 1:  # twins are out, so some block tells the others apart
+        _, block = next(reading)
         values = block[np.array(rows)[tied]]
-        for column in np.flatnonzero((values != values[0]).any(axis=0)):
-            first = values[:, column] == values[:, column].min()
+        while (differing := (values != values[0]).any(axis=0)).any():
+            column = values[:, differing.argmax()]
+            first = column == column.min()
             values, tied = values[first], tied[first]
-            if len(tied) == 1:
-                return int(tied[0])
     return int(tied[0])
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Matrix, Vector
+from strategies.rules.options import positive
 from strategies.rules.rows import Rows, checked
 
 LANES = 8_192  # part of what fixes the bits of a norm: the order of its sum
@@ -49,7 +50,11 @@ def clip_scales(norms: Vector, clip_norm: float) -> Vector:
     """Return what each update is multiplied with so that its norm is at most `clip_norm`.
 
     A norm within the limit, zero included, is multiplied with exactly 1.
+
+    Raises:
+        OptionRefused: `clip_norm` is not a finite number above 0.
     """
+    positive(clip_norm=clip_norm)
     scales = np.ones_like(norms)
     np.divide(clip_norm, norms, out=scales, where=norms > clip_norm)
     return scales

@@ -10,6 +10,28 @@ class OptionRefused(ConsortiumError, ValueError):
     """An option of a rule is out of its range."""
 
 
+def at_least(least: int, **option: int) -> None:
+    """Refuse an option, given by its name, that is below the least.
+
+    Raises:
+        OptionRefused: It is.
+    """
+    for name, value in option.items():
+        if value < least:
+            raise OptionRefused(f"{name} must be at least {least}, got {value}")
+
+
+def positive(**option: float) -> None:
+    """Refuse an option, given by its name, that is not a finite number above 0.
+
+    Raises:
+        OptionRefused: It is not.
+    """
+    for name, value in option.items():
+        if not (value > 0 and math.isfinite(value)):
+            raise OptionRefused(f"{name} must be finite and above 0, got {value}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class RuleOptions:
     """What the rules are told; each takes what concerns it.
@@ -30,11 +52,8 @@ class RuleOptions:
     iterations: int = 1
 
     def __post_init__(self) -> None:
-        if self.num_byzantine < 0:
-            raise OptionRefused(f"num_byzantine must be at least 0, got {self.num_byzantine}")
-        if not (self.clip_norm > 0 and math.isfinite(self.clip_norm)):
-            raise OptionRefused(f"clip_norm must be finite and above 0, got {self.clip_norm}")
+        at_least(0, num_byzantine=self.num_byzantine)
+        at_least(1, iterations=self.iterations)
+        positive(clip_norm=self.clip_norm)
         if not 0 <= self.momentum < 1:
             raise OptionRefused(f"momentum must be in [0, 1), got {self.momentum}")
-        if self.iterations < 1:
-            raise OptionRefused(f"iterations must be at least 1, got {self.iterations}")

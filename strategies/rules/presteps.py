@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from privacy.layout import Matrix, Vector
 from strategies.rules.distances import measure
 from strategies.rules.norms import Scaled, clip_scales, row_norms
-from strategies.rules.rows import Rows, Rule, admit, check_all
+from strategies.rules.options import at_least
+from strategies.rules.rows import Rows, Rule, admit, check_all, honest_majority
 
 PreStep: TypeAlias = Callable[[Rows, Vector], tuple[Rows, Vector]]
 
@@ -79,7 +80,7 @@ def nearest_neighbour_mixing(num_byzantine: int) -> PreStep:
     """
 
     def step(updates: Rows, weights: Vector) -> tuple[Rows, Vector]:
-        n_sites, _ = admit(updates, weights, sites_needed=2 * num_byzantine + 1)
+        n_sites, _ = admit(updates, weights, num_byzantine=num_byzantine, needs=honest_majority)
         nearest = np.argsort(measure(updates).squared, axis=1, kind="stable")
         count = n_sites - num_byzantine
         shares = np.zeros((n_sites, n_sites))
@@ -100,7 +101,11 @@ def bucketing(bucket_size: int, rng: np.random.Generator) -> PreStep:
     Args:
         bucket_size: Updates in a bucket, at least 1.
         rng: Draws the buckets.
+
+    Raises:
+        OptionRefused: `bucket_size` is below 1.
     """
+    at_least(1, bucket_size=bucket_size)
 
     def step(updates: Rows, weights: Vector) -> tuple[Rows, Vector]:
         n_sites, _ = admit(updates, weights)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError
 from privacy.layout import Vector
+from strategies.rules.options import at_least
 
 LARGEST = float(np.finfo(np.float32).max)
 WIDTH = 16_384
@@ -45,10 +46,21 @@ class Rows(Protocol):
 
 
 Rule: TypeAlias = Callable[[Rows, Vector], Vector]
+SitesNeeded: TypeAlias = Callable[[int], int]
+
+
+def honest_majority(num_byzantine: int) -> int:
+    """Return the fewest sites of which the honest are more than the liars."""
+    return 2 * num_byzantine + 1
 
 
 def admit(
-    updates: Rows, weights: Vector, *, sites_needed: int = 1, weighted: bool = False
+    updates: Rows,
+    weights: Vector,
+    *,
+    num_byzantine: int = 0,
+    needs: SitesNeeded = lambda _num_byzantine: 1,
+    weighted: bool = False,
 ) -> tuple[int, int]:
     """Check all but the values of a rule's arguments; return the number of sites and dim.
 
@@ -58,14 +70,17 @@ def admit(
     Args:
         updates: Shape (n_sites, dim), integers or floats of at most 64 bits.
         weights: Shape (n_sites,), each finite and above 0.
-        sites_needed: Fewest rows with which the rule keeps its promise.
+        num_byzantine: Liars among the sites that the rule is to survive.
+        needs: Fewest rows with which it survives so many.
         weighted: The rule has a weighted form; otherwise weights must be equal.
 
     Raises:
+        OptionRefused: Fewer than no liars.
         UpdatesRefused: Another shape, or numbers that are not real.
-        TooFewSites: Fewer than `sites_needed` rows.
+        TooFewSites: Fewer rows than the rule needs.
         WeightsRefused: Weights that are not shares, or that the rule cannot honour.
     """
+    at_least(0, num_byzantine=num_byzantine)
     if len(updates.shape) != 2 or updates.shape[1] < 1:
         raise UpdatesRefused(f"updates need shape (n_sites, dim), got {updates.shape}")
     if updates.dtype.kind not in "fiu" or updates.dtype.itemsize > 8:
@@ -73,11 +88,12 @@ def admit(
             f"updates need integers or floats of at most 64 bits, got {updates.dtype}"
         )
     n_sites, dim = updates.shape
-    if n_sites < max(1, sites_needed):
+    sites_needed = needs(num_byzantine)
+    if n_sites < sites_needed:
         raise TooFewSites(
-            f"the rule needs at least {max(1, sites_needed)} sites, got {n_sites}: "
-            "lower num-byzantine or wait for more sites",
-            needed=max(1, sites_needed),
+            f"the rule with num_byzantine={num_byzantine} needs at least {sites_needed} sites, "
+            f"got {n_sites}: lower num_byzantine or wait for more sites",
+            needed=sites_needed,
             got=n_sites,
         )
     _admit_weights(np.asarray(weights), n_sites, weighted=weighted)

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +22,10 @@ from strategies.advance import (
     start,
 )
 from strategies.optimizer import OPTIMIZERS, MomentsMismatch, OptimizerOptions
+from strategies.rules.catalogue import RULES
 from strategies.rules.mean import mean
+
+ROOT = Path(__file__).parents[2]
 
 SGD = OPTIMIZERS["sgd"](OptimizerOptions())
 ADAM = OPTIMIZERS["adam"](OptimizerOptions())
@@ -175,3 +182,61 @@ def test_the_digest_names_the_model_and_its_round_only() -> None:
     assert digest(state) == digest(with_moments)
     assert len({digest(state), digest(later), digest(other)}) == 3
     assert len(digest(state)) == 64
+
+
+RUN = """
+from hashlib import sha256
+import numpy as np
+from strategies.advance import advance, digest, encode, start
+from strategies.optimizer import OPTIMIZERS, OptimizerOptions
+from strategies.rules.catalogue import RULES, RuleOptions
+
+rng = np.random.default_rng(1)
+updates = (rng.standard_t(2, (3, 9, 20_011)) * 1e-2).astype(np.float32)
+updates[:, :, :50] *= rng.choice([0.0, -0.0], (3, 9, 50))  # CPUs differ in the sign of a zero
+weights = {True: np.array([1.0, 2, 4, 8, 1, 2, 4, 8, 1]), False: np.ones(9)}
+for name, spec in RULES.items():
+    options = RuleOptions(num_byzantine=int(name != "mean"), clip_norm=1.7, momentum=0.3)
+    for optimizer_name, build in OPTIMIZERS.items():
+        optimizer = build(OptimizerOptions(learning_rate=0.3))
+        state = start(20_011, optimizer, needs_memory=spec.needs_memory)
+        for round_updates in updates if spec.same_on_every_cpu else ():
+            rule = spec.build(options, state.memory)
+            state = advance(state, round_updates, weights[spec.weighted], rule, optimizer)
+            print(name, optimizer_name, digest(state), sha256(encode(state)).hexdigest())
+"""
+
+
+def digests(**environment: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", RUN],
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def here() -> list[str]:
+    return digests()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"OPENBLAS_CORETYPE": "Prescott"},
+        {"OPENBLAS_CORETYPE": "Haswell"},
+        {"NPY_DISABLE_CPU_FEATURES": "X86_V4"},
+        {"NPY_DISABLE_CPU_FEATURES": "X86_V4 X86_V3", "OPENBLAS_CORETYPE": "Prescott"},
+        {"OPENBLAS_NUM_THREADS": "2"},
+    ],
+    ids=lambda other: "+".join(other.values()),
+)
+def test_another_cpu_computes_the_same_bits(here: list[str], other: dict[str, str]) -> None:
+    """Sealed states are compared byte for byte between sites."""
+    rules = [spec for spec in RULES.values() if spec.same_on_every_cpu]
+    assert len(here) == len(rules) * len(OPTIMIZERS) * 3
+    assert digests(**other) == here

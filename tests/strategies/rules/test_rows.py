@@ -13,6 +13,7 @@ from strategies.rules.rows import (
     check_values,
     checked,
     finite_sites,
+    honest_majority,
     width_for,
 )
 
@@ -67,7 +68,7 @@ def test_checking_stops_at_the_first_bad_block() -> None:
 
 def test_refusals_carry_their_numbers() -> None:
     with pytest.raises(TooFewSites) as refusal:
-        admit(np.zeros((4, 1)), np.ones(4), sites_needed=5)
+        admit(np.zeros((4, 1)), np.ones(4), num_byzantine=2, needs=honest_majority)
     assert refusal.value.counts == {"needed": 5, "got": 4}
     assert refusal.value.code == "too-few-sites"
 
