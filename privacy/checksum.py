@@ -6,7 +6,7 @@ with one row per ciphertext, and `c[i, j] = u[i] * v[j]` with `u` and `v` drawn 
 of a label that is never used twice, keeps uploads from being recombined into another valid sum.
 
 Everything is exact: entries are split in two halves of 24 bits and `v` in limbs of 16, so every
-partial sum over a row of 4096 is a whole number below 2^53 in float64, whatever the order in
+partial sum over a row of 8192 is a whole number below 2^53 in float64, whatever the order in
 which the machine adds.
 """
 
@@ -23,8 +23,8 @@ from privacy.errors import ConsortiumError
 from privacy.layout import Matrix, Tally
 
 PRIME = (1 << 61) - 1
-MAX_ROW = 4096
-KEY_BYTES = 32
+MAX_ROW = 8192
+MAX_ROWS = 4
 
 _HALF_BITS = 24
 _LIMB_BITS = 16
@@ -49,11 +49,13 @@ def keystream(key: bytes, nonce: bytes, size: int) -> bytes:
 class Checksum:
     """The secret coefficients of one message kind of one round, and the tags they give.
 
+    Not for two threads at once.
+
     Args:
         key: The run's checksum key, 32 bytes.
         context: Bytes that differ for each run, round and kind of message.
         num_rows: Rows of the plaintext: one per ciphertext.
-        row_length: Coefficients in a row, at most 4096.
+        row_length: Coefficients in a row, at most 8192.
     """
 
     def __init__(self, key: bytes, context: bytes, *, num_rows: int, row_length: int) -> None:
@@ -65,6 +67,7 @@ class Checksum:
         shifts = np.arange(_LIMBS, dtype=np.uint64)[:, None] * np.uint64(_LIMB_BITS)
         limbs = (columns >> shifts) & np.uint64((1 << _LIMB_BITS) - 1)
         self._limbs: Matrix = np.ascontiguousarray(limbs.T.astype(np.float64))
+        self._scratch = np.empty((3, MAX_ROWS, row_length))
 
     def __repr__(self) -> str:
         return f"Checksum(num_rows={len(self._rows)}, row_length={len(self._limbs)})"
@@ -74,21 +77,24 @@ class Checksum:
 
         Args:
             first: Place of the first of these rows in the whole plaintext.
-            rows: Coefficients, shape (count, row_length), |x| <= 2^47.
+            rows: Coefficients, shape (count, row_length), at most `MAX_ROWS`, |x| <= 2^47.
         """
-        entries = rows.astype(np.float64)
-        high = np.rint(entries * 2.0**-_HALF_BITS)
-        low = entries - high * 2.0**_HALF_BITS
-        products = np.concatenate([low, high]) @ self._limbs  # exact: below 2^(23 + 16 + 12)
-        total = 0
+        low, high, lifted = self._scratch[:, : len(rows)]
+        low[:] = rows
+        np.rint(np.multiply(low, 2.0**-_HALF_BITS, out=high), out=high)
+        low -= np.multiply(high, 2.0**_HALF_BITS, out=lifted)
+        low_products = (low @ self._limbs).astype(np.int64)  # exact: below 2^(23 + 16 + 13)
+        high_products = (high @ self._limbs).astype(np.int64)
         keys = self._rows[first : first + len(rows)].tolist()
-        lows, highs = np.split(products.astype(np.int64), 2)
-        for key, low_row, high_row in zip(keys, lows.tolist(), highs.tolist(), strict=True):
-            value = 0
-            for low_limb, high_limb in zip(reversed(low_row), reversed(high_row), strict=True):
-                value = (value << _LIMB_BITS) + low_limb + (high_limb << _HALF_BITS)
-            total += key * value
-        return total % PRIME
+        parts = zip(keys, low_products.tolist(), high_products.tolist(), strict=True)
+        return int(sum(key * _joined(*row) for key, *row in parts)) % PRIME
+
+
+def _joined(low: list[int], high: list[int]) -> int:
+    value = 0
+    for low_limb, high_limb in zip(reversed(low), reversed(high), strict=True):
+        value = (value << _LIMB_BITS) + low_limb + (high_limb << _HALF_BITS)
+    return value
 
 
 def verify(share: int, tag: int, *, pads: Iterable[int]) -> None:

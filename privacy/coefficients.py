@@ -98,33 +98,44 @@ class Integers:
             and tally.max(initial=0) <= most_tally
         )
 
-    def row(self, index: int) -> Tally:
-        """Return the coefficients of ciphertext `index`, shape (degree,), without the tag."""
-        row = np.zeros(self.placement.parameters.degree, dtype=np.int64)
-        levels, whole, packed = self._parts(index)
-        if packed:
-            fields = np.zeros(self.placement.parameters.digits * packed, dtype=np.int64)
-            fields[: len(levels)] = levels
-            for field in fields.reshape(-1, packed)[::-1]:
-                row[:packed] <<= self.placement.parameters.digit_bits
-                row[:packed] += field
-        row[packed : packed + len(whole)] = whole
-        return row
+    def rows(self, first: int, out: Tally) -> Tally:
+        """Write the coefficients of ciphertexts from `first` on to `out`, without the tag.
 
-    def fill(self, index: int, row: Tally) -> None:
-        """Take over the coefficients of ciphertext `index`: the inverse of `row`."""
-        bits = self.placement.parameters.digit_bits
-        levels, whole, packed = self._parts(index)
-        if packed:
-            fields = np.empty((self.placement.parameters.digits, packed), dtype=np.int32)
+        Args:
+            first: The first ciphertext.
+            out: As many rows as are wanted, shape (count, degree).
+        """
+        parameters = self.placement.parameters
+        for index, row in enumerate(out, start=first):
+            levels, whole, packed = self._parts(index)
+            short = np.zeros(parameters.digits * packed - levels.size, dtype=np.int32)
+            padded = np.concatenate([levels, short]) if short.size else levels
+            fields = padded.reshape(parameters.digits, packed)
+            row[:packed] = fields[-1]
+            for field in fields[-2::-1]:
+                row[:packed] <<= parameters.digit_bits
+                row[:packed] += field
+            row[packed : packed + len(whole)] = whole
+            row[packed + len(whole) :] = 0
+        return out
+
+    def fill(self, first: int, rows: Tally) -> None:
+        """Take over the coefficients of ciphertexts from `first` on: the inverse of `rows`."""
+        digits, bits = self.placement.parameters.digits, self.placement.parameters.digit_bits
+        for index, row in enumerate(rows, start=first):
+            levels, whole, packed = self._parts(index)
+            whole[:] = row[packed : packed + len(whole)]
+            padded = (
+                levels if levels.size == digits * packed else np.empty(digits * packed, np.int32)
+            )
+            fields = padded.reshape(digits, packed)
             rest = row[:packed]
             for field in fields[:-1]:
                 low = centred(rest, bits)
                 field[:] = low
                 rest = (rest - low) >> bits
             fields[-1] = rest
-            levels[:] = fields.reshape(-1)[: len(levels)]
-        whole[:] = row[packed : packed + len(whole)]
+            levels[:] = padded[: levels.size]
 
     def _parts(self, index: int) -> tuple[Levels, Tally, int]:
         """Return what ciphertext `index` holds, as views, and the coefficients of its levels."""

@@ -4,6 +4,7 @@ With `parameters` this is all the coordinator needs. Nothing here can hold a sec
 """
 
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,11 +12,9 @@ import tenseal.sealapi as seal
 
 from privacy.errors import ConsortiumError
 from privacy.parameters import Placement, SealParameters
-from privacy.stream import SEED_BYTES, Inlet, Octets, Outlet, Words, pack, unpack
+from privacy.stream import SEED_BYTES, Inlet, Octets, Outlet, UnknownStream, Words, pack, unpack
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
-
-_BLOCK = 16
 
 
 class MalformedCiphertext(ConsortiumError, ValueError):
@@ -43,7 +42,7 @@ def uploaded_rows(upload: Buffer, placement: Placement) -> Octets:
         MalformedCiphertext: The bytes are not such an upload.
     """
     rows = _rows(upload, placement.upload_marker, placement.upload_stride)
-    _check_numbers(rows[:, :-SEED_BYTES], placement.parameters)
+    _check_numbers(rows[:, :-SEED_BYTES], placement.parameters, count=1)
     return rows
 
 
@@ -56,7 +55,7 @@ def summed_rows(summed: Buffer, placement: Placement) -> Octets:
         MalformedCiphertext: The bytes are not such a sum.
     """
     rows = _rows(summed, placement.sum_marker, placement.sum_stride)
-    _check_numbers(rows, placement.parameters)
+    _check_numbers(rows, placement.parameters, count=2)
     return rows
 
 
@@ -77,21 +76,17 @@ def _rows(data: Buffer, marker: bytes, stride: int) -> Octets:
     return np.frombuffer(view[len(marker) :], dtype=np.uint8).reshape(-1, stride)
 
 
-def polynomials(rows: Octets, parameters: SealParameters, out: Words | None = None) -> Words:
-    """Return rows of bytes as polynomials, shape (count, degree), without their seeds."""
-    packed = np.ascontiguousarray(rows).view("<u8").reshape(-1, parameters.packed_words)
-    if out is None:
-        out = np.empty((len(packed), parameters.degree), dtype=np.uint64)
-    return unpack(packed, out[: len(packed)])
+def polynomials(row: Octets, parameters: SealParameters, out: Words) -> Words:
+    """Write the polynomials of one ciphertext, without its seed, to `out`, (count, degree)."""
+    return unpack(row.view("<u8").reshape(-1, parameters.packed_words), out)
 
 
-def _check_numbers(rows: Octets, parameters: SealParameters) -> None:
-    for first in range(0, len(rows), _BLOCK):
-        block = rows[first : first + _BLOCK]
-        if int(polynomials(block, parameters).max()) >= parameters.prime:
+def _check_numbers(rows: Octets, parameters: SealParameters, count: int) -> None:
+    both = np.empty((count, parameters.degree), dtype=np.uint64)
+    for index, row in enumerate(rows):
+        if int(polynomials(row, parameters, both).max()) >= parameters.prime:
             raise MalformedCiphertext(
-                f"a number of ciphertexts {first} to {first + len(block) - 1} is not below the "
-                "ciphertext prime"
+                f"a number of ciphertext {index} is not below the ciphertext prime", index=index
             )
 
 
@@ -104,6 +99,9 @@ class Adder:
 
     Args:
         placement: What every upload must look like.
+
+    Raises:
+        UnknownStream: This SEAL reads streams in another way.
     """
 
     def __init__(self, placement: Placement) -> None:
@@ -114,6 +112,18 @@ class Adder:
         self._inlet = Inlet(parameters.form(seeded=True))
         self._totals: list[Any] = []
         self._uploads = 0
+        self._probe()
+
+    def _probe(self) -> None:
+        """Check that a loaded ciphertext is what was written: the layout is the known one."""
+        parameters = self._placement.parameters
+        zeros = np.zeros(parameters.degree, dtype=np.uint64)
+        ciphertext = seal.Ciphertext()
+        self._inlet.load(ciphertext, self._context, zeros, np.zeros(SEED_BYTES, dtype=np.uint8))
+        numbers, _ = Outlet().read(ciphertext, parameters.form(seeded=False))
+        first, second = np.split(numbers, 2)
+        if first.any() or not second.any():
+            raise UnknownStream("SEAL loads other numbers than were written: see tenseal's version")
 
     @property
     def uploads(self) -> int:
@@ -160,9 +170,10 @@ class Adder:
             raise NothingToSum("no upload was added to this sum")
         outlet, form = Outlet(), self._placement.parameters.form(seeded=False)
         yield self._placement.sum_marker
+        packed = np.empty((2, self._placement.parameters.packed_words), dtype="<u8")
         for total in self._totals:
             numbers, _ = outlet.read(total, form)
-            yield pack(numbers.reshape(2, -1)).astype("<u8", copy=False).tobytes()
+            yield pack(numbers.reshape(2, -1), packed).tobytes()
 
     def sum(self) -> bytes:
         """Return the sum of all uploads so far, of the placement's `sum_bytes`.
@@ -170,4 +181,6 @@ class Adder:
         Raises:
             NothingToSum: No upload was added.
         """
-        return b"".join(self.parts())
+        gathered = BytesIO()
+        gathered.writelines(self.parts())
+        return gathered.getvalue()

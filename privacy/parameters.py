@@ -80,11 +80,11 @@ class SealParameters:
     """
 
     num_sites: int
-    degree: int = 4096
+    degree: int = 8192
     prime_bits: int = 60
     plain_bits: int = 48
     digits: int = 2
-    security_bits: int = 192
+    security_bits: int = 256
 
     def __post_init__(self) -> None:
         if self.num_sites < 1 or not 2 <= self.digits <= self.plain_bits:
@@ -163,7 +163,7 @@ def _named(**fixed: int) -> Callable[[int], SealParameters]:
 PARAMETER_SETS: Mapping[str, Callable[[int], SealParameters]] = MappingProxyType(
     {
         "default": _named(),
-        "strict-256": _named(prime_bits=58, plain_bits=45, security_bits=256),
+        "strict-256": _named(degree=4096, prime_bits=58, plain_bits=45),
         "compact-12": _named(digits=3),
         "compact-8": _named(digits=4),
     }

@@ -15,7 +15,7 @@ from typing import Any, Self, SupportsIndex
 import numpy as np
 import tenseal.sealapi as seal
 
-from privacy.checksum import PRIME, Checksum, verify
+from privacy.checksum import MAX_ROWS, PRIME, Checksum, verify
 from privacy.coefficients import FieldOverflow, Integers, centred, put_tag, take_tag
 from privacy.errors import ConsortiumError
 from privacy.homomorphic import (
@@ -32,6 +32,7 @@ from privacy.stream import SEED_BYTES, Form, Inlet, Octets, Outlet, pack
 
 _MATERIAL = struct.Struct("<8s16s")
 _VERSION = b"bfv-sk/1"
+_WORTH_A_PROCESS = 8
 
 
 class MalformedSecret(ConsortiumError, ValueError):
@@ -116,35 +117,34 @@ class _Bench:
         self._decryptor = seal.Decryptor(parameters.context, secret.key)
         self._plain = seal.Plaintext()
         self._cipher = seal.Ciphertext()
+        self._both = np.empty((2, parameters.degree), dtype=np.uint64)
 
     def encrypt(self, row: Tally, out: Octets) -> None:
         """Write a fresh seeded ciphertext of the row to `out`."""
         modulus = np.int64((1 << self._parameters.plain_bits) - 1)
-        self._plaintexts.load(
-            self._plain, self._parameters.context, (row & modulus).view(np.uint64)
-        )
+        numbers = (row & modulus).view(np.uint64)
+        self._plaintexts.load(self._plain, self._parameters.context, numbers)
         ciphertext = self._encryptor.encrypt_symmetric(self._plain)
         numbers, seed = self._outlet.read(ciphertext, self._seeded_form)
-        out[:-SEED_BYTES] = pack(numbers.reshape(1, -1)).view(np.uint8)[0]
+        pack(numbers.reshape(1, -1), out[:-SEED_BYTES].view("<u8").reshape(1, -1))
         out[-SEED_BYTES:] = seed
 
-    def decrypt(self, row: Octets) -> Tally:
-        """Return the coefficients of one summed ciphertext, shape (degree,).
+    def decrypt(self, ciphertext: Octets, out: Tally) -> None:
+        """Write the coefficients of one summed ciphertext to `out`, shape (degree,).
 
         Raises:
             MalformedCiphertext: The ciphertext is transparent: anyone could have written it.
         """
-        both = polynomials(row, self._parameters)
+        both = polynomials(ciphertext, self._parameters, self._both)
         if not both[1].any():
             raise MalformedCiphertext("a ciphertext has no second polynomial: it was not sealed")
         self._sums.load(self._cipher, self._parameters.context, both)
         self._decryptor.decrypt(self._cipher, self._plain)
         count = int(self._plain.coeff_count())
         form = self._plain_form if count == self._parameters.degree else Form.plaintext(count)
-        coefficients = np.zeros(self._parameters.degree, dtype=np.int64)
         numbers, _ = self._outlet.read(self._plain, form)
-        coefficients[:count] = numbers
-        return centred(coefficients, self._parameters.plain_bits)
+        out[:count] = centred(numbers.view(np.int64), self._parameters.plain_bits)
+        out[count:] = 0
 
 
 class Sealer:
@@ -186,20 +186,24 @@ class Sealer:
             rows = rows.reshape(-1, self._placement.upload_stride)
             task = partial(self._seal_rows, integers, rows)
             share = spread(task, last, processes=processes)
-            bench, row = _Bench(self._secret), integers.row(last)
-            share += self._checksum.of_rows(last, row[None])
-            put_tag(row, (share + pad) % PRIME)
-            bench.encrypt(row, rows[last])
+            row = self._blank_rows(1)
+            share += self._checksum.of_rows(last, integers.rows(last, row))
+            put_tag(row[0], (share + pad) % PRIME)
+            _Bench(self._secret).encrypt(row[0], rows[last])
             del rows, task
             return upload[:]
 
     def _seal_rows(self, integers: Integers, rows: Octets, first: int, stop: int) -> int:
-        bench, share = _Bench(self._secret), 0
-        for index in range(first, stop):
-            row = integers.row(index)
-            share += self._checksum.of_rows(index, row[None])
-            bench.encrypt(row, rows[index])
+        bench, share, scratch = _Bench(self._secret), 0, self._blank_rows(MAX_ROWS)
+        for start in range(first, stop, MAX_ROWS):
+            block = integers.rows(start, scratch[: stop - start])
+            share += self._checksum.of_rows(start, block)
+            for index, row in enumerate(block, start=start):
+                bench.encrypt(row, rows[index])
         return share % PRIME
+
+    def _blank_rows(self, count: int) -> Tally:
+        return np.zeros((count, self._placement.parameters.degree), dtype=np.int64)
 
     def open(self, summed: Buffer, *, pads: Sequence[int]) -> Opened:
         """Return the sums that the uploads under these pads add up to.
@@ -220,14 +224,16 @@ class Sealer:
                 f"sums of 1 to {limit} uploads are exact, got {len(pads)}", limit=limit
             )
         rows = summed_rows(summed, self._placement)
-        integers, bench = Integers.blank(self._placement), _Bench(self._secret)
-        share = tag = 0
-        for index, packed in enumerate(rows):
-            row = bench.decrypt(packed)
-            if index == len(rows) - 1:
-                tag = take_tag(row)
-            share += self._checksum.of_rows(index, row[None])
-            integers.fill(index, row)
+        integers, share, tag = Integers.blank(self._placement), 0, 0
+        bench, scratch = _Bench(self._secret), self._blank_rows(MAX_ROWS)
+        for start in range(0, len(rows), MAX_ROWS):
+            block = scratch[: len(rows) - start]
+            for ciphertext, row in zip(rows[start:], block, strict=False):
+                bench.decrypt(ciphertext, row)
+            if start + len(block) == len(rows):
+                tag = take_tag(block[-1])
+            share += self._checksum.of_rows(start, block)
+            integers.fill(start, block)
         verify(share, tag, pads=pads)
         if not integers.within_range(uploads=len(pads)):
             raise FieldOverflow(f"{len(pads)} uploads within their bounds cannot add up to this")
@@ -243,7 +249,7 @@ def spread(task: Callable[[int, int], int], count: int, *, processes: int) -> in
     Raises:
         HelperDied: A forked process ended early.
     """
-    processes = max(1, min(processes, count))
+    processes = max(1, min(processes, count // _WORTH_A_PROCESS))
     edges = [count * part // processes for part in range(processes + 1)]
     with mmap.mmap(-1, 8 * processes) as results:
 

@@ -36,7 +36,7 @@ _LOW = np.uint64((1 << PACKED_BITS) - 1)
 
 
 class UnknownStream(ConsortiumError, RuntimeError):
-    """SEAL wrote a stream that is not laid out as this module knows it."""
+    """SEAL lays out a stream in another way than this module knows."""
 
 
 class Saveable(Protocol):
@@ -46,20 +46,21 @@ class Saveable(Protocol):
         """Write the object to `path` as a compressed stream."""
 
 
-def pack(words: Words) -> Words:
-    """Return numbers below 2^60, shape (count, n), as 15/16 as many words of 64 bits.
+def pack(words: Words, out: Words) -> Words:
+    """Write numbers below 2^60, shape (count, n), to `out`, shape (count, n * 15 / 16).
 
     Every sixteenth part of a row is spread over the four free bits of the other fifteen.
     """
     rows = words.reshape(len(words), _GROUP, -1)
-    packed = rows[:, -1:] >> _SHIFTS
+    packed = out.reshape(len(out), _GROUP - 1, -1)
+    np.right_shift(rows[:, -1:], _SHIFTS, out=packed)
     packed <<= _TOP
     packed |= rows[:, :-1]
-    return packed.reshape(len(words), -1)
+    return out
 
 
 def unpack(packed: Words, out: Words) -> Words:
-    """Write the numbers that `pack` packed to `out`, shape (count, n), and return it.
+    """Write the numbers that `pack` packed to `out`, shape (count, n).
 
     Every input has an answer; each number is below 2^60.
     """
@@ -149,11 +150,14 @@ class Inlet:
         """Let SEAL load `target` from the stream with these numbers.
 
         Raises:
-            ValueError: SEAL refuses the numbers.
+            UnknownStream: SEAL refuses the stream, or a number that is not below its modulus.
         """
         self._numbers[:] = numbers.reshape(-1).view(np.uint8)
         self._seed[:] = seed
-        target.load(context, self._file.path)
+        try:
+            target.load(context, self._file.path)
+        except (ValueError, RuntimeError) as refusal:
+            raise UnknownStream(f"SEAL does not load a stream: {refusal}") from refusal
 
 
 class Outlet:
