@@ -24,7 +24,7 @@ def weight_class(num_examples: int, *, full_class_examples: int) -> int:
         NoExamples: The site has none.
     """
     if num_examples < 1:
-        raise NoExamples("a site needs at least 1 training example to take part, got 0")
+        raise NoExamples(f"a site needs at least 1 training example, got {num_examples}")
     for shift, share in enumerate(reversed(WEIGHT_CLASSES)):
         if num_examples << shift >= full_class_examples:
             return share

@@ -81,7 +81,8 @@ class SmallSite:
         """Answer as a ClientApp would."""
         kind = message.metadata.message_type
         answer = self.answer(kind, message.content)
-        return Message(self.spoil.get(kind, lambda content: content)(answer), reply_to=message)
+        spoiled = self.spoil[kind](answer) if kind in self.spoil else answer
+        return Message(spoiled, reply_to=message)
 
     def answer(self, kind: str, content: RecordDict) -> RecordDict:
         """Return the unspoiled content of an answer."""
