@@ -4,26 +4,35 @@ from collections.abc import Callable
 
 from consortium.charter import Charter
 from consortium.config import BadConfig, RunConfig
+from consortium.terms import (
+    count_placement,
+    optimizer_for,
+    rule_options,
+    rule_spec,
+    update_placement,
+    upload_header,
+)
 from privacy.weights import weight_class
 from sites.evaluation import evaluation_for
 from sites.statistics import Statistics
 from strategies.cohort import Cohort
+from strategies.encrypted import Encrypted, SealedTerms
 from strategies.events import Observer
 from strategies.gathering import Gather, Matrix
-from strategies.optimizer import OPTIMIZERS, OptimizerOptions, ServerOptimizer
-from strategies.rules.catalogue import RuleOptions, RuleSpec, require_feasible, rule_named
+from strategies.rules.catalogue import RuleSpec
 from strategies.rules.mean import StreamingMean
+from strategies.sealed_gathering import Keep
 from strategies.synchronous import Progress, Synchronous, Terms
 
 
-def strategy_for(
+def in_the_clear(
     config: RunConfig,
     charter: Charter,
     *,
     observe: Observer,
     keep: Callable[[Progress], None],
 ) -> Synchronous:
-    """Return the strategy that a run config asks for, under a charter.
+    """Return the strategy of a run in the clear.
 
     Args:
         config: The coordinator's choices.
@@ -36,12 +45,11 @@ def strategy_for(
         ConsortiumError: The rule is unknown or cannot survive so many liars among so few sites,
             or the quorum can never be reached.
     """
-    cohort = cohort_for(config, charter)
     statistics, evaluation = Statistics(charter.table), evaluation_for(charter.table)
     return Synchronous(
-        gather=_gather_for(config, _rule_for(config, len(charter.names))),
-        optimizer=_optimizer_for(config),
-        cohort=cohort,
+        gather=_gather_for(config, rule_spec(config, charter)),
+        optimizer=optimizer_for(config),
+        cohort=cohort_for(config, charter),
         terms=Terms(
             charter=charter.fingerprint,
             statistics_size=statistics.layout.size,
@@ -50,6 +58,41 @@ def strategy_for(
             weigh=_weighing(config, charter),
             check_statistics=statistics.check,
             check_evaluation=evaluation.check,
+        ),
+        observe=observe,
+        keep=keep,
+    )
+
+
+def encrypted(config: RunConfig, charter: Charter, *, observe: Observer, keep: Keep) -> Encrypted:
+    """Return the strategy of an encrypted run.
+
+    Args:
+        config: The coordinator's choices.
+        charter: The members' limits and public keys.
+        observe: Told what happens.
+        keep: Keeps a file of the coordinator's.
+
+    Raises:
+        BadConfig, BadCharter: The choices contradict each other or the charter, or a member has
+            no keys.
+        ConsortiumError: As `in_the_clear`; or no parameters are exact for so many members.
+    """
+    rule_spec(config, charter)
+    sizes = (Statistics(charter.table).layout.size, evaluation_for(charter.table).layout.size)
+    return Encrypted(
+        cohort=cohort_for(config, charter),
+        terms=SealedTerms(
+            charter=charter.fingerprint,
+            label=charter.name,
+            agreement=charter.agreement,
+            buckets=config.buckets,
+            num_byzantine=config.rule.num_byzantine,
+            attempts=config.attempts,
+            updates=lambda layout: update_placement(config, charter, layout),
+            statistics=count_placement(config, charter, sizes[0]),
+            evaluation=count_placement(config, charter, sizes[1]),
+            header=lambda label, layout, placement: upload_header(label, config, layout, placement),
         ),
         observe=observe,
         keep=keep,
@@ -80,37 +123,14 @@ def cohort_for(config: RunConfig, charter: Charter) -> Cohort:
     )
 
 
-def _rule_for(config: RunConfig, num_sites: int) -> RuleSpec:
-    spec = rule_named(config.rule.name)
-    require_feasible(spec.name, num_sites, config.rule.num_byzantine)
-    if not spec.weighted and config.weighting != "equal":
-        raise BadConfig(
-            f"{spec.name} has no weighted form in the literature and weighting is "
-            f"'{config.weighting}': set weighting to equal"
-        )
-    return spec
-
-
 def _gather_for(config: RunConfig, spec: RuleSpec) -> Gather:
     if spec.streaming:
         return Gather(begin=lambda dim, _n_sites, _memory: StreamingMean(dim))
-    options = RuleOptions(num_byzantine=config.rule.num_byzantine, clip_norm=config.rule.clip_norm)
+    options = rule_options(config)
     return Gather(
         begin=lambda dim, n_sites, memory: Matrix(spec.build(options, memory), dim, n_sites),
         needs_memory=spec.needs_memory,
     )
-
-
-def _optimizer_for(config: RunConfig) -> ServerOptimizer:
-    chosen = config.server_optimizer
-    options = OptimizerOptions(
-        learning_rate=chosen.learning_rate,
-        momentum=chosen.momentum,
-        beta1=chosen.beta1,
-        beta2=chosen.beta2,
-        tau=chosen.tau,
-    )
-    return OPTIMIZERS[chosen.name](options)
 
 
 def _weighing(config: RunConfig, charter: Charter) -> Callable[[int], float]:

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from privacy.errors import ConsortiumError
+from privacy.identity import Agreement, PublicIdentity
 from sites.schema import NAME, Schema
 
 
@@ -24,9 +25,17 @@ class _Agreed(BaseModel):
 
 
 class Member(_Agreed):
-    """One institution of the consortium."""
+    """One institution of the consortium.
+
+    Args:
+        name: What it is called in every message and file.
+        signing: Ed25519 public key, hexadecimal; empty where runs are in the clear only.
+        receiving: X25519 public key, likewise.
+    """
 
     name: str = Field(pattern=NAME)
+    signing: str = ""
+    receiving: str = ""
 
 
 class Floors(_Agreed):
@@ -36,11 +45,17 @@ class Floors(_Agreed):
         min_sites: Sites in every aggregate.
         max_examples: Most training examples one site may claim: the cap on its weight.
         full_class_examples: Training examples that earn weight class 8.
+        min_others: Sites besides any one reader in every encrypted sum.
+        smallest_scale: Least value that an update may be rounded by, under encryption.
+        largest_scale: Greatest such value.
     """
 
     min_sites: int = Field(default=2, ge=1)
     max_examples: int = Field(default=10_000_000, ge=1)
     full_class_examples: int = Field(default=1_000, ge=1)
+    min_others: int = Field(default=2, ge=1)
+    smallest_scale: float = Field(default=1e-8, gt=0)
+    largest_scale: float = Field(default=1e4, gt=0)
 
 
 class Charter(_Agreed):
@@ -52,6 +67,10 @@ class Charter(_Agreed):
         table: What every column means; the same at all members.
         members: The institutions, with distinct names.
         floors: What no run may fall below.
+        openers: Members that may make epoch secrets and open encrypted runs, in the order in
+            which they succeed each other; all members in their order if none is named.
+        release_pooled: Whether evaluation counts, pooled over all sites of an encrypted run,
+            are released to the coordinator.
     """
 
     version: Literal[1] = 1
@@ -60,6 +79,8 @@ class Charter(_Agreed):
     table: Schema
     members: tuple[Member, ...] = Field(min_length=1, max_length=10_000)
     floors: Floors = Floors()
+    openers: tuple[str, ...] = ()
+    release_pooled: bool = True
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> "Charter":
@@ -77,6 +98,30 @@ class Charter(_Agreed):
     def fingerprint(self) -> str:
         """SHA-256 of the canonical form, in hexadecimal."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @property
+    def agreement(self) -> Agreement:
+        """What keys are bound to.
+
+        Raises:
+            BadCharter: A member has no keys in the charter.
+            BadAgreement: Keys or openers contradict each other, or the floor cannot be met.
+        """
+        keyless = [member.name for member in self.members if not member.signing]
+        if keyless:
+            raise BadCharter(
+                f"encrypted runs need the public keys of all members; {keyless} have none in "
+                "the charter",
+                keyless=len(keyless),
+            )
+        return Agreement(
+            charter=bytes.fromhex(self.fingerprint),
+            members=tuple(
+                PublicIdentity.from_description(member.model_dump()) for member in self.members
+            ),
+            openers=self.openers or self.names,
+            min_others=self.floors.min_others,
+        )
 
     def write(self, path: Path) -> None:
         """Write the charter as JSON."""

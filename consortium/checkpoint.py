@@ -1,6 +1,5 @@
 """Where a run stands, on disk: written whole or not at all, after every round."""
 
-import hashlib
 import json
 import os
 import struct
@@ -99,13 +98,6 @@ def read_checkpoint(path: Path) -> Checkpoint:
         )
     except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
         raise BadCheckpoint(f"{path} is not a whole checkpoint: {error}") from error
-
-
-def digest_of(progress: Progress) -> str:
-    """Return the model digest: SHA-256 of the layout's digest and the final float32 vector."""
-    digest = hashlib.sha256(progress.layout.digest.encode())
-    digest.update(np.ascontiguousarray(progress.state.vector, "<f4").tobytes())
-    return digest.hexdigest()
 
 
 def _take(data: bytes) -> tuple[bytes, bytes]:

@@ -5,13 +5,16 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from consortium.export import write_model
-from consortium.mods import typed_refusals
+from consortium.member import Member, member_at
+from consortium.mods import read_round, sealed, typed_refusals
+from consortium.session import session_of
 from consortium.site import Site, site_of
-from privacy import messages
+from consortium.terms import descriptor, seal_parameters
+from privacy import messages, sealed_messages
 
 torch.set_num_threads(1)  # one thread a site: two share a core worse than one
 
-app = ClientApp(mods=[typed_refusals])
+app = ClientApp(mods=[typed_refusals, sealed])
 
 
 @app.query("hello")
@@ -23,7 +26,7 @@ def hello(message: Message, context: Context) -> Message:
         site=site.config.name,
         charter=site.charter.fingerprint,
         layout=site.task.layout,
-        num_examples=site.data.train_examples,
+        num_examples=_disclosed_examples(site),
     )
     return Message(messages.introduction(said), reply_to=message)
 
@@ -68,6 +71,68 @@ def evaluate(message: Message, context: Context) -> Message:
     tally = site.task.evaluate(site.data, stands.statistics, vector)
     counted = messages.Counts(tally=tally, released=site.releases(tally))
     return Message(messages.counts(counted), reply_to=message)
+
+
+@app.query("epoch")
+def epoch(message: Message, context: Context) -> Message:
+    """Say which epoch secret this site goes by."""
+    site = site_of(context)
+    held = _member(site, messages.read_question(message.content)).held()
+    return Message(sealed_messages.epoch_held(*held), reply_to=message)
+
+
+@app.query("rotate")
+def rotate(message: Message, context: Context) -> Message:
+    """Make a fresh epoch secret, for the other members to be delivered."""
+    site = site_of(context)
+    charter, last = sealed_messages.read_rotation_wanted(message.content)
+    made = _member(site, charter).rotate(last)
+    return Message(sealed_messages.deliveries(made), reply_to=message)
+
+
+@app.query("deliver")
+def deliver(message: Message, context: Context) -> Message:
+    """Accept an epoch secret that another member made."""
+    site = site_of(context)
+    charter, encoded = sealed_messages.read_delivery(message.content)
+    held = _member(site, charter).accept(encoded)
+    return Message(sealed_messages.epoch_held(*held), reply_to=message)
+
+
+@app.query("open")
+def open_(message: Message, context: Context) -> Message:
+    """Open an encrypted run with a fresh key."""
+    site = site_of(context)
+    charter, label, roster, lineage = sealed_messages.read_opening_wanted(message.content)
+    opening = _member(site, charter).open_run(
+        label=label,
+        roster=roster,
+        lineage=lineage,
+        descriptor=descriptor(site.run_config, site.charter, site.task.layout),
+        parameters=seal_parameters(site.run_config, site.charter),
+    )
+    return Message(sealed_messages.opening(opening), reply_to=message)
+
+
+@app.query("release")
+def release(message: Message, context: Context) -> Message:
+    """Open the pooled counts of the last evaluation, if the members release them."""
+    site = site_of(context)
+    request = read_round(site, message)
+    session = session_of(site, request)
+    reply = sealed_messages.SealedReply(released=session.released(request))
+    session.member.memory.finish(session.opened.run)
+    return Message(reply.content(), reply_to=message)
+
+
+def _member(site: Site, charter: str) -> Member:
+    site.require_charter(charter)
+    return member_at(site.directory, site.config.name, site.charter)
+
+
+def _disclosed_examples(site: Site) -> int:
+    """Return the site's training examples; none under encryption, where only a class shows."""
+    return site.data.train_examples if site.run_config.aggregation == "clear" else 0
 
 
 def _position(site: Site, message: Message) -> messages.Position:

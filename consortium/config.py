@@ -60,6 +60,10 @@ class RunConfig(_Part):
         model: The model of the task.
         hidden_units: Width of the hidden layer of an MLP.
         aggregation: Whether the coordinator reads updates.
+        parameter_set: Parameters of the ciphertexts, under encryption.
+        buckets: Groups of sites that are added apart, under encryption.
+        attempts: Tries at a round before an encrypted run stops.
+        first_scale: Largest change of a parameter in the first round, under encryption.
         weighting: A site's share: weight classes, exact example counts, or equal.
         num_server_rounds: Rounds of training.
         fraction: Share of the sites asked in a round.
@@ -81,7 +85,11 @@ class RunConfig(_Part):
 
     model: Literal["logistic", "linear", "mlp"] = "mlp"
     hidden_units: int = Field(default=32, ge=1, le=65_536)
-    aggregation: Literal["clear"] = "clear"
+    aggregation: Literal["clear", "encrypted"] = "clear"
+    parameter_set: Literal["default", "strict-256", "compact-12", "compact-8"] = "default"
+    buckets: int = Field(default=1, ge=1, le=1_024)
+    attempts: int = Field(default=3, ge=1, le=4)
+    first_scale: Positive = 1.0
     weighting: Literal["classes", "examples", "equal"] = "classes"
     num_server_rounds: int = Field(default=20, ge=1, le=100_000)
     fraction: Share = 1.0
@@ -106,6 +114,15 @@ class RunConfig(_Part):
             raise ValueError(
                 "with rule.num-byzantine above 0 a liar must not choose its own weight: "
                 "set weighting to classes or equal"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _encryption_takes_these_weights(self) -> "RunConfig":
+        if self.aggregation == "encrypted" and self.weighting == "examples":
+            raise ValueError(
+                "exact example counts would show in encrypted sums: set weighting to classes "
+                "or equal"
             )
         return self
 

@@ -5,10 +5,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from flwr.app import Context, Message
+import numpy as np
+from flwr.app import Context, Message, RecordDict
 
-from consortium.site import site_directory
+from consortium.session import Sent, Session, Standing, session_of
+from consortium.site import Site, site_directory, site_of
+from consortium.terms import count_placement, update_placement
+from privacy import messages
+from privacy.envelope import EVALUATION, STATISTICS, TRAINING
 from privacy.errors import ConsortiumError
+from privacy.sealed_messages import SealedReply, SealedRound
 from privacy.wire import refusal_content
 
 Next: TypeAlias = Callable[[Message, Context], Message]
@@ -32,6 +38,154 @@ def typed_refusals(message: Message, context: Context, call_next: Next) -> Messa
     except Exception:  # noqa: BLE001 -- the last door: nothing unforeseen may leave either
         _log(context)
         return Message(refusal_content(SiteError("see the site's log")), reply_to=message)
+
+
+def sealed(message: Message, context: Context, call_next: Next) -> Message:
+    """Open what comes and seal what goes, if the run is encrypted.
+
+    Guarantee: behind this mod the app handles the messages of `privacy.messages` in either mode
+    and cannot tell them apart; before it, an update or a count exists under encryption only.
+    """
+    site = site_of(context)
+    kind = message.metadata.message_type
+    if site.run_config.aggregation == "clear" or kind not in _SEALED:
+        return call_next(message, context)
+    request = read_round(site, message)
+    exchange = _Exchange(message, context, call_next, session_of(site, request), request)
+    return Message(_SEALED[kind](exchange).content(), reply_to=message)
+
+
+def read_round(site: Site, message: Message) -> SealedRound:
+    """Return the request of an encrypted run, its parts within the bounds that were agreed."""
+    config, charter, task = site.run_config, site.charter, site.task
+    sizes = (task.statistics.layout.size, task.evaluation.layout.size)
+    return SealedRound.read(
+        message.content,
+        sums_bytes=config.buckets * update_placement(config, charter, task.layout).sum_bytes,
+        count_bytes=max(count_placement(config, charter, size).sum_bytes for size in sizes),
+    )
+
+
+class _Exchange:
+    """One message of an encrypted run on its way through the app."""
+
+    def __init__(
+        self,
+        message: Message,
+        context: Context,
+        call_next: Next,
+        session: Session,
+        request: SealedRound,
+    ) -> None:
+        self.message = message
+        self.context = context
+        self.call_next = call_next
+        self.session = session
+        self.request = request
+
+    def ask(self, content: RecordDict) -> RecordDict:
+        """Return the app's answer to a message in the clear."""
+        self.message.content = content
+        return self.call_next(self.message, self.context).content
+
+    def ask_at(self, standing: Standing) -> RecordDict:
+        """Return the app's answer, given where the run stands."""
+        return self.ask(
+            messages.position(
+                messages.Position(
+                    charter=self.request.charter,
+                    server_round=self.request.server_round,
+                    state=standing.state.model.vector,
+                    statistics=standing.state.statistics,
+                )
+            )
+        )
+
+    def statistics(self) -> SealedReply:
+        """Count once per run, and seal the counts."""
+        sent = self.session.recall(self.request, STATISTICS)
+        if sent is None:
+            site = self.session.site
+            counted = messages.read_counts(
+                self.ask(messages.question(self.request.charter)),
+                tally_size=site.task.statistics.layout.size,
+            )
+            sent = self.session.seal_counts(self.request, STATISTICS, counted.tally)
+        return SealedReply(count_upload=sent.upload, count_receipt=sent.receipt)
+
+    def train(self) -> SealedReply:
+        """Train once per round, and seal what it gave; asked again, answer the same bytes."""
+        update = self.session.recall(self.request, TRAINING)
+        counts = self.session.recall(self.request, EVALUATION)
+        state = b""
+        if update is None or counts is None or self.request.report:
+            standing = self.session.standing(self.request)
+            state = standing.sealed.encode() if self.request.report else b""
+            if update is None or counts is None:
+                update, counts = self._trained(standing)
+        return SealedReply(
+            upload=update.upload,
+            receipt=update.receipt,
+            count_upload=counts.upload,
+            count_receipt=counts.receipt,
+            state=state,
+            released=self.session.released(self.request),
+        )
+
+    def evaluate(self) -> SealedReply:
+        """Evaluate the final state, and seal the counts."""
+        standing = self.session.standing(self.request)
+        counts = self.session.recall(self.request, EVALUATION)
+        if counts is None:
+            site = self.session.site
+            counted = messages.read_counts(
+                self.ask_at(standing), tally_size=site.task.evaluation.layout.size
+            )
+            counts = self.session.seal_counts(
+                self.request, EVALUATION, counted.tally, standing.sealed.digest
+            )
+        return SealedReply(
+            count_upload=counts.upload,
+            count_receipt=counts.receipt,
+            state=standing.sealed.encode() if self.request.report else b"",
+            released=self.session.released(self.request),
+            model=bytes.fromhex(
+                self.session.site.task.layout.digest_of(standing.state.model.vector)
+            ),
+        )
+
+    def _trained(self, standing: Standing) -> tuple[Sent, Sent]:
+        """Return the sealed update and counts; the counts first, so that an update implies both."""
+        given = self._contribution(standing)
+        counts = self.session.seal_counts(
+            self.request, EVALUATION, given.tally, standing.sealed.digest
+        )
+        vector = np.asarray(given.update, np.float64)
+        return (
+            self.session.seal_update(self.request, standing, vector, given.num_examples),
+            counts,
+        )
+
+    def _contribution(self, standing: Standing) -> messages.Contribution:
+        site = self.session.site
+        encoded = self.session.recall_contribution(self.request)
+        if encoded is None:
+            record = self.ask_at(standing)
+            given = messages.read_contribution(
+                record,
+                dim=site.task.layout.dim,
+                tally_size=site.task.evaluation.layout.size,
+                max_examples=site.charter.floors.max_examples,
+            )
+            encoded = self.session.remember_contribution(self.request, given.encode())
+        return messages.Contribution.decode(encoded)
+
+
+_SEALED: dict[str, Callable[[_Exchange], SealedReply]] = {
+    messages.STATISTICS: _Exchange.statistics,
+    messages.TRAIN: _Exchange.train,
+    messages.EVALUATE: _Exchange.evaluate,
+}
 
 
 def _log(context: Context) -> None:

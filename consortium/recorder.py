@@ -3,6 +3,7 @@
 import json
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,15 +103,13 @@ class Recorder:
         ]
 
     def write_evaluation(self) -> None:
-        """Write the tallies from which the report draws, if the run came so far."""
-        if self.statistics is None:
-            return
-        last = self.last_round
+        """Write the tallies from which the report draws, as far as the run released any."""
+        counted, last = self.statistics, self.last_round
         record = EvaluationRecord(
-            statistics=_plain(self.statistics.pooled),
-            site_statistics={name: _plain(t) for name, t in self.statistics.by_site.items()},
+            statistics=_plain(counted.pooled) if counted else [],
+            site_statistics=_by_site(counted.by_site) if counted else {},
             evaluation=_plain(last.evaluation) if last else [],
-            site_evaluation={name: _plain(t) for name, t in last.by_site.items()} if last else {},
+            site_evaluation=_by_site(last.by_site) if last else {},
         )
         write_record(self.run.evaluation, record)
 
@@ -145,6 +144,10 @@ class Recorder:
 
 def _plain(tally: Tally) -> list[int]:
     return [int(entry) for entry in np.asarray(tally)]
+
+
+def _by_site(tallies: Mapping[str, Tally]) -> dict[str, list[int]]:
+    return {site: _plain(tally) for site, tally in tallies.items()}
 
 
 def _kebab(name: str) -> str:

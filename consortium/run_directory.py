@@ -83,6 +83,11 @@ class RunDirectory:
         """Where the run stands."""
         return self.coordinator / "checkpoint.bin"
 
+    @property
+    def vault(self) -> Path:
+        """What the coordinator of an encrypted run keeps."""
+        return self.coordinator / "sealed"
+
     def site(self, name: str) -> Path:
         """Return the directory that belongs to one site."""
         return self.path / "sites" / name

@@ -1,25 +1,43 @@
 """The ServerApp: config, charter, strategy, run; and the record of it."""
 
 import platform
+from dataclasses import dataclass
 from importlib import metadata
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from consortium.assembly import strategy_for
+from consortium.assembly import encrypted, in_the_clear
 from consortium.charter import Charter
-from consortium.checkpoint import Checkpoint, digest_of, write_checkpoint
+from consortium.checkpoint import Checkpoint, write_checkpoint
 from consortium.config import RunConfig
 from consortium.recorder import Recorder
 from consortium.run_directory import RunDirectory
 from consortium.summary import Summary, write_record
+from consortium.vault import Vault
 from privacy.errors import ConsortiumError
+from privacy.layout import Layout
 from sites.evaluation import evaluation_for
 from strategies.synchronous import Progress
 
 PACKAGES = ("consortium-fl", "flwr", "numpy", "torch", "pandas")
 
 app = ServerApp()
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What a run came to, as far as the coordinator can know it.
+
+    Args:
+        layout: Of the federated vector; None if the run did not come so far.
+        rounds: Rounds that moved the model.
+        model_digest: Of the final model, hexadecimal.
+    """
+
+    layout: Layout | None = None
+    rounds: int = 0
+    model_digest: str = ""
 
 
 @app.main()
@@ -29,33 +47,51 @@ def main(grid: Grid, context: Context) -> None:
     charter = Charter.read(run.charter)
     config = RunConfig.parse(context.run_config)
     recorder = Recorder(run, evaluation_for(charter.table))
-    reached: list[Progress] = []
-
-    def keep(progress: Progress) -> None:
-        reached[:] = [progress]
-        write_checkpoint(run.checkpoint, Checkpoint.of(progress, config, charter))
-
+    ending = [Ending()]
     try:
-        strategy = strategy_for(config, charter, observe=recorder, keep=keep)
-        strategy.start(grid, config.num_server_rounds)
+        match config.aggregation:
+            case "clear":
+                _run_in_the_clear(grid, config, charter, recorder, ending)
+            case "encrypted":
+                _run_encrypted(grid, config, charter, recorder, ending)
     except ConsortiumError as error:
         recorder.failed(error.code, str(error))
-        _write_summary(recorder, charter, config, reached, error=f"{error.code}: {error}")
+        _write_summary(recorder, charter, config, ending[-1], error=f"{error.code}: {error}")
         raise
-    _write_summary(recorder, charter, config, reached)
+    _write_summary(recorder, charter, config, ending[-1])
+
+
+def _run_in_the_clear(
+    grid: Grid, config: RunConfig, charter: Charter, recorder: Recorder, ending: list[Ending]
+) -> None:
+    def keep(progress: Progress) -> None:
+        layout, state = progress.layout, progress.state
+        ending.append(Ending(layout, state.server_round, layout.digest_of(state.vector)))
+        write_checkpoint(recorder.run.checkpoint, Checkpoint.of(progress, config, charter))
+
+    strategy = in_the_clear(config, charter, observe=recorder, keep=keep)
+    strategy.start(grid, config.num_server_rounds)
+
+
+def _run_encrypted(
+    grid: Grid, config: RunConfig, charter: Charter, recorder: Recorder, ending: list[Ending]
+) -> None:
+    vault = Vault(recorder.run.vault)
+    strategy = encrypted(config, charter, observe=recorder, keep=vault.keep)
+    progress = strategy.start(grid, config.num_server_rounds)
+    ending.append(Ending(progress.layout, progress.rounds, progress.model_digest))
 
 
 def _write_summary(
     recorder: Recorder,
     charter: Charter,
     config: RunConfig,
-    reached: list[Progress],
+    ending: Ending,
     *,
     error: str = "",
 ) -> None:
     recorder.write_evaluation()
     last = recorder.last_round if not error else None
-    final = reached[-1] if reached else None
     summary = Summary(
         name=charter.name,
         task=charter.task,
@@ -70,10 +106,10 @@ def _write_summary(
             **{name: metadata.version(name) for name in PACKAGES},
         },
         charter_fingerprint=charter.fingerprint,
-        layout_digest=final.layout.digest if final else "",
-        dim=final.layout.dim if final else 0,
-        model_digest=digest_of(final) if final else "",
-        rounds=final.state.server_round if final else 0,
+        layout_digest=ending.layout.digest if ending.layout else "",
+        dim=ending.layout.dim if ending.layout else 0,
+        model_digest=ending.model_digest,
+        rounds=ending.rounds,
         sites=recorder.site_summaries(charter.names),
         evaluated=list(last.answered) if last else [],
         held_out=recorder.evaluation.examples(last.evaluation) if last else 0,

@@ -78,6 +78,12 @@ class Layout:
         """SHA-256 of the canonical description, in hexadecimal."""
         return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()
 
+    def digest_of(self, vector: Vector) -> str:
+        """Return the model digest: SHA-256 of this layout and the vector's float32 numbers."""
+        digest = hashlib.sha256(self.digest.encode())
+        digest.update(np.ascontiguousarray(vector, "<f4").tobytes())
+        return digest.hexdigest()
+
     def describe(self) -> dict[str, Any]:
         """Return the layout as plain JSON values, the inverse of `from_description`."""
         return {

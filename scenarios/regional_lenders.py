@@ -12,9 +12,7 @@ TABLE = Schema(
         Number(name="amount", low=0, high=100_000, unit="US$"),
         Category(name="term", values=("36 months", "60 months")),
         Category(name="income_check", values=("not verified", "source verified", "verified")),
-        Number(
-            name="annual_income", low=0, high=10_000_000, unit="US$", scale="log", missing=True
-        ),
+        Number(name="annual_income", low=0, high=10_000_000, unit="US$", scale="log", missing=True),
         Number(name="employment_years", low=0, high=10, unit="years", missing=True),
         Number(name="late_payments_2y", low=0, high=100, scale="log"),
         Number(name="accounts_overdue", low=0, high=50, scale="log"),

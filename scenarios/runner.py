@@ -53,7 +53,8 @@ def carry_out(order: Order, run: RunDirectory) -> Summary:
     Raises:
         RunFailed: The run ended with an error, which is named.
     """
-    stage(run, order.scenario, order.own_data)
+    encrypted = order.config.aggregation == "encrypted"
+    stage(run, order.scenario, order.own_data, with_keys=encrypted)
     try:
         _ENGINES[order.engine](order, run)
     except ConsortiumError as error:

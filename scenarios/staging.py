@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from consortium.charter import Charter, Member
 from consortium.run_directory import RunDirectory
 from consortium.site import SiteConfig
 from consortium.summary import write_record
 from privacy.errors import ConsortiumError
+from privacy.keys import Identity
 from scenarios.datasets import load
 from scenarios.scenario import Scenario
 from sites.source import DataSource, TableFile
@@ -36,7 +38,11 @@ def new_run_directory(scenario: Scenario, *, under: Path, named: Path | None) ->
 
 
 def stage(
-    run: RunDirectory, scenario: Scenario, own_data: Mapping[str, DataSource] | None = None
+    run: RunDirectory,
+    scenario: Scenario,
+    own_data: Mapping[str, DataSource] | None = None,
+    *,
+    with_keys: bool = False,
 ) -> None:
     """Write the charter and a directory a site, with the site's part of the data in it.
 
@@ -44,6 +50,8 @@ def stage(
         run: An empty run directory.
         scenario: What is staged.
         own_data: A person's own data for some sites, instead of the shipped part.
+        with_keys: Whether each site makes its identity, as encrypted runs need; the secret
+            halves stay in the site's own directory.
 
     Raises:
         UnknownSite: There is own data for a site the scenario does not have.
@@ -52,17 +60,28 @@ def stage(
     for name in given:
         if name not in scenario.sites:
             raise UnknownSite(f"there is no site '{name}': choose of {', '.join(scenario.sites)}")
-    scenario.charter.write(run.charter)
+    charter = _keyed(run, scenario.charter) if with_keys else scenario.charter
+    charter.write(run.charter)
     run.coordinator.mkdir()
     frame = load(scenario.dataset)
     owner = scenario.site_of_row(frame)
     for name in scenario.sites:
         directory = run.site(name)
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
         source = given.get(name)
         if source is None:
             path = directory / "data.parquet"
             frame[owner == name].to_parquet(path, index=False)
             source = TableFile(path=path)
-        scenario.charter.write(directory / "charter.json")
+        charter.write(directory / "charter.json")
         write_record(directory / "site.json", SiteConfig(name=name, source=source))
+
+
+def _keyed(run: RunDirectory, charter: Charter) -> Charter:
+    """Make an identity at each site, and return the charter with the public halves."""
+    members = []
+    for name in charter.names:
+        identity = Identity.generate(name)
+        identity.write(run.site(name) / "secrets" / "identity.secret")
+        members.append(Member.model_validate(identity.public.describe()))
+    return charter.model_copy(update={"members": tuple(members)})

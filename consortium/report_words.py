@@ -1,0 +1,154 @@
+"""Numbers, names and lists as people write them."""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+DASH = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+SPACE = "\N{NO-BREAK SPACE}"
+PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
+
+_SMALL = (
+    "no",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+)
+_KNOWN_NOUNS = frozenset(
+    {"bank", "branch", "clinic", "hospital", "insurer", "lab", "lender", "office", "practice"}
+)
+_NOUN_OF_TASK = {"credit": "lender", "diagnosis": "hospital"}
+_BYTES = ("bytes", "kB", "MB", "GB", "TB")
+
+Plain: TypeAlias = str | int | float | bool
+
+
+def count(number: int) -> str:
+    """Return a count with thousands apart: 12,345."""
+    return f"{number:,}"
+
+
+def in_words(number: int) -> str:
+    """Return a small count in words, a larger one in digits."""
+    return _SMALL[number] if 0 <= number < len(_SMALL) else count(number)
+
+
+def several(number: int, noun: str) -> str:
+    """Return a count with its noun: 1 round, 20 rounds."""
+    return f"{count(number)}{SPACE}{noun if number == 1 else plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """Return the plural of a regular English noun."""
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a list in a sentence: a, b and c."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def figure(value: float, unit: str = "") -> str:
+    """Return a figure with the digits that matter, and its unit."""
+    size = abs(value)
+    digits = 0 if size >= 1000 else 1 if size >= 100 else 2 if unit and size >= 1 else 3
+    return _signed(f"{size:,.{digits}f}", value) + (f"{SPACE}{unit}" if unit else "")
+
+
+def difference(value: float, unit: str = "") -> str:
+    """Return a figure with its sign, also when that is plus."""
+    text = figure(value, unit)
+    return text if value < 0 else f"+{text}"
+
+
+def interval(low: float, high: float, unit: str = "") -> str:
+    """Return the two ends of an interval."""
+    between = " to " if low < 0 else DASH
+    return f"{figure(low)}{between}{figure(high, unit)}"
+
+
+def bound(error: float, value: float, unit: str = "") -> str:
+    """Return how far off a figure may be: with the digits that matter, or that none does."""
+    if error == 0.0:
+        return "exact"
+    last = len(figure(value).partition(".")[2])
+    if error < 0.5 * 10.0**-last:
+        return "exact as shown"
+    digits = max(0, 1 - _magnitude(error))
+    return f"{PLUS_MINUS}{SPACE}{error:,.{digits}f}" + (f"{SPACE}{unit}" if unit else "")
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage: 7.4 %, 32 %."""
+    value = 100 * share
+    digits = 1 if 0 < value < 10 or 99 < value < 100 else 0
+    return f"{value:.{digits}f}{SPACE}%"
+
+
+def size(number_of_bytes: float) -> str:
+    """Return a number of bytes: 12.3 MB (millions, as networks count)."""
+    value, unit = float(number_of_bytes), 0
+    while value >= 999.5 and unit < len(_BYTES) - 1:
+        value, unit = value / 1000, unit + 1
+    digits = 1 if unit and value < 99.95 else 0
+    return f"{value:,.{digits}f}{SPACE}{_BYTES[unit]}"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration: 0.24 s, 6.2 s, 3 min 5 s, 2 h 10 min."""
+    if seconds < 60:
+        return f"{seconds:.{2 if seconds < 1 else 1}f}{SPACE}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}{SPACE}min {rest}{SPACE}s"
+    return f"{minutes // 60}{SPACE}h {minutes % 60}{SPACE}min"
+
+
+def readable(name: str) -> str:
+    """Return a column's name as words: `sale_price` is sale price."""
+    return name.replace("_", " ").strip()
+
+
+def in_sentence(title: str) -> str:
+    """Return a title as it stands within a sentence; an abbreviation keeps its capitals."""
+    return title[:1].lower() + title[1:] if title[1:2].islower() else title
+
+
+def sentence(text: str) -> str:
+    """Return text as a sentence begins."""
+    return text[:1].upper() + text[1:]
+
+
+def value(plain: Plain) -> str:
+    """Return a setting's value as it is written in a config."""
+    return str(plain).lower() if isinstance(plain, bool) else str(plain)
+
+
+def noun_of(names: Sequence[str], task: str) -> str:
+    """Return what the members are called in singular: by their names, by their task, or site."""
+    words = [set(name.replace("_", "-").replace(".", "-").split("-")) for name in names]
+    shared = set.intersection(*words) & _KNOWN_NOUNS if words else set()
+    return min(shared, default=_NOUN_OF_TASK.get(task, "site"))
+
+
+def _signed(size_text: str, signed_value: float) -> str:
+    negative = signed_value < 0 and any(digit in "123456789" for digit in size_text)
+    return f"{MINUS}{size_text}" if negative else size_text
+
+
+def _magnitude(error: float) -> int:
+    """The power of ten of the first digit: 0.0013 has -3."""
+    return int(f"{error:e}".partition("e")[2])

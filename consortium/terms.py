@@ -1,0 +1,120 @@
+"""What both ends of a run derive from its config and charter, and must derive alike."""
+
+import hashlib
+import json
+
+from consortium.charter import Charter
+from consortium.config import BadConfig, RunConfig
+from consortium.run_state import Step
+from privacy.buckets import require_buckets
+from privacy.envelope import UploadLabel
+from privacy.layout import Layout
+from privacy.parameters import PARAMETER_SETS, Placement, SealParameters
+from privacy.upload import UploadHeader
+from strategies.optimizer import OPTIMIZERS, OptimizerOptions, ServerOptimizer
+from strategies.rules.catalogue import RuleOptions, RuleSpec, require_feasible, rule_named
+
+
+def rule_spec(config: RunConfig, charter: Charter) -> RuleSpec:
+    """Return the rule of a run, once it can keep its promise among these members.
+
+    Under encryption the rule sees bucket means, so the buckets take the place of the sites.
+
+    Raises:
+        BadConfig: The rule has no weighted form and sites have unequal weights, or it does not
+            give the same bits on every CPU and updates are encrypted.
+        ConsortiumError: It is unknown, infeasible among so few, or the buckets are too many.
+    """
+    spec = rule_named(config.rule.name)
+    voters = len(charter.names)
+    if config.aggregation == "encrypted":
+        require_buckets(config.buckets, voters, min_others=charter.floors.min_others)
+        voters = config.buckets
+        if not spec.same_on_every_cpu:
+            raise BadConfig(
+                f"{spec.name} differs in the last bits between CPUs, and sites of an encrypted "
+                "run must agree on all of them: choose mean, coordinate-median or trimmed-mean"
+            )
+    require_feasible(spec.name, voters, config.rule.num_byzantine)
+    bucketed = config.aggregation == "encrypted" and config.buckets > 1
+    if config.weighting != "equal" and (bucketed or not spec.weighted):
+        raise BadConfig(
+            f"weighting is '{config.weighting}', and {spec.name} gives every "
+            f"{'bucket' if bucketed else 'site'} the same say: set weighting to equal"
+        )
+    return spec
+
+
+def rule_options(config: RunConfig) -> RuleOptions:
+    """Return what the rule is told."""
+    return RuleOptions(num_byzantine=config.rule.num_byzantine, clip_norm=config.rule.clip_norm)
+
+
+def optimizer_for(config: RunConfig) -> ServerOptimizer:
+    """Return the server optimizer of a run."""
+    chosen = config.server_optimizer
+    options = OptimizerOptions(
+        learning_rate=chosen.learning_rate,
+        momentum=chosen.momentum,
+        beta1=chosen.beta1,
+        beta2=chosen.beta2,
+        tau=chosen.tau,
+    )
+    return OPTIMIZERS[chosen.name](options)
+
+
+def seal_parameters(config: RunConfig, charter: Charter) -> SealParameters:
+    """Return the parameters of the ciphertexts, exact for sums over all members.
+
+    Raises:
+        UnsoundParameters: The set cannot be exact for so many members.
+    """
+    return PARAMETER_SETS[config.parameter_set](len(charter.names))
+
+
+def update_placement(config: RunConfig, charter: Charter, layout: Layout) -> Placement:
+    """Return where an update stands in its ciphertexts."""
+    return Placement(parameters=seal_parameters(config, charter), dim=layout.dim)
+
+
+def count_placement(config: RunConfig, charter: Charter, tally_size: int) -> Placement:
+    """Return where a tally stands in its ciphertexts."""
+    return Placement(parameters=seal_parameters(config, charter), dim=0, tally_size=tally_size)
+
+
+def upload_header(
+    label: UploadLabel, config: RunConfig, layout: Layout, placement: Placement
+) -> UploadHeader:
+    """Return what stands before an upload's ciphertexts: its receipt signs both."""
+    return UploadHeader(
+        label=label,
+        parameter_set=config.parameter_set,
+        layout=bytes.fromhex(layout.digest),
+        blocks=placement.num_ciphertexts,
+    )
+
+
+def descriptor(config: RunConfig, charter: Charter, layout: Layout) -> bytes:
+    """Return the digest of the run descriptor: what a run's opening is bound to."""
+    described = {
+        "version": 1,
+        "config": config.digest,
+        "charter": charter.fingerprint,
+        "layout": layout.digest,
+    }
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).digest()
+
+
+def step_of(config: RunConfig, charter: Charter, layout: Layout) -> Step:
+    """Return how an encrypted run moves at its sites."""
+    spec = rule_spec(config, charter)
+    return Step(
+        layout=layout,
+        parameters=seal_parameters(config, charter),
+        spec=spec,
+        options=rule_options(config),
+        optimizer=optimizer_for(config),
+        clip_norm=config.rule.clip_norm if config.buckets > 1 else None,
+        first_scale=config.first_scale,
+        scale_bounds=(charter.floors.smallest_scale, charter.floors.largest_scale),
+    )

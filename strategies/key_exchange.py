@@ -1,0 +1,122 @@
+"""Bringing keys to the sites without having them: epochs, deliveries, openings."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from flwr.app import Message, RecordDict
+
+from privacy import messages, sealed_messages
+from privacy.errors import ConsortiumError
+from privacy.opening import Opening
+from strategies.events import Observer
+from strategies.exchange import Exchange
+from strategies.replies import Quarantine, answered
+from strategies.roster import Roster
+
+T = TypeVar("T")
+
+
+class NoOpener(ConsortiumError, RuntimeError):
+    """No member that the charter names for it could make an epoch secret or open the run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyExchange:
+    """Carries what members seal to each other.
+
+    Args:
+        exchange: The message bus.
+        charter: Fingerprint of the charter.
+        openers: Members that may make epochs and open runs, in the order of succession.
+        observe: Told who refused.
+    """
+
+    exchange: Exchange
+    charter: str
+    openers: Sequence[str]
+    observe: Observer
+
+    def agree(self, roster: Roster) -> tuple[str, ...]:
+        """See to it that all present sites hold one epoch secret; return those that do.
+
+        A secret that all of them hold already is kept: it changes when the charter does.
+
+        Raises:
+            NoOpener: A new one was needed and nobody could make it.
+        """
+        held = self._held(roster)
+        if len(set(held.values())) == 1 and 0 not in {epoch for epoch, _ in held.values()}:
+            return tuple(sorted(held))
+        last = max((epoch for epoch, _ in held.values()), default=0)
+        maker, deliveries = self._rotated(roster, last)
+        agreed = [maker]
+        carried = {
+            site: sealed_messages.delivery(self.charter, deliveries[site])
+            for site in roster.sites
+            if site in deliveries
+        }
+        for site, reply in self._all(roster, sealed_messages.DELIVER, carried):
+            if self._read(site, reply, sealed_messages.read_epoch_held) is not None:
+                agreed.append(site)
+        return tuple(sorted(agreed))
+
+    def open_run(
+        self, roster: Roster, sites: Sequence[str], *, label: str, lineage: str
+    ) -> tuple[Opening, bytes]:
+        """Ask the first opener that is there to open a run for these sites.
+
+        Raises:
+            NoOpener: None of them could.
+        """
+        content = sealed_messages.opening_wanted(self.charter, label, sorted(sites), lineage)
+        for opener in self.openers:
+            if opener in sites:
+                reply = self._one(roster, sealed_messages.OPEN, opener, content)
+                encoded = self._read(opener, reply, sealed_messages.read_opening)
+                if encoded is not None:
+                    return Opening.decode(encoded), encoded
+        raise NoOpener(
+            f"the run needs one of {', '.join(self.openers)} to open it, and none did: bring one "
+            "back, or name another in the charter"
+        )
+
+    def _held(self, roster: Roster) -> dict[str, tuple[int, bytes]]:
+        content = messages.question(self.charter)
+        held = {}
+        asked = dict.fromkeys(roster.sites, content)
+        for site, reply in self._all(roster, sealed_messages.EPOCH, asked):
+            said = self._read(site, reply, sealed_messages.read_epoch_held)
+            if said is not None:
+                held[site] = said
+        return held
+
+    def _rotated(self, roster: Roster, last: int) -> tuple[str, dict[str, bytes]]:
+        content = sealed_messages.rotation_wanted(self.charter, last)
+        for maker in self.openers:
+            if maker in roster.sites:
+                reply = self._one(roster, sealed_messages.ROTATE, maker, content)
+                made = self._read(maker, reply, sealed_messages.read_deliveries)
+                if made is not None:
+                    return maker, made
+        raise NoOpener(
+            f"an epoch secret needs one of {', '.join(self.openers)} to make it, and none did: "
+            "bring one back, or name another in the charter"
+        )
+
+    def _one(self, roster: Roster, kind: str, site: str, content: RecordDict) -> Message:
+        return next(iter(self._all(roster, kind, {site: content})))[1]
+
+    def _all(
+        self, roster: Roster, kind: str, asked: Mapping[str, RecordDict]
+    ) -> Iterator[tuple[str, Message]]:
+        replies = self.exchange.replies(
+            self.exchange.message(kind, roster.present[site].node, content, group="0")
+            for site, content in asked.items()
+        )
+        return zip(asked, replies, strict=True)
+
+    def _read(self, site: str, reply: Message, read: Callable[[RecordDict], T]) -> T | None:
+        with Quarantine(self.observe, 0, site):
+            return read(answered(reply))
+        return None

@@ -1,0 +1,143 @@
+"""One question of an encrypted run: uploads checked and added as they arrive, never read."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from privacy.envelope import Receipt, Slot, UploadLabel
+from privacy.homomorphic import Adder, uploaded_rows
+from privacy.identity import PublicIdentity
+from privacy.layout import Tally
+from privacy.parameters import Placement
+from privacy.receipts import (
+    NotInRoster,
+    ReceiptAltered,
+    WrongBucket,
+    encode_receipts,
+)
+from privacy.sealed_messages import SealedReply
+from privacy.upload import UploadHeader, upload_digest
+
+Keep = Callable[[str, Iterable[bytes]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """What an upload must be to come in: one for updates, one for tallies.
+
+    Args:
+        name: In the coordinator's files.
+        placement: The agreed form of the ciphertexts.
+        buckets: Number of buckets; 1 for tallies.
+        header: What stands before the ciphertexts, by label.
+    """
+
+    name: str
+    placement: Placement
+    buckets: int
+    header: Callable[[UploadLabel], UploadHeader]
+
+
+@dataclass
+class Sums:
+    """The uploads of one slot, added up by bucket, with their receipts.
+
+    Guarantee: what is added was signed by a site of the roster for exactly this slot, once;
+    memory is one sum a bucket, whatever the number of sites.
+
+    Args:
+        door: What an upload must be.
+        slot: The one place each upload fills.
+        roster: Public identities of the sites of the run.
+        keep: Keeps uploads for an auditor.
+    """
+
+    door: Door
+    slot: Slot
+    roster: Mapping[str, PublicIdentity]
+    keep: Keep
+    receipts: dict[str, Receipt] = field(default_factory=dict)
+    _adders: dict[int, Adder] = field(default_factory=dict)
+
+    def check(self, site: str, upload: bytes, encoded: bytes) -> Receipt:
+        """Return the receipt of an upload once everything that needs no key is right.
+
+        Raises:
+            ConsortiumError: The receipt is another's, of another slot or not signed, the upload
+                is not the one it names, or not of the agreed form.
+        """
+        receipt = Receipt.decode(encoded)
+        label = receipt.label
+        label.slot.require(self.slot)
+        if label.site != site or site not in self.roster:
+            raise NotInRoster(f"a receipt of {label.site} came from {site}")
+        if label.bucket >= self.door.buckets:
+            raise WrongBucket(f"there are {self.door.buckets} buckets", came=label.bucket)
+        receipt.verify(self.roster[site])
+        uploaded_rows(upload, self.door.placement)
+        if upload_digest(self.door.header(label), [upload]) != receipt.upload:
+            raise ReceiptAltered(f"{site} signed another upload than it sent")
+        return receipt
+
+    def add(self, upload: bytes, receipt: Receipt) -> None:
+        """Add a checked upload to the sum of its bucket."""
+        label = receipt.label
+        adder = self._adders.get(label.bucket) or Adder(self.door.placement)
+        adder.add(upload)
+        self._adders[label.bucket] = adder
+        self.receipts[label.site] = receipt
+        self.keep(f"{self.folder}/upload-{label.site}.bin", [upload])
+
+    @property
+    def folder(self) -> str:
+        """Where the files of this question are, under the coordinator's directory."""
+        return f"round-{self.slot.server_round}/{self.door.name}"
+
+    def buckets(self, *, floor: int) -> tuple[int, ...]:
+        """Return the buckets that hold at least `floor` sites, in order."""
+        sizes = Counter(receipt.label.bucket for receipt in self.receipts.values())
+        return tuple(sorted(bucket for bucket, size in sizes.items() if size >= floor))
+
+    def finished(self, *, floor: int) -> tuple[bytes, bytes]:
+        """Return encoded receipts and sums of the buckets above the floor, and keep them."""
+        kept = self.buckets(floor=floor)
+        receipts = [
+            receipt for _, receipt in sorted(self.receipts.items()) if receipt.label.bucket in kept
+        ]
+        encoded = encode_receipts(receipts)
+        sums = b"".join(part for bucket in kept for part in self._adders[bucket].parts())
+        self.keep(f"{self.folder}/receipts.bin", [encoded])
+        self.keep(f"{self.folder}/sums.bin", [sums])
+        return encoded, sums
+
+    def agreed_state(self) -> bytes | None:
+        """Return the state digest that more than half of the receipts sign, if there is one."""
+        votes = Counter(receipt.label.state for receipt in self.receipts.values())
+        for state, count in votes.most_common(1):
+            if 2 * count > votes.total():
+                return state
+        return None
+
+
+@dataclass
+class Ballot:
+    """What sites say of the same thing: believed when more than half of them say it."""
+
+    _said: defaultdict[bytes, list[str]] = field(default_factory=lambda: defaultdict(list))
+    _tallies: dict[bytes, Tally] = field(default_factory=dict)
+    _voters: int = 0
+
+    def cast(self, site: str, reply: SealedReply) -> None:
+        """Count what a site released, or that it released nothing."""
+        self._voters += 1
+        if reply.released is not None:
+            key = reply.released.tobytes()
+            self._said[key].append(site)
+            self._tallies[key] = reply.released
+
+    def elected(self) -> Tally | None:
+        """Return the tally that more than half of the sites released, if there is one."""
+        for key, sites in self._said.items():
+            if 2 * len(sites) > self._voters:
+                return self._tallies[key]
+        return None
