@@ -174,7 +174,8 @@ class Task(Protocol[Data]):
 
         Raises:
             sites.data.UnreadableSource: Nothing could be read; subclasses say why.
-            sites.data.BadTable: What was read breaks the schema.
+            sites.validation.MissingColumns: A column of the schema is absent.
+            sites.validation.BadTable: What was read breaks the schema.
             sites.split.PersonOnBothSides: The source's own split parts a person's records.
         """
 
@@ -232,7 +233,7 @@ class Task(Protocol[Data]):
 
         Raises:
             sites.data.UnreadableSource: Nothing could be read.
-            sites.data.BadTable: A feature breaks the schema.
+            sites.validation.BadTable: A feature breaks the schema.
         """
 
     def parameters(self, vector: Vector) -> Mapping[str, NDArray[np.float32]]:

@@ -34,7 +34,7 @@ def test_offices_with_other_houses_find_the_common_line(source: Write) -> None:
     sites = [task.load(source(table), seed=7) for table in tables]
     pooled = np.sum([task.statistics_of(data) for data in sites], axis=0)
     vector = np.zeros(task.layout.dim)
-    for server_round in range(20):
+    for server_round in range(40):
         updates = [
             task.train(data, pooled, vector, PLAN, rng=np.random.default_rng(server_round)).update
             for data in sites
