@@ -58,6 +58,6 @@ class KeptFiles:
         for name in names:
             (self._directory / name).unlink(missing_ok=True)
 
-    def sweep(self, *, known: Iterable[str]) -> None:
-        """Remove what a dying process left behind: every file that nothing refers to."""
-        self.drop({path.name for path in self._directory.iterdir()} - set(known))
+    def unknown(self, *, known: Iterable[str]) -> list[str]:
+        """Return the names of files that nothing refers to: what a dying process left behind."""
+        return sorted({path.name for path in self._directory.iterdir()} - set(known))

@@ -94,7 +94,10 @@ class SiteMemory:
         self._database = SiteDatabase(directory)
         self._files = KeptFiles(directory / "kept")
         with self._database.writing():
-            self._files.sweep(known=self._database.column("SELECT name FROM files"))
+            orphans = self._files.unknown(known=self._database.column("SELECT name FROM files"))
+            if orphans:
+                self._database.settle()
+        self._files.drop(orphans)
 
     def __enter__(self) -> "SiteMemory":
         return self

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ _SCHEMA = (
     "CREATE TABLE files"
     " (run TEXT, purpose TEXT, server_round INTEGER, attempt INTEGER, name TEXT NOT NULL,"
     " digest BLOB NOT NULL, PRIMARY KEY (run, purpose, server_round, attempt)) STRICT",
+    "CREATE TABLE settled (times INTEGER NOT NULL) STRICT",
+    "INSERT INTO settled VALUES (0)",
     f"PRAGMA user_version = {_SCHEMA_VERSION}",
 )
 
@@ -52,8 +54,7 @@ class SiteDatabase:
         private_directory(directory)
         path = directory / "memory.sqlite"
         with _available():
-            # SQLite gives the files beside this one the same mode.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+            _create(path)
             self._connection = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA journal_mode = WAL")
@@ -79,6 +80,15 @@ class SiteDatabase:
         with _available():
             self._connection.execute(statement, values)
 
+    def settle(self) -> None:
+        """Make sure, at the commit, that what is not visible now never will be.
+
+        A process killed in the middle of its commit may have written all of it and announced
+        none: nobody sees that transaction, until the last connection closes and the next one
+        recovers it. A write of our own takes its place in the log.
+        """
+        self.execute("UPDATE settled SET times = times + 1")
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the one writer's place; commit at the end, undo everything on an exception."""
@@ -96,6 +106,14 @@ class SiteDatabase:
                 f"this memory has version {version}, this program reads {_SCHEMA_VERSION}",
                 came=version,
             )
+
+
+def _create(path: Path) -> None:
+    # Only where there is none: closing a second handle on a database drops SQLite's locks on it.
+    # SQLite gives the files beside it the same mode.
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    with suppress(FileExistsError):
+        os.close(os.open(path, flags, 0o600))
 
 
 @contextmanager
