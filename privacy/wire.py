@@ -99,6 +99,25 @@ def refusal_content(error: ConsortiumError) -> RecordDict:
     return RecordDict({REFUSAL: ConfigRecord({"code": error.code, **counts})})
 
 
+def parts(record: RecordDict) -> tuple[ArrayRecord, ConfigRecord]:
+    """Return the arrays and the facts of a content that holds these two records.
+
+    Flower's own `record.array_records` is a reference cycle around the record: whatever it was
+    called on stays in memory until the garbage collector comes.
+
+    Raises:
+        MalformedRecord: The content holds anything else.
+    """
+    if set(record) != {ARRAYS, FACTS}:
+        raise MalformedRecord(
+            f"a message holds '{ARRAYS}' and '{FACTS}', got {len(record)} records"
+        )
+    arrays, facts = record[ARRAYS], record[FACTS]
+    if not isinstance(arrays, ArrayRecord) or not isinstance(facts, ConfigRecord):
+        raise MalformedRecord(f"'{ARRAYS}' holds arrays and '{FACTS}' scalars; got other records")
+    return arrays, facts
+
+
 def read_content(
     record: RecordDict, *, arrays: frozenset[str], facts: frozenset[str]
 ) -> tuple[ArrayRecord, ConfigRecord]:
@@ -107,13 +126,7 @@ def read_content(
     Raises:
         MalformedRecord: A record, an array or a fact is missing or was not agreed.
     """
-    if set(record) != {ARRAYS, FACTS}:
-        raise MalformedRecord(
-            f"a message holds '{ARRAYS}' and '{FACTS}', got {len(record)} records"
-        )
-    array_record, fact_record = record[ARRAYS], record[FACTS]
-    if not isinstance(array_record, ArrayRecord) or not isinstance(fact_record, ConfigRecord):
-        raise MalformedRecord(f"'{ARRAYS}' holds arrays and '{FACTS}' scalars; got other records")
+    array_record, fact_record = parts(record)
     odd = (set(array_record) ^ arrays) | (set(fact_record) ^ facts)
     if odd:
         raise MalformedRecord(
@@ -172,7 +185,8 @@ def fact_str(facts: ConfigRecord, name: str, *, at_most: int) -> str:
 
 def num_bytes(record: RecordDict) -> int:
     """Return how many bytes of arrays a content carries."""
-    return sum(len(array.data) for item in record.array_records.values() for array in item.values())
+    records = [item for item in record.values() if isinstance(item, ArrayRecord)]
+    return sum(len(array.data) for item in records for array in item.values())
 
 
 def _check(array: Array, *, stype: str, dtype: str, shape: tuple[int, ...], nbytes: int) -> None:

@@ -278,7 +278,7 @@ class Synchronous(Strategy):
                 statistics=self._progress.statistics,
             )
         )
-        return content.array_records[wire.ARRAYS], content.config_records[wire.FACTS]
+        return wire.parts(content)
 
     def _finish(self) -> None:
         done = self._round

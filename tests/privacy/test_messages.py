@@ -92,6 +92,20 @@ def test_a_contribution_is_read_as_it_was_written(
     assert came.tally.tolist() == tally
 
 
+@given(update=SINGLES, tally=TALLIES, num_examples=st.integers(1, 100), released=st.booleans())
+def test_a_contribution_is_kept_as_it_would_be_sent(
+    update: list[float], tally: list[int], num_examples: int, released: bool
+) -> None:
+    sent = messages.Contribution(
+        update=np.array(update),
+        num_examples=num_examples,
+        tally=np.array(tally),
+        released=released,
+    )
+    kept = messages.Contribution.decode(sent.encode())
+    assert messages.contribution(kept) == messages.contribution(sent)
+
+
 @given(tally=TALLIES, released=st.booleans())
 def test_counts_are_read_as_they_were_written(tally: list[int], released: bool) -> None:
     sent = messages.Counts(tally=np.array(tally), released=released)
