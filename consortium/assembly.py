@@ -16,12 +16,13 @@ from privacy.weights import weight_class
 from sites.evaluation import evaluation_for
 from sites.statistics import Statistics
 from strategies.cohort import Cohort
-from strategies.encrypted import Encrypted, SealedTerms
+from strategies.encrypted import Encrypted
 from strategies.events import Observer
 from strategies.gathering import Gather, Matrix
 from strategies.rules.catalogue import RuleSpec
 from strategies.rules.mean import StreamingMean
 from strategies.sealed_gathering import Keep
+from strategies.sealed_terms import SealedTerms
 from strategies.synchronous import Progress, Synchronous, Terms
 
 

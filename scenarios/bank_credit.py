@@ -47,7 +47,7 @@ SCENARIO = Scenario(
     dataset="taiwan-credit",
     site_of_row=credit_banks,
     sites=BANKS,
-    run_config={"num-server-rounds": 20},
+    run_config={"momentum": 0.9, "weight-decay": 1e-3},
     floors=Floors(full_class_examples=2_000),
     expect=Expect(at_least=0.74),
 )

@@ -47,7 +47,14 @@ SCENARIO = Scenario(
     dataset="heart-disease",
     site_of_row=heart_hospitals,
     sites=HOSPITALS,
-    run_config={"model": "logistic", "num-server-rounds": 20, "batch-size": 32},
+    run_config={
+        "model": "logistic",
+        "local-epochs": 2,
+        "batch-size": 16,
+        "learning-rate": 0.02,
+        "momentum": 0.9,
+        "weight-decay": 1e-2,
+    },
     floors=Floors(full_class_examples=200),
     expect=Expect(at_least=0.80),
 )
@@ -66,6 +73,7 @@ SEVERITY = replace(
         features=_FEATURES,
         label=ClassLabel(column="num", classes=("0", "1", "2", "3", "4")),
     ),
+    run_config={**SCENARIO.run_config, "class-balance": "weights"},
     headline=MACRO_F1,
     expect=Expect(at_least=0.25),
 )

@@ -103,6 +103,8 @@ SCENARIO = Scenario(
         "num-server-rounds": 30,
         "batch-size": 64,
         "learning-rate": 0.01,
+        "momentum": 0.9,
+        "weight-decay": 3e-3,
     },
     floors=Floors(full_class_examples=500),
     headline=RMSE,

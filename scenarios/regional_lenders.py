@@ -44,7 +44,7 @@ SCENARIO = Scenario(
     dataset="lending-club",
     site_of_row=lending_regions,
     sites=tuple(STATES_BY_REGION),
-    run_config={"model": "logistic", "num-server-rounds": 20},
+    run_config={"model": "logistic", "momentum": 0.9, "weight-decay": 3e-3},
     floors=Floors(full_class_examples=2_000),
     expect=Expect(at_least=0.62),
 )

@@ -93,11 +93,12 @@ def bulyan(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vector:
     selected = _selected(updates, num_byzantine, n_sites - 2 * num_byzantine, renewed=True)
     width = min(width_for(len(selected)), dim)
     comparators = network(len(selected), 0, len(selected))
-    buffer = np.empty((len(selected) + 1, width))
+    buffer = np.empty((len(selected) + 1, width), np.promote_types(updates.dtype, np.float32))
     result = np.empty(dim)
     for columns, block in blocks(updates, width):
-        ordered = rank(block[selected], comparators, buffer)
-        result[columns] = _mean_near_median(ordered, len(selected) - 2 * num_byzantine)
+        ordered = rank([block[row] for row in selected], comparators, buffer)
+        exact = [row.astype(np.float64) for row in ordered]
+        result[columns] = _mean_near_median(exact, len(selected) - 2 * num_byzantine)
     return result
 
 

@@ -84,5 +84,6 @@ class Scaled:
         return np.dtype(np.float64)
 
     def __getitem__(self, key: tuple[slice, slice]) -> NDArray[Any]:
-        block = np.asarray(self.source[key], np.float64)
-        return block * self.scales[key[0], np.newaxis]
+        scales = self.scales[key[0], np.newaxis]
+        scaled: Matrix = np.multiply(self.source[key], scales, dtype=np.float64)
+        return scaled

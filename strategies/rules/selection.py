@@ -1,5 +1,6 @@
 """Sorting networks: order statistics of every column at once, one vector operation at a time."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -44,16 +45,18 @@ def _merge_sort(n_rows: int) -> list[Comparator]:
 
 
 def rank(
-    block: NDArray[Any], comparators: tuple[Comparator, ...], buffer: NDArray[Any]
+    block: Sequence[NDArray[Any]] | NDArray[Any],
+    comparators: tuple[Comparator, ...],
+    buffer: NDArray[Any],
 ) -> list[NDArray[Any]]:
     """Return rows in which each column of the block is ordered, as far as the network orders.
 
     Args:
-        block: Shape (n_rows, width), no NaN.
+        block: Rows, each of shape (width,), no NaN.
         comparators: Of `network`, for as many rows.
         buffer: Shape (n_rows + 1, width or more), overwritten; the rows are views of it.
     """
-    *rows, spare = (row[: block.shape[1]] for row in buffer)
+    *rows, spare = (row[: len(block[0])] for row in buffer)
     for row, values in zip(rows, block, strict=True):
         np.copyto(row, values)
     for low, high in comparators:
