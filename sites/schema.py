@@ -70,11 +70,14 @@ class ClassLabel(_Agreed):
     Args:
         column: The column that holds the class.
         classes: Every class; with two, the second is the positive one.
+        ordered: Whether the classes are grades, in their order, so that one can be further off
+            than another.
     """
 
     kind: Literal["classes"] = "classes"
     column: str = Field(pattern=NAME)
     classes: tuple[str, ...] = Field(min_length=2, max_length=1000)
+    ordered: bool = False
 
     @model_validator(mode="after")
     def _classes_are_distinct(self) -> "ClassLabel":
