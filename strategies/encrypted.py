@@ -1,5 +1,6 @@
 """Encrypted rounds: the coordinator adds what it cannot read, and keeps what proves it."""
 
+import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,9 @@ from strategies.roster import Reception, Roster
 from strategies.sealed_gathering import Door, Keep, Sums
 from strategies.sealed_question import Question, nodes_of
 from strategies.sealed_terms import RoundVoid, SealedTerms, StateDisputed
+
+LAYOUT_FILE = "layout.json"
+OPENING_FILE = "opening.bin"
 
 _OPENINGS = 4
 
@@ -95,6 +99,8 @@ class Encrypted(Strategy):
         absent = tuple(name for name in self._cohort.members if name not in self._roster.sites)
         unknown = dict.fromkeys(self._roster.sites, 0)  # a weight shows in the receipts only
         self._observe(SitesJoined(sites=self._roster.sites, absent=absent, weights=unknown))
+        described = json.dumps(self._roster.layout.describe()).encode()
+        self._keep(LAYOUT_FILE, [described])
         self._open(exchange)
         for server_round in range(1, num_rounds + 1):
             self._roster = reception.welcome(self._roster, server_round)
@@ -166,7 +172,7 @@ class Encrypted(Strategy):
                 self._roster, sites, label=self._terms.label, lineage=lineage
             )
             lineage = lineage or self._opening.run
-            self._keep("opening.bin", [encoded])
+            self._keep(OPENING_FILE, [encoded])
             self._next = SealedRound(
                 charter=self._terms.charter, server_round=0, attempt=1, opening=encoded
             )

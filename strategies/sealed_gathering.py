@@ -18,7 +18,15 @@ from privacy.receipts import (
 from privacy.sealed_messages import SealedReply
 from privacy.upload import UploadHeader, upload_digest
 
+RECEIPTS_FILE = "receipts.bin"
+SUMS_FILE = "sums.bin"
+
 Keep = Callable[[str, Iterable[bytes]], None]
+
+
+def upload_file(site: str) -> str:
+    """Return the name of the file that keeps a site's upload."""
+    return f"upload-{site}.bin"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +94,7 @@ class Sums:
         adder.add(upload)
         self._adders[label.bucket] = adder
         self.receipts[label.site] = receipt
-        self.keep(f"{self.folder}/upload-{label.site}.bin", [upload])
+        self.keep(f"{self.folder}/{upload_file(label.site)}", [upload])
 
     @property
     def folder(self) -> str:
@@ -106,8 +114,8 @@ class Sums:
         ]
         encoded = encode_receipts(receipts)
         sums = b"".join(part for bucket in kept for part in self._adders[bucket].parts())
-        self.keep(f"{self.folder}/receipts.bin", [encoded])
-        self.keep(f"{self.folder}/sums.bin", [sums])
+        self.keep(f"{self.folder}/{RECEIPTS_FILE}", [encoded])
+        self.keep(f"{self.folder}/{SUMS_FILE}", [sums])
         return encoded, sums
 
     def agreed_state(self) -> bytes | None:
