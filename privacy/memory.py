@@ -1,8 +1,8 @@
 """What a site must remember so as not to be fooled, and not to answer twice.
 
-Rows in SQLite, large bytes in files beside it. Guarantee: what a call reported as kept is
-there after the process, or the machine, dies at any moment; of two processes at once the
-first one's answer stands, and both get that one. The directory must never be put back from
+Rows and small bytes in SQLite, large bytes in files beside it. Guarantee: what a call reported
+as kept is there after the process, or the machine, dies at any moment; of two processes at once
+the first one's answer stands, and both get that one. The directory must never be put back from
 an older copy: a site that forgets can be asked again.
 """
 
@@ -17,6 +17,7 @@ from privacy.site_database import SiteDatabase
 
 MAX_OPENINGS = 4  # of one lineage: the first, and at most three more
 
+_SMALL = 256 * 1024  # a file of its own costs more than it saves below this
 _UPDATE = 0  # the place of a round's update among its attempts, which count from 1
 
 
@@ -255,6 +256,7 @@ class SiteMemory:
     def finish(self, run: str) -> None:
         """Let go of the large bytes of a run that is over; what protects the site stays."""
         with self._database.writing():
+            self._database.execute("DELETE FROM small WHERE run = ?", run)
             names = self._database.column("DELETE FROM files WHERE run = ? RETURNING name", run)
         self._files.drop(names)
 
@@ -315,36 +317,40 @@ class SiteMemory:
             )
 
     def _keep(self, slot: Slot, attempt: int, data: bytes) -> None:
+        place = (slot.run, slot.purpose, slot.server_round, attempt)
+        if len(data) <= _SMALL:
+            self._database.execute("INSERT INTO small VALUES (?, ?, ?, ?, ?)", *place, data)
+            return
         name, digest = self._files.keep(data)
-        self._database.execute(
-            "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)",
-            slot.run,
-            slot.purpose,
-            slot.server_round,
-            attempt,
-            name,
-            digest,
-        )
+        self._database.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", *place, name, digest)
 
     def _kept(self, slot: Slot, attempt: int) -> bytes | None:
+        place = (slot.run, slot.purpose, slot.server_round, attempt)
+        small = self._database.row(
+            "SELECT data FROM small"
+            " WHERE run = ? AND purpose = ? AND server_round = ? AND attempt = ?",
+            *place,
+        )
+        if small:
+            return bytes(small[0])
         row = self._database.row(
             "SELECT name, digest FROM files"
             " WHERE run = ? AND purpose = ? AND server_round = ? AND attempt = ?",
-            slot.run,
-            slot.purpose,
-            slot.server_round,
-            attempt,
+            *place,
         )
         return self._files.read(row[0], digest=row[1]) if row else None
 
     def _let_go_before(self, slot: Slot) -> list[str]:
+        place = (slot.run, slot.purpose, slot.server_round, _UPDATE)
+        self._database.execute(
+            "DELETE FROM small WHERE run = ? AND purpose = ?"
+            " AND (server_round < ? OR attempt != ?)",
+            *place,
+        )
         return self._database.column(
             "DELETE FROM files WHERE run = ? AND purpose = ?"
             " AND (server_round < ? OR attempt != ?) RETURNING name",
-            slot.run,
-            slot.purpose,
-            slot.server_round,
-            _UPDATE,
+            *place,
         )
 
 

@@ -25,6 +25,9 @@ _SCHEMA = (
     "CREATE TABLE files"
     " (run TEXT, purpose TEXT, server_round INTEGER, attempt INTEGER, name TEXT NOT NULL,"
     " digest BLOB NOT NULL, PRIMARY KEY (run, purpose, server_round, attempt)) STRICT",
+    "CREATE TABLE small"
+    " (run TEXT, purpose TEXT, server_round INTEGER, attempt INTEGER, data BLOB NOT NULL,"
+    " PRIMARY KEY (run, purpose, server_round, attempt)) STRICT",
     "CREATE TABLE settled (times INTEGER NOT NULL) STRICT",
     "INSERT INTO settled VALUES (0)",
     f"PRAGMA user_version = {_SCHEMA_VERSION}",

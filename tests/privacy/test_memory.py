@@ -1,6 +1,8 @@
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,12 +37,23 @@ def place(server_round: int, attempt: int = 1, run: str = "run") -> Slot:
     return Slot(run=run, purpose=TRAINING, server_round=server_round, attempt=attempt)
 
 
+LARGE = 300_000
+SIZES = pytest.mark.parametrize("size", [5, LARGE])
+
+
 def answer(slot: Slot, reply: bytes = b"reply") -> Answer:
     return Answer(slot=slot, request=REQUEST, state=STATE, receipt=b"receipt", reply=reply)
 
 
 def files(tmp_path: Path) -> int:
     return len(list((tmp_path / "memory" / "kept").iterdir()))
+
+
+def kept(tmp_path: Path) -> int:
+    """Count what is kept in full, in files and in the database."""
+    with closing(sqlite3.connect(tmp_path / "memory" / "memory.sqlite")) as database:
+        (rows,) = database.execute("SELECT COUNT(*) FROM small").fetchone()
+    return files(tmp_path) + int(rows)
 
 
 def test_epochs_only_grow(memory: SiteMemory) -> None:
@@ -147,12 +160,15 @@ def test_every_attempt_at_a_round_seals_the_first_update(memory: SiteMemory) -> 
             ask(place(1))
 
 
-def test_only_the_last_answer_keeps_its_large_bytes(memory: SiteMemory, tmp_path: Path) -> None:
+@SIZES
+def test_only_the_last_answer_keeps_its_bytes(
+    memory: SiteMemory, tmp_path: Path, size: int
+) -> None:
     for server_round in range(1, 5):
         for attempt in (1, 2):
-            memory.remember_update(place(server_round, attempt), b"update")
-            memory.remember_reply(answer(place(server_round, attempt)))
-            assert files(tmp_path) == 2
+            memory.remember_update(place(server_round, attempt), bytes(size))
+            memory.remember_reply(answer(place(server_round, attempt), b"r" * size))
+            assert kept(tmp_path) == 2
 
 
 def test_runs_and_purposes_do_not_disturb_each_other(memory: SiteMemory) -> None:
@@ -166,24 +182,27 @@ def test_runs_and_purposes_do_not_disturb_each_other(memory: SiteMemory) -> None
     assert memory.last_state("run", purpose="statistics") is not None
 
 
-def test_a_finished_run_keeps_what_protects_and_no_more(memory: SiteMemory, tmp_path: Path) -> None:
+@SIZES
+def test_a_finished_run_keeps_what_protects_and_no_more(
+    memory: SiteMemory, tmp_path: Path, size: int
+) -> None:
     for run in ("run", "other"):
-        memory.remember_update(place(1, run=run), b"update")
-        memory.remember_reply(answer(place(1, run=run)))
+        memory.remember_update(place(1, run=run), bytes(size))
+        memory.remember_reply(answer(place(1, run=run), b"r" * size))
     memory.finish("run")
-    assert files(tmp_path) == 2
+    assert kept(tmp_path) == 2
     with pytest.raises(AnswerForgotten):
         memory.recall_reply(place(1), REQUEST)
     with pytest.raises(AnswerForgotten):
         memory.recall_update(place(1))
     assert memory.last_state("run") is not None
-    assert memory.recall_reply(place(1, run="other"), REQUEST) == b"reply"
+    assert memory.recall_reply(place(1, run="other"), REQUEST) == b"r" * size
 
 
 def test_what_a_dying_process_left_is_swept_and_what_was_changed_is_refused(
     memory: SiteMemory, tmp_path: Path
 ) -> None:
-    memory.remember_reply(answer(place(1)))
+    memory.remember_reply(answer(place(1), bytes(LARGE)))
     (kept,) = (tmp_path / "memory" / "kept").iterdir()
     (kept.parent / "orphan").write_bytes(b"half an upda")
     with SiteMemory(tmp_path / "memory"):
@@ -215,7 +234,7 @@ def live(pipe):
             slot = Slot(run="run", purpose="training",
                         server_round=last.server_round + 1 if last else 1, attempt=1)
             try:
-                update = memory.remember_update(slot, os.urandom(20_000))
+                update = memory.remember_update(slot, os.urandom(random.choice((20_000, 300_000))))
                 reply = memory.remember_reply(Answer(slot=slot, request=bytes(32), state=bytes(32),
                                                      receipt=update[:8], reply=update + b"!"))
                 epoch = memory.last_epoch() + 1
