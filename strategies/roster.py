@@ -145,6 +145,7 @@ class Reception:
             node = reply.metadata.src_node_id
             with Quarantine(self.observe, server_round, f"node {node}"):
                 introduced.append((node, self._read(reply)))
+            del reply
         return introduced
 
     def _read(self, reply: Message) -> messages.Introduction:

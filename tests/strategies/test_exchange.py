@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from privacy import wire
 from scenarios.engine import InProcessGrid, Vanished
 from strategies.exchange import SILENT, UNREADABLE, Exchange, Traffic
-from tests.traced import CountingGrid, Traced, traced
+from tests.grids import CountingGrid, Traced, traced
 
 FIRST = 1001
 
