@@ -1,0 +1,78 @@
+"""Facts about imports that the linter cannot state, and that its contracts are whole."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("consortium", "sites", "strategies", "privacy", "scenarios")
+DOORS = {"flwr.app", "flwr.clientapp", "flwr.serverapp", "flwr.serverapp.strategy"}
+EXCEPTION = ("scenarios/engine.py", "flwr.supercore.task_identity")
+LEARNING = ("torch", "transformers", "sklearn", "pandas", "opacus", "peft")
+SECRETS = ("privacy.keys", "privacy.exchange", "privacy.sealing")
+AT_A_SITE = {"rules", "optimizer", "advance"}
+
+
+def modules(*folders: str) -> list[Path]:
+    """Return every Python file in folders of the repository, relative to its root."""
+    return sorted(
+        path.relative_to(ROOT) for folder in folders for path in (ROOT / folder).rglob("*.py")
+    )
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield every module that a file imports, at its top or anywhere inside."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def test_the_coordinators_app_loads_neither_what_learns_nor_a_secret() -> None:
+    """In a process of its own, as the ServerApp is started."""
+    code = (
+        "import sys, consortium.server_app\n"
+        f"print(*[name for name in {LEARNING + SECRETS} if name in sys.modules])"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout.split() == []
+
+
+@pytest.mark.parametrize("path", modules(*PACKAGES, "tests"), ids=str)
+def test_flower_is_entered_by_its_public_doors(path: Path) -> None:
+    """And by one other, so that a Message can be made outside a Flower process."""
+    entered = {name for name in imported(path) if name.partition(".")[0] == "flwr"}
+    odd = {(str(path), name) for name in entered - DOORS}
+    assert odd <= {EXCEPTION}
+
+
+@pytest.mark.parametrize("path", modules("strategies", "sites"), ids=str)
+def test_every_module_has_its_test(path: Path) -> None:
+    test = ROOT / "tests" / path.parent / f"test_{path.name}"
+    assert path.name == "__init__.py" or test.exists(), f"{path} needs {test.relative_to(ROOT)}"
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, "strategies/rules", "scenarios/data"])
+def test_importing_a_package_imports_nothing(package: str) -> None:
+    """Otherwise a site could not load one module without what is beside it."""
+    assert list(imported(Path(package) / "__init__.py")) == []
+
+
+def test_the_contract_on_what_a_site_may_load_names_every_other_module() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (contract,) = [
+        contract
+        for contract in settings["tool"]["importlinter"]["contracts"]
+        if contract.get("source_modules") == ["consortium.client_app"]
+    ]
+    names = {path.name.removesuffix(".py") for path in (ROOT / "strategies").iterdir()}
+    coordinators = {name for name in names if not name.startswith("__")} - AT_A_SITE
+    assert set(contract["forbidden_modules"]) == {f"strategies.{name}" for name in coordinators}
