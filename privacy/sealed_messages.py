@@ -210,7 +210,7 @@ class SealedReply:
             count_bytes: Length of a sealed tally.
             tally_size: Entries of a released tally.
         """
-        optional = {_TALLY} if _TALLY in record.array_records.get(wire.ARRAYS, {}) else set()
+        optional = {_TALLY} & set(wire.parts(record)[0])
         arrays, facts = wire.read_content(
             record,
             arrays=frozenset(

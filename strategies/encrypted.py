@@ -308,8 +308,7 @@ class Encrypted(Strategy):
         self._tell_pending()
 
     def _records(self) -> tuple[ArrayRecord, ConfigRecord]:
-        content = self._next.content()
-        return content.array_records[wire.ARRAYS], content.config_records[wire.FACTS]
+        return wire.parts(self._next.content())
 
     def _ask(self, sites: Sequence[str], doors: dict[str, Door]) -> None:
         roster = self._terms.agreement.roster(self._opening.terms.roster)

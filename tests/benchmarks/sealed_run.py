@@ -1,0 +1,226 @@
+"""What encryption costs a whole run, and what the coordinator holds while it adds.
+
+`python -m tests.benchmarks.sealed_run [--json]` from the root of the repository. Runs of
+`bank-credit` in the clear and encrypted alternate in one process; medians are compared. Memory
+is that of a fresh process that takes a round of replies through the strategy's own question,
+beyond what it held before the first one.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import psutil
+from flwr.app import Message, RecordDict
+from flwr.supercore.task_identity import TaskIdentity
+
+from consortium.config import Scalar
+from privacy.checksum import Checksum, pad
+from privacy.envelope import NO_STATE, TRAINING, Receipt, Slot, UploadLabel
+from privacy.identity import PublicIdentity
+from privacy.keys import Identity
+from privacy.parameters import PARAMETER_SETS, Placement
+from privacy.sealed_messages import SealedReply, SealedRound
+from privacy.sealing import BfvSecret, Sealer
+from privacy.upload import UploadHeader, upload_digest
+from scenarios.catalogue import scenario_named
+from scenarios.runner import Order, carry_out
+from scenarios.staging import new_run_directory
+from strategies.replies import answered
+from strategies.sealed_gathering import Door, Sums
+from strategies.sealed_question import Question
+
+REPEATS = 3
+DIM = 4_000_000
+WALL_TARGET = 1.3
+MEMORY_TARGET = 10.0
+SLOT = Slot(run="bench", purpose=TRAINING, server_round=1, attempt=1)
+
+
+def run_seconds(aggregation: str, folder: Path) -> float:
+    """Return the wall time of one bank-credit run in process."""
+    scenario = scenario_named("bank-credit")
+    chosen: dict[str, Scalar] = {"aggregation": aggregation}
+    run = new_run_directory(scenario, under=folder, named=None)
+    return carry_out(Order(scenario=scenario, config=scenario.configured(chosen)), run).seconds
+
+
+def wall_ratio() -> tuple[float, float]:
+    """Return the median wall time in the clear, and how many times it takes encrypted."""
+    with tempfile.TemporaryDirectory() as folder:
+        run_seconds("clear", Path(folder))
+        pairs = [
+            (run_seconds("clear", Path(folder)), run_seconds("encrypted", Path(folder)))
+            for _ in range(REPEATS)
+        ]
+    clear = statistics.median(one for one, _ in pairs)
+    return clear, statistics.median(two / one for one, two in pairs)
+
+
+def header(label: UploadLabel, placement: Placement) -> UploadHeader:
+    """Return what stands before the ciphertexts of the benchmark's uploads."""
+    return UploadHeader(
+        label=label,
+        parameter_set="default",
+        layout=bytes(32),
+        blocks=placement.num_ciphertexts,
+    )
+
+
+def reply_of(identity: Identity, placement: Placement, upload: bytes) -> RecordDict:
+    """Return the reply of a site: the same ciphertexts for all, a receipt of its own."""
+    label = UploadLabel(
+        slot=SLOT, site=identity.name, bucket=0, weight_class=8, nonce=bytes(32), state=NO_STATE
+    )
+    digest = upload_digest(header(label, placement), [upload])
+    receipt = Receipt.signed(label, upload=digest, sign=identity.sign)
+    return SealedReply(upload=upload, receipt=receipt.encode()).content()
+
+
+def identities(num_sites: int) -> dict[str, Identity]:
+    """Return identities of so many sites, always the same ones."""
+    return {
+        f"site-{index:02}": Identity(
+            f"site-{index:02}",
+            signing=index.to_bytes(32, "big"),
+            receiving=(index + 1000).to_bytes(32, "big"),
+        )
+        for index in range(1, num_sites + 1)
+    }
+
+
+def held_bytes(num_sites: int, upload_path: Path) -> int:
+    """Return the peak memory of taking a round, beyond what the process held before."""
+    TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
+    placement = Placement(parameters=PARAMETER_SETS["default"](64), dim=DIM)
+    roster: dict[str, PublicIdentity] = {
+        name: identity.public for name, identity in identities(num_sites).items()
+    }
+    with tempfile.TemporaryDirectory() as folder:
+
+        def keep(name: str, parts: object) -> None:
+            path = Path(folder) / name.replace("/", "-")
+            with path.open("wb") as file:
+                for part in parts:  # type: ignore[attr-defined]
+                    file.write(part)
+
+        door = Door(
+            name="updates",
+            placement=placement,
+            buckets=1,
+            header=lambda label: header(label, placement),
+        )
+        nodes = {name: index for index, name in enumerate(roster, start=100)}
+        question = Question(
+            request=SealedRound(charter="", server_round=1, attempt=1, opening=b""),
+            nodes=nodes,
+            sums={TRAINING: Sums(door=door, slot=SLOT, roster=roster, keep=keep)},
+            read=lambda reply: SealedReply.read(
+                answered(reply), upload_bytes=placement.upload_bytes, count_bytes=0, tally_size=1
+            ),
+            observe=lambda _event: None,
+        )
+        members = identities(num_sites)
+
+        def arriving() -> Iterator[Message]:
+            for name, node in nodes.items():
+                asked = Message(RecordDict(), node, "train")
+                content = [reply_of(members[name], placement, upload_path.read_bytes())]
+                yield Message(content.pop(), reply_to=asked)
+
+        with keep_peak() as peak:
+            question.gather(arriving())
+        if len(question.replies) != num_sites:
+            raise SystemExit(f"{len(question.replies)} of {num_sites} replies were taken")
+    return peak[0]
+
+
+@contextmanager
+def keep_peak() -> Iterator[list[int]]:
+    """Yield a list that holds, afterwards, the bytes the body took at its peak (Linux)."""
+    process = psutil.Process()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from what is held now
+    before = process.memory_info().rss
+    peak: list[int] = []
+    yield peak
+    status = Path("/proc/self/status").read_text()
+    high = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    peak.append(int(high.split()[1]) * 1024 - before)
+
+
+def coordinator_bytes_per_param() -> dict[str, float]:
+    """Return the coordinator's bytes a parameter while it takes a round of 4 and of 64 sites."""
+    placement = Placement(parameters=PARAMETER_SETS["default"](64), dim=DIM)
+    secret = BfvSecret.generate(placement.parameters)
+    degree = placement.parameters.degree
+    checksum = Checksum(bytes(32), b"", num_rows=placement.num_ciphertexts, row_length=degree)
+    levels = np.random.default_rng(7).integers(-1000, 1000, DIM).astype(np.int32)
+    upload = Sealer(secret, placement, checksum).seal(
+        levels, np.zeros(0, np.int64), pad=pad(bytes(32), b"")
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "upload"
+        path.write_bytes(upload)
+        figures = {}
+        for num_sites in (4, 64):
+            command = [sys.executable, "-m", "tests.benchmarks.sealed_run"]
+            told = subprocess.run(
+                [*command, "--held", str(num_sites), str(path)],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            figures[str(num_sites)] = int(told.stdout) / DIM
+    return figures
+
+
+def report() -> dict[str, object]:
+    """Return all figures, and the targets that were missed."""
+    began = time.monotonic()
+    clear, ratio = wall_ratio()
+    held = coordinator_bytes_per_param()
+    figures = {
+        "encrypted_run_ratio": (ratio, WALL_TARGET),
+        "coordinator_bytes_per_param_4_sites": (held["4"], MEMORY_TARGET),
+        "coordinator_bytes_per_param_64_sites": (held["64"], MEMORY_TARGET),
+    }
+    return {
+        "benchmark": "sealed_run",
+        "baseline": f"bank-credit in the clear, {clear:.2f} s; a fresh process",
+        **{name: round(figure, 3) for name, (figure, _) in figures.items()},
+        "missed": [
+            {"what": name, "figure": round(figure, 3), "target": target}
+            for name, (figure, target) in figures.items()
+            if figure > target
+        ],
+        "seconds": round(time.monotonic() - began, 1),
+    }
+
+
+def main() -> None:
+    """Run the benchmark and print its figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print JSON only")
+    parser.add_argument("--held", nargs=2, metavar=("SITES", "UPLOAD"), help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.held:
+        print(held_bytes(int(chosen.held[0]), Path(chosen.held[1])))
+        return
+    figures = report()
+    if chosen.json:
+        print(json.dumps(figures, indent=1))
+        return
+    for name, figure in figures.items():
+        print(f"{name:40} {figure}")
+
+
+if __name__ == "__main__":
+    main()
