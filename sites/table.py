@@ -1,7 +1,7 @@
 """A site's records by column, and how a model reads them: by the agreed schema alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,6 +29,22 @@ class Table:
     columns: Columns
     labels: Labels
     persons: NDArray[np.str_]
+    _encoded: dict[bytes, NDArray[np.float32]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def inputs(self, schema: Schema, constants: Constants, *, key: bytes) -> NDArray[np.float32]:
+        """Return `encode` of the columns, kept until it is asked under another key.
+
+        Args:
+            schema: Of the columns.
+            constants: What numbers are standardised by.
+            key: Stands for schema and constants: the same key, the same of both.
+        """
+        if key not in self._encoded:
+            self._encoded.clear()
+            self._encoded[key] = encode(self.columns, schema, constants)
+        return self._encoded[key]
 
     def at(self, rows: NDArray[np.bool_]) -> "Table":
         """Return the records where the mask is true."""

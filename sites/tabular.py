@@ -19,8 +19,8 @@ from sites.models import model_for
 from sites.schema import ClassLabel, Schema
 from sites.source import DataSource
 from sites.split import given_hold_out, hold_out
-from sites.statistics import Statistics
-from sites.table import Columns, Table, TableData, columns_of, encode, joined, table_of
+from sites.statistics import Constants, Statistics
+from sites.table import Table, TableData, columns_of, encode, joined, table_of
 from sites.task import BadPlan, Labels, ModelPlan, Predictions, Trained, TrainingPlan
 from sites.training import TrainingDiverged, train
 from sites.validation import validate
@@ -108,10 +108,10 @@ class TabularTask:
         rng: np.random.Generator,
     ) -> Trained:
         """Train from the model that `vector` stands for."""
-        label, constants = self.schema.label, self.statistics.constants(pooled)
+        label, constants = self.schema.label, self._constants(pooled)
         model = self._at(vector)
         received = taken(model, self.layout)
-        inputs = torch.from_numpy(encode(data.training.columns, self.schema, constants))
+        inputs = self._inputs(data.training, pooled)
         wanted = objective.targets(label, data.training.labels, constants)  # (n,)
         classes = self._classes(data.training)
         of_class = objective.class_weights(label, constants, plan)
@@ -133,12 +133,15 @@ class TabularTask:
 
     def score(self, data: TableData, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
         """Return held-out predictions and labels, row by row; they never leave the site."""
-        return self._predicted(data.held_out.columns, pooled, vector), data.held_out.labels
+        inputs = self._inputs(data.held_out, pooled)
+        return self._predicted(inputs, pooled, vector), data.held_out.labels
 
     def predict(self, source: DataSource, pooled: Tally, vector: Vector) -> Predictions:
         """Return the predictions for a table without labels, in the order of its rows."""
         frame = validate(read(source), self.schema, labelled=False)
-        return self._predicted(columns_of(frame, self.schema), pooled, vector)
+        columns = columns_of(frame, self.schema)
+        inputs = torch.from_numpy(encode(columns, self.schema, self._constants(pooled)))
+        return self._predicted(inputs, pooled, vector)
 
     def parameters(self, vector: Vector) -> dict[str, NDArray[np.float32]]:
         """Return the arrays of the model that `vector` stands for, by name."""
@@ -168,7 +171,23 @@ class TabularTask:
         return model
 
     @torch.no_grad()
-    def _predicted(self, columns: Columns, pooled: Tally, vector: Vector) -> Predictions:
-        constants = self.statistics.constants(pooled)
-        inputs = torch.from_numpy(encode(columns, self.schema, constants))  # (n, n_inputs)
-        return objective.predictions(self.schema.label, self._at(vector)(inputs), constants)
+    def _predicted(self, inputs: Tensor, pooled: Tally, vector: Vector) -> Predictions:
+        outputs = self._at(vector)(inputs)  # (n, n_outputs)
+        return objective.predictions(self.schema.label, outputs, self._constants(pooled))
+
+    def _inputs(self, table: Table, pooled: Tally) -> Tensor:
+        """Return the model's inputs of a site's records, encoded once a run: (n, n_inputs)."""
+        key = self.schema.fingerprint.encode() + pooled.tobytes()
+        return torch.from_numpy(table.inputs(self.schema, self._constants(pooled), key=key))
+
+    def _constants(self, pooled: Tally) -> Constants:
+        """Return the constants of pooled statistics, derived once a run."""
+        key = pooled.tobytes()
+        if key not in self._derived:
+            self._derived.clear()
+            self._derived[key] = self.statistics.constants(pooled)
+        return self._derived[key]
+
+    @cached_property
+    def _derived(self) -> dict[bytes, Constants]:
+        return {}
