@@ -5,7 +5,7 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from strategies.cohort import Cohort, ImpossibleCohort, QuorumNotReached
@@ -60,6 +60,7 @@ def test_every_half_of_the_sites_is_equally_likely() -> None:
     assert sum((chosen[half] - 100) ** 2 / 100 for half in halves) < 43.8
 
 
+@example(hundredths=7, n_present=100, quorum=1)
 @given(hundredths=st.integers(1, 100), n_present=st.integers(1, 200), quorum=st.integers(1, 200))
 def test_the_asked_share_is_rounded_up_and_never_below_the_quorum(
     hundredths: int, n_present: int, quorum: int

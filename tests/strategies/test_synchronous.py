@@ -1,9 +1,10 @@
+import gc
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from flwr.app import ArrayRecord, ConfigRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from flwr.serverapp.strategy import Strategy
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -104,6 +105,19 @@ def test_one_reply_is_in_memory_at_a_time() -> None:
     strategy_of(Outcome()).start(grid, 2)
     assert grid.held == [0] * (4 * 5)
     assert Traced.alive == 0
+
+
+def test_no_array_of_a_round_waits_for_the_garbage_collector() -> None:
+    """A reference cycle around a content would keep a model in memory for many rounds."""
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        run(honest())
+        gc.collect()
+        assert not any(isinstance(item, Array | np.ndarray) for item in gc.garbage)
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
 
 
 def test_no_reply_is_changed() -> None:
