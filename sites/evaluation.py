@@ -12,7 +12,7 @@ from privacy.layout import Tally
 from sites.evaluation_binary import BinaryEvaluation
 from sites.evaluation_classes import ClassesEvaluation
 from sites.evaluation_regression import RegressionEvaluation
-from sites.schema import ClassLabel, NumberLabel, Schema
+from sites.schema import NumberLabel, Schema
 from sites.tally import Metric, TallyLayout
 
 __all__ = ["Evaluation", "Metric", "evaluation_for"]
@@ -53,10 +53,7 @@ class Evaluation(Protocol):
 
 def evaluation_for(schema: Schema) -> Evaluation:
     """Return the evaluation of what the schema predicts."""
-    match schema.label:
-        case ClassLabel(binary=True) as label:
-            return BinaryEvaluation(label)
-        case ClassLabel() as label:
-            return ClassesEvaluation(label)
-        case NumberLabel() as label:
-            return RegressionEvaluation(label)
+    label = schema.label
+    if isinstance(label, NumberLabel):
+        return RegressionEvaluation(label)
+    return BinaryEvaluation(label) if label.binary else ClassesEvaluation(label)

@@ -16,7 +16,7 @@ from sites.evaluation_figures import Figures, Undefined, ratio
 from sites.evaluation_inputs import class_codes, probabilities
 from sites.histograms import histograms
 from sites.schema import ClassLabel
-from sites.tally import ImpossibleTally, Metric, TallyLayout, fixed_point, mean
+from sites.tally import Metric, TallyLayout, fixed_point, mean
 
 BINS = 1024
 THRESHOLD = 0.5
@@ -117,9 +117,7 @@ class BinaryEvaluation:
         self.layout.check(tally)
         largest = {"brier": 1.0, "log_loss": figures.LARGEST_LOG_LOSS}
         figures.check_means(self.layout, tally, examples=self.examples(tally), largest=largest)
-        reliability = self._reliability(tally)
-        if (reliability.predicted > reliability.counts * (1 + 2.0**-32)).any():
-            raise ImpossibleTally("scores add up to more than one a record")
+        self._reliability(tally).check(self.examples(tally))
 
     def examples(self, tally: Tally) -> int:
         """Return the number of records counted."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from privacy.layout import Tally, Vector
 from sites.histograms import bins_of
-from sites.tally import UNIT, Metric, fixed_point
+from sites.tally import UNIT, ImpossibleTally, Metric, fixed_point
 
 BINS = 16
 
@@ -26,7 +26,7 @@ class Reliability:
     """What was predicted and what came, by bin of equal width over [0, 1].
 
     Args:
-        counts: Records in each bin, shape (BINS,), at least one in all.
+        counts: Records in each bin, shape (BINS,), at least one in all for `ece`.
         predicted: Sums of their predictions.
         observed: Sums of what came: events, or values.
     """
@@ -34,6 +34,19 @@ class Reliability:
     counts: Vector
     predicted: Vector
     observed: Vector
+
+    def check(self, examples: int) -> None:
+        """Refuse sums that no `examples` predictions in [0, 1] have.
+
+        Raises:
+            ImpossibleTally: The bins hold other than that many records, or a bin's sum is more
+                than one a record.
+        """
+        most = self.counts * (1 + UNIT)
+        if self.counts.sum() != examples:
+            raise ImpossibleTally(f"reliability bins count other than {examples} records")
+        if (self.predicted > most).any() or (self.observed > most).any():
+            raise ImpossibleTally("predictions or outcomes add up to more than one a record")
 
     def ece(self) -> Metric:
         """Return the expected calibration error (Naeini et al. 2015).

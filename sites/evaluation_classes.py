@@ -110,6 +110,7 @@ class ClassesEvaluation:
             raise ImpossibleTally("score histograms and confusion matrix count other records")
         largest = {"brier": 2.0, "log_loss": figures.LARGEST_LOG_LOSS}
         figures.check_means(self.layout, tally, examples=n, largest=largest)
+        self._reliability(tally).check(n)
 
     def examples(self, tally: Tally) -> int:
         """Return the number of records counted."""

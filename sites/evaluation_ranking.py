@@ -29,17 +29,19 @@ def pr_auc(negatives: Tally, positives: Tally) -> Metric:
     With `a` positives and `b` negatives above a bin of `p` and `n`, its positives add at most
     p (a+p) / (a+p+b), tied and first, and at least the sum over i of (a+i) / (a+i+b+n), apart
     and last, which is p - (b+n) (H(a+b+n+p) - H(a+b+n)). The difference of harmonic numbers is
-    at most ln((a+b+n+p+1/2) / (a+b+n+1/2)), as 1/x is convex. The value is the middle of the two
-    bounds. The positives must hold a record.
+    at most ln((a+b+n+p+1/2) / (a+b+n+1/2)), as 1/x is convex. The value takes the precision in
+    the middle of the bin for all of them. The positives must hold a record.
     """
-    n, p = negatives[::-1].astype(np.float64), positives[::-1].astype(np.float64)
-    n, p = n[p > 0], p[p > 0]
-    below = np.cumsum(negatives[::-1])[positives[::-1] > 0].astype(np.float64)  # b + n
+    held = positives[::-1] > 0
+    n, p = (counts[::-1][held].astype(np.float64) for counts in (negatives, positives))
+    below = np.cumsum(negatives[::-1])[held].astype(np.float64)  # b + n
     b, a = below - n, np.cumsum(p) - p
     most = p * (a + p) / (a + p + b)
     least = p - below * np.log1p(p / (a + below + 0.5))
-    highest, lowest = float(most.sum() / p.sum()), float(least.sum() / p.sum())
-    return Metric((highest + lowest) / 2, (highest - lowest) / 2)
+    middle = a + (p + 1) / 2
+    typical = p * middle / (middle + b + n / 2)
+    highest, lowest, value = (float(each.sum() / p.sum()) for each in (most, least, typical))
+    return Metric(value, max(highest - value, value - lowest))
 
 
 def ks(negatives: Tally, positives: Tally) -> Metric:

@@ -96,11 +96,11 @@ class RegressionEvaluation:
         """
         self.layout.check(tally)
         n = self.examples(tally)
-        at_bound = self.layout.count("at_bound", tally)
-        if self.layout.count("count_by_bin", tally) != n or at_bound > n:
-            raise ImpossibleTally("errors and predictions count different records")
+        if self.layout.count("at_bound", tally) > n:
+            raise ImpossibleTally("more predictions are at a bound than there are")
         largest = dict.fromkeys(("absolute", "square", "label", "label_square"), 1.0)
         figures.check_means(self.layout, tally, examples=n, largest=largest)
+        self._reliability(tally).check(n)
 
     def examples(self, tally: Tally) -> int:
         """Return the number of records counted."""
@@ -138,15 +138,18 @@ class RegressionEvaluation:
         self.check(tally)
         errors = self.layout.part("errors", tally).reshape(_PICTURE_BINS, -1).sum(axis=1)
         edges = np.linspace(-self._width, self._width, _PICTURE_BINS + 1)
-        reliability = Reliability(
-            self.layout.part("count_by_bin", tally).astype(np.float64),
-            self.layout.reals("predicted_by_bin", tally),
-            self.layout.reals("label_by_bin", tally),
-        )
+        reliability = self._reliability(tally)
         return {
             "errors": {"edges": edges.tolist(), "counts": errors.tolist()},
             "calibration": reliability.curve(low=self.label.low, high=self.label.high),
         }
+
+    def _reliability(self, tally: Tally) -> Reliability:
+        return Reliability(
+            self.layout.part("count_by_bin", tally).astype(np.float64),
+            self.layout.reals("predicted_by_bin", tally),
+            self.layout.reals("label_by_bin", tally),
+        )
 
     @property
     def _width(self) -> float:

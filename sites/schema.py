@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 NAME = r"^[a-z][a-z0-9_.-]{0,63}$"
+Bound: TypeAlias = Annotated[float, Field(ge=-1e300, le=1e300)]
 
 
 class _Agreed(BaseModel):
@@ -30,16 +31,15 @@ class Number(_Agreed):
 
     kind: Literal["number"] = "number"
     name: str = Field(pattern=NAME)
-    low: float
-    high: float
+    low: Bound
+    high: Bound
     unit: str = ""
     missing: bool = False
     scale: Literal["linear", "log"] = "linear"
 
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> "Number":
-        if not self.low < self.high:
-            raise ValueError(f"{self.name} needs low < high, got {self.low} and {self.high}")
+        _check_bounds(self.name, self.low, self.high)
         return self
 
 
@@ -96,20 +96,21 @@ class NumberLabel(_Agreed):
 
     kind: Literal["number"] = "number"
     column: str = Field(pattern=NAME)
-    low: float
-    high: float
+    low: Bound
+    high: Bound
     unit: str = ""
     scale: Literal["linear", "log"] = "linear"
 
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> "NumberLabel":
-        if not self.low < self.high:
-            raise ValueError(f"{self.column} needs low < high, got {self.low} and {self.high}")
+        _check_bounds(self.column, self.low, self.high)
         return self
 
 
 Feature: TypeAlias = Annotated[Number | Category, Field(discriminator="kind")]
 Label: TypeAlias = Annotated[ClassLabel | NumberLabel, Field(discriminator="kind")]
+Ranged: TypeAlias = Number | NumberLabel
+Column: TypeAlias = Ranged | Category | ClassLabel
 
 
 class Schema(_Agreed):
@@ -146,11 +147,26 @@ class Schema(_Agreed):
         """Names of the model's inputs, in order: a number is one, a category one a value."""
         names: list[str] = []
         for item in self.features:
-            match item:
-                case Number():
-                    names.append(item.name)
-                case Category():
-                    names.extend(f"{item.name}={value}" for value in item.values)
+            if isinstance(item, Category):
+                names.extend(f"{item.name}={value}" for value in item.values)
+            else:
+                names.append(item.name)
             if item.missing:
                 names.append(f"{item.name}=missing")
         return tuple(names)
+
+
+def name_of(column: Column) -> str:
+    """Return the column's name, be it a feature or the label."""
+    return column.column if isinstance(column, ClassLabel | NumberLabel) else column.name
+
+
+def declared(column: Category | ClassLabel) -> tuple[str, ...]:
+    """Return the declared values of a column, in the order of their codes."""
+    return column.values if isinstance(column, Category) else column.classes
+
+
+def _check_bounds(name: str, low: float, high: float) -> None:
+    """Bounds closer than this would leave float64 no digits to tell values apart."""
+    if not high - low > 1e-9 * max(abs(low), abs(high)):
+        raise ValueError(f"{name} needs low < high, clearly apart, got {low} and {high}")

@@ -5,10 +5,10 @@ agree on what is counted without having seen each other's records.
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,10 @@ from numpy.typing import NDArray
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally, Vector
 from sites.histograms import Distance, bins_of, distance, quantile
-from sites.schema import Category, ClassLabel, Number, NumberLabel, Schema
+from sites.schema import Category, ClassLabel, Column, Ranged, Schema, declared, name_of
 from sites.tally import UNIT, ImpossibleTally, Metric, TallyLayout, fixed_point
 
 BINS = 32
-Ranged: TypeAlias = Number | NumberLabel
-Column: TypeAlias = Number | Category | ClassLabel | NumberLabel
-
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -64,14 +61,11 @@ def restore(number: Ranged, scaled: NDArray[Any]) -> Vector:
     result never leaves the declared bounds.
     """
     low, high = _compressed(number, np.array([number.low, number.high]))
-    between = low + np.clip(np.asarray(scaled, np.float64), 0.0, 1.0) * (high - low)
+    shares = np.clip(np.asarray(scaled, np.float64), 0.0, 1.0)
+    between = low + shares * (high - low)
     values = np.sign(between) * np.expm1(np.abs(between)) if number.scale == "log" else between
+    values = np.where(shares < 1.0, np.where(shares > 0.0, values, number.low), number.high)
     return np.asarray(np.clip(values, number.low, number.high), np.float64)
-
-
-def name_of(column: Column) -> str:
-    """Return the column's name, be it a feature or the label."""
-    return column.column if isinstance(column, ClassLabel | NumberLabel) else column.name
 
 
 @dataclass(frozen=True)
@@ -122,12 +116,7 @@ class Statistics:
         """Names and sizes of the tally's parts: `records`, `persons`, then `COLUMN/WHAT`."""
         sizes = {"records": 1, "persons": 1}
         for name, column in self._columns.items():
-            match column:
-                case Number() | NumberLabel():
-                    parts = {"missing": 1, "histogram": BINS, "sum": 2, "square": 2}
-                case Category(values=values) | ClassLabel(classes=values):
-                    parts = {"missing": 1, "histogram": len(values)}
-            sizes |= {f"{name}/{what}": size for what, size in parts.items()}
+            sizes |= {f"{name}/{what}": size for what, size in _sizes(column).items()}
         return TallyLayout(sizes)
 
     def tally(
@@ -169,15 +158,13 @@ class Statistics:
         records = self.layout.count("records", tally)
         if self.layout.count("persons", tally) > records:
             raise ImpossibleTally("there are more persons than records")
-        for name, column in self._columns.items():
-            held = self._held(name, tally)
-            if held + self.layout.count(f"{name}/missing", tally) != records:
+        for name in self._columns:
+            if self._spread(name, tally).sum() != records:
                 raise ImpossibleTally(f"column {name} counts other than {records} records")
-            if isinstance(column, Number | NumberLabel):
-                total, square = self._sums(name, tally)
-                slack = held * UNIT
-                if not square - slack <= total <= held + slack:
-                    raise ImpossibleTally(f"no {held} values of {name} have these sums")
+        for name in self._ranged:
+            held, (total, square) = self._held(name, tally), self._sums(name, tally)
+            if not square - held * UNIT <= total <= held * (1 + UNIT):
+                raise ImpossibleTally(f"no {held} values of {name} have these sums")
 
     def constants(self, tally: Tally) -> Constants:
         """Return the constants that a pooled tally implies, the same bytes at every site.
@@ -192,18 +179,14 @@ class Statistics:
         label = self.schema.label
         standards: dict[str, Standard] = {}
         guarded: dict[str, str] = {}
-        for number in self._ranged():
-            name = name_of(number)
+        for name in self._ranged:
             standards[name], reason = self._standard(name, tally)
             guarded |= {name: reason} if reason else {}
+        counts = self._histogram(label.column, tally) if isinstance(label, ClassLabel) else ()
         return Constants(
             label=standards.pop(label.column, Standard()),
             numbers=standards,
-            class_counts=(
-                tuple(int(n) for n in self.layout.part(f"{label.column}/histogram", tally))
-                if isinstance(label, ClassLabel)
-                else ()
-            ),
+            class_counts=tuple(int(count) for count in counts),
             guarded=guarded,
         )
 
@@ -223,9 +206,9 @@ class Statistics:
         """
         self.check(tally)
         return {
-            name_of(number): _quantile(number, self._histogram(number, tally), q)
-            for number in self._ranged()
-            if self._held(name_of(number), tally)
+            name: _quantile(number, self._histogram(name, tally), q)
+            for name, number in self._ranged.items()
+            if self._held(name, tally)
         }
 
     def describe(self, tally: Tally) -> dict[str, Any]:
@@ -261,21 +244,23 @@ class Statistics:
         self.check(other)
         if not (self.layout.count("records", one) and self.layout.count("records", other)):
             return {}
-        return {
-            name: distance(self._spread(name, one), self._spread(name, other))
-            for name in self._columns
+        spreads = {
+            name: (self._spread(name, one), self._spread(name, other)) for name in self._columns
         }
+        return {name: distance(*both) for name, both in spreads.items()}
 
     @cached_property
     def _columns(self) -> Mapping[str, Column]:
         columns = (*self.schema.features, self.schema.label)
         return {name_of(column): column for column in columns}
 
-    def _ranged(self) -> Iterator[Ranged]:
-        return (item for item in self._columns.values() if isinstance(item, Number | NumberLabel))
+    @cached_property
+    def _ranged(self) -> Mapping[str, Ranged]:
+        every = self._columns.items()
+        return {name: item for name, item in every if isinstance(item, Ranged)}
 
-    def _histogram(self, column: Column, tally: Tally) -> Tally:
-        return self.layout.part(f"{name_of(column)}/histogram", tally)
+    def _histogram(self, name: str, tally: Tally) -> Tally:
+        return self.layout.part(f"{name}/histogram", tally)
 
     def _held(self, name: str, tally: Tally) -> int:
         return self.layout.count(f"{name}/histogram", tally)
@@ -284,25 +269,25 @@ class Statistics:
         return self.layout.real(f"{name}/sum", tally), self.layout.real(f"{name}/square", tally)
 
     def _spread(self, name: str, tally: Tally) -> Tally:
-        parts = [self.layout.part(f"{name}/{what}", tally) for what in ("histogram", "missing")]
-        return np.concatenate(parts)
+        missing = self.layout.part(f"{name}/missing", tally)
+        return np.concatenate([self._histogram(name, tally), missing])
 
     def _standard(self, name: str, tally: Tally) -> tuple[Standard, str]:
         held, (total, square) = self._held(name, tally), self._sums(name, tally)
         if not held:
-            return Standard(), "no record has a value: mean 0 and deviation 1 are used"
+            return Standard(), "no record has a value: mean 0, deviation 1"
         center = total / held
         variance = square / held - center * center
         # Rounding to UNIT / 2 a record moves the mean square by as much, the squared mean by twice.
         if variance <= 1.5 * UNIT:
-            return Standard(mean=center), "all values are equal: deviation 1 is used"
+            return Standard(mean=center), "values cannot be told from equal: deviation 1"
         return Standard(mean=center, deviation=math.sqrt(variance)), ""
 
     def _described(self, name: str, column: Column, tally: Tally) -> dict[str, Any]:
-        counts = self.layout.part(f"{name}/histogram", tally)
+        counts = self._histogram(name, tally)
         if isinstance(column, Category | ClassLabel):
-            values = column.values if isinstance(column, Category) else column.classes
-            return {"kind": "category", "values": list(values), "counts": counts.tolist()}
+            values = list(declared(column))
+            return {"kind": "category", "values": values, "counts": counts.tolist()}
         summary: dict[str, Any] = {
             "kind": "number",
             "unit": column.unit,
@@ -311,10 +296,8 @@ class Statistics:
         }
         if not counts.any():
             return summary
-        found = {q: _quantile(column, counts, q) for q in _QUANTILES}
         summary["quantiles"] = [
-            {"q": q, "value": item.value, "error_bound": item.error_bound}
-            for q, item in found.items()
+            {"q": q, **asdict(_quantile(column, counts, q))} for q in _QUANTILES
         ]
         if column.scale == "linear":
             standard, reason = self._standard(name, tally)
@@ -328,30 +311,31 @@ def _compressed(number: Ranged, values: Vector) -> Vector:
     return np.sign(values) * np.log1p(np.abs(values)) if number.scale == "log" else values
 
 
+def _sizes(column: Column) -> dict[str, int]:
+    if isinstance(column, Ranged):
+        return {"missing": 1, "histogram": BINS, "sum": 2, "square": 2}
+    return {"missing": 1, "histogram": len(declared(column))}
+
+
 def _counted(column: Column, values: NDArray[Any]) -> dict[str, Tally]:
-    match column:
-        case Number() | NumberLabel():
-            scaled = transform(column, values)
-            held = scaled[~np.isnan(scaled)]
-            codes = bins_of(held, BINS)
-            sums = {"sum": fixed_point(held), "square": fixed_point(held**2)}
-            size = BINS
-        case Category(values=declared) | ClassLabel(classes=declared):
-            codes, size, sums = _codes(column, values, len(declared)), len(declared), {}
-    missing = np.array([len(values) - len(codes)], np.int64)
-    return {
-        "histogram": np.bincount(codes, minlength=size).astype(np.int64),
-        "missing": missing,
-        **sums,
-    }
+    sums = {}
+    if isinstance(column, Ranged):
+        scaled = transform(column, values)
+        held = scaled[~np.isnan(scaled)]
+        codes = bins_of(held, BINS)
+        sums = {"sum": fixed_point(held), "square": fixed_point(held**2)}
+    else:
+        codes = _codes(column, values)
+    histogram = np.bincount(codes, minlength=_sizes(column)["histogram"]).astype(np.int64)
+    return {"histogram": histogram, "missing": np.array([len(values) - len(codes)]), **sums}
 
 
-def _codes(column: Category | ClassLabel, values: NDArray[Any], n_values: int) -> Tally:
+def _codes(column: Category | ClassLabel, values: NDArray[Any]) -> Tally:
+    n_values = len(declared(column))
     whole = values.dtype.kind in "biu"
     if not whole or values.min(initial=0) < -1 or values.max(initial=0) >= n_values:
         raise UndeclaredCategory(
-            f"{name_of(column)} is coded by whole numbers from 0 to {n_values - 1}, or -1 if "
-            "missing"
+            f"{name_of(column)} is coded by whole numbers up to {n_values - 1}, -1 for missing"
         )
     codes = values.astype(np.int64)
     return np.asarray(codes[codes >= 0], np.int64)

@@ -61,15 +61,21 @@ def fixed_point(
         TallyOverflow: 2**25 records or more, or their sizes add up to 2**25 or more, or a value
             is not finite.
     """
-    sizes = np.abs(np.asarray(values, np.float64))
-    in_range = sizes.max(initial=0.0) < _LARGEST_TOTAL and sizes.sum() < _LARGEST_TOTAL
-    if not in_range or sizes.size >= MOST_RECORDS:
-        raise TallyOverflow("a tally sums finite values of at most 2**25 records, to below 2**25")
-    units = np.rint(np.asarray(values, np.float64) / UNIT).astype(np.int64)
+    given = np.asarray(values, np.float64)
+    if given.size >= MOST_RECORDS or not _in_range(np.abs(given)):
+        raise TallyOverflow(
+            "a tally sums finite values of fewer than 2**25 records, to below 2**25"
+        )
+    units = np.rint(given / UNIT).astype(np.int64)
     index = np.zeros(units.size, np.int64) if groups is None else groups
     parts = (units >> _LOW_BITS, units & (2**_LOW_BITS - 1))
     # float64 holds whole numbers below 2**53 exactly, so these sums lose nothing.
     return np.concatenate([np.bincount(index, part, size) for part in parts]).astype(np.int64)
+
+
+def _in_range(sizes: Vector) -> bool:
+    within = sizes.max(initial=0.0) < _LARGEST_TOTAL  # so that their sum cannot overflow
+    return bool(within and sizes.sum() < _LARGEST_TOTAL)
 
 
 def real(entries: Tally) -> Vector:

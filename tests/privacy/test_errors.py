@@ -1,0 +1,34 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from privacy.errors import ConsortiumError
+
+
+class TooFewSites(ConsortiumError, ValueError):
+    """An error as the packages define them."""
+
+
+class Late(ConsortiumError):
+    """An error with a name of one word."""
+
+
+@given(st.text(), st.dictionaries(st.sampled_from(["sites", "needed"]), st.integers()))
+def test_code_and_counts_are_independent_of_the_text(text: str, counts: dict[str, int]) -> None:
+    """They may leave a site; the text, which may quote a record, may not."""
+    error = TooFewSites(text, **counts)
+
+    assert error.code == "too-few-sites"
+    assert error.counts == counts
+    assert str(error) == text
+
+
+def test_a_name_of_one_word_is_its_own_code() -> None:
+    assert Late("deadline passed").code == "late"
+
+
+def test_an_error_is_caught_as_the_builtin_it_also_is() -> None:
+    with pytest.raises(ValueError, match="need 3, got 2") as caught:
+        raise TooFewSites("need 3, got 2", needed=3, sites=2)
+
+    assert isinstance(caught.value, ConsortiumError)
