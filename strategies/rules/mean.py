@@ -18,6 +18,8 @@ from strategies.rules.rows import (
     checked,
 )
 
+STREAM_WIDTH = 65_536  # one row at a time fits in the cache in longer pieces
+
 
 def mean(updates: Rows, weights: Vector) -> Vector:
     """Return the weighted mean, shape (dim,): sum of w_i u_i over sum of w_i.
@@ -59,7 +61,7 @@ class StreamingMean:
         self._clip_norm = clip_norm
         self._total: Vector = np.zeros(dim)
         self._weight = 0.0
-        self._scratch: Vector = np.empty(min(WIDTH, dim))
+        self._scratch: Vector = np.empty(min(STREAM_WIDTH, dim))
 
     def add(self, update: NDArray[Any], weight: float) -> None:
         """Add one site's update, shape (dim,), of any real dtype, with its weight.
@@ -78,7 +80,7 @@ class StreamingMean:
             check_all(rows)
         else:
             factors = [float(clip_scales(row_norms(rows), self._clip_norm)[0]), *factors]
-        for columns, block in blocks(rows, WIDTH):  # nothing is added unless all is well
+        for columns, block in blocks(rows, STREAM_WIDTH):  # nothing is added unless all is well
             _add_scaled(self._total[columns], block[0], self._scratch, *factors)
         self._weight += float(weight)
 
@@ -94,9 +96,13 @@ class StreamingMean:
 
 
 def _add_scaled(total: Vector, row: NDArray[Any], scratch: Vector, *factors: float) -> None:
+    changing = [factor for factor in factors if factor != 1]
+    if not changing:
+        total += row
+        return
     scaled = scratch[: total.size]
     np.copyto(scaled, row)
-    for factor in factors:
+    for factor in changing:
         scaled *= factor
     total += scaled
 

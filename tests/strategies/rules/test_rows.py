@@ -47,6 +47,16 @@ def test_the_largest_float32_passes_and_the_next_double_does_not() -> None:
         check_values(np.array([np.nextafter(LARGEST, np.inf)]))
 
 
+def test_many_large_float32_values_are_no_infinity() -> None:
+    """Their sum is; each of them is not."""
+    check_values(np.full(1000, LARGEST, np.float32))
+    for value in (np.inf, -np.inf, np.nan):
+        large = np.full(1000, LARGEST, np.float32)
+        large[7] = value
+        with pytest.raises(NonFiniteUpdate):
+            check_values(large)
+
+
 def test_sites_to_be_quarantined_are_named_and_the_others_are_not() -> None:
     updates = np.zeros((4, WIDTH + 3))
     updates[1, 0] = np.nan
