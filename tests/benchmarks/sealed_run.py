@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 import psutil
 from flwr.app import Message, RecordDict
-from flwr.supercore.task_identity import TaskIdentity
 
 from consortium.config import Scalar
 from privacy.checksum import Checksum, pad
@@ -32,6 +31,7 @@ from privacy.sealed_messages import SealedReply, SealedRound
 from privacy.sealing import BfvSecret, Sealer
 from privacy.upload import UploadHeader, upload_digest
 from scenarios.catalogue import scenario_named
+from scenarios.engine import InProcessGrid
 from scenarios.runner import Order, carry_out
 from scenarios.staging import new_run_directory
 from strategies.replies import answered
@@ -99,7 +99,7 @@ def identities(num_sites: int) -> dict[str, Identity]:
 
 def held_bytes(num_sites: int, upload_path: Path) -> int:
     """Return the peak memory of taking a round, beyond what the process held before."""
-    TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
+    InProcessGrid({}, 0, {})  # a message needs Flower's process identity
     placement = Placement(parameters=PARAMETER_SETS["default"](64), dim=DIM)
     roster: dict[str, PublicIdentity] = {
         name: identity.public for name, identity in identities(num_sites).items()
