@@ -60,6 +60,7 @@ from privacy.weights import WEIGHT_CLASSES, weight_class
 
 _CACHED_RUNS = 1_024
 _FULL_CLASS = WEIGHT_CLASSES[-1]
+_WORTH_SHARING = 64  # ciphertexts, about a million values: 0.1 s of sealing
 _ANSWER_TAG = b"consortium.kept-answer/1\n"
 
 
@@ -375,6 +376,7 @@ class Session:
             np.zeros(0, np.int32) if levels is None else levels,
             np.zeros(0, np.int64) if tally is None else tally,
             pad=pad_,
+            processes=self._processes(placement),
         )
         config, layout = self.site.run_config, self.site.task.layout
         header = upload_header(label, config, layout, placement)
@@ -384,6 +386,11 @@ class Session:
             sign=self.member.identity.sign,
         )
         return Sent(upload=upload, receipt=receipt.encode())
+
+    def _processes(self, placement: Placement) -> int:
+        """Return how many processes seal: more than one only where starting them pays."""
+        large = placement.num_ciphertexts >= _WORTH_SHARING
+        return self.site.config.sealing_processes if large else 1
 
     def _sealer(self, purpose: str, server_round: int, placement: Placement) -> Sealer:
         checksum = Checksum(

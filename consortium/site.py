@@ -39,6 +39,7 @@ class SiteConfig(BaseModel):
         source: Where its records are.
         release_figures: Whether figures of this site alone may be shown.
         minimum_count: Fewest held-out persons of each class behind a figure that is shown.
+        sealing_processes: Processes that share the sealing of a large update.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +48,7 @@ class SiteConfig(BaseModel):
     source: DataSource
     release_figures: bool = True
     minimum_count: int = Field(default=10, ge=1)
+    sealing_processes: int = Field(default=1, ge=1, le=64)
 
 
 @dataclass(frozen=True)
