@@ -37,6 +37,14 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def some_of(part: int, whole: int, nouns: str) -> str:
+    """Return how many of several: all five banks, none of the five banks, two of five banks."""
+    everyone = f"{in_words(whole)} {nouns}"
+    if part == whole:
+        return f"all {everyone}"
+    return f"{in_words(part)} of {everyone}" if part else f"none of the {everyone}"
+
+
 def in_words(number: int) -> str:
     """Return a small count in words, a larger one in digits."""
     return _SMALL[number] if 0 <= number < len(_SMALL) else count(number)

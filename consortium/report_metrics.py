@@ -1,0 +1,104 @@
+"""What each figure is called, and what it says to somebody who never met it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """A figure in plain words.
+
+    Args:
+        title: Its usual name.
+        says: What its value means.
+        better: In which direction a model is better.
+        in_unit: Whether it is measured in the unit of what is predicted.
+    """
+
+    title: str
+    says: str
+    better: Literal["higher", "lower", "nearer 0"] = "higher"
+    in_unit: bool = False
+
+
+_MEANINGS = {
+    "roc_auc": Meaning(
+        "AUC",
+        "how often a random positive record gets a higher score than a random negative one: 0.5 is "
+        "chance, 1 is perfect",
+    ),
+    "pr_auc": Meaning(
+        "Average precision",
+        "how many of the highest scored are truly positive, averaged from the top down; by chance "
+        "it is the share of positives",
+    ),
+    "ks": Meaning(
+        "KS",
+        "the largest gap between the shares of positives and of negatives below the same score",
+    ),
+    "gini": Meaning(
+        "Gini", "the AUC on a scale from 0 (chance) to 1 (perfect): twice the AUC, minus 1"
+    ),
+    "brier": Meaning(
+        "Brier score", "mean squared distance of the probability from what came true", "lower"
+    ),
+    "log_loss": Meaning(
+        "Log loss",
+        "how surprised the model was by what came true; confident mistakes cost most",
+        "lower",
+    ),
+    "ece": Meaning(
+        "Calibration error",
+        "how far predicted probabilities are from observed frequencies, on average",
+        "lower",
+    ),
+    "accuracy": Meaning("Accuracy", "share of records put in the right class"),
+    "balanced_accuracy": Meaning(
+        "Balanced accuracy", "the same, each class counting equally however rare it is"
+    ),
+    "precision": Meaning("Precision", "share of the flagged records that are truly positive"),
+    "recall": Meaning("Recall", "share of the truly positive records that are flagged"),
+    "f1": Meaning("F1", "precision and recall in one figure (their harmonic mean)"),
+    "macro_f1": Meaning(
+        "Macro F1",
+        "precision and recall in one figure, averaged over the classes, each counting equally",
+    ),
+    "macro_roc_auc": Meaning(
+        "Mean AUC",
+        "how well each class is ranked above the rest, averaged over the classes: 0.5 is chance, "
+        "1 is perfect",
+    ),
+    "mean_class_distance": Meaning(
+        "Mean distance in grades", "by how many grades the predicted one is off", "lower"
+    ),
+    "mae": Meaning("Mean absolute error", "by how much a prediction is off", "lower", in_unit=True),
+    "rmse": Meaning(
+        "Root mean squared error",
+        "by how much a prediction is off, large errors counting more",
+        "lower",
+        in_unit=True,
+    ),
+    "r2": Meaning(
+        "R squared",
+        "share of the variation that is explained: 0 is no better than the mean, 1 is perfect",
+    ),
+    "bias": Meaning(
+        "Bias",
+        "mean of prediction minus truth: above 0 predicts too high",
+        "nearer 0",
+        in_unit=True,
+    ),
+    "median_absolute_error": Meaning(
+        "Median absolute error", "half of the predictions are off by less", "lower", in_unit=True
+    ),
+    "share_at_bound": Meaning(
+        "Predictions at a bound",
+        "share of predictions at or beyond the declared bounds, taken as the bound",
+        "nearer 0",
+    ),
+}
+
+
+def meaning_of(name: str) -> Meaning:
+    """Return what a figure means; one that is not known here keeps its own name."""
+    return _MEANINGS.get(name, Meaning(name.replace("_", " "), ""))

@@ -1,0 +1,222 @@
+"""What was recorded of a run, read once: everything a report is made from."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from consortium.charter import Charter
+from consortium.report_words import listed, noun_of, plural, readable
+from consortium.run_directory import RunDirectory
+from consortium.summary import (
+    BadRunDirectory,
+    Comparison,
+    EvaluationRecord,
+    MetricValue,
+    Summary,
+    read_record,
+)
+from privacy.layout import Tally
+from sites.evaluation import Evaluation, evaluation_for
+from sites.schema import ClassLabel, NumberLabel
+from sites.statistics import Statistics
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class RoundLine(_Line):
+    """A line of `metrics.jsonl`: figures are of the state that the round began with."""
+
+    server_round: int
+    sites: int
+    metrics: dict[str, MetricValue]
+    site_metrics: dict[str, dict[str, MetricValue]] = {}
+    bytes_down: int = 0
+    bytes_up: int = 0
+    seconds: float = 0.0
+
+
+class EventLine(_Line):
+    """A line of `events.jsonl`, as far as a report reads it."""
+
+    event: str
+    server_round: int = 0
+    cohort: tuple[str, ...] = ()
+    answered: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """A run as its directory holds it.
+
+    Args:
+        summary: The run in short.
+        charter: What the members agreed on.
+        rounds: One line a round that was completed, in order; the last one of a finished run is
+            the final evaluation.
+        events: What happened, in order.
+        tallies: Pooled and released counts, if the run came so far.
+        comparison: Alone, federated, pooled; if that was measured.
+    """
+
+    summary: Summary
+    charter: Charter
+    rounds: Sequence[RoundLine]
+    events: Sequence[EventLine]
+    tallies: EvaluationRecord | None
+    comparison: Comparison | None
+
+    @classmethod
+    def read(cls, run: RunDirectory) -> "Recorded":
+        """Read a run's directory.
+
+        Raises:
+            BadRunDirectory: The summary is absent, or a file does not hold what it should.
+            BadCharter: The charter is absent, or is none.
+        """
+        found = run.evaluation.exists(), run.comparison.exists()
+        return cls(
+            summary=read_record(run.summary, Summary),
+            charter=Charter.read(run.charter),
+            rounds=_lines(run.metrics, RoundLine),
+            events=_lines(run.events, EventLine),
+            tallies=read_record(run.evaluation, EvaluationRecord) if found[0] else None,
+            comparison=read_record(run.comparison, Comparison) if found[1] else None,
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Whether all rounds were completed."""
+        return self.summary.status == "finished"
+
+    @property
+    def rounds_wanted(self) -> int:
+        """Rounds of training that were asked for."""
+        return int(self.summary.config.get("num-server-rounds", self.summary.rounds))
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """Reads evaluation tallies."""
+        return evaluation_for(self.charter.table)
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Reads statistics tallies."""
+        return Statistics(self.charter.table)
+
+    @property
+    def label(self) -> ClassLabel | NumberLabel:
+        """What is predicted."""
+        return self.charter.table.label
+
+    @property
+    def unit(self) -> str:
+        """The unit of what is predicted, if it is a number."""
+        return self.label.unit if isinstance(self.label, NumberLabel) else ""
+
+    @property
+    def target(self) -> str:
+        """What is predicted, in words."""
+        return readable(self.label.column)
+
+    @property
+    def people(self) -> str:
+        """Whom the records are about, in plural."""
+        return plural(readable(self.charter.table.person.removesuffix("_id")))
+
+    @property
+    def noun(self) -> str:
+        """What a member is called, in singular."""
+        return noun_of(self.charter.names, self.charter.task)
+
+    @property
+    def nouns(self) -> str:
+        """What members are called, in plural."""
+        return plural(self.noun)
+
+    @property
+    def pooled(self) -> Tally | None:
+        """The last pooled evaluation, if one was recorded."""
+        return _vector(self.tallies.evaluation) if self.tallies else None
+
+    @property
+    def pooled_statistics(self) -> Tally | None:
+        """The pooled statistics of the training records, if they were recorded."""
+        return _vector(self.tallies.statistics) if self.tallies else None
+
+    @property
+    def headline_metric(self) -> str:
+        """Name of the one figure the run is judged by."""
+        if self.comparison:
+            return self.comparison.metric
+        match self.label:
+            case ClassLabel(binary=True):
+                return "roc_auc"
+            case ClassLabel():
+                return "macro_f1"
+            case NumberLabel():
+                return "rmse"
+
+    @cached_property
+    def asked(self) -> Counter[str]:
+        """How often each site was asked to train or to evaluate."""
+        started = [line for line in self.events if line.event == "round-started"]
+        return Counter(name for line in started if line.server_round > 0 for name in line.cohort)
+
+    @property
+    def counted(self) -> frozenset[str]:
+        """The sites whose held-out records stand behind the last pooled evaluation."""
+        ended = [line for line in self.events if line.event == "round-finished"]
+        return frozenset(ended[-1].answered) if ended else frozenset()
+
+    def released(self, tallies: Mapping[str, Sequence[int]]) -> dict[str, Tally]:
+        """Return the tallies that sites released, in the charter's order."""
+        held = {name: _vector(tallies.get(name, ())) for name in self.charter.names}
+        return {name: tally for name, tally in held.items() if tally is not None}
+
+    @property
+    def site_statistics(self) -> dict[str, Tally]:
+        """Statistics by site, where released."""
+        return self.released(self.tallies.site_statistics) if self.tallies else {}
+
+    @property
+    def site_evaluation(self) -> dict[str, Tally]:
+        """The last evaluation by site, where released."""
+        return self.released(self.tallies.site_evaluation) if self.tallies else {}
+
+    def withheld(self, shown: Mapping[str, object]) -> str:
+        """Return in a sentence which present sites released no figures of their own."""
+        silent = [
+            member.name
+            for member in self.summary.sites
+            if member.present and member.name not in shown
+        ]
+        if not silent:
+            return ""
+        who = listed(silent) if len(silent) <= 6 else f"{len(silent)} {self.nouns}"
+        return f"Without figures of their own, by their policy or for too few records: {who}."
+
+
+Line = TypeVar("Line", bound=_Line)
+
+
+def _vector(entries: Sequence[int]) -> Tally | None:
+    return np.array(entries, np.int64) if len(entries) else None
+
+
+def _lines(path: Path, kind: type[Line]) -> list[Line]:
+    """Return the lines of a file that a run appends to; it may have failed before the first."""
+    if not path.exists():
+        return []
+    lines = path.read_text().splitlines()
+    try:
+        return [kind.model_validate_json(line) for line in lines]
+    except ValidationError as error:
+        raise BadRunDirectory(f"{path} holds a line that no run writes: {error}") from error

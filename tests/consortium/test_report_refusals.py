@@ -1,0 +1,86 @@
+from types import ModuleType
+
+import pytest
+
+import sites.data
+import sites.evaluation_inputs
+import sites.split
+import sites.statistics
+import sites.tabular
+import sites.tally
+import sites.task
+import sites.validation
+from consortium.mods import SiteError
+from consortium.report_refusals import SITE_REFUSED, reason
+from consortium.site import BadSite, OtherCharter
+from privacy.errors import ConsortiumError
+from privacy.wire import MalformedRecord
+from sites.training import TrainingDiverged
+from strategies import replies, roster
+from strategies.rules.rows import NonFiniteUpdate
+
+UNKNOWN = "The recorded reason is"
+
+
+def refusals(module: ModuleType, kind: type[ConsortiumError]) -> list[type[ConsortiumError]]:
+    """Return the errors of a kind that a module defines, by name."""
+    found = [
+        one for one in vars(module).values() if isinstance(one, type) and issubclass(one, kind)
+    ]
+    return sorted((one for one in found if one.__module__ == module.__name__), key=repr)
+
+
+def code_of(kind: type[ConsortiumError]) -> str:
+    """Return the code that an error of this kind is recorded under."""
+    return str(kind.code.fget(kind.__new__(kind)))  # type: ignore[attr-defined]
+
+
+BY_THE_COORDINATOR = [
+    *refusals(roster, replies.ReplyRefused),
+    *(
+        kind
+        for kind in refusals(replies, replies.ReplyRefused)
+        if kind not in {replies.ReplyRefused, replies.SiteRefused}
+    ),
+    MalformedRecord,
+    NonFiniteUpdate,
+    sites.tally.ImpossibleTally,
+]
+AT_A_SITE = [
+    SiteError,
+    BadSite,
+    OtherCharter,
+    MalformedRecord,
+    TrainingDiverged,
+    sites.task.EmptySite,
+    sites.split.PersonOnBothSides,
+    sites.validation.BadTable,
+    sites.validation.MissingColumns,
+    *refusals(sites.data, sites.data.UnreadableSource),
+]
+
+
+def test_there_is_something_to_tell() -> None:
+    assert roster.NotAMember in BY_THE_COORDINATOR
+    assert len(AT_A_SITE) > 12
+
+
+@pytest.mark.parametrize("kind", BY_THE_COORDINATOR)
+def test_every_refusal_of_a_reply_is_told_in_a_sentence(kind: type[ConsortiumError]) -> None:
+    assert UNKNOWN not in reason(code_of(kind))
+    assert reason(code_of(kind)).endswith(".")
+
+
+@pytest.mark.parametrize("kind", AT_A_SITE)
+def test_every_refusal_by_a_site_is_told_in_a_sentence(kind: type[ConsortiumError]) -> None:
+    assert UNKNOWN not in reason(SITE_REFUSED + code_of(kind))
+
+
+def test_an_unknown_reason_is_shown_as_its_code() -> None:
+    assert reason("moon-in-the-way") == "The recorded reason is moon-in-the-way."
+    assert "site-refused.tired" in reason("site-refused.tired")
+
+
+def test_counts_stand_beside_the_reason() -> None:
+    said = reason("site-refused.bad-table", {"columns": 2, "values": 1700})
+    assert said == "Its data break the agreed schema (columns 2, values 1,700)."
