@@ -8,7 +8,7 @@ from consortium.report_record import Recorded
 
 def protection(recorded: Recorded) -> Section | None:
     """Return what a run in the clear keeps from whom, and what it does not."""
-    if recorded.summary.config.get("aggregation", "clear") != "clear":
+    if not recorded.in_the_clear:
         return None
     return Section(
         anchor="protection",

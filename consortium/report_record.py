@@ -97,6 +97,11 @@ class Recorded:
         return self.summary.status == "finished"
 
     @property
+    def in_the_clear(self) -> bool:
+        """Whether the coordinator could read what each site sent."""
+        return self.summary.config.get("aggregation", "clear") == "clear"
+
+    @property
     def rounds_wanted(self) -> int:
         """Rounds of training that were asked for."""
         return int(self.summary.config.get("num-server-rounds", self.summary.rounds))

@@ -43,9 +43,8 @@ def _site_table(recorded: Recorded, members: Sequence[SiteSummary]) -> Block:
             Column(f"{title} there", "number"),
         ),
         rows=tuple(_site_row(recorded, member) for member in members[:_MOST_ROWS]),
-        note=_weights(recorded)
-        + " Answered: requests to train or to evaluate. Figures are of the last evaluation; "
-        "withheld: its own policy releases no figure of it alone, or it has too few records."
+        note=f"{_weights(recorded)} Answered: requests to train or to evaluate. Figures are of the "
+        f"last evaluation. {_hidden(recorded)}"
         + (f" {words.count(more)} more stand in summary.json." if more > 0 else ""),
     )
 
@@ -56,15 +55,24 @@ def _site_row(recorded: Recorded, member: SiteSummary) -> tuple[str, ...]:
     name = recorded.headline_metric
     asked = recorded.asked[member.name]
     answered = words.count(member.answered) + (f" of {words.count(asked)}" if asked else "")
+    weight = words.count(member.weight) if member.weight else words.DASH
     tally = recorded.site_evaluation.get(member.name)
     if tally is None:
-        why = "withheld" if member.name in recorded.counted else "no answer"
-        return (member.name, words.count(member.weight), answered, why, why)
+        hidden = "withheld" if recorded.in_the_clear else "sealed"
+        why = hidden if member.name in recorded.counted else "no answer"
+        return (member.name, weight, answered, why, why)
     held = recorded.evaluation.examples(tally)
     found = recorded.evaluation.metrics(tally).get(name)
     unit = recorded.unit if meaning_of(name).in_unit else ""
     value = words.figure(found.value, unit) if found else "not defined"
-    return (member.name, words.count(member.weight), answered, words.count(held), value)
+    return (member.name, weight, answered, words.count(held), value)
+
+
+def _hidden(recorded: Recorded) -> str:
+    """Say why a figure of one site is not there."""
+    if recorded.in_the_clear:
+        return "Withheld: its own policy releases no figure of it alone, or it has too few records."
+    return f"Sealed: in an encrypted run nobody reads the figures of one {recorded.noun}."
 
 
 def _weights(recorded: Recorded) -> str:

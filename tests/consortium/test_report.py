@@ -38,6 +38,7 @@ SAMPLES = {
     "quarantined": Sample(quarantined=NOT_USED),
     "stopped": Sample(completed=2, error="quorum-not-reached: one of 4 answered; missing: x, y"),
     "never-began": Sample(absent=BANKS, completed=0, error="quorum-not-reached: nobody came"),
+    "encrypted": Sample(released=(), config={"aggregation": "encrypted"}),
     "many": Sample(
         members=MANY,
         records=80,
@@ -244,6 +245,16 @@ def test_in_the_clear_the_report_says_what_the_coordinator_could_read(
     assert "could read what each single one of the banks sent" in text
     assert "Updates were averaged." in text
     assert "told to withstand 1 bank that may send anything" in text_of(reports["withheld"])
+
+
+def test_what_is_said_of_a_run_in_the_clear_is_not_said_of_an_encrypted_one(
+    reports: dict[str, RunDirectory],
+) -> None:
+    text = text_of(reports["encrypted"])
+    assert "in the clear" not in text
+    assert "withheld" not in text
+    assert re.search(r"dune-bank 8 5 of 5 sealed sealed", text)
+    assert "nobody reads the figures of one bank" in text
 
 
 def test_what_differs_from_the_defaults_stands_first(reports: dict[str, RunDirectory]) -> None:
