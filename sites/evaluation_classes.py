@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from privacy.layout import Matrix, Tally
+from privacy.layout import Matrix, Tally, Vector
 from sites import evaluation_calibration as calibration
 from sites import evaluation_figures as figures
 from sites import evaluation_ranking as ranking
@@ -78,7 +78,9 @@ class ClassesEvaluation:
         n_classes = len(self.label.classes)
         codes = class_codes(labels, n_classes)
         shares = distributions(predictions, len(codes), n_classes)
-        truth = np.eye(n_classes)[codes]  # (n, n_classes)
+        of_label = shares[np.arange(len(codes)), codes]  # (n,)
+        misses = shares.copy()
+        misses[np.arange(len(codes)), codes] -= 1.0
         predicted = shares.argmax(axis=1)
         confidence = shares.max(axis=1)
         confusion = np.bincount(codes * n_classes + predicted, minlength=n_classes**2)
@@ -88,9 +90,9 @@ class ClassesEvaluation:
         return self.layout.join(
             {
                 "confusion": confusion.astype(np.int64),
-                **_one_versus_rest(shares, truth),
-                "brier": fixed_point(((shares - truth) ** 2).sum(axis=1)),
-                "log_loss": fixed_point(figures.log_losses((shares * truth).sum(axis=1))),
+                **_one_versus_rest(shares, of_label, codes),
+                "brier": fixed_point((misses**2).sum(axis=1)),
+                "log_loss": fixed_point(figures.log_losses(of_label)),
                 "confident": reliable.sum(axis=0),
                 "confident_and_right": reliable[1],
                 "confidence": calibration.sums_by_bin(confidence, confidence),
@@ -240,8 +242,9 @@ class ClassesEvaluation:
         )
 
 
-def _one_versus_rest(shares: Matrix, truth: Matrix) -> dict[str, Tally]:
+def _one_versus_rest(shares: Matrix, of_label: Vector, codes: Tally) -> dict[str, Tally]:
     n_classes = shares.shape[1]
-    groups = truth.astype(np.int64) * n_classes + np.arange(n_classes)  # (n, n_classes)
-    counts = histograms(shares.ravel(), groups.ravel(), n_groups=2 * n_classes, n_bins=BINS)
-    return {"rest": counts[:n_classes], "own": counts[n_classes:]}
+    columns = np.tile(np.arange(n_classes), len(codes))
+    every = histograms(shares.ravel(), columns, n_groups=n_classes, n_bins=BINS)
+    own = histograms(of_label, codes, n_groups=n_classes, n_bins=BINS)
+    return {"rest": every - own, "own": own}

@@ -64,7 +64,8 @@ def distributions(predictions: NDArray[Any], n: int, n_classes: int) -> Matrix:
         NonFinitePredictions: One is NaN or infinite.
         NotProbabilities: One is negative, or a row does not add up to 1 within 0.001.
     """
-    values = finite(predictions, (n, n_classes))
+    # Rows in memory order: a row's sum is then the same whichever rows stand beside it.
+    values = np.ascontiguousarray(finite(predictions, (n, n_classes)))
     totals = values.sum(axis=1, keepdims=True)
     if values.min(initial=0.0) < 0.0 or np.abs(totals - 1).max(initial=0.0) > _ROUNDING:
         raise NotProbabilities("each row of predictions must be probabilities that add up to 1")

@@ -67,7 +67,7 @@ def distance(one: Tally, other: Tally) -> Distance:
     middle = (shares[0] + shares[1]) / 2
     divergence = (_relative_entropy(shares[0], middle) + _relative_entropy(shares[1], middle)) / 2
     return Distance(
-        total_variation=float(np.abs(shares[0] - shares[1]).sum() / 2),
+        total_variation=min(float(np.abs(shares[0] - shares[1]).sum() / 2), 1.0),
         jensen_shannon=math.sqrt(min(max(divergence, 0.0), 1.0)),
     )
 

@@ -62,6 +62,13 @@ def test_sites_of_another_size_but_the_same_shares_are_alike(one: np.ndarray, ti
     assert found.jensen_shannon == pytest.approx(0, abs=1e-7)
 
 
+def test_distances_stay_in_range_where_shares_do_not_add_up_to_1_in_binary() -> None:
+    """Thirteenths and fifths: in float64 these shares differ by one place more than 2."""
+    found = distance(np.array([4, 3, 3, 3, 0, 0]), np.array([0, 0, 0, 0, 4, 1]))
+
+    assert found.total_variation == 1.0
+
+
 def test_sites_without_a_common_value_are_as_far_apart_as_can_be() -> None:
     found = distance(np.array([3, 0]), np.array([0, 8]))
 
