@@ -4,11 +4,10 @@ from collections.abc import Callable
 
 from consortium.charter import Charter
 from consortium.config import BadConfig, RunConfig
+from consortium.rule_terms import rule_at, rule_spec, streams
 from consortium.terms import (
     count_placement,
     optimizer_for,
-    rule_options,
-    rule_spec,
     update_placement,
     upload_header,
 )
@@ -125,11 +124,11 @@ def cohort_for(config: RunConfig, charter: Charter) -> Cohort:
 
 
 def _gather_for(config: RunConfig, spec: RuleSpec) -> Gather:
-    if spec.streaming:
-        return Gather(begin=lambda dim, _n_sites, _memory: StreamingMean(dim))
-    options = rule_options(config)
+    if streams(config, spec):
+        return Gather(begin=lambda state, _n_sites: StreamingMean(state.vector.size))
+    rule = rule_at(config, spec)
     return Gather(
-        begin=lambda dim, n_sites, memory: Matrix(spec.build(options, memory), dim, n_sites),
+        begin=lambda state, n_sites: Matrix(rule(state), state.vector.size, n_sites),
         needs_memory=spec.needs_memory,
     )
 

@@ -35,11 +35,32 @@ class _Part(BaseModel):
 
 
 class RuleConfig(_Part):
-    """Which rule turns updates into one, and what it is told."""
+    """Which rule turns updates into one, and what it is told.
+
+    Args:
+        name: The rule; see `scenario rules`.
+        num_byzantine: Liars to survive.
+        clip_norm: Largest L2 norm of an update that counts in full: of the clipping rules and
+            pre-steps, and of a bucket mean under encryption.
+        pre_step: What is done to updates before the rule sees them.
+        bucket_size: Of bucketing: updates in a bucket.
+        clip_quantile: Of adaptive clipping: share of the updates that shall not be clipped.
+        clip_rate: Of adaptive clipping: how fast the norm follows.
+        momentum: Of centred clipping: how much of the last aggregate stays.
+        iterations: Of centred clipping: steps from the last aggregate.
+    """
 
     name: str = "mean"
     num_byzantine: int = Field(default=0, ge=0)
     clip_norm: float = Field(default=10.0, gt=0.0)
+    pre_step: Literal[
+        "none", "norm-clipping", "adaptive-clipping", "nearest-neighbour-mixing", "bucketing"
+    ] = "none"
+    bucket_size: int = Field(default=2, ge=1, le=1_024)
+    clip_quantile: float = Field(default=0.5, gt=0.0, lt=1.0)
+    clip_rate: Share = 0.2
+    momentum: Decay = 0.0
+    iterations: int = Field(default=1, ge=1, le=1_000)
 
 
 class ServerOptimizerConfig(_Part):

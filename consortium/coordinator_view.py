@@ -65,6 +65,11 @@ class CoordinatorView:
     verdicts: tuple[Verdict, ...]
 
 
+def kept_anything(run: RunDirectory) -> bool:
+    """Return whether the coordinator kept a whole encrypted round of this run."""
+    return any(run.vault.glob(f"round-*/updates/{SUMS_FILE}"))
+
+
 def coordinator_view(run: RunDirectory) -> CoordinatorView:
     """Return what the coordinator saw, from the files it kept.
 
@@ -77,7 +82,7 @@ def coordinator_view(run: RunDirectory) -> CoordinatorView:
     last = max(
         number
         for number in auditor.vault.rounds()
-        if (auditor.vault.folder / f"round-{number}" / "updates").exists()
+        if (auditor.vault.folder / f"round-{number}" / "updates" / SUMS_FILE).exists()
     )
     folder = auditor.vault.folder / f"round-{last}"
     receipts = decode_receipts((folder / "updates" / RECEIPTS_FILE).read_bytes())

@@ -15,6 +15,7 @@ from consortium.report_metrics import meaning_of
 from consortium.report_model import model
 from consortium.report_record import Recorded
 from consortium.report_rounds import cost, course, stopped
+from consortium.report_sealed import coordinator_saw
 from consortium.report_sites import left_out, sites
 from consortium.report_verdict import Verdict, headline
 from consortium.report_worth import own_gains, own_records, worth
@@ -35,6 +36,7 @@ ANSWERS: tuple[Answer, ...] = (
     sites,
     left_out,
     cost,
+    coordinator_saw,
     protection,
     settings,
     identity,

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from consortium.charter import Charter
+from consortium.coordinator_view import CoordinatorView, coordinator_view, kept_anything
 from consortium.report_words import listed, noun_of, plural, readable
 from consortium.run_directory import RunDirectory
 from consortium.summary import (
@@ -64,6 +65,7 @@ class Recorded:
         events: What happened, in order.
         tallies: Pooled and released counts, if the run came so far.
         comparison: Alone, federated, pooled; if that was measured.
+        coordinator: What the coordinator saw, if the run was encrypted and came so far.
     """
 
     summary: Summary
@@ -72,6 +74,7 @@ class Recorded:
     events: Sequence[EventLine]
     tallies: EvaluationRecord | None
     comparison: Comparison | None
+    coordinator: CoordinatorView | None = None
 
     @classmethod
     def read(cls, run: RunDirectory) -> "Recorded":
@@ -89,6 +92,7 @@ class Recorded:
             events=_lines(run.events, EventLine),
             tallies=read_record(run.evaluation, EvaluationRecord) if found[0] else None,
             comparison=read_record(run.comparison, Comparison) if found[1] else None,
+            coordinator=coordinator_view(run) if kept_anything(run) else None,
         )
 
     @property

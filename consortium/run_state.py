@@ -5,7 +5,7 @@ nothing from BLAS.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from privacy.levels import Scales, mean_of
 from privacy.parameters import SealParameters
 from strategies import advance
 from strategies.optimizer import ServerOptimizer
-from strategies.rules.catalogue import RuleOptions, RuleSpec
+from strategies.rules.rows import Rule
 
 _TAG = b"consortium.run-state/1\n"
 _HEADER = struct.Struct("<QQQ")  # earlier states, entries of the statistics, segments
@@ -119,8 +119,8 @@ class Step:
 
     layout: Layout
     parameters: SealParameters
-    spec: RuleSpec
-    options: RuleOptions
+    rule_at: Callable[[advance.State], Rule]
+    needs_memory: bool
     optimizer: ServerOptimizer
     clip_norm: float | None
     first_scale: float
@@ -140,7 +140,7 @@ class Step:
         first = np.full(len(self.layout.fields), self.first_scale, np.float32)
         return RunState(
             model=advance.start(
-                self.layout.dim, self.optimizer, needs_memory=self.spec.needs_memory
+                self.layout.dim, self.optimizer, needs_memory=self.needs_memory
             ),
             statistics=statistics,
             scales=first.astype(np.float64),
@@ -184,7 +184,7 @@ class Step:
         squares = np.array([self._segment_squares(one, scales) for one in sums])
         if self.clip_norm is not None:
             means *= _shrink(squares, self.clip_norm)[:, None]
-        rule = self.spec.build(self.options, before.model.memory)
+        rule = self.rule_at(before.model)
         model = advance.advance(before.model, means, np.ones(len(sums)), rule, self.optimizer)
         return RunState(
             model=model,

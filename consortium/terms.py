@@ -4,50 +4,14 @@ import hashlib
 import json
 
 from consortium.charter import Charter
-from consortium.config import BadConfig, RunConfig
+from consortium.config import RunConfig
+from consortium.rule_terms import rule_at, rule_spec
 from consortium.run_state import Step
-from privacy.buckets import require_buckets
 from privacy.envelope import UploadLabel
 from privacy.layout import Layout
 from privacy.parameters import PARAMETER_SETS, Placement, SealParameters
 from privacy.upload import UploadHeader
 from strategies.optimizer import OPTIMIZERS, OptimizerOptions, ServerOptimizer
-from strategies.rules.catalogue import RuleOptions, RuleSpec, require_feasible, rule_named
-
-
-def rule_spec(config: RunConfig, charter: Charter) -> RuleSpec:
-    """Return the rule of a run, once it can keep its promise among these members.
-
-    Under encryption the rule sees bucket means, so the buckets take the place of the sites.
-
-    Raises:
-        BadConfig: The rule has no weighted form and sites have unequal weights, or it does not
-            give the same bits on every CPU and updates are encrypted.
-        ConsortiumError: It is unknown, infeasible among so few, or the buckets are too many.
-    """
-    spec = rule_named(config.rule.name)
-    voters = len(charter.names)
-    if config.aggregation == "encrypted":
-        require_buckets(config.buckets, voters, min_others=charter.floors.min_others)
-        voters = config.buckets
-        if not spec.same_on_every_cpu:
-            raise BadConfig(
-                f"{spec.name} differs in the last bits between CPUs, and sites of an encrypted "
-                "run must agree on all of them: choose mean, coordinate-median or trimmed-mean"
-            )
-    require_feasible(spec.name, voters, config.rule.num_byzantine)
-    bucketed = config.aggregation == "encrypted" and config.buckets > 1
-    if config.weighting != "equal" and (bucketed or not spec.weighted):
-        raise BadConfig(
-            f"weighting is '{config.weighting}', and {spec.name} gives every "
-            f"{'bucket' if bucketed else 'site'} the same say: set weighting to equal"
-        )
-    return spec
-
-
-def rule_options(config: RunConfig) -> RuleOptions:
-    """Return what the rule is told."""
-    return RuleOptions(num_byzantine=config.rule.num_byzantine, clip_norm=config.rule.clip_norm)
 
 
 def optimizer_for(config: RunConfig) -> ServerOptimizer:
@@ -111,8 +75,8 @@ def step_of(config: RunConfig, charter: Charter, layout: Layout) -> Step:
     return Step(
         layout=layout,
         parameters=seal_parameters(config, charter),
-        spec=spec,
-        options=rule_options(config),
+        rule_at=rule_at(config, spec),
+        needs_memory=spec.needs_memory,
         optimizer=optimizer_for(config),
         clip_norm=config.rule.clip_norm if config.buckets > 1 else None,
         first_scale=config.first_scale,
