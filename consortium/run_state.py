@@ -109,8 +109,9 @@ class Step:
     Args:
         layout: Of the federated vector.
         parameters: Of the ciphertexts.
-        spec: The rule that turns bucket means into one; the same bits on every CPU.
-        options: What the rule is told.
+        rule_at: The rule that turns bucket means into one, from the state before the round;
+            the same bits on every CPU.
+        needs_memory: Whether the rule wants the last aggregate.
         optimizer: How the aggregate moves the model.
         clip_norm: Largest L2 norm of a bucket mean, or None for no bound.
         first_scale: Scale of every array at the start.
@@ -139,9 +140,7 @@ class Step:
         """Return S(0): the zero vector, which nobody can plant, and the agreed statistics."""
         first = np.full(len(self.layout.fields), self.first_scale, np.float32)
         return RunState(
-            model=advance.start(
-                self.layout.dim, self.optimizer, needs_memory=self.needs_memory
-            ),
+            model=advance.start(self.layout.dim, self.optimizer, needs_memory=self.needs_memory),
             statistics=statistics,
             scales=first.astype(np.float64),
             chain=(),

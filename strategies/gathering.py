@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Vector
+from strategies.advance import State
 from strategies.rules.rows import Rule, check_values
 
 
@@ -49,10 +50,10 @@ class Gather:
     """How a strategy gathers updates, round after round.
 
     Args:
-        begin: Starts the gathering of one round, from its dim, the number of sites that are
-            asked and the last aggregate.
-        needs_memory: Whether `begin` wants the last aggregate.
+        begin: Starts the gathering of one round, from the state before it and the number of
+            sites that are asked.
+        needs_memory: Whether `begin` wants the last aggregate in the state.
     """
 
-    begin: Callable[[int, int, Vector | None], Gathering]
+    begin: Callable[[State, int], Gathering]
     needs_memory: bool = False

@@ -164,7 +164,7 @@ class Synchronous(Strategy):
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Move the model by the replies; return its new arrays and how many sites moved it."""
         layout, state = self._progress.layout, self._progress.state
-        gathering = self._gather.begin(layout.dim, len(self._round.sites), state.memory)
+        gathering = self._gather.begin(state, len(self._round.sites))
         for reply in replies:
             with Quarantine(self._observe, server_round, self._site_of(reply)):
                 self._take_update(reply, gathering)

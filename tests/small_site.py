@@ -31,7 +31,7 @@ STATISTICS_SIZE = 3
 EVALUATION_SIZE = 4
 MAX_EXAMPLES = 10_000
 NAMES = ("east", "north", "south", "west")
-MEAN = Gather(begin=lambda dim, _n_sites, _memory: StreamingMean(dim))
+MEAN = Gather(begin=lambda state, _n_sites: StreamingMean(state.vector.size))
 
 Spoil: TypeAlias = Callable[[RecordDict], RecordDict]
 

@@ -38,7 +38,7 @@ from tests.small_site import (
 )
 
 DIM = LAYOUT.dim
-MEDIAN = Gather(begin=lambda dim, n_sites, _memory: Matrix(coordinate_median, dim, n_sites))
+MEDIAN = Gather(begin=lambda state, n_sites: Matrix(coordinate_median, state.vector.size, n_sites))
 GATHERS = {"mean": MEAN, "median": MEDIAN}
 OTHERS = tuple(name for name in NAMES if name != "south")
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from privacy import messages, wire
 from privacy.layout import Vector
 from scenarios.engine import InProcessGrid, SiteApp, Vanished
+from strategies.advance import State
 from strategies.cohort import QuorumNotReached
 from strategies.events import RoundStarted, SiteAnswered, SitesJoined, StatisticsPooled
 from strategies.exchange import Exchange
@@ -62,7 +63,9 @@ def sends(*values: float) -> Mapping[str, Spoil]:
 def gather_by(name: str, *, num_byzantine: int = 0) -> Gather:
     spec, options = RULES[name], RuleOptions(num_byzantine=num_byzantine, clip_norm=1.0)
     return Gather(
-        begin=lambda dim, n_sites, memory: Matrix(spec.build(options, memory), dim, n_sites),
+        begin=lambda state, n_sites: Matrix(
+            spec.build(options, state.memory), state.vector.size, n_sites
+        ),
         needs_memory=spec.needs_memory,
     )
 
@@ -144,9 +147,9 @@ def test_an_update_of_zero_is_an_update(rule: str) -> None:
 def test_the_last_aggregate_is_handed_to_a_gathering_that_needs_it() -> None:
     seen: list[Vector | None] = []
 
-    def begin(dim: int, _n_sites: int, memory: Vector | None) -> StreamingMean:
-        seen.append(memory)
-        return StreamingMean(dim)
+    def begin(state: State, _n_sites: int) -> StreamingMean:
+        seen.append(state.memory)
+        return StreamingMean(state.vector.size)
 
     outcome = Outcome()
     strategy_of(outcome, gather=Gather(begin=begin, needs_memory=True)).start(grid_of(honest()), 2)
