@@ -11,7 +11,7 @@ ENVIRONMENT = "CONSORTIUM_RUN_DIR"
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """Paths of a run; see DESIGN for what each file holds.
+    """Paths of a run; docs/run-directory.md says what each file holds.
 
     Args:
         path: The directory.

@@ -1,7 +1,8 @@
 """The site's side of the sealed protocol: what is checked before anything is believed.
 
-PROTOCOL, "One round". Nothing here is remembered between messages but what `SiteMemory` keeps
-so as not to be fooled or to answer twice; everything else comes in the message and is checked.
+docs/protocol.md, "One round". Nothing here is remembered between messages but what `SiteMemory`
+keeps so as not to be fooled or to answer twice; everything else comes in the message, and is
+checked.
 """
 
 import secrets

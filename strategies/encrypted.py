@@ -49,7 +49,7 @@ class SealedProgress:
 
 
 class Encrypted(Strategy):
-    """The round of PROTOCOL.md on Flower's Message API.
+    """The round of docs/protocol.md on Flower's Message API.
 
     Guarantee: the coordinator holds no secret and reads no update, no tally of one site, nor the
     model; it adds each upload as it arrives, in memory that does not grow with the number of
