@@ -53,10 +53,10 @@ class Scenario:
         story: What the data are and how they fall to the sites.
         task: The use case.
         table: What every column means.
-        dataset: Name of the shipped data set.
-        site_of_row: The site each row belongs to, shape (n_rows,).
         sites: Names of the sites, in the charter's order.
         run_config: What differs from the defaults.
+        dataset: Name of the shipped data set; none if every site brings its own data.
+        site_of_row: Of the data set, the site each row belongs to, shape (n_rows,).
         floors: The charter's limits.
         headline: The metric it is judged by.
         expect: What must come out.
@@ -67,10 +67,10 @@ class Scenario:
     story: str
     task: str
     table: Schema
-    dataset: str
-    site_of_row: Callable[[pd.DataFrame], "pd.Series[str]"]
     sites: tuple[str, ...]
     run_config: Mapping[str, Scalar]
+    dataset: str | None = None
+    site_of_row: Callable[[pd.DataFrame], "pd.Series[str]"] | None = None
     floors: Floors = field(default_factory=Floors)
     headline: Headline = AUC
     expect: Expect = field(default_factory=Expect)

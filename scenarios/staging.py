@@ -1,8 +1,10 @@
 """A run directory with a consortium in it: the charter, and a directory a site with its data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+
+import pandas as pd
 
 from consortium.charter import Charter, Member
 from consortium.run_directory import RunDirectory
@@ -21,6 +23,10 @@ class DirectoryInUse(ConsortiumError, FileExistsError):
 
 class UnknownSite(ConsortiumError, LookupError):
     """A scenario has no site of this name."""
+
+
+class NoRecords(ConsortiumError, ValueError):
+    """A scenario comes without a data set, and a site was given none of its own."""
 
 
 def new_run_directory(scenario: Scenario, *, under: Path, named: Path | None) -> RunDirectory:
@@ -55,26 +61,41 @@ def stage(
 
     Raises:
         UnknownSite: There is own data for a site the scenario does not have.
+        NoRecords: A site has no data.
     """
     given = own_data or {}
     for name in given:
         if name not in scenario.sites:
             raise UnknownSite(f"there is no site '{name}': choose of {', '.join(scenario.sites)}")
+    shipped = _shipped(scenario, [name for name in scenario.sites if name not in given])
     charter = _keyed(run, scenario.charter) if with_keys else scenario.charter
     charter.write(run.charter)
     run.coordinator.mkdir()
-    frame = load(scenario.dataset)
-    owner = scenario.site_of_row(frame)
     for name in scenario.sites:
         directory = run.site(name)
         directory.mkdir(parents=True, exist_ok=True)
         source = given.get(name)
         if source is None:
             path = directory / "data.parquet"
-            frame[owner == name].to_parquet(path, index=False)
+            shipped[name].to_parquet(path, index=False)
             source = TableFile(path=path)
         charter.write(directory / "charter.json")
         write_record(directory / "site.json", SiteConfig(name=name, source=source))
+
+
+def _shipped(scenario: Scenario, sites: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Return the records of these sites in the scenario's data set."""
+    if not sites:
+        return {}
+    if scenario.dataset is None or scenario.site_of_row is None:
+        raise NoRecords(
+            f"{scenario.name} comes without a data set, and {', '.join(sites)} brought no data: "
+            "give each site its own",
+            sites=len(sites),
+        )
+    frame = load(scenario.dataset)
+    owner = scenario.site_of_row(frame)
+    return {name: frame[owner == name] for name in sites}
 
 
 def _keyed(run: RunDirectory, charter: Charter) -> Charter:
