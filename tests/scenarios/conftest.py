@@ -1,0 +1,46 @@
+"""Runs that several tests look at."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from consortium.config import RunConfig, Scalar
+from consortium.run_directory import RunDirectory
+from consortium.summary import Summary
+from scenarios.catalogue import scenario_named
+from scenarios.runner import Order, carry_out
+from scenarios.scenario import Scenario
+from scenarios.staging import new_run_directory
+
+
+@dataclass(frozen=True)
+class Done:
+    """A run that is over."""
+
+    scenario: Scenario
+    config: RunConfig
+    run: RunDirectory
+    summary: Summary
+
+
+def done(name: str, folder: Path, chosen: Mapping[str, Scalar]) -> Done:
+    """Run a scenario in process."""
+    scenario = scenario_named(name)
+    config = scenario.configured(chosen)
+    run = new_run_directory(scenario, under=folder, named=None)
+    return Done(scenario, config, run, carry_out(Order(scenario=scenario, config=config), run))
+
+
+@pytest.fixture(scope="session")
+def heart(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """Four hospitals, three rounds, in the clear."""
+    return done("heart-diagnosis", tmp_path_factory.mktemp("heart"), {"num-server-rounds": 3})
+
+
+@pytest.fixture(scope="session")
+def sealed_heart(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """The same, encrypted."""
+    chosen: dict[str, Scalar] = {"num-server-rounds": 3, "aggregation": "encrypted"}
+    return done("heart-diagnosis", tmp_path_factory.mktemp("sealed"), chosen)
