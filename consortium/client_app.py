@@ -1,12 +1,15 @@
 """The ClientApp: what a site answers, behind the mods."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import torch
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from consortium.export import write_model
 from consortium.member import Member, member_at
-from consortium.mods import read_round, sealed, typed_refusals
+from consortium.mods import Mod, Next, read_round, sealed, typed_refusals
 from consortium.session import session_of
 from consortium.site import Site, site_of
 from consortium.terms import descriptor, seal_parameters
@@ -14,10 +17,7 @@ from privacy import messages, sealed_messages
 
 torch.set_num_threads(1)  # one thread a site: two share a core worse than one
 
-app = ClientApp(mods=[typed_refusals, sealed])
 
-
-@app.query("hello")
 def hello(message: Message, context: Context) -> Message:
     """Say who this site is, what it signed and what it would train."""
     site = site_of(context)
@@ -31,7 +31,6 @@ def hello(message: Message, context: Context) -> Message:
     return Message(messages.introduction(said), reply_to=message)
 
 
-@app.query("statistics")
 def statistics(message: Message, context: Context) -> Message:
     """Count the training records, for the constants all sites will scale by."""
     site = site_of(context)
@@ -42,7 +41,6 @@ def statistics(message: Message, context: Context) -> Message:
     return Message(messages.counts(counted), reply_to=message)
 
 
-@app.train()
 def train(message: Message, context: Context) -> Message:
     """Train from the received state, and evaluate that state on held-out persons."""
     site = site_of(context)
@@ -61,7 +59,6 @@ def train(message: Message, context: Context) -> Message:
     return Message(messages.contribution(sent), reply_to=message)
 
 
-@app.evaluate()
 def evaluate(message: Message, context: Context) -> Message:
     """Evaluate the final state on held-out persons, and keep the model at the site."""
     site = site_of(context)
@@ -73,7 +70,6 @@ def evaluate(message: Message, context: Context) -> Message:
     return Message(messages.counts(counted), reply_to=message)
 
 
-@app.query("epoch")
 def epoch(message: Message, context: Context) -> Message:
     """Say which epoch secret this site goes by."""
     site = site_of(context)
@@ -81,7 +77,6 @@ def epoch(message: Message, context: Context) -> Message:
     return Message(sealed_messages.epoch_held(*held), reply_to=message)
 
 
-@app.query("rotate")
 def rotate(message: Message, context: Context) -> Message:
     """Make a fresh epoch secret, for the other members to be delivered."""
     site = site_of(context)
@@ -90,7 +85,6 @@ def rotate(message: Message, context: Context) -> Message:
     return Message(sealed_messages.deliveries(made), reply_to=message)
 
 
-@app.query("deliver")
 def deliver(message: Message, context: Context) -> Message:
     """Accept an epoch secret that another member made."""
     site = site_of(context)
@@ -99,7 +93,6 @@ def deliver(message: Message, context: Context) -> Message:
     return Message(sealed_messages.epoch_held(*held), reply_to=message)
 
 
-@app.query("open")
 def open_(message: Message, context: Context) -> Message:
     """Open an encrypted run with a fresh key."""
     site = site_of(context)
@@ -114,7 +107,6 @@ def open_(message: Message, context: Context) -> Message:
     return Message(sealed_messages.opening(opening), reply_to=message)
 
 
-@app.query("release")
 def release(message: Message, context: Context) -> Message:
     """Open the pooled counts of the last evaluation, if the members release them."""
     site = site_of(context)
@@ -143,3 +135,33 @@ def _position(site: Site, message: Message) -> messages.Position:
     )
     site.require_charter(stands.charter)
     return stands
+
+
+_QUERIES: Mapping[str, Next] = MappingProxyType(
+    {
+        "hello": hello,
+        "statistics": statistics,
+        "epoch": epoch,
+        "rotate": rotate,
+        "deliver": deliver,
+        "open": open_,
+        "release": release,
+    }
+)
+
+
+def client_app(*innermost: Mod) -> ClientApp:
+    """Return the app of a site, with mods of the caller's closest to the learning, if any.
+
+    Guarantee: `innermost` see every message in the clear, in either mode, and what they return
+    is sealed like any answer; the product itself has none.
+    """
+    made = ClientApp(mods=[typed_refusals, sealed, *innermost])
+    for name, answer in _QUERIES.items():
+        made.query(name)(answer)
+    made.train()(train)
+    made.evaluate()(evaluate)
+    return made
+
+
+app = client_app()

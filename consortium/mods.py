@@ -18,6 +18,7 @@ from privacy.sealed_messages import SealedReply, SealedRound
 from privacy.wire import refusal_content
 
 Next: TypeAlias = Callable[[Message, Context], Message]
+Mod: TypeAlias = Callable[[Message, Context, Next], Message]
 
 
 class SiteError(ConsortiumError, RuntimeError):
