@@ -1,0 +1,160 @@
+"""The command line as a person uses it: what is printed, and how it ends."""
+
+import json
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+from consortium.run_directory import RunDirectory
+from scenarios.cli import app
+from scenarios.options import BadOption, data_source, data_sources, overrides
+from sites.source import SqlQuery
+from tests.scenarios.conftest import Done
+
+
+def scenario(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words))
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\s+", " ", text)
+
+
+def test_list_names_every_scenario_and_its_sites() -> None:
+    listed = scenario("list")
+    assert listed.exit_code == 0
+    for word in ("bank-credit", "heart-severity", "switzerland", "elm-bank"):
+        assert word in listed.output
+
+
+def test_run_ends_with_the_path_of_its_report(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    over = scenario("run", "heart-diagnosis", "--set", "num-server-rounds=1", "--out", str(out))
+    assert over.exit_code == 0, over.output
+    assert f"report: {out}/report.html" in over.output
+    assert "4 sites joined" in over.output
+    assert "round 1/1" in over.output
+    assert (out / "report.html").exists()
+
+
+def test_compare_prints_every_arm(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    chosen = ("--set", "num-server-rounds=1", "--seed", "3", "--out", str(out))
+    over = scenario("compare", "heart-diagnosis", *chosen)
+    assert over.exit_code == 0, over.output
+    for arm in ("Together (federated)", "cleveland alone", "All records in one place"):
+        assert arm in over.output
+    assert json.loads((out / "summary.json").read_text())["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("run", "bank-credits"), "did you mean 'bank-credit'"),
+        (("run", "bank-credit", "--engine", "cloud"), "inprocess or simulation, got 'cloud'"),
+        (("run", "bank-credit", "--set", "lerning-rate=1"), "did you mean 'learning-rate'"),
+        (("run", "bank-credit", "--set", "learning-rate=-1"), "greater than 0"),
+        (("run", "bank-credit", "--set", "learning-rate=fast"), "needs a float, got 'fast'"),
+        (("run", "bank-credit", "--set", "rounds"), "needs key=value"),
+        (("run", "bank-credit", "--data", "elm-bank"), "site=file"),
+        (("run", "bank-credit", "--data", "elm-bank=nowhere.csv"), "there is no file"),
+        (("predict", "nowhere", "nowhere.csv"), "there is no file"),
+        (("inspect", "nowhere"), "cannot be read"),
+        (("inspect", "nowhere", "--as", "site"), "--as is coordinator"),
+        (("audit-sum", "nowhere"), "cannot be read"),
+    ],
+)
+def test_wrong_usage_says_what_was_expected_and_exits_with_2(
+    words: tuple[str, ...], said: str
+) -> None:
+    refused = scenario(*words)
+    assert refused.exit_code == 2
+    assert said in plain(refused.output)
+
+
+def test_a_directory_that_is_in_use_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    refused = scenario("run", "heart-diagnosis", "--out", str(tmp_path))
+    assert refused.exit_code == 2
+    assert "is not empty" in plain(refused.output)
+
+
+def test_a_failed_run_exits_with_1_and_leaves_a_report(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    failed = scenario("run", "heart-diagnosis", "--set", "quorum=5", "--out", str(out))
+    assert failed.exit_code == 1
+    assert "can never be reached by 4 members" in plain(failed.output)
+    assert (out / "report.html").exists()
+
+
+def test_predict_writes_a_row_a_row(heart: Done, tmp_path: Path) -> None:
+    table = tmp_path / "own.csv"
+    frame = pd.read_parquet(heart.run.site("cleveland") / "data.parquet").head(5)
+    frame.to_csv(table, index=False)
+    printed = scenario("predict", str(heart.run.path), str(table))
+    assert printed.exit_code == 0
+    assert len(printed.output.strip().splitlines()) == 6
+    out = tmp_path / "scores.csv"
+    written = scenario("predict", str(heart.run.path), str(table), "--out", str(out))
+    assert written.exit_code == 0
+    assert list(pd.read_csv(out)["row"]) == [1, 2, 3, 4, 5]
+
+
+def test_the_coordinators_view_and_the_audit_are_shown(
+    sealed_heart: Done, heart: Done, tmp_path: Path
+) -> None:
+    shown = scenario("inspect", str(sealed_heart.run.path), "--as", "coordinator")
+    assert shown.exit_code == 0
+    assert "secret keys held: 0" in shown.output
+    audited = scenario("audit-sum", str(sealed_heart.run.path))
+    assert audited.exit_code == 0
+    assert "added right" in audited.output
+    refused = scenario("audit-sum", str(heart.run.path))
+    assert refused.exit_code == 2
+    assert "in the clear" in plain(refused.output)
+
+
+def test_doctor_looks_at_what_runs_need() -> None:
+    found = scenario("doctor")
+    assert found.exit_code == 0
+    for word in ("Python", "tenseal", "flower-superlink", "free memory", "ports"):
+        assert word in found.output
+
+
+def test_settings_take_the_type_of_their_key() -> None:
+    assert overrides(["num-server-rounds=3", "learning-rate=1e-3", "model=mlp"]) == {
+        "num-server-rounds": 3,
+        "learning-rate": 1e-3,
+        "model": "mlp",
+    }
+
+
+def test_a_source_is_a_file_or_a_url_with_a_query(tmp_path: Path) -> None:
+    source = data_source("sqlite:///x.db::SELECT a FROM b")
+    assert isinstance(source, SqlQuery)
+    assert source.query == "SELECT a FROM b"
+    with pytest.raises(BadOption, match="needs a query"):
+        data_source("sqlite:///x.db")
+    (tmp_path / "a.csv").touch()
+    assert set(data_sources([f"north={tmp_path}/a.csv"])) == {"north"}
+
+
+def test_a_site_may_bring_its_records_in_a_database(heart: Done, tmp_path: Path) -> None:
+    frame = pd.read_parquet(RunDirectory(heart.run.path).site("hungary") / "data.parquet")
+    database = tmp_path / "hungary.db"
+    with closing(sqlite3.connect(database)) as connection:
+        frame.to_sql("patients", connection, index=False)
+    out = tmp_path / "run"
+    source = f"sqlite:///{database}"
+    own = f"hungary={source}::SELECT * FROM patients"  # noqa: S608 -- as a person types it
+    over = scenario(
+        "run", "heart-diagnosis", "--set", "num-server-rounds=3", "--data", own, "--out", str(out)
+    )
+    assert over.exit_code == 0, over.output
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["model_digest"] == heart.summary.model_digest
