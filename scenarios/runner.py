@@ -7,14 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+import scenarios
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig
-from consortium.launch import simulate
+from consortium.launch import RUNTIME_PACKAGES, Bundle, simulate
 from consortium.run_directory import ENVIRONMENT, RunDirectory
 from consortium.server_app import app as server_app
 from consortium.summary import Summary, read_record
 from privacy.errors import ConsortiumError
-from scenarios.engine import run_in_process
+from scenarios.engine import SiteApp, run_in_process
+from scenarios.liars import app as lying_app
+from scenarios.lies import NOBODY, Lies
 from scenarios.scenario import Scenario
 from scenarios.staging import stage
 from sites.source import DataSource
@@ -35,6 +38,7 @@ class Order:
         config: The run config.
         engine: In this process, or on Flower's simulation engine.
         own_data: A person's own data for some sites.
+        lies: Who lies, and how.
         verbose: Whether Flower's own log is shown.
     """
 
@@ -42,6 +46,7 @@ class Order:
     config: RunConfig
     engine: Engine = "inprocess"
     own_data: Mapping[str, DataSource] = field(default_factory=dict)
+    lies: Lies = NOBODY
     verbose: bool = False
 
 
@@ -54,7 +59,7 @@ def carry_out(order: Order, run: RunDirectory) -> Summary:
         RunFailed: The run ended with an error, which is named.
     """
     encrypted = order.config.aggregation == "encrypted"
-    stage(run, order.scenario, order.own_data, with_keys=encrypted)
+    stage(run, order.scenario, order.own_data, with_keys=encrypted, lies=order.lies)
     try:
         _ENGINES[order.engine](order, run)
     except ConsortiumError as error:
@@ -73,7 +78,7 @@ def _in_process(order: Order, run: RunDirectory) -> None:
     with _named(run):
         run_in_process(
             server_app,
-            client_app,
+            _apps(order),
             num_sites=len(order.scenario.sites),
             run_config=order.config.flat(),
         )
@@ -84,9 +89,22 @@ def _simulation(order: Order, run: RunDirectory) -> None:
         run,
         num_sites=len(order.scenario.sites),
         run_config=order.config.flat(),
+        bundle=_WITH_LIARS if order.lies.answering else None,
         verbose=order.verbose,
     )
 
+
+def _apps(order: Order) -> dict[int, SiteApp]:
+    """Return the app of each site: the product's, or a liar's."""
+    liars = order.lies.answering
+    return {
+        index: lying_app if name in liars else client_app
+        for index, name in enumerate(order.scenario.sites)
+    }
+
+
+# One bundle for all: there the wrapper lets every honest answer pass as it is.
+_WITH_LIARS = Bundle(packages=(*RUNTIME_PACKAGES, scenarios), client_app="scenarios.liars:app")
 
 _ENGINES: Mapping[Engine, Callable[[Order, RunDirectory], None]] = {
     "inprocess": _in_process,

@@ -58,6 +58,7 @@ class Scenario:
         dataset: Name of the shipped data set; none if every site brings its own data.
         site_of_row: Of the data set, the site each row belongs to, shape (n_rows,).
         floors: The charter's limits.
+        faults: The attack, or carelessness, of some sites, unless a person chooses others.
         headline: The metric it is judged by.
         expect: What must come out.
     """
@@ -72,6 +73,7 @@ class Scenario:
     dataset: str | None = None
     site_of_row: Callable[[pd.DataFrame], "pd.Series[str]"] | None = None
     floors: Floors = field(default_factory=Floors)
+    faults: Mapping[str, str] = field(default_factory=dict)
     headline: Headline = AUC
     expect: Expect = field(default_factory=Expect)
 

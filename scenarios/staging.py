@@ -13,6 +13,7 @@ from consortium.summary import write_record
 from privacy.errors import ConsortiumError
 from privacy.keys import Identity
 from scenarios.datasets import load
+from scenarios.lies import NOBODY, Lies, path_in
 from scenarios.scenario import Scenario
 from sites.source import DataSource, TableFile
 
@@ -49,6 +50,7 @@ def stage(
     own_data: Mapping[str, DataSource] | None = None,
     *,
     with_keys: bool = False,
+    lies: Lies = NOBODY,
 ) -> None:
     """Write the charter and a directory a site, with the site's part of the data in it.
 
@@ -58,6 +60,8 @@ def stage(
         own_data: A person's own data for some sites, instead of the shipped part.
         with_keys: Whether each site makes its identity, as encrypted runs need; the secret
             halves stay in the site's own directory.
+        lies: Who spoils its own records, besides what it sends; data that a person brought is
+            left as it is.
 
     Raises:
         UnknownSite: There is own data for a site the scenario does not have.
@@ -71,13 +75,15 @@ def stage(
     charter = _keyed(run, scenario.charter) if with_keys else scenario.charter
     charter.write(run.charter)
     run.coordinator.mkdir()
+    if lies.attacks:
+        write_record(path_in(run), lies)
     for name in scenario.sites:
         directory = run.site(name)
         directory.mkdir(parents=True, exist_ok=True)
         source = given.get(name)
         if source is None:
             path = directory / "data.parquet"
-            shipped[name].to_parquet(path, index=False)
+            _spoiled(shipped[name], scenario, name, lies).to_parquet(path, index=False)
             source = TableFile(path=path)
         charter.write(directory / "charter.json")
         write_record(directory / "site.json", SiteConfig(name=name, source=source))
@@ -98,11 +104,18 @@ def _shipped(scenario: Scenario, sites: Sequence[str]) -> dict[str, pd.DataFrame
     return {name: frame[owner == name] for name in sites}
 
 
+def _spoiled(table: pd.DataFrame, scenario: Scenario, name: str, lies: Lies) -> pd.DataFrame:
+    """Return a site's records, spoiled if its attack says so."""
+    poison = lies.attack_of(name).poison if name in lies.attacks else None
+    return table if poison is None else poison(table, scenario.table, lies.rng(name, 0))
+
+
 def _keyed(run: RunDirectory, charter: Charter) -> Charter:
-    """Make an identity at each site, and return the charter with the public halves."""
+    """Make an identity at each site; return the charter with the public halves, for encryption."""
     members = []
     for name in charter.names:
         identity = Identity.generate(name)
         identity.write(run.site(name) / "secrets" / "identity.secret")
         members.append(Member.model_validate(identity.public.describe()))
-    return charter.model_copy(update={"members": tuple(members)})
+    floors = charter.floors.model_copy(update={"encrypted": True})
+    return charter.model_copy(update={"members": tuple(members), "floors": floors})
