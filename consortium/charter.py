@@ -48,6 +48,7 @@ class Floors(_Agreed):
         min_others: Sites besides any one reader in every encrypted sum.
         smallest_scale: Least value that an update may be rounded by, under encryption.
         largest_scale: Greatest such value.
+        encrypted: Whether every run must be encrypted: a coordinator cannot ask for less.
     """
 
     min_sites: int = Field(default=2, ge=1)
@@ -56,6 +57,7 @@ class Floors(_Agreed):
     min_others: int = Field(default=2, ge=1)
     smallest_scale: float = Field(default=1e-8, gt=0)
     largest_scale: float = Field(default=1e4, gt=0)
+    encrypted: bool = False
 
 
 class Charter(_Agreed):
