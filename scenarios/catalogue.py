@@ -5,7 +5,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from privacy.errors import ConsortiumError
-from scenarios import bank_credit, heart_diagnosis, house_prices, regional_lenders
+from scenarios import (
+    bank_credit,
+    byzantine_banks,
+    careless_hospital,
+    heart_diagnosis,
+    house_prices,
+    regional_lenders,
+)
 from scenarios.scenario import Scenario
 
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
@@ -17,6 +24,8 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
             heart_diagnosis.SCENARIO,
             heart_diagnosis.SEVERITY,
             house_prices.SCENARIO,
+            byzantine_banks.SCENARIO,
+            careless_hospital.SCENARIO,
         )
     }
 )

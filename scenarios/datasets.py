@@ -8,6 +8,7 @@ exactly as the whole is.
 import gzip
 import hashlib
 import io
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -33,6 +34,12 @@ HOSPITALS = ("cleveland", "hungary", "switzerland", "va-long-beach")
 BANKS = ("amber-bank", "birch-bank", "cedar-bank", "dune-bank", "elm-bank")
 # Largest limit of each bank but the last, NT$: the quintiles of the 30,000 limits.
 LARGEST_LIMITS = (50_000, 100_000, 180_000, 270_000)
+
+# Each bank of the five as three, told apart by nothing but their names.
+BRANCHES = ("east", "south", "west")
+BRANCH_BANKS = tuple(
+    f"{bank.removesuffix('-bank')}-{place}" for bank in BANKS for place in BRANCHES
+)
 
 # https://www2.census.gov/geo/pdfs/maps-data/maps/reference/us_regdiv.pdf
 STATES_BY_REGION = {
@@ -136,6 +143,17 @@ def credit_banks(frame: pd.DataFrame) -> Names:
     edges = [0.0, *LARGEST_LIMITS, float("inf")]
     bank = pd.cut(limit, bins=edges, labels=list(BANKS), right=True)
     return _complete(bank.astype(object), limit)
+
+
+def branch_banks(frame: pd.DataFrame) -> Names:
+    """Return the bank of each borrower, one of `BRANCH_BANKS`: a third of one of the five.
+
+    Guarantee: the third is drawn by the borrower's number alone, evenly and without regard to
+    anything else that is known of the borrower.
+    """
+    bank = credit_banks(frame).str.removesuffix("-bank")
+    drawn = frame["borrower"].map(lambda number: zlib.crc32(str(number).encode()) % len(BRANCHES))
+    return (bank + "-" + drawn.map(dict(enumerate(BRANCHES)))).rename("site")
 
 
 def lending_regions(frame: pd.DataFrame) -> Names:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from consortium.charter import Charter, Floors, Member
 from consortium.config import RunConfig, Scalar
+from scenarios.trials import Trials
 from sites.schema import Schema
 
 
@@ -59,6 +60,7 @@ class Scenario:
         site_of_row: Of the data set, the site each row belongs to, shape (n_rows,).
         floors: The charter's limits.
         faults: The attack, or carelessness, of some sites, unless a person chooses others.
+        trials: What `compare` tries besides, where the scenario is about liars.
         headline: The metric it is judged by.
         expect: What must come out.
     """
@@ -74,6 +76,7 @@ class Scenario:
     site_of_row: Callable[[pd.DataFrame], "pd.Series[str]"] | None = None
     floors: Floors = field(default_factory=Floors)
     faults: Mapping[str, str] = field(default_factory=dict)
+    trials: Trials | None = None
     headline: Headline = AUC
     expect: Expect = field(default_factory=Expect)
 
