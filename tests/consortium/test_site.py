@@ -1,6 +1,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
     return staged
 
 
-def context(**node_config: str | int) -> Context:
+def context(**node_config: Any) -> Context:
     config = dict(RunConfig.parse(SCENARIO.run_config).flat())
     return Context(1, 1001, dict(node_config), RecordDict(), config)
 
@@ -50,7 +51,8 @@ def test_a_deployed_node_is_where_its_own_config_says(run: RunDirectory) -> None
 
 
 def test_a_node_that_is_no_member_is_refused(run: RunDirectory) -> None:
-    for index in (-1, 4, "0"):
+    strangers: list[str | int] = [-1, 4, "0"]
+    for index in strangers:
         with pytest.raises(UnknownMember):
             site_directory(context(**{"partition-id": index}))
 
