@@ -11,6 +11,7 @@ from consortium.assembly import encrypted, in_the_clear
 from consortium.charter import Charter
 from consortium.checkpoint import Checkpoint, write_checkpoint
 from consortium.config import RunConfig
+from consortium.preflight import protection_of
 from consortium.recorder import Recorder
 from consortium.run_directory import RunDirectory
 from consortium.summary import Summary, write_record
@@ -121,5 +122,6 @@ def _write_summary(
         quarantined=recorder.quarantined,
         bytes_down=recorder.bytes_down,
         bytes_up=recorder.bytes_up,
+        protection=protection_of(config, charter, dim=ending.layout.dim) if ending.layout else None,
     )
     write_record(recorder.run.summary, summary)

@@ -47,6 +47,44 @@ class QuarantineRecord(_Record):
     counts: dict[str, int] = Field(default_factory=dict)
 
 
+class Protection(_Record):
+    """What a run's rule survives, and what it costs.
+
+    Args:
+        rule: The rule.
+        pre_step: What was done to updates before it.
+        claim: What it survives, in words.
+        liars: Liars that the run was told to survive.
+        voters: What the rule sees in a full round: sites, or bucket means under encryption.
+        voters_needed: The fewest with which it survives the liars.
+        smallest_consortium: The fewest members that would do.
+        buckets: Under encryption; 0 in the clear.
+        crowd: The fewest sites in a bucket; 0 in the clear.
+        fixed_shows: Correlation with which the fixed buckets show one site's own direction;
+            1 in the clear, where the coordinator reads it.
+        reshuffled_shows: The same after twenty rounds, had the buckets been drawn anew each.
+        bytes_down_per_site: Bytes of model and sums that a site downloads in a round.
+    """
+
+    rule: str
+    pre_step: str
+    claim: str
+    liars: int
+    voters: int
+    voters_needed: int
+    smallest_consortium: int
+    buckets: int = 0
+    crowd: int = 0
+    fixed_shows: float = 1.0
+    reshuffled_shows: float = 1.0
+    bytes_down_per_site: int
+
+    @property
+    def spare(self) -> int:
+        """How many voters may be missing in a round."""
+        return self.voters - self.voters_needed
+
+
 class Summary(_Record):
     """One run.
 
@@ -58,6 +96,7 @@ class Summary(_Record):
         model_digest: SHA-256 of the final federated vector.
         metrics: Pooled, over the held-out persons of the sites in `evaluated`.
         site_metrics: Of one site each, only where the site releases them.
+        protection: What the rule survives; None if the run ended before its layout was known.
     """
 
     version: Literal[1] = 1
@@ -83,6 +122,7 @@ class Summary(_Record):
     quarantined: list[QuarantineRecord] = Field(default_factory=list)
     bytes_down: int = 0
     bytes_up: int = 0
+    protection: Protection | None = None
 
 
 class EvaluationRecord(_Record):
