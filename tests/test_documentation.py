@@ -1,0 +1,258 @@
+"""What the documents say is what happens: their commands run, their links lead somewhere."""
+
+import ast
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scenarios.catalogue import SCENARIOS
+from scenarios.datasets import heart_hospitals, load
+from tests.benchmarks import homomorphic
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
+
+NOT_RUN = {
+    "git clone ": "needs a network; who reads this has a clone",
+    "cd consortium": "goes with it",
+    "source .venv/bin/activate": "puts the commands on the path; here they are",
+    "make ": "installs, or runs this test",
+}
+
+every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a document: its language and its text."""
+
+    language: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that a document shows, and the lines it shows of what comes back."""
+
+    line: str
+    shown: tuple[str, ...]
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it is run here; if not, `NOT_RUN` says why."""
+        return not self.line.startswith(tuple(NOT_RUN))
+
+
+def blocks(document: Path) -> Iterator[Block]:
+    for found in re.finditer(r"^```(\w*)\n(.*?)^```$", document.read_text(), re.M | re.S):
+        yield Block(found[1], found[2])
+
+
+def commands(block: Block) -> Iterator[Command]:
+    for part in re.split(r"^\$ ", block.text, flags=re.M)[1:]:
+        line, *shown = part.rstrip("\n").split("\n")
+        yield Command(line, tuple(shown))
+
+
+def prepare(folder: Path) -> None:
+    """Write the files that a reader has."""
+    frame = load("heart-disease")
+    ours = frame[heart_hospitals(frame) == "cleveland"].drop(columns=["hospital", "num"])
+    ours.to_csv(folder / "my.csv", index=False)
+    ours.drop(columns="disease").head(3).to_csv(folder / "new-patients.csv", index=False)
+    with sqlite3.connect(folder / "ward.db") as database:
+        ours.to_sql("patients", database, index=False)
+    database.close()
+    broken = ours.astype(object)
+    broken.loc[broken.index[1], "age"] = "63 years"
+    broken.loc[broken.index[3], "chest_pain"] = "severe"
+    broken.to_csv(folder / "broken.csv", index=False)
+    rng = np.random.default_rng(7)
+    for ward in ("ward-a", "ward-b", "ward-c"):
+        age = rng.integers(20, 90, 120)
+        back = rng.random(120) < age / 120
+        pd.DataFrame(
+            {
+                "patient": np.arange(120),
+                "age": age,
+                "haemoglobin": np.where(rng.random(120) < 0.1, np.nan, rng.normal(13, 2, 120)),
+                "admitted": rng.choice(["planned", "emergency"], 120),
+                "readmitted": np.where(back, "yes", "no"),
+            }
+        ).to_csv(folder / f"{ward}.csv", index=False)
+
+
+def run(command: list[str], folder: Path) -> str:
+    """Run a command as a reader would; return what it printed, one space for any white space."""
+    programs = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    told = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PATH": programs, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, f"{command} ended with {told.returncode}:\n{told.stdout}"
+    return told.stdout
+
+
+def require_shown(command: Command, printed: str) -> None:
+    """Each line that a document shows was printed, in that order; `...` stands for anything."""
+    rest = iter([" ".join(line.split()) for line in printed.splitlines()])
+    for line in command.shown:
+        pattern = ".*".join(re.escape(part) for part in " ".join(line.split()).split("..."))
+        found = line == "..." or any(re.fullmatch(pattern, candidate) for candidate in rest)
+        assert found, f"{command.line} does not print\n{line}\nbut\n{printed}"
+
+
+def follow(document: Path, folder: Path) -> None:
+    for block in blocks(document):
+        if block.language == "python":
+            run([sys.executable, "-c", block.text], folder)
+        for command in commands(block) if block.language == "console" else ():
+            if command.is_run:
+                require_shown(command, run(["bash", "-c", command.line], folder))
+
+
+def documented_paths() -> list[str]:
+    """Return the paths that docs/run-directory.md describes, as patterns."""
+    table = (ROOT / "docs" / "run-directory.md").read_text()
+    found = re.findall(r"^\| `([^`]+)` \|", table, re.M)
+    return [re.sub(r"\bT\b|SITE", "*", path) for path in found]
+
+
+def left_behind(run_directory: Path) -> set[str]:
+    files = [path for path in run_directory.rglob("*") if path.is_file()]
+    return {path.relative_to(run_directory).as_posix() for path in files}
+
+
+def is_documented(path: str, patterns: list[str]) -> bool:
+    forms = [re.escape(p).replace(r"\*\*", ".*").replace(r"\*", "[^/]*") for p in patterns]
+    return any(re.fullmatch(form, path) for form in forms)
+
+
+def worth_table() -> dict[str, list[str]]:
+    """Return the rows of the README's table of comparisons, by scenario."""
+    rows = re.findall(r"^\| `([a-z-]+)` \|(.*)\|$", (ROOT / "README.md").read_text(), re.M)
+    return {name: [cell.strip() for cell in rest.split("|")] for name, rest in rows}
+
+
+def arms_as_written(comparison: Path) -> list[float]:
+    """Return together, best alone, mean alone, pooled."""
+    record = json.loads(comparison.read_text())
+    by_kind: dict[str, list[float]] = {"federated": [], "alone": [], "pooled": []}
+    for arm in record["arms"]:
+        by_kind[arm["kind"]].append(arm["value"])
+    alone = by_kind["alone"]
+    return [*by_kind["federated"], max(alone), sum(alone) / len(alone), *by_kind["pooled"]]
+
+
+@pytest.mark.timeout(900)
+def test_the_documents_can_be_followed(tmp_path: Path) -> None:
+    """Every command and program in them runs, in order, and prints what is shown.
+
+    What the runs leave behind is what docs/run-directory.md describes, and the figures of the
+    README's row for the comparison it shows are those that come out. One test, as these are a
+    minute and a half of runs.
+    """
+    prepare(tmp_path)
+    for document in DOCUMENTS:
+        follow(document, tmp_path)
+    runs = [path for path in (tmp_path / "runs").iterdir() if path.is_dir()]
+    left = set().union(*map(left_behind, runs))
+    patterns = documented_paths()
+    assert [path for path in sorted(left) if not is_documented(path, patterns)] == []
+    absent = [p for p in patterns if not any(is_documented(path, [p]) for path in left)]
+    assert absent == ["sites/*/site.log"], "described, and in no run"
+    _, _, *written = worth_table()["heart-diagnosis"]
+    for cell, came in zip(
+        written, arms_as_written(tmp_path / "runs/compared/comparison.json"), strict=True
+    ):
+        assert float(cell.split()[0]) == pytest.approx(came, abs=0.01)
+
+
+@every_document
+def test_commands_that_are_not_run_are_few_and_have_a_reason(document: Path) -> None:
+    shown = [c for b in blocks(document) if b.language == "console" for c in commands(b)]
+    assert {c.line for c in shown if not c.is_run} <= {
+        "git clone ADDRESS-OF-THIS-REPOSITORY consortium",
+        "cd consortium",
+        "source .venv/bin/activate",
+        "make demo",
+    }
+
+
+@every_document
+def test_a_block_of_code_is_a_console_or_a_program(document: Path) -> None:
+    """Anything else would escape the test that runs them."""
+    assert {block.language for block in blocks(document)} <= {"console", "python"}
+
+
+@every_document
+def test_links_within_the_repository_lead_somewhere(document: Path) -> None:
+    text = document.read_text()
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = document.parent / path if path else document
+        assert linked.exists(), f"{document.name} links to {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", linked.read_text(), re.M)
+            slugs = {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}
+            assert anchor in slugs, f"{document.name} links to {target}"
+
+
+def test_the_files_that_the_readme_names_are_there() -> None:
+    text = (ROOT / "README.md").read_text()
+    named = re.findall(r"`((?:sites|strategies|scenarios|tests|docs)/[\w./-]+)`", text)
+    assert len(named) > 10
+    absent = [name for name in named if "NAME" not in name and not (ROOT / name).exists()]
+    assert absent == []
+
+
+def test_every_make_target_of_the_readme_is_one() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    named = set(re.findall(r"`make ([\w-]+)`", (ROOT / "README.md").read_text()))
+    assert named
+    assert [name for name in named if not re.search(rf"^{name}:", makefile, re.M)] == []
+
+
+def test_figures_are_named_as_the_benchmarks_name_them() -> None:
+    """Every key in a table of figures is one that the command above it prints."""
+    keys = set(re.findall(r"^\| `([a-z0-9]+_\w+)` \|", (ROOT / "README.md").read_text(), re.M))
+    of_runs = strings_of(ROOT / "tests" / "benchmarks" / "sealed_run.py")
+    of_sums = {*homomorphic.AT_MOST, *homomorphic.AT_LEAST}
+    assert of_sums <= keys, "a target of the project is not reported"
+    assert keys - of_sums <= of_runs
+
+
+def strings_of(program: Path) -> set[str]:
+    nodes = ast.walk(ast.parse(program.read_text()))
+    return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+
+
+def test_the_table_of_comparisons_names_scenarios_with_their_sites() -> None:
+    table = {name: row for name, row in worth_table().items() if name in SCENARIOS}
+    assert len(table) == 3
+    assert {n: int(row[0]) for n, row in table.items()} == {
+        name: len(SCENARIOS[name].sites) for name in table
+    }
+
+
+def test_the_picture_of_the_report_is_small() -> None:
+    content = (ROOT / "docs" / "report.png").read_bytes()
+    assert content.startswith(b"\x89PNG")
+    assert len(content) < 300_000
