@@ -8,9 +8,11 @@ from consortium.rule_terms import rule_at, rule_spec, streams
 from consortium.terms import (
     count_placement,
     optimizer_for,
+    require_agreed,
     update_placement,
     upload_header,
 )
+from privacy.opening import LONGEST_LABEL
 from privacy.weights import weight_class
 from sites.evaluation import evaluation_for
 from sites.statistics import Statistics
@@ -84,7 +86,7 @@ def encrypted(config: RunConfig, charter: Charter, *, observe: Observer, keep: K
         cohort=cohort_for(config, charter),
         terms=SealedTerms(
             charter=charter.fingerprint,
-            label=charter.name,
+            label=charter.name[:LONGEST_LABEL],
             agreement=charter.agreement,
             buckets=config.buckets,
             num_byzantine=config.rule.num_byzantine,
@@ -104,8 +106,10 @@ def cohort_for(config: RunConfig, charter: Charter) -> Cohort:
 
     Raises:
         BadConfig: The quorum is below the charter's floor.
+        OutsideCharter: The charter does not allow such a run.
         ImpossibleCohort: The quorum can never be reached.
     """
+    require_agreed(config, charter)
     if config.quorum < charter.floors.min_sites:
         raise BadConfig(
             f"quorum={config.quorum} is below the charter's floor of {charter.floors.min_sites} "

@@ -10,9 +10,9 @@ from flwr.app import Context, Message, RecordDict
 
 from consortium.session import Sent, Session, Standing, session_of
 from consortium.site import Site, site_directory, site_of
-from consortium.terms import count_placement, update_placement
-from privacy import messages
-from privacy.envelope import EVALUATION, STATISTICS, TRAINING
+from consortium.terms import count_placement, require_agreed, update_placement
+from privacy import messages, sealed_messages
+from privacy.envelope import EVALUATION, STATISTICS, TRAINING, WrongRound
 from privacy.errors import ConsortiumError
 from privacy.sealed_messages import SealedReply, SealedRound
 from privacy.wire import refusal_content
@@ -23,6 +23,10 @@ Mod: TypeAlias = Callable[[Message, Context, Next], Message]
 
 class SiteError(ConsortiumError, RuntimeError):
     """Something failed at the site that nobody foresaw; the site's log says what."""
+
+
+class UnknownQuestion(ConsortiumError, ValueError):
+    """A message of a kind that no encrypted run has."""
 
 
 def typed_refusals(message: Message, context: Context, call_next: Next) -> Message:
@@ -45,26 +49,61 @@ def sealed(message: Message, context: Context, call_next: Next) -> Message:
     """Open what comes and seal what goes, if the run is encrypted.
 
     Guarantee: behind this mod the app handles the messages of `privacy.messages` in either mode
-    and cannot tell them apart; before it, an update or a count exists under encryption only.
+    and cannot tell them apart; before it, an update or a count exists under encryption only: a
+    message under another name for the same function (Flower's `train.default`) is refused.
+
+    Raises:
+        OutsideCharter: The charter does not allow such a run.
+        UnknownQuestion: An encrypted run has no such message.
+        ConsortiumError: As the session says.
     """
     site = site_of(context)
+    require_agreed(site.run_config, site.charter)
     kind = message.metadata.message_type
-    if site.run_config.aggregation == "clear" or kind not in _SEALED:
+    if site.run_config.aggregation == "clear" or kind in _WITHOUT_RECORDS:
         return call_next(message, context)
+    if kind not in _SEALED:
+        raise UnknownQuestion("an encrypted run has no message of this kind")
     request = read_round(site, message)
     exchange = _Exchange(message, context, call_next, session_of(site, request), request)
     return Message(_SEALED[kind](exchange).content(), reply_to=message)
 
 
 def read_round(site: Site, message: Message) -> SealedRound:
-    """Return the request of an encrypted run, its parts within the bounds that were agreed."""
+    """Return the request of an encrypted run, its parts within the bounds that were agreed.
+
+    Raises:
+        MalformedRecord: It is none.
+        WrongRound: The run has no such round for such a question.
+    """
     config, charter, task = site.run_config, site.charter, site.task
     sizes = (task.statistics.layout.size, task.evaluation.layout.size)
-    return SealedRound.read(
+    request = SealedRound.read(
         message.content,
         sums_bytes=config.buckets * update_placement(config, charter, task.layout).sum_bytes,
         count_bytes=max(count_placement(config, charter, size).sum_bytes for size in sizes),
     )
+    first, last = _rounds(message.metadata.message_type, config.num_server_rounds)
+    if not first <= request.server_round <= last:
+        raise WrongRound(
+            f"this is asked in rounds {first} to {last} of the run, not in {request.server_round}",
+            needed=first,
+            came=request.server_round,
+        )
+    return request
+
+
+def _rounds(kind: str, num_rounds: int) -> tuple[int, int]:
+    """Return the first and last round in which a question may be put."""
+    match kind:
+        case messages.STATISTICS:
+            return 0, 0
+        case messages.TRAIN:
+            return 1, num_rounds
+        case messages.EVALUATE:
+            return num_rounds + 1, num_rounds + 1
+        case _:
+            return num_rounds + 2, num_rounds + 2
 
 
 class _Exchange:
@@ -118,25 +157,24 @@ class _Exchange:
         """Train once per round, and seal what it gave; asked again, answer the same bytes."""
         update = self.session.recall(self.request, TRAINING)
         counts = self.session.recall(self.request, EVALUATION)
-        state = b""
-        if update is None or counts is None or self.request.report:
-            standing = self.session.standing(self.request)
-            state = standing.sealed.encode() if self.request.report else b""
-            if update is None or counts is None:
-                update, counts = self._trained(standing)
+        standing = self.session.standing(self.request)
+        released = self.session.released(self.request)
+        if update is None or counts is None:
+            update, counts = self._trained(standing)
         return SealedReply(
             upload=update.upload,
             receipt=update.receipt,
             count_upload=counts.upload,
             count_receipt=counts.receipt,
-            state=state,
-            released=self.session.released(self.request),
+            state=standing.sealed.encode() if self.request.report else b"",
+            released=released,
         )
 
     def evaluate(self) -> SealedReply:
         """Evaluate the final state, and seal the counts."""
-        standing = self.session.standing(self.request)
         counts = self.session.recall(self.request, EVALUATION)
+        standing = self.session.standing(self.request)
+        released = self.session.released(self.request)
         if counts is None:
             site = self.session.site
             counted = messages.read_counts(
@@ -149,7 +187,7 @@ class _Exchange:
             count_upload=counts.upload,
             count_receipt=counts.receipt,
             state=standing.sealed.encode() if self.request.report else b"",
-            released=self.session.released(self.request),
+            released=released,
             model=bytes.fromhex(
                 self.session.site.task.layout.digest_of(standing.state.model.vector)
             ),
@@ -182,6 +220,16 @@ class _Exchange:
         return messages.Contribution.decode(encoded)
 
 
+_WITHOUT_RECORDS = frozenset(
+    {
+        messages.HELLO,
+        sealed_messages.EPOCH,
+        sealed_messages.ROTATE,
+        sealed_messages.DELIVER,
+        sealed_messages.OPEN,
+        sealed_messages.RELEASE,  # of what was pooled before
+    }
+)
 _SEALED: dict[str, Callable[[_Exchange], SealedReply]] = {
     messages.STATISTICS: _Exchange.statistics,
     messages.TRAIN: _Exchange.train,

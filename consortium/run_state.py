@@ -81,8 +81,11 @@ class RunState:
         scales = np.frombuffer(data, "<f4", segments, after + 8 * entries).astype(np.float64)
         if not (np.isfinite(scales).all() and (scales > 0).all()):
             raise BadRunState("every scale is finite and above 0")
+        model = advance.decode(data[tail:], layout.dim)
+        if model.server_round != links:
+            raise BadRunState(f"the state after round {model.server_round} has {links} before it")
         return cls(
-            model=advance.decode(data[tail:], layout.dim),
+            model=model,
             statistics=np.frombuffer(data, "<i8", entries, after).astype(np.int64),
             scales=scales,
             chain=tuple(data[at : at + _DIGEST] for at in range(start, after, _DIGEST)),

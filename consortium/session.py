@@ -7,7 +7,7 @@ checked.
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from privacy.canonical import Reader
 from privacy.checksum import Checksum, ChecksumFailed, pad
 from privacy.envelope import (
     EVALUATION,
+    MAX_ATTEMPTS,
     NO_STATE,
     STATISTICS,
     TRAINING,
@@ -37,6 +38,7 @@ from privacy.envelope import (
     SealedState,
     Slot,
     UploadLabel,
+    WrongAttempt,
 )
 from privacy.errors import ConsortiumError
 from privacy.exchange import OpenedRun
@@ -148,6 +150,7 @@ class Session:
             ConsortiumError: A check failed; the run's key is burned if it was a checksum.
         """
         if request.server_round == 1:
+            self._require_chain(())
             statistics = self.pooled(request, STATISTICS, server_round=0)
             state, previous = self.step.start(statistics), NO_STATE
         else:
@@ -158,7 +161,7 @@ class Session:
             server_round=request.server_round - 1,
             previous=previous,
         )
-        self._require_chain(state, sealed)
+        self._require_chain((*state.chain, sealed.digest))
         return Standing(state=state, sealed=sealed)
 
     def pooled(self, request: SealedRound, purpose: str, *, server_round: int) -> Tally:
@@ -251,7 +254,6 @@ class Session:
         )
         self._require_voters(by_bucket)
         agreed = majority_state([one for bucket in by_bucket.values() for one in bucket])
-        before = self._opened_state(request.state, last - 1, agreed)
         placed = self.updates.sum_bytes
         if len(request.sums) != placed * len(by_bucket):
             raise SumsMissing(
@@ -259,6 +261,8 @@ class Session:
                 f"{len(request.sums)}",
                 needed=len(by_bucket),
             )
+        before = self._opened_state(request.state, last - 1, agreed)
+        self._require_chain((*before.chain, agreed))
         sealer = self._sealer(TRAINING, last, self.updates)
         view = memoryview(request.sums)
         sums = [
@@ -298,6 +302,7 @@ class Session:
         if not receipts:
             raise TooFewOthers("there is no receipt of the last round", needed=1, came=0)
         slot = self.slot(purpose, server_round, receipts[0].label.slot.attempt)
+        self._require_last_attempt(slot)
         own = self.member.memory.own_receipt(slot)
         expected = Expected(
             slot=slot,
@@ -310,6 +315,15 @@ class Session:
         )
         return check_receipts(receipts, expected)
 
+    def _require_last_attempt(self, slot: Slot) -> None:
+        later = [replace(slot, attempt=one) for one in range(slot.attempt + 1, MAX_ATTEMPTS + 1)]
+        if any(self.member.memory.own_receipt(one) for one in later):
+            raise WrongAttempt(
+                f"this site took part in a later attempt at round {slot.server_round}: attempt "
+                f"{slot.attempt} was void",
+                came=slot.attempt,
+            )
+
     def _require_voters(self, by_bucket: Mapping[int, Sequence[Receipt]]) -> None:
         liars = self.site.run_config.rule.num_byzantine
         if len(by_bucket) < 2 * liars + 1:
@@ -320,9 +334,16 @@ class Session:
                 came=len(by_bucket),
             )
 
-    def _require_chain(self, state: RunState, sealed: SealedState) -> None:
+    def _require_chain(self, states: Sequence[bytes]) -> None:
+        """Check what this site last trained from against the digests of S(0), S(1) and so on.
+
+        Raises:
+            RolledBack: It is not the one in its place, nor the one that comes next.
+        """
         last = self.member.memory.last_state(self.opened.run)
-        if last is not None and last.state not in (*state.chain, sealed.digest):
+        if last is None or last.server_round == len(states) + 1:
+            return
+        if last.server_round > len(states) or states[last.server_round - 1] != last.state:
             raise RolledBack(
                 f"this site trained from another state in round {last.server_round}: the run "
                 "was rolled back, or another one is shown to this site",

@@ -8,10 +8,35 @@ from consortium.config import RunConfig
 from consortium.rule_terms import rule_at, rule_spec
 from consortium.run_state import Step
 from privacy.envelope import UploadLabel
+from privacy.errors import ConsortiumError
 from privacy.layout import Layout
 from privacy.parameters import PARAMETER_SETS, Placement, SealParameters
 from privacy.upload import UploadHeader
 from strategies.optimizer import OPTIMIZERS, OptimizerOptions, ServerOptimizer
+
+
+class OutsideCharter(ConsortiumError, ValueError):
+    """A run config is beyond what the members agreed on."""
+
+
+def require_agreed(config: RunConfig, charter: Charter) -> None:
+    """Check that a run config keeps to the charter's floors: at the coordinator and at each site.
+
+    Raises:
+        OutsideCharter: It does not: the members encrypt every run, or the scale is out of bounds.
+    """
+    floors = charter.floors
+    if config.aggregation == "clear":
+        if floors.encrypted:
+            raise OutsideCharter(
+                "the members agreed that every run is encrypted: set aggregation to encrypted"
+            )
+        return
+    if not floors.smallest_scale <= config.first_scale <= floors.largest_scale:
+        raise OutsideCharter(
+            f"first-scale={config.first_scale} is not between the charter's "
+            f"{floors.smallest_scale} and {floors.largest_scale}"
+        )
 
 
 def optimizer_for(config: RunConfig) -> ServerOptimizer:

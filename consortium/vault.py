@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from privacy.secret_file import sync_directory
+
 _KEPT_ROUNDS = 2
 
 
@@ -27,6 +29,7 @@ class Vault:
         path = self.folder / name
         if not path.parent.exists():
             path.parent.mkdir(parents=True)
+            sync_directory(path.parent.parent)
             self._forget_before(path.parent)
         partial = path.with_name(f".{path.name}.partial")
         with partial.open("wb") as file:
@@ -36,6 +39,8 @@ class Vault:
             if not path.name.startswith("upload-"):
                 os.fsync(file.fileno())  # uploads are evidence; a run goes on without them
         partial.replace(path)
+        if not path.name.startswith("upload-"):
+            sync_directory(path.parent)
 
     def read(self, name: str) -> bytes:
         """Return a kept file.

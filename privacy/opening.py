@@ -15,13 +15,13 @@ from privacy.identity import SEAL_OVERHEAD, SIGNATURE_SIZE, PublicIdentity
 
 MAX_WRAPPED_BYTES = 2**20
 MAX_TERMS_BYTES = 2**18
+LONGEST_LABEL = 128 - 1 - 2 * DIGEST_SIZE
 
 _TERMS_TAG = b"consortium.opening-terms/1\n"
 _OPENING_TAG = b"consortium.opening/1\n"
 _DELIVERY_TERMS_TAG = b"consortium.delivery-terms/1\n"
 _DELIVERY_TAG = b"consortium.delivery/1\n"
 _SEALED_SECRET_SIZE = DIGEST_SIZE + SEAL_OVERHEAD
-_LONGEST_LABEL = 128 - 1 - 2 * DIGEST_SIZE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +53,9 @@ class OpeningTerms:
 
     def __post_init__(self) -> None:
         canonical.require_name("the label of a run", self.label)
-        if len(self.label) > _LONGEST_LABEL:
+        if len(self.label) > LONGEST_LABEL:
             raise canonical.MalformedEnvelope(
-                f"the label of a run has at most {_LONGEST_LABEL} characters", came=len(self.label)
+                f"the label of a run has at most {LONGEST_LABEL} characters", came=len(self.label)
             )
         canonical.require_digest("the digest of a run descriptor", self.descriptor)
         canonical.require_digest("the fingerprint of a charter", self.charter)

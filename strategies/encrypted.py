@@ -159,10 +159,7 @@ class Encrypted(Strategy):
     def _open(self, exchange: Exchange) -> None:
         """Agree on an epoch, open the run, and count: again with those who answered, if not all."""
         keys = KeyExchange(
-            exchange=exchange,
-            charter=self._terms.charter,
-            openers=self._terms.agreement.openers,
-            observe=self._observe,
+            exchange=exchange, agreement=self._terms.agreement, observe=self._observe
         )
         sites: Sequence[str] = keys.agree(self._roster)
         lineage = ""
@@ -207,11 +204,11 @@ class Encrypted(Strategy):
         self._turn(exchange, server_round)
 
     def _came_about(self) -> bool:
-        updates = self._question.sums[TRAINING]
+        updates, floor = self._question.sums[TRAINING], self._terms.floor
         return (
-            len(updates.receipts) >= self._cohort.quorum
-            and len(updates.buckets(floor=self._terms.floor)) >= self._terms.voters
-            and updates.agreed_state() is not None
+            len(updates.counted(floor=floor)) >= self._cohort.quorum
+            and len(updates.buckets(floor=floor)) >= self._terms.voters
+            and updates.agreed_state(floor=floor) is not None
         )
 
     def _refuse(self, server_round: int) -> None:
@@ -253,7 +250,7 @@ class Encrypted(Strategy):
     def _reported(self, exchange: Exchange, server_round: int) -> bytes:
         """Return the sealed state most sites signed, from the first site that has it."""
         receipts = self._question.sums[TRAINING].receipts
-        agreed = self._question.sums[TRAINING].agreed_state()
+        agreed = self._question.sums[TRAINING].agreed_state(floor=self._terms.floor)
         honest = [site for site, one in sorted(receipts.items()) if one.label.state == agreed]
         for site in sorted(set(receipts) - set(honest)):
             self._dispute(server_round, site)

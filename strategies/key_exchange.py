@@ -8,10 +8,11 @@ from flwr.app import Message, RecordDict
 
 from privacy import messages, sealed_messages
 from privacy.errors import ConsortiumError
+from privacy.identity import Agreement
 from privacy.opening import Opening
 from strategies.events import Observer
 from strategies.exchange import Exchange
-from strategies.replies import Quarantine, answered
+from strategies.replies import Quarantine, ReplyRefused, answered
 from strategies.roster import Roster
 
 T = TypeVar("T")
@@ -21,21 +22,29 @@ class NoOpener(ConsortiumError, RuntimeError):
     """No member that the charter names for it could make an epoch secret or open the run."""
 
 
+class WrongOpening(ReplyRefused):
+    """A member opened another run than it was asked to."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class KeyExchange:
     """Carries what members seal to each other.
 
     Args:
         exchange: The message bus.
-        charter: Fingerprint of the charter.
-        openers: Members that may make epochs and open runs, in the order of succession.
+        agreement: Public identities, and the members that may make epochs and open runs, in the
+            order of succession.
         observe: Told who refused.
     """
 
     exchange: Exchange
-    charter: str
-    openers: Sequence[str]
+    agreement: Agreement
     observe: Observer
+
+    @property
+    def charter(self) -> str:
+        """Fingerprint of the charter, hexadecimal."""
+        return self.agreement.charter.hex()
 
     def agree(self, roster: Roster) -> tuple[str, ...]:
         """See to it that all present sites hold one epoch secret; return those that do.
@@ -66,20 +75,38 @@ class KeyExchange:
     ) -> tuple[Opening, bytes]:
         """Ask the first opener that is there to open a run for these sites.
 
+        Guarantee: what is returned was signed by an opener for exactly these sites.
+
         Raises:
             NoOpener: None of them could.
         """
-        content = sealed_messages.opening_wanted(self.charter, label, sorted(sites), lineage)
-        for opener in self.openers:
+        wanted = (tuple(sorted(sites)), label, lineage)
+        content = sealed_messages.opening_wanted(self.charter, label, wanted[0], lineage)
+        for opener in self.agreement.openers:
             if opener in sites:
                 reply = self._one(roster, sealed_messages.OPEN, opener, content)
                 encoded = self._read(opener, reply, sealed_messages.read_opening)
-                if encoded is not None:
-                    return Opening.decode(encoded), encoded
+                with Quarantine(self.observe, 0, opener):
+                    if encoded is not None:
+                        return self._opened(encoded, opener, wanted), encoded
         raise NoOpener(
-            f"the run needs one of {', '.join(self.openers)} to open it, and none did: bring one "
-            "back, or name another in the charter"
+            f"the run needs one of {', '.join(self.agreement.openers)} to open it, and none did: "
+            "bring one back, or name another in the charter"
         )
+
+    def _opened(
+        self, encoded: bytes, opener: str, wanted: tuple[tuple[str, ...], str, str]
+    ) -> Opening:
+        opening = Opening.decode(encoded)
+        opening.verify(self.agreement.member(opener))
+        said = opening.terms
+        if (said.opener, said.charter) != (opener, self.agreement.charter) or wanted != (
+            said.roster,
+            said.label,
+            said.lineage or "",
+        ):
+            raise WrongOpening(f"{opener} was asked to open another run")
+        return opening
 
     def _held(self, roster: Roster) -> dict[str, tuple[int, bytes]]:
         content = messages.question(self.charter)
@@ -93,15 +120,15 @@ class KeyExchange:
 
     def _rotated(self, roster: Roster, last: int) -> tuple[str, dict[str, bytes]]:
         content = sealed_messages.rotation_wanted(self.charter, last)
-        for maker in self.openers:
+        for maker in self.agreement.openers:
             if maker in roster.sites:
                 reply = self._one(roster, sealed_messages.ROTATE, maker, content)
                 made = self._read(maker, reply, sealed_messages.read_deliveries)
                 if made is not None:
                     return maker, made
         raise NoOpener(
-            f"an epoch secret needs one of {', '.join(self.openers)} to make it, and none did: "
-            "bring one back, or name another in the charter"
+            f"an epoch secret needs one of {', '.join(self.agreement.openers)} to make it, and "
+            "none did: bring one back, or name another in the charter"
         )
 
     def _one(self, roster: Roster, kind: str, site: str, content: RecordDict) -> Message:

@@ -106,21 +106,24 @@ class Sums:
         sizes = Counter(receipt.label.bucket for receipt in self.receipts.values())
         return tuple(sorted(bucket for bucket, size in sizes.items() if size >= floor))
 
+    def counted(self, *, floor: int) -> list[Receipt]:
+        """Return the receipts of these buckets, sorted by site: of the uploads that count."""
+        kept = self.buckets(floor=floor)
+        ordered = [receipt for _, receipt in sorted(self.receipts.items())]
+        return [receipt for receipt in ordered if receipt.label.bucket in kept]
+
     def finished(self, *, floor: int) -> tuple[bytes, bytes]:
         """Return encoded receipts and sums of the buckets above the floor, and keep them."""
-        kept = self.buckets(floor=floor)
-        receipts = [
-            receipt for _, receipt in sorted(self.receipts.items()) if receipt.label.bucket in kept
-        ]
-        encoded = encode_receipts(receipts)
-        sums = b"".join(part for bucket in kept for part in self._adders[bucket].parts())
+        encoded = encode_receipts(self.counted(floor=floor))
+        adders = [self._adders[bucket] for bucket in self.buckets(floor=floor)]
+        sums = b"".join(part for adder in adders for part in adder.parts())
         self.keep(f"{self.folder}/{RECEIPTS_FILE}", [encoded])
         self.keep(f"{self.folder}/{SUMS_FILE}", [sums])
         return encoded, sums
 
-    def agreed_state(self) -> bytes | None:
-        """Return the state digest that more than half of the receipts sign, if there is one."""
-        votes = Counter(receipt.label.state for receipt in self.receipts.values())
+    def agreed_state(self, *, floor: int) -> bytes | None:
+        """Return the state digest that more than half of what counts signs, if there is one."""
+        votes = Counter(receipt.label.state for receipt in self.counted(floor=floor))
         for state, count in votes.most_common(1):
             if 2 * count > votes.total():
                 return state

@@ -21,7 +21,8 @@ class Question:
     """A question, the sites it is put to, and their uploads, added up as they come.
 
     Guarantee: a reply that lacks what was asked, or whose receipt or upload is not exactly what
-    was agreed, leaves its site out and changes no sum.
+    was agreed, leaves its site out and changes no sum. Of the replies, no upload is held, and one
+    sealed state: that of the site that was asked for it.
 
     Args:
         request: What is asked.
@@ -39,12 +40,14 @@ class Question:
     replies: dict[str, SealedReply] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
     traffic: tuple[int, int] = (0, 0)
+    reporter: str = ""
 
     def messages(
         self, kind: str, exchange: Exchange, *, reporter: str | None = None
     ) -> list[Message]:
         """Return the messages that ask; one site may be told to report its state as well."""
         self.traffic = (exchange.traffic.down, exchange.traffic.up)
+        self.reporter = reporter or ""
         if self.sums:
             number = self.request.server_round
             self.observe(RoundStarted(server_round=number, cohort=tuple(self.nodes)))
@@ -80,8 +83,10 @@ class Question:
         }
         for purpose, receipt in checked.items():
             self.sums[purpose].add(parts[purpose][0], receipt)
-        self.replies[site] = replace(
-            sent, upload=b"", receipt=b"", count_upload=b"", count_receipt=b""
+        self.replies[site] = SealedReply(
+            state=sent.state if site == self.reporter else b"",
+            released=sent.released,
+            model=sent.model,
         )
 
     def ballot(self) -> Ballot:
