@@ -1,4 +1,4 @@
-"""`scenario`: list, run, compare, predict, inspect, audit-sum, doctor."""
+"""`scenario`: list, run, compare, rules, predict, inspect, audit-sum, doctor."""
 
 import sys
 from collections.abc import Callable
@@ -12,13 +12,16 @@ from rich.table import Table
 from consortium.audit_sum import Auditor
 from consortium.config import Scalar
 from consortium.coordinator_view import coordinator_view
+from consortium.rule_terms import rule_spec
 from consortium.run_directory import RunDirectory
 from consortium.summary import Comparison, Summary
 from privacy.errors import ConsortiumError
 from scenarios import doctor as examination
 from scenarios.catalogue import SCENARIOS, scenario_named
+from scenarios.lies import NOBODY, Lies, draw_liars
 from scenarios.options import data_source, data_sources, overrides
 from scenarios.progress import shown
+from scenarios.rules_table import say_rules
 from scenarios.scenario import Scenario
 from scenarios.staging import new_run_directory
 
@@ -52,6 +55,11 @@ DataOption = Annotated[
     list[str] | None,
     typer.Option("--data", help="A site's own data: site=file or site=url::query."),
 ]
+AttackOption = Annotated[
+    str | None,
+    typer.Option("--attack", help="What liars do, such as sign-flip; none: nobody lies."),
+]
+LiarsOption = Annotated[int, typer.Option("--liars", min=0, help="Sites that lie, with --attack.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show Flower's own log.")]
 
 
@@ -85,10 +93,13 @@ def run(
     seed: SeedOption = None,
     out: OutOption = None,
     data: DataOption = None,
+    attack: AttackOption = None,
+    liars: LiarsOption = 1,
     verbose: VerboseOption = False,
 ) -> None:
     """Run a scenario and write its report."""
     wanted = _Wanted(name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose)
+    wanted.let_lie(attack, liars)
     directory, summary = wanted.carry_out(out)
     _report(directory)
     _say_metrics(wanted.scenario, summary)
@@ -104,19 +115,33 @@ def compare(
     seed: SeedOption = None,
     out: OutOption = None,
     data: DataOption = None,
+    attack: AttackOption = None,
+    liars: LiarsOption = 1,
     verbose: VerboseOption = False,
 ) -> None:
     """Run a scenario and compare it with each site alone and with all records in one place."""
     from scenarios.comparison import compare as measure  # torch is loaded where it is needed
 
     wanted = _Wanted(name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose)
+    wanted.let_lie(attack, liars)
     directory, _ = wanted.carry_out(out)
     comparison = _guarded(
         lambda: measure(wanted.scenario, wanted.config, directory, tell=console.print)
     )
     _report(directory)
     _say_comparison(comparison)
+    wanted.try_attacks(directory, attack, liars)
     console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def rules(
+    sites: Annotated[int, typer.Option("--sites", min=1, help="Members of the consortium.")] = 15,
+    liars: Annotated[int, typer.Option("--liars", min=0, help="Liars to survive.")] = 1,
+    dim: Annotated[int, typer.Option("--dim", min=1, help="Numbers in the model.")] = 1_000_000,
+) -> None:
+    """Show which rules survive so many liars, and what that costs, in the clear and encrypted."""
+    say_rules(console, sites=sites, liars=liars, dim=dim)
 
 
 @app.command()
@@ -229,10 +254,21 @@ class _Wanted:
             _refuse(f"--engine is inprocess or simulation, got '{engine}'")
         self.engine = engine
         self.verbose = verbose
+        self.lies = Lies(seed=self.config.seed, attacks=self.scenario.faults)
+        _guarded(lambda: rule_spec(self.config, self.scenario.charter))
+
+    def let_lie(self, attack: str | None, liars: int) -> None:
+        """Stage a person's own choice of liars in the place of the scenario's."""
+        if attack == "none":
+            self.lies = NOBODY
+        elif attack is not None:
+            seed, sites = self.config.seed, self.scenario.sites
+            self.lies = _guarded(lambda: draw_liars(sites, attack, liars=liars, seed=seed))
 
     def carry_out(self, out: Path | None) -> tuple[RunDirectory, Summary]:
         """Run it in a new directory, with progress on the terminal."""
-        from scenarios.runner import Order, RunFailed, carry_out  # torch, where it is needed
+        from scenarios.preflight import before_the_run  # torch, where it is needed
+        from scenarios.runner import Order, RunFailed, carry_out
 
         directory = _guarded(lambda: new_run_directory(self.scenario, under=RUNS, named=out))
         order = Order(
@@ -240,9 +276,12 @@ class _Wanted:
             config=self.config,
             engine="simulation" if self.engine == "simulation" else "inprocess",
             own_data=self.sources,
+            lies=self.lies,
             verbose=self.verbose,
         )
         console.print(f"{self.scenario.title}: {len(self.scenario.sites)} sites, {self.engine}")
+        for line in _guarded(lambda: before_the_run(self.scenario, self.config, self.lies)):
+            console.print(line, soft_wrap=True, highlight=False)
         rounds, metric = self.config.num_server_rounds, self.scenario.headline.name
         try:
             with shown(directory.events, rounds=rounds, metric=metric, console=console):
@@ -254,6 +293,15 @@ class _Wanted:
         except ConsortiumError as error:
             errors.print(f"the run failed: {error}", soft_wrap=True)
             raise typer.Exit(FAILED) from error
+
+    def try_attacks(self, directory: RunDirectory, attack: str | None, liars: int) -> None:
+        """Try each attack against each rule, where the scenario is about liars."""
+        from scenarios.robustness_shown import try_and_say  # matplotlib, where it is needed
+
+        if self.scenario.trials is not None and attack != "none":
+            trials = self.scenario.trials
+            tried = trials if attack is None else trials.only(attack, liars)
+            _guarded(lambda: try_and_say(self.scenario, tried, self.config, directory, console))
 
 
 def _report(directory: RunDirectory) -> None:

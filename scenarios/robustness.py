@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from sites.source import TableFile
 
 NO_ATTACK = "nobody lies"
 IDEAL = "honest alone"
+_RUNS_A_PROCESS = 8  # a process remembers the records of every run in it
 MOST_MARKED = 1_000  # records that carry the trigger when a backdoor is measured
 
 
@@ -129,7 +130,9 @@ def try_all(
     planned = list(_planned(scenario, trials, config, honest, run.path / "cells"))
     found: dict[int, Cell] = {}
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
+    with ProcessPoolExecutor(
+        os.cpu_count(), mp_context=context, max_tasks_per_child=_RUNS_A_PROCESS
+    ) as pool:
         waiting = {pool.submit(_tried, trial): index for index, trial in enumerate(planned)}
         for done in as_completed(waiting):
             found[waiting[done]] = done.result()
@@ -264,12 +267,12 @@ def _line(cell: Cell) -> str:
     return f"{cell.attack:>20} against {cell.defence} {how}: {value}"
 
 
-def defences_of(result: Robustness, *, encrypted: bool) -> Sequence[str]:
+def defences_of(result: Robustness, *, encrypted: bool) -> list[str]:
     """Return the defences that were tried, in their order, the undefended mean first."""
     names = [cell.defence for cell in result.cells if cell.encrypted is encrypted]
     return sorted(dict.fromkeys(names), key=lambda name: name != UNDEFENDED)
 
 
-def attacks_of(result: Robustness) -> Sequence[str]:
+def attacks_of(result: Robustness) -> list[str]:
     """Return the attacks that were tried, in their order, after nobody's."""
     return list(dict.fromkeys(cell.attack for cell in result.cells))

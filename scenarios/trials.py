@@ -1,7 +1,7 @@
 """What is tried where a scenario is about liars: each attack against each rule."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from consortium.config import Scalar
 from scenarios.attacks import ATTACKS
@@ -37,6 +37,13 @@ class Trials:
     liars: int
     attacks: tuple[str, ...]
     defences: tuple[Defence, ...]
+
+    def only(self, attack: str, liars: int) -> "Trials":
+        """Return the trials of one attack by so many liars.
+
+        The defences are told of as many as before: a person may try more than they promise.
+        """
+        return replace(self, attacks=(attack,), liars=liars)
 
 
 def defences(liars: int, *, clip_norm: float, buckets: int) -> tuple[Defence, ...]:
