@@ -92,6 +92,16 @@ def test_the_coordinator_saw_noise_and_no_key(sealed_heart: Done) -> None:
     assert not any(verdict.deviation for verdict in view.verdicts)
 
 
+def test_the_report_of_an_encrypted_run_says_what_the_coordinator_saw(
+    sealed_heart: Done, heart: Done
+) -> None:
+    page = render(sealed_heart.run).read_text()
+    assert "What did the coordinator see?" in page
+    assert coordinator_view(sealed_heart.run).sites[0].sample in page
+    assert "each is the sum it should be" in page
+    assert "What did the coordinator see?" not in render(heart.run).read_text()
+
+
 def test_the_auditor_convicts_a_coordinator_that_added_something_else(tmp_path: Path) -> None:
     over = done("heart-diagnosis", tmp_path, {**TWO, "aggregation": "encrypted"})
     folder = over.run.vault / "round-2" / "updates"
@@ -101,6 +111,7 @@ def test_the_auditor_convicts_a_coordinator_that_added_something_else(tmp_path: 
     found = [verdict for verdict in Auditor.of(over.run).verdicts() if verdict.deviation]
     assert [(verdict.server_round, verdict.what) for verdict in found] == [(2, "updates")]
     assert "the coordinator published another sum" in found[0].deviation
+    assert "the coordinator published another sum" in render(over.run).read_text()
 
     upload = next(folder.glob("upload-*.bin"))
     altered = bytearray(upload.read_bytes())
@@ -317,7 +328,9 @@ def test_a_run_without_its_quorum_stops_names_who_is_missing_and_leaves_a_report
     summary = read_record(run.summary, Summary)
     assert summary.status == "failed"
     assert "quorum-not-reached" in summary.error
-    assert "Failed" in render(run).read_text()
+    page = render(run).read_text()
+    assert "Failed" in page
+    assert ("there is nothing to show" in page) == (aggregation == "encrypted")
 
 
 @pytest.mark.parametrize(
