@@ -26,6 +26,7 @@ from strategies.events import (
     RoundFinished,
     SiteAnswered,
     SiteQuarantined,
+    SitesCompared,
     SitesJoined,
     StatisticsPooled,
 )
@@ -69,6 +70,8 @@ class Recorder:
             case SiteAnswered():
                 self.answers[event.site] += event.server_round > 0
                 self._line(event, asdict(event))
+            case SitesCompared():
+                self._append(self.run.evidence, asdict(event))
             case RoundFinished():
                 self._round(event)
             case _:

@@ -79,6 +79,11 @@ class RunDirectory:
         return self.path / "coordinator"
 
     @property
+    def evidence(self) -> Path:
+        """How each site's update lay to the aggregate, a line a round; in the clear only."""
+        return self.coordinator / "evidence.jsonl"
+
+    @property
     def checkpoint(self) -> Path:
         """Where the run stands."""
         return self.coordinator / "checkpoint.bin"

@@ -1,7 +1,8 @@
 """What happens in a run, as values: for the progress display, the run directory and the report.
 
 Guarantee: an event holds identities, counts, decisions and pooled figures; a value of one site
-stands in it only where that site released it.
+stands in it only where that site released it. `SitesCompared` is the exception: it is about
+updates, which the coordinator of a run in the clear reads, and a liar would not release it.
 """
 
 from collections.abc import Callable, Mapping
@@ -67,7 +68,24 @@ class RoundFinished:
     seconds: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class SitesCompared:
+    """How each site's update lies to the aggregate; in the clear, where a rule sees all at once."""
+
+    server_round: int
+    sites: tuple[str, ...]
+    norms: tuple[float, ...]
+    distances: tuple[float, ...]
+    cosines: tuple[float, ...]
+
+
 Event: TypeAlias = (
-    SitesJoined | StatisticsPooled | RoundStarted | SiteAnswered | SiteQuarantined | RoundFinished
+    SitesJoined
+    | StatisticsPooled
+    | RoundStarted
+    | SiteAnswered
+    | SiteQuarantined
+    | SitesCompared
+    | RoundFinished
 )
 Observer: TypeAlias = Callable[[Event], None]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from privacy.layout import Vector
 from strategies.advance import State
+from strategies.evidence import Evidence, evidence_of
 from strategies.rules.rows import Rule, check_values
 
 
@@ -41,8 +42,15 @@ class Matrix:
 
     def result(self) -> Vector:
         """Return the rule's aggregate of what was added, shape (dim,)."""
-        count = len(self._weights)
-        return self._rule(self._updates[:count], np.array(self._weights))
+        return self._rule(self._gathered, np.array(self._weights))
+
+    def compared(self, aggregate: Vector) -> Evidence:
+        """Return how each update that was added lies to the aggregate, in the order of adding."""
+        return evidence_of(self._gathered, aggregate)
+
+    @property
+    def _gathered(self) -> NDArray[np.float32]:
+        return self._updates[: len(self._weights)]
 
 
 @dataclass(frozen=True, kw_only=True)

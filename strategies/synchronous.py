@@ -18,11 +18,13 @@ from strategies.events import (
     RoundFinished,
     RoundStarted,
     SiteAnswered,
+    SitesCompared,
     SitesJoined,
     StatisticsPooled,
 )
+from strategies.evidence import Evidence
 from strategies.exchange import Exchange, Traffic
-from strategies.gathering import Gather, Gathering
+from strategies.gathering import Gather, Gathering, Matrix
 from strategies.optimizer import ServerOptimizer
 from strategies.replies import Quarantine, opened_contribution, opened_counts
 from strategies.roster import Reception, Roster
@@ -170,7 +172,10 @@ class Synchronous(Strategy):
                 self._take_update(reply, gathering)
             del reply
         self._cohort.require_quorum(self._round.answered)
-        moved = advance.advance_with(state, gathering.result(), self._optimizer)
+        aggregate = gathering.result()
+        if isinstance(gathering, Matrix):
+            self._compare(gathering.compared(aggregate))
+        moved = advance.advance_with(state, aggregate, self._optimizer)
         self._progress = Progress(layout=layout, statistics=self._progress.statistics, state=moved)
         self._keep(self._progress)
         self._finish()
@@ -279,6 +284,17 @@ class Synchronous(Strategy):
             )
         )
         return wire.parts(content)
+
+    def _compare(self, evidence: Evidence) -> None:
+        self._observe(
+            SitesCompared(
+                server_round=self._round.number,
+                sites=tuple(self._round.answered),
+                norms=tuple(evidence.norms.tolist()),
+                distances=tuple(evidence.distances.tolist()),
+                cosines=tuple(evidence.cosines.tolist()),
+            )
+        )
 
     def _finish(self) -> None:
         done = self._round
