@@ -11,6 +11,7 @@ from consortium import report_words as words
 from consortium.report_annex import identity, protection, settings
 from consortium.report_blocks import KeyFigure, Section
 from consortium.report_differences import differences
+from consortium.report_liars import liars
 from consortium.report_metrics import meaning_of
 from consortium.report_model import model
 from consortium.report_record import Recorded
@@ -36,6 +37,7 @@ ANSWERS: tuple[Answer, ...] = (
     sites,
     left_out,
     cost,
+    liars,
     coordinator_saw,
     protection,
     settings,

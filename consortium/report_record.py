@@ -53,6 +53,15 @@ class EventLine(_Line):
     answered: tuple[str, ...] = ()
 
 
+class EvidenceLine(_Line):
+    """A line of `evidence.jsonl`: each site's update against the aggregate of a round."""
+
+    server_round: int
+    sites: tuple[str, ...]
+    distances: tuple[float, ...]
+    cosines: tuple[float, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
     """A run as its directory holds it.
@@ -66,6 +75,8 @@ class Recorded:
         tallies: Pooled and released counts, if the run came so far.
         comparison: Alone, federated, pooled; if that was measured.
         coordinator: What the coordinator saw, if the run was encrypted and came so far.
+        evidence: How updates lay to the aggregates, if the run was in the clear and its rule
+            saw them together.
     """
 
     summary: Summary
@@ -75,6 +86,7 @@ class Recorded:
     tallies: EvaluationRecord | None
     comparison: Comparison | None
     coordinator: CoordinatorView | None = None
+    evidence: Sequence[EvidenceLine] = ()
 
     @classmethod
     def read(cls, run: RunDirectory) -> "Recorded":
@@ -93,6 +105,7 @@ class Recorded:
             tallies=read_record(run.evaluation, EvaluationRecord) if found[0] else None,
             comparison=read_record(run.comparison, Comparison) if found[1] else None,
             coordinator=coordinator_view(run) if kept_anything(run) else None,
+            evidence=_lines(run.evidence, EvidenceLine),
         )
 
     @property
