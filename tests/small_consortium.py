@@ -1,0 +1,394 @@
+"""A consortium of real sites small enough for a run in a second, on a bus that may lie.
+
+The apps, keys and files are those of a run between institutions; only the records are few. A
+`Hook` sees, and may alter, any message to a site or from it: that is the hostile coordinator,
+or the hostile site.
+"""
+
+import shutil
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from flwr.app import ConfigRecord, Context, Message, RecordDict
+
+from consortium import member as member_module
+from consortium import session as session_module
+from consortium import site as site_module
+from consortium.assembly import encrypted
+from consortium.charter import Charter, Floors, Member
+from consortium.client_app import app as client_app
+from consortium.config import RunConfig, Scalar
+from consortium.run_directory import RunDirectory
+from consortium.session import Session, session_of
+from consortium.site import Site, SiteConfig, site_of
+from consortium.summary import write_record
+from consortium.vault import Vault
+from privacy import wire
+from privacy.envelope import Receipt
+from privacy.errors import ConsortiumError
+from privacy.keys import Identity
+from privacy.opening import Opening
+from privacy.receipts import decode_receipts, encode_receipts
+from privacy.sealed_messages import SealedReply, SealedRound
+from scenarios.engine import InProcessGrid
+from sites.schema import Category, ClassLabel, Number, Schema
+from sites.source import TableFile
+from strategies.encrypted import Encrypted, SealedProgress
+from strategies.events import Event, RoundFinished, SiteQuarantined
+
+NAMES = ("east", "north", "south", "west")
+SEALED = ("query.statistics", "train", "evaluate", "query.release")
+ROWS = 40
+TABLE = Schema(
+    name="small",
+    person="person",
+    features=(
+        Number(name="age", low=0, high=100),
+        Number(name="pressure", low=-9, high=9),
+        Category(name="ward", values=("day", "night")),
+    ),
+    label=ClassLabel(column="ill", classes=("no", "yes")),
+)
+CONFIG: Mapping[str, Scalar] = {
+    "aggregation": "encrypted",
+    "model": "logistic",
+    "batch-size": 8,
+    "num-server-rounds": 3,
+    "deadline-s": 0.001,
+    "join-deadline-s": 0.001,
+}
+_NO_BOUND = 2**40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passing:
+    """A message on its way to a site, or the site's answer.
+
+    Args:
+        site: The site's name.
+        kind: Flower's message type.
+        number: The round it is of, or -1 where it is of none.
+        content: What it holds.
+    """
+
+    site: str
+    kind: str
+    number: int
+    content: RecordDict
+
+
+Hook: TypeAlias = Callable[[Passing], RecordDict]
+
+
+def as_it_is(passing: Passing) -> RecordDict:
+    """Alter nothing."""
+    return passing.content
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """A site just before a message, the message, and what it answered then.
+
+    Args:
+        asked: The message.
+        answer: The answer.
+        directory: A copy of the site's directory as it was.
+        config: The run config.
+    """
+
+    asked: Passing
+    answer: RecordDict
+    directory: Path
+    config: RunConfig
+
+    def again(self, folder: Path) -> "Place":
+        """Put the site back as it was, in a new folder, as a process that knows nothing yet."""
+        shutil.copytree(self.directory, folder)
+        return Place(folder, self.config)
+
+    @property
+    def request(self) -> SealedRound:
+        """The message, read."""
+        return read_round(self.asked.content)
+
+
+@dataclass(frozen=True)
+class Place:
+    """One site's directory, to which messages can be put by hand."""
+
+    directory: Path
+    config: RunConfig
+
+    @property
+    def context(self) -> Context:
+        """What Flower gives an app at this site."""
+        return Context(1, 1, {"site-dir": str(self.directory)}, RecordDict(), self.config.flat())
+
+    @property
+    def site(self) -> Site:
+        """The site as its app sees it."""
+        return site_of(self.context)
+
+    def ask(self, kind: str, content: RecordDict) -> RecordDict:
+        """Return what the real app answers."""
+        return client_app(message(kind, content), self.context).content
+
+    def refusal(self, kind: str, content: RecordDict) -> str:
+        """Return the code with which the site refuses, or nothing if it does not."""
+        return refusal(self.ask(kind, content))
+
+    def session(self, request: SealedRound) -> Session:
+        """Return the site's session in the run of a request."""
+        return session_of(self.site, request)
+
+
+@dataclass
+class Course:
+    """What a run left behind, whether it ended well or not."""
+
+    events: list[Event] = field(default_factory=list)
+    seen: list[tuple[Passing, RecordDict]] = field(default_factory=list)
+    moments: dict[tuple[str, str, int], Moment] = field(default_factory=dict)
+    progress: SealedProgress | None = None
+    error: ConsortiumError | None = None
+
+    @property
+    def quarantined(self) -> set[tuple[int, str, str]]:
+        """Round, site and code of each quarantine."""
+        told = [event for event in self.events if isinstance(event, SiteQuarantined)]
+        return {(event.server_round, event.site, event.code) for event in told}
+
+    @property
+    def rounds(self) -> list[RoundFinished]:
+        """The rounds that were finished, the final evaluation included."""
+        return [event for event in self.events if isinstance(event, RoundFinished)]
+
+    def answers(self, kind: str) -> list[tuple[Passing, RecordDict]]:
+        """Return the messages of a kind with what was answered to each."""
+        return [(asked, answer) for asked, answer in self.seen if asked.kind == kind]
+
+    @property
+    def model(self) -> str:
+        """Digest of the final model, on which more than half of the sites agreed."""
+        assert self.progress is not None, self.error
+        return self.progress.model_digest
+
+    @property
+    def models(self) -> dict[str, bytes]:
+        """What each site calls the final model."""
+        return {
+            asked.site: read_reply(answer).model
+            for asked, answer in self.answers("evaluate")
+            if not refusal(answer)
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consortium:
+    """A charter with keys, and a directory for each site.
+
+    Args:
+        run: The directory of everything.
+        charter: With the public halves of the keys.
+    """
+
+    run: RunDirectory
+    charter: Charter
+
+    @classmethod
+    def placed(
+        cls, folder: Path, names: Sequence[str] = NAMES, *, floors: Floors | None = None
+    ) -> "Consortium":
+        """Make the sites' directories, keys and records."""
+        run = RunDirectory(folder)
+        members = []
+        for name in names:
+            identity = Identity.generate(name)
+            identity.write(run.site(name) / "secrets" / "identity.secret")
+            members.append(Member.model_validate(identity.public.describe()))
+        charter = Charter(
+            name="small",
+            task="diagnosis",
+            table=TABLE,
+            members=tuple(members),
+            floors=floors or Floors(full_class_examples=40, encrypted=True),
+        )
+        consortium = cls(run=run, charter=charter)
+        for name in names:
+            directory = run.site(name)
+            path = directory / "data.parquet"
+            records(name).to_parquet(path, index=False)
+            write_record(
+                directory / "site.json", SiteConfig(name=name, source=TableFile(path=path))
+            )
+            charter.write(directory / "charter.json")
+        return consortium
+
+    def place(self, name: str, **overrides: Scalar) -> Place:
+        """Return a site, to be asked by hand."""
+        return Place(self.run.site(name), configured(overrides))
+
+    def identity(self, name: str) -> Identity:
+        """Return the secret keys of a site: what a hostile site has of itself."""
+        return Identity.read(self.run.site(name) / "secrets" / "identity.secret", name=name)
+
+    def strategy(self, course: Course, **overrides: Scalar) -> Encrypted:
+        """Return the coordinator's strategy, whose events go to the course."""
+        return encrypted(
+            configured(overrides),
+            self.charter,
+            observe=course.events.append,
+            keep=Vault(self.run.vault).keep,
+        )
+
+    def start(
+        self,
+        *,
+        down: Hook = as_it_is,
+        up: Hook = as_it_is,
+        photographed: Path | None = None,
+        **overrides: Scalar,
+    ) -> Course:
+        """Run to the end, through hooks that may alter every message.
+
+        Args:
+            down: Alters what sites are asked.
+            up: Alters what they answer.
+            photographed: Where each site is copied before each message, or nowhere.
+            overrides: Of the run config; `_` for `-` in its keys.
+        """
+        course, config = Course(), configured(overrides)
+
+        def app_of(name: str) -> Callable[[Message, Context], Message]:
+            def app(asked: Message, context: Context) -> Message:
+                context.node_config["site-dir"] = str(self.run.site(name))
+                passing = passing_of(name, asked.metadata.message_type, asked.content)
+                asked.content = down(passing)
+                passing = passing_of(name, passing.kind, asked.content)
+                copy = None if photographed is None else self._photograph(passing, photographed)
+                answer = up(replace(passing, content=client_app(asked, context).content))
+                course.seen.append((passing, answer))
+                if copy is not None:
+                    key = (name, passing.kind, passing.number)
+                    course.moments[key] = Moment(
+                        asked=passing, answer=answer, directory=copy, config=config
+                    )
+                return Message(answer, reply_to=asked)
+
+            return app
+
+        names = self.charter.names
+        apps = {index: app_of(name) for index, name in enumerate(names)}
+        grid = InProcessGrid(apps, len(names), config.flat())
+        try:
+            strategy = self.strategy(course, **overrides)
+            course.progress = strategy.start(grid, config.num_server_rounds)
+        except ConsortiumError as error:
+            course.error = error
+        return course
+
+    def _photograph(self, passing: Passing, folder: Path) -> Path | None:
+        if passing.kind not in SEALED:
+            return None
+        copy = folder / f"{passing.site}-{passing.kind}-{passing.number}"
+        shutil.copytree(self.run.site(passing.site), copy, dirs_exist_ok=True)
+        return copy
+
+
+def rehearsed(folder: Path) -> tuple[Consortium, Course]:
+    """Return a consortium, and a run of it in which nobody lied, with every moment of it."""
+    consortium = Consortium.placed(folder / "run")
+    course = consortium.start(photographed=folder / "moments")
+    assert course.error is None
+    assert not course.quarantined
+    return consortium, course
+
+
+def records(name: str, count: int = ROWS) -> pd.DataFrame:
+    """Return the records of a site: a function of its name."""
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    age, pressure = rng.uniform(20, 80, count), rng.normal(0, 2, count)
+    ill = rng.random(count) < 1 / (1 + np.exp(-(0.05 * (age - 50) + pressure)))
+    return pd.DataFrame(
+        {
+            "person": [f"{name}-{index}" for index in range(count)],
+            "age": age,
+            "pressure": pressure.clip(-9, 9),
+            "ward": rng.choice(["day", "night"], count),
+            "ill": np.where(ill, "yes", "no"),
+        }
+    )
+
+
+def configured(overrides: Mapping[str, Scalar]) -> RunConfig:
+    """Return the run config with what differs from the small one; `_` stands for `-`."""
+    named = {key.replace("_", "-"): value for key, value in overrides.items()}
+    return RunConfig.parse({**CONFIG, **named})
+
+
+def message(kind: str, content: RecordDict) -> Message:
+    """Return a message as Flower delivers it."""
+    InProcessGrid({}, 0, {})  # lets this process make messages
+    return Message(content, 1, kind)
+
+
+def passing_of(site: str, kind: str, content: RecordDict) -> Passing:
+    """Return a message or answer with the round it says it is of."""
+    facts = content.get(wire.FACTS)
+    number = facts.get("round", -1) if isinstance(facts, ConfigRecord) else -1
+    return Passing(site=site, kind=kind, number=int(str(number)), content=content)
+
+
+def read_round(content: RecordDict) -> SealedRound:
+    """Read a message of an encrypted run, whatever its size."""
+    return SealedRound.read(content, sums_bytes=_NO_BOUND, count_bytes=_NO_BOUND)
+
+
+def read_reply(content: RecordDict, *, tally_size: int = 0) -> SealedReply:
+    """Read an answer of an encrypted run, whatever its size."""
+    arrays, _ = wire.parts(content)
+    size = arrays["tally"].shape[0] if "tally" in arrays else tally_size
+    return SealedReply.read(content, upload_bytes=_NO_BOUND, count_bytes=_NO_BOUND, tally_size=size)
+
+
+def refusal(content: RecordDict) -> str:
+    """Return the code of a refusal, or nothing if the content is none."""
+    read = wire.read_refusal(content)
+    return read[0] if read else ""
+
+
+def altered(content: RecordDict, **changes: Any) -> RecordDict:
+    """Return a message of an encrypted run with some of its parts replaced."""
+    return replace(read_round(content), **changes).content()
+
+
+def spoiled(content: RecordDict, **changes: Any) -> RecordDict:
+    """Return an answer of an encrypted run with some of its parts replaced."""
+    return replace(read_reply(content), **changes).content()
+
+
+def receipts_of(request: SealedRound) -> dict[str, Receipt]:
+    """Return the receipts of the last round's updates, by site."""
+    return {one.label.site: one for one in decode_receipts(request.receipts)}
+
+
+def with_receipts(request: SealedRound, receipts: Sequence[Receipt]) -> RecordDict:
+    """Return the message with other receipts."""
+    return replace(request, receipts=encode_receipts(receipts)).content()
+
+
+def opening_of(request: SealedRound) -> Opening:
+    """Return the opening in a message."""
+    return Opening.decode(request.opening)
+
+
+def forget_processes() -> None:
+    """Forget what a process keeps between messages, as if every site had restarted."""
+    site_module._site.cache_clear()
+    member_module._member.cache_clear()
+    session_module._SESSIONS.clear()
