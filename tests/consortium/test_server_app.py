@@ -1,0 +1,203 @@
+"""What the coordinator's app leaves behind, however a run ends."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from flwr.app import Context, Message
+
+from consortium.charter import Charter
+from consortium.checkpoint import read_checkpoint
+from consortium.client_app import app as client_app
+from consortium.config import RunConfig, Scalar
+from consortium.run_directory import ENVIRONMENT, RunDirectory
+from consortium.server_app import PACKAGES, app
+from consortium.summary import BadRunDirectory, EvaluationRecord, Summary, read_record
+from privacy import messages
+from privacy.errors import ConsortiumError
+from scenarios.catalogue import scenario_named
+from scenarios.engine import Vanished, run_in_process
+from scenarios.staging import stage
+from sites.evaluation import evaluation_for
+from strategies.cohort import QuorumNotReached
+
+SCENARIO = scenario_named("heart-diagnosis")
+NAMES = SCENARIO.sites
+THREE: dict[str, Scalar] = {
+    "num-server-rounds": 3,
+    "local-epochs": 1,
+    "deadline-s": 0.2,
+    "join-deadline-s": 0.2,
+}
+
+SiteApp = Callable[[Message, Context], Message]
+
+
+def played(folder: Path, site_app: SiteApp = client_app, **chosen: Scalar) -> RunDirectory:
+    """Run the coordinator's app over staged sites; what it raises is raised."""
+    config = configured(**chosen)
+    run = RunDirectory(folder)
+    stage(run, SCENARIO, with_keys=config.aggregation == "encrypted")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ENVIRONMENT, str(folder))
+        run_in_process(app, site_app, num_sites=len(NAMES), run_config=config.flat())
+    return run
+
+
+def configured(**chosen: Scalar) -> RunConfig:
+    named = {key.replace("_", "-"): value for key, value in chosen.items()}
+    return SCENARIO.configured({**THREE, **named})
+
+
+def gone_from(server_round: int, *sites: int) -> SiteApp:
+    """Return an app that falls silent at some sites from a round of training on."""
+
+    def site(message: Message, context: Context) -> Message:
+        trains = message.metadata.message_type == messages.TRAIN
+        late = trains and int(message.metadata.group_id) >= server_round
+        if context.node_config["partition-id"] in sites and (late or server_round == 0):
+            raise Vanished
+        return client_app(message, context)
+
+    return site
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    return played(tmp_path_factory.mktemp("finished"))
+
+
+def test_a_summary_says_what_was_run(finished: RunDirectory) -> None:
+    summary, config = read_record(finished.summary, Summary), configured()
+    assert (summary.status, summary.error) == ("finished", "")
+    assert (summary.name, summary.task) == (SCENARIO.name, SCENARIO.task)
+    assert (summary.config, summary.seed) == (config.flat(), config.seed)
+    assert set(summary.versions) == {"python", *PACKAGES}
+    assert summary.charter_fingerprint == Charter.read(finished.charter).fingerprint
+    assert [site.name for site in summary.sites] == list(NAMES)
+    assert all(site.present for site in summary.sites)
+    assert summary.quarantined == []
+
+
+def test_a_summary_is_of_the_model_in_the_last_checkpoint(finished: RunDirectory) -> None:
+    summary, kept = read_record(finished.summary, Summary), read_checkpoint(finished.checkpoint)
+    assert summary.rounds == kept.state.server_round == 3
+    assert summary.model_digest == kept.layout.digest_of(kept.state.vector)
+    assert (summary.layout_digest, summary.dim) == (kept.layout.digest, kept.layout.dim)
+    assert kept.config == configured().digest
+    assert kept.charter == summary.charter_fingerprint
+
+
+def test_the_figures_of_a_summary_are_those_of_the_recorded_counts(
+    finished: RunDirectory,
+) -> None:
+    summary = read_record(finished.summary, Summary)
+    record = read_record(finished.evaluation, EvaluationRecord)
+    evaluation = evaluation_for(SCENARIO.table)
+    counts = np.array(record.evaluation, np.int64)
+    expected = evaluation.metrics(counts)
+    assert {name: one.value for name, one in summary.metrics.items()} == {
+        name: metric.value for name, metric in expected.items()
+    }
+    assert summary.held_out == evaluation.examples(counts)
+    assert set(summary.site_metrics) == set(record.site_evaluation) < set(NAMES)
+
+
+def test_traffic_is_the_sum_over_rounds(finished: RunDirectory) -> None:
+    summary, rounds = read_record(finished.summary, Summary), lines(finished.metrics)
+    assert [line["server_round"] for line in rounds] == [1, 2, 3, 4]
+    assert summary.bytes_up == sum(line["bytes_up"] for line in rounds) > 0
+    assert summary.bytes_down == sum(line["bytes_down"] for line in rounds) > 0
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    """Two of four sites vanish in the second round, and three were needed."""
+    folder = tmp_path_factory.mktemp("broken")
+    with pytest.raises(QuorumNotReached, match="hungary"):
+        played(folder, gone_from(2, 1, 3), quorum=3)
+    return RunDirectory(folder)
+
+
+def test_a_run_that_stops_says_why_and_where_it_stands(broken: RunDirectory) -> None:
+    summary = read_record(broken.summary, Summary)
+    assert summary.status == "failed"
+    assert summary.error.startswith("quorum-not-reached: ")
+    assert "hungary" in summary.error
+    assert summary.rounds == 1
+    assert (lines(broken.events)[-1]["event"], lines(broken.events)[-1]["code"]) == (
+        "run-failed",
+        "quorum-not-reached",
+    )
+
+
+def test_a_run_that_stops_leaves_the_checkpoint_of_its_last_whole_round(
+    broken: RunDirectory,
+) -> None:
+    summary, kept = read_record(broken.summary, Summary), read_checkpoint(broken.checkpoint)
+    assert kept.state.server_round == 1
+    assert summary.model_digest == kept.layout.digest_of(kept.state.vector)
+
+
+def test_a_run_that_stops_shows_no_figures_as_if_it_had_ended_well(broken: RunDirectory) -> None:
+    summary = read_record(broken.summary, Summary)
+    assert summary.metrics == {}
+    assert summary.site_metrics == {}
+    assert summary.evaluated == []
+    assert summary.held_out == 0
+
+
+def test_who_was_silent_is_named_with_the_round(broken: RunDirectory) -> None:
+    summary = read_record(broken.summary, Summary)
+    assert {(one.server_round, one.site, one.code) for one in summary.quarantined} == {
+        (2, "hungary", "silent"),
+        (2, NAMES[3], "silent"),
+    }
+    answered = {site.name: site.answered for site in summary.sites}
+    assert answered == {NAMES[0]: 2, NAMES[1]: 1, NAMES[2]: 2, NAMES[3]: 1}
+
+
+@pytest.mark.parametrize("aggregation", ["clear", "encrypted"])
+def test_a_run_to_which_nobody_comes_is_summarised_too(aggregation: str, tmp_path: Path) -> None:
+    with pytest.raises(ConsortiumError):
+        played(tmp_path, gone_from(0, 0, 1, 2, 3), aggregation=aggregation)
+    run = RunDirectory(tmp_path)
+    summary = read_record(run.summary, Summary)
+    assert (summary.status, summary.rounds, summary.dim) == ("failed", 0, 0)
+    assert summary.model_digest == summary.layout_digest == ""
+    assert not any(site.present for site in summary.sites)
+    assert read_record(run.evaluation, EvaluationRecord).evaluation == []
+
+
+def test_a_run_that_never_began_is_summarised_too(tmp_path: Path) -> None:
+    with pytest.raises(ConsortiumError, match="can never be reached"):
+        played(tmp_path, quorum=5)
+    summary = read_record(RunDirectory(tmp_path).summary, Summary)
+    assert summary.error.startswith("impossible-cohort: quorum=5")
+
+
+def test_a_run_that_goes_on_without_a_site_says_of_which_sites_its_figures_are(
+    tmp_path: Path,
+) -> None:
+    run = played(tmp_path, gone_from(1, 2))
+    summary = read_record(run.summary, Summary)
+    assert summary.status == "finished"
+    assert summary.rounds == 3
+    left_out = {(one.server_round, one.site) for one in summary.quarantined}
+    assert {(turn, NAMES[2]) for turn in (1, 2, 3)} <= left_out
+    assert NAMES[2] in summary.evaluated  # it was back for the final evaluation
+
+
+def test_the_app_is_started_by_a_launcher_that_names_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(ENVIRONMENT, raising=False)
+    with pytest.raises(BadRunDirectory, match="scenario run"):
+        run_in_process(app, client_app, num_sites=4, run_config=configured().flat())
