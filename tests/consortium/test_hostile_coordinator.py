@@ -65,21 +65,24 @@ def test_a_sum_that_is_not_that_of_the_receipts_is_refused_and_the_key_burned(
 def test_two_uploads_of_one_site_do_not_combine_to_another(
     honest: Honest, tmp_path: Path, place: Place, moment: Moment, session: Session
 ) -> None:
-    """K*A - (K-1)*A' holds what A holds, and its tag does not: each upload has its own pad."""
+    """2A - A' holds what A holds, and A does pass: but each upload has a pad of its own."""
     before = honest[1].moments["east", "train", 2]
     east = before.again(tmp_path / "east")
-    asked = before.asked.content
-    pair = [
-        read_reply(east.ask("train", altered(asked, attempt=attempt))).upload for attempt in (1, 2)
-    ]
-    placement = session.updates
-    others = [
-        read_reply(honest[1].moments[name, "train", 2].answer).upload
-        for name in ("north", "south", "west")
-    ]
-    parts = [(2, pair[0]), (-1, pair[1]), *((1, one) for one in others)]
-    sums = combined(placement, *parts)
-    assert place.refusal("train", altered(moment.asked.content, sums=sums)) == "checksum-failed"
+    first, second = (
+        read_reply(east.ask("train", altered(before.asked.content, attempt=attempt)))
+        for attempt in (1, 2)
+    )
+    rest = {name: one for name, one in receipts_of(moment.request).items() if name != "east"}
+    others = [read_reply(honest[1].moments[name, "train", 2].answer).upload for name in rest]
+    receipts = encode_receipts([Receipt.decode(first.receipt), *rest.values()])
+
+    def asked(*parts: tuple[int, bytes]) -> RecordDict:
+        sums = combined(session.updates, *parts, *((1, one) for one in others))
+        return altered(moment.asked.content, receipts=receipts, sums=sums)
+
+    assert moment.again(tmp_path / "as-agreed").refusal("train", asked((1, first.upload))) == ""
+    forged = asked((2, first.upload), (-1, second.upload))
+    assert place.refusal("train", forged) == "checksum-failed"
 
 
 def test_sums_that_are_not_one_a_bucket_are_refused_before_anything_is_opened(
