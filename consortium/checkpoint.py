@@ -1,5 +1,6 @@
 """Where a run stands, on disk: written whole or not at all, after every round."""
 
+import hashlib
 import json
 import os
 import struct
@@ -17,6 +18,7 @@ from strategies.synchronous import Progress
 
 _MAGIC = b"consortium.checkpoint/1\n"
 _LENGTH = struct.Struct("<Q")
+_DIGEST = hashlib.sha256().digest_size
 
 
 class BadCheckpoint(ConsortiumError, ValueError):
@@ -65,11 +67,12 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     ).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
+    digest = hashlib.sha256()
     with partial.open("wb") as file:
-        file.write(_MAGIC)
-        for part in (described, encode(checkpoint.state)):
-            file.write(_LENGTH.pack(len(part)))
+        for part in (_MAGIC, *_framed(described), *_framed(encode(checkpoint.state))):
+            digest.update(part)
             file.write(part)
+        file.write(digest.digest())
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
@@ -78,14 +81,19 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint.
 
+    Guarantee: what was read is what was written: its last bytes are the SHA-256 of the others.
+
     Raises:
-        BadCheckpoint: There is none, or it is not one of this version.
+        BadCheckpoint: There is none, or it is not a whole one of this version.
     """
     try:
         data = path.read_bytes()
         if not data.startswith(_MAGIC):
             raise BadCheckpoint(f"{path} does not begin like a checkpoint of version 1")
-        described_bytes, rest = _take(data.removeprefix(_MAGIC))
+        body, digest = data[:-_DIGEST], data[-_DIGEST:]
+        if hashlib.sha256(body).digest() != digest:
+            raise BadCheckpoint("it was cut short or altered: its digest is of other bytes")
+        described_bytes, rest = _take(body.removeprefix(_MAGIC))
         described = json.loads(described_bytes)
         layout = Layout.from_description(described["layout"])
         state_bytes, _ = _take(rest)
@@ -100,9 +108,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise BadCheckpoint(f"{path} is not a whole checkpoint: {error}") from error
 
 
+def _framed(part: bytes) -> tuple[bytes, bytes]:
+    return _LENGTH.pack(len(part)), part
+
+
 def _take(data: bytes) -> tuple[bytes, bytes]:
     (length,) = _LENGTH.unpack_from(data)
     end = _LENGTH.size + length
-    if len(data) < end:
-        raise BadCheckpoint(f"a part of {length} bytes is cut short")
     return data[_LENGTH.size : end], data[end:]
