@@ -34,6 +34,42 @@ def test_the_bundle_holds_the_runtime_packages_only() -> None:
     }
 
 
+def test_the_bundle_names_the_apps() -> None:
+    assert PROJECT["tool"]["flwr"]["app"]["components"] == {
+        "serverapp": "consortium.server_app:app",
+        "clientapp": "consortium.client_app:app",
+    }
+
+
+def scalars(key: str) -> st.SearchStrategy[Scalar]:
+    """Good values of a key, its default among them."""
+    match KEYS[key]:
+        case str(default):
+            return st.just(default)
+        case int(default):
+            return st.integers(default, default + 1)
+        case float(default):
+            return st.floats(default / 2, default)
+    raise TypeError(key)
+
+
+@given(chosen=st.fixed_dictionaries({}, optional={key: scalars(key) for key in KEYS}))
+def test_a_config_that_was_accepted_is_written_and_read_without_loss(
+    chosen: dict[str, Scalar],
+) -> None:
+    """Whatever was chosen shows; whatever was not has its default; nothing else is there."""
+    config = RunConfig.parse(chosen)
+    assert RunConfig.parse(config.flat()) == config
+    assert config.flat() == {**KEYS, **chosen}
+
+
+@given(key=st.sampled_from(sorted(KEYS)), data=st.data())
+def test_every_choice_changes_the_digest(key: str, data: st.DataObject) -> None:
+    value = data.draw(scalars(key))
+    config = RunConfig.parse({key: value})
+    assert (config.digest == RunConfig().digest) == (value == KEYS[key])
+
+
 @given(
     rounds=st.integers(1, 1000),
     rate=st.floats(1e-6, 10.0),
@@ -80,6 +116,27 @@ def test_a_bad_value_is_refused_with_its_key_the_range_and_what_came(
     with pytest.raises(BadConfig, match=said) as refused:
         RunConfig.parse({key: value})
     assert str(refused.value).startswith(f"{key}: ")
+
+
+@pytest.mark.parametrize("key", sorted(set(KEYS) - {"rule.name"}))
+def test_a_value_of_no_sense_is_refused_under_every_key(key: str) -> None:
+    """But for the rule's name, which the rules' own catalogue refuses with the nearest one."""
+    with pytest.raises(BadConfig, match="got 'nonsense'") as refused:
+        RunConfig.parse({key: "nonsense"})
+    assert str(refused.value).startswith(f"{key}: ")
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(BadConfig) as refused:
+        RunConfig.parse({"quorum": 0, "fraction": 2.0, "rule.clip-norm": -1.0})
+    for key in ("quorum: ", "fraction: ", "rule.clip-norm: "):
+        assert key in str(refused.value)
+
+
+def test_a_key_like_no_other_is_refused_with_all_keys() -> None:
+    with pytest.raises(BadConfig, match="the keys are aggregation") as refused:
+        RunConfig.parse({"@@@@": 1})
+    assert "did you mean" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
