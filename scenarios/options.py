@@ -36,7 +36,7 @@ def _typed(key: str, text: str) -> Scalar:
         return text
     try:
         value = json.loads(text)
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # no JSON, or a number of 5,000 digits
         raise BadConfig(f"{key} needs a {type(KEYS[key]).__name__}, got '{text}'") from error
     if isinstance(value, bool | int | float | str):
         return value
