@@ -17,7 +17,7 @@ from scenarios.poison import Poison, flip_labels, mix_up_units, plant_trigger
 
 SIGN_FLIP_BY = 10.0
 SCALE_BY = 100.0
-NOISE_BY = 30.0
+NOISE_BY = 100.0
 DEVIATIONS = 1.5
 
 
@@ -95,7 +95,7 @@ def scaling(known: Known) -> Lie:
 
 
 def gaussian(known: Known) -> Lie:
-    """Return noise thirty times as long as the update."""
+    """Return noise a hundred times as long as the update."""
     noise = known.rng.standard_normal(known.own.shape)
     return _of(known, noise * (NOISE_BY * np.linalg.norm(known.own) / np.linalg.norm(noise)))
 
@@ -151,7 +151,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
             Attack(name="scaling", what="sends its update a hundred times as long", lie=scaling),
             Attack(
                 name="gaussian",
-                what="sends noise thirty times as long as its update",
+                what="sends noise a hundred times as long as its update",
                 paper="Blanchard et al. 2017, arXiv:1703.02757",
                 lie=gaussian,
             ),

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -111,6 +111,7 @@ def try_all(
     run: RunDirectory,
     *,
     tell: Callable[[str], None],
+    workers: int | None = None,
 ) -> Robustness:
     """Run every attack against every defence, and the honest alone; write `robustness.json`.
 
@@ -123,20 +124,16 @@ def try_all(
         config: The scenario's, from which defences differ.
         run: Where it is written; the single runs are not kept.
         tell: Told of every cell.
+        workers: Processes beside this one, as many as there are cores if None; 0: none.
     """
     began = time.monotonic()
     cast = draw_liars(scenario.sites, trials.attacks[0], liars=trials.liars, seed=config.seed)
     honest = tuple(site for site in scenario.sites if site not in cast.attacks)
     planned = list(_planned(scenario, trials, config, honest, run.path / "cells"))
     found: dict[int, Cell] = {}
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        os.cpu_count(), mp_context=context, max_tasks_per_child=_RUNS_A_PROCESS
-    ) as pool:
-        waiting = {pool.submit(_tried, trial): index for index, trial in enumerate(planned)}
-        for done in as_completed(waiting):
-            found[waiting[done]] = done.result()
-            tell(_line(found[waiting[done]]))
+    for index, cell in _carried_out(planned, os.cpu_count() if workers is None else workers):
+        found[index] = cell
+        tell(_line(cell))
     shutil.rmtree(run.path / "cells", ignore_errors=True)
     ideal, *cells = (found[index] for index in range(len(planned)))
     result = Robustness(
@@ -182,6 +179,20 @@ def _planned(
                 defence=defence,
                 folder=folder / f"{row}-{column}",
             )
+
+
+def _carried_out(planned: Sequence[_Trial], workers: int | None) -> Iterator[tuple[int, Cell]]:
+    """Yield each trial's place and cell, as they are done."""
+    if workers == 0:
+        yield from enumerate(map(_tried, planned))
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        workers, mp_context=context, max_tasks_per_child=_RUNS_A_PROCESS
+    ) as pool:
+        waiting = {pool.submit(_tried, trial): index for index, trial in enumerate(planned)}
+        for done in as_completed(waiting):
+            yield waiting[done], done.result()
 
 
 def _lies(scenario: Scenario, trials: Trials, attack: str, seed: int) -> Lies:

@@ -1,0 +1,112 @@
+"""Fifteen small sites, for runs with liars in under a second each.
+
+Staging, apps and rules are those of any scenario; the records are few, synthetic, and believed:
+what validation costs and refuses is tested with `sites.validation`.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from consortium.charter import Floors
+from consortium.config import Scalar
+from consortium.export import read_model
+from consortium.run_directory import RunDirectory
+from consortium.site import read_site_config
+from consortium.summary import Summary
+from scenarios.bootstrap import resampled
+from scenarios.lies import NOBODY, Lies, draw_liars
+from scenarios.runner import Order, carry_out
+from scenarios.scenario import Scenario
+from sites.schema import Schema
+from tests.small_consortium import TABLE, records
+
+SITES = tuple(f"ward-{letter}" for letter in "abcdefghijklmno")
+ROWS = 120
+
+FIFTEEN = Scenario(
+    name="fifteen-wards",
+    title="Fifteen wards",
+    story="Synthetic.",
+    task="diagnosis",
+    table=TABLE,
+    dataset="fifteen-wards",
+    site_of_row=lambda frame: frame["person"].str[: len(SITES[0])],
+    sites=SITES,
+    run_config={
+        "model": "logistic",
+        "num-server-rounds": 4,
+        "batch-size": 8,
+        "learning-rate": 0.1,
+        "weighting": "equal",
+        "deadline-s": 0.001,
+        "join-deadline-s": 0.001,
+        "rule.clip-norm": 0.5,
+    },
+    floors=Floors(),
+)
+
+
+def frame() -> pd.DataFrame:
+    """Return everybody's records."""
+    return pd.concat([records(name, ROWS) for name in SITES], ignore_index=True)
+
+
+@contextmanager
+def believed() -> Iterator[None]:
+    """Let staging find the records, and sites believe them."""
+
+    def validate(table: pd.DataFrame, _schema: Schema, **_options: object) -> pd.DataFrame:
+        return table.assign(
+            ward=pd.Categorical(table["ward"], ["day", "night"]),
+            ill=pd.Categorical(table["ill"], ["no", "yes"]),
+        )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scenarios.staging.load", lambda _name: frame())
+        patch.setattr("sites.tabular.validate", validate)
+        yield
+
+
+def run_with(
+    folder: Path,
+    settings: Mapping[str, Scalar],
+    lies: Lies = NOBODY,
+    *,
+    scenario: Scenario = FIFTEEN,
+) -> tuple[RunDirectory, Summary]:
+    """Run the fifteen with some liars among them."""
+    folder.mkdir(parents=True)
+    run = RunDirectory(folder)
+    order = Order(scenario=scenario, config=scenario.configured(settings), lies=lies)
+    return run, carry_out(order, run)
+
+
+def two_liars(attack: str) -> Lies:
+    """Return the two liars of the seed with an attack."""
+    return draw_liars(SITES, attack, liars=2, seed=7)
+
+
+def honest() -> tuple[str, ...]:
+    """Return the sites that are not among the two liars."""
+    return tuple(site for site in SITES if site not in two_liars("sign-flip").attacks)
+
+
+def auc(run: RunDirectory) -> float:
+    """Return the AUC of a run's model on the held-out records of the honest sites."""
+    model = read_model(run.model)
+    scored = [
+        model.task.score(
+            model.task.load(read_site_config(run.site(name)).source, seed=7),
+            model.statistics,
+            model.vector,
+        )
+        for name in honest()
+    ]
+    labels = np.concatenate([one for _, one in scored])
+    metric = resampled("roc_auc", np.concatenate([one for one, _ in scored]), labels)
+    return metric(np.ones(len(labels)))
