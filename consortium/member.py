@@ -25,6 +25,7 @@ from privacy.sealing import BfvSecret
 from privacy.secret_file import SecretMissing
 
 _CACHED_MEMBERS = 1_024
+_BELIEVED_STEP = 2**20  # a liar who says more does not use up the numbers of epochs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +65,10 @@ class Member:
         """Make a fresh epoch secret, go by it, and return what brings it to the others.
 
         Args:
-            last_epoch: The last one anybody in the consortium accepted.
+            last_epoch: The last one anybody in the consortium says it accepted.
         """
-        last = max(last_epoch, self.memory.last_epoch())
+        own = self.memory.last_epoch()
+        last = min(max(last_epoch, own), own + _BELIEVED_STEP)
         made = rotate(self.identity, agreement=self.agreement, last_epoch=last)
         keep_epoch(made.secret, directory=self.directory, memory=self.memory)
         return {name: delivery.encode() for name, delivery in made.deliveries.items()}

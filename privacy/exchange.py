@@ -33,12 +33,19 @@ class WrongRecipient(ConsortiumError, ValueError):
     """A delivery is meant for another member, or for other keys of this one."""
 
 
+class EpochTooFar(ConsortiumError, ValueError):
+    """An epoch's number is so far ahead that whoever made it would leave none for the next."""
+
+
 class WrongEpoch(ConsortiumError, ValueError):
     """A run was opened in another epoch than the site's, or under another secret of it."""
 
 
 class WrongDescriptor(ConsortiumError, ValueError):
     """A run was opened for another run descriptor than the one shown."""
+
+
+LONGEST_STEP = 2**40  # numbers last for 2^23 such steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +165,7 @@ def accept_delivery(
         BadSignature: The maker did not sign it, or not with the keys in the charter.
         WrongRecipient: It is for somebody else.
         StaleEpoch: Its epoch is not newer than the last.
+        EpochTooFar: It is newer by more than `LONGEST_STEP`.
         CannotOpen: The secret does not open.
     """
     terms = delivery.terms
@@ -172,6 +180,12 @@ def accept_delivery(
     if terms.epoch <= last_epoch:
         raise StaleEpoch(
             f"epoch {last_epoch} was accepted, epoch {terms.epoch} is not newer",
+            last=last_epoch,
+            came=terms.epoch,
+        )
+    if terms.epoch > last_epoch + LONGEST_STEP:
+        raise EpochTooFar(
+            f"epoch {last_epoch} was accepted, epoch {terms.epoch} is too far ahead of it",
             last=last_epoch,
             came=terms.epoch,
         )

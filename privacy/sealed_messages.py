@@ -243,7 +243,7 @@ def read_epoch_held(record: RecordDict) -> tuple[int, bytes]:
         record, arrays=frozenset({_FINGERPRINT}), facts=frozenset({_EPOCH})
     )
     return (
-        wire.fact_int(facts, _EPOCH, low=0, high=MAX_ROUND),
+        wire.fact_int(facts, _EPOCH, low=0, high=canonical.MAX_NUMBER),
         wire.read_bytes(arrays[_FINGERPRINT], at_most=canonical.DIGEST_SIZE),
     )
 
@@ -257,7 +257,7 @@ def read_rotation_wanted(record: RecordDict) -> tuple[str, int]:
     """Return charter and last epoch that `rotation_wanted` wrote, or MalformedRecord."""
     _, facts = wire.read_content(record, arrays=frozenset(), facts=frozenset({_CHARTER, _EPOCH}))
     charter = wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH)
-    return charter, wire.fact_int(facts, _EPOCH, low=0, high=MAX_ROUND)
+    return charter, wire.fact_int(facts, _EPOCH, low=0, high=canonical.MAX_NUMBER)
 
 
 def deliveries(made: Mapping[str, bytes]) -> RecordDict:

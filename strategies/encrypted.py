@@ -102,11 +102,14 @@ class Encrypted(Strategy):
         described = json.dumps(self._roster.layout.describe()).encode()
         self._keep(LAYOUT_FILE, [described])
         self._open(exchange)
-        for server_round in range(1, num_rounds + 1):
-            self._roster = reception.welcome(self._roster, server_round)
-            self._train(exchange, server_round)
-        digests = self._finalise(exchange, num_rounds + 1)
-        self._release(exchange)
+        try:
+            for server_round in range(1, num_rounds + 1):
+                self._roster = reception.welcome(self._roster, server_round)
+                self._train(exchange, server_round)
+            digests = self._finalise(exchange, num_rounds + 1)
+            self._release(exchange)
+        finally:
+            self._tell_pending()
         return SealedProgress(
             layout=self._roster.layout,
             rounds=num_rounds,
@@ -302,7 +305,6 @@ class Encrypted(Strategy):
         self._ask(self._opening.terms.roster, {})
         asked = self._question.messages(sealed_messages.RELEASE, exchange)
         self._question.gather(exchange.replies(asked))
-        self._tell_pending()
 
     def _records(self) -> tuple[ArrayRecord, ConfigRecord]:
         return wire.parts(self._next.content())
@@ -354,7 +356,8 @@ class Encrypted(Strategy):
         """Tell of the last round, with the pooled counts that most sites released for it."""
         if self._pending is None:
             return
-        elected = self._question.ballot().elected()
+        asked_since = self._question.request.server_round > self._pending.server_round
+        elected = self._question.ballot().elected() if asked_since else None
         if elected is not None:
             self._pending = replace(self._pending, evaluation=elected.copy())
         self._observe(self._pending)

@@ -35,7 +35,7 @@ from privacy.keys import Identity
 from privacy.opening import Opening
 from privacy.receipts import decode_receipts, encode_receipts
 from privacy.sealed_messages import SealedReply, SealedRound
-from scenarios.engine import InProcessGrid
+from scenarios.engine import InProcessGrid, Vanished
 from sites.schema import Category, ClassLabel, Number, Schema
 from sites.source import TableFile
 from strategies.encrypted import Encrypted, SealedProgress
@@ -252,6 +252,7 @@ class Consortium:
         down: Hook = as_it_is,
         up: Hook = as_it_is,
         photographed: Path | None = None,
+        started: Callable[[InProcessGrid, Encrypted], None] = lambda _grid, _strategy: None,
         **overrides: Scalar,
     ) -> Course:
         """Run to the end, through hooks that may alter every message.
@@ -260,9 +261,29 @@ class Consortium:
             down: Alters what sites are asked.
             up: Alters what they answer.
             photographed: Where each site is copied before each message, or nowhere.
+            started: Given the bus and the coordinator's strategy before anything happens.
             overrides: Of the run config; `_` for `-` in its keys.
         """
         course, config = Course(), configured(overrides)
+        grid = self.bus(course, config, down=down, up=up, photographed=photographed)
+        try:
+            strategy = self.strategy(course, **overrides)
+            started(grid, strategy)
+            course.progress = strategy.start(grid, config.num_server_rounds)
+        except ConsortiumError as error:
+            course.error = error
+        return course
+
+    def bus(
+        self,
+        course: Course,
+        config: RunConfig,
+        *,
+        down: Hook = as_it_is,
+        up: Hook = as_it_is,
+        photographed: Path | None = None,
+    ) -> InProcessGrid:
+        """Return the bus to the sites, through hooks; the course sees all that passes."""
 
         def app_of(name: str) -> Callable[[Message, Context], Message]:
             def app(asked: Message, context: Context) -> Message:
@@ -284,13 +305,7 @@ class Consortium:
 
         names = self.charter.names
         apps = {index: app_of(name) for index, name in enumerate(names)}
-        grid = InProcessGrid(apps, len(names), config.flat())
-        try:
-            strategy = self.strategy(course, **overrides)
-            course.progress = strategy.start(grid, config.num_server_rounds)
-        except ConsortiumError as error:
-            course.error = error
-        return course
+        return InProcessGrid(apps, len(names), config.flat())
 
     def _photograph(self, passing: Passing, folder: Path) -> Path | None:
         if passing.kind not in SEALED:
@@ -392,3 +407,19 @@ def forget_processes() -> None:
     site_module._site.cache_clear()
     member_module._member.cache_clear()
     session_module._SESSIONS.clear()
+
+
+def absent(site: str, kind: str, *numbers: int) -> Hook:
+    """Return a hook that keeps messages of a kind, in some rounds, from ever reaching a site."""
+
+    def hook(passing: Passing) -> RecordDict:
+        if (passing.site, passing.kind) == (site, kind) and passing.number in numbers:
+            raise Vanished
+        return passing.content
+
+    return hook
+
+
+def both(first: Hook, second: Hook) -> Hook:
+    """Return a hook that does what two do, one after the other."""
+    return lambda passing: second(replace(passing, content=first(passing)))

@@ -63,6 +63,15 @@ def test_an_epoch_is_newer_than_any_that_anybody_held(members: dict[str, Member]
     assert len({member.held() for member in members.values()}) == 1
 
 
+def test_who_says_that_epochs_are_far_ahead_is_believed_up_to_a_bound(
+    members: dict[str, Member],
+) -> None:
+    """Numbers are not used up by one lie, nor by a hundred."""
+    for _ in range(3):
+        shared(members, "north", last=2**63 - 1)
+    assert {member.held()[0] for member in members.values()} == {3 * (2**20 + 1)}
+
+
 def test_a_delivery_is_for_one_member_once(members: dict[str, Member]) -> None:
     first = members["east"].rotate(0)
     second = members["east"].rotate(0)

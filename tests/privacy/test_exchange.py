@@ -10,6 +10,8 @@ import pytest
 from privacy.envelope import WrongCharter
 from privacy.errors import ConsortiumError
 from privacy.exchange import (
+    LONGEST_STEP,
+    EpochTooFar,
     NewEpoch,
     NotAnOpener,
     OpenedRun,
@@ -124,6 +126,24 @@ def test_an_epoch_that_is_not_newer_is_refused(
             last_epoch=last_epoch,
         )
     assert caught.value.counts == {"last": last_epoch, "came": 5}
+
+
+def test_an_epoch_that_leaves_no_number_for_the_next_is_refused(
+    identities: Identities, agreement: Agreement
+) -> None:
+    """Else one member, once, could keep a consortium from ever rotating again."""
+    west = identities["west"]
+
+    def accepted(number: int) -> EpochSecret:
+        secret = EpochSecret(number, bytes(32))
+        delivery = deliver(secret, identities["east"], to="west", agreement=agreement)
+        return accept_delivery(delivery, identity=west, agreement=agreement, last_epoch=4)
+
+    assert accepted(4 + LONGEST_STEP).epoch == 4 + LONGEST_STEP
+    for number in (5 + LONGEST_STEP, 2**63 - 1):
+        with pytest.raises(EpochTooFar) as caught:
+            accepted(number)
+        assert caught.value.counts == {"last": 4, "came": number}
 
 
 def test_a_delivery_opens_for_its_recipient_only(

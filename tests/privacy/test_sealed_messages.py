@@ -188,12 +188,17 @@ def test_a_reply_of_another_form_is_refused(spoil: Callable[[RecordDict], Record
         read_reply(spoil(REPLY.content()))
 
 
-@given(epoch=st.integers(0, MAX_ROUND), fingerprint=st.binary(max_size=32))
+@given(epoch=st.integers(0, canonical.MAX_NUMBER), fingerprint=st.binary(max_size=32))
 def test_an_epoch_is_told_as_it_is(epoch: int, fingerprint: bytes) -> None:
     assert read_epoch_held(epoch_held(epoch, fingerprint)) == (epoch, fingerprint)
 
 
-@given(last=st.integers(0, MAX_ROUND), names=NAMES, blobs=SHORT, lineage=st.just("") | st.just("r"))
+@given(
+    last=st.integers(0, canonical.MAX_NUMBER),
+    names=NAMES,
+    blobs=SHORT,
+    lineage=st.sampled_from(["", "run-1"]),
+)
 def test_what_is_carried_between_members_is_read_as_it_was_written(
     last: int, names: list[str], blobs: bytes, lineage: str
 ) -> None:
@@ -208,7 +213,6 @@ def test_what_is_carried_between_members_is_read_as_it_was_written(
 
 READERS: list[tuple[Callable[[RecordDict], object], RecordDict]] = [
     (read_epoch_held, epoch_held(-1, b"")),
-    (read_epoch_held, epoch_held(MAX_ROUND + 1, b"")),
     (read_epoch_held, epoch_held(1, bytes(33))),
     (read_epoch_held, opening(b"")),
     (read_rotation_wanted, rotation_wanted(CHARTER, -1)),
