@@ -23,7 +23,7 @@ from scenarios.options import data_source, data_sources, overrides
 from scenarios.progress import shown
 from scenarios.rules_table import say_rules
 from scenarios.scenario import Scenario
-from scenarios.staging import new_run_directory
+from scenarios.staging import new_run_directory, require_sites
 
 FAILED = 1
 USAGE = 2
@@ -125,9 +125,10 @@ def compare(
     wanted = _Wanted(name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose)
     wanted.let_lie(attack, liars)
     directory, _ = wanted.carry_out(out)
-    comparison = _guarded(
-        lambda: measure(wanted.scenario, wanted.config, directory, tell=console.print)
-    )
+    try:
+        comparison = measure(wanted.scenario, wanted.config, directory, tell=console.print)
+    except ConsortiumError as error:  # a site that the run went on without
+        _give_up(directory, f"the run finished, and cannot be compared: {error}")
     _report(directory)
     _say_comparison(comparison)
     wanted.try_attacks(directory, attack, liars)
@@ -250,6 +251,7 @@ class _Wanted:
             lambda: self.scenario.configured({**overrides(settings or []), **chosen})
         )
         self.sources = _guarded(lambda: data_sources(data or []))
+        _guarded(lambda: require_sites(self.scenario, self.sources))
         if engine not in ("inprocess", "simulation"):
             _refuse(f"--engine is inprocess or simulation, got '{engine}'")
         self.engine = engine
@@ -287,9 +289,7 @@ class _Wanted:
             with shown(directory.events, rounds=rounds, metric=metric, console=console):
                 return directory, carry_out(order, directory)
         except RunFailed as error:
-            _report(directory)
-            errors.print(f"the run failed: {error}\nreport: {directory.report}", soft_wrap=True)
-            raise typer.Exit(FAILED) from error
+            _give_up(directory, f"the run failed: {error}")
         except ConsortiumError as error:
             errors.print(f"the run failed: {error}", soft_wrap=True)
             raise typer.Exit(FAILED) from error
@@ -308,6 +308,13 @@ def _report(directory: RunDirectory) -> None:
     from consortium.report import render  # matplotlib is loaded where it is needed
 
     _guarded(lambda: render(directory))
+
+
+def _give_up(directory: RunDirectory, text: str) -> NoReturn:
+    """Say what failed, leave a report of what there is, and end with exit code 1."""
+    _report(directory)
+    errors.print(f"{text}\nreport: {directory.report}", soft_wrap=True, markup=False)
+    raise typer.Exit(FAILED)
 
 
 def _guarded(action: Callable[[], T]) -> T:

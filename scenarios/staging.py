@@ -1,6 +1,6 @@
 """A run directory with a consortium in it: the charter, and a directory a site with its data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -68,9 +68,7 @@ def stage(
         NoRecords: A site has no data.
     """
     given = own_data or {}
-    for name in given:
-        if name not in scenario.sites:
-            raise UnknownSite(f"there is no site '{name}': choose of {', '.join(scenario.sites)}")
+    require_sites(scenario, given)
     shipped = _shipped(scenario, [name for name in scenario.sites if name not in given])
     charter = _keyed(run, scenario.charter) if with_keys else scenario.charter
     charter.write(run.charter)
@@ -87,6 +85,17 @@ def stage(
             source = TableFile(path=path)
         charter.write(directory / "charter.json")
         write_record(directory / "site.json", SiteConfig(name=name, source=source))
+
+
+def require_sites(scenario: Scenario, names: Iterable[str]) -> None:
+    """Check that a scenario has these sites.
+
+    Raises:
+        UnknownSite: It has not; all its sites are named.
+    """
+    for name in names:
+        if name not in scenario.sites:
+            raise UnknownSite(f"there is no site '{name}': choose of {', '.join(scenario.sites)}")
 
 
 def _shipped(scenario: Scenario, sites: Sequence[str]) -> dict[str, pd.DataFrame]:

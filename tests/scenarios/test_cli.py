@@ -12,7 +12,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from consortium.run_directory import RunDirectory
-from scenarios.cli import app
+from scenarios.cli import app, main
 from scenarios.options import BadOption, data_source, data_sources, overrides
 from sites.source import SqlQuery
 from tests.scenarios.conftest import Done
@@ -64,6 +64,9 @@ def test_compare_prints_every_arm(tmp_path: Path) -> None:
         (("run", "bank-credit", "--set", "rounds"), "needs key=value"),
         (("run", "bank-credit", "--data", "elm-bank"), "site=file"),
         (("run", "bank-credit", "--data", "elm-bank=nowhere.csv"), "there is no file"),
+        (("run", "bank-credit", "--set", "rule.name=median"), "there is no rule 'median'"),
+        (("run", "bank-credit", "--set", "rule.num-byzantine=1"), "choose a robust rule"),
+        (("run", "bank-credit", "--attack", "sign-flop"), "did you mean 'sign-flip'"),
         (("predict", "nowhere", "nowhere.csv"), "there is no file"),
         (("inspect", "nowhere"), "cannot be read"),
         (("inspect", "nowhere", "--as", "site"), "--as is coordinator"),
@@ -85,6 +88,45 @@ def test_a_directory_that_is_in_use_is_refused(tmp_path: Path) -> None:
     assert "is not empty" in plain(refused.output)
 
 
+def test_data_for_a_site_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
+    """Refused before anything is done: no directory is left behind."""
+    (tmp_path / "own.csv").touch()
+    out = tmp_path / "run"
+    own = f"nowhere={tmp_path}/own.csv"
+    refused = scenario("run", "heart-diagnosis", "--data", own, "--out", str(out))
+    assert refused.exit_code == 2
+    assert "no site 'nowhere': choose of cleveland, hungary" in plain(refused.output)
+    assert not out.exists()
+
+
+def test_a_run_that_went_on_without_a_site_cannot_be_compared_and_says_which_cell_to_mend(
+    heart: Done, tmp_path: Path
+) -> None:
+    frame = pd.read_parquet(heart.run.site("hungary") / "data.parquet").astype(object)
+    frame.loc[frame.index[3], "age"] = "sixty"
+    frame.to_csv(tmp_path / "own.csv", index=False)
+    chosen = ("--set", "num-server-rounds=1", "--data", f"hungary={tmp_path}/own.csv")
+    out = tmp_path / "run"
+    over = scenario("compare", "heart-diagnosis", *chosen, "--out", str(out))
+    assert over.exit_code == 1
+    assert "age: expected a number, not so in row 5 ('sixty')" in plain(over.output)
+    assert json.loads((out / "summary.json").read_text())["status"] == "finished"
+    assert (out / "report.html").exists()
+
+
+def test_an_interruption_is_said_and_exits_with_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("scenarios.cli.app", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert "nothing was left running" in capsys.readouterr().err
+
+
 def test_a_failed_run_exits_with_1_and_leaves_a_report(tmp_path: Path) -> None:
     out = tmp_path / "run"
     failed = scenario("run", "heart-diagnosis", "--set", "quorum=5", "--out", str(out))
@@ -100,6 +142,11 @@ def test_predict_writes_a_row_a_row(heart: Done, tmp_path: Path) -> None:
     printed = scenario("predict", str(heart.run.path), str(table))
     assert printed.exit_code == 0
     assert len(printed.output.strip().splitlines()) == 6
+    broken = tmp_path / "broken.csv"
+    frame.drop(columns=["thallium"]).to_csv(broken, index=False)
+    refused = scenario("predict", str(heart.run.path), str(broken))
+    assert refused.exit_code == 2
+    assert "thallium" in plain(refused.output)
     out = tmp_path / "scores.csv"
     written = scenario("predict", str(heart.run.path), str(table), "--out", str(out))
     assert written.exit_code == 0
