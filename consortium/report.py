@@ -50,7 +50,8 @@ def render(run: RunDirectory) -> Path:
 
     Guarantee: a function of what was recorded alone, so the same run directory gives the same
     bytes. The page is one file that asks for nothing: no script, no network, no other file; it
-    shows a figure of a single site only if the run recorded it as released.
+    shows a figure of a single site only if the run recorded it as released; only how far a
+    site's update lay from the aggregate of a run in the clear, a liar cannot withhold.
 
     Args:
         run: The directory of a run, finished or failed, compared or not.

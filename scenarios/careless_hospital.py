@@ -12,13 +12,17 @@ SCENARIO = replace(
     story=(
         "The 920 patients of heart-diagnosis. Hungary exported its labels turned round; VA Long "
         "Beach writes ST depression in millivolt where millimetres were agreed, which the "
-        "schema's bounds let pass. Among four hospitals a median survives one liar and promises "
-        "nothing about two: five would be needed."
+        "schema's bounds let pass. Among four hospitals a rule survives one liar and promises "
+        "nothing about two: five would be needed. Each hospital's update is mixed with its "
+        "nearest ones first, since so few hospitals with such different patients are hard to tell "
+        "from liars. The labels by which Hungary's held-out patients are measured are turned "
+        "round as well: pooled figures blame the model for that."
     ),
     run_config={
         **heart_diagnosis.SCENARIO.run_config,
         "weighting": "equal",
-        "rule.name": "coordinate-median",
+        "rule.name": "trimmed-mean",
+        "rule.pre-step": "nearest-neighbour-mixing",
         "rule.num-byzantine": 1,
     },
     faults={"hungary": "label-flip", "va-long-beach": "unit-mix-up"},
