@@ -27,6 +27,7 @@ from scenarios.staging import new_run_directory, require_sites
 
 FAILED = 1
 USAGE = 2
+INTERRUPTED = 130  # as typer ends on Ctrl-C
 
 RUNS = Path("runs")
 
@@ -64,12 +65,13 @@ VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show Flower's ow
 
 
 def main() -> None:
-    """Run the command line; exit 0 when done, 1 when a run failed, 2 on wrong usage."""
+    """Run the command line; exit 0 when done, 1 when a run failed, 2 on wrong usage, 130 on ^C."""
     try:
         app()
-    except KeyboardInterrupt:
-        errors.print("interrupted; nothing was left running")
-        sys.exit(FAILED)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            errors.print("interrupted; nothing was left running")
+        raise
 
 
 @app.command("list")
@@ -221,12 +223,8 @@ def doctor() -> None:
     findings = list(examination.examine())
     table = Table(box=None, pad_edge=False, show_header=False)
     for finding in findings:
-        table.add_row(
-            "ok" if not finding.advice else ("no" if finding.needed else "--"),
-            finding.what,
-            finding.found,
-            finding.advice,
-        )
+        mark = "ok" if not finding.advice else ("no" if finding.needed else "--")
+        table.add_row(mark, finding.what, finding.found, finding.advice)
     console.print(table)
     if any(finding.stops for finding in findings):
         raise typer.Exit(FAILED)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from consortium.run_directory import RunDirectory
 from scenarios.cli import app, main
+from scenarios.doctor import Finding
 from scenarios.options import BadOption, data_source, data_sources, overrides
 from sites.source import SqlQuery
 from tests.scenarios.conftest import Done
@@ -114,17 +115,24 @@ def test_a_run_that_went_on_without_a_site_cannot_be_compared_and_says_which_cel
     assert (out / "report.html").exists()
 
 
-def test_an_interruption_is_said_and_exits_with_1(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt, 130), (None, 0)])
+def test_an_interruption_is_said_and_exits_as_interruptions_do(
+    error: type[BaseException] | None,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def interrupted() -> None:
-        raise KeyboardInterrupt
+    def examined() -> list[Finding]:
+        if error is not None:
+            raise error
+        return []
 
-    monkeypatch.setattr("scenarios.cli.app", interrupted)
+    monkeypatch.setattr("scenarios.doctor.examine", examined)
+    monkeypatch.setattr("sys.argv", ["scenario", "doctor"])
     with pytest.raises(SystemExit) as ended:
         main()
-    assert ended.value.code == 1
-    assert "nothing was left running" in capsys.readouterr().err
+    assert ended.value.code == code
+    assert ("nothing was left running" in capsys.readouterr().err) == (code == 130)
 
 
 def test_a_failed_run_exits_with_1_and_leaves_a_report(tmp_path: Path) -> None:
