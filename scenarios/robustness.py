@@ -30,7 +30,7 @@ from sites.source import TableFile
 
 NO_ATTACK = "nobody lies"
 IDEAL = "honest alone"
-_RUNS_A_PROCESS = 8  # a process remembers the records of every run in it
+_RUNS_A_PROCESS = 8  # then a fresh one: a process remembers the records of every run in it
 MOST_MARKED = 1_000  # records that carry the trigger when a backdoor is measured
 
 
@@ -187,12 +187,13 @@ def _carried_out(planned: Sequence[_Trial], workers: int | None) -> Iterator[tup
         yield from enumerate(map(_tried, planned))
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        workers, mp_context=context, max_tasks_per_child=_RUNS_A_PROCESS
-    ) as pool:
-        waiting = {pool.submit(_tried, trial): index for index, trial in enumerate(planned)}
-        for done in as_completed(waiting):
-            yield waiting[done], done.result()
+    batch = _RUNS_A_PROCESS * (workers or 1)
+    for start in range(0, len(planned), batch):
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            places = range(start, min(start + batch, len(planned)))
+            waiting = {pool.submit(_tried, planned[place]): place for place in places}
+            for done in as_completed(waiting):
+                yield waiting[done], done.result()
 
 
 def _lies(scenario: Scenario, trials: Trials, attack: str, seed: int) -> Lies:
