@@ -98,9 +98,9 @@ def test_what_is_no_number_cannot_be_sealed_and_stops_a_run_without_spare_bucket
     one = Lies(seed=7, attacks={two_liars("nan").answering[0]: "nan"})
     _, summary = run_with(tmp_path / "one", {**TWO, **SEALED, "rule.num-byzantine": 1}, one)
     assert summary.status == "finished"
-    assert {(item.site, item.code) for item in summary.quarantined} == {
-        (site, "unfit-numbers") for site in one.attacks
-    }
+    codes = {(item.site, item.code) for item in summary.quarantined}
+    assert codes >= {(site, "site-refused.unfit-numbers") for site in one.attacks}
+    assert len({site for site, _ in codes}) <= 3  # nobody beyond its bucket
 
 
 def test_only_liars_run_another_app_and_only_their_answers_differ(tmp_path: Path) -> None:
