@@ -11,6 +11,7 @@ from consortium.terms import (
     require_agreed,
     update_placement,
     upload_header,
+    weight_classes,
 )
 from privacy.opening import LONGEST_LABEL
 from privacy.weights import weight_class
@@ -89,6 +90,7 @@ def encrypted(config: RunConfig, charter: Charter, *, observe: Observer, keep: K
             label=charter.name[:LONGEST_LABEL],
             agreement=charter.agreement,
             buckets=config.buckets,
+            weight_classes=weight_classes(config),
             num_byzantine=config.rule.num_byzantine,
             attempts=config.attempts,
             updates=lambda layout: update_placement(config, charter, layout),

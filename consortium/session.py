@@ -5,6 +5,7 @@ keeps so as not to be fooled or to answer twice; everything else comes in the me
 checked.
 """
 
+import hashlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from consortium.terms import (
     step_of,
     update_placement,
     upload_header,
+    weight_classes,
 )
 from privacy import canonical
 from privacy.buckets import assign
@@ -59,10 +61,9 @@ from privacy.sealed_messages import SealedRound
 from privacy.sealing import BfvSecret, Opened, Sealer
 from privacy.state_seal import open_state, seal_state
 from privacy.upload import upload_digest
-from privacy.weights import WEIGHT_CLASSES, weight_class
+from privacy.weights import weight_class
 
 _CACHED_RUNS = 1_024
-_FULL_CLASS = WEIGHT_CLASSES[-1]
 _WORTH_SHARING = 64  # ciphertexts, about a million values: 0.1 s of sealing
 _ANSWER_TAG = b"consortium.kept-answer/1\n"
 
@@ -250,7 +251,11 @@ class Session:
         """Return S(t-1) and the digest of the sealed S(t-2) it follows from."""
         last = request.server_round - 1
         by_bucket = self._checked(
-            request.receipts, TRAINING, last, buckets=self.buckets, classes=self._classes
+            request.receipts,
+            TRAINING,
+            last,
+            buckets=self.buckets,
+            classes=weight_classes(self.site.run_config),
         )
         self._require_voters(by_bucket)
         agreed = majority_state([one for bucket in by_bucket.values() for one in bucket])
@@ -350,16 +355,11 @@ class Session:
                 last=last.server_round,
             )
 
-    @property
-    def _classes(self) -> Sequence[int]:
-        equal = self.site.run_config.weighting == "equal"
-        return (_FULL_CLASS,) if equal else WEIGHT_CLASSES
-
     def _weight_class(self, num_examples: int) -> int:
-        if self.site.run_config.weighting == "equal":
-            return _FULL_CLASS
+        allowed = weight_classes(self.site.run_config)
         full = self.site.charter.floors.full_class_examples
-        return weight_class(num_examples, full_class_examples=full)
+        earned = weight_class(num_examples, full_class_examples=full)
+        return earned if earned in allowed else allowed[-1]
 
     def _label(self, purpose: str, request: SealedRound, share: int, state: bytes) -> UploadLabel:
         name = self.site.config.name
@@ -429,9 +429,10 @@ class Session:
         pads = [pad(self.opened.keys.pad, one.label.encode()) for one in receipts]
         try:
             return sealer.open(summed, pads=pads)
-        except ChecksumFailed:
+        except ChecksumFailed as error:
             self.member.memory.burn(self.opened.run)
-            raise
+            shown = hashlib.sha256(summed).hexdigest()  # for the site's log: who audits compares
+            raise ChecksumFailed(f"{error}; the sum shown here has SHA-256 {shown}") from error
 
 
 _SESSIONS: dict[tuple[Path, str], Session] = {}  # what a process need not derive again

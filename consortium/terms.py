@@ -12,6 +12,7 @@ from privacy.errors import ConsortiumError
 from privacy.layout import Layout
 from privacy.parameters import PARAMETER_SETS, Placement, SealParameters
 from privacy.upload import UploadHeader
+from privacy.weights import WEIGHT_CLASSES
 from strategies.optimizer import OPTIMIZERS, OptimizerOptions, ServerOptimizer
 
 
@@ -69,6 +70,11 @@ def update_placement(config: RunConfig, charter: Charter, layout: Layout) -> Pla
 def count_placement(config: RunConfig, charter: Charter, tally_size: int) -> Placement:
     """Return where a tally stands in its ciphertexts."""
     return Placement(parameters=seal_parameters(config, charter), dim=0, tally_size=tally_size)
+
+
+def weight_classes(config: RunConfig) -> tuple[int, ...]:
+    """Return the weight classes that a run allows for updates."""
+    return WEIGHT_CLASSES[-1:] if config.weighting == "equal" else WEIGHT_CLASSES
 
 
 def upload_header(

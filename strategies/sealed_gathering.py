@@ -13,10 +13,12 @@ from privacy.receipts import (
     NotInRoster,
     ReceiptAltered,
     WrongBucket,
+    WrongWeightClass,
     encode_receipts,
 )
 from privacy.sealed_messages import SealedReply
 from privacy.upload import UploadHeader, upload_digest
+from privacy.weights import WEIGHT_CLASSES
 
 RECEIPTS_FILE = "receipts.bin"
 SUMS_FILE = "sums.bin"
@@ -36,14 +38,16 @@ class Door:
     Args:
         name: In the coordinator's files.
         placement: The agreed form of the ciphertexts.
-        buckets: Number of buckets; 1 for tallies.
         header: What stands before the ciphertexts, by label.
+        buckets: Number of buckets; 1 for tallies.
+        weight_classes: What a receipt may claim; 1 for tallies.
     """
 
     name: str
     placement: Placement
-    buckets: int
     header: Callable[[UploadLabel], UploadHeader]
+    buckets: int = 1
+    weight_classes: tuple[int, ...] = WEIGHT_CLASSES[:1]
 
 
 @dataclass
@@ -81,6 +85,10 @@ class Sums:
             raise NotInRoster(f"a receipt of {label.site} came from {site}")
         if label.bucket >= self.door.buckets:
             raise WrongBucket(f"there are {self.door.buckets} buckets", came=label.bucket)
+        if label.weight_class not in self.door.weight_classes:
+            raise WrongWeightClass(
+                f"this run allows {self.door.weight_classes}", came=label.weight_class
+            )
         receipt.verify(self.roster[site])
         uploaded_rows(upload, self.door.placement)
         if upload_digest(self.door.header(label), [upload]) != receipt.upload:

@@ -1,7 +1,7 @@
 """What an encrypted run is held to, and what can go wrong with it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from privacy.envelope import UploadLabel
 from privacy.errors import ConsortiumError
@@ -34,6 +34,7 @@ class SealedTerms:
         label: What people call the run.
         agreement: Public identities, openers and the floor.
         buckets: Groups of sites that are added apart.
+        weight_classes: What the receipt of an update may claim.
         num_byzantine: Liars to survive: fewer than twice as many buckets and one void a round.
         attempts: Tries at a round.
         updates: Where an update stands in its ciphertexts, by layout.
@@ -46,6 +47,7 @@ class SealedTerms:
     label: str
     agreement: Agreement
     buckets: int
+    weight_classes: tuple[int, ...]
     num_byzantine: int
     attempts: int
     updates: Callable[[Layout], Placement]
@@ -65,20 +67,20 @@ class SealedTerms:
 
     def update_door(self, layout: Layout) -> Door:
         """Return what an upload of an update must be."""
-        return self._door("updates", self.updates(layout), layout, buckets=self.buckets)
+        door = self._door("updates", self.updates(layout), layout)
+        return replace(door, buckets=self.buckets, weight_classes=self.weight_classes)
 
     def evaluation_door(self, layout: Layout) -> Door:
         """Return what an upload of evaluation counts must be."""
-        return self._door("counts", self.evaluation, layout, buckets=1)
+        return self._door("counts", self.evaluation, layout)
 
     def statistics_door(self, layout: Layout) -> Door:
         """Return what an upload of statistics must be."""
-        return self._door("statistics", self.statistics, layout, buckets=1)
+        return self._door("statistics", self.statistics, layout)
 
-    def _door(self, name: str, placement: Placement, layout: Layout, *, buckets: int) -> Door:
+    def _door(self, name: str, placement: Placement, layout: Layout) -> Door:
         return Door(
             name=name,
             placement=placement,
-            buckets=buckets,
             header=lambda label: self.header(label, layout, placement),
         )

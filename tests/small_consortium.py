@@ -20,6 +20,7 @@ from consortium import member as member_module
 from consortium import session as session_module
 from consortium import site as site_module
 from consortium.assembly import encrypted
+from consortium.audit_sum import Auditor
 from consortium.charter import Charter, Floors, Member
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
@@ -35,7 +36,7 @@ from privacy.keys import Identity
 from privacy.opening import Opening
 from privacy.receipts import decode_receipts, encode_receipts
 from privacy.sealed_messages import SealedReply, SealedRound
-from scenarios.engine import InProcessGrid, Vanished
+from scenarios.engine import InProcessGrid
 from sites.schema import Category, ClassLabel, Number, Schema
 from sites.source import TableFile
 from strategies.encrypted import Encrypted, SealedProgress
@@ -307,6 +308,11 @@ class Consortium:
         apps = {index: app_of(name) for index, name in enumerate(names)}
         return InProcessGrid(apps, len(names), config.flat())
 
+    def audited(self) -> dict[str, str]:
+        """Return what the keyless auditor says of each sum that the coordinator kept."""
+        auditor = Auditor(self.charter, configured({}), Vault(self.run.vault))
+        return {f"{one.what} {one.server_round}": one.deviation for one in auditor.verdicts()}
+
     def _photograph(self, passing: Passing, folder: Path) -> Path | None:
         if passing.kind not in SEALED:
             return None
@@ -407,19 +413,3 @@ def forget_processes() -> None:
     site_module._site.cache_clear()
     member_module._member.cache_clear()
     session_module._SESSIONS.clear()
-
-
-def absent(site: str, kind: str, *numbers: int) -> Hook:
-    """Return a hook that keeps messages of a kind, in some rounds, from ever reaching a site."""
-
-    def hook(passing: Passing) -> RecordDict:
-        if (passing.site, passing.kind) == (site, kind) and passing.number in numbers:
-            raise Vanished
-        return passing.content
-
-    return hook
-
-
-def both(first: Hook, second: Hook) -> Hook:
-    """Return a hook that does what two do, one after the other."""
-    return lambda passing: second(replace(passing, content=first(passing)))

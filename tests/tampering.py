@@ -1,24 +1,41 @@
-"""What can be done to ciphertexts and receipts by who carries them, or by who seals them."""
+"""What can be done to messages by who carries them, or by who seals what is in them."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import pytest
+from flwr.app import RecordDict
 from numpy.typing import NDArray
 
 from consortium.session import Session
 from consortium.terms import upload_header
 from privacy import canonical
 from privacy.checksum import Checksum, pad
+from privacy.coefficients import Integers
 from privacy.envelope import TRAINING, Receipt, UploadLabel
 from privacy.homomorphic import Adder, polynomials, summed_rows
 from privacy.layout import Tally
-from privacy.levels import Levels
+from privacy.levels import Levels, quantise
+from privacy.messages import Contribution
 from privacy.parameters import Placement
+from privacy.sealed_messages import SealedReply, SealedRound
 from privacy.sealing import Sealer
 from privacy.stream import pack
 from privacy.upload import upload_digest
+from scenarios.engine import Vanished
+from tests.small_consortium import (
+    Consortium,
+    Course,
+    Hook,
+    Passing,
+    Place,
+    configured,
+    read_reply,
+    read_round,
+    refusal,
+)
 
 Numbers = NDArray[np.object_]
 
@@ -74,17 +91,15 @@ def forged(
     levels: Levels | None = None,
     tally: Tally | None = None,
     shift: int = 0,
-    wider: Placement | None = None,
 ) -> tuple[bytes, bytes]:
     """Return an upload with its receipt as a site makes them that follows no rule.
 
     Args:
         session: Of the hostile site: its keys.
         said: The label.
-        levels: What it seals; zeros if not said.
+        levels: What it seals, within bounds or not; zeros if not said.
         tally: Likewise.
         shift: What it adds to its tag.
-        wider: A placement with wider bounds than the agreed one, to seal what nobody may.
     """
     slot = said.slot
     agreed = session.updates if slot.purpose == TRAINING else session.counts(slot.purpose)
@@ -94,12 +109,13 @@ def forged(
         num_rows=agreed.num_ciphertexts,
         row_length=agreed.parameters.degree,
     )
-    sealed = Sealer(session._secret, wider or agreed, checksum).seal(
-        np.zeros(agreed.dim, np.int32) if levels is None else levels,
-        np.zeros(agreed.tally_size, np.int64) if tally is None else tally,
-        pad=pad(session.opened.keys.pad, said.encode()) + shift,
-    )
-    upload = agreed.upload_marker + sealed[len(agreed.upload_marker) :]
+    with pytest.MonkeyPatch.context() as unbound:
+        unbound.setattr(Integers, "within_range", lambda _self, *, uploads: uploads > 0)
+        upload = Sealer(session._secret, agreed, checksum).seal(
+            np.zeros(agreed.dim, np.int32) if levels is None else levels,
+            np.zeros(agreed.tally_size, np.int64) if tally is None else tally,
+            pad=pad(session.opened.keys.pad, said.encode()) + shift,
+        )
     return upload, signed_by(session, said, upload).encode()
 
 
@@ -115,3 +131,71 @@ def signed_by(session: Session, said: UploadLabel, upload: bytes) -> Receipt:
 def relabelled(receipt: Receipt, sign: Callable[[bytes], bytes], **changes: Any) -> Receipt:
     """Return a receipt whose label says something else, signed by who has the key."""
     return Receipt.signed(replace(receipt.label, **changes), upload=receipt.upload, sign=sign)
+
+
+def own_levels(session: Session, request: SealedRound) -> Levels:
+    """Return the levels that the site would honestly have sealed."""
+    encoded = session.recall_contribution(request)
+    assert encoded is not None
+    given = Contribution.decode(encoded)
+    return quantise(
+        np.asarray(given.update, np.float64),
+        weight_class=session._weight_class(given.num_examples),
+        scales=session.step.scales(session.standing(request).state),
+        parameters=session.updates.parameters,
+    )
+
+
+def absent(site: str, kind: str, *numbers: int) -> Hook:
+    """Return a hook that keeps messages of a kind, in some rounds, from ever reaching a site."""
+
+    def hook(passing: Passing) -> RecordDict:
+        if (passing.site, passing.kind) == (site, kind) and passing.number in numbers:
+            raise Vanished
+        return passing.content
+
+    return hook
+
+
+def both(first: Hook, second: Hook) -> Hook:
+    """Return a hook that does what two do, one after the other."""
+    return lambda passing: second(replace(passing, content=first(passing)))
+
+
+@dataclass
+class Liar:
+    """A hostile site: it answers what it likes, and has all the keys that a site has.
+
+    Args:
+        consortium: Where it is.
+        name: Which site it is.
+        kind: The messages it lies to.
+        lie: From its session, what it was asked and its honest answer to what it sends.
+        overrides: Of the run config.
+    """
+
+    consortium: Consortium
+    name: str
+    kind: str
+    lie: Callable[[Session, SealedRound, SealedReply], SealedReply]
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    asked: SealedRound | None = None
+
+    def down(self, passing: Passing) -> RecordDict:
+        """Remember what was asked."""
+        if (passing.site, passing.kind) == (self.name, self.kind):
+            self.asked = read_round(passing.content)
+        return passing.content
+
+    def up(self, passing: Passing) -> RecordDict:
+        """Answer something else."""
+        theirs = (passing.site, passing.kind) != (self.name, self.kind)
+        if theirs or self.asked is None or refusal(passing.content):
+            return passing.content
+        place = Place(self.consortium.run.site(self.name), configured(self.overrides))
+        session = place.session(self.asked)
+        return self.lie(session, self.asked, read_reply(passing.content)).content()
+
+    def run(self) -> Course:
+        """Run with it among the others."""
+        return self.consortium.start(down=self.down, up=self.up, **self.overrides)

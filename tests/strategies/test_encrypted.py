@@ -24,8 +24,6 @@ from tests.small_consortium import (
     Consortium,
     Course,
     Passing,
-    absent,
-    both,
     opening_of,
     read_reply,
     read_round,
@@ -33,6 +31,7 @@ from tests.small_consortium import (
     rehearsed,
     spoiled,
 )
+from tests.tampering import absent, both
 
 PAIRS = Floors(full_class_examples=40, encrypted=True, min_others=1)
 

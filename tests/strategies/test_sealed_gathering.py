@@ -12,7 +12,13 @@ from privacy.envelope import EVALUATION, STATISTICS, Receipt, Slot
 from privacy.errors import ConsortiumError
 from privacy.homomorphic import MalformedCiphertext
 from privacy.identity import BadSignature
-from privacy.receipts import NotInRoster, ReceiptAltered, WrongBucket, decode_receipts
+from privacy.receipts import (
+    NotInRoster,
+    ReceiptAltered,
+    WrongBucket,
+    WrongWeightClass,
+    decode_receipts,
+)
 from privacy.sealed_messages import SealedReply
 from strategies.sealed_gathering import Ballot, Door, Sums
 from strategies.sealed_terms import SealedTerms
@@ -121,6 +127,7 @@ def test_only_what_was_agreed_and_signed_comes_in(
     honest: Honest, sums: Sums, tmp_path: Path
 ) -> None:
     consortium, course = honest
+    sums.door = replace(sums.door, weight_classes=(4, 8))
     mine, other = sent(honest, "east"), sent(honest, "west")
     receipt = Receipt.decode(mine.receipt)
     sign = consortium.identity("east").sign
@@ -139,6 +146,7 @@ def test_only_what_was_agreed_and_signed_comes_in(
         ("east", mine.upload, signed(slot=replace(slot, attempt=2)), "wrong-attempt"),
         ("east", mine.upload, signed(slot=replace(slot, run="other")), "wrong-run"),
         ("east", mine.upload, signed(bucket=1), WrongBucket),
+        ("east", mine.upload, signed(weight_class=2), WrongWeightClass),
         ("east", mine.upload, signed(nonce=bytes(32)), ReceiptAltered),
         ("east", mine.upload, replace(receipt, signature=bytes(64)).encode(), BadSignature),
         ("east", mine.upload[:-1], mine.receipt, MalformedCiphertext),

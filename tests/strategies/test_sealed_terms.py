@@ -34,7 +34,7 @@ def test_twice_as_many_buckets_as_liars_and_one_are_needed(
 
 def test_each_kind_of_upload_has_a_door(terms: SealedTerms) -> None:
     """Updates in buckets, tallies all together, each in its own form."""
-    many = replace(terms, buckets=3)
+    many = replace(terms, buckets=3, weight_classes=(4, 8))
     updates, counts = many.update_door(LAYOUT), many.evaluation_door(LAYOUT)
     statistics = many.statistics_door(LAYOUT)
     assert [door.name for door in (updates, counts, statistics)] == [
@@ -43,6 +43,8 @@ def test_each_kind_of_upload_has_a_door(terms: SealedTerms) -> None:
         "statistics",
     ]
     assert [door.buckets for door in (updates, counts, statistics)] == [3, 1, 1]
+    classes = [door.weight_classes for door in (updates, counts, statistics)]
+    assert classes == [(4, 8), (1,), (1,)]
     assert updates.placement.dim == LAYOUT.dim
     assert counts.placement == terms.evaluation
     assert statistics.placement == terms.statistics

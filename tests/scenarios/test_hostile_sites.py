@@ -1,0 +1,160 @@
+"""A member that lies in ways that show without a key: it is named, and the run goes on."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from consortium.config import Scalar
+from consortium.session import Session
+from privacy.envelope import Receipt
+from privacy.sealed_messages import SealedReply, SealedRound
+from tests.small_consortium import (
+    NAMES,
+    Consortium,
+    Course,
+    read_round,
+    rehearsed,
+)
+from tests.tampering import Liar, forged, own_levels, signed_by
+
+Honest = tuple[Consortium, Course]
+Lie = Callable[[Session, SealedRound, SealedReply], SealedReply]
+CHECKSUM, BURNED = "site-refused.checksum-failed", "site-refused.key-burned"
+LIAR = "south"
+OTHERS = tuple(name for name in NAMES if name != LIAR)
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Honest:
+    return rehearsed(tmp_path_factory.mktemp("honest"))
+
+
+@pytest.fixture
+def consortium(tmp_path: Path) -> Consortium:
+    return Consortium.placed(tmp_path / "run")
+
+
+def lying(
+    consortium: Consortium, kind: str, lie: Lie, overrides: Mapping[str, Scalar] | None = None
+) -> Course:
+    return Liar(consortium, LIAR, kind, lie, overrides or {}).run()
+
+
+def another_upload(_session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
+    flipped = sent.upload[:-1] + bytes([sent.upload[-1] ^ 1])
+    return replace(sent, upload=flipped)
+
+
+def another_receipt(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
+    """Seals twice for one slot: sends the first upload with the receipt of the second."""
+    _, second = forged(session, Receipt.decode(sent.receipt).label)
+    return replace(sent, receipt=second)
+
+
+def another_name(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
+    said = replace(Receipt.decode(sent.receipt).label, site="north")
+    upload, receipt = forged(session, said)
+    return replace(sent, upload=upload, receipt=receipt)
+
+
+def no_such_bucket(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
+    said = replace(Receipt.decode(sent.receipt).label, bucket=1)
+    upload, receipt = forged(session, said)
+    return replace(sent, upload=upload, receipt=receipt)
+
+
+def heavy_counts(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
+    """Claims weight class 8 for a tally, where every site counts as itself."""
+    said = replace(Receipt.decode(sent.count_receipt).label, weight_class=8)
+    upload, receipt = forged(session, said)
+    return replace(sent, count_upload=upload, count_receipt=receipt)
+
+
+def another_round(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
+    label = Receipt.decode(sent.receipt).label
+    said = replace(label, slot=replace(label.slot, server_round=label.slot.server_round + 1))
+    upload, receipt = forged(session, said)
+    return replace(sent, upload=upload, receipt=receipt)
+
+
+def unsigned(_session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
+    receipt = replace(Receipt.decode(sent.receipt), signature=bytes(64))
+    return replace(sent, receipt=receipt.encode())
+
+
+def garbage(_session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
+    return replace(sent, upload=b"\xff" * len(sent.upload), receipt=b"garbage")
+
+
+def beyond_the_prime(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
+    marker = session.updates.upload_marker
+    upload = marker + b"\xff" * (len(sent.upload) - len(marker))
+    label = Receipt.decode(sent.receipt).label
+    return replace(sent, upload=upload, receipt=signed_by(session, label, upload).encode())
+
+
+@pytest.mark.parametrize(
+    ("lie", "code"),
+    [
+        (another_upload, "receipt-altered"),
+        (another_receipt, "receipt-altered"),
+        (another_name, "not-in-roster"),
+        (no_such_bucket, "wrong-bucket"),
+        (heavy_counts, "wrong-weight-class"),
+        (another_round, "wrong-round"),
+        (unsigned, "bad-signature"),
+        (garbage, "malformed-envelope"),
+        (beyond_the_prime, "malformed-ciphertext"),
+    ],
+)
+def test_what_can_be_seen_without_a_key_costs_the_liar_its_round_and_nobody_else_anything(
+    consortium: Consortium, lie: Lie, code: str
+) -> None:
+    """It is left out of what the others are shown; being dropped, it refuses to go on in turn."""
+    course = lying(consortium, "train", lie, {"num-server-rounds": 2})
+    assert course.error is None
+    assert (1, LIAR, code) in course.quarantined
+    assert {site for _, site, _ in course.quarantined} == {LIAR}
+    assert {course.models[name].hex() for name in OTHERS} == {course.model}
+    assert set(consortium.audited().values()) == {""}
+
+
+def test_the_weight_class_of_an_update_is_one_that_the_run_allows(consortium: Consortium) -> None:
+    """Where all sites have one say, nobody claims an eighth of it: it would stop the others."""
+
+    def light(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
+        said = replace(Receipt.decode(sent.receipt).label, weight_class=1)
+        upload, receipt = forged(session, said)
+        return replace(sent, upload=upload, receipt=receipt)
+
+    course = lying(consortium, "train", light, {"weighting": "equal", "num-server-rounds": 1})
+    assert course.error is None
+    assert (1, LIAR, "wrong-weight-class") in course.quarantined
+    assert {site for _, site, _ in course.quarantined} == {LIAR}
+
+
+def test_who_signs_another_state_is_named_and_changes_nothing(
+    honest: Honest, consortium: Consortium
+) -> None:
+    """Its upload is what it would have been: the others end where they would have ended."""
+
+    def elsewhere(session: Session, request: SealedRound, sent: SealedReply) -> SealedReply:
+        said = replace(Receipt.decode(sent.receipt).label, state=bytes(32))
+        upload, receipt = forged(session, said, levels=own_levels(session, request))
+        return replace(sent, upload=upload, receipt=receipt)
+
+    course = lying(consortium, "train", elsewhere)
+    assert course.error is None
+    named = {(number, code) for number, site, code in course.quarantined if site == LIAR}
+    assert (1, "state-disputed") in named
+    assert {site for _, site, _ in course.quarantined} == {LIAR}
+    assert len({course.models[name] for name in OTHERS}) == 1
+    shown = read_round(course.answers("train")[-1][0].content)
+    first = next(
+        read_round(asked.content) for asked, _ in course.answers("train") if asked.number == 2
+    )
+    before = honest[1].moments["east", "train", 2].request
+    assert len(first.receipts) == len(before.receipts)
+    assert shown.server_round == 3

@@ -1,0 +1,230 @@
+"""A member that lies in ways only the sites can see: they stop, by type, and what is kept tells.
+
+Where the sites can only say "the coordinator, or a member", the auditor clears the one or the
+other.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flwr.app import RecordDict
+
+from consortium.config import Scalar
+from consortium.session import Session
+from consortium.terms import update_placement
+from consortium.vault import Vault
+from privacy import sealed_messages
+from privacy.envelope import Receipt
+from privacy.opening import Opening, opening_body
+from privacy.sealed_messages import SealedReply, SealedRound
+from strategies.cohort import QuorumNotReached
+from strategies.sealed_terms import RoundVoid
+from tests.small_consortium import (
+    NAMES,
+    Consortium,
+    Course,
+    Passing,
+    altered,
+    configured,
+    read_round,
+    rehearsed,
+    spoiled,
+)
+from tests.tampering import Liar, forged, own_levels, with_constant
+
+Honest = tuple[Consortium, Course]
+Lie = Callable[[Session, SealedRound, SealedReply], SealedReply]
+CHECKSUM, BURNED = "site-refused.checksum-failed", "site-refused.key-burned"
+LIAR = "south"
+OTHERS = tuple(name for name in NAMES if name != LIAR)
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Honest:
+    return rehearsed(tmp_path_factory.mktemp("honest"))
+
+
+@pytest.fixture
+def consortium(tmp_path: Path) -> Consortium:
+    return Consortium.placed(tmp_path / "run")
+
+
+def lying(
+    consortium: Consortium, kind: str, lie: Lie, overrides: Mapping[str, Scalar] | None = None
+) -> Course:
+    return Liar(consortium, LIAR, kind, lie, overrides or {}).run()
+
+
+def refusals(course: Course) -> set[str]:
+    """Return what the honest sites refuse with: each of them the same."""
+    codes = {
+        name: {code for _, site, code in course.quarantined if site == name} for name in OTHERS
+    }
+    assert len({frozenset(said) for said in codes.values()}) == 1
+    return codes[OTHERS[0]]
+
+
+def spoiled_tag(session: Session, request: SealedRound, sent: SealedReply) -> SealedReply:
+    label = Receipt.decode(sent.receipt).label
+    upload, receipt = forged(session, label, levels=own_levels(session, request), shift=1)
+    return replace(sent, upload=upload, receipt=receipt)
+
+
+def test_a_spoiled_tag_stops_the_run_and_the_auditor_says_who_did_not(
+    consortium: Consortium,
+) -> None:
+    """The sites can only say: the coordinator, or a member. The coordinator added right."""
+    course = lying(consortium, "train", spoiled_tag)
+    assert isinstance(course.error, RoundVoid)
+    assert refusals(course) == {CHECKSUM, BURNED}
+    log = (consortium.run.site("east") / "site.log").read_text()
+    assert "the coordinator altered it, or a member of this bucket spoiled its own tag" in log
+    assert "SHA-256" in log
+    assert consortium.audited() == {"statistics 0": "", "updates 1": "", "counts 1": ""}
+
+
+def test_a_sum_that_the_coordinator_altered_is_found_by_the_auditor(
+    consortium: Consortium,
+) -> None:
+    """The same refusal at the sites; here the kept uploads add up to something else."""
+    vault = Vault(consortium.run.vault)
+    layout = consortium.place("east").site.task.layout
+    placement = update_placement(configured({}), consortium.charter, layout)
+
+    def altering(passing: Passing) -> RecordDict:
+        if (passing.kind, passing.number) != ("train", 2):
+            return passing.content
+        sums = with_constant(read_round(passing.content).sums, placement)
+        vault.keep("round-1/updates/sums.bin", [sums])
+        return altered(passing.content, sums=sums)
+
+    course = consortium.start(down=altering)
+    assert isinstance(course.error, RoundVoid)
+    assert refusals(course) == {CHECKSUM, BURNED}
+    assert "another sum" in consortium.audited()["updates 1"]
+
+
+def overflowing(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
+    """Levels that wrap round: what they add up to is no sum of anything."""
+    levels = np.full(session.updates.dim, 2**23 - 1, np.int32)
+    upload, receipt = forged(session, Receipt.decode(sent.receipt).label, levels=levels)
+    return replace(sent, upload=upload, receipt=receipt)
+
+
+def test_an_overflow_that_spoils_the_sum_clears_the_coordinator(consortium: Consortium) -> None:
+    course = lying(consortium, "train", overflowing)
+    assert isinstance(course.error, RoundVoid)
+    assert refusals(course) == {CHECKSUM, BURNED}
+    assert set(consortium.audited().values()) == {""}
+
+
+def huge_counts(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
+    label = Receipt.decode(sent.count_receipt).label
+    tally = np.full(session.counts(label.slot.purpose).tally_size, 2**45, np.int64)
+    upload, receipt = forged(session, label, tally=tally)
+    return replace(sent, count_upload=upload, count_receipt=receipt)
+
+
+def impossible_counts(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
+    label = Receipt.decode(sent.count_receipt).label
+    size = session.counts(label.slot.purpose).tally_size
+    tally = np.full(size, -(2**40), np.int64)
+    upload, receipt = forged(session, label, tally=tally)
+    return replace(sent, count_upload=upload, count_receipt=receipt)
+
+
+def spoiled_counts(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
+    upload, receipt = forged(session, Receipt.decode(sent.count_receipt).label, shift=1)
+    return replace(sent, count_upload=upload, count_receipt=receipt)
+
+
+@pytest.mark.parametrize("kind", ["query.statistics", "train"])
+@pytest.mark.parametrize(
+    ("lie", "codes"),
+    [
+        (impossible_counts, {"site-refused.impossible-tally"}),
+        (huge_counts, {"site-refused.field-overflow"}),
+        (spoiled_counts, {CHECKSUM, BURNED}),
+    ],
+)
+def test_a_tally_that_no_records_have_stops_the_run_before_anything_is_trained_on_it(
+    consortium: Consortium, kind: str, lie: Lie, codes: set[str]
+) -> None:
+    """With a right checksum it was a member, and no key is burned for it."""
+    course = lying(consortium, kind, lie)
+    assert isinstance(course.error, RoundVoid)
+    assert refusals(course) == codes
+    assert set(consortium.audited().values()) == {""}
+
+
+def test_a_tally_of_the_last_model_that_no_records_have_is_released_by_nobody(
+    consortium: Consortium,
+) -> None:
+    """The model is there by then: the run ends well, without that figure."""
+    course = lying(consortium, "evaluate", impossible_counts)
+    assert course.error is None
+    assert not course.rounds[-1].evaluation.any()
+    assert course.rounds[-2].evaluation.any()
+    assert refusals(course) == {"site-refused.impossible-tally"}
+
+
+def test_who_claims_its_neighbours_bucket_stops_the_run_and_is_named_in_every_sites_log(
+    tmp_path: Path,
+) -> None:
+    """The coordinator does not know who belongs where; each site does."""
+    names = [f"site-{letter}" for letter in "abcdef"]
+    made = Consortium.placed(tmp_path / "run", names)
+
+    def moves(session: Session, request: SealedRound, sent: SealedReply) -> SealedReply:
+        label = Receipt.decode(sent.receipt).label
+        said = replace(label, bucket=1 - label.bucket)
+        upload, receipt = forged(session, said, levels=own_levels(session, request))
+        return replace(sent, upload=upload, receipt=receipt)
+
+    overrides: dict[str, Scalar] = {
+        "buckets": 2,
+        "weighting": "equal",
+        "quorum": 3,
+        "num-server-rounds": 2,
+    }
+    floored = Consortium(run=made.run, charter=made.charter)
+    course = Liar(floored, "site-c", "train", moves, overrides).run()
+    # A bucket of two is below the floor: what is left is one bucket of four, with the liar in it.
+    assert isinstance(course.error, RoundVoid)
+    assert {code for _, _, code in course.quarantined} == {"site-refused.wrong-bucket"}
+    for name in names:
+        log = (made.run.site(name) / "site.log").read_text()
+        assert "site-c belongs to bucket" in log
+
+
+def test_an_opener_that_wraps_a_key_which_nobody_can_unwrap_opens_no_run(
+    consortium: Consortium,
+) -> None:
+    """Each of the others says so; the opener alone is no quorum."""
+
+    def wrapped_anew(passing: Passing) -> RecordDict:
+        if passing.kind != "query.open":
+            return passing.content
+        opening = Opening.decode(sealed_messages.read_opening(passing.content))
+        wrapped = opening.wrapped[:-1] + bytes([opening.wrapped[-1] ^ 1])
+        signature = consortium.identity(passing.site).sign(opening_body(opening.terms, wrapped))
+        forged_one = Opening(terms=opening.terms, wrapped=wrapped, signature=signature)
+        return sealed_messages.opening(forged_one.encode())
+
+    course = consortium.start(up=wrapped_anew)
+    assert isinstance(course.error, QuorumNotReached)
+    assert {code for _, _, code in course.quarantined} == {"site-refused.cannot-open"}
+
+
+def test_a_liar_about_the_pooled_figures_is_one_voice(consortium: Consortium) -> None:
+    def embellishes(passing: Passing) -> RecordDict:
+        if passing.site == LIAR and passing.kind in ("train", "evaluate", "query.release"):
+            return spoiled(passing.content, released=np.full(2084, 7, np.int64))
+        return passing.content
+
+    course = consortium.start(up=embellishes, num_server_rounds=1)
+    assert course.error is None
+    assert all(one.evaluation.max() != 7 for one in course.rounds)
