@@ -4,8 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -33,6 +36,21 @@ def left_behind(run: Path) -> list[int]:
     return found
 
 
+def recorded(make: Callable[..., str], made: list[str]) -> Callable[..., str]:
+    """Return a function that makes folders and remembers them."""
+
+    def remembering(**named: Any) -> str:
+        made.append(make(**named))
+        return made[-1]
+
+    return remembering
+
+
+def folder_of_ray(pids: list[int]) -> Path:
+    """Return where Ray keeps its sockets: outside the run directory, whose name is too long."""
+    return Path(psutil.Process(pids[0]).environ()["RAY_TMPDIR"])
+
+
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     "chosen",
@@ -42,8 +60,13 @@ def left_behind(run: Path) -> list[int]:
     ],
 )
 def test_every_engine_gives_the_same_model_and_leaves_nothing_behind(
-    chosen: dict[str, Scalar], tmp_path: Path
+    chosen: dict[str, Scalar], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    made: list[str] = []
+    monkeypatch.setattr("tempfile.mkdtemp", recorded(tempfile.mkdtemp, made))
     here = done("heart-diagnosis", tmp_path, {**TWO, **chosen}).summary
     run = new_run_directory(HEART, under=tmp_path, named=None)
     config = HEART.configured({**TWO, **chosen})
@@ -53,19 +76,38 @@ def test_every_engine_gives_the_same_model_and_leaves_nothing_behind(
     assert there.quarantined == []
     assert left_behind(run.path) == []
     assert (run.path / "flower" / "config.toml").exists()
+    assert list(home.iterdir()) == []
+    assert made
+    assert not any(Path(folder).exists() for folder in made)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_an_interrupted_simulation_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("whole_group", [True, False], ids=["ctrl-c", "kill -INT"])
+def test_an_interrupted_simulation_leaves_nothing_behind(
+    tmp_path: Path, *, whole_group: bool
+) -> None:
+    """A terminal interrupts every process of the foreground; a person may name only one."""
     run = tmp_path / "run"
     program = Path(sys.executable).parent / "scenario"
     command = [str(program), "run", "heart-diagnosis", "--engine", "simulation", "--out", str(run)]
-    process = subprocess.Popen([*command, "--set", "num-server-rounds=500"])
+    process = subprocess.Popen(
+        [*command, "--set", "num-server-rounds=500"],
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     until = time.monotonic() + 120
-    while not (run / "events.jsonl").exists() and time.monotonic() < until:
+    while not (run / "metrics.jsonl").exists() and time.monotonic() < until:
         time.sleep(0.2)
-    assert left_behind(run)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) != 0
+    ray = folder_of_ray(left_behind(run))
+    assert ray.exists()
+    if whole_group:
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted; nothing was left running" in said
     assert left_behind(run) == []
+    assert not ray.exists()
