@@ -35,7 +35,7 @@ def say(console: Console, result: Robustness) -> None:
     """Print the matrix: in the clear, encrypted, and how often a backdoor's trigger works."""
     console.print(
         f"{result.metric_title} on the held-out records of the {len(result.honest)} honest sites; "
-        f"the honest alone reach {result.ideal:.4f}; {', '.join(result.liars)} lie",
+        f"the honest alone reach {result.ideal:.4f}; lying: {', '.join(result.liars)}",
         soft_wrap=True,
         highlight=False,
     )
@@ -47,7 +47,8 @@ def say(console: Console, result: Robustness) -> None:
         table = Table(box=None, pad_edge=False, title=title, title_justify="left")
         table.add_column("attack")
         for name in names:
-            table.add_column(name.replace(" ", "\n").replace("-", "-\n"), justify="right")
+            heading = name.replace(" ", "\n").replace("-", "-\n")
+            table.add_column(heading, justify="right", overflow="fold", min_width=5)
         for attack in attacks_of(result):
             row = [result.cell(attack, name, encrypted=encrypted) for name in names]
             table.add_row(attack, *(_marked(cell, result.ideal) for cell in row))
@@ -116,7 +117,7 @@ def _marked(cell: Cell, ideal: float) -> str:
     if cell.value is None:
         return "stopped"
     spoiled = ideal - cell.value > TOLERANCE
-    return f"[bold red]{cell.value:.4f}[/]" if spoiled else f"{cell.value:.4f}"
+    return f"[bold red]{cell.value:.3f}[/]" if spoiled else f"{cell.value:.3f}"
 
 
 def _share(share: float | None) -> str:
