@@ -19,6 +19,8 @@ Share = Annotated[float, Field(gt=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Decay = Annotated[float, Field(ge=0.0, lt=1.0)]
 
+_HALF = 0.5
+
 
 class BadConfig(ConsortiumError, ValueError):
     """A run config has an unknown key, a value out of range, or contradicts itself."""
@@ -144,6 +146,15 @@ class RunConfig(_Part):
             raise ValueError(
                 "exact example counts would show in encrypted sums: set weighting to classes "
                 "or equal"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _encryption_needs_most_sites(self) -> "RunConfig":
+        if self.aggregation == "encrypted" and self.fraction <= _HALF:
+            raise ValueError(
+                "more than half of the sites vouch for each state of an encrypted run: set "
+                "fraction above 0.5"
             )
         return self
 

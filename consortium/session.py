@@ -257,8 +257,9 @@ class Session:
             buckets=self.buckets,
             classes=weight_classes(self.site.run_config),
         )
-        self._require_voters(by_bucket)
-        agreed = majority_state([one for bucket in by_bucket.values() for one in bucket])
+        receipts = [one for bucket in by_bucket.values() for one in bucket]
+        self._require_voters(len(by_bucket), len(receipts))
+        agreed = majority_state(receipts, roster=len(self.opened.roster))
         placed = self.updates.sum_bytes
         if len(request.sums) != placed * len(by_bucket):
             raise SumsMissing(
@@ -329,14 +330,21 @@ class Session:
                 came=slot.attempt,
             )
 
-    def _require_voters(self, by_bucket: Mapping[int, Sequence[Receipt]]) -> None:
+    def _require_voters(self, num_buckets: int, num_sites: int) -> None:
         liars = self.site.run_config.rule.num_byzantine
-        if len(by_bucket) < 2 * liars + 1:
+        if num_buckets < 2 * liars + 1:
             raise SumsMissing(
                 f"{liars} liars are survived among {2 * liars + 1} buckets or more, "
-                f"{len(by_bucket)} came: the round is void",
+                f"{num_buckets} came: the round is void",
                 needed=2 * liars + 1,
-                came=len(by_bucket),
+                came=num_buckets,
+            )
+        if num_sites < self.site.charter.floors.min_sites:
+            raise TooFewOthers(
+                f"the charter asks for {self.site.charter.floors.min_sites} sites in every "
+                f"aggregate, {num_sites} are in this one",
+                needed=self.site.charter.floors.min_sites,
+                came=num_sites,
             )
 
     def _require_chain(self, states: Sequence[bytes]) -> None:

@@ -105,18 +105,26 @@ def check_receipts(
     return buckets
 
 
-def majority_state(receipts: Iterable[Receipt]) -> bytes:
-    """Return the state digest that more than half of these receipts sign.
+def majority_state(receipts: Iterable[Receipt], *, roster: int = 0) -> bytes:
+    """Return the state digest that more than half of these receipts, and of the roster, sign.
+
+    More than half of the roster: else a coordinator could lead two halves of a run apart, each
+    with the receipts of its own.
+
+    Args:
+        receipts: Of distinct sites.
+        roster: Number of sites of the run.
 
     Raises:
         NoMajority: There is none.
     """
     votes = Counter(receipt.label.state for receipt in receipts)
     for state, count in votes.most_common(1):
-        if 2 * count > votes.total():
+        if 2 * count > max(votes.total(), roster):
             return state
     raise NoMajority(
-        f"{votes.total()} receipts sign {len(votes)} states, none of them by more than half",
+        f"{votes.total()} receipts sign {len(votes)} states, none of them by more than half of "
+        f"{max(votes.total(), roster)} sites",
         receipts=votes.total(),
         states=len(votes),
     )

@@ -10,11 +10,13 @@ from privacy.identity import PublicIdentity
 from privacy.layout import Tally
 from privacy.parameters import Placement
 from privacy.receipts import (
+    NoMajority,
     NotInRoster,
     ReceiptAltered,
     WrongBucket,
     WrongWeightClass,
     encode_receipts,
+    majority_state,
 )
 from privacy.sealed_messages import SealedReply
 from privacy.upload import UploadHeader, upload_digest
@@ -130,12 +132,11 @@ class Sums:
         return encoded, sums
 
     def agreed_state(self, *, floor: int) -> bytes | None:
-        """Return the state digest that more than half of what counts signs, if there is one."""
-        votes = Counter(receipt.label.state for receipt in self.counted(floor=floor))
-        for state, count in votes.most_common(1):
-            if 2 * count > votes.total():
-                return state
-        return None
+        """Return the state digest that more than half of the run's sites sign, if there is one."""
+        try:
+            return majority_state(self.counted(floor=floor), roster=len(self.roster))
+        except NoMajority:
+            return None
 
 
 @dataclass

@@ -149,3 +149,10 @@ def test_a_key_like_no_other_is_refused_with_all_keys() -> None:
 def test_contradictions_cannot_be_built(contradiction: dict[str, Scalar]) -> None:
     with pytest.raises(BadConfig, match="set weighting to classes or equal"):
         RunConfig.parse(contradiction)
+
+
+def test_under_encryption_most_sites_vouch_for_each_state() -> None:
+    with pytest.raises(BadConfig, match=r"fraction above 0\.5"):
+        RunConfig.parse({"aggregation": "encrypted", "fraction": 0.5})
+    assert RunConfig.parse({"aggregation": "encrypted", "fraction": 0.51}).fraction == 0.51
+    assert RunConfig.parse({"aggregation": "clear", "fraction": 0.1}).fraction == 0.1

@@ -151,6 +151,8 @@ def test_a_state_needs_more_than_half(signed: Build, votes: str, winner: str | N
             majority_state(given_receipts)
     else:
         assert majority_state(given_receipts) == winner.encode() * 32
+        with pytest.raises(NoMajority):
+            majority_state(given_receipts, roster=2 * len(given_receipts))
 
 
 def test_receipts_travel_in_the_order_given(receipts: tuple[Receipt, ...]) -> None:
