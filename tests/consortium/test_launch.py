@@ -53,6 +53,11 @@ if sys.argv[1] == "list":
     print(json.dumps({"runs": [{"status": "finished:completed"}]}))
 """
 FAILED = COMPLETED.replace("completed", "failed")
+INTERRUPTING = """
+import os, signal, time
+os.kill(os.getppid(), signal.SIGINT)
+time.sleep(600)
+"""
 TELLING = (
     COMPLETED
     + """
@@ -183,6 +188,15 @@ def test_not_even_what_ignores_a_polite_request_stays_behind(
     program(programs, "flower-superlink", STUBBORN)
     program(programs, "flwr", COMPLETED)
     simulate(run, num_sites=3, run_config={})
+
+
+def test_an_interruption_stops_all_of_it_and_goes_on_to_whoever_started_it(
+    programs: Path, run: RunDirectory
+) -> None:
+    program(programs, "flower-superlink", HEALTHY)
+    program(programs, "flwr", INTERRUPTING)
+    with pytest.raises(KeyboardInterrupt):
+        simulate(run, num_sites=3, run_config={})
 
 
 def test_processes_of_another_run_are_left_alone(

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,11 +12,10 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from consortium.launch import LaunchFailed
 from consortium.run_directory import RunDirectory
 from scenarios.cli import app, main
 from scenarios.doctor import Finding
-from scenarios.options import BadOption, data_source, data_sources, overrides
-from sites.source import SqlQuery
 from tests.scenarios.conftest import Done
 
 
@@ -175,29 +175,37 @@ def test_the_coordinators_view_and_the_audit_are_shown(
     assert "in the clear" in plain(refused.output)
 
 
+def test_an_audit_that_convicts_exits_with_1(sealed_heart: Done, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(sealed_heart.run.path, tmp_path / "run"))
+    sums = run / "coordinator" / "sealed" / "round-3" / "updates" / "sums.bin"
+    altered = bytearray(sums.read_bytes())
+    altered[1000] ^= 1
+    sums.write_bytes(altered)
+    audited = scenario("audit-sum", str(run))
+    assert audited.exit_code == 1
+    assert "round 3 updates, bucket 0, 4 sites: the coordinator published another sum" in plain(
+        audited.output
+    )
+
+
+def test_an_engine_that_does_not_start_is_a_failed_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_given: object, **_named: object) -> None:
+        raise LaunchFailed("Flower's SuperLink did not start; see superlink.log")
+
+    monkeypatch.setattr("scenarios.runner.simulate", failing)
+    chosen = ("--engine", "simulation", "--out", str(tmp_path / "run"))
+    failed = scenario("run", "heart-diagnosis", *chosen)
+    assert failed.exit_code == 1
+    assert "did not start; see superlink.log" in plain(failed.output)
+
+
 def test_doctor_looks_at_what_runs_need() -> None:
     found = scenario("doctor")
     assert found.exit_code == 0
     for word in ("Python", "tenseal", "flower-superlink", "free memory", "ports"):
         assert word in found.output
-
-
-def test_settings_take_the_type_of_their_key() -> None:
-    assert overrides(["num-server-rounds=3", "learning-rate=1e-3", "model=mlp"]) == {
-        "num-server-rounds": 3,
-        "learning-rate": 1e-3,
-        "model": "mlp",
-    }
-
-
-def test_a_source_is_a_file_or_a_url_with_a_query(tmp_path: Path) -> None:
-    source = data_source("sqlite:///x.db::SELECT a FROM b")
-    assert isinstance(source, SqlQuery)
-    assert source.query == "SELECT a FROM b"
-    with pytest.raises(BadOption, match="needs a query"):
-        data_source("sqlite:///x.db")
-    (tmp_path / "a.csv").touch()
-    assert set(data_sources([f"north={tmp_path}/a.csv"])) == {"north"}
 
 
 def test_a_site_may_bring_its_records_in_a_database(heart: Done, tmp_path: Path) -> None:
