@@ -215,7 +215,7 @@ def test_a_site_with_bad_data_is_left_out_and_the_report_says_so(tmp_path: Path)
     assert summary.status == "finished"
     assert {record.code for record in summary.quarantined} == {"site-refused.bad-table"}
     page = render(run).read_text()
-    assert "Its data break the agreed schema." in page
+    assert "Its data break the agreed schema (columns 1, values 1)." in page
     assert "sixty" not in page
 
 

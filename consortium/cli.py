@@ -1,0 +1,28 @@
+"""`consortium`: what the operators of a real consortium type; one group of commands a file."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from privacy.errors import ConsortiumError
+
+FAILED = 1
+
+app = typer.Typer(
+    help="Set up and run a consortium between institutions, and check what it left behind.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+errors = Console(stderr=True)
+
+
+def main() -> None:
+    """Run the command line; exit 0 when done, 1 when refused or failed, 2 on wrong usage."""
+    try:
+        app()
+    except ConsortiumError as error:
+        errors.print(f"{error.code}: {error}", style="red", markup=False, highlight=False)
+        sys.exit(FAILED)
