@@ -12,7 +12,7 @@ import pyarrow
 import sqlalchemy
 
 from privacy.errors import ConsortiumError
-from sites.source import DataSource, SqlQuery, TableFile
+from sites.source import DataSource, IobFiles, SqlQuery, TableFile, TextFolder
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 _SEPARATORS = (",", ";", "\t", "|")
@@ -68,6 +68,8 @@ def read(source: DataSource) -> pd.DataFrame:
             frame, place = _read_file(source), str(path)
         case SqlQuery():
             frame, place = _read_query(source), "the query's result"
+        case TextFolder(path=path) | IobFiles(path=path):
+            raise UnknownFormat(f"{path} holds text, not a table: use it with a task of texts")
     if frame.empty:
         raise EmptyTable(f"{place} has no rows: a site needs at least one record")
     return frame

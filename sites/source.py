@@ -1,4 +1,4 @@
-"""Where a site's table lies: a file or a query. Nothing is opened here."""
+"""Where a site's records lie: a table, a query, or files of text. Nothing is opened here."""
 
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
@@ -47,4 +47,50 @@ class SqlQuery(_Source):
     split: str | None = Field(default=None, pattern=NAME)
 
 
-DataSource: TypeAlias = Annotated[TableFile | SqlQuery, Field(discriminator="kind")]
+class TextFolder(_Source):
+    """One record a file: a directory of `.txt` files, read as UTF-8.
+
+    The label of a file stands in a table beside the files, or is the name of the
+    sub-directory that the file is in.
+
+    Args:
+        path: The directory.
+        labels: A CSV table with a column `file`, the file's path within the directory, and
+            whatever else is known of it: the label, the person, the side; `labels.csv` in the
+            directory if that is there and nothing else is named.
+        text: Name of the column that the text becomes.
+        label: Name of the column that a sub-directory's name becomes.
+        person: Name of the column that the file's name becomes, unless the table has it.
+        split: Column of the table that says `train` or `test` of every file.
+    """
+
+    kind: Literal["folder"] = "folder"
+    path: Path
+    labels: Path | None = None
+    text: str = Field(default="text", pattern=NAME)
+    label: str = Field(default="label", pattern=NAME)
+    person: str = Field(default="person", pattern=NAME)
+    split: str | None = Field(default=None, pattern=NAME)
+
+
+class IobFiles(_Source):
+    """Sentences with a tag a token, IOB2: a file, or a directory of files.
+
+    A line is a token and its tag, the first and the last of its fields; an empty line ends a
+    sentence. A line `-DOCSTART-` begins a document; without such lines each file of a directory
+    is one.
+
+    Args:
+        path: The file, or the directory (`.iob`, `.iob2`, `.conll`, `.bio`, `.tsv`, `.txt`).
+        split: `file` if the files' names say their side: `train`, `test`, or `dev`, `devel`,
+            `valid`, `validation`, which are used for nothing.
+    """
+
+    kind: Literal["iob"] = "iob"
+    path: Path
+    split: Literal["file"] | None = None
+
+
+TableSource: TypeAlias = TableFile | SqlQuery
+TextSource: TypeAlias = TextFolder | IobFiles
+DataSource: TypeAlias = Annotated[TableSource | TextSource, Field(discriminator="kind")]
