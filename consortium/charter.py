@@ -11,6 +11,8 @@ from privacy.errors import ConsortiumError
 from privacy.identity import Agreement, PublicIdentity
 from sites.schema import NAME, Schema
 
+ADDRESS = r"^$|^[A-Za-z0-9_.:\[\]-]{1,253}:[0-9]{1,5}$"
+
 
 class BadCharter(ConsortiumError, ValueError):
     """A charter file cannot be read as a charter."""
@@ -68,6 +70,8 @@ class Charter(_Agreed):
         task: The use case the members train.
         table: What every column means; the same at all members.
         members: The institutions, with distinct names.
+        coordinator: Where the sites reach the coordinator, as HOST:PORT; empty in simulations.
+        revision: Counts the charters of a consortium: a site never goes back to an earlier one.
         floors: What no run may fall below.
         openers: Members that may make epoch secrets and open encrypted runs, in the order in
             which they succeed each other; all members in their order if none is named.
@@ -80,6 +84,8 @@ class Charter(_Agreed):
     task: str
     table: Schema
     members: tuple[Member, ...] = Field(min_length=1, max_length=10_000)
+    coordinator: str = Field(default="", pattern=ADDRESS)
+    revision: int = Field(default=1, ge=1, lt=2**31)
     floors: Floors = Floors()
     openers: tuple[str, ...] = ()
     release_pooled: bool = True

@@ -5,6 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
+from consortium import cli_charter, cli_coordinator, cli_provision, cli_site
 from privacy.errors import ConsortiumError
 
 FAILED = 1
@@ -15,6 +16,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(cli_charter.app, name="charter")
+app.add_typer(cli_site.app, name="site")
+app.add_typer(cli_coordinator.app, name="coordinator")
+app.command("provision")(cli_provision.command)
 
 errors = Console(stderr=True)
 

@@ -34,13 +34,23 @@ def write_secret(path: Path, *, tag: bytes, secret: bytes) -> None:
         SecretExists: There is a file (or a link) of that name.
         ExposedSecret: The directory is open to others.
     """
+    write_private(path, tag + secret.hex().encode() + b"\n")
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a new file as `write_secret` does, in a form that other programs define.
+
+    Raises:
+        SecretExists: There is a file (or a link) of that name.
+        ExposedSecret: The directory is open to others.
+    """
     private_directory(path.parent)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError as error:
         raise SecretExists(f"{path} exists: move it away if it may be replaced") from error
     with os.fdopen(handle, "wb") as file:
-        file.write(tag + secret.hex().encode() + b"\n")
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     sync_directory(path.parent)

@@ -1,0 +1,88 @@
+"""Three institutions and a coordinator that have set up everything, up to the kits."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from consortium.certificates import read_request
+from consortium.charter import Charter, Floors
+from consortium.drafting import draft
+from consortium.installation import init_coordinator, install_coordinator, install_site
+from consortium.joining import PublicHalf, init_site, read_identity
+from consortium.provision import own_tls, provision
+from consortium.signatures import Signatures, sign_charter
+from scenarios.catalogue import SCENARIOS
+from sites.source import TableFile
+
+NAMES = ("east", "north", "west")
+NOW = datetime.now(UTC)
+HOST = "127.0.0.1"
+TABLE = SCENARIOS["bank-credit"].table
+
+
+@dataclass(frozen=True)
+class Founded:
+    """Where everything is.
+
+    Args:
+        path: Of all.
+        halves: What the sites showed.
+        charter: What they agreed on.
+    """
+
+    path: Path
+    halves: tuple[PublicHalf, ...]
+    charter: Charter
+
+    @property
+    def coordinator(self) -> Path:
+        """The coordinator's directory."""
+        return self.path / "coordinator"
+
+    def site(self, name: str) -> Path:
+        """Return a site's directory."""
+        return self.path / name
+
+    def kit(self, name: str) -> Path:
+        """Return a party's kit, a directory."""
+        return self.path / "provisioned" / "kits" / name
+
+    def signatures(self, charter: Charter | None = None) -> Signatures:
+        """Return the signatures of all members of a charter."""
+        charter = charter or self.charter
+        signed = [sign_charter(charter, read_identity(self.site(name))) for name in charter.names]
+        return Signatures(signatures=tuple(signed))
+
+    def provision(self, charter: Charter | None = None, *, now: datetime = NOW) -> None:
+        """Make the kits, again if need be."""
+        request = read_request(self.coordinator / "server.csr")
+        out = self.path / "provisioned"
+        charter = charter or self.charter
+        tls = own_tls(out / "authority", request, now=now)
+        provision(out / "kits", charter, self.signatures(charter), self.halves, tls, now=now)
+
+    def install(self, *, now: datetime = NOW) -> None:
+        """Let every party take its kit over."""
+        install_coordinator(self.coordinator, self.kit("coordinator"), now=now)
+        for name in NAMES:
+            install_site(self.site(name), self.kit(name), now=now)
+
+
+def found(path: Path, *, port: int = 9_443) -> Founded:
+    """Set up three sites and a coordinator; nothing is provisioned yet."""
+    path.mkdir(exist_ok=True)
+    halves = []
+    for name in NAMES:
+        data = path / f"{name}.csv"
+        data.write_text("nothing is read here\n")
+        halves.append(init_site(path / name, name=name, source=TableFile(path=data)))
+    init_coordinator(path / "coordinator", hosts=(HOST,))
+    charter = draft(
+        "banks",
+        task="credit",
+        table=TABLE,
+        members=halves,
+        coordinator=f"{HOST}:{port}",
+        floors=Floors(encrypted=True),
+    )
+    return Founded(path=path, halves=tuple(halves), charter=charter)
