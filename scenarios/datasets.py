@@ -28,6 +28,8 @@ SHA256: Mapping[str, str] = {
     "ames": "7d9e0f0c3e88cf1507ee788c258ef55212904d6bcb92050aa45a1a511ce1c139",
 }
 
+DRUG_NAMES_SHA256 = "d931bc59d7d3b92e34e2c01681ecfe3c7fe8dff3b808aad5d5959ca334a51385"
+
 HOSPITALS = ("cleveland", "hungary", "switzerland", "va-long-beach")
 
 # Invented names; from the smallest credit limits to the largest.
@@ -114,18 +116,31 @@ def load(name: str, *, folder: Path = FOLDER) -> pd.DataFrame:
     """
     if name not in SHA256:
         raise UnknownDataset(f"no data set {name!r}: choose one of {', '.join(SHA256)}")
-    path = folder / f"{name}.csv.gz"
+    # Only an empty field is missing: pandas would also take words such as "none" for it.
+    text = io.BytesIO(gzip.decompress(_pinned(folder / f"{name}.csv.gz", SHA256[name])))
+    return pd.read_csv(text, keep_default_na=False, na_values=[""])
+
+
+def drug_names() -> list[str]:
+    """Return names of drugs, in small letters, of one word each.
+
+    Raises:
+        DatasetCorrupted: The file is absent or has other bytes.
+    """
+    return _pinned(FOLDER / "drug-names.txt", DRUG_NAMES_SHA256).decode().split()
+
+
+def _pinned(path: Path, sha256: str) -> bytes:
+    """Return the bytes of a file that comes with the project, if they are the pinned ones."""
     if not path.is_file():
         raise DatasetCorrupted(f"{path} is absent: restore it from the repository")
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
-    if found != SHA256[name]:
+    if found != sha256:
         raise DatasetCorrupted(
-            f"{path} has SHA-256 {found}, needed {SHA256[name]}: restore it from the repository"
+            f"{path} has SHA-256 {found}, needed {sha256}: restore it from the repository"
         )
-    # Only an empty field is missing: pandas would also take words such as "none" for it.
-    text = io.BytesIO(gzip.decompress(content))
-    return pd.read_csv(text, keep_default_na=False, na_values=[""])
+    return content
 
 
 def heart_hospitals(frame: pd.DataFrame) -> Names:

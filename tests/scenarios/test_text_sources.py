@@ -1,0 +1,132 @@
+"""Laws of the texts that come with the project: pinned, the same each time, honestly divided."""
+
+import hashlib
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scenarios import datasets, diagnoses
+from scenarios.datasets import DatasetCorrupted, drug_names
+from scenarios.diagnoses import (
+    CHAPTERS,
+    HOSPITALS,
+    MOST_PHRASES,
+    SPECIALTIES,
+    specialty_hospitals,
+)
+from scenarios.synthetic_market import BANKS, CLASSES, bank_of, market_sentences
+from scenarios.synthetic_notes import synthetic_notes
+from scenarios.synthetic_sentences import DISEASE, DRUG, annotated_sentences
+from sites.entities import first_break, spans_of
+
+FRAME = diagnoses.diagnoses()
+
+
+def digest(frame: pd.DataFrame) -> str:
+    return hashlib.sha256(frame.to_json(orient="values").encode()).hexdigest()[:16]
+
+
+def test_phrases_are_the_pinned_ones() -> None:
+    """Their number, and every character of them."""
+    assert len(FRAME) == 8_736
+    assert FRAME["category"].nunique() == 876
+    assert set(FRAME["chapter"]) == set(CHAPTERS.values())
+    assert FRAME.groupby("category").size().max() == MOST_PHRASES
+    assert not FRAME.duplicated(["category", "text"]).any()
+    assert digest(FRAME) == "371c9090a58e9fe1"
+
+
+def test_the_phrases_of_a_category_stay_together() -> None:
+    site = specialty_hospitals(FRAME)
+    assert (site.groupby(FRAME["category"]).nunique() == 1).all()
+    assert set(site) == set(HOSPITALS)
+    half = FRAME.iloc[::2]
+    assert specialty_hospitals(half).equals(site.iloc[::2])
+
+
+def test_most_of_a_specialty_is_at_its_hospital() -> None:
+    """The skew is what the documents say: six of ten categories at home, the rest spread."""
+    first = FRAME.drop_duplicates("category")
+    site = specialty_hospitals(first)
+    homes = {chapter: name for name, chapters in SPECIALTIES.items() for chapter in chapters}
+    assert (site == first["chapter"].map(homes)).mean() == pytest.approx(0.6, abs=0.03)
+    assert pd.crosstab(site, first["chapter"]).to_numpy().min() > 0
+
+
+def test_another_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnoses, "SHA256", "0" * 64)
+    with pytest.raises(DatasetCorrupted, match=r"install that version"):
+        diagnoses.diagnoses.__wrapped__()
+    monkeypatch.setattr(diagnoses, "PACKAGE", "no_such_package")
+    with pytest.raises(DatasetCorrupted):
+        diagnoses.diagnoses.__wrapped__()
+
+
+def test_the_package_is_read_and_not_run() -> None:
+    """Its import warns and parses everything again."""
+    assert importlib.util.find_spec("simple_icd_10_cm") is not None
+    source = Path(diagnoses.__file__).read_text()
+    assert "import simple_icd_10_cm" not in source
+
+
+def test_drug_names_are_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = drug_names()
+    assert len(names) == len(set(names)) == 1_076
+    (tmp_path / "drug-names.txt").write_text("aspirin\n")
+    monkeypatch.setattr(datasets, "FOLDER", tmp_path)
+    with pytest.raises(DatasetCorrupted, match="SHA-256"):
+        drug_names()
+
+
+def test_made_up_sentences_mark_exactly_the_terms_put_in() -> None:
+    frame = annotated_sentences()
+    assert digest(frame) == "4eee15abc7248974"
+    drugs = set(drug_names())
+    for tokens, tags in zip(frame["tokens"], frame["tags"], strict=True):
+        assert len(tokens) == len(tags)
+        assert first_break(tags) is None
+        inside = {word for span in spans_of(tags) for word in range(span.start, span.end)}
+        named = {n for n, token in enumerate(tokens) if token.lower() in drugs}
+        assert named <= inside
+        for kind, start, end in spans_of(tags):
+            assert kind in (DISEASE, DRUG)
+            assert kind == DISEASE or tokens[start].lower() in drugs
+            assert kind == DISEASE or end == start + 1
+
+
+def test_no_patient_shares_a_drug() -> None:
+    """So that held-out patients have names that training never saw."""
+    frame = annotated_sentences()
+    owner: dict[str, str] = {}
+    for person, tokens, tags in zip(frame["person"], frame["tokens"], frame["tags"], strict=True):
+        for kind, start, _ in spans_of(tags):
+            if kind == DRUG:
+                assert owner.setdefault(tokens[start].lower(), person) == person
+
+
+def test_made_up_news_is_of_one_bank_a_company() -> None:
+    frame = market_sentences()
+    assert digest(frame) == "c54e4d1eae9f48b1"
+    assert set(frame["sentiment"]) == set(CLASSES)
+    assert (frame.groupby("company")["bank"].nunique() == 1).all()
+    assert sorted(set(bank_of(frame))) == sorted(BANKS)
+    assert not frame["text"].str.contains("[{}]").any()
+
+
+def test_no_single_word_decides_the_sentiment() -> None:
+    frame = market_sentences()
+    rose = frame[frame["text"].str.contains("rose")]
+    assert set(rose["sentiment"]) == {"negative", "positive"}
+
+
+def test_made_up_notes_are_as_long_as_asked() -> None:
+    notes = synthetic_notes(20, sentences=40, seed=3)
+    pd.testing.assert_frame_equal(notes, synthetic_notes(20, sentences=40, seed=3))
+    words = np.array([len(text.split()) for text in notes["text"]])
+    assert words.min() > 250
+    assert (notes["text"].str.count("Diagnosis: ") == 1).all()
+    positions = [text.index("Diagnosis: ") / len(text) for text in notes["text"]]
+    assert np.ptp(positions) > 0.5
