@@ -22,7 +22,7 @@ from sites.split import given_hold_out, hold_out
 from sites.statistics import Constants, Statistics
 from sites.table import Table, TableData, columns_of, encode, joined, table_of
 from sites.task import BadPlan, Labels, ModelPlan, Predictions, Trained, TrainingPlan
-from sites.training import TrainingDiverged, train
+from sites.training import Records, TrainingDiverged, train
 from sites.validation import validate
 
 
@@ -121,7 +121,8 @@ class TabularTask:
             each = objective.losses(label, model(inputs[rows]), wanted[rows])
             return each if weights is None else each * weights[rows]
 
-        steps = train(model, losses, classes, plan, rng=rng)
+        records = Records(classes, data.training.persons)
+        steps = train(model, losses, records, plan, rng=rng)
         update = (taken(model, self.layout) - received).astype(np.float32).astype(np.float64)
         if not np.isfinite(update).all():
             raise TrainingDiverged("the trained parameters are not finite: lower the learning rate")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally, Vector
 from sites.evaluation import Evaluation
+from sites.privacy_plan import PrivacyPlan
 from sites.schema import Schema
 from sites.source import DataSource
 from sites.statistics import Statistics
@@ -68,6 +69,8 @@ class TrainingPlan:
         class_balance: `weights` weighs the loss by the pooled class counts; `resample` draws
             the site's classes equally often; both shift predicted probabilities towards the
             rare classes.
+        privacy: How nobody's records can be told from the model; None for no such promise. Its
+            steps and draws then take the place of `local_epochs` and `batch_size`.
 
     Raises:
         BadPlan: A value is out of range.
@@ -81,6 +84,7 @@ class TrainingPlan:
     weight_decay: float = 0.0
     proximal_mu: float = 0.0
     class_balance: Literal["none", "weights", "resample"] = "none"
+    privacy: PrivacyPlan | None = None
 
     def __post_init__(self) -> None:
         ranges = {
@@ -94,6 +98,11 @@ class TrainingPlan:
         for name, (fits, needed) in ranges.items():
             if not fits:
                 raise BadPlan(f"{name} must be {needed}, got {getattr(self, name)}")
+        if self.privacy and self.class_balance == "resample":
+            raise BadPlan(
+                "with privacy every person is drawn by the same chance: set class_balance to "
+                "none or weights"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +209,8 @@ class Task(Protocol[Data]):
     ) -> Trained:
         """Train from the model that `vector` stands for.
 
-        Guarantee: the same arguments give the same bytes (one torch thread, one machine).
+        Guarantee: the same arguments give the same bytes (one torch thread, one machine), but
+        for a plan with privacy, whose noise no argument knows.
 
         Args:
             data: The site's records.

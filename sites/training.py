@@ -1,8 +1,8 @@
 """The local loop."""
 
 import math
-from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,9 +10,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from privacy.errors import ConsortiumError
+from sites.clipping import Losses
+from sites.private_gradients import private_gradients
 from sites.task import EmptySite, TrainingPlan
 
-Losses: TypeAlias = Callable[[Tensor], Tensor]
+
+@dataclass(frozen=True)
+class Records:
+    """What is known of training records besides their loss.
+
+    Args:
+        classes: Class of each, shape (n,); equal for all without classes.
+        persons: Whose each is, shape (n,).
+    """
+
+    classes: NDArray[np.int64]
+    persons: NDArray[np.str_]
 
 
 class TrainingDiverged(ConsortiumError, ArithmeticError):
@@ -22,7 +35,7 @@ class TrainingDiverged(ConsortiumError, ArithmeticError):
 def train(
     model: nn.Module,
     losses: Losses,
-    classes: NDArray[np.int64],
+    records: Records,
     plan: TrainingPlan,
     *,
     rng: np.random.Generator,
@@ -32,27 +45,49 @@ def train(
     Guarantee: same arguments, same bytes (one torch thread, one machine). Every record is used
     once a pass, or, with `class_balance="resample"`, as many are drawn as there are, each class
     equally often on average. With `proximal_mu` zero the result is that of no proximal term; as
-    it grows the model stays at what was received.
+    it grows the model stays at what was received. With `privacy` the promise is that of
+    `sites.private_gradients` instead, and nothing but its gradients is computed from records.
 
     Args:
         model: Holds the received parameters.
         losses: The loss of each of the given records under the model, (B,) -> (B,).
-        classes: Class of each training record, shape (n,); equal for all without classes.
+        records: What is known of the training records.
         plan: How to train.
         rng: Of the order of records.
 
     Raises:
         EmptySite: There are no records.
         TrainingDiverged: The loss is no longer finite.
+        UnclippableModel: With privacy, the model's gradient cannot be told apart by person.
     """
-    if not len(classes):
+    if not len(records.classes):
         raise EmptySite("this site has no training records: it can be evaluated, not trained")
     parameters = [item for item in model.parameters() if item.requires_grad]
     received = [item.detach().clone() for item in parameters]
     optimizer = _optimizer(parameters, plan)
     pull = _pull(plan)
+    if plan.privacy is None:
+        gradients = _gradients(model, losses, records.classes, plan, rng)
+    else:
+        gradients = private_gradients(model, losses, records.persons, plan.privacy)
     steps = 0
+    for _ in gradients:
+        optimizer.step()
+        if pull:
+            _move(parameters, received, pull)
+        steps += 1
+    return steps
 
+
+def _gradients(
+    model: nn.Module,
+    losses: Losses,
+    classes: NDArray[np.int64],
+    plan: TrainingPlan,
+    rng: np.random.Generator,
+) -> Iterator[None]:
+    """Set the model's gradients for one step after the other."""
+    steps = 0
     for _ in range(plan.local_epochs):
         for rows in torch.split(_order(classes, plan, rng), plan.batch_size):  # (B,)
             loss = losses(rows).mean()  # (B,) -> ()
@@ -62,13 +97,10 @@ def train(
                     f"now {plan.learning_rate}",
                     steps=steps,
                 )
-            optimizer.zero_grad()
+            model.zero_grad()
             torch.autograd.backward(loss)
-            optimizer.step()
-            if pull:
-                _move(parameters, received, pull)
             steps += 1
-    return steps
+            yield
 
 
 def _order(classes: NDArray[np.int64], plan: TrainingPlan, rng: np.random.Generator) -> Tensor:

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from privacy.layout import Tally, Vector
+from sites import private_gradients
+from sites.privacy_plan import PrivacyPlan
 from sites.schema import Category, ClassLabel, Label, Number, NumberLabel, Schema
 from sites.source import TableFile
 from sites.split import PersonOnBothSides
@@ -20,6 +22,8 @@ from sites.validation import BadTable
 
 N = 120
 PLAN = TrainingPlan(local_epochs=5, batch_size=16, learning_rate=0.1, momentum=0.9)
+
+PRIVATE = PrivacyPlan(noise_multiplier=0.2, clip_norm=1.0, sampling_rate=0.5, steps=60)
 
 BINARY = ClassLabel(column="ill", classes=("no", "yes"))
 GRADED = ClassLabel(column="grade", classes=("low", "middle", "high"))
@@ -153,6 +157,36 @@ def test_training_in_two_rounds_goes_on_from_the_received_state(case: Case) -> N
     rng = np.random.default_rng(2)
     still = task.train(data, pooled, first, held, rng=rng).update
     np.testing.assert_allclose(still, 0, atol=1e-5)
+
+
+def test_one_person_moves_a_private_step_by_no_more_than_its_share(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever two persons' records are, exchanged labels and all, without the noise."""
+    monkeypatch.setattr(
+        private_gradients, "grid_gaussian", lambda n, *, deviation: np.zeros(n) * deviation
+    )
+    task, data, pooled = case
+    private = replace(PRIVATE, sampling_rate=1.0, steps=1, clip_norm=0.3)
+    plan = TrainingPlan(learning_rate=2.0, privacy=private)
+    everyone = learnt(task, data, pooled, plan)
+    labels = data.training.labels.copy()
+    labels[data.training.persons == data.training.persons[0]] = labels.min()
+    columns = {name: values.copy() for name, values in data.training.columns.items()}
+    columns["dose"][data.training.persons == data.training.persons[0]] = 10.0
+    other = replace(data, training=replace(data.training, columns=columns, labels=labels))
+    moved = np.linalg.norm(learnt(task, other, pooled, plan) - everyone)
+    assert 0 < moved <= 2 * 2.0 * 0.3 / data.train_persons  # one contribution for another
+    assert np.linalg.norm(everyone) <= 2.0 * 0.3
+
+
+def test_private_training_learns_and_gives_other_bytes_each_time(case: Case) -> None:
+    task, data, pooled = case
+    plan = TrainingPlan(learning_rate=0.3, momentum=0.5, privacy=PRIVATE)
+    before = error(task, data, pooled, np.zeros(task.layout.dim))
+    once, again = (learnt(task, data, pooled, plan) for _ in range(2))
+    assert not np.array_equal(once, again)
+    assert error(task, data, pooled, once) < 0.95 * before
 
 
 def test_evaluation_counts_the_scores(case: Case) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sites.task import EmptySite, TrainingPlan
-from sites.training import TrainingDiverged, train
+from sites.training import Records, TrainingDiverged, train
 
 PLANS = [
     TrainingPlan(learning_rate=0.1, batch_size=4),
@@ -37,6 +37,11 @@ def distance(model: Point, points: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda rows: (model.place - points[rows]).square().sum(dim=1) / 2
 
 
+def nobody(values: Tensor | NDArray[np.int64]) -> NDArray[np.str_]:
+    """Persons that no plan here looks at."""
+    return np.zeros(len(values), "U1")
+
+
 def trained(
     plan: TrainingPlan,
     *,
@@ -47,7 +52,8 @@ def trained(
 ) -> NDArray[np.float32]:
     model = Point(at)
     codes = np.zeros(len(points), np.int64) if classes is None else classes
-    train(model, distance(model, points), codes, plan, rng=np.random.default_rng(seed))
+    known = Records(codes, nobody(points))
+    train(model, distance(model, points), known, plan, rng=np.random.default_rng(seed))
     return model.place.detach().numpy()
 
 
@@ -59,7 +65,8 @@ def visited(plan: TrainingPlan, classes: NDArray[np.int64]) -> list[list[int]]:
         steps.append(rows.tolist())
         return model.place.sum() * torch.zeros(len(rows))
 
-    taken = train(model, losses, classes, plan, rng=np.random.default_rng(0))
+    known = Records(classes, nobody(classes))
+    taken = train(model, losses, known, plan, rng=np.random.default_rng(0))
     assert taken == len(steps)
     return steps
 
