@@ -113,30 +113,6 @@ def test_a_layer_that_no_record_passes_has_no_gradient() -> None:
     assert [bool(part.any()) for part in summed] == [True, True, False, False]
 
 
-class Tied(nn.Module):
-    """Two layers with one weight."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.one, self.other = nn.Linear(2, 2), nn.Linear(2, 2)
-        self.other.weight = self.one.weight
-
-
-@pytest.mark.parametrize(
-    ("model", "says"),
-    [
-        (nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)), "mixes the records"),
-        (nn.Conv1d(2, 2, 1), "no rule clips"),
-        (Tied(), "shares a parameter"),
-    ],
-)
-def test_a_model_whose_gradient_cannot_be_told_apart_is_refused(
-    model: nn.Module, says: str
-) -> None:
-    with pytest.raises(UnclippableModel, match=says):
-        PersonClipper(model, clip_norm=1.0)
-
-
 def test_a_layer_that_is_used_twice_or_sees_other_rows_is_refused() -> None:
     layer = nn.Linear(2, 2)
     clipper = PersonClipper(layer, clip_norm=1.0)
