@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import numpy as np
 import torch
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
@@ -32,11 +33,19 @@ def hello(message: Message, context: Context) -> Message:
 
 
 def statistics(message: Message, context: Context) -> Message:
-    """Count the training records, for the constants all sites will scale by."""
+    """Count the training records, for the constants all sites will scale by.
+
+    With private training nothing is counted: zeros leave, and numbers are scaled by the bounds
+    that the charter declares.
+    """
     site = site_of(context)
     site.require_charter(messages.read_question(message.content))
-    counted = messages.Counts(
-        tally=site.task.statistics_of(site.data), released=site.releases_statistics()
+    counted = (
+        messages.Counts(tally=np.zeros(site.task.statistics.layout.size, "<i8"), released=False)
+        if site.run_config.dp.on
+        else messages.Counts(
+            tally=site.task.statistics_of(site.data), released=site.releases_statistics()
+        )
     )
     return Message(messages.counts(counted), reply_to=message)
 

@@ -76,6 +76,38 @@ class ServerOptimizerConfig(_Part):
     tau: Positive = 1e-3
 
 
+class PrivacyConfig(_Part):
+    """How nobody's records can be told from the model: differentially private training.
+
+    Args:
+        unit: Who is protected: a `person` with all records, or each `record` by itself; `off`
+            protects nobody.
+        epsilon: What all planned rounds together may cost; each site finds the noise for it. 0
+            where the noise is given.
+        noise_multiplier: The noise of a step over the clip norm; 0 where epsilon is given.
+        delta: Of epsilon; 0 for one tenth of one over the next power of two above a site's
+            persons or records.
+        clip_norm: Most that one unit moves the sum of a step, in L2.
+        sampling_rate: Probability that a unit is in a step.
+        steps: Steps in a round, in the place of passes and batches.
+        max_records_per_person: Records of a person that are trained on.
+    """
+
+    unit: Literal["off", "person", "record"] = "off"
+    epsilon: float = Field(default=0.0, ge=0.0, le=1_000.0)
+    noise_multiplier: float = Field(default=0.0, ge=0.0, le=1e6)
+    delta: float = Field(default=0.0, ge=0.0, lt=1.0)
+    clip_norm: float = Field(default=1.0, ge=1e-6, le=1e6)
+    sampling_rate: Share = 0.05
+    steps: int = Field(default=20, ge=1, le=100_000)
+    max_records_per_person: int = Field(default=16, ge=1, le=100_000)
+
+    @property
+    def on(self) -> bool:
+        """Whether training is private."""
+        return self.unit != "off"
+
+
 class RunConfig(_Part):
     """Everything the coordinator decides about a run, under the charter's limits.
 
@@ -103,6 +135,7 @@ class RunConfig(_Part):
         class_balance: What a site does about rare classes.
         rule: The aggregation rule.
         server_optimizer: The server optimizer.
+        dp: How nobody's records can be told from the model.
         seed: Of the experiment; never of anything that protects people.
     """
 
@@ -129,6 +162,7 @@ class RunConfig(_Part):
     class_balance: Literal["none", "weights", "resample"] = "none"
     rule: RuleConfig = RuleConfig()
     server_optimizer: ServerOptimizerConfig = ServerOptimizerConfig()
+    dp: PrivacyConfig = PrivacyConfig()
     seed: int = Field(default=7, ge=0, lt=2**63)
 
     @model_validator(mode="after")
@@ -155,6 +189,27 @@ class RunConfig(_Part):
             raise ValueError(
                 "more than half of the sites vouch for each state of an encrypted run: set "
                 "fraction above 0.5"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _privacy_is_whole(self) -> "RunConfig":
+        if not self.dp.on:
+            return self
+        if (self.dp.epsilon > 0) == (self.dp.noise_multiplier > 0):
+            raise ValueError(
+                "private training needs either dp.epsilon or dp.noise-multiplier above 0, and the "
+                "other at 0"
+            )
+        if self.class_balance != "none":
+            raise ValueError(
+                "class balance needs counts of the training records, which private training "
+                "does not release: set class-balance to none"
+            )
+        if self.weighting == "examples":
+            raise ValueError(
+                "exact example counts would show with private training: set weighting to "
+                "classes or equal"
             )
         return self
 

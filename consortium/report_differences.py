@@ -22,6 +22,8 @@ def differences(recorded: Recorded) -> Section | None:
     pooled = recorded.pooled_statistics
     if pooled is None:
         return None
+    if not pooled.any():
+        return _nothing_counted(recorded)
     described = recorded.statistics.describe(pooled)
     several = len(recorded.site_statistics) > 1
     blocks = [_labels(recorded, described), *([_features(recorded, pooled)] if several else [])]
@@ -38,6 +40,21 @@ def differences(recorded: Recorded) -> Section | None:
             f"{recorded.noun}."
         ),
         blocks=(*blocks, *remarks),
+    )
+
+
+def _nothing_counted(recorded: Recorded) -> Section:
+    """What to say where training was private: its records were not even counted."""
+    return Section(
+        anchor="differences",
+        title=f"How do the {recorded.nouns} differ?",
+        short="How they differ",
+        lead=(
+            "Nothing was counted before training, so that nothing of the training records left "
+            f"their {recorded.noun} but private updates: numbers are scaled by the bounds that "
+            "the charter declares."
+        ),
+        blocks=(),
     )
 
 

@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from privacy.layout import Vector
+from sites.constants import Constants
 from sites.schema import ClassLabel, Label, NumberLabel
-from sites.statistics import Constants, restore, transform
+from sites.statistics import restore, transform
 from sites.task import BadPlan, Predictions, TrainingPlan
 
 

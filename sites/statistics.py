@@ -6,7 +6,7 @@ agree on what is counted without having seen each other's records.
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally, Vector
+from sites.constants import Constants, Standard, constants_by_bounds
 from sites.histograms import Distance, bins_of, distance, quantile
 from sites.schema import Category, ClassLabel, Column, Ranged, Schema, declared, name_of
 from sites.tally import UNIT, ImpossibleTally, Metric, TallyLayout, fixed_point
@@ -66,40 +67,6 @@ def restore(number: Ranged, scaled: NDArray[Any]) -> Vector:
     values = np.sign(between) * np.expm1(np.abs(between)) if number.scale == "log" else between
     values = np.where(shares < 1.0, np.where(shares > 0.0, values, number.low), number.high)
     return np.asarray(np.clip(values, number.low, number.high), np.float64)
-
-
-@dataclass(frozen=True)
-class Standard:
-    """Mean and standard deviation of a number on its agreed [0, 1] scale.
-
-    Args:
-        mean: Over the pooled records that have a value.
-        deviation: The population's, dividing by their number; never 0.
-    """
-
-    mean: float = 0.0
-    deviation: float = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Constants:
-    """What every site needs to encode its records as all others do.
-
-    Guarantee: computed from the pooled tally by additions, products, quotients and square roots
-    in float64 alone, which IEEE 754 fixes to the last bit: equal tallies give equal bytes
-    everywhere.
-
-    Args:
-        numbers: By name, in the schema's order.
-        label: Of a regression's label; the identity for classes.
-        class_counts: Pooled training records of each class; empty for a regression.
-        guarded: Numbers that no records scale, by name, and what was done about it.
-    """
-
-    numbers: Mapping[str, Standard]
-    label: Standard = field(default_factory=Standard)
-    class_counts: tuple[int, ...] = ()
-    guarded: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -170,12 +137,15 @@ class Statistics:
         """Return the constants that a pooled tally implies, the same bytes at every site.
 
         A number without a value anywhere keeps mean 0 and deviation 1; one whose variance
-        cannot be told from 0 keeps its mean and deviation 1; both are named in `guarded`.
+        cannot be told from 0 keeps its mean and deviation 1; both are named in `guarded`. Where
+        nothing was released, numbers are scaled by their declared bounds.
 
         Raises:
             ImpossibleTally: No records have this tally.
         """
         self.check(tally)
+        if not self.layout.count("records", tally):
+            return constants_by_bounds(self.schema)
         label = self.schema.label
         standards: dict[str, Standard] = {}
         guarded: dict[str, str] = {}

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sites.constants import Constants
 from sites.schema import Category, Number, Schema
-from sites.statistics import Constants, UndeclaredCategory, transform
+from sites.statistics import UndeclaredCategory, transform
 from sites.task import Labels
 
 Columns: TypeAlias = Mapping[str, NDArray[Any]]

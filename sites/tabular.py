@@ -13,13 +13,14 @@ from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally, Vector
 from sites import objective
 from sites.arrays import layout_of, put, start_of, taken
+from sites.constants import Constants
 from sites.data import read
 from sites.evaluation import Evaluation, evaluation_for
 from sites.models import model_for
 from sites.schema import ClassLabel, Schema
 from sites.source import DataSource
 from sites.split import given_hold_out, hold_out
-from sites.statistics import Constants, Statistics
+from sites.statistics import Statistics
 from sites.table import Table, TableData, columns_of, encode, joined, table_of
 from sites.task import BadPlan, Labels, ModelPlan, Predictions, Trained, TrainingPlan
 from sites.training import Records, TrainingDiverged, train

@@ -156,3 +156,31 @@ def test_under_encryption_most_sites_vouch_for_each_state() -> None:
         RunConfig.parse({"aggregation": "encrypted", "fraction": 0.5})
     assert RunConfig.parse({"aggregation": "encrypted", "fraction": 0.51}).fraction == 0.51
     assert RunConfig.parse({"aggregation": "clear", "fraction": 0.1}).fraction == 0.1
+
+
+PRIVATE: dict[str, str | int | float] = {"dp.unit": "person", "dp.epsilon": 3.0}
+
+
+def test_private_training_is_off_unless_it_is_asked_for() -> None:
+    assert not RunConfig.parse({}).dp.on
+    assert RunConfig.parse(PRIVATE).dp.on
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"dp.epsilon": 0.0}, "either dp.epsilon or dp.noise-multiplier"),
+        ({"dp.noise-multiplier": 1.0}, "either dp.epsilon or dp.noise-multiplier"),
+        ({"class-balance": "weights"}, "class-balance to none"),
+        ({"class-balance": "resample"}, "class-balance to none"),
+        ({"weighting": "examples"}, "weighting to classes or equal"),
+        ({"dp.sampling-rate": 0.0}, "dp.sampling-rate"),
+        ({"dp.clip-norm": 0.0}, "dp.clip-norm"),
+        ({"dp.unit": "patient"}, "dp.unit"),
+    ],
+)
+def test_private_training_that_would_not_be_private_is_refused(
+    wrong: dict[str, str | int | float], says: str
+) -> None:
+    with pytest.raises(BadConfig, match=says):
+        RunConfig.parse({**PRIVATE, **wrong})

@@ -4,9 +4,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sites.constants import Constants, Standard
 from sites.objective import class_weights, losses, n_outputs, predictions, targets
 from sites.schema import ClassLabel, Label, NumberLabel
-from sites.statistics import Constants, Standard
 from sites.task import BadPlan, TrainingPlan
 
 BINARY = ClassLabel(column="ill", classes=("no", "yes"))

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from sites.constants import Constants, Standard
 from sites.schema import Category, ClassLabel, Number, Schema
-from sites.statistics import Constants, OutOfBounds, Standard, Statistics, UndeclaredCategory
+from sites.statistics import OutOfBounds, Statistics, UndeclaredCategory
 from sites.table import Columns, Table, TableData, columns_of, encode, joined, table_of
 
 SCHEMA = Schema(
