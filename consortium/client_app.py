@@ -10,11 +10,12 @@ from flwr.clientapp import ClientApp
 
 from consortium.export import write_model
 from consortium.member import Member, member_at
-from consortium.mods import Mod, Next, read_round, sealed, typed_refusals
+from consortium.mods import Mod, Next, gated, read_round, sealed, typed_refusals
 from consortium.session import session_of
 from consortium.site import Site, site_of
 from consortium.terms import descriptor, seal_parameters
 from privacy import messages, sealed_messages
+from privacy.layout import Tally, Vector
 
 torch.set_num_threads(1)  # one thread a site: two share a core worse than one
 
@@ -40,14 +41,14 @@ def statistics(message: Message, context: Context) -> Message:
     """
     site = site_of(context)
     site.require_charter(messages.read_question(message.content))
-    counted = (
-        messages.Counts(tally=np.zeros(site.task.statistics.layout.size, "<i8"), released=False)
-        if site.run_config.dp.on
-        else messages.Counts(
-            tally=site.task.statistics_of(site.data), released=site.releases_statistics()
-        )
-    )
-    return Message(messages.counts(counted), reply_to=message)
+    if site.run_config.dp.on:
+        tally, released = np.zeros(site.task.statistics.layout.size, np.int64), False
+    else:
+        counted = site.task.statistics_of(site.data)
+        tally = site.to_pool(counted, records=site.data.train_examples)
+        released = site.releases_statistics() and bool(tally.any())
+    sent = messages.Counts(tally=tally, released=released)
+    return Message(messages.counts(sent), reply_to=message)
 
 
 def train(message: Message, context: Context) -> Message:
@@ -55,13 +56,13 @@ def train(message: Message, context: Context) -> Message:
     site = site_of(context)
     stands = _position(site, message)
     vector = stands.state.astype("float64")
-    tally = site.task.evaluate(site.data, stands.statistics, vector)
+    tally = _evaluated(site, stands.statistics, vector)
     trained = site.task.train(
         site.data, stands.statistics, vector, site.plan, rng=site.rng(stands.server_round)
     )
     sent = messages.Contribution(
         update=trained.update,
-        num_examples=trained.num_examples,
+        num_examples=site.told(trained.num_examples),
         tally=tally,
         released=site.releases(tally),
     )
@@ -74,7 +75,7 @@ def evaluate(message: Message, context: Context) -> Message:
     stands = _position(site, message)
     vector = stands.state.astype("float64")
     write_model(site, stands.statistics, vector)
-    tally = site.task.evaluate(site.data, stands.statistics, vector)
+    tally = _evaluated(site, stands.statistics, vector)
     counted = messages.Counts(tally=tally, released=site.releases(tally))
     return Message(messages.counts(counted), reply_to=message)
 
@@ -133,7 +134,14 @@ def _member(site: Site, charter: str) -> Member:
 
 def _disclosed_examples(site: Site) -> int:
     """Return the site's training examples; none under encryption, where only a class shows."""
-    return site.data.train_examples if site.run_config.aggregation == "clear" else 0
+    in_the_clear = site.run_config.aggregation == "clear"
+    return site.told(site.data.train_examples) if in_the_clear else 0
+
+
+def _evaluated(site: Site, statistics: Tally, vector: Vector) -> Tally:
+    """Return the evaluation counts as they may leave, to be pooled."""
+    tally = site.task.evaluate(site.data, statistics, vector)
+    return site.to_pool(tally, records=site.task.evaluation.examples(tally))
 
 
 def _position(site: Site, message: Message) -> messages.Position:
@@ -165,7 +173,7 @@ def client_app(*innermost: Mod) -> ClientApp:
     Guarantee: `innermost` see every message in the clear, in either mode, and what they return
     is sealed like any answer; the product itself has none.
     """
-    made = ClientApp(mods=[typed_refusals, sealed, *innermost])
+    made = ClientApp(mods=[gated, typed_refusals, sealed, *innermost])
     for name, answer in _QUERIES.items():
         made.query(name)(answer)
     made.train()(train)

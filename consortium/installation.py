@@ -20,11 +20,13 @@ from consortium.certificates import (
 from consortium.charter import Charter
 from consortium.joining import read_identity
 from consortium.kits import COORDINATOR, BadKit, Role, opened, read_kit
+from consortium.policies import strict
 from consortium.provision import address
 from consortium.signatures import Signatures, require_own_keys
 from consortium.site import read_site_config
 from consortium.summary import write_atomically
 from privacy.errors import ConsortiumError
+from privacy.policy import FILE as POLICY
 from privacy.secret_file import private_directory
 
 _NODES = TypeAdapter(dict[str, str])
@@ -67,7 +69,8 @@ def install_site(directory: Path, kit: Path, *, now: datetime) -> Charter:
     """Take over a site's kit; return the charter.
 
     Guarantee: nothing is taken over unless every member signed the charter, this site with
-    exactly its own keys, and the charter is not an earlier one than the site has.
+    exactly its own keys, and the charter is not an earlier one than the site has. The first
+    charter brings the strict policy, for the operator to loosen; no kit ever touches it again.
 
     Raises:
         BadKit: It is not whole, or not for this site.
@@ -82,6 +85,8 @@ def install_site(directory: Path, kit: Path, *, now: datetime) -> Charter:
         require_own_keys(charter, read_identity(directory))
         _require_no_earlier(directory, charter)
         _take_over(directory, files)
+    if not (directory / POLICY).exists():
+        strict(charter).write(directory)
     return charter
 
 

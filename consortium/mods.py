@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from flwr.app import Context, Message, RecordDict
 
+from consortium.gate import gate_of
 from consortium.session import Sent, Session, Standing, session_of
 from consortium.site import Site, site_directory, site_of
 from consortium.terms import count_placement, require_agreed, update_placement
@@ -15,7 +16,7 @@ from privacy import messages, sealed_messages
 from privacy.envelope import EVALUATION, STATISTICS, TRAINING, WrongRound
 from privacy.errors import ConsortiumError
 from privacy.sealed_messages import SealedReply, SealedRound
-from privacy.wire import refusal_content
+from privacy.wire import REFUSAL, refusal_content
 
 Next: TypeAlias = Callable[[Message, Context], Message]
 Mod: TypeAlias = Callable[[Message, Context, Next], Message]
@@ -29,20 +30,37 @@ class UnknownQuestion(ConsortiumError, ValueError):
     """A message of a kind that no encrypted run has."""
 
 
+def gated(message: Message, context: Context, call_next: Next) -> Message:
+    """Let in what the site's policy allows, and out what is on the list of what may leave.
+
+    Guarantee: this is the outermost mod. What leaves is an answer whose records, keys, types
+    and sizes are on the list for its kind, or a refusal with a known code; nothing of the
+    message that the app behind made but its content leaves.
+    """
+
+    def passed() -> Message:
+        gate = gate_of(site_of(context))
+
+        def answered() -> Message:
+            passage = gate.admit(message)
+            released = gate.release(passage, call_next(message, context))
+            return Message(released, reply_to=message)
+
+        content = _typed(message, context, answered).content
+        if REFUSAL in content:
+            content = gate.refusal(content)
+        return Message(content, reply_to=message)
+
+    return _typed(message, context, passed)
+
+
 def typed_refusals(message: Message, context: Context, call_next: Next) -> Message:
     """Turn every exception at a site into a typed refusal.
 
     Guarantee: what leaves the site is a code and counts. Text and traceback, which may quote a
     record, go to `site.log` in the site's directory; Flower would send both to the coordinator.
     """
-    try:
-        return call_next(message, context)
-    except ConsortiumError as error:
-        _log(context)
-        return Message(refusal_content(error), reply_to=message)
-    except Exception:  # noqa: BLE001 -- the last door: nothing unforeseen may leave either
-        _log(context)
-        return Message(refusal_content(SiteError("see the site's log")), reply_to=message)
+    return _typed(message, context, lambda: call_next(message, context))
 
 
 def sealed(message: Message, context: Context, call_next: Next) -> Message:
@@ -235,6 +253,18 @@ _SEALED: dict[str, Callable[[_Exchange], SealedReply]] = {
     messages.TRAIN: _Exchange.train,
     messages.EVALUATE: _Exchange.evaluate,
 }
+
+
+def _typed(message: Message, context: Context, answer: Callable[[], Message]) -> Message:
+    """Return an answer, or the refusal that what went wrong with it is told by."""
+    try:
+        return answer()
+    except ConsortiumError as error:
+        _log(context)
+        return Message(refusal_content(error), reply_to=message)
+    except Exception:  # noqa: BLE001 -- the last door: nothing unforeseen may leave either
+        _log(context)
+        return Message(refusal_content(SiteError("see the site's log")), reply_to=message)
 
 
 def _log(context: Context) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from consortium.report_words import count, readable
 
 SITE_REFUSED = "site-refused."
+MILLI = "_milli"
 
 _OTHER = "It answered another request than the one it was asked."
 _SEEN_BY_THE_COORDINATOR = {
@@ -88,6 +89,27 @@ _SAID_BY_THE_SITE = {
     "rolled-back": "It was given a state of the model that does not follow from its last one.",
     "roster-incomplete": "It refused to open counts that do not hold every site of the run.",
     "sums-missing": "It was not given all the sums of the round.",
+    "policy-unreadable": "It has no policy that can be read, and answers nothing without one.",
+    "task-not-allowed": "It refused: its policy does not allow this task.",
+    "model-not-allowed": "It refused: its policy does not allow this model.",
+    "columns-not-allowed": "It refused: the charter reads columns that its policy keeps back.",
+    "layout-not-allowed": "It refused: its policy does not let out a model of this shape.",
+    "encryption-required": "It refused: its policy allows encrypted runs only.",
+    "outside-charter": "It refused: the charter does not allow such a run.",
+    "privacy-required": "It refused: its policy allows differentially private training only.",
+    "weaker-unit": "It refused: its policy protects persons, the run would protect records.",
+    "epsilon-too-large": "It refused: the run would cost more privacy than its policy allows.",
+    "budget-exhausted": "It refused: the run would cost more privacy than is left.",
+    "crowd-too-small": "It refused: sums might be made of fewer sites than its policy asks for.",
+    "too-many-rounds": "It refused: its policy allows fewer rounds.",
+    "too-many-bytes": "It refused: its policy lets out fewer bytes.",
+    "too-few-examples": "It refused: it has fewer training records than its policy asks for.",
+    "question-not-allowed": "It refused: its policy does not allow questions of this kind.",
+    "outside-hours": "It refused: its policy allows other hours.",
+    "too-often": "It refused: it was asked more often than its policy allows.",
+    "stopped": "It refused: its operator stopped everything.",
+    "not-released": "Its gate stopped an answer: it held something else than may leave.",
+    "traffic-unavailable": "Its own count of questions could not be read or written.",
     "memory-unavailable": "Its own memory of what it answered could not be read or written.",
     "memory-damaged": "Its own memory of what it answered is damaged.",
 }
@@ -101,5 +123,12 @@ def reason(code: str, counts: Mapping[str, int] | None = None) -> str:
         else _SEEN_BY_THE_COORDINATOR.get(code)
     )
     told = known or f"The recorded reason is {code}."
-    numbers = [f"{readable(name)} {count(number)}" for name, number in (counts or {}).items()]
+    numbers = [_number(name, number) for name, number in (counts or {}).items()]
     return f"{told.rstrip('.')} ({', '.join(numbers)})." if numbers else told
+
+
+def _number(name: str, number: int) -> str:
+    """Return a count in words; of a quantity in thousandths, the quantity."""
+    if name.endswith(MILLI):
+        return f"{readable(name.removesuffix(MILLI))} {number / 1000:g}"
+    return f"{readable(name)} {count(number)}"

@@ -191,10 +191,12 @@ class Session:
 
     def released(self, request: SealedRound) -> Tally | None:
         """Return the pooled evaluation of the last round, if there is one the members release."""
-        released = self.site.charter.release_pooled and self.site.config.release_figures
+        releases = self.site.policy.releases
+        released = self.site.charter.release_pooled and releases.pooled_figures
         if not released or request.server_round < 2 or not request.count_sum:
             return None
-        return self.pooled(request, EVALUATION, server_round=request.server_round - 1)
+        tally = self.pooled(request, EVALUATION, server_round=request.server_round - 1)
+        return tally if self.site.counts_enough(tally) else None
 
     def seal_update(
         self, request: SealedRound, standing: Standing, update: Vector, num_examples: int
@@ -314,7 +316,7 @@ class Session:
             slot=slot,
             roster=self._roster,
             buckets=buckets,
-            min_others=self.site.charter.floors.min_others,
+            min_others=self.site.min_others,
             site=self.site.config.name,
             own=Receipt.decode(own) if own else None,
             weight_classes=classes,
@@ -339,11 +341,11 @@ class Session:
                 needed=2 * liars + 1,
                 came=num_buckets,
             )
-        if num_sites < self.site.charter.floors.min_sites:
+        if num_sites < self.site.min_sites:
             raise TooFewOthers(
-                f"the charter asks for {self.site.charter.floors.min_sites} sites in every "
-                f"aggregate, {num_sites} are in this one",
-                needed=self.site.charter.floors.min_sites,
+                f"charter and policy ask for {self.site.min_sites} sites in every aggregate, "
+                f"{num_sites} are in this one",
+                needed=self.site.min_sites,
                 came=num_sites,
             )
 

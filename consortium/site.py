@@ -15,6 +15,7 @@ from consortium.config import RunConfig
 from consortium.run_directory import RunDirectory
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
+from privacy.policy import Policy, read_policy
 from sites.schema import NAME
 from sites.source import DataSource
 from sites.task import ModelPlan, SiteData, Task, TrainingPlan
@@ -37,8 +38,6 @@ class SiteConfig(BaseModel):
     Args:
         name: The site's name in the charter.
         source: Where its records are.
-        release_figures: Whether figures of this site alone may be shown.
-        minimum_count: Fewest held-out persons of each class behind a figure that is shown.
         sealing_processes: Processes that share the sealing of a large update.
     """
 
@@ -46,8 +45,6 @@ class SiteConfig(BaseModel):
 
     name: str = Field(pattern=NAME)
     source: DataSource
-    release_figures: bool = True
-    minimum_count: int = Field(default=10, ge=1)
     sealing_processes: int = Field(default=1, ge=1, le=64)
 
 
@@ -96,16 +93,53 @@ class Site:
         if fingerprint != self.charter.fingerprint:
             raise OtherCharter("the message is bound to a charter that this site did not sign")
 
+    @property
+    def policy(self) -> Policy:
+        """What the site accepts and lets out, as the file says at this moment.
+
+        Raises:
+            PolicyUnreadable: There is no policy.
+        """
+        return read_policy(self.directory)
+
+    @property
+    def min_others(self) -> int:
+        """Sites besides this one in every encrypted sum: the stricter of charter and policy."""
+        return max(self.charter.floors.min_others, self.policy.min_sites - 1)
+
+    @property
+    def min_sites(self) -> int:
+        """Sites in every aggregate: the stricter of charter and policy."""
+        return max(self.charter.floors.min_sites, self.policy.min_sites)
+
     def releases(self, tally: Tally) -> bool:
         """Return whether figures of this evaluation tally may be shown as this site's."""
+        return self.policy.releases.own_figures and self.counts_enough(tally)
+
+    def counts_enough(self, tally: Tally) -> bool:
+        """Return whether enough persons of each class are behind an evaluation tally."""
         evaluation = self.task.evaluation
         counts = evaluation.class_counts(tally) or (evaluation.examples(tally),)
-        return self.config.release_figures and min(counts) >= self.config.minimum_count
+        return min(counts) >= self.policy.releases.minimum_count
 
     def releases_statistics(self) -> bool:
         """Return whether the statistics of this site may be shown as its own."""
-        enough = self.data.train_persons >= self.config.minimum_count
-        return self.config.release_figures and enough
+        releases = self.policy.releases
+        return releases.own_figures and self.data.train_persons >= releases.minimum_count
+
+    def to_pool(self, tally: Tally, *, records: int) -> Tally:
+        """Return counts as they may leave, to be pooled: zeros if they are of too few records.
+
+        Under encryption nobody sees the counts of one site, and all of them are pooled.
+        """
+        in_the_clear = self.run_config.aggregation == "clear"
+        too_few = in_the_clear and records < self.policy.releases.minimum_pooled
+        return np.zeros_like(tally) if too_few else tally
+
+    def told(self, num_examples: int) -> int:
+        """Return a number of training examples as it may be told: rounded in the clear."""
+        in_the_clear = self.run_config.aggregation == "clear"
+        return self.policy.releases.rounded(num_examples) if in_the_clear else num_examples
 
 
 def training_plan(config: RunConfig) -> TrainingPlan:

@@ -21,4 +21,9 @@ class ConsortiumError(Exception):
     @property
     def code(self) -> str:
         """The kebab-case name of the situation: `TooFewSites` is `too-few-sites`."""
-        return re.sub(r"(?<!^)(?=[A-Z])", "-", type(self).__name__).lower()
+        return code_of(type(self))
+
+
+def code_of(kind: type[ConsortiumError]) -> str:
+    """Return the code that errors of a kind leave under."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()

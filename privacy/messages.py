@@ -22,6 +22,7 @@ EVALUATE = "evaluate"
 _SITE = "site"
 _CHARTER = "charter"
 _LAYOUT = "layout"
+_ANCHOR = "anchor"
 _ROUND = "round"
 _STATE = "state"
 _STATISTICS = "statistics"
@@ -34,6 +35,7 @@ _KEPT = struct.Struct("<QQQ")  # examples, released, bytes of the update
 _NAME_LENGTH = 64
 _LARGEST_ROUND = 2**31
 _MAX_LAYOUT_BYTES = 4_000_000
+MAX_ANCHOR_BYTES = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +46,15 @@ class Introduction:
         site: Its name in the charter.
         charter: Fingerprint of the charter it signed.
         layout: The layout of the vector it would train.
-        num_examples: Its training examples.
+        num_examples: Its training examples, as far as its policy tells them.
+        anchor: Where its evidence stands; see `privacy.anchor`. Put there by the gate.
     """
 
     site: str
     charter: str
     layout: Layout
     num_examples: int
+    anchor: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,11 +132,18 @@ def read_question(record: RecordDict) -> str:
     return wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH)
 
 
+def described(layout: Layout) -> bytes:
+    """Return a layout in its form for the wire: JSON."""
+    return json.dumps(layout.describe()).encode()
+
+
 def introduction(said: Introduction) -> RecordDict:
     """Return a site's answer to hello."""
-    described = json.dumps(said.layout.describe()).encode()
     return wire.content(
-        {_LAYOUT: wire.bytes_array(described)},
+        {
+            _LAYOUT: wire.bytes_array(described(said.layout)),
+            _ANCHOR: wire.bytes_array(said.anchor),
+        },
         {_SITE: said.site, _CHARTER: said.charter, _NUM_EXAMPLES: said.num_examples},
     )
 
@@ -140,14 +151,17 @@ def introduction(said: Introduction) -> RecordDict:
 def read_introduction(record: RecordDict, *, max_examples: int) -> Introduction:
     """Return what `introduction` wrote, checked; MalformedRecord or LayoutMismatch if it is not."""
     arrays, facts = wire.read_content(
-        record, arrays=frozenset({_LAYOUT}), facts=frozenset({_SITE, _CHARTER, _NUM_EXAMPLES})
+        record,
+        arrays=frozenset({_LAYOUT, _ANCHOR}),
+        facts=frozenset({_SITE, _CHARTER, _NUM_EXAMPLES}),
     )
-    described = wire.read_bytes(arrays[_LAYOUT], at_most=_MAX_LAYOUT_BYTES)
+    described_layout = wire.read_bytes(arrays[_LAYOUT], at_most=_MAX_LAYOUT_BYTES)
     return Introduction(
         site=wire.fact_str(facts, _SITE, at_most=_NAME_LENGTH),
         charter=wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH),
-        layout=Layout.from_description(_parsed(described)),
+        layout=Layout.from_description(_parsed(described_layout)),
         num_examples=wire.fact_int(facts, _NUM_EXAMPLES, low=0, high=max_examples),
+        anchor=wire.read_bytes(arrays[_ANCHOR], at_most=MAX_ANCHOR_BYTES),
     )
 
 

@@ -28,6 +28,8 @@ Facts: TypeAlias = Mapping[str, str | int | float | bytes]
 _CODE = re.compile(r"[a-z0-9-]{1,64}")
 _COUNT = re.compile(r"count\.[a-z0-9_]{1,64}")
 _MAX_COUNTS = 16
+_REFUSING = "site"
+_LONGEST_NAME = 64
 
 
 class MalformedRecord(ConsortiumError, ValueError):
@@ -95,8 +97,16 @@ def content(arrays: Mapping[str, Array], facts: Facts) -> RecordDict:
 
 def refusal_content(error: ConsortiumError) -> RecordDict:
     """Return a refusal as the content of a reply: its code and counts, never its text."""
-    counts = {f"count.{name}": int(value) for name, value in error.counts.items()}
-    return RecordDict({REFUSAL: ConfigRecord({"code": error.code, **counts})})
+    return refusal_of(error.code, error.counts)
+
+
+def refusal_of(code: str, counts: Mapping[str, int], *, site: str = "") -> RecordDict:
+    """Return a refusal as the content of a reply, with the name of the site that refuses."""
+    facts: dict[str, str | int | float | bytes] = {"code": code}
+    facts.update({f"count.{name}": int(value) for name, value in counts.items()})
+    if site:
+        facts[_REFUSING] = site
+    return RecordDict({REFUSAL: ConfigRecord(dict(facts))})
 
 
 def parts(record: RecordDict) -> tuple[ArrayRecord, ConfigRecord]:
@@ -146,17 +156,36 @@ def read_refusal(record: RecordDict) -> tuple[str, dict[str, int]] | None:
     if REFUSAL not in record:
         return None
     refusal = record[REFUSAL]
-    if not isinstance(refusal, ConfigRecord) or len(refusal) > _MAX_COUNTS + 1:
+    others = 2 if isinstance(refusal, ConfigRecord) and _REFUSING in refusal else 1
+    if not isinstance(refusal, ConfigRecord) or len(refusal) > _MAX_COUNTS + others:
         raise MalformedRecord("a refusal is a code and at most 16 counts")
-    code = refusal.get("code")
+    code, site = refusal.get("code"), refusal.get(_REFUSING, "")
     counts = {
         key.removeprefix("count."): value
         for key, value in refusal.items()
         if _COUNT.fullmatch(key) and type(value) is int
     }
-    if not isinstance(code, str) or not _CODE.fullmatch(code) or len(counts) != len(refusal) - 1:
+    if (
+        not isinstance(code, str)
+        or not _CODE.fullmatch(code)
+        or len(counts) != len(refusal) - others
+    ):
         raise MalformedRecord("a refusal is a kebab-case code and whole counts")
+    if not isinstance(site, str) or len(site) > _LONGEST_NAME:
+        raise MalformedRecord("a refusal names the site that refuses, or none")
     return code, counts
+
+
+def refusing_site(record: RecordDict) -> str:
+    """Return the name under which a site refuses, or nothing: it is said, and proves nothing.
+
+    Raises:
+        MalformedRecord: It says it is a refusal and does not have the form of one.
+    """
+    if read_refusal(record) is None:
+        return ""
+    refusal = record[REFUSAL]
+    return str(refusal.get(_REFUSING, "")) if isinstance(refusal, ConfigRecord) else ""
 
 
 def fact_int(facts: ConfigRecord, name: str, *, low: int, high: int) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from consortium.charter import Charter, Member
+from consortium.policies import for_a_scenario
 from consortium.run_directory import RunDirectory
 from consortium.site import SiteConfig
 from consortium.summary import write_record
@@ -84,6 +85,7 @@ def stage(
             _spoiled(shipped[name], scenario, name, lies).to_parquet(path, index=False)
             source = TableFile(path=path)
         charter.write(directory / "charter.json")
+        for_a_scenario(charter).write(directory)
         write_record(directory / "site.json", SiteConfig(name=name, source=source))
 
 

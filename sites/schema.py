@@ -131,8 +131,7 @@ class Schema(_Agreed):
 
     @model_validator(mode="after")
     def _columns_are_distinct(self) -> "Schema":
-        columns = [item.name for item in self.features] + [self.label.column, self.person]
-        repeated = sorted({name for name in columns if columns.count(name) > 1})
+        repeated = sorted({name for name in self.columns if self.columns.count(name) > 1})
         if repeated:
             raise ValueError(f"schema {self.name} uses {repeated} more than once")
         return self
@@ -141,6 +140,11 @@ class Schema(_Agreed):
     def fingerprint(self) -> str:
         """SHA-256 of the canonical form, in hexadecimal: what sites compare."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that is read: features, label and person identifier."""
+        return (*(item.name for item in self.features), self.label.column, self.person)
 
     @property
     def encoded_names(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from flwr.app import Message
 
 from privacy import messages
 from privacy.layout import Layout
+from privacy.wire import MalformedRecord, refusing_site
 from strategies.cohort import Cohort
 from strategies.events import Observer
 from strategies.exchange import Exchange
@@ -143,10 +144,19 @@ class Reception:
         introduced: _Introduced = []
         for reply in self.exchange.replies(asked):
             node = reply.metadata.src_node_id
-            with Quarantine(self.observe, server_round, f"node {node}"):
+            with Quarantine(self.observe, server_round, self._named(reply)):
                 introduced.append((node, self._read(reply)))
             del reply
         return introduced
+
+    def _named(self, reply: Message) -> str:
+        """Return who answered, for a quarantine: the member it says it is, or its node."""
+        node = f"node {reply.metadata.src_node_id}"
+        try:
+            said = "" if reply.has_error() else refusing_site(reply.content)
+        except MalformedRecord:
+            return node
+        return said if said in self.cohort.members else node
 
     def _read(self, reply: Message) -> messages.Introduction:
         said = messages.read_introduction(answered(reply), max_examples=self.max_examples)

@@ -24,6 +24,7 @@ from consortium.audit_sum import Auditor
 from consortium.charter import Charter, Floors, Member
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
+from consortium.policies import for_a_scenario
 from consortium.run_directory import RunDirectory
 from consortium.session import Session, session_of
 from consortium.site import Site, SiteConfig, site_of
@@ -228,6 +229,7 @@ class Consortium:
                 directory / "site.json", SiteConfig(name=name, source=TableFile(path=path))
             )
             charter.write(directory / "charter.json")
+            for_a_scenario(charter).write(directory)
         return consortium
 
     def place(self, name: str, **overrides: Scalar) -> Place:

@@ -1,6 +1,5 @@
 """What a site answers, asked by hand."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from consortium.mods import Next
 from privacy import messages, wire
 from privacy.layout import Vector
 from tests.consortium.staged import Ward, message, ward
+from tests.decisions import decide
 
 KINDS = (messages.HELLO, messages.STATISTICS, messages.TRAIN, messages.EVALUATE)
 MAX_EXAMPLES = 10**9
@@ -98,8 +98,7 @@ def test_training_leaves_no_model_behind(tmp_path: Path) -> None:
 
 def test_figures_that_the_operator_withholds_are_marked_so(tmp_path: Path) -> None:
     fresh = ward(tmp_path)
-    path = fresh.run.site("hungary") / "site.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "release_figures": False}))
+    decide(fresh.site.directory, releases={"own_figures": False})
     assert not counted(fresh, messages.STATISTICS, question(fresh)).released
     assert not counted(fresh, messages.EVALUATE, fresh.position(fresh.vector())).released
     assert not trained(fresh, fresh.vector()).released
@@ -107,8 +106,7 @@ def test_figures_that_the_operator_withholds_are_marked_so(tmp_path: Path) -> No
 
 def test_figures_of_too_few_persons_are_marked_so(tmp_path: Path) -> None:
     fresh = ward(tmp_path)
-    path = fresh.run.site("hungary") / "site.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "minimum_count": 1_000}))
+    decide(fresh.site.directory, releases={"minimum_count": 1_000})
     assert not counted(fresh, messages.STATISTICS, question(fresh)).released
     assert not trained(fresh, fresh.vector()).released
 

@@ -32,7 +32,7 @@ def test_another_name_of_a_message_does_not_lead_round_the_seal(
     place: Place, moment: Moment, trainings: list[int], kind: str
 ) -> None:
     """Flower takes `train.default` for `train`: the app behind it would answer in the clear."""
-    assert place.refusal(kind, in_the_clear(place, moment)) == "unknown-question"
+    assert place.refusal(kind, in_the_clear(place, moment)) == "question-not-allowed"
     assert not trainings
 
 
@@ -80,7 +80,7 @@ def test_what_nobody_foresaw_leaves_as_a_code_and_stays_in_the_sites_log(
 
 def test_a_site_that_cannot_write_its_log_still_says_nothing(place: Place, moment: Moment) -> None:
     (place.directory / "site.log").mkdir()
-    assert place.refusal("train.default", moment.asked.content) == "unknown-question"
+    assert place.refusal("train.default", moment.asked.content) == "question-not-allowed"
 
 
 def test_a_place_that_is_no_site_says_so(tmp_path: Path, moment: Moment) -> None:

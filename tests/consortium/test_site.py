@@ -22,6 +22,7 @@ from consortium.site import (
 from consortium.summary import BadRunDirectory
 from scenarios.catalogue import scenario_named
 from scenarios.staging import stage
+from tests.decisions import decide
 
 SCENARIO = scenario_named("heart-diagnosis")
 
@@ -84,26 +85,18 @@ def test_a_message_of_another_charter_is_refused(run: RunDirectory) -> None:
         site.require_charter("0" * 64)
 
 
-def at_least(site: Site, minimum: int) -> Site:
-    return Site(
-        site.directory,
-        site.config.model_copy(update={"minimum_count": minimum}),
-        site.charter,
-        site.run_config,
-    )
-
-
 def test_figures_are_released_from_the_sites_own_minimum_on(run: RunDirectory) -> None:
     site = site_of(context(**{"partition-id": 0}))
     scores, labels = np.linspace(0, 1, 12), np.array([0] * 8 + [1] * 4)
     tally = site.task.evaluation.tally(scores, labels)
-    assert at_least(site, 4).releases(tally)
-    assert not at_least(site, 5).releases(tally)
-    withheld = site.config.model_copy(update={"release_figures": False})
-    silent = Site(site.directory, withheld, site.charter, site.run_config)
-    assert not silent.releases(tally)
-    assert not silent.releases_statistics()
+    decide(site.directory, releases={"minimum_count": 4})
+    assert site.releases(tally)
+    decide(site.directory, releases={"minimum_count": 5})
+    assert not site.releases(tally)
     assert site.releases_statistics()
+    decide(site.directory, releases={"own_figures": False, "minimum_count": 4})
+    assert not site.releases(tally)
+    assert not site.releases_statistics()
 
 
 def test_the_order_of_records_depends_on_seed_site_and_round_only() -> None:

@@ -54,6 +54,7 @@ def test_a_site_is_told_its_own_name_and_data_and_nothing_of_the_others(
         assert {path.name for path in staged.site(name).iterdir()} == {
             "charter.json",
             "data.parquet",
+            "policy.json",
             "site.json",
         }
 

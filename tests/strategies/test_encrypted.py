@@ -19,6 +19,7 @@ from strategies.encrypted import LAYOUT_FILE, OPENING_FILE, Encrypted
 from strategies.events import RoundStarted, SiteAnswered, SitesJoined
 from strategies.key_exchange import NoOpener
 from strategies.sealed_terms import RoundVoid
+from tests.decisions import decide
 from tests.small_consortium import (
     NAMES,
     Consortium,
@@ -215,10 +216,7 @@ def test_a_tally_that_lacks_a_site_is_not_released(place: Callable[..., Consorti
 def test_what_most_members_do_not_release_is_not_told(place: Callable[..., Consortium]) -> None:
     consortium = place(*NAMES)
     for name in NAMES[:2]:
-        path = consortium.run.site(name) / "site.json"
-        path.write_text(
-            path.read_text().replace('"release_figures": true', '"release_figures": false')
-        )
+        decide(consortium.run.site(name), releases={"pooled_figures": False})
     course = consortium.start()
     assert course.error is None
     assert not any(one.evaluation.any() for one in course.rounds)

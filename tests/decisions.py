@@ -1,0 +1,16 @@
+"""What a site's operator decides in a test: edits of `policy.json`."""
+
+from pathlib import Path
+from typing import Any
+
+from privacy.policy import Policy, read_policy
+
+
+def decide(directory: Path, **changes: Any) -> Policy:
+    """Write other decisions into a site's policy; those of a part are given as a dict."""
+    told = read_policy(directory).model_dump()
+    for key, value in changes.items():
+        told[key] = {**told[key], **value} if isinstance(value, dict) else value
+    policy = Policy.model_validate(told)
+    policy.write(directory)
+    return policy
