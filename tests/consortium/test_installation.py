@@ -16,6 +16,7 @@ from consortium.installation import (
 from consortium.joining import init_site
 from consortium.kits import BadKit, Manifest, read_kit, write_kit
 from consortium.signatures import OtherKeys, Unsigned
+from privacy.policy import read_policy
 from privacy.secret_file import SecretExists
 from sites.source import TableFile
 from tests.consortium.founded import NAMES, NOW, Founded, found
@@ -125,3 +126,15 @@ def test_a_member_that_left_is_in_no_later_charter_and_nobody_goes_back(founded:
     assert Charter.read(founded.site("east") / "charter.json").fingerprint != made.fingerprint
     with pytest.raises(EarlierCharter):
         install_site(founded.site("east"), old["east"], now=NOW)
+
+
+def test_the_first_charter_brings_the_strict_policy_and_no_kit_touches_it_again(
+    founded: Founded,
+) -> None:
+    founded.install()
+    site = founded.site("east")
+    assert read_policy(site) == strict(founded.charter)
+    loosened = strict(founded.charter).model_copy(update={"min_examples": 7})
+    loosened.write(site)
+    install_site(site, founded.kit("east"), now=NOW)
+    assert read_policy(site) == loosened
