@@ -15,6 +15,7 @@ from consortium.installation import (
 )
 from consortium.joining import init_site
 from consortium.kits import BadKit, Manifest, read_kit, write_kit
+from consortium.policies import strict
 from consortium.signatures import OtherKeys, Unsigned
 from privacy.policy import read_policy
 from privacy.secret_file import SecretExists
