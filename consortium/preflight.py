@@ -33,6 +33,7 @@ def protection_of(config: RunConfig, charter: Charter, *, dim: int) -> Protectio
         pre_step=config.rule.pre_step,
         claim=spec.breakdown,
         liars=config.rule.num_byzantine,
+        only_bounds=spec.only_bounds,
         voters=came,
         voters_needed=needed,
         smallest_consortium=smallest_consortium(config, charter),
@@ -113,7 +114,17 @@ def _promise(protection: Protection) -> str:
         return f"{name}: no liar is expected, and nothing is promised against one"
     kind = "bucket means" if protection.buckets else "sites"
     liars = "1 liar" if protection.liars == 1 else f"{protection.liars} liars"
+    verb = "bounds what is done by" if protection.only_bounds else "survives"
     return (
-        f"{name} over {protection.voters} {kind} survives {liars} ({protection.claim}); "
-        f"{protection.spare} {kind} may be missing in a round"
+        f"{name} over {protection.voters} {kind} {verb} {liars} ({protection.claim}); "
+        f"{protection.spare} {kind} may be missing in a round{_stopped(protection)}"
+    )
+
+
+def _stopped(protection: Protection) -> str:
+    if not protection.can_be_stopped:
+        return ""
+    return (
+        ": a liar that sends nothing, or what is no number, does not spoil the model and can "
+        "stop the run"
     )

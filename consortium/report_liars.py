@@ -99,9 +99,15 @@ def _promise(recorded: Recorded, protection: Protection) -> str:
         return f"Nothing is promised against one: the rule {rule} was told to expect no liar."
     voters = "bucket means" if protection.buckets else recorded.nouns
     number = words.several(protection.liars, recorded.noun)
+    verb = "bounds the harm of" if protection.only_bounds else "survives"
+    stopped = (
+        " By sending nothing, or what is no number, they cannot spoil it and can stop the run."
+        if protection.can_be_stopped
+        else ""
+    )
     return (
-        f"The rule {rule} over {protection.voters} {voters} survives {number} that may send "
-        f"anything ({protection.claim}). More than that could spoil the model."
+        f"The rule {rule} over {protection.voters} {voters} {verb} {number} that may send "
+        f"anything ({protection.claim}). More than that could spoil the model.{stopped}"
     )
 
 

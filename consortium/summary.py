@@ -55,6 +55,7 @@ class Protection(_Record):
         pre_step: What was done to updates before it.
         claim: What it survives, in words.
         liars: Liars that the run was told to survive.
+        only_bounds: Each of them moves the model, by no more than the claim says.
         voters: What the rule sees in a full round: sites, or bucket means under encryption.
         voters_needed: The fewest with which it survives the liars.
         smallest_consortium: The fewest members that would do.
@@ -70,6 +71,7 @@ class Protection(_Record):
     pre_step: str
     claim: str
     liars: int
+    only_bounds: bool = False
     voters: int
     voters_needed: int
     smallest_consortium: int
@@ -83,6 +85,11 @@ class Protection(_Record):
     def spare(self) -> int:
         """How many voters may be missing in a round."""
         return self.voters - self.voters_needed
+
+    @property
+    def can_be_stopped(self) -> bool:
+        """Whether the liars can void every round by sending nothing, or what is no number."""
+        return self.spare < self.liars
 
 
 class Summary(_Record):

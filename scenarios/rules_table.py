@@ -24,7 +24,10 @@ _LEGEND = (
     "crowd: fewest sites in a bucket; spare: buckets that may fall below their floor in a round; "
     "shown: correlation of what other members see with one site's own direction, and the same "
     f"had the buckets been drawn anew for {WATCHED_ROUNDS} rounds, which is why they are fixed; "
-    "down: bytes a site downloads in a round\nwhat is proved:"
+    "down: bytes a site downloads in a round\nyes: the liars are out-voted; bounded: each of them "
+    "moves the model, by no more than what is proved, which shows where voters are few; a liar "
+    "that sends nothing, or what is no number, spoils no model: where fewer voters are spare "
+    "than liars, it can stop the run\nwhat is proved:"
 )
 _ANY_TABLE = Schema(
     name="any",
@@ -111,7 +114,7 @@ def _sealed_row(spec: RuleSpec, buckets: int, liars: int, sites: int, dim: int) 
 
 
 def _survives(spec: RuleSpec) -> str:
-    return "bounded" if spec.breakdown.startswith("bounded") else "yes"
+    return "bounded" if spec.only_bounds else "yes"
 
 
 def _costs(found: Protection) -> Iterator[str]:

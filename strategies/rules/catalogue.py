@@ -54,6 +54,7 @@ class RuleSpec:
         same_on_every_cpu: The same bits on every CPU: elementwise arithmetic, sums in a fixed
             order. The others use BLAS and run in the clear only.
         needs_memory: The last aggregate matters; without one it is zero.
+        only_bounds: Every liar moves the result, by no more than it says; the others outvote.
     """
 
     name: str
@@ -65,6 +66,7 @@ class RuleSpec:
     streaming: bool = False
     same_on_every_cpu: bool = False
     needs_memory: bool = False
+    only_bounds: bool = False
 
 
 def _liars(rule: Callable[..., Vector]) -> Callable[[RuleOptions, Vector | None], Rule]:
@@ -99,6 +101,7 @@ SPECS = (
         "arXiv:1905.03871",
         weighted=True,
         same_on_every_cpu=True,
+        only_bounds=True,
     ),
     RuleSpec(
         name="coordinate-median",
@@ -156,6 +159,7 @@ SPECS = (
         paper="Karimireddy et al. 2021, arXiv:2012.10333",
         same_on_every_cpu=True,
         needs_memory=True,
+        only_bounds=True,
     ),
 )
 

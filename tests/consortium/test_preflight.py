@@ -96,3 +96,20 @@ def test_a_rule_that_expects_no_liar_promises_nothing() -> None:
 def test_what_cannot_be_promised_is_refused() -> None:
     with pytest.raises(Infeasible, match="a consortium of 19 would do"):
         protection_of(config_of({"rule.name": "bulyan", "rule.num-byzantine": 4}), CHARTER, dim=DIM)
+
+
+@pytest.mark.parametrize("rule", ["clipped-mean", "centered-clipping"])
+def test_a_rule_that_only_bounds_does_not_promise_to_survive(rule: str) -> None:
+    said = in_words(protection_of(config_of({"rule.name": rule}), CHARTER, dim=DIM))
+    assert f"{rule} over 15 sites bounds what is done by 2 liars" in said
+    assert "survives" not in said
+
+
+def test_who_is_silent_can_stop_a_run_that_spares_fewer_voters_than_it_expects_liars() -> None:
+    assert protection_of(SEALED, CHARTER, dim=DIM).can_be_stopped
+    assert "can stop the run" in in_words(protection_of(SEALED, CHARTER, dim=DIM))
+    one = config_of({"aggregation": "encrypted", "buckets": 5, "rule.num-byzantine": 1})
+    for config in (one, config_of()):
+        found = protection_of(config, CHARTER, dim=DIM)
+        assert not found.can_be_stopped
+        assert "can stop the run" not in in_words(found)

@@ -79,6 +79,16 @@ def test_under_encryption_nobody_is_named_and_that_is_said(tmp_path: Path) -> No
     assert not (run.path / "plots" / "liars.svg").exists()
 
 
+def test_a_rule_that_only_bounds_does_not_claim_that_nothing_is_spoiled(tmp_path: Path) -> None:
+    """Nor is it silent about who can stop a run in which no bucket may be missing."""
+    sealed: dict[str, Scalar] = {**TWO, "aggregation": "encrypted", "buckets": 5}
+    bounding = {**sealed, "rule.name": "clipped-mean", "num-server-rounds": 1}
+    page = said(run_with(tmp_path / "run", bounding)[0])
+    assert "bounds the harm of 2" in page
+    assert "they cannot spoil it and can stop the run" in page
+    assert "survives 2" not in page
+
+
 def test_a_mean_in_the_clear_keeps_no_evidence_and_has_no_section(tmp_path: Path) -> None:
     run, _ = run_with(tmp_path / "run", {"num-server-rounds": 1})
     assert not run.evidence.exists()

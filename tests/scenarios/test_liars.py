@@ -21,7 +21,9 @@ TRIED = tuple(name for name in ATTACKS if name != "unit-mix-up")  # tests of poi
 ROBUST = tuple(name for name in RULES if name != "mean")
 TWO: Mapping[str, Scalar] = {"rule.name": "trimmed-mean", "rule.num-byzantine": 2}
 SEALED: Mapping[str, Scalar] = {"aggregation": "encrypted", "buckets": 5}
-OUTVOTING = ("coordinate-median", "trimmed-mean")  # over buckets, the others only bound
+OUTVOTING = tuple(  # over buckets, the others only bound
+    name for name in ROBUST if RULES[name].same_on_every_cpu and not RULES[name].only_bounds
+)
 HARMFUL = ("sign-flip", "gaussian", "inner-product", "backdoor")
 
 
