@@ -126,6 +126,7 @@ def cohort_for(config: RunConfig, charter: Charter) -> Cohort:
         deadline_s=config.deadline_s,
         join_deadline_s=config.join_deadline_s,
         seed=config.seed,
+        identities=charter.identities,
     )
 
 

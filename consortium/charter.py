@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -106,6 +107,19 @@ class Charter(_Agreed):
     def fingerprint(self) -> str:
         """SHA-256 of the canonical form, in hexadecimal."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @property
+    def identities(self) -> Mapping[str, PublicIdentity]:
+        """Public keys of the members that have some, by name.
+
+        Raises:
+            BadIdentity: A key protects nothing.
+        """
+        return {
+            member.name: PublicIdentity.from_description(member.model_dump())
+            for member in self.members
+            if member.signing
+        }
 
     @property
     def agreement(self) -> Agreement:

@@ -9,6 +9,7 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from consortium.export import write_model
+from consortium.introduction import proven_by
 from consortium.member import Member, member_at
 from consortium.mods import Mod, Next, gated, read_round, sealed, typed_refusals
 from consortium.session import session_of
@@ -23,14 +24,16 @@ torch.set_num_threads(1)  # one thread a site: two share a core worse than one
 def hello(message: Message, context: Context) -> Message:
     """Say who this site is, what it signed and what it would train."""
     site = site_of(context)
-    site.require_charter(messages.read_question(message.content))
+    charter, challenge = messages.read_greeting(message.content)
+    site.require_charter(charter)
     said = messages.Introduction(
         site=site.config.name,
         charter=site.charter.fingerprint,
         layout=site.task.layout,
         num_examples=_disclosed_examples(site),
     )
-    return Message(messages.introduction(said), reply_to=message)
+    proven = proven_by(site, said, challenge, run=context.run_id, node=context.node_id)
+    return Message(messages.introduction(proven), reply_to=message)
 
 
 def statistics(message: Message, context: Context) -> Message:

@@ -15,6 +15,7 @@ from consortium.terms import count_placement, optimizer_for, update_placement
 from privacy import messages, sealed_messages
 from privacy.canonical import DIGEST_SIZE, MAX_NUMBER
 from privacy.envelope import MAX_ENVELOPE_BYTES
+from privacy.identity import SIGNATURE_SIZE
 from privacy.layout import Layout
 from privacy.parameters import Placement
 from privacy.policy import NotReleased
@@ -172,8 +173,13 @@ def largest_bytes(charter: Charter, config: RunConfig, sizes: Sizes) -> int:
 
 def _introduction(site: str, charter: Charter, layout: Layout) -> Exit:
     described = _described(layout)
+    signed = SIGNATURE_SIZE if site in charter.identities else 0
     return Exit(
-        arrays={"layout": opaque(described, least=described), "anchor": opaque(0)},
+        arrays={
+            "layout": opaque(described, least=described),
+            "anchor": opaque(0),
+            "proof": opaque(signed, least=signed),
+        },
         facts={
             "site": Known(site),
             "charter": Known(charter.fingerprint),

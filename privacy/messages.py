@@ -12,7 +12,9 @@ from flwr.app import RecordDict
 from numpy.typing import NDArray
 
 from privacy import wire
+from privacy.identity import SIGNATURE_SIZE
 from privacy.layout import Layout, Tally
+from privacy.presence import CHALLENGE_SIZE
 
 HELLO = "query.hello"
 STATISTICS = "query.statistics"
@@ -30,6 +32,8 @@ _UPDATE = "update"
 _TALLY = "tally"
 _NUM_EXAMPLES = "num-examples"
 _RELEASED = "released"
+_CHALLENGE = "challenge"
+_PROOF = "proof"
 
 _KEPT = struct.Struct("<QQQ")  # examples, released, bytes of the update
 _NAME_LENGTH = 64
@@ -48,6 +52,8 @@ class Introduction:
         layout: The layout of the vector it would train.
         num_examples: Its training examples, as far as its policy tells them.
         anchor: Where its evidence stands; see `privacy.anchor`. Put there by the gate.
+        proof: Signature of `privacy.presence` over the coordinator's challenge; empty where the
+            charter holds no keys.
     """
 
     site: str
@@ -55,6 +61,7 @@ class Introduction:
     layout: Layout
     num_examples: int
     anchor: bytes = b""
+    proof: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,8 +128,27 @@ class Counts:
     released: bool
 
 
+def greeting(charter: str, challenge: bytes) -> RecordDict:
+    """Return the question who a node is.
+
+    Args:
+        charter: Fingerprint of the charter the run is bound to.
+        challenge: 32 random bytes, for the site to sign.
+    """
+    return wire.content({}, {_CHARTER: charter, _CHALLENGE: challenge.hex()})
+
+
+def read_greeting(record: RecordDict) -> tuple[str, bytes]:
+    """Return the charter's fingerprint and the challenge of a `greeting`."""
+    _, facts = wire.read_content(
+        record, arrays=frozenset(), facts=frozenset({_CHARTER, _CHALLENGE})
+    )
+    charter = wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH)
+    return charter, _challenge(wire.fact_str(facts, _CHALLENGE, at_most=2 * CHALLENGE_SIZE))
+
+
 def question(charter: str) -> RecordDict:
-    """Return a question that needs nothing but the charter: hello, and statistics."""
+    """Return a question that needs nothing but the charter, such as statistics."""
     return wire.content({}, {_CHARTER: charter})
 
 
@@ -143,6 +169,7 @@ def introduction(said: Introduction) -> RecordDict:
         {
             _LAYOUT: wire.bytes_array(described(said.layout)),
             _ANCHOR: wire.bytes_array(said.anchor),
+            _PROOF: wire.bytes_array(said.proof),
         },
         {_SITE: said.site, _CHARTER: said.charter, _NUM_EXAMPLES: said.num_examples},
     )
@@ -152,7 +179,7 @@ def read_introduction(record: RecordDict, *, max_examples: int) -> Introduction:
     """Return what `introduction` wrote, checked; MalformedRecord or LayoutMismatch if it is not."""
     arrays, facts = wire.read_content(
         record,
-        arrays=frozenset({_LAYOUT, _ANCHOR}),
+        arrays=frozenset({_LAYOUT, _ANCHOR, _PROOF}),
         facts=frozenset({_SITE, _CHARTER, _NUM_EXAMPLES}),
     )
     described_layout = wire.read_bytes(arrays[_LAYOUT], at_most=_MAX_LAYOUT_BYTES)
@@ -162,6 +189,7 @@ def read_introduction(record: RecordDict, *, max_examples: int) -> Introduction:
         layout=Layout.from_description(_parsed(described_layout)),
         num_examples=wire.fact_int(facts, _NUM_EXAMPLES, low=0, high=max_examples),
         anchor=wire.read_bytes(arrays[_ANCHOR], at_most=MAX_ANCHOR_BYTES),
+        proof=wire.read_bytes(arrays[_PROOF], at_most=SIGNATURE_SIZE),
     )
 
 
@@ -228,6 +256,12 @@ def read_counts(record: RecordDict, *, tally_size: int) -> Counts:
         tally=wire.read_tally(arrays[_TALLY], size=tally_size),
         released=bool(wire.fact_int(facts, _RELEASED, low=0, high=1)),
     )
+
+
+def _challenge(text: str) -> bytes:
+    if len(text) != 2 * CHALLENGE_SIZE or set(text) - set("0123456789abcdef"):
+        raise wire.MalformedRecord(f"a challenge is {2 * CHALLENGE_SIZE} lower-case hex digits")
+    return bytes.fromhex(text)
 
 
 def _parsed(described: bytes) -> object:

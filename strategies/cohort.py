@@ -2,12 +2,13 @@
 
 import math
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from privacy.errors import ConsortiumError
+from privacy.identity import PublicIdentity
 
 _ROUNDING = 1e-9  # 0.07 of 100 sites is 7, not 7.000000000000001
 
@@ -31,6 +32,7 @@ class Cohort:
         deadline_s: Seconds the sites have to answer.
         join_deadline_s: Seconds the members have to be present at the start.
         seed: Of the sampling.
+        identities: Public keys by name; a member that has some proves that it is behind its node.
 
     Raises:
         ImpossibleCohort: There are fewer members than the quorum needs.
@@ -42,6 +44,7 @@ class Cohort:
     deadline_s: float
     join_deadline_s: float
     seed: int
+    identities: Mapping[str, PublicIdentity] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 1 <= self.quorum <= len(self.members):

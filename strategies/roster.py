@@ -1,9 +1,11 @@
 """Who is there: Flower's nodes mapped to the members of the consortium.
 
 Flower's node ids are random and say nothing; each node is asked `query.hello` and answers with
-its site's name, the charter it signed and the layout of the vector it would train.
+its site's name, the charter it signed and the layout of the vector it would train. Where the
+charter holds keys, it signs all that over a challenge.
 """
 
+import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +14,9 @@ from typing import TypeAlias
 from flwr.app import Message
 
 from privacy import messages
+from privacy.identity import BadSignature
 from privacy.layout import Layout
+from privacy.presence import CHALLENGE_SIZE, Presence
 from privacy.wire import MalformedRecord, refusing_site
 from strategies.cohort import Cohort
 from strategies.events import Observer
@@ -34,6 +38,10 @@ class NotAMember(ReplyRefused):
 
 class NameTaken(ReplyRefused):
     """Another node already answers for this site."""
+
+
+class NotTheSite(ReplyRefused):
+    """The node does not prove that it is the site whose name it gives."""
 
 
 class WrongLayout(ReplyRefused):
@@ -136,7 +144,8 @@ class Reception:
             self.exchange.sleep(_PAUSE_S)
 
     def _introduced(self, nodes: Iterable[int], *, server_round: int) -> _Introduced:
-        content = messages.question(self.charter)
+        challenge = secrets.token_bytes(CHALLENGE_SIZE)
+        content = messages.greeting(self.charter, challenge)
         group = str(server_round)
         asked = [
             self.exchange.message(messages.HELLO, node, content, group=group) for node in nodes
@@ -145,7 +154,7 @@ class Reception:
         for reply in self.exchange.replies(asked):
             node = reply.metadata.src_node_id
             with Quarantine(self.observe, server_round, self._named(reply)):
-                introduced.append((node, self._read(reply)))
+                introduced.append((node, self._read(reply, challenge)))
             del reply
         return introduced
 
@@ -158,13 +167,32 @@ class Reception:
             return node
         return said if said in self.cohort.members else node
 
-    def _read(self, reply: Message) -> messages.Introduction:
+    def _read(self, reply: Message, challenge: bytes) -> messages.Introduction:
         said = messages.read_introduction(answered(reply), max_examples=self.max_examples)
         if said.site not in self.cohort.members:
             raise NotAMember("the site is not named in the charter")
         if said.charter != self.charter:
             raise WrongCharter("the site signed another charter")
+        self._require_proof(said, reply, challenge)
         return said
+
+    def _require_proof(self, said: messages.Introduction, reply: Message, challenge: bytes) -> None:
+        identity = self.cohort.identities.get(said.site)
+        if identity is None:
+            return
+        presence = Presence(
+            charter=bytes.fromhex(said.charter),
+            run=reply.metadata.run_id,
+            node=reply.metadata.src_node_id,
+            challenge=challenge,
+            site=said.site,
+            layout=bytes.fromhex(said.layout.digest),
+            num_examples=said.num_examples,
+        )
+        try:
+            identity.verify(presence.encode(), said.proof)
+        except BadSignature as error:
+            raise NotTheSite(f"the node does not prove that it is {said.site}") from error
 
     def _admitted(self, roster: Roster, introduced: _Introduced, *, server_round: int) -> Roster:
         present = dict(roster.present)

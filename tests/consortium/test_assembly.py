@@ -1,6 +1,6 @@
 """Every choice of a run config shows in what the coordinator does with the sites' answers."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -205,4 +205,4 @@ def test_an_encrypted_run_and_one_in_the_clear_have_the_same_cohort(keyed: Chart
     """Sampling depends on members and seed, not on who can read what."""
     ours = cohort_for(SCENARIO.configured({}), SCENARIO.charter)
     theirs = cohort_for(SCENARIO.configured({"aggregation": "encrypted"}), keyed)
-    assert ours == theirs
+    assert ours == replace(theirs, identities={})

@@ -16,6 +16,7 @@ from tests.decisions import decide
 
 KINDS = (messages.HELLO, messages.STATISTICS, messages.TRAIN, messages.EVALUATE)
 MAX_EXAMPLES = 10**9
+CHALLENGE = b"c" * 32
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,10 @@ def hungary(tmp_path_factory: pytest.TempPathFactory) -> Ward:
 
 def question(at: Ward) -> RecordDict:
     return messages.question(at.site.charter.fingerprint)
+
+
+def greeting(at: Ward) -> RecordDict:
+    return messages.greeting(at.site.charter.fingerprint, CHALLENGE)
 
 
 def trained(at: Ward, vector: Vector, server_round: int = 1) -> messages.Contribution:
@@ -44,7 +49,7 @@ def counted(at: Ward, kind: str, content: RecordDict) -> messages.Counts:
 
 
 def test_a_site_says_who_it_is_and_what_it_would_train(hungary: Ward) -> None:
-    answer = hungary.ask(messages.HELLO, question(hungary))
+    answer = hungary.ask(messages.HELLO, greeting(hungary))
     said = messages.read_introduction(answer, max_examples=MAX_EXAMPLES)
     assert said.site == "hungary"
     assert said.charter == hungary.site.charter.fingerprint
@@ -115,7 +120,8 @@ def test_figures_of_too_few_persons_are_marked_so(tmp_path: Path) -> None:
 def test_a_message_of_another_charter_is_refused_before_anything_is_counted(
     kind: str, hungary: Ward
 ) -> None:
-    asked = question(hungary) if kind.startswith("query.") else hungary.position(hungary.vector())
+    put = {messages.HELLO: greeting, messages.STATISTICS: question}.get(kind)
+    asked = put(hungary) if put else hungary.position(hungary.vector())
     facts = asked[wire.FACTS]
     assert isinstance(facts, ConfigRecord)
     facts["charter"] = "0" * 64
@@ -144,7 +150,7 @@ def test_mods_of_a_scenario_see_every_message_in_the_clear(hungary: Ward) -> Non
         return call_next(asked, context)
 
     app = client_app(watching)
-    app(message(messages.HELLO, question(hungary)), hungary.context)
+    app(message(messages.HELLO, greeting(hungary)), hungary.context)
     app(message(messages.TRAIN, hungary.position(hungary.vector())), hungary.context)
     assert seen == [
         (messages.HELLO, {wire.ARRAYS, wire.FACTS}),
@@ -156,5 +162,5 @@ def test_a_mod_that_raises_is_refused_like_anything_at_a_site(hungary: Ward) -> 
     def failing(_asked: Message, _context: Context, _next: Next) -> Message:
         raise RuntimeError("patient Jane Roe")
 
-    answer = client_app(failing)(message(messages.HELLO, question(hungary)), hungary.context)
+    answer = client_app(failing)(message(messages.HELLO, greeting(hungary)), hungary.context)
     assert wire.read_refusal(answer.content) == ("site-error", {})

@@ -45,6 +45,8 @@ def fresh(tmp_path: Path) -> Ward:
 
 
 def question(at: Ward, kind: str) -> RecordDict:
+    if kind == messages.HELLO:
+        return messages.greeting(at.site.charter.fingerprint, b"c" * 32)
     if kind.startswith("query."):
         return messages.question(at.site.charter.fingerprint)
     return at.position(at.vector())

@@ -125,6 +125,7 @@ def test_a_message_in_the_clear_is_answered_by_nothing_but_a_refusal(
 
 
 def test_hello_needs_no_seal_and_tells_no_count(keyed: Ward) -> None:
-    answer = keyed.ask(messages.HELLO, messages.question(keyed.site.charter.fingerprint))
+    greeting = messages.greeting(keyed.site.charter.fingerprint, b"c" * 32)
+    answer = keyed.ask(messages.HELLO, greeting)
     said = messages.read_introduction(answer, max_examples=10**9)
     assert (said.site, said.num_examples) == ("hungary", 0)

@@ -27,6 +27,7 @@ COUNTS = messages.Counts(tally=np.ones(3, np.int64), released=False)
 
 WRITTEN: dict[str, Callable[[], RecordDict]] = {
     "question": lambda: messages.question("c" * 64),
+    "greeting": lambda: messages.greeting("c" * 64, b"c" * 32),
     "introduction": lambda: messages.introduction(INTRODUCTION),
     "position": lambda: messages.position(POSITION),
     "contribution": lambda: messages.contribution(CONTRIBUTION),
@@ -34,6 +35,7 @@ WRITTEN: dict[str, Callable[[], RecordDict]] = {
 }
 READ: dict[str, Callable[[RecordDict], object]] = {
     "question": messages.read_question,
+    "greeting": messages.read_greeting,
     "introduction": lambda record: messages.read_introduction(record, max_examples=100),
     "position": lambda record: messages.read_position(record, dim=7, statistics_size=3),
     "contribution": lambda record: messages.read_contribution(
@@ -48,10 +50,31 @@ def test_a_question_is_read_as_it_was_written() -> None:
     assert messages.read_question(messages.question("c" * 64)) == "c" * 64
 
 
-@given(num_examples=st.integers(0, 100), site=st.text(max_size=64))
-def test_an_introduction_is_read_as_it_was_written(num_examples: int, site: str) -> None:
+@given(challenge=st.binary(min_size=32, max_size=32))
+def test_a_greeting_is_read_as_it_was_written(challenge: bytes) -> None:
+    assert messages.read_greeting(messages.greeting("c" * 64, challenge)) == ("c" * 64, challenge)
+
+
+@pytest.mark.parametrize("text", ["", "0" * 63, "0" * 66, "Z" * 64, "A" * 64, " " * 64])
+def test_a_challenge_is_32_bytes_in_one_writing(text: str) -> None:
+    record = messages.greeting("c" * 64, b"c" * 32)
+    facts = record[wire.FACTS]
+    assert isinstance(facts, ConfigRecord)
+    facts["challenge"] = text
+    with pytest.raises(MalformedRecord):
+        messages.read_greeting(record)
+
+
+@given(
+    num_examples=st.integers(0, 100),
+    site=st.text(max_size=64),
+    proof=st.just(b"") | st.binary(min_size=64, max_size=64),
+)
+def test_an_introduction_is_read_as_it_was_written(
+    num_examples: int, site: str, proof: bytes
+) -> None:
     said = messages.Introduction(
-        site=site, charter="c" * 64, layout=LAYOUT, num_examples=num_examples
+        site=site, charter="c" * 64, layout=LAYOUT, num_examples=num_examples, proof=proof
     )
     came = messages.read_introduction(messages.introduction(said), max_examples=100)
     assert came == said
