@@ -179,7 +179,7 @@ def _picture(recorded: Recorded, found: Sequence[Standing]) -> Block:
         rounds=[line.server_round for line in lines],
         values=values,
         darkest=_DARKEST,
-        title="distance to the aggregate, in units of the round's median",
+        title="distance (median of the round: 1)",
     )
     return plots.plot(
         "liars",

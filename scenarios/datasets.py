@@ -22,7 +22,7 @@ Names: TypeAlias = "pd.Series[str]"
 FOLDER = Path(__file__).parent / "data"
 
 SHA256: Mapping[str, str] = {
-    "heart-disease": "246416ead69b74955268c1ca025ea2a0998e88e8ddb01f69d952c4d6e027013f",
+    "heart-disease": "825c0177c9b0274926da9aa29f9b3947fdc13c86f137a8c6f8d2f43ccca845f3",
     "taiwan-credit": "579409c3b7552ef170d4bcec03e280a406dc10f150e71f4b1713ff35bd459b65",
     "lending-club": "ba0c15b5aaa0d3d1ba19e8a2d70115f2efb5545eef5d2104d44b35e19145dae1",
     "ames": "7d9e0f0c3e88cf1507ee788c258ef55212904d6bcb92050aa45a1a511ce1c139",

@@ -71,7 +71,7 @@ SEVERITY = replace(
         name="heart-severity",
         person="patient",
         features=_FEATURES,
-        label=ClassLabel(column="num", classes=("0", "1", "2", "3", "4"), ordered=True),
+        label=ClassLabel(column="severity", classes=("0", "1", "2", "3", "4"), ordered=True),
     ),
     run_config={**SCENARIO.run_config, "class-balance": "weights"},
     headline=MACRO_F1,

@@ -72,7 +72,7 @@ def commands(block: Block) -> Iterator[Command]:
 def prepare(folder: Path) -> None:
     """Write the files that a reader has."""
     frame = load("heart-disease")
-    ours = frame[heart_hospitals(frame) == "cleveland"].drop(columns=["hospital", "num"])
+    ours = frame[heart_hospitals(frame) == "cleveland"].drop(columns=["hospital", "severity"])
     ours.to_csv(folder / "my.csv", index=False)
     ours.drop(columns="disease").head(3).to_csv(folder / "new-patients.csv", index=False)
     with sqlite3.connect(folder / "ward.db") as database:

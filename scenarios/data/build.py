@@ -59,7 +59,7 @@ def heart_disease(path: Path) -> pd.DataFrame:
     """Return 920 patients of four hospitals; impossible zeros are missing values."""
     raw = _text(path)
     hospital = raw["id"].map(FILED_UNDER_THE_WRONG_HOSPITAL).fillna(raw["dataset"])
-    num = _whole(raw["num"])
+    severity = _whole(raw["num"])
     return pd.DataFrame(
         {
             "patient": _whole(raw["id"]),
@@ -77,8 +77,8 @@ def heart_disease(path: Path) -> pd.DataFrame:
             "st_slope": _decoded(raw["slope"], SLOPE),
             "vessels": _whole(raw["ca"]),
             "thallium": _decoded(raw["thal"], THALLIUM),
-            "num": num,
-            "disease": (num > 0).map({True: "yes", False: "no"}),
+            "severity": severity,
+            "disease": (severity > 0).map({True: "yes", False: "no"}),
         }
     )
 

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -131,3 +132,14 @@ def test_the_picture_has_a_row_a_site_and_a_column_a_round(width: int) -> None:
     assert axes.get_xlim() == (3.5, 6.5)
     low, high = axes.get_ylim()
     assert low > high  # the first row is on top
+
+
+def test_the_title_of_the_picture_is_not_cut_off_on_a_phone(attacked: RunDirectory) -> None:
+    render(attacked)
+    (title,) = re.findall(r"distance [^<]*: 1[)]", (attacked.path / "plots/liars.svg").read_text())
+    heat = Heat(sites=["far"], rounds=[1, 2, 3], values=np.ones((1, 3)), darkest=4.0, title=title)
+    figure = draw_heat(heat, 358)
+    figure.draw_without_rendering()
+    extent = figure.get_tightbbox()
+    assert extent.x0 >= 0
+    assert extent.x1 * figure.dpi <= figure.bbox.x1

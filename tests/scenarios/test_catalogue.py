@@ -19,7 +19,7 @@ from sites.tasks import task_for
 TELLING = {
     "taiwan-credit": {"credit_limit", "default"},
     "lending-club": {"addr_state", "interest_rate", "int_rate", "grade", "sub_grade", "outcome"},
-    "heart-disease": {"hospital", "disease", "num"},
+    "heart-disease": {"hospital", "disease", "severity"},
     "ames": {"neighbourhood", "sale_price"},
 }
 

@@ -227,9 +227,9 @@ def test_no_measurement_of_a_living_patient_is_zero() -> None:
 def test_disease_is_a_diagnosis_above_zero_and_hungary_never_says_how_severe() -> None:
     frame = load("heart-disease")
 
-    assert ((frame["num"] > 0) == (frame["disease"] == "yes")).all()
-    assert set(frame["num"]) == {0, 1, 2, 3, 4}
-    assert set(frame.loc[frame["hospital"] == "hungary", "num"]) == {0, 1}
+    assert ((frame["severity"] > 0) == (frame["disease"] == "yes")).all()
+    assert set(frame["severity"]) == {0, 1, 2, 3, 4}
+    assert set(frame.loc[frame["hospital"] == "hungary", "severity"]) == {0, 1}
 
 
 def test_a_borrower_has_months_of_delay_exactly_when_late() -> None:

@@ -19,7 +19,7 @@ from tests.scenarios.conftest import Done, done
 def table(heart: Done) -> pd.DataFrame:
     """New patients: nobody knows yet whether they are ill."""
     frame = pd.read_parquet(heart.run.site("cleveland") / "data.parquet").head(40)
-    return frame.drop(columns=["disease", "num", "hospital"])
+    return frame.drop(columns=["disease", "severity", "hospital"])
 
 
 def scored(run: RunDirectory, table: pd.DataFrame, folder: Path) -> pd.DataFrame:
