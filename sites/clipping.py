@@ -6,9 +6,11 @@ sum is one product more (Goodfellow 2015, arXiv:1510.01799; Bu et al. 2022, arXi
 person with several records is the sum over them: there is one way for all models and units.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import reduce
 from itertools import chain
 from typing import TypeAlias
 
@@ -71,7 +73,8 @@ class PersonClipper:
         with torch.no_grad():
             gradients, squares = _measured(seen, deltas, drawn)
             factors = self._clip_to / squares.sqrt().clamp(min=self._clip_to)  # (n_units,)
-            parts = (item.summed(factors[drawn.owners]) for item in gradients)
+            each = factors if drawn.alone else factors[drawn.owners]  # (B,)
+            parts = (item.summed(each) for item in gradients)
             sums = dict(chain.from_iterable(parts))
         return [sums[item] if item in sums else torch.zeros_like(item) for item in self.parameters]
 
@@ -99,11 +102,10 @@ def _measured(
 ) -> tuple[list[LayerGradient], Tensor]:
     """Return the layers' gradients and each person's squared length; what is not finite is 0."""
     gradients = [gradient_of(*both, drawn) for both in zip(seen, deltas, strict=True)]
-    squares = torch.stack([longest(item) for item in gradients]).sum(0)  # (n_units,)
-    finite = squares.isfinite()
-    if finite.all():
+    squares = reduce(torch.add, [longest(item) for item in gradients])  # (n_units,)
+    if math.isfinite(squares.sum().item()):
         return gradients, squares
-    lost = ~finite[drawn.owners]  # (B,)
+    lost = ~squares.isfinite()[drawn.owners]  # (B,)
     return _measured(
         [replace(item, inputs=_blanked(item.inputs, lost)) for item in seen],
         [_blanked(delta, lost) for delta in deltas],

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
@@ -64,8 +65,11 @@ def longest(gradient: LayerGradient) -> Tensor:
     Terms that cancel leave a sum that rounding may hide: a length that cannot be told from a
     rounding error counts as that error.
     """
+    squares, terms = gradient.squares, gradient.terms
     rounding = _ROUNDED * torch.finfo(gradient.deltas.dtype).eps
-    return gradient.squares.clamp(min=0.0) + rounding * gradient.terms
+    if squares is terms:  # a single term: nothing cancels
+        return squares * (1 + rounding)
+    return squares.clamp(min=0.0) + rounding * terms
 
 
 def clippable(model: nn.Module) -> tuple[Clippable, ...]:
@@ -104,12 +108,39 @@ def gradient_of(seen: Seen, delta: Tensor, drawn: Drawn) -> LayerGradient:
             f"{len(drawn.rows)} records: give every record inputs of its own"
         )
     match seen.module:
+        case nn.Linear() as layer if delta.dim() == 2 and drawn.alone:
+            return OuterGradient(layer, seen.inputs, delta)
         case nn.Linear() as layer:
             return LinearGradient(layer, *_precise(seen.inputs, delta), drawn)
         case nn.Embedding() as layer:
             return EmbeddingGradient(layer, seen.inputs.flatten(1), _tokens(delta), drawn)
         case nn.LayerNorm() as layer:
             return ScaleGradient(layer, seen.inputs, delta, drawn)
+
+
+class OuterGradient:
+    """Of a linear layer, one outer product a person: of inputs (B, i) and deltas (B, o).
+
+    In NumPy, whose calls cost a third of torch's: on a table the calls are what costs.
+    """
+
+    def __init__(self, layer: nn.Linear, inputs: Tensor, deltas: Tensor) -> None:
+        self.layer = layer
+        self.deltas = deltas.double()
+        self._inputs = inputs.numpy().astype(np.float64)
+        self._deltas = self.deltas.numpy()
+        self._weight, self._bias = _trains(layer)
+        given = np.einsum("bi,bi->b", self._inputs, self._inputs) * self._weight + self._bias
+        lengths = given * np.einsum("bo,bo->b", self._deltas, self._deltas)
+        self.squares = self.terms = torch.from_numpy(lengths)
+
+    def summed(self, factors: Tensor) -> Iterator[Part]:
+        """Return the sum of all records' gradients, each times its factor."""
+        scaled = self._deltas * factors.numpy()[:, None]
+        if self._weight:
+            yield self.layer.weight, torch.from_numpy(scaled.T @ self._inputs)
+        if self._bias:
+            yield self.layer.bias, torch.from_numpy(scaled.sum(0))
 
 
 @dataclass(frozen=True)
@@ -124,13 +155,12 @@ class LinearGradient:
     @property
     def squares(self) -> Tensor:
         """Squared length for each person."""
-        if self._plain:
-            return self.terms
         inputs, deltas = self._by_person
         squares = deltas.new_zeros(len(deltas), dtype=torch.float64)
-        if self._has_weight:
+        weight, bias = _trains(self.layer)
+        if weight:
             squares += _outer_square(inputs, deltas)
-        if self._has_bias:
+        if bias:
             squares += deltas.sum(1).square().sum(1)
         return squares
 
@@ -138,30 +168,19 @@ class LinearGradient:
     def terms(self) -> Tensor:
         """Squared sum of the lengths of the outer products."""
         inputs, deltas = self._by_person
-        given = inputs.square().sum(2) * self._has_weight + float(self._has_bias)
+        weight, bias = _trains(self.layer)
+        given = inputs.square().sum(2) * weight + float(bias)
         lengths = given * deltas.square().sum(2)  # squared, (n_units, K)
-        return (lengths[:, 0] if self._plain else lengths.sqrt().sum(1).square()).double()
+        return lengths.sqrt().sum(1).square().double()
 
     def summed(self, factors: Tensor) -> Iterator[Part]:
         """Return the sum of all records' gradients, each times its factor."""
         scaled = (self.deltas * factors.to(self.deltas.dtype)[:, None, None]).flatten(0, 1)
-        if self._has_weight:
+        weight, bias = _trains(self.layer)
+        if weight:
             yield self.layer.weight, scaled.mT @ self.inputs.flatten(0, 1)
-        if self._has_bias:
+        if bias:
             yield self.layer.bias, scaled.sum(0)
-
-    @property
-    def _plain(self) -> bool:
-        """Whether a person's gradient is a single outer product."""
-        return self.drawn.alone and self.inputs.shape[1] == 1
-
-    @property
-    def _has_weight(self) -> bool:
-        return self.layer.weight.requires_grad
-
-    @property
-    def _has_bias(self) -> bool:
-        return self.layer.bias is not None and self.layer.bias.requires_grad
 
     @cached_property
     def _by_person(self) -> tuple[Tensor, Tensor]:
@@ -237,10 +256,11 @@ class ScaleGradient:
         """Of each trained parameter, the gradient of each token, shape (B, T, d)."""
         shape, d = self.layer.normalized_shape, self.layer.weight.numel()
         parts: list[Part] = []
-        if self.layer.weight.requires_grad:
+        weight, bias = _trains(self.layer)
+        if weight:
             normal = functional.layer_norm(self.inputs, shape, eps=self.layer.eps)
             parts.append((self.layer.weight, (self.deltas * normal).reshape(len(normal), -1, d)))
-        if self.layer.bias is not None and self.layer.bias.requires_grad:
+        if bias:
             parts.append((self.layer.bias, self.deltas.reshape(len(self.deltas), -1, d)))
         return parts
 
@@ -264,6 +284,12 @@ def added(values: Tensor, drawn: Drawn) -> Tensor:
         return values
     totals = values.new_zeros((len(drawn.counts), *values.shape[1:]))
     return totals.index_add_(0, drawn.owners, values)
+
+
+def _trains(layer: nn.Linear | nn.LayerNorm) -> tuple[bool, bool]:
+    """Return whether a layer's weight is trained, and whether its bias is."""
+    bias = layer.bias
+    return layer.weight.requires_grad, bias is not None and bias.requires_grad
 
 
 def _outer_square(inputs: Tensor, deltas: Tensor) -> Tensor:

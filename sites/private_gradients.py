@@ -1,18 +1,20 @@
 """The gradients of a private step: drawn in secret, clipped by person, summed, noised."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from privacy.secret_randomness import grid_gaussian
 from sites.clipping import SLACK, Losses, PersonClipper
-from sites.persons import draw, units_of
+from sites.persons import Drawn, draw, units_of
 from sites.privacy_plan import PrivacyPlan
+
+_NOISED_AT_ONCE = 2**20  # numbers: memory against the cost of a call
 
 
 def private_gradients(
@@ -37,21 +39,23 @@ def private_gradients(
     """
     units = units_of(persons, plan)
     clipper = PersonClipper(model, clip_norm=plan.clip_norm)
-    expected = plan.sampling_rate * len(units)
+    parts = _parts(clipper.parameters)
     grid = grid_of(clipper.parameters, plan.clip_norm)
     deviation = plan.noise_multiplier * plan.clip_norm / grid
+    scale = grid / (plan.sampling_rate * len(units))
     for _ in range(plan.steps):
-        sums = [torch.zeros_like(item, dtype=torch.float64) for item in clipper.parameters]
-        for drawn in draw(units, plan):
-            for total, part in zip(sums, clipper.sum(losses, drawn), strict=True):
-                total += part
-        for parameter, total in zip(clipper.parameters, sums, strict=True):
-            noised = _noised(total.numpy(), grid=grid, deviation=deviation)
-            parameter.grad = torch.from_numpy(noised / expected).to(parameter.dtype)
+        sums = _sums(clipper, losses, draw(units, plan))
+        for part in parts:
+            noised = _noised([sums[index] for index in part], grid=grid, deviation=deviation)
+            mean = torch.from_numpy(noised * scale).float()
+            for index, size in part.items():
+                parameter = clipper.parameters[index]
+                gradient, mean = mean[:size], mean[size:]
+                parameter.grad = gradient.view_as(parameter)
         yield
 
 
-def grid_of(parameters: list[nn.Parameter], clip_norm: float) -> float:
+def grid_of(parameters: Sequence[nn.Parameter], clip_norm: float) -> float:
     """Return the step of the grid that sums are rounded to: clip norm over a power of two.
 
     Guarantee: rounding two sums moves them apart by at most `clip_norm * SLACK / 2` in L2.
@@ -60,9 +64,31 @@ def grid_of(parameters: list[nn.Parameter], clip_norm: float) -> float:
     return clip_norm * SLACK / 2 / 2.0 ** math.ceil(math.log2(math.sqrt(dim)))
 
 
-def _noised(total: NDArray[np.float64], *, grid: float, deviation: float) -> NDArray[np.float64]:
-    """Return a sum on the grid with noise on the grid: whole numbers are added, exactly."""
-    noise = grid_gaussian(total.size, deviation=deviation).reshape(total.shape)
-    noise += np.rint(total / grid)
-    noise *= grid
-    return noise
+def _sums(clipper: PersonClipper, losses: Losses, draws: Sequence[Drawn]) -> list[Tensor]:
+    """Return the clipped sums over all that were drawn; zeros for nobody."""
+    if not draws:
+        return [torch.zeros_like(item) for item in clipper.parameters]
+    sums = clipper.sum(losses, draws[0])
+    for drawn in draws[1:]:
+        parts = clipper.sum(losses, drawn)
+        sums = [total.double() + part for total, part in zip(sums, parts, strict=True)]
+    return sums
+
+
+def _noised(sums: Sequence[Tensor], *, grid: float, deviation: float) -> NDArray[np.float64]:
+    """Return sums with noise, in steps of the grid: whole numbers are added, exactly."""
+    total = np.concatenate([item.numpy().ravel() for item in sums], dtype=np.float64)
+    total /= grid
+    np.rint(total, out=total)
+    total += grid_gaussian(total.size, deviation=deviation)
+    return total
+
+
+def _parts(parameters: Sequence[nn.Parameter]) -> list[dict[int, int]]:
+    """Return which parameters are noised together, with the numbers in each."""
+    parts: list[dict[int, int]] = [{}]
+    for index, item in enumerate(parameters):
+        if parts[-1] and sum(parts[-1].values()) + item.numel() > _NOISED_AT_ONCE:
+            parts.append({})
+        parts[-1][index] = item.numel()
+    return parts
