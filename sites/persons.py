@@ -27,11 +27,6 @@ class Units:
     ends: NDArray[np.intp]
 
     @classmethod
-    def of_records(cls, n: int) -> "Units":
-        """Return n records as units by themselves."""
-        return cls(np.arange(n), np.arange(1, n + 1))
-
-    @classmethod
     def of_persons(cls, persons: NDArray[Any], *, at_most: int, seed: int) -> "Units":
         """Return each person as a unit, with no more than so many records.
 
@@ -49,6 +44,10 @@ class Units:
             kept = _rng(names[unit], seed).choice(counts[unit], at_most, replace=False)
             keep[mine] = np.isin(np.arange(counts[unit]), kept)
         return cls(rows[keep], np.cumsum(np.minimum(counts, at_most)))
+
+    def apart(self) -> "Units":
+        """Return each record as a unit by itself."""
+        return Units(self.rows, np.arange(1, len(self.rows) + 1))
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -99,10 +98,12 @@ class Drawn:
 
 
 def units_of(persons: NDArray[Any], plan: PrivacyPlan) -> Units:
-    """Return the units of a plan among records of these persons, shape (n,)."""
-    if plan.unit == "record":
-        return Units.of_records(len(persons))
-    return Units.of_persons(persons, at_most=plan.max_records_per_person, seed=plan.cap_seed)
+    """Return the units of a plan among records of these persons, shape (n,).
+
+    Where records are the units, a person still has no more than so many of them.
+    """
+    units = Units.of_persons(persons, at_most=plan.max_records_per_person, seed=plan.cap_seed)
+    return units if plan.unit == "person" else units.apart()
 
 
 def draw(units: Units, plan: PrivacyPlan) -> list[Drawn]:

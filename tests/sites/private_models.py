@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sites.models import model_for
-from sites.persons import Drawn
+from sites.persons import Drawn, Units
 from sites.task import ModelPlan
 
 TOKENS, WORDS = 5, 11
@@ -77,6 +78,11 @@ def _model(name: str, n: int, generator: torch.Generator) -> tuple[nn.Module, Te
     for title, parameter in reader.named_parameters():
         parameter.requires_grad_(trained in title)
     return reader, torch.randint(0, WORDS, (n, TOKENS), generator=generator)
+
+
+def records_apart(n: int) -> Units:
+    """Return n records, each a unit by itself."""
+    return Units(np.arange(n), np.arange(1, n + 1))
 
 
 def slowly(case_: Case, drawn: Drawn) -> Tensor:

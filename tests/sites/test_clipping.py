@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sites.clipping import SLACK, PersonClipper
 from sites.layer_gradients import UnclippableModel
 from sites.persons import Units
-from tests.sites.private_models import Case, case, flat, slowly
+from tests.sites.private_models import Case, case, flat, records_apart, slowly
 
 MODELS = ["logistic", "linear", "mlp", "reader", "reader-head", "reader-bias"]
 SIZES = [1e-6, 1.0, 1e6, 1e18]
@@ -19,7 +19,7 @@ SIZES = [1e-6, 1.0, 1e6, 1e18]
 def units_of(n: int, *, most: int, seed: int) -> Units:
     """Persons with one to `most` of n records each."""
     persons = np.random.default_rng(seed).integers(0, max(1, n // most), n).astype(str)
-    return Units.of_persons(persons, at_most=most, seed=0) if most > 1 else Units.of_records(n)
+    return Units.of_persons(persons, at_most=most, seed=0) if most > 1 else records_apart(n)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -108,7 +108,7 @@ def test_many_copies_of_a_record_weigh_as_much_as_one() -> None:
 def test_a_layer_that_no_record_passes_has_no_gradient() -> None:
     model = nn.ModuleDict({"used": nn.Linear(2, 1), "idle": nn.Linear(2, 1)})
     clipper = PersonClipper(model, clip_norm=1.0)
-    drawn = Units.of_records(3).at(np.arange(3))
+    drawn = records_apart(3).at(np.arange(3))
     summed = clipper.sum(lambda rows: model["used"](torch.ones(len(rows), 2))[:, 0], drawn)
     assert [bool(part.any()) for part in summed] == [True, True, False, False]
 
@@ -116,7 +116,7 @@ def test_a_layer_that_no_record_passes_has_no_gradient() -> None:
 def test_a_layer_that_is_used_twice_or_sees_other_rows_is_refused() -> None:
     layer = nn.Linear(2, 2)
     clipper = PersonClipper(layer, clip_norm=1.0)
-    drawn = Units.of_records(3).at(np.arange(3))
+    drawn = records_apart(3).at(np.arange(3))
     with pytest.raises(UnclippableModel, match="twice"):
         clipper.sum(lambda rows: layer(layer(torch.ones(len(rows), 2))).sum(1), drawn)
     with pytest.raises(UnclippableModel, match="sees 1 rows for 3 records"):
@@ -125,7 +125,7 @@ def test_a_layer_that_is_used_twice_or_sees_other_rows_is_refused() -> None:
 
 def test_nothing_is_left_on_the_model() -> None:
     given_case: Case = case("reader")
-    drawn = Units.of_records(30).at(np.arange(30))
+    drawn = records_apart(30).at(np.arange(30))
     PersonClipper(given_case.model, clip_norm=1.0).sum(given_case.losses, drawn)
     assert not any(module._forward_hooks for module in given_case.model.modules())
     assert all(item.grad is None for item in given_case.model.parameters())

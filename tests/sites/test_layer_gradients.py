@@ -13,6 +13,7 @@ from sites.layer_gradients import (
     longest,
 )
 from sites.persons import Units
+from tests.sites.private_models import records_apart
 
 PERSONS = np.array(["a", "a", "a", "b", "c", "c"])
 SHAPES = [
@@ -72,7 +73,7 @@ def test_a_frozen_parameter_has_no_part_in_length_or_sum(
     layer.get_parameter(frozen).requires_grad_(False)
     assert clippable(layer) == (layer,)
     inputs = torch.full((2, 3), 1e6)
-    drawn = Units.of_records(2).at(np.arange(2))
+    drawn = records_apart(2).at(np.arange(2))
     outputs = layer(inputs)
     deltas = torch.ones_like(outputs)
     seen = Seen(layer, inputs, torch.autograd.graph.get_gradient_edge(outputs))

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from sites.persons import Units, draw, units_of
 from sites.privacy_plan import PrivacyPlan
+from tests.sites.private_models import records_apart
 
 PEOPLE = st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=60)
 PLAN = PrivacyPlan(noise_multiplier=1.0, clip_norm=1.0, sampling_rate=0.5, steps=1)
@@ -64,7 +65,7 @@ def test_batches_hold_every_unit_once_and_part_none(
 
 
 def test_nobody_may_be_drawn() -> None:
-    units = Units.of_records(3)
+    units = records_apart(3)
     assert units.batches(np.array([], np.intp), rows_at_once=5) == []
 
 
@@ -74,6 +75,7 @@ def test_a_record_is_a_unit_where_the_plan_says_so() -> None:
         unit="record", noise_multiplier=1.0, clip_norm=1.0, sampling_rate=0.5, steps=1
     )
     assert len(units_of(persons, by_record)) == 3
+    assert len(units_of(np.repeat(persons, 40), by_record)) == 2 * by_record.max_records_per_person
     assert len(units_of(persons, PLAN)) == 2
 
 
