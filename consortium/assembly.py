@@ -17,6 +17,7 @@ from privacy.opening import LONGEST_LABEL
 from privacy.weights import weight_class
 from sites.evaluation import evaluation_for
 from sites.statistics import Statistics
+from strategies.clear_terms import Progress, Terms
 from strategies.cohort import Cohort
 from strategies.encrypted import Encrypted
 from strategies.events import Observer
@@ -25,12 +26,13 @@ from strategies.rules.catalogue import RuleSpec
 from strategies.rules.mean import StreamingMean
 from strategies.sealed_gathering import Keep
 from strategies.sealed_terms import SealedTerms
-from strategies.synchronous import Progress, Synchronous, Terms
+from strategies.synchronous import Synchronous
 
 
 def in_the_clear(
     config: RunConfig,
     charter: Charter,
+    run: str,
     *,
     observe: Observer,
     keep: Callable[[Progress], None],
@@ -40,6 +42,7 @@ def in_the_clear(
     Args:
         config: The coordinator's choices.
         charter: The members' limits.
+        run: Name of the run, like no other's.
         observe: Told what happens.
         keep: Told how far the run is.
 
@@ -55,6 +58,8 @@ def in_the_clear(
         cohort=cohort_for(config, charter),
         terms=Terms(
             charter=charter.fingerprint,
+            run=run,
+            attempts=config.attempts,
             statistics_size=statistics.layout.size,
             evaluation_size=evaluation.layout.size,
             max_examples=charter.floors.max_examples,

@@ -14,7 +14,7 @@ from consortium.config import RunConfig
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally
 from strategies.advance import State, decode, encode
-from strategies.synchronous import Progress
+from strategies.clear_terms import Progress
 
 _MAGIC = b"consortium.checkpoint/1\n"
 _LENGTH = struct.Struct("<Q")
@@ -30,6 +30,7 @@ class Checkpoint:
     """All that a run needs to go on in another process.
 
     Args:
+        run: Name of the run.
         charter: Fingerprint of the charter.
         config: Digest of the run config.
         layout: Of the federated vector.
@@ -37,6 +38,7 @@ class Checkpoint:
         state: The model's position and the optimizer's moments.
     """
 
+    run: str
     charter: str
     config: str
     layout: Layout
@@ -47,6 +49,7 @@ class Checkpoint:
     def of(cls, progress: Progress, config: RunConfig, charter: Charter) -> "Checkpoint":
         """Return the checkpoint of a run's progress."""
         return cls(
+            run=progress.run,
             charter=charter.fingerprint,
             config=config.digest,
             layout=progress.layout,
@@ -54,11 +57,19 @@ class Checkpoint:
             state=progress.state,
         )
 
+    @property
+    def progress(self) -> Progress:
+        """How far the run is, the inverse of `of`."""
+        return Progress(
+            run=self.run, layout=self.layout, statistics=self.statistics, state=self.state
+        )
+
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Replace the checkpoint at `path`: fsynced, then renamed, so that one is always whole."""
     described = json.dumps(
         {
+            "run": checkpoint.run,
             "charter": checkpoint.charter,
             "config": checkpoint.config,
             "layout": checkpoint.layout.describe(),
@@ -98,6 +109,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         layout = Layout.from_description(described["layout"])
         state_bytes, _ = _take(rest)
         return Checkpoint(
+            run=str(described["run"]),
             charter=str(described["charter"]),
             config=str(described["config"]),
             layout=layout,

@@ -10,6 +10,7 @@ from flwr.clientapp import ClientApp
 
 from consortium.export import write_model
 from consortium.introduction import proven_by
+from consortium.kept_answer import KeptAnswer
 from consortium.member import Member, member_at
 from consortium.mods import Mod, Next, gated, read_round, sealed, typed_refusals
 from consortium.session import session_of
@@ -55,21 +56,34 @@ def statistics(message: Message, context: Context) -> Message:
 
 
 def train(message: Message, context: Context) -> Message:
-    """Train from the received state, and evaluate that state on held-out persons."""
+    """Train from the received state, and evaluate that state on held-out persons.
+
+    Guarantee: asked again, as after the death of the coordinator, the site answers the same and
+    does not train again. Under encryption the session sees to that.
+    """
     site = site_of(context)
     stands = _position(site, message)
+    kept = KeptAnswer(site.directory, stands) if site.run_config.aggregation == "clear" else None
+    sent = kept.recall() if kept else None
+    if sent is None:
+        sent = _contributed(site, stands)
+        if kept:
+            kept.keep(sent)
+    return Message(messages.contribution(sent), reply_to=message)
+
+
+def _contributed(site: Site, stands: messages.Position) -> messages.Contribution:
     vector = stands.state.astype("float64")
     tally = _evaluated(site, stands.statistics, vector)
     trained = site.task.train(
         site.data, stands.statistics, vector, site.plan, rng=site.rng(stands.server_round)
     )
-    sent = messages.Contribution(
+    return messages.Contribution(
         update=trained.update,
         num_examples=site.told(trained.num_examples),
         tally=tally,
         released=site.releases(tally),
     )
-    return Message(messages.contribution(sent), reply_to=message)
 
 
 def evaluate(message: Message, context: Context) -> Message:

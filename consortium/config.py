@@ -117,7 +117,7 @@ class RunConfig(_Part):
         aggregation: Whether the coordinator reads updates.
         parameter_set: Parameters of the ciphertexts, under encryption.
         buckets: Groups of sites that are added apart, under encryption.
-        attempts: Tries at a round before an encrypted run stops.
+        attempts: Tries at a round before the run stops; it can be resumed.
         first_scale: Largest change of a parameter in the first round, under encryption.
         weighting: A site's share: weight classes, exact example counts, or equal.
         num_server_rounds: Rounds of training.

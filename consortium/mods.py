@@ -152,6 +152,7 @@ class _Exchange:
             messages.position(
                 messages.Position(
                     charter=self.request.charter,
+                    run=self.session.opened.run,
                     server_round=self.request.server_round,
                     state=standing.state.model.vector,
                     statistics=standing.state.statistics,

@@ -17,6 +17,8 @@ from consortium.summary import (
     MetricValue,
     QuarantineRecord,
     SiteSummary,
+    read_record,
+    write_atomically,
     write_record,
 )
 from privacy.layout import Tally
@@ -51,7 +53,7 @@ class Recorder:
     statistics: StatisticsPooled | None = None
     last_round: RoundFinished | None = None
     quarantined: list[QuarantineRecord] = field(default_factory=list)
-    answers: Counter[str] = field(default_factory=Counter)
+    answers: set[tuple[int, str]] = field(default_factory=set)
     bytes_down: int = 0
     bytes_up: int = 0
 
@@ -63,12 +65,13 @@ class Recorder:
                 self._line(event, asdict(event))
             case StatisticsPooled():
                 self.statistics = event
+                self.write_evaluation()
                 self._line(event, {"sites": sorted(event.by_site)})
             case SiteQuarantined():
                 self.quarantined.append(QuarantineRecord.model_validate(asdict(event)))
                 self._line(event, asdict(event))
             case SiteAnswered():
-                self.answers[event.site] += event.server_round > 0
+                self.answers.add((event.server_round, event.site))
                 self._line(event, asdict(event))
             case SitesCompared():
                 self._append(self.run.evidence, asdict(event))
@@ -76,6 +79,46 @@ class Recorder:
                 self._round(event)
             case _:
                 self._line(event, asdict(event))
+
+    def begin(self) -> None:
+        """Record that the run begins."""
+        self._append(self.run.events, {"event": "run-started", "started": self.started})
+
+    def go_on(self, through: int) -> None:
+        """Take up the record of a run that was interrupted, and record that it goes on.
+
+        Guarantee: what happened stays in `events.jsonl`; figures of rounds after `through`,
+        which will be done again, leave the other files, so that each round is there once.
+
+        Args:
+            through: The last round whose result is kept.
+        """
+        past = _lines(self.run.events)
+        self._recall(past)
+        for path in (self.run.metrics, self.run.evidence):
+            kept = [line for line in _lines(path) if line["server_round"] <= through]
+            if path.exists():
+                write_atomically(path, "".join(json.dumps(line) + "\n" for line in kept))
+        for line in _lines(self.run.metrics):
+            self.bytes_down += line["bytes_down"]
+            self.bytes_up += line["bytes_up"]
+        self.began -= max((line["at_s"] for line in past), default=0.0)
+        self._append(self.run.events, {"event": "run-resumed", "server_round": through + 1})
+
+    def _recall(self, past: list[dict[str, Any]]) -> None:
+        for line in past:
+            match line["event"]:
+                case "run-started":
+                    self.started = line["started"]
+                case "site-answered":
+                    self.answers.add((line["server_round"], line["site"]))
+                case "site-quarantined":
+                    fields = {name: line[name] for name in QuarantineRecord.model_fields}
+                    self.quarantined.append(QuarantineRecord.model_validate(fields))
+        if self.run.evaluation.exists():
+            record = read_record(self.run.evaluation, EvaluationRecord)
+            by_site = {site: np.array(one) for site, one in record.site_statistics.items()}
+            self.statistics = StatisticsPooled(pooled=np.array(record.statistics), by_site=by_site)
 
     def failed(self, code: str, text: str) -> None:
         """Record that the run ended with an error."""
@@ -95,12 +138,13 @@ class Recorder:
     def site_summaries(self, members: tuple[str, ...]) -> list[SiteSummary]:
         """Return each member as the run saw it."""
         weights = self.joined.weights if self.joined else {}
+        answers = Counter(site for server_round, site in self.answers if server_round > 0)
         return [
             SiteSummary(
                 name=name,
                 present=name in weights,
                 weight=weights.get(name, 0),
-                answered=self.answers[name],
+                answered=answers[name],
             )
             for name in members
         ]
@@ -143,6 +187,14 @@ class Recorder:
         line = json.dumps({"at_s": round(self.seconds(), 4), **values})
         with path.open("a") as file:
             file.write(line + "\n")
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """Return the lines that were written whole; a process may have died in the last one."""
+    if not path.exists():
+        return []
+    whole = path.read_text().rpartition("\n")[0]
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def _plain(tally: Tally) -> list[int]:

@@ -84,6 +84,7 @@ def _page(recorded: Recorded, sections: Sequence[Section]) -> str:
         name=recorded.charter.name,
         started=recorded.summary.started.replace("T", " ").replace("+00:00", " UTC"),
         finished=recorded.finished,
+        status=recorded.summary.status.capitalize(),
         headline=headline(recorded),
         lead=_lead(recorded),
         key_figures=_key_figures(recorded),

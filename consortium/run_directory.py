@@ -84,6 +84,11 @@ class RunDirectory:
         return self.coordinator / "evidence.jsonl"
 
     @property
+    def run_config(self) -> Path:
+        """What the run was started with, for whoever resumes it."""
+        return self.coordinator / "run-config.json"
+
+    @property
     def checkpoint(self) -> Path:
         """Where the run stands."""
         return self.coordinator / "checkpoint.bin"

@@ -3,6 +3,7 @@
 import platform
 from dataclasses import dataclass
 from importlib import metadata
+from typing import Literal, TypeAlias
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
@@ -13,15 +14,20 @@ from consortium.checkpoint import Checkpoint, write_checkpoint
 from consortium.config import RunConfig
 from consortium.preflight import protection_of
 from consortium.recorder import Recorder
+from consortium.resumption import NotResumable, kept, new_run_name, write_run_config
 from consortium.run_directory import RunDirectory
 from consortium.summary import Summary, write_record
 from consortium.vault import Vault
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout
 from sites.evaluation import evaluation_for
-from strategies.synchronous import Progress
+from strategies.clear_terms import Progress
+from strategies.cohort import QuorumNotReached
+from strategies.sealed_terms import RoundVoid
 
 PACKAGES = ("consortium-fl", "flwr", "numpy", "torch", "pandas")
+
+Status: TypeAlias = Literal["finished", "parked", "failed"]
 
 app = ServerApp()
 
@@ -49,6 +55,7 @@ def main(grid: Grid, context: Context) -> None:
     config = RunConfig.parse(context.run_config)
     recorder = Recorder(run, evaluation_for(charter.table))
     ending = [Ending()]
+    write_run_config(run, config)
     try:
         match config.aggregation:
             case "clear":
@@ -57,27 +64,45 @@ def main(grid: Grid, context: Context) -> None:
                 _run_encrypted(grid, config, charter, recorder, ending)
     except ConsortiumError as error:
         recorder.failed(error.code, str(error))
-        _write_summary(recorder, charter, config, ending[-1], error=f"{error.code}: {error}")
+        parked = isinstance(error, QuorumNotReached | RoundVoid) and ending[-1].layout
+        status: Status = "parked" if parked else "failed"
+        text = f"{error.code}: {error}"
+        _write_summary(recorder, charter, config, ending[-1], status=status, error=text)
         raise
-    _write_summary(recorder, charter, config, ending[-1])
+    _write_summary(recorder, charter, config, ending[-1], status="finished")
 
 
 def _run_in_the_clear(
     grid: Grid, config: RunConfig, charter: Charter, recorder: Recorder, ending: list[Ending]
 ) -> None:
     def keep(progress: Progress) -> None:
-        layout, state = progress.layout, progress.state
-        ending.append(Ending(layout, state.server_round, layout.digest_of(state.vector)))
+        ending.append(_ending(progress))
         write_checkpoint(recorder.run.checkpoint, Checkpoint.of(progress, config, charter))
 
-    strategy = in_the_clear(config, charter, observe=recorder, keep=keep)
-    strategy.start(grid, config.num_server_rounds)
+    last = kept(recorder.run, config, charter)
+    since = last.progress if last else None
+    if since:
+        ending.append(_ending(since))
+        recorder.go_on(since.state.server_round)
+    else:
+        recorder.begin()
+    name = since.run if since else new_run_name()
+    strategy = in_the_clear(config, charter, name, observe=recorder, keep=keep)
+    strategy.start(grid, config.num_server_rounds, since=since)
+
+
+def _ending(progress: Progress) -> Ending:
+    layout, state = progress.layout, progress.state
+    return Ending(layout, state.server_round, layout.digest_of(state.vector))
 
 
 def _run_encrypted(
     grid: Grid, config: RunConfig, charter: Charter, recorder: Recorder, ending: list[Ending]
 ) -> None:
     vault = Vault(recorder.run.vault)
+    if vault.rounds():
+        raise NotResumable("an encrypted run cannot go on yet: start a new one")
+    recorder.begin()
     strategy = encrypted(config, charter, observe=recorder, keep=vault.keep)
     progress = strategy.start(grid, config.num_server_rounds)
     ending.append(Ending(progress.layout, progress.rounds, progress.model_digest))
@@ -89,6 +114,7 @@ def _write_summary(
     config: RunConfig,
     ending: Ending,
     *,
+    status: Status,
     error: str = "",
 ) -> None:
     recorder.write_evaluation()
@@ -96,7 +122,7 @@ def _write_summary(
     summary = Summary(
         name=charter.name,
         task=charter.task,
-        status="failed" if error else "finished",
+        status=status,
         error=error,
         started=recorder.started,
         seconds=recorder.seconds(),

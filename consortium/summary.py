@@ -96,7 +96,7 @@ class Summary(_Record):
     """One run.
 
     Args:
-        status: Whether all rounds were completed.
+        status: Whether all rounds were completed; a parked run waits to be resumed.
         error: Why not: the code and text of the error that ended the run.
         started: ISO 8601, UTC.
         seconds: Wall time of the rounds, statistics and final evaluation.
@@ -109,7 +109,7 @@ class Summary(_Record):
     version: Literal[1] = 1
     name: str
     task: str
-    status: Literal["finished", "failed"]
+    status: Literal["finished", "parked", "failed"]
     error: str = ""
     started: str
     seconds: float

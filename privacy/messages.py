@@ -23,6 +23,7 @@ EVALUATE = "evaluate"
 
 _SITE = "site"
 _CHARTER = "charter"
+_RUN = "run"
 _LAYOUT = "layout"
 _ANCHOR = "anchor"
 _ROUND = "round"
@@ -37,6 +38,7 @@ _PROOF = "proof"
 
 _KEPT = struct.Struct("<QQQ")  # examples, released, bytes of the update
 _NAME_LENGTH = 64
+_RUN_LENGTH = 200
 _LARGEST_ROUND = 2**31
 _MAX_LAYOUT_BYTES = 4_000_000
 MAX_ANCHOR_BYTES = 512
@@ -70,12 +72,14 @@ class Position:
 
     Args:
         charter: Fingerprint of the charter the run is bound to.
+        run: Of which run it is a round: two runs share no answer.
         server_round: The round, counted from 1.
         state: The federated vector, shape (dim,), numbers of float32.
         statistics: The pooled statistics, shape (size,).
     """
 
     charter: str
+    run: str
     server_round: int
     state: NDArray[np.floating]
     statistics: Tally
@@ -200,17 +204,20 @@ def position(stands: Position) -> RecordDict:
             _STATE: wire.vector_array(stands.state),
             _STATISTICS: wire.tally_array(stands.statistics),
         },
-        {_CHARTER: stands.charter, _ROUND: stands.server_round},
+        {_CHARTER: stands.charter, _RUN: stands.run, _ROUND: stands.server_round},
     )
 
 
 def read_position(record: RecordDict, *, dim: int, statistics_size: int) -> Position:
     """Return what `position` wrote, checked; MalformedRecord if it is anything else."""
     arrays, facts = wire.read_content(
-        record, arrays=frozenset({_STATE, _STATISTICS}), facts=frozenset({_CHARTER, _ROUND})
+        record,
+        arrays=frozenset({_STATE, _STATISTICS}),
+        facts=frozenset({_CHARTER, _RUN, _ROUND}),
     )
     return Position(
         charter=wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH),
+        run=wire.fact_str(facts, _RUN, at_most=_RUN_LENGTH),
         server_round=wire.fact_int(facts, _ROUND, low=1, high=_LARGEST_ROUND),
         state=wire.read_vector(arrays[_STATE], dim=dim),
         statistics=wire.read_tally(arrays[_STATISTICS], size=statistics_size),

@@ -1,40 +1,26 @@
-"""`scenario`: list, run, compare, rules, predict, inspect, audit-sum, doctor."""
+"""`scenario`: list, run, resume, compare, rules, predict, inspect, audit-sum, doctor."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from consortium.audit_sum import Auditor
-from consortium.config import Scalar
 from consortium.coordinator_view import coordinator_view
-from consortium.rule_terms import rule_spec
 from consortium.run_directory import RunDirectory
 from consortium.summary import Comparison, Summary
 from privacy.errors import ConsortiumError
 from scenarios import doctor as examination
-from scenarios.catalogue import SCENARIOS, scenario_named
-from scenarios.lies import NOBODY, Lies, draw_liars
-from scenarios.options import data_source, data_sources, overrides
-from scenarios.progress import shown
+from scenarios.catalogue import SCENARIOS
+from scenarios.options import data_source
 from scenarios.rules_table import say_rules
 from scenarios.scenario import Scenario
-from scenarios.staging import new_run_directory, require_sites
+from scenarios.terminal import FAILED, console, errors, give_up, guarded, refuse, report
+from scenarios.wanted import Wanted, go_on
 
-FAILED = 1
-USAGE = 2
 INTERRUPTED = 130  # as typer ends on Ctrl-C
-
-RUNS = Path("runs")
-
-T = TypeVar("T")
-
-console = Console()
-errors = Console(stderr=True)
 
 app = typer.Typer(
     help="Run a whole consortium on this machine, with one command.",
@@ -100,11 +86,26 @@ def run(
     verbose: VerboseOption = False,
 ) -> None:
     """Run a scenario and write its report."""
-    wanted = _Wanted(name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose)
+    wanted = Wanted(name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose)
     wanted.let_lie(attack, liars)
     directory, summary = wanted.carry_out(out)
-    _report(directory)
+    report(directory)
     _say_metrics(wanted.scenario, summary)
+    console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def resume(
+    run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="An interrupted run.")],
+    *,
+    engine: EngineOption = "inprocess",
+    verbose: VerboseOption = False,
+) -> None:
+    """Go on with a run that was interrupted or parked, at the round after the last one kept."""
+    directory = RunDirectory(run_directory.resolve())
+    scenario, summary = go_on(directory, engine=engine, verbose=verbose)
+    report(directory)
+    _say_metrics(scenario, summary)
     console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)
 
 
@@ -124,14 +125,14 @@ def compare(
     """Run a scenario and compare it with each site alone and with all records in one place."""
     from scenarios.comparison import compare as measure  # torch is loaded where it is needed
 
-    wanted = _Wanted(name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose)
+    wanted = Wanted(name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose)
     wanted.let_lie(attack, liars)
     directory, _ = wanted.carry_out(out)
     try:
         comparison = measure(wanted.scenario, wanted.config, directory, tell=console.print)
     except ConsortiumError as error:  # a site that the run went on without
-        _give_up(directory, f"the run finished, and cannot be compared: {error}")
-    _report(directory)
+        give_up(directory, f"the run finished, and cannot be compared: {error}")
+    report(directory)
     _say_comparison(comparison)
     wanted.try_attacks(directory, attack, liars)
     console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)
@@ -156,7 +157,7 @@ def predict(
     """Score a person's own table with the model of a run."""
     from scenarios.prediction import predictions  # torch is loaded where it is needed
 
-    frame = _guarded(lambda: predictions(RunDirectory(run_directory), data_source(file)))
+    frame = guarded(lambda: predictions(RunDirectory(run_directory), data_source(file)))
     if out is None:
         frame.to_csv(sys.stdout, index=False)
         return
@@ -171,8 +172,8 @@ def inspect(
 ) -> None:
     """Show what the coordinator of an encrypted run saw, and what it could not read."""
     if viewer != "coordinator":
-        _refuse(f"--as is coordinator, got '{viewer}'")
-    view = _guarded(lambda: coordinator_view(RunDirectory(run_directory)))
+        refuse(f"--as is coordinator, got '{viewer}'")
+    view = guarded(lambda: coordinator_view(RunDirectory(run_directory)))
     console.print(
         f"run {view.run_id}\nopened by {view.opener} in epoch {view.epoch}, for "
         f"{', '.join(view.roster)}\nsecret keys held: {view.secret_keys}",
@@ -205,7 +206,7 @@ def audit_sum(
     run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="An encrypted run.")],
 ) -> None:
     """Add the kept uploads again, without a key, and say who deviated if anybody did."""
-    verdicts = _guarded(lambda: list(Auditor.of(RunDirectory(run_directory)).verdicts()))
+    verdicts = guarded(lambda: list(Auditor.of(RunDirectory(run_directory)).verdicts()))
     for verdict in verdicts:
         console.print(
             f"round {verdict.server_round} {verdict.what}, bucket {verdict.bucket}, "
@@ -228,104 +229,6 @@ def doctor() -> None:
     console.print(table)
     if any(finding.stops for finding in findings):
         raise typer.Exit(FAILED)
-
-
-class _Wanted:
-    """The options shared by `run` and `compare`, checked before anything is done."""
-
-    def __init__(
-        self,
-        name: str,
-        *,
-        engine: str,
-        settings: list[str] | None,
-        seed: int | None,
-        data: list[str] | None,
-        verbose: bool,
-    ) -> None:
-        chosen: dict[str, Scalar] = {} if seed is None else {"seed": seed}
-        self.scenario = _guarded(lambda: scenario_named(name))
-        self.config = _guarded(
-            lambda: self.scenario.configured({**overrides(settings or []), **chosen})
-        )
-        self.sources = _guarded(lambda: data_sources(data or []))
-        _guarded(lambda: require_sites(self.scenario, self.sources))
-        if engine not in ("inprocess", "simulation"):
-            _refuse(f"--engine is inprocess or simulation, got '{engine}'")
-        self.engine = engine
-        self.verbose = verbose
-        self.lies = Lies(seed=self.config.seed, attacks=self.scenario.faults)
-        _guarded(lambda: rule_spec(self.config, self.scenario.charter))
-
-    def let_lie(self, attack: str | None, liars: int) -> None:
-        """Stage a person's own choice of liars in the place of the scenario's."""
-        if attack == "none":
-            self.lies = NOBODY
-        elif attack is not None:
-            seed, sites = self.config.seed, self.scenario.sites
-            self.lies = _guarded(lambda: draw_liars(sites, attack, liars=liars, seed=seed))
-
-    def carry_out(self, out: Path | None) -> tuple[RunDirectory, Summary]:
-        """Run it in a new directory, with progress on the terminal."""
-        from scenarios.preflight import before_the_run  # torch, where it is needed
-        from scenarios.runner import Order, RunFailed, carry_out
-
-        directory = _guarded(lambda: new_run_directory(self.scenario, under=RUNS, named=out))
-        order = Order(
-            scenario=self.scenario,
-            config=self.config,
-            engine="simulation" if self.engine == "simulation" else "inprocess",
-            own_data=self.sources,
-            lies=self.lies,
-            verbose=self.verbose,
-        )
-        console.print(f"{self.scenario.title}: {len(self.scenario.sites)} sites, {self.engine}")
-        for line in _guarded(lambda: before_the_run(self.scenario, self.config, self.lies)):
-            console.print(line, soft_wrap=True, highlight=False)
-        rounds, metric = self.config.num_server_rounds, self.scenario.headline.name
-        try:
-            with shown(directory.events, rounds=rounds, metric=metric, console=console):
-                return directory, carry_out(order, directory)
-        except RunFailed as error:
-            _give_up(directory, f"the run failed: {error}")
-        except ConsortiumError as error:
-            errors.print(f"the run failed: {error}", soft_wrap=True)
-            raise typer.Exit(FAILED) from error
-
-    def try_attacks(self, directory: RunDirectory, attack: str | None, liars: int) -> None:
-        """Try each attack against each rule, where the scenario is about liars."""
-        from scenarios.robustness_shown import try_and_say  # matplotlib, where it is needed
-
-        if self.scenario.trials is not None and attack != "none":
-            trials = self.scenario.trials
-            tried = trials if attack is None else trials.only(attack, liars)
-            _guarded(lambda: try_and_say(self.scenario, tried, self.config, directory, console))
-
-
-def _report(directory: RunDirectory) -> None:
-    from consortium.report import render  # matplotlib is loaded where it is needed
-
-    _guarded(lambda: render(directory))
-
-
-def _give_up(directory: RunDirectory, text: str) -> NoReturn:
-    """Say what failed, leave a report of what there is, and end with exit code 1."""
-    _report(directory)
-    errors.print(f"{text}\nreport: {directory.report}", soft_wrap=True, markup=False)
-    raise typer.Exit(FAILED)
-
-
-def _guarded(action: Callable[[], T]) -> T:
-    """Return what `action` returns; a refusal becomes its text and exit code 2."""
-    try:
-        return action()
-    except ConsortiumError as error:
-        _refuse(str(error))
-
-
-def _refuse(text: str) -> NoReturn:
-    errors.print(text, soft_wrap=True, highlight=False, markup=False)
-    raise typer.Exit(USAGE)
 
 
 def _say_metrics(scenario: Scenario, summary: Summary) -> None:

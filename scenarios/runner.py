@@ -8,16 +8,19 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import scenarios
+from consortium.charter import Charter
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig
 from consortium.launch import RUNTIME_PACKAGES, Bundle, simulate
+from consortium.resumption import interrupted
 from consortium.run_directory import ENVIRONMENT, RunDirectory
 from consortium.server_app import app as server_app
 from consortium.summary import Summary, read_record
 from privacy.errors import ConsortiumError
+from scenarios.catalogue import scenario_named
 from scenarios.engine import SiteApp, run_in_process
 from scenarios.liars import app as lying_app
-from scenarios.lies import NOBODY, Lies
+from scenarios.lies import NOBODY, Lies, path_in
 from scenarios.scenario import Scenario
 from scenarios.staging import stage
 from sites.source import DataSource
@@ -27,6 +30,10 @@ Engine: TypeAlias = Literal["inprocess", "simulation"]
 
 class RunFailed(ConsortiumError, RuntimeError):
     """A run ended before its last round; what it reached is in its directory."""
+
+
+class RunParked(RunFailed):
+    """A run waits for sites that were missing; it can be resumed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,22 +63,61 @@ def carry_out(order: Order, run: RunDirectory) -> Summary:
     Guarantee: the directory says what happened, also when the run failed.
 
     Raises:
+        RunParked: Too few sites took part in a round; the run can be resumed.
         RunFailed: The run ended with an error, which is named.
     """
     encrypted = order.config.aggregation == "encrypted"
     stage(run, order.scenario, order.own_data, with_keys=encrypted, lies=order.lies)
+    return _run(order, run)
+
+
+def interrupted_order(run: RunDirectory, *, engine: Engine, verbose: bool) -> Order:
+    """Return what was asked of the run that was interrupted in a directory.
+
+    Raises:
+        NotResumable: There is none, or it is finished.
+        ConsortiumError: The directory cannot be read, or is not one of a scenario.
+    """
+    config, lies = interrupted(run), path_in(run)
+    return Order(
+        scenario=scenario_named(Charter.read(run.charter).name),
+        config=config,
+        engine=engine,
+        lies=read_record(lies, Lies) if lies.exists() else NOBODY,
+        verbose=verbose,
+    )
+
+
+def resume(order: Order, run: RunDirectory) -> Summary:
+    """Go on with a run from what it kept; return its summary.
+
+    Guarantee: the model is that of a run that was not interrupted, whatever the engine.
+
+    Raises:
+        RunParked: Too few sites are there again.
+        RunFailed: The run ended with an error, which is named.
+    """
+    run.summary.unlink(missing_ok=True)  # that of the interrupted run
+    return _run(order, run)
+
+
+def _run(order: Order, run: RunDirectory) -> Summary:
     try:
         _ENGINES[order.engine](order, run)
     except ConsortiumError as error:
         if not run.summary.exists():
             raise
-        summary = read_record(run.summary, Summary)
-        raise RunFailed(summary.error or str(error)) from error
+        raise _ended(read_record(run.summary, Summary), str(error)) from error
     summary = read_record(run.summary, Summary)
     if summary.status != "finished":
-        raise RunFailed(summary.error)
+        raise _ended(summary, "")
     _collect_model(run, order.scenario)
     return summary
+
+
+def _ended(summary: Summary, otherwise: str) -> RunFailed:
+    text = summary.error or otherwise
+    return RunParked(text) if summary.status == "parked" else RunFailed(text)
 
 
 def _in_process(order: Order, run: RunDirectory) -> None:

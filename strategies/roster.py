@@ -123,10 +123,21 @@ class Reception:
     def welcome(self, roster: Roster, server_round: int) -> Roster:
         """Return the roster without members whose node has gone and with those that came.
 
+        Guarantee: while fewer are there than the quorum needs, waits for them to come back, at
+        most until the join deadline.
+
         A member that restarted comes back under its old node id or a new one, and perhaps
         before the old one is seen to be gone: so whoever was refused is asked again when a
         member has gone.
         """
+        until = self.exchange.clock() + self.cohort.join_deadline_s
+        while True:
+            roster = self._looked(roster, server_round)
+            if len(roster.present) >= self.cohort.quorum or self.exchange.clock() >= until:
+                return roster
+            self.exchange.sleep(_PAUSE_S)
+
+    def _looked(self, roster: Roster, server_round: int) -> Roster:
         there = frozenset(self.exchange.grid.get_node_ids())
         stayed = {name: member for name, member in roster.present.items() if member.node in there}
         nobody_left = len(stayed) == len(roster.present)

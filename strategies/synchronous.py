@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
@@ -10,9 +10,10 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
 from privacy import messages, wire
-from privacy.layout import Layout, Tally
+from privacy.layout import Tally
 from strategies import advance
-from strategies.cohort import Cohort
+from strategies.clear_terms import OtherLayout, Progress, Terms
+from strategies.cohort import Cohort, QuorumNotReached
 from strategies.events import (
     Observer,
     RoundFinished,
@@ -28,44 +29,6 @@ from strategies.gathering import Gather, Gathering, Matrix
 from strategies.optimizer import ServerOptimizer
 from strategies.replies import Quarantine, opened_contribution, opened_counts
 from strategies.roster import Reception, Roster
-
-
-@dataclass(frozen=True, kw_only=True)
-class Terms:
-    """What every reply of a run is held against.
-
-    Args:
-        charter: Fingerprint of the charter.
-        statistics_size: Entries of a statistics tally.
-        evaluation_size: Entries of an evaluation tally.
-        max_examples: Most training examples a site may claim.
-        weigh: A site's weight from its training examples.
-        check_statistics: Raises for a statistics tally that no records can have.
-        check_evaluation: Raises for an evaluation tally that no records can have.
-    """
-
-    charter: str
-    statistics_size: int
-    evaluation_size: int
-    max_examples: int
-    weigh: Callable[[int], float]
-    check_statistics: Callable[[Tally], None]
-    check_evaluation: Callable[[Tally], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """All that a run needs to go on: what is kept after every round.
-
-    Args:
-        layout: Of the federated vector.
-        statistics: The pooled statistics.
-        state: The model's position and the optimizer's moments.
-    """
-
-    layout: Layout
-    statistics: Tally
-    state: advance.State
 
 
 @dataclass
@@ -93,8 +56,8 @@ class Synchronous(Strategy):
         cohort: Who takes part, how many must answer, how long is waited.
         terms: What every reply is held against.
         observe: Told what happens.
-        keep: Told how far the run is, before the first round and after each, so that nothing is
-            lost however it stops.
+        keep: Told how far the run is, before the first round and after each, when everything
+            about it has been observed, so that nothing is lost however it stops.
     """
 
     def __init__(
@@ -119,12 +82,22 @@ class Synchronous(Strategy):
         self._round: _Round
 
     def start(  # type: ignore[override]  # a run starts from nothing: no arrays are handed in
-        self, grid: Grid, num_rounds: int
+        self, grid: Grid, num_rounds: int, *, since: Progress | None = None
     ) -> Progress:
         """Run all rounds and a final evaluation; return where the model ends.
 
+        Guarantee: a run that goes on from what it kept ends in the same model as one that was
+        not interrupted.
+
+        Args:
+            grid: Flower's message bus.
+            num_rounds: Rounds that move the model, those before an interruption included.
+            since: What was kept last, if the run was interrupted.
+
         Raises:
-            QuorumNotReached: Too few sites took part in a round; what was reached is kept.
+            QuorumNotReached: Too few sites took part in every attempt at a round; what was
+                reached is kept.
+            OtherLayout: The sites would no longer train the vector of the run.
         """
         reception = Reception(
             exchange=self._exchange(grid),
@@ -135,24 +108,52 @@ class Synchronous(Strategy):
         )
         self._roster = reception.join()
         self._observe(self._joined())
-        self._progress = Progress(
-            layout=self._roster.layout,
-            statistics=self._pooled_statistics(grid),
-            state=advance.start(
-                self._roster.layout.dim, self._optimizer, needs_memory=self._gather.needs_memory
-            ),
-        )
-        self._keep(self._progress)
-        exchange = self._exchange(grid)
-        for server_round in range(1, num_rounds + 1):
-            self._roster = reception.welcome(self._roster, server_round)
-            arrays, config = self._position(server_round)
-            asked = self.configure_train(server_round, arrays, config, grid)
-            self.aggregate_train(server_round, exchange.replies(asked))
-        arrays, config = self._position(num_rounds + 1)
-        asked = self.configure_evaluate(num_rounds + 1, arrays, config, grid)
-        self.aggregate_evaluate(num_rounds + 1, exchange.replies(asked))
+        self._progress = self._begin(reception) if since is None else self._go_on(since)
+        for server_round in range(self._progress.state.server_round + 1, num_rounds + 1):
+            self._attempt(reception, server_round, self._train)
+        self._attempt(reception, num_rounds + 1, self._evaluate)
         return self._progress
+
+    def _begin(self, reception: Reception) -> Progress:
+        self._attempt(reception, 0, self._pool_statistics)
+        layout = self._roster.layout
+        state = advance.start(layout.dim, self._optimizer, needs_memory=self._gather.needs_memory)
+        begun = Progress(
+            run=self._terms.run, layout=layout, statistics=self._round.tally, state=state
+        )
+        self._keep(begun)
+        return begun
+
+    def _go_on(self, since: Progress) -> Progress:
+        if self._roster.layout.digest != since.layout.digest:
+            raise OtherLayout(
+                "the sites would train another vector than that of the interrupted run: bring "
+                "back the schema, model and base they had, or start a new run"
+            )
+        return since
+
+    def _attempt(
+        self, reception: Reception, server_round: int, ask: Callable[[Grid, int], None]
+    ) -> None:
+        """Do a round, again if too few sites answer, after waiting for those that are gone."""
+        for attempt in range(1, self._terms.attempts + 1):
+            self._roster = reception.welcome(self._roster, server_round)
+            try:
+                return ask(reception.exchange.grid, server_round)
+            except QuorumNotReached:
+                if attempt == self._terms.attempts:
+                    raise
+        return None
+
+    def _train(self, grid: Grid, server_round: int) -> None:
+        arrays, config = self._position(server_round)
+        asked = self.configure_train(server_round, arrays, config, grid)
+        self.aggregate_train(server_round, self._exchange(grid).replies(asked))
+
+    def _evaluate(self, grid: Grid, server_round: int) -> None:
+        arrays, config = self._position(server_round)
+        asked = self.configure_evaluate(server_round, arrays, config, grid)
+        self.aggregate_evaluate(server_round, self._exchange(grid).replies(asked))
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -165,7 +166,7 @@ class Synchronous(Strategy):
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Move the model by the replies; return its new arrays and how many sites moved it."""
-        layout, state = self._progress.layout, self._progress.state
+        state = self._progress.state
         gathering = self._gather.begin(state, len(self._round.sites))
         for reply in replies:
             with Quarantine(self._observe, server_round, self._site_of(reply)):
@@ -176,9 +177,9 @@ class Synchronous(Strategy):
         if isinstance(gathering, Matrix):
             self._compare(gathering.compared(aggregate))
         moved = advance.advance_with(state, aggregate, self._optimizer)
-        self._progress = Progress(layout=layout, statistics=self._progress.statistics, state=moved)
-        self._keep(self._progress)
+        self._progress = replace(self._progress, state=moved)
         self._finish()
+        self._keep(self._progress)
         arrays, _ = self._position(server_round + 1)
         return arrays, MetricRecord({"num-sites": len(self._round.answered)})
 
@@ -213,13 +214,12 @@ class Synchronous(Strategy):
         absent = tuple(name for name in self._cohort.members if name not in present)
         return SitesJoined(sites=self._roster.sites, absent=absent, weights=weights)
 
-    def _pooled_statistics(self, grid: Grid) -> Tally:
+    def _pool_statistics(self, grid: Grid, server_round: int) -> None:
         content = messages.question(self._terms.charter)
-        asked = self._ask(messages.STATISTICS, 0, self._roster.sites, content, grid)
+        asked = self._ask(messages.STATISTICS, server_round, self._roster.sites, content, grid)
         self._count(self._exchange(grid).replies(asked), self._terms.check_statistics)
         self._cohort.require_quorum(self._round.answered)
         self._observe(StatisticsPooled(pooled=self._round.tally, by_site=self._round.by_site))
-        return self._round.tally
 
     def _ask(
         self, kind: str, server_round: int, sites: Iterable[str], content: RecordDict, grid: Grid
@@ -278,6 +278,7 @@ class Synchronous(Strategy):
         content = messages.position(
             messages.Position(
                 charter=self._terms.charter,
+                run=self._progress.run,
                 server_round=server_round,
                 state=self._progress.state.vector,
                 statistics=self._progress.statistics,

@@ -327,7 +327,7 @@ def rehearsed(folder: Path) -> tuple[Consortium, Course]:
     """Return a consortium, and a run of it in which nobody lied, with every moment of it."""
     consortium = Consortium.placed(folder / "run")
     course = consortium.start(photographed=folder / "moments")
-    assert course.error is None
+    assert course.error is None, course.error
     assert not course.quarantined
     return consortium, course
 

@@ -18,12 +18,13 @@ from privacy.errors import ConsortiumError
 from privacy.layout import Field, Layout, Tally
 from scenarios.engine import InProcessGrid, SiteApp
 from strategies import advance
+from strategies.clear_terms import Progress, Terms
 from strategies.cohort import Cohort
 from strategies.events import Event, RoundFinished, SiteQuarantined
 from strategies.gathering import Gather
 from strategies.optimizer import OptimizerOptions, sgd
 from strategies.rules.mean import StreamingMean
-from strategies.synchronous import Progress, Synchronous, Terms
+from strategies.synchronous import Synchronous
 
 CHARTER = "c" * 64
 LAYOUT = Layout(fields=(Field("weight", (2, 3)), Field("bias", (2,))))
@@ -48,6 +49,8 @@ def check(tally: Tally) -> None:
 
 TERMS = Terms(
     charter=CHARTER,
+    run="run-1",
+    attempts=1,
     statistics_size=STATISTICS_SIZE,
     evaluation_size=EVALUATION_SIZE,
     max_examples=MAX_EXAMPLES,

@@ -57,6 +57,7 @@ class Ward:
         return messages.position(
             messages.Position(
                 charter=self.site.charter.fingerprint,
+                run="run-1",
                 server_round=server_round,
                 state=vector,
                 statistics=self.statistics,

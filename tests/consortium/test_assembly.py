@@ -21,11 +21,11 @@ from scenarios.engine import InProcessGrid
 from scenarios.staging import stage
 from sites.evaluation import evaluation_for
 from strategies import advance
+from strategies.clear_terms import Progress
 from strategies.cohort import ImpossibleCohort
 from strategies.events import Event, RoundStarted, SitesJoined
 from strategies.optimizer import OPTIMIZERS
 from strategies.rules.catalogue import RULES, RuleOptions, UnknownRule
-from strategies.synchronous import Progress
 
 SCENARIO = scenario_named("heart-diagnosis")
 NAMES = SCENARIO.sites
@@ -73,7 +73,7 @@ def one_round(run: RunDirectory, **chosen: Scalar) -> Course:
         return reply
 
     strategy = in_the_clear(
-        config, SCENARIO.charter, observe=course.events.append, keep=course.kept.append
+        config, SCENARIO.charter, "run-1", observe=course.events.append, keep=course.kept.append
     )
     strategy.start(InProcessGrid(site, len(NAMES), config.flat()), config.num_server_rounds)
     return course
@@ -140,7 +140,7 @@ def built(charter: Charter = SCENARIO.charter, **chosen: Scalar) -> Any:
     config = SCENARIO.configured(chosen)
     if config.aggregation == "encrypted":
         return encrypted(config, charter, observe=lambda _e: None, keep=lambda _n, _p: None)
-    return in_the_clear(config, charter, observe=lambda _e: None, keep=lambda _p: None)
+    return in_the_clear(config, charter, "run-1", observe=lambda _e: None, keep=lambda _p: None)
 
 
 MODES: list[dict[str, Scalar]] = [{"aggregation": "clear"}, {"aggregation": "encrypted"}]

@@ -14,8 +14,8 @@ from consortium.config import RunConfig
 from privacy.layout import Field, Layout
 from scenarios.catalogue import SCENARIOS
 from strategies import advance
+from strategies.clear_terms import Progress
 from strategies.optimizer import OPTIMIZERS, OptimizerOptions
-from strategies.synchronous import Progress
 
 LAYOUT = Layout(fields=(Field("w", (3, 2)), Field("b", (2,))), start="seed 7")
 
@@ -24,7 +24,9 @@ def checkpoint() -> Checkpoint:
     optimizer = OPTIMIZERS["adam"](OptimizerOptions())
     state = advance.start(LAYOUT.dim, optimizer)
     state = advance.advance_with(state, np.arange(8.0), optimizer)
-    progress = Progress(layout=LAYOUT, statistics=np.array([1, -2, 2**40]), state=state)
+    progress = Progress(
+        run="run-1", layout=LAYOUT, statistics=np.array([1, -2, 2**40]), state=state
+    )
     return Checkpoint.of(progress, RunConfig(), SCENARIOS["bank-credit"].charter)
 
 

@@ -20,6 +20,7 @@ def in_the_clear(place: Place, moment: Moment) -> RecordDict:
     return messages.position(
         messages.Position(
             charter=site.charter.fingerprint,
+            run="run-1",
             server_round=ROUND,
             state=np.zeros(site.task.layout.dim),
             statistics=standing.state.statistics,

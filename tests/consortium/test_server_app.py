@@ -128,7 +128,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 
 def test_a_run_that_stops_says_why_and_where_it_stands(broken: RunDirectory) -> None:
     summary = read_record(broken.summary, Summary)
-    assert summary.status == "failed"
+    assert summary.status == "parked"
     assert summary.error.startswith("quorum-not-reached: ")
     assert "hungary" in summary.error
     assert summary.rounds == 1

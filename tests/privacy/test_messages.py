@@ -18,7 +18,11 @@ TALLIES = st.lists(st.integers(-(2**41) + 1, 2**41 - 1), min_size=3, max_size=3)
 
 INTRODUCTION = messages.Introduction(site="north", charter="c" * 64, layout=LAYOUT, num_examples=12)
 POSITION = messages.Position(
-    charter="c" * 64, server_round=1, state=np.ones(7), statistics=np.ones(3, np.int64)
+    charter="c" * 64,
+    run="r" * 32,
+    server_round=1,
+    state=np.ones(7),
+    statistics=np.ones(3, np.int64),
 )
 CONTRIBUTION = messages.Contribution(
     update=np.ones(7), num_examples=12, tally=np.ones(3, np.int64), released=True
@@ -87,6 +91,7 @@ def test_a_position_is_read_as_it_was_written(
 ) -> None:
     sent = messages.Position(
         charter="c" * 64,
+        run="r" * 32,
         server_round=server_round,
         state=np.array(state),
         statistics=np.array(statistics),
@@ -170,7 +175,7 @@ def test_an_array_of_another_size_is_refused(kind: str) -> None:
             READ[kind](spoiled)
 
 
-NOT_FACTS = [float("nan"), True, -1, 10**12, "", "x" * 65, b"", [1], 1.0]
+NOT_FACTS = [float("nan"), True, -1, 10**12, "", "x" * 201, b"", [1], 1.0]
 
 
 @every_message
@@ -236,6 +241,6 @@ def test_any_bytes_for_a_layout_are_one_or_refused(described: bytes) -> None:
 
 def test_a_position_is_for_a_round_from_one_on() -> None:
     record = WRITTEN["position"]()
-    record[wire.FACTS] = ConfigRecord({"charter": "c", "round": 0})
+    record[wire.FACTS] = ConfigRecord({"charter": "c", "run": "r", "round": 0})
     with pytest.raises(MalformedRecord, match="round must be a whole number from 1"):
         READ["position"](record)

@@ -282,7 +282,7 @@ class ScheduledGrid(InProcessGrid):
 
 
 def test_sites_leave_come_back_and_join_late() -> None:
-    here = [{0, 1, 2}, {0, 1}, {0, 1, 2}, {0, 1, 2, 3}]
+    here = [{0, 1, 2}, {0, 1, 2}, {0, 1}, {0, 1, 2}, {0, 1, 2, 3}, {0, 1, 2, 3}]
     outcome = Outcome()
     strategy_of(outcome).start(ScheduledGrid(list(honest()), here), 3)
     assert [done.answered for done in outcome.rounds] == [
@@ -296,7 +296,7 @@ def test_sites_leave_come_back_and_join_late() -> None:
 
 def test_a_run_whose_sites_leave_stops_with_their_names() -> None:
     outcome = Outcome()
-    grid = ScheduledGrid(list(honest()), [{0, 1, 2, 3}, {0, 1, 2, 3}, {1}])
+    grid = ScheduledGrid(list(honest()), [{0, 1, 2, 3}, {0, 1, 2, 3}, {0, 1, 2, 3}, {1}])
     with pytest.raises(QuorumNotReached, match="missing: east, south, west"):
         strategy_of(outcome, cohort=cohort_of(quorum=2)).start(grid, 5)
     assert [progress.state.server_round for progress in outcome.kept] == [0, 1]
@@ -311,6 +311,7 @@ def test_flower_could_drive_the_round_itself() -> None:
     content = messages.position(
         messages.Position(
             charter=CHARTER,
+            run=TERMS.run,
             server_round=1,
             state=np.zeros(DIM),
             statistics=outcome.kept[-1].statistics,

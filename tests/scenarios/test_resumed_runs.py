@@ -1,0 +1,209 @@
+"""Runs that die, and go on: the coordinator's process is killed, really; sites leave and return."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flwr.app import Context, Message
+from typer.testing import CliRunner
+
+from consortium.client_app import app as client_app
+from consortium.resumption import NotResumable
+from consortium.run_directory import ENVIRONMENT, RunDirectory
+from consortium.server_app import app as server_app
+from consortium.summary import Summary, read_record
+from privacy import messages
+from scenarios.catalogue import scenario_named
+from scenarios.cli import app as command
+from scenarios.engine import SiteApp, Vanished, run_in_process
+from scenarios.runner import Order, carry_out, interrupted_order, resume
+from scenarios.staging import new_run_directory, stage
+from sites.tabular import TabularTask
+from strategies.cohort import QuorumNotReached
+
+HEART = scenario_named("heart-diagnosis")
+CONFIG = HEART.configured({"num-server-rounds": 4, "deadline-s": 0.2, "join-deadline-s": 0.2})
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from consortium import recorder, checkpoint, server_app, kept_answer
+from consortium.run_directory import RunDirectory
+from scenarios.catalogue import scenario_named
+from scenarios.runner import Order, carry_out
+
+module, name, times = sys.argv[2], sys.argv[3], int(sys.argv[4])
+owner = {"write": server_app, "append": recorder.Recorder, "keep": kept_answer.KeptAnswer}[module]
+real, called = getattr(owner, name), [0]
+
+def dies(*given, **named):
+    called[0] += 1
+    if called[0] == times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*given, **named)
+
+setattr(owner, name, dies)
+scenario = scenario_named("heart-diagnosis")
+config = scenario.configured({"num-server-rounds": 4, "deadline-s": 0.2, "join-deadline-s": 0.2})
+carry_out(Order(scenario=scenario, config=config), RunDirectory(Path(sys.argv[1])))
+"""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    run = new_run_directory(HEART, under=tmp_path_factory.mktemp("whole"), named=None)
+    return carry_out(Order(scenario=HEART, config=CONFIG), run)
+
+
+def killed(tmp_path: Path, *moment: str) -> RunDirectory:
+    """Return the directory of a run whose process was killed at a moment."""
+    run = new_run_directory(HEART, under=tmp_path, named=None)
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(run.path), *moment], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    return run
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+MOMENTS = {
+    "before the first checkpoint": ("write", "write_checkpoint", "1"),
+    "before the second checkpoint, all told": ("write", "write_checkpoint", "2"),
+    "before the last checkpoint": ("write", "write_checkpoint", "5"),
+    "in the middle of a round": ("append", "_append", "20"),
+    "at a site that has trained and not answered": ("keep", "keep", "7"),
+    "in the final evaluation": ("append", "write_evaluation", "2"),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=list(MOMENTS))
+def test_a_run_whose_process_was_killed_goes_on_to_the_same_end(
+    moment: tuple[str, str, str], tmp_path: Path, whole: Summary
+) -> None:
+    run = killed(tmp_path, *moment)
+    assert not run.summary.exists()
+    summary = resume(interrupted_order(run, engine="inprocess", verbose=False), run)
+    for name in ("status", "model_digest", "rounds", "metrics", "sites", "evaluated", "held_out"):
+        assert getattr(summary, name) == getattr(whole, name), name
+    assert summary.bytes_up == whole.bytes_up
+    assert [line["server_round"] for line in lines(run.metrics)] == [1, 2, 3, 4, 5]
+    assert (run.model / "model.safetensors").exists()
+
+
+def test_a_run_killed_twice_goes_on_twice(tmp_path: Path, whole: Summary) -> None:
+    run = killed(tmp_path, "write", "write_checkpoint", "2")
+    order = interrupted_order(run, engine="inprocess", verbose=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("consortium.server_app.write_checkpoint", _Dies())
+        with pytest.raises(KeyboardInterrupt):
+            resume(order, run)
+    assert resume(order, run).model_digest == whole.model_digest
+
+
+class _Dies:
+    def __call__(self, *_given: object) -> None:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_any_instant_goes_on_to_the_same_end(
+    tmp_path: Path, whole: Summary
+) -> None:
+    for number in range(20):
+        run = new_run_directory(HEART, under=tmp_path, named=tmp_path / f"{number}")
+        arguments = ["run", "heart-diagnosis", "--out", str(run.path)]
+        for key, value in (("num-server-rounds", 4), ("deadline-s", 0.2), ("join-deadline-s", 0.2)):
+            arguments += ["--set", f"{key}={value}"]
+        starting = "from scenarios.cli import main; main()"
+        process = subprocess.Popen([sys.executable, "-c", starting, *arguments])
+        until = time.monotonic() + 60
+        while not run.run_config.exists() and time.monotonic() < until:
+            time.sleep(0.005)
+        time.sleep(0.02 * number)
+        process.kill()
+        process.wait()
+        if run.summary.exists():
+            continue
+        order = interrupted_order(run, engine="inprocess", verbose=False)
+        assert resume(order, run).model_digest == whole.model_digest
+
+
+def test_a_run_that_lost_its_quorum_is_parked_and_goes_on_when_the_sites_are_back(
+    tmp_path: Path, whole: Summary
+) -> None:
+    run = new_run_directory(HEART, under=tmp_path, named=None)
+    stage(run, HEART)
+    config = CONFIG.model_copy(update={"quorum": 3})
+
+    def leaves(message: Message, context: Context) -> Message:
+        if message.metadata.message_type == messages.TRAIN and message.metadata.group_id == "3":
+            raise Vanished
+        return client_app(message, context)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ENVIRONMENT, str(run.path))
+        apps: dict[int, SiteApp] = {0: leaves, 1: leaves, 2: client_app, 3: client_app}
+        with pytest.raises(QuorumNotReached):
+            run_in_process(server_app, apps, num_sites=4, run_config=config.flat())
+    parked = read_record(run.summary, Summary)
+    assert (parked.status, parked.rounds) == ("parked", 2)
+    events = [line["event"] for line in lines(run.events)]
+    assert events.count("round-started") == 3 + config.attempts
+    summary = resume(interrupted_order(run, engine="inprocess", verbose=False), run)
+    assert (summary.status, summary.model_digest) == ("finished", whole.model_digest)
+
+
+def test_a_site_does_not_train_again_for_a_round_that_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a coordinator that died had been sent already, and what it had not."""
+    trained: Counter[int] = Counter()
+    train = TabularTask.train
+
+    def counting(self: TabularTask, data: object, *given: object, **named: object) -> object:
+        trained[id(data)] += 1
+        return train(self, data, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(TabularTask, "train", counting)
+    run = new_run_directory(HEART, under=tmp_path, named=None)
+    order = Order(scenario=HEART, config=CONFIG)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("consortium.recorder.Recorder._round", _Dies())
+        with pytest.raises(KeyboardInterrupt):
+            carry_out(order, run)
+    assert sorted(trained.values()) == [1, 1, 1, 1]
+    resume(order, run)
+    assert sorted(trained.values()) == [4, 4, 4, 4]
+
+
+def test_a_finished_run_is_not_resumed(tmp_path: Path) -> None:
+    run = new_run_directory(HEART, under=tmp_path, named=None)
+    short = HEART.configured({"num-server-rounds": 1})
+    carry_out(Order(scenario=HEART, config=short), run)
+    with pytest.raises(NotResumable, match="finished"):
+        interrupted_order(run, engine="inprocess", verbose=False)
+
+
+def test_the_command_goes_on_and_reports(tmp_path: Path) -> None:
+    run = killed(tmp_path, "write", "write_checkpoint", "3")
+    said = CliRunner().invoke(command, ["resume", str(run.path)])
+    assert said.exit_code == 0, said.output
+    assert run.report.exists()
+    assert read_record(run.summary, Summary).status == "finished"
+    again = CliRunner().invoke(command, ["resume", str(run.path)])
+    assert again.exit_code == 2
+
+
+@pytest.mark.slow
+def test_a_run_killed_in_process_goes_on_in_the_simulation_engine(
+    tmp_path: Path, whole: Summary
+) -> None:
+    run = killed(tmp_path, "write", "write_checkpoint", "3")
+    summary = resume(interrupted_order(run, engine="simulation", verbose=False), run)
+    assert summary.model_digest == whole.model_digest
