@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,16 +74,29 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 MOMENTS = {
-    "before the first checkpoint": ("write", "write_checkpoint", "1"),
     "before the second checkpoint, all told": ("write", "write_checkpoint", "2"),
-    "before the last checkpoint": ("write", "write_checkpoint", "5"),
     "in the middle of a round": ("append", "_append", "20"),
-    "at a site that has trained and not answered": ("keep", "keep", "7"),
     "in the final evaluation": ("append", "write_evaluation", "2"),
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS.values(), ids=list(MOMENTS))
+OTHER_MOMENTS = {
+    "before the first checkpoint": ("write", "write_checkpoint", "1"),
+    "before the last checkpoint": ("write", "write_checkpoint", "5"),
+    "at a site that has trained and not answered": ("keep", "keep", "7"),
+}
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        *(pytest.param(moment, id=name) for name, moment in MOMENTS.items()),
+        *(
+            pytest.param(moment, id=name, marks=pytest.mark.slow)
+            for name, moment in OTHER_MOMENTS.items()
+        ),
+    ],
+)
 def test_a_run_whose_process_was_killed_goes_on_to_the_same_end(
     moment: tuple[str, str, str], tmp_path: Path, whole: Summary
 ) -> None:
@@ -97,13 +111,19 @@ def test_a_run_whose_process_was_killed_goes_on_to_the_same_end(
 
 
 def test_a_run_killed_twice_goes_on_twice(tmp_path: Path, whole: Summary) -> None:
-    run = killed(tmp_path, "write", "write_checkpoint", "2")
-    order = interrupted_order(run, engine="inprocess", verbose=False)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("consortium.server_app.write_checkpoint", _Dies())
-        with pytest.raises(KeyboardInterrupt):
-            resume(order, run)
+    run = new_run_directory(HEART, under=tmp_path, named=None)
+    order = Order(scenario=HEART, config=CONFIG)
+    died(order, run, carry_out)
+    died(order, run, resume)
     assert resume(order, run).model_digest == whole.model_digest
+
+
+def died(order: Order, run: RunDirectory, how: Callable[[Order, RunDirectory], Summary]) -> None:
+    """Let a run end without a word where it would record its next round."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("consortium.recorder.Recorder._round", _Dies())
+        with pytest.raises(KeyboardInterrupt):
+            how(order, run)
 
 
 class _Dies:
@@ -173,10 +193,7 @@ def test_a_site_does_not_train_again_for_a_round_that_is_asked_again(
     monkeypatch.setattr(TabularTask, "train", counting)
     run = new_run_directory(HEART, under=tmp_path, named=None)
     order = Order(scenario=HEART, config=CONFIG)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("consortium.recorder.Recorder._round", _Dies())
-        with pytest.raises(KeyboardInterrupt):
-            carry_out(order, run)
+    died(order, run, carry_out)
     assert sorted(trained.values()) == [1, 1, 1, 1]
     resume(order, run)
     assert sorted(trained.values()) == [4, 4, 4, 4]
@@ -191,7 +208,8 @@ def test_a_finished_run_is_not_resumed(tmp_path: Path) -> None:
 
 
 def test_the_command_goes_on_and_reports(tmp_path: Path) -> None:
-    run = killed(tmp_path, "write", "write_checkpoint", "3")
+    run = new_run_directory(HEART, under=tmp_path, named=None)
+    died(Order(scenario=HEART, config=CONFIG), run, carry_out)
     said = CliRunner().invoke(command, ["resume", str(run.path)])
     assert said.exit_code == 0, said.output
     assert run.report.exists()
