@@ -15,8 +15,8 @@ from consortium.terms import (
 )
 from privacy.opening import LONGEST_LABEL
 from privacy.weights import weight_class
+from sites.counting import statistics_for
 from sites.evaluation import evaluation_for
-from sites.statistics import Statistics
 from strategies.clear_terms import Progress, Terms
 from strategies.cohort import Cohort
 from strategies.encrypted import Encrypted
@@ -51,7 +51,7 @@ def in_the_clear(
         ConsortiumError: The rule is unknown or cannot survive so many liars among so few sites,
             or the quorum can never be reached.
     """
-    statistics, evaluation = Statistics(charter.table), evaluation_for(charter.table)
+    statistics, evaluation = statistics_for(charter.table), evaluation_for(charter.table)
     return Synchronous(
         gather=_gather_for(config, rule_spec(config, charter)),
         optimizer=optimizer_for(config),
@@ -87,7 +87,7 @@ def encrypted(config: RunConfig, charter: Charter, *, observe: Observer, keep: K
         ConsortiumError: As `in_the_clear`; or no parameters are exact for so many members.
     """
     rule_spec(config, charter)
-    sizes = (Statistics(charter.table).layout.size, evaluation_for(charter.table).layout.size)
+    sizes = (statistics_for(charter.table).layout.size, evaluation_for(charter.table).layout.size)
     return Encrypted(
         cohort=cohort_for(config, charter),
         terms=SealedTerms(

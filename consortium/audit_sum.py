@@ -23,8 +23,8 @@ from privacy.opening import Opening
 from privacy.parameters import Placement
 from privacy.receipts import decode_receipts
 from privacy.upload import upload_digest
+from sites.counting import statistics_for
 from sites.evaluation import evaluation_for
-from sites.statistics import Statistics
 from strategies.encrypted import LAYOUT_FILE, OPENING_FILE
 from strategies.sealed_gathering import RECEIPTS_FILE, SUMS_FILE, upload_file
 
@@ -108,7 +108,7 @@ class Auditor:
             case "updates":
                 return update_placement(self.config, self.charter, self.layout())
             case "statistics":
-                size = Statistics(self.charter.table).layout.size
+                size = statistics_for(self.charter.table).layout.size
             case _:
                 size = evaluation_for(self.charter.table).layout.size
         return count_placement(self.config, self.charter, size)

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from privacy.errors import ConsortiumError
 from privacy.identity import Agreement, PublicIdentity
-from sites.schema import NAME, Schema
+from sites.schema import NAME
+from sites.text_schema import AgreedTable
 
 ADDRESS = r"^$|^[A-Za-z0-9_.:\[\]-]{1,253}:[0-9]{1,5}$"
 
@@ -69,7 +70,7 @@ class Charter(_Agreed):
     Args:
         name: Of the consortium.
         task: The use case the members train.
-        table: What every column means; the same at all members.
+        table: What every column means, of a table or of texts; the same at all members.
         members: The institutions, with distinct names.
         coordinator: Where the sites reach the coordinator, as HOST:PORT; empty in simulations.
         revision: Counts the charters of a consortium: a site never goes back to an earlier one.
@@ -83,7 +84,7 @@ class Charter(_Agreed):
     version: Literal[1] = 1
     name: str = Field(pattern=NAME)
     task: str
-    table: Schema
+    table: AgreedTable
     members: tuple[Member, ...] = Field(min_length=1, max_length=10_000)
     coordinator: str = Field(default="", pattern=ADDRESS)
     revision: int = Field(default=1, ge=1, lt=2**31)

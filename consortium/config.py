@@ -7,7 +7,7 @@ a default or an optional.
 import difflib
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -108,11 +108,45 @@ class PrivacyConfig(_Part):
         return self.unit != "off"
 
 
-class RunConfig(_Part):
+class _EncoderKeys(_Part):
+    """What is decided about the encoder that reads texts; tables have none.
+
+    Args:
+        model_name: `minilm`, which ships in a package; the directory of a BERT-family encoder at
+            the sites; or its name on the hub, of which each site needs a copy.
+        travels: What is trained, and so what leaves a site.
+        top_layers: Layers that are trained, counted from the last, of `top-k`.
+        lora_rank: Rank of the adapters, of `lora`.
+        lora_alpha: Adapters count `lora_alpha / lora_rank`, of `lora`.
+        max_tokens: Tokens that are read at once.
+        stride: Tokens that two neighbouring windows of a longer text share.
+        training_windows: Windows of a text that a training step reads.
+    """
+
+    model_name: str = Field(default="minilm", min_length=1, max_length=500)
+    travels: Literal["lora", "head", "top-k", "full"] = "lora"
+    top_layers: int = Field(default=2, ge=1, le=1_000)
+    lora_rank: int = Field(default=8, ge=1, le=1_024)
+    lora_alpha: float = Field(default=16.0, gt=0.0, le=1e6)
+    max_tokens: int = Field(default=128, ge=8, le=65_536)
+    stride: int = Field(default=32, ge=0)
+    training_windows: int = Field(default=4, ge=1, le=1_024)
+
+    @model_validator(mode="after")
+    def _windows_move_on(self) -> Self:
+        if 2 * self.stride > self.max_tokens:
+            raise ValueError(
+                f"windows of {self.max_tokens} tokens may share at most half of them: set stride "
+                f"to {self.max_tokens // 2} or less, or raise max-tokens"
+            )
+        return self
+
+
+class RunConfig(_EncoderKeys):
     """Everything the coordinator decides about a run, under the charter's limits.
 
     Args:
-        model: The model of the task.
+        model: The model of a table; texts are read by the encoder of `model_name`.
         hidden_units: Width of the hidden layer of an MLP.
         aggregation: Whether the coordinator reads updates.
         parameter_set: Parameters of the ciphertexts, under encryption.

@@ -3,26 +3,28 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from consortium.charter import BadCharter, Charter, Floors, UnknownMember
+from consortium.config import RunConfig
 from consortium.joining import PublicHalf
 from consortium.signatures import Signature, Signatures
-from sites.schema import Schema
-from sites.task import ModelPlan
+from consortium.site import model_plan
 from sites.tasks import task_for
+from sites.text_schema import AgreedTable, AnySchema
 
 _SIGNATURE = ".signature.json"
+_TABLE: TypeAdapter[AnySchema] = TypeAdapter(AgreedTable)
 
 
-def read_schema(path: Path) -> Schema:
+def read_schema(path: Path) -> AnySchema:
     """Read a schema.
 
     Raises:
         BadCharter: There is none.
     """
     try:
-        return Schema.model_validate_json(path.read_text())
+        return _TABLE.validate_json(path.read_text())
     except (OSError, ValidationError) as error:
         raise BadCharter(f"{path} is not a schema: {error}") from error
 
@@ -31,7 +33,7 @@ def draft(
     name: str,
     *,
     task: str,
-    table: Schema,
+    table: AnySchema,
     members: Iterable[PublicHalf],
     coordinator: str,
     floors: Floors,
@@ -43,7 +45,7 @@ def draft(
         UnknownTask, UnfitSchema: There is no such task, or it does not learn from this schema.
         BadAgreement: Too few members for the floors, or two with the same keys.
     """
-    task_for(task, table, ModelPlan(), seed=0)
+    task_for(task, table, model_plan(RunConfig(), table), seed=0)
     try:
         charter = Charter(
             name=name,

@@ -10,12 +10,12 @@ from safetensors.numpy import load_file, save_file
 
 from consortium.charter import Charter
 from consortium.config import RunConfig
-from consortium.site import Site
+from consortium.site import Site, model_plan
 from consortium.summary import write_record
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally, Vector
 from sites.source import DataSource
-from sites.task import ModelPlan, Predictions, SiteData, Task
+from sites.task import Predictions, SiteData, Task
 from sites.tasks import task_for
 
 _VECTOR = "federated-vector"
@@ -94,7 +94,7 @@ def read_model(folder: Path) -> TrainedModel:
     task = task_for(
         description.charter.task,
         description.charter.table,
-        ModelPlan(name=config.model, hidden_units=config.hidden_units),
+        model_plan(config, description.charter.table),
         seed=config.seed,
     )
     if task.layout.digest != description.layout_digest or vector.shape != (task.layout.dim,):

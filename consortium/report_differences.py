@@ -10,6 +10,7 @@ from consortium.report_blocks import Block, Matrix, Paragraph, Section, Shade
 from consortium.report_record import Recorded
 from privacy.layout import Tally
 from sites.schema import ClassLabel, NumberLabel
+from sites.text_schema import EntityLabel, MultiLabel
 
 _MOST_SITES = 24
 _MOST_FEATURES = 12
@@ -71,6 +72,8 @@ def _labels(recorded: Recorded, pooled: Mapping[str, Any]) -> Block:
             return _class_shares(recorded, columns)
         case NumberLabel():
             return _quantiles(recorded, columns)
+        case MultiLabel() | EntityLabel():
+            return _class_shares(recorded, columns)
 
 
 def _positive_shares(
@@ -155,7 +158,8 @@ def _features(recorded: Recorded, pooled: Tally) -> Block:
         for site, tally in list(recorded.site_statistics.items())[:_MOST_SITES]
     }
     apart = {site: found for site, found in apart.items() if found}
-    features = [item.name for item in recorded.charter.table.features]
+    columns = recorded.statistics.describe(pooled)["columns"]
+    features = [name for name in columns if name != recorded.label.column]
     most = {name: max(found[name].total_variation for found in apart.values()) for name in features}
     shown = sorted(features, key=lambda name: -most[name])[:_MOST_FEATURES]
     rows = tuple(

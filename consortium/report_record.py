@@ -23,9 +23,10 @@ from consortium.summary import (
     read_record,
 )
 from privacy.layout import Tally
+from sites.counting import Counting, statistics_for
 from sites.evaluation import Evaluation, evaluation_for
 from sites.schema import ClassLabel, NumberLabel
-from sites.statistics import Statistics
+from sites.text_schema import AnyLabel, EntityLabel, MultiLabel
 
 
 class _Line(BaseModel):
@@ -129,12 +130,12 @@ class Recorded:
         return evaluation_for(self.charter.table)
 
     @cached_property
-    def statistics(self) -> Statistics:
+    def statistics(self) -> Counting:
         """Reads statistics tallies."""
-        return Statistics(self.charter.table)
+        return statistics_for(self.charter.table)
 
     @property
-    def label(self) -> ClassLabel | NumberLabel:
+    def label(self) -> AnyLabel:
         """What is predicted."""
         return self.charter.table.label
 
@@ -181,10 +182,12 @@ class Recorded:
         match self.label:
             case ClassLabel(binary=True):
                 return "roc_auc"
-            case ClassLabel():
+            case ClassLabel() | MultiLabel():
                 return "macro_f1"
             case NumberLabel():
                 return "rmse"
+            case EntityLabel():
+                return "entity_f1"
 
     @cached_property
     def asked(self) -> Counter[str]:

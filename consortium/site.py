@@ -16,10 +16,11 @@ from consortium.run_directory import RunDirectory
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
 from privacy.policy import Policy, read_policy
-from sites.schema import NAME
+from sites.schema import NAME, Schema
 from sites.source import DataSource
-from sites.task import ModelPlan, SiteData, Task, TrainingPlan
+from sites.task import AnyModelPlan, ModelPlan, SiteData, Task, TextModelPlan, TrainingPlan
 from sites.tasks import task_for
+from sites.text_schema import AnySchema
 
 _CACHED_SITES = 1_024
 
@@ -67,7 +68,7 @@ class Site:
     @cached_property
     def task(self) -> Task[SiteData]:
         """The use case of the charter with the model of the run."""
-        plan = ModelPlan(name=self.run_config.model, hidden_units=self.run_config.hidden_units)
+        plan = model_plan(self.run_config, self.charter.table)
         return task_for(self.charter.task, self.charter.table, plan, seed=self.run_config.seed)
 
     @cached_property
@@ -140,6 +141,26 @@ class Site:
         """Return a number of training examples as it may be told: rounded in the clear."""
         in_the_clear = self.run_config.aggregation == "clear"
         return self.policy.releases.rounded(num_examples) if in_the_clear else num_examples
+
+
+def model_plan(config: RunConfig, table: AnySchema) -> AnyModelPlan:
+    """Return which model a run trains on records of this schema.
+
+    Raises:
+        BadPlan: The choices contradict each other.
+    """
+    if isinstance(table, Schema):
+        return ModelPlan(name=config.model, hidden_units=config.hidden_units)
+    return TextModelPlan(
+        base=config.model_name,
+        travels=config.travels,
+        top_layers=config.top_layers,
+        lora_rank=config.lora_rank,
+        lora_alpha=config.lora_alpha,
+        max_tokens=config.max_tokens,
+        stride=config.stride,
+        training_windows=config.training_windows,
+    )
 
 
 def training_plan(config: RunConfig) -> TrainingPlan:

@@ -5,16 +5,19 @@ import pandas as pd
 
 from consortium.export import read_model
 from consortium.run_directory import RunDirectory
-from sites.schema import ClassLabel, Label
+from sites.evaluation_labels import THRESHOLD
+from sites.schema import ClassLabel, NumberLabel
 from sites.source import DataSource
 from sites.task import Predictions
+from sites.text_schema import AnyLabel, EntityLabel, MultiLabel
 
 
 def predictions(run: RunDirectory, source: DataSource) -> pd.DataFrame:
     """Return the predictions of a run's model, one row for each row of the table, in order.
 
-    Columns: `row`, counted from 1; then for classes `predicted` and a probability a class, for
-    a number its value, named as the label.
+    Columns: `row`, counted from 1; then for classes `predicted` and a probability a class; for
+    labels of which a text may have several likewise, `predicted` listing those at 0.5 or more;
+    for a number its value, named as the label.
 
     Raises:
         BadModel: The run left no model here.
@@ -26,11 +29,27 @@ def predictions(run: RunDirectory, source: DataSource) -> pd.DataFrame:
     return pd.DataFrame({"row": np.arange(1, len(predicted) + 1), **columns})
 
 
-def _columns(label: Label, predicted: Predictions) -> dict[str, object]:
-    if not isinstance(label, ClassLabel):
-        return {label.column: predicted}
+def _columns(label: AnyLabel, predicted: Predictions) -> dict[str, object]:
+    match label:
+        case ClassLabel(classes=classes):
+            return _classes(classes, predicted)
+        case MultiLabel():
+            return _labels(label, predicted)
+        case NumberLabel() | EntityLabel():
+            return {label.column: predicted}
+
+
+def _labels(label: MultiLabel, shares: Predictions) -> dict[str, object]:
+    names = np.array(label.labels)
+    return {
+        "predicted": [label.separator.join(names[row >= THRESHOLD]) for row in shares],
+        **{f"probability_{name}": shares[:, index] for index, name in enumerate(names)},
+    }
+
+
+def _classes(classes: tuple[str, ...], predicted: Predictions) -> dict[str, object]:
     shares = np.column_stack([1 - predicted, predicted]) if predicted.ndim == 1 else predicted
-    names = np.array(label.classes)
+    names = np.array(classes)
     return {
         "predicted": names[shares.argmax(axis=1)],
         **{f"probability_{name}": shares[:, index] for index, name in enumerate(names)},

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from consortium.config import RunConfig
 from consortium.preflight import in_words, protection_of
+from consortium.site import model_plan
 from scenarios.lies import Lies
 from scenarios.scenario import Scenario
-from sites.task import ModelPlan
 from sites.tasks import task_for
 
 
@@ -18,7 +18,7 @@ def before_the_run(scenario: Scenario, config: RunConfig, lies: Lies) -> Iterato
     """
     expected = config.rule.num_byzantine or config.rule.name != "mean" or config.buckets > 1
     if expected or lies.attacks:
-        plan = ModelPlan(name=config.model, hidden_units=config.hidden_units)
+        plan = model_plan(config, scenario.table)
         task = task_for(scenario.task, scenario.table, plan, seed=config.seed)
         yield in_words(protection_of(config, scenario.charter, dim=task.layout.dim))
     for site in lies.attacks:

@@ -23,7 +23,7 @@ from scenarios.bootstrap import resampled
 from scenarios.lies import NOBODY, Lies, draw_liars
 from scenarios.poison import triggered
 from scenarios.runner import Order, RunFailed, carry_out
-from scenarios.scenario import Scenario
+from scenarios.scenario import Scenario, table_in
 from scenarios.trials import UNDEFENDED, Defence, Trials
 from sites.schema import ClassLabel
 from sites.source import TableFile
@@ -270,7 +270,7 @@ def backdoor_rate(model: TrainedModel, table: pd.DataFrame, run: RunDirectory) -
     plain = flagged(table)
     if not plain.any():
         return None
-    return float(np.mean(~flagged(triggered(table, model.task.schema))[plain]))
+    return float(np.mean(~flagged(triggered(table, table_in(model.charter.table)))[plain]))
 
 
 def _line(cell: Cell) -> str:

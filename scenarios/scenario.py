@@ -7,8 +7,10 @@ import pandas as pd
 
 from consortium.charter import Charter, Floors, Member
 from consortium.config import RunConfig, Scalar
+from privacy.errors import ConsortiumError
 from scenarios.trials import Trials
 from sites.schema import Schema
+from sites.text_schema import AnySchema
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,10 @@ class Headline:
 AUC = Headline(name="roc_auc", title="AUC")
 MACRO_F1 = Headline(name="macro_f1", title="Macro F1")
 RMSE = Headline(name="rmse", title="Root mean squared error", higher_is_better=False)
+
+
+class NotATable(ConsortiumError, TypeError):
+    """What is done to the columns of a table cannot be done to texts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +75,7 @@ class Scenario:
     title: str
     story: str
     task: str
-    table: Schema
+    table: AnySchema
     sites: tuple[str, ...]
     run_config: Mapping[str, Scalar]
     dataset: str | None = None
@@ -91,6 +97,15 @@ class Scenario:
             floors=self.floors,
         )
 
+    @property
+    def columns(self) -> Schema:
+        """What every column of the scenario's table means.
+
+        Raises:
+            NotATable: The scenario's records are texts.
+        """
+        return table_in(self.table)
+
     def configured(self, overrides: Mapping[str, Scalar]) -> RunConfig:
         """Return the scenario's run config with a person's own choices in it.
 
@@ -98,3 +113,14 @@ class Scenario:
             BadConfig: A key is unknown, a value is out of range, or two contradict each other.
         """
         return RunConfig.parse({**self.run_config, **overrides})
+
+
+def table_in(schema: AnySchema) -> Schema:
+    """Return the schema of a table as such.
+
+    Raises:
+        NotATable: Its records are texts.
+    """
+    if not isinstance(schema, Schema):
+        raise NotATable(f"the records of {schema.name} are texts: choose an attack on updates")
+    return schema

@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from privacy.layout import Tally
 from sites.evaluation_binary import BinaryEvaluation
 from sites.evaluation_classes import ClassesEvaluation
+from sites.evaluation_entities import EntityEvaluation
+from sites.evaluation_labels import LabelsEvaluation
 from sites.evaluation_regression import RegressionEvaluation
-from sites.schema import NumberLabel, Schema
+from sites.schema import ClassLabel, NumberLabel
 from sites.tally import Metric, TallyLayout
+from sites.text_schema import AnySchema, EntityLabel, MultiLabel
 
 __all__ = ["Evaluation", "Metric", "evaluation_for"]
 
@@ -51,9 +54,14 @@ class Evaluation(Protocol):
         """Return points to draw, as plain JSON values."""
 
 
-def evaluation_for(schema: Schema) -> Evaluation:
+def evaluation_for(schema: AnySchema) -> Evaluation:
     """Return the evaluation of what the schema predicts."""
-    label = schema.label
-    if isinstance(label, NumberLabel):
-        return RegressionEvaluation(label)
-    return BinaryEvaluation(label) if label.binary else ClassesEvaluation(label)
+    match schema.label:
+        case NumberLabel() as number:
+            return RegressionEvaluation(number)
+        case ClassLabel() as label:
+            return BinaryEvaluation(label) if label.binary else ClassesEvaluation(label)
+        case MultiLabel() as several:
+            return LabelsEvaluation(several)
+        case EntityLabel(types=types):
+            return EntityEvaluation(types)

@@ -1,8 +1,8 @@
 """House prices: what will a house sell for? A number, by regression."""
 
 from sites.schema import NumberLabel, Schema
-from sites.tabular import TabularTask, UnfitSchema
-from sites.task import ModelPlan, TrainingPlan
+from sites.tabular import TabularTask
+from sites.task import ModelPlan, TrainingPlan, UnfitSchema
 
 MODEL = ModelPlan(name="linear")
 PLAN = TrainingPlan(batch_size=64, learning_rate=0.01, momentum=0.9, weight_decay=3e-3)

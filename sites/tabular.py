@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally, Vector
 from sites import objective
 from sites.arrays import layout_of, put, start_of, taken
@@ -25,10 +24,6 @@ from sites.table import Table, TableData, columns_of, encode, joined, table_of
 from sites.task import BadPlan, Labels, ModelPlan, Predictions, Trained, TrainingPlan
 from sites.training import Records, TrainingDiverged, train
 from sites.validation import validate
-
-
-class UnfitSchema(ConsortiumError, ValueError):
-    """A task cannot learn what the schema's label asks."""
 
 
 @dataclass(frozen=True)

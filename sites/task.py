@@ -14,19 +14,27 @@ from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally, Vector
+from sites.counting import Counting
 from sites.evaluation import Evaluation
 from sites.privacy_plan import PrivacyPlan
-from sites.schema import Schema
 from sites.source import DataSource
-from sites.statistics import Statistics
+from sites.text_schema import AnySchema
 
 ModelName: TypeAlias = Literal["logistic", "linear", "mlp"]
+Travels: TypeAlias = Literal["lora", "head", "top-k", "full"]
 Predictions: TypeAlias = NDArray[np.float64]
 Labels: TypeAlias = NDArray[np.float64] | NDArray[np.int64]
+
+MINILM = "minilm"
+FEWEST_TOKENS = 8
 
 
 class BadPlan(ConsortiumError, ValueError):
     """A plan has a value out of range, or does not fit the task."""
+
+
+class UnfitSchema(ConsortiumError, ValueError):
+    """A task cannot learn what the schema asks."""
 
 
 class EmptySite(ConsortiumError, ValueError):
@@ -51,6 +59,57 @@ class ModelPlan:
     def __post_init__(self) -> None:
         if self.hidden_units < 1:
             raise BadPlan(f"hidden_units must be at least 1, got {self.hidden_units}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextModelPlan:
+    """Which encoder reads the texts, and which of its parameters are trained and travel.
+
+    What is trained is what travels: nothing else of the encoder changes. Parameters that the
+    encoder's files do not hold, such as those of the head, are always trained.
+
+    Args:
+        base: `minilm`, which ships in a package; the directory of a BERT-family encoder; or its
+            name on the hub, of which only a copy on this machine is read.
+        travels: `lora` adapters of the attention's queries and values (Hu et al. 2021,
+            arXiv:2106.09685), the last `top-k` layers, or the `full` encoder, each together with
+            the head; or the `head` alone.
+        top_layers: Of `top-k`, at least 1.
+        lora_rank: Of `lora`, at least 1.
+        lora_alpha: Of `lora`: adapters count `lora_alpha / lora_rank`, above 0.
+        max_tokens: Tokens that are read at once, at least 8, those that mark the ends included.
+        stride: Tokens that two neighbouring windows of a longer text share, at least 0, and at
+            most half of `max_tokens`.
+        training_windows: Windows of a text that a training step reads, at least 1; an evaluation
+            reads all.
+
+    Raises:
+        BadPlan: A value is out of range.
+    """
+
+    base: str = MINILM
+    travels: Travels = "lora"
+    top_layers: int = 2
+    lora_rank: int = 8
+    lora_alpha: float = 16.0
+    max_tokens: int = 128
+    stride: int = 32
+    training_windows: int = 4
+
+    def __post_init__(self) -> None:
+        ranges = {
+            "base": (bool(self.base), "named"),
+            "top_layers": (self.top_layers >= 1, "at least 1"),
+            "lora_rank": (self.lora_rank >= 1, "at least 1"),
+            "lora_alpha": (0 < self.lora_alpha <= 1e6, "above 0, at most 1e6"),
+            "max_tokens": (self.max_tokens >= FEWEST_TOKENS, f"at least {FEWEST_TOKENS}"),
+            "stride": (0 <= 2 * self.stride <= self.max_tokens, "0 to half of max_tokens"),
+            "training_windows": (self.training_windows >= 1, "at least 1"),
+        }
+        _require(self, ranges)
+
+
+AnyModelPlan: TypeAlias = ModelPlan | TextModelPlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +154,7 @@ class TrainingPlan:
             "weight_decay": (0 <= self.weight_decay <= 1e6, "in [0, 1e6]"),
             "proximal_mu": (0 <= self.proximal_mu <= 1e15, "in [0, 1e15]"),
         }
-        for name, (fits, needed) in ranges.items():
-            if not fits:
-                raise BadPlan(f"{name} must be {needed}, got {getattr(self, name)}")
+        _require(self, ranges)
         if self.privacy and self.class_balance == "resample":
             raise BadPlan(
                 "with privacy every person is drawn by the same chance: set class_balance to "
@@ -156,11 +213,11 @@ class Task(Protocol[Data]):
         """The use case, in kebab case."""
 
     @property
-    def schema(self) -> Schema:
+    def schema(self) -> AnySchema:
         """What every column means."""
 
     @property
-    def model(self) -> ModelPlan:
+    def model(self) -> AnyModelPlan:
         """Which model is trained."""
 
     @property
@@ -168,7 +225,7 @@ class Task(Protocol[Data]):
         """Of the federated vector; a function of schema, model plan and seed, never of data."""
 
     @property
-    def statistics(self) -> Statistics:
+    def statistics(self) -> Counting:
         """What a site counts before training; torch-free."""
 
     @property
@@ -248,3 +305,9 @@ class Task(Protocol[Data]):
 
     def parameters(self, vector: Vector) -> Mapping[str, NDArray[np.float32]]:
         """Return the arrays of the model that `vector` stands for, by name: what is exported."""
+
+
+def _require(plan: object, ranges: Mapping[str, tuple[bool, str]]) -> None:
+    for name, (fits, needed) in ranges.items():
+        if not fits:
+            raise BadPlan(f"{name} must be {needed}, got {getattr(plan, name)}")

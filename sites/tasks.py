@@ -8,16 +8,19 @@ from sites.credit import credit
 from sites.diagnosis import diagnosis
 from sites.house_prices import house_prices
 from sites.schema import Schema
-from sites.task import ModelPlan, Task
+from sites.task import AnyModelPlan, ModelPlan, Task, TextModelPlan, UnfitSchema
+from sites.text_schema import AnySchema, TextSchema
 
-TASKS = ("credit", "diagnosis", "house-prices")
+TABULAR = ("credit", "diagnosis", "house-prices")
+TEXTUAL = ("clinical-notes", "market-sentiment", "clinical-entities")
+TASKS = (*TABULAR, *TEXTUAL)
 
 
 class UnknownTask(ConsortiumError, LookupError):
     """There is no task of this name."""
 
 
-def task_for(name: str, schema: Schema, model: ModelPlan, *, seed: int) -> Task[Any]:
+def task_for(name: str, schema: AnySchema, model: AnyModelPlan, *, seed: int) -> Task[Any]:
     """Return the named task.
 
     Args:
@@ -28,16 +31,34 @@ def task_for(name: str, schema: Schema, model: ModelPlan, *, seed: int) -> Task[
 
     Raises:
         UnknownTask: There is no such task; the nearest one is named.
-        UnfitSchema: The task cannot learn what the schema's label asks.
+        UnfitSchema: The task cannot learn what the schema asks.
         BadPlan: The task does not have this model.
     """
+    if name not in TASKS:
+        close = difflib.get_close_matches(name, TASKS, n=1)
+        hint = f": did you mean '{close[0]}'?" if close else ""
+        raise UnknownTask(f"there is no task '{name}'{hint}; the tasks are {', '.join(TASKS)}")
+    if isinstance(schema, Schema) and isinstance(model, ModelPlan) and name in TABULAR:
+        return _tabular(name, schema, model, seed)
+    if not isinstance(schema, Schema) and isinstance(model, TextModelPlan) and name in TEXTUAL:
+        return _textual(name, schema, model, seed)
+    needed = "a table" if name in TABULAR else "texts"
+    raise UnfitSchema(
+        f"{name} learns from {needed}: neither {type(schema).__name__} {schema.name} nor "
+        f"{type(model).__name__} may be of another kind"
+    )
+
+
+def _tabular(name: str, schema: Schema, model: ModelPlan, seed: int) -> Task[Any]:
     match name:
         case "credit":
             return credit(schema, model, seed=seed)
         case "diagnosis":
             return diagnosis(schema, model, seed=seed)
-        case "house-prices":
+        case _:
             return house_prices(schema, model, seed=seed)
-    close = difflib.get_close_matches(name, TASKS, n=1)
-    hint = f": did you mean '{close[0]}'?" if close else ""
-    raise UnknownTask(f"there is no task '{name}'{hint}; the tasks are {', '.join(TASKS)}")
+
+
+def _textual(name: str, schema: TextSchema, model: TextModelPlan, seed: int) -> Task[Any]:
+    """Return a task of texts; its libraries are loaded only where there are texts."""
+    raise UnfitSchema(f"{name} of {schema.name} is not there yet ({model.base}, seed {seed})")

@@ -48,7 +48,7 @@ def test_every_record_belongs_to_one_of_the_sites_and_no_site_is_empty(scenario:
 @each
 def test_nothing_is_learnt_from_what_tells_the_site_or_the_outcome(scenario: Scenario) -> None:
     """A model would learn which bank it is, or what the lender's own score said."""
-    features = {feature.name for feature in scenario.table.features}
+    features = {feature.name for feature in scenario.columns.features}
     assert scenario.dataset is not None
     telling = TELLING[scenario.dataset]
     assert not features & {scenario.table.label.column, scenario.table.person, *telling}

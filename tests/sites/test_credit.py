@@ -7,8 +7,7 @@ import pytest
 from sites.credit import MODEL, PLAN, credit
 from sites.schema import Category, ClassLabel, Label, Number, NumberLabel, Schema
 from sites.source import TableFile
-from sites.tabular import UnfitSchema
-from sites.task import BadPlan, ModelPlan
+from sites.task import BadPlan, ModelPlan, UnfitSchema
 
 Write = Callable[[pd.DataFrame], TableFile]
 

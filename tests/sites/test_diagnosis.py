@@ -7,8 +7,7 @@ import pytest
 from sites.diagnosis import MODEL, PLAN, diagnosis
 from sites.schema import ClassLabel, Label, Number, NumberLabel, Schema
 from sites.source import TableFile
-from sites.tabular import UnfitSchema
-from sites.task import BadPlan, ModelPlan
+from sites.task import BadPlan, ModelPlan, UnfitSchema
 
 Write = Callable[[pd.DataFrame], TableFile]
 
