@@ -34,7 +34,10 @@ from privacy.policy import (
     read_policy,
 )
 from privacy.traffic import NO_ROUND, Coming, Traffic
+from sites.schema import Schema
 from sites.task import SiteData, Task
+
+ENCODER = "encoder"  # what a policy calls the model of texts
 
 _OF_RECORDS = frozenset({messages.STATISTICS, messages.TRAIN, messages.EVALUATE})
 _ITS_OWN = frozenset({"budget-exhausted"})  # codes whose counts are of policy and question alone
@@ -168,7 +171,7 @@ def asked_of(config: RunConfig, charter: Charter, task: Task[SiteData]) -> Asked
     encrypted = config.aggregation == "encrypted"
     return Asked(
         task=charter.task,
-        model=config.model,
+        model=config.model if isinstance(charter.table, Schema) else ENCODER,
         columns=charter.table.columns,
         dim=task.layout.dim,
         layout=task.layout.digest,

@@ -4,9 +4,10 @@ from typing import get_args
 
 from consortium.charter import Charter
 from consortium.config import RunConfig
+from consortium.gate import ENCODER
 from privacy.policy import Pace, Policy, PrivacyTerms, Releases, Volume
 
-MODELS: tuple[str, ...] = get_args(RunConfig.model_fields["model"].annotation)
+MODELS: tuple[str, ...] = (*get_args(RunConfig.model_fields["model"].annotation), ENCODER)
 
 _NO_LIMIT = 2**62
 

@@ -133,8 +133,11 @@ class TextStatistics:
     @cached_property
     def _table(self) -> Statistics:
         predicted = self.schema.label
-        several = NumberLabel(column=predicted.column, low=0, high=self._most)
-        label = predicted if isinstance(predicted, ClassLabel) else several
+        label = (
+            predicted
+            if isinstance(predicted, ClassLabel)
+            else NumberLabel(column=predicted.column, low=0, high=self._most)
+        )
         length = Number(name=CHARACTERS, low=0, high=LONGEST_TEXT, unit=CHARACTERS, scale="log")
         schema = self.schema
         return Statistics(
