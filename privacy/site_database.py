@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +13,44 @@ from privacy.kept_files import MemoryDamaged
 from privacy.secret_file import private_directory
 
 _PATIENCE_S = 60.0
-_SCHEMA_VERSION = 1
-_SCHEMA = (
-    "CREATE TABLE epochs (epoch INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL) STRICT",
-    "CREATE TABLE openings"
-    " (run TEXT PRIMARY KEY, digest BLOB NOT NULL, lineage TEXT NOT NULL) STRICT",
-    "CREATE TABLE burned (run TEXT PRIMARY KEY) STRICT",
-    "CREATE TABLE answers"
-    " (run TEXT, purpose TEXT, server_round INTEGER, attempt INTEGER, request BLOB NOT NULL,"
-    " state BLOB NOT NULL, receipt BLOB NOT NULL,"
-    " PRIMARY KEY (run, purpose, server_round, attempt)) STRICT",
-    "CREATE TABLE files"
-    " (run TEXT, purpose TEXT, server_round INTEGER, attempt INTEGER, name TEXT NOT NULL,"
-    " digest BLOB NOT NULL, PRIMARY KEY (run, purpose, server_round, attempt)) STRICT",
-    "CREATE TABLE small"
-    " (run TEXT, purpose TEXT, server_round INTEGER, attempt INTEGER, data BLOB NOT NULL,"
-    " PRIMARY KEY (run, purpose, server_round, attempt)) STRICT",
-    "CREATE TABLE settled (times INTEGER NOT NULL) STRICT",
-    "INSERT INTO settled VALUES (0)",
-    f"PRAGMA user_version = {_SCHEMA_VERSION}",
+
+
+@dataclass(frozen=True)
+class DatabaseForm:
+    """What a database of a site holds.
+
+    Args:
+        file: Its name.
+        version: Of the tables; another one is left alone.
+        tables: Statements that make them.
+    """
+
+    file: str
+    version: int
+    tables: tuple[str, ...]
+
+
+MEMORY = DatabaseForm(
+    "memory.sqlite",
+    1,
+    (
+        "CREATE TABLE epochs (epoch INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL) STRICT",
+        "CREATE TABLE openings"
+        " (run TEXT PRIMARY KEY, digest BLOB NOT NULL, lineage TEXT NOT NULL) STRICT",
+        "CREATE TABLE burned (run TEXT PRIMARY KEY) STRICT",
+        "CREATE TABLE answers"
+        " (run TEXT, purpose TEXT, server_round INTEGER, attempt INTEGER, request BLOB NOT NULL,"
+        " state BLOB NOT NULL, receipt BLOB NOT NULL,"
+        " PRIMARY KEY (run, purpose, server_round, attempt)) STRICT",
+        "CREATE TABLE files"
+        " (run TEXT, purpose TEXT, server_round INTEGER, attempt INTEGER, name TEXT NOT NULL,"
+        " digest BLOB NOT NULL, PRIMARY KEY (run, purpose, server_round, attempt)) STRICT",
+        "CREATE TABLE small"
+        " (run TEXT, purpose TEXT, server_round INTEGER, attempt INTEGER, data BLOB NOT NULL,"
+        " PRIMARY KEY (run, purpose, server_round, attempt)) STRICT",
+        "CREATE TABLE settled (times INTEGER NOT NULL) STRICT",
+        "INSERT INTO settled VALUES (0)",
+    ),
 )
 
 
@@ -46,6 +66,7 @@ class SiteDatabase:
 
     Args:
         directory: Made with mode 0700 if it is not there.
+        form: What it holds.
 
     Raises:
         MemoryUnavailable: It cannot be opened.
@@ -53,16 +74,16 @@ class SiteDatabase:
         ExposedSecret: The directory is open to others.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, form: DatabaseForm = MEMORY) -> None:
         private_directory(directory)
-        path = directory / "memory.sqlite"
+        path = directory / form.file
         with _available():
             _create(path)
             self._connection = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA journal_mode = WAL")
         with self.writing():
-            self._prepare()
+            self._prepare(form)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -72,6 +93,11 @@ class SiteDatabase:
         """Return the first row of a query, or None."""
         with _available():
             return self._connection.execute(query, values).fetchone()
+
+    def rows(self, query: str, *values: str | int | bytes) -> list[tuple[Any, ...]]:
+        """Return all rows of a query."""
+        with _available():
+            return self._connection.execute(query, values).fetchall()
 
     def column(self, query: str, *values: str | int | bytes) -> list[Any]:
         """Return the first column of all rows of a query."""
@@ -99,14 +125,15 @@ class SiteDatabase:
             self._connection.execute("BEGIN IMMEDIATE")
             yield
 
-    def _prepare(self) -> None:
+    def _prepare(self, form: DatabaseForm) -> None:
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
-            for statement in _SCHEMA:
+            for statement in form.tables:
                 self._connection.execute(statement)
-        elif version != _SCHEMA_VERSION:
+            self._connection.execute(f"PRAGMA user_version = {form.version}")
+        elif version != form.version:
             raise MemoryDamaged(
-                f"this memory has version {version}, this program reads {_SCHEMA_VERSION}",
+                f"this memory has version {version}, this program reads {form.version}",
                 came=version,
             )
 
