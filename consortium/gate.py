@@ -28,12 +28,13 @@ from privacy.policy import (
     AskedPrivacy,
     NotReleased,
     Policy,
+    PolicyUnreadable,
     PolicyViolation,
     QuestionNotAllowed,
     check,
     read_policy,
 )
-from privacy.traffic import NO_ROUND, Coming, Traffic
+from privacy.traffic import NO_ROUND, Coming, Traffic, TrafficUnavailable
 from sites.schema import Schema
 from sites.task import SiteData, Task
 
@@ -164,6 +165,14 @@ class Gate:
         )
         if tally.any() and held < releases.minimum_pooled:
             raise NotReleased("counts leave from enough records only")
+
+
+def refusal_of(site: Site, content: RecordDict) -> RecordDict:
+    """Return a refusal with what may leave of it; without a policy, its code alone."""
+    try:
+        return gate_of(site).refusal(content)
+    except (PolicyUnreadable, TrafficUnavailable) as error:
+        return wire.refusal_of(error.code, {}, site=site.config.name)
 
 
 def asked_of(config: RunConfig, charter: Charter, task: Task[SiteData]) -> Asked:

@@ -8,9 +8,10 @@ from typing import TypeAlias
 import numpy as np
 from flwr.app import Context, Message, RecordDict
 
-from consortium.gate import gate_of
+from consortium.gate import gate_of, refusal_of
 from consortium.session import Sent, Session, Standing, session_of
 from consortium.site import Site, site_directory, site_of
+from consortium.site_audit import evidence_of
 from consortium.terms import count_placement, require_agreed, update_placement
 from privacy import messages, sealed_messages
 from privacy.envelope import EVALUATION, STATISTICS, TRAINING, WrongRound
@@ -35,21 +36,27 @@ def gated(message: Message, context: Context, call_next: Next) -> Message:
 
     Guarantee: this is the outermost mod. What leaves is an answer whose records, keys, types
     and sizes are on the list for its kind, or a refusal with a known code; nothing of the
-    message that the app behind made but its content leaves.
+    message that the app behind made but its content leaves. What came and what leaves is in the
+    site's audit log, on the disk, before anything leaves.
     """
 
     def passed() -> Message:
-        gate = gate_of(site_of(context))
+        site = site_of(context)
+        evidence = evidence_of(site, str(message.metadata.run_id))
+        evidence.received(message)
 
         def answered() -> Message:
+            gate = gate_of(site)
+            evidence.began(gate.policy, gate.traffic)
             passage = gate.admit(message)
             released = gate.release(passage, call_next(message, context))
             return Message(released, reply_to=message)
 
         content = _typed(message, context, answered).content
         if REFUSAL in content:
-            content = gate.refusal(content)
-        return Message(content, reply_to=message)
+            content = refusal_of(site, content)
+        left = evidence.answered(message.metadata.message_type, content)
+        return Message(left, reply_to=message)
 
     return _typed(message, context, passed)
 

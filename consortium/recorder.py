@@ -25,6 +25,7 @@ from privacy.layout import Tally
 from sites.evaluation import Evaluation
 from strategies.events import (
     Event,
+    Observer,
     RoundFinished,
     SiteAnswered,
     SiteQuarantined,
@@ -43,10 +44,12 @@ class Recorder:
     Args:
         run: The run's directory.
         evaluation: Turns evaluation tallies into metrics.
+        witness: Told of each event as well.
     """
 
     run: RunDirectory
     evaluation: Evaluation
+    witness: Observer = field(default=lambda _event: None)
     began: float = field(default_factory=time.monotonic)
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     joined: SitesJoined | None = None
@@ -59,6 +62,7 @@ class Recorder:
 
     def __call__(self, event: Event) -> None:
         """Record one event."""
+        self.witness(event)
         match event:
             case SitesJoined():
                 self.joined = event

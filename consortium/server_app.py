@@ -12,6 +12,7 @@ from consortium.assembly import encrypted, in_the_clear
 from consortium.charter import Charter
 from consortium.checkpoint import Checkpoint, write_checkpoint
 from consortium.config import RunConfig
+from consortium.coordinator_audit import Witness, WitnessedGrid
 from consortium.preflight import protection_of
 from consortium.recorder import Recorder
 from consortium.resumption import NotResumable, kept, new_run_name, write_run_config
@@ -53,7 +54,9 @@ def main(grid: Grid, context: Context) -> None:
     run = RunDirectory.from_environment()
     charter = Charter.read(run.charter)
     config = RunConfig.parse(context.run_config)
-    recorder = Recorder(run, evaluation_for(charter.table))
+    witness = Witness.of(run, charter, config)
+    grid = WitnessedGrid(grid, witness)
+    recorder = Recorder(run, evaluation_for(charter.table), witness.observe)
     ending = [Ending()]
     write_run_config(run, config)
     try:
@@ -66,9 +69,14 @@ def main(grid: Grid, context: Context) -> None:
         recorder.failed(error.code, str(error))
         parked = isinstance(error, QuorumNotReached | RoundVoid) and ending[-1].layout
         status: Status = "parked" if parked else "failed"
+        witness.ended(status)
         text = f"{error.code}: {error}"
         _write_summary(recorder, charter, config, ending[-1], status=status, error=text)
         raise
+    else:
+        witness.ended("finished", ending[-1].model_digest)
+    finally:
+        witness.close()
     _write_summary(recorder, charter, config, ending[-1], status="finished")
 
 

@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 
 import numpy as np
-from flwr.app import RecordDict
+from flwr.app import ArrayRecord, RecordDict
 from numpy.typing import NDArray
 
 from privacy import wire
@@ -177,6 +177,13 @@ def introduction(said: Introduction) -> RecordDict:
         },
         {_SITE: said.site, _CHARTER: said.charter, _NUM_EXAMPLES: said.num_examples},
     )
+
+
+def anchored(record: RecordDict, anchor: bytes) -> RecordDict:
+    """Return an introduction that also says where the evidence of the site stands."""
+    arrays, facts = wire.parts(record)
+    anchored_arrays = ArrayRecord({**arrays, _ANCHOR: wire.bytes_array(anchor)})
+    return RecordDict({wire.ARRAYS: anchored_arrays, wire.FACTS: facts})
 
 
 def read_introduction(record: RecordDict, *, max_examples: int) -> Introduction:

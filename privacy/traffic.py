@@ -24,6 +24,7 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS messages"
     " (id INTEGER PRIMARY KEY, at REAL NOT NULL, run TEXT NOT NULL, server_round INTEGER NOT NULL,"
     " bytes INTEGER NOT NULL DEFAULT 0) STRICT",
+    "CREATE TABLE IF NOT EXISTS known (text TEXT PRIMARY KEY) STRICT",
     "CREATE INDEX IF NOT EXISTS by_time ON messages (at)",
     "CREATE INDEX IF NOT EXISTS by_round ON messages (run, server_round)",
 )
@@ -109,6 +110,12 @@ class Traffic:
                     per_round=whole,
                 )
             self._execute("UPDATE messages SET bytes = ? WHERE id = ?", size, number)
+
+    def is_new(self, text: str) -> bool:
+        """Return whether something was never said here before; from now on it was."""
+        with self._writing(), _available():
+            insert = "INSERT OR IGNORE INTO known VALUES (?)"
+            return self._connection.execute(insert, (text,)).rowcount == 1
 
     def rounds_today(self, now: float) -> int:
         """Return how many rounds were trained in the last 24 hours, over all runs."""
