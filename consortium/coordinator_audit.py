@@ -15,6 +15,7 @@ from consortium.run_directory import RunDirectory
 from privacy import messages, wire
 from privacy.anchor import Anchor
 from privacy.canonical import MalformedEnvelope
+from privacy.identity import BadSignature
 from privacy.signing_key import SigningKey
 from strategies.events import Event, RoundFinished, SiteQuarantined
 
@@ -106,7 +107,8 @@ class Witness:
             return
         try:
             anchor = Anchor.decode(arrays["anchor"].data)
-        except MalformedEnvelope:
+            anchor.verify()
+        except (MalformedEnvelope, BadSignature):
             return
         site = facts.get("site", "") if isinstance(facts, Mapping) else ""
         name = site if isinstance(site, str) else ""
@@ -118,6 +120,7 @@ class Witness:
             entries=anchor.head.entries,
             head=anchor.head.hash,
             ledger=anchor.ledger.hex(),
+            signature=anchor.signature.hex(),
         )
 
     def _message(self, what: str, node: int, kind: str, content: RecordDict, digest: bytes) -> None:

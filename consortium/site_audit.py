@@ -94,7 +94,7 @@ class Evidence:
 
     def _anchor(self) -> Anchor:
         chain = self.journal.chain
-        return Anchor(key=chain.key, head=chain.head(), link=self.link)
+        return Anchor(key=chain.key, head=chain.head(), link=self.link).signed(chain.sign)
 
     def _sealed(self, kind: str, content: RecordDict) -> None:
         """Note what was sealed: digests of ciphertext, which the receipts tell everybody."""

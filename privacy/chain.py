@@ -129,7 +129,7 @@ class Chain:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         private_directory(path.parent)
-        self.key, self._owner, self._sign, self._now = key, owner, sign, now
+        self.key, self.sign, self._owner, self._now = key, sign, owner, now
         self._head, self._size = Head(), -1
         with _available(path):
             is_new = not path.exists()
@@ -181,7 +181,7 @@ class Chain:
             head = Head(head.entries + 1, _hash(body))
             lines.append(b'{"entry":%b,"hash":"%b"}' % (body, head.hash.encode()))
         if lines:
-            signature = self._sign(_HEAD_TAG + bytes.fromhex(head.hash)).hex().encode()
+            signature = self.sign(_HEAD_TAG + bytes.fromhex(head.hash)).hex().encode()
             lines[-1] = lines[-1][:-1] + b',"signature":"%b"}' % signature
         return b"".join(line + b"\n" for line in lines), head
 
