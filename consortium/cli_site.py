@@ -5,11 +5,13 @@ from pathlib import Path
 
 import typer
 
+from consortium import cli_ledger
 from consortium.installation import install_site
 from consortium.joining import init_site, public_half, renew_node_key
 from sites.source import DataSource, SqlQuery, TableFile
 
 app = typer.Typer(help="Set up and run a site.", no_args_is_help=True)
+app.command("ledger")(cli_ledger.command)
 
 SITE = typer.Argument(..., help="The site's directory.")
 OUT = typer.Option(None, "--out", help="File for the public half; the terminal if none.")

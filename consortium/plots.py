@@ -8,6 +8,7 @@ Ito 2008) and never carry a meaning alone.
 import io
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import matplotlib as mpl
@@ -79,6 +80,12 @@ def half(name: str, draw: Draw, *, title: str, alt: str, caption: str = "") -> P
     """Return a picture over half of the page, which also fits a phone."""
     wide, narrow = _svg(draw, HALF), _svg(draw, NARROW)
     return Plot(name=name, title=title, alt=alt, caption=caption, wide=wide, narrow=narrow)
+
+
+def write_png(draw: Draw, path: Path) -> None:
+    """Write a picture over the whole width of a page as PNG, on white."""
+    with mpl.rc_context(_STYLE):
+        draw(WIDE).savefig(path, format="png", dpi=192, facecolor="white")
 
 
 def empty(width: int, height: float) -> Figure:

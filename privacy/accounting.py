@@ -16,7 +16,7 @@ A budget protects one unit. How an event made for one unit counts for the other:
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import lru_cache
 from typing import TypeAlias
 
 import dp_accounting as dp
@@ -35,6 +35,7 @@ SMALLEST_DELTA = 1e-12  # below it float64 decides, not the mechanism
 _ERROR = 0.003
 _GRIDS = tuple(2.0**-k for k in range(4, 15))
 _WITHIN = 0.01
+_AT_ONCE = 32
 # Whole orders only: the sums for others do not always converge, and gain nothing worth showing.
 _ORDERS = (*range(2, 64), 80, 96, 128, 192, 256, 512, 1024)
 _LEAST_NOISE, _MOST_NOISE = 2.0**-6, 2.0**20
@@ -247,16 +248,19 @@ def _grid(steps: _Steps, delta: float) -> float:
 
 
 def _joined(steps: _Steps, grid: float) -> Distribution:
-    past = _past(steps[:-1], grid)
-    last = _repeated(*steps[-1], grid)
-    return last if past is None else past.compose(last)
+    for size in range(_AT_ONCE, len(steps), _AT_ONCE):  # so that the recursion stays shallow
+        _past(steps[:size], grid)
+    return _after(_past(steps[:-1], grid), steps[-1], grid)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _past(steps: _Steps, grid: float) -> Distribution | None:
-    if not steps:
-        return None
-    return reduce(pld.PrivacyLossDistribution.compose, (_repeated(*one, grid) for one in steps))
+    return _after(_past(steps[:-1], grid), steps[-1], grid) if steps else None
+
+
+def _after(past: Distribution | None, last: tuple[_Step, int], grid: float) -> Distribution:
+    repeated = _repeated(*last, grid)
+    return repeated if past is None else past.compose(repeated)
 
 
 @lru_cache(maxsize=512)

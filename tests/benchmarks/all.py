@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-BENCHMARKS = ("comparison", "orchestration", "homomorphic", "sealed_run", "robust")
+BENCHMARKS = ("comparison", "orchestration", "homomorphic", "sealed_run", "robust", "privacy")
 LIMIT_S = 600
 FOLDER = Path("runs") / "bench"
 
