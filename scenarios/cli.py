@@ -31,7 +31,7 @@ app = typer.Typer(
 
 Name = Annotated[str, typer.Argument(help="A scenario; see `scenario list`.")]
 EngineOption = Annotated[
-    str, typer.Option("--engine", help="inprocess, or simulation (Flower's own, with Ray).")
+    str, typer.Option("--engine", help="inprocess, simulation (with Ray) or deployment (TLS).")
 ]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="A run config key and its value, key=value.")

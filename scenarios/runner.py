@@ -5,27 +5,26 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
 
 import scenarios
+from consortium.bundle import RUNTIME_PACKAGES, Bundle
 from consortium.charter import Charter
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig
-from consortium.launch import RUNTIME_PACKAGES, Bundle, simulate
+from consortium.launch import simulate
 from consortium.resumption import interrupted
 from consortium.run_directory import ENVIRONMENT, RunDirectory
 from consortium.server_app import app as server_app
 from consortium.summary import Summary, read_record
 from privacy.errors import ConsortiumError
 from scenarios.catalogue import scenario_named
+from scenarios.deployment import deploy
 from scenarios.engine import SiteApp, run_in_process
 from scenarios.liars import app as lying_app
 from scenarios.lies import NOBODY, Lies, path_in
-from scenarios.scenario import Scenario
+from scenarios.scenario import Engine, Scenario
 from scenarios.staging import stage
 from sites.source import DataSource
-
-Engine: TypeAlias = Literal["inprocess", "simulation"]
 
 
 class RunFailed(ConsortiumError, RuntimeError):
@@ -36,6 +35,10 @@ class RunParked(RunFailed):
     """A run waits for sites that were missing; it can be resumed."""
 
 
+class NoLiarsThere(ConsortiumError, ValueError):
+    """Liars were asked for on an engine that runs installed code only."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """What a person asked for.
@@ -43,7 +46,7 @@ class Order:
     Args:
         scenario: What is run.
         config: The run config.
-        engine: In this process, or on Flower's simulation engine.
+        engine: In this process, on Flower's simulation engine, or deployed on this machine.
         own_data: A person's own data for some sites.
         lies: Who lies, and how.
         verbose: Whether Flower's own log is shown.
@@ -140,6 +143,12 @@ def _simulation(order: Order, run: RunDirectory) -> None:
     )
 
 
+def _deployment(order: Order, run: RunDirectory) -> None:
+    if order.lies.answering:
+        raise NoLiarsThere("a deployment runs installed code: try lies in process or simulated")
+    deploy(run, order.scenario, order.config)
+
+
 def _apps(order: Order) -> dict[int, SiteApp]:
     """Return the app of each site: the product's, or a liar's."""
     liars = order.lies.answering
@@ -155,6 +164,7 @@ _WITH_LIARS = Bundle(packages=(*RUNTIME_PACKAGES, scenarios), client_app="scenar
 _ENGINES: Mapping[Engine, Callable[[Order, RunDirectory], None]] = {
     "inprocess": _in_process,
     "simulation": _simulation,
+    "deployment": _deployment,
 }
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, TypeAlias, get_args
 
 import pandas as pd
 
@@ -11,6 +13,9 @@ from privacy.errors import ConsortiumError
 from scenarios.trials import Trials
 from sites.schema import Schema
 from sites.text_schema import AnySchema
+
+Engine: TypeAlias = Literal["inprocess", "simulation", "deployment"]
+ENGINES: Mapping[str, Engine] = MappingProxyType({name: name for name in get_args(Engine)})
 
 
 @dataclass(frozen=True, kw_only=True)

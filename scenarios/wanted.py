@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -17,7 +17,7 @@ from scenarios.catalogue import scenario_named
 from scenarios.lies import NOBODY, Lies, draw_liars
 from scenarios.options import data_sources, overrides
 from scenarios.progress import shown
-from scenarios.scenario import Scenario
+from scenarios.scenario import ENGINES, Engine, Scenario
 from scenarios.staging import new_run_directory, require_sites
 from scenarios.terminal import FAILED, console, errors, give_up, guarded, refuse
 
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from scenarios.runner import Order  # torch is loaded where it is needed
 
 RUNS = Path("runs")
-
-EngineName: TypeAlias = Literal["inprocess", "simulation"]
-_ENGINES: Mapping[str, EngineName] = {"inprocess": "inprocess", "simulation": "simulation"}
 
 
 class Wanted:
@@ -121,7 +118,7 @@ def _watched(
         raise typer.Exit(FAILED) from error
 
 
-def _engine(name: str) -> EngineName:
-    if name not in _ENGINES:
-        refuse(f"--engine is {' or '.join(_ENGINES)}, got '{name}'")
-    return _ENGINES[name]
+def _engine(name: str) -> Engine:
+    if name not in ENGINES:
+        refuse(f"--engine is {' or '.join(ENGINES)}, got '{name}'")
+    return ENGINES[name]

@@ -13,16 +13,16 @@ import pytest
 
 import consortium
 import scenarios
-from consortium.config import RunConfig
-from consortium.launch import (
+from consortium.bundle import (
     CLIENT_APP,
     RUNTIME_PACKAGES,
     SERVER_APP,
     Bundle,
-    LaunchFailed,
-    simulate,
     stage_bundle,
 )
+from consortium.config import RunConfig
+from consortium.launch import simulate
+from consortium.processes import LaunchFailed
 from consortium.run_directory import ENVIRONMENT, RunDirectory
 
 ROOT = Path(__file__).parents[2]
@@ -149,12 +149,10 @@ def test_the_run_config_reaches_flower_as_it_is(programs: Path, run: RunDirector
     config = RunConfig.parse({"learning-rate": 1e-3, "seed": 2**53 + 1, "rule.clip-norm": 2.5})
     simulate(run, num_sites=3, run_config=config.flat())
     written = tomllib.loads((run.path / "flower" / "run-config.toml").read_text())
-    rule, optimizer = written.pop("rule"), written.pop("server-optimizer")
-    flat = {
-        **written,
-        **{f"rule.{key}": value for key, value in rule.items()},
-        **{f"server-optimizer.{key}": value for key, value in optimizer.items()},
-    }
+    flat = {key: value for key, value in written.items() if not isinstance(value, dict)}
+    for head, part in written.items():
+        if isinstance(part, dict):
+            flat.update({f"{head}.{key}": value for key, value in part.items()})
     assert flat == config.flat()
     assert {key: type(value) for key, value in flat.items()} == {
         key: type(value) for key, value in config.flat().items()
@@ -185,7 +183,7 @@ def test_not_even_what_ignores_a_polite_request_stays_behind(
     programs: Path, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A SuperLink that ignores SIGTERM, with a child that left its session, as Ray's do."""
-    monkeypatch.setattr("consortium.launch._STOP_LIMIT_S", 0.3)
+    monkeypatch.setattr("consortium.processes.STOP_LIMIT_S", 0.3)
     program(programs, "flower-superlink", STUBBORN)
     program(programs, "flwr", COMPLETED)
     simulate(run, num_sites=3, run_config={})

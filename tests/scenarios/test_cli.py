@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from consortium.launch import LaunchFailed
+from consortium.processes import LaunchFailed
 from consortium.run_directory import RunDirectory
 from scenarios.cli import app, main
 from scenarios.doctor import Finding

@@ -14,7 +14,7 @@ from flwr.app import Context, Message
 
 from consortium.client_app import app as client_app
 from consortium.config import Scalar
-from consortium.launch import LaunchFailed
+from consortium.processes import LaunchFailed
 from consortium.run_directory import ENVIRONMENT, RunDirectory
 from consortium.summary import Summary, read_record
 from scenarios import runner

@@ -1,0 +1,176 @@
+"""What Flower's SuperNode and SuperLink start in place of Flower's own programs.
+
+Flower runs whatever bundle a run was submitted with. These programs stand first, and alone, on
+the PATH of the processes that start apps by name: they run the installed package whatever the
+bundle holds, or, at a site that keeps a list, a bundle that is on it. A bundle that is not is
+neither imported nor unpacked: every message of its run gets a typed refusal.
+
+The one file that uses Flower's private names; it refuses any version it was not written for.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import TypeAlias
+
+from flwr.app import Context, Message
+from flwr.cli.install import install_from_fab
+from flwr.clientapp.utils import get_load_client_app_fn
+from flwr.superlink.cli.flwr_serverapp import flwr_serverapp
+from flwr.supernode.cli.flwr_clientapp import flwr_clientapp
+from flwr.supernode.runtime import run_clientapp
+
+from consortium.approval import Approvals, NotApproved, read_approvals
+from consortium.config import Scalar
+from consortium.flower_names import COORDINATOR, SITE
+from consortium.orders import claim
+from consortium.run_directory import ENVIRONMENT
+from privacy.errors import ConsortiumError
+from privacy.wire import refusal_content
+
+FLOWER = "1.41."
+_OURS = ("consortium", "sites", "strategies", "privacy", "scenarios")
+
+SiteApp: TypeAlias = Callable[[Message, Context], Message]
+
+
+class UnknownFlower(ConsortiumError, RuntimeError):
+    """Flower is of a version whose inner names nobody has looked at."""
+
+
+def require_version(version: str) -> None:
+    """Return if the gate was written for this version of Flower.
+
+    Raises:
+        UnknownFlower: It was not; what it would replace may have another name or meaning.
+    """
+    if not version.startswith(FLOWER):
+        raise UnknownFlower(f"approved code needs Flower {FLOWER}x, this is {version}")
+
+
+class Gate:
+    """Decides on a bundle before any of it is unpacked or imported.
+
+    Args:
+        approvals: What the site runs.
+        installed: Returns the app of the installed package.
+        unpack: Flower's own: unpacks a bundle where its loader looks.
+        load: Flower's own loader, given identity, version and hash of an unpacked bundle.
+    """
+
+    def __init__(
+        self,
+        approvals: Approvals,
+        *,
+        installed: Callable[[], SiteApp],
+        unpack: Callable[..., object],
+        load: Callable[[str, str, str], SiteApp],
+    ) -> None:
+        self._approvals = approvals
+        self._installed = installed
+        self._unpack = unpack
+        self._load = load
+        self._refused: NotApproved | None = None
+
+    def install(self, bundle: bytes, **_how: object) -> None:
+        """Unpack a bundle, if the site keeps a list and the bundle is on it; else do nothing."""
+        if self._approvals.installed:
+            return
+        try:
+            self._approvals.require(bundle)
+        except NotApproved as error:
+            self._refused = error
+        else:
+            self._unpack(bundle, skip_prompt=True)
+
+    def app(self, identity: str, version: str, digest: str) -> SiteApp:
+        """Return the app that answers."""
+        if self._refused is not None:
+            return refusing(self._refused)
+        if self._approvals.installed:
+            return self._installed()
+        _forget_installed()
+        return self._load(identity, version, digest)
+
+
+def refusing(error: ConsortiumError) -> SiteApp:
+    """Return an app that answers every message with a refusal."""
+
+    def app(message: Message, context: Context) -> Message:
+        return Message(refusal_content(error), reply_to=message)
+
+    return app
+
+
+def client_app() -> None:
+    """Run one message at a site: `flwr-clientapp`."""
+    require_version(metadata.version("flwr"))
+    gate = Gate(
+        read_approvals(Path(os.environ[SITE])),
+        installed=_installed_app,
+        unpack=install_from_fab,
+        load=get_load_client_app_fn("", None, multi_app=True),
+    )
+    replaced = {
+        "install_from_fab": gate.install,
+        "get_load_client_app_fn": lambda **_: gate.app,
+        "install_app_dependencies": _install_nothing,
+    }
+    for name, replacement in replaced.items():
+        setattr(run_clientapp, name, replacement)
+    flwr_clientapp()
+
+
+def server_app() -> None:
+    """Run what was ordered at the coordinator: `flwr-serverapp`."""
+    require_version(metadata.version("flwr"))
+    coordinator = Path(os.environ[COORDINATOR])
+    runtime = import_module("flwr.superlink.runtime.run_serverapp")  # its package hides it
+
+    def ordered(_app: Path, submitted: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        order = claim(coordinator, submitted)
+        os.environ[ENVIRONMENT] = str(order.run)
+        return dict(order.config)
+
+    replaced = {
+        "install_from_fab": lambda *_, **__: None,
+        "get_project_dir": lambda *_: coordinator / "app",
+        "get_fused_config_from_dir": ordered,
+        "install_app_dependencies": _install_nothing,
+    }
+    for name, replacement in replaced.items():
+        setattr(runtime, name, replacement)
+    flwr_serverapp()
+
+
+def refused() -> None:
+    """End at once: stands for every program of Flower's that a site or coordinator never runs."""
+    sys.exit("this program of Flower's is not run here")
+
+
+def _installed_app() -> SiteApp:
+    from consortium.client_app import app
+
+    return app
+
+
+def _forget_installed() -> None:
+    """Let an approved bundle bring its own packages: no half of the installed one stays."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in _OURS]:
+        del sys.modules[name]
+
+
+def _install_nothing(*_: object, **__: object) -> None:
+    raise NotApproved("nothing is installed at run time")
+
+
+def main() -> None:
+    """Be the program that the first argument names; the others are its own."""
+    name = sys.argv.pop(1)
+    {"flwr-clientapp": client_app, "flwr-serverapp": server_app}.get(name, refused)()
+
+
+if __name__ == "__main__":
+    main()
