@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from consortium import cli_charter, cli_coordinator, cli_provision, cli_site
+from consortium import cli_charter, cli_coordinator, cli_provision, cli_run, cli_site
 from privacy.errors import ConsortiumError
 
 FAILED = 1
@@ -21,6 +21,10 @@ app.add_typer(cli_charter.app, name="charter")
 app.add_typer(cli_site.app, name="site")
 app.add_typer(cli_coordinator.app, name="coordinator")
 app.command("provision")(cli_provision.command)
+app.command("run")(cli_run.run)
+app.command("resume")(cli_run.resume)
+app.command("status")(cli_run.status)
+app.command("stop")(cli_run.stop)
 
 errors = Console(stderr=True)
 
@@ -32,3 +36,7 @@ def main() -> None:
     except ConsortiumError as error:
         errors.print(f"{error.code}: {error}", style="red", markup=False, highlight=False)
         sys.exit(FAILED)
+
+
+if __name__ == "__main__":
+    main()

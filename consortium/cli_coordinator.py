@@ -5,7 +5,10 @@ from pathlib import Path
 
 import typer
 
+from consortium.control import Control
 from consortium.installation import init_coordinator, install_coordinator
+from consortium.superlink import SuperLink
+from consortium.supervisor import bring_down, detach, read_up, supervise
 
 app = typer.Typer(help="Set up and run the coordinator.", no_args_is_help=True)
 
@@ -28,3 +31,27 @@ def install(
     """Take over a kit, once all of it is checked; run again with every later kit."""
     charter = install_coordinator(directory, kit, now=datetime.now(UTC))
     print(f"{directory}: charter {charter.name}, revision {charter.revision}, in force")
+    superlink = SuperLink(directory)
+    if read_up(superlink) is not None:
+        Control(superlink).enrol()
+        print("the nodes of the kit are registered, others are not; a new certificate is used")
+        print("from the next `consortium coordinator up` on")
+
+
+@app.command()
+def up(
+    directory: Path = COORDINATOR,
+    detached: bool = typer.Option(False, "--detach", help="Return once it runs."),
+) -> None:
+    """Run the SuperLink, over TLS, until told to stop; start it again if it dies."""
+    superlink = SuperLink(directory)
+    if detached:
+        print(f"up, process {detach(['coordinator', 'up', str(directory)], superlink)}")
+    else:
+        supervise(superlink, ready=Control(superlink).enrol)
+
+
+@app.command()
+def down(directory: Path = COORDINATOR) -> None:
+    """Stop the SuperLink and all that came of it."""
+    print("stopped" if bring_down(SuperLink(directory)) else "nothing ran")

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import typer
 
-from consortium import cli_ledger
+from consortium import approval, cli_ledger
+from consortium.approval import changes, choose
 from consortium.installation import install_site
 from consortium.joining import init_site, public_half, renew_node_key
-from sites.source import DataSource, SqlQuery, TableFile
+from consortium.options import data_source
+from consortium.supernode import SuperNode
+from consortium.supervisor import bring_down, detach, supervise
 
 app = typer.Typer(help="Set up and run a site.", no_args_is_help=True)
 app.command("ledger")(cli_ledger.command)
@@ -24,7 +27,7 @@ def init(
     data: str = typer.Option(..., help="File of the records, or url::query of a database."),
 ) -> None:
     """Make a site: its keys, which never leave it, and its configuration."""
-    half = init_site(directory, name=name, source=_source(data))
+    half = init_site(directory, name=name, source=data_source(data))
     print(f"{directory}: site {name}, identity {half.identity.fingerprint.hex()}")
 
 
@@ -55,11 +58,48 @@ def renew(directory: Path = SITE, out: Path | None = OUT) -> None:
     public(directory, out)
 
 
-def _source(text: str) -> DataSource:
-    url, separated, query = text.partition("::")
-    if separated and query:
-        return SqlQuery(url=url, query=query)
-    path = Path(text).resolve()
-    if not path.exists():
-        raise typer.BadParameter(f"there is no file {path}")
-    return TableFile(path=path)
+@app.command()
+def up(
+    directory: Path = SITE,
+    detached: bool = typer.Option(False, "--detach", help="Return once it runs."),
+) -> None:
+    """Run the SuperNode until told to stop; start it again if it dies."""
+    node = SuperNode(directory)
+    if detached:
+        print(f"up, process {detach(['site', 'up', str(directory)], node)}")
+    else:
+        supervise(node)
+
+
+@app.command()
+def down(directory: Path = SITE) -> None:
+    """Stop the SuperNode and all that came of it."""
+    print("stopped" if bring_down(SuperNode(directory)) else "nothing ran")
+
+
+@app.command()
+def approve(
+    directory: Path = SITE,
+    bundle: Path = typer.Argument(..., help="The bundle, a .fab file."),
+    yes: bool = typer.Option(False, "--yes", help="Approve without being asked."),
+) -> None:
+    """Show how a bundle differs from the one approved last, and put it on the site's list.
+
+    From then on the site runs bundles on its list, and no other code.
+    """
+    for line in changes(directory, bundle):
+        print(line)
+    if not yes:
+        typer.confirm("Approve this code?", abort=True)
+    approvals = approval.approve(directory, bundle, now=datetime.now(UTC))
+    print(f"approved {approvals.bundles[-1].digest}; {len(approvals.bundles)} on the list")
+
+
+@app.command()
+def code(
+    directory: Path = SITE,
+    installed: bool = typer.Option(..., "--installed/--listed", help="What the site runs."),
+) -> None:
+    """Choose what a site runs: the installed package, or the bundles on its list."""
+    approvals = choose(directory, "installed" if installed else "listed")
+    print(f"runs {'the installed package' if approvals.installed else 'bundles on its list'}")

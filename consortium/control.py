@@ -35,6 +35,17 @@ class Control:
         listed = self._ask("supernode", "list")
         return list(listed.get("nodes", []))
 
+    def members(self) -> dict[str, tuple[str, float]]:
+        """Return status and seconds online of each member's node."""
+        names = {key: name for name, key in read_nodes(self.superlink.directory).items()}
+        nodes = {int(node["node-id"]): node for node in self.nodes()}
+        enrolled = self._known().items()
+        return {
+            names[key]: (str(nodes[node]["status"]), float(nodes[node]["online-elapsed"] or 0))
+            for key, node in enrolled
+            if key in names and node in nodes
+        }
+
     def runs(self) -> list[dict[str, Any]]:
         """Return all runs as Flower lists them, the latest first."""
         return list(self._ask("list").get("runs", []))
@@ -83,11 +94,14 @@ class Control:
         """Stop a run."""
         self._ask("stop", str(run))
 
-    def _enrolled(self) -> dict[str, int]:
+    def _known(self) -> Mapping[str, int]:
         path = self.superlink.home / "enrolled.json"
         known: Mapping[str, int] = json.loads(path.read_text()) if path.exists() else {}
+        return known
+
+    def _enrolled(self) -> dict[str, int]:
         there = {int(node["node-id"]) for node in self.nodes()}
-        return {key: node for key, node in known.items() if node in there}
+        return {key: node for key, node in self._known().items() if node in there}
 
     def _remember(self, enrolled: Mapping[str, int]) -> None:
         (self.superlink.home / "enrolled.json").write_text(json.dumps(enrolled))

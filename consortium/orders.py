@@ -15,6 +15,7 @@ from consortium.summary import write_atomically
 from privacy.errors import ConsortiumError
 
 FILE = "order.json"
+LAST = "last-run"
 
 
 class NotOrdered(ConsortiumError, PermissionError):
@@ -36,6 +37,7 @@ class Order(BaseModel):
 
     def write(self, coordinator: Path) -> None:
         """Write the order where the ServerApp looks for it."""
+        write_atomically(coordinator / LAST, str(self.run))
         write_atomically(coordinator / FILE, self.model_dump_json(indent=1))
 
 
@@ -65,3 +67,9 @@ def claim(coordinator: Path, submitted: Mapping[str, Scalar]) -> Order:
 
 def _canonical(config: Mapping[str, Scalar]) -> str:
     return json.dumps(dict(config), sort_keys=True)
+
+
+def last_run(coordinator: Path) -> Path | None:
+    """Return the directory of the run that was ordered last; None before the first."""
+    path = coordinator / LAST
+    return Path(path.read_text()) if path.exists() else None

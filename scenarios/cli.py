@@ -9,12 +9,12 @@ from rich.table import Table
 
 from consortium.audit_sum import Auditor
 from consortium.coordinator_view import coordinator_view
+from consortium.options import data_source
 from consortium.run_directory import RunDirectory
 from consortium.summary import Comparison, Summary
 from privacy.errors import ConsortiumError
 from scenarios import doctor as examination
 from scenarios.catalogue import SCENARIOS
-from scenarios.options import data_source
 from scenarios.rules_table import say_rules
 from scenarios.scenario import Scenario
 from scenarios.terminal import FAILED, console, errors, give_up, guarded, refuse, report

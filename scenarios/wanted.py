@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from consortium.config import Scalar
+from consortium.options import data_sources, overrides
 from consortium.rule_terms import rule_spec
 from consortium.run_directory import RunDirectory
 from consortium.summary import Summary
 from privacy.errors import ConsortiumError
 from scenarios.catalogue import scenario_named
 from scenarios.lies import NOBODY, Lies, draw_liars
-from scenarios.options import data_sources, overrides
 from scenarios.progress import shown
 from scenarios.scenario import ENGINES, Engine, Scenario
 from scenarios.staging import new_run_directory, require_sites

@@ -58,7 +58,10 @@ def test_compare_prints_every_arm(tmp_path: Path) -> None:
     ("words", "said"),
     [
         (("run", "bank-credits"), "did you mean 'bank-credit'"),
-        (("run", "bank-credit", "--engine", "cloud"), "inprocess or simulation, got 'cloud'"),
+        (
+            ("run", "bank-credit", "--engine", "cloud"),
+            "inprocess or simulation or deployment, got 'cloud'",
+        ),
         (("run", "bank-credit", "--set", "lerning-rate=1"), "did you mean 'learning-rate'"),
         (("run", "bank-credit", "--set", "learning-rate=-1"), "greater than 0"),
         (("run", "bank-credit", "--set", "learning-rate=fast"), "needs a float, got 'fast'"),

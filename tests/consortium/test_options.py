@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consortium.config import KEYS, BadConfig, RunConfig, Scalar
+from consortium.options import BadOption, data_source, data_sources, overrides
 from privacy.errors import ConsortiumError
-from scenarios.options import BadOption, data_source, data_sources, overrides
 from sites.source import SqlQuery, TableFile
 
 
