@@ -5,7 +5,14 @@ import sys
 import typer
 from rich.console import Console
 
-from consortium import cli_charter, cli_coordinator, cli_provision, cli_run, cli_site
+from consortium import (
+    cli_audit,
+    cli_charter,
+    cli_coordinator,
+    cli_provision,
+    cli_run,
+    cli_site,
+)
 from privacy.errors import ConsortiumError
 
 FAILED = 1
@@ -18,6 +25,7 @@ app = typer.Typer(
 )
 
 app.add_typer(cli_charter.app, name="charter")
+app.add_typer(cli_audit.app, name="audit")
 app.add_typer(cli_site.app, name="site")
 app.add_typer(cli_coordinator.app, name="coordinator")
 app.command("provision")(cli_provision.command)

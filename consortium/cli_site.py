@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 
-from consortium import approval, cli_ledger
+from consortium import approval, cli_ledger, cli_policy
 from consortium.approval import changes, choose
 from consortium.installation import install_site
 from consortium.joining import init_site, public_half, renew_node_key
@@ -15,6 +15,9 @@ from consortium.supervisor import bring_down, detach, supervise
 
 app = typer.Typer(help="Set up and run a site.", no_args_is_help=True)
 app.command("ledger")(cli_ledger.command)
+app.command("check")(cli_policy.check)
+app.command("stop-all")(cli_policy.stop_all)
+app.command("allow")(cli_policy.allow)
 
 SITE = typer.Argument(..., help="The site's directory.")
 OUT = typer.Option(None, "--out", help="File for the public half; the terminal if none.")

@@ -15,6 +15,7 @@ from privacy import messages, wire
 from privacy.anchor import Anchor
 from privacy.envelope import Receipt
 from privacy.keys import Identity
+from privacy.ledger import Ledger
 from privacy.policy import Policy
 from privacy.signing_key import SigningKey
 from privacy.traffic import Traffic
@@ -23,6 +24,7 @@ _RECEIPTS: Mapping[str, str] = {"receipt": "update", "count-receipt": "counts"}
 _CACHED_SITES = 1_024
 _LINK_PURPOSE = b"consortium.link/1\n"
 _JOURNALS: dict[Path, Journal] = {}
+_SEEN: dict[Path, bytes] = {}  # where each ledger ended when its site's log saw it last
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +84,8 @@ class Evidence:
             content = messages.anchored(content, self._anchor().encode())
         else:
             self._sealed(kind, content)
+        if self.site.run_config.dp.on:
+            self._ledger()
         self.journal.note(
             audit.SENT,
             run=self.run,
@@ -94,7 +98,20 @@ class Evidence:
 
     def _anchor(self) -> Anchor:
         chain = self.journal.chain
-        return Anchor(key=chain.key, head=chain.head(), link=self.link).signed(chain.sign)
+        anchor = Anchor(
+            key=chain.key,
+            head=chain.head(),
+            ledger=ledger_end(self.site.directory),
+            link=self.link,
+        )
+        return anchor.signed(chain.sign)
+
+    def _ledger(self) -> None:
+        """Note where the ledger of privacy ends, if it moved since this log saw it."""
+        ended = ledger_end(self.site.directory)
+        if ended and _SEEN.get(self.site.directory) != ended:
+            _SEEN[self.site.directory] = ended
+            self.journal.note(audit.LEDGER, run=self.run, ledger=ended.hex())
 
     def _sealed(self, kind: str, content: RecordDict) -> None:
         """Note what was sealed: digests of ciphertext, which the receipts tell everybody."""
@@ -116,6 +133,16 @@ class Evidence:
                 upload=receipt.upload.hex(),
                 state=label.state.hex(),
             )
+
+
+def ledger_end(directory: Path) -> bytes:
+    """Return where a site's ledger of privacy ends; nothing if it has none."""
+    folder = directory / "ledger"
+    if not folder.exists():
+        return b""
+    with Ledger(folder) as ledger:
+        head = ledger.head()
+    return head.entries.to_bytes(8, "big") + head.digest
 
 
 def evidence_of(site: Site, run: str) -> Evidence:

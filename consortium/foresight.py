@@ -1,0 +1,156 @@
+"""What a site would say to a run, known before it starts: nothing is sent, counted or reserved."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from consortium.charter import Charter
+from consortium.config import RunConfig
+from consortium.gate import asked_of
+from consortium.site import Site, read_site_config
+from consortium.terms import require_agreed
+from privacy.errors import ConsortiumError
+from privacy.kill_switch import require_allowed
+from privacy.policy import Asked, Policy, read_policy, violations
+from privacy.traffic import Traffic
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a run asks.
+
+    Args:
+        what: In words.
+        asked: What the run asks.
+        allowed: What the policy says.
+        refused: Why the site would refuse it; empty if it would not.
+    """
+
+    what: str
+    asked: str
+    allowed: str
+    refused: str = ""
+
+
+def foresee(directory: Path, charter: Charter, config: RunConfig, *, now: float) -> list[Finding]:
+    """Return everything a run asks of a site, with what the site would refuse of it and why.
+
+    Raises:
+        BadSite: There is no site.
+        PolicyUnreadable: The site has no policy.
+        ConsortiumError: The run makes no sense to anybody.
+    """
+    site = Site(directory, read_site_config(directory), charter, config)
+    policy = read_policy(directory)
+    asked = asked_of(config, charter, site.task)
+    return [*_charter(site), *_terms(policy, asked), *_moment(site, policy, now)]
+
+
+def refusals(directory: Path, charter: Charter, config: RunConfig, *, now: float) -> list[str]:
+    """Return the codes and texts of what a site would refuse."""
+    return [one.refused for one in foresee(directory, charter, config, now=now) if one.refused]
+
+
+def _charter(site: Site) -> Iterator[Finding]:
+    name, members = site.config.name, site.charter.names
+    stranger = "" if name in members else "not-a-member: the charter does not name this site"
+    yield Finding("member", name, f"{len(members)} members in the charter", stranger)
+    yield Finding(
+        "the charter's own floors",
+        site.run_config.aggregation,
+        "encrypted only" if site.charter.floors.encrypted else "either",
+        _refusal(lambda: require_agreed(site.run_config, site.charter)),
+    )
+
+
+def _terms(policy: Policy, asked: Asked) -> Iterator[Finding]:
+    found = {one.code: f"{one.code}: {one}" for one in violations(policy, asked)}
+
+    def finding(what: str, told: str, allowed: str, *codes: str) -> Finding:
+        return Finding(what, told, allowed, "; ".join(found[one] for one in codes if one in found))
+
+    ceiling = policy.privacy.ceiling()
+    budget = f"epsilon {ceiling.epsilon:g}, delta {ceiling.delta:g}" if ceiling else "no ceiling"
+    privacy = asked.privacy
+    offered = "none"
+    if privacy is not None:
+        loss = f"epsilon {privacy.epsilon:g}" if privacy.epsilon else "noise that is given"
+        offered = f"by {privacy.unit}, {loss}"
+    yield finding("task", asked.task, _listed(policy.tasks), "task-not-allowed")
+    yield finding("model", asked.model, _listed(policy.models), "model-not-allowed")
+    yield finding("columns", _listed(asked.columns), _listed(policy.columns), "columns-not-allowed")
+    yield finding(
+        "numbers that travel", f"{asked.dim:,}", f"{policy.max_dim:,}", "layout-not-allowed"
+    )
+    yield finding(
+        "encryption",
+        "yes" if asked.encrypted else "no",
+        "required" if policy.require_encryption else "not required",
+        "encryption-required",
+    )
+    yield finding(
+        "sites in every sum", str(asked.crowd), f"at least {policy.min_sites}", "crowd-too-small"
+    )
+    yield finding(
+        "differential privacy",
+        offered,
+        f"{'required' if policy.privacy.required else 'not required'}, by {policy.privacy.unit}, "
+        f"{budget}",
+        "privacy-required",
+        "weaker-unit",
+        "epsilon-too-large",
+    )
+    rounds = min(policy.pace.rounds_per_run, policy.pace.rounds_per_day)
+    yield finding("rounds", str(asked.rounds), f"at most {rounds:,}", "too-many-rounds")
+    volume = min(policy.volume.per_message, policy.volume.per_round)
+    yield finding(
+        "bytes in an answer", f"{asked.message_bytes:,}", f"at most {volume:,}", "too-many-bytes"
+    )
+
+
+def _moment(site: Site, policy: Policy, now: float) -> Iterator[Finding]:
+    """Yield what depends on the site's records and on the moment."""
+    yield Finding(
+        "training records",
+        "those of this site",
+        f"at least {policy.min_examples:,}",
+        _refusal(lambda: policy.require_examples(site.data.train_examples)),
+    )
+    yield Finding(
+        "hours",
+        datetime.fromtimestamp(now, UTC).strftime("%a %H:%M UTC"),
+        f"{len(policy.windows)} windows" if policy.windows else "any",
+        _refusal(lambda: policy.require_hours(datetime.fromtimestamp(now, UTC))),
+    )
+    yield Finding("kill switch", "", "answers", _refusal(lambda: require_allowed(site.directory)))
+    with closing(Traffic(site.directory / "traffic")) as traffic:
+        trained = traffic.rounds_today(now)
+    left = max(policy.pace.rounds_per_day - trained, 0)
+    yield Finding(
+        "rounds left today",
+        f"{trained:,} trained in 24 hours",
+        f"{left:,} left",
+        "" if left else "too-often: no round is left today",
+    )
+    releases = policy.releases
+    yield Finding(
+        "figures of this site alone",
+        "if the policy shows them",
+        f"shown from {releases.minimum_count} persons of each class on"
+        if releases.own_figures
+        else "withheld",
+    )
+
+
+def _refusal(rule: Callable[[], object]) -> str:
+    try:
+        rule()
+    except ConsortiumError as error:
+        return f"{error.code}: {error}"
+    return ""
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names) if len(names) <= 6 else f"{len(names)}: {', '.join(names[:5])}, ..."
