@@ -203,7 +203,7 @@ def test_what_was_altered_on_the_way_is_in_neither_others_log(tmp_path: Path) ->
     def up(passing: Passing) -> RecordDict:
         if (passing.site, passing.kind) == ("north", "query.epoch") and not altered:
             altered.append(passing.site)
-            return sealed_messages.epoch_held(0, b"")
+            return sealed_messages.epoch_held(3, b"e" * 32)
         return passing.content
 
     run = witnessed(tmp_path, up=up)
