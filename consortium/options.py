@@ -6,7 +6,7 @@ from pathlib import Path
 
 from consortium.config import KEYS, BadConfig, RunConfig, Scalar
 from privacy.errors import ConsortiumError
-from sites.source import DataSource, SqlQuery, TableFile
+from sites.source import DataSource, SqlQuery, TableFile, TextFolder
 
 
 class BadOption(ConsortiumError, ValueError):
@@ -62,7 +62,7 @@ def data_sources(given: Iterable[str]) -> dict[str, DataSource]:
 
 
 def data_source(text: str) -> DataSource:
-    """Return a file, or a URL and a query with `::` between them, as a source.
+    """Return a file, a directory, or a URL and a query with `::` between them, as a source.
 
     Raises:
         BadOption: There is no such file, or the URL has no query.
@@ -75,4 +75,4 @@ def data_source(text: str) -> DataSource:
     path = Path(text).resolve()
     if not path.exists():
         raise BadOption(f"there is no file {path}")
-    return TableFile(path=path)
+    return TextFolder(path=path) if path.is_dir() else TableFile(path=path)

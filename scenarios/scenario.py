@@ -68,7 +68,9 @@ class Scenario:
         sites: Names of the sites, in the charter's order.
         run_config: What differs from the defaults.
         dataset: Name of the shipped data set; none if every site brings its own data.
-        site_of_row: Of the data set, the site each row belongs to, shape (n_rows,).
+        records: Gives the records where they are no shipped file but made, or brought.
+        split: The column that says `train` or `test` of every record, if they come with one.
+        site_of_row: Of the records, the site each row belongs to, shape (n_rows,).
         floors: The charter's limits.
         faults: The attack, or carelessness, of some sites, unless a person chooses others.
         trials: What `compare` tries besides, where the scenario is about liars.
@@ -84,6 +86,8 @@ class Scenario:
     sites: tuple[str, ...]
     run_config: Mapping[str, Scalar]
     dataset: str | None = None
+    records: Callable[[], pd.DataFrame] | None = None
+    split: str | None = None
     site_of_row: Callable[[pd.DataFrame], "pd.Series[str]"] | None = None
     floors: Floors = field(default_factory=Floors)
     faults: Mapping[str, str] = field(default_factory=dict)

@@ -83,7 +83,7 @@ def stage(
         if source is None:
             path = directory / "data.parquet"
             _spoiled(shipped[name], scenario, name, lies).to_parquet(path, index=False)
-            source = TableFile(path=path)
+            source = TableFile(path=path, split=scenario.split)
         charter.write(directory / "charter.json")
         for_a_scenario(charter).write(directory)
         write_record(directory / "site.json", SiteConfig(name=name, source=source))
@@ -104,13 +104,13 @@ def _shipped(scenario: Scenario, sites: Sequence[str]) -> dict[str, pd.DataFrame
     """Return the records of these sites in the scenario's data set."""
     if not sites:
         return {}
-    if scenario.dataset is None or scenario.site_of_row is None:
+    if scenario.site_of_row is None or not (scenario.dataset or scenario.records):
         raise NoRecords(
             f"{scenario.name} comes without a data set, and {', '.join(sites)} brought no data: "
             "give each site its own",
             sites=len(sites),
         )
-    frame = load(scenario.dataset)
+    frame = scenario.records() if scenario.records else load(str(scenario.dataset))
     owner = scenario.site_of_row(frame)
     return {name: frame[owner == name] for name in sites}
 

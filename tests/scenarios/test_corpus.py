@@ -1,0 +1,148 @@
+"""Laws of a corpus for all sites: nothing lost, each record at one site, persons kept together."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consortium.run_directory import RunDirectory
+from consortium.site import read_site_config
+from scenarios.catalogue import scenario_named
+from scenarios.corpus import Corpus, UndividedCorpus, read_corpus, with_corpus
+from scenarios.datasets import load
+from scenarios.options import BadOption
+from scenarios.own_data import brought
+from scenarios.staging import stage
+from sites.data import read
+from sites.source import IobFiles, TableFile, TextFolder
+from sites.validation import MissingColumns
+
+HEART = scenario_named("heart-diagnosis")
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.integers(0, 9))
+def test_persons_are_dealt_whole_and_evenly(persons: list[int], seed: int) -> None:
+    frame = pd.DataFrame({"patient": [str(person) for person in persons]})
+    n_persons = len(set(persons))
+    corpus = Corpus(frame, None)
+    if n_persons < len(HEART.sites):
+        with pytest.raises(UndividedCorpus, match="would have no records"):
+            with_corpus(HEART, corpus, seed=seed)
+        return
+    dealt = with_corpus(HEART, corpus, seed=seed)
+    assert dealt.records is not None
+    assert dealt.site_of_row is not None
+    owner = dealt.site_of_row(dealt.records())
+    assert (owner.groupby(frame["patient"]).nunique() == 1).all()
+    sizes = frame.assign(site=owner).groupby("site")["patient"].nunique()
+    assert sizes.sum() == n_persons
+    assert sizes.max() - sizes.min() <= 1
+
+
+def heart(folder: Path, **columns: "str | pd.Series[str]") -> Path:
+    frame = load("heart-disease").drop(columns=["hospital", "num"]).assign(**columns)
+    frame.to_csv(folder / "all.csv", index=False)
+    return folder / "all.csv"
+
+
+def test_a_file_for_all_becomes_the_sites_own_files(tmp_path: Path) -> None:
+    """Every record of the file is at one site, as it stood in the file."""
+    path = heart(tmp_path)
+    given_data = brought(HEART, [str(path)], seed=7)
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    stage(run, given_data.scenario, given_data.sources)
+    parts = [read(read_site_config(run.site(name)).source) for name in HEART.sites]
+    together = pd.concat(parts).sort_values("patient", key=lambda c: c.astype(int))
+    whole = read(TableFile(path=path)).sort_values("patient", key=lambda c: c.astype(int))
+    assert together.to_dict("list") == whole.to_dict("list")
+    assert given_data.scenario.expect.at_least is None
+
+
+def test_a_column_of_sites_is_followed(tmp_path: Path) -> None:
+    hospitals = load("heart-disease")["hospital"]
+    made = brought(HEART, [str(heart(tmp_path, site=hospitals))], seed=7).scenario
+    assert made.records is not None
+    assert made.site_of_row is not None
+    assert made.site_of_row(made.records()).tolist() == hospitals.tolist()
+
+
+def test_a_site_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UndividedCorpus, match=r"names \['london'\]"):
+        brought(HEART, [str(heart(tmp_path, site="london"))], seed=7)
+
+
+def test_columns_may_be_called_otherwise(tmp_path: Path) -> None:
+    path = heart(tmp_path)
+    frame = pd.read_csv(path, dtype=str).rename(columns={"patient": "mrn"})
+    frame.to_csv(path, index=False)
+    made = brought(HEART, [str(path), "column:patient=mrn"], seed=7).scenario
+    assert made.records is not None
+    assert "patient" in made.records().columns
+    with pytest.raises(MissingColumns, match=r"no column \['nhs'\]"):
+        brought(HEART, [str(path), "column:patient=nhs"], seed=7)
+
+
+def test_tables_in_a_directory_keep_their_sides(tmp_path: Path) -> None:
+    for side in ("train", "validation", "test"):
+        (tmp_path / f"{side}.csv").write_text(f"patient,x\n{side}-1,1\n{side}-2,2\n")
+    corpus = read_corpus(TextFolder(path=tmp_path), {})
+    assert corpus.split == "split"
+    assert corpus.records["split"].tolist() == ["test"] * 2 + ["train"] * 2 + ["dev"] * 2
+
+
+def test_sentences_in_a_directory_keep_their_sides(tmp_path: Path) -> None:
+    (tmp_path / "train.iob").write_text("a\tO\n")
+    corpus = read_corpus(IobFiles(path=tmp_path, split="file"), {})
+    assert corpus.records["split"].tolist() == ["train"]
+    assert corpus.split == "split"
+    assert read_corpus(IobFiles(path=tmp_path), {}).split is None
+
+
+def test_data_of_single_sites_are_as_before(tmp_path: Path) -> None:
+    path = heart(tmp_path)
+    found = brought(HEART, [f"hungary={path}"], seed=7)
+    assert found.scenario is HEART
+    assert found.sources == {"hungary": TableFile(path=path)}
+
+
+def test_a_query_may_bring_all(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "a.db") as database:
+        load("heart-disease").to_sql("t", database, index=False)
+    database.close()
+    query = "SELECT * FROM t WHERE sex = 'male'"
+    made = brought(HEART, [f"sqlite:///{tmp_path}/a.db::{query}"], seed=7).scenario
+    assert made.records is not None
+    assert set(made.records()["sex"]) == {"male"}
+
+
+def two_corpora(path: Path) -> list[str]:
+    return [str(path), str(path)]
+
+
+def corpus_and_site(path: Path) -> list[str]:
+    return [str(path), f"hungary={path}"]
+
+
+def column_without_corpus(path: Path) -> list[str]:
+    del path
+    return ["column:patient=mrn"]
+
+
+def half_a_column(path: Path) -> list[str]:
+    return [str(path), "column:patient"]
+
+
+@pytest.mark.parametrize(
+    "options", [two_corpora, corpus_and_site, column_without_corpus, half_a_column]
+)
+def test_what_cannot_be_meant_is_refused(
+    tmp_path: Path, options: Callable[[Path], list[str]]
+) -> None:
+    path = heart(tmp_path)
+    with pytest.raises(BadOption, match="--data"):
+        brought(HEART, options(path), seed=7)
