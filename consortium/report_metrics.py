@@ -63,6 +63,27 @@ _MEANINGS = {
         "Macro F1",
         "precision and recall in one figure, averaged over the classes, each counting equally",
     ),
+    "micro_f1": Meaning(
+        "Micro F1",
+        "precision and recall in one figure over all labels of all records, frequent ones counting "
+        "most",
+    ),
+    "subset_accuracy": Meaning("Subset accuracy", "share of records with every label right"),
+    "entity_precision": Meaning(
+        "Entity precision",
+        "share of the entities found that are right in type, first and last word",
+    ),
+    "entity_recall": Meaning(
+        "Entity recall", "share of the true entities that are found, to the word"
+    ),
+    "entity_f1": Meaning(
+        "Entity F1",
+        "precision and recall of whole entities in one figure: an entity that is off by a word "
+        "counts as wrong twice",
+    ),
+    "macro_entity_f1": Meaning(
+        "Mean entity F1", "the same, averaged over the types, each counting equally"
+    ),
     "macro_roc_auc": Meaning(
         "Mean AUC",
         "how well each class is ranked above the rest, averaged over the classes: 0.5 is chance, "

@@ -9,6 +9,7 @@ from consortium.report_blocks import Facts, Paragraph, Section
 from consortium.report_metrics import meaning_of
 from consortium.report_record import Recorded
 from consortium.report_verdict import Verdict
+from sites.schema import Schema
 
 _MOST_LINES = 24
 
@@ -110,6 +111,8 @@ def cost(recorded: Recorded) -> Section | None:
         (f"From the coordinator to the {recorded.nouns}", words.size(summary.bytes_down)),
         (f"From the {recorded.nouns} to the coordinator", words.size(summary.bytes_up)),
         (f"One answer of one {recorded.noun}", words.size(summary.bytes_up / max(answers, 1))),
+        *_a_round(recorded),
+        *_what_travels(recorded),
         ("Numbers in the model that travels", words.count(summary.dim)),
         ("A round, typically", words.duration(statistics.median(seconds))),
         ("The longest round", words.duration(max(seconds))),
@@ -121,6 +124,33 @@ def cost(recorded: Recorded) -> Section | None:
         lead=lead,
         blocks=(Facts(items=tuple(items)),),
     )
+
+
+def _a_round(recorded: Recorded) -> list[tuple[str, str]]:
+    """Traffic of a typical round of training, which the last line, an evaluation, is not."""
+    training = [line for line in recorded.rounds if line.bytes_up][: recorded.summary.rounds]
+    if not training:
+        return []
+    down, up = (
+        words.size(statistics.median(found))
+        for found in zip(*((line.bytes_down, line.bytes_up) for line in training), strict=True)
+    )
+    return [("In a round, typically", f"{down} down, {up} up")]
+
+
+def _what_travels(recorded: Recorded) -> list[tuple[str, str]]:
+    """What of an encoder is trained, where texts are read by one."""
+    if isinstance(recorded.charter.table, Schema):
+        return []
+    return [("Of the encoder travels", _TRAVELS[str(recorded.summary.config["travels"])])]
+
+
+_TRAVELS = {
+    "lora": "adapters of the attention (LoRA) and the head; the encoder itself stays as it is",
+    "head": "the head alone; the encoder itself stays as it is",
+    "top-k": "the last layers and the head",
+    "full": "all of it",
+}
 
 
 def stopped(recorded: Recorded) -> Section | None:

@@ -26,7 +26,13 @@ _SMALL = (
 _KNOWN_NOUNS = frozenset(
     {"bank", "branch", "clinic", "hospital", "insurer", "lab", "lender", "office", "practice"}
 )
-_NOUN_OF_TASK = {"credit": "lender", "diagnosis": "hospital"}
+_NOUN_OF_TASK = {
+    "credit": "lender",
+    "diagnosis": "hospital",
+    "clinical-notes": "hospital",
+    "clinical-entities": "hospital",
+    "market-sentiment": "bank",
+}
 _BYTES = ("bytes", "kB", "MB", "GB", "TB")
 
 Plain: TypeAlias = str | int | float | bool

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError
 from privacy.layout import Vector
+from sites.evaluation_entities import counts_by_sentence
 
 Resampled: TypeAlias = Callable[[Vector], float]
 
@@ -70,7 +71,7 @@ def resampled(
     """Return the metric of that name as a function of how often each record counts.
 
     Args:
-        name: `roc_auc`, `macro_f1` or `rmse`.
+        name: `roc_auc`, `macro_f1`, `entity_f1` or `rmse`.
         predictions: As the task returns them, by record.
         labels: By record.
 
@@ -114,6 +115,20 @@ def _macro_f1(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> Resam
     return macro_f1
 
 
+def _entity_f1(predicted: NDArray[np.float64], true: NDArray[np.float64]) -> Resampled:
+    """Of tag codes, sentence after sentence; a record is a sentence."""
+    n_types = (int(max(predicted.max(initial=0), true.max(initial=0))) + 1) // 2
+    counted = counts_by_sentence(predicted, true, n_types)
+    right, spurious, missed = (part.sum(axis=1) for part in counted)
+
+    def entity_f1(counts: Vector) -> float:
+        found = 2 * counts @ right
+        both = found + counts @ spurious + counts @ missed
+        return float(found / both) if both else float("nan")
+
+    return entity_f1
+
+
 def _rmse(values: NDArray[np.float64], labels: NDArray[np.float64]) -> Resampled:
     squared = (values - labels) ** 2
 
@@ -126,6 +141,7 @@ def _rmse(values: NDArray[np.float64], labels: NDArray[np.float64]) -> Resampled
 _METRICS: Mapping[str, Callable[[NDArray[np.float64], NDArray[np.float64]], Resampled]] = {
     "roc_auc": _auc,
     "macro_f1": _macro_f1,
+    "entity_f1": _entity_f1,
     "rmse": _rmse,
 }
 

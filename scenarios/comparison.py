@@ -108,7 +108,8 @@ def _measured(
     for name, part in zip(scenario.sites, held.parts, strict=True):
         for arm in (name, "federated"):
             mine = _Held(held.task, [part])
-            own[f"{arm} at {name}"] = _everyone(headline.name, *mine.scores(models[arm]))
+            metric = resampled(headline.name, *mine.scores(models[arm]))
+            own[f"{arm} at {name}"] = metric(np.ones(part.held_out_examples))
     count = sum(part.held_out_examples for part in held.parts)
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(count,)))
     resamples = Resamples.draw(count, n_resamples=n_resamples, rng=rng)
@@ -147,10 +148,6 @@ def _arm(name: str, metric: Resampled, resamples: Resamples, own: dict[str, floa
 def _difference(name: str, metrics: dict[str, Resampled], resamples: Resamples) -> Difference:
     interval = resamples.difference(metrics["federated"], metrics[name])
     return Difference(against=name, value=interval.value, low=interval.low, high=interval.high)
-
-
-def _everyone(name: str, predictions: NDArray[np.float64], labels: NDArray[np.float64]) -> float:
-    return resampled(name, predictions, labels)(np.ones(len(labels)))
 
 
 def _defined(value: float) -> float | None:

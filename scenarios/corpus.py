@@ -4,10 +4,10 @@ To try a consortium before there is one: everything lies in one place here, whic
 a real consortium never do.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,12 +15,16 @@ import pandas as pd
 from privacy.errors import ConsortiumError
 from scenarios.scenario import Expect, Scenario
 from sites.data import FORMATS, read
-from sites.iob import SIDES
+from sites.entities import OUTSIDE
+from sites.iob import SIDES, as_sentences
+from sites.schema import ClassLabel
 from sites.source import DataSource, IobFiles, TableFile, TextFolder
-from sites.text_data import read_texts
+from sites.text_data import read_texts, require_texts
+from sites.text_schema import AnySchema, EntitySchema, MultiLabel, NotesSchema
 from sites.validation import MissingColumns
 
 Names: TypeAlias = "pd.Series[str]"
+Declared: TypeAlias = tuple[str, ...]
 
 SITE = "site"
 SPLIT = "split"
@@ -45,19 +49,25 @@ class Corpus:
     told: tuple[str, ...] = ()
 
 
-def with_corpus(scenario: Scenario, corpus: Corpus, *, seed: int) -> Scenario:
-    """Return the scenario with a person's own corpus in the place of its records.
+def with_corpus(
+    scenario: Scenario, corpus: Corpus, *, seed: int
+) -> tuple[Scenario, tuple[str, ...]]:
+    """Return the scenario with a person's own corpus for its records, and what to tell of it.
 
     Guarantee: each record is at one site, and a person's records are all at the same one, unless
     the column `site` says otherwise. Nothing is expected of what comes out.
 
     Raises:
         UndividedCorpus: A site would have no records, or the column names one that is not there.
+        ConsortiumError: The records are not what the scenario reads.
     """
-    persons = corpus.records[scenario.table.person].astype(str)
+    corpus, table = fitted(corpus, scenario.table)
+    _require(corpus.records, table.person)
+    persons = corpus.records[table.person].astype(str)
     owner = _dealt(corpus.records, persons, scenario.sites, seed=seed)
-    return replace(
+    made = replace(
         scenario,
+        table=table,
         story=f"{len(corpus.records)} records that a person brought, dealt to the sites.",
         dataset=None,
         records=lambda: corpus.records,
@@ -65,28 +75,128 @@ def with_corpus(scenario: Scenario, corpus: Corpus, *, seed: int) -> Scenario:
         site_of_row=lambda frame: owner.loc[frame.index],
         expect=Expect(),
     )
+    return made, corpus.told
 
 
-def read_corpus(source: DataSource, columns: Mapping[str, str]) -> Corpus:
+def read_corpus(
+    source: DataSource, columns: Mapping[str, str], *, sentences: bool = False
+) -> Corpus:
     """Return the records of a source.
 
-    A directory whose files are tables named `train`, `test` and the like is one corpus, on the
-    sides that their names say; `dev` is on neither.
+    A directory whose files are named `train`, `test` and the like is one corpus, on the sides
+    that their names say; `dev` is left out. Without both sides the split is left to the seed.
 
     Args:
         source: A table, a query, or a directory.
         columns: What the source calls a column, by what it shall be called.
+        sentences: Whether files hold annotated sentences.
 
     Raises:
         MissingColumns: There is no such column.
         ConsortiumError: Nothing could be read.
     """
-    frame, split = _read(source)
+    frame, split = _read(as_sentences(source) if sentences else source)
     absent = sorted(set(columns.values()) - set(frame.columns))
     if absent:
         have = sorted(map(str, frame.columns))
         raise MissingColumns(f"there is no column {absent} among {have}", columns=len(absent))
-    return Corpus(frame.rename(columns={theirs: ours for ours, theirs in columns.items()}), split)
+    named = frame.rename(columns={theirs: ours for ours, theirs in columns.items()})
+    return _sided(named, split) if split == SPLIT else Corpus(named, split)
+
+
+def _sided(frame: pd.DataFrame, split: str) -> Corpus:
+    """Return a corpus whose files said their side: those of `dev` are left out."""
+    used = frame[frame[split] != "dev"]
+    left_out = len(frame) - len(used)
+    told = (f"{left_out} records of dev are used for nothing",) if left_out else ()
+    return Corpus(used, split if {*used[split]} == {"train", "test"} else None, told)
+
+
+def fitted(corpus: Corpus, table: AnySchema) -> tuple[Corpus, AnySchema]:
+    """Return a corpus of texts and the schema that it and a scenario's schema make.
+
+    Classes, or types of entities, are those of the corpus if it has one that the schema does not
+    declare: who brings all records may declare what they hold, as members of a consortium would
+    together. Without a column of persons every record counts as a person of its own.
+
+    Raises:
+        MissingColumns: There is no text, no label or no tag.
+        BadTexts: A text is empty; the first rows are named.
+        UndividedCorpus: There are fewer than two classes.
+    """
+    match table:
+        case NotesSchema():
+            require_texts(corpus.records, text=table.text, label=None, classes=())
+            _require(corpus.records, table.label.column)
+            found, declared = _found(corpus.records[table.label.column], table.label)
+            now = _declared(found, declared)
+            fit: AnySchema = table.model_copy(update={"label": _relabelled(table.label, now)})
+        case EntitySchema():
+            corpus = _with_documents(corpus, table.person)
+            _require(corpus.records, "tokens", "tags")
+            found = [tag[2:] for tags in corpus.records["tags"] for tag in tags if tag != OUTSIDE]
+            declared, now = table.types, _declared(found, table.types)
+            fit = table.model_copy(update={"types": now})
+        case _:
+            return corpus, table
+    told = () if now == declared else (f"declared from what was brought: {', '.join(now)}",)
+    return _with_persons(corpus, table.person, told=told), fit
+
+
+def _found(cells: "pd.Series[Any]", label: ClassLabel | MultiLabel) -> tuple[list[str], Declared]:
+    """Return the classes or labels in a column, and those that are declared."""
+    if isinstance(label, ClassLabel):
+        return [str(cell) for cell in cells], label.classes
+    return [item for cell in cells for item in _labels(cell, label)], label.labels
+
+
+def _relabelled(label: ClassLabel | MultiLabel, names: Declared) -> ClassLabel | MultiLabel:
+    if isinstance(label, MultiLabel):
+        return label.model_copy(update={"labels": names})
+    if len(names) < 2:
+        raise UndividedCorpus(f"all records are {', '.join(names)}: two classes are needed")
+    return label.model_copy(update={"classes": names})
+
+
+def _labels(cell: object, label: MultiLabel) -> list[str]:
+    """Return the labels of a text, from a list or from a text that lists them."""
+    given = str(cell).split(label.separator) if isinstance(cell, str) else cell
+    items = given if isinstance(given, list | tuple | np.ndarray) else []
+    return [text for item in items if (text := str(item).strip())]
+
+
+def _declared(found: Iterable[str], declared: Declared) -> Declared:
+    """Return what is declared if it covers what was found, else what was found."""
+    held = {*found}
+    return declared if held <= {*declared} else tuple(sorted(held))
+
+
+def _require(frame: pd.DataFrame, *columns: str) -> None:
+    absent = [name for name in columns if name not in frame.columns]
+    if absent:
+        have = sorted(map(str, frame.columns))
+        raise MissingColumns(
+            f"the records lack {absent}; they have {have}: say --data column:OURS=THEIRS",
+            columns=len(absent),
+        )
+
+
+def _with_documents(corpus: Corpus, person: str) -> Corpus:
+    """Return a corpus whose documents stand in the column that the schema names."""
+    records = corpus.records
+    return (
+        corpus
+        if person in records
+        else replace(corpus, records=records.rename(columns={"person": person}))
+    )
+
+
+def _with_persons(corpus: Corpus, person: str, *, told: tuple[str, ...]) -> Corpus:
+    records = corpus.records
+    if person not in records.columns:
+        records = records.assign(**{person: [str(row) for row in range(len(records))]})
+        told = (*told, f"there is no column '{person}': every record counts as a person of its own")
+    return replace(corpus, records=records, told=(*corpus.told, *told))
 
 
 def _read(source: DataSource) -> tuple[pd.DataFrame, str | None]:
@@ -99,7 +209,7 @@ def _read(source: DataSource) -> tuple[pd.DataFrame, str | None]:
         case IobFiles():
             return read_texts(source), SPLIT if source.split else None
         case _:
-            return read_texts(source).reset_index(drop=True), source.split
+            return read_texts(source), source.split
 
 
 def _tables_by_side(folder: Path) -> dict[Path, str]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from scenarios.corpus import read_corpus, with_corpus
 from scenarios.options import BadOption, data_source, data_sources
 from scenarios.scenario import Scenario
+from sites.iob import as_sentences
 from sites.source import DataSource
+from sites.text_schema import EntitySchema
 
 _OF_A_SITE = re.compile(r"[a-z][a-z0-9_.-]*=")
 _COLUMN = "column:"
@@ -42,13 +44,18 @@ def brought(scenario: Scenario, options: Sequence[str], *, seed: int) -> Brought
     columns = [option.removeprefix(_COLUMN) for option in options if option.startswith(_COLUMN)]
     others = [option for option in options if not option.startswith(_COLUMN)]
     whole = [option for option in others if not _OF_A_SITE.match(option)]
+    sentences = isinstance(scenario.table, EntitySchema)
     if not whole and not columns:
-        return Brought(scenario, data_sources(others))
+        given = data_sources(others)
+        if sentences:
+            given = {site: as_sentences(source) for site, source in given.items()}
+        return Brought(scenario, given)
     if len(whole) != 1 or len(others) != 1:
         raise BadOption("--data is site=file for some sites, or one corpus for all, not both")
     names = dict(_pair(column) for column in columns)
-    corpus = read_corpus(data_source(whole[0]), names)
-    return Brought(with_corpus(scenario, corpus, seed=seed), told=corpus.told)
+    corpus = read_corpus(data_source(whole[0]), names, sentences=sentences)
+    made, told = with_corpus(scenario, corpus, seed=seed)
+    return Brought(made, told=told)
 
 
 def _pair(column: str) -> tuple[str, str]:

@@ -35,6 +35,7 @@ class Headline:
 
 AUC = Headline(name="roc_auc", title="AUC")
 MACRO_F1 = Headline(name="macro_f1", title="Macro F1")
+ENTITY_F1 = Headline(name="entity_f1", title="Entity F1")
 RMSE = Headline(name="rmse", title="Root mean squared error", higher_is_better=False)
 
 

@@ -7,6 +7,7 @@ on these sentences say whether the machinery works, not how well it would do on 
 
 import re
 from functools import cache
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,16 @@ from scenarios.datasets import drug_names
 from scenarios.diagnoses import diagnoses
 from sites.entities import Span, tags_of
 
+Names: TypeAlias = "pd.Series[str]"
+
 DISEASE, DRUG = "Disease", "Drug"
+_CHAPTERS = {
+    "cedar-hospital": ("circulatory", "respiratory", "digestive"),
+    "lake-hospital": ("injury", "musculoskeletal"),
+    "mill-hospital": ("pregnancy", "genitourinary", "eye"),
+    "north-hospital": ("neoplasms", "mental"),
+}
+HOSPITALS = tuple(_CHAPTERS)
 SENTENCES_A_PATIENT = 6
 MOST_PATIENTS = 320
 _MOST_WORDS = 6
@@ -61,7 +71,7 @@ _CARRIERS = (
 
 @cache
 def annotated_sentences() -> pd.DataFrame:
-    """Return SYNTHETIC sentences: `person`, `chapter`, `tokens`, `tags`.
+    """Return SYNTHETIC sentences: `patient`, `chapter`, `tokens`, `tags`.
 
     Guarantee: the same rows on every machine; tags are IOB2 and mark exactly the terms that were
     put in. A person is a made-up patient whose diseases are all of one ICD category and whose
@@ -83,8 +93,17 @@ def annotated_sentences() -> pd.DataFrame:
         for _ in range(SENTENCES_A_PATIENT):
             carrier = _CARRIERS[rng.integers(len(_CARRIERS))]
             tokens, tags = _filled(carrier, diseases, drugs, rng)
-            rows.append({"person": category, "chapter": chapter, "tokens": tokens, "tags": tags})
+            rows.append({"patient": category, "chapter": chapter, "tokens": tokens, "tags": tags})
     return pd.DataFrame(rows)
+
+
+def hospital_of(frame: pd.DataFrame) -> Names:
+    """Return the hospital of each sentence, one of `HOSPITALS`, by the chapter of its patient.
+
+    A skew that is made: each hospital sees the diseases of its own chapters only.
+    """
+    home = {chapter: site for site, chapters in _CHAPTERS.items() for chapter in chapters}
+    return frame["chapter"].map(home).astype(object).rename("site")
 
 
 def _filled(

@@ -9,7 +9,7 @@ import pandas as pd
 from privacy.errors import ConsortiumError
 from sites.data import BrokenFile, EmptyTable, MissingFile, UnknownFormat, UnreadableSource
 from sites.entities import OUTSIDE, first_break
-from sites.source import IobFiles
+from sites.source import DataSource, IobFiles, TableFile, TextFolder
 
 ENDINGS = (".iob", ".iob2", ".conll", ".bio", ".tsv", ".txt")
 DOCUMENT_MARK = "-DOCSTART-"
@@ -83,6 +83,21 @@ def read_iob(source: IobFiles, *, tagged: bool = True) -> pd.DataFrame:
     if not rows:
         raise EmptyTable(f"{source.path} holds no sentence: a site needs at least one record")
     return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1))
+
+
+def as_sentences(source: DataSource) -> DataSource:
+    """Return a source as sentences, if it is a file or directory that may hold some.
+
+    A directory whose files all say their side by their names keeps these sides.
+    """
+    match source:
+        case TableFile(path=path) if path.suffix in ENDINGS:
+            return IobFiles(path=path)
+        case TextFolder(path=path):
+            stems = {file.stem.lower() for file in path.glob("*") if file.suffix in ENDINGS}
+            return IobFiles(path=path, split="file" if stems and stems <= SIDES.keys() else None)
+        case _:
+            return source
 
 
 def _files(source: IobFiles) -> list[Path]:

@@ -1,7 +1,9 @@
 """Laws of a corpus for all sites: nothing lost, each record at one site, persons kept together."""
 
+import json
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -18,10 +20,16 @@ from scenarios.options import BadOption
 from scenarios.own_data import brought
 from scenarios.staging import stage
 from sites.data import read
+from sites.entity_records import annotated
+from sites.schema import ClassLabel
 from sites.source import IobFiles, TableFile, TextFolder
+from sites.text_data import BadTexts
+from sites.text_schema import EntitySchema, MultiLabel, NotesSchema
 from sites.validation import MissingColumns
 
 HEART = scenario_named("heart-diagnosis")
+NOTES = scenario_named("clinical-notes")
+ENTITIES = scenario_named("clinical-entities")
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.integers(0, 9))
@@ -33,7 +41,7 @@ def test_persons_are_dealt_whole_and_evenly(persons: list[int], seed: int) -> No
         with pytest.raises(UndividedCorpus, match="would have no records"):
             with_corpus(HEART, corpus, seed=seed)
         return
-    dealt = with_corpus(HEART, corpus, seed=seed)
+    dealt, _ = with_corpus(HEART, corpus, seed=seed)
     assert dealt.records is not None
     assert dealt.site_of_row is not None
     owner = dealt.site_of_row(dealt.records())
@@ -92,15 +100,101 @@ def test_tables_in_a_directory_keep_their_sides(tmp_path: Path) -> None:
         (tmp_path / f"{side}.csv").write_text(f"patient,x\n{side}-1,1\n{side}-2,2\n")
     corpus = read_corpus(TextFolder(path=tmp_path), {})
     assert corpus.split == "split"
-    assert corpus.records["split"].tolist() == ["test"] * 2 + ["train"] * 2 + ["dev"] * 2
+    assert corpus.records["split"].tolist() == ["test"] * 2 + ["train"] * 2
+    assert corpus.told == ("2 records of dev are used for nothing",)
 
 
 def test_sentences_in_a_directory_keep_their_sides(tmp_path: Path) -> None:
-    (tmp_path / "train.iob").write_text("a\tO\n")
-    corpus = read_corpus(IobFiles(path=tmp_path, split="file"), {})
-    assert corpus.records["split"].tolist() == ["train"]
+    for side in ("train", "devel", "test"):
+        (tmp_path / f"{side}.iob").write_text("a\tO\n")
+    corpus = read_corpus(TextFolder(path=tmp_path), {}, sentences=True)
+    assert corpus.records["split"].tolist() == ["test", "train"]
     assert corpus.split == "split"
     assert read_corpus(IobFiles(path=tmp_path), {}).split is None
+    (tmp_path / "test.iob").unlink()
+    assert read_corpus(TextFolder(path=tmp_path), {}, sentences=True).split is None
+
+
+def notes(folder: Path, *records: dict[str, object]) -> str:
+    path = folder / "notes.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return str(path)
+
+
+def test_classes_are_those_of_the_corpus_where_it_has_others(tmp_path: Path) -> None:
+    """Who brings everything may declare it; without persons each record is one of its own."""
+    records = [{"text": f"note {n}", "chapter": "ab"[n % 2]} for n in range(10)]
+    found = brought(NOTES, [notes(tmp_path, *records)], seed=7)
+    assert isinstance(found.scenario.table, NotesSchema)
+    assert isinstance(found.scenario.table.label, ClassLabel)
+    assert found.scenario.table.label.classes == ("a", "b")
+    assert found.told == (
+        "declared from what was brought: a, b",
+        "there is no column 'category': every record counts as a person of its own",
+    )
+    assert found.scenario.records is not None
+    assert found.scenario.records()["category"].nunique() == 10
+
+
+def test_declared_classes_stay_where_they_cover_the_corpus(tmp_path: Path) -> None:
+    records = [{"text": "x", "chapter": "eye", "category": n} for n in range(5)]
+    found = brought(NOTES, [notes(tmp_path, *records)], seed=7)
+    assert found.scenario.table == NOTES.table
+    assert found.told == ()
+
+
+def test_labels_of_which_a_text_has_several_are_found_too(tmp_path: Path) -> None:
+    label = MultiLabel(column="codes", labels=("x",))
+    several = replace(NOTES, table=NotesSchema(name="n", person="p", label=label))
+    cells = ["a|b", ["c"], None, "", "b"]
+    records = [{"text": "x", "codes": cell, "p": n} for n, cell in enumerate(cells)]
+    table = brought(several, [notes(tmp_path, *records)], seed=7).scenario.table
+    assert isinstance(table.label, MultiLabel)
+    assert table.label.labels == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("record", "error", "said"),
+    [
+        ({"text": " ", "chapter": "eye"}, BadTexts, "no text in 5 rows: 1, 2"),
+        ({"text": "x", "diagnosis": "eye"}, MissingColumns, r"lack \['chapter'\]"),
+        ({"text": "x", "chapter": "mine"}, UndividedCorpus, "two classes"),
+    ],
+)
+def test_a_corpus_that_cannot_be_learnt_from_is_refused(
+    tmp_path: Path, record: dict[str, object], error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        brought(NOTES, [notes(tmp_path, *[record] * 5)], seed=7)
+
+
+def test_types_of_entities_are_those_of_the_corpus(tmp_path: Path) -> None:
+    """The form of the NCBI disease corpus: files by side, no documents."""
+    for side in ("train", "devel", "test"):
+        (tmp_path / f"{side}.tsv").write_text("gene\tB-Gene\nx\tO\n\n" * 100)
+    found = brought(ENTITIES, [str(tmp_path)], seed=7)
+    assert isinstance(found.scenario.table, EntitySchema)
+    assert found.scenario.table.types == ("Gene",)
+    assert found.scenario.split == "split"
+    assert found.told[-1] == "declared from what was brought: Gene"
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    stage(run, found.scenario)
+    parts = [
+        annotated(read_site_config(run.site(name)).source, found.scenario.table)
+        for name in ENTITIES.sites
+    ]
+    assert sum(len(part.tokens) for part in parts) == 200
+    assert {side for part in parts if part.sides is not None for side in part.sides} == {
+        "train",
+        "test",
+    }
+
+
+def test_sites_may_bring_sentences_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "mine.iob").write_text("x\tO\n")
+    sources = brought(ENTITIES, [f"lake-hospital={tmp_path / 'mine.iob'}"], seed=7).sources
+    assert sources == {"lake-hospital": IobFiles(path=tmp_path / "mine.iob")}
 
 
 def test_data_of_single_sites_are_as_before(tmp_path: Path) -> None:

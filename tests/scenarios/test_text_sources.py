@@ -101,7 +101,7 @@ def test_no_patient_shares_a_drug() -> None:
     """So that held-out patients have names that training never saw."""
     frame = annotated_sentences()
     owner: dict[str, str] = {}
-    for person, tokens, tags in zip(frame["person"], frame["tokens"], frame["tags"], strict=True):
+    for person, tokens, tags in zip(frame["patient"], frame["tokens"], frame["tags"], strict=True):
         for kind, start, _ in spans_of(tags):
             if kind == DRUG:
                 assert owner.setdefault(tokens[start].lower(), person) == person

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from sites.data import BrokenFile, EmptyTable, MissingFile, UnknownFormat, UnreadableSource
 from sites.entities import Span, tags_of
-from sites.iob import BLOCK, DOCUMENT_MARK, BrokenIob, UnknownSide, read_iob
-from sites.source import IobFiles
+from sites.iob import BLOCK, DOCUMENT_MARK, BrokenIob, UnknownSide, as_sentences, read_iob
+from sites.source import IobFiles, TableFile, TextFolder
 from tests.sites.test_entities import sentences
 
 # Whatever a token may hold: nothing that parts fields or lines.
@@ -112,6 +112,18 @@ def test_the_refusal_counts_and_quotes_nothing(tmp_path: Path) -> None:
         read_iob(write(tmp_path, one="secretword\tI-X\n\n" * 3))
     assert caught.value.counts == {"sentences": 3}
     assert "secretword" not in str(caught.value)
+
+
+def test_what_may_hold_sentences_is_taken_as_sentences(tmp_path: Path) -> None:
+    """A corpus of train and test keeps its sides; a table stays a table."""
+    write(tmp_path, train=CASE, test=CASE)
+    assert as_sentences(TextFolder(path=tmp_path)) == IobFiles(path=tmp_path, split="file")
+    write(tmp_path, anna=CASE)
+    assert as_sentences(TextFolder(path=tmp_path)) == IobFiles(path=tmp_path)
+    file = TableFile(path=tmp_path / "anna.iob")
+    assert as_sentences(file) == IobFiles(path=file.path)
+    table = TableFile(path=tmp_path / "a.jsonl")
+    assert as_sentences(table) is table
 
 
 def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:

@@ -1,0 +1,94 @@
+"""A model's scores of the words of sentences, and the loss of a sentence."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sites.entities import Codes, decode
+from sites.sentences import PieceWindow, Sentence
+
+PAD = 0
+Scores: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+"""From numbers of pieces and a mask, (B, T) each, to scores of tags, (B, T, n_tags)."""
+
+
+def padded(found: Sequence[PieceWindow]) -> tuple[Tensor, Tensor]:
+    """Return windows as one batch: numbers of pieces and where there are some, (B, T) each."""
+    longest = max(len(window.ids) for window in found)
+    ids = np.full((len(found), longest), PAD, np.int64)
+    mask = np.zeros((len(found), longest), np.int64)
+    for row, window in enumerate(found):
+        ids[row, : len(window.ids)] = window.ids
+        mask[row, : len(window.ids)] = 1
+    return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
+def sentence_losses(
+    scores: Scores, sentences: Sequence[Sentence], tags: Sequence[Codes]
+) -> Tensor:
+    """Return the mean cross-entropy over the words of each sentence that are read, shape (B,).
+
+    A mean of each sentence, not one over the words of a batch: what one record adds to a step
+    does not grow with its length. A sentence without a word that is read has loss 0.
+    """
+    rows, windows = _flattened(sentences)
+    if not windows:
+        return torch.zeros(len(sentences), requires_grad=True)
+    owner = np.repeat(rows, [len(window.words) for window in windows])  # (n_words,)
+    true = np.concatenate(
+        [tags[row][window.words] for row, window in zip(rows, windows, strict=True)]
+    )
+    each = torch.nn.functional.cross_entropy(
+        _at_words(scores, windows), torch.from_numpy(true), reduction="none"
+    )
+    of_sentence = torch.from_numpy(owner)
+    sums = torch.zeros(len(sentences)).index_add(0, of_sentence, each)
+    counts = torch.bincount(of_sentence, minlength=len(sentences)).clamp(min=1)
+    return sums / counts
+
+
+@torch.no_grad()
+def tags_of_sentences(
+    scores: Scores, sentences: Sequence[Sentence], *, n_tags: int, batch_size: int
+) -> list[Codes]:
+    """Return the best IOB2 tags of each sentence; a word that is not read is outside.
+
+    Windows are read shortest first, so that little is padded.
+    """
+    logits = [np.zeros((sentence.n_words, n_tags)) for sentence in sentences]
+    for row in logits:
+        row[:, 0] = 1.0  # outside, unless the model reads the word
+    rows, windows = _flattened(sentences)
+    order = np.argsort([len(window.ids) for window in windows], kind="stable")
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        chosen = [windows[place] for place in batch]
+        found = _at_words(scores, chosen).double().numpy()
+        ends = np.cumsum([len(window.words) for window in chosen])
+        for place, part in zip(batch, np.split(found, ends[:-1]), strict=True):
+            logits[rows[place]][windows[place].words] = part
+    return [decode(_normalised(part)) for part in logits]
+
+
+def _flattened(sentences: Sequence[Sentence]) -> tuple[list[int], list[PieceWindow]]:
+    """Return all windows, and to which sentence each belongs."""
+    pairs = [(row, window) for row, item in enumerate(sentences) for window in item.windows]
+    return [row for row, _ in pairs], [window for _, window in pairs]
+
+
+def _at_words(scores: Scores, windows: Sequence[PieceWindow]) -> Tensor:
+    """Return the scores at the first pieces of words, window after window, (n_words, n_tags)."""
+    outputs = scores(*padded(windows))  # (B, T, n_tags)
+    row = np.repeat(np.arange(len(windows)), [len(window.words) for window in windows])
+    column = np.concatenate([window.positions for window in windows])
+    return outputs[torch.from_numpy(row), torch.from_numpy(column)]
+
+
+def _normalised(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return log-probabilities, so that words of different windows weigh alike."""
+    shifted = logits - logits.max(axis=1, initial=-np.inf, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
