@@ -40,7 +40,11 @@ SeedOption = Annotated[int | None, typer.Option("--seed", help="Of the experimen
 OutOption = Annotated[Path | None, typer.Option("--out", help="The run's directory.")]
 DataOption = Annotated[
     list[str] | None,
-    typer.Option("--data", help="A site's own data: site=file or site=url::query."),
+    typer.Option(
+        "--data",
+        help="A site's own data: site=file or site=url::query; or one corpus for all sites: a "
+        "file, a directory or url::query; column:text=note says what a column is called there.",
+    ),
 ]
 AttackOption = Annotated[
     str | None,

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from consortium.config import Scalar
-from consortium.options import data_sources, overrides
+from consortium.options import overrides
 from consortium.rule_terms import rule_spec
 from consortium.run_directory import RunDirectory
 from consortium.summary import Summary
 from privacy.errors import ConsortiumError
 from scenarios.catalogue import scenario_named
 from scenarios.lies import NOBODY, Lies, draw_liars
+from scenarios.own_data import brought
 from scenarios.progress import shown
 from scenarios.scenario import ENGINES, Engine, Scenario
 from scenarios.staging import new_run_directory, require_sites
@@ -45,7 +46,8 @@ class Wanted:
         self.config = guarded(
             lambda: self.scenario.configured({**overrides(settings or []), **chosen})
         )
-        self.sources = guarded(lambda: data_sources(data or []))
+        found = guarded(lambda: brought(self.scenario, data or [], seed=self.config.seed))
+        self.scenario, self.sources, self.told = found.scenario, found.sources, found.told
         guarded(lambda: require_sites(self.scenario, self.sources))
         self.engine = _engine(engine)
         self.verbose = verbose
@@ -75,6 +77,8 @@ class Wanted:
             verbose=self.verbose,
         )
         console.print(f"{self.scenario.title}: {len(self.scenario.sites)} sites, {self.engine}")
+        for line in self.told:
+            console.print(line, soft_wrap=True, highlight=False)
         for line in guarded(lambda: before_the_run(self.scenario, self.config, self.lies)):
             console.print(line, soft_wrap=True, highlight=False)
         return directory, _watched(order, directory, carry_out)
