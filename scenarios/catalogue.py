@@ -9,11 +9,8 @@ from scenarios import (
     bank_credit,
     byzantine_banks,
     careless_hospital,
-    clinical_entities,
-    clinical_notes,
     heart_diagnosis,
     house_prices,
-    market_sentiment,
     regional_lenders,
 )
 from scenarios.scenario import Scenario
@@ -29,9 +26,6 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
             house_prices.SCENARIO,
             byzantine_banks.SCENARIO,
             careless_hospital.SCENARIO,
-            clinical_notes.SCENARIO,
-            clinical_entities.SCENARIO,
-            market_sentiment.SCENARIO,
         )
     }
 )

@@ -10,7 +10,7 @@ SCENARIO = Scenario(
     name="clinical-notes",
     title="Five specialty hospitals learn together to tell diagnoses apart",
     story=(
-        "8,736 real diagnostic phrases of ICD-10-CM in ten chapters. The hospitals are made up: "
+        "6,209 real diagnostic phrases of ICD-10-CM in ten chapters. The hospitals are made up: "
         "each specialty has six of ten categories of its two chapters, the rest are spread. Whole "
         "categories are held out. Bring your own notes with --data."
     ),

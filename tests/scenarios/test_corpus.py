@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from consortium.run_directory import RunDirectory
 from consortium.site import read_site_config
+from scenarios import clinical_entities, clinical_notes
 from scenarios.catalogue import scenario_named
 from scenarios.corpus import Corpus, UndividedCorpus, read_corpus, with_corpus
 from scenarios.datasets import load
@@ -28,8 +29,8 @@ from sites.text_schema import EntitySchema, MultiLabel, NotesSchema
 from sites.validation import MissingColumns
 
 HEART = scenario_named("heart-diagnosis")
-NOTES = scenario_named("clinical-notes")
-ENTITIES = scenario_named("clinical-entities")
+NOTES = clinical_notes.SCENARIO
+ENTITIES = clinical_entities.SCENARIO
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.integers(0, 9))
@@ -52,7 +53,7 @@ def test_persons_are_dealt_whole_and_evenly(persons: list[int], seed: int) -> No
 
 
 def heart(folder: Path, **columns: "str | pd.Series[str]") -> Path:
-    frame = load("heart-disease").drop(columns=["hospital", "num"]).assign(**columns)
+    frame = load("heart-disease").drop(columns=["hospital", "severity"]).assign(**columns)
     frame.to_csv(folder / "all.csv", index=False)
     return folder / "all.csv"
 
@@ -115,7 +116,7 @@ def test_sentences_in_a_directory_keep_their_sides(tmp_path: Path) -> None:
     assert read_corpus(TextFolder(path=tmp_path), {}, sentences=True).split is None
 
 
-def notes(folder: Path, *records: dict[str, object]) -> str:
+def notes(folder: Path, *records: Mapping[str, object]) -> str:
     path = folder / "notes.jsonl"
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     return str(path)

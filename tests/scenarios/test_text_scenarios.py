@@ -1,0 +1,37 @@
+"""The contract of the scenarios of text: their records are as their schema says."""
+
+import pytest
+
+from scenarios import clinical_entities, clinical_notes, market_sentiment
+from scenarios.scenario import Scenario
+from sites.schema import ClassLabel
+from sites.text_schema import EntitySchema, NotesSchema
+
+SCENARIOS = (clinical_notes.SCENARIO, clinical_entities.SCENARIO, market_sentiment.SCENARIO)
+each = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+
+
+@each
+def test_every_record_has_a_site_and_what_the_schema_declares(scenario: Scenario) -> None:
+    assert scenario.records is not None
+    assert scenario.site_of_row is not None
+    frame = scenario.records()
+    owner = scenario.site_of_row(frame)
+    assert set(owner) == set(scenario.sites)
+    assert (owner.groupby(frame[scenario.table.person]).nunique() == 1).all()
+    match scenario.table:
+        case NotesSchema(label=ClassLabel(column=column, classes=classes), text=text):
+            assert set(frame[column]) == set(classes)
+            assert (frame[text].str.strip() != "").all()
+        case EntitySchema(types=types):
+            tags = {tag[2:] for tags in frame["tags"] for tag in tags if tag != "O"}
+            assert tags == set(types)
+
+
+@each
+def test_what_is_made_up_is_called_so(scenario: Scenario) -> None:
+    """Only the phrases of ICD-10-CM are real; their hospitals are not."""
+    made_up = "SYNTHETIC" in scenario.story or "made up" in scenario.story
+    assert made_up
+    assert scenario.charter.fingerprint
+    assert scenario.configured({}).local_optimizer == "adam"
