@@ -24,10 +24,10 @@ SCENARIO = Scenario(
     site_of_row=specialty_hospitals,
     sites=HOSPITALS,
     run_config={
-        "num-server-rounds": 6,
+        "num-server-rounds": 5,
         "batch-size": 32,
         "local-optimizer": "adam",
-        "learning-rate": 1e-3,
+        "learning-rate": 2e-3,
         "local-epochs": 1,
     },
     floors=Floors(full_class_examples=1_000),

@@ -41,6 +41,12 @@ class Sentences:
         """Tag codes, sentence after sentence, as an evaluation takes them."""
         return joined(self.tags)
 
+    @cached_property
+    def sizes(self) -> NDArray[np.int64]:
+        """Pieces of the longest window of each, shape (n,)."""
+        longest = [max(len(window.ids) for window in item.windows) for item in self.read]
+        return np.array(longest, np.int64)
+
     def counts(self, n_types: int) -> NDArray[np.int64]:
         """Return how many entities of each type each sentence has, shape (n, n_types)."""
         begins = [codes[codes % 2 == 1] // 2 for codes in self.tags]

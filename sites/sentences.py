@@ -54,7 +54,7 @@ class PieceWindow:
 
 @dataclass(frozen=True)
 class Sentence:
-    """A record: its windows, and how many words it has.
+    """A record: its windows, at least one, and how many words it has.
 
     Guarantee: each word that has a piece is kept in exactly one window.
     """
@@ -118,4 +118,5 @@ def _sentence(
         if len(kept):
             read = np.concatenate([ends[:1], ids[window.start : window.end], ends[1:]])
             found.append(PieceWindow(read, first[kept] - window.start + 1, kept))
-    return Sentence(tuple(found), len(first))
+    nothing = PieceWindow(np.array(ends, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    return Sentence(tuple(found) or (nothing,), len(first))

@@ -11,20 +11,8 @@ from torch import Tensor
 from sites.entities import Codes, decode
 from sites.sentences import PieceWindow, Sentence
 
-PAD = 0
-Scores: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-"""From numbers of pieces and a mask, (B, T) each, to scores of tags, (B, T, n_tags)."""
-
-
-def padded(found: Sequence[PieceWindow]) -> tuple[Tensor, Tensor]:
-    """Return windows as one batch: numbers of pieces and where there are some, (B, T) each."""
-    longest = max(len(window.ids) for window in found)
-    ids = np.full((len(found), longest), PAD, np.int64)
-    mask = np.zeros((len(found), longest), np.int64)
-    for row, window in enumerate(found):
-        ids[row, : len(window.ids)] = window.ids
-        mask[row, : len(window.ids)] = 1
-    return torch.from_numpy(ids), torch.from_numpy(mask)
+Scores: TypeAlias = Callable[[Sequence[NDArray[np.int64]]], Tensor]
+"""From the pieces of windows to the scores of their tags, (B, T, n_tags), on any device."""
 
 
 def sentence_losses(scores: Scores, sentences: Sequence[Sentence], tags: Sequence[Codes]) -> Tensor:
@@ -32,19 +20,23 @@ def sentence_losses(scores: Scores, sentences: Sequence[Sentence], tags: Sequenc
 
     A mean of each sentence, not one over the words of a batch: what one record adds to a step
     does not grow with its length. A sentence without a word that is read has loss 0.
+
+    Args:
+        scores: Of the model.
+        sentences: What is read.
+        tags: True tags of each.
     """
     rows, windows = _flattened(sentences)
-    if not windows:
-        return torch.zeros(len(sentences), requires_grad=True)
     owner = np.repeat(rows, [len(window.words) for window in windows])  # (n_words,)
     true = np.concatenate(
         [tags[row][window.words] for row, window in zip(rows, windows, strict=True)]
     )
+    found = _at_words(scores, windows)
     each = torch.nn.functional.cross_entropy(
-        _at_words(scores, windows), torch.from_numpy(true), reduction="none"
+        found, torch.from_numpy(true).to(found.device), reduction="none"
     )
-    of_sentence = torch.from_numpy(owner)
-    sums = torch.zeros(len(sentences)).index_add(0, of_sentence, each)
+    of_sentence = torch.from_numpy(owner).to(found.device)
+    sums = found.new_zeros(len(sentences)).index_add(0, of_sentence, each)
     counts = torch.bincount(of_sentence, minlength=len(sentences)).clamp(min=1)
     return sums / counts
 
@@ -65,7 +57,7 @@ def tags_of_sentences(
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
         chosen = [windows[place] for place in batch]
-        found = _at_words(scores, chosen).double().numpy()
+        found = _at_words(scores, chosen).double().cpu().numpy()
         ends = np.cumsum([len(window.words) for window in chosen])
         for place, part in zip(batch, np.split(found, ends[:-1]), strict=True):
             logits[rows[place]][windows[place].words] = part
@@ -80,10 +72,11 @@ def _flattened(sentences: Sequence[Sentence]) -> tuple[list[int], list[PieceWind
 
 def _at_words(scores: Scores, windows: Sequence[PieceWindow]) -> Tensor:
     """Return the scores at the first pieces of words, window after window, (n_words, n_tags)."""
-    outputs = scores(*padded(windows))  # (B, T, n_tags)
+    outputs = scores([window.ids for window in windows])  # (B, T, n_tags)
     row = np.repeat(np.arange(len(windows)), [len(window.words) for window in windows])
     column = np.concatenate([window.positions for window in windows])
-    return outputs[torch.from_numpy(row), torch.from_numpy(column)]
+    places = (torch.from_numpy(part).to(outputs.device) for part in (row, column))
+    return outputs[tuple(places)]
 
 
 def _normalised(logits: NDArray[np.float64]) -> NDArray[np.float64]:

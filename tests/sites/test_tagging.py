@@ -1,23 +1,33 @@
 """Laws of scores at words: each word's own, whatever stands beside it or however it is cut."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sites.entities import Codes, decode
 from sites.sentences import PieceWindow, Sentence
-from sites.tagging import padded, sentence_losses, tags_of_sentences
+from sites.tagging import sentence_losses, tags_of_sentences
 
 N_TAGS = 5
 TABLE = torch.from_numpy(np.random.default_rng(0).standard_normal((50, N_TAGS)))
 
 
-def scores(ids: Tensor, mask: Tensor) -> Tensor:
+def scores(windows: Sequence[NDArray[np.int64]]) -> Tensor:
     """Score a piece by its number alone, and padding wildly."""
-    return TABLE[ids].float() + 1e3 * (1 - mask[..., None])
+    longest = max(len(window) for window in windows)
+    found = torch.full((len(windows), longest, N_TAGS), 1e3)
+    for row, window in enumerate(windows):
+        found[row, : len(window)] = TABLE[window].float()
+    return found.requires_grad_()
+
+
+EMPTY = PieceWindow(np.array([1, 2]), np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 @st.composite
@@ -32,7 +42,7 @@ def sentences(draw: st.DrawFn) -> tuple[Sentence, Codes]:
         words = int(read[-1]) + 1
     n_words = words + draw(st.integers(0, 2))
     tags = draw(st.lists(st.integers(0, N_TAGS - 1), min_size=n_words, max_size=n_words))
-    return Sentence(tuple(windows), n_words), np.array(tags, np.int64)
+    return Sentence(tuple(windows) or (EMPTY,), n_words), np.array(tags, np.int64)
 
 
 batches = st.lists(sentences(), min_size=1, max_size=5)
@@ -72,19 +82,11 @@ def test_tags_are_the_best_that_iob2_allows() -> None:
 
 
 def test_a_word_that_is_not_read_is_outside() -> None:
-    found = tags_of_sentences(scores, [Sentence((), 2)], n_tags=N_TAGS, batch_size=8)
+    found = tags_of_sentences(scores, [Sentence((EMPTY,), 2)], n_tags=N_TAGS, batch_size=8)
     assert found[0].tolist() == [0, 0]
 
 
 def test_a_batch_nobody_can_read_has_loss_zero_and_a_gradient() -> None:
-    losses = sentence_losses(scores, [Sentence((), 1)], [np.array([0])])
+    losses = sentence_losses(scores, [Sentence((EMPTY,), 1)], [np.array([0])])
     torch.autograd.backward(losses.mean())
     assert losses.tolist() == [0.0]
-
-
-def test_padding_is_masked() -> None:
-    one = PieceWindow(np.array([1, 2, 3]), np.array([1]), np.array([0]))
-    two = PieceWindow(np.array([4]), np.array([0]), np.array([0]))
-    ids, mask = padded([one, two])
-    assert ids.tolist() == [[1, 2, 3], [4, 0, 0]]
-    assert mask.tolist() == [[1, 1, 1], [1, 0, 0]]
