@@ -20,4 +20,4 @@ def test_every_figure_of_every_evaluation_is_explained(label: ClassLabel | Numbe
 
 
 def test_a_figure_that_nobody_explained_keeps_its_name() -> None:
-    assert meaning_of("entity_f1").title == "entity f1"
+    assert meaning_of("f_beta").title == "f beta"
