@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from consortium.options import BadOption, data_source, data_sources
 from scenarios.corpus import read_corpus, with_corpus
-from scenarios.options import BadOption, data_source, data_sources
 from scenarios.scenario import Scenario
 from sites.iob import as_sentences
 from sites.source import DataSource

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consortium.options import BadOption
 from consortium.run_directory import RunDirectory
 from consortium.site import read_site_config
 from scenarios import clinical_entities, clinical_notes
 from scenarios.catalogue import scenario_named
 from scenarios.corpus import Corpus, UndividedCorpus, read_corpus, with_corpus
 from scenarios.datasets import load
-from scenarios.options import BadOption
 from scenarios.own_data import brought
 from scenarios.staging import stage
 from sites.data import read
