@@ -8,7 +8,9 @@ from consortium.checkpoint import Checkpoint, read_checkpoint
 from consortium.config import RunConfig
 from consortium.run_directory import RunDirectory
 from consortium.summary import Summary, read_record, write_atomically
+from consortium.vault import Vault
 from privacy.errors import ConsortiumError
+from strategies.sealed_progress import PROGRESS_FILE, SealedStanding, read_standing
 
 
 class NotResumable(ConsortiumError, ValueError):
@@ -40,6 +42,21 @@ def interrupted(run: RunDirectory) -> RunConfig:
         raise NotResumable(
             f"no run was started in {run.path}: name the directory of a run that was interrupted"
         ) from error
+
+
+def standing(run: RunDirectory, config: RunConfig, charter: Charter) -> SealedStanding | None:
+    """Return where an encrypted run goes on; None if it begins.
+
+    What the sites have opened, config and charter included, they hold the coordinator to.
+
+    Raises:
+        NotResumable: The run was started with other settings.
+        BadProgress: A file is damaged.
+    """
+    vault = Vault(run.vault)
+    if not (run.vault / PROGRESS_FILE).exists():
+        return None
+    return read_standing(vault.read, charter.fingerprint, config.num_server_rounds)
 
 
 def kept(run: RunDirectory, config: RunConfig, charter: Charter) -> Checkpoint | None:

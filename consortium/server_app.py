@@ -15,7 +15,7 @@ from consortium.config import RunConfig
 from consortium.coordinator_audit import Witness, WitnessedGrid
 from consortium.preflight import protection_of
 from consortium.recorder import Recorder
-from consortium.resumption import NotResumable, kept, new_run_name, write_run_config
+from consortium.resumption import kept, new_run_name, standing, write_run_config
 from consortium.run_directory import RunDirectory
 from consortium.summary import Summary, write_record
 from consortium.vault import Vault
@@ -108,11 +108,13 @@ def _run_encrypted(
     grid: Grid, config: RunConfig, charter: Charter, recorder: Recorder, ending: list[Ending]
 ) -> None:
     vault = Vault(recorder.run.vault)
-    if vault.rounds():
-        raise NotResumable("an encrypted run cannot go on yet: start a new one")
-    recorder.begin()
+    since = standing(recorder.run, config, charter)
+    if since:
+        recorder.go_on(since.request.server_round - (2 if since.untold else 1))
+    else:
+        recorder.begin()
     strategy = encrypted(config, charter, observe=recorder, keep=vault.keep)
-    progress = strategy.start(grid, config.num_server_rounds)
+    progress = strategy.start(grid, config.num_server_rounds, since=since)
     ending.append(Ending(progress.layout, progress.rounds, progress.model_digest))
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally
 from strategies import advance
 
@@ -50,7 +49,3 @@ class Progress:
     layout: Layout
     statistics: Tally
     state: advance.State
-
-
-class OtherLayout(ConsortiumError, ValueError):
-    """The sites of a run that goes on would train another vector than before."""

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
@@ -11,41 +11,31 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
 from privacy import messages, sealed_messages, wire
-from privacy.envelope import EVALUATION, STATISTICS, TRAINING, SealedState, Slot
-from privacy.layout import Layout
+from privacy.envelope import EVALUATION, STATISTICS, TRAINING, Slot
 from privacy.opening import Opening
 from privacy.sealed_messages import SealedReply, SealedRound
 from strategies.cohort import Cohort
-from strategies.events import Observer, RoundFinished, SiteQuarantined, SitesJoined
+from strategies.events import Observer, RoundFinished, SitesJoined
 from strategies.exchange import Exchange, Traffic
 from strategies.key_exchange import KeyExchange
-from strategies.replies import Quarantine, answered
+from strategies.replies import answered
 from strategies.roster import Reception, Roster
 from strategies.sealed_gathering import Door, Keep, Sums
+from strategies.sealed_progress import (
+    LAYOUT_FILE,
+    OPENING_FILE,
+    PROGRESS_FILE,
+    STATE_FILE,
+    SealedProgress,
+    SealedStanding,
+    Untold,
+    majority,
+)
 from strategies.sealed_question import Question, nodes_of
-from strategies.sealed_terms import RoundVoid, SealedTerms, StateDisputed
-
-LAYOUT_FILE = "layout.json"
-OPENING_FILE = "opening.bin"
+from strategies.sealed_report import reported
+from strategies.sealed_terms import RoundVoid, SealedTerms
 
 _OPENINGS = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class SealedProgress:
-    """Where an encrypted run ended, as far as the coordinator can know.
-
-    Args:
-        layout: Of the federated vector.
-        rounds: Rounds that moved the model.
-        run: The run id: the digest of its opening.
-        model_digest: What more than half of the sites call the final model, hexadecimal.
-    """
-
-    layout: Layout
-    rounds: int
-    run: str
-    model_digest: str
 
 
 class Encrypted(Strategy):
@@ -71,18 +61,27 @@ class Encrypted(Strategy):
         self._observe = observe
         self._keep = keep
         self._traffic = Traffic()
-        self._pending: RoundFinished | None = None
+        self._untold: Untold | None = None
         self._opening: Opening
         self._roster: Roster
         self._question: Question
         self._next: SealedRound
 
     def start(  # type: ignore[override]  # a run starts from nothing: no arrays are handed in
-        self, grid: Grid, num_rounds: int
+        self, grid: Grid, num_rounds: int, *, since: SealedStanding | None = None
     ) -> SealedProgress:
         """Exchange keys, run all rounds, evaluate the final model, and release what may be.
 
+        Guarantee: a run that goes on from what its coordinator kept ends in the same model as one
+        that was not interrupted; no site trains again for a question it has answered.
+
+        Args:
+            grid: Flower's message bus.
+            num_rounds: Rounds that move the model, those before an interruption included.
+            since: What was kept last, if the run was interrupted.
+
         Raises:
+            OtherLayout: The sites would no longer train the vector of the run.
             QuorumNotReached: Too few sites are there.
             RoundVoid: A round did not come about; what was reached is kept.
             NoOpener: Nobody could make or open what the run needs.
@@ -99,23 +98,41 @@ class Encrypted(Strategy):
         absent = tuple(name for name in self._cohort.members if name not in self._roster.sites)
         unknown = dict.fromkeys(self._roster.sites, 0)  # a weight shows in the receipts only
         self._observe(SitesJoined(sites=self._roster.sites, absent=absent, weights=unknown))
-        described = json.dumps(self._roster.layout.describe()).encode()
-        self._keep(LAYOUT_FILE, [described])
-        self._open(exchange)
+        models = self._begin(exchange) if since is None else self._go_on(since)
         try:
-            for server_round in range(1, num_rounds + 1):
+            for server_round in range(self._next.server_round, num_rounds + 1):
                 self._roster = reception.welcome(self._roster, server_round)
                 self._train(exchange, server_round)
-            digests = self._finalise(exchange, num_rounds + 1)
+            models = models or self._finalise(exchange, num_rounds + 1)
             self._release(exchange)
         finally:
-            self._tell_pending()
+            self._tell()
         return SealedProgress(
             layout=self._roster.layout,
             rounds=num_rounds,
             run=self._opening.run,
-            model_digest=_majority(digests).hex(),
+            model_digest=majority(models),
         )
+
+    def _begin(self, exchange: Exchange) -> tuple[str, ...]:
+        described = json.dumps(self._roster.layout.describe()).encode()
+        self._keep(LAYOUT_FILE, [described])
+        self._open(exchange)
+        self._keep_progress()
+        return ()
+
+    def _go_on(self, since: SealedStanding) -> tuple[str, ...]:
+        self._roster.require_layout(since.layout)
+        self._opening, self._next, self._untold = since.opening, since.request, since.untold
+        self._ask((), {})
+        return since.models
+
+    def _keep_progress(self, models: tuple[str, ...] = ()) -> None:
+        """Keep where the run stands, when everything else of the last round is kept."""
+        standing = SealedStanding(
+            layout=self._roster.layout, request=self._next, untold=self._untold, models=models
+        )
+        self._keep(PROGRESS_FILE, [standing.describe()])
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -195,15 +212,17 @@ class Encrypted(Strategy):
         return bool(receipts)
 
     def _train(self, exchange: Exchange, server_round: int) -> None:
-        for attempt in range(1, self._terms.attempts + 1):
-            self._next = replace(self._next, attempt=attempt)
+        for attempt in range(self._next.attempt, self._terms.attempts + 1):
+            if attempt != self._next.attempt:
+                self._next = replace(self._next, attempt=attempt)
+                self._keep_progress()
             asked = self.configure_train(server_round, *self._records(), exchange.grid)
             self.aggregate_train(server_round, exchange.replies(asked))
             if self._came_about():
                 break
         else:
             self._refuse(server_round)
-        self._tell_pending()
+        self._tell()
         self._turn(exchange, server_round)
 
     def _came_about(self) -> bool:
@@ -227,8 +246,8 @@ class Encrypted(Strategy):
 
     def _turn(self, exchange: Exchange, server_round: int) -> None:
         """Keep everything of the round, and make the message of the next one."""
-        state = self._reported(exchange, server_round)
-        self._keep(f"round-{server_round}/state.bin", [state])
+        state = reported(self._question, exchange, floor=self._terms.floor)
+        self._keep(f"round-{server_round}/{STATE_FILE}", [state])
         receipts, sums = self._question.sums[TRAINING].finished(floor=self._terms.floor)
         count_receipts, count_sum = self._complete(EVALUATION)
         self._hold(server_round)
@@ -242,6 +261,7 @@ class Encrypted(Strategy):
             count_receipts=count_receipts,
             count_sum=count_sum,
         )
+        self._keep_progress()
 
     def _complete(self, purpose: str) -> tuple[bytes, bytes]:
         """Return receipts and sum of tallies; nothing unless every site of the run is in it."""
@@ -250,44 +270,11 @@ class Encrypted(Strategy):
             return b"", b""
         return counted.finished(floor=self._terms.floor)
 
-    def _reported(self, exchange: Exchange, server_round: int) -> bytes:
-        """Return the sealed state most sites signed, from the first site that has it."""
-        receipts = self._question.sums[TRAINING].receipts
-        agreed = self._question.sums[TRAINING].agreed_state(floor=self._terms.floor)
-        honest = [site for site, one in sorted(receipts.items()) if one.label.state == agreed]
-        for site in sorted(set(receipts) - set(honest)):
-            self._dispute(server_round, site)
-        for site in honest:
-            sent = self._question.replies[site].state or self._asked_again(exchange, site)
-            with Quarantine(self._observe, server_round, site):
-                if sent and SealedState.decode(sent).digest == agreed:
-                    return sent
-                raise StateDisputed("the state it sent is not the one it signed")
-        raise RoundVoid(
-            f"no site sent the state that most of them signed in round {server_round}",
-            came=len(receipts),
-        )
-
-    def _asked_again(self, exchange: Exchange, site: str) -> bytes:
-        content = replace(self._next, report=True).content()
-        node = self._question.nodes[site]
-        group = str(self._next.server_round)
-        message = exchange.message(messages.TRAIN, node, content, group=group)
-        for reply in exchange.replies([message]):
-            with Quarantine(self._observe, self._next.server_round, site):
-                return self._read(reply).state
-        return b""
-
-    def _dispute(self, server_round: int, site: str) -> None:
-        code = StateDisputed("").code
-        self._observe(SiteQuarantined(server_round=server_round, site=site, code=code))
-
-    def _finalise(self, exchange: Exchange, server_round: int) -> list[bytes]:
+    def _finalise(self, exchange: Exchange, server_round: int) -> tuple[str, ...]:
         """Let the sites open the last round, evaluate and export; return their model digests."""
-        self._next = replace(self._next, attempt=1)
         asked = self.configure_evaluate(server_round, *self._records(), exchange.grid)
         self.aggregate_evaluate(server_round, exchange.replies(asked))
-        self._tell_pending()
+        self._tell()
         self._cohort.require_quorum(list(self._question.replies))
         receipts, counted = self._complete(EVALUATION)
         self._hold(server_round)
@@ -299,7 +286,9 @@ class Encrypted(Strategy):
             count_receipts=receipts,
             count_sum=counted,
         )
-        return [reply.model for reply in self._question.replies.values()]
+        models = tuple(reply.model.hex() for reply in self._question.replies.values())
+        self._keep_progress(models)
+        return models
 
     def _release(self, exchange: Exchange) -> None:
         self._ask(self._opening.terms.roster, {})
@@ -340,32 +329,23 @@ class Encrypted(Strategy):
         )
 
     def _hold(self, server_round: int) -> None:
-        """Hold the round's event back until the members release what they evaluated in it."""
+        """Hold back what there is to tell of a round until the members release its figures."""
         down, up = self._question.traffic
-        self._pending = RoundFinished(
+        self._untold = Untold(
             server_round=server_round,
             answered=tuple(sorted(self._question.replies)),
-            evaluation=np.zeros(self._terms.evaluation.tally_size, np.int64),
-            by_site={},
             bytes_down=self._traffic.down - down,
             bytes_up=self._traffic.up - up,
             seconds=time.monotonic() - self._question.began,
         )
 
-    def _tell_pending(self) -> None:
+    def _tell(self) -> None:
         """Tell of the last round, with the pooled counts that most sites released for it."""
-        if self._pending is None:
+        if self._untold is None:
             return
-        asked_since = self._question.request.server_round > self._pending.server_round
-        elected = self._question.ballot().elected() if asked_since else None
-        if elected is not None:
-            self._pending = replace(self._pending, evaluation=elected.copy())
-        self._observe(self._pending)
-        self._pending = None
-
-
-def _majority(digests: Sequence[bytes]) -> bytes:
-    for digest in set(digests):
-        if 2 * digests.count(digest) > len(digests):
-            return digest
-    return b""
+        told, evaluation = self._untold, np.zeros(self._terms.evaluation.tally_size, np.int64)
+        if self._question.request.server_round > told.server_round:
+            elected = self._question.ballot().elected()
+            evaluation = evaluation if elected is None else elected.copy()
+        self._observe(RoundFinished(**vars(told), evaluation=evaluation, by_site={}))
+        self._untold = None

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from flwr.app import Message
 
 from privacy import messages
+from privacy.errors import ConsortiumError
 from privacy.identity import BadSignature
 from privacy.layout import Layout
 from privacy.presence import CHALLENGE_SIZE, Presence
@@ -48,6 +49,10 @@ class WrongLayout(ReplyRefused):
     """The site would train another vector: another schema, model or base than the others."""
 
 
+class OtherLayout(ConsortiumError, ValueError):
+    """The sites of a run that goes on would train another vector than before."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Present:
     """A member that is there.
@@ -79,6 +84,18 @@ class Roster:
     def sites(self) -> tuple[str, ...]:
         """Names of the present members, sorted."""
         return tuple(self.present)
+
+    def require_layout(self, layout: Layout) -> None:
+        """Check that the members would train the vector of a run that goes on.
+
+        Raises:
+            OtherLayout: They would train another.
+        """
+        if self.layout.digest != layout.digest:
+            raise OtherLayout(
+                "the sites would train another vector than that of the interrupted run: bring "
+                "back the schema, model and base they had, or start a new run"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

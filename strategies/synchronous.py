@@ -12,7 +12,7 @@ from flwr.serverapp.strategy import Strategy
 from privacy import messages, wire
 from privacy.layout import Tally
 from strategies import advance
-from strategies.clear_terms import OtherLayout, Progress, Terms
+from strategies.clear_terms import Progress, Terms
 from strategies.cohort import Cohort, QuorumNotReached
 from strategies.events import (
     Observer,
@@ -125,11 +125,7 @@ class Synchronous(Strategy):
         return begun
 
     def _go_on(self, since: Progress) -> Progress:
-        if self._roster.layout.digest != since.layout.digest:
-            raise OtherLayout(
-                "the sites would train another vector than that of the interrupted run: bring "
-                "back the schema, model and base they had, or start a new run"
-            )
+        self._roster.require_layout(since.layout)
         return since
 
     def _attempt(

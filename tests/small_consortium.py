@@ -40,8 +40,9 @@ from privacy.sealed_messages import SealedReply, SealedRound
 from scenarios.engine import InProcessGrid
 from sites.schema import Category, ClassLabel, Number, Schema
 from sites.source import TableFile
-from strategies.encrypted import Encrypted, SealedProgress
+from strategies.encrypted import Encrypted
 from strategies.events import Event, RoundFinished, SiteQuarantined
+from strategies.sealed_progress import SealedProgress
 
 NAMES = ("east", "north", "south", "west")
 SEALED = ("query.statistics", "train", "evaluate", "query.release")

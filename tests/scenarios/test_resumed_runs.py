@@ -33,13 +33,13 @@ CONFIG = HEART.configured({"num-server-rounds": 4, "deadline-s": 0.2, "join-dead
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from consortium import recorder, checkpoint, server_app, kept_answer
+from consortium import kept_answer, recorder, server_app, vault
 from consortium.run_directory import RunDirectory
 from scenarios.catalogue import scenario_named
 from scenarios.runner import Order, carry_out
 
 module, name, times = sys.argv[2], sys.argv[3], int(sys.argv[4])
-owner = {"write": server_app, "append": recorder.Recorder, "keep": kept_answer.KeptAnswer}[module]
+owner = {"write": server_app, "append": recorder.Recorder, "keep": kept_answer.KeptAnswer, "sealed": vault.Vault}[module]
 real, called = getattr(owner, name), [0]
 
 def dies(*given, **named):
@@ -51,6 +51,8 @@ def dies(*given, **named):
 setattr(owner, name, dies)
 scenario = scenario_named("heart-diagnosis")
 config = scenario.configured({"num-server-rounds": 4, "deadline-s": 0.2, "join-deadline-s": 0.2})
+if owner is vault.Vault:
+    config = config.model_copy(update={"aggregation": "encrypted"})
 carry_out(Order(scenario=scenario, config=config), RunDirectory(Path(sys.argv[1])))
 """
 
@@ -59,6 +61,13 @@ carry_out(Order(scenario=scenario, config=config), RunDirectory(Path(sys.argv[1]
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     run = new_run_directory(HEART, under=tmp_path_factory.mktemp("whole"), named=None)
     return carry_out(Order(scenario=HEART, config=CONFIG), run)
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    run = new_run_directory(HEART, under=tmp_path_factory.mktemp("sealed"), named=None)
+    config = CONFIG.model_copy(update={"aggregation": "encrypted"})
+    return carry_out(Order(scenario=HEART, config=config), run)
 
 
 def killed(tmp_path: Path, *moment: str) -> RunDirectory:
@@ -124,6 +133,20 @@ def died(order: Order, run: RunDirectory, how: Callable[[Order, RunDirectory], S
         patch.setattr("consortium.recorder.Recorder._round", _Dies())
         with pytest.raises(KeyboardInterrupt):
             how(order, run)
+
+
+@pytest.mark.parametrize(
+    "times", ["40", *(pytest.param(str(n), marks=pytest.mark.slow) for n in range(12, 70, 6))]
+)
+def test_an_encrypted_run_whose_process_was_killed_goes_on_to_the_same_end(
+    times: str, tmp_path: Path, sealed: Summary
+) -> None:
+    """At some file that its coordinator keeps."""
+    run = killed(tmp_path, "sealed", "keep", times)
+    summary = resume(interrupted_order(run, engine="inprocess", verbose=False), run)
+    for name in ("status", "model_digest", "rounds", "metrics", "sites", "evaluated", "held_out"):
+        assert getattr(summary, name) == getattr(sealed, name), name
+    assert [line["server_round"] for line in lines(run.metrics)] == [1, 2, 3, 4, 5]
 
 
 class _Dies:

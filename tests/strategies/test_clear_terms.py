@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from privacy import messages
 from privacy.layout import Field, Layout
 from scenarios.engine import InProcessGrid, SiteApp, Vanished
-from strategies.clear_terms import OtherLayout, Progress
+from strategies.clear_terms import Progress
 from strategies.cohort import QuorumNotReached
 from strategies.events import RoundFinished, RoundStarted
+from strategies.roster import OtherLayout
 from tests.small_site import (
     NAMES,
     TERMS,

@@ -15,9 +15,10 @@ from privacy.opening import Opening
 from privacy.receipts import decode_receipts
 from scenarios.engine import InProcessGrid, Vanished
 from strategies.cohort import QuorumNotReached
-from strategies.encrypted import LAYOUT_FILE, OPENING_FILE, Encrypted
+from strategies.encrypted import Encrypted
 from strategies.events import RoundStarted, SiteAnswered, SitesJoined
 from strategies.key_exchange import NoOpener
+from strategies.sealed_progress import LAYOUT_FILE, OPENING_FILE
 from strategies.sealed_terms import RoundVoid
 from tests.decisions import decide
 from tests.small_consortium import (

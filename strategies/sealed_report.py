@@ -1,0 +1,55 @@
+"""The sealed state that one site reports for all: the one most of them signed, or none."""
+
+from dataclasses import replace
+
+from privacy import messages
+from privacy.envelope import TRAINING, SealedState
+from strategies.events import SiteQuarantined
+from strategies.exchange import Exchange
+from strategies.replies import Quarantine
+from strategies.sealed_question import Question
+from strategies.sealed_terms import RoundVoid, StateDisputed
+
+
+def reported(question: Question, exchange: Exchange, *, floor: int) -> bytes:
+    """Return the sealed state most sites signed, from the first site that has it.
+
+    Guarantee: a site that signed another state, or sends another than it signed, is reported as
+    such and changes nothing.
+
+    Args:
+        question: Of a round of training, with its replies.
+        exchange: The message bus: a site may be asked again, for its state.
+        floor: Fewest sites in a sum.
+
+    Raises:
+        RoundVoid: No site sent it.
+    """
+    receipts = question.sums[TRAINING].receipts
+    agreed = question.sums[TRAINING].agreed_state(floor=floor)
+    server_round = question.request.server_round
+    honest = [site for site, one in sorted(receipts.items()) if one.label.state == agreed]
+    for site in sorted(set(receipts) - set(honest)):
+        code = StateDisputed("").code
+        question.observe(SiteQuarantined(server_round=server_round, site=site, code=code))
+    for site in honest:
+        sent = question.replies[site].state or _asked_again(question, exchange, site)
+        with Quarantine(question.observe, server_round, site):
+            if sent and SealedState.decode(sent).digest == agreed:
+                return sent
+            raise StateDisputed("the state it sent is not the one it signed")
+    raise RoundVoid(
+        f"no site sent the state that most of them signed in round {server_round}",
+        came=len(receipts),
+    )
+
+
+def _asked_again(question: Question, exchange: Exchange, site: str) -> bytes:
+    request = replace(question.request, report=True)
+    group = str(request.server_round)
+    message = exchange.message(messages.TRAIN, question.nodes[site], request.content(), group=group)
+    state = b""
+    for reply in exchange.replies([message]):
+        with Quarantine(question.observe, request.server_round, site):
+            state = question.read(reply).state
+    return state
