@@ -39,7 +39,12 @@ from scenarios.catalogue import scenario_named
 from scenarios.runner import Order, carry_out
 
 module, name, times = sys.argv[2], sys.argv[3], int(sys.argv[4])
-owner = {"write": server_app, "append": recorder.Recorder, "keep": kept_answer.KeptAnswer, "sealed": vault.Vault}[module]
+owner = {
+    "write": server_app,
+    "append": recorder.Recorder,
+    "keep": kept_answer.KeptAnswer,
+    "sealed": vault.Vault,
+}[module]
 real, called = getattr(owner, name), [0]
 
 def dies(*given, **named):
