@@ -13,6 +13,7 @@ from consortium.introduction import proven_by
 from consortium.kept_answer import KeptAnswer
 from consortium.member import Member, member_at
 from consortium.mods import Mod, Next, gated, read_round, sealed, typed_refusals
+from consortium.private import ended, trained_at
 from consortium.session import session_of
 from consortium.site import Site, site_of
 from consortium.terms import descriptor, seal_parameters
@@ -75,9 +76,7 @@ def train(message: Message, context: Context) -> Message:
 def _contributed(site: Site, stands: messages.Position) -> messages.Contribution:
     vector = stands.state.astype("float64")
     tally = _evaluated(site, stands.statistics, vector)
-    trained = site.task.train(
-        site.data, stands.statistics, vector, site.plan, rng=site.rng(stands.server_round)
-    )
+    trained = trained_at(site, stands)
     return messages.Contribution(
         update=trained.update,
         num_examples=site.told(trained.num_examples),
@@ -92,6 +91,7 @@ def evaluate(message: Message, context: Context) -> Message:
     stands = _position(site, message)
     vector = stands.state.astype("float64")
     write_model(site, stands.statistics, vector)
+    ended(site, stands)
     tally = _evaluated(site, stands.statistics, vector)
     counted = messages.Counts(tally=tally, released=site.releases(tally))
     return Message(messages.counts(counted), reply_to=message)

@@ -14,6 +14,7 @@ from consortium.report_differences import differences
 from consortium.report_liars import liars
 from consortium.report_metrics import meaning_of
 from consortium.report_model import model
+from consortium.report_privacy import privacy
 from consortium.report_record import Recorded
 from consortium.report_rounds import cost, course, stopped
 from consortium.report_sealed import coordinator_saw
@@ -31,6 +32,7 @@ ANSWERS: tuple[Answer, ...] = (
     stopped,
     worth,
     own_records,
+    privacy,
     model,
     course,
     differences,

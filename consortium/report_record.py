@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from consortium.charter import Charter
 from consortium.coordinator_view import CoordinatorView, coordinator_view, kept_anything
+from consortium.privacy_record import PrivacyCost
 from consortium.report_words import listed, noun_of, plural, readable
 from consortium.run_directory import RunDirectory
 from consortium.summary import (
@@ -78,6 +79,7 @@ class Recorded:
         coordinator: What the coordinator saw, if the run was encrypted and came so far.
         evidence: How updates lay to the aggregates, if the run was in the clear and its rule
             saw them together.
+        privacy: What privacy costs, if that was measured.
     """
 
     summary: Summary
@@ -88,6 +90,7 @@ class Recorded:
     comparison: Comparison | None
     coordinator: CoordinatorView | None = None
     evidence: Sequence[EvidenceLine] = ()
+    privacy: PrivacyCost | None = None
 
     @classmethod
     def read(cls, run: RunDirectory) -> "Recorded":
@@ -107,6 +110,7 @@ class Recorded:
             comparison=read_record(run.comparison, Comparison) if found[1] else None,
             coordinator=coordinator_view(run) if kept_anything(run) else None,
             evidence=_lines(run.evidence, EvidenceLine),
+            privacy=read_record(run.privacy, PrivacyCost) if run.privacy.exists() else None,
         )
 
     @property

@@ -64,6 +64,11 @@ class RunDirectory:
         return self.path / "comparison.json"
 
     @property
+    def privacy(self) -> Path:
+        """What privacy costs; if that was measured."""
+        return self.path / "privacy.json"
+
+    @property
     def report(self) -> Path:
         """The report for people."""
         return self.path / "report.html"

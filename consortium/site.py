@@ -39,6 +39,8 @@ class SiteConfig(BaseModel):
     Args:
         name: The site's name in the charter.
         source: Where its records are.
+        data_set: Under which its ledger counts what was learnt from them: one name for all
+            records of the same persons, however the file is called or grows.
         sealing_processes: Processes that share the sealing of a large update.
     """
 
@@ -46,6 +48,7 @@ class SiteConfig(BaseModel):
 
     name: str = Field(pattern=NAME)
     source: DataSource
+    data_set: str = Field(default="records", pattern=NAME)
     sealing_processes: int = Field(default=1, ge=1, le=64)
 
 

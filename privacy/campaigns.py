@@ -18,7 +18,8 @@ from privacy.secret_file import private_directory
 _PATIENCE_S = 60.0
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS campaigns"
-    " (id INTEGER PRIMARY KEY, run TEXT NOT NULL, noise_multiplier REAL NOT NULL) STRICT",
+    " (id INTEGER PRIMARY KEY, run TEXT NOT NULL, part INTEGER NOT NULL,"
+    " noise_multiplier REAL NOT NULL, UNIQUE (run, part)) STRICT",
     "CREATE TABLE IF NOT EXISTS rounds"
     " (campaign INTEGER NOT NULL, server_round INTEGER NOT NULL, state TEXT NOT NULL, answer BLOB,"
     " PRIMARY KEY (campaign, server_round)) STRICT",
@@ -54,10 +55,12 @@ class Campaign:
 
     Args:
         number: Under which it is kept.
+        part: Counted from 1, of the campaigns of the same run.
         noise_multiplier: The same in all its rounds.
     """
 
     number: int
+    part: int
     noise_multiplier: float
 
 
@@ -99,24 +102,36 @@ class Campaigns:
         )
         return None if found is None else bytes(found[0])
 
+    def last(self, run: str) -> Campaign | None:
+        """Return the run's last campaign."""
+        found = self._row(
+            "SELECT id, part, noise_multiplier FROM campaigns WHERE run = ?"
+            " ORDER BY part DESC LIMIT 1",
+            run,
+        )
+        if found is None:
+            return None
+        return Campaign(number=found[0], part=found[1], noise_multiplier=found[2])
+
     def with_room(self, asked: Round) -> Campaign | None:
         """Return the run's last campaign, if it has not trained this round yet."""
-        found = self._row(
-            "SELECT id, noise_multiplier FROM campaigns WHERE run = ? ORDER BY id DESC LIMIT 1",
-            asked.run,
-        )
-        if found is None or self._trained(found[0], asked.number) is not None:
+        found = self.last(asked.run)
+        if found is None or self._trained(found.number, asked.number) is not None:
             return None
-        return Campaign(number=found[0], noise_multiplier=found[1])
+        return found
 
-    def begin(self, run: str, *, noise_multiplier: float) -> Campaign:
-        """Open a campaign whose whole cost has just been reserved."""
+    def begin(self, run: str, *, part: int, noise_multiplier: float) -> Campaign:
+        """Open a campaign whose whole cost has just been reserved; the same one again is found."""
         with self._writing():
-            number = self._connection.execute(
-                "INSERT INTO campaigns (run, noise_multiplier) VALUES (?, ?)",
-                (run, noise_multiplier),
-            ).lastrowid
-        return Campaign(number=number or 0, noise_multiplier=noise_multiplier)
+            self._connection.execute(
+                "INSERT OR IGNORE INTO campaigns (run, part, noise_multiplier) VALUES (?, ?, ?)",
+                (run, part, noise_multiplier),
+            )
+            number, noise = self._connection.execute(
+                "SELECT id, noise_multiplier FROM campaigns WHERE run = ? AND part = ?",
+                (run, part),
+            ).fetchone()
+        return Campaign(number=number, part=part, noise_multiplier=noise)
 
     def keep(self, campaign: Campaign, asked: Round, answer: bytes) -> bytes:
         """Keep the answer of a round, in the place of that of the round before; return it.

@@ -11,6 +11,7 @@ from scenarios import (
     careless_hospital,
     heart_diagnosis,
     house_prices,
+    private_banks,
     regional_lenders,
 )
 from scenarios.scenario import Scenario
@@ -26,6 +27,7 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
             house_prices.SCENARIO,
             byzantine_banks.SCENARIO,
             careless_hospital.SCENARIO,
+            private_banks.SCENARIO,
         )
     }
 )

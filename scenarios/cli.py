@@ -139,6 +139,7 @@ def compare(
     report(directory)
     _say_comparison(comparison)
     wanted.try_attacks(directory, attack, liars)
+    wanted.measure_privacy(directory)
     console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)
 
 

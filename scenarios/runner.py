@@ -50,6 +50,7 @@ class Order:
         own_data: A person's own data for some sites.
         lies: Who lies, and how.
         verbose: Whether Flower's own log is shown.
+        ready: Called when all is staged, before anything runs.
     """
 
     scenario: Scenario
@@ -58,6 +59,7 @@ class Order:
     own_data: Mapping[str, DataSource] = field(default_factory=dict)
     lies: Lies = NOBODY
     verbose: bool = False
+    ready: Callable[[RunDirectory], None] = field(default=lambda run: None)
 
 
 def carry_out(order: Order, run: RunDirectory) -> Summary:
@@ -71,6 +73,7 @@ def carry_out(order: Order, run: RunDirectory) -> Summary:
     """
     encrypted = order.config.aggregation == "encrypted"
     stage(run, order.scenario, order.own_data, with_keys=encrypted, lies=order.lies)
+    order.ready(run)
     return _run(order, run)
 
 

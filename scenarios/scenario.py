@@ -10,6 +10,7 @@ import pandas as pd
 from consortium.charter import Charter, Floors, Member
 from consortium.config import RunConfig, Scalar
 from privacy.errors import ConsortiumError
+from scenarios.privacy_trials import PrivacyTrials
 from scenarios.trials import Trials
 from sites.schema import Schema
 from sites.text_schema import AnySchema
@@ -75,6 +76,7 @@ class Scenario:
         floors: The charter's limits.
         faults: The attack, or carelessness, of some sites, unless a person chooses others.
         trials: What `compare` tries besides, where the scenario is about liars.
+        privacy: What `compare` tries besides, where the scenario is about privacy.
         headline: The metric it is judged by.
         expect: What must come out.
     """
@@ -93,6 +95,7 @@ class Scenario:
     floors: Floors = field(default_factory=Floors)
     faults: Mapping[str, str] = field(default_factory=dict)
     trials: Trials | None = None
+    privacy: PrivacyTrials | None = None
     headline: Headline = AUC
     expect: Expect = field(default_factory=Expect)
 

@@ -20,7 +20,7 @@ from scenarios.own_data import brought
 from scenarios.progress import shown
 from scenarios.scenario import ENGINES, Engine, Scenario
 from scenarios.staging import new_run_directory, require_sites
-from scenarios.terminal import FAILED, console, errors, give_up, guarded, refuse
+from scenarios.terminal import FAILED, console, errors, give_up, guarded, refuse, report
 
 if TYPE_CHECKING:
     from scenarios.runner import Order  # torch is loaded where it is needed
@@ -91,6 +91,14 @@ class Wanted:
             trials = self.scenario.trials
             tried = trials if attack is None else trials.only(attack, liars)
             guarded(lambda: try_and_say(self.scenario, tried, self.config, directory, console))
+
+    def measure_privacy(self, directory: RunDirectory) -> None:
+        """Try each epsilon, and runs until the ledgers refuse, where the scenario is about it."""
+        from scenarios.privacy_shown import measure_and_say  # torch, where it is needed
+
+        if self.scenario.privacy is not None:
+            guarded(lambda: measure_and_say(self.scenario, self.config, directory, console))
+            report(directory)
 
 
 def go_on(directory: RunDirectory, *, engine: str, verbose: bool) -> tuple[Scenario, Summary]:

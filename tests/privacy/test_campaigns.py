@@ -16,7 +16,7 @@ def campaigns(tmp_path: Path) -> Campaigns:
 def test_a_round_is_kept_before_it_is_answered_and_answered_again(campaigns: Campaigns) -> None:
     assert campaigns.answered(FIRST) is None
     assert campaigns.with_room(FIRST) is None
-    campaign = campaigns.begin("r", noise_multiplier=1.25)
+    campaign = campaigns.begin("r", part=1, noise_multiplier=1.25)
     assert campaigns.with_room(FIRST) == campaign
     assert campaigns.keep(campaign, FIRST, b"update") == b"update"
     assert campaigns.answered(FIRST) == b"update"
@@ -24,7 +24,7 @@ def test_a_round_is_kept_before_it_is_answered_and_answered_again(campaigns: Cam
 
 def test_everything_survives_the_process(tmp_path: Path) -> None:
     first = Campaigns(tmp_path)
-    campaign = first.begin("r", noise_multiplier=1.25)
+    campaign = first.begin("r", part=1, noise_multiplier=1.25)
     first.keep(campaign, FIRST, b"update")
     first.close()
     again = Campaigns(tmp_path)
@@ -33,11 +33,12 @@ def test_everything_survives_the_process(tmp_path: Path) -> None:
 
 
 def test_a_round_from_another_state_has_no_room_in_its_campaign(campaigns: Campaigns) -> None:
-    campaigns.keep(campaigns.begin("r", noise_multiplier=1.0), FIRST, b"update")
+    campaigns.keep(campaigns.begin("r", part=1, noise_multiplier=1.0), FIRST, b"update")
     other = Round(run="r", number=1, state="other")
     assert campaigns.answered(other) is None
     assert campaigns.with_room(other) is None
-    again = campaigns.begin("r", noise_multiplier=1.0)
+    again = campaigns.begin("r", part=2, noise_multiplier=1.0)
+    assert again == campaigns.last("r")
     assert campaigns.with_room(other) == again
     campaigns.keep(again, other, b"second")
     assert campaigns.answered(other) == b"second"
@@ -45,14 +46,20 @@ def test_a_round_from_another_state_has_no_room_in_its_campaign(campaigns: Campa
 
 
 def test_another_run_shares_nothing(campaigns: Campaigns) -> None:
-    campaigns.keep(campaigns.begin("r", noise_multiplier=1.0), FIRST, b"update")
+    campaigns.keep(campaigns.begin("r", part=1, noise_multiplier=1.0), FIRST, b"update")
     other = Round(run="q", number=1, state="s")
     assert campaigns.answered(other) is None
     assert campaigns.with_room(other) is None
 
 
+def test_a_campaign_is_opened_once(campaigns: Campaigns) -> None:
+    first = campaigns.begin("r", part=1, noise_multiplier=1.5)
+    assert campaigns.begin("r", part=1, noise_multiplier=9.0) == first
+    assert campaigns.last("q") is None
+
+
 def test_only_the_last_answer_of_a_campaign_takes_room(campaigns: Campaigns) -> None:
-    campaign = campaigns.begin("r", noise_multiplier=1.0)
+    campaign = campaigns.begin("r", part=1, noise_multiplier=1.0)
     campaigns.keep(campaign, FIRST, b"1")
     second = Round(run="r", number=2, state="t")
     campaigns.keep(campaign, second, b"2")
@@ -63,7 +70,7 @@ def test_only_the_last_answer_of_a_campaign_takes_room(campaigns: Campaigns) -> 
 
 def test_of_two_processes_the_faster_answer_stands(tmp_path: Path) -> None:
     fast, slow = Campaigns(tmp_path), Campaigns(tmp_path)
-    campaign = fast.begin("r", noise_multiplier=1.0)
+    campaign = fast.begin("r", part=1, noise_multiplier=1.0)
     assert slow.with_room(FIRST) == campaign
     fast.keep(campaign, FIRST, b"fast")
     assert slow.keep(campaign, FIRST, b"slow") == b"fast"
@@ -79,7 +86,7 @@ def test_without_its_database_a_site_does_not_train(tmp_path: Path) -> None:
 
 
 def test_what_is_kept_is_on_the_disk(campaigns: Campaigns, tmp_path: Path) -> None:
-    campaign = campaigns.begin("r", noise_multiplier=1.0)
+    campaign = campaigns.begin("r", part=1, noise_multiplier=1.0)
     campaigns.keep(campaign, FIRST, b"update")
     other = sqlite3.connect(tmp_path / "privacy" / "campaigns.sqlite")
     assert other.execute("SELECT answer FROM rounds").fetchall() == [(b"update",)]
