@@ -118,8 +118,18 @@ def _class_shares(recorded: Recorded, columns: Mapping[str, dict[str, Any]]) -> 
         corner=recorded.noun,
         columns=tuple(classes[code] for code in kept),
         rows=tuple(rows),
-        note=f"Shares of the training records.{more}",
+        note=f"Shares of {_counted(recorded)}.{more}",
     )
+
+
+def _counted(recorded: Recorded) -> str:
+    match recorded.label:
+        case EntityLabel():
+            return "the entities in training records"
+        case MultiLabel():
+            return "the labels of training records, which may have several"
+        case _:
+            return "the training records"
 
 
 def _quantiles(recorded: Recorded, columns: Mapping[str, dict[str, Any]]) -> Block:

@@ -151,6 +151,8 @@ class Recorded:
     @property
     def target(self) -> str:
         """What is predicted, in words."""
+        if isinstance(self.label, EntityLabel):
+            return f"entities ({listed(self.label.types)})"
         return readable(self.label.column)
 
     @property

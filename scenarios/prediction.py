@@ -5,11 +5,14 @@ import pandas as pd
 
 from consortium.export import read_model
 from consortium.run_directory import RunDirectory
+from scenarios.found_entities import found_entities
+from sites.entity_records import unannotated
 from sites.evaluation_labels import THRESHOLD
+from sites.iob import as_sentences
 from sites.schema import ClassLabel, NumberLabel
 from sites.source import DataSource
 from sites.task import Predictions
-from sites.text_schema import AnyLabel, EntityLabel, MultiLabel
+from sites.text_schema import AnyLabel, EntityLabel, EntitySchema, MultiLabel
 
 
 def predictions(run: RunDirectory, source: DataSource) -> pd.DataFrame:
@@ -17,15 +20,20 @@ def predictions(run: RunDirectory, source: DataSource) -> pd.DataFrame:
 
     Columns: `row`, counted from 1; then for classes `predicted` and a probability a class; for
     labels of which a text may have several likewise, `predicted` listing those at 0.5 or more;
-    for a number its value, named as the label.
+    for a number its value, named as the label. Of sentences, instead, one row an entity.
 
     Raises:
         BadModel: The run left no model here.
         ConsortiumError: The table cannot be read, or breaks the schema.
     """
     model = read_model(run.model)
+    table = model.charter.table
+    if isinstance(table, EntitySchema):
+        sentences = as_sentences(source)
+        words = unannotated(sentences, table)
+        return found_entities(model.predict(sentences), words, table.types)
     predicted = model.predict(source)
-    columns = _columns(model.charter.table.label, predicted)
+    columns = _columns(table.label, predicted)
     return pd.DataFrame({"row": np.arange(1, len(predicted) + 1), **columns})
 
 
@@ -35,8 +43,8 @@ def _columns(label: AnyLabel, predicted: Predictions) -> dict[str, object]:
             return _classes(classes, predicted)
         case MultiLabel():
             return _labels(label, predicted)
-        case NumberLabel() | EntityLabel():
-            return {label.column: predicted}
+        case NumberLabel(column=column) | EntityLabel(column=column):
+            return {column: predicted}
 
 
 def _labels(label: MultiLabel, shares: Predictions) -> dict[str, object]:
