@@ -32,7 +32,7 @@ def start_of(layout: Layout, *, seed: int) -> Vector:
     its shape only.
     """
     return layout.flatten(
-        {item.name: _drawn(item, seed).astype(np.float32) for item in layout.fields}
+        {item.name: drawn(item, seed).astype(np.float32) for item in layout.fields}
     )
 
 
@@ -63,7 +63,8 @@ def _trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: item for name, item in model.named_parameters() if item.requires_grad}
 
 
-def _drawn(field: Field, seed: int) -> NDArray[np.float64]:
+def drawn(field: Field, seed: int) -> NDArray[np.float64]:
+    """Draw where one new parameter starts, as `start_of` does all of them."""
     if len(field.shape) < 2:
         return np.zeros(field.shape)
     words = np.frombuffer(hashlib.sha256(field.name.encode()).digest(), "<u4")

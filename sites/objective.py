@@ -1,6 +1,6 @@
 """What a label asks of a model: how many outputs, which loss, and what a prediction is."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -8,26 +8,34 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from privacy.layout import Vector
+from privacy.layout import Matrix, Vector
 from sites.constants import Constants
 from sites.schema import ClassLabel, Label, NumberLabel
 from sites.statistics import restore, transform
 from sites.task import BadPlan, Predictions, TrainingPlan
+from sites.text_schema import MultiLabel
+
+Predicted: TypeAlias = Label | MultiLabel
 
 
-def n_outputs(label: Label) -> int:
-    """Return the outputs of a model: one, or one a class when there are more than two."""
+def n_outputs(label: Predicted) -> int:
+    """Return the outputs of a model: one, or one a class where it is not two, or one a label."""
     match label:
+        case MultiLabel(labels=names):
+            return len(names)
         case ClassLabel(binary=True) | NumberLabel():
             return 1
         case ClassLabel(classes=classes):
             return len(classes)
 
 
-def targets(label: Label, labels: NDArray[Any], constants: Constants) -> Tensor:
-    """Return what the loss compares with, shape (n,): codes, 0 or 1, or standardised values."""
+def targets(label: Predicted, labels: NDArray[Any], constants: Constants) -> Tensor:
+    """Return what the loss compares with: codes, 0 or 1, or standardised values, shape (n,).
+
+    Where a record may have several labels, 0 or 1 for each, shape (n, n_labels).
+    """
     match label:
-        case ClassLabel(binary=True):
+        case ClassLabel(binary=True) | MultiLabel():
             return torch.from_numpy(labels.astype(np.float32))
         case ClassLabel():
             return torch.from_numpy(labels.astype(np.int64))
@@ -36,15 +44,19 @@ def targets(label: Label, labels: NDArray[Any], constants: Constants) -> Tensor:
             return torch.from_numpy(standard.astype(np.float32))
 
 
-def losses(label: Label, scores: Tensor, wanted: Tensor) -> Tensor:
+def losses(label: Predicted, scores: Tensor, wanted: Tensor) -> Tensor:
     """Return the loss of each record, shape (B,): cross-entropy, or half the squared error.
+
+    Where a record may have several labels, of each of them, shape (B, n_labels).
 
     Args:
         label: What is predicted.
         scores: The model's outputs, shape (B, n_outputs).
-        wanted: As `targets` returns it, shape (B,).
+        wanted: As `targets` returns it, of these records.
     """
     match label:
+        case MultiLabel():
+            return functional.binary_cross_entropy_with_logits(scores, wanted, reduction="none")
         case ClassLabel(binary=True):
             return functional.binary_cross_entropy_with_logits(
                 scores[:, 0], wanted, reduction="none"
@@ -75,10 +87,31 @@ def class_weights(label: Label, constants: Constants, plan: TrainingPlan) -> Vec
     return weights
 
 
-def predictions(label: Label, scores: Tensor, constants: Constants) -> Predictions:
+def label_weights(constants: Constants, n_records: int, plan: TrainingPlan) -> Matrix | None:
+    """Return what a label weighs in the loss, absent and present, shape (n_labels, 2).
+
+    As with classes: n / (2 * n_of_it) by the pooled counts, so that the average weight is 1; a
+    label that never occurred, or always did, weighs 1. None for no weights.
+
+    Raises:
+        BadPlan: Records with several labels cannot be drawn equally often by class.
+    """
+    if plan.class_balance == "resample":
+        raise BadPlan("a record may have several labels: set class_balance to none or weights")
+    if plan.class_balance == "none":
+        return None
+    present = np.array(constants.class_counts, np.float64)
+    counts = np.stack([n_records - present, present], axis=1)
+    varies = (counts > 0).all(axis=1, keepdims=True)
+    return np.where(varies, n_records / (2 * np.maximum(counts, 1)), 1.0)
+
+
+def predictions(label: Predicted, scores: Tensor, constants: Constants) -> Predictions:
     """Return probabilities or values in the label's unit, as `Task.predict` promises them."""
     outputs = scores.double()  # (n, n_outputs)
     match label:
+        case MultiLabel():
+            return outputs.sigmoid().numpy()
         case ClassLabel(binary=True):
             return outputs[:, 0].sigmoid().numpy()
         case ClassLabel():

@@ -61,4 +61,13 @@ def _tabular(name: str, schema: Schema, model: ModelPlan, seed: int) -> Task[Any
 
 def _textual(name: str, schema: TextSchema, model: TextModelPlan, seed: int) -> Task[Any]:
     """Return a task of texts; its libraries are loaded only where there are texts."""
-    raise UnfitSchema(f"{name} of {schema.name} is not there yet ({model.base}, seed {seed})")
+    from sites.clinical_text import clinical_notes
+    from sites.sentiment import market_sentiment
+
+    match name:
+        case "clinical-notes":
+            return clinical_notes(schema, model, seed=seed)
+        case "market-sentiment":
+            return market_sentiment(schema, model, seed=seed)
+        case _:
+            raise UnfitSchema(f"{name} is not there yet")

@@ -1,7 +1,7 @@
 """The local loop."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,8 @@ from sites.clipping import Losses
 from sites.private_gradients import private_gradients
 from sites.task import EmptySite, TrainingPlan
 
+_SORTED_BATCHES = 32
+
 
 @dataclass(frozen=True)
 class Records:
@@ -22,10 +24,13 @@ class Records:
     Args:
         classes: Class of each, shape (n,); equal for all without classes.
         persons: Whose each is, shape (n,).
+        sizes: How much there is to read in each, shape (n,), where that differs: records of
+            similar size are then read together.
     """
 
     classes: NDArray[np.int64]
     persons: NDArray[np.str_]
+    sizes: NDArray[np.int64] | None = None
 
 
 class TrainingDiverged(ConsortiumError, ArithmeticError):
@@ -67,7 +72,7 @@ def train(
     optimizer = _optimizer(parameters, plan)
     pull = _pull(plan)
     if plan.privacy is None:
-        gradients = _gradients(model, losses, records.classes, plan, rng)
+        gradients = _gradients(model, losses, records, plan, rng)
     else:
         gradients = private_gradients(model, losses, records.persons, plan.privacy)
     steps = 0
@@ -82,14 +87,14 @@ def train(
 def _gradients(
     model: nn.Module,
     losses: Losses,
-    classes: NDArray[np.int64],
+    records: Records,
     plan: TrainingPlan,
     rng: np.random.Generator,
 ) -> Iterator[None]:
     """Set the model's gradients for one step after the other."""
     steps = 0
     for _ in range(plan.local_epochs):
-        for rows in torch.split(_order(classes, plan, rng), plan.batch_size):  # (B,)
+        for rows in _batches(records, plan, rng):  # (B,)
             loss = losses(rows).mean()  # (B,) -> ()
             if not math.isfinite(loss.item()):
                 raise TrainingDiverged(
@@ -101,6 +106,22 @@ def _gradients(
             torch.autograd.backward(loss)
             steps += 1
             yield
+
+
+def _batches(records: Records, plan: TrainingPlan, rng: np.random.Generator) -> Sequence[Tensor]:
+    """The records of one pass, in batches.
+
+    Where sizes differ, a stretch of the drawn order is sorted by them before it is parted into
+    batches, whose order is drawn again.
+    """
+    order = _order(records.classes, plan, rng)
+    if records.sizes is None:
+        return torch.split(order, plan.batch_size)
+    batches: list[Tensor] = []
+    for stretch in torch.split(order, _SORTED_BATCHES * plan.batch_size):
+        by_size = np.argsort(records.sizes[stretch.numpy()], kind="stable")
+        batches += torch.split(stretch[torch.from_numpy(by_size)], plan.batch_size)
+    return [batches[index] for index in rng.permutation(len(batches))]
 
 
 def _order(classes: NDArray[np.int64], plan: TrainingPlan, rng: np.random.Generator) -> Tensor:
