@@ -19,7 +19,7 @@ from privacy.accounting import calibrated_noise
 from privacy.campaigns import Campaign, Campaigns, Round
 from privacy.envelope import WrongRound
 from privacy.errors import ConsortiumError
-from privacy.events import SampledGaussian
+from privacy.events import HeldOut, SampledGaussian
 from privacy.ledger import Ledger, Reservation
 from privacy.ledger_entries import Budget, DataSet
 from privacy.messages import Position
@@ -190,7 +190,10 @@ def _reserved(site: Site, campaigns: Campaigns, asked: Round) -> Campaign:
 
 
 def _reservation(site: Site, ledger: Ledger, run: str, campaign: Campaign) -> Reservation:
-    """Return what is reserved for a campaign; reserve it if it is not."""
+    """Return what is reserved for a campaign; reserve it if it is not.
+
+    That its evaluation releases figures of held-out persons is entered beside it.
+    """
     ceiling = site.policy.privacy.ceiling(site.config.data_set)
     unit = site.policy.privacy.unit
     budget = (
@@ -198,13 +201,23 @@ def _reservation(site: Site, ledger: Ledger, run: str, campaign: Campaign) -> Re
         if ceiling is None
         else Budget(epsilon=ceiling.epsilon, delta=ceiling.delta, unit=unit)
     )
-    return ledger.reserve(
+    data_set = DataSet(name=site.config.data_set, fingerprint=fingerprint_of(site.config.source))
+    reservation = ledger.reserve(
         planned(site, campaign.noise_multiplier),
-        data_set=DataSet(name=site.config.data_set, fingerprint=fingerprint_of(site.config.source)),
+        data_set=data_set,
         run=run,
         part=f"training {campaign.part}",
         budget=budget,
     )
+    if reservation.fresh:
+        ledger.reserve(
+            HeldOut(what="evaluation"),
+            data_set=data_set,
+            run=run,
+            part=f"evaluation {campaign.part}",
+            budget=budget,
+        )
+    return reservation
 
 
 def _run(site: Site, stands: Position) -> str:

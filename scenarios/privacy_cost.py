@@ -23,6 +23,8 @@ from consortium.report_refusals import MILLI, SITE_REFUSED
 from consortium.run_directory import RunDirectory
 from consortium.site import read_site_config
 from consortium.summary import write_record
+from privacy.events import SampledGaussian
+from privacy.ledger_entries import Budget
 from privacy.policy import EVERY_DATA_SET, Ceiling, PrivacyTerms, read_policy
 from scenarios.bootstrap import Resamples, resampled
 from scenarios.privacy_trials import Campaign, PrivacyTrials
@@ -130,18 +132,20 @@ def _tried(trial: _Trial) -> _Scored:
     run = RunDirectory(trial.folder)
     carry_out(Order(scenario=trial.scenario, config=trial.config), run)
     predictions, labels = _scores(trial.scenario, trial.config, run)
-    reserved = []
+    reserved: list[tuple[SampledGaussian, Budget]] = []
     for name in trial.scenario.sites:
         with ledger_of(run.site(name)) as ledger:
-            reserved += [charge.reserved for charge in ledger.charges()]
+            reserved += [
+                (one.reserved.event, one.reserved.budget)
+                for one in ledger.charges()
+                if isinstance(one.reserved.event, SampledGaussian)
+            ]
     shutil.rmtree(trial.folder)
     return _Scored(
         predictions=predictions,
         labels=labels,
-        noise_multipliers=tuple(
-            noise for one in reserved if (noise := getattr(one.event, "noise_multiplier", None))
-        ),
-        deltas=tuple(one.budget.delta for one in reserved),
+        noise_multipliers=tuple(event.noise_multiplier for event, _ in reserved),
+        deltas=tuple(budget.delta for _, budget in reserved),
     )
 
 

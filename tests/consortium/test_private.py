@@ -10,6 +10,7 @@ from consortium import private
 from consortium.config import Scalar
 from privacy import messages, wire
 from privacy.accounting import epsilon
+from privacy.events import HeldOut
 from privacy.layout import Vector
 from privacy.ledger_entries import Charge
 from privacy.policy import Ceiling, PrivacyTerms
@@ -65,9 +66,9 @@ def at(tmp_path: Path) -> Ward:
 
 
 def charges(at: Ward) -> tuple[Charge, ...]:
-    """What the hospital's ledger counts."""
+    """What the hospital's ledger counts of training."""
     with private.ledger_of(at.site.directory) as ledger:
-        return ledger.charges()
+        return tuple(one for one in ledger.charges() if one.reserved.part.startswith("training"))
 
 
 def test_the_whole_run_is_reserved_once_and_its_rounds_draw_on_it(at: Ward) -> None:
@@ -91,6 +92,14 @@ def test_the_same_round_from_another_state_is_another_run(at: Ward) -> None:
     content = at.ask(messages.TRAIN, position(at, at.vector(2), 1))
     assert wire.read_refusal(content) is not None
     assert wire.read_refusal(content)[0] == "budget-exhausted"  # type: ignore[index]
+
+
+def test_the_figures_of_held_out_persons_are_entered_once(at: Ward) -> None:
+    for number in (1, 2):
+        trained(at, at.vector(number), number)
+    with private.ledger_of(at.site.directory) as ledger:
+        events = [one.reserved.event for one in ledger.charges()]
+    assert events.count(HeldOut(what="evaluation")) == 1
 
 
 def test_rounds_that_never_came_are_given_back_when_the_run_is_over(at: Ward) -> None:
