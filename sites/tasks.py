@@ -61,6 +61,7 @@ def _tabular(name: str, schema: Schema, model: ModelPlan, seed: int) -> Task[Any
 
 def _textual(name: str, schema: TextSchema, model: TextModelPlan, seed: int) -> Task[Any]:
     """Return a task of texts; its libraries are loaded only where there are texts."""
+    from sites.clinical_entities import clinical_entities
     from sites.clinical_text import clinical_notes
     from sites.sentiment import market_sentiment
 
@@ -70,4 +71,4 @@ def _textual(name: str, schema: TextSchema, model: TextModelPlan, seed: int) -> 
         case "market-sentiment":
             return market_sentiment(schema, model, seed=seed)
         case _:
-            raise UnfitSchema(f"{name} is not there yet")
+            return clinical_entities(schema, model, seed=seed)
