@@ -8,6 +8,7 @@ import torch
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
+from consortium import audit
 from consortium.export import write_model
 from consortium.introduction import proven_by
 from consortium.kept_answer import KeptAnswer
@@ -16,6 +17,7 @@ from consortium.mods import Mod, Next, gated, read_round, sealed, typed_refusals
 from consortium.private import ended, trained_at
 from consortium.session import session_of
 from consortium.site import Site, site_of
+from consortium.site_audit import journal_of
 from consortium.terms import descriptor, seal_parameters
 from privacy import messages, sealed_messages
 from privacy.layout import Tally, Vector
@@ -92,6 +94,8 @@ def evaluate(message: Message, context: Context) -> Message:
     vector = stands.state.astype("float64")
     write_model(site, stands.statistics, vector)
     ended(site, stands)
+    journal = journal_of(site.directory, site.config.name)
+    journal.note(audit.EXPORTED, run=str(message.metadata.run_id), what="model")
     tally = _evaluated(site, stands.statistics, vector)
     counted = messages.Counts(tally=tally, released=site.releases(tally))
     return Message(messages.counts(counted), reply_to=message)

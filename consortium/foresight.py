@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from consortium.charter import Charter
 from consortium.config import RunConfig
 from consortium.gate import asked_of
+from consortium.ledger_view import LEDGER
+from consortium.private import ledger_of, planned
 from consortium.site import Site, read_site_config
 from consortium.terms import require_agreed
+from privacy.budget import fits, refusal
 from privacy.errors import ConsortiumError
+from privacy.events import Event
 from privacy.kill_switch import require_allowed
+from privacy.ledger_entries import Budget
 from privacy.policy import Asked, Policy, read_policy, violations
 from privacy.traffic import Traffic
 
@@ -44,8 +49,9 @@ def foresee(directory: Path, charter: Charter, config: RunConfig, *, now: float)
     """
     site = Site(directory, read_site_config(directory), charter, config)
     policy = read_policy(directory)
-    asked = asked_of(config, charter, site.task)
-    return [*_charter(site), *_terms(policy, asked), *_moment(site, policy, now)]
+    asked = replace(asked_of(config, charter, site.task), data_set=site.config.data_set)
+    findings = [*_charter(site), *_terms(policy, asked), *_moment(site, policy, now)]
+    return findings if any(one.refused for one in findings) else [*findings, *_budget(site, policy)]
 
 
 def refusals(directory: Path, charter: Charter, config: RunConfig, *, now: float) -> list[str]:
@@ -71,7 +77,7 @@ def _terms(policy: Policy, asked: Asked) -> Iterator[Finding]:
     def finding(what: str, told: str, allowed: str, *codes: str) -> Finding:
         return Finding(what, told, allowed, "; ".join(found[one] for one in codes if one in found))
 
-    ceiling = policy.privacy.ceiling()
+    ceiling = policy.privacy.ceiling(asked.data_set)
     budget = f"epsilon {ceiling.epsilon:g}, delta {ceiling.delta:g}" if ceiling else "no ceiling"
     privacy = asked.privacy
     offered = "none"
@@ -141,6 +147,27 @@ def _moment(site: Site, policy: Policy, now: float) -> Iterator[Finding]:
         f"shown from {releases.minimum_count} persons of each class on"
         if releases.own_figures
         else "withheld",
+    )
+
+
+def _budget(site: Site, policy: Policy) -> Iterator[Finding]:
+    """Yield whether the whole run fits into what the site's records may still lose."""
+    ceiling = policy.privacy.ceiling(site.config.data_set)
+    if not site.run_config.dp.on or ceiling is None:
+        return
+    name, event = site.config.data_set, planned(site)
+    budget = Budget(epsilon=ceiling.epsilon, delta=ceiling.delta, unit=policy.privacy.unit)
+    folder = site.directory / LEDGER
+    past: tuple[Event, ...] = ()
+    if folder.exists():
+        with ledger_of(site.directory) as ledger:
+            past = ledger.events(name)
+    refused = None if fits(event, past, budget) else refusal(event, past, budget)
+    yield Finding(
+        "budget of privacy",
+        f"{event.steps:,} steps at noise {event.noise_multiplier:.3g}",
+        f"epsilon {ceiling.epsilon:g} for '{name}', over all runs",
+        f"{refused.code}: {refused}" if refused else "",
     )
 
 

@@ -6,7 +6,7 @@ app behind it: what leaves is compared with what may, whoever made it.
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -79,7 +79,8 @@ class Gate:
     @cached_property
     def asked(self) -> Asked:
         """What the run asks of the site."""
-        return asked_of(self.site.run_config, self.site.charter, self.site.task)
+        asked = asked_of(self.site.run_config, self.site.charter, self.site.task)
+        return replace(asked, data_set=self.site.config.data_set)
 
     @cached_property
     def exits(self) -> dict[str, Exit]:

@@ -330,6 +330,7 @@ class Asked:
         rounds: Rounds of training.
         message_bytes: Bytes of the largest answer.
         privacy: The differential privacy it offers; None for none.
+        data_set: What the site calls the records: the one thing that the site adds.
     """
 
     task: str
@@ -342,6 +343,7 @@ class Asked:
     rounds: int
     message_bytes: int
     privacy: AskedPrivacy | None = None
+    data_set: str = EVERY_DATA_SET
 
 
 def violations(policy: Policy, asked: Asked) -> tuple[PolicyViolation, ...]:
@@ -436,7 +438,7 @@ def _privacy(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
         return
     if terms.unit == "person" and offered.unit == "record":
         yield WeakerUnit("the policy protects persons, the run would protect records")
-    ceiling = terms.ceiling()
+    ceiling = terms.ceiling(asked.data_set)
     if ceiling is None or offered.epsilon is None:
         return
     if offered.epsilon > ceiling.epsilon:

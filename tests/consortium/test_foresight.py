@@ -119,3 +119,20 @@ def test_the_table_says_what_is_allowed(fresh: Ward) -> None:
     findings = foresee(site.directory, site.charter, site.run_config, now=NOON)
     assert len({one.what for one in findings}) == len(findings) > 12
     assert cli_policy.REFUSED == 1
+
+
+def test_a_run_that_does_not_fit_into_what_is_left_is_foreseen_with_the_numbers(
+    fresh: Ward,
+) -> None:
+    """The ledger is asked, and nothing is reserved by asking."""
+    ceilings = {"*": {"epsilon": 1.0, "delta": 1e-5}}
+    decide(fresh.site.directory, privacy={"unit": "person", "ceilings": ceilings})
+    within = ("dp.unit=person", "dp.noise-multiplier=4.0", "dp.steps=2", "num-server-rounds=2")
+    code, told = checked(fresh, *within)
+    assert code == 0, told
+    assert "budget of privacy" in told
+    beyond = ("dp.unit=person", "dp.noise-multiplier=0.5", "dp.steps=20", "num-server-rounds=9")
+    code, told = checked(fresh, *beyond)
+    assert code == 1
+    assert "budget-exhausted" in told
+    assert not (fresh.site.directory / "ledger").exists()
