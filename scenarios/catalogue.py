@@ -9,8 +9,11 @@ from scenarios import (
     bank_credit,
     byzantine_banks,
     careless_hospital,
+    clinical_entities,
+    clinical_notes,
     heart_diagnosis,
     house_prices,
+    market_sentiment,
     private_banks,
     regional_lenders,
 )
@@ -27,6 +30,9 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
             house_prices.SCENARIO,
             byzantine_banks.SCENARIO,
             careless_hospital.SCENARIO,
+            clinical_notes.SCENARIO,
+            clinical_entities.SCENARIO,
+            market_sentiment.SCENARIO,
             private_banks.SCENARIO,
         )
     }
