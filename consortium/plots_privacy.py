@@ -1,5 +1,6 @@
 """The picture of a figure against epsilon."""
 
+import math
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
@@ -27,7 +28,12 @@ def draw_privacy(points: Sequence[PrivacyPoint], axis: str, width: int) -> Figur
             axes.axhspan(point.low, point.high, color=GREY, alpha=0.12, linewidth=0)
             axes.axhline(point.value, color=GREY, ls="--", linewidth=1.3)
             axes.text(
-                across[0], point.value, "without privacy", color=GREY, va="bottom", size=LETTER
+                math.sqrt(across[0] * across[1]),
+                point.value,
+                "without privacy",
+                color=GREY,
+                va="bottom",
+                size=LETTER,
             )
     return figure
 

@@ -68,6 +68,7 @@ class PersonClipper:
         """
         with self._watched() as seen:
             each = losses(drawn.rows)  # (B,)
+        drawn = drawn.on(each.device)
         total = each if drawn.alone else each / drawn.counts[drawn.owners]
         deltas = torch.autograd.grad(total.sum(), [item.edge for item in seen])
         with torch.no_grad():

@@ -127,16 +127,16 @@ class OuterGradient:
     def __init__(self, layer: nn.Linear, inputs: Tensor, deltas: Tensor) -> None:
         self.layer = layer
         self.deltas = deltas.double()
-        self._inputs = inputs.numpy().astype(np.float64)
-        self._deltas = self.deltas.numpy()
+        self._inputs = inputs.cpu().numpy().astype(np.float64)
+        self._deltas = self.deltas.cpu().numpy()
         self._weight, self._bias = _trains(layer)
         given = np.einsum("bi,bi->b", self._inputs, self._inputs) * self._weight + self._bias
         lengths = given * np.einsum("bo,bo->b", self._deltas, self._deltas)
-        self.squares = self.terms = torch.from_numpy(lengths)
+        self.squares = self.terms = torch.from_numpy(lengths).to(deltas.device)
 
     def summed(self, factors: Tensor) -> Iterator[Part]:
         """Return the sum of all records' gradients, each times its factor."""
-        scaled = self._deltas * factors.numpy()[:, None]
+        scaled = self._deltas * factors.cpu().numpy()[:, None]
         if self._weight:
             yield self.layer.weight, torch.from_numpy(scaled.T @ self._inputs)
         if self._bias:
@@ -271,7 +271,7 @@ def by_person(values: Tensor, drawn: Drawn) -> Tensor:
         return values
     most = int(drawn.counts.max())
     firsts = (drawn.counts.cumsum(0) - drawn.counts)[drawn.owners]
-    place = drawn.owners * most + torch.arange(len(drawn.owners)) - firsts
+    place = drawn.owners * most + torch.arange(len(drawn.owners), device=firsts.device) - firsts
     padded = values.new_zeros((len(drawn.counts) * most, *values.shape[1:]))
     return padded.index_copy_(0, place, values).reshape(
         len(drawn.counts), most * values.shape[1], *values.shape[2:]

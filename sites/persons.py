@@ -91,6 +91,10 @@ class Drawn:
     owners: Tensor
     counts: Tensor
 
+    def on(self, device: torch.device) -> "Drawn":
+        """Return the same where a model computes; rows stay where records are chosen."""
+        return Drawn(self.rows, self.owners.to(device), self.counts.to(device))
+
     @property
     def alone(self) -> bool:
         """Whether every unit has one record."""

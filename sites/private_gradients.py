@@ -51,7 +51,7 @@ def private_gradients(
             for index, size in part.items():
                 parameter = clipper.parameters[index]
                 gradient, mean = mean[:size], mean[size:]
-                parameter.grad = gradient.view_as(parameter)
+                parameter.grad = gradient.view_as(parameter).to(parameter.device)
         yield
 
 
@@ -77,7 +77,7 @@ def _sums(clipper: PersonClipper, losses: Losses, draws: Sequence[Drawn]) -> lis
 
 def _noised(sums: Sequence[Tensor], *, grid: float, deviation: float) -> NDArray[np.float64]:
     """Return sums with noise, in steps of the grid: whole numbers are added, exactly."""
-    total = np.concatenate([item.numpy().ravel() for item in sums], dtype=np.float64)
+    total = np.concatenate([item.cpu().numpy().ravel() for item in sums], dtype=np.float64)
     total /= grid
     np.rint(total, out=total)
     total += grid_gaussian(total.size, deviation=deviation)
