@@ -11,7 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-BENCHMARKS = ("comparison", "orchestration", "homomorphic", "sealed_run", "robust", "privacy")
+BENCHMARKS = (
+    "comparison",
+    "orchestration",
+    "homomorphic",
+    "sealed_run",
+    "robust",
+    "privacy",
+    "private_steps",
+)
 LIMIT_S = 600
 FOLDER = Path("runs") / "bench"
 

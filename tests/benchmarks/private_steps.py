@@ -77,9 +77,7 @@ def measured(what: str, model: nn.Module, losses: Losses, *, batch: int, steps: 
         batch=batch,
         plain_s=min(plain),
         private_s=min(hidden),
-        randomness_s=_timed(
-            lambda: (grid_gaussian(dim, deviation=1e6), persons.chosen(N, rate=0.1))
-        ),
+        randomness_s=_timed(lambda: _drawn(dim)),
         ratio=min(hidden) / min(plain),
         target=TARGETS[what],
     )
