@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consortium.bundle import toml
+from consortium.config import Scalar
 from consortium.installation import read_nodes
 from consortium.orders import Order
 from consortium.processes import LaunchFailed, program
@@ -77,8 +78,18 @@ class Control:
             ControlRefused: Flower did not take it.
         """
         order.write(self.superlink.directory)
+        return self.begin(order.config)
+
+    def begin(self, config: Mapping[str, Scalar]) -> int:
+        """Ask the SuperLink for a run, as anybody may who reaches its port; return its number.
+
+        It comes to nothing unless it was ordered.
+
+        Raises:
+            ControlRefused: Flower did not take it.
+        """
         overrides = self.superlink.home / "run-config.toml"
-        overrides.write_text(toml(order.config))
+        overrides.write_text(toml(config))
         app = str((self.superlink.directory / "app").resolve())
         begun = self._ask("run", app, more=("--run-config", str(overrides.resolve())))
         return int(begun["run-id"])

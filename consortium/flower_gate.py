@@ -127,6 +127,7 @@ def server_app() -> None:
     """Run what was ordered at the coordinator: `flwr-serverapp`."""
     require_version(metadata.version("flwr"))
     coordinator = Path(os.environ[COORDINATOR])
+    import_module("consortium.server_app")  # the installed one, before Flower looks elsewhere
     runtime = import_module("flwr.superlink.runtime.run_serverapp")  # its package hides it
 
     def ordered(_app: Path, submitted: Mapping[str, Scalar]) -> dict[str, Scalar]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from consortium.processes import program
 
 # Flower starts these by name. What is not run here at all ends at once.
-_STARTED = (
+STARTED = (
     "flwr-clientapp",
     "flwr-serverapp",
     "flwr-agentapp",
@@ -33,8 +33,8 @@ def write_programs(folder: Path, role: str) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     python = shlex.quote(sys.executable)
-    for name in _STARTED:
-        gate = f"{name}" if name in _RUN[role] else "refused"
+    for name in STARTED:
+        gate = name if name in _RUN[role] else "refused"
         _write(folder / name, f'exec {python} -P -m consortium.flower_gate {gate} "$@"')
     superexec = shlex.quote(program("flower-superexec"))
     _write(folder / "flower-superexec", f'exec {superexec} "$@"')

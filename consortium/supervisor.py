@@ -87,6 +87,7 @@ def supervise(
     require_down(service)
     end(service.mark.family())  # what a supervisor that was killed left
     pause, restarts = _FIRST_PAUSE_S, 0
+    process: subprocess.Popen[bytes] | None = None
     with _told_to_stop() as told:
         try:
             process = service.start()
@@ -104,6 +105,8 @@ def supervise(
                 process = _again(service, process, ready)
         finally:
             end(service.mark.family())
+            if process is not None:
+                process.wait()
             (service.home / _PID).unlink(missing_ok=True)
 
 

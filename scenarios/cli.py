@@ -14,7 +14,7 @@ from consortium.run_directory import RunDirectory
 from consortium.summary import Comparison, Summary
 from privacy.errors import ConsortiumError
 from scenarios import doctor as examination
-from scenarios.catalogue import SCENARIOS
+from scenarios.catalogue import SCENARIOS, scenario_named
 from scenarios.rules_table import say_rules
 from scenarios.scenario import Scenario
 from scenarios.terminal import FAILED, console, errors, give_up, guarded, refuse, report
@@ -221,6 +221,18 @@ def audit_sum(
         )
     if any(verdict.deviation for verdict in verdicts):
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def practice(
+    name: Name,
+    folder: Annotated[Path, typer.Argument(help="Where the files go.")],
+) -> None:
+    """Write what a scenario's institutions would bring: a schema, and a file of records each."""
+    from scenarios.practice import write_practice
+
+    for path in guarded(lambda: write_practice(guarded(lambda: scenario_named(name)), folder)):
+        console.print(str(path), soft_wrap=True, highlight=False)
 
 
 @app.command()

@@ -90,18 +90,20 @@ def found(office: Path, charter: Path, sites: Sequence[Path]) -> Charter:
 def running(coordinator: Path, sites: Sequence[Path]) -> Iterator[Control]:
     """Run a coordinator and sites on this machine; stop all of it afterwards."""
     superlink, nodes = SuperLink(coordinator), [SuperNode(site) for site in sites]
+    started = []
     try:
-        superlink.start()
+        started.append(superlink.start())
         control = Control(superlink)
         control.enrol()
-        for node in nodes:
-            node.launch()
+        started += [node.launch() for node in nodes]
         for node in nodes:
             node.await_health()
         yield control
     finally:
         end([process for node in nodes for process in node.mark.family()])
         end(superlink.mark.family())
+        for process in started:
+            process.wait()
 
 
 def await_end(control: Control, run: RunDirectory, number: int) -> None:

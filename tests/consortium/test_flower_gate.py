@@ -1,0 +1,118 @@
+"""The gate alone; tests/scenarios/test_deployment.py has it before a real SuperNode."""
+
+import io
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from flwr.app import Context, Message, RecordDict
+
+from consortium.approval import Approvals, Approved, digest_of
+from consortium.flower_gate import Gate, SiteApp, UnknownFlower, require_version
+from privacy import messages, wire
+from scenarios.engine import InProcessGrid
+from tests.consortium.test_approval import NOW
+
+
+def hostile_bundle(marker: Path) -> bytes:
+    """Return a bundle whose import would write a file."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        code = f"open({str(marker)!r}, 'w').close()"
+        archive.writestr("consortium/__init__.py", code)
+        archive.writestr("consortium/client_app.py", code)
+    return content.getvalue()
+
+
+class Seen:
+    """What was unpacked and what was loaded."""
+
+    def __init__(self) -> None:
+        self.unpacked: list[bytes] = []
+        self.loaded: list[str] = []
+
+    def unpack(self, bundle: bytes, **_: object) -> None:
+        """Stand for Flower's own."""
+        self.unpacked.append(bundle)
+
+    def load(self, _identity: str, _version: str, digest: str) -> SiteApp:
+        """Stand for Flower's own."""
+        self.loaded.append(digest)
+        return installed
+
+    def gate(self, approvals: Approvals) -> Gate:
+        """Return the gate of a site."""
+        return Gate(approvals, installed=lambda: installed, unpack=self.unpack, load=self.load)
+
+
+def installed(message: Message, context: Context) -> Message:
+    return Message(RecordDict(), reply_to=message)
+
+
+def put(app: SiteApp) -> RecordDict:
+    """Return what an app answers to a greeting."""
+    InProcessGrid(app, 1, {})
+    asked = Message(messages.greeting("c" * 64, b"c" * 32), 1, messages.HELLO)
+    return app(message=asked, context=Context(1, 1, {}, RecordDict(), {})).content  # type: ignore[call-arg]  # by name, as Flower does
+
+
+BUNDLE = b"whatever"
+LISTED = Approvals(run="listed", bundles=(Approved(digest=digest_of(BUNDLE), at=NOW),))
+
+
+def test_by_default_the_installed_app_answers_and_no_bundle_is_touched() -> None:
+    seen = Seen()
+    gate = seen.gate(Approvals())
+    gate.install(BUNDLE, skip_prompt=True)
+    assert gate.app("id", "1", "digest") is installed
+    assert (seen.unpacked, seen.loaded) == ([], [])
+
+
+def test_a_bundle_on_the_list_brings_its_own_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("consortium.flower_gate._forget_installed", lambda: None)
+    seen = Seen()
+    gate = seen.gate(LISTED)
+    gate.install(BUNDLE, skip_prompt=True)
+    gate.app("id", "1", "digest")
+    assert (seen.unpacked, seen.loaded) == ([BUNDLE], ["digest"])
+
+
+def test_any_other_bundle_is_neither_unpacked_nor_loaded_and_refused_by_type(
+    tmp_path: Path,
+) -> None:
+    seen = Seen()
+    gate = seen.gate(LISTED)
+    gate.install(hostile_bundle(tmp_path / "marker"), skip_prompt=True)
+    answer = put(gate.app("id", "1", digest_of(BUNDLE)))  # the hash it claims is not believed
+    assert wire.read_refusal(answer) == ("not-approved", {"listed": 1})
+    assert (seen.unpacked, seen.loaded) == ([], [])
+    assert not (tmp_path / "marker").exists()
+
+
+def test_only_the_flower_that_was_looked_at() -> None:
+    require_version("1.41.0")
+    for version in ("1.40.9", "1.42.0", "2.0", "1.410.0"):
+        with pytest.raises(UnknownFlower):
+            require_version(version)
+
+
+def test_what_a_site_never_runs_ends_at_once() -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "consortium.flower_gate", "flwr-agentapp", "--token", "x"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "not run here" in done.stderr
+
+
+def test_the_programs_the_gate_stands_for_are_all_that_flower_starts() -> None:
+    """A name that a later Flower adds is found here, before a site runs what it names."""
+    from flwr.supercore.constant import TASK_TYPE_TO_COMMAND
+
+    from consortium.programs import STARTED
+
+    assert set(TASK_TYPE_TO_COMMAND.values()) == set(STARTED)

@@ -1,0 +1,88 @@
+"""docs/operate.md, followed word by word."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from consortium.flower_names import COORDINATOR, SITE
+from consortium.processes import free_port
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "operate.md").read_text()
+ENTRY = "from {0}.cli import main; main()"
+PORT = "9443"
+
+
+def commands() -> list[str]:
+    """Return every command of the page, in its order."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.M | re.S)
+    return [line for block in blocks for line in block.splitlines() if line]
+
+
+def programs(folder: Path) -> Path:
+    """Write the two commands of the project where a shell finds them."""
+    folder.mkdir()
+    for name, package in (("consortium", "consortium"), ("scenario", "scenarios")):
+        path = folder / name
+        path.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{ENTRY.format(package)}' \"$@\"\n")
+        path.chmod(0o700)
+    return folder
+
+
+def alive_under(path: Path) -> list[int]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            environment = process.environ()
+        except psutil.Error:
+            continue
+        if (environment.get(SITE) or environment.get(COORDINATOR) or "").startswith(str(path)):
+            found.append(process.pid)
+    return found
+
+
+def test_the_page_goes_from_nothing_to_a_model_in_its_order() -> None:
+    """So that a word changed in the page cannot empty the test below."""
+    verbs = [" ".join(command.split()[:3]) for command in commands()]
+    assert len(verbs) > 20
+    for verb in ("consortium site init", "consortium charter sign", "consortium run coordinator"):
+        assert any(said.startswith(verb) for said in verbs)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
+    port = str(free_port())
+    environment = {
+        **os.environ,
+        "PATH": f"{programs(tmp_path / 'bin')}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+    }
+    try:
+        for command in commands():
+            done = subprocess.run(  # noqa: S602 -- the page's own commands, in a shell as there
+                command.replace(PORT, port),
+                shell=True,
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=600,
+            )
+            assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+            if command.startswith("consortium run"):
+                assert "finished: 1 rounds, model" in done.stdout
+    finally:
+        left = alive_under(tmp_path)
+        for pid in left:
+            psutil.Process(pid).kill()
+    assert left == []
+    for site in ("cleveland", "hungary", "va"):
+        assert (tmp_path / site / "model").exists()
+    assert not (tmp_path / "coordinator" / "runs" / "first" / "model").exists()
