@@ -37,7 +37,7 @@ class SuperLink:
     @property
     def home(self) -> Path:
         """Where Flower keeps what is its own."""
-        return self.directory / "flower"
+        return self.directory.resolve() / "flower"
 
     @property
     def mark(self) -> Mark:
@@ -71,14 +71,15 @@ class SuperLink:
             LaunchFailed: It did not start; names the log.
         """
         named, port = address(self.charter)
+        root = self.directory.resolve()
         self.home.mkdir(exist_ok=True)
         write_programs(self.home / "programs", "coordinator")
         stage_bundle(self.directory / "app", Bundle())
         command = [
             program("flower-superlink"),
-            *("--ssl-ca-certfile", str(self.directory / "authority.pem")),
-            *("--ssl-certfile", str(self.directory / "server.pem")),
-            *("--ssl-keyfile", str(server_key_path(self.directory))),
+            *("--ssl-ca-certfile", str(root / "authority.pem")),
+            *("--ssl-certfile", str(root / "server.pem")),
+            *("--ssl-keyfile", str(server_key_path(root))),
             "--enable-supernode-auth",
             *("--host", host or named, "--port", str(port)),
             *("--database", str(self.home / "superlink.db")),

@@ -46,7 +46,7 @@ class SuperNode:
     @property
     def home(self) -> Path:
         """Where Flower keeps what is its own."""
-        return self.directory / "flower"
+        return self.directory.resolve() / "flower"
 
     @property
     def mark(self) -> Mark:
