@@ -20,6 +20,7 @@ EXCEPTIONS = {
     (GATE, "flwr.supernode.cli.flwr_clientapp"),
     (GATE, "flwr.supernode.runtime"),
     (GATE, "flwr.superlink.cli.flwr_serverapp"),
+    ("tests/consortium/test_flower_gate.py", "flwr.supercore.constant"),
 }
 LEARNING = ("torch", "transformers", "sklearn", "pandas", "opacus", "peft")
 SECRETS = ("privacy.keys", "privacy.exchange", "privacy.sealing")
