@@ -10,19 +10,26 @@ from safetensors.numpy import load_file, save_file
 
 from consortium.charter import Charter
 from consortium.config import RunConfig
+from consortium.model_card import Judged, Subject, model_card
 from consortium.site import Site, model_plan
 from consortium.summary import write_record
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally, Vector
 from sites.source import DataSource
-from sites.task import Predictions, SiteData, Task
+from sites.task import Exportable, Predictions, SiteData, Task
 from sites.tasks import task_for
+
+CARD = "README.md"
 
 _VECTOR = "federated-vector"
 
 
 class BadModel(ConsortiumError, ValueError):
     """A directory does not hold a model that a run left."""
+
+
+class FolderInUse(ConsortiumError, FileExistsError):
+    """A directory that a model is to be written to holds something."""
 
 
 class ModelDescription(BaseModel):
@@ -55,6 +62,18 @@ class TrainedModel:
     charter: Charter
     config: RunConfig
 
+    @property
+    def subject(self) -> Subject:
+        """What a card says of it."""
+        layout = self.task.layout
+        return Subject(
+            charter=self.charter,
+            config=self.config,
+            statistics=self.statistics,
+            digest=layout.digest_of(self.vector),
+            start=layout.start,
+        )
+
     def predict(self, source: DataSource) -> Predictions:
         """Return predictions for a table without labels, row by row."""
         return self.task.predict(source, self.statistics, self.vector)
@@ -64,10 +83,7 @@ def write_model(site: Site, statistics: Tally, vector: Vector) -> Path:
     """Write the model into the site's directory; return its folder."""
     folder = site.directory / "model"
     folder.mkdir(exist_ok=True)
-    parameters = {
-        name: np.ascontiguousarray(array) for name, array in site.task.parameters(vector).items()
-    }
-    save_file(parameters, folder / "model.safetensors")
+    _write_parameters(site.task, vector, folder, merged=False)
     save_file({_VECTOR: vector.astype(np.float32)}, folder / "federated.safetensors")
     description = ModelDescription(
         charter=site.charter,
@@ -76,7 +92,48 @@ def write_model(site: Site, statistics: Tally, vector: Vector) -> Path:
         statistics=[int(entry) for entry in statistics],
     )
     write_record(folder / "model.json", description)
+    if isinstance(site.task, Exportable):
+        model = TrainedModel(
+            task=site.task,
+            statistics=statistics,
+            vector=vector,
+            charter=site.charter,
+            config=site.run_config,
+        )
+        (folder / CARD).write_text(model_card(model.subject, None), encoding="utf-8")
     return folder
+
+
+def export_model(
+    model: TrainedModel, folder: Path, judged: Judged | None, *, merged: bool = True
+) -> None:
+    """Write a model as other programs load it, with its card.
+
+    An encoder is written as `transformers` alone loads it, its adapters merged, or with
+    `merged` false as `peft` does; a model of a table as named arrays.
+
+    Args:
+        model: What a run left.
+        folder: A directory that is empty or not there yet.
+        judged: What the run says of it, for the card.
+        merged: Whether an encoder is written whole, or only what was trained.
+
+    Raises:
+        FolderInUse: The directory is not empty; nothing is overwritten.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise FolderInUse(f"{folder} is not empty: name another directory for the model")
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_parameters(model.task, model.vector, folder, merged=merged)
+    (folder / CARD).write_text(model_card(model.subject, judged), encoding="utf-8")
+
+
+def _write_parameters(task: Task[SiteData], vector: Vector, folder: Path, *, merged: bool) -> None:
+    if isinstance(task, Exportable):
+        task.write(vector, folder, merged=merged)
+        return
+    arrays = {name: np.ascontiguousarray(array) for name, array in task.parameters(vector).items()}
+    save_file(arrays, folder / "model.safetensors")
 
 
 def read_model(folder: Path) -> TrainedModel:

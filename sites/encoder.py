@@ -247,6 +247,11 @@ def encoder_for(role: Role) -> Encoder:
     return _encoder(role, files, files.digest)
 
 
+def untrained(role: Role, files: EncoderFiles) -> Any:  # noqa: ANN401
+    """Return the model of a role as its files have it; what they lack is arbitrary."""
+    return _loaded(role, files)[0]
+
+
 def padded(windows: Sequence[Ids], fill: int) -> tuple[Tensor, Tensor]:
     """Return windows as numbers of pieces and where there is one, both of shape (B, T)."""
     longest = max(len(window) for window in windows)

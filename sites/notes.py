@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,8 +14,9 @@ from privacy.layout import Layout, Tally, Vector
 from sites import objective
 from sites.constants import Constants
 from sites.encoder import Encoder, Role, encoder_for
+from sites.encoder_export import write_merged, write_trained
 from sites.evaluation import Evaluation, evaluation_for
-from sites.notes_data import Notes, NotesData, Read, joined, load_notes, read_by
+from sites.notes_data import Notes, NotesData, Read, declared_of, joined, load_notes, read_by
 from sites.schema import ClassLabel
 from sites.source import DataSource
 from sites.task import Labels, Predictions, TextModelPlan, Trained, TrainingPlan
@@ -143,6 +145,18 @@ class NotesTask:
     def parameters(self, vector: Vector) -> dict[str, NDArray[np.float32]]:
         """Return the trained arrays of the model that `vector` stands for, by name."""
         return self.layout.unflatten(self.encoder.start + vector)
+
+    def write(self, vector: Vector, folder: Path, *, merged: bool) -> None:
+        """Write the model that `vector` stands for into an existing directory.
+
+        Whole, as `transformers` alone loads it, or only what was trained.
+        """
+        names, encoder = declared_of(self.schema.label), self.encoder
+        if merged:
+            several = not isinstance(self.schema.label, ClassLabel)
+            write_merged(encoder, vector, names, folder, several=several)
+        else:
+            write_trained(encoder, vector, names, folder)
 
     def _constants(self, pooled: Tally) -> Constants:
         return self.statistics.constants(pooled)

@@ -7,7 +7,8 @@ which callers hold and pass back but never look into.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias, TypeVar
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -305,6 +306,20 @@ class Task(Protocol[Data]):
 
     def parameters(self, vector: Vector) -> Mapping[str, NDArray[np.float32]]:
         """Return the arrays of the model that `vector` stands for, by name: what is exported."""
+
+
+@runtime_checkable
+class Exportable(Protocol):
+    """A task whose model other programs load as files."""
+
+    def write(self, vector: Vector, folder: Path, *, merged: bool) -> None:
+        """Write the model that `vector` stands for into an existing directory.
+
+        Args:
+            vector: The federated vector.
+            folder: Where to.
+            merged: Whether it is whole, or only what was trained.
+        """
 
 
 def _require(plan: object, ranges: Mapping[str, tuple[bool, str]]) -> None:
