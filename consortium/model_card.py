@@ -4,7 +4,6 @@ Everything in it was recorded: nothing is filled in by hand, and what is unknown
 No text of any record is in it.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +18,9 @@ from consortium.summary import Comparison
 from privacy.layout import Tally
 from sites.counting import statistics_for
 from sites.evaluation import Metric, evaluation_for
+from sites.evaluation_figures import wilson
 from sites.schema import Schema
 
-_Z = 1.959964  # of a 95 % interval
 _MOST_CLASSES = 30
 _SHARES = frozenset({"accuracy", "subset_accuracy"})
 _FEDERATED = "federated"
@@ -151,7 +150,8 @@ def _figures(model: Subject, judged: Judged | None) -> Iterator[str]:
     yield "|---|--:|--:|"
     for name, metric in evaluation.metrics(tally).items():
         title = meaning_of(name).title
-        yield f"| {title} | {words.figure(metric.value)} | {_interval(name, metric, n, judged.comparison)} |"
+        interval = _interval(name, metric, n, judged.comparison)
+        yield f"| {title} | {words.figure(metric.value)} | {interval} |"
     yield ""
     yield (
         "An interval says how much chance there is in the choice of held-out persons; where none "
@@ -168,14 +168,6 @@ def _interval(name: str, metric: Metric, n: int, compared: Comparison | None) ->
         return words.DASH
     low, high = wilson(metric.value, n)
     return f"{words.figure(low)} to {words.figure(high)}"
-
-
-def wilson(share: float, n: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share of n records (Wilson 1927)."""
-    wide = 1 + _Z**2 / n
-    middle = (share + _Z**2 / (2 * n)) / wide
-    reach = _Z / wide * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-    return max(middle - reach, 0.0), min(middle + reach, 1.0)
 
 
 def _privacy(config: RunConfig) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """The pictures of how well a model does, from the points that an evaluation gives."""
 
-import math
 from typing import Any
 
 from consortium import plots
@@ -15,13 +14,13 @@ from consortium.plots_curves import (
 from consortium.report_blocks import Block, Column, Matrix, Pair, Plot, Shade, Table
 from consortium.report_record import Recorded
 from privacy.layout import Tally
+from sites.evaluation_figures import wilson
 from sites.schema import ClassLabel, NumberLabel
 from sites.text_schema import EntityLabel, MultiLabel
 
 _MOST_CLASSES = 20
 _MOST_CURVES = 6
 _EVERYDAY_RANGE = 0.99
-_Z = 1.959964  # of a 95 % interval
 
 
 def pictures(recorded: Recorded, tally: Tally) -> tuple[Block, ...]:
@@ -79,7 +78,7 @@ def _calibration(curves: dict[str, Any], target: str) -> Plot:
         counts=found["count"],
         bounds=(0.0, 1.0),
         intervals=[
-            _wilson(share, count)
+            wilson(share, count)
             for share, count in zip(found["observed"], found["count"], strict=True)
         ],
     )
@@ -95,14 +94,6 @@ def _calibration(curves: dict[str, Any], target: str) -> Plot:
         caption=f"Of {target}, in 16 bins. Larger dots hold more records; whiskers are 95 % "
         "intervals for chance. On the grey line a predicted 30 % comes true 30 times in 100.",
     )
-
-
-def _wilson(share: float, count: float) -> tuple[float, float]:
-    """Return the 95 % interval of a share of so many records (Wilson 1927)."""
-    wide = 1 + _Z**2 / count
-    middle = (share + _Z**2 / (2 * count)) / wide
-    reach = _Z / wide * math.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))
-    return max(middle - reach, 0.0), min(middle + reach, 1.0)
 
 
 def _score_groups(curves: dict[str, Any], groups: tuple[str, str]) -> Block:

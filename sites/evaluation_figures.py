@@ -1,5 +1,6 @@
 """Figures by name, and why a figure is missing; the ones that every classifier shares."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -8,6 +9,8 @@ import numpy as np
 
 from privacy.layout import Tally, Vector
 from sites.tally import UNIT, ImpossibleTally, Metric, TallyLayout
+
+_Z = 1.959964  # of a 95 % interval
 
 SMALLEST_PROBABILITY = 1e-7
 LARGEST_LOG_LOSS = -float(np.log(SMALLEST_PROBABILITY))
@@ -57,3 +60,11 @@ def check_means(
     for name, most in largest.items():
         if layout.real(name, tally) > examples * (most + UNIT):
             raise ImpossibleTally(f"{examples} records cannot have so large a sum of {name}")
+
+
+def wilson(share: float, n: float) -> tuple[float, float]:
+    """Return the 95 % interval of a share of n records (Wilson 1927)."""
+    wide = 1 + _Z**2 / n
+    middle = (share + _Z**2 / (2 * n)) / wide
+    reach = _Z / wide * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
+    return max(middle - reach, 0.0), min(middle + reach, 1.0)

@@ -16,9 +16,7 @@ from sites.source import TableFile
 from tests.consortium.staged import Ward, ward
 from tests.sites.small_encoders import SIDES, small, table
 
-CHARTER = Charter(
-    name="wards", task="clinical-notes", table=SIDES, members=(Member(name="one"),)
-)
+CHARTER = Charter(name="wards", task="clinical-notes", table=SIDES, members=(Member(name="one"),))
 CONFIG = RunConfig.parse({"model-name": small(), "lora-rank": 2, "max-tokens": 32, "stride": 8})
 
 
@@ -78,10 +76,13 @@ def test_nothing_is_overwritten(notes: Site, tmp_path: Path) -> None:
 
 
 def test_the_model_of_a_table_is_exported_as_arrays(tmp_path: Path) -> None:
-    hungary: Ward = ward(tmp_path / "run")
+    hungary: Ward = ward(tmp_path)
     folder = write_model(hungary.site, hungary.statistics, hungary.vector())
     exported(str(folder), str(tmp_path / "out"))
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"model.safetensors", "README.md"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "model.safetensors",
+        "README.md",
+    }
 
 
 def test_a_folder_without_a_model_is_said_to_hold_none(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from sites.evaluation_figures import (
     LARGEST_LOG_LOSS,
@@ -12,6 +13,7 @@ from sites.evaluation_figures import (
     log_losses,
     ratio,
     reasons,
+    wilson,
 )
 from sites.tally import ImpossibleTally, Metric, TallyLayout, fixed_point
 
@@ -41,3 +43,9 @@ def test_a_sum_larger_than_the_records_allow_is_refused() -> None:
     check_means(layout, tally, examples=2, largest={"brier": 1.0})
     with pytest.raises(ImpossibleTally, match="1 records cannot have so large a sum of brier"):
         check_means(layout, tally, examples=1, largest={"brier": 1.0})
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 5), (5, 5), (37, 50), (990, 1000)])
+def test_a_share_has_wilsons_interval(right: int, n: int) -> None:
+    expected = binomtest(right, n).proportion_ci(method="wilson")
+    assert wilson(right / n, n) == pytest.approx((expected.low, expected.high), abs=1e-7)
