@@ -17,6 +17,7 @@ import pytest
 
 from scenarios.catalogue import SCENARIOS
 from scenarios.datasets import heart_hospitals, load
+from scenarios.synthetic_notes import synthetic_notes
 from tests.benchmarks import homomorphic
 
 ROOT = Path(__file__).parents[1]
@@ -82,6 +83,12 @@ def prepare(folder: Path) -> None:
     broken.loc[broken.index[1], "age"] = "63 years"
     broken.loc[broken.index[3], "chest_pain"] = "severe"
     broken.to_csv(folder / "broken.csv", index=False)
+    notes = synthetic_notes(60, sentences=6, seed=7)
+    lines = folder / "notes.jsonl"
+    notes.assign(chapter=["eye", "injury"] * 30).rename(columns={"person": "category"}).to_json(
+        lines, orient="records", lines=True
+    )
+    notes[["text"]].head(2).to_json(folder / "new-notes.jsonl", orient="records", lines=True)
     rng = np.random.default_rng(7)
     for ward in ("ward-a", "ward-b", "ward-c"):
         age = rng.integers(20, 90, 120)
