@@ -9,6 +9,7 @@ from consortium import (
     cli_audit,
     cli_charter,
     cli_coordinator,
+    cli_encoder,
     cli_export,
     cli_provision,
     cli_run,
@@ -30,6 +31,7 @@ app.add_typer(cli_audit.app, name="audit")
 app.add_typer(cli_site.app, name="site")
 app.add_typer(cli_coordinator.app, name="coordinator")
 app.command("provision")(cli_provision.command)
+app.command("encoder")(cli_encoder.command)
 app.command("export")(cli_export.command)
 app.command("run")(cli_run.run)
 app.command("resume")(cli_run.resume)

@@ -114,6 +114,8 @@ class _EncoderKeys(_Part):
     Args:
         model_name: `minilm`, which ships in a package; the directory of a BERT-family encoder at
             the sites; or its name on the hub, of which each site needs a copy.
+        model_digest: What `consortium encoder` prints for it at every site; a site with other
+            files refuses. Without it the sites' layouts are compared.
         travels: What is trained, and so what leaves a site.
         top_layers: Layers that are trained, counted from the last, of `top-k`.
         lora_rank: Rank of the adapters, of `lora`.
@@ -124,6 +126,7 @@ class _EncoderKeys(_Part):
     """
 
     model_name: str = Field(default="minilm", min_length=1, max_length=500)
+    model_digest: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     travels: Literal["lora", "head", "top-k", "full"] = "lora"
     top_layers: int = Field(default=2, ge=1, le=1_000)
     lora_rank: int = Field(default=8, ge=1, le=1_024)

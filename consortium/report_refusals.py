@@ -54,6 +54,10 @@ _SAID_BY_THE_SITE = {
     "wrong-separator": "Its data file is separated by another character than declared.",
     "empty-table": "Its data hold no records.",
     "query-failed": "Its database did not answer the query.",
+    "bad-texts": "Some records have no text, nobody's name, or a label that was not declared.",
+    "unknown-encoder": "The encoder that the run names was not there.",
+    "unfit-encoder": "The encoder that the run names cannot be trained here.",
+    "other-encoder": "Its encoder has other weights, or another vocabulary, than the run asks for.",
     "bad-table": "Its data break the agreed schema.",
     "missing-columns": "Its data lack columns of the agreed schema.",
     "person-on-both-sides": "One person's records were on both sides of its split into training "

@@ -156,6 +156,7 @@ def model_plan(config: RunConfig, table: AnySchema) -> AnyModelPlan:
         return ModelPlan(name=config.model, hidden_units=config.hidden_units)
     return TextModelPlan(
         base=config.model_name,
+        digest=config.model_digest,
         travels=config.travels,
         top_layers=config.top_layers,
         lora_rank=config.lora_rank,

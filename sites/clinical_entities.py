@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from privacy.layout import Layout, Tally, Vector
 from sites.encoder import Encoder, Role, encoder_for
+from sites.encoder_export import write_merged, write_trained
 from sites.entities import Codes, tag_names
 from sites.entity_data import EntityData, Sentences, divided, joined, pooled
 from sites.entity_records import annotated, unannotated
@@ -157,6 +159,14 @@ class EntityTask:
     def parameters(self, vector: Vector) -> dict[str, NDArray[np.float32]]:
         """Return what was trained, by name."""
         return self.layout.unflatten(self.encoder.start + vector)
+
+    def write(self, vector: Vector, folder: Path, *, merged: bool) -> None:
+        """Write the model that `vector` stands for into an existing directory.
+
+        Whole, as `transformers` alone loads it, or only what was trained.
+        """
+        export = write_merged if merged else write_trained
+        export(self.encoder, vector, tag_names(self.schema.types), folder)
 
     def _predicted(self, sentences: Sequence[Sentence], vector: Vector) -> Predictions:
         encoder = self.encoder

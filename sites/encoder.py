@@ -241,9 +241,12 @@ def encoder_for(role: Role) -> Encoder:
 
     Raises:
         UnknownEncoder, UnfitEncoder: The base is not on this machine, or cannot be trained here.
+        OtherEncoder: The base on this machine is another one than the plan asks for.
         BadPlan: The plan does not fit the base.
     """
     files = EncoderFiles.named(role.plan.base)
+    if role.plan.digest:
+        files.require(role.plan.digest)
     return _encoder(role, files, files.digest)
 
 

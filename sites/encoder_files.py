@@ -25,6 +25,10 @@ class UnknownEncoder(ConsortiumError, LookupError):
     """There is no encoder of this name on this machine."""
 
 
+class OtherEncoder(ConsortiumError, ValueError):
+    """The encoder on this machine is another one than the run asks for."""
+
+
 class UnfitEncoder(ConsortiumError, ValueError):
     """A directory holds no encoder that can be trained here."""
 
@@ -103,6 +107,18 @@ class EncoderFiles:
         """What cuts texts into pieces."""
         loaded = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
         return cast(PreTrainedTokenizerBase, loaded)
+
+    def require(self, digest: str) -> None:
+        """Check that these are the files of a digest.
+
+        Raises:
+            OtherEncoder: They are not; both digests are named.
+        """
+        if self.digest != digest:
+            raise OtherEncoder(
+                f"the run asks for the encoder {digest}, the one in {self.folder} is "
+                f"{self.digest}: every site needs the same weights and vocabulary"
+            )
 
     def require_fit(self) -> None:
         """Check that an encoder can be read from here.

@@ -72,6 +72,7 @@ class TextModelPlan:
     Args:
         base: `minilm`, which ships in a package; the directory of a BERT-family encoder; or its
             name on the hub, of which only a copy on this machine is read.
+        digest: The base's digest that all sites must have; none is required where it is empty.
         travels: `lora` adapters of the attention's queries and values (Hu et al. 2021,
             arXiv:2106.09685), the last `top-k` layers, or the `full` encoder, each together with
             the head; or the `head` alone.
@@ -89,6 +90,7 @@ class TextModelPlan:
     """
 
     base: str = MINILM
+    digest: str = ""
     travels: Travels = "lora"
     top_layers: int = 2
     lora_rank: int = 8

@@ -227,7 +227,10 @@ class Reception:
         for node, said in introduced:
             with Quarantine(self.observe, server_round, said.site):
                 if said.layout.digest != roster.layout.digest:
-                    raise WrongLayout("the site would train another vector than the others")
+                    raise WrongLayout(
+                        f"the site would train another vector than the others: its starts from "
+                        f"{said.layout.start[:300]!r}, theirs from {roster.layout.start[:300]!r}"
+                    )
                 if said.site in present:
                     raise NameTaken("another node already answers for this site")
                 present[said.site] = Present(node=node, num_examples=said.num_examples)

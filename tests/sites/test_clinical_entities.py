@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from transformers import AutoModelForTokenClassification
 
 from privacy.layout import Vector
 from sites.clinical_entities import PLAN, EntityTask, clinical_entities
@@ -115,3 +117,17 @@ def test_the_task_is_found_by_its_name() -> None:
     assert PLAN.class_balance == "none"
     with pytest.raises(UnfitSchema, match="whole texts"):
         clinical_entities(SIDES, plan(), seed=7)
+
+
+def test_the_model_is_loaded_by_transformers_with_its_tags(tmp_path: Path) -> None:
+    of = task()
+    vector = np.random.default_rng(0).standard_normal(of.layout.dim) / 50
+    of.write(vector, tmp_path, merged=True)
+    model = AutoModelForTokenClassification.from_pretrained(tmp_path).eval()
+    assert model.config.id2label == dict(enumerate(tag_names(SCHEMA.types)))
+    window = np.array([101, 2540, 8114, 102])
+    with torch.no_grad():
+        whole = model(torch.from_numpy(window)[None]).logits[0]
+        with of.encoder.at(vector):
+            own = of.encoder.scores([window], None, exact=True)[0]
+    torch.testing.assert_close(whole, own, atol=1e-5, rtol=1e-5)

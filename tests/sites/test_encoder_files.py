@@ -5,9 +5,10 @@ from shutil import copytree
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from sites.encoder_files import EncoderFiles, UnfitEncoder, UnknownEncoder
+from sites.encoder import Role, encoder_for
+from sites.encoder_files import EncoderFiles, OtherEncoder, UnfitEncoder, UnknownEncoder
 from sites.task import MINILM
-from tests.sites.small_encoders import small
+from tests.sites.small_encoders import plan, small
 
 
 def test_minilm_comes_with_a_package() -> None:
@@ -22,6 +23,13 @@ def test_the_digest_tells_other_weights_and_another_vocabulary(tmp_path: Path) -
     arrays["pooler.dense.bias"] = arrays["pooler.dense.bias"] + 1
     save_file(arrays, same / "model.safetensors", metadata={"format": "pt"})
     assert EncoderFiles.named(str(same)).digest != original
+
+
+def test_another_encoder_than_the_run_asks_for_is_refused_naming_both() -> None:
+    asked, here = EncoderFiles.named(small(3)).digest, EncoderFiles.named(small()).digest
+    with pytest.raises(OtherEncoder, match=f"asks for the encoder {asked}.* is {here}"):
+        encoder_for(Role(plan(digest=asked), "texts", 3, 7))
+    encoder_for(Role(plan(digest=here), "texts", 3, 7))
 
 
 def test_a_name_that_is_not_on_this_machine_is_refused_without_a_download() -> None:
