@@ -5,38 +5,91 @@ import sys
 import typer
 from rich.console import Console
 
-from consortium import (
-    cli_audit,
-    cli_charter,
-    cli_coordinator,
-    cli_encoder,
-    cli_export,
-    cli_provision,
-    cli_run,
-    cli_site,
-)
+from consortium.lazy_commands import lazily
 from privacy.errors import ConsortiumError
 
 FAILED = 1
 
+
+def _charter() -> typer.Typer:
+    from consortium.cli_charter import app
+
+    return app
+
+
+def _site() -> typer.Typer:
+    from consortium.cli_site import app
+
+    return app
+
+
+def _coordinator() -> typer.Typer:
+    from consortium.cli_coordinator import app
+
+    return app
+
+
+def _provision() -> typer.Typer:
+    from consortium.cli_provision import app
+
+    return app
+
+
+def _encoder() -> typer.Typer:
+    from consortium import cli_encoder
+
+    loaded = typer.Typer()
+    loaded.command("encoder")(cli_encoder.command)
+    return loaded
+
+
+def _export() -> typer.Typer:
+    from consortium import cli_export
+
+    loaded = typer.Typer()
+    loaded.command("export")(cli_export.command)
+    return loaded
+
+
+def _run() -> typer.Typer:
+    from consortium.cli_run import app
+
+    return app
+
+
+def _audit() -> typer.Typer:
+    from consortium.cli_audit import app
+
+    return app
+
+
+_COMMANDS = {
+    "charter": _charter,
+    "provision": _provision,
+    "site": _site,
+    "coordinator": _coordinator,
+    "run": _run,
+    "resume": _run,
+    "stop": _run,
+    "status": _run,
+    "audit": _audit,
+    "encoder": _encoder,
+    "export": _export,
+}
+
 app = typer.Typer(
     help="Set up and run a consortium between institutions, and check what it left behind.",
+    cls=lazily(_COMMANDS),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-app.add_typer(cli_charter.app, name="charter")
-app.add_typer(cli_audit.app, name="audit")
-app.add_typer(cli_site.app, name="site")
-app.add_typer(cli_coordinator.app, name="coordinator")
-app.command("provision")(cli_provision.command)
-app.command("encoder")(cli_encoder.command)
-app.command("export")(cli_export.command)
-app.command("run")(cli_run.run)
-app.command("resume")(cli_run.resume)
-app.command("status")(cli_run.status)
-app.command("stop")(cli_run.stop)
+
+@app.callback()
+def _commands() -> None:
+    """Set up and run a consortium between institutions, and check what it left behind."""
+
 
 errors = Console(stderr=True)
 

@@ -11,7 +11,10 @@ from consortium.drafting import signatures_beside
 from consortium.joining import PublicHalf
 from consortium.provision import Tls, own_tls, provision
 
+app = typer.Typer(help="Make kits for all parties.")
 
+
+@app.command("provision")
 def command(
     out: Path = typer.Argument(..., help="Directory for the kits."),
     charter: Path = typer.Option(..., help="The charter; the signatures lie beside it."),

@@ -22,6 +22,8 @@ from privacy.errors import ConsortiumError
 _LOOK_S = 1.0
 _ASK_EVERY = 20  # looks; asking the SuperLink costs a process
 
+app = typer.Typer(help="Runs of the coordinator's.")
+
 COORDINATOR = typer.Argument(..., help="The coordinator's directory.")
 
 
@@ -29,6 +31,7 @@ class NothingRuns(ConsortiumError, RuntimeError):
     """There is no run to wait for, to stop or to go on with."""
 
 
+@app.command()
 def run(
     directory: Path = COORDINATOR,
     settings: list[str] = typer.Option([], "--set", help="A key of the run config, key=value."),
@@ -45,6 +48,7 @@ def run(
     _begin(superlink, RunDirectory(folder), config, wait=wait)
 
 
+@app.command()
 def resume(
     directory: Path = COORDINATOR,
     name: str = typer.Option("", help="Of the run; by default the last one."),
@@ -61,6 +65,7 @@ def resume(
     _begin(SuperLink(directory), run_directory, config, wait=wait)
 
 
+@app.command()
 def status(directory: Path = typer.Argument(..., help="Of a coordinator or a site.")) -> None:
     """Say who is there, since when, what runs, the last round and the last error."""
     for line in (
@@ -69,6 +74,7 @@ def status(directory: Path = typer.Argument(..., help="Of a coordinator or a sit
         print(line)
 
 
+@app.command()
 def stop(directory: Path = COORDINATOR) -> None:
     """Stop the run that is going on; the sites stay up."""
     control = Control(SuperLink(directory))

@@ -5,16 +5,27 @@ from pathlib import Path
 
 import typer
 
-from consortium import approval, cli_ledger, cli_policy
+from consortium import approval, cli_policy
 from consortium.approval import changes, choose
 from consortium.installation import install_site
 from consortium.joining import init_site, public_half, renew_node_key
+from consortium.lazy_commands import lazily
 from consortium.options import data_source
 from consortium.supernode import SuperNode
 from consortium.supervisor import bring_down, detach, supervise
 
-app = typer.Typer(help="Set up and run a site.", no_args_is_help=True)
-app.command("ledger")(cli_ledger.command)
+
+def _ledger() -> typer.Typer:
+    from consortium import cli_ledger  # it draws, and computes what was lost
+
+    loaded = typer.Typer()
+    loaded.command("ledger")(cli_ledger.command)
+    return loaded
+
+
+app = typer.Typer(
+    help="Set up and run a site.", cls=lazily({"ledger": _ledger}), no_args_is_help=True
+)
 app.command("check")(cli_policy.check)
 app.command("stop-all")(cli_policy.stop_all)
 app.command("allow")(cli_policy.allow)

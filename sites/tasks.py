@@ -4,9 +4,6 @@ import difflib
 from typing import Any
 
 from privacy.errors import ConsortiumError
-from sites.credit import credit
-from sites.diagnosis import diagnosis
-from sites.house_prices import house_prices
 from sites.schema import Schema
 from sites.task import AnyModelPlan, ModelPlan, Task, TextModelPlan, UnfitSchema
 from sites.text_schema import AnySchema, TextSchema
@@ -50,6 +47,11 @@ def task_for(name: str, schema: AnySchema, model: AnyModelPlan, *, seed: int) ->
 
 
 def _tabular(name: str, schema: Schema, model: ModelPlan, seed: int) -> Task[Any]:
+    """Return a task of tables; torch is loaded only where something is learnt."""
+    from sites.credit import credit
+    from sites.diagnosis import diagnosis
+    from sites.house_prices import house_prices
+
     match name:
         case "credit":
             return credit(schema, model, seed=seed)

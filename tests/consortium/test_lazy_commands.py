@@ -1,0 +1,58 @@
+import re
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from consortium.cli import app
+
+HEAVY = ("torch", "transformers", "matplotlib")
+COMMANDS = (
+    "charter",
+    "provision",
+    "site",
+    "coordinator",
+    "run",
+    "resume",
+    "stop",
+    "status",
+    "audit",
+)
+
+
+def shown(*words: str) -> str:
+    done = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    return re.sub(r"\x1b\[[0-9;]*m", "", done.output)
+
+
+def test_every_command_is_shown_and_has_help() -> None:
+    overview = shown()
+    for name in COMMANDS:
+        assert name in overview
+        assert "Usage" in shown(name)
+
+
+def test_a_lazy_command_inside_a_group_is_there() -> None:
+    assert "ledger" in shown("site")
+    assert "--what-if" in shown("site", "ledger")
+
+
+def test_a_command_that_is_none_is_wrong_usage() -> None:
+    assert CliRunner().invoke(app, ["sites"]).exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["site", "coordinator", "charter", "run"])
+def test_what_an_operator_types_every_day_loads_nothing_that_learns_or_draws(command: str) -> None:
+    code = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from consortium.cli import app\n"
+        f"CliRunner().invoke(app, [{command!r}, 'none', '--help'])\n"
+        f"print(*[name for name in {HEAVY} if name in sys.modules])"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout.split() == []
