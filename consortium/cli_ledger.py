@@ -30,6 +30,13 @@ PLANNED = typer.Option(
 )
 BY = typer.Option("person", "--unit", help="Whom the planned run protects: person or record.")
 
+MOST_RECORDS = typer.Option(
+    0,
+    "--max-records-per-person",
+    min=0,
+    help="Of the planned run, where it protects records: most that one person has; 0: unknown.",
+)
+
 
 def command(
     directory: Path = SITE,
@@ -39,6 +46,7 @@ def command(
     export: Path | None = EXPORT,
     planned: tuple[float, float, int] | None = PLANNED,
     unit: str = BY,
+    max_records_per_person: int = MOST_RECORDS,
 ) -> None:
     """Show what the people in a site's data sets have lost, over all runs."""
     view = _chosen(view_of(directory), data)
@@ -58,7 +66,7 @@ def command(
         page, _ = write_export(view, export, site=directory.resolve().name, now=datetime.now(UTC))
         console.print(f"written: {page}", highlight=False, soft_wrap=True)
     if planned is not None:
-        _say_what_if(directory, view, _event(planned, unit))
+        _say_what_if(directory, view, _event(planned, unit, max_records_per_person))
 
 
 def _chosen(view: View, data: str | None) -> View:
@@ -69,7 +77,7 @@ def _chosen(view: View, data: str | None) -> View:
     return View(head=view.head, accounts=accounts)
 
 
-def _event(planned: tuple[float, float, int], unit: str) -> SampledGaussian:
+def _event(planned: tuple[float, float, int], unit: str, most: int) -> SampledGaussian:
     if unit not in UNITS:
         raise typer.BadParameter(f"a unit is one of {', '.join(UNITS)}")
     noise, rate, steps = planned
@@ -79,6 +87,7 @@ def _event(planned: tuple[float, float, int], unit: str) -> SampledGaussian:
         steps=steps,
         clip_norm=1.0,
         unit=unit,
+        max_records_per_person=most,
     )
 
 

@@ -67,6 +67,24 @@ class CampaignRun(_Recorded):
     sites: tuple[LedgerLine, ...]
 
 
+class ReceiptLine(_Recorded):
+    """What was found when the logs of a run were held against each other.
+
+    Args:
+        what: Which run, in words.
+        page: The receipt, from the run directory on.
+        logs: Of the coordinator and the sites; each is whole.
+        entries: In all of them.
+        differences: What contradicts what, in sentences; nothing if nothing does.
+    """
+
+    what: str
+    page: str
+    logs: int
+    entries: int
+    differences: tuple[str, ...] = ()
+
+
 class PrivacyCost(_Recorded):
     """The file `privacy.json` of a run directory.
 
@@ -79,6 +97,7 @@ class PrivacyCost(_Recorded):
         held_out: Records that everything is measured on.
         points: No privacy first, then falling epsilon.
         campaign: Runs on the same records, until the ledgers refuse.
+        receipts: Of the run itself and of those of the campaign.
         seconds: That all of it took.
     """
 
@@ -91,4 +110,5 @@ class PrivacyCost(_Recorded):
     held_out: int
     points: tuple[PrivacyPoint, ...]
     campaign: tuple[CampaignRun, ...]
+    receipts: tuple[ReceiptLine, ...] = ()
     seconds: float

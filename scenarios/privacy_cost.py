@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 from consortium.config import RunConfig
 from consortium.export import read_model
 from consortium.ledger_view import LEDGER
-from consortium.privacy_record import CampaignRun, LedgerLine, PrivacyCost, PrivacyPoint
+from consortium.privacy_record import (
+    CampaignRun,
+    LedgerLine,
+    PrivacyCost,
+    PrivacyPoint,
+    ReceiptLine,
+)
 from consortium.private import ledger_of
 from consortium.report_refusals import MILLI, SITE_REFUSED
 from consortium.run_directory import RunDirectory
@@ -28,6 +34,7 @@ from privacy.ledger_entries import Budget
 from privacy.policy import EVERY_DATA_SET, Ceiling, PrivacyTerms, read_policy
 from scenarios.bootstrap import Resamples, resampled
 from scenarios.privacy_trials import Campaign, PrivacyTrials
+from scenarios.receipts import receipt_of
 from scenarios.runner import Order, RunFailed, carry_out
 from scenarios.scenario import Scenario
 
@@ -97,6 +104,7 @@ def measure_privacy(
         found = [one for one, at in zip(scored, epsilons, strict=True) if at == epsilon]
         points.append(_point(scenario, epsilon, found, resamples))
         tell(_line(scenario, points[-1]))
+    campaign = tuple(_campaign(scenario, trials.campaign, config, folder, tell))
     cost = PrivacyCost(
         metric=scenario.headline.name,
         metric_title=scenario.headline.title,
@@ -105,12 +113,23 @@ def measure_privacy(
         delta=max(delta for one in scored for delta in one.deltas),
         held_out=len(scored[0].labels),
         points=tuple(points),
-        campaign=tuple(_campaign(scenario, trials.campaign, config, folder, tell)),
+        campaign=campaign,
+        receipts=tuple(_receipts(run, folder, campaign)),
         seconds=time.monotonic() - began,
     )
     shutil.rmtree(folder, ignore_errors=True)
     write_record(run.privacy, cost)
     return cost
+
+
+def _receipts(
+    run: RunDirectory, folder: Path, campaign: Sequence[CampaignRun]
+) -> Iterator[ReceiptLine]:
+    yield receipt_of(run, "this run", home=run)
+    for one in campaign:
+        yield receipt_of(
+            RunDirectory(folder / f"campaign-{one.number}"), f"run {one.number}", home=run
+        )
 
 
 def _at(config: RunConfig, epsilon: float | None, trials: PrivacyTrials) -> RunConfig:

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from consortium.config import RunConfig
-from consortium.privacy_record import PrivacyCost
+from consortium.privacy_record import PrivacyCost, ReceiptLine
 from consortium.report_privacy import said
 from consortium.run_directory import RunDirectory
 from scenarios.privacy_cost import measure_privacy
@@ -23,7 +23,7 @@ def measure_and_say(
 
 
 def say(console: Console, cost: PrivacyCost) -> None:
-    """Print the model at each epsilon, and what each ledger said of each run."""
+    """Print the model at each epsilon, the ledgers after each run, and the receipts."""
     table = Table(box=None, pad_edge=False, title="what privacy costs", title_justify="left")
     for heading in ("epsilon", cost.metric_title, "95 % interval", "noise / clip norm"):
         table.add_column(heading, justify="right")
@@ -36,6 +36,12 @@ def say(console: Console, cost: PrivacyCost) -> None:
             f"{noise[-1]:.2f}" if noise else "-",
         )
     console.print(table)
+    _say_campaign(console, cost)
+    for receipt in cost.receipts:
+        _say_receipt(console, receipt)
+
+
+def _say_campaign(console: Console, cost: PrivacyCost) -> None:
     ledgers = Table(
         box=None,
         pad_edge=False,
@@ -55,7 +61,16 @@ def say(console: Console, cost: PrivacyCost) -> None:
             *(f"{line.spent:.2f}{'  refused' if line.refused else ''}" for line in run.sites),
         )
     console.print(ledgers)
-    for run in cost.campaign:
-        for line in run.sites:
-            if line.refused:
-                console.print(f"run {run.number}: {said(line)}", highlight=False)
+    refused = ((run, line) for run in cost.campaign for line in run.sites if line.refused)
+    for run, line in refused:
+        console.print(f"run {run.number}: {said(line)}", highlight=False)
+
+
+def _say_receipt(console: Console, receipt: ReceiptLine) -> None:
+    found = "; ".join(receipt.differences) or "verified"
+    console.print(
+        f"receipt of {receipt.what}: {receipt.page}, {receipt.logs} logs of {receipt.entries} "
+        f"entries: {found}",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -131,6 +131,16 @@ def test_a_planned_run_is_told_what_it_would_cost(site: Path) -> None:
     assert "it does not fit" in tight.output
     unknown = run.invoke(app, [*ask, "3.0", "0.02", "100", "--unit", "record"])
     assert f"epsilon {math.inf} by itself" in unknown.output
+    capped = [*ask, "3.0", "0.02", "100", "--unit", "record", "--max-records-per-person", "2"]
+    two = SampledGaussian(
+        noise_multiplier=3.0,
+        sampling_rate=0.02,
+        steps=100,
+        clip_norm=1.0,
+        unit="record",
+        max_records_per_person=2,
+    )
+    assert f"costs epsilon {counted(two):.3f} by itself" in run.invoke(app, capped).output
 
 
 @pytest.mark.parametrize(

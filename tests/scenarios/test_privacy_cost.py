@@ -1,6 +1,7 @@
 """What privacy costs, measured on a small consortium."""
 
 import io
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from scenarios.catalogue import SCENARIOS
 from scenarios.privacy_cost import measure_privacy
 from scenarios.privacy_shown import measure_and_say, say
 from scenarios.privacy_trials import Campaign, PrivacyTrials
+from scenarios.receipts import receipt_of
 from scenarios.runner import Order, carry_out
 from scenarios.scenario import Scenario
 
@@ -87,6 +89,36 @@ def test_a_ledger_that_runs_out_refuses_and_everybody_sees_the_numbers(measured:
     assert "refused by hungary" in told
 
 
+def test_every_run_has_a_receipt_at_the_coordinator(measured: Measured) -> None:
+    """All logs of a run are whole and agree, whether it finished or was refused."""
+    run, cost, _ = measured
+    assert [line.page for line in cost.receipts] == [
+        "coordinator/receipt.html",
+        "coordinator/receipts/campaign-1.html",
+        "coordinator/receipts/campaign-2.html",
+    ]
+    for line in cost.receipts:
+        assert line.logs == 1 + len(SCENARIO.sites)
+        assert line.differences == ()
+        assert "hungary" in (run.path / line.page).read_text()
+    assert "budget-exhausted" in (run.path / cost.receipts[2].page).read_text()
+
+
+def test_a_contradiction_of_two_logs_is_named(measured: Measured, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    shutil.copytree(measured[0].path, run.path)
+    log = run.site("hungary") / "audit" / "log.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    ends = [at for at, line in enumerate(lines, start=1) if b'"signature"' in line]
+    log.write_bytes(b"".join(lines[: ends[-2]]))
+    line = receipt_of(run, "a cut run", home=run)
+    assert any("hungary" in one for one in line.differences)
+    written = io.StringIO()
+    say(Console(file=written, width=200), measured[1].model_copy(update={"receipts": (line,)}))
+    assert "receipt of a cut run" in written.getvalue()
+    assert "verified" not in written.getvalue()
+
+
 def test_the_single_runs_are_not_kept(measured: Measured) -> None:
     assert not (measured[0].path / "trials").exists()
 
@@ -109,6 +141,7 @@ def test_what_was_measured_is_printed(measured: Measured) -> None:
     say(Console(file=written, width=200), measured[1])
     assert "what privacy costs" in written.getvalue()
     assert "refused: epsilon" in written.getvalue()
+    assert written.getvalue().count("entries: verified") == 3
 
 
 def test_a_scenario_that_is_not_about_privacy_is_not_measured(tmp_path: Path) -> None:
