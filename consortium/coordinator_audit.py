@@ -42,7 +42,7 @@ class Witness:
             AuditLogUnavailable: The log cannot be opened.
         """
         run.coordinator.mkdir(parents=True, exist_ok=True)
-        key = SigningKey.at(run.coordinator / audit.FOLDER / "signing.secret")
+        key = SigningKey.at(run.signing_key)
         journal = open_journal(run.coordinator, owner=OWNER, key=key.public, sign=key.sign)
         journal.note(
             audit.RUN,

@@ -47,7 +47,7 @@ class CoordinatorView:
         sum_bytes: Length of the sums of the updates.
         state_bytes: Length of the sealed state.
         state_sample: Its first bytes after the label, hexadecimal.
-        secret_keys: Secret keys among the coordinator's files.
+        secret_keys: Secret keys among the coordinator's files, but for the one that signs its log.
         verdicts: Of the keyless auditor on each kept sum.
     """
 
@@ -105,7 +105,7 @@ def coordinator_view(run: RunDirectory) -> CoordinatorView:
         sum_bytes=(folder / "updates" / SUMS_FILE).stat().st_size,
         state_bytes=len(state),
         state_sample=state[-_SAMPLE_BYTES:].hex(),
-        secret_keys=sum(1 for _ in run.coordinator.rglob("*.secret")),
+        secret_keys=len(set(run.coordinator.rglob("*.secret")) - {run.signing_key}),
         verdicts=tuple(auditor.verdicts()),
     )
 

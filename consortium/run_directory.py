@@ -89,6 +89,11 @@ class RunDirectory:
         return self.coordinator / "evidence.jsonl"
 
     @property
+    def signing_key(self) -> Path:
+        """What the coordinator signs its audit log with; it opens nothing."""
+        return self.coordinator / "audit" / "signing.secret"
+
+    @property
     def run_config(self) -> Path:
         """What the run was started with, for whoever resumes it."""
         return self.coordinator / "run-config.json"
