@@ -5,6 +5,7 @@ from typing import get_args
 from consortium.charter import Charter
 from consortium.config import RunConfig
 from consortium.gate import ENCODER
+from privacy.events import Unit
 from privacy.policy import Pace, Policy, PrivacyTerms, Releases, Volume
 
 MODELS: tuple[str, ...] = (*get_args(RunConfig.model_fields["model"].annotation), ENCODER)
@@ -21,11 +22,15 @@ def strict(charter: Charter) -> Policy:
     return Policy(tasks=(charter.task,), models=MODELS, columns=charter.table.columns)
 
 
-def for_a_scenario(charter: Charter) -> Policy:
+def for_a_scenario(charter: Charter, *, unit: Unit = "record") -> Policy:
     """Return the policy of a site that exists on one machine, to try things: never of a real one.
 
     It allows what the scenario's charter does, encrypted or not, with or without noise, as often
     as asked, and shows figures of single sites from ten persons of each class on.
+
+    Args:
+        charter: Of the scenario.
+        unit: By what the ledger counts.
     """
     return Policy(
         tasks=(charter.task,),
@@ -33,7 +38,7 @@ def for_a_scenario(charter: Charter) -> Policy:
         columns=charter.table.columns,
         max_dim=_NO_LIMIT,
         require_encryption=charter.floors.encrypted,
-        privacy=PrivacyTerms(required=False, unit="record", ceilings={}),
+        privacy=PrivacyTerms(required=False, unit=unit, ceilings={}),
         min_examples=1,
         min_sites=1,
         pace=Pace(rounds_per_run=_NO_LIMIT, rounds_per_day=_NO_LIMIT, messages_per_hour=_NO_LIMIT),

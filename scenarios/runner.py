@@ -72,7 +72,14 @@ def carry_out(order: Order, run: RunDirectory) -> Summary:
         RunFailed: The run ended with an error, which is named.
     """
     encrypted = order.config.aggregation == "encrypted"
-    stage(run, order.scenario, order.own_data, with_keys=encrypted, lies=order.lies)
+    stage(
+        run,
+        order.scenario,
+        order.own_data,
+        with_keys=encrypted,
+        lies=order.lies,
+        unit="person" if order.config.dp.unit == "person" else "record",
+    )
     order.ready(run)
     return _run(order, run)
 

@@ -12,6 +12,7 @@ from consortium.run_directory import RunDirectory
 from consortium.site import SiteConfig
 from consortium.summary import write_record
 from privacy.errors import ConsortiumError
+from privacy.events import Unit
 from privacy.keys import Identity
 from scenarios.datasets import load
 from scenarios.lies import NOBODY, Lies, path_in
@@ -52,6 +53,7 @@ def stage(
     *,
     with_keys: bool = False,
     lies: Lies = NOBODY,
+    unit: Unit = "record",
 ) -> None:
     """Write the charter and a directory a site, with the site's part of the data in it.
 
@@ -63,6 +65,7 @@ def stage(
             halves stay in the site's own directory.
         lies: Who spoils its own records, besides what it sends; data that a person brought is
             left as it is.
+        unit: By what the sites' ledgers count.
 
     Raises:
         UnknownSite: There is own data for a site the scenario does not have.
@@ -85,7 +88,7 @@ def stage(
             _spoiled(shipped[name], scenario, name, lies).to_parquet(path, index=False)
             source = TableFile(path=path, split=scenario.split)
         charter.write(directory / "charter.json")
-        for_a_scenario(charter).write(directory)
+        for_a_scenario(charter, unit=unit).write(directory)
         write_record(directory / "site.json", SiteConfig(name=name, source=source))
 
 

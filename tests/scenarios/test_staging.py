@@ -8,7 +8,9 @@ import pytest
 from consortium.charter import Charter
 from consortium.run_directory import RunDirectory
 from consortium.site import read_site_config
+from privacy.events import Unit
 from privacy.keys import Identity
+from privacy.policy import read_policy
 from scenarios.catalogue import scenario_named
 from scenarios.datasets import load
 from scenarios.staging import (
@@ -135,3 +137,10 @@ def test_an_empty_directory_may_be_named_and_one_in_use_may_not(tmp_path: Path) 
     with pytest.raises(DirectoryInUse, match="is not empty: name another directory"):
         new_run_directory(HEART, under=tmp_path, named=tmp_path)
     assert (tmp_path / "precious").exists()
+
+
+@pytest.mark.parametrize("unit", ["person", "record"])
+def test_ledgers_count_by_what_the_run_protects(unit: Unit, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    stage(run, scenario_named("heart-diagnosis"), unit=unit)
+    assert read_policy(run.site("hungary")).privacy.unit == unit
