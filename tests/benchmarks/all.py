@@ -18,7 +18,6 @@ BENCHMARKS = (
     "sealed_run",
     "robust",
     "privacy",
-    "private_steps",
 )
 LIMIT_S = 600
 FOLDER = Path("runs") / "bench"

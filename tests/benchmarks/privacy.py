@@ -1,4 +1,4 @@
-"""What counting privacy costs: a decision of the ledger, in a fresh process and in a running one.
+"""What privacy costs: a decision of the ledger, gate and audit log, and a private step.
 
 `python -m tests.benchmarks.privacy [--json]` from the root of the repository. A decision is the
 whole of `Ledger.reserve`: the chain is read and checked, all of the past and the new run are
@@ -21,7 +21,7 @@ import numpy as np
 from privacy.events import SampledGaussian
 from privacy.ledger import Ledger
 from privacy.ledger_entries import Budget, DataSet
-from tests.benchmarks import evidence
+from tests.benchmarks import evidence, private_steps
 
 PAST = 30
 BUDGET = Budget(epsilon=20.0, delta=1e-6)
@@ -118,11 +118,13 @@ def report() -> dict[str, object]:
     """Return all figures, and the targets that were missed."""
     figures = ledger_figures()
     gate, missed_there = evidence.figures()
+    steps, missed_in_steps = private_steps.figures()
     return {
         "benchmark": "privacy",
         "ledger": [asdict(one) for one in figures],
         "gate": gate,
-        "missed": missed(figures) + missed_there,
+        "steps": steps,
+        "missed": missed(figures) + missed_there + missed_in_steps,
     }
 
 
@@ -136,8 +138,7 @@ def main() -> None:
         print(json.dumps([asdict(one) for one in decisions(chosen.decide)]))
         return
     found = report()
-    shown = found if chosen.json else {"ledger": found["ledger"], "gate": found["gate"]}
-    print(json.dumps(shown, indent=2))
+    print(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":
