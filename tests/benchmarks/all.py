@@ -18,8 +18,9 @@ BENCHMARKS = (
     "sealed_run",
     "robust",
     "privacy",
+    "deployment",
 )
-LIMIT_S = 600
+LIMIT_S = 1_500
 FOLDER = Path("runs") / "bench"
 
 
