@@ -32,9 +32,9 @@ class Control:
     superlink: SuperLink
 
     def nodes(self) -> list[dict[str, Any]]:
-        """Return the registered nodes as Flower lists them."""
+        """Return the registered nodes as Flower lists them, without those that were put out."""
         listed = self._ask("supernode", "list")
-        return list(listed.get("nodes", []))
+        return [node for node in listed.get("nodes", []) if node["status"] != "unregistered"]
 
     def members(self) -> dict[str, tuple[str, float]]:
         """Return status and seconds online of each member's node."""

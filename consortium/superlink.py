@@ -91,6 +91,7 @@ class SuperLink:
             self.healthy, alive=lambda: process.poll() is None, limit_s=START_LIMIT_S
         ):
             process.kill()
+            process.wait()
             raise LaunchFailed(f"Flower's SuperLink did not start; see {self.log}")
         return process
 

@@ -77,7 +77,12 @@ class SuperNode:
             LaunchFailed: It did not start; names the log.
         """
         process = self.launch()
-        self.await_health(process)
+        try:
+            self.await_health(process)
+        except LaunchFailed:
+            process.kill()
+            process.wait()
+            raise
         return process
 
     def launch(self) -> "subprocess.Popen[bytes]":
