@@ -15,6 +15,7 @@ from scenarios import (
     house_prices,
     market_sentiment,
     private_banks,
+    private_notes,
     regional_lenders,
 )
 from scenarios.scenario import Scenario
@@ -34,6 +35,7 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
             clinical_entities.SCENARIO,
             market_sentiment.SCENARIO,
             private_banks.SCENARIO,
+            private_notes.SCENARIO,
         )
     }
 )
