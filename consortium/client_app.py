@@ -144,7 +144,7 @@ def release(message: Message, context: Context) -> Message:
     request = read_round(site, message)
     session = session_of(site, request)
     reply = sealed_messages.SealedReply(released=session.released(request))
-    session.member.memory.finish(session.opened.run)
+    session.member.memory.answers.finish(session.opened.run)
     return Message(reply.content(), reply_to=message)
 
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-import numpy as np
 from flwr.app import Context, Message, RecordDict
 
 from consortium.gate import gate_of, refusal_of
-from consortium.session import Sent, Session, Standing, session_of
+from consortium.session import Session, Standing, session_of
+from consortium.session_answers import Sent
 from consortium.site import Site, site_directory, site_of
 from consortium.site_audit import evidence_of
 from consortium.terms import count_placement, require_agreed, update_placement
@@ -169,20 +169,20 @@ class _Exchange:
 
     def statistics(self) -> SealedReply:
         """Count once per run, and seal the counts."""
-        sent = self.session.recall(self.request, STATISTICS)
+        sent = self.session.answers.recall(self.request, STATISTICS)
         if sent is None:
             site = self.session.site
             counted = messages.read_counts(
                 self.ask(messages.question(self.request.charter)),
                 tally_size=site.task.statistics.layout.size,
             )
-            sent = self.session.seal_counts(self.request, STATISTICS, counted.tally)
+            sent = self.session.answers.counted(self.request, STATISTICS, counted.tally)
         return SealedReply(count_upload=sent.upload, count_receipt=sent.receipt)
 
     def train(self) -> SealedReply:
         """Train once per round, and seal what it gave; asked again, answer the same bytes."""
-        update = self.session.recall(self.request, TRAINING)
-        counts = self.session.recall(self.request, EVALUATION)
+        update = self.session.answers.recall(self.request, TRAINING)
+        counts = self.session.answers.recall(self.request, EVALUATION)
         standing = self.session.standing(self.request)
         released = self.session.released(self.request)
         if update is None or counts is None:
@@ -198,7 +198,7 @@ class _Exchange:
 
     def evaluate(self) -> SealedReply:
         """Evaluate the final state, and seal the counts."""
-        counts = self.session.recall(self.request, EVALUATION)
+        counts = self.session.answers.recall(self.request, EVALUATION)
         standing = self.session.standing(self.request)
         released = self.session.released(self.request)
         if counts is None:
@@ -206,7 +206,7 @@ class _Exchange:
             counted = messages.read_counts(
                 self.ask_at(standing), tally_size=site.task.evaluation.layout.size
             )
-            counts = self.session.seal_counts(
+            counts = self.session.answers.counted(
                 self.request, EVALUATION, counted.tally, standing.sealed.digest
             )
         return SealedReply(
@@ -220,30 +220,20 @@ class _Exchange:
         )
 
     def _trained(self, standing: Standing) -> tuple[Sent, Sent]:
-        """Return the sealed update and counts; the counts first, so that an update implies both."""
-        given = self._contribution(standing)
-        counts = self.session.seal_counts(
-            self.request, EVALUATION, given.tally, standing.sealed.digest
-        )
-        vector = np.asarray(given.update, np.float64)
-        return (
-            self.session.seal_update(self.request, standing, vector, given.num_examples),
-            counts,
-        )
+        """Return the sealed update and counts."""
+        answers = self.session.answers
+        given = answers.contribution(self.request) or self._contribution(standing)
+        scales = self.session.step.scales(standing.state)
+        return answers.trained(self.request, standing.sealed.digest, scales, given)
 
     def _contribution(self, standing: Standing) -> messages.Contribution:
         site = self.session.site
-        encoded = self.session.recall_contribution(self.request)
-        if encoded is None:
-            record = self.ask_at(standing)
-            given = messages.read_contribution(
-                record,
-                dim=site.task.layout.dim,
-                tally_size=site.task.evaluation.layout.size,
-                max_examples=site.charter.floors.max_examples,
-            )
-            encoded = self.session.remember_contribution(self.request, given.encode())
-        return messages.Contribution.decode(encoded)
+        return messages.read_contribution(
+            self.ask_at(standing),
+            dim=site.task.layout.dim,
+            tally_size=site.task.evaluation.layout.size,
+            max_examples=site.charter.floors.max_examples,
+        )
 
 
 _WITHOUT_RECORDS = frozenset(

@@ -1,4 +1,4 @@
-"""The site's side of the sealed protocol: what is checked before anything is believed.
+"""The site's side of the sealed protocol: from a message to where its run stands.
 
 docs/protocol.md, "One round". Nothing here is remembered between messages but what `SiteMemory`
 keeps so as not to be fooled or to answer twice; everything else comes in the message, and is
@@ -6,78 +6,33 @@ checked.
 """
 
 import hashlib
-import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from consortium.member import Member, member_at
-from consortium.run_state import BucketSum, RunState, Step
+from consortium.member import member_at
+from consortium.run_state import BucketSum, RunState
+from consortium.session_answers import Answers
+from consortium.session_checks import Checks, SumsMissing
+from consortium.session_terms import SiteTerms
 from consortium.site import Site
-from consortium.terms import (
-    count_placement,
-    descriptor,
-    step_of,
-    update_placement,
-    upload_header,
-    weight_classes,
-)
-from privacy import canonical
-from privacy.buckets import assign
-from privacy.canonical import Reader
-from privacy.checksum import Checksum, ChecksumFailed, pad
-from privacy.envelope import (
-    EVALUATION,
-    MAX_ATTEMPTS,
-    NO_STATE,
-    STATISTICS,
-    TRAINING,
-    Receipt,
-    SealedState,
-    Slot,
-    UploadLabel,
-    WrongAttempt,
-)
+from consortium.terms import descriptor, weight_classes
+from privacy.checksum import ChecksumFailed, pad
+from privacy.envelope import EVALUATION, NO_STATE, STATISTICS, TRAINING, Receipt, SealedState
 from privacy.errors import ConsortiumError
-from privacy.exchange import OpenedRun
-from privacy.identity import PublicIdentity
-from privacy.layout import Tally, Vector
-from privacy.levels import quantise
-from privacy.memory import Answer
+from privacy.layout import Tally
 from privacy.opening import Opening
-from privacy.parameters import Placement
-from privacy.receipts import (
-    Expected,
-    TooFewOthers,
-    check_receipts,
-    decode_receipts,
-    majority_state,
-)
+from privacy.receipts import majority_state
 from privacy.sealed_messages import SealedRound
-from privacy.sealing import BfvSecret, Opened, Sealer
+from privacy.sealing import Opened, Sealer
 from privacy.state_seal import open_state, seal_state
-from privacy.upload import upload_digest
-from privacy.weights import weight_class
 
 _CACHED_RUNS = 1_024
-_WORTH_SHARING = 64  # ciphertexts, about a million values: 0.1 s of sealing
-_ANSWER_TAG = b"consortium.kept-answer/1\n"
-
-
-class RolledBack(ConsortiumError, ValueError):
-    """A state does not follow from the last one this site trained from."""
 
 
 class RosterIncomplete(ConsortiumError, ValueError):
     """A pooled tally does not hold every site of the run, so it is not opened."""
-
-
-class SumsMissing(ConsortiumError, ValueError):
-    """The sums are not one for each bucket whose receipts came, or too few for the rule."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,56 +48,19 @@ class Standing:
     sealed: SealedState
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sent:
-    """An upload with the receipt for it."""
-
-    upload: bytes
-    receipt: bytes
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Session:
-    """One run at one site, from a message's opening on.
-
-    Args:
-        site: The site.
-        member: Its keys and memory.
-        opened: What the opening gave it.
-    """
-
-    site: Site
-    member: Member
-    opened: OpenedRun
-
-    def slot(self, purpose: str, server_round: int, attempt: int) -> Slot:
-        """Return the place in this run that one upload can fill."""
-        return Slot(
-            run=self.opened.run, purpose=purpose, server_round=server_round, attempt=attempt
-        )
+class Session(SiteTerms):
+    """One run at one site, from a message's opening on."""
 
     @cached_property
-    def step(self) -> Step:
-        """How the run moves."""
-        return step_of(self.site.run_config, self.site.charter, self.site.task.layout)
+    def checks(self) -> Checks:
+        """What must hold of a message."""
+        return Checks(terms=self)
 
     @cached_property
-    def updates(self) -> Placement:
-        """Where an update stands in its ciphertexts."""
-        return update_placement(self.site.run_config, self.site.charter, self.site.task.layout)
-
-    def counts(self, purpose: str) -> Placement:
-        """Return where a tally stands in its ciphertexts."""
-        task = self.site.task
-        counted = task.statistics if purpose == STATISTICS else task.evaluation
-        return count_placement(self.site.run_config, self.site.charter, counted.layout.size)
-
-    @cached_property
-    def buckets(self) -> Mapping[str, int]:
-        """The bucket of each site, fixed for the run."""
-        config = self.site.run_config
-        seed = self.opened.keys.bucket_seed
-        return assign(seed, self.opened.roster, num_buckets=config.buckets)
+    def answers(self) -> Answers:
+        """What this site says."""
+        return Answers(terms=self)
 
     def standing(self, request: SealedRound) -> Standing:
         """Return S(t-1) from a message of round t, after every check of the protocol.
@@ -151,7 +69,7 @@ class Session:
             ConsortiumError: A check failed; the run's key is burned if it was a checksum.
         """
         if request.server_round == 1:
-            self._require_chain(())
+            self.checks.require_chain(())
             statistics = self.pooled(request, STATISTICS, server_round=0)
             state, previous = self.step.start(statistics), NO_STATE
         else:
@@ -162,7 +80,7 @@ class Session:
             server_round=request.server_round - 1,
             previous=previous,
         )
-        self._require_chain((*state.chain, sealed.digest))
+        self.checks.require_chain((*state.chain, sealed.digest))
         return Standing(state=state, sealed=sealed)
 
     def pooled(self, request: SealedRound, purpose: str, *, server_round: int) -> Tally:
@@ -173,7 +91,7 @@ class Session:
             ConsortiumError: A receipt is wrong, or the sum is not theirs.
         """
         everyone = dict.fromkeys(self.opened.roster, 0)
-        receipts = self._checked(
+        receipts = self.checks.receipts(
             request.count_receipts, purpose, server_round, buckets=everyone, classes=(1,)
         )[0]
         if len(receipts) != len(self.opened.roster):
@@ -183,7 +101,7 @@ class Session:
                 needed=len(self.opened.roster),
                 came=len(receipts),
             )
-        sealer = self._sealer(purpose, server_round, self.counts(purpose))
+        sealer = self.sealer(purpose, server_round, self.counts(purpose))
         tally = self._open(sealer, request.count_sum, receipts).tally
         counted = self.site.task.statistics if purpose == STATISTICS else self.site.task.evaluation
         counted.check(tally)
@@ -198,61 +116,10 @@ class Session:
         tally = self.pooled(request, EVALUATION, server_round=request.server_round - 1)
         return tally if self.site.counts_enough(tally) else None
 
-    def seal_update(
-        self, request: SealedRound, standing: Standing, update: Vector, num_examples: int
-    ) -> Sent:
-        """Return the sealed update of a round, the same bytes whenever it is asked again."""
-        share = self._weight_class(num_examples)
-        levels = quantise(
-            update,
-            weight_class=share,
-            scales=self.step.scales(standing.state),
-            parameters=self.updates.parameters,
-            rng=self.site.rng(request.server_round),
-        )
-        label = self._label(TRAINING, request, share, standing.sealed.digest)
-        return self._answer(
-            request, label, lambda pad_: self._seal(label, self.updates, levels, None, pad_)
-        )
-
-    def seal_counts(
-        self, request: SealedRound, purpose: str, tally: Tally, state: bytes = NO_STATE
-    ) -> Sent:
-        """Return a sealed tally, the same bytes whenever it is asked again."""
-        label = self._label(purpose, request, 1, state)
-        placement = self.counts(purpose)
-        return self._answer(
-            request, label, lambda pad_: self._seal(label, placement, None, tally, pad_)
-        )
-
-    def recall(self, request: SealedRound, purpose: str) -> Sent | None:
-        """Return what this site answered to this request before, if it did."""
-        slot = self.slot(purpose, request.server_round, request.attempt)
-        kept = self.member.memory.recall_reply(slot, request.digest)
-        return None if kept is None else _sent(kept)
-
-    def recall_contribution(self, request: SealedRound) -> bytes | None:
-        """Return what training gave in this round, if it was done: it is not done again."""
-        slot = self.slot(TRAINING, request.server_round, request.attempt)
-        return self.member.memory.recall_update(slot)
-
-    def remember_contribution(self, request: SealedRound, encoded: bytes) -> bytes:
-        """Keep what training gave in this round; return what stands."""
-        slot = self.slot(TRAINING, request.server_round, request.attempt)
-        return self.member.memory.remember_update(slot, encoded)
-
-    @cached_property
-    def _secret(self) -> BfvSecret:
-        return BfvSecret.from_material(self.updates.parameters, self.opened.scheme_secret)
-
-    @cached_property
-    def _roster(self) -> dict[str, PublicIdentity]:
-        return self.member.agreement.roster(self.opened.roster)
-
     def _moved(self, request: SealedRound) -> tuple[RunState, bytes]:
         """Return S(t-1) and the digest of the sealed S(t-2) it follows from."""
         last = request.server_round - 1
-        by_bucket = self._checked(
+        by_bucket = self.checks.receipts(
             request.receipts,
             TRAINING,
             last,
@@ -260,7 +127,7 @@ class Session:
             classes=weight_classes(self.site.run_config),
         )
         receipts = [one for bucket in by_bucket.values() for one in bucket]
-        self._require_voters(len(by_bucket), len(receipts))
+        self.checks.require_voters(len(by_bucket), len(receipts))
         agreed = majority_state(receipts, roster=len(self.opened.roster))
         placed = self.updates.sum_bytes
         if len(request.sums) != placed * len(by_bucket):
@@ -270,8 +137,8 @@ class Session:
                 needed=len(by_bucket),
             )
         before = self._opened_state(request.state, last - 1, agreed)
-        self._require_chain((*before.chain, agreed))
-        sealer = self._sealer(TRAINING, last, self.updates)
+        self.checks.require_chain((*before.chain, agreed))
+        sealer = self.sealer(TRAINING, last, self.updates)
         view = memoryview(request.sums)
         sums = [
             BucketSum(
@@ -296,142 +163,6 @@ class Session:
         if server_round == 0:
             self.step.require_start(state)
         return state
-
-    def _checked(
-        self,
-        encoded: bytes,
-        purpose: str,
-        server_round: int,
-        *,
-        buckets: Mapping[str, int],
-        classes: Sequence[int],
-    ) -> dict[int, tuple[Receipt, ...]]:
-        receipts = decode_receipts(encoded)
-        if not receipts:
-            raise TooFewOthers("there is no receipt of the last round", needed=1, came=0)
-        slot = self.slot(purpose, server_round, receipts[0].label.slot.attempt)
-        self._require_last_attempt(slot)
-        own = self.member.memory.own_receipt(slot)
-        expected = Expected(
-            slot=slot,
-            roster=self._roster,
-            buckets=buckets,
-            min_others=self.site.min_others,
-            site=self.site.config.name,
-            own=Receipt.decode(own) if own else None,
-            weight_classes=classes,
-        )
-        return check_receipts(receipts, expected)
-
-    def _require_last_attempt(self, slot: Slot) -> None:
-        later = [replace(slot, attempt=one) for one in range(slot.attempt + 1, MAX_ATTEMPTS + 1)]
-        if any(self.member.memory.own_receipt(one) for one in later):
-            raise WrongAttempt(
-                f"this site took part in a later attempt at round {slot.server_round}: attempt "
-                f"{slot.attempt} was void",
-                came=slot.attempt,
-            )
-
-    def _require_voters(self, num_buckets: int, num_sites: int) -> None:
-        liars = self.site.run_config.rule.num_byzantine
-        if num_buckets < 2 * liars + 1:
-            raise SumsMissing(
-                f"{liars} liars are survived among {2 * liars + 1} buckets or more, "
-                f"{num_buckets} came: the round is void",
-                needed=2 * liars + 1,
-                came=num_buckets,
-            )
-        if num_sites < self.site.min_sites:
-            raise TooFewOthers(
-                f"charter and policy ask for {self.site.min_sites} sites in every aggregate, "
-                f"{num_sites} are in this one",
-                needed=self.site.min_sites,
-                came=num_sites,
-            )
-
-    def _require_chain(self, states: Sequence[bytes]) -> None:
-        """Check what this site last trained from against the digests of S(0), S(1) and so on.
-
-        Raises:
-            RolledBack: It is not the one in its place, nor the one that comes next.
-        """
-        last = self.member.memory.last_state(self.opened.run)
-        if last is None or last.server_round == len(states) + 1:
-            return
-        if last.server_round > len(states) or states[last.server_round - 1] != last.state:
-            raise RolledBack(
-                f"this site trained from another state in round {last.server_round}: the run "
-                "was rolled back, or another one is shown to this site",
-                last=last.server_round,
-            )
-
-    def _weight_class(self, num_examples: int) -> int:
-        allowed = weight_classes(self.site.run_config)
-        full = self.site.charter.floors.full_class_examples
-        earned = weight_class(num_examples, full_class_examples=full)
-        return earned if earned in allowed else allowed[-1]
-
-    def _label(self, purpose: str, request: SealedRound, share: int, state: bytes) -> UploadLabel:
-        name = self.site.config.name
-        return UploadLabel(
-            slot=self.slot(purpose, request.server_round, request.attempt),
-            site=name,
-            bucket=self.buckets[name] if purpose == TRAINING else 0,
-            weight_class=share,
-            nonce=secrets.token_bytes(canonical.DIGEST_SIZE),
-            state=state,
-        )
-
-    def _answer(
-        self, request: SealedRound, label: UploadLabel, seal: Callable[[int], Sent]
-    ) -> Sent:
-        sent = seal(pad(self.opened.keys.pad, label.encode()))
-        answer = Answer(
-            slot=label.slot,
-            request=request.digest,
-            state=label.state,
-            receipt=sent.receipt,
-            reply=_ANSWER_TAG + canonical.blob(sent.receipt) + sent.upload,
-        )
-        return _sent(self.member.memory.remember_reply(answer))
-
-    def _seal(
-        self,
-        label: UploadLabel,
-        placement: Placement,
-        levels: NDArray[np.int32] | None,
-        tally: Tally | None,
-        pad_: int,
-    ) -> Sent:
-        sealer = self._sealer(label.slot.purpose, label.slot.server_round, placement)
-        upload = sealer.seal(
-            np.zeros(0, np.int32) if levels is None else levels,
-            np.zeros(0, np.int64) if tally is None else tally,
-            pad=pad_,
-            processes=self._processes(placement),
-        )
-        config, layout = self.site.run_config, self.site.task.layout
-        header = upload_header(label, config, layout, placement)
-        receipt = Receipt.signed(
-            label,
-            upload=upload_digest(header, [upload]),
-            sign=self.member.identity.sign,
-        )
-        return Sent(upload=upload, receipt=receipt.encode())
-
-    def _processes(self, placement: Placement) -> int:
-        """Return how many processes seal: more than one only where starting them pays."""
-        large = placement.num_ciphertexts >= _WORTH_SHARING
-        return self.site.config.sealing_processes if large else 1
-
-    def _sealer(self, purpose: str, server_round: int, placement: Placement) -> Sealer:
-        checksum = Checksum(
-            self.opened.keys.checksum,
-            canonical.text(purpose) + canonical.number(server_round),
-            num_rows=placement.num_ciphertexts,
-            row_length=placement.parameters.degree,
-        )
-        return Sealer(self._secret, placement, checksum)
 
     def _open(
         self, sealer: Sealer, summed: bytes | memoryview, receipts: Sequence[Receipt]
@@ -467,9 +198,3 @@ def session_of(site: Site, request: SealedRound) -> Session:
         while len(_SESSIONS) > _CACHED_RUNS:
             del _SESSIONS[next(iter(_SESSIONS))]
     return cached
-
-
-def _sent(kept: bytes) -> Sent:
-    reader = Reader(kept, tag=_ANSWER_TAG)
-    receipt = reader.blob(at_most=len(kept))
-    return Sent(upload=reader.rest(at_most=len(kept)), receipt=receipt)

@@ -18,7 +18,6 @@ from privacy.envelope import TRAINING, Receipt, UploadLabel
 from privacy.homomorphic import Adder, polynomials, summed_rows
 from privacy.layout import Tally
 from privacy.levels import Levels, quantise
-from privacy.messages import Contribution
 from privacy.parameters import Placement
 from privacy.sealed_messages import SealedReply, SealedRound
 from privacy.sealing import Sealer
@@ -111,7 +110,7 @@ def forged(
     )
     with pytest.MonkeyPatch.context() as unbound:
         unbound.setattr(Integers, "within_range", lambda _self, *, uploads: uploads > 0)
-        upload = Sealer(session._secret, agreed, checksum).seal(
+        upload = Sealer(session.secret, agreed, checksum).seal(
             np.zeros(agreed.dim, np.int32) if levels is None else levels,
             np.zeros(agreed.tally_size, np.int64) if tally is None else tally,
             pad=pad(session.opened.keys.pad, said.encode()) + shift,
@@ -135,12 +134,11 @@ def relabelled(receipt: Receipt, sign: Callable[[bytes], bytes], **changes: Any)
 
 def own_levels(session: Session, request: SealedRound) -> Levels:
     """Return the levels that the site would honestly have sealed."""
-    encoded = session.recall_contribution(request)
-    assert encoded is not None
-    given = Contribution.decode(encoded)
+    given = session.answers.contribution(request)
+    assert given is not None
     return quantise(
         np.asarray(given.update, np.float64),
-        weight_class=session._weight_class(given.num_examples),
+        weight_class=session.weight_class(given.num_examples),
         scales=session.step.scales(session.standing(request).state),
         parameters=session.updates.parameters,
     )

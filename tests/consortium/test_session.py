@@ -75,9 +75,11 @@ def test_another_attempt_seals_the_same_update_anew(
     for attempt in (1, 2, 3, 4):
         reply = read_reply(place.ask("train", altered(moment.asked.content, attempt=attempt)))
         receipts.append(Receipt.decode(reply.receipt))
-        updates.append(session.recall_contribution(moment.request))
+        given = session.answers.contribution(moment.request)
+        updates.append(given.encode() if given else b"")
     assert len(trainings) == 1
     assert len(set(updates)) == 1
+    assert updates[0]
     assert [one.label.slot.attempt for one in receipts] == [1, 2, 3, 4]
     assert len({one.upload for one in receipts}) == 4
     assert {one.label.state for one in receipts} == {receipts[0].label.state}

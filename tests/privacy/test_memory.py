@@ -8,15 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from privacy.envelope import TRAINING, Slot
+from privacy.answers import AlreadyAnswered, Answer, AnswerForgotten, LastState
+from privacy.envelope import EVALUATION, TRAINING, Slot
 from privacy.kept_files import MemoryDamaged
 from privacy.memory import (
     MAX_OPENINGS,
-    AlreadyAnswered,
-    Answer,
-    AnswerForgotten,
     KeyBurned,
-    LastState,
     OpeningAlreadyAccepted,
     SiteMemory,
     StaleEpoch,
@@ -106,58 +103,79 @@ def test_a_site_that_joined_late_counts_from_there(memory: SiteMemory) -> None:
 
 def test_one_slot_has_one_reply(memory: SiteMemory) -> None:
     slot = place(1)
-    assert memory.recall_reply(slot, REQUEST) is None
-    assert memory.own_receipt(slot) is None
-    assert memory.last_state("run") is None
-    assert memory.remember_reply(answer(slot, b"first")) == b"first"
-    assert memory.remember_reply(answer(slot, b"second")) == b"first"
-    assert memory.recall_reply(slot, REQUEST) == b"first"
-    assert memory.own_receipt(slot) == b"receipt"
-    assert memory.last_state("run") == LastState(server_round=1, attempt=1, state=STATE)
+    assert memory.answers.recall_reply(slot, REQUEST) is None
+    assert memory.answers.own_receipt(slot) is None
+    assert memory.answers.last_state("run") is None
+    assert memory.answers.remember_reply(answer(slot, b"first")) == b"first"
+    assert memory.answers.remember_reply(answer(slot, b"second")) == b"first"
+    assert memory.answers.recall_reply(slot, REQUEST) == b"first"
+    assert memory.answers.own_receipt(slot) == b"receipt"
+    assert memory.answers.last_state("run") == LastState(server_round=1, attempt=1, state=STATE)
 
 
 def test_the_same_question_with_other_content_is_refused(memory: SiteMemory) -> None:
-    memory.remember_reply(answer(place(1)))
+    memory.answers.remember_reply(answer(place(1)))
     with pytest.raises(AlreadyAnswered):
-        memory.recall_reply(place(1), bytes(32))
+        memory.answers.recall_reply(place(1), bytes(32))
     with pytest.raises(AlreadyAnswered):
-        memory.remember_reply(replace(answer(place(1)), request=bytes(32)))
+        memory.answers.remember_reply(replace(answer(place(1)), request=bytes(32)))
 
 
 def test_a_round_once_passed_is_not_gone_back_to(memory: SiteMemory) -> None:
     """Neither to one that was answered, nor to one that was skipped."""
     for slot in (place(2), place(4, 2)):
-        memory.remember_reply(answer(slot))
+        memory.answers.remember_reply(answer(slot))
     for slot in (place(1), place(2), place(3), place(4, 1)):
         with pytest.raises(AnswerForgotten):
-            memory.recall_reply(slot, REQUEST)
+            memory.answers.recall_reply(slot, REQUEST)
         with pytest.raises(AnswerForgotten):
-            memory.remember_reply(answer(slot))
-    assert memory.recall_reply(place(4, 3), REQUEST) is None
-    assert memory.recall_reply(place(5), REQUEST) is None
-    assert memory.own_receipt(place(2)) == b"receipt"
+            memory.answers.remember_reply(answer(slot))
+    assert memory.answers.recall_reply(place(4, 3), REQUEST) is None
+    assert memory.answers.recall_reply(place(5), REQUEST) is None
+    assert memory.answers.own_receipt(place(2)) == b"receipt"
 
 
 def test_every_attempt_at_a_round_starts_from_the_same_state(memory: SiteMemory) -> None:
-    memory.remember_reply(answer(place(1)))
+    memory.answers.remember_reply(answer(place(1)))
     with pytest.raises(AlreadyAnswered, match="another state"):
-        memory.remember_reply(replace(answer(place(1, 2)), state=bytes(32)))
-    memory.remember_reply(answer(place(1, 2)))
-    memory.remember_reply(replace(answer(place(2)), state=bytes(32)))
+        memory.answers.remember_reply(replace(answer(place(1, 2)), state=bytes(32)))
+    memory.answers.remember_reply(answer(place(1, 2)))
+    memory.answers.remember_reply(replace(answer(place(2)), state=bytes(32)))
 
 
 def test_every_attempt_at_a_round_seals_the_first_update(memory: SiteMemory) -> None:
-    assert memory.recall_update(place(1)) is None
-    assert memory.remember_update(place(1), b"first") == b"first"
-    memory.remember_reply(answer(place(1)))
-    assert memory.remember_update(place(1, 2), b"second") == b"first"
-    assert memory.recall_update(place(1, 3)) == b"first"
-    memory.remember_reply(answer(place(1, 2), b"resealed"))
-    assert memory.recall_update(place(1)) == b"first"
-    memory.remember_reply(answer(place(2)))
-    for ask in (memory.recall_update, lambda slot: memory.remember_update(slot, b"x")):
-        with pytest.raises(AnswerForgotten):
-            ask(place(1))
+    answers = memory.answers
+    assert answers.recall_update(place(1)) is None
+    assert answers.remember_round(place(1), b"first", [answer(place(1))]) == (b"reply",)
+    again = [answer(place(1, 2), b"resealed")]
+    assert answers.remember_round(place(1, 2), b"second", again) is None
+    assert answers.recall_reply(place(1, 2), REQUEST) is None
+    assert answers.recall_update(place(1, 3)) == b"first"
+    assert answers.remember_round(place(1, 2), b"first", again) == (b"resealed",)
+    assert answers.recall_update(place(1)) == b"first"
+    answers.remember_reply(answer(place(2)))
+    with pytest.raises(AnswerForgotten):
+        answers.recall_update(place(1))
+    with pytest.raises(AnswerForgotten):
+        answers.remember_round(place(1), b"x", [])
+
+
+def counts_at(slot: Slot) -> Answer:
+    return replace(answer(slot, b"counts"), slot=replace(slot, purpose=EVALUATION))
+
+
+def test_of_what_a_round_gave_all_is_kept_or_nothing(memory: SiteMemory) -> None:
+    """An answer that is refused takes the update and the other answers with it."""
+    answers = memory.answers
+    answers.remember_reply(replace(counts_at(place(1)), request=bytes(32)))
+    with pytest.raises(AlreadyAnswered):
+        answers.remember_round(place(1), b"update", [answer(place(1)), counts_at(place(1))])
+    assert answers.recall_update(place(1)) is None
+    assert answers.recall_reply(place(1), REQUEST) is None
+    assert answers.last_state("run") is None
+    both = [counts_at(place(2)), answer(place(2))]
+    assert answers.remember_round(place(2), b"update", both) == (b"counts", b"reply")
+    assert answers.last_state("run", purpose=EVALUATION) == answers.last_state("run")
 
 
 @SIZES
@@ -166,20 +184,23 @@ def test_only_the_last_answer_keeps_its_bytes(
 ) -> None:
     for server_round in range(1, 5):
         for attempt in (1, 2):
-            memory.remember_update(place(server_round, attempt), bytes(size))
-            memory.remember_reply(answer(place(server_round, attempt), b"r" * size))
+            memory.answers.remember_round(
+                place(server_round, attempt),
+                bytes(size),
+                [answer(place(server_round, attempt), b"r" * size)],
+            )
             assert kept(tmp_path) == 2
 
 
 def test_runs_and_purposes_do_not_disturb_each_other(memory: SiteMemory) -> None:
     other_run, statistics = place(1, run="other"), replace(place(0), purpose="statistics")
-    memory.remember_reply(answer(place(3)))
-    memory.remember_reply(answer(other_run, b"other"))
-    memory.remember_reply(answer(statistics, b"statistics"))
-    assert memory.recall_reply(place(3), REQUEST) == b"reply"
-    assert memory.recall_reply(other_run, REQUEST) == b"other"
-    assert memory.recall_reply(statistics, REQUEST) == b"statistics"
-    assert memory.last_state("run", purpose="statistics") is not None
+    memory.answers.remember_reply(answer(place(3)))
+    memory.answers.remember_reply(answer(other_run, b"other"))
+    memory.answers.remember_reply(answer(statistics, b"statistics"))
+    assert memory.answers.recall_reply(place(3), REQUEST) == b"reply"
+    assert memory.answers.recall_reply(other_run, REQUEST) == b"other"
+    assert memory.answers.recall_reply(statistics, REQUEST) == b"statistics"
+    assert memory.answers.last_state("run", purpose="statistics") is not None
 
 
 @SIZES
@@ -187,29 +208,30 @@ def test_a_finished_run_keeps_what_protects_and_no_more(
     memory: SiteMemory, tmp_path: Path, size: int
 ) -> None:
     for run in ("run", "other"):
-        memory.remember_update(place(1, run=run), bytes(size))
-        memory.remember_reply(answer(place(1, run=run), b"r" * size))
-    memory.finish("run")
+        memory.answers.remember_round(
+            place(1, run=run), bytes(size), [answer(place(1, run=run), b"r" * size)]
+        )
+    memory.answers.finish("run")
     assert kept(tmp_path) == 2
     with pytest.raises(AnswerForgotten):
-        memory.recall_reply(place(1), REQUEST)
+        memory.answers.recall_reply(place(1), REQUEST)
     with pytest.raises(AnswerForgotten):
-        memory.recall_update(place(1))
-    assert memory.last_state("run") is not None
-    assert memory.recall_reply(place(1, run="other"), REQUEST) == b"r" * size
+        memory.answers.recall_update(place(1))
+    assert memory.answers.last_state("run") is not None
+    assert memory.answers.recall_reply(place(1, run="other"), REQUEST) == b"r" * size
 
 
 def test_what_a_dying_process_left_is_swept_and_what_was_changed_is_refused(
     memory: SiteMemory, tmp_path: Path
 ) -> None:
-    memory.remember_reply(answer(place(1), bytes(LARGE)))
+    memory.answers.remember_reply(answer(place(1), bytes(LARGE)))
     (kept,) = (tmp_path / "memory" / "kept").iterdir()
     (kept.parent / "orphan").write_bytes(b"half an upda")
     with SiteMemory(tmp_path / "memory"):
         assert files(tmp_path) == 1
     kept.write_bytes(b"other")
     with pytest.raises(MemoryDamaged):
-        memory.recall_reply(place(1), REQUEST)
+        memory.answers.recall_reply(place(1), REQUEST)
 
 
 def test_an_answer_does_not_print_the_reply() -> None:
@@ -221,8 +243,10 @@ LIVES = 30
 SCRIPT = r"""
 import os, random, signal, sys, time
 from pathlib import Path
+from dataclasses import replace
+from privacy.answers import AnswerForgotten, Answer
 from privacy.envelope import Slot
-from privacy.memory import AnswerForgotten, Answer, SiteMemory, StaleEpoch
+from privacy.memory import SiteMemory, StaleEpoch
 
 directory, lives = Path(sys.argv[1]), int(sys.argv[2])
 dice = random.Random(7)
@@ -230,13 +254,18 @@ dice = random.Random(7)
 def live(pipe):
     with SiteMemory(directory) as memory:
         while True:
-            last = memory.last_state("run")
+            last = memory.answers.last_state("run")
             slot = Slot(run="run", purpose="training",
                         server_round=last.server_round + 1 if last else 1, attempt=1)
             try:
-                update = memory.remember_update(slot, os.urandom(random.choice((20_000, 300_000))))
-                reply = memory.remember_reply(Answer(slot=slot, request=bytes(32), state=bytes(32),
-                                                     receipt=update[:8], reply=update + b"!"))
+                update = os.urandom(random.choice((20_000, 300_000)))
+                answer = Answer(slot=slot, request=bytes(32), state=bytes(32),
+                                receipt=update[:8], reply=update + b"!")
+                counts = replace(answer, slot=replace(slot, purpose="evaluation"))
+                replies = memory.answers.remember_round(slot, update, [counts, answer])
+                if replies is None:
+                    continue  # the other one was faster
+                reply = replies[1]
                 epoch = memory.last_epoch() + 1
                 memory.accept_epoch(epoch, update[:32])
                 memory.burn(f"burned-{epoch}")
@@ -266,7 +295,8 @@ for _ in range(lives):
                 server_round, epoch = int(server_round), int(epoch)
                 slot = Slot(run="run", purpose="training", server_round=server_round, attempt=1)
                 assert told.setdefault(server_round, reply) == reply, "two replies to one slot"
-                assert memory.own_receipt(slot).hex() == reply, "another receipt than was sent"
+                receipt = memory.answers.own_receipt(slot)
+                assert receipt.hex() == reply, "another receipt than was sent"
                 assert memory.last_epoch() >= epoch, "an epoch was forgotten"
                 try:
                     memory.require_unburned(f"burned-{epoch}")
@@ -275,12 +305,14 @@ for _ in range(lives):
                 else:
                     raise AssertionError("a burned key came back")
     with SiteMemory(directory) as memory:
-        last = memory.last_state("run")
+        last = memory.answers.last_state("run")
         if last:
             slot = Slot(run="run", purpose="training", server_round=last.server_round, attempt=1)
-            reply = memory.recall_reply(slot, bytes(32))
-            assert reply == memory.recall_update(slot) + b"!", "a reply without its update"
-            assert len(list((directory / "kept").iterdir())) <= 3, "files were left behind"
+            reply = memory.answers.recall_reply(slot, bytes(32))
+            assert reply == memory.answers.recall_update(slot) + b"!", "a reply without its update"
+            counts = memory.answers.recall_reply(replace(slot, purpose="evaluation"), bytes(32))
+            assert counts == reply, "an update without its counts"
+            assert len(list((directory / "kept").iterdir())) <= 4, "files were left behind"
 print(len(told))
 """
 
