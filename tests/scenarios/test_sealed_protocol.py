@@ -1,0 +1,277 @@
+"""Whole encrypted runs of real sites: what they end in, whoever came late, left or restarted."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from flwr.app import RecordDict
+from safetensors.numpy import load_file
+
+from consortium.assembly import in_the_clear
+from consortium.config import Scalar
+from consortium.terms import update_placement
+from privacy.layout import Vector
+from privacy.receipts import decode_receipts, encode_receipts
+from scenarios.engine import Vanished
+from sites.tabular import TabularTask
+from strategies.sealed_terms import RoundVoid
+from tests.small_consortium import (
+    NAMES,
+    Consortium,
+    Course,
+    Hook,
+    Passing,
+    altered,
+    configured,
+    forget_processes,
+    opening_of,
+    read_reply,
+    read_round,
+    rehearsed,
+)
+from tests.tampering import absent, added, both
+
+Honest = tuple[Consortium, Course]
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Honest:
+    return rehearsed(tmp_path_factory.mktemp("honest"))
+
+
+@pytest.fixture
+def consortium(tmp_path: Path) -> Consortium:
+    return Consortium.placed(tmp_path / "run")
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
+    """How often each site, known by its records, was trained."""
+    counted: Counter[int] = Counter()
+    train = TabularTask.train
+
+    def counting(self: TabularTask, data: object, *given: object, **named: object) -> object:
+        counted[id(data)] += 1
+        return train(self, data, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(TabularTask, "train", counting)
+    return counted
+
+
+def vector_at(consortium: Consortium, name: str) -> Vector:
+    """Return the federated vector of the model that a site keeps."""
+    kept = load_file(consortium.run.site(name) / "model" / "federated.safetensors")
+    return kept["federated-vector"].astype(np.float64)
+
+
+def clear_vector(consortium: Consortium, **overrides: Scalar) -> Vector:
+    """Run the same sites in the clear; return the federated vector they end with."""
+    floors = consortium.charter.floors.model_copy(update={"encrypted": False})
+    charter = consortium.charter.model_copy(update={"floors": floors})
+    for name in charter.names:
+        charter.write(consortium.run.site(name) / "charter.json")
+    config = configured({**overrides, "aggregation": "clear"})
+    bus = Consortium(run=consortium.run, charter=charter).bus(Course(), config)
+    strategy = in_the_clear(
+        config, charter, "clear", observe=lambda _event: None, keep=lambda _progress: None
+    )
+    strategy.start(bus, config.num_server_rounds)
+    return vector_at(consortium, charter.names[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("optimizer", "rate"), [("sgd", 1.0), ("momentum", 0.5), ("adam", 0.1), ("yogi", 0.1)]
+)
+def test_the_encrypted_model_is_the_one_in_the_clear_up_to_rounding(
+    tmp_path: Path, optimizer: str, rate: float
+) -> None:
+    """FedAvg, FedAvgM, FedAdam and FedYogi over ten rounds, with unequal weights."""
+    overrides: dict[str, Any] = {
+        "num-server-rounds": 10,
+        "server-optimizer.name": optimizer,
+        "server-optimizer.learning-rate": rate,
+    }
+    sealed = Consortium.placed(tmp_path / "sealed", NAMES[:3])
+    course = sealed.start(**overrides)
+    assert course.error is None
+    clear = clear_vector(Consortium.placed(tmp_path / "clear", NAMES[:3]), **overrides)
+    moved = float(np.linalg.norm(clear))
+    assert moved > 0.1
+    assert float(np.linalg.norm(vector_at(sealed, "east") - clear)) < 1e-4 * moved
+    for name in NAMES[1:3]:
+        assert vector_at(sealed, name).tolist() == vector_at(sealed, "east").tolist()
+
+
+def test_the_same_seed_gives_the_same_model_under_other_keys(
+    honest: Honest, consortium: Consortium
+) -> None:
+    """Nothing that protects anybody comes from the seed."""
+    course = consortium.start()
+    assert course.model == honest[1].model
+    openings, states, secrets = [], [], []
+    for made, run in ((consortium, course), honest):
+        asked, _ = run.answers("evaluate")[0]
+        request = read_round(asked.content)
+        openings.append(opening_of(request).run)
+        states.append(request.state)
+        session = made.place("east").session(request)
+        secrets.append((session.opened.scheme_secret, session.opened.keys.bucket_seed))
+    assert len(set(openings)) == len(set(states)) == 2
+    assert not set(secrets[0]) & set(secrets[1])
+
+
+def restarting(passing: Passing) -> RecordDict:
+    """Restart every site before each message."""
+    forget_processes()
+    return passing.content
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        pytest.param(absent("west", "train", 1, 2), id="joins at round 3"),
+        pytest.param(both(restarting, absent("west", "train", 2)), id="restarts and skips"),
+        pytest.param(absent("west", "train", 2), id="skips", marks=pytest.mark.slow),
+        pytest.param(absent("west", "train", 3), id="misses the last", marks=pytest.mark.slow),
+        pytest.param(absent("west", "train", 1, 2, 3), id="looks on", marks=pytest.mark.slow),
+        pytest.param(
+            both(absent("west", "train", 1), absent("south", "train", 2)),
+            id="two, one after the other",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_who_comes_late_skips_or_restarts_ends_in_the_same_state(
+    consortium: Consortium, hook: Hook
+) -> None:
+    """Everything needed is in the next message."""
+    course = consortium.start(down=hook)
+    assert course.error is None
+    assert set(course.models) == set(NAMES)
+    assert len(set(course.models.values())) == 1
+    assert {code for _, _, code in course.quarantined} <= {"silent"}
+
+
+def test_a_process_that_restarts_changes_nothing_at_all(
+    honest: Honest, consortium: Consortium
+) -> None:
+    assert consortium.start(down=restarting).model == honest[1].model
+
+
+def test_a_site_that_trained_and_died_before_it_answered_does_not_train_again(
+    honest: Honest, consortium: Consortium, trainings: Counter[int]
+) -> None:
+    """Its answer was lost, the round was void: in the next attempt the same update is sealed."""
+    lost: list[str] = []
+
+    def dies(passing: Passing) -> RecordDict:
+        if (passing.kind, passing.number) == ("train", 2) and len(lost) < 3:
+            lost.append(passing.site)
+            raise Vanished
+        return passing.content
+
+    course = consortium.start(up=dies)
+    assert course.error is None
+    assert lost == ["east", "north", "south"]
+    assert course.model == honest[1].model
+    assert set(trainings.values()) == {3}
+
+
+# --- a coordinator that leads sites apart -----------------------------------------------------
+
+
+def shown_apart(consortium: Consortium, groups: dict[str, tuple[str, ...]], number: int) -> Hook:
+    """Return a hook with which each site is shown only the updates of some, rightly added."""
+    uploads: dict[tuple[int, str], bytes] = {}
+    layout = consortium.place(consortium.charter.names[0]).site.task.layout
+    placement = update_placement(configured({}), consortium.charter, layout)
+
+    def hook(passing: Passing) -> RecordDict:
+        if passing.kind != "train":
+            return passing.content
+        if "facts" in passing.content and "attempt" in passing.content["facts"]:
+            if passing.number < number or passing.site not in groups:
+                return passing.content
+            request = read_round(passing.content)
+            mine = groups[passing.site]
+            receipts = [one for one in decode_receipts(request.receipts) if one.label.site in mine]
+            sums = added(placement, [uploads[passing.number - 1, name] for name in mine])
+            return altered(
+                passing.content,
+                receipts=encode_receipts(receipts),
+                sums=sums,
+                count_receipts=b"",
+                count_sum=b"",
+            )
+        if "refusal" not in passing.content:
+            uploads[passing.number, passing.site] = read_reply(passing.content).upload
+        return passing.content
+
+    return hook
+
+
+def test_a_run_cannot_be_led_apart_in_two_halves(tmp_path: Path) -> None:
+    """Each half would be shown its own sums, all true; but neither is most of the run."""
+    names = [f"site-{letter}" for letter in "abcdef"]
+    consortium = Consortium.placed(tmp_path / "run", names)
+    halves = {name: tuple(names[:3] if name in names[:3] else names[3:]) for name in names}
+    hook = shown_apart(consortium, halves, 2)
+    course = consortium.start(down=hook, up=hook)
+    assert isinstance(course.error, RoundVoid)
+    assert course.quarantined == {(2, name, "site-refused.no-majority") for name in names}
+
+
+def test_who_is_shown_another_sum_than_the_others_finds_out(consortium: Consortium) -> None:
+    """North is shown the sum of three, the others that of four: each is right for itself."""
+    hook = shown_apart(consortium, {"north": ("east", "north", "south")}, 2)
+    done: list[int] = []
+
+    def once(passing: Passing) -> RecordDict:
+        if passing.number == 2:
+            done.append(1)
+            return hook(passing)
+        return hook(passing) if passing.number == 1 else passing.content
+
+    course = consortium.start(down=once, up=once)
+    assert course.error is None
+    assert {one for one in course.quarantined if one[1] == "north"} == {
+        (2, "north", "state-disputed"),
+        (3, "north", "site-refused.rolled-back"),
+        (4, "north", "site-refused.rolled-back"),
+    }
+    assert set(course.models) == {"east", "south", "west"}
+    assert len(set(course.models.values())) == 1
+
+
+def test_the_charters_floor_on_sites_is_kept_by_the_sites(tmp_path: Path) -> None:
+    """Whatever quorum the coordinator goes by."""
+    made = Consortium.placed(tmp_path / "run")
+    floors = made.charter.floors.model_copy(update={"min_sites": 4})
+    charter = made.charter.model_copy(update={"floors": floors})
+    for name in NAMES:
+        charter.write(made.run.site(name) / "charter.json")
+    consortium = Consortium(run=made.run, charter=charter)
+    hook = shown_apart(consortium, dict.fromkeys(NAMES, NAMES[:3]), 2)
+    course = consortium.start(down=hook, up=hook, quorum=4)
+    assert isinstance(course.error, RoundVoid)
+    codes = {site: code for _, site, code in course.quarantined}
+    assert codes == {
+        **dict.fromkeys(NAMES[:3], "site-refused.too-few-others"),
+        "west": "site-refused.receipt-missing",
+    }
+
+
+def test_a_coordinator_that_forgets_a_site_is_seen_by_it(consortium: Consortium) -> None:
+    """West is left out of round 1, of which it has a receipt: it does not go on as if nothing."""
+    hook = shown_apart(consortium, dict.fromkeys(NAMES, NAMES[:3]), 2)
+
+    def first_only(passing: Passing) -> RecordDict:
+        return hook(passing) if passing.number <= 2 else passing.content
+
+    course = consortium.start(down=first_only, up=first_only)
+    assert course.error is None
+    assert (2, "west", "site-refused.receipt-missing") in course.quarantined
+    assert len(set(course.models.values())) == 1
