@@ -66,11 +66,20 @@ def diagnoses() -> pd.DataFrame:
     Raises:
         DatasetCorrupted: The package's file is absent or has other bytes.
     """
+    return all_phrases(most=MOST_PHRASES)
+
+
+def all_phrases(*, most: int | None = None) -> pd.DataFrame:
+    """Return the phrases likewise, with at most so many a category; all of them unless told.
+
+    Raises:
+        DatasetCorrupted: The package's file is absent or has other bytes.
+    """
     rows = [
         {"category": category, "chapter": CHAPTERS[chapter], "text": phrase}
         for category, chapter, phrases in _categories(_tabular_list())
         if chapter in CHAPTERS
-        for phrase in _drawn(phrases)
+        for phrase in _drawn(phrases, most)
     ]
     return pd.DataFrame(rows)
 
@@ -100,8 +109,8 @@ def _sent(category: str, home: str) -> str:
     return others[int((share - AT_HOME) / (1 - AT_HOME) * len(others))]
 
 
-def _drawn(phrases: dict[str, None]) -> list[str]:
-    chosen = {*sorted(phrases, key=_digest)[:MOST_PHRASES]}
+def _drawn(phrases: dict[str, None], most: int | None) -> list[str]:
+    chosen = {*sorted(phrases, key=_digest)[:most]}
     return [phrase for phrase in phrases if phrase in chosen]
 
 

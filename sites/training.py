@@ -117,11 +117,24 @@ def _batches(records: Records, plan: TrainingPlan, rng: np.random.Generator) -> 
     order = _order(records.classes, plan, rng)
     if records.sizes is None:
         return torch.split(order, plan.batch_size)
-    batches: list[Tensor] = []
-    for stretch in torch.split(order, _SORTED_BATCHES * plan.batch_size):
-        by_size = np.argsort(records.sizes[stretch.numpy()], kind="stable")
-        batches += torch.split(stretch[torch.from_numpy(by_size)], plan.batch_size)
-    return [batches[index] for index in rng.permutation(len(batches))]
+    batches = by_size(order.numpy(), records.sizes, plan.batch_size)
+    return [torch.from_numpy(batches[index]) for index in rng.permutation(len(batches))]
+
+
+def by_size(
+    order: NDArray[np.int64], sizes: NDArray[np.int64], batch_size: int
+) -> list[NDArray[np.int64]]:
+    """Return records in batches of similar size, each record once.
+
+    A stretch of `_SORTED_BATCHES` batches of the order is sorted, so that large sets still mix.
+    """
+    batches: list[NDArray[np.int64]] = []
+    stretch = _SORTED_BATCHES * batch_size
+    for start in range(0, len(order), stretch):
+        part = order[start : start + stretch]
+        ordered = part[np.argsort(sizes[part], kind="stable")]
+        batches += [ordered[i : i + batch_size] for i in range(0, len(ordered), batch_size)]
+    return batches
 
 
 def _order(classes: NDArray[np.int64], plan: TrainingPlan, rng: np.random.Generator) -> Tensor:

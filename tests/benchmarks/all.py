@@ -19,6 +19,8 @@ BENCHMARKS = (
     "robust",
     "privacy",
     "deployment",
+    "private_steps",
+    "text",
 )
 LIMIT_S = 1_500
 FOLDER = Path("runs") / "bench"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sites.task import EmptySite, TrainingPlan
-from sites.training import Records, TrainingDiverged, train
+from sites.training import Records, TrainingDiverged, by_size, train
 
 PLANS = [
     TrainingPlan(learning_rate=0.1, batch_size=4),
@@ -178,3 +178,14 @@ def test_divergence_is_refused_and_counts_steps() -> None:
     with pytest.raises(TrainingDiverged, match="lower the learning rate") as refusal:
         trained(plan, points=records(10))
     assert 0 < refusal.value.counts["steps"] < 200
+
+
+@given(st.integers(1, 300), st.integers(1, 20), st.integers(0, 99))
+def test_batches_of_similar_size_hold_every_record_once(n: int, size: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 50, n)
+    batches = by_size(rng.permutation(n), sizes, size)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(n))
+    assert all(len(batch) <= size for batch in batches)
+    if n <= 32 * size:
+        assert np.concatenate([sizes[batch] for batch in batches]).tolist() == sorted(sizes)
