@@ -1,0 +1,114 @@
+"""Whole runs of texts, with an encoder of two layers."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from consortium.config import Scalar
+from consortium.report import render
+from consortium.run_directory import RunDirectory
+from consortium.summary import Summary
+from scenarios.prediction import predictions
+from scenarios.runner import Order, carry_out
+from scenarios.scenario import MACRO_F1, Scenario
+from scenarios.staging import new_run_directory
+from sites.source import TableFile
+from tests.sites.small_encoders import SIDES, small, table
+
+SITES = ("north", "east", "west")
+
+
+def records() -> pd.DataFrame:
+    """Notes of 150 persons, each with a word that nobody else uses."""
+    frame = table(n=300)
+    return frame.assign(text=[f"{text} zq{row}x" for row, text in enumerate(frame["text"])])
+
+
+def owners(frame: pd.DataFrame) -> "pd.Series[str]":
+    return pd.Series([SITES[int(person[1:]) % 3] for person in frame["person"]], frame.index)
+
+
+SCENARIO = Scenario(
+    name="wards",
+    title="Three wards",
+    story="Made up, for tests.",
+    task="clinical-notes",
+    table=SIDES,
+    sites=SITES,
+    records=records,
+    site_of_row=owners,
+    run_config={
+        "model-name": small(),
+        "lora-rank": 2,
+        "max-tokens": 16,
+        "stride": 4,
+        "num-server-rounds": 2,
+        "batch-size": 8,
+        "learning-rate": 5e-3,
+        "local-optimizer": "adam",
+        "quorum": 3,
+    },
+    headline=MACRO_F1,
+)
+
+
+def ran(folder: Path, **chosen: Scalar) -> tuple[RunDirectory, Summary]:
+    run = new_run_directory(SCENARIO, under=folder, named=None)
+    settings = {key.replace("_", "-"): value for key, value in chosen.items()}
+    order = Order(scenario=SCENARIO, config=SCENARIO.configured(settings))
+    return run, carry_out(order, run)
+
+
+@pytest.fixture(scope="module")
+def clear(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, Summary]:
+    """One run in the clear."""
+    return ran(tmp_path_factory.mktemp("clear"))
+
+
+def test_the_same_seed_gives_the_same_model(
+    clear: tuple[RunDirectory, Summary], tmp_path: Path
+) -> None:
+    again = ran(tmp_path)[1]
+    assert again.model_digest == clear[1].model_digest
+    assert again.metrics == clear[1].metrics
+
+
+def test_encrypted_the_model_is_as_good(
+    clear: tuple[RunDirectory, Summary], tmp_path: Path
+) -> None:
+    """Issue 4: metrics within 0.005."""
+    sealed = ran(tmp_path, aggregation="encrypted")[1]
+    assert sealed.status == "finished"
+    for name in ("accuracy", "macro_f1"):
+        value = clear[1].metrics[name].value
+        assert sealed.metrics[name].value == pytest.approx(value, abs=0.005)
+
+
+def test_no_word_of_a_note_stands_outside_its_site(clear: tuple[RunDirectory, Summary]) -> None:
+    run = clear[0]
+    shared = [p for p in run.path.rglob("*") if p.is_file() and "sites" not in p.parts]
+    assert shared
+    written = b"".join(path.read_bytes() for path in shared)
+    assert not [row for row in range(300) if f"zq{row}x".encode() in written]
+
+
+def test_new_notes_are_labelled_by_the_runs_model(
+    clear: tuple[RunDirectory, Summary], tmp_path: Path
+) -> None:
+    """In their order, with a probability a class, by any copy of the model."""
+    table(n=7, seed=9)[["text"]].to_csv(tmp_path / "new.csv", index=False)
+    folder = clear[0] if clear[0].model.exists() else RunDirectory(clear[0].site("north"))
+    found = predictions(folder, TableFile(path=tmp_path / "new.csv"))
+    names = ("left", "mid", "right")
+    assert found["row"].tolist() == list(range(1, 8))
+    shares = found[[f"probability_{name}" for name in names]].to_numpy()
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    assert found["predicted"].tolist() == [names[code] for code in shares.argmax(axis=1)]
+
+
+def test_the_report_tells_of_the_classes(clear: tuple[RunDirectory, Summary]) -> None:
+    text = render(clear[0]).read_text()
+    assert "characters" in text
+    assert "Class by class" in text
