@@ -79,8 +79,8 @@ def check_receipts(
     Guarantee: each was signed by a distinct site of the roster for exactly this slot, in its
     own bucket; each bucket that is there holds at least `min_others` sites besides any one of
     them, so that all sites come to the same verdict; this site's own receipt is the one it
-    gave. Which buckets are there, and whether they are enough, the caller compares with the
-    sums it got.
+    gave, unless its whole bucket is left out. Which buckets are there, and whether they are
+    enough, the caller compares with the sums it got.
 
     Raises:
         WrongRun, WrongPurpose, WrongRound, WrongAttempt: A receipt is of another slot.
@@ -89,8 +89,10 @@ def check_receipts(
         BadSignature: The site did not sign it.
         TooFewOthers: There is no receipt, or a bucket is below the floor.
         ReceiptAltered: This site gave another receipt, or none.
-        ReceiptMissing: This site gave one and it is not there. Raised last: all else holds,
-            so a protocol may decide that a late answer was lawfully left out.
+        ReceiptMissing: This site gave one, others of its bucket are there and it is not. A
+            bucket that is not there at all was below its floor, whoever of it answered. Raised
+            last: all else holds, so a protocol may decide that a late answer was lawfully left
+            out.
     """
     repeated = len(receipts) - len({receipt.label.site for receipt in receipts})
     if repeated:
@@ -195,7 +197,9 @@ def _check_floor(buckets: Mapping[int, Sequence[Receipt]], *, min_others: int) -
 
 def _check_own(receipts: Sequence[Receipt], expected: Expected) -> None:
     theirs = next((item for item in receipts if item.label.site == expected.site), None)
-    if theirs is None and expected.own is not None:
+    bucket = expected.buckets.get(expected.site)
+    counted = any(item.label.bucket == bucket for item in receipts)
+    if theirs is None and expected.own is not None and counted:
         raise ReceiptMissing(f"{expected.site} took part and its receipt is not there")
     if theirs is not None and theirs != expected.own:
         raise ReceiptAltered(f"the receipt in the name of {expected.site} is not the one it gave")

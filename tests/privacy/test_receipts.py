@@ -121,6 +121,18 @@ def test_the_own_receipt_is_the_one_that_was_given(
     assert check_receipts(receipts[1:], replace(expected, own=None)) == {0: receipts[1:]}
 
 
+def test_a_bucket_is_left_out_whole_or_not_at_all(signed: Build, expected: Expected) -> None:
+    """Below its floor it is left out, with whoever of it answered; nobody is left out alone."""
+    buckets = {"east": 0, "north": 0, "south": 1, "west": 1}
+    split = replace(expected, buckets=buckets, min_others=0)
+    others = [signed("south", bucket=1), signed("west", bucket=1)]
+    assert list(check_receipts(others, split)) == [1]
+    with pytest.raises(ReceiptMissing):
+        check_receipts([signed("north"), *others], split)
+    with pytest.raises(ReceiptAltered):
+        check_receipts([signed("east", nonce=bytes(32)), *others], split)
+
+
 def test_a_missing_own_receipt_is_raised_last(
     signed: Build, receipts: tuple[Receipt, ...], expected: Expected
 ) -> None:
