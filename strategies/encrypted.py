@@ -1,11 +1,9 @@
 """Encrypted rounds: the coordinator adds what it cannot read, and keeps what proves it."""
 
 import json
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
@@ -15,7 +13,7 @@ from privacy.envelope import EVALUATION, STATISTICS, TRAINING, Slot
 from privacy.opening import Opening
 from privacy.sealed_messages import SealedReply, SealedRound
 from strategies.cohort import Cohort
-from strategies.events import Observer, RoundFinished, SitesJoined
+from strategies.events import Observer, SitesJoined
 from strategies.exchange import Exchange, Traffic
 from strategies.key_exchange import KeyExchange
 from strategies.replies import answered
@@ -28,11 +26,11 @@ from strategies.sealed_progress import (
     STATE_FILE,
     SealedProgress,
     SealedStanding,
-    Untold,
     majority,
 )
 from strategies.sealed_question import Question, nodes_of
 from strategies.sealed_report import reported
+from strategies.sealed_telling import Telling
 from strategies.sealed_terms import RoundVoid, SealedTerms
 
 _OPENINGS = 4
@@ -61,7 +59,7 @@ class Encrypted(Strategy):
         self._observe = observe
         self._keep = keep
         self._traffic = Traffic()
-        self._untold: Untold | None = None
+        self._telling = Telling(observe, terms.evaluation.tally_size)
         self._opening: Opening
         self._roster: Roster
         self._question: Question
@@ -106,7 +104,7 @@ class Encrypted(Strategy):
             models = models or self._finalise(exchange, num_rounds + 1)
             self._release(exchange)
         finally:
-            self._tell()
+            self._telling.tell(self._question)
         return SealedProgress(
             layout=self._roster.layout,
             rounds=num_rounds,
@@ -123,14 +121,18 @@ class Encrypted(Strategy):
 
     def _go_on(self, since: SealedStanding) -> tuple[str, ...]:
         self._roster.require_layout(since.layout)
-        self._opening, self._next, self._untold = since.opening, since.request, since.untold
+        self._opening, self._next = since.opening, since.request
+        self._telling.untold = since.untold
         self._ask((), {})
         return since.models
 
     def _keep_progress(self, models: tuple[str, ...] = ()) -> None:
         """Keep where the run stands, when everything else of the last round is kept."""
         standing = SealedStanding(
-            layout=self._roster.layout, request=self._next, untold=self._untold, models=models
+            layout=self._roster.layout,
+            request=self._next,
+            untold=self._telling.untold,
+            models=models,
         )
         self._keep(PROGRESS_FILE, [standing.describe()])
 
@@ -222,7 +224,7 @@ class Encrypted(Strategy):
                 break
         else:
             self._refuse(server_round)
-        self._tell()
+        self._telling.tell(self._question)
         self._turn(exchange, server_round)
 
     def _came_about(self) -> bool:
@@ -250,7 +252,7 @@ class Encrypted(Strategy):
         self._keep(f"round-{server_round}/{STATE_FILE}", [state])
         receipts, sums = self._question.sums[TRAINING].finished(floor=self._terms.floor)
         count_receipts, count_sum = self._complete(EVALUATION)
-        self._hold(server_round)
+        self._telling.hold(self._question, self._traffic)
         self._next = replace(
             self._next,
             server_round=server_round + 1,
@@ -274,10 +276,10 @@ class Encrypted(Strategy):
         """Let the sites open the last round, evaluate and export; return their model digests."""
         asked = self.configure_evaluate(server_round, *self._records(), exchange.grid)
         self.aggregate_evaluate(server_round, exchange.replies(asked))
-        self._tell()
+        self._telling.tell(self._question)
         self._cohort.require_quorum(list(self._question.replies))
         receipts, counted = self._complete(EVALUATION)
-        self._hold(server_round)
+        self._telling.hold(self._question, self._traffic)
         self._next = SealedRound(
             charter=self._next.charter,
             server_round=server_round + 1,
@@ -327,25 +329,3 @@ class Encrypted(Strategy):
             count_bytes=counts,
             tally_size=self._terms.evaluation.tally_size,
         )
-
-    def _hold(self, server_round: int) -> None:
-        """Hold back what there is to tell of a round until the members release its figures."""
-        down, up = self._question.traffic
-        self._untold = Untold(
-            server_round=server_round,
-            answered=tuple(sorted(self._question.replies)),
-            bytes_down=self._traffic.down - down,
-            bytes_up=self._traffic.up - up,
-            seconds=time.monotonic() - self._question.began,
-        )
-
-    def _tell(self) -> None:
-        """Tell of the last round, with the pooled counts that most sites released for it."""
-        if self._untold is None:
-            return
-        told, evaluation = self._untold, np.zeros(self._terms.evaluation.tally_size, np.int64)
-        if self._question.request.server_round > told.server_round:
-            elected = self._question.ballot().elected()
-            evaluation = evaluation if elected is None else elected.copy()
-        self._observe(RoundFinished(**vars(told), evaluation=evaluation, by_site={}))
-        self._untold = None

@@ -132,14 +132,15 @@ class Synchronous(Strategy):
         self, reception: Reception, server_round: int, ask: Callable[[Grid, int], None]
     ) -> None:
         """Do a round, again if too few sites answer, after waiting for those that are gone."""
-        for attempt in range(1, self._terms.attempts + 1):
+        left = self._terms.attempts
+        while True:
+            left -= 1
             self._roster = reception.welcome(self._roster, server_round)
             try:
                 return ask(reception.exchange.grid, server_round)
             except QuorumNotReached:
-                if attempt == self._terms.attempts:
+                if left < 1:
                     raise
-        return None
 
     def _train(self, grid: Grid, server_round: int) -> None:
         arrays, config = self._position(server_round)

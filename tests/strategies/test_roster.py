@@ -2,7 +2,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
-from flwr.app import Context, Message, RecordDict
+from flwr.app import ConfigRecord, Context, Message, RecordDict
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -105,6 +105,10 @@ def not_json(content: RecordDict) -> RecordDict:
     return content
 
 
+def broken_refusal(_content: RecordDict) -> RecordDict:
+    return RecordDict({wire.REFUSAL: ConfigRecord({"code": 3, "site": "east"})})
+
+
 BAD_SITES: dict[str, tuple[SiteApp, str, str]] = {
     "a stranger": (SmallSite(name="elsewhere"), "node 1001", "not-a-member"),
     "a site of another charter": (
@@ -125,6 +129,11 @@ BAD_SITES: dict[str, tuple[SiteApp, str, str]] = {
     ),
     "another message": (
         SmallSite(name="east", spoil={messages.HELLO: lambda _: messages.question(CHARTER)}),
+        "node 1001",
+        "malformed-record",
+    ),
+    "a refusal that is none": (
+        SmallSite(name="east", spoil={messages.HELLO: broken_refusal}),
         "node 1001",
         "malformed-record",
     ),

@@ -80,8 +80,8 @@ def gone_on(consortium: Consortium) -> Course:
 
 
 DEATHS = [
-    "round-1/state.bin",
     "round-1/updates/sums.bin",
+    "round-1/state.bin",
     "progress.json:2",
     "round-2/updates/receipts.bin",
     "progress.json:4",
@@ -108,6 +108,18 @@ def test_a_run_whose_coordinator_died_goes_on_to_the_same_model(
     assert sorted((site, number) for site, number, _ in uploads) == [
         (site, number) for site in NAMES for number in range(1, ROUNDS + 1)
     ]
+
+
+@pytest.mark.parametrize("dies_at", ["progress.json:1", "progress.json:5"])
+def test_before_the_first_round_and_after_the_last_there_is_no_state_to_show(
+    dies_at: str, honest: tuple[Consortium, Course], tmp_path: Path
+) -> None:
+    consortium = Consortium.placed(tmp_path / "run")
+    begun(consortium, dies_at, before=False)
+    kept = standing_of(consortium).request
+    assert (kept.state, kept.receipts, kept.sums) == (b"", b"", b"")
+    assert kept.count_sum
+    assert gone_on(consortium).model == honest[1].model
 
 
 def test_the_rounds_that_were_not_told_of_are_told_once(
@@ -169,6 +181,19 @@ def test_what_is_not_whole_is_refused(name: str, tmp_path: Path) -> None:
 def test_any_bytes_for_progress_are_refused(kept: bytes) -> None:
     with pytest.raises(BadProgress):
         read_standing(lambda _name: kept, "c" * 64, ROUNDS)
+
+
+def test_who_answered_is_a_list(tmp_path: Path) -> None:
+    """A name alone would be read letter by letter."""
+    consortium = Consortium.placed(tmp_path / "run", NAMES[:3])
+    begun(consortium, "progress.json:2", before=False)
+    vault = Vault(consortium.run.vault)
+    described = json.loads(vault.read(PROGRESS_FILE))
+    assert described["untold"]["answered"] == list(NAMES[:3])
+    described["untold"]["answered"] = NAMES[0]
+    vault.keep(PROGRESS_FILE, [json.dumps(described).encode()])
+    with pytest.raises(BadProgress, match="a list of sites"):
+        standing_of(consortium)
 
 
 def test_a_majority_is_more_than_half() -> None:
