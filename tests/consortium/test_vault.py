@@ -44,6 +44,7 @@ def test_only_the_last_two_rounds_are_kept_and_what_is_asked_once(vault: Vault) 
         vault.keep(f"round-{number}/updates/upload-east.bin", [b"u"])
         vault.keep(f"round-{number}/state.bin", [b"s"])
         assert vault.rounds() == sorted({0, max(1, number - 1), number})
+    vault.keep("progress.json", [b"13"])
     assert vault.read("layout.json") == b"{}"
     assert vault.read("round-0/statistics/sums.bin") == b"0"
 
@@ -56,20 +57,43 @@ def test_a_round_that_is_tried_again_lets_go_of_none(vault: Vault) -> None:
     assert vault.read("round-2/updates/upload-east.bin") == b"2"
 
 
-def test_what_a_round_is_answered_for_is_on_the_disk_when_it_is_kept(
-    vault: Vault, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The file, its name, and a folder that is new; uploads are evidence only."""
-    synced: list[str] = []
-    fsync = os.fsync
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What reaches the disk, and what gets its name, in order."""
+    noted: list[str] = []
+    fsync, replace = os.fsync, Path.replace
 
-    def noting(handle: int) -> None:
-        synced.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+    def syncing(handle: int) -> None:
+        noted.append(Path(f"/proc/self/fd/{handle}").readlink().name)
         fsync(handle)
 
-    monkeypatch.setattr(os, "fsync", noting)
-    vault.keep("round-1/state.bin", [b"s"])
-    assert synced == ["sealed", ".state.bin.partial", "round-1"]
-    synced.clear()
+    def naming(path: Path, target: Path) -> Path:
+        noted.append(f"-> {target.name}")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", syncing)
+    monkeypatch.setattr(Path, "replace", naming)
+    return noted
+
+
+def test_a_run_that_says_where_it_is_has_all_of_it_on_the_disk(
+    vault: Vault, done: list[str]
+) -> None:
+    """The files of the round, their names and folders, then what says so; uploads do not wait."""
+    vault.keep("layout.json", [b"{}"])
+    assert done == [
+        *("coordinator", vault.folder.parent.parent.name),
+        *(".layout.json.partial", "-> layout.json", "sealed"),
+    ]
+    done.clear()
     vault.keep("round-1/updates/upload-east.bin", [b"u"])
-    assert synced == ["round-1"]
+    vault.keep("round-1/updates/sums.bin", [b"s"])
+    vault.keep("round-1/state.bin", [b"s"])
+    assert done == ["-> upload-east.bin", "-> sums.bin", "-> state.bin"]
+    done.clear()
+    vault.keep("progress.json", [b"2"])
+    assert set(done[:5]) == {"sums.bin", "state.bin", "sealed", "round-1", "updates"}
+    assert done[5:] == [".progress.json.partial", "-> progress.json", "sealed"]
+    done.clear()
+    vault.keep("progress.json", [b"2, attempt 2"])
+    assert done == [".progress.json.partial", "-> progress.json", "sealed"]
