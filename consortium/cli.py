@@ -70,6 +70,7 @@ _COMMANDS = {
     "coordinator": _coordinator,
     "run": _run,
     "resume": _run,
+    "wait": _run,
     "stop": _run,
     "status": _run,
     "audit": _audit,

@@ -8,7 +8,7 @@ import typer
 from consortium.control import Control
 from consortium.installation import init_coordinator, install_coordinator
 from consortium.superlink import SuperLink
-from consortium.supervisor import bring_down, detach, read_up, supervise
+from consortium.supervisor import bring_down, cut_off, detach, read_up, supervise
 
 app = typer.Typer(help="Set up and run the coordinator.", no_args_is_help=True)
 
@@ -52,6 +52,10 @@ def up(
 
 
 @app.command()
-def down(directory: Path = COORDINATOR) -> None:
+def down(
+    directory: Path = COORDINATOR,
+    kill: bool = typer.Option(False, "--kill", help="At once, as a power cut would."),
+) -> None:
     """Stop the SuperLink and all that came of it."""
-    print("stopped" if bring_down(SuperLink(directory)) else "nothing ran")
+    ran = cut_off(SuperLink(directory)) if kill else bring_down(SuperLink(directory))
+    print("stopped" if ran else "nothing ran")

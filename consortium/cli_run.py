@@ -1,6 +1,5 @@
-"""`consortium run`, `status`, `stop`: a run of the coordinator's, and where all stands."""
+"""`consortium run`, `resume`, `wait`, `status`, `stop`: the coordinator's runs, and how all is."""
 
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,16 +10,12 @@ from consortium.config import RunConfig
 from consortium.control import Control
 from consortium.options import overrides
 from consortium.orders import Order, last_run
-from consortium.processes import LaunchFailed
 from consortium.resumption import interrupted
 from consortium.run_directory import RunDirectory
 from consortium.standing import of_coordinator, of_site
-from consortium.summary import Summary, read_record
 from consortium.superlink import SuperLink
+from consortium.waiting import Waiting
 from privacy.errors import ConsortiumError
-
-_LOOK_S = 1.0
-_ASK_EVERY = 20  # looks; asking the SuperLink costs a process
 
 app = typer.Typer(help="Runs of the coordinator's.")
 
@@ -55,14 +50,25 @@ def resume(
     wait: bool = typer.Option(True, "--wait/--no-wait", help="Whether to return at its end."),
 ) -> None:
     """Go on with a run that was interrupted, from what it kept."""
-    last = last_run(directory)
-    folder = directory.resolve() / "runs" / name if name else last
-    if folder is None:
-        raise NothingRuns("there was no run yet")
+    folder = directory.resolve() / "runs" / name if name else _last_run(directory)
     run_directory = RunDirectory(folder)
     config = interrupted(run_directory)
     run_directory.summary.unlink(missing_ok=True)  # that of the interrupted run
     _begin(SuperLink(directory), run_directory, config, wait=wait)
+
+
+@app.command("wait")
+def wait_for(
+    directory: Path = COORDINATOR,
+    begun: int = typer.Option(-1, "--round", help="Return when it begins; else at the end."),
+) -> None:
+    """Wait for the last run: for a round of it to begin, or for its end."""
+    waiting = Waiting(Control(SuperLink(directory)), RunDirectory(_last_run(directory)))
+    if begun < 0:
+        _tell_end(waiting)
+    else:
+        waiting.round(begun)
+        print(f"round {waiting.last_begun()} has begun")
 
 
 @app.command()
@@ -78,12 +84,12 @@ def status(directory: Path = typer.Argument(..., help="Of a coordinator or a sit
 def stop(directory: Path = COORDINATOR) -> None:
     """Stop the run that is going on; the sites stay up."""
     control = Control(SuperLink(directory))
-    going = [one for one in control.runs() if not str(one["status"]).startswith("finished")]
+    going = control.going()
     if not going:
         raise NothingRuns("no run is going on")
-    for one in going:
-        control.stop(int(one["run-id"]))
-        print(f"stopped {one['run-id']}")
+    for number in going:
+        control.stop(number)
+        print(f"stopped {number}")
 
 
 def _begin(
@@ -94,19 +100,16 @@ def _begin(
     number = control.submit(Order(run=run_directory.path, config=config.flat()))
     print(f"{run_directory.path}: Flower's run {number}")
     if wait:
-        _await(control, run_directory, number)
+        _tell_end(Waiting(control, run_directory))
 
 
-def _await(control: Control, run_directory: RunDirectory, number: int) -> None:
-    looks = 0
-    while not run_directory.summary.exists():
-        looks += 1
-        if looks % _ASK_EVERY == 0 and control.status_of(number).startswith("finished"):
-            break
-        time.sleep(_LOOK_S)
-    if not run_directory.summary.exists():
-        raise LaunchFailed(f"the run did not finish; see {control.superlink.log}")
-    summary = read_record(run_directory.summary, Summary)
-    if summary.status != "finished":
-        raise LaunchFailed(f"the run ended as {summary.status}: {summary.error}")
+def _tell_end(waiting: Waiting) -> None:
+    summary = waiting.end()
     print(f"finished: {summary.rounds} rounds, model {summary.model_digest}")
+
+
+def _last_run(directory: Path) -> Path:
+    last = last_run(directory)
+    if last is None:
+        raise NothingRuns("there was no run yet")
+    return last

@@ -12,7 +12,7 @@ from consortium.joining import init_site, public_half, renew_node_key
 from consortium.lazy_commands import lazily
 from consortium.options import data_source
 from consortium.supernode import SuperNode
-from consortium.supervisor import bring_down, detach, supervise
+from consortium.supervisor import bring_down, cut_off, detach, supervise
 
 
 def _ledger() -> typer.Typer:
@@ -86,9 +86,13 @@ def up(
 
 
 @app.command()
-def down(directory: Path = SITE) -> None:
+def down(
+    directory: Path = SITE,
+    kill: bool = typer.Option(False, "--kill", help="At once, as a power cut would."),
+) -> None:
     """Stop the SuperNode and all that came of it."""
-    print("stopped" if bring_down(SuperNode(directory)) else "nothing ran")
+    ran = cut_off(SuperNode(directory)) if kill else bring_down(SuperNode(directory))
+    print("stopped" if ran else "nothing ran")
 
 
 @app.command()

@@ -51,6 +51,14 @@ class Control:
         """Return all runs as Flower lists them, the latest first."""
         return list(self._ask("list").get("runs", []))
 
+    def going(self) -> list[int]:
+        """Return the numbers of the runs that are not over."""
+        return [
+            int(one["run-id"])
+            for one in self.runs()
+            if not str(one["status"]).startswith("finished")
+        ]
+
     def enrol(self) -> None:
         """Bring the registered nodes to those of the kit: members join, who left is put out.
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ _LOOK_S = 0.5
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 _READY_LIMIT_S = 120.0
+_STOP_LIMIT_S = 20.0
 _PID = "supervisor.json"
 
 
@@ -54,11 +55,13 @@ class Up:
 
     Args:
         pid: Of the supervisor.
+        born: When that process began, as the system tells it: another may have its number later.
         since: When it began.
         restarts: How often it had to start the program again.
     """
 
     pid: int
+    born: float
     since: datetime
     restarts: int = 0
 
@@ -138,10 +141,13 @@ def read_up(service: Service) -> Up | None:
     """Return what runs a service; None if nothing does."""
     try:
         held = json.loads((service.home / _PID).read_text())
-        up = Up(held["pid"], datetime.fromisoformat(held["since"]), held["restarts"])
-    except (OSError, ValueError, KeyError):
+        since = datetime.fromisoformat(held["since"])
+        up = Up(held["pid"], held["born"], since, held["restarts"])
+        process = psutil.Process(up.pid)
+        same = process.create_time() == up.born and process.status() != psutil.STATUS_ZOMBIE
+    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
         return None
-    return up if psutil.pid_exists(up.pid) else None
+    return up if same else None
 
 
 def require_down(service: Service) -> None:
@@ -157,20 +163,35 @@ def require_down(service: Service) -> None:
 
 def bring_down(service: Service) -> bool:
     """Stop a service and its supervisor; return whether anything ran."""
-    up = read_up(service)
-    supervisor = []
-    if up is not None:
-        try:
-            supervisor = [psutil.Process(up.pid)]
-        except psutil.NoSuchProcess:
-            supervisor = []
+    supervisor = _supervisor(service)
     for process in supervisor:
         process.send_signal(signal.SIGTERM)
-    psutil.wait_procs(supervisor, timeout=20)
+    psutil.wait_procs(supervisor, timeout=_STOP_LIMIT_S)
     left = service.mark.family()
     end(left)
     (service.home / _PID).unlink(missing_ok=True)
     return bool(supervisor or left)
+
+
+def cut_off(service: Service) -> bool:
+    """End a service and its supervisor as a power cut does; return whether anything ran.
+
+    Guarantee: none of its processes was asked, and none is alive afterwards; what they noted
+    down stays as it was.
+    """
+    found = False
+    while alive := [*_supervisor(service), *service.mark.family()]:
+        found = True
+        for process in alive:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(alive, timeout=_STOP_LIMIT_S)
+    return found
+
+
+def _supervisor(service: Service) -> list[psutil.Process]:
+    up = read_up(service)
+    return [psutil.Process(up.pid)] if up is not None and psutil.pid_exists(up.pid) else []
 
 
 def _next_pause(pause: float, ran_s: float) -> float:
@@ -191,7 +212,12 @@ def _again(
 
 
 def _write(service: Service, restarts: int) -> None:
-    up = {"pid": os.getpid(), "since": datetime.now(UTC).isoformat(), "restarts": restarts}
+    up = {
+        "pid": os.getpid(),
+        "born": psutil.Process().create_time(),
+        "since": datetime.now(UTC).isoformat(),
+        "restarts": restarts,
+    }
     write_atomically(service.home / _PID, json.dumps(up))
 
 

@@ -55,7 +55,7 @@ def test_the_page_goes_from_nothing_to_a_model_in_its_order() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
     port = str(free_port())
     environment = {
@@ -76,8 +76,8 @@ def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
                 timeout=600,
             )
             assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-            if command.startswith("consortium run"):
-                assert "finished: 1 rounds, model" in done.stdout
+            if command.startswith("consortium resume"):
+                assert "finished: 3 rounds, model" in done.stdout
     finally:
         left = alive_under(tmp_path)
         for pid in left:
@@ -85,4 +85,7 @@ def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
     assert left == []
     for site in ("cleveland", "hungary", "va"):
         assert (tmp_path / site / "model").exists()
+    events = (tmp_path / "coordinator" / "runs" / "first" / "events.jsonl").read_text()
+    for really in ('"site": "va", "code": "silent"', '"event": "run-resumed"'):
+        assert really in events
     assert not (tmp_path / "coordinator" / "runs" / "first" / "model").exists()

@@ -1,5 +1,6 @@
 """A service of one sleeping process stands for Flower's programs."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import pytest
 
 from consortium.processes import LaunchFailed, Mark, start
-from consortium.supervisor import AlreadyUp, bring_down, read_up, supervise
+from consortium.supervisor import AlreadyUp, bring_down, cut_off, detach, read_up, supervise
 
 STOP = signal.SIGTERM
 
@@ -134,6 +136,61 @@ def test_bringing_down_ends_all_and_says_whether_there_was_anything(tmp_path: Pa
     assert bring_down(service)
     orphan.wait(5)
     assert not bring_down(service)
+
+
+def noted(service: Sleeper, process: psutil.Process, *, born: float) -> None:
+    """Write what a supervisor writes, in the name of another process."""
+    note = {"pid": process.pid, "born": born, "since": "2026-01-01T00:00:00+00:00", "restarts": 0}
+    (service.home / "supervisor.json").write_text(json.dumps(note))
+
+
+def test_a_power_cut_ends_supervisor_and_service_unasked(tmp_path: Path) -> None:
+    service = Sleeper(tmp_path)
+    program = service.start()
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+    supervisor = subprocess.Popen([sys.executable, "-c", deaf])
+    process = psutil.Process(supervisor.pid)
+    noted(service, process, born=process.create_time())
+    assert cut_off(service)
+    assert not psutil.pid_exists(program.pid)
+    assert not psutil.pid_exists(supervisor.pid)
+    program.wait()  # psutil has mourned them already
+    supervisor.wait()
+    assert not cut_off(service)
+
+
+def test_another_process_under_the_number_of_a_dead_supervisor_is_left_alone(
+    tmp_path: Path,
+) -> None:
+    """As after the machine was switched off and on."""
+    service = Sleeper(tmp_path)
+    innocent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    noted(service, psutil.Process(innocent.pid), born=1.0)
+    assert read_up(service) is None
+    assert not bring_down(service)
+    assert not cut_off(service)
+    assert innocent.poll() is None
+    innocent.kill()
+    innocent.wait()
+
+
+def test_a_supervisor_that_is_dead_and_unmourned_supervises_nothing(tmp_path: Path) -> None:
+    service = Sleeper(tmp_path)
+    dead = subprocess.Popen([sys.executable, "-c", "pass"])
+    process = psutil.Process(dead.pid)
+    noted(service, process, born=process.create_time())
+    while process.status() != psutil.STATUS_ZOMBIE:
+        threading.Event().wait(0.01)
+    assert read_up(service) is None
+    dead.wait()
+
+
+def test_a_command_line_that_does_not_come_up_is_an_error_that_names_its_log(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(LaunchFailed, match=r"supervisor\.log"):
+        detach(["no-such-command"], Sleeper(tmp_path))
+    assert "no-such-command" in (tmp_path / "supervisor.log").read_text()
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", '{"pid": 1}'])
