@@ -18,7 +18,7 @@ from privacy.envelope import MAX_ENVELOPE_BYTES
 from privacy.identity import SIGNATURE_SIZE
 from privacy.layout import Layout
 from privacy.parameters import Placement
-from privacy.policy import NotReleased
+from privacy.violations import NotReleased
 from privacy.wire import ARRAYS, BYTES_TYPE, FACTS, TALLY_TYPE, VECTOR_TYPE
 
 _STATE_OVERHEAD = 8_192

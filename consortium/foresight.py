@@ -13,12 +13,13 @@ from consortium.ledger_view import LEDGER
 from consortium.private import ledger_of, planned
 from consortium.site import Site, read_site_config
 from consortium.terms import require_agreed
+from privacy.asked import Asked, violations
 from privacy.budget import fits, refusal
 from privacy.errors import ConsortiumError
 from privacy.events import Event
 from privacy.kill_switch import require_allowed
 from privacy.ledger_entries import Budget
-from privacy.policy import Asked, Policy, read_policy, violations
+from privacy.policy import Policy, read_policy
 from privacy.traffic import Traffic
 
 

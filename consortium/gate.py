@@ -21,20 +21,12 @@ from consortium.exits import Exit, Sizes, exits, largest_bytes
 from consortium.site import Site
 from consortium.terms import require_agreed
 from privacy import messages, wire
+from privacy.asked import Asked, AskedPrivacy, check
 from privacy.errors import ConsortiumError, code_of
 from privacy.kill_switch import require_allowed
-from privacy.policy import (
-    Asked,
-    AskedPrivacy,
-    NotReleased,
-    Policy,
-    PolicyUnreadable,
-    PolicyViolation,
-    QuestionNotAllowed,
-    check,
-    read_policy,
-)
+from privacy.policy import Policy, PolicyUnreadable, read_policy
 from privacy.traffic import NO_ROUND, Coming, Traffic, TrafficUnavailable
+from privacy.violations import NotReleased, PolicyViolation, QuestionNotAllowed
 from sites.schema import Schema
 from sites.task import SiteData, Task
 

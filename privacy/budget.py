@@ -4,10 +4,10 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from privacy.accounting import epsilon
+from privacy.asked import in_milli
 from privacy.errors import ConsortiumError
 from privacy.events import Event
 from privacy.ledger_entries import Budget, Charge, of_size, size_of
-from privacy.policy import in_milli
 
 
 class BudgetExhausted(ConsortiumError, RuntimeError):

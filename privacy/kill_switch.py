@@ -5,8 +5,8 @@ A person can make or remove it by hand; no message can.
 
 from pathlib import Path
 
-from privacy.policy import Stopped
 from privacy.secret_file import sync_directory
+from privacy.violations import Stopped
 
 FILE = "STOPPED"
 

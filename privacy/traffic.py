@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from privacy.errors import ConsortiumError
-from privacy.policy import Policy, TooManyBytes, TooManyRounds, TooOften
+from privacy.policy import Policy
 from privacy.secret_file import private_directory
+from privacy.violations import TooManyBytes, TooManyRounds, TooOften
 
 NO_ROUND = -1
 

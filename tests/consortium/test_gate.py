@@ -19,9 +19,11 @@ from consortium.mods import SiteError, gated
 from consortium.policies import MODELS, for_a_scenario, strict
 from consortium.site import Site
 from privacy import messages, wire
+from privacy.asked import violations
 from privacy.errors import ConsortiumError
 from privacy.kill_switch import allow, stop_all
-from privacy.policy import NotReleased, Policy, PolicyUnreadable, Releases, violations
+from privacy.policy import Policy, PolicyUnreadable, Releases
+from privacy.violations import NotReleased
 from privacy.wire import bytes_array, refusal_content, tally_array, vector_array
 from tests.consortium.staged import Ward, code_of, message, ward
 from tests.decisions import decide

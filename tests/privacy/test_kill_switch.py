@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from privacy.kill_switch import FILE, allow, is_stopped, require_allowed, stop_all
-from privacy.policy import Stopped
+from privacy.violations import Stopped
 
 
 def test_a_site_is_stopped_until_it_is_allowed(tmp_path: Path) -> None:

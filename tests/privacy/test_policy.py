@@ -10,28 +10,27 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from privacy import policy as module
+from privacy.asked import Asked, AskedPrivacy, check, violations
 from privacy.policy import (
     DAYS,
     QUESTIONS,
-    Asked,
-    AskedPrivacy,
     Ceiling,
-    CrowdTooSmall,
-    EpsilonTooLarge,
-    OutsideHours,
     Pace,
     Policy,
     PolicyUnreadable,
-    PolicyViolation,
     PrivacyTerms,
-    QuestionNotAllowed,
     Releases,
-    TooFewExamples,
     Volume,
     Window,
-    check,
     read_policy,
-    violations,
+)
+from privacy.violations import (
+    CrowdTooSmall,
+    EpsilonTooLarge,
+    OutsideHours,
+    PolicyViolation,
+    QuestionNotAllowed,
+    TooFewExamples,
 )
 
 DP = AskedPrivacy(unit="person", epsilon=1.2, delta=1e-7)

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacy.policy import Pace, Policy, TooManyBytes, TooManyRounds, TooOften, Volume
+from privacy.policy import Pace, Policy, Volume
 from privacy.secret_file import ExposedSecret
 from privacy.traffic import Coming, Traffic, TrafficUnavailable
+from privacy.violations import TooManyBytes, TooManyRounds, TooOften
 
 HOUR, DAY = 3_600.0, 86_400.0
 

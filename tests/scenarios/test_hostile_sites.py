@@ -21,7 +21,6 @@ from tests.tampering import Liar, forged, own_levels, signed_by
 
 Honest = tuple[Consortium, Course]
 Lie = Callable[[Session, SealedRound, SealedReply], SealedReply]
-CHECKSUM, BURNED = "site-refused.checksum-failed", "site-refused.key-burned"
 LIAR = "south"
 OTHERS = tuple(name for name in NAMES if name != LIAR)
 
