@@ -74,5 +74,8 @@ def data_source(text: str) -> DataSource:
         raise BadOption("a database needs a query: write url::query")
     path = Path(text).resolve()
     if not path.exists():
-        raise BadOption(f"there is no file {path}")
+        raise BadOption(
+            f"there is no file {path}: --data is site=file for a site's own records, or the "
+            "file or directory of one corpus"
+        )
     return TextFolder(path=path) if path.is_dir() else TableFile(path=path)

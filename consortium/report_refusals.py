@@ -23,6 +23,7 @@ _SEEN_BY_THE_COORDINATOR = {
     "version differs.",
     "wrong-charter": "It had signed another charter than this run's.",
     "not-a-member": "It is not named in the charter.",
+    "not-the-site": "It did not prove that it is the site whose name it gave.",
     "name-taken": "Another connection already answered under its name.",
     "tally-out-of-range": "It sent counts that no site can have.",
     "impossible-tally": "It sent counts that contradict each other, so that no records can have "

@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from consortium import cli_ledger
 from consortium.cli import app
 from consortium.ledger_page import to_html
 from consortium.ledger_view import LEDGER, NoLedger, to_csv, view_of
@@ -99,8 +101,9 @@ def test_the_page_needs_nothing_but_itself_and_escapes_what_it_shows(site: Path)
     assert f"{view.accounts[0].spent.pld:.3f}" in page
 
 
-def test_the_command_shows_the_ledger(site: Path) -> None:
-    said = run.invoke(app, ["site", "ledger", str(site)], env={"COLUMNS": "200"})
+def test_the_command_shows_the_ledger(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_ledger, "console", Console(width=200))
+    said = run.invoke(app, ["site", "ledger", str(site)])
     assert said.exit_code == 0, said.output
     assert f"patients: epsilon {counted(ENDED, FIGURES):.3f} of 2 lost" in said.output
     assert "40 of 100" in said.output

@@ -154,6 +154,27 @@ def test_a_round_that_failed_is_tried_again_where_it_stood(tmp_path: Path) -> No
     assert numbers[0] == (2, kept.attempt)
 
 
+def test_a_round_whose_counts_lacked_a_site_is_gone_on_from_without_them(tmp_path: Path) -> None:
+    """Counts of fewer sites than the roster are released to nobody, before or after a death."""
+    consortium = Consortium.placed(tmp_path / "run")
+
+    def silent(passing: Passing) -> RecordDict:
+        alone = passing.number == 1 and passing.site == NAMES[1]
+        if passing.kind == "train" and (alone or passing.number == 2):
+            raise Vanished
+        return passing.content
+
+    first = consortium.start(down=silent)
+    assert first.error is not None
+    kept = standing_of(consortium).request
+    assert kept.server_round == 2
+    assert kept.sums
+    assert (kept.count_sum, kept.count_receipts) == (b"", b"")
+    second = gone_on(consortium)
+    assert second.model
+    assert [one.server_round for one in second.rounds if one.evaluation.any()] == [2, 3, 4]
+
+
 def test_a_run_does_not_go_on_with_another_vector(tmp_path: Path) -> None:
     consortium = Consortium.placed(tmp_path / "run", NAMES[:3])
     begun(consortium, "progress.json:2", before=False)
