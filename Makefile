@@ -2,6 +2,8 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 WORKERS ?= 2
+# by file, so that what the tests of a file share is set up once
+SPREAD := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 .PHONY: help install demo test test-all bench lint clean
 
@@ -29,11 +31,11 @@ lint: install
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --doctest-modules --cov --cov-report=term:skip-covered --cov-report=json:.coverage.json
+	$(BIN)/python -m pytest $(SPREAD) -m "not slow" --doctest-modules --cov --cov-report=term:skip-covered --cov-report=json:.coverage.json
 	$(BIN)/python -m tests.coverage_floor .coverage.json
 
 test-all: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --doctest-modules
+	$(BIN)/python -m pytest $(SPREAD) --doctest-modules
 
 bench: install
 	$(BIN)/python -m tests.benchmarks.all
