@@ -21,9 +21,9 @@ from consortium.site import read_site_config
 from consortium.summary import write_record
 from scenarios.bootstrap import resampled
 from scenarios.lies import NOBODY, Lies, draw_liars
-from scenarios.poison import triggered
+from scenarios.poison import table_in, triggered
 from scenarios.runner import Order, RunFailed, carry_out
-from scenarios.scenario import Scenario, table_in
+from scenarios.scenario import Scenario
 from scenarios.trials import UNDEFENDED, Defence, Trials
 from sites.schema import ClassLabel
 from sites.source import TableFile

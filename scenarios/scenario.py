@@ -9,7 +9,7 @@ import pandas as pd
 
 from consortium.charter import Charter, Floors, Member
 from consortium.config import RunConfig, Scalar
-from privacy.errors import ConsortiumError
+from scenarios.poison import table_in
 from scenarios.privacy_trials import PrivacyTrials
 from scenarios.trials import Trials
 from sites.schema import Schema
@@ -38,10 +38,6 @@ AUC = Headline(name="roc_auc", title="AUC")
 MACRO_F1 = Headline(name="macro_f1", title="Macro F1")
 ENTITY_F1 = Headline(name="entity_f1", title="Entity F1")
 RMSE = Headline(name="rmse", title="Root mean squared error", higher_is_better=False)
-
-
-class NotATable(ConsortiumError, TypeError):
-    """What is done to the columns of a table cannot be done to texts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,14 +122,3 @@ class Scenario:
             BadConfig: A key is unknown, a value is out of range, or two contradict each other.
         """
         return RunConfig.parse({**self.run_config, **overrides})
-
-
-def table_in(schema: AnySchema) -> Schema:
-    """Return the schema of a table as such.
-
-    Raises:
-        NotATable: Its records are texts.
-    """
-    if not isinstance(schema, Schema):
-        raise NotATable(f"the records of {schema.name} are texts: choose an attack on updates")
-    return schema

@@ -121,7 +121,7 @@ def _shipped(scenario: Scenario, sites: Sequence[str]) -> dict[str, pd.DataFrame
 def _spoiled(table: pd.DataFrame, scenario: Scenario, name: str, lies: Lies) -> pd.DataFrame:
     """Return a site's records, spoiled if its attack says so."""
     poison = lies.attack_of(name).poison if name in lies.attacks else None
-    return table if poison is None else poison(table, scenario.columns, lies.rng(name, 0))
+    return table if poison is None else poison(table, scenario.table, lies.rng(name, 0))
 
 
 def _keyed(run: RunDirectory, charter: Charter) -> Charter:
