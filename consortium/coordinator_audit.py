@@ -26,6 +26,10 @@ OWNER = "coordinator"
 class Witness:
     """Writes down what passes a coordinator.
 
+    Guarantee: an answer, and what came of it, is on the disk before the next question leaves and
+    before anything that was made of it is kept (`commit`): one wait for the disk a round, however
+    many sites there are.
+
     Args:
         journal: Its log.
         links: By node: the name of its site, and the key of the digests of its messages.
@@ -76,7 +80,6 @@ class Witness:
                 self._joined(node, reply.content)
             digest = content_digest(kind, reply.content)
             self._message(audit.RECEIVED, node, kind, reply.content, digest)
-        self.journal.commit()
 
     def observe(self, event: Event) -> None:
         """Write down what came of it; no figure, released or not."""
@@ -85,12 +88,14 @@ class Witness:
                 self.journal.note(
                     audit.QUARANTINED, round=event.server_round, site=event.site, code=event.code
                 )
-                self.journal.commit()
             case RoundFinished():
                 self.journal.note(
                     audit.ROUND, round=event.server_round, sites=",".join(event.answered)
                 )
-                self.journal.commit()
+
+    def commit(self) -> None:
+        """Have all that was noted on the disk."""
+        self.journal.commit()
 
     def ended(self, status: str, model: str = "") -> None:
         """Write down how the run ended, with the digest of the model that it tells everybody."""
@@ -98,7 +103,8 @@ class Witness:
         self.journal.commit()
 
     def close(self) -> None:
-        """Let go of the log."""
+        """Write what is waiting, and let go of the log."""
+        self.commit()
         self.journal.chain.close()
 
     def _joined(self, node: int, content: RecordDict) -> None:
@@ -141,7 +147,7 @@ class Witness:
 class WitnessedGrid(Grid):
     """Flower's message bus, of which every message is written down.
 
-    Guarantee: a question is in the log before it leaves, an answer before it is used.
+    Guarantee: a question, and every answer before it, is in the log before it leaves.
 
     Args:
         grid: The bus.

@@ -1,6 +1,7 @@
 """The ServerApp: config, charter, strategy, run; and the record of it."""
 
 import platform
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Literal, TypeAlias
@@ -24,6 +25,7 @@ from privacy.layout import Layout
 from sites.evaluation import evaluation_for
 from strategies.clear_terms import Progress
 from strategies.cohort import QuorumNotReached
+from strategies.sealed_progress import PROGRESS_FILE
 from strategies.sealed_terms import RoundVoid
 
 PACKAGES = ("consortium-fl", "flwr", "numpy", "torch", "pandas")
@@ -62,9 +64,9 @@ def main(grid: Grid, context: Context) -> None:
     try:
         match config.aggregation:
             case "clear":
-                _run_in_the_clear(grid, config, charter, recorder, ending)
+                _run_in_the_clear(grid, config, charter, recorder, witness, ending)
             case "encrypted":
-                _run_encrypted(grid, config, charter, recorder, ending)
+                _run_encrypted(grid, config, charter, recorder, witness, ending)
     except ConsortiumError as error:
         recorder.failed(error.code, str(error))
         parked = isinstance(error, QuorumNotReached | RoundVoid) and ending[-1].layout
@@ -81,9 +83,15 @@ def main(grid: Grid, context: Context) -> None:
 
 
 def _run_in_the_clear(
-    grid: Grid, config: RunConfig, charter: Charter, recorder: Recorder, ending: list[Ending]
+    grid: Grid,
+    config: RunConfig,
+    charter: Charter,
+    recorder: Recorder,
+    witness: Witness,
+    ending: list[Ending],
 ) -> None:
     def keep(progress: Progress) -> None:
+        witness.commit()
         ending.append(_ending(progress))
         write_checkpoint(recorder.run.checkpoint, Checkpoint.of(progress, config, charter))
 
@@ -105,15 +113,26 @@ def _ending(progress: Progress) -> Ending:
 
 
 def _run_encrypted(
-    grid: Grid, config: RunConfig, charter: Charter, recorder: Recorder, ending: list[Ending]
+    grid: Grid,
+    config: RunConfig,
+    charter: Charter,
+    recorder: Recorder,
+    witness: Witness,
+    ending: list[Ending],
 ) -> None:
     vault = Vault(recorder.run.vault)
+
+    def keep(name: str, parts: Iterable[bytes]) -> None:
+        if name == PROGRESS_FILE:
+            witness.commit()
+        vault.keep(name, parts)
+
     since = standing(recorder.run, config, charter)
     if since:
         recorder.go_on(since.request.server_round - (2 if since.untold else 1))
     else:
         recorder.begin()
-    strategy = encrypted(config, charter, observe=recorder, keep=vault.keep)
+    strategy = encrypted(config, charter, observe=recorder, keep=keep)
     progress = strategy.start(grid, config.num_server_rounds, since=since)
     ending.append(Ending(progress.layout, progress.rounds, progress.model_digest))
 

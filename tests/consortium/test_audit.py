@@ -193,3 +193,26 @@ def test_a_witnessed_bus_is_a_bus(consortium: Consortium) -> None:
     witness.close()
     kinds = [kind for kind, _ in entries(consortium.run)]
     assert kinds == ["sent", "sent", "received", "received"] * 2
+
+
+@pytest.mark.parametrize("how", ["kept", "asked"])
+def test_an_answer_is_on_the_disk_before_anything_follows_from_it(
+    consortium: Consortium, how: str
+) -> None:
+    """The next question, or what is kept of the round; no sooner, as each wait costs."""
+
+    def site(message: Message, _context: object) -> Message:
+        return Message(wire.content({}, {"a": 1}), reply_to=message)
+
+    witness = witness_of(consortium)
+    bus = WitnessedGrid(InProcessGrid(site, 1, {}), witness)
+    (node,) = bus.get_node_ids()
+    asked = bus.create_message(wire.content({}, {"q": 1}), "train", node, "1")
+    list(bus.pull_messages(bus.push_messages([asked])))
+    assert [kind for kind, _ in entries(consortium.run)] == ["sent"]
+    if how == "kept":
+        witness.commit()
+    else:
+        bus.push_messages([asked])
+    assert [kind for kind, _ in entries(consortium.run)][:2] == ["sent", "received"]
+    witness.close()
