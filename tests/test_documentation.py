@@ -173,7 +173,7 @@ def arms_as_written(comparison: Path) -> list[float]:
     return [*by_kind["federated"], max(alone), sum(alone) / len(alone), *by_kind["pooled"]]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_the_documents_can_be_followed(tmp_path: Path) -> None:
     """Every command and program in them runs, in order, and prints what is shown.
 

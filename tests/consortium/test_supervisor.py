@@ -52,6 +52,8 @@ class Sleeper:
             log=self.home / "log",
         )
         self.started.append(process.pid)
+        while not any(one.pid == process.pid for one in self.mark.family()):
+            threading.Event().wait(0.01)  # its environment can be read a moment after it began
         return process
 
     def healthy(self) -> bool:
