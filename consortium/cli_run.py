@@ -26,6 +26,10 @@ class NothingRuns(ConsortiumError, RuntimeError):
     """There is no run to wait for, to stop or to go on with."""
 
 
+class RunExists(ConsortiumError, FileExistsError):
+    """A run has the name already."""
+
+
 @app.command()
 def run(
     directory: Path = COORDINATOR,
@@ -38,7 +42,10 @@ def run(
     config = RunConfig.parse({**RunConfig().flat(), **overrides(settings)})
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
     folder = directory.resolve() / "runs" / (name or stamp)
-    folder.mkdir(parents=True, exist_ok=False)
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError as error:
+        raise RunExists(f"there is a run in {folder}: name another, or resume it") from error
     superlink.charter.write(RunDirectory(folder).charter)
     _begin(superlink, RunDirectory(folder), config, wait=wait)
 
