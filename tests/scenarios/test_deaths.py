@@ -1,0 +1,172 @@
+"""The matrix of deaths: who dies, in which phase, in the clear or encrypted; really killed.
+
+Every run needs all its sites, so that there is one right model: that of a run in one process in
+which nobody died. Whoever died comes back; a run that did not finish says why, and is resumed.
+"""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from consortium.audit_check import compare, logs_in, read_log
+from consortium.charter import Charter
+from consortium.config import RunConfig
+from consortium.control import Control
+from consortium.orders import Order
+from consortium.processes import end
+from consortium.resumption import interrupted
+from consortium.run_directory import RunDirectory
+from consortium.summary import Summary, read_record
+from consortium.supernode import SuperNode
+from scenarios.catalogue import scenario_named
+from scenarios.deployment import found, running
+from scenarios.runner import Order as InProcess
+from scenarios.runner import carry_out
+from scenarios.scenario import Scenario
+from scenarios.staging import new_run_directory, stage
+from tests.scenarios.test_deployed_faults import await_event
+from tests.scenarios.test_deployment import started_under
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+SITES = ("cleveland", "hungary", "switzerland")  # as few as an encrypted sum may have
+HEART = replace(scenario_named("heart-diagnosis"), sites=SITES)
+VICTIM = "hungary"
+PHASES = {"statistics": 0, "training": 1, "evaluation": 2}
+END_LIMIT_S = 600.0
+
+
+def configured(mode: str) -> RunConfig:
+    """Return the config of one round that all sites must answer."""
+    return HEART.configured(
+        {
+            "num-server-rounds": 1,
+            "quorum": len(SITES),
+            "aggregation": mode,
+            "deadline-s": 60.0,
+            "join-deadline-s": 120.0,
+        }
+    )
+
+
+@dataclass
+class Deployed:
+    """A consortium of processes that may be killed."""
+
+    run: RunDirectory
+    control: Control
+    started: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+
+    def site_dies(self) -> None:
+        """Kill a site's machine, and switch it on again."""
+        node = SuperNode(self.run.site(VICTIM))
+        killed(node.mark.family())
+        self.started.append(node.launch())
+
+    def server_app_dies(self) -> None:
+        """Kill the process that leads the run; everything else stays."""
+        family = self.control.superlink.mark.family()
+        leading = [one for one in family if "flwr-serverapp" in " ".join(one.cmdline())]
+        assert leading
+        killed(leading)
+
+    def superlink_dies(self) -> None:
+        """Kill the SuperLink alone; then do what its supervisor does."""
+        link = self.control.superlink
+        family = link.mark.family()
+        killed([one for one in family if "flower-superlink" in " ".join(one.cmdline())])
+        end(link.mark.family())
+        self.started.append(link.start())
+
+    def ended(self) -> Summary:
+        """Wait for the end of the run, whatever it is, and go on with it until it is finished."""
+        self._await()
+        if self.status != "finished":
+            config = interrupted(self.run)
+            self.run.summary.unlink(missing_ok=True)
+            self.control.submit(Order(run=self.run.path, config=config.flat()))
+            self._await()
+        return read_record(self.run.summary, Summary)
+
+    @property
+    def status(self) -> str:
+        """How the run ended; nothing if it did not say."""
+        if not self.run.summary.exists():
+            return ""
+        summary = read_record(self.run.summary, Summary)
+        assert summary.status == "finished" or summary.error
+        return summary.status
+
+    def _await(self) -> None:
+        until = time.monotonic() + END_LIMIT_S
+        while self.control.going() and time.monotonic() < until:
+            time.sleep(2)
+
+
+def killed(processes: list[psutil.Process]) -> None:
+    """Kill processes that were not asked."""
+    for process in processes:
+        process.kill()
+    psutil.wait_procs(processes, timeout=10)
+
+
+@contextmanager
+def deployed(folder: Path, mode: str) -> Iterator[Deployed]:
+    """Raise a consortium, begin a run, and end all of it."""
+    run = new_run_directory(HEART, under=folder, named=None)
+    stage(run, HEART, with_keys=mode == "encrypted")
+    sites = [run.site(name) for name in SITES]
+    found(run.path / "deployment", run.charter, sites)
+    with running(run.path / "deployment" / "coordinator", sites) as control:
+        there = Deployed(run, control)
+        control.submit(Order(run=run.path, config=configured(mode).flat()))
+        yield there
+    for process in there.started:
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def right(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Digest of the model of a run in which nobody died, by mode."""
+    known: dict[str, str] = {}
+
+    def digest(mode: str) -> str:
+        if mode not in known:
+            scenario: Scenario = HEART
+            run = new_run_directory(scenario, under=tmp_path_factory.mktemp(mode), named=None)
+            alone = carry_out(InProcess(scenario=scenario, config=configured(mode)), run)
+            known[mode] = alone.model_digest
+        return known[mode]
+
+    return digest
+
+
+WHO: dict[str, Callable[[Deployed], None]] = {
+    "site": Deployed.site_dies,
+    "server app": Deployed.server_app_dies,
+    "superlink": Deployed.superlink_dies,
+}
+
+
+@pytest.mark.parametrize("mode", ["clear", "encrypted"])
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("who", WHO)
+def test_whoever_dies_whenever_the_model_is_the_right_one_and_all_logs_agree(
+    who: str, phase: str, mode: str, tmp_path: Path, right: Callable[[str], str]
+) -> None:
+    with deployed(tmp_path, mode) as there:
+        await_event(there.run, "round-started", PHASES[phase])
+        WHO[who](there)
+        summary = there.ended()
+    assert (summary.status, summary.model_digest) == ("finished", right(mode))
+    charter = Charter.read(there.run.charter)
+    logs = [read_log(path, charter) for path in logs_in(there.run.path)]
+    assert len(logs) == 1 + len(SITES)
+    compare(logs)
+    assert started_under(tmp_path) == []
