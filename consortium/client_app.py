@@ -13,6 +13,7 @@ from consortium.export import write_model
 from consortium.introduction import proven_by
 from consortium.kept_answer import KeptAnswer
 from consortium.member import Member, member_at
+from consortium.mistakes_kept import keep_mistakes
 from consortium.mods import Mod, Next, gated, read_round, sealed, typed_refusals
 from consortium.private import ended, trained_at
 from consortium.session import session_of
@@ -88,11 +89,16 @@ def _contributed(site: Site, stands: messages.Position) -> messages.Contribution
 
 
 def evaluate(message: Message, context: Context) -> Message:
-    """Evaluate the final state on held-out persons, and keep the model at the site."""
+    """Evaluate the final state on held-out persons, and keep the model at the site.
+
+    If the site's own policy asks for them, held-out texts that the model reads wrongly are kept
+    there too; they are part of no answer.
+    """
     site = site_of(context)
     stands = _position(site, message)
     vector = stands.state.astype("float64")
     write_model(site, stands.statistics, vector)
+    keep_mistakes(site, stands.statistics, vector)
     ended(site, stands)
     journal = journal_of(site.directory, site.config.name)
     journal.note(audit.EXPORTED, run=str(message.metadata.run_id), what="model")

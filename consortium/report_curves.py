@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from consortium import plots
+from consortium import plots, report_marks
 from consortium import report_words as words
 from consortium.plots_curves import (
     Reliability,
@@ -34,9 +34,9 @@ def pictures(recorded: Recorded, tally: Tally) -> tuple[Block, ...]:
         case NumberLabel():
             return _regression(recorded, curves)
         case MultiLabel():
-            return (_marks(curves["labels"], "Label by label", "Label"),)
+            return report_marks.tables(recorded, tally, of="labels")
         case EntityLabel():
-            return (_marks(curves["entities"], "Type by type", "Type"),)
+            return report_marks.tables(recorded, tally, of="entities")
 
 
 def _binary(
@@ -199,35 +199,6 @@ def _class_table(found: dict[str, Any], names: list[str]) -> Block:
         ),
         note="Precision: of those predicted so, the share that is. Recall: of those that are, the "
         f"share predicted so. {words.DASH}: the records do not define it.",
-    )
-
-
-def _marks(found: dict[str, Any], caption: str, what: str) -> Block:
-    """What was found of labels, or types of entity, that a record may have several of."""
-    often = sorted(found, key=lambda name: -found[name]["support"])[:_MOST_CLASSES]
-
-    def cell(name: str, key: str) -> str:
-        return words.figure(found[name][key]) if key in found[name] else words.DASH
-
-    return Table(
-        caption=f"{caption}, the most frequent first",
-        columns=(
-            Column(what),
-            Column("In held-out records", "number"),
-            *(Column(title, "number") for title in ("Found", "Missed", "Wrongly predicted")),
-            *(Column(title, "number") for title in ("Precision", "Recall", "F1")),
-        ),
-        rows=tuple(
-            (
-                name,
-                *(words.count(found[name][key]) for key in ("support", "right")),
-                *(words.count(found[name][key]) for key in ("missed", "spurious")),
-                *(cell(name, key) for key in ("precision", "recall", "f1")),
-            )
-            for name in often
-        ),
-        note="Precision: of those predicted so, the share that is. Recall: of those that are, the "
-        f"share found. {words.DASH}: the records do not define it.",
     )
 
 

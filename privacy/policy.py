@@ -173,6 +173,8 @@ class Policy(_Closed):
         releases: Which figures may leave.
         questions: Kinds of questions that are answered.
         windows: Hours in which they are; at any time if none is named.
+        mistakes_kept: Most held-out texts that the final model reads wrongly to be kept in a file
+            at the site, for its own people; they never leave. None unless its operator asks.
     """
 
     version: Literal[1] = 1
@@ -190,6 +192,7 @@ class Policy(_Closed):
     releases: Releases = Releases()
     questions: tuple[Question, ...] = QUESTIONS
     windows: tuple[Window, ...] = ()
+    mistakes_kept: int = Field(default=0, ge=0, le=10_000)
 
     @property
     def digest(self) -> str:

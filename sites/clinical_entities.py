@@ -17,6 +17,7 @@ from sites.entities import Codes, tag_names
 from sites.entity_data import EntityData, Sentences, divided, joined, pooled
 from sites.entity_records import annotated, unannotated
 from sites.evaluation_entities import EntityEvaluation
+from sites.mistakes import Mistake, entities_in_words, worst_sentences
 from sites.sentences import Sentence, Tokenizer, read_as_pieces
 from sites.source import DataSource
 from sites.tagging import sentence_losses, tags_of_sentences
@@ -86,6 +87,7 @@ class EntityTask:
         """Read and check a site's sentences, and hold out a share of its persons."""
         found = annotated(source, self.schema)
         sentences = Sentences(
+            words=found.tokens,
             read=tuple(self._read(found.tokens)),
             tags=found.tags,
             lengths=np.array([len(" ".join(words)) for words in found.tokens], np.int64),
@@ -149,12 +151,31 @@ class EntityTask:
     def score(self, data: EntityData, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
         """Return predicted and true tags of held-out sentences; they never leave the site."""
         del pooled
-        return self._predicted(data.held_out.read, vector), data.held_out.joined_tags
+        predicted = joined(self._tags(data.held_out.read, vector)).astype(np.float64)
+        return predicted, data.held_out.joined_tags
+
+    def mistakes(
+        self, data: EntityData, pooled: Tally, vector: Vector, *, at_most: int
+    ) -> tuple[Mistake, ...]:
+        """Return held-out sentences with entities wrong, those with the most first."""
+        del pooled
+        held, types = data.held_out, self.schema.types
+        said = self._tags(held.read, vector)
+        return tuple(
+            Mistake(
+                person=str(held.persons[row]),
+                text=" ".join(held.words[row]),
+                true=entities_in_words(held.tags[row], held.words[row], types),
+                predicted=entities_in_words(said[row], held.words[row], types),
+            )
+            for row in worst_sentences(said, held.tags, types, at_most=at_most)
+        )
 
     def predict(self, source: DataSource, pooled: Tally, vector: Vector) -> Predictions:
         """Return the predicted tags of sentences without tags, in the order of the source."""
         del pooled
-        return self._predicted(self._read(unannotated(source, self.schema)), vector)
+        read = self._read(unannotated(source, self.schema))
+        return joined(self._tags(read, vector)).astype(np.float64)
 
     def parameters(self, vector: Vector) -> dict[str, NDArray[np.float32]]:
         """Return what was trained, by name."""
@@ -168,16 +189,15 @@ class EntityTask:
         export = write_merged if merged else write_trained
         export(self.encoder, vector, tag_names(self.schema.types), folder)
 
-    def _predicted(self, sentences: Sequence[Sentence], vector: Vector) -> Predictions:
+    def _tags(self, sentences: Sequence[Sentence], vector: Vector) -> list[Codes]:
         encoder = self.encoder
         with encoder.at(vector):
-            found: list[Codes] = tags_of_sentences(
+            return tags_of_sentences(
                 partial(encoder.scores, features=None, exact=False),
                 sentences,
                 n_tags=encoder.role.n_outputs,
                 batch_size=_WINDOWS_AT_ONCE,
             )
-        return joined(found).astype(np.float64)
 
     def _read(self, sentences: Sequence[Sequence[str]]) -> list[Sentence]:
         return read_as_pieces(

@@ -86,9 +86,27 @@ def _read_file(source: TableFile) -> pd.DataFrame:
     try:
         return _parsed(source, ending)
     except UnicodeDecodeError as error:
-        raise BrokenFile(f"{path} is not UTF-8 text: save it as UTF-8") from error
+        raise not_utf8(path) from error
     except _BROKEN as error:
         raise BrokenFile(f"{path} cannot be read as {ending}: {error}") from error
+
+
+def not_utf8(path: Path) -> BrokenFile:
+    """Return the refusal of a file that is not UTF-8: it names the first such line."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not _is_utf8(line):
+                return BrokenFile(f"{path} is not UTF-8 text in line {number}: save it as UTF-8")
+    return BrokenFile(f"{path} is not UTF-8 text: save it as UTF-8")
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _parsed(source: TableFile, ending: str) -> pd.DataFrame:

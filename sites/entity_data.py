@@ -21,12 +21,14 @@ class Sentences:
     """Sentences with their tags, as a model reads them.
 
     Args:
+        words: Of each.
         read: Each as windows of pieces.
         tags: Codes of the tags of its words.
         lengths: Characters of each, shape (n,).
         persons: Whose each is, shape (n,).
     """
 
+    words: tuple[tuple[str, ...], ...]
     read: tuple[Sentence, ...]
     tags: tuple[Codes, ...]
     lengths: NDArray[np.int64]
@@ -57,6 +59,7 @@ class Sentences:
         """Return the sentences where the mask is true."""
         chosen = np.flatnonzero(rows)
         return Sentences(
+            words=tuple(self.words[row] for row in chosen),
             read=tuple(self.read[row] for row in chosen),
             tags=tuple(self.tags[row] for row in chosen),
             lengths=self.lengths[rows],
@@ -132,6 +135,7 @@ def pooled(parts: Sequence[EntityData]) -> EntityData:
 
 def _together(parts: Sequence[Sentences]) -> Sentences:
     return Sentences(
+        words=tuple(words for part in parts for words in part.words),
         read=tuple(sentence for part in parts for sentence in part.read),
         tags=tuple(codes for part in parts for codes in part.tags),
         lengths=np.concatenate([part.lengths for part in parts]),

@@ -7,7 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from privacy.errors import ConsortiumError
-from sites.data import BrokenFile, EmptyTable, MissingFile, UnknownFormat, UnreadableSource
+from sites.data import (
+    BrokenFile,
+    EmptyTable,
+    MissingFile,
+    UnknownFormat,
+    UnreadableSource,
+    not_utf8,
+)
 from sites.entities import OUTSIDE, first_break
 from sites.source import DataSource, IobFiles, TableFile, TextFolder
 
@@ -151,7 +158,7 @@ def _lines(file: Path) -> Sequence[str]:
     try:
         content = file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise BrokenFile(f"{file} is not UTF-8 text: save it as UTF-8") from error
+        raise not_utf8(file) from error
     # Only line feeds end a line: other Unicode line ends may be part of a token.
     return [line.removesuffix("\r") for line in content.split("\n")]
 

@@ -16,6 +16,7 @@ from sites.constants import Constants
 from sites.encoder import Encoder, Role, encoder_for
 from sites.encoder_export import write_merged, write_trained
 from sites.evaluation import Evaluation, evaluation_for
+from sites.mistakes import Mistake, worst
 from sites.notes_data import Notes, NotesData, Read, declared_of, joined, load_notes, read_by
 from sites.schema import ClassLabel
 from sites.source import DataSource
@@ -130,6 +131,24 @@ class NotesTask:
         notes, encoder = data.held_out, self.encoder
         read = notes.read_by(encoder)
         return self._predicted(encoder, read, self._constants(pooled), vector), notes.labels
+
+    def mistakes(
+        self, data: NotesData, pooled: Tally, vector: Vector, *, at_most: int
+    ) -> tuple[Mistake, ...]:
+        """Return held-out notes that are labelled wrongly, the worst first."""
+        notes, names = data.held_out, declared_of(self.schema.label)
+        if not len(notes):
+            return ()
+        predictions, _ = self.score(data, pooled, vector)
+        return tuple(
+            Mistake(
+                person=str(notes.persons[row]),
+                text=str(notes.texts[row]),
+                true=tuple(names[code] for code in true),
+                predicted=tuple(names[code] for code in said),
+            )
+            for row, true, said in worst(predictions, notes.labels, at_most=at_most)
+        )
 
     def predict(self, source: DataSource, pooled: Tally, vector: Vector) -> Predictions:
         """Return the predictions for texts without labels, in their order.

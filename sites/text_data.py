@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from privacy.errors import ConsortiumError
-from sites.data import BrokenFile, EmptyTable, MissingFile, read
+from sites.data import BrokenFile, EmptyTable, MissingFile, not_utf8, read
 from sites.iob import read_iob
 from sites.source import DataSource, IobFiles, TableFile, TextFolder
 from sites.validation import MissingColumns
@@ -138,4 +138,4 @@ def _text(file: Path) -> str:
     try:
         return file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise BrokenFile(f"{file} is not UTF-8 text: save it as UTF-8") from error
+        raise not_utf8(file) from error

@@ -1,5 +1,8 @@
 """Whole runs of texts, with an encoder of two layers."""
 
+import json
+import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ from consortium.config import Scalar
 from consortium.report import render
 from consortium.run_directory import RunDirectory
 from consortium.summary import Summary
+from privacy.policy import read_policy
 from scenarios.prediction import predictions
 from scenarios.runner import Order, carry_out
 from scenarios.scenario import MACRO_F1, Scenario
@@ -21,8 +25,9 @@ SITES = ("north", "east", "west")
 
 
 def records() -> pd.DataFrame:
-    """Notes of 150 persons, each with a word that nobody else uses."""
+    """Notes of 150 persons, each with a word that nobody else uses; some labels are wrong."""
     frame = table(n=300)
+    frame.loc[4::14, "side"] = "mid"
     return frame.assign(text=[f"{text} zq{row}x" for row, text in enumerate(frame["text"])])
 
 
@@ -54,25 +59,62 @@ SCENARIO = Scenario(
 )
 
 
-def ran(folder: Path, **chosen: Scalar) -> tuple[RunDirectory, Summary]:
+def as_staged(run: RunDirectory) -> None:
+    """Leave the sites as they are."""
+
+
+def north_keeps_mistakes(run: RunDirectory) -> None:
+    """One operator wants to see what the model reads wrongly; the others do not."""
+    directory = run.site("north")
+    read_policy(directory).model_copy(update={"mistakes_kept": 5}).write(directory)
+
+
+def ran(
+    folder: Path, ready: Callable[[RunDirectory], None] = as_staged, **chosen: Scalar
+) -> tuple[RunDirectory, Summary]:
     run = new_run_directory(SCENARIO, under=folder, named=None)
     settings = {key.replace("_", "-"): value for key, value in chosen.items()}
-    order = Order(scenario=SCENARIO, config=SCENARIO.configured(settings))
+    order = Order(scenario=SCENARIO, config=SCENARIO.configured(settings), ready=ready)
     return run, carry_out(order, run)
 
 
 @pytest.fixture(scope="module")
 def clear(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, Summary]:
-    """One run in the clear."""
-    return ran(tmp_path_factory.mktemp("clear"))
+    """One run in the clear, in which one site keeps what the model reads wrongly."""
+    return ran(tmp_path_factory.mktemp("clear"), north_keeps_mistakes)
 
 
 def test_the_same_seed_gives_the_same_model(
     clear: tuple[RunDirectory, Summary], tmp_path: Path
 ) -> None:
-    again = ran(tmp_path)[1]
+    """And the same bytes travel, whether a site keeps examples for itself or not."""
+    run, again = ran(tmp_path)
     assert again.model_digest == clear[1].model_digest
     assert again.metrics == clear[1].metrics
+    assert (again.bytes_up, again.bytes_down) == (clear[1].bytes_up, clear[1].bytes_down)
+    assert not [path for path in run.path.rglob("*") if path.parent.name == "mistakes"]
+
+
+def test_mistakes_are_at_the_site_that_asked_for_them_and_nowhere_else(
+    clear: tuple[RunDirectory, Summary],
+) -> None:
+    """No word of one is in another file of the run, the report and all sites' included."""
+    run = clear[0]
+    render(run)
+    kept = run.site("north") / "mistakes" / "last.jsonl"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
+    found = [json.loads(line) for line in kept.read_text().splitlines()]
+    assert 1 <= len(found) <= 5
+    assert all(one["true"] != one["predicted"] for one in found)
+    assert all(int(one["person"][1:]) % 3 == 0 for one in found)  # those of north
+    marks = [one["text"].split()[-1].encode() for one in found]
+    assert all(mark.startswith(b"zq") for mark in marks)
+    source = run.site("north") / "data.parquet"
+    others = [path for path in run.path.rglob("*") if path.is_file() and path not in (kept, source)]
+    written = b"".join(path.read_bytes() for path in others)
+    assert (run.site("north") / "model" / "model.json") in others
+    assert not [mark for mark in marks if mark in written]
 
 
 def test_encrypted_the_model_is_as_good(

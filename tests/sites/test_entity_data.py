@@ -27,6 +27,7 @@ def found(persons: list[int], sides: list[str] | None = None) -> Annotated:
 def read(annotated: Annotated) -> Sentences:
     """Return sentences that say by their length which they are."""
     return Sentences(
+        words=annotated.tokens,
         read=tuple(Sentence((), len(words)) for words in annotated.tokens),
         tags=annotated.tags,
         lengths=np.arange(len(annotated.tokens)),
@@ -69,6 +70,7 @@ def test_pooled_sentences_are_those_of_all_sites() -> None:
 def test_entities_are_counted_by_type_and_sentence() -> None:
     tags = (codes_of(["B-Drug", "I-Drug", "B-Disease"], TYPES), codes_of(["O"], TYPES))
     sentences = Sentences(
+        words=(("a", "b", "c"), ("d",)),
         read=(Sentence((), 3), Sentence((), 1)),
         tags=tags,
         lengths=np.array([1, 1]),

@@ -131,6 +131,6 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
         read_iob(IobFiles(path=tmp_path / "nowhere"))
     with pytest.raises(UnknownFormat):
         read_iob(IobFiles(path=tmp_path))
-    (tmp_path / "latin.iob").write_bytes("caf\xe9\tO\n".encode("latin-1"))
-    with pytest.raises(UnreadableSource, match="UTF-8"):
+    (tmp_path / "latin.iob").write_bytes("a\tO\n\ncaf\xe9\tO\n".encode("latin-1"))
+    with pytest.raises(UnreadableSource, match="UTF-8 text in line 3"):
         read_iob(IobFiles(path=tmp_path))

@@ -135,7 +135,7 @@ def no_folder(folder: Path) -> TextFolder:
 
 
 def wrong_encoding(folder: Path) -> TextFolder:
-    (folder / "one.txt").write_bytes("café".encode("latin-1"))
+    (folder / "one.txt").write_bytes("Befund\ncafé".encode("latin-1"))
     return TextFolder(path=folder)
 
 
@@ -161,7 +161,7 @@ def labels_without_files(folder: Path) -> TextFolder:
     [
         (folder_without_files, EmptyTable, r"no \.txt file"),
         (no_folder, MissingFile, "no directory"),
-        (wrong_encoding, BrokenFile, "not UTF-8"),
+        (wrong_encoding, BrokenFile, "not UTF-8 text in line 2"),
         (labels_of_no_file, MissingFile, "in row 2"),
         (file_without_label, BrokenFile, r"1 files stand in no row .*two\.txt"),
         (labels_without_files, MissingColumns, "no column 'file'"),
