@@ -52,9 +52,12 @@ class Sleeper:
             log=self.home / "log",
         )
         self.started.append(process.pid)
-        while not any(one.pid == process.pid for one in self.mark.family()):
+        while process.poll() is None and process.pid not in self._seen():
             threading.Event().wait(0.01)  # its environment can be read a moment after it began
         return process
+
+    def _seen(self) -> set[int]:
+        return {process.pid for process in self.mark.family()}
 
     def healthy(self) -> bool:
         """Say yes."""
