@@ -53,6 +53,7 @@ class KeptAnswer:
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             for part in (_TAG, self._key, body, hashlib.sha256(body).digest()):
                 file.write(part)
+        self._path.unlink(missing_ok=True)  # replaced, the disk would be waited for
         partial.replace(self._path)
 
     @cached_property

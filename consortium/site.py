@@ -88,13 +88,18 @@ class Site:
         """Return the generator of the order of records in a round; it protects nobody."""
         return site_rng(self.run_config.seed, self.config.name, server_round)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """The fingerprint of the charter, computed once."""
+        return self.charter.fingerprint
+
     def require_charter(self, fingerprint: str) -> None:
         """Check that a message is bound to the charter this site signed.
 
         Raises:
             OtherCharter: It is not.
         """
-        if fingerprint != self.charter.fingerprint:
+        if fingerprint != self.fingerprint:
             raise OtherCharter("the message is bound to a charter that this site did not sign")
 
     @property
@@ -201,7 +206,7 @@ def site_directory(context: Context) -> Path:
     if isinstance(named, str):
         return Path(named)
     run = RunDirectory.from_environment()
-    names = Charter.read(run.charter).names
+    names = _members(run.charter)
     index = context.node_config.get("partition-id")
     if not isinstance(index, int) or not 0 <= index < len(names):
         raise UnknownMember(f"partition {index} is not one of the charter's {len(names)} members")
@@ -217,6 +222,20 @@ def site_of(context: Context) -> Site:
     """
     canonical = json.dumps(context.run_config, sort_keys=True)
     return _site(site_directory(context), canonical)
+
+
+def _members(path: Path) -> tuple[str, ...]:
+    """Return the members of the charter at a path, read again only if the file is another."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return Charter.read(path).names
+    return _read_members(path, facts.st_mtime_ns, facts.st_size, facts.st_ino)
+
+
+@lru_cache(maxsize=_CACHED_SITES)
+def _read_members(path: Path, *_as_it_is_now: int) -> tuple[str, ...]:
+    return Charter.read(path).names
 
 
 @lru_cache(maxsize=_CACHED_SITES)

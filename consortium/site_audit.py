@@ -59,7 +59,7 @@ class Evidence:
     def began(self, policy: Policy, traffic: Traffic) -> None:
         """Note what a run goes by, once for each charter, config and policy."""
         site = self.site
-        terms = (self.run, site.charter.fingerprint, site.run_config.digest, policy.digest)
+        terms = (self.run, site.fingerprint, site.run_config.digest, policy.digest)
         if traffic.is_new("/".join(terms)):
             self.journal.note(
                 audit.RUN,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flwr.app import Context, RecordDict
 
-from consortium.charter import UnknownMember
+from consortium.charter import BadCharter, Charter, UnknownMember
 from consortium.config import RunConfig
 from consortium.run_directory import ENVIRONMENT, RunDirectory
 from consortium.site import (
@@ -56,6 +56,17 @@ def test_a_node_that_is_no_member_is_refused(run: RunDirectory) -> None:
     for index in strangers:
         with pytest.raises(UnknownMember):
             site_directory(context(**{"partition-id": index}))
+
+
+def test_members_are_those_of_the_charter_as_it_is_now(run: RunDirectory) -> None:
+    first = context(**{"partition-id": 0})
+    assert site_directory(first) == run.site(SCENARIO.sites[0])
+    charter = Charter.read(run.charter)
+    charter.model_copy(update={"members": charter.members[::-1]}).write(run.charter)
+    assert site_directory(first) == run.site(SCENARIO.sites[-1])
+    run.charter.unlink()
+    with pytest.raises(BadCharter):
+        site_directory(first)
 
 
 def test_a_run_needs_a_directory(monkeypatch: pytest.MonkeyPatch) -> None:
