@@ -6,7 +6,9 @@ An upload holds the levels of an update, a tally and the tag of the checksum, pl
 
 import mmap
 import multiprocessing
+import os
 import struct
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -52,6 +54,15 @@ class BfvSecret:
     def __init__(self, parameters: SealParameters, key: Any) -> None:  # noqa: ANN401
         self.parameters = parameters
         self.key = key
+        self._benches = threading.local()
+
+    @property
+    def bench(self) -> "_Bench":
+        """SEAL's objects for this key, made once for each process and thread."""
+        made: tuple[int, _Bench] | None = getattr(self._benches, "made", None)
+        if made is None or made[0] != os.getpid():
+            made = self._benches.made = os.getpid(), _Bench(self)
+        return made[1]
 
     def __repr__(self) -> str:
         return "BfvSecret()"
@@ -103,7 +114,7 @@ class Opened:
 
 
 class _Bench:
-    """SEAL's objects for one process: streams in memory are not shared between processes."""
+    """SEAL's objects for one process and thread: streams in memory are not shared."""
 
     def __init__(self, secret: BfvSecret) -> None:
         parameters = secret.parameters
@@ -189,12 +200,12 @@ class Sealer:
             row = self._blank_rows(1)
             share += self._checksum.of_rows(last, integers.rows(last, row))
             put_tag(row[0], (share + pad) % PRIME)
-            _Bench(self._secret).encrypt(row[0], rows[last])
+            self._secret.bench.encrypt(row[0], rows[last])
             del rows, task
             return upload[:]
 
     def _seal_rows(self, integers: Integers, rows: Octets, first: int, stop: int) -> int:
-        bench, share, scratch = _Bench(self._secret), 0, self._blank_rows(MAX_ROWS)
+        bench, share, scratch = self._secret.bench, 0, self._blank_rows(MAX_ROWS)
         for start in range(first, stop, MAX_ROWS):
             block = integers.rows(start, scratch[: stop - start])
             share += self._checksum.of_rows(start, block)
@@ -225,7 +236,7 @@ class Sealer:
             )
         rows = summed_rows(summed, self._placement)
         integers, share, tag = Integers.blank(self._placement), 0, 0
-        bench, scratch = _Bench(self._secret), self._blank_rows(MAX_ROWS)
+        bench, scratch = self._secret.bench, self._blank_rows(MAX_ROWS)
         for start in range(0, len(rows), MAX_ROWS):
             block = scratch[: len(rows) - start]
             for ciphertext, row in zip(rows[start:], block, strict=False):

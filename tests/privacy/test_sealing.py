@@ -3,6 +3,7 @@ import os
 import pickle
 import resource
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -327,6 +328,19 @@ def test_a_secret_survives_its_material(name: str) -> None:
 
 def test_each_secret_is_fresh() -> None:
     assert BfvSecret.generate(DEFAULT).material() != BfvSecret.generate(DEFAULT).material()
+
+
+def test_objects_of_seal_are_made_once_for_each_thread_and_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    secret = BfvSecret.generate(DEFAULT)
+    with ThreadPoolExecutor(1) as other:
+        benches = [secret.bench, other.submit(lambda: secret.bench).result()]
+        assert benches[0] is secret.bench
+        assert benches[1] is other.submit(lambda: secret.bench).result()
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    benches.append(secret.bench)
+    assert len({id(bench) for bench in benches}) == 3
 
 
 def test_a_secret_is_not_printed_copied_or_pickled() -> None:
