@@ -87,12 +87,20 @@ def found(office: Path, charter: Path, sites: Sequence[Path]) -> Charter:
 
 
 @contextmanager
-def running(coordinator: Path, sites: Sequence[Path]) -> Iterator[Control]:
-    """Run a coordinator and sites on this machine; stop all of it afterwards."""
+def running(
+    coordinator: Path, sites: Sequence[Path], *, listen: str | None = None
+) -> Iterator[Control]:
+    """Run a coordinator and sites on this machine; stop all of it afterwards.
+
+    Args:
+        coordinator: Its directory.
+        sites: Theirs.
+        listen: Address of the SuperLink; by default the one in the charter.
+    """
     superlink, nodes = SuperLink(coordinator), [SuperNode(site) for site in sites]
     started = []
     try:
-        started.append(superlink.start())
+        started.append(superlink.start(host=listen))
         control = Control(superlink)
         control.enrol()
         started += [node.launch() for node in nodes]
