@@ -51,13 +51,16 @@ def deploy(run: RunDirectory, scenario: Scenario, config: RunConfig) -> None:
         await_end(control, run, number)
 
 
-def found(office: Path, charter: Path, sites: Sequence[Path]) -> Charter:
+def found(
+    office: Path, charter: Path, sites: Sequence[Path], *, hosts: Sequence[str] = (HOST,)
+) -> Charter:
     """Let staged sites sign a charter with an address, and install everybody's kit.
 
     Args:
         office: Where the coordinator's directory and the kits go.
         charter: File of the charter; replaced by the one that is signed.
         sites: Directories of the sites, staged.
+        hosts: What the coordinator's certificate is for.
     """
     for site in sites:
         site.chmod(0o700)
@@ -77,7 +80,7 @@ def found(office: Path, charter: Path, sites: Sequence[Path]) -> Charter:
     )
     now = datetime.now(UTC)
     coordinator = office / "coordinator"
-    request = init_coordinator(coordinator, hosts=(HOST,))
+    request = init_coordinator(coordinator, hosts=tuple(hosts))
     tls = own_tls(office / "authority", read_request(request), now=now)
     provision(office / "kits", agreed, signed, halves, tls, now=now)
     install_coordinator(coordinator, office / "kits" / "coordinator.tar.gz", now=now)

@@ -15,7 +15,7 @@ from consortium.control import Control
 from consortium.processes import program
 from consortium.provision import address
 from scenarios.catalogue import scenario_named
-from scenarios.deployment import found, running
+from scenarios.deployment import HOST, found, running
 from scenarios.staging import new_run_directory, stage
 from tests.thin_line import thin_line
 
@@ -168,7 +168,8 @@ def over_a_thin_line(megabytes: int, *, share: float = 0.02) -> dict[str, float]
         run = new_run_directory(scenario, under=Path(folder), named=None)
         stage(run, scenario)
         sites = [run.site(name) for name in scenario.sites]
-        charter = found(run.path / "deployment", run.charter, sites)
+        office = run.path / "deployment"
+        charter = found(office, run.charter, sites, hosts=(HOST, BEHIND))
         host, port = address(charter)
         line = thin_line((host, port), (BEHIND, port), share=share)
         coordinator = run.path / "deployment" / "coordinator"

@@ -24,6 +24,7 @@ from consortium.resumption import interrupted
 from consortium.run_directory import RunDirectory
 from consortium.summary import Summary, read_record
 from consortium.supernode import SuperNode
+from consortium.supervisor import bring_down, detach
 from scenarios.catalogue import scenario_named
 from scenarios.deployment import found, running
 from scenarios.runner import Order as InProcess
@@ -64,10 +65,13 @@ class Deployed:
     started: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
     def site_dies(self) -> None:
-        """Kill a site's machine, and switch it on again."""
+        """Kill a site's machine, and switch it on again, with a supervisor as in life.
+
+        The SuperLink takes the old node for alive for a while, and turns the new one away.
+        """
         node = SuperNode(self.run.site(VICTIM))
         killed(node.mark.family())
-        self.started.append(node.launch())
+        detach(["site", "up", str(node.directory)], node)
 
     def server_app_dies(self) -> None:
         """Kill the process that leads the run; everything else stays."""
@@ -126,7 +130,10 @@ def deployed(folder: Path, mode: str) -> Iterator[Deployed]:
     with running(run.path / "deployment" / "coordinator", sites) as control:
         there = Deployed(run, control)
         control.submit(Order(run=run.path, config=configured(mode).flat()))
-        yield there
+        try:
+            yield there
+        finally:
+            bring_down(SuperNode(run.site(VICTIM)))
     for process in there.started:
         process.wait()
 
