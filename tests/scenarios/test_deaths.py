@@ -5,6 +5,7 @@ which nobody died. Whoever died comes back; a run that did not finish says why, 
 """
 
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from consortium.resumption import interrupted
 from consortium.run_directory import RunDirectory
 from consortium.summary import Summary, read_record
 from consortium.supernode import SuperNode
-from consortium.supervisor import bring_down, detach
+from consortium.supervisor import bring_down
 from scenarios.catalogue import scenario_named
 from scenarios.deployment import found, running
 from scenarios.runner import Order as InProcess
@@ -71,7 +72,8 @@ class Deployed:
         """
         node = SuperNode(self.run.site(VICTIM))
         killed(node.mark.family())
-        detach(["site", "up", str(node.directory)], node)
+        up = ["site", "up", str(node.directory), "--detach"]
+        subprocess.run([sys.executable, "-m", "consortium.cli", *up], check=True)
 
     def server_app_dies(self) -> None:
         """Kill the process that leads the run; everything else stays."""
