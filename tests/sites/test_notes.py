@@ -1,11 +1,13 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from sites.notes import NotesTask
-from sites.notes_data import NotesData
+from sites.notes_data import NotesData, checked
 from sites.privacy_plan import PrivacyPlan
 from sites.source import TableFile
 from sites.task import BadPlan, EmptySite, TrainingPlan
@@ -188,3 +190,20 @@ def test_what_is_exported_is_the_start_plus_the_vector() -> None:
     zero = one.parameters(np.zeros(one.layout.dim))
     start = one.layout.unflatten(one.encoder.start)
     assert all((zero[name] == start[name]).all() for name in start)
+
+
+def test_a_note_of_100000_characters_is_trained_on_and_labelled(tmp_path: Path) -> None:
+    """Whole: what stands at its very end counts, and nothing of it is refused or lost."""
+    one = task(max_tokens=128, stride=32)
+    long = "no fever " * 11_112
+    assert len(long) > 100_000
+    frame = table(n=3).assign(text=long)
+    data = NotesData(training=checked(frame, SIDES), held_out=checked(frame, SIDES), n_labels=3)
+    assert data.training.read_by(one.encoder).pieces.counts.min() > 200
+    assert trained(one, data, replace(PLAN, local_epochs=1)).any()
+    new = tmp_path / "new.parquet"
+    pd.DataFrame({"text": [long, f"{long} left knee, left atrium"]}).to_parquet(new)
+    pooled, zero = one.statistics_of(data), np.zeros(one.layout.dim)
+    shares = one.predict(TableFile(path=new), pooled, zero)
+    assert shares.shape == (2, 3)
+    assert not np.array_equal(shares[0], shares[1])
