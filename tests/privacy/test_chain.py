@@ -22,6 +22,7 @@ from privacy.chain import (
     Chain,
     Event,
     Head,
+    _hash,
     _require_signed,
     _split,
     verified,
@@ -197,6 +198,43 @@ def test_a_fork_is_found_by_who_was_told_the_other_branch(tmp_path: Path) -> Non
     with pytest.raises(AuditChainBroken, match="told another line") as caught:
         verify(path, KEYS, known=[told])
     assert caught.value.line == 10
+
+
+def hashed(body: bytes) -> bytes:
+    """A line whose hash is right: anybody can compute one."""
+    return b'{"entry":%b,"hash":"%b"}\n' % (body, _hash(body).encode())
+
+
+def entry_with(**changes: object) -> bytes:
+    told = {"at": "", "facts": {}, "kind": OPENED, "n": 1, "previous": NO_HASH, "v": 1}
+    return json.dumps({**told, **changes}, sort_keys=True, separators=(",", ":")).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{no entry}",
+        b'{"n":' + b"[" * 100_000 + b"}",
+        b"{}",
+        entry_with(v=2),
+        entry_with(facts=7),
+        entry_with(more=1),
+        entry_with(n=2),
+        entry_with(previous="1" * 64),
+        entry_with(kind="sent"),
+    ],
+)
+def test_a_right_hash_does_not_make_an_entry(log: Path, body: bytes) -> None:
+    log.parent.mkdir()
+    assert require_found(log, hashed(body)) == 1
+
+
+def test_a_log_is_opened_once(log: Path) -> None:
+    write(log, 3)
+    whole = log.read_bytes()
+    last = json.loads(whole.splitlines()[-1])
+    again = entry_with(n=4, previous=last["hash"])
+    assert require_found(log, whole + hashed(again)) == 4
 
 
 def test_only_the_owner_signs(log: Path, tmp_path: Path) -> None:

@@ -196,6 +196,8 @@ def refusal(facts: dict[str, Any]) -> RecordDict:
 MALFORMED_REFUSALS = {
     "no facts": RecordDict({wire.REFUSAL: ArrayRecord()}),
     "empty": refusal({}),
+    "a long name of a site": refusal({"code": "c", "site": "n" * 65}),
+    "a name that is a number": refusal({"code": "c", "site": 7}),
     "no code": refusal({"count.rows": 1, "count.columns": 2}),
     "code is a number": refusal({"code": 7}),
     "code is empty": refusal({"code": ""}),
