@@ -19,10 +19,9 @@ BENCHMARKS = (
     "robust",
     "privacy",
     "deployment",
-    "private_steps",
     "text",
 )
-LIMIT_S = 1_500
+LIMIT_S = 900
 FOLDER = Path("runs") / "bench"
 
 
