@@ -1,12 +1,10 @@
 """What privacy costs: the model at each epsilon, and runs until the sites' ledgers refuse."""
 
 import json
-import multiprocessing
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,6 +31,7 @@ from privacy.events import SampledGaussian
 from privacy.ledger_entries import Budget
 from privacy.policy import EVERY_DATA_SET, Ceiling, PrivacyTerms, read_policy
 from scenarios.bootstrap import Resamples, resampled
+from scenarios.pool import side_by_side
 from scenarios.privacy_trials import Campaign, PrivacyTrials
 from scenarios.receipts import receipt_of
 from scenarios.runner import Order, RunFailed, carry_out
@@ -140,8 +139,7 @@ def _at(config: RunConfig, epsilon: float | None, trials: PrivacyTrials) -> RunC
 def _carried_out(planned: Sequence[_Trial], workers: int | None) -> list[_Scored]:
     if workers == 0:
         return [_tried(trial) for trial in planned]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with side_by_side(workers) as pool:
         return list(pool.map(_tried, planned))
 
 

@@ -1,11 +1,10 @@
 """Each attack against each rule: does the model stay as good as that of the honest alone?"""
 
-import multiprocessing
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -22,6 +21,7 @@ from consortium.summary import write_record
 from scenarios.bootstrap import resampled
 from scenarios.lies import NOBODY, Lies, draw_liars
 from scenarios.poison import table_in, triggered
+from scenarios.pool import side_by_side
 from scenarios.runner import Order, RunFailed, carry_out
 from scenarios.scenario import Scenario
 from scenarios.trials import UNDEFENDED, Defence, Trials
@@ -186,10 +186,9 @@ def _carried_out(planned: Sequence[_Trial], workers: int | None) -> Iterator[tup
     if workers == 0:
         yield from enumerate(map(_tried, planned))
         return
-    context = multiprocessing.get_context("spawn")
     batch = _RUNS_A_PROCESS * (workers or 1)
     for start in range(0, len(planned), batch):
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        with side_by_side(workers) as pool:
             places = range(start, min(start + batch, len(planned)))
             waiting = {pool.submit(_tried, planned[place]): place for place in places}
             for done in as_completed(waiting):
