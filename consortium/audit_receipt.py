@@ -47,7 +47,8 @@ class Page:
 
 def page_of(log: ReadLog) -> Page:
     """Return what a log says, added up."""
-    of_charter = "of the charter" if log.key_from_charter else "beside the log: trust it as far"
+    beside = "that lies beside the log: as good as whoever gave you both"
+    of_charter = "of the charter" if log.key_from_charter else beside
     return Page(
         owner=log.owner,
         key=of_charter,
