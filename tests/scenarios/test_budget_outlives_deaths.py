@@ -1,0 +1,110 @@
+"""A private run that dies and goes on costs what one that was not interrupted costs."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from consortium.audit_check import compare, logs_in, read_log
+from consortium.config import Scalar
+from consortium.private import ledger_of
+from consortium.run_directory import RunDirectory
+from privacy.events import SampledGaussian
+from scenarios.catalogue import scenario_named
+from scenarios.runner import Order, carry_out, interrupted_order, resume
+from scenarios.staging import new_run_directory
+
+HEART = scenario_named("heart-diagnosis")
+PRIVATE: dict[str, Scalar] = {
+    "num-server-rounds": 3,
+    "model": "logistic",
+    "dp.unit": "person",
+    "dp.epsilon": 2.0,
+    "dp.steps": 3,
+    "deadline-s": 0.2,
+    "join-deadline-s": 0.2,
+}
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+from consortium import server_app, vault
+from consortium.run_directory import RunDirectory
+from privacy.campaigns import Campaigns
+from scenarios.catalogue import scenario_named
+from scenarios.runner import Order, carry_out
+
+where, times, config = sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
+owner, name = {
+    "site": (Campaigns, "keep"),
+    "coordinator": (server_app, "write_checkpoint"),
+    "sealed": (vault.Vault, "keep"),
+}[where]
+real, called = getattr(owner, name), [0]
+
+def dies(*given, **named):
+    called[0] += 1
+    if called[0] == times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*given, **named)
+
+setattr(owner, name, dies)
+scenario = scenario_named("heart-diagnosis")
+run = RunDirectory(Path(sys.argv[1]))
+carry_out(Order(scenario=scenario, config=scenario.configured(config)), run)
+"""
+
+
+def spent(run: RunDirectory) -> dict[str, tuple[list[int], float]]:
+    """Return what each site's whole ledger says: steps of every training, and epsilon."""
+    found = {}
+    for name in HEART.sites:
+        with ledger_of(run.site(name)) as ledger:
+            ledger.verify()
+            trained = [
+                sum(one.used.values())
+                for one in ledger.charges()
+                if isinstance(one.reserved.event, SampledGaussian)
+            ]
+            found[name] = trained, ledger.spent(None, delta=1e-5).pld
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[list[int], float]]:
+    run = new_run_directory(HEART, under=tmp_path_factory.mktemp("whole"), named=None)
+    carry_out(Order(scenario=HEART, config=HEART.configured(PRIVATE)), run)
+    return spent(run)
+
+
+@pytest.mark.parametrize(
+    ("where", "times"),
+    [
+        pytest.param("site", 6, id="a site has trained and not kept its answer"),
+        pytest.param(
+            "coordinator",
+            3,
+            id="all have answered and nothing is kept of it",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("sealed", 40, id="encrypted, in the middle of a round"),
+    ],
+)
+def test_a_run_that_died_spends_no_budget_twice(
+    where: str, times: int, tmp_path: Path, undisturbed: dict[str, tuple[list[int], float]]
+) -> None:
+
+    config = {**PRIVATE, "aggregation": "encrypted" if where == "sealed" else "clear"}
+    run = new_run_directory(HEART, under=tmp_path, named=None)
+    words = [str(run.path), where, str(times), json.dumps(config)]
+    ended = subprocess.run([sys.executable, "-c", KILLED, *words], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    summary = resume(interrupted_order(run, engine="inprocess", verbose=False), run)
+    assert summary.status == "finished"
+    after = spent(run)
+    for name, (steps, epsilon) in undisturbed.items():
+        assert (steps, after[name][0]) == ([9], [9]), name
+        assert after[name][1] == pytest.approx(epsilon), name
+    compare([read_log(path) for path in logs_in(run.path)])
