@@ -31,8 +31,10 @@ NOT_RUN = {
 }
 
 NOT_LEFT = [
+    "privacy.json",  # minutes: each epsilon, several times
     "robustness.json",  # minutes: each attack against each rule
     "sites/*/site.log",  # of runs in which something went wrong
+    "sites/*/mistakes/last.jsonl",  # if a site's policy asks for it
 ]
 
 FOLLOWED_ELSEWHERE = {"operate.md": {"sh", ""}}  # tests/test_operate.py
