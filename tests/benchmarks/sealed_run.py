@@ -116,6 +116,7 @@ def held_bytes(num_sites: int, upload_path: Path) -> int:
             name="updates",
             placement=placement,
             buckets=1,
+            weight_classes=(8,),
             header=lambda label: header(label, placement),
         )
         nodes = {name: index for index, name in enumerate(roster, start=100)}
