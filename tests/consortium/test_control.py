@@ -50,6 +50,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         process.wait()
 
 
+@pytest.mark.slow  # a dozen commands of Flower, some seconds each
 def test_the_operator_sees_enrols_orders_and_puts_out(up: Up) -> None:
     """One test, in the order of a coordinator's life: each call to the SuperLink takes a second."""
     assert of_coordinator(up.coordinator)[-1] == "run          none yet"
