@@ -4,6 +4,8 @@ BIN := .venv/bin
 WORKERS ?= 2
 # by file, so that what the tests of a file share is set up once
 SPREAD := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+# one order, so that a change fails by what it did; test-all draws a new one each time
+ORDER := --randomly-seed=20260901
 
 .PHONY: help install demo test test-all bench lint clean
 
@@ -31,7 +33,7 @@ lint: install
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest $(SPREAD) -m "not slow" --doctest-modules --cov --cov-report=term:skip-covered --cov-report=json:.coverage.json
+	$(BIN)/python -m pytest $(SPREAD) $(ORDER) -m "not slow" --doctest-modules --cov --cov-report=term:skip-covered --cov-report=json:.coverage.json
 	$(BIN)/python -m tests.coverage_floor .coverage.json
 
 test-all: lint

@@ -1,25 +1,29 @@
 """Is it worth it? Each site alone, the consortium, and the pooled ideal, on the same records."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from consortium.config import RunConfig
 from consortium.export import read_model
 from consortium.run_directory import RunDirectory
 from consortium.site import read_site_config, site_rng, training_plan
-from consortium.summary import Arm, Comparison, Difference, write_record
+from consortium.summary import Arm, Comparison, Difference, Summary, read_record, write_record
 from privacy.layout import Tally, Vector
 from scenarios.bootstrap import Resampled, Resamples, resampled
+from scenarios.pool import side_by_side
 from scenarios.scenario import Scenario
 from sites.task import SiteData, Task
 
 N_RESAMPLES = 500
 
 _POOLED = "pooled"
+_LONG_S = 60.0  # a shorter run's arms are trained before another process has started
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,36 @@ class _Model:
 
     statistics: Tally
     vector: Vector
+
+
+@dataclass(frozen=True)
+class _Training:
+    """One arm to be trained, here or in a process of its own.
+
+    Args:
+        run: The directory of the finished run.
+        config: How it was run.
+        name: Of the arm; its records are shuffled by it.
+        sites: Whose records it is trained on.
+    """
+
+    run: RunDirectory
+    config: RunConfig
+    name: str
+    sites: tuple[str, ...]
+
+    def done(self) -> _Model:
+        """Train for as many rounds as the run had."""
+        task = read_model(self.run.model).task
+        data = task.pool(_records(task, self.run, self.config, self.sites))
+        statistics = task.statistics_of(data)
+        vector = np.zeros(task.layout.dim)
+        plan = training_plan(self.config)
+        for server_round in range(1, self.config.num_server_rounds + 1):
+            rng = site_rng(self.config.seed, self.name, server_round)
+            update = task.train(data, statistics, vector, plan, rng=rng).update
+            vector = (vector + update).astype(np.float32).astype(np.float64)
+        return _Model(statistics, vector)
 
 
 @dataclass(frozen=True)
@@ -68,33 +102,41 @@ def compare(
     """
     began = time.monotonic()
     trained = read_model(run.model)
-    task = trained.task
-    parts = [
-        task.load(read_site_config(run.site(name)).source, seed=config.seed)
-        for name in scenario.sites
-    ]
+    held = _Held(trained.task, _records(trained.task, run, config, scenario.sites))
     models = {"federated": _Model(trained.statistics, trained.vector)}
-    for name, part in zip(scenario.sites, parts, strict=True):
-        tell(f"training {name} alone")
-        models[name] = _train_alone(task, part, config, name)
-    tell("training on the pooled records")
-    models[_POOLED] = _train_alone(task, task.pool(parts), config, _POOLED)
-    comparison = _measured(scenario, _Held(task, parts), models, n_resamples, config.seed)
+    models |= _train_arms(run, config, scenario.sites, tell)
+    comparison = _measured(scenario, held, models, n_resamples, config.seed)
     comparison = comparison.model_copy(update={"seconds": time.monotonic() - began})
     write_record(run.comparison, comparison)
     return comparison
 
 
-def _train_alone(task: Task[SiteData], data: SiteData, config: RunConfig, name: str) -> _Model:
-    """Train one model on one set of records, for as many rounds as the run had."""
-    statistics = task.statistics_of(data)
-    vector = np.zeros(task.layout.dim)
-    plan = training_plan(config)
-    for server_round in range(1, config.num_server_rounds + 1):
-        rng = site_rng(config.seed, name, server_round)
-        update = task.train(data, statistics, vector, plan, rng=rng).update
-        vector = (vector + update).astype(np.float32).astype(np.float64)
-    return _Model(statistics, vector)
+def _records(
+    task: Task[SiteData], run: RunDirectory, config: RunConfig, sites: Sequence[str]
+) -> list[SiteData]:
+    return [task.load(read_site_config(run.site(name)).source, seed=config.seed) for name in sites]
+
+
+def _train_arms(
+    run: RunDirectory, config: RunConfig, sites: tuple[str, ...], tell: Callable[[str], None]
+) -> dict[str, _Model]:
+    """Train each site alone and the pooled ideal; side by side where that takes long."""
+    alone = [_Training(run, config, name, (name,)) for name in sites]
+    arms = [*alone, _Training(run, config, _POOLED, sites)]
+    for arm in alone:
+        tell(f"training {arm.name} alone")
+    tell("training on the pooled records")
+    if read_record(run.summary, Summary).seconds < _LONG_S:
+        return {arm.name: arm.done() for arm in arms}
+    with side_by_side(os.cpu_count()) as pool:  # the pooled arm first: it takes the longest
+        started = {arm.name: pool.submit(_with_one_thread, arm) for arm in reversed(arms)}
+        return {arm.name: started[arm.name].result() for arm in arms}
+
+
+def _with_one_thread(arm: _Training) -> _Model:
+    """Train in a process of its own; two threads share a core worse than one."""
+    torch.set_num_threads(1)
+    return arm.done()
 
 
 def _measured(

@@ -117,7 +117,8 @@ def fitted(corpus: Corpus, table: AnySchema) -> tuple[Corpus, AnySchema]:
 
     Classes, or types of entities, are those of the corpus if it has one that the schema does not
     declare: who brings all records may declare what they hold, as members of a consortium would
-    together. Without a column of persons every record counts as a person of its own.
+    together. A declared type of which there is none is dropped, as figures of nothing would be.
+    Without a column of persons every record counts as a person of its own.
 
     Raises:
         MissingColumns: There is no text, no label or no tag.
@@ -135,7 +136,7 @@ def fitted(corpus: Corpus, table: AnySchema) -> tuple[Corpus, AnySchema]:
             corpus = _with_documents(corpus, table.person)
             _require(corpus.records, "tokens", "tags")
             found = [tag[2:] for tags in corpus.records["tags"] for tag in tags if tag != OUTSIDE]
-            declared, now = table.types, _declared(found, table.types)
+            declared, now = table.types, _occurring(_declared(found, table.types), found)
             fit = table.model_copy(update={"types": now})
         case _:
             return corpus, table
@@ -169,6 +170,12 @@ def _declared(found: Iterable[str], declared: Declared) -> Declared:
     """Return what is declared if it covers what was found, else what was found."""
     held = {*found}
     return declared if held <= {*declared} else tuple(sorted(held))
+
+
+def _occurring(declared: Declared, found: Iterable[str]) -> Declared:
+    """Return the declared types that were found; all, if none was."""
+    held = {*found}
+    return tuple(name for name in declared if name in held) or declared
 
 
 def _require(frame: pd.DataFrame, *columns: str) -> None:

@@ -87,22 +87,11 @@ def measure_privacy(
         *(one for one in trials.epsilons for _ in range(trials.repeats)),
     ]
     planned = [
-        _Trial(
-            scenario=scenario,
-            config=_at(config, epsilon, trials),
-            folder=folder / str(place),
-        )
+        _Trial(scenario=scenario, config=_at(config, epsilon, trials), folder=folder / str(place))
         for place, epsilon in enumerate(epsilons)
     ]
     scored = _carried_out(planned, os.cpu_count() if workers is None else workers)
-    resamples = Resamples.draw(
-        len(scored[0].labels), n_resamples=N_RESAMPLES, rng=np.random.default_rng(config.seed)
-    )
-    points = []
-    for epsilon in (None, *trials.epsilons):
-        found = [one for one, at in zip(scored, epsilons, strict=True) if at == epsilon]
-        points.append(_point(scenario, epsilon, found, resamples))
-        tell(_line(scenario, points[-1]))
+    points = _points(scenario, epsilons, scored, seed=config.seed, tell=tell)
     campaign = tuple(_campaign(scenario, trials.campaign, config, folder, tell))
     cost = PrivacyCost(
         metric=scenario.headline.name,
@@ -111,7 +100,7 @@ def measure_privacy(
         unit=config.dp.unit,
         delta=max(delta for one in scored for delta in one.deltas),
         held_out=len(scored[0].labels),
-        points=tuple(points),
+        points=points,
         campaign=campaign,
         receipts=tuple(_receipts(run, folder, campaign)),
         seconds=time.monotonic() - began,
@@ -119,6 +108,26 @@ def measure_privacy(
     shutil.rmtree(folder, ignore_errors=True)
     write_record(run.privacy, cost)
     return cost
+
+
+def _points(
+    scenario: Scenario,
+    epsilons: Sequence[float | None],
+    scored: Sequence[_Scored],
+    *,
+    seed: int,
+    tell: Callable[[str], None],
+) -> tuple[PrivacyPoint, ...]:
+    """Return what each epsilon costs, telling of each."""
+    resamples = Resamples.draw(
+        len(scored[0].labels), n_resamples=N_RESAMPLES, rng=np.random.default_rng(seed)
+    )
+    points = []
+    for epsilon in dict.fromkeys(epsilons):
+        found = [one for one, at in zip(scored, epsilons, strict=True) if at == epsilon]
+        points.append(_point(scenario, epsilon, found, resamples))
+        tell(_line(scenario, points[-1]))
+    return tuple(points)
 
 
 def _receipts(

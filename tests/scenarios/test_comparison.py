@@ -11,7 +11,7 @@ import pytest
 from consortium.export import BadModel, read_model
 from consortium.run_directory import RunDirectory
 from consortium.site import read_site_config, site_rng, training_plan
-from consortium.summary import Comparison, read_record
+from consortium.summary import Comparison, read_record, write_record
 from scenarios.comparison import compare
 from scenarios.runner import Order, carry_out
 from scenarios.staging import new_run_directory, stage
@@ -80,15 +80,26 @@ def test_comparing_again_says_the_same_and_trains_the_federated_model_no_further
     assert np.array_equal(read_model(hearts.run.model).vector, before)
 
 
+def test_a_long_runs_arms_are_trained_side_by_side_and_are_the_same(
+    hearts: Done, comparison: Comparison, tmp_path: Path
+) -> None:
+    run = RunDirectory(shutil.copytree(hearts.run.path, tmp_path / "run"))
+    summary = hearts.summary.model_copy(update={"seconds": 3_600.0})
+    write_record(run.summary, summary)
+    found = compared(Done(hearts.scenario, hearts.config, run, summary))
+    assert found.model_copy(update={"seconds": comparison.seconds}) == comparison
+
+
 def test_it_is_written_where_the_report_finds_it(hearts: Done, comparison: Comparison) -> None:
     written = read_record(hearts.run.comparison, Comparison)
     assert written.model_copy(update={"seconds": comparison.seconds}) == comparison
     assert json.loads(hearts.run.comparison.read_text())["metric"] == "roc_auc"
 
 
-def test_every_training_is_announced(hearts: Done) -> None:
+def test_every_training_is_announced(hearts: Done, tmp_path: Path) -> None:
     told: list[str] = []
-    compare(hearts.scenario, hearts.config, hearts.run, tell=told.append, n_resamples=2)
+    run = RunDirectory(shutil.copytree(hearts.run.path, tmp_path / "run"))
+    compare(hearts.scenario, hearts.config, run, tell=told.append, n_resamples=2)
     assert told == [
         *(f"training {name} alone" for name in hearts.scenario.sites),
         "training on the pooled records",

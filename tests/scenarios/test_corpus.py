@@ -20,6 +20,7 @@ from scenarios.corpus import Corpus, UndividedCorpus, read_corpus, with_corpus
 from scenarios.datasets import load
 from scenarios.own_data import brought
 from scenarios.staging import stage
+from scenarios.synthetic_sentences import DISEASE
 from sites.data import read
 from sites.entity_records import annotated
 from sites.schema import ClassLabel
@@ -190,6 +191,23 @@ def test_types_of_entities_are_those_of_the_corpus(tmp_path: Path) -> None:
         "train",
         "test",
     }
+
+
+def test_a_type_that_never_occurs_is_not_asked_for(tmp_path: Path) -> None:
+    """A corpus of diseases alone: figures of drugs would be of nothing, and withhold the rest."""
+    text = f"gout\tB-{DISEASE}\nx\tO\n\n" * 100
+    for side in ("train", "test"):
+        (tmp_path / f"{side}.tsv").write_text(text)
+    found = brought(ENTITIES, [str(tmp_path)], seed=7)
+    assert isinstance(found.scenario.table, EntitySchema)
+    assert found.scenario.table.types == (DISEASE,)
+    assert f"declared from what was brought: {DISEASE}" in found.told
+
+
+def test_sentences_without_any_entity_leave_the_types_as_declared(tmp_path: Path) -> None:
+    for side in ("train", "test"):
+        (tmp_path / f"{side}.tsv").write_text("well\tO\n\n" * 100)
+    assert brought(ENTITIES, [str(tmp_path)], seed=7).scenario.table == ENTITIES.table
 
 
 def test_sites_may_bring_sentences_of_their_own(tmp_path: Path) -> None:
