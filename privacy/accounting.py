@@ -17,18 +17,17 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import dp_accounting as dp
 import numpy as np
-from dp_accounting.pld import privacy_loss_distribution as pld
-from dp_accounting.rdp import RdpAccountant
-from scipy.stats import binom
 
 from privacy.errors import ConsortiumError
 from privacy.events import Event, Gaussian, HeldOut, SampledGaussian, Unit
 
-Distribution: TypeAlias = pld.PrivacyLossDistribution
+if TYPE_CHECKING:  # half a program's start: loaded where an epsilon is computed
+    from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
+
+Distribution: TypeAlias = "PrivacyLossDistribution"
 
 SMALLEST_DELTA = 1e-12  # below it float64 decides, not the mechanism
 
@@ -254,11 +253,11 @@ def _joined(steps: _Steps, grid: float) -> Distribution:
 
 
 @lru_cache(maxsize=64)
-def _past(steps: _Steps, grid: float) -> Distribution | None:
+def _past(steps: _Steps, grid: float) -> "Distribution | None":
     return _after(_past(steps[:-1], grid), steps[-1], grid) if steps else None
 
 
-def _after(past: Distribution | None, last: tuple[_Step, int], grid: float) -> Distribution:
+def _after(past: "Distribution | None", last: tuple[_Step, int], grid: float) -> Distribution:
     repeated = _repeated(*last, grid)
     return repeated if past is None else past.compose(repeated)
 
@@ -270,12 +269,15 @@ def _repeated(step: _Step, times: int, grid: float) -> Distribution:
 
 @lru_cache(maxsize=512)
 def _single(step: _Step, grid: float) -> Distribution:
+    from dp_accounting import NeighboringRelation
+    from dp_accounting.pld import privacy_loss_distribution as pld
+
     if step.contributions == 0:
         return pld.from_gaussian_mechanism(
             step.noise,
             value_discretization_interval=grid,
             sampling_prob=step.rate,
-            neighboring_relation=dp.NeighboringRelation.REPLACE_ONE,
+            neighboring_relation=NeighboringRelation.REPLACE_ONE,
         )
     if step.contributions == 1:
         return pld.from_gaussian_mechanism(
@@ -289,6 +291,8 @@ def _single(step: _Step, grid: float) -> Distribution:
 
 def _moved(step: _Step) -> tuple[list[float], list[float]]:
     """Return by how much a person's records move a step, and with which probabilities."""
+    from scipy.stats import binom
+
     moved = np.arange(step.contributions + 1)
     chances = binom.pmf(moved, step.contributions, step.rate)
     return [float(one) for one in moved], [float(one) for one in chances / chances.sum()]
@@ -296,6 +300,8 @@ def _moved(step: _Step) -> tuple[list[float], list[float]]:
 
 def _renyi_epsilon(events: Iterable[Event], delta: float) -> float:
     """Return a bound by Renyi differential privacy, for events of one unit."""
+    from dp_accounting.rdp import RdpAccountant
+
     accountant = RdpAccountant(_ORDERS)
     for event in events:
         accountant.compose(event.to_dp_event())

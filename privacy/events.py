@@ -8,11 +8,12 @@ must be said otherwise gets a new kind.
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias, get_args
-
-import dp_accounting as dp
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from privacy.errors import ConsortiumError
+
+if TYPE_CHECKING:  # loaded where an epsilon is computed
+    from dp_accounting import DpEvent
 
 Unit: TypeAlias = Literal["record", "person"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
@@ -59,8 +60,10 @@ class SampledGaussian:
         _require("clip_norm", _finite(self.clip_norm) and self.clip_norm > 0)
         _require_whom(self.unit, self.max_records_per_person, self.neighbouring)
 
-    def to_dp_event(self) -> dp.DpEvent:
+    def to_dp_event(self) -> "DpEvent":
         """Return the same for dp-accounting, for the event's own unit."""
+        import dp_accounting as dp
+
         step = dp.PoissonSampledDpEvent(
             self.sampling_rate, dp.GaussianDpEvent(self.noise_multiplier)
         )
@@ -96,8 +99,10 @@ class Gaussian:
         _require("sensitivity", _finite(self.sensitivity) and self.sensitivity > 0)
         _require_whom(self.unit, self.max_records_per_person, self.neighbouring)
 
-    def to_dp_event(self) -> dp.DpEvent:
+    def to_dp_event(self) -> "DpEvent":
         """Return the same for dp-accounting, for the event's own unit."""
+        import dp_accounting as dp
+
         return dp.SelfComposedDpEvent(dp.GaussianDpEvent(self.noise_multiplier), self.count)
 
 
@@ -118,8 +123,10 @@ class HeldOut:
         fits = 1 <= len(self.what) <= 128 and self.what.isascii() and self.what.isprintable()
         _require("what", fits)
 
-    def to_dp_event(self) -> dp.DpEvent:
+    def to_dp_event(self) -> "DpEvent":
         """Return that nothing was done to the training set."""
+        import dp_accounting as dp
+
         return dp.NoOpDpEvent()
 
 

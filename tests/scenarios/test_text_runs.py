@@ -16,7 +16,7 @@ from consortium.summary import Summary
 from privacy.policy import read_policy
 from scenarios.prediction import predictions
 from scenarios.runner import Order, carry_out
-from scenarios.scenario import MACRO_F1, Scenario
+from scenarios.scenario import MACRO_F1, Engine, Scenario
 from scenarios.staging import new_run_directory
 from sites.source import TableFile
 from tests.sites.small_encoders import SIDES, small, table
@@ -70,11 +70,15 @@ def north_keeps_mistakes(run: RunDirectory) -> None:
 
 
 def ran(
-    folder: Path, ready: Callable[[RunDirectory], None] = as_staged, **chosen: Scalar
+    folder: Path,
+    ready: Callable[[RunDirectory], None] = as_staged,
+    engine: Engine = "inprocess",
+    **chosen: Scalar,
 ) -> tuple[RunDirectory, Summary]:
     run = new_run_directory(SCENARIO, under=folder, named=None)
     settings = {key.replace("_", "-"): value for key, value in chosen.items()}
-    order = Order(scenario=SCENARIO, config=SCENARIO.configured(settings), ready=ready)
+    config = SCENARIO.configured(settings)
+    order = Order(scenario=SCENARIO, config=config, ready=ready, engine=engine)
     return run, carry_out(order, run)
 
 
@@ -93,6 +97,17 @@ def test_the_same_seed_gives_the_same_model(
     assert again.metrics == clear[1].metrics
     assert (again.bytes_up, again.bytes_down) == (clear[1].bytes_up, clear[1].bytes_down)
     assert not [path for path in run.path.rglob("*") if path.parent.name == "mistakes"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_another_engine_gives_the_same_model(
+    clear: tuple[RunDirectory, Summary], tmp_path: Path
+) -> None:
+    """Sites in processes of their own, with encoders of their own: the same digest."""
+    there = ran(tmp_path, engine="simulation")[1]
+    assert there.model_digest == clear[1].model_digest
+    assert there.metrics == clear[1].metrics
 
 
 def test_mistakes_are_at_the_site_that_asked_for_them_and_nowhere_else(
