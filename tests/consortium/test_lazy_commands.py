@@ -56,3 +56,12 @@ def test_what_an_operator_types_every_day_loads_nothing_that_learns_or_draws(com
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert loaded.stdout.split() == []
+
+
+def test_a_site_that_answers_loads_no_accounting_before_it_is_asked_for_an_epsilon() -> None:
+    """A fresh process answers each message on the deployment engine; this cost it two seconds."""
+    code = "import sys, consortium.client_app; print({'dp_accounting'} & set(sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout.strip() == "set()"
