@@ -16,11 +16,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 from flwr.app import Context, Message
-from flwr.cli.install import install_from_fab
-from flwr.clientapp.utils import get_load_client_app_fn
-from flwr.superlink.cli.flwr_serverapp import flwr_serverapp
-from flwr.supernode.cli.flwr_clientapp import flwr_clientapp
-from flwr.supernode.runtime import run_clientapp
 
 from consortium.approval import Approvals, NotApproved, read_approvals
 from consortium.config import Scalar
@@ -106,6 +101,11 @@ def refusing(error: ConsortiumError) -> SiteApp:
 
 def client_app() -> None:
     """Run one message at a site: `flwr-clientapp`."""
+    from flwr.cli.install import install_from_fab  # each program loads its own half of Flower
+    from flwr.clientapp.utils import get_load_client_app_fn
+    from flwr.supernode.cli.flwr_clientapp import flwr_clientapp
+    from flwr.supernode.runtime import run_clientapp
+
     require_version(metadata.version("flwr"))
     gate = Gate(
         read_approvals(Path(os.environ[SITE])),
@@ -125,6 +125,8 @@ def client_app() -> None:
 
 def server_app() -> None:
     """Run what was ordered at the coordinator: `flwr-serverapp`."""
+    from flwr.superlink.cli.flwr_serverapp import flwr_serverapp
+
     require_version(metadata.version("flwr"))
     coordinator = Path(os.environ[COORDINATOR])
     import_module("consortium.server_app")  # the installed one, before Flower looks elsewhere
