@@ -8,6 +8,8 @@ from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["text", "number", "code"]
 
+_UPRIGHT_FROM = 6  # columns; more with lying headings are wider than a page
+
 
 @dataclass(frozen=True)
 class Paragraph:
@@ -89,6 +91,11 @@ class Matrix:
     rows: tuple[tuple[str, tuple[Shade, ...]], ...]
     note: str = ""
     block: str = field(default="matrix", init=False)
+
+    @property
+    def wide(self) -> bool:
+        """Whether its headings must stand upright for it to fit on a page."""
+        return len(self.columns) > _UPRIGHT_FROM
 
 
 @dataclass(frozen=True, kw_only=True)

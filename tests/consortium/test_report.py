@@ -9,6 +9,7 @@ from consortium import report
 from consortium.charter import BadCharter
 from consortium.config import KEYS
 from consortium.report import render
+from consortium.report_blocks import Matrix
 from consortium.report_words import SPACE
 from consortium.run_directory import RunDirectory
 from consortium.summary import BadRunDirectory
@@ -217,6 +218,12 @@ def test_more_than_two_classes_have_a_matrix_and_a_line_each(
     assert "predicted none predicted mild predicted grave" in text
     assert re.search(r"grave \d+ 0\.\d{3} 0\.\d{3} 0\.\d{3} 0\.\d{3}", text)
     assert "How frequent each class of severity is" in text
+
+
+@pytest.mark.parametrize(("columns", "wide"), [(3, False), (6, False), (7, True), (10, True)])
+def test_the_headings_of_many_columns_stand_upright(columns: int, wide: bool) -> None:
+    names = tuple(f"class {n}" for n in range(columns))
+    assert Matrix(caption="c", corner="k", columns=names, rows=()).wide is wide
 
 
 def test_a_regression_is_told_in_its_unit(reports: dict[str, RunDirectory]) -> None:
