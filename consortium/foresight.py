@@ -156,7 +156,7 @@ def _budget(site: Site, policy: Policy) -> Iterator[Finding]:
     ceiling = policy.privacy.ceiling(site.config.data_set)
     if not site.run_config.dp.on or ceiling is None:
         return
-    name, event = site.config.data_set, planned(site)
+    name, event = site.config.data_set, planned(site.run_config, site.data)
     budget = Budget(epsilon=ceiling.epsilon, delta=ceiling.delta, unit=policy.privacy.unit)
     folder = site.directory / LEDGER
     past: tuple[Event, ...] = ()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from consortium.config import PrivacyConfig
+from consortium.config import PrivacyConfig, RunConfig
 from consortium.ledger_view import LEDGER
 from consortium.site import Site
 from privacy.accounting import calibrated_noise
@@ -25,7 +25,7 @@ from privacy.ledger_entries import Budget, DataSet
 from privacy.messages import Position
 from sites.fingerprint import fingerprint_of
 from sites.privacy_plan import PrivacyPlan
-from sites.task import EmptySite, Trained
+from sites.task import EmptySite, SiteData, Trained
 
 _COUNTED_ONLY = 1e9  # an epsilon that no run reaches: where the operator set no ceiling
 _OPEN: dict[Path, Campaigns] = {}  # what a process need not open again
@@ -55,11 +55,12 @@ def trained_at(site: Site, stands: Position) -> Trained:
     return site.task.train(site.data, stands.statistics, vector, site.plan, rng=rng)
 
 
-def planned(site: Site, noise_multiplier: float = 0.0) -> SampledGaussian:
-    """Return all planned rounds of a run at a site as one event.
+def planned(config: RunConfig, data: SiteData, noise_multiplier: float = 0.0) -> SampledGaussian:
+    """Return all planned rounds of a run on a site's records as one event.
 
     Args:
-        site: The site in the run.
+        config: How it is run.
+        data: The records, of which so many are protected.
         noise_multiplier: As calibrated before; 0 to calibrate it now, for all rounds together.
 
     Raises:
@@ -67,7 +68,7 @@ def planned(site: Site, noise_multiplier: float = 0.0) -> SampledGaussian:
         NotPrivate: The run is not private.
         ConsortiumError: No noise is enough for so little epsilon.
     """
-    dp, rounds = site.run_config.dp, site.run_config.num_server_rounds
+    dp, rounds = config.dp, config.num_server_rounds
     if dp.unit == "off":
         raise NotPrivate("this run is not private: nothing of it is counted")
     steps = dp.steps * rounds
@@ -78,7 +79,7 @@ def planned(site: Site, noise_multiplier: float = 0.0) -> SampledGaussian:
             sampling_rate=dp.sampling_rate,
             steps=steps,
             epsilon=dp.epsilon,
-            delta=delta_of(site),
+            delta=delta_of(dp, data),
         ),
         sampling_rate=dp.sampling_rate,
         steps=steps,
@@ -88,8 +89,8 @@ def planned(site: Site, noise_multiplier: float = 0.0) -> SampledGaussian:
     )
 
 
-def delta_of(site: Site) -> float:
-    """Return the delta of a run at a site: as the run says, or by how many are protected.
+def delta_of(dp: PrivacyConfig, data: SiteData) -> float:
+    """Return the delta of a run on a site's records: as the run says, or by how many they protect.
 
     By itself at most one tenth of one over the units, and a power of two, so that it tells of
     their number no more than its size.
@@ -97,8 +98,7 @@ def delta_of(site: Site) -> float:
     Raises:
         EmptySite: There is nobody to protect.
     """
-    dp = site.run_config.dp
-    units = site.data.train_persons if dp.unit == "person" else site.data.train_examples
+    units = data.train_persons if dp.unit == "person" else data.train_examples
     if not units:
         raise EmptySite("this site has no training records: it can be evaluated, not trained")
     return dp.delta or 0.1 / 2 ** math.ceil(math.log2(units))
@@ -179,7 +179,10 @@ def _reserved(site: Site, campaigns: Campaigns, asked: Round) -> Campaign:
     campaign = campaigns.with_room(asked)
     with ledger_of(site.directory) as ledger:
         if campaign is None:
-            before, noise = campaigns.last(asked.run), planned(site).noise_multiplier
+            before, noise = (
+                campaigns.last(asked.run),
+                planned(site.run_config, site.data).noise_multiplier,
+            )
             part = 1 if before is None else before.part + 1
             wanted = Campaign(number=0, part=part, noise_multiplier=noise)
             _reservation(site, ledger, asked.run, wanted)
@@ -197,13 +200,13 @@ def _reservation(site: Site, ledger: Ledger, run: str, campaign: Campaign) -> Re
     ceiling = site.policy.privacy.ceiling(site.config.data_set)
     unit = site.policy.privacy.unit
     budget = (
-        Budget(epsilon=_COUNTED_ONLY, delta=delta_of(site), unit=unit)
+        Budget(epsilon=_COUNTED_ONLY, delta=delta_of(site.run_config.dp, site.data), unit=unit)
         if ceiling is None
         else Budget(epsilon=ceiling.epsilon, delta=ceiling.delta, unit=unit)
     )
     data_set = DataSet(name=site.config.data_set, fingerprint=fingerprint_of(site.config.source))
     reservation = ledger.reserve(
-        planned(site, campaign.noise_multiplier),
+        planned(site.run_config, site.data, campaign.noise_multiplier),
         data_set=data_set,
         run=run,
         part=f"training {campaign.part}",

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from consortium.config import RunConfig
 from consortium.export import read_model
+from consortium.private import planned, privacy_plan
 from consortium.run_directory import RunDirectory
 from consortium.site import read_site_config, site_rng, training_plan
 from consortium.summary import Arm, Comparison, Difference, Summary, read_record, write_record
@@ -18,7 +19,7 @@ from privacy.layout import Tally, Vector
 from scenarios.bootstrap import Resampled, Resamples, resampled
 from scenarios.pool import side_by_side
 from scenarios.scenario import Scenario
-from sites.task import SiteData, Task
+from sites.task import SiteData, Task, TrainingPlan
 
 N_RESAMPLES = 500
 
@@ -51,17 +52,29 @@ class _Training:
     sites: tuple[str, ...]
 
     def done(self) -> _Model:
-        """Train for as many rounds as the run had."""
+        """Train for as many rounds as the run had, and as privately."""
         task = read_model(self.run.model).task
         data = task.pool(_records(task, self.run, self.config, self.sites))
-        statistics = task.statistics_of(data)
+        if self.config.dp.on:  # then nothing is counted: numbers are scaled by declared bounds
+            statistics = np.zeros(task.statistics.layout.size, np.int64)
+        else:
+            statistics = task.statistics_of(data)
         vector = np.zeros(task.layout.dim)
-        plan = training_plan(self.config)
+        plan = self._plan(data)
         for server_round in range(1, self.config.num_server_rounds + 1):
             rng = site_rng(self.config.seed, self.name, server_round)
             update = task.train(data, statistics, vector, plan, rng=rng).update
             vector = (vector + update).astype(np.float32).astype(np.float64)
         return _Model(statistics, vector)
+
+    def _plan(self, data: SiteData) -> TrainingPlan:
+        """Return how this arm is trained; the noise is that for its own number of records."""
+        plan, dp = training_plan(self.config), self.config.dp
+        if not dp.on:
+            return plan
+        noise = planned(self.config, data).noise_multiplier
+        private = privacy_plan(dp, noise_multiplier=noise, cap_seed=self.config.seed)
+        return replace(plan, privacy=private)
 
 
 @dataclass(frozen=True)
@@ -90,8 +103,9 @@ def compare(
 ) -> Comparison:
     """Train each site alone and a model on the pooled records; compare them with a finished run.
 
-    Every arm has the same model, the same plan, as many passes over its records as the run, and
-    is measured on the held-out records of all sites. Written to `comparison.json`.
+    Every arm has the same model, the same plan, as many passes over its records as the run, as
+    much privacy at the same epsilon, and is measured on the held-out records of all sites. Written
+    to `comparison.json`.
 
     Args:
         scenario: What was run.

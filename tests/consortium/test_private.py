@@ -75,7 +75,7 @@ def test_the_whole_run_is_reserved_once_and_its_rounds_draw_on_it(at: Ward) -> N
     updates = [trained(at, at.vector(seed), seed).update for seed in (1, 2, 3, 4)]
     (charge,) = charges(at)
     assert charge.used == {f"round {number}": 5 for number in (1, 2, 3, 4)}
-    assert charge.reserved.event == private.planned(at.site)
+    assert charge.reserved.event == private.planned(at.config, at.site.data)
     assert len({update.tobytes() for update in updates}) == 4
 
 
@@ -133,9 +133,9 @@ def test_a_run_that_does_not_fit_is_refused_with_the_numbers_before_any_training
 
 
 def test_noise_is_calibrated_once_for_all_planned_rounds(at: Ward) -> None:
-    event = private.planned(at.site)
+    event = private.planned(at.config, at.site.data)
     assert event.steps == 4 * 5
-    delta = private.delta_of(at.site)
+    delta = private.delta_of(at.config.dp, at.site.data)
     assert 1.97 <= epsilon([event], delta) <= 2.0
     assert delta <= 1 / (10 * at.site.data.train_persons) < 2 * delta
 
@@ -162,22 +162,22 @@ def test_a_round_beyond_those_reserved_is_refused(at: Ward) -> None:
 
 def test_a_given_noise_is_taken_as_it_is(tmp_path: Path) -> None:
     at = private_ward(tmp_path, None, **{"dp.epsilon": 0.0, "dp.noise-multiplier": 1.5})
-    assert private.planned(at.site).noise_multiplier == 1.5
+    assert private.planned(at.config, at.site.data).noise_multiplier == 1.5
     trained(at, at.vector(1))
 
 
 def test_records_may_be_the_units(tmp_path: Path) -> None:
     chosen: dict[str, Scalar] = {**DP, "dp.unit": "record", "dp.delta": 1e-7}
     at = ward(tmp_path, "hungary", **chosen)
-    event = private.planned(at.site)
+    event = private.planned(at.config, at.site.data)
     assert event.unit == "record"
-    assert private.delta_of(at.site) == 1e-7
+    assert private.delta_of(at.config.dp, at.site.data) == 1e-7
 
 
 def test_a_run_in_the_clear_has_nothing_to_plan(tmp_path: Path) -> None:
     at = ward(tmp_path)
     with pytest.raises(private.NotPrivate):
-        private.planned(at.site)
+        private.planned(at.config, at.site.data)
     with pytest.raises(private.NotPrivate):
         private.privacy_plan(at.config.dp, noise_multiplier=1.0, cap_seed=0)
 
@@ -187,4 +187,4 @@ def test_a_site_without_training_records_has_nobody_to_protect(
 ) -> None:
     monkeypatch.setattr(type(at.site.data), "train_persons", 0)
     with pytest.raises(EmptySite):
-        private.delta_of(at.site)
+        private.delta_of(at.config.dp, at.site.data)

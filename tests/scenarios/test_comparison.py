@@ -8,14 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from consortium.config import Scalar
 from consortium.export import BadModel, read_model
+from consortium.private import planned
 from consortium.run_directory import RunDirectory
 from consortium.site import read_site_config, site_rng, training_plan
 from consortium.summary import Comparison, read_record, write_record
+from privacy.layout import Tally, Vector
 from scenarios.comparison import compare
 from scenarios.runner import Order, carry_out
 from scenarios.staging import new_run_directory, stage
 from sites.source import TableFile
+from sites.table import TableData
+from sites.tabular import TabularTask
+from sites.task import Trained, TrainingPlan
 from tests.scenarios.conftest import Done, done
 
 FEW = 40
@@ -178,3 +184,37 @@ def test_a_run_that_left_no_model_cannot_be_compared(hearts: Done, tmp_path: Pat
     stage(run, hearts.scenario)
     with pytest.raises(BadModel):
         compared(Done(hearts.scenario, hearts.config, run, hearts.summary))
+
+
+def test_the_arms_of_a_private_run_are_as_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each with the noise that its own number of persons needs, and with nothing counted."""
+    settings: dict[str, Scalar] = {
+        "num-server-rounds": 2,
+        "weighting": "equal",
+        "local-optimizer": "sgd",
+        "dp.unit": "person",
+        "dp.epsilon": 2.0,
+        "dp.steps": 3,
+    }
+    over = done("heart-diagnosis", tmp_path, settings)
+    real, seen = TabularTask.train, []
+
+    def train(
+        task: TabularTask,
+        data: TableData,
+        pooled: Tally,
+        vector: Vector,
+        plan: TrainingPlan,
+        *,
+        rng: np.random.Generator,
+    ) -> Trained:
+        assert plan.privacy is not None
+        event = planned(over.config, data)
+        seen.append((plan.privacy.noise_multiplier == event.noise_multiplier, bool(pooled.any())))
+        return real(task, data, pooled, vector, plan, rng=rng)
+
+    monkeypatch.setattr(TabularTask, "train", train)
+    compared(over, n_resamples=10)
+    assert seen == [(True, False)] * 2 * (4 + 1)
