@@ -69,11 +69,23 @@ def _curve(cost: PrivacyCost) -> Block:
         title="What privacy costs",
         alt="; ".join(f"epsilon {_named(p.epsilon)}: {p.value:.3f}" for p in cost.points),
         caption=(
-            f"Each point is the mean of {len(cost.points[-1].values)} runs, as noise differs from "
-            f"run to run; whiskers are 95 % intervals over these runs and resamples of the same "
+            f"{_behind(len(cost.points[-1].values))} resamples of the same "
             f"{words.count(cost.held_out)} held-out records. Records are split alike at every "
             "epsilon."
         ),
+    )
+
+
+def _behind(runs: int) -> str:
+    """Return what a point and its whiskers are of, up to the resamples."""
+    if runs == 1:
+        return (
+            "Each point is one run, and the noise of another would be another; whiskers are 95 % "
+            "intervals over"
+        )
+    return (
+        f"Each point is the mean of {runs} runs, as noise differs from run to run; whiskers are "
+        "95 % intervals over these runs and"
     )
 
 

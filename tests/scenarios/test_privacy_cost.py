@@ -11,7 +11,7 @@ from rich.console import Console
 from consortium.privacy_record import PrivacyCost
 from consortium.report import render
 from consortium.run_directory import RunDirectory
-from consortium.summary import read_record
+from consortium.summary import read_record, write_record
 from scenarios.catalogue import SCENARIOS
 from scenarios.privacy_cost import measure_privacy
 from scenarios.privacy_shown import measure_and_say, say
@@ -148,3 +148,13 @@ def test_a_scenario_that_is_not_about_privacy_is_not_measured(tmp_path: Path) ->
     plain = replace(SCENARIO, privacy=None)
     run = RunDirectory(tmp_path)
     assert measure_and_say(plain, plain.configured({}), run, Console()) is None
+
+
+def test_a_point_of_one_run_is_called_that(measured: Measured, tmp_path: Path) -> None:
+    """And not a mean of 1 runs."""
+    run, cost, _ = measured
+    once = tuple(point.model_copy(update={"values": point.values[:1]}) for point in cost.points)
+    copy = RunDirectory(shutil.copytree(run.path, tmp_path / "once"))
+    write_record(copy.privacy, cost.model_copy(update={"points": once}))
+    assert "Each point is one run" in render(copy).read_text()
+    assert "mean of 2 runs" in render(run).read_text()
