@@ -90,7 +90,7 @@ def planned(config: RunConfig, data: SiteData, noise_multiplier: float = 0.0) ->
 
 
 def delta_of(dp: PrivacyConfig, data: SiteData) -> float:
-    """Return the delta of a run on a site's records: as the run says, or by how many they protect.
+    """Return the delta of a run on a site's records: as the run says, or by their number.
 
     By itself at most one tenth of one over the units, and a power of two, so that it tells of
     their number no more than its size.
@@ -179,10 +179,8 @@ def _reserved(site: Site, campaigns: Campaigns, asked: Round) -> Campaign:
     campaign = campaigns.with_room(asked)
     with ledger_of(site.directory) as ledger:
         if campaign is None:
-            before, noise = (
-                campaigns.last(asked.run),
-                planned(site.run_config, site.data).noise_multiplier,
-            )
+            before = campaigns.last(asked.run)
+            noise = planned(site.run_config, site.data).noise_multiplier
             part = 1 if before is None else before.part + 1
             wanted = Campaign(number=0, part=part, noise_multiplier=noise)
             _reservation(site, ledger, asked.run, wanted)

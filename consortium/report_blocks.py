@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["text", "number", "code"]
 
-_UPRIGHT_FROM = 6  # columns; more with lying headings are wider than a page
+_MOST_LYING = 6  # columns; more are wider than a page unless their headings stand upright
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Matrix:
     @property
     def wide(self) -> bool:
         """Whether its headings must stand upright for it to fit on a page."""
-        return len(self.columns) > _UPRIGHT_FROM
+        return len(self.columns) > _MOST_LYING
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,14 +15,12 @@ from consortium.private import planned
 from consortium.run_directory import RunDirectory
 from consortium.site import read_site_config, site_rng, training_plan
 from consortium.summary import Comparison, read_record, write_record
-from privacy.layout import Tally, Vector
 from scenarios.comparison import compare
 from scenarios.runner import Order, carry_out
 from scenarios.staging import new_run_directory, stage
 from sites.source import TableFile
-from sites.table import TableData
 from sites.tabular import TabularTask
-from sites.task import Trained, TrainingPlan
+from sites.task import Trained
 from tests.scenarios.conftest import Done, done
 
 FEW = 40
@@ -201,19 +200,11 @@ def test_the_arms_of_a_private_run_are_as_private(
     over = done("heart-diagnosis", tmp_path, settings)
     real, seen = TabularTask.train, []
 
-    def train(
-        task: TabularTask,
-        data: TableData,
-        pooled: Tally,
-        vector: Vector,
-        plan: TrainingPlan,
-        *,
-        rng: np.random.Generator,
-    ) -> Trained:
-        assert plan.privacy is not None
+    def train(*given: Any, **named: Any) -> Trained:
+        _, data, pooled, _, plan = given
         event = planned(over.config, data)
         seen.append((plan.privacy.noise_multiplier == event.noise_multiplier, bool(pooled.any())))
-        return real(task, data, pooled, vector, plan, rng=rng)
+        return real(*given, **named)
 
     monkeypatch.setattr(TabularTask, "train", train)
     compared(over, n_resamples=10)
