@@ -23,8 +23,9 @@ from transformers import AutoModelForSequenceClassification, AutoModelForTokenCl
 from transformers.utils import logging
 
 from privacy.layout import Field, Layout, Vector
-from sites.arrays import drawn, put, taken
+from sites.arrays import put, taken
 from sites.encoder_files import EncoderFiles, UnfitEncoder
+from sites.starting import drawn
 from sites.task import BadPlan, TextModelPlan
 from sites.trunk import Recalled, Trunk
 

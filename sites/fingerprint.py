@@ -3,7 +3,6 @@
 import hashlib
 from pathlib import Path
 
-from sites.data import read
 from sites.source import DataSource, SqlQuery
 
 
@@ -19,6 +18,8 @@ def fingerprint_of(source: DataSource) -> str:
     """
     digest = hashlib.sha256()
     if isinstance(source, SqlQuery):
+        from sites.data import read  # files are digested without pandas
+
         digest.update(read(source).to_csv(index=False).encode())
         return digest.hexdigest()
     for path in _files(source.path):

@@ -17,6 +17,7 @@ from sites.encoder import Encoder, Role, encoder_for
 from sites.encoder_export import write_merged, write_trained
 from sites.evaluation import Evaluation, evaluation_for
 from sites.mistakes import Mistake, worst
+from sites.model_shapes import n_outputs
 from sites.notes_data import Notes, NotesData, Read, declared_of, joined, load_notes, read_by
 from sites.schema import ClassLabel
 from sites.source import DataSource
@@ -56,9 +57,7 @@ class NotesTask:
             UnknownEncoder, UnfitEncoder: The base is not here, or cannot be trained.
             BadPlan: The plan does not fit the base.
         """
-        return encoder_for(
-            Role(self.model, "texts", objective.n_outputs(self.schema.label), self.seed)
-        )
+        return encoder_for(Role(self.model, "texts", n_outputs(self.schema.label), self.seed))
 
     @cached_property
     def layout(self) -> Layout:

@@ -1,6 +1,6 @@
-"""What a label asks of a model: how many outputs, which loss, and what a prediction is."""
+"""What a label asks of a model: which loss, and what a prediction is."""
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,23 +10,11 @@ from torch.nn import functional
 
 from privacy.layout import Matrix, Vector
 from sites.constants import Constants
+from sites.model_shapes import Predicted
 from sites.schema import ClassLabel, Label, NumberLabel
 from sites.statistics import restore, transform
 from sites.task import BadPlan, Predictions, TrainingPlan
 from sites.text_schema import MultiLabel
-
-Predicted: TypeAlias = Label | MultiLabel
-
-
-def n_outputs(label: Predicted) -> int:
-    """Return the outputs of a model: one, or one a class where it is not two, or one a label."""
-    match label:
-        case MultiLabel(labels=names):
-            return len(names)
-        case ClassLabel(binary=True) | NumberLabel():
-            return 1
-        case ClassLabel(classes=classes):
-            return len(classes)
 
 
 def targets(label: Predicted, labels: NDArray[Any], constants: Constants) -> Tensor:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from sites.constants import Constants
@@ -46,6 +45,10 @@ class Table:
             self._encoded.clear()
             self._encoded[key] = encode(self.columns, schema, constants)
         return self._encoded[key]
+
+    def classes(self, n_classes: int) -> NDArray[np.int64]:
+        """Return the class of each record, shape (n,); 0 for all where a number is predicted."""
+        return self.labels.astype(np.int64) * (n_classes > 0)
 
     def at(self, rows: NDArray[np.bool_]) -> "Table":
         """Return the records where the mask is true."""
@@ -124,20 +127,6 @@ def encode(columns: Columns, schema: Schema, constants: Constants) -> NDArray[np
     return np.concatenate(parts, axis=1, dtype=np.float32)
 
 
-def columns_of(frame: pd.DataFrame, schema: Schema) -> Columns:
-    """Return the features of a table that `sites.validation.validate` passed."""
-    return {item.name: _values(frame[item.name]) for item in schema.features}
-
-
-def table_of(frame: pd.DataFrame, schema: Schema) -> Table:
-    """Return a table that `sites.validation.validate` passed as records by column."""
-    return Table(
-        columns=columns_of(frame, schema),
-        labels=_values(frame[schema.label.column]),
-        persons=frame[schema.person].to_numpy(dtype=str),
-    )
-
-
 def joined(tables: Sequence[Table]) -> Table:
     """Return the records of several sites as one table; their persons stay distinct."""
     return Table(
@@ -150,9 +139,3 @@ def joined(tables: Sequence[Table]) -> Table:
             [np.char.add(f"{site}/", table.persons) for site, table in enumerate(tables)]
         ),
     )
-
-
-def _values(column: "pd.Series[Any]") -> NDArray[Any]:
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return column.cat.codes.to_numpy(dtype=np.int64)
-    return column.to_numpy(dtype=np.float64)

@@ -1,29 +1,31 @@
-"""The task of every table: encode by the agreed schema, train, evaluate, predict."""
+"""The task of every table: encode by the agreed schema, train, evaluate, predict.
+
+What is asked of a site before and after it learns needs neither pandas nor torch; both are loaded
+where records are read and where something is computed with a model. On the deployment engine
+every message meets a fresh process.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from privacy.layout import Layout, Tally, Vector
-from sites import objective
-from sites.arrays import layout_of, put, start_of, taken
 from sites.constants import Constants
-from sites.data import read
 from sites.evaluation import Evaluation, evaluation_for
-from sites.models import model_for
+from sites.model_shapes import model_fields, n_outputs
 from sites.schema import ClassLabel, Schema
 from sites.source import DataSource
-from sites.split import given_hold_out, hold_out
+from sites.starting import layout_of, start_of
 from sites.statistics import Statistics
-from sites.table import Table, TableData, columns_of, encode, joined, table_of
+from sites.table import Table, TableData, encode, joined
 from sites.task import BadPlan, Labels, ModelPlan, Predictions, Trained, TrainingPlan
-from sites.training import Records, TrainingDiverged, train
-from sites.validation import validate
+
+if TYPE_CHECKING:
+    from sites.table_learning import TableModel
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ class TabularTask:
     @cached_property
     def layout(self) -> Layout:
         """Of the federated vector."""
-        return layout_of(self._fresh(), seed=self.seed)
+        n_inputs, label = len(self.schema.encoded_names), self.schema.label
+        fields = model_fields(self.model, n_inputs=n_inputs, n_outputs=n_outputs(label))
+        return layout_of(fields, seed=self.seed)
 
     @cached_property
     def statistics(self) -> Statistics:
@@ -71,15 +75,9 @@ class TabularTask:
 
     def load(self, source: DataSource, *, seed: int) -> TableData:
         """Read and validate a site's records, and hold out a share of its persons."""
-        frame = validate(read(source), self.schema, split=source.split)
-        table = table_of(frame, self.schema)
-        if source.split is None:
-            held_out = hold_out(table.persons, self._classes(table), seed=seed)
-        else:
-            held_out = given_hold_out(table.persons, (frame[source.split] == "test").to_numpy())
-        return TableData(
-            training=table.at(~held_out), held_out=table.at(held_out), n_classes=self._n_classes
-        )
+        from sites.table_loading import load_table
+
+        return load_table(source, self.schema, n_classes=self._n_classes, seed=seed)
 
     def pool(self, parts: Sequence[TableData]) -> TableData:
         """Return the records of several sites as those of one."""
@@ -104,25 +102,8 @@ class TabularTask:
         rng: np.random.Generator,
     ) -> Trained:
         """Train from the model that `vector` stands for."""
-        label, constants = self.schema.label, self._constants(pooled)
-        model = self._at(vector)
-        received = taken(model, self.layout)
         inputs = self._inputs(data.training, pooled)
-        wanted = objective.targets(label, data.training.labels, constants)  # (n,)
-        classes = self._classes(data.training)
-        of_class = objective.class_weights(label, constants, plan)
-        weights = None if of_class is None else torch.from_numpy(of_class[classes]).float()
-
-        def losses(rows: Tensor) -> Tensor:
-            each = objective.losses(label, model(inputs[rows]), wanted[rows])
-            return each if weights is None else each * weights[rows]
-
-        records = Records(classes, data.training.persons)
-        steps = train(model, losses, records, plan, rng=rng)
-        update = (taken(model, self.layout) - received).astype(np.float32).astype(np.float64)
-        if not np.isfinite(update).all():
-            raise TrainingDiverged("the trained parameters are not finite: lower the learning rate")
-        return Trained(update=update, num_examples=data.train_examples, steps=steps)
+        return self._at(vector, pooled).trained(data, inputs, plan, rng=rng)
 
     def evaluate(self, data: TableData, pooled: Tally, vector: Vector) -> Tally:
         """Count the held-out predictions."""
@@ -131,14 +112,15 @@ class TabularTask:
     def score(self, data: TableData, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
         """Return held-out predictions and labels, row by row; they never leave the site."""
         inputs = self._inputs(data.held_out, pooled)
-        return self._predicted(inputs, pooled, vector), data.held_out.labels
+        return self._at(vector, pooled).predictions(inputs), data.held_out.labels
 
     def predict(self, source: DataSource, pooled: Tally, vector: Vector) -> Predictions:
         """Return the predictions for a table without labels, in the order of its rows."""
-        frame = validate(read(source), self.schema, labelled=False)
-        columns = columns_of(frame, self.schema)
-        inputs = torch.from_numpy(encode(columns, self.schema, self._constants(pooled)))
-        return self._predicted(inputs, pooled, vector)
+        from sites.table_loading import load_columns
+
+        columns = load_columns(source, self.schema)
+        inputs = encode(columns, self.schema, self._constants(pooled))
+        return self._at(vector, pooled).predictions(inputs)
 
     def parameters(self, vector: Vector) -> dict[str, NDArray[np.float32]]:
         """Return the arrays of the model that `vector` stands for, by name."""
@@ -153,29 +135,22 @@ class TabularTask:
         label = self.schema.label
         return len(label.classes) if isinstance(label, ClassLabel) else 0
 
-    def _classes(self, table: Table) -> NDArray[np.int64]:
-        """Class of each record, shape (n,); all the same for a number."""
-        return table.labels.astype(np.int64) * (self._n_classes > 0)
+    def _at(self, vector: Vector, pooled: Tally) -> "TableModel":
+        """Return the model that `vector` stands for."""
+        from sites.table_learning import TableModel
 
-    def _fresh(self) -> nn.Module:
-        n_inputs = len(self.schema.encoded_names)
-        n_outputs = objective.n_outputs(self.schema.label)
-        return model_for(self.model, n_inputs=n_inputs, n_outputs=n_outputs)
+        return TableModel(
+            plan=self.model,
+            label=self.schema.label,
+            layout=self.layout,
+            numbers=self._start + vector,
+            constants=self._constants(pooled),
+        )
 
-    def _at(self, vector: Vector) -> nn.Module:
-        model = self._fresh()
-        put(self._start + vector, model, self.layout)
-        return model
-
-    @torch.no_grad()
-    def _predicted(self, inputs: Tensor, pooled: Tally, vector: Vector) -> Predictions:
-        outputs = self._at(vector)(inputs)  # (n, n_outputs)
-        return objective.predictions(self.schema.label, outputs, self._constants(pooled))
-
-    def _inputs(self, table: Table, pooled: Tally) -> Tensor:
+    def _inputs(self, table: Table, pooled: Tally) -> NDArray[np.float32]:
         """Return the model's inputs of a site's records, encoded once a run: (n, n_inputs)."""
         key = self.schema.fingerprint.encode() + pooled.tobytes()
-        return torch.from_numpy(table.inputs(self.schema, self._constants(pooled), key=key))
+        return table.inputs(self.schema, self._constants(pooled), key=key)
 
     def _constants(self, pooled: Tally) -> Constants:
         """Return the constants of pooled statistics, derived once a run."""

@@ -4,6 +4,9 @@ import difflib
 from typing import Any
 
 from privacy.errors import ConsortiumError
+from sites.credit import credit
+from sites.diagnosis import diagnosis
+from sites.house_prices import house_prices
 from sites.schema import Schema
 from sites.task import AnyModelPlan, ModelPlan, Task, TextModelPlan, UnfitSchema
 from sites.text_schema import AnySchema, TextSchema
@@ -47,11 +50,7 @@ def task_for(name: str, schema: AnySchema, model: AnyModelPlan, *, seed: int) ->
 
 
 def _tabular(name: str, schema: Schema, model: ModelPlan, seed: int) -> Task[Any]:
-    """Return a task of tables; torch is loaded only where something is learnt."""
-    from sites.credit import credit
-    from sites.diagnosis import diagnosis
-    from sites.house_prices import house_prices
-
+    """Return a task of tables, which loads its libraries where it needs them."""
     match name:
         case "credit":
             return credit(schema, model, seed=seed)

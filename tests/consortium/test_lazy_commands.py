@@ -58,10 +58,20 @@ def test_what_an_operator_types_every_day_loads_nothing_that_learns_or_draws(com
     assert loaded.stdout.split() == []
 
 
-def test_a_site_that_answers_loads_no_accounting_before_it_is_asked_for_an_epsilon() -> None:
-    """A fresh process answers each message on the deployment engine; this cost it two seconds."""
-    code = "import sys, consortium.client_app; print({'dp_accounting'} & set(sys.modules))"
+def test_a_site_that_answers_loads_nothing_that_reads_learns_or_accounts_before_it_does() -> None:
+    """A fresh process answers each message on the deployment engine; this cost it four seconds."""
+    code = (
+        "import sys, consortium.client_app\n"
+        "from sites.schema import ClassLabel, Number, Schema\n"
+        "from sites.task import ModelPlan\n"
+        "from sites.tasks import task_for\n"
+        "income = Number(name='income', low=0, high=1e6)\n"
+        "defaults = ClassLabel(column='defaults', classes=('no', 'yes'))\n"
+        "table = Schema(name='loans', person='borrower', features=(income,), label=defaults)\n"
+        "assert task_for('credit', table, ModelPlan(), seed=7).layout.dim == 32 + 32 + 32 + 1\n"
+        "print(*{'torch', 'pandas', 'pandera', 'dp_accounting'} & set(sys.modules))"
+    )
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert loaded.stdout.strip() == "set()"
+    assert loaded.stdout.split() == []

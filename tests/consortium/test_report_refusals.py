@@ -6,7 +6,6 @@ import sites.data
 import sites.evaluation_inputs
 import sites.split
 import sites.statistics
-import sites.tabular
 import sites.tally
 import sites.task
 import sites.validation

@@ -68,7 +68,7 @@ def believed() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scenarios.staging.load", lambda _name: frame())
-        patch.setattr("sites.tabular.validate", validate)
+        patch.setattr("sites.table_loading.validate", validate)
         yield
 
 

@@ -268,13 +268,17 @@ def test_a_site_that_raises_tells_nobody_what(
 ) -> None:
     quoted = "patient Jane Roe, 61, cholesterol 285"
 
+    def quoting(*_args: object, **_options: object) -> int:
+        raise KeyError(quoted)
+
     def failing(message: Message, context: Context) -> Message:
         if message.metadata.message_type == "train":
             site = context.node_config["partition-id"]
             assert site == 1
             with monkeypatch.context() as patch:
                 patch.setattr(
-                    "sites.tabular.train", lambda *_a, **_k: (_ for _ in ()).throw(KeyError(quoted))
+                    "sites.table_learning.train",
+                    lambda *_a, **_k: (_ for _ in ()).throw(KeyError(quoted)),
                 )
                 return client_app(message, context)
         return client_app(message, context)

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sites.constants import Constants, Standard
-from sites.objective import class_weights, losses, n_outputs, predictions, targets
-from sites.schema import ClassLabel, Label, NumberLabel
+from sites.objective import class_weights, losses, predictions, targets
+from sites.schema import ClassLabel, NumberLabel
 from sites.task import BadPlan, TrainingPlan
 
 BINARY = ClassLabel(column="ill", classes=("no", "yes"))
@@ -15,11 +15,6 @@ PRICE = NumberLabel(column="price", low=0, high=100)
 CONSTANTS = Constants(numbers={}, label=Standard(mean=0.5, deviation=0.1))
 
 SCORES = torch.tensor([[0.0], [2.0], [-50.0]])
-
-
-@pytest.mark.parametrize(("label", "outputs"), [(BINARY, 1), (GRADED, 3), (PRICE, 1)])
-def test_outputs_of_a_model(label: Label, outputs: int) -> None:
-    assert n_outputs(label) == outputs
 
 
 def test_two_classes_are_a_probability_and_its_cross_entropy() -> None:

@@ -1,5 +1,4 @@
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +7,7 @@ from numpy.typing import NDArray
 from sites.constants import Constants, Standard
 from sites.schema import Category, ClassLabel, Number, Schema
 from sites.statistics import OutOfBounds, Statistics, UndeclaredCategory
-from sites.table import Columns, Table, TableData, columns_of, encode, joined, table_of
+from sites.table import Columns, Table, TableData, encode, joined
 
 SCHEMA = Schema(
     name="heart",
@@ -100,29 +99,25 @@ def test_a_number_out_of_bounds_is_refused_by_name() -> None:
         encode(one(age=101.0), SCHEMA, CONSTANTS)
 
 
-FRAME = pd.DataFrame(
-    {
-        "age": [10.0, 20.0, 30.0],
-        "pain": pd.Categorical(["much", None, "none"], ["none", "some", "much"]),
-        "income": [np.nan, 5.0, 6.0],
-        "ill": pd.Categorical(["yes", "no", "yes"], ["no", "yes"]),
-        "patient": ["b", "a", "b"],
-    }
+TABLE = Table(
+    columns={
+        "age": np.array([10.0, 20.0, 30.0]),
+        "pain": np.array([2, -1, 0]),
+        "income": np.array([np.nan, 5.0, 6.0]),
+    },
+    labels=np.array([1, 0, 1]),
+    persons=np.array(["b", "a", "b"]),
 )
 
 
-def test_a_validated_frame_becomes_numbers_and_codes() -> None:
-    table = table_of(FRAME, SCHEMA)
-    assert table.columns["pain"].tolist() == [2, -1, 0]
-    assert table.labels.tolist() == [1, 0, 1]
-    assert table.persons.tolist() == ["b", "a", "b"]
-    assert list(columns_of(FRAME.drop(columns=["ill", "patient"]), SCHEMA)) == list(table.columns)
+def test_a_number_has_no_classes() -> None:
+    assert TABLE.classes(2).tolist() == [1, 0, 1]
+    assert TABLE.classes(0).tolist() == [0, 0, 0]
 
 
 def test_counts_of_a_sites_data() -> None:
-    table = table_of(FRAME, SCHEMA)
-    training = table.at(np.array([True, False, True]))
-    held_out = table.at(np.array([False, True, False]))
+    training = TABLE.at(np.array([True, False, True]))
+    held_out = TABLE.at(np.array([False, True, False]))
     data = TableData(training=training, held_out=held_out, n_classes=2)
     assert (data.train_examples, data.train_persons, data.held_out_examples) == (2, 1, 1)
     assert data.class_counts == (0, 2)
@@ -130,8 +125,7 @@ def test_counts_of_a_sites_data() -> None:
 
 
 def test_joined_sites_keep_their_records_and_their_persons_apart() -> None:
-    table = table_of(FRAME, SCHEMA)
-    both: Table = joined([table, table])
+    both: Table = joined([TABLE, TABLE])
     assert len(np.unique(both.persons)) == 4
     assert both.labels.tolist() == [1, 0, 1, 1, 0, 1]
     np.testing.assert_array_equal(both.columns["age"], [10, 20, 30, 10, 20, 30])
