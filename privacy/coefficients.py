@@ -11,10 +11,9 @@ import numpy as np
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
 from privacy.levels import Levels
-from privacy.parameters import TAG_LIMBS, TALLY_BITS, Placement
+from privacy.parameters import TAG_LIMB_BITS, TAG_LIMBS, TALLY_BITS, Placement
 
 _TALLY_LIMB_BITS = 21
-_TAG_LIMB_BITS = 31
 _WORD_BITS = 64
 
 
@@ -149,11 +148,11 @@ class Integers:
 
 def put_tag(row: Tally, tag: int) -> None:
     """Write a tag to the last coefficients of the last row."""
-    row[-TAG_LIMBS:] = tag & ((1 << _TAG_LIMB_BITS) - 1), tag >> _TAG_LIMB_BITS
+    row[-TAG_LIMBS:] = tag & ((1 << TAG_LIMB_BITS) - 1), tag >> TAG_LIMB_BITS
 
 
 def take_tag(row: Tally) -> int:
     """Return the sum of tags in the last row, and leave zeros in its place."""
     low, high = row[-TAG_LIMBS:].tolist()
     row[-TAG_LIMBS:] = 0
-    return int(low + (high << _TAG_LIMB_BITS))
+    return int(low + (high << TAG_LIMB_BITS))

@@ -17,6 +17,9 @@ from privacy.stream import PACKED_BITS, SEED_BYTES, Form
 NOISE_OF_ONE = 21.5
 TALLY_BITS = 41
 TAG_LIMBS = 2
+TAG_LIMB_BITS = 31
+
+_PLAIN_BITS = (48, 46, 44)  # of the default set; at 42 the tags of so many sites would not fit
 
 _SECURITY = {
     128: seal.SEC_LEVEL_TYPE.TC128,
@@ -65,7 +68,8 @@ class SealParameters:
 
     Guarantee: if an instance exists, SEAL's tables grant `security_bits`; the noise of
     `num_sites` fresh ciphertexts stays below half a step of the plaintext, so that opening
-    their sum gives the sum of the integers; and no digit can carry into its neighbour.
+    their sum gives the sum of the integers; and neither a digit nor a limb of the checksum can
+    carry into its neighbour.
 
     Args:
         num_sites: The most uploads that are ever added.
@@ -76,7 +80,7 @@ class SealParameters:
         security_bits: Security level asked of SEAL's tables: 128, 192 or 256.
 
     Raises:
-        UnsoundParameters: One of the three proofs fails; the message says what to change.
+        UnsoundParameters: One of the four proofs fails; the message says what to change.
     """
 
     num_sites: int
@@ -92,12 +96,16 @@ class SealParameters:
                 f"sites are at least 1 and digits 2 to {self.plain_bits}, got {self.num_sites} "
                 f"and {self.digits}"
             )
-        most_sites = math.ceil(self.prime / (2 << self.plain_bits) / NOISE_OF_ONE) - 1
-        if self.num_sites > most_sites:
+        if self.num_sites > self.most_sites:
             raise UnsoundParameters(
-                f"the noise of {self.num_sites} sites spoils the sum: at most {most_sites} sites "
-                f"with {self.prime_bits} prime bits and {self.plain_bits} plain bits; lower the "
-                "sites or the plain bits"
+                f"the noise of {self.num_sites} sites spoils the sum: at most {self.most_sites} "
+                f"sites with {self.prime_bits} prime bits and {self.plain_bits} plain bits; lower "
+                "the sites or the plain bits"
+            )
+        if self.num_sites << TAG_LIMB_BITS > 1 << (self.plain_bits - 1):
+            raise UnsoundParameters(
+                f"the checksums of {self.num_sites} sites do not fit into {self.plain_bits} plain "
+                "bits: lower the sites or raise the plain bits"
             )
         if self.levels < 1:
             raise UnsoundParameters(
@@ -114,6 +122,11 @@ class SealParameters:
     def prime(self) -> int:
         """The ciphertext modulus."""
         return int(self.context.first_context_data().parms().coeff_modulus()[0].value())
+
+    @property
+    def most_sites(self) -> int:
+        """The most uploads whose noise stays below half a step."""
+        return math.ceil(self.prime / (2 << self.plain_bits) / NOISE_OF_ONE) - 1
 
     @property
     def packed_words(self) -> int:
@@ -156,13 +169,23 @@ class SealParameters:
         return Form.ciphertext(self.parms_id, self.degree, seeded=seeded)
 
 
+def _roomy(num_sites: int) -> SealParameters:
+    """Return the default set: two plain bits less for every fourfold number of sites over 95."""
+    chosen = _PLAIN_BITS[-1]
+    for plain_bits in _PLAIN_BITS:
+        if num_sites <= SealParameters(num_sites=1, plain_bits=plain_bits).most_sites:
+            chosen = plain_bits
+            break
+    return SealParameters(num_sites=num_sites, plain_bits=chosen)
+
+
 def _named(**fixed: int) -> Callable[[int], SealParameters]:
     return lambda num_sites: SealParameters(num_sites=num_sites, **fixed)
 
 
 PARAMETER_SETS: Mapping[str, Callable[[int], SealParameters]] = MappingProxyType(
     {
-        "default": _named(),
+        "default": _roomy,
         "strict-256": _named(degree=4096, prime_bits=58, plain_bits=45),
         "compact-12": _named(digits=3),
         "compact-8": _named(digits=4),

@@ -54,7 +54,6 @@ EXPONENT_TARGET = 1.1
 MEMORY_TARGET = 1.25  # what the engine itself knows of each site is in it
 CROWDS = (10, 100, 500)
 SMALL_CROWDS = (4, 8)
-MOST_SEALED = 95  # sites whose sum the default parameters can hold
 DIM = 100_000
 RECORDS = 50  # of each site of a crowd
 HIDDEN = 1_790  # of bank-credit's network: 100 k parameters, a little more
@@ -264,10 +263,8 @@ def report(*, with_deployment: bool, crowds: Sequence[int] = CROWDS) -> dict[str
         found_["thin_line"] = came = alone("line", str(UPDATE_MEGABYTES), until=until)
         whole = isinstance(came, dict) and bool(came["whole"])
         held.append(("thin_line_broken_updates", 0.0 if whole else None, 0.0))
-    sealed = sorted({min(n, MOST_SEALED) for n in crowds})
-    for aggregation, sizes in (("clear", crowds), ("encrypted", sealed)):
-        seconds, untold = grown(sizes, aggregation, until=until)
-        untold |= {n: f"{MOST_SEALED} sites are the most" for n in crowds if n not in sizes}
+    for aggregation in ("clear", "encrypted"):
+        seconds, untold = grown(crowds, aggregation, until=until)
         found_[f"engine_{aggregation}_s"] = {**seconds, **untold}
         power = exponent(seconds) if len(seconds) > 1 else None
         held.append((f"exponent_{aggregation}", power, EXPONENT_TARGET))

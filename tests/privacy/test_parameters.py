@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from privacy.parameters import (
     NOISE_OF_ONE,
     PARAMETER_SETS,
+    TAG_LIMB_BITS,
     TAG_LIMBS,
     TALLY_BITS,
     Placement,
@@ -16,7 +17,7 @@ from privacy.parameters import (
     UnsoundParameters,
 )
 
-MOST_SITES = {"default": 95, "strict-256": 190, "compact-12": 95, "compact-8": 95}
+MOST_SITES = {"default": 1_524, "strict-256": 190, "compact-12": 95, "compact-8": 95}
 
 
 @pytest.mark.parametrize("name", PARAMETER_SETS)
@@ -36,7 +37,15 @@ def test_each_set_passes_seals_own_table_at_256_bits(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sites", "levels", "bits"), [(16, 524_287, 20.0), (64, 131_071, 18.0), (95, 88_301, 17.4)]
+    ("sites", "levels", "bits"),
+    [
+        (16, 524_287, 20.0),
+        (64, 131_071, 18.0),
+        (95, 88_301, 17.4),
+        (96, 43_690, 16.4),
+        (381, 11_008, 14.4),
+        (500, 4_194, 13.0),
+    ],
 )
 def test_the_default_set_has_the_published_levels(sites: int, levels: int, bits: float) -> None:
     parameters = PARAMETER_SETS["default"](sites)
@@ -63,6 +72,7 @@ def test_whatever_constructs_is_exact(
     assert sites * NOISE_OF_ONE < parameters.prime / 2 ** (plain_bits + 1)
     assert 1 <= sites * parameters.levels < 2 ** (parameters.digit_bits - 1)
     assert parameters.digit_bits * digits <= plain_bits
+    assert sites * (2**TAG_LIMB_BITS - 1) < 2 ** (plain_bits - 1)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +86,7 @@ def test_whatever_constructs_is_exact(
         ({"plain_bits": -1}, "digits 2 to -1"),
         ({"security_bits": 100}, r"one of \[128, 192, 256\]"),
         ({"plain_bits": 50}, "lower the sites or the plain bits"),
+        ({"num_sites": 1_025, "plain_bits": 42}, "raise the plain bits"),
         ({"num_sites": 0}, "sites are at least 1"),
         ({"digits": 1}, "digits 2 to 48"),
         ({"digits": 49}, "digits 2 to 48"),
@@ -92,7 +103,7 @@ def test_parameters_that_do_not_fit_each_other_differ_in_fingerprint() -> None:
     assert len({parameters.fingerprint for parameters in made}) == len(made)
 
 
-@given(sites=st.integers(1, 190))
+@given(sites=st.integers(1, 1_524))
 def test_every_set_holds_the_sum_of_the_largest_tallies(sites: int) -> None:
     """One coefficient does where N * 2^41 fits half the plaintext modulus; else two limbs."""
     for name, factory in PARAMETER_SETS.items():

@@ -20,8 +20,15 @@ from privacy.parameters import PARAMETER_SETS, TALLY_BITS, Placement, SealParame
 from privacy.sealing import BfvSecret, HelperDied, MalformedSecret, Sealer, spread
 from privacy.stream import SEED_BYTES, Inlet, pack
 
-SITES = {"default": 95, "strict-256": 190, "compact-12": 95, "compact-8": 95}
-SETS = {name: PARAMETER_SETS[name](sites) for name, sites in SITES.items()}
+SITES = {  # the most that fit, of the default set with each number of plain bits
+    "default": 95,
+    "default of 381": 381,
+    "default of 1524": 1_524,
+    "strict-256": 190,
+    "compact-12": 95,
+    "compact-8": 95,
+}
+SETS = {name: PARAMETER_SETS[name.partition(" ")[0]](sites) for name, sites in SITES.items()}
 SECRETS = {name: BfvSecret.generate(parameters) for name, parameters in SETS.items()}
 DEFAULT = SETS["default"]
 SLOTS = DEFAULT.degree * DEFAULT.digits
