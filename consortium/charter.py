@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -158,8 +159,14 @@ class Charter(_Agreed):
             BadCharter: There is no such file, or it is not a charter.
         """
         try:
-            return cls.model_validate_json(path.read_text())
+            return _parsed(path.read_text())
         except OSError as error:
             raise BadCharter(f"no charter can be read at {path}: {error.strerror}") from error
         except ValidationError as error:
             raise BadCharter(f"{path} is not a charter: {error}") from error
+
+
+@lru_cache(maxsize=16)
+def _parsed(text: str) -> Charter:
+    """Return the charter that a text is: the sites of one process hold the same."""
+    return Charter.model_validate_json(text)
