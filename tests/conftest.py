@@ -10,6 +10,10 @@ settings.register_profile("desk", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 LONGEST = (
+    "tests/scenarios/test_deaths.py",
+    "tests/consortium/test_fuzzed_messages.py",
+    "tests/scenarios/test_liars.py",
+    "tests/test_operate.py",
     "tests/test_documentation.py",
     "tests/scenarios/test_deployment.py",
     "tests/scenarios/test_runs.py",
