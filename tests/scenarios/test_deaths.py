@@ -2,6 +2,7 @@
 
 Every run needs all its sites, so that there is one right model: that of a run in one process in
 which nobody died. Whoever died comes back; a run that did not finish says why, and is resumed.
+In one run, everybody dies; in the others, one each.
 """
 
 import subprocess
@@ -35,7 +36,7 @@ from scenarios.staging import new_run_directory, stage
 from tests.scenarios.test_deployed_faults import await_event
 from tests.scenarios.test_deployment import started_under
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 SITES = ("cleveland", "hungary", "switzerland")  # as few as an encrypted sum may have
 HEART = replace(scenario_named("heart-diagnosis"), sites=SITES)
@@ -95,11 +96,16 @@ class Deployed:
         """Wait for the end of the run, whatever it is, and go on with it until it is finished."""
         self._await()
         if self.status != "finished":
-            config = interrupted(self.run)
-            self.run.summary.unlink(missing_ok=True)
-            self.control.submit(Order(run=self.run.path, config=config.flat()))
+            self.go_on()
             self._await()
         return read_record(self.run.summary, Summary)
+
+    def go_on(self) -> None:
+        """Go on with a run that is not finished, once Flower knows that it is over."""
+        self._await()
+        config = interrupted(self.run)
+        self.run.summary.unlink(missing_ok=True)
+        self.control.submit(Order(run=self.run.path, config=config.flat()))
 
     @property
     def status(self) -> str:
@@ -168,6 +174,33 @@ WHO: dict[str, Callable[[Deployed], None]] = {
 }
 
 
+def require_right(there: Deployed, summary: Summary, digest: str) -> None:
+    """Check model and evidence of a run, and that nothing of it is alive."""
+    assert (summary.status, summary.model_digest) == ("finished", digest)
+    charter = Charter.read(there.run.charter)
+    logs = [read_log(path, charter) for path in logs_in(there.run.path)]
+    assert len(logs) == 1 + len(SITES)
+    compare(logs)
+    assert started_under(there.run.path) == []
+
+
+def test_everybody_dies_in_one_run_and_the_model_is_the_right_one(
+    tmp_path: Path, right: Callable[[str], str]
+) -> None:
+    """Each in another phase, under encryption."""
+    with deployed(tmp_path, "encrypted") as there:
+        await_event(there.run, "round-started", PHASES["statistics"])
+        there.site_dies()
+        await_event(there.run, "round-started", PHASES["training"])
+        there.server_app_dies()
+        there.go_on()
+        await_event(there.run, "round-started", PHASES["evaluation"])
+        there.superlink_dies()
+        summary = there.ended()
+    require_right(there, summary, right("encrypted"))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["clear", "encrypted"])
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("who", WHO)
@@ -178,9 +211,4 @@ def test_whoever_dies_whenever_the_model_is_the_right_one_and_all_logs_agree(
         await_event(there.run, "round-started", PHASES[phase])
         WHO[who](there)
         summary = there.ended()
-    assert (summary.status, summary.model_digest) == ("finished", right(mode))
-    charter = Charter.read(there.run.charter)
-    logs = [read_log(path, charter) for path in logs_in(there.run.path)]
-    assert len(logs) == 1 + len(SITES)
-    compare(logs)
-    assert started_under(tmp_path) == []
+    require_right(there, summary, right(mode))
