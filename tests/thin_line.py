@@ -27,6 +27,34 @@ class Line:
     resets: int = 0
     bytes_passed: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _open: list[socket.socket] = field(default_factory=list)
+    _is_cut: bool = False
+
+    def cut(self) -> int:
+        """Reset every connection, and let none through until the line is mended.
+
+        Returns:
+            How many were reset.
+        """
+        with self._lock:
+            self._is_cut = True
+            reset = len(self._open) // 2
+            for one in self._open:
+                _cut(one)
+            self._open.clear()
+            return reset
+
+    def mend(self) -> None:
+        """Let connections through again."""
+        with self._lock:
+            self._is_cut = False
+
+    def lets_through(self, near: socket.socket, far: socket.socket) -> bool:
+        """Remember both ends of a connection; return whether it may be."""
+        with self._lock:
+            if not self._is_cut:
+                self._open += [near, far]
+            return not self._is_cut
 
     def breaks(self, passed: int) -> bool:
         """Count a piece, and return whether the connection is reset after it."""
@@ -43,22 +71,18 @@ def thin_line(
 ) -> Iterator[Line]:
     """Pass connections on to a target, and reset some in the middle."""
     line = Line(share, random.Random(seed))  # noqa: S311 -- which connections break is no secret
-    open_: list[socket.socket] = []
     with socket.create_server(listen, backlog=128) as server:
-        accepting = threading.Thread(target=_accept, args=(server, target, line, open_))
+        accepting = threading.Thread(target=_accept, args=(server, target, line))
         accepting.start()
         try:
             yield line
         finally:
             server.shutdown(socket.SHUT_RDWR)
             accepting.join()
-            for one in open_:
-                _cut(one)
+            line.cut()
 
 
-def _accept(
-    server: socket.socket, target: tuple[str, int], line: Line, open_: list[socket.socket]
-) -> None:
+def _accept(server: socket.socket, target: tuple[str, int], line: Line) -> None:
     with suppress(OSError):  # the server was shut down
         while True:
             near, _ = server.accept()
@@ -67,7 +91,10 @@ def _accept(
             except OSError:  # the coordinator is not up yet
                 _cut(near)
                 continue
-            open_ += [near, far]
+            if not line.lets_through(near, far):
+                _cut(near)
+                _cut(far)
+                continue
             for one, other in ((near, far), (far, near)):
                 threading.Thread(target=_pass, args=(one, other, line), daemon=True).start()
 

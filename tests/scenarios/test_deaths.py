@@ -22,19 +22,22 @@ from consortium.config import RunConfig
 from consortium.control import Control
 from consortium.orders import Order
 from consortium.processes import end
+from consortium.provision import address
 from consortium.resumption import interrupted
 from consortium.run_directory import RunDirectory
 from consortium.summary import Summary, read_record
 from consortium.supernode import SuperNode
 from consortium.supervisor import bring_down
 from scenarios.catalogue import scenario_named
-from scenarios.deployment import found, running
+from scenarios.deployment import HOST, found, running
 from scenarios.runner import Order as InProcess
 from scenarios.runner import carry_out
 from scenarios.scenario import Scenario
 from scenarios.staging import new_run_directory, stage
+from tests.benchmarks.foreign_apps import BEHIND
 from tests.scenarios.test_deployed_faults import await_event
 from tests.scenarios.test_deployment import started_under
+from tests.thin_line import Line, thin_line
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -43,6 +46,7 @@ HEART = replace(scenario_named("heart-diagnosis"), sites=SITES)
 VICTIM = "hungary"
 PHASES = {"statistics": 0, "training": 1, "evaluation": 2}
 END_LIMIT_S = 600.0
+CUT_S = 30.0
 LOOK_S, ASK_EVERY = 0.5, 20  # asking the SuperLink costs a process
 
 
@@ -65,6 +69,7 @@ class Deployed:
 
     run: RunDirectory
     control: Control
+    line: Line
     started: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
     def site_dies(self) -> None:
@@ -90,7 +95,14 @@ class Deployed:
         family = link.mark.family()
         killed([one for one in family if "flower-superlink" in " ".join(one.cmdline())])
         end(link.mark.family())
-        self.started.append(link.start())
+        self.started.append(link.start(host=BEHIND))
+
+    def line_is_cut(self) -> int:
+        """Cut every site off for half a minute; return how many connections were reset."""
+        reset = self.line.cut()
+        time.sleep(CUT_S)
+        self.line.mend()
+        return reset
 
     def ended(self) -> Summary:
         """Wait for the end of the run, whatever it is, and go on with it until it is finished."""
@@ -135,13 +147,17 @@ def killed(processes: list[psutil.Process]) -> None:
 
 @contextmanager
 def deployed(folder: Path, mode: str) -> Iterator[Deployed]:
-    """Raise a consortium, begin a run, and end all of it."""
+    """Raise a consortium behind a line of its own, begin a run, and end all of it."""
     run = new_run_directory(HEART, under=folder, named=None)
     stage(run, HEART, with_keys=mode == "encrypted")
     sites = [run.site(name) for name in SITES]
-    found(run.path / "deployment", run.charter, sites)
-    with running(run.path / "deployment" / "coordinator", sites) as control:
-        there = Deployed(run, control)
+    office = run.path / "deployment"
+    host, port = address(found(office, run.charter, sites, hosts=(HOST, BEHIND)))
+    with (
+        thin_line((host, port), (BEHIND, port), share=0.0) as line,
+        running(office / "coordinator", sites, listen=BEHIND) as control,
+    ):
+        there = Deployed(run, control, line)
         control.submit(Order(run=run.path, config=configured(mode).flat()))
         try:
             yield there
@@ -198,6 +214,18 @@ def test_everybody_dies_in_one_run_and_the_model_is_the_right_one(
         there.superlink_dies()
         summary = there.ended()
     require_right(there, summary, right("encrypted"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["clear", "encrypted"])
+def test_a_line_that_is_cut_and_mended_costs_nothing_but_time(
+    mode: str, tmp_path: Path, right: Callable[[str], str]
+) -> None:
+    with deployed(tmp_path, mode) as there:
+        await_event(there.run, "round-started", PHASES["training"])
+        assert there.line_is_cut() > 0
+        summary = there.ended()
+    require_right(there, summary, right(mode))
 
 
 @pytest.mark.slow
