@@ -6,6 +6,7 @@ import secrets
 from consortium.charter import Charter
 from consortium.checkpoint import Checkpoint, read_checkpoint
 from consortium.config import RunConfig
+from consortium.lead import AlreadyLed, is_led
 from consortium.run_directory import RunDirectory
 from consortium.summary import Summary, read_record, write_atomically
 from consortium.vault import Vault
@@ -33,15 +34,19 @@ def interrupted(run: RunDirectory) -> RunConfig:
 
     Raises:
         NotResumable: No run was started in the directory, or it is finished.
+        AlreadyLed: It goes on.
     """
     if run.summary.exists() and read_record(run.summary, Summary).status == "finished":
         raise NotResumable(f"the run in {run.path} is finished: there is nothing to resume")
     try:
-        return RunConfig.parse(json.loads(run.run_config.read_text()))
+        config = RunConfig.parse(json.loads(run.run_config.read_text()))
     except (OSError, ValueError) as error:
         raise NotResumable(
             f"no run was started in {run.path}: name the directory of a run that was interrupted"
         ) from error
+    if is_led(run.path):
+        raise AlreadyLed(f"the run in {run.path} goes on: wait for its end, or stop it")
+    return config
 
 
 def standing(run: RunDirectory, config: RunConfig, charter: Charter) -> SealedStanding | None:

@@ -14,6 +14,7 @@ from consortium.charter import Charter
 from consortium.checkpoint import Checkpoint, write_checkpoint
 from consortium.config import RunConfig
 from consortium.coordinator_audit import Witness, WitnessedGrid
+from consortium.lead import leading
 from consortium.preflight import protection_of
 from consortium.recorder import Recorder
 from consortium.resumption import kept, new_run_name, standing, write_run_config
@@ -54,8 +55,12 @@ class Ending:
 def main(grid: Grid, context: Context) -> None:
     """Run a consortium to its end; the run directory says what happened, whatever that is."""
     run = RunDirectory.from_environment()
+    with leading(run.path):
+        _lead(run, grid, RunConfig.parse(context.run_config))
+
+
+def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
     charter = Charter.read(run.charter)
-    config = RunConfig.parse(context.run_config)
     witness = Witness.of(run, charter, config)
     grid = WitnessedGrid(grid, witness)
     recorder = Recorder(run, evaluation_for(charter.table), witness.observe)

@@ -20,6 +20,7 @@ from consortium.audit_check import compare, logs_in, read_log
 from consortium.charter import Charter
 from consortium.config import RunConfig
 from consortium.control import Control
+from consortium.lead import is_led
 from consortium.orders import Order
 from consortium.processes import end
 from consortium.provision import address
@@ -47,7 +48,7 @@ VICTIM = "hungary"
 PHASES = {"statistics": 0, "training": 1, "evaluation": 2}
 END_LIMIT_S = 600.0
 CUT_S = 30.0
-LOOK_S, ASK_EVERY = 0.5, 20  # asking the SuperLink costs a process
+LOOK_S = 0.5
 
 
 def configured(mode: str) -> RunConfig:
@@ -113,11 +114,12 @@ class Deployed:
         return read_record(self.run.summary, Summary)
 
     def go_on(self) -> None:
-        """Go on with a run that is not finished, once Flower knows that it is over."""
+        """Go on with a run that is not finished, at once when nobody leads it any more."""
         self._await()
         config = interrupted(self.run)
         self.run.summary.unlink(missing_ok=True)
         self.control.submit(Order(run=self.run.path, config=config.flat()))
+        awaited(lambda: is_led(self.run.path))
 
     @property
     def status(self) -> str:
@@ -129,13 +131,15 @@ class Deployed:
         return summary.status
 
     def _await(self) -> None:
-        """Wait until the SuperLink, asked now and then, has no run going."""
-        until, looks = time.monotonic() + END_LIMIT_S, 0
-        while time.monotonic() < until:
-            looks += 1
-            if (self.run.summary.exists() or looks % ASK_EVERY == 0) and not self.control.going():
-                return
-            time.sleep(LOOK_S)
+        awaited(lambda: not is_led(self.run.path))
+
+
+def awaited(came: Callable[[], bool]) -> None:
+    """Wait until something came true, and fail if it does not."""
+    until = time.monotonic() + END_LIMIT_S
+    while not came():
+        assert time.monotonic() < until
+        time.sleep(LOOK_S)
 
 
 def killed(processes: list[psutil.Process]) -> None:

@@ -1,0 +1,77 @@
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from consortium.config import RunConfig
+from consortium.lead import AlreadyLed, is_led, leading
+from consortium.resumption import NotResumable, interrupted, write_run_config
+from consortium.run_directory import RunDirectory
+
+LEADS = """
+import sys, time
+from pathlib import Path
+from consortium.lead import leading
+with leading(Path(sys.argv[1])):
+    print("leads", flush=True)
+    time.sleep(600)
+"""
+
+
+@contextmanager
+def another(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Let another process lead."""
+    started = [sys.executable, "-c", LEADS, str(folder)]
+    with subprocess.Popen(started, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"leads\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_one_process_leads_and_after_its_death_the_next_one_at_once(tmp_path: Path) -> None:
+    with another(tmp_path) as process:
+        assert is_led(tmp_path)
+        with pytest.raises(AlreadyLed, match="wait for its end, or stop it"), leading(tmp_path):
+            pass
+        process.kill()
+        process.wait()
+        assert not is_led(tmp_path)
+        with leading(tmp_path):
+            assert is_led(tmp_path)
+    assert not is_led(tmp_path)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_who_only_looks_keeps_nobody_out(tmp_path: Path) -> None:
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            is_led(tmp_path)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        for _ in range(50):
+            with leading(tmp_path):
+                pass
+    finally:
+        over.set()
+        looking.join()
+
+
+def test_a_run_that_goes_on_is_not_resumed_beside_itself(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    with pytest.raises(NotResumable), another(tmp_path):
+        interrupted(run)
+    write_run_config(run, RunConfig())
+    with another(tmp_path), pytest.raises(AlreadyLed, match="goes on"):
+        interrupted(run)
+    assert interrupted(run) == RunConfig()
