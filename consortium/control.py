@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +13,11 @@ from consortium.installation import read_nodes
 from consortium.orders import Order
 from consortium.processes import LaunchFailed, program
 from consortium.provision import address
+from consortium.summary import write_atomically
 from consortium.superlink import SuperLink
 
 _CALL_LIMIT_S = 60.0
+_ENROLLED, _BEGUN = "enrolled.json", "begun.json"  # Flower's numbers, by key and by directory
 
 
 class ControlRefused(LaunchFailed):
@@ -40,7 +43,7 @@ class Control:
         """Return status and seconds online of each member's node."""
         names = {key: name for name, key in read_nodes(self.superlink.directory).items()}
         nodes = {int(node["node-id"]): node for node in self.nodes()}
-        enrolled = self._known().items()
+        enrolled = self._noted(_ENROLLED).items()
         return {
             names[key]: (str(nodes[node]["status"]), float(nodes[node]["online-elapsed"] or 0))
             for key, node in enrolled
@@ -77,16 +80,27 @@ class Control:
                 path.write_text(key)
                 registered = self._ask("supernode", "register", str(path), "--name", name)
                 enrolled[key] = int(registered["node-id"])
-        self._remember({key: node for key, node in enrolled.items() if key in wanted.values()})
+        self._note(
+            _ENROLLED, {key: node for key, node in enrolled.items() if key in wanted.values()}
+        )
 
     def submit(self, order: Order) -> int:
-        """Let an ordered run begin; return Flower's number of it.
+        """Let an ordered run begin, or go on; return Flower's number of it.
+
+        What Flower takes for an earlier process of the same run, which is dead, is stopped: the
+        sites would wait for what it had begun to send for the best part of a minute.
 
         Raises:
             ControlRefused: Flower did not take it.
         """
+        begun = self._noted(_BEGUN)
         order.write(self.superlink.directory)
-        return self.begin(order.config)
+        number = self.begin(order.config)
+        self._note(_BEGUN, {**begun, str(order.run): number})
+        if str(order.run) in begun:
+            with suppress(ControlRefused):  # it is over already
+                self.stop(begun[str(order.run)])
+        return number
 
     def begin(self, config: Mapping[str, Scalar]) -> int:
         """Ask the SuperLink for a run, as anybody may who reaches its port; return its number.
@@ -113,17 +127,17 @@ class Control:
         """Stop a run."""
         self._ask("stop", str(run))
 
-    def _known(self) -> Mapping[str, int]:
-        path = self.superlink.home / "enrolled.json"
-        known: Mapping[str, int] = json.loads(path.read_text()) if path.exists() else {}
-        return known
-
     def _enrolled(self) -> dict[str, int]:
         there = {int(node["node-id"]) for node in self.nodes()}
-        return {key: node for key, node in self._known().items() if node in there}
+        return {key: node for key, node in self._noted(_ENROLLED).items() if node in there}
 
-    def _remember(self, enrolled: Mapping[str, int]) -> None:
-        (self.superlink.home / "enrolled.json").write_text(json.dumps(enrolled))
+    def _noted(self, name: str) -> Mapping[str, int]:
+        path = self.superlink.home / name
+        noted: Mapping[str, int] = json.loads(path.read_text()) if path.exists() else {}
+        return noted
+
+    def _note(self, name: str, numbers: Mapping[str, int]) -> None:
+        write_atomically(self.superlink.home / name, json.dumps(numbers))
 
     def _ask(self, *words: str, more: tuple[str, ...] = ()) -> dict[str, Any]:
         home = self.superlink.home

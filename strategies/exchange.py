@@ -12,6 +12,7 @@ from privacy.wire import num_bytes
 
 SILENT = 1000  # Flower's own error codes are below 100
 UNREADABLE = 1001
+GONE = 5  # Flower's own: it takes the node for offline
 
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5

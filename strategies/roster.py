@@ -7,7 +7,7 @@ charter holds keys, it signs all that over a challenge.
 
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -21,12 +21,12 @@ from privacy.presence import CHALLENGE_SIZE, Presence
 from privacy.wire import MalformedRecord, refusing_site
 from strategies.cohort import Cohort
 from strategies.events import Observer
-from strategies.exchange import Exchange
+from strategies.exchange import GONE, Exchange
 from strategies.replies import Quarantine, ReplyRefused, answered
 
 _PAUSE_S = 0.1
 
-_Introduced: TypeAlias = list[tuple[int, messages.Introduction]]
+_Introduced: TypeAlias = Sequence[tuple[int, messages.Introduction]]
 
 
 class WrongCharter(ReplyRefused):
@@ -99,6 +99,34 @@ class Roster:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Met:
+    """What came of asking nodes who they are.
+
+    Args:
+        introduced: Those that said so, with their nodes.
+        settled: Nodes that need not be asked again.
+        gone: Nodes that Flower took for offline.
+    """
+
+    introduced: _Introduced
+    settled: frozenset[int]
+    gone: frozenset[int]
+
+    @property
+    def names(self) -> set[str]:
+        """Of the members that introduced themselves."""
+        return {said.site for _, said in self.introduced}
+
+    def and_then(self, later: "_Met") -> "_Met":
+        """Return what came of both, one after the other."""
+        return _Met(
+            introduced=[*self.introduced, *later.introduced],
+            settled=self.settled | later.settled,
+            gone=(self.gone - later.settled) | later.gone,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reception:
     """Meets the sites, at the start and whenever a node appears.
 
@@ -119,21 +147,21 @@ class Reception:
     def join(self) -> Roster:
         """Wait for the members, ask who they are, and agree on a layout: the most common one.
 
-        Guarantee: returns once as many nodes as members are there, or at the join deadline. A
-        name has one vote, however many nodes claim it.
+        Guarantee: returns once as many nodes as members are there, or at the join deadline; nodes
+        that Flower takes for offline, as after a restart of the SuperLink, are asked again until
+        then if the quorum needs them. A name has one vote, however many nodes claim it.
 
         Raises:
             QuorumNotReached: Too few members fit; names who is missing.
         """
-        nodes = self._awaited()
-        introduced = self._introduced(nodes, server_round=0)
-        layouts = {(said.site, said.layout.digest): said.layout for _, said in introduced}
+        met = self._met_at_first()
+        layouts = {(said.site, said.layout.digest): said.layout for _, said in met.introduced}
         self.cohort.require_quorum([site for site, _ in layouts])
         votes = Counter(digest for _, digest in layouts)
         most = max(sorted(votes), key=votes.__getitem__)
         layout = next(layout for (_, digest), layout in layouts.items() if digest == most)
-        roster = Roster(layout=layout, present={}, asked=frozenset(nodes))
-        roster = self._admitted(roster, introduced, server_round=0)
+        roster = Roster(layout=layout, present={}, asked=met.settled | met.gone)
+        roster = self._admitted(roster, met.introduced, server_round=0)
         self.cohort.require_quorum(roster.sites)
         return roster
 
@@ -159,32 +187,42 @@ class Reception:
         stayed = {name: member for name, member in roster.present.items() if member.node in there}
         nobody_left = len(stayed) == len(roster.present)
         asked = roster.asked if nobody_left else {member.node for member in stayed.values()}
-        introduced = self._introduced(sorted(there - asked), server_round=server_round)
+        met = self._met(sorted(there - asked), server_round=server_round)
         roster = replace(roster, present=stayed, asked=there)
-        return self._admitted(roster, introduced, server_round=server_round)
+        return self._admitted(roster, met.introduced, server_round=server_round)
 
-    def _awaited(self) -> list[int]:
+    def _met_at_first(self) -> _Met:
         until = self.exchange.clock() + self.cohort.join_deadline_s
+        met = self._met(self._awaited(until), server_round=0)
+        while met.gone and len(met.names) < self.cohort.quorum and self.exchange.clock() < until:
+            self.exchange.sleep(_PAUSE_S)
+            there = frozenset(self.exchange.grid.get_node_ids())
+            met = met.and_then(self._met(sorted(there - met.settled), server_round=0))
+        return met
+
+    def _awaited(self, until: float) -> list[int]:
         while True:
             nodes = sorted(self.exchange.grid.get_node_ids())
             if len(nodes) >= len(self.cohort.members) or self.exchange.clock() >= until:
                 return nodes
             self.exchange.sleep(_PAUSE_S)
 
-    def _introduced(self, nodes: Iterable[int], *, server_round: int) -> _Introduced:
+    def _met(self, nodes: Sequence[int], *, server_round: int) -> _Met:
         challenge = secrets.token_bytes(CHALLENGE_SIZE)
         content = messages.greeting(self.charter, challenge)
         group = str(server_round)
         asked = [
             self.exchange.message(messages.HELLO, node, content, group=group) for node in nodes
         ]
-        introduced: _Introduced = []
+        introduced, gone = [], set()
         for reply in self.exchange.replies(asked):
             node = reply.metadata.src_node_id
             with Quarantine(self.observe, server_round, self._named(reply)):
                 introduced.append((node, self._read(reply, challenge)))
+            if reply.has_error() and reply.error.code == GONE:
+                gone.add(node)
             del reply
-        return introduced
+        return _Met(introduced=introduced, settled=frozenset(nodes) - gone, gone=frozenset(gone))
 
     def _named(self, reply: Message) -> str:
         """Return who answered, for a quarantine: the member it says it is, or its node."""

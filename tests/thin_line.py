@@ -18,43 +18,43 @@ class Line:
     """What passed, and how often it broke.
 
     Args:
+        listen: Where it begins.
+        target: Where it ends.
         share: Of the connections, and of every megabyte on a longer one, how many are reset.
         rng: Draws them.
     """
 
+    listen: tuple[str, int]
+    target: tuple[str, int]
     share: float
     rng: random.Random
     resets: int = 0
     bytes_passed: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _open: list[socket.socket] = field(default_factory=list)
-    _is_cut: bool = False
+    _server: socket.socket = field(init=False)
+    _accepting: threading.Thread = field(init=False)
+
+    def mend(self) -> None:
+        """Let connections through."""
+        self._server = socket.create_server(self.listen, backlog=128)
+        self._accepting = threading.Thread(target=self._accept)
+        self._accepting.start()
 
     def cut(self) -> int:
-        """Reset every connection, and let none through until the line is mended.
+        """Reset every connection, and let none begin until the line is mended.
 
         Returns:
             How many were reset.
         """
-        with self._lock:
-            self._is_cut = True
-            reset = len(self._open) // 2
-            for one in self._open:
-                _cut(one)
-            self._open.clear()
-            return reset
-
-    def mend(self) -> None:
-        """Let connections through again."""
-        with self._lock:
-            self._is_cut = False
-
-    def lets_through(self, near: socket.socket, far: socket.socket) -> bool:
-        """Remember both ends of a connection; return whether it may be."""
-        with self._lock:
-            if not self._is_cut:
-                self._open += [near, far]
-            return not self._is_cut
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
+        self._server.close()
+        reset = len(self._open) // 2
+        for one in self._open:
+            _cut(one)
+        self._open.clear()
+        return reset
 
     def breaks(self, passed: int) -> bool:
         """Count a piece, and return whether the connection is reset after it."""
@@ -64,39 +64,31 @@ class Line:
             self.resets += broken
             return broken
 
+    def _accept(self) -> None:
+        with suppress(OSError):  # the server was shut down
+            while True:
+                near, _ = self._server.accept()
+                try:
+                    far = socket.create_connection(self.target)
+                except OSError:  # the coordinator is not up yet
+                    _cut(near)
+                    continue
+                self._open += [near, far]
+                for one, other in ((near, far), (far, near)):
+                    threading.Thread(target=_pass, args=(one, other, self), daemon=True).start()
+
 
 @contextmanager
 def thin_line(
     listen: tuple[str, int], target: tuple[str, int], *, share: float, seed: int = 7
 ) -> Iterator[Line]:
     """Pass connections on to a target, and reset some in the middle."""
-    line = Line(share, random.Random(seed))  # noqa: S311 -- which connections break is no secret
-    with socket.create_server(listen, backlog=128) as server:
-        accepting = threading.Thread(target=_accept, args=(server, target, line))
-        accepting.start()
-        try:
-            yield line
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            accepting.join()
-            line.cut()
-
-
-def _accept(server: socket.socket, target: tuple[str, int], line: Line) -> None:
-    with suppress(OSError):  # the server was shut down
-        while True:
-            near, _ = server.accept()
-            try:
-                far = socket.create_connection(target)
-            except OSError:  # the coordinator is not up yet
-                _cut(near)
-                continue
-            if not line.lets_through(near, far):
-                _cut(near)
-                _cut(far)
-                continue
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=_pass, args=(one, other, line), daemon=True).start()
+    line = Line(listen, target, share, random.Random(seed))  # noqa: S311 -- which break is no secret
+    line.mend()
+    try:
+        yield line
+    finally:
+        line.cut()
 
 
 def _pass(one: socket.socket, other: socket.socket, line: Line) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from consortium.provision import address
 from consortium.resumption import interrupted
 from consortium.run_directory import RunDirectory
 from consortium.summary import Summary, read_record
+from consortium.superlink import SuperLink
 from consortium.supernode import SuperNode
 from consortium.supervisor import bring_down
 from scenarios.catalogue import scenario_named
@@ -36,7 +37,6 @@ from scenarios.runner import carry_out
 from scenarios.scenario import Scenario
 from scenarios.staging import new_run_directory, stage
 from tests.benchmarks.foreign_apps import BEHIND
-from tests.scenarios.test_deployed_faults import await_event
 from tests.scenarios.test_deployment import started_under
 from tests.thin_line import Line, thin_line
 
@@ -70,8 +70,8 @@ class Deployed:
 
     run: RunDirectory
     control: Control
-    line: Line
     started: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    line: Line = field(init=False)
 
     def site_dies(self) -> None:
         """Kill a site's machine, and switch it on again, with a supervisor as in life.
@@ -96,7 +96,7 @@ class Deployed:
         family = link.mark.family()
         killed([one for one in family if "flower-superlink" in " ".join(one.cmdline())])
         end(link.mark.family())
-        self.started.append(link.start(host=BEHIND))
+        self.started.append(link.start())
 
     def line_is_cut(self) -> int:
         """Cut every site off for half a minute; return how many connections were reset."""
@@ -105,17 +105,29 @@ class Deployed:
         self.line.mend()
         return reset
 
+    def reached(self, phase: str) -> None:
+        """Wait until a phase begins; go on with a run that ended before."""
+        wanted = f'"event": "round-started", "server_round": {PHASES[phase]}'
+
+        def begun() -> bool:
+            return self.run.events.exists() and wanted in self.run.events.read_text()
+
+        while not begun():
+            awaited(lambda: begun() or not is_led(self.run.path))
+            if not begun():
+                self.go_on()
+
     def ended(self) -> Summary:
         """Wait for the end of the run, whatever it is, and go on with it until it is finished."""
-        self._await()
-        if self.status != "finished":
+        awaited(lambda: not is_led(self.run.path))
+        while self.status != "finished":
             self.go_on()
-            self._await()
+            awaited(lambda: not is_led(self.run.path))
         return read_record(self.run.summary, Summary)
 
     def go_on(self) -> None:
         """Go on with a run that is not finished, at once when nobody leads it any more."""
-        self._await()
+        awaited(lambda: not is_led(self.run.path))
         config = interrupted(self.run)
         self.run.summary.unlink(missing_ok=True)
         self.control.submit(Order(run=self.run.path, config=config.flat()))
@@ -129,9 +141,6 @@ class Deployed:
         summary = read_record(self.run.summary, Summary)
         assert summary.status == "finished" or summary.error
         return summary.status
-
-    def _await(self) -> None:
-        awaited(lambda: not is_led(self.run.path))
 
 
 def awaited(came: Callable[[], bool]) -> None:
@@ -150,19 +159,27 @@ def killed(processes: list[psutil.Process]) -> None:
 
 
 @contextmanager
-def deployed(folder: Path, mode: str) -> Iterator[Deployed]:
-    """Raise a consortium behind a line of its own, begin a run, and end all of it."""
+def deployed(folder: Path, mode: str, *, listen: str = HOST) -> Iterator[Deployed]:
+    """Raise a consortium, begin a run, and end all of it.
+
+    Args:
+        folder: Where all of it lies.
+        mode: Of the run.
+        listen: Address of the SuperLink; another than `HOST` is behind a line.
+    """
     run = new_run_directory(HEART, under=folder, named=None)
     stage(run, HEART, with_keys=mode == "encrypted")
     sites = [run.site(name) for name in SITES]
     office = run.path / "deployment"
-    host, port = address(found(office, run.charter, sites, hosts=(HOST, BEHIND)))
-    with (
-        thin_line((host, port), (BEHIND, port), share=0.0) as line,
-        running(office / "coordinator", sites, listen=BEHIND) as control,
-    ):
-        there = Deployed(run, control, line)
-        control.submit(Order(run=run.path, config=configured(mode).flat()))
+    host, port = address(found(office, run.charter, sites, hosts=(HOST, listen)))
+    with ExitStack() as stack:
+        there = Deployed(run, Control(SuperLink(office / "coordinator")))
+        if listen != HOST:
+            line = thin_line((host, port), (listen, port), share=0.0)
+            there.line = stack.enter_context(line)
+        stack.enter_context(running(office / "coordinator", sites, listen=listen))
+        there.control.submit(Order(run=run.path, config=configured(mode).flat()))
+        awaited(lambda: is_led(run.path))
         try:
             yield there
         finally:
@@ -209,12 +226,11 @@ def test_everybody_dies_in_one_run_and_the_model_is_the_right_one(
 ) -> None:
     """Each in another phase, under encryption."""
     with deployed(tmp_path, "encrypted") as there:
-        await_event(there.run, "round-started", PHASES["statistics"])
+        there.reached("statistics")
         there.site_dies()
-        await_event(there.run, "round-started", PHASES["training"])
+        there.reached("training")
         there.server_app_dies()
-        there.go_on()
-        await_event(there.run, "round-started", PHASES["evaluation"])
+        there.reached("evaluation")
         there.superlink_dies()
         summary = there.ended()
     require_right(there, summary, right("encrypted"))
@@ -225,8 +241,8 @@ def test_everybody_dies_in_one_run_and_the_model_is_the_right_one(
 def test_a_line_that_is_cut_and_mended_costs_nothing_but_time(
     mode: str, tmp_path: Path, right: Callable[[str], str]
 ) -> None:
-    with deployed(tmp_path, mode) as there:
-        await_event(there.run, "round-started", PHASES["training"])
+    with deployed(tmp_path, mode, listen=BEHIND) as there:
+        there.reached("training")
         assert there.line_is_cut() > 0
         summary = there.ended()
     require_right(there, summary, right(mode))
@@ -240,7 +256,7 @@ def test_whoever_dies_whenever_the_model_is_the_right_one_and_all_logs_agree(
     who: str, phase: str, mode: str, tmp_path: Path, right: Callable[[str], str]
 ) -> None:
     with deployed(tmp_path, mode) as there:
-        await_event(there.run, "round-started", PHASES[phase])
+        there.reached(phase)
         WHO[who](there)
         summary = there.ended()
     require_right(there, summary, right(mode))

@@ -1,8 +1,9 @@
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
-from flwr.app import ConfigRecord, Context, Message, RecordDict
+from flwr.app import ConfigRecord, Context, Error, Message, RecordDict
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from privacy.layout import Field, Layout
 from scenarios.engine import InProcessGrid, SiteApp, Vanished
 from strategies.cohort import QuorumNotReached
 from strategies.events import Event, SiteQuarantined
-from strategies.exchange import Exchange
+from strategies.exchange import GONE, Exchange
 from strategies.roster import Present, Reception
 from tests.small_site import (
     CHARTER,
@@ -252,6 +253,46 @@ def test_the_members_are_awaited_until_all_are_there_or_the_deadline(arrivals: l
             reception.join()
     assert clock.now <= 10.2
     assert clock.now <= max(arrivals) + 0.2
+
+
+class Offline:
+    """A site that Flower takes for offline until it was asked so many times."""
+
+    def __init__(self, site: SmallSite, times: int) -> None:
+        self.site, self.left = site, times
+
+    def __call__(self, message: Message, context: Context) -> Message:
+        """Answer, or let Flower say that the node is gone."""
+        self.left -= 1
+        if self.left >= 0:
+            return Message(Error(GONE, "offline"), reply_to=message)
+        return self.site(message, context)
+
+
+@given(times=st.integers(0, 12), quorum=st.integers(1, 4))
+def test_a_node_that_is_back_by_the_join_deadline_is_asked_again_if_the_quorum_needs_it(
+    times: int, quorum: int
+) -> None:
+    """As after a restart of the SuperLink, which takes all nodes for offline at first."""
+    elsewhere, back = SmallSite(name="elsewhere"), Offline(SmallSite(name="south"), times)
+    grid = ChangingGrid([elsewhere, *honest(["east", "north", "west"]), back], range(5))
+    clock, told = Clock(grid, dict.fromkeys(range(5), 0.0)), Told()
+    reception = replace(
+        reception_of(grid, told, quorum=quorum),
+        exchange=Exchange(grid=grid, deadline_s=0.0, clock=clock, sleep=clock.sleep),
+    )
+    reception = replace(reception, cohort=replace(reception.cohort, join_deadline_s=0.95))
+    needed, in_time = quorum == 4, times <= 10
+    if needed and not in_time:
+        with pytest.raises(QuorumNotReached, match="missing: south"):
+            reception.join()
+    else:
+        sites = reception.join().sites
+        assert sites == (NAMES if times == 0 or needed else ("east", "north", "west"))
+    asked = Counter(grid.asked)
+    assert [asked[index] for index in range(4)] == [1, 1, 1, 1]
+    assert asked[4] == (min(times, 10) + 1 if needed else 1)
+    assert told.away[0] == (0, "node 1001", "not-a-member")
 
 
 def test_nobody_is_asked_twice() -> None:
