@@ -171,7 +171,7 @@ def deployed(folder: Path, mode: str, *, listen: str = HOST) -> Iterator[Deploye
     stage(run, HEART, with_keys=mode == "encrypted")
     sites = [run.site(name) for name in SITES]
     office = run.path / "deployment"
-    host, port = address(found(office, run.charter, sites, hosts=(HOST, listen)))
+    host, port = address(found(office, run.charter, sites, hosts=sorted({HOST, listen})))
     with ExitStack() as stack:
         there = Deployed(run, Control(SuperLink(office / "coordinator")))
         if listen != HOST:
@@ -231,6 +231,7 @@ def test_everybody_dies_in_one_run_and_the_model_is_the_right_one(
         there.reached("training")
         there.server_app_dies()
         there.reached("evaluation")
+        assert len(there.control.going()) == 1  # what Flower took for the dead one is stopped
         there.superlink_dies()
         summary = there.ended()
     require_right(there, summary, right("encrypted"))
