@@ -18,23 +18,26 @@ class AlreadyLed(ConsortiumError, RuntimeError):
 
 
 @contextmanager
-def leading(folder: Path) -> Iterator[None]:
-    """Lead the run in a directory until the block ends, or the process, however it does.
+def leading(lock: Path) -> Iterator[None]:
+    """Lead a run until the block ends, or the process, however it does.
 
-    Guarantee: on one machine nobody else leads it meanwhile, so no two write its checkpoints,
-    logs and questions. It is the kernel's lock of the directory: a process that is killed leaves
-    nothing that would keep the next one out.
+    Guarantee: nobody else leads it meanwhile, so no two write its checkpoints, logs and questions.
+    The lock is the kernel's: a process that is killed leaves nothing that keeps the next one out.
+
+    Args:
+        lock: The run's file for it, made if it is not there; nothing is written to it.
 
     Raises:
         AlreadyLed: Another process does.
     """
-    handle = os.open(folder, os.O_RDONLY)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         until = time.monotonic() + _PATIENCE_S
         while not _locked(handle):
             if time.monotonic() > until:
                 raise AlreadyLed(
-                    f"another process leads the run in {folder}: wait for its end, or stop it"
+                    f"another process leads the run of {lock}: wait for its end, or stop it"
                 )
             time.sleep(_PAUSE_S)
         yield
@@ -42,9 +45,12 @@ def leading(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def is_led(folder: Path) -> bool:
-    """Return whether a process leads the run in a directory."""
-    handle = os.open(folder, os.O_RDONLY)
+def is_led(lock: Path) -> bool:
+    """Return whether a process leads a run."""
+    try:
+        handle = os.open(lock, os.O_RDWR)
+    except FileNotFoundError:
+        return False
     try:
         return not _locked(handle)
     finally:

@@ -44,7 +44,7 @@ def interrupted(run: RunDirectory) -> RunConfig:
         raise NotResumable(
             f"no run was started in {run.path}: name the directory of a run that was interrupted"
         ) from error
-    if is_led(run.path):
+    if is_led(run.leader):
         raise AlreadyLed(f"the run in {run.path} goes on: wait for its end, or stop it")
     return config
 

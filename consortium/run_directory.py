@@ -99,6 +99,11 @@ class RunDirectory:
         return self.coordinator / "run-config.json"
 
     @property
+    def leader(self) -> Path:
+        """Whose lock the process that leads the run holds."""
+        return self.coordinator / "leader.lock"
+
+    @property
     def checkpoint(self) -> Path:
         """Where the run stands."""
         return self.coordinator / "checkpoint.bin"

@@ -55,7 +55,7 @@ class Ending:
 def main(grid: Grid, context: Context) -> None:
     """Run a consortium to its end; the run directory says what happened, whatever that is."""
     run = RunDirectory.from_environment()
-    with leading(run.path):
+    with leading(run.leader):
         _lead(run, grid, RunConfig.parse(context.run_config))
 
 

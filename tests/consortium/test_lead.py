@@ -23,9 +23,9 @@ with leading(Path(sys.argv[1])):
 
 
 @contextmanager
-def another(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def another(lock: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """Let another process lead."""
-    started = [sys.executable, "-c", LEADS, str(folder)]
+    started = [sys.executable, "-c", LEADS, str(lock)]
     with subprocess.Popen(started, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"leads\n"
@@ -36,31 +36,33 @@ def another(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def test_one_process_leads_and_after_its_death_the_next_one_at_once(tmp_path: Path) -> None:
-    with another(tmp_path) as process:
-        assert is_led(tmp_path)
-        with pytest.raises(AlreadyLed, match="wait for its end, or stop it"), leading(tmp_path):
+    lock = tmp_path / "coordinator" / "leader.lock"
+    assert not is_led(lock)
+    with another(lock) as process:
+        assert is_led(lock)
+        with pytest.raises(AlreadyLed, match="wait for its end, or stop it"), leading(lock):
             pass
         process.kill()
         process.wait()
-        assert not is_led(tmp_path)
-        with leading(tmp_path):
-            assert is_led(tmp_path)
-    assert not is_led(tmp_path)
-    assert [*tmp_path.iterdir()] == []
+        assert not is_led(lock)
+        with leading(lock):
+            assert is_led(lock)
+    assert not is_led(lock)
+    assert lock.read_bytes() == b""
 
 
 def test_who_only_looks_keeps_nobody_out(tmp_path: Path) -> None:
-    over = threading.Event()
+    lock, over = tmp_path / "leader.lock", threading.Event()
 
     def look() -> None:
         while not over.is_set():
-            is_led(tmp_path)
+            is_led(lock)
 
     looking = threading.Thread(target=look)
     looking.start()
     try:
         for _ in range(50):
-            with leading(tmp_path):
+            with leading(lock):
                 pass
     finally:
         over.set()
@@ -69,9 +71,9 @@ def test_who_only_looks_keeps_nobody_out(tmp_path: Path) -> None:
 
 def test_a_run_that_goes_on_is_not_resumed_beside_itself(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    with pytest.raises(NotResumable), another(tmp_path):
+    with pytest.raises(NotResumable, match="no run was started"):
         interrupted(run)
     write_run_config(run, RunConfig())
-    with another(tmp_path), pytest.raises(AlreadyLed, match="goes on"):
+    with another(run.leader), pytest.raises(AlreadyLed, match="goes on"):
         interrupted(run)
     assert interrupted(run) == RunConfig()

@@ -113,25 +113,25 @@ class Deployed:
             return self.run.events.exists() and wanted in self.run.events.read_text()
 
         while not begun():
-            awaited(lambda: begun() or not is_led(self.run.path))
+            awaited(lambda: begun() or not is_led(self.run.leader))
             if not begun():
                 self.go_on()
 
     def ended(self) -> Summary:
         """Wait for the end of the run, whatever it is, and go on with it until it is finished."""
-        awaited(lambda: not is_led(self.run.path))
+        awaited(lambda: not is_led(self.run.leader))
         while self.status != "finished":
             self.go_on()
-            awaited(lambda: not is_led(self.run.path))
+            awaited(lambda: not is_led(self.run.leader))
         return read_record(self.run.summary, Summary)
 
     def go_on(self) -> None:
         """Go on with a run that is not finished, at once when nobody leads it any more."""
-        awaited(lambda: not is_led(self.run.path))
+        awaited(lambda: not is_led(self.run.leader))
         config = interrupted(self.run)
         self.run.summary.unlink(missing_ok=True)
         self.control.submit(Order(run=self.run.path, config=config.flat()))
-        awaited(lambda: is_led(self.run.path))
+        awaited(lambda: is_led(self.run.leader))
 
     @property
     def status(self) -> str:
@@ -179,7 +179,7 @@ def deployed(folder: Path, mode: str, *, listen: str = HOST) -> Iterator[Deploye
             there.line = stack.enter_context(line)
         stack.enter_context(running(office / "coordinator", sites, listen=listen))
         there.control.submit(Order(run=run.path, config=configured(mode).flat()))
-        awaited(lambda: is_led(run.path))
+        awaited(lambda: is_led(run.leader))
         try:
             yield there
         finally:
