@@ -29,7 +29,7 @@ from sites.tabular import TabularTask
 from strategies.cohort import QuorumNotReached
 
 HEART = scenario_named("heart-diagnosis")
-CONFIG = HEART.configured({"num-server-rounds": 4, "deadline-s": 0.2, "join-deadline-s": 0.2})
+CONFIG = HEART.configured({"num-server-rounds": 4, "deadline-s": 60.0, "join-deadline-s": 0.2})
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -55,7 +55,7 @@ def dies(*given, **named):
 
 setattr(owner, name, dies)
 scenario = scenario_named("heart-diagnosis")
-config = scenario.configured({"num-server-rounds": 4, "deadline-s": 0.2, "join-deadline-s": 0.2})
+config = scenario.configured({"num-server-rounds": 4, "deadline-s": 60.0, "join-deadline-s": 0.2})
 if owner is vault.Vault:
     config = config.model_copy(update={"aggregation": "encrypted"})
 carry_out(Order(scenario=scenario, config=config), RunDirectory(Path(sys.argv[1])))
@@ -187,7 +187,7 @@ def test_a_run_that_lost_its_quorum_is_parked_and_goes_on_when_the_sites_are_bac
 ) -> None:
     run = new_run_directory(HEART, under=tmp_path, named=None)
     stage(run, HEART)
-    config = CONFIG.model_copy(update={"quorum": 3})
+    config = CONFIG.model_copy(update={"quorum": 3, "deadline_s": 0.2})
 
     def leaves(message: Message, context: Context) -> Message:
         if message.metadata.message_type == messages.TRAIN and message.metadata.group_id == "3":
