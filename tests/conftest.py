@@ -14,6 +14,7 @@ LONGEST = (
     "tests/consortium/test_fuzzed_messages.py",
     "tests/scenarios/test_liars.py",
     "tests/test_operate.py",
+    "tests/scenarios/test_robustness.py",
     "tests/test_documentation.py",
     "tests/scenarios/test_deployment.py",
     "tests/scenarios/test_runs.py",
