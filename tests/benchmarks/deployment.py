@@ -211,7 +211,8 @@ def grown(
     seconds: dict[int, float] = {}
     untold: dict[int, str] = {}
     for n in crowds:
-        likely = max((one * n / fewer for fewer, one in seconds.items()), default=0.0)
+        fewer = max(seconds, default=0)
+        likely = seconds[fewer] * n / fewer if fewer else 0.0
         if likely > until - time.monotonic():
             untold[n] = (
                 f"not begun: some {likely:.0f} s, {max(until - time.monotonic(), 0):.0f} left"
