@@ -1,19 +1,9 @@
 import numpy as np
 import pandas as pd
 
-from sites.schema import Category, ClassLabel, Number, Schema
 from sites.table_loading import columns_of, table_of
+from tests.sites.test_table import SCHEMA
 
-SCHEMA = Schema(
-    name="heart",
-    person="patient",
-    features=(
-        Number(name="age", low=0, high=100),
-        Category(name="pain", values=("none", "some", "much"), missing=True),
-        Number(name="income", low=0, high=1e6, missing=True, scale="log"),
-    ),
-    label=ClassLabel(column="ill", classes=("no", "yes")),
-)
 FRAME = pd.DataFrame(
     {
         "age": [10.0, 20.0, 30.0],
