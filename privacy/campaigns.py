@@ -14,8 +14,8 @@ from typing import Any
 
 from privacy.errors import ConsortiumError
 from privacy.secret_file import private_directory
+from privacy.sqlite_file import open_sqlite
 
-_PATIENCE_S = 60.0
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS campaigns"
     " (id INTEGER PRIMARY KEY, run TEXT NOT NULL, part INTEGER NOT NULL,"
@@ -81,11 +81,7 @@ class Campaigns:
     def __init__(self, directory: Path) -> None:
         private_directory(directory)
         with _available():
-            self._connection = sqlite3.connect(
-                directory / "campaigns.sqlite", timeout=_PATIENCE_S, isolation_level=None
-            )
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection = open_sqlite(directory / "campaigns.sqlite", synchronous="FULL")
             for statement in _SCHEMA:
                 self._connection.execute(statement)
 

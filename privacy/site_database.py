@@ -1,9 +1,8 @@
 """The SQLite file behind a site's memory: durable at each commit, safe for several processes."""
 
-import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ from typing import Any
 from privacy.errors import ConsortiumError
 from privacy.kept_files import MemoryDamaged
 from privacy.secret_file import private_directory
-
-_PATIENCE_S = 60.0
+from privacy.sqlite_file import open_sqlite
 
 
 @dataclass(frozen=True)
@@ -76,12 +74,8 @@ class SiteDatabase:
 
     def __init__(self, directory: Path, form: DatabaseForm = MEMORY) -> None:
         private_directory(directory)
-        path = directory / form.file
         with _available():
-            _create(path)
-            self._connection = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection = open_sqlite(directory / form.file, synchronous="FULL")
         with self.writing():
             self._prepare(form)
 
@@ -136,14 +130,6 @@ class SiteDatabase:
                 f"this memory has version {version}, this program reads {form.version}",
                 came=version,
             )
-
-
-def _create(path: Path) -> None:
-    # Only where there is none: closing a second handle on a database drops SQLite's locks on it.
-    # SQLite gives the files beside it the same mode.
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    with suppress(FileExistsError):
-        os.close(os.open(path, flags, 0o600))
 
 
 @contextmanager

@@ -13,11 +13,11 @@ from pathlib import Path
 from privacy.errors import ConsortiumError
 from privacy.policy import Policy
 from privacy.secret_file import private_directory
+from privacy.sqlite_file import open_sqlite
 from privacy.violations import TooManyBytes, TooManyRounds, TooOften
 
 NO_ROUND = -1
 
-_PATIENCE_S = 60.0
 _HOUR_S = 3_600
 _DAY_S = 86_400
 _KEPT_S = 30 * _DAY_S
@@ -64,11 +64,7 @@ class Traffic:
     def __init__(self, directory: Path) -> None:
         private_directory(directory)
         with _available():
-            self._connection = sqlite3.connect(
-                directory / "traffic.sqlite", timeout=_PATIENCE_S, isolation_level=None
-            )
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection = open_sqlite(directory / "traffic.sqlite", synchronous="NORMAL")
             for statement in _SCHEMA:
                 self._connection.execute(statement)
 

@@ -1,0 +1,64 @@
+import multiprocessing
+import sqlite3
+import stat
+from collections.abc import Callable
+from contextlib import closing
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from privacy.campaigns import Campaigns
+from privacy.site_database import SiteDatabase
+from privacy.sqlite_file import open_sqlite
+from privacy.traffic import Traffic
+
+TRIES, AT_ONCE = 20, 6
+
+
+@pytest.mark.parametrize("memory", [Traffic, Campaigns, SiteDatabase])
+def test_processes_that_open_a_new_memory_at_once_all_get_it(
+    memory: Callable[[Path], Traffic | Campaigns | SiteDatabase], tmp_path: Path
+) -> None:
+    context = multiprocessing.get_context("fork")
+    for number in range(TRIES):
+        barrier = context.Barrier(AT_ONCE)
+        several = [
+            context.Process(target=_open_and_close, args=(memory, tmp_path / str(number), barrier))
+            for _ in range(AT_ONCE)
+        ]
+        for process in several:
+            process.start()
+        for process in several:
+            process.join()
+        assert [process.exitcode for process in several] == [0] * AT_ONCE
+
+
+@pytest.mark.parametrize(("synchronous", "level"), [("NORMAL", 1), ("FULL", 2)])
+def test_the_log_is_written_ahead_as_far_as_was_asked(
+    synchronous: Literal["NORMAL", "FULL"], level: int, tmp_path: Path
+) -> None:
+    with closing(open_sqlite(tmp_path / "a.sqlite", synchronous=synchronous)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("PRAGMA synchronous").fetchone() == (level,)
+        connection.execute("CREATE TABLE made (at REAL)")
+        modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+        assert modes == {0o600}
+        assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_what_is_no_database_is_refused_and_let_go(tmp_path: Path) -> None:
+    (tmp_path / "a.sqlite").write_bytes(b"no database at all" * 100)
+    with pytest.raises(sqlite3.DatabaseError):
+        open_sqlite(tmp_path / "a.sqlite", synchronous="FULL")
+    (tmp_path / "a.sqlite").unlink()
+    open_sqlite(tmp_path / "a.sqlite", synchronous="FULL").close()
+    with pytest.raises(sqlite3.OperationalError, match="absent"):
+        open_sqlite(tmp_path / "absent" / "a.sqlite", synchronous="FULL")
+
+
+def _open_and_close(memory: Callable[[Path], Traffic], directory: Path, barrier: Barrier) -> None:
+    barrier.wait()
+    for _ in range(5):
+        memory(directory).close()
