@@ -1,6 +1,7 @@
 """One question of an encrypted run: uploads checked and added as they arrive, never read."""
 
-from collections import Counter, defaultdict
+import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -18,7 +19,6 @@ from privacy.receipts import (
     encode_receipts,
     majority_state,
 )
-from privacy.sealed_messages import SealedReply
 from privacy.upload import UploadHeader, upload_digest
 from privacy.weights import WEIGHT_CLASSES
 
@@ -141,23 +141,26 @@ class Sums:
 
 @dataclass
 class Ballot:
-    """What sites say of the same thing: believed when more than half of them say it."""
+    """What sites say of the same thing: believed when more than half of them say it.
 
-    _said: defaultdict[bytes, list[str]] = field(default_factory=lambda: defaultdict(list))
+    Guarantee: what several say is held once.
+    """
+
+    _votes: Counter[bytes] = field(default_factory=Counter)
     _tallies: dict[bytes, Tally] = field(default_factory=dict)
     _voters: int = 0
 
-    def cast(self, site: str, reply: SealedReply) -> None:
+    def cast(self, released: Tally | None) -> None:
         """Count what a site released, or that it released nothing."""
         self._voters += 1
-        if reply.released is not None:
-            key = reply.released.tobytes()
-            self._said[key].append(site)
-            self._tallies[key] = reply.released
+        if released is not None:
+            digest = hashlib.sha256(released.tobytes()).digest()
+            self._votes[digest] += 1
+            self._tallies.setdefault(digest, released)
 
     def elected(self) -> Tally | None:
         """Return the tally that more than half of the sites released, if there is one."""
-        for key, sites in self._said.items():
-            if 2 * len(sites) > self._voters:
-                return self._tallies[key]
+        for digest, votes in self._votes.items():
+            if 2 * votes > self._voters:
+                return self._tallies[digest]
         return None

@@ -21,8 +21,9 @@ class Question:
     """A question, the sites it is put to, and their uploads, added up as they come.
 
     Guarantee: a reply that lacks what was asked, or whose receipt or upload is not exactly what
-    was agreed, leaves its site out and changes no sum. Of the replies, no upload is held, and one
-    sealed state: that of the site that was asked for it.
+    was agreed, leaves its site out and changes no sum. Of the replies, no upload is held, one
+    sealed state (that of the site that was asked for it), and of released tallies those that
+    differ.
 
     Args:
         request: What is asked.
@@ -41,6 +42,7 @@ class Question:
     began: float = field(default_factory=time.monotonic)
     traffic: tuple[int, int] = (0, 0)
     reporter: str = ""
+    ballot: Ballot = field(default_factory=Ballot)
 
     def messages(
         self, kind: str, exchange: Exchange, *, reporter: str | None = None
@@ -83,18 +85,9 @@ class Question:
         }
         for purpose, receipt in checked.items():
             self.sums[purpose].add(parts[purpose][0], receipt)
-        self.replies[site] = SealedReply(
-            state=sent.state if site == self.reporter else b"",
-            released=sent.released,
-            model=sent.model,
-        )
-
-    def ballot(self) -> Ballot:
-        """Return what the sites released in their replies."""
-        ballot = Ballot()
-        for site, reply in sorted(self.replies.items()):
-            ballot.cast(site, reply)
-        return ballot
+        state = sent.state if site == self.reporter else b""
+        self.replies[site] = SealedReply(state=state, model=sent.model)
+        self.ballot.cast(sent.released)
 
 
 def nodes_of(roster: Roster, sites: Sequence[str]) -> dict[str, int]:

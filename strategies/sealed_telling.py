@@ -44,7 +44,7 @@ class Telling:
             return
         told, evaluation = self.untold, np.zeros(self._tally_size, np.int64)
         if question.request.server_round > told.server_round:
-            elected = question.ballot().elected()
+            elected = question.ballot.elected()
             evaluation = evaluation if elected is None else elected.copy()
         self._observe(RoundFinished(**vars(told), evaluation=evaluation, by_site={}))
         self.untold = None

@@ -26,7 +26,8 @@ def asked(server_round: int, released: Sequence[int | None] = ()) -> Question:
     )
     for index, number in enumerate(released):
         tally = None if number is None else np.full(SIZE, number, np.int64)
-        question.replies[f"site-{index}"] = SealedReply(released=tally)
+        question.replies[f"site-{index}"] = SealedReply()
+        question.ballot.cast(tally)
     return question
 
 
