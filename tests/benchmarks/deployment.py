@@ -3,8 +3,8 @@
 `python -m tests.benchmarks.deployment [--json]` from the root of the repository. Both apps of the
 first part run one after the other on the same SuperLink over TLS, with the same sites, records,
 model and training: ours, and a bare Flower app with FedAvg that imports and trains the same and
-knows no policy, evidence, statistics exchange or evaluation. The second part runs crowds of sites
-in fresh processes; memory is that of the coordinator's part alone, fed by sites that learn nothing.
+knows no policy, evidence, statistics exchange or evaluation. The second part runs crowds of sites,
+the coordinator in a process of its own, so that what it holds can be told from what they hold.
 """
 
 import argparse
@@ -21,22 +21,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import psutil
-from flwr.app import Context, Message
-
 from consortium.config import Scalar
 from consortium.control import Control
 from consortium.orders import Order as Ordered
 from consortium.run_directory import RunDirectory
-from privacy import messages
-from privacy.layout import Field, Layout
 from scenarios.catalogue import scenario_named
 from scenarios.deployment import await_end, found, running
-from scenarios.engine import InProcessGrid
-from scenarios.runner import Order, carry_out
 from scenarios.scenario import Scenario
 from scenarios.staging import new_run_directory, stage
+from tests.benchmarks.apart import Apart, run_apart
 from tests.benchmarks.foreign_apps import (
     BARE_CLIENT,
     BARE_SERVER,
@@ -44,17 +37,17 @@ from tests.benchmarks.foreign_apps import (
     foreign,
     over_a_thin_line,
 )
-from tests.small_site import MEAN, TERMS, Outcome, cohort_of, strategy_of
 
 ROUNDS = 3
 BUDGET_S = 540.0  # the whole benchmark
 OVERHEAD_TARGET = 0.15
 RESUME_TARGET_S = 5.0
 EXPONENT_TARGET = 1.1
-MEMORY_TARGET = 1.25  # what the engine itself knows of each site is in it
+MEMORY_TARGET = 0.1  # of an update, for each site more: names, receipts, the figures it releases
 CROWDS = (10, 100, 500)
 SMALL_CROWDS = (4, 8)
 DIM = 100_000
+UPDATE_BYTES = 4 * DIM
 RECORDS = 50  # of each site of a crowd
 HIDDEN = 1_790  # of bank-credit's network: 100 k parameters, a little more
 
@@ -142,52 +135,6 @@ def crowd(num_sites: int, aggregation: str) -> Scenario:
     )
 
 
-def engine_seconds(num_sites: int, aggregation: str) -> dict[str, float]:
-    """Return wall seconds of one in-process run, and bytes its process held at most."""
-    scenario = crowd(num_sites, aggregation)
-    with tempfile.TemporaryDirectory() as folder:
-        run = new_run_directory(scenario, under=Path(folder), named=None)
-        done = carry_out(Order(scenario=scenario, config=scenario.configured({})), run)
-    return {"seconds": done.seconds, "dim": done.dim}
-
-
-def coordinator_bytes(num_sites: int) -> float:
-    """Return what a run in the clear makes a process hold that has stand-ins for its sites."""
-    layout = Layout(fields=(Field("w", (DIM,)),))
-    names = tuple(f"site-{index:03}" for index in range(num_sites))
-    counts = np.ones(1, np.int64)
-
-    def site(index: int) -> Any:
-        def app(message: Message, _context: Context) -> Message:
-            kind, record = message.metadata.message_type, message.content
-            if kind == messages.HELLO:
-                charter, _ = messages.read_greeting(record)
-                said = messages.Introduction(
-                    site=names[index], charter=charter, layout=layout, num_examples=8
-                )
-                return Message(messages.introduction(said), reply_to=message)
-            if kind == messages.TRAIN:
-                update = np.random.default_rng(index).standard_normal(DIM, np.float32)
-                sent = messages.Contribution(
-                    update=update, num_examples=8, tally=counts, released=True
-                )
-                return Message(messages.contribution(sent), reply_to=message)
-            told = messages.Counts(tally=counts, released=True)
-            return Message(messages.counts(told), reply_to=message)
-
-        return app
-
-    grid = InProcessGrid({index: site(index) for index in range(num_sites)}, num_sites, {})
-    terms = replace(TERMS, statistics_size=1, evaluation_size=1, max_examples=8)
-    strategy = strategy_of(Outcome(), cohort=cohort_of(names), gather=MEAN, terms=terms)
-    before = psutil.Process().memory_info().rss
-    Path("/proc/self/clear_refs").write_text("5")
-    strategy.start(grid, 2)
-    status = Path("/proc/self/status").read_text()
-    high = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(high.split()[1]) * 1024 - before
-
-
 def alone(what: str, *given: str, until: float) -> Any:
     """Return one figure of a fresh process; or what kept it from one, as text."""
     command = [sys.executable, "-m", "tests.benchmarks.deployment", "--alone", what, *given]
@@ -203,27 +150,27 @@ def alone(what: str, *given: str, until: float) -> Any:
 
 def grown(
     crowds: Sequence[int], aggregation: str, *, until: float
-) -> tuple[dict[int, float], dict[int, str]]:
-    """Return wall seconds of a run by its number of sites; and why others have none.
+) -> tuple[dict[int, Apart], dict[int, str]]:
+    """Return the figures of a run by its number of sites; and why others have none.
 
     A crowd that would not end in time, going by the one before it, is not begun.
     """
-    seconds: dict[int, float] = {}
+    figures: dict[int, Apart] = {}
     untold: dict[int, str] = {}
     for n in crowds:
-        fewer = max(seconds, default=0)
-        likely = seconds[fewer] * n / fewer if fewer else 0.0
+        fewer = max(figures, default=0)
+        likely = figures[fewer]["seconds"] * n / fewer if fewer else 0.0
         if likely > until - time.monotonic():
             untold[n] = (
                 f"not begun: some {likely:.0f} s, {max(until - time.monotonic(), 0):.0f} left"
             )
             continue
-        told = alone("engine", str(n), aggregation, until=until)
+        told = alone("crowd", str(n), aggregation, until=until)
         if isinstance(told, dict):
-            seconds[n] = told["seconds"]
+            figures[n] = Apart(seconds=told["seconds"], coordinator_bytes=told["coordinator_bytes"])
         else:
             untold[n] = told
-    return seconds, untold
+    return figures, untold
 
 
 def exponent(seconds: Mapping[int, float]) -> float:
@@ -231,6 +178,15 @@ def exponent(seconds: Mapping[int, float]) -> float:
     x = [math.log(sites) for sites in seconds]
     y = [math.log(one) for one in seconds.values()]
     return statistics.linear_regression(x, y).slope
+
+
+def _updates_held(figures: Mapping[int, Apart]) -> float | None:
+    """Return what the coordinator holds for each site more, in updates as they are in the clear."""
+    if len(figures) < 2:
+        return None
+    fewest, most = min(figures), max(figures)
+    more = figures[most]["coordinator_bytes"] - figures[fewest]["coordinator_bytes"]
+    return more / (most - fewest) / UPDATE_BYTES
 
 
 def _overhead(told: Mapping[str, Any]) -> float | None:
@@ -255,21 +211,18 @@ def report(*, with_deployment: bool, crowds: Sequence[int] = CROWDS) -> dict[str
         figures = told if isinstance(told, dict) else {}
         held.append(("round_overhead", _overhead(figures), OVERHEAD_TARGET))
         held.append(("resume_s", figures.get("resume_s"), RESUME_TARGET_S))
-    memory = {n: alone("coordinator", str(n), until=until) for n in (min(crowds), max(crowds))}
-    found_["coordinator_bytes"] = memory
-    low, high = memory.values()
-    growth = high / low if isinstance(low, int) and isinstance(high, int) else None
-    held.append(("memory_of_most_over_fewest_sites", growth, MEMORY_TARGET))
     if with_deployment:
         found_["thin_line"] = came = alone("line", str(UPDATE_MEGABYTES), until=until)
         whole = isinstance(came, dict) and bool(came["whole"])
         held.append(("thin_line_broken_updates", 0.0 if whole else None, 0.0))
     for aggregation in ("clear", "encrypted"):
-        seconds, untold = grown(crowds, aggregation, until=until)
-        found_[f"engine_{aggregation}_s"] = {**seconds, **untold}
+        figures, untold = grown(crowds, aggregation, until=until)
+        found_[f"crowd_{aggregation}"] = {**figures, **untold}
+        seconds = {n: figure["seconds"] for n, figure in figures.items()}
         power = exponent(seconds) if len(seconds) > 1 else None
         held.append((f"exponent_{aggregation}", power, EXPONENT_TARGET))
-        held += [(f"engine_{aggregation}_{n}_sites", None, until - began) for n in untold]
+        held.append((f"updates_held_a_site_{aggregation}", _updates_held(figures), MEMORY_TARGET))
+        held += [(f"crowd_{aggregation}_{n}_sites", None, until - began) for n in untold]
     return {
         **found_,
         **{name: figure if figure is None else round(figure, 3) for name, figure, _ in held},
@@ -291,11 +244,9 @@ def main() -> None:
     parser.add_argument("--alone", nargs="+", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     match chosen.alone:
-        case ["engine", sites, aggregation]:
-            print(json.dumps(engine_seconds(int(sites), aggregation)))
-            return
-        case ["coordinator", sites]:
-            print(json.dumps(coordinator_bytes(int(sites))))
+        case ["crowd", sites, aggregation]:
+            with tempfile.TemporaryDirectory() as folder:
+                print(json.dumps(run_apart(crowd(int(sites), aggregation), Path(folder))))
             return
         case ["deployed"]:
             print(json.dumps(deployed()))

@@ -20,7 +20,6 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-import psutil
 from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp.strategy import FedAvg
 
@@ -35,6 +34,7 @@ from scenarios.staging import new_run_directory
 from sites.tabular import TabularTask
 from strategies.replies import opened_contribution
 from strategies.rules.mean import StreamingMean
+from tests.benchmarks.peak import keep_peak
 
 ROUNDS = 5
 OVERHEAD_TARGET_MS = 10.0
@@ -142,15 +142,12 @@ def theirs(num_sites: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
 def measured(who: str, num_sites: int) -> dict[str, Any]:
     """Return peak bytes beyond the start, seconds, and a sample of what came out, of one way."""
     InProcessGrid({}, 0, {})  # a message needs Flower's process identity
-    before = psutil.Process().memory_info().rss
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from what is held now
-    began = time.process_time()
-    result = ours(num_sites).result() if who == "ours" else theirs(num_sites)
-    seconds = time.process_time() - began
-    status = Path("/proc/self/status").read_text()
-    high = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    with keep_peak() as peak:
+        began = time.process_time()
+        result = ours(num_sites).result() if who == "ours" else theirs(num_sites)
+        seconds = time.process_time() - began
     return {
-        "bytes": int(high.split()[1]) * 1024 - before,
+        "bytes": peak[0],
         "seconds": seconds,
         "sample": result[:: DIM // SAMPLED].astype(np.float64).tolist(),
     }

@@ -14,11 +14,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import psutil
 from flwr.app import Message, RecordDict
 
 from consortium.config import Scalar
@@ -37,6 +35,7 @@ from scenarios.staging import new_run_directory
 from strategies.replies import answered
 from strategies.sealed_gathering import Door, Sums
 from strategies.sealed_question import Question
+from tests.benchmarks.peak import keep_peak
 
 REPEATS = 3
 DIM = 4_000_000
@@ -142,19 +141,6 @@ def held_bytes(num_sites: int, upload_path: Path) -> int:
         if len(question.replies) != num_sites:
             raise SystemExit(f"{len(question.replies)} of {num_sites} replies were taken")
     return peak[0]
-
-
-@contextmanager
-def keep_peak() -> Iterator[list[int]]:
-    """Yield a list that holds, afterwards, the bytes the body took at its peak (Linux)."""
-    process = psutil.Process()
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from what is held now
-    before = process.memory_info().rss
-    peak: list[int] = []
-    yield peak
-    status = Path("/proc/self/status").read_text()
-    high = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    peak.append(int(high.split()[1]) * 1024 - before)
 
 
 def coordinator_bytes_per_param() -> dict[str, float]:
