@@ -1,10 +1,10 @@
-import multiprocessing
 import sqlite3
 import stat
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from threading import Barrier
 from typing import Literal
 
 import pytest
@@ -18,21 +18,18 @@ TRIES, AT_ONCE = 20, 6
 
 
 @pytest.mark.parametrize("memory", [Traffic, Campaigns, SiteDatabase])
-def test_processes_that_open_a_new_memory_at_once_all_get_it(
+def test_several_that_open_a_new_memory_at_once_all_get_it(
     memory: Callable[[Path], Traffic | Campaigns | SiteDatabase], tmp_path: Path
 ) -> None:
-    context = multiprocessing.get_context("fork")
-    for number in range(TRIES):
-        barrier = context.Barrier(AT_ONCE)
-        several = [
-            context.Process(target=_open_and_close, args=(memory, tmp_path / str(number), barrier))
-            for _ in range(AT_ONCE)
-        ]
-        for process in several:
-            process.start()
-        for process in several:
-            process.join()
-        assert [process.exitcode for process in several] == [0] * AT_ONCE
+    with ThreadPoolExecutor(AT_ONCE) as several:
+        for number in range(TRIES):
+            begin = Barrier(AT_ONCE)
+
+            def open_and_close(directory: Path, begin: Barrier = begin) -> None:
+                begin.wait()
+                memory(directory).close()
+
+            list(several.map(open_and_close, [tmp_path / str(number)] * AT_ONCE))
 
 
 @pytest.mark.parametrize(("synchronous", "level"), [("NORMAL", 1), ("FULL", 2)])
@@ -56,9 +53,3 @@ def test_what_is_no_database_is_refused_and_let_go(tmp_path: Path) -> None:
     open_sqlite(tmp_path / "a.sqlite", synchronous="FULL").close()
     with pytest.raises(sqlite3.OperationalError, match="absent"):
         open_sqlite(tmp_path / "absent" / "a.sqlite", synchronous="FULL")
-
-
-def _open_and_close(memory: Callable[[Path], Traffic], directory: Path, barrier: Barrier) -> None:
-    barrier.wait()
-    for _ in range(5):
-        memory(directory).close()
