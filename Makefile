@@ -1,8 +1,7 @@
 # What people, pre-commit and CI all call. Needs Python 3.11, make and a package index.
 PYTHON ?= python3.11
 BIN := .venv/bin
-# one more than cores: who tests a deployed run waits for most of it
-WORKERS ?= 3
+WORKERS ?= 2
 # by file, so that what the tests of a file share is set up once
 SPREAD := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 # one order, so that a change fails by what it did; test-all draws a new one each time

@@ -1,4 +1,4 @@
-"""What every test shares: how hypothesis looks for counterexamples, and who begins."""
+"""What every test shares: how hypothesis looks for counterexamples, who begins, what covers."""
 
 import os
 
@@ -23,8 +23,25 @@ LONGEST = (
     "tests/scenarios/test_resumed_runs.py",
 )
 
+# Whole runs: that code is tried says little where nobody looks at what it does there, and to
+# watch it costs them half as much time again.
+WHOLE_RUNS = (
+    *LONGEST,
+    "tests/scenarios/test_budget_outlives_deaths.py",
+    "tests/scenarios/test_comparison.py",
+    "tests/scenarios/test_full_disk.py",
+    "tests/scenarios/test_hostile_sites.py",
+    "tests/scenarios/test_private_notes.py",
+    "tests/scenarios/test_silent_buckets.py",
+    "tests/scenarios/test_stopped_runs.py",
+    "tests/scenarios/test_text_runs.py",
+)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the longest files begin, so that no worker is left with one of them at the end."""
+    for item in items:
+        if item.nodeid.split("::")[0] in WHOLE_RUNS:
+            item.add_marker("no_cover")
     begins = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: begins.get(item.nodeid.split("::")[0], len(begins)))
