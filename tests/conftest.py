@@ -24,7 +24,7 @@ LONGEST = (
 )
 
 # Whole runs: that code is tried says little where nobody looks at what it does there, and to
-# watch it costs them half as much time again.
+# watch it costs them a third as much time again.
 WHOLE_RUNS = (
     *LONGEST,
     "tests/scenarios/test_budget_outlives_deaths.py",
