@@ -139,7 +139,7 @@ def _hint(name: str, known: Sequence[str]) -> str:
     return f" (nearest is '{lowered[close[0]]}')" if close else ""
 
 
-def _text(cell: object) -> str:
+def _text(cell: str | float) -> str:
     """The cell as text, a whole float as a whole number; "" where there is nothing."""
     match cell:
         case str():
@@ -221,16 +221,12 @@ def _one_of(values: Sequence[str]) -> list[pandera.Check]:
     return [pandera.Check(lambda cells: cells.isin(values), error=f"one of {shown}")]
 
 
-def _within(low: float, high: float) -> list[pandera.Check]:
-    def in_bounds(cells: Cells) -> Cells:
-        found = _as_numbers(cells)
-        return found.between(low, high) | found.isna() | np.isinf(found)
-
-    return [
-        pandera.Check(lambda cells: _as_numbers(cells).notna(), error=_A_NUMBER),
-        pandera.Check(lambda cells: ~np.isinf(_as_numbers(cells)), error=_FINITE),
-        pandera.Check(in_bounds, error=f"a number from {low:g} to {high:g}"),
-    ]
+def _within(low: float, high: float) -> pandera.Check:
+    """One check, as each costs a millisecond: `_wanted` says in which way a cell fails it."""
+    return pandera.Check(
+        lambda cells: _as_numbers(cells).between(low, high),
+        error=f"a number from {low:g} to {high:g}",
+    )
 
 
 def _as_numbers(cells: Cells) -> Cells:
@@ -247,13 +243,19 @@ def _parsed(cells: Cells, item: Item) -> Cells:
 
 def _violations(failures: pd.DataFrame, items: Mapping[str, Item]) -> list[Violation]:
     found = []
-    for (column, check), cases in failures.groupby(["column", "check"], sort=False):
-        expected = _PRESENT if check == "not_nullable" else str(check)
+    wanted = [
+        _wanted(str(check), items.get(str(column)), cell)
+        for column, check, cell in zip(
+            failures["column"], failures["check"], failures["failure_case"], strict=True
+        )
+    ]
+    by_kind = failures.assign(wanted=wanted).groupby(["column", "wanted"], sort=False)
+    for (column, expected), cases in by_kind:
         first = cases.head(_SHOWN)
         found.append(
             Violation(
                 column=str(column),
-                expected=expected,
+                expected=str(expected),
                 count=len(cases),
                 rows=tuple(int(row) for row in first["index"]),
                 values=tuple(
@@ -261,11 +263,21 @@ def _violations(failures: pd.DataFrame, items: Mapping[str, Item]) -> list[Viola
                     for value in first["failure_case"]
                 ),
                 advice=_advice(
-                    expected, items.get(str(column)), str(first["failure_case"].iloc[0])
+                    str(expected), items.get(str(column)), str(first["failure_case"].iloc[0])
                 ),
             )
         )
     return found
+
+
+def _wanted(check: str, item: Item | None, cell: str | float) -> str:
+    """What a cell that fails a check should have been."""
+    if check == "not_nullable":
+        return _PRESENT
+    if not isinstance(item, Number | NumberLabel):
+        return check
+    number = pd.to_numeric(cell, errors="coerce")
+    return _A_NUMBER if np.isnan(number) else _FINITE if np.isinf(number) else check
 
 
 def _advice(expected: str, item: Item | None, value: str) -> str:
