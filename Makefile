@@ -6,14 +6,18 @@ WORKERS ?= 2
 SPREAD := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 # one order, so that a change fails by what it did; test-all draws a new one each time
 ORDER := --randomly-seed=20260901
+QUICK := -m "not slow" --doctest-modules
+REPORT := --cov-report=term:skip-covered --cov-report=json:.coverage.json
 
-.PHONY: help install demo test test-all bench lint clean
+.PHONY: help install demo test test-all coverage bench lint clean
 
 help:
 	@echo "make install   the environment, in .venv"
 	@echo "make demo      five banks: alone, together, pooled; and a report"
-	@echo "make test      lint, types, contracts, every test but the long ones"
+	@echo "make test      lint, types, contracts, every test but the long ones;"
+	@echo "               and that the tests of privacy/ and strategies/ try all of them"
 	@echo "make test-all  every test"
+	@echo "make coverage  what no quick test tries, in every package"
 	@echo "make bench     speed, memory and utility, as tables and JSON in runs/bench"
 
 install: .venv/installed
@@ -29,11 +33,15 @@ demo: install
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers $(WORKERS)
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest $(SPREAD) $(ORDER) -m "not slow" --doctest-modules --cov --cov-report=term:skip-covered --cov-report=json:.coverage.json
+	$(BIN)/python -m pytest $(SPREAD) $(ORDER) $(QUICK) --cov=privacy --cov=strategies $(REPORT)
+	$(BIN)/python -m tests.coverage_floor .coverage.json
+
+coverage: install
+	$(BIN)/python -m pytest $(SPREAD) $(ORDER) $(QUICK) --cov $(REPORT)
 	$(BIN)/python -m tests.coverage_floor .coverage.json
 
 test-all: lint

@@ -34,7 +34,8 @@ def main() -> None:
     failed = False
     for prefix, floor in FLOORS.items():
         share, lacking = measured(files, prefix)
-        print(f"{prefix or 'everything'}: {share:.2f} % of lines and branches tried, floor {floor}")
+        what = prefix or "all that was watched"
+        print(f"{what}: {share:.2f} % of lines and branches tried, floor {floor}")
         if share < floor:
             failed = True
             print("\n".join(lacking))
