@@ -1,7 +1,8 @@
 # What people, pre-commit and CI all call. Needs Python 3.11, make and a package index.
 PYTHON ?= python3.11
 BIN := .venv/bin
-WORKERS ?= 2
+# one more than cores: the runs of real processes wait much of their time
+WORKERS ?= 3
 # by file, so that what the tests of a file share is set up once
 SPREAD := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 # one order, so that a change fails by what it did; test-all draws a new one each time

@@ -30,8 +30,8 @@ from sites.task import BadPlan, TextModelPlan
 from sites.trunk import Recalled, Trunk
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # one thread a simulated site
-logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+logging.set_verbosity_error()
+logging.disable_progress_bar()
 
 Reads: TypeAlias = Literal["texts", "tokens"]
 Ids: TypeAlias = NDArray[np.int32] | NDArray[np.int64]
@@ -302,7 +302,7 @@ def _adapted(model: Any, plan: TextModelPlan, files: EncoderFiles) -> Any:  # no
         return model
     config = LoraConfig(
         r=plan.lora_rank,
-        lora_alpha=plan.lora_alpha,  # type: ignore[arg-type]  # any number, though declared int
+        lora_alpha=plan.lora_alpha,  # any number, though declared int
         lora_dropout=0.0,
         target_modules=list(files.family.attended),
     )

@@ -97,7 +97,7 @@ def _config(encoder: Encoder, arrays: Arrays) -> LoraConfig:
     return LoraConfig(
         task_type=_KINDS[encoder.role.reads],
         r=plan.lora_rank,
-        lora_alpha=plan.lora_alpha,  # type: ignore[arg-type]  # any number, though declared int
+        lora_alpha=plan.lora_alpha,  # any number, though declared int
         target_modules=list(encoder.files.family.attended),
         modules_to_save=sorted(tops),
         base_model_name_or_path=plan.base,
