@@ -28,9 +28,12 @@ NOT_RUN = {
     "cd consortium": "goes with it",
     "source .venv/bin/activate": "puts the commands on the path; here they are",
     "make ": "installs, or runs this test",
+    "scenario run heart-diagnosis --engine simulation ": "tests/scenarios/test_simulation.py",
 }
 
 NOT_LEFT = [
+    "app/**",  # on Flower's engine: tests/scenarios/test_simulation.py
+    "flower/**",
     "privacy.json",  # minutes: each epsilon, several times
     "robustness.json",  # minutes: each attack against each rule
     "sites/*/site.log",  # of runs in which something went wrong

@@ -1,6 +1,8 @@
 """The same consortium on Flower's simulation engine: the same model, and nothing left behind."""
 
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,16 +14,16 @@ from typing import Any
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
 from consortium.config import Scalar
-from consortium.run_directory import ENVIRONMENT
-from scenarios.catalogue import scenario_named
-from scenarios.runner import Order, carry_out
-from scenarios.staging import new_run_directory
+from consortium.run_directory import ENVIRONMENT, RunDirectory
+from consortium.summary import Summary, read_record
+from scenarios.cli import app
 from tests.scenarios.conftest import done
 
 TWO: dict[str, Scalar] = {"num-server-rounds": 2}
-HEART = scenario_named("heart-diagnosis")
+README = Path(__file__).parents[2] / "README.md"
 
 
 def left_behind(run: Path) -> list[int]:
@@ -51,32 +53,42 @@ def folder_of_ray(pids: list[int]) -> Path:
     return Path(psutil.Process(pids[0]).environ()["RAY_TMPDIR"])
 
 
+def documented() -> list[str]:
+    """Return the words of the README's command."""
+    (line,) = re.findall(r"^\$ (scenario run .*--engine simulation.*)$", README.read_text(), re.M)
+    return shlex.split(line)[1:]
+
+
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     "chosen",
     [
         pytest.param({"aggregation": "encrypted"}, id="encrypted"),
-        pytest.param({}, id="clear", marks=pytest.mark.slow),
+        pytest.param({"aggregation": "clear"}, id="clear", marks=pytest.mark.slow),
     ],
 )
 def test_every_engine_gives_the_same_model_and_leaves_nothing_behind(
     chosen: dict[str, Scalar], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """With the command that the README shows."""
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     made: list[str] = []
     monkeypatch.setattr("tempfile.mkdtemp", recorded(tempfile.mkdtemp, made))
     here = done("heart-diagnosis", tmp_path, {**TWO, **chosen}).summary
-    run = new_run_directory(HEART, under=tmp_path, named=None)
-    config = HEART.configured({**TWO, **chosen})
-    there = carry_out(Order(scenario=HEART, config=config, engine="simulation"), run)
+    run = RunDirectory(tmp_path / "there")
+    others = [part for key, value in chosen.items() for part in ("--set", f"{key}={value}")]
+    told = CliRunner().invoke(app, [*documented(), *others, "--out", str(run.path)])
+    assert told.exit_code == 0, told.output
+    there = read_record(run.summary, Summary)
     assert there.model_digest == here.model_digest
     assert there.metrics == here.metrics
     assert there.quarantined == []
     assert left_behind(run.path) == []
     assert (run.path / "flower" / "config.toml").exists()
-    assert list(home.iterdir()) == []
+    assert (run.path / "app").is_dir()
+    assert {path.name for path in home.iterdir()} <= {".cache", ".config"}  # Matplotlib's
     assert made
     assert not any(Path(folder).exists() for folder in made)
 
