@@ -4,10 +4,11 @@ import ast
 import json
 import os
 import re
+import shlex
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from scenarios.catalogue import SCENARIOS
 from scenarios.datasets import heart_hospitals, load
 from scenarios.synthetic_notes import synthetic_notes
 from tests.benchmarks import homomorphic
+from tests.forked import Forked
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -41,6 +43,12 @@ NOT_LEFT = [
 ]
 
 FOLLOWED_ELSEWHERE = {"operate.md": {"sh", ""}}  # tests/test_operate.py
+
+ENTRY = {
+    "scenario": "from scenarios.cli import main; main()",
+    "consortium": "from consortium.cli import main; main()",
+}
+SHELL = re.compile(r"[;|&<>$*`]")  # what a shell reads otherwise
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 
@@ -111,20 +119,53 @@ def prepare(folder: Path) -> None:
         ).to_csv(folder / f"{ward}.csv", index=False)
 
 
-def run(command: list[str], folder: Path) -> str:
-    """Run a command as a reader would; return what it printed, one space for any white space."""
-    programs = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-    told = subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, "PATH": programs, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert told.returncode == 0, f"{command} ended with {told.returncode}:\n{told.stdout}"
-    return told.stdout
+@dataclass(frozen=True)
+class Reader:
+    """Somebody who types what a document shows.
+
+    Args:
+        folder: Where.
+        forked: Starts the two commands of the project; a shell starts all else.
+    """
+
+    folder: Path
+    forked: Forked
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of what is typed: wide lines, and the commands on the path."""
+        programs = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+        return {**os.environ, "PATH": programs, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+
+    def types(self, line: str) -> str:
+        """Run a line; return what it printed."""
+        name, *words = shlex.split(line)
+        if name not in ENTRY or SHELL.search(line):
+            return self.runs(["bash", "-c", line])
+        return self.starts(ENTRY[name], words)
+
+    def starts(self, program: str, words: Sequence[str] = ()) -> str:
+        """Run a program of Python; return what it printed."""
+        printed = self.folder / "printed"
+        printed.unlink(missing_ok=True)
+        status = self.forked.run(
+            program, words, folder=self.folder, output=printed, environment=self.environment()
+        )
+        assert status == 0, f"{program} {words} ended with {status}:\n{printed.read_text()}"
+        return printed.read_text()
+
+    def runs(self, command: list[str]) -> str:
+        """Run any command; return what it printed."""
+        told = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert told.returncode == 0, f"{command} ended with {told.returncode}:\n{told.stdout}"
+        return told.stdout
 
 
 def require_shown(command: Command, printed: str) -> None:
@@ -136,13 +177,13 @@ def require_shown(command: Command, printed: str) -> None:
         assert found, f"{command.line} does not print\n{line}\nbut\n{printed}"
 
 
-def follow(document: Path, folder: Path) -> None:
+def follow(document: Path, reader: Reader) -> None:
     for block in blocks(document):
         if block.language == "python":
-            run([sys.executable, "-c", block.text], folder)
+            reader.starts(block.text)
         for command in commands(block) if block.language == "console" else ():
             if command.is_run:
-                require_shown(command, run(["bash", "-c", command.line], folder))
+                require_shown(command, reader.types(command.line))
 
 
 def documented_paths() -> list[str]:
@@ -187,8 +228,9 @@ def test_the_documents_can_be_followed(tmp_path: Path) -> None:
     minute and a half of runs.
     """
     prepare(tmp_path)
-    for document in DOCUMENTS:
-        follow(document, tmp_path)
+    with Forked() as forked:
+        for document in DOCUMENTS:
+            follow(document, Reader(tmp_path, forked))
     runs = [path for path in (tmp_path / "runs").iterdir() if path.is_dir()]
     left = set().union(*map(left_behind, runs))
     patterns = documented_paths()

@@ -1,6 +1,6 @@
-"""Runs that several tests look at."""
+"""Runs that several tests look at, and what starts programs for them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from scenarios.catalogue import scenario_named
 from scenarios.runner import Order, carry_out
 from scenarios.scenario import Scenario
 from scenarios.staging import new_run_directory
+from tests.forked import Forked
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,12 @@ def done(name: str, folder: Path, chosen: Mapping[str, Scalar]) -> Done:
     config = scenario.configured(chosen)
     run = new_run_directory(scenario, under=folder, named=None)
     return Done(scenario, config, run, carry_out(Order(scenario=scenario, config=config), run))
+
+
+@pytest.fixture(scope="session")
+def forked() -> Iterator[Forked]:
+    with Forked() as forking:
+        yield forking
 
 
 @pytest.fixture(scope="session")

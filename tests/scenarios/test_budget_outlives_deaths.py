@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from privacy.events import SampledGaussian
 from scenarios.catalogue import scenario_named
 from scenarios.runner import Order, carry_out, interrupted_order, resume
 from scenarios.staging import new_run_directory
+from tests.forked import Forked
 
 HEART = scenario_named("heart-diagnosis")
 PRIVATE: dict[str, Scalar] = {
@@ -93,14 +92,17 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[lis
     ],
 )
 def test_a_run_that_died_spends_no_budget_twice(
-    where: str, times: int, tmp_path: Path, undisturbed: dict[str, tuple[list[int], float]]
+    where: str,
+    times: int,
+    tmp_path: Path,
+    undisturbed: dict[str, tuple[list[int], float]],
+    forked: Forked,
 ) -> None:
-
     config = {**PRIVATE, "aggregation": "encrypted" if where == "sealed" else "clear"}
     run = new_run_directory(HEART, under=tmp_path, named=None)
     words = [str(run.path), where, str(times), json.dumps(config)]
-    ended = subprocess.run([sys.executable, "-c", KILLED, *words], check=False)
-    assert ended.returncode == -signal.SIGKILL
+    status = forked.run(KILLED, words, folder=tmp_path, output=tmp_path / "said")
+    assert status == -signal.SIGKILL, (tmp_path / "said").read_text()
     summary = resume(interrupted_order(run, engine="inprocess", verbose=False), run)
     assert summary.status == "finished"
     after = spent(run)

@@ -27,6 +27,7 @@ from scenarios.runner import Order, carry_out, interrupted_order, resume
 from scenarios.staging import new_run_directory, stage
 from sites.tabular import TabularTask
 from strategies.cohort import QuorumNotReached
+from tests.forked import Forked
 
 HEART = scenario_named("heart-diagnosis")
 CONFIG = HEART.configured({"num-server-rounds": 4, "deadline-s": 60.0, "join-deadline-s": 0.2})
@@ -75,11 +76,12 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     return carry_out(Order(scenario=HEART, config=config), run)
 
 
-def killed(tmp_path: Path, *moment: str) -> RunDirectory:
+def killed(forked: Forked, tmp_path: Path, *moment: str) -> RunDirectory:
     """Return the directory of a run whose process was killed at a moment."""
     run = new_run_directory(HEART, under=tmp_path, named=None)
-    ended = subprocess.run([sys.executable, "-c", KILLED, str(run.path), *moment], check=False)
-    assert ended.returncode == -signal.SIGKILL
+    words = [str(run.path), *moment]
+    status = forked.run(KILLED, words, folder=tmp_path, output=tmp_path / "said")
+    assert status == -signal.SIGKILL, (tmp_path / "said").read_text()
     return run
 
 
@@ -112,9 +114,9 @@ OTHER_MOMENTS = {
     ],
 )
 def test_a_run_whose_process_was_killed_goes_on_to_the_same_end(
-    moment: tuple[str, str, str], tmp_path: Path, whole: Summary
+    moment: tuple[str, str, str], tmp_path: Path, whole: Summary, forked: Forked
 ) -> None:
-    run = killed(tmp_path, *moment)
+    run = killed(forked, tmp_path, *moment)
     assert not run.summary.exists()
     summary = resume(interrupted_order(run, engine="inprocess", verbose=False), run)
     for name in ("status", "model_digest", "rounds", "metrics", "sites", "evaluated", "held_out"):
@@ -144,10 +146,10 @@ def died(order: Order, run: RunDirectory, how: Callable[[Order, RunDirectory], S
     "times", ["40", *(pytest.param(str(n), marks=pytest.mark.slow) for n in range(12, 70, 6))]
 )
 def test_an_encrypted_run_whose_process_was_killed_goes_on_to_the_same_end(
-    times: str, tmp_path: Path, sealed: Summary
+    times: str, tmp_path: Path, sealed: Summary, forked: Forked
 ) -> None:
     """At some file that its coordinator keeps."""
-    run = killed(tmp_path, "sealed", "keep", times)
+    run = killed(forked, tmp_path, "sealed", "keep", times)
     summary = resume(interrupted_order(run, engine="inprocess", verbose=False), run)
     for name in ("status", "model_digest", "rounds", "metrics", "sites", "evaluated", "held_out"):
         assert getattr(summary, name) == getattr(sealed, name), name
@@ -248,8 +250,8 @@ def test_the_command_goes_on_and_reports(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_killed_in_process_goes_on_in_the_simulation_engine(
-    tmp_path: Path, whole: Summary
+    tmp_path: Path, whole: Summary, forked: Forked
 ) -> None:
-    run = killed(tmp_path, "write", "write_checkpoint", "3")
+    run = killed(forked, tmp_path, "write", "write_checkpoint", "3")
     summary = resume(interrupted_order(run, engine="simulation", verbose=False), run)
     assert summary.model_digest == whole.model_digest

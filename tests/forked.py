@@ -1,0 +1,110 @@
+"""Programs in processes forked from one that has loaded the libraries.
+
+To load them takes most of a short run. Of the project itself nothing is loaded before the fork, so
+that a program that forgets to load something fails here as it would alone.
+"""
+
+import gc
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = (
+    "flwr.clientapp",
+    "flwr.serverapp",
+    "matplotlib.figure",
+    "opacus",
+    "pandera.pandas",
+    "sklearn.metrics",
+    "torch",
+)
+
+
+class Forked:
+    """Starts programs. Use it as a context manager; a program outlives it only if it is killed."""
+
+    def __enter__(self) -> "Forked":
+        self._parent = subprocess.Popen(
+            [sys.executable, "-m", "tests.forked"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[1],
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._parent.communicate()
+
+    def run(
+        self,
+        code: str,
+        words: Sequence[str],
+        *,
+        folder: Path,
+        output: Path,
+        environment: Mapping[str, str] = os.environ,
+    ) -> int:
+        """Run a program to its end, as `python -c CODE WORDS`.
+
+        Args:
+            code: The program.
+            words: Its arguments.
+            folder: Where it runs.
+            output: Gets what it prints, errors too.
+            environment: Its environment.
+
+        Returns:
+            Its exit status; of one that was killed, minus the signal.
+        """
+        asked = {
+            "code": code,
+            "words": list(words),
+            "folder": str(folder),
+            "output": str(output),
+            "environment": dict(environment),
+        }
+        assert self._parent.stdin
+        assert self._parent.stdout
+        print(json.dumps(asked), file=self._parent.stdin, flush=True)
+        return int(self._parent.stdout.readline())
+
+
+def serve() -> None:
+    """Fork for each line that comes, and answer with how the child ended."""
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    gc.freeze()  # what is never collected stays shared
+    answers = os.dup(sys.stdout.fileno())
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            os.close(answers)
+            become(json.loads(line))
+            return
+        _, status = os.waitpid(child, 0)
+        os.write(answers, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+
+
+def become(asked: Mapping[str, Any]) -> None:
+    """Be the program that was asked for."""
+    output = os.open(asked["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(source, target)
+    os.close(nothing)
+    os.close(output)
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    os.chdir(asked["folder"])
+    sys.argv = ["-c", *asked["words"]]
+    exec(asked["code"], {"__name__": "__main__"})  # noqa: S102 -- a test's own program
+
+
+if __name__ == "__main__":
+    serve()
