@@ -11,7 +11,7 @@ The one file that uses Flower's private names; it refuses any version it was not
 import os
 import sys
 from collections.abc import Callable, Mapping
-from importlib import import_module, metadata
+from importlib import import_module, metadata, util
 from pathlib import Path
 from typing import TypeAlias
 
@@ -101,6 +101,7 @@ def refusing(error: ConsortiumError) -> SiteApp:
 
 def client_app() -> None:
     """Run one message at a site: `flwr-clientapp`."""
+    _alone("flwr.supernode.cli")
     from flwr.cli.install import install_from_fab  # each program loads its own half of Flower
     from flwr.clientapp.utils import get_load_client_app_fn
     from flwr.supernode.cli.flwr_clientapp import flwr_clientapp
@@ -151,6 +152,17 @@ def server_app() -> None:
 def refused() -> None:
     """End at once: stands for every program of Flower's that a site or coordinator never runs."""
     sys.exit("this program of Flower's is not run here")
+
+
+def _alone(package: str) -> None:
+    """Let a module of a package load without those that the package loads beside it.
+
+    Beside each program that Flower starts for a message stands the one that runs for weeks, with a
+    web server and a database.
+    """
+    spec = util.find_spec(package)
+    if spec is not None:
+        sys.modules[package] = util.module_from_spec(spec)
 
 
 def _installed_app() -> SiteApp:

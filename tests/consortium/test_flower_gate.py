@@ -1,6 +1,7 @@
 """The gate alone; tests/scenarios/test_deployment.py has it before a real SuperNode."""
 
 import io
+import os
 import subprocess
 import sys
 import zipfile
@@ -11,6 +12,7 @@ from flwr.app import Context, Message, RecordDict
 
 from consortium.approval import Approvals, Approved, digest_of
 from consortium.flower_gate import Gate, SiteApp, UnknownFlower, require_version
+from consortium.flower_names import SITE
 from privacy import messages, wire
 from scenarios.engine import InProcessGrid
 from tests.consortium.test_approval import NOW
@@ -107,6 +109,22 @@ def test_what_a_site_never_runs_ends_at_once() -> None:
     )
     assert done.returncode == 1
     assert "not run here" in done.stderr
+
+
+def test_what_answers_one_message_loads_no_database_of_flowers(tmp_path: Path) -> None:
+    """A second of a processor for each message, at each site."""
+    gate = ["-P", "-m", "consortium.flower_gate", "flwr-clientapp", "--help"]
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *gate],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, SITE: str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "flwr.supernode.runtime.run_clientapp" in loaded
+    assert not loaded & {"sqlalchemy", "alembic", "flwr.supernode.cli.flower_supernode"}
 
 
 def test_the_programs_the_gate_stands_for_are_all_that_flower_starts() -> None:
