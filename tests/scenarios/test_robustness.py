@@ -164,17 +164,18 @@ def test_of_the_defences_over_buckets_the_outvoting_ones_promise_to_survive() ->
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_fifteen_banks_keep_their_model_against_the_worst_attacks(tmp_path: Path) -> None:
+def test_fifteen_banks_keep_their_model_against_the_worst_attack_and_silence(
+    tmp_path: Path,
+) -> None:
     """Every defence of `scenario compare byzantine-banks`: what was promised is what came.
 
     In the clear a rule that only bounds keeps the model as well; over five buckets, of which two
     are spoiled, it promises no more than its bound. The other attacks are tried with every rule
     in tests/scenarios/test_liars.py, on smaller sites.
     """
-    worst = ("sign-flip", "inner-product", "nan")
     config = BANKS.configured({"num-server-rounds": 5})
     console = Console(record=True, width=160)
-    trials = replace(TRIALS, attacks=worst)
+    trials = replace(TRIALS, attacks=("inner-product", "nan"))
     result = try_and_say(BANKS, trials, config, RunDirectory(tmp_path), console)
     promises = {(one.name, one.encrypted): promised(one) for one in TRIALS.defences}
     for cell in result.cells:
@@ -185,7 +186,6 @@ def test_fifteen_banks_keep_their_model_against_the_worst_attacks(tmp_path: Path
             assert (cell.attack, promise.can_be_stopped) == ("nan", True), cell
         else:
             assert cell.value > result.ideal - 0.02, cell
-    for attack in worst[:2]:
-        spoiled = result.cell(attack, UNDEFENDED, encrypted=False).value
-        assert spoiled is not None
-        assert spoiled < result.ideal - 0.1
+    spoiled = result.cell("inner-product", UNDEFENDED, encrypted=False).value
+    assert spoiled is not None
+    assert spoiled < result.ideal - 0.1
