@@ -2,7 +2,8 @@
 
 Every run needs all its sites, so that there is one right model: that of a run in one process in
 which nobody died. Whoever died comes back; a run that did not finish says why, and is resumed.
-In one run everybody dies, each in another phase; in each of the others, one dies in every phase.
+In one run everybody dies, each in another phase, while strangers knock; in each of the others, one
+dies in every phase. The bundle of every run is hostile.
 """
 
 import subprocess
@@ -37,7 +38,14 @@ from scenarios.runner import carry_out
 from scenarios.scenario import Scenario
 from scenarios.staging import new_run_directory, stage
 from tests.benchmarks.foreign_apps import BEHIND
-from tests.scenarios.test_deployment import started_under
+from tests.scenarios.test_deployment import (
+    ending_of,
+    hostile,
+    importers,
+    require_turned_away,
+    started_under,
+    strangers,
+)
 from tests.thin_line import Line, thin_line
 
 pytestmark = pytest.mark.timeout(900)
@@ -178,6 +186,7 @@ def deployed(folder: Path, mode: str, *, listen: str = HOST) -> Iterator[Deploye
             line = thin_line((host, port), (listen, port), share=0.0)
             there.line = stack.enter_context(line)
         stack.enter_context(running(office / "coordinator", sites, listen=listen))
+        hostile(office / "coordinator" / "app", run.path / "marker")
         there.control.submit(Order(run=run.path, config=configured(mode).flat()))
         awaited(lambda: is_led(run.leader))
         try:
@@ -219,21 +228,28 @@ def require_right(there: Deployed, summary: Summary, digest: str) -> None:
     assert len(logs) == 1 + len(SITES)
     compare(logs)
     assert started_under(there.run.path) == []
+    assert importers(there.run.path / "marker") <= {"flwr"}
 
 
 def test_everybody_dies_in_one_run_and_the_model_is_the_right_one(
     tmp_path: Path, right: Callable[[str], str]
 ) -> None:
-    """Each in another phase, under encryption."""
-    with deployed(tmp_path, "encrypted") as there:
+    """Each in another phase, under encryption; strangers, and a run nobody ordered, come too."""
+    with (
+        deployed(tmp_path, "encrypted") as there,
+        strangers(there.run.site(VICTIM), tmp_path) as knocking,
+    ):
         there.reached("statistics")
         there.site_dies()
         there.reached("training")
         there.server_app_dies()
         there.reached("evaluation")
         assert len(there.control.going()) == 1  # what Flower took for the dead one is stopped
+        require_turned_away(knocking)
+        assert len(there.control.nodes()) == len(SITES)
         there.superlink_dies()
         summary = there.ended()
+        assert ending_of(there.control, configured("encrypted")) == "finished:failed"
     require_right(there, summary, right("encrypted"))
 
 

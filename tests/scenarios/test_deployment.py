@@ -1,10 +1,13 @@
 """A consortium on this machine, over TLS, with Flower's own programs.
 
-One deployed run carries what must hold of all: every bundle in it is hostile, and a node nobody
-registered, one that trusts another authority, and a run nobody ordered knock while it goes on.
+One deployed run, in the clear, carries what must hold of all: every bundle in it is hostile, and a
+node nobody registered, one that trusts another authority, and a run nobody ordered knock while it
+goes on. `make test` asks the same of the encrypted run of test_deaths.py.
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,7 +57,6 @@ class Deployed:
     Args:
         run: Its directory.
         marker: What hostile code writes: the program that imports it.
-        strangers: What was said to nodes that do not belong, by kind.
         unordered: How the run that nobody ordered ended.
         nodes: Nodes that Flower knew.
         left: Processes alive afterwards.
@@ -62,7 +64,6 @@ class Deployed:
 
     run: RunDirectory
     marker: Path
-    strangers: dict[str, str]
     unordered: str
     nodes: int
     left: list[int]
@@ -99,6 +100,35 @@ def said(node: SuperNode, words: str) -> str:
     return node.log.read_text()
 
 
+@contextmanager
+def strangers(site: Path, folder: Path) -> Iterator[dict[str, SuperNode]]:
+    """Start nodes that do not belong, by kind; end them."""
+    other = pem(Authority.found("other", now=datetime.now(UTC)).certificate)
+    nodes = {
+        "unknown": knocking(site, folder / "unknown"),
+        "other authority": knocking(site, folder / "other", authority=other),
+    }
+    started = [node.launch() for node in nodes.values()]
+    try:
+        yield nodes
+    finally:
+        end([process for node in nodes.values() for process in node.mark.family()])
+        for process in started:
+            process.wait()
+
+
+def require_turned_away(nodes: dict[str, SuperNode]) -> None:
+    """Check that no stranger was let in."""
+    assert "Failed to activate SuperNode" in said(nodes["unknown"], "Exit Code")
+    assert "CERTIFICATE_VERIFY_FAILED" in said(nodes["other authority"], "CERTIFICATE")
+
+
+def importers(marker: Path) -> set[str]:
+    """Return the programs that imported any of a hostile app."""
+    lines = marker.read_text().splitlines() if marker.exists() else []
+    return {Path(program).name for program in lines}
+
+
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Deployed:
     """Two hospitals, one round, in the clear."""
@@ -108,30 +138,15 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Deployed:
     stage(run, HEART)
     sites = [run.site(name) for name in HEART.sites]
     found(run.path / "deployment", run.charter, sites)
-    other = pem(Authority.found("other", now=datetime.now(UTC)).certificate)
-    strangers = {
-        "unknown": knocking(sites[0], folder / "unknown"),
-        "other authority": knocking(sites[0], folder / "other", authority=other),
-    }
     coordinator = run.path / "deployment" / "coordinator"
-    started = []
-    try:
-        with running(coordinator, sites) as control:
-            started = [node.launch() for node in strangers.values()]
-            hostile(coordinator / "app", marker)
-            number = control.submit(Ordered(run=run.path, config=config.flat()))
-            await_end(control, run, number)
-            answers = {
-                "unknown": said(strangers["unknown"], "Exit Code"),
-                "other authority": said(strangers["other authority"], "CERTIFICATE"),
-            }
-            unordered = ending_of(control, config)
-            nodes = len(control.nodes())
-    finally:
-        end([process for node in strangers.values() for process in node.mark.family()])
-        for process in started:
-            process.wait()
-    return Deployed(run, marker, answers, unordered, nodes, started_under(folder))
+    with running(coordinator, sites) as control, strangers(sites[0], folder) as knocking:
+        hostile(coordinator / "app", marker)
+        number = control.submit(Ordered(run=run.path, config=config.flat()))
+        await_end(control, run, number)
+        require_turned_away(knocking)
+        unordered = ending_of(control, config)
+        nodes = len(control.nodes())
+    return Deployed(run, marker, unordered, nodes, started_under(folder))
 
 
 def ending_of(control: Control, config: RunConfig) -> str:
@@ -143,6 +158,7 @@ def ending_of(control: Control, config: RunConfig) -> str:
     return control.status_of(number)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_model_is_that_of_every_other_engine(deployed: Deployed, tmp_path: Path) -> None:
     run = new_run_directory(HEART, under=tmp_path, named=None)
@@ -150,28 +166,30 @@ def test_the_model_is_that_of_every_other_engine(deployed: Deployed, tmp_path: P
     assert read_record(deployed.run.summary, Summary).model_digest == alone.model_digest
 
 
+@pytest.mark.slow
 def test_no_code_of_a_bundle_runs_anywhere(deployed: Deployed) -> None:
     """But at who makes it: `flwr run` looks at the app that it packs."""
-    importers = deployed.marker.read_text().splitlines() if deployed.marker.exists() else []
-    assert {Path(program).name for program in importers} <= {"flwr"}
+    assert importers(deployed.marker) <= {"flwr"}
 
 
+@pytest.mark.slow
 def test_nothing_is_left_behind(deployed: Deployed) -> None:
     assert deployed.left == []
 
 
+@pytest.mark.slow
 def test_no_site_can_look_into_another(deployed: Deployed) -> None:
     for name in HEART.sites:
         assert deployed.run.site(name).stat().st_mode & 0o077 == 0
     assert (deployed.run.path / "deployment" / "coordinator").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
 def test_nodes_that_do_not_belong_are_turned_away(deployed: Deployed) -> None:
-    assert "Failed to activate SuperNode" in deployed.strangers["unknown"]
-    assert "CERTIFICATE_VERIFY_FAILED" in deployed.strangers["other authority"]
     assert deployed.nodes == len(HEART.sites)
 
 
+@pytest.mark.slow
 def test_a_run_nobody_ordered_is_not_run(deployed: Deployed) -> None:
     assert deployed.unordered == "finished:failed"
 
