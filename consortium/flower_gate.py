@@ -157,8 +157,8 @@ def refused() -> None:
 def _alone(package: str) -> None:
     """Let a module of a package load without those that the package loads beside it.
 
-    Beside each program that Flower starts for a message stands the one that runs for weeks, with a
-    web server and a database.
+    Beside the program that Flower starts for a message stands the one that runs for weeks, with its
+    database.
     """
     spec = util.find_spec(package)
     if spec is not None:

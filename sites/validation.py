@@ -139,7 +139,7 @@ def _hint(name: str, known: Sequence[str]) -> str:
     return f" (nearest is '{lowered[close[0]]}')" if close else ""
 
 
-def _text(cell: str | float) -> str:
+def _text(cell: object) -> str:
     """The cell as text, a whole float as a whole number; "" where there is nothing."""
     match cell:
         case str():

@@ -1,7 +1,7 @@
 """Programs in processes forked from one that has loaded the libraries.
 
 To load them takes most of a short run. Of the project itself nothing is loaded before the fork, so
-that a program that forgets to load something fails here as it would alone.
+that a program that forgets to load a part of it fails here as it would alone.
 """
 
 import gc

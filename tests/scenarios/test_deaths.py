@@ -228,7 +228,9 @@ def require_right(there: Deployed, summary: Summary, digest: str) -> None:
     assert len(logs) == 1 + len(SITES)
     compare(logs)
     assert started_under(there.run.path) == []
-    assert importers(there.run.path / "marker") <= {"flwr"}
+    assert importers(there.run.path / "marker") == {"flwr"}  # which packs it; so it was hostile
+    for private in (*map(there.run.site, SITES), there.run.path / "deployment" / "coordinator"):
+        assert private.stat().st_mode & 0o077 == 0
 
 
 def test_everybody_dies_in_one_run_and_the_model_is_the_right_one(
