@@ -9,23 +9,30 @@ The one file that uses Flower's private names; it refuses any version it was not
 """
 
 import os
+import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module, metadata, util
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import TypeAlias
 
 from flwr.app import Context, Message
 
 from consortium.approval import Approvals, NotApproved, read_approvals
+from consortium.charter import Charter
 from consortium.config import Scalar
 from consortium.flower_names import COORDINATOR, SITE
 from consortium.orders import claim
+from consortium.prepared import Prepared, serve
 from consortium.run_directory import ENVIRONMENT
 from privacy.errors import ConsortiumError
 from privacy.wire import refusal_content
+from sites.tasks import load_libraries
 
 FLOWER = "1.41."
+_ANSWERS = "flwr-clientapp"
+_PREPARED = "prepared"
 _OURS = ("consortium", "sites", "strategies", "privacy", "scenarios")
 
 SiteApp: TypeAlias = Callable[[Message, Context], Message]
@@ -99,6 +106,44 @@ def refusing(error: ConsortiumError) -> SiteApp:
     return app
 
 
+def superexec() -> None:
+    """Start what answers each message at a site: `flower-superexec`.
+
+    The process of a message is forked from one that has loaded what it needs; where that is dead,
+    it is started alone, as Flower does.
+    """
+    require_version(metadata.version("flwr"))
+    prepared = Prepared([sys.executable, "-P", "-m", "consortium.flower_gate", _PREPARED])
+    from flwr.supercore.cli.flower_superexec import flower_superexec
+    from flwr.supercore.superexec.executor import subprocess_executor
+
+    def start(
+        command: Sequence[str], *, stdout: int | None = None, stderr: int | None = None
+    ) -> None:
+        if command[0] != _ANSWERS or not prepared.started(command[1:]):
+            subprocess.Popen(command, stdout=stdout, stderr=stderr)  # noqa: S603 -- of our own PATH
+
+    processes = SimpleNamespace(Popen=start, DEVNULL=subprocess.DEVNULL)
+    _replace(subprocess_executor, {"subprocess": processes})
+    flower_superexec()
+
+
+def prepared_app() -> None:
+    """Wait for messages to be answered at a site, with all that answers them loaded."""
+    serve(_load_for_messages, client_app)
+
+
+def _load_for_messages() -> None:
+    _alone("flwr.supernode.cli")
+    import_module("flwr.supernode.cli.flwr_clientapp")
+    import_module("consortium.client_app")
+    try:
+        task = Charter.read(Path(os.environ[SITE]) / "charter.json").task
+    except ConsortiumError:  # the answer to a message will say so
+        return
+    load_libraries(task)
+
+
 def client_app() -> None:
     """Run one message at a site: `flwr-clientapp`."""
     _alone("flwr.supernode.cli")
@@ -119,8 +164,7 @@ def client_app() -> None:
         "get_load_client_app_fn": lambda **_: gate.app,
         "install_app_dependencies": _install_nothing,
     }
-    for name, replacement in replaced.items():
-        setattr(run_clientapp, name, replacement)
+    _replace(run_clientapp, replaced)
     flwr_clientapp()
 
 
@@ -144,14 +188,18 @@ def server_app() -> None:
         "get_fused_config_from_dir": ordered,
         "install_app_dependencies": _install_nothing,
     }
-    for name, replacement in replaced.items():
-        setattr(runtime, name, replacement)
+    _replace(runtime, replaced)
     flwr_serverapp()
 
 
 def refused() -> None:
     """End at once: stands for every program of Flower's that a site or coordinator never runs."""
     sys.exit("this program of Flower's is not run here")
+
+
+def _replace(module: ModuleType, replaced: Mapping[str, object]) -> None:
+    for name, replacement in replaced.items():
+        setattr(module, name, replacement)
 
 
 def _alone(package: str) -> None:
@@ -161,7 +209,7 @@ def _alone(package: str) -> None:
     database.
     """
     spec = util.find_spec(package)
-    if spec is not None:
+    if spec is not None and package not in sys.modules:
         sys.modules[package] = util.module_from_spec(spec)
 
 
@@ -184,7 +232,13 @@ def _install_nothing(*_: object, **__: object) -> None:
 def main() -> None:
     """Be the program that the first argument names; the others are its own."""
     name = sys.argv.pop(1)
-    {"flwr-clientapp": client_app, "flwr-serverapp": server_app}.get(name, refused)()
+    programs = {
+        "flower-superexec": superexec,
+        _PREPARED: prepared_app,
+        _ANSWERS: client_app,
+        "flwr-serverapp": server_app,
+    }
+    programs.get(name, refused)()
 
 
 if __name__ == "__main__":

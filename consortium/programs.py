@@ -15,8 +15,9 @@ STARTED = (
     "flwr-model",
     "flwr-simulation",
 )
+_STARTER = "flower-superexec"
 _RUN: dict[str, tuple[str, ...]] = {
-    "site": ("flwr-clientapp",),
+    "site": (_STARTER, "flwr-clientapp"),
     "coordinator": ("flwr-serverapp",),
 }
 
@@ -32,12 +33,12 @@ def write_programs(folder: Path, role: str) -> Path:
         role: `site` or `coordinator`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    python = shlex.quote(sys.executable)
+    gate = f"exec {shlex.quote(sys.executable)} -P -m consortium.flower_gate"
+    _write(folder / _STARTER, f'exec {shlex.quote(program(_STARTER))} "$@"')
     for name in STARTED:
-        gate = name if name in _RUN[role] else "refused"
-        _write(folder / name, f'exec {python} -P -m consortium.flower_gate {gate} "$@"')
-    superexec = shlex.quote(program("flower-superexec"))
-    _write(folder / "flower-superexec", f'exec {superexec} "$@"')
+        _write(folder / name, f"{gate} refused")
+    for name in _RUN[role]:
+        _write(folder / name, f'{gate} {name} "$@"')
     return folder
 
 

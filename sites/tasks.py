@@ -1,6 +1,7 @@
 """The use cases by name."""
 
 import difflib
+from importlib import import_module
 from typing import Any
 
 from privacy.errors import ConsortiumError
@@ -14,6 +15,10 @@ from sites.text_schema import AnySchema, TextSchema
 TABULAR = ("credit", "diagnosis", "house-prices")
 TEXTUAL = ("clinical-notes", "market-sentiment", "clinical-entities")
 TASKS = (*TABULAR, *TEXTUAL)
+_LIBRARIES = {
+    **dict.fromkeys(TABULAR, ("sites.table_learning", "sites.table_loading")),
+    **dict.fromkeys(TEXTUAL, ("sites.clinical_entities", "sites.clinical_text", "sites.sentiment")),
+}
 
 
 class UnknownTask(ConsortiumError, LookupError):
@@ -47,6 +52,12 @@ def task_for(name: str, schema: AnySchema, model: AnyModelPlan, *, seed: int) ->
         f"{name} learns from {needed}: neither {type(schema).__name__} {schema.name} nor "
         f"{type(model).__name__} may be of another kind"
     )
+
+
+def load_libraries(name: str) -> None:
+    """Load now what a task would load where it first needs it; nothing for a name unknown."""
+    for module in _LIBRARIES.get(name, ()):
+        import_module(module)
 
 
 def _tabular(name: str, schema: Schema, model: ModelPlan, seed: int) -> Task[Any]:

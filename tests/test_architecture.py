@@ -17,6 +17,8 @@ EXCEPTIONS = {
     ("scenarios/engine.py", "flwr.supercore.task_identity"),
     (GATE, "flwr.cli.install"),
     (GATE, "flwr.clientapp.utils"),
+    (GATE, "flwr.supercore.cli.flower_superexec"),
+    (GATE, "flwr.supercore.superexec.executor"),
     (GATE, "flwr.supernode.cli.flwr_clientapp"),
     (GATE, "flwr.supernode.runtime"),
     (GATE, "flwr.superlink.cli.flwr_serverapp"),

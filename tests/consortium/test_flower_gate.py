@@ -14,6 +14,7 @@ from consortium.approval import Approvals, Approved, digest_of
 from consortium.flower_gate import Gate, SiteApp, UnknownFlower, require_version
 from consortium.flower_names import SITE
 from privacy import messages, wire
+from scenarios.catalogue import scenario_named
 from scenarios.engine import InProcessGrid
 from tests.consortium.test_approval import NOW
 
@@ -134,3 +135,23 @@ def test_the_programs_the_gate_stands_for_are_all_that_flower_starts() -> None:
     from consortium.programs import STARTED
 
     assert set(TASK_TYPE_TO_COMMAND.values()) == set(STARTED)
+
+
+def test_what_waits_for_messages_has_loaded_what_answers_them(tmp_path: Path) -> None:
+    """And of a site whose charter cannot be read, what says so."""
+    code = (
+        "import sys\nfrom consortium import flower_gate\nflower_gate._load_for_messages()\n"
+        "print(*sys.modules)"
+    )
+    loaded = {}
+    for name in ("site", "empty"):
+        (tmp_path / name).mkdir()
+        if name == "site":
+            scenario_named("bank-credit").charter.write(tmp_path / name / "charter.json")
+        environment = {**os.environ, SITE: str(tmp_path / name)}
+        said = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment)
+        loaded[name] = set(said.split())
+    answers = {"consortium.client_app", "flwr.supernode.runtime.run_clientapp"}
+    assert answers <= loaded["empty"]
+    assert answers | {"torch", "pandera", "sites.table_learning"} <= loaded["site"]
+    assert "torch" not in loaded["empty"]

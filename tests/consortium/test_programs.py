@@ -20,6 +20,8 @@ def test_each_role_has_a_gate_before_one_program_and_a_stand_in_for_all_others(
         text = (folder / name).read_text()
         assert ("refused" not in text) == (name == run)
         assert os.access(folder / name, os.X_OK)
+    behind = "flower_gate" in (folder / "flower-superexec").read_text()
+    assert behind == (role == "site")
 
 
 def test_a_folder_with_a_space_and_a_quote_is_as_good(
@@ -29,7 +31,7 @@ def test_a_folder_with_a_space_and_a_quote_is_as_good(
     odd.mkdir()
     (odd / "python").symlink_to(sys.executable)
     monkeypatch.setattr(sys, "executable", str(odd / "python"))
-    folder = write_programs(odd / "programs", "site")
+    folder = write_programs(odd / "programs", "coordinator")
     (odd / "flower-superexec").write_text("#!/bin/sh\necho $@\n")
     (odd / "flower-superexec").chmod(0o700)
     said = subprocess.check_output([str(folder / "flower-superexec"), "a b"], text=True)

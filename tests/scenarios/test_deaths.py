@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -233,6 +233,17 @@ def require_right(there: Deployed, summary: Summary, digest: str) -> None:
         assert private.stat().st_mode & 0o077 == 0
 
 
+def require_forked(run: RunDirectory) -> None:
+    """Check that what answers messages is forked: the token of a message is on no command line."""
+    for name in SITES:
+        lines = []
+        for process in SuperNode(run.site(name)).mark.family():
+            with suppress(psutil.NoSuchProcess):
+                lines.append(process.cmdline())
+        assert any(line[-1:] == ["prepared"] for line in lines)
+        assert not any("--token" in line for line in lines)
+
+
 def test_everybody_dies_in_one_run_and_the_model_is_the_right_one(
     tmp_path: Path, right: Callable[[str], str]
 ) -> None:
@@ -246,6 +257,7 @@ def test_everybody_dies_in_one_run_and_the_model_is_the_right_one(
         there.reached("training")
         there.server_app_dies()
         there.reached("evaluation")
+        require_forked(there.run)
         assert len(there.control.going()) == 1  # what Flower took for the dead one is stopped
         require_turned_away(knocking)
         assert len(there.control.nodes()) == len(SITES)

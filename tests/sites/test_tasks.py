@@ -1,8 +1,10 @@
+import sys
+
 import pytest
 
 from sites.schema import ClassLabel, Label, Number, NumberLabel, Schema
 from sites.task import ModelName, ModelPlan
-from sites.tasks import TASKS, UnknownTask, task_for
+from sites.tasks import TABULAR, TASKS, UnknownTask, load_libraries, task_for
 
 BINARY = ClassLabel(column="label", classes=("no", "yes"))
 GRADED = ClassLabel(column="label", classes=("0", "1", "2", "3", "4"))
@@ -32,6 +34,17 @@ def test_a_task_is_built_by_name(name: str, label: Label, model: ModelName, dim:
     assert (task.name, task.schema.label, task.model) == (name, label, plan)
     assert task.layout.dim == dim
     assert "seed=7" in task.layout.start
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_what_a_task_needs_can_be_loaded_before_it(name: str) -> None:
+    load_libraries(name)
+    learns = "sites.table_learning" if name in TABULAR else "sites.clinical_text"
+    assert learns in sys.modules
+
+
+def test_for_a_task_that_is_unknown_nothing_is_loaded() -> None:
+    load_libraries("of tomorrow")
 
 
 def test_an_unknown_task_is_refused_with_the_nearest_name() -> None:
