@@ -1,7 +1,7 @@
 """The local loop."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from privacy.errors import ConsortiumError
 from sites.clipping import Losses
+from sites.local_steps import optimizer_of
 from sites.private_gradients import private_gradients
 from sites.task import EmptySite, TrainingPlan
 
@@ -69,7 +70,7 @@ def train(
         raise EmptySite("this site has no training records: it can be evaluated, not trained")
     parameters = [item for item in model.parameters() if item.requires_grad]
     received = [item.detach().clone() for item in parameters]
-    optimizer = _optimizer(parameters, plan)
+    optimizer = optimizer_of(parameters, plan)
     pull = _pull(plan)
     if plan.privacy is None:
         gradients = _gradients(model, losses, records, plan, rng)
@@ -145,21 +146,6 @@ def _order(classes: NDArray[np.int64], plan: TrainingPlan, rng: np.random.Genera
     _, of_record, counts = np.unique(classes, return_inverse=True, return_counts=True)
     shares = 1 / (len(counts) * counts)
     return torch.from_numpy(rng.choice(n, n, p=shares[of_record]))
-
-
-def _optimizer(parameters: Iterable[nn.Parameter], plan: TrainingPlan) -> torch.optim.Optimizer:
-    match plan.optimizer:
-        case "sgd":
-            return torch.optim.SGD(
-                parameters,
-                lr=plan.learning_rate,
-                momentum=plan.momentum,
-                weight_decay=plan.weight_decay,
-            )
-        case "adam":
-            return torch.optim.Adam(
-                parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay
-            )
 
 
 def _pull(plan: TrainingPlan) -> float:
