@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow
-import sqlalchemy
 
 from privacy.errors import ConsortiumError
 from sites.source import DataSource, IobFiles, SqlQuery, TableFile, TextFolder
@@ -183,6 +182,8 @@ def _json_object(line: str, place: str) -> dict[str, object]:
 
 
 def _read_query(source: SqlQuery) -> pd.DataFrame:
+    import sqlalchemy  # few records are in a database
+
     try:
         engine = sqlalchemy.create_engine(source.url)
     except ImportError as error:

@@ -35,14 +35,9 @@ class Perceptron(nn.Module):
 
 def model_for(plan: ModelPlan, *, n_inputs: int, n_outputs: int) -> nn.Module:
     """Return the planned model; its parameters are arbitrary until they are set."""
-    with torch.device("meta"):  # draws nothing from torch's global generator
-        model = _planned(plan, n_inputs, n_outputs)
-    return model.to_empty(device="cpu")
-
-
-def _planned(plan: ModelPlan, n_inputs: int, n_outputs: int) -> nn.Module:
-    match plan.name:
-        case "logistic" | "linear":
-            return Linear(n_inputs, n_outputs)
-        case "mlp":
-            return Perceptron(n_inputs, plan.hidden_units, n_outputs)
+    with torch.random.fork_rng(devices=[]):  # torch's global generator stays as it was
+        match plan.name:
+            case "logistic" | "linear":
+                return Linear(n_inputs, n_outputs)
+            case "mlp":
+                return Perceptron(n_inputs, plan.hidden_units, n_outputs)
