@@ -18,7 +18,6 @@ LIBRARIES = (
     "flwr.clientapp",
     "flwr.serverapp",
     "matplotlib.figure",
-    "opacus",
     "pandera.pandas",
     "sklearn.metrics",
     "torch",
