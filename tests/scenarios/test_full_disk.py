@@ -4,9 +4,7 @@ Coordinator and sites share the process, so all of them find it full, each where
 longest. Every run needs all its sites: there is one right model.
 """
 
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from consortium.config import RunConfig
 from scenarios.catalogue import scenario_named
 from scenarios.runner import Order, carry_out, interrupted_order, resume
 from scenarios.staging import new_run_directory
+from tests.forked import Forked
 
 HEART = scenario_named("heart-diagnosis")
 FULL = """
@@ -32,7 +31,6 @@ def fill(_run):
 order = Order(scenario=HEART, config=configured(sys.argv[2]), ready=fill)
 carry_out(order, RunDirectory(Path(sys.argv[1])))
 """
-ROOT = Path(__file__).parents[2]
 
 
 def configured(mode: str) -> RunConfig:
@@ -63,6 +61,13 @@ def right(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     return digest
 
 
+@pytest.fixture(scope="module")
+def forked() -> Iterator[Forked]:
+    """Where programs start that find the disk full."""
+    with Forked() as started:
+        yield started
+
+
 @pytest.mark.parametrize(
     ("mode", "most_bytes"),
     [
@@ -79,12 +84,12 @@ def right(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     ],
 )
 def test_what_a_full_disk_stopped_goes_on_to_the_same_model_once_there_is_room(
-    mode: str, most_bytes: int, tmp_path: Path, right: Callable[[str], str]
+    mode: str, most_bytes: int, tmp_path: Path, right: Callable[[str], str], forked: Forked
 ) -> None:
     run = new_run_directory(HEART, under=tmp_path, named=None)
-    asked = [sys.executable, "-c", FULL, str(run.path), mode, str(most_bytes)]
-    ended = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert ended.returncode == 1, ended.stderr
+    words, said = [str(run.path), mode, str(most_bytes)], tmp_path / "said"
+    assert forked.run(FULL, words, folder=tmp_path, output=said) == 1, said.read_text()
+    assert "in carry_out" in said.read_text(), "it ended before the run began"
     summary = resume(interrupted_order(run, engine="inprocess", verbose=False), run)
     assert (summary.status, summary.model_digest) == ("finished", right(mode))
     charter = Charter.read(run.charter)
