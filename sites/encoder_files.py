@@ -94,13 +94,9 @@ class EncoderFiles:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the weights and of the vocabulary, in hexadecimal: what sites compare."""
-        digest = hashlib.sha256()
-        for path in sorted(self.folder.glob(_WEIGHTS)):
-            stat = path.stat()
-            digest.update(_file_digest(path, stat.st_mtime_ns, stat.st_size))
-        vocabulary = sorted(self.tokenizer.get_vocab().items())
-        digest.update(json.dumps(vocabulary).encode())
-        return digest.hexdigest()
+        files = sorted(path for path in self.folder.iterdir() if path.is_file())
+        stats = [(path.name, path.stat()) for path in files]
+        return _digest(self, tuple((name, at.st_mtime_ns, at.st_size) for name, at in stats))
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -152,10 +148,19 @@ def _folder(base: str) -> Path:
         ) from error
 
 
-@lru_cache(maxsize=64)
-def _file_digest(path: Path, modified_ns: int, size: int) -> bytes:
-    """Return the SHA-256 of a file, read again only if its time or size changed."""
-    del modified_ns, size
+@lru_cache(maxsize=8)
+def _digest(files: EncoderFiles, stands: tuple[tuple[str, int, int], ...]) -> str:
+    """Return `EncoderFiles.digest`, computed again only if a file's time or size changed."""
+    del stands
+    digest = hashlib.sha256()
+    for path in sorted(files.folder.glob(_WEIGHTS)):
+        digest.update(_file_digest(path))
+    vocabulary = sorted(files.tokenizer.get_vocab().items())
+    digest.update(json.dumps(vocabulary).encode())
+    return digest.hexdigest()
+
+
+def _file_digest(path: Path) -> bytes:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
