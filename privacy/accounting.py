@@ -300,9 +300,7 @@ def _moved(step: _Step) -> tuple[list[float], list[float]]:
     return [float(one) for one in moved], [float(one) for one in chances / chances.sum()]
 
 
-def _renyi_epsilon(
-    events: Iterable[Event], delta: float, orders: Sequence[int] = _ORDERS
-) -> float:
+def _renyi_epsilon(events: Iterable[Event], delta: float, orders: Sequence[int] = _ORDERS) -> float:
     """Return a bound by Renyi differential privacy, for events of one unit."""
     from dp_accounting.rdp import RdpAccountant
 
