@@ -8,6 +8,8 @@ SPREAD := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 # one order, so that a change fails by what it did; test-all draws a new one each time
 ORDER := --randomly-seed=20260901
 QUICK := -m "not slow" --doctest-modules
+# hundreds of processes start, and each would compile what it loads
+export PYTHONDONTWRITEBYTECODE :=
 REPORT := --cov-report=term:skip-covered --cov-report=json:.coverage.json
 
 .PHONY: help install demo test test-all coverage bench lint clean
