@@ -138,20 +138,23 @@ def test_the_programs_the_gate_stands_for_are_all_that_flower_starts() -> None:
 
 
 def test_what_waits_for_messages_has_loaded_what_answers_them(tmp_path: Path) -> None:
-    """And of a site whose charter cannot be read, what says so."""
+    """Of a site whose charter cannot be read, what says so; of any other, its task as well."""
     code = (
-        "import sys\nfrom consortium import flower_gate\nflower_gate._load_for_messages()\n"
-        "print(*sys.modules)"
+        "import sys\nfrom pathlib import Path\nfrom consortium import flower_gate\n"
+        "flower_gate._load_for_messages()\nprint(*sys.modules)\n"
+        "Path(sys.argv[1]).rename(sys.argv[2])\n"
+        "flower_gate._load_for_messages()\nprint(*sys.modules)"
     )
-    loaded = {}
-    for name in ("site", "empty"):
-        (tmp_path / name).mkdir()
-        if name == "site":
-            scenario_named("bank-credit").charter.write(tmp_path / name / "charter.json")
-        environment = {**os.environ, SITE: str(tmp_path / name)}
-        said = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment)
-        loaded[name] = set(said.split())
+    signed, installed_ = tmp_path / "signed.json", tmp_path / "charter.json"
+    scenario_named("bank-credit").charter.write(signed)
+    said = subprocess.check_output(
+        [sys.executable, "-c", code, str(signed), str(installed_)],
+        text=True,
+        env={**os.environ, SITE: str(tmp_path)},
+    )
+    without, whole = (set(line.split()) for line in said.splitlines())
     answers = {"consortium.client_app", "flwr.supernode.runtime.run_clientapp"}
-    assert answers <= loaded["empty"]
-    assert answers | {"torch", "pandera", "sites.table_learning"} <= loaded["site"]
-    assert "torch" not in loaded["empty"]
+    learns = {"torch", "pandera", "sites.table_learning"}
+    assert answers <= without
+    assert not learns & without
+    assert answers | learns <= whole
