@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from consortium.control import Control
+from consortium.lead import is_led
 from consortium.processes import LaunchFailed
 from consortium.run_directory import RunDirectory
 from consortium.summary import Summary, read_record
 
 _LOOK_S = 1.0
-_ASK_EVERY = 20  # looks; asking the SuperLink costs a process
+_ASK_EVERY = 20  # looks; asking the SuperLink costs a process, and seconds
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class Waiting:
         looks = 0
         while not came():
             looks += 1
-            if looks % _ASK_EVERY == 0 and not self.control.going() and not came():
+            ask = looks % _ASK_EVERY == 0 and not is_led(self.run.leader)
+            if ask and not self.control.going() and not came():
                 raise LaunchFailed(
                     f"the run ended without a word; see {self.control.superlink.log}. It goes on "
                     "with `consortium resume`"

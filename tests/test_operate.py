@@ -86,7 +86,6 @@ def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
     for site in ("cleveland", "hungary", "va"):
         assert (tmp_path / site / "model").exists()
     events = (tmp_path / "coordinator" / "runs" / "first" / "events.jsonl").read_text()
-    away = '"event": "site-quarantined", "server_round": 1, "site": "va"'
-    for really in (away, '"event": "run-resumed"'):
-        assert really in events
+    assert re.search(r'"site-quarantined", "server_round": [12], "site": "va"', events)
+    assert '"event": "run-resumed"' in events
     assert not (tmp_path / "coordinator" / "runs" / "first" / "model").exists()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from consortium.control import Control
+from consortium.lead import leading
 from consortium.processes import LaunchFailed
 from consortium.run_directory import RunDirectory
 from consortium.superlink import SuperLink
@@ -72,6 +73,21 @@ def test_a_run_that_died_without_a_word_is_told_with_what_to_do(tmp_path: Path) 
         waiting(RunDirectory(tmp_path), going=[]).end()
     with pytest.raises(LaunchFailed, match="consortium resume"):
         waiting(RunDirectory(tmp_path), going=[]).round(1)
+
+
+def test_while_a_process_leads_the_run_the_superlink_is_not_asked(tmp_path: Path) -> None:
+    run, looks = RunDirectory(tmp_path), 0
+    line = json.dumps({"event": "round-started", "server_round": 1}) + "\n"
+
+    def sleep(_seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 100:
+            run.events.write_text(line)
+
+    with leading(run.leader):
+        waiting(run, going=[], sleep=sleep).round(1)
+    assert looks == 100
 
 
 def test_a_round_that_the_run_never_had_is_not_awaited_for_ever(finished: RunDirectory) -> None:
