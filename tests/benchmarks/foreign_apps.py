@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from consortium.config import KEYS, Scalar
 from consortium.control import Control
 from consortium.processes import program
 from consortium.provision import address
+from consortium.supernode import SuperNode
 from scenarios.catalogue import scenario_named
 from scenarios.deployment import HOST, found, running
 from scenarios.staging import new_run_directory, stage
@@ -131,12 +133,10 @@ def foreign(
         What its ServerApp wrote as JSON to `bare.json` in the coordinator's directory.
     """
     coordinator = control.superlink.directory
-    for folder, name in [
-        (coordinator, "flwr-serverapp"),
-        *((site, "flwr-clientapp") for site in sites),
-    ]:
-        started = folder / "flower" / "programs" / name
-        started.write_text(f"#!/bin/sh\nexec '{program(name)}' \"$@\"\n")
+    _in_place_of_the_gate(coordinator, "flwr-serverapp")
+    for site in sites:
+        _in_place_of_the_gate(site, "flwr-clientapp")
+        _start_messages_alone(SuperNode(site))
     app = coordinator / "app"
     shutil.rmtree(app)
     (app / "bare").mkdir(parents=True)
@@ -153,6 +153,27 @@ def foreign(
     while not control.status_of(number).startswith("finished"):
         time.sleep(2)
     return json.loads((coordinator / "bare.json").read_text())
+
+
+def _in_place_of_the_gate(folder: Path, name: str) -> None:
+    started = folder / "flower" / "programs" / name
+    started.write_text(f"#!/bin/sh\nexec '{program(name)}' \"$@\"\n")
+
+
+def _start_messages_alone(node: SuperNode) -> None:
+    """Put Flower's own starter of messages in the place of the one that forks them."""
+    name = "flower-superexec"
+    (ours,) = (process for process in node.mark.family() if name in process.cmdline())
+    words, environment = ours.cmdline(), ours.environ()
+    ours.kill()
+    with node.log.open("a") as log:
+        subprocess.Popen(
+            [program(name), *words[words.index(name) + 1 :]],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
 
 
 def over_a_thin_line(megabytes: int, *, share: float = 0.02) -> dict[str, float]:
