@@ -13,7 +13,7 @@ from typing import Any
 from consortium.bundle import toml
 from consortium.config import KEYS, Scalar
 from consortium.control import Control
-from consortium.processes import program
+from consortium.processes import program, start
 from consortium.provision import address
 from consortium.supernode import SuperNode
 from scenarios.catalogue import scenario_named
@@ -136,7 +136,7 @@ def foreign(
     _in_place_of_the_gate(coordinator, "flwr-serverapp")
     for site in sites:
         _in_place_of_the_gate(site, "flwr-clientapp")
-        _start_messages_alone(SuperNode(site))
+    starters = [_messages_alone(SuperNode(site)) for site in sites]
     app = coordinator / "app"
     shutil.rmtree(app)
     (app / "bare").mkdir(parents=True)
@@ -152,6 +152,9 @@ def foreign(
     number = control.begin(config)
     while not control.status_of(number).startswith("finished"):
         time.sleep(2)
+    for starter in starters:
+        starter.kill()
+        starter.wait()
     return json.loads((coordinator / "bare.json").read_text())
 
 
@@ -160,20 +163,14 @@ def _in_place_of_the_gate(folder: Path, name: str) -> None:
     started.write_text(f"#!/bin/sh\nexec '{program(name)}' \"$@\"\n")
 
 
-def _start_messages_alone(node: SuperNode) -> None:
+def _messages_alone(node: SuperNode) -> "subprocess.Popen[bytes]":
     """Put Flower's own starter of messages in the place of the one that forks them."""
     name = "flower-superexec"
     (ours,) = (process for process in node.mark.family() if name in process.cmdline())
     words, environment = ours.cmdline(), ours.environ()
     ours.kill()
-    with node.log.open("a") as log:
-        subprocess.Popen(
-            [program(name), *words[words.index(name) + 1 :]],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
+    command = [program(name), *words[words.index(name) + 1 :]]
+    return start(command, cwd=node.home, environment=environment, log=node.log)
 
 
 def over_a_thin_line(megabytes: int, *, share: float = 0.02) -> dict[str, float]:
