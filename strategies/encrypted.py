@@ -99,8 +99,7 @@ class Encrypted(Strategy):
         models = self._begin(exchange) if since is None else self._go_on(since)
         try:
             for server_round in range(self._next.server_round, num_rounds + 1):
-                self._roster = reception.welcome(self._roster, server_round)
-                self._train(exchange, server_round)
+                self._train(reception, server_round)
             models = models or self._finalise(exchange, num_rounds + 1)
             self._release(exchange)
         finally:
@@ -213,8 +212,11 @@ class Encrypted(Strategy):
         self._next = replace(self._next, server_round=1, count_receipts=receipts, count_sum=counted)
         return bool(receipts)
 
-    def _train(self, exchange: Exchange, server_round: int) -> None:
+    def _train(self, reception: Reception, server_round: int) -> None:
+        """Do a round, again if it did not come about, after waiting for those that are gone."""
+        exchange = reception.exchange
         for attempt in range(self._next.attempt, self._terms.attempts + 1):
+            self._roster = reception.welcome(self._roster, server_round)
             if attempt != self._next.attempt:
                 self._next = replace(self._next, attempt=attempt)
                 self._keep_progress()
