@@ -37,7 +37,7 @@ _WITHIN = 0.01
 _AT_ONCE = 32
 # Whole orders only: the sums for others do not always converge, and gain nothing worth showing.
 _ORDERS = (*range(2, 64), 80, 96, 128, 192, 256, 512, 1024)
-_LOW_ORDERS = tuple(range(2, 33))  # the best of all is among them where an epsilon is above 4
+_LOW_ORDERS = tuple(range(2, 33))  # miss the best of all by at most log(1 / delta) / 31
 _LEAST_NOISE, _MOST_NOISE = 2.0**-6, 2.0**20
 
 

@@ -1,7 +1,7 @@
 """Steps of PyTorch's optimizers, by its functions.
 
 Its optimizer classes load its compiler at their first step, which nothing here compiles with: two
-seconds and 70 MB, in every process that trains. The functions are the same arithmetic.
+seconds and 70 MB, in every process that trains on tables. The functions are the same arithmetic.
 """
 
 from collections.abc import Sequence

@@ -100,7 +100,7 @@ class Encrypted(Strategy):
         try:
             for server_round in range(self._next.server_round, num_rounds + 1):
                 self._train(reception, server_round)
-            models = models or self._finalise(exchange, num_rounds + 1)
+            models = models or self._finalise(reception, num_rounds + 1)
             self._release(exchange)
         finally:
             self._telling.tell(self._question)
@@ -274,8 +274,10 @@ class Encrypted(Strategy):
             return b"", b""
         return counted.finished(floor=self._terms.floor)
 
-    def _finalise(self, exchange: Exchange, server_round: int) -> tuple[str, ...]:
+    def _finalise(self, reception: Reception, server_round: int) -> tuple[str, ...]:
         """Let the sites open the last round, evaluate and export; return their model digests."""
+        exchange = reception.exchange
+        self._roster = reception.welcome(self._roster, server_round)
         asked = self.configure_evaluate(server_round, *self._records(), exchange.grid)
         self.aggregate_evaluate(server_round, exchange.replies(asked))
         self._telling.tell(self._question)

@@ -1,4 +1,4 @@
-"""The process that is forked; tests/consortium/test_flower_gate.py has it behind Flower's."""
+"""The process that is forked; tests/scenarios/test_deaths.py has it at sites of a real run."""
 
 import json
 import os

@@ -165,6 +165,26 @@ def test_a_round_below_the_floor_is_tried_again_and_nothing_is_lost(
     ]
 
 
+def unseen(
+    consortium: Consortium, looks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[InProcessGrid, Encrypted], None]:
+    """From the first of `looks` on, let two looks at the nodes pass without north's."""
+
+    def started(grid: InProcessGrid, _strategy: Encrypted) -> None:
+        nodes = list(grid.get_node_ids())
+        north = nodes[consortium.charter.names.index("north")]
+
+        def there() -> list[int]:
+            gone = 0 < len(looks) < 3
+            if gone:
+                looks.append(0)
+            return [node for node in nodes if not (gone and node == north)]
+
+        monkeypatch.setattr(grid, "get_node_ids", there)
+
+    return started
+
+
 def test_before_a_round_is_tried_again_those_who_are_gone_are_waited_for(
     place: Callable[..., Consortium], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,23 +201,38 @@ def test_before_a_round_is_tried_again_those_who_are_gone_are_waited_for(
                 raise Vanished
         return passing.content
 
-    def look_away(grid: InProcessGrid, _strategy: Encrypted) -> None:
-        nodes = list(grid.get_node_ids())
-        north = nodes[consortium.charter.names.index("north")]
-
-        def there() -> list[int]:
-            gone = 0 < len(looks) < 3
-            if gone:
-                looks.append(0)
-            return [node for node in nodes if not (gone and node == north)]
-
-        monkeypatch.setattr(grid, "get_node_ids", there)
-
     course = consortium.start(
-        down=dies, started=look_away, attempts=2, quorum=3, join_deadline_s=30.0
+        down=dies,
+        started=unseen(consortium, looks, monkeypatch),
+        attempts=2,
+        quorum=3,
+        join_deadline_s=30.0,
     )
     assert course.error is None
     assert tries == [1, 2]
+
+
+def test_before_the_final_evaluation_those_who_are_gone_are_waited_for(
+    place: Callable[..., Consortium], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consortium = place()
+    looks: list[int] = []  # since north died, after its last training
+
+    def dies(passing: Passing) -> RecordDict:
+        if (passing.site, passing.kind, passing.number) == ("north", "train", 2):
+            looks.append(0)
+        if (passing.site, passing.kind) == ("north", "evaluate") and len(looks) < 3:
+            raise Vanished
+        return passing.content
+
+    course = consortium.start(
+        down=dies,
+        started=unseen(consortium, looks, monkeypatch),
+        num_server_rounds=2,
+        quorum=3,
+        join_deadline_s=30.0,
+    )
+    assert course.error is None
 
 
 def test_a_round_that_does_not_come_about_is_void_and_says_who_was_missing(
