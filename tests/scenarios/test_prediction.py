@@ -31,15 +31,20 @@ def scored(run: RunDirectory, table: pd.DataFrame, folder: Path) -> pd.DataFrame
 def test_a_row_is_scored_as_it_stands_wherever_it_stands(
     heart: Done, table: pd.DataFrame, tmp_path: Path
 ) -> None:
-    """Rows keep their order, and no row changes the score of another."""
+    """Rows keep their order, and no row changes the score of another.
+
+    But for rounding: a row at the end of a table may be multiplied by other instructions of the
+    processor than one in its middle.
+    """
     order = np.random.default_rng(7).permutation(len(table))
     straight = scored(heart.run, table, tmp_path)
     shuffled = scored(heart.run, table.iloc[order], tmp_path)
     assert list(straight["row"]) == list(range(1, len(table) + 1))
-    for name in ("predicted", "probability_yes"):
-        assert list(shuffled[name]) == list(straight[name].iloc[order])
+    moved = straight.iloc[order].reset_index(drop=True)
+    assert list(shuffled["predicted"]) == list(moved["predicted"])
+    assert list(shuffled["probability_yes"]) == pytest.approx(list(moved["probability_yes"]))
     alone = scored(heart.run, table.iloc[[3]], tmp_path)
-    assert alone["probability_yes"][0] == pytest.approx(straight["probability_yes"][3], rel=1e-6)
+    assert alone["probability_yes"][0] == pytest.approx(straight["probability_yes"][3])
 
 
 def test_predictions_are_the_scores_by_which_the_model_was_judged(heart: Done) -> None:
