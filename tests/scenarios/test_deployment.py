@@ -139,11 +139,11 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Deployed:
     sites = [run.site(name) for name in HEART.sites]
     found(run.path / "deployment", run.charter, sites)
     coordinator = run.path / "deployment" / "coordinator"
-    with running(coordinator, sites) as control, strangers(sites[0], folder) as knocking:
+    with running(coordinator, sites) as control, strangers(sites[0], folder) as nodes_at_the_door:
         hostile(coordinator / "app", marker)
         number = control.submit(Ordered(run=run.path, config=config.flat()))
         await_end(control, run, number)
-        require_turned_away(knocking)
+        require_turned_away(nodes_at_the_door)
         unordered = ending_of(control, config)
         nodes = len(control.nodes())
     return Deployed(run, marker, unordered, nodes, started_under(folder))
