@@ -43,6 +43,7 @@ from tests.scenarios.test_deployment import (
     hostile,
     importers,
     require_turned_away,
+    revoke,
     started_under,
     strangers,
 )
@@ -247,7 +248,10 @@ def require_forked(run: RunDirectory) -> None:
 def test_everybody_dies_in_one_run_and_the_model_is_the_right_one(
     tmp_path: Path, right: Callable[[str], str]
 ) -> None:
-    """Each in another phase, under encryption; strangers, and a run nobody ordered, come too."""
+    """Each in another phase, under encryption; strangers, and a run nobody ordered, come too.
+
+    Afterwards a member is put out, and comes back nevertheless.
+    """
     with (
         deployed(tmp_path, "encrypted") as there,
         strangers(there.run.site(VICTIM), tmp_path) as knocking,
@@ -264,6 +268,9 @@ def test_everybody_dies_in_one_run_and_the_model_is_the_right_one(
         there.superlink_dies()
         summary = there.ended()
         assert ending_of(there.control, configured("encrypted")) == "finished:failed"
+        told = revoke(there.control, there.run.site(SITES[-1]), SITES[-1])
+        assert "Failed to activate SuperNode" in told
+        assert len(there.control.nodes()) == len(SITES) - 1
     require_right(there, summary, right("encrypted"))
 
 

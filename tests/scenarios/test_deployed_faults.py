@@ -17,7 +17,6 @@ import pytest
 from consortium import superlink
 from consortium.certificates import Authority, pem, read_request
 from consortium.config import Scalar
-from consortium.control import Control
 from consortium.orders import Order
 from consortium.processes import LaunchFailed, end
 from consortium.run_directory import RunDirectory
@@ -27,7 +26,7 @@ from consortium.supernode import SuperNode
 from scenarios.catalogue import scenario_named
 from scenarios.deployment import await_end, found, running
 from scenarios.staging import new_run_directory, stage
-from tests.scenarios.test_deployment import WAIT_S, said
+from tests.scenarios.test_deployment import WAIT_S, revoke
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -80,22 +79,6 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Faulty:
         revoked = revoke(control, run.site("switzerland"), "switzerland")
         nodes = len(control.nodes())
     return Faulty(run, read_record(run.summary, Summary), revoked, nodes)
-
-
-def revoke(control: Control, site: Path, name: str) -> str:
-    """Take a member's key from the kit, let its node try again, and return what it was told."""
-    path = control.superlink.directory / "nodes.json"
-    left = {member: key for member, key in json.loads(path.read_text()).items() if member != name}
-    path.write_text(json.dumps(left))
-    control.enrol()
-    node = SuperNode(site)
-    end(node.mark.family())
-    node.log.write_text("")
-    process = node.launch()
-    told = said(node, "Exit Code")
-    end(node.mark.family())
-    process.wait()
-    return told
 
 
 def test_the_run_goes_on_with_the_rest_and_waits_for_nobody_for_ever(faulty: Faulty) -> None:

@@ -5,6 +5,7 @@ node nobody registered, one that trusts another authority, and a run nobody orde
 goes on. `make test` asks the same of the encrypted run of test_deaths.py.
 """
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,6 +122,22 @@ def require_turned_away(nodes: dict[str, SuperNode]) -> None:
     """Check that no stranger was let in."""
     assert "Failed to activate SuperNode" in said(nodes["unknown"], "Exit Code")
     assert "CERTIFICATE_VERIFY_FAILED" in said(nodes["other authority"], "CERTIFICATE")
+
+
+def revoke(control: Control, site: Path, name: str) -> str:
+    """Take a member's key from the kit, let its node try again, and return what it was told."""
+    path = control.superlink.directory / "nodes.json"
+    left = {member: key for member, key in json.loads(path.read_text()).items() if member != name}
+    path.write_text(json.dumps(left))
+    control.enrol()
+    node = SuperNode(site)
+    end(node.mark.family())
+    node.log.write_text("")
+    process = node.launch()
+    told = said(node, "Exit Code")
+    end(node.mark.family())
+    process.wait()
+    return told
 
 
 def importers(marker: Path) -> set[str]:
