@@ -165,74 +165,77 @@ def test_a_round_below_the_floor_is_tried_again_and_nothing_is_lost(
     ]
 
 
-def unseen(
-    consortium: Consortium, looks: list[int], monkeypatch: pytest.MonkeyPatch
-) -> Callable[[InProcessGrid, Encrypted], None]:
-    """From the first of `looks` on, let two looks at the nodes pass without north's."""
+@pytest.fixture
+def with_a_dead_site(
+    place: Callable[..., Consortium], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Callable[[Passing, list[int]], None]], Course]:
+    """A run that needs all sites, one of which dies and is unseen in two looks at the nodes.
 
-    def started(grid: InProcessGrid, _strategy: Encrypted) -> None:
-        nodes = list(grid.get_node_ids())
-        north = nodes[consortium.charter.names.index("north")]
+    It is told what passes and the looks since it died: none before, and the first is its own.
+    """
 
-        def there() -> list[int]:
-            gone = 0 < len(looks) < 3
-            if gone:
-                looks.append(0)
-            return [node for node in nodes if not (gone and node == north)]
+    def run(dies: Callable[[Passing, list[int]], None]) -> Course:
+        consortium = place()
+        looks: list[int] = []
 
-        monkeypatch.setattr(grid, "get_node_ids", there)
+        def down(passing: Passing) -> RecordDict:
+            if passing.site == "north":
+                dies(passing, looks)
+            return passing.content
 
-    return started
+        def started(grid: InProcessGrid, _strategy: Encrypted) -> None:
+            nodes = list(grid.get_node_ids())
+            north = nodes[consortium.charter.names.index("north")]
+
+            def there() -> list[int]:
+                gone = 0 < len(looks) < 3
+                if gone:
+                    looks.append(0)
+                return [node for node in nodes if not (gone and node == north)]
+
+            monkeypatch.setattr(grid, "get_node_ids", there)
+
+        return consortium.start(
+            down=down,
+            started=started,
+            num_server_rounds=2,
+            attempts=2,
+            quorum=3,
+            join_deadline_s=30.0,
+        )
+
+    return run
 
 
 def test_before_a_round_is_tried_again_those_who_are_gone_are_waited_for(
-    place: Callable[..., Consortium], monkeypatch: pytest.MonkeyPatch
+    with_a_dead_site: Callable[..., Course],
 ) -> None:
     """A machine takes a minute to come back, the others seconds to answer each attempt."""
-    consortium = place()
-    looks: list[int] = []
     tries: list[int] = []
 
-    def dies(passing: Passing) -> RecordDict:
-        if (passing.site, passing.kind, passing.number) == ("north", "train", 2):
+    def dies(passing: Passing, looks: list[int]) -> None:
+        if (passing.kind, passing.number) == ("train", 2):
             tries.append(read_round(passing.content).attempt)
             if len(looks) < 3:
                 looks.append(0)
                 raise Vanished
-        return passing.content
 
-    course = consortium.start(
-        down=dies,
-        started=unseen(consortium, looks, monkeypatch),
-        attempts=2,
-        quorum=3,
-        join_deadline_s=30.0,
-    )
-    assert course.error is None
+    assert with_a_dead_site(dies).error is None
     assert tries == [1, 2]
 
 
 def test_before_the_final_evaluation_those_who_are_gone_are_waited_for(
-    place: Callable[..., Consortium], monkeypatch: pytest.MonkeyPatch
+    with_a_dead_site: Callable[..., Course],
 ) -> None:
-    consortium = place()
-    looks: list[int] = []  # since north died, after its last training
+    """It dies after its last training."""
 
-    def dies(passing: Passing) -> RecordDict:
-        if (passing.site, passing.kind, passing.number) == ("north", "train", 2):
+    def dies(passing: Passing, looks: list[int]) -> None:
+        if (passing.kind, passing.number) == ("train", 2):
             looks.append(0)
-        if (passing.site, passing.kind) == ("north", "evaluate") and len(looks) < 3:
+        if passing.kind == "evaluate" and len(looks) < 3:
             raise Vanished
-        return passing.content
 
-    course = consortium.start(
-        down=dies,
-        started=unseen(consortium, looks, monkeypatch),
-        num_server_rounds=2,
-        quorum=3,
-        join_deadline_s=30.0,
-    )
-    assert course.error is None
+    assert with_a_dead_site(dies).error is None
 
 
 def test_a_round_that_does_not_come_about_is_void_and_says_who_was_missing(
