@@ -2,23 +2,23 @@
 
 import json
 import time
-from collections import Counter
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from consortium.released import Released
 from consortium.run_directory import RunDirectory
 from consortium.summary import (
-    EvaluationRecord,
+    Entries,
     MetricValue,
     QuarantineRecord,
     SiteSummary,
-    read_record,
-    write_atomically,
+    Tallies,
+    replaced,
+    write_object,
     write_record,
 )
 from privacy.layout import Tally
@@ -27,6 +27,7 @@ from strategies.events import (
     Event,
     Observer,
     RoundFinished,
+    RoundStarted,
     SiteAnswered,
     SiteQuarantined,
     SitesCompared,
@@ -39,7 +40,8 @@ from strategies.events import (
 class Recorder:
     """Writes `events.jsonl` and `metrics.jsonl` line by line, and remembers what a summary needs.
 
-    Guarantee: a figure of one site is written only where the strategy marks it as released.
+    Guarantee: a figure of one site is written only where the strategy marks it as released, and
+    in memory is the figure of one site at a time.
 
     Args:
         run: The run's directory.
@@ -53,36 +55,45 @@ class Recorder:
     began: float = field(default_factory=time.monotonic)
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     joined: SitesJoined | None = None
-    statistics: StatisticsPooled | None = None
     last_round: RoundFinished | None = None
     quarantined: list[QuarantineRecord] = field(default_factory=list)
-    answers: set[tuple[int, str]] = field(default_factory=set)
+    answers: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     bytes_down: int = 0
     bytes_up: int = 0
+
+    def __post_init__(self) -> None:
+        self._released, self._last_released = Released(self.run.path), Released(self.run.path)
 
     def __call__(self, event: Event) -> None:
         """Record one event."""
         self.witness(event)
+        self._keep_released(event)
         match event:
             case SitesJoined():
                 self.joined = event
                 self._line(event, asdict(event))
             case StatisticsPooled():
-                self.statistics = event
-                self.write_evaluation()
-                self._line(event, {"sites": sorted(event.by_site)})
+                _write_tallies(self.run.statistics, event.pooled, self._released)
+                self._line(event, {"sites": self._released.sites})
             case SiteQuarantined():
                 self.quarantined.append(QuarantineRecord.model_validate(asdict(event)))
                 self._line(event, asdict(event))
             case SiteAnswered():
-                self.answers.add((event.server_round, event.site))
-                self._line(event, asdict(event))
+                self._answered(event.site, event.server_round)
+                self._line(event, {"server_round": event.server_round, "site": event.site})
             case SitesCompared():
                 self._append(self.run.evidence, asdict(event))
             case RoundFinished():
                 self._round(event)
             case _:
                 self._line(event, asdict(event))
+
+    def _keep_released(self, event: Event) -> None:
+        match event:
+            case RoundStarted():  # perhaps again: what sites said in the last attempt is void
+                self._released.clear()
+            case SiteAnswered(released=tally) if tally is not None:
+                self._released.keep(event.site, tally)
 
     def begin(self) -> None:
         """Record that the run begins."""
@@ -97,32 +108,32 @@ class Recorder:
         Args:
             through: The last round whose result is kept.
         """
-        past = _lines(self.run.events)
-        self._recall(past)
+        self.began -= max((self._recalled(line) for line in _lines(self.run.events)), default=0.0)
         for path in (self.run.metrics, self.run.evidence):
-            kept = [line for line in _lines(path) if line["server_round"] <= through]
             if path.exists():
-                write_atomically(path, "".join(json.dumps(line) + "\n" for line in kept))
+                kept = (line for line in _lines(path) if line["server_round"] <= through)
+                with replaced(path) as file:
+                    file.writelines(json.dumps(line) + "\n" for line in kept)
         for line in _lines(self.run.metrics):
             self.bytes_down += line["bytes_down"]
             self.bytes_up += line["bytes_up"]
-        self.began -= max((line["at_s"] for line in past), default=0.0)
         self._append(self.run.events, {"event": "run-resumed", "server_round": through + 1})
 
-    def _recall(self, past: list[dict[str, Any]]) -> None:
-        for line in past:
-            match line["event"]:
-                case "run-started":
-                    self.started = line["started"]
-                case "site-answered":
-                    self.answers.add((line["server_round"], line["site"]))
-                case "site-quarantined":
-                    fields = {name: line[name] for name in QuarantineRecord.model_fields}
-                    self.quarantined.append(QuarantineRecord.model_validate(fields))
-        if self.run.evaluation.exists():
-            record = read_record(self.run.evaluation, EvaluationRecord)
-            by_site = {site: np.array(one) for site, one in record.site_statistics.items()}
-            self.statistics = StatisticsPooled(pooled=np.array(record.statistics), by_site=by_site)
+    def _recalled(self, line: dict[str, Any]) -> float:
+        """Take up one line of what happened; return when it did."""
+        match line["event"]:
+            case "run-started":
+                self.started = line["started"]
+            case "site-answered":
+                self._answered(line["site"], line["server_round"])
+            case "site-quarantined":
+                fields = {name: line[name] for name in QuarantineRecord.model_fields}
+                self.quarantined.append(QuarantineRecord.model_validate(fields))
+        return float(line["at_s"])
+
+    def _answered(self, site: str, server_round: int) -> None:
+        """Note it in a bit a round: a site may answer again after an interruption."""
+        self.answers[site] |= 1 << server_round
 
     def failed(self, code: str, text: str) -> None:
         """Record that the run ended with an error."""
@@ -142,71 +153,67 @@ class Recorder:
     def site_summaries(self, members: tuple[str, ...]) -> list[SiteSummary]:
         """Return each member as the run saw it."""
         weights = self.joined.weights if self.joined else {}
-        answers = Counter(site for server_round, site in self.answers if server_round > 0)
         return [
             SiteSummary(
                 name=name,
                 present=name in weights,
                 weight=weights.get(name, 0),
-                answered=answers[name],
+                answered=(self.answers[name] >> 1).bit_count(),  # the statistics are no round
             )
             for name in members
         ]
 
+    def site_metrics(self) -> Entries:
+        """Yield the sites that released figures in the last round, with the metrics of each."""
+        for site, tally in self._last_released.tallies():
+            yield site, _plain(self.metrics_of(tally))
+
     def write_evaluation(self) -> None:
-        """Write the tallies from which the report draws, as far as the run released any."""
-        counted, last = self.statistics, self.last_round
-        record = EvaluationRecord(
-            statistics=_plain(counted.pooled) if counted else [],
-            site_statistics=_by_site(counted.by_site) if counted else {},
-            evaluation=_plain(last.evaluation) if last else [],
-            site_evaluation=_by_site(last.by_site) if last else {},
-        )
-        write_record(self.run.evaluation, record)
+        """Write the tallies of the last round, from which the report draws, if there was one."""
+        if self.last_round:
+            _write_tallies(self.run.evaluation, self.last_round.evaluation, self._last_released)
 
     def _round(self, event: RoundFinished) -> None:
         self.last_round = event
+        self._last_released, self._released = self._released, self._last_released
+        self._released.clear()
         self.bytes_down += event.bytes_down
         self.bytes_up += event.bytes_up
-        metrics = {name: m.model_dump() for name, m in self.metrics_of(event.evaluation).items()}
-        site_metrics = {
-            site: {name: m.model_dump() for name, m in self.metrics_of(tally).items()}
-            for site, tally in event.by_site.items()
-        }
         line = {
             "server_round": event.server_round,
             "sites": len(event.answered),
-            "metrics": metrics,
+            "metrics": _plain(self.metrics_of(event.evaluation)),
             "bytes_down": event.bytes_down,
             "bytes_up": event.bytes_up,
             "seconds": round(event.seconds, 6),
         }
-        self._append(self.run.metrics, {**line, "site_metrics": site_metrics})
+        self._append(self.run.metrics, line, site_metrics=self.site_metrics())
         self._line(event, {**line, "answered": event.answered})
 
     def _line(self, event: Event, values: dict[str, Any]) -> None:
         self._append(self.run.events, {"event": _kebab(type(event).__name__), **values})
 
-    def _append(self, path: Path, values: dict[str, Any]) -> None:
+    def _append(self, path: Path, values: dict[str, Any], **mappings: Entries) -> None:
         line = json.dumps({"at_s": round(self.seconds(), 4), **values})
         with path.open("a") as file:
-            file.write(line + "\n")
+            write_object(file, line, **mappings)
+            file.write("\n")
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """Return the lines that were written whole; a process may have died in the last one."""
-    if not path.exists():
-        return []
-    whole = path.read_text().rpartition("\n")[0]
-    return [json.loads(line) for line in whole.splitlines()]
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the lines that were written whole; a process may have died in the last one."""
+    if path.exists():
+        with path.open() as file:
+            yield from (json.loads(line) for line in file if line.endswith("\n"))
 
 
-def _plain(tally: Tally) -> list[int]:
-    return [int(entry) for entry in np.asarray(tally)]
+def _write_tallies(path: Path, pooled: Tally, released: Released) -> None:
+    by_site = ((site, tally.tolist()) for site, tally in released.tallies())
+    write_record(path, Tallies(pooled=pooled.tolist()), by_site=by_site)
 
 
-def _by_site(tallies: Mapping[str, Tally]) -> dict[str, list[int]]:
-    return {site: _plain(tally) for site, tally in tallies.items()}
+def _plain(metrics: Mapping[str, MetricValue]) -> dict[str, Any]:
+    return {name: metric.model_dump() for name, metric in metrics.items()}
 
 
 def _kebab(name: str) -> str:

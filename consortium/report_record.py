@@ -18,9 +18,10 @@ from consortium.run_directory import RunDirectory
 from consortium.summary import (
     BadRunDirectory,
     Comparison,
-    EvaluationRecord,
     MetricValue,
+    Record,
     Summary,
+    Tallies,
     read_record,
 )
 from privacy.layout import Tally
@@ -74,7 +75,8 @@ class Recorded:
         rounds: One line a round that was completed, in order; the last one of a finished run is
             the final evaluation.
         events: What happened, in order.
-        tallies: Pooled and released counts, if the run came so far.
+        statistics_tallies: Pooled and released counts of the training records, if there are any.
+        evaluation_tallies: The same of the last evaluation.
         comparison: Alone, federated, pooled; if that was measured.
         coordinator: What the coordinator saw, if the run was encrypted and came so far.
         evidence: How updates lay to the aggregates, if the run was in the clear and its rule
@@ -86,7 +88,8 @@ class Recorded:
     charter: Charter
     rounds: Sequence[RoundLine]
     events: Sequence[EventLine]
-    tallies: EvaluationRecord | None
+    statistics_tallies: Tallies | None
+    evaluation_tallies: Tallies | None
     comparison: Comparison | None
     coordinator: CoordinatorView | None = None
     evidence: Sequence[EvidenceLine] = ()
@@ -100,17 +103,17 @@ class Recorded:
             BadRunDirectory: The summary is absent, or a file does not hold what it should.
             BadCharter: The charter is absent, or is none.
         """
-        found = run.evaluation.exists(), run.comparison.exists()
         return cls(
             summary=read_record(run.summary, Summary),
             charter=Charter.read(run.charter),
             rounds=_lines(run.metrics, RoundLine),
             events=_lines(run.events, EventLine),
-            tallies=read_record(run.evaluation, EvaluationRecord) if found[0] else None,
-            comparison=read_record(run.comparison, Comparison) if found[1] else None,
+            statistics_tallies=_found(run.statistics, Tallies),
+            evaluation_tallies=_found(run.evaluation, Tallies),
+            comparison=_found(run.comparison, Comparison),
             coordinator=coordinator_view(run) if kept_anything(run) else None,
             evidence=_lines(run.evidence, EvidenceLine),
-            privacy=read_record(run.privacy, PrivacyCost) if run.privacy.exists() else None,
+            privacy=_found(run.privacy, PrivacyCost),
         )
 
     @property
@@ -173,12 +176,12 @@ class Recorded:
     @property
     def pooled(self) -> Tally | None:
         """The last pooled evaluation, if one was recorded."""
-        return _vector(self.tallies.evaluation) if self.tallies else None
+        return _pooled(self.evaluation_tallies)
 
     @property
     def pooled_statistics(self) -> Tally | None:
         """The pooled statistics of the training records, if they were recorded."""
-        return _vector(self.tallies.statistics) if self.tallies else None
+        return _pooled(self.statistics_tallies)
 
     @property
     def headline_metric(self) -> str:
@@ -207,20 +210,20 @@ class Recorded:
         ended = [line for line in self.events if line.event == "round-finished"]
         return frozenset(ended[-1].answered) if ended else frozenset()
 
-    def released(self, tallies: Mapping[str, Sequence[int]]) -> dict[str, Tally]:
-        """Return the tallies that sites released, in the charter's order."""
-        held = {name: _vector(tallies.get(name, ())) for name in self.charter.names}
-        return {name: tally for name, tally in held.items() if tally is not None}
-
     @property
     def site_statistics(self) -> dict[str, Tally]:
         """Statistics by site, where released."""
-        return self.released(self.tallies.site_statistics) if self.tallies else {}
+        return self._released(self.statistics_tallies)
 
     @property
     def site_evaluation(self) -> dict[str, Tally]:
         """The last evaluation by site, where released."""
-        return self.released(self.tallies.site_evaluation) if self.tallies else {}
+        return self._released(self.evaluation_tallies)
+
+    def _released(self, found: Tallies | None) -> dict[str, Tally]:
+        """Return the tallies that sites released, in the charter's order."""
+        by_site = found.by_site if found else {}
+        return {name: _vector(by_site[name]) for name in self.charter.names if name in by_site}
 
     def withheld(self, shown: Mapping[str, object]) -> str:
         """Return in a sentence which present sites released no figures of their own."""
@@ -238,8 +241,16 @@ class Recorded:
 Line = TypeVar("Line", bound=_Line)
 
 
-def _vector(entries: Sequence[int]) -> Tally | None:
-    return np.array(entries, np.int64) if len(entries) else None
+def _found(path: Path, kind: type[Record]) -> Record | None:
+    return read_record(path, kind) if path.exists() else None
+
+
+def _vector(entries: Sequence[int]) -> Tally:
+    return np.array(entries, np.int64)
+
+
+def _pooled(found: Tallies | None) -> Tally | None:
+    return _vector(found.pooled) if found else None
 
 
 def _lines(path: Path, kind: type[Line]) -> list[Line]:

@@ -54,8 +54,13 @@ class RunDirectory:
         return self.path / "summary.json"
 
     @property
+    def statistics(self) -> Path:
+        """Pooled and released tallies of the training records."""
+        return self.path / "statistics.json"
+
+    @property
     def evaluation(self) -> Path:
-        """Pooled and released tallies."""
+        """Pooled and released tallies of the last evaluation."""
         return self.path / "evaluation.json"
 
     @property

@@ -175,13 +175,10 @@ def _write_summary(
         evaluated=list(last.answered) if last else [],
         held_out=recorder.evaluation.examples(last.evaluation) if last else 0,
         metrics=recorder.metrics_of(last.evaluation) if last else {},
-        site_metrics={
-            site: recorder.metrics_of(tally)
-            for site, tally in (last.by_site if last else {}).items()
-        },
         quarantined=recorder.quarantined,
         bytes_down=recorder.bytes_down,
         bytes_up=recorder.bytes_up,
         protection=protection_of(config, charter, dim=ending.layout.dim) if ending.layout else None,
     )
-    write_record(recorder.run.summary, summary)
+    shown = recorder.site_metrics() if last else ()
+    write_record(recorder.run.summary, summary, site_metrics=shown)

@@ -1,13 +1,14 @@
-"""`summary.json`, `comparison.json` and `evaluation.json`: what a run leaves for people to script.
+"""`summary.json`, `comparison.json` and tallies: what a run leaves for people to script.
 
 The published JSON schema in `docs/` is generated from these models.
 """
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TextIO, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -132,14 +133,17 @@ class Summary(_Record):
     protection: Protection | None = None
 
 
-class EvaluationRecord(_Record):
-    """Tallies from which the report draws: pooled, and by site where released."""
+class Tallies(_Record):
+    """`statistics.json` and `evaluation.json`: tallies from which the report draws.
+
+    Args:
+        pooled: Of all sites that answered.
+        by_site: Of one site each, only where the site releases its own.
+    """
 
     version: Literal[1] = 1
-    statistics: list[int]
-    site_statistics: dict[str, list[int]] = Field(default_factory=dict)
-    evaluation: list[int] = Field(default_factory=list)
-    site_evaluation: dict[str, list[int]] = Field(default_factory=dict)
+    pooled: list[int]
+    by_site: dict[str, list[int]] = Field(default_factory=dict)
 
 
 class Arm(_Record):
@@ -190,20 +194,48 @@ class Comparison(_Record):
 
 Record = TypeVar("Record", bound=BaseModel)
 
+Entries: TypeAlias = Iterable[tuple[str, Any]]
+
 
 def write_atomically(path: Path, text: str) -> None:
     """Replace a file's content so that a reader sees the old one or the new one, whole."""
+    with replaced(path) as file:
+        file.write(text)
+
+
+def write_record(path: Path, record: BaseModel, **mappings: Entries) -> None:
+    """Write a record as JSON, atomically.
+
+    Args:
+        path: Of the file.
+        record: What is written.
+        mappings: Fields to write in place of the record's own, an entry at a time: of all sites
+            there may be more than should be in memory at once.
+    """
+    with replaced(path) as file:
+        write_object(file, record.model_dump_json(indent=1, exclude=set(mappings)), **mappings)
+
+
+def write_object(file: TextIO, text: str, **mappings: Entries) -> None:
+    """Write a JSON object that has at least one field, and mappings after those it has."""
+    file.write(text.removesuffix("}").rstrip())
+    for name, entries in mappings.items():
+        file.write(f', "{name}": {{')
+        for index, (key, value) in enumerate(entries):
+            file.write(f"{', ' if index else ''}{json.dumps(key)}: {json.dumps(value)}")
+        file.write("}")
+    file.write("}")
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[TextIO]:
+    """Give a file whose content replaces that of `path` when the body ends well, atomically."""
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("w") as file:
-        file.write(text)
+        yield file
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
-
-
-def write_record(path: Path, record: BaseModel) -> None:
-    """Write a record as JSON, atomically."""
-    write_atomically(path, record.model_dump_json(indent=1))
 
 
 def read_record(path: Path, kind: type[Record]) -> Record:
@@ -227,7 +259,7 @@ def json_schemas() -> Mapping[str, str]:
     kinds: dict[str, type[BaseModel]] = {
         "summary": Summary,
         "comparison": Comparison,
-        "evaluation": EvaluationRecord,
+        "tallies": Tallies,
     }
     return {
         name: json.dumps(kind.model_json_schema(), indent=1) + "\n" for name, kind in kinds.items()

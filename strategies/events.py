@@ -23,10 +23,9 @@ class SitesJoined:
 
 @dataclass(frozen=True, kw_only=True)
 class StatisticsPooled:
-    """The federated statistics, before the first round; by site where a site released them."""
+    """The federated statistics, before the first round."""
 
     pooled: Tally
-    by_site: Mapping[str, Tally]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +38,11 @@ class RoundStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class SiteAnswered:
-    """A site's reply was accepted."""
+    """A site's reply was accepted; with what it counted, where the site released that."""
 
     server_round: int
     site: str
+    released: Tally | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,6 @@ class RoundFinished:
     server_round: int
     answered: tuple[str, ...]
     evaluation: Tally
-    by_site: Mapping[str, Tally]
     bytes_down: int
     bytes_up: int
     seconds: float

@@ -46,5 +46,5 @@ class Telling:
         if question.request.server_round > told.server_round:
             elected = question.ballot.elected()
             evaluation = evaluation if elected is None else elected.copy()
-        self._observe(RoundFinished(**vars(told), evaluation=evaluation, by_site={}))
+        self._observe(RoundFinished(**vars(told), evaluation=evaluation))
         self.untold = None

@@ -39,7 +39,6 @@ class _Round:
     tally: Tally
     traffic: Traffic
     answered: list[str] = field(default_factory=list)
-    by_site: dict[str, Tally] = field(default_factory=dict)
 
 
 class Synchronous(Strategy):
@@ -216,7 +215,7 @@ class Synchronous(Strategy):
         asked = self._ask(messages.STATISTICS, server_round, self._roster.sites, content, grid)
         self._count(self._exchange(grid).replies(asked), self._terms.check_statistics)
         self._cohort.require_quorum(self._round.answered)
-        self._observe(StatisticsPooled(pooled=self._round.tally, by_site=self._round.by_site))
+        self._observe(StatisticsPooled(pooled=self._round.tally))
 
     def _ask(
         self, kind: str, server_round: int, sites: Iterable[str], content: RecordDict, grid: Grid
@@ -267,9 +266,8 @@ class Synchronous(Strategy):
         site = self._site_of(reply)
         self._round.tally += tally
         self._round.answered.append(site)
-        if released:
-            self._round.by_site[site] = tally.copy()
-        self._observe(SiteAnswered(server_round=self._round.number, site=site))
+        shown = tally.copy() if released else None  # an observer may keep it: without its reply
+        self._observe(SiteAnswered(server_round=self._round.number, site=site, released=shown))
 
     def _position(self, server_round: int) -> tuple[ArrayRecord, ConfigRecord]:
         content = messages.position(
@@ -301,7 +299,6 @@ class Synchronous(Strategy):
                 server_round=done.number,
                 answered=tuple(done.answered),
                 evaluation=done.tally,
-                by_site=done.by_site,
                 bytes_down=self._traffic.down - done.traffic.down,
                 bytes_up=self._traffic.up - done.traffic.up,
                 seconds=time.monotonic() - done.began,

@@ -20,7 +20,7 @@ from scenarios.engine import InProcessGrid, SiteApp
 from strategies import advance
 from strategies.clear_terms import Progress, Terms
 from strategies.cohort import Cohort
-from strategies.events import Event, RoundFinished, SiteQuarantined
+from strategies.events import Event, RoundFinished, SiteAnswered, SiteQuarantined
 from strategies.gathering import Gather
 from strategies.optimizer import OptimizerOptions, sgd
 from strategies.rules.mean import StreamingMean
@@ -141,6 +141,15 @@ class Outcome:
     def rounds(self) -> list[RoundFinished]:
         """The rounds that were finished, the final evaluation included."""
         return [event for event in self.events if isinstance(event, RoundFinished)]
+
+    def released(self, server_round: int) -> dict[str, list[int]]:
+        """What each site released in a round; round 0 is the statistics."""
+        answers = [event for event in self.events if isinstance(event, SiteAnswered)]
+        return {
+            answer.site: answer.released.tolist()
+            for answer in answers
+            if answer.server_round == server_round and answer.released is not None
+        }
 
 
 def grid_of(sites: Sequence[SiteApp]) -> InProcessGrid:

@@ -106,7 +106,8 @@ class Sample:
             code, _, text = self.error.partition(": ")
             recorder.failed(code, text)
         recorder.write_evaluation()
-        write_record(run.summary, self._summary(recorder, reached))
+        shown = () if self.error else recorder.site_metrics()
+        write_record(run.summary, self._summary(recorder, reached), site_metrics=shown)
         if self.values is not None:
             write_record(run.comparison, self._comparison(self.values))
         return run
@@ -120,11 +121,12 @@ class Sample:
         if not self.present:
             return
         counted = {name: _records(self, place) for place, name in enumerate(self.members)}
-        by_site = {name: counted[name] for name in self.shown}
+        recorder(RoundStarted(server_round=0, cohort=self.present))
+        self._answer(recorder, 0, {name: counted[name] for name in self.present})
         pooled = sum(
             (counted[name] for name in self.present), np.zeros_like(counted[self.members[0]])
         )
-        recorder(StatisticsPooled(pooled=pooled, by_site=by_site))
+        recorder(StatisticsPooled(pooled=pooled))
         last = reached if self.error else reached + 1
         for server_round in range(1, last + 1):
             self._play_round(recorder, server_round)
@@ -135,22 +137,25 @@ class Sample:
         for item in out:
             recorder(item)
         answered = [name for name in self.present if name not in {item.site for item in out}]
-        for name in answered:
-            recorder(SiteAnswered(server_round=server_round, site=name))
         tallies = {
             name: _predictions(self, self.members.index(name), server_round) for name in answered
         }
+        self._answer(recorder, server_round, tallies)
         recorder(
             RoundFinished(
                 server_round=server_round,
                 answered=tuple(answered),
                 evaluation=np.sum(list(tallies.values()), axis=0),
-                by_site={name: tallies[name] for name in answered if name in self.shown},
                 bytes_down=12_000 * len(answered),
                 bytes_up=23_500 * len(answered),
                 seconds=0.25,
             )
         )
+
+    def _answer(self, recorder: Recorder, server_round: int, tallies: Mapping[str, Tally]) -> None:
+        for name, tally in tallies.items():
+            shown = tally if name in self.shown else None
+            recorder(SiteAnswered(server_round=server_round, site=name, released=shown))
 
     def _summary(self, recorder: Recorder, reached: int) -> Summary:
         config = {"num-server-rounds": self.rounds, **self.config}
@@ -174,10 +179,6 @@ class Sample:
             evaluated=list(last.answered) if last else [],
             held_out=recorder.evaluation.examples(last.evaluation) if last else 0,
             metrics=recorder.metrics_of(last.evaluation) if last else {},
-            site_metrics={
-                site: recorder.metrics_of(tally)
-                for site, tally in (last.by_site if last else {}).items()
-            },
             quarantined=recorder.quarantined,
             bytes_down=recorder.bytes_down,
             bytes_up=recorder.bytes_up,

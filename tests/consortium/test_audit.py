@@ -147,17 +147,16 @@ def test_errors_events_and_the_end_are_written_down_without_a_figure(
     asked = hello(consortium.charter)
     witness.received(Message(Error(2, "patient 17"), reply_to=asked))
     witness.received(Message(RecordDict({}), reply_to=asked))
-    witness.observe(SiteAnswered(server_round=1, site="north"))
+    tally = np.arange(3)
+    witness.observe(SiteAnswered(server_round=1, site="north", released=tally))
     witness.observe(
         SiteQuarantined(server_round=1, site="north", code="silent", counts={"rows": 61})
     )
-    tally = np.arange(3)
     witness.observe(
         RoundFinished(
             server_round=1,
             answered=("east", "north"),
             evaluation=tally,
-            by_site={"north": tally},
             bytes_down=1,
             bytes_up=1,
             seconds=0.5,

@@ -10,7 +10,7 @@ from consortium.report_blocks import Table
 from consortium.report_marks import Marks, tables
 from consortium.report_record import Recorded
 from consortium.report_words import DASH
-from consortium.summary import EvaluationRecord
+from consortium.summary import Tallies
 from sites.evaluation import evaluation_for
 from sites.text_schema import AnySchema, EntitySchema, MultiLabel, NotesSchema
 from tests.consortium.sample_run import BANKS, Sample
@@ -24,12 +24,9 @@ def recorded(folder: Path, table: AnySchema, *, released: tuple[str, ...]) -> Re
     found = Recorded.read(Sample(members=BANKS[:3]).write(folder / "run"))
     charter = found.charter.model_copy(update={"table": table})
     tally = one(table)
-    tallies = EvaluationRecord(
-        statistics=[],
-        evaluation=(3 * tally).tolist(),
-        site_evaluation={name: tally.tolist() for name in released},
-    )
-    return replace(found, charter=charter, tallies=tallies)
+    by_site = {name: tally.tolist() for name in released}
+    tallies = Tallies(pooled=(3 * tally).tolist(), by_site=by_site)
+    return replace(found, charter=charter, evaluation_tallies=tallies)
 
 
 def one(table: AnySchema) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":

@@ -15,7 +15,7 @@ from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
 from consortium.run_directory import ENVIRONMENT, RunDirectory
 from consortium.server_app import PACKAGES, app
-from consortium.summary import BadRunDirectory, EvaluationRecord, Summary, read_record
+from consortium.summary import BadRunDirectory, Summary, Tallies, read_record
 from privacy import messages
 from privacy.errors import ConsortiumError
 from scenarios.catalogue import scenario_named
@@ -99,15 +99,15 @@ def test_the_figures_of_a_summary_are_those_of_the_recorded_counts(
     finished: RunDirectory,
 ) -> None:
     summary = read_record(finished.summary, Summary)
-    record = read_record(finished.evaluation, EvaluationRecord)
+    record = read_record(finished.evaluation, Tallies)
     evaluation = evaluation_for(SCENARIO.table)
-    counts = np.array(record.evaluation, np.int64)
+    counts = np.array(record.pooled, np.int64)
     expected = evaluation.metrics(counts)
     assert {name: one.value for name, one in summary.metrics.items()} == {
         name: metric.value for name, metric in expected.items()
     }
     assert summary.held_out == evaluation.examples(counts)
-    assert set(summary.site_metrics) == set(record.site_evaluation) < set(NAMES)
+    assert set(summary.site_metrics) == set(record.by_site) < set(NAMES)
 
 
 def test_traffic_is_the_sum_over_rounds(finished: RunDirectory) -> None:
@@ -173,7 +173,8 @@ def test_a_run_to_which_nobody_comes_is_summarised_too(aggregation: str, tmp_pat
     assert (summary.status, summary.rounds, summary.dim) == ("failed", 0, 0)
     assert summary.model_digest == summary.layout_digest == ""
     assert not any(site.present for site in summary.sites)
-    assert read_record(run.evaluation, EvaluationRecord).evaluation == []
+    assert not run.statistics.exists()
+    assert not run.evaluation.exists()
 
 
 def test_a_run_that_never_began_is_summarised_too(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ from pydantic import BaseModel, ValidationError
 from consortium.summary import (
     BadRunDirectory,
     Comparison,
-    EvaluationRecord,
     MetricValue,
     Summary,
+    Tallies,
     json_schemas,
     read_record,
     write_atomically,
@@ -26,19 +27,25 @@ DOCS = Path(__file__).parents[2] / "docs"
 KINDS: dict[str, type[BaseModel]] = {
     "summary": Summary,
     "comparison": Comparison,
-    "evaluation": EvaluationRecord,
+    "statistics": Tallies,
+    "evaluation": Tallies,
 }
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run's directory with all three files in it."""
+    """A run's directory with all of these files in it."""
     out = (SiteQuarantined(server_round=2, site="birch-bank", code="silent", counts={"n": 3}),)
     sample = Sample(values=CLEAR_WIN, quarantined=out)
     return sample.write(tmp_path_factory.mktemp("run")).path
 
 
-@pytest.mark.parametrize("name", KINDS)
+def schema_of(kind: str) -> Any:
+    name = "tallies" if KINDS[kind] is Tallies else kind
+    return json.loads((DOCS / f"{name}.schema.json").read_text())
+
+
+@pytest.mark.parametrize("name", json_schemas())
 def test_the_published_schema_is_the_current_one(name: str) -> None:
     """If this fails, write `json_schemas()[name]` to `docs/NAME.schema.json` and tell users."""
     assert (DOCS / f"{name}.schema.json").read_text() == json_schemas()[name]
@@ -46,7 +53,7 @@ def test_the_published_schema_is_the_current_one(name: str) -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_what_a_run_writes_is_valid_under_the_published_schema(name: str, written: Path) -> None:
-    schema = json.loads((DOCS / f"{name}.schema.json").read_text())
+    schema = schema_of(name)
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(json.loads((written / f"{name}.json").read_text()), schema)
 
@@ -59,13 +66,14 @@ def test_what_a_run_writes_is_valid_under_the_published_schema(name: str, writte
         ("summary", {"metrics": {"roc_auc": 0.7}}),
         ("summary", {"version": 2}),
         ("comparison", {"arms": [{"name": "x"}]}),
-        ("evaluation", {"statistics": [0.5]}),
+        ("statistics", {"pooled": [0.5]}),
+        ("evaluation", {"by_site": {"birch-bank": [0.5]}}),
     ],
 )
 def test_the_published_schema_and_the_reader_refuse_the_same(
     name: str, change: dict[str, Any], written: Path, tmp_path: Path
 ) -> None:
-    schema = json.loads((DOCS / f"{name}.schema.json").read_text())
+    schema = schema_of(name)
     wrong = {**json.loads((written / f"{name}.json").read_text()), **change}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(wrong, schema)
@@ -82,6 +90,31 @@ def test_a_record_that_is_written_is_read_back_equal(
     record = read_record(written / f"{name}.json", KINDS[name])
     write_record(tmp_path / "again.json", record)
     assert read_record(tmp_path / "again.json", KINDS[name]) == record
+
+
+@given(
+    pooled=st.lists(st.integers(-(2**63), 2**63 - 1), max_size=4),
+    by_site=st.dictionaries(st.text(max_size=9), st.lists(st.integers(), max_size=4), max_size=4),
+)
+def test_a_mapping_written_by_entries_is_read_back_like_one_written_at_once(
+    pooled: list[int], by_site: dict[str, list[int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "tallies.json"
+    write_record(path, Tallies(pooled=pooled), by_site=iter(by_site.items()))
+    assert read_record(path, Tallies) == Tallies(pooled=pooled, by_site=by_site)
+
+
+def test_entries_that_fail_half_way_leave_the_old_content(tmp_path: Path) -> None:
+    path = tmp_path / "tallies.json"
+    write_record(path, Tallies(pooled=[1]))
+
+    def entries() -> Iterator[tuple[str, list[int]]]:
+        yield "elm-bank", [1]
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        write_record(path, Tallies(pooled=[2]), by_site=entries())
+    assert read_record(path, Tallies) == Tallies(pooled=[1])
 
 
 @given(

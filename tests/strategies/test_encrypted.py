@@ -61,10 +61,10 @@ def test_a_run_says_who_joined_who_was_asked_who_answered_and_what_came(
     assert [(one.server_round, one.site) for one in answered] == [
         (number, name) for number in range(5) for name in NAMES
     ]
+    assert all(one.released is None for one in answered)
     assert [one.server_round for one in course.rounds] == [1, 2, 3, 4]
     for one in course.rounds:
         assert one.answered == NAMES
-        assert one.by_site == {}
         assert one.evaluation.any()
         assert min(one.bytes_down, one.bytes_up, one.seconds) > 0
     assert course.progress is not None

@@ -21,7 +21,7 @@ def test_what_happened_stays_as_it_was() -> None:
         event.site = "south"  # type: ignore[misc]
 
 
-def test_a_value_of_one_site_stands_only_under_by_site() -> None:
+def test_a_value_of_one_site_stands_only_where_it_says_released() -> None:
     """Where the strategy puts released tallies; all else is names, counts and pooled figures."""
     tallies = {item.name for kind in EVENTS for item in fields(kind) if "ndarray" in str(item.type)}
-    assert tallies == {"pooled", "evaluation", "by_site"}
+    assert tallies == {"pooled", "evaluation", "released"}

@@ -218,7 +218,7 @@ def test_a_bad_update_leaves_no_trace_in_the_model(gather: Gather, code: str, sp
     for spoiled, clean in zip(outcome.rounds[:-1], reference.rounds[:-1], strict=True):
         assert spoiled.answered == OTHERS
         assert spoiled.evaluation.tolist() == clean.evaluation.tolist()
-        assert set(spoiled.by_site) == set(OTHERS)
+        assert set(outcome.released(spoiled.server_round)) == set(OTHERS)
 
 
 @pytest.mark.parametrize(("code", "spoil"), ANYWHERE.values(), ids=ANYWHERE)
@@ -245,7 +245,7 @@ def test_bad_statistics_are_not_pooled(code: str, spoil: Spoil) -> None:
     reference = ran(honest(OTHERS))
     (clean,) = [event for event in reference.events if isinstance(event, StatisticsPooled)]
     assert pooled.pooled.tolist() == clean.pooled.tolist()
-    assert set(pooled.by_site) == set(OTHERS)
+    assert set(outcome.released(0)) == set(OTHERS)
 
 
 @pytest.mark.parametrize(

@@ -195,10 +195,9 @@ def test_events_say_who_is_there_and_what_was_counted() -> None:
 
 def test_figures_of_one_site_are_told_only_where_it_releases_them() -> None:
     outcome = run([*honest(["east"]), SmallSite(name="north", released=False)])
-    (pooled,) = [event for event in outcome.events if isinstance(event, StatisticsPooled)]
-    assert set(pooled.by_site) == {"east"}
+    assert set(outcome.released(0)) == {"east"}
     for done in outcome.rounds:
-        assert {name: tally.tolist() for name, tally in done.by_site.items()} == {
+        assert outcome.released(done.server_round) == {
             "east": [done.server_round] * EVALUATION_SIZE
         }
         assert done.evaluation.tolist() == [2 * done.server_round] * EVALUATION_SIZE
