@@ -128,7 +128,8 @@ class Session(SiteTerms):
         )
         receipts = [one for bucket in by_bucket.values() for one in bucket]
         self.checks.require_voters(len(by_bucket), len(receipts))
-        agreed = majority_state(receipts, roster=len(self.opened.roster))
+        signed = (receipt.label.state for receipt in receipts)
+        agreed = majority_state(signed, roster=len(self.opened.roster))
         placed = self.updates.sum_bytes
         if len(request.sums) != placed * len(by_bucket):
             raise SumsMissing(

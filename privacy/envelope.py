@@ -8,7 +8,7 @@ the business of `receipts`, `exchange` and `state_seal`. Nothing here needs a se
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 from privacy import canonical
 from privacy.canonical import DIGEST_SIZE, Reader
@@ -219,7 +219,7 @@ class Receipt:
         Raises:
             BadSignature: It did not.
         """
-        _verify_once(member, self._body, self.signature)
+        member.verify(self._body, self.signature)
 
     def encode(self) -> bytes:
         """Return the canonical bytes."""
@@ -312,13 +312,6 @@ class SealedState:
             previous=reader.digest(),
         )
         return cls(context=context, body=reader.rest(at_most=at_most))
-
-
-# The sites that one process simulates all check the receipts of all others: the square of their
-# number without it. What is kept is that exactly these bytes have this signature of this member.
-@lru_cache(maxsize=4 * MAX_BUCKETS)
-def _verify_once(member: PublicIdentity, body: bytes, signature: bytes) -> None:
-    member.verify(body, signature)
 
 
 def _receipt_body(label: UploadLabel, upload: bytes) -> bytes:

@@ -62,6 +62,17 @@ def seal_context(degree: int, prime_bits: int, plain_bits: int, security_bits: i
     return context
 
 
+@cache
+def _prime(degree: int, bits: int) -> int:
+    """Return the ciphertext prime of this size; a whole context, some megabytes, is not needed."""
+    return int(seal.CoeffModulus.Create(degree, [bits])[0].value())
+
+
+def _most_sites(prime: int, plain_bits: int) -> int:
+    """Return the most uploads whose noise stays below half a step."""
+    return math.ceil(prime / (2 << plain_bits) / NOISE_OF_ONE) - 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class SealParameters:
     """Parameters of BFV under which sums over `num_sites` sites are secure and exact.
@@ -126,7 +137,7 @@ class SealParameters:
     @property
     def most_sites(self) -> int:
         """The most uploads whose noise stays below half a step."""
-        return math.ceil(self.prime / (2 << self.plain_bits) / NOISE_OF_ONE) - 1
+        return _most_sites(self.prime, self.plain_bits)
 
     @property
     def packed_words(self) -> int:
@@ -171,12 +182,9 @@ class SealParameters:
 
 def _roomy(num_sites: int) -> SealParameters:
     """Return the default set: two plain bits less for every fourfold number of sites over 95."""
-    chosen = _PLAIN_BITS[-1]
-    for plain_bits in _PLAIN_BITS:
-        if num_sites <= SealParameters(num_sites=1, plain_bits=plain_bits).most_sites:
-            chosen = plain_bits
-            break
-    return SealParameters(num_sites=num_sites, plain_bits=chosen)
+    prime = _prime(SealParameters.degree, SealParameters.prime_bits)
+    fits = (bits for bits in _PLAIN_BITS if num_sites <= _most_sites(prime, bits))
+    return SealParameters(num_sites=num_sites, plain_bits=next(fits, _PLAIN_BITS[-1]))
 
 
 def _named(**fixed: int) -> Callable[[int], SealParameters]:

@@ -270,7 +270,7 @@ class Encrypted(Strategy):
     def _complete(self, purpose: str) -> tuple[bytes, bytes]:
         """Return receipts and sum of tallies; nothing unless every site of the run is in it."""
         counted = self._question.sums[purpose]
-        if len(counted.receipts) < len(self._opening.terms.roster):
+        if len(counted.added) < len(self._opening.terms.roster):
             return b"", b""
         return counted.finished(floor=self._terms.floor)
 

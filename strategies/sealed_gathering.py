@@ -16,7 +16,7 @@ from privacy.receipts import (
     ReceiptAltered,
     WrongBucket,
     WrongWeightClass,
-    encode_receipts,
+    join_receipts,
     majority_state,
 )
 from privacy.upload import UploadHeader, upload_digest
@@ -52,25 +52,41 @@ class Door:
     weight_classes: tuple[int, ...] = WEIGHT_CLASSES[:1]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Added:
+    """What is held of an upload that was added.
+
+    Args:
+        bucket: Whose sum it is in.
+        state: Digest of the sealed state that its receipt signs.
+        receipt: The receipt, encoded.
+    """
+
+    bucket: int
+    state: bytes
+    receipt: bytes
+
+
 @dataclass
 class Sums:
     """The uploads of one slot, added up by bucket, with their receipts.
 
     Guarantee: what is added was signed by a site of the roster for exactly this slot, once;
-    memory is one sum a bucket, whatever the number of sites.
+    memory is one sum a bucket and the bytes of the receipts.
 
     Args:
         door: What an upload must be.
         slot: The one place each upload fills.
         roster: Public identities of the sites of the run.
         keep: Keeps uploads for an auditor.
+        added: What was added, by site.
     """
 
     door: Door
     slot: Slot
     roster: Mapping[str, PublicIdentity]
     keep: Keep
-    receipts: dict[str, Receipt] = field(default_factory=dict)
+    added: dict[str, Added] = field(default_factory=dict)
     _adders: dict[int, Adder] = field(default_factory=dict)
 
     def check(self, site: str, upload: bytes, encoded: bytes) -> Receipt:
@@ -103,7 +119,9 @@ class Sums:
         adder = self._adders.get(label.bucket) or Adder(self.door.placement)
         adder.add(upload)
         self._adders[label.bucket] = adder
-        self.receipts[label.site] = receipt
+        self.added[label.site] = Added(
+            bucket=label.bucket, state=label.state, receipt=receipt.encode()
+        )
         self.keep(f"{self.folder}/{upload_file(label.site)}", [upload])
 
     @property
@@ -113,18 +131,17 @@ class Sums:
 
     def buckets(self, *, floor: int) -> tuple[int, ...]:
         """Return the buckets that hold at least `floor` sites, in order."""
-        sizes = Counter(receipt.label.bucket for receipt in self.receipts.values())
+        sizes = Counter(one.bucket for one in self.added.values())
         return tuple(sorted(bucket for bucket, size in sizes.items() if size >= floor))
 
-    def counted(self, *, floor: int) -> list[Receipt]:
-        """Return the receipts of these buckets, sorted by site: of the uploads that count."""
+    def counted(self, *, floor: int) -> list[str]:
+        """Return the sites of these buckets, sorted: those whose uploads count."""
         kept = self.buckets(floor=floor)
-        ordered = [receipt for _, receipt in sorted(self.receipts.items())]
-        return [receipt for receipt in ordered if receipt.label.bucket in kept]
+        return sorted(site for site, one in self.added.items() if one.bucket in kept)
 
     def finished(self, *, floor: int) -> tuple[bytes, bytes]:
         """Return encoded receipts and sums of the buckets above the floor, and keep them."""
-        encoded = encode_receipts(self.counted(floor=floor))
+        encoded = join_receipts([self.added[site].receipt for site in self.counted(floor=floor)])
         adders = [self._adders[bucket] for bucket in self.buckets(floor=floor)]
         sums = b"".join(part for adder in adders for part in adder.parts())
         self.keep(f"{self.folder}/{RECEIPTS_FILE}", [encoded])
@@ -133,8 +150,9 @@ class Sums:
 
     def agreed_state(self, *, floor: int) -> bytes | None:
         """Return the state digest that more than half of the run's sites sign, if there is one."""
+        signed = (self.added[site].state for site in self.counted(floor=floor))
         try:
-            return majority_state(self.counted(floor=floor), roster=len(self.roster))
+            return majority_state(signed, roster=len(self.roster))
         except NoMajority:
             return None
 

@@ -25,11 +25,11 @@ def reported(question: Question, exchange: Exchange, *, floor: int) -> bytes:
     Raises:
         RoundVoid: No site sent it.
     """
-    receipts = question.sums[TRAINING].receipts
+    added = question.sums[TRAINING].added
     agreed = question.sums[TRAINING].agreed_state(floor=floor)
     server_round = question.request.server_round
-    honest = [site for site, one in sorted(receipts.items()) if one.label.state == agreed]
-    for site in sorted(set(receipts) - set(honest)):
+    honest = [site for site, one in sorted(added.items()) if one.state == agreed]
+    for site in sorted(set(added) - set(honest)):
         code = StateDisputed("").code
         question.observe(SiteQuarantined(server_round=server_round, site=site, code=code))
     for site in honest:
@@ -40,7 +40,7 @@ def reported(question: Question, exchange: Exchange, *, floor: int) -> bytes:
             raise StateDisputed("the state it sent is not the one it signed")
     raise RoundVoid(
         f"no site sent the state that most of them signed in round {server_round}",
-        came=len(receipts),
+        came=len(added),
     )
 
 

@@ -5,19 +5,18 @@ of the product, the messages between them are whole and pass a pipe.
 """
 
 import os
-from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypedDict
 
-from flwr.app import Context, Message
+from flwr.app import Message
 
 from consortium.client_app import app as client_app
 from consortium.run_directory import ENVIRONMENT, RunDirectory
 from consortium.server_app import app as server_app
 from consortium.summary import Summary, read_record
-from scenarios.engine import InProcessGrid, run_in_process
+from scenarios.engine import InProcessGrid, lead
 from scenarios.scenario import Scenario
 from scenarios.staging import new_run_directory, stage
 from tests.benchmarks.peak import keep_peak
@@ -47,12 +46,7 @@ def run_apart(scenario: Scenario, folder: Path) -> Apart:
     sites.start()
     here.recv()  # all is staged
     with keep_peak() as held:
-        run_in_process(
-            server_app,
-            _asked_through(here),
-            num_sites=len(scenario.sites),
-            run_config=config.flat(),
-        )
+        lead(server_app, _BusToSites(here, len(scenario.sites)), config.flat())
     here.send(None)
     sites.join()
     summary = read_record(run.summary, Summary)
@@ -65,18 +59,21 @@ def _be_the_sites(scenario: Scenario, run: RunDirectory, coordinator: Connection
     """Stage the run, then answer for all of its sites until there is nothing more."""
     config = scenario.configured({})
     stage(run, scenario, with_keys=config.aggregation == "encrypted")
-    InProcessGrid({}, 0, {})  # a message needs Flower's process identity
-    contexts: dict[int, Context] = {}
+    grid = InProcessGrid(client_app, len(scenario.sites), config.flat())
     coordinator.send(None)
-    while asked := coordinator.recv():
-        message, context = asked
-        coordinator.send(client_app(message, contexts.setdefault(context.node_id, context)))
+    while message := coordinator.recv():
+        coordinator.send(grid.answer(message))
 
 
-def _asked_through(sites: Connection) -> Callable[[Message, Context], Message]:
-    def app(message: Message, context: Context) -> Message:
-        sites.send((message, context))
-        reply: Message = sites.recv()
+class _BusToSites(InProcessGrid):
+    """A bus of whose sites this process holds nothing: another one answers for them."""
+
+    def __init__(self, sites: Connection, num_sites: int) -> None:
+        super().__init__({}, num_sites, {})
+        self._sites = sites
+
+    def answer(self, message: Message) -> Message | None:
+        """Let the other process answer."""
+        self._sites.send(message)
+        reply: Message | None = self._sites.recv()
         return reply
-
-    return app

@@ -103,23 +103,19 @@ def test_a_bucket_below_the_floor_is_left_out_of_everything(honest: Honest, sums
     """Its receipts have no say in what most of them sign, either: the sites will not see them."""
     take(sums, honest, *NAMES)
     for name in ("east", "north"):
-        receipt = sums.receipts[name]
-        label = replace(receipt.label, bucket=1, state=name.encode().ljust(32))
-        sums.receipts[name] = replace(receipt, label=label)
-    sums.receipts["centre"] = replace(
-        sums.receipts["west"], label=replace(sums.receipts["west"].label, site="centre")
-    )
+        state = name.encode().ljust(32)
+        sums.added[name] = replace(sums.added[name], bucket=1, state=state)
+    sums.added["centre"] = sums.added["west"]
     assert sums.buckets(floor=3) == (0,)
-    assert [one.label.site for one in sums.counted(floor=3)] == ["centre", "south", "west"]
-    assert sums.agreed_state(floor=3) == sums.receipts["west"].label.state
+    assert sums.counted(floor=3) == ["centre", "south", "west"]
+    assert sums.agreed_state(floor=3) == sums.added["west"].state
     assert len(sums.finished(floor=3)[1]) == sums.door.placement.sum_bytes
 
 
 def test_half_is_no_majority(honest: Honest, sums: Sums) -> None:
     take(sums, honest, *NAMES)
     for name in ("east", "north"):
-        receipt = sums.receipts[name]
-        sums.receipts[name] = replace(receipt, label=replace(receipt.label, state=bytes(32)))
+        sums.added[name] = replace(sums.added[name], state=bytes(32))
     assert sums.agreed_state(floor=3) is None
 
 
@@ -160,7 +156,7 @@ def test_only_what_was_agreed_and_signed_comes_in(
             assert refused.value.code == expected
         else:
             assert refused.type is expected
-    assert not sums.receipts
+    assert not sums.added
     assert course.error is None
 
 

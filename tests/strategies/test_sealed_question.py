@@ -115,7 +115,7 @@ def test_replies_are_added_and_let_go_of(honest: Honest) -> None:
         assert reply.model == bytes(32)
         assert reply.released is None
     for sums in asked.sums.values():
-        assert set(sums.receipts) == set(NAMES)
+        assert set(sums.added) == set(NAMES)
     elected = asked.ballot.elected()
     released = sent(honest, "east").released
     assert elected is not None
@@ -134,7 +134,7 @@ def test_half_a_reply_counts_in_no_sum(honest: Honest, missing: str) -> None:
     asked.gather([replied("east", half), replied("west", sent(honest, "west"))])
     assert told[0] == SiteQuarantined(server_round=ROUND, site="east", code="nothing-sent")
     assert set(asked.replies) == {"west"}
-    assert all(set(sums.receipts) == {"west"} for sums in asked.sums.values())
+    assert all(set(sums.added) == {"west"} for sums in asked.sums.values())
 
 
 @pytest.mark.parametrize("wrong", HALVES)
@@ -148,7 +148,7 @@ def test_a_reply_of_which_one_part_is_wrong_counts_in_no_sum(honest: Honest, wro
     (event,) = told
     assert isinstance(event, SiteQuarantined)
     assert event.code in {"receipt-altered", "not-in-roster"}
-    assert not any(sums.receipts for sums in asked.sums.values())
+    assert not any(sums.added for sums in asked.sums.values())
     assert not asked.replies
 
 
