@@ -39,6 +39,7 @@ ALLOWED = "allowed"
 
 _CONTENT_TAG = b"consortium.audit-content/1\n"
 _BOUND = (("upload", "receipt"), ("count-upload", "count-receipt"))
+_MOST_WAITING = 128  # some 40 KB of log
 _PACKAGES = ("consortium", "sites", "strategies", "privacy")
 
 
@@ -94,7 +95,8 @@ def package_digest() -> str:
 class Journal:
     """A log, and what is waiting to be written to it.
 
-    Guarantee: what was noted is on the disk when `commit` returns, in one batch.
+    Guarantee: what was noted is on the disk when `commit` returns, and before it when much is
+    waiting: memory does not grow with what is noted.
 
     Args:
         chain: The log.
@@ -104,8 +106,10 @@ class Journal:
     _waiting: list[Event] = field(default_factory=list)
 
     def note(self, kind: str, /, **facts: Fact) -> None:
-        """Say what happened; it is written with the next commit."""
+        """Say what happened; it is written with the next commit, if not before."""
         self._waiting.append(Event(kind, facts))
+        if len(self._waiting) >= _MOST_WAITING:
+            self.commit()
 
     def commit(self) -> Head:
         """Write what is waiting; return where the log ends then."""

@@ -27,8 +27,8 @@ class Witness:
     """Writes down what passes a coordinator.
 
     Guarantee: an answer, and what came of it, is on the disk before the next question leaves and
-    before anything that was made of it is kept (`commit`): one wait for the disk a round, however
-    many sites there are.
+    before anything that was made of it is kept (`commit`): one wait for the disk a round, or one
+    for some hundred messages.
 
     Args:
         journal: Its log.

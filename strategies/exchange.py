@@ -1,6 +1,7 @@
 """Asking sites and awaiting their replies, one at a time and never for ever."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -68,13 +69,14 @@ class Exchange:
         return Message(content, node, kind, ttl=ttl, group_id=group)
 
     def replies(self, messages: Iterable[Message]) -> Iterator[Message]:
-        """Send the messages; yield the reply to each, in order."""
-        asked = list(messages)
+        """Send the messages; yield the reply to each, in order, and let go of both."""
+        asked = deque(messages)
+        del messages
         self.traffic.down += sum(num_bytes(message.content) for message in asked)
         until = self.clock() + self.deadline_s
         sent = list(self.grid.push_messages(asked))
-        for message, message_id in zip(asked, sent, strict=True):
-            reply = self._reply(message, message_id, until)
+        for message_id in sent:
+            reply = self._reply(asked.popleft(), message_id, until)
             if reply.has_content():
                 self.traffic.up += num_bytes(reply.content)
             yield reply

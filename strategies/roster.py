@@ -211,14 +211,17 @@ class Reception:
         challenge = secrets.token_bytes(CHALLENGE_SIZE)
         content = messages.greeting(self.charter, challenge)
         group = str(server_round)
-        asked = [
+        asked = (
             self.exchange.message(messages.HELLO, node, content, group=group) for node in nodes
-        ]
+        )
         introduced, gone = [], set()
+        layouts: dict[str, Layout] = {}
         for reply in self.exchange.replies(asked):
             node = reply.metadata.src_node_id
             with Quarantine(self.observe, server_round, self._named(reply)):
-                introduced.append((node, self._read(reply, challenge)))
+                said = self._read(reply, challenge)
+                layout = layouts.setdefault(said.layout.digest, said.layout)
+                introduced.append((node, replace(said, layout=layout, anchor=b"", proof=b"")))
             if reply.has_error() and reply.error.code == GONE:
                 gone.add(node)
             del reply

@@ -46,7 +46,7 @@ class Question:
 
     def messages(
         self, kind: str, exchange: Exchange, *, reporter: str | None = None
-    ) -> list[Message]:
+    ) -> Iterable[Message]:
         """Return the messages that ask; one site may be told to report its state as well."""
         self.traffic = (exchange.traffic.down, exchange.traffic.up)
         self.reporter = reporter or ""
@@ -55,10 +55,10 @@ class Question:
             self.observe(RoundStarted(server_round=number, cohort=tuple(self.nodes)))
         quiet, loud = self.request.content(), replace(self.request, report=True).content()
         group = str(self.request.server_round)
-        return [
+        return (
             exchange.message(kind, node, loud if site == reporter else quiet, group=group)
             for site, node in self.nodes.items()
-        ]
+        )
 
     def gather(self, replies: Iterable[Message]) -> None:
         """Take the replies as they come; hold none of their uploads."""

@@ -142,13 +142,11 @@ class Synchronous(Strategy):
                     raise
 
     def _train(self, grid: Grid, server_round: int) -> None:
-        arrays, config = self._position(server_round)
-        asked = self.configure_train(server_round, arrays, config, grid)
+        asked = self.configure_train(server_round, *self._position(server_round), grid)
         self.aggregate_train(server_round, self._exchange(grid).replies(asked))
 
     def _evaluate(self, grid: Grid, server_round: int) -> None:
-        arrays, config = self._position(server_round)
-        asked = self.configure_evaluate(server_round, arrays, config, grid)
+        asked = self.configure_evaluate(server_round, *self._position(server_round), grid)
         self.aggregate_evaluate(server_round, self._exchange(grid).replies(asked))
 
     def configure_train(
@@ -219,7 +217,7 @@ class Synchronous(Strategy):
 
     def _ask(
         self, kind: str, server_round: int, sites: Iterable[str], content: RecordDict, grid: Grid
-    ) -> list[Message]:
+    ) -> Iterable[Message]:
         nodes = {self._roster.present[site].node: site for site in sites}
         size = (
             self._terms.statistics_size
@@ -235,7 +233,7 @@ class Synchronous(Strategy):
         )
         self._observe(RoundStarted(server_round=server_round, cohort=tuple(nodes.values())))
         exchange = self._exchange(grid)
-        return [exchange.message(kind, node, content, group=str(server_round)) for node in nodes]
+        return (exchange.message(kind, node, content, group=str(server_round)) for node in nodes)
 
     def _count(self, replies: Iterable[Message], check: Callable[[Tally], None]) -> None:
         for reply in replies:

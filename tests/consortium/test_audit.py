@@ -105,6 +105,20 @@ def test_what_is_noted_is_written_with_the_next_commit(tmp_path: Path) -> None:
     assert [one.event.kind for one in verified(log, keys)] == ["opened", "refused"]
 
 
+def test_what_is_waiting_does_not_grow_with_what_is_noted(tmp_path: Path) -> None:
+    """A coordinator notes a line for each site between two commits: most are written before."""
+    journal = open_journal(tmp_path, owner="north", key=NORTH.public.signing, sign=NORTH.sign)
+    log = tmp_path / audit.FOLDER / audit.LOG
+    for number in range(1_000):
+        journal.note(audit.REFUSED, code=f"stopped-{number}")
+    written = [one.event for one in verified(log, public_keys(log))]
+    assert 800 < len(written) < 1_001
+    journal.commit()
+    journal.chain.close()
+    told = [dict(one.event.facts) for one in verified(log, public_keys(log))][1:]
+    assert told == [{"code": f"stopped-{number}"} for number in range(1_000)]
+
+
 @pytest.fixture
 def consortium(tmp_path: Path) -> Consortium:
     return Consortium.placed(tmp_path / "run")

@@ -80,7 +80,8 @@ def test_one_site_is_asked_for_its_state_and_all_for_the_rest(honest: Honest) ->
     told: list[Event] = []
     asked = question(honest, told)
     grid = honest[0].bus(Course(), configured({}))
-    sent_out = asked.messages("train", Exchange(grid=grid, deadline_s=1.0), reporter="north")
+    exchange = Exchange(grid=grid, deadline_s=1.0)
+    sent_out = list(asked.messages("train", exchange, reporter="north"))
     assert [one.metadata.dst_node_id for one in sent_out] == list(NODES.values())
     assert {one.metadata.group_id for one in sent_out} == {str(ROUND)}
     requests = [read_round(one.content) for one in sent_out]
