@@ -48,10 +48,16 @@ class InProcessGrid(Grid):
     ) -> None:
         TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = _RUN_ID, _COORDINATOR, 1
         self._apps = app if isinstance(app, Mapping) else dict.fromkeys(range(num_sites), app)
-        self._num_sites = num_sites
-        self._run_config = run_config
-        self._nodes = [_FIRST_NODE + index for index in range(num_sites)]
-        self._contexts: dict[int, Context] = {}
+        self._contexts = {
+            _FIRST_NODE + index: Context(
+                run_id=_RUN_ID,
+                node_id=_FIRST_NODE + index,
+                node_config={"partition-id": index, "num-partitions": num_sites},
+                state=RecordDict(),
+                run_config=dict(run_config),
+            )
+            for index in range(num_sites)
+        }
         self._waiting: dict[str, Message] = {}
         self._sent = 0
 
@@ -76,14 +82,14 @@ class InProcessGrid(Grid):
 
     def get_node_ids(self) -> Iterable[int]:
         """Return the ids of the nodes that are there."""
-        return list(self._nodes)
+        return list(self._contexts)
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Take messages; return an id for each, empty for a node that is not there."""
         ids = []
         for message in messages:
             self._sent += 1
-            known = message.metadata.dst_node_id in self._nodes
+            known = message.metadata.dst_node_id in self._contexts
             message_id = f"message-{self._sent}" if known else ""
             if known:
                 self._waiting[message_id] = message
@@ -95,7 +101,7 @@ class InProcessGrid(Grid):
         replies = []
         for message_id in message_ids:
             message = self._waiting.pop(message_id, None)
-            reply = self.answer(message) if message else None
+            reply = self._answer(message) if message else None
             if reply is not None:
                 replies.append(reply)
         return replies
@@ -109,39 +115,26 @@ class InProcessGrid(Grid):
 
     def remove(self, index: int) -> None:
         """Take a site off the bus, as if its machine had gone."""
-        self._nodes.remove(_FIRST_NODE + index)
+        self._contexts.pop(_FIRST_NODE + index)
 
-    def answer(self, message: Message) -> Message | None:
-        """Let the asked site answer now; None if it never will."""
-        node = message.metadata.dst_node_id
-        if node not in self._nodes:
+    def _answer(self, message: Message) -> Message | None:
+        context = self._contexts.get(message.metadata.dst_node_id)
+        if context is None:
             return Message(Error(GONE, "node unavailable"), reply_to=message)
         delivered = Message(
             deepcopy(message.content),
-            node,
+            message.metadata.dst_node_id,
             message.metadata.message_type,
             ttl=message.metadata.ttl,
             group_id=message.metadata.group_id,
         )
         try:
-            reply = self._apps[node - _FIRST_NODE](delivered, self._context(node))
+            reply = self._apps[context.node_id - _FIRST_NODE](delivered, context)
         except Vanished:
             return None
         except Exception:  # noqa: BLE001 -- what Flower does with a site's exception
             return Message(Error(RAISED, traceback.format_exc()), reply_to=message)
         return Message(deepcopy(reply.content), reply_to=message) if reply.has_content() else reply
-
-    def _context(self, node: int) -> Context:
-        if node not in self._contexts:
-            index = node - _FIRST_NODE
-            self._contexts[node] = Context(
-                run_id=_RUN_ID,
-                node_id=node,
-                node_config={"partition-id": index, "num-partitions": self._num_sites},
-                state=RecordDict(),
-                run_config=dict(self._run_config),
-            )
-        return self._contexts[node]
 
 
 def run_in_process(

@@ -1,6 +1,6 @@
 """Bringing keys to the sites without having them: epochs, deliveries, openings."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -60,12 +60,12 @@ class KeyExchange:
         last = max((epoch for epoch, _ in held.values()), default=0)
         maker, deliveries = self._rotated(roster, last)
         agreed = [maker]
-        carried = {
-            site: sealed_messages.delivery(self.charter, deliveries[site])
-            for site in roster.sites
-            if site in deliveries
-        }
-        for site, reply in self._all(roster, sealed_messages.DELIVER, carried):
+        others = [site for site in roster.sites if site in deliveries]
+
+        def carried(site: str) -> RecordDict:
+            return sealed_messages.delivery(self.charter, deliveries[site])
+
+        for site, reply in self._all(roster, sealed_messages.DELIVER, others, carried):
             if self._read(site, reply, sealed_messages.read_epoch_held) is not None:
                 agreed.append(site)
         return tuple(sorted(agreed))
@@ -111,8 +111,9 @@ class KeyExchange:
     def _held(self, roster: Roster) -> dict[str, tuple[int, bytes]]:
         content = messages.question(self.charter)
         held = {}
-        asked = dict.fromkeys(roster.sites, content)
-        for site, reply in self._all(roster, sealed_messages.EPOCH, asked):
+        for site, reply in self._all(
+            roster, sealed_messages.EPOCH, roster.sites, lambda _site: content
+        ):
             said = self._read(site, reply, sealed_messages.read_epoch_held)
             if said is not None:
                 held[site] = said
@@ -132,16 +133,20 @@ class KeyExchange:
         )
 
     def _one(self, roster: Roster, kind: str, site: str, content: RecordDict) -> Message:
-        return next(iter(self._all(roster, kind, {site: content})))[1]
+        return next(iter(self._all(roster, kind, [site], lambda _site: content)))[1]
 
     def _all(
-        self, roster: Roster, kind: str, asked: Mapping[str, RecordDict]
+        self,
+        roster: Roster,
+        kind: str,
+        sites: Sequence[str],
+        content: Callable[[str], RecordDict],
     ) -> Iterator[tuple[str, Message]]:
         replies = self.exchange.replies(
-            self.exchange.message(kind, roster.present[site].node, content, group="0")
-            for site, content in asked.items()
+            self.exchange.message(kind, roster.present[site].node, content(site), group="0")
+            for site in sites
         )
-        return zip(asked, replies, strict=True)
+        return zip(sites, replies, strict=True)
 
     def _read(self, site: str, reply: Message, read: Callable[[RecordDict], T]) -> T | None:
         with Quarantine(self.observe, 0, site):

@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 
 from privacy.envelope import Receipt, Slot, UploadLabel
 from privacy.homomorphic import Adder, uploaded_rows
@@ -140,10 +141,15 @@ class Sums:
         return sorted(site for site, one in self.added.items() if one.bucket in kept)
 
     def finished(self, *, floor: int) -> tuple[bytes, bytes]:
-        """Return encoded receipts and sums of the buckets above the floor, and keep them."""
+        """Return encoded receipts and sums of the buckets above the floor, and keep them.
+
+        Nothing can be added to these buckets any more: their ciphertexts are let go of.
+        """
         encoded = join_receipts([self.added[site].receipt for site in self.counted(floor=floor)])
-        adders = [self._adders[bucket] for bucket in self.buckets(floor=floor)]
-        sums = b"".join(part for adder in adders for part in adder.parts())
+        gathered = BytesIO()
+        for bucket in self.buckets(floor=floor):
+            gathered.writelines(self._adders.pop(bucket).parts())
+        sums = gathered.getvalue()
         self.keep(f"{self.folder}/{RECEIPTS_FILE}", [encoded])
         self.keep(f"{self.folder}/{SUMS_FILE}", [sums])
         return encoded, sums

@@ -5,10 +5,11 @@ of the product, the messages between them are whole and pass a pipe.
 """
 
 import os
+from collections.abc import Iterable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from flwr.app import Message
 
@@ -44,9 +45,9 @@ def run_apart(scenario: Scenario, folder: Path) -> Apart:
         target=_be_the_sites, args=(scenario, run, there), daemon=True
     )
     sites.start()
-    here.recv()  # all is staged
+    grid = _BusToSites(here, nodes=here.recv())  # all is staged
     with keep_peak() as held:
-        lead(server_app, _BusToSites(here, len(scenario.sites)), config.flat())
+        lead(server_app, grid, config.flat())
     here.send(None)
     sites.join()
     summary = read_record(run.summary, Summary)
@@ -60,20 +61,34 @@ def _be_the_sites(scenario: Scenario, run: RunDirectory, coordinator: Connection
     config = scenario.configured({})
     stage(run, scenario, with_keys=config.aggregation == "encrypted")
     grid = InProcessGrid(client_app, len(scenario.sites), config.flat())
-    coordinator.send(None)
-    while message := coordinator.recv():
-        coordinator.send(grid.answer(message))
+    coordinator.send(list(grid.get_node_ids()))
+    while asked := coordinator.recv():
+        verb, what = asked
+        bus = grid.push_messages if verb == "push" else grid.pull_messages
+        coordinator.send(list(bus(what)))
 
 
 class _BusToSites(InProcessGrid):
     """A bus of whose sites this process holds nothing: another one answers for them."""
 
-    def __init__(self, sites: Connection, num_sites: int) -> None:
-        super().__init__({}, num_sites, {})
+    def __init__(self, sites: Connection, nodes: list[int]) -> None:
+        super().__init__({}, 0, {})
         self._sites = sites
+        self._there = nodes
 
-    def answer(self, message: Message) -> Message | None:
+    def get_node_ids(self) -> Iterable[int]:
+        """Return the ids of the nodes of the other process."""
+        return self._there
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Let the other process take messages, one at a time."""
+        return [message_id for message in messages for message_id in self._ask("push", [message])]
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """Let the other process answer."""
-        self._sites.send(message)
-        reply: Message | None = self._sites.recv()
-        return reply
+        return self._ask("pull", list(message_ids))
+
+    def _ask(self, verb: str, what: list[Any]) -> list[Any]:
+        self._sites.send((verb, what))
+        answer: list[Any] = self._sites.recv()
+        return answer
