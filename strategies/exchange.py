@@ -103,6 +103,7 @@ class Exchange:
             self.traffic.down += sum(num_bytes(message.content) for message in some)
             ids = list(self.grid.push_messages(some))
             sent += [_Asked.of(message, known) for message, known in zip(some, ids, strict=True)]
+            del some  # before the next are made
         return sent
 
     def _reply(self, asked: _Asked, until: float) -> Message:

@@ -1,5 +1,6 @@
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from weakref import WeakSet
 
 import pytest
 from flwr.app import Context, Error, Message, RecordDict
@@ -159,6 +160,39 @@ def test_nothing_of_a_reply_is_in_memory_when_the_next_is_pulled() -> None:
         del reply
     assert grid.held == [0, 0, 0]
     assert Traced.alive == 0
+
+
+class ForgetfulGrid(InProcessGrid):
+    """A bus that takes messages, keeps none, and has no replies."""
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Say that each was sent."""
+        return [f"to {message.metadata.dst_node_id}" for message in messages]
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Return nothing."""
+        del message_ids
+        return []
+
+
+def test_questions_are_made_as_they_are_sent_and_not_held() -> None:
+    nodes = range(FIRST, FIRST + 300)
+    exchange = exchange_of(ForgetfulGrid({}, 0, {}), Clock(), deadline_s=0.0)
+    alive: WeakSet[Message] = WeakSet()
+    most = 0
+
+    def asked() -> Iterator[Message]:
+        nonlocal most
+        for message in (questions(exchange, [node])[0] for node in nodes):
+            alive.add(message)
+            most = max(most, len(alive))
+            yield message
+            del message
+
+    replies = exchange.replies(asked())
+    assert [reply.metadata.src_node_id for reply in replies] == list(nodes)
+    assert most <= 70
+    assert not alive
 
 
 class LyingGrid(InProcessGrid):
