@@ -18,7 +18,7 @@ from consortium.client_app import app as client_app
 from consortium.resumption import NotResumable
 from consortium.run_directory import ENVIRONMENT, RunDirectory
 from consortium.server_app import app as server_app
-from consortium.summary import Summary, read_record
+from consortium.summary import Summary, Tallies, read_record
 from privacy import messages
 from scenarios.catalogue import scenario_named
 from scenarios.cli import app as command
@@ -92,7 +92,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 MOMENTS = {
     "before the second checkpoint, all told": ("write", "write_checkpoint", "2"),
     "in the middle of a round": ("append", "_append", "20"),
-    "in the final evaluation": ("append", "write_evaluation", "2"),
+    "in the final evaluation": ("append", "write_evaluation", "1"),
 }
 
 
@@ -121,6 +121,9 @@ def test_a_run_whose_process_was_killed_goes_on_to_the_same_end(
     summary = resume(interrupted_order(run, engine="inprocess", verbose=False), run)
     for name in ("status", "model_digest", "rounds", "metrics", "sites", "evaluated", "held_out"):
         assert getattr(summary, name) == getattr(whole, name), name
+    assert summary.site_metrics == whole.site_metrics
+    shown = [read_record(path, Tallies).by_site for path in (run.statistics, run.evaluation)]
+    assert shown[0].keys() >= shown[1].keys() == whole.site_metrics.keys() != set()
     assert summary.bytes_up == whole.bytes_up
     assert [line["server_round"] for line in lines(run.metrics)] == [1, 2, 3, 4, 5]
     assert (run.model / "model.safetensors").exists()
