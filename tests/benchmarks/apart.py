@@ -1,7 +1,7 @@
 """Runs in which the coordinator has a process of its own, and one other process is all sites.
 
 What the coordinator holds is then that of its process, whatever the sites do; the apps are those
-of the product, the messages between them are whole and pass a pipe.
+of the product, and every message between them passes whole from one to the other.
 """
 
 import os
