@@ -15,7 +15,7 @@ from consortium.site import Site, read_site_config
 from consortium.terms import require_agreed
 from privacy.asked import Asked, violations
 from privacy.budget import fits, refusal
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, named
 from privacy.events import Event
 from privacy.kill_switch import require_allowed
 from privacy.ledger_entries import Budget
@@ -85,9 +85,9 @@ def _terms(policy: Policy, asked: Asked) -> Iterator[Finding]:
     if privacy is not None:
         loss = f"epsilon {privacy.epsilon:g}" if privacy.epsilon else "noise that is given"
         offered = f"by {privacy.unit}, {loss}"
-    yield finding("task", asked.task, _listed(policy.tasks), "task-not-allowed")
-    yield finding("model", asked.model, _listed(policy.models), "model-not-allowed")
-    yield finding("columns", _listed(asked.columns), _listed(policy.columns), "columns-not-allowed")
+    yield finding("task", asked.task, named(policy.tasks), "task-not-allowed")
+    yield finding("model", asked.model, named(policy.models), "model-not-allowed")
+    yield finding("columns", named(asked.columns), named(policy.columns), "columns-not-allowed")
     yield finding(
         "numbers that travel", f"{asked.dim:,}", f"{policy.max_dim:,}", "layout-not-allowed"
     )
@@ -178,7 +178,3 @@ def _refusal(rule: Callable[[], object]) -> str:
     except ConsortiumError as error:
         return f"{error.code}: {error}"
     return ""
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return ", ".join(names) if len(names) <= 6 else f"{len(names)}: {', '.join(names[:5])}, ..."

@@ -1,6 +1,7 @@
 """The root of every error this project raises on purpose."""
 
 import re
+from collections.abc import Collection
 
 
 class ConsortiumError(Exception):
@@ -22,6 +23,12 @@ class ConsortiumError(Exception):
     def code(self) -> str:
         """The kebab-case name of the situation: `TooFewSites` is `too-few-sites`."""
         return code_of(type(self))
+
+
+def named(names: Collection[str]) -> str:
+    """Return names for a message: a few as they are, of many the number and the first."""
+    few = ", ".join([*names][:5])
+    return ", ".join(names) if len(names) <= 6 else f"{len(names)}: {few}, ..."
 
 
 def code_of(kind: type[ConsortiumError]) -> str:

@@ -13,6 +13,8 @@ from flwr.app import Context, Error, Message, RecordDict
 from flwr.serverapp import Grid, ServerApp
 from flwr.supercore.task_identity import TaskIdentity  # a Message outside a Flower process
 
+from scenarios.open_files import allow_open_files
+
 SiteApp: TypeAlias = Callable[[Message, Context], Message]
 
 RAISED = 2  # Flower's code for a ClientApp that raised
@@ -32,12 +34,16 @@ class InProcessGrid(Grid):
 
     Guarantee: what a site receives and what it replies are copies: no record is shared. An
     exception in a site's app becomes an error reply with its traceback, as in Flower. Once
-    there is one, this process can make messages, as if it were Flower's.
+    there is one, this process can make messages, as if it were Flower's, and hold the files of
+    all sites open.
 
     Args:
         app: Called for each message to a site; by site index where sites differ.
         num_sites: Nodes on the bus.
         run_config: Flower's run config.
+
+    Raises:
+        TooFewFiles: This system does not let a process hold the files of so many sites.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class InProcessGrid(Grid):
         num_sites: int,
         run_config: Mapping[str, str | int | float | bool],
     ) -> None:
+        allow_open_files(num_sites)
         TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = _RUN_ID, _COORDINATOR, 1
         self._apps = app if isinstance(app, Mapping) else dict.fromkeys(range(num_sites), app)
         self._contexts = {

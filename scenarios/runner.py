@@ -22,6 +22,7 @@ from scenarios.deployment import deploy
 from scenarios.engine import SiteApp, run_in_process
 from scenarios.liars import app as lying_app
 from scenarios.lies import NOBODY, Lies, path_in
+from scenarios.open_files import allow_open_files
 from scenarios.scenario import Engine, Scenario
 from scenarios.staging import stage
 from sites.source import DataSource
@@ -144,6 +145,7 @@ def _in_process(order: Order, run: RunDirectory) -> None:
 
 
 def _simulation(order: Order, run: RunDirectory) -> None:
+    allow_open_files(len(order.scenario.sites))
     simulate(
         run,
         num_sites=len(order.scenario.sites),

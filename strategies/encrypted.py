@@ -10,6 +10,7 @@ from flwr.serverapp.strategy import Strategy
 
 from privacy import messages, sealed_messages, wire
 from privacy.envelope import EVALUATION, STATISTICS, TRAINING, Slot
+from privacy.errors import named
 from privacy.opening import Opening
 from privacy.sealed_messages import SealedReply, SealedRound
 from strategies.cohort import Cohort
@@ -242,7 +243,7 @@ class Encrypted(Strategy):
         missing = sorted(set(self._opening.terms.roster) - set(came))
         raise RoundVoid(
             f"round {server_round} did not come about in {self._terms.attempts} attempts: "
-            f"{len(came)} sites answered, missing: {', '.join(missing) or 'none'}. Bring them "
+            f"{len(came)} sites answered, missing: {named(missing) or 'none'}. Bring them "
             "back, or see why they refused, and run again",
             attempts=self._terms.attempts,
             came=len(came),

@@ -7,7 +7,7 @@ from typing import TypeVar
 from flwr.app import Message, RecordDict
 
 from privacy import messages, sealed_messages
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, named
 from privacy.identity import Agreement
 from privacy.opening import Opening
 from strategies.events import Observer
@@ -90,7 +90,7 @@ class KeyExchange:
                     if encoded is not None:
                         return self._opened(encoded, opener, wanted), encoded
         raise NoOpener(
-            f"the run needs one of {', '.join(self.agreement.openers)} to open it, and none did: "
+            f"the run needs one of {named(self.agreement.openers)} to open it, and none did: "
             "bring one back, or name another in the charter"
         )
 
@@ -128,7 +128,7 @@ class KeyExchange:
                 if made is not None:
                     return maker, made
         raise NoOpener(
-            f"an epoch secret needs one of {', '.join(self.agreement.openers)} to make it, and "
+            f"an epoch secret needs one of {named(self.agreement.openers)} to make it, and "
             "none did: bring one back, or name another in the charter"
         )
 
