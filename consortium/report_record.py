@@ -254,10 +254,10 @@ def _pooled(found: Tallies | None) -> Tally | None:
 
 
 def _lines(path: Path, kind: type[Line]) -> list[Line]:
-    """Return the lines of a file that a run appends to; it may have failed before the first."""
+    """Return the whole lines of a file that a run appends to; it may have died in the last."""
     if not path.exists():
         return []
-    lines = path.read_text().splitlines()
+    lines = path.read_text().rpartition("\n")[0].splitlines()
     try:
         return [kind.model_validate_json(line) for line in lines]
     except ValidationError as error:

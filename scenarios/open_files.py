@@ -14,7 +14,7 @@ class TooFewFiles(ConsortiumError, RuntimeError):
 
 
 def allow_open_files(num_sites: int) -> None:
-    """Let this process, and those it starts, hold as many files open as the system allows it.
+    """Let this process, and those it starts, hold more files open: 65,536, if the system does.
 
     A process may hold 1,024 unless it asks for more: enough for some 250 sites in the clear, or 80
     encrypted.

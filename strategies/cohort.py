@@ -83,7 +83,7 @@ class Cohort:
             self.refuse(answered)
 
     def refuse(self, answered: Sequence[str]) -> None:
-        """Raise `QuorumNotReached`, naming the members that did not answer."""
+        """Raise `QuorumNotReached`, naming members that did not answer: all of a few."""
         missing = [name for name in self.members if name not in set(answered)]
         raise QuorumNotReached(
             f"the round needs {self.quorum} sites, {len(answered)} answered; missing: "

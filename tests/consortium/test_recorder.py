@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,22 @@ def test_an_attempt_that_came_to_nothing_leaves_no_figure(recorder: Recorder) ->
 def test_what_sites_released_leaves_nothing_beside_the_files_of_a_run(recorder: Recorder) -> None:
     play(recorder, *counted(1, released=NAMES), finished(1))
     assert {path.name for path in recorder.run.path.iterdir()} == {"events.jsonl", "metrics.jsonl"}
+
+
+def test_memory_does_not_grow_with_what_sites_release(recorder: Recorder) -> None:
+    """Two hundred tallies are ten times what may be held."""
+    one, sites = tally(), tuple(f"site-{index:03}" for index in range(200))
+    play(recorder, SiteAnswered(server_round=1, site=sites[0], released=one), finished(1))
+    tracemalloc.start()
+    recorder(RoundStarted(server_round=2, cohort=sites))
+    for site in sites:
+        recorder(SiteAnswered(server_round=2, site=site, released=one.copy()))
+    recorder(finished(2))
+    recorder.write_evaluation()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(shown_in(recorder.run.evaluation)) == 200
+    assert peak < 20 * one.nbytes
 
 
 def test_no_event_of_one_site_holds_a_figure(recorder: Recorder) -> None:

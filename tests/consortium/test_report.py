@@ -284,6 +284,17 @@ def test_a_name_is_never_markup(tmp_path: Path) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 
 
+def test_a_run_that_died_in_the_middle_of_a_line_is_reported_without_it(tmp_path: Path) -> None:
+    """Its disk was full, or it was killed, while it wrote what sites had released."""
+    run = Sample(rounds=2).write(tmp_path)
+    before = render(run).read_text()
+    for path in (run.metrics, run.events):
+        line = path.read_text().splitlines()[-1]
+        with path.open("a") as file:
+            file.write(line[: len(line) // 2])
+    assert render(run).read_text() == before
+
+
 def test_records_are_refused_with_the_file_that_breaks(tmp_path: Path) -> None:
     run = Sample(rounds=1).write(tmp_path)
     run.metrics.write_text('{"server_round": "first"}\n')

@@ -15,6 +15,8 @@ from privacy.parameters import (
     Placement,
     SealParameters,
     UnsoundParameters,
+    _prime,
+    seal_context,
 )
 
 MOST_SITES = {"default": 1_524, "strict-256": 190, "compact-12": 95, "compact-8": 95}
@@ -51,6 +53,15 @@ def test_the_default_set_has_the_published_levels(sites: int, levels: int, bits:
     parameters = PARAMETER_SETS["default"](sites)
     assert parameters.levels == levels
     assert parameters.bits == pytest.approx(bits, abs=0.05)
+
+
+@pytest.mark.parametrize("sites", [95, 96, 500])
+def test_to_choose_a_set_makes_one_context(sites: int) -> None:
+    """Each takes megabytes, at every site; and the prime that is chosen by is the one used."""
+    seal_context.cache_clear()
+    parameters = PARAMETER_SETS["default"](sites)
+    assert seal_context.cache_info().currsize == 1
+    assert parameters.prime == _prime(parameters.degree, parameters.prime_bits)
 
 
 @given(
