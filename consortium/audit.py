@@ -137,3 +137,6 @@ def public_keys(log: Path) -> Mapping[str, bytes]:
 def message_bytes(content: RecordDict) -> int:
     """Return how many bytes of arrays a message carries."""
     return wire.num_bytes(content)
+
+
+OWNER = "coordinator"

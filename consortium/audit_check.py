@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 
 from consortium import audit
+from consortium.audit import OWNER
 from consortium.charter import Charter
-from consortium.coordinator_audit import OWNER
 from privacy.anchor import Anchor
 from privacy.chain import Entry, Head, verified
 from privacy.errors import ConsortiumError

@@ -170,3 +170,18 @@ class Charter(_Agreed):
 def _parsed(text: str) -> Charter:
     """Return the charter that a text is: the sites of one process hold the same."""
     return Charter.model_validate_json(text)
+
+
+def address(charter: Charter) -> tuple[str, int]:
+    """Return host and port that sites reach the coordinator by.
+
+    Raises:
+        BadCharter: The charter names none.
+    """
+    host, _, port = charter.coordinator.rpartition(":")
+    if not host or not 0 < int(port) < 65_536:
+        raise BadCharter(
+            f"a deployment needs a charter with the coordinator's HOST:PORT, this one has "
+            f"'{charter.coordinator}'"
+        )
+    return host.strip("[]"), int(port)

@@ -6,8 +6,9 @@ import typer
 
 from consortium.charter import Charter, Floors
 from consortium.drafting import draft, read_schema, revised, signature_path, signatures_beside
-from consortium.joining import PublicHalf, read_identity
+from consortium.joining import PublicHalf
 from consortium.signatures import identity_of, sign_charter
+from consortium.site_directory import read_identity
 
 app = typer.Typer(help="Draft, sign and read the agreement.", no_args_is_help=True)
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from sites.task import MINILM
+from sites.plans import MINILM
 
 
 def command(

@@ -14,8 +14,8 @@ from consortium.charter import Charter
 from consortium.config import RunConfig
 from consortium.foresight import Finding, foresee
 from consortium.options import overrides
-from consortium.site import read_site_config
 from consortium.site_audit import journal_of
+from consortium.site_directory import read_site_config
 from privacy import kill_switch
 
 REFUSED = 1

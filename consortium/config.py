@@ -309,3 +309,6 @@ def _explain(error: Mapping[str, object]) -> str:
     key = ".".join(str(part) for part in location) if isinstance(location, tuple) else ""
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{key}: {message}, got {error['input']!r}" if key else message
+
+
+ENCODER = "encoder"  # what a policy calls the model of texts

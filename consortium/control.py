@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from consortium.bundle import toml
+from consortium.charter import address
 from consortium.config import Scalar
 from consortium.installation import read_nodes
 from consortium.orders import Order
 from consortium.processes import LaunchFailed, program
-from consortium.provision import address
 from consortium.summary import write_atomically
 from consortium.superlink import SuperLink
 

@@ -8,7 +8,14 @@ from flwr.app import ArrayRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
 from consortium import audit
-from consortium.audit import Journal, content_digest, link_digest, open_journal, package_digest
+from consortium.audit import (
+    OWNER,
+    Journal,
+    content_digest,
+    link_digest,
+    open_journal,
+    package_digest,
+)
 from consortium.charter import Charter
 from consortium.config import RunConfig
 from consortium.run_directory import RunDirectory
@@ -18,8 +25,6 @@ from privacy.canonical import MalformedEnvelope
 from privacy.identity import BadSignature
 from privacy.signing_key import SigningKey
 from strategies.events import Event, RoundFinished, SiteQuarantined
-
-OWNER = "coordinator"
 
 
 @dataclass(eq=False)

@@ -9,9 +9,9 @@ from pathlib import Path
 from consortium.charter import Charter
 from consortium.config import RunConfig
 from consortium.gate import asked_of
-from consortium.ledger_view import LEDGER
 from consortium.private import ledger_of, planned
-from consortium.site import Site, read_site_config
+from consortium.site import Site
+from consortium.site_directory import LEDGER, read_site_config
 from consortium.terms import require_agreed
 from privacy.asked import Asked, violations
 from privacy.budget import fits, refusal

@@ -16,7 +16,7 @@ import numpy as np
 from flwr.app import ConfigRecord, Message, RecordDict
 
 from consortium.charter import Charter
-from consortium.config import PrivacyConfig, RunConfig
+from consortium.config import ENCODER, PrivacyConfig, RunConfig
 from consortium.exits import Exit, Sizes, exits, largest_bytes
 from consortium.site import Site
 from consortium.terms import require_agreed
@@ -29,8 +29,6 @@ from privacy.traffic import NO_ROUND, Coming, Traffic, TrafficUnavailable
 from privacy.violations import NotReleased, PolicyViolation, QuestionNotAllowed
 from sites.schema import Schema
 from sites.task import SiteData, Task
-
-ENCODER = "encoder"  # what a policy calls the model of texts
 
 _OF_RECORDS = frozenset({messages.STATISTICS, messages.TRAIN, messages.EVALUATE})
 _ITS_OWN = frozenset({"budget-exhausted"})  # codes whose counts are of policy and question alone

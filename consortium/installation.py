@@ -17,13 +17,11 @@ from consortium.certificates import (
     require_valid,
     signing_request,
 )
-from consortium.charter import Charter
-from consortium.joining import read_identity
+from consortium.charter import Charter, address
 from consortium.kits import COORDINATOR, BadKit, Role, opened, read_kit
 from consortium.policies import strict
-from consortium.provision import address
 from consortium.signatures import Signatures, require_own_keys
-from consortium.site import read_site_config
+from consortium.site_directory import read_identity, read_site_config
 from consortium.summary import write_atomically
 from privacy.errors import ConsortiumError
 from privacy.policy import FILE as POLICY

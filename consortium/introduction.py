@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from consortium.joining import identity_path
 from consortium.site import Site
+from consortium.site_directory import identity_path
 from privacy.keys import Identity
 from privacy.messages import Introduction
 from privacy.presence import Presence

@@ -10,7 +10,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consortium.charter import Member
-from consortium.site import SiteConfig, read_site_config
+from consortium.site_directory import (
+    SiteConfig,
+    identity_path,
+    node_key_path,
+    read_identity,
+)
 from consortium.summary import write_atomically
 from privacy.errors import ConsortiumError
 from privacy.identity import PublicIdentity
@@ -96,26 +101,6 @@ class PublicHalf(BaseModel):
     def _body(self) -> bytes:
         said = self.model_dump(exclude={"signature"})
         return _TAG + json.dumps(said, sort_keys=True).encode()
-
-
-def identity_path(site: Path) -> Path:
-    """Return where a site's identity keys are."""
-    return site / "secrets" / "identity.secret"
-
-
-def node_key_path(site: Path) -> Path:
-    """Return where the key of a site's SuperNode is."""
-    return site / "secrets" / "node.key"
-
-
-def read_identity(site: Path) -> Identity:
-    """Return the identity of the site in a directory.
-
-    Raises:
-        BadSite: There is no site.
-        SecretMissing: It has no identity.
-    """
-    return Identity.read(identity_path(site), name=read_site_config(site).name)
 
 
 def init_site(directory: Path, *, name: str, source: DataSource) -> PublicHalf:

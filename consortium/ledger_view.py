@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+from consortium.site_directory import LEDGER
 from privacy.accounting import Epsilon, both_epsilons, epsilon
 from privacy.budget import counted, most_that_fit
 from privacy.errors import ConsortiumError
@@ -13,8 +14,6 @@ from privacy.events import Event, Gaussian, HeldOut, SampledGaussian
 from privacy.ledger import FILE, Ledger
 from privacy.ledger_entries import Budget, Charge, Head, size_of
 from privacy.policy import PrivacyTerms, read_policy
-
-LEDGER = "ledger"
 
 
 class NoLedger(ConsortiumError, FileNotFoundError):

@@ -10,8 +10,9 @@ from flwr.app import Context, Message, RecordDict
 from consortium.gate import gate_of, refusal_of
 from consortium.session import Session, Standing, session_of
 from consortium.session_answers import Sent
-from consortium.site import Site, site_directory, site_of
+from consortium.site import Site, site_of
 from consortium.site_audit import evidence_of
+from consortium.site_directory import site_directory
 from consortium.terms import count_placement, require_agreed, update_placement
 from privacy import messages, sealed_messages
 from privacy.envelope import EVALUATION, STATISTICS, TRAINING, WrongRound

@@ -3,8 +3,7 @@
 from typing import get_args
 
 from consortium.charter import Charter
-from consortium.config import RunConfig
-from consortium.gate import ENCODER
+from consortium.config import ENCODER, RunConfig
 from privacy.events import Unit
 from privacy.policy import Pace, Policy, PrivacyTerms, Releases, Volume
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from consortium.config import PrivacyConfig, RunConfig
-from consortium.ledger_view import LEDGER
 from consortium.site import Site
+from consortium.site_directory import LEDGER
 from privacy.accounting import calibrated_noise
 from privacy.campaigns import Campaign, Campaigns, Round
 from privacy.envelope import WrongRound
@@ -24,8 +24,8 @@ from privacy.ledger import Ledger, Reservation
 from privacy.ledger_entries import Budget, DataSet
 from privacy.messages import Position
 from sites.fingerprint import fingerprint_of
-from sites.privacy_plan import PrivacyPlan
-from sites.task import EmptySite, SiteData, Trained
+from sites.plans import EmptySite, PrivacyPlan
+from sites.task import SiteData, Trained
 
 _COUNTED_ONLY = 1e9  # an epsilon that no run reaches: where the operator set no ceiling
 _OPEN: dict[Path, Campaigns] = {}  # what a process need not open again

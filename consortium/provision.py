@@ -18,7 +18,7 @@ from consortium.certificates import (
     pem,
     require_server_certificate,
 )
-from consortium.charter import BadCharter, Charter
+from consortium.charter import BadCharter, Charter, address
 from consortium.joining import PublicHalf
 from consortium.kits import COORDINATOR, Manifest, write_kit
 from consortium.signatures import OtherKeys, Signatures
@@ -36,21 +36,6 @@ class Tls:
 
     authority: x509.Certificate
     server: x509.Certificate
-
-
-def address(charter: Charter) -> tuple[str, int]:
-    """Return host and port that sites reach the coordinator by.
-
-    Raises:
-        BadCharter: The charter names none.
-    """
-    host, _, port = charter.coordinator.rpartition(":")
-    if not host or not 0 < int(port) < 65_536:
-        raise BadCharter(
-            f"a deployment needs a charter with the coordinator's HOST:PORT, this one has "
-            f"'{charter.coordinator}'"
-        )
-    return host.strip("[]"), int(port)
 
 
 def own_tls(directory: Path, request: x509.CertificateSigningRequest, *, now: datetime) -> Tls:

@@ -8,48 +8,24 @@ from pathlib import Path
 
 import numpy as np
 from flwr.app import Context
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from consortium.charter import Charter, UnknownMember
+from consortium.charter import Charter
 from consortium.config import RunConfig
-from consortium.run_directory import RunDirectory
+from consortium.site_directory import SiteConfig, read_site_config, site_directory
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
 from privacy.policy import Policy, read_policy
-from sites.schema import NAME, Schema
-from sites.source import DataSource
-from sites.task import AnyModelPlan, ModelPlan, SiteData, Task, TextModelPlan, TrainingPlan
+from sites.plans import AnyModelPlan, ModelPlan, TextModelPlan, TrainingPlan
+from sites.schema import Schema
+from sites.task import SiteData, Task
 from sites.tasks import task_for
 from sites.text_schema import AnySchema
 
 _CACHED_SITES = 1_024
 
 
-class BadSite(ConsortiumError, ValueError):
-    """A site's directory does not hold what a site needs."""
-
-
 class OtherCharter(ConsortiumError, PermissionError):
     """A message is bound to a charter that this site did not sign."""
-
-
-class SiteConfig(BaseModel):
-    """What the operator of a site decides: `site.json`.
-
-    Args:
-        name: The site's name in the charter.
-        source: Where its records are.
-        data_set: Under which its ledger counts what was learnt from them: one name for all
-            records of the same persons, however the file is called or grows.
-        sealing_processes: Processes that share the sealing of a large update.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(pattern=NAME)
-    source: DataSource
-    data_set: str = Field(default="records", pattern=NAME)
-    sealing_processes: int = Field(default=1, ge=1, le=64)
 
 
 @dataclass(frozen=True)
@@ -192,27 +168,6 @@ def site_rng(seed: int, site: str, server_round: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
-def site_directory(context: Context) -> Path:
-    """Return the directory of the site that this process is.
-
-    In deployment the node config names it (`site-dir`); in a simulation it is that of the
-    charter's member at `partition-id`, in the run directory of the environment.
-
-    Raises:
-        UnknownMember: The partition is not one of a member.
-        BadRunDirectory: No run directory is named.
-    """
-    named = context.node_config.get("site-dir")
-    if isinstance(named, str):
-        return Path(named)
-    run = RunDirectory.from_environment()
-    names = _members(run.charter)
-    index = context.node_config.get("partition-id")
-    if not isinstance(index, int) or not 0 <= index < len(names):
-        raise UnknownMember(f"partition {index} is not one of the charter's {len(names)} members")
-    return run.site(names[index])
-
-
 def site_of(context: Context) -> Site:
     """Return the site that this process is, with its records cached in the process.
 
@@ -224,20 +179,6 @@ def site_of(context: Context) -> Site:
     return _site(site_directory(context), canonical)
 
 
-def _members(path: Path) -> tuple[str, ...]:
-    """Return the members of the charter at a path, read again only if the file is another."""
-    try:
-        facts = path.stat()
-    except OSError:
-        return Charter.read(path).names
-    return _read_members(path, facts.st_mtime_ns, facts.st_size, facts.st_ino)
-
-
-@lru_cache(maxsize=_CACHED_SITES)
-def _read_members(path: Path, *_as_it_is_now: int) -> tuple[str, ...]:
-    return Charter.read(path).names
-
-
 @lru_cache(maxsize=_CACHED_SITES)
 def _site(directory: Path, run_config: str) -> Site:
     return Site(
@@ -246,18 +187,3 @@ def _site(directory: Path, run_config: str) -> Site:
         charter=Charter.read(directory / "charter.json"),
         run_config=RunConfig.parse(json.loads(run_config)),
     )
-
-
-def read_site_config(directory: Path) -> SiteConfig:
-    """Read `site.json`.
-
-    Raises:
-        BadSite: It is not there, or not what it should be.
-    """
-    path = directory / "site.json"
-    try:
-        return SiteConfig.model_validate_json(path.read_text())
-    except OSError as error:
-        raise BadSite(f"no site is set up in {directory}: {path} cannot be read") from error
-    except ValidationError as error:
-        raise BadSite(f"{path} is not a site's configuration: {error}") from error

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consortium.bundle import Bundle, stage_bundle
-from consortium.charter import Charter
+from consortium.charter import Charter, address
 from consortium.flower_names import COORDINATOR
 from consortium.installation import server_key_path
 from consortium.processes import QUIET, LaunchFailed, Mark, await_true, inherited, program, start
 from consortium.programs import write_programs
-from consortium.provision import address
 
 START_LIMIT_S = 60.0
 

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from consortium.charter import Charter
+from consortium.charter import Charter, address
 from consortium.flower_names import SITE
-from consortium.joining import node_key_path
 from consortium.processes import (
     QUIET,
     LaunchFailed,
@@ -22,8 +21,7 @@ from consortium.processes import (
     start,
 )
 from consortium.programs import write_programs
-from consortium.provision import address
-from consortium.site import read_site_config
+from consortium.site_directory import node_key_path, read_site_config
 
 START_LIMIT_S = 60.0
 

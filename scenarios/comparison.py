@@ -13,13 +13,15 @@ from consortium.config import RunConfig
 from consortium.export import read_model
 from consortium.private import planned, privacy_plan
 from consortium.run_directory import RunDirectory
-from consortium.site import read_site_config, site_rng, training_plan
+from consortium.site import site_rng, training_plan
+from consortium.site_directory import read_site_config
 from consortium.summary import Arm, Comparison, Difference, Summary, read_record, write_record
 from privacy.layout import Tally, Vector
 from scenarios.bootstrap import Resampled, Resamples, resampled
 from scenarios.pool import side_by_side
 from scenarios.scenario import Scenario
-from sites.task import SiteData, Task, TrainingPlan
+from sites.plans import TrainingPlan
+from sites.task import SiteData, Task
 
 N_RESAMPLES = 500
 

@@ -15,12 +15,13 @@ from consortium.charter import Charter
 from consortium.config import RunConfig
 from consortium.control import Control
 from consortium.installation import init_coordinator, install_coordinator, install_site
-from consortium.joining import identity_path, new_node_key, public_half, read_identity
+from consortium.joining import new_node_key, public_half
 from consortium.orders import Order
 from consortium.processes import LaunchFailed, end, free_port
 from consortium.provision import own_tls, provision
 from consortium.run_directory import RunDirectory
 from consortium.signatures import Signatures, sign_charter
+from consortium.site_directory import identity_path, read_identity
 from consortium.superlink import SuperLink
 from consortium.supernode import SuperNode
 from privacy.keys import Identity

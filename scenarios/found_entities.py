@@ -7,7 +7,7 @@ import pandas as pd
 
 from sites.entities import spans_of, tag_names
 from sites.evaluation_entities import SENTENCE_END
-from sites.task import Predictions
+from sites.plans import Predictions
 
 COLUMNS = ("sentence", "type", "first_word", "last_word", "text")
 

@@ -9,9 +9,9 @@ from scenarios.found_entities import found_entities
 from sites.entity_records import unannotated
 from sites.evaluation_labels import THRESHOLD
 from sites.iob import as_sentences
+from sites.plans import Predictions
 from sites.schema import ClassLabel, NumberLabel
 from sites.source import DataSource
-from sites.task import Predictions
 from sites.text_schema import AnyLabel, EntityLabel, EntitySchema, MultiLabel
 
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from consortium.config import RunConfig
 from consortium.export import read_model
-from consortium.ledger_view import LEDGER
 from consortium.privacy_record import (
     CampaignRun,
     LedgerLine,
@@ -25,7 +24,7 @@ from consortium.privacy_record import (
 from consortium.private import ledger_of
 from consortium.report_refusals import MILLI, SITE_REFUSED
 from consortium.run_directory import RunDirectory
-from consortium.site import read_site_config
+from consortium.site_directory import LEDGER, read_site_config
 from consortium.summary import write_record
 from privacy.events import SampledGaussian
 from privacy.ledger_entries import Budget

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from consortium.config import RunConfig
 from consortium.export import TrainedModel, read_model
 from consortium.run_directory import RunDirectory
-from consortium.site import read_site_config
+from consortium.site_directory import read_site_config
 from consortium.summary import write_record
 from scenarios.bootstrap import resampled
 from scenarios.lies import NOBODY, Lies, draw_liars

@@ -9,7 +9,7 @@ import pandas as pd
 from consortium.charter import Charter, Member
 from consortium.policies import for_a_scenario
 from consortium.run_directory import RunDirectory
-from consortium.site import SiteConfig
+from consortium.site_directory import SiteConfig
 from consortium.summary import write_record
 from privacy.errors import ConsortiumError
 from privacy.events import Unit

@@ -18,18 +18,11 @@ from sites.entity_data import EntityData, Sentences, divided, joined, pooled
 from sites.entity_records import annotated, unannotated
 from sites.evaluation_entities import EntityEvaluation
 from sites.mistakes import Mistake, entities_in_words, worst_sentences
+from sites.plans import BadPlan, Labels, Predictions, TextModelPlan, TrainingPlan
 from sites.sentences import Sentence, Tokenizer, read_as_pieces
 from sites.source import DataSource
 from sites.tagging import sentence_losses, tags_of_sentences
-from sites.task import (
-    BadPlan,
-    Labels,
-    Predictions,
-    TextModelPlan,
-    Trained,
-    TrainingPlan,
-    UnfitSchema,
-)
+from sites.task import Trained, UnfitSchema
 from sites.text_schema import EntitySchema, TextSchema
 from sites.text_statistics import TextStatistics
 from sites.training import Records, TrainingDiverged, train

@@ -1,7 +1,8 @@
 """Clinical notes: what is in them, one class or several labels, at hospitals that may lack some."""
 
 from sites.notes import NotesTask
-from sites.task import TextModelPlan, TrainingPlan, UnfitSchema
+from sites.plans import TextModelPlan, TrainingPlan
+from sites.task import UnfitSchema
 from sites.text_schema import NotesSchema, TextSchema
 
 MODEL = TextModelPlan()

@@ -1,8 +1,9 @@
 """Credit: will a borrower default? Two classes, of which the second is the one to find."""
 
+from sites.plans import ModelPlan, TrainingPlan
 from sites.schema import ClassLabel, Schema
 from sites.tabular import TabularTask
-from sites.task import ModelPlan, TrainingPlan, UnfitSchema
+from sites.task import UnfitSchema
 
 MODEL = ModelPlan(name="mlp", hidden_units=32)
 PLAN = TrainingPlan(batch_size=128, learning_rate=0.05, momentum=0.9, weight_decay=1e-3)

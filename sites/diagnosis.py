@@ -1,8 +1,9 @@
 """Diagnosis: which of the declared findings does a patient have? A site may lack some."""
 
+from sites.plans import ModelPlan, TrainingPlan
 from sites.schema import ClassLabel, Schema
 from sites.tabular import TabularTask
-from sites.task import ModelPlan, TrainingPlan, UnfitSchema
+from sites.task import UnfitSchema
 
 MODEL = ModelPlan(name="logistic")
 PLAN = TrainingPlan(batch_size=16, learning_rate=0.02, momentum=0.9, weight_decay=1e-2)

@@ -25,8 +25,8 @@ from transformers.utils import logging
 from privacy.layout import Field, Layout, Vector
 from sites.arrays import put, taken
 from sites.encoder_files import EncoderFiles, UnfitEncoder
+from sites.plans import BadPlan, TextModelPlan
 from sites.starting import drawn
-from sites.task import BadPlan, TextModelPlan
 from sites.trunk import Recalled, Trunk
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # one thread a simulated site

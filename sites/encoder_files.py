@@ -14,7 +14,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from privacy.errors import ConsortiumError
-from sites.task import MINILM
+from sites.plans import MINILM
 
 _WEIGHTS = "*.safetensors"
 _CONFIG = "config.json"

@@ -1,8 +1,9 @@
 """House prices: what will a house sell for? A number, by regression."""
 
+from sites.plans import ModelPlan, TrainingPlan
 from sites.schema import NumberLabel, Schema
 from sites.tabular import TabularTask
-from sites.task import ModelPlan, TrainingPlan, UnfitSchema
+from sites.task import UnfitSchema
 
 MODEL = ModelPlan(name="linear")
 PLAN = TrainingPlan(batch_size=64, learning_rate=0.01, momentum=0.9, weight_decay=3e-3)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
-from sites.task import TrainingPlan
+from sites.plans import TrainingPlan
 
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
 

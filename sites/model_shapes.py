@@ -3,8 +3,8 @@
 from typing import TypeAlias
 
 from privacy.layout import Field
+from sites.plans import ModelPlan
 from sites.schema import ClassLabel, Label, NumberLabel
-from sites.task import ModelPlan
 from sites.text_schema import MultiLabel
 
 Predicted: TypeAlias = Label | MultiLabel

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from sites.task import ModelPlan
+from sites.plans import ModelPlan
 
 
 class Linear(nn.Module):

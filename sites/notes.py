@@ -19,9 +19,10 @@ from sites.evaluation import Evaluation, evaluation_for
 from sites.mistakes import Mistake, worst
 from sites.model_shapes import n_outputs
 from sites.notes_data import Notes, NotesData, Read, declared_of, joined, load_notes, read_by
+from sites.plans import Labels, Predictions, TextModelPlan, TrainingPlan
 from sites.schema import ClassLabel
 from sites.source import DataSource
-from sites.task import Labels, Predictions, TextModelPlan, Trained, TrainingPlan
+from sites.task import Trained
 from sites.text_data import read_texts, require_texts
 from sites.text_schema import NotesSchema
 from sites.text_statistics import TextStatistics

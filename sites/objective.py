@@ -11,9 +11,9 @@ from torch.nn import functional
 from privacy.layout import Matrix, Vector
 from sites.constants import Constants
 from sites.model_shapes import Predicted
+from sites.plans import BadPlan, Predictions, TrainingPlan
 from sites.schema import ClassLabel, Label, NumberLabel
 from sites.statistics import restore, transform
-from sites.task import BadPlan, Predictions, TrainingPlan
 from sites.text_schema import MultiLabel
 
 

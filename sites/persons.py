@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from privacy.secret_randomness import chosen
-from sites.privacy_plan import PrivacyPlan
+from sites.plans import PrivacyPlan
 
 
 @dataclass(frozen=True)

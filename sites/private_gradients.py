@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from privacy.secret_randomness import grid_gaussian
 from sites.clipping import SLACK, Losses, PersonClipper
 from sites.persons import Drawn, draw, units_of
-from sites.privacy_plan import PrivacyPlan
+from sites.plans import PrivacyPlan
 
 _NOISED_AT_ONCE = 2**20  # numbers: memory against the cost of a call
 

@@ -1,8 +1,9 @@
 """Sentiment of financial sentences: one of the declared moods, by the same code as notes."""
 
 from sites.notes import NotesTask
+from sites.plans import TextModelPlan, TrainingPlan
 from sites.schema import ClassLabel
-from sites.task import TextModelPlan, TrainingPlan, UnfitSchema
+from sites.task import UnfitSchema
 from sites.text_schema import NotesSchema, TextSchema
 
 MODEL = TextModelPlan(max_tokens=64, stride=16)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sites.constants import Constants
+from sites.plans import Labels
 from sites.schema import Category, Number, Schema
 from sites.statistics import UndeclaredCategory, transform
-from sites.task import Labels
 
 Columns: TypeAlias = Mapping[str, NDArray[Any]]
 

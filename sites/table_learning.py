@@ -13,9 +13,10 @@ from sites.arrays import put, taken
 from sites.constants import Constants
 from sites.model_shapes import n_outputs
 from sites.models import model_for
+from sites.plans import ModelPlan, Predictions, TrainingPlan
 from sites.schema import Label
 from sites.table import TableData
-from sites.task import ModelPlan, Predictions, Trained, TrainingPlan
+from sites.task import Trained
 from sites.training import Records, TrainingDiverged, train
 
 

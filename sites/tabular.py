@@ -17,12 +17,13 @@ from privacy.layout import Layout, Tally, Vector
 from sites.constants import Constants
 from sites.evaluation import Evaluation, evaluation_for
 from sites.model_shapes import model_fields, n_outputs
+from sites.plans import BadPlan, Labels, ModelPlan, Predictions, TrainingPlan
 from sites.schema import ClassLabel, Schema
 from sites.source import DataSource
 from sites.starting import layout_of, start_of
 from sites.statistics import Statistics
 from sites.table import Table, TableData, encode, joined
-from sites.task import BadPlan, Labels, ModelPlan, Predictions, Trained, TrainingPlan
+from sites.task import Trained
 
 if TYPE_CHECKING:
     from sites.table_learning import TableModel

@@ -8,8 +8,9 @@ from privacy.errors import ConsortiumError
 from sites.credit import credit
 from sites.diagnosis import diagnosis
 from sites.house_prices import house_prices
+from sites.plans import AnyModelPlan, ModelPlan, TextModelPlan
 from sites.schema import Schema
-from sites.task import AnyModelPlan, ModelPlan, Task, TextModelPlan, UnfitSchema
+from sites.task import Task, UnfitSchema
 from sites.text_schema import AnySchema, TextSchema
 
 TABULAR = ("credit", "diagnosis", "house-prices")

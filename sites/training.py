@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from privacy.errors import ConsortiumError
 from sites.clipping import Losses
 from sites.local_steps import optimizer_of
+from sites.plans import EmptySite, TrainingPlan
 from sites.private_gradients import private_gradients
-from sites.task import EmptySite, TrainingPlan
 
 _SORTED_BATCHES = 32
 

@@ -27,7 +27,8 @@ from consortium.config import RunConfig, Scalar
 from consortium.policies import for_a_scenario
 from consortium.run_directory import RunDirectory
 from consortium.session import Session, session_of
-from consortium.site import Site, SiteConfig, site_of
+from consortium.site import Site, site_of
+from consortium.site_directory import SiteConfig
 from consortium.summary import write_record
 from consortium.vault import Vault
 from privacy import wire

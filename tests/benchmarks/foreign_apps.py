@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from consortium.bundle import toml
+from consortium.charter import address
 from consortium.config import KEYS, Scalar
 from consortium.control import Control
 from consortium.processes import program, start
-from consortium.provision import address
 from consortium.supernode import SuperNode
 from scenarios.catalogue import scenario_named
 from scenarios.deployment import HOST, found, running

@@ -27,8 +27,7 @@ from sites import persons, private_gradients
 from sites.clipping import Losses
 from sites.encoder import Encoder, Role, encoder_for
 from sites.models import model_for
-from sites.privacy_plan import PrivacyPlan
-from sites.task import ModelPlan, TextModelPlan, TrainingPlan
+from sites.plans import ModelPlan, PrivacyPlan, TextModelPlan, TrainingPlan
 from sites.training import Records, train
 
 BATCH, LENGTH, N = 32, 64, 4_000

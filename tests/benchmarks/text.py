@@ -35,8 +35,8 @@ from scenarios.staging import new_run_directory
 from sites.encoder import padded
 from sites.notes import NotesTask
 from sites.notes_data import Notes, NotesData
+from sites.plans import TextModelPlan, TrainingPlan
 from sites.schema import ClassLabel
-from sites.task import TextModelPlan, TrainingPlan
 from sites.text_schema import NotesSchema
 from sites.training import Records, by_size, train
 

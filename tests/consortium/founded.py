@@ -8,9 +8,10 @@ from consortium.certificates import read_request
 from consortium.charter import Charter, Floors
 from consortium.drafting import draft
 from consortium.installation import init_coordinator, install_coordinator, install_site
-from consortium.joining import PublicHalf, init_site, read_identity
+from consortium.joining import PublicHalf, init_site
 from consortium.provision import own_tls, provision
 from consortium.signatures import Signatures, sign_charter
+from consortium.site_directory import read_identity
 from scenarios.catalogue import SCENARIOS
 from sites.source import TableFile
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from consortium import audit
 from consortium.audit import (
+    OWNER,
     content_digest,
     link_digest,
     open_journal,
@@ -17,7 +18,7 @@ from consortium.audit import (
     public_keys,
 )
 from consortium.charter import Charter
-from consortium.coordinator_audit import OWNER, Witness, WitnessedGrid
+from consortium.coordinator_audit import Witness, WitnessedGrid
 from consortium.run_directory import RunDirectory
 from privacy import messages, wire
 from privacy.chain import Fact, verified

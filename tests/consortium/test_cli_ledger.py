@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from consortium import cli_ledger
 from consortium.cli import app
 from consortium.ledger_page import to_html
-from consortium.ledger_view import LEDGER, NoLedger, to_csv, view_of
+from consortium.ledger_view import NoLedger, to_csv, view_of
+from consortium.site_directory import LEDGER
 from privacy.accounting import epsilon
 from privacy.events import Event, Gaussian, HeldOut, SampledGaussian
 from privacy.ledger import FILE, Ledger

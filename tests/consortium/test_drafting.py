@@ -4,8 +4,9 @@ import pytest
 
 from consortium.charter import BadCharter, Floors, UnknownMember
 from consortium.drafting import draft, read_schema, revised, signature_path, signatures_beside
-from consortium.joining import init_site, read_identity
+from consortium.joining import init_site
 from consortium.signatures import Signatures, sign_charter
+from consortium.site_directory import read_identity
 from privacy.identity import BadAgreement, BadSignature
 from sites.source import TableFile
 from sites.tasks import UnknownTask

@@ -11,13 +11,11 @@ from consortium.joining import (
     BadPublicHalf,
     PublicHalf,
     init_site,
-    node_key_path,
     public_half,
-    read_identity,
     renew_node_key,
     require_node_key,
 )
-from consortium.site import BadSite, read_site_config
+from consortium.site_directory import BadSite, node_key_path, read_identity, read_site_config
 from privacy.identity import BadSignature
 from privacy.secret_file import ExposedSecret, SecretExists
 from sites.source import TableFile

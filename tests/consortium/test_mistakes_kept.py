@@ -10,7 +10,8 @@ import pytest
 from consortium.charter import Charter, Member
 from consortium.config import RunConfig
 from consortium.mistakes_kept import FILE, FOLDER, keep_mistakes
-from consortium.site import Site, SiteConfig
+from consortium.site import Site
+from consortium.site_directory import SiteConfig
 from privacy.policy import Policy
 from privacy.secret_file import ExposedSecret
 from sites.source import TableFile

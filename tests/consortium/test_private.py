@@ -14,7 +14,7 @@ from privacy.events import HeldOut
 from privacy.layout import Vector
 from privacy.ledger_entries import Charge
 from privacy.policy import Ceiling, PrivacyTerms
-from sites.task import EmptySite
+from sites.plans import EmptySite
 from tests.consortium.staged import Ward, ward
 from tests.decisions import decide
 

@@ -7,11 +7,12 @@ from cryptography.hazmat.primitives import serialization
 
 from consortium import provision as provisioning
 from consortium.certificates import Authority, read_certificate, read_key, read_request
-from consortium.charter import BadCharter
+from consortium.charter import BadCharter, address
 from consortium.installation import server_key_path
-from consortium.joining import PublicHalf, node_key_path, read_identity
-from consortium.provision import Tls, address, own_tls
+from consortium.joining import PublicHalf
+from consortium.provision import Tls, own_tls
 from consortium.signatures import OtherKeys, Signatures, Unsigned
+from consortium.site_directory import node_key_path, read_identity
 from tests.consortium.founded import NAMES, NOW, Founded, found
 
 

@@ -4,14 +4,15 @@ import pytest
 
 import sites.data
 import sites.evaluation_inputs
+import sites.plans
 import sites.split
 import sites.statistics
 import sites.tally
-import sites.task
 import sites.validation
 from consortium.mods import SiteError
 from consortium.report_refusals import SITE_REFUSED, reason
-from consortium.site import BadSite, OtherCharter
+from consortium.site import OtherCharter
+from consortium.site_directory import BadSite
 from privacy.errors import ConsortiumError
 from privacy.wire import MalformedRecord
 from sites.training import TrainingDiverged
@@ -51,7 +52,7 @@ AT_A_SITE = [
     OtherCharter,
     MalformedRecord,
     TrainingDiverged,
-    sites.task.EmptySite,
+    sites.plans.EmptySite,
     sites.split.PersonOnBothSides,
     sites.validation.BadTable,
     sites.validation.MissingColumns,

@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 
 from consortium.charter import BadCharter, Member
-from consortium.joining import read_identity
 from consortium.signatures import (
     OtherKeys,
     Signature,
@@ -12,6 +11,7 @@ from consortium.signatures import (
     identity_of,
     sign_charter,
 )
+from consortium.site_directory import read_identity
 from privacy.identity import BadIdentity, BadSignature, NotAMember
 from privacy.keys import Identity
 from tests.consortium.founded import NAMES, Founded, found

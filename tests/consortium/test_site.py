@@ -10,15 +10,8 @@ from flwr.app import Context, RecordDict
 from consortium.charter import BadCharter, Charter, UnknownMember
 from consortium.config import RunConfig
 from consortium.run_directory import ENVIRONMENT, RunDirectory
-from consortium.site import (
-    BadSite,
-    OtherCharter,
-    Site,
-    read_site_config,
-    site_directory,
-    site_of,
-    site_rng,
-)
+from consortium.site import OtherCharter, Site, site_of, site_rng
+from consortium.site_directory import BadSite, read_site_config, site_directory
 from consortium.summary import BadRunDirectory
 from scenarios.catalogue import scenario_named
 from scenarios.staging import stage

@@ -16,7 +16,7 @@ from consortium.charter import Floors
 from consortium.config import Scalar
 from consortium.export import read_model
 from consortium.run_directory import RunDirectory
-from consortium.site import read_site_config
+from consortium.site_directory import read_site_config
 from consortium.summary import Summary
 from scenarios.bootstrap import resampled
 from scenarios.lies import NOBODY, Lies, draw_liars

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from consortium.run_directory import RunDirectory
-from consortium.site import model_plan, read_site_config
+from consortium.site import model_plan
+from consortium.site_directory import read_site_config
 from scenarios.catalogue import SCENARIOS, UnknownScenario, scenario_named
 from scenarios.datasets import load
 from scenarios.scenario import Scenario

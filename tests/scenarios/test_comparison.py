@@ -13,7 +13,8 @@ from consortium.config import Scalar
 from consortium.export import BadModel, read_model
 from consortium.private import planned
 from consortium.run_directory import RunDirectory
-from consortium.site import read_site_config, site_rng, training_plan
+from consortium.site import site_rng, training_plan
+from consortium.site_directory import read_site_config
 from consortium.summary import Comparison, read_record, write_record
 from scenarios.comparison import compare
 from scenarios.runner import Order, carry_out

@@ -18,13 +18,12 @@ import psutil
 import pytest
 
 from consortium.audit_check import compare, logs_in, read_log
-from consortium.charter import Charter
+from consortium.charter import Charter, address
 from consortium.config import RunConfig
 from consortium.control import Control
 from consortium.lead import is_led
 from consortium.orders import Order
 from consortium.processes import end
-from consortium.provision import address
 from consortium.resumption import interrupted
 from consortium.run_directory import RunDirectory
 from consortium.summary import Summary, read_record

@@ -20,10 +20,11 @@ from consortium.certificates import Authority, pem
 from consortium.config import RunConfig, Scalar
 from consortium.control import Control
 from consortium.flower_names import COORDINATOR, SITE
-from consortium.joining import new_node_key, node_key_path
+from consortium.joining import new_node_key
 from consortium.orders import Order as Ordered
 from consortium.processes import end
 from consortium.run_directory import RunDirectory
+from consortium.site_directory import node_key_path
 from consortium.summary import Summary, read_record
 from consortium.supernode import SuperNode
 from scenarios.catalogue import scenario_named

@@ -8,7 +8,7 @@ import pytest
 
 from consortium.export import BadModel, read_model
 from consortium.run_directory import RunDirectory
-from consortium.site import read_site_config
+from consortium.site_directory import read_site_config
 from privacy.errors import ConsortiumError
 from scenarios.prediction import predictions
 from sites.source import TableFile

@@ -7,7 +7,7 @@ import pytest
 
 from consortium.charter import Charter
 from consortium.run_directory import RunDirectory
-from consortium.site import read_site_config
+from consortium.site_directory import read_site_config
 from privacy.events import Unit
 from privacy.keys import Identity
 from privacy.policy import read_policy

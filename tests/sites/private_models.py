@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from sites.models import model_for
 from sites.persons import Drawn, Units
-from sites.task import ModelPlan
+from sites.plans import ModelPlan
 
 TOKENS, WORDS = 5, 11
 

@@ -12,9 +12,9 @@ from transformers import AutoModel, AutoTokenizer
 
 from sites.notes import NotesTask
 from sites.notes_data import NotesData
+from sites.plans import TextModelPlan
 from sites.schema import ClassLabel
 from sites.source import TableFile
-from sites.task import TextModelPlan
 from sites.text_schema import MultiLabel, NotesSchema
 
 SIDES = NotesSchema(name="notes", label=ClassLabel(column="side", classes=("left", "mid", "right")))

@@ -14,8 +14,9 @@ from sites.clinical_entities import PLAN, EntityTask, clinical_entities
 from sites.entities import first_break, tag_names
 from sites.entity_data import EntityData
 from sites.evaluation_entities import SENTENCE_END
+from sites.plans import BadPlan, EmptySite, TrainingPlan
 from sites.source import TableFile
-from sites.task import BadPlan, EmptySite, TrainingPlan, UnfitSchema
+from sites.task import UnfitSchema
 from sites.tasks import task_for
 from sites.text_schema import EntitySchema
 from tests.sites.small_encoders import SIDES, plan

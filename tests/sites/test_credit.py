@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from sites.credit import MODEL, PLAN, credit
+from sites.plans import BadPlan, ModelPlan
 from sites.schema import Category, ClassLabel, Label, Number, NumberLabel, Schema
 from sites.source import TableFile
-from sites.task import BadPlan, ModelPlan, UnfitSchema
+from sites.task import UnfitSchema
 
 Write = Callable[[pd.DataFrame], TableFile]
 

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from sites.diagnosis import MODEL, PLAN, diagnosis
+from sites.plans import BadPlan, ModelPlan
 from sites.schema import ClassLabel, Label, Number, NumberLabel, Schema
 from sites.source import TableFile
-from sites.task import BadPlan, ModelPlan, UnfitSchema
+from sites.task import UnfitSchema
 
 Write = Callable[[pd.DataFrame], TableFile]
 

@@ -17,7 +17,7 @@ from transformers import (
 
 from sites.encoder import Encoder, Reads, Role, by_size, encoder_for, padded
 from sites.encoder_files import EncoderFiles, UnfitEncoder
-from sites.task import MINILM, BadPlan, TextModelPlan
+from sites.plans import MINILM, BadPlan, TextModelPlan
 from tests.sites.small_encoders import plan, small
 
 WINDOWS = [np.array([101, *range(2000, 2000 + n), 102], np.int32) for n in (3, 9, 1, 5)]

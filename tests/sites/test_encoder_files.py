@@ -7,7 +7,7 @@ from safetensors.numpy import load_file, save_file
 
 from sites.encoder import Role, encoder_for
 from sites.encoder_files import EncoderFiles, OtherEncoder, UnfitEncoder, UnknownEncoder
-from sites.task import MINILM
+from sites.plans import MINILM
 from tests.sites.small_encoders import plan, small
 
 

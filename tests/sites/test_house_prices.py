@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from sites.house_prices import MODEL, PLAN, house_prices
+from sites.plans import BadPlan, ModelPlan
 from sites.schema import ClassLabel, Number, NumberLabel, Schema
 from sites.source import TableFile
-from sites.task import BadPlan, ModelPlan, UnfitSchema
+from sites.task import UnfitSchema
 
 Write = Callable[[pd.DataFrame], TableFile]
 

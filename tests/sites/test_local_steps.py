@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sites.local_steps import optimizer_of
-from sites.task import TrainingPlan
+from sites.plans import TrainingPlan
 
 SHAPES = ((3, 4), (4,), ())
 

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from sites.arrays import fields_of
 from sites.model_shapes import Predicted, model_fields, n_outputs
 from sites.models import model_for
+from sites.plans import ModelPlan
 from sites.schema import ClassLabel, NumberLabel
-from sites.task import ModelPlan
 from sites.text_schema import MultiLabel
 
 SIDES = st.integers(1, 40)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from sites.models import model_for
-from sites.task import ModelPlan
+from sites.plans import ModelPlan
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,8 @@ import torch
 
 from sites.notes import NotesTask
 from sites.notes_data import NotesData, checked
-from sites.privacy_plan import PrivacyPlan
+from sites.plans import BadPlan, EmptySite, PrivacyPlan, TrainingPlan
 from sites.source import TableFile
-from sites.task import BadPlan, EmptySite, TrainingPlan
 from sites.text_data import BadTexts
 from sites.text_schema import NotesSchema
 from sites.training import TrainingDiverged

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from sites.constants import Constants, Standard
 from sites.objective import class_weights, losses, predictions, targets
+from sites.plans import BadPlan, TrainingPlan
 from sites.schema import ClassLabel, NumberLabel
-from sites.task import BadPlan, TrainingPlan
 
 BINARY = ClassLabel(column="ill", classes=("no", "yes"))
 GRADED = ClassLabel(column="grade", classes=("0", "1", "2"))

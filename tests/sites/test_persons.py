@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sites.persons import Units, draw, units_of
-from sites.privacy_plan import PrivacyPlan
+from sites.plans import PrivacyPlan
 from tests.sites.private_models import records_apart
 
 PEOPLE = st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=60)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sites.encoder_files import EncoderFiles
 from sites.pieces import cut
-from sites.task import MINILM
+from sites.plans import MINILM
 
 TOKENIZER = EncoderFiles.named(MINILM).tokenizer
 TEXTS = st.lists(st.text(max_size=120), min_size=1, max_size=5)

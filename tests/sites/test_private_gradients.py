@@ -10,9 +10,8 @@ from torch import Tensor
 from sites import private_gradients as module
 from sites.clipping import SLACK, PersonClipper
 from sites.persons import Units
-from sites.privacy_plan import PrivacyPlan
+from sites.plans import BadPlan, PrivacyPlan, TrainingPlan
 from sites.private_gradients import grid_of, private_gradients
-from sites.task import BadPlan, TrainingPlan
 from sites.training import Records, train
 from tests.sites.private_models import Case, case, flat
 

@@ -4,11 +4,12 @@ import pytest
 from privacy.layout import Vector
 from sites.constants import Constants, Standard
 from sites.model_shapes import model_fields, n_outputs
+from sites.plans import EmptySite, Labels, ModelName, ModelPlan, TrainingPlan
 from sites.schema import ClassLabel, Label, NumberLabel
 from sites.starting import layout_of
 from sites.table import Table, TableData
 from sites.table_learning import TableModel
-from sites.task import EmptySite, Labels, ModelName, ModelPlan, Trained, TrainingPlan
+from sites.task import Trained
 from sites.training import TrainingDiverged
 
 ILL = ClassLabel(column="ill", classes=("no", "yes"))

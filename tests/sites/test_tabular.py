@@ -10,13 +10,13 @@ import pytest
 
 from privacy.layout import Tally, Vector
 from sites import private_gradients
-from sites.privacy_plan import PrivacyPlan
+from sites.plans import BadPlan, EmptySite, ModelName, ModelPlan, PrivacyPlan, TrainingPlan
 from sites.schema import Category, ClassLabel, Label, Number, NumberLabel, Schema
 from sites.source import TableFile
 from sites.split import PersonOnBothSides
 from sites.table import TableData
 from sites.tabular import TabularTask
-from sites.task import BadPlan, EmptySite, ModelName, ModelPlan, Task, TrainingPlan
+from sites.task import Task
 from sites.training import TrainingDiverged
 from sites.validation import BadTable
 

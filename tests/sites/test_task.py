@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sites.task import BadPlan, ModelPlan, TrainingPlan
+from sites.plans import BadPlan, ModelPlan, TrainingPlan
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ import sys
 
 import pytest
 
+from sites.plans import ModelName, ModelPlan
 from sites.schema import ClassLabel, Label, Number, NumberLabel, Schema
-from sites.task import ModelName, ModelPlan
 from sites.tasks import TABULAR, TASKS, UnknownTask, load_libraries, task_for
 
 BINARY = ClassLabel(column="label", classes=("no", "yes"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sites.task import EmptySite, TrainingPlan
+from sites.plans import EmptySite, TrainingPlan
 from sites.training import Records, TrainingDiverged, by_size, train
 
 PLANS = [

@@ -1,6 +1,6 @@
 import pytest
 
-from sites.privacy_plan import BadPrivacyPlan, PrivacyPlan
+from sites.plans import BadPrivacyPlan, PrivacyPlan
 
 
 @pytest.mark.parametrize(
