@@ -13,8 +13,8 @@ from consortium.terms import (
     upload_header,
     weight_classes,
 )
-from privacy.opening import LONGEST_LABEL
-from privacy.weights import weight_class
+from privacy.protocol.key_messages import LONGEST_LABEL
+from privacy.protocol.weights import weight_class
 from sites.counting import statistics_for
 from sites.evaluation import evaluation_for
 from strategies.clear_terms import Progress, Terms

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 
-from privacy import wire
-from privacy.chain import Chain, Event, Fact, Head
+from privacy.audit.hash_chain import Chain, Event, Fact, Head
+from privacy.wire import flower_records as wire
 
 FOLDER = "audit"
 LOG = "log.jsonl"

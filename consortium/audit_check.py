@@ -12,11 +12,11 @@ from pathlib import Path
 from consortium import audit
 from consortium.audit import OWNER
 from consortium.charter import Charter
-from privacy.anchor import Anchor
-from privacy.chain import Entry, Head, verified
+from privacy.audit.hash_chain import Entry, Head, verified
+from privacy.audit.signed_head import Anchor
+from privacy.differential.ledger_entries import Head as LedgerHead
 from privacy.errors import ConsortiumError
-from privacy.identity import BadSignature
-from privacy.ledger_entries import Head as LedgerHead
+from privacy.identity.public_identity import BadSignature
 
 
 class LogsDiffer(ConsortiumError, ValueError):

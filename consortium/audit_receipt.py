@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from consortium import audit
 from consortium.audit_check import ReadLog, differences
 from consortium.summary import write_atomically
-from privacy.chain import Entry
+from privacy.audit.hash_chain import Entry
 
 _HERE = Path(__file__).parent
 _TERMS = ("charter", "config", "policy", "program", "aggregation", "privacy")

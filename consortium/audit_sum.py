@@ -15,14 +15,14 @@ from consortium.run_directory import RunDirectory
 from consortium.summary import BadRunDirectory, Summary, read_record
 from consortium.terms import count_placement, update_placement, upload_header
 from consortium.vault import Vault
-from privacy.envelope import Receipt
+from privacy.encryption.ciphertext_sum import Adder
+from privacy.encryption.parameters import Placement
 from privacy.errors import ConsortiumError
-from privacy.homomorphic import Adder
 from privacy.layout import Layout
-from privacy.opening import Opening
-from privacy.parameters import Placement
-from privacy.receipts import decode_receipts
-from privacy.upload import upload_digest
+from privacy.protocol.envelope import Receipt
+from privacy.protocol.key_messages import Opening
+from privacy.protocol.receipts import decode_receipts
+from privacy.protocol.upload import upload_digest
 from sites.counting import statistics_for
 from sites.evaluation import evaluation_for
 from strategies.sealed_gathering import RECEIPTS_FILE, SUMS_FILE, upload_file

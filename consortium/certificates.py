@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from privacy.errors import ConsortiumError
-from privacy.secret_file import SecretMissing, write_private
+from privacy.storage.secret_files import SecretMissing, write_private
 
 AUTHORITY_DAYS = 3_650
 SERVER_DAYS = 365

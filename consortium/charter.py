@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from privacy.errors import ConsortiumError
-from privacy.identity import Agreement, PublicIdentity
+from privacy.identity.public_identity import Agreement, PublicIdentity
 from sites.schema import NAME
 from sites.text_schema import AgreedTable
 

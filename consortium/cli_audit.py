@@ -6,16 +6,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from consortium.audit_check import (
-    ReadLog,
-    compare,
-    ledger_heads,
-    logs_in,
-    read_log,
-)
+from consortium.audit_check import ReadLog, compare, ledger_heads, logs_in, read_log
 from consortium.audit_receipt import write_receipt
 from consortium.charter import Charter
-from privacy.ledger import Ledger
+from privacy.differential.ledger import Ledger
 
 app = typer.Typer(help="Check and show the audit logs.", no_args_is_help=True)
 

@@ -12,7 +12,7 @@ from consortium.ledger_page import write_export
 from consortium.ledger_view import Account, View, open_ledger, to_csv, view_of, what_if
 from consortium.plots import write_png
 from consortium.plots_ledger import draw_loss
-from privacy.events import UNITS, SampledGaussian
+from privacy.differential.mechanisms import UNITS, SampledGaussian
 
 _COLUMNS = ("entry", "reserved (UTC)", "run", "part", "what", "steps", "state", "epsilon", "so far")
 _NUMBERS = ("entry", "epsilon", "so far")

@@ -16,7 +16,7 @@ from consortium.foresight import Finding, foresee
 from consortium.options import overrides
 from consortium.site_audit import journal_of
 from consortium.site_directory import read_site_config
-from privacy import kill_switch
+from privacy.policy import kill_switch
 
 REFUSED = 1
 

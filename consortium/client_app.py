@@ -19,8 +19,9 @@ from consortium.session import session_of
 from consortium.site import Site, site_of
 from consortium.site_audit import journal_of
 from consortium.terms import descriptor, seal_parameters
-from privacy import messages, sealed_messages
 from privacy.layout import Tally, Vector
+from privacy.wire import encrypted_messages as sealed_messages
+from privacy.wire import messages
 
 
 def hello(message: Message, context: Context) -> Message:

@@ -19,11 +19,12 @@ from consortium.audit import (
 from consortium.charter import Charter
 from consortium.config import RunConfig
 from consortium.run_directory import RunDirectory
-from privacy import messages, wire
-from privacy.anchor import Anchor
+from privacy.audit.signed_head import Anchor
 from privacy.canonical import MalformedEnvelope
-from privacy.identity import BadSignature
-from privacy.signing_key import SigningKey
+from privacy.identity.log_signing_key import SigningKey
+from privacy.identity.public_identity import BadSignature
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
 from strategies.events import Event, RoundFinished, SiteQuarantined
 
 

@@ -12,14 +12,15 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from consortium.charter import Charter
 from consortium.config import RunConfig
 from consortium.terms import count_placement, optimizer_for, update_placement
-from privacy import messages, sealed_messages
 from privacy.canonical import DIGEST_SIZE, MAX_NUMBER
-from privacy.envelope import MAX_ENVELOPE_BYTES
-from privacy.identity import SIGNATURE_SIZE
+from privacy.encryption.parameters import Placement
+from privacy.identity.public_identity import SIGNATURE_SIZE
 from privacy.layout import Layout
-from privacy.parameters import Placement
-from privacy.violations import NotReleased
-from privacy.wire import ARRAYS, BYTES_TYPE, FACTS, TALLY_TYPE, VECTOR_TYPE
+from privacy.policy.violations import NotReleased
+from privacy.protocol.envelope import MAX_ENVELOPE_BYTES
+from privacy.wire import encrypted_messages as sealed_messages
+from privacy.wire import messages
+from privacy.wire.flower_records import ARRAYS, BYTES_TYPE, FACTS, TALLY_TYPE, VECTOR_TYPE
 
 _STATE_OVERHEAD = 8_192
 _LINK = 32  # bytes a round, in a sealed state

@@ -27,7 +27,7 @@ from consortium.orders import claim
 from consortium.prepared import Prepared, serve
 from consortium.run_directory import ENVIRONMENT
 from privacy.errors import ConsortiumError
-from privacy.wire import refusal_content
+from privacy.wire.flower_records import refusal_content
 from sites.tasks import load_libraries
 
 FLOWER = "1.41."

@@ -13,14 +13,14 @@ from consortium.private import ledger_of, planned
 from consortium.site import Site
 from consortium.site_directory import LEDGER, read_site_config
 from consortium.terms import require_agreed
-from privacy.asked import Asked, violations
-from privacy.budget import fits, refusal
+from privacy.differential.budget import fits, refusal
+from privacy.differential.ledger_entries import Budget
+from privacy.differential.mechanisms import Event
 from privacy.errors import ConsortiumError, named
-from privacy.events import Event
-from privacy.kill_switch import require_allowed
-from privacy.ledger_entries import Budget
-from privacy.policy import Policy, read_policy
-from privacy.traffic import Traffic
+from privacy.policy.document import Policy, read_policy
+from privacy.policy.kill_switch import require_allowed
+from privacy.policy.rate_limits import Traffic
+from privacy.policy.run_request import Asked, violations
 
 
 @dataclass(frozen=True)

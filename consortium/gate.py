@@ -20,13 +20,14 @@ from consortium.config import ENCODER, PrivacyConfig, RunConfig
 from consortium.exits import Exit, Sizes, exits, largest_bytes
 from consortium.site import Site
 from consortium.terms import require_agreed
-from privacy import messages, wire
-from privacy.asked import Asked, AskedPrivacy, check
 from privacy.errors import ConsortiumError, code_of
-from privacy.kill_switch import require_allowed
-from privacy.policy import Policy, PolicyUnreadable, read_policy
-from privacy.traffic import NO_ROUND, Coming, Traffic, TrafficUnavailable
-from privacy.violations import NotReleased, PolicyViolation, QuestionNotAllowed
+from privacy.policy.document import Policy, PolicyUnreadable, read_policy
+from privacy.policy.kill_switch import require_allowed
+from privacy.policy.rate_limits import NO_ROUND, Coming, Traffic, TrafficUnavailable
+from privacy.policy.run_request import Asked, AskedPrivacy, check
+from privacy.policy.violations import NotReleased, PolicyViolation, QuestionNotAllowed
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
 from sites.schema import Schema
 from sites.task import SiteData, Task
 

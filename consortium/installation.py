@@ -24,8 +24,8 @@ from consortium.signatures import Signatures, require_own_keys
 from consortium.site_directory import read_identity, read_site_config
 from consortium.summary import write_atomically
 from privacy.errors import ConsortiumError
-from privacy.policy import FILE as POLICY
-from privacy.secret_file import private_directory
+from privacy.policy.document import FILE as POLICY
+from privacy.storage.secret_files import private_directory
 
 _NODES = TypeAdapter(dict[str, str])
 _COMMON = ("charter.json", "signatures.json", "authority.pem")

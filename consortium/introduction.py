@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from consortium.site import Site
 from consortium.site_directory import identity_path
-from privacy.keys import Identity
-from privacy.messages import Introduction
-from privacy.presence import Presence
+from privacy.protocol.membership_proof import Presence
+from privacy.secrets.keys import Identity
+from privacy.wire.messages import Introduction
 
 
 def proven_by(

@@ -10,17 +10,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consortium.charter import Member
-from consortium.site_directory import (
-    SiteConfig,
-    identity_path,
-    node_key_path,
-    read_identity,
-)
+from consortium.site_directory import SiteConfig, identity_path, node_key_path, read_identity
 from consortium.summary import write_atomically
 from privacy.errors import ConsortiumError
-from privacy.identity import PublicIdentity
-from privacy.keys import Identity
-from privacy.secret_file import private_directory, write_private
+from privacy.identity.public_identity import PublicIdentity
+from privacy.secrets.keys import Identity
+from privacy.storage.secret_files import private_directory, write_private
 from sites.schema import NAME
 from sites.source import DataSource
 

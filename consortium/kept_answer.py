@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from privacy.messages import Contribution, Position
-from privacy.secret_file import private_directory
+from privacy.storage.secret_files import private_directory
+from privacy.wire.messages import Contribution, Position
 
 _TAG = b"consortium.kept-answer/1\n"
 _DIGEST = hashlib.sha256().digest_size

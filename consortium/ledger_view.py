@@ -7,13 +7,13 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from consortium.site_directory import LEDGER
-from privacy.accounting import Epsilon, both_epsilons, epsilon
-from privacy.budget import counted, most_that_fit
+from privacy.differential.accounting import Epsilon, both_epsilons, epsilon
+from privacy.differential.budget import counted, most_that_fit
+from privacy.differential.ledger import FILE, Ledger
+from privacy.differential.ledger_entries import Budget, Charge, Head, size_of
+from privacy.differential.mechanisms import Event, Gaussian, HeldOut, SampledGaussian
 from privacy.errors import ConsortiumError
-from privacy.events import Event, Gaussian, HeldOut, SampledGaussian
-from privacy.ledger import FILE, Ledger
-from privacy.ledger_entries import Budget, Charge, Head, size_of
-from privacy.policy import PrivacyTerms, read_policy
+from privacy.policy.document import PrivacyTerms, read_policy
 
 
 class NoLedger(ConsortiumError, FileNotFoundError):

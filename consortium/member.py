@@ -7,8 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from consortium.charter import Charter
-from privacy.epochs import NoEpoch, current_epoch, keep_epoch
-from privacy.exchange import (
+from privacy.encryption.parameters import SealParameters
+from privacy.identity.public_identity import Agreement
+from privacy.protocol.key_messages import Delivery, Opening
+from privacy.secrets.epoch_files import NoEpoch, current_epoch, keep_epoch
+from privacy.secrets.key_exchange import (
     OpenedRun,
     RunPlan,
     accept_delivery,
@@ -16,13 +19,10 @@ from privacy.exchange import (
     make_opening,
     rotate,
 )
-from privacy.identity import Agreement
-from privacy.keys import EpochSecret, Identity
-from privacy.memory import SiteMemory
-from privacy.opening import Delivery, Opening
-from privacy.parameters import SealParameters
-from privacy.sealing import BfvSecret
-from privacy.secret_file import SecretMissing
+from privacy.secrets.keys import EpochSecret, Identity
+from privacy.secrets.replay_guard import SiteMemory
+from privacy.secrets.sealer import BfvSecret
+from privacy.storage.secret_files import SecretMissing
 
 _CACHED_MEMBERS = 1_024
 _BELIEVED_STEP = 2**20  # a liar who says more does not use up the numbers of epochs

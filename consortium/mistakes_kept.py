@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from consortium.site import Site
 from privacy.layout import Tally, Vector
-from privacy.secret_file import private_directory
+from privacy.storage.secret_files import private_directory
 from sites.mistakes import ShowsMistakes
 
 FOLDER, FILE = "mistakes", "last.jsonl"

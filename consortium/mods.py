@@ -14,11 +14,12 @@ from consortium.site import Site, site_of
 from consortium.site_audit import evidence_of
 from consortium.site_directory import site_directory
 from consortium.terms import count_placement, require_agreed, update_placement
-from privacy import messages, sealed_messages
-from privacy.envelope import EVALUATION, STATISTICS, TRAINING, WrongRound
 from privacy.errors import ConsortiumError
-from privacy.sealed_messages import SealedReply, SealedRound
-from privacy.wire import REFUSAL, refusal_content
+from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING, WrongRound
+from privacy.wire import encrypted_messages as sealed_messages
+from privacy.wire import messages
+from privacy.wire.encrypted_messages import SealedReply, SealedRound
+from privacy.wire.flower_records import REFUSAL, refusal_content
 
 Next: TypeAlias = Callable[[Message, Context], Message]
 Mod: TypeAlias = Callable[[Message, Context, Next], Message]
@@ -74,9 +75,9 @@ def typed_refusals(message: Message, context: Context, call_next: Next) -> Messa
 def sealed(message: Message, context: Context, call_next: Next) -> Message:
     """Open what comes and seal what goes, if the run is encrypted.
 
-    Guarantee: behind this mod the app handles the messages of `privacy.messages` in either mode
-    and cannot tell them apart; before it, an update or a count exists under encryption only: a
-    message under another name for the same function (Flower's `train.default`) is refused.
+    Guarantee: behind this mod the app handles the messages of `privacy.wire.messages` in either
+    mode and cannot tell them apart; before it, an update or a count exists under encryption only:
+    a message under another name for the same function (Flower's `train.default`) is refused.
 
     Raises:
         OutsideCharter: The charter does not allow such a run.

@@ -4,8 +4,8 @@ from typing import get_args
 
 from consortium.charter import Charter
 from consortium.config import ENCODER, RunConfig
-from privacy.events import Unit
-from privacy.policy import Pace, Policy, PrivacyTerms, Releases, Volume
+from privacy.differential.mechanisms import Unit
+from privacy.policy.document import Pace, Policy, PrivacyTerms, Releases, Volume
 
 MODELS: tuple[str, ...] = (*get_args(RunConfig.model_fields["model"].annotation), ENCODER)
 

@@ -7,7 +7,7 @@ from consortium.config import RunConfig
 from consortium.rule_terms import rule_spec, smallest_consortium, smallest_voters, voters
 from consortium.summary import Protection
 from consortium.terms import optimizer_for, seal_parameters
-from privacy.parameters import Placement
+from privacy.encryption.parameters import Placement
 
 WATCHED_ROUNDS = 20
 _NUMBER = 4  # bytes

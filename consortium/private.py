@@ -15,14 +15,14 @@ import numpy as np
 from consortium.config import PrivacyConfig, RunConfig
 from consortium.site import Site
 from consortium.site_directory import LEDGER
-from privacy.accounting import calibrated_noise
-from privacy.campaigns import Campaign, Campaigns, Round
-from privacy.envelope import WrongRound
+from privacy.differential.accounting import calibrated_noise
+from privacy.differential.ledger import Ledger, Reservation
+from privacy.differential.ledger_entries import Budget, DataSet
+from privacy.differential.mechanisms import HeldOut, SampledGaussian
+from privacy.differential.private_runs import Campaign, Campaigns, Round
 from privacy.errors import ConsortiumError
-from privacy.events import HeldOut, SampledGaussian
-from privacy.ledger import Ledger, Reservation
-from privacy.ledger_entries import Budget, DataSet
-from privacy.messages import Position
+from privacy.protocol.envelope import WrongRound
+from privacy.wire.messages import Position
 from sites.fingerprint import fingerprint_of
 from sites.plans import EmptySite, PrivacyPlan
 from sites.task import SiteData, Trained

@@ -13,16 +13,12 @@ from pathlib import Path
 from cryptography import x509
 
 from consortium import units
-from consortium.certificates import (
-    Authority,
-    pem,
-    require_server_certificate,
-)
+from consortium.certificates import Authority, pem, require_server_certificate
 from consortium.charter import BadCharter, Charter, address
 from consortium.joining import PublicHalf
 from consortium.kits import COORDINATOR, Manifest, write_kit
 from consortium.signatures import OtherKeys, Signatures
-from privacy.secret_file import SecretMissing
+from privacy.storage.secret_files import SecretMissing
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,16 +9,10 @@ import numpy as np
 
 from consortium.charter import Charter
 from consortium.config import BadConfig, RunConfig
-from privacy.buckets import require_buckets
 from privacy.layout import Vector
+from privacy.protocol.grouping import require_buckets
 from strategies.advance import State
-from strategies.rules.catalogue import (
-    Infeasible,
-    RuleOptions,
-    RuleSpec,
-    rule_named,
-    smallest_sites,
-)
+from strategies.rules.catalogue import Infeasible, RuleOptions, RuleSpec, rule_named, smallest_sites
 from strategies.rules.clipping import AdaptiveClip
 from strategies.rules.norms import Scaled, clip_scales, row_norms
 from strategies.rules.presteps import (

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from privacy.encryption.parameters import SealParameters
+from privacy.encryption.quantisation import Scales, mean_of
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally, Vector
-from privacy.levels import Scales, mean_of
-from privacy.parameters import SealParameters
 from strategies import advance
 from strategies.optimizer import ServerOptimizer
 from strategies.rules.rows import Rule

@@ -18,15 +18,22 @@ from consortium.session_checks import Checks, SumsMissing
 from consortium.session_terms import SiteTerms
 from consortium.site import Site
 from consortium.terms import descriptor, weight_classes
-from privacy.checksum import ChecksumFailed, pad
-from privacy.envelope import EVALUATION, NO_STATE, STATISTICS, TRAINING, Receipt, SealedState
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
-from privacy.opening import Opening
-from privacy.receipts import majority_state
-from privacy.sealed_messages import SealedRound
-from privacy.sealing import Opened, Sealer
-from privacy.state_seal import open_state, seal_state
+from privacy.protocol.envelope import (
+    EVALUATION,
+    NO_STATE,
+    STATISTICS,
+    TRAINING,
+    Receipt,
+    SealedState,
+)
+from privacy.protocol.key_messages import Opening
+from privacy.protocol.receipts import majority_state
+from privacy.secrets.linear_mac import ChecksumFailed, pad
+from privacy.secrets.sealer import Opened, Sealer
+from privacy.secrets.state_encryption import open_state, seal_state
+from privacy.wire.encrypted_messages import SealedRound
 
 _CACHED_RUNS = 1_024
 

@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 from consortium.session_terms import SiteTerms
 from consortium.terms import upload_header
 from privacy import canonical
-from privacy.answers import Answer
 from privacy.canonical import Reader
-from privacy.checksum import pad
-from privacy.envelope import EVALUATION, NO_STATE, TRAINING, Receipt, Slot, UploadLabel
+from privacy.encryption.parameters import Placement
+from privacy.encryption.quantisation import Scales, quantise
 from privacy.layout import Tally
-from privacy.levels import Scales, quantise
-from privacy.messages import Contribution
-from privacy.parameters import Placement
-from privacy.sealed_messages import SealedRound
-from privacy.upload import upload_digest
+from privacy.protocol.envelope import EVALUATION, NO_STATE, TRAINING, Receipt, Slot, UploadLabel
+from privacy.protocol.upload import upload_digest
+from privacy.secrets.linear_mac import pad
+from privacy.secrets.reply_store import Answer
+from privacy.wire.encrypted_messages import SealedRound
+from privacy.wire.messages import Contribution
 
 _WORTH_SHARING = 64  # ciphertexts, about a million values: 0.1 s of sealing
 _ANSWER_TAG = b"consortium.kept-answer/1\n"

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from consortium.session_terms import SiteTerms
-from privacy.envelope import MAX_ATTEMPTS, Receipt, Slot, WrongAttempt
 from privacy.errors import ConsortiumError
-from privacy.receipts import Expected, TooFewOthers, check_receipts, decode_receipts
+from privacy.protocol.envelope import MAX_ATTEMPTS, Receipt, Slot, WrongAttempt
+from privacy.protocol.receipts import Expected, TooFewOthers, check_receipts, decode_receipts
 
 
 class RolledBack(ConsortiumError, ValueError):

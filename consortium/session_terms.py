@@ -9,14 +9,14 @@ from consortium.run_state import Step
 from consortium.site import Site
 from consortium.terms import count_placement, step_of, update_placement, weight_classes
 from privacy import canonical
-from privacy.buckets import assign
-from privacy.checksum import Checksum
-from privacy.envelope import STATISTICS, Slot
-from privacy.exchange import OpenedRun
-from privacy.identity import PublicIdentity
-from privacy.parameters import Placement
-from privacy.sealing import BfvSecret, Sealer
-from privacy.weights import weight_class
+from privacy.encryption.parameters import Placement
+from privacy.identity.public_identity import PublicIdentity
+from privacy.protocol.envelope import STATISTICS, Slot
+from privacy.protocol.grouping import assign
+from privacy.protocol.weights import weight_class
+from privacy.secrets.key_exchange import OpenedRun
+from privacy.secrets.linear_mac import Checksum
+from privacy.secrets.sealer import BfvSecret, Sealer
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from consortium.charter import BadCharter, Charter
 from consortium.summary import write_atomically
 from privacy.errors import ConsortiumError
-from privacy.identity import BadIdentity, BadSignature, NotAMember, PublicIdentity
-from privacy.keys import Identity
+from privacy.identity.public_identity import BadIdentity, BadSignature, NotAMember, PublicIdentity
+from privacy.secrets.keys import Identity
 
 _TAG = b"consortium.charter-signature/1\n"
 _HEX = r"^[0-9a-f]{128}$"

@@ -14,7 +14,7 @@ from consortium.config import RunConfig
 from consortium.site_directory import SiteConfig, read_site_config, site_directory
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
-from privacy.policy import Policy, read_policy
+from privacy.policy.document import Policy, read_policy
 from sites.plans import AnyModelPlan, ModelPlan, TextModelPlan, TrainingPlan
 from sites.schema import Schema
 from sites.task import SiteData, Task

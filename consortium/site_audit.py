@@ -11,14 +11,15 @@ from flwr.app import ArrayRecord, Message, RecordDict
 from consortium import audit
 from consortium.audit import Journal, content_digest, link_digest, open_journal, package_digest
 from consortium.site import Site
-from privacy import messages, wire
-from privacy.anchor import Anchor
-from privacy.envelope import Receipt
-from privacy.keys import Identity
-from privacy.ledger import Ledger
-from privacy.policy import Policy
-from privacy.signing_key import SigningKey
-from privacy.traffic import Traffic
+from privacy.audit.signed_head import Anchor
+from privacy.differential.ledger import Ledger
+from privacy.identity.log_signing_key import SigningKey
+from privacy.policy.document import Policy
+from privacy.policy.rate_limits import Traffic
+from privacy.protocol.envelope import Receipt
+from privacy.secrets.keys import Identity
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
 
 _RECEIPTS: Mapping[str, str] = {"receipt": "update", "count-receipt": "counts"}
 _CACHED_SITES = 1_024

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from consortium.charter import Charter, UnknownMember
 from consortium.run_directory import RunDirectory
 from privacy.errors import ConsortiumError
-from privacy.keys import Identity
+from privacy.secrets.keys import Identity
 from sites.schema import NAME
 from sites.source import DataSource
 

@@ -7,12 +7,12 @@ from consortium.charter import Charter
 from consortium.config import RunConfig
 from consortium.rule_terms import rule_at, rule_spec
 from consortium.run_state import Step
-from privacy.envelope import UploadLabel
+from privacy.encryption.parameters import PARAMETER_SETS, Placement, SealParameters
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout
-from privacy.parameters import PARAMETER_SETS, Placement, SealParameters
-from privacy.upload import UploadHeader
-from privacy.weights import WEIGHT_CLASSES
+from privacy.protocol.envelope import UploadLabel
+from privacy.protocol.upload import UploadHeader
+from privacy.protocol.weights import WEIGHT_CLASSES
 from strategies.optimizer import OPTIMIZERS, OptimizerOptions, ServerOptimizer
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from privacy.secret_file import sync_directory
+from privacy.storage.secret_files import sync_directory
 
 _KEPT_ROUNDS = 2
 

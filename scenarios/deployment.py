@@ -24,7 +24,7 @@ from consortium.signatures import Signatures, sign_charter
 from consortium.site_directory import identity_path, read_identity
 from consortium.superlink import SuperLink
 from consortium.supernode import SuperNode
-from privacy.keys import Identity
+from privacy.secrets.keys import Identity
 from scenarios.scenario import Scenario
 
 HOST = "127.0.0.1"

@@ -15,8 +15,8 @@ from consortium.client_app import client_app
 from consortium.mods import Next
 from consortium.run_directory import RunDirectory
 from consortium.site import Site, site_of
-from privacy import messages
 from privacy.layout import Matrix
+from privacy.wire import messages
 from scenarios.attacks import Attack, Known
 from scenarios.lies import Lies
 

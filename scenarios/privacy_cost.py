@@ -26,9 +26,9 @@ from consortium.report_refusals import MILLI, SITE_REFUSED
 from consortium.run_directory import RunDirectory
 from consortium.site_directory import LEDGER, read_site_config
 from consortium.summary import write_record
-from privacy.events import SampledGaussian
-from privacy.ledger_entries import Budget
-from privacy.policy import EVERY_DATA_SET, Ceiling, PrivacyTerms, read_policy
+from privacy.differential.ledger_entries import Budget
+from privacy.differential.mechanisms import SampledGaussian
+from privacy.policy.document import EVERY_DATA_SET, Ceiling, PrivacyTerms, read_policy
 from scenarios.bootstrap import Resamples, resampled
 from scenarios.pool import side_by_side
 from scenarios.privacy_trials import Campaign, PrivacyTrials

@@ -10,8 +10,8 @@ from consortium.config import RunConfig, Scalar
 from consortium.preflight import WATCHED_ROUNDS, protection_of
 from consortium.rule_terms import smallest_consortium
 from consortium.summary import Protection
-from privacy.buckets import most_buckets
 from privacy.errors import ConsortiumError
+from privacy.protocol.grouping import most_buckets
 from sites.schema import ClassLabel, Number, Schema
 from strategies.rules.catalogue import RULES, Infeasible, RuleSpec
 

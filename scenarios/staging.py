@@ -11,9 +11,9 @@ from consortium.policies import for_a_scenario
 from consortium.run_directory import RunDirectory
 from consortium.site_directory import SiteConfig
 from consortium.summary import write_record
+from privacy.differential.mechanisms import Unit
 from privacy.errors import ConsortiumError
-from privacy.events import Unit
-from privacy.keys import Identity
+from privacy.secrets.keys import Identity
 from scenarios.datasets import load
 from scenarios.lies import NOBODY, Lies, path_in
 from scenarios.scenario import Scenario

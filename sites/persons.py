@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from privacy.secret_randomness import chosen
+from privacy.differential.noise import chosen
 from sites.plans import PrivacyPlan
 
 

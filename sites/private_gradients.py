@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from privacy.secret_randomness import grid_gaussian
+from privacy.differential.noise import grid_gaussian
 from sites.clipping import SLACK, Losses, PersonClipper
 from sites.persons import Drawn, draw, units_of
 from sites.plans import PrivacyPlan

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from privacy.errors import ConsortiumError, named
-from privacy.identity import PublicIdentity
+from privacy.identity.public_identity import PublicIdentity
 
 _ROUNDING = 1e-9  # 0.07 of 100 sites is 7, not 7.000000000000001
 

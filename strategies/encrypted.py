@@ -8,11 +8,13 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
-from privacy import messages, sealed_messages, wire
-from privacy.envelope import EVALUATION, STATISTICS, TRAINING, Slot
 from privacy.errors import named
-from privacy.opening import Opening
-from privacy.sealed_messages import SealedReply, SealedRound
+from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING, Slot
+from privacy.protocol.key_messages import Opening
+from privacy.wire import encrypted_messages as sealed_messages
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
+from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from strategies.cohort import Cohort
 from strategies.events import Observer, SitesJoined
 from strategies.exchange import Exchange, Traffic

@@ -10,7 +10,7 @@ from flwr.app import Error, Message, RecordDict
 from flwr.serverapp import Grid
 from google.protobuf.message import DecodeError
 
-from privacy.wire import num_bytes
+from privacy.wire.flower_records import num_bytes
 
 SILENT = 1000  # Flower's own error codes are below 100
 UNREADABLE = 1001

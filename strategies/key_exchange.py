@@ -6,10 +6,11 @@ from typing import TypeVar
 
 from flwr.app import Message, RecordDict
 
-from privacy import messages, sealed_messages
 from privacy.errors import ConsortiumError, named
-from privacy.identity import Agreement
-from privacy.opening import Opening
+from privacy.identity.public_identity import Agreement
+from privacy.protocol.key_messages import Opening
+from privacy.wire import encrypted_messages as sealed_messages
+from privacy.wire import messages
 from strategies.events import Observer
 from strategies.exchange import Exchange
 from strategies.replies import Quarantine, ReplyRefused, answered

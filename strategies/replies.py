@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from flwr.app import Message, RecordDict
 
-from privacy import messages, wire
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
 from strategies.events import Observer, SiteQuarantined
 from strategies.exchange import SILENT, UNREADABLE
 

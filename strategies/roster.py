@@ -13,12 +13,12 @@ from typing import TypeAlias
 
 from flwr.app import Message
 
-from privacy import messages
 from privacy.errors import ConsortiumError
-from privacy.identity import BadSignature
+from privacy.identity.public_identity import BadSignature
 from privacy.layout import Layout
-from privacy.presence import CHALLENGE_SIZE, Presence
-from privacy.wire import MalformedRecord, refusing_site
+from privacy.protocol.membership_proof import CHALLENGE_SIZE, Presence
+from privacy.wire import messages
+from privacy.wire.flower_records import MalformedRecord, refusing_site
 from strategies.cohort import Cohort
 from strategies.events import Observer
 from strategies.exchange import GONE, Exchange

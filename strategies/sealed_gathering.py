@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 
-from privacy.envelope import Receipt, Slot, UploadLabel
-from privacy.homomorphic import Adder, uploaded_rows
-from privacy.identity import PublicIdentity
+from privacy.encryption.ciphertext_sum import Adder, uploaded_rows
+from privacy.encryption.parameters import Placement
+from privacy.identity.public_identity import PublicIdentity
 from privacy.layout import Tally
-from privacy.parameters import Placement
-from privacy.receipts import (
+from privacy.protocol.envelope import Receipt, Slot, UploadLabel
+from privacy.protocol.receipts import (
     NoMajority,
     NotInRoster,
     ReceiptAltered,
@@ -20,8 +20,8 @@ from privacy.receipts import (
     join_receipts,
     majority_state,
 )
-from privacy.upload import UploadHeader, upload_digest
-from privacy.weights import WEIGHT_CLASSES
+from privacy.protocol.upload import UploadHeader, upload_digest
+from privacy.protocol.weights import WEIGHT_CLASSES
 
 RECEIPTS_FILE = "receipts.bin"
 SUMS_FILE = "sums.bin"

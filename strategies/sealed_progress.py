@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout
-from privacy.opening import Opening
-from privacy.sealed_messages import SealedRound
+from privacy.protocol.key_messages import Opening
+from privacy.wire.encrypted_messages import SealedRound
 from strategies.sealed_gathering import RECEIPTS_FILE, SUMS_FILE
 
 LAYOUT_FILE = "layout.json"

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from flwr.app import Message
 
-from privacy.envelope import EVALUATION, STATISTICS, TRAINING
-from privacy.sealed_messages import SealedReply, SealedRound
+from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING
+from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from strategies.events import Observer, RoundStarted, SiteAnswered
 from strategies.exchange import Exchange
 from strategies.replies import Quarantine

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from privacy import messages
-from privacy.envelope import TRAINING, SealedState
+from privacy.protocol.envelope import TRAINING, SealedState
+from privacy.wire import messages
 from strategies.events import SiteQuarantined
 from strategies.exchange import Exchange
 from strategies.replies import Quarantine

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from privacy.envelope import UploadLabel
+from privacy.encryption.parameters import Placement
 from privacy.errors import ConsortiumError
-from privacy.identity import Agreement
+from privacy.identity.public_identity import Agreement
 from privacy.layout import Layout
-from privacy.parameters import Placement
-from privacy.upload import UploadHeader
+from privacy.protocol.envelope import UploadLabel
+from privacy.protocol.upload import UploadHeader
 from strategies.replies import ReplyRefused
 from strategies.sealed_gathering import Door
 

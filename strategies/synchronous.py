@@ -9,8 +9,9 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDic
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
-from privacy import messages, wire
 from privacy.layout import Tally
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
 from strategies import advance
 from strategies.clear_terms import Progress, Terms
 from strategies.cohort import Cohort, QuorumNotReached

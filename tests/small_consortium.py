@@ -31,13 +31,13 @@ from consortium.site import Site, site_of
 from consortium.site_directory import SiteConfig
 from consortium.summary import write_record
 from consortium.vault import Vault
-from privacy import wire
-from privacy.envelope import Receipt
 from privacy.errors import ConsortiumError
-from privacy.keys import Identity
-from privacy.opening import Opening
-from privacy.receipts import decode_receipts, encode_receipts
-from privacy.sealed_messages import SealedReply, SealedRound
+from privacy.protocol.envelope import Receipt
+from privacy.protocol.key_messages import Opening
+from privacy.protocol.receipts import decode_receipts, encode_receipts
+from privacy.secrets.keys import Identity
+from privacy.wire import flower_records as wire
+from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from scenarios.engine import InProcessGrid
 from sites.schema import Category, ClassLabel, Number, Schema
 from sites.source import TableFile

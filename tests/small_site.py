@@ -1,4 +1,4 @@
-"""A site small enough to reason about: it speaks `privacy.messages` and learns nothing.
+"""A site small enough to reason about: it speaks `privacy.wire.messages` and learns nothing.
 
 Its update is a function of its name, the round and the state it received, so that a run with
 it is compared bit for bit with a run without it. What it sends can be spoiled before it leaves.
@@ -13,9 +13,9 @@ import numpy as np
 from flwr.app import Context, Message, RecordDict
 from numpy.typing import NDArray
 
-from privacy import messages
 from privacy.errors import ConsortiumError
 from privacy.layout import Field, Layout, Tally
+from privacy.wire import messages
 from scenarios.engine import InProcessGrid, SiteApp
 from strategies import advance
 from strategies.clear_terms import Progress, Terms

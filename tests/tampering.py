@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from consortium.session import Session
 from consortium.terms import upload_header
 from privacy import canonical
-from privacy.checksum import Checksum, pad
-from privacy.coefficients import Integers
-from privacy.envelope import TRAINING, Receipt, UploadLabel
-from privacy.homomorphic import Adder, polynomials, summed_rows
+from privacy.encryption.ciphertext_sum import Adder, polynomials, summed_rows
+from privacy.encryption.parameters import Placement
+from privacy.encryption.quantisation import Levels, quantise
+from privacy.encryption.seal_serialisation import pack
 from privacy.layout import Tally
-from privacy.levels import Levels, quantise
-from privacy.parameters import Placement
-from privacy.sealed_messages import SealedReply, SealedRound
-from privacy.sealing import Sealer
-from privacy.stream import pack
-from privacy.upload import upload_digest
+from privacy.protocol.envelope import TRAINING, Receipt, UploadLabel
+from privacy.protocol.upload import upload_digest
+from privacy.secrets.linear_mac import Checksum, pad
+from privacy.secrets.packing import Integers
+from privacy.secrets.sealer import Sealer
+from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from scenarios.engine import Vanished
 from tests.small_consortium import (
     Consortium,

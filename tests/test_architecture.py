@@ -25,7 +25,7 @@ EXCEPTIONS = {
     ("tests/consortium/test_flower_gate.py", "flwr.supercore.constant"),
 }
 LEARNING = ("torch", "transformers", "sklearn", "pandas", "opacus", "peft")
-SECRETS = ("privacy.keys", "privacy.exchange", "privacy.sealing")
+SECRETS = ("privacy.secrets.keys", "privacy.secrets.key_exchange", "privacy.secrets.sealer")
 AT_A_SITE = {"rules", "optimizer", "advance"}
 
 

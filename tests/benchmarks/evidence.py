@@ -23,9 +23,10 @@ from consortium.config import RunConfig
 from consortium.mods import gated
 from consortium.run_directory import RunDirectory
 from consortium.site import site_of
-from privacy import messages, wire
-from privacy.chain import Chain, Event, verify
-from privacy.sealed_messages import SealedReply
+from privacy.audit.hash_chain import Chain, Event, verify
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
+from privacy.wire.encrypted_messages import SealedReply
 from scenarios.catalogue import scenario_named
 from scenarios.engine import InProcessGrid
 from scenarios.staging import stage

@@ -24,8 +24,8 @@ from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp.strategy import FedAvg
 
 from consortium.charter import Floors
-from privacy import messages
 from privacy.layout import Field, Layout
+from privacy.wire import messages
 from scenarios.catalogue import scenario_named
 from scenarios.engine import InProcessGrid
 from scenarios.runner import Order, carry_out

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from privacy.secret_randomness import chosen, grid_gaussian
+from privacy.differential.noise import chosen, grid_gaussian
 from sites import persons, private_gradients
 from sites.clipping import Losses
 from sites.encoder import Encoder, Role, encoder_for

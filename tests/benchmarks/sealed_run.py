@@ -20,14 +20,14 @@ import numpy as np
 from flwr.app import Message, RecordDict
 
 from consortium.config import Scalar
-from privacy.checksum import Checksum, pad
-from privacy.envelope import NO_STATE, TRAINING, Receipt, Slot, UploadLabel
-from privacy.identity import PublicIdentity
-from privacy.keys import Identity
-from privacy.parameters import PARAMETER_SETS, Placement
-from privacy.sealed_messages import SealedReply, SealedRound
-from privacy.sealing import BfvSecret, Sealer
-from privacy.upload import UploadHeader, upload_digest
+from privacy.encryption.parameters import PARAMETER_SETS, Placement
+from privacy.identity.public_identity import PublicIdentity
+from privacy.protocol.envelope import NO_STATE, TRAINING, Receipt, Slot, UploadLabel
+from privacy.protocol.upload import UploadHeader, upload_digest
+from privacy.secrets.keys import Identity
+from privacy.secrets.linear_mac import Checksum, pad
+from privacy.secrets.sealer import BfvSecret, Sealer
+from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from scenarios.catalogue import scenario_named
 from scenarios.engine import InProcessGrid
 from scenarios.runner import Order, carry_out

@@ -27,7 +27,7 @@ import psutil
 import torch
 from torch.nn import functional
 
-from privacy.parameters import PARAMETER_SETS, Placement
+from privacy.encryption.parameters import PARAMETER_SETS, Placement
 from scenarios.diagnoses import CHAPTERS, all_phrases
 from scenarios.runner import Order, carry_out
 from scenarios.scenario import MACRO_F1, Scenario

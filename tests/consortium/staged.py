@@ -10,8 +10,9 @@ from consortium.client_app import app
 from consortium.config import RunConfig, Scalar
 from consortium.run_directory import RunDirectory
 from consortium.site import Site, site_of
-from privacy import messages, wire
 from privacy.layout import Tally, Vector
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
 from scenarios.catalogue import scenario_named
 from scenarios.engine import InProcessGrid
 from scenarios.staging import stage

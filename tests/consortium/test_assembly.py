@@ -13,9 +13,9 @@ from consortium.client_app import app as client_app
 from consortium.config import BadConfig, RunConfig, Scalar
 from consortium.run_directory import RunDirectory
 from consortium.terms import OutsideCharter, optimizer_for
-from privacy import messages
 from privacy.errors import ConsortiumError
-from privacy.weights import weight_class
+from privacy.protocol.weights import weight_class
+from privacy.wire import messages
 from scenarios.catalogue import scenario_named
 from scenarios.engine import InProcessGrid
 from scenarios.staging import stage

@@ -20,10 +20,11 @@ from consortium.audit import (
 from consortium.charter import Charter
 from consortium.coordinator_audit import Witness, WitnessedGrid
 from consortium.run_directory import RunDirectory
-from privacy import messages, wire
-from privacy.chain import Fact, verified
-from privacy.keys import Identity
-from privacy.sealed_messages import SealedReply
+from privacy.audit.hash_chain import Fact, verified
+from privacy.secrets.keys import Identity
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
+from privacy.wire.encrypted_messages import SealedReply
 from scenarios.engine import InProcessGrid
 from strategies.events import RoundFinished, SiteAnswered, SiteQuarantined
 from tests.small_consortium import Consortium, configured

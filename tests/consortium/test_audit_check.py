@@ -24,14 +24,16 @@ from consortium.audit_check import (
 )
 from consortium.audit_receipt import receipt
 from consortium.coordinator_audit import Witness, WitnessedGrid
-from privacy import messages, sealed_messages, wire
-from privacy.anchor import Anchor
-from privacy.chain import AuditChainBroken, Event
-from privacy.events import SampledGaussian
-from privacy.ledger import Ledger
-from privacy.ledger_entries import Budget, DataSet
-from privacy.ledger_entries import Head as LedgerHead
-from privacy.receipts import decode_receipts
+from privacy.audit.hash_chain import AuditChainBroken, Event
+from privacy.audit.signed_head import Anchor
+from privacy.differential.ledger import Ledger
+from privacy.differential.ledger_entries import Budget, DataSet
+from privacy.differential.ledger_entries import Head as LedgerHead
+from privacy.differential.mechanisms import SampledGaussian
+from privacy.protocol.receipts import decode_receipts
+from privacy.wire import encrypted_messages as sealed_messages
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
 from tests.small_consortium import NAMES, Consortium, Course, Passing, as_it_is, configured
 
 

@@ -23,7 +23,7 @@ from consortium.certificates import (
     require_server_certificate,
     signing_request,
 )
-from privacy.secret_file import SecretExists, SecretMissing
+from privacy.storage.secret_files import SecretExists, SecretMissing
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 HOSTS = ("coordinator.example.org", "192.0.2.7")

@@ -4,8 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from consortium.charter import BadCharter, Charter, Member
-from privacy.identity import BadAgreement
-from privacy.keys import Identity
+from privacy.identity.public_identity import BadAgreement
+from privacy.secrets.keys import Identity
 from scenarios.catalogue import SCENARIOS
 
 CHARTER = SCENARIOS["heart-diagnosis"].charter

@@ -4,12 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from consortium.checkpoint import (
-    BadCheckpoint,
-    Checkpoint,
-    read_checkpoint,
-    write_checkpoint,
-)
+from consortium.checkpoint import BadCheckpoint, Checkpoint, read_checkpoint, write_checkpoint
 from consortium.config import RunConfig
 from privacy.layout import Field, Layout
 from scenarios.catalogue import SCENARIOS

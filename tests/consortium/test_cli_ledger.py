@@ -12,11 +12,11 @@ from consortium.cli import app
 from consortium.ledger_page import to_html
 from consortium.ledger_view import NoLedger, to_csv, view_of
 from consortium.site_directory import LEDGER
-from privacy.accounting import epsilon
-from privacy.events import Event, Gaussian, HeldOut, SampledGaussian
-from privacy.ledger import FILE, Ledger
-from privacy.ledger_entries import Budget, DataSet, LedgerBroken
-from privacy.policy import Ceiling, Policy, PrivacyTerms
+from privacy.differential.accounting import epsilon
+from privacy.differential.ledger import FILE, Ledger
+from privacy.differential.ledger_entries import Budget, DataSet, LedgerBroken
+from privacy.differential.mechanisms import Event, Gaussian, HeldOut, SampledGaussian
+from privacy.policy.document import Ceiling, Policy, PrivacyTerms
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 DELTA = 1e-6

@@ -7,7 +7,7 @@ from consortium.drafting import draft, read_schema, revised, signature_path, sig
 from consortium.joining import init_site
 from consortium.signatures import Signatures, sign_charter
 from consortium.site_directory import read_identity
-from privacy.identity import BadAgreement, BadSignature
+from privacy.identity.public_identity import BadAgreement, BadSignature
 from sites.source import TableFile
 from sites.tasks import UnknownTask
 from tests.consortium.founded import TABLE, Founded, found

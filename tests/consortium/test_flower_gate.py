@@ -13,7 +13,8 @@ from flwr.app import Context, Message, RecordDict
 from consortium.approval import Approvals, Approved, digest_of
 from consortium.flower_gate import Gate, SiteApp, UnknownFlower, require_version
 from consortium.flower_names import SITE
-from privacy import messages, wire
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
 from scenarios.catalogue import scenario_named
 from scenarios.engine import InProcessGrid
 from tests.consortium.test_approval import NOW

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 from consortium import cli, cli_policy
 from consortium.audit_check import read_log
 from consortium.foresight import foresee, refusals
-from privacy import messages
-from privacy.traffic import Coming, Traffic
+from privacy.policy.rate_limits import Coming, Traffic
+from privacy.wire import messages
 from tests.consortium.staged import Ward, code_of, ward
 from tests.decisions import decide
 

@@ -14,7 +14,7 @@ import pytest
 from flwr.app import Message, RecordDict
 
 from consortium.mods import SiteError
-from privacy import messages
+from privacy.wire import messages
 from scenarios.engine import InProcessGrid
 from strategies.encrypted import Encrypted
 from strategies.events import Event, SiteQuarantined

@@ -18,13 +18,14 @@ from consortium.gate import Gate, asked_of, gate_of, sizes_of
 from consortium.mods import SiteError, gated
 from consortium.policies import MODELS, for_a_scenario, strict
 from consortium.site import Site
-from privacy import messages, wire
-from privacy.asked import violations
 from privacy.errors import ConsortiumError
-from privacy.kill_switch import allow, stop_all
-from privacy.policy import Policy, PolicyUnreadable, Releases
-from privacy.violations import NotReleased
-from privacy.wire import bytes_array, refusal_content, tally_array, vector_array
+from privacy.policy.document import Policy, PolicyUnreadable, Releases
+from privacy.policy.kill_switch import allow, stop_all
+from privacy.policy.run_request import violations
+from privacy.policy.violations import NotReleased
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
+from privacy.wire.flower_records import bytes_array, refusal_content, tally_array, vector_array
 from tests.consortium.staged import Ward, code_of, message, ward
 from tests.decisions import decide
 from tests.small_consortium import NAMES, Consortium, Course, Place, configured

@@ -17,8 +17,8 @@ from consortium.joining import init_site
 from consortium.kits import BadKit, Manifest, read_kit, write_kit
 from consortium.policies import strict
 from consortium.signatures import OtherKeys, Unsigned
-from privacy.policy import read_policy
-from privacy.secret_file import SecretExists
+from privacy.policy.document import read_policy
+from privacy.storage.secret_files import SecretExists
 from sites.source import TableFile
 from tests.consortium.founded import NAMES, NOW, Founded, found
 

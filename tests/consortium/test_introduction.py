@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from privacy import messages
-from privacy.presence import Presence
+from privacy.protocol.membership_proof import Presence
+from privacy.wire import messages
 from tests.consortium.staged import Ward, ward
 
 CHALLENGE = b"c" * 32

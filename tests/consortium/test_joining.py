@@ -16,8 +16,8 @@ from consortium.joining import (
     require_node_key,
 )
 from consortium.site_directory import BadSite, node_key_path, read_identity, read_site_config
-from privacy.identity import BadSignature
-from privacy.secret_file import ExposedSecret, SecretExists
+from privacy.identity.public_identity import BadSignature
+from privacy.storage.secret_files import ExposedSecret, SecretExists
 from sites.source import TableFile
 
 SOURCE = TableFile(path=Path("records.csv"))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from consortium.kept_answer import KeptAnswer
-from privacy.messages import Contribution, Position
+from privacy.wire.messages import Contribution, Position
 
 ASKED = Position(
     charter="c" * 64,

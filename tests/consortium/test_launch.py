@@ -14,13 +14,7 @@ import pytest
 
 import consortium
 import scenarios
-from consortium.bundle import (
-    CLIENT_APP,
-    RUNTIME_PACKAGES,
-    SERVER_APP,
-    Bundle,
-    stage_bundle,
-)
+from consortium.bundle import CLIENT_APP, RUNTIME_PACKAGES, SERVER_APP, Bundle, stage_bundle
 from consortium.config import RunConfig
 from consortium.launch import simulate
 from consortium.processes import LaunchFailed

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from consortium.member import Member, member_at
-from privacy.envelope import WrongCharter
-from privacy.epochs import NoEpoch
-from privacy.exchange import NotAnOpener, WrongRecipient
-from privacy.keys import SecretStays
-from privacy.memory import StaleEpoch
-from privacy.opening import Opening
-from privacy.parameters import PARAMETER_SETS
-from privacy.receipts import TooFewOthers
-from privacy.secret_file import SecretExists, SecretMissing
+from privacy.encryption.parameters import PARAMETER_SETS
+from privacy.protocol.envelope import WrongCharter
+from privacy.protocol.key_messages import Opening
+from privacy.protocol.receipts import TooFewOthers
+from privacy.secrets.epoch_files import NoEpoch
+from privacy.secrets.key_exchange import NotAnOpener, WrongRecipient
+from privacy.secrets.keys import SecretStays
+from privacy.secrets.replay_guard import StaleEpoch
+from privacy.storage.secret_files import SecretExists, SecretMissing
 from tests.small_consortium import NAMES, Consortium, forget_processes
 
 SMALL = PARAMETER_SETS["default"](4)

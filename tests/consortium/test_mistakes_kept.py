@@ -12,8 +12,8 @@ from consortium.config import RunConfig
 from consortium.mistakes_kept import FILE, FOLDER, keep_mistakes
 from consortium.site import Site
 from consortium.site_directory import SiteConfig
-from privacy.policy import Policy
-from privacy.secret_file import ExposedSecret
+from privacy.policy.document import Policy
+from privacy.storage.secret_files import ExposedSecret
 from sites.source import TableFile
 from tests.consortium.staged import ward
 from tests.sites.small_encoders import SIDES, small, table

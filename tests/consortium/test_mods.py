@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consortium.mods import Next, sealed, typed_refusals
-from privacy import messages, wire
 from privacy.errors import ConsortiumError
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
 from tests.consortium.staged import Ward, code_of, message, ward
 
 SECRET = "patient Jane Roe, 61, cholesterol 285"  # noqa: S105 -- a record, not a password

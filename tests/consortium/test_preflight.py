@@ -12,7 +12,7 @@ from consortium.preflight import (
     shown_by_reshuffling,
 )
 from consortium.terms import seal_parameters
-from privacy.parameters import Placement
+from privacy.encryption.parameters import Placement
 from scenarios.byzantine_banks import SCENARIO
 from strategies.rules.catalogue import Infeasible
 

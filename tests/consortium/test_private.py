@@ -8,12 +8,13 @@ from flwr.app import RecordDict
 
 from consortium import private
 from consortium.config import Scalar
-from privacy import messages, wire
-from privacy.accounting import epsilon
-from privacy.events import HeldOut
+from privacy.differential.accounting import epsilon
+from privacy.differential.ledger_entries import Charge
+from privacy.differential.mechanisms import HeldOut
 from privacy.layout import Vector
-from privacy.ledger_entries import Charge
-from privacy.policy import Ceiling, PrivacyTerms
+from privacy.policy.document import Ceiling, PrivacyTerms
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
 from sites.plans import EmptySite
 from tests.consortium.staged import Ward, ward
 from tests.decisions import decide

@@ -14,7 +14,7 @@ from consortium.report_refusals import SITE_REFUSED, reason
 from consortium.site import OtherCharter
 from consortium.site_directory import BadSite
 from privacy.errors import ConsortiumError
-from privacy.wire import MalformedRecord
+from privacy.wire.flower_records import MalformedRecord
 from sites.training import TrainingDiverged
 from strategies import replies, roster
 from strategies.rules.rows import NonFiniteUpdate

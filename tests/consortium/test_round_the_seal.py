@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flwr.app import RecordDict
 
-from privacy import messages
+from privacy.wire import messages
 from sites.tabular import TabularTask
 from tests.small_consortium import Moment, Place, configured, refusal
 

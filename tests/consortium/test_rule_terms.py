@@ -18,8 +18,8 @@ from consortium.rule_terms import (
     streams,
     voters,
 )
-from privacy.buckets import TooManyBuckets
 from privacy.layout import Matrix, Vector
+from privacy.protocol.grouping import TooManyBuckets
 from scenarios.catalogue import SCENARIOS
 from strategies.advance import State
 from strategies.rules.catalogue import RULES, Infeasible

@@ -21,10 +21,10 @@ from consortium.run_state import (
     Step,
     _sum_of_squares,
 )
+from privacy.encryption.parameters import PARAMETER_SETS
+from privacy.encryption.quantisation import quantise
 from privacy.errors import ConsortiumError
 from privacy.layout import Field, Layout
-from privacy.levels import quantise
-from privacy.parameters import PARAMETER_SETS
 from strategies import advance
 from strategies.optimizer import OPTIMIZERS, OptimizerOptions
 from strategies.rules.catalogue import RULES, RuleOptions
@@ -282,7 +282,7 @@ from hashlib import sha256
 import numpy as np
 from consortium.run_state import BucketSum, Step
 from privacy.layout import Field, Layout
-from privacy.parameters import PARAMETER_SETS
+from privacy.encryption.parameters import PARAMETER_SETS
 from strategies.optimizer import OPTIMIZERS, OptimizerOptions
 from strategies.rules.catalogue import RULES, RuleOptions
 

@@ -16,8 +16,8 @@ from consortium.config import RunConfig, Scalar
 from consortium.run_directory import ENVIRONMENT, RunDirectory
 from consortium.server_app import PACKAGES, app
 from consortium.summary import BadRunDirectory, Summary, Tallies, read_record
-from privacy import messages
 from privacy.errors import ConsortiumError
+from privacy.wire import messages
 from scenarios.catalogue import scenario_named
 from scenarios.engine import Vanished, run_in_process
 from scenarios.staging import stage

@@ -7,11 +7,11 @@ import pytest
 
 from consortium import session as session_module
 from consortium.session import Session
-from privacy.envelope import Receipt, SealedState
-from privacy.exchange import RunPlan, make_opening
-from privacy.opening import Opening
-from privacy.receipts import decode_receipts
-from privacy.sealed_messages import SealedRound, opening_wanted, read_opening
+from privacy.protocol.envelope import Receipt, SealedState
+from privacy.protocol.key_messages import Opening
+from privacy.protocol.receipts import decode_receipts
+from privacy.secrets.key_exchange import RunPlan, make_opening
+from privacy.wire.encrypted_messages import SealedRound, opening_wanted, read_opening
 from tests.small_consortium import (
     NAMES,
     Consortium,

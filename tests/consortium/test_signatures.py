@@ -12,8 +12,8 @@ from consortium.signatures import (
     sign_charter,
 )
 from consortium.site_directory import read_identity
-from privacy.identity import BadIdentity, BadSignature, NotAMember
-from privacy.keys import Identity
+from privacy.identity.public_identity import BadIdentity, BadSignature, NotAMember
+from privacy.secrets.keys import Identity
 from tests.consortium.founded import NAMES, Founded, found
 
 

@@ -15,8 +15,8 @@ from consortium.terms import (
     update_placement,
     upload_header,
 )
-from privacy.envelope import TRAINING, Slot, UploadLabel
 from privacy.layout import Field, Layout
+from privacy.protocol.envelope import TRAINING, Slot, UploadLabel
 from scenarios.catalogue import SCENARIOS
 from tests.small_consortium import configured
 

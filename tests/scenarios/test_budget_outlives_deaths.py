@@ -10,7 +10,7 @@ from consortium.audit_check import compare, logs_in, read_log
 from consortium.config import Scalar
 from consortium.private import ledger_of
 from consortium.run_directory import RunDirectory
-from privacy.events import SampledGaussian
+from privacy.differential.mechanisms import SampledGaussian
 from scenarios.catalogue import scenario_named
 from scenarios.runner import Order, carry_out, interrupted_order, resume
 from scenarios.staging import new_run_directory
@@ -31,7 +31,7 @@ import json, os, signal, sys
 from pathlib import Path
 from consortium import server_app, vault
 from consortium.run_directory import RunDirectory
-from privacy.campaigns import Campaigns
+from privacy.differential.private_runs import Campaigns
 from scenarios.catalogue import scenario_named
 from scenarios.runner import Order, carry_out
 

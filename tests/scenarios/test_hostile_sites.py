@@ -8,8 +8,8 @@ import pytest
 
 from consortium.config import Scalar
 from consortium.session import Session
-from privacy.envelope import Receipt
-from privacy.sealed_messages import SealedReply, SealedRound
+from privacy.protocol.envelope import Receipt
+from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from tests.small_consortium import (
     NAMES,
     Consortium,

@@ -7,7 +7,7 @@ import pandas as pd
 
 from consortium.private import ledger_of
 from consortium.run_directory import RunDirectory
-from privacy.events import SampledGaussian
+from privacy.differential.mechanisms import SampledGaussian
 from scenarios.private_notes import PHRASES, SCENARIO, first_phrases
 from scenarios.runner import Order, carry_out
 

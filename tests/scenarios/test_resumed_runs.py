@@ -19,7 +19,7 @@ from consortium.resumption import NotResumable
 from consortium.run_directory import ENVIRONMENT, RunDirectory
 from consortium.server_app import app as server_app
 from consortium.summary import Summary, Tallies, read_record
-from privacy import messages
+from privacy.wire import messages
 from scenarios.catalogue import scenario_named
 from scenarios.cli import app as command
 from scenarios.engine import SiteApp, Vanished, run_in_process

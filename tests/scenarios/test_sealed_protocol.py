@@ -14,7 +14,7 @@ from consortium.config import Scalar
 from consortium.policies import for_a_scenario
 from consortium.terms import update_placement
 from privacy.layout import Vector
-from privacy.receipts import decode_receipts, encode_receipts
+from privacy.protocol.receipts import decode_receipts, encode_receipts
 from scenarios.engine import Vanished
 from sites.tabular import TabularTask
 from strategies.sealed_terms import RoundVoid

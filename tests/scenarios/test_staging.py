@@ -8,18 +8,12 @@ import pytest
 from consortium.charter import Charter
 from consortium.run_directory import RunDirectory
 from consortium.site_directory import read_site_config
-from privacy.events import Unit
-from privacy.keys import Identity
-from privacy.policy import read_policy
+from privacy.differential.mechanisms import Unit
+from privacy.policy.document import read_policy
+from privacy.secrets.keys import Identity
 from scenarios.catalogue import scenario_named
 from scenarios.datasets import load
-from scenarios.staging import (
-    DirectoryInUse,
-    NoRecords,
-    UnknownSite,
-    new_run_directory,
-    stage,
-)
+from scenarios.staging import DirectoryInUse, NoRecords, UnknownSite, new_run_directory, stage
 from sites.source import TableFile
 
 HEART = scenario_named("heart-diagnosis")

@@ -16,10 +16,10 @@ from consortium.config import Scalar
 from consortium.session import Session
 from consortium.terms import update_placement
 from consortium.vault import Vault
-from privacy import sealed_messages
-from privacy.envelope import Receipt
-from privacy.opening import Opening, opening_body
-from privacy.sealed_messages import SealedReply, SealedRound
+from privacy.protocol.envelope import Receipt
+from privacy.protocol.key_messages import Opening, opening_body
+from privacy.wire import encrypted_messages as sealed_messages
+from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from strategies.cohort import QuorumNotReached
 from strategies.sealed_terms import RoundVoid
 from tests.small_consortium import (

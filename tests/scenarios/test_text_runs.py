@@ -13,7 +13,7 @@ from consortium.config import Scalar
 from consortium.report import render
 from consortium.run_directory import RunDirectory
 from consortium.summary import Summary
-from privacy.policy import read_policy
+from privacy.policy.document import read_policy
 from scenarios.prediction import predictions
 from scenarios.runner import Order, carry_out
 from scenarios.scenario import MACRO_F1, Engine, Scenario

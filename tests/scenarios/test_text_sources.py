@@ -10,13 +10,7 @@ import pytest
 
 from scenarios import datasets, diagnoses
 from scenarios.datasets import DatasetCorrupted, drug_names
-from scenarios.diagnoses import (
-    CHAPTERS,
-    HOSPITALS,
-    MOST_PHRASES,
-    SPECIALTIES,
-    specialty_hospitals,
-)
+from scenarios.diagnoses import CHAPTERS, HOSPITALS, MOST_PHRASES, SPECIALTIES, specialty_hospitals
 from scenarios.synthetic_market import BANKS, CLASSES, bank_of, market_sentences
 from scenarios.synthetic_notes import synthetic_notes
 from scenarios.synthetic_sentences import DISEASE, DRUG, annotated_sentences

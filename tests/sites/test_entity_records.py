@@ -7,13 +7,7 @@ import pandas as pd
 import pytest
 
 from privacy.errors import ConsortiumError
-from sites.entity_records import (
-    Annotated,
-    BadSentences,
-    annotated,
-    unannotated,
-    words_of,
-)
+from sites.entity_records import Annotated, BadSentences, annotated, unannotated, words_of
 from sites.source import DataSource, IobFiles, TableFile
 from sites.text_schema import EntitySchema
 from sites.validation import MissingColumns

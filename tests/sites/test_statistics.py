@@ -11,13 +11,7 @@ from numpy.typing import NDArray
 from privacy.layout import Tally
 from sites.constants import Constants, Standard
 from sites.schema import Category, ClassLabel, Number, NumberLabel, Schema
-from sites.statistics import (
-    BINS,
-    ColumnsDiffer,
-    Statistics,
-    UndeclaredCategory,
-    transform,
-)
+from sites.statistics import BINS, ColumnsDiffer, Statistics, UndeclaredCategory, transform
 from sites.tally import UNIT, ImpossibleTally
 
 AGE = Number(name="age", low=0, high=120, unit="years", missing=True)

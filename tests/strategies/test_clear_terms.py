@@ -7,8 +7,8 @@ from flwr.app import Context, Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privacy import messages
 from privacy.layout import Field, Layout
+from privacy.wire import messages
 from scenarios.engine import InProcessGrid, SiteApp, Vanished
 from strategies.clear_terms import Progress
 from strategies.cohort import QuorumNotReached

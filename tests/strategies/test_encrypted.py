@@ -11,8 +11,8 @@ from flwr.app import RecordDict
 from consortium.charter import Floors
 from consortium.vault import Vault
 from privacy.layout import Layout
-from privacy.opening import Opening
-from privacy.receipts import decode_receipts
+from privacy.protocol.key_messages import Opening
+from privacy.protocol.receipts import decode_receipts
 from scenarios.engine import InProcessGrid, Vanished
 from strategies.cohort import QuorumNotReached
 from strategies.encrypted import Encrypted

@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacy import wire
+from privacy.wire import flower_records as wire
 from scenarios.engine import InProcessGrid, Vanished
 from strategies.exchange import SILENT, UNREADABLE, Exchange, Traffic
 from tests.grids import CountingGrid, Traced, traced

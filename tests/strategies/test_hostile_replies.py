@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from privacy import messages, wire
 from privacy.errors import ConsortiumError
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
 from scenarios.engine import InProcessGrid, SiteApp, Vanished
 from strategies.cohort import QuorumNotReached
 from strategies.events import SiteAnswered, StatisticsPooled

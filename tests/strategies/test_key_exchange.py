@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from flwr.app import RecordDict
 
-from privacy import messages, sealed_messages
-from privacy.opening import Opening
+from privacy.protocol.key_messages import Opening
+from privacy.wire import encrypted_messages as sealed_messages
+from privacy.wire import messages
 from strategies.exchange import Exchange
 from strategies.key_exchange import KeyExchange, NoOpener
 from strategies.roster import Present, Roster

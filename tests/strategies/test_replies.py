@@ -6,8 +6,9 @@ from flwr.app import ConfigRecord, Error, Message, RecordDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacy import messages, wire
-from privacy.wire import MalformedRecord
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
+from privacy.wire.flower_records import MalformedRecord
 from strategies.events import Event, SiteQuarantined
 from strategies.exchange import SILENT, UNREADABLE
 from strategies.replies import (

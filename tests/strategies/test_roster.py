@@ -7,8 +7,9 @@ from flwr.app import ConfigRecord, Context, Error, Message, RecordDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacy import messages, wire
 from privacy.layout import Field, Layout
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
 from scenarios.engine import InProcessGrid, SiteApp, Vanished
 from strategies.cohort import QuorumNotReached
 from strategies.events import Event, SiteQuarantined

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from flwr.app import Context, Message, RecordDict
 
-from privacy import messages
-from privacy.keys import Identity
-from privacy.presence import Presence
+from privacy.protocol.membership_proof import Presence
+from privacy.secrets.keys import Identity
+from privacy.wire import messages
 from scenarios.engine import SiteApp
 from strategies.events import Event, SiteQuarantined
 from strategies.exchange import Exchange

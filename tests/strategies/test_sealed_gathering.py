@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from consortium.terms import count_placement
-from privacy.envelope import EVALUATION, STATISTICS, Receipt, Slot
+from privacy.encryption.ciphertext_sum import MalformedCiphertext
 from privacy.errors import ConsortiumError
-from privacy.homomorphic import MalformedCiphertext
-from privacy.identity import BadSignature
-from privacy.receipts import (
+from privacy.identity.public_identity import BadSignature
+from privacy.protocol.envelope import EVALUATION, STATISTICS, Receipt, Slot
+from privacy.protocol.receipts import (
     NotInRoster,
     ReceiptAltered,
     WrongBucket,
     WrongWeightClass,
     decode_receipts,
 )
-from privacy.sealed_messages import SealedReply
+from privacy.wire.encrypted_messages import SealedReply
 from strategies.sealed_gathering import Ballot, Door, Sums
 from strategies.sealed_terms import SealedTerms
 from tests.small_consortium import NAMES, Consortium, Course, read_reply, read_round, rehearsed

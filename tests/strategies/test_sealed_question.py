@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from flwr.app import Message
 
-from privacy.envelope import EVALUATION, TRAINING, Receipt
-from privacy.sealed_messages import SealedReply
+from privacy.protocol.envelope import EVALUATION, TRAINING, Receipt
+from privacy.wire.encrypted_messages import SealedReply
 from strategies.events import Event, RoundStarted, SiteAnswered, SiteQuarantined
 from strategies.exchange import Exchange
 from strategies.roster import Present, Roster

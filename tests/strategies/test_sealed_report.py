@@ -7,8 +7,8 @@ import pytest
 from flwr.app import RecordDict
 
 from consortium.session import Session
-from privacy.envelope import Receipt
-from privacy.sealed_messages import SealedReply, SealedRound
+from privacy.protocol.envelope import Receipt
+from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from tests.small_consortium import NAMES, Consortium, Passing, read_round, spoiled
 from tests.tampering import Liar, signed_by
 

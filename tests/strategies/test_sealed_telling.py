@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from privacy.sealed_messages import SealedReply, SealedRound
+from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from strategies.events import Event, RoundFinished
 from strategies.exchange import Traffic
 from strategies.sealed_question import Question

@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 
 from consortium.charter import Floors
-from privacy.envelope import TRAINING, Slot, UploadLabel
 from privacy.errors import ConsortiumError
 from privacy.layout import Field, Layout
+from privacy.protocol.envelope import TRAINING, Slot, UploadLabel
 from strategies.replies import ReplyRefused
 from strategies.sealed_terms import NothingSent, RoundVoid, SealedTerms, StateDisputed
 from tests.small_consortium import Consortium, Course

@@ -9,8 +9,9 @@ from flwr.serverapp.strategy import Strategy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privacy import messages, wire
 from privacy.layout import Vector
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
 from scenarios.engine import InProcessGrid, SiteApp, Vanished
 from strategies.advance import State
 from strategies.cohort import QuorumNotReached
