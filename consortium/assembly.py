@@ -17,16 +17,16 @@ from privacy.protocol.key_messages import LONGEST_LABEL
 from privacy.protocol.weights import weight_class
 from sites.counting import statistics_for
 from sites.evaluation import evaluation_for
-from strategies.clear_terms import Progress, Terms
-from strategies.cohort import Cohort
-from strategies.encrypted import Encrypted
-from strategies.events import Observer
-from strategies.gathering import Gather, Matrix
-from strategies.rules.catalogue import RuleSpec
+from strategies.coordinator.encrypted.ciphertext_sums import Keep
+from strategies.coordinator.encrypted.parameters import SealedTerms
+from strategies.coordinator.encrypted.strategy import Encrypted
+from strategies.coordinator.messaging.cohort import Cohort
+from strategies.coordinator.messaging.events import Observer
+from strategies.coordinator.plaintext.aggregation_buffer import Gather, Matrix
+from strategies.coordinator.plaintext.parameters import Progress, Terms
+from strategies.coordinator.plaintext.strategy import Synchronous
 from strategies.rules.mean import StreamingMean
-from strategies.sealed_gathering import Keep
-from strategies.sealed_terms import SealedTerms
-from strategies.synchronous import Synchronous
+from strategies.rules.registry import RuleSpec
 
 
 def in_the_clear(

@@ -25,8 +25,8 @@ from privacy.protocol.receipts import decode_receipts
 from privacy.protocol.upload import upload_digest
 from sites.counting import statistics_for
 from sites.evaluation import evaluation_for
-from strategies.sealed_gathering import RECEIPTS_FILE, SUMS_FILE, upload_file
-from strategies.sealed_progress import LAYOUT_FILE, OPENING_FILE
+from strategies.coordinator.encrypted.ciphertext_sums import RECEIPTS_FILE, SUMS_FILE, upload_file
+from strategies.coordinator.encrypted.progress import LAYOUT_FILE, OPENING_FILE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ from consortium.charter import Charter
 from consortium.config import RunConfig
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally
-from strategies.advance import State, decode, encode
-from strategies.clear_terms import Progress
+from strategies.coordinator.plaintext.parameters import Progress
+from strategies.model_state import State, decode, encode
 
 _MAGIC = b"consortium.checkpoint/1\n"
 _LENGTH = struct.Struct("<Q")

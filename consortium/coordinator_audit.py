@@ -25,7 +25,7 @@ from privacy.identity.log_signing_key import SigningKey
 from privacy.identity.public_identity import BadSignature
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
-from strategies.events import Event, RoundFinished, SiteQuarantined
+from strategies.coordinator.messaging.events import Event, RoundFinished, SiteQuarantined
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ import numpy as np
 from consortium.audit_sum import Auditor, Verdict
 from consortium.run_directory import RunDirectory
 from privacy.protocol.receipts import decode_receipts
-from strategies.sealed_gathering import RECEIPTS_FILE, SUMS_FILE, upload_file
+from strategies.coordinator.encrypted.ciphertext_sums import RECEIPTS_FILE, SUMS_FILE, upload_file
 
 _SAMPLE_BYTES = 24
 

@@ -23,7 +23,7 @@ from consortium.summary import (
 )
 from privacy.layout import Tally
 from sites.evaluation import Evaluation
-from strategies.events import (
+from strategies.coordinator.messaging.events import (
     Event,
     Observer,
     RoundFinished,

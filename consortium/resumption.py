@@ -11,7 +11,7 @@ from consortium.run_directory import RunDirectory
 from consortium.summary import Summary, read_record, write_atomically
 from consortium.vault import Vault
 from privacy.errors import ConsortiumError
-from strategies.sealed_progress import PROGRESS_FILE, SealedStanding, read_standing
+from strategies.coordinator.encrypted.progress import PROGRESS_FILE, SealedStanding, read_standing
 
 
 class NotResumable(ConsortiumError, ValueError):

@@ -11,22 +11,22 @@ from consortium.charter import Charter
 from consortium.config import BadConfig, RunConfig
 from privacy.layout import Vector
 from privacy.protocol.grouping import require_buckets
-from strategies.advance import State
-from strategies.rules.catalogue import Infeasible, RuleOptions, RuleSpec, rule_named, smallest_sites
+from strategies.model_state import State
 from strategies.rules.clipping import AdaptiveClip
+from strategies.rules.inputs import Rows, Rule, admit, honest_majority
 from strategies.rules.norms import Scaled, clip_scales, row_norms
-from strategies.rules.presteps import (
+from strategies.rules.pre_aggregation import (
     PreStep,
     bucketing,
     compose,
     nearest_neighbour_mixing,
     norm_clipping,
 )
-from strategies.rules.rows import Rows, Rule, admit, honest_majority
+from strategies.rules.registry import Infeasible, RuleOptions, RuleSpec, rule_named, smallest_sites
 
 RuleAt: TypeAlias = Callable[[State], Rule]
 
-_ROUNDING = 1e-9  # as `strategies.cohort` rounds
+_ROUNDING = 1e-9  # as `strategies.coordinator.messaging.cohort` rounds
 _SAME_ON_EVERY_CPU = ("none", "norm-clipping")
 
 

@@ -15,9 +15,9 @@ from privacy.encryption.parameters import SealParameters
 from privacy.encryption.quantisation import Scales, mean_of
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally, Vector
-from strategies import advance
-from strategies.optimizer import ServerOptimizer
-from strategies.rules.rows import Rule
+from strategies import model_state as advance
+from strategies.rules.inputs import Rule
+from strategies.server_optimizer import ServerOptimizer
 
 _TAG = b"consortium.run-state/1\n"
 _HEADER = struct.Struct("<QQQ")  # earlier states, entries of the statistics, segments

@@ -24,10 +24,10 @@ from consortium.vault import Vault
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout
 from sites.evaluation import evaluation_for
-from strategies.clear_terms import Progress
-from strategies.cohort import QuorumNotReached
-from strategies.sealed_progress import PROGRESS_FILE
-from strategies.sealed_terms import RoundVoid
+from strategies.coordinator.encrypted.parameters import RoundVoid
+from strategies.coordinator.encrypted.progress import PROGRESS_FILE
+from strategies.coordinator.messaging.cohort import QuorumNotReached
+from strategies.coordinator.plaintext.parameters import Progress
 
 PACKAGES = ("consortium-fl", "flwr", "numpy", "torch", "pandas")
 

@@ -13,7 +13,7 @@ from privacy.layout import Layout
 from privacy.protocol.envelope import UploadLabel
 from privacy.protocol.upload import UploadHeader
 from privacy.protocol.weights import WEIGHT_CLASSES
-from strategies.optimizer import OPTIMIZERS, OptimizerOptions, ServerOptimizer
+from strategies.server_optimizer import OPTIMIZERS, OptimizerOptions, ServerOptimizer
 
 
 class OutsideCharter(ConsortiumError, ValueError):

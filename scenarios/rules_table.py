@@ -13,7 +13,7 @@ from consortium.summary import Protection
 from privacy.errors import ConsortiumError
 from privacy.protocol.grouping import most_buckets
 from sites.schema import ClassLabel, Number, Schema
-from strategies.rules.catalogue import RULES, Infeasible, RuleSpec
+from strategies.rules.registry import RULES, Infeasible, RuleSpec
 
 PRE_STEPS = ("nearest-neighbour-mixing", "bucketing")
 

@@ -41,9 +41,9 @@ from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from scenarios.engine import InProcessGrid
 from sites.schema import Category, ClassLabel, Number, Schema
 from sites.source import TableFile
-from strategies.encrypted import Encrypted
-from strategies.events import Event, RoundFinished, SiteQuarantined
-from strategies.sealed_progress import SealedProgress
+from strategies.coordinator.encrypted.progress import SealedProgress
+from strategies.coordinator.encrypted.strategy import Encrypted
+from strategies.coordinator.messaging.events import Event, RoundFinished, SiteQuarantined
 
 NAMES = ("east", "north", "south", "west")
 SEALED = ("query.statistics", "train", "evaluate", "query.release")

@@ -17,14 +17,19 @@ from privacy.errors import ConsortiumError
 from privacy.layout import Field, Layout, Tally
 from privacy.wire import messages
 from scenarios.engine import InProcessGrid, SiteApp
-from strategies import advance
-from strategies.clear_terms import Progress, Terms
-from strategies.cohort import Cohort
-from strategies.events import Event, RoundFinished, SiteAnswered, SiteQuarantined
-from strategies.gathering import Gather
-from strategies.optimizer import OptimizerOptions, sgd
+from strategies import model_state as advance
+from strategies.coordinator.messaging.cohort import Cohort
+from strategies.coordinator.messaging.events import (
+    Event,
+    RoundFinished,
+    SiteAnswered,
+    SiteQuarantined,
+)
+from strategies.coordinator.plaintext.aggregation_buffer import Gather
+from strategies.coordinator.plaintext.parameters import Progress, Terms
+from strategies.coordinator.plaintext.strategy import Synchronous
 from strategies.rules.mean import StreamingMean
-from strategies.synchronous import Synchronous
+from strategies.server_optimizer import OptimizerOptions, sgd
 
 CHARTER = "c" * 64
 LAYOUT = Layout(fields=(Field("weight", (2, 3)), Field("bias", (2,))))

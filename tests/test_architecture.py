@@ -1,9 +1,8 @@
-"""Facts about imports that the linter cannot state, and that its contracts are whole."""
+"""Facts about imports that the linter cannot state."""
 
 import ast
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +25,6 @@ EXCEPTIONS = {
 }
 LEARNING = ("torch", "transformers", "sklearn", "pandas", "opacus", "peft")
 SECRETS = ("privacy.secrets.keys", "privacy.secrets.key_exchange", "privacy.secrets.sealer")
-AT_A_SITE = {"rules", "optimizer", "advance"}
 
 
 def modules(*folders: str) -> list[Path]:
@@ -75,15 +73,3 @@ def test_every_module_has_its_test(path: Path) -> None:
 def test_importing_a_package_imports_nothing(package: str) -> None:
     """Otherwise a site could not load one module without what is beside it."""
     assert list(imported(Path(package) / "__init__.py")) == []
-
-
-def test_the_contract_on_what_a_site_may_load_names_every_other_module() -> None:
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    (contract,) = [
-        contract
-        for contract in settings["tool"]["importlinter"]["contracts"]
-        if contract.get("source_modules") == ["consortium.client_app"]
-    ]
-    names = {path.name.removesuffix(".py") for path in (ROOT / "strategies").iterdir()}
-    coordinators = {name for name in names if not name.startswith("__")} - AT_A_SITE
-    assert set(contract["forbidden_modules"]) == {f"strategies.{name}" for name in coordinators}

@@ -32,7 +32,7 @@ from scenarios.runner import Order, carry_out
 from scenarios.scenario import Scenario
 from scenarios.staging import new_run_directory
 from sites.tabular import TabularTask
-from strategies.replies import opened_contribution
+from strategies.coordinator.messaging.reply_validation import opened_contribution
 from strategies.rules.mean import StreamingMean
 from tests.benchmarks.peak import keep_peak
 

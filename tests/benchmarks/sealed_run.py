@@ -32,9 +32,9 @@ from scenarios.catalogue import scenario_named
 from scenarios.engine import InProcessGrid
 from scenarios.runner import Order, carry_out
 from scenarios.staging import new_run_directory
-from strategies.replies import answered
-from strategies.sealed_gathering import Door, Sums
-from strategies.sealed_question import Question
+from strategies.coordinator.encrypted.ciphertext_sums import Door, Sums
+from strategies.coordinator.encrypted.request import Question
+from strategies.coordinator.messaging.reply_validation import answered
 from tests.benchmarks.peak import keep_peak
 
 REPEATS = 3

@@ -18,7 +18,7 @@ from privacy.layout import Tally
 from sites.evaluation import evaluation_for
 from sites.schema import Category, ClassLabel, Number, NumberLabel, Schema
 from sites.statistics import Statistics
-from strategies.events import (
+from strategies.coordinator.messaging.events import (
     RoundFinished,
     RoundStarted,
     SiteAnswered,

@@ -20,12 +20,12 @@ from scenarios.catalogue import scenario_named
 from scenarios.engine import InProcessGrid
 from scenarios.staging import stage
 from sites.evaluation import evaluation_for
-from strategies import advance
-from strategies.clear_terms import Progress
-from strategies.cohort import ImpossibleCohort
-from strategies.events import Event, RoundStarted, SitesJoined
-from strategies.optimizer import OPTIMIZERS
-from strategies.rules.catalogue import RULES, RuleOptions, UnknownRule
+from strategies import model_state as advance
+from strategies.coordinator.messaging.cohort import ImpossibleCohort
+from strategies.coordinator.messaging.events import Event, RoundStarted, SitesJoined
+from strategies.coordinator.plaintext.parameters import Progress
+from strategies.rules.registry import RULES, RuleOptions, UnknownRule
+from strategies.server_optimizer import OPTIMIZERS
 
 SCENARIO = scenario_named("heart-diagnosis")
 NAMES = SCENARIO.sites

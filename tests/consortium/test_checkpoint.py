@@ -8,9 +8,9 @@ from consortium.checkpoint import BadCheckpoint, Checkpoint, read_checkpoint, wr
 from consortium.config import RunConfig
 from privacy.layout import Field, Layout
 from scenarios.catalogue import SCENARIOS
-from strategies import advance
-from strategies.clear_terms import Progress
-from strategies.optimizer import OPTIMIZERS, OptimizerOptions
+from strategies import model_state as advance
+from strategies.coordinator.plaintext.parameters import Progress
+from strategies.server_optimizer import OPTIMIZERS, OptimizerOptions
 
 LAYOUT = Layout(fields=(Field("w", (3, 2)), Field("b", (2,))), start="seed 7")
 

@@ -16,10 +16,10 @@ from flwr.app import Message, RecordDict
 from consortium.mods import SiteError
 from privacy.wire import messages
 from scenarios.engine import InProcessGrid
-from strategies.encrypted import Encrypted
-from strategies.events import Event, SiteQuarantined
-from strategies.sealed_gathering import Sums
-from strategies.sealed_question import Question
+from strategies.coordinator.encrypted.ciphertext_sums import Sums
+from strategies.coordinator.encrypted.request import Question
+from strategies.coordinator.encrypted.strategy import Encrypted
+from strategies.coordinator.messaging.events import Event, SiteQuarantined
 from tests.consortium.staged import Ward, ward
 from tests.mutation import mutated
 from tests.small_consortium import (

@@ -14,7 +14,7 @@ from consortium.preflight import (
 from consortium.terms import seal_parameters
 from privacy.encryption.parameters import Placement
 from scenarios.byzantine_banks import SCENARIO
-from strategies.rules.catalogue import Infeasible
+from strategies.rules.registry import Infeasible
 
 CHARTER = SCENARIO.charter
 DIM = 1_793

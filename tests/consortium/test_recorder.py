@@ -15,7 +15,7 @@ from consortium.run_directory import RunDirectory
 from consortium.summary import Tallies, read_record
 from scenarios.catalogue import scenario_named
 from sites.evaluation import evaluation_for
-from strategies.events import (
+from strategies.coordinator.messaging.events import (
     Event,
     RoundFinished,
     RoundStarted,

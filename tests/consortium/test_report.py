@@ -14,7 +14,7 @@ from consortium.report_words import SPACE
 from consortium.run_directory import RunDirectory
 from consortium.summary import BadRunDirectory
 from sites.schema import ClassLabel
-from strategies.events import SiteQuarantined
+from strategies.coordinator.messaging.events import SiteQuarantined
 from tests.consortium.sample_run import BANKS, CLEAR_WIN, PRICE, SEVERITY, Sample
 
 LARGEST_BYTES = 1_500_000

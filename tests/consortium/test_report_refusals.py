@@ -16,8 +16,9 @@ from consortium.site_directory import BadSite
 from privacy.errors import ConsortiumError
 from privacy.wire.flower_records import MalformedRecord
 from sites.training import TrainingDiverged
-from strategies import replies, roster
-from strategies.rules.rows import NonFiniteUpdate
+from strategies.coordinator.messaging import reply_validation as replies
+from strategies.coordinator.messaging import roster
+from strategies.rules.inputs import NonFiniteUpdate
 
 UNKNOWN = "The recorded reason is"
 

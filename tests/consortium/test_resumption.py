@@ -10,9 +10,9 @@ from consortium.resumption import NotResumable, interrupted, kept, new_run_name,
 from consortium.run_directory import RunDirectory
 from privacy.layout import Field, Layout
 from scenarios.catalogue import SCENARIOS
-from strategies import advance
-from strategies.clear_terms import Progress
-from strategies.optimizer import OPTIMIZERS, OptimizerOptions
+from strategies import model_state as advance
+from strategies.coordinator.plaintext.parameters import Progress
+from strategies.server_optimizer import OPTIMIZERS, OptimizerOptions
 
 CHARTER = SCENARIOS["bank-credit"].charter
 CONFIG = RunConfig(seed=11)

@@ -21,10 +21,10 @@ from consortium.rule_terms import (
 from privacy.layout import Matrix, Vector
 from privacy.protocol.grouping import TooManyBuckets
 from scenarios.catalogue import SCENARIOS
-from strategies.advance import State
-from strategies.rules.catalogue import RULES, Infeasible
+from strategies.model_state import State
 from strategies.rules.clipping import AdaptiveClip
 from strategies.rules.norms import row_norms
+from strategies.rules.registry import RULES, Infeasible
 
 ROOT = Path(__file__).parents[2]
 BANKS = SCENARIOS["bank-credit"].charter

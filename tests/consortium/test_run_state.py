@@ -25,9 +25,9 @@ from privacy.encryption.parameters import PARAMETER_SETS
 from privacy.encryption.quantisation import quantise
 from privacy.errors import ConsortiumError
 from privacy.layout import Field, Layout
-from strategies import advance
-from strategies.optimizer import OPTIMIZERS, OptimizerOptions
-from strategies.rules.catalogue import RULES, RuleOptions
+from strategies import model_state as advance
+from strategies.rules.registry import RULES, RuleOptions
+from strategies.server_optimizer import OPTIMIZERS, OptimizerOptions
 
 ROOT = Path(__file__).parents[2]
 LAYOUT = Layout(fields=(Field("weight", (2, 3)), Field("bias", (2,))))
@@ -283,8 +283,8 @@ import numpy as np
 from consortium.run_state import BucketSum, Step
 from privacy.layout import Field, Layout
 from privacy.encryption.parameters import PARAMETER_SETS
-from strategies.optimizer import OPTIMIZERS, OptimizerOptions
-from strategies.rules.catalogue import RULES, RuleOptions
+from strategies.server_optimizer import OPTIMIZERS, OptimizerOptions
+from strategies.rules.registry import RULES, RuleOptions
 
 layout = Layout(fields=(Field("weight", (97, 101)), Field("bias", (97,))))
 parameters = PARAMETER_SETS["default"](16)

@@ -22,7 +22,7 @@ from scenarios.catalogue import scenario_named
 from scenarios.engine import Vanished, run_in_process
 from scenarios.staging import stage
 from sites.evaluation import evaluation_for
-from strategies.cohort import QuorumNotReached
+from strategies.coordinator.messaging.cohort import QuorumNotReached
 
 SCENARIO = scenario_named("heart-diagnosis")
 NAMES = SCENARIO.sites

@@ -20,7 +20,7 @@ from consortium.summary import (
     write_atomically,
     write_record,
 )
-from strategies.events import SiteQuarantined
+from strategies.coordinator.messaging.events import SiteQuarantined
 from tests.consortium.sample_run import CLEAR_WIN, Sample
 
 DOCS = Path(__file__).parents[2] / "docs"

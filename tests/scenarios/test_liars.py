@@ -14,7 +14,7 @@ from consortium.summary import Summary
 from scenarios.attacks import ATTACKS
 from scenarios.lies import Lies
 from scenarios.runner import RunFailed
-from strategies.rules.catalogue import RULES
+from strategies.rules.registry import RULES
 from tests.scenarios.fifteen import FIFTEEN, SITES, auc, believed, honest, run_with, two_liars
 
 TOLERANCE = 0.02

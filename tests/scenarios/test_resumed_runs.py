@@ -26,7 +26,7 @@ from scenarios.engine import SiteApp, Vanished, run_in_process
 from scenarios.runner import Order, carry_out, interrupted_order, resume
 from scenarios.staging import new_run_directory, stage
 from sites.tabular import TabularTask
-from strategies.cohort import QuorumNotReached
+from strategies.coordinator.messaging.cohort import QuorumNotReached
 from tests.forked import Forked
 
 HEART = scenario_named("heart-diagnosis")

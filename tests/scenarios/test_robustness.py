@@ -21,7 +21,7 @@ from scenarios.robustness import (
 )
 from scenarios.robustness_shown import draw, say, try_and_say
 from scenarios.trials import TRIALS, UNDEFENDED, Defence, Trials, defences
-from strategies.rules.catalogue import RULES
+from strategies.rules.registry import RULES
 from tests.scenarios.fifteen import FIFTEEN, believed, frame, honest, run_with, two_liars
 
 ATTACKS = ("sign-flip", "backdoor")

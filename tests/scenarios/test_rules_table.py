@@ -5,7 +5,7 @@ from scenarios.careless_hospital import SCENARIO as HEART
 from scenarios.lies import NOBODY, Lies
 from scenarios.preflight import before_the_run
 from scenarios.rules_table import say_rules
-from strategies.rules.catalogue import RULES
+from strategies.rules.registry import RULES
 
 
 def table(sites: int, liars: int) -> list[list[str]]:

@@ -17,7 +17,7 @@ from privacy.layout import Vector
 from privacy.protocol.receipts import decode_receipts, encode_receipts
 from scenarios.engine import Vanished
 from sites.tabular import TabularTask
-from strategies.sealed_terms import RoundVoid
+from strategies.coordinator.encrypted.parameters import RoundVoid
 from tests.small_consortium import (
     NAMES,
     Consortium,

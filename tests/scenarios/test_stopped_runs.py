@@ -20,8 +20,8 @@ from privacy.protocol.envelope import Receipt
 from privacy.protocol.key_messages import Opening, opening_body
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
-from strategies.cohort import QuorumNotReached
-from strategies.sealed_terms import RoundVoid
+from strategies.coordinator.encrypted.parameters import RoundVoid
+from strategies.coordinator.messaging.cohort import QuorumNotReached
 from tests.small_consortium import (
     NAMES,
     Consortium,

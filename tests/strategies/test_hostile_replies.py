@@ -19,9 +19,9 @@ from privacy.errors import ConsortiumError
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from scenarios.engine import InProcessGrid, SiteApp, Vanished
-from strategies.cohort import QuorumNotReached
-from strategies.events import SiteAnswered, StatisticsPooled
-from strategies.gathering import Gather, Matrix
+from strategies.coordinator.messaging.cohort import QuorumNotReached
+from strategies.coordinator.messaging.events import SiteAnswered, StatisticsPooled
+from strategies.coordinator.plaintext.aggregation_buffer import Gather, Matrix
 from strategies.rules.coordinatewise import coordinate_median
 from tests.small_site import (
     EVALUATION_SIZE,

@@ -9,9 +9,9 @@ from privacy.protocol.membership_proof import Presence
 from privacy.secrets.keys import Identity
 from privacy.wire import messages
 from scenarios.engine import SiteApp
-from strategies.events import Event, SiteQuarantined
-from strategies.exchange import Exchange
-from strategies.roster import Reception, Roster
+from strategies.coordinator.messaging.events import Event, SiteQuarantined
+from strategies.coordinator.messaging.exchange import Exchange
+from strategies.coordinator.messaging.roster import Reception, Roster
 from tests.small_site import LAYOUT, MAX_EXAMPLES, NAMES, SmallSite, cohort_of, grid_of
 
 FIRST = 1001

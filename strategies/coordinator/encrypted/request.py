@@ -1,0 +1,96 @@
+"""One question of an encrypted run, put to several sites, and what came back."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from flwr.app import Message
+
+from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING
+from privacy.wire.encrypted_messages import SealedReply, SealedRound
+from strategies.coordinator.encrypted.ciphertext_sums import Ballot, Sums
+from strategies.coordinator.encrypted.parameters import NothingSent
+from strategies.coordinator.messaging.events import Observer, RoundStarted, SiteAnswered
+from strategies.coordinator.messaging.exchange import Exchange
+from strategies.coordinator.messaging.reply_validation import Quarantine
+from strategies.coordinator.messaging.roster import Roster
+
+
+@dataclass
+class Question:
+    """A question, the sites it is put to, and their uploads, added up as they come.
+
+    Guarantee: a reply that lacks what was asked, or whose receipt or upload is not exactly what
+    was agreed, leaves its site out and changes no sum. Of the replies, no upload is held, one
+    sealed state (that of the site that was asked for it), and of released tallies those that
+    differ.
+
+    Args:
+        request: What is asked.
+        nodes: Flower's node id of each site, sorted by name.
+        sums: The uploads wanted, by purpose.
+        read: Reads a reply, bounded by what was agreed.
+        observe: Told what happens.
+    """
+
+    request: SealedRound
+    nodes: Mapping[str, int]
+    sums: Mapping[str, Sums]
+    read: Callable[[Message], SealedReply]
+    observe: Observer
+    replies: dict[str, SealedReply] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+    traffic: tuple[int, int] = (0, 0)
+    reporter: str = ""
+    ballot: Ballot = field(default_factory=Ballot)
+
+    def messages(
+        self, kind: str, exchange: Exchange, *, reporter: str | None = None
+    ) -> Iterable[Message]:
+        """Return the messages that ask; one site may be told to report its state as well."""
+        self.traffic = (exchange.traffic.down, exchange.traffic.up)
+        self.reporter = reporter or ""
+        if self.sums:
+            number = self.request.server_round
+            self.observe(RoundStarted(server_round=number, cohort=tuple(self.nodes)))
+        quiet, loud = self.request.content(), replace(self.request, report=True).content()
+        group = str(self.request.server_round)
+        return (
+            exchange.message(kind, node, loud if site == reporter else quiet, group=group)
+            for site, node in self.nodes.items()
+        )
+
+    def gather(self, replies: Iterable[Message]) -> None:
+        """Take the replies as they come; hold none of their uploads."""
+        sites = {node: site for site, node in self.nodes.items()}
+        number = self.request.server_round
+        for reply in replies:
+            site = sites[reply.metadata.src_node_id]
+            with Quarantine(self.observe, number, site):
+                self._take(site, self.read(reply))
+                if self.sums:
+                    self.observe(SiteAnswered(server_round=number, site=site))
+            del reply
+
+    def _take(self, site: str, sent: SealedReply) -> None:
+        parts = {
+            TRAINING: (sent.upload, sent.receipt),
+            EVALUATION: (sent.count_upload, sent.count_receipt),
+            STATISTICS: (sent.count_upload, sent.count_receipt),
+        }
+        if not all(all(parts[purpose]) for purpose in self.sums):
+            raise NothingSent("an upload or its receipt is missing")
+        checked = {
+            purpose: sums.check(site, *parts[purpose]) for purpose, sums in self.sums.items()
+        }
+        for purpose, receipt in checked.items():
+            self.sums[purpose].add(parts[purpose][0], receipt)
+        state = sent.state if site == self.reporter else b""
+        self.replies[site] = SealedReply(state=state, model=sent.model)
+        self.ballot.cast(sent.released)
+
+
+def nodes_of(roster: Roster, sites: Sequence[str]) -> dict[str, int]:
+    """Return the node of each of these sites that is present, sorted by name."""
+    present = roster.present
+    return {site: present[site].node for site in sorted(sites) if site in present}
