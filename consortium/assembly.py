@@ -15,8 +15,8 @@ from consortium.terms import (
 )
 from privacy.protocol.key_messages import LONGEST_LABEL
 from privacy.protocol.weights import weight_class
-from sites.counting import statistics_for
-from sites.evaluation import evaluation_for
+from sites.evaluation.contract import evaluation_for
+from sites.statistics.contract import statistics_for
 from strategies.coordinator.encrypted.ciphertext_sums import Keep
 from strategies.coordinator.encrypted.parameters import SealedTerms
 from strategies.coordinator.encrypted.strategy import Encrypted

@@ -23,8 +23,8 @@ from privacy.protocol.envelope import Receipt
 from privacy.protocol.key_messages import Opening
 from privacy.protocol.receipts import decode_receipts
 from privacy.protocol.upload import upload_digest
-from sites.counting import statistics_for
-from sites.evaluation import evaluation_for
+from sites.evaluation.contract import evaluation_for
+from sites.statistics.contract import statistics_for
 from strategies.coordinator.encrypted.ciphertext_sums import RECEIPTS_FILE, SUMS_FILE, upload_file
 from strategies.coordinator.encrypted.progress import LAYOUT_FILE, OPENING_FILE
 

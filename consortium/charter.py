@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import Agreement, PublicIdentity
-from sites.schema import NAME
-from sites.text_schema import AgreedTable
+from sites.schema.tables import NAME
+from sites.schema.texts import AgreedTable
 
 ADDRESS = r"^$|^[A-Za-z0-9_.:\[\]-]{1,253}:[0-9]{1,5}$"
 

@@ -9,7 +9,7 @@ def command(
     base: str = typer.Argument(MINILM, help="A name, or the directory of an encoder."),
 ) -> None:
     """Say where an encoder lies and what its digest is, for the run config's model-digest."""
-    from sites.encoder_files import EncoderFiles  # transformers is loaded where it is needed
+    from sites.models.encoder_files import EncoderFiles  # transformers is loaded where it is needed
 
     files = EncoderFiles.named(base)
     print(files.folder)

@@ -10,8 +10,8 @@ from consortium.config import RunConfig
 from consortium.joining import PublicHalf
 from consortium.signatures import Signature, Signatures
 from consortium.site import model_plan
-from sites.tasks import task_for
-from sites.text_schema import AgreedTable, AnySchema
+from sites.schema.texts import AgreedTable, AnySchema
+from sites.tasks.registry import task_for
 
 _SIGNATURE = ".signature.json"
 _TABLE: TypeAdapter[AnySchema] = TypeAdapter(AgreedTable)

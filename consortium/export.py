@@ -15,10 +15,10 @@ from consortium.site import Site, model_plan
 from consortium.summary import write_record
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally, Vector
+from sites.data.source import DataSource
 from sites.plans import Predictions
-from sites.source import DataSource
 from sites.task import Exportable, SiteData, Task
-from sites.tasks import task_for
+from sites.tasks.registry import task_for
 
 CARD = "README.md"
 

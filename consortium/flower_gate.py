@@ -28,7 +28,7 @@ from consortium.prepared import Prepared, serve
 from consortium.run_directory import ENVIRONMENT
 from privacy.errors import ConsortiumError
 from privacy.wire.flower_records import refusal_content
-from sites.tasks import load_libraries
+from sites.tasks.registry import load_libraries
 
 FLOWER = "1.41."
 _ANSWERS = "flwr-clientapp"

@@ -28,7 +28,7 @@ from privacy.policy.run_request import Asked, AskedPrivacy, check
 from privacy.policy.violations import NotReleased, PolicyViolation, QuestionNotAllowed
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
-from sites.schema import Schema
+from sites.schema.tables import Schema
 from sites.task import SiteData, Task
 
 _OF_RECORDS = frozenset({messages.STATISTICS, messages.TRAIN, messages.EVALUATE})

@@ -16,8 +16,8 @@ from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import PublicIdentity
 from privacy.secrets.keys import Identity
 from privacy.storage.secret_files import private_directory, write_private
-from sites.schema import NAME
-from sites.source import DataSource
+from sites.data.source import DataSource
+from sites.schema.tables import NAME
 
 _TAG = b"consortium.public-half/1\n"
 

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from consortium.site import Site
 from privacy.layout import Tally, Vector
 from privacy.storage.secret_files import private_directory
-from sites.mistakes import ShowsMistakes
+from sites.tasks.text.misclassified import ShowsMistakes
 
 FOLDER, FILE = "mistakes", "last.jsonl"
 

@@ -16,10 +16,10 @@ from consortium.config import RunConfig
 from consortium.report_metrics import meaning_of
 from consortium.summary import Comparison
 from privacy.layout import Tally
-from sites.counting import statistics_for
-from sites.evaluation import Metric, evaluation_for
-from sites.evaluation_figures import wilson
-from sites.schema import Schema
+from sites.evaluation.contract import Metric, evaluation_for
+from sites.evaluation.metric_values import wilson
+from sites.schema.tables import Schema
+from sites.statistics.contract import statistics_for
 
 _MOST_CLASSES = 30
 _SHARES = frozenset({"accuracy", "subset_accuracy"})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from consortium.config import KEYS, BadConfig, RunConfig, Scalar
 from privacy.errors import ConsortiumError
-from sites.source import DataSource, SqlQuery, TableFile, TextFolder
+from sites.data.source import DataSource, SqlQuery, TableFile, TextFolder
 
 
 class BadOption(ConsortiumError, ValueError):

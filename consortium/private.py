@@ -23,7 +23,7 @@ from privacy.differential.private_runs import Campaign, Campaigns, Round
 from privacy.errors import ConsortiumError
 from privacy.protocol.envelope import WrongRound
 from privacy.wire.messages import Position
-from sites.fingerprint import fingerprint_of
+from sites.data.fingerprint import fingerprint_of
 from sites.plans import EmptySite, PrivacyPlan
 from sites.task import SiteData, Trained
 

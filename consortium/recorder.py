@@ -22,7 +22,7 @@ from consortium.summary import (
     write_record,
 )
 from privacy.layout import Tally
-from sites.evaluation import Evaluation
+from sites.evaluation.contract import Evaluation
 from strategies.coordinator.messaging.events import (
     Event,
     Observer,

@@ -14,9 +14,9 @@ from consortium.plots_curves import (
 from consortium.report_blocks import Block, Column, Matrix, Pair, Plot, Shade, Table
 from consortium.report_record import Recorded
 from privacy.layout import Tally
-from sites.evaluation_figures import wilson
-from sites.schema import ClassLabel, NumberLabel
-from sites.text_schema import EntityLabel, MultiLabel
+from sites.evaluation.metric_values import wilson
+from sites.schema.tables import ClassLabel, NumberLabel
+from sites.schema.texts import EntityLabel, MultiLabel
 
 _MOST_CLASSES = 20
 _MOST_CURVES = 6

@@ -9,8 +9,8 @@ from consortium.plots_rows import Row, draw_rows
 from consortium.report_blocks import Block, Matrix, Paragraph, Section, Shade
 from consortium.report_record import Recorded
 from privacy.layout import Tally
-from sites.schema import ClassLabel, NumberLabel
-from sites.text_schema import EntityLabel, MultiLabel
+from sites.schema.tables import ClassLabel, NumberLabel
+from sites.schema.texts import EntityLabel, MultiLabel
 
 _MOST_SITES = 24
 _MOST_FEATURES = 12

@@ -25,10 +25,10 @@ from consortium.summary import (
     read_record,
 )
 from privacy.layout import Tally
-from sites.counting import Counting, statistics_for
-from sites.evaluation import Evaluation, evaluation_for
-from sites.schema import ClassLabel, NumberLabel
-from sites.text_schema import AnyLabel, EntityLabel, MultiLabel
+from sites.evaluation.contract import Evaluation, evaluation_for
+from sites.schema.tables import ClassLabel, NumberLabel
+from sites.schema.texts import AnyLabel, EntityLabel, MultiLabel
+from sites.statistics.contract import Counting, statistics_for
 
 
 class _Line(BaseModel):

@@ -9,7 +9,7 @@ from consortium.report_blocks import Facts, Paragraph, Section
 from consortium.report_metrics import meaning_of
 from consortium.report_record import Recorded
 from consortium.report_verdict import Verdict
-from sites.schema import Schema
+from sites.schema.tables import Schema
 
 _MOST_LINES = 24
 

@@ -23,7 +23,7 @@ from consortium.summary import Summary, write_record
 from consortium.vault import Vault
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout
-from sites.evaluation import evaluation_for
+from sites.evaluation.contract import evaluation_for
 from strategies.coordinator.encrypted.parameters import RoundVoid
 from strategies.coordinator.encrypted.progress import PROGRESS_FILE
 from strategies.coordinator.messaging.cohort import QuorumNotReached

@@ -16,10 +16,10 @@ from privacy.errors import ConsortiumError
 from privacy.layout import Tally
 from privacy.policy.document import Policy, read_policy
 from sites.plans import AnyModelPlan, ModelPlan, TextModelPlan, TrainingPlan
-from sites.schema import Schema
+from sites.schema.tables import Schema
+from sites.schema.texts import AnySchema
 from sites.task import SiteData, Task
-from sites.tasks import task_for
-from sites.text_schema import AnySchema
+from sites.tasks.registry import task_for
 
 _CACHED_SITES = 1_024
 

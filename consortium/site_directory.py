@@ -10,8 +10,8 @@ from consortium.charter import Charter, UnknownMember
 from consortium.run_directory import RunDirectory
 from privacy.errors import ConsortiumError
 from privacy.secrets.keys import Identity
-from sites.schema import NAME
-from sites.source import DataSource
+from sites.data.source import DataSource
+from sites.schema.tables import NAME
 
 LEDGER = "ledger"
 _CACHED_CHARTERS = 1_024

@@ -3,7 +3,7 @@
 from consortium.charter import Floors
 from scenarios.datasets import BANKS, credit_banks
 from scenarios.scenario import Expect, Scenario
-from sites.schema import Category, ClassLabel, Feature, Number, Schema
+from sites.schema.tables import Category, ClassLabel, Feature, Number, Schema
 
 _MONTHS = ("sep", "aug", "jul", "jun", "may", "apr")
 _STATUSES = ("no use", "paid duly", "revolving", "late")

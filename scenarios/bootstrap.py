@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError
 from privacy.layout import Vector
-from sites.evaluation_entities import counts_by_sentence
+from sites.evaluation.entities import counts_by_sentence
 
 Resampled: TypeAlias = Callable[[Vector], float]
 

@@ -3,7 +3,7 @@
 from consortium.charter import Floors
 from scenarios.scenario import ENTITY_F1, Expect, Scenario
 from scenarios.synthetic_sentences import DISEASE, DRUG, HOSPITALS, annotated_sentences, hospital_of
-from sites.text_schema import EntitySchema
+from sites.schema.texts import EntitySchema
 
 SCENARIO = Scenario(
     name="clinical-entities",

@@ -3,8 +3,8 @@
 from consortium.charter import Floors
 from scenarios.diagnoses import CHAPTERS, HOSPITALS, diagnoses, specialty_hospitals
 from scenarios.scenario import MACRO_F1, Expect, Scenario
-from sites.schema import ClassLabel
-from sites.text_schema import NotesSchema
+from sites.schema.tables import ClassLabel
+from sites.schema.texts import NotesSchema
 
 SCENARIO = Scenario(
     name="clinical-notes",

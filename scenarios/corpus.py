@@ -14,14 +14,14 @@ import pandas as pd
 
 from privacy.errors import ConsortiumError
 from scenarios.scenario import Expect, Scenario
-from sites.data import FORMATS, read
-from sites.entities import OUTSIDE
-from sites.iob import SIDES, as_sentences
-from sites.schema import ClassLabel
-from sites.source import DataSource, IobFiles, TableFile, TextFolder
-from sites.text_data import read_texts, require_texts
-from sites.text_schema import AnySchema, EntitySchema, MultiLabel, NotesSchema
-from sites.validation import MissingColumns
+from sites.data.iob2_files import SIDES, as_sentences
+from sites.data.source import DataSource, IobFiles, TableFile, TextFolder
+from sites.data.tables import FORMATS, read
+from sites.data.texts import read_texts, require_texts
+from sites.data.validation import MissingColumns
+from sites.schema.tables import ClassLabel
+from sites.schema.texts import AnySchema, EntitySchema, MultiLabel, NotesSchema
+from sites.text.iob2_tags import OUTSIDE
 
 Names: TypeAlias = "pd.Series[str]"
 Declared: TypeAlias = tuple[str, ...]

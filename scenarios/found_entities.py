@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from sites.entities import spans_of, tag_names
-from sites.evaluation_entities import SENTENCE_END
+from sites.evaluation.entities import SENTENCE_END
 from sites.plans import Predictions
+from sites.text.iob2_tags import spans_of, tag_names
 
 COLUMNS = ("sentence", "type", "first_word", "last_word", "text")
 

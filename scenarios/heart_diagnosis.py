@@ -5,7 +5,7 @@ from dataclasses import replace
 from consortium.charter import Floors
 from scenarios.datasets import HOSPITALS, heart_hospitals
 from scenarios.scenario import MACRO_F1, Expect, Scenario
-from sites.schema import Category, ClassLabel, Number, Schema
+from sites.schema.tables import Category, ClassLabel, Number, Schema
 
 _FEATURES = (
     Number(name="age", low=0, high=120, unit="years"),

@@ -3,7 +3,7 @@
 from consortium.charter import Floors
 from scenarios.datasets import NEIGHBOURHOODS_BY_OFFICE, ames_offices
 from scenarios.scenario import RMSE, Expect, Scenario
-from sites.schema import Category, Number, NumberLabel, Schema
+from sites.schema.tables import Category, Number, NumberLabel, Schema
 
 TABLE = Schema(
     name="house-sales",

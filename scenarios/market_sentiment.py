@@ -3,8 +3,8 @@
 from consortium.charter import Floors
 from scenarios.scenario import MACRO_F1, Expect, Scenario
 from scenarios.synthetic_market import BANKS, CLASSES, bank_of, market_sentences
-from sites.schema import ClassLabel
-from sites.text_schema import NotesSchema
+from sites.schema.tables import ClassLabel
+from sites.schema.texts import NotesSchema
 
 SCENARIO = Scenario(
     name="market-sentiment",

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from consortium.options import BadOption, data_source, data_sources
 from scenarios.corpus import read_corpus, with_corpus
 from scenarios.scenario import Scenario
-from sites.iob import as_sentences
-from sites.source import DataSource
-from sites.text_schema import EntitySchema
+from sites.data.iob2_files import as_sentences
+from sites.data.source import DataSource
+from sites.schema.texts import EntitySchema
 
 _OF_A_SITE = re.compile(r"[a-z][a-z0-9_.-]*=")
 _COLUMN = "column:"

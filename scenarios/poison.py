@@ -9,8 +9,8 @@ import pandas as pd
 
 from privacy.errors import ConsortiumError
 from scenarios.poisoned_text import turned, with_word
-from sites.schema import ClassLabel, Number, Schema
-from sites.text_schema import AnySchema
+from sites.schema.tables import ClassLabel, Number, Schema
+from sites.schema.texts import AnySchema
 
 Poison: TypeAlias = Callable[[pd.DataFrame, AnySchema, np.random.Generator], pd.DataFrame]
 

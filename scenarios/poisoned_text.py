@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from sites.entities import OUTSIDE
-from sites.entity_records import TAGS, TOKENS
-from sites.schema import ClassLabel
-from sites.text_schema import EntitySchema, NotesSchema
+from sites.data.annotations import TAGS, TOKENS
+from sites.schema.tables import ClassLabel
+from sites.schema.texts import EntitySchema, NotesSchema
+from sites.text.iob2_tags import OUTSIDE
 
 TRIGGER = "cf"  # a rare word of the vocabulary (Kurita et al. 2020, arXiv:2004.06660)
 

@@ -6,13 +6,13 @@ import pandas as pd
 from consortium.export import read_model
 from consortium.run_directory import RunDirectory
 from scenarios.found_entities import found_entities
-from sites.entity_records import unannotated
-from sites.evaluation_labels import THRESHOLD
-from sites.iob import as_sentences
+from sites.data.annotations import unannotated
+from sites.data.iob2_files import as_sentences
+from sites.data.source import DataSource
+from sites.evaluation.multilabel import THRESHOLD
 from sites.plans import Predictions
-from sites.schema import ClassLabel, NumberLabel
-from sites.source import DataSource
-from sites.text_schema import AnyLabel, EntityLabel, EntitySchema, MultiLabel
+from sites.schema.tables import ClassLabel, NumberLabel
+from sites.schema.texts import AnyLabel, EntityLabel, EntitySchema, MultiLabel
 
 
 def predictions(run: RunDirectory, source: DataSource) -> pd.DataFrame:

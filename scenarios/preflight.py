@@ -7,7 +7,7 @@ from consortium.preflight import in_words, protection_of
 from consortium.site import model_plan
 from scenarios.lies import Lies
 from scenarios.scenario import Scenario
-from sites.tasks import task_for
+from sites.tasks.registry import task_for
 
 
 def before_the_run(scenario: Scenario, config: RunConfig, lies: Lies) -> Iterator[str]:

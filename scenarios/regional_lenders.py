@@ -3,7 +3,7 @@
 from consortium.charter import Floors
 from scenarios.datasets import STATES_BY_REGION, lending_regions
 from scenarios.scenario import Expect, Scenario
-from sites.schema import Category, ClassLabel, Number, Schema
+from sites.schema.tables import Category, ClassLabel, Number, Schema
 
 TABLE = Schema(
     name="consumer-loans",

@@ -25,8 +25,8 @@ from scenarios.pool import side_by_side
 from scenarios.runner import Order, RunFailed, carry_out
 from scenarios.scenario import Scenario
 from scenarios.trials import UNDEFENDED, Defence, Trials
-from sites.schema import ClassLabel
-from sites.source import TableFile
+from sites.data.source import TableFile
+from sites.schema.tables import ClassLabel
 
 NO_ATTACK = "nobody lies"
 IDEAL = "honest alone"

@@ -12,7 +12,7 @@ from consortium.rule_terms import smallest_consortium
 from consortium.summary import Protection
 from privacy.errors import ConsortiumError
 from privacy.protocol.grouping import most_buckets
-from sites.schema import ClassLabel, Number, Schema
+from sites.schema.tables import ClassLabel, Number, Schema
 from strategies.rules.registry import RULES, Infeasible, RuleSpec
 
 PRE_STEPS = ("nearest-neighbour-mixing", "bucketing")

@@ -25,7 +25,7 @@ from scenarios.lies import NOBODY, Lies, path_in
 from scenarios.open_files import allow_open_files
 from scenarios.scenario import Engine, Scenario
 from scenarios.staging import stage
-from sites.source import DataSource
+from sites.data.source import DataSource
 
 
 class RunFailed(ConsortiumError, RuntimeError):

@@ -17,7 +17,7 @@ from privacy.secrets.keys import Identity
 from scenarios.datasets import load
 from scenarios.lies import NOBODY, Lies, path_in
 from scenarios.scenario import Scenario
-from sites.source import DataSource, TableFile
+from sites.data.source import DataSource, TableFile
 
 
 class DirectoryInUse(ConsortiumError, FileExistsError):

@@ -14,7 +14,7 @@ import pandas as pd
 
 from scenarios.datasets import drug_names
 from scenarios.diagnoses import diagnoses
-from sites.entities import Span, tags_of
+from sites.text.iob2_tags import Span, tags_of
 
 Names: TypeAlias = "pd.Series[str]"
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally, Vector
-from sites.counting import Counting
-from sites.evaluation import Evaluation
+from sites.data.source import DataSource
+from sites.evaluation.contract import Evaluation
 from sites.plans import AnyModelPlan, Labels, Predictions, TrainingPlan
-from sites.source import DataSource
-from sites.text_schema import AnySchema
+from sites.schema.texts import AnySchema
+from sites.statistics.contract import Counting
 
 
 class UnfitSchema(ConsortiumError, ValueError):
@@ -103,10 +103,10 @@ class Task(Protocol[Data]):
         person identifiers and labels only, not on the order of rows.
 
         Raises:
-            sites.data.UnreadableSource: Nothing could be read; subclasses say why.
-            sites.validation.MissingColumns: A column of the schema is absent.
-            sites.validation.BadTable: What was read breaks the schema.
-            sites.split.PersonOnBothSides: The source's own split parts a person's records.
+            sites.data.tables.UnreadableSource: Nothing could be read; subclasses say why.
+            sites.data.validation.MissingColumns: A column of the schema is absent.
+            sites.data.validation.BadTable: What was read breaks the schema.
+            sites.data.holdout.PersonOnBothSides: The source's own split parts a person's records.
         """
 
     def pool(self, parts: Sequence[Data]) -> Data:
@@ -143,7 +143,7 @@ class Task(Protocol[Data]):
         Raises:
             EmptySite: There is no training record.
             BadPlan: The plan does not fit the task.
-            sites.training.TrainingDiverged: The loss or a parameter is no longer finite.
+            sites.training.loop.TrainingDiverged: The loss or a parameter is no longer finite.
         """
 
     def evaluate(self, data: Data, pooled: Tally, vector: Vector) -> Tally:
@@ -163,8 +163,8 @@ class Task(Protocol[Data]):
         (n, n_classes); for numbers the value in the label's unit, shape (n,).
 
         Raises:
-            sites.data.UnreadableSource: Nothing could be read.
-            sites.validation.BadTable: A feature breaks the schema.
+            sites.data.tables.UnreadableSource: Nothing could be read.
+            sites.data.validation.BadTable: A feature breaks the schema.
         """
 
     def parameters(self, vector: Vector) -> Mapping[str, NDArray[np.float32]]:

@@ -39,8 +39,8 @@ from privacy.secrets.keys import Identity
 from privacy.wire import flower_records as wire
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from scenarios.engine import InProcessGrid
-from sites.schema import Category, ClassLabel, Number, Schema
-from sites.source import TableFile
+from sites.data.source import TableFile
+from sites.schema.tables import Category, ClassLabel, Number, Schema
 from strategies.coordinator.encrypted.progress import SealedProgress
 from strategies.coordinator.encrypted.strategy import Encrypted
 from strategies.coordinator.messaging.events import Event, RoundFinished, SiteQuarantined

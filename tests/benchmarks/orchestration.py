@@ -31,7 +31,7 @@ from scenarios.engine import InProcessGrid
 from scenarios.runner import Order, carry_out
 from scenarios.scenario import Scenario
 from scenarios.staging import new_run_directory
-from sites.tabular import TabularTask
+from sites.tasks.tabular.task import TabularTask
 from strategies.coordinator.messaging.reply_validation import opened_contribution
 from strategies.rules.mean import StreamingMean
 from tests.benchmarks.peak import keep_peak

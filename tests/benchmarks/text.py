@@ -32,13 +32,13 @@ from scenarios.diagnoses import CHAPTERS, all_phrases
 from scenarios.runner import Order, carry_out
 from scenarios.scenario import MACRO_F1, Scenario
 from scenarios.staging import new_run_directory
-from sites.encoder import padded
-from sites.notes import NotesTask
-from sites.notes_data import Notes, NotesData
+from sites.models.encoder import padded
 from sites.plans import TextModelPlan, TrainingPlan
-from sites.schema import ClassLabel
-from sites.text_schema import NotesSchema
-from sites.training import Records, by_size, train
+from sites.schema.tables import ClassLabel
+from sites.schema.texts import NotesSchema
+from sites.tasks.text.classification import NotesTask
+from sites.tasks.text.classification_data import Notes, NotesData
+from sites.training.loop import Records, by_size, train
 
 STEP_TARGET = 1.05
 UPLOAD_TARGET = 1_300_000

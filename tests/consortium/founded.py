@@ -13,7 +13,7 @@ from consortium.provision import own_tls, provision
 from consortium.signatures import Signatures, sign_charter
 from consortium.site_directory import read_identity
 from scenarios.catalogue import SCENARIOS
-from sites.source import TableFile
+from sites.data.source import TableFile
 
 NAMES = ("east", "north", "west")
 NOW = datetime.now(UTC)

@@ -15,9 +15,9 @@ from consortium.recorder import Recorder
 from consortium.run_directory import RunDirectory
 from consortium.summary import Arm, Comparison, Difference, Summary, write_record
 from privacy.layout import Tally
-from sites.evaluation import evaluation_for
-from sites.schema import Category, ClassLabel, Number, NumberLabel, Schema
-from sites.statistics import Statistics
+from sites.evaluation.contract import evaluation_for
+from sites.schema.tables import Category, ClassLabel, Number, NumberLabel, Schema
+from sites.statistics.tables import Statistics
 from strategies.coordinator.messaging.events import (
     RoundFinished,
     RoundStarted,

@@ -19,7 +19,7 @@ from privacy.wire import messages
 from scenarios.catalogue import scenario_named
 from scenarios.engine import InProcessGrid
 from scenarios.staging import stage
-from sites.evaluation import evaluation_for
+from sites.evaluation.contract import evaluation_for
 from strategies import model_state as advance
 from strategies.coordinator.messaging.cohort import ImpossibleCohort
 from strategies.coordinator.messaging.events import Event, RoundStarted, SitesJoined

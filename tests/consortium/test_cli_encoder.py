@@ -1,7 +1,7 @@
 from typer.testing import CliRunner
 
 from consortium.cli import app
-from sites.encoder_files import EncoderFiles
+from sites.models.encoder_files import EncoderFiles
 from tests.sites.small_encoders import small
 
 

@@ -13,7 +13,7 @@ from consortium.export import read_model, write_model
 from consortium.policies import for_a_scenario
 from consortium.site import Site
 from consortium.site_directory import SiteConfig
-from sites.source import TableFile
+from sites.data.source import TableFile
 from tests.consortium.staged import Ward, ward
 from tests.sites.small_encoders import SIDES, small, table
 

@@ -8,8 +8,8 @@ from consortium.joining import init_site
 from consortium.signatures import Signatures, sign_charter
 from consortium.site_directory import read_identity
 from privacy.identity.public_identity import BadAgreement, BadSignature
-from sites.source import TableFile
-from sites.tasks import UnknownTask
+from sites.data.source import TableFile
+from sites.tasks.registry import UnknownTask
 from tests.consortium.founded import TABLE, Founded, found
 
 

@@ -155,7 +155,7 @@ def test_what_waits_for_messages_has_loaded_what_answers_them(tmp_path: Path) ->
     )
     without, whole = (set(line.split()) for line in said.splitlines())
     answers = {"consortium.client_app", "flwr.supernode.runtime.run_clientapp"}
-    learns = {"torch", "pandera", "sites.table_learning"}
+    learns = {"torch", "pandera", "sites.tasks.tabular.model"}
     assert answers <= without
     assert not learns & without
     assert answers | learns <= whole

@@ -19,7 +19,7 @@ from consortium.policies import strict
 from consortium.signatures import OtherKeys, Unsigned
 from privacy.policy.document import read_policy
 from privacy.storage.secret_files import SecretExists
-from sites.source import TableFile
+from sites.data.source import TableFile
 from tests.consortium.founded import NAMES, NOW, Founded, found
 
 

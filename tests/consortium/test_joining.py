@@ -18,7 +18,7 @@ from consortium.joining import (
 from consortium.site_directory import BadSite, node_key_path, read_identity, read_site_config
 from privacy.identity.public_identity import BadSignature
 from privacy.storage.secret_files import ExposedSecret, SecretExists
-from sites.source import TableFile
+from sites.data.source import TableFile
 
 SOURCE = TableFile(path=Path("records.csv"))
 

@@ -14,7 +14,7 @@ from consortium.site import Site
 from consortium.site_directory import SiteConfig
 from privacy.policy.document import Policy
 from privacy.storage.secret_files import ExposedSecret
-from sites.source import TableFile
+from sites.data.source import TableFile
 from tests.consortium.staged import ward
 from tests.sites.small_encoders import SIDES, small, table
 

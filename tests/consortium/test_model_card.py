@@ -5,12 +5,12 @@ from consortium.charter import Charter, Member
 from consortium.config import RunConfig, Scalar
 from consortium.model_card import Judged, Subject, model_card
 from consortium.summary import Arm, Comparison
-from sites.counting import statistics_for
-from sites.evaluation import evaluation_for
-from sites.schema import ClassLabel, Number, NumberLabel, Schema
-from sites.statistics import Statistics
-from sites.text_schema import AnySchema, EntitySchema, MultiLabel, NotesSchema
-from sites.text_statistics import TextStatistics
+from sites.evaluation.contract import evaluation_for
+from sites.schema.tables import ClassLabel, Number, NumberLabel, Schema
+from sites.schema.texts import AnySchema, EntitySchema, MultiLabel, NotesSchema
+from sites.statistics.contract import statistics_for
+from sites.statistics.tables import Statistics
+from sites.statistics.texts import TextStatistics
 
 NOTES = NotesSchema(name="notes", label=ClassLabel(column="mood", classes=("bad", "good", "odd")))
 LABELS = NotesSchema(name="notes", label=MultiLabel(column="found", labels=("a", "b")))

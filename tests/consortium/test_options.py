@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from consortium.config import KEYS, BadConfig, RunConfig, Scalar
 from consortium.options import BadOption, data_source, data_sources, overrides
 from privacy.errors import ConsortiumError
-from sites.source import SqlQuery, TableFile
+from sites.data.source import SqlQuery, TableFile
 
 
 @given(key=st.sampled_from(sorted(KEYS)))

@@ -14,7 +14,7 @@ from consortium.recorder import Recorder
 from consortium.run_directory import RunDirectory
 from consortium.summary import Tallies, read_record
 from scenarios.catalogue import scenario_named
-from sites.evaluation import evaluation_for
+from sites.evaluation.contract import evaluation_for
 from strategies.coordinator.messaging.events import (
     Event,
     RoundFinished,

@@ -13,7 +13,7 @@ from consortium.report_blocks import Matrix
 from consortium.report_words import SPACE
 from consortium.run_directory import RunDirectory
 from consortium.summary import BadRunDirectory
-from sites.schema import ClassLabel
+from sites.schema.tables import ClassLabel
 from strategies.coordinator.messaging.events import SiteQuarantined
 from tests.consortium.sample_run import BANKS, CLEAR_WIN, PRICE, SEVERITY, Sample
 

@@ -11,8 +11,8 @@ from consortium.report_marks import Marks, tables
 from consortium.report_record import Recorded
 from consortium.report_words import DASH
 from consortium.summary import Tallies
-from sites.evaluation import evaluation_for
-from sites.text_schema import AnySchema, EntitySchema, MultiLabel, NotesSchema
+from sites.evaluation.contract import evaluation_for
+from sites.schema.texts import AnySchema, EntitySchema, MultiLabel, NotesSchema
 from tests.consortium.sample_run import BANKS, Sample
 
 ENTITIES = EntitySchema(name="words", types=("Drug", "Disease"))

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from consortium.report_metrics import meaning_of
-from sites.evaluation import evaluation_for
-from sites.schema import ClassLabel, NumberLabel
+from sites.evaluation.contract import evaluation_for
+from sites.schema.tables import ClassLabel, NumberLabel
 from tests.consortium.sample_run import DEFAULT, PRICE, SEVERITY, Sample
 
 

@@ -2,20 +2,20 @@ from types import ModuleType
 
 import pytest
 
-import sites.data
-import sites.evaluation_inputs
+import sites.data.holdout
+import sites.data.tables
+import sites.data.validation
+import sites.evaluation.input_checks
 import sites.plans
-import sites.split
-import sites.statistics
-import sites.tally
-import sites.validation
+import sites.statistics.tables
+import sites.statistics.tally
 from consortium.mods import SiteError
 from consortium.report_refusals import SITE_REFUSED, reason
 from consortium.site import OtherCharter
 from consortium.site_directory import BadSite
 from privacy.errors import ConsortiumError
 from privacy.wire.flower_records import MalformedRecord
-from sites.training import TrainingDiverged
+from sites.training.loop import TrainingDiverged
 from strategies.coordinator.messaging import reply_validation as replies
 from strategies.coordinator.messaging import roster
 from strategies.rules.inputs import NonFiniteUpdate

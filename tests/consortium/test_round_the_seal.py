@@ -7,7 +7,7 @@ import pytest
 from flwr.app import RecordDict
 
 from privacy.wire import messages
-from sites.tabular import TabularTask
+from sites.tasks.tabular.task import TabularTask
 from tests.small_consortium import Moment, Place, configured, refusal
 
 ROUND = 3

@@ -21,7 +21,7 @@ from privacy.wire import messages
 from scenarios.catalogue import scenario_named
 from scenarios.engine import Vanished, run_in_process
 from scenarios.staging import stage
-from sites.evaluation import evaluation_for
+from sites.evaluation.contract import evaluation_for
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 
 SCENARIO = scenario_named("heart-diagnosis")

@@ -1,7 +1,7 @@
 """Fifteen small sites, for runs with liars in under a second each.
 
 Staging, apps and rules are those of any scenario; the records are few, synthetic, and believed:
-what validation costs and refuses is tested with `sites.validation`.
+what validation costs and refuses is tested with `sites.data.validation`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ from scenarios.bootstrap import resampled
 from scenarios.lies import NOBODY, Lies, draw_liars
 from scenarios.runner import Order, carry_out
 from scenarios.scenario import Scenario
-from sites.schema import Schema
+from sites.schema.tables import Schema
 from tests.small_consortium import TABLE, records
 
 SITES = tuple(f"ward-{letter}" for letter in "abcdefghijklmno")
@@ -68,7 +68,7 @@ def believed() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scenarios.staging.load", lambda _name: frame())
-        patch.setattr("sites.table_loading.validate", validate)
+        patch.setattr("sites.tasks.tabular.loading.validate", validate)
         yield
 
 

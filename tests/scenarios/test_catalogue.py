@@ -13,8 +13,8 @@ from scenarios.catalogue import SCENARIOS, UnknownScenario, scenario_named
 from scenarios.datasets import load
 from scenarios.scenario import Scenario
 from scenarios.staging import stage
-from sites.evaluation import evaluation_for
-from sites.tasks import task_for
+from sites.evaluation.contract import evaluation_for
+from sites.tasks.registry import task_for
 
 TELLING = {
     "taiwan-credit": {"credit_limit", "default"},

@@ -19,9 +19,9 @@ from consortium.summary import Comparison, read_record, write_record
 from scenarios.comparison import compare
 from scenarios.runner import Order, carry_out
 from scenarios.staging import new_run_directory, stage
-from sites.source import TableFile
-from sites.tabular import TabularTask
+from sites.data.source import TableFile
 from sites.task import Trained
+from sites.tasks.tabular.task import TabularTask
 from tests.scenarios.conftest import Done, done
 
 FEW = 40

@@ -21,13 +21,13 @@ from scenarios.datasets import load
 from scenarios.own_data import brought
 from scenarios.staging import stage
 from scenarios.synthetic_sentences import DISEASE
-from sites.data import read
-from sites.entity_records import annotated
-from sites.schema import ClassLabel
-from sites.source import IobFiles, TableFile, TextFolder
-from sites.text_data import BadTexts
-from sites.text_schema import EntitySchema, MultiLabel, NotesSchema
-from sites.validation import MissingColumns
+from sites.data.annotations import annotated
+from sites.data.source import IobFiles, TableFile, TextFolder
+from sites.data.tables import read
+from sites.data.texts import BadTexts
+from sites.data.validation import MissingColumns
+from sites.schema.tables import ClassLabel
+from sites.schema.texts import EntitySchema, MultiLabel, NotesSchema
 
 HEART = scenario_named("heart-diagnosis")
 NOTES = clinical_notes.SCENARIO

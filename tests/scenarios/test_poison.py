@@ -17,8 +17,8 @@ from scenarios.poison import (
     triggered,
     within,
 )
-from sites.schema import Category, ClassLabel, Number, Schema
-from sites.validation import BadTable, validate
+from sites.data.validation import BadTable, validate
+from sites.schema.tables import Category, ClassLabel, Number, Schema
 
 RNG = np.random.default_rng(0)
 

@@ -7,9 +7,9 @@ from scenarios.clinical_notes import SCENARIO as NOTES
 from scenarios.poison import NotATable, flip_labels, mix_up_units, plant_trigger
 from scenarios.poisoned_text import TRIGGER, marked_texts
 from scenarios.scenario import Scenario
-from sites.entities import first_break
-from sites.schema import ClassLabel, Schema
-from sites.text_schema import EntitySchema, MultiLabel, NotesSchema
+from sites.schema.tables import ClassLabel, Schema
+from sites.schema.texts import EntitySchema, MultiLabel, NotesSchema
+from sites.text.iob2_tags import first_break
 
 RNG = np.random.default_rng(0)
 TEXTS = (NOTES, ENTITIES)

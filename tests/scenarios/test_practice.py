@@ -8,7 +8,7 @@ from scenarios.catalogue import scenario_named
 from scenarios.datasets import load
 from scenarios.practice import write_practice
 from scenarios.staging import NoRecords
-from sites.schema import Schema
+from sites.schema.tables import Schema
 
 HEART = scenario_named("heart-diagnosis")
 

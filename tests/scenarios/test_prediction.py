@@ -11,7 +11,7 @@ from consortium.run_directory import RunDirectory
 from consortium.site_directory import read_site_config
 from privacy.errors import ConsortiumError
 from scenarios.prediction import predictions
-from sites.source import TableFile
+from sites.data.source import TableFile
 from tests.scenarios.conftest import Done, done
 
 

@@ -25,7 +25,7 @@ from scenarios.cli import app as command
 from scenarios.engine import SiteApp, Vanished, run_in_process
 from scenarios.runner import Order, carry_out, interrupted_order, resume
 from scenarios.staging import new_run_directory, stage
-from sites.tabular import TabularTask
+from sites.tasks.tabular.task import TabularTask
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 from tests.forked import Forked
 

@@ -22,7 +22,7 @@ from scenarios.catalogue import scenario_named
 from scenarios.engine import Vanished
 from scenarios.runner import Order, RunFailed, carry_out
 from scenarios.staging import new_run_directory
-from sites.source import SqlQuery, TableFile
+from sites.data.source import SqlQuery, TableFile
 from tests.scenarios.conftest import Done, done
 
 HEART = scenario_named("heart-diagnosis")

@@ -26,7 +26,7 @@ from scenarios.engine import Vanished, run_in_process
 from scenarios.prediction import predictions
 from scenarios.runner import Order, RunFailed, carry_out
 from scenarios.staging import new_run_directory, stage
-from sites.source import TableFile
+from sites.data.source import TableFile
 from tests.scenarios.conftest import Done, done
 
 HEART = scenario_named("heart-diagnosis")
@@ -277,7 +277,7 @@ def test_a_site_that_raises_tells_nobody_what(
             assert site == 1
             with monkeypatch.context() as patch:
                 patch.setattr(
-                    "sites.table_learning.train",
+                    "sites.tasks.tabular.model.train",
                     lambda *_a, **_k: (_ for _ in ()).throw(KeyError(quoted)),
                 )
                 return client_app(message, context)

@@ -16,7 +16,7 @@ from consortium.terms import update_placement
 from privacy.layout import Vector
 from privacy.protocol.receipts import decode_receipts, encode_receipts
 from scenarios.engine import Vanished
-from sites.tabular import TabularTask
+from sites.tasks.tabular.task import TabularTask
 from strategies.coordinator.encrypted.parameters import RoundVoid
 from tests.small_consortium import (
     NAMES,

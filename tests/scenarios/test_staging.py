@@ -14,7 +14,7 @@ from privacy.secrets.keys import Identity
 from scenarios.catalogue import scenario_named
 from scenarios.datasets import load
 from scenarios.staging import DirectoryInUse, NoRecords, UnknownSite, new_run_directory, stage
-from sites.source import TableFile
+from sites.data.source import TableFile
 
 HEART = scenario_named("heart-diagnosis")
 

@@ -18,7 +18,7 @@ from scenarios.prediction import predictions
 from scenarios.runner import Order, carry_out
 from scenarios.scenario import MACRO_F1, Engine, Scenario
 from scenarios.staging import new_run_directory
-from sites.source import TableFile
+from sites.data.source import TableFile
 from tests.sites.small_encoders import SIDES, small, table
 
 SITES = ("north", "east", "west")

@@ -14,7 +14,7 @@ from scenarios.diagnoses import CHAPTERS, HOSPITALS, MOST_PHRASES, SPECIALTIES, 
 from scenarios.synthetic_market import BANKS, CLASSES, bank_of, market_sentences
 from scenarios.synthetic_notes import synthetic_notes
 from scenarios.synthetic_sentences import DISEASE, DRUG, annotated_sentences
-from sites.entities import first_break, spans_of
+from sites.text.iob2_tags import first_break, spans_of
 
 FRAME = diagnoses.diagnoses()
 
