@@ -9,18 +9,18 @@ from typing import Literal, TypeAlias
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from consortium.assembly import encrypted, in_the_clear
-from consortium.charter import Charter
-from consortium.checkpoint import Checkpoint, write_checkpoint
+from consortium.charter.document import Charter
 from consortium.config import RunConfig
-from consortium.coordinator_audit import Witness, WitnessedGrid
-from consortium.lead import leading
-from consortium.preflight import protection_of
-from consortium.recorder import Recorder
-from consortium.resumption import kept, new_run_name, standing, write_run_config
-from consortium.run_directory import RunDirectory
-from consortium.summary import Summary, write_record
-from consortium.vault import Vault
+from consortium.coordinator.assembly import encrypted, in_the_clear
+from consortium.coordinator.audit_trail import Witness, WitnessedGrid
+from consortium.coordinator.checkpoint import Checkpoint, write_checkpoint
+from consortium.coordinator.recorder import Recorder
+from consortium.coordinator.resume import kept, new_run_name, standing, write_run_config
+from consortium.protocol.robustness_estimate import protection_of
+from consortium.run.directory import RunDirectory
+from consortium.run.evidence_store import Vault
+from consortium.run.leader_lock import leading
+from consortium.run.records import Summary, write_record
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout
 from sites.evaluation.contract import evaluation_for

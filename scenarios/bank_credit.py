@@ -1,6 +1,6 @@
 """Five banks with different clienteles learn who will default on a credit card."""
 
-from consortium.charter import Floors
+from consortium.charter.document import Floors
 from scenarios.datasets import BANKS, credit_banks
 from scenarios.scenario import Expect, Scenario
 from sites.schema.tables import Category, ClassLabel, Feature, Number, Schema

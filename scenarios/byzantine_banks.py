@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from consortium.charter import Floors
+from consortium.charter.document import Floors
 from scenarios import bank_credit
 from scenarios.datasets import BRANCH_BANKS, branch_banks
 from scenarios.scenario import Expect

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from consortium.audit_sum import Auditor
-from consortium.coordinator_view import coordinator_view
-from consortium.options import data_source
-from consortium.run_directory import RunDirectory
-from consortium.summary import Comparison, Summary
+from consortium.audit.coordinator_view import coordinator_view
+from consortium.audit.sum_verification import Auditor
+from consortium.cli.options import data_source
+from consortium.run.directory import RunDirectory
+from consortium.run.records import Comparison, Summary
 from privacy.errors import ConsortiumError
 from scenarios import doctor as examination
 from scenarios.catalogue import SCENARIOS, scenario_named

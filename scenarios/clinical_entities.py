@@ -1,6 +1,6 @@
 """Four hospitals learn to find diseases and drugs in sentences that were made up for it."""
 
-from consortium.charter import Floors
+from consortium.charter.document import Floors
 from scenarios.scenario import ENTITY_F1, Expect, Scenario
 from scenarios.synthetic_sentences import DISEASE, DRUG, HOSPITALS, annotated_sentences, hospital_of
 from sites.schema.texts import EntitySchema

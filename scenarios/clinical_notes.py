@@ -1,6 +1,6 @@
 """Five specialty hospitals learn from real diagnostic phrases to which chapter each belongs."""
 
-from consortium.charter import Floors
+from consortium.charter.document import Floors
 from scenarios.diagnoses import CHAPTERS, HOSPITALS, diagnoses, specialty_hospitals
 from scenarios.scenario import MACRO_F1, Expect, Scenario
 from sites.schema.tables import ClassLabel

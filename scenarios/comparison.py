@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from consortium.client.private_training import planned, privacy_plan
 from consortium.config import RunConfig
-from consortium.export import read_model
-from consortium.private import planned, privacy_plan
-from consortium.run_directory import RunDirectory
-from consortium.site import site_rng, training_plan
-from consortium.site_directory import read_site_config
-from consortium.summary import Arm, Comparison, Difference, Summary, read_record, write_record
+from consortium.model.files import read_model
+from consortium.run.directory import RunDirectory
+from consortium.run.records import Arm, Comparison, Difference, Summary, read_record, write_record
+from consortium.site.directory import read_site_config
+from consortium.site.site import site_rng, training_plan
 from privacy.layout import Tally, Vector
 from scenarios.bootstrap import Resampled, Resamples, resampled
 from scenarios.pool import side_by_side

@@ -10,20 +10,20 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from consortium.certificates import read_request
-from consortium.charter import Charter
+from consortium.charter.document import Charter
+from consortium.charter.signatures import Signatures, sign_charter
 from consortium.config import RunConfig
-from consortium.control import Control
-from consortium.installation import init_coordinator, install_coordinator, install_site
-from consortium.joining import new_node_key, public_half
-from consortium.orders import Order
-from consortium.processes import LaunchFailed, end, free_port
-from consortium.provision import own_tls, provision
-from consortium.run_directory import RunDirectory
-from consortium.signatures import Signatures, sign_charter
-from consortium.site_directory import identity_path, read_identity
-from consortium.superlink import SuperLink
-from consortium.supernode import SuperNode
+from consortium.deployment.control_client import Control
+from consortium.deployment.processes import LaunchFailed, end, free_port
+from consortium.deployment.run_orders import Order
+from consortium.deployment.superlink import SuperLink
+from consortium.deployment.supernode import SuperNode
+from consortium.provisioning.certificates import read_request
+from consortium.provisioning.enrolment import new_node_key, public_half
+from consortium.provisioning.installation import init_coordinator, install_coordinator, install_site
+from consortium.provisioning.provision import own_tls, provision
+from consortium.run.directory import RunDirectory
+from consortium.site.directory import identity_path, read_identity
 from privacy.secrets.keys import Identity
 from scenarios.scenario import Scenario
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from consortium.charter import Floors
+from consortium.charter.document import Floors
 from scenarios.datasets import HOSPITALS, heart_hospitals
 from scenarios.scenario import MACRO_F1, Expect, Scenario
 from sites.schema.tables import Category, ClassLabel, Number, Schema

@@ -1,6 +1,6 @@
 """Three estate agents' offices learn what a house sells for."""
 
-from consortium.charter import Floors
+from consortium.charter.document import Floors
 from scenarios.datasets import NEIGHBOURHOODS_BY_OFFICE, ames_offices
 from scenarios.scenario import RMSE, Expect, Scenario
 from sites.schema.tables import Category, Number, NumberLabel, Schema

@@ -11,10 +11,10 @@ from functools import lru_cache
 import numpy as np
 from flwr.app import Context, Message, RecordDict
 
+from consortium.client.mods import Next
 from consortium.client_app import client_app
-from consortium.mods import Next
-from consortium.run_directory import RunDirectory
-from consortium.site import Site, site_of
+from consortium.run.directory import RunDirectory
+from consortium.site.site import Site, site_of
 from privacy.layout import Matrix
 from privacy.wire import messages
 from scenarios.attacks import Attack, Known

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from consortium.run_directory import RunDirectory
-from consortium.summary import read_record
+from consortium.run.directory import RunDirectory
+from consortium.run.records import read_record
 from privacy.errors import ConsortiumError
 from scenarios.attacks import Attack, attack_named
 

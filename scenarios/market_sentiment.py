@@ -1,6 +1,6 @@
 """Four banks learn the tone of financial news from sentences that were made up for it."""
 
-from consortium.charter import Floors
+from consortium.charter.document import Floors
 from scenarios.scenario import MACRO_F1, Expect, Scenario
 from scenarios.synthetic_market import BANKS, CLASSES, bank_of, market_sentences
 from sites.schema.tables import ClassLabel

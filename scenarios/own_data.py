@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from consortium.options import BadOption, data_source, data_sources
+from consortium.cli.options import BadOption, data_source, data_sources
 from scenarios.corpus import read_corpus, with_corpus
 from scenarios.scenario import Scenario
 from sites.data.iob2_files import as_sentences

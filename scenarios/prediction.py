@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from consortium.export import read_model
-from consortium.run_directory import RunDirectory
+from consortium.model.files import read_model
+from consortium.run.directory import RunDirectory
 from scenarios.found_entities import found_entities
 from sites.data.annotations import unannotated
 from sites.data.iob2_files import as_sentences

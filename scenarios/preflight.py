@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from consortium.config import RunConfig
-from consortium.preflight import in_words, protection_of
-from consortium.site import model_plan
+from consortium.protocol.robustness_estimate import in_words, protection_of
+from consortium.site.site import model_plan
 from scenarios.lies import Lies
 from scenarios.scenario import Scenario
 from sites.tasks.registry import task_for

@@ -12,20 +12,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from consortium.client.private_training import ledger_of
 from consortium.config import RunConfig
-from consortium.export import read_model
-from consortium.privacy_record import (
+from consortium.model.files import read_model
+from consortium.run.directory import RunDirectory
+from consortium.run.privacy_records import (
     CampaignRun,
     LedgerLine,
     PrivacyCost,
     PrivacyPoint,
     ReceiptLine,
 )
-from consortium.private import ledger_of
-from consortium.report_refusals import MILLI, SITE_REFUSED
-from consortium.run_directory import RunDirectory
-from consortium.site_directory import LEDGER, read_site_config
-from consortium.summary import write_record
+from consortium.run.records import write_record
+from consortium.site.directory import LEDGER, read_site_config
+from consortium.wording.refusals import MILLI, SITE_REFUSED
 from privacy.differential.ledger_entries import Budget
 from privacy.differential.mechanisms import SampledGaussian
 from privacy.policy.document import EVERY_DATA_SET, Ceiling, PrivacyTerms, read_policy

@@ -4,9 +4,9 @@ from rich.console import Console
 from rich.table import Table
 
 from consortium.config import RunConfig
-from consortium.privacy_record import PrivacyCost, ReceiptLine
-from consortium.report_privacy import said
-from consortium.run_directory import RunDirectory
+from consortium.report.sections.privacy import said
+from consortium.run.directory import RunDirectory
+from consortium.run.privacy_records import PrivacyCost, ReceiptLine
 from scenarios.privacy_cost import measure_privacy
 from scenarios.scenario import Scenario
 

@@ -1,11 +1,11 @@
 """The receipts: what the logs of a run prove, once they were held against each other."""
 
-from consortium.audit_check import differences, ledger_heads, logs_in, read_log
-from consortium.audit_receipt import write_receipt
-from consortium.charter import Charter
-from consortium.privacy_record import ReceiptLine
-from consortium.private import ledger_of
-from consortium.run_directory import RunDirectory
+from consortium.audit.cross_check import differences, ledger_heads, logs_in, read_log
+from consortium.audit.receipt import write_receipt
+from consortium.charter.document import Charter
+from consortium.client.private_training import ledger_of
+from consortium.run.directory import RunDirectory
+from consortium.run.privacy_records import ReceiptLine
 
 RECEIPT = "receipt.html"
 RECEIPTS = "receipts"

@@ -1,6 +1,6 @@
 """Four regional lenders learn which consumer loans go bad."""
 
-from consortium.charter import Floors
+from consortium.charter.document import Floors
 from scenarios.datasets import STATES_BY_REGION, lending_regions
 from scenarios.scenario import Expect, Scenario
 from sites.schema.tables import Category, ClassLabel, Number, Schema

@@ -14,10 +14,10 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from consortium.config import RunConfig
-from consortium.export import TrainedModel, read_model
-from consortium.run_directory import RunDirectory
-from consortium.site_directory import read_site_config
-from consortium.summary import write_record
+from consortium.model.files import TrainedModel, read_model
+from consortium.run.directory import RunDirectory
+from consortium.run.records import write_record
+from consortium.site.directory import read_site_config
 from scenarios.bootstrap import resampled
 from scenarios.lies import NOBODY, Lies, draw_liars
 from scenarios.poison import table_in, triggered

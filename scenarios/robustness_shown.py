@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from consortium.config import RunConfig
-from consortium.run_directory import RunDirectory
+from consortium.run.directory import RunDirectory
 from scenarios.robustness import Cell, Robustness, attacks_of, defences_of, try_all
 from scenarios.scenario import Scenario
 from scenarios.trials import Trials

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
-from consortium.charter import Charter, Floors, Member
+from consortium.charter.document import Charter, Floors, Member
 from consortium.config import RunConfig, Scalar
-from consortium.preflight import WATCHED_ROUNDS, protection_of
-from consortium.rule_terms import smallest_consortium
-from consortium.summary import Protection
+from consortium.protocol.aggregation import smallest_consortium
+from consortium.protocol.robustness_estimate import WATCHED_ROUNDS, protection_of
+from consortium.run.records import Protection
 from privacy.errors import ConsortiumError
 from privacy.protocol.grouping import most_buckets
 from sites.schema.tables import ClassLabel, Number, Schema

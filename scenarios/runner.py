@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import scenarios
-from consortium.bundle import RUNTIME_PACKAGES, Bundle
-from consortium.charter import Charter
+from consortium.charter.document import Charter
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig
-from consortium.launch import simulate
-from consortium.resumption import interrupted
-from consortium.run_directory import ENVIRONMENT, RunDirectory
+from consortium.coordinator.resume import interrupted
+from consortium.deployment.app_bundle import RUNTIME_PACKAGES, Bundle
+from consortium.deployment.simulation import simulate
+from consortium.run.directory import ENVIRONMENT, RunDirectory
+from consortium.run.records import Summary, read_record
 from consortium.server_app import app as server_app
-from consortium.summary import Summary, read_record
 from privacy.errors import ConsortiumError
 from scenarios.catalogue import scenario_named
 from scenarios.deployment import deploy

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, get_args
 
 import pandas as pd
 
-from consortium.charter import Charter, Floors, Member
+from consortium.charter.document import Charter, Floors, Member
 from consortium.config import RunConfig, Scalar
 from scenarios.poison import table_in
 from scenarios.privacy_trials import PrivacyTrials

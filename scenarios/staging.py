@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from consortium.charter import Charter, Member
-from consortium.policies import for_a_scenario
-from consortium.run_directory import RunDirectory
-from consortium.site_directory import SiteConfig
-from consortium.summary import write_record
+from consortium.charter.document import Charter, Member
+from consortium.run.directory import RunDirectory
+from consortium.run.records import write_record
+from consortium.site.directory import SiteConfig
+from consortium.site.policy_templates import for_a_scenario
 from privacy.differential.mechanisms import Unit
 from privacy.errors import ConsortiumError
 from privacy.secrets.keys import Identity

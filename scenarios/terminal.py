@@ -6,7 +6,7 @@ from typing import NoReturn, TypeVar
 import typer
 from rich.console import Console
 
-from consortium.run_directory import RunDirectory
+from consortium.run.directory import RunDirectory
 from privacy.errors import ConsortiumError
 
 FAILED = 1
@@ -20,7 +20,7 @@ errors = Console(stderr=True)
 
 def report(directory: RunDirectory) -> None:
     """Write the report of a run."""
-    from consortium.report import render  # matplotlib is loaded where it is needed
+    from consortium.report.render import render  # matplotlib is loaded where it is needed
 
     guarded(lambda: render(directory))
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from consortium.cli.options import overrides
 from consortium.config import Scalar
-from consortium.options import overrides
-from consortium.rule_terms import rule_spec
-from consortium.run_directory import RunDirectory
-from consortium.summary import Summary
+from consortium.protocol.aggregation import rule_spec
+from consortium.run.directory import RunDirectory
+from consortium.run.records import Summary
 from privacy.errors import ConsortiumError
 from scenarios.catalogue import scenario_named
 from scenarios.lies import NOBODY, Lies, draw_liars

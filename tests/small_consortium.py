@@ -16,21 +16,21 @@ import numpy as np
 import pandas as pd
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
-from consortium import member as member_module
-from consortium import session as session_module
-from consortium import site as site_module
-from consortium.assembly import encrypted
-from consortium.audit_sum import Auditor
-from consortium.charter import Charter, Floors, Member
+from consortium.audit.sum_verification import Auditor
+from consortium.charter.document import Charter, Floors, Member
+from consortium.client import sealed_session as session_module
+from consortium.client.sealed_session import Session, session_of
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
-from consortium.policies import for_a_scenario
-from consortium.run_directory import RunDirectory
-from consortium.session import Session, session_of
-from consortium.site import Site, site_of
-from consortium.site_directory import SiteConfig
-from consortium.summary import write_record
-from consortium.vault import Vault
+from consortium.coordinator.assembly import encrypted
+from consortium.run.directory import RunDirectory
+from consortium.run.evidence_store import Vault
+from consortium.run.records import write_record
+from consortium.site import key_ring as member_module
+from consortium.site import site as site_module
+from consortium.site.directory import SiteConfig
+from consortium.site.policy_templates import for_a_scenario
+from consortium.site.site import Site, site_of
 from privacy.errors import ConsortiumError
 from privacy.protocol.envelope import Receipt
 from privacy.protocol.key_messages import Opening

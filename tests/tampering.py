@@ -9,8 +9,8 @@ import pytest
 from flwr.app import RecordDict
 from numpy.typing import NDArray
 
-from consortium.session import Session
-from consortium.terms import upload_header
+from consortium.client.sealed_session import Session
+from consortium.protocol.parameters import upload_header
 from privacy import canonical
 from privacy.encryption.ciphertext_sum import Adder, polynomials, summed_rows
 from privacy.encryption.parameters import Placement

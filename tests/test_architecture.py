@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("consortium", "sites", "strategies", "privacy", "scenarios")
 DOORS = {"flwr.app", "flwr.clientapp", "flwr.serverapp", "flwr.serverapp.strategy"}
-GATE = "consortium/flower_gate.py"
+GATE = "consortium/deployment/flower_entrypoints.py"
 EXCEPTIONS = {
     ("scenarios/engine.py", "flwr.supercore.task_identity"),
     (GATE, "flwr.cli.install"),

@@ -52,7 +52,7 @@ FOLLOWED_ELSEWHERE = {"operate.md": {"sh", ""}}  # tests/test_operate.py
 
 ENTRY = {
     "scenario": "from scenarios.cli import main; main()",
-    "consortium": "from consortium.cli import main; main()",
+    "consortium": "from consortium.cli.main import main; main()",
 }
 SHELL = re.compile(r"[;|&<>$*`]")  # what a shell reads otherwise
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from consortium.flower_names import COORDINATOR, SITE
-from consortium.processes import free_port
+from consortium.deployment.processes import free_port
+from consortium.run.flower_names import COORDINATOR, SITE
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "operate.md").read_text()

@@ -4,7 +4,7 @@ A line is `{"entry":{...},"hash":"..."}`, and `"signature":"..."` in the last li
 hash covers the bytes of the entry, which hold the hash before it; the signature covers the
 hash. So a line that is changed, removed, added or moved breaks the chain at that line. Lines
 cut off at the end of a batch leave a whole chain behind: that is found by whoever knows a later
-head, and each message tells a peer one (see `consortium.audit`).
+head, and each message tells a peer one (see `consortium.audit.journal`).
 """
 
 import fcntl

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scipy import stats
 
-from consortium.summary import Comparison
+from consortium.run.records import Comparison
 from scenarios.catalogue import scenario_named
 from scenarios.comparison import compare
 from scenarios.runner import Order, carry_out

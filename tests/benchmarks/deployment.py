@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from consortium.config import Scalar
-from consortium.control import Control
-from consortium.orders import Order as Ordered
-from consortium.run_directory import RunDirectory
+from consortium.deployment.control_client import Control
+from consortium.deployment.run_orders import Order as Ordered
+from consortium.run.directory import RunDirectory
 from scenarios.catalogue import scenario_named
 from scenarios.deployment import await_end, found, running
 from scenarios.scenario import Scenario

@@ -18,11 +18,11 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import Context, Message, RecordDict
 
-from consortium.audit import content_digest
+from consortium.audit.journal import content_digest
+from consortium.client.mods import gated
 from consortium.config import RunConfig
-from consortium.mods import gated
-from consortium.run_directory import RunDirectory
-from consortium.site import site_of
+from consortium.run.directory import RunDirectory
+from consortium.site.site import site_of
 from privacy.audit.hash_chain import Chain, Event, verify
 from privacy.wire import flower_records as wire
 from privacy.wire import messages

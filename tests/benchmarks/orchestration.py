@@ -23,7 +23,7 @@ import numpy as np
 from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp.strategy import FedAvg
 
-from consortium.charter import Floors
+from consortium.charter.document import Floors
 from privacy.layout import Field, Layout
 from privacy.wire import messages
 from scenarios.catalogue import scenario_named

@@ -8,8 +8,8 @@ from flwr.app import Context, Message, RecordDict
 
 from consortium.client_app import app
 from consortium.config import RunConfig, Scalar
-from consortium.run_directory import RunDirectory
-from consortium.site import Site, site_of
+from consortium.run.directory import RunDirectory
+from consortium.site.site import Site, site_of
 from privacy.layout import Tally, Vector
 from privacy.wire import flower_records as wire
 from privacy.wire import messages

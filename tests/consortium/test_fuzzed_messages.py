@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from flwr.app import Message, RecordDict
 
-from consortium.mods import SiteError
+from consortium.client.mods import SiteError
 from privacy.wire import messages
 from scenarios.engine import InProcessGrid
 from strategies.coordinator.encrypted.ciphertext_sums import Sums

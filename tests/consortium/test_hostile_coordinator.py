@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from flwr.app import RecordDict
 
-from consortium.run_state import RunState
-from consortium.session import Session
+from consortium.client.sealed_session import Session
+from consortium.protocol.run_state import RunState
 from privacy.protocol.envelope import Receipt, SealedState
 from privacy.protocol.receipts import decode_receipts, encode_receipts
 from privacy.secrets.state_encryption import seal_state

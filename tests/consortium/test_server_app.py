@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from flwr.app import Context, Message
 
-from consortium.charter import Charter
-from consortium.checkpoint import read_checkpoint
+from consortium.charter.document import Charter
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
-from consortium.run_directory import ENVIRONMENT, RunDirectory
+from consortium.coordinator.checkpoint import read_checkpoint
+from consortium.run.directory import ENVIRONMENT, RunDirectory
+from consortium.run.records import BadRunDirectory, Summary, Tallies, read_record
 from consortium.server_app import PACKAGES, app
-from consortium.summary import BadRunDirectory, Summary, Tallies, read_record
 from privacy.errors import ConsortiumError
 from privacy.wire import messages
 from scenarios.catalogue import scenario_named

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from consortium.config import RunConfig, Scalar
-from consortium.run_directory import RunDirectory
-from consortium.summary import Summary
+from consortium.run.directory import RunDirectory
+from consortium.run.records import Summary
 from scenarios.catalogue import scenario_named
 from scenarios.runner import Order, carry_out
 from scenarios.scenario import Scenario

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from consortium.charter import Floors
+from consortium.charter.document import Floors
 from consortium.config import Scalar
-from consortium.export import read_model
-from consortium.run_directory import RunDirectory
-from consortium.site_directory import read_site_config
-from consortium.summary import Summary
+from consortium.model.files import read_model
+from consortium.run.directory import RunDirectory
+from consortium.run.records import Summary
+from consortium.site.directory import read_site_config
 from scenarios.bootstrap import resampled
 from scenarios.lies import NOBODY, Lies, draw_liars
 from scenarios.runner import Order, carry_out

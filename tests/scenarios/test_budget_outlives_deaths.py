@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from consortium.audit_check import compare, logs_in, read_log
+from consortium.audit.cross_check import compare, logs_in, read_log
+from consortium.client.private_training import ledger_of
 from consortium.config import Scalar
-from consortium.private import ledger_of
-from consortium.run_directory import RunDirectory
+from consortium.run.directory import RunDirectory
 from privacy.differential.mechanisms import SampledGaussian
 from scenarios.catalogue import scenario_named
 from scenarios.runner import Order, carry_out, interrupted_order, resume
@@ -30,7 +30,7 @@ KILLED = """
 import json, os, signal, sys
 from pathlib import Path
 from consortium import server_app, vault
-from consortium.run_directory import RunDirectory
+from consortium.run.directory import RunDirectory
 from privacy.differential.private_runs import Campaigns
 from scenarios.catalogue import scenario_named
 from scenarios.runner import Order, carry_out

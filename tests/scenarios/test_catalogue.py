@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from consortium.run_directory import RunDirectory
-from consortium.site import model_plan
-from consortium.site_directory import read_site_config
+from consortium.run.directory import RunDirectory
+from consortium.site.directory import read_site_config
+from consortium.site.site import model_plan
 from scenarios.catalogue import SCENARIOS, UnknownScenario, scenario_named
 from scenarios.datasets import load
 from scenarios.scenario import Scenario

@@ -12,8 +12,8 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from consortium.processes import LaunchFailed
-from consortium.run_directory import RunDirectory
+from consortium.deployment.processes import LaunchFailed
+from consortium.run.directory import RunDirectory
 from scenarios.cli import app, main
 from scenarios.doctor import Finding
 from tests.scenarios.conftest import Done

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from consortium.client.private_training import planned
 from consortium.config import Scalar
-from consortium.export import BadModel, read_model
-from consortium.private import planned
-from consortium.run_directory import RunDirectory
-from consortium.site import site_rng, training_plan
-from consortium.site_directory import read_site_config
-from consortium.summary import Comparison, read_record, write_record
+from consortium.model.files import BadModel, read_model
+from consortium.run.directory import RunDirectory
+from consortium.run.records import Comparison, read_record, write_record
+from consortium.site.directory import read_site_config
+from consortium.site.site import site_rng, training_plan
 from scenarios.comparison import compare
 from scenarios.runner import Order, carry_out
 from scenarios.staging import new_run_directory, stage

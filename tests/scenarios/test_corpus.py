@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consortium.options import BadOption
-from consortium.run_directory import RunDirectory
-from consortium.site_directory import read_site_config
+from consortium.cli.options import BadOption
+from consortium.run.directory import RunDirectory
+from consortium.site.directory import read_site_config
 from scenarios import clinical_entities, clinical_notes
 from scenarios.catalogue import scenario_named
 from scenarios.corpus import Corpus, UndividedCorpus, read_corpus, with_corpus

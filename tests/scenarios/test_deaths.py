@@ -17,19 +17,19 @@ from pathlib import Path
 import psutil
 import pytest
 
-from consortium.audit_check import compare, logs_in, read_log
-from consortium.charter import Charter, address
+from consortium.audit.cross_check import compare, logs_in, read_log
+from consortium.charter.document import Charter, address
 from consortium.config import RunConfig
-from consortium.control import Control
-from consortium.lead import is_led
-from consortium.orders import Order
-from consortium.processes import end
-from consortium.resumption import interrupted
-from consortium.run_directory import RunDirectory
-from consortium.summary import Summary, read_record
-from consortium.superlink import SuperLink
-from consortium.supernode import SuperNode
-from consortium.supervisor import bring_down, cut_off
+from consortium.coordinator.resume import interrupted
+from consortium.deployment.control_client import Control
+from consortium.deployment.processes import end
+from consortium.deployment.run_orders import Order
+from consortium.deployment.superlink import SuperLink
+from consortium.deployment.supernode import SuperNode
+from consortium.deployment.supervisor import bring_down, cut_off
+from consortium.run.directory import RunDirectory
+from consortium.run.leader_lock import is_led
+from consortium.run.records import Summary, read_record
 from scenarios.catalogue import scenario_named
 from scenarios.deployment import HOST, found, running
 from scenarios.runner import Order as InProcess
@@ -89,7 +89,7 @@ class Deployed:
         node = SuperNode(self.run.site(VICTIM))
         cut_off(node)
         up = ["site", "up", str(node.directory), "--detach"]
-        subprocess.run([sys.executable, "-m", "consortium.cli", *up], check=True)
+        subprocess.run([sys.executable, "-m", "consortium.cli.main", *up], check=True)
 
     def server_app_dies(self) -> None:
         """Kill the process that leads the run; everything else stays."""

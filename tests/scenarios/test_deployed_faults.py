@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from consortium import superlink
-from consortium.certificates import Authority, pem, read_request
 from consortium.config import Scalar
-from consortium.orders import Order
-from consortium.processes import LaunchFailed, end
-from consortium.run_directory import RunDirectory
-from consortium.summary import Summary, read_record
-from consortium.superlink import SuperLink
-from consortium.supernode import SuperNode
+from consortium.deployment import superlink
+from consortium.deployment.processes import LaunchFailed, end
+from consortium.deployment.run_orders import Order
+from consortium.deployment.superlink import SuperLink
+from consortium.deployment.supernode import SuperNode
+from consortium.provisioning.certificates import Authority, pem, read_request
+from consortium.run.directory import RunDirectory
+from consortium.run.records import Summary, read_record
 from scenarios.catalogue import scenario_named
 from scenarios.deployment import await_end, found, running
 from scenarios.staging import new_run_directory, stage

@@ -16,17 +16,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from consortium.certificates import Authority, pem
 from consortium.config import RunConfig, Scalar
-from consortium.control import Control
-from consortium.flower_names import COORDINATOR, SITE
-from consortium.joining import new_node_key
-from consortium.orders import Order as Ordered
-from consortium.processes import end
-from consortium.run_directory import RunDirectory
-from consortium.site_directory import node_key_path
-from consortium.summary import Summary, read_record
-from consortium.supernode import SuperNode
+from consortium.deployment.control_client import Control
+from consortium.deployment.processes import end
+from consortium.deployment.run_orders import Order as Ordered
+from consortium.deployment.supernode import SuperNode
+from consortium.provisioning.certificates import Authority, pem
+from consortium.provisioning.enrolment import new_node_key
+from consortium.run.directory import RunDirectory
+from consortium.run.flower_names import COORDINATOR, SITE
+from consortium.run.records import Summary, read_record
+from consortium.site.directory import node_key_path
 from scenarios.catalogue import scenario_named
 from scenarios.deployment import await_end, found, running
 from scenarios.lies import draw_liars

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from consortium.audit_check import compare, logs_in, read_log
-from consortium.charter import Charter
+from consortium.audit.cross_check import compare, logs_in, read_log
+from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from scenarios.catalogue import scenario_named
 from scenarios.runner import Order, carry_out, interrupted_order, resume
@@ -21,7 +21,7 @@ HEART = scenario_named("heart-diagnosis")
 FULL = """
 import resource, sys
 from pathlib import Path
-from consortium.run_directory import RunDirectory
+from consortium.run.directory import RunDirectory
 from tests.scenarios.test_full_disk import HEART, configured
 from scenarios.runner import Order, carry_out
 

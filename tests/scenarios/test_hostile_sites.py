@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from consortium.client.sealed_session import Session
 from consortium.config import Scalar
-from consortium.session import Session
 from privacy.protocol.envelope import Receipt
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from tests.small_consortium import (

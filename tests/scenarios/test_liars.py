@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from consortium.config import Scalar
-from consortium.summary import Summary
+from consortium.run.records import Summary
 from scenarios.attacks import ATTACKS
 from scenarios.lies import Lies
 from scenarios.runner import RunFailed

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consortium.run_directory import RunDirectory
-from consortium.summary import write_record
+from consortium.run.directory import RunDirectory
+from consortium.run.records import write_record
 from scenarios.attacks import UnknownAttack
 from scenarios.lies import NOBODY, Lies, TooManyLiars, draw_liars, path_in
 

@@ -36,7 +36,7 @@ else:
 RUN = (
     LIMITED
     + """
-from consortium.run_directory import RunDirectory
+from consortium.run.directory import RunDirectory
 from scenarios.catalogue import scenario_named
 from scenarios.runner import Order, carry_out
 

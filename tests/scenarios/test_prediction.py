@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from consortium.export import BadModel, read_model
-from consortium.run_directory import RunDirectory
-from consortium.site_directory import read_site_config
+from consortium.model.files import BadModel, read_model
+from consortium.run.directory import RunDirectory
+from consortium.site.directory import read_site_config
 from privacy.errors import ConsortiumError
 from scenarios.prediction import predictions
 from sites.data.source import TableFile

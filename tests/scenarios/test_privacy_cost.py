@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from consortium.privacy_record import PrivacyCost
-from consortium.report import render
-from consortium.run_directory import RunDirectory
-from consortium.summary import read_record, write_record
+from consortium.report.render import render
+from consortium.run.directory import RunDirectory
+from consortium.run.privacy_records import PrivacyCost
+from consortium.run.records import read_record, write_record
 from scenarios.catalogue import SCENARIOS
 from scenarios.privacy_cost import measure_privacy
 from scenarios.privacy_shown import measure_and_say, say

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from consortium.private import ledger_of
-from consortium.run_directory import RunDirectory
+from consortium.client.private_training import ledger_of
+from consortium.run.directory import RunDirectory
 from privacy.differential.mechanisms import SampledGaussian
 from scenarios.private_notes import PHRASES, SCENARIO, first_phrases
 from scenarios.runner import Order, carry_out

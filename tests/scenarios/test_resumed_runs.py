@@ -15,10 +15,10 @@ from flwr.app import Context, Message
 from typer.testing import CliRunner
 
 from consortium.client_app import app as client_app
-from consortium.resumption import NotResumable
-from consortium.run_directory import ENVIRONMENT, RunDirectory
+from consortium.coordinator.resume import NotResumable
+from consortium.run.directory import ENVIRONMENT, RunDirectory
+from consortium.run.records import Summary, Tallies, read_record
 from consortium.server_app import app as server_app
-from consortium.summary import Summary, Tallies, read_record
 from privacy.wire import messages
 from scenarios.catalogue import scenario_named
 from scenarios.cli import app as command
@@ -35,7 +35,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from consortium import kept_answer, recorder, server_app, vault
-from consortium.run_directory import RunDirectory
+from consortium.run.directory import RunDirectory
 from scenarios.catalogue import scenario_named
 from scenarios.runner import Order, carry_out
 
@@ -140,7 +140,7 @@ def test_a_run_killed_twice_goes_on_twice(tmp_path: Path, whole: Summary) -> Non
 def died(order: Order, run: RunDirectory, how: Callable[[Order, RunDirectory], Summary]) -> None:
     """Let a run end without a word where it would record its next round."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("consortium.recorder.Recorder._round", _Dies())
+        patch.setattr("consortium.coordinator.recorder.Recorder._round", _Dies())
         with pytest.raises(KeyboardInterrupt):
             how(order, run)
 

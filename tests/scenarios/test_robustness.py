@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from consortium.export import read_model
-from consortium.preflight import protection_of
-from consortium.rule_terms import rule_spec
-from consortium.run_directory import RunDirectory
-from consortium.summary import Protection
+from consortium.model.files import read_model
+from consortium.protocol.aggregation import rule_spec
+from consortium.protocol.robustness_estimate import protection_of
+from consortium.run.directory import RunDirectory
+from consortium.run.records import Protection
 from scenarios.catalogue import SCENARIOS
 from scenarios.robustness import (
     NO_ATTACK,

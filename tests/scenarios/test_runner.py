@@ -14,9 +14,9 @@ from flwr.app import Context, Message
 
 from consortium.client_app import app as client_app
 from consortium.config import Scalar
-from consortium.processes import LaunchFailed
-from consortium.run_directory import ENVIRONMENT, RunDirectory
-from consortium.summary import Summary, read_record
+from consortium.deployment.processes import LaunchFailed
+from consortium.run.directory import ENVIRONMENT, RunDirectory
+from consortium.run.records import Summary, read_record
 from scenarios import runner
 from scenarios.catalogue import scenario_named
 from scenarios.engine import Vanished

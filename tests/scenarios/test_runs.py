@@ -9,16 +9,16 @@ import pandas as pd
 import pytest
 from flwr.app import Context, Message
 
-from consortium.audit_sum import Auditor
+from consortium.audit.coordinator_view import coordinator_view
+from consortium.audit.sum_verification import Auditor
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
-from consortium.coordinator_view import coordinator_view
-from consortium.export import BadModel, read_model
-from consortium.report import render
-from consortium.run_directory import ENVIRONMENT, RunDirectory
+from consortium.model.files import BadModel, read_model
+from consortium.report.render import render
+from consortium.run.directory import ENVIRONMENT, RunDirectory
+from consortium.run.records import BadRunDirectory, Summary, read_record
 from consortium.server_app import app as server_app
-from consortium.site import _site
-from consortium.summary import BadRunDirectory, Summary, read_record
+from consortium.site.site import _site
 from privacy.errors import ConsortiumError
 from scenarios.catalogue import SCENARIOS, scenario_named
 from scenarios.comparison import compare

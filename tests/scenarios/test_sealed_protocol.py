@@ -9,10 +9,10 @@ import pytest
 from flwr.app import RecordDict
 from safetensors.numpy import load_file
 
-from consortium.assembly import in_the_clear
 from consortium.config import Scalar
-from consortium.policies import for_a_scenario
-from consortium.terms import update_placement
+from consortium.coordinator.assembly import in_the_clear
+from consortium.protocol.parameters import update_placement
+from consortium.site.policy_templates import for_a_scenario
 from privacy.layout import Vector
 from privacy.protocol.receipts import decode_receipts, encode_receipts
 from scenarios.engine import Vanished

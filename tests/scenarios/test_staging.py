@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from consortium.charter import Charter
-from consortium.run_directory import RunDirectory
-from consortium.site_directory import read_site_config
+from consortium.charter.document import Charter
+from consortium.run.directory import RunDirectory
+from consortium.site.directory import read_site_config
 from privacy.differential.mechanisms import Unit
 from privacy.policy.document import read_policy
 from privacy.secrets.keys import Identity

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from flwr.app import RecordDict
 
+from consortium.client.sealed_session import Session
 from consortium.config import Scalar
-from consortium.session import Session
-from consortium.terms import update_placement
-from consortium.vault import Vault
+from consortium.protocol.parameters import update_placement
+from consortium.run.evidence_store import Vault
 from privacy.protocol.envelope import Receipt
 from privacy.protocol.key_messages import Opening, opening_body
 from privacy.wire import encrypted_messages as sealed_messages

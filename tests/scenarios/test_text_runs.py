@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from consortium.config import Scalar
-from consortium.report import render
-from consortium.run_directory import RunDirectory
-from consortium.summary import Summary
+from consortium.report.render import render
+from consortium.run.directory import RunDirectory
+from consortium.run.records import Summary
 from privacy.policy.document import read_policy
 from scenarios.prediction import predictions
 from scenarios.runner import Order, carry_out

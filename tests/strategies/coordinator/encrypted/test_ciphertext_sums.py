@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from consortium.terms import count_placement
+from consortium.protocol.parameters import count_placement
 from privacy.encryption.ciphertext_sum import MalformedCiphertext
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import BadSignature

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from consortium.charter import Floors
+from consortium.charter.document import Floors
 from privacy.errors import ConsortiumError
 from privacy.layout import Field, Layout
 from privacy.protocol.envelope import TRAINING, Slot, UploadLabel

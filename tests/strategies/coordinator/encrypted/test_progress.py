@@ -9,8 +9,8 @@ from flwr.app import RecordDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consortium.assembly import encrypted
-from consortium.vault import Vault
+from consortium.coordinator.assembly import encrypted
+from consortium.run.evidence_store import Vault
 from privacy.layout import Layout
 from scenarios.engine import Vanished
 from strategies.coordinator.encrypted.progress import (

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from flwr.app import RecordDict
 
-from consortium.charter import Floors
-from consortium.vault import Vault
+from consortium.charter.document import Floors
+from consortium.run.evidence_store import Vault
 from privacy.layout import Layout
 from privacy.protocol.key_messages import Opening
 from privacy.protocol.receipts import decode_receipts
