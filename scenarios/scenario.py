@@ -9,7 +9,7 @@ import pandas as pd
 
 from consortium.charter.document import Charter, Floors, Member
 from consortium.config import RunConfig, Scalar
-from scenarios.poison import table_in
+from scenarios.attacks.data_poisoning import table_in
 from scenarios.privacy_trials import PrivacyTrials
 from scenarios.trials import Trials
 from sites.schema.tables import Schema

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from consortium.config import Scalar
-from scenarios.attacks import ATTACKS
+from scenarios.attacks.registry import ATTACKS
 
 UNDEFENDED = "undefended mean"
 

@@ -38,7 +38,7 @@ from privacy.protocol.receipts import decode_receipts, encode_receipts
 from privacy.secrets.keys import Identity
 from privacy.wire import flower_records as wire
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
-from scenarios.engine import InProcessGrid
+from scenarios.engines.in_process import InProcessGrid
 from sites.data.source import TableFile
 from sites.schema.tables import Category, ClassLabel, Number, Schema
 from strategies.coordinator.encrypted.progress import SealedProgress

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from privacy.errors import ConsortiumError
 from privacy.layout import Field, Layout, Tally
 from privacy.wire import messages
-from scenarios.engine import InProcessGrid, SiteApp
+from scenarios.engines.in_process import InProcessGrid, SiteApp
 from strategies import model_state as advance
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import (

@@ -23,7 +23,7 @@ from privacy.secrets.linear_mac import Checksum, pad
 from privacy.secrets.packing import Integers
 from privacy.secrets.sealer import Sealer
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
-from scenarios.engine import Vanished
+from scenarios.engines.in_process import Vanished
 from tests.small_consortium import (
     Consortium,
     Course,

@@ -13,7 +13,7 @@ PACKAGES = ("consortium", "sites", "strategies", "privacy", "scenarios")
 DOORS = {"flwr.app", "flwr.clientapp", "flwr.serverapp", "flwr.serverapp.strategy"}
 GATE = "consortium/deployment/flower_entrypoints.py"
 EXCEPTIONS = {
-    ("scenarios/engine.py", "flwr.supercore.task_identity"),
+    ("scenarios/engines/in_process.py", "flwr.supercore.task_identity"),
     (GATE, "flwr.cli.install"),
     (GATE, "flwr.clientapp.utils"),
     (GATE, "flwr.supercore.cli.flower_superexec"),
@@ -21,7 +21,7 @@ EXCEPTIONS = {
     (GATE, "flwr.supernode.cli.flwr_clientapp"),
     (GATE, "flwr.supernode.runtime"),
     (GATE, "flwr.superlink.cli.flwr_serverapp"),
-    ("tests/consortium/test_flower_gate.py", "flwr.supercore.constant"),
+    ("tests/consortium/deployment/test_flower_entrypoints.py", "flwr.supercore.constant"),
 }
 LEARNING = ("torch", "transformers", "sklearn", "pandas", "opacus", "peft")
 SECRETS = ("privacy.secrets.keys", "privacy.secrets.key_exchange", "privacy.secrets.sealer")

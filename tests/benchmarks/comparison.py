@@ -13,10 +13,10 @@ from pathlib import Path
 from scipy import stats
 
 from consortium.run.records import Comparison
-from scenarios.catalogue import scenario_named
-from scenarios.comparison import compare
-from scenarios.runner import Order, carry_out
-from scenarios.staging import new_run_directory
+from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.staging import new_run_directory
+from scenarios.experiments.comparison import compare
+from scenarios.library.registry import scenario_named
 
 SEEDS = (11, 12, 13, 14, 15)
 NEAR_POOLED = 0.01

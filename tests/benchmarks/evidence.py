@@ -27,9 +27,9 @@ from privacy.audit.hash_chain import Chain, Event, verify
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedReply
-from scenarios.catalogue import scenario_named
-from scenarios.engine import InProcessGrid
-from scenarios.staging import stage
+from scenarios.engines.in_process import InProcessGrid
+from scenarios.engines.staging import stage
+from scenarios.library.registry import scenario_named
 
 SMALL, LARGE = 1, 65_536  # hidden units: a kilobyte and megabytes of model
 REPEATS = 30

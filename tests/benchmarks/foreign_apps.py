@@ -16,9 +16,9 @@ from consortium.deployment.app_bundle import toml
 from consortium.deployment.control_client import Control
 from consortium.deployment.processes import program, start
 from consortium.deployment.supernode import SuperNode
-from scenarios.catalogue import scenario_named
-from scenarios.deployment import HOST, found, running
-from scenarios.staging import new_run_directory, stage
+from scenarios.engines.deployment import HOST, found, running
+from scenarios.engines.staging import new_run_directory, stage
+from scenarios.library.registry import scenario_named
 from tests.thin_line import thin_line
 
 BEHIND = "127.0.0.2"  # where the SuperLink listens if a line that breaks is before it

@@ -26,11 +26,11 @@ from flwr.serverapp.strategy import FedAvg
 from consortium.charter.document import Floors
 from privacy.layout import Field, Layout
 from privacy.wire import messages
-from scenarios.catalogue import scenario_named
-from scenarios.engine import InProcessGrid
-from scenarios.runner import Order, carry_out
+from scenarios.engines.in_process import InProcessGrid
+from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.staging import new_run_directory
+from scenarios.library.registry import scenario_named
 from scenarios.scenario import Scenario
-from scenarios.staging import new_run_directory
 from sites.tasks.tabular.task import TabularTask
 from strategies.coordinator.messaging.reply_validation import opened_contribution
 from strategies.rules.mean import StreamingMean

@@ -28,10 +28,10 @@ from privacy.secrets.keys import Identity
 from privacy.secrets.linear_mac import Checksum, pad
 from privacy.secrets.sealer import BfvSecret, Sealer
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
-from scenarios.catalogue import scenario_named
-from scenarios.engine import InProcessGrid
-from scenarios.runner import Order, carry_out
-from scenarios.staging import new_run_directory
+from scenarios.engines.in_process import InProcessGrid
+from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.staging import new_run_directory
+from scenarios.library.registry import scenario_named
 from strategies.coordinator.encrypted.ciphertext_sums import Door, Sums
 from strategies.coordinator.encrypted.request import Question
 from strategies.coordinator.messaging.reply_validation import answered

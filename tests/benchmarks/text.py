@@ -28,10 +28,10 @@ import torch
 from torch.nn import functional
 
 from privacy.encryption.parameters import PARAMETER_SETS, Placement
-from scenarios.diagnoses import CHAPTERS, all_phrases
-from scenarios.runner import Order, carry_out
+from scenarios.data.icd10_phrases import CHAPTERS, all_phrases
+from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.staging import new_run_directory
 from scenarios.scenario import MACRO_F1, Scenario
-from scenarios.staging import new_run_directory
 from sites.models.encoder import padded
 from sites.plans import TextModelPlan, TrainingPlan
 from sites.schema.tables import ClassLabel

@@ -12,7 +12,7 @@ from consortium.provisioning.enrolment import PublicHalf, init_site
 from consortium.provisioning.installation import init_coordinator, install_coordinator, install_site
 from consortium.provisioning.provision import own_tls, provision
 from consortium.site.directory import read_identity
-from scenarios.catalogue import SCENARIOS
+from scenarios.library.registry import SCENARIOS
 from sites.data.source import TableFile
 
 NAMES = ("east", "north", "west")

@@ -13,9 +13,9 @@ from consortium.site.site import Site, site_of
 from privacy.layout import Tally, Vector
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
-from scenarios.catalogue import scenario_named
-from scenarios.engine import InProcessGrid
-from scenarios.staging import stage
+from scenarios.engines.in_process import InProcessGrid
+from scenarios.engines.staging import stage
+from scenarios.library.registry import scenario_named
 
 SCENARIO = scenario_named("heart-diagnosis")
 

@@ -15,7 +15,7 @@ from flwr.app import Message, RecordDict
 
 from consortium.client.mods import SiteError
 from privacy.wire import messages
-from scenarios.engine import InProcessGrid
+from scenarios.engines.in_process import InProcessGrid
 from strategies.coordinator.encrypted.ciphertext_sums import Sums
 from strategies.coordinator.encrypted.request import Question
 from strategies.coordinator.encrypted.strategy import Encrypted

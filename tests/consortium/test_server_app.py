@@ -18,9 +18,9 @@ from consortium.run.records import BadRunDirectory, Summary, Tallies, read_recor
 from consortium.server_app import PACKAGES, app
 from privacy.errors import ConsortiumError
 from privacy.wire import messages
-from scenarios.catalogue import scenario_named
-from scenarios.engine import Vanished, run_in_process
-from scenarios.staging import stage
+from scenarios.engines.in_process import Vanished, run_in_process
+from scenarios.engines.staging import stage
+from scenarios.library.registry import scenario_named
 from sites.evaluation.contract import evaluation_for
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 

@@ -9,10 +9,10 @@ import pytest
 from consortium.config import RunConfig, Scalar
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary
-from scenarios.catalogue import scenario_named
-from scenarios.runner import Order, carry_out
+from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.staging import new_run_directory
+from scenarios.library.registry import scenario_named
 from scenarios.scenario import Scenario
-from scenarios.staging import new_run_directory
 from tests.forked import Forked
 
 

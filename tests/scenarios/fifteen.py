@@ -18,9 +18,9 @@ from consortium.model.files import read_model
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary
 from consortium.site.directory import read_site_config
-from scenarios.bootstrap import resampled
-from scenarios.lies import NOBODY, Lies, draw_liars
-from scenarios.runner import Order, carry_out
+from scenarios.attacks.assignment import NOBODY, Lies, draw_liars
+from scenarios.engines.runner import Order, carry_out
+from scenarios.experiments.bootstrap import resampled
 from scenarios.scenario import Scenario
 from sites.schema.tables import Schema
 from tests.small_consortium import TABLE, records
@@ -67,7 +67,7 @@ def believed() -> Iterator[None]:
         )
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scenarios.staging.load", lambda _name: frame())
+        patch.setattr("scenarios.engines.staging.load", lambda _name: frame())
         patch.setattr("sites.tasks.tabular.loading.validate", validate)
         yield
 

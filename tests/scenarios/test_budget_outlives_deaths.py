@@ -11,9 +11,9 @@ from consortium.client.private_training import ledger_of
 from consortium.config import Scalar
 from consortium.run.directory import RunDirectory
 from privacy.differential.mechanisms import SampledGaussian
-from scenarios.catalogue import scenario_named
-from scenarios.runner import Order, carry_out, interrupted_order, resume
-from scenarios.staging import new_run_directory
+from scenarios.engines.runner import Order, carry_out, interrupted_order, resume
+from scenarios.engines.staging import new_run_directory
+from scenarios.library.registry import scenario_named
 from tests.forked import Forked
 
 HEART = scenario_named("heart-diagnosis")
@@ -32,8 +32,8 @@ from pathlib import Path
 from consortium import server_app, vault
 from consortium.run.directory import RunDirectory
 from privacy.differential.private_runs import Campaigns
-from scenarios.catalogue import scenario_named
-from scenarios.runner import Order, carry_out
+from scenarios.library.registry import scenario_named
+from scenarios.engines.runner import Order, carry_out
 
 where, times, config = sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
 owner, name = {

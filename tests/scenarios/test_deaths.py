@@ -30,14 +30,14 @@ from consortium.deployment.supervisor import bring_down, cut_off
 from consortium.run.directory import RunDirectory
 from consortium.run.leader_lock import is_led
 from consortium.run.records import Summary, read_record
-from scenarios.catalogue import scenario_named
-from scenarios.deployment import HOST, found, running
-from scenarios.runner import Order as InProcess
-from scenarios.runner import carry_out
+from scenarios.engines.deployment import HOST, found, running
+from scenarios.engines.runner import Order as InProcess
+from scenarios.engines.runner import carry_out
+from scenarios.engines.staging import new_run_directory, stage
+from scenarios.library.registry import scenario_named
 from scenarios.scenario import Scenario
-from scenarios.staging import new_run_directory, stage
 from tests.benchmarks.foreign_apps import BEHIND
-from tests.scenarios.test_deployment import (
+from tests.scenarios.engines.test_deployment import (
     ending_of,
     hostile,
     importers,

@@ -23,10 +23,10 @@ from consortium.deployment.supernode import SuperNode
 from consortium.provisioning.certificates import Authority, pem, read_request
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary, read_record
-from scenarios.catalogue import scenario_named
-from scenarios.deployment import await_end, found, running
-from scenarios.staging import new_run_directory, stage
-from tests.scenarios.test_deployment import WAIT_S, revoke
+from scenarios.engines.deployment import await_end, found, running
+from scenarios.engines.staging import new_run_directory, stage
+from scenarios.library.registry import scenario_named
+from tests.scenarios.engines.test_deployment import WAIT_S, revoke
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -12,9 +12,9 @@ import pytest
 from consortium.audit.cross_check import compare, logs_in, read_log
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
-from scenarios.catalogue import scenario_named
-from scenarios.runner import Order, carry_out, interrupted_order, resume
-from scenarios.staging import new_run_directory
+from scenarios.engines.runner import Order, carry_out, interrupted_order, resume
+from scenarios.engines.staging import new_run_directory
+from scenarios.library.registry import scenario_named
 from tests.forked import Forked
 
 HEART = scenario_named("heart-diagnosis")
@@ -23,7 +23,7 @@ import resource, sys
 from pathlib import Path
 from consortium.run.directory import RunDirectory
 from tests.scenarios.test_full_disk import HEART, configured
-from scenarios.runner import Order, carry_out
+from scenarios.engines.runner import Order, carry_out
 
 def fill(_run):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)

@@ -20,11 +20,11 @@ from consortium.run.directory import ENVIRONMENT, RunDirectory
 from consortium.run.records import Summary, Tallies, read_record
 from consortium.server_app import app as server_app
 from privacy.wire import messages
-from scenarios.catalogue import scenario_named
-from scenarios.cli import app as command
-from scenarios.engine import SiteApp, Vanished, run_in_process
-from scenarios.runner import Order, carry_out, interrupted_order, resume
-from scenarios.staging import new_run_directory, stage
+from scenarios.cli.main import app as command
+from scenarios.engines.in_process import SiteApp, Vanished, run_in_process
+from scenarios.engines.runner import Order, carry_out, interrupted_order, resume
+from scenarios.engines.staging import new_run_directory, stage
+from scenarios.library.registry import scenario_named
 from sites.tasks.tabular.task import TabularTask
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 from tests.forked import Forked
@@ -36,8 +36,8 @@ import os, signal, sys
 from pathlib import Path
 from consortium import kept_answer, recorder, server_app, vault
 from consortium.run.directory import RunDirectory
-from scenarios.catalogue import scenario_named
-from scenarios.runner import Order, carry_out
+from scenarios.library.registry import scenario_named
+from scenarios.engines.runner import Order, carry_out
 
 module, name, times = sys.argv[2], sys.argv[3], int(sys.argv[4])
 owner = {
@@ -173,7 +173,7 @@ def test_a_run_killed_at_any_instant_goes_on_to_the_same_end(
         arguments = ["run", "heart-diagnosis", "--out", str(run.path)]
         for key, value in (("num-server-rounds", 4), ("deadline-s", 0.2), ("join-deadline-s", 0.2)):
             arguments += ["--set", f"{key}={value}"]
-        starting = "from scenarios.cli import main; main()"
+        starting = "from scenarios.cli.main import main; main()"
         process = subprocess.Popen([sys.executable, "-c", starting, *arguments])
         until = time.monotonic() + 60
         while not run.run_config.exists() and time.monotonic() < until:

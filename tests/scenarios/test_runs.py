@@ -20,12 +20,12 @@ from consortium.run.records import BadRunDirectory, Summary, read_record
 from consortium.server_app import app as server_app
 from consortium.site.site import _site
 from privacy.errors import ConsortiumError
-from scenarios.catalogue import SCENARIOS, scenario_named
-from scenarios.comparison import compare
-from scenarios.engine import Vanished, run_in_process
-from scenarios.prediction import predictions
-from scenarios.runner import Order, RunFailed, carry_out
-from scenarios.staging import new_run_directory, stage
+from scenarios.engines.in_process import Vanished, run_in_process
+from scenarios.engines.runner import Order, RunFailed, carry_out
+from scenarios.engines.staging import new_run_directory, stage
+from scenarios.experiments.comparison import compare
+from scenarios.experiments.prediction import predictions
+from scenarios.library.registry import SCENARIOS, scenario_named
 from sites.data.source import TableFile
 from tests.scenarios.conftest import Done, done
 

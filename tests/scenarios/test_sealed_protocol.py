@@ -15,7 +15,7 @@ from consortium.protocol.parameters import update_placement
 from consortium.site.policy_templates import for_a_scenario
 from privacy.layout import Vector
 from privacy.protocol.receipts import decode_receipts, encode_receipts
-from scenarios.engine import Vanished
+from scenarios.engines.in_process import Vanished
 from sites.tasks.tabular.task import TabularTask
 from strategies.coordinator.encrypted.parameters import RoundVoid
 from tests.small_consortium import (

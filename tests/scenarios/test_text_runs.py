@@ -14,10 +14,10 @@ from consortium.report.render import render
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary
 from privacy.policy.document import read_policy
-from scenarios.prediction import predictions
-from scenarios.runner import Order, carry_out
+from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.staging import new_run_directory
+from scenarios.experiments.prediction import predictions
 from scenarios.scenario import MACRO_F1, Engine, Scenario
-from scenarios.staging import new_run_directory
 from sites.data.source import TableFile
 from tests.sites.small_encoders import SIDES, small, table
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scenarios import clinical_entities, clinical_notes, market_sentiment
+from scenarios.library import clinical_entities, clinical_notes, market_sentiment
 from scenarios.scenario import Scenario
 from sites.schema.tables import ClassLabel
 from sites.schema.texts import EntitySchema, NotesSchema

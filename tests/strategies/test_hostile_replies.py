@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from privacy.errors import ConsortiumError
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
-from scenarios.engine import InProcessGrid, SiteApp, Vanished
+from scenarios.engines.in_process import InProcessGrid, SiteApp, Vanished
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 from strategies.coordinator.messaging.events import SiteAnswered, StatisticsPooled
 from strategies.coordinator.plaintext.aggregation_buffer import Gather, Matrix

@@ -8,7 +8,7 @@ from flwr.app import Context, Message, RecordDict
 from privacy.protocol.membership_proof import Presence
 from privacy.secrets.keys import Identity
 from privacy.wire import messages
-from scenarios.engine import SiteApp
+from scenarios.engines.in_process import SiteApp
 from strategies.coordinator.messaging.events import Event, SiteQuarantined
 from strategies.coordinator.messaging.exchange import Exchange
 from strategies.coordinator.messaging.roster import Reception, Roster

@@ -25,7 +25,7 @@ from privacy.secrets.keys import Identity
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedReply
-from scenarios.engine import InProcessGrid
+from scenarios.engines.in_process import InProcessGrid
 from strategies.coordinator.messaging.events import RoundFinished, SiteAnswered, SiteQuarantined
 from tests.small_consortium import Consortium, configured
 from tests.small_site import LAYOUT

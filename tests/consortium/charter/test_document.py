@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from consortium.charter.document import BadCharter, Charter, Member
 from privacy.identity.public_identity import BadAgreement
 from privacy.secrets.keys import Identity
-from scenarios.catalogue import SCENARIOS
+from scenarios.library.registry import SCENARIOS
 
 CHARTER = SCENARIOS["heart-diagnosis"].charter
 

@@ -12,10 +12,10 @@ from consortium.deployment.control_client import Control
 from consortium.deployment.processes import LaunchFailed
 from consortium.deployment.run_orders import Order, last_run
 from consortium.run.directory import RunDirectory
-from scenarios.catalogue import scenario_named
-from scenarios.runner import Order as Scenario
-from scenarios.runner import carry_out
-from scenarios.staging import new_run_directory
+from scenarios.engines.runner import Order as Scenario
+from scenarios.engines.runner import carry_out
+from scenarios.engines.staging import new_run_directory
+from scenarios.library.registry import scenario_named
 from tests.consortium.founded import Founded, found
 
 HEART = scenario_named("heart-diagnosis")

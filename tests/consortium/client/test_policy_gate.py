@@ -455,7 +455,7 @@ def test_the_stricter_of_charter_and_policy_says_how_many_sites_a_sum_holds(
 
 
 def absent_west(site: str, content: RecordDict) -> RecordDict:
-    from scenarios.engine import Vanished
+    from scenarios.engines.in_process import Vanished
 
     if site == "west":
         raise Vanished

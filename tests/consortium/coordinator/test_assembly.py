@@ -16,9 +16,9 @@ from consortium.run.directory import RunDirectory
 from privacy.errors import ConsortiumError
 from privacy.protocol.weights import weight_class
 from privacy.wire import messages
-from scenarios.catalogue import scenario_named
-from scenarios.engine import InProcessGrid
-from scenarios.staging import stage
+from scenarios.engines.in_process import InProcessGrid
+from scenarios.engines.staging import stage
+from scenarios.library.registry import scenario_named
 from sites.evaluation.contract import evaluation_for
 from strategies import model_state as advance
 from strategies.coordinator.messaging.cohort import ImpossibleCohort

@@ -12,7 +12,7 @@ from consortium.coordinator.checkpoint import (
     write_checkpoint,
 )
 from privacy.layout import Field, Layout
-from scenarios.catalogue import SCENARIOS
+from scenarios.library.registry import SCENARIOS
 from strategies import model_state as advance
 from strategies.coordinator.plaintext.parameters import Progress
 from strategies.server_optimizer import OPTIMIZERS, OptimizerOptions

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from consortium.coordinator.recorder import Recorder
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Tallies, read_record
-from scenarios.catalogue import scenario_named
+from scenarios.library.registry import scenario_named
 from sites.evaluation.contract import evaluation_for
 from strategies.coordinator.messaging.events import (
     Event,

@@ -15,7 +15,7 @@ from consortium.coordinator.resume import (
 )
 from consortium.run.directory import RunDirectory
 from privacy.layout import Field, Layout
-from scenarios.catalogue import SCENARIOS
+from scenarios.library.registry import SCENARIOS
 from strategies import model_state as advance
 from strategies.coordinator.plaintext.parameters import Progress
 from strategies.server_optimizer import OPTIMIZERS, OptimizerOptions

@@ -15,9 +15,9 @@ from consortium.deployment.flower_entrypoints import Gate, SiteApp, UnknownFlowe
 from consortium.run.flower_names import SITE
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
-from scenarios.catalogue import scenario_named
-from scenarios.engine import InProcessGrid
-from tests.consortium.test_approval import NOW
+from scenarios.engines.in_process import InProcessGrid
+from scenarios.library.registry import scenario_named
+from tests.consortium.deployment.test_code_approval import NOW
 
 
 def hostile_bundle(marker: Path) -> bytes:

@@ -246,9 +246,13 @@ def test_a_bundle_holds_every_python_file_of_its_packages_and_nothing_else(
 
 def test_staging_again_leaves_nothing_of_the_last_bundle(tmp_path: Path) -> None:
     folder = stage_bundle(
-        tmp_path / "app", Bundle(packages=(scenarios,), client_app="scenarios.liars:app")
+        tmp_path / "app",
+        Bundle(packages=(scenarios,), client_app="scenarios.attacks.malicious_client:app"),
     )
-    assert 'clientapp = "scenarios.liars:app"' in (folder / "pyproject.toml").read_text()
+    assert (
+        'clientapp = "scenarios.attacks.malicious_client:app"'
+        in (folder / "pyproject.toml").read_text()
+    )
     stage_bundle(folder, Bundle(packages=(consortium,)))
     assert not (folder / "scenarios").exists()
     assert CLIENT_APP in (folder / "pyproject.toml").read_text()

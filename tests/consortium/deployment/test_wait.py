@@ -13,9 +13,9 @@ from consortium.deployment.superlink import SuperLink
 from consortium.deployment.wait import Waiting
 from consortium.run.directory import RunDirectory
 from consortium.run.leader_lock import leading
-from scenarios.catalogue import scenario_named
-from scenarios.runner import Order, carry_out
-from scenarios.staging import new_run_directory
+from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.staging import new_run_directory
+from scenarios.library.registry import scenario_named
 
 HEART = scenario_named("heart-diagnosis")
 

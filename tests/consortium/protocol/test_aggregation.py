@@ -20,7 +20,7 @@ from consortium.protocol.aggregation import (
 )
 from privacy.layout import Matrix, Vector
 from privacy.protocol.grouping import TooManyBuckets
-from scenarios.catalogue import SCENARIOS
+from scenarios.library.registry import SCENARIOS
 from strategies.model_state import State
 from strategies.rules.clipping import AdaptiveClip
 from strategies.rules.norms import row_norms

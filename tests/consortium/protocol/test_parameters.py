@@ -17,7 +17,7 @@ from consortium.protocol.parameters import (
 )
 from privacy.layout import Field, Layout
 from privacy.protocol.envelope import TRAINING, Slot, UploadLabel
-from scenarios.catalogue import SCENARIOS
+from scenarios.library.registry import SCENARIOS
 from tests.small_consortium import configured
 
 LAYOUT = Layout(fields=(Field("weight", (3, 5)), Field("bias", (3,))))

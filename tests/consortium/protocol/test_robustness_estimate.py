@@ -13,7 +13,7 @@ from consortium.protocol.robustness_estimate import (
     shown_by_reshuffling,
 )
 from privacy.encryption.parameters import Placement
-from scenarios.byzantine_banks import SCENARIO
+from scenarios.library.byzantine_banks import SCENARIO
 from strategies.rules.registry import Infeasible
 
 CHARTER = SCENARIO.charter

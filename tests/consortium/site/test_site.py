@@ -13,8 +13,8 @@ from consortium.run.directory import ENVIRONMENT, RunDirectory
 from consortium.run.records import BadRunDirectory
 from consortium.site.directory import BadSite, read_site_config, site_directory
 from consortium.site.site import OtherCharter, Site, site_of, site_rng
-from scenarios.catalogue import scenario_named
-from scenarios.staging import stage
+from scenarios.engines.staging import stage
+from scenarios.library.registry import scenario_named
 from tests.decisions import decide
 
 SCENARIO = scenario_named("heart-diagnosis")

@@ -45,7 +45,7 @@ BY_THE_COORDINATOR = [
     ),
     MalformedRecord,
     NonFiniteUpdate,
-    sites.tally.ImpossibleTally,
+    sites.statistics.tally.ImpossibleTally,
 ]
 AT_A_SITE = [
     SiteError,
@@ -54,10 +54,10 @@ AT_A_SITE = [
     MalformedRecord,
     TrainingDiverged,
     sites.plans.EmptySite,
-    sites.split.PersonOnBothSides,
-    sites.validation.BadTable,
-    sites.validation.MissingColumns,
-    *refusals(sites.data, sites.data.UnreadableSource),
+    sites.data.holdout.PersonOnBothSides,
+    sites.data.validation.BadTable,
+    sites.data.validation.MissingColumns,
+    *refusals(sites.data.tables, sites.data.tables.UnreadableSource),
 ]
 
 

@@ -17,7 +17,7 @@ from sites.data.iob2_files import (
 from sites.data.source import IobFiles, TableFile, TextFolder
 from sites.data.tables import BrokenFile, EmptyTable, MissingFile, UnknownFormat, UnreadableSource
 from sites.text.iob2_tags import Span, tags_of
-from tests.sites.test_entities import sentences
+from tests.sites.text.test_iob2_tags import sentences
 
 # Whatever a token may hold: nothing that parts fields or lines.
 words = st.text(

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 
 from sites.tasks.tabular.loading import columns_of, table_of
-from tests.sites.test_table import SCHEMA
+from tests.sites.tasks.tabular.test_data import SCHEMA
 
 FRAME = pd.DataFrame(
     {

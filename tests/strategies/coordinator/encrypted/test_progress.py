@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from consortium.coordinator.assembly import encrypted
 from consortium.run.evidence_store import Vault
 from privacy.layout import Layout
-from scenarios.engine import Vanished
+from scenarios.engines.in_process import Vanished
 from strategies.coordinator.encrypted.progress import (
     PROGRESS_FILE,
     BadProgress,

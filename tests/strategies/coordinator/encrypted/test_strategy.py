@@ -13,7 +13,7 @@ from consortium.run.evidence_store import Vault
 from privacy.layout import Layout
 from privacy.protocol.key_messages import Opening
 from privacy.protocol.receipts import decode_receipts
-from scenarios.engine import InProcessGrid, Vanished
+from scenarios.engines.in_process import InProcessGrid, Vanished
 from strategies.coordinator.encrypted.key_setup import NoOpener
 from strategies.coordinator.encrypted.parameters import RoundVoid
 from strategies.coordinator.encrypted.progress import LAYOUT_FILE, OPENING_FILE

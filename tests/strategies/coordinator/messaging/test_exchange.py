@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy.wire import flower_records as wire
-from scenarios.engine import InProcessGrid, Vanished
+from scenarios.engines.in_process import InProcessGrid, Vanished
 from strategies.coordinator.messaging.exchange import SILENT, UNREADABLE, Exchange, Traffic
 from tests.grids import CountingGrid, Traced, traced
 

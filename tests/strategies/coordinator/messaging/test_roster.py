@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from privacy.layout import Field, Layout
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
-from scenarios.engine import InProcessGrid, SiteApp, Vanished
+from scenarios.engines.in_process import InProcessGrid, SiteApp, Vanished
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 from strategies.coordinator.messaging.events import Event, SiteQuarantined
 from strategies.coordinator.messaging.exchange import GONE, Exchange

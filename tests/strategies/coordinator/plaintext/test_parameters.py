@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from privacy.layout import Field, Layout
 from privacy.wire import messages
-from scenarios.engine import InProcessGrid, SiteApp, Vanished
+from scenarios.engines.in_process import InProcessGrid, SiteApp, Vanished
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 from strategies.coordinator.messaging.events import RoundFinished, RoundStarted
 from strategies.coordinator.messaging.roster import OtherLayout
