@@ -25,6 +25,8 @@ _HALF = 0.5
 class BadConfig(ConsortiumError, ValueError):
     """A run config has an unknown key, a value out of range, or contradicts itself."""
 
+    code = "bad-config"
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(

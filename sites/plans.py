@@ -13,6 +13,8 @@ from privacy.errors import ConsortiumError
 class BadPrivacyPlan(ConsortiumError, ValueError):
     """A privacy plan has a value out of range."""
 
+    code = "bad-privacy-plan"
+
 
 @dataclass(frozen=True, kw_only=True)
 class PrivacyPlan:
@@ -80,9 +82,13 @@ FEWEST_TOKENS = 8
 class BadPlan(ConsortiumError, ValueError):
     """A plan has a value out of range, or does not fit the task."""
 
+    code = "bad-plan"
+
 
 class EmptySite(ConsortiumError, ValueError):
     """A site has no training records."""
+
+    code = "empty-site"
 
 
 @dataclass(frozen=True, kw_only=True)

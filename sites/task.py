@@ -25,6 +25,8 @@ from sites.statistics.contract import Counting
 class UnfitSchema(ConsortiumError, ValueError):
     """A task cannot learn what the schema asks."""
 
+    code = "unfit-schema"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:

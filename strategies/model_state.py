@@ -22,6 +22,8 @@ NEGATIVE_ZERO = np.uint32(0x8000_0000)
 class BadState(ConsortiumError, ValueError):
     """The parts of a state do not belong together, or bytes do not encode one."""
 
+    code = "bad-state"
+
 
 @dataclass(frozen=True, eq=False)
 class State:

@@ -17,13 +17,19 @@ Moments: TypeAlias = tuple[Vector, ...]
 class OptimizerRefused(ConsortiumError, ValueError):
     """A parameter of a server optimizer is out of its range."""
 
+    code = "optimizer-refused"
+
 
 class MomentsMismatch(ConsortiumError, ValueError):
     """The moments are not those of this optimizer."""
 
+    code = "moments-mismatch"
+
 
 class StepOverflow(ConsortiumError, ArithmeticError):
     """A step left the range of float32."""
+
+    code = "step-overflow"
 
 
 @dataclass(frozen=True)

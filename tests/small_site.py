@@ -45,6 +45,8 @@ Spoil: TypeAlias = Callable[[RecordDict], RecordDict]
 class ImpossibleTally(ConsortiumError, ValueError):
     """A tally that no records can have: here, one with a negative entry."""
 
+    code = "impossible-tally"
+
 
 def check(tally: Tally) -> None:
     """Raise for a tally that no records can have."""

@@ -22,9 +22,13 @@ from privacy.identity.public_identity import BadSignature
 class LogsDiffer(ConsortiumError, ValueError):
     """Two whole logs contradict each other: one of them is not all that its owner wrote."""
 
+    code = "logs-differ"
+
 
 class NoLog(ConsortiumError, FileNotFoundError):
     """There is no log where one was looked for."""
+
+    code = "no-log"
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,13 @@ ADDRESS = r"^$|^[A-Za-z0-9_.:\[\]-]{1,253}:[0-9]{1,5}$"
 class BadCharter(ConsortiumError, ValueError):
     """A charter file cannot be read as a charter."""
 
+    code = "bad-charter"
+
 
 class UnknownMember(ConsortiumError, LookupError):
     """A site is not a member of this consortium."""
+
+    code = "unknown-member"
 
 
 class _Agreed(BaseModel):

@@ -18,9 +18,13 @@ _HEX = r"^[0-9a-f]{128}$"
 class Unsigned(ConsortiumError, PermissionError):
     """A charter lacks the signature of a member."""
 
+    code = "unsigned"
+
 
 class OtherKeys(ConsortiumError, PermissionError):
     """A charter gives a member other keys than the member has."""
+
+    code = "other-keys"
 
 
 class Signature(BaseModel):

@@ -20,7 +20,7 @@ LEDGER = typer.Option(None, "--ledger", help="A site's directory, to hold its le
 _CHARTER_FILE = "charter.json"
 
 
-@app.command()
+@app.command("verify")
 def verify(
     logs: list[Path] = LOGS, charter: Path | None = CHARTER, ledger: Path | None = LEDGER
 ) -> None:
@@ -45,7 +45,7 @@ def verify(
         _hold_ledger(ledger, read)
 
 
-@app.command()
+@app.command("show")
 def show(
     log: Path = typer.Argument(..., help="A log, or the directory of a site or coordinator."),
     charter: Path | None = CHARTER,
@@ -59,7 +59,7 @@ def show(
         Console().print(table)
 
 
-@app.command()
+@app.command("receipt")
 def receipt(
     directory: Path = typer.Argument(..., help="The directory of a run, a site or a coordinator."),
     charter: Path | None = CHARTER,

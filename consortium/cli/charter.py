@@ -22,7 +22,7 @@ CHARTER = typer.Argument(..., help="File of the charter.")
 MEMBER = typer.Option(..., "--member", help="A site's public half; once for each member.")
 
 
-@app.command()
+@app.command("new")
 def new(
     charter: Path = CHARTER,
     name: str = typer.Option(..., help="Name of the consortium."),
@@ -47,7 +47,7 @@ def new(
     print(f"{charter}: {len(drafted.members)} members, fingerprint {drafted.fingerprint}")
 
 
-@app.command()
+@app.command("sign")
 def sign(
     charter: Path = CHARTER,
     site: Path = typer.Argument(..., help="The site's directory."),
@@ -60,7 +60,7 @@ def sign(
     print(f"{path}: {signature.member} signed {agreed.fingerprint}")
 
 
-@app.command()
+@app.command("show")
 def show(charter: Path = CHARTER) -> None:
     """Show what a charter says, its fingerprint, and who has signed it."""
     agreed = Charter.read(charter)
@@ -76,7 +76,7 @@ def show(charter: Path = CHARTER) -> None:
         print(f"member      {member.name:20} {mark:10} {short}")
 
 
-@app.command()
+@app.command("revise")
 def revise(
     charter: Path = CHARTER,
     to: Path = typer.Option(..., help="File of the new charter."),

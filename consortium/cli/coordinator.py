@@ -15,7 +15,7 @@ app = typer.Typer(help="Set up and run the coordinator.", no_args_is_help=True)
 COORDINATOR = typer.Argument(..., help="The coordinator's directory.")
 
 
-@app.command()
+@app.command("init")
 def init(
     directory: Path = COORDINATOR,
     host: list[str] = typer.Option(..., help="A name or address that sites reach it by."),
@@ -24,7 +24,7 @@ def init(
     print(init_coordinator(directory, hosts=tuple(host)))
 
 
-@app.command()
+@app.command("install")
 def install(
     directory: Path = COORDINATOR, kit: Path = typer.Argument(..., help="The kit, as it came.")
 ) -> None:
@@ -38,7 +38,7 @@ def install(
         print("from the next `consortium coordinator up` on")
 
 
-@app.command()
+@app.command("up")
 def up(
     directory: Path = COORDINATOR,
     detached: bool = typer.Option(False, "--detach", help="Return once it runs."),
@@ -51,7 +51,7 @@ def up(
         supervise(superlink, ready=Control(superlink).enrol)
 
 
-@app.command()
+@app.command("down")
 def down(
     directory: Path = COORDINATOR,
     kill: bool = typer.Option(False, "--kill", help="At once, as a power cut would."),

@@ -12,6 +12,8 @@ from sites.data.source import DataSource, SqlQuery, TableFile, TextFolder
 class BadOption(ConsortiumError, ValueError):
     """An option is not of the form it needs."""
 
+    code = "bad-option"
+
 
 def overrides(settings: Iterable[str]) -> dict[str, Scalar]:
     """Return `key=value` settings as run config values, each of its key's type.

@@ -25,12 +25,16 @@ COORDINATOR = typer.Argument(..., help="The coordinator's directory.")
 class NothingRuns(ConsortiumError, RuntimeError):
     """There is no run to wait for, to stop or to go on with."""
 
+    code = "nothing-runs"
+
 
 class RunExists(ConsortiumError, FileExistsError):
     """A run has the name already."""
 
+    code = "run-exists"
 
-@app.command()
+
+@app.command("run")
 def run(
     directory: Path = COORDINATOR,
     settings: list[str] = typer.Option([], "--set", help="A key of the run config, key=value."),
@@ -50,7 +54,7 @@ def run(
     _begin(superlink, RunDirectory(folder), config, wait=wait)
 
 
-@app.command()
+@app.command("resume")
 def resume(
     directory: Path = COORDINATOR,
     name: str = typer.Option("", help="Of the run; by default the last one."),
@@ -78,7 +82,7 @@ def wait_for(
         print(f"round {waiting.last_begun()} has begun")
 
 
-@app.command()
+@app.command("status")
 def status(directory: Path = typer.Argument(..., help="Of a coordinator or a site.")) -> None:
     """Say who is there, since when, what runs, the last round and the last error."""
     for line in (
@@ -87,7 +91,7 @@ def status(directory: Path = typer.Argument(..., help="Of a coordinator or a sit
         print(line)
 
 
-@app.command()
+@app.command("stop")
 def stop(directory: Path = COORDINATOR) -> None:
     """Stop the run that is going on; the sites stay up."""
     control = Control(SuperLink(directory))

@@ -35,7 +35,7 @@ SITE = typer.Argument(..., help="The site's directory.")
 OUT = typer.Option(None, "--out", help="File for the public half; the terminal if none.")
 
 
-@app.command()
+@app.command("init")
 def init(
     directory: Path = SITE,
     name: str = typer.Option(..., help="The site's name in the charter."),
@@ -46,7 +46,7 @@ def init(
     print(f"{directory}: site {name}, identity {half.identity.fingerprint.hex()}")
 
 
-@app.command()
+@app.command("public")
 def public(directory: Path = SITE, out: Path | None = OUT) -> None:
     """Show or write the public half of a site's keys: what others may have."""
     half = public_half(directory)
@@ -56,7 +56,7 @@ def public(directory: Path = SITE, out: Path | None = OUT) -> None:
         half.write(out)
 
 
-@app.command()
+@app.command("install")
 def install(
     directory: Path = SITE, kit: Path = typer.Argument(..., help="The kit, as it came.")
 ) -> None:
@@ -73,7 +73,7 @@ def renew(directory: Path = SITE, out: Path | None = OUT) -> None:
     public(directory, out)
 
 
-@app.command()
+@app.command("up")
 def up(
     directory: Path = SITE,
     detached: bool = typer.Option(False, "--detach", help="Return once it runs."),
@@ -86,7 +86,7 @@ def up(
         supervise(node)
 
 
-@app.command()
+@app.command("down")
 def down(
     directory: Path = SITE,
     kill: bool = typer.Option(False, "--kill", help="At once, as a power cut would."),
@@ -96,7 +96,7 @@ def down(
     print("stopped" if ran else "nothing ran")
 
 
-@app.command()
+@app.command("approve")
 def approve(
     directory: Path = SITE,
     bundle: Path = typer.Argument(..., help="The bundle, a .fab file."),
@@ -114,7 +114,7 @@ def approve(
     print(f"approved {approvals.bundles[-1].digest}; {len(approvals.bundles)} on the list")
 
 
-@app.command()
+@app.command("code")
 def code(
     directory: Path = SITE,
     installed: bool = typer.Option(..., "--installed/--listed", help="What the site runs."),

@@ -28,9 +28,13 @@ Mod: TypeAlias = Callable[[Message, Context, Next], Message]
 class SiteError(ConsortiumError, RuntimeError):
     """Something failed at the site that nobody foresaw; the site's log says what."""
 
+    code = "site-error"
+
 
 class UnknownQuestion(ConsortiumError, ValueError):
     """A message of a kind that no encrypted run has."""
+
+    code = "unknown-question"
 
 
 def gated(message: Message, context: Context, call_next: Next) -> Message:

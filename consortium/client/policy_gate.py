@@ -20,7 +20,7 @@ from consortium.client.egress_schema import Exit, Sizes, exits, largest_bytes
 from consortium.config import ENCODER, PrivacyConfig, RunConfig
 from consortium.protocol.parameters import require_agreed
 from consortium.site.site import Site
-from privacy.errors import ConsortiumError, code_of
+from privacy.errors import ConsortiumError
 from privacy.policy.document import Policy, PolicyUnreadable, read_policy
 from privacy.policy.kill_switch import require_allowed
 from privacy.policy.rate_limits import NO_ROUND, Coming, Traffic, TrafficUnavailable
@@ -236,11 +236,11 @@ def _round(message: Message) -> int:
 
 
 def _codes() -> frozenset[str]:
-    return frozenset(code_of(kind) for kind in _kinds(ConsortiumError))
+    return frozenset(kind.code for kind in _kinds(ConsortiumError))
 
 
 def _own_codes() -> frozenset[str]:
-    return _ITS_OWN | {code_of(kind) for kind in _kinds(PolicyViolation)}
+    return _ITS_OWN | {kind.code for kind in _kinds(PolicyViolation)}
 
 
 def _kinds(kind: type[ConsortiumError]) -> Iterator[type[ConsortiumError]]:

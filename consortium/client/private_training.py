@@ -35,6 +35,8 @@ _MOST_OPEN = 1_024
 class NotPrivate(ConsortiumError, ValueError):
     """A run has no private training to be planned."""
 
+    code = "not-private"
+
 
 def trained_at(site: Site, stands: Position) -> Trained:
     """Return what one round of training at a site gave.

@@ -41,6 +41,8 @@ _CACHED_RUNS = 1_024
 class RosterIncomplete(ConsortiumError, ValueError):
     """A pooled tally does not hold every site of the run, so it is not opened."""
 
+    code = "roster-incomplete"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:

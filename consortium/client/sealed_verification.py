@@ -15,9 +15,13 @@ from privacy.protocol.receipts import Expected, TooFewOthers, check_receipts, de
 class RolledBack(ConsortiumError, ValueError):
     """A state does not follow from the last one this site trained from."""
 
+    code = "rolled-back"
+
 
 class SumsMissing(ConsortiumError, ValueError):
     """The sums are not one for each bucket whose receipts came, or too few for the rule."""
+
+    code = "sums-missing"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,8 @@ _DIGEST = hashlib.sha256().digest_size
 class BadCheckpoint(ConsortiumError, ValueError):
     """A file is not a whole checkpoint of this version."""
 
+    code = "bad-checkpoint"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:

@@ -124,9 +124,9 @@ class Recorder:
         match line["event"]:
             case "run-started":
                 self.started = line["started"]
-            case "site-answered":
+            case SiteAnswered.kind:
                 self._answered(line["site"], line["server_round"])
-            case "site-quarantined":
+            case SiteQuarantined.kind:
                 fields = {name: line[name] for name in QuarantineRecord.model_fields}
                 self.quarantined.append(QuarantineRecord.model_validate(fields))
         return float(line["at_s"])
@@ -191,7 +191,7 @@ class Recorder:
         self._line(event, {**line, "answered": event.answered})
 
     def _line(self, event: Event, values: dict[str, Any]) -> None:
-        self._append(self.run.events, {"event": _kebab(type(event).__name__), **values})
+        self._append(self.run.events, {"event": event.kind, **values})
 
     def _append(self, path: Path, values: dict[str, Any], **mappings: Entries) -> None:
         line = json.dumps({"at_s": round(self.seconds(), 4), **values})
@@ -214,7 +214,3 @@ def _write_tallies(path: Path, pooled: Tally, released: Released) -> None:
 
 def _plain(metrics: Mapping[str, MetricValue]) -> dict[str, Any]:
     return {name: metric.model_dump() for name, metric in metrics.items()}
-
-
-def _kebab(name: str) -> str:
-    return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")

@@ -17,6 +17,8 @@ from strategies.coordinator.encrypted.progress import PROGRESS_FILE, SealedStand
 class NotResumable(ConsortiumError, ValueError):
     """A directory holds no run that was interrupted, or one of another charter or config."""
 
+    code = "not-resumable"
+
 
 def new_run_name() -> str:
     """Return a name for a run that no other has."""

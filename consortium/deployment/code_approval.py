@@ -21,9 +21,13 @@ _MOST_BYTES = 50_000_000
 class NotApproved(ConsortiumError, PermissionError):
     """A run's bundle is not on the site's list."""
 
+    code = "not-approved"
+
 
 class BadBundle(ConsortiumError, ValueError):
     """A file is not a bundle of Flower's, or the site's list of them cannot be read."""
+
+    code = "bad-bundle"
 
 
 class Approved(BaseModel):

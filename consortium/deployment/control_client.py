@@ -23,6 +23,8 @@ _ENROLLED, _BEGUN = "enrolled.json", "begun.json"  # Flower's numbers, by key an
 class ControlRefused(LaunchFailed):
     """The SuperLink did not do what it was asked; its words are in the message."""
 
+    code = "control-refused"
+
 
 @dataclass(frozen=True)
 class Control:

@@ -42,6 +42,8 @@ SiteApp: TypeAlias = Callable[[Message, Context], Message]
 class UnknownFlower(ConsortiumError, RuntimeError):
     """Flower is of a version whose inner names nobody has looked at."""
 
+    code = "unknown-flower"
+
 
 def require_version(version: str) -> None:
     """Return if the gate was written for this version of Flower.

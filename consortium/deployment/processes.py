@@ -32,6 +32,8 @@ _INHERITED = ("HOME", "LANG", "LC_ALL", "PYTHONPATH", "TMPDIR", "USER", "OMP_NUM
 class LaunchFailed(ConsortiumError, RuntimeError):
     """Flower could not be started, or the run did not finish; the log says why."""
 
+    code = "launch-failed"
+
 
 @dataclass(frozen=True)
 class Mark:

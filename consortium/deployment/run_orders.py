@@ -21,6 +21,8 @@ LAST = "last-run"
 class NotOrdered(ConsortiumError, PermissionError):
     """A run was submitted that the coordinator's operator did not order."""
 
+    code = "not-ordered"
+
 
 class Order(BaseModel):
     """A run that is to begin.

@@ -30,6 +30,8 @@ _PID = "supervisor.json"
 class AlreadyUp(ConsortiumError, RuntimeError):
     """The directory's program runs already."""
 
+    code = "already-up"
+
 
 class Service(Protocol):
     """A SuperLink or a SuperNode."""

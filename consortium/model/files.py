@@ -28,9 +28,13 @@ _VECTOR = "federated-vector"
 class BadModel(ConsortiumError, ValueError):
     """A directory does not hold a model that a run left."""
 
+    code = "bad-model"
+
 
 class FolderInUse(ConsortiumError, FileExistsError):
     """A directory that a model is to be written to holds something."""
+
+    code = "folder-in-use"
 
 
 class ModelDescription(BaseModel):

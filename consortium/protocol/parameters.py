@@ -19,6 +19,8 @@ from strategies.server_optimizer import OPTIMIZERS, OptimizerOptions, ServerOpti
 class OutsideCharter(ConsortiumError, ValueError):
     """A run config is beyond what the members agreed on."""
 
+    code = "outside-charter"
+
 
 def require_agreed(config: RunConfig, charter: Charter) -> None:
     """Check that a run config keeps to the charter's floors: at the coordinator and at each site.

@@ -30,6 +30,8 @@ SCALE_PER_RMS = 64.0
 class BadRunState(ConsortiumError, ValueError):
     """Bytes do not encode a state of this run, or it is not what a run starts from."""
 
+    code = "bad-run-state"
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RunState:

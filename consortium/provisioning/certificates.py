@@ -27,9 +27,13 @@ _CLOCKS_DIFFER = timedelta(hours=1)
 class BadCertificate(ConsortiumError, ValueError):
     """A certificate, a request or a key cannot be read, or they do not belong together."""
 
+    code = "bad-certificate"
+
 
 class Expired(BadCertificate):
     """A certificate is not valid at this time."""
+
+    code = "expired"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

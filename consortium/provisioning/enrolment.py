@@ -25,6 +25,8 @@ _TAG = b"consortium.public-half/1\n"
 class BadPublicHalf(ConsortiumError, ValueError):
     """A file is not the public half of a site's keys."""
 
+    code = "bad-public-half"
+
 
 class PublicHalf(BaseModel):
     """What a site shows of its keys, signed with its identity key.

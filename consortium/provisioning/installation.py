@@ -42,6 +42,8 @@ _FILES: Mapping[Role, frozenset[str]] = MappingProxyType(
 class EarlierCharter(ConsortiumError, PermissionError):
     """A kit would take a party back to an earlier charter of its consortium."""
 
+    code = "earlier-charter"
+
 
 def init_coordinator(directory: Path, *, hosts: tuple[str, ...]) -> Path:
     """Make the coordinator's TLS key and the request for its certificate; return the request.

@@ -26,6 +26,8 @@ _PRIVATE = b"PRIVATE KEY-----"
 class BadKit(ConsortiumError, ValueError):
     """A kit is not whole, not for this party, or not what its manifest says."""
 
+    code = "bad-kit"
+
 
 class Manifest(BaseModel):
     """What a kit holds.

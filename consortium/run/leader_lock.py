@@ -16,6 +16,8 @@ _PAUSE_S = 0.05
 class AlreadyLed(ConsortiumError, RuntimeError):
     """Another process leads the run."""
 
+    code = "already-led"
+
 
 @contextmanager
 def leading(lock: Path) -> Iterator[None]:

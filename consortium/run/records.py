@@ -18,6 +18,8 @@ from privacy.errors import ConsortiumError
 class BadRunDirectory(ConsortiumError, ValueError):
     """A directory is not one that a run left behind."""
 
+    code = "bad-run-directory"
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -20,6 +20,8 @@ _CACHED_CHARTERS = 1_024
 class BadSite(ConsortiumError, ValueError):
     """A site's directory does not hold what a site needs."""
 
+    code = "bad-site"
+
 
 class SiteConfig(BaseModel):
     """What the operator of a site decides: `site.json`.

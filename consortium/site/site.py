@@ -27,6 +27,8 @@ _CACHED_SITES = 1_024
 class OtherCharter(ConsortiumError, PermissionError):
     """A message is bound to a charter that this site did not sign."""
 
+    code = "other-charter"
+
 
 @dataclass(frozen=True)
 class Site:

@@ -48,6 +48,8 @@ class AuditChainBroken(ConsortiumError, ValueError):
         line: The first line that is not right, from 1.
     """
 
+    code = "audit-chain-broken"
+
     def __init__(self, message: str, *, line: int) -> None:
         super().__init__(f"line {line}: {message}", line=line)
         self.line = line
@@ -55,6 +57,8 @@ class AuditChainBroken(ConsortiumError, ValueError):
 
 class AuditLogUnavailable(ConsortiumError, RuntimeError):
     """A log cannot be written or read; without it nothing is answered."""
+
+    code = "audit-log-unavailable"
 
 
 @dataclass(frozen=True)
@@ -210,7 +214,7 @@ class Chain:
                 raise AuditChainBroken("the last line has no end", line=1)
             self._head = Head()
         else:
-            last = _parsed(lines[-1], line=len(lines))
+            last, _ = _split(lines[-1], line=len(lines))
             self._head = Head(last.number, last.hash)
         return [Event("recovered", {"bytes": unfinished})] if unfinished else []
 
@@ -305,11 +309,6 @@ def _body(event: Event, *, number: int, previous: str, at: str) -> bytes:
 
 def _hash(body: bytes) -> str:
     return hashlib.sha256(_HASH_TAG + body).hexdigest()
-
-
-def _parsed(raw: bytes, *, line: int) -> Entry:
-    """Return the entry of a line, whose hash is right."""
-    return _split(raw, line=line)[0]
 
 
 def _split(raw: bytes, *, line: int) -> tuple[Entry, bytes | None]:

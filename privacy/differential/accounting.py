@@ -44,9 +44,13 @@ _LEAST_NOISE, _MOST_NOISE = 2.0**-6, 2.0**20
 class BadTarget(ConsortiumError, ValueError):
     """An epsilon, a delta or a number of units makes no sense as a target."""
 
+    code = "bad-target"
+
 
 class NoNoiseFits(ConsortiumError, ValueError):
     """No noise that makes sense reaches the epsilon that was asked for."""
+
+    code = "no-noise-fits"
 
 
 @dataclass(frozen=True, kw_only=True)

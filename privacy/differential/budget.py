@@ -21,6 +21,8 @@ class BudgetExhausted(ConsortiumError, RuntimeError):
         fits: The most steps, or vectors, of the event that would still fit.
     """
 
+    code = "budget-exhausted"
+
     def __init__(
         self, *, asked: float, spent: float, together: float, budget: Budget, fits: int
     ) -> None:

@@ -21,6 +21,8 @@ from privacy.differential.ledger_entries import (
     Committed,
     Content,
     DataSet,
+    DataSetRenamed,
+    DifferentReservation,
     Head,
     LedgerBroken,
     Reserved,
@@ -48,24 +50,22 @@ _FORM = DatabaseForm(
 )
 
 
-class DifferentReservation(ConsortiumError, ValueError):
-    """The same part of the same run was reserved with other terms."""
-
-
-class DataSetRenamed(ConsortiumError, ValueError):
-    """The same records were counted under another name."""
-
-
 class ReservationEnded(ConsortiumError, ValueError):
     """A reservation was ended before."""
+
+    code = "reservation-ended"
 
 
 class NotReserved(ConsortiumError, ValueError):
     """More steps than were reserved, or fewer than were begun."""
 
+    code = "not-reserved"
+
 
 class LedgerRolledBack(ConsortiumError, ValueError):
     """A ledger lacks entries that it once had, or has others in their place."""
+
+    code = "ledger-rolled-back"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from privacy.differential.accounting import require_delta
 from privacy.differential.mechanisms import (
@@ -32,13 +32,31 @@ _TAG = b"consortium.ledger-entry/1\n"
 class LedgerBroken(ConsortiumError, ValueError):
     """A ledger is not what was written: an entry was changed, removed or added."""
 
+    code = "ledger-broken"
+
 
 class BadBudget(ConsortiumError, ValueError):
     """A budget has a value out of range."""
 
+    code = "bad-budget"
+
 
 class BadDataSet(ConsortiumError, ValueError):
     """A data set has no name, or no fingerprint."""
+
+    code = "bad-data-set"
+
+
+class DifferentReservation(ConsortiumError, ValueError):
+    """The same part of the same run was reserved with other terms."""
+
+    code = "different-reservation"
+
+
+class DataSetRenamed(ConsortiumError, ValueError):
+    """The same records were counted under another name."""
+
+    code = "data-set-renamed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +120,8 @@ class Reserved:
         at: When, in UTC, to the second.
     """
 
+    kind: ClassVar[str] = "reserved"
+
     event: Event
     data_set: DataSet
     run: str
@@ -121,6 +141,8 @@ class Used:
         at: When.
     """
 
+    kind: ClassVar[str] = "used"
+
     reservation: int
     key: str
     steps: int
@@ -136,6 +158,8 @@ class Committed:
         steps: Steps or vectors done; what was reserved beyond them is free again.
         at: When.
     """
+
+    kind: ClassVar[str] = "committed"
 
     reservation: int
     steps: int
@@ -206,7 +230,7 @@ def of_size(event: Event, size: int) -> Event:
 
 def to_text(content: Content) -> str:
     """Return the canonical form of an entry."""
-    fields = {**asdict(content), "kind": type(content).__name__.lower(), "v": VERSION}
+    fields = {**asdict(content), "kind": content.kind, "v": VERSION}
     if isinstance(content, Reserved):
         fields["event"] = to_json(content.event)
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -275,13 +299,13 @@ def _read(kind: str, version: int, fields: dict[str, Any]) -> Content:
     if version != VERSION:
         raise LedgerBroken(f"an entry has version {version}, this program reads {VERSION}")
     match kind:
-        case "reserved":
+        case Reserved.kind:
             fields["event"] = from_json(fields["event"])
             fields["data_set"] = DataSet(**fields["data_set"])
             fields["budget"] = Budget(**fields["budget"])
             return Reserved(**fields)
-        case "used":
+        case Used.kind:
             return Used(**fields)
-        case "committed":
+        case Committed.kind:
             return Committed(**fields)
     raise BadEvent(f"there are no entries of kind {kind}")

@@ -26,6 +26,8 @@ _MOST_RECORDS = 10**5
 class BadEvent(ConsortiumError, ValueError):
     """An event has a value out of range, or its written form is not the canonical one."""
 
+    code = "bad-event"
+
 
 @dataclass(frozen=True, kw_only=True)
 class SampledGaussian:

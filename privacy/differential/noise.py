@@ -21,6 +21,8 @@ _LARGEST_DEVIATION = 2.0**48  # so that what ten deviations reach is still exact
 class BadNoise(ConsortiumError, ValueError):
     """Noise was asked for with a deviation that cannot be drawn exactly."""
 
+    code = "bad-noise"
+
 
 def chosen(n: int, *, rate: float) -> NDArray[np.intp]:
     """Return which of n are drawn, each by itself with probability `rate`: in rising order.

@@ -29,9 +29,13 @@ _SCHEMA = (
 class CampaignsUnavailable(ConsortiumError, RuntimeError):
     """What was reserved cannot be read or written; without it the site must not train."""
 
+    code = "campaigns-unavailable"
+
 
 class TrainedMeanwhile(ConsortiumError, RuntimeError):
     """Another process of the site trained this round from another state; this answer is void."""
+
+    code = "trained-meanwhile"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,13 +29,19 @@ Buffer: TypeAlias = bytes | bytearray | memoryview
 class MalformedCiphertext(ConsortiumError, ValueError):
     """Bytes are not the ciphertexts that were expected."""
 
+    code = "malformed-ciphertext"
+
 
 class TooManyUploads(ConsortiumError, ValueError):
     """One more upload could make the sum inexact."""
 
+    code = "too-many-uploads"
+
 
 class NothingToSum(ConsortiumError, ValueError):
     """A sum was asked for before any upload was added."""
+
+    code = "nothing-to-sum"
 
 
 def uploaded_rows(upload: Buffer, placement: Placement) -> Octets:

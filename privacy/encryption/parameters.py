@@ -33,6 +33,8 @@ _UPLOAD, _SUM = b"bfv-up/1", b"bfv-sm/1"
 class UnsoundParameters(ConsortiumError, ValueError):
     """The parameters would not be secure, or sums under them would not be exact."""
 
+    code = "unsound-parameters"
+
 
 @cache
 def seal_context(degree: int, prime_bits: int, plain_bits: int, security_bits: int) -> Any:  # noqa: ANN401

@@ -27,6 +27,8 @@ _BLOCK = 1 << 13
 class UnfitNumbers(ConsortiumError, ValueError):
     """Numbers, scales or a weight class cannot be rounded to levels."""
 
+    code = "unfit-numbers"
+
 
 @dataclass(frozen=True)
 class Scales:

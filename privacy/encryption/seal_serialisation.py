@@ -38,6 +38,8 @@ _LOW = np.uint64((1 << PACKED_BITS) - 1)
 class UnknownStream(ConsortiumError, RuntimeError):
     """SEAL lays out a stream in another way than this module knows."""
 
+    code = "unknown-stream"
+
 
 class Saveable(Protocol):
     """What SEAL can write to a path."""

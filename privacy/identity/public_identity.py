@@ -47,17 +47,25 @@ _SMALL_ORDER = frozenset(
 class BadIdentity(ConsortiumError, ValueError):
     """A public identity is none: a key of the wrong length, or one that protects nothing."""
 
+    code = "bad-identity"
+
 
 class BadSignature(ConsortiumError, ValueError):
     """A signature was not made by the named member over these bytes."""
+
+    code = "bad-signature"
 
 
 class BadAgreement(ConsortiumError, ValueError):
     """Members, openers and floor contradict each other."""
 
+    code = "bad-agreement"
+
 
 class NotAMember(ConsortiumError, LookupError):
     """A name stands for no member of the consortium."""
+
+    code = "not-a-member"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,8 @@ Clock = Annotated[str, Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
 class PolicyUnreadable(ConsortiumError, ValueError):
     """A site has no policy, or one that cannot be read; without one it answers nothing."""
 
+    code = "policy-unreadable"
+
 
 class _Closed(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

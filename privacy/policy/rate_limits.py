@@ -34,6 +34,8 @@ _SCHEMA = (
 class TrafficUnavailable(ConsortiumError, RuntimeError):
     """The database cannot be read or written; without it the site must not answer."""
 
+    code = "traffic-unavailable"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Coming:

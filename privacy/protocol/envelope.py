@@ -36,21 +36,31 @@ _STATE_TAG = b"consortium.sealed-state/1\n"
 class WrongCharter(ConsortiumError, ValueError):
     """An envelope is bound to another charter."""
 
+    code = "wrong-charter"
+
 
 class WrongRun(ConsortiumError, ValueError):
     """An envelope belongs to another run."""
+
+    code = "wrong-run"
 
 
 class WrongPurpose(ConsortiumError, ValueError):
     """An envelope answers another question."""
 
+    code = "wrong-purpose"
+
 
 class WrongRound(ConsortiumError, ValueError):
     """An envelope belongs to another round."""
 
+    code = "wrong-round"
+
 
 class WrongAttempt(ConsortiumError, ValueError):
     """An envelope belongs to another attempt at the same round."""
+
+    code = "wrong-attempt"
 
 
 @dataclass(frozen=True, kw_only=True)

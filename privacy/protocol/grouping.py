@@ -12,6 +12,8 @@ _TAG = b"consortium.buckets/1\n"
 class TooManyBuckets(ConsortiumError, ValueError):
     """Buckets would hold fewer sites than the floor asks for."""
 
+    code = "too-many-buckets"
+
 
 def most_buckets(num_sites: int, *, min_others: int) -> int:
     """Return how many buckets so many sites can fill to the floor: at least 0."""

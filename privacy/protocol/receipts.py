@@ -20,33 +20,49 @@ _RECEIPTS_TAG = b"consortium.receipts/1\n"
 class NotInRoster(ConsortiumError, LookupError):
     """A site does not take part in this run."""
 
+    code = "not-in-roster"
+
 
 class DuplicateMember(ConsortiumError, ValueError):
     """A member stands in one sum twice."""
+
+    code = "duplicate-member"
 
 
 class WrongBucket(ConsortiumError, ValueError):
     """A site claims a bucket other than the one the run gave it."""
 
+    code = "wrong-bucket"
+
 
 class WrongWeightClass(ConsortiumError, ValueError):
     """A site claims a weight class that this run does not allow."""
+
+    code = "wrong-weight-class"
 
 
 class TooFewOthers(ConsortiumError, ValueError):
     """A sum would say too much of the few sites in it."""
 
+    code = "too-few-others"
+
 
 class ReceiptMissing(ConsortiumError, ValueError):
     """The receipt this site gave is not among those of the round."""
+
+    code = "receipt-missing"
 
 
 class ReceiptAltered(ConsortiumError, ValueError):
     """A receipt in this site's name is not the one it gave."""
 
+    code = "receipt-altered"
+
 
 class NoMajority(ConsortiumError, ValueError):
     """No state is signed by more than half of the receipts."""
+
+    code = "no-majority"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,8 @@ _UPLOAD_TAG = b"consortium.upload-digest/1\n"
 class WrongLayout(ConsortiumError, ValueError):
     """An upload has another parameter set, layout or number of ciphertexts than agreed."""
 
+    code = "wrong-layout"
+
 
 @dataclass(frozen=True, kw_only=True)
 class UploadHeader:

@@ -12,6 +12,8 @@ WEIGHT_CLASSES = (1, 2, 4, 8)
 class NoExamples(ConsortiumError, ValueError):
     """A site without training examples has no share in an average."""
 
+    code = "no-examples"
+
 
 def weight_class(num_examples: int, *, full_class_examples: int) -> int:
     """Return the class of a site: 8 from `full_class_examples` on, then 4, 2, 1 by halves.

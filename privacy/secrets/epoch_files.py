@@ -11,6 +11,8 @@ from privacy.storage.secret_files import SecretExists
 class NoEpoch(ConsortiumError, LookupError):
     """This site has not accepted an epoch secret yet."""
 
+    code = "no-epoch"
+
 
 def keep_epoch(secret: EpochSecret, *, directory: Path, memory: SiteMemory) -> Path:
     """Write an epoch secret to its file, then go by it; return the path.

@@ -28,21 +28,31 @@ from privacy.secrets.replay_guard import SiteMemory, StaleEpoch
 class NotAnOpener(ConsortiumError, ValueError):
     """A member made an epoch or opened a run, and the charter does not name it for that."""
 
+    code = "not-an-opener"
+
 
 class WrongRecipient(ConsortiumError, ValueError):
     """A delivery is meant for another member, or for other keys of this one."""
+
+    code = "wrong-recipient"
 
 
 class EpochTooFar(ConsortiumError, ValueError):
     """An epoch's number is so far ahead that whoever made it would leave none for the next."""
 
+    code = "epoch-too-far"
+
 
 class WrongEpoch(ConsortiumError, ValueError):
     """A run was opened in another epoch than the site's, or under another secret of it."""
 
+    code = "wrong-epoch"
+
 
 class WrongDescriptor(ConsortiumError, ValueError):
     """A run was opened for another run descriptor than the one shown."""
+
+    code = "wrong-descriptor"
 
 
 LONGEST_STEP = 2**40  # numbers last for 2^23 such steps

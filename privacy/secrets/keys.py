@@ -32,9 +32,13 @@ _DERIVE_TAG = b"consortium.derived-key/1\n"
 class SecretStays(ConsortiumError, TypeError):
     """A secret was about to be pickled or copied."""
 
+    code = "secret-stays"
+
 
 class CannotOpen(ConsortiumError, ValueError):
     """Sealed bytes do not open. Deliberately mute: a reason would answer an attacker's question."""
+
+    code = "cannot-open"
 
     def __init__(self) -> None:
         super().__init__("the sealed bytes do not open")

@@ -35,6 +35,8 @@ _NONCE_BYTES = 16
 class ChecksumFailed(ConsortiumError, ValueError):
     """A sum is not the sum of the uploads whose labels were given."""
 
+    code = "checksum-failed"
+
 
 def pad(pad_key: bytes, label: bytes) -> int:
     """Return the pad of one upload, below `PRIME`; `label` must be used once only."""

@@ -20,9 +20,13 @@ _WORD_BITS = 64
 class UnfitIntegers(ConsortiumError, ValueError):
     """Integers do not fit the placement they were to be sealed in."""
 
+    code = "unfit-integers"
+
 
 class FieldOverflow(ConsortiumError, ValueError):
     """A sum holds a value that uploads within their bounds cannot add up to."""
+
+    code = "field-overflow"
 
 
 def centred(words: Tally, bits: int) -> Tally:

@@ -19,17 +19,25 @@ MAX_OPENINGS = 4  # of one lineage: the first, and at most three more
 class StaleEpoch(ConsortiumError, ValueError):
     """An epoch is not newer than the last one this site accepted."""
 
+    code = "stale-epoch"
+
 
 class OpeningAlreadyAccepted(ConsortiumError, ValueError):
     """This run was opened before, with another opening."""
+
+    code = "opening-already-accepted"
 
 
 class TooManyOpenings(ConsortiumError, ValueError):
     """A run was opened again too often: people decide now."""
 
+    code = "too-many-openings"
+
 
 class KeyBurned(ConsortiumError, ValueError):
     """A checksum failed under this run's key once; it is never used again."""
+
+    code = "key-burned"
 
 
 class SiteMemory:

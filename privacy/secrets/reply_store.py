@@ -20,9 +20,13 @@ _UPDATE = 0  # the place of a round's update among its attempts, which count fro
 class AlreadyAnswered(ConsortiumError, ValueError):
     """The same question was asked before with other content."""
 
+    code = "already-answered"
+
 
 class AnswerForgotten(ConsortiumError, LookupError):
     """The question is older than the last one answered, and its answer is not kept."""
+
+    code = "answer-forgotten"
 
 
 @dataclass(frozen=True, kw_only=True)

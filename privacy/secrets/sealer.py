@@ -40,9 +40,13 @@ _WORTH_A_PROCESS = 8
 class MalformedSecret(ConsortiumError, ValueError):
     """Bytes are not a secret key of these parameters. What they are is not said."""
 
+    code = "malformed-secret"
+
 
 class HelperDied(ConsortiumError, RuntimeError):
     """A helper process ended before its part of an upload was sealed."""
+
+    code = "helper-died"
 
 
 class BfvSecret:

@@ -23,6 +23,8 @@ from privacy.secrets.keys import SIV_OVERHEAD, CannotOpen, RunKeys
 class WrongState(ConsortiumError, ValueError):
     """A sealed state is not the one whose digest was agreed."""
 
+    code = "wrong-state"
+
 
 def seal_state(state: bytes, *, keys: RunKeys, server_round: int, previous: bytes) -> SealedState:
     """Return the state after a round as only sites of the run can open it.

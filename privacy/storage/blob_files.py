@@ -13,6 +13,8 @@ from privacy.storage.secret_files import private_directory, sync_directory
 class MemoryDamaged(ConsortiumError, ValueError):
     """What the site kept is not what it once wrote, or was written by another version."""
 
+    code = "memory-damaged"
+
 
 class KeptFiles:
     """Files that are written once, under names nobody chose, and read whole.

@@ -12,17 +12,25 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 class SecretExists(ConsortiumError, FileExistsError):
     """A secret file stands there already; secrets are never overwritten."""
 
+    code = "secret-exists"
+
 
 class SecretMissing(ConsortiumError, FileNotFoundError):
     """There is no secret file to read."""
+
+    code = "secret-missing"
 
 
 class ExposedSecret(ConsortiumError, PermissionError):
     """Somebody other than the owner may get at a secret file."""
 
+    code = "exposed-secret"
+
 
 class MalformedSecretFile(ConsortiumError, ValueError):
     """A secret file does not hold what it should, or only part of it."""
+
+    code = "malformed-secret-file"
 
 
 def write_secret(path: Path, *, tag: bytes, secret: bytes) -> None:

@@ -55,6 +55,8 @@ MEMORY = DatabaseForm(
 class MemoryUnavailable(ConsortiumError, RuntimeError):
     """The site's memory cannot be read or written; without it the site must not answer."""
 
+    code = "memory-unavailable"
+
 
 class SiteDatabase:
     """One connection to the database of a site.

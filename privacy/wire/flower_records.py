@@ -35,6 +35,8 @@ _LONGEST_NAME = 64
 class MalformedRecord(ConsortiumError, ValueError):
     """A peer's record does not have the agreed form."""
 
+    code = "malformed-record"
+
 
 def vector_array(vector: NDArray[np.floating]) -> Array:
     """Return a vector, shape (dim,), in its form for the wire: float32, little-endian."""

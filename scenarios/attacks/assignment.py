@@ -17,6 +17,8 @@ from scenarios.attacks.registry import Attack, attack_named
 class TooManyLiars(ConsortiumError, ValueError):
     """There are fewer sites than liars are wanted."""
 
+    code = "too-many-liars"
+
 
 class Lies(BaseModel):
     """The liars of a run.

@@ -34,9 +34,13 @@ CONVERSIONS: Mapping[str, float] = MappingProxyType(
 class NothingToPoison(ConsortiumError, ValueError):
     """A table has no column that an attack could work on."""
 
+    code = "nothing-to-poison"
+
 
 class NotATable(ConsortiumError, TypeError):
     """What is done to the columns of a table cannot be done to texts."""
+
+    code = "not-a-table"
 
 
 def flip_labels(table: pd.DataFrame, schema: AnySchema, rng: np.random.Generator) -> pd.DataFrame:

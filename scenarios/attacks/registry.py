@@ -24,6 +24,8 @@ DEVIATIONS = 1.5
 class UnknownAttack(ConsortiumError, LookupError):
     """No attack has this name."""
 
+    code = "unknown-attack"
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Known:

@@ -76,7 +76,7 @@ def list_() -> None:
     console.print(table)
 
 
-@app.command()
+@app.command("run")
 def run(
     name: Name,
     *,
@@ -98,7 +98,7 @@ def run(
     console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)
 
 
-@app.command()
+@app.command("resume")
 def resume(
     run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="An interrupted run.")],
     *,
@@ -113,7 +113,7 @@ def resume(
     console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)
 
 
-@app.command()
+@app.command("compare")
 def compare(
     name: Name,
     *,
@@ -145,7 +145,7 @@ def compare(
     console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)
 
 
-@app.command()
+@app.command("rules")
 def rules(
     sites: Annotated[int, typer.Option("--sites", min=1, help="Members of the consortium.")] = 15,
     liars: Annotated[int, typer.Option("--liars", min=0, help="Liars to survive.")] = 1,
@@ -155,7 +155,7 @@ def rules(
     say_rules(console, sites=sites, liars=liars, dim=dim)
 
 
-@app.command()
+@app.command("predict")
 def predict(
     run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run.")],
     file: Annotated[str, typer.Argument(help="A table, or url::query.")],
@@ -172,7 +172,7 @@ def predict(
     console.print(f"{len(frame)} rows scored: {out}", soft_wrap=True, highlight=False)
 
 
-@app.command()
+@app.command("inspect")
 def inspect(
     run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="An encrypted run.")],
     viewer: Annotated[str, typer.Option("--as", help="Whose eyes: coordinator.")] = "coordinator",
@@ -225,7 +225,7 @@ def audit_sum(
         raise typer.Exit(FAILED)
 
 
-@app.command()
+@app.command("practice")
 def practice(
     name: Name,
     folder: Annotated[Path, typer.Argument(help="Where the files go.")],
@@ -237,7 +237,7 @@ def practice(
         console.print(str(path), soft_wrap=True, highlight=False)
 
 
-@app.command()
+@app.command("doctor")
 def doctor() -> None:
     """Say whether this machine is ready, and what to do if it is not."""
     findings = list(examination.examine())

@@ -92,13 +92,19 @@ NEIGHBOURHOODS_BY_OFFICE = {
 class UnknownDataset(ConsortiumError, LookupError):
     """No data set of that name comes with the project."""
 
+    code = "unknown-dataset"
+
 
 class DatasetCorrupted(ConsortiumError, ValueError):
     """A data file is absent, or is not the one this version of the project was made with."""
 
+    code = "dataset-corrupted"
+
 
 class RecordWithoutSite(ConsortiumError, ValueError):
     """A record does not say what its site is decided by, or says something unknown."""
+
+    code = "record-without-site"
 
 
 def load(name: str, *, folder: Path = FOLDER) -> pd.DataFrame:

@@ -12,6 +12,8 @@ _PLENTY = 65_536
 class TooFewFiles(ConsortiumError, RuntimeError):
     """This system lets a process hold fewer files open than so many sites need."""
 
+    code = "too-few-files"
+
 
 def allow_open_files(num_sites: int) -> None:
     """Let this process, and those it starts, hold more files open: 65,536, if the system does.

@@ -31,13 +31,19 @@ from sites.data.source import DataSource
 class RunFailed(ConsortiumError, RuntimeError):
     """A run ended before its last round; what it reached is in its directory."""
 
+    code = "run-failed"
+
 
 class RunParked(RunFailed):
     """A run waits for sites that were missing; it can be resumed."""
 
+    code = "run-parked"
+
 
 class NoLiarsThere(ConsortiumError, ValueError):
     """Liars were asked for on an engine that runs installed code only."""
+
+    code = "no-liars-there"
 
 
 @dataclass(frozen=True, kw_only=True)

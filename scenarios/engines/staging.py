@@ -23,13 +23,19 @@ from sites.data.source import DataSource, TableFile
 class DirectoryInUse(ConsortiumError, FileExistsError):
     """A run directory exists and is not empty; a run never overwrites another."""
 
+    code = "directory-in-use"
+
 
 class UnknownSite(ConsortiumError, LookupError):
     """A scenario has no site of this name."""
 
+    code = "unknown-site"
+
 
 class NoRecords(ConsortiumError, ValueError):
     """A scenario comes without a data set, and a site was given none of its own."""
+
+    code = "no-records"
 
 
 def new_run_directory(scenario: Scenario, *, under: Path, named: Path | None) -> RunDirectory:

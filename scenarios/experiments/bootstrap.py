@@ -23,6 +23,8 @@ LEVEL = 0.95
 class UnknownMetric(ConsortiumError, LookupError):
     """No resampled form of this metric is known."""
 
+    code = "unknown-metric"
+
 
 @dataclass(frozen=True)
 class Interval:

@@ -44,6 +44,8 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
 class UnknownScenario(ConsortiumError, LookupError):
     """There is no scenario of this name."""
 
+    code = "unknown-scenario"
+
 
 def scenario_named(name: str) -> Scenario:
     """Return the scenario of that name.

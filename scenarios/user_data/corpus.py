@@ -33,6 +33,8 @@ SPLIT = "split"
 class UndividedCorpus(ConsortiumError, ValueError):
     """A corpus cannot be dealt to the sites of a scenario."""
 
+    code = "undivided-corpus"
+
 
 @dataclass(frozen=True)
 class Corpus:

@@ -25,6 +25,8 @@ _SHOWN = 5
 class BadSentences(ConsortiumError, ValueError):
     """Sentences of a source break the schema; the first of them are named, none is quoted."""
 
+    code = "bad-sentences"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Annotated:

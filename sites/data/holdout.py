@@ -15,6 +15,8 @@ Mask: TypeAlias = NDArray[np.bool_]
 class PersonOnBothSides(ConsortiumError, ValueError):
     """A split that came with the data parts the records of a person."""
 
+    code = "person-on-both-sides"
+
 
 def hold_out(
     persons: NDArray[Any], classes: NDArray[np.int64], *, seed: int, share: float = HELD_OUT_SHARE

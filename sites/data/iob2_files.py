@@ -35,9 +35,13 @@ _SHOWN = 5
 class BrokenIob(UnreadableSource):
     """Tags of a file are not IOB2; the first places are named."""
 
+    code = "broken-iob"
+
 
 class UnknownSide(ConsortiumError, ValueError):
     """The files of a source shall say their side by their names, and one does not."""
+
+    code = "unknown-side"
 
 
 @dataclass(frozen=True)

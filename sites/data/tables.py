@@ -28,29 +28,43 @@ _BROKEN = (
 class UnreadableSource(ConsortiumError, ValueError):
     """A table cannot be read; the subclasses say why."""
 
+    code = "unreadable-source"
+
 
 class MissingFile(UnreadableSource):
     """There is no such file."""
+
+    code = "missing-file"
 
 
 class UnknownFormat(UnreadableSource):
     """The ending of a file names no format that can be read."""
 
+    code = "unknown-format"
+
 
 class WrongSeparator(UnreadableSource):
     """The values of a file are parted by another character than the one expected."""
+
+    code = "wrong-separator"
 
 
 class BrokenFile(UnreadableSource):
     """A file is not what its ending says, or its rows do not fit its header."""
 
+    code = "broken-file"
+
 
 class QueryFailed(UnreadableSource):
     """A database could not be reached, or refused the query."""
 
+    code = "query-failed"
+
 
 class EmptyTable(UnreadableSource):
     """A table has no rows."""
+
+    code = "empty-table"
 
 
 def read(source: DataSource) -> pd.DataFrame:

@@ -19,6 +19,8 @@ _SHOWN = 5
 class BadTexts(ConsortiumError, ValueError):
     """Records of a source have no text or no declared label; the first of them are named."""
 
+    code = "bad-texts"
+
 
 def read_texts(source: DataSource, *, tagged: bool = True) -> pd.DataFrame:
     """Return the records of a source, one a row, every text as it stands.

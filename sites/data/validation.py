@@ -30,6 +30,8 @@ class BadTable(ConsortiumError, ValueError):
         violations: What is wrong, by column.
     """
 
+    code = "bad-table"
+
     def __init__(self, violations: Sequence["Violation"]) -> None:
         columns = len({item.column for item in violations})
         lines = "".join(f"\n- {item}" for item in violations)
@@ -43,6 +45,8 @@ class BadTable(ConsortiumError, ValueError):
 
 class MissingColumns(ConsortiumError, ValueError):
     """Columns of the schema are not in the table."""
+
+    code = "missing-columns"
 
 
 @dataclass(frozen=True, kw_only=True)

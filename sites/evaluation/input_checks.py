@@ -14,17 +14,25 @@ _ROUNDING = 1e-3
 class NonFinitePredictions(ConsortiumError, ValueError):
     """A model predicted NaN or an infinity."""
 
+    code = "non-finite-predictions"
+
 
 class NotProbabilities(ConsortiumError, ValueError):
     """Predictions that must be probabilities are not."""
+
+    code = "not-probabilities"
 
 
 class ShapesDiffer(ConsortiumError, ValueError):
     """Predictions and labels are not as many, or have the wrong number of columns."""
 
+    code = "shapes-differ"
+
 
 class UndeclaredLabel(ConsortiumError, ValueError):
     """A label is no declared class, or outside its declared bounds."""
+
+    code = "undeclared-label"
 
 
 def finite(predictions: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float64]:

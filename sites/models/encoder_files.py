@@ -24,13 +24,19 @@ _BLOCK = 1 << 20
 class UnknownEncoder(ConsortiumError, LookupError):
     """There is no encoder of this name on this machine."""
 
+    code = "unknown-encoder"
+
 
 class OtherEncoder(ConsortiumError, ValueError):
     """The encoder on this machine is another one than the run asks for."""
 
+    code = "other-encoder"
+
 
 class UnfitEncoder(ConsortiumError, ValueError):
     """A directory holds no encoder that can be trained here."""
+
+    code = "unfit-encoder"
 
 
 @dataclass(frozen=True)

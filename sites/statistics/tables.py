@@ -27,13 +27,19 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 class OutOfBounds(ConsortiumError, ValueError):
     """A number is outside its declared bounds."""
 
+    code = "out-of-bounds"
+
 
 class UndeclaredCategory(ConsortiumError, ValueError):
     """A code stands for no declared value of its column."""
 
+    code = "undeclared-category"
+
 
 class ColumnsDiffer(ConsortiumError, ValueError):
     """The columns are not those of the schema, or not equally long."""
+
+    code = "columns-differ"
 
 
 def transform(number: Ranged, values: NDArray[Any]) -> Vector:

@@ -27,9 +27,13 @@ _LARGEST_TOTAL = 2.0**25
 class TallyOverflow(ConsortiumError, OverflowError):
     """A sum is too large for the tally: too many records, or a quantity out of its bounds."""
 
+    code = "tally-overflow"
+
 
 class ImpossibleTally(ConsortiumError, ValueError):
     """No records have this tally: a negative count, or counts that contradict each other."""
+
+    code = "impossible-tally"
 
 
 @dataclass(frozen=True)

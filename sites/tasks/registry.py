@@ -32,6 +32,8 @@ _LIBRARIES = {
 class UnknownTask(ConsortiumError, LookupError):
     """There is no task of this name."""
 
+    code = "unknown-task"
+
 
 def task_for(name: str, schema: AnySchema, model: AnyModelPlan, *, seed: int) -> Task[Any]:
     """Return the named task.

@@ -22,6 +22,8 @@ Codes = NDArray[np.int64]
 class UnknownTag(ConsortiumError, ValueError):
     """A tag is of no declared type."""
 
+    code = "unknown-tag"
+
 
 class Span(NamedTuple):
     """An entity: its type, its first word, and the word after its last."""

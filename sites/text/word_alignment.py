@@ -14,6 +14,8 @@ from sites.text.iob2_tags import Codes, first_pieces, windows
 class SlowTokenizer(ConsortiumError, ValueError):
     """A tokenizer does not tell which word a piece belongs to: only fast ones do."""
 
+    code = "slow-tokenizer"
+
 
 class Encoded(Protocol):
     """What a fast tokenizer returns for a batch of sentences."""

@@ -37,6 +37,8 @@ class Records:
 class TrainingDiverged(ConsortiumError, ArithmeticError):
     """The loss is no longer finite."""
 
+    code = "training-diverged"
+
 
 def train(
     model: nn.Module,

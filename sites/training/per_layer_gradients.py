@@ -27,6 +27,8 @@ Part: TypeAlias = tuple[Tensor, Tensor]  # a parameter, and of its gradient
 class UnclippableModel(ConsortiumError, TypeError):
     """A model's gradient cannot be told apart by person."""
 
+    code = "unclippable-model"
+
 
 @dataclass(frozen=True, eq=False)
 class Seen:

@@ -17,17 +17,25 @@ WIDTH = 16_384
 class TooFewSites(ConsortiumError, ValueError):
     """Fewer updates came than the rule needs to keep its promise."""
 
+    code = "too-few-sites"
+
 
 class NonFiniteUpdate(ConsortiumError, ValueError):
     """An update holds NaN, infinity, or a value that float32 cannot carry."""
+
+    code = "non-finite-update"
 
 
 class WeightsRefused(ConsortiumError, ValueError):
     """The weights are not shares, or differ where the rule has no weighted form."""
 
+    code = "weights-refused"
+
 
 class UpdatesRefused(ConsortiumError, ValueError):
     """The updates are not one row of real numbers per site."""
+
+    code = "updates-refused"
 
 
 class Rows(Protocol):

@@ -9,6 +9,8 @@ from privacy.errors import ConsortiumError
 class OptionRefused(ConsortiumError, ValueError):
     """An option of a rule is out of its range."""
 
+    code = "option-refused"
+
 
 def at_least(least: int, **option: int) -> None:
     """Refuse an option, given by its name, that is below the least.

@@ -34,9 +34,13 @@ __all__ = [
 class UnknownRule(ConsortiumError, LookupError):
     """No rule has this name."""
 
+    code = "unknown-rule"
+
 
 class Infeasible(ConsortiumError, ValueError):
     """The rule cannot survive so many liars among so few sites."""
+
+    code = "infeasible"
 
 
 @dataclass(frozen=True, kw_only=True)

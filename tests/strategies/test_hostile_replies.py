@@ -47,6 +47,8 @@ OTHERS = tuple(name for name in NAMES if name != "south")
 class NoSuchRecord(ConsortiumError, LookupError):
     """Why a site refuses."""
 
+    code = "no-such-record"
+
 
 def with_fact(name: str, value: Any) -> Spoil:
     def spoil(content: RecordDict) -> RecordDict:

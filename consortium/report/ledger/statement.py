@@ -19,6 +19,8 @@ from privacy.policy.document import PrivacyTerms, read_policy
 class NoLedger(ConsortiumError, FileNotFoundError):
     """A site has counted nothing yet."""
 
+    code = "no-ledger"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Line:

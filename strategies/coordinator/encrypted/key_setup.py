@@ -22,9 +22,13 @@ T = TypeVar("T")
 class NoOpener(ConsortiumError, RuntimeError):
     """No member that the charter names for it could make an epoch secret or open the run."""
 
+    code = "no-opener"
+
 
 class WrongOpening(ReplyRefused):
     """A member opened another run than it was asked to."""
+
+    code = "wrong-opening"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,13 +16,19 @@ from strategies.coordinator.messaging.reply_validation import ReplyRefused
 class RoundVoid(ConsortiumError, RuntimeError):
     """A round did not come about in as many attempts as it may have; nothing of it counts."""
 
+    code = "round-void"
+
 
 class StateDisputed(ReplyRefused):
     """A site signed, or sent, another state than most of the sites."""
 
+    code = "state-disputed"
+
 
 class NothingSent(ReplyRefused):
     """A reply lacks the upload that was asked for."""
+
+    code = "nothing-sent"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,8 @@ Read = Callable[[str], bytes]
 class BadProgress(ConsortiumError, ValueError):
     """What a coordinator kept of an encrypted run is not whole."""
 
+    code = "bad-progress"
+
 
 @dataclass(frozen=True, kw_only=True)
 class SealedProgress:

@@ -30,8 +30,9 @@ def reported(question: Question, exchange: Exchange, *, floor: int) -> bytes:
     server_round = question.request.server_round
     honest = [site for site, one in sorted(added.items()) if one.state == agreed]
     for site in sorted(set(added) - set(honest)):
-        code = StateDisputed("").code
-        question.observe(SiteQuarantined(server_round=server_round, site=site, code=code))
+        question.observe(
+            SiteQuarantined(server_round=server_round, site=site, code=StateDisputed.code)
+        )
     for site in honest:
         sent = question.replies[site].state or _asked_again(question, exchange, site)
         with Quarantine(question.observe, server_round, site):

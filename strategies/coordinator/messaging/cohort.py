@@ -16,9 +16,13 @@ _ROUNDING = 1e-9  # 0.07 of 100 sites is 7, not 7.000000000000001
 class QuorumNotReached(ConsortiumError, RuntimeError):
     """Too few sites answered for the round to count."""
 
+    code = "quorum-not-reached"
+
 
 class ImpossibleCohort(ConsortiumError, ValueError):
     """A cohort that could never reach its quorum."""
+
+    code = "impossible-cohort"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,35 +22,46 @@ LARGEST_ENTRY = 2**41
 class ReplyRefused(ConsortiumError, ValueError):
     """A reply cannot be used; the site is quarantined for the round."""
 
+    code = "reply-refused"
+
 
 class Silent(ReplyRefused):
     """No reply came before the deadline."""
+
+    code = "silent"
 
 
 class Unreadable(ReplyRefused):
     """The bytes that came are no message of Flower's."""
 
+    code = "unreadable"
+
 
 class NodeFailed(ReplyRefused):
     """Flower reports that the site's app or node failed."""
+
+    code = "node-failed"
 
 
 class TallyOutOfRange(ReplyRefused):
     """A tally holds a count that no site can have."""
 
+    code = "tally-out-of-range"
+
 
 class SiteRefused(ReplyRefused):
-    """The site itself refused, with a code and counts; its reasons in words stay there."""
+    """The site itself refused, with a code and counts; its reasons in words stay there.
+
+    The `code` of an error is the site's own, marked as such: `site-refused.bad-table`.
+    """
+
+    code = "site-refused"
 
     def __init__(self, site_code: str, counts: Mapping[str, int]) -> None:
         super().__init__(f"the site refused: {site_code}")
         self.counts = dict(counts)  # the names are the site's: never keywords of ours
         self.site_code = site_code
-
-    @property
-    def code(self) -> str:
-        """The site's own code, marked as such."""
-        return f"site-refused.{self.site_code}"
+        self.code = f"{SiteRefused.code}.{site_code}"
 
 
 @dataclass(frozen=True)

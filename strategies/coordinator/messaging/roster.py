@@ -32,25 +32,37 @@ _Introduced: TypeAlias = Sequence[tuple[int, messages.Introduction]]
 class WrongCharter(ReplyRefused):
     """The site signed another charter."""
 
+    code = "wrong-charter"
+
 
 class NotAMember(ReplyRefused):
     """The site is not named in the charter."""
+
+    code = "not-a-member"
 
 
 class NameTaken(ReplyRefused):
     """Another node already answers for this site."""
 
+    code = "name-taken"
+
 
 class NotTheSite(ReplyRefused):
     """The node does not prove that it is the site whose name it gives."""
+
+    code = "not-the-site"
 
 
 class WrongLayout(ReplyRefused):
     """The site would train another vector: another schema, model or base than the others."""
 
+    code = "wrong-layout"
+
 
 class OtherLayout(ConsortiumError, ValueError):
     """The sites of a run that goes on would train another vector than before."""
+
+    code = "other-layout"
 
 
 @dataclass(frozen=True, kw_only=True)

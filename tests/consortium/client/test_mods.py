@@ -20,6 +20,8 @@ ANSWER = RecordDict({"config": ConfigRecord({"x": 1})})
 class TooManyBeds(ConsortiumError, ValueError):
     """A refusal of the tests' own."""
 
+    code = "too-many-beds"
+
 
 @pytest.fixture
 def hungary(tmp_path: Path) -> Ward:

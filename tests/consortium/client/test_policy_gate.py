@@ -36,6 +36,8 @@ KINDS = (messages.HELLO, messages.STATISTICS, messages.TRAIN, messages.EVALUATE)
 class SecretSpilt(ConsortiumError, ValueError):
     """Something that only a test knows."""
 
+    code = "secret-spilt"
+
 
 @pytest.fixture(scope="module")
 def hungary(tmp_path_factory: pytest.TempPathFactory) -> Ward:

@@ -31,11 +31,6 @@ def refusals(module: ModuleType, kind: type[ConsortiumError]) -> list[type[Conso
     return sorted((one for one in found if one.__module__ == module.__name__), key=repr)
 
 
-def code_of(kind: type[ConsortiumError]) -> str:
-    """Return the code that an error of this kind is recorded under."""
-    return str(kind.code.fget(kind.__new__(kind)))  # type: ignore[attr-defined]
-
-
 BY_THE_COORDINATOR = [
     *refusals(roster, replies.ReplyRefused),
     *(
@@ -68,13 +63,13 @@ def test_there_is_something_to_tell() -> None:
 
 @pytest.mark.parametrize("kind", BY_THE_COORDINATOR)
 def test_every_refusal_of_a_reply_is_told_in_a_sentence(kind: type[ConsortiumError]) -> None:
-    assert UNKNOWN not in reason(code_of(kind))
-    assert reason(code_of(kind)).endswith(".")
+    assert UNKNOWN not in reason(kind.code)
+    assert reason(kind.code).endswith(".")
 
 
 @pytest.mark.parametrize("kind", AT_A_SITE)
 def test_every_refusal_by_a_site_is_told_in_a_sentence(kind: type[ConsortiumError]) -> None:
-    assert UNKNOWN not in reason(SITE_REFUSED + code_of(kind))
+    assert UNKNOWN not in reason(SITE_REFUSED + kind.code)
 
 
 def test_an_unknown_reason_is_shown_as_its_code() -> None:

@@ -19,8 +19,6 @@ from privacy.differential.accounting import BadTarget, calibrated_noise, epsilon
 from privacy.differential.budget import BudgetExhausted
 from privacy.differential.ledger import (
     FILE,
-    DataSetRenamed,
-    DifferentReservation,
     Ledger,
     LedgerRolledBack,
     NotReserved,
@@ -32,6 +30,8 @@ from privacy.differential.ledger_entries import (
     Budget,
     Committed,
     DataSet,
+    DataSetRenamed,
+    DifferentReservation,
     Head,
     LedgerBroken,
     Reserved,

@@ -27,6 +27,8 @@ NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,20}", fullmatch=True)
 class TooFewThings(ConsortiumError, ValueError):
     """A refusal as our code would make one."""
 
+    code = "too-few-things"
+
 
 @given(numbers=SINGLES)
 def test_a_vector_arrives_bit_for_bit(numbers: list[float]) -> None:
