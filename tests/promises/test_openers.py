@@ -1,0 +1,96 @@
+"""One member that misbehaves is named, and stops no run for ever."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flwr.app import RecordDict
+
+from consortium.session import Session
+from privacy import sealed_messages
+from privacy.envelope import Receipt
+from privacy.opening import Opening, opening_body
+from privacy.sealed_messages import SealedReply, SealedRound
+from tests.carrier import staged
+from tests.small_consortium import Consortium, Passing, forget_processes, refusal
+from tests.tampering import Liar, forged, own_levels
+
+LIAR = "east"  # is asked first
+
+
+@pytest.fixture
+def consortium(tmp_path: Path) -> Consortium:
+    forget_processes()
+    return Consortium.placed(tmp_path / "run")
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="part H: the next opener is tried, the first named",
+)
+def test_who_opens_runs_with_a_key_that_nobody_can_read_is_passed_over(
+    consortium: Consortium,
+) -> None:
+    """The opening is well signed."""
+
+    def up(passing: Passing) -> RecordDict:
+        if (passing.site, passing.kind) != (LIAR, sealed_messages.OPEN) or refusal(passing.content):
+            return passing.content
+        sent = Opening.decode(sealed_messages.read_opening(passing.content))
+        wrapped = bytes([sent.wrapped[0] ^ 1]) + sent.wrapped[1:]
+        signature = consortium.identity(LIAR).sign(opening_body(sent.terms, wrapped))
+        opening = Opening(terms=sent.terms, wrapped=wrapped, signature=signature)
+        return sealed_messages.opening(opening.encode())
+
+    course = consortium.start(up=up, num_server_rounds=1)
+    assert course.error is None
+    assert {site for _, site, _ in course.quarantined} == {LIAR}
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="part H: the next maker of an epoch is tried, the first named",
+)
+def test_who_delivers_epoch_secrets_to_the_wrong_members_is_passed_over(
+    consortium: Consortium,
+) -> None:
+    def up(passing: Passing) -> RecordDict:
+        theirs = (passing.site, passing.kind) != (LIAR, sealed_messages.ROTATE)
+        if theirs or refusal(passing.content):
+            return passing.content
+        made = sealed_messages.read_deliveries(passing.content)
+        names = sorted(made)
+        crossed = dict(zip(names, [made[name] for name in [*names[1:], names[0]]], strict=True))
+        return sealed_messages.deliveries(crossed)
+
+    course = consortium.start(up=up, num_server_rounds=1)
+    assert course.error is None
+    assert {site for _, site, _ in course.quarantined} == {LIAR}
+
+
+def spoiled_tag(session: Session, request: SealedRound, sent: SealedReply) -> SealedReply:
+    """Return an upload that is right but for its tag."""
+    label = Receipt.decode(sent.receipt).label
+    upload, receipt = forged(session, label, levels=own_levels(session, request), shift=1)
+    return replace(sent, upload=upload, receipt=receipt)
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="part H: the bucket of a spoiled tag is named"
+)
+def test_the_bucket_of_who_spoils_its_tag_is_named(tmp_path: Path) -> None:
+    """Two buckets of three; today nobody is told of which one the sum was wrong."""
+    forget_processes()
+    consortium = Consortium.placed(tmp_path / "run", [f"site-{letter}" for letter in "abcdef"])
+    overrides = {"num_server_rounds": 2, "buckets": 2}
+    liar = Liar(consortium, "site-a", "train", spoiled_tag, overrides)
+    course = liar.run()
+    refused = {site for _, site, code in course.quarantined if "checksum-failed" in code}
+    staged(so=len(refused) == len(consortium.charter.names), what="a spoiled tag was accepted")
+    staged(so=liar.asked is not None, what="the liar was not asked")
+    assert liar.asked is not None
+    bucket = consortium.place("site-a", **overrides).session(liar.asked).buckets["site-a"]
+    told = [dict(event.counts) for event in course.refusals]
+    assert {counts.get("bucket") for counts in told} == {bucket}
