@@ -3,12 +3,12 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from consortium.charter import Floors
-from consortium.config import Scalar
 from consortium.policies import strict
 from privacy.layout import Tally
 from tests.carrier import away, released_tallies, staged
@@ -16,8 +16,8 @@ from tests.decisions import decide
 from tests.small_consortium import NAMES, Consortium, Course, Place, forget_processes, records
 
 ROWS = 200
-ONE_ROUND: dict[str, Scalar] = {"num_server_rounds": 1, "quorum": 3}
-PRIVATE: dict[str, Scalar] = {
+ONE_ROUND: Mapping[str, Any] = {"num_server_rounds": 1, "quorum": 3}
+PRIVATE: Mapping[str, Any] = {
     **ONE_ROUND,
     "dp.unit": "person",
     "dp.epsilon": 0.5,
@@ -40,7 +40,7 @@ def strict_consortium(folder: Path, *, noise_required: bool) -> Consortium:
 
 
 def with_and_without_west(
-    consortium: Consortium, config: Mapping[str, Scalar]
+    consortium: Consortium, config: Mapping[str, Any]
 ) -> tuple[Course, Course]:
     """Run with all four sites, then with three of them; nobody lies."""
     everyone = consortium.start(**config)
@@ -52,9 +52,7 @@ def with_and_without_west(
 
 def differences(everyone: Course, three: Course) -> list[Tally]:
     """Return what the coordinator can subtract."""
-    return [
-        one - other for one in released_tallies(everyone) for other in released_tallies(three)
-    ]
+    return [one - other for one in released_tallies(everyone) for other in released_tallies(three)]
 
 
 def secret_tally(west: Place) -> Tally:
