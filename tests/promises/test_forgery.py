@@ -30,9 +30,9 @@ def test_the_audit_finds_a_sum_that_was_forged_with_a_members_keys(tmp_path: Pat
     consortium, carrier = Consortium.placed(tmp_path / "run"), Carrier()
 
     def down(passing: Passing) -> RecordDict:
-        if passing.kind != "train" or passing.number != 2:
+        if passing.kind != "evaluate":
             return passing.content
-        east = consortium.place("east", num_server_rounds=2)
+        east = consortium.place("east", num_server_rounds=1)
         session = east.session(read_round(passing.content))
         placement = session.updates
         wanted = np.full(placement.dim, placement.parameters.levels // 2, np.int32)
@@ -42,5 +42,5 @@ def test_the_audit_finds_a_sum_that_was_forged_with_a_members_keys(tmp_path: Pat
         forged = numbers(honest, placement) + numbers(added(placement, [planted]), placement)
         return altered(passing.content, sums=as_sum(forged, placement))
 
-    course = consortium.start(down=down, up=carrier.up, num_server_rounds=2)
-    assert course.error is not None or consortium.audited()["updates 1"]
+    course = consortium.start(down=down, up=carrier.up, num_server_rounds=1)
+    assert course.error is not None or any(consortium.audited().values())

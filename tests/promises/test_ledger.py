@@ -31,7 +31,10 @@ def entries(at: Ward) -> tuple[Content, ...]:
     raises=AssertionError,
     reason="part H: what leaves without noise is entered as what it is",
 )
-def test_an_update_without_noise_leaves_its_trace_beside_those_with_noise(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [messages.TRAIN, messages.STATISTICS])
+def test_what_leaves_without_noise_leaves_its_trace_beside_what_has_it(
+    tmp_path: Path, kind: str
+) -> None:
     """The policy allows both."""
     at = private_ward(tmp_path, seed=1, **ONE_STEP)
     terms = PrivacyTerms(required=False, ceilings={"*": Ceiling(epsilon=3.0, delta=1e-4)})
@@ -41,7 +44,9 @@ def test_an_update_without_noise_leaves_its_trace_beside_those_with_noise(tmp_pa
     staged(so=bool(before), what="the private run was not counted")
     forget_processes()
     plain = ward(tmp_path, "hungary", **{"num-server-rounds": 1, "seed": 1})
-    sent = plain.ask(messages.TRAIN, plain.position(plain.vector()))
+    counting = messages.question(plain.site.charter.fingerprint)
+    asked = {messages.TRAIN: plain.position(plain.vector()), messages.STATISTICS: counting}
+    sent = plain.ask(kind, asked[kind])
     assert code_of(sent) or len(entries(plain)) > len(before)
 
 

@@ -1,21 +1,18 @@
 """One member that misbehaves is named, and stops no run for ever."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from flwr.app import RecordDict
 
-from consortium.session import Session
 from privacy import sealed_messages
-from privacy.envelope import Receipt
 from privacy.opening import Opening, opening_body
-from privacy.sealed_messages import SealedReply, SealedRound
+from privacy.sealed_messages import SealedRound
 from strategies.events import SiteQuarantined
 from tests.carrier import staged
 from tests.small_consortium import Consortium, Passing, forget_processes, refusal
-from tests.tampering import Liar, forged, own_levels
+from tests.tampering import Liar, spoiled_tag
 
 LIAR = "east"  # is asked first
 
@@ -70,13 +67,6 @@ def test_who_delivers_epoch_secrets_to_the_wrong_members_is_passed_over(
     course = consortium.start(up=up, num_server_rounds=1)
     assert course.error is None
     assert {site for _, site, _ in course.quarantined} == {LIAR}
-
-
-def spoiled_tag(session: Session, request: SealedRound, sent: SealedReply) -> SealedReply:
-    """Return an upload that is right but for its tag."""
-    label = Receipt.decode(sent.receipt).label
-    upload, receipt = forged(session, label, levels=own_levels(session, request), shift=1)
-    return replace(sent, upload=upload, receipt=receipt)
 
 
 @pytest.mark.xfail(
