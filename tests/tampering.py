@@ -144,6 +144,13 @@ def own_levels(session: Session, request: SealedRound) -> Levels:
     )
 
 
+def spoiled_tag(session: Session, request: SealedRound, sent: SealedReply) -> SealedReply:
+    """Return a reply whose update is right but for its tag: the lie of a `Liar`."""
+    label = Receipt.decode(sent.receipt).label
+    upload, receipt = forged(session, label, levels=own_levels(session, request), shift=1)
+    return replace(sent, upload=upload, receipt=receipt)
+
+
 def absent(site: str, kind: str, *numbers: int) -> Hook:
     """Return a hook that keeps messages of a kind, in some rounds, from ever reaching a site."""
 

@@ -18,8 +18,8 @@ from consortium.protocol.parameters import update_placement
 from consortium.run.evidence_store import Vault
 from privacy.protocol.envelope import Receipt
 from privacy.protocol.key_messages import Opening, opening_body
-from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
+from privacy.wire.flower_records import encrypted_messages as sealed_messages
 from strategies.coordinator.encrypted.parameters import RoundVoid
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 from tests.small_consortium import (
@@ -33,7 +33,7 @@ from tests.small_consortium import (
     rehearsed,
     spoiled,
 )
-from tests.tampering import Liar, forged, own_levels, with_constant
+from tests.tampering import Liar, forged, own_levels, spoiled_tag, with_constant
 
 Honest = tuple[Consortium, Course]
 Lie = Callable[[Session, SealedRound, SealedReply], SealedReply]
@@ -65,12 +65,6 @@ def refusals(course: Course) -> set[str]:
     }
     assert len({frozenset(said) for said in codes.values()}) == 1
     return codes[OTHERS[0]]
-
-
-def spoiled_tag(session: Session, request: SealedRound, sent: SealedReply) -> SealedReply:
-    label = Receipt.decode(sent.receipt).label
-    upload, receipt = forged(session, label, levels=own_levels(session, request), shift=1)
-    return replace(sent, upload=upload, receipt=receipt)
 
 
 def test_a_spoiled_tag_stops_the_run_and_the_auditor_says_who_did_not(
