@@ -33,12 +33,10 @@ def test_a_deployment_on_this_machine_runs_beside_a_proxy_or_says_that_it_is_in_
     run = new_run_directory(HEART, under=tmp_path, named=None)
     config = HEART.configured({"num-server-rounds": 1})
     order = Order(scenario=HEART, config=config, engine="deployment")
-    parties = (
-        SuperLink(run.path / "deployment" / "coordinator"),
-        *(SuperNode(run.site(name)) for name in HEART.sites),
-    )
+    coordinator = SuperLink(run.path / "deployment" / "coordinator")
+    marks = [coordinator.mark, *(SuperNode(run.site(name)).mark for name in HEART.sites)]
     try:
         error = refusal(lambda: carry_out(order, run))
     finally:
-        end([process for party in parties for process in party.mark.family()])
+        end([process for mark in marks for process in mark.family()])
     assert error is None or (PROXY in str(error) and "no_proxy" in str(error))
