@@ -8,9 +8,9 @@ from shutil import copytree
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from sites.encoder import Encoder, Role, encoder_for
-from sites.encoder_files import EncoderFiles, UnfitEncoder
-from sites.task import TextModelPlan, Travels
+from sites.models.encoder import Encoder, Role, encoder_for
+from sites.models.encoder_files import EncoderFiles, UnfitEncoder
+from sites.plans import TextModelPlan, Travels
 from tests.files.refusals import refusal
 from tests.sites.small_encoders import small
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sites.entity_records import annotated
-from sites.source import IobFiles, TableFile
-from sites.text_schema import EntitySchema
+from sites.data.annotations import annotated
+from sites.data.source import IobFiles, TableFile
+from sites.schema.texts import EntitySchema
 from tests.files.refusals import numbers_in, refusal
 
 DISEASES = EntitySchema(name="diseases", types=("Disease",))

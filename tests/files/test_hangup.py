@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from consortium.processes import Mark, await_true, end
-from consortium.run_directory import ENVIRONMENT, RunDirectory
+from consortium.deployment.processes import Mark, await_true, end
+from consortium.run.directory import ENVIRONMENT, RunDirectory
 
 START_LIMIT_S = 120
 STOP_LIMIT_S = 60

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from sites.entity_records import annotated
-from sites.notes_data import load_notes
-from sites.schema import ClassLabel, Number, Schema
-from sites.source import TableFile
-from sites.table import TableData
-from sites.table_loading import load_table
-from sites.text_schema import EntitySchema, NotesSchema
+from sites.data.annotations import annotated
+from sites.data.source import TableFile
+from sites.schema.tables import ClassLabel, Number, Schema
+from sites.schema.texts import EntitySchema, NotesSchema
+from sites.tasks.tabular.data import TableData
+from sites.tasks.tabular.loading import load_table
+from sites.tasks.text.classification_data import load_notes
 from tests.files.refusals import refusal
 
 TABLE = Schema(

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from consortium.charter import Floors
-from consortium.run_directory import RunDirectory
-from scenarios.prediction import predictions
-from scenarios.runner import Order, carry_out
+from consortium.charter.document import Floors
+from consortium.run.directory import RunDirectory
+from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.staging import new_run_directory
+from scenarios.experiments.prediction import predictions
 from scenarios.scenario import Scenario
-from scenarios.staging import new_run_directory
-from sites.schema import ClassLabel, Number, Schema
-from sites.source import TableFile
+from sites.data.source import TableFile
+from sites.schema.tables import ClassLabel, Number, Schema
 
 SCENARIO = Scenario(
     name="wards",

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from consortium.processes import end
-from consortium.superlink import SuperLink
-from consortium.supernode import SuperNode
-from scenarios.heart_diagnosis import SCENARIO
-from scenarios.runner import Order, carry_out
-from scenarios.staging import new_run_directory
+from consortium.deployment.processes import end
+from consortium.deployment.superlink import SuperLink
+from consortium.deployment.supernode import SuperNode
+from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.staging import new_run_directory
+from scenarios.library.heart_diagnosis import SCENARIO
 from tests.files.refusals import refusal
 
 HEART = replace(SCENARIO, sites=("cleveland", "hungary"))

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from scenarios.cli import app
-from scenarios.datasets import load
+from scenarios.cli.main import app
+from scenarios.data.datasets import load
 
 _WITHHELD = re.compile(r"withh[eo]ld", re.IGNORECASE)
 _TOO_FEW = re.compile(r"fewer than (10|ten)\b", re.IGNORECASE)

@@ -6,11 +6,11 @@ from shutil import rmtree
 import pandas as pd
 import pytest
 
-from scenarios.datasets import load
-from scenarios.heart_diagnosis import SCENARIO
-from scenarios.runner import Order, carry_out
-from scenarios.staging import new_run_directory
-from sites.source import TableFile
+from scenarios.data.datasets import load
+from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.staging import new_run_directory
+from scenarios.library.heart_diagnosis import SCENARIO
+from sites.data.source import TableFile
 
 
 def model_of(frame: pd.DataFrame, folder: Path, place: str) -> str:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from sites.data import BrokenFile
-from sites.schema import Category, ClassLabel, Number, Schema
-from sites.source import TableFile
-from sites.table_loading import load_table
+from sites.data.source import TableFile
+from sites.data.tables import BrokenFile
+from sites.schema.tables import Category, ClassLabel, Number, Schema
+from sites.tasks.tabular.loading import load_table
 from tests.files.refusals import numbers_in, refusal
 
 WARD = Schema(

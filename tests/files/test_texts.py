@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from consortium.charter import Floors
-from consortium.run_directory import RunDirectory
-from consortium.summary import Summary
-from scenarios.runner import Order, carry_out
+from consortium.charter.document import Floors
+from consortium.run.directory import RunDirectory
+from consortium.run.records import Summary
+from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.staging import new_run_directory
 from scenarios.scenario import Scenario
-from scenarios.staging import new_run_directory
-from sites.schema import ClassLabel
-from sites.source import TableFile
-from sites.text_schema import NotesSchema
+from sites.data.source import TableFile
+from sites.schema.tables import ClassLabel
+from sites.schema.texts import NotesSchema
 from tests.sites.small_encoders import small
 
 SCENARIO = Scenario(
