@@ -14,8 +14,7 @@ from consortium.client.mods import Mod, Next, gated, read_round, sealed, typed_r
 from consortium.client.private_training import ended, trained_at
 from consortium.client.reply_cache import KeptAnswer
 from consortium.client.sealed_session import session_of
-from consortium.model.files import write_model
-from consortium.model.mistakes_kept import keep_mistakes
+from consortium.model.files import keep_mistakes, write_model
 from consortium.protocol.parameters import descriptor, seal_parameters
 from consortium.site.key_ring import Member, member_at
 from consortium.site.site import Site, site_of

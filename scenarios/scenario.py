@@ -10,8 +10,7 @@ import pandas as pd
 from consortium.charter.document import Charter, Floors, Member
 from consortium.config import RunConfig, Scalar
 from scenarios.attacks.data_poisoning import table_in
-from scenarios.privacy_trials import PrivacyTrials
-from scenarios.trials import Trials
+from scenarios.trials import PrivacyTrials, Trials
 from sites.schema.tables import Schema
 from sites.schema.texts import AnySchema
 

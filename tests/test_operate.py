@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from consortium.deployment.processes import free_port
-from consortium.run.flower_names import COORDINATOR, SITE
+from consortium.run.directory import COORDINATOR, SITE
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "operate.md").read_text()

@@ -17,8 +17,7 @@ from privacy import canonical
 from privacy.encryption.parameters import Placement
 from privacy.identity.public_identity import PublicIdentity
 from privacy.protocol.envelope import STATISTICS, Slot
-from privacy.protocol.grouping import assign
-from privacy.protocol.weights import weight_class
+from privacy.protocol.grouping import assign, weight_class
 from privacy.secrets.key_exchange import OpenedRun
 from privacy.secrets.linear_mac import Checksum
 from privacy.secrets.sealer import BfvSecret, Sealer

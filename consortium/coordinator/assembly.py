@@ -13,8 +13,8 @@ from consortium.protocol.parameters import (
     upload_header,
     weight_classes,
 )
+from privacy.protocol.grouping import weight_class
 from privacy.protocol.key_messages import LONGEST_LABEL
-from privacy.protocol.weights import weight_class
 from sites.evaluation.contract import evaluation_for
 from sites.statistics.contract import statistics_for
 from strategies.coordinator.encrypted.ciphertext_sums import Keep

@@ -24,8 +24,7 @@ from consortium.config import Scalar
 from consortium.deployment.code_approval import Approvals, NotApproved, read_approvals
 from consortium.deployment.prefork import Prepared, serve
 from consortium.deployment.run_orders import claim
-from consortium.run.directory import ENVIRONMENT
-from consortium.run.flower_names import COORDINATOR, SITE
+from consortium.run.directory import COORDINATOR, ENVIRONMENT, SITE
 from privacy.errors import ConsortiumError
 from privacy.wire.flower_records import refusal_content
 from sites.tasks.registry import load_libraries

@@ -21,7 +21,7 @@ from consortium.deployment.processes import (
     start,
 )
 from consortium.provisioning.installation import server_key_path
-from consortium.run.flower_names import COORDINATOR
+from consortium.run.directory import COORDINATOR
 
 START_LIMIT_S = 60.0
 

@@ -20,7 +20,7 @@ from consortium.deployment.processes import (
     program,
     start,
 )
-from consortium.run.flower_names import SITE
+from consortium.run.directory import SITE
 from consortium.site.directory import node_key_path, read_site_config
 
 START_LIMIT_S = 60.0

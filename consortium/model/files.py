@@ -1,6 +1,8 @@
 """The trained model as files: what a site keeps, and what `predict` reads."""
 
-from dataclasses import dataclass
+import json
+import os
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +17,18 @@ from consortium.run.records import write_record
 from consortium.site.site import Site, model_plan
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally, Vector
+from privacy.storage.secret_files import private_directory
 from sites.data.source import DataSource
 from sites.plans import Predictions
 from sites.task import Exportable, SiteData, Task
 from sites.tasks.registry import task_for
+from sites.tasks.text.misclassified import ShowsMistakes
 
 CARD = "README.md"
 
 _VECTOR = "federated-vector"
+
+FOLDER, FILE = "mistakes", "last.jsonl"
 
 
 class BadModel(ConsortiumError, ValueError):
@@ -168,3 +174,27 @@ def read_model(folder: Path) -> TrainedModel:
         charter=description.charter,
         config=config,
     )
+
+
+def keep_mistakes(site: Site, statistics: Tally, vector: Vector) -> None:
+    """Write what the final model reads wrongly to the site's own file, if its policy asks for it.
+
+    Guarantee: without the policy's `mistakes_kept` there is no such file, not even that of an
+    earlier run. Only the owner can read it, from its first byte on, and it is whole or not there.
+
+    Raises:
+        ExposedSecret: The file's directory is open to others.
+    """
+    path = site.directory / FOLDER / FILE
+    most = site.policy.mistakes_kept
+    if not most or not isinstance(site.task, ShowsMistakes):
+        path.unlink(missing_ok=True)
+        return
+    found = site.task.mistakes(site.data, statistics, vector, at_most=most)
+    private_directory(path.parent)
+    partial = path.with_name(".last.partial")
+    partial.unlink(missing_ok=True)
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in found)
+    partial.replace(path)

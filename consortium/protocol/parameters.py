@@ -11,8 +11,8 @@ from privacy.encryption.parameters import PARAMETER_SETS, Placement, SealParamet
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout
 from privacy.protocol.envelope import UploadLabel
+from privacy.protocol.grouping import WEIGHT_CLASSES
 from privacy.protocol.upload import UploadHeader
-from privacy.protocol.weights import WEIGHT_CLASSES
 from strategies.server_optimizer import OPTIMIZERS, OptimizerOptions, ServerOptimizer
 
 

@@ -14,7 +14,6 @@ from cryptography import x509
 
 from consortium.charter.document import BadCharter, Charter, address
 from consortium.charter.signatures import OtherKeys, Signatures
-from consortium.provisioning import units
 from consortium.provisioning.certificates import Authority, pem, require_server_certificate
 from consortium.provisioning.enrolment import PublicHalf
 from consortium.provisioning.kits import COORDINATOR, Manifest, write_kit
@@ -90,7 +89,7 @@ def provision(
 def _site_kit(out: Path, name: str, charter: Charter, common: Mapping[str, bytes]) -> Path:
     files = {
         **common,
-        f"consortium-site-{name}.service": units.site(name).encode(),
+        f"consortium-site-{name}.service": site_unit(name).encode(),
     }
     manifest = Manifest(party=name, role="site", charter=charter.fingerprint, files={})
     write_kit(out / name, manifest, files)
@@ -104,7 +103,7 @@ def _coordinator_kit(
         **common,
         "server.pem": pem(tls.server),
         "nodes.json": json.dumps(nodes, indent=1).encode(),
-        "consortium-coordinator.service": units.coordinator(charter.name).encode(),
+        "consortium-coordinator.service": coordinator_unit(charter.name).encode(),
     }
     manifest = Manifest(party=charter.name, role=COORDINATOR, charter=charter.fingerprint, files={})
     write_kit(out / COORDINATOR, manifest, files)
@@ -126,3 +125,44 @@ def _nodes(charter: Charter, halves: Iterable[PublicHalf]) -> dict[str, str]:
     if len(set(keys.values())) < len(keys):
         raise OtherKeys("two sites show the same key of a SuperNode")
     return keys
+
+
+_UNIT = """\
+[Unit]
+Description={description}
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+# Put the directory where it was made, and the user it belongs to.
+User=consortium
+ExecStart=/usr/bin/env consortium {role} up {directory}
+Restart=on-failure
+RestartSec=5
+KillMode=mixed
+UMask=0077
+NoNewPrivileges=true
+ProtectSystem=strict
+ProtectHome=read-only
+PrivateTmp=true
+ReadWritePaths={directory}
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def site_unit(name: str) -> str:
+    """Return the unit of a site's SuperNode."""
+    return _UNIT.format(
+        description=f"Site {name} of a consortium", role="site", directory=f"/srv/consortium/{name}"
+    )
+
+
+def coordinator_unit(name: str) -> str:
+    """Return the unit of the coordinator's SuperLink."""
+    return _UNIT.format(
+        description=f"Coordinator of the consortium {name}",
+        role="coordinator",
+        directory="/srv/consortium/coordinator",
+    )

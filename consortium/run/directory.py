@@ -121,3 +121,9 @@ class RunDirectory:
     def site(self, name: str) -> Path:
         """Return the directory that belongs to one site."""
         return self.path / "sites" / name
+
+
+SITE = "CONSORTIUM_SITE_DIR"
+
+
+COORDINATOR = "CONSORTIUM_COORDINATOR_DIR"

@@ -14,7 +14,7 @@ from typing import Any
 
 from privacy.errors import ConsortiumError
 from privacy.storage.secret_files import private_directory
-from privacy.storage.sqlite_file import open_sqlite
+from privacy.storage.sqlite import open_sqlite
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS campaigns"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from privacy.encryption.parameters import SealParameters
 from privacy.errors import ConsortiumError
 from privacy.layout import Vector
-from privacy.protocol.weights import WEIGHT_CLASSES
+from privacy.protocol.grouping import WEIGHT_CLASSES
 
 Levels: TypeAlias = NDArray[np.int32]
 FloatVector: TypeAlias = NDArray[np.float32] | NDArray[np.float64]

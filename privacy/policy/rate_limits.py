@@ -14,7 +14,7 @@ from privacy.errors import ConsortiumError
 from privacy.policy.document import Policy
 from privacy.policy.violations import TooManyBytes, TooManyRounds, TooOften
 from privacy.storage.secret_files import private_directory
-from privacy.storage.sqlite_file import open_sqlite
+from privacy.storage.sqlite import open_sqlite
 
 NO_ROUND = -1
 

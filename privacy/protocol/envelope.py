@@ -14,7 +14,7 @@ from privacy import canonical
 from privacy.canonical import DIGEST_SIZE, Reader
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import SIGNATURE_SIZE, PublicIdentity
-from privacy.protocol.weights import WEIGHT_CLASSES
+from privacy.protocol.grouping import WEIGHT_CLASSES
 
 TRAINING = "training"
 STATISTICS = "statistics"

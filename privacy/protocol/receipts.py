@@ -10,7 +10,7 @@ from privacy.canonical import Reader
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import PublicIdentity
 from privacy.protocol.envelope import MAX_ENVELOPE_BYTES, Receipt, Slot
-from privacy.protocol.weights import WEIGHT_CLASSES
+from privacy.protocol.grouping import WEIGHT_CLASSES
 
 MAX_RECEIPTS = 1024
 

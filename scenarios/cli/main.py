@@ -231,7 +231,7 @@ def practice(
     folder: Annotated[Path, typer.Argument(help="Where the files go.")],
 ) -> None:
     """Write what a scenario's institutions would bring: a schema, and a file of records each."""
-    from scenarios.engines.practice import write_practice
+    from scenarios.engines.staging import write_practice
 
     for path in guarded(lambda: write_practice(guarded(lambda: scenario_named(name)), folder)):
         console.print(str(path), soft_wrap=True, highlight=False)

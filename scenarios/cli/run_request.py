@@ -64,8 +64,7 @@ class Wanted:
 
     def carry_out(self, out: Path | None) -> tuple[RunDirectory, Summary]:
         """Run it in a new directory, with progress on the terminal."""
-        from scenarios.engines.preflight import before_the_run  # torch, where it is needed
-        from scenarios.engines.runner import Order, carry_out
+        from scenarios.engines.runner import Order, before_the_run, carry_out
 
         directory = guarded(lambda: new_run_directory(self.scenario, under=RUNS, named=out))
         order = Order(

@@ -13,9 +13,11 @@ from consortium.config import RunConfig
 from consortium.coordinator.resume import interrupted
 from consortium.deployment.app_bundle import RUNTIME_PACKAGES, Bundle
 from consortium.deployment.simulation import simulate
+from consortium.protocol.robustness_estimate import in_words, protection_of
 from consortium.run.directory import ENVIRONMENT, RunDirectory
 from consortium.run.records import Summary, read_record
 from consortium.server_app import app as server_app
+from consortium.site.site import model_plan
 from privacy.errors import ConsortiumError
 from scenarios.attacks.assignment import NOBODY, Lies, path_in
 from scenarios.attacks.malicious_client import app as lying_app
@@ -26,6 +28,7 @@ from scenarios.engines.staging import stage
 from scenarios.library.registry import scenario_named
 from scenarios.scenario import Engine, Scenario
 from sites.data.source import DataSource
+from sites.tasks.registry import task_for
 
 
 class RunFailed(ConsortiumError, RuntimeError):
@@ -209,3 +212,23 @@ def _collect_model(run: RunDirectory, scenario: Scenario) -> None:
         if kept.exists():
             shutil.copytree(kept, run.model)
             return
+
+
+def before_the_run(scenario: Scenario, config: RunConfig, lies: Lies) -> Iterator[str]:
+    """Yield the lines that stand before a run; none where nobody lies and none is expected.
+
+    Raises:
+        ConsortiumError: The rule could not keep its promise in this run.
+    """
+    expected = config.rule.num_byzantine or config.rule.name != "mean" or config.buckets > 1
+    if expected or lies.attacks:
+        plan = model_plan(config, scenario.table)
+        task = task_for(scenario.task, scenario.table, plan, seed=config.seed)
+        yield in_words(protection_of(config, scenario.charter, dim=task.layout.dim))
+    for site in lies.attacks:
+        yield f"{site} {lies.attack_of(site).what}"
+    if len(lies.attacks) > config.rule.num_byzantine:
+        yield (
+            f"{len(lies.attacks)} lie and the rule is told of {config.rule.num_byzantine}: "
+            "nothing is promised"
+        )

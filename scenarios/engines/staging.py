@@ -139,3 +139,24 @@ def _keyed(run: RunDirectory, charter: Charter) -> Charter:
         members.append(Member.model_validate(identity.public.describe()))
     floors = charter.floors.model_copy(update={"encrypted": True})
     return charter.model_copy(update={"members": tuple(members), "floors": floors})
+
+
+def write_practice(scenario: Scenario, folder: Path) -> tuple[Path, ...]:
+    """Write the schema of a scenario, and the records of each of its sites as CSV; return all.
+
+    Raises:
+        NoRecords: The scenario comes without a data set.
+    """
+    if scenario.dataset is None or scenario.site_of_row is None:
+        raise NoRecords(f"{scenario.name} comes without a data set")
+    folder.mkdir(parents=True, exist_ok=True)
+    schema = folder / "schema.json"
+    schema.write_text(scenario.table.model_dump_json(indent=1))
+    written = [schema]
+    frame = load(scenario.dataset)
+    owner = scenario.site_of_row(frame)
+    for name in scenario.sites:
+        path = folder / f"{name}.csv"
+        frame[owner == name].to_csv(path, index=False)
+        written.append(path)
+    return tuple(written)

@@ -33,8 +33,8 @@ from scenarios.engines.runner import Order, RunFailed, carry_out
 from scenarios.experiments.audit_receipts import receipt_of
 from scenarios.experiments.bootstrap import Resamples, resampled
 from scenarios.experiments.process_pool import side_by_side
-from scenarios.privacy_trials import Campaign, PrivacyTrials
 from scenarios.scenario import Scenario
+from scenarios.trials import Campaign, PrivacyTrials
 
 N_RESAMPLES = 300
 

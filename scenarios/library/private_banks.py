@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from scenarios.library import bank_credit
-from scenarios.privacy_trials import Campaign, PrivacyTrials
 from scenarios.scenario import Expect
+from scenarios.trials import Campaign, PrivacyTrials
 
 SCENARIO = replace(
     bank_credit.SCENARIO,

@@ -6,8 +6,8 @@ import pandas as pd
 
 from scenarios.data.icd10_phrases import diagnoses
 from scenarios.library import clinical_notes
-from scenarios.privacy_trials import Campaign, PrivacyTrials
 from scenarios.scenario import Expect
+from scenarios.trials import Campaign, PrivacyTrials
 
 PHRASES = 3
 

@@ -9,23 +9,14 @@ from sites.plans import AnyModelPlan, ModelPlan, TextModelPlan
 from sites.schema.tables import Schema
 from sites.schema.texts import AnySchema, TextSchema
 from sites.task import Task, UnfitSchema
-from sites.tasks.tabular.diagnosis import diagnosis
-from sites.tasks.tabular.house_prices import house_prices
-from sites.tasks.tabular.use_cases import credit
+from sites.tasks.tabular.use_cases import credit, diagnosis, house_prices
 
 TABULAR = ("credit", "diagnosis", "house-prices")
 TEXTUAL = ("clinical-notes", "market-sentiment", "clinical-entities")
 TASKS = (*TABULAR, *TEXTUAL)
 _LIBRARIES = {
     **dict.fromkeys(TABULAR, ("sites.tasks.tabular.model", "sites.tasks.tabular.loading")),
-    **dict.fromkeys(
-        TEXTUAL,
-        (
-            "sites.tasks.text.named_entities",
-            "sites.tasks.text.clinical_text",
-            "sites.tasks.text.use_cases",
-        ),
-    ),
+    **dict.fromkeys(TEXTUAL, ("sites.tasks.text.named_entities", "sites.tasks.text.use_cases")),
 }
 
 
@@ -83,9 +74,8 @@ def _tabular(name: str, schema: Schema, model: ModelPlan, seed: int) -> Task[Any
 
 def _textual(name: str, schema: TextSchema, model: TextModelPlan, seed: int) -> Task[Any]:
     """Return a task of texts; its libraries are loaded only where there are texts."""
-    from sites.tasks.text.clinical_text import clinical_notes
     from sites.tasks.text.named_entities import clinical_entities
-    from sites.tasks.text.use_cases import market_sentiment
+    from sites.tasks.text.use_cases import clinical_notes, market_sentiment
 
     match name:
         case "clinical-notes":

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from privacy.layout import Matrix, Vector
-from sites.models.model_shapes import Predicted
+from sites.models.initialisation import Predicted
 from sites.plans import BadPlan, Predictions, TrainingPlan
 from sites.schema.tables import ClassLabel, Label, NumberLabel
 from sites.schema.texts import MultiLabel

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Matrix, Vector
-from strategies.rules.inputs import Rows, Rule, admit, check_all, honest_majority
+from strategies.rules.inputs import Rows, Rule, admit, at_least, check_all, honest_majority
 from strategies.rules.norms import Scaled, clip_scales, row_norms
-from strategies.rules.options import at_least
 from strategies.rules.pairwise_distances import measure
 
 PreStep: TypeAlias = Callable[[Rows, Vector], tuple[Rows, Vector]]

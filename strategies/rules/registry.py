@@ -11,10 +11,9 @@ from privacy.layout import Vector
 from strategies.rules.clipping import centered_clipping, clipped_mean
 from strategies.rules.coordinatewise import coordinate_median, trimmed_mean
 from strategies.rules.geometric_median import geometric_median
-from strategies.rules.inputs import Rule, honest_majority
+from strategies.rules.inputs import OptionRefused, Rule, RuleOptions, honest_majority
 from strategies.rules.krum import bulyan, bulyan_sites, krum, krum_sites, multi_krum
 from strategies.rules.mean import mean
-from strategies.rules.options import OptionRefused, RuleOptions
 
 __all__ = [
     "RULES",

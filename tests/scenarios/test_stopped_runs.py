@@ -18,8 +18,8 @@ from consortium.protocol.parameters import update_placement
 from consortium.run.evidence_store import Vault
 from privacy.protocol.envelope import Receipt
 from privacy.protocol.key_messages import Opening, opening_body
+from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
-from privacy.wire.flower_records import encrypted_messages as sealed_messages
 from strategies.coordinator.encrypted.parameters import RoundVoid
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 from tests.small_consortium import (

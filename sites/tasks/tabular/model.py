@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from privacy.layout import Layout, Vector
-from sites.models.model_shapes import n_outputs
+from sites.models.initialisation import n_outputs
 from sites.models.parameters import put, taken
 from sites.models.tabular import model_for
 from sites.plans import ModelPlan, Predictions, TrainingPlan

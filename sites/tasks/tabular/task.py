@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from privacy.layout import Layout, Tally, Vector
 from sites.data.source import DataSource
 from sites.evaluation.contract import Evaluation, evaluation_for
-from sites.models.initialisation import layout_of, start_of
-from sites.models.model_shapes import model_fields, n_outputs
+from sites.models.initialisation import layout_of, model_fields, n_outputs, start_of
 from sites.plans import BadPlan, Labels, ModelPlan, Predictions, TrainingPlan
 from sites.schema.tables import ClassLabel, Schema
 from sites.statistics.normalisation import Constants

@@ -16,7 +16,7 @@ from sites.data.texts import read_texts, require_texts
 from sites.evaluation.contract import Evaluation, evaluation_for
 from sites.models.encoder import Encoder, Role, encoder_for
 from sites.models.encoder_export import write_merged, write_trained
-from sites.models.model_shapes import n_outputs
+from sites.models.initialisation import n_outputs
 from sites.plans import Labels, Predictions, TextModelPlan, TrainingPlan
 from sites.schema.tables import ClassLabel
 from sites.schema.texts import NotesSchema

@@ -1,6 +1,6 @@
 """Held-out texts that a model reads wrongly: for the people of the site that owns them.
 
-Nothing here is ever part of an answer; `consortium.model.mistakes_kept` writes it beside the data.
+Nothing here is ever part of an answer; `consortium.model.files` writes it beside the data.
 """
 
 from collections.abc import Sequence

@@ -1,13 +1,21 @@
-"""Sentiment of financial sentences: one of the declared moods, by the same code as notes."""
+"""Use cases of whole texts: clinical notes, and the sentiment of financial sentences."""
 
-from sites.plans import TextModelPlan, TrainingPlan
+from sites.plans import TextModelPlan
 from sites.schema.tables import ClassLabel
 from sites.schema.texts import NotesSchema, TextSchema
 from sites.task import UnfitSchema
 from sites.tasks.text.classification import NotesTask
 
-MODEL = TextModelPlan(max_tokens=64, stride=16)
-PLAN = TrainingPlan(batch_size=32, learning_rate=2e-3, optimizer="adam")
+
+def clinical_notes(schema: TextSchema, model: TextModelPlan, *, seed: int) -> NotesTask:
+    """Return the task.
+
+    Raises:
+        UnfitSchema: The schema is one of entities.
+    """
+    if not isinstance(schema, NotesSchema):
+        raise UnfitSchema(f"clinical-notes labels whole texts; {schema.name} is of entities")
+    return NotesTask("clinical-notes", schema, model, seed)
 
 
 def market_sentiment(schema: TextSchema, model: TextModelPlan, *, seed: int) -> NotesTask:

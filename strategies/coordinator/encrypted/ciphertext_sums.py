@@ -11,6 +11,7 @@ from privacy.encryption.parameters import Placement
 from privacy.identity.public_identity import PublicIdentity
 from privacy.layout import Tally
 from privacy.protocol.envelope import Receipt, Slot, UploadLabel
+from privacy.protocol.grouping import WEIGHT_CLASSES
 from privacy.protocol.receipts import (
     NoMajority,
     NotInRoster,
@@ -21,7 +22,6 @@ from privacy.protocol.receipts import (
     majority_state,
 )
 from privacy.protocol.upload import UploadHeader, upload_digest
-from privacy.protocol.weights import WEIGHT_CLASSES
 
 RECEIPTS_FILE = "receipts.bin"
 SUMS_FILE = "sums.bin"

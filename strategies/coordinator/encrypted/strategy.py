@@ -28,8 +28,7 @@ from strategies.coordinator.encrypted.progress import (
     SealedStanding,
     majority,
 )
-from strategies.coordinator.encrypted.request import Question, nodes_of
-from strategies.coordinator.encrypted.sealed_report import reported
+from strategies.coordinator.encrypted.request import Question, nodes_of, reported
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import Observer, SitesJoined
 from strategies.coordinator.messaging.exchange import Exchange, Traffic

@@ -30,8 +30,7 @@ from strategies.coordinator.messaging.reply_validation import (
     opened_counts,
 )
 from strategies.coordinator.messaging.roster import Reception, Roster
-from strategies.coordinator.plaintext.aggregation_buffer import Gather, Gathering, Matrix
-from strategies.coordinator.plaintext.evidence import Evidence
+from strategies.coordinator.plaintext.aggregation_buffer import Evidence, Gather, Gathering, Matrix
 from strategies.coordinator.plaintext.parameters import Progress, Terms
 from strategies.server_optimizer import ServerOptimizer
 

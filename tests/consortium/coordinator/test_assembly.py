@@ -14,7 +14,7 @@ from consortium.coordinator.assembly import cohort_for, encrypted, in_the_clear
 from consortium.protocol.parameters import OutsideCharter, optimizer_for
 from consortium.run.directory import RunDirectory
 from privacy.errors import ConsortiumError
-from privacy.protocol.weights import weight_class
+from privacy.protocol.grouping import weight_class
 from privacy.wire import messages
 from scenarios.engines.in_process import InProcessGrid
 from scenarios.engines.staging import stage

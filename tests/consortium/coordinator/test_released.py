@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from consortium.coordinator.released import Released
+from consortium.coordinator.recorder import Released
 from privacy.layout import Tally
 
 _ENTRIES = st.integers(-(2**63), 2**63 - 1)

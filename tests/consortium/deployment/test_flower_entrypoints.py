@@ -12,7 +12,7 @@ from flwr.app import Context, Message, RecordDict
 
 from consortium.deployment.code_approval import Approvals, Approved, digest_of
 from consortium.deployment.flower_entrypoints import Gate, SiteApp, UnknownFlower, require_version
-from consortium.run.flower_names import SITE
+from consortium.run.directory import SITE
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from scenarios.engines.in_process import InProcessGrid

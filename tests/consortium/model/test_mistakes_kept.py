@@ -9,7 +9,7 @@ import pytest
 
 from consortium.charter.document import Charter, Member
 from consortium.config import RunConfig
-from consortium.model.mistakes_kept import FILE, FOLDER, keep_mistakes
+from consortium.model.files import FILE, FOLDER, keep_mistakes
 from consortium.site.directory import SiteConfig
 from consortium.site.site import Site
 from privacy.policy.document import Policy

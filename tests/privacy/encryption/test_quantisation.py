@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from privacy.encryption.parameters import PARAMETER_SETS
 from privacy.encryption.quantisation import Scales, UnfitNumbers, mean_of, quantise
 from privacy.layout import Vector
-from privacy.protocol.weights import WEIGHT_CLASSES
+from privacy.protocol.grouping import WEIGHT_CLASSES
 
 DEFAULT = PARAMETER_SETS["default"](16)
 COMPACT = PARAMETER_SETS["compact-8"](16)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacy.protocol.weights import WEIGHT_CLASSES, NoExamples, weight_class
+from privacy.protocol.grouping import WEIGHT_CLASSES, NoExamples, weight_class
 
 EXAMPLES = st.integers(1, 10**9)
 FULL = st.integers(1, 10**7)

@@ -11,8 +11,7 @@ import pytest
 
 from privacy.differential.private_runs import Campaigns
 from privacy.policy.rate_limits import Traffic
-from privacy.storage.sqlite import SiteDatabase
-from privacy.storage.sqlite_file import open_sqlite
+from privacy.storage.sqlite import SiteDatabase, open_sqlite
 
 TRIES, AT_ONCE = 20, 6
 

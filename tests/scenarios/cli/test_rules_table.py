@@ -2,7 +2,7 @@ from rich.console import Console
 
 from scenarios.attacks.assignment import NOBODY, Lies
 from scenarios.cli.rules_table import say_rules
-from scenarios.engines.preflight import before_the_run
+from scenarios.engines.runner import before_the_run
 from scenarios.library.byzantine_banks import SCENARIO as BANKS
 from scenarios.library.careless_hospital import SCENARIO as HEART
 from strategies.rules.registry import RULES

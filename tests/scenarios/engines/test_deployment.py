@@ -23,8 +23,7 @@ from consortium.deployment.run_orders import Order as Ordered
 from consortium.deployment.supernode import SuperNode
 from consortium.provisioning.certificates import Authority, pem
 from consortium.provisioning.enrolment import new_node_key
-from consortium.run.directory import RunDirectory
-from consortium.run.flower_names import COORDINATOR, SITE
+from consortium.run.directory import COORDINATOR, SITE, RunDirectory
 from consortium.run.records import Summary, read_record
 from consortium.site.directory import node_key_path
 from scenarios.attacks.assignment import draw_liars

@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 
 from scenarios.data.datasets import load
-from scenarios.engines.practice import write_practice
-from scenarios.engines.staging import NoRecords
+from scenarios.engines.staging import NoRecords, write_practice
 from scenarios.library.registry import scenario_named
 from sites.schema.tables import Schema
 

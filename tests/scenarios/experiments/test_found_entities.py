@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scenarios.experiments.found_entities import COLUMNS, found_entities
+from scenarios.experiments.prediction import COLUMNS, found_entities
 
 TYPES = ("Disease", "Drug")
 

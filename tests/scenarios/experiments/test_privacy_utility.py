@@ -17,8 +17,8 @@ from scenarios.experiments.audit_receipts import receipt_of
 from scenarios.experiments.privacy_output import measure_and_say, say
 from scenarios.experiments.privacy_utility import measure_privacy
 from scenarios.library.registry import SCENARIOS
-from scenarios.privacy_trials import Campaign, PrivacyTrials
 from scenarios.scenario import Scenario
+from scenarios.trials import Campaign, PrivacyTrials
 
 TRIALS = PrivacyTrials(
     epsilons=(8.0, 1.0),

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sites.models.model_shapes import Predicted, model_fields, n_outputs
+from sites.models.initialisation import Predicted, model_fields, n_outputs
 from sites.models.parameters import fields_of
 from sites.models.tabular import model_for
 from sites.plans import ModelPlan

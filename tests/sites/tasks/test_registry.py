@@ -39,7 +39,7 @@ def test_a_task_is_built_by_name(name: str, label: Label, model: ModelName, dim:
 @pytest.mark.parametrize("name", TASKS)
 def test_what_a_task_needs_can_be_loaded_before_it(name: str) -> None:
     load_libraries(name)
-    learns = "sites.tasks.tabular.model" if name in TABULAR else "sites.tasks.text.clinical_text"
+    learns = "sites.tasks.tabular.model" if name in TABULAR else "sites.tasks.text.use_cases"
     assert learns in sys.modules
 
 

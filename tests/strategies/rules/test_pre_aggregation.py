@@ -7,9 +7,14 @@ from hypothesis import strategies as st
 
 from privacy.layout import Matrix, Vector
 from strategies.rules.coordinatewise import coordinate_median
-from strategies.rules.inputs import NonFiniteUpdate, Rows, TooFewSites, WeightsRefused
+from strategies.rules.inputs import (
+    NonFiniteUpdate,
+    OptionRefused,
+    Rows,
+    TooFewSites,
+    WeightsRefused,
+)
 from strategies.rules.mean import mean
-from strategies.rules.options import OptionRefused
 from strategies.rules.pre_aggregation import (
     Mixed,
     PreStep,

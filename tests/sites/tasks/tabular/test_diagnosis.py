@@ -5,10 +5,13 @@ import pandas as pd
 import pytest
 
 from sites.data.source import TableFile
-from sites.plans import BadPlan, ModelPlan
+from sites.plans import BadPlan, ModelPlan, TrainingPlan
 from sites.schema.tables import ClassLabel, Label, Number, NumberLabel, Schema
 from sites.task import UnfitSchema
-from sites.tasks.tabular.diagnosis import MODEL, PLAN, diagnosis
+from sites.tasks.tabular.use_cases import diagnosis
+
+MODEL = ModelPlan(name="logistic")
+PLAN = TrainingPlan(batch_size=16, learning_rate=0.02, momentum=0.9, weight_decay=1e-2)
 
 Write = Callable[[pd.DataFrame], TableFile]
 

@@ -5,10 +5,13 @@ import pandas as pd
 import pytest
 
 from sites.data.source import TableFile
-from sites.plans import BadPlan, ModelPlan
+from sites.plans import BadPlan, ModelPlan, TrainingPlan
 from sites.schema.tables import ClassLabel, Number, NumberLabel, Schema
 from sites.task import UnfitSchema
-from sites.tasks.tabular.house_prices import MODEL, PLAN, house_prices
+from sites.tasks.tabular.use_cases import house_prices
+
+MODEL = ModelPlan(name="linear")
+PLAN = TrainingPlan(batch_size=64, learning_rate=0.01, momentum=0.9, weight_decay=3e-3)
 
 Write = Callable[[pd.DataFrame], TableFile]
 

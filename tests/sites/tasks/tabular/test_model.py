@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from privacy.layout import Vector
-from sites.models.initialisation import layout_of
-from sites.models.model_shapes import model_fields, n_outputs
+from sites.models.initialisation import layout_of, model_fields, n_outputs
 from sites.plans import EmptySite, Labels, ModelName, ModelPlan, TrainingPlan
 from sites.schema.tables import ClassLabel, Label, NumberLabel
 from sites.statistics.normalisation import Constants, Standard

@@ -1,10 +1,13 @@
 import pytest
 
+from sites.plans import TextModelPlan
 from sites.schema.texts import EntitySchema
 from sites.task import UnfitSchema
 from sites.tasks.text.classification import NotesTask
-from sites.tasks.text.clinical_text import MODEL, clinical_notes
+from sites.tasks.text.use_cases import clinical_notes
 from tests.sites.small_encoders import FINDINGS, SIDES
+
+MODEL = TextModelPlan()
 
 
 def test_notes_may_have_one_class_or_several_labels() -> None:

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies.coordinator.plaintext.evidence import evidence_of
+from strategies.coordinator.plaintext.aggregation_buffer import evidence_of
 
 
 @given(n_sites=st.integers(1, 6), dim=st.integers(1, 40), seed=st.integers(0, 2**32 - 1))

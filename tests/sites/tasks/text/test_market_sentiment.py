@@ -1,10 +1,13 @@
 import pytest
 
+from sites.plans import TextModelPlan
 from sites.schema.texts import EntitySchema
 from sites.task import UnfitSchema
 from sites.tasks.text.classification import NotesTask
-from sites.tasks.text.use_cases import MODEL, market_sentiment
+from sites.tasks.text.use_cases import market_sentiment
 from tests.sites.small_encoders import FINDINGS, SIDES
+
+MODEL = TextModelPlan(max_tokens=64, stride=16)
 
 
 def test_sentiment_is_the_task_of_notes() -> None:

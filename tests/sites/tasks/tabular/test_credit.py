@@ -5,10 +5,13 @@ import pandas as pd
 import pytest
 
 from sites.data.source import TableFile
-from sites.plans import BadPlan, ModelPlan
+from sites.plans import BadPlan, ModelPlan, TrainingPlan
 from sites.schema.tables import Category, ClassLabel, Label, Number, NumberLabel, Schema
 from sites.task import UnfitSchema
-from sites.tasks.tabular.use_cases import MODEL, PLAN, credit
+from sites.tasks.tabular.use_cases import credit
+
+MODEL = ModelPlan(name="mlp", hidden_units=32)
+PLAN = TrainingPlan(batch_size=128, learning_rate=0.05, momentum=0.9, weight_decay=1e-3)
 
 Write = Callable[[pd.DataFrame], TableFile]
 
