@@ -24,7 +24,7 @@ from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
 from consortium.coordinator.assembly import encrypted
 from consortium.run.directory import RunDirectory
-from consortium.run.evidence_store import Vault
+from consortium.run.evidence_store import EvidenceStore
 from consortium.run.records import write_record
 from consortium.site import key_ring as member_module
 from consortium.site import site as site_module
@@ -43,7 +43,7 @@ from sites.data.source import TableFile
 from sites.schema.tables import Category, ClassLabel, Number, Schema
 from strategies.coordinator.encrypted.progress import SealedProgress
 from strategies.coordinator.encrypted.strategy import Encrypted
-from strategies.coordinator.messaging.events import Event, RoundFinished, SiteQuarantined
+from strategies.coordinator.messaging.events import RoundFinished, RunEvent, SiteQuarantined
 
 NAMES = ("east", "north", "south", "west")
 SEALED = ("query.statistics", "train", "evaluate", "query.release")
@@ -155,7 +155,7 @@ class Place:
 class Course:
     """What a run left behind, whether it ended well or not."""
 
-    events: list[Event] = field(default_factory=list)
+    events: list[RunEvent] = field(default_factory=list)
     seen: list[tuple[Passing, RecordDict]] = field(default_factory=list)
     moments: dict[tuple[str, str, int], Moment] = field(default_factory=dict)
     progress: SealedProgress | None = None
@@ -248,7 +248,7 @@ class Consortium:
             configured(overrides),
             self.charter,
             observe=course.events.append,
-            keep=Vault(self.run.vault).keep,
+            keep=EvidenceStore(self.run.vault).keep,
         )
 
     def start(
@@ -314,7 +314,7 @@ class Consortium:
 
     def audited(self) -> dict[str, str]:
         """Return what the keyless auditor says of each sum that the coordinator kept."""
-        auditor = Auditor(self.charter, configured({}), Vault(self.run.vault))
+        auditor = Auditor(self.charter, configured({}), EvidenceStore(self.run.vault))
         return {f"{one.what} {one.server_round}": one.deviation for one in auditor.verdicts()}
 
     def _photograph(self, passing: Passing, folder: Path) -> Path | None:

@@ -20,8 +20,8 @@ from scenarios.engines.in_process import InProcessGrid, SiteApp
 from strategies import model_state as advance
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import (
-    Event,
     RoundFinished,
+    RunEvent,
     SiteAnswered,
     SiteQuarantined,
 )
@@ -131,7 +131,7 @@ def update_of(name: str, server_round: int, state: NDArray[np.floating]) -> NDAr
 class Outcome:
     """What a run left behind, whether it ended well or not."""
 
-    events: list[Event] = field(default_factory=list)
+    events: list[RunEvent] = field(default_factory=list)
     kept: list[Progress] = field(default_factory=list)
 
     @property

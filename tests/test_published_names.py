@@ -18,7 +18,7 @@ from consortium.cli.main import app as operators
 from privacy.differential.ledger_entries import Content
 from privacy.errors import ConsortiumError
 from scenarios.cli.main import app as experiments
-from strategies.coordinator.messaging.events import Event
+from strategies.coordinator.messaging.events import RunEvent
 from strategies.coordinator.messaging.reply_validation import SiteRefused
 
 ROOT = Path(__file__).parents[1]
@@ -324,7 +324,7 @@ def test_a_refusal_by_a_site_says_so_before_the_code() -> None:
 
 
 def test_every_event_is_recorded_as_the_kind_that_was_published() -> None:
-    assert {event.__name__: vars(event)["kind"] for event in get_args(Event)} == EVENTS
+    assert {event.__name__: vars(event)["kind"] for event in get_args(RunEvent)} == EVENTS
 
 
 def test_every_entry_of_a_ledger_is_written_as_the_kind_that_was_published() -> None:

@@ -5,7 +5,7 @@ from math import log2
 
 import numpy as np
 
-from consortium.audit.sum_verification import Auditor, Verdict
+from consortium.audit.sum_verification import Auditor, SumCheck
 from consortium.run.directory import RunDirectory
 from privacy.protocol.receipts import decode_receipts
 from strategies.coordinator.encrypted.ciphertext_sums import RECEIPTS_FILE, SUMS_FILE, upload_file
@@ -62,7 +62,7 @@ class CoordinatorView:
     state_bytes: int
     state_sample: str
     secret_keys: int
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[SumCheck, ...]
 
 
 def kept_anything(run: RunDirectory) -> bool:

@@ -12,9 +12,9 @@ from pathlib import Path
 from consortium.audit import journal as audit
 from consortium.audit.journal import OWNER
 from consortium.charter.document import Charter
-from privacy.audit.hash_chain import Entry, Head, verified
+from privacy.audit.hash_chain import Entry, LogHead, verified
 from privacy.audit.signed_head import Anchor
-from privacy.differential.ledger_entries import Head as LedgerHead
+from privacy.differential.ledger_entries import LedgerHead
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import BadSignature
 
@@ -52,9 +52,9 @@ class ReadLog:
         return (entry for entry in self.entries if entry.event.kind in kinds)
 
     @property
-    def head(self) -> Head:
+    def head(self) -> LogHead:
         """Where it ends."""
-        return Head(self.entries[-1].number, self.entries[-1].hash)
+        return LogHead(self.entries[-1].number, self.entries[-1].hash)
 
     @property
     def is_a_coordinators(self) -> bool:
@@ -174,7 +174,7 @@ def _between(site: ReadLog, coordinator: ReadLog) -> Iterator[str]:
 def _anchor(site: ReadLog, entry: Entry) -> Iterator[str]:
     """Yield what is wrong with what a site said of its log when it joined."""
     facts = entry.event.facts
-    head = Head(int(facts["entries"]), str(facts["head"]))
+    head = LogHead(int(facts["entries"]), str(facts["head"]))
     said = Anchor(
         key=bytes.fromhex(str(facts["key"])),
         head=head,

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 
-from privacy.audit.hash_chain import Chain, Event, Fact, Head
+from privacy.audit.hash_chain import Chain, Fact, LogEvent, LogHead
 from privacy.wire import flower_records as wire
 
 FOLDER = "audit"
@@ -103,15 +103,15 @@ class Journal:
     """
 
     chain: Chain
-    _waiting: list[Event] = field(default_factory=list)
+    _waiting: list[LogEvent] = field(default_factory=list)
 
     def note(self, kind: str, /, **facts: Fact) -> None:
         """Say what happened; it is written with the next commit, if not before."""
-        self._waiting.append(Event(kind, facts))
+        self._waiting.append(LogEvent(kind, facts))
         if len(self._waiting) >= _MOST_WAITING:
             self.commit()
 
-    def commit(self) -> Head:
+    def commit(self) -> LogHead:
         """Write what is waiting; return where the log ends then."""
         waiting, self._waiting = self._waiting, []
         return self.chain.append(waiting) if waiting else self.chain.head()

@@ -13,7 +13,7 @@ from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.protocol.parameters import count_placement, update_placement, upload_header
 from consortium.run.directory import RunDirectory
-from consortium.run.evidence_store import Vault
+from consortium.run.evidence_store import EvidenceStore
 from consortium.run.records import BadRunDirectory, Summary, read_record
 from privacy.encryption.ciphertext_sum import Adder
 from privacy.encryption.parameters import Placement
@@ -30,7 +30,7 @@ from strategies.coordinator.encrypted.progress import LAYOUT_FILE, OPENING_FILE
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class SumCheck:
     """What the auditor found of one sum.
 
     Args:
@@ -60,7 +60,7 @@ class Auditor:
 
     charter: Charter
     config: RunConfig
-    vault: Vault
+    vault: EvidenceStore
 
     @classmethod
     def of(cls, run: RunDirectory) -> "Auditor":
@@ -74,9 +74,11 @@ class Auditor:
             raise BadRunDirectory(
                 f"{run.path} is a run in the clear: only encrypted runs keep signed sums"
             )
-        return cls(Charter.read(run.charter), RunConfig.parse(summary.config), Vault(run.vault))
+        return cls(
+            Charter.read(run.charter), RunConfig.parse(summary.config), EvidenceStore(run.vault)
+        )
 
-    def verdicts(self) -> Iterator[Verdict]:
+    def verdicts(self) -> Iterator[SumCheck]:
         """Yield a verdict on each sum whose uploads are kept.
 
         Raises:
@@ -113,7 +115,7 @@ class Auditor:
                 size = evaluation_for(self.charter.table).layout.size
         return count_placement(self.config, self.charter, size)
 
-    def _sums(self, server_round: int, folder: Path) -> Iterator[Verdict]:
+    def _sums(self, server_round: int, folder: Path) -> Iterator[SumCheck]:
         placement = self.placement(folder.name)
         receipts = decode_receipts((folder / RECEIPTS_FILE).read_bytes())
         published = (folder / SUMS_FILE).read_bytes()
@@ -121,7 +123,7 @@ class Auditor:
         for index, bucket in enumerate(buckets):
             mine = [receipt for receipt in receipts if receipt.label.bucket == bucket]
             said = published[index * placement.sum_bytes : (index + 1) * placement.sum_bytes]
-            yield Verdict(
+            yield SumCheck(
                 server_round=server_round,
                 what=folder.name,
                 bucket=bucket,

@@ -13,7 +13,7 @@ from consortium.audit import journal as audit
 from consortium.charter.document import Charter
 from consortium.cli.options import overrides
 from consortium.client.audit_trail import journal_of
-from consortium.client.policy_dry_run import Finding, foresee
+from consortium.client.policy_dry_run import PolicyFinding, dry_run
 from consortium.config import RunConfig
 from consortium.site.directory import read_site_config
 from privacy.policy import kill_switch
@@ -31,7 +31,7 @@ def check(directory: Path = SITE, charter: Path = CHARTER, settings: list[str] =
     Nothing is sent, counted or reserved.
     """
     config = RunConfig.parse(overrides(settings))
-    findings = foresee(directory, Charter.read(charter), config, now=time.time())
+    findings = dry_run(directory, Charter.read(charter), config, now=time.time())
     Console().print(_table(findings))
     refused = [finding for finding in findings if finding.refused]
     if refused:
@@ -63,7 +63,7 @@ def _note(directory: Path, kind: str) -> None:
     journal.commit()
 
 
-def _table(findings: Iterable[Finding]) -> Table:
+def _table(findings: Iterable[PolicyFinding]) -> Table:
     table = Table("what", "this run", "this site's policy", "")
     for one in findings:
         verdict = f"[red]refused: {one.refused}[/red]" if one.refused else "[green]yes[/green]"

@@ -10,7 +10,7 @@ from consortium.cli.options import overrides
 from consortium.config import RunConfig
 from consortium.coordinator.resume import interrupted
 from consortium.deployment.control_client import Control
-from consortium.deployment.run_orders import Order, last_run
+from consortium.deployment.run_orders import RunOrder, last_run
 from consortium.deployment.status import of_coordinator, of_site
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.wait import Waiting
@@ -108,7 +108,7 @@ def _begin(
 ) -> None:
     control = Control(superlink)
     Charter.read(run_directory.charter)
-    number = control.submit(Order(run=run_directory.path, config=config.flat()))
+    number = control.submit(RunOrder(run=run_directory.path, config=config.flat()))
     print(f"{run_directory.path}: Flower's run {number}")
     if wait:
         _tell_end(Waiting(control, run_directory))

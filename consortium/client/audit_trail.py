@@ -21,7 +21,7 @@ from privacy.audit.signed_head import Anchor
 from privacy.differential.ledger import Ledger
 from privacy.identity.log_signing_key import SigningKey
 from privacy.policy.document import Policy
-from privacy.policy.rate_limits import Traffic
+from privacy.policy.rate_limits import RateLimits
 from privacy.protocol.envelope import Receipt
 from privacy.secrets.keys import Identity
 from privacy.wire import flower_records as wire
@@ -35,7 +35,7 @@ _SEEN: dict[Path, bytes] = {}  # where each ledger ended when its site's log saw
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class SiteAuditTrail:
     """The evidence of one site in one run.
 
     Args:
@@ -63,7 +63,7 @@ class Evidence:
             digest=link_digest(link, content_digest(kind, content)),
         )
 
-    def began(self, policy: Policy, traffic: Traffic) -> None:
+    def began(self, policy: Policy, traffic: RateLimits) -> None:
         """Note what a run goes by, once for each charter, config and policy."""
         site = self.site
         terms = (self.run, site.fingerprint, site.run_config.digest, policy.digest)
@@ -152,7 +152,7 @@ def ledger_end(directory: Path) -> bytes:
     return head.entries.to_bytes(8, "big") + head.digest
 
 
-def evidence_of(site: Site, run: str) -> Evidence:
+def evidence_of(site: Site, run: str) -> SiteAuditTrail:
     """Return the evidence of a site in a run.
 
     Raises:
@@ -160,7 +160,7 @@ def evidence_of(site: Site, run: str) -> Evidence:
         ExposedSecret: Its keys are open to others.
     """
     journal = journal_of(site.directory, site.config.name)
-    return Evidence(site, run, journal, _link(site.directory, run))
+    return SiteAuditTrail(site, run, journal, _link(site.directory, run))
 
 
 @lru_cache(maxsize=_CACHED_SITES)

@@ -77,7 +77,7 @@ def tally(size: int) -> ArrayForm:
 
 
 @dataclass(frozen=True)
-class Whole:
+class IntRange:
     """A whole number that leaves, in a range."""
 
     low: int
@@ -89,7 +89,7 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class Known:
+class FixedText:
     """A text that leaves: this one, which the coordinator knows."""
 
     text: str
@@ -100,7 +100,7 @@ class Known:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exit:
+class ReplyForm:
     """All that one kind of answer holds.
 
     Args:
@@ -110,7 +110,7 @@ class Exit:
     """
 
     arrays: Mapping[str, ArrayForm] = field(default_factory=dict)
-    facts: Mapping[str, Whole | Known] = field(default_factory=dict)
+    facts: Mapping[str, IntRange | FixedText] = field(default_factory=dict)
     optional: Mapping[str, ArrayForm] = field(default_factory=dict)
 
     def require(self, content: RecordDict) -> tuple[ArrayRecord, ConfigRecord]:
@@ -152,7 +152,7 @@ class Sizes:
     evaluation: int
 
 
-def exits(site: str, charter: Charter, config: RunConfig, sizes: Sizes) -> Mapping[str, Exit]:
+def exits(site: str, charter: Charter, config: RunConfig, sizes: Sizes) -> Mapping[str, ReplyForm]:
     """Return what may leave in a run, by kind of question."""
     hello = _introduction(site, charter, sizes.layout)
     if config.aggregation == "clear":
@@ -172,19 +172,19 @@ def largest_bytes(charter: Charter, config: RunConfig, sizes: Sizes) -> int:
     )
 
 
-def _introduction(site: str, charter: Charter, layout: Layout) -> Exit:
+def _introduction(site: str, charter: Charter, layout: Layout) -> ReplyForm:
     described = _described(layout)
     signed = SIGNATURE_SIZE if site in charter.identities else 0
-    return Exit(
+    return ReplyForm(
         arrays={
             "layout": opaque(described, least=described),
             "anchor": opaque(0),
             "proof": opaque(signed, least=signed),
         },
         facts={
-            "site": Known(site),
-            "charter": Known(charter.fingerprint),
-            "num-examples": Whole(0, charter.floors.max_examples),
+            "site": FixedText(site),
+            "charter": FixedText(charter.fingerprint),
+            "num-examples": IntRange(0, charter.floors.max_examples),
         },
     )
 
@@ -193,45 +193,47 @@ def _described(layout: Layout) -> int:
     return len(messages.described(layout))
 
 
-def _in_the_clear(charter: Charter, sizes: Sizes) -> dict[str, Exit]:
-    shown = {"released": Whole(0, 1)}
-    examples = Whole(1, charter.floors.max_examples)
+def _in_the_clear(charter: Charter, sizes: Sizes) -> dict[str, ReplyForm]:
+    shown = {"released": IntRange(0, 1)}
+    examples = IntRange(1, charter.floors.max_examples)
     counted = tally(sizes.evaluation)
     return {
-        messages.STATISTICS: Exit(arrays={"tally": tally(sizes.statistics)}, facts=shown),
-        messages.TRAIN: Exit(
+        messages.STATISTICS: ReplyForm(arrays={"tally": tally(sizes.statistics)}, facts=shown),
+        messages.TRAIN: ReplyForm(
             arrays={"update": vector(sizes.layout.dim), "tally": counted},
             facts={"num-examples": examples, **shown},
         ),
-        messages.EVALUATE: Exit(arrays={"tally": counted}, facts=shown),
+        messages.EVALUATE: ReplyForm(arrays={"tally": counted}, facts=shown),
     }
 
 
-def _keys(charter: Charter) -> dict[str, Exit]:
-    held = Exit(arrays={"fingerprint": opaque(DIGEST_SIZE)}, facts={"epoch": Whole(0, MAX_NUMBER)})
+def _keys(charter: Charter) -> dict[str, ReplyForm]:
+    held = ReplyForm(
+        arrays={"fingerprint": opaque(DIGEST_SIZE)}, facts={"epoch": IntRange(0, MAX_NUMBER)}
+    )
     others = len(charter.members) * (MAX_ENVELOPE_BYTES + 256)
     return {
         sealed_messages.EPOCH: held,
         sealed_messages.DELIVER: held,
-        sealed_messages.ROTATE: Exit(arrays={"deliveries": opaque(others)}),
-        sealed_messages.OPEN: Exit(
+        sealed_messages.ROTATE: ReplyForm(arrays={"deliveries": opaque(others)}),
+        sealed_messages.OPEN: ReplyForm(
             arrays={"opening": opaque(sealed_messages.MAX_OPENING_BYTES, least=1)}
         ),
     }
 
 
-def _sealed(charter: Charter, config: RunConfig, sizes: Sizes) -> dict[str, Exit]:
+def _sealed(charter: Charter, config: RunConfig, sizes: Sizes) -> dict[str, ReplyForm]:
     update = sealed(update_placement(config, charter, sizes.layout))
     state = opaque(_state_bytes(config, sizes))
     nothing, receipt = opaque(0), opaque(MAX_ENVELOPE_BYTES)
 
-    def reply(counts: int = 0, **parts: ArrayForm) -> Exit:
+    def reply(counts: int = 0, **parts: ArrayForm) -> ReplyForm:
         held = sealed(count_placement(config, charter, counts)) if counts else nothing
         forms = dict.fromkeys(("upload", "receipt", "state", "model"), nothing)
         counted = {"count-upload": held, "count-receipt": receipt if counts else nothing}
-        return Exit(
+        return ReplyForm(
             arrays={**forms, **counted, **parts},
-            facts={"released": Whole(0, 1)},
+            facts={"released": IntRange(0, 1)},
             optional={"tally": tally(sizes.evaluation)},
         )
 

@@ -9,7 +9,7 @@ from flwr.app import Context, Message, RecordDict
 
 from consortium.client.audit_trail import evidence_of
 from consortium.client.policy_gate import gate_of, refusal_of
-from consortium.client.sealed_session import Session, Standing, session_of
+from consortium.client.sealed_session import RunPosition, Session, session_of
 from consortium.client.sealed_uploads import Sent
 from consortium.protocol.parameters import count_placement, require_agreed, update_placement
 from consortium.site.directory import site_directory
@@ -159,7 +159,7 @@ class _Exchange:
         self.message.content = content
         return self.call_next(self.message, self.context).content
 
-    def ask_at(self, standing: Standing) -> RecordDict:
+    def ask_at(self, standing: RunPosition) -> RecordDict:
         """Return the app's answer, given where the run stands."""
         return self.ask(
             messages.position(
@@ -225,14 +225,14 @@ class _Exchange:
             ),
         )
 
-    def _trained(self, standing: Standing) -> tuple[Sent, Sent]:
+    def _trained(self, standing: RunPosition) -> tuple[Sent, Sent]:
         """Return the sealed update and counts."""
         answers = self.session.answers
         given = answers.contribution(self.request) or self._contribution(standing)
         scales = self.session.step.scales(standing.state)
         return answers.trained(self.request, standing.sealed.digest, scales, given)
 
-    def _contribution(self, standing: Standing) -> messages.Contribution:
+    def _contribution(self, standing: RunPosition) -> messages.Contribution:
         site = self.session.site
         return messages.read_contribution(
             self.ask_at(standing),

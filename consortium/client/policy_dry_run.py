@@ -15,16 +15,16 @@ from consortium.site.directory import LEDGER, read_site_config
 from consortium.site.site import Site
 from privacy.differential.budget import fits, refusal
 from privacy.differential.ledger_entries import Budget
-from privacy.differential.mechanisms import Event
+from privacy.differential.mechanisms import Mechanism
 from privacy.errors import ConsortiumError, named
 from privacy.policy.document import Policy, read_policy
 from privacy.policy.kill_switch import require_allowed
-from privacy.policy.rate_limits import Traffic
+from privacy.policy.rate_limits import RateLimits
 from privacy.policy.run_request import Asked, violations
 
 
 @dataclass(frozen=True)
-class Finding:
+class PolicyFinding:
     """One thing that a run asks.
 
     Args:
@@ -40,7 +40,9 @@ class Finding:
     refused: str = ""
 
 
-def foresee(directory: Path, charter: Charter, config: RunConfig, *, now: float) -> list[Finding]:
+def dry_run(
+    directory: Path, charter: Charter, config: RunConfig, *, now: float
+) -> list[PolicyFinding]:
     """Return everything a run asks of a site, with what the site would refuse of it and why.
 
     Raises:
@@ -57,14 +59,14 @@ def foresee(directory: Path, charter: Charter, config: RunConfig, *, now: float)
 
 def refusals(directory: Path, charter: Charter, config: RunConfig, *, now: float) -> list[str]:
     """Return the codes and texts of what a site would refuse."""
-    return [one.refused for one in foresee(directory, charter, config, now=now) if one.refused]
+    return [one.refused for one in dry_run(directory, charter, config, now=now) if one.refused]
 
 
-def _charter(site: Site) -> Iterator[Finding]:
+def _charter(site: Site) -> Iterator[PolicyFinding]:
     name, members = site.config.name, site.charter.names
     stranger = "" if name in members else "not-a-member: the charter does not name this site"
-    yield Finding("member", name, f"{len(members)} members in the charter", stranger)
-    yield Finding(
+    yield PolicyFinding("member", name, f"{len(members)} members in the charter", stranger)
+    yield PolicyFinding(
         "the charter's own floors",
         site.run_config.aggregation,
         "encrypted only" if site.charter.floors.encrypted else "either",
@@ -72,11 +74,13 @@ def _charter(site: Site) -> Iterator[Finding]:
     )
 
 
-def _terms(policy: Policy, asked: Asked) -> Iterator[Finding]:
+def _terms(policy: Policy, asked: Asked) -> Iterator[PolicyFinding]:
     found = {one.code: f"{one.code}: {one}" for one in violations(policy, asked)}
 
-    def finding(what: str, told: str, allowed: str, *codes: str) -> Finding:
-        return Finding(what, told, allowed, "; ".join(found[one] for one in codes if one in found))
+    def finding(what: str, told: str, allowed: str, *codes: str) -> PolicyFinding:
+        return PolicyFinding(
+            what, told, allowed, "; ".join(found[one] for one in codes if one in found)
+        )
 
     ceiling = policy.privacy.ceiling(asked.data_set)
     budget = f"epsilon {ceiling.epsilon:g}, delta {ceiling.delta:g}" if ceiling else "no ceiling"
@@ -117,32 +121,34 @@ def _terms(policy: Policy, asked: Asked) -> Iterator[Finding]:
     )
 
 
-def _moment(site: Site, policy: Policy, now: float) -> Iterator[Finding]:
+def _moment(site: Site, policy: Policy, now: float) -> Iterator[PolicyFinding]:
     """Yield what depends on the site's records and on the moment."""
-    yield Finding(
+    yield PolicyFinding(
         "training records",
         "those of this site",
         f"at least {policy.min_examples:,}",
         _refusal(lambda: policy.require_examples(site.data.train_examples)),
     )
-    yield Finding(
+    yield PolicyFinding(
         "hours",
         datetime.fromtimestamp(now, UTC).strftime("%a %H:%M UTC"),
         f"{len(policy.windows)} windows" if policy.windows else "any",
         _refusal(lambda: policy.require_hours(datetime.fromtimestamp(now, UTC))),
     )
-    yield Finding("kill switch", "", "answers", _refusal(lambda: require_allowed(site.directory)))
-    with closing(Traffic(site.directory / "traffic")) as traffic:
+    yield PolicyFinding(
+        "kill switch", "", "answers", _refusal(lambda: require_allowed(site.directory))
+    )
+    with closing(RateLimits(site.directory / "traffic")) as traffic:
         trained = traffic.rounds_today(now)
     left = max(policy.pace.rounds_per_day - trained, 0)
-    yield Finding(
+    yield PolicyFinding(
         "rounds left today",
         f"{trained:,} trained in 24 hours",
         f"{left:,} left",
         "" if left else "too-often: no round is left today",
     )
     releases = policy.releases
-    yield Finding(
+    yield PolicyFinding(
         "figures of this site alone",
         "if the policy shows them",
         f"shown from {releases.minimum_count} persons of each class on"
@@ -151,7 +157,7 @@ def _moment(site: Site, policy: Policy, now: float) -> Iterator[Finding]:
     )
 
 
-def _budget(site: Site, policy: Policy) -> Iterator[Finding]:
+def _budget(site: Site, policy: Policy) -> Iterator[PolicyFinding]:
     """Yield whether the whole run fits into what the site's records may still lose."""
     ceiling = policy.privacy.ceiling(site.config.data_set)
     if not site.run_config.dp.on or ceiling is None:
@@ -159,12 +165,12 @@ def _budget(site: Site, policy: Policy) -> Iterator[Finding]:
     name, event = site.config.data_set, planned(site.run_config, site.data)
     budget = Budget(epsilon=ceiling.epsilon, delta=ceiling.delta, unit=policy.privacy.unit)
     folder = site.directory / LEDGER
-    past: tuple[Event, ...] = ()
+    past: tuple[Mechanism, ...] = ()
     if folder.exists():
         with ledger_of(site.directory) as ledger:
             past = ledger.events(name)
     refused = None if fits(event, past, budget) else refusal(event, past, budget)
-    yield Finding(
+    yield PolicyFinding(
         "budget of privacy",
         f"{event.steps:,} steps at noise {event.noise_multiplier:.3g}",
         f"epsilon {ceiling.epsilon:g} for '{name}', over all runs",

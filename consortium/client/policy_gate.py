@@ -16,14 +16,14 @@ import numpy as np
 from flwr.app import ConfigRecord, Message, RecordDict
 
 from consortium.charter.document import Charter
-from consortium.client.egress_schema import Exit, Sizes, exits, largest_bytes
+from consortium.client.egress_schema import ReplyForm, Sizes, exits, largest_bytes
 from consortium.config import ENCODER, PrivacyConfig, RunConfig
 from consortium.protocol.parameters import require_agreed
 from consortium.site.site import Site
 from privacy.errors import ConsortiumError
 from privacy.policy.document import Policy, PolicyUnreadable, read_policy
 from privacy.policy.kill_switch import require_allowed
-from privacy.policy.rate_limits import NO_ROUND, Coming, Traffic, TrafficUnavailable
+from privacy.policy.rate_limits import NO_ROUND, Coming, RateLimits, TrafficUnavailable
 from privacy.policy.run_request import Asked, AskedPrivacy, check
 from privacy.policy.violations import NotReleased, PolicyViolation, QuestionNotAllowed
 from privacy.wire import flower_records as wire
@@ -52,7 +52,7 @@ class Passage:
 
 
 @dataclass(frozen=True, eq=False)
-class Gate:
+class PolicyGate:
     """The gate of one site in one run.
 
     Args:
@@ -64,7 +64,7 @@ class Gate:
 
     site: Site
     policy: Policy
-    traffic: Traffic = field(repr=False)
+    traffic: RateLimits = field(repr=False)
     clock: Callable[[], float] = time.time
 
     @cached_property
@@ -74,7 +74,7 @@ class Gate:
         return replace(asked, data_set=self.site.config.data_set)
 
     @cached_property
-    def exits(self) -> dict[str, Exit]:
+    def exits(self) -> dict[str, ReplyForm]:
         """What may leave, by kind of question."""
         site = self.site
         return dict(exits(site.config.name, site.charter, site.run_config, sizes_of(site.task)))
@@ -200,12 +200,12 @@ def sizes_of(task: Task[SiteData]) -> Sizes:
     )
 
 
-_TRAFFIC: dict[Path, Traffic] = {}  # what a process need not open again
-_GATES: dict[Path, Gate] = {}
+_TRAFFIC: dict[Path, RateLimits] = {}  # what a process need not open again
+_GATES: dict[Path, PolicyGate] = {}
 _CACHED_SITES = 1_024
 
 
-def gate_of(site: Site) -> Gate:
+def gate_of(site: Site) -> PolicyGate:
     """Return the gate of a site, by its policy as it is at this moment.
 
     Raises:
@@ -215,9 +215,9 @@ def gate_of(site: Site) -> Gate:
     policy = read_policy(site.directory)
     gate = _GATES.get(site.directory)
     if gate is None or gate.site is not site or gate.policy is not policy:
-        traffic = _TRAFFIC.get(site.directory) or Traffic(site.directory / "traffic")
+        traffic = _TRAFFIC.get(site.directory) or RateLimits(site.directory / "traffic")
         _TRAFFIC[site.directory] = traffic
-        gate = Gate(site, policy, traffic)
+        gate = PolicyGate(site, policy, traffic)
         _GATES[site.directory] = gate
         while len(_GATES) > _CACHED_SITES:
             oldest = next(iter(_GATES))

@@ -19,7 +19,7 @@ from privacy.differential.accounting import calibrated_noise
 from privacy.differential.ledger import Ledger, Reservation
 from privacy.differential.ledger_entries import Budget, DataSet
 from privacy.differential.mechanisms import HeldOut, SampledGaussian
-from privacy.differential.private_runs import Campaign, Campaigns, Round
+from privacy.differential.private_runs import Campaign, PrivateRuns, Round
 from privacy.errors import ConsortiumError
 from privacy.protocol.envelope import WrongRound
 from privacy.wire.messages import Position
@@ -28,7 +28,7 @@ from sites.plans import EmptySite, PrivacyPlan
 from sites.task import SiteData, Trained
 
 _COUNTED_ONLY = 1e9  # an epsilon that no run reaches: where the operator set no ceiling
-_OPEN: dict[Path, Campaigns] = {}  # what a process need not open again
+_OPEN: dict[Path, PrivateRuns] = {}  # what a process need not open again
 _MOST_OPEN = 1_024
 
 
@@ -176,7 +176,7 @@ def _trained(site: Site, stands: Position, campaign: Campaign) -> bytes:
     return trained.update.astype("<f4").tobytes()
 
 
-def _reserved(site: Site, campaigns: Campaigns, asked: Round) -> Campaign:
+def _reserved(site: Site, campaigns: PrivateRuns, asked: Round) -> Campaign:
     """Return the campaign that a round draws on; its steps are entered as begun."""
     campaign = campaigns.with_room(asked)
     with ledger_of(site.directory) as ledger:
@@ -242,9 +242,9 @@ def _state(stands: Position) -> str:
     return state.hexdigest()
 
 
-def _campaigns(directory: Path) -> Campaigns:
+def _campaigns(directory: Path) -> PrivateRuns:
     if directory not in _OPEN:
         while len(_OPEN) >= _MOST_OPEN:
             _OPEN.pop(next(iter(_OPEN))).close()
-        _OPEN[directory] = Campaigns(directory)
+        _OPEN[directory] = PrivateRuns(directory)
     return _OPEN[directory]

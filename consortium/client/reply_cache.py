@@ -18,7 +18,7 @@ _TAG = b"consortium.kept-answer/1\n"
 _DIGEST = hashlib.sha256().digest_size
 
 
-class KeptAnswer:
+class ReplyCache:
     """The answer to one question in the clear.
 
     Guarantee: a question is the same only if run, round, model and statistics are. The file is

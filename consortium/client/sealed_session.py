@@ -45,7 +45,7 @@ class RosterIncomplete(ConsortiumError, ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class RunPosition:
     """Where a run stands, as this site computed it.
 
     Args:
@@ -71,7 +71,7 @@ class Session(SiteTerms):
         """What this site says."""
         return Answers(terms=self)
 
-    def standing(self, request: SealedRound) -> Standing:
+    def standing(self, request: SealedRound) -> RunPosition:
         """Return S(t-1) from a message of round t, after every check of the protocol.
 
         Raises:
@@ -90,7 +90,7 @@ class Session(SiteTerms):
             previous=previous,
         )
         self.checks.require_chain((*state.chain, sealed.digest))
-        return Standing(state=state, sealed=sealed)
+        return RunPosition(state=state, sealed=sealed)
 
     def pooled(self, request: SealedRound, purpose: str, *, server_round: int) -> Tally:
         """Return a tally pooled over the run's whole roster.

@@ -11,7 +11,7 @@ from consortium.protocol.parameters import (
     weight_classes,
 )
 from consortium.protocol.run_state import Step
-from consortium.site.key_ring import Member
+from consortium.site.key_ring import KeyRing
 from consortium.site.site import Site
 from privacy import canonical
 from privacy.encryption.parameters import Placement
@@ -34,7 +34,7 @@ class SiteTerms:
     """
 
     site: Site
-    member: Member
+    member: KeyRing
     opened: OpenedRun
 
     def slot(self, purpose: str, server_round: int, attempt: int) -> Slot:

@@ -22,7 +22,7 @@ from strategies.coordinator.encrypted.parameters import SealedTerms
 from strategies.coordinator.encrypted.strategy import Encrypted
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import Observer
-from strategies.coordinator.plaintext.aggregation_buffer import Gather, Matrix
+from strategies.coordinator.plaintext.aggregation_buffer import Gather, StackedUpdates
 from strategies.coordinator.plaintext.parameters import Progress, Terms
 from strategies.coordinator.plaintext.strategy import Synchronous
 from strategies.rules.mean import StreamingMean
@@ -140,7 +140,7 @@ def _gather_for(config: RunConfig, spec: RuleSpec) -> Gather:
         return Gather(begin=lambda state, _n_sites: StreamingMean(state.vector.size))
     rule = rule_at(config, spec)
     return Gather(
-        begin=lambda state, n_sites: Matrix(rule(state), state.vector.size, n_sites),
+        begin=lambda state, n_sites: StackedUpdates(rule(state), state.vector.size, n_sites),
         needs_memory=spec.needs_memory,
     )
 

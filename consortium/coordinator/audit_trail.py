@@ -25,11 +25,11 @@ from privacy.identity.log_signing_key import SigningKey
 from privacy.identity.public_identity import BadSignature
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
-from strategies.coordinator.messaging.events import Event, RoundFinished, SiteQuarantined
+from strategies.coordinator.messaging.events import RoundFinished, RunEvent, SiteQuarantined
 
 
 @dataclass(eq=False)
-class Witness:
+class CoordinatorAuditTrail:
     """Writes down what passes a coordinator.
 
     Guarantee: an answer, and what came of it, is on the disk before the next question leaves and
@@ -45,7 +45,7 @@ class Witness:
     links: dict[int, tuple[str, bytes]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, run: RunDirectory, charter: Charter, config: RunConfig) -> "Witness":
+    def of(cls, run: RunDirectory, charter: Charter, config: RunConfig) -> "CoordinatorAuditTrail":
         """Return the witness of a run, which has noted what the run goes by.
 
         Raises:
@@ -87,7 +87,7 @@ class Witness:
             digest = content_digest(kind, reply.content)
             self._message(audit.RECEIVED, node, kind, reply.content, digest)
 
-    def observe(self, event: Event) -> None:
+    def observe(self, event: RunEvent) -> None:
         """Write down what came of it; no figure, released or not."""
         match event:
             case SiteQuarantined():
@@ -150,7 +150,7 @@ class Witness:
         return self.links[node][0] if node in self.links else f"node {node}"
 
 
-class WitnessedGrid(Grid):
+class AuditedGrid(Grid):
     """Flower's message bus, of which every message is written down.
 
     Guarantee: a question, and every answer before it, is in the log before it leaves.
@@ -160,7 +160,7 @@ class WitnessedGrid(Grid):
         witness: Who writes.
     """
 
-    def __init__(self, grid: Grid, witness: Witness) -> None:
+    def __init__(self, grid: Grid, witness: CoordinatorAuditTrail) -> None:
         self._grid, self._witness = grid, witness
 
     def set_run(self, run: Any) -> None:  # noqa: ANN401 -- Flower's Run is private

@@ -27,10 +27,10 @@ from consortium.run.records import (
 from privacy.layout import Tally
 from sites.evaluation.contract import Evaluation
 from strategies.coordinator.messaging.events import (
-    Event,
     Observer,
     RoundFinished,
     RoundStarted,
+    RunEvent,
     SiteAnswered,
     SiteQuarantined,
     SitesCompared,
@@ -115,7 +115,7 @@ class Recorder:
     def __post_init__(self) -> None:
         self._released, self._last_released = Released(self.run.path), Released(self.run.path)
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: RunEvent) -> None:
         """Record one event."""
         self.witness(event)
         self._keep_released(event)
@@ -139,7 +139,7 @@ class Recorder:
             case _:
                 self._line(event, asdict(event))
 
-    def _keep_released(self, event: Event) -> None:
+    def _keep_released(self, event: RunEvent) -> None:
         match event:
             case RoundStarted():  # perhaps again: what sites said in the last attempt is void
                 self._released.clear()
@@ -241,7 +241,7 @@ class Recorder:
         self._append(self.run.metrics, line, site_metrics=self.site_metrics())
         self._line(event, {**line, "answered": event.answered})
 
-    def _line(self, event: Event, values: dict[str, Any]) -> None:
+    def _line(self, event: RunEvent, values: dict[str, Any]) -> None:
         self._append(self.run.events, {"event": event.kind, **values})
 
     def _append(self, path: Path, values: dict[str, Any], **mappings: Entries) -> None:

@@ -7,7 +7,7 @@ from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.coordinator.checkpoint import Checkpoint, read_checkpoint
 from consortium.run.directory import RunDirectory
-from consortium.run.evidence_store import Vault
+from consortium.run.evidence_store import EvidenceStore
 from consortium.run.leader_lock import AlreadyLed, is_led
 from consortium.run.records import Summary, read_record, write_atomically
 from privacy.errors import ConsortiumError
@@ -60,7 +60,7 @@ def standing(run: RunDirectory, config: RunConfig, charter: Charter) -> SealedSt
         NotResumable: The run was started with other settings.
         BadProgress: A file is damaged.
     """
-    vault = Vault(run.vault)
+    vault = EvidenceStore(run.vault)
     if not (run.vault / PROGRESS_FILE).exists():
         return None
     return read_standing(vault.read, charter.fingerprint, config.num_server_rounds)

@@ -11,7 +11,7 @@ from consortium.charter.document import address
 from consortium.config import Scalar
 from consortium.deployment.app_bundle import toml
 from consortium.deployment.processes import LaunchFailed, program
-from consortium.deployment.run_orders import Order
+from consortium.deployment.run_orders import RunOrder
 from consortium.deployment.superlink import SuperLink
 from consortium.provisioning.installation import read_nodes
 from consortium.run.records import write_atomically
@@ -86,7 +86,7 @@ class Control:
             _ENROLLED, {key: node for key, node in enrolled.items() if key in wanted.values()}
         )
 
-    def submit(self, order: Order) -> int:
+    def submit(self, order: RunOrder) -> int:
         """Let an ordered run begin, or go on; return Flower's number of it.
 
         What Flower takes for an earlier process of the same run, which is dead, is stopped: the

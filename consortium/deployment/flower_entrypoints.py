@@ -54,7 +54,7 @@ def require_version(version: str) -> None:
         raise UnknownFlower(f"approved code needs Flower {FLOWER}x, this is {version}")
 
 
-class Gate:
+class BundleGate:
     """Decides on a bundle before any of it is unpacked or imported.
 
     Args:
@@ -155,7 +155,7 @@ def client_app() -> None:
     from flwr.supernode.runtime import run_clientapp
 
     require_version(metadata.version("flwr"))
-    gate = Gate(
+    gate = BundleGate(
         read_approvals(Path(os.environ[SITE])),
         installed=_installed_app,
         unpack=install_from_fab,

@@ -24,7 +24,7 @@ class NotOrdered(ConsortiumError, PermissionError):
     code = "not-ordered"
 
 
-class Order(BaseModel):
+class RunOrder(BaseModel):
     """A run that is to begin.
 
     Args:
@@ -43,7 +43,7 @@ class Order(BaseModel):
         write_atomically(coordinator / FILE, self.model_dump_json(indent=1))
 
 
-def claim(coordinator: Path, submitted: Mapping[str, Scalar]) -> Order:
+def claim(coordinator: Path, submitted: Mapping[str, Scalar]) -> RunOrder:
     """Take the order that a submitted run is for; nobody takes it a second time.
 
     Args:
@@ -55,7 +55,7 @@ def claim(coordinator: Path, submitted: Mapping[str, Scalar]) -> Order:
     """
     path = coordinator / FILE
     try:
-        order = Order.model_validate_json(path.read_text())
+        order = RunOrder.model_validate_json(path.read_text())
     except (OSError, ValidationError) as error:
         raise NotOrdered("a run was submitted that nobody here ordered") from error
     if _canonical(order.config) != _canonical(submitted):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from consortium.report.elements.blocks import KeyFigure, Section
-from consortium.report.elements.headline import Verdict, headline
+from consortium.report.elements.headline import Headline, headline
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.sections.appendix import identity, protection, settings
 from consortium.report.sections.comparison import own_gains, own_records, worth
@@ -93,7 +93,7 @@ def _lead(recorded: Recorded) -> str:
             "Whether that is better than what each of them could do alone was not measured in "
             "this run."
         )
-    verdict = Verdict(recorded.comparison)
+    verdict = Headline(recorded.comparison)
     measured = (
         f"All models were measured on the same {words.count(recorded.comparison.held_out)} records "
         f"of {recorded.people} from all {recorded.nouns}, held out from training."

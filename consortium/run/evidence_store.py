@@ -12,7 +12,7 @@ _KEPT_ROUNDS = 2
 
 
 @dataclass(frozen=True)
-class Vault:
+class EvidenceStore:
     """Files of an encrypted run at the coordinator, in a folder a round.
 
     Guarantee: each file is whole, or not there. What stands above the rounds is on the disk when

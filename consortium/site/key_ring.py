@@ -29,7 +29,7 @@ _BELIEVED_STEP = 2**20  # a liar who says more does not use up the numbers of ep
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member:
+class KeyRing:
     """One site as a holder of keys.
 
     Args:
@@ -124,7 +124,7 @@ class Member:
         )
 
 
-def member_at(directory: Path, name: str, charter: Charter) -> Member:
+def member_at(directory: Path, name: str, charter: Charter) -> KeyRing:
     """Return the member whose keys are in a site's directory; one object a process.
 
     Raises:
@@ -135,9 +135,9 @@ def member_at(directory: Path, name: str, charter: Charter) -> Member:
 
 
 @lru_cache(maxsize=_CACHED_MEMBERS)
-def _member(directory: Path, name: str, charter: Charter) -> Member:
+def _member(directory: Path, name: str, charter: Charter) -> KeyRing:
     short = hashlib.sha256(charter.fingerprint.encode()).hexdigest()[:16]
-    return Member(
+    return KeyRing(
         identity=Identity.read(directory / "secrets" / "identity.secret", name=name),
         agreement=charter.agreement,
         memory=SiteMemory(directory / "memory"),

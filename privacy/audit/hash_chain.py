@@ -62,7 +62,7 @@ class AuditLogUnavailable(ConsortiumError, RuntimeError):
 
 
 @dataclass(frozen=True)
-class Event:
+class LogEvent:
     """Something that happened: never a value computed from records.
 
     Args:
@@ -75,7 +75,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Head:
+class LogHead:
     """Where a log ends.
 
     Args:
@@ -102,7 +102,7 @@ class Entry:
 
     number: int
     at: str
-    event: Event
+    event: LogEvent
     previous: str
     hash: str
     signed: bool
@@ -134,7 +134,7 @@ class Chain:
     ) -> None:
         private_directory(path.parent)
         self.key, self.sign, self._owner, self._now = key, sign, owner, now
-        self._head, self._size = Head(), -1
+        self._head, self._size = LogHead(), -1
         with _available(path):
             is_new = not path.exists()
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
@@ -147,7 +147,7 @@ class Chain:
         """Let go of the file."""
         os.close(self._file)
 
-    def head(self) -> Head:
+    def head(self) -> LogHead:
         """Return where the log ends now.
 
         Raises:
@@ -156,7 +156,7 @@ class Chain:
         with self._locked():
             return self._head
 
-    def append(self, events: Sequence[Event]) -> Head:
+    def append(self, events: Sequence[LogEvent]) -> LogHead:
         """Append events as one batch, signed at its end; return where the log ends then.
 
         Raises:
@@ -171,9 +171,9 @@ class Chain:
             self._head, self._size = head, self._size + len(lines)
             return head
 
-    def _lines(self, events: Sequence[Event]) -> tuple[bytes, Head]:
+    def _lines(self, events: Sequence[LogEvent]) -> tuple[bytes, LogHead]:
         if self._head.entries == 0:
-            opened = Event(
+            opened = LogEvent(
                 OPENED,
                 {"owner": self._owner, "key": self.key.hex(), "log": os.urandom(16).hex()},
             )
@@ -182,7 +182,7 @@ class Chain:
         at = self._now().isoformat(timespec="milliseconds")
         for event in events:
             body = _body(event, number=head.entries + 1, previous=head.hash, at=at)
-            head = Head(head.entries + 1, _hash(body))
+            head = LogHead(head.entries + 1, _hash(body))
             lines.append(b'{"entry":%b,"hash":"%b"}' % (body, head.hash.encode()))
         if lines:
             signature = self.sign(_HEAD_TAG + bytes.fromhex(head.hash)).hex().encode()
@@ -190,7 +190,7 @@ class Chain:
         return b"".join(line + b"\n" for line in lines), head
 
     @contextmanager
-    def _locked(self) -> Iterator[list[Event]]:
+    def _locked(self) -> Iterator[list[LogEvent]]:
         """Hold the one writer's place; yield what must be said of the writer before."""
         with _available(self._path):
             fcntl.flock(self._file, fcntl.LOCK_EX)
@@ -200,7 +200,7 @@ class Chain:
             finally:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
 
-    def _caught_up(self, size: int) -> list[Event]:
+    def _caught_up(self, size: int) -> list[LogEvent]:
         """Read where the log ends; let go of a line that was never finished."""
         tail = os.pread(self._file, min(size, _TAIL), max(size - _TAIL, 0))
         whole = tail.rfind(b"\n") + 1
@@ -212,14 +212,14 @@ class Chain:
         if not lines:
             if self._size:
                 raise AuditChainBroken("the last line has no end", line=1)
-            self._head = Head()
+            self._head = LogHead()
         else:
             last, _ = _split(lines[-1], line=len(lines))
-            self._head = Head(last.number, last.hash)
-        return [Event("recovered", {"bytes": unfinished})] if unfinished else []
+            self._head = LogHead(last.number, last.hash)
+        return [LogEvent("recovered", {"bytes": unfinished})] if unfinished else []
 
 
-def verify(path: Path, public_keys: Mapping[str, bytes], *, known: Iterable[Head] = ()) -> None:
+def verify(path: Path, public_keys: Mapping[str, bytes], *, known: Iterable[LogHead] = ()) -> None:
     """Check that a log is whole, and its owner's.
 
     Args:
@@ -238,7 +238,7 @@ def verify(path: Path, public_keys: Mapping[str, bytes], *, known: Iterable[Head
 
 
 def verified(
-    path: Path, public_keys: Mapping[str, bytes], *, known: Iterable[Head] = ()
+    path: Path, public_keys: Mapping[str, bytes], *, known: Iterable[LogHead] = ()
 ) -> Iterator[Entry]:
     """Yield the entries of a log, each once the chain is whole up to it; see `verify`."""
     heads = {head.entries: head.hash for head in known if head.entries}
@@ -295,7 +295,7 @@ def _require_signed(entry: Entry, signature: bytes, key: Ed25519PublicKey) -> No
         raise AuditChainBroken("its owner did not sign this", line=entry.number) from error
 
 
-def _body(event: Event, *, number: int, previous: str, at: str) -> bytes:
+def _body(event: LogEvent, *, number: int, previous: str, at: str) -> bytes:
     told = {
         "at": at,
         "facts": dict(event.facts),
@@ -323,7 +323,7 @@ def _split(raw: bytes, *, line: int) -> tuple[Entry, bytes | None]:
     entry = Entry(
         number=told["n"],
         at=told["at"],
-        event=Event(told["kind"], told["facts"]),
+        event=LogEvent(told["kind"], told["facts"]),
         previous=told["previous"],
         hash=said.decode(),
         signed=signature is not None,

@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from privacy import canonical
-from privacy.audit.hash_chain import Head
+from privacy.audit.hash_chain import LogHead
 from privacy.canonical import Reader
 from privacy.identity.public_identity import SIGNATURE_SIZE, BadSignature
 
@@ -36,7 +36,7 @@ class Anchor:
     """
 
     key: bytes
-    head: Head
+    head: LogHead
     ledger: bytes = b""
     link: bytes = field(default=bytes(LINK_SIZE), repr=False)
     signature: bytes = bytes(SIGNATURE_SIZE)
@@ -72,7 +72,7 @@ class Anchor:
         ledger = reader.blob(at_most=LEDGER_SIZE)
         link, signature = reader.fixed(LINK_SIZE), reader.fixed(SIGNATURE_SIZE)
         reader.end()
-        head = Head(entries, digest.hex())
+        head = LogHead(entries, digest.hex())
         return cls(key=key, head=head, ledger=ledger, link=link, signature=signature)
 
     def _body(self) -> bytes:

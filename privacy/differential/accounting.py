@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from privacy.differential.mechanisms import Event, Gaussian, HeldOut, SampledGaussian, Unit
+from privacy.differential.mechanisms import Gaussian, HeldOut, Mechanism, SampledGaussian, Unit
 from privacy.errors import ConsortiumError
 
 if TYPE_CHECKING:  # half a program's start: loaded where an epsilon is computed
@@ -98,7 +98,7 @@ class _Step:
 _Steps: TypeAlias = tuple[tuple[_Step, int], ...]
 
 
-def epsilon(events: Sequence[Event], delta: float, *, unit: Unit = "person") -> float:
+def epsilon(events: Sequence[Mechanism], delta: float, *, unit: Unit = "person") -> float:
     """Return the epsilon that events on one data set cost its units together, at a delta.
 
     Guarantee: together the events are (epsilon, delta)-differentially private for the unit,
@@ -124,7 +124,7 @@ def epsilon(events: Sequence[Event], delta: float, *, unit: Unit = "person") -> 
     return max(0.0, float(_joined(steps, grid).get_epsilon_for_delta(delta)))
 
 
-def both_epsilons(events: Sequence[Event], delta: float, *, unit: Unit = "person") -> Epsilon:
+def both_epsilons(events: Sequence[Mechanism], delta: float, *, unit: Unit = "person") -> Epsilon:
     """Return `epsilon` and its check; the arguments are those of `epsilon`."""
     same = all(isinstance(event, HeldOut) or event.unit == unit for event in events)
     return Epsilon(
@@ -195,7 +195,7 @@ def _cost_of(noise: float, rate: float, steps: int, delta: float, *, at_most: fl
     return rough if rough > 4 * at_most + 4 else epsilon([event], delta)
 
 
-def _counted(events: Iterable[Event], unit: Unit) -> bool:
+def _counted(events: Iterable[Mechanism], unit: Unit) -> bool:
     """Return whether all events bound what one unit of a budget contributes."""
     return all(
         isinstance(event, HeldOut)
@@ -217,7 +217,7 @@ def _rate_and_times(event: SampledGaussian | Gaussian) -> tuple[float, int]:
     return 1.0, event.count
 
 
-def _steps_of(events: Iterable[Event], unit: Unit) -> _Steps:
+def _steps_of(events: Iterable[Mechanism], unit: Unit) -> _Steps:
     """Return the steps of all events: equal ones counted together, unsampled ones made one."""
     found: dict[_Step, int] = {}
     precision = 0.0
@@ -304,7 +304,9 @@ def _moved(step: _Step) -> tuple[list[float], list[float]]:
     return [float(one) for one in moved], [float(one) for one in chances / chances.sum()]
 
 
-def _renyi_epsilon(events: Iterable[Event], delta: float, orders: Sequence[int] = _ORDERS) -> float:
+def _renyi_epsilon(
+    events: Iterable[Mechanism], delta: float, orders: Sequence[int] = _ORDERS
+) -> float:
     """Return a bound by Renyi differential privacy, for events of one unit."""
     from dp_accounting.rdp import RdpAccountant
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from privacy.differential.accounting import epsilon
 from privacy.differential.ledger_entries import Budget, Charge, of_size, size_of
-from privacy.differential.mechanisms import Event
+from privacy.differential.mechanisms import Mechanism
 from privacy.errors import ConsortiumError
 from privacy.policy.run_request import in_milli
 
@@ -42,18 +42,18 @@ class BudgetExhausted(ConsortiumError, RuntimeError):
         self.together, self.budget, self.fits = together, budget, fits
 
 
-def counted(charges: Sequence[Charge], data_set: str | None = None) -> tuple[Event, ...]:
+def counted(charges: Sequence[Charge], data_set: str | None = None) -> tuple[Mechanism, ...]:
     """Return what counts for a data set, or for all of them together."""
     mine = (one for one in charges if data_set in (None, one.reserved.data_set.name))
     return tuple(event for one in mine if (event := one.event) is not None)
 
 
-def fits(event: Event, past: Sequence[Event], budget: Budget) -> bool:
+def fits(event: Mechanism, past: Sequence[Mechanism], budget: Budget) -> bool:
     """Return whether an event beside what was done before costs at most the budget."""
     return _cost((*past, event), budget) <= budget.epsilon
 
 
-def refusal(event: Event, past: Sequence[Event], budget: Budget) -> BudgetExhausted:
+def refusal(event: Mechanism, past: Sequence[Mechanism], budget: Budget) -> BudgetExhausted:
     """Return why an event does not fit beside what was done before, in numbers."""
     return BudgetExhausted(
         asked=_cost((event,), budget),
@@ -64,7 +64,7 @@ def refusal(event: Event, past: Sequence[Event], budget: Budget) -> BudgetExhaus
     )
 
 
-def most_that_fit(event: Event, past: Sequence[Event], budget: Budget) -> int:
+def most_that_fit(event: Mechanism, past: Sequence[Mechanism], budget: Budget) -> int:
     """Return the most steps, or vectors, of an event that fit into what is left; perhaps 0."""
     return bisect_right(
         range(1, size_of(event) + 1),
@@ -73,5 +73,5 @@ def most_that_fit(event: Event, past: Sequence[Event], budget: Budget) -> int:
     )
 
 
-def _cost(events: Sequence[Event], budget: Budget) -> float:
+def _cost(events: Sequence[Mechanism], budget: Budget) -> float:
     return epsilon(events, budget.delta, unit=budget.unit)

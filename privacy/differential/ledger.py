@@ -23,8 +23,8 @@ from privacy.differential.ledger_entries import (
     DataSet,
     DataSetRenamed,
     DifferentReservation,
-    Head,
     LedgerBroken,
+    LedgerHead,
     Reserved,
     Used,
     chained,
@@ -34,7 +34,7 @@ from privacy.differential.ledger_entries import (
     stamp,
     to_text,
 )
-from privacy.differential.mechanisms import Event, Unit
+from privacy.differential.mechanisms import Mechanism, Unit
 from privacy.errors import ConsortiumError
 from privacy.storage.sqlite import DatabaseForm, SiteDatabase
 
@@ -153,7 +153,7 @@ class Ledger:
 
     def reserve(
         self,
-        event: Event,
+        event: Mechanism,
         *,
         data_set: DataSet,
         run: str,
@@ -210,7 +210,7 @@ class Ledger:
         """Return the names of all data sets, in the order in which they came."""
         return tuple(dict.fromkeys(one.reserved.data_set.name for one in self.charges()))
 
-    def events(self, data_set: str | None = None) -> tuple[Event, ...]:
+    def events(self, data_set: str | None = None) -> tuple[Mechanism, ...]:
         """Return what counts for a data set, or for all of them together."""
         return counted(self.charges(), data_set)
 
@@ -226,7 +226,7 @@ class Ledger:
         """
         return tuple(from_text(text) for text in self._texts())
 
-    def verify(self) -> Head:
+    def verify(self) -> LedgerHead:
         """Check that the chain is whole and every entry makes sense; return where it ends.
 
         Raises:
@@ -236,12 +236,12 @@ class Ledger:
             self.charges()
             return self.head()
 
-    def head(self) -> Head:
+    def head(self) -> LedgerHead:
         """Return where the ledger ends."""
         row = self._database.row("SELECT number, digest FROM entries ORDER BY number DESC LIMIT 1")
-        return Head(entries=row[0], digest=row[1]) if row else Head()
+        return LedgerHead(entries=row[0], digest=row[1]) if row else LedgerHead()
 
-    def check_head(self, recorded: Head) -> None:
+    def check_head(self, recorded: LedgerHead) -> None:
         """Check that the ledger goes on from where a log, or a peer's, saw it.
 
         Raises:

@@ -14,9 +14,9 @@ from typing import Any, ClassVar, TypeAlias
 from privacy.differential.accounting import require_delta
 from privacy.differential.mechanisms import (
     BadEvent,
-    Event,
     Gaussian,
     HeldOut,
+    Mechanism,
     SampledGaussian,
     Unit,
     from_json,
@@ -122,7 +122,7 @@ class Reserved:
 
     kind: ClassVar[str] = "reserved"
 
-    event: Event
+    event: Mechanism
     data_set: DataSet
     run: str
     part: str
@@ -170,7 +170,7 @@ Content: TypeAlias = Reserved | Used | Committed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Head:
+class LedgerHead:
     """Where a ledger ends: what a log beside it, or a peer's, remembers of it.
 
     Args:
@@ -199,14 +199,14 @@ class Charge:
     committed: int | None = None
 
     @property
-    def event(self) -> Event | None:
+    def event(self) -> Mechanism | None:
         """What is counted; None if it ended before anything was done."""
         if self.committed is None:
             return self.reserved.event
         return of_size(self.reserved.event, self.committed) if self.committed else None
 
 
-def size_of(event: Event) -> int:
+def size_of(event: Mechanism) -> int:
     """Return the steps or vectors of an event; 1 for what is held out."""
     match event:
         case SampledGaussian():
@@ -217,7 +217,7 @@ def size_of(event: Event) -> int:
             return 1
 
 
-def of_size(event: Event, size: int) -> Event:
+def of_size(event: Mechanism, size: int) -> Mechanism:
     """Return an event with so many steps or vectors, at least 1."""
     match event:
         case SampledGaussian():

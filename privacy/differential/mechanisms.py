@@ -132,7 +132,7 @@ class HeldOut:
         return dp.NoOpDpEvent()
 
 
-Event: TypeAlias = SampledGaussian | Gaussian | HeldOut
+Mechanism: TypeAlias = SampledGaussian | Gaussian | HeldOut
 
 _KINDS: dict[str, type[SampledGaussian] | type[Gaussian] | type[HeldOut]] = {
     "sampled-gaussian/1": SampledGaussian,
@@ -142,17 +142,17 @@ _KINDS: dict[str, type[SampledGaussian] | type[Gaussian] | type[HeldOut]] = {
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
-def kind_of(event: Event) -> str:
+def kind_of(event: Mechanism) -> str:
     """Return the name and version of an event's kind."""
     return _NAMES[type(event)]
 
 
-def to_json(event: Event) -> str:
+def to_json(event: Mechanism) -> str:
     """Return an event's canonical form: one event, one text."""
     return _text({"kind": kind_of(event), **asdict(event)})
 
 
-def from_json(text: str) -> Event:
+def from_json(text: str) -> Mechanism:
     """Return the event of a canonical form.
 
     Raises:

@@ -68,7 +68,7 @@ class Campaign:
     noise_multiplier: float
 
 
-class Campaigns:
+class PrivateRuns:
     """The campaigns of one site.
 
     Guarantee: what is kept is on the disk before it is returned; nothing that was not kept was

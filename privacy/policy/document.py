@@ -19,7 +19,7 @@ from privacy.policy.violations import OutsideHours, QuestionNotAllowed, TooFewEx
 FILE = "policy.json"
 EVERY_DATA_SET = "*"
 
-Question: TypeAlias = Literal[
+QuestionKind: TypeAlias = Literal[
     "hello",
     "epoch",
     "rotate",
@@ -30,7 +30,7 @@ Question: TypeAlias = Literal[
     "evaluate",
     "release",
 ]
-QUESTIONS: tuple[Question, ...] = get_args(Question)
+QUESTIONS: tuple[QuestionKind, ...] = get_args(QuestionKind)
 Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = get_args(Day)
 Clock = Annotated[str, Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
@@ -188,7 +188,7 @@ class Policy(_Closed):
     pace: Pace = Pace()
     volume: Volume = Volume()
     releases: Releases = Releases()
-    questions: tuple[Question, ...] = QUESTIONS
+    questions: tuple[QuestionKind, ...] = QUESTIONS
     windows: tuple[Window, ...] = ()
     mistakes_kept: int = Field(default=0, ge=0, le=10_000)
 

@@ -52,7 +52,7 @@ class Coming:
     server_round: int = NO_ROUND
 
 
-class Traffic:
+class RateLimits:
     """The traffic of one site.
 
     Args:

@@ -20,7 +20,7 @@ class TooManyLiars(ConsortiumError, ValueError):
     code = "too-many-liars"
 
 
-class Lies(BaseModel):
+class AttackAssignment(BaseModel):
     """The liars of a run.
 
     Args:
@@ -35,7 +35,7 @@ class Lies(BaseModel):
     attacks: Mapping[str, str] = Field(default_factory=dict)
 
     @classmethod
-    def read(cls, run: RunDirectory) -> "Lies":
+    def read(cls, run: RunDirectory) -> "AttackAssignment":
         """Read who lies in a staged run."""
         return read_record(path_in(run), cls)
 
@@ -54,10 +54,10 @@ class Lies(BaseModel):
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
 
 
-NOBODY = Lies()
+NOBODY = AttackAssignment()
 
 
-def draw_liars(sites: Sequence[str], attack: str, *, liars: int, seed: int) -> Lies:
+def draw_liars(sites: Sequence[str], attack: str, *, liars: int, seed: int) -> AttackAssignment:
     """Return so many liars among the sites, drawn by the seed, all with the same attack.
 
     Guarantee: with one seed, the liars of a smaller number are among those of a larger one, and
@@ -75,7 +75,7 @@ def draw_liars(sites: Sequence[str], attack: str, *, liars: int, seed: int) -> L
     key = (zlib.crc32(b"liars"),)
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
     drawn = [sites[index] for index in rng.permutation(len(sites))[:liars]]
-    return Lies(seed=seed, attacks=dict.fromkeys(sorted(drawn), name))
+    return AttackAssignment(seed=seed, attacks=dict.fromkeys(sorted(drawn), name))
 
 
 def path_in(run: RunDirectory) -> Path:

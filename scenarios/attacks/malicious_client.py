@@ -17,19 +17,19 @@ from consortium.run.directory import RunDirectory
 from consortium.site.site import Site, site_of
 from privacy.layout import Matrix
 from privacy.wire import messages
-from scenarios.attacks.assignment import Lies
-from scenarios.attacks.registry import Attack, Known
+from scenarios.attacks.assignment import AttackAssignment
+from scenarios.attacks.registry import Attack, AttackContext
 
 _CACHED_ROUNDS = 2
 
 
-def lying(message: Message, context: Context, call_next: Next) -> Message:
+def malicious_mod(message: Message, context: Context, call_next: Next) -> Message:
     """Alter what a liar answers to training; everybody else's answer passes as it is.
 
     Guarantee: the altered answer is one that the wire carries: only its values are hostile.
     """
     run = RunDirectory.from_environment()
-    lies, site = Lies.read(run), site_of(context)
+    lies, site = AttackAssignment.read(run), site_of(context)
     name = site.config.name
     if message.metadata.message_type != messages.TRAIN or name not in lies.answering:
         return call_next(message, context)
@@ -39,7 +39,7 @@ def lying(message: Message, context: Context, call_next: Next) -> Message:
     if attack.lie is None:
         return Message(messages.contribution(sent), reply_to=message)
     told = attack.lie(
-        Known(
+        AttackContext(
             own=np.asarray(sent.update, np.float64),
             num_examples=sent.num_examples,
             max_examples=site.charter.floors.max_examples,
@@ -53,11 +53,15 @@ def lying(message: Message, context: Context, call_next: Next) -> Message:
     return Message(messages.contribution(altered), reply_to=message)
 
 
-app = client_app(lying)
+app = client_app(malicious_mod)
 
 
 def _seen(
-    attack: Attack, run: RunDirectory, lies: Lies, stands: messages.Position, context: Context
+    attack: Attack,
+    run: RunDirectory,
+    lies: AttackAssignment,
+    stands: messages.Position,
+    context: Context,
 ) -> Matrix:
     """Return the updates of the honest sites, shape (n_honest, dim), if the attack sees them."""
     if not attack.omniscient:

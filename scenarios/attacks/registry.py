@@ -28,7 +28,7 @@ class UnknownAttack(ConsortiumError, LookupError):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Known:
+class AttackContext:
     """What a liar knows when it answers in a round.
 
     Args:
@@ -52,7 +52,7 @@ class Known:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Lie:
+class MaliciousReply:
     """What a liar sends in the place of its answer.
 
     Args:
@@ -81,28 +81,28 @@ class Attack:
     name: str
     what: str
     paper: str = ""
-    lie: Callable[[Known], Lie] | None = None
+    lie: Callable[[AttackContext], MaliciousReply] | None = None
     poison: Poison | None = None
     omniscient: bool = False
 
 
-def sign_flip(known: Known) -> Lie:
+def sign_flip(known: AttackContext) -> MaliciousReply:
     """Return the update reversed, ten times as long: the mean of fifteen turns round for two."""
     return _of(known, -SIGN_FLIP_BY * known.own)
 
 
-def scaling(known: Known) -> Lie:
+def scaling(known: AttackContext) -> MaliciousReply:
     """Return the update a hundred times as long."""
     return _of(known, SCALE_BY * known.own)
 
 
-def gaussian(known: Known) -> Lie:
+def gaussian(known: AttackContext) -> MaliciousReply:
     """Return noise a hundred times as long as the update."""
     noise = known.rng.standard_normal(known.own.shape)
     return _of(known, noise * (NOISE_BY * np.linalg.norm(known.own) / np.linalg.norm(noise)))
 
 
-def a_little_is_enough(known: Known) -> Lie:
+def a_little_is_enough(known: AttackContext) -> MaliciousReply:
     """Return the honest mean, moved by 1.5 honest standard deviations in each coordinate.
 
     Within the spread of the honest, so that no distance gives it away.
@@ -110,34 +110,34 @@ def a_little_is_enough(known: Known) -> Lie:
     return _of(known, known.honest.mean(axis=0) - DEVIATIONS * known.honest.std(axis=0))
 
 
-def inner_product(known: Known) -> Lie:
+def inner_product(known: AttackContext) -> MaliciousReply:
     """Return the honest mean reversed, as long as it takes to turn the mean of all round."""
     factor = 2 * (known.n_sites - known.num_liars) / known.num_liars
     return _of(known, -factor * known.honest.mean(axis=0))
 
 
-def model_replacement(known: Known) -> Lie:
+def model_replacement(known: AttackContext) -> MaliciousReply:
     """Return the update multiplied so that the mean of all becomes the liar's own model."""
     return _of(known, known.own * (known.n_sites / known.num_liars))
 
 
-def free_rider(known: Known) -> Lie:
+def free_rider(known: AttackContext) -> MaliciousReply:
     """Return no change: what was received is sent back, and nothing was learnt."""
     return _of(known, np.zeros_like(known.own))
 
 
-def not_a_number(known: Known) -> Lie:
+def not_a_number(known: AttackContext) -> MaliciousReply:
     """Return NaN in each coordinate."""
     return _of(known, np.full_like(known.own, np.nan))
 
 
-def weight_inflation(known: Known) -> Lie:
+def weight_inflation(known: AttackContext) -> MaliciousReply:
     """Return the update reversed, and claim the most examples that may be claimed."""
-    return Lie(update=-known.own, num_examples=known.max_examples)
+    return MaliciousReply(update=-known.own, num_examples=known.max_examples)
 
 
-def _of(known: Known, update: Vector) -> Lie:
-    return Lie(update=update, num_examples=known.num_examples)
+def _of(known: AttackContext, update: Vector) -> MaliciousReply:
+    return MaliciousReply(update=update, num_examples=known.num_examples)
 
 
 ATTACKS: Mapping[str, Attack] = MappingProxyType(

@@ -23,7 +23,7 @@ _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @dataclass(frozen=True)
-class Finding:
+class MachineCheck:
     """One thing that was looked at.
 
     Args:
@@ -44,7 +44,7 @@ class Finding:
         return self.needed and bool(self.advice)
 
 
-def examine() -> Iterator[Finding]:
+def examine() -> Iterator[MachineCheck]:
     """Look at everything a run needs, one finding each."""
     yield _python()
     yield from (_package(name) for name in _PACKAGES)
@@ -54,59 +54,61 @@ def examine() -> Iterator[Finding]:
     yield _port()
     yield _socket_folder()
     yield _browser()
-    yield Finding("cores", str(os.cpu_count()))
+    yield MachineCheck("cores", str(os.cpu_count()))
 
 
-def _python() -> Finding:
+def _python() -> MachineCheck:
     fits = sys.version_info[:2] == _PYTHON
-    return Finding("Python", platform.python_version(), "" if fits else "install Python 3.11")
+    return MachineCheck("Python", platform.python_version(), "" if fits else "install Python 3.11")
 
 
-def _package(name: str) -> Finding:
+def _package(name: str) -> MachineCheck:
     try:
-        return Finding(name, metadata.version(name))
+        return MachineCheck(name, metadata.version(name))
     except metadata.PackageNotFoundError:
-        return Finding(name, "absent", "run `make install`")
+        return MachineCheck(name, "absent", "run `make install`")
 
 
-def _program(name: str) -> Finding:
+def _program(name: str) -> MachineCheck:
     path = Path(sys.executable).parent / name
-    return Finding(
+    return MachineCheck(
         name,
         str(path) if path.exists() else "absent",
         "" if path.exists() else "run `make install`",
     )
 
 
-def _memory() -> Finding:
+def _memory() -> MachineCheck:
     free = psutil.virtual_memory().available / _GIB
     advice = "" if free >= _MEMORY_GIB else f"free {_MEMORY_GIB:.0f} GiB for the simulation engine"
-    return Finding("free memory", f"{free:.1f} GiB", advice)
+    return MachineCheck("free memory", f"{free:.1f} GiB", advice)
 
 
-def _disk() -> Finding:
+def _disk() -> MachineCheck:
     free = shutil.disk_usage(Path.cwd()).free / _GIB
-    return Finding("free disk here", f"{free:.1f} GiB", "" if free >= _DISK_GIB else "free 1 GiB")
+    return MachineCheck(
+        "free disk here", f"{free:.1f} GiB", "" if free >= _DISK_GIB else "free 1 GiB"
+    )
 
 
-def _port() -> Finding:
+def _port() -> MachineCheck:
     try:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
     except OSError as error:
-        return Finding("ports on 127.0.0.1", error.strerror or "refused", "allow local ports")
-    return Finding("ports on 127.0.0.1", "free")
+        return MachineCheck("ports on 127.0.0.1", error.strerror or "refused", "allow local ports")
+    return MachineCheck("ports on 127.0.0.1", "free")
 
 
-def _socket_folder() -> Finding:
+def _socket_folder() -> MachineCheck:
     folder = tempfile.gettempdir()
     short = len(folder) <= _LONGEST_SOCKET_FOLDER
-    return Finding("temporary folder", folder, "" if short else "set TMPDIR to a shorter path")
+    return MachineCheck("temporary folder", folder, "" if short else "set TMPDIR to a shorter path")
 
 
-def _browser() -> Finding:
+def _browser() -> MachineCheck:
     found = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
-    return Finding(
+    return MachineCheck(
         "browser for report tests",
         found or "absent",
         "" if found else "optional: install chromium",

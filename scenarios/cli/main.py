@@ -14,8 +14,8 @@ from consortium.run.directory import RunDirectory
 from consortium.run.records import Comparison, Summary
 from privacy.errors import ConsortiumError
 from scenarios.cli import doctor as examination
-from scenarios.cli.rules_table import say_rules
-from scenarios.cli.run_request import Wanted, go_on
+from scenarios.cli.rules_table import print_rules
+from scenarios.cli.run_request import RunRequest, go_on
 from scenarios.cli.terminal import FAILED, console, errors, give_up, guarded, refuse, report
 from scenarios.library.registry import SCENARIOS, scenario_named
 from scenarios.scenario import Scenario
@@ -90,7 +90,9 @@ def run(
     verbose: VerboseOption = False,
 ) -> None:
     """Run a scenario and write its report."""
-    wanted = Wanted(name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose)
+    wanted = RunRequest(
+        name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose
+    )
     wanted.let_lie(attack, liars)
     directory, summary = wanted.carry_out(out)
     report(directory)
@@ -131,7 +133,9 @@ def compare(
         compare as measure,  # torch is loaded where it is needed
     )
 
-    wanted = Wanted(name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose)
+    wanted = RunRequest(
+        name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose
+    )
     wanted.let_lie(attack, liars)
     directory, _ = wanted.carry_out(out)
     try:
@@ -152,7 +156,7 @@ def rules(
     dim: Annotated[int, typer.Option("--dim", min=1, help="Numbers in the model.")] = 1_000_000,
 ) -> None:
     """Show which rules survive so many liars, and what that costs, in the clear and encrypted."""
-    say_rules(console, sites=sites, liars=liars, dim=dim)
+    print_rules(console, sites=sites, liars=liars, dim=dim)
 
 
 @app.command("predict")

@@ -37,7 +37,7 @@ _ANY_TABLE = Schema(
 )
 
 
-def say_rules(console: Console, *, sites: int, liars: int, dim: int) -> None:
+def print_rules(console: Console, *, sites: int, liars: int, dim: int) -> None:
     """Print what each rule survives and costs, in the clear and over buckets under encryption.
 
     Args:

@@ -14,21 +14,21 @@ from consortium.protocol.aggregation import rule_spec
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary
 from privacy.errors import ConsortiumError
-from scenarios.attacks.assignment import NOBODY, Lies, draw_liars
+from scenarios.attacks.assignment import NOBODY, AttackAssignment, draw_liars
 from scenarios.cli.progress import shown
 from scenarios.cli.terminal import FAILED, console, errors, give_up, guarded, refuse, report
 from scenarios.engines.staging import new_run_directory, require_sites
 from scenarios.library.registry import scenario_named
 from scenarios.scenario import ENGINES, Engine, Scenario
-from scenarios.user_data.sources import brought
+from scenarios.user_data.sources import user_sources
 
 if TYPE_CHECKING:
-    from scenarios.engines.runner import Order  # torch is loaded where it is needed
+    from scenarios.engines.runner import ScenarioRun  # torch is loaded where it is needed
 
 RUNS = Path("runs")
 
 
-class Wanted:
+class RunRequest:
     """The options shared by `run` and `compare`, checked before anything is done."""
 
     def __init__(
@@ -46,12 +46,12 @@ class Wanted:
         self.config = guarded(
             lambda: self.scenario.configured({**overrides(settings or []), **chosen})
         )
-        found = guarded(lambda: brought(self.scenario, data or [], seed=self.config.seed))
+        found = guarded(lambda: user_sources(self.scenario, data or [], seed=self.config.seed))
         self.scenario, self.sources, self.told = found.scenario, found.sources, found.told
         guarded(lambda: require_sites(self.scenario, self.sources))
         self.engine = _engine(engine)
         self.verbose = verbose
-        self.lies = Lies(seed=self.config.seed, attacks=self.scenario.faults)
+        self.lies = AttackAssignment(seed=self.config.seed, attacks=self.scenario.faults)
         guarded(lambda: rule_spec(self.config, self.scenario.charter))
 
     def let_lie(self, attack: str | None, liars: int) -> None:
@@ -64,10 +64,10 @@ class Wanted:
 
     def carry_out(self, out: Path | None) -> tuple[RunDirectory, Summary]:
         """Run it in a new directory, with progress on the terminal."""
-        from scenarios.engines.runner import Order, before_the_run, carry_out
+        from scenarios.engines.runner import ScenarioRun, carry_out, run_notes
 
         directory = guarded(lambda: new_run_directory(self.scenario, under=RUNS, named=out))
-        order = Order(
+        order = ScenarioRun(
             scenario=self.scenario,
             config=self.config,
             engine=self.engine,
@@ -78,29 +78,29 @@ class Wanted:
         console.print(f"{self.scenario.title}: {len(self.scenario.sites)} sites, {self.engine}")
         for line in self.told:
             console.print(line, soft_wrap=True, highlight=False)
-        for line in guarded(lambda: before_the_run(self.scenario, self.config, self.lies)):
+        for line in guarded(lambda: run_notes(self.scenario, self.config, self.lies)):
             console.print(line, soft_wrap=True, highlight=False)
         return directory, _watched(order, directory, carry_out)
 
     def try_attacks(self, directory: RunDirectory, attack: str | None, liars: int) -> None:
         """Try each attack against each rule, where the scenario is about liars."""
         from scenarios.experiments.robustness_output import (
-            try_and_say,  # matplotlib, where it is needed
+            print_robustness,  # matplotlib, where it is needed
         )
 
         if self.scenario.trials is not None and attack != "none":
             trials = self.scenario.trials
             tried = trials if attack is None else trials.only(attack, liars)
-            guarded(lambda: try_and_say(self.scenario, tried, self.config, directory, console))
+            guarded(lambda: print_robustness(self.scenario, tried, self.config, directory, console))
 
     def measure_privacy(self, directory: RunDirectory) -> None:
         """Try each epsilon, and runs until the ledgers refuse, where the scenario is about it."""
         from scenarios.experiments.privacy_output import (
-            measure_and_say,  # torch, where it is needed
+            print_privacy_utility,  # torch, where it is needed
         )
 
         if self.scenario.privacy is not None:
-            guarded(lambda: measure_and_say(self.scenario, self.config, directory, console))
+            guarded(lambda: print_privacy_utility(self.scenario, self.config, directory, console))
             report(directory)
 
 
@@ -113,7 +113,7 @@ def go_on(directory: RunDirectory, *, engine: str, verbose: bool) -> tuple[Scena
 
 
 def _watched(
-    order: Order, directory: RunDirectory, run: Callable[[Order, RunDirectory], Summary]
+    order: ScenarioRun, directory: RunDirectory, run: Callable[[ScenarioRun, RunDirectory], Summary]
 ) -> Summary:
     from scenarios.engines.runner import RunFailed, RunParked
 

@@ -15,7 +15,7 @@ from consortium.charter.signatures import Signatures, sign_charter
 from consortium.config import RunConfig
 from consortium.deployment.control_client import Control
 from consortium.deployment.processes import LaunchFailed, end, free_port
-from consortium.deployment.run_orders import Order
+from consortium.deployment.run_orders import RunOrder
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supernode import SuperNode
 from consortium.provisioning.certificates import read_request
@@ -48,7 +48,7 @@ def deploy(run: RunDirectory, scenario: Scenario, config: RunConfig) -> None:
     if not coordinator.exists():  # a resumed run has it
         found(office, run.charter, sites)
     with running(coordinator, sites) as control:
-        number = control.submit(Order(run=run.path.resolve(), config=config.flat()))
+        number = control.submit(RunOrder(run=run.path.resolve(), config=config.flat()))
         await_end(control, run, number)
 
 

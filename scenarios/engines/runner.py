@@ -19,7 +19,7 @@ from consortium.run.records import Summary, read_record
 from consortium.server_app import app as server_app
 from consortium.site.site import model_plan
 from privacy.errors import ConsortiumError
-from scenarios.attacks.assignment import NOBODY, Lies, path_in
+from scenarios.attacks.assignment import NOBODY, AttackAssignment, path_in
 from scenarios.attacks.malicious_client import app as lying_app
 from scenarios.engines.deployment import deploy
 from scenarios.engines.file_limits import allow_open_files
@@ -50,7 +50,7 @@ class NoLiarsThere(ConsortiumError, ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class ScenarioRun:
     """What a person asked for.
 
     Args:
@@ -67,12 +67,12 @@ class Order:
     config: RunConfig
     engine: Engine = "inprocess"
     own_data: Mapping[str, DataSource] = field(default_factory=dict)
-    lies: Lies = NOBODY
+    lies: AttackAssignment = NOBODY
     verbose: bool = False
     ready: Callable[[RunDirectory], None] = field(default=lambda run: None)
 
 
-def carry_out(order: Order, run: RunDirectory) -> Summary:
+def carry_out(order: ScenarioRun, run: RunDirectory) -> Summary:
     """Stage and run a scenario in an empty run directory; return its summary.
 
     Guarantee: the directory says what happened, also when the run failed.
@@ -94,7 +94,7 @@ def carry_out(order: Order, run: RunDirectory) -> Summary:
     return _run(order, run)
 
 
-def interrupted_order(run: RunDirectory, *, engine: Engine, verbose: bool) -> Order:
+def interrupted_order(run: RunDirectory, *, engine: Engine, verbose: bool) -> ScenarioRun:
     """Return what was asked of the run that was interrupted in a directory.
 
     Raises:
@@ -102,16 +102,16 @@ def interrupted_order(run: RunDirectory, *, engine: Engine, verbose: bool) -> Or
         ConsortiumError: The directory cannot be read, or is not one of a scenario.
     """
     config, lies = interrupted(run), path_in(run)
-    return Order(
+    return ScenarioRun(
         scenario=scenario_named(Charter.read(run.charter).name),
         config=config,
         engine=engine,
-        lies=read_record(lies, Lies) if lies.exists() else NOBODY,
+        lies=read_record(lies, AttackAssignment) if lies.exists() else NOBODY,
         verbose=verbose,
     )
 
 
-def resume(order: Order, run: RunDirectory) -> Summary:
+def resume(order: ScenarioRun, run: RunDirectory) -> Summary:
     """Go on with a run from what it kept; return its summary.
 
     Guarantee: the model is that of a run that was not interrupted, whatever the engine.
@@ -124,7 +124,7 @@ def resume(order: Order, run: RunDirectory) -> Summary:
     return _run(order, run)
 
 
-def _run(order: Order, run: RunDirectory) -> Summary:
+def _run(order: ScenarioRun, run: RunDirectory) -> Summary:
     try:
         _ENGINES[order.engine](order, run)
     except ConsortiumError as error:
@@ -143,7 +143,7 @@ def _ended(summary: Summary, otherwise: str) -> RunFailed:
     return RunParked(text) if summary.status == "parked" else RunFailed(text)
 
 
-def _in_process(order: Order, run: RunDirectory) -> None:
+def _in_process(order: ScenarioRun, run: RunDirectory) -> None:
     with _named(run):
         run_in_process(
             server_app,
@@ -153,7 +153,7 @@ def _in_process(order: Order, run: RunDirectory) -> None:
         )
 
 
-def _simulation(order: Order, run: RunDirectory) -> None:
+def _simulation(order: ScenarioRun, run: RunDirectory) -> None:
     allow_open_files(len(order.scenario.sites))
     simulate(
         run,
@@ -164,13 +164,13 @@ def _simulation(order: Order, run: RunDirectory) -> None:
     )
 
 
-def _deployment(order: Order, run: RunDirectory) -> None:
+def _deployment(order: ScenarioRun, run: RunDirectory) -> None:
     if order.lies.answering:
         raise NoLiarsThere("a deployment runs installed code: try lies in process or simulated")
     deploy(run, order.scenario, order.config)
 
 
-def _apps(order: Order) -> dict[int, SiteApp]:
+def _apps(order: ScenarioRun) -> dict[int, SiteApp]:
     """Return the app of each site: the product's, or a liar's."""
     liars = order.lies.answering
     return {
@@ -184,7 +184,7 @@ _WITH_LIARS = Bundle(
     packages=(*RUNTIME_PACKAGES, scenarios), client_app="scenarios.attacks.malicious_client:app"
 )
 
-_ENGINES: Mapping[Engine, Callable[[Order, RunDirectory], None]] = {
+_ENGINES: Mapping[Engine, Callable[[ScenarioRun, RunDirectory], None]] = {
     "inprocess": _in_process,
     "simulation": _simulation,
     "deployment": _deployment,
@@ -214,7 +214,7 @@ def _collect_model(run: RunDirectory, scenario: Scenario) -> None:
             return
 
 
-def before_the_run(scenario: Scenario, config: RunConfig, lies: Lies) -> Iterator[str]:
+def run_notes(scenario: Scenario, config: RunConfig, lies: AttackAssignment) -> Iterator[str]:
     """Yield the lines that stand before a run; none where nobody lies and none is expected.
 
     Raises:

@@ -14,7 +14,7 @@ from consortium.site.policy_templates import for_a_scenario
 from privacy.differential.mechanisms import Unit
 from privacy.errors import ConsortiumError
 from privacy.secrets.keys import Identity
-from scenarios.attacks.assignment import NOBODY, Lies, path_in
+from scenarios.attacks.assignment import NOBODY, AttackAssignment, path_in
 from scenarios.data.datasets import load
 from scenarios.scenario import Scenario
 from sites.data.source import DataSource, TableFile
@@ -58,7 +58,7 @@ def stage(
     own_data: Mapping[str, DataSource] | None = None,
     *,
     with_keys: bool = False,
-    lies: Lies = NOBODY,
+    lies: AttackAssignment = NOBODY,
     unit: Unit = "record",
 ) -> None:
     """Write the charter and a directory a site, with the site's part of the data in it.
@@ -124,7 +124,9 @@ def _shipped(scenario: Scenario, sites: Sequence[str]) -> dict[str, pd.DataFrame
     return {name: frame[owner == name] for name in sites}
 
 
-def _spoiled(table: pd.DataFrame, scenario: Scenario, name: str, lies: Lies) -> pd.DataFrame:
+def _spoiled(
+    table: pd.DataFrame, scenario: Scenario, name: str, lies: AttackAssignment
+) -> pd.DataFrame:
     """Return a site's records, spoiled if its attack says so."""
     poison = lies.attack_of(name).poison if name in lies.attacks else None
     return table if poison is None else poison(table, scenario.table, lies.rng(name, 0))

@@ -11,7 +11,7 @@ from scenarios.experiments.privacy_utility import measure_privacy
 from scenarios.scenario import Scenario
 
 
-def measure_and_say(
+def print_privacy_utility(
     scenario: Scenario, config: RunConfig, run: RunDirectory, console: Console
 ) -> PrivacyCost | None:
     """Measure what privacy costs, then print it; None where the scenario is not about that."""

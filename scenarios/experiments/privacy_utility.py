@@ -29,7 +29,7 @@ from consortium.wording.refusals import MILLI, SITE_REFUSED
 from privacy.differential.ledger_entries import Budget
 from privacy.differential.mechanisms import SampledGaussian
 from privacy.policy.document import EVERY_DATA_SET, Ceiling, PrivacyTerms, read_policy
-from scenarios.engines.runner import Order, RunFailed, carry_out
+from scenarios.engines.runner import RunFailed, ScenarioRun, carry_out
 from scenarios.experiments.audit_receipts import receipt_of
 from scenarios.experiments.bootstrap import Resamples, resampled
 from scenarios.experiments.process_pool import side_by_side
@@ -155,7 +155,7 @@ def _tried(trial: _Trial) -> _Scored:
     """Carry out one run, measure it, and let its directory go."""
     trial.folder.mkdir(parents=True)
     run = RunDirectory(trial.folder)
-    carry_out(Order(scenario=trial.scenario, config=trial.config), run)
+    carry_out(ScenarioRun(scenario=trial.scenario, config=trial.config), run)
     predictions, labels = _scores(trial.scenario, trial.config, run)
     reserved: list[tuple[SampledGaussian, Budget]] = []
     for name in trial.scenario.sites:
@@ -219,7 +219,7 @@ def _campaign(
         run = RunDirectory(folder / f"campaign-{number}")
         asked = RunConfig.parse({**config.flat(), "dp.epsilon": campaign.epsilon})
         run.path.mkdir(parents=True)
-        order = Order(
+        order = ScenarioRun(
             scenario=scenario,
             config=asked,
             ready=partial(_go_on, scenario, campaign, before),
@@ -231,7 +231,9 @@ def _campaign(
     return runs
 
 
-def _campaign_run(order: Order, campaign: Campaign, number: int, run: RunDirectory) -> CampaignRun:
+def _campaign_run(
+    order: ScenarioRun, campaign: Campaign, number: int, run: RunDirectory
+) -> CampaignRun:
     value, finished = None, True
     try:
         carry_out(order, run)

@@ -18,9 +18,9 @@ from consortium.model.files import TrainedModel, read_model
 from consortium.run.directory import RunDirectory
 from consortium.run.records import write_record
 from consortium.site.directory import read_site_config
-from scenarios.attacks.assignment import NOBODY, Lies, draw_liars
+from scenarios.attacks.assignment import NOBODY, AttackAssignment, draw_liars
 from scenarios.attacks.data_poisoning import table_in, triggered
-from scenarios.engines.runner import Order, RunFailed, carry_out
+from scenarios.engines.runner import RunFailed, ScenarioRun, carry_out
 from scenarios.experiments.bootstrap import resampled
 from scenarios.experiments.process_pool import side_by_side
 from scenarios.scenario import Scenario
@@ -97,7 +97,7 @@ class _Trial:
 
     scenario: Scenario
     config: RunConfig
-    lies: Lies
+    lies: AttackAssignment
     honest: tuple[str, ...]
     attack: str
     defence: Defence
@@ -195,7 +195,7 @@ def _carried_out(planned: Sequence[_Trial], workers: int | None) -> Iterator[tup
                 yield waiting[done], done.result()
 
 
-def _lies(scenario: Scenario, trials: Trials, attack: str, seed: int) -> Lies:
+def _lies(scenario: Scenario, trials: Trials, attack: str, seed: int) -> AttackAssignment:
     if attack == NO_ATTACK:
         return NOBODY
     return draw_liars(scenario.sites, attack, liars=trials.liars, seed=seed)
@@ -210,7 +210,7 @@ def _tried(trial: _Trial) -> Cell:
     began = time.monotonic()
     trial.folder.mkdir(parents=True)
     run = RunDirectory(trial.folder)
-    order = Order(scenario=trial.scenario, config=trial.config, lies=trial.lies)
+    order = ScenarioRun(scenario=trial.scenario, config=trial.config, lies=trial.lies)
     value, backdoor, stopped = None, None, ""
     try:
         carry_out(order, run)

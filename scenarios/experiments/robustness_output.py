@@ -20,7 +20,7 @@ _INK, _QUIET = "#1b1f24", "#57606a"
 _WORST = 0.1  # a loss that is drawn darkest
 
 
-def try_and_say(
+def print_robustness(
     scenario: Scenario, trials: Trials, config: RunConfig, run: RunDirectory, console: Console
 ) -> Robustness:
     """Try every attack against every defence, then print and draw the matrix."""

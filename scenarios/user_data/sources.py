@@ -30,7 +30,7 @@ class Brought:
     told: tuple[str, ...] = ()
 
 
-def brought(scenario: Scenario, options: Sequence[str], *, seed: int) -> Brought:
+def user_sources(scenario: Scenario, options: Sequence[str], *, seed: int) -> Brought:
     """Return a scenario with the data that `--data` names.
 
     `site=file` is one site's own; a file, a directory or `url::query` without a site is one

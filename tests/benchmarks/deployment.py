@@ -25,7 +25,7 @@ from typing import Any
 
 from consortium.config import Scalar
 from consortium.deployment.control_client import Control
-from consortium.deployment.run_orders import Order as Ordered
+from consortium.deployment.run_orders import RunOrder as Ordered
 from consortium.run.directory import RunDirectory
 from scenarios.engines.deployment import await_end, found, running
 from scenarios.engines.staging import new_run_directory, stage

@@ -23,7 +23,7 @@ from consortium.client.mods import gated
 from consortium.config import RunConfig
 from consortium.run.directory import RunDirectory
 from consortium.site.site import site_of
-from privacy.audit.hash_chain import Chain, Event, verify
+from privacy.audit.hash_chain import Chain, LogEvent, verify
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedReply
@@ -139,8 +139,10 @@ def _chain(folder: Path, key: Ed25519PrivateKey) -> Chain:
     return Chain(folder / "audit" / "log.jsonl", owner="site", key=public, sign=key.sign)
 
 
-def _event(number: int) -> Event:
-    return Event("sent", {"run": "1", "kind": "train", "bytes": number, "digest": f"{number:064x}"})
+def _event(number: int) -> LogEvent:
+    return LogEvent(
+        "sent", {"run": "1", "kind": "train", "bytes": number, "digest": f"{number:064x}"}
+    )
 
 
 def sealed_ms_per_mb() -> float:

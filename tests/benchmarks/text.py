@@ -29,7 +29,7 @@ from torch.nn import functional
 
 from privacy.encryption.parameters import PARAMETER_SETS, Placement
 from scenarios.data.icd10_phrases import CHAPTERS, all_phrases
-from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.runner import ScenarioRun, carry_out
 from scenarios.engines.staging import new_run_directory
 from scenarios.scenario import MACRO_F1, Scenario
 from sites.models.encoder import padded
@@ -258,7 +258,7 @@ def simulated(folder: Path) -> dict[str, float]:
         headline=MACRO_F1,
     )
     run = new_run_directory(scenario, under=folder, named=None)
-    order = Order(scenario=scenario, config=scenario.configured({}), engine="simulation")
+    order = ScenarioRun(scenario=scenario, config=scenario.configured({}), engine="simulation")
     began = time.monotonic()
     with watched() as used:
         summary = carry_out(order, run)

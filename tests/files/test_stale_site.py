@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from scenarios.data.datasets import load
-from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.runner import ScenarioRun, carry_out
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.heart_diagnosis import SCENARIO
 from sites.data.source import TableFile
@@ -23,7 +23,9 @@ def model_of(frame: pd.DataFrame, folder: Path, place: str) -> str:
     rmtree(folder / place, ignore_errors=True)
     run = new_run_directory(SCENARIO, under=folder, named=folder / place)
     config = SCENARIO.configured({"num-server-rounds": 1})
-    return carry_out(Order(scenario=SCENARIO, config=config, own_data=files), run).model_digest
+    return carry_out(
+        ScenarioRun(scenario=SCENARIO, config=config, own_data=files), run
+    ).model_digest
 
 
 @pytest.mark.xfail(

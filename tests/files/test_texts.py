@@ -9,7 +9,7 @@ import pytest
 from consortium.charter.document import Floors
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary
-from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.runner import ScenarioRun, carry_out
 from scenarios.engines.staging import new_run_directory
 from scenarios.scenario import Scenario
 from sites.data.source import TableFile
@@ -58,7 +58,7 @@ def run_with_half_a_character(folder: Path) -> tuple[RunDirectory, Summary]:
         files[name] = TableFile(path=path)
     run = new_run_directory(SCENARIO, under=folder, named=None)
     config = SCENARIO.configured({})
-    return run, carry_out(Order(scenario=SCENARIO, config=config, own_data=files), run)
+    return run, carry_out(ScenarioRun(scenario=SCENARIO, config=config, own_data=files), run)
 
 
 @pytest.mark.xfail(

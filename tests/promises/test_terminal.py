@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from consortium.cli.main import app
-from privacy.audit.hash_chain import Chain, Event, Fact
+from privacy.audit.hash_chain import Chain, Fact, LogEvent
 from privacy.identity.log_signing_key import SigningKey
 from tests.carrier import staged
 
@@ -27,7 +27,7 @@ def test_a_log_with_terminal_escapes_is_shown_without_them(tmp_path: Path, comma
     key = SigningKey.at(folder / "signing.secret")
     facts: dict[str, Fact] = {"run": "1", "kind": KIND, "bytes": 1, "digest": "0" * 64}
     chain = Chain(folder / "log.jsonl", owner=OWNER, key=key.public, sign=key.sign)
-    chain.append([Event("received", facts)])
+    chain.append([LogEvent("received", facts)])
     (folder / "public.json").write_text(json.dumps({OWNER: key.public.hex()}))
     said = CliRunner().invoke(app, ["audit", command, str(tmp_path)])
     staged(so="east" in said.output, what=said.output)

@@ -9,7 +9,7 @@ import pytest
 from consortium.config import RunConfig, Scalar
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary
-from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.runner import ScenarioRun, carry_out
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
 from scenarios.scenario import Scenario
@@ -31,7 +31,9 @@ def done(name: str, folder: Path, chosen: Mapping[str, Scalar]) -> Done:
     scenario = scenario_named(name)
     config = scenario.configured(chosen)
     run = new_run_directory(scenario, under=folder, named=None)
-    return Done(scenario, config, run, carry_out(Order(scenario=scenario, config=config), run))
+    return Done(
+        scenario, config, run, carry_out(ScenarioRun(scenario=scenario, config=config), run)
+    )
 
 
 @pytest.fixture(scope="session")

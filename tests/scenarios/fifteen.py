@@ -18,8 +18,8 @@ from consortium.model.files import read_model
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary
 from consortium.site.directory import read_site_config
-from scenarios.attacks.assignment import NOBODY, Lies, draw_liars
-from scenarios.engines.runner import Order, carry_out
+from scenarios.attacks.assignment import NOBODY, AttackAssignment, draw_liars
+from scenarios.engines.runner import ScenarioRun, carry_out
 from scenarios.experiments.bootstrap import resampled
 from scenarios.scenario import Scenario
 from sites.schema.tables import Schema
@@ -75,18 +75,18 @@ def believed() -> Iterator[None]:
 def run_with(
     folder: Path,
     settings: Mapping[str, Scalar],
-    lies: Lies = NOBODY,
+    lies: AttackAssignment = NOBODY,
     *,
     scenario: Scenario = FIFTEEN,
 ) -> tuple[RunDirectory, Summary]:
     """Run the fifteen with some liars among them."""
     folder.mkdir(parents=True)
     run = RunDirectory(folder)
-    order = Order(scenario=scenario, config=scenario.configured(settings), lies=lies)
+    order = ScenarioRun(scenario=scenario, config=scenario.configured(settings), lies=lies)
     return run, carry_out(order, run)
 
 
-def two_liars(attack: str) -> Lies:
+def two_liars(attack: str) -> AttackAssignment:
     """Return the two liars of the seed with an attack."""
     return draw_liars(SITES, attack, liars=2, seed=7)
 

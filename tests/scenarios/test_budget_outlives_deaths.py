@@ -11,7 +11,7 @@ from consortium.client.private_training import ledger_of
 from consortium.config import Scalar
 from consortium.run.directory import RunDirectory
 from privacy.differential.mechanisms import SampledGaussian
-from scenarios.engines.runner import Order, carry_out, interrupted_order, resume
+from scenarios.engines.runner import ScenarioRun, carry_out, interrupted_order, resume
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
 from tests.forked import Forked
@@ -74,7 +74,7 @@ def spent(run: RunDirectory) -> dict[str, tuple[list[int], float]]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[list[int], float]]:
     run = new_run_directory(HEART, under=tmp_path_factory.mktemp("whole"), named=None)
-    carry_out(Order(scenario=HEART, config=HEART.configured(PRIVATE)), run)
+    carry_out(ScenarioRun(scenario=HEART, config=HEART.configured(PRIVATE)), run)
     return spent(run)
 
 

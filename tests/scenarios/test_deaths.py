@@ -23,7 +23,7 @@ from consortium.config import RunConfig
 from consortium.coordinator.resume import interrupted
 from consortium.deployment.control_client import Control
 from consortium.deployment.processes import end
-from consortium.deployment.run_orders import Order
+from consortium.deployment.run_orders import RunOrder
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supernode import SuperNode
 from consortium.deployment.supervisor import bring_down, cut_off
@@ -31,7 +31,7 @@ from consortium.run.directory import RunDirectory
 from consortium.run.leader_lock import is_led
 from consortium.run.records import Summary, read_record
 from scenarios.engines.deployment import HOST, found, running
-from scenarios.engines.runner import Order as InProcess
+from scenarios.engines.runner import ScenarioRun as InProcess
 from scenarios.engines.runner import carry_out
 from scenarios.engines.staging import new_run_directory, stage
 from scenarios.library.registry import scenario_named
@@ -138,7 +138,7 @@ class Deployed:
         awaited(lambda: not is_led(self.run.leader))
         config = interrupted(self.run)
         self.run.summary.unlink(missing_ok=True)
-        self.control.submit(Order(run=self.run.path, config=config.flat()))
+        self.control.submit(RunOrder(run=self.run.path, config=config.flat()))
         awaited(lambda: is_led(self.run.leader))
 
     @property
@@ -187,7 +187,7 @@ def deployed(folder: Path, mode: str, *, listen: str = HOST) -> Iterator[Deploye
             there.line = stack.enter_context(line)
         stack.enter_context(running(office / "coordinator", sites, listen=listen))
         hostile(office / "coordinator" / "app", run.path / "marker")
-        there.control.submit(Order(run=run.path, config=configured(mode).flat()))
+        there.control.submit(RunOrder(run=run.path, config=configured(mode).flat()))
         awaited(lambda: is_led(run.leader))
         try:
             yield there

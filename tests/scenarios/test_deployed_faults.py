@@ -17,7 +17,7 @@ import pytest
 from consortium.config import Scalar
 from consortium.deployment import superlink
 from consortium.deployment.processes import LaunchFailed, end
-from consortium.deployment.run_orders import Order
+from consortium.deployment.run_orders import RunOrder
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supernode import SuperNode
 from consortium.provisioning.certificates import Authority, pem, read_request
@@ -70,7 +70,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Faulty:
     config = run.site("va-long-beach") / "site.json"
     config.write_text(config.read_text().replace('"va-long-beach"', '"cleveland"'))
     with running(run.path / "deployment" / "coordinator", sites) as control:
-        order = Order(run=run.path, config=HEART.configured(CONFIG).flat())
+        order = RunOrder(run=run.path, config=HEART.configured(CONFIG).flat())
         number = control.submit(order)
         await_event(run, "round-started", 1)
         for process in SuperNode(run.site("hungary")).mark.family():

@@ -12,7 +12,7 @@ import pytest
 from consortium.audit.cross_check import compare, logs_in, read_log
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
-from scenarios.engines.runner import Order, carry_out, interrupted_order, resume
+from scenarios.engines.runner import ScenarioRun, carry_out, interrupted_order, resume
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
 from tests.forked import Forked
@@ -54,7 +54,7 @@ def right(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     def digest(mode: str) -> str:
         if mode not in known:
             run = new_run_directory(HEART, under=tmp_path_factory.mktemp(mode), named=None)
-            whole = carry_out(Order(scenario=HEART, config=configured(mode)), run)
+            whole = carry_out(ScenarioRun(scenario=HEART, config=configured(mode)), run)
             known[mode] = whole.model_digest
         return known[mode]
 

@@ -22,7 +22,7 @@ from consortium.server_app import app as server_app
 from privacy.wire import messages
 from scenarios.cli.main import app as command
 from scenarios.engines.in_process import SiteApp, Vanished, run_in_process
-from scenarios.engines.runner import Order, carry_out, interrupted_order, resume
+from scenarios.engines.runner import ScenarioRun, carry_out, interrupted_order, resume
 from scenarios.engines.staging import new_run_directory, stage
 from scenarios.library.registry import scenario_named
 from sites.tasks.tabular.task import TabularTask
@@ -66,14 +66,14 @@ carry_out(Order(scenario=scenario, config=config), RunDirectory(Path(sys.argv[1]
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     run = new_run_directory(HEART, under=tmp_path_factory.mktemp("whole"), named=None)
-    return carry_out(Order(scenario=HEART, config=CONFIG), run)
+    return carry_out(ScenarioRun(scenario=HEART, config=CONFIG), run)
 
 
 @pytest.fixture(scope="module")
 def sealed(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     run = new_run_directory(HEART, under=tmp_path_factory.mktemp("sealed"), named=None)
     config = CONFIG.model_copy(update={"aggregation": "encrypted"})
-    return carry_out(Order(scenario=HEART, config=config), run)
+    return carry_out(ScenarioRun(scenario=HEART, config=config), run)
 
 
 def killed(forked: Forked, tmp_path: Path, *moment: str) -> RunDirectory:
@@ -131,13 +131,15 @@ def test_a_run_whose_process_was_killed_goes_on_to_the_same_end(
 
 def test_a_run_killed_twice_goes_on_twice(tmp_path: Path, whole: Summary) -> None:
     run = new_run_directory(HEART, under=tmp_path, named=None)
-    order = Order(scenario=HEART, config=CONFIG)
+    order = ScenarioRun(scenario=HEART, config=CONFIG)
     died(order, run, carry_out)
     died(order, run, resume)
     assert resume(order, run).model_digest == whole.model_digest
 
 
-def died(order: Order, run: RunDirectory, how: Callable[[Order, RunDirectory], Summary]) -> None:
+def died(
+    order: ScenarioRun, run: RunDirectory, how: Callable[[ScenarioRun, RunDirectory], Summary]
+) -> None:
     """Let a run end without a word where it would record its next round."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("consortium.coordinator.recorder.Recorder._round", _Dies())
@@ -225,7 +227,7 @@ def test_a_site_does_not_train_again_for_a_round_that_is_asked_again(
 
     monkeypatch.setattr(TabularTask, "train", counting)
     run = new_run_directory(HEART, under=tmp_path, named=None)
-    order = Order(scenario=HEART, config=CONFIG)
+    order = ScenarioRun(scenario=HEART, config=CONFIG)
     died(order, run, carry_out)
     assert sorted(trained.values()) == [1, 1, 1, 1]
     resume(order, run)
@@ -235,14 +237,14 @@ def test_a_site_does_not_train_again_for_a_round_that_is_asked_again(
 def test_a_finished_run_is_not_resumed(tmp_path: Path) -> None:
     run = new_run_directory(HEART, under=tmp_path, named=None)
     short = HEART.configured({"num-server-rounds": 1})
-    carry_out(Order(scenario=HEART, config=short), run)
+    carry_out(ScenarioRun(scenario=HEART, config=short), run)
     with pytest.raises(NotResumable, match="finished"):
         interrupted_order(run, engine="inprocess", verbose=False)
 
 
 def test_the_command_goes_on_and_reports(tmp_path: Path) -> None:
     run = new_run_directory(HEART, under=tmp_path, named=None)
-    died(Order(scenario=HEART, config=CONFIG), run, carry_out)
+    died(ScenarioRun(scenario=HEART, config=CONFIG), run, carry_out)
     said = CliRunner().invoke(command, ["resume", str(run.path)])
     assert said.exit_code == 0, said.output
     assert run.report.exists()

@@ -21,7 +21,7 @@ from consortium.server_app import app as server_app
 from consortium.site.site import _site
 from privacy.errors import ConsortiumError
 from scenarios.engines.in_process import Vanished, run_in_process
-from scenarios.engines.runner import Order, RunFailed, carry_out
+from scenarios.engines.runner import RunFailed, ScenarioRun, carry_out
 from scenarios.engines.staging import new_run_directory, stage
 from scenarios.experiments.comparison import compare
 from scenarios.experiments.prediction import predictions
@@ -214,7 +214,7 @@ def own_data(damage: Damage, tmp_path: Path) -> TableFile:
 def run_with(source: TableFile, tmp_path: Path) -> tuple[RunDirectory, Summary]:
     config = HEART.configured(TWO)
     run = new_run_directory(HEART, under=tmp_path, named=None)
-    order = Order(scenario=HEART, config=config, own_data={"hungary": source})
+    order = ScenarioRun(scenario=HEART, config=config, own_data={"hungary": source})
     return run, carry_out(order, run)
 
 
@@ -328,7 +328,7 @@ def test_an_impossible_run_is_refused_with_the_numbers(
     config = HEART.configured({**TWO, **chosen, "deadline-s": 1.0, "join-deadline-s": 1.0})
     run = new_run_directory(HEART, under=tmp_path, named=None)
     with pytest.raises(ConsortiumError) as refused:
-        carry_out(Order(scenario=HEART, config=config), run)
+        carry_out(ScenarioRun(scenario=HEART, config=config), run)
     log = run.site("cleveland") / "site.log"
     assert said in str(refused.value) + (log.read_text() if log.exists() else "")
 
@@ -337,6 +337,6 @@ def test_the_runner_says_how_a_failed_run_failed(tmp_path: Path) -> None:
     config = HEART.configured({**TWO, "learning-rate": 1e6, "quorum": 4})
     run = new_run_directory(HEART, under=tmp_path, named=None)
     with pytest.raises(RunFailed, match="quorum-not-reached"):
-        carry_out(Order(scenario=HEART, config=config), run)
+        carry_out(ScenarioRun(scenario=HEART, config=config), run)
     assert isinstance(config, RunConfig)
     _site.cache_clear()

@@ -15,7 +15,7 @@ from flwr.app import RecordDict
 from consortium.client.sealed_session import Session
 from consortium.config import Scalar
 from consortium.protocol.parameters import update_placement
-from consortium.run.evidence_store import Vault
+from consortium.run.evidence_store import EvidenceStore
 from privacy.protocol.envelope import Receipt
 from privacy.protocol.key_messages import Opening, opening_body
 from privacy.wire import encrypted_messages as sealed_messages
@@ -84,7 +84,7 @@ def test_a_sum_that_the_coordinator_altered_is_found_by_the_auditor(
     consortium: Consortium,
 ) -> None:
     """The same refusal at the sites; here the kept uploads add up to something else."""
-    vault = Vault(consortium.run.vault)
+    vault = EvidenceStore(consortium.run.vault)
     layout = consortium.place("east").site.task.layout
     placement = update_placement(configured({}), consortium.charter, layout)
 

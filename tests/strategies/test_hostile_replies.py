@@ -21,7 +21,7 @@ from privacy.wire import messages
 from scenarios.engines.in_process import InProcessGrid, SiteApp, Vanished
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 from strategies.coordinator.messaging.events import SiteAnswered, StatisticsPooled
-from strategies.coordinator.plaintext.aggregation_buffer import Gather, Matrix
+from strategies.coordinator.plaintext.aggregation_buffer import Gather, StackedUpdates
 from strategies.rules.coordinatewise import coordinate_median
 from tests.small_site import (
     EVALUATION_SIZE,
@@ -39,7 +39,9 @@ from tests.small_site import (
 )
 
 DIM = LAYOUT.dim
-MEDIAN = Gather(begin=lambda state, n_sites: Matrix(coordinate_median, state.vector.size, n_sites))
+MEDIAN = Gather(
+    begin=lambda state, n_sites: StackedUpdates(coordinate_median, state.vector.size, n_sites)
+)
 GATHERS = {"mean": MEAN, "median": MEDIAN}
 OTHERS = tuple(name for name in NAMES if name != "south")
 

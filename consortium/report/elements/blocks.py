@@ -74,7 +74,7 @@ class Shade:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Matrix:
+class HeatTable:
     """A table of shares, shaded by their size.
 
     Args:
@@ -137,7 +137,7 @@ class Pair:
     block: str = field(default="pair", init=False)
 
 
-Block: TypeAlias = Paragraph | Points | Table | Matrix | Facts | Plot | Pair
+Block: TypeAlias = Paragraph | Points | Table | HeatTable | Facts | Plot | Pair
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ class OnOwn:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Headline:
     """Federated against the other ways of training.
 
     Args:
@@ -89,8 +89,8 @@ def headline(recorded: Recorded) -> str:
     """Return the run in a sentence: what came out, or where it stopped."""
     if not recorded.finished:
         return _stopped(recorded)
-    if recorded.comparison and Verdict(recorded.comparison).alone:
-        return _compared(recorded, Verdict(recorded.comparison))
+    if recorded.comparison and Headline(recorded.comparison).alone:
+        return _compared(recorded, Headline(recorded.comparison))
     return _unmeasured(recorded)
 
 
@@ -120,7 +120,7 @@ def named_value(name: str, found: MetricValue, unit: str) -> str:
     return f"{words.in_sentence(meaning.title)}{SPACE}{value}"
 
 
-def _compared(recorded: Recorded, verdict: Verdict) -> str:
+def _compared(recorded: Recorded, verdict: Headline) -> str:
     unit = recorded.unit if meaning_of(verdict.comparison.metric).in_unit else ""
     title = words.in_sentence(verdict.comparison.metric_title)
     who = f"{words.in_words(len(verdict.alone))} {recorded.nouns}"
@@ -147,7 +147,7 @@ def _compared(recorded: Recorded, verdict: Verdict) -> str:
     return "; ".join(part for part in told if part) + "."
 
 
-def _within_chance(verdict: Verdict, unit: str) -> str:
+def _within_chance(verdict: Headline, unit: str) -> str:
     """Say which other models are too close to call, the pooled ideal among them."""
     close = [arm for arm in verdict.alone if verdict.side(arm) == 0]
     named = []
@@ -167,7 +167,7 @@ def _within_chance(verdict: Verdict, unit: str) -> str:
     return f"{words.listed(named)} {'differ' if many else 'differs'} from that only within chance"
 
 
-def _said_of_pooled(verdict: Verdict, unit: str) -> str:
+def _said_of_pooled(verdict: Headline, unit: str) -> str:
     if verdict.pooled is None or not (verdict.behind or verdict.side(verdict.pooled)):
         return ""
     value = words.figure(verdict.pooled.value, unit)

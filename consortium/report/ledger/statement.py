@@ -10,8 +10,8 @@ from consortium.site.directory import LEDGER
 from privacy.differential.accounting import Epsilon, both_epsilons, epsilon
 from privacy.differential.budget import counted, most_that_fit
 from privacy.differential.ledger import FILE, Ledger
-from privacy.differential.ledger_entries import Budget, Charge, Head, size_of
-from privacy.differential.mechanisms import Event, Gaussian, HeldOut, SampledGaussian
+from privacy.differential.ledger_entries import Budget, Charge, LedgerHead, size_of
+from privacy.differential.mechanisms import Gaussian, HeldOut, Mechanism, SampledGaussian
 from privacy.errors import ConsortiumError
 from privacy.policy.document import PrivacyTerms, read_policy
 
@@ -90,7 +90,7 @@ class View:
         accounts: By data set, in the order in which they came.
     """
 
-    head: Head
+    head: LedgerHead
     accounts: tuple[Account, ...]
 
 
@@ -137,11 +137,11 @@ def view_of(site: Path) -> View:
     return View(head=head, accounts=tuple(_account(name, charges, terms) for name in names))
 
 
-def what_if(account: Account, event: SampledGaussian, past: Sequence[Event]) -> WhatIf:
+def what_if(account: Account, event: SampledGaussian, past: Sequence[Mechanism]) -> WhatIf:
     """Return what a planned run would cost a data set beside its past."""
     budget = account.budget
 
-    def cost(events: Sequence[Event]) -> float:
+    def cost(events: Sequence[Mechanism]) -> float:
         return epsilon(events, budget.delta, unit=budget.unit)
 
     together = cost((*past, event))
@@ -163,7 +163,7 @@ def to_csv(view: View) -> str:
     return file.getvalue()
 
 
-def mechanism_of(event: Event) -> str:
+def mechanism_of(event: Mechanism) -> str:
     """Return what an event is, in words."""
     match event:
         case SampledGaussian():

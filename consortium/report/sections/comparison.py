@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from consortium.report.elements.blocks import Block, Column, Paragraph, Section, Table
-from consortium.report.elements.headline import OnOwn, Verdict
+from consortium.report.elements.headline import Headline, OnOwn
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.plots import style as plots
 from consortium.report.plots.intervals import Change, Row, draw_changes, draw_rows
@@ -21,7 +21,7 @@ def worth(recorded: Recorded) -> Section | None:
     """Return the comparison on everybody's held-out records, if it was measured."""
     if recorded.comparison is None:
         return None
-    verdict, unit = Verdict(recorded.comparison), _unit(recorded)
+    verdict, unit = Headline(recorded.comparison), _unit(recorded)
     return Section(
         anchor="worth",
         title="Is it worth training together?",
@@ -33,9 +33,9 @@ def worth(recorded: Recorded) -> Section | None:
 
 def own_records(recorded: Recorded) -> Section | None:
     """Return what each site gains on its own held-out records, if that was measured."""
-    if recorded.comparison is None or not Verdict(recorded.comparison).own:
+    if recorded.comparison is None or not Headline(recorded.comparison).own:
         return None
-    verdict = Verdict(recorded.comparison)
+    verdict = Headline(recorded.comparison)
     return Section(
         anchor="own",
         title=f"What does each {recorded.noun} gain on its own {recorded.people}?",
@@ -45,7 +45,7 @@ def own_records(recorded: Recorded) -> Section | None:
     )
 
 
-def own_gains(recorded: Recorded, verdict: Verdict) -> str:
+def own_gains(recorded: Recorded, verdict: Headline) -> str:
     """Return in a sentence for how many sites the shared model is better on their own records."""
     better = sum(verdict.better(pair.together, pair.alone) for pair in verdict.own)
     at = words.some_of(better, len(verdict.own), recorded.nouns)
@@ -59,7 +59,7 @@ def _unit(recorded: Recorded) -> str:
     return recorded.unit if meaning_of(recorded.headline_metric).in_unit else ""
 
 
-def _lead(recorded: Recorded, verdict: Verdict) -> str:
+def _lead(recorded: Recorded, verdict: Headline) -> str:
     comparison, everyone = verdict.comparison, len(verdict.alone)
     ahead = words.some_of(len(verdict.ahead_of), everyone, "models trained alone")
     behind = words.in_words(len(verdict.behind))
@@ -73,7 +73,7 @@ def _lead(recorded: Recorded, verdict: Verdict) -> str:
     )
 
 
-def _arms(verdict: Verdict, unit: str) -> Block:
+def _arms(verdict: Headline, unit: str) -> Block:
     comparison = verdict.comparison
     pooled = [verdict.pooled] if verdict.pooled else []
     alone, left_out = _drawn(verdict.alone)
@@ -115,7 +115,7 @@ def _drawn(alone: Sequence[One]) -> tuple[list[One], str]:
     return [*alone[:half], *alone[-half:]], remark
 
 
-def _differences(verdict: Verdict, unit: str) -> Block:
+def _differences(verdict: Headline, unit: str) -> Block:
     alone, left_out = _drawn(verdict.alone)
     rows = []
     for arm in [*alone, *([verdict.pooled] if verdict.pooled else [])]:
@@ -138,7 +138,7 @@ def _differences(verdict: Verdict, unit: str) -> Block:
     )
 
 
-def _own_blocks(recorded: Recorded, verdict: Verdict) -> tuple[Block, ...]:
+def _own_blocks(recorded: Recorded, verdict: Headline) -> tuple[Block, ...]:
     unit, noun = _unit(recorded), recorded.noun
     shown, left_out = _drawn(verdict.own)
     changes = [_change(pair, verdict) for pair in shown]
@@ -159,7 +159,7 @@ def _own_blocks(recorded: Recorded, verdict: Verdict) -> tuple[Block, ...]:
     return picture, Paragraph(remark, "quiet")
 
 
-def _change(pair: OnOwn, verdict: Verdict) -> Change:
+def _change(pair: OnOwn, verdict: Headline) -> Change:
     gain = words.difference(pair.together - pair.alone)
     return Change(
         label=pair.site,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from consortium.report.elements.blocks import Block, Column, Matrix, Pair, Plot, Shade, Table
+from consortium.report.elements.blocks import Block, Column, HeatTable, Pair, Plot, Shade, Table
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.plots import style as plots
 from consortium.report.plots.curves import (
@@ -130,7 +130,7 @@ def _confusion(curves: dict[str, Any], caption: str, said: str = "") -> Block:
         if len(kept) < len(classes)
         else ""
     )
-    return Matrix(
+    return HeatTable(
         caption=caption,
         corner="held-out records",
         columns=tuple(f"predicted {classes[code]}" for code in kept),

@@ -37,7 +37,7 @@ def liars(recorded: Recorded) -> Section | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class OutlierScore:
     """How one site's updates lay to the aggregates of the run.
 
     Args:
@@ -60,7 +60,7 @@ class Standing:
         return self.distance >= APART or self.cosine < 0
 
 
-def standings(evidence: Sequence[EvidenceLine], liars_expected: int) -> list[Standing]:
+def standings(evidence: Sequence[EvidenceLine], liars_expected: int) -> list[OutlierScore]:
     """Return each site's standing over the run, who stood furthest off first."""
     distances: Mapping[str, list[float]] = defaultdict(list)
     cosines: Mapping[str, list[float]] = defaultdict(list)
@@ -73,7 +73,7 @@ def standings(evidence: Sequence[EvidenceLine], liars_expected: int) -> list[Sta
             cosines[site].append(line.cosines[place])
             near[site].append(place in nearest)
     found = [
-        Standing(
+        OutlierScore(
             site=site,
             distance=float(np.median(distances[site])),
             cosine=float(np.median(cosines[site])),
@@ -152,7 +152,7 @@ def _who(recorded: Recorded) -> tuple[Block, ...]:
     return (Paragraph(_apart(recorded, found)), _picture(recorded, found), _table(recorded, found))
 
 
-def _apart(recorded: Recorded, found: Sequence[Standing]) -> str:
+def _apart(recorded: Recorded, found: Sequence[OutlierScore]) -> str:
     named = [one.site for one in found if one.apart]
     if not named:
         return (
@@ -167,7 +167,7 @@ def _apart(recorded: Recorded, found: Sequence[Standing]) -> str:
     )
 
 
-def _picture(recorded: Recorded, found: Sequence[Standing]) -> Block:
+def _picture(recorded: Recorded, found: Sequence[OutlierScore]) -> Block:
     lines = recorded.evidence[-_MOST_ROUNDS:]
     rows = [one.site for one in found]
     values = np.full((len(rows), len(lines)), np.nan)
@@ -193,7 +193,7 @@ def _picture(recorded: Recorded, found: Sequence[Standing]) -> Block:
     )
 
 
-def _table(recorded: Recorded, found: Sequence[Standing]) -> Block:
+def _table(recorded: Recorded, found: Sequence[OutlierScore]) -> Block:
     return Table(
         caption="Each one's update against the aggregate, over the rounds of the run",
         columns=(

@@ -3,7 +3,7 @@
 import statistics
 
 from consortium.report.elements.blocks import Facts, Paragraph, Section
-from consortium.report.elements.headline import Verdict
+from consortium.report.elements.headline import Headline
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.plots import style as plots
 from consortium.report.plots.rounds import Course, Level, draw_course
@@ -82,7 +82,7 @@ def _points(recorded: Recorded, site: str, name: str) -> list[tuple[int, float]]
 def _levels(recorded: Recorded) -> list[Level]:
     if recorded.comparison is None:
         return []
-    verdict = Verdict(recorded.comparison)
+    verdict = Headline(recorded.comparison)
     levels = [
         Level(name=f"Best alone {words.figure(arm.value)}", value=arm.value, role="one")
         for arm in verdict.alone[:1]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from consortium.report.elements.blocks import Block, Matrix, Paragraph, Section, Shade
+from consortium.report.elements.blocks import Block, HeatTable, Paragraph, Section, Shade
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.plots import style as plots
 from consortium.report.plots.intervals import Row, draw_rows
@@ -113,7 +113,7 @@ def _class_shares(recorded: Recorded, columns: Mapping[str, dict[str, Any]]) -> 
         shares = [counts[code] / max(sum(counts), 1) for code in kept]
         rows.append((name, tuple(Shade(words.percent(share), share) for share in shares)))
     more = f" The {len(kept)} most frequent classes." if len(kept) < len(classes) else ""
-    return Matrix(
+    return HeatTable(
         caption=f"How frequent each class of {recorded.target} is",
         corner=recorded.noun,
         columns=tuple(classes[code] for code in kept),
@@ -187,7 +187,7 @@ def _features(recorded: Recorded, pooled: Tally) -> Block:
         if len(shown) < len(features)
         else "All features, those that differ most first"
     )
-    return Matrix(
+    return HeatTable(
         caption=f"How far each {recorded.noun} is from all together, feature by feature",
         corner="feature",
         columns=tuple(apart),

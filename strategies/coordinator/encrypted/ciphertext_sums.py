@@ -35,7 +35,7 @@ def upload_file(site: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Door:
+class UploadForm:
     """What an upload must be to come in: one for updates, one for tallies.
 
     Args:
@@ -69,7 +69,7 @@ class Added:
 
 
 @dataclass
-class Sums:
+class CiphertextSums:
     """The uploads of one slot, added up by bucket, with their receipts.
 
     Guarantee: what is added was signed by a site of the roster for exactly this slot, once;
@@ -83,7 +83,7 @@ class Sums:
         added: What was added, by site.
     """
 
-    door: Door
+    door: UploadForm
     slot: Slot
     roster: Mapping[str, PublicIdentity]
     keep: Keep
@@ -164,7 +164,7 @@ class Sums:
 
 
 @dataclass
-class Ballot:
+class MajorityVote:
     """What sites say of the same thing: believed when more than half of them say it.
 
     Guarantee: what several say is held once.

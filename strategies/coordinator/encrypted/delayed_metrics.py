@@ -5,12 +5,12 @@ import time
 import numpy as np
 
 from strategies.coordinator.encrypted.progress import Untold
-from strategies.coordinator.encrypted.request import Question
+from strategies.coordinator.encrypted.request import SealedRequest
 from strategies.coordinator.messaging.events import Observer, RoundFinished
-from strategies.coordinator.messaging.exchange import Traffic
+from strategies.coordinator.messaging.exchange import ByteCount
 
 
-class Telling:
+class DelayedMetrics:
     """Tells of each round once.
 
     Guarantee: the figures of a round are those that more than half of the sites released in
@@ -27,7 +27,7 @@ class Telling:
         self._tally_size = tally_size
         self.untold: Untold | None = None
 
-    def hold(self, question: Question, traffic: Traffic) -> None:
+    def hold(self, question: SealedRequest, traffic: ByteCount) -> None:
         """Hold back what there is to tell of a round until the members release its figures."""
         down, up = question.traffic
         self.untold = Untold(
@@ -38,7 +38,7 @@ class Telling:
             seconds=time.monotonic() - question.began,
         )
 
-    def tell(self, question: Question) -> None:
+    def tell(self, question: SealedRequest) -> None:
         """Tell of the last round, with the pooled counts released in answer to this question."""
         if self.untold is None:
             return

@@ -9,7 +9,7 @@ from privacy.identity.public_identity import Agreement
 from privacy.layout import Layout
 from privacy.protocol.envelope import UploadLabel
 from privacy.protocol.upload import UploadHeader
-from strategies.coordinator.encrypted.ciphertext_sums import Door
+from strategies.coordinator.encrypted.ciphertext_sums import UploadForm
 from strategies.coordinator.messaging.reply_validation import ReplyRefused
 
 
@@ -71,21 +71,21 @@ class SealedTerms:
         """Fewest buckets with which the rule survives the liars."""
         return 2 * self.num_byzantine + 1
 
-    def update_door(self, layout: Layout) -> Door:
+    def update_door(self, layout: Layout) -> UploadForm:
         """Return what an upload of an update must be."""
         door = self._door("updates", self.updates(layout), layout)
         return replace(door, buckets=self.buckets, weight_classes=self.weight_classes)
 
-    def evaluation_door(self, layout: Layout) -> Door:
+    def evaluation_door(self, layout: Layout) -> UploadForm:
         """Return what an upload of evaluation counts must be."""
         return self._door("counts", self.evaluation, layout)
 
-    def statistics_door(self, layout: Layout) -> Door:
+    def statistics_door(self, layout: Layout) -> UploadForm:
         """Return what an upload of statistics must be."""
         return self._door("statistics", self.statistics, layout)
 
-    def _door(self, name: str, placement: Placement, layout: Layout) -> Door:
-        return Door(
+    def _door(self, name: str, placement: Placement, layout: Layout) -> UploadForm:
+        return UploadForm(
             name=name,
             placement=placement,
             header=lambda label: self.header(label, layout, placement),

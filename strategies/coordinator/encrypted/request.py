@@ -9,7 +9,7 @@ from flwr.app import Message
 from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING, SealedState
 from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
-from strategies.coordinator.encrypted.ciphertext_sums import Ballot, Sums
+from strategies.coordinator.encrypted.ciphertext_sums import CiphertextSums, MajorityVote
 from strategies.coordinator.encrypted.parameters import NothingSent, RoundVoid, StateDisputed
 from strategies.coordinator.messaging.events import (
     Observer,
@@ -23,7 +23,7 @@ from strategies.coordinator.messaging.roster import Roster
 
 
 @dataclass
-class Question:
+class SealedRequest:
     """A question, the sites it is put to, and their uploads, added up as they come.
 
     Guarantee: a reply that lacks what was asked, or whose receipt or upload is not exactly what
@@ -41,14 +41,14 @@ class Question:
 
     request: SealedRound
     nodes: Mapping[str, int]
-    sums: Mapping[str, Sums]
+    sums: Mapping[str, CiphertextSums]
     read: Callable[[Message], SealedReply]
     observe: Observer
     replies: dict[str, SealedReply] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
     traffic: tuple[int, int] = (0, 0)
     reporter: str = ""
-    ballot: Ballot = field(default_factory=Ballot)
+    ballot: MajorityVote = field(default_factory=MajorityVote)
 
     def messages(
         self, kind: str, exchange: Exchange, *, reporter: str | None = None
@@ -102,7 +102,7 @@ def nodes_of(roster: Roster, sites: Sequence[str]) -> dict[str, int]:
     return {site: present[site].node for site in sorted(sites) if site in present}
 
 
-def reported(question: Question, exchange: Exchange, *, floor: int) -> bytes:
+def reported(question: SealedRequest, exchange: Exchange, *, floor: int) -> bytes:
     """Return the sealed state most sites signed, from the first site that has it.
 
     Guarantee: a site that signed another state, or sends another than it signed, is reported as
@@ -136,7 +136,7 @@ def reported(question: Question, exchange: Exchange, *, floor: int) -> bytes:
     )
 
 
-def _asked_again(question: Question, exchange: Exchange, site: str) -> bytes:
+def _asked_again(question: SealedRequest, exchange: Exchange, site: str) -> bytes:
     request = replace(question.request, report=True)
     group = str(request.server_round)
     message = exchange.message(messages.TRAIN, question.nodes[site], request.content(), group=group)

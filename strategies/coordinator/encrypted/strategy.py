@@ -15,8 +15,8 @@ from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
-from strategies.coordinator.encrypted.ciphertext_sums import Door, Keep, Sums
-from strategies.coordinator.encrypted.delayed_metrics import Telling
+from strategies.coordinator.encrypted.ciphertext_sums import CiphertextSums, Keep, UploadForm
+from strategies.coordinator.encrypted.delayed_metrics import DelayedMetrics
 from strategies.coordinator.encrypted.key_setup import KeyExchange
 from strategies.coordinator.encrypted.parameters import RoundVoid, SealedTerms
 from strategies.coordinator.encrypted.progress import (
@@ -28,10 +28,10 @@ from strategies.coordinator.encrypted.progress import (
     SealedStanding,
     majority,
 )
-from strategies.coordinator.encrypted.request import Question, nodes_of, reported
+from strategies.coordinator.encrypted.request import SealedRequest, nodes_of, reported
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import Observer, SitesJoined
-from strategies.coordinator.messaging.exchange import Exchange, Traffic
+from strategies.coordinator.messaging.exchange import ByteCount, Exchange
 from strategies.coordinator.messaging.reply_validation import answered
 from strategies.coordinator.messaging.roster import Reception, Roster
 
@@ -60,11 +60,11 @@ class Encrypted(Strategy):
         self._terms = terms
         self._observe = observe
         self._keep = keep
-        self._traffic = Traffic()
-        self._telling = Telling(observe, terms.evaluation.tally_size)
+        self._traffic = ByteCount()
+        self._telling = DelayedMetrics(observe, terms.evaluation.tally_size)
         self._opening: Opening
         self._roster: Roster
-        self._question: Question
+        self._question: SealedRequest
         self._next: SealedRound
 
     def start(  # type: ignore[override]  # a run starts from nothing: no arrays are handed in
@@ -306,13 +306,15 @@ class Encrypted(Strategy):
     def _records(self) -> tuple[ArrayRecord, ConfigRecord]:
         return wire.parts(self._next.content())
 
-    def _ask(self, sites: Sequence[str], doors: dict[str, Door]) -> None:
+    def _ask(self, sites: Sequence[str], doors: dict[str, UploadForm]) -> None:
         roster = self._terms.agreement.roster(self._opening.terms.roster)
-        self._question = Question(
+        self._question = SealedRequest(
             request=self._next,
             nodes=nodes_of(self._roster, sites),
             sums={
-                purpose: Sums(door=door, slot=self._slot(purpose), roster=roster, keep=self._keep)
+                purpose: CiphertextSums(
+                    door=door, slot=self._slot(purpose), roster=roster, keep=self._keep
+                )
                 for purpose, door in doors.items()
             },
             read=self._read,

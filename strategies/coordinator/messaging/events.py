@@ -95,7 +95,7 @@ class SitesCompared:
     cosines: tuple[float, ...]
 
 
-Event: TypeAlias = (
+RunEvent: TypeAlias = (
     SitesJoined
     | StatisticsPooled
     | RoundStarted
@@ -104,4 +104,4 @@ Event: TypeAlias = (
     | SitesCompared
     | RoundFinished
 )
-Observer: TypeAlias = Callable[[Event], None]
+Observer: TypeAlias = Callable[[RunEvent], None]

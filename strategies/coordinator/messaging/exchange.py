@@ -28,7 +28,7 @@ _HOSTILE_BYTES = (ValueError, TypeError, LookupError, AttributeError, RecursionE
 
 
 @dataclass
-class Traffic:
+class ByteCount:
     """Bytes of arrays sent to sites and received from them."""
 
     down: int = 0
@@ -70,7 +70,7 @@ class Exchange:
 
     grid: Grid
     deadline_s: float
-    traffic: Traffic = field(default_factory=Traffic)
+    traffic: ByteCount = field(default_factory=ByteCount)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 

@@ -14,7 +14,7 @@ from strategies.rules.norms import row_norms
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Evidence:
+class UpdateDeviation:
     """How each site's update lies to the aggregate of the round; each shape (n_sites,).
 
     Args:
@@ -38,7 +38,7 @@ class Gathering(Protocol):
         """Return the aggregate of what was added, shape (dim,)."""
 
 
-class Matrix:
+class StackedUpdates:
     """Gathers all updates of a round for a rule that must see them together.
 
     Memory grows with the number of sites: float32, shape (n_sites, dim).
@@ -59,7 +59,7 @@ class Matrix:
         """Return the rule's aggregate of what was added, shape (dim,)."""
         return self._rule(self._gathered, np.array(self._weights))
 
-    def compared(self, aggregate: Vector) -> Evidence:
+    def compared(self, aggregate: Vector) -> UpdateDeviation:
         """Return how each update that was added lies to the aggregate, in the order of adding."""
         return evidence_of(self._gathered, aggregate)
 
@@ -82,7 +82,7 @@ class Gather:
     needs_memory: bool = False
 
 
-def evidence_of(updates: Rows, aggregate: Vector) -> Evidence:
+def evidence_of(updates: Rows, aggregate: Vector) -> UpdateDeviation:
     """Return how each update lies to the aggregate.
 
     Guarantee: computed block by block, in memory that does not grow with dim. What stands
@@ -99,6 +99,6 @@ def evidence_of(updates: Rows, aggregate: Vector) -> Evidence:
         products += block.astype(np.float64) @ aggregate[columns]
     lengths = norms * np.linalg.norm(aggregate)
     cosines = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
-    return Evidence(
+    return UpdateDeviation(
         norms=norms, distances=row_norms(updates, aggregate), cosines=np.clip(cosines, -1, 1)
     )

@@ -23,14 +23,19 @@ from strategies.coordinator.messaging.events import (
     SitesJoined,
     StatisticsPooled,
 )
-from strategies.coordinator.messaging.exchange import Exchange, Traffic
+from strategies.coordinator.messaging.exchange import ByteCount, Exchange
 from strategies.coordinator.messaging.reply_validation import (
     Quarantine,
     opened_contribution,
     opened_counts,
 )
 from strategies.coordinator.messaging.roster import Reception, Roster
-from strategies.coordinator.plaintext.aggregation_buffer import Evidence, Gather, Gathering, Matrix
+from strategies.coordinator.plaintext.aggregation_buffer import (
+    Gather,
+    Gathering,
+    StackedUpdates,
+    UpdateDeviation,
+)
 from strategies.coordinator.plaintext.parameters import Progress, Terms
 from strategies.server_optimizer import ServerOptimizer
 
@@ -41,7 +46,7 @@ class _Round:
     sites: Mapping[int, str]
     began: float
     tally: Tally
-    traffic: Traffic
+    traffic: ByteCount
     answered: list[str] = field(default_factory=list)
 
 
@@ -79,7 +84,7 @@ class Synchronous(Strategy):
         self._terms = terms
         self._observe = observe
         self._keep = keep
-        self._traffic = Traffic()
+        self._traffic = ByteCount()
         self._roster: Roster
         self._progress: Progress
         self._round: _Round
@@ -172,7 +177,7 @@ class Synchronous(Strategy):
             del reply
         self._cohort.require_quorum(self._round.answered)
         aggregate = gathering.result()
-        if isinstance(gathering, Matrix):
+        if isinstance(gathering, StackedUpdates):
             self._compare(gathering.compared(aggregate))
         moved = advance.advance_with(state, aggregate, self._optimizer)
         self._progress = replace(self._progress, state=moved)
@@ -233,7 +238,7 @@ class Synchronous(Strategy):
             sites=nodes,
             began=time.monotonic(),
             tally=np.zeros(size, np.int64),
-            traffic=Traffic(self._traffic.down, self._traffic.up),
+            traffic=ByteCount(self._traffic.down, self._traffic.up),
         )
         self._observe(RoundStarted(server_round=server_round, cohort=tuple(nodes.values())))
         exchange = self._exchange(grid)
@@ -283,7 +288,7 @@ class Synchronous(Strategy):
         )
         return wire.parts(content)
 
-    def _compare(self, evidence: Evidence) -> None:
+    def _compare(self, evidence: UpdateDeviation) -> None:
         self._observe(
             SitesCompared(
                 server_round=self._round.number,

@@ -24,12 +24,12 @@ from consortium.audit.cross_check import (
 from consortium.audit.receipt import receipt
 from consortium.cli import main as cli
 from consortium.client import audit_trail as site_audit_module
-from consortium.coordinator.audit_trail import Witness, WitnessedGrid
-from privacy.audit.hash_chain import AuditChainBroken, Event
+from consortium.coordinator.audit_trail import AuditedGrid, CoordinatorAuditTrail
+from privacy.audit.hash_chain import AuditChainBroken, LogEvent
 from privacy.audit.signed_head import Anchor
 from privacy.differential.ledger import Ledger
 from privacy.differential.ledger_entries import Budget, DataSet
-from privacy.differential.ledger_entries import Head as LedgerHead
+from privacy.differential.ledger_entries import LedgerHead as LedgerHead
 from privacy.differential.mechanisms import SampledGaussian
 from privacy.protocol.receipts import decode_receipts
 from privacy.wire import encrypted_messages as sealed_messages
@@ -53,9 +53,9 @@ def witnessed_in(
     course, config = Course(), configured({})
     consortium.charter.write(consortium.run.charter)
     grid = consortium.bus(course, config, up=up)
-    witness = Witness.of(consortium.run, consortium.charter, config)
+    witness = CoordinatorAuditTrail.of(consortium.run, consortium.charter, config)
     strategy = consortium.strategy(course)
-    progress = strategy.start(WitnessedGrid(grid, witness), config.num_server_rounds)
+    progress = strategy.start(AuditedGrid(grid, witness), config.num_server_rounds)
     for event in course.events:
         witness.observe(event)
     witness.ended("finished", progress.model_digest)
@@ -174,7 +174,7 @@ def test_an_anchor_that_is_not_in_the_log_is_found(run: Consortium) -> None:
     forged = {**joined.event.facts, "entries": len(site.entries), "head": "0" * 64}
     told = [
         *(one for one in coordinator.entries if one is not joined),
-        type(joined)(1, "", Event(audit.JOINED, forged), "", "", signed=True),
+        type(joined)(1, "", LogEvent(audit.JOINED, forged), "", "", signed=True),
     ]
     accused = ReadLog(coordinator.path, coordinator.owner, tuple(told), key_from_charter=False)
     assert differences([accused, site]) == [

@@ -18,7 +18,7 @@ from consortium.audit.journal import (
     public_keys,
 )
 from consortium.charter.document import Charter
-from consortium.coordinator.audit_trail import Witness, WitnessedGrid
+from consortium.coordinator.audit_trail import AuditedGrid, CoordinatorAuditTrail
 from consortium.run.directory import RunDirectory
 from privacy.audit.hash_chain import Fact, verified
 from privacy.secrets.keys import Identity
@@ -131,8 +131,8 @@ def entries(run: RunDirectory) -> list[tuple[str, dict[str, Fact]]]:
     return [(one.event.kind, dict(one.event.facts)) for one in verified(log, public_keys(log))][2:]
 
 
-def witness_of(consortium: Consortium) -> Witness:
-    return Witness.of(consortium.run, consortium.charter, configured({}))
+def witness_of(consortium: Consortium) -> CoordinatorAuditTrail:
+    return CoordinatorAuditTrail.of(consortium.run, consortium.charter, configured({}))
 
 
 def hello(charter: Charter) -> Message:
@@ -197,7 +197,7 @@ def test_a_witnessed_bus_is_a_bus(consortium: Consortium) -> None:
 
     grid = InProcessGrid(site, 2, {})
     witness = witness_of(consortium)
-    bus = WitnessedGrid(grid, witness)
+    bus = AuditedGrid(grid, witness)
     bus.set_run(None)
     assert bus.run is None
     assert list(bus.get_node_ids()) == list(grid.get_node_ids())
@@ -220,7 +220,7 @@ def test_an_answer_is_on_the_disk_before_anything_follows_from_it(
         return Message(wire.content({}, {"a": 1}), reply_to=message)
 
     witness = witness_of(consortium)
-    bus = WitnessedGrid(InProcessGrid(site, 1, {}), witness)
+    bus = AuditedGrid(InProcessGrid(site, 1, {}), witness)
     (node,) = bus.get_node_ids()
     asked = bus.create_message(wire.content({}, {"q": 1}), "train", node, "1")
     list(bus.pull_messages(bus.push_messages([asked])))

@@ -15,7 +15,7 @@ from consortium.site.directory import LEDGER
 from privacy.differential.accounting import epsilon
 from privacy.differential.ledger import FILE, Ledger
 from privacy.differential.ledger_entries import Budget, DataSet, LedgerBroken
-from privacy.differential.mechanisms import Event, Gaussian, HeldOut, SampledGaussian
+from privacy.differential.mechanisms import Gaussian, HeldOut, Mechanism, SampledGaussian
 from privacy.policy.document import Ceiling, Policy, PrivacyTerms
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -39,7 +39,7 @@ def site(tmp_path: Path) -> Path:
     privacy = PrivacyTerms(ceilings={"patients": Ceiling(epsilon=2.0, delta=DELTA)})
     Policy(privacy=privacy).write(directory)
     with Ledger(directory / LEDGER) as ledger:
-        events: tuple[Event, ...] = (FIRST, FIGURES, SHOWN)
+        events: tuple[Mechanism, ...] = (FIRST, FIGURES, SHOWN)
         for number, event in enumerate(events):
             made = ledger.reserve(
                 event,
@@ -61,7 +61,7 @@ def site(tmp_path: Path) -> Path:
     return directory
 
 
-def counted(*events: Event) -> float:
+def counted(*events: Mechanism) -> float:
     return epsilon(events, DELTA)
 
 

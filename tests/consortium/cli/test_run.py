@@ -10,9 +10,9 @@ from consortium.cli.run import NothingRuns, RunExists, app
 from consortium.coordinator.resume import NotResumable
 from consortium.deployment.control_client import Control
 from consortium.deployment.processes import LaunchFailed
-from consortium.deployment.run_orders import Order, last_run
+from consortium.deployment.run_orders import RunOrder, last_run
 from consortium.run.directory import RunDirectory
-from scenarios.engines.runner import Order as Scenario
+from scenarios.engines.runner import ScenarioRun as Scenario
 from scenarios.engines.runner import carry_out
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
@@ -40,7 +40,7 @@ def coordinator(
     founded.provision()
     founded.install()
 
-    def submit(self: Control, order: Order) -> int:
+    def submit(self: Control, order: RunOrder) -> int:
         order.write(self.superlink.directory)
         ends = self.superlink.directory / "ends"
         run = RunDirectory(order.run)

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 from consortium.audit.cross_check import read_log
 from consortium.cli import main as cli
 from consortium.cli import policy as cli_policy
-from consortium.client.policy_dry_run import foresee, refusals
-from privacy.policy.rate_limits import Coming, Traffic
+from consortium.client.policy_dry_run import dry_run, refusals
+from privacy.policy.rate_limits import Coming, RateLimits
 from privacy.wire import messages
 from tests.consortium.staged import Ward, code_of, ward
 from tests.decisions import decide
@@ -79,7 +79,7 @@ def test_a_stranger_and_a_tired_site_are_told(fresh: Ward) -> None:
     stranger = site.charter.model_copy(update={"members": members})
     told = refusals(site.directory, stranger, site.run_config, now=NOON)
     assert [one.partition(":")[0] for one in told] == ["not-a-member"]
-    traffic = Traffic(site.directory / "traffic")
+    traffic = RateLimits(site.directory / "traffic")
     policy = decide(site.directory, pace={"rounds_per_day": 20})
     for number in range(1, 21):
         traffic.admit(Coming(at=NOON, run="1", server_round=number), policy)
@@ -117,7 +117,7 @@ def test_everything_stops_and_goes_on_by_a_command_and_both_are_evidence(fresh: 
 
 def test_the_table_says_what_is_allowed(fresh: Ward) -> None:
     site = fresh.site
-    findings = foresee(site.directory, site.charter, site.run_config, now=NOON)
+    findings = dry_run(site.directory, site.charter, site.run_config, now=NOON)
     assert len({one.what for one in findings}) == len(findings) > 12
     assert cli_policy.REFUSED == 1
 

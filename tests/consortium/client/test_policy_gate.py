@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from consortium.charter.document import Floors
 from consortium.client.egress_schema import Sizes, exits, largest_bytes
 from consortium.client.mods import SiteError, gated
-from consortium.client.policy_gate import Gate, asked_of, gate_of, sizes_of
+from consortium.client.policy_gate import PolicyGate, asked_of, gate_of, sizes_of
 from consortium.config import RunConfig
 from consortium.site.policy_templates import MODELS, for_a_scenario, strict
 from consortium.site.site import Site
@@ -376,7 +376,9 @@ def seen(honest: tuple[Consortium, Course]) -> list[tuple[Place, str, RecordDict
     ]
 
 
-def gates(places: list[tuple[Place, str, RecordDict]]) -> Iterator[tuple[Gate, str, RecordDict]]:
+def gates(
+    places: list[tuple[Place, str, RecordDict]],
+) -> Iterator[tuple[PolicyGate, str, RecordDict]]:
     for place, kind, answer in places:
         yield gate_of(place.site), kind, answer
 

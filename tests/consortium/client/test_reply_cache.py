@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from consortium.client.reply_cache import KeptAnswer
+from consortium.client.reply_cache import ReplyCache
 from privacy.wire.messages import Contribution, Position
 
 ASKED = Position(
@@ -23,12 +23,12 @@ SENT = Contribution(
 
 
 def recalled(directory: Path, asked: Position = ASKED) -> Contribution | None:
-    return KeptAnswer(directory, asked).recall()
+    return ReplyCache(directory, asked).recall()
 
 
 def test_the_same_question_is_answered_the_same_by_another_process(tmp_path: Path) -> None:
     assert recalled(tmp_path) is None
-    KeptAnswer(tmp_path, ASKED).keep(SENT)
+    ReplyCache(tmp_path, ASKED).keep(SENT)
     found = recalled(tmp_path)
     assert found is not None
     assert found.encode() == SENT.encode()
@@ -46,14 +46,14 @@ def test_the_same_question_is_answered_the_same_by_another_process(tmp_path: Pat
     ids=["charter", "run", "round", "state", "statistics"],
 )
 def test_another_question_is_not_answered_with_it(other: Position, tmp_path: Path) -> None:
-    KeptAnswer(tmp_path, ASKED).keep(SENT)
+    ReplyCache(tmp_path, ASKED).keep(SENT)
     assert recalled(tmp_path, other) is None
 
 
 def test_one_answer_is_kept_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
-    KeptAnswer(tmp_path, ASKED).keep(SENT)
+    ReplyCache(tmp_path, ASKED).keep(SENT)
     later = replace(ASKED, server_round=4)
-    KeptAnswer(tmp_path, later).keep(replace(SENT, num_examples=13))
+    ReplyCache(tmp_path, later).keep(replace(SENT, num_examples=13))
     assert recalled(tmp_path) is None
     found = recalled(tmp_path, later)
     assert found is not None
@@ -63,7 +63,7 @@ def test_one_answer_is_kept_and_only_its_owner_may_read_it(tmp_path: Path) -> No
 
 
 def test_an_answer_that_was_cut_short_or_altered_is_none(tmp_path: Path) -> None:
-    KeptAnswer(tmp_path, ASKED).keep(SENT)
+    ReplyCache(tmp_path, ASKED).keep(SENT)
     (file,) = (tmp_path / "answers").iterdir()
     whole = file.read_bytes()
     for place in range(len(whole)):
@@ -74,7 +74,7 @@ def test_an_answer_that_was_cut_short_or_altered_is_none(tmp_path: Path) -> None
 
 
 def test_what_a_dying_process_left_half_written_is_no_obstacle(tmp_path: Path) -> None:
-    KeptAnswer(tmp_path, ASKED).keep(SENT)
+    ReplyCache(tmp_path, ASKED).keep(SENT)
     (tmp_path / "answers" / ".last.partial").write_bytes(b"half")
-    KeptAnswer(tmp_path, ASKED).keep(SENT)
+    ReplyCache(tmp_path, ASKED).keep(SENT)
     assert recalled(tmp_path) is not None

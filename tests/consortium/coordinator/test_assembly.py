@@ -22,7 +22,7 @@ from scenarios.library.registry import scenario_named
 from sites.evaluation.contract import evaluation_for
 from strategies import model_state as advance
 from strategies.coordinator.messaging.cohort import ImpossibleCohort
-from strategies.coordinator.messaging.events import Event, RoundStarted, SitesJoined
+from strategies.coordinator.messaging.events import RoundStarted, RunEvent, SitesJoined
 from strategies.coordinator.plaintext.parameters import Progress
 from strategies.rules.registry import RULES, RuleOptions, UnknownRule
 from strategies.server_optimizer import OPTIMIZERS
@@ -36,7 +36,7 @@ EVALUATION = evaluation_for(SCENARIO.table)
 class Course:
     """One round, and what the sites sent in it."""
 
-    events: list[Event] = field(default_factory=list)
+    events: list[RunEvent] = field(default_factory=list)
     kept: list[Progress] = field(default_factory=list)
     sent: dict[str, messages.Contribution] = field(default_factory=dict)
 

@@ -16,9 +16,9 @@ from consortium.run.records import Tallies, read_record
 from scenarios.library.registry import scenario_named
 from sites.evaluation.contract import evaluation_for
 from strategies.coordinator.messaging.events import (
-    Event,
     RoundFinished,
     RoundStarted,
+    RunEvent,
     SiteAnswered,
     SiteQuarantined,
     SitesJoined,
@@ -51,7 +51,7 @@ def finished(server_round: int) -> RoundFinished:
     )
 
 
-def counted(server_round: int, *, released: tuple[str, ...]) -> Iterator[Event]:
+def counted(server_round: int, *, released: tuple[str, ...]) -> Iterator[RunEvent]:
     """A round up to its end: everybody answers, some release what they counted."""
     yield RoundStarted(server_round=server_round, cohort=NAMES)
     for name in NAMES:
@@ -59,7 +59,7 @@ def counted(server_round: int, *, released: tuple[str, ...]) -> Iterator[Event]:
         yield SiteAnswered(server_round=server_round, site=name, released=shown)
 
 
-def play(recorder: Recorder, *events: Event) -> None:
+def play(recorder: Recorder, *events: RunEvent) -> None:
     for event in events:
         recorder(event)
 
@@ -72,7 +72,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-EVENTS: tuple[tuple[Event, str], ...] = (
+EVENTS: tuple[tuple[RunEvent, str], ...] = (
     (SitesJoined(sites=NAMES, absent=("va",), weights={"hungary": 4}), "sites-joined"),
     (StatisticsPooled(pooled=np.arange(3)), "statistics-pooled"),
     (RoundStarted(server_round=1, cohort=NAMES), "round-started"),
@@ -85,7 +85,7 @@ EVENTS: tuple[tuple[Event, str], ...] = (
 @how(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(chosen=st.lists(st.sampled_from(EVENTS), max_size=8))
 def test_every_event_is_one_whole_line_in_its_order(
-    chosen: list[tuple[Event, str]], tmp_path_factory: pytest.TempPathFactory
+    chosen: list[tuple[RunEvent, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     run = RunDirectory(tmp_path_factory.mktemp("run"))
     recorder = Recorder(run, EVALUATION)

@@ -11,7 +11,12 @@ import pytest
 from flwr.app import Context, Message, RecordDict
 
 from consortium.deployment.code_approval import Approvals, Approved, digest_of
-from consortium.deployment.flower_entrypoints import Gate, SiteApp, UnknownFlower, require_version
+from consortium.deployment.flower_entrypoints import (
+    BundleGate,
+    SiteApp,
+    UnknownFlower,
+    require_version,
+)
 from consortium.run.directory import SITE
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
@@ -46,9 +51,11 @@ class Seen:
         self.loaded.append(digest)
         return installed
 
-    def gate(self, approvals: Approvals) -> Gate:
+    def gate(self, approvals: Approvals) -> BundleGate:
         """Return the gate of a site."""
-        return Gate(approvals, installed=lambda: installed, unpack=self.unpack, load=self.load)
+        return BundleGate(
+            approvals, installed=lambda: installed, unpack=self.unpack, load=self.load
+        )
 
 
 def installed(message: Message, context: Context) -> Message:

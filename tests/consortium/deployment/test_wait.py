@@ -13,7 +13,7 @@ from consortium.deployment.superlink import SuperLink
 from consortium.deployment.wait import Waiting
 from consortium.run.directory import RunDirectory
 from consortium.run.leader_lock import leading
-from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.runner import ScenarioRun, carry_out
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
 
@@ -34,7 +34,7 @@ class Told(Control):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     run = new_run_directory(HEART, under=tmp_path_factory.mktemp("run"), named=None)
-    carry_out(Order(scenario=HEART, config=HEART.configured({"num-server-rounds": 1})), run)
+    carry_out(ScenarioRun(scenario=HEART, config=HEART.configured({"num-server-rounds": 1})), run)
     return run
 
 

@@ -8,7 +8,7 @@ import pytest
 from consortium.charter.document import BadCharter
 from consortium.config import KEYS
 from consortium.report import render as report
-from consortium.report.elements.blocks import Matrix
+from consortium.report.elements.blocks import HeatTable
 from consortium.report.render import render
 from consortium.run.directory import RunDirectory
 from consortium.run.records import BadRunDirectory
@@ -223,7 +223,7 @@ def test_more_than_two_classes_have_a_matrix_and_a_line_each(
 @pytest.mark.parametrize(("columns", "wide"), [(3, False), (6, False), (7, True), (10, True)])
 def test_the_headings_of_many_columns_stand_upright(columns: int, wide: bool) -> None:
     names = tuple(f"class {n}" for n in range(columns))
-    assert Matrix(caption="c", corner="k", columns=names, rows=()).wide is wide
+    assert HeatTable(caption="c", corner="k", columns=names, rows=()).wide is wide
 
 
 def test_a_regression_is_told_in_its_unit(reports: dict[str, RunDirectory]) -> None:

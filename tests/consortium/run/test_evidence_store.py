@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from consortium.run.evidence_store import Vault
+from consortium.run.evidence_store import EvidenceStore
 
 
 @pytest.fixture
-def vault(tmp_path: Path) -> Vault:
-    return Vault(tmp_path / "coordinator" / "sealed")
+def vault(tmp_path: Path) -> EvidenceStore:
+    return EvidenceStore(tmp_path / "coordinator" / "sealed")
 
 
-def test_what_is_kept_is_read(vault: Vault) -> None:
+def test_what_is_kept_is_read(vault: EvidenceStore) -> None:
     vault.keep("opening.bin", [b"one", b"", b"two"])
     vault.keep("round-1/updates/sums.bin", iter([b"sums"]))
     assert vault.read("opening.bin") == b"onetwo"
@@ -21,7 +21,7 @@ def test_what_is_kept_is_read(vault: Vault) -> None:
         vault.read("round-2/updates/sums.bin")
 
 
-def test_a_file_is_replaced_whole_or_not_at_all(vault: Vault) -> None:
+def test_a_file_is_replaced_whole_or_not_at_all(vault: EvidenceStore) -> None:
     """Who is killed while it writes leaves what was there before."""
     vault.keep("round-3/state.bin", [b"before"])
 
@@ -37,7 +37,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(vault: Vault) -> None:
     assert sorted(path.name for path in (vault.folder / "round-3").iterdir()) == ["state.bin"]
 
 
-def test_only_the_last_two_rounds_are_kept_and_what_is_asked_once(vault: Vault) -> None:
+def test_only_the_last_two_rounds_are_kept_and_what_is_asked_once(vault: EvidenceStore) -> None:
     vault.keep("layout.json", [b"{}"])
     vault.keep("round-0/statistics/sums.bin", [b"0"])
     for number in range(1, 13):
@@ -49,7 +49,7 @@ def test_only_the_last_two_rounds_are_kept_and_what_is_asked_once(vault: Vault) 
     assert vault.read("round-0/statistics/sums.bin") == b"0"
 
 
-def test_a_round_that_is_tried_again_lets_go_of_none(vault: Vault) -> None:
+def test_a_round_that_is_tried_again_lets_go_of_none(vault: EvidenceStore) -> None:
     vault.keep("round-1/state.bin", [b"s"])
     for attempt in (b"1", b"2"):
         vault.keep("round-2/updates/upload-east.bin", [attempt])
@@ -77,7 +77,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_run_that_says_where_it_is_has_all_of_it_on_the_disk(
-    vault: Vault, done: list[str]
+    vault: EvidenceStore, done: list[str]
 ) -> None:
     """The files of the round, their names and folders, then what says so; uploads do not wait."""
     vault.keep("layout.json", [b"{}"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from consortium.site.key_ring import Member, member_at
+from consortium.site.key_ring import KeyRing, member_at
 from privacy.encryption.parameters import PARAMETER_SETS
 from privacy.protocol.envelope import WrongCharter
 from privacy.protocol.key_messages import Opening
@@ -27,26 +27,26 @@ def consortium(tmp_path: Path) -> Consortium:
 
 
 @pytest.fixture
-def members(consortium: Consortium) -> dict[str, Member]:
+def members(consortium: Consortium) -> dict[str, KeyRing]:
     return {name: at(consortium, name) for name in NAMES}
 
 
-def at(consortium: Consortium, name: str) -> Member:
+def at(consortium: Consortium, name: str) -> KeyRing:
     return member_at(consortium.run.site(name), name, consortium.charter)
 
 
-def shared(members: dict[str, Member], maker: str = "east", last: int = 0) -> None:
+def shared(members: dict[str, KeyRing], maker: str = "east", last: int = 0) -> None:
     for name, delivery in members[maker].rotate(last).items():
         members[name].accept(delivery)
 
 
-def test_at_first_nobody_holds_an_epoch(members: dict[str, Member]) -> None:
+def test_at_first_nobody_holds_an_epoch(members: dict[str, KeyRing]) -> None:
     assert {member.held() for member in members.values()} == {(0, b"")}
     with pytest.raises(NoEpoch):
         members["east"].epoch()
 
 
-def test_one_makes_an_epoch_and_all_hold_it(members: dict[str, Member]) -> None:
+def test_one_makes_an_epoch_and_all_hold_it(members: dict[str, KeyRing]) -> None:
     deliveries = members["north"].rotate(0)
     assert set(deliveries) == set(NAMES) - {"north"}
     held = {members[name].accept(delivery) for name, delivery in deliveries.items()}
@@ -54,7 +54,7 @@ def test_one_makes_an_epoch_and_all_hold_it(members: dict[str, Member]) -> None:
     assert members["north"].held()[0] == 1
 
 
-def test_an_epoch_is_newer_than_any_that_anybody_held(members: dict[str, Member]) -> None:
+def test_an_epoch_is_newer_than_any_that_anybody_held(members: dict[str, KeyRing]) -> None:
     shared(members)
     shared(members, "north", last=41)
     assert {member.held()[0] for member in members.values()} == {42}
@@ -64,7 +64,7 @@ def test_an_epoch_is_newer_than_any_that_anybody_held(members: dict[str, Member]
 
 
 def test_who_says_that_epochs_are_far_ahead_is_believed_up_to_a_bound(
-    members: dict[str, Member],
+    members: dict[str, KeyRing],
 ) -> None:
     """Numbers are not used up by one lie, nor by a hundred."""
     for _ in range(3):
@@ -72,7 +72,7 @@ def test_who_says_that_epochs_are_far_ahead_is_believed_up_to_a_bound(
     assert {member.held()[0] for member in members.values()} == {3 * (2**20 + 1)}
 
 
-def test_a_delivery_is_for_one_member_once(members: dict[str, Member]) -> None:
+def test_a_delivery_is_for_one_member_once(members: dict[str, KeyRing]) -> None:
     first = members["east"].rotate(0)
     second = members["east"].rotate(0)
     with pytest.raises(WrongRecipient):
@@ -84,7 +84,7 @@ def test_a_delivery_is_for_one_member_once(members: dict[str, Member]) -> None:
 
 
 def test_a_process_that_starts_anew_holds_what_was_held(
-    consortium: Consortium, members: dict[str, Member]
+    consortium: Consortium, members: dict[str, KeyRing]
 ) -> None:
     shared(members)
     before = members["south"].held()
@@ -99,7 +99,7 @@ def test_a_process_has_one_member_a_site(consortium: Consortium) -> None:
 
 
 def test_another_charter_is_another_secret_and_no_old_number(
-    consortium: Consortium, members: dict[str, Member]
+    consortium: Consortium, members: dict[str, KeyRing]
 ) -> None:
     """A member left: the charter changes, nobody goes by the old secret, and epochs go on."""
     shared(members)
@@ -116,7 +116,7 @@ def test_another_charter_is_another_secret_and_no_old_number(
     assert {member.held()[0] for member in left.values()} == {3}
 
 
-def test_a_run_is_opened_by_one_and_accepted_by_all(members: dict[str, Member]) -> None:
+def test_a_run_is_opened_by_one_and_accepted_by_all(members: dict[str, KeyRing]) -> None:
     shared(members)
     encoded = members["east"].open_run(
         label="small", roster=NAMES[::-1], lineage="", descriptor=bytes(32), parameters=SMALL
@@ -129,7 +129,7 @@ def test_a_run_is_opened_by_one_and_accepted_by_all(members: dict[str, Member]) 
     assert len({one.keys.state for one in opened}) == 1
 
 
-def test_every_opening_has_a_key_of_its_own(members: dict[str, Member]) -> None:
+def test_every_opening_has_a_key_of_its_own(members: dict[str, KeyRing]) -> None:
     shared(members)
     opened = [
         members["east"].accept_run(
@@ -169,12 +169,12 @@ def test_a_site_that_was_never_made_is_no_member(consortium: Consortium, tmp_pat
         member_at(tmp_path / "nowhere", "east", consortium.charter)
 
 
-def test_a_secret_is_never_overwritten(members: dict[str, Member]) -> None:
+def test_a_secret_is_never_overwritten(members: dict[str, KeyRing]) -> None:
     with pytest.raises(SecretExists):
         members["east"].identity.write(members["east"].directory.parent / "identity.secret")
 
 
-def test_a_member_is_neither_pickled_nor_shown(members: dict[str, Member]) -> None:
+def test_a_member_is_neither_pickled_nor_shown(members: dict[str, KeyRing]) -> None:
     shared(members)
     with pytest.raises(SecretStays):
         pickle.dumps(members["east"])

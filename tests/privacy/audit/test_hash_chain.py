@@ -20,8 +20,8 @@ from privacy.audit.hash_chain import (
     AuditChainBroken,
     AuditLogUnavailable,
     Chain,
-    Event,
-    Head,
+    LogEvent,
+    LogHead,
     _hash,
     _require_signed,
     _split,
@@ -41,12 +41,12 @@ def opened(path: Path, key: Ed25519PrivateKey = KEY, owner: str = "north") -> Ch
     return Chain(path, owner=owner, key=public, sign=key.sign, now=lambda: NOON)
 
 
-def write(path: Path, entries: int, batch: int = 4) -> list[Head]:
+def write(path: Path, entries: int, batch: int = 4) -> list[LogHead]:
     """Write a log of so many entries, the opening included; return the head after each batch."""
     chain, heads, number = opened(path), [], 1
     while number < entries:
         size = min(batch, entries - number)
-        heads.append(chain.append([Event("sent", {"n": number + i}) for i in range(size)]))
+        heads.append(chain.append([LogEvent("sent", {"n": number + i}) for i in range(size)]))
         number += size
     chain.close()
     return heads
@@ -64,7 +64,7 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "audit" / "log.jsonl"
 
 
-def require_found(path: Path, content: bytes, *, known: tuple[Head, ...] = ()) -> int:
+def require_found(path: Path, content: bytes, *, known: tuple[LogHead, ...] = ()) -> int:
     """Return the line at which an altered log is found to be one."""
     path.write_bytes(content)
     with pytest.raises(AuditChainBroken) as caught:
@@ -80,7 +80,7 @@ def test_what_was_written_is_read_in_order(log: Path) -> None:
     assert entries[0].event.kind == OPENED
     assert [entry.event.facts["n"] for entry in entries[1:]] == list(range(1, 11))
     assert [entry.number for entry in entries if entry.signed] == [5, 9, 11]
-    assert heads[-1] == Head(11, entries[-1].hash)
+    assert heads[-1] == LogHead(11, entries[-1].hash)
     assert entries[0].previous == NO_HASH
     assert entries[3].at.startswith("2026-11-21T12:00:00.000")
 
@@ -162,7 +162,7 @@ def test_an_end_that_was_cut_off_is_found_by_who_knows_a_later_head(
     last = json.loads(lines[-1])["hash"]
     for number in range(1, len(lines), step):
         cut = b"".join(lines[:number])
-        assert require_found(tmp_path / "log", cut, known=(Head(1_000, last),)) <= number + 1
+        assert require_found(tmp_path / "log", cut, known=(LogHead(1_000, last),)) <= number + 1
         if b'"signature"' not in lines[number - 1]:
             assert require_found(tmp_path / "log", cut) == number
         else:
@@ -188,11 +188,11 @@ def test_a_fork_is_found_by_who_was_told_the_other_branch(tmp_path: Path) -> Non
     write(path, 9)
     common = path.read_bytes()
     chain = opened(path)
-    told = chain.append([Event("sent", {"n": 100})])
+    told = chain.append([LogEvent("sent", {"n": 100})])
     chain.close()
     path.write_bytes(common)
     chain = opened(path)
-    chain.append([Event("sent", {"n": 200}), Event("sent", {"n": 201})])
+    chain.append([LogEvent("sent", {"n": 200}), LogEvent("sent", {"n": 201})])
     chain.close()
     verify(path, KEYS)
     with pytest.raises(AuditChainBroken, match="told another line") as caught:
@@ -241,13 +241,13 @@ def test_only_the_owner_signs(log: Path, tmp_path: Path) -> None:
     """Somebody rewrites the log from its first line on, with whatever key."""
     other = Ed25519PrivateKey.generate()
     chain = opened(log, other)
-    chain.append([Event("sent", {"n": 1})])
+    chain.append([LogEvent("sent", {"n": 1})])
     chain.close()
     with pytest.raises(AuditChainBroken, match="not the log of any"):
         verify(log, KEYS)
     forged = tmp_path / "b" / "log.jsonl"
     chain = Chain(forged, owner="north", key=PUBLIC, sign=other.sign)
-    chain.append([Event("sent", {"n": 1})])
+    chain.append([LogEvent("sent", {"n": 1})])
     chain.close()
     with pytest.raises(AuditChainBroken, match="did not sign"):
         verify(forged, KEYS)
@@ -270,7 +270,7 @@ def test_whatever_is_said_is_read_again(
     path = tmp_path_factory.mktemp("audit") / "a" / "log.jsonl"
     chain = opened(path)
     for batch in batches:
-        chain.append([Event("said", facts) for facts in batch])
+        chain.append([LogEvent("said", facts) for facts in batch])
     chain.close()
     told = [entry.event.facts for entry in verified(path, KEYS)][1:]
     assert told == [facts for batch in batches for facts in batch]
@@ -282,7 +282,7 @@ def test_several_writers_make_one_chain(log: Path) -> None:
     def work() -> None:
         chain = opened(log)
         for number in range(20):
-            chain.append([Event("sent", {"n": number}), Event("sent", {"n": number})])
+            chain.append([LogEvent("sent", {"n": number}), LogEvent("sent", {"n": number})])
         chain.close()
 
     threads = [threading.Thread(target=work) for _ in range(4)]
@@ -295,8 +295,8 @@ def test_several_writers_make_one_chain(log: Path) -> None:
 
 def test_a_head_is_where_the_log_ends_now(log: Path) -> None:
     chain, other = opened(log), opened(log)
-    assert chain.head() == Head()
-    told = other.append([Event("sent")])
+    assert chain.head() == LogHead()
+    told = other.append([LogEvent("sent")])
     assert chain.head() == told == other.head()
     chain.close()
     other.close()
@@ -312,10 +312,13 @@ def test_a_writer_that_died_in_a_line_leaves_a_log_that_goes_on(log: Path) -> No
             verify(log, KEYS)
         assert caught.value.line == 10
         chain = opened(log)
-        chain.append([Event("sent", {"n": 10})])
+        chain.append([LogEvent("sent", {"n": 10})])
         chain.close()
         events = [entry.event for entry in verified(log, KEYS)]
-        assert events[9:] == [Event("recovered", {"bytes": len(left)}), Event("sent", {"n": 10})]
+        assert events[9:] == [
+            LogEvent("recovered", {"bytes": len(left)}),
+            LogEvent("sent", {"n": 10}),
+        ]
 
 
 def test_entries_without_their_signature_are_signed_by_the_next_batch(log: Path) -> None:
@@ -326,7 +329,7 @@ def test_entries_without_their_signature_are_signed_by_the_next_batch(log: Path)
     with pytest.raises(AuditChainBroken, match="not signed"):
         verify(log, KEYS)
     chain = opened(log)
-    chain.append([Event("sent", {"n": 10})])
+    chain.append([LogEvent("sent", {"n": 10})])
     chain.close()
     verify(log, KEYS)
 
@@ -337,7 +340,7 @@ def test_nobody_goes_on_from_a_last_line_that_is_none(log: Path, spoilt: bytes) 
     log.write_bytes(log.read_bytes() + spoilt)
     chain = opened(log)
     with pytest.raises(AuditChainBroken):
-        chain.append([Event("sent")])
+        chain.append([LogEvent("sent")])
     chain.close()
 
 
@@ -365,9 +368,9 @@ def test_a_full_disk_is_said(log: Path, monkeypatch: pytest.MonkeyPatch) -> None
     chain, real = opened(log), os.write
     monkeypatch.setattr(os, "write", lambda file, data: real(file, data[:-5]))
     with pytest.raises(AuditLogUnavailable, match="whole"):
-        chain.append([Event("sent")])
+        chain.append([LogEvent("sent")])
     monkeypatch.undo()
-    chain.append([Event("sent")])
+    chain.append([LogEvent("sent")])
     chain.close()
     assert [one.event.kind for one in verified(log, KEYS)][-2:] == ["recovered", "sent"]
 
@@ -408,6 +411,6 @@ def test_a_killed_writer_loses_nothing_it_reported(kills: int, log: Path) -> Non
                 seen = entry.number
         assert seen >= reported
     chain = opened(log)
-    chain.append([Event("sent")])
+    chain.append([LogEvent("sent")])
     chain.close()
     verify(log, KEYS)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacy.audit.hash_chain import Head
+from privacy.audit.hash_chain import LogHead
 from privacy.audit.signed_head import LEDGER_SIZE, LINK_SIZE, Anchor
 from privacy.canonical import MalformedEnvelope
 from privacy.identity.public_identity import BadSignature
@@ -14,7 +14,7 @@ NORTH = Identity.generate("north")
 ANCHORS = st.builds(
     lambda entries, digest, ledger, link: Anchor(
         key=NORTH.public.signing,
-        head=Head(entries, digest.hex()),
+        head=LogHead(entries, digest.hex()),
         ledger=ledger,
         link=link,
     ).signed(NORTH.sign),
@@ -37,7 +37,7 @@ def test_an_anchor_is_the_same_after_a_round_trip_and_still_signed(anchor: Ancho
 def test_a_signature_is_of_everything_but_the_link(anchor: Anchor, other: Anchor) -> None:
     replace(anchor, link=other.link).verify()
     for changed in (
-        replace(anchor, head=Head(anchor.head.entries + 1, anchor.head.hash)),
+        replace(anchor, head=LogHead(anchor.head.entries + 1, anchor.head.hash)),
         replace(anchor, ledger=anchor.ledger[:-1] + b"!!"),
         replace(anchor, key=Identity.generate("south").public.signing),
         replace(anchor, signature=bytes(64)),
@@ -55,5 +55,5 @@ def test_anything_else_is_no_anchor(anchor: Anchor, cut: int) -> None:
 
 
 def test_a_link_is_not_shown() -> None:
-    anchor = Anchor(key=NORTH.public.signing, head=Head(), link=b"s" * 32)
+    anchor = Anchor(key=NORTH.public.signing, head=LogHead(), link=b"s" * 32)
     assert "ssss" not in repr(anchor)

@@ -32,15 +32,15 @@ from privacy.differential.ledger_entries import (
     DataSet,
     DataSetRenamed,
     DifferentReservation,
-    Head,
     LedgerBroken,
+    LedgerHead,
     Reserved,
     Used,
     chained,
     from_text,
     to_text,
 )
-from privacy.differential.mechanisms import Event, Gaussian, HeldOut, SampledGaussian
+from privacy.differential.mechanisms import Gaussian, HeldOut, Mechanism, SampledGaussian
 from privacy.storage.blob_files import MemoryDamaged
 from privacy.storage.secret_files import ExposedSecret
 
@@ -81,7 +81,7 @@ def test_what_is_reserved_is_spent_at_once(ledger: Ledger) -> None:
 
 
 def test_runs_tasks_and_mechanisms_on_a_data_set_add_up(ledger: Ledger) -> None:
-    done: tuple[Event, ...] = (steps(), figures(), HeldOut(what="evaluation"), steps(50, 3.0))
+    done: tuple[Mechanism, ...] = (steps(), figures(), HeldOut(what="evaluation"), steps(50, 3.0))
     for number, event in enumerate(done):
         ledger.reserve(event, data_set=PATIENTS, run=f"run-{number}", budget=BUDGET)
     ledger.reserve(steps(), data_set=OTHERS, run="run-0", budget=BUDGET)
@@ -188,7 +188,7 @@ def test_a_run_that_ends_early_gives_back_what_was_not_begun(ledger: Ledger) -> 
     ("event", "left"), [(steps(), ()), (figures(count=3), ()), (HeldOut(what="loss"), ())]
 )
 def test_what_never_began_costs_nothing(
-    ledger: Ledger, event: Event, left: tuple[Event, ...]
+    ledger: Ledger, event: Mechanism, left: tuple[Mechanism, ...]
 ) -> None:
     ledger.reserve(event, data_set=PATIENTS, run="one", budget=BUDGET).commit(0)
     assert ledger.events("patients") == left
@@ -196,7 +196,7 @@ def test_what_never_began_costs_nothing(
 
 
 @pytest.mark.parametrize("event", [figures(count=3), HeldOut(what="loss")])
-def test_figures_that_were_released_count(ledger: Ledger, event: Event) -> None:
+def test_figures_that_were_released_count(ledger: Ledger, event: Mechanism) -> None:
     ledger.reserve(event, data_set=PATIENTS, run="one", budget=BUDGET).commit()
     assert ledger.events("patients") == (event,)
     other = ledger.reserve(figures(count=3), data_set=PATIENTS, run="two", budget=BUDGET)
@@ -341,7 +341,7 @@ def test_an_entry_that_contradicts_another_is_noticed_in_a_whole_chain(
 
 def test_a_ledger_that_was_rolled_back_is_noticed_by_who_saw_it_later(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger") as ledger:
-        ledger.check_head(Head())
+        ledger.check_head(LedgerHead())
         ledger.reserve(steps(), data_set=PATIENTS, run="one", budget=BUDGET)
         early = ledger.head()
         assert early.entries == 1

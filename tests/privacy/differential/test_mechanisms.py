@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from privacy.differential.mechanisms import (
     BadEvent,
-    Event,
     Gaussian,
     HeldOut,
+    Mechanism,
     SampledGaussian,
     from_json,
     kind_of,
@@ -24,7 +24,7 @@ SHOWN = HeldOut(what="evaluation")
 
 positive = st.floats(1e-3, 1e6)
 units = st.sampled_from(["record", "person"])
-events: st.SearchStrategy[Event] = st.one_of(
+events: st.SearchStrategy[Mechanism] = st.one_of(
     st.builds(
         SampledGaussian,
         noise_multiplier=positive,
@@ -49,7 +49,7 @@ events: st.SearchStrategy[Event] = st.one_of(
 
 
 @given(event=events)
-def test_the_written_form_comes_back_as_the_same_event(event: Event) -> None:
+def test_the_written_form_comes_back_as_the_same_event(event: Mechanism) -> None:
     assert from_json(to_json(event)) == event
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from privacy.differential.private_runs import (
-    Campaigns,
     CampaignsUnavailable,
+    PrivateRuns,
     Round,
     TrainedMeanwhile,
 )
@@ -14,11 +14,11 @@ FIRST = Round(run="r", number=1, state="s")
 
 
 @pytest.fixture
-def campaigns(tmp_path: Path) -> Campaigns:
-    return Campaigns(tmp_path / "privacy")
+def campaigns(tmp_path: Path) -> PrivateRuns:
+    return PrivateRuns(tmp_path / "privacy")
 
 
-def test_a_round_is_kept_before_it_is_answered_and_answered_again(campaigns: Campaigns) -> None:
+def test_a_round_is_kept_before_it_is_answered_and_answered_again(campaigns: PrivateRuns) -> None:
     assert campaigns.answered(FIRST) is None
     assert campaigns.with_room(FIRST) is None
     campaign = campaigns.begin("r", part=1, noise_multiplier=1.25)
@@ -28,16 +28,16 @@ def test_a_round_is_kept_before_it_is_answered_and_answered_again(campaigns: Cam
 
 
 def test_everything_survives_the_process(tmp_path: Path) -> None:
-    first = Campaigns(tmp_path)
+    first = PrivateRuns(tmp_path)
     campaign = first.begin("r", part=1, noise_multiplier=1.25)
     first.keep(campaign, FIRST, b"update")
     first.close()
-    again = Campaigns(tmp_path)
+    again = PrivateRuns(tmp_path)
     assert again.answered(FIRST) == b"update"
     assert again.with_room(Round(run="r", number=2, state="t")) == campaign
 
 
-def test_a_round_from_another_state_has_no_room_in_its_campaign(campaigns: Campaigns) -> None:
+def test_a_round_from_another_state_has_no_room_in_its_campaign(campaigns: PrivateRuns) -> None:
     campaigns.keep(campaigns.begin("r", part=1, noise_multiplier=1.0), FIRST, b"update")
     other = Round(run="r", number=1, state="other")
     assert campaigns.answered(other) is None
@@ -50,20 +50,20 @@ def test_a_round_from_another_state_has_no_room_in_its_campaign(campaigns: Campa
     assert campaigns.answered(FIRST) == b"update"
 
 
-def test_another_run_shares_nothing(campaigns: Campaigns) -> None:
+def test_another_run_shares_nothing(campaigns: PrivateRuns) -> None:
     campaigns.keep(campaigns.begin("r", part=1, noise_multiplier=1.0), FIRST, b"update")
     other = Round(run="q", number=1, state="s")
     assert campaigns.answered(other) is None
     assert campaigns.with_room(other) is None
 
 
-def test_a_campaign_is_opened_once(campaigns: Campaigns) -> None:
+def test_a_campaign_is_opened_once(campaigns: PrivateRuns) -> None:
     first = campaigns.begin("r", part=1, noise_multiplier=1.5)
     assert campaigns.begin("r", part=1, noise_multiplier=9.0) == first
     assert campaigns.last("q") is None
 
 
-def test_only_the_last_answer_of_a_campaign_takes_room(campaigns: Campaigns) -> None:
+def test_only_the_last_answer_of_a_campaign_takes_room(campaigns: PrivateRuns) -> None:
     campaign = campaigns.begin("r", part=1, noise_multiplier=1.0)
     campaigns.keep(campaign, FIRST, b"1")
     second = Round(run="r", number=2, state="t")
@@ -74,7 +74,7 @@ def test_only_the_last_answer_of_a_campaign_takes_room(campaigns: Campaigns) -> 
 
 
 def test_of_two_processes_the_faster_answer_stands(tmp_path: Path) -> None:
-    fast, slow = Campaigns(tmp_path), Campaigns(tmp_path)
+    fast, slow = PrivateRuns(tmp_path), PrivateRuns(tmp_path)
     campaign = fast.begin("r", part=1, noise_multiplier=1.0)
     assert slow.with_room(FIRST) == campaign
     fast.keep(campaign, FIRST, b"fast")
@@ -87,10 +87,10 @@ def test_of_two_processes_the_faster_answer_stands(tmp_path: Path) -> None:
 def test_without_its_database_a_site_does_not_train(tmp_path: Path) -> None:
     (tmp_path / "campaigns.sqlite").write_bytes(b"this is no database" * 100)
     with pytest.raises(CampaignsUnavailable):
-        Campaigns(tmp_path)
+        PrivateRuns(tmp_path)
 
 
-def test_what_is_kept_is_on_the_disk(campaigns: Campaigns, tmp_path: Path) -> None:
+def test_what_is_kept_is_on_the_disk(campaigns: PrivateRuns, tmp_path: Path) -> None:
     campaign = campaigns.begin("r", part=1, noise_multiplier=1.0)
     campaigns.keep(campaign, FIRST, b"update")
     other = sqlite3.connect(tmp_path / "privacy" / "campaigns.sqlite")

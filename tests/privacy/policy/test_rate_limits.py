@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy.policy.document import Pace, Policy, Volume
-from privacy.policy.rate_limits import Coming, Traffic, TrafficUnavailable
+from privacy.policy.rate_limits import Coming, RateLimits, TrafficUnavailable
 from privacy.policy.violations import TooManyBytes, TooManyRounds, TooOften
 from privacy.storage.secret_files import ExposedSecret
 
@@ -16,8 +16,8 @@ HOUR, DAY = 3_600.0, 86_400.0
 
 
 @pytest.fixture
-def traffic(tmp_path: Path) -> Iterator[Traffic]:
-    opened = Traffic(tmp_path / "traffic")
+def traffic(tmp_path: Path) -> Iterator[RateLimits]:
+    opened = RateLimits(tmp_path / "traffic")
     yield opened
     opened.close()
 
@@ -30,7 +30,7 @@ def trained(at: float, server_round: int, run: str = "1") -> Coming:
     return Coming(at=at, run=run, server_round=server_round)
 
 
-def test_an_hour_has_so_many_questions_and_the_next_one_more(traffic: Traffic) -> None:
+def test_an_hour_has_so_many_questions_and_the_next_one_more(traffic: RateLimits) -> None:
     policy = slow(messages_per_hour=3)
     for second in range(3):
         traffic.admit(Coming(at=1_000.0 + second, run="1"), policy)
@@ -40,7 +40,7 @@ def test_an_hour_has_so_many_questions_and_the_next_one_more(traffic: Traffic) -
     traffic.admit(Coming(at=1_000.5 + HOUR, run="2"), policy)
 
 
-def test_a_run_has_so_many_rounds_however_often_each_is_tried(traffic: Traffic) -> None:
+def test_a_run_has_so_many_rounds_however_often_each_is_tried(traffic: RateLimits) -> None:
     policy = slow(rounds_per_run=2)
     for server_round in (1, 1, 2, 2, 1):
         traffic.admit(trained(1_000.0, server_round), policy)
@@ -50,7 +50,7 @@ def test_a_run_has_so_many_rounds_however_often_each_is_tried(traffic: Traffic) 
     traffic.admit(trained(1_000.0, 1, run="2"), policy)
 
 
-def test_a_day_has_so_many_rounds_over_all_runs(traffic: Traffic) -> None:
+def test_a_day_has_so_many_rounds_over_all_runs(traffic: RateLimits) -> None:
     policy = slow(rounds_per_day=2)
     traffic.admit(trained(1_000.0, 1, run="1"), policy)
     traffic.admit(trained(1_000.0, 1, run="2"), policy)
@@ -60,7 +60,7 @@ def test_a_day_has_so_many_rounds_over_all_runs(traffic: Traffic) -> None:
     traffic.admit(trained(1_001.0 + DAY, 1, run="3"), policy)
 
 
-def test_bytes_are_counted_by_message_and_by_round(traffic: Traffic) -> None:
+def test_bytes_are_counted_by_message_and_by_round(traffic: RateLimits) -> None:
     policy = Policy(volume=Volume(per_message=100, per_round=150))
     first, again = (trained(1_000.0, 1) for _ in range(2))
     traffic.leave(traffic.admit(first, policy), first, 100, policy)
@@ -79,7 +79,7 @@ def test_bytes_are_counted_by_message_and_by_round(traffic: Traffic) -> None:
 def test_no_hour_ever_has_more_questions_than_allowed(
     times: list[float], allowed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    traffic = Traffic(tmp_path_factory.mktemp("traffic") / "t")
+    traffic = RateLimits(tmp_path_factory.mktemp("traffic") / "t")
     answered = []
     for at in sorted(times):
         try:
@@ -93,10 +93,10 @@ def test_no_hour_ever_has_more_questions_than_allowed(
 
 
 def test_what_was_counted_holds_after_a_restart(tmp_path: Path) -> None:
-    first = Traffic(tmp_path / "t")
+    first = RateLimits(tmp_path / "t")
     first.admit(Coming(at=1_000.0, run="1"), slow(messages_per_hour=1))
     first.close()
-    again = Traffic(tmp_path / "t")
+    again = RateLimits(tmp_path / "t")
     with pytest.raises(TooOften):
         again.admit(Coming(at=1_000.0, run="1"), slow(messages_per_hour=1))
     again.close()
@@ -106,7 +106,7 @@ def test_several_at_once_are_let_in_as_one_after_the_other(tmp_path: Path) -> No
     policy, let_in = slow(messages_per_hour=5), []
 
     def ask() -> None:
-        traffic = Traffic(tmp_path / "t")
+        traffic = RateLimits(tmp_path / "t")
         for _ in range(5):
             try:
                 let_in.append(traffic.admit(Coming(at=1_000.0, run="1"), policy))
@@ -122,7 +122,7 @@ def test_several_at_once_are_let_in_as_one_after_the_other(tmp_path: Path) -> No
     assert len(let_in) == len(set(let_in)) == 5
 
 
-def test_questions_of_last_month_are_forgotten(traffic: Traffic) -> None:
+def test_questions_of_last_month_are_forgotten(traffic: RateLimits) -> None:
     traffic.admit(trained(0.0, 1), slow(rounds_per_run=1))
     traffic.admit(trained(31 * DAY, 2), slow(rounds_per_run=1))
 
@@ -131,14 +131,14 @@ def test_without_its_database_a_site_does_not_answer(tmp_path: Path) -> None:
     (tmp_path / "t").mkdir(mode=0o700)
     (tmp_path / "t" / "traffic.sqlite").write_text("no database, and long enough to see it is none")
     with pytest.raises(TrafficUnavailable):
-        Traffic(tmp_path / "t")
+        RateLimits(tmp_path / "t")
     (tmp_path / "open").mkdir(mode=0o755)
     with pytest.raises(ExposedSecret):
-        Traffic(tmp_path / "open")
+        RateLimits(tmp_path / "open")
 
 
 def test_a_closed_database_is_not_available(tmp_path: Path) -> None:
-    traffic = Traffic(tmp_path / "t")
+    traffic = RateLimits(tmp_path / "t")
     traffic.close()
     with pytest.raises(TrafficUnavailable):
         traffic.rounds_today(0.0)

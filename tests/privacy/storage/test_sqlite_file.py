@@ -9,16 +9,16 @@ from typing import Literal
 
 import pytest
 
-from privacy.differential.private_runs import Campaigns
-from privacy.policy.rate_limits import Traffic
+from privacy.differential.private_runs import PrivateRuns
+from privacy.policy.rate_limits import RateLimits
 from privacy.storage.sqlite import SiteDatabase, open_sqlite
 
 TRIES, AT_ONCE = 20, 6
 
 
-@pytest.mark.parametrize("memory", [Traffic, Campaigns, SiteDatabase])
+@pytest.mark.parametrize("memory", [RateLimits, PrivateRuns, SiteDatabase])
 def test_several_that_open_a_new_memory_at_once_all_get_it(
-    memory: Callable[[Path], Traffic | Campaigns | SiteDatabase], tmp_path: Path
+    memory: Callable[[Path], RateLimits | PrivateRuns | SiteDatabase], tmp_path: Path
 ) -> None:
     with ThreadPoolExecutor(AT_ONCE) as several:
         for number in range(TRIES):

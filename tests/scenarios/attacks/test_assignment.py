@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from consortium.run.directory import RunDirectory
 from consortium.run.records import write_record
-from scenarios.attacks.assignment import NOBODY, Lies, TooManyLiars, draw_liars, path_in
+from scenarios.attacks.assignment import NOBODY, AttackAssignment, TooManyLiars, draw_liars, path_in
 from scenarios.attacks.registry import UnknownAttack
 
 SITES = tuple("abcdefgh")
@@ -38,13 +38,13 @@ def test_more_liars_than_sites_are_refused() -> None:
 
 
 def test_only_some_attacks_alter_answers() -> None:
-    lies = Lies(attacks={"a": "label-flip", "b": "nan", "c": "backdoor"})
+    lies = AttackAssignment(attacks={"a": "label-flip", "b": "nan", "c": "backdoor"})
     assert lies.answering == ("b", "c")
     assert NOBODY.answering == ()
 
 
 def test_each_liar_draws_its_own_in_each_round() -> None:
-    lies = Lies(seed=3, attacks={"a": "gaussian", "b": "gaussian"})
+    lies = AttackAssignment(seed=3, attacks={"a": "gaussian", "b": "gaussian"})
     drawn = {lies.rng(site, turn).random() for site in "ab" for turn in range(4)}
     assert len(drawn) == 8
     assert lies.rng("a", 1).random() == lies.rng("a", 1).random()
@@ -53,4 +53,4 @@ def test_each_liar_draws_its_own_in_each_round() -> None:
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     lies = draw_liars(SITES, "nan", liars=2, seed=5)
     write_record(path_in(RunDirectory(tmp_path)), lies)
-    assert Lies.read(RunDirectory(tmp_path)) == lies
+    assert AttackAssignment.read(RunDirectory(tmp_path)) == lies

@@ -11,7 +11,7 @@ import pytest
 
 from consortium.config import Scalar
 from consortium.run.records import Summary
-from scenarios.attacks.assignment import Lies
+from scenarios.attacks.assignment import AttackAssignment
 from scenarios.attacks.registry import ATTACKS
 from scenarios.engines.runner import RunFailed
 from strategies.rules.registry import RULES
@@ -93,7 +93,7 @@ def test_what_is_no_number_cannot_be_sealed_and_stops_a_run_without_spare_bucket
     """A site that stays silent takes its bucket with it: with five of five needed, all stops."""
     with pytest.raises(RunFailed, match="did not come about"):
         run_with(tmp_path / "two", {**TWO, **SEALED}, two_liars("nan"))
-    one = Lies(seed=7, attacks={two_liars("nan").answering[0]: "nan"})
+    one = AttackAssignment(seed=7, attacks={two_liars("nan").answering[0]: "nan"})
     _, summary = run_with(tmp_path / "one", {**TWO, **SEALED, "rule.num-byzantine": 1}, one)
     assert summary.status == "finished"
     codes = {(item.site, item.code) for item in summary.quarantined}

@@ -3,14 +3,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios.attacks.registry import ATTACKS, Attack, Known, Lie, UnknownAttack, attack_named
+from scenarios.attacks.registry import (
+    ATTACKS,
+    Attack,
+    AttackContext,
+    MaliciousReply,
+    UnknownAttack,
+    attack_named,
+)
 
 DIM = 400
 
 
-def known(seed: int = 0, *, n_sites: int = 15, num_liars: int = 2) -> Known:
+def known(seed: int = 0, *, n_sites: int = 15, num_liars: int = 2) -> AttackContext:
     rng = np.random.default_rng(seed)
-    return Known(
+    return AttackContext(
         own=rng.normal(size=DIM),
         num_examples=100,
         max_examples=10_000,
@@ -21,7 +28,7 @@ def known(seed: int = 0, *, n_sites: int = 15, num_liars: int = 2) -> Known:
     )
 
 
-def told(name: str, by: Known) -> Lie:
+def told(name: str, by: AttackContext) -> MaliciousReply:
     lie = ATTACKS[name].lie
     assert lie is not None
     return lie(by)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from scenarios.cli.doctor import Finding, examine
+from scenarios.cli.doctor import MachineCheck, examine
 from scenarios.cli.main import app
 
 
-def found() -> dict[str, Finding]:
+def found() -> dict[str, MachineCheck]:
     return {finding.what: finding for finding in examine()}
 
 
@@ -25,9 +25,9 @@ def test_where_these_tests_run_nothing_stops_a_run() -> None:
 
 
 def test_only_what_is_needed_stops_a_run_and_only_if_something_is_to_do() -> None:
-    assert Finding("x", "absent", "install it").stops
-    assert not Finding("x", "absent", "optional: install it", needed=False).stops
-    assert not Finding("x", "there").stops
+    assert MachineCheck("x", "absent", "install it").stops
+    assert not MachineCheck("x", "absent", "optional: install it", needed=False).stops
+    assert not MachineCheck("x", "there").stops
 
 
 def old_python(patch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from consortium.deployment.processes import LaunchFailed
 from consortium.run.directory import RunDirectory
-from scenarios.cli.doctor import Finding
+from scenarios.cli.doctor import MachineCheck
 from scenarios.cli.main import app, main
 from tests.scenarios.conftest import Done
 
@@ -125,7 +125,7 @@ def test_an_interruption_is_said_and_exits_as_interruptions_do(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def examined() -> list[Finding]:
+    def examined() -> list[MachineCheck]:
         if error is not None:
             raise error
         return []

@@ -1,8 +1,8 @@
 from rich.console import Console
 
-from scenarios.attacks.assignment import NOBODY, Lies
-from scenarios.cli.rules_table import say_rules
-from scenarios.engines.runner import before_the_run
+from scenarios.attacks.assignment import NOBODY, AttackAssignment
+from scenarios.cli.rules_table import print_rules
+from scenarios.engines.runner import run_notes
 from scenarios.library.byzantine_banks import SCENARIO as BANKS
 from scenarios.library.careless_hospital import SCENARIO as HEART
 from strategies.rules.registry import RULES
@@ -11,7 +11,7 @@ from strategies.rules.registry import RULES
 def table(sites: int, liars: int) -> list[list[str]]:
     """Return the lines of the table, in words."""
     console = Console(record=True, width=140)
-    say_rules(console, sites=sites, liars=liars, dim=1_000_000)
+    print_rules(console, sites=sites, liars=liars, dim=1_000_000)
     return [line.split() for line in console.export_text().splitlines()]
 
 
@@ -45,27 +45,27 @@ def test_a_rule_that_only_bounds_does_not_claim_more() -> None:
 
 
 def test_a_person_is_told_before_a_run_what_it_survives_and_who_lies() -> None:
-    lies = Lies(attacks={"elm-west": "sign-flip"})
-    promise, liar = before_the_run(BANKS, BANKS.configured({}), lies)
+    lies = AttackAssignment(attacks={"elm-west": "sign-flip"})
+    promise, liar = run_notes(BANKS, BANKS.configured({}), lies)
     assert promise.startswith("trimmed-mean over 15 sites survives 2 liars")
     assert "10 sites may be missing" in promise
     assert liar == "elm-west sends its update reversed, ten times as long"
 
 
 def test_more_liars_than_expected_are_called_that() -> None:
-    lies = Lies(attacks=HEART.faults)
-    *_, last = before_the_run(HEART, HEART.configured({}), lies)
+    lies = AttackAssignment(attacks=HEART.faults)
+    *_, last = run_notes(HEART, HEART.configured({}), lies)
     assert last == "2 lie and the rule is told of 1: nothing is promised"
 
 
 def test_a_plain_run_needs_no_warning() -> None:
     config = BANKS.configured({"rule.name": "mean", "rule.num-byzantine": 0})
-    assert list(before_the_run(BANKS, config, NOBODY)) == []
+    assert list(run_notes(BANKS, config, NOBODY)) == []
 
 
 def test_encrypted_buckets_say_what_cannot_be_seen() -> None:
     config = BANKS.configured({"aggregation": "encrypted", "buckets": 5})
-    (promise,) = before_the_run(BANKS, config, NOBODY)
+    (promise,) = run_notes(BANKS, config, NOBODY)
     assert "over 5 bucket means survives 2 liars" in promise
     assert "cannot be seen, only bounded and out-voted" in promise
     assert "smallest consortium that would do: 15" in promise

@@ -19,7 +19,7 @@ import pytest
 from consortium.config import RunConfig, Scalar
 from consortium.deployment.control_client import Control
 from consortium.deployment.processes import end
-from consortium.deployment.run_orders import Order as Ordered
+from consortium.deployment.run_orders import RunOrder as Ordered
 from consortium.deployment.supernode import SuperNode
 from consortium.provisioning.certificates import Authority, pem
 from consortium.provisioning.enrolment import new_node_key
@@ -28,7 +28,7 @@ from consortium.run.records import Summary, read_record
 from consortium.site.directory import node_key_path
 from scenarios.attacks.assignment import draw_liars
 from scenarios.engines.deployment import await_end, found, running
-from scenarios.engines.runner import NoLiarsThere, Order, carry_out
+from scenarios.engines.runner import NoLiarsThere, ScenarioRun, carry_out
 from scenarios.engines.staging import new_run_directory, stage
 from scenarios.library.registry import scenario_named
 
@@ -179,7 +179,7 @@ def ending_of(control: Control, config: RunConfig) -> str:
 @pytest.mark.timeout(600)
 def test_the_model_is_that_of_every_other_engine(deployed: Deployed, tmp_path: Path) -> None:
     run = new_run_directory(HEART, under=tmp_path, named=None)
-    alone = carry_out(Order(scenario=HEART, config=HEART.configured(CONFIG)), run)
+    alone = carry_out(ScenarioRun(scenario=HEART, config=HEART.configured(CONFIG)), run)
     assert read_record(deployed.run.summary, Summary).model_digest == alone.model_digest
 
 
@@ -214,7 +214,7 @@ def test_a_run_nobody_ordered_is_not_run(deployed: Deployed) -> None:
 def test_liars_are_not_deployed(tmp_path: Path) -> None:
     scenario = scenario_named("heart-diagnosis")
     lies = draw_liars(scenario.sites, "sign-flip", liars=1, seed=7)
-    order = Order(
+    order = ScenarioRun(
         scenario=scenario, config=scenario.configured(CONFIG), engine="deployment", lies=lies
     )
     with pytest.raises(NoLiarsThere):

@@ -19,7 +19,7 @@ from consortium.run.directory import ENVIRONMENT, RunDirectory
 from consortium.run.records import Summary, read_record
 from scenarios.engines import runner
 from scenarios.engines.in_process import Vanished
-from scenarios.engines.runner import Order, RunFailed, carry_out
+from scenarios.engines.runner import RunFailed, ScenarioRun, carry_out
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
 from sites.data.source import SqlQuery, TableFile
@@ -29,13 +29,13 @@ HEART = scenario_named("heart-diagnosis")
 ONE: dict[str, Scalar] = {"num-server-rounds": 1, "local-epochs": 1, "deadline-s": 0.5}
 
 
-def ordered(source: TableFile | SqlQuery | None = None, **chosen: Scalar) -> Order:
+def ordered(source: TableFile | SqlQuery | None = None, **chosen: Scalar) -> ScenarioRun:
     named = {key.replace("_", "-"): value for key, value in chosen.items()}
     own = {} if source is None else {"hungary": source}
-    return Order(scenario=HEART, config=HEART.configured({**ONE, **named}), own_data=own)
+    return ScenarioRun(scenario=HEART, config=HEART.configured({**ONE, **named}), own_data=own)
 
 
-def carried_out(folder: Path, order: Order) -> tuple[RunDirectory, Summary]:
+def carried_out(folder: Path, order: ScenarioRun) -> tuple[RunDirectory, Summary]:
     run = new_run_directory(HEART, under=folder, named=None)
     return run, carry_out(order, run)
 
@@ -51,7 +51,7 @@ def test_where_the_records_lie_and_in_what_form_does_not_change_the_model(
     heart: Done, hungary: pd.DataFrame, tmp_path: Path
 ) -> None:
     own = {"hungary": table(tmp_path, hungary)}
-    order = Order(scenario=HEART, config=heart.config, own_data=own)
+    order = ScenarioRun(scenario=HEART, config=heart.config, own_data=own)
     _, summary = carried_out(tmp_path, order)
     assert summary.model_digest == heart.summary.model_digest
     assert summary.metrics == heart.summary.metrics
@@ -63,7 +63,7 @@ def test_the_order_of_rows_does_not_change_who_is_held_out(
     """Training takes the records in another order, so the model differs in its last digits."""
     shuffled = hungary.iloc[np.random.default_rng(7).permutation(len(hungary))]
     own = {"hungary": table(tmp_path, shuffled)}
-    order = Order(scenario=HEART, config=heart.config, own_data=own)
+    order = ScenarioRun(scenario=HEART, config=heart.config, own_data=own)
     _, summary = carried_out(tmp_path, order)
     value, expected = (one.metrics["roc_auc"].value for one in (summary, heart.summary))
     assert summary.held_out == heart.summary.held_out
@@ -244,7 +244,7 @@ def test_classes_that_no_two_sites_share_are_learnt_by_all(heart: Done, tmp_path
         kept = frame[frame["disease"] == ("no" if name == "hungary" else "yes")]
         (tmp_path / name).mkdir()
         sources[name] = table(tmp_path / name, kept)
-    order = Order(scenario=HEART, config=heart.config, own_data=sources)
+    order = ScenarioRun(scenario=HEART, config=heart.config, own_data=sources)
     _, summary = carried_out(tmp_path, order)
     assert summary.quarantined == []
     assert summary.metrics["roc_auc"].value > 0.7

@@ -16,7 +16,7 @@ from consortium.run.directory import RunDirectory
 from consortium.run.records import Comparison, read_record, write_record
 from consortium.site.directory import read_site_config
 from consortium.site.site import site_rng, training_plan
-from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.runner import ScenarioRun, carry_out
 from scenarios.engines.staging import new_run_directory, stage
 from scenarios.experiments.comparison import compare
 from sites.data.source import TableFile
@@ -146,7 +146,7 @@ def test_a_consortium_of_one_and_its_copy_is_as_good_as_that_one_alone(
     frame.to_parquet(tmp_path / "same.parquet")
     own = dict.fromkeys(scenario.sites, TableFile(path=tmp_path / "same.parquet"))
     run = new_run_directory(scenario, under=tmp_path, named=None)
-    summary = carry_out(Order(scenario=scenario, config=config, own_data=own), run)
+    summary = carry_out(ScenarioRun(scenario=scenario, config=config, own_data=own), run)
     found = compared(Done(scenario, config, run, summary))
     for name in scenario.sites:
         assert arm(found, name) == pytest.approx(arm(found, "federated"), abs=0.02)
@@ -170,7 +170,7 @@ def test_a_site_with_one_class_is_not_judged_on_its_own_records(
     frame[frame["disease"] == "yes"].to_parquet(tmp_path / "ill.parquet")
     run = new_run_directory(scenario, under=tmp_path, named=None)
     own = {"hungary": TableFile(path=tmp_path / "ill.parquet")}
-    summary = carry_out(Order(scenario=scenario, config=config, own_data=own), run)
+    summary = carry_out(ScenarioRun(scenario=scenario, config=config, own_data=own), run)
     found = compared(Done(scenario, config, run, summary), n_resamples=10)
     (hungary,) = [one for one in found.arms if one.site == "hungary"]
     assert (hungary.own_value, hungary.federated_on_own) == (None, None)

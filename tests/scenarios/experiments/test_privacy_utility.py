@@ -12,9 +12,9 @@ from consortium.report.render import render
 from consortium.run.directory import RunDirectory
 from consortium.run.privacy_records import PrivacyCost
 from consortium.run.records import read_record, write_record
-from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.runner import ScenarioRun, carry_out
 from scenarios.experiments.audit_receipts import receipt_of
-from scenarios.experiments.privacy_output import measure_and_say, say
+from scenarios.experiments.privacy_output import print_privacy_utility, say
 from scenarios.experiments.privacy_utility import measure_privacy
 from scenarios.library.registry import SCENARIOS
 from scenarios.scenario import Scenario
@@ -48,7 +48,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     """A finished private run, with what privacy costs beside it."""
     run = RunDirectory(tmp_path_factory.mktemp("run"))
     config = SCENARIO.configured({})
-    carry_out(Order(scenario=SCENARIO, config=config), run)
+    carry_out(ScenarioRun(scenario=SCENARIO, config=config), run)
     told: list[str] = []
     measure_privacy(SCENARIO, TRIALS, config, run, tell=told.append, workers=0)
     return run, read_record(run.privacy, PrivacyCost), "\n".join(told)
@@ -147,7 +147,7 @@ def test_what_was_measured_is_printed(measured: Measured) -> None:
 def test_a_scenario_that_is_not_about_privacy_is_not_measured(tmp_path: Path) -> None:
     plain = replace(SCENARIO, privacy=None)
     run = RunDirectory(tmp_path)
-    assert measure_and_say(plain, plain.configured({}), run, Console()) is None
+    assert print_privacy_utility(plain, plain.configured({}), run, Console()) is None
 
 
 def test_a_point_of_one_run_is_called_that(measured: Measured, tmp_path: Path) -> None:

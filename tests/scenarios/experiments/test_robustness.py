@@ -18,7 +18,7 @@ from scenarios.experiments.robustness import (
     defences_of,
     try_all,
 )
-from scenarios.experiments.robustness_output import draw, say, try_and_say
+from scenarios.experiments.robustness_output import draw, print_robustness, say
 from scenarios.library.registry import SCENARIOS
 from scenarios.trials import TRIALS, UNDEFENDED, Defence, Trials, defences
 from strategies.rules.registry import RULES
@@ -176,7 +176,7 @@ def test_fifteen_banks_keep_their_model_against_the_worst_attack_and_silence(
     config = BANKS.configured({"num-server-rounds": 5})
     console = Console(record=True, width=160)
     trials = replace(TRIALS, attacks=("inner-product", "nan"))
-    result = try_and_say(BANKS, trials, config, RunDirectory(tmp_path), console)
+    result = print_robustness(BANKS, trials, config, RunDirectory(tmp_path), console)
     promises = {(one.name, one.encrypted): promised(one) for one in TRIALS.defences}
     for cell in result.cells:
         promise = promises[cell.defence, cell.encrypted]

@@ -8,7 +8,7 @@ import pandas as pd
 from consortium.client.private_training import ledger_of
 from consortium.run.directory import RunDirectory
 from privacy.differential.mechanisms import SampledGaussian
-from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.runner import ScenarioRun, carry_out
 from scenarios.library.private_notes import PHRASES, SCENARIO, first_phrases
 
 
@@ -32,7 +32,7 @@ def test_a_round_on_few_records_is_counted_at_every_site(tmp_path: Path) -> None
     scenario = replace(SCENARIO, records=few)
     config = scenario.configured({"num-server-rounds": 1, "dp.steps": 2, "dp.epsilon": 3.0})
     run = RunDirectory(tmp_path)
-    summary = carry_out(Order(scenario=scenario, config=config), run)
+    summary = carry_out(ScenarioRun(scenario=scenario, config=config), run)
     assert summary.status == "finished"
     assert 0 <= summary.metrics[scenario.headline.name].value <= 1
     for name in scenario.sites:

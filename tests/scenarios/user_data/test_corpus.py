@@ -20,7 +20,7 @@ from scenarios.engines.staging import stage
 from scenarios.library import clinical_entities, clinical_notes
 from scenarios.library.registry import scenario_named
 from scenarios.user_data.corpus import Corpus, UndividedCorpus, read_corpus, with_corpus
-from scenarios.user_data.sources import brought
+from scenarios.user_data.sources import user_sources
 from sites.data.annotations import annotated
 from sites.data.source import IobFiles, TableFile, TextFolder
 from sites.data.tables import read
@@ -62,7 +62,7 @@ def heart(folder: Path, **columns: "str | pd.Series[str]") -> Path:
 def test_a_file_for_all_becomes_the_sites_own_files(tmp_path: Path) -> None:
     """Every record of the file is at one site, as it stood in the file."""
     path = heart(tmp_path)
-    given_data = brought(HEART, [str(path)], seed=7)
+    given_data = user_sources(HEART, [str(path)], seed=7)
     run = RunDirectory(tmp_path / "run")
     run.path.mkdir()
     stage(run, given_data.scenario, given_data.sources)
@@ -75,7 +75,7 @@ def test_a_file_for_all_becomes_the_sites_own_files(tmp_path: Path) -> None:
 
 def test_a_column_of_sites_is_followed(tmp_path: Path) -> None:
     hospitals = load("heart-disease")["hospital"]
-    made = brought(HEART, [str(heart(tmp_path, site=hospitals))], seed=7).scenario
+    made = user_sources(HEART, [str(heart(tmp_path, site=hospitals))], seed=7).scenario
     assert made.records is not None
     assert made.site_of_row is not None
     assert made.site_of_row(made.records()).tolist() == hospitals.tolist()
@@ -83,18 +83,18 @@ def test_a_column_of_sites_is_followed(tmp_path: Path) -> None:
 
 def test_a_site_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UndividedCorpus, match=r"names \['london'\]"):
-        brought(HEART, [str(heart(tmp_path, site="london"))], seed=7)
+        user_sources(HEART, [str(heart(tmp_path, site="london"))], seed=7)
 
 
 def test_columns_may_be_called_otherwise(tmp_path: Path) -> None:
     path = heart(tmp_path)
     frame = pd.read_csv(path, dtype=str).rename(columns={"patient": "mrn"})
     frame.to_csv(path, index=False)
-    made = brought(HEART, [str(path), "column:patient=mrn"], seed=7).scenario
+    made = user_sources(HEART, [str(path), "column:patient=mrn"], seed=7).scenario
     assert made.records is not None
     assert "patient" in made.records().columns
     with pytest.raises(MissingColumns, match=r"no column \['nhs'\]"):
-        brought(HEART, [str(path), "column:patient=nhs"], seed=7)
+        user_sources(HEART, [str(path), "column:patient=nhs"], seed=7)
 
 
 def test_tables_in_a_directory_keep_their_sides(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def notes(folder: Path, *records: Mapping[str, object]) -> str:
 def test_classes_are_those_of_the_corpus_where_it_has_others(tmp_path: Path) -> None:
     """Who brings everything may declare it; without persons each record is one of its own."""
     records = [{"text": f"note {n}", "chapter": "ab"[n % 2]} for n in range(10)]
-    found = brought(NOTES, [notes(tmp_path, *records)], seed=7)
+    found = user_sources(NOTES, [notes(tmp_path, *records)], seed=7)
     assert isinstance(found.scenario.table, NotesSchema)
     assert isinstance(found.scenario.table.label, ClassLabel)
     assert found.scenario.table.label.classes == ("a", "b")
@@ -140,7 +140,7 @@ def test_classes_are_those_of_the_corpus_where_it_has_others(tmp_path: Path) -> 
 
 def test_declared_classes_stay_where_they_cover_the_corpus(tmp_path: Path) -> None:
     records = [{"text": "x", "chapter": "eye", "category": n} for n in range(5)]
-    found = brought(NOTES, [notes(tmp_path, *records)], seed=7)
+    found = user_sources(NOTES, [notes(tmp_path, *records)], seed=7)
     assert found.scenario.table == NOTES.table
     assert found.told == ()
 
@@ -150,7 +150,7 @@ def test_labels_of_which_a_text_has_several_are_found_too(tmp_path: Path) -> Non
     several = replace(NOTES, table=NotesSchema(name="n", person="p", label=label))
     cells = ["a|b", ["c"], None, "", "b"]
     records = [{"text": "x", "codes": cell, "p": n} for n, cell in enumerate(cells)]
-    table = brought(several, [notes(tmp_path, *records)], seed=7).scenario.table
+    table = user_sources(several, [notes(tmp_path, *records)], seed=7).scenario.table
     assert isinstance(table.label, MultiLabel)
     assert table.label.labels == ("a", "b", "c")
 
@@ -167,14 +167,14 @@ def test_a_corpus_that_cannot_be_learnt_from_is_refused(
     tmp_path: Path, record: dict[str, object], error: type[Exception], said: str
 ) -> None:
     with pytest.raises(error, match=said):
-        brought(NOTES, [notes(tmp_path, *[record] * 5)], seed=7)
+        user_sources(NOTES, [notes(tmp_path, *[record] * 5)], seed=7)
 
 
 def test_types_of_entities_are_those_of_the_corpus(tmp_path: Path) -> None:
     """The form of the NCBI disease corpus: files by side, no documents."""
     for side in ("train", "devel", "test"):
         (tmp_path / f"{side}.tsv").write_text("gene\tB-Gene\nx\tO\n\n" * 100)
-    found = brought(ENTITIES, [str(tmp_path)], seed=7)
+    found = user_sources(ENTITIES, [str(tmp_path)], seed=7)
     assert isinstance(found.scenario.table, EntitySchema)
     assert found.scenario.table.types == ("Gene",)
     assert found.scenario.split == "split"
@@ -198,7 +198,7 @@ def test_a_type_that_never_occurs_is_not_asked_for(tmp_path: Path) -> None:
     text = f"gout\tB-{DISEASE}\nx\tO\n\n" * 100
     for side in ("train", "test"):
         (tmp_path / f"{side}.tsv").write_text(text)
-    found = brought(ENTITIES, [str(tmp_path)], seed=7)
+    found = user_sources(ENTITIES, [str(tmp_path)], seed=7)
     assert isinstance(found.scenario.table, EntitySchema)
     assert found.scenario.table.types == (DISEASE,)
     assert f"declared from what was brought: {DISEASE}" in found.told
@@ -207,18 +207,18 @@ def test_a_type_that_never_occurs_is_not_asked_for(tmp_path: Path) -> None:
 def test_sentences_without_any_entity_leave_the_types_as_declared(tmp_path: Path) -> None:
     for side in ("train", "test"):
         (tmp_path / f"{side}.tsv").write_text("well\tO\n\n" * 100)
-    assert brought(ENTITIES, [str(tmp_path)], seed=7).scenario.table == ENTITIES.table
+    assert user_sources(ENTITIES, [str(tmp_path)], seed=7).scenario.table == ENTITIES.table
 
 
 def test_sites_may_bring_sentences_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "mine.iob").write_text("x\tO\n")
-    sources = brought(ENTITIES, [f"lake-hospital={tmp_path / 'mine.iob'}"], seed=7).sources
+    sources = user_sources(ENTITIES, [f"lake-hospital={tmp_path / 'mine.iob'}"], seed=7).sources
     assert sources == {"lake-hospital": IobFiles(path=tmp_path / "mine.iob")}
 
 
 def test_data_of_single_sites_are_as_before(tmp_path: Path) -> None:
     path = heart(tmp_path)
-    found = brought(HEART, [f"hungary={path}"], seed=7)
+    found = user_sources(HEART, [f"hungary={path}"], seed=7)
     assert found.scenario is HEART
     assert found.sources == {"hungary": TableFile(path=path)}
 
@@ -228,7 +228,7 @@ def test_a_query_may_bring_all(tmp_path: Path) -> None:
         load("heart-disease").to_sql("t", database, index=False)
     database.close()
     query = "SELECT * FROM t WHERE sex = 'male'"
-    made = brought(HEART, [f"sqlite:///{tmp_path}/a.db::{query}"], seed=7).scenario
+    made = user_sources(HEART, [f"sqlite:///{tmp_path}/a.db::{query}"], seed=7).scenario
     assert made.records is not None
     assert set(made.records()["sex"]) == {"male"}
 
@@ -258,4 +258,4 @@ def test_what_cannot_be_meant_is_refused(
 ) -> None:
     path = heart(tmp_path)
     with pytest.raises(BadOption, match="--data"):
-        brought(HEART, options(path), seed=7)
+        user_sources(HEART, options(path), seed=7)

@@ -20,7 +20,11 @@ from privacy.protocol.receipts import (
     decode_receipts,
 )
 from privacy.wire.encrypted_messages import SealedReply
-from strategies.coordinator.encrypted.ciphertext_sums import Ballot, Door, Sums
+from strategies.coordinator.encrypted.ciphertext_sums import (
+    CiphertextSums,
+    MajorityVote,
+    UploadForm,
+)
 from strategies.coordinator.encrypted.parameters import SealedTerms
 from tests.small_consortium import NAMES, Consortium, Course, read_reply, read_round, rehearsed
 from tests.tampering import relabelled
@@ -57,11 +61,11 @@ def kept() -> Keeper:
 
 
 @pytest.fixture
-def sums(honest: Honest, terms: SealedTerms, kept: Keeper) -> Sums:
+def sums(honest: Honest, terms: SealedTerms, kept: Keeper) -> CiphertextSums:
     """The door for updates of round 2."""
     consortium, course = honest
     assert course.progress is not None
-    return Sums(
+    return CiphertextSums(
         door=terms.update_door(course.progress.layout),
         slot=Receipt.decode(sent(honest, "east").receipt).label.slot,
         roster=terms.agreement.roster(consortium.charter.names),
@@ -69,14 +73,14 @@ def sums(honest: Honest, terms: SealedTerms, kept: Keeper) -> Sums:
     )
 
 
-def take(sums: Sums, honest: Honest, *names: str) -> None:
+def take(sums: CiphertextSums, honest: Honest, *names: str) -> None:
     for name in names:
         reply = sent(honest, name)
         sums.add(reply.upload, sums.check(name, reply.upload, reply.receipt))
 
 
 def test_what_was_added_is_what_the_sites_were_shown(
-    honest: Honest, sums: Sums, kept: Keeper
+    honest: Honest, sums: CiphertextSums, kept: Keeper
 ) -> None:
     """In whatever order it comes; with what proves it kept."""
     take(sums, honest, "west", "east", "south", "north")
@@ -89,7 +93,7 @@ def test_what_was_added_is_what_the_sites_were_shown(
     assert sums.agreed_state(floor=3) == decode_receipts(receipts)[0].label.state
 
 
-def test_below_the_floor_nothing_is_finished(honest: Honest, sums: Sums) -> None:
+def test_below_the_floor_nothing_is_finished(honest: Honest, sums: CiphertextSums) -> None:
     take(sums, honest, "west", "east")
     assert sums.buckets(floor=3) == ()
     assert sums.counted(floor=3) == []
@@ -99,7 +103,9 @@ def test_below_the_floor_nothing_is_finished(honest: Honest, sums: Sums) -> None
     assert sums.buckets(floor=2) == (0,)
 
 
-def test_a_bucket_below_the_floor_is_left_out_of_everything(honest: Honest, sums: Sums) -> None:
+def test_a_bucket_below_the_floor_is_left_out_of_everything(
+    honest: Honest, sums: CiphertextSums
+) -> None:
     """Its receipts have no say in what most of them sign, either: the sites will not see them."""
     take(sums, honest, *NAMES)
     for name in ("east", "north"):
@@ -112,7 +118,7 @@ def test_a_bucket_below_the_floor_is_left_out_of_everything(honest: Honest, sums
     assert len(sums.finished(floor=3)[1]) == sums.door.placement.sum_bytes
 
 
-def test_half_is_no_majority(honest: Honest, sums: Sums) -> None:
+def test_half_is_no_majority(honest: Honest, sums: CiphertextSums) -> None:
     take(sums, honest, *NAMES)
     for name in ("east", "north"):
         sums.added[name] = replace(sums.added[name], state=bytes(32))
@@ -120,7 +126,7 @@ def test_half_is_no_majority(honest: Honest, sums: Sums) -> None:
 
 
 def test_only_what_was_agreed_and_signed_comes_in(
-    honest: Honest, sums: Sums, tmp_path: Path
+    honest: Honest, sums: CiphertextSums, tmp_path: Path
 ) -> None:
     consortium, course = honest
     sums.door = replace(sums.door, weight_classes=(4, 8))
@@ -160,7 +166,9 @@ def test_only_what_was_agreed_and_signed_comes_in(
     assert course.error is None
 
 
-def test_a_site_that_is_not_in_the_run_is_not_in_its_sums(honest: Honest, sums: Sums) -> None:
+def test_a_site_that_is_not_in_the_run_is_not_in_its_sums(
+    honest: Honest, sums: CiphertextSums
+) -> None:
     sums.roster = {name: one for name, one in sums.roster.items() if name != "east"}
     reply = sent(honest, "east")
     with pytest.raises(NotInRoster):
@@ -172,7 +180,7 @@ def test_tallies_have_a_folder_of_their_own(honest: Honest, terms: SealedTerms) 
     assert layout is not None
     doors = {EVALUATION: terms.evaluation_door(layout), STATISTICS: terms.statistics_door(layout)}
     folders = {
-        Sums(
+        CiphertextSums(
             door=door,
             slot=Slot(run="run", purpose=purpose, server_round=4, attempt=2),
             roster={},
@@ -181,7 +189,7 @@ def test_tallies_have_a_folder_of_their_own(honest: Honest, terms: SealedTerms) 
         for purpose, door in doors.items()
     }
     assert folders == {"round-4/counts", "round-4/statistics"}
-    assert isinstance(doors[EVALUATION], Door)
+    assert isinstance(doors[EVALUATION], UploadForm)
     assert doors[EVALUATION].placement == count_placement(
         honest[0].place("east").config, honest[0].charter, terms.evaluation.tally_size
     )
@@ -203,7 +211,7 @@ def test_tallies_have_a_folder_of_their_own(honest: Honest, terms: SealedTerms) 
 def test_what_more_than_half_of_the_sites_say_is_believed(
     votes: list[int | None], elected: int | None
 ) -> None:
-    ballot = Ballot()
+    ballot = MajorityVote()
     for value in votes:
         ballot.cast(None if value is None else np.array([value, value]))
     assert len(ballot._tallies) == len(set(votes) - {None})

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
-from strategies.coordinator.encrypted.delayed_metrics import Telling
-from strategies.coordinator.encrypted.request import Question
-from strategies.coordinator.messaging.events import Event, RoundFinished
-from strategies.coordinator.messaging.exchange import Traffic
+from strategies.coordinator.encrypted.delayed_metrics import DelayedMetrics
+from strategies.coordinator.encrypted.request import SealedRequest
+from strategies.coordinator.messaging.events import RoundFinished, RunEvent
+from strategies.coordinator.messaging.exchange import ByteCount
 
 SIZE = 3
 
 
-def asked(server_round: int, released: Sequence[int | None] = ()) -> Question:
+def asked(server_round: int, released: Sequence[int | None] = ()) -> SealedRequest:
     """Return a question with a reply of each site, which releases this number or nothing."""
-    question = Question(
+    question = SealedRequest(
         request=SealedRound(charter="", server_round=server_round, attempt=1, opening=b""),
         nodes={},
         sums={},
@@ -32,16 +32,18 @@ def asked(server_round: int, released: Sequence[int | None] = ()) -> Question:
 
 
 @pytest.fixture
-def told() -> list[Event]:
+def told() -> list[RunEvent]:
     return []
 
 
 @pytest.fixture
-def telling(told: list[Event]) -> Telling:
-    return Telling(told.append, SIZE)
+def telling(told: list[RunEvent]) -> DelayedMetrics:
+    return DelayedMetrics(told.append, SIZE)
 
 
-def test_nothing_is_told_before_a_round_is_held(telling: Telling, told: list[Event]) -> None:
+def test_nothing_is_told_before_a_round_is_held(
+    telling: DelayedMetrics, told: list[RunEvent]
+) -> None:
     telling.tell(asked(1, [1, 1]))
     assert told == []
 
@@ -51,9 +53,9 @@ def test_nothing_is_told_before_a_round_is_held(telling: Telling, told: list[Eve
     [([5, 5, 5], 5), ([5, 5, 7], 5), ([5, 7, None], 0), ([5, None, None], 0), ([], 0)],
 )
 def test_the_figures_are_what_most_sites_released_in_the_next_round(
-    telling: Telling, told: list[Event], released: list[int | None], number: int
+    telling: DelayedMetrics, told: list[RunEvent], released: list[int | None], number: int
 ) -> None:
-    telling.hold(asked(1, [None, None]), Traffic(down=110, up=220))
+    telling.hold(asked(1, [None, None]), ByteCount(down=110, up=220))
     telling.tell(asked(2, released))
     telling.tell(asked(3, [9, 9, 9]))
     (event,) = told
@@ -64,11 +66,11 @@ def test_the_figures_are_what_most_sites_released_in_the_next_round(
 
 
 def test_what_was_released_in_a_round_is_not_of_that_round(
-    telling: Telling, told: list[Event]
+    telling: DelayedMetrics, told: list[RunEvent]
 ) -> None:
     """The run ended there: its replies hold the figures of the round before."""
     question = asked(2, [4, 4])
-    telling.hold(question, Traffic(down=10, up=20))
+    telling.hold(question, ByteCount(down=10, up=20))
     telling.tell(question)
     (event,) = told
     assert isinstance(event, RoundFinished)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consortium.coordinator.assembly import encrypted
-from consortium.run.evidence_store import Vault
+from consortium.run.evidence_store import EvidenceStore
 from privacy.layout import Layout
 from scenarios.engines.in_process import Vanished
 from strategies.coordinator.encrypted.progress import (
@@ -46,7 +46,7 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Consortium, Course
 
 def begun(consortium: Consortium, dies_at: str, *, before: bool) -> Course:
     """Run until a file is to be kept, and die just before or just after it is."""
-    course, config, vault = Course(), configured({}), Vault(consortium.run.vault)
+    course, config, vault = Course(), configured({}), EvidenceStore(consortium.run.vault)
 
     def keep(name: str, parts: Iterable[bytes]) -> None:
         progress = name == PROGRESS_FILE
@@ -65,14 +65,14 @@ def begun(consortium: Consortium, dies_at: str, *, before: bool) -> Course:
 
 
 def standing_of(consortium: Consortium) -> SealedStanding:
-    read = Vault(consortium.run.vault).read
+    read = EvidenceStore(consortium.run.vault).read
     return read_standing(read, consortium.charter.fingerprint, ROUNDS)
 
 
 def gone_on(consortium: Consortium) -> Course:
     """Go on, in a coordinator that knows only what was kept."""
     course, config = Course(), configured({})
-    vault = Vault(consortium.run.vault)
+    vault = EvidenceStore(consortium.run.vault)
     strategy = encrypted(config, consortium.charter, observe=course.events.append, keep=vault.keep)
     bus = consortium.bus(course, config)
     course.progress = strategy.start(bus, ROUNDS, since=standing_of(consortium))
@@ -178,7 +178,7 @@ def test_a_round_whose_counts_lacked_a_site_is_gone_on_from_without_them(tmp_pat
 def test_a_run_does_not_go_on_with_another_vector(tmp_path: Path) -> None:
     consortium = Consortium.placed(tmp_path / "run", NAMES[:3])
     begun(consortium, "progress.json:2", before=False)
-    vault = Vault(consortium.run.vault)
+    vault = EvidenceStore(consortium.run.vault)
     described = json.loads(vault.read("layout.json"))
     described["start"] = "another start"
     vault.keep("layout.json", [json.dumps(described).encode()])
@@ -208,7 +208,7 @@ def test_who_answered_is_a_list(tmp_path: Path) -> None:
     """A name alone would be read letter by letter."""
     consortium = Consortium.placed(tmp_path / "run", NAMES[:3])
     begun(consortium, "progress.json:2", before=False)
-    vault = Vault(consortium.run.vault)
+    vault = EvidenceStore(consortium.run.vault)
     described = json.loads(vault.read(PROGRESS_FILE))
     assert described["untold"]["answered"] == list(NAMES[:3])
     described["untold"]["answered"] = NAMES[0]

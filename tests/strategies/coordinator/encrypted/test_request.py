@@ -8,11 +8,11 @@ from flwr.app import Message
 
 from privacy.protocol.envelope import EVALUATION, TRAINING, Receipt
 from privacy.wire.encrypted_messages import SealedReply
-from strategies.coordinator.encrypted.ciphertext_sums import Sums
-from strategies.coordinator.encrypted.request import Question, nodes_of
+from strategies.coordinator.encrypted.ciphertext_sums import CiphertextSums
+from strategies.coordinator.encrypted.request import SealedRequest, nodes_of
 from strategies.coordinator.messaging.events import (
-    Event,
     RoundStarted,
+    RunEvent,
     SiteAnswered,
     SiteQuarantined,
 )
@@ -44,9 +44,9 @@ def sent(honest: Honest, name: str) -> SealedReply:
 
 
 def question(
-    honest: Honest, told: list[Event], *, sums: Mapping[str, Sums] | None = None
-) -> Question:
-    return Question(
+    honest: Honest, told: list[RunEvent], *, sums: Mapping[str, CiphertextSums] | None = None
+) -> SealedRequest:
+    return SealedRequest(
         request=read_round(honest[1].moments["north", "train", ROUND].asked.content),
         nodes=NODES,
         sums=doors(honest) if sums is None else sums,
@@ -55,7 +55,7 @@ def question(
     )
 
 
-def doors(honest: Honest) -> dict[str, Sums]:
+def doors(honest: Honest) -> dict[str, CiphertextSums]:
     consortium, course = honest
     terms = consortium.strategy(Course())._terms
     assert course.progress is not None
@@ -65,7 +65,7 @@ def doors(honest: Honest) -> dict[str, Sums]:
         EVALUATION: (terms.evaluation_door(layout), reply.count_receipt),
     }
     return {
-        purpose: Sums(
+        purpose: CiphertextSums(
             door=door,
             slot=Receipt.decode(encoded).label.slot,
             roster=terms.agreement.roster(consortium.charter.names),
@@ -82,7 +82,7 @@ def replied(name: str, reply: SealedReply) -> Message:
 
 
 def test_one_site_is_asked_for_its_state_and_all_for_the_rest(honest: Honest) -> None:
-    told: list[Event] = []
+    told: list[RunEvent] = []
     asked = question(honest, told)
     grid = honest[0].bus(Course(), configured({}))
     exchange = Exchange(grid=grid, deadline_s=1.0)
@@ -96,7 +96,7 @@ def test_one_site_is_asked_for_its_state_and_all_for_the_rest(honest: Honest) ->
 
 
 def test_a_question_that_wants_no_upload_starts_no_round(honest: Honest) -> None:
-    told: list[Event] = []
+    told: list[RunEvent] = []
     asked = question(honest, told, sums={})
     grid = honest[0].bus(Course(), configured({}))
     asked.messages("query.release", Exchange(grid=grid, deadline_s=1.0))
@@ -107,7 +107,7 @@ def test_a_question_that_wants_no_upload_starts_no_round(honest: Honest) -> None
 
 def test_replies_are_added_and_let_go_of(honest: Honest) -> None:
     """Nothing large is held but the state of the one that was asked for it."""
-    told: list[Event] = []
+    told: list[RunEvent] = []
     asked = question(honest, told)
     asked.reporter = "north"
     asked.gather(
@@ -134,7 +134,7 @@ HALVES = ("upload", "receipt", "count_upload", "count_receipt")
 
 @pytest.mark.parametrize("missing", HALVES)
 def test_half_a_reply_counts_in_no_sum(honest: Honest, missing: str) -> None:
-    told: list[Event] = []
+    told: list[RunEvent] = []
     asked = question(honest, told)
     half = replace(sent(honest, "east"), **{missing: b""})  # type: ignore[arg-type]
     asked.gather([replied("east", half), replied("west", sent(honest, "west"))])
@@ -146,7 +146,7 @@ def test_half_a_reply_counts_in_no_sum(honest: Honest, missing: str) -> None:
 @pytest.mark.parametrize("wrong", HALVES)
 def test_a_reply_of_which_one_part_is_wrong_counts_in_no_sum(honest: Honest, wrong: str) -> None:
     """Else an update could count without its tally, or the other way round."""
-    told: list[Event] = []
+    told: list[RunEvent] = []
     asked = question(honest, told)
     theirs = getattr(sent(honest, "west"), wrong)
     mixed = replace(sent(honest, "east"), **{wrong: theirs})

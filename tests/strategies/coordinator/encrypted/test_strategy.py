@@ -9,7 +9,7 @@ import pytest
 from flwr.app import RecordDict
 
 from consortium.charter.document import Floors
-from consortium.run.evidence_store import Vault
+from consortium.run.evidence_store import EvidenceStore
 from privacy.layout import Layout
 from privacy.protocol.key_messages import Opening
 from privacy.protocol.receipts import decode_receipts
@@ -76,7 +76,7 @@ def test_what_the_coordinator_keeps_is_what_the_sites_were_shown(
     honest: tuple[Consortium, Course],
 ) -> None:
     consortium, course = honest
-    vault = Vault(consortium.run.vault)
+    vault = EvidenceStore(consortium.run.vault)
     assert vault.rounds() == [0, 3, 4]
     shown = read_round(course.answers("evaluate")[0][0].content)
     assert vault.read(OPENING_FILE) == shown.opening

@@ -5,9 +5,9 @@ from typing import get_args
 import pytest
 
 from strategies.coordinator.messaging import events
-from strategies.coordinator.messaging.events import Event, SiteAnswered
+from strategies.coordinator.messaging.events import RunEvent, SiteAnswered
 
-EVENTS = get_args(Event)
+EVENTS = get_args(RunEvent)
 
 
 def test_an_observer_is_told_of_every_event_there_is() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from privacy.wire import flower_records as wire
 from scenarios.engines.in_process import InProcessGrid, Vanished
-from strategies.coordinator.messaging.exchange import SILENT, UNREADABLE, Exchange, Traffic
+from strategies.coordinator.messaging.exchange import SILENT, UNREADABLE, ByteCount, Exchange
 from tests.grids import CountingGrid, Traced, traced
 
 FIRST = 1001
@@ -260,7 +260,7 @@ def test_a_lost_connection_is_nobodys_fault() -> None:
 @given(nodes=st.lists(st.integers(0, 5), max_size=8), num_bytes=st.integers(0, 40))
 def test_traffic_counts_the_bytes_of_arrays(nodes: list[int], num_bytes: int) -> None:
     """Those sent to a node that is not there too; an error has none."""
-    clock, traffic = Clock(), Traffic()
+    clock, traffic = Clock(), ByteCount()
     sites = [Site(0), Site(1), Site(2), Site(3, raises=True), Site(4, None)]
     exchange = Exchange(
         grid=LateGrid(sites, clock),

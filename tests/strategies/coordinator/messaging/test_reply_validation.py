@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from privacy.wire.flower_records import MalformedRecord
-from strategies.coordinator.messaging.events import Event, SiteQuarantined
+from strategies.coordinator.messaging.events import RunEvent, SiteQuarantined
 from strategies.coordinator.messaging.exchange import SILENT, UNREADABLE
 from strategies.coordinator.messaging.reply_validation import (
     LARGEST_ENTRY,
@@ -149,7 +149,7 @@ def test_an_empty_tally_is_within_range() -> None:
 
 
 def test_a_quarantine_tells_and_goes_on() -> None:
-    events: list[Event] = []
+    events: list[RunEvent] = []
     with Quarantine(events.append, 3, "north"):
         raise TallyOutOfRange("too large", entry=1)
     assert events == [
@@ -160,14 +160,14 @@ def test_a_quarantine_tells_and_goes_on() -> None:
 
 
 def test_a_quarantine_says_nothing_of_a_good_reply() -> None:
-    events: list[Event] = []
+    events: list[RunEvent] = []
     with Quarantine(events.append, 3, "north"):
         pass
     assert events == []
 
 
 def test_a_quarantine_hides_no_mistake_of_ours() -> None:
-    events: list[Event] = []
+    events: list[RunEvent] = []
     with pytest.raises(ZeroDivisionError), Quarantine(events.append, 3, "north"):
         raise ZeroDivisionError
     assert events == []

@@ -12,7 +12,7 @@ from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from scenarios.engines.in_process import InProcessGrid, SiteApp, Vanished
 from strategies.coordinator.messaging.cohort import QuorumNotReached
-from strategies.coordinator.messaging.events import Event, SiteQuarantined
+from strategies.coordinator.messaging.events import RunEvent, SiteQuarantined
 from strategies.coordinator.messaging.exchange import GONE, Exchange
 from strategies.coordinator.messaging.roster import Present, Reception
 from tests.small_site import (
@@ -53,7 +53,7 @@ class ChangingGrid(InProcessGrid):
 class Told:
     """What a reception says of those it turns away."""
 
-    events: list[Event] = field(default_factory=list)
+    events: list[RunEvent] = field(default_factory=list)
 
     @property
     def away(self) -> list[tuple[int, str, str]]:

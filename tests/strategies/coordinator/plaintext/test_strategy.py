@@ -21,7 +21,7 @@ from strategies.coordinator.messaging.events import (
     StatisticsPooled,
 )
 from strategies.coordinator.messaging.exchange import Exchange
-from strategies.coordinator.plaintext.aggregation_buffer import Gather, Matrix
+from strategies.coordinator.plaintext.aggregation_buffer import Gather, StackedUpdates
 from strategies.model_state import State
 from strategies.rules.inputs import TooFewSites
 from strategies.rules.mean import StreamingMean
@@ -69,7 +69,7 @@ def sends(*values: float) -> Mapping[str, Spoil]:
 def gather_by(name: str, *, num_byzantine: int = 0) -> Gather:
     spec, options = RULES[name], RuleOptions(num_byzantine=num_byzantine, clip_norm=1.0)
     return Gather(
-        begin=lambda state, n_sites: Matrix(
+        begin=lambda state, n_sites: StackedUpdates(
             spec.build(options, state.memory), state.vector.size, n_sites
         ),
         needs_memory=spec.needs_memory,
