@@ -86,6 +86,16 @@ def test_a_private_run_that_goes_on_costs_what_it_had_reserved(tmp_path: Path) -
     typed(consortium, "audit", "verify", run, "--ledger", run / "sites" / "hungary")
 
 
+def test_a_site_adds_no_new_noise_to_an_answer_that_version_0_1_0_kept(tmp_path: Path) -> None:
+    """It is kept twice: with the last answer, and with what was reserved for it."""
+    run = unpack("private-interrupted", tmp_path)
+    kept = [run / "sites" / name / "answers" / "last.bin" for name in ("cleveland", "hungary")]
+    before = [path.read_bytes() for path in kept]
+    kept[1].unlink()
+    typed(scenario, "resume", run)
+    assert [path.read_bytes() for path in kept] == before
+
+
 def test_a_ledger_says_the_same_epsilon(tmp_path: Path) -> None:
     run, deployed = unpack("private-finished", tmp_path), unpack("deployed", tmp_path)
     places = {run / "sites" / name: said for name, said in FACTS["ledgers"].items()}
