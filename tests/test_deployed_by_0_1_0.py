@@ -9,30 +9,30 @@ from pathlib import Path
 import pytest
 from flwr.app import Context, Message
 
-from consortium.charter import Charter
-from consortium.cli import app as consortium
+from consortium.charter.document import Charter
+from consortium.charter.signatures import OtherKeys
+from consortium.cli.main import app as consortium
+from consortium.client.policy_dry_run import dry_run
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig
-from consortium.foresight import foresee
-from consortium.installation import (
+from consortium.coordinator.resume import interrupted
+from consortium.provisioning.enrolment import init_site, public_half
+from consortium.provisioning.installation import (
     EarlierCharter,
     install_coordinator,
     install_site,
     read_nodes,
 )
-from consortium.joining import init_site, public_half
-from consortium.ledger_view import open_ledger
-from consortium.resumption import interrupted
-from consortium.run_directory import ENVIRONMENT, RunDirectory
+from consortium.report.ledger.statement import open_ledger
+from consortium.run.directory import ENVIRONMENT, RunDirectory
+from consortium.run.records import Summary, read_record
 from consortium.server_app import app as server_app
-from consortium.signatures import OtherKeys
-from consortium.summary import Summary, read_record
-from privacy.budget import BudgetExhausted
-from privacy.events import SampledGaussian
-from privacy.ledger_entries import DataSet
-from privacy.memory import SiteMemory, StaleEpoch
-from scenarios.engine import run_in_process
-from sites.source import TableFile
+from privacy.differential.budget import BudgetExhausted
+from privacy.differential.ledger_entries import DataSet
+from privacy.differential.mechanisms import SampledGaussian
+from privacy.secrets.replay_guard import SiteMemory, StaleEpoch
+from scenarios.engines.in_process import run_in_process
+from sites.data.source import TableFile
 from tests.made_by_0_1_0.unpacking import facts, unpack
 from tests.typed import account, lines, typed
 
@@ -128,7 +128,7 @@ def test_a_site_remembers_which_epoch_it_is_in_and_how_often_it_trained(tmp_path
     config = RunConfig.parse({"dp.unit": "person", "dp.epsilon": 0.5, "model": "logistic"})
     charter = Charter.read(place / "va" / "charter.json")
     now = (MADE_AT + timedelta(hours=1)).timestamp()
-    found = {one.what: one for one in foresee(place / "va", charter, config, now=now)}
+    found = {one.what: one for one in dry_run(place / "va", charter, config, now=now)}
     assert found["rounds left today"].asked == "6 trained in 24 hours"
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from consortium.cli import app as consortium
-from consortium.report import render
-from consortium.run_directory import RunDirectory
-from consortium.summary import Summary, read_record
-from scenarios.cli import app as scenario
+from consortium.cli.main import app as consortium
+from consortium.report.render import render
+from consortium.run.directory import RunDirectory
+from consortium.run.records import Summary, read_record
+from scenarios.cli.main import app as scenario
 from tests.made_by_0_1_0.make_fixtures import processor
 from tests.made_by_0_1_0.unpacking import facts, unpack
 from tests.typed import account, lines, typed

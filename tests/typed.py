@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.testing import CliRunner
 
-from consortium.ledger_view import Account, view_of
+from consortium.report.ledger.statement import Account, view_of
 
 
 def typed(command: typer.Typer, *words: str | Path, status: int = 0) -> str:
