@@ -12,6 +12,7 @@ from pathlib import Path
 from consortium.audit import journal as audit
 from consortium.audit.journal import OWNER
 from consortium.charter.document import Charter
+from consortium.run.party_directory import PartyDirectory
 from privacy.audit.hash_chain import Entry, LogHead, verified
 from privacy.audit.signed_head import Anchor
 from privacy.differential.ledger_entries import LedgerHead
@@ -78,9 +79,9 @@ def logs_in(place: Path) -> list[Path]:
     """
     if place.is_file():
         return [place]
-    log = Path(audit.FOLDER) / audit.LOG
     parts = (place, place / "coordinator", *sorted(place.glob("sites/*")))
-    found = [part / log for part in parts if (part / log).exists()]
+    logs = [PartyDirectory(part).audit / audit.LOG for part in parts]
+    found = [log for log in logs if log.exists()]
     if not found:
         raise NoLog(f"{place} holds no audit log")
     return found

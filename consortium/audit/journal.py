@@ -16,10 +16,10 @@ from pathlib import Path
 
 from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 
+from consortium.run.party_directory import PartyDirectory
 from privacy.audit.hash_chain import Chain, Fact, LogEvent, LogHead
 from privacy.wire import flower_records as wire
 
-FOLDER = "audit"
 LOG = "log.jsonl"
 PUBLIC = "public.json"
 
@@ -121,8 +121,9 @@ def open_journal(
     directory: Path, *, owner: str, key: bytes, sign: Callable[[bytes], bytes]
 ) -> Journal:
     """Return the journal in a directory, with its public key beside the log."""
-    chain = Chain(directory / FOLDER / LOG, owner=owner, key=key, sign=sign)
-    public = directory / FOLDER / PUBLIC
+    folder = PartyDirectory(directory).audit
+    chain = Chain(folder / LOG, owner=owner, key=key, sign=sign)
+    public = folder / PUBLIC
     if not public.exists():
         public.write_text(json.dumps({owner: key.hex()}) + "\n")
     return Journal(chain)

@@ -9,6 +9,8 @@ from rich.table import Table
 from consortium.audit.cross_check import ReadLog, compare, ledger_heads, logs_in, read_log
 from consortium.audit.receipt import write_receipt
 from consortium.charter.document import Charter
+from consortium.run.party_directory import PartyDirectory
+from consortium.site.directory import SiteDirectory
 from privacy.differential.ledger import Ledger
 
 app = typer.Typer(help="Check and show the audit logs.", no_args_is_help=True)
@@ -16,8 +18,6 @@ app = typer.Typer(help="Check and show the audit logs.", no_args_is_help=True)
 LOGS = typer.Argument(..., help="Logs, or directories of sites, coordinators or runs.")
 CHARTER = typer.Option(None, "--charter", help="The charter whose keys count.")
 LEDGER = typer.Option(None, "--ledger", help="A site's directory, to hold its ledger against them.")
-
-_CHARTER_FILE = "charter.json"
 
 
 @app.command("verify")
@@ -72,9 +72,8 @@ def receipt(
 
 def _read(places: list[Path], charter: Path | None) -> list[ReadLog]:
     paths = [path for place in places for path in logs_in(place)]
-    named = charter or next(
-        (one / _CHARTER_FILE for one in places if (one / _CHARTER_FILE).exists()), None
-    )
+    charters = [PartyDirectory(place).charter for place in places]
+    named = charter or next((path for path in charters if path.exists()), None)
     agreed = Charter.read(named) if named else None
     return [read_log(path, agreed) for path in paths]
 
@@ -82,7 +81,7 @@ def _read(places: list[Path], charter: Path | None) -> list[ReadLog]:
 def _hold_ledger(site: Path, logs: list[ReadLog]) -> None:
     """Check that a site's ledger goes on from where each log saw it."""
     owner = read_log(logs_in(site)[0]).owner
-    with Ledger(site / "ledger") as ledger:
+    with Ledger(SiteDirectory(site).ledger) as ledger:
         heads = ledger_heads(owner, logs)
         for head in heads:
             ledger.check_head(head)

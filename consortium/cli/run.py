@@ -15,6 +15,8 @@ from consortium.deployment.status import of_coordinator, of_site
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.wait import Waiting
 from consortium.run.directory import RunDirectory
+from consortium.run.party_directory import CoordinatorDirectory
+from consortium.site.directory import SiteDirectory
 from privacy.errors import ConsortiumError
 
 app = typer.Typer(help="Runs of the coordinator's.")
@@ -45,7 +47,7 @@ def run(
     superlink = SuperLink(directory)
     config = RunConfig.parse({**RunConfig().flat(), **overrides(settings)})
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    folder = directory.resolve() / "runs" / (name or stamp)
+    folder = CoordinatorDirectory(directory).run(name or stamp)
     try:
         folder.mkdir(parents=True)
     except FileExistsError as error:
@@ -61,7 +63,7 @@ def resume(
     wait: bool = typer.Option(True, "--wait/--no-wait", help="Whether to return at its end."),
 ) -> None:
     """Go on with a run that was interrupted, from what it kept."""
-    folder = directory.resolve() / "runs" / name if name else _last_run(directory)
+    folder = CoordinatorDirectory(directory).run(name) if name else _last_run(directory)
     run_directory = RunDirectory(folder)
     config = interrupted(run_directory)
     run_directory.summary.unlink(missing_ok=True)  # that of the interrupted run
@@ -86,7 +88,9 @@ def wait_for(
 def status(directory: Path = typer.Argument(..., help="Of a coordinator or a site.")) -> None:
     """Say who is there, since when, what runs, the last round and the last error."""
     for line in (
-        of_site(directory) if (directory / "site.json").exists() else of_coordinator(directory)
+        of_site(directory)
+        if SiteDirectory(directory).config.exists()
+        else of_coordinator(directory)
     ):
         print(line)
 

@@ -16,6 +16,7 @@ from consortium.audit.journal import (
     open_journal,
     package_digest,
 )
+from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
 from privacy.audit.signed_head import Anchor
 from privacy.differential.ledger import Ledger
@@ -144,7 +145,7 @@ class SiteAuditTrail:
 
 def ledger_end(directory: Path) -> bytes:
     """Return where a site's ledger of privacy ends; nothing if it has none."""
-    folder = directory / "ledger"
+    folder = SiteDirectory(directory).ledger
     if not folder.exists():
         return b""
     with Ledger(folder) as ledger:
@@ -166,7 +167,7 @@ def evidence_of(site: Site, run: str) -> SiteAuditTrail:
 @lru_cache(maxsize=_CACHED_SITES)
 def _link(directory: Path, run: str) -> bytes:
     """Return the key of a run's digests, the same in every process of the site."""
-    secret = SigningKey.at(directory / audit.FOLDER / "link.secret")
+    secret = SigningKey.at(SiteDirectory(directory).audit_link_key)
     return hmac.digest(secret.sign(_LINK_PURPOSE), run.encode(), "sha256")
 
 
@@ -177,12 +178,12 @@ def journal_of(directory: Path, name: str) -> Journal:
     """
     journal = _JOURNALS.get(directory)
     if journal is None:
-        identity = directory / "secrets" / "identity.secret"
+        identity = SiteDirectory(directory).identity
         if identity.exists():
             keys = Identity.read(identity, name=name)
             journal = open_journal(directory, owner=name, key=keys.public.signing, sign=keys.sign)
         else:
-            key = SigningKey.at(directory / audit.FOLDER / "signing.secret")
+            key = SigningKey.at(SiteDirectory(directory).audit_signing_key)
             journal = open_journal(directory, owner=name, key=key.public, sign=key.sign)
         _JOURNALS[directory] = journal
         while len(_JOURNALS) > _CACHED_SITES:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from consortium.site.directory import identity_path
+from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
 from privacy.protocol.membership_proof import Presence
 from privacy.secrets.keys import Identity
@@ -36,5 +36,5 @@ def proven_by(
         layout=bytes.fromhex(said.layout.digest),
         num_examples=said.num_examples,
     )
-    identity = Identity.read(identity_path(site.directory), name=name)
+    identity = Identity.read(SiteDirectory(site.directory).identity, name=name)
     return replace(said, proof=identity.sign(presence.encode()))

@@ -12,7 +12,7 @@ from consortium.client.policy_gate import gate_of, refusal_of
 from consortium.client.sealed_session import RunPosition, Session, session_of
 from consortium.client.sealed_uploads import Sent
 from consortium.protocol.parameters import count_placement, require_agreed, update_placement
-from consortium.site.directory import site_directory
+from consortium.site.directory import SiteDirectory, site_directory
 from consortium.site.site import Site, site_of
 from privacy.errors import ConsortiumError
 from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING, WrongRound
@@ -274,7 +274,7 @@ def _typed(message: Message, context: Context, answer: Callable[[], Message]) ->
 def _log(context: Context) -> None:
     """Append the current exception to the site's log, if it is known which site this is."""
     try:
-        path = site_directory(context) / "site.log"
+        path = SiteDirectory(site_directory(context)).log
         with path.open("a") as file:
             file.write(f"--- {datetime.now(UTC).isoformat(timespec='seconds')}\n")
             traceback.print_exc(file=file)

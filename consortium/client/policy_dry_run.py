@@ -11,7 +11,7 @@ from consortium.client.policy_gate import asked_of
 from consortium.client.private_training import ledger_of, planned
 from consortium.config import RunConfig
 from consortium.protocol.parameters import require_agreed
-from consortium.site.directory import LEDGER, read_site_config
+from consortium.site.directory import SiteDirectory, read_site_config
 from consortium.site.site import Site
 from privacy.differential.budget import fits, refusal
 from privacy.differential.ledger_entries import Budget
@@ -138,7 +138,7 @@ def _moment(site: Site, policy: Policy, now: float) -> Iterator[PolicyFinding]:
     yield PolicyFinding(
         "kill switch", "", "answers", _refusal(lambda: require_allowed(site.directory))
     )
-    with closing(RateLimits(site.directory / "traffic")) as traffic:
+    with closing(RateLimits(SiteDirectory(site.directory).traffic)) as traffic:
         trained = traffic.rounds_today(now)
     left = max(policy.pace.rounds_per_day - trained, 0)
     yield PolicyFinding(
@@ -164,7 +164,7 @@ def _budget(site: Site, policy: Policy) -> Iterator[PolicyFinding]:
         return
     name, event = site.config.data_set, planned(site.run_config, site.data)
     budget = Budget(epsilon=ceiling.epsilon, delta=ceiling.delta, unit=policy.privacy.unit)
-    folder = site.directory / LEDGER
+    folder = SiteDirectory(site.directory).ledger
     past: tuple[Mechanism, ...] = ()
     if folder.exists():
         with ledger_of(site.directory) as ledger:

@@ -19,6 +19,7 @@ from consortium.charter.document import Charter
 from consortium.client.egress_schema import ReplyForm, Sizes, exits, largest_bytes
 from consortium.config import ENCODER, PrivacyConfig, RunConfig
 from consortium.protocol.parameters import require_agreed
+from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
 from privacy.errors import ConsortiumError
 from privacy.policy.document import Policy, PolicyUnreadable, read_policy
@@ -215,7 +216,7 @@ def gate_of(site: Site) -> PolicyGate:
     policy = read_policy(site.directory)
     gate = _GATES.get(site.directory)
     if gate is None or gate.site is not site or gate.policy is not policy:
-        traffic = _TRAFFIC.get(site.directory) or RateLimits(site.directory / "traffic")
+        traffic = _TRAFFIC.get(site.directory) or RateLimits(SiteDirectory(site.directory).traffic)
         _TRAFFIC[site.directory] = traffic
         gate = PolicyGate(site, policy, traffic)
         _GATES[site.directory] = gate

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from consortium.config import PrivacyConfig, RunConfig
-from consortium.site.directory import LEDGER
+from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
 from privacy.differential.accounting import calibrated_noise
 from privacy.differential.ledger import Ledger, Reservation
@@ -127,14 +127,14 @@ def privacy_plan(dp: PrivacyConfig, *, noise_multiplier: float, cap_seed: int) -
 
 def ledger_of(directory: Path) -> Ledger:
     """Return the ledger in a site's directory."""
-    return Ledger(directory / LEDGER)
+    return Ledger(SiteDirectory(directory).ledger)
 
 
 def ended(site: Site, stands: Position) -> None:
     """Give back what was reserved for rounds that the run, now over, never began."""
     if not site.run_config.dp.on:
         return
-    campaigns, run = _campaigns(site.directory / LEDGER), _run(site, stands)
+    campaigns, run = _campaigns(SiteDirectory(site.directory).ledger), _run(site, stands)
     found = campaigns.last(run)
     if found is None:
         return
@@ -152,7 +152,7 @@ def _privately(site: Site, stands: Position) -> Trained:
             needed=config.num_server_rounds,
             came=stands.server_round,
         )
-    campaigns = _campaigns(site.directory / LEDGER)
+    campaigns = _campaigns(SiteDirectory(site.directory).ledger)
     asked = Round(run=_run(site, stands), number=stands.server_round, state=_state(stands))
     answer = campaigns.answered(asked)
     if answer is None:

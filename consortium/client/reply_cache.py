@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from consortium.site.directory import SiteDirectory
 from privacy.storage.secret_files import private_directory
 from privacy.wire.messages import Contribution, Position
 
@@ -30,7 +31,7 @@ class ReplyCache:
     """
 
     def __init__(self, directory: Path, stands: Position) -> None:
-        self._path = directory / "answers" / "last.bin"
+        self._path = SiteDirectory(directory).last_answer
         self._stands = stands
 
     def recall(self) -> Contribution | None:

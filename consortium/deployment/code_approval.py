@@ -11,10 +11,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consortium.run.records import write_atomically
+from consortium.site.directory import SiteDirectory
 from privacy.errors import ConsortiumError
 
-FILE = "approved.json"
-_BUNDLES = "approved"
 _MOST_BYTES = 50_000_000
 
 
@@ -90,7 +89,7 @@ def read_approvals(site: Path) -> Approvals:
     Raises:
         BadBundle: The list cannot be read: then nothing is run.
     """
-    path = site / FILE
+    path = SiteDirectory(site).approvals
     if not path.exists():
         return Approvals()
     try:
@@ -107,7 +106,7 @@ def approve(site: Path, bundle: Path, *, now: datetime) -> Approvals:
     """
     content = _read(bundle)
     texts_of(content)
-    folder = site / _BUNDLES
+    folder = SiteDirectory(site).bundles
     folder.mkdir(exist_ok=True)
     digest = digest_of(content)
     (folder / f"{digest}.fab").write_bytes(content)
@@ -122,7 +121,7 @@ def choose(
     """Decide what a site runs from its next message on."""
     held = read_approvals(site)
     approvals = Approvals(run=run, bundles=held.bundles if bundles is None else bundles)
-    write_atomically(site / FILE, approvals.model_dump_json(indent=1))
+    write_atomically(SiteDirectory(site).approvals, approvals.model_dump_json(indent=1))
     return approvals
 
 
@@ -134,7 +133,7 @@ def changes(site: Path, bundle: Path) -> list[str]:
     """
     new = texts_of(_read(bundle))
     held = read_approvals(site).bundles
-    last = site / _BUNDLES / f"{held[-1].digest}.fab" if held else None
+    last = SiteDirectory(site).bundles / f"{held[-1].digest}.fab" if held else None
     old = texts_of(_read(last)) if last is not None else {}
     lines: list[str] = []
     for name in sorted(old.keys() | new.keys()):

@@ -14,6 +14,7 @@ from consortium.deployment.processes import LaunchFailed, program
 from consortium.deployment.run_orders import RunOrder
 from consortium.deployment.superlink import SuperLink
 from consortium.provisioning.installation import read_nodes
+from consortium.run.party_directory import CoordinatorDirectory
 from consortium.run.records import write_atomically
 
 _CALL_LIMIT_S = 60.0
@@ -114,7 +115,7 @@ class Control:
         """
         overrides = self.superlink.home / "run-config.toml"
         overrides.write_text(toml(config))
-        app = str((self.superlink.directory / "app").resolve())
+        app = str(CoordinatorDirectory(self.superlink.directory.resolve()).app)
         begun = self._ask("run", app, more=("--run-config", str(overrides.resolve())))
         return int(begun["run-id"])
 
@@ -161,7 +162,7 @@ class Control:
 
     def _configure(self) -> None:
         host, port = address(self.superlink.charter)
-        authority = (self.superlink.directory / "authority.pem").resolve()
+        authority = CoordinatorDirectory(self.superlink.directory.resolve()).authority
         (self.superlink.home / "config.toml").write_text(
             f'[superlink]\ndefault = "here"\n\n[superlink.here]\naddress = "{host}:{port}"\n'
             f"root-certificates = {json.dumps(str(authority))}\n"

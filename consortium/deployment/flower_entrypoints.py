@@ -25,6 +25,7 @@ from consortium.deployment.code_approval import Approvals, NotApproved, read_app
 from consortium.deployment.prefork import Prepared, serve
 from consortium.deployment.run_orders import claim
 from consortium.run.directory import COORDINATOR, ENVIRONMENT, SITE
+from consortium.run.party_directory import CoordinatorDirectory, PartyDirectory
 from privacy.errors import ConsortiumError
 from privacy.wire.flower_records import refusal_content
 from sites.tasks.registry import load_libraries
@@ -140,7 +141,7 @@ def _load_for_messages() -> None:
     import_module("flwr.supernode.cli.flwr_clientapp")
     import_module("consortium.client_app")
     try:
-        task = Charter.read(Path(os.environ[SITE]) / "charter.json").task
+        task = Charter.read(PartyDirectory(Path(os.environ[SITE])).charter).task
     except ConsortiumError:  # the answer to a message will say so
         return
     load_libraries(task)
@@ -186,7 +187,7 @@ def server_app() -> None:
 
     replaced = {
         "install_from_fab": lambda *_, **__: None,
-        "get_project_dir": lambda *_: coordinator / "app",
+        "get_project_dir": lambda *_: CoordinatorDirectory(coordinator).app,
         "get_fused_config_from_dir": ordered,
         "install_app_dependencies": _install_nothing,
     }

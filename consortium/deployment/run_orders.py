@@ -11,11 +11,10 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from consortium.config import Scalar
+from consortium.run.directory import RunDirectory
+from consortium.run.party_directory import CoordinatorDirectory
 from consortium.run.records import write_atomically
 from privacy.errors import ConsortiumError
-
-FILE = "order.json"
-LAST = "last-run"
 
 
 class NotOrdered(ConsortiumError, PermissionError):
@@ -39,8 +38,8 @@ class RunOrder(BaseModel):
 
     def write(self, coordinator: Path) -> None:
         """Write the order where the ServerApp looks for it."""
-        write_atomically(coordinator / LAST, str(self.run))
-        write_atomically(coordinator / FILE, self.model_dump_json(indent=1))
+        write_atomically(CoordinatorDirectory(coordinator).last_run, str(self.run))
+        write_atomically(CoordinatorDirectory(coordinator).order, self.model_dump_json(indent=1))
 
 
 def claim(coordinator: Path, submitted: Mapping[str, Scalar]) -> RunOrder:
@@ -53,7 +52,7 @@ def claim(coordinator: Path, submitted: Mapping[str, Scalar]) -> RunOrder:
     Raises:
         NotOrdered: There is no order, or one for another config.
     """
-    path = coordinator / FILE
+    path = CoordinatorDirectory(coordinator).order
     try:
         order = RunOrder.model_validate_json(path.read_text())
     except (OSError, ValidationError) as error:
@@ -61,7 +60,7 @@ def claim(coordinator: Path, submitted: Mapping[str, Scalar]) -> RunOrder:
     if _canonical(order.config) != _canonical(submitted):
         raise NotOrdered("a run was submitted with another config than the one ordered")
     try:
-        path.replace(order.run / FILE)
+        path.replace(RunDirectory(order.run).order)
     except OSError as error:
         raise NotOrdered("the run that was ordered has begun already") from error
     return order
@@ -73,5 +72,5 @@ def _canonical(config: Mapping[str, Scalar]) -> str:
 
 def last_run(coordinator: Path) -> Path | None:
     """Return the directory of the run that was ordered last; None before the first."""
-    path = coordinator / LAST
+    path = CoordinatorDirectory(coordinator).last_run
     return Path(path.read_text()) if path.exists() else None

@@ -11,6 +11,7 @@ from consortium.deployment.run_orders import last_run
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supernode import SuperNode
 from consortium.deployment.supervisor import Service, read_up
+from consortium.run.directory import RunDirectory
 
 _TAIL_BYTES = 65_536
 
@@ -36,11 +37,11 @@ def of_site(directory: Path) -> list[str]:
     code = "the installed package" if approvals.installed else f"{len(approvals.bundles)} bundles"
     lines = [
         f"site         {node.name}",
-        f"charter      {_charter(directory / 'charter.json')}",
+        f"charter      {_charter(node.paths.charter)}",
         f"SuperNode    {_running(node)}",
         f"runs         {code}",
     ]
-    return [*lines, f"last error   {_last_error(directory / 'site.log')}"]
+    return [*lines, f"last error   {_last_error(node.paths.log)}"]
 
 
 def _running(service: Service) -> str:
@@ -62,7 +63,7 @@ def _seen(control: Control) -> list[str]:
 
 
 def _run(run: Path) -> list[str]:
-    events = [json.loads(line) for line in _tail(run / "events.jsonl")]
+    events = [json.loads(line) for line in _tail(RunDirectory(run).events)]
     rounds = [event["server_round"] for event in events if event["event"] == "round-finished"]
     wrong = [
         f"{event.get('site', '')} {event.get('code', '')}".strip()

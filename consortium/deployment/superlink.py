@@ -20,8 +20,8 @@ from consortium.deployment.processes import (
     program,
     start,
 )
-from consortium.provisioning.installation import server_key_path
 from consortium.run.directory import COORDINATOR
+from consortium.run.party_directory import CoordinatorDirectory
 
 START_LIMIT_S = 60.0
 
@@ -37,14 +37,19 @@ class SuperLink:
     directory: Path
 
     @property
+    def paths(self) -> CoordinatorDirectory:
+        """Where everything in the directory is, whatever the working directory."""
+        return CoordinatorDirectory(self.directory.resolve())
+
+    @property
     def charter(self) -> Charter:
         """The charter in force."""
-        return Charter.read(self.directory / "charter.json")
+        return Charter.read(self.paths.charter)
 
     @property
     def home(self) -> Path:
         """Where Flower keeps what is its own."""
-        return self.directory.resolve() / "flower"
+        return self.paths.flower
 
     @property
     def mark(self) -> Mark:
@@ -54,7 +59,7 @@ class SuperLink:
     @property
     def log(self) -> Path:
         """What the SuperLink says."""
-        return self.home / "superlink.log"
+        return self.paths.superlink_log
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -62,7 +67,7 @@ class SuperLink:
         return {
             **inherited(),
             **QUIET,
-            "PATH": str(self.home / "programs"),
+            "PATH": str(self.paths.programs),
             "FLWR_HOME": str(self.home.resolve()),
             self.mark.variable: self.mark.value,
         }
@@ -78,15 +83,14 @@ class SuperLink:
             LaunchFailed: It did not start; names the log.
         """
         named, port = address(self.charter)
-        root = self.directory.resolve()
         self.home.mkdir(exist_ok=True)
-        write_programs(self.home / "programs", "coordinator")
-        stage_bundle(self.directory / "app", Bundle())
+        write_programs(self.paths.programs, "coordinator")
+        stage_bundle(self.paths.app, Bundle())
         command = [
             program("flower-superlink"),
-            *("--ssl-ca-certfile", str(root / "authority.pem")),
-            *("--ssl-certfile", str(root / "server.pem")),
-            *("--ssl-keyfile", str(server_key_path(root))),
+            *("--ssl-ca-certfile", str(self.paths.authority)),
+            *("--ssl-certfile", str(self.paths.server_certificate)),
+            *("--ssl-keyfile", str(self.paths.server_key)),
             "--enable-supernode-auth",
             *("--host", host or named, "--port", str(port)),
             *("--database", str(self.home / "superlink.db")),
@@ -105,7 +109,7 @@ class SuperLink:
     def healthy(self) -> bool:
         """Return whether it answers, with a certificate that sites accept."""
         host, port = address(self.charter)
-        context = ssl.create_default_context(cafile=str(self.directory / "authority.pem"))
+        context = ssl.create_default_context(cafile=str(self.paths.authority))
         try:
             with urllib.request.urlopen(
                 f"https://{host}:{port}/health", timeout=2, context=context

@@ -21,7 +21,7 @@ from consortium.deployment.processes import (
     start,
 )
 from consortium.run.directory import SITE
-from consortium.site.directory import node_key_path, read_site_config
+from consortium.site.directory import SiteDirectory, read_site_config
 
 START_LIMIT_S = 60.0
 
@@ -37,6 +37,11 @@ class SuperNode:
     directory: Path
 
     @property
+    def paths(self) -> SiteDirectory:
+        """Where everything in the directory is, whatever the working directory."""
+        return SiteDirectory(self.directory.resolve())
+
+    @property
     def name(self) -> str:
         """The site's name."""
         return read_site_config(self.directory).name
@@ -44,7 +49,7 @@ class SuperNode:
     @property
     def home(self) -> Path:
         """Where Flower keeps what is its own."""
-        return self.directory.resolve() / "flower"
+        return self.paths.flower
 
     @property
     def mark(self) -> Mark:
@@ -54,7 +59,7 @@ class SuperNode:
     @property
     def log(self) -> Path:
         """What the SuperNode says."""
-        return self.home / "supernode.log"
+        return self.paths.supernode_log
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -62,7 +67,7 @@ class SuperNode:
         return {
             **inherited(),
             **QUIET,
-            "PATH": str(self.home / "programs"),
+            "PATH": str(self.paths.programs),
             "FLWR_HOME": str(self.home.resolve()),
             self.mark.variable: self.mark.value,
         }
@@ -85,14 +90,17 @@ class SuperNode:
 
     def launch(self) -> "subprocess.Popen[bytes]":
         """Start it and return at once."""
-        host, port = address(Charter.read(self.directory / "charter.json"))
+        host, port = address(Charter.read(self.paths.charter))
         self.home.mkdir(exist_ok=True)
-        write_programs(self.home / "programs", "site")
+        write_programs(self.paths.programs, "site")
         own = free_port()
         command = [
             program("flower-supernode"),
-            *("--root-certificates", str((self.directory / "authority.pem").resolve())),
-            *("--auth-supernode-private-key", str(node_key_path(self.directory).resolve())),
+            *("--root-certificates", str(self.paths.authority)),
+            *(
+                "--auth-supernode-private-key",
+                str(self.paths.node_key),
+            ),
             *("--superlink", f"{host}:{port}"),
             *("--host", "127.0.0.1", "--port", str(own)),
             *("--node-config", f"site-dir={json.dumps(str(self.directory.resolve()))}"),

@@ -14,6 +14,7 @@ from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.model.card import Judged, Subject, model_card
 from consortium.run.records import write_record
+from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site, model_plan
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally, Vector
@@ -27,8 +28,6 @@ from sites.tasks.text.misclassified import ShowsMistakes
 CARD = "README.md"
 
 _VECTOR = "federated-vector"
-
-FOLDER, FILE = "mistakes", "last.jsonl"
 
 
 class BadModel(ConsortiumError, ValueError):
@@ -92,7 +91,7 @@ class TrainedModel:
 
 def write_model(site: Site, statistics: Tally, vector: Vector) -> Path:
     """Write the model into the site's directory; return its folder."""
-    folder = site.directory / "model"
+    folder = SiteDirectory(site.directory).model
     folder.mkdir(exist_ok=True)
     _write_parameters(site.task, vector, folder, merged=False)
     save_file({_VECTOR: vector.astype(np.float32)}, folder / "federated.safetensors")
@@ -185,7 +184,7 @@ def keep_mistakes(site: Site, statistics: Tally, vector: Vector) -> None:
     Raises:
         ExposedSecret: The file's directory is open to others.
     """
-    path = site.directory / FOLDER / FILE
+    path = SiteDirectory(site.directory).mistakes
     most = site.policy.mistakes_kept
     if not most or not isinstance(site.task, ShowsMistakes):
         path.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from consortium.run.party_directory import AUTHORITY_FILE
 from privacy.errors import ConsortiumError
 from privacy.storage.secret_files import SecretMissing, write_private
 
@@ -99,7 +100,7 @@ class Authority:
             SecretExists: There is one already.
         """
         write_private(directory / "authority.key", _pem(self.key))
-        (directory / "authority.pem").write_bytes(pem(self.certificate))
+        (directory / AUTHORITY_FILE).write_bytes(pem(self.certificate))
 
     @classmethod
     def read(cls, directory: Path) -> "Authority":
@@ -111,7 +112,7 @@ class Authority:
         """
         return cls(
             key=read_key(directory / "authority.key"),
-            certificate=read_certificate(directory / "authority.pem"),
+            certificate=read_certificate(directory / AUTHORITY_FILE),
         )
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consortium.charter.document import Member
 from consortium.run.records import write_atomically
-from consortium.site.directory import SiteConfig, identity_path, node_key_path, read_identity
+from consortium.site.directory import SiteConfig, SiteDirectory, read_identity
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import PublicIdentity
 from privacy.secrets.keys import Identity
@@ -111,10 +111,10 @@ def init_site(directory: Path, *, name: str, source: DataSource) -> PublicHalf:
     """
     private_directory(directory)
     identity = Identity.generate(name)
-    identity.write(identity_path(directory))
+    identity.write(SiteDirectory(directory).identity)
     new_node_key(directory)
     config = SiteConfig(name=name, source=source)
-    write_atomically(directory / "site.json", config.model_dump_json(indent=1))
+    write_atomically(SiteDirectory(directory).config, config.model_dump_json(indent=1))
     return public_half(directory)
 
 
@@ -129,7 +129,7 @@ def new_node_key(site: Path) -> None:
         serialization.PrivateFormat.OpenSSH,
         serialization.NoEncryption(),
     )
-    write_private(node_key_path(site), content)
+    write_private(SiteDirectory(site).node_key, content)
 
 
 def renew_node_key(site: Path) -> PublicHalf:
@@ -138,7 +138,7 @@ def renew_node_key(site: Path) -> PublicHalf:
     Guarantee: the old key is kept beside the new one until the next renewal, since the
     coordinator knows only that one until it installs its next kit.
     """
-    path = node_key_path(site)
+    path = SiteDirectory(site).node_key
     path.replace(path.with_suffix(".key.old"))
     new_node_key(site)
     return public_half(site)
@@ -153,8 +153,8 @@ def public_half(site: Path) -> PublicHalf:
         BadPublicHalf: It has no key for its SuperNode.
     """
     identity = read_identity(site)
-    described = identity.public.describe()
-    half = PublicHalf(**described, node=_public_node_key(node_key_path(site)), signature="")
+    node = _public_node_key(SiteDirectory(site).node_key)
+    half = PublicHalf(**identity.public.describe(), node=node, signature="")
     return half.signed(identity)
 
 

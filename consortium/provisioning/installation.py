@@ -20,21 +20,29 @@ from consortium.provisioning.certificates import (
     signing_request,
 )
 from consortium.provisioning.kits import COORDINATOR, BadKit, Role, opened, read_kit
+from consortium.run.party_directory import (
+    AUTHORITY_FILE,
+    CHARTER_FILE,
+    NODES_FILE,
+    SERVER_FILE,
+    SIGNATURES_FILE,
+    CoordinatorDirectory,
+    PartyDirectory,
+)
 from consortium.run.records import write_atomically
-from consortium.site.directory import read_identity, read_site_config
+from consortium.site.directory import SiteDirectory, read_identity, read_site_config
 from consortium.site.policy_templates import strict
 from privacy.errors import ConsortiumError
-from privacy.policy.document import FILE as POLICY
 from privacy.storage.secret_files import private_directory
 
 _NODES = TypeAdapter(dict[str, str])
-_COMMON = ("charter.json", "signatures.json", "authority.pem")
+_COMMON = (CHARTER_FILE, SIGNATURES_FILE, AUTHORITY_FILE)
 _UNIT = ".service"
 # A kit brings these and no other: what a party decides for itself is not for others to replace.
 _FILES: Mapping[Role, frozenset[str]] = MappingProxyType(
     {
         "site": frozenset(_COMMON),
-        COORDINATOR: frozenset({*_COMMON, "server.pem", "nodes.json"}),
+        COORDINATOR: frozenset({*_COMMON, SERVER_FILE, NODES_FILE}),
     }
 )
 
@@ -54,15 +62,10 @@ def init_coordinator(directory: Path, *, hosts: tuple[str, ...]) -> Path:
         SecretExists: A coordinator is set up there already.
     """
     private_directory(directory)
-    key = new_server_key(server_key_path(directory))
-    request = directory / "server.csr"
+    key = new_server_key(CoordinatorDirectory(directory).server_key)
+    request = CoordinatorDirectory(directory).certificate_request
     request.write_bytes(pem(signing_request(key, hosts)))
     return request
-
-
-def server_key_path(coordinator: Path) -> Path:
-    """Return where the coordinator's TLS key is."""
-    return coordinator / "secrets" / "server.key"
 
 
 def install_site(directory: Path, kit: Path, *, now: datetime) -> Charter:
@@ -81,11 +84,11 @@ def install_site(directory: Path, kit: Path, *, now: datetime) -> Charter:
     name = read_site_config(directory).name
     with opened(kit) as folder:
         files = _checked(folder, role="site", party=name, now=now)
-        charter = Charter.read(folder / "charter.json")
+        charter = Charter.read(PartyDirectory(folder).charter)
         require_own_keys(charter, read_identity(directory))
         _require_no_earlier(directory, charter)
         _take_over(directory, files)
-    if not (directory / POLICY).exists():
+    if not SiteDirectory(directory).policy.exists():
         strict(charter).write(directory)
     return charter
 
@@ -100,11 +103,11 @@ def install_coordinator(directory: Path, kit: Path, *, now: datetime) -> Charter
         BadCertificate: Sites would not accept the certificate, or it is for another key.
     """
     with opened(kit) as folder:
-        charter = Charter.read(folder / "charter.json")
+        charter = Charter.read(PartyDirectory(folder).charter)
         files = _checked(folder, role=COORDINATOR, party=charter.name, now=now)
-        server = read_certificate(folder / "server.pem")
-        authority = read_certificate(folder / "authority.pem")
-        require_key_of(server, read_key(server_key_path(directory)))
+        server = read_certificate(CoordinatorDirectory(folder).server_certificate)
+        authority = read_certificate(PartyDirectory(folder).authority)
+        require_key_of(server, read_key(CoordinatorDirectory(directory).server_key))
         require_server_certificate(server, authority, host=address(charter)[0], now=now)
         read_nodes(folder)
         _require_no_earlier(directory, charter)
@@ -119,7 +122,7 @@ def read_nodes(coordinator: Path) -> dict[str, str]:
         BadKit: There is no such file.
     """
     try:
-        return _NODES.validate_json((coordinator / "nodes.json").read_text())
+        return _NODES.validate_json(CoordinatorDirectory(coordinator).nodes.read_text())
     except (OSError, ValidationError) as error:
         raise BadKit(f"{coordinator} holds no keys of SuperNodes") from error
 
@@ -128,17 +131,17 @@ def _checked(folder: Path, *, role: Role, party: str, now: datetime) -> dict[str
     manifest, files = read_kit(folder, role=role, party=party)
     if {name for name in files if not name.endswith(_UNIT)} != _FILES[role]:
         raise BadKit(f"a kit holds {', '.join(sorted(_FILES[role]))} and a unit, no more, no less")
-    charter = Charter.read(folder / "charter.json")
+    charter = Charter.read(PartyDirectory(folder).charter)
     if charter.fingerprint != manifest.charter:
         raise BadKit("the kit is for another charter than the one in it")
-    Signatures.read(folder / "signatures.json").require_all(charter)
-    authority = read_certificate(folder / "authority.pem")
+    Signatures.read(PartyDirectory(folder).signatures).require_all(charter)
+    authority = read_certificate(PartyDirectory(folder).authority)
     require_valid(authority, now=now)
     return files
 
 
 def _require_no_earlier(directory: Path, charter: Charter) -> None:
-    path = directory / "charter.json"
+    path = PartyDirectory(directory).charter
     if not path.exists():
         return
     held = Charter.read(path)

@@ -17,6 +17,13 @@ from consortium.charter.signatures import OtherKeys, Signatures
 from consortium.provisioning.certificates import Authority, pem, require_server_certificate
 from consortium.provisioning.enrolment import PublicHalf
 from consortium.provisioning.kits import COORDINATOR, Manifest, write_kit
+from consortium.run.party_directory import (
+    AUTHORITY_FILE,
+    CHARTER_FILE,
+    NODES_FILE,
+    SERVER_FILE,
+    SIGNATURES_FILE,
+)
 from privacy.storage.secret_files import SecretMissing
 
 
@@ -77,9 +84,9 @@ def provision(
     nodes = _nodes(charter, halves)
     require_server_certificate(tls.server, tls.authority, host=host, now=now)
     common = {
-        "charter.json": charter.model_dump_json(indent=1).encode(),
-        "signatures.json": signatures.model_dump_json(indent=1).encode(),
-        "authority.pem": pem(tls.authority),
+        CHARTER_FILE: charter.model_dump_json(indent=1).encode(),
+        SIGNATURES_FILE: signatures.model_dump_json(indent=1).encode(),
+        AUTHORITY_FILE: pem(tls.authority),
     }
     kits = [_site_kit(out, name, charter, common) for name in charter.names]
     kits.append(_coordinator_kit(out, charter, common, nodes, tls))
@@ -101,8 +108,8 @@ def _coordinator_kit(
 ) -> Path:
     files = {
         **common,
-        "server.pem": pem(tls.server),
-        "nodes.json": json.dumps(nodes, indent=1).encode(),
+        SERVER_FILE: pem(tls.server),
+        NODES_FILE: json.dumps(nodes, indent=1).encode(),
         "consortium-coordinator.service": coordinator_unit(charter.name).encode(),
     }
     manifest = Manifest(party=charter.name, role=COORDINATOR, charter=charter.fingerprint, files={})

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from consortium.run.party_directory import CHARTER_FILE
 from consortium.run.records import BadRunDirectory
 
 ENVIRONMENT = "CONSORTIUM_RUN_DIR"
@@ -36,7 +37,7 @@ class RunDirectory:
     @property
     def charter(self) -> Path:
         """The charter the run is bound to."""
-        return self.path / "charter.json"
+        return self.path / CHARTER_FILE
 
     @property
     def events(self) -> Path:
@@ -82,6 +83,11 @@ class RunDirectory:
     def model(self) -> Path:
         """The trained model, if it may be here."""
         return self.path / "model"
+
+    @property
+    def order(self) -> Path:
+        """The order that the run was begun by; in a deployment only."""
+        return self.path / "order.json"
 
     @property
     def coordinator(self) -> Path:

@@ -1,5 +1,6 @@
 """The directory of a site: where everything that belongs to it stands."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -8,12 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consortium.charter.document import Charter, UnknownMember
 from consortium.run.directory import RunDirectory
+from consortium.run.party_directory import PartyDirectory
 from privacy.errors import ConsortiumError
+from privacy.policy.document import FILE as POLICY
 from privacy.secrets.keys import Identity
 from sites.data.source import DataSource
 from sites.schema.tables import NAME
 
-LEDGER = "ledger"
 _CACHED_CHARTERS = 1_024
 
 
@@ -40,6 +42,95 @@ class SiteConfig(BaseModel):
     source: DataSource
     data_set: str = Field(default="records", pattern=NAME)
     sealing_processes: int = Field(default=1, ge=1, le=64)
+
+
+@dataclass(frozen=True)
+class SiteDirectory(PartyDirectory):
+    """Paths of what a site keeps; docs/operate.md says who writes each."""
+
+    @property
+    def config(self) -> Path:
+        """What the operator decides about the site: a `SiteConfig`."""
+        return self.path / "site.json"
+
+    @property
+    def policy(self) -> Path:
+        """What the operator allows."""
+        return self.path / POLICY
+
+    @property
+    def identity(self) -> Path:
+        """Private identity keys: signing and receiving."""
+        return self.secrets / "identity.secret"
+
+    @property
+    def node_key(self) -> Path:
+        """Private key of the SuperNode."""
+        return self.secrets / "node.key"
+
+    @property
+    def log(self) -> Path:
+        """Texts of errors, which may quote records and never leave the site."""
+        return self.path / "site.log"
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger of privacy, and the private runs that reserve in it."""
+        return self.path / "ledger"
+
+    @property
+    def memory(self) -> Path:
+        """What the site remembers of encrypted runs, so as not to be fooled or to answer twice."""
+        return self.path / "memory"
+
+    @property
+    def traffic(self) -> Path:
+        """How many messages were answered, and when."""
+        return self.path / "traffic"
+
+    @property
+    def last_answer(self) -> Path:
+        """The last answer of a run in the clear, in case it is asked for again."""
+        return self.path / "answers" / "last.bin"
+
+    @property
+    def model(self) -> Path:
+        """The trained model, as files."""
+        return self.path / "model"
+
+    @property
+    def mistakes(self) -> Path:
+        """Held-out texts that the final model reads wrongly, if the policy asks for them."""
+        return self.path / "mistakes" / "last.jsonl"
+
+    @property
+    def approvals(self) -> Path:
+        """The list of code bundles that the site runs."""
+        return self.path / "approved.json"
+
+    @property
+    def bundles(self) -> Path:
+        """Copies of the bundles on the list."""
+        return self.path / "approved"
+
+    @property
+    def audit_signing_key(self) -> Path:
+        """Signs the audit log of a site without an identity."""
+        return self.audit / "signing.secret"
+
+    @property
+    def audit_link_key(self) -> Path:
+        """Keys the digests of messages in the audit log."""
+        return self.audit / "link.secret"
+
+    @property
+    def supernode_log(self) -> Path:
+        """What Flower's SuperNode prints."""
+        return self.flower / "supernode.log"
+
+    def charter_secrets(self, fingerprint: str) -> Path:
+        """Return where the epoch secrets under a charter are."""
+        return self.secrets / f"charter-{fingerprint}"
 
 
 def site_directory(context: Context) -> Path:
@@ -83,23 +174,13 @@ def read_site_config(directory: Path) -> SiteConfig:
     Raises:
         BadSite: It is not there, or not what it should be.
     """
-    path = directory / "site.json"
+    path = SiteDirectory(directory).config
     try:
         return SiteConfig.model_validate_json(path.read_text())
     except OSError as error:
         raise BadSite(f"no site is set up in {directory}: {path} cannot be read") from error
     except ValidationError as error:
         raise BadSite(f"{path} is not a site's configuration: {error}") from error
-
-
-def identity_path(site: Path) -> Path:
-    """Return where a site's identity keys are."""
-    return site / "secrets" / "identity.secret"
-
-
-def node_key_path(site: Path) -> Path:
-    """Return where the key of a site's SuperNode is."""
-    return site / "secrets" / "node.key"
 
 
 def read_identity(site: Path) -> Identity:
@@ -109,4 +190,4 @@ def read_identity(site: Path) -> Identity:
         BadSite: There is no site.
         SecretMissing: It has no identity.
     """
-    return Identity.read(identity_path(site), name=read_site_config(site).name)
+    return Identity.read(SiteDirectory(site).identity, name=read_site_config(site).name)

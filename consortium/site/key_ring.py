@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from consortium.charter.document import Charter
+from consortium.site.directory import SiteDirectory
 from privacy.encryption.parameters import SealParameters
 from privacy.identity.public_identity import Agreement
 from privacy.protocol.key_messages import Delivery, Opening
@@ -136,10 +137,11 @@ def member_at(directory: Path, name: str, charter: Charter) -> KeyRing:
 
 @lru_cache(maxsize=_CACHED_MEMBERS)
 def _member(directory: Path, name: str, charter: Charter) -> KeyRing:
+    paths = SiteDirectory(directory)
     short = hashlib.sha256(charter.fingerprint.encode()).hexdigest()[:16]
     return KeyRing(
-        identity=Identity.read(directory / "secrets" / "identity.secret", name=name),
+        identity=Identity.read(paths.identity, name=name),
         agreement=charter.agreement,
-        memory=SiteMemory(directory / "memory"),
-        directory=directory / "secrets" / f"charter-{short}",
+        memory=SiteMemory(paths.memory),
+        directory=paths.charter_secrets(short),
     )

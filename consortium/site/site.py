@@ -11,7 +11,7 @@ from flwr.app import Context
 
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
-from consortium.site.directory import SiteConfig, read_site_config, site_directory
+from consortium.site.directory import SiteConfig, SiteDirectory, read_site_config, site_directory
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
 from privacy.policy.document import Policy, read_policy
@@ -186,6 +186,6 @@ def _site(directory: Path, run_config: str) -> Site:
     return Site(
         directory=directory,
         config=read_site_config(directory),
-        charter=Charter.read(directory / "charter.json"),
+        charter=Charter.read(SiteDirectory(directory).charter),
         run_config=RunConfig.parse(json.loads(run_config)),
     )

@@ -23,7 +23,7 @@ from consortium.provisioning.enrolment import new_node_key, public_half
 from consortium.provisioning.installation import init_coordinator, install_coordinator, install_site
 from consortium.provisioning.provision import own_tls, provision
 from consortium.run.directory import RunDirectory
-from consortium.site.directory import identity_path, read_identity
+from consortium.site.directory import SiteDirectory, read_identity
 from privacy.secrets.keys import Identity
 from scenarios.scenario import Scenario
 
@@ -65,8 +65,8 @@ def found(
     """
     for site in sites:
         site.chmod(0o700)
-        if not identity_path(site).exists():
-            Identity.generate(site.name).write(identity_path(site))
+        if not SiteDirectory(site).identity.exists():
+            Identity.generate(site.name).write(SiteDirectory(site).identity)
         new_node_key(site)
     halves = [public_half(site) for site in sites]
     agreed = Charter.read(charter).model_copy(

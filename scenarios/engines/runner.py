@@ -17,6 +17,7 @@ from consortium.protocol.robustness_estimate import in_words, protection_of
 from consortium.run.directory import ENVIRONMENT, RunDirectory
 from consortium.run.records import Summary, read_record
 from consortium.server_app import app as server_app
+from consortium.site.directory import SiteDirectory
 from consortium.site.site import model_plan
 from privacy.errors import ConsortiumError
 from scenarios.attacks.assignment import NOBODY, AttackAssignment, path_in
@@ -208,7 +209,7 @@ def _named(run: RunDirectory) -> Iterator[None]:
 def _collect_model(run: RunDirectory, scenario: Scenario) -> None:
     """Copy the model that the sites hold to the run's directory: in the clear all may have it."""
     for name in scenario.sites:
-        kept = run.site(name) / "model"
+        kept = SiteDirectory(run.site(name)).model
         if kept.exists():
             shutil.copytree(kept, run.model)
             return

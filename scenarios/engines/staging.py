@@ -9,7 +9,7 @@ import pandas as pd
 from consortium.charter.document import Charter, Member
 from consortium.run.directory import RunDirectory
 from consortium.run.records import write_record
-from consortium.site.directory import SiteConfig
+from consortium.site.directory import SiteConfig, SiteDirectory
 from consortium.site.policy_templates import for_a_scenario
 from privacy.differential.mechanisms import Unit
 from privacy.errors import ConsortiumError
@@ -18,6 +18,8 @@ from scenarios.attacks.assignment import NOBODY, AttackAssignment, path_in
 from scenarios.data.datasets import load
 from scenarios.scenario import Scenario
 from sites.data.source import DataSource, TableFile
+
+SHIPPED_DATA = "data.parquet"  # a site's part of the data of a scenario
 
 
 class DirectoryInUse(ConsortiumError, FileExistsError):
@@ -90,12 +92,12 @@ def stage(
         directory.mkdir(parents=True, exist_ok=True)
         source = given.get(name)
         if source is None:
-            path = directory / "data.parquet"
+            path = directory / SHIPPED_DATA
             _spoiled(shipped[name], scenario, name, lies).to_parquet(path, index=False)
             source = TableFile(path=path, split=scenario.split)
-        charter.write(directory / "charter.json")
+        charter.write(SiteDirectory(directory).charter)
         for_a_scenario(charter, unit=unit).write(directory)
-        write_record(directory / "site.json", SiteConfig(name=name, source=source))
+        write_record(SiteDirectory(directory).config, SiteConfig(name=name, source=source))
 
 
 def require_sites(scenario: Scenario, names: Iterable[str]) -> None:
@@ -137,7 +139,7 @@ def _keyed(run: RunDirectory, charter: Charter) -> Charter:
     members = []
     for name in charter.names:
         identity = Identity.generate(name)
-        identity.write(run.site(name) / "secrets" / "identity.secret")
+        identity.write(SiteDirectory(run.site(name)).identity)
         members.append(Member.model_validate(identity.public.describe()))
     floors = charter.floors.model_copy(update={"encrypted": True})
     return charter.model_copy(update={"members": tuple(members), "floors": floors})

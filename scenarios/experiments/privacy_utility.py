@@ -24,7 +24,7 @@ from consortium.run.privacy_records import (
     ReceiptLine,
 )
 from consortium.run.records import write_record
-from consortium.site.directory import LEDGER, read_site_config
+from consortium.site.directory import SiteDirectory, read_site_config
 from consortium.wording.refusals import MILLI, SITE_REFUSED
 from privacy.differential.ledger_entries import Budget
 from privacy.differential.mechanisms import SampledGaussian
@@ -287,9 +287,9 @@ def _go_on(scenario: Scenario, campaign: Campaign, before: RunDirectory, now: Ru
         terms = PrivacyTerms(required=True, ceilings={EVERY_DATA_SET: ceiling})
         policy = read_policy(now.site(name)).model_copy(update={"privacy": terms})
         policy.write(now.site(name))
-        kept = before.site(name) / LEDGER
+        kept = SiteDirectory(before.site(name)).ledger
         if kept.exists():
-            shutil.copytree(kept, now.site(name) / LEDGER)
+            shutil.copytree(kept, SiteDirectory(now.site(name)).ledger)
 
 
 def _line(scenario: Scenario, point: PrivacyPoint) -> str:

@@ -21,6 +21,7 @@ from consortium.site.directory import read_site_config
 from scenarios.attacks.assignment import NOBODY, AttackAssignment, draw_liars
 from scenarios.attacks.data_poisoning import table_in, triggered
 from scenarios.engines.runner import RunFailed, ScenarioRun, carry_out
+from scenarios.engines.staging import SHIPPED_DATA
 from scenarios.experiments.bootstrap import resampled
 from scenarios.experiments.process_pool import side_by_side
 from scenarios.scenario import Scenario
@@ -248,7 +249,7 @@ def _measured(trial: _Trial, run: RunDirectory) -> tuple[float, float | None]:
 def _flaggable(trial: _Trial, run: RunDirectory) -> pd.DataFrame:
     """Return records of honest sites that have the class to be flagged, some of each site."""
     label = trial.scenario.table.label
-    tables = [pd.read_parquet(run.site(name) / "data.parquet") for name in trial.honest]
+    tables = [pd.read_parquet(run.site(name) / SHIPPED_DATA) for name in trial.honest]
     if isinstance(label, ClassLabel):
         tables = [table[table[label.column] == label.classes[-1]] for table in tables]
     return pd.concat([table.head(MOST_MARKED // len(tables)) for table in tables])

@@ -19,7 +19,6 @@ from consortium.deployment.processes import end, free_port
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supernode import SuperNode
 from consortium.provisioning.certificates import Authority, pem, read_request
-from consortium.provisioning.installation import server_key_path
 from tests.consortium.founded import NAMES, NOW, Founded, found
 
 DAY = timedelta(days=1)
@@ -62,7 +61,7 @@ def shown(founded: Founded) -> Iterator[SuperLink]:
     port = int(link.charter.coordinator.rpartition(":")[2])
     server = HTTPServer(("127.0.0.1", port), Health)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(link.directory / "server.pem", server_key_path(link.directory))
+    context.load_cert_chain(link.paths.server_certificate, link.paths.server_key)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

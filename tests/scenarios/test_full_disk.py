@@ -23,12 +23,12 @@ import resource, sys
 from pathlib import Path
 from consortium.run.directory import RunDirectory
 from tests.scenarios.test_full_disk import HEART, configured
-from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.runner import ScenarioRun, carry_out
 
 def fill(_run):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
 
-order = Order(scenario=HEART, config=configured(sys.argv[2]), ready=fill)
+order = ScenarioRun(scenario=HEART, config=configured(sys.argv[2]), ready=fill)
 carry_out(order, RunDirectory(Path(sys.argv[1])))
 """
 

@@ -34,17 +34,20 @@ CONFIG = HEART.configured({"num-server-rounds": 4, "deadline-s": 60.0, "join-dea
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from consortium import kept_answer, recorder, server_app, vault
+from consortium import server_app
+from consortium.client.reply_cache import ReplyCache
+from consortium.coordinator.recorder import Recorder
+from consortium.run.evidence_store import EvidenceStore
 from consortium.run.directory import RunDirectory
 from scenarios.library.registry import scenario_named
-from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.runner import ScenarioRun, carry_out
 
 module, name, times = sys.argv[2], sys.argv[3], int(sys.argv[4])
 owner = {
     "write": server_app,
-    "append": recorder.Recorder,
-    "keep": kept_answer.KeptAnswer,
-    "sealed": vault.Vault,
+    "append": Recorder,
+    "keep": ReplyCache,
+    "sealed": EvidenceStore,
 }[module]
 real, called = getattr(owner, name), [0]
 
@@ -57,9 +60,9 @@ def dies(*given, **named):
 setattr(owner, name, dies)
 scenario = scenario_named("heart-diagnosis")
 config = scenario.configured({"num-server-rounds": 4, "deadline-s": 60.0, "join-deadline-s": 0.2})
-if owner is vault.Vault:
+if owner is EvidenceStore:
     config = config.model_copy(update={"aggregation": "encrypted"})
-carry_out(Order(scenario=scenario, config=config), RunDirectory(Path(sys.argv[1])))
+carry_out(ScenarioRun(scenario=scenario, config=config), RunDirectory(Path(sys.argv[1])))
 """
 
 

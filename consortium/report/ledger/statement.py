@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from consortium.site.directory import LEDGER
+from consortium.site.directory import SiteDirectory
 from privacy.differential.accounting import Epsilon, both_epsilons, epsilon
 from privacy.differential.budget import counted, most_that_fit
 from privacy.differential.ledger import FILE, Ledger
@@ -117,9 +117,9 @@ def open_ledger(site: Path) -> Ledger:
     Raises:
         NoLedger: There is none.
     """
-    if not (site / LEDGER / FILE).exists():
+    if not (SiteDirectory(site).ledger / FILE).exists():
         raise NoLedger(f"{site} has no ledger: nothing was counted there yet")
-    return Ledger(site / LEDGER)
+    return Ledger(SiteDirectory(site).ledger)
 
 
 def view_of(site: Path) -> View:

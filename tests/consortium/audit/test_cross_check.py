@@ -82,7 +82,7 @@ def read(at: Consortium) -> list[ReadLog]:
 
 def log_of(at: Consortium, name: str) -> Path:
     part = at.run.coordinator if name == "coordinator" else at.run.site(name)
-    return part / audit.FOLDER / audit.LOG
+    return part / "audit" / audit.LOG
 
 
 def cut_to(path: Path, kept: int) -> None:

@@ -96,7 +96,7 @@ def test_the_program_has_one_digest() -> None:
 
 def test_what_is_noted_is_written_with_the_next_commit(tmp_path: Path) -> None:
     journal = open_journal(tmp_path, owner="north", key=NORTH.public.signing, sign=NORTH.sign)
-    log = tmp_path / audit.FOLDER / audit.LOG
+    log = tmp_path / "audit" / audit.LOG
     journal.note(audit.REFUSED, code="stopped")
     assert log.read_bytes() == b""
     head = journal.commit()
@@ -110,7 +110,7 @@ def test_what_is_noted_is_written_with_the_next_commit(tmp_path: Path) -> None:
 def test_what_is_waiting_does_not_grow_with_what_is_noted(tmp_path: Path) -> None:
     """A coordinator notes a line for each site between two commits: most are written before."""
     journal = open_journal(tmp_path, owner="north", key=NORTH.public.signing, sign=NORTH.sign)
-    log = tmp_path / audit.FOLDER / audit.LOG
+    log = tmp_path / "audit" / audit.LOG
     for number in range(1_000):
         journal.note(audit.REFUSED, code=f"stopped-{number}")
     written = [one.event for one in verified(log, public_keys(log))]
@@ -127,7 +127,7 @@ def consortium(tmp_path: Path) -> Consortium:
 
 
 def entries(run: RunDirectory) -> list[tuple[str, dict[str, Fact]]]:
-    log = run.coordinator / audit.FOLDER / audit.LOG
+    log = run.coordinator / "audit" / audit.LOG
     return [(one.event.kind, dict(one.event.facts)) for one in verified(log, public_keys(log))][2:]
 
 
@@ -186,7 +186,7 @@ def test_errors_events_and_the_end_are_written_down_without_a_figure(
     ]  # fmt: skip
     assert told[2][1] == {"round": 1, "site": "north", "code": "silent"}
     assert told[3][1] == {"round": 1, "sites": "east,north"}
-    log = consortium.run.coordinator / audit.FOLDER / audit.LOG
+    log = consortium.run.coordinator / "audit" / audit.LOG
     assert "patient" not in log.read_text()
     assert OWNER in log.read_text()
 

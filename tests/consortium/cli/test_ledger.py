@@ -11,7 +11,7 @@ from consortium.cli import ledger as cli_ledger
 from consortium.cli.main import app
 from consortium.report.ledger.page import to_html
 from consortium.report.ledger.statement import NoLedger, to_csv, view_of
-from consortium.site.directory import LEDGER
+from consortium.site.directory import SiteDirectory
 from privacy.differential.accounting import epsilon
 from privacy.differential.ledger import FILE, Ledger
 from privacy.differential.ledger_entries import Budget, DataSet, LedgerBroken
@@ -38,7 +38,7 @@ def site(tmp_path: Path) -> Path:
     directory.mkdir()
     privacy = PrivacyTerms(ceilings={"patients": Ceiling(epsilon=2.0, delta=DELTA)})
     Policy(privacy=privacy).write(directory)
-    with Ledger(directory / LEDGER) as ledger:
+    with Ledger(SiteDirectory(directory).ledger) as ledger:
         events: tuple[Mechanism, ...] = (FIRST, FIGURES, SHOWN)
         for number, event in enumerate(events):
             made = ledger.reserve(
@@ -158,11 +158,11 @@ def test_a_site_that_counted_nothing_says_so(tmp_path: Path) -> None:
     Policy().write(tmp_path)
     with pytest.raises(NoLedger):
         view_of(tmp_path)
-    assert not (tmp_path / LEDGER).exists()
+    assert not SiteDirectory(tmp_path).ledger.exists()
 
 
 def test_an_altered_ledger_is_not_shown(site: Path) -> None:
-    path = site / LEDGER / FILE
+    path = SiteDirectory(site).ledger / FILE
     altered = path.read_bytes().replace(b"run-0", b"run-9")
     path.write_bytes(altered)
     with pytest.raises(LedgerBroken):

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from consortium.deployment.code_approval import (
-    FILE,
     BadBundle,
     NotApproved,
     approve,
@@ -16,6 +15,7 @@ from consortium.deployment.code_approval import (
     read_approvals,
     texts_of,
 )
+from consortium.site.directory import SiteDirectory
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -72,7 +72,7 @@ def test_a_site_goes_back_to_the_installed_package_and_keeps_its_list(
 
 
 def test_a_list_that_cannot_be_read_lets_nothing_run(site: Path) -> None:
-    (site / FILE).write_text("{")
+    SiteDirectory(site).approvals.write_text("{")
     with pytest.raises(BadBundle):
         read_approvals(site)
 

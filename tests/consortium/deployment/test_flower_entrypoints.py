@@ -156,10 +156,11 @@ def test_the_programs_the_gate_stands_for_are_all_that_flower_starts() -> None:
 def test_what_waits_for_messages_has_loaded_what_answers_them(tmp_path: Path) -> None:
     """Of a site whose charter cannot be read, what says so; of any other, its task as well."""
     code = (
-        "import sys\nfrom pathlib import Path\nfrom consortium import flower_gate\n"
-        "flower_gate._load_for_messages()\nprint(*sys.modules)\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from consortium.deployment import flower_entrypoints\n"
+        "flower_entrypoints._load_for_messages()\nprint(*sys.modules)\n"
         "Path(sys.argv[1]).rename(sys.argv[2])\n"
-        "flower_gate._load_for_messages()\nprint(*sys.modules)"
+        "flower_entrypoints._load_for_messages()\nprint(*sys.modules)"
     )
     signed, installed_ = tmp_path / "signed.json", tmp_path / "charter.json"
     scenario_named("bank-credit").charter.write(signed)

@@ -20,7 +20,7 @@ def test_each_role_has_a_gate_before_one_program_and_a_stand_in_for_all_others(
         text = (folder / name).read_text()
         assert ("refused" not in text) == (name == run)
         assert os.access(folder / name, os.X_OK)
-    behind = "flower_gate" in (folder / "flower-superexec").read_text()
+    behind = "flower_entrypoints" in (folder / "flower-superexec").read_text()
     assert behind == (role == "site")
 
 

@@ -135,7 +135,7 @@ def test_what_cannot_be_loaded_starts_nothing(tmp_path: Path) -> None:
 def test_it_ends_with_who_started_it_and_what_it_started_goes_on(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from tests.consortium.test_prepared import Office\n"
+        "from tests.consortium.deployment.test_prefork import Office\n"
         "office = Office(Path(sys.argv[1]))\n"
         "folder = office.start('slow')\n"
         "(office.path / 'started').write_text(f'{office.server.pid} {folder}')\n"

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from consortium.config import RunConfig
-from consortium.deployment.run_orders import FILE, NotOrdered, RunOrder, claim, last_run
+from consortium.deployment.run_orders import NotOrdered, RunOrder, claim, last_run
+from consortium.run.directory import RunDirectory
 
 CONFIG = RunConfig().flat()
 
@@ -18,7 +19,7 @@ def order(tmp_path: Path) -> RunOrder:
 
 def test_what_was_ordered_begins_once(order: RunOrder, tmp_path: Path) -> None:
     assert claim(tmp_path, dict(reversed(CONFIG.items()))) == order
-    assert (order.run / FILE).exists()
+    assert RunDirectory(order.run).order.exists()
     with pytest.raises(NotOrdered):
         claim(tmp_path, CONFIG)
 

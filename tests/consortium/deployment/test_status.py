@@ -8,9 +8,9 @@ import psutil
 import pytest
 
 from consortium.deployment.code_approval import choose
-from consortium.deployment.run_orders import LAST
 from consortium.deployment.status import of_coordinator, of_site
 from consortium.deployment.supernode import SuperNode
+from consortium.run.party_directory import CoordinatorDirectory
 from tests.consortium.founded import Founded, found
 
 
@@ -70,7 +70,7 @@ def test_a_run_is_told_by_its_last_round_and_its_last_trouble(
 ) -> None:
     run = tmp_path / "runs" / "first"
     run.mkdir(parents=True)
-    (founded.coordinator / LAST).write_text(str(run))
+    CoordinatorDirectory(founded.coordinator).last_run.write_text(str(run))
     said = told(of_coordinator(founded.coordinator))
     assert (said["run"], said["last round"], said["last error"]) == ("first", "none", "none")
     events = [

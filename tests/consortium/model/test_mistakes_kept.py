@@ -9,8 +9,8 @@ import pytest
 
 from consortium.charter.document import Charter, Member
 from consortium.config import RunConfig
-from consortium.model.files import FILE, FOLDER, keep_mistakes
-from consortium.site.directory import SiteConfig
+from consortium.model.files import keep_mistakes
+from consortium.site.directory import SiteConfig, SiteDirectory
 from consortium.site.site import Site
 from privacy.policy.document import Policy
 from privacy.storage.secret_files import ExposedSecret
@@ -39,7 +39,7 @@ def kept(site: Site, most: int) -> list[dict[str, object]] | None:
     Policy(mistakes_kept=most).write(site.directory)
     statistics = site.task.statistics_of(site.data)
     keep_mistakes(site, statistics, np.zeros(site.task.layout.dim))
-    path = site.directory / FOLDER / FILE
+    path = SiteDirectory(site.directory).mistakes
     if not path.exists():
         return None
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -58,15 +58,15 @@ def test_no_more_are_kept_than_asked_and_only_their_owner_reads_them(site: Site)
     assert every is not None
     assert len(every) > 2
     assert kept(site, 2) == every[:2]
-    folder = site.directory / FOLDER
-    assert [path.name for path in folder.iterdir()] == [FILE]
-    assert stat.S_IMODE((folder / FILE).stat().st_mode) == 0o600
+    folder = SiteDirectory(site.directory).mistakes.parent
+    assert [path.name for path in folder.iterdir()] == [SiteDirectory(site.directory).mistakes.name]
+    assert stat.S_IMODE(SiteDirectory(site.directory).mistakes.stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 def test_a_directory_that_others_can_look_into_is_refused(site: Site) -> None:
     assert kept(site, 1)
-    folder = site.directory / FOLDER
+    folder = SiteDirectory(site.directory).mistakes.parent
     folder.chmod(0o755)
     with pytest.raises(ExposedSecret):
         kept(site, 1)

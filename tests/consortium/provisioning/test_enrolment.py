@@ -15,7 +15,7 @@ from consortium.provisioning.enrolment import (
     renew_node_key,
     require_node_key,
 )
-from consortium.site.directory import BadSite, node_key_path, read_identity, read_site_config
+from consortium.site.directory import BadSite, SiteDirectory, read_identity, read_site_config
 from privacy.identity.public_identity import BadSignature
 from privacy.storage.secret_files import ExposedSecret, SecretExists
 from sites.data.source import TableFile
@@ -88,9 +88,11 @@ def test_what_is_no_public_half_is_not_read_as_one(tmp_path: Path, content: str)
 
 def test_flower_reads_the_key_of_the_node(site: Path) -> None:
     """In the form that `flower-supernode` takes; PEM of another kind ends it with code 302."""
-    key = serialization.load_ssh_private_key(node_key_path(site).read_bytes(), None)
+    key = serialization.load_ssh_private_key(SiteDirectory(site).node_key.read_bytes(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
-    assert node_key_path(site).read_bytes().startswith(b"-----BEGIN OPENSSH PRIVATE KEY-----")
+    assert (
+        SiteDirectory(site).node_key.read_bytes().startswith(b"-----BEGIN OPENSSH PRIVATE KEY-----")
+    )
 
 
 @pytest.mark.parametrize("text", ["", "ssh-rsa AAAA", "none", "ecdsa-sha2-nistp384 AAAA"])
@@ -115,7 +117,7 @@ def test_renewal_changes_the_nodes_key_and_nothing_else(site: Path) -> None:
     after.verify()
     assert after.node != before.node
     assert after.member == before.member
-    assert stat.S_IMODE(node_key_path(site).stat().st_mode) == 0o600
+    assert stat.S_IMODE(SiteDirectory(site).node_key.stat().st_mode) == 0o600
 
 
 def test_a_directory_without_a_site_has_no_public_half(tmp_path: Path) -> None:
@@ -124,7 +126,7 @@ def test_a_directory_without_a_site_has_no_public_half(tmp_path: Path) -> None:
 
 
 def test_a_site_without_a_nodes_key_says_so(site: Path) -> None:
-    node_key_path(site).unlink()
+    SiteDirectory(site).node_key.unlink()
     with pytest.raises(BadPublicHalf):
         public_half(site)
 

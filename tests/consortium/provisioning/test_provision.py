@@ -10,9 +10,9 @@ from consortium.charter.signatures import OtherKeys, Signatures, Unsigned
 from consortium.provisioning import provision as provisioning
 from consortium.provisioning.certificates import Authority, read_certificate, read_key, read_request
 from consortium.provisioning.enrolment import PublicHalf
-from consortium.provisioning.installation import server_key_path
 from consortium.provisioning.provision import Tls, own_tls
-from consortium.site.directory import node_key_path, read_identity
+from consortium.run.party_directory import CoordinatorDirectory
+from consortium.site.directory import SiteDirectory, read_identity
 from tests.consortium.founded import NAMES, NOW, Founded, found
 
 
@@ -50,8 +50,11 @@ def secrets_of(founded: Founded) -> list[bytes]:
         halves = (digits[:64], digits[64:])
         found_ += [half.encode() for half in halves]
         found_ += [bytes.fromhex(half) for half in halves]
-        found_ += node_key_path(founded.site(name)).read_bytes().splitlines()[1:-1]
-    keys = [server_key_path(founded.coordinator), founded.path / "provisioned/authority"]
+        found_ += SiteDirectory(founded.site(name)).node_key.read_bytes().splitlines()[1:-1]
+    keys = [
+        CoordinatorDirectory(founded.coordinator).server_key,
+        founded.path / "provisioned/authority",
+    ]
     for path in (keys[0], keys[1] / "authority.key"):
         found_ += path.read_bytes().splitlines()[1:-1]
         number = read_key(path).private_numbers().private_value

@@ -379,12 +379,12 @@ WRITER = """
 import sys
 from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from privacy.audit.hash_chain import Chain, Event
+from privacy.audit.hash_chain import Chain, LogEvent
 key = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
 public = key.public_key().public_bytes_raw()
 chain = Chain(Path(sys.argv[1]), owner="north", key=public, sign=key.sign)
 while True:
-    head = chain.append([Event("sent", {"text": "x" * 200})] * 20)
+    head = chain.append([LogEvent("sent", {"text": "x" * 200})] * 20)
     print(head.entries, flush=True)
 """
 

@@ -25,7 +25,7 @@ from consortium.provisioning.certificates import Authority, pem
 from consortium.provisioning.enrolment import new_node_key
 from consortium.run.directory import COORDINATOR, SITE, RunDirectory
 from consortium.run.records import Summary, read_record
-from consortium.site.directory import node_key_path
+from consortium.site.directory import SiteDirectory
 from scenarios.attacks.assignment import draw_liars
 from scenarios.engines.deployment import await_end, found, running
 from scenarios.engines.runner import NoLiarsThere, ScenarioRun, carry_out
@@ -87,9 +87,9 @@ def knocking(site: Path, folder: Path, *, authority: bytes | None = None) -> Sup
         new_node_key(folder)
     else:
         (folder / "authority.pem").write_bytes(authority)
-        node_key_path(folder).parent.mkdir(mode=0o700)
-        node_key_path(folder).write_bytes(node_key_path(site).read_bytes())
-        node_key_path(folder).chmod(0o600)
+        SiteDirectory(folder).node_key.parent.mkdir(mode=0o700)
+        SiteDirectory(folder).node_key.write_bytes(SiteDirectory(site).node_key.read_bytes())
+        SiteDirectory(folder).node_key.chmod(0o600)
     return SuperNode(folder)
 
 

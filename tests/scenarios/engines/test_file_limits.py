@@ -38,11 +38,12 @@ RUN = (
     + """
 from consortium.run.directory import RunDirectory
 from scenarios.library.registry import scenario_named
-from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.runner import ScenarioRun, carry_out
 
 scenario = scenario_named("heart-diagnosis")
 config = scenario.configured({"num-server-rounds": 1, "aggregation": "encrypted"})
-print(carry_out(Order(scenario=scenario, config=config), RunDirectory(Path.cwd() / "run")).status)
+order = ScenarioRun(scenario=scenario, config=config)
+print(carry_out(order, RunDirectory(Path.cwd() / "run")).status)
 """
 )
 
