@@ -17,7 +17,7 @@ from consortium.wording import formatting as words
 from consortium.wording.metric_glossary import meaning_of
 from privacy.layout import Tally
 from sites.evaluation.contract import Metric, evaluation_for
-from sites.evaluation.metric_values import wilson
+from sites.evaluation.metric_values import wilson_interval
 from sites.schema.tables import Schema
 from sites.statistics.contract import statistics_for
 
@@ -166,7 +166,7 @@ def _interval(name: str, metric: Metric, n: int, compared: Comparison | None) ->
         return f"{words.figure(arm.low)} to {words.figure(arm.high)}"
     if name not in _SHARES or not n:
         return words.DASH
-    low, high = wilson(metric.value, n)
+    low, high = wilson_interval(metric.value, n)
     return f"{words.figure(low)} to {words.figure(high)}"
 
 

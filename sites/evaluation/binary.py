@@ -136,11 +136,11 @@ class BinaryEvaluation:
         Raises:
             ImpossibleTally: No records have this tally.
         """
-        return figures.defined(self._figures(tally))
+        return figures.defined_metrics(self._figures(tally))
 
     def undefined(self, tally: Tally) -> dict[str, str]:
         """Return the names of the other figures, and why the records do not define them."""
-        return figures.reasons(self._figures(tally))
+        return figures.undefined_reasons(self._figures(tally))
 
     def confusion(self, tally: Tally, *, threshold: float = THRESHOLD) -> Confusion:
         """Return exact counts at the multiple of 1/1024 that is nearest to `threshold`."""
@@ -207,7 +207,7 @@ class BinaryEvaluation:
         return {
             "roc_auc": auc,
             "pr_auc": ranking.pr_auc(negatives, positives),
-            "ks": ranking.ks(negatives, positives),
+            "ks": ranking.ks_distance(negatives, positives),
             "gini": Metric(2 * auc.value - 1, 2 * auc.error_bound),
         }
 

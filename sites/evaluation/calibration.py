@@ -11,14 +11,14 @@ from sites.statistics.tally import UNIT, ImpossibleTally, Metric, fixed_point
 BINS = 16
 
 
-def bin_of(predictions: Vector) -> Tally:
+def reliability_bins(predictions: Vector) -> Tally:
     """Return the reliability bin of predictions in [0, 1]: it holds its lower edge."""
     return bins_of(predictions, BINS)
 
 
 def sums_by_bin(predictions: Vector, values: Vector) -> Tally:
     """Return the fixed-point sums of `values` by reliability bin, shape (2 * BINS,)."""
-    return fixed_point(values, groups=bin_of(predictions), size=BINS)
+    return fixed_point(values, groups=reliability_bins(predictions), size=BINS)
 
 
 @dataclass(frozen=True)

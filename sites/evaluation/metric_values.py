@@ -26,12 +26,12 @@ class Undefined:
 Figures: TypeAlias = Mapping[str, Metric | Undefined]
 
 
-def defined(figures: Figures) -> dict[str, Metric]:
+def defined_metrics(figures: Figures) -> dict[str, Metric]:
     """Return the figures that are defined."""
     return {name: item for name, item in figures.items() if isinstance(item, Metric)}
 
 
-def reasons(figures: Figures) -> dict[str, str]:
+def undefined_reasons(figures: Figures) -> dict[str, str]:
     """Return why each of the other figures is not."""
     return {name: item.reason for name, item in figures.items() if isinstance(item, Undefined)}
 
@@ -62,7 +62,7 @@ def check_means(
             raise ImpossibleTally(f"{examples} records cannot have so large a sum of {name}")
 
 
-def wilson(share: float, n: float) -> tuple[float, float]:
+def wilson_interval(share: float, n: float) -> tuple[float, float]:
     """Return the 95 % interval of a share of n records (Wilson 1927)."""
     wide = 1 + _Z**2 / n
     middle = (share + _Z**2 / (2 * n)) / wide

@@ -11,7 +11,7 @@ from privacy.layout import Matrix, Tally, Vector
 from sites.evaluation import calibration, ranking
 from sites.evaluation import metric_values as figures
 from sites.evaluation.calibration import Reliability
-from sites.evaluation.input_checks import class_codes, distributions
+from sites.evaluation.input_checks import class_codes, class_distributions
 from sites.evaluation.metric_values import Figures, Undefined, ratio
 from sites.schema.tables import ClassLabel
 from sites.statistics.histograms import histograms
@@ -76,7 +76,7 @@ class ClassesEvaluation:
         """
         n_classes = len(self.label.classes)
         codes = class_codes(labels, n_classes)
-        shares = distributions(predictions, len(codes), n_classes)
+        shares = class_distributions(predictions, len(codes), n_classes)
         of_label = shares[np.arange(len(codes)), codes]  # (n,)
         misses = shares.copy()
         misses[np.arange(len(codes)), codes] -= 1.0
@@ -132,7 +132,7 @@ class ClassesEvaluation:
         Raises:
             ImpossibleTally: No records have this tally.
         """
-        return figures.defined(self._figures(tally))
+        return figures.defined_metrics(self._figures(tally))
 
     def undefined(self, tally: Tally) -> dict[str, str]:
         """Return the names of the other figures, and why the records do not define them.
@@ -144,7 +144,7 @@ class ClassesEvaluation:
             for name, count in zip(self.label.classes, self.class_counts(tally), strict=True)
             if count == 0
         }
-        return {**figures.reasons(self._figures(tally)), **absent}
+        return {**figures.undefined_reasons(self._figures(tally)), **absent}
 
     def curves(self, tally: Tally) -> dict[str, Any]:
         """Return what there is to draw, as plain JSON values.
@@ -218,7 +218,7 @@ class ClassesEvaluation:
             "f1": ratio(2 * right, support + predicted, _EMPTY),
         }
         found: dict[str, Any] = {"support": support}
-        found |= {name: metric.value for name, metric in figures.defined(shares).items()}
+        found |= {name: metric.value for name, metric in figures.defined_metrics(shares).items()}
         if 0 < support < self.examples(tally):
             area = ranking.roc_auc(rest[code], own[code])
             found |= {"roc_auc": area.value, "roc_auc_error_bound": area.error_bound}

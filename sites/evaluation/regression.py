@@ -12,7 +12,7 @@ from privacy.layout import Tally
 from sites.evaluation import calibration
 from sites.evaluation import metric_values as figures
 from sites.evaluation.calibration import Reliability
-from sites.evaluation.input_checks import bounded_labels, finite
+from sites.evaluation.input_checks import bounded_labels, finite_predictions
 from sites.evaluation.metric_values import Figures, Undefined
 from sites.schema.tables import NumberLabel
 from sites.statistics.tally import UNIT, ImpossibleTally, Metric, TallyLayout, fixed_point, mean
@@ -67,7 +67,7 @@ class RegressionEvaluation:
         """
         low, high = self.label.low, self.label.high
         came = bounded_labels(labels, low=low, high=high)
-        limited = np.clip(finite(predictions, came.shape), low, high)
+        limited = np.clip(finite_predictions(predictions, came.shape), low, high)
         predicted = bounded_labels(limited, low=low, high=high)
         errors = predicted - came
         at_bound = (predicted == 0.0) | (predicted == 1.0)
@@ -81,7 +81,7 @@ class RegressionEvaluation:
                 "label": fixed_point(came),
                 "label_square": fixed_point(came**2),
                 "count_by_bin": np.bincount(
-                    calibration.bin_of(predicted), minlength=calibration.BINS
+                    calibration.reliability_bins(predicted), minlength=calibration.BINS
                 ).astype(np.int64),
                 "predicted_by_bin": calibration.sums_by_bin(predicted, predicted),
                 "label_by_bin": calibration.sums_by_bin(predicted, came),
@@ -120,11 +120,11 @@ class RegressionEvaluation:
         Raises:
             ImpossibleTally: No records have this tally.
         """
-        return figures.defined(self._figures(tally))
+        return figures.defined_metrics(self._figures(tally))
 
     def undefined(self, tally: Tally) -> dict[str, str]:
         """Return the names of the other figures, and why the records do not define them."""
-        return figures.reasons(self._figures(tally))
+        return figures.undefined_reasons(self._figures(tally))
 
     def curves(self, tally: Tally) -> dict[str, Any]:
         """Return points to draw in the label's unit, as plain JSON values.

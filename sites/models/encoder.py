@@ -24,9 +24,9 @@ from transformers.utils import logging
 
 from privacy.layout import Field, Layout, Vector
 from sites.models.encoder_files import EncoderFiles, UnfitEncoder
-from sites.models.frozen_features import Recalled, Trunk
-from sites.models.initialisation import drawn
-from sites.models.parameters import put, taken
+from sites.models.frozen_features import CachedFeatures, FrozenEncoder
+from sites.models.initialisation import initial_array
+from sites.models.parameters import parameter_vector, set_parameters
 from sites.plans import BadPlan, TextModelPlan
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # one thread a simulated site
@@ -78,15 +78,17 @@ class Encoder:
         self.role = role
         self.files = files
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model, fresh = _loaded(role, files)
-        _require_room(role.plan, model)
-        self.model: Any = _adapted(model.to(self.device), role.plan, files)
+        model, fresh = _load_model(role, files)
+        _check_plan_fits(role.plan, model)
+        self.model: Any = _inject_adapters(model.to(self.device), role.plan, files)
         self._free(fresh)
         self.layout = self._layout()
         self.start = self._start(fresh)
-        self.trunk = Trunk(self.model, files.family, self.device) if self._remembers else None
+        self.trunk = (
+            FrozenEncoder(self.model, files.family, self.device) if self._remembers else None
+        )
         if self.trunk is not None:
-            setattr(self.model, self._prefix, Recalled(self.trunk.pooler))
+            setattr(self.model, self._prefix, CachedFeatures(self.trunk.pooler))
         self._lock = Lock()
 
     @contextmanager
@@ -97,12 +99,12 @@ class Encoder:
             LayoutMismatch: The vector does not have shape (dim,).
         """
         with self._lock:
-            put(self.start + vector, self.model, self.layout)
+            set_parameters(self.start + vector, self.model, self.layout)
             yield self.model
 
     def taken(self) -> Vector:
         """Return the trained parameters as they stand, shape (dim,), float32 numbers."""
-        return taken(self.model, self.layout)
+        return parameter_vector(self.model, self.layout)
 
     def scores(self, windows: Sequence[Ids], features: Tensor | None, *, exact: bool) -> Tensor:
         """Return the scores of windows, shape (B, n_outputs), or (B, T, n_outputs) of tokens.
@@ -114,7 +116,7 @@ class Encoder:
         """
         if features is not None:
             return self._fine(self.model(input_ids=features).logits)
-        ids, mask = padded(windows, self.files.tokenizer.pad_token_id or 0)
+        ids, mask = padded_windows(windows, self.files.tokenizer.pad_token_id or 0)
         with self._precision(exact=exact):
             inputs = self._inputs(ids.to(self.device), mask.to(self.device))
             return self._fine(self.model(**inputs).logits)
@@ -128,8 +130,8 @@ class Encoder:
         if self.trunk is None:
             return None
         found = torch.zeros(len(windows), self.trunk.width)
-        for part in by_size(windows):
-            ids, mask = padded(
+        for part in window_batches(windows):
+            ids, mask = padded_windows(
                 [windows[index] for index in part], self.files.tokenizer.pad_token_id or 0
             )
             inputs = self._inputs(ids.to(self.device), mask.to(self.device))
@@ -140,7 +142,7 @@ class Encoder:
     def all_scores(self, windows: Sequence[Ids], features: Tensor | None) -> Tensor:
         """Return the scores of any number of windows of texts, shape (n, n_outputs)."""
         found = torch.zeros(len(windows), self.role.n_outputs)
-        for part in by_size(windows):
+        for part in window_batches(windows):
             chosen = None if features is None else features[torch.from_numpy(part)]
             read = [windows[index] for index in part]
             found[part] = self.scores(read, chosen, exact=False).cpu()
@@ -207,7 +209,7 @@ class Encoder:
             if "lora_B" in field.name:
                 arrays[field.name] = np.zeros(field.shape, np.float32)
             elif "lora_A" in field.name or field.name in fresh:
-                arrays[field.name] = drawn(field, self.role.seed).astype(np.float32)
+                arrays[field.name] = initial_array(field, self.role.seed).astype(np.float32)
         return self.layout.flatten(arrays)
 
     def _inputs(self, ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
@@ -251,12 +253,12 @@ def encoder_for(role: Role) -> Encoder:
     return _encoder(role, files, files.digest)
 
 
-def untrained(role: Role, files: EncoderFiles) -> Any:  # noqa: ANN401
+def untrained_model(role: Role, files: EncoderFiles) -> Any:  # noqa: ANN401
     """Return the model of a role as its files have it; what they lack is arbitrary."""
-    return _loaded(role, files)[0]
+    return _load_model(role, files)[0]
 
 
-def padded(windows: Sequence[Ids], fill: int) -> tuple[Tensor, Tensor]:
+def padded_windows(windows: Sequence[Ids], fill: int) -> tuple[Tensor, Tensor]:
     """Return windows as numbers of pieces and where there is one, both of shape (B, T)."""
     longest = max(len(window) for window in windows)
     ids = np.full((len(windows), longest), fill, np.int64)
@@ -267,14 +269,14 @@ def padded(windows: Sequence[Ids], fill: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(ids), torch.from_numpy(mask)
 
 
-def by_size(windows: Sequence[Ids]) -> Iterator[NDArray[np.int64]]:
+def window_batches(windows: Sequence[Ids]) -> Iterator[NDArray[np.int64]]:
     """Yield which windows to read together: similar ones in size, each once."""
     order = np.argsort([len(window) for window in windows], kind="stable")
     for start in range(0, len(order), _AT_ONCE):
         yield order[start : start + _AT_ONCE]
 
 
-def _loaded(role: Role, files: EncoderFiles) -> tuple[Any, frozenset[str]]:
+def _load_model(role: Role, files: EncoderFiles) -> tuple[Any, frozenset[str]]:
     """Return the model in float32, and which of its parameters the files do not hold."""
     build = {
         "texts": AutoModelForSequenceClassification,
@@ -297,7 +299,7 @@ def _loaded(role: Role, files: EncoderFiles) -> tuple[Any, frozenset[str]]:
     return model.eval(), frozenset(found["missing_keys"] | other)
 
 
-def _adapted(model: Any, plan: TextModelPlan, files: EncoderFiles) -> Any:  # noqa: ANN401
+def _inject_adapters(model: Any, plan: TextModelPlan, files: EncoderFiles) -> Any:  # noqa: ANN401
     if plan.travels != "lora":
         return model
     config = LoraConfig(
@@ -310,7 +312,7 @@ def _adapted(model: Any, plan: TextModelPlan, files: EncoderFiles) -> Any:  # no
         return inject_adapter_in_model(config, model, adapter_name=_ADAPTER).eval()
 
 
-def _require_room(plan: TextModelPlan, model: Any) -> None:  # noqa: ANN401
+def _check_plan_fits(plan: TextModelPlan, model: Any) -> None:  # noqa: ANN401
     config = model.config
     offset = config.pad_token_id + 1 if "roberta" in config.model_type else 0
     readable = config.max_position_embeddings - offset

@@ -82,7 +82,7 @@ class EncoderFiles:
             UnknownEncoder: It is not on this machine.
             UnfitEncoder: The files are not those of a BERT-family encoder in safetensors.
         """
-        found = cls(_folder(base))
+        found = cls(_find_folder(base))
         found.require_fit()
         return found
 
@@ -140,7 +140,7 @@ class EncoderFiles:
             )
 
 
-def _folder(base: str) -> Path:
+def _find_folder(base: str) -> Path:
     if base == MINILM:
         return Path(get_model_path())
     if Path(base).is_dir():

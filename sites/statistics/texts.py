@@ -13,7 +13,7 @@ from sites.schema.tables import ClassLabel, Number, NumberLabel, Schema
 from sites.schema.texts import CHARACTERS, LONGEST_TEXT, TextSchema, marks_of
 from sites.statistics.histograms import Distance
 from sites.statistics.normalisation import Constants
-from sites.statistics.tables import ColumnsDiffer, Statistics
+from sites.statistics.tables import ColumnsDiffer, TableStatistics
 from sites.statistics.tally import ImpossibleTally, TallyLayout
 
 MARKS = "marks"
@@ -131,7 +131,7 @@ class TextStatistics:
         return len(self._marks) if self.schema.kind == "notes" else MOST_MARKS
 
     @cached_property
-    def _table(self) -> Statistics:
+    def _table(self) -> TableStatistics:
         predicted = self.schema.label
         label = (
             predicted
@@ -140,6 +140,6 @@ class TextStatistics:
         )
         length = Number(name=CHARACTERS, low=0, high=LONGEST_TEXT, unit=CHARACTERS, scale="log")
         schema = self.schema
-        return Statistics(
+        return TableStatistics(
             Schema(name=schema.name, person=schema.person, features=(length,), label=label)
         )

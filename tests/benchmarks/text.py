@@ -32,13 +32,13 @@ from scenarios.data.icd10_phrases import CHAPTERS, all_phrases
 from scenarios.engines.runner import ScenarioRun, carry_out
 from scenarios.engines.staging import new_run_directory
 from scenarios.scenario import MACRO_F1, Scenario
-from sites.models.encoder import padded
+from sites.models.encoder import padded_windows
 from sites.plans import TextModelPlan, TrainingPlan
 from sites.schema.tables import ClassLabel
 from sites.schema.texts import NotesSchema
 from sites.tasks.text.classification import NotesTask
 from sites.tasks.text.classification_data import Notes, NotesData
-from sites.training.loop import Records, by_size, train
+from sites.training.loop import Records, batches_by_size, train
 
 STEP_TARGET = 1.05
 UPLOAD_TARGET = 1_300_000
@@ -96,11 +96,13 @@ def step_ratio(n: int = 512) -> dict[str, float]:
     site, encoder = data(n), TASK.encoder
     pooled, zero = TASK.statistics_of(site), np.zeros(TASK.layout.dim)
     read = site.training.read_by(encoder)
-    batches = by_size(np.random.default_rng(1).permutation(n), read.pieces.longest, PLAN.batch_size)
+    batches = batches_by_size(
+        np.random.default_rng(1).permutation(n), read.pieces.longest, PLAN.batch_size
+    )
     wanted = torch.from_numpy(site.training.labels)
     prepared = []
     for rows in batches:
-        ids, mask = padded([read.pieces.windows[int(row)] for row in rows], 0)
+        ids, mask = padded_windows([read.pieces.windows[int(row)] for row in rows], 0)
         prepared.append((ids, mask, wanted[torch.from_numpy(rows)]))
 
     def ours() -> None:
@@ -144,7 +146,7 @@ def bucket_ratio(n: int = 512) -> dict[str, float]:
 
             def losses(rows: torch.Tensor) -> torch.Tensor:
                 windows = [read.pieces.windows[int(row)] for row in rows]
-                ids, mask = padded(windows, 0)
+                ids, mask = padded_windows(windows, 0)
                 short = max(fill_to - ids.shape[1], 0)
                 ids, mask = (functional.pad(item, (0, short)) for item in (ids, mask))
                 scores = model(input_ids=ids, attention_mask=mask).logits

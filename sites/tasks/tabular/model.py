@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from privacy.layout import Layout, Vector
 from sites.models.initialisation import n_outputs
-from sites.models.parameters import put, taken
+from sites.models.parameters import parameter_vector, set_parameters
 from sites.models.tabular import model_for
 from sites.plans import ModelPlan, Predictions, TrainingPlan
 from sites.schema.tables import Label
@@ -59,7 +59,7 @@ class TableModel:
         """
         training, classes = data.training, data.training.classes(data.n_classes)
         model, inputs = self._module(encoded.shape[1]), torch.from_numpy(encoded)
-        received = taken(model, self.layout)
+        received = parameter_vector(model, self.layout)
         wanted = objective.targets(self.label, training.labels, self.constants)  # (n,)
         of_class = objective.class_weights(self.label, self.constants, plan)
         weights = None if of_class is None else torch.from_numpy(of_class[classes]).float()
@@ -69,7 +69,9 @@ class TableModel:
             return each if weights is None else each * weights[rows]
 
         steps = train(model, losses, Records(classes, training.persons), plan, rng=rng)
-        update = (taken(model, self.layout) - received).astype(np.float32).astype(np.float64)
+        update = (
+            (parameter_vector(model, self.layout) - received).astype(np.float32).astype(np.float64)
+        )
         if not np.isfinite(update).all():
             raise TrainingDiverged("the trained parameters are not finite: lower the learning rate")
         return Trained(update=update, num_examples=data.train_examples, steps=steps)
@@ -82,5 +84,5 @@ class TableModel:
 
     def _module(self, n_inputs: int) -> nn.Module:
         made = model_for(self.plan, n_inputs=n_inputs, n_outputs=n_outputs(self.label))
-        put(self.numbers, made, self.layout)
+        set_parameters(self.numbers, made, self.layout)
         return made

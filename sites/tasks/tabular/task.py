@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from privacy.layout import Layout, Tally, Vector
 from sites.data.source import DataSource
 from sites.evaluation.contract import Evaluation, evaluation_for
-from sites.models.initialisation import layout_of, model_fields, n_outputs, start_of
+from sites.models.initialisation import initial_vector, layout_of, model_fields, n_outputs
 from sites.plans import BadPlan, Labels, ModelPlan, Predictions, TrainingPlan
 from sites.schema.tables import ClassLabel, Schema
 from sites.statistics.normalisation import Constants
-from sites.statistics.tables import Statistics
+from sites.statistics.tables import TableStatistics
 from sites.task import Trained
-from sites.tasks.tabular.data import Table, TableData, encode, joined
+from sites.tasks.tabular.data import Table, TableData, encode_columns, pooled_table
 
 if TYPE_CHECKING:
     from sites.tasks.tabular.model import TableModel
@@ -64,9 +64,9 @@ class TabularTask:
         return layout_of(fields, seed=self.seed)
 
     @cached_property
-    def statistics(self) -> Statistics:
+    def statistics(self) -> TableStatistics:
         """What a site counts before training."""
-        return Statistics(self.schema)
+        return TableStatistics(self.schema)
 
     @cached_property
     def evaluation(self) -> Evaluation:
@@ -82,8 +82,8 @@ class TabularTask:
     def pool(self, parts: Sequence[TableData]) -> TableData:
         """Return the records of several sites as those of one."""
         return TableData(
-            training=joined([part.training for part in parts]),
-            held_out=joined([part.held_out for part in parts]),
+            training=pooled_table([part.training for part in parts]),
+            held_out=pooled_table([part.held_out for part in parts]),
             n_classes=self._n_classes,
         )
 
@@ -119,7 +119,7 @@ class TabularTask:
         from sites.tasks.tabular.loading import load_columns
 
         columns = load_columns(source, self.schema)
-        inputs = encode(columns, self.schema, self._constants(pooled))
+        inputs = encode_columns(columns, self.schema, self._constants(pooled))
         return self._at(vector, pooled).predictions(inputs)
 
     def parameters(self, vector: Vector) -> dict[str, NDArray[np.float32]]:
@@ -128,7 +128,7 @@ class TabularTask:
 
     @cached_property
     def _start(self) -> Vector:
-        return start_of(self.layout, seed=self.seed)
+        return initial_vector(self.layout, seed=self.seed)
 
     @property
     def _n_classes(self) -> int:

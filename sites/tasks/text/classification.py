@@ -24,15 +24,15 @@ from sites.statistics.normalisation import Constants
 from sites.statistics.texts import TextStatistics
 from sites.task import Trained
 from sites.tasks.text.classification_data import (
+    EncoderInputs,
     Notes,
     NotesData,
-    Read,
-    declared_of,
-    joined,
+    declared_names,
+    encoder_inputs,
     load_notes,
-    read_by,
+    pooled_notes,
 )
-from sites.tasks.text.misclassified import Mistake, worst
+from sites.tasks.text.misclassified import Mistake, worst_rows
 from sites.training import objective
 from sites.training.loop import Records, TrainingDiverged, train
 
@@ -90,8 +90,8 @@ class NotesTask:
     def pool(self, parts: Sequence[NotesData]) -> NotesData:
         """Return the notes of several sites as those of one."""
         return NotesData(
-            training=joined([part.training for part in parts]),
-            held_out=joined([part.held_out for part in parts]),
+            training=pooled_notes([part.training for part in parts]),
+            held_out=pooled_notes([part.held_out for part in parts]),
             n_labels=parts[0].n_labels,
         )
 
@@ -144,7 +144,7 @@ class NotesTask:
         self, data: NotesData, pooled: Tally, vector: Vector, *, at_most: int
     ) -> tuple[Mistake, ...]:
         """Return held-out notes that are labelled wrongly, the worst first."""
-        notes, names = data.held_out, declared_of(self.schema.label)
+        notes, names = data.held_out, declared_names(self.schema.label)
         if not len(notes):
             return ()
         predictions, _ = self.score(data, pooled, vector)
@@ -155,7 +155,7 @@ class NotesTask:
                 true=tuple(names[code] for code in true),
                 predicted=tuple(names[code] for code in said),
             )
-            for row, true, said in worst(predictions, notes.labels, at_most=at_most)
+            for row, true, said in worst_rows(predictions, notes.labels, at_most=at_most)
         )
 
     def predict(self, source: DataSource, pooled: Tally, vector: Vector) -> Predictions:
@@ -166,7 +166,7 @@ class NotesTask:
         frame = read_texts(source, tagged=False)
         require_texts(frame, text=self.schema.text, label=None, classes=())
         encoder = self.encoder
-        read = read_by(frame[self.schema.text].tolist(), encoder)
+        read = encoder_inputs(frame[self.schema.text].tolist(), encoder)
         return self._predicted(encoder, read, self._constants(pooled), vector)
 
     def parameters(self, vector: Vector) -> dict[str, NDArray[np.float32]]:
@@ -178,7 +178,7 @@ class NotesTask:
 
         Whole, as `transformers` alone loads it, or only what was trained.
         """
-        names, encoder = declared_of(self.schema.label), self.encoder
+        names, encoder = declared_names(self.schema.label), self.encoder
         if merged:
             several = not isinstance(self.schema.label, ClassLabel)
             write_merged(encoder, vector, names, folder, several=several)
@@ -192,7 +192,7 @@ class NotesTask:
         self,
         encoder: Encoder,
         notes: Notes,
-        read: Read,
+        read: EncoderInputs,
         pooled: Tally,
         plan: TrainingPlan,
     ) -> Callable[[Tensor], Tensor]:
@@ -203,7 +203,9 @@ class NotesTask:
         at_most = 1 if plan.privacy is not None else self.model.training_windows
 
         def losses(rows: Tensor) -> Tensor:
-            scores = _pooled(encoder, read, rows.numpy(), at_most, exact=plan.privacy is not None)
+            scores = _mean_scores(
+                encoder, read, rows.numpy(), at_most, exact=plan.privacy is not None
+            )
             each = objective.losses(label, scores, wanted[rows])
             if weights is not None:
                 each = each * weights[rows].to(encoder.device)
@@ -226,25 +228,25 @@ class NotesTask:
         return torch.from_numpy(chosen).float()
 
     def _predicted(
-        self, encoder: Encoder, read: Read, constants: Constants, vector: Vector
+        self, encoder: Encoder, read: EncoderInputs, constants: Constants, vector: Vector
     ) -> Predictions:
         with encoder.at(vector):
             scores = encoder.all_scores(read.pieces.windows, read.features)
-        means = _means(scores, read.pieces.counts)
+        means = _window_means(scores, read.pieces.counts)
         return objective.predictions(self.schema.label, means, constants)
 
 
-def _pooled(
-    encoder: Encoder, read: Read, rows: NDArray[np.int64], at_most: int, *, exact: bool
+def _mean_scores(
+    encoder: Encoder, read: EncoderInputs, rows: NDArray[np.int64], at_most: int, *, exact: bool
 ) -> Tensor:
     """Return the mean scores of some notes over their windows, shape (B, n_outputs)."""
     chosen = read.pieces.of(rows, at_most=at_most)
     features = None if read.features is None else read.features[torch.from_numpy(chosen)]
     scores = encoder.scores([read.pieces.windows[i] for i in chosen], features, exact=exact)
-    return _means(scores, np.minimum(read.pieces.counts[rows], at_most))
+    return _window_means(scores, np.minimum(read.pieces.counts[rows], at_most))
 
 
-def _means(scores: Tensor, counts: NDArray[np.int64]) -> Tensor:
+def _window_means(scores: Tensor, counts: NDArray[np.int64]) -> Tensor:
     """Return the mean of each text's windows, shape (n, n_outputs)."""
     if len(scores) == len(counts):
         return scores

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sites.data.annotations import Annotated
+from sites.data.annotations import AnnotatedSentences
 from sites.data.holdout import given_hold_out, hold_out
 from sites.evaluation.entities import SENTENCE_END
 from sites.text.iob2_tags import Codes
@@ -41,7 +41,7 @@ class Sentences:
     @cached_property
     def joined_tags(self) -> Codes:
         """Tag codes, sentence after sentence, as an evaluation takes them."""
-        return joined(self.tags)
+        return flatten_tags(self.tags)
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
@@ -102,7 +102,9 @@ class EntityData:
         return tuple(self.training.counts(self.n_types).sum(axis=0).tolist())
 
 
-def divided(sentences: Sentences, found: Annotated, *, n_types: int, seed: int) -> EntityData:
+def split_sentences(
+    sentences: Sentences, found: AnnotatedSentences, *, n_types: int, seed: int
+) -> EntityData:
     """Hold out sentences: as their source says, or a share of the persons by a seeded draw.
 
     A side `dev` is on neither.
@@ -124,16 +126,16 @@ def divided(sentences: Sentences, found: Annotated, *, n_types: int, seed: int) 
     )
 
 
-def pooled(parts: Sequence[EntityData]) -> EntityData:
+def pooled_data(parts: Sequence[EntityData]) -> EntityData:
     """Return the sentences of several sites as those of one; their persons stay distinct."""
     return EntityData(
-        training=_together([part.training for part in parts]),
-        held_out=_together([part.held_out for part in parts]),
+        training=_pooled_sentences([part.training for part in parts]),
+        held_out=_pooled_sentences([part.held_out for part in parts]),
         n_types=parts[0].n_types,
     )
 
 
-def _together(parts: Sequence[Sentences]) -> Sentences:
+def _pooled_sentences(parts: Sequence[Sentences]) -> Sentences:
     return Sentences(
         words=tuple(words for part in parts for words in part.words),
         read=tuple(sentence for part in parts for sentence in part.read),
@@ -145,7 +147,7 @@ def _together(parts: Sequence[Sentences]) -> Sentences:
     )
 
 
-def joined(tags: Sequence[Codes]) -> Codes:
+def flatten_tags(tags: Sequence[Codes]) -> Codes:
     """Return tag codes, sentence after sentence, each followed by `SENTENCE_END`."""
     end = np.array([SENTENCE_END], np.int64)
     return np.concatenate([part for codes in tags for part in (codes, end)] or [end[:0]])

@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sites.evaluation.calibration import BINS, Reliability, bin_of, sums_by_bin
-from sites.statistics.tally import UNIT, ImpossibleTally, real
+from sites.evaluation.calibration import BINS, Reliability, reliability_bins, sums_by_bin
+from sites.statistics.tally import UNIT, ImpossibleTally, real_sums
 
 predictions = st.lists(st.floats(0, 1), min_size=1, max_size=60).map(np.array)
 
 
 def reliability(scores: np.ndarray, events: np.ndarray) -> Reliability:
-    held = bin_of(scores)
+    held = reliability_bins(scores)
     return Reliability(
         np.bincount(held, minlength=BINS).astype(float),
-        real(sums_by_bin(scores, scores)),
+        real_sums(sums_by_bin(scores, scores)),
         np.bincount(held, events, BINS).astype(float),
     )
 
@@ -57,7 +57,7 @@ def test_the_curve_has_one_point_for_each_bin_that_holds_records(scores: np.ndar
     curve = reliability(scores, np.ones(len(scores))).curve()
 
     assert sum(curve["count"]) == len(scores)
-    assert len(curve["predicted"]) == len(np.unique(bin_of(scores)))
+    assert len(curve["predicted"]) == len(np.unique(reliability_bins(scores)))
     assert curve["observed"] == [1.0] * len(curve["count"])
 
 

@@ -15,7 +15,7 @@ from transformers import (
     RobertaModel,
 )
 
-from sites.models.encoder import Encoder, Reads, Role, by_size, encoder_for, padded
+from sites.models.encoder import Encoder, Reads, Role, encoder_for, padded_windows, window_batches
 from sites.models.encoder_files import EncoderFiles, UnfitEncoder
 from sites.plans import MINILM, BadPlan, TextModelPlan
 from tests.sites.small_encoders import plan, small
@@ -143,7 +143,7 @@ def test_tokens_have_scores_of_their_own() -> None:
 
 
 def test_windows_are_padded_to_the_longest_of_their_batch() -> None:
-    ids, mask = padded(WINDOWS, 0)
+    ids, mask = padded_windows(WINDOWS, 0)
     assert ids.shape == mask.shape == (4, 11)
     assert mask.sum(dim=1).tolist() == [len(window) for window in WINDOWS]
     assert (ids[mask == 0] == 0).all()
@@ -152,7 +152,7 @@ def test_windows_are_padded_to_the_longest_of_their_batch() -> None:
 @given(st.lists(st.integers(1, 9), max_size=200))
 def test_windows_of_a_size_are_read_together_each_once(sizes: list[int]) -> None:
     windows = [np.zeros(size, np.int32) for size in sizes]
-    parts = list(by_size(windows))
+    parts = list(window_batches(windows))
     assert sorted(int(i) for part in parts for i in part) == list(range(len(sizes)))
     ordered = [sizes[i] for part in parts for i in part]
     assert ordered == sorted(sizes)

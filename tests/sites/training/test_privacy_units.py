@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sites.plans import PrivacyPlan
-from sites.training.privacy_units import Units, draw, units_of
+from sites.training.privacy_units import Units, draw_units, units_of
 from tests.sites.private_models import records_apart
 
 PEOPLE = st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=60)
@@ -82,7 +82,7 @@ def test_a_record_is_a_unit_where_the_plan_says_so() -> None:
 def test_persons_are_drawn_at_the_rate_with_all_their_records() -> None:
     persons = np.repeat(np.arange(4_000), 3).astype(str)
     units = units_of(persons, PLAN)
-    found = [sum(len(part.counts) for part in draw(units, PLAN)) for _ in range(20)]
+    found = [sum(len(part.counts) for part in draw_units(units, PLAN)) for _ in range(20)]
     assert abs(np.mean(found) - 2_000) < 6 * (1_000 / 20) ** 0.5
     assert np.std(found) == pytest.approx(1_000**0.5, rel=0.7)
-    assert all((part.counts == 3).all() for part in draw(units, PLAN))
+    assert all((part.counts == 3).all() for part in draw_units(units, PLAN))

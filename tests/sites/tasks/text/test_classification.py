@@ -11,7 +11,7 @@ from sites.data.texts import BadTexts
 from sites.plans import BadPlan, EmptySite, PrivacyPlan, TrainingPlan
 from sites.schema.texts import NotesSchema
 from sites.tasks.text.classification import NotesTask
-from sites.tasks.text.classification_data import NotesData, checked
+from sites.tasks.text.classification_data import NotesData, notes_of
 from sites.training.loop import TrainingDiverged
 from tests.sites.small_encoders import FINDINGS, SIDES, YES_NO, site, small, table, task
 
@@ -200,7 +200,7 @@ def test_a_note_of_100000_characters_is_trained_on_and_labelled(tmp_path: Path) 
     long = "no fever " * 11_112
     assert len(long) > 100_000
     frame = table(n=3).assign(text=long)
-    data = NotesData(training=checked(frame, SIDES), held_out=checked(frame, SIDES), n_labels=3)
+    data = NotesData(training=notes_of(frame, SIDES), held_out=notes_of(frame, SIDES), n_labels=3)
     assert data.training.read_by(one.encoder).pieces.counts.min() > 200
     assert trained(one, data, replace(PLAN, local_epochs=1)).any()
     new = tmp_path / "new.parquet"
