@@ -79,10 +79,10 @@ class EntityEvaluation:
             ImpossibleTally: The shape or a sign is impossible, or entities are in no sentence.
         """
         self.layout.check(tally)
-        if not self.examples(tally) and tally.any():
+        if not self.num_examples(tally) and tally.any():
             raise ImpossibleTally("entities are counted, and no sentences")
 
-    def examples(self, tally: Tally) -> int:
+    def num_examples(self, tally: Tally) -> int:
         """Return the number of sentences counted."""
         return self.layout.count("sentences", tally)
 
@@ -102,7 +102,7 @@ class EntityEvaluation:
         """
         return defined_metrics(self._figures(tally))
 
-    def undefined(self, tally: Tally) -> dict[str, str]:
+    def undefined_reasons(self, tally: Tally) -> dict[str, str]:
         """Return the names of the other figures, and why the sentences do not define them."""
         absent = {
             f"class {kind}": "has no held-out entity: it is in no mean over types"
@@ -145,7 +145,7 @@ class EntityEvaluation:
 
     def _figures(self, tally: Tally) -> Figures:
         self.check(tally)
-        if not self.examples(tally):
+        if not self.num_examples(tally):
             names = ("entity_precision", "entity_recall", "entity_f1", "macro_entity_f1")
             return dict.fromkeys(names, Undefined(_NONE))
         right, spurious, missed = self._counts(tally)

@@ -52,13 +52,13 @@ def log_losses(probability_of_label: Vector) -> Vector:
 def check_means(
     layout: TallyLayout, tally: Tally, *, examples: int, largest: Mapping[str, float]
 ) -> None:
-    """Refuse sums that no `examples` records have, given the largest value of one record.
+    """Refuse sums that no `num_examples` records have, given the largest value of one record.
 
     Raises:
-        ImpossibleTally: A sum is more than `examples` such values.
+        ImpossibleTally: A sum is more than `num_examples` such values.
     """
     for name, most in largest.items():
-        if layout.real(name, tally) > examples * (most + UNIT):
+        if layout.real_sum(name, tally) > examples * (most + UNIT):
             raise ImpossibleTally(f"{examples} records cannot have so large a sum of {name}")
 
 

@@ -105,7 +105,7 @@ class ClassesEvaluation:
             ImpossibleTally: A shape, a sign, a sum is impossible, or counts disagree.
         """
         self.layout.check(tally)
-        n, support = self.examples(tally), self._confusion(tally).sum(axis=1)
+        n, support = self.num_examples(tally), self._confusion(tally).sum(axis=1)
         rest, own = self._histograms(tally)
         if (own.sum(axis=1) != support).any() or (rest.sum(axis=1) != n - support).any():
             raise ImpossibleTally("score histograms and confusion matrix count other records")
@@ -113,7 +113,7 @@ class ClassesEvaluation:
         figures.check_means(self.layout, tally, examples=n, largest=largest)
         self._reliability(tally).check(n)
 
-    def examples(self, tally: Tally) -> int:
+    def num_examples(self, tally: Tally) -> int:
         """Return the number of records counted."""
         return self.layout.count("confusion", tally)
 
@@ -134,7 +134,7 @@ class ClassesEvaluation:
         """
         return figures.defined_metrics(self._figures(tally))
 
-    def undefined(self, tally: Tally) -> dict[str, str]:
+    def undefined_reasons(self, tally: Tally) -> dict[str, str]:
         """Return the names of the other figures, and why the records do not define them.
 
         A class without held-out records is named too, as `class NAME`.
@@ -171,7 +171,7 @@ class ClassesEvaluation:
 
     def _figures(self, tally: Tally) -> Figures:
         self.check(tally)
-        n = self.examples(tally)
+        n = self.num_examples(tally)
         if n == 0:
             return dict.fromkeys(_NAMES, Undefined(_EMPTY))
         confusion = self._confusion(tally)
@@ -183,9 +183,9 @@ class ClassesEvaluation:
             "balanced_accuracy": Metric(float((right[held] / support[held]).mean())),
             "macro_f1": Metric(float(f1.mean())),
             "macro_roc_auc": self._macro_auc(tally),
-            "log_loss": mean(self.layout.real("log_loss", tally), n),
-            "brier": mean(self.layout.real("brier", tally), n),
-            "ece": self._reliability(tally).ece(),
+            "log_loss": mean(self.layout.real_sum("log_loss", tally), n),
+            "brier": mean(self.layout.real_sum("brier", tally), n),
+            "ece": self._reliability(tally).calibration_error(),
             "mean_class_distance": self._distance(tally),
         }
 
@@ -219,7 +219,7 @@ class ClassesEvaluation:
         }
         found: dict[str, Any] = {"support": support}
         found |= {name: metric.value for name, metric in figures.defined_metrics(shares).items()}
-        if 0 < support < self.examples(tally):
+        if 0 < support < self.num_examples(tally):
             area = ranking.roc_auc(rest[code], own[code])
             found |= {"roc_auc": area.value, "roc_auc_error_bound": area.error_bound}
             found["roc"] = ranking.roc_curve(rest[code], own[code])
@@ -236,7 +236,7 @@ class ClassesEvaluation:
     def _reliability(self, tally: Tally) -> Reliability:
         return Reliability(
             self.layout.part("confident", tally).astype(np.float64),
-            self.layout.reals("confidence", tally),
+            self.layout.real_sums("confidence", tally),
             self.layout.part("confident_and_right", tally).astype(np.float64),
         )
 

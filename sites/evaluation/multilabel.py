@@ -86,11 +86,11 @@ class LabelsEvaluation:
         """
         self.layout.check(tally)
         right, spurious, missed = self._counts(tally)
-        n = self.examples(tally)
+        n = self.num_examples(tally)
         if (right + spurious + missed > n).any() or self.layout.count("all_right", tally) > n:
             raise ImpossibleTally(f"more is counted than {n} records can have")
 
-    def examples(self, tally: Tally) -> int:
+    def num_examples(self, tally: Tally) -> int:
         """Return the number of records counted."""
         return self.layout.count("records", tally)
 
@@ -110,7 +110,7 @@ class LabelsEvaluation:
         """
         return figures.defined_metrics(self._figures(tally))
 
-    def undefined(self, tally: Tally) -> dict[str, str]:
+    def undefined_reasons(self, tally: Tally) -> dict[str, str]:
         """Return the names of the other figures, and why the records do not define them."""
         absent = {
             f"class {name}": "has no held-out record: it is in no mean over labels"
@@ -147,7 +147,7 @@ class LabelsEvaluation:
 
     def _figures(self, tally: Tally) -> Figures:
         self.check(tally)
-        n = self.examples(tally)
+        n = self.num_examples(tally)
         if n == 0:
             return dict.fromkeys(("macro_f1", "micro_f1", "subset_accuracy"), Undefined(_EMPTY))
         right, spurious, missed = self._counts(tally)

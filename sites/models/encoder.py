@@ -81,18 +81,18 @@ class Encoder:
         model, fresh = _load_model(role, files)
         _check_plan_fits(role.plan, model)
         self.model: Any = _inject_adapters(model.to(self.device), role.plan, files)
-        self._free(fresh)
+        self._set_trainable(fresh)
         self.layout = self._layout()
-        self.start = self._start(fresh)
-        self.trunk = (
-            FrozenEncoder(self.model, files.family, self.device) if self._remembers else None
+        self.start = self._start_vector(fresh)
+        self.frozen = (
+            FrozenEncoder(self.model, files.family, self.device) if self._caches_features else None
         )
-        if self.trunk is not None:
-            setattr(self.model, self._prefix, CachedFeatures(self.trunk.pooler))
+        if self.frozen is not None:
+            setattr(self.model, self._prefix, CachedFeatures(self.frozen.pooler))
         self._lock = Lock()
 
     @contextmanager
-    def at(self, vector: Vector) -> Iterator[nn.Module]:
+    def hold_parameters(self, vector: Vector) -> Iterator[nn.Module]:
         """Hold the model at a federated vector; nobody else moves it meanwhile.
 
         Raises:
@@ -102,7 +102,7 @@ class Encoder:
             set_parameters(self.start + vector, self.model, self.layout)
             yield self.model
 
-    def taken(self) -> Vector:
+    def trained_vector(self) -> Vector:
         """Return the trained parameters as they stand, shape (dim,), float32 numbers."""
         return parameter_vector(self.model, self.layout)
 
@@ -115,11 +115,11 @@ class Encoder:
             exact: Whether everything is computed in float32, on a GPU too.
         """
         if features is not None:
-            return self._fine(self.model(input_ids=features).logits)
+            return self._as_float32(self.model(input_ids=features).logits)
         ids, mask = padded_windows(windows, self.files.tokenizer.pad_token_id or 0)
         with self._precision(exact=exact):
             inputs = self._inputs(ids.to(self.device), mask.to(self.device))
-            return self._fine(self.model(**inputs).logits)
+            return self._as_float32(self.model(**inputs).logits)
 
     @torch.no_grad()
     def features(self, windows: Sequence[Ids]) -> Tensor | None:
@@ -127,15 +127,15 @@ class Encoder:
 
         None where it has to be computed anew, because something of it is trained.
         """
-        if self.trunk is None:
+        if self.frozen is None:
             return None
-        found = torch.zeros(len(windows), self.trunk.width)
+        found = torch.zeros(len(windows), self.frozen.width)
         for part in window_batches(windows):
             ids, mask = padded_windows(
                 [windows[index] for index in part], self.files.tokenizer.pad_token_id or 0
             )
             inputs = self._inputs(ids.to(self.device), mask.to(self.device))
-            found[part] = self.trunk(inputs).cpu()
+            found[part] = self.frozen(inputs).cpu()
         return found.to(self.device)
 
     @torch.no_grad()
@@ -149,10 +149,10 @@ class Encoder:
         return found
 
     @property
-    def reading(self) -> str:
+    def reading_key(self) -> str:
         """What texts as this encoder reads them depend on, as a key to keep them by."""
         plan = self.role.plan
-        remembered = "features" if self.trunk is not None else "pieces"
+        remembered = "features" if self.frozen is not None else "pieces"
         return f"{self.files.digest} {plan.max_tokens} {plan.stride} {remembered}"
 
     @cached_property
@@ -165,11 +165,11 @@ class Encoder:
         return found
 
     @property
-    def _remembers(self) -> bool:
+    def _caches_features(self) -> bool:
         """Whether what precedes the head is frozen, and one number vector a window."""
         return self.role.plan.travels == "head" and self.role.reads == "texts"
 
-    def _free(self, fresh: frozenset[str]) -> None:
+    def _set_trainable(self, fresh: frozenset[str]) -> None:
         """Let the declared parameters be trained, and no others."""
         plan, layers = self.role.plan, self.files.family.layers
         n_layers = len(list(self._base.get_submodule(layers).children()))
@@ -198,7 +198,7 @@ class Encoder:
             f"travels={plan.travels}{how}",
         )
 
-    def _start(self, fresh: frozenset[str]) -> Vector:
+    def _start_vector(self, fresh: frozenset[str]) -> Vector:
         """The files' numbers; new parameters are drawn, adapters such that they change nothing."""
         arrays = {
             name: item.detach().cpu().numpy()
@@ -229,7 +229,7 @@ class Encoder:
             self.device.type, dtype=half, enabled=self.device.type == "cuda" and not exact
         )
 
-    def _fine(self, scores: Tensor) -> Tensor:
+    def _as_float32(self, scores: Tensor) -> Tensor:
         return scores.float()
 
 
@@ -247,7 +247,7 @@ def encoder_for(role: Role) -> Encoder:
         OtherEncoder: The base on this machine is another one than the plan asks for.
         BadPlan: The plan does not fit the base.
     """
-    files = EncoderFiles.named(role.plan.base)
+    files = EncoderFiles.find(role.plan.base)
     if role.plan.digest:
         files.require(role.plan.digest)
     return _encoder(role, files, files.digest)

@@ -75,7 +75,7 @@ class EncoderFiles:
     folder: Path
 
     @classmethod
-    def named(cls, base: str) -> "EncoderFiles":
+    def find(cls, base: str) -> "EncoderFiles":
         """Return the files of an encoder by its name, or by its directory.
 
         Raises:

@@ -140,10 +140,10 @@ class TableStatistics:
         if self.layout.count("persons", tally) > records:
             raise ImpossibleTally("there are more persons than records")
         for name in self._columns:
-            if self._spread(name, tally).sum() != records:
+            if self._histogram_with_missing(name, tally).sum() != records:
                 raise ImpossibleTally(f"column {name} counts other than {records} records")
-        for name in self._ranged:
-            held, (total, square) = self._held(name, tally), self._sums(name, tally)
+        for name in self._numbers:
+            held, (total, square) = self._count_present(name, tally), self._sums(name, tally)
             if not square - held * UNIT <= total <= held * (1 + UNIT):
                 raise ImpossibleTally(f"no {held} values of {name} have these sums")
 
@@ -163,7 +163,7 @@ class TableStatistics:
         label = self.schema.label
         standards: dict[str, Standard] = {}
         guarded: dict[str, str] = {}
-        for name in self._ranged:
+        for name in self._numbers:
             standards[name], reason = self._standard(name, tally)
             guarded |= {name: reason} if reason else {}
         counts = self._histogram(label.column, tally) if isinstance(label, ClassLabel) else ()
@@ -191,8 +191,8 @@ class TableStatistics:
         self.check(tally)
         return {
             name: _quantile(number, self._histogram(name, tally), q)
-            for name, number in self._ranged.items()
-            if self._held(name, tally)
+            for name, number in self._numbers.items()
+            if self._count_present(name, tally)
         }
 
     def describe(self, tally: Tally) -> dict[str, Any]:
@@ -209,7 +209,7 @@ class TableStatistics:
             "columns": {
                 name: {
                     "missing": self.layout.count(f"{name}/missing", tally),
-                    **self._described(name, column, tally),
+                    **self._column_summary(name, column, tally),
                 }
                 for name, column in self._columns.items()
             },
@@ -229,7 +229,11 @@ class TableStatistics:
         if not (self.layout.count("records", one) and self.layout.count("records", other)):
             return {}
         spreads = {
-            name: (self._spread(name, one), self._spread(name, other)) for name in self._columns
+            name: (
+                self._histogram_with_missing(name, one),
+                self._histogram_with_missing(name, other),
+            )
+            for name in self._columns
         }
         return {name: distance(*both) for name, both in spreads.items()}
 
@@ -239,25 +243,27 @@ class TableStatistics:
         return {column_name(column): column for column in columns}
 
     @cached_property
-    def _ranged(self) -> Mapping[str, Ranged]:
+    def _numbers(self) -> Mapping[str, Ranged]:
         every = self._columns.items()
         return {name: item for name, item in every if isinstance(item, Ranged)}
 
     def _histogram(self, name: str, tally: Tally) -> Tally:
         return self.layout.part(f"{name}/histogram", tally)
 
-    def _held(self, name: str, tally: Tally) -> int:
+    def _count_present(self, name: str, tally: Tally) -> int:
         return self.layout.count(f"{name}/histogram", tally)
 
     def _sums(self, name: str, tally: Tally) -> tuple[float, float]:
-        return self.layout.real(f"{name}/sum", tally), self.layout.real(f"{name}/square", tally)
+        return self.layout.real_sum(f"{name}/sum", tally), self.layout.real_sum(
+            f"{name}/square", tally
+        )
 
-    def _spread(self, name: str, tally: Tally) -> Tally:
+    def _histogram_with_missing(self, name: str, tally: Tally) -> Tally:
         missing = self.layout.part(f"{name}/missing", tally)
         return np.concatenate([self._histogram(name, tally), missing])
 
     def _standard(self, name: str, tally: Tally) -> tuple[Standard, str]:
-        held, (total, square) = self._held(name, tally), self._sums(name, tally)
+        held, (total, square) = self._count_present(name, tally), self._sums(name, tally)
         if not held:
             return Standard(), "no record has a value: mean 0, deviation 1"
         center = total / held
@@ -267,7 +273,7 @@ class TableStatistics:
             return Standard(mean=center), "values cannot be told from equal: deviation 1"
         return Standard(mean=center, deviation=math.sqrt(variance)), ""
 
-    def _described(self, name: str, column: Column, tally: Tally) -> dict[str, Any]:
+    def _column_summary(self, name: str, column: Column, tally: Tally) -> dict[str, Any]:
         counts = self._histogram(name, tally)
         if isinstance(column, Category | ClassLabel):
             values = list(declared_values(column))

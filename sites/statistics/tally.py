@@ -131,11 +131,11 @@ class TallyLayout:
         """Return the sum of the entries that `name` holds: of a histogram, its records."""
         return int(self.part(name, tally).sum())
 
-    def real(self, name: str, tally: Tally) -> float:
+    def real_sum(self, name: str, tally: Tally) -> float:
         """Return the fixed-point sum that `name` holds."""
         return float(real_sums(self.part(name, tally))[0])
 
-    def reals(self, name: str, tally: Tally) -> Vector:
+    def real_sums(self, name: str, tally: Tally) -> Vector:
         """Return the fixed-point sums that `name` holds, half as many as its entries."""
         return real_sums(self.part(name, tally))
 

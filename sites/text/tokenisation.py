@@ -64,7 +64,7 @@ class Pieces:
         longest: NDArray[np.int64] = self.sizes[self.ends - self.counts]
         return longest
 
-    def of(self, rows: NDArray[np.int64], *, at_most: int) -> NDArray[np.int64]:
+    def window_indices(self, rows: NDArray[np.int64], *, at_most: int) -> NDArray[np.int64]:
         """Return which windows some texts are read in, text after text.
 
         Guarantee: all of a text's windows, or `at_most` of them spread evenly from the first to

@@ -47,17 +47,17 @@ class LayerGradient(Protocol):
         """The loss's gradient of what came out, shape (B, ...)."""
 
     @property
-    def squares(self) -> Tensor:
+    def squared_norms(self) -> Tensor:
         """Squared length for each person, shape (n_units,), as computed."""
 
     @property
-    def terms(self) -> Tensor:
+    def squared_term_sums(self) -> Tensor:
         """Squared sum of the lengths of what was added up for it, shape (n_units,).
 
-        How far `squares` can be off by rounding is a small multiple of it.
+        How far `squared_norms` can be off by rounding is a small multiple of it.
         """
 
-    def summed(self, factors: Tensor) -> Iterator[Part]:
+    def weighted_sums(self, factors: Tensor) -> Iterator[Part]:
         """Return the sum of all records' gradients, each times its factor, shape (B,)."""
 
 
@@ -67,7 +67,7 @@ def squared_norm_bounds(gradient: LayerGradient) -> Tensor:
     Terms that cancel leave a sum that rounding may hide: a length that cannot be told from a
     rounding error counts as that error.
     """
-    squares, terms = gradient.squares, gradient.terms
+    squares, terms = gradient.squared_norms, gradient.squared_term_sums
     rounding = _ROUNDED * torch.finfo(gradient.deltas.dtype).eps
     if squares is terms:  # a single term: nothing cancels
         return squares * (1 + rounding)
@@ -110,7 +110,7 @@ def layer_gradient(seen: LayerPass, delta: Tensor, drawn: DrawnUnits) -> LayerGr
             f"{len(drawn.rows)} records: give every record inputs of its own"
         )
     match seen.module:
-        case nn.Linear() as layer if delta.dim() == 2 and drawn.alone:
+        case nn.Linear() as layer if delta.dim() == 2 and drawn.one_record_each:
             return OuterGradient(layer, seen.inputs, delta)
         case nn.Linear() as layer:
             return LinearGradient(layer, *_with_token_axis(seen.inputs, delta), drawn)
@@ -134,9 +134,9 @@ class OuterGradient:
         self._weight, self._bias = _trained_parts(layer)
         given = np.einsum("bi,bi->b", self._inputs, self._inputs) * self._weight + self._bias
         lengths = given * np.einsum("bo,bo->b", self._deltas, self._deltas)
-        self.squares = self.terms = torch.from_numpy(lengths).to(deltas.device)
+        self.squared_norms = self.squared_term_sums = torch.from_numpy(lengths).to(deltas.device)
 
-    def summed(self, factors: Tensor) -> Iterator[Part]:
+    def weighted_sums(self, factors: Tensor) -> Iterator[Part]:
         """Return the sum of all records' gradients, each times its factor."""
         scaled = self._deltas * factors.cpu().numpy()[:, None]
         if self._weight:
@@ -155,7 +155,7 @@ class LinearGradient:
     drawn: DrawnUnits
 
     @property
-    def squares(self) -> Tensor:
+    def squared_norms(self) -> Tensor:
         """Squared length for each person."""
         inputs, deltas = self._by_person
         squares = deltas.new_zeros(len(deltas), dtype=torch.float64)
@@ -167,7 +167,7 @@ class LinearGradient:
         return squares
 
     @property
-    def terms(self) -> Tensor:
+    def squared_term_sums(self) -> Tensor:
         """Squared sum of the lengths of the outer products."""
         inputs, deltas = self._by_person
         weight, bias = _trained_parts(self.layer)
@@ -175,7 +175,7 @@ class LinearGradient:
         lengths = given * deltas.square().sum(2)  # squared, (n_units, K)
         return lengths.sqrt().sum(1).square().double()
 
-    def summed(self, factors: Tensor) -> Iterator[Part]:
+    def weighted_sums(self, factors: Tensor) -> Iterator[Part]:
         """Return the sum of all records' gradients, each times its factor."""
         scaled = (self.deltas * factors.to(self.deltas.dtype)[:, None, None]).flatten(0, 1)
         weight, bias = _trained_parts(self.layer)
@@ -199,26 +199,29 @@ class EmbeddingGradient:
     drawn: DrawnUnits
 
     @property
-    def squares(self) -> Tensor:
+    def squared_norms(self) -> Tensor:
         """Squared length for each person."""
-        ids, deltas = pad_by_person(self.ids, self.drawn), pad_by_person(self._counted, self.drawn)
+        ids, deltas = (
+            pad_by_person(self.ids, self.drawn),
+            pad_by_person(self._trained_deltas, self.drawn),
+        )
         same = ids[:, :, None] == ids[:, None, :]  # (n_units, K, K)
         return ((deltas @ deltas.mT) * same).sum((1, 2)).double()
 
     @property
-    def terms(self) -> Tensor:
+    def squared_term_sums(self) -> Tensor:
         """Squared sum of the lengths of the deltas."""
-        lengths = self._counted.square().sum(2).sqrt().sum(1)  # (B,)
+        lengths = self._trained_deltas.square().sum(2).sqrt().sum(1)  # (B,)
         return sum_by_person(lengths, self.drawn).square().double()
 
-    def summed(self, factors: Tensor) -> Iterator[Part]:
+    def weighted_sums(self, factors: Tensor) -> Iterator[Part]:
         """Return the sum of all records' gradients, each times its factor."""
-        scaled = self._counted * factors.to(self.deltas.dtype)[:, None, None]
+        scaled = self._trained_deltas * factors.to(self.deltas.dtype)[:, None, None]
         total = torch.zeros_like(self.layer.weight, dtype=scaled.dtype)
         yield self.layer.weight, total.index_add_(0, self.ids.flatten(), scaled.flatten(0, 1))
 
     @cached_property
-    def _counted(self) -> Tensor:
+    def _trained_deltas(self) -> Tensor:
         """The deltas, none of them of the padding, which is not trained."""
         if self.layer.padding_idx is None:
             return self.deltas
@@ -235,19 +238,19 @@ class ScaleGradient:
     drawn: DrawnUnits
 
     @property
-    def squares(self) -> Tensor:
+    def squared_norms(self) -> Tensor:
         """Squared length for each person."""
         each = [sum_by_person(part.sum(1), self.drawn) for _, part in self._parts]  # (n_units, d)
         return torch.stack([part.square().sum(1) for part in each]).sum(0).double()
 
     @property
-    def terms(self) -> Tensor:
+    def squared_term_sums(self) -> Tensor:
         """Squared sum of the lengths of what was added up."""
         lengths = [part.square().sum(2).sqrt().sum(1) for _, part in self._parts]  # (B,)
         each = [sum_by_person(length, self.drawn).square() for length in lengths]  # (n_units,)
         return torch.stack(each).sum(0).double()
 
-    def summed(self, factors: Tensor) -> Iterator[Part]:
+    def weighted_sums(self, factors: Tensor) -> Iterator[Part]:
         """Return the sum of all records' gradients, each times its factor."""
         for parameter, part in self._parts:
             total = torch.einsum("btd,b->d", part, factors.to(part.dtype))
@@ -269,7 +272,7 @@ class ScaleGradient:
 
 def pad_by_person(values: Tensor, drawn: DrawnUnits) -> Tensor:
     """Return values of records (B, T, ...) as those of persons (n_units, K, ...), 0 beyond."""
-    if drawn.alone:
+    if drawn.one_record_each:
         return values
     most = int(drawn.counts.max())
     firsts = (drawn.counts.cumsum(0) - drawn.counts)[drawn.owners]
@@ -282,7 +285,7 @@ def pad_by_person(values: Tensor, drawn: DrawnUnits) -> Tensor:
 
 def sum_by_person(values: Tensor, drawn: DrawnUnits) -> Tensor:
     """Return values of records (B, ...) added up by person, (n_units, ...)."""
-    if drawn.alone:
+    if drawn.one_record_each:
         return values
     totals = values.new_zeros((len(drawn.counts), *values.shape[1:]))
     return totals.index_add_(0, drawn.owners, values)

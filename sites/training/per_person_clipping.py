@@ -66,21 +66,21 @@ class PersonClipper:
         Raises:
             UnclippableModel: A layer does not see the records one by one, or is used twice.
         """
-        with self._watched() as seen:
+        with self._record_passes() as seen:
             each = losses(drawn.rows)  # (B,)
-        drawn = drawn.on(each.device)
-        total = each if drawn.alone else each / drawn.counts[drawn.owners]
+        drawn = drawn.to_device(each.device)
+        total = each if drawn.one_record_each else each / drawn.counts[drawn.owners]
         deltas = torch.autograd.grad(total.sum(), [item.edge for item in seen])
         with torch.no_grad():
             gradients, squares = _measure_gradients(seen, deltas, drawn)
             factors = self._clip_to / squares.sqrt().clamp(min=self._clip_to)  # (n_units,)
-            each = factors if drawn.alone else factors[drawn.owners]  # (B,)
-            parts = (item.summed(each) for item in gradients)
+            each = factors if drawn.one_record_each else factors[drawn.owners]  # (B,)
+            parts = (item.weighted_sums(each) for item in gradients)
             sums = dict(chain.from_iterable(parts))
         return [sums[item] if item in sums else torch.zeros_like(item) for item in self.parameters]
 
     @contextmanager
-    def _watched(self) -> Iterator[list[LayerPass]]:
+    def _record_passes(self) -> Iterator[list[LayerPass]]:
         """Note what goes into the trained layers, and where it comes out."""
         seen: list[LayerPass] = []
 

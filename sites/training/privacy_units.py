@@ -45,7 +45,7 @@ class Units:
             keep[mine] = np.isin(np.arange(counts[unit]), kept)
         return cls(rows[keep], np.cumsum(np.minimum(counts, at_most)))
 
-    def apart(self) -> "Units":
+    def one_per_record(self) -> "Units":
         """Return each record as a unit by itself."""
         return Units(self.rows, np.arange(1, len(self.rows) + 1))
 
@@ -57,7 +57,7 @@ class Units:
         """Records of each unit, shape (n_units,)."""
         return np.diff(self.ends, prepend=0)
 
-    def at(self, units: NDArray[np.intp]) -> "DrawnUnits":
+    def records_of(self, units: NDArray[np.intp]) -> "DrawnUnits":
         """Return the records of these units."""
         counts = self.counts[units]
         starts = np.repeat(self.ends[units] - np.cumsum(counts), counts)
@@ -93,12 +93,12 @@ class DrawnUnits:
     owners: Tensor
     counts: Tensor
 
-    def on(self, device: torch.device) -> "DrawnUnits":
+    def to_device(self, device: torch.device) -> "DrawnUnits":
         """Return the same where a model computes; rows stay where records are chosen."""
         return DrawnUnits(self.rows, self.owners.to(device), self.counts.to(device))
 
     @property
-    def alone(self) -> bool:
+    def one_record_each(self) -> bool:
         """Whether every unit has one record."""
         return len(self.rows) == len(self.counts)
 
@@ -109,7 +109,7 @@ def units_of(persons: NDArray[Any], plan: PrivacyPlan) -> Units:
     Where records are the units, a person still has no more than so many of them.
     """
     units = Units.of_persons(persons, at_most=plan.max_records_per_person, seed=plan.cap_seed)
-    return units if plan.unit == "person" else units.apart()
+    return units if plan.unit == "person" else units.one_per_record()
 
 
 def draw_units(units: Units, plan: PrivacyPlan) -> list[DrawnUnits]:
@@ -118,7 +118,7 @@ def draw_units(units: Units, plan: PrivacyPlan) -> list[DrawnUnits]:
     Guarantee: Poisson sampling at the plan's rate, by the operating system's randomness.
     """
     drawn = chosen(len(units), rate=plan.sampling_rate)
-    return [units.at(part) for part in units.batches(drawn, rows_at_once=plan.rows_at_once)]
+    return [units.records_of(part) for part in units.batches(drawn, rows_at_once=plan.rows_at_once)]
 
 
 def _person_rng(person: object, seed: int) -> np.random.Generator:

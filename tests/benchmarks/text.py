@@ -81,7 +81,7 @@ def notes(n: int) -> Notes:
 def data(n: int) -> NotesData:
     """Return a site with so many training phrases."""
     held = notes(n)
-    return NotesData(training=held, held_out=held.at(np.arange(1)), n_labels=len(CHAPTERS))
+    return NotesData(training=held, held_out=held.select(np.arange(1)), n_labels=len(CHAPTERS))
 
 
 def timed(body: Callable[[], object]) -> float:
@@ -95,7 +95,7 @@ def step_ratio(n: int = 512) -> dict[str, float]:
     """Return seconds of a step at a site and in a bare loop over the same batches."""
     site, encoder = data(n), TASK.encoder
     pooled, zero = TASK.statistics_of(site), np.zeros(TASK.layout.dim)
-    read = site.training.read_by(encoder)
+    read = site.training.encoder_inputs(encoder)
     batches = batches_by_size(
         np.random.default_rng(1).permutation(n), read.pieces.longest, PLAN.batch_size
     )
@@ -109,7 +109,7 @@ def step_ratio(n: int = 512) -> dict[str, float]:
         TASK.train(site, pooled, zero, PLAN, rng=np.random.default_rng(1))
 
     def bare() -> None:
-        with encoder.at(zero) as model:
+        with encoder.hold_parameters(zero) as model:
             free = [item for item in model.parameters() if item.requires_grad]
             optimizer = torch.optim.Adam(free, lr=PLAN.learning_rate)
             for ids, mask, labels in prepared:
@@ -134,7 +134,7 @@ def step_ratio(n: int = 512) -> dict[str, float]:
 def bucket_ratio(n: int = 512) -> dict[str, float]:
     """Return how much faster a pass is in batches of similar length than padded to the longest."""
     site, encoder = data(n), TASK.encoder
-    read = site.training.read_by(encoder)
+    read = site.training.encoder_inputs(encoder)
     longest = int(read.pieces.longest.max())
     wanted = torch.from_numpy(site.training.labels)
     records = Records(site.training.labels, site.training.persons, sizes=read.pieces.longest)
@@ -142,7 +142,7 @@ def bucket_ratio(n: int = 512) -> dict[str, float]:
     zero = np.zeros(TASK.layout.dim)
 
     def passed(records: Records, fill_to: int) -> None:
-        with encoder.at(zero) as model:
+        with encoder.hold_parameters(zero) as model:
 
             def losses(rows: torch.Tensor) -> torch.Tensor:
                 windows = [read.pieces.windows[int(row)] for row in rows]

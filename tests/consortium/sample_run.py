@@ -177,7 +177,7 @@ class Sample:
             rounds=reached,
             sites=recorder.site_summaries(self.members),
             evaluated=list(last.answered) if last else [],
-            held_out=recorder.evaluation.examples(last.evaluation) if last else 0,
+            held_out=recorder.evaluation.num_examples(last.evaluation) if last else 0,
             metrics=recorder.metrics_of(last.evaluation) if last else {},
             quarantined=recorder.quarantined,
             bytes_down=recorder.bytes_down,

@@ -50,7 +50,7 @@ class Table:
         """Return the class of each record, shape (n,); 0 for all where a number is predicted."""
         return self.labels.astype(np.int64) * (n_classes > 0)
 
-    def at(self, rows: NDArray[np.bool_]) -> "Table":
+    def select(self, rows: NDArray[np.bool_]) -> "Table":
         """Return the records where the mask is true."""
         return Table(
             columns={name: values[rows] for name, values in self.columns.items()},

@@ -27,7 +27,9 @@ def load_table(source: DataSource, schema: Schema, *, n_classes: int, seed: int)
         held_out = hold_out(table.persons, table.classes(n_classes), seed=seed)
     else:
         held_out = given_hold_out(table.persons, (frame[source.split] == "test").to_numpy())
-    return TableData(training=table.at(~held_out), held_out=table.at(held_out), n_classes=n_classes)
+    return TableData(
+        training=table.select(~held_out), held_out=table.select(held_out), n_classes=n_classes
+    )
 
 
 def load_columns(source: DataSource, schema: Schema) -> Columns:

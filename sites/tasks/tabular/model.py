@@ -38,7 +38,7 @@ class TableModel:
     numbers: Vector
     constants: Constants
 
-    def trained(
+    def train(
         self,
         data: TableData,
         encoded: NDArray[np.float32],
@@ -58,7 +58,7 @@ class TableModel:
             EmptySite, TrainingDiverged: As `sites.training.loop.train` says.
         """
         training, classes = data.training, data.training.classes(data.n_classes)
-        model, inputs = self._module(encoded.shape[1]), torch.from_numpy(encoded)
+        model, inputs = self._torch_module(encoded.shape[1]), torch.from_numpy(encoded)
         received = parameter_vector(model, self.layout)
         wanted = objective.targets(self.label, training.labels, self.constants)  # (n,)
         of_class = objective.class_weights(self.label, self.constants, plan)
@@ -79,10 +79,10 @@ class TableModel:
     @torch.no_grad()
     def predictions(self, encoded: NDArray[np.float32]) -> Predictions:
         """Return the predictions for inputs of shape (n, n_inputs), as `Task.predict` does."""
-        outputs = self._module(encoded.shape[1])(torch.from_numpy(encoded))  # (n, n_outputs)
+        outputs = self._torch_module(encoded.shape[1])(torch.from_numpy(encoded))  # (n, n_outputs)
         return objective.predictions(self.label, outputs, self.constants)
 
-    def _module(self, n_inputs: int) -> nn.Module:
+    def _torch_module(self, n_inputs: int) -> nn.Module:
         made = model_for(self.plan, n_inputs=n_inputs, n_outputs=n_outputs(self.label))
         set_parameters(self.numbers, made, self.layout)
         return made

@@ -103,7 +103,7 @@ class TabularTask:
     ) -> Trained:
         """Train from the model that `vector` stands for."""
         inputs = self._inputs(data.training, pooled)
-        return self._at(vector, pooled).trained(data, inputs, plan, rng=rng)
+        return self._model_at(vector, pooled).train(data, inputs, plan, rng=rng)
 
     def evaluate(self, data: TableData, pooled: Tally, vector: Vector) -> Tally:
         """Count the held-out predictions."""
@@ -112,7 +112,7 @@ class TabularTask:
     def score(self, data: TableData, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
         """Return held-out predictions and labels, row by row; they never leave the site."""
         inputs = self._inputs(data.held_out, pooled)
-        return self._at(vector, pooled).predictions(inputs), data.held_out.labels
+        return self._model_at(vector, pooled).predictions(inputs), data.held_out.labels
 
     def predict(self, source: DataSource, pooled: Tally, vector: Vector) -> Predictions:
         """Return the predictions for a table without labels, in the order of its rows."""
@@ -120,7 +120,7 @@ class TabularTask:
 
         columns = load_columns(source, self.schema)
         inputs = encode_columns(columns, self.schema, self._constants(pooled))
-        return self._at(vector, pooled).predictions(inputs)
+        return self._model_at(vector, pooled).predictions(inputs)
 
     def parameters(self, vector: Vector) -> dict[str, NDArray[np.float32]]:
         """Return the arrays of the model that `vector` stands for, by name."""
@@ -135,7 +135,7 @@ class TabularTask:
         label = self.schema.label
         return len(label.classes) if isinstance(label, ClassLabel) else 0
 
-    def _at(self, vector: Vector, pooled: Tally) -> "TableModel":
+    def _model_at(self, vector: Vector, pooled: Tally) -> "TableModel":
         """Return the model that `vector` stands for."""
         from sites.tasks.tabular.model import TableModel
 
@@ -155,11 +155,11 @@ class TabularTask:
     def _constants(self, pooled: Tally) -> Constants:
         """Return the constants of pooled statistics, derived once a run."""
         key = pooled.tobytes()
-        if key not in self._derived:
-            self._derived.clear()
-            self._derived[key] = self.statistics.constants(pooled)
-        return self._derived[key]
+        if key not in self._constants_cache:
+            self._constants_cache.clear()
+            self._constants_cache[key] = self.statistics.constants(pooled)
+        return self._constants_cache[key]
 
     @cached_property
-    def _derived(self) -> dict[bytes, Constants]:
+    def _constants_cache(self) -> dict[bytes, Constants]:
         return {}

@@ -114,18 +114,18 @@ class NotesTask:
         if plan.privacy is not None:
             rows = min(plan.privacy.rows_at_once, _PRIVATE_ROWS)
             plan = replace(plan, privacy=replace(plan.privacy, rows_at_once=rows))
-        read = notes.read_by(encoder)
+        read = notes.encoder_inputs(encoder)
         single = notes.labels.ndim == 1
         records = Records(
             notes.labels if single else np.zeros(len(notes), np.int64),
             notes.persons,
             sizes=read.pieces.longest,
         )
-        with encoder.at(vector) as model:
-            received = encoder.taken()
+        with encoder.hold_parameters(vector) as model:
+            received = encoder.trained_vector()
             losses = self._losses(encoder, notes, read, pooled, plan)
             steps = train(model, losses, records, plan, rng=rng)
-            update = (encoder.taken() - received).astype(np.float32).astype(np.float64)
+            update = (encoder.trained_vector() - received).astype(np.float32).astype(np.float64)
         if not np.isfinite(update).all():
             raise TrainingDiverged("the trained parameters are not finite: lower the learning rate")
         return Trained(update=update, num_examples=data.train_examples, steps=steps)
@@ -137,8 +137,8 @@ class NotesTask:
     def score(self, data: NotesData, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
         """Return held-out predictions and labels, row by row; they never leave the site."""
         notes, encoder = data.held_out, self.encoder
-        read = notes.read_by(encoder)
-        return self._predicted(encoder, read, self._constants(pooled), vector), notes.labels
+        read = notes.encoder_inputs(encoder)
+        return self._predictions(encoder, read, self._constants(pooled), vector), notes.labels
 
     def mistakes(
         self, data: NotesData, pooled: Tally, vector: Vector, *, at_most: int
@@ -167,7 +167,7 @@ class NotesTask:
         require_texts(frame, text=self.schema.text, label=None, classes=())
         encoder = self.encoder
         read = encoder_inputs(frame[self.schema.text].tolist(), encoder)
-        return self._predicted(encoder, read, self._constants(pooled), vector)
+        return self._predictions(encoder, read, self._constants(pooled), vector)
 
     def parameters(self, vector: Vector) -> dict[str, NDArray[np.float32]]:
         """Return the trained arrays of the model that `vector` stands for, by name."""
@@ -227,10 +227,10 @@ class NotesTask:
         chosen = of_label[np.arange(notes.labels.shape[1]), notes.labels]  # (n, n_labels)
         return torch.from_numpy(chosen).float()
 
-    def _predicted(
+    def _predictions(
         self, encoder: Encoder, read: EncoderInputs, constants: Constants, vector: Vector
     ) -> Predictions:
-        with encoder.at(vector):
+        with encoder.hold_parameters(vector):
             scores = encoder.all_scores(read.pieces.windows, read.features)
         means = _window_means(scores, read.pieces.counts)
         return objective.predictions(self.schema.label, means, constants)
@@ -240,7 +240,7 @@ def _mean_scores(
     encoder: Encoder, read: EncoderInputs, rows: NDArray[np.int64], at_most: int, *, exact: bool
 ) -> Tensor:
     """Return the mean scores of some notes over their windows, shape (B, n_outputs)."""
-    chosen = read.pieces.of(rows, at_most=at_most)
+    chosen = read.pieces.window_indices(rows, at_most=at_most)
     features = None if read.features is None else read.features[torch.from_numpy(chosen)]
     scores = encoder.scores([read.pieces.windows[i] for i in chosen], features, exact=exact)
     return _window_means(scores, np.minimum(read.pieces.counts[rows], at_most))

@@ -57,13 +57,13 @@ class Notes:
     def __len__(self) -> int:
         return len(self.texts)
 
-    def at(self, rows: NDArray[Any]) -> "Notes":
+    def select(self, rows: NDArray[Any]) -> "Notes":
         """Return some of them, by mask or position."""
         return Notes(texts=self.texts[rows], labels=self.labels[rows], persons=self.persons[rows])
 
-    def read_by(self, encoder: Encoder) -> EncoderInputs:
+    def encoder_inputs(self, encoder: Encoder) -> EncoderInputs:
         """Return the texts as the encoder reads them; kept until another one asks."""
-        key = encoder.reading
+        key = encoder.reading_key
         if key not in self._read:
             self._read.clear()
             self._read[key] = encoder_inputs(self.texts.tolist(), encoder)
@@ -136,13 +136,13 @@ def load_notes(source: DataSource, schema: NotesSchema, *, seed: int) -> NotesDa
         held_out = hold_out(notes.persons, _strata(notes.labels), seed=seed)
     else:
         held_out = given_hold_out(notes.persons, (frame[split] == "test").to_numpy())
-    training = notes.at(~held_out)
+    training = notes.select(~held_out)
     if schema.max_notes_per_person:
         most = schema.max_notes_per_person
         kept = Units.of_persons(training.persons, at_most=most, seed=seed).rows
-        training = training.at(np.sort(kept))
+        training = training.select(np.sort(kept))
     n_labels = len(declared_names(schema.label))
-    return NotesData(training=training, held_out=notes.at(held_out), n_labels=n_labels)
+    return NotesData(training=training, held_out=notes.select(held_out), n_labels=n_labels)
 
 
 def notes_of(frame: pd.DataFrame, schema: NotesSchema, *, split: str | None = None) -> Notes:

@@ -39,7 +39,7 @@ class Sentences:
         return len(self.read)
 
     @cached_property
-    def joined_tags(self) -> Codes:
+    def flat_tags(self) -> Codes:
         """Tag codes, sentence after sentence, as an evaluation takes them."""
         return flatten_tags(self.tags)
 
@@ -55,7 +55,7 @@ class Sentences:
         rows = [np.bincount(kinds, minlength=n_types) for kinds in begins]
         return np.array(rows, np.int64).reshape(len(self), n_types)
 
-    def at(self, rows: NDArray[np.bool_]) -> "Sentences":
+    def select(self, rows: NDArray[np.bool_]) -> "Sentences":
         """Return the sentences where the mask is true."""
         chosen = np.flatnonzero(rows)
         return Sentences(
@@ -120,8 +120,8 @@ def split_sentences(
         held_out = np.zeros(len(sentences), np.bool_)
         held_out[used] = given_hold_out(sentences.persons[used], found.sides[used] == TEST)
     return EntityData(
-        training=sentences.at(used & ~held_out),
-        held_out=sentences.at(used & held_out),
+        training=sentences.select(used & ~held_out),
+        held_out=sentences.select(used & held_out),
         n_types=n_types,
     )
 

@@ -63,7 +63,7 @@ def test_a_site_that_answers_loads_nothing_that_reads_learns_or_accounts_before_
     code = (
         "import sys, consortium.client_app\n"
         "from sites.schema.tables import ClassLabel, Number, Schema\n"
-        "from sites.task import ModelPlan\n"
+        "from sites.plans import ModelPlan\n"
         "from sites.tasks.registry import task_for\n"
         "income = Number(name='income', low=0, high=1e6)\n"
         "defaults = ClassLabel(column='defaults', classes=('no', 'yes'))\n"

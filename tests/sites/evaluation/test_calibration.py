@@ -30,13 +30,13 @@ def test_the_calibration_error_is_that_of_its_definition(scores: np.ndarray, see
         for b in np.unique(held)
     )
 
-    found = reliability(scores, events).ece()
+    found = reliability(scores, events).calibration_error()
     assert found.error_bound == UNIT / 2
     assert abs(found.value - by_definition) <= found.error_bound + 1e-12
 
 
 def test_a_forecast_that_comes_true_as_often_as_it_says_has_no_error() -> None:
-    found = reliability(np.full(4, 0.25), np.array([0, 1, 0, 0])).ece()
+    found = reliability(np.full(4, 0.25), np.array([0, 1, 0, 0])).calibration_error()
 
     assert found.value == 0.0
 

@@ -103,8 +103,8 @@ def test_parts_come_back_from_the_tally_they_were_joined_to(entries: list[int]) 
     for name, part in given_parts.items():
         np.testing.assert_array_equal(LAYOUT.part(name, tally), part)
     assert LAYOUT.count("histogram", tally) == sum(entries[6:9])
-    assert LAYOUT.real("sum", tally) == real_sums(given_parts["sum"])[0]
-    np.testing.assert_array_equal(LAYOUT.reals("sums", tally), real_sums(given_parts["sums"]))
+    assert LAYOUT.real_sum("sum", tally) == real_sums(given_parts["sum"])[0]
+    np.testing.assert_array_equal(LAYOUT.real_sums("sums", tally), real_sums(given_parts["sums"]))
     LAYOUT.check(tally)
 
 

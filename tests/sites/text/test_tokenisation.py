@@ -9,7 +9,7 @@ from sites.models.encoder_files import EncoderFiles
 from sites.plans import MINILM
 from sites.text.tokenisation import cut_texts
 
-TOKENIZER = EncoderFiles.named(MINILM).tokenizer
+TOKENIZER = EncoderFiles.find(MINILM).tokenizer
 TEXTS = st.lists(st.text(max_size=120), min_size=1, max_size=5)
 
 
@@ -49,7 +49,7 @@ def test_a_note_of_100000_characters_is_read_to_its_end() -> None:
 def test_of_a_long_text_windows_are_taken_evenly_from_first_to_last(n: int, at_most: int) -> None:
     pieces = cut_texts(["pain " * (12 * n), "short"], TOKENIZER, size=14, overlap=0)
     assert pieces.counts.tolist() == [n, 1]
-    taken = pieces.of(np.array([0, 1, 0]), at_most=at_most)
+    taken = pieces.window_indices(np.array([0, 1, 0]), at_most=at_most)
     m = min(n, at_most)
     assert len(taken) == 2 * m + 1
     assert taken[m] == n

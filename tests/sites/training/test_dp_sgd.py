@@ -46,7 +46,7 @@ def test_the_sum_is_divided_by_the_expected_number_however_it_is_computed(
     found = steps_of(given_case, everyone)[0]
     units = Units.of_persons(PERSONS, at_most=16, seed=0)
     clipper = PersonClipper(given_case.model, clip_norm=0.5)
-    expected = flat(clipper.sum(given_case.losses, units.at(np.arange(10)))) / 10
+    expected = flat(clipper.sum(given_case.losses, units.records_of(np.arange(10)))) / 10
     np.testing.assert_allclose(found, expected.numpy(), atol=0.5 * SLACK / 10)
     assert np.linalg.norm(found) <= 0.5
 

@@ -66,7 +66,7 @@ def test_training_does_not_load_the_compiler() -> None:
     code = (
         "import sys, numpy as np, torch\n"
         "from sites.models.tabular import model_for\n"
-        "from sites.task import ModelPlan, TrainingPlan\n"
+        "from sites.plans import ModelPlan, TrainingPlan\n"
         "from sites.training.loop import Records, train\n"
         "model = model_for(ModelPlan(), n_inputs=2, n_outputs=1)\n"
         "losses = lambda rows: model(torch.ones(len(rows), 2)).squeeze(1) ** 2\n"

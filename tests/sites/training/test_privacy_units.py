@@ -12,7 +12,7 @@ PLAN = PrivacyPlan(noise_multiplier=1.0, clip_norm=1.0, sampling_rate=0.5, steps
 
 
 def rows_of(units: Units, index: int) -> list[int]:
-    return units.at(np.array([index])).rows.tolist()
+    return units.records_of(np.array([index])).rows.tolist()
 
 
 @given(PEOPLE, st.integers(1, 5), st.integers(0, 3))
@@ -57,10 +57,10 @@ def test_batches_hold_every_unit_once_and_part_none(
     batches = units.batches(everyone, rows_at_once=rows_at_once)
     assert np.concatenate(batches).tolist() == everyone.tolist()
     for batch in batches:
-        drawn = units.at(batch)
+        drawn = units.records_of(batch)
         assert len(batch) == 1 or len(drawn.rows) <= rows_at_once
         assert len(drawn.rows) == len(drawn.owners) == drawn.counts.sum()
-        assert drawn.alone == bool((drawn.counts == 1).all())
+        assert drawn.one_record_each == bool((drawn.counts == 1).all())
         assert np.bincount(drawn.owners).tolist() == drawn.counts.tolist()
 
 

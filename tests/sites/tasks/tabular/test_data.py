@@ -117,8 +117,8 @@ def test_a_number_has_no_classes() -> None:
 
 
 def test_counts_of_a_sites_data() -> None:
-    training = TABLE.at(np.array([True, False, True]))
-    held_out = TABLE.at(np.array([False, True, False]))
+    training = TABLE.select(np.array([True, False, True]))
+    held_out = TABLE.select(np.array([False, True, False]))
     data = TableData(training=training, held_out=held_out, n_classes=2)
     assert (data.train_examples, data.train_persons, data.held_out_examples) == (2, 1, 1)
     assert data.class_counts == (0, 2)

@@ -94,7 +94,7 @@ def test_notes_are_shown_as_they_were_read(tmp_path: Path, schema: NotesSchema) 
         predictions, labels = task.score(data, pooled, zero)
         right = task.evaluation.metrics(task.evaluation.tally(predictions, labels))
         assert len(found) == round((1 - right["accuracy"].value) * len(labels))
-    nothing = data.held_out.at(np.zeros(len(data.held_out), np.bool_))
+    nothing = data.held_out.select(np.zeros(len(data.held_out), np.bool_))
     empty = type(data)(training=data.training, held_out=nothing, n_labels=data.n_labels)
     assert task.mistakes(empty, pooled, zero, at_most=5) == ()
 

@@ -106,7 +106,7 @@ def test_what_cannot_be_trained_is_refused(tmp_path: Path) -> None:
     data, of = site(tmp_path), task()
     with pytest.raises(BadPlan, match="class_balance"):
         trained(data, of, TrainingPlan(class_balance="weights"))
-    nobody = data.training.at(np.zeros(data.train_examples, np.bool_))
+    nobody = data.training.select(np.zeros(data.train_examples, np.bool_))
     with pytest.raises(EmptySite):
         trained(replace(data, training=nobody), of)
 
@@ -129,6 +129,6 @@ def test_the_model_is_loaded_by_transformers_with_its_tags(tmp_path: Path) -> No
     window = np.array([101, 2540, 8114, 102])
     with torch.no_grad():
         whole = model(torch.from_numpy(window)[None]).logits[0]
-        with of.encoder.at(vector):
+        with of.encoder.hold_parameters(vector):
             own = of.encoder.scores([window], None, exact=True)[0]
     torch.testing.assert_close(whole, own, atol=1e-5, rtol=1e-5)

@@ -83,6 +83,6 @@ def test_entities_are_counted_by_type_and_sentence() -> None:
         persons=np.array(["a", "b"]),
     )
     assert sentences.counts(2).tolist() == [[1, 1], [0, 0]]
-    assert sentences.joined_tags.tolist() == [3, 4, 1, SENTENCE_END, 0, SENTENCE_END]
+    assert sentences.flat_tags.tolist() == [3, 4, 1, SENTENCE_END, 0, SENTENCE_END]
     assert flatten_tags([]).tolist() == []
-    assert sentences.at(np.zeros(2, np.bool_)).counts(2).shape == (0, 2)
+    assert sentences.select(np.zeros(2, np.bool_)).counts(2).shape == (0, 2)
