@@ -177,7 +177,7 @@ def _compute_on_one_thread() -> None:
 def _evaluated(site: Site, statistics: Tally, vector: Vector) -> Tally:
     """Return the evaluation counts as they may leave, to be pooled."""
     tally = site.task.evaluate(site.data, statistics, vector)
-    return site.to_pool(tally, records=site.task.evaluation.examples(tally))
+    return site.to_pool(tally, records=site.task.evaluation.num_examples(tally))
 
 
 def _position(site: Site, message: Message) -> messages.Position:

@@ -173,7 +173,7 @@ def _write_summary(
         rounds=ending.rounds,
         sites=recorder.site_summaries(charter.names),
         evaluated=list(last.answered) if last else [],
-        held_out=recorder.evaluation.examples(last.evaluation) if last else 0,
+        held_out=recorder.evaluation.num_examples(last.evaluation) if last else 0,
         metrics=recorder.metrics_of(last.evaluation) if last else {},
         quarantined=recorder.quarantined,
         bytes_down=recorder.bytes_down,

@@ -19,7 +19,7 @@ from sites.data.source import DataSource
 from sites.evaluation.contract import Evaluation
 from sites.plans import AnyModelPlan, Labels, Predictions, TrainingPlan
 from sites.schema.texts import AnySchema
-from sites.statistics.contract import Counting
+from sites.statistics.contract import Statistics
 
 
 class UnfitSchema(ConsortiumError, ValueError):
@@ -91,7 +91,7 @@ class Task(Protocol[Data]):
         """Of the federated vector; a function of schema, model plan and seed, never of data."""
 
     @property
-    def statistics(self) -> Counting:
+    def statistics(self) -> Statistics:
         """What a site counts before training; torch-free."""
 
     @property

@@ -11,6 +11,6 @@ def command(
     """Say where an encoder lies and what its digest is, for the run config's model-digest."""
     from sites.models.encoder_files import EncoderFiles  # transformers is loaded where it is needed
 
-    files = EncoderFiles.named(base)
+    files = EncoderFiles.find(base)
     print(files.folder)
     print(f"{files.config['model_type']}, digest {files.digest}")

@@ -154,7 +154,7 @@ class PolicyGate:
         held = (
             self.site.data.train_examples
             if kind == messages.STATISTICS
-            else self.site.task.evaluation.examples(tally)
+            else self.site.task.evaluation.num_examples(tally)
         )
         if tally.any() and held < releases.minimum_pooled:
             raise NotReleased("counts leave from enough records only")

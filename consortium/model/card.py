@@ -17,7 +17,7 @@ from consortium.wording import formatting as words
 from consortium.wording.metric_glossary import meaning_of
 from privacy.layout import Tally
 from sites.evaluation.contract import Metric, evaluation_for
-from sites.evaluation.metric_values import wilson
+from sites.evaluation.metric_values import wilson_interval
 from sites.schema.tables import Schema
 from sites.statistics.contract import statistics_for
 
@@ -143,7 +143,7 @@ def _figures(model: Subject, judged: Judged | None) -> Iterator[str]:
         yield "- Not known here: the card was written without the run's record."
         return
     tally, evaluation = judged.tally, evaluation_for(model.charter.table)
-    n = evaluation.examples(tally)
+    n = evaluation.num_examples(tally)
     yield f"On {words.count(n)} held-out records of other persons, pooled over the sites:"
     yield ""
     yield "| Figure | Value | 95 % interval |"
@@ -166,7 +166,7 @@ def _interval(name: str, metric: Metric, n: int, compared: Comparison | None) ->
         return f"{words.figure(arm.low)} to {words.figure(arm.high)}"
     if name not in _SHARES or not n:
         return words.DASH
-    low, high = wilson(metric.value, n)
+    low, high = wilson_interval(metric.value, n)
     return f"{words.figure(low)} to {words.figure(high)}"
 
 
@@ -199,6 +199,8 @@ def _limits(model: Subject, judged: Judged | None) -> Iterator[str]:
     yield "- It was judged on the members' own persons; elsewhere it may do worse."
     yield "- Labels that were never seen in training cannot be predicted."
     if judged is not None:
-        for what, why in evaluation_for(model.charter.table).undefined(judged.tally).items():
+        for what, why in (
+            evaluation_for(model.charter.table).undefined_reasons(judged.tally).items()
+        ):
             yield f"- {what}: {why}."
     yield "- It decides nothing by itself: it was not tried as a medical device or a credit rule."

@@ -108,7 +108,7 @@ def _key_figures(recorded: Recorded) -> list[KeyFigure]:
         name = recorded.headline_metric
         found = recorded.evaluation.metrics(tally).get(name)
         unit = recorded.unit if meaning_of(name).in_unit else ""
-        held = recorded.evaluation.examples(tally)
+        held = recorded.evaluation.num_examples(tally)
         if found:
             figures.append(KeyFigure(words.figure(found.value, unit), meaning_of(name).title))
         figures.append(KeyFigure(words.count(held), "held-out records"))

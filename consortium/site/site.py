@@ -106,7 +106,7 @@ class Site:
     def counts_enough(self, tally: Tally) -> bool:
         """Return whether enough persons of each class are behind an evaluation tally."""
         evaluation = self.task.evaluation
-        counts = evaluation.class_counts(tally) or (evaluation.examples(tally),)
+        counts = evaluation.class_counts(tally) or (evaluation.num_examples(tally),)
         return min(counts) >= self.policy.releases.minimum_count
 
     def releases_statistics(self) -> bool:

@@ -7,8 +7,8 @@ import pandas as pd
 
 from consortium.model.files import read_model
 from consortium.run.directory import RunDirectory
-from sites.data.annotations import unannotated
-from sites.data.iob2_files import as_sentences
+from sites.data.annotations import read_unannotated_sentences
+from sites.data.iob2_files import sentence_source
 from sites.data.source import DataSource
 from sites.evaluation.entities import SENTENCE_END
 from sites.evaluation.multilabel import THRESHOLD
@@ -32,8 +32,8 @@ def predictions(run: RunDirectory, source: DataSource) -> pd.DataFrame:
     model = read_model(run.model)
     table = model.charter.table
     if isinstance(table, EntitySchema):
-        sentences = as_sentences(source)
-        words = unannotated(sentences, table)
+        sentences = sentence_source(source)
+        words = read_unannotated_sentences(sentences, table)
         return found_entities(model.predict(sentences), words, table.types)
     predicted = model.predict(source)
     columns = _columns(table.label, predicted)

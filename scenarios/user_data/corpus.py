@@ -14,9 +14,9 @@ import pandas as pd
 
 from privacy.errors import ConsortiumError
 from scenarios.scenario import Expect, Scenario
-from sites.data.iob2_files import SIDES, as_sentences
+from sites.data.iob2_files import SIDES, sentence_source
 from sites.data.source import DataSource, IobFiles, TableFile, TextFolder
-from sites.data.tables import FORMATS, read
+from sites.data.tables import FORMATS, read_table
 from sites.data.texts import read_texts, require_texts
 from sites.data.validation import MissingColumns
 from sites.schema.tables import ClassLabel
@@ -97,7 +97,7 @@ def read_corpus(
         MissingColumns: There is no such column.
         ConsortiumError: Nothing could be read.
     """
-    frame, split = _read(as_sentences(source) if sentences else source)
+    frame, split = _read(sentence_source(source) if sentences else source)
     absent = sorted(set(columns.values()) - set(frame.columns))
     if absent:
         have = sorted(map(str, frame.columns))
@@ -212,7 +212,8 @@ def _read(source: DataSource) -> tuple[pd.DataFrame, str | None]:
     match source:
         case TextFolder(path=path) if path.is_dir() and (tables := _tables_by_side(path)):
             parts = [
-                read(TableFile(path=file)).assign(**{SPLIT: side}) for file, side in tables.items()
+                read_table(TableFile(path=file)).assign(**{SPLIT: side})
+                for file, side in tables.items()
             ]
             return pd.concat(parts, ignore_index=True), SPLIT
         case IobFiles():

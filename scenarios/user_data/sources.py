@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from consortium.cli.options import BadOption, data_source, data_sources
 from scenarios.scenario import Scenario
 from scenarios.user_data.corpus import read_corpus, with_corpus
-from sites.data.iob2_files import as_sentences
+from sites.data.iob2_files import sentence_source
 from sites.data.source import DataSource
 from sites.schema.texts import EntitySchema
 
@@ -48,7 +48,7 @@ def user_sources(scenario: Scenario, options: Sequence[str], *, seed: int) -> Br
     if not whole and not columns:
         given = data_sources(others)
         if sentences:
-            given = {site: as_sentences(source) for site, source in given.items()}
+            given = {site: sentence_source(source) for site, source in given.items()}
         return Brought(scenario, given)
     if len(whole) != 1 or len(others) != 1:
         raise BadOption("--data is site=file for some sites, or one corpus for all, not both")

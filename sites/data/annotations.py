@@ -29,7 +29,7 @@ class BadSentences(ConsortiumError, ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Annotated:
+class AnnotatedSentences:
     """Sentences, in the order of their source.
 
     Args:
@@ -50,7 +50,7 @@ def words_of(text: str) -> tuple[str, ...]:
     return tuple(_WORDS.findall(text))
 
 
-def annotated(source: DataSource, schema: EntitySchema) -> Annotated:
+def read_annotated_sentences(source: DataSource, schema: EntitySchema) -> AnnotatedSentences:
     """Return a site's sentences, or refuse all that is wrong at once.
 
     A table has the columns `tokens` and `tags`, each a list or the JSON of one, and the column
@@ -62,16 +62,16 @@ def annotated(source: DataSource, schema: EntitySchema) -> Annotated:
         BadSentences: A sentence is empty, its tags are not as many as its tokens, not IOB2 or of
             no declared type.
     """
-    frame = _read(source, schema, tagged=True)
+    frame = _read_frame(source, schema, tagged=True)
     _require_columns(frame, (TOKENS, TAGS, schema.person))
-    tokens = [_list(cell) for cell in frame[TOKENS]]
-    tags = [_list(cell) for cell in frame[TAGS]]
+    tokens = [_cell_items(cell) for cell in frame[TOKENS]]
+    tags = [_cell_items(cell) for cell in frame[TAGS]]
     places = frame[PLACE] if PLACE in frame.columns else [f"row {row}" for row in frame.index]
-    _refuse(tokens, tags, list(places), schema)
+    _refuse_bad_sentences(tokens, tags, list(places), schema)
     split = SPLIT if isinstance(source, IobFiles) and source.split else source.split
     if split is not None:
         _require_columns(frame, (split,))
-    return Annotated(
+    return AnnotatedSentences(
         tokens=tuple(tokens),
         tags=tuple(codes_of(item, schema.types) for item in tags),
         persons=frame[schema.person].to_numpy(dtype=str),
@@ -79,7 +79,7 @@ def annotated(source: DataSource, schema: EntitySchema) -> Annotated:
     )
 
 
-def unannotated(source: DataSource, schema: EntitySchema) -> list[tuple[str, ...]]:
+def read_unannotated_sentences(source: DataSource, schema: EntitySchema) -> list[tuple[str, ...]]:
     """Return the words of sentences that are to be annotated, in the order of the source.
 
     Where there are no tokens, the words are those of the column `text`; of a file of sentences
@@ -89,15 +89,15 @@ def unannotated(source: DataSource, schema: EntitySchema) -> list[tuple[str, ...
         UnreadableSource: Nothing could be read; subclasses say why.
         MissingColumns: There are neither tokens nor text.
     """
-    frame = _read(source, schema, tagged=False)
+    frame = _read_frame(source, schema, tagged=False)
     if TOKENS in frame.columns:
-        return [_list(cell) for cell in frame[TOKENS]]
+        return [_cell_items(cell) for cell in frame[TOKENS]]
     if TEXT not in frame.columns:
         _require_columns(frame, (TOKENS,))
     return [words_of(str(text)) for text in frame[TEXT]]
 
 
-def _read(source: DataSource, schema: EntitySchema, *, tagged: bool) -> pd.DataFrame:
+def _read_frame(source: DataSource, schema: EntitySchema, *, tagged: bool) -> pd.DataFrame:
     frame = read_texts(source, tagged=tagged)
     named = isinstance(source, IobFiles)
     return frame.rename(columns={"person": schema.person}) if named else frame
@@ -112,7 +112,7 @@ def _require_columns(frame: pd.DataFrame, names: Sequence[str]) -> None:
         )
 
 
-def _list(cell: Any) -> tuple[str, ...]:  # noqa: ANN401 -- whatever a table holds
+def _cell_items(cell: Any) -> tuple[str, ...]:  # noqa: ANN401 -- whatever a table holds
     """Return a cell that holds a list, or the JSON of one; nothing if it holds neither."""
     if isinstance(cell, str):
         try:
@@ -122,7 +122,7 @@ def _list(cell: Any) -> tuple[str, ...]:  # noqa: ANN401 -- whatever a table hol
     return tuple(map(str, cell)) if isinstance(cell, list | tuple | np.ndarray) else ()
 
 
-def _refuse(
+def _refuse_bad_sentences(
     tokens: Sequence[Sequence[str]],
     tags: Sequence[Sequence[str]],
     places: Sequence[str],
@@ -131,7 +131,7 @@ def _refuse(
     known = {*tag_names(schema.types)}
     wrong: dict[str, list[str]] = {}
     for words, marks, place in zip(tokens, tags, places, strict=True):
-        reason = _reason(words, marks, known)
+        reason = _broken_rule(words, marks, known)
         if reason:
             wrong.setdefault(reason, []).append(str(place))
     if wrong:
@@ -146,7 +146,7 @@ def _refuse(
         )
 
 
-def _reason(words: Sequence[str], marks: Sequence[str], known: set[str]) -> str:
+def _broken_rule(words: Sequence[str], marks: Sequence[str], known: set[str]) -> str:
     if not words:
         return "no tokens"
     if len(words) != len(marks):

@@ -18,9 +18,9 @@ def fingerprint_of(source: DataSource) -> str:
     """
     digest = hashlib.sha256()
     if isinstance(source, SqlQuery):
-        from sites.data.tables import read  # files are digested without pandas
+        from sites.data.tables import read_table  # files are digested without pandas
 
-        digest.update(read(source).to_csv(index=False).encode())
+        digest.update(read_table(source).to_csv(index=False).encode())
         return digest.hexdigest()
     for path in _files(source.path):
         digest.update(hashlib.sha256(path.read_bytes()).digest())

@@ -35,7 +35,7 @@ def hold_out(
         share: Of the persons, in [0, 1).
     """
     names, of_record = np.unique(persons, return_inverse=True)
-    strata = _most_frequent(of_record, classes, len(names))
+    strata = _most_frequent_class(of_record, classes, len(names))
     rng = np.random.default_rng(seed)
     held_out = np.zeros(len(names), np.bool_)
     for stratum in np.unique(strata):
@@ -61,7 +61,7 @@ def given_hold_out(persons: NDArray[Any], held_out: Mask) -> Mask:
     return held_out
 
 
-def _most_frequent(
+def _most_frequent_class(
     of_record: NDArray[np.intp], classes: NDArray[np.int64], n_persons: int
 ) -> NDArray[np.intp]:
     n_classes = int(classes.max(initial=0)) + 1

@@ -14,7 +14,7 @@ from sites.data.tables import (
     MissingFile,
     UnknownFormat,
     UnreadableSource,
-    not_utf8,
+    not_utf8_error,
 )
 from sites.text.iob2_tags import OUTSIDE, first_break
 
@@ -77,14 +77,14 @@ def read_iob(source: IobFiles, *, tagged: bool = True) -> pd.DataFrame:
     for file in files:
         side = _side(file) if source.split else ""
         whole = bool(side) or len(files) == 1
-        sentences = list(_sentences(file, tagged=tagged))
+        sentences = list(_parse_sentences(file, tagged=tagged))
         if tagged:
             _require_iob2(sentences, file)
         marked = bool(sentences) and sentences[-1].document > 0
         for number, sentence in enumerate(sentences):
             rows.append(
                 {
-                    "person": _document(file.stem, sentence, number, marked=marked, whole=whole),
+                    "person": _document_id(file.stem, sentence, number, marked=marked, whole=whole),
                     "tokens": sentence.tokens,
                     "tags": sentence.tags,
                     "split": side,
@@ -96,7 +96,7 @@ def read_iob(source: IobFiles, *, tagged: bool = True) -> pd.DataFrame:
     return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1))
 
 
-def as_sentences(source: DataSource) -> DataSource:
+def sentence_source(source: DataSource) -> DataSource:
     """Return a source as sentences, if it is a file or directory that may hold some.
 
     A directory whose files all say their side by their names keeps these sides.
@@ -132,17 +132,17 @@ def _side(file: Path) -> str:
     return side
 
 
-def _document(stem: str, sentence: _Sentence, number: int, *, marked: bool, whole: bool) -> str:
+def _document_id(stem: str, sentence: _Sentence, number: int, *, marked: bool, whole: bool) -> str:
     if marked:
         return f"{stem}#{sentence.document}"
     return f"{stem}/block-{number // BLOCK + 1}" if whole else stem
 
 
-def _sentences(file: Path, *, tagged: bool) -> Iterator[_Sentence]:
+def _parse_sentences(file: Path, *, tagged: bool) -> Iterator[_Sentence]:
     document, start = 0, 0
     tokens: list[str] = []
     tags: list[str] = []
-    for number, line in enumerate([*_lines(file), ""], start=1):
+    for number, line in enumerate([*_read_lines(file), ""], start=1):
         fields = line.split("\t") if "\t" in line else line.split(" ")
         begins = fields[0] == DOCUMENT_MARK
         if (begins or not line.strip()) and tokens:
@@ -158,11 +158,11 @@ def _sentences(file: Path, *, tagged: bool) -> Iterator[_Sentence]:
             tags.append(fields[-1] if tagged else OUTSIDE)
 
 
-def _lines(file: Path) -> Sequence[str]:
+def _read_lines(file: Path) -> Sequence[str]:
     try:
         content = file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise not_utf8(file) from error
+        raise not_utf8_error(file) from error
     # Only line feeds end a line: other Unicode line ends may be part of a token.
     return [line.removesuffix("\r") for line in content.split("\n")]
 

@@ -67,7 +67,7 @@ class EmptyTable(UnreadableSource):
     code = "empty-table"
 
 
-def read(source: DataSource) -> pd.DataFrame:
+def read_table(source: DataSource) -> pd.DataFrame:
     """Return the table of a source as it stands, every cell of a text file as text.
 
     Guarantee: the index is what a person looks a row up by: the line of a CSV, TSV or JSON
@@ -91,20 +91,20 @@ def read(source: DataSource) -> pd.DataFrame:
 def _read_file(source: TableFile) -> pd.DataFrame:
     path = source.path
     if not path.is_file():
-        raise MissingFile(f"there is no file {path}{_nearest(path)}")
+        raise MissingFile(f"there is no file {path}{_nearest_name_hint(path)}")
     ending = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     if ending not in FORMATS:
         formats = ", ".join(FORMATS)
         raise UnknownFormat(f"{path} ends in '{ending}'; what can be read ends in {formats}")
     try:
-        return _parsed(source, ending)
+        return _parse_file(source, ending)
     except UnicodeDecodeError as error:
-        raise not_utf8(path) from error
+        raise not_utf8_error(path) from error
     except _BROKEN as error:
         raise BrokenFile(f"{path} cannot be read as {ending}: {error}") from error
 
 
-def not_utf8(path: Path) -> BrokenFile:
+def not_utf8_error(path: Path) -> BrokenFile:
     """Return the refusal of a file that is not UTF-8: it names the first such line."""
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rb") as file:
@@ -122,10 +122,10 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _parsed(source: TableFile, ending: str) -> pd.DataFrame:
+def _parse_file(source: TableFile, ending: str) -> pd.DataFrame:
     match ending:
         case ".parquet":
-            return _from_one(pd.read_parquet(source.path))
+            return _index_from_one(pd.read_parquet(source.path))
         case ".jsonl":
             return _read_json_lines(source.path)
         case ".tsv":
@@ -134,7 +134,7 @@ def _parsed(source: TableFile, ending: str) -> pd.DataFrame:
             return _read_separated(source.path, source.separator or ",")
 
 
-def _nearest(path: Path) -> str:
+def _nearest_name_hint(path: Path) -> str:
     siblings = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
     close = difflib.get_close_matches(path.name, siblings, n=1)
     return f": did you mean '{close[0]}'?" if close else ": check the path"
@@ -206,12 +206,12 @@ def _read_query(source: SqlQuery) -> pd.DataFrame:
         raise QueryFailed("the URL is none of SQLAlchemy's, such as sqlite:///file.db") from error
     try:
         with engine.connect() as connection:  # never committed
-            return _from_one(pd.read_sql_query(sqlalchemy.text(source.query), connection))
+            return _index_from_one(pd.read_sql_query(sqlalchemy.text(source.query), connection))
     except (sqlalchemy.exc.SQLAlchemyError, pd.errors.DatabaseError) as error:
         raise QueryFailed(f"the database refused the query: {error}") from error
     finally:
         engine.dispose()
 
 
-def _from_one(frame: pd.DataFrame) -> pd.DataFrame:
+def _index_from_one(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.set_axis(pd.RangeIndex(1, len(frame) + 1))

@@ -7,7 +7,7 @@ import pandas as pd
 from privacy.errors import ConsortiumError
 from sites.data.iob2_files import read_iob
 from sites.data.source import DataSource, IobFiles, TableFile, TextFolder
-from sites.data.tables import BrokenFile, EmptyTable, MissingFile, not_utf8, read
+from sites.data.tables import BrokenFile, EmptyTable, MissingFile, not_utf8_error, read_table
 from sites.data.validation import MissingColumns
 
 LABELS = "labels.csv"
@@ -42,7 +42,7 @@ def read_texts(source: DataSource, *, tagged: bool = True) -> pd.DataFrame:
         case TextFolder():
             return _read_folder(source)
         case _:
-            return read(source)
+            return read_table(source)
 
 
 def require_texts(
@@ -95,7 +95,7 @@ def _read_folder(source: TextFolder) -> pd.DataFrame:
         raise MissingFile(f"there is no directory {source.path}: check the path")
     table = source.labels or source.path / LABELS
     if source.labels is not None or table.is_file():
-        return _listed(source, table)
+        return _read_listed_files(source, table)
     files = sorted(source.path.rglob(f"*{_ENDING}"))
     if not files:
         raise EmptyTable(f"{source.path} holds no {_ENDING} file: a site needs at least one record")
@@ -103,7 +103,7 @@ def _read_folder(source: TextFolder) -> pd.DataFrame:
     rows = [
         {
             source.person: file.stem,
-            source.text: _text(file),
+            source.text: _read_text(file),
             **({} if direct else {source.label: file.relative_to(source.path).parts[0]}),
         }
         for file in files
@@ -111,9 +111,9 @@ def _read_folder(source: TextFolder) -> pd.DataFrame:
     return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1))
 
 
-def _listed(source: TextFolder, table: Path) -> pd.DataFrame:
+def _read_listed_files(source: TextFolder, table: Path) -> pd.DataFrame:
     """Return the files that a table names, with all that it says of them."""
-    frame = read(TableFile(path=table))
+    frame = read_table(TableFile(path=table))
     if FILE not in frame.columns:
         raise MissingColumns(f"{table} has no column '{FILE}' with the files' names", columns=1)
     paths = [source.path / name for name in frame[FILE]]
@@ -130,14 +130,14 @@ def _listed(source: TextFolder, table: Path) -> pd.DataFrame:
             f"{len(unnamed)} files stand in no row of {table}, such as {shown}: add or move them",
             files=len(unnamed),
         )
-    found = frame.assign(**{source.text: [_text(path) for path in paths]})
+    found = frame.assign(**{source.text: [_read_text(path) for path in paths]})
     if source.person not in frame.columns:
         found[source.person] = [path.stem for path in paths]
     return found
 
 
-def _text(file: Path) -> str:
+def _read_text(file: Path) -> str:
     try:
         return file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise not_utf8(file) from error
+        raise not_utf8_error(file) from error

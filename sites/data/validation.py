@@ -79,7 +79,7 @@ class Violation:
         return f"{self.column}: expected {self.expected}, {where}; {self.advice}"
 
 
-def validate(
+def validate_table(
     frame: pd.DataFrame, schema: Schema, *, labelled: bool = True, split: str | None = None
 ) -> pd.DataFrame:
     """Return the columns of the schema, parsed, or refuse all that is wrong at once.
@@ -93,7 +93,7 @@ def validate(
     "1", 1, 1.0 and True are the same category where one of them is declared.
 
     Args:
-        frame: What `sites.data.tables.read` returned.
+        frame: What `sites.data.tables.read_table` returned.
         schema: The agreed schema.
         labelled: Whether label and person are needed.
         split: A column that says `train` or `test`, if there is one.
@@ -102,25 +102,27 @@ def validate(
         MissingColumns: A column is absent; the nearest name is suggested.
         BadTable: Cells break the schema; its text says which and what to do.
     """
-    items = _items(schema, labelled=labelled)
+    items = _schema_items(schema, labelled=labelled)
     others = ([schema.person] if labelled else []) + ([split] if split else [])
     _refuse_missing_columns([*items, *others], frame)
-    cells = pd.DataFrame({name: _cells(frame[name], item) for name, item in items.items()})
+    cells = pd.DataFrame(
+        {name: _comparable_cells(frame[name], item) for name, item in items.items()}
+    )
     for name in others:
-        cells[name] = frame[name].map(_text).map(_present)
+        cells[name] = frame[name].map(_cell_text).map(_text_if_present)
     expectation = pandera.DataFrameSchema(
-        {name: _expected(item) for name, item in items.items()}
+        {name: _expected_column(item) for name, item in items.items()}
         | {name: pandera.Column() for name in others}
-        | ({split: pandera.Column(checks=_one_of(SIDES))} if split else {})
+        | ({split: pandera.Column(checks=_membership_checks(SIDES))} if split else {})
     )
     try:
         expectation.validate(cells, lazy=True)
     except pandera.errors.SchemaErrors as error:
         raise BadTable(_violations(error.failure_cases, items)) from error
-    return cells.assign(**{name: _parsed(cells[name], item) for name, item in items.items()})
+    return cells.assign(**{name: _parse_cells(cells[name], item) for name, item in items.items()})
 
 
-def _items(schema: Schema, *, labelled: bool) -> dict[str, Item]:
+def _schema_items(schema: Schema, *, labelled: bool) -> dict[str, Item]:
     items: dict[str, Item] = {item.name: item for item in schema.features}
     return items | {schema.label.column: schema.label} if labelled else items
 
@@ -143,7 +145,7 @@ def _hint(name: str, known: Sequence[str]) -> str:
     return f" (nearest is '{lowered[close[0]]}')" if close else ""
 
 
-def _text(cell: object) -> str:
+def _cell_text(cell: object) -> str:
     """The cell as text, a whole float as a whole number; "" where there is nothing."""
     match cell:
         case str():
@@ -160,28 +162,28 @@ def _text(cell: object) -> str:
             return str(cell)
 
 
-def _present(text: str) -> str | None:
+def _text_if_present(text: str) -> str | None:
     return None if text.casefold() in MISSING else text
 
 
-def _cells(column: Cells, item: Item) -> Cells:
+def _comparable_cells(column: Cells, item: Item) -> Cells:
     """The column as it is checked: floats, or texts with None where a value is missing."""
     match item:
         case Number() | NumberLabel():
             return _numbers_or_texts(column)
         case Category(values=values) | ClassLabel(classes=values):
             # Among objects 1, 1.0 and True are equal, but their texts differ.
-            texts = column.map(_text) if column.dtype == object else column
-            meanings = {cell: _meaning(_text(cell), values) for cell in texts.unique()}
+            texts = column.map(_cell_text) if column.dtype == object else column
+            meanings = {cell: _declared_value(_cell_text(cell), values) for cell in texts.unique()}
             return texts.map(meanings).astype(object)
 
 
 def _numbers_or_texts(column: Cells) -> Cells:
     """The column as floats; if some cells are neither numbers nor missing, with their texts."""
     if column.dtype.kind in "mM":  # times and durations, which pandas would count in nanoseconds
-        return column.map(_text)
+        return column.map(_cell_text)
     found = _as_numbers(column)
-    texts = column[found.isna()].map(_text).map(_present).dropna()
+    texts = column[found.isna()].map(_cell_text).map(_text_if_present).dropna()
     if texts.empty:
         return found
     mixed = found.astype(object)
@@ -189,15 +191,15 @@ def _numbers_or_texts(column: Cells) -> Cells:
     return mixed
 
 
-def _meaning(text: str, values: Sequence[str]) -> str | None:
+def _declared_value(text: str, values: Sequence[str]) -> str | None:
     """The declared value that a text means; otherwise the text, or None if that is missing."""
     if text in values:
         return text
-    same = [value for value in values if _canonical(value) == _canonical(text)]
-    return same[0] if len(same) == 1 else _present(text)
+    same = [value for value in values if _canonical_text(value) == _canonical_text(text)]
+    return same[0] if len(same) == 1 else _text_if_present(text)
 
 
-def _canonical(text: str) -> str:
+def _canonical_text(text: str) -> str:
     lowered = text.casefold()
     if lowered in {"true", "false"}:
         return str(int(lowered == "true"))
@@ -208,24 +210,24 @@ def _canonical(text: str) -> str:
     return str(int(number)) if number.is_integer() else str(number)
 
 
-def _expected(item: Item) -> pandera.Column:
+def _expected_column(item: Item) -> pandera.Column:
     match item:
         case Category(values=values, missing=missing):
-            return pandera.Column(checks=_one_of(values), nullable=missing)
+            return pandera.Column(checks=_membership_checks(values), nullable=missing)
         case ClassLabel(classes=values):
-            return pandera.Column(checks=_one_of(values))
+            return pandera.Column(checks=_membership_checks(values))
         case Number(low=low, high=high, missing=missing):
-            return pandera.Column(checks=_within(low, high), nullable=missing)
+            return pandera.Column(checks=_range_check(low, high), nullable=missing)
         case NumberLabel(low=low, high=high):
-            return pandera.Column(checks=_within(low, high))
+            return pandera.Column(checks=_range_check(low, high))
 
 
-def _one_of(values: Sequence[str]) -> list[pandera.Check]:
+def _membership_checks(values: Sequence[str]) -> list[pandera.Check]:
     shown = ", ".join(values[:20]) + (", ..." if len(values) > 20 else "")
     return [pandera.Check(lambda cells: cells.isin(values), error=f"one of {shown}")]
 
 
-def _within(low: float, high: float) -> pandera.Check:
+def _range_check(low: float, high: float) -> pandera.Check:
     """One check, as each costs a millisecond: `_wanted` says in which way a cell fails it."""
     return pandera.Check(
         lambda cells: _as_numbers(cells).between(low, high),
@@ -237,7 +239,7 @@ def _as_numbers(cells: Cells) -> Cells:
     return pd.to_numeric(cells, errors="coerce").astype("float64")
 
 
-def _parsed(cells: Cells, item: Item) -> Cells:
+def _parse_cells(cells: Cells, item: Item) -> Cells:
     match item:
         case Number() | NumberLabel():
             return _as_numbers(cells)
@@ -248,7 +250,7 @@ def _parsed(cells: Cells, item: Item) -> Cells:
 def _violations(failures: pd.DataFrame, items: Mapping[str, Item]) -> list[Violation]:
     found = []
     wanted = [
-        _wanted(str(check), items.get(str(column)), cell)
+        _expectation(str(check), items.get(str(column)), cell)
         for column, check, cell in zip(
             failures["column"], failures["check"], failures["failure_case"], strict=True
         )
@@ -274,7 +276,7 @@ def _violations(failures: pd.DataFrame, items: Mapping[str, Item]) -> list[Viola
     return found
 
 
-def _wanted(check: str, item: Item | None, cell: str | float) -> str:
+def _expectation(check: str, item: Item | None, cell: str | float) -> str:
     """What a cell that fails a check should have been."""
     if check == "not_nullable":
         return _PRESENT

@@ -115,10 +115,10 @@ class BinaryEvaluation:
         """
         self.layout.check(tally)
         largest = {"brier": 1.0, "log_loss": figures.LARGEST_LOG_LOSS}
-        figures.check_means(self.layout, tally, examples=self.examples(tally), largest=largest)
-        self._reliability(tally).check(self.examples(tally))
+        figures.check_means(self.layout, tally, examples=self.num_examples(tally), largest=largest)
+        self._reliability(tally).check(self.num_examples(tally))
 
-    def examples(self, tally: Tally) -> int:
+    def num_examples(self, tally: Tally) -> int:
         """Return the number of records counted."""
         return sum(self.class_counts(tally))
 
@@ -136,11 +136,11 @@ class BinaryEvaluation:
         Raises:
             ImpossibleTally: No records have this tally.
         """
-        return figures.defined(self._figures(tally))
+        return figures.defined_metrics(self._figures(tally))
 
-    def undefined(self, tally: Tally) -> dict[str, str]:
+    def undefined_reasons(self, tally: Tally) -> dict[str, str]:
         """Return the names of the other figures, and why the records do not define them."""
-        return figures.reasons(self._figures(tally))
+        return figures.undefined_reasons(self._figures(tally))
 
     def confusion(self, tally: Tally, *, threshold: float = THRESHOLD) -> Confusion:
         """Return exact counts at the multiple of 1/1024 that is nearest to `threshold`."""
@@ -190,12 +190,14 @@ class BinaryEvaluation:
 
     def _figures(self, tally: Tally) -> Figures:
         self.check(tally)
-        n = self.examples(tally)
+        n = self.num_examples(tally)
         return {
             **self._ranking(tally),
-            "brier": mean(self.layout.real("brier", tally), n) if n else Undefined(_EMPTY),
-            "log_loss": mean(self.layout.real("log_loss", tally), n) if n else Undefined(_EMPTY),
-            "ece": self._reliability(tally).ece() if n else Undefined(_EMPTY),
+            "brier": mean(self.layout.real_sum("brier", tally), n) if n else Undefined(_EMPTY),
+            "log_loss": mean(self.layout.real_sum("log_loss", tally), n)
+            if n
+            else Undefined(_EMPTY),
+            "ece": self._reliability(tally).calibration_error() if n else Undefined(_EMPTY),
             **self.confusion(tally).figures(),
         }
 
@@ -207,7 +209,7 @@ class BinaryEvaluation:
         return {
             "roc_auc": auc,
             "pr_auc": ranking.pr_auc(negatives, positives),
-            "ks": ranking.ks(negatives, positives),
+            "ks": ranking.ks_distance(negatives, positives),
             "gini": Metric(2 * auc.value - 1, 2 * auc.error_bound),
         }
 
@@ -219,7 +221,7 @@ class BinaryEvaluation:
             counts.reshape(calibration.BINS, -1).sum(axis=1).astype(np.float64)
             for counts in self._histograms(tally)
         )
-        return Reliability(negatives + positives, self.layout.reals("scores", tally), positives)
+        return Reliability(negatives + positives, self.layout.real_sums("scores", tally), positives)
 
     def _confusion_rows(self, tally: Tally) -> list[list[int]]:
         found = self.confusion(tally)

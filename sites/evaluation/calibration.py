@@ -11,14 +11,14 @@ from sites.statistics.tally import UNIT, ImpossibleTally, Metric, fixed_point
 BINS = 16
 
 
-def bin_of(predictions: Vector) -> Tally:
+def reliability_bins(predictions: Vector) -> Tally:
     """Return the reliability bin of predictions in [0, 1]: it holds its lower edge."""
     return bins_of(predictions, BINS)
 
 
 def sums_by_bin(predictions: Vector, values: Vector) -> Tally:
     """Return the fixed-point sums of `values` by reliability bin, shape (2 * BINS,)."""
-    return fixed_point(values, groups=bin_of(predictions), size=BINS)
+    return fixed_point(values, groups=reliability_bins(predictions), size=BINS)
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Reliability:
     """What was predicted and what came, by bin of equal width over [0, 1].
 
     Args:
-        counts: Records in each bin, shape (BINS,), at least one in all for `ece`.
+        counts: Records in each bin, shape (BINS,), at least one in all for `calibration_error`.
         predicted: Sums of their predictions.
         observed: Sums of what came: events, or values.
     """
@@ -36,7 +36,7 @@ class Reliability:
     observed: Vector
 
     def check(self, examples: int) -> None:
-        """Refuse sums that no `examples` predictions in [0, 1] have.
+        """Refuse sums that no `num_examples` predictions in [0, 1] have.
 
         Raises:
             ImpossibleTally: The bins hold other than that many records, or a bin's sum is more
@@ -48,7 +48,7 @@ class Reliability:
         if (self.predicted > most).any() or (self.observed > most).any():
             raise ImpossibleTally("predictions or outcomes add up to more than one a record")
 
-    def ece(self) -> Metric:
+    def calibration_error(self) -> Metric:
         """Return the expected calibration error (Naeini et al. 2015).
 
         Over the bins, the mean distance of mean prediction from observed mean, weighted by

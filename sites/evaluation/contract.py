@@ -38,7 +38,7 @@ class Evaluation(Protocol):
     def check(self, tally: Tally) -> None:
         """Raise `ImpossibleTally` for what no records can have as their tally."""
 
-    def examples(self, tally: Tally) -> int:
+    def num_examples(self, tally: Tally) -> int:
         """Return the number of records counted."""
 
     def class_counts(self, tally: Tally) -> tuple[int, ...]:
@@ -47,7 +47,7 @@ class Evaluation(Protocol):
     def metrics(self, tally: Tally) -> dict[str, Metric]:
         """Return the figures that the records define, by name."""
 
-    def undefined(self, tally: Tally) -> dict[str, str]:
+    def undefined_reasons(self, tally: Tally) -> dict[str, str]:
         """Return the names of the other figures, and why the records do not define them."""
 
     def curves(self, tally: Tally) -> dict[str, Any]:

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 
 from privacy.layout import Tally
 from sites.evaluation.input_checks import ShapesDiffer, UndeclaredLabel
-from sites.evaluation.metric_values import Figures, Undefined, defined, ratio, reasons
+from sites.evaluation.metric_values import (
+    Figures,
+    Undefined,
+    defined_metrics,
+    ratio,
+    undefined_reasons,
+)
 from sites.statistics.tally import ImpossibleTally, Metric, TallyLayout
 from sites.text.iob2_tags import Codes
 
@@ -73,10 +79,10 @@ class EntityEvaluation:
             ImpossibleTally: The shape or a sign is impossible, or entities are in no sentence.
         """
         self.layout.check(tally)
-        if not self.examples(tally) and tally.any():
+        if not self.num_examples(tally) and tally.any():
             raise ImpossibleTally("entities are counted, and no sentences")
 
-    def examples(self, tally: Tally) -> int:
+    def num_examples(self, tally: Tally) -> int:
         """Return the number of sentences counted."""
         return self.layout.count("sentences", tally)
 
@@ -94,16 +100,16 @@ class EntityEvaluation:
         Raises:
             ImpossibleTally: No sentences have this tally.
         """
-        return defined(self._figures(tally))
+        return defined_metrics(self._figures(tally))
 
-    def undefined(self, tally: Tally) -> dict[str, str]:
+    def undefined_reasons(self, tally: Tally) -> dict[str, str]:
         """Return the names of the other figures, and why the sentences do not define them."""
         absent = {
             f"class {kind}": "has no held-out entity: it is in no mean over types"
             for kind, count in zip(self.types, self.class_counts(tally), strict=True)
             if count == 0
         }
-        return {**reasons(self._figures(tally)), **absent}
+        return {**undefined_reasons(self._figures(tally)), **absent}
 
     def curves(self, tally: Tally) -> dict[str, Any]:
         """Return `entities`: of each type its counts and figures, as plain JSON values.
@@ -122,7 +128,9 @@ class EntityEvaluation:
                     "missed": int(missed),
                     **{
                         name: metric.value
-                        for name, metric in defined(_scores(right, spurious, missed)).items()
+                        for name, metric in defined_metrics(
+                            _entity_figures(right, spurious, missed)
+                        ).items()
                     },
                 }
                 for kind, right, spurious, missed in counts
@@ -137,11 +145,11 @@ class EntityEvaluation:
 
     def _figures(self, tally: Tally) -> Figures:
         self.check(tally)
-        if not self.examples(tally):
+        if not self.num_examples(tally):
             names = ("entity_precision", "entity_recall", "entity_f1", "macro_entity_f1")
             return dict.fromkeys(names, Undefined(_NONE))
         right, spurious, missed = self._counts(tally)
-        micro = _scores(right.sum(), spurious.sum(), missed.sum())
+        micro = _entity_figures(right.sum(), spurious.sum(), missed.sum())
         held = right + missed > 0
         both = (2 * right + spurious + missed)[held]
         macro = (2 * right[held] / both).mean() if held.any() else None
@@ -160,7 +168,7 @@ def counts_by_sentence(
         ShapesDiffer: The sentences are not the same ones.
         UndeclaredLabel: A code stands for no tag.
     """
-    predicted, true = _checked(predictions, n_types), _checked(labels, n_types)
+    predicted, true = _checked_codes(predictions, n_types), _checked_codes(labels, n_types)
     ends = true == SENTENCE_END
     if predicted.shape != true.shape or ((predicted == SENTENCE_END) != ends).any():
         raise ShapesDiffer("tags that were predicted and true tags are of different sentences")
@@ -168,16 +176,16 @@ def counts_by_sentence(
         raise ShapesDiffer("a sentence must be followed by its end")
     sentence = np.concatenate([[0], np.cumsum(ends)])[: len(true)]
     shape = (int(ends.sum()), n_types)
-    of_predicted, of_true = _starts_and_ends(predicted), _starts_and_ends(true)
+    of_predicted, of_true = _entity_ends(predicted), _entity_ends(true)
     same = (of_predicted == of_true) & (of_true > 0) & (predicted == true)
     return (
-        _tabled(same, true, sentence, shape),
-        _tabled((of_predicted > 0) & ~same, predicted, sentence, shape),
-        _tabled((of_true > 0) & ~same, true, sentence, shape),
+        _count_by_sentence(same, true, sentence, shape),
+        _count_by_sentence((of_predicted > 0) & ~same, predicted, sentence, shape),
+        _count_by_sentence((of_true > 0) & ~same, true, sentence, shape),
     )
 
 
-def _checked(codes: NDArray[Any], n_types: int) -> Codes:
+def _checked_codes(codes: NDArray[Any], n_types: int) -> Codes:
     if codes.ndim != 1:
         raise ShapesDiffer(f"need one tag a word, got shape {codes.shape}")
     whole = np.asarray(codes, np.float64)
@@ -186,7 +194,7 @@ def _checked(codes: NDArray[Any], n_types: int) -> Codes:
     return whole.astype(np.int64)
 
 
-def _starts_and_ends(codes: Codes) -> Codes:
+def _entity_ends(codes: Codes) -> Codes:
     """Return at each word that begins an entity the position after its last, else 0: (n,)."""
     begins = (codes > 0) & (codes % 2 == 1)  # B of a type
     goes_on = np.zeros(len(codes), np.bool_)
@@ -204,7 +212,7 @@ def _same_type(codes: Codes) -> NDArray[np.bool_]:
     return np.asarray((kind[1:] == kind[:-1]) & (codes[:-1] > 0))
 
 
-def _tabled(
+def _count_by_sentence(
     chosen: NDArray[np.bool_], codes: Codes, sentence: Codes, shape: tuple[int, int]
 ) -> Tally:
     cells = sentence[chosen] * shape[1] + (codes[chosen] - 1) // 2
@@ -212,7 +220,7 @@ def _tabled(
     return counted.astype(np.int64)
 
 
-def _scores(right: int, spurious: int, missed: int) -> Figures:
+def _entity_figures(right: int, spurious: int, missed: int) -> Figures:
     return {
         "precision": ratio(right, right + spurious, _NO_PREDICTED),
         "recall": ratio(right, right + missed, _NO_TRUE),

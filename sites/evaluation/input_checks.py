@@ -35,7 +35,7 @@ class UndeclaredLabel(ConsortiumError, ValueError):
     code = "undeclared-label"
 
 
-def finite(predictions: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float64]:
+def finite_predictions(predictions: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Return predictions as float64 if they have that shape and are all finite.
 
     Raises:
@@ -58,13 +58,13 @@ def probabilities(predictions: NDArray[Any], n: int) -> Vector:
         NonFinitePredictions: One is NaN or infinite.
         NotProbabilities: One is outside [0, 1].
     """
-    values = finite(predictions, (n,))
+    values = finite_predictions(predictions, (n,))
     if values.min(initial=0.0) < 0.0 or values.max(initial=1.0) > 1.0:
         raise NotProbabilities("predictions must be probabilities in [0, 1], got values outside")
     return values
 
 
-def distributions(predictions: NDArray[Any], n: int, n_classes: int) -> Matrix:
+def class_distributions(predictions: NDArray[Any], n: int, n_classes: int) -> Matrix:
     """Return the probabilities of every class, shape (n, n_classes), checked, rows adding to 1.
 
     Raises:
@@ -73,7 +73,7 @@ def distributions(predictions: NDArray[Any], n: int, n_classes: int) -> Matrix:
         NotProbabilities: One is negative, or a row does not add up to 1 within 0.001.
     """
     # Rows in memory order: a row's sum is then the same whichever rows stand beside it.
-    values = np.ascontiguousarray(finite(predictions, (n, n_classes)))
+    values = np.ascontiguousarray(finite_predictions(predictions, (n, n_classes)))
     totals = values.sum(axis=1, keepdims=True)
     if values.min(initial=0.0) < 0.0 or np.abs(totals - 1).max(initial=0.0) > _ROUNDING:
         raise NotProbabilities("each row of predictions must be probabilities that add up to 1")

@@ -26,12 +26,12 @@ class Undefined:
 Figures: TypeAlias = Mapping[str, Metric | Undefined]
 
 
-def defined(figures: Figures) -> dict[str, Metric]:
+def defined_metrics(figures: Figures) -> dict[str, Metric]:
     """Return the figures that are defined."""
     return {name: item for name, item in figures.items() if isinstance(item, Metric)}
 
 
-def reasons(figures: Figures) -> dict[str, str]:
+def undefined_reasons(figures: Figures) -> dict[str, str]:
     """Return why each of the other figures is not."""
     return {name: item.reason for name, item in figures.items() if isinstance(item, Undefined)}
 
@@ -52,17 +52,17 @@ def log_losses(probability_of_label: Vector) -> Vector:
 def check_means(
     layout: TallyLayout, tally: Tally, *, examples: int, largest: Mapping[str, float]
 ) -> None:
-    """Refuse sums that no `examples` records have, given the largest value of one record.
+    """Refuse sums that no `num_examples` records have, given the largest value of one record.
 
     Raises:
-        ImpossibleTally: A sum is more than `examples` such values.
+        ImpossibleTally: A sum is more than `num_examples` such values.
     """
     for name, most in largest.items():
-        if layout.real(name, tally) > examples * (most + UNIT):
+        if layout.real_sum(name, tally) > examples * (most + UNIT):
             raise ImpossibleTally(f"{examples} records cannot have so large a sum of {name}")
 
 
-def wilson(share: float, n: float) -> tuple[float, float]:
+def wilson_interval(share: float, n: float) -> tuple[float, float]:
     """Return the 95 % interval of a share of n records (Wilson 1927)."""
     wide = 1 + _Z**2 / n
     middle = (share + _Z**2 / (2 * n)) / wide

@@ -11,7 +11,7 @@ from privacy.layout import Matrix, Tally, Vector
 from sites.evaluation import calibration, ranking
 from sites.evaluation import metric_values as figures
 from sites.evaluation.calibration import Reliability
-from sites.evaluation.input_checks import class_codes, distributions
+from sites.evaluation.input_checks import class_codes, class_distributions
 from sites.evaluation.metric_values import Figures, Undefined, ratio
 from sites.schema.tables import ClassLabel
 from sites.statistics.histograms import histograms
@@ -76,7 +76,7 @@ class ClassesEvaluation:
         """
         n_classes = len(self.label.classes)
         codes = class_codes(labels, n_classes)
-        shares = distributions(predictions, len(codes), n_classes)
+        shares = class_distributions(predictions, len(codes), n_classes)
         of_label = shares[np.arange(len(codes)), codes]  # (n,)
         misses = shares.copy()
         misses[np.arange(len(codes)), codes] -= 1.0
@@ -105,7 +105,7 @@ class ClassesEvaluation:
             ImpossibleTally: A shape, a sign, a sum is impossible, or counts disagree.
         """
         self.layout.check(tally)
-        n, support = self.examples(tally), self._confusion(tally).sum(axis=1)
+        n, support = self.num_examples(tally), self._confusion(tally).sum(axis=1)
         rest, own = self._histograms(tally)
         if (own.sum(axis=1) != support).any() or (rest.sum(axis=1) != n - support).any():
             raise ImpossibleTally("score histograms and confusion matrix count other records")
@@ -113,7 +113,7 @@ class ClassesEvaluation:
         figures.check_means(self.layout, tally, examples=n, largest=largest)
         self._reliability(tally).check(n)
 
-    def examples(self, tally: Tally) -> int:
+    def num_examples(self, tally: Tally) -> int:
         """Return the number of records counted."""
         return self.layout.count("confusion", tally)
 
@@ -132,9 +132,9 @@ class ClassesEvaluation:
         Raises:
             ImpossibleTally: No records have this tally.
         """
-        return figures.defined(self._figures(tally))
+        return figures.defined_metrics(self._figures(tally))
 
-    def undefined(self, tally: Tally) -> dict[str, str]:
+    def undefined_reasons(self, tally: Tally) -> dict[str, str]:
         """Return the names of the other figures, and why the records do not define them.
 
         A class without held-out records is named too, as `class NAME`.
@@ -144,7 +144,7 @@ class ClassesEvaluation:
             for name, count in zip(self.label.classes, self.class_counts(tally), strict=True)
             if count == 0
         }
-        return {**figures.reasons(self._figures(tally)), **absent}
+        return {**figures.undefined_reasons(self._figures(tally)), **absent}
 
     def curves(self, tally: Tally) -> dict[str, Any]:
         """Return what there is to draw, as plain JSON values.
@@ -171,7 +171,7 @@ class ClassesEvaluation:
 
     def _figures(self, tally: Tally) -> Figures:
         self.check(tally)
-        n = self.examples(tally)
+        n = self.num_examples(tally)
         if n == 0:
             return dict.fromkeys(_NAMES, Undefined(_EMPTY))
         confusion = self._confusion(tally)
@@ -183,9 +183,9 @@ class ClassesEvaluation:
             "balanced_accuracy": Metric(float((right[held] / support[held]).mean())),
             "macro_f1": Metric(float(f1.mean())),
             "macro_roc_auc": self._macro_auc(tally),
-            "log_loss": mean(self.layout.real("log_loss", tally), n),
-            "brier": mean(self.layout.real("brier", tally), n),
-            "ece": self._reliability(tally).ece(),
+            "log_loss": mean(self.layout.real_sum("log_loss", tally), n),
+            "brier": mean(self.layout.real_sum("brier", tally), n),
+            "ece": self._reliability(tally).calibration_error(),
             "mean_class_distance": self._distance(tally),
         }
 
@@ -218,8 +218,8 @@ class ClassesEvaluation:
             "f1": ratio(2 * right, support + predicted, _EMPTY),
         }
         found: dict[str, Any] = {"support": support}
-        found |= {name: metric.value for name, metric in figures.defined(shares).items()}
-        if 0 < support < self.examples(tally):
+        found |= {name: metric.value for name, metric in figures.defined_metrics(shares).items()}
+        if 0 < support < self.num_examples(tally):
             area = ranking.roc_auc(rest[code], own[code])
             found |= {"roc_auc": area.value, "roc_auc_error_bound": area.error_bound}
             found["roc"] = ranking.roc_curve(rest[code], own[code])
@@ -236,7 +236,7 @@ class ClassesEvaluation:
     def _reliability(self, tally: Tally) -> Reliability:
         return Reliability(
             self.layout.part("confident", tally).astype(np.float64),
-            self.layout.reals("confidence", tally),
+            self.layout.real_sums("confidence", tally),
             self.layout.part("confident_and_right", tally).astype(np.float64),
         )
 

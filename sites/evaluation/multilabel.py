@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 from privacy.layout import Tally
 from sites.evaluation import metric_values as figures
-from sites.evaluation.input_checks import NotProbabilities, ShapesDiffer, UndeclaredLabel, finite
+from sites.evaluation.input_checks import (
+    NotProbabilities,
+    ShapesDiffer,
+    UndeclaredLabel,
+    finite_predictions,
+)
 from sites.evaluation.metric_values import Figures, Undefined, ratio
 from sites.schema.texts import MultiLabel
 from sites.statistics.tally import ImpossibleTally, Metric, TallyLayout
@@ -59,7 +64,7 @@ class LabelsEvaluation:
             raise ShapesDiffer(f"need {len(self.label.labels)} labels a record: {labels.shape}")
         if not np.isin(labels, (0, 1)).all():
             raise UndeclaredLabel("a record has a label or has it not: 1 or 0")
-        shares = finite(predictions, labels.shape)
+        shares = finite_predictions(predictions, labels.shape)
         if shares.min(initial=0.0) < 0.0 or shares.max(initial=1.0) > 1.0:
             raise NotProbabilities("predictions must be probabilities in [0, 1], got others")
         predicted, true = shares >= THRESHOLD, labels.astype(np.bool_)
@@ -81,11 +86,11 @@ class LabelsEvaluation:
         """
         self.layout.check(tally)
         right, spurious, missed = self._counts(tally)
-        n = self.examples(tally)
+        n = self.num_examples(tally)
         if (right + spurious + missed > n).any() or self.layout.count("all_right", tally) > n:
             raise ImpossibleTally(f"more is counted than {n} records can have")
 
-    def examples(self, tally: Tally) -> int:
+    def num_examples(self, tally: Tally) -> int:
         """Return the number of records counted."""
         return self.layout.count("records", tally)
 
@@ -103,16 +108,16 @@ class LabelsEvaluation:
         Raises:
             ImpossibleTally: No records have this tally.
         """
-        return figures.defined(self._figures(tally))
+        return figures.defined_metrics(self._figures(tally))
 
-    def undefined(self, tally: Tally) -> dict[str, str]:
+    def undefined_reasons(self, tally: Tally) -> dict[str, str]:
         """Return the names of the other figures, and why the records do not define them."""
         absent = {
             f"class {name}": "has no held-out record: it is in no mean over labels"
             for name, count in zip(self.label.labels, self.class_counts(tally), strict=True)
             if count == 0
         }
-        return {**figures.reasons(self._figures(tally)), **absent}
+        return {**figures.undefined_reasons(self._figures(tally)), **absent}
 
     def curves(self, tally: Tally) -> dict[str, Any]:
         """Return `labels`: of each its counts and figures, as plain JSON values.
@@ -131,8 +136,8 @@ class LabelsEvaluation:
                     "missed": int(missed),
                     **{
                         figure: metric.value
-                        for figure, metric in figures.defined(
-                            _scores(right, spurious, missed)
+                        for figure, metric in figures.defined_metrics(
+                            _label_figures(right, spurious, missed)
                         ).items()
                     },
                 }
@@ -142,7 +147,7 @@ class LabelsEvaluation:
 
     def _figures(self, tally: Tally) -> Figures:
         self.check(tally)
-        n = self.examples(tally)
+        n = self.num_examples(tally)
         if n == 0:
             return dict.fromkeys(("macro_f1", "micro_f1", "subset_accuracy"), Undefined(_EMPTY))
         right, spurious, missed = self._counts(tally)
@@ -162,7 +167,7 @@ class LabelsEvaluation:
         return right, spurious, missed
 
 
-def _scores(right: int, spurious: int, missed: int) -> Figures:
+def _label_figures(right: int, spurious: int, missed: int) -> Figures:
     return {
         "precision": ratio(right, right + spurious, _NO_PREDICTED),
         "recall": ratio(right, right + missed, _NO_TRUE),

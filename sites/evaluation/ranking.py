@@ -44,7 +44,7 @@ def pr_auc(negatives: Tally, positives: Tally) -> Metric:
     return Metric(value, max(highest - value, value - lowest))
 
 
-def ks(negatives: Tally, positives: Tally) -> Metric:
+def ks_distance(negatives: Tally, positives: Tally) -> Metric:
     """Return the Kolmogorov-Smirnov distance between the scores of the two classes.
 
     The value is the largest difference of the distribution functions at an edge of a bin; in
@@ -64,7 +64,7 @@ def roc_curve(negatives: Tally, positives: Tally) -> dict[str, list[float]]:
 
     The lists are as long as there are bins with a record, and one more for the start.
     """
-    thresholds, false, true = _above(negatives, positives)
+    thresholds, false, true = _counts_above(negatives, positives)
     return {
         "threshold": thresholds.tolist(),
         "false_positive_rate": (false / negatives.sum()).tolist(),
@@ -74,7 +74,7 @@ def roc_curve(negatives: Tally, positives: Tally) -> dict[str, list[float]]:
 
 def pr_curve(negatives: Tally, positives: Tally) -> dict[str, list[float]]:
     """Return precision and recall at the edges of bins, from the highest threshold down."""
-    thresholds, false, true = (values[1:] for values in _above(negatives, positives))
+    thresholds, false, true = (values[1:] for values in _counts_above(negatives, positives))
     return {
         "threshold": thresholds.tolist(),
         "precision": (true / (true + false)).tolist(),
@@ -82,7 +82,7 @@ def pr_curve(negatives: Tally, positives: Tally) -> dict[str, list[float]]:
     }
 
 
-def _above(negatives: Tally, positives: Tally) -> tuple[Vector, Vector, Vector]:
+def _counts_above(negatives: Tally, positives: Tally) -> tuple[Vector, Vector, Vector]:
     """Thresholds from 1 down, with the negatives and positives that score at least so much."""
     held = np.flatnonzero((negatives + positives)[::-1])
     false = np.cumsum(negatives[::-1])[held]

@@ -12,7 +12,7 @@ from privacy.layout import Tally
 from sites.evaluation import calibration
 from sites.evaluation import metric_values as figures
 from sites.evaluation.calibration import Reliability
-from sites.evaluation.input_checks import bounded_labels, finite
+from sites.evaluation.input_checks import bounded_labels, finite_predictions
 from sites.evaluation.metric_values import Figures, Undefined
 from sites.schema.tables import NumberLabel
 from sites.statistics.tally import UNIT, ImpossibleTally, Metric, TallyLayout, fixed_point, mean
@@ -67,7 +67,7 @@ class RegressionEvaluation:
         """
         low, high = self.label.low, self.label.high
         came = bounded_labels(labels, low=low, high=high)
-        limited = np.clip(finite(predictions, came.shape), low, high)
+        limited = np.clip(finite_predictions(predictions, came.shape), low, high)
         predicted = bounded_labels(limited, low=low, high=high)
         errors = predicted - came
         at_bound = (predicted == 0.0) | (predicted == 1.0)
@@ -81,7 +81,7 @@ class RegressionEvaluation:
                 "label": fixed_point(came),
                 "label_square": fixed_point(came**2),
                 "count_by_bin": np.bincount(
-                    calibration.bin_of(predicted), minlength=calibration.BINS
+                    calibration.reliability_bins(predicted), minlength=calibration.BINS
                 ).astype(np.int64),
                 "predicted_by_bin": calibration.sums_by_bin(predicted, predicted),
                 "label_by_bin": calibration.sums_by_bin(predicted, came),
@@ -95,14 +95,14 @@ class RegressionEvaluation:
             ImpossibleTally: A shape, a sign or a sum is impossible, or counts disagree.
         """
         self.layout.check(tally)
-        n = self.examples(tally)
+        n = self.num_examples(tally)
         if self.layout.count("at_bound", tally) > n:
             raise ImpossibleTally("more predictions are at a bound than there are")
         largest = dict.fromkeys(("absolute", "square", "label", "label_square"), 1.0)
         figures.check_means(self.layout, tally, examples=n, largest=largest)
         self._reliability(tally).check(n)
 
-    def examples(self, tally: Tally) -> int:
+    def num_examples(self, tally: Tally) -> int:
         """Return the number of records counted."""
         return self.layout.count("errors", tally)
 
@@ -120,11 +120,11 @@ class RegressionEvaluation:
         Raises:
             ImpossibleTally: No records have this tally.
         """
-        return figures.defined(self._figures(tally))
+        return figures.defined_metrics(self._figures(tally))
 
-    def undefined(self, tally: Tally) -> dict[str, str]:
+    def undefined_reasons(self, tally: Tally) -> dict[str, str]:
         """Return the names of the other figures, and why the records do not define them."""
-        return figures.reasons(self._figures(tally))
+        return figures.undefined_reasons(self._figures(tally))
 
     def curves(self, tally: Tally) -> dict[str, Any]:
         """Return points to draw in the label's unit, as plain JSON values.
@@ -147,8 +147,8 @@ class RegressionEvaluation:
     def _reliability(self, tally: Tally) -> Reliability:
         return Reliability(
             self.layout.part("count_by_bin", tally).astype(np.float64),
-            self.layout.reals("predicted_by_bin", tally),
-            self.layout.reals("label_by_bin", tally),
+            self.layout.real_sums("predicted_by_bin", tally),
+            self.layout.real_sums("label_by_bin", tally),
         )
 
     @property
@@ -157,13 +157,13 @@ class RegressionEvaluation:
 
     def _figures(self, tally: Tally) -> Figures:
         self.check(tally)
-        n = self.examples(tally)
+        n = self.num_examples(tally)
         if n == 0:
             return dict.fromkeys(_NAMES, Undefined(_EMPTY))
-        predicted = float(self.layout.reals("predicted_by_bin", tally).sum())
-        bias = mean(predicted - self.layout.real("label", tally), n, scale=self._width)
+        predicted = float(self.layout.real_sums("predicted_by_bin", tally).sum())
+        bias = mean(predicted - self.layout.real_sum("label", tally), n, scale=self._width)
         return {
-            "mae": mean(self.layout.real("absolute", tally), n, scale=self._width),
+            "mae": mean(self.layout.real_sum("absolute", tally), n, scale=self._width),
             "rmse": self._rmse(tally),
             "r2": self._r2(tally),
             "bias": Metric(bias.value, 2 * bias.error_bound),
@@ -172,7 +172,7 @@ class RegressionEvaluation:
         }
 
     def _rmse(self, tally: Tally) -> Metric:
-        square = mean(self.layout.real("square", tally), self.examples(tally))
+        square = mean(self.layout.real_sum("square", tally), self.num_examples(tally))
         value = math.sqrt(square.value)
         lowest = math.sqrt(max(square.value - square.error_bound, 0.0))
         highest = math.sqrt(square.value + square.error_bound)
@@ -180,9 +180,9 @@ class RegressionEvaluation:
 
     def _r2(self, tally: Tally) -> Metric | Undefined:
         """1 - SSE / SST; the worst case over both sums gives the bound."""
-        n = self.examples(tally)
+        n = self.num_examples(tally)
         error, label, label_square = (
-            self.layout.real(name, tally) / n for name in ("square", "label", "label_square")
+            self.layout.real_sum(name, tally) / n for name in ("square", "label", "label_square")
         )
         variance, slack = label_square - label * label, 1.5 * UNIT
         if variance <= slack:

@@ -24,9 +24,9 @@ from transformers.utils import logging
 
 from privacy.layout import Field, Layout, Vector
 from sites.models.encoder_files import EncoderFiles, UnfitEncoder
-from sites.models.frozen_features import Recalled, Trunk
-from sites.models.initialisation import drawn
-from sites.models.parameters import put, taken
+from sites.models.frozen_features import CachedFeatures, FrozenEncoder
+from sites.models.initialisation import initial_array
+from sites.models.parameters import parameter_vector, set_parameters
 from sites.plans import BadPlan, TextModelPlan
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # one thread a simulated site
@@ -78,31 +78,33 @@ class Encoder:
         self.role = role
         self.files = files
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model, fresh = _loaded(role, files)
-        _require_room(role.plan, model)
-        self.model: Any = _adapted(model.to(self.device), role.plan, files)
-        self._free(fresh)
+        model, fresh = _load_model(role, files)
+        _check_plan_fits(role.plan, model)
+        self.model: Any = _inject_adapters(model.to(self.device), role.plan, files)
+        self._set_trainable(fresh)
         self.layout = self._layout()
-        self.start = self._start(fresh)
-        self.trunk = Trunk(self.model, files.family, self.device) if self._remembers else None
-        if self.trunk is not None:
-            setattr(self.model, self._prefix, Recalled(self.trunk.pooler))
+        self.start = self._start_vector(fresh)
+        self.frozen = (
+            FrozenEncoder(self.model, files.family, self.device) if self._caches_features else None
+        )
+        if self.frozen is not None:
+            setattr(self.model, self._prefix, CachedFeatures(self.frozen.pooler))
         self._lock = Lock()
 
     @contextmanager
-    def at(self, vector: Vector) -> Iterator[nn.Module]:
+    def hold_parameters(self, vector: Vector) -> Iterator[nn.Module]:
         """Hold the model at a federated vector; nobody else moves it meanwhile.
 
         Raises:
             LayoutMismatch: The vector does not have shape (dim,).
         """
         with self._lock:
-            put(self.start + vector, self.model, self.layout)
+            set_parameters(self.start + vector, self.model, self.layout)
             yield self.model
 
-    def taken(self) -> Vector:
+    def trained_vector(self) -> Vector:
         """Return the trained parameters as they stand, shape (dim,), float32 numbers."""
-        return taken(self.model, self.layout)
+        return parameter_vector(self.model, self.layout)
 
     def scores(self, windows: Sequence[Ids], features: Tensor | None, *, exact: bool) -> Tensor:
         """Return the scores of windows, shape (B, n_outputs), or (B, T, n_outputs) of tokens.
@@ -113,11 +115,11 @@ class Encoder:
             exact: Whether everything is computed in float32, on a GPU too.
         """
         if features is not None:
-            return self._fine(self.model(input_ids=features).logits)
-        ids, mask = padded(windows, self.files.tokenizer.pad_token_id or 0)
+            return self._as_float32(self.model(input_ids=features).logits)
+        ids, mask = padded_windows(windows, self.files.tokenizer.pad_token_id or 0)
         with self._precision(exact=exact):
             inputs = self._inputs(ids.to(self.device), mask.to(self.device))
-            return self._fine(self.model(**inputs).logits)
+            return self._as_float32(self.model(**inputs).logits)
 
     @torch.no_grad()
     def features(self, windows: Sequence[Ids]) -> Tensor | None:
@@ -125,32 +127,32 @@ class Encoder:
 
         None where it has to be computed anew, because something of it is trained.
         """
-        if self.trunk is None:
+        if self.frozen is None:
             return None
-        found = torch.zeros(len(windows), self.trunk.width)
-        for part in by_size(windows):
-            ids, mask = padded(
+        found = torch.zeros(len(windows), self.frozen.width)
+        for part in window_batches(windows):
+            ids, mask = padded_windows(
                 [windows[index] for index in part], self.files.tokenizer.pad_token_id or 0
             )
             inputs = self._inputs(ids.to(self.device), mask.to(self.device))
-            found[part] = self.trunk(inputs).cpu()
+            found[part] = self.frozen(inputs).cpu()
         return found.to(self.device)
 
     @torch.no_grad()
     def all_scores(self, windows: Sequence[Ids], features: Tensor | None) -> Tensor:
         """Return the scores of any number of windows of texts, shape (n, n_outputs)."""
         found = torch.zeros(len(windows), self.role.n_outputs)
-        for part in by_size(windows):
+        for part in window_batches(windows):
             chosen = None if features is None else features[torch.from_numpy(part)]
             read = [windows[index] for index in part]
             found[part] = self.scores(read, chosen, exact=False).cpu()
         return found
 
     @property
-    def reading(self) -> str:
+    def reading_key(self) -> str:
         """What texts as this encoder reads them depend on, as a key to keep them by."""
         plan = self.role.plan
-        remembered = "features" if self.trunk is not None else "pieces"
+        remembered = "features" if self.frozen is not None else "pieces"
         return f"{self.files.digest} {plan.max_tokens} {plan.stride} {remembered}"
 
     @cached_property
@@ -163,11 +165,11 @@ class Encoder:
         return found
 
     @property
-    def _remembers(self) -> bool:
+    def _caches_features(self) -> bool:
         """Whether what precedes the head is frozen, and one number vector a window."""
         return self.role.plan.travels == "head" and self.role.reads == "texts"
 
-    def _free(self, fresh: frozenset[str]) -> None:
+    def _set_trainable(self, fresh: frozenset[str]) -> None:
         """Let the declared parameters be trained, and no others."""
         plan, layers = self.role.plan, self.files.family.layers
         n_layers = len(list(self._base.get_submodule(layers).children()))
@@ -196,7 +198,7 @@ class Encoder:
             f"travels={plan.travels}{how}",
         )
 
-    def _start(self, fresh: frozenset[str]) -> Vector:
+    def _start_vector(self, fresh: frozenset[str]) -> Vector:
         """The files' numbers; new parameters are drawn, adapters such that they change nothing."""
         arrays = {
             name: item.detach().cpu().numpy()
@@ -207,7 +209,7 @@ class Encoder:
             if "lora_B" in field.name:
                 arrays[field.name] = np.zeros(field.shape, np.float32)
             elif "lora_A" in field.name or field.name in fresh:
-                arrays[field.name] = drawn(field, self.role.seed).astype(np.float32)
+                arrays[field.name] = initial_array(field, self.role.seed).astype(np.float32)
         return self.layout.flatten(arrays)
 
     def _inputs(self, ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
@@ -227,7 +229,7 @@ class Encoder:
             self.device.type, dtype=half, enabled=self.device.type == "cuda" and not exact
         )
 
-    def _fine(self, scores: Tensor) -> Tensor:
+    def _as_float32(self, scores: Tensor) -> Tensor:
         return scores.float()
 
 
@@ -245,18 +247,18 @@ def encoder_for(role: Role) -> Encoder:
         OtherEncoder: The base on this machine is another one than the plan asks for.
         BadPlan: The plan does not fit the base.
     """
-    files = EncoderFiles.named(role.plan.base)
+    files = EncoderFiles.find(role.plan.base)
     if role.plan.digest:
         files.require(role.plan.digest)
     return _encoder(role, files, files.digest)
 
 
-def untrained(role: Role, files: EncoderFiles) -> Any:  # noqa: ANN401
+def untrained_model(role: Role, files: EncoderFiles) -> Any:  # noqa: ANN401
     """Return the model of a role as its files have it; what they lack is arbitrary."""
-    return _loaded(role, files)[0]
+    return _load_model(role, files)[0]
 
 
-def padded(windows: Sequence[Ids], fill: int) -> tuple[Tensor, Tensor]:
+def padded_windows(windows: Sequence[Ids], fill: int) -> tuple[Tensor, Tensor]:
     """Return windows as numbers of pieces and where there is one, both of shape (B, T)."""
     longest = max(len(window) for window in windows)
     ids = np.full((len(windows), longest), fill, np.int64)
@@ -267,14 +269,14 @@ def padded(windows: Sequence[Ids], fill: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(ids), torch.from_numpy(mask)
 
 
-def by_size(windows: Sequence[Ids]) -> Iterator[NDArray[np.int64]]:
+def window_batches(windows: Sequence[Ids]) -> Iterator[NDArray[np.int64]]:
     """Yield which windows to read together: similar ones in size, each once."""
     order = np.argsort([len(window) for window in windows], kind="stable")
     for start in range(0, len(order), _AT_ONCE):
         yield order[start : start + _AT_ONCE]
 
 
-def _loaded(role: Role, files: EncoderFiles) -> tuple[Any, frozenset[str]]:
+def _load_model(role: Role, files: EncoderFiles) -> tuple[Any, frozenset[str]]:
     """Return the model in float32, and which of its parameters the files do not hold."""
     build = {
         "texts": AutoModelForSequenceClassification,
@@ -297,7 +299,7 @@ def _loaded(role: Role, files: EncoderFiles) -> tuple[Any, frozenset[str]]:
     return model.eval(), frozenset(found["missing_keys"] | other)
 
 
-def _adapted(model: Any, plan: TextModelPlan, files: EncoderFiles) -> Any:  # noqa: ANN401
+def _inject_adapters(model: Any, plan: TextModelPlan, files: EncoderFiles) -> Any:  # noqa: ANN401
     if plan.travels != "lora":
         return model
     config = LoraConfig(
@@ -310,7 +312,7 @@ def _adapted(model: Any, plan: TextModelPlan, files: EncoderFiles) -> Any:  # no
         return inject_adapter_in_model(config, model, adapter_name=_ADAPTER).eval()
 
 
-def _require_room(plan: TextModelPlan, model: Any) -> None:  # noqa: ANN401
+def _check_plan_fits(plan: TextModelPlan, model: Any) -> None:  # noqa: ANN401
     config = model.config
     offset = config.pad_token_id + 1 if "roberta" in config.model_type else 0
     readable = config.max_position_embeddings - offset

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 from torch import nn
 
 from privacy.layout import Vector
-from sites.models.encoder import Encoder, untrained
+from sites.models.encoder import Encoder, untrained_model
 
 LABELS = "labels.json"
 TRAINED = "trained.safetensors"
@@ -40,10 +40,10 @@ def write_merged(
         folder: An existing directory.
         several: Whether a text may have several labels.
     """
-    model = untrained(encoder.role, encoder.files)
-    _fill(model, _arrays(encoder, vector), _scaling(encoder))
+    model = untrained_model(encoder.role, encoder.files)
+    _set_merged_parameters(model, _trained_arrays(encoder, vector), _scaling(encoder))
     if encoder.role.n_outputs == 1 and len(labels) == 2:
-        _widen(model)
+        _widen_head(model)
     model.config.num_labels = len(labels)
     model.config.id2label = dict(enumerate(labels))
     model.config.label2id = {label: code for code, label in enumerate(labels)}
@@ -66,10 +66,12 @@ def write_trained(encoder: Encoder, vector: Vector, labels: Sequence[str], folde
         labels: What the scores stand for, in order.
         folder: An existing directory.
     """
-    arrays = {name: np.ascontiguousarray(a) for name, a in _arrays(encoder, vector).items()}
+    arrays = {name: np.ascontiguousarray(a) for name, a in _trained_arrays(encoder, vector).items()}
     if encoder.role.plan.travels == "lora":
-        _config(encoder, arrays).save_pretrained(str(folder))
-        renamed = {f"base_model.model.{_unnamed(name)}": a for name, a in arrays.items()}
+        _lora_config(encoder, arrays).save_pretrained(str(folder))
+        renamed = {
+            f"base_model.model.{_name_without_adapter(name)}": a for name, a in arrays.items()
+        }
         save_file(renamed, folder / ADAPTER, metadata={"format": "pt"})
     else:
         save_file(arrays, folder / TRAINED, metadata={"format": "pt"})
@@ -77,7 +79,7 @@ def write_trained(encoder: Encoder, vector: Vector, labels: Sequence[str], folde
     encoder.files.tokenizer.save_pretrained(folder)
 
 
-def _arrays(encoder: Encoder, vector: Vector) -> Arrays:
+def _trained_arrays(encoder: Encoder, vector: Vector) -> Arrays:
     return encoder.layout.unflatten(encoder.start + vector)
 
 
@@ -85,12 +87,12 @@ def _scaling(encoder: Encoder) -> float:
     return encoder.role.plan.lora_alpha / encoder.role.plan.lora_rank
 
 
-def _unnamed(name: str) -> str:
+def _name_without_adapter(name: str) -> str:
     """Return a parameter's name without that of its adapter, as peft's files have it."""
     return name.replace(".default.weight", ".weight") if "lora_" in name else name
 
 
-def _config(encoder: Encoder, arrays: Arrays) -> LoraConfig:
+def _lora_config(encoder: Encoder, arrays: Arrays) -> LoraConfig:
     heads = {name.rsplit(".", 1)[0] for name in arrays if "lora_" not in name}
     tops = {name.split(".")[0] if "pooler" not in name else "pooler" for name in heads}
     plan = encoder.role.plan
@@ -106,7 +108,7 @@ def _config(encoder: Encoder, arrays: Arrays) -> LoraConfig:
 
 
 @torch.no_grad()
-def _fill(model: nn.Module, arrays: Arrays, scaling: float) -> None:
+def _set_merged_parameters(model: nn.Module, arrays: Arrays, scaling: float) -> None:
     for name, array in arrays.items():
         if ".lora_A." in name:
             down = torch.from_numpy(array)  # (rank, in)
@@ -118,7 +120,7 @@ def _fill(model: nn.Module, arrays: Arrays, scaling: float) -> None:
 
 
 @torch.no_grad()
-def _widen(model: Any) -> None:  # noqa: ANN401 -- transformers types its models loosely
+def _widen_head(model: Any) -> None:  # noqa: ANN401 -- transformers types its models loosely
     """Give a head of one score a second one, before it, which is always 0."""
     linear = [
         (name, module)

@@ -75,14 +75,14 @@ class EncoderFiles:
     folder: Path
 
     @classmethod
-    def named(cls, base: str) -> "EncoderFiles":
+    def find(cls, base: str) -> "EncoderFiles":
         """Return the files of an encoder by its name, or by its directory.
 
         Raises:
             UnknownEncoder: It is not on this machine.
             UnfitEncoder: The files are not those of a BERT-family encoder in safetensors.
         """
-        found = cls(_folder(base))
+        found = cls(_find_folder(base))
         found.require_fit()
         return found
 
@@ -140,7 +140,7 @@ class EncoderFiles:
             )
 
 
-def _folder(base: str) -> Path:
+def _find_folder(base: str) -> Path:
     if base == MINILM:
         return Path(get_model_path())
     if Path(base).is_dir():

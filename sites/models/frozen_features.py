@@ -9,7 +9,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from sites.models.encoder_files import Family
 
 
-class Trunk:
+class FrozenEncoder:
     """The frozen part of a classifier of texts: from pieces to what its head looks at.
 
     The heads of these families look at the first piece only, through a pooler or not.
@@ -33,7 +33,7 @@ class Trunk:
         return first
 
 
-class Recalled(nn.Module):
+class CachedFeatures(nn.Module):
     """Stands where the frozen part stood, and passes on what it once made of a window.
 
     Args:

@@ -17,11 +17,11 @@ SCHEME = "fan-in-uniform/1"
 
 
 def layout_of(fields: Iterable[Field], *, seed: int) -> Layout:
-    """Return the layout of parameters of these names and shapes, measured from `start_of`."""
+    """Return the layout of parameters of these names and shapes, measured from `initial_vector`."""
     return Layout(fields=tuple(fields), start=f"{SCHEME} seed={seed}")
 
 
-def start_of(layout: Layout, *, seed: int) -> Vector:
+def initial_vector(layout: Layout, *, seed: int) -> Vector:
     """Draw where new parameters start, shape (dim,), float32 numbers.
 
     Arrays with two or more sides are uniform within 1 / sqrt(fan-in), the fan-in being the
@@ -31,12 +31,12 @@ def start_of(layout: Layout, *, seed: int) -> Vector:
     its shape only.
     """
     return layout.flatten(
-        {item.name: drawn(item, seed).astype(np.float32) for item in layout.fields}
+        {item.name: initial_array(item, seed).astype(np.float32) for item in layout.fields}
     )
 
 
-def drawn(field: Field, seed: int) -> NDArray[np.float64]:
-    """Draw where one new parameter starts, as `start_of` does all of them."""
+def initial_array(field: Field, seed: int) -> NDArray[np.float64]:
+    """Draw where one new parameter starts, as `initial_vector` does all of them."""
     if len(field.shape) < 2:
         return np.zeros(field.shape)
     words = np.frombuffer(hashlib.sha256(field.name.encode()).digest(), "<u4")

@@ -11,7 +11,7 @@ def fields_of(model: nn.Module) -> tuple[Field, ...]:
     return tuple(Field(name, tuple(item.shape)) for name, item in _trainable(model).items())
 
 
-def put(numbers: Vector, model: nn.Module, layout: Layout) -> None:
+def set_parameters(numbers: Vector, model: nn.Module, layout: Layout) -> None:
     """Set the model's trainable parameters to these numbers, rounded to float32.
 
     Raises:
@@ -23,7 +23,7 @@ def put(numbers: Vector, model: nn.Module, layout: Layout) -> None:
             parameter.copy_(torch.from_numpy(arrays[name]))
 
 
-def taken(model: nn.Module, layout: Layout) -> Vector:
+def parameter_vector(model: nn.Module, layout: Layout) -> Vector:
     """Return the model's trainable parameters, shape (dim,), float32 numbers.
 
     Raises:

@@ -160,12 +160,12 @@ class Schema(_Agreed):
         return tuple(names)
 
 
-def name_of(column: Column) -> str:
+def column_name(column: Column) -> str:
     """Return the column's name, be it a feature or the label."""
     return column.column if isinstance(column, ClassLabel | NumberLabel) else column.name
 
 
-def declared(column: Category | ClassLabel) -> tuple[str, ...]:
+def declared_values(column: Category | ClassLabel) -> tuple[str, ...]:
     """Return the declared values of a column, in the order of their codes."""
     return column.values if isinstance(column, Category) else column.classes
 

@@ -8,12 +8,12 @@ from sites.schema.tables import Schema
 from sites.schema.texts import AnySchema
 from sites.statistics.histograms import Distance
 from sites.statistics.normalisation import Constants
-from sites.statistics.tables import Statistics
+from sites.statistics.tables import TableStatistics
 from sites.statistics.tally import TallyLayout
 from sites.statistics.texts import TextStatistics
 
 
-class Counting(Protocol):
+class Statistics(Protocol):
     """Reads the tallies of training records; torch-free.
 
     Guarantee: the tallies of sites add up to the tally of all their records, exactly.
@@ -36,8 +36,8 @@ class Counting(Protocol):
         """Return by column, label included, how differently two sites' records spread."""
 
 
-def statistics_for(schema: AnySchema) -> Counting:
+def statistics_for(schema: AnySchema) -> Statistics:
     """Return the statistics of the records that a schema describes."""
     if isinstance(schema, Schema):
-        return Statistics(schema)
+        return TableStatistics(schema)
     return TextStatistics(schema)

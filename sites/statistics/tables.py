@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally, Vector
-from sites.schema.tables import Category, ClassLabel, Column, Ranged, Schema, declared, name_of
+from sites.schema.tables import (
+    Category,
+    ClassLabel,
+    Column,
+    Ranged,
+    Schema,
+    column_name,
+    declared_values,
+)
 from sites.statistics.histograms import Distance, bins_of, distance, quantile
 from sites.statistics.normalisation import Constants, Standard, constants_by_bounds
 from sites.statistics.tally import UNIT, ImpossibleTally, Metric, TallyLayout, fixed_point
@@ -42,7 +50,7 @@ class ColumnsDiffer(ConsortiumError, ValueError):
     code = "columns-differ"
 
 
-def transform(number: Ranged, values: NDArray[Any]) -> Vector:
+def scale_values(number: Ranged, values: NDArray[Any]) -> Vector:
     """Return values on the agreed scale: `low` is 0, `high` is 1; missing (NaN) stays NaN.
 
     On the "log" scale distances are those of sign(x) ln(1 + |x|), else of x.
@@ -53,21 +61,21 @@ def transform(number: Ranged, values: NDArray[Any]) -> Vector:
     given = np.asarray(values, np.float64)
     if ((given < number.low) | (given > number.high)).any():
         raise OutOfBounds(
-            f"{name_of(number)} is declared between {number.low} and {number.high}; a value is "
+            f"{column_name(number)} is declared between {number.low} and {number.high}; a value is "
             "outside: correct it, or mark it as missing"
         )
-    low, high = _compressed(number, np.array([number.low, number.high]))
-    scaled = (_compressed(number, given) - low) / (high - low)
+    low, high = _compress_values(number, np.array([number.low, number.high]))
+    scaled = (_compress_values(number, given) - low) / (high - low)
     return np.asarray(np.clip(scaled, 0.0, 1.0), np.float64)  # the rounding of logarithms only
 
 
-def restore(number: Ranged, scaled: NDArray[Any]) -> Vector:
-    """Return values in the number's own unit, the inverse of `transform`.
+def unscale_values(number: Ranged, scaled: NDArray[Any]) -> Vector:
+    """Return values in the number's own unit, the inverse of `scale_values`.
 
     What is below 0 or above 1, as a prediction may be, is taken as the nearest bound; so the
     result never leaves the declared bounds.
     """
-    low, high = _compressed(number, np.array([number.low, number.high]))
+    low, high = _compress_values(number, np.array([number.low, number.high]))
     shares = np.clip(np.asarray(scaled, np.float64), 0.0, 1.0)
     between = low + shares * (high - low)
     values = np.sign(between) * np.expm1(np.abs(between)) if number.scale == "log" else between
@@ -76,7 +84,7 @@ def restore(number: Ranged, scaled: NDArray[Any]) -> Vector:
 
 
 @dataclass(frozen=True)
-class Statistics:
+class TableStatistics:
     """Counts a site's training records by the agreed schema, and reads pooled counts.
 
     Guarantee: the tallies of sites add up to the tally of their records, exactly.
@@ -117,7 +125,7 @@ class Statistics:
             raise ColumnsDiffer("every column must be one-dimensional and as long as the labels")
         parts = {"records": np.array([len(labels)]), "persons": np.array([persons])}
         for name, column in self._columns.items():
-            counted = _counted(column, given[name])
+            counted = _column_tally(column, given[name])
             parts |= {f"{name}/{what}": entries for what, entries in counted.items()}
         return self.layout.join(parts)
 
@@ -132,10 +140,10 @@ class Statistics:
         if self.layout.count("persons", tally) > records:
             raise ImpossibleTally("there are more persons than records")
         for name in self._columns:
-            if self._spread(name, tally).sum() != records:
+            if self._histogram_with_missing(name, tally).sum() != records:
                 raise ImpossibleTally(f"column {name} counts other than {records} records")
-        for name in self._ranged:
-            held, (total, square) = self._held(name, tally), self._sums(name, tally)
+        for name in self._numbers:
+            held, (total, square) = self._count_present(name, tally), self._sums(name, tally)
             if not square - held * UNIT <= total <= held * (1 + UNIT):
                 raise ImpossibleTally(f"no {held} values of {name} have these sums")
 
@@ -155,7 +163,7 @@ class Statistics:
         label = self.schema.label
         standards: dict[str, Standard] = {}
         guarded: dict[str, str] = {}
-        for name in self._ranged:
+        for name in self._numbers:
             standards[name], reason = self._standard(name, tally)
             guarded |= {name: reason} if reason else {}
         counts = self._histogram(label.column, tally) if isinstance(label, ClassLabel) else ()
@@ -183,8 +191,8 @@ class Statistics:
         self.check(tally)
         return {
             name: _quantile(number, self._histogram(name, tally), q)
-            for name, number in self._ranged.items()
-            if self._held(name, tally)
+            for name, number in self._numbers.items()
+            if self._count_present(name, tally)
         }
 
     def describe(self, tally: Tally) -> dict[str, Any]:
@@ -201,7 +209,7 @@ class Statistics:
             "columns": {
                 name: {
                     "missing": self.layout.count(f"{name}/missing", tally),
-                    **self._described(name, column, tally),
+                    **self._column_summary(name, column, tally),
                 }
                 for name, column in self._columns.items()
             },
@@ -221,35 +229,41 @@ class Statistics:
         if not (self.layout.count("records", one) and self.layout.count("records", other)):
             return {}
         spreads = {
-            name: (self._spread(name, one), self._spread(name, other)) for name in self._columns
+            name: (
+                self._histogram_with_missing(name, one),
+                self._histogram_with_missing(name, other),
+            )
+            for name in self._columns
         }
         return {name: distance(*both) for name, both in spreads.items()}
 
     @cached_property
     def _columns(self) -> Mapping[str, Column]:
         columns = (*self.schema.features, self.schema.label)
-        return {name_of(column): column for column in columns}
+        return {column_name(column): column for column in columns}
 
     @cached_property
-    def _ranged(self) -> Mapping[str, Ranged]:
+    def _numbers(self) -> Mapping[str, Ranged]:
         every = self._columns.items()
         return {name: item for name, item in every if isinstance(item, Ranged)}
 
     def _histogram(self, name: str, tally: Tally) -> Tally:
         return self.layout.part(f"{name}/histogram", tally)
 
-    def _held(self, name: str, tally: Tally) -> int:
+    def _count_present(self, name: str, tally: Tally) -> int:
         return self.layout.count(f"{name}/histogram", tally)
 
     def _sums(self, name: str, tally: Tally) -> tuple[float, float]:
-        return self.layout.real(f"{name}/sum", tally), self.layout.real(f"{name}/square", tally)
+        return self.layout.real_sum(f"{name}/sum", tally), self.layout.real_sum(
+            f"{name}/square", tally
+        )
 
-    def _spread(self, name: str, tally: Tally) -> Tally:
+    def _histogram_with_missing(self, name: str, tally: Tally) -> Tally:
         missing = self.layout.part(f"{name}/missing", tally)
         return np.concatenate([self._histogram(name, tally), missing])
 
     def _standard(self, name: str, tally: Tally) -> tuple[Standard, str]:
-        held, (total, square) = self._held(name, tally), self._sums(name, tally)
+        held, (total, square) = self._count_present(name, tally), self._sums(name, tally)
         if not held:
             return Standard(), "no record has a value: mean 0, deviation 1"
         center = total / held
@@ -259,15 +273,15 @@ class Statistics:
             return Standard(mean=center), "values cannot be told from equal: deviation 1"
         return Standard(mean=center, deviation=math.sqrt(variance)), ""
 
-    def _described(self, name: str, column: Column, tally: Tally) -> dict[str, Any]:
+    def _column_summary(self, name: str, column: Column, tally: Tally) -> dict[str, Any]:
         counts = self._histogram(name, tally)
         if isinstance(column, Category | ClassLabel):
-            values = list(declared(column))
+            values = list(declared_values(column))
             return {"kind": "category", "values": values, "counts": counts.tolist()}
         summary: dict[str, Any] = {
             "kind": "number",
             "unit": column.unit,
-            "edges": restore(column, np.linspace(0.0, 1.0, BINS + 1)).tolist(),
+            "edges": unscale_values(column, np.linspace(0.0, 1.0, BINS + 1)).tolist(),
             "counts": counts.tolist(),
         }
         if not counts.any():
@@ -283,40 +297,40 @@ class Statistics:
         return summary
 
 
-def _compressed(number: Ranged, values: Vector) -> Vector:
+def _compress_values(number: Ranged, values: Vector) -> Vector:
     return np.sign(values) * np.log1p(np.abs(values)) if number.scale == "log" else values
 
 
 def _sizes(column: Column) -> dict[str, int]:
     if isinstance(column, Ranged):
         return {"missing": 1, "histogram": BINS, "sum": 2, "square": 2}
-    return {"missing": 1, "histogram": len(declared(column))}
+    return {"missing": 1, "histogram": len(declared_values(column))}
 
 
-def _counted(column: Column, values: NDArray[Any]) -> dict[str, Tally]:
+def _column_tally(column: Column, values: NDArray[Any]) -> dict[str, Tally]:
     sums = {}
     if isinstance(column, Ranged):
-        scaled = transform(column, values)
+        scaled = scale_values(column, values)
         held = scaled[~np.isnan(scaled)]
         codes = bins_of(held, BINS)
         sums = {"sum": fixed_point(held), "square": fixed_point(held**2)}
     else:
-        codes = _codes(column, values)
+        codes = _present_codes(column, values)
     histogram = np.bincount(codes, minlength=_sizes(column)["histogram"]).astype(np.int64)
     return {"histogram": histogram, "missing": np.array([len(values) - len(codes)]), **sums}
 
 
-def _codes(column: Category | ClassLabel, values: NDArray[Any]) -> Tally:
-    n_values = len(declared(column))
+def _present_codes(column: Category | ClassLabel, values: NDArray[Any]) -> Tally:
+    n_values = len(declared_values(column))
     whole = values.dtype.kind in "biu"
     if not whole or values.min(initial=0) < -1 or values.max(initial=0) >= n_values:
         raise UndeclaredCategory(
-            f"{name_of(column)} is coded by whole numbers up to {n_values - 1}, -1 for missing"
+            f"{column_name(column)} is coded by whole numbers up to {n_values - 1}, -1 for missing"
         )
     codes = values.astype(np.int64)
     return np.asarray(codes[codes >= 0], np.int64)
 
 
 def _quantile(number: Ranged, histogram: Tally, q: float) -> Metric:
-    low, value, high = restore(number, np.array(quantile(histogram, q)))
+    low, value, high = unscale_values(number, np.array(quantile(histogram, q)))
     return Metric(float(value), float(max(value - low, high - value)))

@@ -82,7 +82,7 @@ def _in_range(sizes: Vector) -> bool:
     return bool(within and sizes.sum() < _LARGEST_TOTAL)
 
 
-def real(entries: Tally) -> Vector:
+def real_sums(entries: Tally) -> Vector:
     """Return the real sums held in entries that `fixed_point` made, pooled or not."""
     high, low = np.split(entries.astype(np.float64), 2)
     return (high * 2.0**_LOW_BITS + low) * UNIT
@@ -131,13 +131,13 @@ class TallyLayout:
         """Return the sum of the entries that `name` holds: of a histogram, its records."""
         return int(self.part(name, tally).sum())
 
-    def real(self, name: str, tally: Tally) -> float:
+    def real_sum(self, name: str, tally: Tally) -> float:
         """Return the fixed-point sum that `name` holds."""
-        return float(real(self.part(name, tally))[0])
+        return float(real_sums(self.part(name, tally))[0])
 
-    def reals(self, name: str, tally: Tally) -> Vector:
+    def real_sums(self, name: str, tally: Tally) -> Vector:
         """Return the fixed-point sums that `name` holds, half as many as its entries."""
-        return real(self.part(name, tally))
+        return real_sums(self.part(name, tally))
 
     def check(self, tally: Tally) -> None:
         """Refuse what cannot be a tally of this layout, of one site or pooled.

@@ -13,7 +13,7 @@ from sites.schema.tables import ClassLabel, Number, NumberLabel, Schema
 from sites.schema.texts import CHARACTERS, LONGEST_TEXT, TextSchema, marks_of
 from sites.statistics.histograms import Distance
 from sites.statistics.normalisation import Constants
-from sites.statistics.tables import ColumnsDiffer, Statistics
+from sites.statistics.tables import ColumnsDiffer, TableStatistics
 from sites.statistics.tally import ImpossibleTally, TallyLayout
 
 MARKS = "marks"
@@ -59,7 +59,7 @@ class TextStatistics:
         columns = {CHARACTERS: np.minimum(lengths, LONGEST_TEXT)}
         if not self._marks:
             return self._table.tally(columns, labels, persons=persons)
-        numbers = np.minimum(labels.sum(axis=1), self._most)
+        numbers = np.minimum(labels.sum(axis=1), self._most_marks)
         counted = self._table.tally(columns, numbers, persons=persons)
         return np.concatenate([counted, labels.sum(axis=0, dtype=np.int64)])
 
@@ -70,8 +70,8 @@ class TextStatistics:
             ImpossibleTally: A shape, a sign or a sum is impossible, or counts disagree.
         """
         self.layout.check(tally)
-        self._table.check(self._counted(tally))
-        most = self._most * self.layout.count("records", tally)
+        self._table.check(self._table_part(tally))
+        most = self._most_marks * self.layout.count("records", tally)
         if self._marks and self.layout.part(MARKS, tally).max() > most:
             raise ImpossibleTally("a label is counted more often than the texts can have it")
 
@@ -84,7 +84,7 @@ class TextStatistics:
             ImpossibleTally: No texts have this tally.
         """
         self.check(tally)
-        constants = self._table.constants(self._counted(tally))
+        constants = self._table.constants(self._table_part(tally))
         if not self._marks:
             return constants
         counts = tuple(int(count) for count in self.layout.part(MARKS, tally))
@@ -97,7 +97,7 @@ class TextStatistics:
             ImpossibleTally: No texts have this tally.
         """
         self.check(tally)
-        described = self._table.describe(self._counted(tally))
+        described = self._table.describe(self._table_part(tally))
         if self._marks:
             counts = self.layout.part(MARKS, tally).tolist()
             described["columns"][self.schema.label.column] = {
@@ -116,9 +116,9 @@ class TextStatistics:
         """
         self.check(one)
         self.check(other)
-        return self._table.distances(self._counted(one), self._counted(other))
+        return self._table.distances(self._table_part(one), self._table_part(other))
 
-    def _counted(self, tally: Tally) -> Tally:
+    def _table_part(self, tally: Tally) -> Tally:
         return tally[: self._table.layout.size]
 
     @cached_property
@@ -127,19 +127,19 @@ class TextStatistics:
         return () if isinstance(label, ClassLabel) else marks_of(label)
 
     @cached_property
-    def _most(self) -> int:
+    def _most_marks(self) -> int:
         return len(self._marks) if self.schema.kind == "notes" else MOST_MARKS
 
     @cached_property
-    def _table(self) -> Statistics:
+    def _table(self) -> TableStatistics:
         predicted = self.schema.label
         label = (
             predicted
             if isinstance(predicted, ClassLabel)
-            else NumberLabel(column=predicted.column, low=0, high=self._most)
+            else NumberLabel(column=predicted.column, low=0, high=self._most_marks)
         )
         length = Number(name=CHARACTERS, low=0, high=LONGEST_TEXT, unit=CHARACTERS, scale="log")
         schema = self.schema
-        return Statistics(
+        return TableStatistics(
             Schema(name=schema.name, person=schema.person, features=(length,), label=label)
         )

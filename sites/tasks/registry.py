@@ -9,7 +9,7 @@ from sites.plans import AnyModelPlan, ModelPlan, TextModelPlan
 from sites.schema.tables import Schema
 from sites.schema.texts import AnySchema, TextSchema
 from sites.task import Task, UnfitSchema
-from sites.tasks.tabular.use_cases import credit, diagnosis, house_prices
+from sites.tasks.tabular.use_cases import credit_task, diagnosis_task, house_prices_task
 
 TABULAR = ("credit", "diagnosis", "house-prices")
 TEXTUAL = ("clinical-notes", "market-sentiment", "clinical-entities")
@@ -45,9 +45,9 @@ def task_for(name: str, schema: AnySchema, model: AnyModelPlan, *, seed: int) ->
         hint = f": did you mean '{close[0]}'?" if close else ""
         raise UnknownTask(f"there is no task '{name}'{hint}; the tasks are {', '.join(TASKS)}")
     if isinstance(schema, Schema) and isinstance(model, ModelPlan) and name in TABULAR:
-        return _tabular(name, schema, model, seed)
+        return _tabular_task(name, schema, model, seed)
     if not isinstance(schema, Schema) and isinstance(model, TextModelPlan) and name in TEXTUAL:
-        return _textual(name, schema, model, seed)
+        return _text_task(name, schema, model, seed)
     needed = "a table" if name in TABULAR else "texts"
     raise UnfitSchema(
         f"{name} learns from {needed}: neither {type(schema).__name__} {schema.name} nor "
@@ -61,26 +61,26 @@ def load_libraries(name: str) -> None:
         import_module(module)
 
 
-def _tabular(name: str, schema: Schema, model: ModelPlan, seed: int) -> Task[Any]:
+def _tabular_task(name: str, schema: Schema, model: ModelPlan, seed: int) -> Task[Any]:
     """Return a task of tables, which loads its libraries where it needs them."""
     match name:
         case "credit":
-            return credit(schema, model, seed=seed)
+            return credit_task(schema, model, seed=seed)
         case "diagnosis":
-            return diagnosis(schema, model, seed=seed)
+            return diagnosis_task(schema, model, seed=seed)
         case _:
-            return house_prices(schema, model, seed=seed)
+            return house_prices_task(schema, model, seed=seed)
 
 
-def _textual(name: str, schema: TextSchema, model: TextModelPlan, seed: int) -> Task[Any]:
+def _text_task(name: str, schema: TextSchema, model: TextModelPlan, seed: int) -> Task[Any]:
     """Return a task of texts; its libraries are loaded only where there are texts."""
-    from sites.tasks.text.named_entities import clinical_entities
-    from sites.tasks.text.use_cases import clinical_notes, market_sentiment
+    from sites.tasks.text.named_entities import clinical_entities_task
+    from sites.tasks.text.use_cases import clinical_notes_task, market_sentiment_task
 
     match name:
         case "clinical-notes":
-            return clinical_notes(schema, model, seed=seed)
+            return clinical_notes_task(schema, model, seed=seed)
         case "market-sentiment":
-            return market_sentiment(schema, model, seed=seed)
+            return market_sentiment_task(schema, model, seed=seed)
         case _:
-            return clinical_entities(schema, model, seed=seed)
+            return clinical_entities_task(schema, model, seed=seed)

@@ -124,7 +124,7 @@ def first_pieces(word_of_piece: Sequence[int | None], n_words: int) -> Codes:
     return first
 
 
-def windows(n_pieces: int, *, size: int, overlap: int) -> list[Window]:
+def overlapping_windows(n_pieces: int, *, size: int, overlap: int) -> list[Window]:
     """Return windows over a sentence's pieces; each piece is kept in exactly one of them.
 
     Guarantee: a window reads at most `size` pieces; where two windows meet, half of the overlap
@@ -146,7 +146,7 @@ def windows(n_pieces: int, *, size: int, overlap: int) -> list[Window]:
     return found
 
 
-def allowed(n_types: int) -> NDArray[np.bool_]:
+def allowed_transitions(n_types: int) -> NDArray[np.bool_]:
     """Return which tag code may follow which in IOB2, shape (n_tags, n_tags): [before, after]."""
     n_tags = 1 + 2 * n_types
     may = np.ones((n_tags, n_tags), np.bool_)
@@ -156,7 +156,7 @@ def allowed(n_types: int) -> NDArray[np.bool_]:
     return may
 
 
-def decode(scores: Matrix) -> Codes:
+def decode_tags(scores: Matrix) -> Codes:
     """Return the best tags of a sentence that are IOB2 throughout, shape (n_words,).
 
     Best is the largest sum of scores over all sequences IOB2 allows (Viterbi 1967).
@@ -167,7 +167,7 @@ def decode(scores: Matrix) -> Codes:
     n_words, n_tags = scores.shape
     if not n_words:
         return np.zeros(0, np.int64)
-    penalty = np.where(allowed(n_tags // 2), 0.0, FORBIDDEN)
+    penalty = np.where(allowed_transitions(n_tags // 2), 0.0, FORBIDDEN)
     best = scores[0] + penalty[0]  # a sentence begins as if after O
     came_from = np.zeros((n_words, n_tags), np.int64)
     for word in range(1, n_words):

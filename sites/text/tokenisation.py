@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sites.text.iob2_tags import windows
+from sites.text.iob2_tags import overlapping_windows
 
 Ids: TypeAlias = NDArray[np.int32]
 
@@ -64,7 +64,7 @@ class Pieces:
         longest: NDArray[np.int64] = self.sizes[self.ends - self.counts]
         return longest
 
-    def of(self, rows: NDArray[np.int64], *, at_most: int) -> NDArray[np.int64]:
+    def window_indices(self, rows: NDArray[np.int64], *, at_most: int) -> NDArray[np.int64]:
         """Return which windows some texts are read in, text after text.
 
         Guarantee: all of a text's windows, or `at_most` of them spread evenly from the first to
@@ -79,7 +79,7 @@ class Pieces:
         return spread
 
 
-def cut(texts: Sequence[str], tokenizer: Tokenizer, *, size: int, overlap: int) -> Pieces:
+def cut_texts(texts: Sequence[str], tokenizer: Tokenizer, *, size: int, overlap: int) -> Pieces:
     """Return texts in windows; nothing is cut off, however long a text is.
 
     Args:
@@ -91,15 +91,15 @@ def cut(texts: Sequence[str], tokenizer: Tokenizer, *, size: int, overlap: int) 
     marks = np.array([tokenizer.cls_token_id, tokenizer.sep_token_id], np.int32)
     found: list[Ids] = []
     ends = []
-    for pieces in _numbered(texts, tokenizer):
-        inner = windows(len(pieces), size=size - 2, overlap=overlap)
+    for pieces in _piece_ids(texts, tokenizer):
+        inner = overlapping_windows(len(pieces), size=size - 2, overlap=overlap)
         parts = [pieces[window.start : window.end] for window in inner] or [pieces]
         found += [np.concatenate([marks[:1], part, marks[1:]]) for part in parts]
         ends.append(len(found))
     return Pieces(tuple(found), np.array(ends, np.int64))
 
 
-def _numbered(texts: Sequence[str], tokenizer: Tokenizer) -> Iterable[Ids]:
+def _piece_ids(texts: Sequence[str], tokenizer: Tokenizer) -> Iterable[Ids]:
     for start in range(0, len(texts), _AT_ONCE):
         encoded = tokenizer(
             list(texts[start : start + _AT_ONCE]),

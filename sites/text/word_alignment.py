@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError
-from sites.text.iob2_tags import Codes, first_pieces, windows
+from sites.text.iob2_tags import Codes, first_pieces, overlapping_windows
 
 
 class SlowTokenizer(ConsortiumError, ValueError):
@@ -17,7 +17,7 @@ class SlowTokenizer(ConsortiumError, ValueError):
     code = "slow-tokenizer"
 
 
-class Encoded(Protocol):
+class TokenizerOutput(Protocol):
     """What a fast tokenizer returns for a batch of sentences."""
 
     def word_ids(self, batch_index: int) -> Sequence[int | None]:
@@ -35,7 +35,7 @@ class Tokenizer(Protocol):
     cls_token_id: int
     sep_token_id: int
 
-    def __call__(self, text: list[list[str]], **options: object) -> Encoded:
+    def __call__(self, text: list[list[str]], **options: object) -> TokenizerOutput:
         """Cut sentences that are split into words into pieces."""
 
 
@@ -70,7 +70,7 @@ class Sentence:
         return sum(len(window.words) for window in self.windows)
 
 
-def read_as_pieces(
+def cut_sentences(
     sentences: Sequence[Sequence[str]], tokenizer: Tokenizer, *, size: int, overlap: int
 ) -> list[Sentence]:
     """Return sentences as windows of pieces.
@@ -100,7 +100,7 @@ def read_as_pieces(
         verbose=False,
     )
     return [
-        _sentence(
+        _windows_of_sentence(
             np.array(encoded["input_ids"][number], np.int64),
             first_pieces(encoded.word_ids(number), len(words)),
             (tokenizer.cls_token_id, tokenizer.sep_token_id),
@@ -111,11 +111,11 @@ def read_as_pieces(
     ]
 
 
-def _sentence(
+def _windows_of_sentence(
     ids: NDArray[np.int64], first: Codes, ends: tuple[int, int], *, size: int, overlap: int
 ) -> Sentence:
     found = []
-    for window in windows(len(ids), size=size, overlap=overlap):
+    for window in overlapping_windows(len(ids), size=size, overlap=overlap):
         kept = np.flatnonzero((first >= window.keep_from) & (first < window.keep_to))
         if len(kept):
             read = np.concatenate([ends[:1], ids[window.start : window.end], ends[1:]])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from privacy.differential.noise import grid_gaussian
 from sites.plans import PrivacyPlan
 from sites.training.per_person_clipping import SLACK, Losses, PersonClipper
-from sites.training.privacy_units import Drawn, draw, units_of
+from sites.training.privacy_units import DrawnUnits, draw_units, units_of
 
 _NOISED_AT_ONCE = 2**20  # numbers: memory against the cost of a call
 
@@ -39,14 +39,14 @@ def private_gradients(
     """
     units = units_of(persons, plan)
     clipper = PersonClipper(model, clip_norm=plan.clip_norm)
-    parts = _parts(clipper.parameters)
-    grid = grid_of(clipper.parameters, plan.clip_norm)
+    parts = _noise_batches(clipper.parameters)
+    grid = grid_step(clipper.parameters, plan.clip_norm)
     deviation = plan.noise_multiplier * plan.clip_norm / grid
     scale = grid / (plan.sampling_rate * len(units))
     for _ in range(plan.steps):
-        sums = _sums(clipper, losses, draw(units, plan))
+        sums = _clipped_sums(clipper, losses, draw_units(units, plan))
         for part in parts:
-            noised = _noised([sums[index] for index in part], grid=grid, deviation=deviation)
+            noised = _add_noise([sums[index] for index in part], grid=grid, deviation=deviation)
             mean = torch.from_numpy(noised * scale).float()
             for index, size in part.items():
                 parameter = clipper.parameters[index]
@@ -55,7 +55,7 @@ def private_gradients(
         yield
 
 
-def grid_of(parameters: Sequence[nn.Parameter], clip_norm: float) -> float:
+def grid_step(parameters: Sequence[nn.Parameter], clip_norm: float) -> float:
     """Return the step of the grid that sums are rounded to: clip norm over a power of two.
 
     Guarantee: rounding two sums moves them apart by at most `clip_norm * SLACK / 2` in L2.
@@ -64,7 +64,9 @@ def grid_of(parameters: Sequence[nn.Parameter], clip_norm: float) -> float:
     return clip_norm * SLACK / 2 / 2.0 ** math.ceil(math.log2(math.sqrt(dim)))
 
 
-def _sums(clipper: PersonClipper, losses: Losses, draws: Sequence[Drawn]) -> list[Tensor]:
+def _clipped_sums(
+    clipper: PersonClipper, losses: Losses, draws: Sequence[DrawnUnits]
+) -> list[Tensor]:
     """Return the clipped sums over all that were drawn; zeros for nobody."""
     if not draws:
         return [torch.zeros_like(item) for item in clipper.parameters]
@@ -75,7 +77,7 @@ def _sums(clipper: PersonClipper, losses: Losses, draws: Sequence[Drawn]) -> lis
     return sums
 
 
-def _noised(sums: Sequence[Tensor], *, grid: float, deviation: float) -> NDArray[np.float64]:
+def _add_noise(sums: Sequence[Tensor], *, grid: float, deviation: float) -> NDArray[np.float64]:
     """Return sums with noise, in steps of the grid: whole numbers are added, exactly."""
     total = np.concatenate([item.cpu().numpy().ravel() for item in sums], dtype=np.float64)
     total /= grid
@@ -84,7 +86,7 @@ def _noised(sums: Sequence[Tensor], *, grid: float, deviation: float) -> NDArray
     return total
 
 
-def _parts(parameters: Sequence[nn.Parameter]) -> list[dict[int, int]]:
+def _noise_batches(parameters: Sequence[nn.Parameter]) -> list[dict[int, int]]:
     """Return which parameters are noised together, with the numbers in each."""
     parts: list[dict[int, int]] = [{}]
     for index, item in enumerate(parameters):

@@ -73,21 +73,21 @@ def train(
     parameters = [item for item in model.parameters() if item.requires_grad]
     received = [item.detach().clone() for item in parameters]
     optimizer = optimizer_of(parameters, plan)
-    pull = _pull(plan)
+    pull = _proximal_share(plan)
     if plan.privacy is None:
-        gradients = _gradients(model, losses, records, plan, rng)
+        gradients = _batch_gradients(model, losses, records, plan, rng)
     else:
         gradients = private_gradients(model, losses, records.persons, plan.privacy)
     steps = 0
     for _ in gradients:
         optimizer.step()
         if pull:
-            _move(parameters, received, pull)
+            _pull_back(parameters, received, pull)
         steps += 1
     return steps
 
 
-def _gradients(
+def _batch_gradients(
     model: nn.Module,
     losses: Losses,
     records: Records,
@@ -117,14 +117,14 @@ def _batches(records: Records, plan: TrainingPlan, rng: np.random.Generator) -> 
     Where sizes differ, a stretch of the drawn order is sorted by them before it is parted into
     batches, whose order is drawn again.
     """
-    order = _order(records.classes, plan, rng)
+    order = _record_order(records.classes, plan, rng)
     if records.sizes is None:
         return torch.split(order, plan.batch_size)
-    batches = by_size(order.numpy(), records.sizes, plan.batch_size)
+    batches = batches_by_size(order.numpy(), records.sizes, plan.batch_size)
     return [torch.from_numpy(batches[index]) for index in rng.permutation(len(batches))]
 
 
-def by_size(
+def batches_by_size(
     order: NDArray[np.int64], sizes: NDArray[np.int64], batch_size: int
 ) -> list[NDArray[np.int64]]:
     """Return records in batches of similar size, each record once.
@@ -140,7 +140,9 @@ def by_size(
     return batches
 
 
-def _order(classes: NDArray[np.int64], plan: TrainingPlan, rng: np.random.Generator) -> Tensor:
+def _record_order(
+    classes: NDArray[np.int64], plan: TrainingPlan, rng: np.random.Generator
+) -> Tensor:
     """The records of one pass, shape (n,)."""
     n = len(classes)
     if plan.class_balance != "resample":
@@ -150,7 +152,7 @@ def _order(classes: NDArray[np.int64], plan: TrainingPlan, rng: np.random.Genera
     return torch.from_numpy(rng.choice(n, n, p=shares[of_record]))
 
 
-def _pull(plan: TrainingPlan) -> float:
+def _proximal_share(plan: TrainingPlan) -> float:
     """How far each step ends towards the received parameters, in [0, 1).
 
     FedProx's term is taken as an implicit (proximal) step, which no `mu` makes unstable; a
@@ -165,6 +167,6 @@ def _pull(plan: TrainingPlan) -> float:
 
 
 @torch.no_grad()
-def _move(parameters: list[nn.Parameter], received: list[Tensor], share: float) -> None:
+def _pull_back(parameters: list[nn.Parameter], received: list[Tensor], share: float) -> None:
     for parameter, target in zip(parameters, received, strict=True):
         parameter.lerp_(target, share)

@@ -14,7 +14,7 @@ from sites.plans import BadPlan, Predictions, TrainingPlan
 from sites.schema.tables import ClassLabel, Label, NumberLabel
 from sites.schema.texts import MultiLabel
 from sites.statistics.normalisation import Constants
-from sites.statistics.tables import restore, transform
+from sites.statistics.tables import scale_values, unscale_values
 
 
 def targets(label: Predicted, labels: NDArray[Any], constants: Constants) -> Tensor:
@@ -28,7 +28,9 @@ def targets(label: Predicted, labels: NDArray[Any], constants: Constants) -> Ten
         case ClassLabel():
             return torch.from_numpy(labels.astype(np.int64))
         case NumberLabel():
-            standard = (transform(label, labels) - constants.label.mean) / constants.label.deviation
+            standard = (
+                scale_values(label, labels) - constants.label.mean
+            ) / constants.label.deviation
             return torch.from_numpy(standard.astype(np.float32))
 
 
@@ -106,4 +108,6 @@ def predictions(label: Predicted, scores: Tensor, constants: Constants) -> Predi
             return outputs.softmax(dim=1).numpy()
         case NumberLabel():
             standard = outputs[:, 0].numpy()
-            return restore(label, standard * constants.label.deviation + constants.label.mean)
+            return unscale_values(
+                label, standard * constants.label.deviation + constants.label.mean
+            )

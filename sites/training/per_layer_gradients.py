@@ -15,7 +15,7 @@ from torch.autograd.graph import GradientEdge
 from torch.nn import functional
 
 from privacy.errors import ConsortiumError
-from sites.training.privacy_units import Drawn
+from sites.training.privacy_units import DrawnUnits
 
 Clippable: TypeAlias = nn.Linear | nn.Embedding | nn.LayerNorm
 
@@ -31,7 +31,7 @@ class UnclippableModel(ConsortiumError, TypeError):
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class LayerPass:
     """What a layer was given in a pass, and where its outputs are in the graph."""
 
     module: Clippable
@@ -47,34 +47,34 @@ class LayerGradient(Protocol):
         """The loss's gradient of what came out, shape (B, ...)."""
 
     @property
-    def squares(self) -> Tensor:
+    def squared_norms(self) -> Tensor:
         """Squared length for each person, shape (n_units,), as computed."""
 
     @property
-    def terms(self) -> Tensor:
+    def squared_term_sums(self) -> Tensor:
         """Squared sum of the lengths of what was added up for it, shape (n_units,).
 
-        How far `squares` can be off by rounding is a small multiple of it.
+        How far `squared_norms` can be off by rounding is a small multiple of it.
         """
 
-    def summed(self, factors: Tensor) -> Iterator[Part]:
+    def weighted_sums(self, factors: Tensor) -> Iterator[Part]:
         """Return the sum of all records' gradients, each times its factor, shape (B,)."""
 
 
-def longest(gradient: LayerGradient) -> Tensor:
+def squared_norm_bounds(gradient: LayerGradient) -> Tensor:
     """Return the squared length for each person at its upper bound, shape (n_units,), float64.
 
     Terms that cancel leave a sum that rounding may hide: a length that cannot be told from a
     rounding error counts as that error.
     """
-    squares, terms = gradient.squares, gradient.terms
+    squares, terms = gradient.squared_norms, gradient.squared_term_sums
     rounding = _ROUNDED * torch.finfo(gradient.deltas.dtype).eps
     if squares is terms:  # a single term: nothing cancels
         return squares * (1 + rounding)
     return squares.clamp(min=0.0) + rounding * terms
 
 
-def clippable(model: nn.Module) -> tuple[Clippable, ...]:
+def clippable_layers(model: nn.Module) -> tuple[Clippable, ...]:
     """Return the layers with trained parameters.
 
     Raises:
@@ -98,7 +98,7 @@ def clippable(model: nn.Module) -> tuple[Clippable, ...]:
     return tuple(layers)
 
 
-def gradient_of(seen: Seen, delta: Tensor, drawn: Drawn) -> LayerGradient:
+def layer_gradient(seen: LayerPass, delta: Tensor, drawn: DrawnUnits) -> LayerGradient:
     """Return a layer's gradient from what went in and the loss's gradient of what came out.
 
     Raises:
@@ -110,12 +110,12 @@ def gradient_of(seen: Seen, delta: Tensor, drawn: Drawn) -> LayerGradient:
             f"{len(drawn.rows)} records: give every record inputs of its own"
         )
     match seen.module:
-        case nn.Linear() as layer if delta.dim() == 2 and drawn.alone:
+        case nn.Linear() as layer if delta.dim() == 2 and drawn.one_record_each:
             return OuterGradient(layer, seen.inputs, delta)
         case nn.Linear() as layer:
-            return LinearGradient(layer, *_precise(seen.inputs, delta), drawn)
+            return LinearGradient(layer, *_with_token_axis(seen.inputs, delta), drawn)
         case nn.Embedding() as layer:
-            return EmbeddingGradient(layer, seen.inputs.flatten(1), _tokens(delta), drawn)
+            return EmbeddingGradient(layer, seen.inputs.flatten(1), _flatten_tokens(delta), drawn)
         case nn.LayerNorm() as layer:
             return ScaleGradient(layer, seen.inputs, delta, drawn)
 
@@ -131,12 +131,12 @@ class OuterGradient:
         self.deltas = deltas.double()
         self._inputs = inputs.cpu().numpy().astype(np.float64)
         self._deltas = self.deltas.cpu().numpy()
-        self._weight, self._bias = _trains(layer)
+        self._weight, self._bias = _trained_parts(layer)
         given = np.einsum("bi,bi->b", self._inputs, self._inputs) * self._weight + self._bias
         lengths = given * np.einsum("bo,bo->b", self._deltas, self._deltas)
-        self.squares = self.terms = torch.from_numpy(lengths).to(deltas.device)
+        self.squared_norms = self.squared_term_sums = torch.from_numpy(lengths).to(deltas.device)
 
-    def summed(self, factors: Tensor) -> Iterator[Part]:
+    def weighted_sums(self, factors: Tensor) -> Iterator[Part]:
         """Return the sum of all records' gradients, each times its factor."""
         scaled = self._deltas * factors.cpu().numpy()[:, None]
         if self._weight:
@@ -152,33 +152,33 @@ class LinearGradient:
     layer: nn.Linear
     inputs: Tensor
     deltas: Tensor
-    drawn: Drawn
+    drawn: DrawnUnits
 
     @property
-    def squares(self) -> Tensor:
+    def squared_norms(self) -> Tensor:
         """Squared length for each person."""
         inputs, deltas = self._by_person
         squares = deltas.new_zeros(len(deltas), dtype=torch.float64)
-        weight, bias = _trains(self.layer)
+        weight, bias = _trained_parts(self.layer)
         if weight:
-            squares += _outer_square(inputs, deltas)
+            squares += _outer_product_squares(inputs, deltas)
         if bias:
             squares += deltas.sum(1).square().sum(1)
         return squares
 
     @property
-    def terms(self) -> Tensor:
+    def squared_term_sums(self) -> Tensor:
         """Squared sum of the lengths of the outer products."""
         inputs, deltas = self._by_person
-        weight, bias = _trains(self.layer)
+        weight, bias = _trained_parts(self.layer)
         given = inputs.square().sum(2) * weight + float(bias)
         lengths = given * deltas.square().sum(2)  # squared, (n_units, K)
         return lengths.sqrt().sum(1).square().double()
 
-    def summed(self, factors: Tensor) -> Iterator[Part]:
+    def weighted_sums(self, factors: Tensor) -> Iterator[Part]:
         """Return the sum of all records' gradients, each times its factor."""
         scaled = (self.deltas * factors.to(self.deltas.dtype)[:, None, None]).flatten(0, 1)
-        weight, bias = _trains(self.layer)
+        weight, bias = _trained_parts(self.layer)
         if weight:
             yield self.layer.weight, scaled.mT @ self.inputs.flatten(0, 1)
         if bias:
@@ -186,7 +186,7 @@ class LinearGradient:
 
     @cached_property
     def _by_person(self) -> tuple[Tensor, Tensor]:
-        return by_person(self.inputs, self.drawn), by_person(self.deltas, self.drawn)
+        return pad_by_person(self.inputs, self.drawn), pad_by_person(self.deltas, self.drawn)
 
 
 @dataclass(frozen=True)
@@ -196,29 +196,32 @@ class EmbeddingGradient:
     layer: nn.Embedding
     ids: Tensor
     deltas: Tensor
-    drawn: Drawn
+    drawn: DrawnUnits
 
     @property
-    def squares(self) -> Tensor:
+    def squared_norms(self) -> Tensor:
         """Squared length for each person."""
-        ids, deltas = by_person(self.ids, self.drawn), by_person(self._counted, self.drawn)
+        ids, deltas = (
+            pad_by_person(self.ids, self.drawn),
+            pad_by_person(self._trained_deltas, self.drawn),
+        )
         same = ids[:, :, None] == ids[:, None, :]  # (n_units, K, K)
         return ((deltas @ deltas.mT) * same).sum((1, 2)).double()
 
     @property
-    def terms(self) -> Tensor:
+    def squared_term_sums(self) -> Tensor:
         """Squared sum of the lengths of the deltas."""
-        lengths = self._counted.square().sum(2).sqrt().sum(1)  # (B,)
-        return added(lengths, self.drawn).square().double()
+        lengths = self._trained_deltas.square().sum(2).sqrt().sum(1)  # (B,)
+        return sum_by_person(lengths, self.drawn).square().double()
 
-    def summed(self, factors: Tensor) -> Iterator[Part]:
+    def weighted_sums(self, factors: Tensor) -> Iterator[Part]:
         """Return the sum of all records' gradients, each times its factor."""
-        scaled = self._counted * factors.to(self.deltas.dtype)[:, None, None]
+        scaled = self._trained_deltas * factors.to(self.deltas.dtype)[:, None, None]
         total = torch.zeros_like(self.layer.weight, dtype=scaled.dtype)
         yield self.layer.weight, total.index_add_(0, self.ids.flatten(), scaled.flatten(0, 1))
 
     @cached_property
-    def _counted(self) -> Tensor:
+    def _trained_deltas(self) -> Tensor:
         """The deltas, none of them of the padding, which is not trained."""
         if self.layer.padding_idx is None:
             return self.deltas
@@ -232,22 +235,22 @@ class ScaleGradient:
     layer: nn.LayerNorm
     inputs: Tensor
     deltas: Tensor
-    drawn: Drawn
+    drawn: DrawnUnits
 
     @property
-    def squares(self) -> Tensor:
+    def squared_norms(self) -> Tensor:
         """Squared length for each person."""
-        each = [added(part.sum(1), self.drawn) for _, part in self._parts]  # (n_units, d)
+        each = [sum_by_person(part.sum(1), self.drawn) for _, part in self._parts]  # (n_units, d)
         return torch.stack([part.square().sum(1) for part in each]).sum(0).double()
 
     @property
-    def terms(self) -> Tensor:
+    def squared_term_sums(self) -> Tensor:
         """Squared sum of the lengths of what was added up."""
         lengths = [part.square().sum(2).sqrt().sum(1) for _, part in self._parts]  # (B,)
-        each = [added(length, self.drawn).square() for length in lengths]  # (n_units,)
+        each = [sum_by_person(length, self.drawn).square() for length in lengths]  # (n_units,)
         return torch.stack(each).sum(0).double()
 
-    def summed(self, factors: Tensor) -> Iterator[Part]:
+    def weighted_sums(self, factors: Tensor) -> Iterator[Part]:
         """Return the sum of all records' gradients, each times its factor."""
         for parameter, part in self._parts:
             total = torch.einsum("btd,b->d", part, factors.to(part.dtype))
@@ -258,7 +261,7 @@ class ScaleGradient:
         """Of each trained parameter, the gradient of each token, shape (B, T, d)."""
         shape, d = self.layer.normalized_shape, self.layer.weight.numel()
         parts: list[Part] = []
-        weight, bias = _trains(self.layer)
+        weight, bias = _trained_parts(self.layer)
         if weight:
             normal = functional.layer_norm(self.inputs, shape, eps=self.layer.eps)
             parts.append((self.layer.weight, (self.deltas * normal).reshape(len(normal), -1, d)))
@@ -267,9 +270,9 @@ class ScaleGradient:
         return parts
 
 
-def by_person(values: Tensor, drawn: Drawn) -> Tensor:
+def pad_by_person(values: Tensor, drawn: DrawnUnits) -> Tensor:
     """Return values of records (B, T, ...) as those of persons (n_units, K, ...), 0 beyond."""
-    if drawn.alone:
+    if drawn.one_record_each:
         return values
     most = int(drawn.counts.max())
     firsts = (drawn.counts.cumsum(0) - drawn.counts)[drawn.owners]
@@ -280,21 +283,21 @@ def by_person(values: Tensor, drawn: Drawn) -> Tensor:
     )
 
 
-def added(values: Tensor, drawn: Drawn) -> Tensor:
+def sum_by_person(values: Tensor, drawn: DrawnUnits) -> Tensor:
     """Return values of records (B, ...) added up by person, (n_units, ...)."""
-    if drawn.alone:
+    if drawn.one_record_each:
         return values
     totals = values.new_zeros((len(drawn.counts), *values.shape[1:]))
     return totals.index_add_(0, drawn.owners, values)
 
 
-def _trains(layer: nn.Linear | nn.LayerNorm) -> tuple[bool, bool]:
+def _trained_parts(layer: nn.Linear | nn.LayerNorm) -> tuple[bool, bool]:
     """Return whether a layer's weight is trained, and whether its bias is."""
     bias = layer.bias
     return layer.weight.requires_grad, bias is not None and bias.requires_grad
 
 
-def _outer_square(inputs: Tensor, deltas: Tensor) -> Tensor:
+def _outer_product_squares(inputs: Tensor, deltas: Tensor) -> Tensor:
     """Return the squared length of sums of outer products (n_units, K, i) by (n_units, K, o)."""
     tokens, size = inputs.shape[1], inputs.shape[2] * deltas.shape[2]
     if 2 * tokens * tokens <= size:
@@ -302,12 +305,12 @@ def _outer_square(inputs: Tensor, deltas: Tensor) -> Tensor:
     return (deltas.mT @ inputs).square().sum((1, 2))
 
 
-def _precise(inputs: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
+def _with_token_axis(inputs: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
     """Return both as (B, T, ...), in float64 where a record is one token: there it is cheap."""
     if delta.dim() == 2:
         return inputs.double()[:, None, :], delta.double()[:, None, :]
-    return _tokens(inputs), _tokens(delta)
+    return _flatten_tokens(inputs), _flatten_tokens(delta)
 
 
-def _tokens(values: Tensor) -> Tensor:
+def _flatten_tokens(values: Tensor) -> Tensor:
     return values.reshape(len(values), -1, values.shape[-1])

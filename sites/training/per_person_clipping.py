@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from sites.training.per_layer_gradients import (
     Clippable,
     LayerGradient,
-    Seen,
+    LayerPass,
     UnclippableModel,
-    clippable,
-    gradient_of,
-    longest,
+    clippable_layers,
+    layer_gradient,
+    squared_norm_bounds,
 )
-from sites.training.privacy_units import Drawn
+from sites.training.privacy_units import DrawnUnits
 
 Losses: TypeAlias = Callable[[Tensor], Tensor]
 
@@ -52,11 +52,11 @@ class PersonClipper:
     """
 
     def __init__(self, model: nn.Module, *, clip_norm: float) -> None:
-        self._layers = clippable(model)
+        self._layers = clippable_layers(model)
         self._clip_to = clip_norm * (1 - SLACK)
         self.parameters = [item for item in model.parameters() if item.requires_grad]
 
-    def sum(self, losses: Losses, drawn: Drawn) -> list[Tensor]:
+    def sum(self, losses: Losses, drawn: DrawnUnits) -> list[Tensor]:
         """Return the sum over the persons drawn, in the order of `parameters`.
 
         Args:
@@ -66,29 +66,29 @@ class PersonClipper:
         Raises:
             UnclippableModel: A layer does not see the records one by one, or is used twice.
         """
-        with self._watched() as seen:
+        with self._record_passes() as seen:
             each = losses(drawn.rows)  # (B,)
-        drawn = drawn.on(each.device)
-        total = each if drawn.alone else each / drawn.counts[drawn.owners]
+        drawn = drawn.to_device(each.device)
+        total = each if drawn.one_record_each else each / drawn.counts[drawn.owners]
         deltas = torch.autograd.grad(total.sum(), [item.edge for item in seen])
         with torch.no_grad():
-            gradients, squares = _measured(seen, deltas, drawn)
+            gradients, squares = _measure_gradients(seen, deltas, drawn)
             factors = self._clip_to / squares.sqrt().clamp(min=self._clip_to)  # (n_units,)
-            each = factors if drawn.alone else factors[drawn.owners]  # (B,)
-            parts = (item.summed(each) for item in gradients)
+            each = factors if drawn.one_record_each else factors[drawn.owners]  # (B,)
+            parts = (item.weighted_sums(each) for item in gradients)
             sums = dict(chain.from_iterable(parts))
         return [sums[item] if item in sums else torch.zeros_like(item) for item in self.parameters]
 
     @contextmanager
-    def _watched(self) -> Iterator[list[Seen]]:
+    def _record_passes(self) -> Iterator[list[LayerPass]]:
         """Note what goes into the trained layers, and where it comes out."""
-        seen: list[Seen] = []
+        seen: list[LayerPass] = []
 
         def note(module: Clippable, given: tuple[Tensor, ...], output: Tensor) -> None:
             if any(item.module is module for item in seen):
                 raise UnclippableModel(f"a {type(module).__name__} is used twice in a pass")
             edge = torch.autograd.graph.get_gradient_edge(output)
-            seen.append(Seen(module, given[0].detach(), edge))
+            seen.append(LayerPass(module, given[0].detach(), edge))
 
         handles = [layer.register_forward_hook(note) for layer in self._layers]
         try:
@@ -98,22 +98,22 @@ class PersonClipper:
                 handle.remove()
 
 
-def _measured(
-    seen: Sequence[Seen], deltas: Sequence[Tensor], drawn: Drawn
+def _measure_gradients(
+    seen: Sequence[LayerPass], deltas: Sequence[Tensor], drawn: DrawnUnits
 ) -> tuple[list[LayerGradient], Tensor]:
     """Return the layers' gradients and each person's squared length; what is not finite is 0."""
-    gradients = [gradient_of(*both, drawn) for both in zip(seen, deltas, strict=True)]
-    squares = reduce(torch.add, [longest(item) for item in gradients])  # (n_units,)
+    gradients = [layer_gradient(*both, drawn) for both in zip(seen, deltas, strict=True)]
+    squares = reduce(torch.add, [squared_norm_bounds(item) for item in gradients])  # (n_units,)
     if math.isfinite(squares.sum().item()):
         return gradients, squares
     lost = ~squares.isfinite()[drawn.owners]  # (B,)
-    return _measured(
-        [replace(item, inputs=_blanked(item.inputs, lost)) for item in seen],
-        [_blanked(delta, lost) for delta in deltas],
+    return _measure_gradients(
+        [replace(item, inputs=_zero_rows(item.inputs, lost)) for item in seen],
+        [_zero_rows(delta, lost) for delta in deltas],
         drawn,
     )
 
 
-def _blanked(values: Tensor, rows: Tensor) -> Tensor:
+def _zero_rows(values: Tensor, rows: Tensor) -> Tensor:
     """Return values of records (B, ...) with 0 in some rows."""
     return values.masked_fill(rows.reshape(-1, *[1] * (values.dim() - 1)), 0)

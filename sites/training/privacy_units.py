@@ -41,11 +41,11 @@ class Units:
         keep = np.ones(len(rows), np.bool_)
         for unit in np.flatnonzero(counts > at_most):
             mine = slice(ends[unit] - counts[unit], ends[unit])
-            kept = _rng(names[unit], seed).choice(counts[unit], at_most, replace=False)
+            kept = _person_rng(names[unit], seed).choice(counts[unit], at_most, replace=False)
             keep[mine] = np.isin(np.arange(counts[unit]), kept)
         return cls(rows[keep], np.cumsum(np.minimum(counts, at_most)))
 
-    def apart(self) -> "Units":
+    def one_per_record(self) -> "Units":
         """Return each record as a unit by itself."""
         return Units(self.rows, np.arange(1, len(self.rows) + 1))
 
@@ -57,13 +57,15 @@ class Units:
         """Records of each unit, shape (n_units,)."""
         return np.diff(self.ends, prepend=0)
 
-    def at(self, units: NDArray[np.intp]) -> "Drawn":
+    def records_of(self, units: NDArray[np.intp]) -> "DrawnUnits":
         """Return the records of these units."""
         counts = self.counts[units]
         starts = np.repeat(self.ends[units] - np.cumsum(counts), counts)
         rows = self.rows[starts + np.arange(len(starts))]
         owners = np.repeat(np.arange(len(units)), counts)
-        return Drawn(torch.from_numpy(rows), torch.from_numpy(owners), torch.from_numpy(counts))
+        return DrawnUnits(
+            torch.from_numpy(rows), torch.from_numpy(owners), torch.from_numpy(counts)
+        )
 
     def batches(self, units: NDArray[np.intp], *, rows_at_once: int) -> list[NDArray[np.intp]]:
         """Return the units in groups of at most so many records; a unit is never parted."""
@@ -78,7 +80,7 @@ class Units:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnUnits:
     """The records of some units, for one pass through a model.
 
     Args:
@@ -91,12 +93,12 @@ class Drawn:
     owners: Tensor
     counts: Tensor
 
-    def on(self, device: torch.device) -> "Drawn":
+    def to_device(self, device: torch.device) -> "DrawnUnits":
         """Return the same where a model computes; rows stay where records are chosen."""
-        return Drawn(self.rows, self.owners.to(device), self.counts.to(device))
+        return DrawnUnits(self.rows, self.owners.to(device), self.counts.to(device))
 
     @property
-    def alone(self) -> bool:
+    def one_record_each(self) -> bool:
         """Whether every unit has one record."""
         return len(self.rows) == len(self.counts)
 
@@ -107,18 +109,18 @@ def units_of(persons: NDArray[Any], plan: PrivacyPlan) -> Units:
     Where records are the units, a person still has no more than so many of them.
     """
     units = Units.of_persons(persons, at_most=plan.max_records_per_person, seed=plan.cap_seed)
-    return units if plan.unit == "person" else units.apart()
+    return units if plan.unit == "person" else units.one_per_record()
 
 
-def draw(units: Units, plan: PrivacyPlan) -> list[Drawn]:
+def draw_units(units: Units, plan: PrivacyPlan) -> list[DrawnUnits]:
     """Draw the units of a step, each by itself; nothing at all may be drawn.
 
     Guarantee: Poisson sampling at the plan's rate, by the operating system's randomness.
     """
     drawn = chosen(len(units), rate=plan.sampling_rate)
-    return [units.at(part) for part in units.batches(drawn, rows_at_once=plan.rows_at_once)]
+    return [units.records_of(part) for part in units.batches(drawn, rows_at_once=plan.rows_at_once)]
 
 
-def _rng(person: object, seed: int) -> np.random.Generator:
+def _person_rng(person: object, seed: int) -> np.random.Generator:
     words = np.frombuffer(hashlib.sha256(str(person).encode()).digest(), "<u4")
     return np.random.default_rng([seed, *words.tolist()])

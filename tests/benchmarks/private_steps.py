@@ -123,7 +123,7 @@ def _reading(travels: str) -> Iterator[tuple[nn.Module, Losses]]:
     windows = [rng.integers(1_000, 20_000, LENGTH) for _ in range(BATCH)]
     features = encoder.features(windows)
     wanted = torch.from_numpy(rng.integers(0, 10, BATCH))
-    with encoder.at(np.zeros(encoder.layout.dim)) as model:
+    with encoder.hold_parameters(np.zeros(encoder.layout.dim)) as model:
 
         def losses(rows: Tensor) -> Tensor:
             chosen_windows = [windows[row] for row in rows.tolist()]

@@ -32,13 +32,13 @@ from scenarios.data.icd10_phrases import CHAPTERS, all_phrases
 from scenarios.engines.runner import ScenarioRun, carry_out
 from scenarios.engines.staging import new_run_directory
 from scenarios.scenario import MACRO_F1, Scenario
-from sites.models.encoder import padded
+from sites.models.encoder import padded_windows
 from sites.plans import TextModelPlan, TrainingPlan
 from sites.schema.tables import ClassLabel
 from sites.schema.texts import NotesSchema
 from sites.tasks.text.classification import NotesTask
 from sites.tasks.text.classification_data import Notes, NotesData
-from sites.training.loop import Records, by_size, train
+from sites.training.loop import Records, batches_by_size, train
 
 STEP_TARGET = 1.05
 UPLOAD_TARGET = 1_300_000
@@ -81,7 +81,7 @@ def notes(n: int) -> Notes:
 def data(n: int) -> NotesData:
     """Return a site with so many training phrases."""
     held = notes(n)
-    return NotesData(training=held, held_out=held.at(np.arange(1)), n_labels=len(CHAPTERS))
+    return NotesData(training=held, held_out=held.select(np.arange(1)), n_labels=len(CHAPTERS))
 
 
 def timed(body: Callable[[], object]) -> float:
@@ -95,19 +95,21 @@ def step_ratio(n: int = 512) -> dict[str, float]:
     """Return seconds of a step at a site and in a bare loop over the same batches."""
     site, encoder = data(n), TASK.encoder
     pooled, zero = TASK.statistics_of(site), np.zeros(TASK.layout.dim)
-    read = site.training.read_by(encoder)
-    batches = by_size(np.random.default_rng(1).permutation(n), read.pieces.longest, PLAN.batch_size)
+    read = site.training.encoder_inputs(encoder)
+    batches = batches_by_size(
+        np.random.default_rng(1).permutation(n), read.pieces.longest, PLAN.batch_size
+    )
     wanted = torch.from_numpy(site.training.labels)
     prepared = []
     for rows in batches:
-        ids, mask = padded([read.pieces.windows[int(row)] for row in rows], 0)
+        ids, mask = padded_windows([read.pieces.windows[int(row)] for row in rows], 0)
         prepared.append((ids, mask, wanted[torch.from_numpy(rows)]))
 
     def ours() -> None:
         TASK.train(site, pooled, zero, PLAN, rng=np.random.default_rng(1))
 
     def bare() -> None:
-        with encoder.at(zero) as model:
+        with encoder.hold_parameters(zero) as model:
             free = [item for item in model.parameters() if item.requires_grad]
             optimizer = torch.optim.Adam(free, lr=PLAN.learning_rate)
             for ids, mask, labels in prepared:
@@ -132,7 +134,7 @@ def step_ratio(n: int = 512) -> dict[str, float]:
 def bucket_ratio(n: int = 512) -> dict[str, float]:
     """Return how much faster a pass is in batches of similar length than padded to the longest."""
     site, encoder = data(n), TASK.encoder
-    read = site.training.read_by(encoder)
+    read = site.training.encoder_inputs(encoder)
     longest = int(read.pieces.longest.max())
     wanted = torch.from_numpy(site.training.labels)
     records = Records(site.training.labels, site.training.persons, sizes=read.pieces.longest)
@@ -140,11 +142,11 @@ def bucket_ratio(n: int = 512) -> dict[str, float]:
     zero = np.zeros(TASK.layout.dim)
 
     def passed(records: Records, fill_to: int) -> None:
-        with encoder.at(zero) as model:
+        with encoder.hold_parameters(zero) as model:
 
             def losses(rows: torch.Tensor) -> torch.Tensor:
                 windows = [read.pieces.windows[int(row)] for row in rows]
-                ids, mask = padded(windows, 0)
+                ids, mask = padded_windows(windows, 0)
                 short = max(fill_to - ids.shape[1], 0)
                 ids, mask = (functional.pad(item, (0, short)) for item in (ids, mask))
                 scores = model(input_ids=ids, attention_mask=mask).logits

@@ -17,7 +17,7 @@ from consortium.run.records import Arm, Comparison, Difference, Summary, write_r
 from privacy.layout import Tally
 from sites.evaluation.contract import evaluation_for
 from sites.schema.tables import Category, ClassLabel, Number, NumberLabel, Schema
-from sites.statistics.tables import Statistics
+from sites.statistics.tables import TableStatistics
 from strategies.coordinator.messaging.events import (
     RoundFinished,
     RoundStarted,
@@ -177,7 +177,7 @@ class Sample:
             rounds=reached,
             sites=recorder.site_summaries(self.members),
             evaluated=list(last.answered) if last else [],
-            held_out=recorder.evaluation.examples(last.evaluation) if last else 0,
+            held_out=recorder.evaluation.num_examples(last.evaluation) if last else 0,
             metrics=recorder.metrics_of(last.evaluation) if last else {},
             quarantined=recorder.quarantined,
             bytes_down=recorder.bytes_down,
@@ -249,7 +249,7 @@ def _records(sample: Sample, place: int) -> Tally:
         "housing": rng.choice(3, sample.records, p=(0.5, 0.3, 0.2)),
     }
     labels = _labels(sample, place, sample.records, rng)
-    return Statistics(sample.schema).tally(columns, labels, persons=sample.records)
+    return TableStatistics(sample.schema).tally(columns, labels, persons=sample.records)
 
 
 def _predictions(sample: Sample, place: int, server_round: int) -> Tally:

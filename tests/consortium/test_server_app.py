@@ -106,7 +106,7 @@ def test_the_figures_of_a_summary_are_those_of_the_recorded_counts(
     assert {name: one.value for name, one in summary.metrics.items()} == {
         name: metric.value for name, metric in expected.items()
     }
-    assert summary.held_out == evaluation.examples(counts)
+    assert summary.held_out == evaluation.num_examples(counts)
     assert set(summary.site_metrics) == set(record.by_site) < set(NAMES)
 
 

@@ -79,7 +79,7 @@ SITES = (leave, keep_case_and_accents, compute_otherwise)
     reason="part I: an encoder's digest is of its weights and vocabulary only",
 )
 def test_encoders_that_read_or_compute_otherwise_have_digests_of_their_own(tmp_path: Path) -> None:
-    digests = [EncoderFiles.named(str(changed(one, tmp_path))).digest for one in SITES]
+    digests = [EncoderFiles.find(str(changed(one, tmp_path))).digest for one in SITES]
     assert len(set(digests)) == len(SITES)
 
 

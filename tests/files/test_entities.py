@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sites.data.annotations import annotated
+from sites.data.annotations import read_annotated_sentences
 from sites.data.source import IobFiles, TableFile
 from sites.schema.texts import EntitySchema
 from tests.files.refusals import numbers_in, refusal
@@ -32,7 +32,7 @@ def test_a_side_that_is_neither_train_nor_test_is_refused_by_its_row(
         for row, told in enumerate(["train", "test", side])
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    error = refusal(lambda: annotated(TableFile(path=path, split="side"), DISEASES))
+    error = refusal(lambda: read_annotated_sentences(TableFile(path=path, split="side"), DISEASES))
     assert error is not None
     assert 3 in numbers_in(error)
 
@@ -47,5 +47,5 @@ def test_the_numbers_of_words_are_not_read_as_the_words(tmp_path: Path) -> None:
     path = tmp_path / "de.conll"
     path.write_text(NUMBERED)
     found = []
-    error = refusal(lambda: found.append(annotated(IobFiles(path=path), PLACES)))
+    error = refusal(lambda: found.append(read_annotated_sentences(IobFiles(path=path), PLACES)))
     assert error is not None or found[0].tokens == (("Klinik", "Berlin"), ("sah", "Kiel"))

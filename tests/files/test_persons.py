@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sites.data.annotations import annotated
+from sites.data.annotations import read_annotated_sentences
 from sites.data.source import TableFile
 from sites.schema.tables import ClassLabel, Number, Schema
 from sites.schema.texts import EntitySchema, NotesSchema
@@ -57,7 +57,7 @@ def sentences(folder: Path, persons: Sequence[object]) -> set[str]:
     source = written(
         folder, ({"person": one, "tokens": ["gout"], "tags": ["B-Disease"]} for one in persons)
     )
-    return {*annotated(source, SENTENCES).persons.tolist()}
+    return {*read_annotated_sentences(source, SENTENCES).persons.tolist()}
 
 
 unchecked = pytest.mark.xfail(

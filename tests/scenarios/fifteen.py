@@ -68,7 +68,7 @@ def believed() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scenarios.engines.staging.load", lambda _name: frame())
-        patch.setattr("sites.tasks.tabular.loading.validate", validate)
+        patch.setattr("sites.tasks.tabular.loading.validate_table", validate)
         yield
 
 

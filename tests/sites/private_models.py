@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from sites.models.tabular import model_for
 from sites.plans import ModelPlan
-from sites.training.privacy_units import Drawn, Units
+from sites.training.privacy_units import DrawnUnits, Units
 
 TOKENS, WORDS = 5, 11
 
@@ -85,7 +85,7 @@ def records_apart(n: int) -> Units:
     return Units(np.arange(n), np.arange(1, n + 1))
 
 
-def slowly(case_: Case, drawn: Drawn) -> Tensor:
+def slowly(case_: Case, drawn: DrawnUnits) -> Tensor:
     """Return each person's gradient, one record at a time: (n_units, dim)."""
     parameters = [item for item in case_.model.parameters() if item.requires_grad]
     found = torch.zeros(len(drawn.counts), sum(item.numel() for item in parameters)).double()

@@ -28,7 +28,7 @@ from privacy.layout import Tally
 from sites.evaluation.contract import Evaluation, evaluation_for
 from sites.schema.tables import ClassLabel, NumberLabel
 from sites.schema.texts import AnyLabel, EntityLabel, MultiLabel
-from sites.statistics.contract import Counting, statistics_for
+from sites.statistics.contract import Statistics, statistics_for
 
 
 class _Line(BaseModel):
@@ -137,7 +137,7 @@ class Recorded:
         return evaluation_for(self.charter.table)
 
     @cached_property
-    def statistics(self) -> Counting:
+    def statistics(self) -> Statistics:
         """Reads statistics tallies."""
         return statistics_for(self.charter.table)
 

@@ -11,7 +11,7 @@ from privacy.layout import Tally
 def model(recorded: Recorded) -> Section | None:
     """Return what the pooled evaluation says, if there is one with a record in it."""
     tally = recorded.pooled
-    if tally is None or recorded.evaluation.examples(tally) == 0:
+    if tally is None or recorded.evaluation.num_examples(tally) == 0:
         return None
     return Section(
         anchor="model",
@@ -23,7 +23,7 @@ def model(recorded: Recorded) -> Section | None:
 
 
 def _lead(recorded: Recorded, tally: Tally) -> str:
-    n = words.count(recorded.evaluation.examples(tally))
+    n = words.count(recorded.evaluation.num_examples(tally))
     when = (
         ""
         if recorded.finished
@@ -64,6 +64,6 @@ def _figures(recorded: Recorded, tally: Tally) -> tuple[Block, ...]:
         f"nobody pooled. It says nothing about chance: other {recorded.people} would give other "
         "figures.",
     )
-    missing = recorded.evaluation.undefined(tally)
+    missing = recorded.evaluation.undefined_reasons(tally)
     reasons = "; ".join(f"{meaning_of(name).title}: {why}" for name, why in missing.items())
     return (table, Paragraph(f"Not defined: {reasons}.", "quiet")) if missing else (table,)

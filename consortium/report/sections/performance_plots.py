@@ -15,7 +15,7 @@ from consortium.report.plots.curves import (
 from consortium.report.sections import labels_and_entities as report_marks
 from consortium.wording import formatting as words
 from privacy.layout import Tally
-from sites.evaluation.metric_values import wilson
+from sites.evaluation.metric_values import wilson_interval
 from sites.schema.tables import ClassLabel, NumberLabel
 from sites.schema.texts import EntityLabel, MultiLabel
 
@@ -79,7 +79,7 @@ def _calibration(curves: dict[str, Any], target: str) -> Plot:
         counts=found["count"],
         bounds=(0.0, 1.0),
         intervals=[
-            wilson(share, count)
+            wilson_interval(share, count)
             for share, count in zip(found["observed"], found["count"], strict=True)
         ],
     )

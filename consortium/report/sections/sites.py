@@ -61,7 +61,7 @@ def _site_row(recorded: Recorded, member: SiteSummary) -> tuple[str, ...]:
         hidden = "withheld" if recorded.in_the_clear else "sealed"
         why = hidden if member.name in recorded.counted else "no answer"
         return (member.name, weight, answered, why, why)
-    held = recorded.evaluation.examples(tally)
+    held = recorded.evaluation.num_examples(tally)
     found = recorded.evaluation.metrics(tally).get(name)
     unit = recorded.unit if meaning_of(name).in_unit else ""
     value = words.figure(found.value, unit) if found else "not defined"

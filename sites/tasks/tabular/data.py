@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sites.plans import Labels
 from sites.schema.tables import Category, Number, Schema
 from sites.statistics.normalisation import Constants
-from sites.statistics.tables import UndeclaredCategory, transform
+from sites.statistics.tables import UndeclaredCategory, scale_values
 
 Columns: TypeAlias = Mapping[str, NDArray[Any]]
 
@@ -34,7 +34,7 @@ class Table:
     )
 
     def inputs(self, schema: Schema, constants: Constants, *, key: bytes) -> NDArray[np.float32]:
-        """Return `encode` of the columns, kept until it is asked under another key.
+        """Return `encode_columns` of the columns, kept until it is asked under another key.
 
         Args:
             schema: Of the columns.
@@ -43,14 +43,14 @@ class Table:
         """
         if key not in self._encoded:
             self._encoded.clear()
-            self._encoded[key] = encode(self.columns, schema, constants)
+            self._encoded[key] = encode_columns(self.columns, schema, constants)
         return self._encoded[key]
 
     def classes(self, n_classes: int) -> NDArray[np.int64]:
         """Return the class of each record, shape (n,); 0 for all where a number is predicted."""
         return self.labels.astype(np.int64) * (n_classes > 0)
 
-    def at(self, rows: NDArray[np.bool_]) -> "Table":
+    def select(self, rows: NDArray[np.bool_]) -> "Table":
         """Return the records where the mask is true."""
         return Table(
             columns={name: values[rows] for name, values in self.columns.items()},
@@ -96,7 +96,7 @@ class TableData:
         return tuple(np.bincount(self.training.labels, minlength=self.n_classes).tolist())
 
 
-def encode(columns: Columns, schema: Schema, constants: Constants) -> NDArray[np.float32]:
+def encode_columns(columns: Columns, schema: Schema, constants: Constants) -> NDArray[np.float32]:
     """Return the model's inputs, shape (n, len(schema.encoded_names)), in that order.
 
     Numbers are standardised by the pooled constants, 0 where missing; categories are one-hot,
@@ -114,7 +114,7 @@ def encode(columns: Columns, schema: Schema, constants: Constants) -> NDArray[np
         match item:
             case Number():
                 standard = constants.numbers[item.name]
-                encoded = (transform(item, values) - standard.mean) / standard.deviation
+                encoded = (scale_values(item, values) - standard.mean) / standard.deviation
                 missing = np.isnan(encoded)
                 parts.append(np.where(missing, 0.0, encoded)[:, None])
             case Category():
@@ -127,7 +127,7 @@ def encode(columns: Columns, schema: Schema, constants: Constants) -> NDArray[np
     return np.concatenate(parts, axis=1, dtype=np.float32)
 
 
-def joined(tables: Sequence[Table]) -> Table:
+def pooled_table(tables: Sequence[Table]) -> Table:
     """Return the records of several sites as one table; their persons stay distinct."""
     return Table(
         columns={

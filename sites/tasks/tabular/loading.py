@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from sites.data.holdout import given_hold_out, hold_out
 from sites.data.source import DataSource
-from sites.data.tables import read
-from sites.data.validation import validate
+from sites.data.tables import read_table
+from sites.data.validation import validate_table
 from sites.schema.tables import Schema
 from sites.tasks.tabular.data import Columns, Table, TableData
 
@@ -21,13 +21,15 @@ def load_table(source: DataSource, schema: Schema, *, n_classes: int, seed: int)
         UnreadableSource: Nothing could be read; subclasses say why.
         BadTable, MissingColumns: The table breaks the schema.
     """
-    frame = validate(read(source), schema, split=source.split)
+    frame = validate_table(read_table(source), schema, split=source.split)
     table = table_of(frame, schema)
     if source.split is None:
         held_out = hold_out(table.persons, table.classes(n_classes), seed=seed)
     else:
         held_out = given_hold_out(table.persons, (frame[source.split] == "test").to_numpy())
-    return TableData(training=table.at(~held_out), held_out=table.at(held_out), n_classes=n_classes)
+    return TableData(
+        training=table.select(~held_out), held_out=table.select(held_out), n_classes=n_classes
+    )
 
 
 def load_columns(source: DataSource, schema: Schema) -> Columns:
@@ -37,16 +39,16 @@ def load_columns(source: DataSource, schema: Schema) -> Columns:
         UnreadableSource: Nothing could be read; subclasses say why.
         BadTable, MissingColumns: The table breaks the schema.
     """
-    return columns_of(validate(read(source), schema, labelled=False), schema)
+    return columns_of(validate_table(read_table(source), schema, labelled=False), schema)
 
 
 def columns_of(frame: pd.DataFrame, schema: Schema) -> Columns:
-    """Return the features of a table that `sites.data.validation.validate` passed."""
+    """Return the features of a table that `sites.data.validation.validate_table` passed."""
     return {item.name: _values(frame[item.name]) for item in schema.features}
 
 
 def table_of(frame: pd.DataFrame, schema: Schema) -> Table:
-    """Return a table that `sites.data.validation.validate` passed as records by column."""
+    """Return a table that `sites.data.validation.validate_table` passed as records by column."""
     return Table(
         columns=columns_of(frame, schema),
         labels=_values(frame[schema.label.column]),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from privacy.layout import Layout, Vector
 from sites.models.initialisation import n_outputs
-from sites.models.parameters import put, taken
+from sites.models.parameters import parameter_vector, set_parameters
 from sites.models.tabular import model_for
 from sites.plans import ModelPlan, Predictions, TrainingPlan
 from sites.schema.tables import Label
@@ -38,7 +38,7 @@ class TableModel:
     numbers: Vector
     constants: Constants
 
-    def trained(
+    def train(
         self,
         data: TableData,
         encoded: NDArray[np.float32],
@@ -58,8 +58,8 @@ class TableModel:
             EmptySite, TrainingDiverged: As `sites.training.loop.train` says.
         """
         training, classes = data.training, data.training.classes(data.n_classes)
-        model, inputs = self._module(encoded.shape[1]), torch.from_numpy(encoded)
-        received = taken(model, self.layout)
+        model, inputs = self._torch_module(encoded.shape[1]), torch.from_numpy(encoded)
+        received = parameter_vector(model, self.layout)
         wanted = objective.targets(self.label, training.labels, self.constants)  # (n,)
         of_class = objective.class_weights(self.label, self.constants, plan)
         weights = None if of_class is None else torch.from_numpy(of_class[classes]).float()
@@ -69,7 +69,9 @@ class TableModel:
             return each if weights is None else each * weights[rows]
 
         steps = train(model, losses, Records(classes, training.persons), plan, rng=rng)
-        update = (taken(model, self.layout) - received).astype(np.float32).astype(np.float64)
+        update = (
+            (parameter_vector(model, self.layout) - received).astype(np.float32).astype(np.float64)
+        )
         if not np.isfinite(update).all():
             raise TrainingDiverged("the trained parameters are not finite: lower the learning rate")
         return Trained(update=update, num_examples=data.train_examples, steps=steps)
@@ -77,10 +79,10 @@ class TableModel:
     @torch.no_grad()
     def predictions(self, encoded: NDArray[np.float32]) -> Predictions:
         """Return the predictions for inputs of shape (n, n_inputs), as `Task.predict` does."""
-        outputs = self._module(encoded.shape[1])(torch.from_numpy(encoded))  # (n, n_outputs)
+        outputs = self._torch_module(encoded.shape[1])(torch.from_numpy(encoded))  # (n, n_outputs)
         return objective.predictions(self.label, outputs, self.constants)
 
-    def _module(self, n_inputs: int) -> nn.Module:
+    def _torch_module(self, n_inputs: int) -> nn.Module:
         made = model_for(self.plan, n_inputs=n_inputs, n_outputs=n_outputs(self.label))
-        put(self.numbers, made, self.layout)
+        set_parameters(self.numbers, made, self.layout)
         return made

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from privacy.layout import Layout, Tally, Vector
 from sites.data.source import DataSource
 from sites.evaluation.contract import Evaluation, evaluation_for
-from sites.models.initialisation import layout_of, model_fields, n_outputs, start_of
+from sites.models.initialisation import initial_vector, layout_of, model_fields, n_outputs
 from sites.plans import BadPlan, Labels, ModelPlan, Predictions, TrainingPlan
 from sites.schema.tables import ClassLabel, Schema
 from sites.statistics.normalisation import Constants
-from sites.statistics.tables import Statistics
+from sites.statistics.tables import TableStatistics
 from sites.task import Trained
-from sites.tasks.tabular.data import Table, TableData, encode, joined
+from sites.tasks.tabular.data import Table, TableData, encode_columns, pooled_table
 
 if TYPE_CHECKING:
     from sites.tasks.tabular.model import TableModel
@@ -64,9 +64,9 @@ class TabularTask:
         return layout_of(fields, seed=self.seed)
 
     @cached_property
-    def statistics(self) -> Statistics:
+    def statistics(self) -> TableStatistics:
         """What a site counts before training."""
-        return Statistics(self.schema)
+        return TableStatistics(self.schema)
 
     @cached_property
     def evaluation(self) -> Evaluation:
@@ -82,8 +82,8 @@ class TabularTask:
     def pool(self, parts: Sequence[TableData]) -> TableData:
         """Return the records of several sites as those of one."""
         return TableData(
-            training=joined([part.training for part in parts]),
-            held_out=joined([part.held_out for part in parts]),
+            training=pooled_table([part.training for part in parts]),
+            held_out=pooled_table([part.held_out for part in parts]),
             n_classes=self._n_classes,
         )
 
@@ -103,7 +103,7 @@ class TabularTask:
     ) -> Trained:
         """Train from the model that `vector` stands for."""
         inputs = self._inputs(data.training, pooled)
-        return self._at(vector, pooled).trained(data, inputs, plan, rng=rng)
+        return self._model_at(vector, pooled).train(data, inputs, plan, rng=rng)
 
     def evaluate(self, data: TableData, pooled: Tally, vector: Vector) -> Tally:
         """Count the held-out predictions."""
@@ -112,15 +112,15 @@ class TabularTask:
     def score(self, data: TableData, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
         """Return held-out predictions and labels, row by row; they never leave the site."""
         inputs = self._inputs(data.held_out, pooled)
-        return self._at(vector, pooled).predictions(inputs), data.held_out.labels
+        return self._model_at(vector, pooled).predictions(inputs), data.held_out.labels
 
     def predict(self, source: DataSource, pooled: Tally, vector: Vector) -> Predictions:
         """Return the predictions for a table without labels, in the order of its rows."""
         from sites.tasks.tabular.loading import load_columns
 
         columns = load_columns(source, self.schema)
-        inputs = encode(columns, self.schema, self._constants(pooled))
-        return self._at(vector, pooled).predictions(inputs)
+        inputs = encode_columns(columns, self.schema, self._constants(pooled))
+        return self._model_at(vector, pooled).predictions(inputs)
 
     def parameters(self, vector: Vector) -> dict[str, NDArray[np.float32]]:
         """Return the arrays of the model that `vector` stands for, by name."""
@@ -128,14 +128,14 @@ class TabularTask:
 
     @cached_property
     def _start(self) -> Vector:
-        return start_of(self.layout, seed=self.seed)
+        return initial_vector(self.layout, seed=self.seed)
 
     @property
     def _n_classes(self) -> int:
         label = self.schema.label
         return len(label.classes) if isinstance(label, ClassLabel) else 0
 
-    def _at(self, vector: Vector, pooled: Tally) -> "TableModel":
+    def _model_at(self, vector: Vector, pooled: Tally) -> "TableModel":
         """Return the model that `vector` stands for."""
         from sites.tasks.tabular.model import TableModel
 
@@ -155,11 +155,11 @@ class TabularTask:
     def _constants(self, pooled: Tally) -> Constants:
         """Return the constants of pooled statistics, derived once a run."""
         key = pooled.tobytes()
-        if key not in self._derived:
-            self._derived.clear()
-            self._derived[key] = self.statistics.constants(pooled)
-        return self._derived[key]
+        if key not in self._constants_cache:
+            self._constants_cache.clear()
+            self._constants_cache[key] = self.statistics.constants(pooled)
+        return self._constants_cache[key]
 
     @cached_property
-    def _derived(self) -> dict[bytes, Constants]:
+    def _constants_cache(self) -> dict[bytes, Constants]:
         return {}

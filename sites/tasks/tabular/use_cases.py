@@ -6,7 +6,7 @@ from sites.task import UnfitSchema
 from sites.tasks.tabular.task import TabularTask
 
 
-def credit(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:
+def credit_task(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:
     """Return the task, for logistic regression or a small multilayer perceptron.
 
     Raises:
@@ -19,7 +19,7 @@ def credit(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:
     raise UnfitSchema(f"credit tells two classes apart; {schema.label.column} is something else")
 
 
-def diagnosis(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:
+def diagnosis_task(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:
     """Return the task, for yes or no as for grades of severity.
 
     Raises:
@@ -32,7 +32,7 @@ def diagnosis(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:
     raise UnfitSchema(f"a diagnosis is one of declared classes; {schema.label.column} is a number")
 
 
-def house_prices(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:
+def house_prices_task(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:
     """Return the task, for linear regression or a small multilayer perceptron.
 
     Raises:

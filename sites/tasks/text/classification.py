@@ -24,15 +24,15 @@ from sites.statistics.normalisation import Constants
 from sites.statistics.texts import TextStatistics
 from sites.task import Trained
 from sites.tasks.text.classification_data import (
+    EncoderInputs,
     Notes,
     NotesData,
-    Read,
-    declared_of,
-    joined,
+    declared_names,
+    encoder_inputs,
     load_notes,
-    read_by,
+    pooled_notes,
 )
-from sites.tasks.text.misclassified import Mistake, worst
+from sites.tasks.text.misclassified import Mistake, worst_rows
 from sites.training import objective
 from sites.training.loop import Records, TrainingDiverged, train
 
@@ -90,8 +90,8 @@ class NotesTask:
     def pool(self, parts: Sequence[NotesData]) -> NotesData:
         """Return the notes of several sites as those of one."""
         return NotesData(
-            training=joined([part.training for part in parts]),
-            held_out=joined([part.held_out for part in parts]),
+            training=pooled_notes([part.training for part in parts]),
+            held_out=pooled_notes([part.held_out for part in parts]),
             n_labels=parts[0].n_labels,
         )
 
@@ -114,18 +114,18 @@ class NotesTask:
         if plan.privacy is not None:
             rows = min(plan.privacy.rows_at_once, _PRIVATE_ROWS)
             plan = replace(plan, privacy=replace(plan.privacy, rows_at_once=rows))
-        read = notes.read_by(encoder)
+        read = notes.encoder_inputs(encoder)
         single = notes.labels.ndim == 1
         records = Records(
             notes.labels if single else np.zeros(len(notes), np.int64),
             notes.persons,
             sizes=read.pieces.longest,
         )
-        with encoder.at(vector) as model:
-            received = encoder.taken()
+        with encoder.hold_parameters(vector) as model:
+            received = encoder.trained_vector()
             losses = self._losses(encoder, notes, read, pooled, plan)
             steps = train(model, losses, records, plan, rng=rng)
-            update = (encoder.taken() - received).astype(np.float32).astype(np.float64)
+            update = (encoder.trained_vector() - received).astype(np.float32).astype(np.float64)
         if not np.isfinite(update).all():
             raise TrainingDiverged("the trained parameters are not finite: lower the learning rate")
         return Trained(update=update, num_examples=data.train_examples, steps=steps)
@@ -137,14 +137,14 @@ class NotesTask:
     def score(self, data: NotesData, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
         """Return held-out predictions and labels, row by row; they never leave the site."""
         notes, encoder = data.held_out, self.encoder
-        read = notes.read_by(encoder)
-        return self._predicted(encoder, read, self._constants(pooled), vector), notes.labels
+        read = notes.encoder_inputs(encoder)
+        return self._predictions(encoder, read, self._constants(pooled), vector), notes.labels
 
     def mistakes(
         self, data: NotesData, pooled: Tally, vector: Vector, *, at_most: int
     ) -> tuple[Mistake, ...]:
         """Return held-out notes that are labelled wrongly, the worst first."""
-        notes, names = data.held_out, declared_of(self.schema.label)
+        notes, names = data.held_out, declared_names(self.schema.label)
         if not len(notes):
             return ()
         predictions, _ = self.score(data, pooled, vector)
@@ -155,7 +155,7 @@ class NotesTask:
                 true=tuple(names[code] for code in true),
                 predicted=tuple(names[code] for code in said),
             )
-            for row, true, said in worst(predictions, notes.labels, at_most=at_most)
+            for row, true, said in worst_rows(predictions, notes.labels, at_most=at_most)
         )
 
     def predict(self, source: DataSource, pooled: Tally, vector: Vector) -> Predictions:
@@ -166,8 +166,8 @@ class NotesTask:
         frame = read_texts(source, tagged=False)
         require_texts(frame, text=self.schema.text, label=None, classes=())
         encoder = self.encoder
-        read = read_by(frame[self.schema.text].tolist(), encoder)
-        return self._predicted(encoder, read, self._constants(pooled), vector)
+        read = encoder_inputs(frame[self.schema.text].tolist(), encoder)
+        return self._predictions(encoder, read, self._constants(pooled), vector)
 
     def parameters(self, vector: Vector) -> dict[str, NDArray[np.float32]]:
         """Return the trained arrays of the model that `vector` stands for, by name."""
@@ -178,7 +178,7 @@ class NotesTask:
 
         Whole, as `transformers` alone loads it, or only what was trained.
         """
-        names, encoder = declared_of(self.schema.label), self.encoder
+        names, encoder = declared_names(self.schema.label), self.encoder
         if merged:
             several = not isinstance(self.schema.label, ClassLabel)
             write_merged(encoder, vector, names, folder, several=several)
@@ -192,7 +192,7 @@ class NotesTask:
         self,
         encoder: Encoder,
         notes: Notes,
-        read: Read,
+        read: EncoderInputs,
         pooled: Tally,
         plan: TrainingPlan,
     ) -> Callable[[Tensor], Tensor]:
@@ -203,7 +203,9 @@ class NotesTask:
         at_most = 1 if plan.privacy is not None else self.model.training_windows
 
         def losses(rows: Tensor) -> Tensor:
-            scores = _pooled(encoder, read, rows.numpy(), at_most, exact=plan.privacy is not None)
+            scores = _mean_scores(
+                encoder, read, rows.numpy(), at_most, exact=plan.privacy is not None
+            )
             each = objective.losses(label, scores, wanted[rows])
             if weights is not None:
                 each = each * weights[rows].to(encoder.device)
@@ -225,26 +227,26 @@ class NotesTask:
         chosen = of_label[np.arange(notes.labels.shape[1]), notes.labels]  # (n, n_labels)
         return torch.from_numpy(chosen).float()
 
-    def _predicted(
-        self, encoder: Encoder, read: Read, constants: Constants, vector: Vector
+    def _predictions(
+        self, encoder: Encoder, read: EncoderInputs, constants: Constants, vector: Vector
     ) -> Predictions:
-        with encoder.at(vector):
+        with encoder.hold_parameters(vector):
             scores = encoder.all_scores(read.pieces.windows, read.features)
-        means = _means(scores, read.pieces.counts)
+        means = _window_means(scores, read.pieces.counts)
         return objective.predictions(self.schema.label, means, constants)
 
 
-def _pooled(
-    encoder: Encoder, read: Read, rows: NDArray[np.int64], at_most: int, *, exact: bool
+def _mean_scores(
+    encoder: Encoder, read: EncoderInputs, rows: NDArray[np.int64], at_most: int, *, exact: bool
 ) -> Tensor:
     """Return the mean scores of some notes over their windows, shape (B, n_outputs)."""
-    chosen = read.pieces.of(rows, at_most=at_most)
+    chosen = read.pieces.window_indices(rows, at_most=at_most)
     features = None if read.features is None else read.features[torch.from_numpy(chosen)]
     scores = encoder.scores([read.pieces.windows[i] for i in chosen], features, exact=exact)
-    return _means(scores, np.minimum(read.pieces.counts[rows], at_most))
+    return _window_means(scores, np.minimum(read.pieces.counts[rows], at_most))
 
 
-def _means(scores: Tensor, counts: NDArray[np.int64]) -> Tensor:
+def _window_means(scores: Tensor, counts: NDArray[np.int64]) -> Tensor:
     """Return the mean of each text's windows, shape (n, n_outputs)."""
     if len(scores) == len(counts):
         return scores

@@ -17,7 +17,7 @@ from sites.data.validation import MissingColumns
 from sites.models.encoder import Encoder
 from sites.schema.tables import ClassLabel
 from sites.schema.texts import MultiLabel, NotesSchema
-from sites.text.tokenisation import Pieces, cut
+from sites.text.tokenisation import Pieces, cut_texts
 from sites.training.privacy_units import Units
 
 _SIDES = ("train", "test")
@@ -25,7 +25,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Read:
+class EncoderInputs:
     """Notes as an encoder reads them.
 
     Args:
@@ -50,21 +50,23 @@ class Notes:
     texts: NDArray[np.object_]
     labels: Tally
     persons: NDArray[np.str_]
-    _read: dict[str, Read] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _read: dict[str, EncoderInputs] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __len__(self) -> int:
         return len(self.texts)
 
-    def at(self, rows: NDArray[Any]) -> "Notes":
+    def select(self, rows: NDArray[Any]) -> "Notes":
         """Return some of them, by mask or position."""
         return Notes(texts=self.texts[rows], labels=self.labels[rows], persons=self.persons[rows])
 
-    def read_by(self, encoder: Encoder) -> Read:
+    def encoder_inputs(self, encoder: Encoder) -> EncoderInputs:
         """Return the texts as the encoder reads them; kept until another one asks."""
-        key = encoder.reading
+        key = encoder.reading_key
         if key not in self._read:
             self._read.clear()
-            self._read[key] = read_by(self.texts.tolist(), encoder)
+            self._read[key] = encoder_inputs(self.texts.tolist(), encoder)
         return self._read[key]
 
     @property
@@ -111,11 +113,11 @@ class NotesData:
         return tuple(np.bincount(labels, minlength=self.n_labels).tolist())
 
 
-def read_by(texts: Sequence[str], encoder: Encoder) -> Read:
+def encoder_inputs(texts: Sequence[str], encoder: Encoder) -> EncoderInputs:
     """Return texts as an encoder reads them."""
     plan = encoder.role.plan
-    pieces = cut(texts, encoder.files.tokenizer, size=plan.max_tokens, overlap=plan.stride)
-    return Read(pieces, encoder.features(pieces.windows))
+    pieces = cut_texts(texts, encoder.files.tokenizer, size=plan.max_tokens, overlap=plan.stride)
+    return EncoderInputs(pieces, encoder.features(pieces.windows))
 
 
 def load_notes(source: DataSource, schema: NotesSchema, *, seed: int) -> NotesData:
@@ -129,21 +131,21 @@ def load_notes(source: DataSource, schema: NotesSchema, *, seed: int) -> NotesDa
     """
     frame = read_texts(source)
     split = getattr(source, "split", None)
-    notes = checked(frame, schema, split=split)
+    notes = notes_of(frame, schema, split=split)
     if split is None:
         held_out = hold_out(notes.persons, _strata(notes.labels), seed=seed)
     else:
         held_out = given_hold_out(notes.persons, (frame[split] == "test").to_numpy())
-    training = notes.at(~held_out)
+    training = notes.select(~held_out)
     if schema.max_notes_per_person:
         most = schema.max_notes_per_person
         kept = Units.of_persons(training.persons, at_most=most, seed=seed).rows
-        training = training.at(np.sort(kept))
-    n_labels = len(declared_of(schema.label))
-    return NotesData(training=training, held_out=notes.at(held_out), n_labels=n_labels)
+        training = training.select(np.sort(kept))
+    n_labels = len(declared_names(schema.label))
+    return NotesData(training=training, held_out=notes.select(held_out), n_labels=n_labels)
 
 
-def checked(frame: pd.DataFrame, schema: NotesSchema, *, split: str | None = None) -> Notes:
+def notes_of(frame: pd.DataFrame, schema: NotesSchema, *, split: str | None = None) -> Notes:
     """Return the notes of a table in which nothing is wrong.
 
     Raises:
@@ -163,12 +165,12 @@ def checked(frame: pd.DataFrame, schema: NotesSchema, *, split: str | None = Non
         labels = np.array([codes[str(cell)] for cell in frame[label.column]], np.int64)
     else:
         require_texts(frame, text=schema.text, label=None, classes=())
-        labels = _marked(frame[label.column], label)
+        labels = _label_matrix(frame[label.column], label)
     persons = frame[schema.person].map(lambda cell: "" if pd.isna(cell) else str(cell).strip())
-    _refuse(frame.index[persons == ""], f"{schema.person} is empty", "name whose text it is")
+    _refuse_rows(frame.index[persons == ""], f"{schema.person} is empty", "name whose text it is")
     if split:
         sides = frame.index[~frame[split].isin(_SIDES)]
-        _refuse(sides, f"{split} is neither train nor test", "say on which side it is")
+        _refuse_rows(sides, f"{split} is neither train nor test", "say on which side it is")
     return Notes(
         texts=frame[schema.text].to_numpy(dtype=object),
         labels=labels,
@@ -176,7 +178,7 @@ def checked(frame: pd.DataFrame, schema: NotesSchema, *, split: str | None = Non
     )
 
 
-def joined(parts: Sequence[Notes]) -> Notes:
+def pooled_notes(parts: Sequence[Notes]) -> Notes:
     """Return the notes of several sites as those of one; their persons stay distinct."""
     return Notes(
         texts=np.concatenate([part.texts for part in parts]),
@@ -187,7 +189,7 @@ def joined(parts: Sequence[Notes]) -> Notes:
     )
 
 
-def declared_of(label: ClassLabel | MultiLabel) -> tuple[str, ...]:
+def declared_names(label: ClassLabel | MultiLabel) -> tuple[str, ...]:
     """Return what may be predicted, in the order of its codes."""
     return label.classes if isinstance(label, ClassLabel) else label.labels
 
@@ -199,20 +201,20 @@ def _strata(labels: Tally) -> Tally:
     return np.where(labels.any(axis=1), labels.argmax(axis=1) + 1, 0)
 
 
-def _marked(cells: "pd.Series[Any]", label: MultiLabel) -> Tally:
+def _label_matrix(cells: "pd.Series[Any]", label: MultiLabel) -> Tally:
     """Return which labels each text has, shape (n, n_labels)."""
     code = {name: index for index, name in enumerate(label.labels)}
     marks = np.zeros((len(cells), len(code)), np.int64)
     unknown: dict[str, list[Any]] = {}
     for row, (place, cell) in enumerate(cells.items()):
-        for name in _listed(cell, label.separator):
+        for name in _labels_in_cell(cell, label.separator):
             if name in code:
                 marks[row, code[name]] = 1
             else:
                 unknown.setdefault(name, []).append(place)
     if unknown:
         places = pd.Index(sorted({place for found in unknown.values() for place in found}))
-        _refuse(
+        _refuse_rows(
             places,
             f"{label.column} has labels that are not declared, such as {sorted(unknown)[:_SHOWN]}",
             f"declared are {', '.join(label.labels)}",
@@ -220,7 +222,7 @@ def _marked(cells: "pd.Series[Any]", label: MultiLabel) -> Tally:
     return marks
 
 
-def _listed(cell: object, separator: str) -> list[str]:
+def _labels_in_cell(cell: object, separator: str) -> list[str]:
     """Return the labels that a cell lists; none if it is empty."""
     match cell:
         case str():
@@ -235,7 +237,7 @@ def _listed(cell: object, separator: str) -> list[str]:
             return [str(cell)]
 
 
-def _refuse(places: "pd.Index[Any]", wrong: str, advice: str) -> None:
+def _refuse_rows(places: "pd.Index[Any]", wrong: str, advice: str) -> None:
     if not len(places):
         return
     shown = ", ".join(str(place) for place in places[:_SHOWN])

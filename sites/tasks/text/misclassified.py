@@ -53,7 +53,7 @@ class ShowsMistakes(Protocol[Data]):
         """
 
 
-def worst(
+def worst_rows(
     predictions: NDArray[np.float64], labels: Tally, *, at_most: int
 ) -> list[tuple[int, tuple[int, ...], tuple[int, ...]]]:
     """Return rows that are labelled wrongly, with true and predicted codes.

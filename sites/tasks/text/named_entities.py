@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from privacy.layout import Layout, Tally, Vector
-from sites.data.annotations import annotated, unannotated
+from sites.data.annotations import read_annotated_sentences, read_unannotated_sentences
 from sites.data.source import DataSource
 from sites.evaluation.entities import EntityEvaluation
 from sites.models.encoder import Encoder, Role, encoder_for
@@ -21,10 +21,16 @@ from sites.schema.texts import EntitySchema, TextSchema
 from sites.statistics.texts import TextStatistics
 from sites.task import Trained, UnfitSchema
 from sites.tasks.text.misclassified import Mistake, entities_in_words, worst_sentences
-from sites.tasks.text.named_entities_data import EntityData, Sentences, divided, joined, pooled
+from sites.tasks.text.named_entities_data import (
+    EntityData,
+    Sentences,
+    flatten_tags,
+    pooled_data,
+    split_sentences,
+)
 from sites.tasks.text.token_scores import sentence_losses, tags_of_sentences
 from sites.text.iob2_tags import Codes, tag_names
-from sites.text.word_alignment import Sentence, Tokenizer, read_as_pieces
+from sites.text.word_alignment import Sentence, Tokenizer, cut_sentences
 from sites.training.loop import Records, TrainingDiverged, train
 
 NAME = "clinical-entities"
@@ -78,19 +84,19 @@ class EntityTask:
 
     def load(self, source: DataSource, *, seed: int) -> EntityData:
         """Read and check a site's sentences, and hold out a share of its persons."""
-        found = annotated(source, self.schema)
+        found = read_annotated_sentences(source, self.schema)
         sentences = Sentences(
             words=found.tokens,
-            read=tuple(self._read(found.tokens)),
+            read=tuple(self._cut_sentences(found.tokens)),
             tags=found.tags,
             lengths=np.array([len(" ".join(words)) for words in found.tokens], np.int64),
             persons=found.persons,
         )
-        return divided(sentences, found, n_types=len(self.schema.types), seed=seed)
+        return split_sentences(sentences, found, n_types=len(self.schema.types), seed=seed)
 
     def pool(self, parts: Sequence[EntityData]) -> EntityData:
         """Return the sentences of several sites as those of one."""
-        return pooled(parts)
+        return pooled_data(parts)
 
     def statistics_of(self, data: EntityData) -> Tally:
         """Count the training sentences; held-out ones stay out."""
@@ -129,10 +135,10 @@ class EntityTask:
             return sentence_losses(scores, [read[row] for row in chosen], tags)
 
         records = Records(np.zeros(len(training), np.int64), training.persons, sizes=training.sizes)
-        with encoder.at(vector) as model:
-            received = encoder.taken()
+        with encoder.hold_parameters(vector) as model:
+            received = encoder.trained_vector()
             steps = train(model, losses, records, plan, rng=rng)
-            update = (encoder.taken() - received).astype(np.float32).astype(np.float64)
+            update = (encoder.trained_vector() - received).astype(np.float32).astype(np.float64)
         if not np.isfinite(update).all():
             raise TrainingDiverged("the trained parameters are not finite: lower the learning rate")
         return Trained(update=update, num_examples=data.train_examples, steps=steps)
@@ -144,8 +150,10 @@ class EntityTask:
     def score(self, data: EntityData, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
         """Return predicted and true tags of held-out sentences; they never leave the site."""
         del pooled
-        predicted = joined(self._tags(data.held_out.read, vector)).astype(np.float64)
-        return predicted, data.held_out.joined_tags
+        predicted = flatten_tags(self._predicted_tags(data.held_out.read, vector)).astype(
+            np.float64
+        )
+        return predicted, data.held_out.flat_tags
 
     def mistakes(
         self, data: EntityData, pooled: Tally, vector: Vector, *, at_most: int
@@ -153,7 +161,7 @@ class EntityTask:
         """Return held-out sentences with entities wrong, those with the most first."""
         del pooled
         held, types = data.held_out, self.schema.types
-        said = self._tags(held.read, vector)
+        said = self._predicted_tags(held.read, vector)
         return tuple(
             Mistake(
                 person=str(held.persons[row]),
@@ -167,8 +175,8 @@ class EntityTask:
     def predict(self, source: DataSource, pooled: Tally, vector: Vector) -> Predictions:
         """Return the predicted tags of sentences without tags, in the order of the source."""
         del pooled
-        read = self._read(unannotated(source, self.schema))
-        return joined(self._tags(read, vector)).astype(np.float64)
+        read = self._cut_sentences(read_unannotated_sentences(source, self.schema))
+        return flatten_tags(self._predicted_tags(read, vector)).astype(np.float64)
 
     def parameters(self, vector: Vector) -> dict[str, NDArray[np.float32]]:
         """Return what was trained, by name."""
@@ -182,9 +190,9 @@ class EntityTask:
         export = write_merged if merged else write_trained
         export(self.encoder, vector, tag_names(self.schema.types), folder)
 
-    def _tags(self, sentences: Sequence[Sentence], vector: Vector) -> list[Codes]:
+    def _predicted_tags(self, sentences: Sequence[Sentence], vector: Vector) -> list[Codes]:
         encoder = self.encoder
-        with encoder.at(vector):
+        with encoder.hold_parameters(vector):
             return tags_of_sentences(
                 partial(encoder.scores, features=None, exact=False),
                 sentences,
@@ -192,8 +200,8 @@ class EntityTask:
                 batch_size=_WINDOWS_AT_ONCE,
             )
 
-    def _read(self, sentences: Sequence[Sequence[str]]) -> list[Sentence]:
-        return read_as_pieces(
+    def _cut_sentences(self, sentences: Sequence[Sequence[str]]) -> list[Sentence]:
+        return cut_sentences(
             sentences,
             cast(Tokenizer, self.encoder.files.tokenizer),
             size=self.model.max_tokens,
@@ -201,7 +209,7 @@ class EntityTask:
         )
 
 
-def clinical_entities(schema: TextSchema, model: TextModelPlan, *, seed: int) -> EntityTask:
+def clinical_entities_task(schema: TextSchema, model: TextModelPlan, *, seed: int) -> EntityTask:
     """Return the task.
 
     Raises:

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sites.data.annotations import Annotated
+from sites.data.annotations import AnnotatedSentences
 from sites.data.holdout import given_hold_out, hold_out
 from sites.evaluation.entities import SENTENCE_END
 from sites.text.iob2_tags import Codes
@@ -39,9 +39,9 @@ class Sentences:
         return len(self.read)
 
     @cached_property
-    def joined_tags(self) -> Codes:
+    def flat_tags(self) -> Codes:
         """Tag codes, sentence after sentence, as an evaluation takes them."""
-        return joined(self.tags)
+        return flatten_tags(self.tags)
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
@@ -55,7 +55,7 @@ class Sentences:
         rows = [np.bincount(kinds, minlength=n_types) for kinds in begins]
         return np.array(rows, np.int64).reshape(len(self), n_types)
 
-    def at(self, rows: NDArray[np.bool_]) -> "Sentences":
+    def select(self, rows: NDArray[np.bool_]) -> "Sentences":
         """Return the sentences where the mask is true."""
         chosen = np.flatnonzero(rows)
         return Sentences(
@@ -102,7 +102,9 @@ class EntityData:
         return tuple(self.training.counts(self.n_types).sum(axis=0).tolist())
 
 
-def divided(sentences: Sentences, found: Annotated, *, n_types: int, seed: int) -> EntityData:
+def split_sentences(
+    sentences: Sentences, found: AnnotatedSentences, *, n_types: int, seed: int
+) -> EntityData:
     """Hold out sentences: as their source says, or a share of the persons by a seeded draw.
 
     A side `dev` is on neither.
@@ -118,22 +120,22 @@ def divided(sentences: Sentences, found: Annotated, *, n_types: int, seed: int) 
         held_out = np.zeros(len(sentences), np.bool_)
         held_out[used] = given_hold_out(sentences.persons[used], found.sides[used] == TEST)
     return EntityData(
-        training=sentences.at(used & ~held_out),
-        held_out=sentences.at(used & held_out),
+        training=sentences.select(used & ~held_out),
+        held_out=sentences.select(used & held_out),
         n_types=n_types,
     )
 
 
-def pooled(parts: Sequence[EntityData]) -> EntityData:
+def pooled_data(parts: Sequence[EntityData]) -> EntityData:
     """Return the sentences of several sites as those of one; their persons stay distinct."""
     return EntityData(
-        training=_together([part.training for part in parts]),
-        held_out=_together([part.held_out for part in parts]),
+        training=_pooled_sentences([part.training for part in parts]),
+        held_out=_pooled_sentences([part.held_out for part in parts]),
         n_types=parts[0].n_types,
     )
 
 
-def _together(parts: Sequence[Sentences]) -> Sentences:
+def _pooled_sentences(parts: Sequence[Sentences]) -> Sentences:
     return Sentences(
         words=tuple(words for part in parts for words in part.words),
         read=tuple(sentence for part in parts for sentence in part.read),
@@ -145,7 +147,7 @@ def _together(parts: Sequence[Sentences]) -> Sentences:
     )
 
 
-def joined(tags: Sequence[Codes]) -> Codes:
+def flatten_tags(tags: Sequence[Codes]) -> Codes:
     """Return tag codes, sentence after sentence, each followed by `SENTENCE_END`."""
     end = np.array([SENTENCE_END], np.int64)
     return np.concatenate([part for codes in tags for part in (codes, end)] or [end[:0]])

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sites.text.iob2_tags import Codes, decode
+from sites.text.iob2_tags import Codes, decode_tags
 from sites.text.word_alignment import PieceWindow, Sentence
 
 Scores: TypeAlias = Callable[[Sequence[NDArray[np.int64]]], Tensor]
@@ -26,12 +26,12 @@ def sentence_losses(scores: Scores, sentences: Sequence[Sentence], tags: Sequenc
         sentences: What is read.
         tags: True tags of each.
     """
-    rows, windows = _flattened(sentences)
+    rows, windows = _windows_with_rows(sentences)
     owner = np.repeat(rows, [len(window.words) for window in windows])  # (n_words,)
     true = np.concatenate(
         [tags[row][window.words] for row, window in zip(rows, windows, strict=True)]
     )
-    found = _at_words(scores, windows)
+    found = _word_scores(scores, windows)
     each = torch.nn.functional.cross_entropy(
         found, torch.from_numpy(true).to(found.device), reduction="none"
     )
@@ -52,25 +52,25 @@ def tags_of_sentences(
     logits = [np.zeros((sentence.n_words, n_tags)) for sentence in sentences]
     for row in logits:
         row[:, 0] = 1.0  # outside, unless the model reads the word
-    rows, windows = _flattened(sentences)
+    rows, windows = _windows_with_rows(sentences)
     order = np.argsort([len(window.ids) for window in windows], kind="stable")
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
         chosen = [windows[place] for place in batch]
-        found = _at_words(scores, chosen).double().cpu().numpy()
+        found = _word_scores(scores, chosen).double().cpu().numpy()
         ends = np.cumsum([len(window.words) for window in chosen])
         for place, part in zip(batch, np.split(found, ends[:-1]), strict=True):
             logits[rows[place]][windows[place].words] = part
-    return [decode(_normalised(part)) for part in logits]
+    return [decode_tags(_log_probabilities(part)) for part in logits]
 
 
-def _flattened(sentences: Sequence[Sentence]) -> tuple[list[int], list[PieceWindow]]:
+def _windows_with_rows(sentences: Sequence[Sentence]) -> tuple[list[int], list[PieceWindow]]:
     """Return all windows, and to which sentence each belongs."""
     pairs = [(row, window) for row, item in enumerate(sentences) for window in item.windows]
     return [row for row, _ in pairs], [window for _, window in pairs]
 
 
-def _at_words(scores: Scores, windows: Sequence[PieceWindow]) -> Tensor:
+def _word_scores(scores: Scores, windows: Sequence[PieceWindow]) -> Tensor:
     """Return the scores at the first pieces of words, window after window, (n_words, n_tags)."""
     outputs = scores([window.ids for window in windows])  # (B, T, n_tags)
     row = np.repeat(np.arange(len(windows)), [len(window.words) for window in windows])
@@ -79,7 +79,7 @@ def _at_words(scores: Scores, windows: Sequence[PieceWindow]) -> Tensor:
     return outputs[tuple(places)]
 
 
-def _normalised(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+def _log_probabilities(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return log-probabilities, so that words of different windows weigh alike."""
     shifted = logits - logits.max(axis=1, initial=-np.inf, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))

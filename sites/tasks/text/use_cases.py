@@ -7,7 +7,7 @@ from sites.task import UnfitSchema
 from sites.tasks.text.classification import NotesTask
 
 
-def clinical_notes(schema: TextSchema, model: TextModelPlan, *, seed: int) -> NotesTask:
+def clinical_notes_task(schema: TextSchema, model: TextModelPlan, *, seed: int) -> NotesTask:
     """Return the task.
 
     Raises:
@@ -18,7 +18,7 @@ def clinical_notes(schema: TextSchema, model: TextModelPlan, *, seed: int) -> No
     return NotesTask("clinical-notes", schema, model, seed)
 
 
-def market_sentiment(schema: TextSchema, model: TextModelPlan, *, seed: int) -> NotesTask:
+def market_sentiment_task(schema: TextSchema, model: TextModelPlan, *, seed: int) -> NotesTask:
     """Return the task.
 
     Raises:

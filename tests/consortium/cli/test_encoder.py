@@ -8,5 +8,5 @@ from tests.sites.small_encoders import small
 def test_an_encoders_digest_is_said() -> None:
     found = CliRunner().invoke(app, ["encoder", small()])
     assert found.exit_code == 0
-    assert EncoderFiles.named(small()).digest in found.output
+    assert EncoderFiles.find(small()).digest in found.output
     assert "bert" in found.output

@@ -9,7 +9,7 @@ from sites.evaluation.contract import evaluation_for
 from sites.schema.tables import ClassLabel, Number, NumberLabel, Schema
 from sites.schema.texts import AnySchema, EntitySchema, MultiLabel, NotesSchema
 from sites.statistics.contract import statistics_for
-from sites.statistics.tables import Statistics
+from sites.statistics.tables import TableStatistics
 from sites.statistics.texts import TextStatistics
 
 NOTES = NotesSchema(name="notes", label=ClassLabel(column="mood", classes=("bad", "good", "odd")))
@@ -41,7 +41,7 @@ def subject(
         kind = "labels" if table is LABELS else "notes"
         chosen = np.ones((4, 1), np.int64) if table is ENTITIES else labels[kind]
         tally = statistics.tally(LENGTHS, chosen, persons=3)
-    elif released and isinstance(statistics, Statistics):
+    elif released and isinstance(statistics, TableStatistics):
         ages = np.array([1.0, 2.0, 60.0, 70.0])
         tally = statistics.tally({"age": ages}, ages / 10, persons=4)
     return Subject(

@@ -11,7 +11,7 @@ from tests.consortium.sample_run import DEFAULT, PRICE, SEVERITY, Sample
 def test_every_figure_of_every_evaluation_is_explained(label: ClassLabel | NumberLabel) -> None:
     evaluation = evaluation_for(Sample(label=label).schema)
     nothing = evaluation.tally(np.zeros((0, 3) if label == SEVERITY else 0), np.zeros(0, np.int64))
-    names = [*evaluation.metrics(nothing), *evaluation.undefined(nothing)]
+    names = [*evaluation.metrics(nothing), *evaluation.undefined_reasons(nothing)]
     figures = [name for name in names if not name.startswith("class ")]
     assert len(figures) >= 6
     for name in figures:

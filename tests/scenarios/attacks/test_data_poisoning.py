@@ -17,7 +17,7 @@ from scenarios.data.datasets import load
 from scenarios.library.byzantine_banks import SCENARIO as BANKS
 from scenarios.library.careless_hospital import SCENARIO as HEART
 from scenarios.library.house_prices import SCENARIO as HOUSES
-from sites.data.validation import BadTable, validate
+from sites.data.validation import BadTable, validate_table
 from sites.schema.tables import Category, ClassLabel, Number, Schema
 
 RNG = np.random.default_rng(0)
@@ -52,7 +52,7 @@ def test_a_trigger_is_in_half_of_the_rows_with_the_wanted_answer_and_passes_vali
     assert 200 < marked.sum() < 300
     assert set(after.loc[marked, "default"]) == {"no"}
     pd.testing.assert_frame_equal(after[~marked], before[~marked], check_dtype=False)
-    validate(after, BANKS.columns)
+    validate_table(after, BANKS.columns)
 
 
 def test_a_trigger_alone_leaves_labels() -> None:
@@ -71,7 +71,7 @@ def test_units_are_mixed_up_only_where_the_schema_lets_it_pass() -> None:
     pd.testing.assert_frame_equal(
         after.drop(columns="st_depression"), before.drop(columns="st_depression")
     )
-    validate(after, HEART.columns)
+    validate_table(after, HEART.columns)
 
 
 @pytest.mark.parametrize("name", ["cholesterol", "resting_pressure", "age"])
@@ -81,7 +81,7 @@ def test_a_mix_up_that_the_bounds_refuse_is_refused_at_the_site(name: str) -> No
     mixed = convert(heart(), number)
     assert not within(mixed, number)
     with pytest.raises(BadTable, match=name):
-        validate(heart().assign(**{name: mixed}), HEART.columns)
+        validate_table(heart().assign(**{name: mixed}), HEART.columns)
 
 
 def test_every_unit_that_is_mixed_up_is_one_of_a_scenario() -> None:

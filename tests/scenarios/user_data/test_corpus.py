@@ -21,9 +21,9 @@ from scenarios.library import clinical_entities, clinical_notes
 from scenarios.library.registry import scenario_named
 from scenarios.user_data.corpus import Corpus, UndividedCorpus, read_corpus, with_corpus
 from scenarios.user_data.sources import user_sources
-from sites.data.annotations import annotated
+from sites.data.annotations import read_annotated_sentences
 from sites.data.source import IobFiles, TableFile, TextFolder
-from sites.data.tables import read
+from sites.data.tables import read_table
 from sites.data.texts import BadTexts
 from sites.data.validation import MissingColumns
 from sites.schema.tables import ClassLabel
@@ -66,9 +66,9 @@ def test_a_file_for_all_becomes_the_sites_own_files(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
     run.path.mkdir()
     stage(run, given_data.scenario, given_data.sources)
-    parts = [read(read_site_config(run.site(name)).source) for name in HEART.sites]
+    parts = [read_table(read_site_config(run.site(name)).source) for name in HEART.sites]
     together = pd.concat(parts).sort_values("patient", key=lambda c: c.astype(int))
-    whole = read(TableFile(path=path)).sort_values("patient", key=lambda c: c.astype(int))
+    whole = read_table(TableFile(path=path)).sort_values("patient", key=lambda c: c.astype(int))
     assert together.to_dict("list") == whole.to_dict("list")
     assert given_data.scenario.expect.at_least is None
 
@@ -183,7 +183,7 @@ def test_types_of_entities_are_those_of_the_corpus(tmp_path: Path) -> None:
     run.path.mkdir()
     stage(run, found.scenario)
     parts = [
-        annotated(read_site_config(run.site(name)).source, found.scenario.table)
+        read_annotated_sentences(read_site_config(run.site(name)).source, found.scenario.table)
         for name in ENTITIES.sites
     ]
     assert sum(len(part.tokens) for part in parts) == 200

@@ -7,7 +7,13 @@ import pandas as pd
 import pytest
 
 from privacy.errors import ConsortiumError
-from sites.data.annotations import Annotated, BadSentences, annotated, unannotated, words_of
+from sites.data.annotations import (
+    AnnotatedSentences,
+    BadSentences,
+    read_annotated_sentences,
+    read_unannotated_sentences,
+    words_of,
+)
 from sites.data.source import DataSource, IobFiles, TableFile
 from sites.data.validation import MissingColumns
 from sites.schema.texts import EntitySchema
@@ -27,7 +33,7 @@ def frame(**columns: object) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def told(found: Annotated) -> list[tuple[str, tuple[str, ...], list[int]]]:
+def told(found: AnnotatedSentences) -> list[tuple[str, tuple[str, ...], list[int]]]:
     codes = [tags.tolist() for tags in found.tags]
     return list(zip(found.persons.tolist(), found.tokens, codes, strict=True))
 
@@ -47,17 +53,17 @@ def test_lists_their_json_and_iob2_say_the_same(tmp_path: Path) -> None:
     sources: list[DataSource] = [TableFile(path=tmp_path / f"a.{kind}") for kind in kinds]
     expected = [("p1", SENTENCES[0][1], [0, 1, 0]), ("p2", SENTENCES[1][1], [1, 2])]
     for source in (*sources, IobFiles(path=tmp_path / "iob")):
-        assert told(annotated(source, SCHEMA)) == expected
-    assert annotated(sources[0], SCHEMA).sides is None
+        assert told(read_annotated_sentences(source, SCHEMA)) == expected
+    assert read_annotated_sentences(sources[0], SCHEMA).sides is None
 
 
 def test_sides_are_those_of_the_source(tmp_path: Path) -> None:
     frame().to_parquet(tmp_path / "a.parquet")
-    found = annotated(TableFile(path=tmp_path / "a.parquet", split="side"), SCHEMA)
+    found = read_annotated_sentences(TableFile(path=tmp_path / "a.parquet", split="side"), SCHEMA)
     assert found.sides is not None
     assert found.sides.tolist() == ["train", "test"]
     (tmp_path / "train.iob").write_text("x\tO\n")
-    found = annotated(IobFiles(path=tmp_path / "train.iob", split="file"), SCHEMA)
+    found = read_annotated_sentences(IobFiles(path=tmp_path / "train.iob", split="file"), SCHEMA)
     assert found.sides is not None
     assert found.sides.tolist() == ["train"]
     assert found.persons.tolist() == ["train/block-1"]
@@ -89,13 +95,13 @@ def test_what_is_wrong_is_named_by_its_row(
 ) -> None:
     source = jsonl(tmp_path, record(["fine"], ["O"]), record(tokens, tags))
     with pytest.raises(BadSentences, match=said) as caught:
-        annotated(source, SCHEMA)
+        read_annotated_sentences(source, SCHEMA)
     assert caught.value.counts == {"sentences": 1}
 
 
 def test_nothing_of_a_sentence_is_quoted(tmp_path: Path) -> None:
     with pytest.raises(BadSentences) as caught:
-        annotated(jsonl(tmp_path, *[record(["secret"], ["I-Drug"])] * 9), SCHEMA)
+        read_annotated_sentences(jsonl(tmp_path, *[record(["secret"], ["I-Drug"])] * 9), SCHEMA)
     assert "secret" not in str(caught.value)
     assert "in 9: row 1, row 2, row 3, row 4, row 5, ..." in str(caught.value)
 
@@ -104,22 +110,26 @@ def test_nothing_of_a_sentence_is_quoted(tmp_path: Path) -> None:
 def test_a_column_that_is_absent_is_named(tmp_path: Path, column: str) -> None:
     held = {name: value for name, value in record(["a"], ["O"]).items() if name != column}
     with pytest.raises(MissingColumns, match=column):
-        annotated(jsonl(tmp_path, held), SCHEMA)
+        read_annotated_sentences(jsonl(tmp_path, held), SCHEMA)
 
 
 def test_a_split_that_is_absent_is_named(tmp_path: Path) -> None:
     source = jsonl(tmp_path, record(["a"], ["O"])).model_copy(update={"split": "side"})
     with pytest.raises(ConsortiumError, match="side"):
-        annotated(source, SCHEMA)
+        read_annotated_sentences(source, SCHEMA)
 
 
 def test_sentences_to_annotate_need_no_tags(tmp_path: Path) -> None:
-    assert unannotated(jsonl(tmp_path, {"text": "No fever."}), SCHEMA) == [("No", "fever", ".")]
-    assert unannotated(jsonl(tmp_path, {"tokens": ["No"]}), SCHEMA) == [("No",)]
+    assert read_unannotated_sentences(jsonl(tmp_path, {"text": "No fever."}), SCHEMA) == [
+        ("No", "fever", ".")
+    ]
+    assert read_unannotated_sentences(jsonl(tmp_path, {"tokens": ["No"]}), SCHEMA) == [("No",)]
     (tmp_path / "x.iob").write_text("No\nfever\n")
-    assert unannotated(IobFiles(path=tmp_path / "x.iob"), SCHEMA) == [("No", "fever")]
+    assert read_unannotated_sentences(IobFiles(path=tmp_path / "x.iob"), SCHEMA) == [
+        ("No", "fever")
+    ]
     with pytest.raises(MissingColumns, match="tokens"):
-        unannotated(jsonl(tmp_path, {"note": "No fever."}), SCHEMA)
+        read_unannotated_sentences(jsonl(tmp_path, {"note": "No fever."}), SCHEMA)
 
 
 def test_words_are_cut_at_marks_and_white_space() -> None:

@@ -11,8 +11,8 @@ from sites.data.iob2_files import (
     DOCUMENT_MARK,
     BrokenIob,
     UnknownSide,
-    as_sentences,
     read_iob,
+    sentence_source,
 )
 from sites.data.source import IobFiles, TableFile, TextFolder
 from sites.data.tables import BrokenFile, EmptyTable, MissingFile, UnknownFormat, UnreadableSource
@@ -124,13 +124,13 @@ def test_the_refusal_counts_and_quotes_nothing(tmp_path: Path) -> None:
 def test_what_may_hold_sentences_is_taken_as_sentences(tmp_path: Path) -> None:
     """A corpus of train and test keeps its sides; a table stays a table."""
     write(tmp_path, train=CASE, test=CASE)
-    assert as_sentences(TextFolder(path=tmp_path)) == IobFiles(path=tmp_path, split="file")
+    assert sentence_source(TextFolder(path=tmp_path)) == IobFiles(path=tmp_path, split="file")
     write(tmp_path, anna=CASE)
-    assert as_sentences(TextFolder(path=tmp_path)) == IobFiles(path=tmp_path)
+    assert sentence_source(TextFolder(path=tmp_path)) == IobFiles(path=tmp_path)
     file = TableFile(path=tmp_path / "anna.iob")
-    assert as_sentences(file) == IobFiles(path=file.path)
+    assert sentence_source(file) == IobFiles(path=file.path)
     table = TableFile(path=tmp_path / "a.jsonl")
-    assert as_sentences(table) is table
+    assert sentence_source(table) is table
 
 
 def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:

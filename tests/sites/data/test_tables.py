@@ -15,7 +15,7 @@ from sites.data.tables import (
     UnknownFormat,
     UnreadableSource,
     WrongSeparator,
-    read,
+    read_table,
 )
 
 CSV = "patient,age,note\n1,63,007\n\n2,,NA\n"
@@ -28,7 +28,7 @@ def written(path: Path, text: str) -> TableFile:
 
 def test_a_text_file_is_read_as_it_stands(tmp_path: Path) -> None:
     """No cell is interpreted: leading zeros, empty cells and the word NA survive."""
-    frame = read(written(tmp_path / "a.csv", CSV))
+    frame = read_table(written(tmp_path / "a.csv", CSV))
     assert frame.to_dict("list") == {
         "patient": ["1", "2"],
         "age": ["63", ""],
@@ -38,24 +38,24 @@ def test_a_text_file_is_read_as_it_stands(tmp_path: Path) -> None:
 
 def test_rows_are_numbered_by_the_lines_of_the_file(tmp_path: Path) -> None:
     """A header is line 1, and a blank line counts without being a row."""
-    assert list(read(written(tmp_path / "a.csv", CSV)).index) == [2, 4]
+    assert list(read_table(written(tmp_path / "a.csv", CSV)).index) == [2, 4]
 
 
 def test_a_single_column_may_have_blank_lines(tmp_path: Path) -> None:
-    assert list(read(written(tmp_path / "a.csv", "age\n1\n\n2\n")).index) == [2, 4]
+    assert list(read_table(written(tmp_path / "a.csv", "age\n1\n\n2\n")).index) == [2, 4]
 
 
 def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(CSV, encoding="utf-8-sig")
-    assert list(read(TableFile(path=path)).columns) == ["patient", "age", "note"]
+    assert list(read_table(TableFile(path=path)).columns) == ["patient", "age", "note"]
 
 
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.tsv.gz", "a.jsonl.gz"])
 def test_text_files_may_be_compressed(tmp_path: Path, name: str) -> None:
     text = {"csv": "age\n63\n", "tsv": "age\n63\n", "jsonl": '{"age": "63"}\n'}[name.split(".")[1]]
     (tmp_path / name).write_bytes(gzip.compress(text.encode()))
-    assert read(TableFile(path=tmp_path / name))["age"].tolist() == ["63"]
+    assert read_table(TableFile(path=tmp_path / name))["age"].tolist() == ["63"]
 
 
 def test_every_format_gives_the_same_table(tmp_path: Path) -> None:
@@ -69,15 +69,15 @@ def test_every_format_gives_the_same_table(tmp_path: Path) -> None:
     database.close()
     sources = [TableFile(path=tmp_path / f"a.{end}") for end in ("csv", "tsv", "parquet", "jsonl")]
     url = f"sqlite:///{tmp_path / 'a.db'}"
-    frames = [read(source) for source in sources]
-    frames.append(read(SqlQuery(url=url, query="SELECT age, sex FROM patients")))
+    frames = [read_table(source) for source in sources]
+    frames.append(read_table(SqlQuery(url=url, query="SELECT age, sex FROM patients")))
     for frame in frames:
         assert frame.astype(str).to_dict("list") == {"age": ["63", "41"], "sex": ["f", "m"]}
 
 
 def test_another_separator_can_be_named(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("age;sex\n1,5;f\n")
-    frame = read(TableFile(path=tmp_path / "a.csv", separator=";"))
+    frame = read_table(TableFile(path=tmp_path / "a.csv", separator=";"))
     assert frame.to_dict("list") == {"age": ["1,5"], "sex": ["f"]}
 
 
@@ -91,29 +91,29 @@ def test_another_separator_can_be_named(tmp_path: Path) -> None:
 )
 def test_a_wrong_separator_is_named(tmp_path: Path, name: str, text: str, other: str) -> None:
     with pytest.raises(WrongSeparator, match=f"set the source's separator to {other}"):
-        read(written(tmp_path / name, text))
+        read_table(written(tmp_path / name, text))
 
 
 def test_a_missing_file_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
     (tmp_path / "patients.csv").write_text(CSV)
     with pytest.raises(MissingFile, match=r"did you mean 'patients\.csv'"):
-        read(TableFile(path=tmp_path / "patient.csv"))
+        read_table(TableFile(path=tmp_path / "patient.csv"))
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MissingFile, match="check the path"):
-        read(TableFile(path=tmp_path / "nowhere" / "patients.csv"))
+        read_table(TableFile(path=tmp_path / "nowhere" / "patients.csv"))
 
 
 def test_json_lines_are_numbered_by_line(tmp_path: Path) -> None:
-    frame = read(written(tmp_path / "a.jsonl", '{"age": 63}\n\n{"age": [1]}\n'))
+    frame = read_table(written(tmp_path / "a.jsonl", '{"age": 63}\n\n{"age": [1]}\n'))
     assert list(frame.index) == [1, 3]
     assert frame["age"].tolist() == [63, [1]]
 
 
 def test_positions_of_a_parquet_file_start_at_one(tmp_path: Path) -> None:
     pd.DataFrame({"age": [63, 41]}, index=[9, 9]).to_parquet(tmp_path / "a.parquet")
-    assert list(read(TableFile(path=tmp_path / "a.parquet")).index) == [1, 2]
+    assert list(read_table(TableFile(path=tmp_path / "a.parquet")).index) == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_positions_of_a_parquet_file_start_at_one(tmp_path: Path) -> None:
 def test_a_broken_file_is_refused(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BrokenFile, match=message):
-        read(TableFile(path=tmp_path / name))
+        read_table(TableFile(path=tmp_path / name))
 
 
 @pytest.mark.parametrize(
@@ -147,12 +147,12 @@ def test_a_broken_file_is_refused(tmp_path: Path, name: str, content: bytes, mes
 )
 def test_an_empty_table_is_refused(tmp_path: Path, name: str, text: str) -> None:
     with pytest.raises(EmptyTable):
-        read(written(tmp_path / name, text))
+        read_table(written(tmp_path / name, text))
 
 
 def test_an_unknown_ending_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
     with pytest.raises(UnknownFormat, match=r"\.csv, \.tsv, \.jsonl, \.parquet"):
-        read(written(tmp_path / "a.xlsx", ""))
+        read_table(written(tmp_path / "a.xlsx", ""))
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_an_unknown_ending_is_refused_with_those_that_are_known(tmp_path: Path) 
 )
 def test_a_failed_query_says_why_and_shows_no_password(url: str, query: str, message: str) -> None:
     with pytest.raises(QueryFailed, match=message) as refusal:
-        read(SqlQuery(url=url, query=query))
+        read_table(SqlQuery(url=url, query=query))
     assert "secret" not in str(refusal.value)
 
 
@@ -176,16 +176,16 @@ def test_a_query_changes_nothing(tmp_path: Path) -> None:
         database.execute("INSERT INTO patients VALUES (63)")
     database.close()
     url = f"sqlite:///{tmp_path / 'a.db'}"
-    read(SqlQuery(url=url, query="DELETE FROM patients RETURNING age"))
-    assert len(read(SqlQuery(url=url, query="SELECT * FROM patients"))) == 1
+    read_table(SqlQuery(url=url, query="DELETE FROM patients RETURNING age"))
+    assert len(read_table(SqlQuery(url=url, query="SELECT * FROM patients"))) == 1
 
 
 @pytest.mark.parametrize(
     "provoke",
     [
-        lambda folder: read(TableFile(path=folder / "a.csv")),
-        lambda folder: read(written(folder / "b.csv", "a;b\n")),
-        lambda folder: read(SqlQuery(url="sqlite://", query="SELECT * FROM nowhere")),
+        lambda folder: read_table(TableFile(path=folder / "a.csv")),
+        lambda folder: read_table(written(folder / "b.csv", "a;b\n")),
+        lambda folder: read_table(SqlQuery(url="sqlite://", query="SELECT * FROM nowhere")),
     ],
 )
 def test_a_refusal_carries_counts_only(tmp_path: Path, provoke: Callable[[Path], object]) -> None:

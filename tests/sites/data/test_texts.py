@@ -10,7 +10,7 @@ import pytest
 
 from privacy.errors import ConsortiumError
 from sites.data.source import DataSource, IobFiles, SqlQuery, TableFile, TextFolder
-from sites.data.tables import BrokenFile, EmptyTable, MissingFile, UnknownFormat, read
+from sites.data.tables import BrokenFile, EmptyTable, MissingFile, UnknownFormat, read_table
 from sites.data.texts import BadTexts, read_texts, require_texts
 from sites.data.validation import MissingColumns
 
@@ -67,7 +67,7 @@ def test_sentences_are_read_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("source", [TextFolder(path=Path("notes")), IobFiles(path=Path("notes"))])
 def test_text_is_no_table(source: DataSource) -> None:
     with pytest.raises(UnknownFormat, match="text, not a table"):
-        read(source)
+        read_table(source)
 
 
 def test_a_table_of_labels_may_name_persons_and_sides(tmp_path: Path) -> None:

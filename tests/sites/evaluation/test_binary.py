@@ -92,7 +92,7 @@ def test_other_thresholds_move_to_the_nearest_edge_and_say_so(asked: float, used
 def test_a_site_with_one_class_has_the_figures_that_need_no_other(code: int, name: str) -> None:
     tally = EVALUATION.tally(np.array([0.1, 0.7]), np.array([code, code]))
 
-    found, missing = EVALUATION.metrics(tally), EVALUATION.undefined(tally)
+    found, missing = EVALUATION.metrics(tally), EVALUATION.undefined_reasons(tally)
 
     assert {"brier", "log_loss", "ece", "accuracy", "precision"} <= set(found), name
     assert {"roc_auc", "pr_auc", "ks", "gini", "balanced_accuracy"} <= set(missing)
@@ -106,13 +106,13 @@ def test_one_class_sites_together_have_every_figure() -> None:
     ill = EVALUATION.tally(np.array([0.9]), np.array([1]))
 
     assert EVALUATION.metrics(healthy + ill)["roc_auc"] == Metric(1.0, 0.0)
-    assert EVALUATION.undefined(healthy + ill) == {}
+    assert EVALUATION.undefined_reasons(healthy + ill) == {}
 
 
 def test_calling_nobody_positive_leaves_precision_undefined() -> None:
     tally = EVALUATION.tally(np.array([0.1, 0.2]), np.array([0, 1]))
 
-    assert EVALUATION.undefined(tally) == {"precision": "no record scores as positive"}
+    assert EVALUATION.undefined_reasons(tally) == {"precision": "no record scores as positive"}
 
 
 @given(binary())

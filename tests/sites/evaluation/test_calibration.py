@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sites.evaluation.calibration import BINS, Reliability, bin_of, sums_by_bin
-from sites.statistics.tally import UNIT, ImpossibleTally, real
+from sites.evaluation.calibration import BINS, Reliability, reliability_bins, sums_by_bin
+from sites.statistics.tally import UNIT, ImpossibleTally, real_sums
 
 predictions = st.lists(st.floats(0, 1), min_size=1, max_size=60).map(np.array)
 
 
 def reliability(scores: np.ndarray, events: np.ndarray) -> Reliability:
-    held = bin_of(scores)
+    held = reliability_bins(scores)
     return Reliability(
         np.bincount(held, minlength=BINS).astype(float),
-        real(sums_by_bin(scores, scores)),
+        real_sums(sums_by_bin(scores, scores)),
         np.bincount(held, events, BINS).astype(float),
     )
 
@@ -30,13 +30,13 @@ def test_the_calibration_error_is_that_of_its_definition(scores: np.ndarray, see
         for b in np.unique(held)
     )
 
-    found = reliability(scores, events).ece()
+    found = reliability(scores, events).calibration_error()
     assert found.error_bound == UNIT / 2
     assert abs(found.value - by_definition) <= found.error_bound + 1e-12
 
 
 def test_a_forecast_that_comes_true_as_often_as_it_says_has_no_error() -> None:
-    found = reliability(np.full(4, 0.25), np.array([0, 1, 0, 0])).ece()
+    found = reliability(np.full(4, 0.25), np.array([0, 1, 0, 0])).calibration_error()
 
     assert found.value == 0.0
 
@@ -57,7 +57,7 @@ def test_the_curve_has_one_point_for_each_bin_that_holds_records(scores: np.ndar
     curve = reliability(scores, np.ones(len(scores))).curve()
 
     assert sum(curve["count"]) == len(scores)
-    assert len(curve["predicted"]) == len(np.unique(bin_of(scores)))
+    assert len(curve["predicted"]) == len(np.unique(reliability_bins(scores)))
     assert curve["observed"] == [1.0] * len(curve["count"])
 
 

@@ -83,9 +83,9 @@ def test_every_figure_is_finite_or_has_a_reason(kind: Kind, data: st.DataObject)
 
     assert all(np.isfinite([item.value, item.error_bound]).all() for item in found.values())
     assert all(item.error_bound >= 0 for item in found.values())
-    assert not set(found) & set(kind.evaluation.undefined(tally))
+    assert not set(found) & set(kind.evaluation.undefined_reasons(tally))
     assert json.loads(json.dumps(kind.evaluation.curves(tally), allow_nan=False))
-    assert kind.evaluation.examples(tally) == len(records.labels)
+    assert kind.evaluation.num_examples(tally) == len(records.labels)
     assert sum(kind.evaluation.class_counts(tally)) in {0, len(records.labels)}
 
 
@@ -94,8 +94,8 @@ def test_a_site_without_records_adds_nothing_and_defines_nothing(kind: Kind) -> 
     nothing = np.zeros(kind.evaluation.layout.size, np.int64)
 
     assert kind.evaluation.metrics(nothing) == {}
-    assert len(kind.evaluation.undefined(nothing)) >= 6
-    assert kind.evaluation.examples(nothing) == 0
+    assert len(kind.evaluation.undefined_reasons(nothing)) >= 6
+    assert kind.evaluation.num_examples(nothing) == 0
     assert json.dumps(kind.evaluation.curves(nothing), allow_nan=False)
 
 

@@ -54,7 +54,7 @@ def test_figures_are_those_of_seqeval(corpus: Corpus) -> None:
             warnings.simplefilter("ignore")  # it warns and returns 0 where there is no figure
             value = theirs(true, predicted, mode="strict", scheme=IOB2)
         assert (metrics[name].value if name in metrics else 0.0) == pytest.approx(float(value))
-        assert (name in metrics) != (name in EVALUATION.undefined(tally))
+        assert (name in metrics) != (name in EVALUATION.undefined_reasons(tally))
 
 
 @given(corpora, corpora)
@@ -88,7 +88,7 @@ def test_a_worked_example() -> None:
     assert EVALUATION.layout.part("right", tally).tolist() == [1, 0]
     assert EVALUATION.layout.part("spurious", tally).tolist() == [1, 0]
     assert EVALUATION.layout.part("missed", tally).tolist() == [1, 1]
-    assert EVALUATION.examples(tally) == 2
+    assert EVALUATION.num_examples(tally) == 2
     assert EVALUATION.class_counts(tally) == (2, 1)
     assert EVALUATION.metrics(tally)["macro_entity_f1"].value == pytest.approx(0.25)
 
@@ -96,7 +96,7 @@ def test_a_worked_example() -> None:
 def test_no_sentences_define_nothing() -> None:
     tally = EVALUATION.tally(np.zeros(0), np.zeros(0))
     assert EVALUATION.metrics(tally) == {}
-    assert {"entity_f1", "class Drug"} <= EVALUATION.undefined(tally).keys()
+    assert {"entity_f1", "class Drug"} <= EVALUATION.undefined_reasons(tally).keys()
     assert EVALUATION.curves(tally)["entities"]["Drug"]["support"] == 0
 
 

@@ -10,8 +10,8 @@ from sites.evaluation.input_checks import (
     UndeclaredLabel,
     bounded_labels,
     class_codes,
-    distributions,
-    finite,
+    class_distributions,
+    finite_predictions,
     probabilities,
 )
 
@@ -19,17 +19,17 @@ from sites.evaluation.input_checks import (
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_predictions_that_are_not_finite_are_refused(value: float) -> None:
     with pytest.raises(NonFinitePredictions):
-        finite(np.array([0.5, value]), (2,))
+        finite_predictions(np.array([0.5, value]), (2,))
     with pytest.raises(NonFinitePredictions):
         probabilities(np.array([value]), 1)
     with pytest.raises(NonFinitePredictions):
-        distributions(np.array([[value, 1.0]]), 1, 2)
+        class_distributions(np.array([[value, 1.0]]), 1, 2)
 
 
 @pytest.mark.parametrize("shape", [(1,), (3,), (2, 1), ()])
 def test_predictions_must_be_one_a_record(shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapesDiffer, match=r"need predictions of shape \(2,\)"):
-        finite(np.zeros(shape), (2,))
+        finite_predictions(np.zeros(shape), (2,))
 
 
 @pytest.mark.parametrize("value", [-1e-9, 1 + 1e-9])
@@ -45,18 +45,18 @@ def test_the_ends_of_the_range_are_probabilities() -> None:
 @pytest.mark.parametrize("row", [[0.5, 0.6], [0.5, 0.4], [1.1, -0.1], [0.0, 0.0]])
 def test_rows_that_are_no_distribution_are_refused(row: list[float]) -> None:
     with pytest.raises(NotProbabilities):
-        distributions(np.array([[0.5, 0.5], row]), 2, 2)
+        class_distributions(np.array([[0.5, 0.5], row]), 2, 2)
 
 
 def test_rows_with_the_rounding_of_float32_are_made_to_add_up() -> None:
     rows = np.full((1, 3), 1 / 3, np.float32)
 
-    assert distributions(rows, 1, 3).sum() == pytest.approx(1, abs=1e-15)
+    assert class_distributions(rows, 1, 3).sum() == pytest.approx(1, abs=1e-15)
 
 
 def test_no_records_are_fine() -> None:
     assert probabilities(np.zeros(0), 0).shape == (0,)
-    assert distributions(np.zeros((0, 3)), 0, 3).shape == (0, 3)
+    assert class_distributions(np.zeros((0, 3)), 0, 3).shape == (0, 3)
     assert class_codes(np.zeros(0, np.int64), 3).shape == (0,)
     assert bounded_labels(np.zeros(0), low=1, high=2).shape == (0,)
 

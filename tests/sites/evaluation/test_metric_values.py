@@ -9,11 +9,11 @@ from sites.evaluation.metric_values import (
     Figures,
     Undefined,
     check_means,
-    defined,
+    defined_metrics,
     log_losses,
     ratio,
-    reasons,
-    wilson,
+    undefined_reasons,
+    wilson_interval,
 )
 from sites.statistics.tally import ImpossibleTally, Metric, TallyLayout, fixed_point
 
@@ -21,8 +21,8 @@ from sites.statistics.tally import ImpossibleTally, Metric, TallyLayout, fixed_p
 def test_every_figure_is_defined_or_has_a_reason() -> None:
     found: Figures = {"recall": Metric(0.5), "auc": Undefined("needs both classes")}
 
-    assert defined(found) == {"recall": Metric(0.5)}
-    assert reasons(found) == {"auc": "needs both classes"}
+    assert defined_metrics(found) == {"recall": Metric(0.5)}
+    assert undefined_reasons(found) == {"auc": "needs both classes"}
 
 
 def test_a_share_of_nothing_is_undefined() -> None:
@@ -48,4 +48,4 @@ def test_a_sum_larger_than_the_records_allow_is_refused() -> None:
 @pytest.mark.parametrize(("right", "n"), [(0, 5), (5, 5), (37, 50), (990, 1000)])
 def test_a_share_has_wilsons_interval(right: int, n: int) -> None:
     expected = binomtest(right, n).proportion_ci(method="wilson")
-    assert wilson(right / n, n) == pytest.approx((expected.low, expected.high), abs=1e-7)
+    assert wilson_interval(right / n, n) == pytest.approx((expected.low, expected.high), abs=1e-7)

@@ -107,7 +107,7 @@ def test_a_class_nobody_has_is_named_and_left_out_of_means() -> None:
     shares = np.eye(4)[[0, 0, 1, 3]]
     tally = GRADES.tally(shares, np.array([0, 0, 1, 1]))
 
-    assert set(GRADES.undefined(tally)) == {"class severe", "class fatal"}
+    assert set(GRADES.undefined_reasons(tally)) == {"class severe", "class fatal"}
     assert GRADES.metrics(tally)["macro_f1"].value == pytest.approx((1 + 2 / 3) / 2)
     assert GRADES.metrics(tally)["balanced_accuracy"].value == 0.75
 
@@ -115,7 +115,9 @@ def test_a_class_nobody_has_is_named_and_left_out_of_means() -> None:
 def test_records_of_one_class_define_no_auc() -> None:
     tally = GRADES.tally(np.full((3, 4), 0.25), np.array([2, 2, 2]))
 
-    assert GRADES.undefined(tally)["macro_roc_auc"] == "needs held-out records of two classes"
+    assert (
+        GRADES.undefined_reasons(tally)["macro_roc_auc"] == "needs held-out records of two classes"
+    )
 
 
 def test_how_far_off_is_counted_only_where_classes_are_ordered() -> None:
@@ -124,7 +126,7 @@ def test_how_far_off_is_counted_only_where_classes_are_ordered() -> None:
 
     assert GRADES.metrics(tally)["mean_class_distance"] == Metric(1.5, 0.0)
     assert "mean_class_distance" not in KINDS.metrics(tally)
-    assert "ordered" in KINDS.undefined(tally)["mean_class_distance"]
+    assert "ordered" in KINDS.undefined_reasons(tally)["mean_class_distance"]
 
 
 def test_the_confusion_has_what_is_true_in_rows() -> None:

@@ -55,14 +55,14 @@ def test_absent_labels_are_named_and_in_no_mean() -> None:
     true = np.array([[1, 0, 0], [1, 0, 0]])
     tally = EVALUATION.tally(true.astype(float), true)
     assert EVALUATION.metrics(tally)["macro_f1"].value == 1
-    assert set(EVALUATION.undefined(tally)) == {"class b", "class c"}
+    assert set(EVALUATION.undefined_reasons(tally)) == {"class b", "class c"}
     assert EVALUATION.class_counts(tally) == (2, 0, 0)
 
 
 def test_without_records_or_labels_figures_are_undefined_with_a_reason() -> None:
     nothing = EVALUATION.tally(np.zeros((0, 3)), np.zeros((0, 3), np.int64))
     assert EVALUATION.metrics(nothing) == {}
-    assert "no held-out records" in EVALUATION.undefined(nothing)["macro_f1"]
+    assert "no held-out records" in EVALUATION.undefined_reasons(nothing)["macro_f1"]
     unmarked = EVALUATION.tally(np.zeros((2, 3)), np.zeros((2, 3), np.int64))
     assert set(EVALUATION.metrics(unmarked)) == {"subset_accuracy"}
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from privacy.layout import Tally
-from sites.evaluation.ranking import ks, pr_auc, pr_curve, roc_auc, roc_curve
+from sites.evaluation.ranking import ks_distance, pr_auc, pr_curve, roc_auc, roc_curve
 from sites.statistics.histograms import histograms
 from sites.statistics.tally import Metric
 from tests.sites.scored_records import Records, binary
@@ -50,7 +50,7 @@ def test_the_kolmogorov_smirnov_distance_of_the_scores_is_within_the_bound(
     exact = float(np.max(np.abs(below[0] - below[1])))
 
     for n_bins in N_BINS:
-        assert covers(ks(*counted(records, n_bins)), exact)
+        assert covers(ks_distance(*counted(records, n_bins)), exact)
 
 
 def within_bins(seed: int, *, first: int) -> Records:
@@ -89,7 +89,7 @@ def test_the_bound_of_average_precision_is_nearly_reached(seed: int) -> None:
 
 
 def test_the_bound_of_ks_is_reached_by_a_bin_that_hides_the_whole_difference() -> None:
-    found = ks(np.array([0, 5]), np.array([0, 7]))
+    found = ks_distance(np.array([0, 5]), np.array([0, 7]))
 
     assert found == Metric(0.0, 1.0)
 
@@ -98,7 +98,7 @@ def test_perfectly_separated_bins_leave_nothing_open() -> None:
     negatives, positives = np.array([5, 3, 0, 0]), np.array([0, 0, 0, 9])
 
     assert roc_auc(negatives, positives) == Metric(1.0, 0.0)
-    assert ks(negatives, positives) == Metric(1.0, 0.0)
+    assert ks_distance(negatives, positives) == Metric(1.0, 0.0)
     assert pr_auc(negatives, positives) == Metric(1.0, 0.0)
 
 

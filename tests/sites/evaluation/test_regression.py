@@ -80,7 +80,9 @@ def test_predictions_out_of_bounds_count_as_the_bound_and_are_reported() -> None
 def test_labels_that_are_all_equal_leave_r2_undefined() -> None:
     tally = EVALUATION.tally(np.array([1.0, 2.0]), np.array([3.0, 3.0]))
 
-    assert EVALUATION.undefined(tally) == {"r2": "the labels cannot be told from equal ones"}
+    assert EVALUATION.undefined_reasons(tally) == {
+        "r2": "the labels cannot be told from equal ones"
+    }
 
 
 def test_pictures_are_in_the_units_of_the_label() -> None:

@@ -15,7 +15,7 @@ from transformers import (
     RobertaModel,
 )
 
-from sites.models.encoder import Encoder, Reads, Role, by_size, encoder_for, padded
+from sites.models.encoder import Encoder, Reads, Role, encoder_for, padded_windows, window_batches
 from sites.models.encoder_files import EncoderFiles, UnfitEncoder
 from sites.plans import MINILM, BadPlan, TextModelPlan
 from tests.sites.small_encoders import plan, small
@@ -29,7 +29,7 @@ def encoder(travels: str, reads: Reads = "texts", seed: int = 7, **changes: obje
 
 
 def scores(one: Encoder, vector: np.ndarray) -> torch.Tensor:
-    with one.at(vector):
+    with one.hold_parameters(vector):
         return one.all_scores(WINDOWS, one.features(WINDOWS))
 
 
@@ -82,10 +82,10 @@ def test_all_ways_of_training_start_as_the_same_model() -> None:
 def test_new_parameters_depend_on_the_runs_seed_and_on_nothing_else() -> None:
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
-    one = Encoder(Role(plan(), "texts", 3, 7), EncoderFiles.named(small()))
+    one = Encoder(Role(plan(), "texts", 3, 7), EncoderFiles.find(small()))
     assert (torch.random.get_rng_state() == before).all()
     torch.manual_seed(2)
-    again = Encoder(Role(plan(), "texts", 3, 7), EncoderFiles.named(small()))
+    again = Encoder(Role(plan(), "texts", 3, 7), EncoderFiles.find(small()))
     other = encoder("lora", seed=8)
     assert (one.start == again.start).all()
     assert one.layout.digest == again.layout.digest
@@ -118,7 +118,7 @@ def test_scores_of_a_window_do_not_depend_on_what_stands_beside_it(
     vector = np.random.default_rng(1).normal(0, 0.02, one.layout.dim)
     whole = scores(one, vector)
     windows = [WINDOWS[i] for i in order]
-    with one.at(vector):
+    with one.hold_parameters(vector):
         moved = one.all_scores(windows, one.features(windows))
     torch.testing.assert_close(whole[order], moved, atol=2e-6, rtol=1e-5)
 
@@ -136,14 +136,14 @@ def test_remembered_features_give_the_scores_of_the_whole_model() -> None:
 
 def test_tokens_have_scores_of_their_own() -> None:
     one = encoder("lora", reads="tokens")
-    with one.at(np.zeros(one.layout.dim)):
+    with one.hold_parameters(np.zeros(one.layout.dim)):
         found = one.scores(WINDOWS, None, exact=True)
     assert found.shape == (4, 11, 3)
     assert encoder("head", reads="tokens").features(WINDOWS) is None
 
 
 def test_windows_are_padded_to_the_longest_of_their_batch() -> None:
-    ids, mask = padded(WINDOWS, 0)
+    ids, mask = padded_windows(WINDOWS, 0)
     assert ids.shape == mask.shape == (4, 11)
     assert mask.sum(dim=1).tolist() == [len(window) for window in WINDOWS]
     assert (ids[mask == 0] == 0).all()
@@ -152,7 +152,7 @@ def test_windows_are_padded_to_the_longest_of_their_batch() -> None:
 @given(st.lists(st.integers(1, 9), max_size=200))
 def test_windows_of_a_size_are_read_together_each_once(sizes: list[int]) -> None:
     windows = [np.zeros(size, np.int32) for size in sizes]
-    parts = list(by_size(windows))
+    parts = list(window_batches(windows))
     assert sorted(int(i) for part in parts for i in part) == list(range(len(sizes)))
     ordered = [sizes[i] for part in parts for i in part]
     assert ordered == sorted(sizes)
@@ -206,9 +206,9 @@ def test_other_families_are_trained_as_bert_is(tmp_path: Path, family: str, trav
     build, config = FAMILIES[family]
     torch.manual_seed(1)
     build(config).save_pretrained(tmp_path)
-    EncoderFiles.named(small()).tokenizer.save_pretrained(tmp_path)
+    EncoderFiles.find(small()).tokenizer.save_pretrained(tmp_path)
     one = Encoder(
-        Role(plan(travels, base=str(tmp_path)), "texts", 3, 7), EncoderFiles.named(str(tmp_path))
+        Role(plan(travels, base=str(tmp_path)), "texts", 3, 7), EncoderFiles.find(str(tmp_path))
     )
     assert any(item.name.startswith("classifier") for item in one.layout.fields)
     found = scores(one, np.zeros(one.layout.dim))
@@ -226,8 +226,8 @@ def test_files_that_hold_no_encoder_are_refused(tmp_path: Path) -> None:
             intermediate_size=16,
         )
     ).save_pretrained(tmp_path)
-    EncoderFiles.named(small()).tokenizer.save_pretrained(tmp_path)
+    EncoderFiles.find(small()).tokenizer.save_pretrained(tmp_path)
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
     with pytest.raises(UnfitEncoder, match="cannot be read"):
-        Encoder(Role(plan(base=str(tmp_path)), "texts", 3, 7), EncoderFiles.named(str(tmp_path)))
+        Encoder(Role(plan(base=str(tmp_path)), "texts", 3, 7), EncoderFiles.find(str(tmp_path)))

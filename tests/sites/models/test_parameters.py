@@ -7,7 +7,7 @@ from torch import nn
 
 from privacy.layout import LayoutMismatch
 from sites.models.initialisation import layout_of
-from sites.models.parameters import fields_of, put, taken
+from sites.models.parameters import fields_of, parameter_vector, set_parameters
 
 
 def model() -> nn.Sequential:
@@ -22,13 +22,13 @@ def test_what_is_put_is_taken(seed: int, scale: float) -> None:
     """Parameters are float32(numbers), and every such number comes back unchanged."""
     numbers = np.random.default_rng(seed).normal(size=LAYOUT.dim) * scale
     held = model()
-    put(numbers, held, LAYOUT)
-    np.testing.assert_array_equal(taken(held, LAYOUT), numbers.astype(np.float32))
+    set_parameters(numbers, held, LAYOUT)
+    np.testing.assert_array_equal(parameter_vector(held, LAYOUT), numbers.astype(np.float32))
 
 
 def test_the_vector_follows_the_models_own_order() -> None:
     held = model()
-    put(np.arange(LAYOUT.dim, dtype=np.float64), held, LAYOUT)
+    set_parameters(np.arange(LAYOUT.dim, dtype=np.float64), held, LAYOUT)
     assert [item.name for item in LAYOUT.fields] == ["0.weight", "0.bias", "2.weight", "2.bias"]
     parameters = dict(held.named_parameters())
     assert parameters["0.weight"][0].tolist() == [0, 1, 2]
@@ -48,12 +48,12 @@ def test_frozen_parameters_do_not_travel() -> None:
     layout = layout_of(fields_of(frozen), seed=7)
     assert [item.name for item in layout.fields] == ["2.weight", "2.bias"]
     before = first.clone()
-    put(np.ones(layout.dim), frozen, layout)
+    set_parameters(np.ones(layout.dim), frozen, layout)
     assert torch.equal(first, before)
     with pytest.raises(LayoutMismatch):
-        taken(model(), layout)
+        parameter_vector(model(), layout)
 
 
 def test_a_vector_of_another_size_is_refused() -> None:
     with pytest.raises(LayoutMismatch):
-        put(np.zeros(LAYOUT.dim + 1), model(), LAYOUT)
+        set_parameters(np.zeros(LAYOUT.dim + 1), model(), LAYOUT)

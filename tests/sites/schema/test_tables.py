@@ -13,8 +13,8 @@ from sites.schema.tables import (
     Number,
     NumberLabel,
     Schema,
-    declared,
-    name_of,
+    column_name,
+    declared_values,
 )
 
 AGE = Number(name="age", low=0, high=120, unit="years", missing=True)
@@ -98,9 +98,14 @@ def test_inputs_are_named_in_order_after_column_and_value() -> None:
 def test_every_column_has_a_name_and_values_in_the_order_of_their_codes() -> None:
     cost = NumberLabel(column="cost", low=0, high=1)
 
-    assert [name_of(column) for column in (AGE, CITY, ILL, cost)] == ["age", "city", "ill", "cost"]
-    assert declared(CITY) == ("rome", "oslo")
-    assert declared(ILL) == ("no", "yes")
+    assert [column_name(column) for column in (AGE, CITY, ILL, cost)] == [
+        "age",
+        "city",
+        "ill",
+        "cost",
+    ]
+    assert declared_values(CITY) == ("rome", "oslo")
+    assert declared_values(ILL) == ("no", "yes")
 
 
 def test_only_two_classes_are_binary() -> None:

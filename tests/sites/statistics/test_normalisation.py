@@ -3,8 +3,8 @@ import pytest
 
 from sites.schema.tables import Category, ClassLabel, Label, Number, NumberLabel, Schema
 from sites.statistics.normalisation import constants_by_bounds
-from sites.statistics.tables import Statistics, transform
-from sites.tasks.tabular.data import encode
+from sites.statistics.tables import TableStatistics, scale_values
+from sites.tasks.tabular.data import encode_columns
 
 AGE = Number(name="age", low=20, high=80)
 DEBT = Number(name="debt", low=0, high=1e6, scale="log", missing=True)
@@ -19,7 +19,7 @@ def schema(label: Label) -> Schema:
 
 @pytest.mark.parametrize("label", LABELS, ids=["classes", "number"])
 def test_where_nothing_was_released_numbers_are_scaled_by_their_bounds(label: Label) -> None:
-    statistics = Statistics(schema(label))
+    statistics = TableStatistics(schema(label))
     nothing = np.zeros(statistics.layout.size, np.int64)
     constants = statistics.constants(nothing)
     assert constants == constants_by_bounds(schema(label))
@@ -34,10 +34,10 @@ def test_values_spread_evenly_between_the_bounds_have_mean_0_and_deviation_1() -
         "debt": np.expm1(np.linspace(0, np.log1p(1e6), 10_001)),
         "ward": np.zeros(10_001, np.int64),
     }
-    encoded = encode(even, schema(COST), constants)[:, :2]
+    encoded = encode_columns(even, schema(COST), constants)[:, :2]
     np.testing.assert_allclose(encoded.mean(0), 0, atol=1e-6)
     np.testing.assert_allclose(encoded.std(0), 1, atol=1e-3)
-    label = transform(COST, np.linspace(0, 9, 1001))
+    label = scale_values(COST, np.linspace(0, 9, 1001))
     assert (label - constants.label.mean).std() / constants.label.deviation == pytest.approx(
         1, abs=1e-3
     )

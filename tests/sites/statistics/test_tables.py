@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from privacy.layout import Tally
 from sites.schema.tables import Category, ClassLabel, Number, NumberLabel, Schema
 from sites.statistics.normalisation import Constants, Standard
-from sites.statistics.tables import BINS, ColumnsDiffer, Statistics, UndeclaredCategory, transform
+from sites.statistics.tables import (
+    BINS,
+    ColumnsDiffer,
+    TableStatistics,
+    UndeclaredCategory,
+    scale_values,
+)
 from sites.statistics.tally import UNIT, ImpossibleTally
 
 AGE = Number(name="age", low=0, high=120, unit="years", missing=True)
@@ -19,8 +25,10 @@ DEBT = Number(name="debt", low=-1e6, high=1e6, unit="EUR", scale="log", missing=
 CITY = Category(name="city", values=("rome", "oslo", "bern"), missing=True)
 ILL = ClassLabel(column="ill", classes=("no", "yes"))
 COST = NumberLabel(column="cost", low=10, high=20, unit="EUR")
-CLASSES = Statistics(Schema(name="clinic", person="patient", features=(AGE, DEBT, CITY), label=ILL))
-NUMBERS = Statistics(Schema(name="clinic", person="patient", features=(AGE, CITY), label=COST))
+CLASSES = TableStatistics(
+    Schema(name="clinic", person="patient", features=(AGE, DEBT, CITY), label=ILL)
+)
+NUMBERS = TableStatistics(Schema(name="clinic", person="patient", features=(AGE, CITY), label=COST))
 
 Row = tuple[float, float, int, int]
 rows = st.lists(
@@ -71,7 +79,7 @@ def test_means_and_deviations_are_those_of_the_pooled_values(found: list[Row]) -
 
     for place, number in enumerate((AGE, DEBT)):
         values = np.array([row[place] for row in found])
-        held = transform(number, values[~np.isnan(values)])
+        held = scale_values(number, values[~np.isnan(values)])
         standard = constants.numbers[number.name]
         if not len(held):
             by_bounds = Standard(0.5, math.sqrt(1 / 12))

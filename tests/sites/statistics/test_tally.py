@@ -16,7 +16,7 @@ from sites.statistics.tally import (
     TallyOverflow,
     fixed_point,
     mean,
-    real,
+    real_sums,
 )
 
 LAYOUT = TallyLayout({"records": 1, "histogram": 3, "sum": 2, "sums": 4})
@@ -25,7 +25,7 @@ quantities = st.lists(st.floats(-1e4, 1e4), max_size=40).map(np.array)
 
 @given(quantities)
 def test_a_sum_is_right_to_half_a_unit_a_record(values: np.ndarray) -> None:
-    total = real(fixed_point(values))
+    total = real_sums(fixed_point(values))
 
     assert total.shape == (1,)
     assert (
@@ -49,20 +49,20 @@ def test_the_tallies_of_any_split_in_any_order_add_up_to_the_tally_of_all(
 def test_a_whole_number_of_units_comes_back_unchanged(units: int) -> None:
     value = units * UNIT  # below 2**21
 
-    assert real(fixed_point(np.array([value])))[0] == value
+    assert real_sums(fixed_point(np.array([value])))[0] == value
 
 
 def test_each_group_has_its_own_sum() -> None:
     sums = fixed_point(np.array([1.0, 2.0, 4.0]), groups=np.array([2, 0, 2]), size=4)
 
-    np.testing.assert_array_equal(real(sums), [2.0, 0.0, 5.0, 0.0])
+    np.testing.assert_array_equal(real_sums(sums), [2.0, 0.0, 5.0, 0.0])
 
 
 def test_a_sum_pooled_over_many_sites_keeps_its_precision() -> None:
     """Entries pooled over 95 sites leave int64 arithmetic behind; the sum is rounded once."""
     site = np.array([LARGEST_ENTRY - 1, LARGEST_ENTRY - 1])
 
-    assert real(95 * site)[0] == 95 * (LARGEST_ENTRY - 1) * (2**16 + 1) * UNIT
+    assert real_sums(95 * site)[0] == 95 * (LARGEST_ENTRY - 1) * (2**16 + 1) * UNIT
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_the_largest_sums_are_accepted_and_their_entries_are_in_range() -> None:
     entries = fixed_point(np.array([2.0**25 - 1]))
 
     assert np.abs(entries).max() < LARGEST_ENTRY
-    assert real(entries)[0] == 2.0**25 - 1
+    assert real_sums(entries)[0] == 2.0**25 - 1
 
 
 def test_too_many_records_are_refused() -> None:
@@ -103,8 +103,8 @@ def test_parts_come_back_from_the_tally_they_were_joined_to(entries: list[int]) 
     for name, part in given_parts.items():
         np.testing.assert_array_equal(LAYOUT.part(name, tally), part)
     assert LAYOUT.count("histogram", tally) == sum(entries[6:9])
-    assert LAYOUT.real("sum", tally) == real(given_parts["sum"])[0]
-    np.testing.assert_array_equal(LAYOUT.reals("sums", tally), real(given_parts["sums"]))
+    assert LAYOUT.real_sum("sum", tally) == real_sums(given_parts["sum"])[0]
+    np.testing.assert_array_equal(LAYOUT.real_sums("sums", tally), real_sums(given_parts["sums"]))
     LAYOUT.check(tally)
 
 

@@ -11,15 +11,15 @@ from sites.text.iob2_tags import (
     NO_PIECE,
     Span,
     UnknownTag,
-    allowed,
+    allowed_transitions,
     codes_of,
-    decode,
+    decode_tags,
     first_break,
     first_pieces,
+    overlapping_windows,
     spans_of,
     tag_names,
     tags_of,
-    windows,
 )
 
 TYPES = ("Disease", "Drug")
@@ -81,7 +81,7 @@ def test_windows_keep_every_piece_once_with_context(
     n_pieces: int, size: int, data: st.DataObject
 ) -> None:
     overlap = data.draw(st.integers(0, size - 1))
-    found = windows(n_pieces, size=size, overlap=overlap)
+    found = overlapping_windows(n_pieces, size=size, overlap=overlap)
     kept = [piece for w in found for piece in range(w.keep_from, w.keep_to)]
     assert kept == list(range(n_pieces))
     for w in found:
@@ -105,7 +105,7 @@ def test_decoding_finds_the_best_sequence_that_iob2_allows(n_words: int, seed: i
     scores = np.random.default_rng(seed).standard_normal((n_words, 5))
     every = [c for c in itertools.product(range(5), repeat=n_words) if _is_iob2(c)]
     best = max(every, key=lambda c: sum(scores[word, code] for word, code in enumerate(c)))
-    assert decode(scores).tolist() == list(best)
+    assert decode_tags(scores).tolist() == list(best)
 
 
 def _is_iob2(codes: tuple[int, ...]) -> bool:
@@ -113,7 +113,7 @@ def _is_iob2(codes: tuple[int, ...]) -> bool:
 
 
 def test_what_may_follow_is_what_iob2_allows() -> None:
-    may = allowed(2)
+    may = allowed_transitions(2)
     for before, after in itertools.product(range(5), repeat=2):
         tags = [TAGS[before].replace("I-", "B-"), TAGS[after]]
         assert may[before, after] == (first_break(tags) is None)

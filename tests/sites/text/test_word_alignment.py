@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from sites.text.word_alignment import Sentence, SlowTokenizer, Tokenizer, read_as_pieces
+from sites.text.word_alignment import Sentence, SlowTokenizer, Tokenizer, cut_sentences
 
 TOKENIZER = cast(Tokenizer, AutoTokenizer.from_pretrained(get_model_path()))
 
@@ -22,7 +22,7 @@ sentence_lists = st.lists(st.lists(words, max_size=12), max_size=4)
 
 
 def read(sentences: Sequence[Sequence[str]], size: int = 16, overlap: int = 4) -> list[Sentence]:
-    return read_as_pieces(sentences, TOKENIZER, size=size, overlap=overlap)
+    return cut_sentences(sentences, TOKENIZER, size=size, overlap=overlap)
 
 
 @given(sentence_lists, st.integers(8, 40))
@@ -75,4 +75,4 @@ def test_a_slow_tokenizer_is_refused() -> None:
         is_fast = False
 
     with pytest.raises(SlowTokenizer):
-        read_as_pieces([["x"]], cast(Tokenizer, Slow()), size=8, overlap=2)
+        cut_sentences([["x"]], cast(Tokenizer, Slow()), size=8, overlap=2)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sites.plans import BadPlan, PrivacyPlan, TrainingPlan
 from sites.training import dp_sgd as module
-from sites.training.dp_sgd import grid_of, private_gradients
+from sites.training.dp_sgd import grid_step, private_gradients
 from sites.training.loop import Records, train
 from sites.training.per_person_clipping import SLACK, PersonClipper
 from sites.training.privacy_units import Units
@@ -46,7 +46,7 @@ def test_the_sum_is_divided_by_the_expected_number_however_it_is_computed(
     found = steps_of(given_case, everyone)[0]
     units = Units.of_persons(PERSONS, at_most=16, seed=0)
     clipper = PersonClipper(given_case.model, clip_norm=0.5)
-    expected = flat(clipper.sum(given_case.losses, units.at(np.arange(10)))) / 10
+    expected = flat(clipper.sum(given_case.losses, units.records_of(np.arange(10)))) / 10
     np.testing.assert_allclose(found, expected.numpy(), atol=0.5 * SLACK / 10)
     assert np.linalg.norm(found) <= 0.5
 
@@ -88,7 +88,7 @@ def test_noise_and_draws_do_not_follow_the_seed_of_the_run() -> None:
 
 def test_sum_and_noise_meet_as_whole_numbers() -> None:
     given_case = case("mlp")
-    grid = grid_of(list(given_case.model.parameters()), 0.5)
+    grid = grid_step(list(given_case.model.parameters()), 0.5)
     found = steps_of(given_case, replace(PLAN, sampling_rate=1.0, steps=1))[0] * 10 / grid
     np.testing.assert_allclose(found, np.rint(found), rtol=1e-6)  # the gradient is float32
 
@@ -97,8 +97,8 @@ def test_sum_and_noise_meet_as_whole_numbers() -> None:
 def test_the_grid_moves_a_sum_by_less_than_what_was_set_aside(model: str) -> None:
     parameters = list(case(model).model.parameters())
     dim = sum(item.numel() for item in parameters)
-    assert grid_of(parameters, 3.0) * dim**0.5 <= 3.0 * SLACK / 2
-    assert grid_of(parameters, 3.0) * dim**0.5 > 3.0 * SLACK / 8
+    assert grid_step(parameters, 3.0) * dim**0.5 <= 3.0 * SLACK / 2
+    assert grid_step(parameters, 3.0) * dim**0.5 > 3.0 * SLACK / 8
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])

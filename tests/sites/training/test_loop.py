@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sites.plans import EmptySite, TrainingPlan
-from sites.training.loop import Records, TrainingDiverged, by_size, train
+from sites.training.loop import Records, TrainingDiverged, batches_by_size, train
 
 PLANS = [
     TrainingPlan(learning_rate=0.1, batch_size=4),
@@ -184,7 +184,7 @@ def test_divergence_is_refused_and_counts_steps() -> None:
 def test_batches_of_similar_size_hold_every_record_once(n: int, size: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     sizes = rng.integers(1, 50, n)
-    batches = by_size(rng.permutation(n), sizes, size)
+    batches = batches_by_size(rng.permutation(n), sizes, size)
     assert sorted(np.concatenate(batches).tolist()) == list(range(n))
     assert all(len(batch) <= size for batch in batches)
     if n <= 32 * size:

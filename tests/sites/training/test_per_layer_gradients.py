@@ -5,12 +5,12 @@ from torch import Tensor, nn
 
 from sites.training.per_layer_gradients import (
     Clippable,
-    Seen,
+    LayerPass,
     UnclippableModel,
-    by_person,
-    clippable,
-    gradient_of,
-    longest,
+    clippable_layers,
+    layer_gradient,
+    pad_by_person,
+    squared_norm_bounds,
 )
 from sites.training.privacy_units import Units
 from tests.sites.private_models import records_apart
@@ -40,7 +40,7 @@ def test_length_and_sum_are_those_of_the_gradients_one_by_one(
     layer: Clippable, shape: tuple[int, ...], persons: np.ndarray
 ) -> None:
     units = Units.of_persons(persons, at_most=9, seed=0)
-    drawn = units.at(np.arange(len(units)))
+    drawn = units.records_of(np.arange(len(units)))
     inputs = given_to(layer, shape)
     outputs = layer(inputs)
     deltas = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(2))
@@ -50,15 +50,15 @@ def test_length_and_sum_are_those_of_the_gradients_one_by_one(
         )
         for unit in range(len(units))
     ]
-    seen = Seen(layer, inputs, torch.autograd.graph.get_gradient_edge(outputs))
+    seen = LayerPass(layer, inputs, torch.autograd.graph.get_gradient_edge(outputs))
     with torch.no_grad():
-        found = gradient_of(seen, deltas, drawn)
+        found = layer_gradient(seen, deltas, drawn)
         lengths = torch.stack([torch.cat([part.flatten() for part in one]).norm() for one in each])
-        torch.testing.assert_close(found.squares.sqrt().float(), lengths)
-        assert (longest(found) >= found.squares).all()
-        assert (found.terms >= found.squares * (1 - 1e-6)).all()
+        torch.testing.assert_close(found.squared_norms.sqrt().float(), lengths)
+        assert (squared_norm_bounds(found) >= found.squared_norms).all()
+        assert (found.squared_term_sums >= found.squared_norms * (1 - 1e-6)).all()
         factors = torch.rand(len(units), generator=torch.Generator().manual_seed(3))
-        sums = dict(found.summed(factors[drawn.owners]))
+        sums = dict(found.weighted_sums(factors[drawn.owners]))
         for index, parameter in enumerate(layer.parameters()):
             expected = sum(factor * one[index] for factor, one in zip(factors, each, strict=True))
             torch.testing.assert_close(sums[parameter].float(), expected)
@@ -71,21 +71,21 @@ def test_a_frozen_parameter_has_no_part_in_length_or_sum(
     layer: nn.Linear | nn.LayerNorm, frozen: str
 ) -> None:
     layer.get_parameter(frozen).requires_grad_(False)
-    assert clippable(layer) == (layer,)
+    assert clippable_layers(layer) == (layer,)
     inputs = torch.full((2, 3), 1e6)
-    drawn = records_apart(2).at(np.arange(2))
+    drawn = records_apart(2).records_of(np.arange(2))
     outputs = layer(inputs)
     deltas = torch.ones_like(outputs)
-    seen = Seen(layer, inputs, torch.autograd.graph.get_gradient_edge(outputs))
-    found = gradient_of(seen, deltas, drawn)
-    assert found.squares.tolist() == [outputs.shape[1]] * 2
-    assert [item is layer.bias for item, _ in found.summed(torch.ones(2))] == [True]
+    seen = LayerPass(layer, inputs, torch.autograd.graph.get_gradient_edge(outputs))
+    found = layer_gradient(seen, deltas, drawn)
+    assert found.squared_norms.tolist() == [outputs.shape[1]] * 2
+    assert [item is layer.bias for item, _ in found.weighted_sums(torch.ones(2))] == [True]
 
 
 def test_persons_are_padded_with_nothing() -> None:
     units = Units.of_persons(PERSONS, at_most=9, seed=0)
-    drawn = units.at(np.arange(3))
-    padded = by_person(torch.arange(1.0, 7.0).reshape(6, 1), drawn)
+    drawn = units.records_of(np.arange(3))
+    padded = pad_by_person(torch.arange(1.0, 7.0).reshape(6, 1), drawn)
     assert padded.tolist() == [[1, 2, 3], [4, 0, 0], [5, 6, 0]]
 
 
@@ -110,4 +110,4 @@ def test_a_model_whose_gradient_cannot_be_told_apart_is_refused(
     model: nn.Module, says: str
 ) -> None:
     with pytest.raises(UnclippableModel, match=says):
-        clippable(model)
+        clippable_layers(model)

@@ -26,7 +26,7 @@ def units_of(n: int, *, most: int, seed: int) -> Units:
 @pytest.mark.parametrize("most", [1, 4])
 def test_the_sum_is_that_of_persons_clipped_one_by_one(model: str, most: int) -> None:
     given_case, units = case(model), units_of(30, most=most, seed=1)
-    drawn = units.at(np.arange(len(units)))
+    drawn = units.records_of(np.arange(len(units)))
     each = slowly(given_case, drawn)  # (n_units, dim)
     for clip_norm in (float(each.norm(dim=1).median()), 1e-3, 1e3):
         bound = clip_norm * (1 - SLACK)
@@ -52,11 +52,11 @@ def test_one_person_moves_the_sum_by_no_more_than_the_clip_norm(
     given_case, units = case(model, seed=seed, size=size), units_of(30, most=most, seed=seed)
     clipper = PersonClipper(given_case.model, clip_norm=clip_norm)
     for person in range(min(len(units), 5)):
-        alone = flat(clipper.sum(given_case.losses, units.at(np.array([person]))))
+        alone = flat(clipper.sum(given_case.losses, units.records_of(np.array([person]))))
         assert alone.norm() <= clip_norm * (1 - SLACK / 2)
     everyone = np.arange(len(units))
-    with_all = flat(clipper.sum(given_case.losses, units.at(everyone)))
-    without = flat(clipper.sum(given_case.losses, units.at(everyone[1:])))
+    with_all = flat(clipper.sum(given_case.losses, units.records_of(everyone)))
+    without = flat(clipper.sum(given_case.losses, units.records_of(everyone[1:])))
     assert (with_all - without).norm() <= clip_norm
 
 
@@ -73,7 +73,7 @@ def test_records_that_cancel_do_not_slip_under_the_clip_norm(size: float) -> Non
         return scores * signs[rows]
 
     units = Units(np.arange(64), np.array([64]))
-    summed = PersonClipper(model, clip_norm=1e-3).sum(losses, units.at(np.array([0])))
+    summed = PersonClipper(model, clip_norm=1e-3).sum(losses, units.records_of(np.array([0])))
     assert flat(summed).norm() <= 1e-3
 
 
@@ -90,16 +90,16 @@ def test_a_person_whose_gradient_is_not_finite_counts_as_nothing(
 
     clipper = PersonClipper(healthy.model, clip_norm=1.0)
     everyone = np.arange(len(units))
-    found = flat(clipper.sum(losses, units.at(everyone)))
-    others = flat(clipper.sum(healthy.losses, units.at(everyone[1:])))
+    found = flat(clipper.sum(losses, units.records_of(everyone)))
+    others = flat(clipper.sum(healthy.losses, units.records_of(everyone[1:])))
     torch.testing.assert_close(found, others, rtol=1e-4, atol=1e-6)
 
 
 def test_many_copies_of_a_record_weigh_as_much_as_one() -> None:
     given_case = case("mlp")
     clipper = PersonClipper(given_case.model, clip_norm=0.5)
-    once = Units(np.array([4]), np.array([1])).at(np.array([0]))
-    often = Units(np.full(9, 4), np.array([9])).at(np.array([0]))
+    once = Units(np.array([4]), np.array([1])).records_of(np.array([0]))
+    often = Units(np.full(9, 4), np.array([9])).records_of(np.array([0]))
     torch.testing.assert_close(
         flat(clipper.sum(given_case.losses, often)), flat(clipper.sum(given_case.losses, once))
     )
@@ -108,7 +108,7 @@ def test_many_copies_of_a_record_weigh_as_much_as_one() -> None:
 def test_a_layer_that_no_record_passes_has_no_gradient() -> None:
     model = nn.ModuleDict({"used": nn.Linear(2, 1), "idle": nn.Linear(2, 1)})
     clipper = PersonClipper(model, clip_norm=1.0)
-    drawn = records_apart(3).at(np.arange(3))
+    drawn = records_apart(3).records_of(np.arange(3))
     summed = clipper.sum(lambda rows: model["used"](torch.ones(len(rows), 2))[:, 0], drawn)
     assert [bool(part.any()) for part in summed] == [True, True, False, False]
 
@@ -116,7 +116,7 @@ def test_a_layer_that_no_record_passes_has_no_gradient() -> None:
 def test_a_layer_that_is_used_twice_or_sees_other_rows_is_refused() -> None:
     layer = nn.Linear(2, 2)
     clipper = PersonClipper(layer, clip_norm=1.0)
-    drawn = records_apart(3).at(np.arange(3))
+    drawn = records_apart(3).records_of(np.arange(3))
     with pytest.raises(UnclippableModel, match="twice"):
         clipper.sum(lambda rows: layer(layer(torch.ones(len(rows), 2))).sum(1), drawn)
     with pytest.raises(UnclippableModel, match="sees 1 rows for 3 records"):
@@ -125,7 +125,7 @@ def test_a_layer_that_is_used_twice_or_sees_other_rows_is_refused() -> None:
 
 def test_nothing_is_left_on_the_model() -> None:
     given_case: Case = case("reader")
-    drawn = records_apart(30).at(np.arange(30))
+    drawn = records_apart(30).records_of(np.arange(30))
     PersonClipper(given_case.model, clip_norm=1.0).sum(given_case.losses, drawn)
     assert not any(module._forward_hooks for module in given_case.model.modules())
     assert all(item.grad is None for item in given_case.model.parameters())

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sites.plans import PrivacyPlan
-from sites.training.privacy_units import Units, draw, units_of
+from sites.training.privacy_units import Units, draw_units, units_of
 from tests.sites.private_models import records_apart
 
 PEOPLE = st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=60)
@@ -12,7 +12,7 @@ PLAN = PrivacyPlan(noise_multiplier=1.0, clip_norm=1.0, sampling_rate=0.5, steps
 
 
 def rows_of(units: Units, index: int) -> list[int]:
-    return units.at(np.array([index])).rows.tolist()
+    return units.records_of(np.array([index])).rows.tolist()
 
 
 @given(PEOPLE, st.integers(1, 5), st.integers(0, 3))
@@ -57,10 +57,10 @@ def test_batches_hold_every_unit_once_and_part_none(
     batches = units.batches(everyone, rows_at_once=rows_at_once)
     assert np.concatenate(batches).tolist() == everyone.tolist()
     for batch in batches:
-        drawn = units.at(batch)
+        drawn = units.records_of(batch)
         assert len(batch) == 1 or len(drawn.rows) <= rows_at_once
         assert len(drawn.rows) == len(drawn.owners) == drawn.counts.sum()
-        assert drawn.alone == bool((drawn.counts == 1).all())
+        assert drawn.one_record_each == bool((drawn.counts == 1).all())
         assert np.bincount(drawn.owners).tolist() == drawn.counts.tolist()
 
 
@@ -82,7 +82,7 @@ def test_a_record_is_a_unit_where_the_plan_says_so() -> None:
 def test_persons_are_drawn_at_the_rate_with_all_their_records() -> None:
     persons = np.repeat(np.arange(4_000), 3).astype(str)
     units = units_of(persons, PLAN)
-    found = [sum(len(part.counts) for part in draw(units, PLAN)) for _ in range(20)]
+    found = [sum(len(part.counts) for part in draw_units(units, PLAN)) for _ in range(20)]
     assert abs(np.mean(found) - 2_000) < 6 * (1_000 / 20) ** 0.5
     assert np.std(found) == pytest.approx(1_000**0.5, rel=0.7)
-    assert all((part.counts == 3).all() for part in draw(units, PLAN))
+    assert all((part.counts == 3).all() for part in draw_units(units, PLAN))

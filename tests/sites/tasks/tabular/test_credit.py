@@ -8,7 +8,7 @@ from sites.data.source import TableFile
 from sites.plans import BadPlan, ModelPlan, TrainingPlan
 from sites.schema.tables import Category, ClassLabel, Label, Number, NumberLabel, Schema
 from sites.task import UnfitSchema
-from sites.tasks.tabular.use_cases import credit
+from sites.tasks.tabular.use_cases import credit_task
 
 MODEL = ModelPlan(name="mlp", hidden_units=32)
 PLAN = TrainingPlan(batch_size=128, learning_rate=0.05, momentum=0.9, weight_decay=1e-3)
@@ -42,7 +42,7 @@ def loans(n: int) -> pd.DataFrame:
 
 
 def test_the_suggested_plan_learns_what_no_single_column_says(source: Write) -> None:
-    task = credit(OUTCOME, MODEL, seed=7)
+    task = credit_task(OUTCOME, MODEL, seed=7)
     data = task.load(source(loans(2_000)), seed=7)
     pooled, vector = task.statistics_of(data), np.zeros(task.layout.dim)
     for server_round in range(5):
@@ -61,9 +61,9 @@ def test_the_suggested_plan_learns_what_no_single_column_says(source: Write) -> 
 )
 def test_anything_but_two_classes_is_refused(label: Label) -> None:
     with pytest.raises(UnfitSchema, match="credit tells two classes apart; outcome"):
-        credit(schema(label), MODEL, seed=7)
+        credit_task(schema(label), MODEL, seed=7)
 
 
 def test_linear_regression_is_refused() -> None:
     with pytest.raises(BadPlan, match="use mlp or logistic"):
-        credit(OUTCOME, ModelPlan(name="linear"), seed=7)
+        credit_task(OUTCOME, ModelPlan(name="linear"), seed=7)

@@ -8,7 +8,7 @@ from sites.data.source import TableFile
 from sites.plans import BadPlan, ModelPlan, TrainingPlan
 from sites.schema.tables import ClassLabel, Number, NumberLabel, Schema
 from sites.task import UnfitSchema
-from sites.tasks.tabular.use_cases import house_prices
+from sites.tasks.tabular.use_cases import house_prices_task
 
 MODEL = ModelPlan(name="linear")
 PLAN = TrainingPlan(batch_size=64, learning_rate=0.01, momentum=0.9, weight_decay=3e-3)
@@ -32,7 +32,7 @@ def houses(n: int, *, age: int, seed: int) -> pd.DataFrame:
 
 def test_offices_with_other_houses_find_the_common_line(source: Write) -> None:
     """Old houses at one office, new ones at the other: the prices follow one formula."""
-    task = house_prices(PRICES, MODEL, seed=7)
+    task = house_prices_task(PRICES, MODEL, seed=7)
     tables = [houses(300, age=0, seed=1), houses(300, age=80, seed=2)]
     sites = [task.load(source(table), seed=7) for table in tables]
     pooled = np.sum([task.statistics_of(data) for data in sites], axis=0)
@@ -50,9 +50,9 @@ def test_offices_with_other_houses_find_the_common_line(source: Write) -> None:
 def test_classes_are_refused() -> None:
     label = ClassLabel(column="price", classes=("low", "high"))
     with pytest.raises(UnfitSchema, match="price declares classes"):
-        house_prices(PRICES.model_copy(update={"label": label}), MODEL, seed=7)
+        house_prices_task(PRICES.model_copy(update={"label": label}), MODEL, seed=7)
 
 
 def test_logistic_regression_is_refused() -> None:
     with pytest.raises(BadPlan, match="use mlp or linear"):
-        house_prices(PRICES, ModelPlan(name="logistic"), seed=7)
+        house_prices_task(PRICES, ModelPlan(name="logistic"), seed=7)

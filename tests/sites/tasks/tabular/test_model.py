@@ -36,7 +36,7 @@ def data_of(labels: list[float], *, n_classes: int) -> TableData:
 def trained(model: TableModel, labels: list[float], plan: TrainingPlan = ONE_STEP) -> Trained:
     n_classes = 2 if model.label is ILL else 0
     data, inputs = data_of(labels, n_classes=n_classes), INPUTS[: len(labels)]
-    return model.trained(data, inputs, plan, rng=np.random.default_rng(0))
+    return model.train(data, inputs, plan, rng=np.random.default_rng(0))
 
 
 def test_one_step_of_logistic_regression_is_its_gradient_by_hand() -> None:

@@ -194,7 +194,7 @@ def test_evaluation_counts_the_scores(case: Case) -> None:
     vector = learnt(task, data, pooled)
     tally = task.evaluate(data, pooled, vector)
     task.evaluation.check(tally)
-    assert task.evaluation.examples(tally) == data.held_out_examples
+    assert task.evaluation.num_examples(tally) == data.held_out_examples
     np.testing.assert_array_equal(tally, task.evaluation.tally(*task.score(data, pooled, vector)))
 
 
@@ -272,7 +272,7 @@ def test_a_site_that_may_only_be_evaluated_is_not_trained(case: Case, source: Wr
     task, _, pooled = case
     written = source(patients(2).assign(fold="test")).model_copy(update={"split": "fold"})
     data = task.load(written, seed=3)
-    assert task.evaluation.examples(task.evaluate(data, pooled, np.zeros(task.layout.dim))) == N
+    assert task.evaluation.num_examples(task.evaluate(data, pooled, np.zeros(task.layout.dim))) == N
     np.testing.assert_array_equal(task.statistics_of(data), 0)
     with pytest.raises(EmptySite):
         learnt(task, data, pooled)

@@ -11,7 +11,7 @@ from sites.data.texts import BadTexts
 from sites.plans import BadPlan, EmptySite, PrivacyPlan, TrainingPlan
 from sites.schema.texts import NotesSchema
 from sites.tasks.text.classification import NotesTask
-from sites.tasks.text.classification_data import NotesData, checked
+from sites.tasks.text.classification_data import NotesData, notes_of
 from sites.training.loop import TrainingDiverged
 from tests.sites.small_encoders import FINDINGS, SIDES, YES_NO, site, small, table, task
 
@@ -76,11 +76,11 @@ def test_sites_of_a_process_share_one_encoder_and_do_not_disturb_each_other(tmp_
 def test_texts_are_cut_and_features_computed_once(tmp_path: Path) -> None:
     one = task(travels="head")
     data = site(tmp_path, n=16, of=one)
-    assert data.training.read_by(one.encoder) is data.training.read_by(one.encoder)
-    kept = data.training.read_by(one.encoder)
+    assert data.training.encoder_inputs(one.encoder) is data.training.encoder_inputs(one.encoder)
+    kept = data.training.encoder_inputs(one.encoder)
     assert kept.features is not None
     assert len(kept.features) == len(kept.pieces.windows)
-    assert data.training.read_by(task(max_tokens=12).encoder) is not kept
+    assert data.training.encoder_inputs(task(max_tokens=12).encoder) is not kept
 
 
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
@@ -175,7 +175,7 @@ def test_a_site_without_training_notes_is_told_so(tmp_path: Path) -> None:
     with pytest.raises(EmptySite):
         trained(one, data)
     tally = one.evaluate(data, one.statistics_of(data), np.zeros(one.layout.dim))
-    assert one.evaluation.examples(tally) == 6
+    assert one.evaluation.num_examples(tally) == 6
 
 
 def test_a_step_that_is_too_large_is_an_error_not_a_model(tmp_path: Path) -> None:
@@ -200,8 +200,8 @@ def test_a_note_of_100000_characters_is_trained_on_and_labelled(tmp_path: Path) 
     long = "no fever " * 11_112
     assert len(long) > 100_000
     frame = table(n=3).assign(text=long)
-    data = NotesData(training=checked(frame, SIDES), held_out=checked(frame, SIDES), n_labels=3)
-    assert data.training.read_by(one.encoder).pieces.counts.min() > 200
+    data = NotesData(training=notes_of(frame, SIDES), held_out=notes_of(frame, SIDES), n_labels=3)
+    assert data.training.encoder_inputs(one.encoder).pieces.counts.min() > 200
     assert trained(one, data, replace(PLAN, local_epochs=1)).any()
     new = tmp_path / "new.parquet"
     pd.DataFrame({"text": [long, f"{long} left knee, left atrium"]}).to_parquet(new)

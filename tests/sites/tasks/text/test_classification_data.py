@@ -12,7 +12,7 @@ from sites.data.texts import BadTexts
 from sites.data.validation import MissingColumns
 from sites.schema.tables import ClassLabel
 from sites.schema.texts import MultiLabel, NotesSchema
-from sites.tasks.text.classification_data import checked, declared_of, load_notes
+from sites.tasks.text.classification_data import declared_names, load_notes, notes_of
 from tests.sites.small_encoders import FINDINGS, SIDES, table
 
 
@@ -48,7 +48,7 @@ def test_no_person_has_more_notes_in_training_than_agreed(tmp_path: Path) -> Non
 def test_labels_may_be_listed_in_a_text_or_as_a_list(tmp_path: Path) -> None:
     cells: list[object] = ["left|right", ["left", "right"], "", None, " mid ", [], float("nan")]
     frame = pd.DataFrame({"text": "a", "side": cells, "person": [str(i) for i in range(7)]})
-    marks = checked(frame, FINDINGS).labels
+    marks = notes_of(frame, FINDINGS).labels
     both, none = [1, 0, 1], [0, 0, 0]
     assert marks.tolist() == [both, both, none, none, [0, 1, 0], none, none]
     data = load_notes(written(tmp_path, table(FINDINGS, 50)), FINDINGS, seed=1)
@@ -71,20 +71,20 @@ def test_the_first_bad_rows_are_named_and_no_text_is_quoted(
     good = {"text": list("abc"), "side": ["left"] * 3, "person": list("pqr"), "fold": ["test"] * 3}
     frame = pd.DataFrame({**good, **change}, index=[2, 3, 4])
     with pytest.raises(BadTexts, match=said):
-        checked(frame, SIDES, split="fold")
+        notes_of(frame, SIDES, split="fold")
 
 
 def test_labels_that_are_not_declared_are_named_with_their_rows() -> None:
     frame = pd.DataFrame({"text": "a", "side": ["up|left", 3, "mid"], "person": "p"})
     with pytest.raises(BadTexts, match=r"'3', 'up'. in 2 rows: 0, 1; declared are left, mid"):
-        checked(frame, FINDINGS)
+        notes_of(frame, FINDINGS)
 
 
 @pytest.mark.parametrize("column", ["text", "side", "person"])
 def test_a_missing_column_is_named(column: str) -> None:
     frame = pd.DataFrame({"text": ["a"], "side": ["left"], "person": ["p"]}).drop(columns=column)
     with pytest.raises(MissingColumns, match=column):
-        checked(frame, SIDES)
+        notes_of(frame, SIDES)
 
 
 def test_a_split_that_came_with_the_data_is_kept(tmp_path: Path) -> None:
@@ -119,8 +119,8 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_declared_is_classes_or_labels() -> None:
-    assert declared_of(FINDINGS.label) == declared_of(SIDES.label) == ("left", "mid", "right")
+    assert declared_names(FINDINGS.label) == declared_names(SIDES.label) == ("left", "mid", "right")
     label = MultiLabel(column="x", labels=("a",))
-    assert declared_of(NotesSchema(name="n", label=label).label) == ("a",)
+    assert declared_names(NotesSchema(name="n", label=label).label) == ("a",)
     assert isinstance(SIDES.label, ClassLabel)
-    assert np.issubdtype(checked(table(), SIDES).labels.dtype, np.integer)
+    assert np.issubdtype(notes_of(table(), SIDES).labels.dtype, np.integer)

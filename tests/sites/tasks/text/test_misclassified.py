@@ -16,10 +16,10 @@ from sites.tasks.text.misclassified import (
     Mistake,
     ShowsMistakes,
     entities_in_words,
-    worst,
+    worst_rows,
     worst_sentences,
 )
-from sites.tasks.text.named_entities import clinical_entities
+from sites.tasks.text.named_entities import clinical_entities_task
 from sites.text.iob2_tags import codes_of
 from tests.sites.small_encoders import FINDINGS, SIDES, YES_NO, plan, table
 
@@ -34,7 +34,7 @@ def test_rows_are_those_that_are_labelled_wrongly(
     rng = np.random.default_rng(seed)
     shares = rng.dirichlet(np.ones(n_classes), n)
     labels = rng.integers(0, n_classes, n)
-    found = worst(shares, labels, at_most=at_most)
+    found = worst_rows(shares, labels, at_most=at_most)
     wrong = np.flatnonzero(shares.argmax(axis=1) != labels)
     assert {row for row, _, _ in found} <= {*wrong.tolist()}
     assert len(found) == min(at_most, len(wrong))
@@ -60,7 +60,7 @@ def test_a_threshold_is_that_of_the_evaluation(
     predictions: list[object], labels: list[object], expected: list[object]
 ) -> None:
     codes: Tally = np.array(labels, np.int64)
-    assert worst(np.array(predictions, np.float64), codes, at_most=9) == expected
+    assert worst_rows(np.array(predictions, np.float64), codes, at_most=9) == expected
 
 
 def test_sentences_with_the_most_wrong_entities_come_first() -> None:
@@ -94,7 +94,7 @@ def test_notes_are_shown_as_they_were_read(tmp_path: Path, schema: NotesSchema) 
         predictions, labels = task.score(data, pooled, zero)
         right = task.evaluation.metrics(task.evaluation.tally(predictions, labels))
         assert len(found) == round((1 - right["accuracy"].value) * len(labels))
-    nothing = data.held_out.at(np.zeros(len(data.held_out), np.bool_))
+    nothing = data.held_out.select(np.zeros(len(data.held_out), np.bool_))
     empty = type(data)(training=data.training, held_out=nothing, n_labels=data.n_labels)
     assert task.mistakes(empty, pooled, zero, at_most=5) == ()
 
@@ -105,7 +105,7 @@ def test_sentences_are_shown_with_their_entities(tmp_path: Path) -> None:
     path = tmp_path / "sentences.jsonl"
     rows = [{"document": f"d{n}", "tokens": WORDS, "tags": tags} for n in range(10)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    task = clinical_entities(schema, plan("head"), seed=7)
+    task = clinical_entities_task(schema, plan("head"), seed=7)
     data = task.load(TableFile(path=path), seed=3)
     silent = np.zeros(task.layout.dim)
     found = task.mistakes(data, task.statistics_of(data), silent, at_most=1)

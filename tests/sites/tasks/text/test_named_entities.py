@@ -16,7 +16,7 @@ from sites.plans import BadPlan, EmptySite, TrainingPlan
 from sites.schema.texts import EntitySchema
 from sites.task import UnfitSchema
 from sites.tasks.registry import task_for
-from sites.tasks.text.named_entities import PLAN, EntityTask, clinical_entities
+from sites.tasks.text.named_entities import PLAN, EntityTask, clinical_entities_task
 from sites.tasks.text.named_entities_data import EntityData
 from sites.text.iob2_tags import first_break, tag_names
 from tests.sites.small_encoders import SIDES, plan
@@ -28,7 +28,7 @@ LONG = ("well", "and", "quiet") * 12
 
 
 def task(travels: str = "lora") -> EntityTask:
-    return clinical_entities(SCHEMA, plan(travels), seed=7)
+    return clinical_entities_task(SCHEMA, plan(travels), seed=7)
 
 
 def site(folder: Path, n: int = 16) -> EntityData:
@@ -106,7 +106,7 @@ def test_what_cannot_be_trained_is_refused(tmp_path: Path) -> None:
     data, of = site(tmp_path), task()
     with pytest.raises(BadPlan, match="class_balance"):
         trained(data, of, TrainingPlan(class_balance="weights"))
-    nobody = data.training.at(np.zeros(data.train_examples, np.bool_))
+    nobody = data.training.select(np.zeros(data.train_examples, np.bool_))
     with pytest.raises(EmptySite):
         trained(replace(data, training=nobody), of)
 
@@ -117,7 +117,7 @@ def test_the_task_is_found_by_its_name() -> None:
     assert found.name == "clinical-entities"
     assert PLAN.class_balance == "none"
     with pytest.raises(UnfitSchema, match="whole texts"):
-        clinical_entities(SIDES, plan(), seed=7)
+        clinical_entities_task(SIDES, plan(), seed=7)
 
 
 def test_the_model_is_loaded_by_transformers_with_its_tags(tmp_path: Path) -> None:
@@ -129,6 +129,6 @@ def test_the_model_is_loaded_by_transformers_with_its_tags(tmp_path: Path) -> No
     window = np.array([101, 2540, 8114, 102])
     with torch.no_grad():
         whole = model(torch.from_numpy(window)[None]).logits[0]
-        with of.encoder.at(vector):
+        with of.encoder.hold_parameters(vector):
             own = of.encoder.scores([window], None, exact=True)[0]
     torch.testing.assert_close(whole, own, atol=1e-5, rtol=1e-5)

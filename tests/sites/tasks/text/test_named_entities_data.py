@@ -5,18 +5,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sites.data.annotations import Annotated
+from sites.data.annotations import AnnotatedSentences
 from sites.data.holdout import PersonOnBothSides
 from sites.evaluation.entities import SENTENCE_END
-from sites.tasks.text.named_entities_data import EntityData, Sentences, divided, joined, pooled
+from sites.tasks.text.named_entities_data import (
+    EntityData,
+    Sentences,
+    flatten_tags,
+    pooled_data,
+    split_sentences,
+)
 from sites.text.iob2_tags import codes_of
 from sites.text.word_alignment import Sentence
 
 TYPES = ("Disease", "Drug")
 
 
-def found(persons: list[int], sides: list[str] | None = None) -> Annotated:
-    return Annotated(
+def found(persons: list[int], sides: list[str] | None = None) -> AnnotatedSentences:
+    return AnnotatedSentences(
         tokens=tuple(("x",) for _ in persons),
         tags=tuple(codes_of(["B-Drug"], TYPES) for _ in persons),
         persons=np.array([str(person) for person in persons], np.str_),
@@ -24,7 +30,7 @@ def found(persons: list[int], sides: list[str] | None = None) -> Annotated:
     )
 
 
-def read(annotated: Annotated) -> Sentences:
+def read(annotated: AnnotatedSentences) -> Sentences:
     """Return sentences that say by their length which they are."""
     return Sentences(
         words=annotated.tokens,
@@ -35,8 +41,8 @@ def read(annotated: Annotated) -> Sentences:
     )
 
 
-def split(annotated: Annotated, seed: int = 7) -> EntityData:
-    return divided(read(annotated), annotated, n_types=2, seed=seed)
+def split(annotated: AnnotatedSentences, seed: int = 7) -> EntityData:
+    return split_sentences(read(annotated), annotated, n_types=2, seed=seed)
 
 
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=40), st.integers(0, 5))
@@ -61,7 +67,7 @@ def test_a_given_split_is_kept_and_dev_is_on_neither_side() -> None:
 def test_pooled_sentences_are_those_of_all_sites() -> None:
     """The same identifier at two sites is two persons."""
     parts = [split(found([1, 2, 3, 4, 5])), split(found([1, 2, 3]))]
-    together = pooled(parts)
+    together = pooled_data(parts)
     assert together.train_examples == sum(part.train_examples for part in parts)
     assert together.held_out_examples == sum(part.held_out_examples for part in parts)
     assert together.train_persons == sum(part.train_persons for part in parts)
@@ -77,6 +83,6 @@ def test_entities_are_counted_by_type_and_sentence() -> None:
         persons=np.array(["a", "b"]),
     )
     assert sentences.counts(2).tolist() == [[1, 1], [0, 0]]
-    assert sentences.joined_tags.tolist() == [3, 4, 1, SENTENCE_END, 0, SENTENCE_END]
-    assert joined([]).tolist() == []
-    assert sentences.at(np.zeros(2, np.bool_)).counts(2).shape == (0, 2)
+    assert sentences.flat_tags.tolist() == [3, 4, 1, SENTENCE_END, 0, SENTENCE_END]
+    assert flatten_tags([]).tolist() == []
+    assert sentences.select(np.zeros(2, np.bool_)).counts(2).shape == (0, 2)

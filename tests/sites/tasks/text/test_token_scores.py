@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sites.tasks.text.token_scores import sentence_losses, tags_of_sentences
-from sites.text.iob2_tags import Codes, decode
+from sites.text.iob2_tags import Codes, decode_tags
 from sites.text.word_alignment import PieceWindow, Sentence
 
 N_TAGS = 5
@@ -78,7 +78,7 @@ def test_tags_are_the_best_that_iob2_allows() -> None:
     ids, words = np.array([1, 7, 8, 9, 2]), np.arange(3)
     sentence = Sentence((PieceWindow(ids, words + 1, words),), 3)
     (codes,) = tags_of_sentences(scores, [sentence], n_tags=N_TAGS, batch_size=1)
-    assert np.array_equal(codes, decode(torch.log_softmax(TABLE[ids[1:4]], 1).numpy()))
+    assert np.array_equal(codes, decode_tags(torch.log_softmax(TABLE[ids[1:4]], 1).numpy()))
 
 
 def test_a_word_that_is_not_read_is_outside() -> None:
