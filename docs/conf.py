@@ -29,7 +29,7 @@ html_additional_pages = {"index": "redirect.html"}  # who opens the folder comes
 def navigation(index: str) -> str:
     """Return the tables of contents, one for each section of the index."""
     tables = []
-    for section in index.removeprefix("# ").split("\n## "):
+    for section in index.split("\n## ")[1:]:
         pages = re.findall(r"\]\(([^)#:]+)\.md\)", section)
         places = "\n".join(page if page.startswith("..") else f"/docs/{page}" for page in pages)
         title = section.partition("\n")[0]
