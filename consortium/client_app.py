@@ -7,20 +7,20 @@ import numpy as np
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
-from consortium import audit
-from consortium.export import write_model
-from consortium.introduction import proven_by
-from consortium.kept_answer import KeptAnswer
-from consortium.member import Member, member_at
-from consortium.mistakes_kept import keep_mistakes
-from consortium.mods import Mod, Next, gated, read_round, sealed, typed_refusals
-from consortium.private import ended, trained_at
-from consortium.session import session_of
-from consortium.site import Site, site_of
-from consortium.site_audit import journal_of
-from consortium.terms import descriptor, seal_parameters
-from privacy import messages, sealed_messages
+from consortium.audit import journal as audit
+from consortium.client.audit_trail import journal_of
+from consortium.client.introduction import proven_by
+from consortium.client.mods import Mod, Next, gated, read_round, sealed, typed_refusals
+from consortium.client.private_training import ended, trained_at
+from consortium.client.reply_cache import ReplyCache
+from consortium.client.sealed_session import session_of
+from consortium.model.files import keep_mistakes, write_model
+from consortium.protocol.parameters import descriptor, seal_parameters
+from consortium.site.key_ring import KeyRing, member_at
+from consortium.site.site import Site, site_of
 from privacy.layout import Tally, Vector
+from privacy.wire import encrypted_messages as sealed_messages
+from privacy.wire import messages
 
 
 def hello(message: Message, context: Context) -> Message:
@@ -64,7 +64,7 @@ def train(message: Message, context: Context) -> Message:
     """
     site = site_of(context)
     stands = _position(site, message)
-    kept = KeptAnswer(site.directory, stands) if site.run_config.aggregation == "clear" else None
+    kept = ReplyCache(site.directory, stands) if site.run_config.aggregation == "clear" else None
     sent = kept.recall() if kept else None
     if sent is None:
         sent = _contributed(site, stands)
@@ -153,7 +153,7 @@ def release(message: Message, context: Context) -> Message:
     return Message(reply.content(), reply_to=message)
 
 
-def _member(site: Site, charter: str) -> Member:
+def _member(site: Site, charter: str) -> KeyRing:
     site.require_charter(charter)
     return member_at(site.directory, site.config.name, site.charter)
 

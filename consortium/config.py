@@ -25,6 +25,8 @@ _HALF = 0.5
 class BadConfig(ConsortiumError, ValueError):
     """A run config has an unknown key, a value out of range, or contradicts itself."""
 
+    code = "bad-config"
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(
@@ -309,3 +311,6 @@ def _explain(error: Mapping[str, object]) -> str:
     key = ".".join(str(part) for part in location) if isinstance(location, tuple) else ""
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{key}: {message}, got {error['input']!r}" if key else message
+
+
+ENCODER = "encoder"  # what a policy calls the model of texts

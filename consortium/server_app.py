@@ -9,25 +9,25 @@ from typing import Literal, TypeAlias
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from consortium.assembly import encrypted, in_the_clear
-from consortium.charter import Charter
-from consortium.checkpoint import Checkpoint, write_checkpoint
+from consortium.charter.document import Charter
 from consortium.config import RunConfig
-from consortium.coordinator_audit import Witness, WitnessedGrid
-from consortium.lead import leading
-from consortium.preflight import protection_of
-from consortium.recorder import Recorder
-from consortium.resumption import kept, new_run_name, standing, write_run_config
-from consortium.run_directory import RunDirectory
-from consortium.summary import Summary, write_record
-from consortium.vault import Vault
+from consortium.coordinator.assembly import encrypted, in_the_clear
+from consortium.coordinator.audit_trail import AuditedGrid, CoordinatorAuditTrail
+from consortium.coordinator.checkpoint import Checkpoint, write_checkpoint
+from consortium.coordinator.recorder import Recorder
+from consortium.coordinator.resume import kept, new_run_name, standing, write_run_config
+from consortium.protocol.robustness_estimate import protection_of
+from consortium.run.directory import RunDirectory
+from consortium.run.evidence_store import EvidenceStore
+from consortium.run.leader_lock import leading
+from consortium.run.records import Summary, write_record
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout
-from sites.evaluation import evaluation_for
-from strategies.clear_terms import Progress
-from strategies.cohort import QuorumNotReached
-from strategies.sealed_progress import PROGRESS_FILE
-from strategies.sealed_terms import RoundVoid
+from sites.evaluation.contract import evaluation_for
+from strategies.coordinator.encrypted.parameters import RoundVoid
+from strategies.coordinator.encrypted.progress import PROGRESS_FILE
+from strategies.coordinator.messaging.cohort import QuorumNotReached
+from strategies.coordinator.plaintext.parameters import Progress
 
 PACKAGES = ("consortium-fl", "flwr", "numpy", "torch", "pandas")
 
@@ -61,8 +61,8 @@ def main(grid: Grid, context: Context) -> None:
 
 def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
     charter = Charter.read(run.charter)
-    witness = Witness.of(run, charter, config)
-    grid = WitnessedGrid(grid, witness)
+    witness = CoordinatorAuditTrail.of(run, charter, config)
+    grid = AuditedGrid(grid, witness)
     recorder = Recorder(run, evaluation_for(charter.table), witness.observe)
     ending = [Ending()]
     write_run_config(run, config)
@@ -92,7 +92,7 @@ def _run_in_the_clear(
     config: RunConfig,
     charter: Charter,
     recorder: Recorder,
-    witness: Witness,
+    witness: CoordinatorAuditTrail,
     ending: list[Ending],
 ) -> None:
     def keep(progress: Progress) -> None:
@@ -122,10 +122,10 @@ def _run_encrypted(
     config: RunConfig,
     charter: Charter,
     recorder: Recorder,
-    witness: Witness,
+    witness: CoordinatorAuditTrail,
     ending: list[Ending],
 ) -> None:
-    vault = Vault(recorder.run.vault)
+    vault = EvidenceStore(recorder.run.vault)
 
     def keep(name: str, parts: Iterable[bytes]) -> None:
         if name == PROGRESS_FILE:

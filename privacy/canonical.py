@@ -19,6 +19,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,127}")
 class MalformedEnvelope(ConsortiumError, ValueError):
     """Bytes, or the values meant for them, do not have the agreed form."""
 
+    code = "malformed-envelope"
+
 
 def text(value: str) -> bytes:
     """Return a name, at most 255 bytes of ASCII, behind its length."""

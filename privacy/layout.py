@@ -25,6 +25,8 @@ MAX_DIM = 2_000_000_000
 class LayoutMismatch(ConsortiumError, ValueError):
     """Arrays, or a description of arrays, do not fit the agreed layout."""
 
+    code = "layout-mismatch"
+
 
 @dataclass(frozen=True)
 class Field:

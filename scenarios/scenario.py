@@ -7,13 +7,12 @@ from typing import Literal, TypeAlias, get_args
 
 import pandas as pd
 
-from consortium.charter import Charter, Floors, Member
+from consortium.charter.document import Charter, Floors, Member
 from consortium.config import RunConfig, Scalar
-from scenarios.poison import table_in
-from scenarios.privacy_trials import PrivacyTrials
-from scenarios.trials import Trials
-from sites.schema import Schema
-from sites.text_schema import AnySchema
+from scenarios.attacks.data_poisoning import table_in
+from scenarios.trials import PrivacyTrials, Trials
+from sites.schema.tables import Schema
+from sites.schema.texts import AnySchema
 
 Engine: TypeAlias = Literal["inprocess", "simulation", "deployment"]
 ENGINES: Mapping[str, Engine] = MappingProxyType({name: name for name in get_args(Engine)})

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from consortium.config import Scalar
-from scenarios.attacks import ATTACKS
+from scenarios.attacks.registry import ATTACKS
 
 UNDEFENDED = "undefended mean"
 
@@ -92,3 +92,41 @@ TRIALS = Trials(
     attacks=tuple(name for name in ATTACKS if name != "unit-mix-up"),
     defences=defences(2, clip_norm=1.0, buckets=5),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Campaign:
+    """Several runs on the same records.
+
+    Args:
+        epsilon: That each of them asks for.
+        runs: At most; fewer if no run can finish any more.
+        ceilings: What each site allows over all runs; `""` stands for those not named.
+        delta: Of the ceilings.
+    """
+
+    epsilon: float
+    runs: int
+    ceilings: Mapping[str, float]
+    delta: float
+
+    def ceiling(self, site: str) -> float:
+        """Return the epsilon that a site allows over all runs."""
+        return self.ceilings.get(site, self.ceilings[""])
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivacyTrials:
+    """What privacy costs.
+
+    Args:
+        epsilons: Tried one by one, beside no privacy.
+        repeats: Runs at each, as noise differs from run to run.
+        without: What differs from the scenario's run config where there is no privacy.
+        campaign: Runs on the same records, until the ledgers refuse.
+    """
+
+    epsilons: tuple[float, ...]
+    repeats: int
+    without: Mapping[str, Scalar]
+    campaign: Campaign

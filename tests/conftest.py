@@ -16,14 +16,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 LONGEST = (
     "tests/scenarios/test_deaths.py",
     "tests/consortium/test_fuzzed_messages.py",
-    "tests/scenarios/test_liars.py",
+    "tests/scenarios/attacks/test_malicious_client.py",
     "tests/test_operate.py",
-    "tests/scenarios/test_robustness.py",
+    "tests/scenarios/experiments/test_robustness.py",
     "tests/test_documentation.py",
-    "tests/scenarios/test_deployment.py",
+    "tests/scenarios/engines/test_deployment.py",
     "tests/scenarios/test_runs.py",
     "tests/scenarios/test_simulation.py",
-    "tests/scenarios/test_privacy_cost.py",
+    "tests/scenarios/experiments/test_privacy_utility.py",
     "tests/scenarios/test_resumed_runs.py",
 )
 

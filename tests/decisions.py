@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from privacy.policy import Policy, read_policy
+from privacy.policy.document import Policy, read_policy
 
 
 def decide(directory: Path, **changes: Any) -> Policy:

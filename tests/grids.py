@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from flwr.app import Array, ArrayRecord, Context, Message, RecordDict
 
-from scenarios.engine import InProcessGrid, SiteApp
+from scenarios.engines.in_process import InProcessGrid, SiteApp
 
 
 class Traced(bytes):

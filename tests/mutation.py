@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
-from privacy.wire import BYTES_TYPE, REFUSAL, TALLY_TYPE, VECTOR_TYPE
+from privacy.wire.flower_records import BYTES_TYPE, REFUSAL, TALLY_TYPE, VECTOR_TYPE
 
 _ODD: tuple[Any, ...] = (
     *(0, 1, -1, 2**31, 2**62, -(2**63)),

@@ -16,33 +16,34 @@ import numpy as np
 import pandas as pd
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
-from consortium import member as member_module
-from consortium import session as session_module
-from consortium import site as site_module
-from consortium.assembly import encrypted
-from consortium.audit_sum import Auditor
-from consortium.charter import Charter, Floors, Member
+from consortium.audit.sum_verification import Auditor
+from consortium.charter.document import Charter, Floors, Member
+from consortium.client import sealed_session as session_module
+from consortium.client.sealed_session import Session, session_of
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
-from consortium.policies import for_a_scenario
-from consortium.run_directory import RunDirectory
-from consortium.session import Session, session_of
-from consortium.site import Site, SiteConfig, site_of
-from consortium.summary import write_record
-from consortium.vault import Vault
-from privacy import wire
-from privacy.envelope import Receipt
+from consortium.coordinator.assembly import encrypted
+from consortium.run.directory import RunDirectory
+from consortium.run.evidence_store import EvidenceStore
+from consortium.run.records import write_record
+from consortium.site import key_ring as member_module
+from consortium.site import site as site_module
+from consortium.site.directory import SiteConfig
+from consortium.site.policy_templates import for_a_scenario
+from consortium.site.site import Site, site_of
 from privacy.errors import ConsortiumError
-from privacy.keys import Identity
-from privacy.opening import Opening
-from privacy.receipts import decode_receipts, encode_receipts
-from privacy.sealed_messages import SealedReply, SealedRound
-from scenarios.engine import InProcessGrid
-from sites.schema import Category, ClassLabel, Number, Schema
-from sites.source import TableFile
-from strategies.encrypted import Encrypted
-from strategies.events import Event, RoundFinished, SiteQuarantined
-from strategies.sealed_progress import SealedProgress
+from privacy.protocol.envelope import Receipt
+from privacy.protocol.key_messages import Opening
+from privacy.protocol.receipts import decode_receipts, encode_receipts
+from privacy.secrets.keys import Identity
+from privacy.wire import flower_records as wire
+from privacy.wire.encrypted_messages import SealedReply, SealedRound
+from scenarios.engines.in_process import InProcessGrid
+from sites.data.source import TableFile
+from sites.schema.tables import Category, ClassLabel, Number, Schema
+from strategies.coordinator.encrypted.progress import SealedProgress
+from strategies.coordinator.encrypted.strategy import Encrypted
+from strategies.coordinator.messaging.events import RoundFinished, RunEvent, SiteQuarantined
 
 NAMES = ("east", "north", "south", "west")
 SEALED = ("query.statistics", "train", "evaluate", "query.release")
@@ -154,7 +155,7 @@ class Place:
 class Course:
     """What a run left behind, whether it ended well or not."""
 
-    events: list[Event] = field(default_factory=list)
+    events: list[RunEvent] = field(default_factory=list)
     seen: list[tuple[Passing, RecordDict]] = field(default_factory=list)
     moments: dict[tuple[str, str, int], Moment] = field(default_factory=dict)
     progress: SealedProgress | None = None
@@ -247,7 +248,7 @@ class Consortium:
             configured(overrides),
             self.charter,
             observe=course.events.append,
-            keep=Vault(self.run.vault).keep,
+            keep=EvidenceStore(self.run.vault).keep,
         )
 
     def start(
@@ -313,7 +314,7 @@ class Consortium:
 
     def audited(self) -> dict[str, str]:
         """Return what the keyless auditor says of each sum that the coordinator kept."""
-        auditor = Auditor(self.charter, configured({}), Vault(self.run.vault))
+        auditor = Auditor(self.charter, configured({}), EvidenceStore(self.run.vault))
         return {f"{one.what} {one.server_round}": one.deviation for one in auditor.verdicts()}
 
     def _photograph(self, passing: Passing, folder: Path) -> Path | None:

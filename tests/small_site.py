@@ -1,4 +1,4 @@
-"""A site small enough to reason about: it speaks `privacy.messages` and learns nothing.
+"""A site small enough to reason about: it speaks `privacy.wire.messages` and learns nothing.
 
 Its update is a function of its name, the round and the state it received, so that a run with
 it is compared bit for bit with a run without it. What it sends can be spoiled before it leaves.
@@ -13,18 +13,23 @@ import numpy as np
 from flwr.app import Context, Message, RecordDict
 from numpy.typing import NDArray
 
-from privacy import messages
 from privacy.errors import ConsortiumError
 from privacy.layout import Field, Layout, Tally
-from scenarios.engine import InProcessGrid, SiteApp
-from strategies import advance
-from strategies.clear_terms import Progress, Terms
-from strategies.cohort import Cohort
-from strategies.events import Event, RoundFinished, SiteAnswered, SiteQuarantined
-from strategies.gathering import Gather
-from strategies.optimizer import OptimizerOptions, sgd
+from privacy.wire import messages
+from scenarios.engines.in_process import InProcessGrid, SiteApp
+from strategies import model_state as advance
+from strategies.coordinator.messaging.cohort import Cohort
+from strategies.coordinator.messaging.events import (
+    RoundFinished,
+    RunEvent,
+    SiteAnswered,
+    SiteQuarantined,
+)
+from strategies.coordinator.plaintext.aggregation_buffer import Gather
+from strategies.coordinator.plaintext.parameters import Progress, Terms
+from strategies.coordinator.plaintext.strategy import Synchronous
 from strategies.rules.mean import StreamingMean
-from strategies.synchronous import Synchronous
+from strategies.server_optimizer import OptimizerOptions, sgd
 
 CHARTER = "c" * 64
 LAYOUT = Layout(fields=(Field("weight", (2, 3)), Field("bias", (2,))))
@@ -39,6 +44,8 @@ Spoil: TypeAlias = Callable[[RecordDict], RecordDict]
 
 class ImpossibleTally(ConsortiumError, ValueError):
     """A tally that no records can have: here, one with a negative entry."""
+
+    code = "impossible-tally"
 
 
 def check(tally: Tally) -> None:
@@ -124,7 +131,7 @@ def update_of(name: str, server_round: int, state: NDArray[np.floating]) -> NDAr
 class Outcome:
     """What a run left behind, whether it ended well or not."""
 
-    events: list[Event] = field(default_factory=list)
+    events: list[RunEvent] = field(default_factory=list)
     kept: list[Progress] = field(default_factory=list)
 
     @property

@@ -9,21 +9,21 @@ import pytest
 from flwr.app import RecordDict
 from numpy.typing import NDArray
 
-from consortium.session import Session
-from consortium.terms import upload_header
+from consortium.client.sealed_session import Session
+from consortium.protocol.parameters import upload_header
 from privacy import canonical
-from privacy.checksum import Checksum, pad
-from privacy.coefficients import Integers
-from privacy.envelope import TRAINING, Receipt, UploadLabel
-from privacy.homomorphic import Adder, polynomials, summed_rows
+from privacy.encryption.ciphertext_sum import Adder, polynomials, summed_rows
+from privacy.encryption.parameters import Placement
+from privacy.encryption.quantisation import Levels, quantise
+from privacy.encryption.seal_serialisation import pack
 from privacy.layout import Tally
-from privacy.levels import Levels, quantise
-from privacy.parameters import Placement
-from privacy.sealed_messages import SealedReply, SealedRound
-from privacy.sealing import Sealer
-from privacy.stream import pack
-from privacy.upload import upload_digest
-from scenarios.engine import Vanished
+from privacy.protocol.envelope import TRAINING, Receipt, UploadLabel
+from privacy.protocol.upload import upload_digest
+from privacy.secrets.linear_mac import Checksum, pad
+from privacy.secrets.packing import Integers
+from privacy.secrets.sealer import Sealer
+from privacy.wire.encrypted_messages import SealedReply, SealedRound
+from scenarios.engines.in_process import Vanished
 from tests.small_consortium import (
     Consortium,
     Course,
@@ -142,6 +142,13 @@ def own_levels(session: Session, request: SealedRound) -> Levels:
         scales=session.step.scales(session.standing(request).state),
         parameters=session.updates.parameters,
     )
+
+
+def spoiled_tag(session: Session, request: SealedRound, sent: SealedReply) -> SealedReply:
+    """Return a reply whose update is right but for its tag: the lie of a `Liar`."""
+    label = Receipt.decode(sent.receipt).label
+    upload, receipt = forged(session, label, levels=own_levels(session, request), shift=1)
+    return replace(sent, upload=upload, receipt=receipt)
 
 
 def absent(site: str, kind: str, *numbers: int) -> Hook:

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from privacy.checksum import Checksum, pad
-from privacy.parameters import PARAMETER_SETS, Placement
-from privacy.sealing import BfvSecret, Sealer
+from privacy.encryption.parameters import PARAMETER_SETS, Placement
+from privacy.secrets.linear_mac import Checksum, pad
+from privacy.secrets.sealer import BfvSecret, Sealer
 from tests.benchmarks import sealed_run
 
 

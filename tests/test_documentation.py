@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scenarios.catalogue import SCENARIOS
-from scenarios.datasets import heart_hospitals, load
-from scenarios.synthetic_notes import synthetic_notes
+from scenarios.data.datasets import heart_hospitals, load
+from scenarios.data.synthetic_notes import synthetic_notes
+from scenarios.library.registry import SCENARIOS
 from tests.benchmarks import homomorphic
 from tests.docs.pages import README, ROOT, Command, blocks, commands, reading_order
 from tests.forked import Forked
@@ -37,8 +37,8 @@ NOT_LEFT = [
 WHOLE_RUNS = ("sealed_run", "deployment")  # benchmarks whose figures docs/performance.md shows
 
 ENTRY = {
-    "scenario": "from scenarios.cli import main; main()",
-    "consortium": "from consortium.cli import main; main()",
+    "scenario": "from scenarios.cli.main import main; main()",
+    "consortium": "from consortium.cli.main import main; main()",
 }
 SHELL = re.compile(r"[;|&<>$*`]")  # what a shell reads otherwise
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from consortium.flower_names import COORDINATOR, SITE
-from consortium.processes import free_port
+from consortium.deployment.processes import free_port
+from consortium.run.directory import COORDINATOR, SITE
 from tests.docs.pages import OPERATE, ROOT, shell_lines
 
-ENTRY = "from {0}.cli import main; main()"
+ENTRY = "from {0}.cli.main import main; main()"
 PORT = "9443"
 
 

@@ -54,6 +54,8 @@ UPSTREAM = {
 class UpstreamChanged(ConsortiumError, ValueError):
     """An upstream file is not the one these data were made from."""
 
+    code = "upstream-changed"
+
 
 def heart_disease(path: Path) -> pd.DataFrame:
     """Return 920 patients of four hospitals; impossible zeros are missing values."""

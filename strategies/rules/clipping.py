@@ -5,10 +5,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from privacy.layout import Vector
+from strategies.rules.inputs import (
+    WIDTH,
+    OptionRefused,
+    Rows,
+    RuleOptions,
+    UpdatesRefused,
+    admit,
+    blocks,
+    honest_majority,
+    positive,
+)
 from strategies.rules.mean import mean
 from strategies.rules.norms import Scaled, clip_scales, row_norms
-from strategies.rules.options import OptionRefused, RuleOptions, positive
-from strategies.rules.rows import WIDTH, Rows, UpdatesRefused, admit, blocks, honest_majority
 
 
 def clipped_mean(

@@ -3,8 +3,8 @@
 import numpy as np
 
 from privacy.layout import Vector
-from strategies.rules.rows import Rows, admit, checked, honest_majority, width_for
-from strategies.rules.selection import network, rank
+from strategies.rules.inputs import Rows, admit, checked, honest_majority, width_for
+from strategies.rules.sorting_networks import network, rank
 
 
 def coordinate_median(updates: Rows, weights: Vector, *, num_byzantine: int = 0) -> Vector:

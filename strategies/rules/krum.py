@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Matrix, Vector
-from strategies.rules.distances import measure
-from strategies.rules.rows import Rows, admit, blocks, width_for
-from strategies.rules.selection import network, rank
+from strategies.rules.inputs import Rows, admit, blocks, width_for
+from strategies.rules.pairwise_distances import measure
+from strategies.rules.sorting_networks import network, rank
 
 TIE = 1e-9
 

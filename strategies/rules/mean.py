@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Vector
-from strategies.rules.norms import clip_scales, row_norms
-from strategies.rules.rows import (
+from strategies.rules.inputs import (
     WIDTH,
     Rows,
     TooFewSites,
@@ -17,6 +16,7 @@ from strategies.rules.rows import (
     check_all,
     checked,
 )
+from strategies.rules.norms import clip_scales, row_norms
 
 STREAM_WIDTH = 65_536  # one row at a time fits in the cache in longer pieces
 

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Matrix, Vector
-from strategies.rules.options import positive
-from strategies.rules.rows import Rows, checked
+from strategies.rules.inputs import Rows, checked, positive
 
 LANES = 8_192  # part of what fixes the bits of a norm: the order of its sum
 

@@ -15,12 +15,12 @@ from typing import Any, TypedDict
 from flwr.app import Message
 
 from consortium.client_app import app as client_app
-from consortium.run_directory import ENVIRONMENT, RunDirectory
+from consortium.run.directory import ENVIRONMENT, RunDirectory
+from consortium.run.records import Summary, read_record
 from consortium.server_app import app as server_app
-from consortium.summary import Summary, read_record
-from scenarios.engine import InProcessGrid, lead
+from scenarios.engines.in_process import InProcessGrid, lead
+from scenarios.engines.staging import new_run_directory, stage
 from scenarios.scenario import Scenario
-from scenarios.staging import new_run_directory, stage
 from tests.benchmarks.peak import keep_peak
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from scipy import stats
 
-from consortium.summary import Comparison
-from scenarios.catalogue import scenario_named
-from scenarios.comparison import compare
-from scenarios.runner import Order, carry_out
-from scenarios.staging import new_run_directory
+from consortium.run.records import Comparison
+from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.staging import new_run_directory
+from scenarios.experiments.comparison import compare
+from scenarios.library.registry import scenario_named
 
 SEEDS = (11, 12, 13, 14, 15)
 NEAR_POOLED = 0.01
@@ -28,7 +28,7 @@ def compared(name: str, seed: int, folder: Path) -> Comparison:
     scenario = scenario_named(name)
     config = scenario.configured({"seed": seed})
     run = new_run_directory(scenario, under=folder, named=None)
-    carry_out(Order(scenario=scenario, config=config), run)
+    carry_out(ScenarioRun(scenario=scenario, config=config), run)
     return compare(scenario, config, run, tell=lambda _text: None, n_resamples=2)
 
 

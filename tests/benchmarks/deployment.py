@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import Any
 
 from consortium.config import Scalar
-from consortium.control import Control
-from consortium.orders import Order as Ordered
-from consortium.run_directory import RunDirectory
-from scenarios.catalogue import scenario_named
-from scenarios.deployment import await_end, found, running
+from consortium.deployment.control_client import Control
+from consortium.deployment.run_orders import RunOrder as Ordered
+from consortium.run.directory import RunDirectory
+from scenarios.engines.deployment import await_end, found, running
+from scenarios.engines.staging import new_run_directory, stage
+from scenarios.library.registry import scenario_named
 from scenarios.scenario import Scenario
-from scenarios.staging import new_run_directory, stage
 from tests.benchmarks.apart import Apart, run_apart
 from tests.benchmarks.foreign_apps import (
     BARE_CLIENT,

@@ -18,17 +18,18 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import Context, Message, RecordDict
 
-from consortium.audit import content_digest
+from consortium.audit.journal import content_digest
+from consortium.client.mods import gated
 from consortium.config import RunConfig
-from consortium.mods import gated
-from consortium.run_directory import RunDirectory
-from consortium.site import site_of
-from privacy import messages, wire
-from privacy.chain import Chain, Event, verify
-from privacy.sealed_messages import SealedReply
-from scenarios.catalogue import scenario_named
-from scenarios.engine import InProcessGrid
-from scenarios.staging import stage
+from consortium.run.directory import RunDirectory
+from consortium.site.site import site_of
+from privacy.audit.hash_chain import Chain, LogEvent, verify
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
+from privacy.wire.encrypted_messages import SealedReply
+from scenarios.engines.in_process import InProcessGrid
+from scenarios.engines.staging import stage
+from scenarios.library.registry import scenario_named
 
 SMALL, LARGE = 1, 65_536  # hidden units: a kilobyte and megabytes of model
 REPEATS = 30
@@ -138,8 +139,10 @@ def _chain(folder: Path, key: Ed25519PrivateKey) -> Chain:
     return Chain(folder / "audit" / "log.jsonl", owner="site", key=public, sign=key.sign)
 
 
-def _event(number: int) -> Event:
-    return Event("sent", {"run": "1", "kind": "train", "bytes": number, "digest": f"{number:064x}"})
+def _event(number: int) -> LogEvent:
+    return LogEvent(
+        "sent", {"run": "1", "kind": "train", "bytes": number, "digest": f"{number:064x}"}
+    )
 
 
 def sealed_ms_per_mb() -> float:

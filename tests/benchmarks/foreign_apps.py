@@ -10,15 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from consortium.bundle import toml
+from consortium.charter.document import address
 from consortium.config import KEYS, Scalar
-from consortium.control import Control
-from consortium.processes import program, start
-from consortium.provision import address
-from consortium.supernode import SuperNode
-from scenarios.catalogue import scenario_named
-from scenarios.deployment import HOST, found, running
-from scenarios.staging import new_run_directory, stage
+from consortium.deployment.app_bundle import toml
+from consortium.deployment.control_client import Control
+from consortium.deployment.processes import program, start
+from consortium.deployment.supernode import SuperNode
+from scenarios.engines.deployment import HOST, found, running
+from scenarios.engines.staging import new_run_directory, stage
+from scenarios.library.registry import scenario_named
 from tests.thin_line import thin_line
 
 BEHIND = "127.0.0.2"  # where the SuperLink listens if a line that breaks is before it
@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
-from consortium.site import site_of
+from consortium.site.site import site_of
 
 torch.set_num_threads(1)
 app = ClientApp()

@@ -16,9 +16,9 @@ from typing import cast
 
 import numpy as np
 
-from privacy.levels import Scales
-from privacy.parameters import PARAMETER_SETS
-from privacy.sealing import BfvSecret
+from privacy.encryption.parameters import PARAMETER_SETS
+from privacy.encryption.quantisation import Scales
+from privacy.secrets.sealer import BfvSecret
 from tests.benchmarks import nvflare_scheme
 from tests.benchmarks.sealing_steps import (
     DIM,

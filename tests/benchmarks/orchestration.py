@@ -23,16 +23,16 @@ import numpy as np
 from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp.strategy import FedAvg
 
-from consortium.charter import Floors
-from privacy import messages
+from consortium.charter.document import Floors
 from privacy.layout import Field, Layout
-from scenarios.catalogue import scenario_named
-from scenarios.engine import InProcessGrid
-from scenarios.runner import Order, carry_out
+from privacy.wire import messages
+from scenarios.engines.in_process import InProcessGrid
+from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.staging import new_run_directory
+from scenarios.library.registry import scenario_named
 from scenarios.scenario import Scenario
-from scenarios.staging import new_run_directory
-from sites.tabular import TabularTask
-from strategies.replies import opened_contribution
+from sites.tasks.tabular.task import TabularTask
+from strategies.coordinator.messaging.reply_validation import opened_contribution
 from strategies.rules.mean import StreamingMean
 from tests.benchmarks.peak import keep_peak
 
@@ -69,7 +69,7 @@ def overhead_ms(num_sites: int) -> float:
     learning = [0.0]
     with tempfile.TemporaryDirectory() as folder, _timed(learning):
         run = new_run_directory(scenario, under=Path(folder), named=None)
-        order = Order(scenario=scenario, config=scenario.configured({}))
+        order = ScenarioRun(scenario=scenario, config=scenario.configured({}))
         carry_out(order, run)
         lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
     rounds = sum(line["seconds"] for line in lines)

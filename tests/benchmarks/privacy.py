@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from privacy.events import SampledGaussian
-from privacy.ledger import Ledger
-from privacy.ledger_entries import Budget, DataSet
+from privacy.differential.ledger import Ledger
+from privacy.differential.ledger_entries import Budget, DataSet
+from privacy.differential.mechanisms import SampledGaussian
 from tests.benchmarks import evidence, private_steps
 
 PAST = 30

@@ -22,14 +22,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from privacy.secret_randomness import chosen, grid_gaussian
-from sites import persons, private_gradients
-from sites.clipping import Losses
-from sites.encoder import Encoder, Role, encoder_for
-from sites.models import model_for
-from sites.privacy_plan import PrivacyPlan
-from sites.task import ModelPlan, TextModelPlan, TrainingPlan
-from sites.training import Records, train
+from privacy.differential.noise import chosen, grid_gaussian
+from sites.models.encoder import Encoder, Role, encoder_for
+from sites.models.tabular import model_for
+from sites.plans import ModelPlan, PrivacyPlan, TextModelPlan, TrainingPlan
+from sites.training import dp_sgd as private_gradients
+from sites.training import privacy_units as persons
+from sites.training.loop import Records, train
+from sites.training.per_person_clipping import Losses
 
 BATCH, LENGTH, N = 32, 64, 4_000
 TARGETS = {"logistic": 1.5, "mlp": 1.5, "lora": 1.15, "head": 1.05, "full": 2.1}

@@ -34,11 +34,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no stubs
 
 from privacy.layout import Vector
-from strategies.rules.catalogue import RULES, RuleOptions
-from strategies.rules.distances import measure
+from strategies.rules.inputs import Rule
 from strategies.rules.mean import StreamingMean
-from strategies.rules.presteps import compose, nearest_neighbour_mixing
-from strategies.rules.rows import Rule
+from strategies.rules.pairwise_distances import measure
+from strategies.rules.pre_aggregation import compose, nearest_neighbour_mixing
+from strategies.rules.registry import RULES, RuleOptions
 from tests.benchmarks import sealed_buckets
 from tests.benchmarks.formulas import CLIP_NORM, FORMULAS, pairwise
 from tests.benchmarks.sealed_buckets import BucketFigure, bucket_figure

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from privacy.homomorphic import Adder
+from privacy.encryption.ciphertext_sum import Adder
+from privacy.encryption.parameters import PARAMETER_SETS, Placement
+from privacy.encryption.quantisation import Scales, quantise
 from privacy.layout import Vector
-from privacy.levels import Scales, quantise
-from privacy.parameters import PARAMETER_SETS, Placement
-from privacy.sealing import BfvSecret
+from privacy.secrets.sealer import BfvSecret
 from tests.benchmarks.sealing_steps import TALLY_SIZE, alone, private_bytes, sealer_of
 
 SIZES = (15, 50)  # sites: the fewest that make five buckets of three, and many

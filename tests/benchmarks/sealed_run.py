@@ -20,21 +20,21 @@ import numpy as np
 from flwr.app import Message, RecordDict
 
 from consortium.config import Scalar
-from privacy.checksum import Checksum, pad
-from privacy.envelope import NO_STATE, TRAINING, Receipt, Slot, UploadLabel
-from privacy.identity import PublicIdentity
-from privacy.keys import Identity
-from privacy.parameters import PARAMETER_SETS, Placement
-from privacy.sealed_messages import SealedReply, SealedRound
-from privacy.sealing import BfvSecret, Sealer
-from privacy.upload import UploadHeader, upload_digest
-from scenarios.catalogue import scenario_named
-from scenarios.engine import InProcessGrid
-from scenarios.runner import Order, carry_out
-from scenarios.staging import new_run_directory
-from strategies.replies import answered
-from strategies.sealed_gathering import Door, Sums
-from strategies.sealed_question import Question
+from privacy.encryption.parameters import PARAMETER_SETS, Placement
+from privacy.identity.public_identity import PublicIdentity
+from privacy.protocol.envelope import NO_STATE, TRAINING, Receipt, Slot, UploadLabel
+from privacy.protocol.upload import UploadHeader, upload_digest
+from privacy.secrets.keys import Identity
+from privacy.secrets.linear_mac import Checksum, pad
+from privacy.secrets.sealer import BfvSecret, Sealer
+from privacy.wire.encrypted_messages import SealedReply, SealedRound
+from scenarios.engines.in_process import InProcessGrid
+from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.staging import new_run_directory
+from scenarios.library.registry import scenario_named
+from strategies.coordinator.encrypted.ciphertext_sums import CiphertextSums, UploadForm
+from strategies.coordinator.encrypted.request import SealedRequest
+from strategies.coordinator.messaging.reply_validation import answered
 from tests.benchmarks.peak import keep_peak
 
 REPEATS = 3
@@ -49,7 +49,9 @@ def run_seconds(aggregation: str, folder: Path) -> float:
     scenario = scenario_named("bank-credit")
     chosen: dict[str, Scalar] = {"aggregation": aggregation}
     run = new_run_directory(scenario, under=folder, named=None)
-    return carry_out(Order(scenario=scenario, config=scenario.configured(chosen)), run).seconds
+    return carry_out(
+        ScenarioRun(scenario=scenario, config=scenario.configured(chosen)), run
+    ).seconds
 
 
 def wall_ratio() -> tuple[float, float]:
@@ -111,7 +113,7 @@ def held_bytes(num_sites: int, upload_path: Path) -> int:
                 for part in parts:  # type: ignore[attr-defined]
                     file.write(part)
 
-        door = Door(
+        door = UploadForm(
             name="updates",
             placement=placement,
             buckets=1,
@@ -119,10 +121,10 @@ def held_bytes(num_sites: int, upload_path: Path) -> int:
             header=lambda label: header(label, placement),
         )
         nodes = {name: index for index, name in enumerate(roster, start=100)}
-        question = Question(
+        question = SealedRequest(
             request=SealedRound(charter="", server_round=1, attempt=1, opening=b""),
             nodes=nodes,
-            sums={TRAINING: Sums(door=door, slot=SLOT, roster=roster, keep=keep)},
+            sums={TRAINING: CiphertextSums(door=door, slot=SLOT, roster=roster, keep=keep)},
             read=lambda reply: SealedReply.read(
                 answered(reply), upload_bytes=placement.upload_bytes, count_bytes=0, tally_size=1
             ),

@@ -13,12 +13,12 @@ from typing import ParamSpec, TypeVar
 
 import numpy as np
 
-from privacy.checksum import Checksum
-from privacy.homomorphic import Adder
+from privacy.encryption.ciphertext_sum import Adder
+from privacy.encryption.parameters import PARAMETER_SETS, Placement
+from privacy.encryption.quantisation import Scales, mean_of, quantise
 from privacy.layout import Tally, Vector
-from privacy.levels import Scales, mean_of, quantise
-from privacy.parameters import PARAMETER_SETS, Placement
-from privacy.sealing import BfvSecret, Sealer
+from privacy.secrets.linear_mac import Checksum
+from privacy.secrets.sealer import BfvSecret, Sealer
 from tests.benchmarks import nvflare_scheme
 
 P = ParamSpec("P")

@@ -27,18 +27,18 @@ import psutil
 import torch
 from torch.nn import functional
 
-from privacy.parameters import PARAMETER_SETS, Placement
-from scenarios.diagnoses import CHAPTERS, all_phrases
-from scenarios.runner import Order, carry_out
+from privacy.encryption.parameters import PARAMETER_SETS, Placement
+from scenarios.data.icd10_phrases import CHAPTERS, all_phrases
+from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.staging import new_run_directory
 from scenarios.scenario import MACRO_F1, Scenario
-from scenarios.staging import new_run_directory
-from sites.encoder import padded
-from sites.notes import NotesTask
-from sites.notes_data import Notes, NotesData
-from sites.schema import ClassLabel
-from sites.task import TextModelPlan, TrainingPlan
-from sites.text_schema import NotesSchema
-from sites.training import Records, by_size, train
+from sites.models.encoder import padded
+from sites.plans import TextModelPlan, TrainingPlan
+from sites.schema.tables import ClassLabel
+from sites.schema.texts import NotesSchema
+from sites.tasks.text.classification import NotesTask
+from sites.tasks.text.classification_data import Notes, NotesData
+from sites.training.loop import Records, by_size, train
 
 STEP_TARGET = 1.05
 UPLOAD_TARGET = 1_300_000
@@ -258,7 +258,7 @@ def simulated(folder: Path) -> dict[str, float]:
         headline=MACRO_F1,
     )
     run = new_run_directory(scenario, under=folder, named=None)
-    order = Order(scenario=scenario, config=scenario.configured({}), engine="simulation")
+    order = ScenarioRun(scenario=scenario, config=scenario.configured({}), engine="simulation")
     began = time.monotonic()
     with watched() as used:
         summary = carry_out(order, run)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from consortium.session import Session
-from sites.tabular import TabularTask
+from consortium.client.sealed_session import Session
+from sites.tasks.tabular.task import TabularTask
 from tests.small_consortium import NAMES, Consortium, Course, Moment, Place, read_reply, rehearsed
 
 Honest = tuple[Consortium, Course]

@@ -4,15 +4,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from consortium.certificates import read_request
-from consortium.charter import Charter, Floors
-from consortium.drafting import draft
-from consortium.installation import init_coordinator, install_coordinator, install_site
-from consortium.joining import PublicHalf, init_site, read_identity
-from consortium.provision import own_tls, provision
-from consortium.signatures import Signatures, sign_charter
-from scenarios.catalogue import SCENARIOS
-from sites.source import TableFile
+from consortium.charter.document import Charter, Floors
+from consortium.charter.signatures import Signatures, sign_charter
+from consortium.provisioning.certificates import read_request
+from consortium.provisioning.charter_drafts import draft
+from consortium.provisioning.enrolment import PublicHalf, init_site
+from consortium.provisioning.installation import init_coordinator, install_coordinator, install_site
+from consortium.provisioning.provision import own_tls, provision
+from consortium.site.directory import read_identity
+from scenarios.library.registry import SCENARIOS
+from sites.data.source import TableFile
 
 NAMES = ("east", "north", "west")
 NOW = datetime.now(UTC)

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from consortium.charter import Charter, Member
+from consortium.charter.document import Charter, Member
 from consortium.config import RunConfig
-from consortium.recorder import Recorder
-from consortium.run_directory import RunDirectory
-from consortium.summary import Arm, Comparison, Difference, Summary, write_record
+from consortium.coordinator.recorder import Recorder
+from consortium.run.directory import RunDirectory
+from consortium.run.records import Arm, Comparison, Difference, Summary, write_record
 from privacy.layout import Tally
-from sites.evaluation import evaluation_for
-from sites.schema import Category, ClassLabel, Number, NumberLabel, Schema
-from sites.statistics import Statistics
-from strategies.events import (
+from sites.evaluation.contract import evaluation_for
+from sites.schema.tables import Category, ClassLabel, Number, NumberLabel, Schema
+from sites.statistics.tables import Statistics
+from strategies.coordinator.messaging.events import (
     RoundFinished,
     RoundStarted,
     SiteAnswered,

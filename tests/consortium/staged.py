@@ -8,13 +8,14 @@ from flwr.app import Context, Message, RecordDict
 
 from consortium.client_app import app
 from consortium.config import RunConfig, Scalar
-from consortium.run_directory import RunDirectory
-from consortium.site import Site, site_of
-from privacy import messages, wire
+from consortium.run.directory import RunDirectory
+from consortium.site.site import Site, site_of
 from privacy.layout import Tally, Vector
-from scenarios.catalogue import scenario_named
-from scenarios.engine import InProcessGrid
-from scenarios.staging import stage
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
+from scenarios.engines.in_process import InProcessGrid
+from scenarios.engines.staging import stage
+from scenarios.library.registry import scenario_named
 
 SCENARIO = scenario_named("heart-diagnosis")
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
+from consortium.client.mods import Next
 from consortium.client_app import client_app
-from consortium.export import read_model
-from consortium.mods import Next
-from privacy import messages, wire
+from consortium.model.files import read_model
 from privacy.layout import Vector
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
 from tests.consortium.staged import Ward, message, ward
 from tests.decisions import decide
 

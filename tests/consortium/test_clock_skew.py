@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from consortium.certificates import Authority, pem, read_request
-from consortium.control import Control
-from consortium.installation import server_key_path
-from consortium.processes import end, free_port
-from consortium.superlink import SuperLink
-from consortium.supernode import SuperNode
+from consortium.deployment.control_client import Control
+from consortium.deployment.processes import end, free_port
+from consortium.deployment.superlink import SuperLink
+from consortium.deployment.supernode import SuperNode
+from consortium.provisioning.certificates import Authority, pem, read_request
+from consortium.provisioning.installation import server_key_path
 from tests.consortium.founded import NAMES, NOW, Founded, found
 
 DAY = timedelta(days=1)

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from flwr.app import Message, RecordDict
 
-from consortium.mods import SiteError
-from privacy import messages
-from scenarios.engine import InProcessGrid
-from strategies.encrypted import Encrypted
-from strategies.events import Event, SiteQuarantined
-from strategies.sealed_gathering import Sums
-from strategies.sealed_question import Question
+from consortium.client.mods import SiteError
+from privacy.wire import messages
+from scenarios.engines.in_process import InProcessGrid
+from strategies.coordinator.encrypted.ciphertext_sums import CiphertextSums
+from strategies.coordinator.encrypted.request import SealedRequest
+from strategies.coordinator.encrypted.strategy import Encrypted
+from strategies.coordinator.messaging.events import RunEvent, SiteQuarantined
 from tests.consortium.staged import Ward, ward
 from tests.mutation import mutated
 from tests.small_consortium import (
@@ -154,7 +154,7 @@ class Nonsense:
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng, self.tried = rng, 0
         self.liar = NAMES[rng.integers(len(NAMES))]
-        self.events: list[Event] = []
+        self.events: list[RunEvent] = []
         self.strategy: Encrypted
 
     def started(self, _grid: InProcessGrid, strategy: Encrypted) -> None:
@@ -175,9 +175,11 @@ class Nonsense:
             return mutated(passing.content, self.rng)
         return passing.content
 
-    def _twin(self, question: Question) -> Question:
+    def _twin(self, question: SealedRequest) -> SealedRequest:
         sums = {
-            purpose: Sums(door=one.door, slot=one.slot, roster=one.roster, keep=lambda *_: None)
+            purpose: CiphertextSums(
+                door=one.door, slot=one.slot, roster=one.roster, keep=lambda *_: None
+            )
             for purpose, one in question.sums.items()
         }
         return replace(question, sums=sums, replies={}, observe=self.events.append)

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from flwr.app import RecordDict
 
-from consortium.run_state import RunState
-from consortium.session import Session
-from privacy.envelope import Receipt, SealedState
-from privacy.receipts import decode_receipts, encode_receipts
-from privacy.sealed_messages import SealedRound
-from privacy.state_seal import seal_state
+from consortium.client.sealed_session import Session
+from consortium.protocol.run_state import RunState
+from privacy.protocol.envelope import Receipt, SealedState
+from privacy.protocol.receipts import decode_receipts, encode_receipts
+from privacy.secrets.state_encryption import seal_state
+from privacy.wire.encrypted_messages import SealedRound
 from tests.small_consortium import (
     NAMES,
     Consortium,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from consortium.report import render
+from consortium.report.render import render
 from tests.consortium.sample_run import BANKS, CLEAR_WIN, PRICE, SEVERITY, Sample
 
 CHROMIUM = shutil.which("chromium")

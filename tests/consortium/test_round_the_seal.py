@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from flwr.app import RecordDict
 
-from privacy import messages
-from sites.tabular import TabularTask
+from privacy.wire import messages
+from sites.tasks.tabular.task import TabularTask
 from tests.small_consortium import Moment, Place, configured, refusal
 
 ROUND = 3

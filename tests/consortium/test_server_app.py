@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 from flwr.app import Context, Message
 
-from consortium.charter import Charter
-from consortium.checkpoint import read_checkpoint
+from consortium.charter.document import Charter
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
-from consortium.run_directory import ENVIRONMENT, RunDirectory
+from consortium.coordinator.checkpoint import read_checkpoint
+from consortium.run.directory import ENVIRONMENT, RunDirectory
+from consortium.run.records import BadRunDirectory, Summary, Tallies, read_record
 from consortium.server_app import PACKAGES, app
-from consortium.summary import BadRunDirectory, Summary, Tallies, read_record
-from privacy import messages
 from privacy.errors import ConsortiumError
-from scenarios.catalogue import scenario_named
-from scenarios.engine import Vanished, run_in_process
-from scenarios.staging import stage
-from sites.evaluation import evaluation_for
-from strategies.cohort import QuorumNotReached
+from privacy.wire import messages
+from scenarios.engines.in_process import Vanished, run_in_process
+from scenarios.engines.staging import stage
+from scenarios.library.registry import scenario_named
+from sites.evaluation.contract import evaluation_for
+from strategies.coordinator.messaging.cohort import QuorumNotReached
 
 SCENARIO = scenario_named("heart-diagnosis")
 NAMES = SCENARIO.sites

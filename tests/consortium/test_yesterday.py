@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from flwr.app import RecordDict
 
-from privacy import sealed_messages
-from privacy.messages import HELLO
+from privacy.wire import encrypted_messages as sealed_messages
+from privacy.wire.messages import HELLO
 from tests.small_consortium import (
     SEALED,
     Consortium,

@@ -50,22 +50,12 @@ class Rule:
     """A contract that is no order of floors.
 
     Args:
-        name: What it says, in words.
+        sentence: What it says, in words.
         closed: The modules that it closes to others.
-        sources: The modules that it closes them to; none for kinds of contracts that have none.
     """
 
-    name: str
+    sentence: str
     closed: tuple[str, ...]
-    sources: tuple[str, ...]
-
-    @property
-    def sentence(self) -> str:
-        """The rule as a line of the legend."""
-        if not self.sources:
-            return f"{self.name}."
-        walls = f"from {', '.join(self.sources)} to {', '.join(self.closed)}"
-        return f"{self.name}: no import, direct or not, {walls}."
 
     def closes(self, room: str) -> bool:
         """Whether it closes this room, or a module in it."""
@@ -104,11 +94,22 @@ def _floors(order: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
 
 
 def _rule(contract: Mapping[str, Any]) -> Rule:
-    return Rule(
-        name=contract["name"],
-        closed=tuple(contract.get("forbidden_modules", ())),
-        sources=tuple(contract.get("source_modules", ())),
-    )
+    match contract["type"]:
+        case "forbidden":
+            closed = contract["forbidden_modules"]
+            walls = f"no import, direct or not, from {_list(contract['source_modules'])} to"
+        case "protected":
+            closed = contract["protected_modules"]
+            walls = f"only {_list(contract['allowed_importers'])} may import"
+        case other:
+            raise ValueError(
+                f"contracts of type {other} cannot be drawn yet: say here what it closes"
+            )
+    return Rule(sentence=f"{contract['name']}: {walls} {_list(closed)}.", closed=tuple(closed))
+
+
+def _list(modules: Sequence[str]) -> str:
+    return ", ".join(modules)
 
 
 def draw_house(house: House) -> str:

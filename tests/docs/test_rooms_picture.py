@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.docs.rooms_picture import PICTURE, ROOT, draw_house, read_house
 
 CONTRACTS = """
@@ -25,6 +27,12 @@ name = "Nobody enters <the vault>"
 type = "forbidden"
 source_modules = ["upper"]
 forbidden_modules = ["left.vault"]
+
+[[tool.importlinter.contracts]]
+name = "One opens the door"
+type = "protected"
+protected_modules = ["left.door"]
+allowed_importers = ["upper"]
 """
 
 
@@ -60,16 +68,27 @@ def test_what_never_meets_stands_side_by_side(tmp_path: Path) -> None:
 
 
 def test_a_room_that_is_closed_bears_the_number_of_the_rule(tmp_path: Path) -> None:
-    """And no other does."""
+    """And no other room does."""
     picture = example(tmp_path)
-    numbers = re.findall(r'class="number" x="[\d.]+" y="([\d.]+)" text-anchor="end">1<', picture)
-    assert [float(top) for top in numbers] == [place(picture, "vault")[1]]
-    assert picture.count('class="closed"') == 1
+    numbers = re.findall(r'class="number" x="[\d.]+" y="([\d.]+)" text-anchor="end">(\d)<', picture)
+    tops = {number: float(top) for top, number in numbers}
+    assert tops == {"1": place(picture, "vault")[1], "2": place(picture, "door")[1]}
+    assert picture.count('class="closed"') == 2
 
 
-def test_a_rule_is_told_in_full_and_escaped(tmp_path: Path) -> None:
+def test_rules_are_told_in_full_and_escaped(tmp_path: Path) -> None:
+    picture = example(tmp_path)
     told = "Nobody enters &lt;the vault&gt;: no import, direct or not, from upper to left.vault."
-    assert told in example(tmp_path)
+    assert told in picture
+    assert "One opens the door: only upper may import left.door." in picture
+
+
+def test_a_contract_that_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
+    """Otherwise the picture would show fewer walls than there are."""
+    unknown = CONTRACTS.replace('type = "protected"', 'type = "independence"')
+    (tmp_path / "pyproject.toml").write_text(unknown)
+    with pytest.raises(ValueError, match="independence cannot be drawn"):
+        read_house(tmp_path / "pyproject.toml")
 
 
 def test_the_picture_asks_nothing_of_the_network(tmp_path: Path) -> None:

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from privacy.envelope import TRAINING, Receipt, Slot, UploadLabel
-from privacy.exchange import NewEpoch, RunPlan, make_opening, rotate
-from privacy.identity import Agreement
-from privacy.keys import Identity, RunKeys
-from privacy.opening import Opening
-from privacy.receipts import Expected
+from privacy.identity.public_identity import Agreement
+from privacy.protocol.envelope import TRAINING, Receipt, Slot, UploadLabel
+from privacy.protocol.key_messages import Opening
+from privacy.protocol.receipts import Expected
+from privacy.secrets.key_exchange import NewEpoch, RunPlan, make_opening, rotate
+from privacy.secrets.keys import Identity, RunKeys
 
 NAMES = ("east", "north", "south", "west")
 

@@ -8,9 +8,7 @@ from privacy.errors import ConsortiumError, named
 class TooFewSites(ConsortiumError, ValueError):
     """An error as the packages define them."""
 
-
-class Late(ConsortiumError):
-    """An error with a name of one word."""
+    code = "too-few-sites"
 
 
 @given(st.text(), st.dictionaries(st.sampled_from(["sites", "needed"]), st.integers()))
@@ -23,8 +21,13 @@ def test_code_and_counts_are_independent_of_the_text(text: str, counts: dict[str
     assert str(error) == text
 
 
-def test_a_name_of_one_word_is_its_own_code() -> None:
-    assert Late("deadline passed").code == "late"
+@pytest.mark.parametrize("base", [ConsortiumError, TooFewSites])
+def test_a_kind_of_error_declares_its_own_code(base: type[ConsortiumError]) -> None:
+    """An inherited one would say something else: it could not be told from its parent's."""
+    with pytest.raises(TypeError, match="Nameless declares no code"):
+
+        class Nameless(base):  # type: ignore[valid-type, misc]
+            """An error whose author forgot the code."""
 
 
 def test_an_error_is_caught_as_the_builtin_it_also_is() -> None:

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from privacy.canonical import MalformedEnvelope
-from privacy.envelope import NO_STATE, Receipt, SealedState
 from privacy.errors import ConsortiumError
-from privacy.exchange import NewEpoch, accept_delivery, accept_opening
-from privacy.identity import Agreement
-from privacy.keys import Identity, RunKeys
-from privacy.memory import SiteMemory
-from privacy.opening import Delivery, Opening
-from privacy.receipts import Expected, check_receipts, decode_receipts, encode_receipts
-from privacy.state_seal import open_state, seal_state
-from privacy.upload import UploadHeader
+from privacy.identity.public_identity import Agreement
+from privacy.protocol.envelope import NO_STATE, Receipt, SealedState
+from privacy.protocol.key_messages import Delivery, Opening
+from privacy.protocol.receipts import Expected, check_receipts, decode_receipts, encode_receipts
+from privacy.protocol.upload import UploadHeader
+from privacy.secrets.key_exchange import NewEpoch, accept_delivery, accept_opening
+from privacy.secrets.keys import Identity, RunKeys
+from privacy.secrets.replay_guard import SiteMemory
+from privacy.secrets.state_encryption import open_state, seal_state
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from privacy.checksum import Checksum
+from privacy.encryption.ciphertext_sum import Adder
+from privacy.encryption.parameters import PARAMETER_SETS, Placement
 from privacy.errors import ConsortiumError
-from privacy.homomorphic import Adder
-from privacy.parameters import PARAMETER_SETS, Placement
-from privacy.sealing import BfvSecret, Sealer
+from privacy.secrets.linear_mac import Checksum
+from privacy.secrets.sealer import BfvSecret, Sealer
 
 PARAMETERS = PARAMETER_SETS["strict-256"](5)  # the prime with bits to spare: more is refused
 PLACEMENT = Placement(parameters=PARAMETERS, dim=60_000, tally_size=40)

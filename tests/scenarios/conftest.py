@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from consortium.config import RunConfig, Scalar
-from consortium.run_directory import RunDirectory
-from consortium.summary import Summary
-from scenarios.catalogue import scenario_named
-from scenarios.runner import Order, carry_out
+from consortium.run.directory import RunDirectory
+from consortium.run.records import Summary
+from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.staging import new_run_directory
+from scenarios.library.registry import scenario_named
 from scenarios.scenario import Scenario
-from scenarios.staging import new_run_directory
 from tests.forked import Forked
 
 
@@ -31,7 +31,9 @@ def done(name: str, folder: Path, chosen: Mapping[str, Scalar]) -> Done:
     scenario = scenario_named(name)
     config = scenario.configured(chosen)
     run = new_run_directory(scenario, under=folder, named=None)
-    return Done(scenario, config, run, carry_out(Order(scenario=scenario, config=config), run))
+    return Done(
+        scenario, config, run, carry_out(ScenarioRun(scenario=scenario, config=config), run)
+    )
 
 
 @pytest.fixture(scope="session")

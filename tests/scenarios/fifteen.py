@@ -1,7 +1,7 @@
 """Fifteen small sites, for runs with liars in under a second each.
 
 Staging, apps and rules are those of any scenario; the records are few, synthetic, and believed:
-what validation costs and refuses is tested with `sites.validation`.
+what validation costs and refuses is tested with `sites.data.validation`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,17 +12,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from consortium.charter import Floors
+from consortium.charter.document import Floors
 from consortium.config import Scalar
-from consortium.export import read_model
-from consortium.run_directory import RunDirectory
-from consortium.site import read_site_config
-from consortium.summary import Summary
-from scenarios.bootstrap import resampled
-from scenarios.lies import NOBODY, Lies, draw_liars
-from scenarios.runner import Order, carry_out
+from consortium.model.files import read_model
+from consortium.run.directory import RunDirectory
+from consortium.run.records import Summary
+from consortium.site.directory import read_site_config
+from scenarios.attacks.assignment import NOBODY, AttackAssignment, draw_liars
+from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.experiments.bootstrap import resampled
 from scenarios.scenario import Scenario
-from sites.schema import Schema
+from sites.schema.tables import Schema
 from tests.small_consortium import TABLE, records
 
 SITES = tuple(f"ward-{letter}" for letter in "abcdefghijklmno")
@@ -67,26 +67,26 @@ def believed() -> Iterator[None]:
         )
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scenarios.staging.load", lambda _name: frame())
-        patch.setattr("sites.table_loading.validate", validate)
+        patch.setattr("scenarios.engines.staging.load", lambda _name: frame())
+        patch.setattr("sites.tasks.tabular.loading.validate", validate)
         yield
 
 
 def run_with(
     folder: Path,
     settings: Mapping[str, Scalar],
-    lies: Lies = NOBODY,
+    lies: AttackAssignment = NOBODY,
     *,
     scenario: Scenario = FIFTEEN,
 ) -> tuple[RunDirectory, Summary]:
     """Run the fifteen with some liars among them."""
     folder.mkdir(parents=True)
     run = RunDirectory(folder)
-    order = Order(scenario=scenario, config=scenario.configured(settings), lies=lies)
+    order = ScenarioRun(scenario=scenario, config=scenario.configured(settings), lies=lies)
     return run, carry_out(order, run)
 
 
-def two_liars(attack: str) -> Lies:
+def two_liars(attack: str) -> AttackAssignment:
     """Return the two liars of the seed with an attack."""
     return draw_liars(SITES, attack, liars=2, seed=7)
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from consortium.audit_check import compare, logs_in, read_log
+from consortium.audit.cross_check import compare, logs_in, read_log
+from consortium.client.private_training import ledger_of
 from consortium.config import Scalar
-from consortium.private import ledger_of
-from consortium.run_directory import RunDirectory
-from privacy.events import SampledGaussian
-from scenarios.catalogue import scenario_named
-from scenarios.runner import Order, carry_out, interrupted_order, resume
-from scenarios.staging import new_run_directory
+from consortium.run.directory import RunDirectory
+from privacy.differential.mechanisms import SampledGaussian
+from scenarios.engines.runner import ScenarioRun, carry_out, interrupted_order, resume
+from scenarios.engines.staging import new_run_directory
+from scenarios.library.registry import scenario_named
 from tests.forked import Forked
 
 HEART = scenario_named("heart-diagnosis")
@@ -30,10 +30,10 @@ KILLED = """
 import json, os, signal, sys
 from pathlib import Path
 from consortium import server_app, vault
-from consortium.run_directory import RunDirectory
-from privacy.campaigns import Campaigns
-from scenarios.catalogue import scenario_named
-from scenarios.runner import Order, carry_out
+from consortium.run.directory import RunDirectory
+from privacy.differential.private_runs import Campaigns
+from scenarios.library.registry import scenario_named
+from scenarios.engines.runner import Order, carry_out
 
 where, times, config = sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
 owner, name = {
@@ -74,7 +74,7 @@ def spent(run: RunDirectory) -> dict[str, tuple[list[int], float]]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[list[int], float]]:
     run = new_run_directory(HEART, under=tmp_path_factory.mktemp("whole"), named=None)
-    carry_out(Order(scenario=HEART, config=HEART.configured(PRIVATE)), run)
+    carry_out(ScenarioRun(scenario=HEART, config=HEART.configured(PRIVATE)), run)
     return spent(run)
 
 

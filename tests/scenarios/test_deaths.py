@@ -17,28 +17,27 @@ from pathlib import Path
 import psutil
 import pytest
 
-from consortium.audit_check import compare, logs_in, read_log
-from consortium.charter import Charter
+from consortium.audit.cross_check import compare, logs_in, read_log
+from consortium.charter.document import Charter, address
 from consortium.config import RunConfig
-from consortium.control import Control
-from consortium.lead import is_led
-from consortium.orders import Order
-from consortium.processes import end
-from consortium.provision import address
-from consortium.resumption import interrupted
-from consortium.run_directory import RunDirectory
-from consortium.summary import Summary, read_record
-from consortium.superlink import SuperLink
-from consortium.supernode import SuperNode
-from consortium.supervisor import bring_down, cut_off
-from scenarios.catalogue import scenario_named
-from scenarios.deployment import HOST, found, running
-from scenarios.runner import Order as InProcess
-from scenarios.runner import carry_out
+from consortium.coordinator.resume import interrupted
+from consortium.deployment.control_client import Control
+from consortium.deployment.processes import end
+from consortium.deployment.run_orders import RunOrder
+from consortium.deployment.superlink import SuperLink
+from consortium.deployment.supernode import SuperNode
+from consortium.deployment.supervisor import bring_down, cut_off
+from consortium.run.directory import RunDirectory
+from consortium.run.leader_lock import is_led
+from consortium.run.records import Summary, read_record
+from scenarios.engines.deployment import HOST, found, running
+from scenarios.engines.runner import ScenarioRun as InProcess
+from scenarios.engines.runner import carry_out
+from scenarios.engines.staging import new_run_directory, stage
+from scenarios.library.registry import scenario_named
 from scenarios.scenario import Scenario
-from scenarios.staging import new_run_directory, stage
 from tests.benchmarks.foreign_apps import BEHIND
-from tests.scenarios.test_deployment import (
+from tests.scenarios.engines.test_deployment import (
     ending_of,
     hostile,
     importers,
@@ -90,7 +89,7 @@ class Deployed:
         node = SuperNode(self.run.site(VICTIM))
         cut_off(node)
         up = ["site", "up", str(node.directory), "--detach"]
-        subprocess.run([sys.executable, "-m", "consortium.cli", *up], check=True)
+        subprocess.run([sys.executable, "-m", "consortium.cli.main", *up], check=True)
 
     def server_app_dies(self) -> None:
         """Kill the process that leads the run; everything else stays."""
@@ -139,7 +138,7 @@ class Deployed:
         awaited(lambda: not is_led(self.run.leader))
         config = interrupted(self.run)
         self.run.summary.unlink(missing_ok=True)
-        self.control.submit(Order(run=self.run.path, config=config.flat()))
+        self.control.submit(RunOrder(run=self.run.path, config=config.flat()))
         awaited(lambda: is_led(self.run.leader))
 
     @property
@@ -188,7 +187,7 @@ def deployed(folder: Path, mode: str, *, listen: str = HOST) -> Iterator[Deploye
             there.line = stack.enter_context(line)
         stack.enter_context(running(office / "coordinator", sites, listen=listen))
         hostile(office / "coordinator" / "app", run.path / "marker")
-        there.control.submit(Order(run=run.path, config=configured(mode).flat()))
+        there.control.submit(RunOrder(run=run.path, config=configured(mode).flat()))
         awaited(lambda: is_led(run.leader))
         try:
             yield there

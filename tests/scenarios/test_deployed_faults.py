@@ -14,19 +14,19 @@ from pathlib import Path
 
 import pytest
 
-from consortium import superlink
-from consortium.certificates import Authority, pem, read_request
 from consortium.config import Scalar
-from consortium.orders import Order
-from consortium.processes import LaunchFailed, end
-from consortium.run_directory import RunDirectory
-from consortium.summary import Summary, read_record
-from consortium.superlink import SuperLink
-from consortium.supernode import SuperNode
-from scenarios.catalogue import scenario_named
-from scenarios.deployment import await_end, found, running
-from scenarios.staging import new_run_directory, stage
-from tests.scenarios.test_deployment import WAIT_S, revoke
+from consortium.deployment import superlink
+from consortium.deployment.processes import LaunchFailed, end
+from consortium.deployment.run_orders import RunOrder
+from consortium.deployment.superlink import SuperLink
+from consortium.deployment.supernode import SuperNode
+from consortium.provisioning.certificates import Authority, pem, read_request
+from consortium.run.directory import RunDirectory
+from consortium.run.records import Summary, read_record
+from scenarios.engines.deployment import await_end, found, running
+from scenarios.engines.staging import new_run_directory, stage
+from scenarios.library.registry import scenario_named
+from tests.scenarios.engines.test_deployment import WAIT_S, revoke
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -70,7 +70,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Faulty:
     config = run.site("va-long-beach") / "site.json"
     config.write_text(config.read_text().replace('"va-long-beach"', '"cleveland"'))
     with running(run.path / "deployment" / "coordinator", sites) as control:
-        order = Order(run=run.path, config=HEART.configured(CONFIG).flat())
+        order = RunOrder(run=run.path, config=HEART.configured(CONFIG).flat())
         number = control.submit(order)
         await_event(run, "round-started", 1)
         for process in SuperNode(run.site("hungary")).mark.family():

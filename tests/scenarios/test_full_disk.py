@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from consortium.audit_check import compare, logs_in, read_log
-from consortium.charter import Charter
+from consortium.audit.cross_check import compare, logs_in, read_log
+from consortium.charter.document import Charter
 from consortium.config import RunConfig
-from scenarios.catalogue import scenario_named
-from scenarios.runner import Order, carry_out, interrupted_order, resume
-from scenarios.staging import new_run_directory
+from scenarios.engines.runner import ScenarioRun, carry_out, interrupted_order, resume
+from scenarios.engines.staging import new_run_directory
+from scenarios.library.registry import scenario_named
 from tests.forked import Forked
 
 HEART = scenario_named("heart-diagnosis")
 FULL = """
 import resource, sys
 from pathlib import Path
-from consortium.run_directory import RunDirectory
+from consortium.run.directory import RunDirectory
 from tests.scenarios.test_full_disk import HEART, configured
-from scenarios.runner import Order, carry_out
+from scenarios.engines.runner import Order, carry_out
 
 def fill(_run):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
@@ -54,7 +54,7 @@ def right(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     def digest(mode: str) -> str:
         if mode not in known:
             run = new_run_directory(HEART, under=tmp_path_factory.mktemp(mode), named=None)
-            whole = carry_out(Order(scenario=HEART, config=configured(mode)), run)
+            whole = carry_out(ScenarioRun(scenario=HEART, config=configured(mode)), run)
             known[mode] = whole.model_digest
         return known[mode]
 

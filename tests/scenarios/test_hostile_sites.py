@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from consortium.client.sealed_session import Session
 from consortium.config import Scalar
-from consortium.session import Session
-from privacy.envelope import Receipt
-from privacy.sealed_messages import SealedReply, SealedRound
+from privacy.protocol.envelope import Receipt
+from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from tests.small_consortium import (
     NAMES,
     Consortium,

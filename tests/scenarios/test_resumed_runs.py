@@ -15,18 +15,18 @@ from flwr.app import Context, Message
 from typer.testing import CliRunner
 
 from consortium.client_app import app as client_app
-from consortium.resumption import NotResumable
-from consortium.run_directory import ENVIRONMENT, RunDirectory
+from consortium.coordinator.resume import NotResumable
+from consortium.run.directory import ENVIRONMENT, RunDirectory
+from consortium.run.records import Summary, Tallies, read_record
 from consortium.server_app import app as server_app
-from consortium.summary import Summary, Tallies, read_record
-from privacy import messages
-from scenarios.catalogue import scenario_named
-from scenarios.cli import app as command
-from scenarios.engine import SiteApp, Vanished, run_in_process
-from scenarios.runner import Order, carry_out, interrupted_order, resume
-from scenarios.staging import new_run_directory, stage
-from sites.tabular import TabularTask
-from strategies.cohort import QuorumNotReached
+from privacy.wire import messages
+from scenarios.cli.main import app as command
+from scenarios.engines.in_process import SiteApp, Vanished, run_in_process
+from scenarios.engines.runner import ScenarioRun, carry_out, interrupted_order, resume
+from scenarios.engines.staging import new_run_directory, stage
+from scenarios.library.registry import scenario_named
+from sites.tasks.tabular.task import TabularTask
+from strategies.coordinator.messaging.cohort import QuorumNotReached
 from tests.forked import Forked
 
 HEART = scenario_named("heart-diagnosis")
@@ -35,9 +35,9 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from consortium import kept_answer, recorder, server_app, vault
-from consortium.run_directory import RunDirectory
-from scenarios.catalogue import scenario_named
-from scenarios.runner import Order, carry_out
+from consortium.run.directory import RunDirectory
+from scenarios.library.registry import scenario_named
+from scenarios.engines.runner import Order, carry_out
 
 module, name, times = sys.argv[2], sys.argv[3], int(sys.argv[4])
 owner = {
@@ -66,14 +66,14 @@ carry_out(Order(scenario=scenario, config=config), RunDirectory(Path(sys.argv[1]
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     run = new_run_directory(HEART, under=tmp_path_factory.mktemp("whole"), named=None)
-    return carry_out(Order(scenario=HEART, config=CONFIG), run)
+    return carry_out(ScenarioRun(scenario=HEART, config=CONFIG), run)
 
 
 @pytest.fixture(scope="module")
 def sealed(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     run = new_run_directory(HEART, under=tmp_path_factory.mktemp("sealed"), named=None)
     config = CONFIG.model_copy(update={"aggregation": "encrypted"})
-    return carry_out(Order(scenario=HEART, config=config), run)
+    return carry_out(ScenarioRun(scenario=HEART, config=config), run)
 
 
 def killed(forked: Forked, tmp_path: Path, *moment: str) -> RunDirectory:
@@ -131,16 +131,18 @@ def test_a_run_whose_process_was_killed_goes_on_to_the_same_end(
 
 def test_a_run_killed_twice_goes_on_twice(tmp_path: Path, whole: Summary) -> None:
     run = new_run_directory(HEART, under=tmp_path, named=None)
-    order = Order(scenario=HEART, config=CONFIG)
+    order = ScenarioRun(scenario=HEART, config=CONFIG)
     died(order, run, carry_out)
     died(order, run, resume)
     assert resume(order, run).model_digest == whole.model_digest
 
 
-def died(order: Order, run: RunDirectory, how: Callable[[Order, RunDirectory], Summary]) -> None:
+def died(
+    order: ScenarioRun, run: RunDirectory, how: Callable[[ScenarioRun, RunDirectory], Summary]
+) -> None:
     """Let a run end without a word where it would record its next round."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("consortium.recorder.Recorder._round", _Dies())
+        patch.setattr("consortium.coordinator.recorder.Recorder._round", _Dies())
         with pytest.raises(KeyboardInterrupt):
             how(order, run)
 
@@ -173,7 +175,7 @@ def test_a_run_killed_at_any_instant_goes_on_to_the_same_end(
         arguments = ["run", "heart-diagnosis", "--out", str(run.path)]
         for key, value in (("num-server-rounds", 4), ("deadline-s", 0.2), ("join-deadline-s", 0.2)):
             arguments += ["--set", f"{key}={value}"]
-        starting = "from scenarios.cli import main; main()"
+        starting = "from scenarios.cli.main import main; main()"
         process = subprocess.Popen([sys.executable, "-c", starting, *arguments])
         until = time.monotonic() + 60
         while not run.run_config.exists() and time.monotonic() < until:
@@ -225,7 +227,7 @@ def test_a_site_does_not_train_again_for_a_round_that_is_asked_again(
 
     monkeypatch.setattr(TabularTask, "train", counting)
     run = new_run_directory(HEART, under=tmp_path, named=None)
-    order = Order(scenario=HEART, config=CONFIG)
+    order = ScenarioRun(scenario=HEART, config=CONFIG)
     died(order, run, carry_out)
     assert sorted(trained.values()) == [1, 1, 1, 1]
     resume(order, run)
@@ -235,14 +237,14 @@ def test_a_site_does_not_train_again_for_a_round_that_is_asked_again(
 def test_a_finished_run_is_not_resumed(tmp_path: Path) -> None:
     run = new_run_directory(HEART, under=tmp_path, named=None)
     short = HEART.configured({"num-server-rounds": 1})
-    carry_out(Order(scenario=HEART, config=short), run)
+    carry_out(ScenarioRun(scenario=HEART, config=short), run)
     with pytest.raises(NotResumable, match="finished"):
         interrupted_order(run, engine="inprocess", verbose=False)
 
 
 def test_the_command_goes_on_and_reports(tmp_path: Path) -> None:
     run = new_run_directory(HEART, under=tmp_path, named=None)
-    died(Order(scenario=HEART, config=CONFIG), run, carry_out)
+    died(ScenarioRun(scenario=HEART, config=CONFIG), run, carry_out)
     said = CliRunner().invoke(command, ["resume", str(run.path)])
     assert said.exit_code == 0, said.output
     assert run.report.exists()

@@ -9,24 +9,24 @@ import pandas as pd
 import pytest
 from flwr.app import Context, Message
 
-from consortium.audit_sum import Auditor
+from consortium.audit.coordinator_view import coordinator_view
+from consortium.audit.sum_verification import Auditor
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
-from consortium.coordinator_view import coordinator_view
-from consortium.export import BadModel, read_model
-from consortium.report import render
-from consortium.run_directory import ENVIRONMENT, RunDirectory
+from consortium.model.files import BadModel, read_model
+from consortium.report.render import render
+from consortium.run.directory import ENVIRONMENT, RunDirectory
+from consortium.run.records import BadRunDirectory, Summary, read_record
 from consortium.server_app import app as server_app
-from consortium.site import _site
-from consortium.summary import BadRunDirectory, Summary, read_record
+from consortium.site.site import _site
 from privacy.errors import ConsortiumError
-from scenarios.catalogue import SCENARIOS, scenario_named
-from scenarios.comparison import compare
-from scenarios.engine import Vanished, run_in_process
-from scenarios.prediction import predictions
-from scenarios.runner import Order, RunFailed, carry_out
-from scenarios.staging import new_run_directory, stage
-from sites.source import TableFile
+from scenarios.engines.in_process import Vanished, run_in_process
+from scenarios.engines.runner import RunFailed, ScenarioRun, carry_out
+from scenarios.engines.staging import new_run_directory, stage
+from scenarios.experiments.comparison import compare
+from scenarios.experiments.prediction import predictions
+from scenarios.library.registry import SCENARIOS, scenario_named
+from sites.data.source import TableFile
 from tests.scenarios.conftest import Done, done
 
 HEART = scenario_named("heart-diagnosis")
@@ -214,7 +214,7 @@ def own_data(damage: Damage, tmp_path: Path) -> TableFile:
 def run_with(source: TableFile, tmp_path: Path) -> tuple[RunDirectory, Summary]:
     config = HEART.configured(TWO)
     run = new_run_directory(HEART, under=tmp_path, named=None)
-    order = Order(scenario=HEART, config=config, own_data={"hungary": source})
+    order = ScenarioRun(scenario=HEART, config=config, own_data={"hungary": source})
     return run, carry_out(order, run)
 
 
@@ -277,7 +277,7 @@ def test_a_site_that_raises_tells_nobody_what(
             assert site == 1
             with monkeypatch.context() as patch:
                 patch.setattr(
-                    "sites.table_learning.train",
+                    "sites.tasks.tabular.model.train",
                     lambda *_a, **_k: (_ for _ in ()).throw(KeyError(quoted)),
                 )
                 return client_app(message, context)
@@ -328,7 +328,7 @@ def test_an_impossible_run_is_refused_with_the_numbers(
     config = HEART.configured({**TWO, **chosen, "deadline-s": 1.0, "join-deadline-s": 1.0})
     run = new_run_directory(HEART, under=tmp_path, named=None)
     with pytest.raises(ConsortiumError) as refused:
-        carry_out(Order(scenario=HEART, config=config), run)
+        carry_out(ScenarioRun(scenario=HEART, config=config), run)
     log = run.site("cleveland") / "site.log"
     assert said in str(refused.value) + (log.read_text() if log.exists() else "")
 
@@ -337,6 +337,6 @@ def test_the_runner_says_how_a_failed_run_failed(tmp_path: Path) -> None:
     config = HEART.configured({**TWO, "learning-rate": 1e6, "quorum": 4})
     run = new_run_directory(HEART, under=tmp_path, named=None)
     with pytest.raises(RunFailed, match="quorum-not-reached"):
-        carry_out(Order(scenario=HEART, config=config), run)
+        carry_out(ScenarioRun(scenario=HEART, config=config), run)
     assert isinstance(config, RunConfig)
     _site.cache_clear()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from privacy.envelope import SealedState
+from privacy.protocol.envelope import SealedState
 from tests.small_consortium import Moment, read_reply, rehearsed
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +17,7 @@ ROUND = 3
 STANDING = """
 import json, sys
 from pathlib import Path
-from privacy.sealed_messages import SealedRound
+from privacy.wire.encrypted_messages import SealedRound
 from tests.small_consortium import Place, configured
 folder, parts = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())
 parts = {name: bytes.fromhex(one[1:]) if isinstance(one, str) and one[:1] == "x" else one

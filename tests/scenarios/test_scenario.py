@@ -3,7 +3,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from consortium.config import KEYS, BadConfig
-from scenarios.catalogue import scenario_named
+from scenarios.library.registry import scenario_named
 
 HEART = scenario_named("heart-diagnosis")
 

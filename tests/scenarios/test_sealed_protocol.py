@@ -9,15 +9,15 @@ import pytest
 from flwr.app import RecordDict
 from safetensors.numpy import load_file
 
-from consortium.assembly import in_the_clear
 from consortium.config import Scalar
-from consortium.policies import for_a_scenario
-from consortium.terms import update_placement
+from consortium.coordinator.assembly import in_the_clear
+from consortium.protocol.parameters import update_placement
+from consortium.site.policy_templates import for_a_scenario
 from privacy.layout import Vector
-from privacy.receipts import decode_receipts, encode_receipts
-from scenarios.engine import Vanished
-from sites.tabular import TabularTask
-from strategies.sealed_terms import RoundVoid
+from privacy.protocol.receipts import decode_receipts, encode_receipts
+from scenarios.engines.in_process import Vanished
+from sites.tasks.tabular.task import TabularTask
+from strategies.coordinator.encrypted.parameters import RoundVoid
 from tests.small_consortium import (
     NAMES,
     Consortium,

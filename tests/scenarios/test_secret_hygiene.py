@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from flwr.app import Array, RecordDict
 
-from consortium.terms import update_placement
+from consortium.protocol.parameters import update_placement
 from privacy.errors import ConsortiumError
 from tests.small_consortium import (
     NAMES,

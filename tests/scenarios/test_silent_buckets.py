@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flwr.app import RecordDict
 
-from privacy.receipts import decode_receipts
+from privacy.protocol.receipts import decode_receipts
 from tests.small_consortium import (
     Consortium,
     Course,

@@ -17,9 +17,9 @@ import pytest
 from typer.testing import CliRunner
 
 from consortium.config import Scalar
-from consortium.run_directory import ENVIRONMENT, RunDirectory
-from consortium.summary import Summary, read_record
-from scenarios.cli import app
+from consortium.run.directory import ENVIRONMENT, RunDirectory
+from consortium.run.records import Summary, read_record
+from scenarios.cli.main import app
 from tests.scenarios.conftest import done
 
 TWO: dict[str, Scalar] = {"num-server-rounds": 2}

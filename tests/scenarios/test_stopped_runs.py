@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from flwr.app import RecordDict
 
+from consortium.client.sealed_session import Session
 from consortium.config import Scalar
-from consortium.session import Session
-from consortium.terms import update_placement
-from consortium.vault import Vault
-from privacy import sealed_messages
-from privacy.envelope import Receipt
-from privacy.opening import Opening, opening_body
-from privacy.sealed_messages import SealedReply, SealedRound
-from strategies.cohort import QuorumNotReached
-from strategies.sealed_terms import RoundVoid
+from consortium.protocol.parameters import update_placement
+from consortium.run.evidence_store import EvidenceStore
+from privacy.protocol.envelope import Receipt
+from privacy.protocol.key_messages import Opening, opening_body
+from privacy.wire import encrypted_messages as sealed_messages
+from privacy.wire.encrypted_messages import SealedReply, SealedRound
+from strategies.coordinator.encrypted.parameters import RoundVoid
+from strategies.coordinator.messaging.cohort import QuorumNotReached
 from tests.small_consortium import (
     NAMES,
     Consortium,
@@ -33,7 +33,7 @@ from tests.small_consortium import (
     rehearsed,
     spoiled,
 )
-from tests.tampering import Liar, forged, own_levels, with_constant
+from tests.tampering import Liar, forged, own_levels, spoiled_tag, with_constant
 
 Honest = tuple[Consortium, Course]
 Lie = Callable[[Session, SealedRound, SealedReply], SealedReply]
@@ -67,12 +67,6 @@ def refusals(course: Course) -> set[str]:
     return codes[OTHERS[0]]
 
 
-def spoiled_tag(session: Session, request: SealedRound, sent: SealedReply) -> SealedReply:
-    label = Receipt.decode(sent.receipt).label
-    upload, receipt = forged(session, label, levels=own_levels(session, request), shift=1)
-    return replace(sent, upload=upload, receipt=receipt)
-
-
 def test_a_spoiled_tag_stops_the_run_and_the_auditor_says_who_did_not(
     consortium: Consortium,
 ) -> None:
@@ -90,7 +84,7 @@ def test_a_sum_that_the_coordinator_altered_is_found_by_the_auditor(
     consortium: Consortium,
 ) -> None:
     """The same refusal at the sites; here the kept uploads add up to something else."""
-    vault = Vault(consortium.run.vault)
+    vault = EvidenceStore(consortium.run.vault)
     layout = consortium.place("east").site.task.layout
     placement = update_placement(configured({}), consortium.charter, layout)
 

@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 
 from consortium.config import Scalar
-from consortium.report import render
-from consortium.run_directory import RunDirectory
-from consortium.summary import Summary
-from privacy.policy import read_policy
-from scenarios.prediction import predictions
-from scenarios.runner import Order, carry_out
+from consortium.report.render import render
+from consortium.run.directory import RunDirectory
+from consortium.run.records import Summary
+from privacy.policy.document import read_policy
+from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.staging import new_run_directory
+from scenarios.experiments.prediction import predictions
 from scenarios.scenario import MACRO_F1, Engine, Scenario
-from scenarios.staging import new_run_directory
-from sites.source import TableFile
+from sites.data.source import TableFile
 from tests.sites.small_encoders import SIDES, small, table
 
 SITES = ("north", "east", "west")
@@ -78,7 +78,7 @@ def ran(
     run = new_run_directory(SCENARIO, under=folder, named=None)
     settings = {key.replace("_", "-"): value for key, value in chosen.items()}
     config = SCENARIO.configured(settings)
-    order = Order(scenario=SCENARIO, config=config, ready=ready, engine=engine)
+    order = ScenarioRun(scenario=SCENARIO, config=config, ready=ready, engine=engine)
     return run, carry_out(order, run)
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from scenarios import clinical_entities, clinical_notes, market_sentiment
+from scenarios.library import clinical_entities, clinical_notes, market_sentiment
 from scenarios.scenario import Scenario
-from sites.schema import ClassLabel
-from sites.text_schema import EntitySchema, NotesSchema
+from sites.schema.tables import ClassLabel
+from sites.schema.texts import EntitySchema, NotesSchema
 
 SCENARIOS = (clinical_notes.SCENARIO, clinical_entities.SCENARIO, market_sentiment.SCENARIO)
 each = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)

@@ -8,19 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scenarios import datasets, diagnoses
-from scenarios.datasets import DatasetCorrupted, drug_names
-from scenarios.diagnoses import (
+from scenarios.data import datasets
+from scenarios.data import icd10_phrases as diagnoses
+from scenarios.data.datasets import DatasetCorrupted, drug_names
+from scenarios.data.icd10_phrases import (
     CHAPTERS,
     HOSPITALS,
     MOST_PHRASES,
     SPECIALTIES,
     specialty_hospitals,
 )
-from scenarios.synthetic_market import BANKS, CLASSES, bank_of, market_sentences
-from scenarios.synthetic_notes import synthetic_notes
-from scenarios.synthetic_sentences import DISEASE, DRUG, annotated_sentences
-from sites.entities import first_break, spans_of
+from scenarios.data.synthetic_news import BANKS, CLASSES, bank_of, market_sentences
+from scenarios.data.synthetic_notes import synthetic_notes
+from scenarios.data.synthetic_sentences import DISEASE, DRUG, annotated_sentences
+from sites.text.iob2_tags import first_break, spans_of
 
 FRAME = diagnoses.diagnoses()
 

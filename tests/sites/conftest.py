@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sites.source import TableFile
+from sites.data.source import TableFile
 
 
 @pytest.fixture

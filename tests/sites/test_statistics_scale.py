@@ -1,4 +1,4 @@
-"""The agreed scale of a number: one half of `sites.statistics`."""
+"""The agreed scale of a number: one half of `sites.statistics.tables`."""
 
 import math
 
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sites.schema import Number
-from sites.statistics import OutOfBounds, restore, transform
+from sites.schema.tables import Number
+from sites.statistics.tables import OutOfBounds, restore, transform
 
 AGE = Number(name="age", low=0, high=120, missing=True)
 DEBT = Number(name="debt", low=-1e6, high=1e6, scale="log")

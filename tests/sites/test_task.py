@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sites.task import BadPlan, ModelPlan, TrainingPlan
+from sites.plans import BadPlan, ModelPlan, TrainingPlan
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,8 @@ def test_a_hidden_layer_has_units() -> None:
 
 def test_the_contract_loads_without_torch_and_pandas() -> None:
     """The coordinator imports it, and neither learns nor reads tables."""
-    modules = "sites.task, sites.source, sites.schema, sites.statistics, sites.evaluation"
+    modules = "sites.task, sites.data.source, sites.schema.tables, sites.statistics.tables"
+    modules += ", sites.evaluation.contract"
     heavy = "{'torch', 'pandas', 'pandera', 'sklearn', 'flwr'}"
     program = f"import sys, {modules}; print(*({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)

@@ -15,12 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from privacy import messages, wire
 from privacy.errors import ConsortiumError
-from scenarios.engine import InProcessGrid, SiteApp, Vanished
-from strategies.cohort import QuorumNotReached
-from strategies.events import SiteAnswered, StatisticsPooled
-from strategies.gathering import Gather, Matrix
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
+from scenarios.engines.in_process import InProcessGrid, SiteApp, Vanished
+from strategies.coordinator.messaging.cohort import QuorumNotReached
+from strategies.coordinator.messaging.events import SiteAnswered, StatisticsPooled
+from strategies.coordinator.plaintext.aggregation_buffer import Gather, StackedUpdates
 from strategies.rules.coordinatewise import coordinate_median
 from tests.small_site import (
     EVALUATION_SIZE,
@@ -38,13 +39,17 @@ from tests.small_site import (
 )
 
 DIM = LAYOUT.dim
-MEDIAN = Gather(begin=lambda state, n_sites: Matrix(coordinate_median, state.vector.size, n_sites))
+MEDIAN = Gather(
+    begin=lambda state, n_sites: StackedUpdates(coordinate_median, state.vector.size, n_sites)
+)
 GATHERS = {"mean": MEAN, "median": MEDIAN}
 OTHERS = tuple(name for name in NAMES if name != "south")
 
 
 class NoSuchRecord(ConsortiumError, LookupError):
     """Why a site refuses."""
+
+    code = "no-such-record"
 
 
 def with_fact(name: str, value: Any) -> Spoil:

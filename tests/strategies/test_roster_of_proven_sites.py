@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 from flwr.app import Context, Message, RecordDict
 
-from privacy import messages
-from privacy.keys import Identity
-from privacy.presence import Presence
-from scenarios.engine import SiteApp
-from strategies.events import Event, SiteQuarantined
-from strategies.exchange import Exchange
-from strategies.roster import Reception, Roster
+from privacy.protocol.membership_proof import Presence
+from privacy.secrets.keys import Identity
+from privacy.wire import messages
+from scenarios.engines.in_process import SiteApp
+from strategies.coordinator.messaging.events import RunEvent, SiteQuarantined
+from strategies.coordinator.messaging.exchange import Exchange
+from strategies.coordinator.messaging.roster import Reception, Roster
 from tests.small_site import LAYOUT, MAX_EXAMPLES, NAMES, SmallSite, cohort_of, grid_of
 
 FIRST = 1001
@@ -50,7 +50,7 @@ def proving(name: str, *, identity: Identity | None = None, **claims: str | int 
 
 def joined(sites: list[SiteApp]) -> tuple[Roster, list[tuple[str, str]]]:
     """Return who joined, and name and code of who was turned away."""
-    told: list[Event] = []
+    told: list[RunEvent] = []
     publics = {name: identity.public for name, identity in IDENTITIES.items()}
     reception = Reception(
         exchange=Exchange(grid=grid_of(sites), deadline_s=0.0),

@@ -5,10 +5,9 @@ from hypothesis import strategies as st
 
 from privacy.layout import Matrix, Vector
 from strategies.rules.clipping import AdaptiveClip, centered_clipping, clipped_mean
+from strategies.rules.inputs import OptionRefused, RuleOptions, UpdatesRefused
 from strategies.rules.mean import StreamingMean
 from strategies.rules.norms import LANES, row_norms
-from strategies.rules.options import OptionRefused, RuleOptions
-from strategies.rules.rows import UpdatesRefused
 
 few = settings(max_examples=40)
 

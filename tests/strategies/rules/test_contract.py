@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from privacy.layout import Matrix, Vector
-from strategies.rules.catalogue import RULES, RuleOptions, RuleSpec, feasible
-from strategies.rules.rows import (
+from strategies.rules.inputs import (
     LARGEST,
     NonFiniteUpdate,
     TooFewSites,
     UpdatesRefused,
     WeightsRefused,
 )
+from strategies.rules.registry import RULES, RuleOptions, RuleSpec, feasible
 
 every_rule = pytest.mark.parametrize("spec", RULES.values(), ids=RULES)
 few = settings(max_examples=40)

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy.layout import Matrix, Vector
-from strategies.rules.mean import StreamingMean, mean
-from strategies.rules.rows import (
+from strategies.rules.inputs import (
     WIDTH,
     NonFiniteUpdate,
     TooFewSites,
     UpdatesRefused,
     WeightsRefused,
 )
+from strategies.rules.mean import StreamingMean, mean
 
 
 def streamed(updates: Matrix, weights: Vector) -> Vector:

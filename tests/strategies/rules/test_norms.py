@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strategies.rules.inputs import NonFiniteUpdate
 from strategies.rules.norms import LANES, Scaled, clip_scales, row_norms
-from strategies.rules.rows import NonFiniteUpdate
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 100, LANES - 1, LANES, LANES + 1, 3 * LANES + 17])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from strategies.rules.options import OptionRefused, RuleOptions
+from strategies.rules.inputs import OptionRefused, RuleOptions
 
 
 @pytest.mark.parametrize(

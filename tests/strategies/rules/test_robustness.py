@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from privacy.layout import Matrix, Vector
-from strategies.rules.catalogue import RULES, RuleOptions
-from strategies.rules.presteps import compose, nearest_neighbour_mixing
-from strategies.rules.rows import Rule
+from strategies.rules.inputs import Rule
+from strategies.rules.pre_aggregation import compose, nearest_neighbour_mixing
+from strategies.rules.registry import RULES, RuleOptions
 
 DIM = 3
 CLIP_NORM = 1.5

@@ -1,0 +1,127 @@
+"""What the coordinator of an encrypted run saw: read back from its own files, nothing else."""
+
+from dataclasses import dataclass
+from math import log2
+
+import numpy as np
+
+from consortium.audit.sum_verification import Auditor, SumCheck
+from consortium.run.directory import RunDirectory
+from privacy.protocol.receipts import decode_receipts
+from strategies.coordinator.encrypted.ciphertext_sums import RECEIPTS_FILE, SUMS_FILE, upload_file
+
+_SAMPLE_BYTES = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteView:
+    """What the coordinator knows of one site's part in the last round it keeps.
+
+    Args:
+        site: Its name.
+        weight_class: Its share, as its receipt says.
+        upload_bytes: Length of its sealed update.
+        sample: The first of these bytes, hexadecimal: what there is to read.
+        bits_per_byte: Entropy of the bytes: 8 for what cannot be told from noise.
+    """
+
+    site: str
+    weight_class: int
+    upload_bytes: int
+    sample: str
+    bits_per_byte: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoordinatorView:
+    """What the coordinator saw of a run, and what it could not read.
+
+    Args:
+        run_id: The digest of the run's opening.
+        opener: The member that opened the run.
+        epoch: Number of the epoch of keys.
+        roster: The sites of the run.
+        server_round: The round the figures are of: the last one kept.
+        dim: Numbers in an update.
+        sites: Each site's part.
+        sum_bytes: Length of the sums of the updates.
+        state_bytes: Length of the sealed state.
+        state_sample: Its first bytes after the label, hexadecimal.
+        secret_keys: Secret keys among the coordinator's files, but for the one that signs its log.
+        verdicts: Of the keyless auditor on each kept sum.
+    """
+
+    run_id: str
+    opener: str
+    epoch: int
+    roster: tuple[str, ...]
+    server_round: int
+    dim: int
+    sites: tuple[SiteView, ...]
+    sum_bytes: int
+    state_bytes: int
+    state_sample: str
+    secret_keys: int
+    verdicts: tuple[SumCheck, ...]
+
+
+def kept_anything(run: RunDirectory) -> bool:
+    """Return whether the coordinator kept a whole encrypted round of this run."""
+    return any(run.vault.glob(f"round-*/updates/{SUMS_FILE}"))
+
+
+def coordinator_view(run: RunDirectory) -> CoordinatorView:
+    """Return what the coordinator saw, from the files it kept.
+
+    Raises:
+        BadRunDirectory: The directory holds no encrypted run.
+        ConsortiumError: The files are not those of a run under its charter.
+    """
+    auditor = Auditor.of(run)
+    opening = auditor.opening()
+    last = max(
+        number
+        for number in auditor.vault.rounds()
+        if (auditor.vault.folder / f"round-{number}" / "updates" / SUMS_FILE).exists()
+    )
+    folder = auditor.vault.folder / f"round-{last}"
+    receipts = decode_receipts((folder / "updates" / RECEIPTS_FILE).read_bytes())
+    state = (folder / "state.bin").read_bytes()
+    return CoordinatorView(
+        run_id=opening.run,
+        opener=opening.terms.opener,
+        epoch=opening.terms.epoch,
+        roster=opening.terms.roster,
+        server_round=last,
+        dim=auditor.layout().dim,
+        sites=tuple(
+            _site_view(
+                receipt.label.site,
+                receipt.label.weight_class,
+                (folder / "updates" / upload_file(receipt.label.site)).read_bytes(),
+            )
+            for receipt in receipts
+        ),
+        sum_bytes=(folder / "updates" / SUMS_FILE).stat().st_size,
+        state_bytes=len(state),
+        state_sample=state[-_SAMPLE_BYTES:].hex(),
+        secret_keys=len(set(run.coordinator.rglob("*.secret")) - {run.signing_key}),
+        verdicts=tuple(auditor.verdicts()),
+    )
+
+
+def _site_view(site: str, weight_class: int, upload: bytes) -> SiteView:
+    body = upload[-len(upload) // 2 :]
+    return SiteView(
+        site=site,
+        weight_class=weight_class,
+        upload_bytes=len(upload),
+        sample=body[:_SAMPLE_BYTES].hex(),
+        bits_per_byte=_entropy(body),
+    )
+
+
+def _entropy(data: bytes) -> float:
+    counts = np.bincount(np.frombuffer(data, np.uint8), minlength=256)
+    shares = counts[counts > 0] / len(data)
+    return float(-sum(share * log2(share) for share in shares))

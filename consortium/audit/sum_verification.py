@@ -1,0 +1,154 @@
+"""The keyless auditor: did the coordinator add what the sites signed, and nothing else?
+
+Addition of ciphertexts is deterministic and receipts fix the uploads, so that anybody with the
+charter and the coordinator's files can add again and compare, without a key.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from consortium.charter.document import Charter
+from consortium.config import RunConfig
+from consortium.protocol.parameters import count_placement, update_placement, upload_header
+from consortium.run.directory import RunDirectory
+from consortium.run.evidence_store import EvidenceStore
+from consortium.run.records import BadRunDirectory, Summary, read_record
+from privacy.encryption.ciphertext_sum import Adder
+from privacy.encryption.parameters import Placement
+from privacy.errors import ConsortiumError
+from privacy.layout import Layout
+from privacy.protocol.envelope import Receipt
+from privacy.protocol.key_messages import Opening
+from privacy.protocol.receipts import decode_receipts
+from privacy.protocol.upload import upload_digest
+from sites.evaluation.contract import evaluation_for
+from sites.statistics.contract import statistics_for
+from strategies.coordinator.encrypted.ciphertext_sums import RECEIPTS_FILE, SUMS_FILE, upload_file
+from strategies.coordinator.encrypted.progress import LAYOUT_FILE, OPENING_FILE
+
+
+@dataclass(frozen=True, kw_only=True)
+class SumCheck:
+    """What the auditor found of one sum.
+
+    Args:
+        server_round: The round; 0 for the statistics.
+        what: `updates`, `counts` or `statistics`.
+        bucket: The bucket.
+        sites: Whose signed uploads it should be the sum of.
+        deviation: What is wrong, in words, and who is answerable for it; empty if nothing is.
+    """
+
+    server_round: int
+    what: str
+    bucket: int
+    sites: tuple[str, ...]
+    deviation: str = ""
+
+
+@dataclass(frozen=True)
+class Auditor:
+    """Adds again what a coordinator added.
+
+    Args:
+        charter: With the members' public keys.
+        config: The run config.
+        vault: The coordinator's files.
+    """
+
+    charter: Charter
+    config: RunConfig
+    vault: EvidenceStore
+
+    @classmethod
+    def of(cls, run: RunDirectory) -> "Auditor":
+        """Return the auditor of a run's directory.
+
+        Raises:
+            BadRunDirectory: The directory holds no encrypted run.
+        """
+        summary = read_record(run.summary, Summary)
+        if summary.config.get("aggregation") != "encrypted":
+            raise BadRunDirectory(
+                f"{run.path} is a run in the clear: only encrypted runs keep signed sums"
+            )
+        return cls(
+            Charter.read(run.charter), RunConfig.parse(summary.config), EvidenceStore(run.vault)
+        )
+
+    def verdicts(self) -> Iterator[SumCheck]:
+        """Yield a verdict on each sum whose uploads are kept.
+
+        Raises:
+            ConsortiumError: The coordinator's files are not those of a run under this charter.
+        """
+        self.opening()
+        for server_round in self.vault.rounds():
+            folder = self.vault.folder / f"round-{server_round}"
+            for receipts in sorted(folder.glob(f"*/{RECEIPTS_FILE}")):
+                yield from self._sums(server_round, receipts.parent)
+
+    def opening(self) -> Opening:
+        """Return the run's opening once its signature is right.
+
+        Raises:
+            BadSignature: The member it names did not open the run.
+        """
+        opening = Opening.decode(self.vault.read(OPENING_FILE))
+        opening.verify(self.charter.agreement.member(opening.terms.opener))
+        return opening
+
+    def layout(self) -> Layout:
+        """Return the layout of the run."""
+        return Layout.from_description(json.loads(self.vault.read(LAYOUT_FILE)))
+
+    def placement(self, what: str) -> Placement:
+        """Return the form of the ciphertexts of one kind of sum."""
+        match what:
+            case "updates":
+                return update_placement(self.config, self.charter, self.layout())
+            case "statistics":
+                size = statistics_for(self.charter.table).layout.size
+            case _:
+                size = evaluation_for(self.charter.table).layout.size
+        return count_placement(self.config, self.charter, size)
+
+    def _sums(self, server_round: int, folder: Path) -> Iterator[SumCheck]:
+        placement = self.placement(folder.name)
+        receipts = decode_receipts((folder / RECEIPTS_FILE).read_bytes())
+        published = (folder / SUMS_FILE).read_bytes()
+        buckets = sorted({receipt.label.bucket for receipt in receipts})
+        for index, bucket in enumerate(buckets):
+            mine = [receipt for receipt in receipts if receipt.label.bucket == bucket]
+            said = published[index * placement.sum_bytes : (index + 1) * placement.sum_bytes]
+            yield SumCheck(
+                server_round=server_round,
+                what=folder.name,
+                bucket=bucket,
+                sites=tuple(receipt.label.site for receipt in mine),
+                deviation=self._deviation(folder, placement, mine, said),
+            )
+
+    def _deviation(
+        self, folder: Path, placement: Placement, receipts: list[Receipt], said: bytes
+    ) -> str:
+        adder = Adder(placement)
+        for receipt in receipts:
+            site = receipt.label.site
+            path = folder / upload_file(site)
+            if not path.exists():
+                return f"the coordinator did not keep the upload that {site} signed"
+            upload = path.read_bytes()
+            try:
+                receipt.verify(self.charter.agreement.member(site))
+                header = upload_header(receipt.label, self.config, self.layout(), placement)
+                if upload_digest(header, [upload]) != receipt.upload:
+                    return f"the coordinator holds another upload than {site} signed"
+                adder.add(upload)
+            except ConsortiumError as error:
+                return f"the coordinator counted what {site} did not sign ({error.code})"
+        if adder.sum() != said:
+            return "the coordinator published another sum than that of the signed uploads"
+        return ""

@@ -1,0 +1,160 @@
+"""The members' signatures under a charter: beside it, so that its fingerprint never changes."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from consortium.charter.document import BadCharter, Charter
+from consortium.run.records import write_atomically
+from privacy.errors import ConsortiumError
+from privacy.identity.public_identity import BadIdentity, BadSignature, NotAMember, PublicIdentity
+from privacy.secrets.keys import Identity
+
+_TAG = b"consortium.charter-signature/1\n"
+_HEX = r"^[0-9a-f]{128}$"
+
+
+class Unsigned(ConsortiumError, PermissionError):
+    """A charter lacks the signature of a member."""
+
+    code = "unsigned"
+
+
+class OtherKeys(ConsortiumError, PermissionError):
+    """A charter gives a member other keys than the member has."""
+
+    code = "other-keys"
+
+
+class Signature(BaseModel):
+    """One member's signature under a charter, as a file that may be sent by any way.
+
+    Args:
+        charter: Fingerprint of the charter.
+        member: Who signed.
+        signature: Ed25519, over a tag and the fingerprint, hexadecimal.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    charter: str
+    member: str
+    signature: str = Field(pattern=_HEX)
+
+    @classmethod
+    def read(cls, path: Path) -> "Signature":
+        """Read a signature file.
+
+        Raises:
+            BadCharter: It cannot be read as one.
+        """
+        try:
+            return cls.model_validate_json(path.read_text())
+        except (OSError, ValidationError) as error:
+            raise BadCharter(f"{path} is not a signature of a charter: {error}") from error
+
+    def write(self, path: Path) -> None:
+        """Write the signature to a file."""
+        write_atomically(path, self.model_dump_json(indent=1))
+
+
+class Signatures(BaseModel):
+    """All members' signatures under a charter: `signatures.json` beside `charter.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    signatures: tuple[Signature, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> "Signatures":
+        """Read a file of signatures.
+
+        Raises:
+            BadCharter: It cannot be read as one.
+        """
+        try:
+            return cls.model_validate_json(path.read_text())
+        except (OSError, ValidationError) as error:
+            raise BadCharter(f"{path} holds no signatures of a charter: {error}") from error
+
+    def write(self, path: Path) -> None:
+        """Write the signatures to a file."""
+        write_atomically(path, self.model_dump_json(indent=1))
+
+    def signers(self, charter: Charter) -> tuple[str, ...]:
+        """Return the members who signed this charter, in its order.
+
+        Raises:
+            BadSignature: A signature is not of who it says, or under another charter.
+        """
+        signed = {self._verified(charter, signature) for signature in self.signatures}
+        return tuple(name for name in charter.names if name in signed)
+
+    def require_all(self, charter: Charter) -> None:
+        """Return if every member signed this charter.
+
+        Raises:
+            BadSignature: A signature is not of who it says, or under another charter.
+            Unsigned: Some member did not sign; all who did not are named.
+        """
+        signed = self.signers(charter)
+        missing = [name for name in charter.names if name not in signed]
+        if missing:
+            raise Unsigned(
+                f"{len(missing)} of {len(charter.names)} members did not sign this charter: "
+                f"{', '.join(missing)}",
+                missing=len(missing),
+            )
+
+    @staticmethod
+    def _verified(charter: Charter, signature: Signature) -> str:
+        if signature.charter != charter.fingerprint:
+            raise BadSignature(f"{signature.member} signed another charter")
+        identity = identity_of(charter, signature.member)
+        identity.verify(_body(charter), bytes.fromhex(signature.signature))
+        return signature.member
+
+
+def sign_charter(charter: Charter, identity: Identity) -> Signature:
+    """Return a member's signature under a charter.
+
+    Raises:
+        NotAMember: The charter does not name the identity.
+        OtherKeys: The charter gives this member other keys.
+    """
+    require_own_keys(charter, identity)
+    signature = identity.sign(_body(charter)).hex()
+    return Signature(charter=charter.fingerprint, member=identity.name, signature=signature)
+
+
+def require_own_keys(charter: Charter, identity: Identity) -> None:
+    """Return if a charter names a member with exactly the keys the member has.
+
+    Raises:
+        NotAMember: The charter does not name the identity.
+        OtherKeys: It gives this member other keys: somebody else would answer in its name.
+    """
+    if identity_of(charter, identity.name) != identity.public:
+        raise OtherKeys(f"the charter gives {identity.name} other keys than this site has")
+
+
+def identity_of(charter: Charter, name: str) -> PublicIdentity:
+    """Return the public keys of a member.
+
+    Raises:
+        NotAMember: The charter names nobody so.
+        BadIdentity: The charter gives this member no keys, or none that can be used.
+    """
+    for member in charter.members:
+        if member.name == name:
+            if not member.signing:
+                raise BadIdentity(f"the charter gives {name} no keys")
+            return PublicIdentity.from_description(member.model_dump())
+    raise NotAMember(f"{name} is not among the {len(charter.members)} members of the charter")
+
+
+def _body(charter: Charter) -> bytes:
+    return _TAG + bytes.fromhex(charter.fingerprint)

@@ -1,0 +1,89 @@
+"""`consortium audit`: what an auditor does with the logs that sites and coordinators keep."""
+
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from consortium.audit.cross_check import ReadLog, compare, ledger_heads, logs_in, read_log
+from consortium.audit.receipt import write_receipt
+from consortium.charter.document import Charter
+from privacy.differential.ledger import Ledger
+
+app = typer.Typer(help="Check and show the audit logs.", no_args_is_help=True)
+
+LOGS = typer.Argument(..., help="Logs, or directories of sites, coordinators or runs.")
+CHARTER = typer.Option(None, "--charter", help="The charter whose keys count.")
+LEDGER = typer.Option(None, "--ledger", help="A site's directory, to hold its ledger against them.")
+
+_CHARTER_FILE = "charter.json"
+
+
+@app.command("verify")
+def verify(
+    logs: list[Path] = LOGS, charter: Path | None = CHARTER, ledger: Path | None = LEDGER
+) -> None:
+    """Check that logs are whole and do not contradict each other; exit 1 if not."""
+    read = _read(logs, charter)
+    compare(read)
+    table = Table("log of", "entries", "from", "to", "key", "head", title="whole")
+    for log in read:
+        table.add_row(
+            log.owner,
+            str(len(log.entries)),
+            log.entries[0].at,
+            log.entries[-1].at,
+            "of the charter" if log.key_from_charter else "beside the log",
+            log.head.hash[:16],
+        )
+    Console().print(table)
+    sites, coordinators = len([one for one in read if not one.is_a_coordinators]), len(read)
+    if sites in (0, coordinators):
+        print("one end only: hold a site's log against a coordinator's to know that no end is cut")
+    if ledger is not None:
+        _hold_ledger(ledger, read)
+
+
+@app.command("show")
+def show(
+    log: Path = typer.Argument(..., help="A log, or the directory of a site or coordinator."),
+    charter: Path | None = CHARTER,
+) -> None:
+    """Show a log, entry by entry, as far as it is whole."""
+    for read in _read([log], charter):
+        table = Table("line", "at", "what", "facts", title=f"log of {read.owner}")
+        for entry in read.entries:
+            facts = ", ".join(f"{key} {value}" for key, value in entry.event.facts.items())
+            table.add_row(str(entry.number), entry.at, entry.event.kind, facts)
+        Console().print(table)
+
+
+@app.command("receipt")
+def receipt(
+    directory: Path = typer.Argument(..., help="The directory of a run, a site or a coordinator."),
+    charter: Path | None = CHARTER,
+    out: Path = typer.Option(Path("receipt.html"), "--out", help="The file to write."),
+) -> None:
+    """Write what the logs prove as one page, for an auditor."""
+    write_receipt(out, _read([directory], charter))
+    print(f"{out} written")
+
+
+def _read(places: list[Path], charter: Path | None) -> list[ReadLog]:
+    paths = [path for place in places for path in logs_in(place)]
+    named = charter or next(
+        (one / _CHARTER_FILE for one in places if (one / _CHARTER_FILE).exists()), None
+    )
+    agreed = Charter.read(named) if named else None
+    return [read_log(path, agreed) for path in paths]
+
+
+def _hold_ledger(site: Path, logs: list[ReadLog]) -> None:
+    """Check that a site's ledger goes on from where each log saw it."""
+    owner = read_log(logs_in(site)[0]).owner
+    with Ledger(site / "ledger") as ledger:
+        heads = ledger_heads(owner, logs)
+        for head in heads:
+            ledger.check_head(head)
+    print(f"the ledger of {owner} goes on from all {len(heads)} places where a log saw it")

@@ -1,0 +1,61 @@
+"""`consortium coordinator`: what the operator of the coordinator does."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+
+from consortium.deployment.control_client import Control
+from consortium.deployment.superlink import SuperLink
+from consortium.deployment.supervisor import bring_down, cut_off, detach, read_up, supervise
+from consortium.provisioning.installation import init_coordinator, install_coordinator
+
+app = typer.Typer(help="Set up and run the coordinator.", no_args_is_help=True)
+
+COORDINATOR = typer.Argument(..., help="The coordinator's directory.")
+
+
+@app.command("init")
+def init(
+    directory: Path = COORDINATOR,
+    host: list[str] = typer.Option(..., help="A name or address that sites reach it by."),
+) -> None:
+    """Make the coordinator's TLS key, which stays there, and the request for a certificate."""
+    print(init_coordinator(directory, hosts=tuple(host)))
+
+
+@app.command("install")
+def install(
+    directory: Path = COORDINATOR, kit: Path = typer.Argument(..., help="The kit, as it came.")
+) -> None:
+    """Take over a kit, once all of it is checked; run again with every later kit."""
+    charter = install_coordinator(directory, kit, now=datetime.now(UTC))
+    print(f"{directory}: charter {charter.name}, revision {charter.revision}, in force")
+    superlink = SuperLink(directory)
+    if read_up(superlink) is not None:
+        Control(superlink).enrol()
+        print("the nodes of the kit are registered, others are not; a new certificate is used")
+        print("from the next `consortium coordinator up` on")
+
+
+@app.command("up")
+def up(
+    directory: Path = COORDINATOR,
+    detached: bool = typer.Option(False, "--detach", help="Return once it runs."),
+) -> None:
+    """Run the SuperLink, over TLS, until told to stop; start it again if it dies."""
+    superlink = SuperLink(directory)
+    if detached:
+        print(f"up, process {detach(['coordinator', 'up', str(directory)], superlink)}")
+    else:
+        supervise(superlink, ready=Control(superlink).enrol)
+
+
+@app.command("down")
+def down(
+    directory: Path = COORDINATOR,
+    kill: bool = typer.Option(False, "--kill", help="At once, as a power cut would."),
+) -> None:
+    """Stop the SuperLink and all that came of it."""
+    ran = cut_off(SuperLink(directory)) if kill else bring_down(SuperLink(directory))
+    print("stopped" if ran else "nothing ran")

@@ -1,0 +1,71 @@
+"""What the operator of a site asks before joining, and how everything is stopped."""
+
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from consortium.audit import journal as audit
+from consortium.charter.document import Charter
+from consortium.cli.options import overrides
+from consortium.client.audit_trail import journal_of
+from consortium.client.policy_dry_run import PolicyFinding, dry_run
+from consortium.config import RunConfig
+from consortium.site.directory import read_site_config
+from privacy.policy import kill_switch
+
+REFUSED = 1
+
+SITE = typer.Argument(..., help="The site's directory.")
+CHARTER = typer.Argument(..., help="The charter, as it was proposed or signed.")
+SETTINGS = typer.Option([], "--set", help="key=value of the run config; may be repeated.")
+
+
+def check(directory: Path = SITE, charter: Path = CHARTER, settings: list[str] = SETTINGS) -> None:
+    """Say what a run of this charter could do here, and what this site would refuse; exit 1 if so.
+
+    Nothing is sent, counted or reserved.
+    """
+    config = RunConfig.parse(overrides(settings))
+    findings = dry_run(directory, Charter.read(charter), config, now=time.time())
+    Console().print(_table(findings))
+    refused = [finding for finding in findings if finding.refused]
+    if refused:
+        print(f"this site would refuse: {'; '.join(one.refused for one in refused)}")
+        raise typer.Exit(REFUSED)
+    print("this site would take part")
+
+
+def stop_all(
+    directory: Path = SITE,
+    reason: str = typer.Option("", help="For whoever finds the site stopped; it never leaves."),
+) -> None:
+    """Let the site answer nothing from now on, whatever its policy says."""
+    kill_switch.stop_all(directory, reason)
+    _note(directory, audit.STOPPED)
+    print(f"{directory}: everything is stopped; `consortium site allow` lets it answer again")
+
+
+def allow(directory: Path = SITE) -> None:
+    """Let a stopped site answer again what its policy allows."""
+    kill_switch.allow(directory)
+    _note(directory, audit.ALLOWED)
+    print(f"{directory}: answers what its policy allows")
+
+
+def _note(directory: Path, kind: str) -> None:
+    journal = journal_of(directory, read_site_config(directory).name)
+    journal.note(kind, at=datetime.now(UTC).isoformat(timespec="seconds"))
+    journal.commit()
+
+
+def _table(findings: Iterable[PolicyFinding]) -> Table:
+    table = Table("what", "this run", "this site's policy", "")
+    for one in findings:
+        verdict = f"[red]refused: {one.refused}[/red]" if one.refused else "[green]yes[/green]"
+        table.add_row(one.what, one.asked, one.allowed, verdict)
+    return table

@@ -1,0 +1,55 @@
+"""`consortium provision`: kits for all parties, made of public halves."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+
+from consortium.charter.document import Charter
+from consortium.provisioning.certificates import read_certificate, read_request
+from consortium.provisioning.charter_drafts import signatures_beside
+from consortium.provisioning.enrolment import PublicHalf
+from consortium.provisioning.provision import Tls, own_tls, provision
+
+app = typer.Typer(help="Make kits for all parties.")
+
+
+@app.command("provision")
+def command(
+    out: Path = typer.Argument(..., help="Directory for the kits."),
+    charter: Path = typer.Option(..., help="The charter; the signatures lie beside it."),
+    member: list[Path] = typer.Option(..., help="A site's public half; once for each member."),
+    request: Path | None = typer.Option(
+        None, help="The coordinator's server.csr, to be granted by the consortium's own authority."
+    ),
+    server: Path | None = typer.Option(None, help="A certificate that an institution granted."),
+    authority: Path | None = typer.Option(None, help="Certificate of that institution."),
+) -> None:
+    """Return a kit for each site and one for the coordinator; no private key is in any.
+
+    Give `--request` for a certificate of the consortium's own authority, which is founded in
+    OUT/authority at the first use and used again at every later one (renewal); or `--server`
+    and `--authority` for certificates of an institution's.
+    """
+    now = datetime.now(UTC)
+    tls = _tls(out, request, server, authority, now)
+    kits = provision(
+        out / "kits",
+        Charter.read(charter),
+        signatures_beside(charter),
+        [PublicHalf.read(path) for path in member],
+        tls,
+        now=now,
+    )
+    for kit in kits:
+        print(f"{kit}.tar.gz")
+
+
+def _tls(
+    out: Path, request: Path | None, server: Path | None, authority: Path | None, now: datetime
+) -> Tls:
+    if request is not None and server is None and authority is None:
+        return own_tls(out / "authority", read_request(request), now=now)
+    if request is None and server is not None and authority is not None:
+        return Tls(authority=read_certificate(authority), server=read_certificate(server))
+    raise typer.BadParameter("give either --request, or --server and --authority")

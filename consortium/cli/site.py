@@ -1,0 +1,124 @@
+"""`consortium site`: what the operator of an institution does."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+
+from consortium.cli import policy as cli_policy
+from consortium.cli.lazy_group import lazily
+from consortium.cli.options import data_source
+from consortium.deployment import code_approval as approval
+from consortium.deployment.code_approval import changes, choose
+from consortium.deployment.supernode import SuperNode
+from consortium.deployment.supervisor import bring_down, cut_off, detach, supervise
+from consortium.provisioning.enrolment import init_site, public_half, renew_node_key
+from consortium.provisioning.installation import install_site
+
+
+def _ledger() -> typer.Typer:
+    from consortium.cli import ledger as cli_ledger  # it draws, and computes what was lost
+
+    loaded = typer.Typer()
+    loaded.command("ledger")(cli_ledger.command)
+    return loaded
+
+
+app = typer.Typer(
+    help="Set up and run a site.", cls=lazily({"ledger": _ledger}), no_args_is_help=True
+)
+app.command("check")(cli_policy.check)
+app.command("stop-all")(cli_policy.stop_all)
+app.command("allow")(cli_policy.allow)
+
+SITE = typer.Argument(..., help="The site's directory.")
+OUT = typer.Option(None, "--out", help="File for the public half; the terminal if none.")
+
+
+@app.command("init")
+def init(
+    directory: Path = SITE,
+    name: str = typer.Option(..., help="The site's name in the charter."),
+    data: str = typer.Option(..., help="File of the records, or url::query of a database."),
+) -> None:
+    """Make a site: its keys, which never leave it, and its configuration."""
+    half = init_site(directory, name=name, source=data_source(data))
+    print(f"{directory}: site {name}, identity {half.identity.fingerprint.hex()}")
+
+
+@app.command("public")
+def public(directory: Path = SITE, out: Path | None = OUT) -> None:
+    """Show or write the public half of a site's keys: what others may have."""
+    half = public_half(directory)
+    if out is None:
+        print(half.model_dump_json(indent=1))
+    else:
+        half.write(out)
+
+
+@app.command("install")
+def install(
+    directory: Path = SITE, kit: Path = typer.Argument(..., help="The kit, as it came.")
+) -> None:
+    """Take over a kit, once all of it is checked; run again with every later kit."""
+    charter = install_site(directory, kit, now=datetime.now(UTC))
+    print(f"{directory}: charter {charter.name}, revision {charter.revision}, in force")
+    print(f"fingerprint {charter.fingerprint}")
+
+
+@app.command("renew-node-key")
+def renew(directory: Path = SITE, out: Path | None = OUT) -> None:
+    """Replace the key of the site's SuperNode, and show the new public half."""
+    renew_node_key(directory)
+    public(directory, out)
+
+
+@app.command("up")
+def up(
+    directory: Path = SITE,
+    detached: bool = typer.Option(False, "--detach", help="Return once it runs."),
+) -> None:
+    """Run the SuperNode until told to stop; start it again if it dies."""
+    node = SuperNode(directory)
+    if detached:
+        print(f"up, process {detach(['site', 'up', str(directory)], node)}")
+    else:
+        supervise(node)
+
+
+@app.command("down")
+def down(
+    directory: Path = SITE,
+    kill: bool = typer.Option(False, "--kill", help="At once, as a power cut would."),
+) -> None:
+    """Stop the SuperNode and all that came of it."""
+    ran = cut_off(SuperNode(directory)) if kill else bring_down(SuperNode(directory))
+    print("stopped" if ran else "nothing ran")
+
+
+@app.command("approve")
+def approve(
+    directory: Path = SITE,
+    bundle: Path = typer.Argument(..., help="The bundle, a .fab file."),
+    yes: bool = typer.Option(False, "--yes", help="Approve without being asked."),
+) -> None:
+    """Show how a bundle differs from the one approved last, and put it on the site's list.
+
+    From then on the site runs bundles on its list, and no other code.
+    """
+    for line in changes(directory, bundle):
+        print(line)
+    if not yes:
+        typer.confirm("Approve this code?", abort=True)
+    approvals = approval.approve(directory, bundle, now=datetime.now(UTC))
+    print(f"approved {approvals.bundles[-1].digest}; {len(approvals.bundles)} on the list")
+
+
+@app.command("code")
+def code(
+    directory: Path = SITE,
+    installed: bool = typer.Option(..., "--installed/--listed", help="What the site runs."),
+) -> None:
+    """Choose what a site runs: the installed package, or the bundles on its list."""
+    approvals = choose(directory, "installed" if installed else "listed")
+    print(f"runs {'the installed package' if approvals.installed else 'bundles on its list'}")

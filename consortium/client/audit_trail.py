@@ -1,0 +1,190 @@
+"""The evidence of a site: every question and every answer, on the disk before the answer leaves."""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from flwr.app import ArrayRecord, Message, RecordDict
+
+from consortium.audit import journal as audit
+from consortium.audit.journal import (
+    Journal,
+    content_digest,
+    link_digest,
+    open_journal,
+    package_digest,
+)
+from consortium.site.site import Site
+from privacy.audit.signed_head import Anchor
+from privacy.differential.ledger import Ledger
+from privacy.identity.log_signing_key import SigningKey
+from privacy.policy.document import Policy
+from privacy.policy.rate_limits import RateLimits
+from privacy.protocol.envelope import Receipt
+from privacy.secrets.keys import Identity
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
+
+_RECEIPTS: Mapping[str, str] = {"receipt": "update", "count-receipt": "counts"}
+_CACHED_SITES = 1_024
+_LINK_PURPOSE = b"consortium.link/1\n"
+_JOURNALS: dict[Path, Journal] = {}
+_SEEN: dict[Path, bytes] = {}  # where each ledger ended when its site's log saw it last
+
+
+@dataclass(frozen=True, eq=False)
+class SiteAuditTrail:
+    """The evidence of one site in one run.
+
+    Args:
+        site: The site.
+        run: Flower's id of the run.
+        journal: Its log.
+        link: Key of the digests by which both logs name the messages of this run.
+    """
+
+    site: Site
+    run: str
+    journal: Journal
+    link: bytes = field(repr=False)
+
+    def received(self, message: Message) -> None:
+        """Note a question."""
+        kind, content = message.metadata.message_type, message.content
+        # The first question comes before the coordinator knows the key; it holds nothing.
+        link = b"" if kind == messages.HELLO else self.link
+        self.journal.note(
+            audit.RECEIVED,
+            run=self.run,
+            kind=kind,
+            bytes=wire.num_bytes(content),
+            digest=link_digest(link, content_digest(kind, content)),
+        )
+
+    def began(self, policy: Policy, traffic: RateLimits) -> None:
+        """Note what a run goes by, once for each charter, config and policy."""
+        site = self.site
+        terms = (self.run, site.fingerprint, site.run_config.digest, policy.digest)
+        if traffic.is_new("/".join(terms)):
+            self.journal.note(
+                audit.RUN,
+                run=self.run,
+                charter=terms[1],
+                config=terms[2],
+                policy=terms[3],
+                program=package_digest(),
+                aggregation=site.run_config.aggregation,
+                privacy=site.run_config.dp.unit,
+            )
+
+    def answered(self, kind: str, content: RecordDict) -> RecordDict:
+        """Write down an answer; return it as it may leave, once it is on the disk.
+
+        In an introduction the coordinator is told where the evidence of this site stands.
+        """
+        refused = wire.read_refusal(content)
+        if refused is not None:
+            self.journal.note(audit.REFUSED, run=self.run, kind=kind, code=refused[0])
+        elif kind == messages.HELLO:
+            content = messages.anchored(content, self._anchor().encode())
+        else:
+            self._sealed(kind, content)
+        if self.site.run_config.dp.on:
+            self._ledger()
+        self.journal.note(
+            audit.SENT,
+            run=self.run,
+            kind=kind,
+            bytes=wire.num_bytes(content),
+            digest=link_digest(self.link, content_digest(kind, content)),
+        )
+        self.journal.commit()
+        return content
+
+    def _anchor(self) -> Anchor:
+        chain = self.journal.chain
+        anchor = Anchor(
+            key=chain.key,
+            head=chain.head(),
+            ledger=ledger_end(self.site.directory),
+            link=self.link,
+        )
+        return anchor.signed(chain.sign)
+
+    def _ledger(self) -> None:
+        """Note where the ledger of privacy ends, if it moved since this log saw it."""
+        ended = ledger_end(self.site.directory)
+        if ended and _SEEN.get(self.site.directory) != ended:
+            _SEEN[self.site.directory] = ended
+            self.journal.note(audit.LEDGER, run=self.run, ledger=ended.hex())
+
+    def _sealed(self, kind: str, content: RecordDict) -> None:
+        """Note what was sealed: digests of ciphertext, which the receipts tell everybody."""
+        arrays = content.get(wire.ARRAYS)
+        if not isinstance(arrays, ArrayRecord):
+            return
+        for key, what in _RECEIPTS.items():
+            if key not in arrays or not arrays[key].data:
+                continue
+            receipt = Receipt.decode(arrays[key].data)
+            label = receipt.label
+            self.journal.note(
+                audit.SEALED,
+                run=self.run,
+                kind=kind,
+                what=what,
+                round=label.slot.server_round,
+                attempt=label.slot.attempt,
+                upload=receipt.upload.hex(),
+                state=label.state.hex(),
+            )
+
+
+def ledger_end(directory: Path) -> bytes:
+    """Return where a site's ledger of privacy ends; nothing if it has none."""
+    folder = directory / "ledger"
+    if not folder.exists():
+        return b""
+    with Ledger(folder) as ledger:
+        head = ledger.head()
+    return head.entries.to_bytes(8, "big") + head.digest
+
+
+def evidence_of(site: Site, run: str) -> SiteAuditTrail:
+    """Return the evidence of a site in a run.
+
+    Raises:
+        AuditLogUnavailable: Its log cannot be opened.
+        ExposedSecret: Its keys are open to others.
+    """
+    journal = journal_of(site.directory, site.config.name)
+    return SiteAuditTrail(site, run, journal, _link(site.directory, run))
+
+
+@lru_cache(maxsize=_CACHED_SITES)
+def _link(directory: Path, run: str) -> bytes:
+    """Return the key of a run's digests, the same in every process of the site."""
+    secret = SigningKey.at(directory / audit.FOLDER / "link.secret")
+    return hmac.digest(secret.sign(_LINK_PURPOSE), run.encode(), "sha256")
+
+
+def journal_of(directory: Path, name: str) -> Journal:
+    """Return the journal of a site; one object a process.
+
+    Signed with the site's identity, if it has one; else with a key of the log's own.
+    """
+    journal = _JOURNALS.get(directory)
+    if journal is None:
+        identity = directory / "secrets" / "identity.secret"
+        if identity.exists():
+            keys = Identity.read(identity, name=name)
+            journal = open_journal(directory, owner=name, key=keys.public.signing, sign=keys.sign)
+        else:
+            key = SigningKey.at(directory / audit.FOLDER / "signing.secret")
+            journal = open_journal(directory, owner=name, key=key.public, sign=key.sign)
+        _JOURNALS[directory] = journal
+        while len(_JOURNALS) > _CACHED_SITES:
+            _JOURNALS.pop(next(iter(_JOURNALS))).chain.close()
+    return journal

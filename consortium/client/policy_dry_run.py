@@ -1,0 +1,186 @@
+"""What a site would say to a run, known before it starts: nothing is sent, counted or reserved."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from consortium.charter.document import Charter
+from consortium.client.policy_gate import asked_of
+from consortium.client.private_training import ledger_of, planned
+from consortium.config import RunConfig
+from consortium.protocol.parameters import require_agreed
+from consortium.site.directory import LEDGER, read_site_config
+from consortium.site.site import Site
+from privacy.differential.budget import fits, refusal
+from privacy.differential.ledger_entries import Budget
+from privacy.differential.mechanisms import Mechanism
+from privacy.errors import ConsortiumError, named
+from privacy.policy.document import Policy, read_policy
+from privacy.policy.kill_switch import require_allowed
+from privacy.policy.rate_limits import RateLimits
+from privacy.policy.run_request import Asked, violations
+
+
+@dataclass(frozen=True)
+class PolicyFinding:
+    """One thing that a run asks.
+
+    Args:
+        what: In words.
+        asked: What the run asks.
+        allowed: What the policy says.
+        refused: Why the site would refuse it; empty if it would not.
+    """
+
+    what: str
+    asked: str
+    allowed: str
+    refused: str = ""
+
+
+def dry_run(
+    directory: Path, charter: Charter, config: RunConfig, *, now: float
+) -> list[PolicyFinding]:
+    """Return everything a run asks of a site, with what the site would refuse of it and why.
+
+    Raises:
+        BadSite: There is no site.
+        PolicyUnreadable: The site has no policy.
+        ConsortiumError: The run makes no sense to anybody.
+    """
+    site = Site(directory, read_site_config(directory), charter, config)
+    policy = read_policy(directory)
+    asked = replace(asked_of(config, charter, site.task), data_set=site.config.data_set)
+    findings = [*_charter(site), *_terms(policy, asked), *_moment(site, policy, now)]
+    return findings if any(one.refused for one in findings) else [*findings, *_budget(site, policy)]
+
+
+def refusals(directory: Path, charter: Charter, config: RunConfig, *, now: float) -> list[str]:
+    """Return the codes and texts of what a site would refuse."""
+    return [one.refused for one in dry_run(directory, charter, config, now=now) if one.refused]
+
+
+def _charter(site: Site) -> Iterator[PolicyFinding]:
+    name, members = site.config.name, site.charter.names
+    stranger = "" if name in members else "not-a-member: the charter does not name this site"
+    yield PolicyFinding("member", name, f"{len(members)} members in the charter", stranger)
+    yield PolicyFinding(
+        "the charter's own floors",
+        site.run_config.aggregation,
+        "encrypted only" if site.charter.floors.encrypted else "either",
+        _refusal(lambda: require_agreed(site.run_config, site.charter)),
+    )
+
+
+def _terms(policy: Policy, asked: Asked) -> Iterator[PolicyFinding]:
+    found = {one.code: f"{one.code}: {one}" for one in violations(policy, asked)}
+
+    def finding(what: str, told: str, allowed: str, *codes: str) -> PolicyFinding:
+        return PolicyFinding(
+            what, told, allowed, "; ".join(found[one] for one in codes if one in found)
+        )
+
+    ceiling = policy.privacy.ceiling(asked.data_set)
+    budget = f"epsilon {ceiling.epsilon:g}, delta {ceiling.delta:g}" if ceiling else "no ceiling"
+    privacy = asked.privacy
+    offered = "none"
+    if privacy is not None:
+        loss = f"epsilon {privacy.epsilon:g}" if privacy.epsilon else "noise that is given"
+        offered = f"by {privacy.unit}, {loss}"
+    yield finding("task", asked.task, named(policy.tasks), "task-not-allowed")
+    yield finding("model", asked.model, named(policy.models), "model-not-allowed")
+    yield finding("columns", named(asked.columns), named(policy.columns), "columns-not-allowed")
+    yield finding(
+        "numbers that travel", f"{asked.dim:,}", f"{policy.max_dim:,}", "layout-not-allowed"
+    )
+    yield finding(
+        "encryption",
+        "yes" if asked.encrypted else "no",
+        "required" if policy.require_encryption else "not required",
+        "encryption-required",
+    )
+    yield finding(
+        "sites in every sum", str(asked.crowd), f"at least {policy.min_sites}", "crowd-too-small"
+    )
+    yield finding(
+        "differential privacy",
+        offered,
+        f"{'required' if policy.privacy.required else 'not required'}, by {policy.privacy.unit}, "
+        f"{budget}",
+        "privacy-required",
+        "weaker-unit",
+        "epsilon-too-large",
+    )
+    rounds = min(policy.pace.rounds_per_run, policy.pace.rounds_per_day)
+    yield finding("rounds", str(asked.rounds), f"at most {rounds:,}", "too-many-rounds")
+    volume = min(policy.volume.per_message, policy.volume.per_round)
+    yield finding(
+        "bytes in an answer", f"{asked.message_bytes:,}", f"at most {volume:,}", "too-many-bytes"
+    )
+
+
+def _moment(site: Site, policy: Policy, now: float) -> Iterator[PolicyFinding]:
+    """Yield what depends on the site's records and on the moment."""
+    yield PolicyFinding(
+        "training records",
+        "those of this site",
+        f"at least {policy.min_examples:,}",
+        _refusal(lambda: policy.require_examples(site.data.train_examples)),
+    )
+    yield PolicyFinding(
+        "hours",
+        datetime.fromtimestamp(now, UTC).strftime("%a %H:%M UTC"),
+        f"{len(policy.windows)} windows" if policy.windows else "any",
+        _refusal(lambda: policy.require_hours(datetime.fromtimestamp(now, UTC))),
+    )
+    yield PolicyFinding(
+        "kill switch", "", "answers", _refusal(lambda: require_allowed(site.directory))
+    )
+    with closing(RateLimits(site.directory / "traffic")) as traffic:
+        trained = traffic.rounds_today(now)
+    left = max(policy.pace.rounds_per_day - trained, 0)
+    yield PolicyFinding(
+        "rounds left today",
+        f"{trained:,} trained in 24 hours",
+        f"{left:,} left",
+        "" if left else "too-often: no round is left today",
+    )
+    releases = policy.releases
+    yield PolicyFinding(
+        "figures of this site alone",
+        "if the policy shows them",
+        f"shown from {releases.minimum_count} persons of each class on"
+        if releases.own_figures
+        else "withheld",
+    )
+
+
+def _budget(site: Site, policy: Policy) -> Iterator[PolicyFinding]:
+    """Yield whether the whole run fits into what the site's records may still lose."""
+    ceiling = policy.privacy.ceiling(site.config.data_set)
+    if not site.run_config.dp.on or ceiling is None:
+        return
+    name, event = site.config.data_set, planned(site.run_config, site.data)
+    budget = Budget(epsilon=ceiling.epsilon, delta=ceiling.delta, unit=policy.privacy.unit)
+    folder = site.directory / LEDGER
+    past: tuple[Mechanism, ...] = ()
+    if folder.exists():
+        with ledger_of(site.directory) as ledger:
+            past = ledger.events(name)
+    refused = None if fits(event, past, budget) else refusal(event, past, budget)
+    yield PolicyFinding(
+        "budget of privacy",
+        f"{event.steps:,} steps at noise {event.noise_multiplier:.3g}",
+        f"epsilon {ceiling.epsilon:g} for '{name}', over all runs",
+        f"{refused.code}: {refused}" if refused else "",
+    )
+
+
+def _refusal(rule: Callable[[], object]) -> str:
+    try:
+        rule()
+    except ConsortiumError as error:
+        return f"{error.code}: {error}"
+    return ""

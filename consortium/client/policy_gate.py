@@ -1,0 +1,249 @@
+"""The gate of a site: what its policy lets in, and the closed list of what may leave.
+
+The gate stands outside of everything else at a site. It trusts neither the coordinator nor the
+app behind it: what leaves is compared with what may, whoever made it.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flwr.app import ConfigRecord, Message, RecordDict
+
+from consortium.charter.document import Charter
+from consortium.client.egress_schema import ReplyForm, Sizes, exits, largest_bytes
+from consortium.config import ENCODER, PrivacyConfig, RunConfig
+from consortium.protocol.parameters import require_agreed
+from consortium.site.site import Site
+from privacy.errors import ConsortiumError
+from privacy.policy.document import Policy, PolicyUnreadable, read_policy
+from privacy.policy.kill_switch import require_allowed
+from privacy.policy.rate_limits import NO_ROUND, Coming, RateLimits, TrafficUnavailable
+from privacy.policy.run_request import Asked, AskedPrivacy, check
+from privacy.policy.violations import NotReleased, PolicyViolation, QuestionNotAllowed
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
+from sites.schema.tables import Schema
+from sites.task import SiteData, Task
+
+_OF_RECORDS = frozenset({messages.STATISTICS, messages.TRAIN, messages.EVALUATE})
+_ITS_OWN = frozenset({"budget-exhausted"})  # codes whose counts are of policy and question alone
+_LARGEST_COUNT = 2**41
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A question that was let in.
+
+    Args:
+        kind: Flower's message type.
+        coming: What was counted of it.
+        number: Under which number.
+    """
+
+    kind: str
+    coming: Coming
+    number: int
+
+
+@dataclass(frozen=True, eq=False)
+class PolicyGate:
+    """The gate of one site in one run.
+
+    Args:
+        site: The site.
+        policy: Its policy, as it is now.
+        traffic: How often it was asked.
+        clock: Seconds since 1970; a test may pass its own.
+    """
+
+    site: Site
+    policy: Policy
+    traffic: RateLimits = field(repr=False)
+    clock: Callable[[], float] = time.time
+
+    @cached_property
+    def asked(self) -> Asked:
+        """What the run asks of the site."""
+        asked = asked_of(self.site.run_config, self.site.charter, self.site.task)
+        return replace(asked, data_set=self.site.config.data_set)
+
+    @cached_property
+    def exits(self) -> dict[str, ReplyForm]:
+        """What may leave, by kind of question."""
+        site = self.site
+        return dict(exits(site.config.name, site.charter, site.run_config, sizes_of(site.task)))
+
+    def admit(self, message: Message) -> Passage:
+        """Let a question in, if the policy allows it; count it.
+
+        Raises:
+            PolicyViolation: It does not.
+            ConsortiumError: The site's records cannot be read.
+        """
+        kind, now = message.metadata.message_type, self.clock()
+        require_allowed(self.site.directory)
+        self.policy.require_question(kind.removeprefix("query."))
+        self.policy.require_hours(datetime.fromtimestamp(now, UTC))
+        coming = Coming(at=now, run=str(message.metadata.run_id), server_round=_round(message))
+        number = self.traffic.admit(coming, self.policy)
+        require_agreed(self.site.run_config, self.site.charter)
+        check(self.policy, self.asked)
+        if kind not in self.exits:
+            raise QuestionNotAllowed("such a run has no question of this kind")
+        if kind == messages.HELLO or kind in _OF_RECORDS:
+            self.policy.require_examples(self.site.data.train_examples)
+        return Passage(kind, coming, number)
+
+    def release(self, passage: Passage, reply: Message) -> RecordDict:
+        """Return the content of an answer, if all of it is on the list of what may leave.
+
+        Raises:
+            PolicyViolation: It is not, or there is no room for it, or all was stopped since.
+        """
+        require_allowed(self.site.directory)
+        if not reply.has_content():
+            raise NotReleased("an answer has a content")
+        content = reply.content
+        if wire.REFUSAL in content:
+            return content  # what may leave of a refusal is decided in one place, `refusal`
+        arrays, facts = self.exits[passage.kind].require(content)
+        if self.site.run_config.aggregation == "clear":
+            self._require_counts(passage.kind, arrays, facts)
+        elif "tally" in arrays and not self.policy.releases.pooled_figures:
+            raise NotReleased("the policy does not release pooled figures")
+        size = wire.num_bytes(content)
+        self.traffic.leave(passage.number, passage.coming, size, self.policy)
+        return content
+
+    def refusal(self, content: RecordDict) -> RecordDict:
+        """Return a refusal with what may leave of it: a known code, and counts if allowed.
+
+        Raises:
+            NotReleased: It is not one.
+        """
+        try:
+            read = wire.read_refusal(content)
+        except wire.MalformedRecord as error:
+            raise NotReleased("a refusal is a code and counts, and nothing else") from error
+        if read is None or set(content) != {wire.REFUSAL} or read[0] not in _codes():
+            raise NotReleased("a refusal has a code that the project knows")
+        code, counts = read
+        told = counts if self.policy.releases.refusal_counts or code in _own_codes() else {}
+        if any(abs(count) >= _LARGEST_COUNT for count in told.values()):
+            raise NotReleased("a refusal's count is below 2**41 in size")
+        return wire.refusal_of(code, told, site=self.site.config.name)
+
+    def _require_counts(self, kind: str, arrays: Any, facts: ConfigRecord) -> None:  # noqa: ANN401
+        """Check counts that leave in the clear: from enough records, or zeros; rounded."""
+        releases = self.policy.releases
+        examples = facts.get("num-examples", 0)
+        if type(examples) is not int or releases.rounded(examples) != examples:
+            raise NotReleased("a number of examples leaves rounded only")
+        if facts.get("released") == 1 and not releases.own_figures:
+            raise NotReleased("the policy does not release figures of this site alone")
+        if "tally" not in arrays:
+            return
+        tally = np.frombuffer(arrays["tally"].data, "<i8")
+        held = (
+            self.site.data.train_examples
+            if kind == messages.STATISTICS
+            else self.site.task.evaluation.examples(tally)
+        )
+        if tally.any() and held < releases.minimum_pooled:
+            raise NotReleased("counts leave from enough records only")
+
+
+def refusal_of(site: Site, content: RecordDict) -> RecordDict:
+    """Return a refusal with what may leave of it; without a policy, its code alone."""
+    try:
+        return gate_of(site).refusal(content)
+    except (PolicyUnreadable, TrafficUnavailable) as error:
+        return wire.refusal_of(error.code, {}, site=site.config.name)
+
+
+def asked_of(config: RunConfig, charter: Charter, task: Task[SiteData]) -> Asked:
+    """Return what a run asks of each of its sites."""
+    encrypted = config.aggregation == "encrypted"
+    return Asked(
+        task=charter.task,
+        model=config.model if isinstance(charter.table, Schema) else ENCODER,
+        columns=charter.table.columns,
+        dim=task.layout.dim,
+        layout=task.layout.digest,
+        encrypted=encrypted,
+        crowd=len(charter.names) // config.buckets if encrypted else config.quorum,
+        rounds=config.num_server_rounds,
+        message_bytes=largest_bytes(charter, config, sizes_of(task)),
+        privacy=_offered(config.dp),
+    )
+
+
+def _offered(dp: PrivacyConfig) -> AskedPrivacy | None:
+    """Return the differential privacy that a run offers; a site computes what is not said."""
+    if dp.unit == "off":
+        return None
+    return AskedPrivacy(unit=dp.unit, epsilon=dp.epsilon or None, delta=dp.delta or None)
+
+
+def sizes_of(task: Task[SiteData]) -> Sizes:
+    """Return how large the parts of a run of a task are."""
+    return Sizes(
+        layout=task.layout,
+        statistics=task.statistics.layout.size,
+        evaluation=task.evaluation.layout.size,
+    )
+
+
+_TRAFFIC: dict[Path, RateLimits] = {}  # what a process need not open again
+_GATES: dict[Path, PolicyGate] = {}
+_CACHED_SITES = 1_024
+
+
+def gate_of(site: Site) -> PolicyGate:
+    """Return the gate of a site, by its policy as it is at this moment.
+
+    Raises:
+        PolicyUnreadable: The site has no policy.
+        TrafficUnavailable: The site's database cannot be opened.
+    """
+    policy = read_policy(site.directory)
+    gate = _GATES.get(site.directory)
+    if gate is None or gate.site is not site or gate.policy is not policy:
+        traffic = _TRAFFIC.get(site.directory) or RateLimits(site.directory / "traffic")
+        _TRAFFIC[site.directory] = traffic
+        gate = PolicyGate(site, policy, traffic)
+        _GATES[site.directory] = gate
+        while len(_GATES) > _CACHED_SITES:
+            oldest = next(iter(_GATES))
+            del _GATES[oldest]
+            _TRAFFIC.pop(oldest).close()
+    return gate
+
+
+def _round(message: Message) -> int:
+    """Return the round that a question says it trains."""
+    if message.metadata.message_type != messages.TRAIN:
+        return NO_ROUND
+    facts = message.content.get(wire.FACTS)
+    said = facts.get("round") if isinstance(facts, ConfigRecord) else None
+    return said if type(said) is int and 0 <= said < 2**31 else 0
+
+
+def _codes() -> frozenset[str]:
+    return frozenset(kind.code for kind in _kinds(ConsortiumError))
+
+
+def _own_codes() -> frozenset[str]:
+    return _ITS_OWN | {kind.code for kind in _kinds(PolicyViolation)}
+
+
+def _kinds(kind: type[ConsortiumError]) -> Iterator[type[ConsortiumError]]:
+    for one in kind.__subclasses__():
+        yield one
+        yield from _kinds(one)

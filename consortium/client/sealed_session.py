@@ -1,0 +1,210 @@
+"""The site's side of the sealed protocol: from a message to where its run stands.
+
+docs/protocol.md, "One round". Nothing here is remembered between messages but what `SiteMemory`
+keeps so as not to be fooled or to answer twice; everything else comes in the message, and is
+checked.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from consortium.client.sealed_session_parameters import SiteTerms
+from consortium.client.sealed_uploads import Answers
+from consortium.client.sealed_verification import Checks, SumsMissing
+from consortium.protocol.parameters import descriptor, weight_classes
+from consortium.protocol.run_state import BucketSum, RunState
+from consortium.site.key_ring import member_at
+from consortium.site.site import Site
+from privacy.errors import ConsortiumError
+from privacy.layout import Tally
+from privacy.protocol.envelope import (
+    EVALUATION,
+    NO_STATE,
+    STATISTICS,
+    TRAINING,
+    Receipt,
+    SealedState,
+)
+from privacy.protocol.key_messages import Opening
+from privacy.protocol.receipts import majority_state
+from privacy.secrets.linear_mac import ChecksumFailed, pad
+from privacy.secrets.sealer import Opened, Sealer
+from privacy.secrets.state_encryption import open_state, seal_state
+from privacy.wire.encrypted_messages import SealedRound
+
+_CACHED_RUNS = 1_024
+
+
+class RosterIncomplete(ConsortiumError, ValueError):
+    """A pooled tally does not hold every site of the run, so it is not opened."""
+
+    code = "roster-incomplete"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPosition:
+    """Where a run stands, as this site computed it.
+
+    Args:
+        state: S(t-1).
+        sealed: Its sealed form: the same bytes at all honest sites.
+    """
+
+    state: RunState
+    sealed: SealedState
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Session(SiteTerms):
+    """One run at one site, from a message's opening on."""
+
+    @cached_property
+    def checks(self) -> Checks:
+        """What must hold of a message."""
+        return Checks(terms=self)
+
+    @cached_property
+    def answers(self) -> Answers:
+        """What this site says."""
+        return Answers(terms=self)
+
+    def standing(self, request: SealedRound) -> RunPosition:
+        """Return S(t-1) from a message of round t, after every check of the protocol.
+
+        Raises:
+            ConsortiumError: A check failed; the run's key is burned if it was a checksum.
+        """
+        if request.server_round == 1:
+            self.checks.require_chain(())
+            statistics = self.pooled(request, STATISTICS, server_round=0)
+            state, previous = self.step.start(statistics), NO_STATE
+        else:
+            state, previous = self._moved(request)
+        sealed = seal_state(
+            state.encode(),
+            keys=self.opened.keys,
+            server_round=request.server_round - 1,
+            previous=previous,
+        )
+        self.checks.require_chain((*state.chain, sealed.digest))
+        return RunPosition(state=state, sealed=sealed)
+
+    def pooled(self, request: SealedRound, purpose: str, *, server_round: int) -> Tally:
+        """Return a tally pooled over the run's whole roster.
+
+        Raises:
+            RosterIncomplete: A site of the roster is not in it.
+            ConsortiumError: A receipt is wrong, or the sum is not theirs.
+        """
+        everyone = dict.fromkeys(self.opened.roster, 0)
+        receipts = self.checks.receipts(
+            request.count_receipts, purpose, server_round, buckets=everyone, classes=(1,)
+        )[0]
+        if len(receipts) != len(self.opened.roster):
+            raise RosterIncomplete(
+                f"a tally is opened over all {len(self.opened.roster)} sites of the run only, "
+                f"{len(receipts)} are in it",
+                needed=len(self.opened.roster),
+                came=len(receipts),
+            )
+        sealer = self.sealer(purpose, server_round, self.counts(purpose))
+        tally = self._open(sealer, request.count_sum, receipts).tally
+        counted = self.site.task.statistics if purpose == STATISTICS else self.site.task.evaluation
+        counted.check(tally)
+        return tally
+
+    def released(self, request: SealedRound) -> Tally | None:
+        """Return the pooled evaluation of the last round, if there is one the members release."""
+        releases = self.site.policy.releases
+        released = self.site.charter.release_pooled and releases.pooled_figures
+        if not released or request.server_round < 2 or not request.count_sum:
+            return None
+        tally = self.pooled(request, EVALUATION, server_round=request.server_round - 1)
+        return tally if self.site.counts_enough(tally) else None
+
+    def _moved(self, request: SealedRound) -> tuple[RunState, bytes]:
+        """Return S(t-1) and the digest of the sealed S(t-2) it follows from."""
+        last = request.server_round - 1
+        by_bucket = self.checks.receipts(
+            request.receipts,
+            TRAINING,
+            last,
+            buckets=self.buckets,
+            classes=weight_classes(self.site.run_config),
+        )
+        receipts = [one for bucket in by_bucket.values() for one in bucket]
+        self.checks.require_voters(len(by_bucket), len(receipts))
+        signed = (receipt.label.state for receipt in receipts)
+        agreed = majority_state(signed, roster=len(self.opened.roster))
+        placed = self.updates.sum_bytes
+        if len(request.sums) != placed * len(by_bucket):
+            raise SumsMissing(
+                f"{len(by_bucket)} buckets need {placed * len(by_bucket)} bytes of sums, got "
+                f"{len(request.sums)}",
+                needed=len(by_bucket),
+            )
+        before = self._opened_state(request.state, last - 1, agreed)
+        self.checks.require_chain((*before.chain, agreed))
+        sealer = self.sealer(TRAINING, last, self.updates)
+        view = memoryview(request.sums)
+        sums = [
+            BucketSum(
+                levels=self._open(sealer, view[i * placed : (i + 1) * placed], bucket).levels,
+                total_class=sum(one.label.weight_class for one in bucket),
+            )
+            for i, bucket in enumerate(by_bucket.values())
+        ]
+        return self.step.advanced(before, agreed, sums), agreed
+
+    def _opened_state(self, encoded: bytes, server_round: int, digest: bytes) -> RunState:
+        content = open_state(
+            SealedState.decode(encoded),
+            keys=self.opened.keys,
+            server_round=server_round,
+            digest=digest,
+        )
+        task = self.site.task
+        state = RunState.decode(
+            content, layout=task.layout, statistics_size=task.statistics.layout.size
+        )
+        if server_round == 0:
+            self.step.require_start(state)
+        return state
+
+    def _open(
+        self, sealer: Sealer, summed: bytes | memoryview, receipts: Sequence[Receipt]
+    ) -> Opened:
+        pads = [pad(self.opened.keys.pad, one.label.encode()) for one in receipts]
+        try:
+            return sealer.open(summed, pads=pads)
+        except ChecksumFailed as error:
+            self.member.memory.burn(self.opened.run)
+            shown = hashlib.sha256(summed).hexdigest()  # for the site's log: who audits compares
+            raise ChecksumFailed(f"{error}; the sum shown here has SHA-256 {shown}") from error
+
+
+_SESSIONS: dict[tuple[Path, str], Session] = {}  # what a process need not derive again
+
+
+def session_of(site: Site, request: SealedRound) -> Session:
+    """Return this site's session in the run that a message belongs to.
+
+    Guarantee: the opening is checked anew for every message, and refused under a burned key.
+
+    Raises:
+        ConsortiumError: The charter, the opening or the epoch is not this site's.
+    """
+    site.require_charter(request.charter)
+    member = member_at(site.directory, site.config.name, site.charter)
+    described = descriptor(site.run_config, site.charter, site.task.layout)
+    opened = member.accept_run(Opening.decode(request.opening), descriptor=described)
+    cached = _SESSIONS.get((site.directory, opened.run))
+    if cached is None or cached.site is not site:
+        cached = Session(site=site, member=member, opened=opened)
+        _SESSIONS[site.directory, opened.run] = cached
+        while len(_SESSIONS) > _CACHED_RUNS:
+            del _SESSIONS[next(iter(_SESSIONS))]
+    return cached

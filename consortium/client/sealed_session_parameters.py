@@ -1,0 +1,94 @@
+"""What a site derives from a run's opening: who takes part, and what is sealed where and how."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from consortium.protocol.parameters import (
+    count_placement,
+    step_of,
+    update_placement,
+    weight_classes,
+)
+from consortium.protocol.run_state import Step
+from consortium.site.key_ring import KeyRing
+from consortium.site.site import Site
+from privacy import canonical
+from privacy.encryption.parameters import Placement
+from privacy.identity.public_identity import PublicIdentity
+from privacy.protocol.envelope import STATISTICS, Slot
+from privacy.protocol.grouping import assign, weight_class
+from privacy.secrets.key_exchange import OpenedRun
+from privacy.secrets.linear_mac import Checksum
+from privacy.secrets.sealer import BfvSecret, Sealer
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SiteTerms:
+    """One run at one site: everything that stays the same from its opening to its end.
+
+    Args:
+        site: The site.
+        member: Its keys and memory.
+        opened: What the opening gave it.
+    """
+
+    site: Site
+    member: KeyRing
+    opened: OpenedRun
+
+    def slot(self, purpose: str, server_round: int, attempt: int) -> Slot:
+        """Return the place in this run that one upload can fill."""
+        return Slot(
+            run=self.opened.run, purpose=purpose, server_round=server_round, attempt=attempt
+        )
+
+    @cached_property
+    def step(self) -> Step:
+        """How the run moves."""
+        return step_of(self.site.run_config, self.site.charter, self.site.task.layout)
+
+    @cached_property
+    def updates(self) -> Placement:
+        """Where an update stands in its ciphertexts."""
+        return update_placement(self.site.run_config, self.site.charter, self.site.task.layout)
+
+    def counts(self, purpose: str) -> Placement:
+        """Return where a tally stands in its ciphertexts."""
+        task = self.site.task
+        counted = task.statistics if purpose == STATISTICS else task.evaluation
+        return count_placement(self.site.run_config, self.site.charter, counted.layout.size)
+
+    @cached_property
+    def buckets(self) -> Mapping[str, int]:
+        """The bucket of each site, fixed for the run."""
+        config = self.site.run_config
+        seed = self.opened.keys.bucket_seed
+        return assign(seed, self.opened.roster, num_buckets=config.buckets)
+
+    @cached_property
+    def secret(self) -> BfvSecret:
+        """The run's key."""
+        return BfvSecret.from_material(self.updates.parameters, self.opened.scheme_secret)
+
+    @cached_property
+    def roster(self) -> dict[str, PublicIdentity]:
+        """The public keys of the sites of the run."""
+        return self.member.agreement.roster(self.opened.roster)
+
+    def weight_class(self, num_examples: int) -> int:
+        """Return the weight class of an update, among those that the run allows."""
+        allowed = weight_classes(self.site.run_config)
+        full = self.site.charter.floors.full_class_examples
+        earned = weight_class(num_examples, full_class_examples=full)
+        return earned if earned in allowed else allowed[-1]
+
+    def sealer(self, purpose: str, server_round: int, placement: Placement) -> Sealer:
+        """Return what seals and opens one kind of upload in one round."""
+        checksum = Checksum(
+            self.opened.keys.checksum,
+            canonical.text(purpose) + canonical.number(server_round),
+            num_rows=placement.num_ciphertexts,
+            row_length=placement.parameters.degree,
+        )
+        return Sealer(self.secret, placement, checksum)

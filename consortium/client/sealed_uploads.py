@@ -1,0 +1,163 @@
+"""What a site seals and says, each place in a run once: asked again, the same bytes."""
+
+import secrets
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consortium.client.sealed_session_parameters import SiteTerms
+from consortium.protocol.parameters import upload_header
+from privacy import canonical
+from privacy.canonical import Reader
+from privacy.encryption.parameters import Placement
+from privacy.encryption.quantisation import Scales, quantise
+from privacy.layout import Tally
+from privacy.protocol.envelope import EVALUATION, NO_STATE, TRAINING, Receipt, Slot, UploadLabel
+from privacy.protocol.upload import upload_digest
+from privacy.secrets.linear_mac import pad
+from privacy.secrets.reply_store import Answer
+from privacy.wire.encrypted_messages import SealedRound
+from privacy.wire.messages import Contribution
+
+_WORTH_SHARING = 64  # ciphertexts, about a million values: 0.1 s of sealing
+_ANSWER_TAG = b"consortium.kept-answer/1\n"
+_NO_LEVELS = np.zeros(0, np.int32)
+_NO_TALLY = np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """An upload with the receipt for it."""
+
+    upload: bytes
+    receipt: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """The answers of one site in one run.
+
+    Args:
+        terms: Of the run, at this site.
+    """
+
+    terms: SiteTerms
+
+    def counted(
+        self, request: SealedRound, purpose: str, tally: Tally, state: bytes = NO_STATE
+    ) -> Sent:
+        """Return a sealed tally, the same bytes whenever it is asked again."""
+        made = self._counts(request, purpose, tally, state)
+        return _sent(self.terms.member.memory.answers.remember_reply(made))
+
+    def trained(
+        self, request: SealedRound, state: bytes, scales: Scales, given: Contribution
+    ) -> tuple[Sent, Sent]:
+        """Return what training gave, sealed: the update and the counts.
+
+        Guarantee: update, counts and the contribution they are made of are kept in one commit
+        before any of them is returned, and are the same bytes whenever they are asked for
+        again; every attempt at a round seals the contribution that was kept first.
+
+        Args:
+            request: What was asked.
+            state: Digest of the sealed state it was trained from.
+            scales: By which an update from that state is rounded.
+            given: What training gave, and the counts of the evaluation.
+        """
+        memory = self.terms.member.memory.answers
+        while True:
+            kept = memory.remember_round(
+                self._slot(request),
+                given.encode(),
+                [
+                    self._counts(request, EVALUATION, given.tally, state),
+                    self._update(request, state, scales, given),
+                ],
+            )
+            if kept is not None:
+                return _sent(kept[1]), _sent(kept[0])
+            given = self.contribution(request) or given  # another process was faster
+
+    def recall(self, request: SealedRound, purpose: str) -> Sent | None:
+        """Return what this site answered to this request before, if it did."""
+        slot = self.terms.slot(purpose, request.server_round, request.attempt)
+        kept = self.terms.member.memory.answers.recall_reply(slot, request.digest)
+        return None if kept is None else _sent(kept)
+
+    def contribution(self, request: SealedRound) -> Contribution | None:
+        """Return what training gave in this round, if it was done: it is not done again."""
+        kept = self.terms.member.memory.answers.recall_update(self._slot(request))
+        return None if kept is None else Contribution.decode(kept)
+
+    def _slot(self, request: SealedRound) -> Slot:
+        return self.terms.slot(TRAINING, request.server_round, request.attempt)
+
+    def _update(
+        self, request: SealedRound, state: bytes, scales: Scales, given: Contribution
+    ) -> Answer:
+        share = self.terms.weight_class(given.num_examples)
+        placement = self.terms.updates
+        levels = quantise(
+            np.asarray(given.update, np.float64),
+            weight_class=share,
+            scales=scales,
+            parameters=placement.parameters,
+            rng=self.terms.site.rng(request.server_round),
+        )
+        label = self._label(TRAINING, request, share, state)
+        return self._answer(request, label, placement, levels, _NO_TALLY)
+
+    def _counts(self, request: SealedRound, purpose: str, tally: Tally, state: bytes) -> Answer:
+        label = self._label(purpose, request, 1, state)
+        return self._answer(request, label, self.terms.counts(purpose), _NO_LEVELS, tally)
+
+    def _label(self, purpose: str, request: SealedRound, share: int, state: bytes) -> UploadLabel:
+        name = self.terms.site.config.name
+        return UploadLabel(
+            slot=self.terms.slot(purpose, request.server_round, request.attempt),
+            site=name,
+            bucket=self.terms.buckets[name] if purpose == TRAINING else 0,
+            weight_class=share,
+            nonce=secrets.token_bytes(canonical.DIGEST_SIZE),
+            state=state,
+        )
+
+    def _answer(
+        self,
+        request: SealedRound,
+        label: UploadLabel,
+        placement: Placement,
+        levels: NDArray[np.int32],
+        tally: Tally,
+    ) -> Answer:
+        terms = self.terms
+        sealer = terms.sealer(label.slot.purpose, label.slot.server_round, placement)
+        upload = sealer.seal(
+            levels,
+            tally,
+            pad=pad(terms.opened.keys.pad, label.encode()),
+            processes=self._processes(placement),
+        )
+        header = upload_header(label, terms.site.run_config, terms.site.task.layout, placement)
+        digest = upload_digest(header, [upload])
+        receipt = Receipt.signed(label, upload=digest, sign=terms.member.identity.sign).encode()
+        return Answer(
+            slot=label.slot,
+            request=request.digest,
+            state=label.state,
+            receipt=receipt,
+            reply=_ANSWER_TAG + canonical.blob(receipt) + upload,
+        )
+
+    def _processes(self, placement: Placement) -> int:
+        """Return how many processes seal: more than one only where starting them pays."""
+        large = placement.num_ciphertexts >= _WORTH_SHARING
+        return self.terms.site.config.sealing_processes if large else 1
+
+
+def _sent(kept: bytes) -> Sent:
+    reader = Reader(kept, tag=_ANSWER_TAG)
+    receipt = reader.blob(at_most=len(kept))
+    return Sent(upload=reader.rest(at_most=len(kept)), receipt=receipt)

@@ -1,0 +1,109 @@
+"""What a site checks before it opens anything: whose receipts came, and that nobody rolled it back.
+
+docs/protocol.md, "One round".
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from consortium.client.sealed_session_parameters import SiteTerms
+from privacy.errors import ConsortiumError
+from privacy.protocol.envelope import MAX_ATTEMPTS, Receipt, Slot, WrongAttempt
+from privacy.protocol.receipts import Expected, TooFewOthers, check_receipts, decode_receipts
+
+
+class RolledBack(ConsortiumError, ValueError):
+    """A state does not follow from the last one this site trained from."""
+
+    code = "rolled-back"
+
+
+class SumsMissing(ConsortiumError, ValueError):
+    """The sums are not one for each bucket whose receipts came, or too few for the rule."""
+
+    code = "sums-missing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checks:
+    """What must hold of a message before it is believed.
+
+    Args:
+        terms: Of the run, at this site.
+    """
+
+    terms: SiteTerms
+
+    def receipts(
+        self,
+        encoded: bytes,
+        purpose: str,
+        server_round: int,
+        *,
+        buckets: Mapping[str, int],
+        classes: Sequence[int],
+    ) -> dict[int, tuple[Receipt, ...]]:
+        """Return the receipts of a round by bucket, all of them checked.
+
+        Raises:
+            ConsortiumError: One is wrong, missing, or of another attempt than the last.
+        """
+        receipts = decode_receipts(encoded)
+        if not receipts:
+            raise TooFewOthers("there is no receipt of the last round", needed=1, came=0)
+        slot = self.terms.slot(purpose, server_round, receipts[0].label.slot.attempt)
+        self._require_last_attempt(slot)
+        own = self.terms.member.memory.answers.own_receipt(slot)
+        expected = Expected(
+            slot=slot,
+            roster=self.terms.roster,
+            buckets=buckets,
+            min_others=self.terms.site.min_others,
+            site=self.terms.site.config.name,
+            own=Receipt.decode(own) if own else None,
+            weight_classes=classes,
+        )
+        return check_receipts(receipts, expected)
+
+    def _require_last_attempt(self, slot: Slot) -> None:
+        later = [replace(slot, attempt=one) for one in range(slot.attempt + 1, MAX_ATTEMPTS + 1)]
+        if any(self.terms.member.memory.answers.own_receipt(one) for one in later):
+            raise WrongAttempt(
+                f"this site took part in a later attempt at round {slot.server_round}: attempt "
+                f"{slot.attempt} was void",
+                came=slot.attempt,
+            )
+
+    def require_voters(self, num_buckets: int, num_sites: int) -> None:
+        """Check that enough buckets came for the rule, and enough sites for the members."""
+        liars = self.terms.site.run_config.rule.num_byzantine
+        if num_buckets < 2 * liars + 1:
+            raise SumsMissing(
+                f"{liars} liars are survived among {2 * liars + 1} buckets or more, "
+                f"{num_buckets} came: the round is void",
+                needed=2 * liars + 1,
+                came=num_buckets,
+            )
+        if num_sites < self.terms.site.min_sites:
+            raise TooFewOthers(
+                f"charter and policy ask for {self.terms.site.min_sites} sites in every aggregate, "
+                f"{num_sites} are in this one",
+                needed=self.terms.site.min_sites,
+                came=num_sites,
+            )
+
+    def require_chain(self, states: Sequence[bytes]) -> None:
+        """Check what this site last trained from against the digests of S(0), S(1) and so on.
+
+        Raises:
+            RolledBack: It is not the one in its place, nor the one that comes next.
+        """
+        last = self.terms.member.memory.answers.last_state(self.terms.opened.run)
+        if last is None or last.server_round == len(states) + 1:
+            return
+        if last.server_round > len(states) or states[last.server_round - 1] != last.state:
+            raise RolledBack(
+                f"this site trained from another state in round {last.server_round}: the run "
+                "was rolled back, or another one is shown to this site",
+                last=last.server_round,
+            )

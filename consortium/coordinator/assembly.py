@@ -1,0 +1,156 @@
+"""From config to strategy: every choice of a run, in one place, on the coordinator's side."""
+
+from collections.abc import Callable
+
+from consortium.charter.document import Charter
+from consortium.config import BadConfig, RunConfig
+from consortium.protocol.aggregation import rule_at, rule_spec, streams
+from consortium.protocol.parameters import (
+    count_placement,
+    optimizer_for,
+    require_agreed,
+    update_placement,
+    upload_header,
+    weight_classes,
+)
+from privacy.protocol.grouping import weight_class
+from privacy.protocol.key_messages import LONGEST_LABEL
+from sites.evaluation.contract import evaluation_for
+from sites.statistics.contract import statistics_for
+from strategies.coordinator.encrypted.ciphertext_sums import Keep
+from strategies.coordinator.encrypted.parameters import SealedTerms
+from strategies.coordinator.encrypted.strategy import Encrypted
+from strategies.coordinator.messaging.cohort import Cohort
+from strategies.coordinator.messaging.events import Observer
+from strategies.coordinator.plaintext.aggregation_buffer import Gather, StackedUpdates
+from strategies.coordinator.plaintext.parameters import Progress, Terms
+from strategies.coordinator.plaintext.strategy import Synchronous
+from strategies.rules.mean import StreamingMean
+from strategies.rules.registry import RuleSpec
+
+
+def in_the_clear(
+    config: RunConfig,
+    charter: Charter,
+    run: str,
+    *,
+    observe: Observer,
+    keep: Callable[[Progress], None],
+) -> Synchronous:
+    """Return the strategy of a run in the clear.
+
+    Args:
+        config: The coordinator's choices.
+        charter: The members' limits.
+        run: Name of the run, like no other's.
+        observe: Told what happens.
+        keep: Told how far the run is.
+
+    Raises:
+        BadConfig: The choices contradict each other or the charter.
+        ConsortiumError: The rule is unknown or cannot survive so many liars among so few sites,
+            or the quorum can never be reached.
+    """
+    statistics, evaluation = statistics_for(charter.table), evaluation_for(charter.table)
+    return Synchronous(
+        gather=_gather_for(config, rule_spec(config, charter)),
+        optimizer=optimizer_for(config),
+        cohort=cohort_for(config, charter),
+        terms=Terms(
+            charter=charter.fingerprint,
+            run=run,
+            attempts=config.attempts,
+            statistics_size=statistics.layout.size,
+            evaluation_size=evaluation.layout.size,
+            max_examples=charter.floors.max_examples,
+            weigh=_weighing(config, charter),
+            check_statistics=statistics.check,
+            check_evaluation=evaluation.check,
+        ),
+        observe=observe,
+        keep=keep,
+    )
+
+
+def encrypted(config: RunConfig, charter: Charter, *, observe: Observer, keep: Keep) -> Encrypted:
+    """Return the strategy of an encrypted run.
+
+    Args:
+        config: The coordinator's choices.
+        charter: The members' limits and public keys.
+        observe: Told what happens.
+        keep: Keeps a file of the coordinator's.
+
+    Raises:
+        BadConfig, BadCharter: The choices contradict each other or the charter, or a member has
+            no keys.
+        ConsortiumError: As `in_the_clear`; or no parameters are exact for so many members.
+    """
+    rule_spec(config, charter)
+    sizes = (statistics_for(charter.table).layout.size, evaluation_for(charter.table).layout.size)
+    return Encrypted(
+        cohort=cohort_for(config, charter),
+        terms=SealedTerms(
+            charter=charter.fingerprint,
+            label=charter.name[:LONGEST_LABEL],
+            agreement=charter.agreement,
+            buckets=config.buckets,
+            weight_classes=weight_classes(config),
+            num_byzantine=config.rule.num_byzantine,
+            attempts=config.attempts,
+            updates=lambda layout: update_placement(config, charter, layout),
+            statistics=count_placement(config, charter, sizes[0]),
+            evaluation=count_placement(config, charter, sizes[1]),
+            header=lambda label, layout, placement: upload_header(label, config, layout, placement),
+        ),
+        observe=observe,
+        keep=keep,
+    )
+
+
+def cohort_for(config: RunConfig, charter: Charter) -> Cohort:
+    """Return who takes part in the rounds of a run.
+
+    Raises:
+        BadConfig: The quorum is below the charter's floor.
+        OutsideCharter: The charter does not allow such a run.
+        ImpossibleCohort: The quorum can never be reached.
+    """
+    require_agreed(config, charter)
+    if config.quorum < charter.floors.min_sites:
+        raise BadConfig(
+            f"quorum={config.quorum} is below the charter's floor of {charter.floors.min_sites} "
+            "sites: raise quorum",
+            quorum=config.quorum,
+            floor=charter.floors.min_sites,
+        )
+    return Cohort(
+        members=charter.names,
+        quorum=config.quorum,
+        fraction=config.fraction,
+        deadline_s=config.deadline_s,
+        join_deadline_s=config.join_deadline_s,
+        seed=config.seed,
+        identities=charter.identities,
+    )
+
+
+def _gather_for(config: RunConfig, spec: RuleSpec) -> Gather:
+    if streams(config, spec):
+        return Gather(begin=lambda state, _n_sites: StreamingMean(state.vector.size))
+    rule = rule_at(config, spec)
+    return Gather(
+        begin=lambda state, n_sites: StackedUpdates(rule(state), state.vector.size, n_sites),
+        needs_memory=spec.needs_memory,
+    )
+
+
+def _weighing(config: RunConfig, charter: Charter) -> Callable[[int], float]:
+    full = charter.floors.full_class_examples
+    match config.weighting:
+        case "classes":
+            return lambda examples: float(weight_class(examples, full_class_examples=full))
+        case "examples":
+            return float
+        case "equal":
+            return lambda _examples: 1.0

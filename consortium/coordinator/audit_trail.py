@@ -1,0 +1,213 @@
+"""The evidence of a coordinator: every message it sent and received, and what came of it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flwr.app import ArrayRecord, Message, RecordDict
+from flwr.serverapp import Grid
+
+from consortium.audit import journal as audit
+from consortium.audit.journal import (
+    OWNER,
+    Journal,
+    content_digest,
+    link_digest,
+    open_journal,
+    package_digest,
+)
+from consortium.charter.document import Charter
+from consortium.config import RunConfig
+from consortium.run.directory import RunDirectory
+from privacy.audit.signed_head import Anchor
+from privacy.canonical import MalformedEnvelope
+from privacy.identity.log_signing_key import SigningKey
+from privacy.identity.public_identity import BadSignature
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
+from strategies.coordinator.messaging.events import RoundFinished, RunEvent, SiteQuarantined
+
+
+@dataclass(eq=False)
+class CoordinatorAuditTrail:
+    """Writes down what passes a coordinator.
+
+    Guarantee: an answer, and what came of it, is on the disk before the next question leaves and
+    before anything that was made of it is kept (`commit`): one wait for the disk a round, or one
+    for some hundred messages.
+
+    Args:
+        journal: Its log.
+        links: By node: the name of its site, and the key of the digests of its messages.
+    """
+
+    journal: Journal
+    links: dict[int, tuple[str, bytes]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, run: RunDirectory, charter: Charter, config: RunConfig) -> "CoordinatorAuditTrail":
+        """Return the witness of a run, which has noted what the run goes by.
+
+        Raises:
+            AuditLogUnavailable: The log cannot be opened.
+        """
+        run.coordinator.mkdir(parents=True, exist_ok=True)
+        key = SigningKey.at(run.signing_key)
+        journal = open_journal(run.coordinator, owner=OWNER, key=key.public, sign=key.sign)
+        journal.note(
+            audit.RUN,
+            charter=charter.fingerprint,
+            config=config.digest,
+            program=package_digest(),
+            aggregation=config.aggregation,
+            privacy=config.dp.unit,
+        )
+        journal.commit()
+        return cls(journal)
+
+    def sent(self, asked: Iterable[Message]) -> None:
+        """Write down questions before they leave; one content to many sites is read once."""
+        digests: dict[tuple[str, int], bytes] = {}
+        for message in asked:
+            kind, content = message.metadata.message_type, message.content
+            key = (kind, id(content))
+            if key not in digests:
+                digests[key] = content_digest(kind, content)
+            self._message(audit.SENT, message.metadata.dst_node_id, kind, content, digests[key])
+        self.journal.commit()
+
+    def received(self, reply: Message) -> None:
+        """Write down an answer."""
+        node, kind = reply.metadata.src_node_id, reply.metadata.message_type
+        if not reply.has_content():
+            self.journal.note(audit.REFUSED, site=self._site(node), kind=kind, code="node-failed")
+        else:
+            if kind == messages.HELLO:
+                self._joined(node, reply.content)
+            digest = content_digest(kind, reply.content)
+            self._message(audit.RECEIVED, node, kind, reply.content, digest)
+
+    def observe(self, event: RunEvent) -> None:
+        """Write down what came of it; no figure, released or not."""
+        match event:
+            case SiteQuarantined():
+                self.journal.note(
+                    audit.QUARANTINED, round=event.server_round, site=event.site, code=event.code
+                )
+            case RoundFinished():
+                self.journal.note(
+                    audit.ROUND, round=event.server_round, sites=",".join(event.answered)
+                )
+
+    def commit(self) -> None:
+        """Have all that was noted on the disk."""
+        self.journal.commit()
+
+    def ended(self, status: str, model: str = "") -> None:
+        """Write down how the run ended, with the digest of the model that it tells everybody."""
+        self.journal.note(audit.ENDED, status=status, model=model)
+        self.journal.commit()
+
+    def close(self) -> None:
+        """Write what is waiting, and let go of the log."""
+        self.commit()
+        self.journal.chain.close()
+
+    def _joined(self, node: int, content: RecordDict) -> None:
+        arrays, facts = content.get(wire.ARRAYS), content.get(wire.FACTS)
+        if not isinstance(arrays, ArrayRecord) or "anchor" not in arrays:
+            return
+        try:
+            anchor = Anchor.decode(arrays["anchor"].data)
+            anchor.verify()
+        except (MalformedEnvelope, BadSignature):
+            return
+        site = facts.get("site", "") if isinstance(facts, Mapping) else ""
+        name = site if isinstance(site, str) else ""
+        self.links[node] = (name, anchor.link)
+        self.journal.note(
+            audit.JOINED,
+            site=name,
+            key=anchor.key.hex(),
+            entries=anchor.head.entries,
+            head=anchor.head.hash,
+            ledger=anchor.ledger.hex(),
+            signature=anchor.signature.hex(),
+        )
+
+    def _message(self, what: str, node: int, kind: str, content: RecordDict, digest: bytes) -> None:
+        link = self.links[node][1] if node in self.links else b""
+        first = kind == messages.HELLO and what == audit.SENT
+        self.journal.note(
+            what,
+            site=self._site(node),
+            kind=kind,
+            bytes=wire.num_bytes(content),
+            digest=link_digest(b"" if first else link, digest),
+        )
+
+    def _site(self, node: int) -> str:
+        return self.links[node][0] if node in self.links else f"node {node}"
+
+
+class AuditedGrid(Grid):
+    """Flower's message bus, of which every message is written down.
+
+    Guarantee: a question, and every answer before it, is in the log before it leaves.
+
+    Args:
+        grid: The bus.
+        witness: Who writes.
+    """
+
+    def __init__(self, grid: Grid, witness: CoordinatorAuditTrail) -> None:
+        self._grid, self._witness = grid, witness
+
+    def set_run(self, run: Any) -> None:  # noqa: ANN401 -- Flower's Run is private
+        """Set the run."""
+        self._grid.set_run(run)
+
+    @property
+    def run(self) -> Any:  # noqa: ANN401 -- Flower's Run is private
+        """The run."""
+        return self._grid.run
+
+    def create_message(
+        self,
+        content: RecordDict,
+        message_type: str,
+        dst_node_id: int,
+        group_id: str,
+        ttl: float | None = None,
+    ) -> Message:
+        """Return a message to a node."""
+        return self._grid.create_message(content, message_type, dst_node_id, group_id, ttl)
+
+    def get_node_ids(self) -> Iterable[int]:
+        """Return the ids of the nodes that are there."""
+        return self._grid.get_node_ids()
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Write messages down, and send them."""
+        asked = list(messages)
+        self._witness.sent(asked)
+        return self._grid.push_messages(asked)
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Return the replies that came, each written down."""
+        replies = []
+        for reply in self._grid.pull_messages(message_ids):
+            self._witness.received(reply)
+            replies.append(reply)
+        return replies
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> Iterable[Message]:
+        """Send messages and return all replies, each written down."""
+        asked = list(messages)
+        self._witness.sent(asked)
+        replies = list(self._grid.send_and_receive(asked, timeout=timeout))
+        for reply in replies:
+            self._witness.received(reply)
+        return replies

@@ -1,0 +1,267 @@
+"""From events to files: what happens in a run is written down as it happens."""
+
+import json
+import tempfile
+import time
+import weakref
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from consortium.run.directory import RunDirectory
+from consortium.run.records import (
+    Entries,
+    MetricValue,
+    QuarantineRecord,
+    SiteSummary,
+    Tallies,
+    replaced,
+    write_object,
+    write_record,
+)
+from privacy.layout import Tally
+from sites.evaluation.contract import Evaluation
+from strategies.coordinator.messaging.events import (
+    Observer,
+    RoundFinished,
+    RoundStarted,
+    RunEvent,
+    SiteAnswered,
+    SiteQuarantined,
+    SitesCompared,
+    SitesJoined,
+    StatisticsPooled,
+)
+
+
+class Released:
+    """The tallies that sites released in answer to one question.
+
+    Guarantee: memory holds their names and one tally, whatever the number of sites; the file has
+    no name, so that nothing of it is left when the process is gone, however that comes about.
+
+    Args:
+        folder: On the file system that holds the tallies meanwhile.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._at: dict[str, tuple[int, int]] = {}
+        self._file: IO[bytes] | None = None
+
+    def keep(self, site: str, tally: Tally) -> None:
+        """Keep the tally of a site; its last one, if it releases twice."""
+        file = self._opened()
+        start = file.seek(0, 2)
+        file.write(np.ascontiguousarray(tally, np.int64).tobytes())
+        self._at[site] = (start, tally.size)
+
+    def clear(self) -> None:
+        """Forget everything, as another question is asked."""
+        self._at.clear()
+        if self._file:
+            self._file.truncate(0)
+
+    @property
+    def sites(self) -> list[str]:
+        """Names of the sites that released theirs, sorted."""
+        return sorted(self._at)
+
+    def tallies(self) -> Iterator[tuple[str, Tally]]:
+        """Yield each site with its tally, sorted by name."""
+        for site in self.sites:
+            start, size = self._at[site]
+            file = self._opened()
+            file.seek(start)
+            yield site, np.frombuffer(file.read(8 * size), np.int64)
+
+    def _opened(self) -> IO[bytes]:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 -- it outlives this call
+            weakref.finalize(self, self._file.close)
+        return self._file
+
+
+@dataclass
+class Recorder:
+    """Writes `events.jsonl` and `metrics.jsonl` line by line, and remembers what a summary needs.
+
+    Guarantee: a figure of one site is written only where the strategy marks it as released, and
+    in memory is the figure of one site at a time.
+
+    Args:
+        run: The run's directory.
+        evaluation: Turns evaluation tallies into metrics.
+        witness: Told of each event as well.
+    """
+
+    run: RunDirectory
+    evaluation: Evaluation
+    witness: Observer = field(default=lambda _event: None)
+    began: float = field(default_factory=time.monotonic)
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    joined: SitesJoined | None = None
+    last_round: RoundFinished | None = None
+    quarantined: list[QuarantineRecord] = field(default_factory=list)
+    answers: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    bytes_down: int = 0
+    bytes_up: int = 0
+
+    def __post_init__(self) -> None:
+        self._released, self._last_released = Released(self.run.path), Released(self.run.path)
+
+    def __call__(self, event: RunEvent) -> None:
+        """Record one event."""
+        self.witness(event)
+        self._keep_released(event)
+        match event:
+            case SitesJoined():
+                self.joined = event
+                self._line(event, asdict(event))
+            case StatisticsPooled():
+                _write_tallies(self.run.statistics, event.pooled, self._released)
+                self._line(event, {"sites": self._released.sites})
+            case SiteQuarantined():
+                self.quarantined.append(QuarantineRecord.model_validate(asdict(event)))
+                self._line(event, asdict(event))
+            case SiteAnswered():
+                self._answered(event.site, event.server_round)
+                self._line(event, {"server_round": event.server_round, "site": event.site})
+            case SitesCompared():
+                self._append(self.run.evidence, asdict(event))
+            case RoundFinished():
+                self._round(event)
+            case _:
+                self._line(event, asdict(event))
+
+    def _keep_released(self, event: RunEvent) -> None:
+        match event:
+            case RoundStarted():  # perhaps again: what sites said in the last attempt is void
+                self._released.clear()
+            case SiteAnswered(released=tally) if tally is not None:
+                self._released.keep(event.site, tally)
+
+    def begin(self) -> None:
+        """Record that the run begins."""
+        self._append(self.run.events, {"event": "run-started", "started": self.started})
+
+    def go_on(self, through: int) -> None:
+        """Take up the record of a run that was interrupted, and record that it goes on.
+
+        Guarantee: what happened stays in `events.jsonl`; figures of rounds after `through`,
+        which will be done again, leave the other files, so that each round is there once.
+
+        Args:
+            through: The last round whose result is kept.
+        """
+        self.began -= max((self._recalled(line) for line in _lines(self.run.events)), default=0.0)
+        for path in (self.run.metrics, self.run.evidence):
+            if path.exists():
+                kept = (line for line in _lines(path) if line["server_round"] <= through)
+                with replaced(path) as file:
+                    file.writelines(json.dumps(line) + "\n" for line in kept)
+        for line in _lines(self.run.metrics):
+            self.bytes_down += line["bytes_down"]
+            self.bytes_up += line["bytes_up"]
+        self._append(self.run.events, {"event": "run-resumed", "server_round": through + 1})
+
+    def _recalled(self, line: dict[str, Any]) -> float:
+        """Take up one line of what happened; return when it did."""
+        match line["event"]:
+            case "run-started":
+                self.started = line["started"]
+            case SiteAnswered.kind:
+                self._answered(line["site"], line["server_round"])
+            case SiteQuarantined.kind:
+                fields = {name: line[name] for name in QuarantineRecord.model_fields}
+                self.quarantined.append(QuarantineRecord.model_validate(fields))
+        return float(line["at_s"])
+
+    def _answered(self, site: str, server_round: int) -> None:
+        """Note it in a bit a round: a site may answer again after an interruption."""
+        self.answers[site] |= 1 << server_round
+
+    def failed(self, code: str, text: str) -> None:
+        """Record that the run ended with an error."""
+        self._append(self.run.events, {"event": "run-failed", "code": code, "text": text})
+
+    def metrics_of(self, tally: Tally) -> dict[str, MetricValue]:
+        """Return the metrics that a tally defines."""
+        return {
+            name: MetricValue(value=metric.value, error_bound=metric.error_bound)
+            for name, metric in self.evaluation.metrics(tally).items()
+        }
+
+    def seconds(self) -> float:
+        """Return the seconds since the recording began."""
+        return time.monotonic() - self.began
+
+    def site_summaries(self, members: tuple[str, ...]) -> list[SiteSummary]:
+        """Return each member as the run saw it."""
+        weights = self.joined.weights if self.joined else {}
+        return [
+            SiteSummary(
+                name=name,
+                present=name in weights,
+                weight=weights.get(name, 0),
+                answered=(self.answers[name] >> 1).bit_count(),  # the statistics are no round
+            )
+            for name in members
+        ]
+
+    def site_metrics(self) -> Entries:
+        """Yield the sites that released figures in the last round, with the metrics of each."""
+        for site, tally in self._last_released.tallies():
+            yield site, _plain(self.metrics_of(tally))
+
+    def write_evaluation(self) -> None:
+        """Write the tallies of the last round, from which the report draws, if there was one."""
+        if self.last_round:
+            _write_tallies(self.run.evaluation, self.last_round.evaluation, self._last_released)
+
+    def _round(self, event: RoundFinished) -> None:
+        self.last_round = event
+        self._last_released, self._released = self._released, self._last_released
+        self._released.clear()
+        self.bytes_down += event.bytes_down
+        self.bytes_up += event.bytes_up
+        line = {
+            "server_round": event.server_round,
+            "sites": len(event.answered),
+            "metrics": _plain(self.metrics_of(event.evaluation)),
+            "bytes_down": event.bytes_down,
+            "bytes_up": event.bytes_up,
+            "seconds": round(event.seconds, 6),
+        }
+        self._append(self.run.metrics, line, site_metrics=self.site_metrics())
+        self._line(event, {**line, "answered": event.answered})
+
+    def _line(self, event: RunEvent, values: dict[str, Any]) -> None:
+        self._append(self.run.events, {"event": event.kind, **values})
+
+    def _append(self, path: Path, values: dict[str, Any], **mappings: Entries) -> None:
+        line = json.dumps({"at_s": round(self.seconds(), 4), **values})
+        with path.open("a") as file:
+            write_object(file, line, **mappings)
+            file.write("\n")
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the lines that were written whole; a process may have died in the last one."""
+    if path.exists():
+        with path.open() as file:
+            yield from (json.loads(line) for line in file if line.endswith("\n"))
+
+
+def _write_tallies(path: Path, pooled: Tally, released: Released) -> None:
+    by_site = ((site, tally.tolist()) for site, tally in released.tallies())
+    write_record(path, Tallies(pooled=pooled.tolist()), by_site=by_site)
+
+
+def _plain(metrics: Mapping[str, MetricValue]) -> dict[str, Any]:
+    return {name: metric.model_dump() for name, metric in metrics.items()}

@@ -1,0 +1,171 @@
+"""Which code a site runs: the installed package, or bundles on a list of the site's own."""
+
+import difflib
+import hashlib
+import io
+import zipfile
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from consortium.run.records import write_atomically
+from privacy.errors import ConsortiumError
+
+FILE = "approved.json"
+_BUNDLES = "approved"
+_MOST_BYTES = 50_000_000
+
+
+class NotApproved(ConsortiumError, PermissionError):
+    """A run's bundle is not on the site's list."""
+
+    code = "not-approved"
+
+
+class BadBundle(ConsortiumError, ValueError):
+    """A file is not a bundle of Flower's, or the site's list of them cannot be read."""
+
+    code = "bad-bundle"
+
+
+class Approved(BaseModel):
+    """A bundle that the site's operator has looked at.
+
+    Args:
+        digest: SHA-256 of the bundle, hexadecimal: what Flower calls its hash.
+        at: When it was approved.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    at: datetime
+
+
+class Approvals(BaseModel):
+    """What a site runs: `approved.json`, which only its operator writes.
+
+    Args:
+        run: Whether the installed package answers whatever a bundle holds, which is the
+            default, or bundles on the list and no other.
+        bundles: The list, in the order of approval.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    run: Literal["installed", "listed"] = "installed"
+    bundles: tuple[Approved, ...] = ()
+
+    @property
+    def installed(self) -> bool:
+        """Whether the installed package answers."""
+        return self.run == "installed"
+
+    def require(self, bundle: bytes) -> None:
+        """Return if a bundle is on the list; its digest is computed here, not believed.
+
+        Raises:
+            NotApproved: It is not.
+        """
+        digest = digest_of(bundle)
+        if digest not in {approved.digest for approved in self.bundles}:
+            raise NotApproved(
+                f"bundle {digest} is not on this site's list: look at it, then "
+                "`consortium site approve` it",
+                listed=len(self.bundles),
+            )
+
+
+def digest_of(bundle: bytes) -> str:
+    """Return what identifies a bundle: SHA-256, hexadecimal."""
+    return hashlib.sha256(bundle).hexdigest()
+
+
+def read_approvals(site: Path) -> Approvals:
+    """Return what a site runs; the installed package if nothing was decided.
+
+    Raises:
+        BadBundle: The list cannot be read: then nothing is run.
+    """
+    path = site / FILE
+    if not path.exists():
+        return Approvals()
+    try:
+        return Approvals.model_validate_json(path.read_text())
+    except (OSError, ValidationError) as error:
+        raise BadBundle(f"{path} is no list of approved bundles: {error}") from error
+
+
+def approve(site: Path, bundle: Path, *, now: datetime) -> Approvals:
+    """Put a bundle on a site's list, keep a copy of it, and let the site go by the list.
+
+    Raises:
+        BadBundle: The file is no bundle.
+    """
+    content = _read(bundle)
+    texts_of(content)
+    folder = site / _BUNDLES
+    folder.mkdir(exist_ok=True)
+    digest = digest_of(content)
+    (folder / f"{digest}.fab").write_bytes(content)
+    held = read_approvals(site)
+    others = tuple(one for one in held.bundles if one.digest != digest)
+    return choose(site, "listed", (*others, Approved(digest=digest, at=now)))
+
+
+def choose(
+    site: Path, run: Literal["installed", "listed"], bundles: tuple[Approved, ...] | None = None
+) -> Approvals:
+    """Decide what a site runs from its next message on."""
+    held = read_approvals(site)
+    approvals = Approvals(run=run, bundles=held.bundles if bundles is None else bundles)
+    write_atomically(site / FILE, approvals.model_dump_json(indent=1))
+    return approvals
+
+
+def changes(site: Path, bundle: Path) -> list[str]:
+    """Return how a bundle differs from the one approved last, line by line; all of it if none.
+
+    Raises:
+        BadBundle: The file is no bundle.
+    """
+    new = texts_of(_read(bundle))
+    held = read_approvals(site).bundles
+    last = site / _BUNDLES / f"{held[-1].digest}.fab" if held else None
+    old = texts_of(_read(last)) if last is not None else {}
+    lines: list[str] = []
+    for name in sorted(old.keys() | new.keys()):
+        before, after = old.get(name, ""), new.get(name, "")
+        lines += difflib.unified_diff(
+            before.splitlines(), after.splitlines(), f"approved/{name}", f"new/{name}", lineterm=""
+        )
+    return lines
+
+
+def texts_of(bundle: bytes) -> dict[str, str]:
+    """Return the text files of a bundle by name, none of them unpacked anywhere.
+
+    Raises:
+        BadBundle: It is none, or would unpack to far more than Flower allows.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+            infos = [info for info in archive.infolist() if not info.is_dir()]
+            if sum(info.file_size for info in infos) > _MOST_BYTES:
+                raise BadBundle("the bundle would unpack to more than any bundle may hold")
+            return {
+                info.filename: archive.read(info).decode(errors="backslashreplace")
+                for info in infos
+            }
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+        raise BadBundle(f"this is no bundle: {error}") from error
+
+
+def _read(bundle: Path) -> bytes:
+    try:
+        return bundle.read_bytes()
+    except OSError as error:
+        raise BadBundle(f"{bundle} cannot be read") from error

@@ -1,0 +1,178 @@
+"""What the coordinator's operator asks of the SuperLink: nodes, runs."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from consortium.charter.document import address
+from consortium.config import Scalar
+from consortium.deployment.app_bundle import toml
+from consortium.deployment.processes import LaunchFailed, program
+from consortium.deployment.run_orders import RunOrder
+from consortium.deployment.superlink import SuperLink
+from consortium.provisioning.installation import read_nodes
+from consortium.run.records import write_atomically
+
+_CALL_LIMIT_S = 60.0
+_ENROLLED, _BEGUN = "enrolled.json", "begun.json"  # Flower's numbers, by key and by directory
+
+
+class ControlRefused(LaunchFailed):
+    """The SuperLink did not do what it was asked; its words are in the message."""
+
+    code = "control-refused"
+
+
+@dataclass(frozen=True)
+class Control:
+    """The SuperLink's operator.
+
+    Args:
+        superlink: Which runs.
+    """
+
+    superlink: SuperLink
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """Return the registered nodes as Flower lists them, without those that were put out."""
+        listed = self._ask("supernode", "list")
+        return [node for node in listed.get("nodes", []) if node["status"] != "unregistered"]
+
+    def members(self) -> dict[str, tuple[str, float]]:
+        """Return status and seconds online of each member's node."""
+        names = {key: name for name, key in read_nodes(self.superlink.directory).items()}
+        nodes = {int(node["node-id"]): node for node in self.nodes()}
+        enrolled = self._noted(_ENROLLED).items()
+        return {
+            names[key]: (str(nodes[node]["status"]), float(nodes[node]["online-elapsed"] or 0))
+            for key, node in enrolled
+            if key in names and node in nodes
+        }
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Return all runs as Flower lists them, the latest first."""
+        return list(self._ask("list").get("runs", []))
+
+    def going(self) -> list[int]:
+        """Return the numbers of the runs that are not over."""
+        return [
+            int(one["run-id"])
+            for one in self.runs()
+            if not str(one["status"]).startswith("finished")
+        ]
+
+    def enrol(self) -> None:
+        """Bring the registered nodes to those of the kit: members join, who left is put out.
+
+        Guarantee: afterwards exactly the keys of the kit are admitted.
+        """
+        wanted = read_nodes(self.superlink.directory)
+        folder = self.superlink.home / "nodes"
+        folder.mkdir(exist_ok=True)
+        enrolled = self._enrolled()
+        for key, node in enrolled.items():
+            if key not in wanted.values():
+                self._ask("supernode", "unregister", str(node))
+        for name, key in wanted.items():
+            if key not in enrolled:
+                path = folder / f"{name}.pub"
+                path.write_text(key)
+                registered = self._ask("supernode", "register", str(path), "--name", name)
+                enrolled[key] = int(registered["node-id"])
+        self._note(
+            _ENROLLED, {key: node for key, node in enrolled.items() if key in wanted.values()}
+        )
+
+    def submit(self, order: RunOrder) -> int:
+        """Let an ordered run begin, or go on; return Flower's number of it.
+
+        What Flower takes for an earlier process of the same run, which is dead, is stopped: the
+        sites would wait for what it had begun to send for the best part of a minute.
+
+        Raises:
+            ControlRefused: Flower did not take it.
+        """
+        begun = self._noted(_BEGUN)
+        order.write(self.superlink.directory)
+        number = self.begin(order.config)
+        self._note(_BEGUN, {**begun, str(order.run): number})
+        if str(order.run) in begun:
+            with suppress(ControlRefused):  # it is over already
+                self.stop(begun[str(order.run)])
+        return number
+
+    def begin(self, config: Mapping[str, Scalar]) -> int:
+        """Ask the SuperLink for a run, as anybody may who reaches its port; return its number.
+
+        It comes to nothing unless it was ordered.
+
+        Raises:
+            ControlRefused: Flower did not take it.
+        """
+        overrides = self.superlink.home / "run-config.toml"
+        overrides.write_text(toml(config))
+        app = str((self.superlink.directory / "app").resolve())
+        begun = self._ask("run", app, more=("--run-config", str(overrides.resolve())))
+        return int(begun["run-id"])
+
+    def status_of(self, run: int) -> str:
+        """Return how a run stands in Flower's words, such as `finished:completed`."""
+        for listed in self.runs():
+            if int(listed["run-id"]) == run:
+                return str(listed["status"])
+        raise ControlRefused(f"the SuperLink knows no run {run}")
+
+    def stop(self, run: int) -> None:
+        """Stop a run."""
+        self._ask("stop", str(run))
+
+    def _enrolled(self) -> dict[str, int]:
+        there = {int(node["node-id"]) for node in self.nodes()}
+        return {key: node for key, node in self._noted(_ENROLLED).items() if node in there}
+
+    def _noted(self, name: str) -> Mapping[str, int]:
+        path = self.superlink.home / name
+        noted: Mapping[str, int] = json.loads(path.read_text()) if path.exists() else {}
+        return noted
+
+    def _note(self, name: str, numbers: Mapping[str, int]) -> None:
+        write_atomically(self.superlink.home / name, json.dumps(numbers))
+
+    def _ask(self, *words: str, more: tuple[str, ...] = ()) -> dict[str, Any]:
+        home = self.superlink.home
+        self._configure()
+        command = [program("flwr"), *words, "here", "--format", "json", *more]
+        asked = subprocess.run(  # noqa: S603 -- Flower's own program, our own arguments
+            command,
+            cwd=home,
+            env=dict(self.superlink.environment),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_CALL_LIMIT_S,
+        )
+        said = _json(asked.stdout)
+        if asked.returncode or not said.get("success"):
+            raise ControlRefused(f"flwr {words[0]}: {asked.stdout}{asked.stderr}".strip())
+        return said
+
+    def _configure(self) -> None:
+        host, port = address(self.superlink.charter)
+        authority = (self.superlink.directory / "authority.pem").resolve()
+        (self.superlink.home / "config.toml").write_text(
+            f'[superlink]\ndefault = "here"\n\n[superlink.here]\naddress = "{host}:{port}"\n'
+            f"root-certificates = {json.dumps(str(authority))}\n"
+        )
+
+
+def _json(text: str) -> dict[str, Any]:
+    """Return the JSON in what a program said; it may say other things before."""
+    start = text.find("{")
+    try:
+        parsed = json.loads(text[start:]) if start >= 0 else {}
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}

@@ -1,0 +1,134 @@
+"""Processes that are ours: found by a mark in their environment, and ended to the last."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from privacy.errors import ConsortiumError
+
+STOP_LIMIT_S = 5.0
+_PAUSE_S = 0.1
+
+# What every program of Flower's is told: nothing is fetched at run time, nothing sent to anybody.
+QUIET: Mapping[str, str] = {
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "FLWR_DISABLE_UPDATE_CHECK": "1",
+    "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
+    "PYTHONWARNINGS": "ignore",
+}
+
+
+_INHERITED = ("HOME", "LANG", "LC_ALL", "PYTHONPATH", "TMPDIR", "USER", "OMP_NUM_THREADS", "TZ")
+
+
+class LaunchFailed(ConsortiumError, RuntimeError):
+    """Flower could not be started, or the run did not finish; the log says why."""
+
+    code = "launch-failed"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A variable of the environment by which processes are known, also those that left.
+
+    Args:
+        variable: Its name.
+        value: What it says: the directory that the processes belong to.
+    """
+
+    variable: str
+    value: str
+
+    def family(self) -> list[psutil.Process]:
+        """Return every process with the mark, without this one and those it came of."""
+        ours = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+        found = []
+        for process in psutil.process_iter():
+            try:
+                marked = process.environ().get(self.variable) == self.value
+                if process.pid not in ours and marked:
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+
+def end(processes: list[psutil.Process]) -> None:
+    """End processes: with a request first, by force after `STOP_LIMIT_S`."""
+    for process in processes:
+        _signal(process, signal.SIGTERM)
+    _, alive = psutil.wait_procs(processes, timeout=STOP_LIMIT_S)
+    for process in alive:
+        _signal(process, signal.SIGKILL)
+    psutil.wait_procs(alive, timeout=STOP_LIMIT_S)
+
+
+def stop(process: "subprocess.Popen[bytes]", mark: Mark) -> None:
+    """Stop a program and all that came of it: children first, so that they can tidy up."""
+    end([one for one in mark.family() if one.pid != process.pid])
+    process.terminate()
+    try:
+        process.wait(STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    end(mark.family())
+
+
+def start(
+    command: list[str], *, cwd: Path, environment: Mapping[str, str], log: Path
+) -> "subprocess.Popen[bytes]":
+    """Start a program in a session of its own; what it says goes to the end of a log."""
+    with log.open("a") as output:
+        return subprocess.Popen(  # noqa: S603 -- Flower's own program, our own arguments
+            command,
+            cwd=cwd,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+
+
+def await_true(ready: Callable[[], bool], *, alive: Callable[[], bool], limit_s: float) -> bool:
+    """Return whether something came true in time, while a process was alive to bring it about."""
+    until = time.monotonic() + limit_s
+    while time.monotonic() < until and alive():
+        if ready():
+            return True
+        time.sleep(_PAUSE_S)
+    return False
+
+
+def program(name: str) -> str:
+    """Return the path of a program that was installed with this Python."""
+    return str(Path(sys.executable).parent / name)
+
+
+def inherited() -> dict[str, str]:
+    """Return what a program of ours needs of this process's environment, and no more."""
+    return {name: os.environ[name] for name in _INHERITED if name in os.environ}
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        return

@@ -1,0 +1,181 @@
+"""Run the app on Flower's simulation engine: a SuperLink of our own, started and stopped.
+
+Everything Flower writes stays in the run directory; nothing is fetched at run time, nothing is
+sent to anybody, and no process stays behind, whatever ends the run.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from consortium.config import Scalar
+from consortium.deployment.app_bundle import Bundle, stage_bundle, toml
+from consortium.deployment.processes import (
+    QUIET,
+    LaunchFailed,
+    Mark,
+    await_true,
+    free_port,
+    program,
+    start,
+    stop,
+)
+from consortium.run.directory import ENVIRONMENT, RunDirectory
+
+_START_LIMIT_S = 60.0
+_OBJECT_STORE_BYTES = 300_000_000
+
+
+def simulate(
+    run: RunDirectory,
+    *,
+    num_sites: int,
+    run_config: Mapping[str, Scalar],
+    bundle: Bundle | None = None,
+    verbose: bool = False,
+) -> None:
+    """Run the staged consortium on Flower's simulation engine (Ray) and wait for its end.
+
+    Guarantee: no process started here is alive afterwards, also after Ctrl-C.
+
+    Args:
+        run: The staged run directory.
+        num_sites: Sites to simulate, one process each up to the number of cores.
+        run_config: Flower's run config.
+        bundle: What Flower runs; by default the installed apps.
+        verbose: Whether Flower's own log goes to the terminal too.
+
+    Raises:
+        LaunchFailed: Flower did not start, or the run failed; names the log.
+    """
+    home = run.path / "flower"
+    home.mkdir(exist_ok=True)
+    app = stage_bundle(run.path / "app", bundle or Bundle())
+    overrides = home / "run-config.toml"
+    overrides.write_text(toml(run_config))
+    with _ray_directory() as ray:
+        environment = _environment(run, home, ray)
+        with _superlink(home, environment) as address:
+            (home / "config.toml").write_text(
+                f'[superlink]\ndefault = "sim"\n\n[superlink.sim]\naddress = "{address}"\n'
+                "insecure = true\n"
+            )
+            _flwr_run(app, overrides, _resources(num_sites), home, environment, verbose=verbose)
+            _require_finished(home, environment)
+
+
+def _resources(num_sites: int) -> str:
+    cores = min(num_sites, os.cpu_count() or 1)
+    return (
+        f"num-supernodes={num_sites} client-resources-num-cpus=1 "
+        f"client-resources-num-gpus=0.0 init-args-num-cpus={cores}"
+    )
+
+
+def _environment(run: RunDirectory, home: Path, ray: Path) -> dict[str, str]:
+    programs = str(Path(sys.executable).parent)
+    return {
+        **os.environ,
+        "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",
+        ENVIRONMENT: str(run.path.resolve()),
+        "FLWR_HOME": str(home.resolve()),
+        **QUIET,
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_TMPDIR": str(ray),
+        "RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES": str(_OBJECT_STORE_BYTES),
+    }
+
+
+@contextmanager
+def _ray_directory() -> Iterator[Path]:
+    """Yield a directory with a short name: Ray's socket paths hold at most 107 bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp" if Path("/tmp").is_dir() else None))  # noqa: S108 -- short by need; made by mkdtemp
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _superlink(home: Path, environment: Mapping[str, str]) -> Iterator[str]:
+    """Start a SuperLink with the simulation runtime; yield its address; stop all of it."""
+    port = free_port()
+    command = [
+        program("flower-superlink"),
+        "--insecure",
+        "--simulation",
+        "--isolation",
+        "subprocess",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    superlink = start(command, cwd=home, environment=environment, log=home / "superlink.log")
+    try:
+        healthy = await_true(
+            lambda: _answers(port), alive=lambda: superlink.poll() is None, limit_s=_START_LIMIT_S
+        )
+        if not healthy:
+            raise LaunchFailed(f"Flower's SuperLink did not start; see {home / 'superlink.log'}")
+        yield f"127.0.0.1:{port}"
+    finally:
+        stop(superlink, Mark(ENVIRONMENT, environment[ENVIRONMENT]))
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _flwr_run(
+    app: Path,
+    overrides: Path,
+    resources: str,
+    home: Path,
+    environment: Mapping[str, str],
+    *,
+    verbose: bool,
+) -> None:
+    command = [
+        program("flwr"),
+        "run",
+        str(app.resolve()),
+        "sim",
+        "--stream",
+        "--run-config",
+        str(overrides.resolve()),
+        "--federation-config",
+        resources,
+    ]
+    with (home / "run.log").open("w") as log:
+        output = None if verbose else log
+        process = subprocess.Popen(  # noqa: S603 -- Flower's own program, our own arguments
+            command, cwd=home, env=environment, stdout=output, stderr=output
+        )
+        try:
+            process.wait()
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def _require_finished(home: Path, environment: Mapping[str, str]) -> None:
+    """Ask the SuperLink how the run ended: `flwr run` returns 0 even when it failed."""
+    command = [program("flwr"), "list", "sim", "--format", "json"]
+    listed = subprocess.run(  # noqa: S603 -- Flower's own program, our own arguments
+        command, cwd=home, env=environment, capture_output=True, text=True, check=False
+    )
+    if "finished:completed" not in listed.stdout.replace('"', ""):
+        raise LaunchFailed(f"the run did not finish; see {home / 'run.log'}")

@@ -1,0 +1,100 @@
+"""Where a consortium stands: who is there, what runs, how far it is, what went wrong."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+from consortium.charter.document import Charter
+from consortium.deployment.code_approval import read_approvals
+from consortium.deployment.control_client import Control
+from consortium.deployment.run_orders import last_run
+from consortium.deployment.superlink import SuperLink
+from consortium.deployment.supernode import SuperNode
+from consortium.deployment.supervisor import Service, read_up
+
+_TAIL_BYTES = 65_536
+
+
+def of_coordinator(directory: Path) -> list[str]:
+    """Return, as lines for people, how a coordinator stands."""
+    superlink = SuperLink(directory)
+    charter = superlink.charter
+    lines = [
+        f"charter      {charter.name}, revision {charter.revision}, {charter.fingerprint[:16]}",
+        f"SuperLink    {_running(superlink)}",
+    ]
+    if superlink.healthy():
+        lines += _seen(Control(superlink))
+    run = last_run(directory)
+    return [*lines, *(_run(run) if run is not None else ["run          none yet"])]
+
+
+def of_site(directory: Path) -> list[str]:
+    """Return, as lines for people, how a site stands."""
+    node = SuperNode(directory)
+    approvals = read_approvals(directory)
+    code = "the installed package" if approvals.installed else f"{len(approvals.bundles)} bundles"
+    lines = [
+        f"site         {node.name}",
+        f"charter      {_charter(directory / 'charter.json')}",
+        f"SuperNode    {_running(node)}",
+        f"runs         {code}",
+    ]
+    return [*lines, f"last error   {_last_error(directory / 'site.log')}"]
+
+
+def _running(service: Service) -> str:
+    up = read_up(service)
+    if up is None:
+        return "down"
+    health = "healthy" if service.healthy() else "NOT ANSWERING"
+    return f"up since {up.since:%Y-%m-%d %H:%M:%S} UTC, {health}, {up.restarts} restarts"
+
+
+def _seen(control: Control) -> list[str]:
+    lines = [
+        f"node         {name:20} {status:12} {timedelta(seconds=round(online))}"
+        for name, (status, online) in control.members().items()
+    ]
+    for run in control.runs()[:1]:
+        lines.append(f"Flower       run {run['run-id']} {run['status']}")
+    return lines
+
+
+def _run(run: Path) -> list[str]:
+    events = [json.loads(line) for line in _tail(run / "events.jsonl")]
+    rounds = [event["server_round"] for event in events if event["event"] == "round-finished"]
+    wrong = [
+        f"{event.get('site', '')} {event.get('code', '')}".strip()
+        for event in events
+        if event["event"] in ("site-quarantined", "run-failed")
+    ]
+    return [
+        f"run          {run.name}",
+        f"last round   {rounds[-1] if rounds else 'none'}",
+        f"last error   {wrong[-1] if wrong else 'none'}",
+    ]
+
+
+def _charter(path: Path) -> str:
+    if not path.exists():
+        return "none installed"
+    charter = Charter.read(path)
+    return f"{charter.name}, revision {charter.revision}, {charter.fingerprint[:16]}"
+
+
+def _last_error(log: Path) -> str:
+    lines = _tail(log)
+    return lines[-1] if lines else "none"
+
+
+def _tail(path: Path) -> list[str]:
+    """Return the last whole lines of a file, however long it is."""
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        file.seek(0, 2)
+        start = max(0, file.tell() - _TAIL_BYTES)
+        file.seek(start)
+        lines = file.read().decode(errors="replace").splitlines()
+    return lines[1:] if start else lines

@@ -1,0 +1,115 @@
+"""The coordinator's SuperLink: over TLS, with node authentication, its database on disk."""
+
+import ssl
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from consortium.charter.document import Charter, address
+from consortium.deployment.app_bundle import Bundle, stage_bundle
+from consortium.deployment.path_shims import write_programs
+from consortium.deployment.processes import (
+    QUIET,
+    LaunchFailed,
+    Mark,
+    await_true,
+    inherited,
+    program,
+    start,
+)
+from consortium.provisioning.installation import server_key_path
+from consortium.run.directory import COORDINATOR
+
+START_LIMIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class SuperLink:
+    """What is needed to run the SuperLink in a coordinator's directory.
+
+    Args:
+        directory: The coordinator's.
+    """
+
+    directory: Path
+
+    @property
+    def charter(self) -> Charter:
+        """The charter in force."""
+        return Charter.read(self.directory / "charter.json")
+
+    @property
+    def home(self) -> Path:
+        """Where Flower keeps what is its own."""
+        return self.directory.resolve() / "flower"
+
+    @property
+    def mark(self) -> Mark:
+        """What all its processes carry."""
+        return Mark(COORDINATOR, str(self.directory.resolve()))
+
+    @property
+    def log(self) -> Path:
+        """What the SuperLink says."""
+        return self.home / "superlink.log"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What its processes are told."""
+        return {
+            **inherited(),
+            **QUIET,
+            "PATH": str(self.home / "programs"),
+            "FLWR_HOME": str(self.home.resolve()),
+            self.mark.variable: self.mark.value,
+        }
+
+    def start(self, *, host: str | None = None) -> "subprocess.Popen[bytes]":
+        """Start it and return when it answers.
+
+        Args:
+            host: Address it listens on; by default the one in the charter.
+
+        Raises:
+            BadCharter: The charter names no address.
+            LaunchFailed: It did not start; names the log.
+        """
+        named, port = address(self.charter)
+        root = self.directory.resolve()
+        self.home.mkdir(exist_ok=True)
+        write_programs(self.home / "programs", "coordinator")
+        stage_bundle(self.directory / "app", Bundle())
+        command = [
+            program("flower-superlink"),
+            *("--ssl-ca-certfile", str(root / "authority.pem")),
+            *("--ssl-certfile", str(root / "server.pem")),
+            *("--ssl-keyfile", str(server_key_path(root))),
+            "--enable-supernode-auth",
+            *("--host", host or named, "--port", str(port)),
+            *("--database", str(self.home / "superlink.db")),
+            *("--isolation", "subprocess"),
+            "--disable-runtime-dependency-installation",
+        ]
+        process = start(command, cwd=self.home, environment=self.environment, log=self.log)
+        if not await_true(
+            self.healthy, alive=lambda: process.poll() is None, limit_s=START_LIMIT_S
+        ):
+            process.kill()
+            process.wait()
+            raise LaunchFailed(f"Flower's SuperLink did not start; see {self.log}")
+        return process
+
+    def healthy(self) -> bool:
+        """Return whether it answers, with a certificate that sites accept."""
+        host, port = address(self.charter)
+        context = ssl.create_default_context(cafile=str(self.directory / "authority.pem"))
+        try:
+            with urllib.request.urlopen(
+                f"https://{host}:{port}/health", timeout=2, context=context
+            ):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False

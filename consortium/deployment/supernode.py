@@ -1,0 +1,125 @@
+"""A site's SuperNode: it reaches out over TLS, proves its key, and is reached by nobody."""
+
+import json
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from consortium.charter.document import Charter, address
+from consortium.deployment.path_shims import write_programs
+from consortium.deployment.processes import (
+    QUIET,
+    LaunchFailed,
+    Mark,
+    await_true,
+    free_port,
+    inherited,
+    program,
+    start,
+)
+from consortium.run.directory import SITE
+from consortium.site.directory import node_key_path, read_site_config
+
+START_LIMIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class SuperNode:
+    """What is needed to run the SuperNode of a site.
+
+    Args:
+        directory: The site's.
+    """
+
+    directory: Path
+
+    @property
+    def name(self) -> str:
+        """The site's name."""
+        return read_site_config(self.directory).name
+
+    @property
+    def home(self) -> Path:
+        """Where Flower keeps what is its own."""
+        return self.directory.resolve() / "flower"
+
+    @property
+    def mark(self) -> Mark:
+        """What all its processes carry."""
+        return Mark(SITE, str(self.directory.resolve()))
+
+    @property
+    def log(self) -> Path:
+        """What the SuperNode says."""
+        return self.home / "supernode.log"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What its processes are told."""
+        return {
+            **inherited(),
+            **QUIET,
+            "PATH": str(self.home / "programs"),
+            "FLWR_HOME": str(self.home.resolve()),
+            self.mark.variable: self.mark.value,
+        }
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        """Start it and return when its own health endpoint, on this machine only, answers.
+
+        Raises:
+            BadCharter: No charter is installed, or it names no address.
+            LaunchFailed: It did not start; names the log.
+        """
+        process = self.launch()
+        try:
+            self.await_health(process)
+        except LaunchFailed:
+            process.kill()
+            process.wait()
+            raise
+        return process
+
+    def launch(self) -> "subprocess.Popen[bytes]":
+        """Start it and return at once."""
+        host, port = address(Charter.read(self.directory / "charter.json"))
+        self.home.mkdir(exist_ok=True)
+        write_programs(self.home / "programs", "site")
+        own = free_port()
+        command = [
+            program("flower-supernode"),
+            *("--root-certificates", str((self.directory / "authority.pem").resolve())),
+            *("--auth-supernode-private-key", str(node_key_path(self.directory).resolve())),
+            *("--superlink", f"{host}:{port}"),
+            *("--host", "127.0.0.1", "--port", str(own)),
+            *("--node-config", f"site-dir={json.dumps(str(self.directory.resolve()))}"),
+            *("--isolation", "subprocess"),
+        ]
+        process = start(command, cwd=self.home, environment=self.environment, log=self.log)
+        (self.home / "port").write_text(str(own))
+        return process
+
+    def await_health(self, process: "subprocess.Popen[bytes] | None" = None) -> None:
+        """Return when it answers on this machine.
+
+        Raises:
+            LaunchFailed: It does not, in time; names the log.
+        """
+
+        def alive() -> bool:
+            return process is None or process.poll() is None
+
+        if not await_true(self.healthy, alive=alive, limit_s=START_LIMIT_S):
+            raise LaunchFailed(f"Flower's SuperNode did not start; see {self.log}")
+
+    def healthy(self) -> bool:
+        """Return whether it answers on this machine."""
+        try:
+            port = (self.home / "port").read_text()
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False

@@ -1,0 +1,238 @@
+"""Keeps a SuperLink or a SuperNode running, and ends all of it when told to."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+
+from consortium.deployment.processes import LaunchFailed, Mark, end, start
+from consortium.run.records import write_atomically
+from privacy.errors import ConsortiumError
+
+_LOOK_S = 0.5
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 60.0
+_READY_LIMIT_S = 120.0
+_STOP_LIMIT_S = 20.0
+_PID = "supervisor.json"
+
+
+class AlreadyUp(ConsortiumError, RuntimeError):
+    """The directory's program runs already."""
+
+    code = "already-up"
+
+
+class Service(Protocol):
+    """A SuperLink or a SuperNode."""
+
+    @property
+    def home(self) -> Path:
+        """Where Flower keeps what is its own."""
+
+    @property
+    def mark(self) -> Mark:
+        """What all its processes carry."""
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        """Start it and return when it answers."""
+
+    def healthy(self) -> bool:
+        """Return whether it answers."""
+
+
+@dataclass(frozen=True)
+class Up:
+    """What runs.
+
+    Args:
+        pid: Of the supervisor.
+        born: When that process began, as the system tells it: another may have its number later.
+        since: When it began.
+        restarts: How often it had to start the program again.
+    """
+
+    pid: int
+    born: float
+    since: datetime
+    restarts: int = 0
+
+
+def supervise(
+    service: Service,
+    *,
+    ready: Callable[[], None] = lambda: None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Run a service until SIGTERM or Ctrl-C; start it again whenever it dies.
+
+    Guarantee: none of its processes is alive afterwards. The pauses between two starts double
+    from one second to one minute, and begin anew once it ran for that long.
+
+    Args:
+        service: What is run.
+        ready: Done after each start.
+        sleep: A test may pass its own.
+
+    Raises:
+        AlreadyUp: Another supervisor runs it.
+        LaunchFailed: It does not start even once.
+    """
+    service.home.mkdir(exist_ok=True)
+    require_down(service)
+    end(service.mark.family())  # what a supervisor that was killed left
+    pause, restarts = _FIRST_PAUSE_S, 0
+    process: subprocess.Popen[bytes] | None = None
+    with _told_to_stop() as told:
+        try:
+            process = service.start()
+            ready()
+            while not told():
+                _write(service, restarts)
+                began = time.monotonic()
+                while process.poll() is None and not told():
+                    sleep(_LOOK_S)
+                if told():
+                    break
+                pause = _next_pause(pause, time.monotonic() - began)
+                sleep(pause)
+                restarts += 1
+                process = _again(service, process, ready)
+        finally:
+            end(service.mark.family())
+            if process is not None:
+                process.wait()
+            (service.home / _PID).unlink(missing_ok=True)
+
+
+def detach(words: list[str], service: Service) -> int:
+    """Start this command line again in the background; return its process id when it is up.
+
+    Raises:
+        AlreadyUp: It runs already.
+        LaunchFailed: It did not come up; names the log.
+    """
+    service.home.mkdir(exist_ok=True)
+    require_down(service)
+    log = service.home / "supervisor.log"
+    process = start(
+        [sys.executable, "-P", "-m", "consortium.cli.main", *words],
+        cwd=Path.cwd(),
+        environment=dict(os.environ),
+        log=log,
+    )
+    until = time.monotonic() + _READY_LIMIT_S
+    while time.monotonic() < until and process.poll() is None:
+        if read_up(service) is not None:
+            return process.pid
+        time.sleep(_LOOK_S)
+    raise LaunchFailed(f"it did not come up; see {log}")
+
+
+def read_up(service: Service) -> Up | None:
+    """Return what runs a service; None if nothing does."""
+    try:
+        held = json.loads((service.home / _PID).read_text())
+        since = datetime.fromisoformat(held["since"])
+        up = Up(held["pid"], held["born"], since, held["restarts"])
+        process = psutil.Process(up.pid)
+        same = process.create_time() == up.born and process.status() != psutil.STATUS_ZOMBIE
+    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+        return None
+    return up if same else None
+
+
+def require_down(service: Service) -> None:
+    """Return if nothing runs a service.
+
+    Raises:
+        AlreadyUp: Something does.
+    """
+    up = read_up(service)
+    if up is not None:
+        raise AlreadyUp(f"it runs since {up.since:%Y-%m-%d %H:%M} as process {up.pid}")
+
+
+def bring_down(service: Service) -> bool:
+    """Stop a service and its supervisor; return whether anything ran."""
+    supervisor = _supervisor(service)
+    for process in supervisor:
+        process.send_signal(signal.SIGTERM)
+    psutil.wait_procs(supervisor, timeout=_STOP_LIMIT_S)
+    left = service.mark.family()
+    end(left)
+    (service.home / _PID).unlink(missing_ok=True)
+    return bool(supervisor or left)
+
+
+def cut_off(service: Service) -> bool:
+    """End a service and its supervisor as a power cut does; return whether anything ran.
+
+    Guarantee: none of its processes was asked, and none is alive afterwards; what they noted
+    down stays as it was.
+    """
+    found = False
+    while alive := [*_supervisor(service), *service.mark.family()]:
+        found = True
+        for process in alive:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(alive, timeout=_STOP_LIMIT_S)
+    return found
+
+
+def _supervisor(service: Service) -> list[psutil.Process]:
+    up = read_up(service)
+    return [psutil.Process(up.pid)] if up is not None and psutil.pid_exists(up.pid) else []
+
+
+def _next_pause(pause: float, ran_s: float) -> float:
+    return _FIRST_PAUSE_S if ran_s > _LONGEST_PAUSE_S else min(2 * pause, _LONGEST_PAUSE_S)
+
+
+def _again(
+    service: Service, dead: "subprocess.Popen[bytes]", ready: Callable[[], None]
+) -> "subprocess.Popen[bytes]":
+    end(service.mark.family())
+    try:
+        process = service.start()
+        ready()
+    except ConsortiumError as error:
+        print(f"{error.code}: {error}", file=sys.stderr, flush=True)  # noqa: T201 -- its log
+        return dead
+    return process
+
+
+def _write(service: Service, restarts: int) -> None:
+    up = {
+        "pid": os.getpid(),
+        "born": psutil.Process().create_time(),
+        "since": datetime.now(UTC).isoformat(),
+        "restarts": restarts,
+    }
+    write_atomically(service.home / _PID, json.dumps(up))
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[Callable[[], bool]]:
+    """Yield what says whether a signal to stop has come; signals are as before afterwards."""
+    told: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _frame: told.append(number))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield lambda: bool(told)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

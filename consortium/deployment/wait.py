@@ -1,0 +1,77 @@
+"""Waiting for a run of the coordinator's: for a round to begin, or for the end."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from consortium.deployment.control_client import Control
+from consortium.deployment.processes import LaunchFailed
+from consortium.run.directory import RunDirectory
+from consortium.run.leader_lock import is_led
+from consortium.run.records import Summary, read_record
+
+_LOOK_S = 1.0
+_ASK_EVERY = 20  # looks; asking the SuperLink costs a process, and seconds
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What is needed to wait for one run.
+
+    Args:
+        control: Of the SuperLink that it runs under.
+        run: Its directory.
+        sleep: A test may pass its own.
+    """
+
+    control: Control
+    run: RunDirectory
+    sleep: Callable[[float], None] = time.sleep
+
+    def end(self) -> Summary:
+        """Return the summary of a run that has finished.
+
+        Raises:
+            LaunchFailed: It was parked, failed, or died without a word; says how to go on.
+        """
+        self._until(self.run.summary.exists)
+        summary = read_record(self.run.summary, Summary)
+        if summary.status != "finished":
+            raise LaunchFailed(
+                f"the run ended as {summary.status}: {summary.error}. It goes on with "
+                "`consortium resume`, once what was wrong is put right"
+            )
+        return summary
+
+    def round(self, server_round: int) -> None:
+        """Return once a round has begun.
+
+        Raises:
+            LaunchFailed: The run ended before.
+        """
+        self._until(lambda: self.last_begun() >= server_round or self.run.summary.exists())
+        if self.last_begun() < server_round:
+            self.end()
+            raise LaunchFailed(f"the run has finished: it has no round {server_round}")
+
+    def last_begun(self) -> int:
+        """Return the last round that has begun; -1 before the first."""
+        if not self.run.events.exists():
+            return -1
+        whole = [line for line in self.run.events.read_text().splitlines(True) if line[-1] == "\n"]
+        events = [json.loads(line) for line in whole]
+        begun = [one["server_round"] for one in events if one["event"] == "round-started"]
+        return max(begun, default=-1)
+
+    def _until(self, came: Callable[[], bool]) -> None:
+        looks = 0
+        while not came():
+            looks += 1
+            ask = looks % _ASK_EVERY == 0 and not is_led(self.run.leader)
+            if ask and not self.control.going() and not came():
+                raise LaunchFailed(
+                    f"the run ended without a word; see {self.control.superlink.log}. It goes on "
+                    "with `consortium resume`"
+                )
+            self.sleep(_LOOK_S)

@@ -1,0 +1,204 @@
+"""The card of a trained model: what it is, from what it learnt, how good it is, what it is not for.
+
+Everything in it was recorded: nothing is filled in by hand, and what is unknown is said to be.
+No text of any record is in it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from consortium.charter.document import Charter
+from consortium.config import RunConfig
+from consortium.run.records import Comparison
+from consortium.wording import formatting as words
+from consortium.wording.metric_glossary import meaning_of
+from privacy.layout import Tally
+from sites.evaluation.contract import Metric, evaluation_for
+from sites.evaluation.metric_values import wilson
+from sites.schema.tables import Schema
+from sites.statistics.contract import statistics_for
+
+_MOST_CLASSES = 30
+_SHARES = frozenset({"accuracy", "subset_accuracy"})
+_FEDERATED = "federated"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """The model that a card is about.
+
+    Args:
+        charter: What the members agreed on.
+        config: How it was trained.
+        statistics: Pooled over the training records; zeros where nothing was released.
+        digest: Of the model.
+        start: What it is a change of, as its layout says.
+    """
+
+    charter: Charter
+    config: RunConfig
+    statistics: Tally
+    digest: str
+    start: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What a run says of its model.
+
+    Args:
+        tally: The pooled evaluation.
+        comparison: With what each site could do alone, if that was asked.
+    """
+
+    tally: Tally
+    comparison: Comparison | None
+
+
+def model_card(model: Subject, judged: Judged | None) -> str:
+    """Return the card as Markdown.
+
+    Args:
+        model: What it is about.
+        judged: What the run says of it; without that no figure is known.
+    """
+    sections = {
+        "What it is": _what(model),
+        "What it learnt from": _data(model),
+        "How good it is": _figures(model, judged),
+        "Who could see what": _privacy(model.config),
+        "Limits": _limits(model, judged),
+    }
+    parts = [f"# {model.charter.name}: {model.charter.task}"]
+    parts += [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items()]
+    return "\n\n".join(parts) + "\n"
+
+
+def _what(model: Subject) -> Iterator[str]:
+    config, charter = model.config, model.charter
+    if isinstance(charter.table, Schema):
+        yield f"- A model of kind `{config.model}` for the columns of `{charter.table.name}`."
+    else:
+        yield f"- An encoder, `{config.model_name}`, with a head; what was trained: {_how(config)}."
+        yield (
+            f"- It reads {config.max_tokens} tokens at once. Longer texts were read in windows "
+            f"that share {config.stride} tokens, and scores averaged over them: do so too."
+        )
+    yield f"- It predicts `{charter.table.label.column}`: {words.listed(_declared(model)[:50])}."
+    yield f"- Trained in {config.num_server_rounds} rounds by {len(charter.names)} sites."
+    yield f"- Model digest `{model.digest}`."
+    yield f"- Start: `{model.start}`."
+
+
+def _how(config: RunConfig) -> str:
+    return {
+        "lora": f"adapters (LoRA) of rank {config.lora_rank}, and the head",
+        "head": "the head",
+        "top-k": f"the last {config.top_layers} layers, and the head",
+        "full": "everything",
+    }[config.travels]
+
+
+def _declared(model: Subject) -> list[str]:
+    label = model.charter.table.label
+    for name in ("classes", "labels", "types"):
+        if hasattr(label, name):
+            return list(getattr(label, name))
+    return ["a number"]
+
+
+def _data(model: Subject) -> Iterator[str]:
+    statistics = statistics_for(model.charter.table)
+    if not statistics.layout.count("records", model.statistics):
+        yield "- Nothing was released of the training records but the model."
+        return
+    described = statistics.describe(model.statistics)
+    yield (
+        f"- {words.count(described['records'])} training records of "
+        f"{words.count(described['persons'])} persons, counted at the sites and added up."
+    )
+    for name, column in described["columns"].items():
+        yield f"- `{name}`: {_column(column)}"
+
+
+def _column(column: Mapping[str, Any]) -> str:
+    if column["kind"] == "number":
+        shown = {item["q"]: item["value"] for item in column.get("quantiles", ())}
+        if not shown:
+            return "no values"
+        return (
+            f"median {words.figure(shown[0.5], column['unit'])}, nine of ten between "
+            f"{words.figure(shown[0.05], column['unit'])} and "
+            f"{words.figure(shown[0.95], column['unit'])}"
+        )
+    order = np.argsort(column["counts"], kind="stable")[::-1][:_MOST_CLASSES]
+    return ", ".join(f"{column['values'][i]} {words.count(column['counts'][i])}" for i in order)
+
+
+def _figures(model: Subject, judged: Judged | None) -> Iterator[str]:
+    if judged is None:
+        yield "- Not known here: the card was written without the run's record."
+        return
+    tally, evaluation = judged.tally, evaluation_for(model.charter.table)
+    n = evaluation.examples(tally)
+    yield f"On {words.count(n)} held-out records of other persons, pooled over the sites:"
+    yield ""
+    yield "| Figure | Value | 95 % interval |"
+    yield "|---|--:|--:|"
+    for name, metric in evaluation.metrics(tally).items():
+        title = meaning_of(name).title
+        interval = _interval(name, metric, n, judged.comparison)
+        yield f"| {title} | {words.figure(metric.value)} | {interval} |"
+    yield ""
+    yield (
+        "An interval says how much chance there is in the choice of held-out persons; where none "
+        "is given, it was not computed. `scenario compare` computes that of its headline figure "
+        "by resampling persons; shares have Wilson's, which takes records as independent."
+    )
+
+
+def _interval(name: str, metric: Metric, n: int, compared: Comparison | None) -> str:
+    if compared and compared.metric == name:
+        (arm,) = [arm for arm in compared.arms if arm.kind == _FEDERATED]
+        return f"{words.figure(arm.low)} to {words.figure(arm.high)}"
+    if name not in _SHARES or not n:
+        return words.DASH
+    low, high = wilson(metric.value, n)
+    return f"{words.figure(low)} to {words.figure(high)}"
+
+
+def _privacy(config: RunConfig) -> Iterator[str]:
+    yield "- Records stayed at their sites. What left them: parameters' changes, and counts."
+    if config.aggregation == "encrypted":
+        yield "- The coordinator added ciphertexts, and read neither updates nor the model."
+    else:
+        yield "- The coordinator read each site's update, and the model."
+    if config.dp.on:
+        asked = (
+            f"epsilon {config.dp.epsilon:g}"
+            if config.dp.epsilon
+            else f"noise multiplier {config.dp.noise_multiplier:g}"
+        )
+        yield (
+            f"- Differentially private by {config.dp.unit}: {asked} for all rounds, clipped to "
+            f"{config.dp.clip_norm:g}. Each site's ledger says what its persons have lost."
+        )
+    else:
+        yield (
+            "- Without differential privacy: the model may remember single records. Whoever has it "
+            "can try to find out who was among them."
+        )
+
+
+def _limits(model: Subject, judged: Judged | None) -> Iterator[str]:
+    if not isinstance(model.charter.table, Schema) and model.config.model_name == "minilm":
+        yield "- The encoder learnt general English, nothing clinical or financial, before this."
+    yield "- It was judged on the members' own persons; elsewhere it may do worse."
+    yield "- Labels that were never seen in training cannot be predicted."
+    if judged is not None:
+        for what, why in evaluation_for(model.charter.table).undefined(judged.tally).items():
+            yield f"- {what}: {why}."
+    yield "- It decides nothing by itself: it was not tried as a medical device or a credit rule."

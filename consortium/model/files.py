@@ -1,0 +1,200 @@
+"""The trained model as files: what a site keeps, and what `predict` reads."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from consortium.charter.document import Charter
+from consortium.config import RunConfig
+from consortium.model.card import Judged, Subject, model_card
+from consortium.run.records import write_record
+from consortium.site.site import Site, model_plan
+from privacy.errors import ConsortiumError
+from privacy.layout import Tally, Vector
+from privacy.storage.secret_files import private_directory
+from sites.data.source import DataSource
+from sites.plans import Predictions
+from sites.task import Exportable, SiteData, Task
+from sites.tasks.registry import task_for
+from sites.tasks.text.misclassified import ShowsMistakes
+
+CARD = "README.md"
+
+_VECTOR = "federated-vector"
+
+FOLDER, FILE = "mistakes", "last.jsonl"
+
+
+class BadModel(ConsortiumError, ValueError):
+    """A directory does not hold a model that a run left."""
+
+    code = "bad-model"
+
+
+class FolderInUse(ConsortiumError, FileExistsError):
+    """A directory that a model is to be written to holds something."""
+
+    code = "folder-in-use"
+
+
+class ModelDescription(BaseModel):
+    """`model.json`: all that is needed to use the model besides its numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int = 1
+    charter: Charter
+    config: dict[str, str | int | float | bool]
+    layout_digest: str
+    statistics: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedModel:
+    """A trained model, ready to predict.
+
+    Args:
+        task: The use case.
+        statistics: The pooled statistics its constants come from.
+        vector: The federated vector, shape (dim,).
+        charter: What the members agreed on.
+        config: How it was trained.
+    """
+
+    task: Task[SiteData]
+    statistics: Tally
+    vector: Vector
+    charter: Charter
+    config: RunConfig
+
+    @property
+    def subject(self) -> Subject:
+        """What a card says of it."""
+        layout = self.task.layout
+        return Subject(
+            charter=self.charter,
+            config=self.config,
+            statistics=self.statistics,
+            digest=layout.digest_of(self.vector),
+            start=layout.start,
+        )
+
+    def predict(self, source: DataSource) -> Predictions:
+        """Return predictions for a table without labels, row by row."""
+        return self.task.predict(source, self.statistics, self.vector)
+
+
+def write_model(site: Site, statistics: Tally, vector: Vector) -> Path:
+    """Write the model into the site's directory; return its folder."""
+    folder = site.directory / "model"
+    folder.mkdir(exist_ok=True)
+    _write_parameters(site.task, vector, folder, merged=False)
+    save_file({_VECTOR: vector.astype(np.float32)}, folder / "federated.safetensors")
+    description = ModelDescription(
+        charter=site.charter,
+        config=site.run_config.flat(),
+        layout_digest=site.task.layout.digest,
+        statistics=[int(entry) for entry in statistics],
+    )
+    write_record(folder / "model.json", description)
+    if isinstance(site.task, Exportable):
+        model = TrainedModel(
+            task=site.task,
+            statistics=statistics,
+            vector=vector,
+            charter=site.charter,
+            config=site.run_config,
+        )
+        (folder / CARD).write_text(model_card(model.subject, None), encoding="utf-8")
+    return folder
+
+
+def export_model(
+    model: TrainedModel, folder: Path, judged: Judged | None, *, merged: bool = True
+) -> None:
+    """Write a model as other programs load it, with its card.
+
+    An encoder is written as `transformers` alone loads it, its adapters merged, or with
+    `merged` false as `peft` does; a model of a table as named arrays.
+
+    Args:
+        model: What a run left.
+        folder: A directory that is empty or not there yet.
+        judged: What the run says of it, for the card.
+        merged: Whether an encoder is written whole, or only what was trained.
+
+    Raises:
+        FolderInUse: The directory is not empty; nothing is overwritten.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise FolderInUse(f"{folder} is not empty: name another directory for the model")
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_parameters(model.task, model.vector, folder, merged=merged)
+    (folder / CARD).write_text(model_card(model.subject, judged), encoding="utf-8")
+
+
+def _write_parameters(task: Task[SiteData], vector: Vector, folder: Path, *, merged: bool) -> None:
+    if isinstance(task, Exportable):
+        task.write(vector, folder, merged=merged)
+        return
+    arrays = {name: np.ascontiguousarray(array) for name, array in task.parameters(vector).items()}
+    save_file(arrays, folder / "model.safetensors")
+
+
+def read_model(folder: Path) -> TrainedModel:
+    """Read a model that a run left.
+
+    Raises:
+        BadModel: The folder does not hold one, or its numbers are of another layout.
+    """
+    try:
+        description = ModelDescription.model_validate_json((folder / "model.json").read_text())
+        vector = load_file(folder / "federated.safetensors")[_VECTOR].astype(np.float64)
+    except (OSError, ValidationError, SafetensorError, KeyError) as error:
+        raise BadModel(f"{folder} holds no trained model: {error}") from error
+    config = RunConfig.parse(description.config)
+    task = task_for(
+        description.charter.task,
+        description.charter.table,
+        model_plan(config, description.charter.table),
+        seed=config.seed,
+    )
+    if task.layout.digest != description.layout_digest or vector.shape != (task.layout.dim,):
+        raise BadModel(f"{folder} holds numbers of another model than it describes")
+    return TrainedModel(
+        task=task,
+        statistics=np.array(description.statistics, np.int64),
+        vector=vector,
+        charter=description.charter,
+        config=config,
+    )
+
+
+def keep_mistakes(site: Site, statistics: Tally, vector: Vector) -> None:
+    """Write what the final model reads wrongly to the site's own file, if its policy asks for it.
+
+    Guarantee: without the policy's `mistakes_kept` there is no such file, not even that of an
+    earlier run. Only the owner can read it, from its first byte on, and it is whole or not there.
+
+    Raises:
+        ExposedSecret: The file's directory is open to others.
+    """
+    path = site.directory / FOLDER / FILE
+    most = site.policy.mistakes_kept
+    if not most or not isinstance(site.task, ShowsMistakes):
+        path.unlink(missing_ok=True)
+        return
+    found = site.task.mistakes(site.data, statistics, vector, at_most=most)
+    private_directory(path.parent)
+    partial = path.with_name(".last.partial")
+    partial.unlink(missing_ok=True)
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in found)
+    partial.replace(path)

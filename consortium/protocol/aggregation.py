@@ -1,0 +1,204 @@
+"""What both ends of a run derive about its rule: whether it can keep its promise, and how."""
+
+import math
+import zlib
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from consortium.charter.document import Charter
+from consortium.config import BadConfig, RunConfig
+from privacy.layout import Vector
+from privacy.protocol.grouping import require_buckets
+from strategies.model_state import State
+from strategies.rules.clipping import AdaptiveClip
+from strategies.rules.inputs import Rows, Rule, admit, honest_majority
+from strategies.rules.norms import Scaled, clip_scales, row_norms
+from strategies.rules.pre_aggregation import (
+    PreStep,
+    bucketing,
+    compose,
+    nearest_neighbour_mixing,
+    norm_clipping,
+)
+from strategies.rules.registry import Infeasible, RuleOptions, RuleSpec, rule_named, smallest_sites
+
+RuleAt: TypeAlias = Callable[[State], Rule]
+
+_ROUNDING = 1e-9  # as `strategies.coordinator.messaging.cohort` rounds
+_SAME_ON_EVERY_CPU = ("none", "norm-clipping")
+
+
+def rule_spec(config: RunConfig, charter: Charter) -> RuleSpec:
+    """Return the rule of a run, once it can keep its promise among these members.
+
+    Raises:
+        BadConfig: The rule has no weighted form and sites have unequal weights, or it does not
+            give the same bits on every CPU and updates are encrypted.
+        ConsortiumError: It is unknown, infeasible among so few, or the buckets are too many.
+    """
+    spec = rule_named(config.rule.name)
+    if config.aggregation == "encrypted":
+        require_buckets(config.buckets, len(charter.names), min_others=charter.floors.min_others)
+        _require_same_on_every_cpu(config, spec)
+    came, needed = voters(config, charter), smallest_voters(config)
+    if came < needed:
+        raise Infeasible(
+            _too_few(config, charter, came, needed),
+            voters=came,
+            num_byzantine=config.rule.num_byzantine,
+            smallest=smallest_consortium(config, charter),
+        )
+    bucketed = config.aggregation == "encrypted" and config.buckets > 1
+    if config.weighting != "equal" and (bucketed or not _weighted(config, spec)):
+        raise BadConfig(
+            f"weighting is '{config.weighting}', and {_named(config)} gives every "
+            f"{'bucket' if bucketed else 'site'} the same say: set weighting to equal"
+        )
+    return spec
+
+
+def voters(config: RunConfig, charter: Charter) -> int:
+    """Return how many the rule sees in a full round: sites, or under encryption bucket means."""
+    if config.aggregation == "encrypted":
+        return config.buckets
+    share = math.ceil(config.fraction * len(charter.names) - _ROUNDING)
+    return min(len(charter.names), max(config.quorum, share))
+
+
+def smallest_voters(config: RunConfig) -> int:
+    """Return the fewest voters with which rule and pre-step survive the run's liars.
+
+    Raises:
+        UnknownRule: There is no such rule.
+        Infeasible: No number would do.
+    """
+    chosen = config.rule
+    needed = smallest_sites(chosen.name, chosen.num_byzantine)
+    match chosen.pre_step:
+        case "nearest-neighbour-mixing":
+            return max(needed, honest_majority(chosen.num_byzantine))
+        case "bucketing":
+            return (needed - 1) * chosen.bucket_size + 1
+    return needed
+
+
+def smallest_consortium(config: RunConfig, charter: Charter) -> int:
+    """Return the fewest members with which the run's rule could keep its promise."""
+    needed = smallest_voters(config)
+    if config.aggregation == "encrypted":
+        return needed * (charter.floors.min_others + 1)
+    return needed if config.fraction == 1 else math.floor((needed - 1) / config.fraction) + 1
+
+
+def rule_options(config: RunConfig) -> RuleOptions:
+    """Return what the rule is told."""
+    chosen = config.rule
+    return RuleOptions(
+        num_byzantine=chosen.num_byzantine,
+        clip_norm=chosen.clip_norm,
+        momentum=chosen.momentum,
+        iterations=chosen.iterations,
+    )
+
+
+def rule_at(config: RunConfig, spec: RuleSpec) -> RuleAt:
+    """Return the rule of each round, with its pre-step, from the state before the round.
+
+    Guarantee: a function of config and state alone, but for `adaptive-clipping`, whose norm
+    follows the rounds this process has seen: after a resumption it starts from `clip-norm`.
+    """
+    options = rule_options(config)
+    step_at = _steps(config)
+    if step_at is None:
+        return lambda state: spec.build(options, state.memory)
+    step = step_at
+    return lambda state: compose(spec.build(options, state.memory), step(state))
+
+
+def streams(config: RunConfig, spec: RuleSpec) -> bool:
+    """Return whether updates can be added one by one, none of them kept."""
+    return spec.streaming and config.rule.pre_step == "none"
+
+
+class FollowingClip:
+    """The pre-step that clips to a norm which follows the updates' own, from use to use.
+
+    Guarantee: one site moves the next norm by a factor of at most exp(rate / n), whatever it
+    sends. Andrew et al. 2021, arXiv:1905.03871, without noise.
+
+    Args:
+        first: The norm of the first use, and how it follows.
+    """
+
+    def __init__(self, first: AdaptiveClip) -> None:
+        self.clip = first
+
+    def __call__(self, updates: Rows, weights: Vector) -> tuple[Rows, Vector]:
+        """Return the clipped updates; the norm moves for the next use."""
+        admit(updates, weights, weighted=True)
+        norms = row_norms(updates)
+        clipped = Scaled(updates, clip_scales(norms, self.clip.clip_norm))
+        self.clip = self.clip.after(norms)
+        return clipped, weights
+
+
+def _steps(config: RunConfig) -> Callable[[State], PreStep] | None:
+    chosen = config.rule
+    match chosen.pre_step:
+        case "norm-clipping":
+            return lambda _state: norm_clipping(chosen.clip_norm)
+        case "adaptive-clipping":
+            following = FollowingClip(
+                AdaptiveClip(
+                    clip_norm=chosen.clip_norm,
+                    quantile=chosen.clip_quantile,
+                    rate=chosen.clip_rate,
+                )
+            )
+            return lambda _state: following
+        case "nearest-neighbour-mixing":
+            return lambda _state: nearest_neighbour_mixing(chosen.num_byzantine)
+        case "bucketing":
+            return lambda state: bucketing(chosen.bucket_size, _bucketing_rng(config, state))
+    return None
+
+
+def _bucketing_rng(config: RunConfig, state: State) -> np.random.Generator:
+    key = (zlib.crc32(b"bucketing"), state.server_round)
+    return np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=key))
+
+
+def _require_same_on_every_cpu(config: RunConfig, spec: RuleSpec) -> None:
+    if not spec.same_on_every_cpu:
+        raise BadConfig(
+            f"{spec.name} differs in the last bits between CPUs, and sites of an encrypted run "
+            "must agree on all of them: choose mean, clipped-mean, coordinate-median, "
+            "trimmed-mean or centered-clipping"
+        )
+    if config.rule.pre_step not in _SAME_ON_EVERY_CPU:
+        raise BadConfig(
+            f"rule.pre-step={config.rule.pre_step} runs in the clear only: under encryption the "
+            "sites see bucket means, which are clipped to rule.clip-norm; choose none"
+        )
+
+
+def _weighted(config: RunConfig, spec: RuleSpec) -> bool:
+    mixes = config.rule.pre_step in ("nearest-neighbour-mixing", "bucketing")
+    return spec.weighted and not mixes
+
+
+def _named(config: RunConfig) -> str:
+    step = config.rule.pre_step
+    return config.rule.name if step == "none" else f"{step} with {config.rule.name}"
+
+
+def _too_few(config: RunConfig, charter: Charter, came: int, needed: int) -> str:
+    liars = config.rule.num_byzantine
+    kind = "buckets" if config.aggregation == "encrypted" else "sites"
+    return (
+        f"{_named(config)} survives {liars} {'liar' if liars == 1 else 'liars'} among {needed} "
+        f"{kind} or more, got {came}: a consortium of {smallest_consortium(config, charter)} "
+        f"would do, this one has {len(charter.names)}; or lower rule.num-byzantine"
+    )

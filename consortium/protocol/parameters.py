@@ -1,0 +1,117 @@
+"""What both ends of a run derive from its config and charter, and must derive alike."""
+
+import hashlib
+import json
+
+from consortium.charter.document import Charter
+from consortium.config import RunConfig
+from consortium.protocol.aggregation import rule_at, rule_spec
+from consortium.protocol.run_state import Step
+from privacy.encryption.parameters import PARAMETER_SETS, Placement, SealParameters
+from privacy.errors import ConsortiumError
+from privacy.layout import Layout
+from privacy.protocol.envelope import UploadLabel
+from privacy.protocol.grouping import WEIGHT_CLASSES
+from privacy.protocol.upload import UploadHeader
+from strategies.server_optimizer import OPTIMIZERS, OptimizerOptions, ServerOptimizer
+
+
+class OutsideCharter(ConsortiumError, ValueError):
+    """A run config is beyond what the members agreed on."""
+
+    code = "outside-charter"
+
+
+def require_agreed(config: RunConfig, charter: Charter) -> None:
+    """Check that a run config keeps to the charter's floors: at the coordinator and at each site.
+
+    Raises:
+        OutsideCharter: It does not: the members encrypt every run, or the scale is out of bounds.
+    """
+    floors = charter.floors
+    if config.aggregation == "clear":
+        if floors.encrypted:
+            raise OutsideCharter(
+                "the members agreed that every run is encrypted: set aggregation to encrypted"
+            )
+        return
+    if not floors.smallest_scale <= config.first_scale <= floors.largest_scale:
+        raise OutsideCharter(
+            f"first-scale={config.first_scale} is not between the charter's "
+            f"{floors.smallest_scale} and {floors.largest_scale}"
+        )
+
+
+def optimizer_for(config: RunConfig) -> ServerOptimizer:
+    """Return the server optimizer of a run."""
+    chosen = config.server_optimizer
+    options = OptimizerOptions(
+        learning_rate=chosen.learning_rate,
+        momentum=chosen.momentum,
+        beta1=chosen.beta1,
+        beta2=chosen.beta2,
+        tau=chosen.tau,
+    )
+    return OPTIMIZERS[chosen.name](options)
+
+
+def seal_parameters(config: RunConfig, charter: Charter) -> SealParameters:
+    """Return the parameters of the ciphertexts, exact for sums over all members.
+
+    Raises:
+        UnsoundParameters: The set cannot be exact for so many members.
+    """
+    return PARAMETER_SETS[config.parameter_set](len(charter.names))
+
+
+def update_placement(config: RunConfig, charter: Charter, layout: Layout) -> Placement:
+    """Return where an update stands in its ciphertexts."""
+    return Placement(parameters=seal_parameters(config, charter), dim=layout.dim)
+
+
+def count_placement(config: RunConfig, charter: Charter, tally_size: int) -> Placement:
+    """Return where a tally stands in its ciphertexts."""
+    return Placement(parameters=seal_parameters(config, charter), dim=0, tally_size=tally_size)
+
+
+def weight_classes(config: RunConfig) -> tuple[int, ...]:
+    """Return the weight classes that a run allows for updates."""
+    return WEIGHT_CLASSES[-1:] if config.weighting == "equal" else WEIGHT_CLASSES
+
+
+def upload_header(
+    label: UploadLabel, config: RunConfig, layout: Layout, placement: Placement
+) -> UploadHeader:
+    """Return what stands before an upload's ciphertexts: its receipt signs both."""
+    return UploadHeader(
+        label=label,
+        parameter_set=config.parameter_set,
+        layout=bytes.fromhex(layout.digest),
+        blocks=placement.num_ciphertexts,
+    )
+
+
+def descriptor(config: RunConfig, charter: Charter, layout: Layout) -> bytes:
+    """Return the digest of the run descriptor: what a run's opening is bound to."""
+    described = {
+        "version": 1,
+        "config": config.digest,
+        "charter": charter.fingerprint,
+        "layout": layout.digest,
+    }
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).digest()
+
+
+def step_of(config: RunConfig, charter: Charter, layout: Layout) -> Step:
+    """Return how an encrypted run moves at its sites."""
+    spec = rule_spec(config, charter)
+    return Step(
+        layout=layout,
+        parameters=seal_parameters(config, charter),
+        rule_at=rule_at(config, spec),
+        needs_memory=spec.needs_memory,
+        optimizer=optimizer_for(config),
+        clip_norm=config.rule.clip_norm if config.buckets > 1 else None,
+        first_scale=config.first_scale,
+        scale_bounds=(charter.floors.smallest_scale, charter.floors.largest_scale),
+    )

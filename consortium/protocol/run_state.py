@@ -1,0 +1,239 @@
+"""What the sites of an encrypted run agree on after each round, and how it moves.
+
+Everything here must give the same bits on every machine: elementwise float64, sums of integers,
+nothing from BLAS.
+"""
+
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privacy.encryption.parameters import SealParameters
+from privacy.encryption.quantisation import Scales, mean_of
+from privacy.errors import ConsortiumError
+from privacy.layout import Layout, Tally, Vector
+from strategies import model_state as advance
+from strategies.rules.inputs import Rule
+from strategies.server_optimizer import ServerOptimizer
+
+_TAG = b"consortium.run-state/1\n"
+_HEADER = struct.Struct("<QQQ")  # earlier states, entries of the statistics, segments
+_DIGEST = 32
+_MAX_CHAIN = 1_000_000
+_LIMB = 12
+SCALE_PER_RMS = 64.0
+
+
+class BadRunState(ConsortiumError, ValueError):
+    """Bytes do not encode a state of this run, or it is not what a run starts from."""
+
+    code = "bad-run-state"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RunState:
+    """S(t): where an encrypted run is after round t.
+
+    Args:
+        model: The federated vector and the optimizer's moments.
+        statistics: The pooled statistics.
+        scales: Largest value of each array of the layout that a level expresses, float32 numbers.
+        chain: Digests of all earlier sealed states, from the start.
+    """
+
+    model: advance.State
+    statistics: Tally
+    scales: Vector
+    chain: tuple[bytes, ...]
+
+    def encode(self) -> bytes:
+        """Return the canonical bytes: equal states give equal bytes."""
+        return b"".join(
+            (
+                _TAG,
+                _HEADER.pack(len(self.chain), self.statistics.size, self.scales.size),
+                *self.chain,
+                np.ascontiguousarray(self.statistics, "<i8").tobytes(),
+                np.ascontiguousarray(self.scales, "<f4").tobytes(),
+                advance.encode(self.model),
+            )
+        )
+
+    @classmethod
+    def decode(cls, data: bytes, *, layout: Layout, statistics_size: int) -> "RunState":
+        """Return the state that `encode` wrote.
+
+        Raises:
+            BadRunState: The bytes are not one of this layout, statistics and version.
+            BadState: The model in it is not one of this layout.
+        """
+        start = len(_TAG) + _HEADER.size
+        if len(data) < start or not data.startswith(_TAG):
+            raise BadRunState("these bytes do not begin like a run state of version 1")
+        links, entries, segments = _HEADER.unpack_from(data, len(_TAG))
+        if links > _MAX_CHAIN or (entries, segments) != (statistics_size, len(layout.fields)):
+            raise BadRunState("the run state is of another layout or other statistics")
+        after = start + _DIGEST * links
+        tail = after + 8 * entries + 4 * segments
+        if len(data) < tail:
+            raise BadRunState(f"a run state of this form has over {tail} bytes, got {len(data)}")
+        scales = np.frombuffer(data, "<f4", segments, after + 8 * entries).astype(np.float64)
+        if not (np.isfinite(scales).all() and (scales > 0).all()):
+            raise BadRunState("every scale is finite and above 0")
+        model = advance.decode(data[tail:], layout.dim)
+        if model.server_round != links:
+            raise BadRunState(f"the state after round {model.server_round} has {links} before it")
+        return cls(
+            model=model,
+            statistics=np.frombuffer(data, "<i8", entries, after).astype(np.int64),
+            scales=scales,
+            chain=tuple(data[at : at + _DIGEST] for at in range(start, after, _DIGEST)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BucketSum:
+    """What one bucket of sites adds up to.
+
+    Args:
+        levels: Sum of the levels of their updates, shape (dim,).
+        total_class: Sum of their weight classes.
+    """
+
+    levels: NDArray[np.int32]
+    total_class: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """How a run moves: the same at all sites, bound by the run's opening.
+
+    Args:
+        layout: Of the federated vector.
+        parameters: Of the ciphertexts.
+        rule_at: The rule that turns bucket means into one, from the state before the round;
+            the same bits on every CPU.
+        needs_memory: Whether the rule wants the last aggregate.
+        optimizer: How the aggregate moves the model.
+        clip_norm: Largest L2 norm of a bucket mean, or None for no bound.
+        first_scale: Scale of every array at the start.
+        scale_bounds: Smallest and largest scale, from the charter.
+    """
+
+    layout: Layout
+    parameters: SealParameters
+    rule_at: Callable[[advance.State], Rule]
+    needs_memory: bool
+    optimizer: ServerOptimizer
+    clip_norm: float | None
+    first_scale: float
+    scale_bounds: tuple[float, float]
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Numbers in each array of the layout: the segments that share a scale."""
+        return tuple(item.size for item in self.layout.fields)
+
+    def scales(self, state: RunState) -> Scales:
+        """Return the scales that updates from this state are rounded by."""
+        return Scales(state.scales, self.lengths)
+
+    def start(self, statistics: Tally) -> RunState:
+        """Return S(0): the zero vector, which nobody can plant, and the agreed statistics."""
+        first = np.full(len(self.layout.fields), self.first_scale, np.float32)
+        return RunState(
+            model=advance.start(self.layout.dim, self.optimizer, needs_memory=self.needs_memory),
+            statistics=statistics,
+            scales=first.astype(np.float64),
+            chain=(),
+        )
+
+    def require_start(self, state: RunState) -> None:
+        """Check that a state is S(0) with its own statistics.
+
+        Raises:
+            BadRunState: It is not: somebody planted a start.
+        """
+        if state.encode() != self.start(state.statistics).encode():
+            raise BadRunState("the run does not start from zero")
+
+    def advanced(
+        self, before: RunState, before_digest: bytes, sums: Sequence[BucketSum]
+    ) -> RunState:
+        """Return the state after one more round.
+
+        Args:
+            before: The state the updates were trained from.
+            before_digest: Digest of its sealed form.
+            sums: One for each bucket that counts, in the order of the buckets.
+
+        Raises:
+            ConsortiumError: As the rule and the optimizer say.
+        """
+        scales = self.scales(before)
+        means = np.stack(
+            [
+                mean_of(
+                    one.levels,
+                    total_class=one.total_class,
+                    scales=scales,
+                    parameters=self.parameters,
+                )
+                for one in sums
+            ]
+        )
+        squares = np.array([self._segment_squares(one, scales) for one in sums])
+        if self.clip_norm is not None:
+            means *= _shrink(squares, self.clip_norm)[:, None]
+        rule = self.rule_at(before.model)
+        model = advance.advance(before.model, means, np.ones(len(sums)), rule, self.optimizer)
+        return RunState(
+            model=model,
+            statistics=before.statistics,
+            scales=self._next_scales(before.scales, squares),
+            chain=(*before.chain, before_digest),
+        )
+
+    def _segment_squares(self, one: BucketSum, scales: Scales) -> list[float]:
+        """Return the sum of squares of the bucket's mean in each segment, from exact integers."""
+        share = one.total_class / 8
+        ends = np.cumsum(self.lengths)
+        squares = []
+        for scale, end, length in zip(scales.values, ends, self.lengths, strict=True):
+            step = float(scale) / self.parameters.levels / share
+            exact = _sum_of_squares(one.levels[end - length : end])
+            squares.append(float(exact) * (step * step))
+        return squares
+
+    def _next_scales(self, scales: Vector, squares: NDArray[np.float64]) -> Vector:
+        """Follow the size of the updates, by at most a factor of two a round.
+
+        The median over buckets: one liar's huge value must not silence everyone.
+        """
+        low, high = self.scale_bounds
+        mean_squares = np.median(squares, axis=0) / np.array(self.lengths, np.float64)
+        wanted = SCALE_PER_RMS * np.sqrt(mean_squares)
+        bounded = np.clip(np.clip(wanted, scales / 2, scales * 2), low, high)
+        return bounded.astype(np.float32).astype(np.float64)
+
+
+def _shrink(squares: NDArray[np.float64], clip_norm: float) -> Vector:
+    """Return the factor by which each bucket's mean is clipped, shape (n_buckets,)."""
+    norms = []
+    for row in squares:
+        total = 0.0
+        for square in row:
+            total += float(square)
+        norms.append(np.sqrt(total))
+    return np.array([min(1.0, clip_norm / norm) if norm > 0 else 1.0 for norm in norms])
+
+
+def _sum_of_squares(levels: NDArray[np.int32]) -> int:
+    """Return the sum of squares as an exact integer, by 12-bit limbs."""
+    wide = levels.astype(np.int64)
+    high, low = wide >> _LIMB, wide & ((1 << _LIMB) - 1)
+    squares = (int(high @ high) << (2 * _LIMB)) + (int(high @ low) << (_LIMB + 1))
+    return squares + int(low @ low)

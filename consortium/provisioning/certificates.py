@@ -1,0 +1,295 @@
+"""TLS of the coordinator: its key, the request for a certificate, and who may grant it.
+
+Time is an argument. No function here writes a private key anywhere but to a file of mode 0600
+in the directory of who it belongs to.
+"""
+
+import ipaddress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from privacy.errors import ConsortiumError
+from privacy.storage.secret_files import SecretMissing, write_private
+
+AUTHORITY_DAYS = 3_650
+SERVER_DAYS = 365
+_CLOCKS_DIFFER = timedelta(hours=1)
+
+
+class BadCertificate(ConsortiumError, ValueError):
+    """A certificate, a request or a key cannot be read, or they do not belong together."""
+
+    code = "bad-certificate"
+
+
+class Expired(BadCertificate):
+    """A certificate is not valid at this time."""
+
+    code = "expired"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Authority:
+    """A certificate authority of the consortium's own.
+
+    Args:
+        key: Its private key; stays with who made it.
+        certificate: What everybody trusts.
+    """
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    def __repr__(self) -> str:
+        return f"Authority({self.certificate.subject.rfc4514_string()})"
+
+    @classmethod
+    def found(cls, name: str, *, now: datetime, days: int = AUTHORITY_DAYS) -> "Authority":
+        """Make a new authority."""
+        key = ec.generate_private_key(ec.SECP384R1())
+        subject = _named(name)
+        certificate = (
+            _certificate(subject, subject, key.public_key(), now=now, days=days)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(signs_certificates=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+            .sign(key, SHA256())
+        )
+        return cls(key=key, certificate=certificate)
+
+    def grant(
+        self, request: x509.CertificateSigningRequest, *, now: datetime, days: int = SERVER_DAYS
+    ) -> x509.Certificate:
+        """Return a server certificate for the key and the hosts of a request.
+
+        Raises:
+            BadCertificate: The request is not signed by its key, or names no host.
+        """
+        if not request.is_signature_valid:
+            raise BadCertificate("the request is not signed with the key it is made for")
+        own = x509.SubjectKeyIdentifier.from_public_key(self.key.public_key())
+        key = request.public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey):
+            raise BadCertificate("the request needs an elliptic-curve key")
+        return (
+            _certificate(request.subject, self.certificate.subject, key, now=now, days=days)
+            .add_extension(x509.SubjectAlternativeName(_hosts(request)), critical=False)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(signs_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own), False
+            )
+            .sign(self.key, SHA256())
+        )
+
+    def write(self, directory: Path) -> None:
+        """Write the authority: its key as a secret, its certificate for all.
+
+        Raises:
+            SecretExists: There is one already.
+        """
+        write_private(directory / "authority.key", _pem(self.key))
+        (directory / "authority.pem").write_bytes(pem(self.certificate))
+
+    @classmethod
+    def read(cls, directory: Path) -> "Authority":
+        """Read what `write` wrote.
+
+        Raises:
+            SecretMissing: There is no authority.
+            BadCertificate: It cannot be read.
+        """
+        return cls(
+            key=read_key(directory / "authority.key"),
+            certificate=read_certificate(directory / "authority.pem"),
+        )
+
+
+def new_server_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """Make the coordinator's TLS key where it stays, mode 0600.
+
+    Raises:
+        SecretExists: There is one already.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    write_private(path, _pem(key))
+    return key
+
+
+def signing_request(
+    key: ec.EllipticCurvePrivateKey, hosts: tuple[str, ...]
+) -> x509.CertificateSigningRequest:
+    """Return the request for a server certificate: for the consortium's authority or another.
+
+    Args:
+        key: Of the coordinator.
+        hosts: Names and addresses that sites reach it by; the first names the certificate.
+    """
+    return (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(_named(hosts[0]))
+        .add_extension(x509.SubjectAlternativeName([_host(host) for host in hosts]), False)
+        .sign(key, SHA256())
+    )
+
+
+def require_server_certificate(
+    certificate: x509.Certificate,
+    authority: x509.Certificate,
+    *,
+    host: str,
+    now: datetime,
+) -> None:
+    """Return if sites that trust the authority will accept this certificate for the host.
+
+    Raises:
+        Expired: One of the two is not valid now.
+        BadCertificate: The authority did not issue it, or it is for other hosts.
+    """
+    require_valid(certificate, now=now)
+    require_valid(authority, now=now)
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature) as error:
+        raise BadCertificate("this authority did not issue the server's certificate") from error
+    if _host(host) not in _hosts(certificate):
+        raise BadCertificate(f"the server's certificate is not for {host}")
+
+
+def require_valid(certificate: x509.Certificate, *, now: datetime) -> None:
+    """Return if a certificate is valid at this time.
+
+    Raises:
+        Expired: It is not, yet or any more.
+    """
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if not start <= now <= end:
+        subject = certificate.subject.rfc4514_string()
+        raise Expired(f"{subject} is valid from {start:%Y-%m-%d} to {end:%Y-%m-%d}, not now")
+
+
+def require_key_of(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+    """Return if a certificate is for this key.
+
+    Raises:
+        BadCertificate: It is for another.
+    """
+    if certificate.public_key() != key.public_key():
+        raise BadCertificate("the server's certificate is for another key than the coordinator's")
+
+
+def read_certificate(path: Path) -> x509.Certificate:
+    """Read a certificate in PEM; of several, the first.
+
+    Raises:
+        BadCertificate: There is none.
+    """
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())[0]
+    except (OSError, ValueError) as error:
+        raise BadCertificate(f"no certificate can be read at {path}: {error}") from error
+
+
+def read_request(path: Path) -> x509.CertificateSigningRequest:
+    """Read a request for a certificate in PEM.
+
+    Raises:
+        BadCertificate: There is none.
+    """
+    try:
+        return x509.load_pem_x509_csr(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise BadCertificate(f"no request can be read at {path}: {error}") from error
+
+
+def read_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """Read a private key.
+
+    Raises:
+        SecretMissing: There is none.
+        BadCertificate: It is no elliptic-curve key.
+    """
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), None)
+    except OSError as error:
+        raise SecretMissing(f"there is no key at {path}") from error
+    except (ValueError, TypeError) as error:
+        raise BadCertificate(f"{path} is not a private key") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise BadCertificate(f"{path} is not an elliptic-curve key")
+    return key
+
+
+def pem(public: x509.Certificate | x509.CertificateSigningRequest) -> bytes:
+    """Return a certificate or a request as text."""
+    return public.public_bytes(serialization.Encoding.PEM)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def _certificate(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    *,
+    now: datetime,
+    days: int,
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _CLOCKS_DIFFER)
+        .not_valid_after(now + timedelta(days=days))
+    )
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
+
+
+def _host(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host.strip("[]")))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _hosts(named: x509.Certificate | x509.CertificateSigningRequest) -> list[x509.GeneralName]:
+    try:
+        found = named.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound as error:
+        raise BadCertificate("a server's certificate names the hosts it is for") from error
+    return list(found.value)

@@ -1,0 +1,183 @@
+"""How an institution becomes a site: all keys are made where they stay, and never travel."""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from consortium.charter.document import Member
+from consortium.run.records import write_atomically
+from consortium.site.directory import SiteConfig, identity_path, node_key_path, read_identity
+from privacy.errors import ConsortiumError
+from privacy.identity.public_identity import PublicIdentity
+from privacy.secrets.keys import Identity
+from privacy.storage.secret_files import private_directory, write_private
+from sites.data.source import DataSource
+from sites.schema.tables import NAME
+
+_TAG = b"consortium.public-half/1\n"
+
+
+class BadPublicHalf(ConsortiumError, ValueError):
+    """A file is not the public half of a site's keys."""
+
+    code = "bad-public-half"
+
+
+class PublicHalf(BaseModel):
+    """What a site shows of its keys, signed with its identity key.
+
+    Args:
+        name: Of the site.
+        signing: Ed25519 public key, hexadecimal.
+        receiving: X25519 public key, hexadecimal.
+        node: The SuperNode's public key, in OpenSSH's form.
+        signature: By the identity key over all of this.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    name: str = Field(pattern=NAME)
+    signing: str
+    receiving: str
+    node: str = Field(max_length=512)
+    signature: str = Field(pattern=r"^([0-9a-f]{128})?$")
+
+    @property
+    def member(self) -> Member:
+        """What a charter says of this site."""
+        return Member(name=self.name, signing=self.signing, receiving=self.receiving)
+
+    @property
+    def identity(self) -> PublicIdentity:
+        """The keys, ready to use.
+
+        Raises:
+            BadIdentity: They are none.
+        """
+        return PublicIdentity.from_description(self.member.model_dump())
+
+    def verify(self) -> None:
+        """Return if the holder of the identity key showed exactly this.
+
+        Raises:
+            BadSignature: It did not.
+            BadPublicHalf: The node's key is none that Flower takes.
+        """
+        self.identity.verify(self._body(), bytes.fromhex(self.signature))
+        require_node_key(self.node)
+
+    def signed(self, identity: Identity) -> "PublicHalf":
+        """Return the same, signed."""
+        return self.model_copy(update={"signature": identity.sign(self._body()).hex()})
+
+    @classmethod
+    def read(cls, path: Path) -> "PublicHalf":
+        """Read and verify a public half.
+
+        Raises:
+            BadPublicHalf: It cannot be read as one.
+            BadSignature: It was altered on its way.
+        """
+        try:
+            half = cls.model_validate_json(path.read_text())
+        except (OSError, ValidationError) as error:
+            raise BadPublicHalf(f"{path} is not the public half of a site's keys") from error
+        half.verify()
+        return half
+
+    def write(self, path: Path) -> None:
+        """Write the public half to a file that may go by any way."""
+        write_atomically(path, self.model_dump_json(indent=1))
+
+    def _body(self) -> bytes:
+        said = self.model_dump(exclude={"signature"})
+        return _TAG + json.dumps(said, sort_keys=True).encode()
+
+
+def init_site(directory: Path, *, name: str, source: DataSource) -> PublicHalf:
+    """Set up a site: its keys, and `site.json`; return the public half.
+
+    Guarantee: the directory is its owner's only; no secret leaves it.
+
+    Raises:
+        ExposedSecret: The directory exists and is open to others.
+        SecretExists: A site is set up there already.
+    """
+    private_directory(directory)
+    identity = Identity.generate(name)
+    identity.write(identity_path(directory))
+    new_node_key(directory)
+    config = SiteConfig(name=name, source=source)
+    write_atomically(directory / "site.json", config.model_dump_json(indent=1))
+    return public_half(directory)
+
+
+def new_node_key(site: Path) -> None:
+    """Make the key that the site's SuperNode proves itself with, in OpenSSH's form.
+
+    Raises:
+        SecretExists: There is one; `renew_node_key` replaces it.
+    """
+    content = ec.generate_private_key(ec.SECP384R1()).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.OpenSSH,
+        serialization.NoEncryption(),
+    )
+    write_private(node_key_path(site), content)
+
+
+def renew_node_key(site: Path) -> PublicHalf:
+    """Replace the SuperNode's key; return the new public half, to be provisioned again.
+
+    Guarantee: the old key is kept beside the new one until the next renewal, since the
+    coordinator knows only that one until it installs its next kit.
+    """
+    path = node_key_path(site)
+    path.replace(path.with_suffix(".key.old"))
+    new_node_key(site)
+    return public_half(site)
+
+
+def public_half(site: Path) -> PublicHalf:
+    """Return the public half of a site's keys.
+
+    Raises:
+        BadSite: There is no site.
+        SecretMissing: It has no identity.
+        BadPublicHalf: It has no key for its SuperNode.
+    """
+    identity = read_identity(site)
+    described = identity.public.describe()
+    half = PublicHalf(**described, node=_public_node_key(node_key_path(site)), signature="")
+    return half.signed(identity)
+
+
+def require_node_key(text: str) -> None:
+    """Return if this is a SuperNode's public key in the form that Flower takes.
+
+    Raises:
+        BadPublicHalf: It is not.
+    """
+    try:
+        key = serialization.load_ssh_public_key(text.encode())
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise BadPublicHalf("a SuperNode's key is written in OpenSSH's form") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise BadPublicHalf("a SuperNode's key is one of a NIST curve")
+
+
+def _public_node_key(path: Path) -> str:
+    try:
+        key = serialization.load_ssh_private_key(path.read_bytes(), None)
+    except (OSError, ValueError, UnsupportedAlgorithm) as error:
+        raise BadPublicHalf(f"no key of a SuperNode can be read at {path}") from error
+    public = key.public_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
+    return public.decode()

@@ -1,0 +1,156 @@
+"""What a party does with its kit: check all of it, then take it over."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic import TypeAdapter, ValidationError
+
+from consortium.charter.document import Charter, address
+from consortium.charter.signatures import Signatures, require_own_keys
+from consortium.provisioning.certificates import (
+    new_server_key,
+    pem,
+    read_certificate,
+    read_key,
+    require_key_of,
+    require_server_certificate,
+    require_valid,
+    signing_request,
+)
+from consortium.provisioning.kits import COORDINATOR, BadKit, Role, opened, read_kit
+from consortium.run.records import write_atomically
+from consortium.site.directory import read_identity, read_site_config
+from consortium.site.policy_templates import strict
+from privacy.errors import ConsortiumError
+from privacy.policy.document import FILE as POLICY
+from privacy.storage.secret_files import private_directory
+
+_NODES = TypeAdapter(dict[str, str])
+_COMMON = ("charter.json", "signatures.json", "authority.pem")
+_UNIT = ".service"
+# A kit brings these and no other: what a party decides for itself is not for others to replace.
+_FILES: Mapping[Role, frozenset[str]] = MappingProxyType(
+    {
+        "site": frozenset(_COMMON),
+        COORDINATOR: frozenset({*_COMMON, "server.pem", "nodes.json"}),
+    }
+)
+
+
+class EarlierCharter(ConsortiumError, PermissionError):
+    """A kit would take a party back to an earlier charter of its consortium."""
+
+    code = "earlier-charter"
+
+
+def init_coordinator(directory: Path, *, hosts: tuple[str, ...]) -> Path:
+    """Make the coordinator's TLS key and the request for its certificate; return the request.
+
+    Guarantee: the key stays in the directory, which is its owner's only.
+
+    Raises:
+        SecretExists: A coordinator is set up there already.
+    """
+    private_directory(directory)
+    key = new_server_key(server_key_path(directory))
+    request = directory / "server.csr"
+    request.write_bytes(pem(signing_request(key, hosts)))
+    return request
+
+
+def server_key_path(coordinator: Path) -> Path:
+    """Return where the coordinator's TLS key is."""
+    return coordinator / "secrets" / "server.key"
+
+
+def install_site(directory: Path, kit: Path, *, now: datetime) -> Charter:
+    """Take over a site's kit; return the charter.
+
+    Guarantee: nothing is taken over unless every member signed the charter, this site with
+    exactly its own keys, and the charter is not an earlier one than the site has. The first
+    charter brings the strict policy, for the operator to loosen; no kit ever touches it again.
+
+    Raises:
+        BadKit: It is not whole, or not for this site.
+        Unsigned, BadSignature, OtherKeys, NotAMember: The charter is not what all signed.
+        EarlierCharter: The site has a later one.
+        BadCertificate: What the site is to trust is expired or no certificate.
+    """
+    name = read_site_config(directory).name
+    with opened(kit) as folder:
+        files = _checked(folder, role="site", party=name, now=now)
+        charter = Charter.read(folder / "charter.json")
+        require_own_keys(charter, read_identity(directory))
+        _require_no_earlier(directory, charter)
+        _take_over(directory, files)
+    if not (directory / POLICY).exists():
+        strict(charter).write(directory)
+    return charter
+
+
+def install_coordinator(directory: Path, kit: Path, *, now: datetime) -> Charter:
+    """Take over the coordinator's kit; return the charter.
+
+    Raises:
+        BadKit: It is not whole, or not the coordinator's.
+        Unsigned, BadSignature: Not every member signed the charter.
+        EarlierCharter: The coordinator has a later one.
+        BadCertificate: Sites would not accept the certificate, or it is for another key.
+    """
+    with opened(kit) as folder:
+        charter = Charter.read(folder / "charter.json")
+        files = _checked(folder, role=COORDINATOR, party=charter.name, now=now)
+        server = read_certificate(folder / "server.pem")
+        authority = read_certificate(folder / "authority.pem")
+        require_key_of(server, read_key(server_key_path(directory)))
+        require_server_certificate(server, authority, host=address(charter)[0], now=now)
+        read_nodes(folder)
+        _require_no_earlier(directory, charter)
+        _take_over(directory, files)
+    return charter
+
+
+def read_nodes(coordinator: Path) -> dict[str, str]:
+    """Return the SuperNodes' public keys by member, as the coordinator's kit gave them.
+
+    Raises:
+        BadKit: There is no such file.
+    """
+    try:
+        return _NODES.validate_json((coordinator / "nodes.json").read_text())
+    except (OSError, ValidationError) as error:
+        raise BadKit(f"{coordinator} holds no keys of SuperNodes") from error
+
+
+def _checked(folder: Path, *, role: Role, party: str, now: datetime) -> dict[str, bytes]:
+    manifest, files = read_kit(folder, role=role, party=party)
+    if {name for name in files if not name.endswith(_UNIT)} != _FILES[role]:
+        raise BadKit(f"a kit holds {', '.join(sorted(_FILES[role]))} and a unit, no more, no less")
+    charter = Charter.read(folder / "charter.json")
+    if charter.fingerprint != manifest.charter:
+        raise BadKit("the kit is for another charter than the one in it")
+    Signatures.read(folder / "signatures.json").require_all(charter)
+    authority = read_certificate(folder / "authority.pem")
+    require_valid(authority, now=now)
+    return files
+
+
+def _require_no_earlier(directory: Path, charter: Charter) -> None:
+    path = directory / "charter.json"
+    if not path.exists():
+        return
+    held = Charter.read(path)
+    if held.name == charter.name and charter.revision < held.revision:
+        raise EarlierCharter(
+            f"revision {held.revision} of the charter is in force here, the kit holds "
+            f"{charter.revision}",
+            held=held.revision,
+            came=charter.revision,
+        )
+
+
+def _take_over(directory: Path, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        write_atomically(directory / name, content.decode())

@@ -1,0 +1,168 @@
+"""From public halves, a signed charter and a request to the kits of all parties.
+
+Who provisions sees public keys only, and holds one secret at most: that of the consortium's own
+certificate authority.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+
+from consortium.charter.document import BadCharter, Charter, address
+from consortium.charter.signatures import OtherKeys, Signatures
+from consortium.provisioning.certificates import Authority, pem, require_server_certificate
+from consortium.provisioning.enrolment import PublicHalf
+from consortium.provisioning.kits import COORDINATOR, Manifest, write_kit
+from privacy.storage.secret_files import SecretMissing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tls:
+    """What the sites trust, and what the coordinator shows.
+
+    Args:
+        authority: Certificate of the authority: the consortium's own, or an institution's.
+        server: Certificate of the coordinator, issued by it.
+    """
+
+    authority: x509.Certificate
+    server: x509.Certificate
+
+
+def own_tls(directory: Path, request: x509.CertificateSigningRequest, *, now: datetime) -> Tls:
+    """Return a certificate by the consortium's own authority, which is founded if there is none.
+
+    Args:
+        directory: Of the authority; its key stays in there.
+        request: Of the coordinator.
+        now: When the certificate begins.
+
+    Raises:
+        BadCertificate: The request cannot be granted, or the authority not be read.
+    """
+    try:
+        authority = Authority.read(directory)
+    except SecretMissing:
+        authority = Authority.found("consortium authority", now=now)
+        authority.write(directory)
+    return Tls(authority=authority.certificate, server=authority.grant(request, now=now))
+
+
+def provision(
+    out: Path,
+    charter: Charter,
+    signatures: Signatures,
+    halves: Sequence[PublicHalf],
+    tls: Tls,
+    *,
+    now: datetime,
+) -> tuple[Path, ...]:
+    """Write a kit for each member and one for the coordinator; return them.
+
+    Guarantee: what is in the kits fits together and will be accepted by their parties; no kit
+    holds a private key.
+
+    Raises:
+        Unsigned, BadSignature: Not every member signed the charter.
+        OtherKeys: A public half is not of the keys in the charter, or of no member.
+        BadCharter: A member's public half is missing, or there is no address.
+        BadCertificate: Sites would not accept the coordinator's certificate.
+    """
+    host, _ = address(charter)
+    signatures.require_all(charter)
+    nodes = _nodes(charter, halves)
+    require_server_certificate(tls.server, tls.authority, host=host, now=now)
+    common = {
+        "charter.json": charter.model_dump_json(indent=1).encode(),
+        "signatures.json": signatures.model_dump_json(indent=1).encode(),
+        "authority.pem": pem(tls.authority),
+    }
+    kits = [_site_kit(out, name, charter, common) for name in charter.names]
+    kits.append(_coordinator_kit(out, charter, common, nodes, tls))
+    return tuple(kits)
+
+
+def _site_kit(out: Path, name: str, charter: Charter, common: Mapping[str, bytes]) -> Path:
+    files = {
+        **common,
+        f"consortium-site-{name}.service": site_unit(name).encode(),
+    }
+    manifest = Manifest(party=name, role="site", charter=charter.fingerprint, files={})
+    write_kit(out / name, manifest, files)
+    return out / name
+
+
+def _coordinator_kit(
+    out: Path, charter: Charter, common: Mapping[str, bytes], nodes: Mapping[str, str], tls: Tls
+) -> Path:
+    files = {
+        **common,
+        "server.pem": pem(tls.server),
+        "nodes.json": json.dumps(nodes, indent=1).encode(),
+        "consortium-coordinator.service": coordinator_unit(charter.name).encode(),
+    }
+    manifest = Manifest(party=charter.name, role=COORDINATOR, charter=charter.fingerprint, files={})
+    write_kit(out / COORDINATOR, manifest, files)
+    return out / COORDINATOR
+
+
+def _nodes(charter: Charter, halves: Iterable[PublicHalf]) -> dict[str, str]:
+    """Return the SuperNodes' public keys by member, each vouched for by its identity key."""
+    given = {half.name: half for half in halves}
+    missing = [name for name in charter.names if name not in given]
+    if missing:
+        raise BadCharter(f"the public halves of {', '.join(missing)} are missing")
+    for member in charter.members:
+        half = given[member.name]
+        half.verify()
+        if half.member != member:
+            raise OtherKeys(f"the charter gives {member.name} other keys than its public half")
+    keys = {name: given[name].node for name in charter.names}
+    if len(set(keys.values())) < len(keys):
+        raise OtherKeys("two sites show the same key of a SuperNode")
+    return keys
+
+
+_UNIT = """\
+[Unit]
+Description={description}
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+# Put the directory where it was made, and the user it belongs to.
+User=consortium
+ExecStart=/usr/bin/env consortium {role} up {directory}
+Restart=on-failure
+RestartSec=5
+KillMode=mixed
+UMask=0077
+NoNewPrivileges=true
+ProtectSystem=strict
+ProtectHome=read-only
+PrivateTmp=true
+ReadWritePaths={directory}
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def site_unit(name: str) -> str:
+    """Return the unit of a site's SuperNode."""
+    return _UNIT.format(
+        description=f"Site {name} of a consortium", role="site", directory=f"/srv/consortium/{name}"
+    )
+
+
+def coordinator_unit(name: str) -> str:
+    """Return the unit of the coordinator's SuperLink."""
+    return _UNIT.format(
+        description=f"Coordinator of the consortium {name}",
+        role="coordinator",
+        directory="/srv/consortium/coordinator",
+    )

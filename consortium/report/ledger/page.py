@@ -1,0 +1,49 @@
+"""A ledger on one page, for a data protection officer: offline, with every entry and a digest."""
+
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from consortium.report.ledger.plot import draw_loss
+from consortium.report.ledger.statement import View, to_csv
+from consortium.report.plots import style as plots
+from consortium.wording.pages import render_page
+
+PAGE = "ledger.html"
+TABLE = "ledger.csv"
+
+
+def write_export(view: View, directory: Path, *, site: str, now: datetime) -> tuple[Path, Path]:
+    """Write what an officer files: the page, and the same lines as CSV.
+
+    Args:
+        view: The ledger; it has at least one entry.
+        directory: Made if it is not there.
+        site: The site's name.
+        now: When.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    page, table = directory / PAGE, directory / TABLE
+    page.write_text(to_html(view, site=site, now=now))
+    table.write_text(to_csv(view))
+    return page, table
+
+
+def to_html(view: View, *, site: str, now: datetime) -> str:
+    """Return the page; it needs nothing but itself."""
+    pictures = [
+        plots.plot(
+            f"ledger-{number}",
+            partial(draw_loss, account),
+            title=account.data_set,
+            alt=f"epsilon {account.spent.pld:.3f} of {account.budget.epsilon:g}",
+        )
+        for number, account in enumerate(view.accounts)
+    ]
+    return render_page(
+        "ledger.html.j2",
+        view=view,
+        plots=pictures,
+        site=site,
+        at=now.astimezone(UTC).isoformat(timespec="seconds"),
+    )

@@ -1,0 +1,35 @@
+"""Pictures of a ledger: how much privacy a data set has lost, over time."""
+
+from datetime import datetime
+
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.figure import Figure
+
+from consortium.report.ledger.statement import Account
+from consortium.report.plots import style as plots
+from consortium.report.plots.style import BLUE, ORANGE
+
+
+def draw_loss(account: Account, width: int) -> Figure:
+    """Draw epsilon after each reservation, below the line of the budget."""
+    figure = plots.empty(width, 300)
+    axes = plots.inset(figure, left=56, right=20, top=34, bottom=46)
+    plots.ruled(axes, across="reserved at (UTC)", up=f"epsilon lost, {account.data_set}")
+    times = [datetime.fromisoformat(line.at) for line in account.lines]
+    moments = date2num(times)  # type: ignore[no-untyped-call]
+    lost = [line.epsilon_so_far for line in account.lines]
+    axes.step(moments, lost, where="post", color=BLUE, linewidth=2, marker="o", markersize=4)
+    axes.axhline(account.budget.epsilon, color=ORANGE, linestyle="--", linewidth=1.4)
+    axes.annotate(
+        f"budget {account.budget.epsilon:g}",
+        (0.0, account.budget.epsilon),
+        xycoords=("axes fraction", "data"),
+        xytext=(4, 4),
+        textcoords="offset points",
+        color=ORANGE,
+    )
+    axes.set_ylim(0, 1.15 * max(account.budget.epsilon, *lost))
+    locator = AutoDateLocator(maxticks=6)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    return figure

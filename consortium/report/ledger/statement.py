@@ -1,0 +1,220 @@
+"""A site's ledger as its operator and its data protection officer read it."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from consortium.site.directory import LEDGER
+from privacy.differential.accounting import Epsilon, both_epsilons, epsilon
+from privacy.differential.budget import counted, most_that_fit
+from privacy.differential.ledger import FILE, Ledger
+from privacy.differential.ledger_entries import Budget, Charge, LedgerHead, size_of
+from privacy.differential.mechanisms import Gaussian, HeldOut, Mechanism, SampledGaussian
+from privacy.errors import ConsortiumError
+from privacy.policy.document import PrivacyTerms, read_policy
+
+
+class NoLedger(ConsortiumError, FileNotFoundError):
+    """A site has counted nothing yet."""
+
+    code = "no-ledger"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One reservation.
+
+    Args:
+        data_set: Whose records.
+        number: Of its entry.
+        at: When it was reserved, in UTC.
+        run: In which run.
+        part: What of it.
+        mechanism: What was done.
+        unit: Whom a contribution was bounded by.
+        reserved: Steps or vectors reserved.
+        begun: Of them, entered as begun.
+        counted: Of them, counted now.
+        state: `open`, or `ended`.
+        epsilon: Of it by itself.
+        epsilon_so_far: Of it and everything before it on the data set.
+    """
+
+    data_set: str
+    number: int
+    at: str
+    run: str
+    part: str
+    mechanism: str
+    unit: str
+    reserved: int
+    begun: int
+    counted: int
+    state: str
+    epsilon: float
+    epsilon_so_far: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """What a data set has lost.
+
+    Args:
+        data_set: Its name.
+        budget: The most it may lose; its delta and unit are those of every figure here.
+        ceiling: Whether the policy sets that budget; else it is what was last checked against.
+        lines: Reservations, in order.
+        spent: Of all of them.
+    """
+
+    data_set: str
+    budget: Budget
+    ceiling: bool
+    lines: tuple[Line, ...]
+    spent: Epsilon
+
+    @property
+    def left(self) -> float:
+        """Epsilon that is left, at least 0."""
+        return max(0.0, self.budget.epsilon - self.spent.pld)
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A ledger at one moment.
+
+    Args:
+        head: Where it ended.
+        accounts: By data set, in the order in which they came.
+    """
+
+    head: LedgerHead
+    accounts: tuple[Account, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhatIf:
+    """What a planned run would cost.
+
+    Args:
+        asked: By itself.
+        together: With everything before it.
+        fits: Whether that is within the budget.
+        steps_that_fit: The most steps that are.
+    """
+
+    asked: float
+    together: float
+    fits: bool
+    steps_that_fit: int
+
+
+def open_ledger(site: Path) -> Ledger:
+    """Open the ledger in a site's directory, which must be there.
+
+    Raises:
+        NoLedger: There is none.
+    """
+    if not (site / LEDGER / FILE).exists():
+        raise NoLedger(f"{site} has no ledger: nothing was counted there yet")
+    return Ledger(site / LEDGER)
+
+
+def view_of(site: Path) -> View:
+    """Return what a site's ledger says now, once its chain was found whole.
+
+    Raises:
+        NoLedger: There is none.
+        LedgerBroken: It was altered.
+        PolicyUnreadable: The site's policy cannot be read.
+    """
+    terms = _terms(site)
+    with open_ledger(site) as ledger:
+        head, charges = ledger.verify(), ledger.charges()
+    names = dict.fromkeys(one.reserved.data_set.name for one in charges)
+    return View(head=head, accounts=tuple(_account(name, charges, terms) for name in names))
+
+
+def what_if(account: Account, event: SampledGaussian, past: Sequence[Mechanism]) -> WhatIf:
+    """Return what a planned run would cost a data set beside its past."""
+    budget = account.budget
+
+    def cost(events: Sequence[Mechanism]) -> float:
+        return epsilon(events, budget.delta, unit=budget.unit)
+
+    together = cost((*past, event))
+    return WhatIf(
+        asked=cost((event,)),
+        together=together,
+        fits=together <= budget.epsilon,
+        steps_that_fit=most_that_fit(event, past, budget),
+    )
+
+
+def to_csv(view: View) -> str:
+    """Return all lines of all data sets as a table for a spreadsheet."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(field.name for field in fields(Line))
+    for account in view.accounts:
+        writer.writerows(map(astuple, account.lines))
+    return file.getvalue()
+
+
+def mechanism_of(event: Mechanism) -> str:
+    """Return what an event is, in words."""
+    match event:
+        case SampledGaussian():
+            return (
+                f"DP-SGD, noise {event.noise_multiplier:.3g} x clip {event.clip_norm:g}, "
+                f"rate {event.sampling_rate:.3g}"
+            )
+        case Gaussian():
+            return f"Gaussian, noise {event.noise_multiplier:.3g} x {event.sensitivity:g}"
+        case HeldOut():
+            return f"{event.what}, of held-out persons, without noise"
+
+
+def _terms(site: Path) -> PrivacyTerms:
+    return read_policy(site).privacy
+
+
+def _account(name: str, charges: Sequence[Charge], terms: PrivacyTerms) -> Account:
+    mine = [one for one in charges if one.reserved.data_set.name == name]
+    ceiling = terms.ceiling(name)
+    last = mine[-1].reserved.budget
+    budget = (
+        last
+        if ceiling is None
+        else Budget(epsilon=ceiling.epsilon, delta=ceiling.delta, unit=terms.unit)
+    )
+    return Account(
+        data_set=name,
+        budget=budget,
+        ceiling=ceiling is not None,
+        lines=tuple(_line(mine[: place + 1], budget) for place in range(len(mine))),
+        spent=both_epsilons(counted(mine), budget.delta, unit=budget.unit),
+    )
+
+
+def _line(until: Sequence[Charge], budget: Budget) -> Line:
+    """Return the line of the last of these reservations."""
+    charge, event = until[-1], until[-1].event
+    reserved = charge.reserved
+    return Line(
+        data_set=reserved.data_set.name,
+        number=charge.number,
+        at=reserved.at,
+        run=reserved.run,
+        part=reserved.part,
+        mechanism=mechanism_of(reserved.event),
+        unit="" if isinstance(reserved.event, HeldOut) else reserved.event.unit,
+        reserved=size_of(reserved.event),
+        begun=sum(charge.used.values()),
+        counted=0 if event is None else size_of(event),
+        state="open" if charge.committed is None else "ended",
+        epsilon=0.0 if event is None else epsilon((event,), budget.delta, unit=budget.unit),
+        epsilon_so_far=epsilon(counted(until), budget.delta, unit=budget.unit),
+    )

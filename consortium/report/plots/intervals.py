@@ -1,0 +1,142 @@
+"""Pictures with a row a site: a dot with its whiskers, or two dots and what lies between."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from consortium.report.plots import style as plots
+from consortium.report.plots.style import BLUE, COLOURS, GREY, INK, LETTER, ORANGE, QUIET, Role
+
+_MARKERS: dict[Role, str] = {"together": "o", "one": "o", "all": "D"}
+_AXIS = 44.0  # pixels below the lowest row
+_LEFT, _RIGHT = 214.0, 168.0
+_BACKGROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A dot, with what is known around it.
+
+    Args:
+        label: What the row is about.
+        text: Its value in words.
+        value: Where the dot is.
+        low: Where the whisker begins.
+        high: Where it ends.
+        middle: The ends of a thicker part of the whisker, if there is one.
+        role: The consortium, one site, or everything in one place.
+    """
+
+    label: str
+    text: str
+    value: float
+    low: float
+    high: float
+    middle: tuple[float, float] | None = None
+    role: Role = "one"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """Two dots: before and after.
+
+    Args:
+        label: What the row is about.
+        text: The difference in words.
+        before: Where it was.
+        after: Where it is.
+        better: Whether that is an improvement.
+    """
+
+    label: str
+    text: str
+    before: float
+    after: float
+    better: bool
+
+
+def draw_rows(rows: Sequence[Row], axis: str, width: int, *, mark: float | None = None) -> Figure:
+    """Draw dots and whiskers, one row under the other, each with its value in words.
+
+    Args:
+        rows: From the top down.
+        axis: What is measured.
+        width: Pixels.
+        mark: A value to compare all rows with: a thin line.
+    """
+    figure, axes = _stage(len(rows), axis, width)
+    if mark is not None:
+        axes.axvline(mark, color=BLUE, linewidth=1, alpha=0.45, zorder=1)
+    for place, row in enumerate(rows):
+        colour = COLOURS[row.role]
+        axes.plot([row.low, row.high], [place, place], color=colour, linewidth=1.6, zorder=2)
+        if row.middle:
+            axes.plot(row.middle, [place, place], color=colour, linewidth=6, alpha=0.55, zorder=2)
+        axes.plot(
+            row.value,
+            place,
+            marker=_MARKERS[row.role],
+            markersize=7.5,
+            color=colour,
+            markeredgecolor="white",
+            markeredgewidth=1,
+            zorder=3,
+        )
+        _label(axes, place, row.label, row.text, strong=row.role == "together", width=width)
+    return figure
+
+
+def draw_changes(changes: Sequence[Change], axis: str, width: int) -> Figure:
+    """Draw an arrow a row from the hollow dot (before) to the filled one (after)."""
+    figure, axes = _stage(len(changes), axis, width)
+    for place, change in enumerate(changes):
+        colour = BLUE if change.better else ORANGE
+        ends = [change.before, change.after]
+        axes.plot(ends, [place, place], color=colour, linewidth=2.4, alpha=0.5, zorder=2)
+        axes.plot(
+            change.before,
+            place,
+            marker="o",
+            markersize=7.5,
+            color="white",
+            markeredgecolor=GREY,
+            markeredgewidth=1.6,
+            zorder=3,
+        )
+        axes.plot(change.after, place, marker="o", markersize=8, color=colour, zorder=4)
+        _label(axes, place, change.label, change.text, strong=False, width=width)
+    return figure
+
+
+def _stage(n_rows: int, axis: str, width: int) -> tuple[Figure, Axes]:
+    """Axes with a row each `n_rows`, the first at the top; labels stand beside or above rows."""
+    narrow = width <= plots.NARROW
+    step = 46.0 if narrow else 34.0
+    figure = plots.empty(width, n_rows * step + _AXIS)
+    left, right = (8.0, 8.0) if narrow else (_LEFT, _RIGHT)
+    axes = plots.inset(figure, left=left, right=right, top=0, bottom=_AXIS)
+    plots.bare(axes)
+    axes.set_ylim(n_rows - 0.5 + (0.15 if narrow else 0.0), -0.6 if narrow else -0.5)
+    axes.set_xlabel(axis)
+    plots.thousands(axes.xaxis)
+    axes.margins(x=0.06)
+    axes.locator_params(axis="x", nbins=4 if narrow else 7)
+    return figure, axes
+
+
+def _label(axes: Axes, place: int, label: str, text: str, *, strong: bool, width: int) -> None:
+    """Write a row's label and value: beside the axes, or above the row where they do not fit."""
+    weight = "bold" if strong else "normal"
+    across = axes.get_yaxis_transform()
+    left, right, height, most = 0.0, 1.0, place - 0.34, 24
+    if width > plots.NARROW:
+        inner = width - _LEFT - _RIGHT
+        left, right, height, most = -_LEFT / inner, 1 + _RIGHT / inner, float(place), 28
+    shared: dict[str, Any] = {"transform": across, "weight": weight, "va": "center"}
+    shared["bbox"] = _BACKGROUND
+    axes.text(left, height, plots.shortened(label, most), color=INK, **shared)
+    colour = INK if strong else QUIET
+    axes.text(right, height, text, ha="right", color=colour, size=0.95 * LETTER, **shared)

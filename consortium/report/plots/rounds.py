@@ -1,0 +1,146 @@
+"""The picture of a figure over rounds, beside the levels it is compared with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from consortium.report.plots import style as plots
+from consortium.report.plots.style import BLUE, COLOURS, GREY, LETTER, Role
+
+_APART = 19.0  # pixels between two labels
+_RIGHT = 196.0
+_TOO_FLAT = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """A value to compare with: a dashed line.
+
+    Args:
+        name: What it is.
+        value: Where it is.
+        role: One site, or everything in one place.
+    """
+
+    name: str
+    value: float
+    role: Role
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """A figure over rounds.
+
+    Args:
+        rounds: Rounds completed, at each point.
+        values: The figure there.
+        errors: How far off it may be.
+        name: What the last point is called.
+        sites: The same figure of single sites, as points, where released.
+        levels: What it is compared with.
+    """
+
+    rounds: Sequence[int]
+    values: Sequence[float]
+    errors: Sequence[float]
+    name: str
+    sites: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
+    levels: Sequence[Level] = ()
+
+    @property
+    def shown(self) -> tuple[float, float] | None:
+        """Ends of the vertical axis, if the value before training would press the others flat."""
+        drawn = [*zip(self.rounds, self.values, strict=True), *chain(*self.sites.values())]
+        levels = [level.value for level in self.levels]
+        later = [value for server_round, value in drawn if server_round > 0] + levels
+        everything = [value for _, value in drawn] + levels
+        if len(self.rounds) < 3 or _height(everything) <= _TOO_FLAT * _height(later):
+            return None
+        room = 0.06 * _height(later)
+        return min(later) - room, max(later) + room
+
+
+def draw_course(course: Course, axis: str, width: int) -> Figure:
+    """Draw a figure over rounds, and the levels it is compared with."""
+    narrow = width <= plots.NARROW
+    labels = 1 + len(course.levels)
+    below = 46.0 + (_APART * labels if narrow else 0.0)
+    figure = plots.empty(width, 280 + below if narrow else 360)
+    axes = plots.inset(figure, left=58, right=14 if narrow else _RIGHT, top=30, bottom=below)
+    plots.ruled(axes, across="rounds completed", up=axis)
+    for points in course.sites.values():
+        axes.plot(*zip(*points, strict=True), color=GREY, linewidth=0.9, alpha=0.5, zorder=1)
+    pairs = list(zip(course.values, course.errors, strict=True))
+    low, high = [v - e for v, e in pairs], [v + e for v, e in pairs]
+    axes.fill_between(course.rounds, low, high, color=BLUE, alpha=0.18, linewidth=0, zorder=2)
+    axes.plot(course.rounds, course.values, color=BLUE, linewidth=2.4, zorder=4)
+    axes.plot(course.rounds[-1], course.values[-1], "o", color=BLUE, markersize=6, zorder=5)
+    for level in course.levels:
+        axes.axhline(level.value, color=COLOURS[level.role], linewidth=1.3, ls="--", zorder=3)
+    axes.margins(x=0.02)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5 if narrow else 10))
+    plots.thousands(axes.yaxis)
+    if course.shown is not None:
+        axes.set_ylim(*course.shown)
+    _name(figure, axes, course, narrow=narrow)
+    return figure
+
+
+def _name(figure: Figure, axes: Axes, course: Course, *, narrow: bool) -> None:
+    """Write what the lines are: beside their ends, or below the axes where there is no room."""
+    named = [(level.value, level.name, COLOURS[level.role]) for level in course.levels]
+    named = sorted([*named, (course.values[-1], course.name, BLUE)], reverse=True)
+    height = 96 * figure.get_figheight()
+    if narrow:
+        for place, (_, name, colour) in enumerate(named):
+            up = (len(named) - place - 0.45) * _APART / height
+            line = "\N{EM DASH} " if colour == BLUE else "- - "
+            figure.text(0.02, up, line + name, color=colour, va="center", size=0.95 * LETTER)
+        return
+    low, high = axes.get_ylim()
+    inner = height - 30 - 46
+    heights = spread([(value - low) / (high - low) * inner for value, _, _ in named], _APART)
+    for rise, (_, name, colour) in zip(heights, named, strict=True):
+        axes.text(
+            1.015,
+            rise / inner,
+            name,
+            transform=axes.transAxes,
+            color=colour,
+            va="center",
+            weight="bold" if colour == BLUE else "normal",
+            size=0.95 * LETTER,
+        )
+
+
+def _height(values: Sequence[float]) -> float:
+    return max(values) - min(values)
+
+
+def spread(places: Sequence[float], apart: float) -> list[float]:
+    """Return places moved as little as needed to be so far apart; from the highest to the lowest.
+
+    Guarantee: the order and, where nothing is too close, the places are kept; a group that is
+    too close keeps its mean.
+    """
+    groups: list[list[float]] = []
+    for place in places:
+        groups.append([place])
+        while len(groups) > 1 and _lowest(groups[-2], apart) - _highest(groups[-1], apart) < apart:
+            last = groups.pop()
+            groups[-1].extend(last)
+    return [
+        _highest(group, apart) - apart * index for group in groups for index in range(len(group))
+    ]
+
+
+def _highest(group: Sequence[float], apart: float) -> float:
+    return sum(group) / len(group) + apart * (len(group) - 1) / 2
+
+
+def _lowest(group: Sequence[float], apart: float) -> float:
+    return sum(group) / len(group) - apart * (len(group) - 1) / 2

@@ -1,0 +1,148 @@
+"""Pictures as SVG text: one style, two widths, no global state of the drawing library.
+
+Guarantee: the same data give the same bytes with the same version of matplotlib. Text stays
+text, set in the reader's own fonts; colours are told apart by colour-blind readers (Okabe and
+Ito 2008) and never carry a meaning alone.
+"""
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+
+from consortium.report.elements.blocks import Plot
+
+WIDE, HALF, NARROW = 880, 424, 358  # pixels
+
+INK = "#1b1f24"
+QUIET = "#57606a"
+RULE = "#d0d7de"
+BLUE = "#0064a8"
+GREY = "#6e7781"
+ORANGE = "#b85000"
+
+LETTER = 13 * 0.75  # points
+
+Role: TypeAlias = Literal["together", "one", "all"]
+COLOURS: dict[Role, str] = {"together": BLUE, "one": GREY, "all": ORANGE}
+
+Draw: TypeAlias = Callable[[int], Figure]
+
+_FONTS = '-apple-system, "Segoe UI", "Noto Sans", "Helvetica Neue", Arial, sans-serif'
+_STYLE: dict[Any, Any] = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": LETTER,
+    "text.color": INK,
+    "axes.labelcolor": QUIET,
+    "axes.labelsize": LETTER,
+    "axes.edgecolor": RULE,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.unicode_minus": True,
+    "axes.axisbelow": True,
+    "xtick.color": RULE,
+    "ytick.color": RULE,
+    "xtick.labelcolor": QUIET,
+    "ytick.labelcolor": QUIET,
+    "xtick.labelsize": 0.92 * LETTER,
+    "ytick.labelsize": 0.92 * LETTER,
+    "grid.color": "#eaeef2",
+    "lines.linewidth": 2.0,
+    "lines.solid_capstyle": "round",
+    "savefig.facecolor": "none",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "consortium",
+    "text.parse_math": False,  # a dollar is a dollar
+}
+
+
+def plot(name: str, draw: Draw, *, title: str, alt: str, caption: str = "") -> Plot:
+    """Return a picture over the whole width of the page.
+
+    Args:
+        name: Its file name, without the ending.
+        draw: Draws it so many pixels wide.
+        title: What it shows.
+        alt: The same in words.
+        caption: What has to be known to read it.
+    """
+    wide, narrow = _svg(draw, WIDE), _svg(draw, NARROW)
+    return Plot(name=name, title=title, alt=alt, caption=caption, wide=wide, narrow=narrow)
+
+
+def half(name: str, draw: Draw, *, title: str, alt: str, caption: str = "") -> Plot:
+    """Return a picture over half of the page, which also fits a phone."""
+    wide, narrow = _svg(draw, HALF), _svg(draw, NARROW)
+    return Plot(name=name, title=title, alt=alt, caption=caption, wide=wide, narrow=narrow)
+
+
+def write_png(draw: Draw, path: Path) -> None:
+    """Write a picture over the whole width of a page as PNG, on white."""
+    with mpl.rc_context(_STYLE):
+        draw(WIDE).savefig(path, format="png", dpi=192, facecolor="white")
+
+
+def empty(width: int, height: float) -> Figure:
+    """Return an empty figure of so many pixels."""
+    return Figure(figsize=(width / 96, height / 96))
+
+
+def inset(figure: Figure, *, left: float, right: float, top: float, bottom: float) -> Axes:
+    """Return axes that leave so many pixels free at each side of a figure."""
+    width, height = 96 * figure.get_figwidth(), 96 * figure.get_figheight()
+    return figure.add_axes(
+        (
+            left / width,
+            bottom / height,
+            (width - left - right) / width,
+            (height - top - bottom) / height,
+        )
+    )
+
+
+def bare(axes: Axes) -> None:
+    """Take away all but the horizontal axis, and draw its grid."""
+    axes.spines["left"].set_visible(False)
+    axes.grid(visible=True, axis="x")
+    axes.tick_params(axis="both", length=0)
+    axes.tick_params(axis="y", labelleft=False)
+
+
+def ruled(axes: Axes, *, across: str, up: str) -> None:
+    """Draw the grid of both axes and nothing around it; name what they measure."""
+    axes.grid(visible=True)
+    axes.tick_params(length=0, pad=5)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    axes.set_xlabel(across)
+    axes.set_title(up, loc="left", color=QUIET, size=LETTER)
+
+
+def thousands(axis: Axis) -> None:
+    """Write large numbers along an axis with their thousands apart."""
+    axis.set_major_formatter(lambda value, _place: f"{value:,.10g}".replace("-", "\N{MINUS SIGN}"))
+
+
+def shortened(name: str, most: int) -> str:
+    """Return a name of at most so many letters, its end cut off visibly."""
+    return name if len(name) <= most else f"{name[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def _svg(draw: Draw, width: int) -> str:
+    file = io.StringIO()
+    with mpl.rc_context(_STYLE):
+        draw(width).savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    return _lean(file.getvalue())
+
+
+def _lean(svg: str) -> str:
+    """Leave out the document type and metadata, and name the reader's fonts."""
+    body = svg[svg.index("<svg") :]
+    without = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
+    return re.sub("[ \n]+", " ", without).replace("'DejaVu Sans'", _FONTS.replace('"', "'"))

@@ -1,0 +1,120 @@
+"""The report: one page that a clinician or a risk officer can read, made from a run directory."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from consortium.report.elements.blocks import KeyFigure, Section
+from consortium.report.elements.headline import Headline, headline
+from consortium.report.elements.run_reader import Recorded
+from consortium.report.sections.appendix import identity, protection, settings
+from consortium.report.sections.comparison import own_gains, own_records, worth
+from consortium.report.sections.coordinator_view import coordinator_saw
+from consortium.report.sections.performance import model
+from consortium.report.sections.privacy import privacy
+from consortium.report.sections.robustness import liars
+from consortium.report.sections.rounds import cost, course, stopped
+from consortium.report.sections.site_heterogeneity import differences
+from consortium.report.sections.sites import left_out, sites
+from consortium.run.directory import RunDirectory
+from consortium.run.records import write_atomically
+from consortium.wording import formatting as words
+from consortium.wording.metric_glossary import meaning_of
+from consortium.wording.pages import render_page
+
+PLOTS = "plots"
+
+Answer: TypeAlias = Callable[[Recorded], Section | None]
+
+ANSWERS: tuple[Answer, ...] = (
+    stopped,
+    worth,
+    own_records,
+    privacy,
+    model,
+    course,
+    differences,
+    sites,
+    left_out,
+    cost,
+    liars,
+    coordinator_saw,
+    protection,
+    settings,
+    identity,
+)
+
+
+def render(run: RunDirectory) -> Path:
+    """Write `report.html` and the pictures in `plots/`; return the report's path.
+
+    Guarantee: a function of what was recorded alone, so the same run directory gives the same
+    bytes. The page is one file that asks for nothing: no script, no network, no other file; it
+    shows a figure of a single site only if the run recorded it as released; only how far a
+    site's update lay from the aggregate of a run in the clear, a liar cannot withhold.
+
+    Args:
+        run: The directory of a run, finished or failed, compared or not.
+
+    Raises:
+        BadRunDirectory: A recorded file is absent or does not hold what it should.
+        BadCharter: The charter is absent, or is none.
+    """
+    recorded = Recorded.read(run)
+    sections = [section for answer in ANSWERS if (section := answer(recorded)) is not None]
+    folder = run.path / PLOTS
+    folder.mkdir(exist_ok=True)
+    for section in sections:
+        for plot in section.plots:
+            write_atomically(folder / f"{plot.name}.svg", plot.wide)
+    write_atomically(run.report, _page(recorded, sections))
+    return run.report
+
+
+def _page(recorded: Recorded, sections: Sequence[Section]) -> str:
+    return render_page(
+        "report.html.j2",
+        name=recorded.charter.name,
+        started=recorded.summary.started.replace("T", " ").replace("+00:00", " UTC"),
+        finished=recorded.finished,
+        status=recorded.summary.status.capitalize(),
+        headline=headline(recorded),
+        lead=_lead(recorded),
+        key_figures=_key_figures(recorded),
+        sections=sections,
+    )
+
+
+def _lead(recorded: Recorded) -> str:
+    if not recorded.finished:
+        return ""
+    if recorded.comparison is None:
+        return (
+            "Whether that is better than what each of them could do alone was not measured in "
+            "this run."
+        )
+    verdict = Headline(recorded.comparison)
+    measured = (
+        f"All models were measured on the same {words.count(recorded.comparison.held_out)} records "
+        f"of {recorded.people} from all {recorded.nouns}, held out from training."
+    )
+    return f"{measured} {own_gains(recorded, verdict)}" if verdict.own else measured
+
+
+def _key_figures(recorded: Recorded) -> list[KeyFigure]:
+    summary, tally = recorded.summary, recorded.pooled
+    figures = []
+    if tally is not None:
+        name = recorded.headline_metric
+        found = recorded.evaluation.metrics(tally).get(name)
+        unit = recorded.unit if meaning_of(name).in_unit else ""
+        held = recorded.evaluation.examples(tally)
+        if found:
+            figures.append(KeyFigure(words.figure(found.value, unit), meaning_of(name).title))
+        figures.append(KeyFigure(words.count(held), "held-out records"))
+    present = sum(member.present for member in summary.sites)
+    figures.append(KeyFigure(f"{present} of {len(summary.sites)}", f"{recorded.nouns} took part"))
+    figures.append(KeyFigure(f"{summary.rounds} of {recorded.rounds_wanted}", "rounds completed"))
+    figures.append(KeyFigure(words.size(summary.bytes_down + summary.bytes_up), "travelled"))
+    figures.append(KeyFigure(words.duration(summary.seconds), "from start to end"))
+    return figures

@@ -1,0 +1,170 @@
+"""Is it worth it: alone, together, and with all records in one place."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from consortium.report.elements.blocks import Block, Column, Paragraph, Section, Table
+from consortium.report.elements.headline import Headline, OnOwn
+from consortium.report.elements.run_reader import Recorded
+from consortium.report.plots import style as plots
+from consortium.report.plots.intervals import Change, Row, draw_changes, draw_rows
+from consortium.run.records import Arm
+from consortium.wording import formatting as words
+from consortium.wording.metric_glossary import meaning_of
+
+MOST_DRAWN = 24
+
+One = TypeVar("One")
+
+
+def worth(recorded: Recorded) -> Section | None:
+    """Return the comparison on everybody's held-out records, if it was measured."""
+    if recorded.comparison is None:
+        return None
+    verdict, unit = Headline(recorded.comparison), _unit(recorded)
+    return Section(
+        anchor="worth",
+        title="Is it worth training together?",
+        short="Is it worth it?",
+        lead=_lead(recorded, verdict),
+        blocks=(_arms(verdict, unit), _differences(verdict, unit)),
+    )
+
+
+def own_records(recorded: Recorded) -> Section | None:
+    """Return what each site gains on its own held-out records, if that was measured."""
+    if recorded.comparison is None or not Headline(recorded.comparison).own:
+        return None
+    verdict = Headline(recorded.comparison)
+    return Section(
+        anchor="own",
+        title=f"What does each {recorded.noun} gain on its own {recorded.people}?",
+        short="What each one gains",
+        lead=own_gains(recorded, verdict),
+        blocks=_own_blocks(recorded, verdict),
+    )
+
+
+def own_gains(recorded: Recorded, verdict: Headline) -> str:
+    """Return in a sentence for how many sites the shared model is better on their own records."""
+    better = sum(verdict.better(pair.together, pair.alone) for pair in verdict.own)
+    at = words.some_of(better, len(verdict.own), recorded.nouns)
+    return (
+        f"On the records of one {recorded.noun}'s own {recorded.people} alone, the shared model "
+        f"does better than the {recorded.noun}'s own model at {at}."
+    )
+
+
+def _unit(recorded: Recorded) -> str:
+    return recorded.unit if meaning_of(recorded.headline_metric).in_unit else ""
+
+
+def _lead(recorded: Recorded, verdict: Headline) -> str:
+    comparison, everyone = verdict.comparison, len(verdict.alone)
+    ahead = words.some_of(len(verdict.ahead_of), everyone, "models trained alone")
+    behind = words.in_words(len(verdict.behind))
+    against = f" and worse than {behind}" if verdict.behind else ""
+    direction = "Higher" if comparison.higher_is_better else "Lower"
+    says = meaning_of(comparison.metric).says
+    explained = f"{words.sentence(comparison.metric_title)} says {says}. " if says else ""
+    return (
+        f"By more than chance, the shared model is better than {ahead}{against}. {explained}"
+        f"{direction} is better."
+    )
+
+
+def _arms(verdict: Headline, unit: str) -> Block:
+    comparison = verdict.comparison
+    pooled = [verdict.pooled] if verdict.pooled else []
+    alone, left_out = _drawn(verdict.alone)
+    arms = [verdict.together, *alone, *pooled]
+    rows = [_row(arm) for arm in arms]
+    axis = words.sentence(comparison.metric_title) + (f", {unit}" if unit else "")
+    return plots.plot(
+        "comparison",
+        lambda width: draw_rows(rows, axis, width, mark=verdict.together.value),
+        title="Together, alone, and with all records in one place",
+        alt="; ".join(f"{row.label}: {row.text}" for row in rows),
+        caption=(
+            "Dots are measured values; whiskers are 95 % intervals from "
+            f"{words.count(comparison.resamples)} resamples of the held-out records. Models are "
+            "measured on the same records, so overlapping whiskers do not mean that a difference "
+            f"is chance: the table below says. The axis does not start at 0.{left_out}"
+        ),
+    )
+
+
+def _row(arm: Arm) -> Row:
+    roles: dict[str, plots.Role] = {"federated": "together", "alone": "one", "pooled": "all"}
+    return Row(
+        label=arm.name,
+        text=f"{words.figure(arm.value)} ({words.interval(arm.low, arm.high)})",
+        value=arm.value,
+        low=arm.low,
+        high=arm.high,
+        role=roles[arm.kind],
+    )
+
+
+def _drawn(alone: Sequence[One]) -> tuple[list[One], str]:
+    """Return what there is room for of a list that begins with the best, and a remark."""
+    if len(alone) <= MOST_DRAWN:
+        return list(alone), ""
+    half = MOST_DRAWN // 2
+    remark = f" Of {len(alone)} models trained alone, the {half} best and {half} worst are shown."
+    return [*alone[:half], *alone[-half:]], remark
+
+
+def _differences(verdict: Headline, unit: str) -> Block:
+    alone, left_out = _drawn(verdict.alone)
+    rows = []
+    for arm in [*alone, *([verdict.pooled] if verdict.pooled else [])]:
+        found = verdict.difference(arm)
+        if found is not None:
+            spread = words.interval(found.low, found.high)
+            says = {1: "better", 0: "no difference beyond chance", -1: "worse"}[verdict.side(arm)]
+            rows.append((arm.name, words.difference(found.value, unit), spread, says))
+    return Table(
+        caption="The shared model minus each other model",
+        columns=(
+            Column("Against"),
+            Column("Difference", "number"),
+            Column("95 % interval", "number"),
+            Column("The shared model is"),
+        ),
+        rows=tuple(rows),
+        note="Both models are measured on the same resampled records, so what is hard for both "
+        f"cancels out.{left_out}",
+    )
+
+
+def _own_blocks(recorded: Recorded, verdict: Headline) -> tuple[Block, ...]:
+    unit, noun = _unit(recorded), recorded.noun
+    shown, left_out = _drawn(verdict.own)
+    changes = [_change(pair, verdict) for pair in shown]
+    axis = verdict.comparison.metric_title + (f", {unit}" if unit else "")
+    picture = plots.plot(
+        "own-records",
+        lambda width: draw_changes(changes, axis, width),
+        title=f"From the own model to the shared one, on each {noun}'s own records",
+        alt="; ".join(f"{change.label}: {change.text}" for change in changes),
+        caption="Hollow: its own model. Filled: the shared model; blue where that is better, "
+        f"orange where it is not. The axis does not start at 0.{left_out}",
+    )
+    remark = (
+        f"One {noun}'s held-out records are few, so these differences are uncertain; no interval "
+        f"is given for them. The own model is at home here: it was trained on {recorded.people} "
+        "of the same kind."
+    )
+    return picture, Paragraph(remark, "quiet")
+
+
+def _change(pair: OnOwn, verdict: Headline) -> Change:
+    gain = words.difference(pair.together - pair.alone)
+    return Change(
+        label=pair.site,
+        text=f"{words.figure(pair.alone)} to {words.figure(pair.together)} ({gain})",
+        before=pair.alone,
+        after=pair.together,
+        better=verdict.better(pair.together, pair.alone),
+    )

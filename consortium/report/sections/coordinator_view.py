@@ -1,0 +1,125 @@
+"""What the coordinator of an encrypted run saw, from the files it kept, and what that is worth."""
+
+from consortium.audit.coordinator_view import CoordinatorView
+from consortium.report.elements.blocks import Block, Column, Facts, Points, Section, Table
+from consortium.report.elements.run_reader import Recorded
+from consortium.wording import formatting as words
+
+_FLOAT32_BYTES = 4
+
+
+def coordinator_saw(recorded: Recorded) -> Section | None:
+    """Return what the coordinator could and could not read; nothing for a run in the clear."""
+    if recorded.in_the_clear:
+        return None
+    view = recorded.coordinator
+    if view is None:
+        return _unread(recorded)
+    return Section(
+        anchor="coordinator",
+        title="What did the coordinator see?",
+        short="What the coordinator saw",
+        lead=(
+            f"Ciphertexts, names, sizes and times. It added what each {recorded.noun} sealed "
+            "without being able to read it, and holds no key that would open any of it."
+        ),
+        blocks=(_arrived(view), _figures(view), _audited(view), _kept(recorded), _open(recorded)),
+    )
+
+
+def _unread(recorded: Recorded) -> Section:
+    return Section(
+        anchor="coordinator",
+        title="What did the coordinator see?",
+        short="What the coordinator saw",
+        lead="The run ended before its first encrypted round was kept: there is nothing to show.",
+        blocks=(_kept(recorded), _open(recorded)),
+    )
+
+
+def _arrived(view: CoordinatorView) -> Block:
+    return Table(
+        caption=f"Round {view.server_round} as it arrived",
+        columns=(
+            Column("From"),
+            Column("Share in the average", "number"),
+            Column("Bytes", "number"),
+            Column("Bits of noise in a byte", "number"),
+            Column("What there is to read"),
+        ),
+        rows=tuple(
+            (
+                site.site,
+                f"{site.weight_class} of 8",
+                words.count(site.upload_bytes),
+                f"{site.bits_per_byte:.2f}",
+                site.sample,
+            )
+            for site in view.sites
+        ),
+        note="8 bits of noise in a byte is what cannot be told from chance.",
+    )
+
+
+def _figures(view: CoordinatorView) -> Block:
+    return Facts(
+        items=(
+            ("Secret keys it holds", words.count(view.secret_keys)),
+            ("Run, by the digest of its opening", view.run_id),
+            ("Opened by", f"{view.opener}, in epoch {view.epoch} of the members' keys"),
+            ("An update as plain float32", words.size(_FLOAT32_BYTES * view.dim)),
+            ("The sum of all updates, sealed", words.size(view.sum_bytes)),
+            ("The model and its state, sealed", words.size(view.state_bytes)),
+            ("The state's last bytes", view.state_sample),
+        ),
+    )
+
+
+def _audited(view: CoordinatorView) -> Block:
+    wrong = [verdict for verdict in view.verdicts if verdict.deviation]
+    if wrong:
+        return Points(
+            "What an auditor without keys found",
+            tuple(
+                f"Round {verdict.server_round}, {verdict.what}: {verdict.deviation}."
+                for verdict in wrong
+            ),
+        )
+    return Points(
+        "What an auditor without keys found",
+        (
+            f"{words.several(len(view.verdicts), 'sum')} of the last rounds were added again from "
+            "the signed uploads, without a key: each is the sum it should be.",
+        ),
+    )
+
+
+def _kept(recorded: Recorded) -> Block:
+    noun = recorded.noun
+    return Points(
+        "Protected",
+        (
+            f"The coordinator read no {noun}'s update, no {noun}'s counts, and not the model.",
+            "A sum that is not that of the signed uploads fails a checksum that only the "
+            f"{recorded.nouns} can compute; it is refused, and the run's key is never used again.",
+            f"Every {noun} checked, before it opened anything, that enough others are in the sum, "
+            "that its own part is in it unaltered, and that most of them had the same model.",
+            "The pooled figures in this report are those that most of the "
+            f"{recorded.nouns} released, over all of them together.",
+        ),
+    )
+
+
+def _open(recorded: Recorded) -> Block:
+    noun = recorded.noun
+    return Points(
+        "Not protected",
+        (
+            f"All {recorded.nouns} share the run's key: one that works together with the "
+            f"coordinator can open another {noun}'s upload.",
+            f"A {noun} can subtract its own part from a sum, so a sum always holds others besides.",
+            "That a sealed value is harmful cannot be seen. It can only be bounded and out-voted.",
+            "What the sums and the model themselves reveal is not bounded: differential privacy "
+            "is for that, and this run had none.",
+        ),
+    )

@@ -1,0 +1,83 @@
+"""What was found of labels or entities, of which a record may have several: pooled, and by site."""
+
+from typing import Any, Literal
+
+from consortium.report.elements.blocks import Block, Column, Table
+from consortium.report.elements.run_reader import Recorded
+from consortium.wording import formatting as words
+from privacy.layout import Tally
+
+Marks = Literal["labels", "entities"]
+
+_MOST_SHOWN = 20
+_MOST_ROWS = 200
+_NAMES = {"labels": "Label", "entities": "Type"}
+_SCORES = ("Precision", "Recall", "F1")
+_READ_AS = (
+    "Precision: of those predicted so, the share that is. Recall: of those that are, the share "
+    f"found. {words.DASH}: the records do not define it."
+)
+
+
+def tables(recorded: Recorded, tally: Tally, *, of: Marks) -> tuple[Block, ...]:
+    """Return how well each label or type is found, of all records and of those of each site.
+
+    Guarantee: of a single site only what it released is shown.
+
+    Args:
+        recorded: The run.
+        tally: Its pooled evaluation, with at least one record.
+        of: What a record may have several of.
+    """
+    found = recorded.evaluation.curves(tally)[of]
+    often = sorted(found, key=lambda name: -found[name]["support"])[:_MOST_SHOWN]
+    by_site = (_by_site(recorded, often, of),) if recorded.site_evaluation else ()
+    return (_pooled(found, often, _NAMES[of]), *by_site)
+
+
+def _pooled(found: dict[str, Any], often: list[str], what: str) -> Block:
+    counted = ("support", "right", "missed", "spurious")
+    return Table(
+        caption=f"{what} by {what.lower()}, the most frequent first",
+        columns=(
+            Column(what),
+            Column("In held-out records", "number"),
+            *(Column(title, "number") for title in ("Found", "Missed", "Wrongly predicted")),
+            *(Column(title, "number") for title in _SCORES),
+        ),
+        rows=tuple(
+            (name, *(words.count(found[name][key]) for key in counted), *_scores(found[name]))
+            for name in often
+        ),
+        note=_READ_AS,
+    )
+
+
+def _by_site(recorded: Recorded, often: list[str], of: Marks) -> Block:
+    shown, what = recorded.site_evaluation, _NAMES[of]
+    rows = []
+    for site, tally in shown.items():
+        found = recorded.evaluation.curves(tally)[of]
+        rows += [
+            (site, name, words.count(found[name]["support"]), *_scores(found[name]))
+            for name in often
+        ]
+    more = len(rows) - _MOST_ROWS
+    cut = f" {words.count(more)} more rows stand in evaluation.json." if more > 0 else ""
+    return Table(
+        caption=f"The same {recorded.noun} by {recorded.noun}: the shared model on the records "
+        "of each",
+        columns=(
+            Column(words.sentence(recorded.noun)),
+            Column(what),
+            Column("In its held-out records", "number"),
+            *(Column(title, "number") for title in _SCORES),
+        ),
+        rows=tuple(rows[:_MOST_ROWS]),
+        note=f"{recorded.withheld(shown)}{cut}".strip(),
+    )
+
+
+def _scores(found: dict[str, Any]) -> tuple[str, ...]:
+    keys = (title.lower() for title in _SCORES)
+    return tuple(words.figure(found[key]) if key in found else words.DASH for key in keys)

@@ -1,0 +1,69 @@
+"""How well the model does: every pooled figure, and the curves behind them."""
+
+from consortium.report.elements.blocks import Block, Column, Paragraph, Section, Table
+from consortium.report.elements.run_reader import Recorded
+from consortium.report.sections import performance_plots as report_curves
+from consortium.wording import formatting as words
+from consortium.wording.metric_glossary import meaning_of
+from privacy.layout import Tally
+
+
+def model(recorded: Recorded) -> Section | None:
+    """Return what the pooled evaluation says, if there is one with a record in it."""
+    tally = recorded.pooled
+    if tally is None or recorded.evaluation.examples(tally) == 0:
+        return None
+    return Section(
+        anchor="model",
+        title="How well does the shared model do?",
+        short="How well it does",
+        lead=_lead(recorded, tally),
+        blocks=(*report_curves.pictures(recorded, tally), *_figures(recorded, tally)),
+    )
+
+
+def _lead(recorded: Recorded, tally: Tally) -> str:
+    n = words.count(recorded.evaluation.examples(tally))
+    when = (
+        ""
+        if recorded.finished
+        else " The model is the one that the last completed round began with."
+    )
+    return (
+        f"Measured on {n} held-out records from all {recorded.nouns} as if they lay in one place: "
+        f"each {recorded.noun} counted its own, and the counts were added up. No average of "
+        f"averages.{when}"
+    )
+
+
+def _figures(recorded: Recorded, tally: Tally) -> tuple[Block, ...]:
+    rows = []
+    for name, found in recorded.evaluation.metrics(tally).items():
+        meaning = meaning_of(name)
+        unit = recorded.unit if meaning.in_unit else ""
+        rows.append(
+            (
+                meaning.title,
+                words.figure(found.value, unit),
+                words.bound(found.error_bound, found.value, unit),
+                f"{words.sentence(meaning.says)}; {meaning.better} is better."
+                if meaning.says
+                else "",
+            )
+        )
+    table = Table(
+        caption="All pooled figures",
+        columns=(
+            Column("Figure"),
+            Column("Value", "number"),
+            Column("Error bound", "number"),
+            Column("What it says"),
+        ),
+        rows=tuple(rows),
+        note="Error bound: how far the figure can be from that of the scores themselves, which "
+        f"nobody pooled. It says nothing about chance: other {recorded.people} would give other "
+        "figures.",
+    )
+    missing = recorded.evaluation.undefined(tally)
+    reasons = "; ".join(f"{meaning_of(name).title}: {why}" for name, why in missing.items())
+    return (table, Paragraph(f"Not defined: {reasons}.", "quiet")) if missing else (table,)

@@ -1,0 +1,156 @@
+"""What the run may tell about one person, what that costs, and what the ledgers say."""
+
+from consortium.report.elements.blocks import Block, Column, Facts, Section, Table
+from consortium.report.elements.run_reader import Recorded
+from consortium.report.plots import style as plots
+from consortium.report.plots.privacy_utility import draw_privacy
+from consortium.run.privacy_records import CampaignRun, LedgerLine, PrivacyCost
+from consortium.wording import formatting as words
+
+
+def privacy(recorded: Recorded) -> Section | None:
+    """Return what was promised to persons, where training was private or its cost was measured."""
+    config, cost = recorded.summary.config, recorded.privacy
+    if config.get("dp.unit", "off") == "off" and cost is None:
+        return None
+    blocks: list[Block] = [Facts(items=tuple(_facts(recorded)))]
+    if cost is not None:
+        blocks += [_curve(cost), _points(cost)]
+        blocks += [_campaign(recorded, cost)] if cost.campaign else []
+    return Section(
+        anchor="privacy",
+        title="What may the model tell about one person?",
+        short="Privacy",
+        lead=_lead(recorded),
+        blocks=tuple(blocks),
+    )
+
+
+def _lead(recorded: Recorded) -> str:
+    config = recorded.summary.config
+    unit = config.get("dp.unit", "off")
+    if unit == "off":
+        return "Training itself was not private in this run; what privacy costs was measured."
+    whom = recorded.people if unit == "person" else "single records"
+    epsilon = float(config.get("dp.epsilon", 0.0))
+    promised = (
+        f"epsilon {epsilon:g} over all rounds"
+        if epsilon
+        else f"noise of {config.get('dp.noise-multiplier')} times the most that one moves a step"
+    )
+    return (
+        f"Training was differentially private for {whom}: {promised}. Every {recorded.noun} "
+        "clipped, drew and added noise where the records are, and counted the cost in a ledger of "
+        "its own before it began. Those whose records were held out to measure the model were "
+        "never trained on, and are not protected by that noise."
+    )
+
+
+def _facts(recorded: Recorded) -> list[tuple[str, str]]:
+    config = recorded.summary.config
+    if config.get("dp.unit", "off") == "off":
+        return []
+    return [
+        ("Who is protected", str(config["dp.unit"])),
+        ("Drawn for a step, each by itself", words.percent(float(config["dp.sampling-rate"]))),
+        ("Steps in a round", str(config["dp.steps"])),
+        ("Most that one moves a step, in L2", f"{config['dp.clip-norm']}"),
+        ("Records of a person, at most", str(config["dp.max-records-per-person"])),
+        ("Counts before training", "none: numbers are scaled by declared bounds"),
+        ("Evaluation", "exact counts of held-out persons, who are never trained on"),
+    ]
+
+
+def _curve(cost: PrivacyCost) -> Block:
+    axis = words.sentence(cost.metric_title)
+    return plots.plot(
+        "privacy",
+        lambda width: draw_privacy(cost.points, axis, width),
+        title="What privacy costs",
+        alt="; ".join(f"epsilon {_named(p.epsilon)}: {p.value:.3f}" for p in cost.points),
+        caption=(
+            f"{_behind(len(cost.points[-1].values))} resamples of the same "
+            f"{words.count(cost.held_out)} held-out records. Records are split alike at every "
+            "epsilon."
+        ),
+    )
+
+
+def _behind(runs: int) -> str:
+    """Return what a point and its whiskers are of, up to the resamples."""
+    if runs == 1:
+        return (
+            "Each point is one run, and the noise of another would be another; whiskers are 95 % "
+            "intervals over"
+        )
+    return (
+        f"Each point is the mean of {runs} runs, as noise differs from run to run; whiskers are "
+        "95 % intervals over these runs and"
+    )
+
+
+def _points(cost: PrivacyCost) -> Block:
+    return Table(
+        caption="The model at each epsilon",
+        columns=(
+            Column("Epsilon"),
+            Column(words.sentence(cost.metric_title), "number"),
+            Column("95 % interval", "number"),
+            Column("Noise over clip norm", "number"),
+        ),
+        rows=tuple(
+            (
+                _named(point.epsilon),
+                f"{point.value:.4f}",
+                f"{point.low:.4f} to {point.high:.4f}",
+                _range(point.noise_multiplier),
+            )
+            for point in cost.points
+        ),
+    )
+
+
+def _campaign(recorded: Recorded, cost: PrivacyCost) -> Block:
+    return Table(
+        caption="Several runs on the same records, until the ledgers refuse",
+        columns=(
+            Column("Run"),
+            Column("Asked", "number"),
+            Column(words.sentence(cost.metric_title), "number"),
+            Column(f"Epsilon spent, of what each {recorded.noun} allows"),
+            Column("Refused"),
+        ),
+        rows=tuple(_campaign_row(run) for run in cost.campaign),
+        note=(
+            "Spent is what a ledger counts over all runs on the same records; a run that would "
+            "go beyond what is allowed is refused before anything is trained."
+        ),
+    )
+
+
+def _campaign_row(run: CampaignRun) -> tuple[str, ...]:
+    return (
+        str(run.number),
+        f"{run.epsilon:g}",
+        "not finished" if run.value is None else f"{run.value:.4f}",
+        ", ".join(f"{line.site} {line.spent:.2f} of {line.allowed:g}" for line in run.sites),
+        "; ".join(said(line) for line in run.sites if line.refused) or "nobody",
+    )
+
+
+def said(line: LedgerLine) -> str:
+    """Return a refusal as everybody sees it."""
+    if line.asked is None or line.left is None:
+        return f"{line.site} refused: {words.readable(line.refused)}"
+    return f"{line.site} refused: epsilon {line.asked:.2f} asked, {line.left:.2f} left"
+
+
+def _named(epsilon: float | None) -> str:
+    return "none (no privacy)" if epsilon is None else f"{epsilon:g}"
+
+
+def _range(noise: tuple[float, ...]) -> str:
+    if not noise:
+        return "no noise"
+    low, high = min(noise), max(noise)
+    return f"{low:.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f} to {high:.2f}"

@@ -1,0 +1,218 @@
+"""Could a liar have spoiled the model, and who stood apart? As far as a run can know."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from consortium.protocol.robustness_estimate import WATCHED_ROUNDS
+from consortium.report.elements.blocks import Block, Column, Facts, Paragraph, Section, Table
+from consortium.report.elements.run_reader import EvidenceLine, Recorded
+from consortium.report.plots import style as plots
+from consortium.report.plots.heatmap import Heat, draw_heat
+from consortium.run.records import Protection
+from consortium.wording import formatting as words
+
+APART = 2.0  # times the usual distance from which on a site is named
+_DARKEST = 4.0
+_MOST_ROUNDS = 60
+
+
+def liars(recorded: Recorded) -> Section | None:
+    """Return what the run's rule survives, where any liar was expected or a rule could tell."""
+    protection = recorded.summary.protection
+    if protection is None or not (protection.liars or protection.buckets > 1 or recorded.evidence):
+        return None
+    return Section(
+        anchor="liars",
+        title="Could a liar have spoiled the model?",
+        short="Liars",
+        lead=_promise(recorded, protection),
+        blocks=(
+            Facts(items=tuple(_facts(recorded, protection))),
+            *(_sealed(recorded) if protection.buckets else _who(recorded)),
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutlierScore:
+    """How one site's updates lay to the aggregates of the run.
+
+    Args:
+        site: The site.
+        distance: Median over rounds of its distance, in units of the round's usual one.
+        cosine: Median over rounds.
+        near: Rounds in which it was among the n - f updates nearest to the aggregate.
+        rounds: Rounds in which its update counted.
+    """
+
+    site: str
+    distance: float
+    cosine: float
+    near: int
+    rounds: int
+
+    @property
+    def apart(self) -> bool:
+        """Whether it stood apart from the others: far off, or pulling the other way."""
+        return self.distance >= APART or self.cosine < 0
+
+
+def standings(evidence: Sequence[EvidenceLine], liars_expected: int) -> list[OutlierScore]:
+    """Return each site's standing over the run, who stood furthest off first."""
+    distances: Mapping[str, list[float]] = defaultdict(list)
+    cosines: Mapping[str, list[float]] = defaultdict(list)
+    near: Mapping[str, list[bool]] = defaultdict(list)
+    for line in evidence:
+        order = np.argsort(line.distances, kind="stable")
+        nearest = set(order[: len(line.sites) - liars_expected].tolist())
+        for place, (site, distance) in enumerate(zip(line.sites, _relative(line), strict=True)):
+            distances[site].append(distance)
+            cosines[site].append(line.cosines[place])
+            near[site].append(place in nearest)
+    found = [
+        OutlierScore(
+            site=site,
+            distance=float(np.median(distances[site])),
+            cosine=float(np.median(cosines[site])),
+            near=sum(near[site]),
+            rounds=len(near[site]),
+        )
+        for site in distances
+    ]
+    return sorted(found, key=lambda one: (-one.distance, one.site))
+
+
+def _relative(line: EvidenceLine) -> list[float]:
+    """Return each site's distance in units of the round's median distance."""
+    usual = float(np.median(line.distances))
+    return [distance / usual if usual > 0 else 0.0 for distance in line.distances]
+
+
+def _promise(recorded: Recorded, protection: Protection) -> str:
+    rule = protection.rule
+    if protection.pre_step != "none":
+        rule = f"{protection.pre_step} with {rule}"
+    if not protection.liars:
+        return f"Nothing is promised against one: the rule {rule} was told to expect no liar."
+    voters = "bucket means" if protection.buckets else recorded.nouns
+    number = words.several(protection.liars, recorded.noun)
+    verb = "bounds the harm of" if protection.only_bounds else "survives"
+    stopped = (
+        " By sending nothing, or what is no number, they cannot spoil it and can stop the run."
+        if protection.can_be_stopped
+        else ""
+    )
+    return (
+        f"The rule {rule} over {protection.voters} {voters} {verb} {number} that may send "
+        f"anything ({protection.claim}). More than that could spoil the model.{stopped}"
+    )
+
+
+def _facts(recorded: Recorded, protection: Protection) -> list[tuple[str, str]]:
+    spare = words.several(protection.spare, "bucket" if protection.buckets else recorded.noun)
+    items = [
+        ("May be missing in a round", spare),
+        ("Smallest consortium that would do", str(protection.smallest_consortium)),
+        (
+            f"A {recorded.noun} downloads in a round",
+            words.size(protection.bytes_down_per_site),
+        ),
+    ]
+    if protection.buckets > 1:
+        items += [
+            (f"{words.sentence(recorded.nouns)} in a bucket", f"{protection.crowd} or more"),
+            (
+                "What a bucket shows of one of them",
+                f"its direction with correlation {protection.fixed_shows:.2f}; buckets drawn anew "
+                f"for {WATCHED_ROUNDS} rounds would show {protection.reshuffled_shows:.2f}",
+            ),
+        ]
+    return items
+
+
+def _sealed(recorded: Recorded) -> tuple[Block, ...]:
+    return (
+        Paragraph(
+            "Who lied cannot be said: a hostile value inside a ciphertext cannot be seen, only "
+            "bounded and outvoted. What is known without keys is who sent an upload in which "
+            f"round, signed; which bucket was outvoted is known at the {recorded.nouns} alone, and "
+            "they did not release it."
+        ),
+    )
+
+
+def _who(recorded: Recorded) -> tuple[Block, ...]:
+    protection = recorded.summary.protection
+    if not recorded.evidence or protection is None:
+        return (Paragraph("Updates were added as they came, so nobody compared them.", "quiet"),)
+    found = standings(recorded.evidence, protection.liars)
+    return (Paragraph(_apart(recorded, found)), _picture(recorded, found), _table(recorded, found))
+
+
+def _apart(recorded: Recorded, found: Sequence[OutlierScore]) -> str:
+    named = [one.site for one in found if one.apart]
+    if not named:
+        return (
+            f"No {recorded.noun} stood apart: none was typically {APART:.0f} times as far from the "
+            "aggregate as usual, none pulled the other way."
+        )
+    verb = "stands" if len(named) == 1 else "stand"
+    return (
+        f"{words.listed(named)} {verb} apart: far from the aggregate, or pulling the other way. "
+        f"That is a reason to ask, not a proof: a {recorded.noun} with other {recorded.people} "
+        "looks like this, and a liar that stays within the spread of the others does not."
+    )
+
+
+def _picture(recorded: Recorded, found: Sequence[OutlierScore]) -> Block:
+    lines = recorded.evidence[-_MOST_ROUNDS:]
+    rows = [one.site for one in found]
+    values = np.full((len(rows), len(lines)), np.nan)
+    for column, line in enumerate(lines):
+        for site, distance in zip(line.sites, _relative(line), strict=True):
+            values[rows.index(site), column] = distance
+    heat = Heat(
+        sites=rows,
+        rounds=[line.server_round for line in lines],
+        values=values,
+        darkest=_DARKEST,
+        title="distance (median of the round: 1)",
+    )
+    return plots.plot(
+        "liars",
+        lambda width: draw_heat(heat, width),
+        title="Who stood apart, round by round",
+        alt=_apart(recorded, found),
+        caption=(
+            f"The darker, the further from the aggregate; {_DARKEST:.0f} times the usual and more "
+            f"is darkest. Empty: the {recorded.noun} was not asked, or was left out."
+        ),
+    )
+
+
+def _table(recorded: Recorded, found: Sequence[OutlierScore]) -> Block:
+    return Table(
+        caption="Each one's update against the aggregate, over the rounds of the run",
+        columns=(
+            Column(words.sentence(recorded.noun)),
+            Column("Distance, of the usual", "number"),
+            Column("Cosine", "number"),
+            Column("Among the nearest", "number"),
+        ),
+        rows=tuple(
+            (
+                one.site,
+                f"{one.distance:.2f}",
+                f"{one.cosine:.2f}".replace("-", words.MINUS),
+                f"{one.near} of {one.rounds}",
+            )
+            for one in found
+        ),
+        note=(
+            "Medians over rounds. Among the nearest: rounds in which its update was one of the "
+            "n - f nearest to the aggregate, f being the liars that were expected."
+        ),
+    )

@@ -1,0 +1,173 @@
+"""How the run went: over rounds, what it cost, and why it stopped if it did."""
+
+import statistics
+
+from consortium.report.elements.blocks import Facts, Paragraph, Section
+from consortium.report.elements.headline import Headline
+from consortium.report.elements.run_reader import Recorded
+from consortium.report.plots import style as plots
+from consortium.report.plots.rounds import Course, Level, draw_course
+from consortium.wording import formatting as words
+from consortium.wording.metric_glossary import meaning_of
+from sites.schema.tables import Schema
+
+_MOST_LINES = 24
+
+
+def course(recorded: Recorded) -> Section | None:
+    """Return how the headline figure moved over the rounds, once there are two points."""
+    drawn = _course(recorded)
+    if len(drawn.rounds) < 2:
+        return None
+    meaning = meaning_of(recorded.headline_metric)
+    unit = recorded.unit if meaning.in_unit else ""
+    first, last = (words.figure(drawn.values[place], unit) for place in (0, -1))
+    done = words.several(drawn.rounds[-1], "round")
+    lead = f"{meaning.title} went from {first} before training to {last} after {done}."
+    axis = meaning.title + (f", {unit}" if unit else "")
+    return Section(
+        anchor="course",
+        title="How did it get there?",
+        short="Round by round",
+        lead=lead,
+        blocks=(
+            plots.plot(
+                "course",
+                lambda width: draw_course(drawn, axis, width),
+                title=f"{meaning.title} on all held-out records, over rounds",
+                alt=lead,
+                caption=_caption(recorded, drawn, first),
+            ),
+        ),
+    )
+
+
+def _course(recorded: Recorded) -> Course:
+    name = recorded.headline_metric
+    lines = [line for line in recorded.rounds if name in line.metrics]
+    found = [line.metrics[name] for line in lines]
+    sites = {site: _points(recorded, site, name) for site in recorded.charter.names}
+    released = [(site, points) for site, points in sites.items() if points]
+    return Course(
+        rounds=[line.server_round - 1 for line in lines],
+        values=[item.value for item in found],
+        errors=[item.error_bound for item in found],
+        name=f"Together {words.figure(found[-1].value)}" if found else "",
+        sites=dict(released[:_MOST_LINES]),
+        levels=_levels(recorded),
+    )
+
+
+def _caption(recorded: Recorded, drawn: Course, first: str) -> str:
+    thin = (
+        f" Thin grey: the same model on one {recorded.noun}'s held-out records, where released."
+        if drawn.sites
+        else ""
+    )
+    outside = f" The value before training, {first}, is outside the picture." if drawn.shown else ""
+    return (
+        "Each point is the model before the next round; the band is the error bound of the pooled "
+        f"figure.{thin} The axis does not start at 0.{outside}"
+    )
+
+
+def _points(recorded: Recorded, site: str, name: str) -> list[tuple[int, float]]:
+    return [
+        (line.server_round - 1, line.site_metrics[site][name].value)
+        for line in recorded.rounds
+        if name in line.site_metrics.get(site, {})
+    ]
+
+
+def _levels(recorded: Recorded) -> list[Level]:
+    if recorded.comparison is None:
+        return []
+    verdict = Headline(recorded.comparison)
+    levels = [
+        Level(name=f"Best alone {words.figure(arm.value)}", value=arm.value, role="one")
+        for arm in verdict.alone[:1]
+    ]
+    if verdict.pooled:
+        value = verdict.pooled.value
+        levels.append(
+            Level(name=f"All in one place {words.figure(value)}", value=value, role="all")
+        )
+    return levels
+
+
+def cost(recorded: Recorded) -> Section | None:
+    """Return what travelled and how long it took, once a round was completed."""
+    if not recorded.rounds:
+        return None
+    summary = recorded.summary
+    both = summary.bytes_down + summary.bytes_up
+    seconds = [line.seconds for line in recorded.rounds]
+    answers = sum(line.sites for line in recorded.rounds)
+    lead = (
+        f"{words.size(both)} travelled in all, and {words.duration(summary.seconds)} passed from "
+        "the first message to the last."
+    )
+    items = [
+        (f"From the coordinator to the {recorded.nouns}", words.size(summary.bytes_down)),
+        (f"From the {recorded.nouns} to the coordinator", words.size(summary.bytes_up)),
+        (f"One answer of one {recorded.noun}", words.size(summary.bytes_up / max(answers, 1))),
+        *_a_round(recorded),
+        *_what_travels(recorded),
+        ("Numbers in the model that travels", words.count(summary.dim)),
+        ("A round, typically", words.duration(statistics.median(seconds))),
+        ("The longest round", words.duration(max(seconds))),
+    ]
+    return Section(
+        anchor="cost",
+        title="What did it cost in traffic and time?",
+        short="Traffic and time",
+        lead=lead,
+        blocks=(Facts(items=tuple(items)),),
+    )
+
+
+def _a_round(recorded: Recorded) -> list[tuple[str, str]]:
+    """Traffic of a typical round of training, which the last line, an evaluation, is not."""
+    training = [line for line in recorded.rounds if line.bytes_up][: recorded.summary.rounds]
+    if not training:
+        return []
+    down, up = (
+        words.size(statistics.median(found))
+        for found in zip(*((line.bytes_down, line.bytes_up) for line in training), strict=True)
+    )
+    return [("In a round, typically", f"{down} down, {up} up")]
+
+
+def _what_travels(recorded: Recorded) -> list[tuple[str, str]]:
+    """What of an encoder is trained, where texts are read by one."""
+    if isinstance(recorded.charter.table, Schema):
+        return []
+    return [("Of the encoder travels", _TRAVELS[str(recorded.summary.config["travels"])])]
+
+
+_TRAVELS = {
+    "lora": "adapters of the attention (LoRA) and the head; the encoder itself stays as it is",
+    "head": "the head alone; the encoder itself stays as it is",
+    "top-k": "the last layers and the head",
+    "full": "all of it",
+}
+
+
+def stopped(recorded: Recorded) -> Section | None:
+    """Return why a failed run stopped, and what is left of it."""
+    if recorded.finished:
+        return None
+    kept = (
+        "What was reached is kept in the run directory; the figures below are of the last round "
+        "that was completed."
+        if recorded.rounds
+        else "No round was completed, so there is no model and there are no figures."
+    )
+    code, _, text = recorded.summary.error.partition(": ")
+    return Section(
+        anchor="stopped",
+        title="Why did the run stop?",
+        short="Why it stopped",
+        lead=kept,
+        blocks=(Paragraph(words.sentence(text or code), "warning"),),
+    )

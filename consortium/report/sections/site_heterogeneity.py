@@ -1,0 +1,199 @@
+"""How the sites differ, in what is predicted and in what it is predicted from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from consortium.report.elements.blocks import Block, HeatTable, Paragraph, Section, Shade
+from consortium.report.elements.run_reader import Recorded
+from consortium.report.plots import style as plots
+from consortium.report.plots.intervals import Row, draw_rows
+from consortium.wording import formatting as words
+from privacy.layout import Tally
+from sites.schema.tables import ClassLabel, NumberLabel
+from sites.schema.texts import EntityLabel, MultiLabel
+
+_MOST_SITES = 24
+_MOST_FEATURES = 12
+_MOST_CLASSES = 12
+_EVERYONE = "all together"
+
+
+def differences(recorded: Recorded) -> Section | None:
+    """Return how labels and features spread at each site, once statistics were pooled."""
+    pooled = recorded.pooled_statistics
+    if pooled is None:
+        return None
+    if not pooled.any():
+        return _nothing_counted(recorded)
+    described = recorded.statistics.describe(pooled)
+    several = len(recorded.site_statistics) > 1
+    blocks = [_labels(recorded, described), *([_features(recorded, pooled)] if several else [])]
+    withheld = recorded.withheld(recorded.site_statistics)
+    remarks = [Paragraph(withheld, "quiet")] if withheld else []
+    return Section(
+        anchor="differences",
+        title=f"How do the {recorded.nouns} differ?",
+        short="How they differ",
+        lead=(
+            f"{words.count(described['records'])} training records of "
+            f"{words.count(described['persons'])} {recorded.people} stand behind this run. What "
+            "follows comes from counts that were added up before training; no record left its "
+            f"{recorded.noun}."
+        ),
+        blocks=(*blocks, *remarks),
+    )
+
+
+def _nothing_counted(recorded: Recorded) -> Section:
+    """What to say where training was private: its records were not even counted."""
+    return Section(
+        anchor="differences",
+        title=f"How do the {recorded.nouns} differ?",
+        short="How they differ",
+        lead=(
+            "Nothing was counted before training, so that nothing of the training records left "
+            f"their {recorded.noun} but private updates: numbers are scaled by the bounds that "
+            "the charter declares."
+        ),
+        blocks=(),
+    )
+
+
+def _labels(recorded: Recorded, pooled: Mapping[str, Any]) -> Block:
+    """The label at each site that released its statistics, after everybody's."""
+    columns = {_EVERYONE: pooled["columns"][recorded.label.column]}
+    for name, tally in list(recorded.site_statistics.items())[:_MOST_SITES]:
+        described = recorded.statistics.describe(tally)
+        columns[name] = described["columns"][recorded.label.column]
+    match recorded.label:
+        case ClassLabel(binary=True, classes=(_, positive)):
+            return _positive_shares(recorded, columns, positive)
+        case ClassLabel():
+            return _class_shares(recorded, columns)
+        case NumberLabel():
+            return _quantiles(recorded, columns)
+        case MultiLabel() | EntityLabel():
+            return _class_shares(recorded, columns)
+
+
+def _positive_shares(
+    recorded: Recorded, columns: Mapping[str, dict[str, Any]], positive: str
+) -> Block:
+    rows = []
+    for name, column in columns.items():
+        negatives, positives = column["counts"]
+        share = positives / max(negatives + positives, 1)
+        rows.append(
+            Row(
+                label=name,
+                text=f"{words.percent(share)} of {words.count(negatives + positives)}",
+                value=100 * share,
+                low=0,
+                high=100 * share,
+                role="together" if name == _EVERYONE else "one",
+            )
+        )
+    target = f"{recorded.target} = {positive}"
+    return plots.plot(
+        "labels",
+        lambda width: draw_rows(rows, "% of training records", width, mark=rows[0].value),
+        title=f"How frequent {target} is",
+        alt="; ".join(f"{row.label}: {row.text}" for row in rows),
+        caption=f"Share of training records with {target}; the axis starts at 0.",
+    )
+
+
+def _class_shares(recorded: Recorded, columns: Mapping[str, dict[str, Any]]) -> Block:
+    classes, totals = columns[_EVERYONE]["values"], columns[_EVERYONE]["counts"]
+    often = sorted(range(len(classes)), key=lambda code: -totals[code])[:_MOST_CLASSES]
+    kept = sorted(often)
+    rows = []
+    for name, column in columns.items():
+        counts = column["counts"]
+        shares = [counts[code] / max(sum(counts), 1) for code in kept]
+        rows.append((name, tuple(Shade(words.percent(share), share) for share in shares)))
+    more = f" The {len(kept)} most frequent classes." if len(kept) < len(classes) else ""
+    return HeatTable(
+        caption=f"How frequent each class of {recorded.target} is",
+        corner=recorded.noun,
+        columns=tuple(classes[code] for code in kept),
+        rows=tuple(rows),
+        note=f"Shares of {_counted(recorded)}.{more}",
+    )
+
+
+def _counted(recorded: Recorded) -> str:
+    match recorded.label:
+        case EntityLabel():
+            return "the entities in training records"
+        case MultiLabel():
+            return "the labels of training records, which may have several"
+        case _:
+            return "the training records"
+
+
+def _quantiles(recorded: Recorded, columns: Mapping[str, dict[str, Any]]) -> Block:
+    rows = [
+        _quantile_row(name, {item["q"]: item["value"] for item in column["quantiles"]})
+        for name, column in columns.items()
+        if "quantiles" in column
+    ]
+    unit = f", {recorded.unit}" if recorded.unit else ""
+    return plots.plot(
+        "labels",
+        lambda width: draw_rows(rows, recorded.target + unit, width),
+        title=f"How {recorded.target} spreads",
+        alt="; ".join(f"{row.label}: {row.text}" for row in rows),
+        caption="Dot: the median. Thick: the middle half. Thin: from the 5th to the 95th percent "
+        "of the training records. Read from histograms of 32 bins; the axis need not start at 0.",
+    )
+
+
+def _quantile_row(name: str, quantiles: Mapping[float, float]) -> Row:
+    return Row(
+        label=name,
+        text=f"median {words.figure(quantiles[0.5])}",
+        value=quantiles[0.5],
+        low=quantiles[0.05],
+        high=quantiles[0.95],
+        middle=(quantiles[0.25], quantiles[0.75]),
+        role="together" if name == _EVERYONE else "one",
+    )
+
+
+def _features(recorded: Recorded, pooled: Tally) -> Block:
+    """The features in which sites differ most from everybody together, one row each."""
+    apart = {
+        site: recorded.statistics.distances(tally, pooled)
+        for site, tally in list(recorded.site_statistics.items())[:_MOST_SITES]
+    }
+    apart = {site: found for site, found in apart.items() if found}
+    columns = recorded.statistics.describe(pooled)["columns"]
+    features = [name for name in columns if name != recorded.label.column]
+    most = {name: max(found[name].total_variation for found in apart.values()) for name in features}
+    shown = sorted(features, key=lambda name: -most[name])[:_MOST_FEATURES]
+    rows = tuple(
+        (
+            words.readable(name),
+            tuple(
+                Shade(words.percent(found[name].total_variation), found[name].total_variation)
+                for found in apart.values()
+            ),
+        )
+        for name in shown
+    )
+    most_of = (
+        f"The {len(shown)} features of {len(features)} that differ most"
+        if len(shown) < len(features)
+        else "All features, those that differ most first"
+    )
+    return HeatTable(
+        caption=f"How far each {recorded.noun} is from all together, feature by feature",
+        corner="feature",
+        columns=tuple(apart),
+        rows=rows,
+        note=f"{most_of}. The percentage is the share of one {recorded.noun}'s records that would "
+        "need another value for it to look like all together (total variation distance): 0 % is "
+        "no difference, 100 % is nothing in common. Missing counts as a value. With few records "
+        "some distance is chance.",
+    )

@@ -1,0 +1,92 @@
+"""What the coordinator of an encrypted run keeps: evidence it cannot read, and can be held to."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from privacy.storage.secret_files import sync_directory
+
+_KEPT_ROUNDS = 2
+
+
+@dataclass(frozen=True)
+class EvidenceStore:
+    """Files of an encrypted run at the coordinator, in a folder a round.
+
+    Guarantee: each file is whole, or not there. What stands above the rounds is on the disk when
+    `keep` returns, and everything kept before it is on the disk before its name is: a run that
+    says it is in round t has all of round t-1, even after a loss of power. Uploads are evidence
+    without which a run goes on, and are not waited for. Uploads, receipts, sums and states are
+    kept for the last two rounds; older rounds are let go.
+
+    Args:
+        folder: Where the files are.
+    """
+
+    folder: Path
+    _written: dict[Path, None] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _renamed: dict[Path, None] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def keep(self, name: str, parts: Iterable[bytes]) -> None:
+        """Write a file from its parts, then let go of rounds that are no longer needed."""
+        path = self.folder / name
+        if not path.parent.exists():
+            self._make(path.parent)
+            self._forget_before(path.parent)
+        partial = path.with_name(f".{path.name}.partial")
+        with partial.open("wb") as file:
+            for part in parts:
+                file.write(part)
+            if path.parent == self.folder:
+                self._settle()
+                file.flush()
+                os.fsync(file.fileno())
+        partial.replace(path)
+        if path.parent == self.folder:
+            sync_directory(self.folder)
+        elif not path.name.startswith("upload-"):
+            self._written[path] = None
+            self._renamed[path.parent] = None
+
+    def read(self, name: str) -> bytes:
+        """Return a kept file.
+
+        Raises:
+            FileNotFoundError: It is not kept.
+        """
+        return (self.folder / name).read_bytes()
+
+    def rounds(self) -> list[int]:
+        """Return the rounds that are kept, in order."""
+        folders = self.folder.glob("round-*")
+        return sorted(int(folder.name.removeprefix("round-")) for folder in folders)
+
+    def _make(self, folder: Path) -> None:
+        missing = [one for one in (folder, *folder.parents) if not one.exists()]
+        folder.mkdir(parents=True)
+        self._renamed.update(dict.fromkeys(one.parent for one in missing))
+
+    def _settle(self) -> None:
+        """Return when all that was kept in the rounds, and the folders it is in, is on the disk."""
+        for path in self._written:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        for folder in self._renamed:
+            sync_directory(folder)
+        self._written.clear()
+        self._renamed.clear()
+
+    def _forget_before(self, folder: Path) -> None:
+        newest = folder if folder.parent == self.folder else folder.parent
+        if newest.parent != self.folder:
+            return
+        last = int(newest.name.removeprefix("round-"))
+        for kept in self.rounds():
+            if 0 < kept <= last - _KEPT_ROUNDS:
+                gone = self.folder / f"round-{kept}"
+                shutil.rmtree(gone)
+                for waiting in (self._written, self._renamed):
+                    for path in [one for one in waiting if one.is_relative_to(gone)]:
+                        del waiting[path]

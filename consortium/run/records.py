@@ -1,0 +1,268 @@
+"""`summary.json`, `comparison.json` and tallies: what a run leaves for people to script.
+
+The published JSON schema in `docs/` is generated from these models.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, TextIO, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from privacy.errors import ConsortiumError
+
+
+class BadRunDirectory(ConsortiumError, ValueError):
+    """A directory is not one that a run left behind."""
+
+    code = "bad-run-directory"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MetricValue(_Record):
+    """A pooled metric and how far it can be from that of the pooled scores."""
+
+    value: float
+    error_bound: float = 0.0
+
+
+class SiteSummary(_Record):
+    """A member as the run saw it: its weight, and how often it answered."""
+
+    name: str
+    present: bool
+    weight: int = 0
+    answered: int = 0
+
+
+class QuarantineRecord(_Record):
+    """A site left out of a round, and the typed reason."""
+
+    server_round: int
+    site: str
+    code: str
+    counts: dict[str, int] = Field(default_factory=dict)
+
+
+class Protection(_Record):
+    """What a run's rule survives, and what it costs.
+
+    Args:
+        rule: The rule.
+        pre_step: What was done to updates before it.
+        claim: What it survives, in words.
+        liars: Liars that the run was told to survive.
+        only_bounds: Each of them moves the model, by no more than the claim says.
+        voters: What the rule sees in a full round: sites, or bucket means under encryption.
+        voters_needed: The fewest with which it survives the liars.
+        smallest_consortium: The fewest members that would do.
+        buckets: Under encryption; 0 in the clear.
+        crowd: The fewest sites in a bucket; 0 in the clear.
+        fixed_shows: Correlation with which the fixed buckets show one site's own direction;
+            1 in the clear, where the coordinator reads it.
+        reshuffled_shows: The same after twenty rounds, had the buckets been drawn anew each.
+        bytes_down_per_site: Bytes of model and sums that a site downloads in a round.
+    """
+
+    rule: str
+    pre_step: str
+    claim: str
+    liars: int
+    only_bounds: bool = False
+    voters: int
+    voters_needed: int
+    smallest_consortium: int
+    buckets: int = 0
+    crowd: int = 0
+    fixed_shows: float = 1.0
+    reshuffled_shows: float = 1.0
+    bytes_down_per_site: int
+
+    @property
+    def spare(self) -> int:
+        """How many voters may be missing in a round."""
+        return self.voters - self.voters_needed
+
+    @property
+    def can_be_stopped(self) -> bool:
+        """Whether the liars can void every round by sending nothing, or what is no number."""
+        return self.spare < self.liars
+
+
+class Summary(_Record):
+    """One run.
+
+    Args:
+        status: Whether all rounds were completed; a parked run waits to be resumed.
+        error: Why not: the code and text of the error that ended the run.
+        started: ISO 8601, UTC.
+        seconds: Wall time of the rounds, statistics and final evaluation.
+        model_digest: SHA-256 of the final federated vector.
+        metrics: Pooled, over the held-out persons of the sites in `evaluated`.
+        site_metrics: Of one site each, only where the site releases them.
+        protection: What the rule survives; None if the run ended before its layout was known.
+    """
+
+    version: Literal[1] = 1
+    name: str
+    task: str
+    status: Literal["finished", "parked", "failed"]
+    error: str = ""
+    started: str
+    seconds: float
+    seed: int
+    config: dict[str, str | int | float | bool]
+    versions: dict[str, str]
+    charter_fingerprint: str
+    layout_digest: str = ""
+    dim: int = 0
+    model_digest: str = ""
+    rounds: int
+    sites: list[SiteSummary]
+    evaluated: list[str] = Field(default_factory=list)
+    held_out: int = 0
+    metrics: dict[str, MetricValue] = Field(default_factory=dict)
+    site_metrics: dict[str, dict[str, MetricValue]] = Field(default_factory=dict)
+    quarantined: list[QuarantineRecord] = Field(default_factory=list)
+    bytes_down: int = 0
+    bytes_up: int = 0
+    protection: Protection | None = None
+
+
+class Tallies(_Record):
+    """`statistics.json` and `evaluation.json`: tallies from which the report draws.
+
+    Args:
+        pooled: Of all sites that answered.
+        by_site: Of one site each, only where the site releases its own.
+    """
+
+    version: Literal[1] = 1
+    pooled: list[int]
+    by_site: dict[str, list[int]] = Field(default_factory=dict)
+
+
+class Arm(_Record):
+    """One way of training, measured on everybody's held-out persons.
+
+    Args:
+        name: For people.
+        kind: Trained at one site alone, by the consortium, or on the pooled records.
+        site: The site, when alone.
+        value: The metric on the held-out persons of all sites.
+        low: Lower end of the 95 % bootstrap interval over persons.
+        high: Upper end.
+        own_value: The metric on the site's own held-out persons, where defined.
+    """
+
+    name: str
+    kind: Literal["alone", "federated", "pooled"]
+    site: str = ""
+    value: float
+    low: float
+    high: float
+    own_value: float | None = None
+    federated_on_own: float | None = None
+
+
+class Difference(_Record):
+    """Federated minus another arm, paired on the same resampled persons."""
+
+    against: str
+    value: float
+    low: float
+    high: float
+
+
+class Comparison(_Record):
+    """Each site alone, the consortium and the pooled ideal on the same held-out persons."""
+
+    version: Literal[1] = 1
+    metric: str
+    metric_title: str
+    higher_is_better: bool
+    held_out: int
+    resamples: int
+    arms: list[Arm]
+    differences: list[Difference]
+    seconds: float
+
+
+Record = TypeVar("Record", bound=BaseModel)
+
+Entries: TypeAlias = Iterable[tuple[str, Any]]
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file's content so that a reader sees the old one or the new one, whole."""
+    with replaced(path) as file:
+        file.write(text)
+
+
+def write_record(path: Path, record: BaseModel, **mappings: Entries) -> None:
+    """Write a record as JSON, atomically.
+
+    Args:
+        path: Of the file.
+        record: What is written.
+        mappings: Fields to write in place of the record's own, an entry at a time: of all sites
+            there may be more than should be in memory at once.
+    """
+    with replaced(path) as file:
+        write_object(file, record.model_dump_json(indent=1, exclude=set(mappings)), **mappings)
+
+
+def write_object(file: TextIO, text: str, **mappings: Entries) -> None:
+    """Write a JSON object that has at least one field, and mappings after those it has."""
+    file.write(text.removesuffix("}").rstrip())
+    for name, entries in mappings.items():
+        file.write(f', "{name}": {{')
+        for index, (key, value) in enumerate(entries):
+            file.write(f"{', ' if index else ''}{json.dumps(key)}: {json.dumps(value)}")
+        file.write("}")
+    file.write("}")
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[TextIO]:
+    """Give a file whose content replaces that of `path` when the body ends well, atomically."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def read_record(path: Path, kind: type[Record]) -> Record:
+    """Read a record.
+
+    Raises:
+        BadRunDirectory: There is no such file, or it does not hold such a record.
+    """
+    try:
+        return kind.model_validate_json(path.read_text())
+    except OSError as error:
+        raise BadRunDirectory(
+            f"{path} cannot be read ({error.strerror}): name the directory of a finished run"
+        ) from error
+    except ValidationError as error:
+        raise BadRunDirectory(f"{path} is not a {kind.__name__.lower()}: {error}") from error
+
+
+def json_schemas() -> Mapping[str, str]:
+    """Return the JSON schema of each file by its name, as published in `docs/`."""
+    kinds: dict[str, type[BaseModel]] = {
+        "summary": Summary,
+        "comparison": Comparison,
+        "tallies": Tallies,
+    }
+    return {
+        name: json.dumps(kind.model_json_schema(), indent=1) + "\n" for name, kind in kinds.items()
+    }

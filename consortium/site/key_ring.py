@@ -1,0 +1,145 @@
+"""A site's keys in an encrypted run: how they come, and which it goes by."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from consortium.charter.document import Charter
+from privacy.encryption.parameters import SealParameters
+from privacy.identity.public_identity import Agreement
+from privacy.protocol.key_messages import Delivery, Opening
+from privacy.secrets.epoch_files import NoEpoch, current_epoch, keep_epoch
+from privacy.secrets.key_exchange import (
+    OpenedRun,
+    RunPlan,
+    accept_delivery,
+    accept_opening,
+    make_opening,
+    rotate,
+)
+from privacy.secrets.keys import EpochSecret, Identity
+from privacy.secrets.replay_guard import SiteMemory
+from privacy.secrets.sealer import BfvSecret
+from privacy.storage.secret_files import SecretMissing
+
+_CACHED_MEMBERS = 1_024
+_BELIEVED_STEP = 2**20  # a liar who says more does not use up the numbers of epochs
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyRing:
+    """One site as a holder of keys.
+
+    Args:
+        identity: Its secret keys, made at the site.
+        agreement: The charter's, as this site knows it.
+        memory: What it must remember.
+        directory: For its epoch secrets under this charter.
+    """
+
+    identity: Identity
+    agreement: Agreement
+    memory: SiteMemory
+    directory: Path
+
+    def epoch(self) -> EpochSecret:
+        """Return the epoch secret this site goes by.
+
+        Raises:
+            NoEpoch: It accepted none yet.
+            SecretMissing: It goes by one of another charter.
+        """
+        return current_epoch(directory=self.directory, memory=self.memory)
+
+    def held(self) -> tuple[int, bytes]:
+        """Return number and fingerprint of the epoch this site goes by; 0 and nothing if none."""
+        try:
+            secret = self.epoch()
+        except (NoEpoch, SecretMissing):
+            return 0, b""
+        return secret.epoch, secret.fingerprint
+
+    def rotate(self, last_epoch: int) -> dict[str, bytes]:
+        """Make a fresh epoch secret, go by it, and return what brings it to the others.
+
+        Args:
+            last_epoch: The last one anybody in the consortium says it accepted.
+        """
+        own = self.memory.last_epoch()
+        last = min(max(last_epoch, own), own + _BELIEVED_STEP)
+        made = rotate(self.identity, agreement=self.agreement, last_epoch=last)
+        keep_epoch(made.secret, directory=self.directory, memory=self.memory)
+        return {name: delivery.encode() for name, delivery in made.deliveries.items()}
+
+    def accept(self, encoded: bytes) -> tuple[int, bytes]:
+        """Accept a delivered epoch secret; return what this site goes by then."""
+        secret = accept_delivery(
+            Delivery.decode(encoded),
+            identity=self.identity,
+            agreement=self.agreement,
+            last_epoch=self.memory.last_epoch(),
+        )
+        keep_epoch(secret, directory=self.directory, memory=self.memory)
+        return self.held()
+
+    def open_run(
+        self,
+        *,
+        label: str,
+        roster: Sequence[str],
+        lineage: str,
+        descriptor: bytes,
+        parameters: SealParameters,
+    ) -> bytes:
+        """Open a run with a fresh key; return the encoded opening.
+
+        Guarantee: the key's only copy outside the opening is in this call.
+        """
+        plan = RunPlan(
+            label=label,
+            descriptor=descriptor,
+            roster=tuple(roster),
+            lineage=lineage or None,
+        )
+        opening = make_opening(
+            plan,
+            BfvSecret.generate(parameters).material(),
+            opener=self.identity,
+            agreement=self.agreement,
+            secret=self.epoch(),
+        )
+        return opening.encode()
+
+    def accept_run(self, opening: Opening, *, descriptor: bytes) -> OpenedRun:
+        """Return what this site holds of a run, once its opening is right."""
+        return accept_opening(
+            opening,
+            site=self.identity.name,
+            descriptor=descriptor,
+            agreement=self.agreement,
+            secret=self.epoch(),
+            memory=self.memory,
+        )
+
+
+def member_at(directory: Path, name: str, charter: Charter) -> KeyRing:
+    """Return the member whose keys are in a site's directory; one object a process.
+
+    Raises:
+        SecretMissing: The site has no identity: it was never made there.
+        BadCharter: The charter gives no keys to its members.
+    """
+    return _member(directory, name, charter)
+
+
+@lru_cache(maxsize=_CACHED_MEMBERS)
+def _member(directory: Path, name: str, charter: Charter) -> KeyRing:
+    short = hashlib.sha256(charter.fingerprint.encode()).hexdigest()[:16]
+    return KeyRing(
+        identity=Identity.read(directory / "secrets" / "identity.secret", name=name),
+        agreement=charter.agreement,
+        memory=SiteMemory(directory / "memory"),
+        directory=directory / "secrets" / f"charter-{short}",
+    )

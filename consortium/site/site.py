@@ -1,0 +1,191 @@
+"""One institution as the app sees it: its directory, its records, its task."""
+
+import json
+import zlib
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+from flwr.app import Context
+
+from consortium.charter.document import Charter
+from consortium.config import RunConfig
+from consortium.site.directory import SiteConfig, read_site_config, site_directory
+from privacy.errors import ConsortiumError
+from privacy.layout import Tally
+from privacy.policy.document import Policy, read_policy
+from sites.plans import AnyModelPlan, ModelPlan, TextModelPlan, TrainingPlan
+from sites.schema.tables import Schema
+from sites.schema.texts import AnySchema
+from sites.task import SiteData, Task
+from sites.tasks.registry import task_for
+
+_CACHED_SITES = 1_024
+
+
+class OtherCharter(ConsortiumError, PermissionError):
+    """A message is bound to a charter that this site did not sign."""
+
+    code = "other-charter"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A site in a run.
+
+    Args:
+        directory: What belongs to this site only.
+        config: The operator's decisions.
+        charter: What this site signed.
+        run_config: What the coordinator asks for.
+    """
+
+    directory: Path
+    config: SiteConfig
+    charter: Charter
+    run_config: RunConfig
+
+    @cached_property
+    def task(self) -> Task[SiteData]:
+        """The use case of the charter with the model of the run."""
+        plan = model_plan(self.run_config, self.charter.table)
+        return task_for(self.charter.task, self.charter.table, plan, seed=self.run_config.seed)
+
+    @cached_property
+    def data(self) -> SiteData:
+        """The site's records, read once a process."""
+        return self.task.load(self.config.source, seed=self.run_config.seed)
+
+    @cached_property
+    def plan(self) -> TrainingPlan:
+        """How the site trains."""
+        return training_plan(self.run_config)
+
+    def rng(self, server_round: int) -> np.random.Generator:
+        """Return the generator of the order of records in a round; it protects nobody."""
+        return site_rng(self.run_config.seed, self.config.name, server_round)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The fingerprint of the charter, computed once."""
+        return self.charter.fingerprint
+
+    def require_charter(self, fingerprint: str) -> None:
+        """Check that a message is bound to the charter this site signed.
+
+        Raises:
+            OtherCharter: It is not.
+        """
+        if fingerprint != self.fingerprint:
+            raise OtherCharter("the message is bound to a charter that this site did not sign")
+
+    @property
+    def policy(self) -> Policy:
+        """What the site accepts and lets out, as the file says at this moment.
+
+        Raises:
+            PolicyUnreadable: There is no policy.
+        """
+        return read_policy(self.directory)
+
+    @property
+    def min_others(self) -> int:
+        """Sites besides this one in every encrypted sum: the stricter of charter and policy."""
+        return max(self.charter.floors.min_others, self.policy.min_sites - 1)
+
+    @property
+    def min_sites(self) -> int:
+        """Sites in every aggregate: the stricter of charter and policy."""
+        return max(self.charter.floors.min_sites, self.policy.min_sites)
+
+    def releases(self, tally: Tally) -> bool:
+        """Return whether figures of this evaluation tally may be shown as this site's."""
+        return self.policy.releases.own_figures and self.counts_enough(tally)
+
+    def counts_enough(self, tally: Tally) -> bool:
+        """Return whether enough persons of each class are behind an evaluation tally."""
+        evaluation = self.task.evaluation
+        counts = evaluation.class_counts(tally) or (evaluation.examples(tally),)
+        return min(counts) >= self.policy.releases.minimum_count
+
+    def releases_statistics(self) -> bool:
+        """Return whether the statistics of this site may be shown as its own."""
+        releases = self.policy.releases
+        return releases.own_figures and self.data.train_persons >= releases.minimum_count
+
+    def to_pool(self, tally: Tally, *, records: int) -> Tally:
+        """Return counts as they may leave, to be pooled: zeros if they are of too few records.
+
+        Under encryption nobody sees the counts of one site, and all of them are pooled.
+        """
+        in_the_clear = self.run_config.aggregation == "clear"
+        too_few = in_the_clear and records < self.policy.releases.minimum_pooled
+        return np.zeros_like(tally) if too_few else tally
+
+    def told(self, num_examples: int) -> int:
+        """Return a number of training examples as it may be told: rounded in the clear."""
+        in_the_clear = self.run_config.aggregation == "clear"
+        return self.policy.releases.rounded(num_examples) if in_the_clear else num_examples
+
+
+def model_plan(config: RunConfig, table: AnySchema) -> AnyModelPlan:
+    """Return which model a run trains on records of this schema.
+
+    Raises:
+        BadPlan: The choices contradict each other.
+    """
+    if isinstance(table, Schema):
+        return ModelPlan(name=config.model, hidden_units=config.hidden_units)
+    return TextModelPlan(
+        base=config.model_name,
+        digest=config.model_digest,
+        travels=config.travels,
+        top_layers=config.top_layers,
+        lora_rank=config.lora_rank,
+        lora_alpha=config.lora_alpha,
+        max_tokens=config.max_tokens,
+        stride=config.stride,
+        training_windows=config.training_windows,
+    )
+
+
+def training_plan(config: RunConfig) -> TrainingPlan:
+    """Return how sites train under a run config."""
+    return TrainingPlan(
+        local_epochs=config.local_epochs,
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        optimizer=config.local_optimizer,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        proximal_mu=config.proximal_mu,
+        class_balance=config.class_balance,
+    )
+
+
+def site_rng(seed: int, site: str, server_round: int) -> np.random.Generator:
+    """Return a generator that depends on the run's seed, the site and the round only."""
+    key = (zlib.crc32(site.encode()), server_round)
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+def site_of(context: Context) -> Site:
+    """Return the site that this process is, with its records cached in the process.
+
+    Raises:
+        BadSite: The directory does not hold a `site.json`.
+        ConsortiumError: The charter or the run config cannot be read.
+    """
+    canonical = json.dumps(context.run_config, sort_keys=True)
+    return _site(site_directory(context), canonical)
+
+
+@lru_cache(maxsize=_CACHED_SITES)
+def _site(directory: Path, run_config: str) -> Site:
+    return Site(
+        directory=directory,
+        config=read_site_config(directory),
+        charter=Charter.read(directory / "charter.json"),
+        run_config=RunConfig.parse(json.loads(run_config)),
+    )

@@ -1,0 +1,349 @@
+"""A log that cannot be altered unseen: lines chained by hashes, batches signed at their end.
+
+A line is `{"entry":{...},"hash":"..."}`, and `"signature":"..."` in the last line of a batch. The
+hash covers the bytes of the entry, which hold the hash before it; the signature covers the
+hash. So a line that is changed, removed, added or moved breaks the chain at that line. Lines
+cut off at the end of a batch leave a whole chain behind: that is found by whoever knows a later
+head, and each message tells a peer one (see `consortium.audit.journal`).
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from privacy.errors import ConsortiumError
+from privacy.storage.secret_files import private_directory, sync_directory
+
+VERSION = 1
+OPENED = "opened"
+NO_HASH = "0" * 64
+
+_HASH_TAG = b"consortium.audit-entry/1\n"
+_HEAD_TAG = b"consortium.audit-head/1\n"
+_LINE = re.compile(
+    rb'\{"entry":(\{.*\}),"hash":"([0-9a-f]{64})"(?:,"signature":"([0-9a-f]{128})")?\}'
+)
+_TAIL = 65_536
+_KEYS = {"at", "facts", "kind", "n", "previous", "v"}
+
+Fact: TypeAlias = str | int | bool
+
+
+class AuditChainBroken(ConsortiumError, ValueError):
+    """A log is not what its owner wrote.
+
+    Args:
+        message: What is wrong.
+        line: The first line that is not right, from 1.
+    """
+
+    code = "audit-chain-broken"
+
+    def __init__(self, message: str, *, line: int) -> None:
+        super().__init__(f"line {line}: {message}", line=line)
+        self.line = line
+
+
+class AuditLogUnavailable(ConsortiumError, RuntimeError):
+    """A log cannot be written or read; without it nothing is answered."""
+
+    code = "audit-log-unavailable"
+
+
+@dataclass(frozen=True)
+class LogEvent:
+    """Something that happened: never a value computed from records.
+
+    Args:
+        kind: What, in kebab case.
+        facts: Names, counts of messages and bytes, and digests of what is public or keyed.
+    """
+
+    kind: str
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LogHead:
+    """Where a log ends.
+
+    Args:
+        entries: How many entries it has.
+        hash: Of the last one, hexadecimal.
+    """
+
+    entries: int = 0
+    hash: str = NO_HASH
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a log whose chain is whole.
+
+    Args:
+        number: From 1.
+        at: When it was written, by its owner's clock.
+        event: What happened.
+        previous: Hash of the entry before.
+        hash: Of the entry.
+        signed: Whether a signature stands on it.
+    """
+
+    number: int
+    at: str
+    event: LogEvent
+    previous: str
+    hash: str
+    signed: bool
+
+
+class Chain:
+    """A log that is appended to.
+
+    Guarantee: when `append` returns, its entries are on the disk, all of them, behind those of
+    whoever wrote before, in this process or another. A process that dies in the middle leaves
+    whole entries and perhaps a part of one; the next append lets go of that part and says so.
+
+    Args:
+        path: The file; its directory is made with mode 0700 if it is not there.
+        owner: Whose log it is.
+        key: The owner's public key, 32 bytes.
+        sign: Signs with the other half of it.
+        now: The time; a test may pass its own.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        owner: str,
+        key: bytes,
+        sign: Callable[[bytes], bytes],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        private_directory(path.parent)
+        self.key, self.sign, self._owner, self._now = key, sign, owner, now
+        self._head, self._size = LogHead(), -1
+        with _available(path):
+            is_new = not path.exists()
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+            self._file = os.open(path, flags, 0o600)
+            if is_new:
+                sync_directory(path.parent)
+        self._path = path
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._file)
+
+    def head(self) -> LogHead:
+        """Return where the log ends now.
+
+        Raises:
+            AuditChainBroken: Its last line is not one that was written here.
+        """
+        with self._locked():
+            return self._head
+
+    def append(self, events: Sequence[LogEvent]) -> LogHead:
+        """Append events as one batch, signed at its end; return where the log ends then.
+
+        Raises:
+            AuditChainBroken: The last line is not one that was written here.
+            AuditLogUnavailable: The file cannot be written.
+        """
+        with self._locked() as dropped:
+            lines, head = self._lines([*dropped, *events])
+            if os.write(self._file, lines) != len(lines):
+                raise AuditLogUnavailable(f"the log {self._path} cannot be written whole")
+            os.fsync(self._file)
+            self._head, self._size = head, self._size + len(lines)
+            return head
+
+    def _lines(self, events: Sequence[LogEvent]) -> tuple[bytes, LogHead]:
+        if self._head.entries == 0:
+            opened = LogEvent(
+                OPENED,
+                {"owner": self._owner, "key": self.key.hex(), "log": os.urandom(16).hex()},
+            )
+            events = [opened, *events]
+        head, lines = self._head, []
+        at = self._now().isoformat(timespec="milliseconds")
+        for event in events:
+            body = _body(event, number=head.entries + 1, previous=head.hash, at=at)
+            head = LogHead(head.entries + 1, _hash(body))
+            lines.append(b'{"entry":%b,"hash":"%b"}' % (body, head.hash.encode()))
+        if lines:
+            signature = self.sign(_HEAD_TAG + bytes.fromhex(head.hash)).hex().encode()
+            lines[-1] = lines[-1][:-1] + b',"signature":"%b"}' % signature
+        return b"".join(line + b"\n" for line in lines), head
+
+    @contextmanager
+    def _locked(self) -> Iterator[list[LogEvent]]:
+        """Hold the one writer's place; yield what must be said of the writer before."""
+        with _available(self._path):
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            try:
+                size = os.fstat(self._file).st_size
+                yield [] if size == self._size else self._caught_up(size)
+            finally:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _caught_up(self, size: int) -> list[LogEvent]:
+        """Read where the log ends; let go of a line that was never finished."""
+        tail = os.pread(self._file, min(size, _TAIL), max(size - _TAIL, 0))
+        whole = tail.rfind(b"\n") + 1
+        unfinished = len(tail) - whole
+        if unfinished:
+            os.ftruncate(self._file, size - unfinished)
+        self._size = size - unfinished
+        lines = tail[:whole].splitlines()
+        if not lines:
+            if self._size:
+                raise AuditChainBroken("the last line has no end", line=1)
+            self._head = LogHead()
+        else:
+            last, _ = _split(lines[-1], line=len(lines))
+            self._head = LogHead(last.number, last.hash)
+        return [LogEvent("recovered", {"bytes": unfinished})] if unfinished else []
+
+
+def verify(path: Path, public_keys: Mapping[str, bytes], *, known: Iterable[LogHead] = ()) -> None:
+    """Check that a log is whole, and its owner's.
+
+    Args:
+        path: The log.
+        public_keys: Whose log it may be, with the key that each signs with, 32 bytes.
+        known: Heads that somebody else was told of this log.
+
+    Raises:
+        AuditChainBroken: A line was changed, removed, added or moved; the owner did not sign
+            it; or the log does not hold a known head, so that its end was cut off, or it is
+            another log under the same name.
+        AuditLogUnavailable: It cannot be read.
+    """
+    for _ in verified(path, public_keys, known=known):
+        pass
+
+
+def verified(
+    path: Path, public_keys: Mapping[str, bytes], *, known: Iterable[LogHead] = ()
+) -> Iterator[Entry]:
+    """Yield the entries of a log, each once the chain is whole up to it; see `verify`."""
+    heads = {head.entries: head.hash for head in known if head.entries}
+    last: Entry | None = None
+    key: Ed25519PublicKey | None = None
+    with _available(path), path.open("rb") as file:
+        for number, raw in enumerate(file, start=1):
+            if not raw.endswith(b"\n"):
+                raise AuditChainBroken("the line was never finished", line=number)
+            entry, signature = _split(raw[:-1], line=number)
+            _require_next(entry, last, line=number)
+            key = key or _key_of(entry, public_keys)
+            if signature is not None:
+                _require_signed(entry, signature, key)
+            if heads.pop(number, entry.hash) != entry.hash:
+                raise AuditChainBroken("somebody was told another line of this number", line=number)
+            last = entry
+            yield entry
+    _require_end(last, heads)
+
+
+def _require_next(entry: Entry, last: Entry | None, *, line: int) -> None:
+    if entry.number != line:
+        raise AuditChainBroken(f"entry {entry.number} stands here", line=line)
+    if entry.previous != (last.hash if last else NO_HASH):
+        raise AuditChainBroken("it does not follow from the line before", line=line)
+    if (entry.event.kind == OPENED) != (last is None):
+        raise AuditChainBroken("a log is opened in its first line, and there only", line=line)
+
+
+def _require_end(last: Entry | None, heads: Mapping[int, str]) -> None:
+    if last is None:
+        raise AuditChainBroken("the log is empty", line=1)
+    if not last.signed:
+        raise AuditChainBroken("the last line is not signed", line=last.number)
+    if heads:
+        raise AuditChainBroken(
+            f"the end is cut off: somebody was told of line {max(heads)}", line=last.number + 1
+        )
+
+
+def _key_of(entry: Entry, public_keys: Mapping[str, bytes]) -> Ed25519PublicKey:
+    owner, key = entry.event.facts.get("owner"), entry.event.facts.get("key")
+    expected = public_keys.get(str(owner))
+    if expected is None or expected.hex() != key:
+        raise AuditChainBroken(f"it is not the log of any of {sorted(public_keys)}", line=1)
+    return Ed25519PublicKey.from_public_bytes(expected)
+
+
+def _require_signed(entry: Entry, signature: bytes, key: Ed25519PublicKey) -> None:
+    try:
+        key.verify(signature, _HEAD_TAG + bytes.fromhex(entry.hash))
+    except InvalidSignature as error:
+        raise AuditChainBroken("its owner did not sign this", line=entry.number) from error
+
+
+def _body(event: LogEvent, *, number: int, previous: str, at: str) -> bytes:
+    told = {
+        "at": at,
+        "facts": dict(event.facts),
+        "kind": event.kind,
+        "n": number,
+        "previous": previous,
+        "v": VERSION,
+    }
+    return json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _hash(body: bytes) -> str:
+    return hashlib.sha256(_HASH_TAG + body).hexdigest()
+
+
+def _split(raw: bytes, *, line: int) -> tuple[Entry, bytes | None]:
+    """Return the entry of a line and the signature on it, whose hash is right."""
+    found = _LINE.fullmatch(raw)
+    if found is None:
+        raise AuditChainBroken("it is no line of a log", line=line)
+    body, said, signature = found.groups()
+    if _hash(body) != said.decode():
+        raise AuditChainBroken("its hash is that of another entry", line=line)
+    told = _told(body, line=line)
+    entry = Entry(
+        number=told["n"],
+        at=told["at"],
+        event=LogEvent(told["kind"], told["facts"]),
+        previous=told["previous"],
+        hash=said.decode(),
+        signed=signature is not None,
+    )
+    return entry, bytes.fromhex(signature.decode()) if signature else None
+
+
+def _told(body: bytes, *, line: int) -> dict[str, Any]:
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise AuditChainBroken("its entry cannot be read", line=line) from error
+    if set(told) != _KEYS or told["v"] != VERSION or not isinstance(told["facts"], dict):
+        raise AuditChainBroken(f"it is no entry of version {VERSION}", line=line)
+    return dict(told)
+
+
+@contextmanager
+def _available(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise AuditLogUnavailable(f"the log {path} is not available: {error.strerror}") from error

@@ -1,0 +1,77 @@
+"""Whether something fits into what is left of a privacy budget, and how much of it would."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from privacy.differential.accounting import epsilon
+from privacy.differential.ledger_entries import Budget, Charge, of_size, size_of
+from privacy.differential.mechanisms import Mechanism
+from privacy.errors import ConsortiumError
+from privacy.policy.run_request import in_milli
+
+
+class BudgetExhausted(ConsortiumError, RuntimeError):
+    """An event does not fit into what is left of a budget; nothing was reserved.
+
+    Args:
+        asked: Epsilon of the event by itself.
+        spent: Epsilon of everything before it.
+        together: Epsilon of both.
+        budget: What they were checked against.
+        fits: The most steps, or vectors, of the event that would still fit.
+    """
+
+    code = "budget-exhausted"
+
+    def __init__(
+        self, *, asked: float, spent: float, together: float, budget: Budget, fits: int
+    ) -> None:
+        left = max(0.0, budget.epsilon - spent)
+        super().__init__(
+            f"epsilon {asked:.3g} asked, {left:.3g} left: {spent:.3g} of {budget.epsilon:g} is "
+            f"spent, together they would be {together:.3g} (delta {budget.delta:g}, by "
+            f"{budget.unit}); {fits} steps of this kind would still fit, and more only after a "
+            "run that is still reserved ends early",
+            asked_milli=in_milli(asked),
+            spent_milli=in_milli(spent),
+            left_milli=in_milli(left),
+            budget_milli=in_milli(budget.epsilon),
+            steps_that_fit=fits,
+        )
+        self.asked, self.spent, self.remaining = asked, spent, left
+        self.together, self.budget, self.fits = together, budget, fits
+
+
+def counted(charges: Sequence[Charge], data_set: str | None = None) -> tuple[Mechanism, ...]:
+    """Return what counts for a data set, or for all of them together."""
+    mine = (one for one in charges if data_set in (None, one.reserved.data_set.name))
+    return tuple(event for one in mine if (event := one.event) is not None)
+
+
+def fits(event: Mechanism, past: Sequence[Mechanism], budget: Budget) -> bool:
+    """Return whether an event beside what was done before costs at most the budget."""
+    return _cost((*past, event), budget) <= budget.epsilon
+
+
+def refusal(event: Mechanism, past: Sequence[Mechanism], budget: Budget) -> BudgetExhausted:
+    """Return why an event does not fit beside what was done before, in numbers."""
+    return BudgetExhausted(
+        asked=_cost((event,), budget),
+        spent=_cost(past, budget),
+        together=_cost((*past, event), budget),
+        budget=budget,
+        fits=most_that_fit(event, past, budget),
+    )
+
+
+def most_that_fit(event: Mechanism, past: Sequence[Mechanism], budget: Budget) -> int:
+    """Return the most steps, or vectors, of an event that fit into what is left; perhaps 0."""
+    return bisect_right(
+        range(1, size_of(event) + 1),
+        budget.epsilon,
+        key=lambda size: _cost((*past, of_size(event, size)), budget),
+    )
+
+
+def _cost(events: Sequence[Mechanism], budget: Budget) -> float:
+    return epsilon(events, budget.delta, unit=budget.unit)

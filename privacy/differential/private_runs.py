@@ -1,0 +1,181 @@
+"""Private runs at a site: what was reserved for each, and which of their rounds were trained.
+
+A campaign is a planned run whose whole cost was reserved before its first round. Each of its
+rounds is trained once; asked again from the same state, the site answers the same bytes, which
+tell nobody more and so cost nothing more.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from privacy.errors import ConsortiumError
+from privacy.storage.secret_files import private_directory
+from privacy.storage.sqlite import open_sqlite
+
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS campaigns"
+    " (id INTEGER PRIMARY KEY, run TEXT NOT NULL, part INTEGER NOT NULL,"
+    " noise_multiplier REAL NOT NULL, UNIQUE (run, part)) STRICT",
+    "CREATE TABLE IF NOT EXISTS rounds"
+    " (campaign INTEGER NOT NULL, server_round INTEGER NOT NULL, state TEXT NOT NULL, answer BLOB,"
+    " PRIMARY KEY (campaign, server_round)) STRICT",
+)
+
+
+class CampaignsUnavailable(ConsortiumError, RuntimeError):
+    """What was reserved cannot be read or written; without it the site must not train."""
+
+    code = "campaigns-unavailable"
+
+
+class TrainedMeanwhile(ConsortiumError, RuntimeError):
+    """Another process of the site trained this round from another state; this answer is void."""
+
+    code = "trained-meanwhile"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """One round of a run, as a site is asked to train it.
+
+    Args:
+        run: Digest of all that the run agreed on beforehand.
+        number: Counted from 1.
+        state: Digest of what training starts from.
+    """
+
+    run: str
+    number: int
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Campaign:
+    """A planned run whose cost was reserved.
+
+    Args:
+        number: Under which it is kept.
+        part: Counted from 1, of the campaigns of the same run.
+        noise_multiplier: The same in all its rounds.
+    """
+
+    number: int
+    part: int
+    noise_multiplier: float
+
+
+class PrivateRuns:
+    """The campaigns of one site.
+
+    Guarantee: what is kept is on the disk before it is returned; nothing that was not kept was
+    ever answered, so that no round of a campaign is released twice.
+
+    Args:
+        directory: Made with mode 0700 if it is not there.
+
+    Raises:
+        CampaignsUnavailable: The database cannot be opened.
+        ExposedSecret: The directory is open to others.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        private_directory(directory)
+        with _available():
+            self._connection = open_sqlite(directory / "campaigns.sqlite", synchronous="FULL")
+            for statement in _SCHEMA:
+                self._connection.execute(statement)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def answered(self, asked: Round) -> bytes | None:
+        """Return what this site answered when it trained this round from this state, if kept."""
+        found = self._row(
+            "SELECT answer FROM rounds JOIN campaigns ON campaign = id"
+            " WHERE run = ? AND server_round = ? AND state = ? AND answer IS NOT NULL",
+            *(asked.run, asked.number, asked.state),
+        )
+        return None if found is None else bytes(found[0])
+
+    def last(self, run: str) -> Campaign | None:
+        """Return the run's last campaign."""
+        found = self._row(
+            "SELECT id, part, noise_multiplier FROM campaigns WHERE run = ?"
+            " ORDER BY part DESC LIMIT 1",
+            run,
+        )
+        if found is None:
+            return None
+        return Campaign(number=found[0], part=found[1], noise_multiplier=found[2])
+
+    def with_room(self, asked: Round) -> Campaign | None:
+        """Return the run's last campaign, if it has not trained this round yet."""
+        found = self.last(asked.run)
+        if found is None or self._trained(found.number, asked.number) is not None:
+            return None
+        return found
+
+    def begin(self, run: str, *, part: int, noise_multiplier: float) -> Campaign:
+        """Open a campaign whose whole cost has just been reserved; the same one again is found."""
+        with self._writing():
+            self._connection.execute(
+                "INSERT OR IGNORE INTO campaigns (run, part, noise_multiplier) VALUES (?, ?, ?)",
+                (run, part, noise_multiplier),
+            )
+            number, noise = self._connection.execute(
+                "SELECT id, noise_multiplier FROM campaigns WHERE run = ? AND part = ?",
+                (run, part),
+            ).fetchone()
+        return Campaign(number=number, part=part, noise_multiplier=noise)
+
+    def keep(self, campaign: Campaign, asked: Round, answer: bytes) -> bytes:
+        """Keep the answer of a round, in the place of that of the round before; return it.
+
+        If another process was faster, what it kept stands and is returned.
+
+        Raises:
+            TrainedMeanwhile: It trained from another state.
+        """
+        with self._writing():
+            kept = self._trained(campaign.number, asked.number)
+            if kept is None:
+                self._connection.execute(
+                    "UPDATE rounds SET answer = NULL WHERE campaign = ?", (campaign.number,)
+                )
+                self._connection.execute(
+                    "INSERT INTO rounds VALUES (?, ?, ?, ?)",
+                    (campaign.number, asked.number, asked.state, answer),
+                )
+                return answer
+        if kept[0] != asked.state or kept[1] is None:
+            raise TrainedMeanwhile("this round was trained by another process of this site")
+        return bytes(kept[1])
+
+    def _trained(self, campaign: int, number: int) -> Any:  # noqa: ANN401
+        return self._row(
+            "SELECT state, answer FROM rounds WHERE campaign = ? AND server_round = ?",
+            *(campaign, number),
+        )
+
+    def _row(self, query: str, *values: str | int) -> Any:  # noqa: ANN401
+        with _available():
+            return self._connection.execute(query, values).fetchone()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with _available(), self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
+
+
+@contextmanager
+def _available() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise CampaignsUnavailable(f"the site's campaigns are not available: {error}") from error

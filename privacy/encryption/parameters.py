@@ -1,0 +1,276 @@
+"""Parameters of the encryption with their proofs, and the placement of numbers. All public."""
+
+import hashlib
+import math
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from types import MappingProxyType
+from typing import Any
+
+import tenseal.sealapi as seal
+
+from privacy.encryption.seal_serialisation import PACKED_BITS, SEED_BYTES, Form
+from privacy.errors import ConsortiumError
+
+NOISE_OF_ONE = 21.5
+TALLY_BITS = 41
+TAG_LIMBS = 2
+TAG_LIMB_BITS = 31
+
+_PLAIN_BITS = (48, 46, 44)  # of the default set; at 42 the tags of so many sites would not fit
+
+_SECURITY = {
+    128: seal.SEC_LEVEL_TYPE.TC128,
+    192: seal.SEC_LEVEL_TYPE.TC192,
+    256: seal.SEC_LEVEL_TYPE.TC256,
+}
+_FORM = struct.Struct("<8s16sQ")
+_UPLOAD, _SUM = b"bfv-up/1", b"bfv-sm/1"
+
+
+class UnsoundParameters(ConsortiumError, ValueError):
+    """The parameters would not be secure, or sums under them would not be exact."""
+
+    code = "unsound-parameters"
+
+
+@cache
+def seal_context(degree: int, prime_bits: int, plain_bits: int, security_bits: int) -> Any:  # noqa: ANN401
+    """Return SEAL's context for BFV with one ciphertext prime, made once.
+
+    Raises:
+        UnsoundParameters: SEAL's own tables refuse the parameters at this security level.
+    """
+    if security_bits not in _SECURITY:
+        raise UnsoundParameters(f"security bits are one of {[*_SECURITY]}, got {security_bits}")
+    try:
+        parameters = seal.EncryptionParameters(seal.SCHEME_TYPE.BFV)
+        parameters.set_poly_modulus_degree(degree)
+        parameters.set_coeff_modulus(seal.CoeffModulus.Create(degree, [prime_bits]))
+        parameters.set_plain_modulus(1 << plain_bits)
+        context = seal.SEALContext(parameters, True, _SECURITY[security_bits])
+    except (ValueError, RuntimeError, TypeError) as refusal:
+        raise UnsoundParameters(
+            f"SEAL refuses degree {degree}, a prime of {prime_bits} bits and numbers of "
+            f"{plain_bits} bits: {refusal}"
+        ) from refusal
+    if not context.parameters_set():
+        raise UnsoundParameters(
+            f"SEAL refuses degree {degree} and a prime of {prime_bits} bits at {security_bits} "
+            f"bits of security ({context.parameters_error_name()}): use fewer prime bits"
+        )
+    return context
+
+
+@cache
+def _prime(degree: int, bits: int) -> int:
+    """Return the ciphertext prime of this size; a whole context, some megabytes, is not needed."""
+    return int(seal.CoeffModulus.Create(degree, [bits])[0].value())
+
+
+def _most_sites(prime: int, plain_bits: int) -> int:
+    """Return the most uploads whose noise stays below half a step."""
+    return math.ceil(prime / (2 << plain_bits) / NOISE_OF_ONE) - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class SealParameters:
+    """Parameters of BFV under which sums over `num_sites` sites are secure and exact.
+
+    Guarantee: if an instance exists, SEAL's tables grant `security_bits`; the noise of
+    `num_sites` fresh ciphertexts stays below half a step of the plaintext, so that opening
+    their sum gives the sum of the integers; and neither a digit nor a limb of the checksum can
+    carry into its neighbour.
+
+    Args:
+        num_sites: The most uploads that are ever added.
+        degree: Coefficients in a ciphertext.
+        prime_bits: Size of the one ciphertext prime.
+        plain_bits: Size of a plaintext coefficient; its modulus is a power of two.
+        digits: Values of the update packed into one coefficient.
+        security_bits: Security level asked of SEAL's tables: 128, 192 or 256.
+
+    Raises:
+        UnsoundParameters: One of the four proofs fails; the message says what to change.
+    """
+
+    num_sites: int
+    degree: int = 8192
+    prime_bits: int = 60
+    plain_bits: int = 48
+    digits: int = 2
+    security_bits: int = 256
+
+    def __post_init__(self) -> None:
+        if self.num_sites < 1 or not 2 <= self.digits <= self.plain_bits:
+            raise UnsoundParameters(
+                f"sites are at least 1 and digits 2 to {self.plain_bits}, got {self.num_sites} "
+                f"and {self.digits}"
+            )
+        if self.num_sites > self.most_sites:
+            raise UnsoundParameters(
+                f"the noise of {self.num_sites} sites spoils the sum: at most {self.most_sites} "
+                f"sites with {self.prime_bits} prime bits and {self.plain_bits} plain bits; lower "
+                "the sites or the plain bits"
+            )
+        if self.num_sites << TAG_LIMB_BITS > 1 << (self.plain_bits - 1):
+            raise UnsoundParameters(
+                f"the checksums of {self.num_sites} sites do not fit into {self.plain_bits} plain "
+                "bits: lower the sites or raise the plain bits"
+            )
+        if self.levels < 1:
+            raise UnsoundParameters(
+                f"{self.digits} digits of {self.digit_bits} bits hold no sum of {self.num_sites} "
+                "sites: lower the digits or the sites"
+            )
+
+    @property
+    def context(self) -> Any:  # noqa: ANN401
+        """SEAL's context, shared by all equal parameters."""
+        return seal_context(self.degree, self.prime_bits, self.plain_bits, self.security_bits)
+
+    @cached_property
+    def prime(self) -> int:
+        """The ciphertext modulus."""
+        return int(self.context.first_context_data().parms().coeff_modulus()[0].value())
+
+    @property
+    def most_sites(self) -> int:
+        """The most uploads whose noise stays below half a step."""
+        return _most_sites(self.prime, self.plain_bits)
+
+    @property
+    def packed_words(self) -> int:
+        """Words of 64 bits in a packed polynomial."""
+        return self.degree * PACKED_BITS // 64
+
+    @property
+    def digit_bits(self) -> int:
+        """Bits of one digit, sign included."""
+        return self.plain_bits // self.digits
+
+    @property
+    def levels(self) -> int:
+        """Largest level of one site's value; a value has 2 * levels + 1 of them."""
+        return ((1 << (self.digit_bits - 1)) - 1) // self.num_sites
+
+    @property
+    def bits(self) -> float:
+        """Resolution of one site's value, in bits."""
+        return math.log2(2 * self.levels + 1)
+
+    @property
+    def tally_limbs(self) -> int:
+        """Whole coefficients that one tally entry takes."""
+        return 1 if self.num_sites << TALLY_BITS <= 1 << (self.plain_bits - 1) else 2
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """Sixteen bytes that differ when ciphertexts of other parameters do not fit."""
+        numbers = (self.degree, self.prime, self.plain_bits, self.digits, self.num_sites)
+        return hashlib.sha256(repr(numbers).encode()).digest()[:16]
+
+    @property
+    def parms_id(self) -> tuple[int, ...]:
+        """SEAL's own fingerprint of the scheme, the degree and the moduli."""
+        return tuple(self.context.first_parms_id())
+
+    def form(self, *, seeded: bool) -> Form:
+        """Return how SEAL writes a ciphertext under these parameters."""
+        return Form.ciphertext(self.parms_id, self.degree, seeded=seeded)
+
+
+def _roomy(num_sites: int) -> SealParameters:
+    """Return the default set: two plain bits less for every fourfold number of sites over 95."""
+    prime = _prime(SealParameters.degree, SealParameters.prime_bits)
+    fits = (bits for bits in _PLAIN_BITS if num_sites <= _most_sites(prime, bits))
+    return SealParameters(num_sites=num_sites, plain_bits=next(fits, _PLAIN_BITS[-1]))
+
+
+def _named(**fixed: int) -> Callable[[int], SealParameters]:
+    return lambda num_sites: SealParameters(num_sites=num_sites, **fixed)
+
+
+PARAMETER_SETS: Mapping[str, Callable[[int], SealParameters]] = MappingProxyType(
+    {
+        "default": _roomy,
+        "strict-256": _named(degree=4096, prime_bits=58, plain_bits=45),
+        "compact-12": _named(digits=3),
+        "compact-8": _named(digits=4),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Which coefficient of which ciphertext holds what: public, the same at all sites.
+
+    The update comes first, `digits` values to a coefficient; then the tally in whole
+    coefficients; then zeros; the tag of the checksum takes the last coefficients of all.
+
+    Args:
+        parameters: Parameters of the ciphertexts.
+        dim: Values of the update, 0 for a tally alone.
+        tally_size: Entries of the tally, 0 for an update alone.
+
+    Raises:
+        UnsoundParameters: A size is negative, or there is nothing to place.
+    """
+
+    parameters: SealParameters
+    dim: int
+    tally_size: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.dim, self.tally_size) < 0 or self.dim + self.tally_size == 0:
+            raise UnsoundParameters(
+                f"sizes are positive, got dim={self.dim} and tally_size={self.tally_size}"
+            )
+
+    @property
+    def update_coefficients(self) -> int:
+        """Coefficients that the update takes."""
+        return -(-self.dim // self.parameters.digits)
+
+    @property
+    def tally_coefficients(self) -> int:
+        """Coefficients that the tally takes."""
+        return self.tally_size * self.parameters.tally_limbs
+
+    @cached_property
+    def num_ciphertexts(self) -> int:
+        """Ciphertexts in an upload, and in a sum."""
+        used = self.update_coefficients + self.tally_coefficients + TAG_LIMBS
+        return -(-used // self.parameters.degree)
+
+    @property
+    def upload_stride(self) -> int:
+        """Bytes of one ciphertext of an upload."""
+        return self.parameters.packed_words * 8 + SEED_BYTES
+
+    @property
+    def sum_stride(self) -> int:
+        """Bytes of one ciphertext of a sum."""
+        return 2 * self.parameters.packed_words * 8
+
+    @property
+    def upload_bytes(self) -> int:
+        """Length of every upload."""
+        return _FORM.size + self.num_ciphertexts * self.upload_stride
+
+    @property
+    def sum_bytes(self) -> int:
+        """Length of every sum."""
+        return _FORM.size + self.num_ciphertexts * self.sum_stride
+
+    @property
+    def upload_marker(self) -> bytes:
+        """The first bytes of every upload: version, parameters, ciphertexts."""
+        return _FORM.pack(_UPLOAD, self.parameters.fingerprint, self.num_ciphertexts)
+
+    @property
+    def sum_marker(self) -> bytes:
+        """The first bytes of every sum: version, parameters, ciphertexts."""
+        return _FORM.pack(_SUM, self.parameters.fingerprint, self.num_ciphertexts)

@@ -1,0 +1,201 @@
+"""SEAL's stream format: numbers in and out of SEAL without Python lists.
+
+SEAL loads and saves objects as streams only. A stream is a header of 16 bytes and a content; the
+content of everything used here is a fixed head, 64-bit numbers in one block, and a fixed tail.
+Streams going in are built here, uncompressed, and only the numbers change; nothing a peer
+sent decides their structure. Streams coming out are compressed by SEAL and are our own.
+"""
+
+import mmap
+import os
+import struct
+import weakref
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from privacy.errors import ConsortiumError
+
+Words: TypeAlias = NDArray[np.uint64]
+Octets: TypeAlias = NDArray[np.uint8]
+
+WORD_BYTES = 8
+SEED_BYTES = 64
+PACKED_BITS = 60
+NO_SEED: Octets = np.empty(0, dtype=np.uint8)
+_GROUP = 16
+
+_HEADER = struct.Struct("<HBBBBHQ")
+_MAGIC, _VERSION, _STORED, _ZSTD = 0xA15E, (4, 3), 0, 2
+_BLAKE2XB = 1
+_SHIFTS = np.arange(_GROUP - 1, dtype=np.uint64)[:, None] * np.uint64(4)
+_TOP = np.uint64(PACKED_BITS)
+_LOW = np.uint64((1 << PACKED_BITS) - 1)
+
+
+class UnknownStream(ConsortiumError, RuntimeError):
+    """SEAL lays out a stream in another way than this module knows."""
+
+    code = "unknown-stream"
+
+
+class Saveable(Protocol):
+    """What SEAL can write to a path."""
+
+    def save(self, path: str) -> None:
+        """Write the object to `path` as a compressed stream."""
+
+
+def pack(words: Words, out: Words) -> Words:
+    """Write numbers below 2^60, shape (count, n), to `out`, shape (count, n * 15 / 16).
+
+    Every sixteenth part of a row is spread over the four free bits of the other fifteen.
+    """
+    rows = words.reshape(len(words), _GROUP, -1)
+    packed = out.reshape(len(out), _GROUP - 1, -1)
+    np.right_shift(rows[:, -1:], _SHIFTS, out=packed)
+    packed <<= _TOP
+    packed |= rows[:, :-1]
+    return out
+
+
+def unpack(packed: Words, out: Words) -> Words:
+    """Write the numbers that `pack` packed to `out`, shape (count, n).
+
+    Every input has an answer; each number is below 2^60.
+    """
+    rows = packed.reshape(len(packed), _GROUP - 1, -1)
+    numbers = out.reshape(len(out), _GROUP, -1)
+    np.bitwise_and(rows, _LOW, out=numbers[:, :-1])
+    nibbles = rows >> _TOP
+    nibbles <<= _SHIFTS
+    np.bitwise_or.reduce(nibbles, axis=1, out=numbers[:, -1])
+    return out
+
+
+def _framed(content: bytes) -> bytes:
+    size = _HEADER.size + len(content)
+    return _HEADER.pack(_MAGIC, _HEADER.size, *_VERSION, _STORED, 0, size) + content
+
+
+class Form:
+    """The layout of one kind of stream: what stands before and after its numbers.
+
+    Args:
+        head: Content in front of the block of numbers.
+        count: Numbers in the block.
+        seeded: Whether the seed of the second polynomial follows.
+    """
+
+    def __init__(self, head: bytes, count: int, *, seeded: bool = False) -> None:
+        block = _HEADER.size + WORD_BYTES * (1 + count)
+        self.head = head + _framed(bytes(block - _HEADER.size))[: _HEADER.size]
+        self.head += struct.pack("<Q", count)
+        self.count = count
+        self.middle = _framed(bytes([_BLAKE2XB]) + bytes(SEED_BYTES))[:-SEED_BYTES]
+        self.tail_bytes = SEED_BYTES if seeded else 0
+        if not seeded:
+            self.middle = b""
+
+    @property
+    def content_bytes(self) -> int:
+        """Bytes of the content, without the header of the stream."""
+        return len(self.head) + WORD_BYTES * self.count + len(self.middle) + self.tail_bytes
+
+    @classmethod
+    def plaintext(cls, count: int) -> "Form":
+        """Return the form of a plaintext polynomial."""
+        return cls(struct.pack("<4QQd", 0, 0, 0, 0, count, 1.0), count)
+
+    @classmethod
+    def secret(cls, parms_id: tuple[int, ...], degree: int) -> "Form":
+        """Return the form of a secret key."""
+        return cls(struct.pack("<4QQd", *parms_id, degree, 1.0), degree)
+
+    @classmethod
+    def ciphertext(cls, parms_id: tuple[int, ...], degree: int, *, seeded: bool) -> "Form":
+        """Return the form of a ciphertext of two polynomials, the second one maybe as its seed."""
+        head = struct.pack("<4QBQQQdQ", *parms_id, 0, 2, degree, 1, 1.0, 1)
+        return cls(head, degree if seeded else 2 * degree, seeded=seeded)
+
+
+class _MemoryFile:
+    """A nameless file in memory, with the path by which SEAL can open it."""
+
+    def __init__(self) -> None:
+        self.descriptor = os.memfd_create("stream", os.MFD_CLOEXEC)
+        self.path = f"/proc/self/fd/{self.descriptor}"
+        weakref.finalize(self, os.close, self.descriptor)
+
+
+class Inlet:
+    """A stream whose numbers can be replaced, for SEAL to load.
+
+    Guarantee: everything but the numbers and the seed is fixed when the inlet is made. Not for
+    two threads or two processes at once.
+    """
+
+    def __init__(self, form: Form) -> None:
+        self._file = _MemoryFile()
+        start = _HEADER.size + len(form.head)
+        end = start + WORD_BYTES * form.count
+        content = form.head + bytes(end - start) + form.middle + bytes(form.tail_bytes)
+        os.write(self._file.descriptor, _framed(content))
+        self._map = mmap.mmap(self._file.descriptor, 0)
+        octets = np.frombuffer(self._map, dtype=np.uint8)
+        self._numbers = octets[start:end]
+        self._seed = octets[len(octets) - form.tail_bytes :]
+
+    def load(self, target: Any, context: Any, numbers: Words, seed: Octets = NO_SEED) -> None:  # noqa: ANN401
+        """Let SEAL load `target` from the stream with these numbers.
+
+        Raises:
+            UnknownStream: SEAL refuses the stream, or a number that is not below its modulus.
+        """
+        self._numbers[:] = numbers.reshape(-1).view(np.uint8)
+        self._seed[:] = seed
+        try:
+            target.load(context, self._file.path)
+        except (ValueError, RuntimeError) as refusal:
+            raise UnknownStream(f"SEAL does not load a stream: {refusal}") from refusal
+
+
+class Outlet:
+    """Where SEAL saves objects, and their numbers are read.
+
+    Not for two threads or two processes at once.
+    """
+
+    def __init__(self) -> None:
+        self._file = _MemoryFile()
+
+    def read(self, source: Saveable, form: Form) -> tuple[Words, Octets]:
+        """Return the numbers of `source`, shape (count,), read-only, and its seed if it has one.
+
+        Raises:
+            UnknownStream: SEAL lays out the object in another way than this module.
+        """
+        content = self._content(source, form.content_bytes)
+        start, end = len(form.head), len(form.head) + WORD_BYTES * form.count
+        seed_at = end + len(form.middle)
+        if content[:start] != form.head or content[end:seed_at] != form.middle:
+            raise UnknownStream("SEAL wrote an object with other fields: tenseal 0.3.18 is needed")
+        numbers = np.frombuffer(content, dtype="<u8", count=form.count, offset=start)
+        return numbers, np.frombuffer(content, dtype=np.uint8, offset=seed_at)
+
+    def _content(self, source: Saveable, size: int) -> bytes:
+        source.save(self._file.path)
+        stream = os.pread(self._file.descriptor, 2 * size, 0)
+        *fixed, stream_size = _HEADER.unpack_from(stream)
+        if (*fixed, stream_size) != (_MAGIC, _HEADER.size, *_VERSION, _ZSTD, 0, len(stream)):
+            raise UnknownStream(f"SEAL wrote a stream headed {fixed}: tenseal 0.3.18 is needed")
+        compressed = memoryview(stream)[_HEADER.size :]
+        try:
+            content = pa.decompress(compressed, size, codec="zstd", asbytes=True)
+        except OSError as refusal:
+            raise UnknownStream(
+                f"SEAL wrote an object of other than {size} bytes: tenseal 0.3.18 is needed"
+            ) from refusal
+        return bytes(content)

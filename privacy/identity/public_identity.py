@@ -1,0 +1,232 @@
+"""Who a member is, by public keys alone, and which members made an agreement.
+
+Nothing here is secret and nothing here can sign: the coordinator imports this module and
+not `privacy.secrets.keys`.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+from privacy import canonical
+from privacy.errors import ConsortiumError
+
+KEY_SIZE = 32
+SIGNATURE_SIZE = 64
+# RFC 9180: what the holder of an X25519 key can open, and only that holder.
+SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
+SEAL_OVERHEAD = 48
+
+_TAG = b"consortium.identity/1\n"
+_SIGN_BIT = 1 << 255
+# y of every point whose order divides 8: under such a key, signatures can be made by anybody.
+_SMALL_ORDER = frozenset(
+    {
+        0,
+        1,
+        2**255 - 20,
+        2**255 - 19,
+        2**255 - 18,
+        int.from_bytes(
+            bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
+            "little",
+        ),
+        int.from_bytes(
+            bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"),
+            "little",
+        ),
+    }
+)
+
+
+class BadIdentity(ConsortiumError, ValueError):
+    """A public identity is none: a key of the wrong length, or one that protects nothing."""
+
+    code = "bad-identity"
+
+
+class BadSignature(ConsortiumError, ValueError):
+    """A signature was not made by the named member over these bytes."""
+
+    code = "bad-signature"
+
+
+class BadAgreement(ConsortiumError, ValueError):
+    """Members, openers and floor contradict each other."""
+
+    code = "bad-agreement"
+
+
+class NotAMember(ConsortiumError, LookupError):
+    """A name stands for no member of the consortium."""
+
+    code = "not-a-member"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublicIdentity:
+    """The public halves of a member's keys, under the member's name.
+
+    Guarantee: both keys are usable; one that anybody could sign or open for does not
+    construct.
+
+    Args:
+        name: The member's name in the charter.
+        signing: Ed25519 public key, 32 bytes.
+        receiving: X25519 public key, 32 bytes.
+
+    Raises:
+        BadIdentity: A key has another length or a small order.
+        MalformedEnvelope: The name is none.
+    """
+
+    name: str
+    signing: bytes
+    receiving: bytes
+
+    def __post_init__(self) -> None:
+        canonical.require_name("the name of a member", self.name)
+        for key in (self.signing, self.receiving):
+            if not isinstance(key, bytes) or len(key) != KEY_SIZE:
+                raise BadIdentity(f"{self.name} needs two public keys of {KEY_SIZE} bytes each")
+        if int.from_bytes(self.signing, "little") % _SIGN_BIT in _SMALL_ORDER:
+            raise BadIdentity(f"anybody could sign for {self.name}: its signing key is degenerate")
+        if not _receives(self.receiving):
+            raise BadIdentity(
+                f"anybody could open what is sealed to {self.name}: its receiving key is degenerate"
+            )
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """SHA-256 of name and keys: what people read to each other before they sign a charter."""
+        encoded = _TAG + canonical.text(self.name) + self.signing + self.receiving
+        return hashlib.sha256(encoded).digest()
+
+    def verify(self, message: bytes, signature: bytes) -> None:
+        """Return if this member signed exactly these bytes.
+
+        Raises:
+            BadSignature: It did not.
+        """
+        try:
+            Ed25519PublicKey.from_public_bytes(self.signing).verify(signature, message)
+        except (InvalidSignature, ValueError) as error:
+            raise BadSignature(f"this was not signed by {self.name}") from error
+
+    def seal(self, secret: bytes, *, context: bytes) -> bytes:
+        """Return a secret as only this member can open it, and only under the same context.
+
+        HPKE in base mode (RFC 9180): it says nothing of who sealed it, so sign the result.
+        """
+        key = X25519PublicKey.from_public_bytes(self.receiving)
+        return SUITE.encrypt(secret, key, context)
+
+    def describe(self) -> dict[str, str]:
+        """Return the identity as plain JSON values, the inverse of `from_description`."""
+        return {
+            "name": self.name,
+            "signing": self.signing.hex(),
+            "receiving": self.receiving.hex(),
+        }
+
+    @classmethod
+    def from_description(cls, description: object) -> "PublicIdentity":
+        """Parse what `describe` wrote, from JSON nobody has checked yet.
+
+        Raises:
+            BadIdentity: It is no description of an identity.
+            MalformedEnvelope: The name in it is none.
+        """
+        match description:
+            case {"name": str(name), "signing": str(signing), "receiving": str(receiving), **more}:
+                if not more:
+                    return cls(name=name, signing=_key(signing), receiving=_key(receiving))
+        raise BadIdentity("an identity is a name, a signing key and a receiving key, and no more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """What keys are bound to: the charter's fingerprint, its members, who may open runs.
+
+    Args:
+        charter: Fingerprint of the charter, 32 bytes.
+        members: Public identities, with distinct names and distinct keys.
+        openers: Names of the members that may make epoch secrets and open runs, in the
+            order in which they succeed each other.
+        min_others: Sites besides the reader that every sum must hold.
+
+    Raises:
+        BadAgreement: Two members share a name or a key, an opener is no member, there is
+            none, or the floor cannot be met.
+    """
+
+    charter: bytes
+    members: tuple[PublicIdentity, ...]
+    openers: tuple[str, ...]
+    min_others: int = 2
+
+    def __post_init__(self) -> None:
+        canonical.require_digest("the fingerprint of a charter", self.charter)
+        canonical.require_number("min_others", self.min_others, low=1, high=canonical.MAX_NAMES)
+        if not self.min_others < len(self.members) <= canonical.MAX_NAMES:
+            raise BadAgreement(
+                f"min_others={self.min_others} needs more than {self.min_others} members and at "
+                f"most {canonical.MAX_NAMES}, got {len(self.members)}",
+                members=len(self.members),
+            )
+        for part in ("name", "signing", "receiving"):
+            self._require_distinct(part)
+        if not self.openers or not set(self.openers) <= set(self._by_name):
+            raise BadAgreement("a charter names at least one opener, and only members as openers")
+
+    def member(self, name: str) -> PublicIdentity:
+        """Return the public identity of a member.
+
+        Raises:
+            NotAMember: Nobody of that name signed the charter.
+        """
+        if name not in self._by_name:
+            raise NotAMember(f"{name} is not among the {len(self.members)} members of the charter")
+        return self._by_name[name]
+
+    def roster(self, names: tuple[str, ...]) -> dict[str, PublicIdentity]:
+        """Return the public identities of some members by name.
+
+        Raises:
+            NotAMember: One of them is none.
+        """
+        return {name: self.member(name) for name in names}
+
+    @cached_property
+    def _by_name(self) -> dict[str, PublicIdentity]:
+        return {member.name: member for member in self.members}
+
+    def _require_distinct(self, part: str) -> None:
+        distinct = {member.describe()[part] for member in self.members}
+        if len(distinct) < len(self.members):
+            raise BadAgreement(
+                f"{len(self.members)} members need as many distinct values of '{part}', "
+                f"got {len(distinct)}"
+            )
+
+
+@lru_cache(maxsize=4_096)
+def _receives(key: bytes) -> bool:
+    """Return whether an exchange with a public key gives a secret; a charter names it often."""
+    try:
+        X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(key))
+    except ValueError:
+        return False
+    return True
+
+
+def _key(text: str) -> bytes:
+    # bytes.fromhex would also take spaces and capitals: one key, one description.
+    if len(text) != 2 * KEY_SIZE or set(text) - set("0123456789abcdef"):
+        raise BadIdentity(f"a public key is written as {2 * KEY_SIZE} lower-case hex digits")
+    return bytes.fromhex(text)

@@ -1,0 +1,162 @@
+"""What a run asks of a site, held against the site's policy before anything is done for it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from privacy.policy.document import EVERY_DATA_SET, Policy
+from privacy.policy.violations import (
+    ColumnsNotAllowed,
+    CrowdTooSmall,
+    EncryptionRequired,
+    EpsilonTooLarge,
+    LayoutNotAllowed,
+    ModelNotAllowed,
+    PolicyViolation,
+    PrivacyRequired,
+    TaskNotAllowed,
+    TooManyBytes,
+    TooManyRounds,
+    WeakerUnit,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedPrivacy:
+    """The differential privacy that a run offers.
+
+    Args:
+        unit: Whom it protects.
+        epsilon: The loss over all planned rounds, or None where the site has yet to compute it.
+        delta: Of it.
+    """
+
+    unit: Literal["person", "record"]
+    epsilon: float | None = None
+    delta: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a run asks of a site, as far as charter and run config say it: public, all of it.
+
+    Args:
+        task: The use case.
+        model: The model.
+        columns: Columns that would be read.
+        dim: Numbers in the vector that travels.
+        layout: Its digest.
+        encrypted: Whether the run is.
+        crowd: Fewest sites in any sum that the run allows.
+        rounds: Rounds of training.
+        message_bytes: Bytes of the largest answer.
+        privacy: The differential privacy it offers; None for none.
+        data_set: What the site calls the records: the one thing that the site adds.
+    """
+
+    task: str
+    model: str
+    columns: tuple[str, ...]
+    dim: int
+    layout: str
+    encrypted: bool
+    crowd: int
+    rounds: int
+    message_bytes: int
+    privacy: AskedPrivacy | None = None
+    data_set: str = EVERY_DATA_SET
+
+
+def violations(policy: Policy, asked: Asked) -> tuple[PolicyViolation, ...]:
+    """Return everything for which a site would refuse a run, known before it starts."""
+    return tuple(found for rule in _RULES for found in rule(policy, asked))
+
+
+def check(policy: Policy, asked: Asked) -> None:
+    """Check that a site's policy allows what a run asks.
+
+    Raises:
+        PolicyViolation: It does not; the first of `violations`.
+    """
+    for violation in violations(policy, asked):
+        raise violation
+
+
+def _use(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
+    if asked.task not in policy.tasks:
+        yield TaskNotAllowed(f"the policy allows the tasks {policy.tasks}, not {asked.task}")
+    if asked.model not in policy.models:
+        yield ModelNotAllowed(f"the policy allows the models {policy.models}, not {asked.model}")
+    odd = sorted(set(asked.columns) - set(policy.columns))
+    if odd:
+        yield ColumnsNotAllowed(f"the policy does not allow the columns {odd}", odd=len(odd))
+
+
+def _size(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
+    if asked.dim > policy.max_dim:
+        yield LayoutNotAllowed(
+            f"the policy allows {policy.max_dim} numbers to travel, {asked.dim} would",
+            allowed=policy.max_dim,
+            asked=asked.dim,
+        )
+    elif policy.layouts and asked.layout not in policy.layouts:
+        yield LayoutNotAllowed("the policy names the layouts that may travel, and not this one")
+    if asked.message_bytes > min(policy.volume.per_message, policy.volume.per_round):
+        yield TooManyBytes(
+            "more bytes would leave than the policy allows in a message or a round",
+            allowed=min(policy.volume.per_message, policy.volume.per_round),
+            asked=asked.message_bytes,
+        )
+    rounds = min(policy.pace.rounds_per_run, policy.pace.rounds_per_day)
+    if asked.rounds > rounds:
+        yield TooManyRounds(
+            f"the policy allows {rounds} rounds, the run has {asked.rounds}",
+            allowed=rounds,
+            asked=asked.rounds,
+        )
+
+
+def _secrecy(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
+    if policy.require_encryption and not asked.encrypted:
+        yield EncryptionRequired("the policy allows encrypted runs only")
+    if asked.crowd < policy.min_sites:
+        yield CrowdTooSmall(
+            f"the policy asks for {policy.min_sites} sites in every sum, the run allows "
+            f"{asked.crowd}",
+            needed=policy.min_sites,
+            asked=asked.crowd,
+        )
+
+
+def _privacy(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
+    offered, terms = asked.privacy, policy.privacy
+    if offered is None:
+        if terms.required:
+            yield PrivacyRequired("the policy allows differentially private training only")
+        return
+    if terms.unit == "person" and offered.unit == "record":
+        yield WeakerUnit("the policy protects persons, the run would protect records")
+    ceiling = terms.ceiling(asked.data_set)
+    if ceiling is None or offered.epsilon is None:
+        return
+    if offered.epsilon > ceiling.epsilon:
+        yield EpsilonTooLarge(
+            f"the policy allows epsilon {ceiling.epsilon:g}, the run asks for {offered.epsilon:g}",
+            asked_milli=in_milli(offered.epsilon),
+            allowed_milli=in_milli(ceiling.epsilon),
+        )
+    elif offered.delta is not None and offered.delta > ceiling.delta:
+        yield EpsilonTooLarge(f"the policy allows delta {ceiling.delta:g}, not {offered.delta:g}")
+
+
+def in_milli(quantity: float) -> int:
+    """Return thousandths of a quantity, for a refusal's counts; their names end in `_milli`."""
+    return round(min(quantity, 1e9) * 1000)
+
+
+_RULES: tuple[Callable[[Policy, Asked], Iterator[PolicyViolation]], ...] = (
+    _use,
+    _secrecy,
+    _privacy,
+    _size,
+)

@@ -1,0 +1,114 @@
+"""What a site's policy says no to, by type: a site answers with one of these, and nothing else.
+
+Counts are of the question and of the policy alone.
+"""
+
+from privacy.errors import ConsortiumError
+
+
+class PolicyViolation(ConsortiumError, PermissionError):
+    """The site's policy does not allow it."""
+
+    code = "policy-violation"
+
+
+class TaskNotAllowed(PolicyViolation):
+    """The site does not take part in this task."""
+
+    code = "task-not-allowed"
+
+
+class ModelNotAllowed(PolicyViolation):
+    """The site does not train this model."""
+
+    code = "model-not-allowed"
+
+
+class ColumnsNotAllowed(PolicyViolation):
+    """The charter reads columns that the site keeps to itself."""
+
+    code = "columns-not-allowed"
+
+
+class LayoutNotAllowed(PolicyViolation):
+    """The vector that would leave has more numbers than allowed, or is not a named one."""
+
+    code = "layout-not-allowed"
+
+
+class EncryptionRequired(PolicyViolation):
+    """The site takes part in encrypted runs only."""
+
+    code = "encryption-required"
+
+
+class PrivacyRequired(PolicyViolation):
+    """The site trains with differential privacy only."""
+
+    code = "privacy-required"
+
+
+class WeakerUnit(PolicyViolation):
+    """The run would protect single records, the site protects persons."""
+
+    code = "weaker-unit"
+
+
+class EpsilonTooLarge(PolicyViolation):
+    """The run would lose more privacy than the site ever allows for its data."""
+
+    code = "epsilon-too-large"
+
+
+class CrowdTooSmall(PolicyViolation):
+    """Sums might be made of fewer sites than this site asks for."""
+
+    code = "crowd-too-small"
+
+
+class TooManyRounds(PolicyViolation):
+    """The run has more rounds than the site answers."""
+
+    code = "too-many-rounds"
+
+
+class TooManyBytes(PolicyViolation):
+    """More would leave than the site allows for a message or a round."""
+
+    code = "too-many-bytes"
+
+
+class TooFewExamples(PolicyViolation):
+    """The site has fewer training records than it needs to take part."""
+
+    code = "too-few-examples"
+
+
+class QuestionNotAllowed(PolicyViolation):
+    """The site does not answer questions of this kind."""
+
+    code = "question-not-allowed"
+
+
+class OutsideHours(PolicyViolation):
+    """The site answers at other hours."""
+
+    code = "outside-hours"
+
+
+class TooOften(PolicyViolation):
+    """The site was asked more often than it answers."""
+
+    code = "too-often"
+
+
+class Stopped(PolicyViolation):
+    """The site's operator stopped everything."""
+
+    code = "stopped"
+
+
+class NotReleased(PolicyViolation):
+    """Something else was about to leave than the closed list of what may."""
+
+    code = "not-released"

@@ -1,0 +1,82 @@
+"""Which sites are added together: fixed for a run, by a seed the coordinator does not have."""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+from privacy.errors import ConsortiumError
+
+_TAG = b"consortium.buckets/1\n"
+
+
+class TooManyBuckets(ConsortiumError, ValueError):
+    """Buckets would hold fewer sites than the floor asks for."""
+
+    code = "too-many-buckets"
+
+
+def most_buckets(num_sites: int, *, min_others: int) -> int:
+    """Return how many buckets so many sites can fill to the floor: at least 0."""
+    return num_sites // (min_others + 1)
+
+
+def require_buckets(num_buckets: int, num_sites: int, *, min_others: int) -> None:
+    """Check that every bucket can hold `min_others` sites besides any one of them.
+
+    Raises:
+        TooManyBuckets: They cannot; the smallest consortium that would do is named.
+    """
+    if not 1 <= num_buckets <= most_buckets(num_sites, min_others=min_others):
+        needed = max(1, num_buckets) * (min_others + 1)
+        raise TooManyBuckets(
+            f"{num_buckets} buckets of {min_others + 1} sites or more need {needed} sites, got "
+            f"{num_sites}: invite more sites or lower buckets",
+            needed=needed,
+            came=num_sites,
+        )
+
+
+def assign(seed: bytes, sites: Sequence[str], *, num_buckets: int) -> dict[str, int]:
+    """Return the bucket of each site.
+
+    Guarantee: depends on the seed and the set of sites only; bucket sizes differ by at most
+    one; who does not know the seed cannot choose who is added with whom.
+
+    Args:
+        seed: 32 bytes, known to the sites only.
+        sites: Names of the sites of the run.
+        num_buckets: From 1.
+    """
+    drawn = sorted(sites, key=lambda name: _draw(seed, name))
+    return {name: index % num_buckets for index, name in enumerate(drawn)}
+
+
+def _draw(seed: bytes, name: str) -> bytes:
+    return hmac.digest(seed, _TAG + name.encode(), hashlib.sha256)
+
+
+WEIGHT_CLASSES = (1, 2, 4, 8)
+
+
+class NoExamples(ConsortiumError, ValueError):
+    """A site without training examples has no share in an average."""
+
+    code = "no-examples"
+
+
+def weight_class(num_examples: int, *, full_class_examples: int) -> int:
+    """Return the class of a site: 8 from `full_class_examples` on, then 4, 2, 1 by halves.
+
+    Args:
+        num_examples: Training examples at the site, at least 1.
+        full_class_examples: Examples that earn class 8, agreed in the charter.
+
+    Raises:
+        NoExamples: The site has none.
+    """
+    if num_examples < 1:
+        raise NoExamples(f"a site needs at least 1 training example, got {num_examples}")
+    for shift, share in enumerate(reversed(WEIGHT_CLASSES)):
+        if num_examples << shift >= full_class_examples:
+            return share
+    return WEIGHT_CLASSES[0]

@@ -1,0 +1,232 @@
+"""What a site checks in the receipts of a round before it believes the sums behind them."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from privacy import canonical
+from privacy.canonical import Reader
+from privacy.errors import ConsortiumError
+from privacy.identity.public_identity import PublicIdentity
+from privacy.protocol.envelope import MAX_ENVELOPE_BYTES, Receipt, Slot
+from privacy.protocol.grouping import WEIGHT_CLASSES
+
+MAX_RECEIPTS = 1024
+
+_RECEIPTS_TAG = b"consortium.receipts/1\n"
+
+
+class NotInRoster(ConsortiumError, LookupError):
+    """A site does not take part in this run."""
+
+    code = "not-in-roster"
+
+
+class DuplicateMember(ConsortiumError, ValueError):
+    """A member stands in one sum twice."""
+
+    code = "duplicate-member"
+
+
+class WrongBucket(ConsortiumError, ValueError):
+    """A site claims a bucket other than the one the run gave it."""
+
+    code = "wrong-bucket"
+
+
+class WrongWeightClass(ConsortiumError, ValueError):
+    """A site claims a weight class that this run does not allow."""
+
+    code = "wrong-weight-class"
+
+
+class TooFewOthers(ConsortiumError, ValueError):
+    """A sum would say too much of the few sites in it."""
+
+    code = "too-few-others"
+
+
+class ReceiptMissing(ConsortiumError, ValueError):
+    """The receipt this site gave is not among those of the round."""
+
+    code = "receipt-missing"
+
+
+class ReceiptAltered(ConsortiumError, ValueError):
+    """A receipt in this site's name is not the one it gave."""
+
+    code = "receipt-altered"
+
+
+class NoMajority(ConsortiumError, ValueError):
+    """No state is signed by more than half of the receipts."""
+
+    code = "no-majority"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What a site knows of a round without being told by the coordinator.
+
+    Args:
+        slot: Run, purpose, round and attempt that every receipt must name.
+        roster: Public identities of the sites of the run, by name.
+        buckets: The bucket of each of these sites.
+        min_others: Sites besides any one reader that each sum must hold.
+        site: This site's name.
+        own: The receipt this site gave for the slot, if it gave one.
+        weight_classes: What the run allows; (1,) in robust mode.
+    """
+
+    slot: Slot
+    roster: Mapping[str, PublicIdentity]
+    buckets: Mapping[str, int]
+    min_others: int
+    site: str
+    own: Receipt | None
+    weight_classes: Sequence[int] = WEIGHT_CLASSES
+
+
+def check_receipts(
+    receipts: Sequence[Receipt], expected: Expected
+) -> dict[int, tuple[Receipt, ...]]:
+    """Return the receipts by bucket, by site within each, whatever order they came in.
+
+    Guarantee: each was signed by a distinct site of the roster for exactly this slot, in its
+    own bucket; each bucket that is there holds at least `min_others` sites besides any one of
+    them, so that all sites come to the same verdict; this site's own receipt is the one it
+    gave, unless its whole bucket is left out. Which buckets are there, and whether they are
+    enough, the caller compares with the sums it got.
+
+    Raises:
+        WrongRun, WrongPurpose, WrongRound, WrongAttempt: A receipt is of another slot.
+        NotInRoster, DuplicateMember: Of a site that has no place, or one too many.
+        WrongBucket, WrongWeightClass: It claims what the run does not give.
+        BadSignature: The site did not sign it.
+        TooFewOthers: There is no receipt, or a bucket is below the floor.
+        ReceiptAltered: This site gave another receipt, or none.
+        ReceiptMissing: This site gave one, others of its bucket are there and it is not. A
+            bucket that is not there at all was below its floor, whoever of it answered. Raised
+            last: all else holds, so a protocol may decide that a late answer was lawfully left
+            out.
+    """
+    repeated = len(receipts) - len({receipt.label.site for receipt in receipts})
+    if repeated:
+        raise DuplicateMember(
+            f"a site stands in a sum once; {repeated} receipts are one too many", repeated=repeated
+        )
+    for receipt in receipts:
+        _check_one(receipt, expected)
+    buckets = _by_bucket(receipts)
+    _check_floor(buckets, min_others=expected.min_others)
+    _check_own(receipts, expected)
+    return buckets
+
+
+def majority_state(states: Iterable[bytes], *, roster: int = 0) -> bytes:
+    """Return the state digest that more than half of these receipts, and of the roster, sign.
+
+    More than half of the roster: else a coordinator could lead two halves of a run apart, each
+    with the receipts of its own.
+
+    Args:
+        states: What the receipts of distinct sites sign.
+        roster: Number of sites of the run.
+
+    Raises:
+        NoMajority: There is none.
+    """
+    votes = Counter(states)
+    for state, count in votes.most_common(1):
+        if 2 * count > max(votes.total(), roster):
+            return state
+    raise NoMajority(
+        f"{votes.total()} receipts sign {len(votes)} states, none of them by more than half of "
+        f"{max(votes.total(), roster)} sites",
+        receipts=votes.total(),
+        states=len(votes),
+    )
+
+
+def encode_receipts(receipts: Sequence[Receipt]) -> bytes:
+    """Return receipts, at most `MAX_RECEIPTS`, as canonical bytes in the order given.
+
+    Raises:
+        MalformedEnvelope: There are more.
+    """
+    return join_receipts([receipt.encode() for receipt in receipts])
+
+
+def join_receipts(encoded: Sequence[bytes]) -> bytes:
+    """Return what `encode_receipts` does, of receipts that are encoded."""
+    canonical.require_number("the number of receipts", len(encoded), high=MAX_RECEIPTS)
+    start = _RECEIPTS_TAG + canonical.number(len(encoded))
+    return b"".join([start, *(canonical.blob(one) for one in encoded)])
+
+
+@lru_cache(maxsize=8)  # all sites that one process simulates are shown the same
+def decode_receipts(data: bytes) -> tuple[Receipt, ...]:
+    """Parse what `encode_receipts` wrote; MalformedEnvelope if it is anything else."""
+    reader = Reader(data, tag=_RECEIPTS_TAG)
+    count = reader.number()
+    canonical.require_number("the number of receipts", count, high=MAX_RECEIPTS)
+    receipts = tuple(Receipt.decode(reader.blob(at_most=MAX_ENVELOPE_BYTES)) for _ in range(count))
+    reader.end()
+    return receipts
+
+
+def _check_one(receipt: Receipt, expected: Expected) -> None:
+    label = receipt.label
+    label.slot.require(expected.slot)
+    if label.site not in expected.roster:
+        raise NotInRoster(f"{label.site} has no place in this run of {len(expected.roster)} sites")
+    if label.bucket != expected.buckets[label.site]:
+        raise WrongBucket(
+            f"{label.site} belongs to bucket {expected.buckets[label.site]}, "
+            f"its receipt says {label.bucket}",
+            needed=expected.buckets[label.site],
+            came=label.bucket,
+        )
+    if label.weight_class not in expected.weight_classes:
+        raise WrongWeightClass(
+            f"{label.site} claims weight class {label.weight_class}, "
+            f"the run allows {tuple(expected.weight_classes)}",
+            came=label.weight_class,
+        )
+    _verify_once(expected.roster[label.site], receipt.encode())
+
+
+# The sites that one process simulates all check the receipts of all others: the square of their
+# number without it. What is kept is that exactly these bytes have this signature of this member.
+@lru_cache(maxsize=4 * MAX_RECEIPTS)
+def _verify_once(member: PublicIdentity, encoded: bytes) -> None:
+    Receipt.decode(encoded).verify(member)
+
+
+def _by_bucket(receipts: Sequence[Receipt]) -> dict[int, tuple[Receipt, ...]]:
+    buckets: defaultdict[int, list[Receipt]] = defaultdict(list)
+    for receipt in sorted(receipts, key=lambda receipt: receipt.label.site):
+        buckets[receipt.label.bucket].append(receipt)
+    return {bucket: tuple(buckets[bucket]) for bucket in sorted(buckets)}
+
+
+def _check_floor(buckets: Mapping[int, Sequence[Receipt]], *, min_others: int) -> None:
+    smallest = min((len(bucket) for bucket in buckets.values()), default=0)
+    if smallest <= min_others:
+        raise TooFewOthers(
+            f"a sum must hold {min_others} sites besides any reader, the smallest holds {smallest} "
+            "sites: wait for more of them",
+            needed=min_others + 1,
+            came=smallest,
+        )
+
+
+def _check_own(receipts: Sequence[Receipt], expected: Expected) -> None:
+    theirs = next((item for item in receipts if item.label.site == expected.site), None)
+    bucket = expected.buckets.get(expected.site)
+    counted = any(item.label.bucket == bucket for item in receipts)
+    if theirs is None and expected.own is not None and counted:
+        raise ReceiptMissing(f"{expected.site} took part and its receipt is not there")
+    if theirs is not None and theirs != expected.own:
+        raise ReceiptAltered(f"the receipt in the name of {expected.site} is not the one it gave")

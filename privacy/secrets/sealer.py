@@ -1,0 +1,285 @@
+"""Sealing and opening: integers to ciphertexts and back, with the secret. Sites only.
+
+An upload holds the levels of an update, a tally and the tag of the checksum, placed as
+`Placement` says, in BFV ciphertexts whose randomness SEAL draws from the operating system.
+"""
+
+import mmap
+import multiprocessing
+import os
+import struct
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Self, SupportsIndex
+
+import numpy as np
+import tenseal.sealapi as seal
+
+from privacy.encryption.ciphertext_sum import (
+    Buffer,
+    MalformedCiphertext,
+    TooManyUploads,
+    polynomials,
+    summed_rows,
+)
+from privacy.encryption.parameters import Placement, SealParameters
+from privacy.encryption.quantisation import Levels
+from privacy.encryption.seal_serialisation import SEED_BYTES, Form, Inlet, Octets, Outlet, pack
+from privacy.errors import ConsortiumError
+from privacy.layout import Tally
+from privacy.secrets.linear_mac import MAX_ROWS, PRIME, Checksum, verify
+from privacy.secrets.packing import FieldOverflow, Integers, centred, put_tag, take_tag
+
+_MATERIAL = struct.Struct("<8s16s")
+_VERSION = b"bfv-sk/1"
+_WORTH_A_PROCESS = 8
+
+
+class MalformedSecret(ConsortiumError, ValueError):
+    """Bytes are not a secret key of these parameters. What they are is not said."""
+
+    code = "malformed-secret"
+
+
+class HelperDied(ConsortiumError, RuntimeError):
+    """A helper process ended before its part of an upload was sealed."""
+
+    code = "helper-died"
+
+
+class BfvSecret:
+    """The secret key of one run, shared by its sites.
+
+    Guarantee: neither printed nor pickled; `material` is the one way out, for wrapping.
+    """
+
+    def __init__(self, parameters: SealParameters, key: Any) -> None:  # noqa: ANN401
+        self.parameters = parameters
+        self.key = key
+        self._benches = threading.local()
+
+    @property
+    def bench(self) -> "_Bench":
+        """SEAL's objects for this key, made once for each process and thread."""
+        made: tuple[int, _Bench] | None = getattr(self._benches, "made", None)
+        if made is None or made[0] != os.getpid():
+            made = self._benches.made = os.getpid(), _Bench(self)
+        return made[1]
+
+    def __repr__(self) -> str:
+        return "BfvSecret()"
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:  # noqa: ANN401
+        raise TypeError("a secret key is not pickled: wrap its material")
+
+    @classmethod
+    def generate(cls, parameters: SealParameters) -> Self:
+        """Return a fresh key, drawn from the operating system by SEAL."""
+        return cls(parameters, seal.KeyGenerator(parameters.context).secret_key())
+
+    def material(self) -> bytes:
+        """Return the key as bytes: secret, to be sealed to its receivers at once."""
+        numbers, _ = Outlet().read(self.key, _key_form(self.parameters))
+        return _MATERIAL.pack(_VERSION, self.parameters.fingerprint) + numbers.tobytes()
+
+    @classmethod
+    def from_material(cls, parameters: SealParameters, material: bytes) -> Self:
+        """Return the key that `material` wrote.
+
+        Raises:
+            MalformedSecret: The bytes are no key of these parameters.
+        """
+        expected = _MATERIAL.size + 8 * parameters.degree
+        marker = _MATERIAL.pack(_VERSION, parameters.fingerprint)
+        if len(material) != expected or material[: len(marker)] != marker:
+            raise MalformedSecret(
+                f"a secret key of {expected} bytes for these parameters is needed"
+            )
+        numbers = np.frombuffer(material, dtype="<u8", offset=len(marker))
+        if int(numbers.max()) >= parameters.prime or not numbers.any():
+            raise MalformedSecret("a secret key is not zero and lies below the ciphertext prime")
+        key = seal.SecretKey()
+        Inlet(_key_form(parameters)).load(key, parameters.context, numbers)
+        return cls(parameters, key)
+
+
+def _key_form(parameters: SealParameters) -> Form:
+    return Form.secret(parameters.parms_id, parameters.degree)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """What a verified sum holds: sums of levels, shape (dim,), and of tallies, (tally_size,)."""
+
+    levels: Levels
+    tally: Tally
+
+
+class _Bench:
+    """SEAL's objects for one process and thread: streams in memory are not shared."""
+
+    def __init__(self, secret: BfvSecret) -> None:
+        parameters = secret.parameters
+        self._parameters = parameters
+        self._plain_form = Form.plaintext(parameters.degree)
+        self._seeded_form = parameters.form(seeded=True)
+        self._plaintexts = Inlet(self._plain_form)
+        self._sums = Inlet(parameters.form(seeded=False))
+        self._outlet = Outlet()
+        self._encryptor = seal.Encryptor(parameters.context, secret.key)
+        self._decryptor = seal.Decryptor(parameters.context, secret.key)
+        self._plain = seal.Plaintext()
+        self._cipher = seal.Ciphertext()
+        self._both = np.empty((2, parameters.degree), dtype=np.uint64)
+
+    def encrypt(self, row: Tally, out: Octets) -> None:
+        """Write a fresh seeded ciphertext of the row to `out`."""
+        modulus = np.int64((1 << self._parameters.plain_bits) - 1)
+        numbers = (row & modulus).view(np.uint64)
+        self._plaintexts.load(self._plain, self._parameters.context, numbers)
+        ciphertext = self._encryptor.encrypt_symmetric(self._plain)
+        numbers, seed = self._outlet.read(ciphertext, self._seeded_form)
+        pack(numbers.reshape(1, -1), out[:-SEED_BYTES].view("<u8").reshape(1, -1))
+        out[-SEED_BYTES:] = seed
+
+    def decrypt(self, ciphertext: Octets, out: Tally) -> None:
+        """Write the coefficients of one summed ciphertext to `out`, shape (degree,).
+
+        Raises:
+            MalformedCiphertext: The ciphertext is transparent: anyone could have written it.
+        """
+        both = polynomials(ciphertext, self._parameters, self._both)
+        if not both[1].any():
+            raise MalformedCiphertext("a ciphertext has no second polynomial: it was not sealed")
+        self._sums.load(self._cipher, self._parameters.context, both)
+        self._decryptor.decrypt(self._cipher, self._plain)
+        count = int(self._plain.coeff_count())
+        form = self._plain_form if count == self._parameters.degree else Form.plaintext(count)
+        numbers, _ = self._outlet.read(self._plain, form)
+        out[:count] = centred(numbers.view(np.int64), self._parameters.plain_bits)
+        out[count:] = 0
+
+
+class Sealer:
+    """Seals what one site sends in one exchange, and opens what is sent back.
+
+    Guarantee: what `open` returns is the exact sum of what was sealed under the pads given, or
+    it raises. Not for two threads at once.
+
+    Args:
+        secret: The run's key.
+        placement: Where the integers stand.
+        checksum: The secret coefficients of this exchange.
+    """
+
+    def __init__(self, secret: BfvSecret, placement: Placement, checksum: Checksum) -> None:
+        self._secret = secret
+        self._placement = placement
+        self._checksum = checksum
+
+    def seal(self, levels: Levels, tally: Tally, *, pad: int, processes: int = 1) -> bytes:
+        """Return the upload that holds these integers, of the placement's `upload_bytes`.
+
+        Args:
+            levels: Levels of the update, shape (dim,).
+            tally: Tally, shape (tally_size,), |x| < 2^41.
+            pad: The pad of this upload's label, never used before.
+            processes: Processes that share the work; the others are forked and see the secret
+                in inherited memory only.
+
+        Raises:
+            UnfitIntegers: The integers do not fit the placement.
+            HelperDied: A forked process ended early.
+        """
+        integers = Integers.of(self._placement, levels, tally)
+        marker, last = self._placement.upload_marker, self._placement.num_ciphertexts - 1
+        with mmap.mmap(-1, self._placement.upload_bytes) as upload:
+            upload[: len(marker)] = marker
+            rows = np.frombuffer(upload, dtype=np.uint8, offset=len(marker))
+            rows = rows.reshape(-1, self._placement.upload_stride)
+            task = partial(self._seal_rows, integers, rows)
+            share = spread(task, last, processes=processes)
+            row = self._blank_rows(1)
+            share += self._checksum.of_rows(last, integers.rows(last, row))
+            put_tag(row[0], (share + pad) % PRIME)
+            self._secret.bench.encrypt(row[0], rows[last])
+            del rows, task
+            return upload[:]
+
+    def _seal_rows(self, integers: Integers, rows: Octets, first: int, stop: int) -> int:
+        bench, share, scratch = self._secret.bench, 0, self._blank_rows(MAX_ROWS)
+        for start in range(first, stop, MAX_ROWS):
+            block = integers.rows(start, scratch[: stop - start])
+            share += self._checksum.of_rows(start, block)
+            for index, row in enumerate(block, start=start):
+                bench.encrypt(row, rows[index])
+        return share % PRIME
+
+    def _blank_rows(self, count: int) -> Tally:
+        return np.zeros((count, self._placement.parameters.degree), dtype=np.int64)
+
+    def open(self, summed: Buffer, *, pads: Sequence[int]) -> Opened:
+        """Return the sums that the uploads under these pads add up to.
+
+        Args:
+            summed: The bytes of a sum, from anybody.
+            pads: The pad of each upload whose receipt was given.
+
+        Raises:
+            MalformedCiphertext: The bytes are not a sum of this placement.
+            TooManyUploads: There are more pads than the parameters are exact for.
+            ChecksumFailed: It is not the sum of those uploads.
+            FieldOverflow: An upload in it was beyond its bounds.
+        """
+        limit = self._placement.parameters.num_sites
+        if not 0 < len(pads) <= limit:
+            raise TooManyUploads(
+                f"sums of 1 to {limit} uploads are exact, got {len(pads)}", limit=limit
+            )
+        rows = summed_rows(summed, self._placement)
+        integers, share, tag = Integers.blank(self._placement), 0, 0
+        bench, scratch = self._secret.bench, self._blank_rows(MAX_ROWS)
+        for start in range(0, len(rows), MAX_ROWS):
+            block = scratch[: len(rows) - start]
+            for ciphertext, row in zip(rows[start:], block, strict=False):
+                bench.decrypt(ciphertext, row)
+            if start + len(block) == len(rows):
+                tag = take_tag(block[-1])
+            share += self._checksum.of_rows(start, block)
+            integers.fill(start, block)
+        verify(share, tag, pads=pads)
+        if not integers.within_range(uploads=len(pads)):
+            raise FieldOverflow(f"{len(pads)} uploads within their bounds cannot add up to this")
+        return Opened(levels=integers.levels, tally=integers.tally)
+
+
+def spread(task: Callable[[int, int], int], count: int, *, processes: int) -> int:
+    """Return the sum of `task(first, stop)` over consecutive parts of `range(count)`.
+
+    Each part but the last runs in a forked process, so the task sees all memory of this one;
+    what it writes must go to shared memory.
+
+    Raises:
+        HelperDied: A forked process ended early.
+    """
+    processes = max(1, min(processes, count // _WORTH_A_PROCESS))
+    edges = [count * part // processes for part in range(processes + 1)]
+    with mmap.mmap(-1, 8 * processes) as results:
+
+        def work(part: int) -> None:
+            answer = task(edges[part], edges[part + 1])
+            results[8 * part : 8 * part + 8] = answer.to_bytes(8, "little")
+
+        forking = multiprocessing.get_context("fork")
+        helpers = [forking.Process(target=work, args=(part,)) for part in range(processes - 1)]
+        for helper in helpers:
+            helper.start()
+        work(processes - 1)
+        for helper in helpers:
+            helper.join()
+        died = sum(helper.exitcode != 0 for helper in helpers)
+        if died:
+            raise HelperDied(f"{died} of {len(helpers)} helper processes ended early", died=died)
+        return int(np.frombuffer(results[:], dtype="<u8").astype(object).sum())

@@ -1,0 +1,82 @@
+"""Sealing of the run's state: deterministic, so that honest sites produce the same bytes.
+
+AES-SIV (RFC 5297) without a nonce: equal states under equal context give equal bytes, which
+is exactly what lets sites sign a digest of something the coordinator cannot read.
+"""
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from privacy import canonical
+from privacy.errors import ConsortiumError
+from privacy.protocol.envelope import (
+    MAX_STATE_BYTES,
+    SealedState,
+    StateContext,
+    WrongCharter,
+    WrongRound,
+    WrongRun,
+)
+from privacy.secrets.keys import SIV_OVERHEAD, CannotOpen, RunKeys
+
+
+class WrongState(ConsortiumError, ValueError):
+    """A sealed state is not the one whose digest was agreed."""
+
+    code = "wrong-state"
+
+
+def seal_state(state: bytes, *, keys: RunKeys, server_round: int, previous: bytes) -> SealedState:
+    """Return the state after a round as only sites of the run can open it.
+
+    Guarantee: bound to charter, run, round and the sealed state before it; the same arguments
+    give the same bytes on every machine.
+
+    Args:
+        state: The encoded state.
+        keys: Of the run.
+        server_round: The round after which this is the state; 0 is the start.
+        previous: Digest of the sealed state before it; `envelope.NO_STATE` for the start.
+
+    Raises:
+        MalformedEnvelope: The state is longer than AES-SIV takes.
+    """
+    canonical.require_bytes("a state", state, low=0, high=MAX_STATE_BYTES - SIV_OVERHEAD)
+    context = StateContext(
+        charter=keys.charter, run=keys.run, server_round=server_round, previous=previous
+    )
+    body = AESSIV(keys.state).encrypt(state, [context.encode()])
+    return SealedState(context=context, body=body)
+
+
+def open_state(sealed: SealedState, *, keys: RunKeys, server_round: int, digest: bytes) -> bytes:
+    """Return the state that `seal_state` sealed.
+
+    Args:
+        sealed: As it came.
+        keys: Of the run.
+        server_round: The round it must be of.
+        digest: What the majority signed, or this site remembers.
+
+    Raises:
+        WrongCharter, WrongRun, WrongRound: It is of another.
+        WrongState: It is not the state of that digest.
+        CannotOpen: It was sealed under another key, or altered.
+    """
+    context = sealed.context
+    if context.charter != keys.charter:
+        raise WrongCharter("the sealed state is bound to another charter")
+    if context.run != keys.run:
+        raise WrongRun(f"this site is in run {keys.run}, the sealed state is of {context.run}")
+    if context.server_round != server_round:
+        raise WrongRound(
+            f"the state after round {server_round} was expected, got {context.server_round}",
+            needed=server_round,
+            came=context.server_round,
+        )
+    if sealed.digest != digest:
+        raise WrongState(f"state {digest.hex()[:12]} was agreed, got {sealed.digest.hex()[:12]}")
+    try:
+        return AESSIV(keys.state).decrypt(sealed.body, [context.encode()])
+    except InvalidTag:
+        raise CannotOpen from None

@@ -1,0 +1,323 @@
+"""The messages of an encrypted run: what each holds, written and read by both ends.
+
+Everything the coordinator carries here it cannot read: deliveries, openings, ciphertexts and
+sealed states. Every array is opaque bytes with a bound that is checked before it is copied.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from flwr.app import RecordDict
+
+from privacy import canonical
+from privacy.canonical import Reader
+from privacy.layout import Tally
+from privacy.protocol.envelope import MAX_ATTEMPTS, MAX_ENVELOPE_BYTES, MAX_ROUND, MAX_STATE_BYTES
+from privacy.protocol.receipts import MAX_RECEIPTS
+from privacy.wire import flower_records as wire
+
+EPOCH = "query.epoch"
+ROTATE = "query.rotate"
+DELIVER = "query.deliver"
+OPEN = "query.open"
+RELEASE = "query.release"
+
+MAX_DELIVERIES_BYTES = 2**24
+MAX_OPENING_BYTES = 2**21
+MAX_RECEIPTS_BYTES = MAX_RECEIPTS * (MAX_ENVELOPE_BYTES + 8) + 64
+
+_DELIVERIES_TAG = b"consortium.deliveries/1\n"
+_REQUEST_TAG = b"consortium.sealed-request/1\n"
+
+_CHARTER = "charter"
+_LABEL = "label"
+_ROSTER = "roster"
+_LINEAGE = "lineage"
+_EPOCH = "epoch"
+_ROUND = "round"
+_ATTEMPT = "attempt"
+_REPORT = "report"
+_RELEASED = "released"
+
+_DELIVERY = "delivery"
+_DELIVERIES = "deliveries"
+_FINGERPRINT = "fingerprint"
+_OPENING = "opening"
+_RECEIPTS = "receipts"
+_SUMS = "sums"
+_STATE = "state"
+_COUNT_RECEIPTS = "count-receipts"
+_COUNT_SUM = "count-sum"
+_UPLOAD = "upload"
+_RECEIPT = "receipt"
+_COUNT_UPLOAD = "count-upload"
+_COUNT_RECEIPT = "count-receipt"
+_TALLY = "tally"
+_MODEL = "model"
+
+_NAME_LENGTH = 64
+_MAX_NAMES_LENGTH = 2**20
+_ROUND_ARRAYS = (_OPENING, _RECEIPTS, _SUMS, _STATE, _COUNT_RECEIPTS, _COUNT_SUM)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SealedRound:
+    """Where an encrypted run stands: what a site needs to take part, and nothing it kept.
+
+    Absent parts are empty bytes.
+
+    Args:
+        charter: Fingerprint of the charter, hexadecimal.
+        server_round: The round that is asked; 0 for the statistics.
+        attempt: At this round, from 1.
+        report: Whether the site shall also send the sealed state it computed.
+        opening: The run's opening.
+        receipts: Of the last round's updates.
+        sums: Of the last round's updates, bucket by bucket.
+        state: The sealed state those updates were trained from.
+        count_receipts: Of the last tallies: the statistics before round 1, then evaluations.
+        count_sum: Of these tallies.
+    """
+
+    charter: str
+    server_round: int
+    attempt: int
+    report: bool = False
+    opening: bytes
+    receipts: bytes = field(default=b"", repr=False)
+    sums: bytes = field(default=b"", repr=False)
+    state: bytes = field(default=b"", repr=False)
+    count_receipts: bytes = field(default=b"", repr=False)
+    count_sum: bytes = field(default=b"", repr=False)
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of what is asked; asking for the state as well is no other question."""
+        digest = hashlib.sha256(_REQUEST_TAG + canonical.text(self.charter))
+        digest.update(canonical.number(self.server_round) + canonical.number(self.attempt))
+        for part in self._parts().values():
+            digest.update(canonical.number(len(part)))
+            digest.update(part)
+        return digest.digest()
+
+    def content(self) -> RecordDict:
+        """Return the content of the message."""
+        return wire.content(
+            {name: wire.bytes_array(part) for name, part in self._parts().items()},
+            {
+                _CHARTER: self.charter,
+                _ROUND: self.server_round,
+                _ATTEMPT: self.attempt,
+                _REPORT: int(self.report),
+            },
+        )
+
+    @classmethod
+    def read(cls, record: RecordDict, *, sums_bytes: int, count_bytes: int) -> "SealedRound":
+        """Return what `content` wrote; MalformedRecord if it is anything else.
+
+        Args:
+            record: From the coordinator, not trusted.
+            sums_bytes: Longest sums that were agreed, all buckets together.
+            count_bytes: Longest sum of tallies that was agreed.
+        """
+        arrays, facts = wire.read_content(
+            record,
+            arrays=frozenset(_ROUND_ARRAYS),
+            facts=frozenset({_CHARTER, _ROUND, _ATTEMPT, _REPORT}),
+        )
+        bounds = {
+            _OPENING: MAX_OPENING_BYTES,
+            _RECEIPTS: MAX_RECEIPTS_BYTES,
+            _SUMS: sums_bytes,
+            _STATE: MAX_STATE_BYTES,
+            _COUNT_RECEIPTS: MAX_RECEIPTS_BYTES,
+            _COUNT_SUM: count_bytes,
+        }
+        parts = {
+            name: wire.read_bytes(arrays[name], at_most=bound) for name, bound in bounds.items()
+        }
+        return cls(
+            charter=wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH),
+            server_round=wire.fact_int(facts, _ROUND, low=0, high=MAX_ROUND),
+            attempt=wire.fact_int(facts, _ATTEMPT, low=1, high=MAX_ATTEMPTS),
+            report=bool(wire.fact_int(facts, _REPORT, low=0, high=1)),
+            opening=parts[_OPENING],
+            receipts=parts[_RECEIPTS],
+            sums=parts[_SUMS],
+            state=parts[_STATE],
+            count_receipts=parts[_COUNT_RECEIPTS],
+            count_sum=parts[_COUNT_SUM],
+        )
+
+    def _parts(self) -> dict[str, bytes]:
+        values = (
+            self.opening,
+            self.receipts,
+            self.sums,
+            self.state,
+            self.count_receipts,
+            self.count_sum,
+        )
+        return dict(zip(_ROUND_ARRAYS, values, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SealedReply:
+    """What a site sends back from a round. Absent parts are empty bytes.
+
+    Args:
+        upload: Its sealed update.
+        receipt: Of the update.
+        count_upload: Its sealed tally.
+        count_receipt: Of the tally.
+        state: The sealed state it computed, if that was asked.
+        released: The pooled tally of the last round, if the members release it; None if not.
+        model: Digest of the model, in the reply to the last round; else empty.
+    """
+
+    upload: bytes = field(default=b"", repr=False)
+    receipt: bytes = b""
+    count_upload: bytes = field(default=b"", repr=False)
+    count_receipt: bytes = b""
+    state: bytes = field(default=b"", repr=False)
+    released: Tally | None = None
+    model: bytes = b""
+
+    def content(self) -> RecordDict:
+        """Return the content of the reply."""
+        arrays = {
+            _UPLOAD: wire.bytes_array(self.upload),
+            _RECEIPT: wire.bytes_array(self.receipt),
+            _COUNT_UPLOAD: wire.bytes_array(self.count_upload),
+            _COUNT_RECEIPT: wire.bytes_array(self.count_receipt),
+            _STATE: wire.bytes_array(self.state),
+            _MODEL: wire.bytes_array(self.model),
+        }
+        if self.released is not None:
+            arrays[_TALLY] = wire.tally_array(self.released)
+        return wire.content(arrays, {_RELEASED: int(self.released is not None)})
+
+    @classmethod
+    def read(
+        cls, record: RecordDict, *, upload_bytes: int, count_bytes: int, tally_size: int
+    ) -> "SealedReply":
+        """Return what `content` wrote; MalformedRecord if it is anything else.
+
+        Args:
+            record: From a site, not trusted.
+            upload_bytes: Length of a sealed update.
+            count_bytes: Length of a sealed tally.
+            tally_size: Entries of a released tally.
+        """
+        optional = {_TALLY} & set(wire.parts(record)[0])
+        arrays, facts = wire.read_content(
+            record,
+            arrays=frozenset(
+                {_UPLOAD, _RECEIPT, _COUNT_UPLOAD, _COUNT_RECEIPT, _STATE, _MODEL} | optional
+            ),
+            facts=frozenset({_RELEASED}),
+        )
+        released = wire.fact_int(facts, _RELEASED, low=0, high=1)
+        if bool(released) != bool(optional):
+            raise wire.MalformedRecord("a reply that releases a tally holds one, no other does")
+        return cls(
+            upload=wire.read_bytes(arrays[_UPLOAD], at_most=upload_bytes),
+            receipt=wire.read_bytes(arrays[_RECEIPT], at_most=MAX_ENVELOPE_BYTES),
+            count_upload=wire.read_bytes(arrays[_COUNT_UPLOAD], at_most=count_bytes),
+            count_receipt=wire.read_bytes(arrays[_COUNT_RECEIPT], at_most=MAX_ENVELOPE_BYTES),
+            state=wire.read_bytes(arrays[_STATE], at_most=MAX_STATE_BYTES),
+            released=wire.read_tally(arrays[_TALLY], size=tally_size) if released else None,
+            model=wire.read_bytes(arrays[_MODEL], at_most=canonical.DIGEST_SIZE),
+        )
+
+
+def epoch_held(epoch: int, fingerprint: bytes) -> RecordDict:
+    """Return a site's answer to `EPOCH`: what it goes by under this charter, 0 if nothing."""
+    return wire.content({_FINGERPRINT: wire.bytes_array(fingerprint)}, {_EPOCH: epoch})
+
+
+def read_epoch_held(record: RecordDict) -> tuple[int, bytes]:
+    """Return what `epoch_held` wrote; MalformedRecord if it is anything else."""
+    arrays, facts = wire.read_content(
+        record, arrays=frozenset({_FINGERPRINT}), facts=frozenset({_EPOCH})
+    )
+    return (
+        wire.fact_int(facts, _EPOCH, low=0, high=canonical.MAX_NUMBER),
+        wire.read_bytes(arrays[_FINGERPRINT], at_most=canonical.DIGEST_SIZE),
+    )
+
+
+def rotation_wanted(charter: str, last_epoch: int) -> RecordDict:
+    """Return the question `ROTATE`: make the epoch after this one."""
+    return wire.content({}, {_CHARTER: charter, _EPOCH: last_epoch})
+
+
+def read_rotation_wanted(record: RecordDict) -> tuple[str, int]:
+    """Return charter and last epoch that `rotation_wanted` wrote, or MalformedRecord."""
+    _, facts = wire.read_content(record, arrays=frozenset(), facts=frozenset({_CHARTER, _EPOCH}))
+    charter = wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH)
+    return charter, wire.fact_int(facts, _EPOCH, low=0, high=canonical.MAX_NUMBER)
+
+
+def deliveries(made: Mapping[str, bytes]) -> RecordDict:
+    """Return the answer to `ROTATE`: an encoded delivery for each other member."""
+    encoded = _DELIVERIES_TAG + canonical.names(sorted(made))
+    encoded += b"".join(canonical.blob(made[name]) for name in sorted(made))
+    return wire.content({_DELIVERIES: wire.bytes_array(encoded)}, {})
+
+
+def read_deliveries(record: RecordDict) -> dict[str, bytes]:
+    """Return what `deliveries` wrote, or MalformedRecord, or MalformedEnvelope."""
+    arrays, _ = wire.read_content(record, arrays=frozenset({_DELIVERIES}), facts=frozenset())
+    encoded = wire.read_bytes(arrays[_DELIVERIES], at_most=MAX_DELIVERIES_BYTES)
+    reader = Reader(encoded, tag=_DELIVERIES_TAG)
+    names = reader.names()
+    made = {name: reader.blob(at_most=MAX_ENVELOPE_BYTES) for name in names}
+    reader.end()
+    return made
+
+
+def delivery(charter: str, encoded: bytes) -> RecordDict:
+    """Return the message `DELIVER`."""
+    return wire.content({_DELIVERY: wire.bytes_array(encoded)}, {_CHARTER: charter})
+
+
+def read_delivery(record: RecordDict) -> tuple[str, bytes]:
+    """Return charter and encoded delivery that `delivery` wrote, or MalformedRecord."""
+    arrays, facts = wire.read_content(
+        record, arrays=frozenset({_DELIVERY}), facts=frozenset({_CHARTER})
+    )
+    charter = wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH)
+    return charter, wire.read_bytes(arrays[_DELIVERY], at_most=MAX_ENVELOPE_BYTES)
+
+
+def opening_wanted(charter: str, label: str, roster: Sequence[str], lineage: str) -> RecordDict:
+    """Return the question `OPEN`: open a run of this label for these sites."""
+    facts = {_CHARTER: charter, _LABEL: label, _ROSTER: ",".join(roster), _LINEAGE: lineage}
+    return wire.content({}, facts)
+
+
+def read_opening_wanted(record: RecordDict) -> tuple[str, str, tuple[str, ...], str]:
+    """Return charter, label, roster and lineage that `opening_wanted` wrote, or MalformedRecord."""
+    _, facts = wire.read_content(
+        record, arrays=frozenset(), facts=frozenset({_CHARTER, _LABEL, _ROSTER, _LINEAGE})
+    )
+    return (
+        wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH),
+        wire.fact_str(facts, _LABEL, at_most=_NAME_LENGTH),
+        tuple(wire.fact_str(facts, _ROSTER, at_most=_MAX_NAMES_LENGTH).split(",")),
+        wire.fact_str(facts, _LINEAGE, at_most=2 * _NAME_LENGTH),
+    )
+
+
+def opening(encoded: bytes) -> RecordDict:
+    """Return the answer to `OPEN`."""
+    return wire.content({_OPENING: wire.bytes_array(encoded)}, {})
+
+
+def read_opening(record: RecordDict) -> bytes:
+    """Return the encoded opening that `opening` wrote, or MalformedRecord."""
+    arrays, _ = wire.read_content(record, arrays=frozenset({_OPENING}), facts=frozenset())
+    return wire.read_bytes(arrays[_OPENING], at_most=MAX_OPENING_BYTES)

@@ -1,0 +1,231 @@
+"""Flower records and the bytes in them: the one place where either becomes the other.
+
+Arrays travel as raw little-endian bytes under our own `stype`, so that nothing a peer sends
+is ever given to a deserialiser: a hostile `npy` header alone can ask for 745 GiB.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+from numpy.typing import NDArray
+
+from privacy.errors import ConsortiumError
+from privacy.layout import Tally
+
+VECTOR_TYPE = "consortium.vector/1"
+TALLY_TYPE = "consortium.tally/1"
+BYTES_TYPE = "consortium.sealed/1"
+
+ARRAYS = "arrays"
+FACTS = "facts"
+REFUSAL = "refusal"
+
+Facts: TypeAlias = Mapping[str, str | int | float | bytes]
+
+_CODE = re.compile(r"[a-z0-9-]{1,64}")
+_COUNT = re.compile(r"count\.[a-z0-9_]{1,64}")
+_MAX_COUNTS = 16
+_REFUSING = "site"
+_LONGEST_NAME = 64
+
+
+class MalformedRecord(ConsortiumError, ValueError):
+    """A peer's record does not have the agreed form."""
+
+    code = "malformed-record"
+
+
+def vector_array(vector: NDArray[np.floating]) -> Array:
+    """Return a vector, shape (dim,), in its form for the wire: float32, little-endian."""
+    data = np.ascontiguousarray(vector, dtype="<f4").tobytes()
+    return Array(dtype="float32", shape=vector.shape, stype=VECTOR_TYPE, data=data)
+
+
+def tally_array(tally: Tally) -> Array:
+    """Return a tally, shape (size,), in its form for the wire: int64, little-endian."""
+    data = np.ascontiguousarray(tally, dtype="<i8").tobytes()
+    return Array(dtype="int64", shape=tally.shape, stype=TALLY_TYPE, data=data)
+
+
+def bytes_array(data: bytes) -> Array:
+    """Return opaque bytes (an envelope, ciphertexts) in their form for the wire."""
+    return Array(dtype="uint8", shape=(len(data),), stype=BYTES_TYPE, data=data)
+
+
+def read_vector(array: Array, *, dim: int) -> NDArray[np.float32]:
+    """Return the float32 vector a peer sent, shape (dim,), a read-only view of its bytes.
+
+    Raises:
+        MalformedRecord: Its type, dtype, shape or length is not the agreed one.
+    """
+    _check(array, stype=VECTOR_TYPE, dtype="float32", shape=(dim,), nbytes=4 * dim)
+    return np.frombuffer(array.data, dtype="<f4")
+
+
+def read_tally(array: Array, *, size: int) -> Tally:
+    """Return the tally a peer sent, shape (size,), a read-only view of its bytes.
+
+    Raises:
+        MalformedRecord: Its type, dtype, shape or length is not the agreed one.
+    """
+    _check(array, stype=TALLY_TYPE, dtype="int64", shape=(size,), nbytes=8 * size)
+    return np.frombuffer(array.data, dtype="<i8")
+
+
+def read_bytes(array: Array, *, at_most: int) -> bytes:
+    """Return the opaque bytes a peer sent, at most `at_most` of them.
+
+    Raises:
+        MalformedRecord: There are more, or they are not declared as bytes of that number.
+    """
+    if len(array.data) > at_most:
+        raise MalformedRecord(
+            f"at most {at_most} bytes were agreed, got {len(array.data)}",
+            at_most=at_most,
+            came=len(array.data),
+        )
+    size = len(array.data)
+    _check(array, stype=BYTES_TYPE, dtype="uint8", shape=(size,), nbytes=size)
+    return array.data
+
+
+def content(arrays: Mapping[str, Array], facts: Facts) -> RecordDict:
+    """Return arrays and scalar facts as the content of a message."""
+    return RecordDict({ARRAYS: ArrayRecord(dict(arrays)), FACTS: ConfigRecord(dict(facts))})
+
+
+def refusal_content(error: ConsortiumError) -> RecordDict:
+    """Return a refusal as the content of a reply: its code and counts, never its text."""
+    return refusal_of(error.code, error.counts)
+
+
+def refusal_of(code: str, counts: Mapping[str, int], *, site: str = "") -> RecordDict:
+    """Return a refusal as the content of a reply, with the name of the site that refuses."""
+    facts: dict[str, str | int | float | bytes] = {"code": code}
+    facts.update({f"count.{name}": int(value) for name, value in counts.items()})
+    if site:
+        facts[_REFUSING] = site
+    return RecordDict({REFUSAL: ConfigRecord(dict(facts))})
+
+
+def parts(record: RecordDict) -> tuple[ArrayRecord, ConfigRecord]:
+    """Return the arrays and the facts of a content that holds these two records.
+
+    Flower's own `record.array_records` is a reference cycle around the record: whatever it was
+    called on stays in memory until the garbage collector comes.
+
+    Raises:
+        MalformedRecord: The content holds anything else.
+    """
+    if set(record) != {ARRAYS, FACTS}:
+        raise MalformedRecord(
+            f"a message holds '{ARRAYS}' and '{FACTS}', got {len(record)} records"
+        )
+    arrays, facts = record[ARRAYS], record[FACTS]
+    if not isinstance(arrays, ArrayRecord) or not isinstance(facts, ConfigRecord):
+        raise MalformedRecord(f"'{ARRAYS}' holds arrays and '{FACTS}' scalars; got other records")
+    return arrays, facts
+
+
+def read_content(
+    record: RecordDict, *, arrays: frozenset[str], facts: frozenset[str]
+) -> tuple[ArrayRecord, ConfigRecord]:
+    """Return the arrays and facts of a content that has exactly the agreed keys.
+
+    Raises:
+        MalformedRecord: A record, an array or a fact is missing or was not agreed.
+    """
+    array_record, fact_record = parts(record)
+    odd = (set(array_record) ^ arrays) | (set(fact_record) ^ facts)
+    if odd:
+        raise MalformedRecord(
+            f"agreed arrays {sorted(arrays)} and facts {sorted(facts)}; "
+            f"{len(odd)} keys are missing or were not agreed",
+            odd=len(odd),
+        )
+    return array_record, fact_record
+
+
+def read_refusal(record: RecordDict) -> tuple[str, dict[str, int]] | None:
+    """Return the code and counts of a refusal, or None if the content is no refusal.
+
+    Raises:
+        MalformedRecord: It says it is one and does not have the form of one.
+    """
+    if REFUSAL not in record:
+        return None
+    refusal = record[REFUSAL]
+    others = 2 if isinstance(refusal, ConfigRecord) and _REFUSING in refusal else 1
+    if not isinstance(refusal, ConfigRecord) or len(refusal) > _MAX_COUNTS + others:
+        raise MalformedRecord("a refusal is a code and at most 16 counts")
+    code, site = refusal.get("code"), refusal.get(_REFUSING, "")
+    counts = {
+        key.removeprefix("count."): value
+        for key, value in refusal.items()
+        if _COUNT.fullmatch(key) and type(value) is int
+    }
+    if (
+        not isinstance(code, str)
+        or not _CODE.fullmatch(code)
+        or len(counts) != len(refusal) - others
+    ):
+        raise MalformedRecord("a refusal is a kebab-case code and whole counts")
+    if not isinstance(site, str) or len(site) > _LONGEST_NAME:
+        raise MalformedRecord("a refusal names the site that refuses, or none")
+    return code, counts
+
+
+def refusing_site(record: RecordDict) -> str:
+    """Return the name under which a site refuses, or nothing: it is said, and proves nothing.
+
+    Raises:
+        MalformedRecord: It says it is a refusal and does not have the form of one.
+    """
+    if read_refusal(record) is None:
+        return ""
+    refusal = record[REFUSAL]
+    return str(refusal.get(_REFUSING, "")) if isinstance(refusal, ConfigRecord) else ""
+
+
+def fact_int(facts: ConfigRecord, name: str, *, low: int, high: int) -> int:
+    """Return a whole number a peer stated, within its agreed range.
+
+    Raises:
+        MalformedRecord: It is no whole number, or out of range.
+    """
+    value = facts[name]
+    if type(value) is not int or not low <= value <= high:
+        raise MalformedRecord(f"{name} must be a whole number from {low} to {high}")
+    return value
+
+
+def fact_str(facts: ConfigRecord, name: str, *, at_most: int) -> str:
+    """Return a text a peer stated, at most `at_most` characters long.
+
+    Raises:
+        MalformedRecord: It is no text, or longer.
+    """
+    value = facts[name]
+    if not isinstance(value, str) or len(value) > at_most:
+        raise MalformedRecord(f"{name} must be a text of at most {at_most} characters")
+    return value
+
+
+def num_bytes(record: RecordDict) -> int:
+    """Return how many bytes of arrays a content carries."""
+    records = [item for item in record.values() if isinstance(item, ArrayRecord)]
+    return sum(len(array.data) for item in records for array in item.values())
+
+
+def _check(array: Array, *, stype: str, dtype: str, shape: tuple[int, ...], nbytes: int) -> None:
+    came = (array.stype, array.dtype, tuple(array.shape), len(array.data))
+    if came != (stype, dtype, shape, nbytes):
+        raise MalformedRecord(
+            f"an array of type {stype}, {dtype}, shape {shape} was agreed ({nbytes} bytes); "
+            f"{len(array.data)} bytes came",
+            needed=nbytes,
+            came=len(array.data),
+        )

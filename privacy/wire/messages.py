@@ -1,0 +1,286 @@
+"""The messages between coordinator and sites in the clear: what each holds, written and read.
+
+Both ends use this module, so neither can mean something else by a key.
+"""
+
+import json
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+from flwr.app import ArrayRecord, RecordDict
+from numpy.typing import NDArray
+
+from privacy.identity.public_identity import SIGNATURE_SIZE
+from privacy.layout import Layout, Tally
+from privacy.protocol.membership_proof import CHALLENGE_SIZE
+from privacy.wire import flower_records as wire
+
+HELLO = "query.hello"
+STATISTICS = "query.statistics"
+TRAIN = "train"
+EVALUATE = "evaluate"
+
+_SITE = "site"
+_CHARTER = "charter"
+_RUN = "run"
+_LAYOUT = "layout"
+_ANCHOR = "anchor"
+_ROUND = "round"
+_STATE = "state"
+_STATISTICS = "statistics"
+_UPDATE = "update"
+_TALLY = "tally"
+_NUM_EXAMPLES = "num-examples"
+_RELEASED = "released"
+_CHALLENGE = "challenge"
+_PROOF = "proof"
+
+_KEPT = struct.Struct("<QQQ")  # examples, released, bytes of the update
+_NAME_LENGTH = 64
+_RUN_LENGTH = 200
+_LARGEST_ROUND = 2**31
+_MAX_LAYOUT_BYTES = 4_000_000
+MAX_ANCHOR_BYTES = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class Introduction:
+    """What a site says of itself.
+
+    Args:
+        site: Its name in the charter.
+        charter: Fingerprint of the charter it signed.
+        layout: The layout of the vector it would train.
+        num_examples: Its training examples, as far as its policy tells them.
+        anchor: Where its evidence stands; see `privacy.audit.signed_head`. Put there by the gate.
+        proof: Signature of `privacy.protocol.membership_proof` over the coordinator's challenge;
+            empty where the charter holds no keys.
+    """
+
+    site: str
+    charter: str
+    layout: Layout
+    num_examples: int
+    anchor: bytes = b""
+    proof: bytes = b""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """Where the run stands: what a site needs to train or to evaluate, and nothing it kept.
+
+    Args:
+        charter: Fingerprint of the charter the run is bound to.
+        run: Of which run it is a round: two runs share no answer.
+        server_round: The round, counted from 1.
+        state: The federated vector, shape (dim,), numbers of float32.
+        statistics: The pooled statistics, shape (size,).
+    """
+
+    charter: str
+    run: str
+    server_round: int
+    state: NDArray[np.floating]
+    statistics: Tally
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contribution:
+    """What a site sends back from training.
+
+    Args:
+        update: What changed, shape (dim,), float32 on the wire; not checked for NaN.
+        num_examples: Training examples behind it.
+        tally: Evaluation counts of the state the site received, shape (size,).
+        released: Whether the site releases its own figures.
+    """
+
+    update: NDArray[np.floating]
+    num_examples: int
+    tally: Tally
+    released: bool
+
+    def encode(self) -> bytes:
+        """Return the contribution as bytes, for a site to keep; the inverse of `decode`."""
+        update = np.ascontiguousarray(self.update, "<f4").tobytes()
+        header = _KEPT.pack(self.num_examples, int(self.released), len(update))
+        return header + update + np.ascontiguousarray(self.tally, "<i8").tobytes()
+
+    @classmethod
+    def decode(cls, kept: bytes) -> "Contribution":
+        """Return what `encode` wrote, from a file of the site's own."""
+        num_examples, released, length = _KEPT.unpack_from(kept)
+        return cls(
+            update=np.frombuffer(kept, "<f4", length // 4, _KEPT.size),
+            num_examples=num_examples,
+            tally=np.frombuffer(kept, "<i8", -1, _KEPT.size + length),
+            released=bool(released),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What a site sends back where only counting was asked.
+
+    Args:
+        tally: The counts, shape (size,).
+        released: Whether the site releases its own figures.
+    """
+
+    tally: Tally
+    released: bool
+
+
+def greeting(charter: str, challenge: bytes) -> RecordDict:
+    """Return the question who a node is.
+
+    Args:
+        charter: Fingerprint of the charter the run is bound to.
+        challenge: 32 random bytes, for the site to sign.
+    """
+    return wire.content({}, {_CHARTER: charter, _CHALLENGE: challenge.hex()})
+
+
+def read_greeting(record: RecordDict) -> tuple[str, bytes]:
+    """Return the charter's fingerprint and the challenge of a `greeting`."""
+    _, facts = wire.read_content(
+        record, arrays=frozenset(), facts=frozenset({_CHARTER, _CHALLENGE})
+    )
+    charter = wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH)
+    return charter, _challenge(wire.fact_str(facts, _CHALLENGE, at_most=2 * CHALLENGE_SIZE))
+
+
+def question(charter: str) -> RecordDict:
+    """Return a question that needs nothing but the charter, such as statistics."""
+    return wire.content({}, {_CHARTER: charter})
+
+
+def read_question(record: RecordDict) -> str:
+    """Return the charter's fingerprint that a `question` is bound to."""
+    _, facts = wire.read_content(record, arrays=frozenset(), facts=frozenset({_CHARTER}))
+    return wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH)
+
+
+def described(layout: Layout) -> bytes:
+    """Return a layout in its form for the wire: JSON."""
+    return json.dumps(layout.describe()).encode()
+
+
+def introduction(said: Introduction) -> RecordDict:
+    """Return a site's answer to hello."""
+    return wire.content(
+        {
+            _LAYOUT: wire.bytes_array(described(said.layout)),
+            _ANCHOR: wire.bytes_array(said.anchor),
+            _PROOF: wire.bytes_array(said.proof),
+        },
+        {_SITE: said.site, _CHARTER: said.charter, _NUM_EXAMPLES: said.num_examples},
+    )
+
+
+def anchored(record: RecordDict, anchor: bytes) -> RecordDict:
+    """Return an introduction that also says where the evidence of the site stands."""
+    arrays, facts = wire.parts(record)
+    anchored_arrays = ArrayRecord({**arrays, _ANCHOR: wire.bytes_array(anchor)})
+    return RecordDict({wire.ARRAYS: anchored_arrays, wire.FACTS: facts})
+
+
+def read_introduction(record: RecordDict, *, max_examples: int) -> Introduction:
+    """Return what `introduction` wrote, checked; MalformedRecord or LayoutMismatch if it is not."""
+    arrays, facts = wire.read_content(
+        record,
+        arrays=frozenset({_LAYOUT, _ANCHOR, _PROOF}),
+        facts=frozenset({_SITE, _CHARTER, _NUM_EXAMPLES}),
+    )
+    described_layout = wire.read_bytes(arrays[_LAYOUT], at_most=_MAX_LAYOUT_BYTES)
+    return Introduction(
+        site=wire.fact_str(facts, _SITE, at_most=_NAME_LENGTH),
+        charter=wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH),
+        layout=Layout.from_description(_parsed(described_layout)),
+        num_examples=wire.fact_int(facts, _NUM_EXAMPLES, low=0, high=max_examples),
+        anchor=wire.read_bytes(arrays[_ANCHOR], at_most=MAX_ANCHOR_BYTES),
+        proof=wire.read_bytes(arrays[_PROOF], at_most=SIGNATURE_SIZE),
+    )
+
+
+def position(stands: Position) -> RecordDict:
+    """Return the content of a `train` or `evaluate` message."""
+    return wire.content(
+        {
+            _STATE: wire.vector_array(stands.state),
+            _STATISTICS: wire.tally_array(stands.statistics),
+        },
+        {_CHARTER: stands.charter, _RUN: stands.run, _ROUND: stands.server_round},
+    )
+
+
+def read_position(record: RecordDict, *, dim: int, statistics_size: int) -> Position:
+    """Return what `position` wrote, checked; MalformedRecord if it is anything else."""
+    arrays, facts = wire.read_content(
+        record,
+        arrays=frozenset({_STATE, _STATISTICS}),
+        facts=frozenset({_CHARTER, _RUN, _ROUND}),
+    )
+    return Position(
+        charter=wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH),
+        run=wire.fact_str(facts, _RUN, at_most=_RUN_LENGTH),
+        server_round=wire.fact_int(facts, _ROUND, low=1, high=_LARGEST_ROUND),
+        state=wire.read_vector(arrays[_STATE], dim=dim),
+        statistics=wire.read_tally(arrays[_STATISTICS], size=statistics_size),
+    )
+
+
+def contribution(sent: Contribution) -> RecordDict:
+    """Return the content of a reply to `train`."""
+    return wire.content(
+        {_UPDATE: wire.vector_array(sent.update), _TALLY: wire.tally_array(sent.tally)},
+        {_NUM_EXAMPLES: sent.num_examples, _RELEASED: int(sent.released)},
+    )
+
+
+def read_contribution(
+    record: RecordDict, *, dim: int, tally_size: int, max_examples: int
+) -> Contribution:
+    """Return what `contribution` wrote, checked; MalformedRecord if it is anything else."""
+    arrays, facts = wire.read_content(
+        record,
+        arrays=frozenset({_UPDATE, _TALLY}),
+        facts=frozenset({_NUM_EXAMPLES, _RELEASED}),
+    )
+    return Contribution(
+        update=wire.read_vector(arrays[_UPDATE], dim=dim),
+        num_examples=wire.fact_int(facts, _NUM_EXAMPLES, low=1, high=max_examples),
+        tally=wire.read_tally(arrays[_TALLY], size=tally_size),
+        released=bool(wire.fact_int(facts, _RELEASED, low=0, high=1)),
+    )
+
+
+def counts(sent: Counts) -> RecordDict:
+    """Return the content of a reply that holds a tally only."""
+    return wire.content({_TALLY: wire.tally_array(sent.tally)}, {_RELEASED: int(sent.released)})
+
+
+def read_counts(record: RecordDict, *, tally_size: int) -> Counts:
+    """Return what `counts` wrote, checked; MalformedRecord if it is anything else."""
+    arrays, facts = wire.read_content(
+        record, arrays=frozenset({_TALLY}), facts=frozenset({_RELEASED})
+    )
+    return Counts(
+        tally=wire.read_tally(arrays[_TALLY], size=tally_size),
+        released=bool(wire.fact_int(facts, _RELEASED, low=0, high=1)),
+    )
+
+
+def _challenge(text: str) -> bytes:
+    if len(text) != 2 * CHALLENGE_SIZE or set(text) - set("0123456789abcdef"):
+        raise wire.MalformedRecord(f"a challenge is {2 * CHALLENGE_SIZE} lower-case hex digits")
+    return bytes.fromhex(text)
+
+
+def _parsed(described: bytes) -> object:
+    try:
+        parsed: object = json.loads(described)
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError too
+        raise wire.MalformedRecord("a layout is described in JSON") from error
+    return parsed

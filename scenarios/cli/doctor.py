@@ -1,0 +1,116 @@
+"""Is this machine ready? What a run needs, looked at before it is needed."""
+
+import os
+import platform
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+_PACKAGES = ("flwr", "ray", "torch", "pandas", "tenseal")
+_PYTHON = (3, 11)
+_GIB = 2**30
+_MEMORY_GIB = 4.0
+_DISK_GIB = 1.0
+_LONGEST_SOCKET_FOLDER = 60
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@dataclass(frozen=True)
+class MachineCheck:
+    """One thing that was looked at.
+
+    Args:
+        what: Its name.
+        found: What is there.
+        advice: What to do about it; empty when it is fine.
+        needed: Whether runs fail without it.
+    """
+
+    what: str
+    found: str
+    advice: str = ""
+    needed: bool = True
+
+    @property
+    def stops(self) -> bool:
+        """Whether a run would fail."""
+        return self.needed and bool(self.advice)
+
+
+def examine() -> Iterator[MachineCheck]:
+    """Look at everything a run needs, one finding each."""
+    yield _python()
+    yield from (_package(name) for name in _PACKAGES)
+    yield _program("flower-superlink")
+    yield _memory()
+    yield _disk()
+    yield _port()
+    yield _socket_folder()
+    yield _browser()
+    yield MachineCheck("cores", str(os.cpu_count()))
+
+
+def _python() -> MachineCheck:
+    fits = sys.version_info[:2] == _PYTHON
+    return MachineCheck("Python", platform.python_version(), "" if fits else "install Python 3.11")
+
+
+def _package(name: str) -> MachineCheck:
+    try:
+        return MachineCheck(name, metadata.version(name))
+    except metadata.PackageNotFoundError:
+        return MachineCheck(name, "absent", "run `make install`")
+
+
+def _program(name: str) -> MachineCheck:
+    path = Path(sys.executable).parent / name
+    return MachineCheck(
+        name,
+        str(path) if path.exists() else "absent",
+        "" if path.exists() else "run `make install`",
+    )
+
+
+def _memory() -> MachineCheck:
+    free = psutil.virtual_memory().available / _GIB
+    advice = "" if free >= _MEMORY_GIB else f"free {_MEMORY_GIB:.0f} GiB for the simulation engine"
+    return MachineCheck("free memory", f"{free:.1f} GiB", advice)
+
+
+def _disk() -> MachineCheck:
+    free = shutil.disk_usage(Path.cwd()).free / _GIB
+    return MachineCheck(
+        "free disk here", f"{free:.1f} GiB", "" if free >= _DISK_GIB else "free 1 GiB"
+    )
+
+
+def _port() -> MachineCheck:
+    try:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+    except OSError as error:
+        return MachineCheck("ports on 127.0.0.1", error.strerror or "refused", "allow local ports")
+    return MachineCheck("ports on 127.0.0.1", "free")
+
+
+def _socket_folder() -> MachineCheck:
+    folder = tempfile.gettempdir()
+    short = len(folder) <= _LONGEST_SOCKET_FOLDER
+    return MachineCheck("temporary folder", folder, "" if short else "set TMPDIR to a shorter path")
+
+
+def _browser() -> MachineCheck:
+    found = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
+    return MachineCheck(
+        "browser for report tests",
+        found or "absent",
+        "" if found else "optional: install chromium",
+        needed=False,
+    )

@@ -1,0 +1,153 @@
+"""`scenario rules`: which rule survives so many liars among so many sites, and what it costs."""
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+
+from consortium.charter.document import Charter, Floors, Member
+from consortium.config import RunConfig, Scalar
+from consortium.protocol.aggregation import smallest_consortium
+from consortium.protocol.robustness_estimate import WATCHED_ROUNDS, protection_of
+from consortium.run.records import Protection
+from privacy.errors import ConsortiumError
+from privacy.protocol.grouping import most_buckets
+from sites.schema.tables import ClassLabel, Number, Schema
+from strategies.rules.registry import RULES, Infeasible, RuleSpec
+
+PRE_STEPS = ("nearest-neighbour-mixing", "bucketing")
+
+_MEGABYTE = 1e6
+_LEGEND = (
+    "a hostile value inside a ciphertext cannot be seen, only bounded and out-voted: the sites "
+    "clip each bucket mean to rule.clip-norm, then apply the rule; a liar spoils its bucket\n"
+    "crowd: fewest sites in a bucket; spare: buckets that may fall below their floor in a round; "
+    "shown: correlation of what other members see with one site's own direction, and the same "
+    f"had the buckets been drawn anew for {WATCHED_ROUNDS} rounds, which is why they are fixed; "
+    "down: bytes a site downloads in a round\nyes: the liars are out-voted; bounded: each of them "
+    "moves the model, by no more than what is proved, which shows where voters are few; a liar "
+    "that sends nothing, or what is no number, spoils no model: where fewer voters are spare "
+    "than liars, it can stop the run\nwhat is proved:"
+)
+_ANY_TABLE = Schema(
+    name="any",
+    person="person",
+    features=(Number(name="x", low=0, high=1),),
+    label=ClassLabel(column="y", classes=("no", "yes")),
+)
+
+
+def print_rules(console: Console, *, sites: int, liars: int, dim: int) -> None:
+    """Print what each rule survives and costs, in the clear and over buckets under encryption.
+
+    Args:
+        console: Where to print.
+        sites: Members of the consortium.
+        liars: Liars to survive.
+        dim: Numbers in the model that travels.
+    """
+    console.print(
+        f"{liars} of {sites} sites lie; a model of {dim:,} numbers; floors as a charter has them "
+        "by default",
+        highlight=False,
+    )
+    console.print(_in_the_clear(sites, liars, dim))
+    console.print(_encrypted(sites, liars, dim))
+    console.print(_LEGEND, soft_wrap=True, highlight=False)
+    for spec in RULES.values():
+        console.print(f"{spec.name}: {spec.breakdown}", soft_wrap=True, highlight=False)
+
+
+def _in_the_clear(sites: int, liars: int, dim: int) -> Table:
+    table = Table(box=None, pad_edge=False, title="in the clear", title_justify="left")
+    for heading in ("rule", "survives"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("sites needed", "may be missing", "server holds"):
+        table.add_column(heading)
+    for spec in RULES.values():
+        kept = 4 * dim * (1 if spec.streaming else sites)
+        table.add_row(*_row(spec, _told(spec.name, liars), sites, dim), _size(kept))
+    for step in PRE_STEPS:
+        config = _told("trimmed-mean", liars, {"rule.pre-step": step})
+        name = f"{step}, then trimmed-mean"
+        row = _row(RULES["trimmed-mean"], config, sites, dim)
+        table.add_row(name, *row[1:], _size(4 * dim * sites))
+    return table
+
+
+def _row(spec: RuleSpec, config: RunConfig, sites: int, dim: int) -> tuple[str, str, str, str]:
+    charter = _charter(sites)
+    try:
+        needed = str(smallest_consortium(config, charter))
+    except Infeasible:
+        return spec.name, "no", "never", ""
+    try:
+        found = protection_of(config, charter, dim=dim)
+    except ConsortiumError:
+        return spec.name, "no", needed, ""
+    return spec.name, _survives(spec), needed, str(found.spare)
+
+
+def _encrypted(sites: int, liars: int, dim: int) -> Table:
+    table = Table(box=None, pad_edge=False, title="encrypted", title_justify="left")
+    for heading in ("buckets", "rule", "survives"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("sites needed", "crowd", "spare", "shown", "anew", "down"):
+        table.add_column(heading)
+    for buckets in _bucket_choices(sites, liars):
+        for spec in RULES.values():
+            if spec.same_on_every_cpu and (spec.name == "mean") == (buckets == 1):
+                table.add_row(
+                    str(buckets), spec.name, *_sealed_row(spec, buckets, liars, sites, dim)
+                )
+    return table
+
+
+def _sealed_row(spec: RuleSpec, buckets: int, liars: int, sites: int, dim: int) -> tuple[str, ...]:
+    config = _told(spec.name, liars, {"aggregation": "encrypted", "buckets": buckets})
+    charter = _charter(sites)
+    try:
+        found = protection_of(config, charter, dim=dim)
+    except ConsortiumError:
+        return ("no", _needed(config, charter))
+    return (_survives(spec), *_costs(found))
+
+
+def _survives(spec: RuleSpec) -> str:
+    return "bounded" if spec.only_bounds else "yes"
+
+
+def _costs(found: Protection) -> Iterator[str]:
+    yield str(found.smallest_consortium)
+    yield str(found.crowd)
+    yield str(found.spare)
+    yield f"{found.fixed_shows:.2f}"
+    yield f"{found.reshuffled_shows:.2f}"
+    yield _size(found.bytes_down_per_site)
+
+
+def _needed(config: RunConfig, charter: Charter) -> str:
+    try:
+        return str(smallest_consortium(config, charter))
+    except Infeasible:
+        return "never"
+
+
+def _bucket_choices(sites: int, liars: int) -> list[int]:
+    """Return the mean's one bucket, the fewest that survive the liars, and the most possible."""
+    most = most_buckets(sites, min_others=Floors().min_others)
+    return sorted({1, 2 * liars + 1, max(most, 2 * liars + 1)})
+
+
+def _told(rule: str, liars: int, settings: dict[str, Scalar] | None = None) -> RunConfig:
+    told: dict[str, Scalar] = {"weighting": "equal", "rule.name": rule, "rule.num-byzantine": liars}
+    return RunConfig.parse({**told, **(settings or {})})
+
+
+def _charter(sites: int) -> Charter:
+    members = tuple(Member(name=f"site-{index}") for index in range(sites))
+    return Charter(name="any", task="credit", table=_ANY_TABLE, members=members)
+
+
+def _size(count: int) -> str:
+    return f"{count / _MEGABYTE:,.1f} MB"

@@ -1,0 +1,30 @@
+"""Four hospitals learn to recognise heart disease, and two of them are careless."""
+
+from dataclasses import replace
+
+from scenarios.library import heart_diagnosis
+from scenarios.scenario import Expect
+
+SCENARIO = replace(
+    heart_diagnosis.SCENARIO,
+    name="careless-hospital",
+    title="Four hospitals learn together to recognise heart disease, and two are careless",
+    story=(
+        "The 920 patients of heart-diagnosis. Hungary exported its labels turned round; VA Long "
+        "Beach writes ST depression in millivolt where millimetres were agreed, which the "
+        "schema's bounds let pass. Among four hospitals a rule survives one liar and promises "
+        "nothing about two: five would be needed. Each hospital's update is mixed with its "
+        "nearest ones first, since so few hospitals with such different patients are hard to tell "
+        "from liars. The labels by which Hungary's held-out patients are measured are turned "
+        "round as well: pooled figures blame the model for that."
+    ),
+    run_config={
+        **heart_diagnosis.SCENARIO.run_config,
+        "weighting": "equal",
+        "rule.name": "trimmed-mean",
+        "rule.pre-step": "nearest-neighbour-mixing",
+        "rule.num-byzantine": 1,
+    },
+    faults={"hungary": "label-flip", "va-long-beach": "unit-mix-up"},
+    expect=Expect(at_least=0.70),
+)

@@ -1,0 +1,36 @@
+"""Five specialty hospitals learn from real diagnostic phrases to which chapter each belongs."""
+
+from consortium.charter.document import Floors
+from scenarios.data.icd10_phrases import CHAPTERS, HOSPITALS, diagnoses, specialty_hospitals
+from scenarios.scenario import MACRO_F1, Expect, Scenario
+from sites.schema.tables import ClassLabel
+from sites.schema.texts import NotesSchema
+
+SCENARIO = Scenario(
+    name="clinical-notes",
+    title="Five specialty hospitals learn together to tell diagnoses apart",
+    story=(
+        "6,209 real diagnostic phrases of ICD-10-CM in ten chapters. The hospitals are made up: "
+        "each specialty has six of ten categories of its two chapters, the rest are spread. Whole "
+        "categories are held out. Bring your own notes with --data."
+    ),
+    task="clinical-notes",
+    table=NotesSchema(
+        name="diagnoses",
+        person="category",
+        label=ClassLabel(column="chapter", classes=tuple(CHAPTERS.values())),
+    ),
+    records=diagnoses,
+    site_of_row=specialty_hospitals,
+    sites=HOSPITALS,
+    run_config={
+        "num-server-rounds": 5,
+        "batch-size": 32,
+        "local-optimizer": "adam",
+        "learning-rate": 2e-3,
+        "local-epochs": 1,
+    },
+    floors=Floors(full_class_examples=1_000),
+    headline=MACRO_F1,
+    expect=Expect(at_least=0.80),
+)

@@ -1,0 +1,36 @@
+"""Four banks learn the tone of financial news from sentences that were made up for it."""
+
+from consortium.charter.document import Floors
+from scenarios.data.synthetic_news import BANKS, CLASSES, bank_of, market_sentences
+from scenarios.scenario import MACRO_F1, Expect, Scenario
+from sites.schema.tables import ClassLabel
+from sites.schema.texts import NotesSchema
+
+SCENARIO = Scenario(
+    name="market-sentiment",
+    title="Four banks learn together whether news is good or bad",
+    story=(
+        "3,200 SYNTHETIC sentences on 320 invented companies: rising sales are good news, rising "
+        "costs are bad. Each bank follows other trades, with more good or more bad news. Bring "
+        "your own sentences with --data."
+    ),
+    task="market-sentiment",
+    table=NotesSchema(
+        name="market-news",
+        person="company",
+        label=ClassLabel(column="sentiment", classes=CLASSES),
+    ),
+    records=market_sentences,
+    site_of_row=bank_of,
+    sites=BANKS,
+    run_config={
+        "num-server-rounds": 5,
+        "batch-size": 32,
+        "local-optimizer": "adam",
+        "learning-rate": 2e-3,
+        "local-epochs": 1,
+    },
+    floors=Floors(full_class_examples=500),
+    headline=MACRO_F1,
+    expect=Expect(at_least=0.80),
+)

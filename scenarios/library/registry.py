@@ -1,0 +1,60 @@
+"""The scenarios by name."""
+
+import difflib
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from privacy.errors import ConsortiumError
+from scenarios.library import (
+    bank_credit,
+    byzantine_banks,
+    careless_hospital,
+    clinical_entities,
+    clinical_notes,
+    heart_diagnosis,
+    house_prices,
+    market_sentiment,
+    private_banks,
+    private_notes,
+    regional_lenders,
+)
+from scenarios.scenario import Scenario
+
+SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
+    {
+        scenario.name: scenario
+        for scenario in (
+            bank_credit.SCENARIO,
+            regional_lenders.SCENARIO,
+            heart_diagnosis.SCENARIO,
+            heart_diagnosis.SEVERITY,
+            house_prices.SCENARIO,
+            byzantine_banks.SCENARIO,
+            careless_hospital.SCENARIO,
+            clinical_notes.SCENARIO,
+            clinical_entities.SCENARIO,
+            market_sentiment.SCENARIO,
+            private_banks.SCENARIO,
+            private_notes.SCENARIO,
+        )
+    }
+)
+
+
+class UnknownScenario(ConsortiumError, LookupError):
+    """There is no scenario of this name."""
+
+    code = "unknown-scenario"
+
+
+def scenario_named(name: str) -> Scenario:
+    """Return the scenario of that name.
+
+    Raises:
+        UnknownScenario: There is none; the nearest name is suggested.
+    """
+    if name not in SCENARIOS:
+        close = difflib.get_close_matches(name, SCENARIOS, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"choose one of {', '.join(SCENARIOS)}"
+        raise UnknownScenario(f"there is no scenario '{name}': {hint}")
+    return SCENARIOS[name]

@@ -1,0 +1,158 @@
+"""Annotated sentences as a site's records, held against the agreed schema."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from privacy.errors import ConsortiumError
+from sites.data.source import DataSource, IobFiles
+from sites.data.texts import read_texts
+from sites.data.validation import MissingColumns
+from sites.schema.texts import EntitySchema
+from sites.text.iob2_tags import OUTSIDE, Codes, codes_of, first_break, tag_names
+
+TOKENS, TAGS, TEXT, SPLIT, PLACE = "tokens", "tags", "text", "split", "place"
+_WORDS = re.compile(r"\w+(?:['\u2019-]\w+)*|[^\w\s]")
+_SHOWN = 5
+
+
+class BadSentences(ConsortiumError, ValueError):
+    """Sentences of a source break the schema; the first of them are named, none is quoted."""
+
+    code = "bad-sentences"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Annotated:
+    """Sentences, in the order of their source.
+
+    Args:
+        tokens: Words of each, at least one.
+        tags: Codes of their tags, as many (`sites.text.iob2_tags.tag_names`).
+        persons: Whose each is, shape (n,).
+        sides: `train`, `test` or `dev`, shape (n,); None if the source has no split.
+    """
+
+    tokens: tuple[tuple[str, ...], ...]
+    tags: tuple[Codes, ...]
+    persons: NDArray[np.str_]
+    sides: NDArray[np.str_] | None = None
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Return the words and marks of running text, in order; white space is left out."""
+    return tuple(_WORDS.findall(text))
+
+
+def annotated(source: DataSource, schema: EntitySchema) -> Annotated:
+    """Return a site's sentences, or refuse all that is wrong at once.
+
+    A table has the columns `tokens` and `tags`, each a list or the JSON of one, and the column
+    of persons that the schema names.
+
+    Raises:
+        UnreadableSource: Nothing could be read; subclasses say why.
+        MissingColumns: A column is absent.
+        BadSentences: A sentence is empty, its tags are not as many as its tokens, not IOB2 or of
+            no declared type.
+    """
+    frame = _read(source, schema, tagged=True)
+    _require_columns(frame, (TOKENS, TAGS, schema.person))
+    tokens = [_list(cell) for cell in frame[TOKENS]]
+    tags = [_list(cell) for cell in frame[TAGS]]
+    places = frame[PLACE] if PLACE in frame.columns else [f"row {row}" for row in frame.index]
+    _refuse(tokens, tags, list(places), schema)
+    split = SPLIT if isinstance(source, IobFiles) and source.split else source.split
+    if split is not None:
+        _require_columns(frame, (split,))
+    return Annotated(
+        tokens=tuple(tokens),
+        tags=tuple(codes_of(item, schema.types) for item in tags),
+        persons=frame[schema.person].to_numpy(dtype=str),
+        sides=None if split is None else frame[split].to_numpy(dtype=str),
+    )
+
+
+def unannotated(source: DataSource, schema: EntitySchema) -> list[tuple[str, ...]]:
+    """Return the words of sentences that are to be annotated, in the order of the source.
+
+    Where there are no tokens, the words are those of the column `text`; of a file of sentences
+    each line is a token.
+
+    Raises:
+        UnreadableSource: Nothing could be read; subclasses say why.
+        MissingColumns: There are neither tokens nor text.
+    """
+    frame = _read(source, schema, tagged=False)
+    if TOKENS in frame.columns:
+        return [_list(cell) for cell in frame[TOKENS]]
+    if TEXT not in frame.columns:
+        _require_columns(frame, (TOKENS,))
+    return [words_of(str(text)) for text in frame[TEXT]]
+
+
+def _read(source: DataSource, schema: EntitySchema, *, tagged: bool) -> pd.DataFrame:
+    frame = read_texts(source, tagged=tagged)
+    named = isinstance(source, IobFiles)
+    return frame.rename(columns={"person": schema.person}) if named else frame
+
+
+def _require_columns(frame: pd.DataFrame, names: Sequence[str]) -> None:
+    absent = [name for name in names if name not in frame.columns]
+    if absent:
+        raise MissingColumns(
+            f"the sentences lack the columns {absent}; they have {sorted(map(str, frame.columns))}",
+            columns=len(absent),
+        )
+
+
+def _list(cell: Any) -> tuple[str, ...]:  # noqa: ANN401 -- whatever a table holds
+    """Return a cell that holds a list, or the JSON of one; nothing if it holds neither."""
+    if isinstance(cell, str):
+        try:
+            cell = json.loads(cell)
+        except json.JSONDecodeError:
+            return ()
+    return tuple(map(str, cell)) if isinstance(cell, list | tuple | np.ndarray) else ()
+
+
+def _refuse(
+    tokens: Sequence[Sequence[str]],
+    tags: Sequence[Sequence[str]],
+    places: Sequence[str],
+    schema: EntitySchema,
+) -> None:
+    known = {*tag_names(schema.types)}
+    wrong: dict[str, list[str]] = {}
+    for words, marks, place in zip(tokens, tags, places, strict=True):
+        reason = _reason(words, marks, known)
+        if reason:
+            wrong.setdefault(reason, []).append(str(place))
+    if wrong:
+        lines = [
+            f"{reason} in {len(where)}: {', '.join(where[:_SHOWN])}"
+            + (", ..." if len(where) > _SHOWN else "")
+            for reason, where in wrong.items()
+        ]
+        raise BadSentences(
+            f"sentences break the schema: {'; '.join(lines)}; declared: {', '.join(schema.types)}",
+            sentences=sum(len(where) for where in wrong.values()),
+        )
+
+
+def _reason(words: Sequence[str], marks: Sequence[str], known: set[str]) -> str:
+    if not words:
+        return "no tokens"
+    if len(words) != len(marks):
+        return "other than one tag a token"
+    found = first_break(marks)
+    if found is not None:
+        return f"not IOB2 ({found[1]})"
+    unknown = [mark for mark in marks if mark != OUTSIDE and mark not in known]
+    return f"undeclared {unknown[0]}" if unknown else ""

@@ -1,0 +1,33 @@
+"""Which records a site learns from, as a digest: the same under any name."""
+
+import hashlib
+from pathlib import Path
+
+from sites.data.source import DataSource, SqlQuery
+
+
+def fingerprint_of(source: DataSource) -> str:
+    """Return the SHA-256 of a source's records as they are now, hexadecimal.
+
+    Guarantee: the same files, or the same rows in the same order, have the same digest wherever
+    they lie; it never leaves the site.
+
+    Raises:
+        UnreadableSource: A database does not answer, or there are no rows.
+        OSError: A file cannot be read.
+    """
+    digest = hashlib.sha256()
+    if isinstance(source, SqlQuery):
+        from sites.data.tables import read  # files are digested without pandas
+
+        digest.update(read(source).to_csv(index=False).encode())
+        return digest.hexdigest()
+    for path in _files(source.path):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return sorted(one for one in path.rglob("*") if one.is_file())

@@ -1,0 +1,183 @@
+"""Read sentences with a tag a token: IOB2 files (Ramshaw and Marcus 1995, cmp-lg/9505040)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from privacy.errors import ConsortiumError
+from sites.data.source import DataSource, IobFiles, TableFile, TextFolder
+from sites.data.tables import (
+    BrokenFile,
+    EmptyTable,
+    MissingFile,
+    UnknownFormat,
+    UnreadableSource,
+    not_utf8,
+)
+from sites.text.iob2_tags import OUTSIDE, first_break
+
+ENDINGS = (".iob", ".iob2", ".conll", ".bio", ".tsv", ".txt")
+DOCUMENT_MARK = "-DOCSTART-"
+BLOCK = 10
+SIDES = {
+    "train": "train",
+    "dev": "dev",
+    "devel": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "test": "test",
+}
+_SHOWN = 5
+
+
+class BrokenIob(UnreadableSource):
+    """Tags of a file are not IOB2; the first places are named."""
+
+    code = "broken-iob"
+
+
+class UnknownSide(ConsortiumError, ValueError):
+    """The files of a source shall say their side by their names, and one does not."""
+
+    code = "unknown-side"
+
+
+@dataclass(frozen=True)
+class _Sentence:
+    line: int
+    document: int
+    tokens: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
+def read_iob(source: IobFiles, *, tagged: bool = True) -> pd.DataFrame:
+    """Return the sentences of a source, one a row: `person`, `tokens`, `tags`, `split`, `place`.
+
+    Guarantee: each token of each file stands in exactly one row, in order. `person` is the
+    document: by `-DOCSTART-` lines, else the file's name. A file that says its side by its name,
+    or that is the only one, and marks no documents, is taken as blocks of ten neighbouring
+    sentences. `place` is the file and the line of the first token; the index counts from 1.
+
+    Args:
+        source: What to read.
+        tagged: Whether each line ends in a tag; else only tokens are read, and no tag is kept.
+
+    Raises:
+        MissingFile: There is no such file or directory.
+        UnknownFormat: No file has an ending that can be read.
+        BrokenFile: A file is not UTF-8, or a line has no tag.
+        BrokenIob: A tag is not IOB2: I after O, after another type, or no tag at all.
+        UnknownSide: A file's name does not say its side, where it shall.
+        EmptyTable: There is no sentence.
+    """
+    rows: list[dict[str, object]] = []
+    files = _files(source)
+    for file in files:
+        side = _side(file) if source.split else ""
+        whole = bool(side) or len(files) == 1
+        sentences = list(_sentences(file, tagged=tagged))
+        if tagged:
+            _require_iob2(sentences, file)
+        marked = bool(sentences) and sentences[-1].document > 0
+        for number, sentence in enumerate(sentences):
+            rows.append(
+                {
+                    "person": _document(file.stem, sentence, number, marked=marked, whole=whole),
+                    "tokens": sentence.tokens,
+                    "tags": sentence.tags,
+                    "split": side,
+                    "place": f"{file.name} line {sentence.line}",
+                }
+            )
+    if not rows:
+        raise EmptyTable(f"{source.path} holds no sentence: a site needs at least one record")
+    return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1))
+
+
+def as_sentences(source: DataSource) -> DataSource:
+    """Return a source as sentences, if it is a file or directory that may hold some.
+
+    A directory whose files all say their side by their names keeps these sides.
+    """
+    match source:
+        case TableFile(path=path) if path.suffix in ENDINGS:
+            return IobFiles(path=path)
+        case TextFolder(path=path):
+            stems = {file.stem.lower() for file in path.glob("*") if file.suffix in ENDINGS}
+            return IobFiles(path=path, split="file" if stems and stems <= SIDES.keys() else None)
+        case _:
+            return source
+
+
+def _files(source: IobFiles) -> list[Path]:
+    if source.path.is_file():
+        return [source.path]
+    if not source.path.is_dir():
+        raise MissingFile(f"there is no file or directory {source.path}: check the path")
+    files = sorted(item for item in source.path.iterdir() if item.suffix in ENDINGS)
+    if not files:
+        raise UnknownFormat(f"no file in {source.path} ends in {', '.join(ENDINGS)}")
+    return files
+
+
+def _side(file: Path) -> str:
+    side = SIDES.get(file.stem.lower())
+    if side is None:
+        raise UnknownSide(
+            f"{file.name} does not say its side: name it {', '.join(SIDES)}, or leave the split "
+            "to the seed"
+        )
+    return side
+
+
+def _document(stem: str, sentence: _Sentence, number: int, *, marked: bool, whole: bool) -> str:
+    if marked:
+        return f"{stem}#{sentence.document}"
+    return f"{stem}/block-{number // BLOCK + 1}" if whole else stem
+
+
+def _sentences(file: Path, *, tagged: bool) -> Iterator[_Sentence]:
+    document, start = 0, 0
+    tokens: list[str] = []
+    tags: list[str] = []
+    for number, line in enumerate([*_lines(file), ""], start=1):
+        fields = line.split("\t") if "\t" in line else line.split(" ")
+        begins = fields[0] == DOCUMENT_MARK
+        if (begins or not line.strip()) and tokens:
+            yield _Sentence(start, document, tuple(tokens), tuple(tags))
+            tokens, tags = [], []
+        if begins:
+            document += 1
+        elif line.strip():
+            if tagged and len(fields) < 2:
+                raise BrokenFile(f"{file.name} line {number} has no tag: write TOKEN, tab, TAG")
+            start = start if tokens else number
+            tokens.append(fields[0])
+            tags.append(fields[-1] if tagged else OUTSIDE)
+
+
+def _lines(file: Path) -> Sequence[str]:
+    try:
+        content = file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise not_utf8(file) from error
+    # Only line feeds end a line: other Unicode line ends may be part of a token.
+    return [line.removesuffix("\r") for line in content.split("\n")]
+
+
+def _require_iob2(sentences: Sequence[_Sentence], file: Path) -> None:
+    broken = []
+    for sentence in sentences:
+        found = first_break(sentence.tags)
+        if found is not None:
+            position, reason = found
+            broken.append(f"line {sentence.line + position} ({reason})")
+    if broken:
+        more = ", ..." if len(broken) > _SHOWN else ""
+        raise BrokenIob(
+            f"{file.name} is not IOB2 in {len(broken)} sentences: {', '.join(broken[:_SHOWN])}"
+            f"{more}; begin each entity with B-TYPE and go on with I-TYPE",
+            sentences=len(broken),
+        )

@@ -1,0 +1,217 @@
+"""Read a site's table from a file or a database, with errors that say what to do."""
+
+import csv
+import difflib
+import gzip
+import json
+import zlib
+from pathlib import Path
+
+import pandas as pd
+import pyarrow
+
+from privacy.errors import ConsortiumError
+from sites.data.source import DataSource, IobFiles, SqlQuery, TableFile, TextFolder
+
+FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
+_SEPARATORS = (",", ";", "\t", "|")
+_BROKEN = (
+    OSError,
+    EOFError,
+    zlib.error,
+    csv.Error,
+    pd.errors.ParserError,
+    pyarrow.ArrowException,
+)
+
+
+class UnreadableSource(ConsortiumError, ValueError):
+    """A table cannot be read; the subclasses say why."""
+
+    code = "unreadable-source"
+
+
+class MissingFile(UnreadableSource):
+    """There is no such file."""
+
+    code = "missing-file"
+
+
+class UnknownFormat(UnreadableSource):
+    """The ending of a file names no format that can be read."""
+
+    code = "unknown-format"
+
+
+class WrongSeparator(UnreadableSource):
+    """The values of a file are parted by another character than the one expected."""
+
+    code = "wrong-separator"
+
+
+class BrokenFile(UnreadableSource):
+    """A file is not what its ending says, or its rows do not fit its header."""
+
+    code = "broken-file"
+
+
+class QueryFailed(UnreadableSource):
+    """A database could not be reached, or refused the query."""
+
+    code = "query-failed"
+
+
+class EmptyTable(UnreadableSource):
+    """A table has no rows."""
+
+    code = "empty-table"
+
+
+def read(source: DataSource) -> pd.DataFrame:
+    """Return the table of a source as it stands, every cell of a text file as text.
+
+    Guarantee: the index is what a person looks a row up by: the line of a CSV, TSV or JSON
+    lines file (a header is line 1), or the position from 1. Nothing is written to a database.
+
+    Raises:
+        UnreadableSource: Nothing could be read, or there are no rows.
+    """
+    match source:
+        case TableFile(path=path):
+            frame, place = _read_file(source), str(path)
+        case SqlQuery():
+            frame, place = _read_query(source), "the query's result"
+        case TextFolder(path=path) | IobFiles(path=path):
+            raise UnknownFormat(f"{path} holds text, not a table: use it with a task of texts")
+    if frame.empty:
+        raise EmptyTable(f"{place} has no rows: a site needs at least one record")
+    return frame
+
+
+def _read_file(source: TableFile) -> pd.DataFrame:
+    path = source.path
+    if not path.is_file():
+        raise MissingFile(f"there is no file {path}{_nearest(path)}")
+    ending = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    if ending not in FORMATS:
+        formats = ", ".join(FORMATS)
+        raise UnknownFormat(f"{path} ends in '{ending}'; what can be read ends in {formats}")
+    try:
+        return _parsed(source, ending)
+    except UnicodeDecodeError as error:
+        raise not_utf8(path) from error
+    except _BROKEN as error:
+        raise BrokenFile(f"{path} cannot be read as {ending}: {error}") from error
+
+
+def not_utf8(path: Path) -> BrokenFile:
+    """Return the refusal of a file that is not UTF-8: it names the first such line."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not _is_utf8(line):
+                return BrokenFile(f"{path} is not UTF-8 text in line {number}: save it as UTF-8")
+    return BrokenFile(f"{path} is not UTF-8 text: save it as UTF-8")
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _parsed(source: TableFile, ending: str) -> pd.DataFrame:
+    match ending:
+        case ".parquet":
+            return _from_one(pd.read_parquet(source.path))
+        case ".jsonl":
+            return _read_json_lines(source.path)
+        case ".tsv":
+            return _read_separated(source.path, source.separator or "\t")
+        case _:
+            return _read_separated(source.path, source.separator or ",")
+
+
+def _nearest(path: Path) -> str:
+    siblings = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = difflib.get_close_matches(path.name, siblings, n=1)
+    return f": did you mean '{close[0]}'?" if close else ": check the path"
+
+
+def _read_separated(path: Path, separator: str) -> pd.DataFrame:
+    _check_header(path, separator)
+    frame = pd.read_csv(
+        path,
+        sep=separator,
+        dtype=str,
+        na_filter=False,
+        encoding="utf-8-sig",
+        skip_blank_lines=False,
+    )
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise BrokenFile(f"the rows of {path} have more values than its header has names")
+    frame.index = pd.RangeIndex(2, len(frame) + 2)
+    blank = (frame == "").all(axis=1) if len(frame.columns) > 1 else frame.iloc[:, 0] == ""
+    return frame[~blank]
+
+
+def _check_header(path: Path, separator: str) -> None:
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as lines:
+        names = next(csv.reader(lines, delimiter=separator), [])
+    if not names:
+        raise EmptyTable(f"{path} is empty: its first line must name the columns")
+    other = [mark for mark in _SEPARATORS if mark in names[0]] if len(names) == 1 else []
+    if other:
+        raise WrongSeparator(
+            f"{path} has one column, named {names[0][:80]!r}: its values look separated by "
+            f"{other[0]!r}, not {separator!r}; set the source's separator to {other[0]!r}"
+        )
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise BrokenFile(f"{path} names the columns {repeated[:5]} more than once: rename them")
+
+
+def _read_json_lines(path: Path) -> pd.DataFrame:
+    opened = gzip.open if path.suffix == ".gz" else open
+    records, lines = [], []
+    with opened(path, "rt", encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                records.append(_json_object(line, f"{path} line {number}"))
+                lines.append(number)
+    return pd.DataFrame(records, index=pd.Index(lines, dtype="int64"), dtype=object)
+
+
+def _json_object(line: str, place: str) -> dict[str, object]:
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise BrokenFile(f"{place} is not JSON: {error}") from error
+    if not isinstance(record, dict):
+        raise BrokenFile(f'{place} must be an object such as {{"age": 63}}')
+    return record
+
+
+def _read_query(source: SqlQuery) -> pd.DataFrame:
+    import sqlalchemy  # few records are in a database
+
+    try:
+        engine = sqlalchemy.create_engine(source.url)
+    except ImportError as error:
+        raise QueryFailed(f"the driver of this database is not installed: {error}") from error
+    except sqlalchemy.exc.ArgumentError as error:
+        raise QueryFailed("the URL is none of SQLAlchemy's, such as sqlite:///file.db") from error
+    try:
+        with engine.connect() as connection:  # never committed
+            return _from_one(pd.read_sql_query(sqlalchemy.text(source.query), connection))
+    except (sqlalchemy.exc.SQLAlchemyError, pd.errors.DatabaseError) as error:
+        raise QueryFailed(f"the database refused the query: {error}") from error
+    finally:
+        engine.dispose()
+
+
+def _from_one(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.set_axis(pd.RangeIndex(1, len(frame) + 1))

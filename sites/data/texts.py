@@ -1,0 +1,143 @@
+"""Read texts, one a record, from whatever a site keeps them in."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from privacy.errors import ConsortiumError
+from sites.data.iob2_files import read_iob
+from sites.data.source import DataSource, IobFiles, TableFile, TextFolder
+from sites.data.tables import BrokenFile, EmptyTable, MissingFile, not_utf8, read
+from sites.data.validation import MissingColumns
+
+LABELS = "labels.csv"
+FILE = "file"
+_ENDING = ".txt"
+_SHOWN = 5
+
+
+class BadTexts(ConsortiumError, ValueError):
+    """Records of a source have no text or no declared label; the first of them are named."""
+
+    code = "bad-texts"
+
+
+def read_texts(source: DataSource, *, tagged: bool = True) -> pd.DataFrame:
+    """Return the records of a source, one a row, every text as it stands.
+
+    Guarantee: nothing is cut off and no record left out. The index is what a person looks a
+    record up by: a line of a file, or a position from 1.
+
+    Args:
+        source: A table, a query, a directory of texts, or sentences with tags.
+        tagged: Whether each line of sentences ends in a tag.
+
+    Raises:
+        UnreadableSource: Nothing could be read; subclasses say why.
+        MissingColumns: The table of labels does not name the files.
+    """
+    match source:
+        case IobFiles():
+            return read_iob(source, tagged=tagged)
+        case TextFolder():
+            return _read_folder(source)
+        case _:
+            return read(source)
+
+
+def require_texts(
+    frame: pd.DataFrame, *, text: str, label: str | None, classes: tuple[str, ...]
+) -> None:
+    """Check that every record has a text and, if labels are needed, a declared one.
+
+    Guarantee: every kind of mistake is named with how often it occurs and the first places; no
+    text is quoted, only labels.
+
+    Args:
+        frame: As `read_texts` returned it.
+        text: The column of texts.
+        label: The column of classes, or None where none are needed.
+        classes: The declared ones.
+
+    Raises:
+        MissingColumns: A column is absent.
+        BadTexts: A text is empty or no text, or a label is not declared.
+    """
+    needed = [text, *([label] if label else [])]
+    absent = [name for name in needed if name not in frame.columns]
+    if absent:
+        raise MissingColumns(
+            f"the records lack the columns {absent}; they have {sorted(map(str, frame.columns))}",
+            columns=len(absent),
+        )
+    texts = frame[text]
+    empty = frame.index[[not isinstance(cell, str) or not cell.strip() for cell in texts]]
+    lines = [f"no text in {_places(empty)}: fill it in or leave it out"] if len(empty) else []
+    unknown = frame.index[~frame[label].astype(str).isin(classes)] if label else empty[:0]
+    if label and len(unknown):
+        found = sorted(set(frame.loc[unknown, label].astype(str)))[:_SHOWN]
+        lines.append(
+            f"{label} is no declared class in {_places(unknown)}, such as {found}; "
+            f"declared: {', '.join(classes)}"
+        )
+    if lines:
+        raise BadTexts("; ".join(lines), empty=len(empty), unknown=len(unknown))
+
+
+def _places(index: "pd.Index[int]") -> str:
+    rows = "row" if len(index) == 1 else f"{len(index)} rows:"
+    shown = ", ".join(str(row) for row in index[:_SHOWN])
+    return f"{rows} {shown}" + (", ..." if len(index) > _SHOWN else "")
+
+
+def _read_folder(source: TextFolder) -> pd.DataFrame:
+    if not source.path.is_dir():
+        raise MissingFile(f"there is no directory {source.path}: check the path")
+    table = source.labels or source.path / LABELS
+    if source.labels is not None or table.is_file():
+        return _listed(source, table)
+    files = sorted(source.path.rglob(f"*{_ENDING}"))
+    if not files:
+        raise EmptyTable(f"{source.path} holds no {_ENDING} file: a site needs at least one record")
+    direct = [file.name for file in files if file.parent == source.path]
+    rows = [
+        {
+            source.person: file.stem,
+            source.text: _text(file),
+            **({} if direct else {source.label: file.relative_to(source.path).parts[0]}),
+        }
+        for file in files
+    ]
+    return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1))
+
+
+def _listed(source: TextFolder, table: Path) -> pd.DataFrame:
+    """Return the files that a table names, with all that it says of them."""
+    frame = read(TableFile(path=table))
+    if FILE not in frame.columns:
+        raise MissingColumns(f"{table} has no column '{FILE}' with the files' names", columns=1)
+    paths = [source.path / name for name in frame[FILE]]
+    absent = [row for row, path in zip(frame.index, paths, strict=True) if not path.is_file()]
+    if absent:
+        raise MissingFile(
+            f"{table} names files that are not there, in {_places(pd.Index(absent))}",
+            files=len(absent),
+        )
+    unnamed = {*source.path.rglob(f"*{_ENDING}")} - set(paths)
+    if unnamed:
+        shown = sorted(str(path.relative_to(source.path)) for path in unnamed)[:_SHOWN]
+        raise BrokenFile(
+            f"{len(unnamed)} files stand in no row of {table}, such as {shown}: add or move them",
+            files=len(unnamed),
+        )
+    found = frame.assign(**{source.text: [_text(path) for path in paths]})
+    if source.person not in frame.columns:
+        found[source.person] = [path.stem for path in paths]
+    return found
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise not_utf8(file) from error

@@ -1,0 +1,298 @@
+"""Check a table against the agreed schema, and say which rows and columns break it."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pandera
+
+from privacy.errors import ConsortiumError
+from sites.schema.tables import Category, ClassLabel, Number, NumberLabel, Schema
+
+Cells: TypeAlias = "pd.Series[Any]"
+Item: TypeAlias = Number | Category | ClassLabel | NumberLabel
+
+MISSING = frozenset({"", "?", "na", "n/a", "nan", "nat", "null", "<na>"})
+SIDES = ("train", "test")
+_SHOWN = 5
+_A_NUMBER = "a number"
+_FINITE = "a finite number"
+_PRESENT = "a value"
+
+
+class BadTable(ConsortiumError, ValueError):
+    """Cells of a table break the schema.
+
+    Args:
+        violations: What is wrong, by column.
+    """
+
+    code = "bad-table"
+
+    def __init__(self, violations: Sequence["Violation"]) -> None:
+        columns = len({item.column for item in violations})
+        lines = "".join(f"\n- {item}" for item in violations)
+        super().__init__(
+            f"the table breaks the schema in {columns} columns:{lines}",
+            columns=columns,
+            values=sum(item.count for item in violations),
+        )
+        self.violations = tuple(violations)
+
+
+class MissingColumns(ConsortiumError, ValueError):
+    """Columns of the schema are not in the table."""
+
+    code = "missing-columns"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    """One thing that is wrong with a column.
+
+    Args:
+        column: Its name.
+        expected: What its values must be.
+        count: Values that are not.
+        rows: Where the first of them stand.
+        values: The first of them, in brackets; empty text where a value is missing.
+        advice: What to do.
+    """
+
+    column: str
+    expected: str
+    count: int
+    rows: tuple[int, ...]
+    values: tuple[str, ...]
+    advice: str
+
+    def __str__(self) -> str:
+        shown = ", ".join(
+            f"{row}{value}" for row, value in zip(self.rows, self.values, strict=True)
+        )
+        more = ", ..." if self.count > len(self.rows) else ""
+        rows = "row" if self.count == 1 else f"{self.count} rows:"
+        where = f"not so in {rows} {shown}{more}"
+        return f"{self.column}: expected {self.expected}, {where}; {self.advice}"
+
+
+def validate(
+    frame: pd.DataFrame, schema: Schema, *, labelled: bool = True, split: str | None = None
+) -> pd.DataFrame:
+    """Return the columns of the schema, parsed, or refuse all that is wrong at once.
+
+    Guarantee: numbers are finite, within their bounds and float64; categories and classes are
+    pandas categories in the declared order; only where the schema allows it is a value missing
+    (NaN). Persons are text. Rows, their order and index are those of `frame`; other columns are
+    left out.
+
+    A cell is missing if it is empty or one of `MISSING`, unless the schema declares that text.
+    "1", 1, 1.0 and True are the same category where one of them is declared.
+
+    Args:
+        frame: What `sites.data.tables.read` returned.
+        schema: The agreed schema.
+        labelled: Whether label and person are needed.
+        split: A column that says `train` or `test`, if there is one.
+
+    Raises:
+        MissingColumns: A column is absent; the nearest name is suggested.
+        BadTable: Cells break the schema; its text says which and what to do.
+    """
+    items = _items(schema, labelled=labelled)
+    others = ([schema.person] if labelled else []) + ([split] if split else [])
+    _refuse_missing_columns([*items, *others], frame)
+    cells = pd.DataFrame({name: _cells(frame[name], item) for name, item in items.items()})
+    for name in others:
+        cells[name] = frame[name].map(_text).map(_present)
+    expectation = pandera.DataFrameSchema(
+        {name: _expected(item) for name, item in items.items()}
+        | {name: pandera.Column() for name in others}
+        | ({split: pandera.Column(checks=_one_of(SIDES))} if split else {})
+    )
+    try:
+        expectation.validate(cells, lazy=True)
+    except pandera.errors.SchemaErrors as error:
+        raise BadTable(_violations(error.failure_cases, items)) from error
+    return cells.assign(**{name: _parsed(cells[name], item) for name, item in items.items()})
+
+
+def _items(schema: Schema, *, labelled: bool) -> dict[str, Item]:
+    items: dict[str, Item] = {item.name: item for item in schema.features}
+    return items | {schema.label.column: schema.label} if labelled else items
+
+
+def _refuse_missing_columns(needed: Sequence[str], frame: pd.DataFrame) -> None:
+    columns = [str(name) for name in frame.columns]
+    missing = [name for name in needed if name not in columns]
+    if missing:
+        raise MissingColumns(
+            f"the table lacks {len(missing)} columns of the schema: "
+            + ", ".join(f"'{name}'{_hint(name, columns)}" for name in missing[:_SHOWN])
+            + "; rename or add them",
+            columns=len(missing),
+        )
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    lowered = {item.lower(): item for item in known}
+    close = difflib.get_close_matches(name.lower(), lowered, n=1)
+    return f" (nearest is '{lowered[close[0]]}')" if close else ""
+
+
+def _text(cell: object) -> str:
+    """The cell as text, a whole float as a whole number; "" where there is nothing."""
+    match cell:
+        case str():
+            return cell.strip()
+        case bool() | np.bool_():
+            return str(bool(cell))
+        case int() | np.integer():
+            return str(int(cell))
+        case float() | np.floating():
+            return str(int(cell)) if float(cell).is_integer() else str(float(cell))
+        case None:
+            return ""
+        case _:
+            return str(cell)
+
+
+def _present(text: str) -> str | None:
+    return None if text.casefold() in MISSING else text
+
+
+def _cells(column: Cells, item: Item) -> Cells:
+    """The column as it is checked: floats, or texts with None where a value is missing."""
+    match item:
+        case Number() | NumberLabel():
+            return _numbers_or_texts(column)
+        case Category(values=values) | ClassLabel(classes=values):
+            # Among objects 1, 1.0 and True are equal, but their texts differ.
+            texts = column.map(_text) if column.dtype == object else column
+            meanings = {cell: _meaning(_text(cell), values) for cell in texts.unique()}
+            return texts.map(meanings).astype(object)
+
+
+def _numbers_or_texts(column: Cells) -> Cells:
+    """The column as floats; if some cells are neither numbers nor missing, with their texts."""
+    if column.dtype.kind in "mM":  # times and durations, which pandas would count in nanoseconds
+        return column.map(_text)
+    found = _as_numbers(column)
+    texts = column[found.isna()].map(_text).map(_present).dropna()
+    if texts.empty:
+        return found
+    mixed = found.astype(object)
+    mixed[texts.index] = texts
+    return mixed
+
+
+def _meaning(text: str, values: Sequence[str]) -> str | None:
+    """The declared value that a text means; otherwise the text, or None if that is missing."""
+    if text in values:
+        return text
+    same = [value for value in values if _canonical(value) == _canonical(text)]
+    return same[0] if len(same) == 1 else _present(text)
+
+
+def _canonical(text: str) -> str:
+    lowered = text.casefold()
+    if lowered in {"true", "false"}:
+        return str(int(lowered == "true"))
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return str(int(number)) if number.is_integer() else str(number)
+
+
+def _expected(item: Item) -> pandera.Column:
+    match item:
+        case Category(values=values, missing=missing):
+            return pandera.Column(checks=_one_of(values), nullable=missing)
+        case ClassLabel(classes=values):
+            return pandera.Column(checks=_one_of(values))
+        case Number(low=low, high=high, missing=missing):
+            return pandera.Column(checks=_within(low, high), nullable=missing)
+        case NumberLabel(low=low, high=high):
+            return pandera.Column(checks=_within(low, high))
+
+
+def _one_of(values: Sequence[str]) -> list[pandera.Check]:
+    shown = ", ".join(values[:20]) + (", ..." if len(values) > 20 else "")
+    return [pandera.Check(lambda cells: cells.isin(values), error=f"one of {shown}")]
+
+
+def _within(low: float, high: float) -> pandera.Check:
+    """One check, as each costs a millisecond: `_wanted` says in which way a cell fails it."""
+    return pandera.Check(
+        lambda cells: _as_numbers(cells).between(low, high),
+        error=f"a number from {low:g} to {high:g}",
+    )
+
+
+def _as_numbers(cells: Cells) -> Cells:
+    return pd.to_numeric(cells, errors="coerce").astype("float64")
+
+
+def _parsed(cells: Cells, item: Item) -> Cells:
+    match item:
+        case Number() | NumberLabel():
+            return _as_numbers(cells)
+        case Category(values=values) | ClassLabel(classes=values):
+            return cells.astype(pd.CategoricalDtype(list(values)))
+
+
+def _violations(failures: pd.DataFrame, items: Mapping[str, Item]) -> list[Violation]:
+    found = []
+    wanted = [
+        _wanted(str(check), items.get(str(column)), cell)
+        for column, check, cell in zip(
+            failures["column"], failures["check"], failures["failure_case"], strict=True
+        )
+    ]
+    by_kind = failures.assign(wanted=wanted).groupby(["column", "wanted"], sort=False)
+    for (column, expected), cases in by_kind:
+        first = cases.head(_SHOWN)
+        found.append(
+            Violation(
+                column=str(column),
+                expected=str(expected),
+                count=len(cases),
+                rows=tuple(int(row) for row in first["index"]),
+                values=tuple(
+                    "" if expected == _PRESENT else f" ({value!r})"
+                    for value in first["failure_case"]
+                ),
+                advice=_advice(
+                    str(expected), items.get(str(column)), str(first["failure_case"].iloc[0])
+                ),
+            )
+        )
+    return found
+
+
+def _wanted(check: str, item: Item | None, cell: str | float) -> str:
+    """What a cell that fails a check should have been."""
+    if check == "not_nullable":
+        return _PRESENT
+    if not isinstance(item, Number | NumberLabel):
+        return check
+    number = pd.to_numeric(cell, errors="coerce")
+    return _A_NUMBER if np.isnan(number) else _FINITE if np.isinf(number) else check
+
+
+def _advice(expected: str, item: Item | None, value: str) -> str:
+    match item:
+        case _ if expected == _PRESENT:
+            return "fill it in, leave the row out, or agree on a schema that lets it be missing"
+        case Category(values=values) | ClassLabel(classes=values):
+            return f"use a declared value{_hint(value, values)}"
+        case _ if expected == _A_NUMBER:
+            return "correct it, or leave it empty where it is missing"
+        case Number(unit=unit) | NumberLabel(unit=unit) if expected != _FINITE:
+            return "correct it" + (f"; the unit is {unit}" if unit else "")
+        case _:
+            return "correct it"

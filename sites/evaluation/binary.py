@@ -1,0 +1,229 @@
+"""Pooled evaluation of a classifier of two classes, from two score histograms and three sums."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privacy.layout import Tally
+from sites.evaluation import calibration, ranking
+from sites.evaluation import metric_values as figures
+from sites.evaluation.calibration import Reliability
+from sites.evaluation.input_checks import class_codes, probabilities
+from sites.evaluation.metric_values import Figures, Undefined, ratio
+from sites.schema.tables import ClassLabel
+from sites.statistics.histograms import histograms
+from sites.statistics.tally import Metric, TallyLayout, fixed_point, mean
+
+BINS = 1024
+THRESHOLD = 0.5
+_PICTURE_BINS = 64
+_EMPTY = "there are no held-out records"
+_ONE_CLASS = "needs held-out records of both classes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confusion:
+    """Counts at a threshold: a score of at least `threshold` counts as positive."""
+
+    threshold: float
+    true_positives: int
+    false_positives: int
+    true_negatives: int
+    false_negatives: int
+
+    def figures(self) -> Figures:
+        """Return the exact shares that follow, with their usual names."""
+        tp, fp, tn, fn = (
+            self.true_positives,
+            self.false_positives,
+            self.true_negatives,
+            self.false_negatives,
+        )
+        return {
+            "accuracy": ratio(tp + tn, tp + fp + tn + fn, _EMPTY),
+            "balanced_accuracy": (
+                Metric((tp / (tp + fn) + tn / (tn + fp)) / 2)
+                if (tp + fn) and (tn + fp)
+                else Undefined(_ONE_CLASS)
+            ),
+            "precision": ratio(tp, tp + fp, "no record scores as positive"),
+            "recall": ratio(tp, tp + fn, "there are no positive held-out records"),
+            "f1": ratio(2 * tp, 2 * tp + fp + fn, "no record is positive or scores so"),
+        }
+
+
+@dataclass(frozen=True)
+class BinaryEvaluation:
+    """Turns scores for the positive class into a tally, and a pooled tally into figures.
+
+    Guarantee: the tallies of sites add up to the tally of their records, exactly. Counts at
+    thresholds k / 1024 are exact, sums are right to 2**-33 a record, and a figure that depends
+    on the order of scores carries the widest error that the bins allow.
+
+    Args:
+        label: The two classes; the second is the positive one.
+    """
+
+    label: ClassLabel
+
+    @cached_property
+    def layout(self) -> TallyLayout:
+        """Names and sizes of the tally's parts."""
+        return TallyLayout(
+            {
+                "negatives": BINS,
+                "positives": BINS,
+                "brier": 2,
+                "log_loss": 2,
+                "scores": 2 * calibration.BINS,
+            }
+        )
+
+    def tally(self, predictions: NDArray[Any], labels: NDArray[Any]) -> Tally:
+        """Return what these records add to the pooled figures.
+
+        Args:
+            predictions: Probabilities of the positive class, shape (n,).
+            labels: 0 or 1, shape (n,).
+
+        Raises:
+            ConsortiumError: Predictions are not finite, not in [0, 1] or not one a record; a
+                label is not declared; or there are 2**25 records or more.
+        """
+        codes = class_codes(labels, 2)
+        scores = probabilities(predictions, len(codes))
+        classes = histograms(scores, codes, n_groups=2, n_bins=BINS)
+        likelihoods = np.where(codes == 1, scores, 1.0 - scores)
+        return self.layout.join(
+            {
+                "negatives": classes[0],
+                "positives": classes[1],
+                "brier": fixed_point((scores - codes) ** 2),
+                "log_loss": fixed_point(figures.log_losses(likelihoods)),
+                "scores": calibration.sums_by_bin(scores, scores),
+            }
+        )
+
+    def check(self, tally: Tally) -> None:
+        """Refuse what no records can have as their tally, of one site or pooled.
+
+        Raises:
+            ImpossibleTally: A shape, a sign or a sum is impossible.
+        """
+        self.layout.check(tally)
+        largest = {"brier": 1.0, "log_loss": figures.LARGEST_LOG_LOSS}
+        figures.check_means(self.layout, tally, examples=self.examples(tally), largest=largest)
+        self._reliability(tally).check(self.examples(tally))
+
+    def examples(self, tally: Tally) -> int:
+        """Return the number of records counted."""
+        return sum(self.class_counts(tally))
+
+    def class_counts(self, tally: Tally) -> tuple[int, ...]:
+        """Return the number of records of each class."""
+        return self.layout.count("negatives", tally), self.layout.count("positives", tally)
+
+    def metrics(self, tally: Tally) -> dict[str, Metric]:
+        """Return the figures that the records define, by name.
+
+        `roc_auc`, `pr_auc` (average precision), `ks`, `gini` (2 AUC - 1), `brier`, `log_loss`
+        (probabilities taken as at least 1e-7), `ece` (16 bins), and at the threshold 0.5
+        `accuracy`, `balanced_accuracy`, `precision`, `recall`, `f1`.
+
+        Raises:
+            ImpossibleTally: No records have this tally.
+        """
+        return figures.defined(self._figures(tally))
+
+    def undefined(self, tally: Tally) -> dict[str, str]:
+        """Return the names of the other figures, and why the records do not define them."""
+        return figures.reasons(self._figures(tally))
+
+    def confusion(self, tally: Tally, *, threshold: float = THRESHOLD) -> Confusion:
+        """Return exact counts at the multiple of 1/1024 that is nearest to `threshold`."""
+        edge = round(min(max(threshold, 0.0), 1.0) * BINS)
+        below, above = zip(
+            *((int(h[:edge].sum()), int(h[edge:].sum())) for h in self._histograms(tally)),
+            strict=True,
+        )
+        return Confusion(
+            threshold=edge / BINS,
+            true_positives=above[1],
+            false_positives=above[0],
+            true_negatives=below[0],
+            false_negatives=below[1],
+        )
+
+    def curves(self, tally: Tally) -> dict[str, Any]:
+        """Return points to draw, as plain JSON values; a curve without meaning is left out.
+
+        `roc`, `precision_recall`, `calibration` (16 bins with their counts), `scores` (64 bins
+        by class) and `confusion` at the threshold 0.5.
+
+        Raises:
+            ImpossibleTally: No records have this tally.
+        """
+        self.check(tally)
+        negatives, positives = self._histograms(tally)
+        curves: dict[str, Any] = {
+            "calibration": self._reliability(tally).curve(),
+            "scores": {
+                "edges": np.linspace(0.0, 1.0, _PICTURE_BINS + 1).tolist(),
+                "classes": list(self.label.classes),
+                "counts": [
+                    counts.reshape(_PICTURE_BINS, -1).sum(axis=1).tolist()
+                    for counts in (negatives, positives)
+                ],
+            },
+            "confusion": {
+                "classes": list(self.label.classes),
+                "counts": self._confusion_rows(tally),
+            },
+        }
+        if min(self.class_counts(tally)) > 0:
+            curves["roc"] = ranking.roc_curve(negatives, positives)
+            curves["precision_recall"] = ranking.pr_curve(negatives, positives)
+        return curves
+
+    def _figures(self, tally: Tally) -> Figures:
+        self.check(tally)
+        n = self.examples(tally)
+        return {
+            **self._ranking(tally),
+            "brier": mean(self.layout.real("brier", tally), n) if n else Undefined(_EMPTY),
+            "log_loss": mean(self.layout.real("log_loss", tally), n) if n else Undefined(_EMPTY),
+            "ece": self._reliability(tally).ece() if n else Undefined(_EMPTY),
+            **self.confusion(tally).figures(),
+        }
+
+    def _ranking(self, tally: Tally) -> Figures:
+        if min(self.class_counts(tally)) == 0:
+            return {name: Undefined(_ONE_CLASS) for name in ("roc_auc", "pr_auc", "ks", "gini")}
+        negatives, positives = self._histograms(tally)
+        auc = ranking.roc_auc(negatives, positives)
+        return {
+            "roc_auc": auc,
+            "pr_auc": ranking.pr_auc(negatives, positives),
+            "ks": ranking.ks(negatives, positives),
+            "gini": Metric(2 * auc.value - 1, 2 * auc.error_bound),
+        }
+
+    def _histograms(self, tally: Tally) -> tuple[Tally, Tally]:
+        return self.layout.part("negatives", tally), self.layout.part("positives", tally)
+
+    def _reliability(self, tally: Tally) -> Reliability:
+        negatives, positives = (
+            counts.reshape(calibration.BINS, -1).sum(axis=1).astype(np.float64)
+            for counts in self._histograms(tally)
+        )
+        return Reliability(negatives + positives, self.layout.reals("scores", tally), positives)
+
+    def _confusion_rows(self, tally: Tally) -> list[list[int]]:
+        found = self.confusion(tally)
+        return [
+            [found.true_negatives, found.false_positives],
+            [found.false_negatives, found.true_positives],
+        ]

@@ -1,0 +1,220 @@
+"""Pooled evaluation of entities: exact spans, counted by type, strictly by IOB2.
+
+Sentences are one after another in one vector of tag codes, each followed by `SENTENCE_END`, so
+that the sentences of several sites are those of all of them, joined.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privacy.layout import Tally
+from sites.evaluation.input_checks import ShapesDiffer, UndeclaredLabel
+from sites.evaluation.metric_values import Figures, Undefined, defined, ratio, reasons
+from sites.statistics.tally import ImpossibleTally, Metric, TallyLayout
+from sites.text.iob2_tags import Codes
+
+SENTENCE_END = -1
+_NONE = "there are no held-out sentences"
+_NO_TRUE = "no held-out sentence has an entity"
+_NO_PREDICTED = "no entity was predicted"
+
+
+@dataclass(frozen=True)
+class EntityEvaluation:
+    """Turns tags into counts of entities, and pooled counts into figures.
+
+    Guarantee: the tallies of sites add up to the tally of all their sentences, exactly; every
+    figure is exact. An entity is right if type, first and last word are.
+
+    Args:
+        types: Of entities, in the order of their tag codes (`sites.text.iob2_tags.tag_names`).
+    """
+
+    types: Sequence[str]
+
+    @cached_property
+    def layout(self) -> TallyLayout:
+        """Names and sizes of the tally's parts."""
+        n_types = len(self.types)
+        return TallyLayout(
+            {"sentences": 1, "right": n_types, "spurious": n_types, "missed": n_types}
+        )
+
+    def tally(self, predictions: NDArray[Any], labels: NDArray[Any]) -> Tally:
+        """Return what these sentences add to the pooled figures.
+
+        Args:
+            predictions: Tag codes, sentence after sentence, each followed by `SENTENCE_END`.
+            labels: Likewise, of the same sentences.
+
+        Raises:
+            ShapesDiffer: The sentences are not the same ones.
+            UndeclaredLabel: A code stands for no tag.
+        """
+        right, spurious, missed = counts_by_sentence(predictions, labels, len(self.types))
+        return self.layout.join(
+            {
+                "sentences": np.array([len(right)]),
+                "right": right.sum(axis=0),
+                "spurious": spurious.sum(axis=0),
+                "missed": missed.sum(axis=0),
+            }
+        )
+
+    def check(self, tally: Tally) -> None:
+        """Refuse what no sentences can have as their tally, of one site or pooled.
+
+        Raises:
+            ImpossibleTally: The shape or a sign is impossible, or entities are in no sentence.
+        """
+        self.layout.check(tally)
+        if not self.examples(tally) and tally.any():
+            raise ImpossibleTally("entities are counted, and no sentences")
+
+    def examples(self, tally: Tally) -> int:
+        """Return the number of sentences counted."""
+        return self.layout.count("sentences", tally)
+
+    def class_counts(self, tally: Tally) -> tuple[int, ...]:
+        """Return the number of true entities of each type."""
+        right, _, missed = self._counts(tally)
+        return tuple(int(count) for count in right + missed)
+
+    def metrics(self, tally: Tally) -> dict[str, Metric]:
+        """Return the figures that the sentences define, by name.
+
+        `entity_precision`, `entity_recall`, `entity_f1` over all entities, and
+        `macro_entity_f1`, the mean over the types that held-out sentences have.
+
+        Raises:
+            ImpossibleTally: No sentences have this tally.
+        """
+        return defined(self._figures(tally))
+
+    def undefined(self, tally: Tally) -> dict[str, str]:
+        """Return the names of the other figures, and why the sentences do not define them."""
+        absent = {
+            f"class {kind}": "has no held-out entity: it is in no mean over types"
+            for kind, count in zip(self.types, self.class_counts(tally), strict=True)
+            if count == 0
+        }
+        return {**reasons(self._figures(tally)), **absent}
+
+    def curves(self, tally: Tally) -> dict[str, Any]:
+        """Return `entities`: of each type its counts and figures, as plain JSON values.
+
+        Raises:
+            ImpossibleTally: No sentences have this tally.
+        """
+        self.check(tally)
+        counts = zip(self.types, *self._counts(tally), strict=True)
+        return {
+            "entities": {
+                kind: {
+                    "support": int(right + missed),
+                    "right": int(right),
+                    "spurious": int(spurious),
+                    "missed": int(missed),
+                    **{
+                        name: metric.value
+                        for name, metric in defined(_scores(right, spurious, missed)).items()
+                    },
+                }
+                for kind, right, spurious, missed in counts
+            }
+        }
+
+    def _counts(self, tally: Tally) -> tuple[Tally, Tally, Tally]:
+        right, spurious, missed = (
+            self.layout.part(name, tally) for name in ("right", "spurious", "missed")
+        )
+        return right, spurious, missed
+
+    def _figures(self, tally: Tally) -> Figures:
+        self.check(tally)
+        if not self.examples(tally):
+            names = ("entity_precision", "entity_recall", "entity_f1", "macro_entity_f1")
+            return dict.fromkeys(names, Undefined(_NONE))
+        right, spurious, missed = self._counts(tally)
+        micro = _scores(right.sum(), spurious.sum(), missed.sum())
+        held = right + missed > 0
+        both = (2 * right + spurious + missed)[held]
+        macro = (2 * right[held] / both).mean() if held.any() else None
+        return {
+            **{f"entity_{name}": figure for name, figure in micro.items()},
+            "macro_entity_f1": Undefined(_NO_TRUE) if macro is None else Metric(float(macro)),
+        }
+
+
+def counts_by_sentence(
+    predictions: NDArray[Any], labels: NDArray[Any], n_types: int
+) -> tuple[Tally, Tally, Tally]:
+    """Return right, spurious and missed entities, each of shape (n_sentences, n_types).
+
+    Raises:
+        ShapesDiffer: The sentences are not the same ones.
+        UndeclaredLabel: A code stands for no tag.
+    """
+    predicted, true = _checked(predictions, n_types), _checked(labels, n_types)
+    ends = true == SENTENCE_END
+    if predicted.shape != true.shape or ((predicted == SENTENCE_END) != ends).any():
+        raise ShapesDiffer("tags that were predicted and true tags are of different sentences")
+    if len(true) and not ends[-1]:
+        raise ShapesDiffer("a sentence must be followed by its end")
+    sentence = np.concatenate([[0], np.cumsum(ends)])[: len(true)]
+    shape = (int(ends.sum()), n_types)
+    of_predicted, of_true = _starts_and_ends(predicted), _starts_and_ends(true)
+    same = (of_predicted == of_true) & (of_true > 0) & (predicted == true)
+    return (
+        _tabled(same, true, sentence, shape),
+        _tabled((of_predicted > 0) & ~same, predicted, sentence, shape),
+        _tabled((of_true > 0) & ~same, true, sentence, shape),
+    )
+
+
+def _checked(codes: NDArray[Any], n_types: int) -> Codes:
+    if codes.ndim != 1:
+        raise ShapesDiffer(f"need one tag a word, got shape {codes.shape}")
+    whole = np.asarray(codes, np.float64)
+    if not ((whole == np.floor(whole)) & (whole >= SENTENCE_END) & (whole <= 2 * n_types)).all():
+        raise UndeclaredLabel(f"tags must be whole numbers from 0 to {2 * n_types}, -1 at the end")
+    return whole.astype(np.int64)
+
+
+def _starts_and_ends(codes: Codes) -> Codes:
+    """Return at each word that begins an entity the position after its last, else 0: (n,)."""
+    begins = (codes > 0) & (codes % 2 == 1)  # B of a type
+    goes_on = np.zeros(len(codes), np.bool_)
+    goes_on[1:] = (codes[1:] > 0) & (codes[1:] % 2 == 0) & _same_type(codes)
+    after = np.zeros(len(codes), np.int64)
+    stops = np.flatnonzero(~goes_on)  # the next of these after a beginning ends its entity
+    place = np.searchsorted(stops, np.flatnonzero(begins), side="right")
+    after[begins] = np.append(stops, len(codes))[place]
+    return after
+
+
+def _same_type(codes: Codes) -> NDArray[np.bool_]:
+    """Return of each word but the first whether the word before is of an entity of its type."""
+    kind = (codes + 1) // 2
+    return np.asarray((kind[1:] == kind[:-1]) & (codes[:-1] > 0))
+
+
+def _tabled(
+    chosen: NDArray[np.bool_], codes: Codes, sentence: Codes, shape: tuple[int, int]
+) -> Tally:
+    cells = sentence[chosen] * shape[1] + (codes[chosen] - 1) // 2
+    counted: Tally = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
+    return counted.astype(np.int64)
+
+
+def _scores(right: int, spurious: int, missed: int) -> Figures:
+    return {
+        "precision": ratio(right, right + spurious, _NO_PREDICTED),
+        "recall": ratio(right, right + missed, _NO_TRUE),
+        "f1": ratio(2 * right, 2 * right + spurious + missed, _NO_TRUE),
+    }

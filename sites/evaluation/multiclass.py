@@ -1,0 +1,249 @@
+"""Pooled evaluation of a classifier of three and more classes, some of which a site may lack."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privacy.layout import Matrix, Tally, Vector
+from sites.evaluation import calibration, ranking
+from sites.evaluation import metric_values as figures
+from sites.evaluation.calibration import Reliability
+from sites.evaluation.input_checks import class_codes, distributions
+from sites.evaluation.metric_values import Figures, Undefined, ratio
+from sites.schema.tables import ClassLabel
+from sites.statistics.histograms import histograms
+from sites.statistics.tally import ImpossibleTally, Metric, TallyLayout, fixed_point, mean
+
+BINS = 256
+_EMPTY = "there are no held-out records"
+_NAMES = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "macro_roc_auc",
+    "log_loss",
+    "brier",
+    "ece",
+    "mean_class_distance",
+)
+
+
+@dataclass(frozen=True)
+class ClassesEvaluation:
+    """Turns probabilities of every class into a tally, and a pooled tally into figures.
+
+    Guarantee: the tallies of sites add up to the tally of their records, exactly. What follows
+    from the confusion matrix is exact; sums are right to 2**-33 a record; a one-versus-rest AUC
+    carries the widest error that its 256 bins allow. A mean over classes is one over the
+    classes that held-out records have, and the absent ones are named.
+
+    Args:
+        label: The classes; if they are ordered, their distance is counted too.
+    """
+
+    label: ClassLabel
+
+    @cached_property
+    def layout(self) -> TallyLayout:
+        """Names and sizes of the tally's parts."""
+        n_classes = len(self.label.classes)
+        return TallyLayout(
+            {
+                "confusion": n_classes**2,
+                "rest": n_classes * BINS,
+                "own": n_classes * BINS,
+                "brier": 2,
+                "log_loss": 2,
+                "confident": calibration.BINS,
+                "confident_and_right": calibration.BINS,
+                "confidence": 2 * calibration.BINS,
+            }
+        )
+
+    def tally(self, predictions: NDArray[Any], labels: NDArray[Any]) -> Tally:
+        """Return what these records add to the pooled figures.
+
+        Args:
+            predictions: Probabilities, shape (n, n_classes), rows adding up to 1.
+            labels: Codes of classes, shape (n,).
+
+        Raises:
+            ConsortiumError: Predictions are not finite, no probabilities or not one row a
+                record; a label is not declared; or there are 2**25 records or more.
+        """
+        n_classes = len(self.label.classes)
+        codes = class_codes(labels, n_classes)
+        shares = distributions(predictions, len(codes), n_classes)
+        of_label = shares[np.arange(len(codes)), codes]  # (n,)
+        misses = shares.copy()
+        misses[np.arange(len(codes)), codes] -= 1.0
+        predicted = shares.argmax(axis=1)
+        confidence = shares.max(axis=1)
+        confusion = np.bincount(codes * n_classes + predicted, minlength=n_classes**2)
+        reliable = histograms(
+            confidence, (predicted == codes).astype(np.int64), n_groups=2, n_bins=calibration.BINS
+        )
+        return self.layout.join(
+            {
+                "confusion": confusion.astype(np.int64),
+                **_one_versus_rest(shares, of_label, codes),
+                "brier": fixed_point((misses**2).sum(axis=1)),
+                "log_loss": fixed_point(figures.log_losses(of_label)),
+                "confident": reliable.sum(axis=0),
+                "confident_and_right": reliable[1],
+                "confidence": calibration.sums_by_bin(confidence, confidence),
+            }
+        )
+
+    def check(self, tally: Tally) -> None:
+        """Refuse what no records can have as their tally, of one site or pooled.
+
+        Raises:
+            ImpossibleTally: A shape, a sign, a sum is impossible, or counts disagree.
+        """
+        self.layout.check(tally)
+        n, support = self.examples(tally), self._confusion(tally).sum(axis=1)
+        rest, own = self._histograms(tally)
+        if (own.sum(axis=1) != support).any() or (rest.sum(axis=1) != n - support).any():
+            raise ImpossibleTally("score histograms and confusion matrix count other records")
+        largest = {"brier": 2.0, "log_loss": figures.LARGEST_LOG_LOSS}
+        figures.check_means(self.layout, tally, examples=n, largest=largest)
+        self._reliability(tally).check(n)
+
+    def examples(self, tally: Tally) -> int:
+        """Return the number of records counted."""
+        return self.layout.count("confusion", tally)
+
+    def class_counts(self, tally: Tally) -> tuple[int, ...]:
+        """Return the number of records of each class."""
+        return tuple(int(count) for count in self._confusion(tally).sum(axis=1))
+
+    def metrics(self, tally: Tally) -> dict[str, Metric]:
+        """Return the figures that the records define, by name.
+
+        `accuracy`, `balanced_accuracy` (mean recall), `macro_f1`, `macro_roc_auc` (mean of
+        one-versus-rest), `log_loss` (probabilities taken as at least 1e-7), `brier` (squared
+        distance over all classes, 0 to 2), `ece` (of the confidence, 16 bins); for ordered
+        classes `mean_class_distance`, by how many classes the predicted one is off.
+
+        Raises:
+            ImpossibleTally: No records have this tally.
+        """
+        return figures.defined(self._figures(tally))
+
+    def undefined(self, tally: Tally) -> dict[str, str]:
+        """Return the names of the other figures, and why the records do not define them.
+
+        A class without held-out records is named too, as `class NAME`.
+        """
+        absent = {
+            f"class {name}": "has no held-out record: it is in no mean over classes"
+            for name, count in zip(self.label.classes, self.class_counts(tally), strict=True)
+            if count == 0
+        }
+        return {**figures.reasons(self._figures(tally)), **absent}
+
+    def curves(self, tally: Tally) -> dict[str, Any]:
+        """Return what there is to draw, as plain JSON values.
+
+        `confusion` (rows: what is true), `calibration` of the confidence (16 bins with their
+        counts), and by class `classes`: its support, and as far as they are defined precision,
+        recall, F1, one-versus-rest AUC with its error bound, and ROC curve.
+
+        Raises:
+            ImpossibleTally: No records have this tally.
+        """
+        self.check(tally)
+        confusion = self._confusion(tally)
+        return {
+            "confusion": {
+                "classes": list(self.label.classes),
+                "counts": confusion.tolist(),
+            },
+            "calibration": self._reliability(tally).curve(),
+            "classes": {
+                name: self._one_class(tally, code) for code, name in enumerate(self.label.classes)
+            },
+        }
+
+    def _figures(self, tally: Tally) -> Figures:
+        self.check(tally)
+        n = self.examples(tally)
+        if n == 0:
+            return dict.fromkeys(_NAMES, Undefined(_EMPTY))
+        confusion = self._confusion(tally)
+        right, support = np.diag(confusion), confusion.sum(axis=1)
+        held = support > 0
+        f1 = 2 * right[held] / (support + confusion.sum(axis=0))[held]
+        return {
+            "accuracy": Metric(float(right.sum() / n)),
+            "balanced_accuracy": Metric(float((right[held] / support[held]).mean())),
+            "macro_f1": Metric(float(f1.mean())),
+            "macro_roc_auc": self._macro_auc(tally),
+            "log_loss": mean(self.layout.real("log_loss", tally), n),
+            "brier": mean(self.layout.real("brier", tally), n),
+            "ece": self._reliability(tally).ece(),
+            "mean_class_distance": self._distance(tally),
+        }
+
+    def _distance(self, tally: Tally) -> Metric | Undefined:
+        if not self.label.ordered:
+            return Undefined("the classes are not declared as ordered")
+        codes, confusion = np.arange(len(self.label.classes)), self._confusion(tally)
+        steps = (np.abs(codes[:, None] - codes) * confusion).sum()
+        return Metric(float(steps / confusion.sum()))
+
+    def _macro_auc(self, tally: Tally) -> Metric | Undefined:
+        rest, own = self._histograms(tally)
+        areas = [
+            ranking.roc_auc(others, mine)
+            for others, mine in zip(rest, own, strict=True)
+            if others.sum() and mine.sum()
+        ]
+        if not areas:
+            return Undefined("needs held-out records of two classes")
+        value, bound = np.mean([[area.value, area.error_bound] for area in areas], axis=0)
+        return Metric(float(value), float(bound))
+
+    def _one_class(self, tally: Tally, code: int) -> dict[str, Any]:
+        confusion, (rest, own) = self._confusion(tally), self._histograms(tally)
+        right, support = int(confusion[code, code]), int(confusion[code].sum())
+        predicted = int(confusion[:, code].sum())
+        shares: Figures = {
+            "precision": ratio(right, predicted, "never predicted"),
+            "recall": ratio(right, support, _EMPTY),
+            "f1": ratio(2 * right, support + predicted, _EMPTY),
+        }
+        found: dict[str, Any] = {"support": support}
+        found |= {name: metric.value for name, metric in figures.defined(shares).items()}
+        if 0 < support < self.examples(tally):
+            area = ranking.roc_auc(rest[code], own[code])
+            found |= {"roc_auc": area.value, "roc_auc_error_bound": area.error_bound}
+            found["roc"] = ranking.roc_curve(rest[code], own[code])
+        return found
+
+    def _confusion(self, tally: Tally) -> Tally:
+        n_classes = len(self.label.classes)
+        return self.layout.part("confusion", tally).reshape(n_classes, n_classes)
+
+    def _histograms(self, tally: Tally) -> tuple[Tally, Tally]:
+        rest, own = (self.layout.part(name, tally).reshape(-1, BINS) for name in ("rest", "own"))
+        return rest, own
+
+    def _reliability(self, tally: Tally) -> Reliability:
+        return Reliability(
+            self.layout.part("confident", tally).astype(np.float64),
+            self.layout.reals("confidence", tally),
+            self.layout.part("confident_and_right", tally).astype(np.float64),
+        )
+
+
+def _one_versus_rest(shares: Matrix, of_label: Vector, codes: Tally) -> dict[str, Tally]:
+    n_classes = shares.shape[1]
+    columns = np.tile(np.arange(n_classes), len(codes))
+    every = histograms(shares.ravel(), columns, n_groups=n_classes, n_bins=BINS)
+    own = histograms(of_label, codes, n_groups=n_classes, n_bins=BINS)
+    return {"rest": every - own, "own": own}

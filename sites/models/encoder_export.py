@@ -1,0 +1,132 @@
+"""A trained encoder as files that other programs load: whole, or only what was trained."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from peft import LoraConfig
+from safetensors.numpy import save_file
+from torch import nn
+
+from privacy.layout import Vector
+from sites.models.encoder import Encoder, untrained
+
+LABELS = "labels.json"
+TRAINED = "trained.safetensors"
+ADAPTER = "adapter_model.safetensors"
+
+_KINDS = {"texts": "SEQ_CLS", "tokens": "TOKEN_CLS"}
+
+Arrays = Mapping[str, NDArray[np.float32]]
+
+
+def write_merged(
+    encoder: Encoder, vector: Vector, labels: Sequence[str], folder: Path, *, several: bool = False
+) -> None:
+    """Write the whole model: `transformers` alone loads it, with `from_pretrained(folder)`.
+
+    Guarantee: its scores are those of the trained model, adapters added to the weights they
+    adapt, but for rounding. A model of two classes has one score, of the second class; it is
+    written with two, of which the first is 0, which gives the same probabilities.
+
+    Args:
+        encoder: What was trained.
+        vector: The federated vector.
+        labels: What the scores stand for, in order.
+        folder: An existing directory.
+        several: Whether a text may have several labels.
+    """
+    model = untrained(encoder.role, encoder.files)
+    _fill(model, _arrays(encoder, vector), _scaling(encoder))
+    if encoder.role.n_outputs == 1 and len(labels) == 2:
+        _widen(model)
+    model.config.num_labels = len(labels)
+    model.config.id2label = dict(enumerate(labels))
+    model.config.label2id = {label: code for code, label in enumerate(labels)}
+    if encoder.role.reads == "texts":
+        one_of = "multi_label" if several else "single_label"
+        model.config.problem_type = f"{one_of}_classification"
+    model.save_pretrained(folder)
+    encoder.files.tokenizer.save_pretrained(folder)
+
+
+def write_trained(encoder: Encoder, vector: Vector, labels: Sequence[str], folder: Path) -> None:
+    """Write what was trained, the tokenizer, and what the scores stand for.
+
+    Adapters are written as `peft` reads them, with the head; anything else by its name. Neither
+    is a model by itself: it needs the encoder that `model.json` names by its digest.
+
+    Args:
+        encoder: What was trained.
+        vector: The federated vector.
+        labels: What the scores stand for, in order.
+        folder: An existing directory.
+    """
+    arrays = {name: np.ascontiguousarray(a) for name, a in _arrays(encoder, vector).items()}
+    if encoder.role.plan.travels == "lora":
+        _config(encoder, arrays).save_pretrained(str(folder))
+        renamed = {f"base_model.model.{_unnamed(name)}": a for name, a in arrays.items()}
+        save_file(renamed, folder / ADAPTER, metadata={"format": "pt"})
+    else:
+        save_file(arrays, folder / TRAINED, metadata={"format": "pt"})
+    (folder / LABELS).write_text(json.dumps(list(labels), ensure_ascii=False, indent=1) + "\n")
+    encoder.files.tokenizer.save_pretrained(folder)
+
+
+def _arrays(encoder: Encoder, vector: Vector) -> Arrays:
+    return encoder.layout.unflatten(encoder.start + vector)
+
+
+def _scaling(encoder: Encoder) -> float:
+    return encoder.role.plan.lora_alpha / encoder.role.plan.lora_rank
+
+
+def _unnamed(name: str) -> str:
+    """Return a parameter's name without that of its adapter, as peft's files have it."""
+    return name.replace(".default.weight", ".weight") if "lora_" in name else name
+
+
+def _config(encoder: Encoder, arrays: Arrays) -> LoraConfig:
+    heads = {name.rsplit(".", 1)[0] for name in arrays if "lora_" not in name}
+    tops = {name.split(".")[0] if "pooler" not in name else "pooler" for name in heads}
+    plan = encoder.role.plan
+    return LoraConfig(
+        task_type=_KINDS[encoder.role.reads],
+        r=plan.lora_rank,
+        lora_alpha=plan.lora_alpha,  # any number, though declared int
+        target_modules=list(encoder.files.family.attended),
+        modules_to_save=sorted(tops),
+        base_model_name_or_path=plan.base,
+        inference_mode=True,
+    )
+
+
+@torch.no_grad()
+def _fill(model: nn.Module, arrays: Arrays, scaling: float) -> None:
+    for name, array in arrays.items():
+        if ".lora_A." in name:
+            down = torch.from_numpy(array)  # (rank, in)
+            up = torch.from_numpy(arrays[name.replace(".lora_A.", ".lora_B.")])  # (out, rank)
+            module = name.split(".lora_A.", maxsplit=1)[0]
+            model.get_parameter(f"{module}.weight").add_(scaling * up @ down)
+        elif ".lora_B." not in name:
+            model.get_parameter(name).copy_(torch.from_numpy(array))
+
+
+@torch.no_grad()
+def _widen(model: Any) -> None:  # noqa: ANN401 -- transformers types its models loosely
+    """Give a head of one score a second one, before it, which is always 0."""
+    linear = [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and module.out_features == 1
+    ]
+    name, narrow = linear[-1]
+    wide = nn.Linear(narrow.in_features, 2, device="meta").to_empty(device="cpu")
+    wide.weight.copy_(torch.cat([torch.zeros_like(narrow.weight), narrow.weight]))
+    wide.bias.copy_(torch.cat([torch.zeros_like(narrow.bias), narrow.bias]))
+    model.set_submodule(name, wide)

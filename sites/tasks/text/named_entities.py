@@ -1,0 +1,216 @@
+"""Entities in text: which words of a sentence name a disease, a drug, or what else is declared."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from privacy.layout import Layout, Tally, Vector
+from sites.data.annotations import annotated, unannotated
+from sites.data.source import DataSource
+from sites.evaluation.entities import EntityEvaluation
+from sites.models.encoder import Encoder, Role, encoder_for
+from sites.models.encoder_export import write_merged, write_trained
+from sites.plans import BadPlan, Labels, Predictions, TextModelPlan, TrainingPlan
+from sites.schema.texts import EntitySchema, TextSchema
+from sites.statistics.texts import TextStatistics
+from sites.task import Trained, UnfitSchema
+from sites.tasks.text.misclassified import Mistake, entities_in_words, worst_sentences
+from sites.tasks.text.named_entities_data import EntityData, Sentences, divided, joined, pooled
+from sites.tasks.text.token_scores import sentence_losses, tags_of_sentences
+from sites.text.iob2_tags import Codes, tag_names
+from sites.text.word_alignment import Sentence, Tokenizer, read_as_pieces
+from sites.training.loop import Records, TrainingDiverged, train
+
+NAME = "clinical-entities"
+PLAN = TrainingPlan(batch_size=16, learning_rate=2e-3, optimizer="adam")
+_WINDOWS_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class EntityTask:
+    """A model that tags the words of sentences; it fills in `sites.task.Task`.
+
+    Predictions and labels are tag codes, sentence after sentence, each sentence followed by
+    `sites.evaluation.entities.SENTENCE_END`; predicted tags are always IOB2.
+
+    Args:
+        schema: The types of entities.
+        model: Which encoder, and what of it travels.
+        seed: Of the run.
+    """
+
+    schema: EntitySchema
+    model: TextModelPlan
+    seed: int
+    name: str = NAME
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder with its head, shared by all that train the same in this process.
+
+        Raises:
+            UnknownEncoder, UnfitEncoder: The base is not here, or cannot be trained.
+            BadPlan: The plan does not fit the base.
+        """
+        n_tags = len(tag_names(self.schema.types))
+        return encoder_for(Role(self.model, "tokens", n_tags, self.seed))
+
+    @property
+    def layout(self) -> Layout:
+        """Of the federated vector."""
+        return self.encoder.layout
+
+    @cached_property
+    def statistics(self) -> TextStatistics:
+        """What a site counts before training."""
+        return TextStatistics(self.schema)
+
+    @cached_property
+    def evaluation(self) -> EntityEvaluation:
+        """What a site counts of its predictions."""
+        return EntityEvaluation(self.schema.types)
+
+    def load(self, source: DataSource, *, seed: int) -> EntityData:
+        """Read and check a site's sentences, and hold out a share of its persons."""
+        found = annotated(source, self.schema)
+        sentences = Sentences(
+            words=found.tokens,
+            read=tuple(self._read(found.tokens)),
+            tags=found.tags,
+            lengths=np.array([len(" ".join(words)) for words in found.tokens], np.int64),
+            persons=found.persons,
+        )
+        return divided(sentences, found, n_types=len(self.schema.types), seed=seed)
+
+    def pool(self, parts: Sequence[EntityData]) -> EntityData:
+        """Return the sentences of several sites as those of one."""
+        return pooled(parts)
+
+    def statistics_of(self, data: EntityData) -> Tally:
+        """Count the training sentences; held-out ones stay out."""
+        counts = data.training.counts(len(self.schema.types))
+        return self.statistics.tally(data.training.lengths, counts, persons=data.train_persons)
+
+    def train(
+        self,
+        data: EntityData,
+        pooled: Tally,
+        vector: Vector,
+        plan: TrainingPlan,
+        *,
+        rng: np.random.Generator,
+    ) -> Trained:
+        """Train from the model that `vector` stands for.
+
+        The loss of a sentence is the mean over its words; with privacy, over those of its first
+        window, so that one pass through the model holds one row a record.
+
+        Raises:
+            EmptySite: There is no training sentence.
+            BadPlan: Classes are to be balanced, which sentences do not have.
+            TrainingDiverged: The loss or a parameter is no longer finite.
+        """
+        del pooled  # nothing of a text is scaled
+        if plan.class_balance != "none":
+            raise BadPlan("a sentence has no class to balance: set class_balance to none")
+        encoder, training, private = self.encoder, data.training, plan.privacy is not None
+        read = [_first_window(item) for item in training.read] if private else training.read
+        scores = partial(encoder.scores, features=None, exact=private)
+
+        def losses(rows: Tensor) -> Tensor:
+            chosen = rows.tolist()
+            tags = [training.tags[row] for row in chosen]
+            return sentence_losses(scores, [read[row] for row in chosen], tags)
+
+        records = Records(np.zeros(len(training), np.int64), training.persons, sizes=training.sizes)
+        with encoder.at(vector) as model:
+            received = encoder.taken()
+            steps = train(model, losses, records, plan, rng=rng)
+            update = (encoder.taken() - received).astype(np.float32).astype(np.float64)
+        if not np.isfinite(update).all():
+            raise TrainingDiverged("the trained parameters are not finite: lower the learning rate")
+        return Trained(update=update, num_examples=data.train_examples, steps=steps)
+
+    def evaluate(self, data: EntityData, pooled: Tally, vector: Vector) -> Tally:
+        """Count the entities of held-out sentences."""
+        return self.evaluation.tally(*self.score(data, pooled, vector))
+
+    def score(self, data: EntityData, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
+        """Return predicted and true tags of held-out sentences; they never leave the site."""
+        del pooled
+        predicted = joined(self._tags(data.held_out.read, vector)).astype(np.float64)
+        return predicted, data.held_out.joined_tags
+
+    def mistakes(
+        self, data: EntityData, pooled: Tally, vector: Vector, *, at_most: int
+    ) -> tuple[Mistake, ...]:
+        """Return held-out sentences with entities wrong, those with the most first."""
+        del pooled
+        held, types = data.held_out, self.schema.types
+        said = self._tags(held.read, vector)
+        return tuple(
+            Mistake(
+                person=str(held.persons[row]),
+                text=" ".join(held.words[row]),
+                true=entities_in_words(held.tags[row], held.words[row], types),
+                predicted=entities_in_words(said[row], held.words[row], types),
+            )
+            for row in worst_sentences(said, held.tags, types, at_most=at_most)
+        )
+
+    def predict(self, source: DataSource, pooled: Tally, vector: Vector) -> Predictions:
+        """Return the predicted tags of sentences without tags, in the order of the source."""
+        del pooled
+        read = self._read(unannotated(source, self.schema))
+        return joined(self._tags(read, vector)).astype(np.float64)
+
+    def parameters(self, vector: Vector) -> dict[str, NDArray[np.float32]]:
+        """Return what was trained, by name."""
+        return self.layout.unflatten(self.encoder.start + vector)
+
+    def write(self, vector: Vector, folder: Path, *, merged: bool) -> None:
+        """Write the model that `vector` stands for into an existing directory.
+
+        Whole, as `transformers` alone loads it, or only what was trained.
+        """
+        export = write_merged if merged else write_trained
+        export(self.encoder, vector, tag_names(self.schema.types), folder)
+
+    def _tags(self, sentences: Sequence[Sentence], vector: Vector) -> list[Codes]:
+        encoder = self.encoder
+        with encoder.at(vector):
+            return tags_of_sentences(
+                partial(encoder.scores, features=None, exact=False),
+                sentences,
+                n_tags=encoder.role.n_outputs,
+                batch_size=_WINDOWS_AT_ONCE,
+            )
+
+    def _read(self, sentences: Sequence[Sequence[str]]) -> list[Sentence]:
+        return read_as_pieces(
+            sentences,
+            cast(Tokenizer, self.encoder.files.tokenizer),
+            size=self.model.max_tokens,
+            overlap=self.model.stride,
+        )
+
+
+def clinical_entities(schema: TextSchema, model: TextModelPlan, *, seed: int) -> EntityTask:
+    """Return the task.
+
+    Raises:
+        UnfitSchema: The schema is one of whole texts.
+    """
+    if not isinstance(schema, EntitySchema):
+        raise UnfitSchema(f"clinical-entities tags words; {schema.name} is of whole texts")
+    return EntityTask(schema, model, seed)
+
+
+def _first_window(sentence: Sentence) -> Sentence:
+    return Sentence(sentence.windows[:1], sentence.n_words)

@@ -1,0 +1,85 @@
+"""A model's scores of the words of sentences, and the loss of a sentence."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sites.text.iob2_tags import Codes, decode
+from sites.text.word_alignment import PieceWindow, Sentence
+
+Scores: TypeAlias = Callable[[Sequence[NDArray[np.int64]]], Tensor]
+"""From the pieces of windows to the scores of their tags, (B, T, n_tags), on any device."""
+
+
+def sentence_losses(scores: Scores, sentences: Sequence[Sentence], tags: Sequence[Codes]) -> Tensor:
+    """Return the mean cross-entropy over the words of each sentence that are read, shape (B,).
+
+    A mean of each sentence, not one over the words of a batch: what one record adds to a step
+    does not grow with its length. A sentence without a word that is read has loss 0.
+
+    Args:
+        scores: Of the model.
+        sentences: What is read.
+        tags: True tags of each.
+    """
+    rows, windows = _flattened(sentences)
+    owner = np.repeat(rows, [len(window.words) for window in windows])  # (n_words,)
+    true = np.concatenate(
+        [tags[row][window.words] for row, window in zip(rows, windows, strict=True)]
+    )
+    found = _at_words(scores, windows)
+    each = torch.nn.functional.cross_entropy(
+        found, torch.from_numpy(true).to(found.device), reduction="none"
+    )
+    of_sentence = torch.from_numpy(owner).to(found.device)
+    sums = found.new_zeros(len(sentences)).index_add(0, of_sentence, each)
+    counts = torch.bincount(of_sentence, minlength=len(sentences)).clamp(min=1)
+    return sums / counts
+
+
+@torch.no_grad()
+def tags_of_sentences(
+    scores: Scores, sentences: Sequence[Sentence], *, n_tags: int, batch_size: int
+) -> list[Codes]:
+    """Return the best IOB2 tags of each sentence; a word that is not read is outside.
+
+    Windows are read shortest first, so that little is padded.
+    """
+    logits = [np.zeros((sentence.n_words, n_tags)) for sentence in sentences]
+    for row in logits:
+        row[:, 0] = 1.0  # outside, unless the model reads the word
+    rows, windows = _flattened(sentences)
+    order = np.argsort([len(window.ids) for window in windows], kind="stable")
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        chosen = [windows[place] for place in batch]
+        found = _at_words(scores, chosen).double().cpu().numpy()
+        ends = np.cumsum([len(window.words) for window in chosen])
+        for place, part in zip(batch, np.split(found, ends[:-1]), strict=True):
+            logits[rows[place]][windows[place].words] = part
+    return [decode(_normalised(part)) for part in logits]
+
+
+def _flattened(sentences: Sequence[Sentence]) -> tuple[list[int], list[PieceWindow]]:
+    """Return all windows, and to which sentence each belongs."""
+    pairs = [(row, window) for row, item in enumerate(sentences) for window in item.windows]
+    return [row for row, _ in pairs], [window for _, window in pairs]
+
+
+def _at_words(scores: Scores, windows: Sequence[PieceWindow]) -> Tensor:
+    """Return the scores at the first pieces of words, window after window, (n_words, n_tags)."""
+    outputs = scores([window.ids for window in windows])  # (B, T, n_tags)
+    row = np.repeat(np.arange(len(windows)), [len(window.words) for window in windows])
+    column = np.concatenate([window.positions for window in windows])
+    places = (torch.from_numpy(part).to(outputs.device) for part in (row, column))
+    return outputs[tuple(places)]
+
+
+def _normalised(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return log-probabilities, so that words of different windows weigh alike."""
+    shifted = logits - logits.max(axis=1, initial=-np.inf, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))

@@ -1,0 +1,29 @@
+"""Use cases of whole texts: clinical notes, and the sentiment of financial sentences."""
+
+from sites.plans import TextModelPlan
+from sites.schema.tables import ClassLabel
+from sites.schema.texts import NotesSchema, TextSchema
+from sites.task import UnfitSchema
+from sites.tasks.text.classification import NotesTask
+
+
+def clinical_notes(schema: TextSchema, model: TextModelPlan, *, seed: int) -> NotesTask:
+    """Return the task.
+
+    Raises:
+        UnfitSchema: The schema is one of entities.
+    """
+    if not isinstance(schema, NotesSchema):
+        raise UnfitSchema(f"clinical-notes labels whole texts; {schema.name} is of entities")
+    return NotesTask("clinical-notes", schema, model, seed)
+
+
+def market_sentiment(schema: TextSchema, model: TextModelPlan, *, seed: int) -> NotesTask:
+    """Return the task.
+
+    Raises:
+        UnfitSchema: The schema is one of entities, or a text may have several labels.
+    """
+    if not isinstance(schema, NotesSchema) or not isinstance(schema.label, ClassLabel):
+        raise UnfitSchema(f"market-sentiment is one class a sentence; {schema.name} is not of that")
+    return NotesTask("market-sentiment", schema, model, seed)

@@ -1,0 +1,190 @@
+"""One question of an encrypted run: uploads checked and added as they arrive, never read."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+
+from privacy.encryption.ciphertext_sum import Adder, uploaded_rows
+from privacy.encryption.parameters import Placement
+from privacy.identity.public_identity import PublicIdentity
+from privacy.layout import Tally
+from privacy.protocol.envelope import Receipt, Slot, UploadLabel
+from privacy.protocol.grouping import WEIGHT_CLASSES
+from privacy.protocol.receipts import (
+    NoMajority,
+    NotInRoster,
+    ReceiptAltered,
+    WrongBucket,
+    WrongWeightClass,
+    join_receipts,
+    majority_state,
+)
+from privacy.protocol.upload import UploadHeader, upload_digest
+
+RECEIPTS_FILE = "receipts.bin"
+SUMS_FILE = "sums.bin"
+
+Keep = Callable[[str, Iterable[bytes]], None]
+
+
+def upload_file(site: str) -> str:
+    """Return the name of the file that keeps a site's upload."""
+    return f"upload-{site}.bin"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadForm:
+    """What an upload must be to come in: one for updates, one for tallies.
+
+    Args:
+        name: In the coordinator's files.
+        placement: The agreed form of the ciphertexts.
+        header: What stands before the ciphertexts, by label.
+        buckets: Number of buckets; 1 for tallies.
+        weight_classes: What a receipt may claim; 1 for tallies.
+    """
+
+    name: str
+    placement: Placement
+    header: Callable[[UploadLabel], UploadHeader]
+    buckets: int = 1
+    weight_classes: tuple[int, ...] = WEIGHT_CLASSES[:1]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Added:
+    """What is held of an upload that was added.
+
+    Args:
+        bucket: Whose sum it is in.
+        state: Digest of the sealed state that its receipt signs.
+        receipt: The receipt, encoded.
+    """
+
+    bucket: int
+    state: bytes
+    receipt: bytes
+
+
+@dataclass
+class CiphertextSums:
+    """The uploads of one slot, added up by bucket, with their receipts.
+
+    Guarantee: what is added was signed by a site of the roster for exactly this slot, once;
+    memory is one sum a bucket and the bytes of the receipts.
+
+    Args:
+        door: What an upload must be.
+        slot: The one place each upload fills.
+        roster: Public identities of the sites of the run.
+        keep: Keeps uploads for an auditor.
+        added: What was added, by site.
+    """
+
+    door: UploadForm
+    slot: Slot
+    roster: Mapping[str, PublicIdentity]
+    keep: Keep
+    added: dict[str, Added] = field(default_factory=dict)
+    _adders: dict[int, Adder] = field(default_factory=dict)
+
+    def check(self, site: str, upload: bytes, encoded: bytes) -> Receipt:
+        """Return the receipt of an upload once everything that needs no key is right.
+
+        Raises:
+            ConsortiumError: The receipt is another's, of another slot or not signed, the upload
+                is not the one it names, or not of the agreed form.
+        """
+        receipt = Receipt.decode(encoded)
+        label = receipt.label
+        label.slot.require(self.slot)
+        if label.site != site or site not in self.roster:
+            raise NotInRoster(f"a receipt of {label.site} came from {site}")
+        if label.bucket >= self.door.buckets:
+            raise WrongBucket(f"there are {self.door.buckets} buckets", came=label.bucket)
+        if label.weight_class not in self.door.weight_classes:
+            raise WrongWeightClass(
+                f"this run allows {self.door.weight_classes}", came=label.weight_class
+            )
+        receipt.verify(self.roster[site])
+        uploaded_rows(upload, self.door.placement)
+        if upload_digest(self.door.header(label), [upload]) != receipt.upload:
+            raise ReceiptAltered(f"{site} signed another upload than it sent")
+        return receipt
+
+    def add(self, upload: bytes, receipt: Receipt) -> None:
+        """Add a checked upload to the sum of its bucket."""
+        label = receipt.label
+        adder = self._adders.get(label.bucket) or Adder(self.door.placement)
+        adder.add(upload)
+        self._adders[label.bucket] = adder
+        self.added[label.site] = Added(
+            bucket=label.bucket, state=label.state, receipt=receipt.encode()
+        )
+        self.keep(f"{self.folder}/{upload_file(label.site)}", [upload])
+
+    @property
+    def folder(self) -> str:
+        """Where the files of this question are, under the coordinator's directory."""
+        return f"round-{self.slot.server_round}/{self.door.name}"
+
+    def buckets(self, *, floor: int) -> tuple[int, ...]:
+        """Return the buckets that hold at least `floor` sites, in order."""
+        sizes = Counter(one.bucket for one in self.added.values())
+        return tuple(sorted(bucket for bucket, size in sizes.items() if size >= floor))
+
+    def counted(self, *, floor: int) -> list[str]:
+        """Return the sites of these buckets, sorted: those whose uploads count."""
+        kept = self.buckets(floor=floor)
+        return sorted(site for site, one in self.added.items() if one.bucket in kept)
+
+    def finished(self, *, floor: int) -> tuple[bytes, bytes]:
+        """Return encoded receipts and sums of the buckets above the floor, and keep them.
+
+        Nothing can be added to these buckets any more: their ciphertexts are let go of.
+        """
+        encoded = join_receipts([self.added[site].receipt for site in self.counted(floor=floor)])
+        gathered = BytesIO()
+        for bucket in self.buckets(floor=floor):
+            gathered.writelines(self._adders.pop(bucket).parts())
+        sums = gathered.getvalue()
+        self.keep(f"{self.folder}/{RECEIPTS_FILE}", [encoded])
+        self.keep(f"{self.folder}/{SUMS_FILE}", [sums])
+        return encoded, sums
+
+    def agreed_state(self, *, floor: int) -> bytes | None:
+        """Return the state digest that more than half of the run's sites sign, if there is one."""
+        signed = (self.added[site].state for site in self.counted(floor=floor))
+        try:
+            return majority_state(signed, roster=len(self.roster))
+        except NoMajority:
+            return None
+
+
+@dataclass
+class MajorityVote:
+    """What sites say of the same thing: believed when more than half of them say it.
+
+    Guarantee: what several say is held once.
+    """
+
+    _votes: Counter[bytes] = field(default_factory=Counter)
+    _tallies: dict[bytes, Tally] = field(default_factory=dict)
+    _voters: int = 0
+
+    def cast(self, released: Tally | None) -> None:
+        """Count what a site released, or that it released nothing."""
+        self._voters += 1
+        if released is not None:
+            digest = hashlib.sha256(released.tobytes()).digest()
+            self._votes[digest] += 1
+            self._tallies.setdefault(digest, released)
+
+    def elected(self) -> Tally | None:
+        """Return the tally that more than half of the sites released, if there is one."""
+        for digest, votes in self._votes.items():
+            if 2 * votes > self._voters:
+                return self._tallies[digest]
+        return None

@@ -1,0 +1,159 @@
+"""Bringing keys to the sites without having them: epochs, deliveries, openings."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from flwr.app import Message, RecordDict
+
+from privacy.errors import ConsortiumError, named
+from privacy.identity.public_identity import Agreement
+from privacy.protocol.key_messages import Opening
+from privacy.wire import encrypted_messages as sealed_messages
+from privacy.wire import messages
+from strategies.coordinator.messaging.events import Observer
+from strategies.coordinator.messaging.exchange import Exchange
+from strategies.coordinator.messaging.reply_validation import Quarantine, ReplyRefused, answered
+from strategies.coordinator.messaging.roster import Roster
+
+T = TypeVar("T")
+
+
+class NoOpener(ConsortiumError, RuntimeError):
+    """No member that the charter names for it could make an epoch secret or open the run."""
+
+    code = "no-opener"
+
+
+class WrongOpening(ReplyRefused):
+    """A member opened another run than it was asked to."""
+
+    code = "wrong-opening"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyExchange:
+    """Carries what members seal to each other.
+
+    Args:
+        exchange: The message bus.
+        agreement: Public identities, and the members that may make epochs and open runs, in the
+            order of succession.
+        observe: Told who refused.
+    """
+
+    exchange: Exchange
+    agreement: Agreement
+    observe: Observer
+
+    @property
+    def charter(self) -> str:
+        """Fingerprint of the charter, hexadecimal."""
+        return self.agreement.charter.hex()
+
+    def agree(self, roster: Roster) -> tuple[str, ...]:
+        """See to it that all present sites hold one epoch secret; return those that do.
+
+        A secret that all of them hold already is kept: it changes when the charter does.
+
+        Raises:
+            NoOpener: A new one was needed and nobody could make it.
+        """
+        held = self._held(roster)
+        if len(set(held.values())) == 1 and 0 not in {epoch for epoch, _ in held.values()}:
+            return tuple(sorted(held))
+        last = max((epoch for epoch, _ in held.values()), default=0)
+        maker, deliveries = self._rotated(roster, last)
+        agreed = [maker]
+        others = [site for site in roster.sites if site in deliveries]
+
+        def carried(site: str) -> RecordDict:
+            return sealed_messages.delivery(self.charter, deliveries[site])
+
+        for site, reply in self._all(roster, sealed_messages.DELIVER, others, carried):
+            if self._read(site, reply, sealed_messages.read_epoch_held) is not None:
+                agreed.append(site)
+        return tuple(sorted(agreed))
+
+    def open_run(
+        self, roster: Roster, sites: Sequence[str], *, label: str, lineage: str
+    ) -> tuple[Opening, bytes]:
+        """Ask the first opener that is there to open a run for these sites.
+
+        Guarantee: what is returned was signed by an opener for exactly these sites.
+
+        Raises:
+            NoOpener: None of them could.
+        """
+        wanted = (tuple(sorted(sites)), label, lineage)
+        content = sealed_messages.opening_wanted(self.charter, label, wanted[0], lineage)
+        for opener in self.agreement.openers:
+            if opener in sites:
+                reply = self._one(roster, sealed_messages.OPEN, opener, content)
+                encoded = self._read(opener, reply, sealed_messages.read_opening)
+                with Quarantine(self.observe, 0, opener):
+                    if encoded is not None:
+                        return self._opened(encoded, opener, wanted), encoded
+        raise NoOpener(
+            f"the run needs one of {named(self.agreement.openers)} to open it, and none did: "
+            "bring one back, or name another in the charter"
+        )
+
+    def _opened(
+        self, encoded: bytes, opener: str, wanted: tuple[tuple[str, ...], str, str]
+    ) -> Opening:
+        opening = Opening.decode(encoded)
+        opening.verify(self.agreement.member(opener))
+        said = opening.terms
+        if (said.opener, said.charter) != (opener, self.agreement.charter) or wanted != (
+            said.roster,
+            said.label,
+            said.lineage or "",
+        ):
+            raise WrongOpening(f"{opener} was asked to open another run")
+        return opening
+
+    def _held(self, roster: Roster) -> dict[str, tuple[int, bytes]]:
+        content = messages.question(self.charter)
+        held = {}
+        for site, reply in self._all(
+            roster, sealed_messages.EPOCH, roster.sites, lambda _site: content
+        ):
+            said = self._read(site, reply, sealed_messages.read_epoch_held)
+            if said is not None:
+                held[site] = said
+        return held
+
+    def _rotated(self, roster: Roster, last: int) -> tuple[str, dict[str, bytes]]:
+        content = sealed_messages.rotation_wanted(self.charter, last)
+        for maker in self.agreement.openers:
+            if maker in roster.sites:
+                reply = self._one(roster, sealed_messages.ROTATE, maker, content)
+                made = self._read(maker, reply, sealed_messages.read_deliveries)
+                if made is not None:
+                    return maker, made
+        raise NoOpener(
+            f"an epoch secret needs one of {named(self.agreement.openers)} to make it, and "
+            "none did: bring one back, or name another in the charter"
+        )
+
+    def _one(self, roster: Roster, kind: str, site: str, content: RecordDict) -> Message:
+        return next(iter(self._all(roster, kind, [site], lambda _site: content)))[1]
+
+    def _all(
+        self,
+        roster: Roster,
+        kind: str,
+        sites: Sequence[str],
+        content: Callable[[str], RecordDict],
+    ) -> Iterator[tuple[str, Message]]:
+        replies = self.exchange.replies(
+            self.exchange.message(kind, roster.present[site].node, content(site), group="0")
+            for site in sites
+        )
+        return zip(sites, replies, strict=True)
+
+    def _read(self, site: str, reply: Message, read: Callable[[RecordDict], T]) -> T | None:
+        with Quarantine(self.observe, 0, site):
+            return read(answered(reply))
+        return None

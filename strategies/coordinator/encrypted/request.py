@@ -1,0 +1,147 @@
+"""One question of an encrypted run, put to several sites, and what came back."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from flwr.app import Message
+
+from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING, SealedState
+from privacy.wire import messages
+from privacy.wire.encrypted_messages import SealedReply, SealedRound
+from strategies.coordinator.encrypted.ciphertext_sums import CiphertextSums, MajorityVote
+from strategies.coordinator.encrypted.parameters import NothingSent, RoundVoid, StateDisputed
+from strategies.coordinator.messaging.events import (
+    Observer,
+    RoundStarted,
+    SiteAnswered,
+    SiteQuarantined,
+)
+from strategies.coordinator.messaging.exchange import Exchange
+from strategies.coordinator.messaging.reply_validation import Quarantine
+from strategies.coordinator.messaging.roster import Roster
+
+
+@dataclass
+class SealedRequest:
+    """A question, the sites it is put to, and their uploads, added up as they come.
+
+    Guarantee: a reply that lacks what was asked, or whose receipt or upload is not exactly what
+    was agreed, leaves its site out and changes no sum. Of the replies, no upload is held, one
+    sealed state (that of the site that was asked for it), and of released tallies those that
+    differ.
+
+    Args:
+        request: What is asked.
+        nodes: Flower's node id of each site, sorted by name.
+        sums: The uploads wanted, by purpose.
+        read: Reads a reply, bounded by what was agreed.
+        observe: Told what happens.
+    """
+
+    request: SealedRound
+    nodes: Mapping[str, int]
+    sums: Mapping[str, CiphertextSums]
+    read: Callable[[Message], SealedReply]
+    observe: Observer
+    replies: dict[str, SealedReply] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+    traffic: tuple[int, int] = (0, 0)
+    reporter: str = ""
+    ballot: MajorityVote = field(default_factory=MajorityVote)
+
+    def messages(
+        self, kind: str, exchange: Exchange, *, reporter: str | None = None
+    ) -> Iterable[Message]:
+        """Return the messages that ask; one site may be told to report its state as well."""
+        self.traffic = (exchange.traffic.down, exchange.traffic.up)
+        self.reporter = reporter or ""
+        if self.sums:
+            number = self.request.server_round
+            self.observe(RoundStarted(server_round=number, cohort=tuple(self.nodes)))
+        quiet, loud = self.request.content(), replace(self.request, report=True).content()
+        group = str(self.request.server_round)
+        return (
+            exchange.message(kind, node, loud if site == reporter else quiet, group=group)
+            for site, node in self.nodes.items()
+        )
+
+    def gather(self, replies: Iterable[Message]) -> None:
+        """Take the replies as they come; hold none of their uploads."""
+        sites = {node: site for site, node in self.nodes.items()}
+        number = self.request.server_round
+        for reply in replies:
+            site = sites[reply.metadata.src_node_id]
+            with Quarantine(self.observe, number, site):
+                self._take(site, self.read(reply))
+                if self.sums:
+                    self.observe(SiteAnswered(server_round=number, site=site))
+            del reply
+
+    def _take(self, site: str, sent: SealedReply) -> None:
+        parts = {
+            TRAINING: (sent.upload, sent.receipt),
+            EVALUATION: (sent.count_upload, sent.count_receipt),
+            STATISTICS: (sent.count_upload, sent.count_receipt),
+        }
+        if not all(all(parts[purpose]) for purpose in self.sums):
+            raise NothingSent("an upload or its receipt is missing")
+        checked = {
+            purpose: sums.check(site, *parts[purpose]) for purpose, sums in self.sums.items()
+        }
+        for purpose, receipt in checked.items():
+            self.sums[purpose].add(parts[purpose][0], receipt)
+        state = sent.state if site == self.reporter else b""
+        self.replies[site] = SealedReply(state=state, model=sent.model)
+        self.ballot.cast(sent.released)
+
+
+def nodes_of(roster: Roster, sites: Sequence[str]) -> dict[str, int]:
+    """Return the node of each of these sites that is present, sorted by name."""
+    present = roster.present
+    return {site: present[site].node for site in sorted(sites) if site in present}
+
+
+def reported(question: SealedRequest, exchange: Exchange, *, floor: int) -> bytes:
+    """Return the sealed state most sites signed, from the first site that has it.
+
+    Guarantee: a site that signed another state, or sends another than it signed, is reported as
+    such and changes nothing.
+
+    Args:
+        question: Of a round of training, with its replies.
+        exchange: The message bus: a site may be asked again, for its state.
+        floor: Fewest sites in a sum.
+
+    Raises:
+        RoundVoid: No site sent it.
+    """
+    added = question.sums[TRAINING].added
+    agreed = question.sums[TRAINING].agreed_state(floor=floor)
+    server_round = question.request.server_round
+    honest = [site for site, one in sorted(added.items()) if one.state == agreed]
+    for site in sorted(set(added) - set(honest)):
+        question.observe(
+            SiteQuarantined(server_round=server_round, site=site, code=StateDisputed.code)
+        )
+    for site in honest:
+        sent = question.replies[site].state or _asked_again(question, exchange, site)
+        with Quarantine(question.observe, server_round, site):
+            if sent and SealedState.decode(sent).digest == agreed:
+                return sent
+            raise StateDisputed("the state it sent is not the one it signed")
+    raise RoundVoid(
+        f"no site sent the state that most of them signed in round {server_round}",
+        came=len(added),
+    )
+
+
+def _asked_again(question: SealedRequest, exchange: Exchange, site: str) -> bytes:
+    request = replace(question.request, report=True)
+    group = str(request.server_round)
+    message = exchange.message(messages.TRAIN, question.nodes[site], request.content(), group=group)
+    state = b""
+    for reply in exchange.replies([message]):
+        with Quarantine(question.observe, request.server_round, site):
+            state = question.read(reply).state
+    return state

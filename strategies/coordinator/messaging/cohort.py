@@ -1,0 +1,97 @@
+"""Who takes part in a round, how many answers count, and how long to wait."""
+
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from privacy.errors import ConsortiumError, named
+from privacy.identity.public_identity import PublicIdentity
+
+_ROUNDING = 1e-9  # 0.07 of 100 sites is 7, not 7.000000000000001
+
+
+class QuorumNotReached(ConsortiumError, RuntimeError):
+    """Too few sites answered for the round to count."""
+
+    code = "quorum-not-reached"
+
+
+class ImpossibleCohort(ConsortiumError, ValueError):
+    """A cohort that could never reach its quorum."""
+
+    code = "impossible-cohort"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cohort:
+    """How the sites of a round are chosen and awaited.
+
+    Args:
+        members: Names of all sites that may take part.
+        quorum: Fewest accepted answers that make a round, at least 1.
+        fraction: Share of the present sites that is asked, rounded up, never below `quorum`.
+        deadline_s: Seconds the sites have to answer.
+        join_deadline_s: Seconds the members have to be present at the start.
+        seed: Of the sampling.
+        identities: Public keys by name; a member that has some proves that it is behind its node.
+
+    Raises:
+        ImpossibleCohort: There are fewer members than the quorum needs.
+    """
+
+    members: tuple[str, ...]
+    quorum: int
+    fraction: float
+    deadline_s: float
+    join_deadline_s: float
+    seed: int
+    identities: Mapping[str, PublicIdentity] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.quorum <= len(self.members):
+            raise ImpossibleCohort(
+                f"quorum={self.quorum} can never be reached by {len(self.members)} members: "
+                f"set quorum to at most {len(self.members)} or let more sites join",
+                quorum=self.quorum,
+                members=len(self.members),
+            )
+
+    def sample(self, server_round: int, present: Sequence[str]) -> tuple[str, ...]:
+        """Return the sites to ask in a round, sorted by name.
+
+        Guarantee: the choice depends on the seed, the round and who is present only, and every
+        present site is equally likely to be asked.
+
+        Raises:
+            QuorumNotReached: Fewer sites are present than the quorum needs; names who is not.
+        """
+        if len(present) < self.quorum:
+            self.refuse(present)
+        share = math.ceil(self.fraction * len(present) - _ROUNDING)
+        wanted = max(self.quorum, share)
+        key = (zlib.crc32(b"cohort"), server_round)
+        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
+        chosen = rng.choice(sorted(present), size=wanted, replace=False)
+        return tuple(sorted(str(name) for name in chosen))
+
+    def require_quorum(self, answered: Sequence[str]) -> None:
+        """Check that enough sites answered.
+
+        Raises:
+            QuorumNotReached: They did not; names the members that are missing.
+        """
+        if len(answered) < self.quorum:
+            self.refuse(answered)
+
+    def refuse(self, answered: Sequence[str]) -> None:
+        """Raise `QuorumNotReached`, naming members that did not answer: all of a few."""
+        missing = [name for name in self.members if name not in set(answered)]
+        raise QuorumNotReached(
+            f"the round needs {self.quorum} sites, {len(answered)} answered; missing: "
+            f"{named(missing)}. Bring them back, or lower quorum, and run again",
+            needed=self.quorum,
+            came=len(answered),
+        )

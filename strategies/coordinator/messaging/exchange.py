@@ -1,0 +1,130 @@
+"""Asking sites and awaiting their replies, one at a time and never for ever."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple
+
+from flwr.app import Error, Message, RecordDict
+from flwr.serverapp import Grid
+from google.protobuf.message import DecodeError
+
+from privacy.wire.flower_records import num_bytes
+
+SILENT = 1000  # Flower's own error codes are below 100
+UNREADABLE = 1001
+GONE = 5  # Flower's own: it takes the node for offline
+
+_AT_ONCE = 64  # messages in Flower's hands together
+
+_FIRST_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 0.5
+_LONGEST_TTL_S = 43_200.0
+
+# What Flower's reading of a reply raises when its bytes were not written by Flower. Trouble with
+# the connection is none of these, and ends the run.
+_HOSTILE_BYTES = (ValueError, TypeError, LookupError, AttributeError, RecursionError, DecodeError)
+
+
+@dataclass
+class ByteCount:
+    """Bytes of arrays sent to sites and received from them."""
+
+    down: int = 0
+    up: int = 0
+
+
+class _Asked(NamedTuple):
+    """What is held of a message that was sent: a reply to it is known by this."""
+
+    node: int
+    kind: str
+    group: str
+    message_id: str
+
+    @classmethod
+    def of(cls, message: Message, message_id: str) -> "_Asked":
+        facts = message.metadata
+        return cls(facts.dst_node_id, facts.message_type, facts.group_id, message_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """One question to several sites.
+
+    Guarantee: every message gets exactly one reply, in the order of the messages, with the
+    asked node as its source; a node that says nothing before the deadline replies with the
+    error `SILENT`, one whose bytes Flower cannot read with `UNREADABLE`. Messages are made
+    and handed to Flower some at a time, and replies are pulled one at a time, so that the
+    coordinator holds as many whatever the number of sites, and what is computed from them does
+    not depend on who was fastest.
+
+    Args:
+        grid: Flower's message bus.
+        deadline_s: Seconds the sites have, together.
+        traffic: Counts the bytes.
+        clock: Seconds from a fixed point; a test may pass its own.
+        sleep: Pauses between two looks.
+    """
+
+    grid: Grid
+    deadline_s: float
+    traffic: ByteCount = field(default_factory=ByteCount)
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    def message(self, kind: str, node: int, content: RecordDict, *, group: str) -> Message:
+        """Return a message that asks one node, valid for as long as its reply is awaited.
+
+        Args:
+            kind: Flower's message type, such as `train` or `query.hello`.
+            node: Flower's id of the node.
+            content: What the site is told.
+            group: Flower's group id: the round.
+        """
+        ttl = min(2 * self.deadline_s + 60.0, _LONGEST_TTL_S)
+        return Message(content, node, kind, ttl=ttl, group_id=group)
+
+    def replies(self, messages: Iterable[Message]) -> Iterator[Message]:
+        """Send the messages; yield the reply to each, in order."""
+        until = self.clock() + self.deadline_s
+        for asked in self._sent(iter(messages)):
+            reply = self._reply(asked, until)
+            if reply.has_content():
+                self.traffic.up += num_bytes(reply.content)
+            yield reply
+            del reply
+
+    def _sent(self, messages: Iterator[Message]) -> list[_Asked]:
+        """Send the messages, some at a time; return what a reply to each is known by."""
+        sent: list[_Asked] = []
+        while some := list(islice(messages, _AT_ONCE)):
+            self.traffic.down += sum(num_bytes(message.content) for message in some)
+            ids = list(self.grid.push_messages(some))
+            sent += [_Asked.of(message, known) for message, known in zip(some, ids, strict=True)]
+            del some  # before the next are made
+        return sent
+
+    def _reply(self, asked: _Asked, until: float) -> Message:
+        question = self.message(asked.kind, asked.node, RecordDict(), group=asked.group)
+        try:
+            came = self._await(asked.message_id, until) if asked.message_id else None
+        except _HOSTILE_BYTES:
+            return Message(Error(UNREADABLE, "what came is no message"), reply_to=question)
+        if came is None:
+            return Message(Error(SILENT, "no reply before the deadline"), reply_to=question)
+        if came.has_error():
+            return Message(came.error, reply_to=question)
+        return Message(came.content, reply_to=question)
+
+    def _await(self, message_id: str, until: float) -> Message | None:
+        pause = _FIRST_PAUSE_S
+        while True:
+            for reply in self.grid.pull_messages([message_id]):
+                return reply
+            left = until - self.clock()
+            if left <= 0:
+                return None
+            self.sleep(min(pause, left))
+            pause = min(2 * pause, _LONGEST_PAUSE_S)

@@ -1,0 +1,152 @@
+"""Replies of sites, checked before anything is computed from them.
+
+One validation for all strategies: a reply that is not exactly what was agreed is refused by
+type, its site is left out of the round, and the run goes on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flwr.app import Message, RecordDict
+
+from privacy.errors import ConsortiumError
+from privacy.layout import Layout, Tally
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
+from strategies.coordinator.messaging.events import Observer, SiteQuarantined
+from strategies.coordinator.messaging.exchange import SILENT, UNREADABLE
+
+LARGEST_ENTRY = 2**41
+
+
+class ReplyRefused(ConsortiumError, ValueError):
+    """A reply cannot be used; the site is quarantined for the round."""
+
+    code = "reply-refused"
+
+
+class Silent(ReplyRefused):
+    """No reply came before the deadline."""
+
+    code = "silent"
+
+
+class Unreadable(ReplyRefused):
+    """The bytes that came are no message of Flower's."""
+
+    code = "unreadable"
+
+
+class NodeFailed(ReplyRefused):
+    """Flower reports that the site's app or node failed."""
+
+    code = "node-failed"
+
+
+class TallyOutOfRange(ReplyRefused):
+    """A tally holds a count that no site can have."""
+
+    code = "tally-out-of-range"
+
+
+class SiteRefused(ReplyRefused):
+    """The site itself refused, with a code and counts; its reasons in words stay there.
+
+    The `code` of an error is the site's own, marked as such: `site-refused.bad-table`.
+    """
+
+    code = "site-refused"
+
+    def __init__(self, site_code: str, counts: Mapping[str, int]) -> None:
+        super().__init__(f"the site refused: {site_code}")
+        self.counts = dict(counts)  # the names are the site's: never keywords of ours
+        self.site_code = site_code
+        self.code = f"{SiteRefused.code}.{site_code}"
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """Turns what is wrong with one reply into an event; the others are not concerned.
+
+    Args:
+        observe: Told of it.
+        server_round: The round for which the site is left out.
+        site: Its name, or its node where no name is known.
+    """
+
+    observe: Observer
+    server_round: int
+    site: str
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if not isinstance(error, ConsortiumError):
+            return False
+        self.observe(
+            SiteQuarantined(
+                server_round=self.server_round,
+                site=self.site,
+                code=error.code,
+                counts=error.counts,
+            )
+        )
+        return True
+
+
+def answered(reply: Message) -> RecordDict:
+    """Return the content of a reply, if there is one that is no refusal.
+
+    Raises:
+        Silent: No reply came before the deadline.
+        Unreadable: What came is no message.
+        NodeFailed: Flower answers for the site that it failed.
+        SiteRefused: The site refused.
+        MalformedRecord: What came has no agreed form.
+    """
+    if reply.has_error():
+        if reply.error.code == SILENT:
+            raise Silent("no reply before the deadline")
+        if reply.error.code == UNREADABLE:
+            raise Unreadable("the bytes that came are no message of Flower's")
+        raise NodeFailed("the site's app or node failed", flower_code=reply.error.code)
+    refusal = wire.read_refusal(reply.content)
+    if refusal is not None:
+        raise SiteRefused(*refusal)
+    return reply.content
+
+
+def opened_contribution(
+    reply: Message, *, layout: Layout, tally_size: int, max_examples: int
+) -> messages.Contribution:
+    """Return a site's reply to `train`, checked for form, shape and range.
+
+    The values of the update are checked where it is gathered, in the same pass.
+
+    Raises:
+        ReplyRefused: The site is silent, failed, refused, or a value is out of range.
+        MalformedRecord: The form, type, shape or length is not the agreed one.
+    """
+    sent = messages.read_contribution(
+        answered(reply), dim=layout.dim, tally_size=tally_size, max_examples=max_examples
+    )
+    _check_range(sent.tally)
+    return sent
+
+
+def opened_counts(reply: Message, *, tally_size: int) -> messages.Counts:
+    """Return a site's reply that holds a tally only, checked for form and range.
+
+    Raises:
+        ReplyRefused: The site is silent, failed, refused, or a count is out of range.
+        MalformedRecord: The form, type, shape or length is not the agreed one.
+    """
+    sent = messages.read_counts(answered(reply), tally_size=tally_size)
+    _check_range(sent.tally)
+    return sent
+
+
+def _check_range(tally: Tally) -> None:
+    if tally.size and not -LARGEST_ENTRY < tally.min() <= tally.max() < LARGEST_ENTRY:
+        raise TallyOutOfRange("every entry of a tally must be below 2**41 in size")

@@ -1,0 +1,290 @@
+"""Who is there: Flower's nodes mapped to the members of the consortium.
+
+Flower's node ids are random and say nothing; each node is asked `query.hello` and answers with
+its site's name, the charter it signed and the layout of the vector it would train. Where the
+charter holds keys, it signs all that over a challenge.
+"""
+
+import secrets
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from flwr.app import Message
+
+from privacy.errors import ConsortiumError
+from privacy.identity.public_identity import BadSignature
+from privacy.layout import Layout
+from privacy.protocol.membership_proof import CHALLENGE_SIZE, Presence
+from privacy.wire import messages
+from privacy.wire.flower_records import MalformedRecord, refusing_site
+from strategies.coordinator.messaging.cohort import Cohort
+from strategies.coordinator.messaging.events import Observer
+from strategies.coordinator.messaging.exchange import GONE, Exchange
+from strategies.coordinator.messaging.reply_validation import Quarantine, ReplyRefused, answered
+
+_PAUSE_S = 0.1
+
+_Introduced: TypeAlias = Sequence[tuple[int, messages.Introduction]]
+
+
+class WrongCharter(ReplyRefused):
+    """The site signed another charter."""
+
+    code = "wrong-charter"
+
+
+class NotAMember(ReplyRefused):
+    """The site is not named in the charter."""
+
+    code = "not-a-member"
+
+
+class NameTaken(ReplyRefused):
+    """Another node already answers for this site."""
+
+    code = "name-taken"
+
+
+class NotTheSite(ReplyRefused):
+    """The node does not prove that it is the site whose name it gives."""
+
+    code = "not-the-site"
+
+
+class WrongLayout(ReplyRefused):
+    """The site would train another vector: another schema, model or base than the others."""
+
+    code = "wrong-layout"
+
+
+class OtherLayout(ConsortiumError, ValueError):
+    """The sites of a run that goes on would train another vector than before."""
+
+    code = "other-layout"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Present:
+    """A member that is there.
+
+    Args:
+        node: Flower's id of its node.
+        num_examples: The training examples it says it has.
+    """
+
+    node: int
+    num_examples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roster:
+    """The members that are present.
+
+    Args:
+        layout: The layout that most of them would train.
+        present: Each of them by name, sorted.
+        asked: Ids of the nodes that need not be asked again, refused ones too.
+    """
+
+    layout: Layout
+    present: Mapping[str, Present]
+    asked: frozenset[int]
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Names of the present members, sorted."""
+        return tuple(self.present)
+
+    def require_layout(self, layout: Layout) -> None:
+        """Check that the members would train the vector of a run that goes on.
+
+        Raises:
+            OtherLayout: They would train another.
+        """
+        if self.layout.digest != layout.digest:
+            raise OtherLayout(
+                "the sites would train another vector than that of the interrupted run: bring "
+                "back the schema, model and base they had, or start a new run"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Met:
+    """What came of asking nodes who they are.
+
+    Args:
+        introduced: Those that said so, with their nodes.
+        settled: Nodes that need not be asked again.
+        gone: Nodes that Flower took for offline.
+    """
+
+    introduced: _Introduced
+    settled: frozenset[int]
+    gone: frozenset[int]
+
+    @property
+    def names(self) -> set[str]:
+        """Of the members that introduced themselves."""
+        return {said.site for _, said in self.introduced}
+
+    def and_then(self, later: "_Met") -> "_Met":
+        """Return what came of both, one after the other."""
+        return _Met(
+            introduced=[*self.introduced, *later.introduced],
+            settled=self.settled | later.settled,
+            gone=(self.gone - later.settled) | later.gone,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reception:
+    """Meets the sites, at the start and whenever a node appears.
+
+    Args:
+        exchange: The message bus.
+        cohort: Members, quorum and deadlines.
+        charter: Fingerprint of the charter the run is bound to.
+        max_examples: Most training examples a site may claim.
+        observe: Told whom it turns away, and why.
+    """
+
+    exchange: Exchange
+    cohort: Cohort
+    charter: str
+    max_examples: int
+    observe: Observer
+
+    def join(self) -> Roster:
+        """Wait for the members, ask who they are, and agree on a layout: the most common one.
+
+        Guarantee: returns once as many nodes as members are there, or at the join deadline; nodes
+        that Flower takes for offline, as after a restart of the SuperLink, are asked again until
+        then if the quorum needs them. A name has one vote, however many nodes claim it.
+
+        Raises:
+            QuorumNotReached: Too few members fit; names who is missing.
+        """
+        met = self._met_at_first()
+        layouts = {(said.site, said.layout.digest): said.layout for _, said in met.introduced}
+        self.cohort.require_quorum([site for site, _ in layouts])
+        votes = Counter(digest for _, digest in layouts)
+        most = max(sorted(votes), key=votes.__getitem__)
+        layout = next(layout for (_, digest), layout in layouts.items() if digest == most)
+        roster = Roster(layout=layout, present={}, asked=met.settled | met.gone)
+        roster = self._admitted(roster, met.introduced, server_round=0)
+        self.cohort.require_quorum(roster.sites)
+        return roster
+
+    def welcome(self, roster: Roster, server_round: int) -> Roster:
+        """Return the roster without members whose node has gone and with those that came.
+
+        Guarantee: while fewer are there than the quorum needs, waits for them to come back, at
+        most until the join deadline.
+
+        A member that restarted comes back under its old node id or a new one, and perhaps
+        before the old one is seen to be gone: so whoever was refused is asked again when a
+        member has gone.
+        """
+        until = self.exchange.clock() + self.cohort.join_deadline_s
+        while True:
+            roster = self._looked(roster, server_round)
+            if len(roster.present) >= self.cohort.quorum or self.exchange.clock() >= until:
+                return roster
+            self.exchange.sleep(_PAUSE_S)
+
+    def _looked(self, roster: Roster, server_round: int) -> Roster:
+        there = frozenset(self.exchange.grid.get_node_ids())
+        stayed = {name: member for name, member in roster.present.items() if member.node in there}
+        nobody_left = len(stayed) == len(roster.present)
+        asked = roster.asked if nobody_left else {member.node for member in stayed.values()}
+        met = self._met(sorted(there - asked), server_round=server_round)
+        roster = replace(roster, present=stayed, asked=there)
+        return self._admitted(roster, met.introduced, server_round=server_round)
+
+    def _met_at_first(self) -> _Met:
+        until = self.exchange.clock() + self.cohort.join_deadline_s
+        met = self._met(self._awaited(until), server_round=0)
+        while met.gone and len(met.names) < self.cohort.quorum and self.exchange.clock() < until:
+            self.exchange.sleep(_PAUSE_S)
+            there = frozenset(self.exchange.grid.get_node_ids())
+            met = met.and_then(self._met(sorted(there - met.settled), server_round=0))
+        return met
+
+    def _awaited(self, until: float) -> list[int]:
+        while True:
+            nodes = sorted(self.exchange.grid.get_node_ids())
+            if len(nodes) >= len(self.cohort.members) or self.exchange.clock() >= until:
+                return nodes
+            self.exchange.sleep(_PAUSE_S)
+
+    def _met(self, nodes: Sequence[int], *, server_round: int) -> _Met:
+        challenge = secrets.token_bytes(CHALLENGE_SIZE)
+        content = messages.greeting(self.charter, challenge)
+        group = str(server_round)
+        asked = (
+            self.exchange.message(messages.HELLO, node, content, group=group) for node in nodes
+        )
+        introduced, gone = [], set()
+        layouts: dict[str, Layout] = {}
+        for reply in self.exchange.replies(asked):
+            node = reply.metadata.src_node_id
+            with Quarantine(self.observe, server_round, self._named(reply)):
+                said = self._read(reply, challenge)
+                layout = layouts.setdefault(said.layout.digest, said.layout)
+                introduced.append((node, replace(said, layout=layout, anchor=b"", proof=b"")))
+            if reply.has_error() and reply.error.code == GONE:
+                gone.add(node)
+            del reply
+        return _Met(introduced=introduced, settled=frozenset(nodes) - gone, gone=frozenset(gone))
+
+    def _named(self, reply: Message) -> str:
+        """Return who answered, for a quarantine: the member it says it is, or its node."""
+        node = f"node {reply.metadata.src_node_id}"
+        try:
+            said = "" if reply.has_error() else refusing_site(reply.content)
+        except MalformedRecord:
+            return node
+        return said if said in self.cohort.members else node
+
+    def _read(self, reply: Message, challenge: bytes) -> messages.Introduction:
+        said = messages.read_introduction(answered(reply), max_examples=self.max_examples)
+        if said.site not in self.cohort.members:
+            raise NotAMember("the site is not named in the charter")
+        if said.charter != self.charter:
+            raise WrongCharter("the site signed another charter")
+        self._require_proof(said, reply, challenge)
+        return said
+
+    def _require_proof(self, said: messages.Introduction, reply: Message, challenge: bytes) -> None:
+        identity = self.cohort.identities.get(said.site)
+        if identity is None:
+            return
+        presence = Presence(
+            charter=bytes.fromhex(said.charter),
+            run=reply.metadata.run_id,
+            node=reply.metadata.src_node_id,
+            challenge=challenge,
+            site=said.site,
+            layout=bytes.fromhex(said.layout.digest),
+            num_examples=said.num_examples,
+        )
+        try:
+            identity.verify(presence.encode(), said.proof)
+        except BadSignature as error:
+            raise NotTheSite(f"the node does not prove that it is {said.site}") from error
+
+    def _admitted(self, roster: Roster, introduced: _Introduced, *, server_round: int) -> Roster:
+        present = dict(roster.present)
+        for node, said in introduced:
+            with Quarantine(self.observe, server_round, said.site):
+                if said.layout.digest != roster.layout.digest:
+                    raise WrongLayout(
+                        f"the site would train another vector than the others: its starts from "
+                        f"{said.layout.start[:300]!r}, theirs from {roster.layout.start[:300]!r}"
+                    )
+                if said.site in present:
+                    raise NameTaken("another node already answers for this site")
+                present[said.site] = Present(node=node, num_examples=said.num_examples)
+        return replace(roster, present=dict(sorted(present.items())))

@@ -1,0 +1,104 @@
+"""How the updates of a round become one: streamed where the rule allows, kept where it does not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privacy.layout import Vector
+from strategies.model_state import State
+from strategies.rules.inputs import WIDTH, Rows, Rule, blocks, check_values
+from strategies.rules.norms import row_norms
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class UpdateDeviation:
+    """How each site's update lies to the aggregate of the round; each shape (n_sites,).
+
+    Args:
+        norms: L2 norm of the update.
+        distances: L2 norm of its difference from the aggregate.
+        cosines: Cosine of the angle between them; 0 where one of them is zero.
+    """
+
+    norms: Vector
+    distances: Vector
+    cosines: Vector
+
+
+class Gathering(Protocol):
+    """Takes updates one by one and turns them into one."""
+
+    def add(self, update: NDArray[np.floating], weight: float) -> None:
+        """Take the update of one site, shape (dim,), with its weight; refuse NaN."""
+
+    def result(self) -> Vector:
+        """Return the aggregate of what was added, shape (dim,)."""
+
+
+class StackedUpdates:
+    """Gathers all updates of a round for a rule that must see them together.
+
+    Memory grows with the number of sites: float32, shape (n_sites, dim).
+    """
+
+    def __init__(self, rule: Rule, dim: int, n_sites: int) -> None:
+        self._rule = rule
+        self._updates = np.empty((n_sites, dim), np.float32)
+        self._weights: list[float] = []
+
+    def add(self, update: NDArray[np.floating], weight: float) -> None:
+        """Take the update of one site, shape (dim,), with its weight; refuse NaN."""
+        check_values(update)
+        self._updates[len(self._weights)] = update
+        self._weights.append(weight)
+
+    def result(self) -> Vector:
+        """Return the rule's aggregate of what was added, shape (dim,)."""
+        return self._rule(self._gathered, np.array(self._weights))
+
+    def compared(self, aggregate: Vector) -> UpdateDeviation:
+        """Return how each update that was added lies to the aggregate, in the order of adding."""
+        return evidence_of(self._gathered, aggregate)
+
+    @property
+    def _gathered(self) -> NDArray[np.float32]:
+        return self._updates[: len(self._weights)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gather:
+    """How a strategy gathers updates, round after round.
+
+    Args:
+        begin: Starts the gathering of one round, from the state before it and the number of
+            sites that are asked.
+        needs_memory: Whether `begin` wants the last aggregate in the state.
+    """
+
+    begin: Callable[[State, int], Gathering]
+    needs_memory: bool = False
+
+
+def evidence_of(updates: Rows, aggregate: Vector) -> UpdateDeviation:
+    """Return how each update lies to the aggregate.
+
+    Guarantee: computed block by block, in memory that does not grow with dim. What stands
+    apart may be a liar, or a site whose records are unlike the others': the figures do not
+    tell which.
+
+    Args:
+        updates: Shape (n_sites, dim).
+        aggregate: Shape (dim,).
+    """
+    norms = row_norms(updates)
+    products = np.zeros(updates.shape[0])
+    for columns, block in blocks(updates, WIDTH):
+        products += block.astype(np.float64) @ aggregate[columns]
+    lengths = norms * np.linalg.norm(aggregate)
+    cosines = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
+    return UpdateDeviation(
+        norms=norms, distances=row_norms(updates, aggregate), cosines=np.clip(cosines, -1, 1)
+    )

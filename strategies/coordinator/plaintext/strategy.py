@@ -1,0 +1,317 @@
+"""Synchronous rounds in the clear: the coordinator reads updates and applies any rule."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy
+
+from privacy.layout import Tally
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
+from strategies import model_state as advance
+from strategies.coordinator.messaging.cohort import Cohort, QuorumNotReached
+from strategies.coordinator.messaging.events import (
+    Observer,
+    RoundFinished,
+    RoundStarted,
+    SiteAnswered,
+    SitesCompared,
+    SitesJoined,
+    StatisticsPooled,
+)
+from strategies.coordinator.messaging.exchange import ByteCount, Exchange
+from strategies.coordinator.messaging.reply_validation import (
+    Quarantine,
+    opened_contribution,
+    opened_counts,
+)
+from strategies.coordinator.messaging.roster import Reception, Roster
+from strategies.coordinator.plaintext.aggregation_buffer import (
+    Gather,
+    Gathering,
+    StackedUpdates,
+    UpdateDeviation,
+)
+from strategies.coordinator.plaintext.parameters import Progress, Terms
+from strategies.server_optimizer import ServerOptimizer
+
+
+@dataclass
+class _Round:
+    number: int
+    sites: Mapping[int, str]
+    began: float
+    tally: Tally
+    traffic: ByteCount
+    answered: list[str] = field(default_factory=list)
+
+
+class Synchronous(Strategy):
+    """One cohort a round, in the clear; the coordinator sees each update as it arrives.
+
+    Guarantee: a reply is used only if it is exactly what was agreed; any other quarantines its
+    site for the round with a typed reason, and the run goes on while the quorum is met. With
+    the mean the coordinator holds one reply at a time, whatever the number of sites. The
+    result does not depend on the order of arrival.
+
+    Args:
+        gather: How the updates of a round become one.
+        optimizer: How the aggregate moves the model.
+        cohort: Who takes part, how many must answer, how long is waited.
+        terms: What every reply is held against.
+        observe: Told what happens.
+        keep: Told how far the run is, before the first round and after each, when everything
+            about it has been observed, so that nothing is lost however it stops.
+    """
+
+    def __init__(
+        self,
+        *,
+        gather: Gather,
+        optimizer: ServerOptimizer,
+        cohort: Cohort,
+        terms: Terms,
+        observe: Observer,
+        keep: Callable[[Progress], None],
+    ) -> None:
+        self._gather = gather
+        self._optimizer = optimizer
+        self._cohort = cohort
+        self._terms = terms
+        self._observe = observe
+        self._keep = keep
+        self._traffic = ByteCount()
+        self._roster: Roster
+        self._progress: Progress
+        self._round: _Round
+
+    def start(  # type: ignore[override]  # a run starts from nothing: no arrays are handed in
+        self, grid: Grid, num_rounds: int, *, since: Progress | None = None
+    ) -> Progress:
+        """Run all rounds and a final evaluation; return where the model ends.
+
+        Guarantee: a run that goes on from what it kept ends in the same model as one that was
+        not interrupted.
+
+        Args:
+            grid: Flower's message bus.
+            num_rounds: Rounds that move the model, those before an interruption included.
+            since: What was kept last, if the run was interrupted.
+
+        Raises:
+            QuorumNotReached: Too few sites took part in every attempt at a round; what was
+                reached is kept.
+            OtherLayout: The sites would no longer train the vector of the run.
+        """
+        reception = Reception(
+            exchange=self._exchange(grid),
+            cohort=self._cohort,
+            charter=self._terms.charter,
+            max_examples=self._terms.max_examples,
+            observe=self._observe,
+        )
+        self._roster = reception.join()
+        self._observe(self._joined())
+        self._progress = self._begin(reception) if since is None else self._go_on(since)
+        for server_round in range(self._progress.state.server_round + 1, num_rounds + 1):
+            self._attempt(reception, server_round, self._train)
+        self._attempt(reception, num_rounds + 1, self._evaluate)
+        return self._progress
+
+    def _begin(self, reception: Reception) -> Progress:
+        self._attempt(reception, 0, self._pool_statistics)
+        layout = self._roster.layout
+        state = advance.start(layout.dim, self._optimizer, needs_memory=self._gather.needs_memory)
+        begun = Progress(
+            run=self._terms.run, layout=layout, statistics=self._round.tally, state=state
+        )
+        self._keep(begun)
+        return begun
+
+    def _go_on(self, since: Progress) -> Progress:
+        self._roster.require_layout(since.layout)
+        return since
+
+    def _attempt(
+        self, reception: Reception, server_round: int, ask: Callable[[Grid, int], None]
+    ) -> None:
+        """Do a round, again if too few sites answer, after waiting for those that are gone."""
+        left = self._terms.attempts
+        while True:
+            left -= 1
+            self._roster = reception.welcome(self._roster, server_round)
+            try:
+                return ask(reception.exchange.grid, server_round)
+            except QuorumNotReached:
+                if left < 1:
+                    raise
+
+    def _train(self, grid: Grid, server_round: int) -> None:
+        asked = self.configure_train(server_round, *self._position(server_round), grid)
+        self.aggregate_train(server_round, self._exchange(grid).replies(asked))
+
+    def _evaluate(self, grid: Grid, server_round: int) -> None:
+        asked = self.configure_evaluate(server_round, *self._position(server_round), grid)
+        self.aggregate_evaluate(server_round, self._exchange(grid).replies(asked))
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Return the messages that ask this round's cohort to train."""
+        cohort = self._cohort.sample(server_round, self._roster.sites)
+        return self._ask(messages.TRAIN, server_round, cohort, _content(arrays, config), grid)
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """Move the model by the replies; return its new arrays and how many sites moved it."""
+        state = self._progress.state
+        gathering = self._gather.begin(state, len(self._round.sites))
+        for reply in replies:
+            with Quarantine(self._observe, server_round, self._site_of(reply)):
+                self._take_update(reply, gathering)
+            del reply
+        self._cohort.require_quorum(self._round.answered)
+        aggregate = gathering.result()
+        if isinstance(gathering, StackedUpdates):
+            self._compare(gathering.compared(aggregate))
+        moved = advance.advance_with(state, aggregate, self._optimizer)
+        self._progress = replace(self._progress, state=moved)
+        self._finish()
+        self._keep(self._progress)
+        arrays, _ = self._position(server_round + 1)
+        return arrays, MetricRecord({"num-sites": len(self._round.answered)})
+
+    def configure_evaluate(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Return the messages that ask every present site to evaluate."""
+        content = _content(arrays, config)
+        return self._ask(messages.EVALUATE, server_round, self._roster.sites, content, grid)
+
+    def aggregate_evaluate(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> MetricRecord | None:
+        """Add up the evaluation counts; return how many sites counted."""
+        self._count(replies, self._terms.check_evaluation)
+        self._cohort.require_quorum(self._round.answered)
+        self._finish()
+        return MetricRecord({"num-sites": len(self._round.answered)})
+
+    def summary(self) -> None:
+        """Say nothing: the run config and every event are recorded in the run directory."""
+
+    def _exchange(self, grid: Grid) -> Exchange:
+        return Exchange(grid=grid, deadline_s=self._cohort.deadline_s, traffic=self._traffic)
+
+    def _joined(self) -> SitesJoined:
+        present = self._roster.present
+        weights = {
+            site: int(self._terms.weigh(member.num_examples)) if member.num_examples else 0
+            for site, member in present.items()
+        }
+        absent = tuple(name for name in self._cohort.members if name not in present)
+        return SitesJoined(sites=self._roster.sites, absent=absent, weights=weights)
+
+    def _pool_statistics(self, grid: Grid, server_round: int) -> None:
+        content = messages.question(self._terms.charter)
+        asked = self._ask(messages.STATISTICS, server_round, self._roster.sites, content, grid)
+        self._count(self._exchange(grid).replies(asked), self._terms.check_statistics)
+        self._cohort.require_quorum(self._round.answered)
+        self._observe(StatisticsPooled(pooled=self._round.tally))
+
+    def _ask(
+        self, kind: str, server_round: int, sites: Iterable[str], content: RecordDict, grid: Grid
+    ) -> Iterable[Message]:
+        nodes = {self._roster.present[site].node: site for site in sites}
+        size = (
+            self._terms.statistics_size
+            if kind == messages.STATISTICS
+            else self._terms.evaluation_size
+        )
+        self._round = _Round(
+            number=server_round,
+            sites=nodes,
+            began=time.monotonic(),
+            tally=np.zeros(size, np.int64),
+            traffic=ByteCount(self._traffic.down, self._traffic.up),
+        )
+        self._observe(RoundStarted(server_round=server_round, cohort=tuple(nodes.values())))
+        exchange = self._exchange(grid)
+        return (exchange.message(kind, node, content, group=str(server_round)) for node in nodes)
+
+    def _count(self, replies: Iterable[Message], check: Callable[[Tally], None]) -> None:
+        for reply in replies:
+            with Quarantine(self._observe, self._round.number, self._site_of(reply)):
+                self._take_counts(reply, check)
+            del reply
+
+    def _take_update(self, reply: Message, gathering: Gathering) -> None:
+        sent = opened_contribution(
+            reply,
+            layout=self._progress.layout,
+            tally_size=self._terms.evaluation_size,
+            max_examples=self._terms.max_examples,
+        )
+        self._terms.check_evaluation(sent.tally)
+        gathering.add(sent.update, self._terms.weigh(sent.num_examples))
+        self._accept(reply, sent.tally, released=sent.released)
+
+    def _take_counts(self, reply: Message, check: Callable[[Tally], None]) -> None:
+        sent = opened_counts(reply, tally_size=self._round.tally.size)
+        check(sent.tally)
+        self._accept(reply, sent.tally, released=sent.released)
+
+    def _site_of(self, reply: Message) -> str:
+        return self._round.sites[reply.metadata.src_node_id]
+
+    def _accept(self, reply: Message, tally: Tally, *, released: bool) -> None:
+        site = self._site_of(reply)
+        self._round.tally += tally
+        self._round.answered.append(site)
+        shown = tally.copy() if released else None  # an observer may keep it: without its reply
+        self._observe(SiteAnswered(server_round=self._round.number, site=site, released=shown))
+
+    def _position(self, server_round: int) -> tuple[ArrayRecord, ConfigRecord]:
+        content = messages.position(
+            messages.Position(
+                charter=self._terms.charter,
+                run=self._progress.run,
+                server_round=server_round,
+                state=self._progress.state.vector,
+                statistics=self._progress.statistics,
+            )
+        )
+        return wire.parts(content)
+
+    def _compare(self, evidence: UpdateDeviation) -> None:
+        self._observe(
+            SitesCompared(
+                server_round=self._round.number,
+                sites=tuple(self._round.answered),
+                norms=tuple(evidence.norms.tolist()),
+                distances=tuple(evidence.distances.tolist()),
+                cosines=tuple(evidence.cosines.tolist()),
+            )
+        )
+
+    def _finish(self) -> None:
+        done = self._round
+        self._observe(
+            RoundFinished(
+                server_round=done.number,
+                answered=tuple(done.answered),
+                evaluation=done.tally,
+                bytes_down=self._traffic.down - done.traffic.down,
+                bytes_up=self._traffic.up - done.traffic.up,
+                seconds=time.monotonic() - done.began,
+            )
+        )
+
+
+def _content(arrays: ArrayRecord, config: ConfigRecord) -> RecordDict:
+    return RecordDict({wire.ARRAYS: arrays, wire.FACTS: config})

@@ -1,0 +1,174 @@
+"""The one step of the model: a pure function, run wherever the plaintext may be seen."""
+
+import hashlib
+import struct
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privacy.errors import ConsortiumError
+from privacy.layout import Vector
+from strategies.rules.inputs import Rows, Rule
+from strategies.server_optimizer import Moments, ServerOptimizer, rounded
+
+MAGIC = b"consortium.state/1"
+HEADER = struct.Struct(f"<{len(MAGIC)}sQQBB")  # magic, server round, dim, moments, memory
+MAX_MOMENTS = 8
+MAX_ROUNDS = 2**63
+NEGATIVE_ZERO = np.uint32(0x8000_0000)
+
+
+class BadState(ConsortiumError, ValueError):
+    """The parts of a state do not belong together, or bytes do not encode one."""
+
+    code = "bad-state"
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Where a run is after a round. Compare states by `encode` or `digest`.
+
+    Guarantee: every number is one of float32, so that nothing is lost on the wire.
+
+    Args:
+        server_round: Rounds done.
+        vector: The model, as the difference from its start, shape (dim,).
+        moments: Of the server optimizer, each of shape (dim,).
+        memory: The last aggregate, shape (dim,), where the rule needs it.
+
+    Raises:
+        BadState: A shape differs, or the round is negative or absurd.
+    """
+
+    server_round: int
+    vector: Vector
+    moments: Moments = field(default=())
+    memory: Vector | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        shapes = {part.shape for part in _parts(self)}
+        counted = 0 <= self.server_round < MAX_ROUNDS
+        if not counted or len(shapes) != 1 or self.vector.ndim != 1:
+            raise BadState(
+                f"a state needs a round of 0 or more and parts of one shape (dim,), "
+                f"got round {self.server_round} and shapes {sorted(shapes)}"
+            )
+
+
+def start(dim: int, optimizer: ServerOptimizer, *, needs_memory: bool = False) -> State:
+    """Return the state before the first round: the vector is zero, so nobody can plant it."""
+    return State(
+        server_round=0,
+        vector=np.zeros(dim),
+        moments=optimizer.init(dim),
+        memory=np.zeros(dim) if needs_memory else None,
+    )
+
+
+def advance(
+    state: State, updates: Rows, weights: Vector, rule: Rule, optimizer: ServerOptimizer
+) -> State:
+    """Return the state after one more round, from the updates of its sites.
+
+    Guarantee: pure; with a rule that is `same_on_every_cpu`, the same bits on every machine.
+
+    Args:
+        state: After the last round.
+        updates: Shape (n_sites, dim).
+        weights: Shape (n_sites,).
+        rule: Turns updates into one.
+        optimizer: The one with which the state was started.
+
+    Raises:
+        ConsortiumError: As the rule, and `advance_with`, say.
+    """
+    return advance_with(state, rule(updates, weights), optimizer)
+
+
+def advance_with(state: State, aggregate: Vector, optimizer: ServerOptimizer) -> State:
+    """Return the state after one more round, from the aggregate of its updates, shape (dim,).
+
+    Raises:
+        BadState: The aggregate has another shape than the model.
+        MomentsMismatch: The optimizer is not the one with which the state was started.
+        StepOverflow: The step leaves the range of float32.
+    """
+    if aggregate.shape != state.vector.shape:
+        raise BadState(f"the model has shape {state.vector.shape}, its step {aggregate.shape}")
+    moments, vector = optimizer.step(state.moments, state.vector, aggregate)
+    return State(
+        server_round=state.server_round + 1,
+        vector=vector,
+        moments=moments,
+        memory=None if state.memory is None else rounded(aggregate),
+    )
+
+
+def encode(state: State) -> bytes:
+    """Return the state as bytes: a versioned header, then little-endian float32 values.
+
+    Guarantee: canonical: equal states give equal bytes, and `decode` is the inverse.
+    """
+    header = HEADER.pack(
+        MAGIC,
+        state.server_round,
+        state.vector.size,
+        len(state.moments),
+        state.memory is not None,
+    )
+    return b"".join([header, *(_payload(part) for part in _parts(state))])
+
+
+def decode(data: bytes, dim: int) -> State:
+    """Return the state that `encode` wrote.
+
+    Guarantee: whatever the bytes, either they are what `encode` writes for a state of that
+    dim, or they are refused before anything is allocated for them.
+
+    Args:
+        data: From a peer or a disk, not trusted.
+        dim: Of the agreed layout.
+
+    Raises:
+        BadState: Another version, dim or length, or a value that no state holds.
+    """
+    if len(data) < HEADER.size:
+        raise BadState(f"a state needs at least {HEADER.size} bytes, got {len(data)}")
+    magic, server_round, size, num_moments, memory = HEADER.unpack_from(data)
+    if magic != MAGIC or size != dim or num_moments > MAX_MOMENTS or memory > 1:
+        raise BadState(f"these bytes do not begin like a state of version 1 and dim {dim}")
+    count = 1 + num_moments + memory
+    if len(data) != HEADER.size + 4 * dim * count:
+        raise BadState(
+            f"a state of {count} parts and dim {dim} needs {HEADER.size + 4 * dim * count} bytes, "
+            f"got {len(data)}"
+        )
+    parts = [_part(data, HEADER.size + 4 * dim * index, dim) for index in range(count)]
+    return State(
+        server_round=server_round,
+        vector=parts[0],
+        moments=tuple(parts[1 : 1 + num_moments]),
+        memory=parts[-1] if memory else None,
+    )
+
+
+def digest(state: State) -> str:
+    """Return the SHA-256 of the model after its round, in hexadecimal; moments do not count."""
+    header = HEADER.pack(MAGIC, state.server_round, state.vector.size, 0, 0)
+    return hashlib.sha256(header + _payload(state.vector)).hexdigest()
+
+
+def _parts(state: State) -> list[Vector]:
+    return [state.vector, *state.moments, *([] if state.memory is None else [state.memory])]
+
+
+def _payload(part: Vector) -> bytes:
+    return rounded(part).astype("<f4").tobytes()
+
+
+def _part(data: bytes, offset: int, dim: int) -> Vector:
+    single: NDArray[np.float32] = np.frombuffer(data, "<f4", dim, offset)
+    if not np.isfinite(single).all() or np.any(single.view("<u4") == NEGATIVE_ZERO):
+        raise BadState("the values of a state are finite, and no zero of one is negative")
+    return single.astype(np.float64)

@@ -1,0 +1,259 @@
+"""What every rule reads: the sites' updates in rows, checked, a block of columns at a time."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privacy.errors import ConsortiumError
+from privacy.layout import Vector
+
+LARGEST = float(np.finfo(np.float32).max)
+WIDTH = 16_384
+
+
+class TooFewSites(ConsortiumError, ValueError):
+    """Fewer updates came than the rule needs to keep its promise."""
+
+    code = "too-few-sites"
+
+
+class NonFiniteUpdate(ConsortiumError, ValueError):
+    """An update holds NaN, infinity, or a value that float32 cannot carry."""
+
+    code = "non-finite-update"
+
+
+class WeightsRefused(ConsortiumError, ValueError):
+    """The weights are not shares, or differ where the rule has no weighted form."""
+
+    code = "weights-refused"
+
+
+class UpdatesRefused(ConsortiumError, ValueError):
+    """The updates are not one row of real numbers per site."""
+
+    code = "updates-refused"
+
+
+class Rows(Protocol):
+    """Updates, one row per site, shape (n_sites, dim): an array, or one computed when read."""
+
+    @property
+    def shape(self) -> Any:  # noqa: ANN401  # NumPy types it as any tuple
+        """Sites and dimensions."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the numbers."""
+
+    def __getitem__(self, key: tuple[slice, slice], /) -> Any:  # noqa: ANN401  # as NumPy does
+        """Return a block of rows and columns."""
+
+
+Rule: TypeAlias = Callable[[Rows, Vector], Vector]
+SitesNeeded: TypeAlias = Callable[[int], int]
+
+
+def honest_majority(num_byzantine: int) -> int:
+    """Return the fewest sites of which the honest are more than the liars."""
+    return 2 * num_byzantine + 1
+
+
+def admit(
+    updates: Rows,
+    weights: Vector,
+    *,
+    num_byzantine: int = 0,
+    needs: SitesNeeded = lambda _num_byzantine: 1,
+    weighted: bool = False,
+) -> tuple[int, int]:
+    """Check all but the values of a rule's arguments; return the number of sites and dim.
+
+    Guarantee: every rule refuses the same things with the same words. The values are checked
+    by `checked`, through which every rule reads them.
+
+    Args:
+        updates: Shape (n_sites, dim), integers or floats of at most 64 bits.
+        weights: Shape (n_sites,), each finite and above 0.
+        num_byzantine: Liars among the sites that the rule is to survive.
+        needs: Fewest rows with which it survives so many.
+        weighted: The rule has a weighted form; otherwise weights must be equal.
+
+    Raises:
+        OptionRefused: Fewer than no liars.
+        UpdatesRefused: Another shape, or numbers that are not real.
+        TooFewSites: Fewer rows than the rule needs.
+        WeightsRefused: Weights that are not shares, or that the rule cannot honour.
+    """
+    at_least(0, num_byzantine=num_byzantine)
+    if len(updates.shape) != 2 or updates.shape[1] < 1:
+        raise UpdatesRefused(f"updates need shape (n_sites, dim), got {updates.shape}")
+    if updates.dtype.kind not in "fiu" or updates.dtype.itemsize > 8:
+        raise UpdatesRefused(
+            f"updates need integers or floats of at most 64 bits, got {updates.dtype}"
+        )
+    n_sites, dim = updates.shape
+    sites_needed = needs(num_byzantine)
+    if n_sites < sites_needed:
+        raise TooFewSites(
+            f"the rule with num_byzantine={num_byzantine} needs at least {sites_needed} sites, "
+            f"got {n_sites}: lower num_byzantine or wait for more sites",
+            needed=sites_needed,
+            got=n_sites,
+        )
+    _admit_weights(np.asarray(weights), n_sites, weighted=weighted)
+    return n_sites, dim
+
+
+def _admit_weights(weights: Vector, n_sites: int, *, weighted: bool) -> None:
+    if weights.shape != (n_sites,):
+        raise WeightsRefused(f"{n_sites} sites need {n_sites} weights, got {weights.shape}")
+    if not np.all((weights > 0) & (weights <= LARGEST)):
+        raise WeightsRefused("every weight must be finite and above 0")
+    if not weighted and np.any(weights != weights[0]):
+        raise WeightsRefused(
+            "this rule has no weighted form in the literature: give every site the same weight"
+        )
+
+
+def width_for(n_sites: int) -> int:
+    """Return how many columns of so many rows make a block of some 8 MiB at most."""
+    return max(1_024, min(WIDTH, 2**20 // n_sites))
+
+
+def blocks(updates: Rows, width: int) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Yield the updates in blocks of columns, as float32 or float64, unchecked.
+
+    Guarantee: the numbers equal those given, exactly (64-bit integers: to float64). A block may
+    be a view: it is to be read only.
+
+    Args:
+        updates: Shape (n_sites, dim).
+        width: Columns of a block, the last one excepted.
+    """
+    dtype = np.promote_types(updates.dtype, np.float32)
+    dim = updates.shape[1]
+    for start in range(0, dim, width):
+        columns = slice(start, min(start + width, dim))
+        yield columns, np.asarray(updates[:, columns]).astype(dtype, copy=False)
+
+
+def checked(updates: Rows, width: int) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Yield what `blocks` yields, each number finite and within float32's range.
+
+    Every rule reads its updates through this once; what it reads again, it reads by `blocks`.
+
+    Raises:
+        NonFiniteUpdate: A value is NaN, infinite or beyond float32's range.
+    """
+    for columns, block in blocks(updates, width):
+        if not _within_range(block):
+            raise _non_finite(finite_sites(updates))
+        yield columns, block
+
+
+def check_all(updates: Rows) -> None:
+    """Check all values, for those who cannot do so as they read.
+
+    Raises:
+        NonFiniteUpdate: A value is NaN, infinite or beyond float32's range.
+    """
+    for _ in checked(updates, WIDTH):
+        pass
+
+
+def finite_sites(updates: Rows) -> NDArray[np.bool_]:
+    """Return which sites' updates are finite and within float32's range, shape (n_sites,)."""
+    good = np.ones(updates.shape[0], np.bool_)
+    for _, block in blocks(updates, WIDTH):
+        good &= [_within_range(row) for row in block]
+    return good
+
+
+def check_values(update: NDArray[Any]) -> None:
+    """Check one update, shape (dim,), or a block of one.
+
+    Raises:
+        NonFiniteUpdate: A value is NaN, infinite or beyond float32's range.
+    """
+    if not _within_range(update):
+        raise _non_finite(np.zeros(1, np.bool_))
+
+
+def _within_range(numbers: NDArray[Any]) -> bool:
+    if numbers.dtype == np.float32:
+        # Half the time of what follows: a sum with NaN or infinity in it is not finite.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(numbers.sum()):
+                return True
+    # NaN passes through both, and no comparison with NaN holds.
+    return float(numbers.min()) >= -LARGEST and float(numbers.max()) <= LARGEST
+
+
+def _non_finite(good: NDArray[np.bool_]) -> NonFiniteUpdate:
+    bad = np.flatnonzero(~good).tolist()
+    return NonFiniteUpdate(
+        f"{len(bad)} of {good.size} updates (rows {bad[:10]}) hold NaN, infinity or a value "
+        f"beyond {LARGEST:.3g}: leave those sites out of the round",
+        refused=len(bad),
+        first_row=bad[0],
+    )
+
+
+class OptionRefused(ConsortiumError, ValueError):
+    """An option of a rule is out of its range."""
+
+    code = "option-refused"
+
+
+def at_least(least: int, **option: int) -> None:
+    """Refuse an option, given by its name, that is below the least.
+
+    Raises:
+        OptionRefused: It is.
+    """
+    for name, value in option.items():
+        if value < least:
+            raise OptionRefused(f"{name} must be at least {least}, got {value}")
+
+
+def positive(**option: float) -> None:
+    """Refuse an option, given by its name, that is not a finite number above 0.
+
+    Raises:
+        OptionRefused: It is not.
+    """
+    for name, value in option.items():
+        if not (value > 0 and math.isfinite(value)):
+            raise OptionRefused(f"{name} must be finite and above 0, got {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleOptions:
+    """What the rules are told; each takes what concerns it.
+
+    Args:
+        num_byzantine: Liars to survive, f in the formulas, at least 0.
+        clip_norm: Largest L2 norm that counts in full, above 0.
+        momentum: Of centred clipping: how much of the last aggregate stays, in [0, 1).
+        iterations: Of centred clipping: steps from the last aggregate, at least 1.
+
+    Raises:
+        OptionRefused: An option is out of its range.
+    """
+
+    num_byzantine: int = 0
+    clip_norm: float = 10.0
+    momentum: float = 0.0
+    iterations: int = 1
+
+    def __post_init__(self) -> None:
+        at_least(0, num_byzantine=self.num_byzantine)
+        at_least(1, iterations=self.iterations)
+        positive(clip_norm=self.clip_norm)
+        if not 0 <= self.momentum < 1:
+            raise OptionRefused(f"momentum must be in [0, 1), got {self.momentum}")

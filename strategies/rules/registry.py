@@ -1,0 +1,227 @@
+"""The rules by name: what each survives, what it needs, and where it is proved."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+
+from privacy.errors import ConsortiumError
+from privacy.layout import Vector
+from strategies.rules.clipping import centered_clipping, clipped_mean
+from strategies.rules.coordinatewise import coordinate_median, trimmed_mean
+from strategies.rules.geometric_median import geometric_median
+from strategies.rules.inputs import OptionRefused, Rule, RuleOptions, honest_majority
+from strategies.rules.krum import bulyan, bulyan_sites, krum, krum_sites, multi_krum
+from strategies.rules.mean import mean
+
+__all__ = [
+    "RULES",
+    "Infeasible",
+    "OptionRefused",
+    "Rule",
+    "RuleOptions",
+    "RuleSpec",
+    "UnknownRule",
+    "feasible",
+    "require_feasible",
+    "rule_named",
+    "smallest_sites",
+]
+
+
+class UnknownRule(ConsortiumError, LookupError):
+    """No rule has this name."""
+
+    code = "unknown-rule"
+
+
+class Infeasible(ConsortiumError, ValueError):
+    """The rule cannot survive so many liars among so few sites."""
+
+    code = "infeasible"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleSpec:
+    """One rule and everything that is claimed of it.
+
+    Args:
+        name: In kebab-case, as in the run config.
+        build: The rule, from its options and from the last aggregate, shape (dim,), or None.
+        sites_needed: Fewest sites that survive so many liars; None when no number would do.
+        breakdown: What the rule survives, in words.
+        paper: Where it is proved.
+        weighted: Unequal weights are honoured; otherwise they are refused.
+        streaming: `StreamingMean` gives the same bits without keeping the updates.
+        same_on_every_cpu: The same bits on every CPU: elementwise arithmetic, sums in a fixed
+            order. The others use BLAS and run in the clear only.
+        needs_memory: The last aggregate matters; without one it is zero.
+        only_bounds: Every liar moves the result, by no more than it says; the others outvote.
+    """
+
+    name: str
+    build: Callable[[RuleOptions, Vector | None], Rule]
+    sites_needed: Callable[[int], int | None]
+    breakdown: str
+    paper: str
+    weighted: bool = False
+    streaming: bool = False
+    same_on_every_cpu: bool = False
+    needs_memory: bool = False
+    only_bounds: bool = False
+
+
+def _liars(rule: Callable[..., Vector]) -> Callable[[RuleOptions, Vector | None], Rule]:
+    return lambda options, _memory: partial(rule, num_byzantine=options.num_byzantine)
+
+
+def _clipped_mean(options: RuleOptions, _memory: Vector | None) -> Rule:
+    return partial(clipped_mean, clip_norm=options.clip_norm, num_byzantine=options.num_byzantine)
+
+
+def _centered_clipping(options: RuleOptions, memory: Vector | None) -> Rule:
+    return partial(centered_clipping, centre=memory, options=options)
+
+
+SPECS = (
+    RuleSpec(
+        name="mean",
+        build=lambda _options, _memory: mean,
+        sites_needed=lambda num_byzantine: None if num_byzantine else 1,
+        breakdown="none: one liar moves the result anywhere",
+        paper="McMahan et al. 2017, arXiv:1602.05629",
+        weighted=True,
+        streaming=True,
+        same_on_every_cpu=True,
+    ),
+    RuleSpec(
+        name="clipped-mean",
+        build=_clipped_mean,
+        sites_needed=honest_majority,
+        breakdown="bounded, not removed: f liars move the result by at most 2 f clip-norm / n",
+        paper="McMahan et al. 2018, arXiv:1710.06963; adaptive: Andrew et al. 2021, "
+        "arXiv:1905.03871",
+        weighted=True,
+        same_on_every_cpu=True,
+        only_bounds=True,
+    ),
+    RuleSpec(
+        name="coordinate-median",
+        build=_liars(coordinate_median),
+        sites_needed=honest_majority,
+        breakdown="any minority: each coordinate stays within the honest range",
+        paper="Yin et al. 2018, arXiv:1803.01498",
+        same_on_every_cpu=True,
+    ),
+    RuleSpec(
+        name="trimmed-mean",
+        build=_liars(trimmed_mean),
+        sites_needed=honest_majority,
+        breakdown="f of 2f + 1: each coordinate stays within the honest range",
+        paper="Yin et al. 2018, arXiv:1803.01498",
+        same_on_every_cpu=True,
+    ),
+    RuleSpec(
+        name="geometric-median",
+        build=_liars(geometric_median),
+        sites_needed=honest_majority,
+        breakdown="any minority of the weight: stays within 2 H / (H - B) of the honest radius, "
+        "H and B the honest and the lying weight",
+        paper="Pillutla et al. 2022, arXiv:1912.13445",
+        weighted=True,
+    ),
+    RuleSpec(
+        name="krum",
+        build=_liars(krum),
+        sites_needed=krum_sites,
+        breakdown="f of 2f + 3: the squared distance to the honest mean stays below "
+        "6 (n - f) / (n - 2f - 2) times the honest variance",
+        paper="Blanchard et al. 2017, arXiv:1703.02757",
+    ),
+    RuleSpec(
+        name="multi-krum",
+        build=_liars(multi_krum),
+        sites_needed=krum_sites,
+        breakdown="f of 2f + 3: as krum, with less noise",
+        paper="Blanchard et al. 2017, arXiv:1703.02757",
+    ),
+    RuleSpec(
+        name="bulyan",
+        build=_liars(bulyan),
+        sites_needed=bulyan_sites,
+        breakdown="f of 4f + 3: each coordinate stays within one honest range of an honest median",
+        paper="El Mhamdi et al. 2018, arXiv:1802.07927",
+    ),
+    RuleSpec(
+        name="centered-clipping",
+        build=_centered_clipping,
+        sites_needed=honest_majority,
+        breakdown="bounded, not removed: f liars move the result by at most "
+        "2 f clip-norm iterations / n",
+        paper="Karimireddy et al. 2021, arXiv:2012.10333",
+        same_on_every_cpu=True,
+        needs_memory=True,
+        only_bounds=True,
+    ),
+)
+
+RULES: Mapping[str, RuleSpec] = MappingProxyType({spec.name: spec for spec in SPECS})
+
+
+def rule_named(name: str) -> RuleSpec:
+    """Return the rule of that name.
+
+    Raises:
+        UnknownRule: There is none; the nearest name is suggested.
+    """
+    if name not in RULES:
+        close = difflib.get_close_matches(name, RULES, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"the rules are {', '.join(RULES)}"
+        raise UnknownRule(f"there is no rule '{name}': {hint}")
+    return RULES[name]
+
+
+def smallest_sites(rule_name: str, num_byzantine: int) -> int:
+    """Return the fewest sites among which the rule survives so many liars.
+
+    Raises:
+        UnknownRule: No rule has this name.
+        Infeasible: No number of sites would do.
+    """
+    needed = rule_named(rule_name).sites_needed(num_byzantine)
+    if needed is None:
+        raise Infeasible(
+            f"{rule_name} does not survive {num_byzantine} liars among any number of sites: "
+            "choose a robust rule, such as coordinate-median",
+            num_byzantine=num_byzantine,
+        )
+    return needed
+
+
+def feasible(rule_name: str, n_sites: int, num_byzantine: int) -> bool:
+    """Return whether the rule survives `num_byzantine` liars among `n_sites` sites.
+
+    Raises:
+        UnknownRule: No rule has this name.
+    """
+    needed = rule_named(rule_name).sites_needed(num_byzantine)
+    return needed is not None and n_sites >= needed
+
+
+def require_feasible(rule_name: str, n_sites: int, num_byzantine: int) -> None:
+    """Refuse, before a run, a rule that could not keep its promise in it.
+
+    Raises:
+        UnknownRule: No rule has this name.
+        Infeasible: Too few sites; the smallest number that would do is named.
+    """
+    smallest = smallest_sites(rule_name, num_byzantine)
+    if n_sites < smallest:
+        raise Infeasible(
+            f"{rule_name} survives {num_byzantine} liars among {smallest} sites or more, "
+            f"got {n_sites}: invite more sites or lower num-byzantine",
+            n_sites=n_sites,
+            num_byzantine=num_byzantine,
+            smallest=smallest,
+        )

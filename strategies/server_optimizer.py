@@ -1,0 +1,174 @@
+"""Server optimizers: how the aggregate of a round moves the model."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeAlias
+
+import numpy as np
+
+from privacy.errors import ConsortiumError
+from privacy.layout import Vector
+
+Moments: TypeAlias = tuple[Vector, ...]
+
+
+class OptimizerRefused(ConsortiumError, ValueError):
+    """A parameter of a server optimizer is out of its range."""
+
+    code = "optimizer-refused"
+
+
+class MomentsMismatch(ConsortiumError, ValueError):
+    """The moments are not those of this optimizer."""
+
+    code = "moments-mismatch"
+
+
+class StepOverflow(ConsortiumError, ArithmeticError):
+    """A step left the range of float32."""
+
+    code = "step-overflow"
+
+
+@dataclass(frozen=True)
+class ServerOptimizer:
+    """A server optimizer as a pair of pure functions with explicit state.
+
+    Guarantee: elementwise float64 `+ - * / sqrt`, rounded to float32 at the end of each step,
+    so every machine computes the same bits.
+
+    Args:
+        init: The moments before the first step, from dim.
+        step: The next moments and vector, from the present ones and the aggregate.
+    """
+
+    init: Callable[[int], Moments]
+    step: Callable[[Moments, Vector, Vector], tuple[Moments, Vector]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerOptions:
+    """What the server optimizers are told; each takes what concerns it.
+
+    Args:
+        learning_rate: Step size, above 0; 1 with `sgd` is FedAvg.
+        momentum: Of `momentum`: decay of the velocity, in [0, 1).
+        beta1: Of the adaptive ones: decay of the first moment, in [0, 1).
+        beta2: Of `adam` and `yogi`: decay of the second moment, in [0, 1).
+        tau: Of the adaptive ones: degree of adaptivity, above 0; the smaller, the more.
+
+    Raises:
+        OptimizerRefused: A parameter is out of its range.
+    """
+
+    learning_rate: float = 1.0
+    momentum: float = 0.9
+    beta1: float = 0.9
+    beta2: float = 0.99
+    tau: float = 1e-3
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "tau"):
+            value = getattr(self, name)
+            if not (value > 0 and math.isfinite(value)):
+                raise OptimizerRefused(f"{name} must be finite and above 0, got {value}")
+        for name in ("momentum", "beta1", "beta2"):
+            value = getattr(self, name)
+            if not 0 <= value < 1:
+                raise OptimizerRefused(f"{name} must be in [0, 1), got {value}")
+
+
+def rounded(numbers: Vector) -> Vector:
+    """Return the numbers rounded to float32, as float64, negative zero as zero.
+
+    Raises:
+        StepOverflow: A number is beyond float32's range, or is no number.
+    """
+    with np.errstate(over="ignore"):
+        single = numbers.astype(np.float32)
+    if not np.isfinite(single).all():
+        raise StepOverflow(
+            "the step left the range of float32: lower the server's learning rate or "
+            "clip the updates"
+        )
+    return single.astype(np.float64) + 0.0
+
+
+def sgd(options: OptimizerOptions) -> ServerOptimizer:
+    """Return plain steps: x + lr d. With lr = 1 this is FedAvg, arXiv:1602.05629."""
+
+    def step(moments: Moments, vector: Vector, aggregate: Vector) -> tuple[Moments, Vector]:
+        _expect(moments, 0)
+        return (), rounded(vector + options.learning_rate * aggregate)
+
+    return ServerOptimizer(init=lambda _dim: (), step=step)
+
+
+def momentum(options: OptimizerOptions) -> ServerOptimizer:
+    """Return FedAvgM: v = momentum v + d; x + lr v (Hsu et al. 2019, arXiv:1909.06335)."""
+
+    def step(moments: Moments, vector: Vector, aggregate: Vector) -> tuple[Moments, Vector]:
+        _expect(moments, 1)
+        velocity = rounded(options.momentum * moments[0] + aggregate)
+        return (velocity,), rounded(vector + options.learning_rate * velocity)
+
+    return ServerOptimizer(init=lambda dim: (np.zeros(dim),), step=step)
+
+
+def adagrad(options: OptimizerOptions) -> ServerOptimizer:
+    """Return FedAdagrad: second moment v + d^2; the paper's experiments take beta1 = 0."""
+    return _adaptive(options, lambda second, squared: second + squared)
+
+
+def adam(options: OptimizerOptions) -> ServerOptimizer:
+    """Return FedAdam: second moment beta2 v + (1 - beta2) d^2."""
+    beta2 = options.beta2
+    return _adaptive(options, lambda second, squared: beta2 * second + (1 - beta2) * squared)
+
+
+def yogi(options: OptimizerOptions) -> ServerOptimizer:
+    """Return FedYogi: second moment v - (1 - beta2) d^2 sign(v - d^2)."""
+    fresh = 1 - options.beta2
+    return _adaptive(
+        options, lambda second, squared: second - fresh * squared * np.sign(second - squared)
+    )
+
+
+def _adaptive(
+    options: OptimizerOptions, second_moment: Callable[[Vector, Vector], Vector]
+) -> ServerOptimizer:
+    """Return Algorithm 2 of Reddi et al. 2020 (arXiv:2003.00295) with this second moment.
+
+    m = beta1 m + (1 - beta1) d; v as given; x + lr m / (sqrt(v) + tau). As in the paper v
+    starts at tau^2 and there is no bias correction.
+    """
+    beta1, tau = options.beta1, options.tau
+
+    def init(dim: int) -> Moments:
+        return np.zeros(dim), rounded(np.full(dim, tau * tau))
+
+    def step(moments: Moments, vector: Vector, aggregate: Vector) -> tuple[Moments, Vector]:
+        _expect(moments, 2)
+        first = rounded(beta1 * moments[0] + (1 - beta1) * aggregate)
+        second = rounded(second_moment(moments[1], aggregate * aggregate))
+        moved = vector + options.learning_rate * first / (np.sqrt(second) + tau)
+        return (first, second), rounded(moved)
+
+    return ServerOptimizer(init=init, step=step)
+
+
+def _expect(moments: Moments, count: int) -> None:
+    if len(moments) != count:
+        raise MomentsMismatch(
+            f"this optimizer has {count} moments, the state holds {len(moments)}: "
+            "resume with the optimizer with which the run was started",
+            needed=count,
+            got=len(moments),
+        )
+
+
+OPTIMIZERS: Mapping[str, Callable[[OptimizerOptions], ServerOptimizer]] = MappingProxyType(
+    {"sgd": sgd, "momentum": momentum, "adagrad": adagrad, "adam": adam, "yogi": yogi}
+)

@@ -1,0 +1,326 @@
+"""A run between real sites, whose logs are then held against each other, honest and not."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from flwr.app import RecordDict
+from typer.testing import CliRunner
+
+from consortium.audit import journal as audit
+from consortium.audit.cross_check import (
+    LogsDiffer,
+    NoLog,
+    ReadLog,
+    compare,
+    differences,
+    ledger_head,
+    ledger_heads,
+    logs_in,
+    read_log,
+)
+from consortium.audit.receipt import receipt
+from consortium.cli import main as cli
+from consortium.client import audit_trail as site_audit_module
+from consortium.coordinator.audit_trail import AuditedGrid, CoordinatorAuditTrail
+from privacy.audit.hash_chain import AuditChainBroken, LogEvent
+from privacy.audit.signed_head import Anchor
+from privacy.differential.ledger import Ledger
+from privacy.differential.ledger_entries import Budget, DataSet
+from privacy.differential.ledger_entries import LedgerHead as LedgerHead
+from privacy.differential.mechanisms import SampledGaussian
+from privacy.protocol.receipts import decode_receipts
+from privacy.wire import encrypted_messages as sealed_messages
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
+from tests.small_consortium import NAMES, Consortium, Course, Passing, as_it_is, configured
+
+
+def witnessed(
+    folder: Path,
+    up: Callable[[Passing], RecordDict] = as_it_is,
+    down: Callable[[Passing], RecordDict] = as_it_is,
+) -> Consortium:
+    """Run to the end, with everything written down at both ends."""
+    return witnessed_in(Consortium.placed(folder / "run"), up)
+
+
+def witnessed_in(
+    consortium: Consortium, up: Callable[[Passing], RecordDict] = as_it_is
+) -> Consortium:
+    course, config = Course(), configured({})
+    consortium.charter.write(consortium.run.charter)
+    grid = consortium.bus(course, config, up=up)
+    witness = CoordinatorAuditTrail.of(consortium.run, consortium.charter, config)
+    strategy = consortium.strategy(course)
+    progress = strategy.start(AuditedGrid(grid, witness), config.num_server_rounds)
+    for event in course.events:
+        witness.observe(event)
+    witness.ended("finished", progress.model_digest)
+    witness.close()
+    return consortium
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Consortium:
+    return witnessed(tmp_path_factory.mktemp("honest"))
+
+
+@pytest.fixture
+def run(honest: Consortium, tmp_path: Path) -> Consortium:
+    """A copy of the honest run, to be spoilt."""
+    folder = tmp_path / "copy"
+    shutil.copytree(honest.run.path, folder)
+    return Consortium(run=type(honest.run)(folder), charter=honest.charter)
+
+
+def read(at: Consortium) -> list[ReadLog]:
+    return [read_log(path, at.charter) for path in logs_in(at.run.path)]
+
+
+def log_of(at: Consortium, name: str) -> Path:
+    part = at.run.coordinator if name == "coordinator" else at.run.site(name)
+    return part / audit.FOLDER / audit.LOG
+
+
+def cut_to(path: Path, kept: int) -> None:
+    """Cut a log off behind a signed line, so that what is left is whole."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    while b'"signature"' not in lines[kept - 1]:
+        kept -= 1
+    path.write_bytes(b"".join(lines[:kept]))
+
+
+def test_the_logs_of_an_honest_run_are_whole_and_agree(honest: Consortium) -> None:
+    logs = read(honest)
+    assert [log.owner for log in logs] == ["coordinator", *NAMES]
+    assert [log.key_from_charter for log in logs] == [False, True, True, True, True]
+    compare(logs)
+    coordinator = logs[0]
+    assert [one.event.facts["site"] for one in coordinator.of(audit.JOINED)] == list(NAMES)
+    assert len(list(coordinator.of(audit.ROUND))) == 4
+    for site in logs[1:]:
+        sent = site.digests[audit.SENT]
+        assert sent == {
+            one.event.facts["digest"]
+            for one in coordinator.of(audit.RECEIVED)
+            if one.event.facts["site"] == site.owner
+        }
+        (terms,) = site.of(audit.RUN)
+        assert terms.event.facts["charter"] == honest.charter.fingerprint
+        sealed = [one.event.facts["what"] for one in site.of(audit.SEALED)]
+        assert sealed.count("update") == 3
+        assert sealed.count("counts") == 5
+
+
+def test_no_entry_names_a_value_computed_from_records(honest: Consortium) -> None:
+    """The list of facts is closed: identities, kinds, sizes, rounds, and digests."""
+    known = {
+        "owner", "key", "log", "run", "charter", "config", "policy", "program", "aggregation",
+        "privacy", "kind", "bytes", "digest", "what", "round", "attempt", "upload", "state",
+        "site", "entries", "head", "ledger", "signature", "sites", "status", "model",
+    }  # fmt: skip
+    for log in read(honest):
+        for entry in log.entries:
+            assert set(entry.event.facts) <= known
+
+
+def test_what_a_site_signed_is_what_its_log_says_it_sealed(honest: Consortium) -> None:
+    receipts = decode_receipts(
+        (honest.run.vault / "round-3" / "updates" / "receipts.bin").read_bytes()
+    )
+    for one in receipts:
+        site = read_log(log_of(honest, one.label.site), honest.charter)
+        uploads = {entry.event.facts["upload"] for entry in site.of(audit.SEALED)}
+        assert one.upload.hex() in uploads
+
+
+@pytest.mark.parametrize("name", ["north", "coordinator"])
+def test_an_end_that_was_cut_off_is_found_by_the_other_end(name: str, run: Consortium) -> None:
+    path = log_of(run, name)
+    kept = len(path.read_bytes().splitlines()) * 2 // 3
+    cut_to(path, kept)
+    read_log(path, run.charter)  # by itself it is whole
+    found = differences(read(run))
+    assert found
+    assert all("cut off" in text for text in found)
+    with pytest.raises(LogsDiffer) as caught:
+        compare(read(run))
+    assert caught.value.counts == {"differences": len(found)}
+
+
+def test_a_log_that_was_put_back_before_the_next_run_is_found(run: Consortium) -> None:
+    """The site joins again from a log of before: it tells another head than it told first."""
+    path = log_of(run, "north")
+    cut_to(path, 1 + 3)
+    site_audit_module._JOURNALS.pop(run.run.site("north"), None)
+    journal = site_audit_module.journal_of(run.run.site("north"), "north")
+    journal.note("sent", run="7", kind="train", bytes=1, digest="00")
+    journal.commit()
+    assert any("did not write down" in text for text in differences(read(run)))
+
+
+def test_an_anchor_that_is_not_in_the_log_is_found(run: Consortium) -> None:
+    """A second run: what the site said when it joined is held against what its log holds now."""
+    logs = read(run)
+    coordinator = logs[0]
+    (joined, *_) = (
+        one for one in coordinator.of(audit.JOINED) if one.event.facts["site"] == "north"
+    )
+    site = next(log for log in logs if log.owner == "north")
+    assert joined.event.facts["entries"] == 0
+    forged = {**joined.event.facts, "entries": len(site.entries), "head": "0" * 64}
+    told = [
+        *(one for one in coordinator.entries if one is not joined),
+        type(joined)(1, "", LogEvent(audit.JOINED, forged), "", "", signed=True),
+    ]
+    accused = ReadLog(coordinator.path, coordinator.owner, tuple(told), key_from_charter=False)
+    assert differences([accused, site]) == [
+        "the coordinator wrote down what north did not sign (line 1)"
+    ]
+
+
+def test_a_site_says_where_its_log_stands_when_it_joins_again(
+    honest: Consortium, run: Consortium
+) -> None:
+    place = run.place("east")
+    before = read_log(log_of(run, "east"), run.charter).head
+    answer = place.ask(messages.HELLO, messages.greeting(run.charter.fingerprint, b"c" * 32))
+    anchor = Anchor.decode(wire.parts(answer)[0]["anchor"].data)
+    anchor.verify()
+    assert anchor.head == before
+    assert anchor.key == honest.identity("east").public.signing
+
+
+def test_two_logs_of_one_site_are_two_too_many(honest: Consortium) -> None:
+    logs = read(honest)
+    assert differences([*logs, logs[1]]) == ["there are two logs of east"]
+
+
+def test_what_was_altered_on_the_way_is_in_neither_others_log(tmp_path: Path) -> None:
+    """The coordinator's bus changes an answer: the site never wrote that one down."""
+    altered: list[str] = []
+
+    def up(passing: Passing) -> RecordDict:
+        if (passing.site, passing.kind) == ("north", "query.epoch") and not altered:
+            altered.append(passing.site)
+            return sealed_messages.epoch_held(3, b"e" * 32)
+        return passing.content
+
+    run = witnessed(tmp_path, up=up)
+    found = differences(read(run))
+    assert altered == ["north"]
+    assert any("north did not write down" in text for text in found)
+
+
+def test_a_charter_of_others_keys_does_not_take_a_log(honest: Consortium) -> None:
+    east, north, *rest = honest.charter.members
+    swapped = honest.charter.model_copy(
+        update={
+            "members": (
+                east.model_copy(update={"signing": north.signing}),
+                north.model_copy(update={"signing": east.signing}),
+                *rest,
+            )
+        }
+    )
+    with pytest.raises(AuditChainBroken):
+        read_log(log_of(honest, "east"), swapped)
+
+
+def test_a_place_without_a_log_says_so(tmp_path: Path) -> None:
+    with pytest.raises(NoLog):
+        logs_in(tmp_path)
+
+
+def test_a_ledgers_head_survives_an_anchor(honest: Consortium) -> None:
+    head = LedgerHead(entries=17, digest=bytes(range(32)))
+    assert ledger_head((17).to_bytes(8, "big") + head.digest) == head
+    assert ledger_heads("east", read(honest)) == []
+
+
+def test_a_ledger_that_was_rolled_back_is_found_by_what_a_coordinator_was_told(
+    tmp_path: Path,
+) -> None:
+    """Even if the site's own log is put back with it: the peer's log remembers."""
+    consortium = Consortium.placed(tmp_path / "run")
+    folder = consortium.run.site("north") / "ledger"
+    event = SampledGaussian(
+        noise_multiplier=4.0, sampling_rate=0.01, steps=10, clip_norm=1.0, unit="person"
+    )
+    data_set = DataSet(name="patients", fingerprint="a" * 64)
+    budget = Budget(epsilon=20.0, delta=1e-6)
+    with Ledger(folder) as ledger:
+        ledger.reserve(event, data_set=data_set, run="first", budget=budget)
+    before = shutil.copytree(folder, tmp_path / "before")
+    with Ledger(folder) as ledger:
+        ledger.reserve(event, data_set=data_set, run="second", budget=budget)
+    witnessed_in(consortium)
+    code, told = typed(
+        "audit", "verify", consortium.run.path, "--ledger", consortium.run.site("north")
+    )
+    assert code == 0, told
+    assert "goes on from all" in told
+    shutil.rmtree(folder)
+    shutil.copytree(before, folder)
+    code, told = typed(
+        "audit", "verify", consortium.run.coordinator, "--ledger", consortium.run.site("north")
+    )
+    assert code == 1
+    assert "LedgerRolledBack" in told
+
+
+# What people type.
+
+RUNNER = CliRunner()
+
+
+def typed(*words: object) -> tuple[int, str]:
+    told = RUNNER.invoke(cli.app, [str(word) for word in words], env={"COLUMNS": "200"})
+    return told.exit_code, told.output + repr(told.exception or "")
+
+
+def test_verify_says_what_is_whole(honest: Consortium) -> None:
+    code, told = typed("audit", "verify", honest.run.path)
+    assert code == 0, told
+    assert "of the charter" in told
+    code, told = typed("audit", "verify", honest.run.site("north"))
+    assert code == 0, told
+    assert "one end only" in told
+
+
+def test_verify_ends_with_1_where_anything_is_wrong(run: Consortium) -> None:
+    path = log_of(run, "north")
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'"round":2', b'"round":3', 1))
+    code, told = typed("audit", "verify", run.run.path)
+    assert code == 1
+    assert "AuditChainBroken" in told
+    path.write_bytes(content)
+    cut_to(path, 20)
+    code, told = typed("audit", "verify", run.run.path)
+    assert code == 1
+    assert "LogsDiffer" in told
+
+
+def test_show_tells_every_entry(honest: Consortium) -> None:
+    code, told = typed("audit", "show", log_of(honest, "north"))
+    assert code == 0
+    for kind in (audit.RUN, audit.RECEIVED, audit.SENT, audit.SEALED):
+        assert kind in told
+
+
+def test_a_receipt_is_one_page_that_asks_for_nothing(run: Consortium, tmp_path: Path) -> None:
+    code, _ = typed("audit", "receipt", run.run.path, "--out", tmp_path / "receipt.html")
+    assert code == 0
+    page = (tmp_path / "receipt.html").read_text()
+    assert "The logs are whole" in page
+    assert run.charter.fingerprint in page
+    assert "http://" not in page
+    assert "<script" not in page
+    cut_to(log_of(run, "north"), 20)
+    assert "contradict" in receipt(read(run))
+    assert "as far as one end can tell" in receipt(read(run)[1:2])
+    assert json.loads(log_of(run, "north").read_text().splitlines()[0])["entry"]["n"] == 1

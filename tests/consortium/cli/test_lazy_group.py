@@ -1,0 +1,77 @@
+import re
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from consortium.cli.main import app
+
+HEAVY = ("torch", "transformers", "matplotlib")
+COMMANDS = (
+    "charter",
+    "provision",
+    "site",
+    "coordinator",
+    "run",
+    "resume",
+    "stop",
+    "status",
+    "audit",
+)
+
+
+def shown(*words: str) -> str:
+    done = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    return re.sub(r"\x1b\[[0-9;]*m", "", done.output)
+
+
+def test_every_command_is_shown_and_has_help() -> None:
+    overview = shown()
+    for name in COMMANDS:
+        assert name in overview
+        assert "Usage" in shown(name)
+
+
+def test_a_lazy_command_inside_a_group_is_there() -> None:
+    assert "ledger" in shown("site")
+    assert "--what-if" in shown("site", "ledger")
+
+
+def test_a_command_that_is_none_is_wrong_usage() -> None:
+    assert CliRunner().invoke(app, ["sites"]).exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["site", "coordinator", "charter", "run"])
+def test_what_an_operator_types_every_day_loads_nothing_that_learns_or_draws(command: str) -> None:
+    code = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from consortium.cli.main import app\n"
+        f"CliRunner().invoke(app, [{command!r}, 'none', '--help'])\n"
+        f"print(*[name for name in {HEAVY} if name in sys.modules])"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout.split() == []
+
+
+def test_a_site_that_answers_loads_nothing_that_reads_learns_or_accounts_before_it_does() -> None:
+    """A fresh process answers each message on the deployment engine; this cost it four seconds."""
+    code = (
+        "import sys, consortium.client_app\n"
+        "from sites.schema.tables import ClassLabel, Number, Schema\n"
+        "from sites.task import ModelPlan\n"
+        "from sites.tasks.registry import task_for\n"
+        "income = Number(name='income', low=0, high=1e6)\n"
+        "defaults = ClassLabel(column='defaults', classes=('no', 'yes'))\n"
+        "table = Schema(name='loans', person='borrower', features=(income,), label=defaults)\n"
+        "assert task_for('credit', table, ModelPlan(), seed=7).layout.dim == 32 + 32 + 32 + 1\n"
+        "print(*{'torch', 'pandas', 'pandera', 'dp_accounting'} & set(sys.modules))"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout.split() == []

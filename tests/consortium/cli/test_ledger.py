@@ -1,0 +1,169 @@
+import csv
+import math
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from consortium.cli import ledger as cli_ledger
+from consortium.cli.main import app
+from consortium.report.ledger.page import to_html
+from consortium.report.ledger.statement import NoLedger, to_csv, view_of
+from consortium.site.directory import LEDGER
+from privacy.differential.accounting import epsilon
+from privacy.differential.ledger import FILE, Ledger
+from privacy.differential.ledger_entries import Budget, DataSet, LedgerBroken
+from privacy.differential.mechanisms import Gaussian, HeldOut, Mechanism, SampledGaussian
+from privacy.policy.document import Ceiling, Policy, PrivacyTerms
+
+NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+DELTA = 1e-6
+PATIENTS = DataSet(name="patients", fingerprint="a" * 64)
+NOTES = DataSet(name="notes <b>", fingerprint="b" * 64)
+FIRST = SampledGaussian(
+    noise_multiplier=3.0, sampling_rate=0.02, steps=100, clip_norm=0.5, unit="person"
+)
+FIGURES = Gaussian(noise_multiplier=12.0, count=2, sensitivity=1.5, unit="person")
+SHOWN = HeldOut(what="evaluation")
+
+run = CliRunner()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A site with two data sets: one has three reservations, one of them ended early."""
+    directory = tmp_path / "north"
+    directory.mkdir()
+    privacy = PrivacyTerms(ceilings={"patients": Ceiling(epsilon=2.0, delta=DELTA)})
+    Policy(privacy=privacy).write(directory)
+    with Ledger(directory / LEDGER) as ledger:
+        events: tuple[Mechanism, ...] = (FIRST, FIGURES, SHOWN)
+        for number, event in enumerate(events):
+            made = ledger.reserve(
+                event,
+                data_set=PATIENTS,
+                run=f"run-{number}",
+                budget=Budget(epsilon=5.0, delta=DELTA),
+                now=NOW + timedelta(days=number),
+            )
+            if event is FIRST:
+                made.use("round 1", 40)
+                made.commit(40)
+        ledger.reserve(
+            FIRST,
+            data_set=NOTES,
+            run="run-3",
+            budget=Budget(epsilon=7.0, delta=1e-5, unit="record"),
+            now=NOW,
+        )
+    return directory
+
+
+def counted(*events: Mechanism) -> float:
+    return epsilon(events, DELTA)
+
+
+ENDED = SampledGaussian(
+    noise_multiplier=3.0, sampling_rate=0.02, steps=40, clip_norm=0.5, unit="person"
+)
+
+
+def test_the_view_is_what_the_ledger_and_the_policy_say(site: Path) -> None:
+    patients, notes = view_of(site).accounts
+    assert (patients.data_set, patients.ceiling, patients.budget.epsilon) == ("patients", True, 2.0)
+    assert (notes.ceiling, notes.budget.epsilon, notes.budget.unit) == (False, 7.0, "record")
+    first, figures, shown = patients.lines
+    assert (first.reserved, first.begun, first.counted, first.state) == (100, 40, 40, "ended")
+    assert first.epsilon == first.epsilon_so_far == counted(ENDED)
+    assert figures.epsilon == counted(FIGURES)
+    assert (figures.reserved, figures.state) == (2, "open")
+    assert shown.epsilon == 0.0
+    assert shown.epsilon_so_far == patients.spent.pld == counted(ENDED, FIGURES)
+    assert patients.left == 2.0 - patients.spent.pld
+
+
+def test_the_csv_holds_every_line(site: Path) -> None:
+    rows = list(csv.DictReader(to_csv(view_of(site)).splitlines()))
+    assert [row["number"] for row in rows] == ["1", "4", "5", "6"]
+    assert float(rows[0]["epsilon"]) == counted(ENDED)
+    assert {row["data_set"] for row in rows} == {"patients", "notes <b>"}
+
+
+def test_the_page_needs_nothing_but_itself_and_escapes_what_it_shows(site: Path) -> None:
+    view = view_of(site)
+    page = to_html(view, site="north <i>", now=NOW)
+    assert view.head.digest.hex() in page
+    assert "notes &lt;b&gt;" in page
+    assert "north &lt;i&gt;" in page
+    assert "<script" not in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+    assert f"{view.accounts[0].spent.pld:.3f}" in page
+
+
+def test_the_command_shows_the_ledger(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_ledger, "console", Console(width=200))
+    said = run.invoke(app, ["site", "ledger", str(site)])
+    assert said.exit_code == 0, said.output
+    assert f"patients: epsilon {counted(ENDED, FIGURES):.3f} of 2 lost" in said.output
+    assert "40 of 100" in said.output
+    assert view_of(site).head.digest.hex() in said.output
+
+
+def test_the_command_writes_files(site: Path, tmp_path: Path) -> None:
+    table, picture, folder = tmp_path / "l.csv", tmp_path / "l.png", tmp_path / "export"
+    files = ["--csv", str(table), "--plot", str(picture), "--export", str(folder)]
+    said = run.invoke(app, ["site", "ledger", str(site), "--data", "patients", *files])
+    assert said.exit_code == 0, said.output
+    assert len(table.read_text().splitlines()) == 4
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert {path.name for path in folder.iterdir()} == {"ledger.html", "ledger.csv"}
+    both = run.invoke(app, ["site", "ledger", str(site), "--plot", str(picture)])
+    assert both.exit_code == 0, both.output
+    assert (tmp_path / "l-1.png").exists()
+    assert (tmp_path / "l-2.png").exists()
+
+
+def test_a_planned_run_is_told_what_it_would_cost(site: Path) -> None:
+    ask = ["site", "ledger", str(site), "--data", "patients", "--what-if"]
+    fits = run.invoke(app, [*ask, "3.0", "0.02", "100"])
+    together = counted(ENDED, FIGURES, FIRST)
+    assert f"costs epsilon {counted(FIRST):.3f} by itself" in fits.output
+    assert f"and {together:.3f} with all before it: it fits; at most 100 steps do" in fits.output
+    tight = run.invoke(app, [*ask, "1.0", "0.05", "2000"])
+    assert "it does not fit" in tight.output
+    unknown = run.invoke(app, [*ask, "3.0", "0.02", "100", "--unit", "record"])
+    assert f"epsilon {math.inf} by itself" in unknown.output
+    capped = [*ask, "3.0", "0.02", "100", "--unit", "record", "--max-records-per-person", "2"]
+    two = SampledGaussian(
+        noise_multiplier=3.0,
+        sampling_rate=0.02,
+        steps=100,
+        clip_norm=1.0,
+        unit="record",
+        max_records_per_person=2,
+    )
+    assert f"costs epsilon {counted(two):.3f} by itself" in run.invoke(app, capped).output
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--data", "others"], ["--what-if", "1", "1", "1", "--unit", "x"]]
+)
+def test_wrong_usage_is_said(site: Path, wrong: list[str]) -> None:
+    assert run.invoke(app, ["site", "ledger", str(site), *wrong]).exit_code == 2
+
+
+def test_a_site_that_counted_nothing_says_so(tmp_path: Path) -> None:
+    Policy().write(tmp_path)
+    with pytest.raises(NoLedger):
+        view_of(tmp_path)
+    assert not (tmp_path / LEDGER).exists()
+
+
+def test_an_altered_ledger_is_not_shown(site: Path) -> None:
+    path = site / LEDGER / FILE
+    altered = path.read_bytes().replace(b"run-0", b"run-9")
+    path.write_bytes(altered)
+    with pytest.raises(LedgerBroken):
+        view_of(site)

@@ -1,0 +1,118 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consortium.cli.options import BadOption, data_source, data_sources, overrides
+from consortium.config import KEYS, BadConfig, RunConfig, Scalar
+from privacy.errors import ConsortiumError
+from sites.data.source import SqlQuery, TableFile
+
+
+@given(key=st.sampled_from(sorted(KEYS)))
+def test_a_setting_takes_the_type_of_its_key(key: str) -> None:
+    """So that `model=1e3` is a name and `learning-rate=1e-3` a number."""
+    default = KEYS[key]
+    typed = default if isinstance(default, str) else json.dumps(default)
+    assert overrides([f"{key}={typed}"]) == {key: default}
+    assert type(overrides([f"{key}={typed}"])[key]) is type(default)
+
+
+@given(
+    settings=st.lists(
+        st.one_of(
+            st.text(max_size=30),
+            st.builds("{}={}".format, st.sampled_from(sorted(KEYS)), st.text(max_size=20)),
+        ),
+        max_size=3,
+    )
+)
+def test_whatever_is_typed_becomes_a_config_or_a_refusal(settings: list[str]) -> None:
+    try:
+        config = RunConfig.parse(overrides(settings))
+    except ConsortiumError:
+        return
+    assert isinstance(config, RunConfig)
+
+
+def test_the_last_of_two_settings_counts() -> None:
+    assert overrides(["seed=1", "seed=2"]) == {"seed": 2}
+
+
+def test_a_value_may_hold_an_equals_sign() -> None:
+    assert overrides(["rule.name=a=b"]) == {"rule.name": "a=b"}
+
+
+@pytest.mark.parametrize("setting", ["rounds", "", "=3", "--seed"])
+def test_what_is_no_setting_is_refused_as_it_was_typed(setting: str) -> None:
+    with pytest.raises(BadOption, match="needs key=value") as refused:
+        overrides([setting])
+    assert f"'{setting}'" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("lerning-rate=1", "did you mean 'learning-rate'"),
+        ("learning-rate=fast", "learning-rate needs a float, got 'fast'"),
+        ("quorum=[2]", r"quorum needs a int, got '\[2\]'"),
+        ("quorum=null", "quorum needs a int, got 'null'"),
+        ("quorum=", "quorum needs a int, got ''"),
+        (f"seed={'9' * 5_000}", "seed needs a int, got '9999"),
+    ],
+)
+def test_a_bad_setting_is_refused_with_what_was_expected(setting: str, said: str) -> None:
+    with pytest.raises(BadConfig, match=said):
+        overrides([setting])
+
+
+def test_a_number_out_of_range_is_refused_when_the_config_is_made() -> None:
+    with pytest.raises(BadConfig, match=r"quorum: .* greater than or equal to 1, got 0"):
+        RunConfig.parse(overrides(["quorum=0"]))
+
+
+def test_a_file_is_named_whole_so_that_it_is_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    assert data_source("own.csv") == TableFile(path=tmp_path / "own.csv")
+
+
+def test_a_query_may_hold_any_sign() -> None:
+    source = data_sources(["north=sqlite:///a.db::SELECT a::text FROM b WHERE c = 'd=e'"])["north"]
+    assert isinstance(source, SqlQuery)
+    assert (source.url, source.query) == (
+        "sqlite:///a.db",
+        "SELECT a::text FROM b WHERE c = 'd=e'",
+    )
+
+
+@pytest.mark.parametrize("text", ["north=", "=own.csv", ""])
+def test_what_is_no_source_of_a_site_is_refused_as_it_was_typed(text: str) -> None:
+    with pytest.raises(BadOption, match="needs site=file or site=url::query") as refused:
+        data_sources([text])
+    assert f"'{text}'" in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["sqlite:///a.db", "postgresql://host/db::"])
+def test_a_database_without_a_query_is_refused(text: str) -> None:
+    with pytest.raises(BadOption, match="write url::query") as refused:
+        data_source(text)
+    assert "host" not in str(refused.value)  # a URL may hold a password
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match=f"there is no file {tmp_path}/nowhere.csv"):
+        data_source(str(tmp_path / "nowhere.csv"))
+
+
+def scalar(text: str) -> Scalar:
+    return next(iter(overrides([text]).values()))
+
+
+@pytest.mark.parametrize(("text", "value"), [("1e-3", 1e-3), ("1", 1), ("0.5", 0.5)])
+def test_numbers_are_written_as_in_json(text: str, value: float) -> None:
+    assert scalar(f"learning-rate={text}") == value

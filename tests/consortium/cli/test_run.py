@@ -1,0 +1,125 @@
+"""The commands around a run; in the SuperLink's place stands what it would be asked."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from consortium.cli.run import NothingRuns, RunExists, app
+from consortium.coordinator.resume import NotResumable
+from consortium.deployment.control_client import Control
+from consortium.deployment.processes import LaunchFailed
+from consortium.deployment.run_orders import RunOrder, last_run
+from consortium.run.directory import RunDirectory
+from scenarios.engines.runner import ScenarioRun as Scenario
+from scenarios.engines.runner import carry_out
+from scenarios.engines.staging import new_run_directory
+from scenarios.library.registry import scenario_named
+from tests.consortium.founded import Founded, found
+
+HEART = scenario_named("heart-diagnosis")
+commands = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """What a finished run says of itself."""
+    run = new_run_directory(HEART, under=tmp_path_factory.mktemp("run"), named=None)
+    carry_out(Scenario(scenario=HEART, config=HEART.configured({"num-server-rounds": 1})), run)
+    said: dict[str, object] = json.loads(run.summary.read_text())
+    return said
+
+
+@pytest.fixture
+def coordinator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, summary: dict[str, object]
+) -> Path:
+    """A coordinator whose SuperLink takes every order, and whose runs end as the file says."""
+    founded: Founded = found(tmp_path / "banks")
+    founded.provision()
+    founded.install()
+
+    def submit(self: Control, order: RunOrder) -> int:
+        order.write(self.superlink.directory)
+        ends = self.superlink.directory / "ends"
+        run = RunDirectory(order.run)
+        run.coordinator.mkdir(exist_ok=True)
+        run.run_config.write_text(json.dumps(dict(order.config)))
+        said = {**summary, "status": ends.read_text() if ends.exists() else "finished"}
+        run.summary.write_text(json.dumps(said))
+        return 7
+
+    monkeypatch.setattr(Control, "submit", submit)
+    return founded.coordinator
+
+
+def test_a_run_is_of_the_charter_in_force_and_says_its_model(
+    coordinator: Path, summary: dict[str, object]
+) -> None:
+    said = commands.invoke(app, ["run", str(coordinator), "--name", "a", "--set", "quorum=3"])
+    assert said.exit_code == 0, said.output
+    assert f"finished: 1 rounds, model {summary['model_digest']}" in said.output
+    run = RunDirectory(coordinator.resolve() / "runs" / "a")
+    assert run.charter.read_text() == (coordinator / "charter.json").read_text()
+    assert last_run(coordinator) == run.path
+    assert json.loads((coordinator / "order.json").read_text())["config"]["quorum"] == 3
+    waited = commands.invoke(app, ["wait", str(coordinator)])
+    assert waited.output.startswith("finished: 1 rounds")
+
+
+def test_no_run_takes_the_name_of_another(coordinator: Path) -> None:
+    words = ["run", str(coordinator), "--name", "a", "--no-wait"]
+    assert commands.invoke(app, words).exit_code == 0
+    assert isinstance(commands.invoke(app, words).exception, RunExists)
+
+
+def test_a_parked_run_is_resumed_as_it_was_started_and_a_finished_one_is_not(
+    coordinator: Path,
+) -> None:
+    (coordinator / "ends").write_text("parked")
+    words = ["run", str(coordinator), "--name", "a", "--set", "num-server-rounds=2"]
+    assert isinstance(commands.invoke(app, words).exception, LaunchFailed)
+    (coordinator / "ends").unlink()
+    (coordinator / "order.json").unlink()
+    resumed = commands.invoke(app, ["resume", str(coordinator), "--name", "a"])
+    assert resumed.exit_code == 0, resumed.output
+    order = json.loads((coordinator / "order.json").read_text())
+    assert order["config"]["num-server-rounds"] == 2
+    again = commands.invoke(app, ["resume", str(coordinator)])
+    assert isinstance(again.exception, NotResumable)
+
+
+def test_what_is_not_there_is_not_resumed(coordinator: Path) -> None:
+    assert isinstance(commands.invoke(app, ["resume", str(coordinator)]).exception, NothingRuns)
+    named = commands.invoke(app, ["resume", str(coordinator), "--name", "b"])
+    assert isinstance(named.exception, NotResumable)
+
+
+def test_a_round_is_awaited(coordinator: Path) -> None:
+    commands.invoke(app, ["run", str(coordinator), "--name", "a", "--no-wait"])
+    events = RunDirectory(coordinator / "runs" / "a").events
+    events.write_text('{"event": "round-started", "server_round": 3}\n')
+    assert commands.invoke(app, ["wait", str(coordinator), "--round", "2"]).output == (
+        "round 3 has begun\n"
+    )
+
+
+def test_every_run_that_goes_on_is_stopped(
+    coordinator: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped: list[int] = []
+    runs = [{"run-id": 4, "status": "running"}, {"run-id": 3, "status": "finished:completed"}]
+    monkeypatch.setattr(Control, "runs", lambda _self: runs)
+    monkeypatch.setattr(Control, "stop", lambda _self, number: stopped.append(number))
+    assert commands.invoke(app, ["stop", str(coordinator)]).output == "stopped 4\n"
+    assert stopped == [4]
+
+
+def test_the_status_of_either_end_is_told(coordinator: Path) -> None:
+    commands.invoke(app, ["run", str(coordinator), "--name", "a", "--no-wait"])
+    of_coordinator = commands.invoke(app, ["status", str(coordinator)]).output
+    assert "SuperLink    down" in of_coordinator
+    assert "run          a" in of_coordinator
+    of_site = commands.invoke(app, ["status", str(coordinator.parent / "east")]).output
+    assert of_site.startswith("site         east")

@@ -1,0 +1,146 @@
+"""A site that trains privately, asked by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from consortium.client import private_training as private
+from consortium.config import Scalar
+from privacy.differential.accounting import epsilon
+from privacy.differential.ledger_entries import Charge
+from privacy.differential.mechanisms import HeldOut
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
+from sites.plans import EmptySite
+from tests.consortium.private_ward import DP, position, private_ward, trained
+from tests.consortium.staged import Ward, ward
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> Ward:
+    return private_ward(tmp_path)
+
+
+def charges(at: Ward) -> tuple[Charge, ...]:
+    """What the hospital's ledger counts of training."""
+    with private.ledger_of(at.site.directory) as ledger:
+        return tuple(one for one in ledger.charges() if one.reserved.part.startswith("training"))
+
+
+def test_the_whole_run_is_reserved_once_and_its_rounds_draw_on_it(at: Ward) -> None:
+    updates = [trained(at, at.vector(seed), seed).update for seed in (1, 2, 3, 4)]
+    (charge,) = charges(at)
+    assert charge.used == {f"round {number}": 5 for number in (1, 2, 3, 4)}
+    assert charge.reserved.event == private.planned(at.config, at.site.data)
+    assert len({update.tobytes() for update in updates}) == 4
+
+
+def test_the_same_question_gets_the_same_bytes_and_costs_nothing(at: Ward) -> None:
+    first, again = (trained(at, at.vector(1)).update for _ in range(2))
+    assert first.tobytes() == again.tobytes()
+    (charge,) = charges(at)
+    assert charge.used == {"round 1": 5}
+
+
+def test_the_same_round_from_another_state_is_another_run(at: Ward) -> None:
+    """A coordinator that starts again pays again, and is refused where that does not fit."""
+    trained(at, at.vector(1))
+    content = at.ask(messages.TRAIN, position(at, at.vector(2), 1))
+    assert wire.read_refusal(content) is not None
+    assert wire.read_refusal(content)[0] == "budget-exhausted"  # type: ignore[index]
+
+
+def test_the_figures_of_held_out_persons_are_entered_once(at: Ward) -> None:
+    for number in (1, 2):
+        trained(at, at.vector(number), number)
+    with private.ledger_of(at.site.directory) as ledger:
+        events = [one.reserved.event for one in ledger.charges()]
+    assert events.count(HeldOut(what="evaluation")) == 1
+
+
+def test_rounds_that_never_came_are_given_back_when_the_run_is_over(at: Ward) -> None:
+    trained(at, at.vector(1))
+    for _ in range(2):  # asked again, nothing happens
+        at.ask(messages.EVALUATE, position(at, at.vector(2), 2))
+    (charge,) = charges(at)
+    assert charge.committed == 5
+    assert wire.read_refusal(at.ask(messages.TRAIN, position(at, at.vector(2), 2))) is not None
+
+
+def test_a_run_that_is_over_before_it_began_gives_nothing_back(at: Ward) -> None:
+    at.ask(messages.EVALUATE, position(at, at.vector(2), 1))
+    assert charges(at) == ()
+
+
+def test_a_run_that_does_not_fit_is_refused_with_the_numbers_before_any_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = private_ward(tmp_path, budget=1.0, **{"dp.epsilon": 0.0, "dp.noise-multiplier": 0.7})
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(type(at.site.task), "train", never)
+    read = wire.read_refusal(at.ask(messages.TRAIN, position(at, at.vector(1), 1)))
+    assert read is not None
+    code, counts = read
+    assert code == "budget-exhausted"
+    assert counts["asked_milli"] > 1_000
+
+
+def test_noise_is_calibrated_once_for_all_planned_rounds(at: Ward) -> None:
+    event = private.planned(at.config, at.site.data)
+    assert event.steps == 4 * 5
+    delta = private.delta_of(at.config.dp, at.site.data)
+    assert 1.97 <= epsilon([event], delta) <= 2.0
+    assert delta <= 1 / (10 * at.site.data.train_persons) < 2 * delta
+
+
+def test_another_run_is_counted_beside_the_first(at: Ward) -> None:
+    trained(at, at.vector(1))
+    other = private_ward(at.run.path, budget=100.0, **{"dp.epsilon": 2.5})
+    trained(other, other.vector(1), run="s")
+    assert len(charges(other)) == 2
+    assert {one.reserved.data_set.name for one in charges(other)} == {"records"}
+
+
+def test_the_coordinator_is_shown_no_statistics(at: Ward) -> None:
+    question = messages.question(at.site.charter.fingerprint)
+    size = at.site.task.statistics.layout.size
+    said = messages.read_counts(at.ask(messages.STATISTICS, question), tally_size=size)
+    assert not said.tally.any()
+    assert not said.released
+
+
+def test_a_round_beyond_those_reserved_is_refused(at: Ward) -> None:
+    assert at.refusal(messages.TRAIN, position(at, at.vector(1), 5)) == "wrong-round"
+
+
+def test_a_given_noise_is_taken_as_it_is(tmp_path: Path) -> None:
+    at = private_ward(tmp_path, None, **{"dp.epsilon": 0.0, "dp.noise-multiplier": 1.5})
+    assert private.planned(at.config, at.site.data).noise_multiplier == 1.5
+    trained(at, at.vector(1))
+
+
+def test_records_may_be_the_units(tmp_path: Path) -> None:
+    chosen: dict[str, Scalar] = {**DP, "dp.unit": "record", "dp.delta": 1e-7}
+    at = ward(tmp_path, "hungary", **chosen)
+    event = private.planned(at.config, at.site.data)
+    assert event.unit == "record"
+    assert private.delta_of(at.config.dp, at.site.data) == 1e-7
+
+
+def test_a_run_in_the_clear_has_nothing_to_plan(tmp_path: Path) -> None:
+    at = ward(tmp_path)
+    with pytest.raises(private.NotPrivate):
+        private.planned(at.config, at.site.data)
+    with pytest.raises(private.NotPrivate):
+        private.privacy_plan(at.config.dp, noise_multiplier=1.0, cap_seed=0)
+
+
+def test_a_site_without_training_records_has_nobody_to_protect(
+    at: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(at.site.data), "train_persons", 0)
+    with pytest.raises(EmptySite):
+        private.delta_of(at.config.dp, at.site.data)

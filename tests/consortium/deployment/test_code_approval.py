@@ -1,0 +1,112 @@
+import io
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from consortium.deployment.code_approval import (
+    FILE,
+    BadBundle,
+    NotApproved,
+    approve,
+    changes,
+    choose,
+    digest_of,
+    read_approvals,
+    texts_of,
+)
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def bundle(path: Path, **files: str) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(zipfile.ZipInfo(f"{name}.py"), text)
+    return path
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    (tmp_path / "site").mkdir()
+    return tmp_path / "site"
+
+
+def test_by_default_the_installed_package_runs(site: Path) -> None:
+    assert read_approvals(site).installed
+
+
+def test_what_is_approved_may_run_and_nothing_else(site: Path, tmp_path: Path) -> None:
+    good, bad = bundle(tmp_path / "a.fab", app="1"), bundle(tmp_path / "b.fab", app="2")
+    approve(site, good, now=NOW)
+    approvals = read_approvals(site)
+    assert not approvals.installed
+    approvals.require(good.read_bytes())
+    with pytest.raises(NotApproved):
+        approvals.require(bad.read_bytes())
+
+
+@pytest.mark.parametrize("place", [0, -1, 40])
+def test_one_byte_more_or_less_is_another_bundle(site: Path, tmp_path: Path, place: int) -> None:
+    good = bundle(tmp_path / "a.fab", app="1")
+    approvals = approve(site, good, now=NOW)
+    content = bytearray(good.read_bytes())
+    content[place] ^= 1
+    with pytest.raises(NotApproved):
+        approvals.require(bytes(content))
+
+
+def test_an_empty_list_lets_nothing_run(site: Path, tmp_path: Path) -> None:
+    choose(site, "listed")
+    with pytest.raises(NotApproved):
+        read_approvals(site).require(bundle(tmp_path / "a.fab", app="1").read_bytes())
+
+
+def test_a_site_goes_back_to_the_installed_package_and_keeps_its_list(
+    site: Path, tmp_path: Path
+) -> None:
+    approve(site, bundle(tmp_path / "a.fab", app="1"), now=NOW)
+    assert choose(site, "installed").installed
+    assert len(read_approvals(site).bundles) == 1
+
+
+def test_a_list_that_cannot_be_read_lets_nothing_run(site: Path) -> None:
+    (site / FILE).write_text("{")
+    with pytest.raises(BadBundle):
+        read_approvals(site)
+
+
+def test_the_first_bundle_is_shown_whole_and_a_later_one_by_its_changes(
+    site: Path, tmp_path: Path
+) -> None:
+    first = bundle(tmp_path / "a.fab", app="one\ntwo", old="gone")
+    assert {"+one", "+two", "+gone"} <= set(changes(site, first))
+    approve(site, first, now=NOW)
+    assert changes(site, first) == []
+    second = changes(site, bundle(tmp_path / "b.fab", app="one\nother", new="come"))
+    assert {"-two", "+other", "+come", "-gone"} <= set(second)
+    assert "-one" not in second
+
+
+def test_approving_twice_lists_once(site: Path, tmp_path: Path) -> None:
+    good = bundle(tmp_path / "a.fab", app="1")
+    approve(site, good, now=NOW)
+    assert len(approve(site, good, now=NOW).bundles) == 1
+    assert digest_of(good.read_bytes()) == read_approvals(site).bundles[0].digest
+
+
+def test_what_is_no_bundle_is_not_approved(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "odd.fab").write_bytes(b"no zip")
+    for path in (tmp_path / "odd.fab", tmp_path / "none.fab"):
+        with pytest.raises(BadBundle):
+            approve(site, path, now=NOW)
+    assert read_approvals(site).installed
+
+
+def test_a_bundle_that_would_fill_the_disk_is_not_read() -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros.py", bytes(50_000_001))
+    with pytest.raises(BadBundle, match="more than"):
+        texts_of(content.getvalue())

@@ -1,0 +1,176 @@
+"""The gate alone; tests/scenarios/test_deployment.py has it before a real SuperNode."""
+
+import io
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from flwr.app import Context, Message, RecordDict
+
+from consortium.deployment.code_approval import Approvals, Approved, digest_of
+from consortium.deployment.flower_entrypoints import (
+    BundleGate,
+    SiteApp,
+    UnknownFlower,
+    require_version,
+)
+from consortium.run.directory import SITE
+from privacy.wire import flower_records as wire
+from privacy.wire import messages
+from scenarios.engines.in_process import InProcessGrid
+from scenarios.library.registry import scenario_named
+from tests.consortium.deployment.test_code_approval import NOW
+
+
+def hostile_bundle(marker: Path) -> bytes:
+    """Return a bundle whose import would write a file."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        code = f"open({str(marker)!r}, 'w').close()"
+        archive.writestr("consortium/__init__.py", code)
+        archive.writestr("consortium/client_app.py", code)
+    return content.getvalue()
+
+
+class Seen:
+    """What was unpacked and what was loaded."""
+
+    def __init__(self) -> None:
+        self.unpacked: list[bytes] = []
+        self.loaded: list[str] = []
+
+    def unpack(self, bundle: bytes, **_: object) -> None:
+        """Stand for Flower's own."""
+        self.unpacked.append(bundle)
+
+    def load(self, _identity: str, _version: str, digest: str) -> SiteApp:
+        """Stand for Flower's own."""
+        self.loaded.append(digest)
+        return installed
+
+    def gate(self, approvals: Approvals) -> BundleGate:
+        """Return the gate of a site."""
+        return BundleGate(
+            approvals, installed=lambda: installed, unpack=self.unpack, load=self.load
+        )
+
+
+def installed(message: Message, context: Context) -> Message:
+    return Message(RecordDict(), reply_to=message)
+
+
+def put(app: SiteApp) -> RecordDict:
+    """Return what an app answers to a greeting."""
+    InProcessGrid(app, 1, {})
+    asked = Message(messages.greeting("c" * 64, b"c" * 32), 1, messages.HELLO)
+    return app(message=asked, context=Context(1, 1, {}, RecordDict(), {})).content  # type: ignore[call-arg]  # by name, as Flower does
+
+
+BUNDLE = b"whatever"
+LISTED = Approvals(run="listed", bundles=(Approved(digest=digest_of(BUNDLE), at=NOW),))
+
+
+def test_by_default_the_installed_app_answers_and_no_bundle_is_touched() -> None:
+    seen = Seen()
+    gate = seen.gate(Approvals())
+    gate.install(BUNDLE, skip_prompt=True)
+    assert gate.app("id", "1", "digest") is installed
+    assert (seen.unpacked, seen.loaded) == ([], [])
+
+
+def test_a_bundle_on_the_list_brings_its_own_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("consortium.deployment.flower_entrypoints._forget_installed", lambda: None)
+    seen = Seen()
+    gate = seen.gate(LISTED)
+    gate.install(BUNDLE, skip_prompt=True)
+    gate.app("id", "1", "digest")
+    assert (seen.unpacked, seen.loaded) == ([BUNDLE], ["digest"])
+
+
+def test_any_other_bundle_is_neither_unpacked_nor_loaded_and_refused_by_type(
+    tmp_path: Path,
+) -> None:
+    seen = Seen()
+    gate = seen.gate(LISTED)
+    gate.install(hostile_bundle(tmp_path / "marker"), skip_prompt=True)
+    answer = put(gate.app("id", "1", digest_of(BUNDLE)))  # the hash it claims is not believed
+    assert wire.read_refusal(answer) == ("not-approved", {"listed": 1})
+    assert (seen.unpacked, seen.loaded) == ([], [])
+    assert not (tmp_path / "marker").exists()
+
+
+def test_only_the_flower_that_was_looked_at() -> None:
+    require_version("1.41.0")
+    for version in ("1.40.9", "1.42.0", "2.0", "1.410.0"):
+        with pytest.raises(UnknownFlower):
+            require_version(version)
+
+
+def test_what_a_site_never_runs_ends_at_once() -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "consortium.deployment.flower_entrypoints",
+            "flwr-agentapp",
+            "--token",
+            "x",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "not run here" in done.stderr
+
+
+def test_what_answers_one_message_loads_no_database_of_flowers(tmp_path: Path) -> None:
+    """A second of a processor for each message, at each site."""
+    gate = ["-P", "-m", "consortium.deployment.flower_entrypoints", "flwr-clientapp", "--help"]
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *gate],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, SITE: str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "flwr.supernode.runtime.run_clientapp" in loaded
+    assert not loaded & {"sqlalchemy", "alembic", "flwr.supernode.cli.flower_supernode"}
+
+
+def test_the_programs_the_gate_stands_for_are_all_that_flower_starts() -> None:
+    """A name that a later Flower adds is found here, before a site runs what it names."""
+    from flwr.supercore.constant import TASK_TYPE_TO_COMMAND
+
+    from consortium.deployment.path_shims import STARTED
+
+    assert set(TASK_TYPE_TO_COMMAND.values()) == set(STARTED)
+
+
+def test_what_waits_for_messages_has_loaded_what_answers_them(tmp_path: Path) -> None:
+    """Of a site whose charter cannot be read, what says so; of any other, its task as well."""
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom consortium import flower_gate\n"
+        "flower_gate._load_for_messages()\nprint(*sys.modules)\n"
+        "Path(sys.argv[1]).rename(sys.argv[2])\n"
+        "flower_gate._load_for_messages()\nprint(*sys.modules)"
+    )
+    signed, installed_ = tmp_path / "signed.json", tmp_path / "charter.json"
+    scenario_named("bank-credit").charter.write(signed)
+    said = subprocess.check_output(
+        [sys.executable, "-c", code, str(signed), str(installed_)],
+        text=True,
+        env={**os.environ, SITE: str(tmp_path)},
+    )
+    without, whole = (set(line.split()) for line in said.splitlines())
+    answers = {"consortium.client_app", "flwr.supernode.runtime.run_clientapp"}
+    learns = {"torch", "pandera", "sites.tasks.tabular.model"}
+    assert answers <= without
+    assert not learns & without
+    assert answers | learns <= whole

@@ -1,0 +1,105 @@
+"""A run is a directory that fills; the SuperLink is asked only whether anything goes on."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from consortium.deployment.control_client import Control
+from consortium.deployment.processes import LaunchFailed
+from consortium.deployment.superlink import SuperLink
+from consortium.deployment.wait import Waiting
+from consortium.run.directory import RunDirectory
+from consortium.run.leader_lock import leading
+from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.staging import new_run_directory
+from scenarios.library.registry import scenario_named
+
+HEART = scenario_named("heart-diagnosis")
+
+
+@dataclass(frozen=True)
+class Told(Control):
+    """A control that knows what goes on without asking."""
+
+    going_on: list[int] = field(default_factory=list)
+
+    def going(self) -> list[int]:
+        """Return what it was given."""
+        return self.going_on
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    run = new_run_directory(HEART, under=tmp_path_factory.mktemp("run"), named=None)
+    carry_out(ScenarioRun(scenario=HEART, config=HEART.configured({"num-server-rounds": 1})), run)
+    return run
+
+
+def waiting(
+    run: RunDirectory,
+    going: list[int] | None = None,
+    sleep: Callable[[float], None] = lambda _seconds: None,
+) -> Waiting:
+    return Waiting(Told(SuperLink(run.path), going if going is not None else [1]), run, sleep)
+
+
+def test_a_finished_run_is_not_waited_for(finished: RunDirectory) -> None:
+    def never(_seconds: float) -> None:
+        raise AssertionError
+
+    assert waiting(finished, sleep=never).end().status == "finished"
+    waiting(finished, sleep=never).round(1)
+
+
+def test_a_round_is_awaited_until_it_begins_whatever_half_line_is_there(tmp_path: Path) -> None:
+    run, looks = RunDirectory(tmp_path), 0
+    run.events.write_text('{"event": "run-started"}\n{"event": "round-st')
+
+    def sleep(_seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        lines = [{"event": "round-started", "server_round": number} for number in range(looks)]
+        run.events.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"event')
+
+    waiting(run, sleep=sleep).round(2)
+    assert looks == 3
+
+
+def test_a_run_that_died_without_a_word_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(LaunchFailed, match="consortium resume"):
+        waiting(RunDirectory(tmp_path), going=[]).end()
+    with pytest.raises(LaunchFailed, match="consortium resume"):
+        waiting(RunDirectory(tmp_path), going=[]).round(1)
+
+
+def test_while_a_process_leads_the_run_the_superlink_is_not_asked(tmp_path: Path) -> None:
+    run, looks = RunDirectory(tmp_path), 0
+    line = json.dumps({"event": "round-started", "server_round": 1}) + "\n"
+
+    def sleep(_seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 100:
+            run.events.write_text(line)
+
+    with leading(run.leader):
+        waiting(run, going=[], sleep=sleep).round(1)
+    assert looks == 100
+
+
+def test_a_round_that_the_run_never_had_is_not_awaited_for_ever(finished: RunDirectory) -> None:
+    with pytest.raises(LaunchFailed, match="has no round 9"):
+        waiting(finished).round(9)
+
+
+def test_a_parked_run_says_how_it_goes_on(finished: RunDirectory, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    summary = json.loads(finished.summary.read_text())
+    run.summary.write_text(json.dumps({**summary, "status": "parked", "error": "too few"}))
+    with pytest.raises(LaunchFailed, match=r"parked: too few.*consortium resume"):
+        waiting(run).end()
+    with pytest.raises(LaunchFailed, match="parked"):
+        waiting(run).round(1)

@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+
+from consortium.charter.document import Charter, Member
+from consortium.config import RunConfig, Scalar
+from consortium.model.card import Judged, Subject, model_card
+from consortium.run.records import Arm, Comparison
+from sites.evaluation.contract import evaluation_for
+from sites.schema.tables import ClassLabel, Number, NumberLabel, Schema
+from sites.schema.texts import AnySchema, EntitySchema, MultiLabel, NotesSchema
+from sites.statistics.contract import statistics_for
+from sites.statistics.tables import Statistics
+from sites.statistics.texts import TextStatistics
+
+NOTES = NotesSchema(name="notes", label=ClassLabel(column="mood", classes=("bad", "good", "odd")))
+LABELS = NotesSchema(name="notes", label=MultiLabel(column="found", labels=("a", "b")))
+ENTITIES = EntitySchema(name="words", types=("Drug",))
+AGE = Number(name="age", low=0, high=120, unit="years")
+PRICES = Schema(
+    name="prices",
+    person="owner",
+    features=(AGE,),
+    label=NumberLabel(column="price", low=0, high=9),
+)
+LENGTHS = np.array([10, 20, 30, 4000])
+
+
+def subject(
+    table: AnySchema = NOTES, *, released: bool = True, config: dict[str, Scalar] | None = None
+) -> Subject:
+    charter = Charter(
+        name="ward", task="clinical-notes", table=table, members=(Member(name="one"),)
+    )
+    statistics = statistics_for(table)
+    tally = np.zeros(statistics.layout.size, np.int64)
+    if released and isinstance(statistics, TextStatistics):
+        labels = {
+            "notes": np.array([0, 1, 1, 2]),
+            "labels": np.eye(2, dtype=np.int64)[[0, 1, 1, 0]],
+        }
+        kind = "labels" if table is LABELS else "notes"
+        chosen = np.ones((4, 1), np.int64) if table is ENTITIES else labels[kind]
+        tally = statistics.tally(LENGTHS, chosen, persons=3)
+    elif released and isinstance(statistics, Statistics):
+        ages = np.array([1.0, 2.0, 60.0, 70.0])
+        tally = statistics.tally({"age": ages}, ages / 10, persons=4)
+    return Subject(
+        charter=charter,
+        config=RunConfig.parse(config or {}),
+        statistics=tally,
+        digest="d" * 64,
+        start="base=abc",
+    )
+
+
+def judged(comparison: Comparison | None = None) -> Judged:
+    shares = np.eye(3)[[0, 1, 1, 0]]
+    tally = evaluation_for(NOTES).tally(shares, np.array([0, 1, 1, 1]))
+    return Judged(tally=tally, comparison=comparison)
+
+
+def test_a_card_is_filled_from_what_was_recorded() -> None:
+    card = model_card(subject(), judged())
+    assert "4 training records of 3 persons" in card
+    assert "`mood`: good 2," in card
+    assert "| Accuracy | 0.750 |" in card
+    assert "class odd: has no held-out record" in card
+    assert "rank 8" in card
+    assert "Without differential privacy" in card
+    assert "general English" in card
+    assert "d" * 64 in card
+
+
+def test_what_is_not_known_is_said_to_be() -> None:
+    card = model_card(subject(released=False), None)
+    assert "Nothing was released of the training records" in card
+    assert "Not known here" in card
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (LABELS, "`found`: b 2, a 2"),
+        (ENTITIES, "`entity`: Drug 4"),
+        (PRICES, "A model of kind `mlp` for the columns of `prices`"),
+    ],
+)
+def test_every_kind_of_record_has_a_card(table: AnySchema, said: str) -> None:
+    assert said in model_card(subject(table), None)
+    assert model_card(subject(table, released=False), None)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"aggregation": "encrypted"}, "added ciphertexts"),
+        ({"travels": "head"}, "trained: the head"),
+        ({"travels": "top-k"}, "the last 2 layers"),
+        ({"travels": "full"}, "everything"),
+        ({"dp.unit": "person", "dp.epsilon": 3.0}, "private by person: epsilon 3"),
+        ({"dp.unit": "record", "dp.noise-multiplier": 1.5}, "noise multiplier 1.5"),
+    ],
+)
+def test_how_it_was_trained_is_said(config: dict[str, Scalar], said: str) -> None:
+    assert said in model_card(subject(config=config), None)
+
+
+def test_the_interval_of_the_headline_is_that_of_the_comparison() -> None:
+    arm = Arm(name="together", kind="federated", value=0.7, low=0.612, high=0.781)
+    comparison = Comparison(
+        metric="macro_f1",
+        metric_title="Macro F1",
+        higher_is_better=True,
+        held_out=4,
+        resamples=100,
+        arms=[arm],
+        differences=[],
+        seconds=1,
+    )
+    assert "0.612 to 0.781" in model_card(subject(), judged(comparison))

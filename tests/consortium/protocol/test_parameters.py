@@ -1,0 +1,138 @@
+from dataclasses import replace
+
+import pytest
+
+from consortium.charter.document import Charter, Floors
+from consortium.config import RunConfig, Scalar
+from consortium.protocol.parameters import (
+    OutsideCharter,
+    count_placement,
+    descriptor,
+    optimizer_for,
+    require_agreed,
+    seal_parameters,
+    step_of,
+    update_placement,
+    upload_header,
+)
+from privacy.layout import Field, Layout
+from privacy.protocol.envelope import TRAINING, Slot, UploadLabel
+from scenarios.library.registry import SCENARIOS
+from tests.small_consortium import configured
+
+LAYOUT = Layout(fields=(Field("weight", (3, 5)), Field("bias", (3,))))
+CHARTER = SCENARIOS["bank-credit"].charter
+
+
+def floored(**floors: float | bool) -> Charter:
+    return CHARTER.model_copy(update={"floors": Floors.model_validate(floors)})
+
+
+def test_who_agreed_on_encryption_is_not_asked_for_less() -> None:
+    require_agreed(configured({}), floored(encrypted=True))
+    require_agreed(configured({}), floored())
+    require_agreed(configured({"aggregation": "clear"}), floored())
+    with pytest.raises(OutsideCharter, match="encrypted"):
+        require_agreed(configured({"aggregation": "clear"}), floored(encrypted=True))
+
+
+@pytest.mark.parametrize(("scale", "fits"), [(0.5, True), (2.0, True), (0.49, False), (2.1, False)])
+def test_the_first_scale_keeps_to_the_charters_bounds(scale: float, fits: bool) -> None:
+    charter = floored(smallest_scale=0.5, largest_scale=2.0)
+    config = configured({"first-scale": scale})
+    if fits:
+        require_agreed(config, charter)
+        assert step_of(config, charter, LAYOUT).first_scale == scale
+    else:
+        with pytest.raises(OutsideCharter, match="first-scale"):
+            require_agreed(config, charter)
+
+
+def test_in_the_clear_there_is_no_scale_to_bound() -> None:
+    require_agreed(configured({"aggregation": "clear", "first-scale": 1e9}), floored())
+
+
+CHANGES: tuple[dict[str, Scalar], ...] = (
+    {"local-epochs": 2},
+    {"num-server-rounds": 4},
+    {"parameter-set": "strict-256"},
+    {"seed": 8},
+    {"rule.clip-norm": 3.0},
+    {"server-optimizer.learning-rate": 0.5},
+    {"deadline-s": 9.0},
+)
+
+
+def test_the_descriptor_says_config_charter_and_layout() -> None:
+    """Whatever a coordinator changes of any of them, the run was not opened for that."""
+    config = configured({})
+    described = {
+        descriptor(config, CHARTER, LAYOUT),
+        *(descriptor(configured(change), CHARTER, LAYOUT) for change in CHANGES),
+        descriptor(config, floored(min_others=3), LAYOUT),
+        descriptor(config, CHARTER, Layout(fields=LAYOUT.fields[:1])),
+    }
+    assert len(described) == 3 + len(CHANGES)
+    assert {len(one) for one in described} == {32}
+    assert descriptor(RunConfig.parse(config.flat()), CHARTER, LAYOUT) in described
+
+
+def test_placements_hold_an_update_or_a_tally_for_all_members() -> None:
+    config = configured({})
+    assert update_placement(config, CHARTER, LAYOUT).dim == LAYOUT.dim
+    assert update_placement(config, CHARTER, LAYOUT).tally_size == 0
+    assert count_placement(config, CHARTER, 9).tally_size == 9
+    assert count_placement(config, CHARTER, 9).dim == 0
+    assert seal_parameters(config, CHARTER).num_sites == len(CHARTER.names)
+
+
+def test_a_header_says_how_the_ciphertexts_of_an_upload_are_laid_out() -> None:
+    config = configured({"parameter-set": "strict-256"})
+    placement = update_placement(config, CHARTER, LAYOUT)
+    slot = Slot(run="run-1", purpose=TRAINING, server_round=1, attempt=1)
+    label = UploadLabel(
+        slot=slot, site="east", bucket=0, weight_class=1, nonce=bytes(32), state=bytes(32)
+    )
+    header = upload_header(label, config, LAYOUT, placement)
+    header.require(
+        parameter_set="strict-256",
+        layout=bytes.fromhex(LAYOUT.digest),
+        blocks=placement.num_ciphertexts,
+    )
+    assert header.label is label
+
+
+def test_the_step_is_what_config_and_charter_say() -> None:
+    charter = floored(smallest_scale=1e-3, largest_scale=5.0)
+    step = step_of(configured({"first-scale": 0.25}), charter, LAYOUT)
+    assert step.scale_bounds == (1e-3, 5.0)
+    assert step.clip_norm is None
+    assert step.lengths == (15, 3)
+    robust = configured(
+        {
+            "buckets": 1,
+            "rule.name": "mean",
+            "server-optimizer.name": "adam",
+            "server-optimizer.learning-rate": 0.125,
+        }
+    )
+    assert len(step_of(robust, charter, LAYOUT).optimizer.init(4)) > 0
+    assert optimizer_for(robust).init(4)[0].shape == (4,)
+
+
+def test_with_buckets_each_mean_is_clipped_to_the_runs_norm() -> None:
+    names = [f"site-{index:02}" for index in range(9)]
+    members = tuple(CHARTER.members[0].model_copy(update={"name": name}) for name in names)
+    charter = CHARTER.model_copy(update={"members": members})
+    config = configured(
+        {
+            "buckets": 3,
+            "weighting": "equal",
+            "rule.name": "coordinate-median",
+            "rule.num-byzantine": 1,
+            "rule.clip-norm": 0.75,
+        }
+    )
+    step = step_of(config, charter, LAYOUT)
+    assert step.clip_norm == 0.75
+    assert replace(step, clip_norm=None).clip_norm is None

@@ -1,0 +1,97 @@
+from pathlib import Path
+
+import pytest
+
+from consortium.charter.document import BadCharter, Floors, UnknownMember
+from consortium.charter.signatures import Signatures, sign_charter
+from consortium.provisioning.charter_drafts import (
+    draft,
+    read_schema,
+    revised,
+    signature_path,
+    signatures_beside,
+)
+from consortium.provisioning.enrolment import init_site
+from consortium.site.directory import read_identity
+from privacy.identity.public_identity import BadAgreement, BadSignature
+from sites.data.source import TableFile
+from sites.tasks.registry import UnknownTask
+from tests.consortium.founded import TABLE, Founded, found
+
+
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Founded:
+    return found(tmp_path_factory.mktemp("banks"))
+
+
+def test_a_schema_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    (tmp_path / "schema.json").write_text(TABLE.model_dump_json())
+    assert read_schema(tmp_path / "schema.json") == TABLE
+
+
+def test_what_is_no_schema_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadCharter):
+        read_schema(tmp_path / "none.json")
+
+
+def drafted(
+    founded: Founded, *, name: str = "banks", task: str = "credit", members: int = 3
+) -> None:
+    draft(
+        name,
+        task=task,
+        table=TABLE,
+        members=founded.halves[:members],
+        coordinator="host:9443",
+        floors=Floors(encrypted=True),
+    )
+
+
+def test_what_nobody_could_run_is_not_drafted(founded: Founded) -> None:
+    with pytest.raises(UnknownTask):
+        drafted(founded, task="kredit")
+    with pytest.raises(BadCharter):
+        drafted(founded, name="Not A Name")
+    with pytest.raises(BadAgreement):
+        drafted(founded, members=2)
+
+
+def test_a_later_charter_has_another_fingerprint_and_the_next_number(
+    founded: Founded, tmp_path: Path
+) -> None:
+    half = init_site(tmp_path / "south", name="south", source=TableFile(path=Path("x.csv")))
+    more = revised(founded.charter, joining=[half])
+    assert more.names == (*founded.charter.names, "south")
+    back = revised(more, without=["south"])
+    assert back.names == founded.charter.names
+    assert back.revision == 3
+    assert len({founded.charter.fingerprint, more.fingerprint, back.fingerprint}) == 3
+
+
+def test_who_leaves_opens_no_more_runs(founded: Founded, tmp_path: Path) -> None:
+    half = init_site(tmp_path / "south", name="south", source=TableFile(path=Path("x.csv")))
+    named = founded.charter.model_copy(update={"openers": ("west", "north")})
+    assert revised(named, without=["west"], joining=[half]).openers == ("north",)
+
+
+def test_a_stranger_cannot_leave(founded: Founded) -> None:
+    with pytest.raises(UnknownMember):
+        revised(founded.charter, without=["south"])
+
+
+def test_nobody_joins_twice(founded: Founded) -> None:
+    with pytest.raises(BadCharter):
+        revised(founded.charter, joining=founded.halves[:1])
+
+
+def test_signatures_are_gathered_from_beside_the_charter(founded: Founded, tmp_path: Path) -> None:
+    path = tmp_path / "charter.json"
+    founded.charter.write(path)
+    assert signatures_beside(path) == Signatures(signatures=())
+    for name in founded.charter.names:
+        signature = sign_charter(founded.charter, read_identity(founded.site(name)))
+        signature.write(signature_path(path, name))
+    signatures_beside(path).require_all(founded.charter)
+    other = founded.charter.model_copy(update={"revision": 2})
+    with pytest.raises(BadSignature):
+        signatures_beside(path).require_all(other)

@@ -1,0 +1,309 @@
+import re
+import shutil
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from consortium.charter.document import BadCharter
+from consortium.config import KEYS
+from consortium.report import render as report
+from consortium.report.elements.blocks import HeatTable
+from consortium.report.render import render
+from consortium.run.directory import RunDirectory
+from consortium.run.records import BadRunDirectory
+from consortium.wording.formatting import SPACE
+from sites.schema.tables import ClassLabel
+from strategies.coordinator.messaging.events import SiteQuarantined
+from tests.consortium.sample_run import BANKS, CLEAR_WIN, PRICE, SEVERITY, Sample
+
+LARGEST_BYTES = 1_500_000
+
+
+def left_out(server_round: int, site: str, code: str, **counts: int) -> SiteQuarantined:
+    return SiteQuarantined(server_round=server_round, site=site, code=code, counts=counts)
+
+
+NOT_USED = (
+    left_out(0, "node 1007", "not-a-member"),
+    left_out(1, "cedar-bank", "silent"),
+    left_out(2, "cedar-bank", "silent"),
+    left_out(3, "birch-bank", "site-refused.bad-table", columns=2, values=17),
+    left_out(5, "birch-bank", "moon-in-the-way"),
+)
+MANY = tuple(f"hospital-{place}" for place in range(30))
+SAMPLES = {
+    "compared": Sample(values=CLEAR_WIN),
+    "withheld": Sample(released=(), config={"rule.name": "trimmed-mean", "rule.num-byzantine": 1}),
+    "severity": Sample(label=SEVERITY, released=BANKS[:2]),
+    "price": Sample(label=PRICE),
+    "quarantined": Sample(quarantined=NOT_USED),
+    "stopped": Sample(completed=2, error="quorum-not-reached: one of 4 answered; missing: x, y"),
+    "never-began": Sample(absent=BANKS, completed=0, error="quorum-not-reached: nobody came"),
+    "encrypted": Sample(released=(), config={"aggregation": "encrypted"}),
+    "many": Sample(
+        members=MANY,
+        records=80,
+        rounds=2,
+        values={"federated": 0.75, **dict.fromkeys(MANY, 0.6), "pooled": 0.76},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunDirectory]:
+    """Every sample, written and rendered once."""
+    folder = tmp_path_factory.mktemp("runs")
+    runs = {name: sample.write(folder / name) for name, sample in SAMPLES.items()}
+    for run in runs.values():
+        assert render(run) == run.report
+    return runs
+
+
+def text_of(run: RunDirectory) -> str:
+    """Return what a reader reads: the page without styles and tags, in one line."""
+    page = re.sub(r"(?s)<style>.*?</style>|<[^>]+>", " ", run.report.read_text())
+    return re.sub(r"\s+", " ", unescape(page).replace(SPACE, " "))
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_report_asks_for_nothing_from_outside(
+    name: str, reports: dict[str, RunDirectory]
+) -> None:
+    page = reports[name].report.read_text()
+    references = re.findall(r"(?:src|srcset|href|action|data)=\"([^\"]*)\"", page)
+    assert references
+    assert all(
+        found.startswith(("data:image/svg+xml;base64,", "data:,", "#")) for found in references
+    )
+    assert not re.search(
+        r"<(script|iframe|object|embed|form|link rel=\"stylesheet\")|@import", page
+    )
+    assert "url(" not in page
+    assert "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'" in page
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_report_can_be_read_by_everyone(name: str, reports: dict[str, RunDirectory]) -> None:
+    """A language, one main heading, links that lead somewhere, words for every picture."""
+    page = reports[name].report.read_text()
+    assert page.startswith('<!doctype html>\n<html lang="en">')
+    assert page.count("<h1>") == 1
+    assert 'name="viewport"' in page
+    anchors = re.findall(r"href=\"#([^\"]+)\"", page)
+    assert [f'id="{anchor}"' in page for anchor in anchors] == [True] * len(anchors)
+    images = re.findall(r"<img [^>]*alt=\"([^\"]*)\"", page)
+    assert len(images) == page.count("<img ")
+    assert all(len(alt) > 10 for alt in images)
+    assert page.count("<table") == page.count("<caption") == page.count("<thead")
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_report_is_small_and_its_pictures_are_in_the_folder(
+    name: str, reports: dict[str, RunDirectory]
+) -> None:
+    run = reports[name]
+    assert run.report.stat().st_size < LARGEST_BYTES
+    pictures = list((run.path / report.PLOTS).iterdir())
+    assert len(pictures) == run.report.read_text().count("<img ")
+    assert all(path.suffix == ".svg" for path in pictures)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_no_report_shows_a_hole_in_a_sentence(name: str, reports: dict[str, RunDirectory]) -> None:
+    text = text_of(reports[name])
+    assert not re.search(
+        r"\bnan\b|\binf\b|None(?! of the)|Undefined|\{|\}| \.|\.\.|;;|\( ?\)", text
+    )
+
+
+def test_the_same_record_gives_the_same_report(
+    tmp_path: Path, reports: dict[str, RunDirectory]
+) -> None:
+    """Also in another directory, with nothing in it but the recorded files."""
+    first = reports["compared"]
+    second = RunDirectory(tmp_path / "copy")
+    second.path.mkdir()
+    for recorded in first.path.glob("*.json*"):
+        shutil.copy(recorded, second.path)
+    assert render(second).read_bytes() == first.report.read_bytes()
+
+
+def test_the_sections_answer_a_readers_questions_in_order(
+    reports: dict[str, RunDirectory],
+) -> None:
+    page = reports["compared"].report.read_text()
+    assert re.findall(r"<section id=\"([^\"]+)\"", page) == [
+        "worth",
+        "own",
+        "model",
+        "course",
+        "differences",
+        "sites",
+        "left-out",
+        "cost",
+        "protection",
+        "settings",
+        "identity",
+    ]
+
+
+def test_a_comparison_is_told_with_its_intervals(reports: dict[str, RunDirectory]) -> None:
+    text = text_of(reports["compared"])
+    assert "By more than chance, the shared model is better than all four models" in text
+    assert "amber-bank alone +0.017" in text
+    assert "All records in one place \N{MINUS SIGN}0.008" in text
+    assert "does better than the bank's own model at all four banks" in text
+    assert "The axis does not start at 0" in text
+
+
+def test_without_a_comparison_that_is_said(reports: dict[str, RunDirectory]) -> None:
+    text = text_of(reports["quarantined"])
+    assert "was not measured in this run" in text
+    assert "Is it worth" not in text
+
+
+def test_what_is_withheld_is_not_shown_and_that_is_said(
+    reports: dict[str, RunDirectory],
+) -> None:
+    text = text_of(reports["withheld"])
+    assert text.count("withheld") >= 2 * len(BANKS)
+    for bank in BANKS:
+        assert re.search(rf"{bank} [1248] 5 of 5 withheld withheld", text)
+    assert (
+        "Without figures of their own, by their policy or for too few records: amber-bank" in text
+    )
+    assert "How far each bank is from all together" not in text
+    assert "Thin grey" not in text
+
+
+def test_only_released_sites_stand_beside_the_pooled_figures(
+    reports: dict[str, RunDirectory],
+) -> None:
+    text = text_of(reports["severity"])
+    assert re.search(r"amber-bank 1 5 of 5 60 0\.\d{3}", text)
+    assert "cedar-bank 4 5 of 5 withheld withheld" in text
+
+
+def test_what_was_left_out_is_told_in_sentences(reports: dict[str, RunDirectory]) -> None:
+    text = text_of(reports["quarantined"])
+    assert "Five answers were not used. The run went on without." in text
+    assert "node 1007 start It is not named in the charter." in text
+    assert "cedar-bank 1, 2 No answer came before the deadline." in text
+    assert "birch-bank 3 Its data break the agreed schema (columns 2, values 17)." in text
+    assert "birch-bank final evaluation The recorded reason is moon-in-the-way." in text
+    assert "birch-bank 2 3 of 5 no answer no answer" in text
+
+
+def test_a_stopped_run_says_why_and_whose_figures_these_are(
+    reports: dict[str, RunDirectory],
+) -> None:
+    text = text_of(reports["stopped"])
+    assert "Failed The run stopped after 2 of 4 rounds." in text
+    assert "One of 4 answered; missing: x, y" in text
+    assert "The model is the one that the last completed round began with." in text
+
+
+def test_a_run_that_never_began_says_so(reports: dict[str, RunDirectory]) -> None:
+    text = text_of(reports["never-began"])
+    assert "Nobody came" in text
+    assert "No round was completed, so there is no model" in text
+    assert "None of the four banks took part. Absent: amber-bank, birch-bank" in text
+
+
+def test_more_than_two_classes_have_a_matrix_and_a_line_each(
+    reports: dict[str, RunDirectory],
+) -> None:
+    text = text_of(reports["severity"])
+    assert "predicted none predicted mild predicted grave" in text
+    assert re.search(r"grave \d+ 0\.\d{3} 0\.\d{3} 0\.\d{3} 0\.\d{3}", text)
+    assert "How frequent each class of severity is" in text
+
+
+@pytest.mark.parametrize(("columns", "wide"), [(3, False), (6, False), (7, True), (10, True)])
+def test_the_headings_of_many_columns_stand_upright(columns: int, wide: bool) -> None:
+    names = tuple(f"class {n}" for n in range(columns))
+    assert HeatTable(caption="c", corner="k", columns=names, rows=()).wide is wide
+
+
+def test_a_regression_is_told_in_its_unit(reports: dict[str, RunDirectory]) -> None:
+    text = text_of(reports["price"])
+    assert re.search(r"root mean squared error [\d,]+ US\$", text)
+    assert "Prediction and truth" in text
+    assert "How sale price spreads" in text
+
+
+def test_at_a_threshold_the_two_shares_are_those_of_the_matrix(
+    reports: dict[str, RunDirectory],
+) -> None:
+    text = text_of(reports["quarantined"])
+    no, yes = (
+        [int(found) for found in re.search(rf"truly {row} (\d+) (\d+)", text).groups()]  # type: ignore[union-attr]
+        for row in ("no", "yes")
+    )
+    assert f"At this score {no[1] + yes[1]} of {sum(no) + sum(yes)} records are flagged" in text
+    assert f"{100 * yes[1] / (no[1] + yes[1]):.0f} % of them rightly" in text
+    assert f"{100 * yes[1] / sum(yes):.0f} % of those with default = yes are found" in text
+
+
+def test_in_the_clear_the_report_says_what_the_coordinator_could_read(
+    reports: dict[str, RunDirectory],
+) -> None:
+    text = text_of(reports["quarantined"])
+    assert "could read what each single one of the banks sent" in text
+    assert "Updates were averaged." in text
+    assert "told to withstand 1 bank that may send anything" in text_of(reports["withheld"])
+
+
+def test_what_is_said_of_a_run_in_the_clear_is_not_said_of_an_encrypted_one(
+    reports: dict[str, RunDirectory],
+) -> None:
+    text = text_of(reports["encrypted"])
+    assert "in the clear" not in text
+    assert "withheld" not in text
+    assert re.search(r"dune-bank 8 5 of 5 sealed sealed", text)
+    assert "nobody reads the figures of one bank" in text
+
+
+def test_what_differs_from_the_defaults_stands_first(reports: dict[str, RunDirectory]) -> None:
+    text = text_of(reports["withheld"])
+    assert f"Three of {len(KEYS)} settings differ from the defaults." in text
+    assert re.search(r"where it differs num-server-rounds 4 20 rule.name trimmed-mean mean", text)
+
+
+def test_many_sites_are_cut_to_what_can_be_read(reports: dict[str, RunDirectory]) -> None:
+    text = text_of(reports["many"])
+    assert "Of 30 models trained alone, the 12 best and 12 worst are shown." in text
+    assert text.count("hospital-29 ") > 0
+
+
+def test_a_name_is_never_markup(tmp_path: Path) -> None:
+    hostile = ClassLabel(column="default", classes=("no", "<script>alert(1)</script>"))
+    page = render(Sample(label=hostile, rounds=1).write(tmp_path)).read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_a_run_that_died_in_the_middle_of_a_line_is_reported_without_it(tmp_path: Path) -> None:
+    """Its disk was full, or it was killed, while it wrote what sites had released."""
+    run = Sample(rounds=2).write(tmp_path)
+    before = render(run).read_text()
+    for path in (run.metrics, run.events):
+        line = path.read_text().splitlines()[-1]
+        with path.open("a") as file:
+            file.write(line[: len(line) // 2])
+    assert render(run).read_text() == before
+
+
+def test_records_are_refused_with_the_file_that_breaks(tmp_path: Path) -> None:
+    run = Sample(rounds=1).write(tmp_path)
+    run.metrics.write_text('{"server_round": "first"}\n')
+    with pytest.raises(BadRunDirectory, match=r"metrics\.jsonl holds a line that no run writes"):
+        render(run)
+    run.charter.unlink()
+    with pytest.raises(BadCharter, match=r"charter\.json"):
+        render(run)
+    run.summary.unlink()
+    with pytest.raises(BadRunDirectory, match=r"summary\.json cannot be read"):
+        render(run)
+    assert not run.report.exists()

@@ -1,0 +1,150 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consortium.wording import formatting as words
+
+
+def plain(text: str) -> str:
+    """Return text with the spaces and signs of a keyboard."""
+    return (
+        text.replace(words.SPACE, " ")
+        .replace(words.DASH, "-")
+        .replace(words.MINUS, "-")
+        .replace(words.PLUS_MINUS, "+-")
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [
+        (0.74812, "", "0.748"),
+        (0.0, "", "0.000"),
+        (-0.0104, "", "-0.010"),
+        (-0.0000001, "", "0.000"),
+        (35769.36, "US$", "35,769 US$"),
+        (-5504.5, "US$", "-5,504 US$"),
+        (123.456, "mm", "123.5 mm"),
+        (4.5678, "years", "4.57 years"),
+    ],
+)
+def test_a_figure_has_the_digits_that_matter(value: float, unit: str, shown: str) -> None:
+    assert plain(words.figure(value, unit)) == shown
+
+
+@pytest.mark.parametrize(
+    ("error", "value", "shown"),
+    [
+        (0.0, 0.7, "exact"),
+        (1e-10, 0.7, "exact as shown"),
+        (0.0013, 0.7, "+- 0.0013"),
+        (0.01446, 0.7, "+- 0.014"),
+        (976.56, 16601.0, "+- 977"),
+        (0.3, 20_000.0, "exact as shown"),
+    ],
+)
+def test_an_error_bound_is_never_understated_as_exact(
+    error: float, value: float, shown: str
+) -> None:
+    assert plain(words.bound(error, value)) == shown
+
+
+@given(st.floats(1e-9, 1e6), st.floats(0.001, 1e6))
+def test_a_bound_that_moves_a_digit_shown_is_shown(error: float, value: float) -> None:
+    text = words.bound(error, value)
+    if words.figure(value) != words.figure(value + 2 * error):
+        assert words.PLUS_MINUS in text
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (12_345_678, "12.3 MB"),
+        (999_999, "1.0 MB"),
+        (250_000, "250 kB"),
+        (3 * 10**15, "3,000 TB"),
+    ],
+)
+def test_sizes(number: int, shown: str) -> None:
+    assert plain(words.size(number)) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0.243, "0.24 s"),
+        (6.24, "6.2 s"),
+        (59.94, "59.9 s"),
+        (185, "3 min 5 s"),
+        (7800, "2 h 10 min"),
+    ],
+)
+def test_durations(seconds: float, shown: str) -> None:
+    assert plain(words.duration(seconds)) == shown
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [(0.0, "0 %"), (0.074, "7.4 %"), (0.318, "32 %"), (0.996, "99.6 %"), (1.0, "100 %")],
+)
+def test_shares(share: float, shown: str) -> None:
+    assert plain(words.percent(share)) == shown
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [(0.7, 0.76, "0.700-0.760"), (-0.01, 0.02, "-0.010 to 0.020"), (1345, 2874, "1,345-2,874")],
+)
+def test_an_interval_never_runs_into_a_minus(low: float, high: float, shown: str) -> None:
+    assert plain(words.interval(low, high)) == shown
+
+
+def test_a_difference_always_has_its_sign() -> None:
+    assert words.difference(0.0101) == "+0.010"
+    assert plain(words.difference(-0.0101)) == "-0.010"
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "shown"),
+    [(5, 5, "all five banks"), (0, 5, "none of the five banks"), (2, 40, "two of 40 banks")],
+)
+def test_some_of_several(part: int, whole: int, shown: str) -> None:
+    assert words.some_of(part, whole, "banks") == shown
+
+
+@pytest.mark.parametrize(
+    ("noun", "shown"),
+    [("bank", "banks"), ("property", "properties"), ("branch", "branches"), ("day", "days")],
+)
+def test_plurals(noun: str, shown: str) -> None:
+    assert words.plural(noun) == shown
+
+
+@pytest.mark.parametrize(
+    ("names", "task", "noun"),
+    [
+        (("amber-bank", "elm-bank"), "credit", "bank"),
+        (("north-office", "east-office"), "house-prices", "office"),
+        (("hospital-1", "hospital-2"), "credit", "hospital"),
+        (("cleveland", "hungary"), "diagnosis", "hospital"),
+        (("north-east", "north-west"), "credit", "lender"),
+        (("a", "b"), "house-prices", "site"),
+    ],
+)
+def test_members_are_called_by_their_names_or_their_task(
+    names: tuple[str, ...], task: str, noun: str
+) -> None:
+    assert words.noun_of(names, task) == noun
+
+
+def test_lists_and_titles_in_sentences() -> None:
+    assert words.listed([]) == ""
+    assert words.listed(["a"]) == "a"
+    assert words.listed(["a", "b", "c"]) == "a, b and c"
+    assert words.in_sentence("Root mean squared error") == "root mean squared error"
+    assert words.in_sentence("AUC") == "AUC"
+    assert words.in_sentence("Macro F1") == "macro F1"
+    assert words.value(True) == "true"

@@ -1,0 +1,43 @@
+"""A site reads its records anew for each run: what is kept is keyed by what a file is."""
+
+from pathlib import Path
+from shutil import rmtree
+
+import pandas as pd
+import pytest
+
+from scenarios.data.datasets import load
+from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.staging import new_run_directory
+from scenarios.library.heart_diagnosis import SCENARIO
+from sites.data.source import TableFile
+
+
+def model_of(frame: pd.DataFrame, folder: Path, place: str) -> str:
+    """Return the digest of the model that hospitals with these records train in a directory."""
+    files = {}
+    for name in SCENARIO.sites:
+        path = folder / f"{name}.csv"
+        frame[frame["hospital"] == name].to_csv(path, index=False)
+        files[name] = TableFile(path=path)
+    rmtree(folder / place, ignore_errors=True)
+    run = new_run_directory(SCENARIO, under=folder, named=folder / place)
+    config = SCENARIO.configured({"num-server-rounds": 1})
+    return carry_out(
+        ScenarioRun(scenario=SCENARIO, config=config, own_data=files), run
+    ).model_digest
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="part H: a process keeps a site's records by the path of its directory",
+)
+def test_a_run_in_the_place_of_another_trains_on_its_own_records(tmp_path: Path) -> None:
+    """Its model is the one that the same records give elsewhere."""
+    frame = load("heart-disease")
+    flipped = frame.assign(disease=frame["disease"].map({"no": "yes", "yes": "no"}))
+    before = model_of(frame, tmp_path, "same")
+    after = model_of(flipped, tmp_path, "same")
+    assert after != before
+    assert after == model_of(flipped, tmp_path, "other")

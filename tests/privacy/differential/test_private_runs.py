@@ -1,0 +1,100 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from privacy.differential.private_runs import (
+    CampaignsUnavailable,
+    PrivateRuns,
+    Round,
+    TrainedMeanwhile,
+)
+
+FIRST = Round(run="r", number=1, state="s")
+
+
+@pytest.fixture
+def campaigns(tmp_path: Path) -> PrivateRuns:
+    return PrivateRuns(tmp_path / "privacy")
+
+
+def test_a_round_is_kept_before_it_is_answered_and_answered_again(campaigns: PrivateRuns) -> None:
+    assert campaigns.answered(FIRST) is None
+    assert campaigns.with_room(FIRST) is None
+    campaign = campaigns.begin("r", part=1, noise_multiplier=1.25)
+    assert campaigns.with_room(FIRST) == campaign
+    assert campaigns.keep(campaign, FIRST, b"update") == b"update"
+    assert campaigns.answered(FIRST) == b"update"
+
+
+def test_everything_survives_the_process(tmp_path: Path) -> None:
+    first = PrivateRuns(tmp_path)
+    campaign = first.begin("r", part=1, noise_multiplier=1.25)
+    first.keep(campaign, FIRST, b"update")
+    first.close()
+    again = PrivateRuns(tmp_path)
+    assert again.answered(FIRST) == b"update"
+    assert again.with_room(Round(run="r", number=2, state="t")) == campaign
+
+
+def test_a_round_from_another_state_has_no_room_in_its_campaign(campaigns: PrivateRuns) -> None:
+    campaigns.keep(campaigns.begin("r", part=1, noise_multiplier=1.0), FIRST, b"update")
+    other = Round(run="r", number=1, state="other")
+    assert campaigns.answered(other) is None
+    assert campaigns.with_room(other) is None
+    again = campaigns.begin("r", part=2, noise_multiplier=1.0)
+    assert again == campaigns.last("r")
+    assert campaigns.with_room(other) == again
+    campaigns.keep(again, other, b"second")
+    assert campaigns.answered(other) == b"second"
+    assert campaigns.answered(FIRST) == b"update"
+
+
+def test_another_run_shares_nothing(campaigns: PrivateRuns) -> None:
+    campaigns.keep(campaigns.begin("r", part=1, noise_multiplier=1.0), FIRST, b"update")
+    other = Round(run="q", number=1, state="s")
+    assert campaigns.answered(other) is None
+    assert campaigns.with_room(other) is None
+
+
+def test_a_campaign_is_opened_once(campaigns: PrivateRuns) -> None:
+    first = campaigns.begin("r", part=1, noise_multiplier=1.5)
+    assert campaigns.begin("r", part=1, noise_multiplier=9.0) == first
+    assert campaigns.last("q") is None
+
+
+def test_only_the_last_answer_of_a_campaign_takes_room(campaigns: PrivateRuns) -> None:
+    campaign = campaigns.begin("r", part=1, noise_multiplier=1.0)
+    campaigns.keep(campaign, FIRST, b"1")
+    second = Round(run="r", number=2, state="t")
+    campaigns.keep(campaign, second, b"2")
+    assert campaigns.answered(second) == b"2"
+    assert campaigns.answered(FIRST) is None
+    assert campaigns.with_room(FIRST) is None
+
+
+def test_of_two_processes_the_faster_answer_stands(tmp_path: Path) -> None:
+    fast, slow = PrivateRuns(tmp_path), PrivateRuns(tmp_path)
+    campaign = fast.begin("r", part=1, noise_multiplier=1.0)
+    assert slow.with_room(FIRST) == campaign
+    fast.keep(campaign, FIRST, b"fast")
+    assert slow.keep(campaign, FIRST, b"slow") == b"fast"
+    with pytest.raises(TrainedMeanwhile):
+        slow.keep(campaign, Round(run="r", number=1, state="other"), b"slow")
+    assert slow.answered(FIRST) == b"fast"
+
+
+def test_without_its_database_a_site_does_not_train(tmp_path: Path) -> None:
+    (tmp_path / "campaigns.sqlite").write_bytes(b"this is no database" * 100)
+    with pytest.raises(CampaignsUnavailable):
+        PrivateRuns(tmp_path)
+
+
+def test_what_is_kept_is_on_the_disk(campaigns: PrivateRuns, tmp_path: Path) -> None:
+    campaign = campaigns.begin("r", part=1, noise_multiplier=1.0)
+    campaigns.keep(campaign, FIRST, b"update")
+    other = sqlite3.connect(tmp_path / "privacy" / "campaigns.sqlite")
+    assert other.execute("SELECT answer FROM rounds").fetchall() == [(b"update",)]
+    assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    other.close()
+    assert (tmp_path / "privacy").stat().st_mode & 0o077 == 0

@@ -1,0 +1,154 @@
+"""Liars among fifteen small sites: what rules promise, they keep; the mean promises nothing."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from consortium.config import Scalar
+from consortium.run.records import Summary
+from scenarios.attacks.assignment import AttackAssignment
+from scenarios.attacks.registry import ATTACKS
+from scenarios.engines.runner import RunFailed
+from strategies.rules.registry import RULES
+from tests.scenarios.fifteen import FIFTEEN, SITES, auc, believed, honest, run_with, two_liars
+
+TOLERANCE = 0.02
+TRIED = tuple(name for name in ATTACKS if name != "unit-mix-up")  # tests of poison
+ROBUST = tuple(name for name in RULES if name != "mean")
+TWO: Mapping[str, Scalar] = {"rule.name": "trimmed-mean", "rule.num-byzantine": 2}
+SEALED: Mapping[str, Scalar] = {"aggregation": "encrypted", "buckets": 5}
+OUTVOTING = tuple(  # over buckets, the others only bound
+    name for name in ROBUST if RULES[name].same_on_every_cpu and not RULES[name].only_bounds
+)
+EACH_ONCE = tuple(islice(zip(cycle(ROBUST), cycle(TRIED)), max(len(ROBUST), len(TRIED))))
+HARMFUL = ("sign-flip", "gaussian", "inner-product", "backdoor")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _believed() -> Iterator[None]:
+    with believed():
+        yield
+
+
+@pytest.fixture(scope="module")
+def ideal(tmp_path_factory: pytest.TempPathFactory) -> float:
+    """The AUC of the honest alone, with the mean."""
+    alone = replace(FIFTEEN, sites=honest())
+    run, _ = run_with(tmp_path_factory.mktemp("ideal") / "run", {}, scenario=alone)
+    return auc(run)
+
+
+def reached(folder: Path, settings: Mapping[str, Scalar], attack: str) -> float:
+    run, _ = run_with(folder / "run", settings, two_liars(attack))
+    return auc(run)
+
+
+@pytest.mark.parametrize(("rule", "attack"), EACH_ONCE)
+def test_robust_rules_survive_attacks(rule: str, attack: str, tmp_path: Path, ideal: float) -> None:
+    """Each rule and each attack, paired off; `make test-all` tries every pair."""
+    told: dict[str, Scalar] = {**TWO, "rule.name": rule}
+    assert reached(tmp_path, told, attack) > ideal - TOLERANCE
+
+
+@pytest.mark.parametrize("attack", HARMFUL)
+def test_the_undefended_mean_does_not(attack: str, tmp_path: Path, ideal: float) -> None:
+    """By far: more than twice what a robust rule may lose."""
+    assert reached(tmp_path, {}, attack) < ideal - 2 * TOLERANCE
+
+
+def test_five_buckets_survive_two_liars_under_encryption(tmp_path: Path, ideal: float) -> None:
+    assert reached(tmp_path, {**TWO, **SEALED}, "sign-flip") > ideal - TOLERANCE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", TRIED)
+@pytest.mark.parametrize("rule", ROBUST)
+@pytest.mark.parametrize("step", ["none", "nearest-neighbour-mixing", "adaptive-clipping"])
+def test_every_robust_rule_survives_every_attack(
+    rule: str, step: str, attack: str, tmp_path: Path, ideal: float
+) -> None:
+    told: dict[str, Scalar] = {**TWO, "rule.name": rule, "rule.pre-step": step}
+    assert reached(tmp_path, told, attack) > ideal - TOLERANCE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", [name for name in TRIED if name != "nan"])
+@pytest.mark.parametrize("rule", OUTVOTING)
+def test_buckets_survive_every_attack_with_the_liars_that_are_promised(
+    rule: str, attack: str, tmp_path: Path, ideal: float
+) -> None:
+    told: dict[str, Scalar] = {**TWO, "rule.name": rule, **SEALED}
+    assert reached(tmp_path, told, attack) > ideal - TOLERANCE
+
+
+@pytest.mark.slow
+def test_what_is_no_number_cannot_be_sealed_and_stops_a_run_without_spare_buckets(
+    tmp_path: Path,
+) -> None:
+    """A site that stays silent takes its bucket with it: with five of five needed, all stops."""
+    with pytest.raises(RunFailed, match="did not come about"):
+        run_with(tmp_path / "two", {**TWO, **SEALED}, two_liars("nan"))
+    one = AttackAssignment(seed=7, attacks={two_liars("nan").answering[0]: "nan"})
+    _, summary = run_with(tmp_path / "one", {**TWO, **SEALED, "rule.num-byzantine": 1}, one)
+    assert summary.status == "finished"
+    codes = {(item.site, item.code) for item in summary.quarantined}
+    assert codes >= {(site, "site-refused.unfit-numbers") for site in one.attacks}
+    assert len({site for site, _ in codes}) <= 3  # nobody beyond its bucket
+
+
+def test_only_liars_run_another_app_and_only_their_answers_differ(tmp_path: Path) -> None:
+    """In the first round, seen by the norms the coordinator keeps of a run in the clear."""
+    norms = {}
+    for attack in ("sign-flip", "free-rider"):
+        run, _ = run_with(tmp_path / attack, {**TWO, "num-server-rounds": 1}, two_liars(attack))
+        line = json.loads(run.evidence.read_text().splitlines()[0])
+        norms[attack] = dict(zip(line["sites"], line["norms"], strict=True))
+    liars = two_liars("sign-flip").attacks
+    for site in SITES:
+        same = norms["sign-flip"][site] == norms["free-rider"][site]
+        assert same is (site not in liars)
+    assert all(norms["free-rider"][site] == 0 for site in liars)
+
+
+def test_an_omniscient_liar_sees_what_the_honest_send_to_the_last_bit(tmp_path: Path) -> None:
+    """Two liars send the same; their lie is as long as the honest mean says."""
+    run, _ = run_with(tmp_path / "run", {**TWO, "num-server-rounds": 1}, two_liars("inner-product"))
+    line = json.loads(run.evidence.read_text())
+    norms = dict(zip(line["sites"], line["norms"], strict=True))
+    first, second = (norms[site] for site in two_liars("nan").attacks)
+    assert first == second
+    typical = np.median([norms[site] for site in honest()])
+    assert 5 * typical < first < 13 * typical  # 2 (15 - 2) / 2 times the mean of the honest
+
+
+def test_a_liar_cannot_claim_more_than_the_charter_allows(tmp_path: Path) -> None:
+    """With exact counts as weights it claims that much, and the mean is its own."""
+    settings: Mapping[str, Scalar] = {"weighting": "examples", "num-server-rounds": 2}
+    run, summary = run_with(tmp_path / "run", settings, two_liars("weight-inflation"))
+    assert summary.quarantined == []
+    assert auc(run) < 0.35
+
+
+def test_what_liars_send_that_is_no_number_costs_them_the_round(tmp_path: Path) -> None:
+    _, summary = run_with(tmp_path / "run", {**TWO, "num-server-rounds": 1}, two_liars("nan"))
+    assert quarantined(summary) == {
+        (1, site, "non-finite-update") for site in two_liars("nan").attacks
+    }
+
+
+def test_the_summary_says_what_was_promised(tmp_path: Path) -> None:
+    _, summary = run_with(tmp_path / "run", {**TWO, "num-server-rounds": 1})
+    promised = summary.protection
+    assert promised is not None
+    assert (promised.rule, promised.liars, promised.voters) == ("trimmed-mean", 2, 15)
+    assert (promised.voters_needed, promised.spare, promised.smallest_consortium) == (5, 10, 5)
+    assert promised.bytes_down_per_site == 4 * summary.dim
+
+
+def quarantined(summary: Summary) -> set[tuple[int, str, str]]:
+    return {(item.server_round, item.site, item.code) for item in summary.quarantined}

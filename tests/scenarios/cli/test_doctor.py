@@ -1,0 +1,109 @@
+import socket
+import sys
+from collections import namedtuple
+from importlib import metadata
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from scenarios.cli.doctor import MachineCheck, examine
+from scenarios.cli.main import app
+
+
+def found() -> dict[str, MachineCheck]:
+    return {finding.what: finding for finding in examine()}
+
+
+def test_where_these_tests_run_nothing_stops_a_run() -> None:
+    findings = found()
+    for what in ("Python", "flwr", "ray", "torch", "tenseal", "flower-superlink", "cores"):
+        assert findings[what].found
+        assert not findings[what].stops
+
+
+def test_only_what_is_needed_stops_a_run_and_only_if_something_is_to_do() -> None:
+    assert MachineCheck("x", "absent", "install it").stops
+    assert not MachineCheck("x", "absent", "optional: install it", needed=False).stops
+    assert not MachineCheck("x", "there").stops
+
+
+def old_python(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(sys, "version_info", (3, 10, 1, "final", 0))
+
+
+def no_ray(patch: pytest.MonkeyPatch) -> None:
+    version = metadata.version
+
+    def without(name: str) -> str:
+        if name == "ray":
+            raise metadata.PackageNotFoundError(name)
+        return version(name)
+
+    patch.setattr(metadata, "version", without)
+
+
+def no_superlink(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(sys, "executable", "/nowhere/python")
+
+
+def little_memory(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=2**30))
+
+
+def little_disk(patch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    patch.setattr("shutil.disk_usage", lambda _path: usage(2**40, 2**40, 2**20))
+
+
+def no_ports(patch: pytest.MonkeyPatch) -> None:
+    def refuse(*_given: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    patch.setattr(socket.socket, "bind", refuse)
+
+
+def deep_folder(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("tempfile.gettempdir", lambda: "/" + "deep/" * 20)
+
+
+TROUBLES = {
+    "Python": (old_python, "install Python 3.11"),
+    "ray": (no_ray, "run `make install`"),
+    "flower-superlink": (no_superlink, "run `make install`"),
+    "free memory": (little_memory, "free 4 GiB"),
+    "free disk here": (little_disk, "free 1 GiB"),
+    "ports on 127.0.0.1": (no_ports, "allow local ports"),
+    "temporary folder": (deep_folder, "set TMPDIR to a shorter path"),
+}
+
+
+@pytest.mark.parametrize("what", TROUBLES)
+def test_what_a_run_would_fail_from_is_said_with_what_to_do(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trouble, advice = TROUBLES[what]
+    with monkeypatch.context() as patch:
+        trouble(patch)
+        findings = found()
+        told = CliRunner().invoke(app, ["doctor"])
+    assert findings[what].stops
+    assert findings[what].advice.startswith(advice)
+    assert told.exit_code == 1
+    assert advice in " ".join(told.output.split())
+
+
+def test_a_machine_without_a_browser_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a test of the report opens one."""
+    monkeypatch.setattr("shutil.which", lambda _name: None)
+    browser = found()["browser for report tests"]
+    assert (browser.found, browser.stops) == ("absent", False)
+    assert browser.advice.startswith("optional")
+
+
+def test_looking_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    list(examine())
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,71 @@
+from rich.console import Console
+
+from scenarios.attacks.assignment import NOBODY, AttackAssignment
+from scenarios.cli.rules_table import print_rules
+from scenarios.engines.runner import run_notes
+from scenarios.library.byzantine_banks import SCENARIO as BANKS
+from scenarios.library.careless_hospital import SCENARIO as HEART
+from strategies.rules.registry import RULES
+
+
+def table(sites: int, liars: int) -> list[list[str]]:
+    """Return the lines of the table, in words."""
+    console = Console(record=True, width=140)
+    print_rules(console, sites=sites, liars=liars, dim=1_000_000)
+    return [line.split() for line in console.export_text().splitlines()]
+
+
+def test_every_rule_is_listed_with_the_sites_it_needs_and_what_is_proved() -> None:
+    lines = table(15, 2)
+    for name, spec in RULES.items():
+        (row,) = [line for line in lines if line[:1] == [name] and line[1:2] != []]
+        needed = spec.sites_needed(2)
+        assert row[2] == ("never" if needed is None else str(needed))
+    text = " ".join(" ".join(line) for line in lines)
+    assert all(spec.breakdown in text for spec in RULES.values())
+
+
+def test_five_buckets_of_three_survive_two_liars_with_none_to_spare() -> None:
+    (row,) = [line for line in table(15, 2) if line[:2] == ["5", "trimmed-mean"]]
+    assert row[2:6] == ["yes", "15", "3", "0"]
+
+
+def test_what_is_too_small_is_refused_with_what_would_do() -> None:
+    lines = table(8, 1)
+    (row,) = [line for line in lines if line[:2] == ["3", "trimmed-mean"]]
+    assert row[2:] == ["no", "9"]
+    (row,) = [line for line in table(6, 1) if line[:2] == ["bulyan", "no"]]
+    assert row[2] == "7"
+
+
+def test_a_rule_that_only_bounds_does_not_claim_more() -> None:
+    lines = table(15, 2)
+    bounding = {line[0] for line in lines if line[1:2] == ["bounded"]}
+    assert bounding == {"clipped-mean", "centered-clipping"}
+
+
+def test_a_person_is_told_before_a_run_what_it_survives_and_who_lies() -> None:
+    lies = AttackAssignment(attacks={"elm-west": "sign-flip"})
+    promise, liar = run_notes(BANKS, BANKS.configured({}), lies)
+    assert promise.startswith("trimmed-mean over 15 sites survives 2 liars")
+    assert "10 sites may be missing" in promise
+    assert liar == "elm-west sends its update reversed, ten times as long"
+
+
+def test_more_liars_than_expected_are_called_that() -> None:
+    lies = AttackAssignment(attacks=HEART.faults)
+    *_, last = run_notes(HEART, HEART.configured({}), lies)
+    assert last == "2 lie and the rule is told of 1: nothing is promised"
+
+
+def test_a_plain_run_needs_no_warning() -> None:
+    config = BANKS.configured({"rule.name": "mean", "rule.num-byzantine": 0})
+    assert list(run_notes(BANKS, config, NOBODY)) == []
+
+
+def test_encrypted_buckets_say_what_cannot_be_seen() -> None:
+    config = BANKS.configured({"aggregation": "encrypted", "buckets": 5})
+    (promise,) = run_notes(BANKS, config, NOBODY)
+    assert "over 5 bucket means survives 2 liars" in promise
+    assert "cannot be seen, only bounded and out-voted" in promise
+    assert "smallest consortium that would do: 15" in promise

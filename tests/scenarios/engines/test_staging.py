@@ -1,0 +1,146 @@
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from consortium.charter.document import Charter
+from consortium.run.directory import RunDirectory
+from consortium.site.directory import read_site_config
+from privacy.differential.mechanisms import Unit
+from privacy.policy.document import read_policy
+from privacy.secrets.keys import Identity
+from scenarios.data.datasets import load
+from scenarios.engines.staging import (
+    DirectoryInUse,
+    NoRecords,
+    UnknownSite,
+    new_run_directory,
+    stage,
+)
+from scenarios.library.registry import scenario_named
+from sites.data.source import TableFile
+
+HEART = scenario_named("heart-diagnosis")
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    run = RunDirectory(tmp_path_factory.mktemp("run"))
+    stage(run, HEART)
+    return run
+
+
+def test_the_sites_have_the_data_set_among_them_each_record_once(staged: RunDirectory) -> None:
+    parts = [pd.read_parquet(staged.site(name) / "data.parquet") for name in HEART.sites]
+    together = pd.concat(parts).sort_values("patient").reset_index(drop=True)
+    whole = load("heart-disease").sort_values("patient").reset_index(drop=True)
+    pd.testing.assert_frame_equal(together, whole, check_dtype=False)
+    for name, part in zip(HEART.sites, parts, strict=True):
+        assert set(part["hospital"]) == {name}
+
+
+def test_all_sign_the_same_charter(staged: RunDirectory) -> None:
+    signed = {Charter.read(staged.site(name) / "charter.json") for name in HEART.sites}
+    assert signed == {Charter.read(staged.charter)} == {HEART.charter}
+
+
+def test_a_site_is_told_its_own_name_and_data_and_nothing_of_the_others(
+    staged: RunDirectory,
+) -> None:
+    for name in HEART.sites:
+        config = read_site_config(staged.site(name))
+        assert config.name == name
+        assert config.source == TableFile(path=staged.site(name) / "data.parquet")
+        assert {path.name for path in staged.site(name).iterdir()} == {
+            "charter.json",
+            "data.parquet",
+            "policy.json",
+            "site.json",
+        }
+
+
+def test_a_run_in_the_clear_has_no_keys(staged: RunDirectory) -> None:
+    assert list(staged.path.rglob("secrets")) == []
+
+
+def test_secret_keys_are_made_at_their_site_and_only_its_owner_reads_them(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    stage(run, HEART, with_keys=True)
+    charter = Charter.read(run.charter)
+    assert charter.floors.encrypted
+    for member in charter.members:
+        path = run.site(member.name) / "secrets" / "identity.secret"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        identity = Identity.read(path, name=member.name)
+        assert identity.public.describe() == member.model_dump()
+    assert {path.parents[1] for path in run.path.rglob("*.secret")} == {
+        run.site(name) for name in HEART.sites
+    }
+
+
+def test_two_stagings_have_no_key_in_common(tmp_path: Path) -> None:
+    keys = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        run = RunDirectory(tmp_path / name)
+        stage(run, HEART, with_keys=True)
+        keys += [member.signing for member in Charter.read(run.charter).members]
+    assert len(set(keys)) == 2 * len(HEART.sites)
+
+
+def test_a_persons_own_data_stay_where_they_are(tmp_path: Path) -> None:
+    own = TableFile(path=tmp_path / "own.csv", separator=";")
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    stage(run, HEART, {"hungary": own})
+    assert read_site_config(run.site("hungary")).source == own
+    assert not (run.site("hungary") / "data.parquet").exists()
+    assert (run.site("cleveland") / "data.parquet").exists()
+
+
+def test_data_for_a_site_that_is_not_there_are_refused_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(UnknownSite, match="no site 'nowhere': choose of cleveland, hungary"):
+        stage(RunDirectory(tmp_path), HEART, {"nowhere": TableFile(path=tmp_path / "x.csv")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scenario_without_a_data_set_needs_one_from_every_site(tmp_path: Path) -> None:
+    bare = replace(HEART, dataset=None, site_of_row=None)
+    own = {name: TableFile(path=tmp_path / f"{name}.csv") for name in HEART.sites}
+    missing = {name: source for name, source in own.items() if name != "hungary"}
+    with pytest.raises(NoRecords, match="hungary brought no data"):
+        stage(RunDirectory(tmp_path / "one"), bare, missing)
+    (tmp_path / "other").mkdir()
+    stage(RunDirectory(tmp_path / "other"), bare, own)
+    assert (
+        read_site_config(RunDirectory(tmp_path / "other").site("hungary")).source == own["hungary"]
+    )
+
+
+def test_a_new_run_is_named_by_its_scenario_and_no_two_are_one(tmp_path: Path) -> None:
+    first = new_run_directory(HEART, under=tmp_path, named=None)
+    assert first.path.name.startswith("heart-diagnosis-")
+    assert first.path.is_absolute()
+    (first.path / "x").touch()
+    named = new_run_directory(HEART, under=tmp_path, named=tmp_path / "deep" / "mine")
+    assert named.path == tmp_path / "deep" / "mine"
+    assert named.path.is_dir()
+
+
+def test_an_empty_directory_may_be_named_and_one_in_use_may_not(tmp_path: Path) -> None:
+    assert new_run_directory(HEART, under=tmp_path, named=tmp_path).path == tmp_path
+    (tmp_path / "precious").touch()
+    with pytest.raises(DirectoryInUse, match="is not empty: name another directory"):
+        new_run_directory(HEART, under=tmp_path, named=tmp_path)
+    assert (tmp_path / "precious").exists()
+
+
+@pytest.mark.parametrize("unit", ["person", "record"])
+def test_ledgers_count_by_what_the_run_protects(unit: Unit, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    stage(run, scenario_named("heart-diagnosis"), unit=unit)
+    assert read_policy(run.site("hungary")).privacy.unit == unit

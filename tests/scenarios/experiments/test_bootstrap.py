@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score, roc_auc_score, root_mean_squared_error
+
+from scenarios.experiments.bootstrap import Resamples, UnknownMetric, resampled
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@given(seed=SEEDS, n=st.integers(4, 60), levels=st.integers(1, 12))
+def test_a_resampled_auc_is_that_of_the_repeated_records(seed: int, n: int, levels: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, levels, n) / levels  # with ties
+    labels = (rng.random(n) < 0.5).astype(float)
+    labels[:2] = 0.0, 1.0
+    counts = rng.integers(0, 4, n).astype(float)
+    counts[:2] = 1.0, 1.0
+    repeated = np.repeat(np.arange(n), counts.astype(int))
+    expected = roc_auc_score(labels[repeated], scores[repeated])
+    assert resampled("roc_auc", scores, labels)(counts) == pytest.approx(expected)
+
+
+@given(seed=SEEDS, n=st.integers(3, 60))
+def test_a_resampled_macro_f1_is_that_of_the_repeated_records(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores, labels = rng.random((n, 3)), rng.integers(0, 3, n).astype(float)
+    counts = rng.integers(0, 4, n).astype(float)
+    counts[0] = 1.0
+    repeated = np.repeat(np.arange(n), counts.astype(int))
+    expected = f1_score(
+        labels[repeated],
+        scores.argmax(axis=1)[repeated],
+        labels=np.unique(labels[repeated]),
+        average="macro",
+        zero_division=0,
+    )
+    assert resampled("macro_f1", scores, labels)(counts) == pytest.approx(expected)
+
+
+@given(seed=SEEDS, n=st.integers(1, 60))
+def test_a_resampled_rmse_is_that_of_the_repeated_records(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    values, labels = rng.normal(size=n), rng.normal(size=n)
+    counts = rng.integers(0, 4, n).astype(float)
+    counts[0] = 1.0
+    repeated = np.repeat(np.arange(n), counts.astype(int))
+    expected = root_mean_squared_error(labels[repeated], values[repeated])
+    assert resampled("rmse", values, labels)(counts) == pytest.approx(expected)
+
+
+def test_a_model_does_not_differ_from_itself_and_surely_from_its_reverse() -> None:
+    rng = np.random.default_rng(7)
+    labels = (rng.random(400) < 0.4).astype(float)
+    scores = labels + rng.normal(size=400)
+    good, bad = (resampled("roc_auc", sign * scores, labels) for sign in (1, -1))
+    resamples = Resamples.draw(400, n_resamples=100, rng=rng)
+    same = resamples.difference(good, good)
+    assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
+    assert resamples.difference(good, bad).low > 0.2
+    found = resamples.interval(good)
+    assert found.low < found.value < found.high
+
+
+def test_a_metric_without_a_resampled_form_is_refused() -> None:
+    with pytest.raises(UnknownMetric, match="roc_auc"):
+        resampled("accuracy", np.zeros(1), np.zeros(1))

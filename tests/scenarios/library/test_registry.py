@@ -1,0 +1,107 @@
+"""One contract, checked against every scenario."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from consortium.run.directory import RunDirectory
+from consortium.site.directory import read_site_config
+from consortium.site.site import model_plan
+from scenarios.data.datasets import load
+from scenarios.engines.staging import stage
+from scenarios.library.registry import SCENARIOS, UnknownScenario, scenario_named
+from scenarios.scenario import Scenario
+from sites.evaluation.contract import evaluation_for
+from sites.tasks.registry import task_for
+
+TELLING = {
+    "taiwan-credit": {"credit_limit", "default"},
+    "lending-club": {"addr_state", "interest_rate", "int_rate", "grade", "sub_grade", "outcome"},
+    "heart-disease": {"hospital", "disease", "severity"},
+    "ames": {"neighbourhood", "sale_price"},
+}
+
+each = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
+
+
+tables = pytest.mark.parametrize(
+    "scenario", [s for s in SCENARIOS.values() if s.dataset], ids=lambda scenario: scenario.name
+)
+
+
+def owners_of(scenario: Scenario) -> "pd.Series[str]":
+    assert scenario.site_of_row is not None
+    frame = scenario.records() if scenario.records else load(str(scenario.dataset))
+    return scenario.site_of_row(frame)
+
+
+@each
+def test_a_scenario_is_found_by_its_name(scenario: Scenario) -> None:
+    assert scenario_named(scenario.name) is scenario
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", scenario.name)
+    assert scenario.title
+    assert scenario.story
+
+
+@each
+def test_every_record_belongs_to_one_of_the_sites_and_no_site_is_empty(scenario: Scenario) -> None:
+    assert set(owners_of(scenario)) == set(scenario.sites)
+
+
+@tables
+def test_nothing_is_learnt_from_what_tells_the_site_or_the_outcome(scenario: Scenario) -> None:
+    """A model would learn which bank it is, or what the lender's own score said."""
+    features = {feature.name for feature in scenario.columns.features}
+    assert scenario.dataset is not None
+    telling = TELLING[scenario.dataset]
+    assert not features & {scenario.table.label.column, scenario.table.person, *telling}
+    assert features <= set(load(scenario.dataset).columns)
+
+
+@each
+def test_the_records_of_every_site_are_as_the_schema_says(
+    scenario: Scenario, tmp_path: Path
+) -> None:
+    """Loading validates: every category declared, every number in its bounds, as it will be run."""
+    run, config = RunDirectory(tmp_path), scenario.configured({})
+    stage(run, scenario)
+    plan = model_plan(config, scenario.table)
+    task = task_for(scenario.task, scenario.table, plan, seed=config.seed)
+    owner = owners_of(scenario)
+    for site in scenario.sites:
+        data = task.load(read_site_config(run.site(site)).source, seed=config.seed)
+        assert data.train_examples + data.held_out_examples == (owner == site).sum()
+        assert 0.1 < data.held_out_examples / (owner == site).sum() < 0.4
+
+
+@each
+def test_the_headline_is_a_metric_of_the_task_and_has_an_expectation(scenario: Scenario) -> None:
+    expect, headline = scenario.expect, scenario.headline
+    bound = expect.at_least if headline.higher_is_better else expect.at_most
+    other = expect.at_most if headline.higher_is_better else expect.at_least
+    assert bound is not None
+    assert other is None
+    labelled = {"roc_auc": "classes", "macro_f1": "classes", "rmse": "low", "entity_f1": "types"}
+    assert hasattr(scenario.table.label, labelled[headline.name])
+    assert evaluation_for(scenario.table).layout.size > 0
+
+
+def test_no_two_scenarios_are_of_one_charter() -> None:
+    """Nothing of one can be replayed in another."""
+    assert len({one.charter.fingerprint for one in SCENARIOS.values()}) == len(SCENARIOS)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("bank-credits", "did you mean 'bank-credit'?"),
+        ("heart-diagnose", "did you mean 'heart-diagnosis'?"),
+        ("@@@", "choose one of bank-credit, regional-lenders"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_or_with_all(name: str, said: str) -> None:
+    with pytest.raises(UnknownScenario) as refused:
+        scenario_named(name)
+    assert said in str(refused.value)

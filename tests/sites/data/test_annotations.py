@@ -1,0 +1,130 @@
+"""Laws of annotated sentences: the same from every form, and what is wrong by its place."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from privacy.errors import ConsortiumError
+from sites.data.annotations import Annotated, BadSentences, annotated, unannotated, words_of
+from sites.data.source import DataSource, IobFiles, TableFile
+from sites.data.validation import MissingColumns
+from sites.schema.texts import EntitySchema
+
+SCHEMA = EntitySchema(name="notes", person="document", types=("Disease", "Drug"))
+SENTENCES = (
+    ("p1", ("No", "fever", "."), ("O", "B-Disease", "O"), "train"),
+    ("p2", ("Hodgkin's", "lymphoma"), ("B-Disease", "I-Disease"), "test"),
+)
+
+
+def frame(**columns: object) -> pd.DataFrame:
+    rows = [
+        {"document": person, "tokens": list(tokens), "tags": list(tags), "side": side, **columns}
+        for person, tokens, tags, side in SENTENCES
+    ]
+    return pd.DataFrame(rows)
+
+
+def told(found: Annotated) -> list[tuple[str, tuple[str, ...], list[int]]]:
+    codes = [tags.tolist() for tags in found.tags]
+    return list(zip(found.persons.tolist(), found.tokens, codes, strict=True))
+
+
+def test_lists_their_json_and_iob2_say_the_same(tmp_path: Path) -> None:
+    frame().to_parquet(tmp_path / "a.parquet")
+    frame().to_json(tmp_path / "a.jsonl", orient="records", lines=True)
+    texts = frame()
+    for column in ("tokens", "tags"):
+        texts[column] = texts[column].map(json.dumps)
+    texts.to_csv(tmp_path / "a.csv", index=False)
+    (tmp_path / "iob").mkdir()
+    for person, tokens, tags, _ in SENTENCES:
+        lines = [f"{token}\t{tag}\n" for token, tag in zip(tokens, tags, strict=True)]
+        (tmp_path / "iob" / f"{person}.iob").write_text("".join(lines))
+    kinds = ("parquet", "jsonl", "csv")
+    sources: list[DataSource] = [TableFile(path=tmp_path / f"a.{kind}") for kind in kinds]
+    expected = [("p1", SENTENCES[0][1], [0, 1, 0]), ("p2", SENTENCES[1][1], [1, 2])]
+    for source in (*sources, IobFiles(path=tmp_path / "iob")):
+        assert told(annotated(source, SCHEMA)) == expected
+    assert annotated(sources[0], SCHEMA).sides is None
+
+
+def test_sides_are_those_of_the_source(tmp_path: Path) -> None:
+    frame().to_parquet(tmp_path / "a.parquet")
+    found = annotated(TableFile(path=tmp_path / "a.parquet", split="side"), SCHEMA)
+    assert found.sides is not None
+    assert found.sides.tolist() == ["train", "test"]
+    (tmp_path / "train.iob").write_text("x\tO\n")
+    found = annotated(IobFiles(path=tmp_path / "train.iob", split="file"), SCHEMA)
+    assert found.sides is not None
+    assert found.sides.tolist() == ["train"]
+    assert found.persons.tolist() == ["train/block-1"]
+
+
+def jsonl(folder: Path, *records: object) -> TableFile:
+    path = folder / "n.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return TableFile(path=path)
+
+
+def record(tokens: object, tags: object) -> dict[str, object]:
+    return {"document": "d", "tokens": tokens, "tags": tags}
+
+
+@pytest.mark.parametrize(
+    ("tokens", "tags", "said"),
+    [
+        ([], [], "no tokens in 1: row 2"),
+        ("not json", ["O"], "no tokens"),
+        (None, None, "no tokens"),
+        (["a", "b"], ["O"], "other than one tag a token"),
+        (["a", "b"], ["O", "I-Drug"], r"not IOB2 \(I after O\)"),
+        (["a"], ["B-Gene"], "undeclared B-Gene"),
+    ],
+)
+def test_what_is_wrong_is_named_by_its_row(
+    tmp_path: Path, tokens: object, tags: object, said: str
+) -> None:
+    source = jsonl(tmp_path, record(["fine"], ["O"]), record(tokens, tags))
+    with pytest.raises(BadSentences, match=said) as caught:
+        annotated(source, SCHEMA)
+    assert caught.value.counts == {"sentences": 1}
+
+
+def test_nothing_of_a_sentence_is_quoted(tmp_path: Path) -> None:
+    with pytest.raises(BadSentences) as caught:
+        annotated(jsonl(tmp_path, *[record(["secret"], ["I-Drug"])] * 9), SCHEMA)
+    assert "secret" not in str(caught.value)
+    assert "in 9: row 1, row 2, row 3, row 4, row 5, ..." in str(caught.value)
+
+
+@pytest.mark.parametrize("column", ["document", "tokens", "tags"])
+def test_a_column_that_is_absent_is_named(tmp_path: Path, column: str) -> None:
+    held = {name: value for name, value in record(["a"], ["O"]).items() if name != column}
+    with pytest.raises(MissingColumns, match=column):
+        annotated(jsonl(tmp_path, held), SCHEMA)
+
+
+def test_a_split_that_is_absent_is_named(tmp_path: Path) -> None:
+    source = jsonl(tmp_path, record(["a"], ["O"])).model_copy(update={"split": "side"})
+    with pytest.raises(ConsortiumError, match="side"):
+        annotated(source, SCHEMA)
+
+
+def test_sentences_to_annotate_need_no_tags(tmp_path: Path) -> None:
+    assert unannotated(jsonl(tmp_path, {"text": "No fever."}), SCHEMA) == [("No", "fever", ".")]
+    assert unannotated(jsonl(tmp_path, {"tokens": ["No"]}), SCHEMA) == [("No",)]
+    (tmp_path / "x.iob").write_text("No\nfever\n")
+    assert unannotated(IobFiles(path=tmp_path / "x.iob"), SCHEMA) == [("No", "fever")]
+    with pytest.raises(MissingColumns, match="tokens"):
+        unannotated(jsonl(tmp_path, {"note": "No fever."}), SCHEMA)
+
+
+def test_words_are_cut_at_marks_and_white_space() -> None:
+    text = "Type-2 diabetes (Crohn's?), β-blocker\n5.5 mg"
+    assert words_of(text) == (
+        *("Type-2", "diabetes", "(", "Crohn's", "?", ")", ","),
+        *("β-blocker", "5", ".", "5", "mg"),
+    )

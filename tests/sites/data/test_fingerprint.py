@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import sqlalchemy
+
+from sites.data.fingerprint import fingerprint_of
+from sites.data.source import SqlQuery, TableFile, TextFolder
+from sites.data.tables import UnreadableSource
+
+
+def test_a_file_is_known_under_any_name_and_after_no_change(tmp_path: Path) -> None:
+    for name, text in (("a.csv", "x\n1\n"), ("b.csv", "x\n1\n"), ("c.csv", "x\n2\n")):
+        (tmp_path / name).write_text(text)
+    one, same, other = (fingerprint_of(TableFile(path=tmp_path / f"{n}.csv")) for n in "abc")
+    assert one == same != other
+    assert len(one) == 64
+
+
+def test_a_folder_is_all_its_files(tmp_path: Path) -> None:
+    folder = TextFolder(path=tmp_path)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.txt").write_text("one")
+    before = fingerprint_of(folder)
+    (tmp_path / "b.txt").write_text("two")
+    assert fingerprint_of(folder) != before
+
+
+def test_a_query_is_its_rows(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    engine = sqlalchemy.create_engine(url)
+    pd.DataFrame({"x": [1, 2]}).to_sql("t", engine, index=False)
+    engine.dispose()
+    whole, again, part = (
+        fingerprint_of(SqlQuery(url=url, query=query))
+        for query in ("SELECT x FROM t", "SELECT * FROM t", "SELECT x FROM t WHERE x > 1")
+    )
+    assert whole == again != part
+
+
+def test_what_cannot_be_read_has_no_fingerprint(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="gone"):
+        fingerprint_of(TableFile(path=tmp_path / "gone.csv"))
+    with pytest.raises(UnreadableSource):
+        fingerprint_of(SqlQuery(url=f"sqlite:///{tmp_path / 'no.db'}", query="SELECT x FROM t"))

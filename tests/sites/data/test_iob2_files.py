@@ -1,0 +1,143 @@
+"""Laws of reading sentences: nothing lost, and what is broken is named by its line."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sites.data.iob2_files import (
+    BLOCK,
+    DOCUMENT_MARK,
+    BrokenIob,
+    UnknownSide,
+    as_sentences,
+    read_iob,
+)
+from sites.data.source import IobFiles, TableFile, TextFolder
+from sites.data.tables import BrokenFile, EmptyTable, MissingFile, UnknownFormat, UnreadableSource
+from sites.text.iob2_tags import Span, tags_of
+from tests.sites.text.test_iob2_tags import sentences
+
+# Whatever a token may hold: nothing that parts fields or lines.
+words = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\t\n\r \ufeff"), min_size=1
+).filter(lambda word: word.strip() and word != DOCUMENT_MARK)
+sentence_lists = st.lists(sentences().filter(lambda s: s[1] > 0), min_size=1, max_size=4)
+
+
+@given(sentence_lists, st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_was_written_is_read(
+    tmp_path: Path, made: list[tuple[list[Span], int]], data: st.DataObject
+) -> None:
+    """Any Unicode token, any entities, come back as they were, in order."""
+    written = []
+    for spans, n_words in made:
+        tokens = tuple(data.draw(st.lists(words, min_size=n_words, max_size=n_words)))
+        written.append((tokens, tags_of(spans, n_words)))
+    path = tmp_path / "notes.tsv"
+    lines = ["".join(f"{w}\t{t}\n" for w, t in zip(*pair, strict=True)) for pair in written]
+    path.write_text("\n".join(lines), encoding="utf-8", newline="")
+    frame = read_iob(IobFiles(path=path))
+    assert list(zip(frame["tokens"], frame["tags"], strict=True)) == written
+
+
+def write(folder: Path, **files: str) -> IobFiles:
+    for name, text in files.items():
+        (folder / f"{name}.iob").write_text(text)
+    return IobFiles(path=folder)
+
+
+CASE = "fever\tB-Finding\n\nno\tO\ncough\tB-Finding\n"
+
+
+def test_a_file_of_a_directory_is_a_document(tmp_path: Path) -> None:
+    frame = read_iob(write(tmp_path, anna=CASE, berta=CASE))
+    assert frame["person"].tolist() == ["anna", "anna", "berta", "berta"]
+    assert frame["place"].tolist()[1] == "anna.iob line 3"
+
+
+def test_marks_part_documents(tmp_path: Path) -> None:
+    """Also where a document's sentences follow without an empty line."""
+    text = f"-DOCSTART- -X- O O\n\n{CASE}-DOCSTART-\tO\nx\tO\n"
+    frame = read_iob(write(tmp_path, train=text))
+    assert frame["person"].tolist() == ["train#1", "train#1", "train#2"]
+
+
+def test_columns_between_token_and_tag_are_passed_over(tmp_path: Path) -> None:
+    frame = read_iob(write(tmp_path, one="EU NNP I-NP B-ORG\nrejects VBZ I-VP O\n"))
+    assert frame["tokens"][1] == ("EU", "rejects")
+    assert frame["tags"][1] == ("B-ORG", "O")
+
+
+def test_a_corpus_without_documents_is_read_in_blocks(tmp_path: Path) -> None:
+    frame = read_iob(write(tmp_path, only="x\tO\n\n" * (BLOCK + 1)))
+    assert frame["person"].tolist() == ["only/block-1"] * BLOCK + ["only/block-2"]
+
+
+def test_names_say_the_side_if_asked(tmp_path: Path) -> None:
+    source = write(tmp_path, train=CASE, devel=CASE, test=CASE)
+    frame = read_iob(source.model_copy(update={"split": "file"}))
+    assert frame.groupby("split")["person"].first().to_dict() == {
+        "dev": "devel/block-1",
+        "test": "test/block-1",
+        "train": "train/block-1",
+    }
+    write(tmp_path, more=CASE)
+    with pytest.raises(UnknownSide, match=r"more\.iob"):
+        read_iob(source.model_copy(update={"split": "file"}))
+
+
+def test_tokens_without_tags_are_read_where_none_are_needed(tmp_path: Path) -> None:
+    frame = read_iob(write(tmp_path, new="fever\nand\ncough\n"), tagged=False)
+    assert frame["tokens"][1] == ("fever", "and", "cough")
+    assert frame["tags"][1] == ("O", "O", "O")
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "said"),
+    [
+        ("a\tO\nb\tI-X\n", BrokenIob, r"line 2 \(I after O\)"),
+        ("a\tO\n\nb\tB-X\nc\tI-Y\n", BrokenIob, r"line 4 \(I after another type\)"),
+        ("a\tO\n\nb\tfever\n", BrokenIob, r"line 3 \(no tag"),
+        ("a\tI-X\n\n" * 7, BrokenIob, r"7 sentences: line 1 .*, \.\.\.;"),
+        ("a\tO\nb\n", BrokenFile, "line 2 has no tag"),
+        ("\n\n", EmptyTable, "holds no sentence"),
+    ],
+)
+def test_what_is_broken_is_named_by_its_line(
+    tmp_path: Path, text: str, error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        read_iob(write(tmp_path, one=text))
+
+
+def test_the_refusal_counts_and_quotes_nothing(tmp_path: Path) -> None:
+    """What may leave a site is the number of sentences; no token is in the text either."""
+    with pytest.raises(BrokenIob) as caught:
+        read_iob(write(tmp_path, one="secretword\tI-X\n\n" * 3))
+    assert caught.value.counts == {"sentences": 3}
+    assert "secretword" not in str(caught.value)
+
+
+def test_what_may_hold_sentences_is_taken_as_sentences(tmp_path: Path) -> None:
+    """A corpus of train and test keeps its sides; a table stays a table."""
+    write(tmp_path, train=CASE, test=CASE)
+    assert as_sentences(TextFolder(path=tmp_path)) == IobFiles(path=tmp_path, split="file")
+    write(tmp_path, anna=CASE)
+    assert as_sentences(TextFolder(path=tmp_path)) == IobFiles(path=tmp_path)
+    file = TableFile(path=tmp_path / "anna.iob")
+    assert as_sentences(file) == IobFiles(path=file.path)
+    table = TableFile(path=tmp_path / "a.jsonl")
+    assert as_sentences(table) is table
+
+
+def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
+    with pytest.raises(MissingFile):
+        read_iob(IobFiles(path=tmp_path / "nowhere"))
+    with pytest.raises(UnknownFormat):
+        read_iob(IobFiles(path=tmp_path))
+    (tmp_path / "latin.iob").write_bytes("a\tO\n\ncaf\xe9\tO\n".encode("latin-1"))
+    with pytest.raises(UnreadableSource, match="UTF-8 text in line 3"):
+        read_iob(IobFiles(path=tmp_path))

@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from sites.data.source import DataSource, SqlQuery, TableFile
+
+SOURCES = TypeAdapter[DataSource](DataSource)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        TableFile(path=Path("patients.csv"), separator=";", split="fold"),
+        SqlQuery(url="sqlite:///patients.db", query="SELECT * FROM patients"),
+    ],
+)
+def test_a_source_survives_its_json(source: DataSource) -> None:
+    assert SOURCES.validate_json(SOURCES.dump_json(source)) == source
+
+
+def test_a_password_in_a_url_does_not_show() -> None:
+    source = SqlQuery(url="postgresql://me:secret@db/x", query="SELECT name FROM patients")
+    assert "secret" not in f"{source!r} {source}"
+    assert "patients" not in f"{source!r} {source}"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"kind": "file", "path": "a.csv", "separator": "x"},
+        {"kind": "file", "path": "a.csv", "query": "SELECT 1"},
+        {"kind": "sql", "url": "sqlite://", "query": ""},
+        {"kind": "ftp", "path": "a.csv"},
+    ],
+)
+def test_contradictory_sources_cannot_be_built(fields: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        SOURCES.validate_python(fields)

@@ -1,0 +1,194 @@
+import gzip
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sites.data.source import SqlQuery, TableFile
+from sites.data.tables import (
+    BrokenFile,
+    EmptyTable,
+    MissingFile,
+    QueryFailed,
+    UnknownFormat,
+    UnreadableSource,
+    WrongSeparator,
+    read,
+)
+
+CSV = "patient,age,note\n1,63,007\n\n2,,NA\n"
+
+
+def written(path: Path, text: str) -> TableFile:
+    path.write_text(text, encoding="utf-8")
+    return TableFile(path=path)
+
+
+def test_a_text_file_is_read_as_it_stands(tmp_path: Path) -> None:
+    """No cell is interpreted: leading zeros, empty cells and the word NA survive."""
+    frame = read(written(tmp_path / "a.csv", CSV))
+    assert frame.to_dict("list") == {
+        "patient": ["1", "2"],
+        "age": ["63", ""],
+        "note": ["007", "NA"],
+    }
+
+
+def test_rows_are_numbered_by_the_lines_of_the_file(tmp_path: Path) -> None:
+    """A header is line 1, and a blank line counts without being a row."""
+    assert list(read(written(tmp_path / "a.csv", CSV)).index) == [2, 4]
+
+
+def test_a_single_column_may_have_blank_lines(tmp_path: Path) -> None:
+    assert list(read(written(tmp_path / "a.csv", "age\n1\n\n2\n")).index) == [2, 4]
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(CSV, encoding="utf-8-sig")
+    assert list(read(TableFile(path=path)).columns) == ["patient", "age", "note"]
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.tsv.gz", "a.jsonl.gz"])
+def test_text_files_may_be_compressed(tmp_path: Path, name: str) -> None:
+    text = {"csv": "age\n63\n", "tsv": "age\n63\n", "jsonl": '{"age": "63"}\n'}[name.split(".")[1]]
+    (tmp_path / name).write_bytes(gzip.compress(text.encode()))
+    assert read(TableFile(path=tmp_path / name))["age"].tolist() == ["63"]
+
+
+def test_every_format_gives_the_same_table(tmp_path: Path) -> None:
+    table = pd.DataFrame({"age": [63, 41], "sex": ["f", "m"]})
+    table.to_csv(tmp_path / "a.csv", index=False)
+    table.to_csv(tmp_path / "a.tsv", index=False, sep="\t")
+    table.to_parquet(tmp_path / "a.parquet")
+    table.to_json(tmp_path / "a.jsonl", orient="records", lines=True)
+    with sqlite3.connect(tmp_path / "a.db") as database:
+        table.to_sql("patients", database, index=False)
+    database.close()
+    sources = [TableFile(path=tmp_path / f"a.{end}") for end in ("csv", "tsv", "parquet", "jsonl")]
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    frames = [read(source) for source in sources]
+    frames.append(read(SqlQuery(url=url, query="SELECT age, sex FROM patients")))
+    for frame in frames:
+        assert frame.astype(str).to_dict("list") == {"age": ["63", "41"], "sex": ["f", "m"]}
+
+
+def test_another_separator_can_be_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("age;sex\n1,5;f\n")
+    frame = read(TableFile(path=tmp_path / "a.csv", separator=";"))
+    assert frame.to_dict("list") == {"age": ["1,5"], "sex": ["f"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "other"),
+    [
+        ("a.csv", "age;sex\n63;f\n", "';'"),
+        ("a.csv", "age\tsex\n", r"'\\t'"),
+        ("a.tsv", "a,b\n", "','"),
+    ],
+)
+def test_a_wrong_separator_is_named(tmp_path: Path, name: str, text: str, other: str) -> None:
+    with pytest.raises(WrongSeparator, match=f"set the source's separator to {other}"):
+        read(written(tmp_path / name, text))
+
+
+def test_a_missing_file_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    (tmp_path / "patients.csv").write_text(CSV)
+    with pytest.raises(MissingFile, match=r"did you mean 'patients\.csv'"):
+        read(TableFile(path=tmp_path / "patient.csv"))
+
+
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MissingFile, match="check the path"):
+        read(TableFile(path=tmp_path / "nowhere" / "patients.csv"))
+
+
+def test_json_lines_are_numbered_by_line(tmp_path: Path) -> None:
+    frame = read(written(tmp_path / "a.jsonl", '{"age": 63}\n\n{"age": [1]}\n'))
+    assert list(frame.index) == [1, 3]
+    assert frame["age"].tolist() == [63, [1]]
+
+
+def test_positions_of_a_parquet_file_start_at_one(tmp_path: Path) -> None:
+    pd.DataFrame({"age": [63, 41]}, index=[9, 9]).to_parquet(tmp_path / "a.parquet")
+    assert list(read(TableFile(path=tmp_path / "a.parquet")).index) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "name\nJosé\n".encode("latin-1"), "in line 2: save it as UTF-8"),
+        ("a.jsonl", '{"n": "x"}\n\n{"n": "é"}'.encode("latin-1"), "in line 3: save it as UTF-8"),
+        (
+            "a.csv.gz",
+            gzip.compress("n\né".encode("latin-1"), mtime=0),
+            "in line 2: save it as UTF-8",
+        ),
+        ("a.csv", b"age,age\n1,2\n", r"\['age'\] more than once"),
+        ("a.csv", b"age,sex\n1,2,3\n", "more values than its header"),
+        ("a.csv", b"age,sex\n1,2\n1,2,3\n", "Expected 2 fields in line 3, saw 3"),
+        ("a.csv.gz", b"age,sex\n", r"cannot be read as \.csv"),
+        ("a.csv.gz", gzip.compress(CSV.encode(), mtime=0)[:-9], r"cannot be read as \.csv"),
+        ("a.jsonl", b'{"age": 63}\n{"age": \n', "line 2 is not JSON"),
+        ("a.jsonl", b"63\n", "line 1 must be an object"),
+        ("a.parquet", b"PAR1", r"cannot be read as \.parquet"),
+    ],
+)
+def test_a_broken_file_is_refused(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BrokenFile, match=message):
+        read(TableFile(path=tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.csv", ""), ("a.csv", "age,sex\n"), ("a.csv", "age\n\n"), ("a.jsonl", "")]
+)
+def test_an_empty_table_is_refused(tmp_path: Path, name: str, text: str) -> None:
+    with pytest.raises(EmptyTable):
+        read(written(tmp_path / name, text))
+
+
+def test_an_unknown_ending_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
+    with pytest.raises(UnknownFormat, match=r"\.csv, \.tsv, \.jsonl, \.parquet"):
+        read(written(tmp_path / "a.xlsx", ""))
+
+
+@pytest.mark.parametrize(
+    ("url", "query", "message"),
+    [
+        ("nonsense", "SELECT 1", "none of SQLAlchemy's"),
+        ("unheard+of://me:secret@db/x", "SELECT 1", "none of SQLAlchemy's"),
+        ("mysql+pymysql://me:secret@db/x", "SELECT 1", "driver of this database is not installed"),
+        ("sqlite://", "SELECT * FROM nowhere", "no such table"),
+    ],
+)
+def test_a_failed_query_says_why_and_shows_no_password(url: str, query: str, message: str) -> None:
+    with pytest.raises(QueryFailed, match=message) as refusal:
+        read(SqlQuery(url=url, query=query))
+    assert "secret" not in str(refusal.value)
+
+
+def test_a_query_changes_nothing(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "a.db") as database:
+        database.execute("CREATE TABLE patients (age INTEGER)")
+        database.execute("INSERT INTO patients VALUES (63)")
+    database.close()
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    read(SqlQuery(url=url, query="DELETE FROM patients RETURNING age"))
+    assert len(read(SqlQuery(url=url, query="SELECT * FROM patients"))) == 1
+
+
+@pytest.mark.parametrize(
+    "provoke",
+    [
+        lambda folder: read(TableFile(path=folder / "a.csv")),
+        lambda folder: read(written(folder / "b.csv", "a;b\n")),
+        lambda folder: read(SqlQuery(url="sqlite://", query="SELECT * FROM nowhere")),
+    ],
+)
+def test_a_refusal_carries_counts_only(tmp_path: Path, provoke: Callable[[Path], object]) -> None:
+    with pytest.raises(UnreadableSource) as refusal:
+        provoke(tmp_path)
+    assert all(type(count) is int for count in refusal.value.counts.values())

@@ -1,0 +1,174 @@
+"""Laws of reading texts: as they stand, none lost, mistakes by row and never by content."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from privacy.errors import ConsortiumError
+from sites.data.source import DataSource, IobFiles, SqlQuery, TableFile, TextFolder
+from sites.data.tables import BrokenFile, EmptyTable, MissingFile, UnknownFormat, read
+from sites.data.texts import BadTexts, read_texts, require_texts
+from sites.data.validation import MissingColumns
+
+NOTES = {
+    "a1": ("heart", "Chest pain, “worse” at night — naïve reader: ☃"),
+    "a2": ("lung", 'Cough.\nSecond line,\r\nthird; with, commas and "quotes"'),
+    "b1": ("heart", "x" * 100_000),
+}
+
+
+def in_every_form(folder: Path) -> dict[str, DataSource]:
+    """Write the notes in each form a site may keep them in."""
+    frame = pd.DataFrame(
+        [{"person": p, "label": label, "text": text} for p, (label, text) in NOTES.items()]
+    )
+    frame.to_csv(folder / "n.csv", index=False)
+    frame.to_csv(folder / "n.tsv", index=False, sep="\t")
+    frame.to_parquet(folder / "n.parquet")
+    frame.to_json(folder / "n.jsonl", orient="records", lines=True, force_ascii=False)
+    with sqlite3.connect(folder / "n.db") as database:
+        frame.to_sql("notes", database, index=False)
+    database.close()
+    for person, (label, text) in NOTES.items():
+        for place in (folder / "by-class" / label, folder / "listed"):
+            place.mkdir(parents=True, exist_ok=True)
+            (place / f"{person}.txt").write_bytes(text.encode())
+    listed = frame.assign(file=frame["person"] + ".txt")[["file", "label"]]
+    listed.to_csv(folder / "listed" / "labels.csv", index=False)
+    files = {kind: TableFile(path=folder / f"n.{kind}") for kind in ("csv", "tsv", "parquet")}
+    return {
+        **files,
+        "jsonl": TableFile(path=folder / "n.jsonl"),
+        "sql": SqlQuery(url=f"sqlite:///{folder}/n.db", query="SELECT * FROM notes"),
+        "by class": TextFolder(path=folder / "by-class"),
+        "listed": TextFolder(path=folder / "listed"),
+    }
+
+
+def test_the_same_notes_are_read_from_every_form(tmp_path: Path) -> None:
+    """Unicode, quotes, line ends and 100,000 characters: each text to the last character."""
+    for form, source in in_every_form(tmp_path).items():
+        frame = read_texts(source)
+        require_texts(frame, text="text", label="label", classes=("heart", "lung"))
+        found = {row["person"]: (row["label"], row["text"]) for _, row in frame.iterrows()}
+        assert found == NOTES, form
+
+
+def test_sentences_are_read_too(tmp_path: Path) -> None:
+    (tmp_path / "x.iob").write_text("fever\tB-Finding\n")
+    assert read_texts(IobFiles(path=tmp_path))["tags"][1] == ("B-Finding",)
+    assert read_texts(IobFiles(path=tmp_path), tagged=False)["tags"][1] == ("O",)
+
+
+@pytest.mark.parametrize("source", [TextFolder(path=Path("notes")), IobFiles(path=Path("notes"))])
+def test_text_is_no_table(source: DataSource) -> None:
+    with pytest.raises(UnknownFormat, match="text, not a table"):
+        read(source)
+
+
+def test_a_table_of_labels_may_name_persons_and_sides(tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("fever")
+    (tmp_path / "labels.csv").write_text("file,label,person,side\none.txt,ill,p7,test\n")
+    frame = read_texts(TextFolder(path=tmp_path, split="side"))
+    assert frame.loc[2].to_dict() == {
+        "file": "one.txt",
+        "label": "ill",
+        "person": "p7",
+        "side": "test",
+        "text": "fever",
+    }
+
+
+def test_files_without_sub_directories_have_no_label(tmp_path: Path) -> None:
+    """As where new notes are to be labelled."""
+    (tmp_path / "one.txt").write_text("fever")
+    assert read_texts(TextFolder(path=tmp_path)).columns.tolist() == ["person", "text"]
+
+
+def _jsonl(folder: Path, *records: object) -> TableFile:
+    path = folder / "n.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return TableFile(path=path)
+
+
+def test_bad_records_are_named_by_line_and_not_quoted(tmp_path: Path) -> None:
+    frame = read_texts(
+        _jsonl(
+            tmp_path,
+            {"text": "good", "label": "a"},
+            {"text": "  ", "label": "a"},
+            {"text": None, "label": "a"},
+            {"text": "secret story", "label": "c"},
+        )
+    )
+    with pytest.raises(BadTexts) as caught:
+        require_texts(frame, text="text", label="label", classes=("a", "b"))
+    assert "no text in 2 rows: 2, 3" in str(caught.value)
+    assert "label is no declared class in row 4, such as ['c']; declared: a, b" in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert caught.value.counts == {"empty": 2, "unknown": 1}
+
+
+def test_a_column_that_is_absent_is_named(tmp_path: Path) -> None:
+    frame = read_texts(_jsonl(tmp_path, {"note": "good", "label": "a"}))
+    with pytest.raises(MissingColumns, match=r"lack the columns \['text'\].*'note'"):
+        require_texts(frame, text="text", label="label", classes=("a",))
+    require_texts(frame, text="note", label=None, classes=())
+
+
+def test_many_bad_rows_are_counted_and_the_first_shown(tmp_path: Path) -> None:
+    frame = read_texts(_jsonl(tmp_path, *[{"text": ""}] * 9))
+    with pytest.raises(BadTexts, match=r"9 rows: 1, 2, 3, 4, 5, \.\.\."):
+        require_texts(frame, text="text", label=None, classes=())
+
+
+def folder_without_files(folder: Path) -> TextFolder:
+    return TextFolder(path=folder)
+
+
+def no_folder(folder: Path) -> TextFolder:
+    return TextFolder(path=folder / "nowhere")
+
+
+def wrong_encoding(folder: Path) -> TextFolder:
+    (folder / "one.txt").write_bytes("Befund\ncafé".encode("latin-1"))
+    return TextFolder(path=folder)
+
+
+def labels_of_no_file(folder: Path) -> TextFolder:
+    (folder / "labels.csv").write_text("file,label\none.txt,a\n")
+    return TextFolder(path=folder)
+
+
+def file_without_label(folder: Path) -> TextFolder:
+    (folder / "one.txt").write_text("x")
+    (folder / "two.txt").write_text("x")
+    (folder / "labels.csv").write_text("file,label\none.txt,a\n")
+    return TextFolder(path=folder)
+
+
+def labels_without_files(folder: Path) -> TextFolder:
+    (folder / "labels.csv").write_text("name,label\none.txt,a\n")
+    return TextFolder(path=folder)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "said"),
+    [
+        (folder_without_files, EmptyTable, r"no \.txt file"),
+        (no_folder, MissingFile, "no directory"),
+        (wrong_encoding, BrokenFile, "not UTF-8 text in line 2"),
+        (labels_of_no_file, MissingFile, "in row 2"),
+        (file_without_label, BrokenFile, r"1 files stand in no row .*two\.txt"),
+        (labels_without_files, MissingColumns, "no column 'file'"),
+    ],
+)
+def test_what_is_wrong_with_a_folder_is_said(
+    tmp_path: Path, make: Callable[[Path], TextFolder], error: type[ConsortiumError], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        read_texts(make(tmp_path))

@@ -1,0 +1,54 @@
+import sys
+
+import pytest
+
+from sites.plans import ModelName, ModelPlan
+from sites.schema.tables import ClassLabel, Label, Number, NumberLabel, Schema
+from sites.tasks.registry import TABULAR, TASKS, UnknownTask, load_libraries, task_for
+
+BINARY = ClassLabel(column="label", classes=("no", "yes"))
+GRADED = ClassLabel(column="label", classes=("0", "1", "2", "3", "4"))
+VALUE = NumberLabel(column="label", low=0, high=1)
+
+
+def schema(label: Label) -> Schema:
+    features = (Number(name="age", low=0, high=120),)
+    return Schema(name="table", person="person", features=features, label=label)
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "model", "dim"),
+    [
+        ("credit", BINARY, "logistic", 2),
+        ("credit", BINARY, "mlp", 4),
+        ("diagnosis", BINARY, "logistic", 2),
+        ("diagnosis", GRADED, "logistic", 10),
+        ("diagnosis", GRADED, "mlp", 12),
+        ("house-prices", VALUE, "linear", 2),
+        ("house-prices", VALUE, "mlp", 4),
+    ],
+)
+def test_a_task_is_built_by_name(name: str, label: Label, model: ModelName, dim: int) -> None:
+    plan = ModelPlan(name=model, hidden_units=1)
+    task = task_for(name, schema(label), plan, seed=7)
+    assert (task.name, task.schema.label, task.model) == (name, label, plan)
+    assert task.layout.dim == dim
+    assert "seed=7" in task.layout.start
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_what_a_task_needs_can_be_loaded_before_it(name: str) -> None:
+    load_libraries(name)
+    learns = "sites.tasks.tabular.model" if name in TABULAR else "sites.tasks.text.use_cases"
+    assert learns in sys.modules
+
+
+def test_for_a_task_that_is_unknown_nothing_is_loaded() -> None:
+    load_libraries("of tomorrow")
+
+
+def test_an_unknown_task_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(UnknownTask, match=r"did you mean 'diagnosis'\?.*house-prices"):
+        task_for("diagnoses", schema(BINARY), ModelPlan(), seed=7)
+    with pytest.raises(UnknownTask, match=f"the tasks are {', '.join(TASKS)}"):
+        task_for("x", schema(BINARY), ModelPlan(), seed=7)

@@ -1,0 +1,20 @@
+import pytest
+
+from sites.plans import TextModelPlan
+from sites.schema.texts import EntitySchema
+from sites.task import UnfitSchema
+from sites.tasks.text.classification import NotesTask
+from sites.tasks.text.use_cases import market_sentiment
+from tests.sites.small_encoders import FINDINGS, SIDES
+
+MODEL = TextModelPlan(max_tokens=64, stride=16)
+
+
+def test_sentiment_is_the_task_of_notes() -> None:
+    assert isinstance(market_sentiment(SIDES, MODEL, seed=7), NotesTask)
+
+
+@pytest.mark.parametrize("schema", [FINDINGS, EntitySchema(name="drugs", types=("Drug",))])
+def test_sentiment_is_one_class_a_sentence(schema: EntitySchema) -> None:
+    with pytest.raises(UnfitSchema, match="one class a sentence"):
+        market_sentiment(schema, MODEL, seed=7)

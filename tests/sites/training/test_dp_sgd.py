@@ -1,0 +1,124 @@
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sites.plans import BadPlan, PrivacyPlan, TrainingPlan
+from sites.training import dp_sgd as module
+from sites.training.dp_sgd import grid_of, private_gradients
+from sites.training.loop import Records, train
+from sites.training.per_person_clipping import SLACK, PersonClipper
+from sites.training.privacy_units import Units
+from tests.sites.private_models import Case, case, flat
+
+PERSONS = np.repeat(np.arange(10), 3).astype(str)
+PLAN = PrivacyPlan(noise_multiplier=1.0, clip_norm=0.5, sampling_rate=0.5, steps=3)
+
+
+@pytest.fixture
+def silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No noise, for what is added to it to show."""
+    monkeypatch.setattr(module, "grid_gaussian", lambda n, *, deviation: np.zeros(n))
+
+
+def steps_of(
+    given_case: Case, plan: PrivacyPlan, persons: NDArray[Any] = PERSONS
+) -> list[NDArray[np.float64]]:
+    found = []
+    for _ in private_gradients(given_case.model, given_case.losses, persons, plan):
+        parts = [item.grad for item in given_case.model.parameters() if item.grad is not None]
+        found.append(flat(parts).numpy())
+    return found
+
+
+@pytest.mark.usefixtures("silence")
+@pytest.mark.parametrize("rows_at_once", [1, 7, 1024])
+@pytest.mark.parametrize("model", ["logistic", "mlp", "reader"])
+def test_the_sum_is_divided_by_the_expected_number_however_it_is_computed(
+    model: str, rows_at_once: int
+) -> None:
+    given_case = case(model)
+    everyone = replace(PLAN, sampling_rate=1.0, rows_at_once=rows_at_once, steps=1)
+    found = steps_of(given_case, everyone)[0]
+    units = Units.of_persons(PERSONS, at_most=16, seed=0)
+    clipper = PersonClipper(given_case.model, clip_norm=0.5)
+    expected = flat(clipper.sum(given_case.losses, units.at(np.arange(10)))) / 10
+    np.testing.assert_allclose(found, expected.numpy(), atol=0.5 * SLACK / 10)
+    assert np.linalg.norm(found) <= 0.5
+
+
+@pytest.mark.usefixtures("silence")
+def test_a_step_with_nobody_in_it_has_no_forward_pass() -> None:
+    def never(rows: Tensor) -> Tensor:
+        raise AssertionError(rows)
+
+    plan = replace(PLAN, sampling_rate=1e-15)
+    silent = steps_of(Case(case("mlp").model, never, 30), plan)
+    assert len(silent) == 3
+    assert not np.concatenate(silent).any()
+
+
+@pytest.mark.parametrize("rate", [1e-15, 0.5])
+def test_every_step_has_the_stated_noise_even_with_nobody_in_it(rate: float) -> None:
+    given_case = case("mlp")
+    size = sum(item.numel() for item in given_case.model.parameters())
+    plan = replace(PLAN, sampling_rate=rate, steps=400, noise_multiplier=300.0)
+    noise = np.concatenate(steps_of(given_case, plan)) * (rate * 10)
+    assert noise.std() == pytest.approx(300 * 0.5, rel=6 / (2 * 400 * size) ** 0.5 + 1e-3)
+    assert abs(noise.mean()) < 6 * 150 / (400 * size) ** 0.5
+
+
+def test_noise_and_draws_do_not_follow_the_seed_of_the_run() -> None:
+    plan = TrainingPlan(privacy=PLAN)
+    found = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        given_case = case("mlp")
+        records = Records(np.zeros(30, np.int64), PERSONS)
+        rng = np.random.default_rng(0)
+        assert train(given_case.model, given_case.losses, records, plan, rng=rng) == 3
+        found.append(flat([item.detach() for item in given_case.model.parameters()]))
+    assert not torch.equal(*found)
+    assert (found[0] - found[1]).norm() > 1e-3
+
+
+def test_sum_and_noise_meet_as_whole_numbers() -> None:
+    given_case = case("mlp")
+    grid = grid_of(list(given_case.model.parameters()), 0.5)
+    found = steps_of(given_case, replace(PLAN, sampling_rate=1.0, steps=1))[0] * 10 / grid
+    np.testing.assert_allclose(found, np.rint(found), rtol=1e-6)  # the gradient is float32
+
+
+@pytest.mark.parametrize("model", ["logistic", "mlp", "reader"])
+def test_the_grid_moves_a_sum_by_less_than_what_was_set_aside(model: str) -> None:
+    parameters = list(case(model).model.parameters())
+    dim = sum(item.numel() for item in parameters)
+    assert grid_of(parameters, 3.0) * dim**0.5 <= 3.0 * SLACK / 2
+    assert grid_of(parameters, 3.0) * dim**0.5 > 3.0 * SLACK / 8
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_little_noise_learns_what_training_in_the_clear_learns(optimizer: str) -> None:
+    losses = []
+    quiet = PrivacyPlan(noise_multiplier=0.01, clip_norm=1.0, sampling_rate=0.9, steps=60)
+    for privacy in (None, quiet):
+        given_case = case("linear", n=30)
+        plan = TrainingPlan(
+            local_epochs=60,
+            learning_rate=0.1,
+            optimizer=optimizer,  # type: ignore[arg-type]
+            privacy=privacy,
+        )
+        records = Records(np.zeros(30, np.int64), np.arange(30).astype(str))
+        train(given_case.model, given_case.losses, records, plan, rng=np.random.default_rng(0))
+        losses.append(given_case.losses(torch.arange(30)).mean().item())
+    assert losses[1] < 1.3 * losses[0] + 0.05
+
+
+def test_drawing_classes_alike_would_break_the_draw_of_persons() -> None:
+    with pytest.raises(BadPlan, match="class_balance"):
+        TrainingPlan(privacy=PLAN, class_balance="resample")

@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sites.training.per_layer_gradients import (
+    Clippable,
+    Seen,
+    UnclippableModel,
+    by_person,
+    clippable,
+    gradient_of,
+    longest,
+)
+from sites.training.privacy_units import Units
+from tests.sites.private_models import records_apart
+
+PERSONS = np.array(["a", "a", "a", "b", "c", "c"])
+SHAPES = [
+    (nn.Linear(3, 2), (6, 3)),
+    (nn.Linear(3, 2, bias=False), (6, 4, 3)),
+    (nn.Linear(50, 40), (6, 2, 3, 50)),
+    (nn.LayerNorm(3), (6, 4, 3)),
+    (nn.LayerNorm(3, bias=False), (6, 3)),
+    (nn.Embedding(4, 3), (6, 5)),
+    (nn.Embedding(4, 3, padding_idx=1), (6, 5)),
+]
+
+
+def given_to(layer: nn.Module, shape: tuple[int, ...]) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    if isinstance(layer, nn.Embedding):
+        return torch.randint(0, 4, shape, generator=generator)
+    return torch.randn(shape, generator=generator)
+
+
+@pytest.mark.parametrize(("layer", "shape"), SHAPES, ids=str)
+@pytest.mark.parametrize("persons", [PERSONS, np.arange(6).astype(str)], ids=["several", "one"])
+def test_length_and_sum_are_those_of_the_gradients_one_by_one(
+    layer: Clippable, shape: tuple[int, ...], persons: np.ndarray
+) -> None:
+    units = Units.of_persons(persons, at_most=9, seed=0)
+    drawn = units.at(np.arange(len(units)))
+    inputs = given_to(layer, shape)
+    outputs = layer(inputs)
+    deltas = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(2))
+    each = [
+        torch.autograd.grad(
+            (outputs * deltas)[drawn.owners == unit].sum(), [*layer.parameters()], retain_graph=True
+        )
+        for unit in range(len(units))
+    ]
+    seen = Seen(layer, inputs, torch.autograd.graph.get_gradient_edge(outputs))
+    with torch.no_grad():
+        found = gradient_of(seen, deltas, drawn)
+        lengths = torch.stack([torch.cat([part.flatten() for part in one]).norm() for one in each])
+        torch.testing.assert_close(found.squares.sqrt().float(), lengths)
+        assert (longest(found) >= found.squares).all()
+        assert (found.terms >= found.squares * (1 - 1e-6)).all()
+        factors = torch.rand(len(units), generator=torch.Generator().manual_seed(3))
+        sums = dict(found.summed(factors[drawn.owners]))
+        for index, parameter in enumerate(layer.parameters()):
+            expected = sum(factor * one[index] for factor, one in zip(factors, each, strict=True))
+            torch.testing.assert_close(sums[parameter].float(), expected)
+
+
+@pytest.mark.parametrize(
+    ("layer", "frozen"), [(nn.Linear(3, 2), "weight"), (nn.LayerNorm(3), "weight")]
+)
+def test_a_frozen_parameter_has_no_part_in_length_or_sum(
+    layer: nn.Linear | nn.LayerNorm, frozen: str
+) -> None:
+    layer.get_parameter(frozen).requires_grad_(False)
+    assert clippable(layer) == (layer,)
+    inputs = torch.full((2, 3), 1e6)
+    drawn = records_apart(2).at(np.arange(2))
+    outputs = layer(inputs)
+    deltas = torch.ones_like(outputs)
+    seen = Seen(layer, inputs, torch.autograd.graph.get_gradient_edge(outputs))
+    found = gradient_of(seen, deltas, drawn)
+    assert found.squares.tolist() == [outputs.shape[1]] * 2
+    assert [item is layer.bias for item, _ in found.summed(torch.ones(2))] == [True]
+
+
+def test_persons_are_padded_with_nothing() -> None:
+    units = Units.of_persons(PERSONS, at_most=9, seed=0)
+    drawn = units.at(np.arange(3))
+    padded = by_person(torch.arange(1.0, 7.0).reshape(6, 1), drawn)
+    assert padded.tolist() == [[1, 2, 3], [4, 0, 0], [5, 6, 0]]
+
+
+class Tied(nn.Module):
+    """Two layers with one weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Linear(2, 2), nn.Linear(2, 2)
+        self.other.weight = self.one.weight
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        (nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)), "mixes the records"),
+        (nn.Conv1d(2, 2, 1), "no rule clips"),
+        (Tied(), "shares a parameter"),
+    ],
+)
+def test_a_model_whose_gradient_cannot_be_told_apart_is_refused(
+    model: nn.Module, says: str
+) -> None:
+    with pytest.raises(UnclippableModel, match=says):
+        clippable(model)

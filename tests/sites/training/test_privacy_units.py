@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sites.plans import PrivacyPlan
+from sites.training.privacy_units import Units, draw, units_of
+from tests.sites.private_models import records_apart
+
+PEOPLE = st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=60)
+PLAN = PrivacyPlan(noise_multiplier=1.0, clip_norm=1.0, sampling_rate=0.5, steps=1)
+
+
+def rows_of(units: Units, index: int) -> list[int]:
+    return units.at(np.array([index])).rows.tolist()
+
+
+@given(PEOPLE, st.integers(1, 5), st.integers(0, 3))
+def test_a_person_has_its_own_records_and_no_more_than_the_cap(
+    people: list[str], at_most: int, seed: int
+) -> None:
+    persons = np.array(people)
+    units = Units.of_persons(persons, at_most=at_most, seed=seed)
+    assert len(units) == len(set(people))
+    for index, name in enumerate(sorted(set(people))):
+        rows = rows_of(units, index)
+        assert len(rows) == len(set(rows)) == min(people.count(name), at_most)
+        assert {people[row] for row in rows} == {name}
+
+
+@given(PEOPLE, st.integers(1, 3))
+def test_who_else_is_there_decides_nothing_about_a_persons_records(
+    people: list[str], at_most: int
+) -> None:
+    persons = np.array(people)
+    kept = {}
+    for name in sorted(set(people)):
+        here = np.flatnonzero(persons == name)
+        alone = Units.of_persons(persons[here], at_most=at_most, seed=5)
+        kept[name] = here[rows_of(alone, 0)].tolist()
+    units = Units.of_persons(persons, at_most=at_most, seed=5)
+    assert [rows_of(units, i) for i in range(len(units))] == [kept[n] for n in sorted(kept)]
+
+
+def test_the_cap_draws_by_its_seed() -> None:
+    persons = np.zeros(100, "U1")
+    kept = [tuple(rows_of(Units.of_persons(persons, at_most=9, seed=s), 0)) for s in (1, 1, 2)]
+    assert kept[0] == kept[1] != kept[2]
+
+
+@given(PEOPLE, st.integers(1, 9), st.integers(1, 12))
+def test_batches_hold_every_unit_once_and_part_none(
+    people: list[str], at_most: int, rows_at_once: int
+) -> None:
+    units = Units.of_persons(np.array(people), at_most=at_most, seed=0)
+    everyone = np.arange(len(units))
+    batches = units.batches(everyone, rows_at_once=rows_at_once)
+    assert np.concatenate(batches).tolist() == everyone.tolist()
+    for batch in batches:
+        drawn = units.at(batch)
+        assert len(batch) == 1 or len(drawn.rows) <= rows_at_once
+        assert len(drawn.rows) == len(drawn.owners) == drawn.counts.sum()
+        assert drawn.alone == bool((drawn.counts == 1).all())
+        assert np.bincount(drawn.owners).tolist() == drawn.counts.tolist()
+
+
+def test_nobody_may_be_drawn() -> None:
+    units = records_apart(3)
+    assert units.batches(np.array([], np.intp), rows_at_once=5) == []
+
+
+def test_a_record_is_a_unit_where_the_plan_says_so() -> None:
+    persons = np.array(["a", "a", "b"])
+    by_record = PrivacyPlan(
+        unit="record", noise_multiplier=1.0, clip_norm=1.0, sampling_rate=0.5, steps=1
+    )
+    assert len(units_of(persons, by_record)) == 3
+    assert len(units_of(np.repeat(persons, 40), by_record)) == 2 * by_record.max_records_per_person
+    assert len(units_of(persons, PLAN)) == 2
+
+
+def test_persons_are_drawn_at_the_rate_with_all_their_records() -> None:
+    persons = np.repeat(np.arange(4_000), 3).astype(str)
+    units = units_of(persons, PLAN)
+    found = [sum(len(part.counts) for part in draw(units, PLAN)) for _ in range(20)]
+    assert abs(np.mean(found) - 2_000) < 6 * (1_000 / 20) ** 0.5
+    assert np.std(found) == pytest.approx(1_000**0.5, rel=0.7)
+    assert all((part.counts == 3).all() for part in draw(units, PLAN))

@@ -1,0 +1,347 @@
+"""Names that others read: on the wire, in files and in a shell; version 0.1.0 published them.
+
+A class or a function may get another name, and moves in these tables; what it publishes does not.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import pytest
+import typer
+from typer.main import get_command
+
+from consortium.cli.main import app as operators
+from privacy.differential.ledger_entries import Content
+from privacy.errors import ConsortiumError
+from scenarios.cli.main import app as experiments
+from strategies.coordinator.messaging.events import RunEvent
+from strategies.coordinator.messaging.reply_validation import SiteRefused
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("privacy", "strategies", "sites", "consortium", "scenarios")
+
+CODES = {
+    "ConsortiumError": "consortium-error",
+    "AlreadyAnswered": "already-answered",
+    "AlreadyLed": "already-led",
+    "AlreadyUp": "already-up",
+    "AnswerForgotten": "answer-forgotten",
+    "AuditChainBroken": "audit-chain-broken",
+    "AuditLogUnavailable": "audit-log-unavailable",
+    "BadAgreement": "bad-agreement",
+    "BadBudget": "bad-budget",
+    "BadBundle": "bad-bundle",
+    "BadCertificate": "bad-certificate",
+    "BadCharter": "bad-charter",
+    "BadCheckpoint": "bad-checkpoint",
+    "BadConfig": "bad-config",
+    "BadDataSet": "bad-data-set",
+    "BadEvent": "bad-event",
+    "BadIdentity": "bad-identity",
+    "BadKit": "bad-kit",
+    "BadModel": "bad-model",
+    "BadNoise": "bad-noise",
+    "BadOption": "bad-option",
+    "BadPlan": "bad-plan",
+    "BadPrivacyPlan": "bad-privacy-plan",
+    "BadProgress": "bad-progress",
+    "BadPublicHalf": "bad-public-half",
+    "BadRunDirectory": "bad-run-directory",
+    "BadRunState": "bad-run-state",
+    "BadSentences": "bad-sentences",
+    "BadSignature": "bad-signature",
+    "BadSite": "bad-site",
+    "BadState": "bad-state",
+    "BadTable": "bad-table",
+    "BadTarget": "bad-target",
+    "BadTexts": "bad-texts",
+    "BrokenFile": "broken-file",
+    "BrokenIob": "broken-iob",
+    "BudgetExhausted": "budget-exhausted",
+    "CampaignsUnavailable": "campaigns-unavailable",
+    "CannotOpen": "cannot-open",
+    "ChecksumFailed": "checksum-failed",
+    "ColumnsDiffer": "columns-differ",
+    "ColumnsNotAllowed": "columns-not-allowed",
+    "ControlRefused": "control-refused",
+    "CrowdTooSmall": "crowd-too-small",
+    "DataSetRenamed": "data-set-renamed",
+    "DatasetCorrupted": "dataset-corrupted",
+    "DifferentReservation": "different-reservation",
+    "DirectoryInUse": "directory-in-use",
+    "DuplicateMember": "duplicate-member",
+    "EarlierCharter": "earlier-charter",
+    "EmptySite": "empty-site",
+    "EmptyTable": "empty-table",
+    "EncryptionRequired": "encryption-required",
+    "EpochTooFar": "epoch-too-far",
+    "EpsilonTooLarge": "epsilon-too-large",
+    "Expired": "expired",
+    "ExposedSecret": "exposed-secret",
+    "FieldOverflow": "field-overflow",
+    "FolderInUse": "folder-in-use",
+    "HelperDied": "helper-died",
+    "ImpossibleCohort": "impossible-cohort",
+    "ImpossibleTally": "impossible-tally",
+    "Infeasible": "infeasible",
+    "KeyBurned": "key-burned",
+    "LaunchFailed": "launch-failed",
+    "LayoutMismatch": "layout-mismatch",
+    "LayoutNotAllowed": "layout-not-allowed",
+    "LedgerBroken": "ledger-broken",
+    "LedgerRolledBack": "ledger-rolled-back",
+    "LogsDiffer": "logs-differ",
+    "MalformedCiphertext": "malformed-ciphertext",
+    "MalformedEnvelope": "malformed-envelope",
+    "MalformedRecord": "malformed-record",
+    "MalformedSecret": "malformed-secret",
+    "MalformedSecretFile": "malformed-secret-file",
+    "MemoryDamaged": "memory-damaged",
+    "MemoryUnavailable": "memory-unavailable",
+    "MissingColumns": "missing-columns",
+    "MissingFile": "missing-file",
+    "ModelNotAllowed": "model-not-allowed",
+    "MomentsMismatch": "moments-mismatch",
+    "NameTaken": "name-taken",
+    "NoEpoch": "no-epoch",
+    "NoExamples": "no-examples",
+    "NoLedger": "no-ledger",
+    "NoLiarsThere": "no-liars-there",
+    "NoLog": "no-log",
+    "NoMajority": "no-majority",
+    "NoNoiseFits": "no-noise-fits",
+    "NoOpener": "no-opener",
+    "NoRecords": "no-records",
+    "NodeFailed": "node-failed",
+    "NonFinitePredictions": "non-finite-predictions",
+    "NonFiniteUpdate": "non-finite-update",
+    "NotAMember": "not-a-member",
+    "NotATable": "not-a-table",
+    "NotAnOpener": "not-an-opener",
+    "NotApproved": "not-approved",
+    "NotInRoster": "not-in-roster",
+    "NotOrdered": "not-ordered",
+    "NotPrivate": "not-private",
+    "NotProbabilities": "not-probabilities",
+    "NotReleased": "not-released",
+    "NotReserved": "not-reserved",
+    "NotResumable": "not-resumable",
+    "NotTheSite": "not-the-site",
+    "NothingRuns": "nothing-runs",
+    "NothingSent": "nothing-sent",
+    "NothingToPoison": "nothing-to-poison",
+    "NothingToSum": "nothing-to-sum",
+    "OpeningAlreadyAccepted": "opening-already-accepted",
+    "OptimizerRefused": "optimizer-refused",
+    "OptionRefused": "option-refused",
+    "OtherCharter": "other-charter",
+    "OtherEncoder": "other-encoder",
+    "OtherKeys": "other-keys",
+    "OtherLayout": "other-layout",
+    "OutOfBounds": "out-of-bounds",
+    "OutsideCharter": "outside-charter",
+    "OutsideHours": "outside-hours",
+    "PersonOnBothSides": "person-on-both-sides",
+    "PolicyUnreadable": "policy-unreadable",
+    "PolicyViolation": "policy-violation",
+    "PrivacyRequired": "privacy-required",
+    "QueryFailed": "query-failed",
+    "QuestionNotAllowed": "question-not-allowed",
+    "QuorumNotReached": "quorum-not-reached",
+    "ReceiptAltered": "receipt-altered",
+    "ReceiptMissing": "receipt-missing",
+    "RecordWithoutSite": "record-without-site",
+    "ReplyRefused": "reply-refused",
+    "ReservationEnded": "reservation-ended",
+    "RolledBack": "rolled-back",
+    "RosterIncomplete": "roster-incomplete",
+    "RoundVoid": "round-void",
+    "RunExists": "run-exists",
+    "RunFailed": "run-failed",
+    "RunParked": "run-parked",
+    "SecretExists": "secret-exists",
+    "SecretMissing": "secret-missing",
+    "SecretStays": "secret-stays",
+    "ShapesDiffer": "shapes-differ",
+    "Silent": "silent",
+    "SiteError": "site-error",
+    "SiteRefused": "site-refused",
+    "SlowTokenizer": "slow-tokenizer",
+    "StaleEpoch": "stale-epoch",
+    "StateDisputed": "state-disputed",
+    "StepOverflow": "step-overflow",
+    "Stopped": "stopped",
+    "SumsMissing": "sums-missing",
+    "TallyOutOfRange": "tally-out-of-range",
+    "TallyOverflow": "tally-overflow",
+    "TaskNotAllowed": "task-not-allowed",
+    "TooFewExamples": "too-few-examples",
+    "TooFewFiles": "too-few-files",
+    "TooFewOthers": "too-few-others",
+    "TooFewSites": "too-few-sites",
+    "TooManyBuckets": "too-many-buckets",
+    "TooManyBytes": "too-many-bytes",
+    "TooManyLiars": "too-many-liars",
+    "TooManyOpenings": "too-many-openings",
+    "TooManyRounds": "too-many-rounds",
+    "TooManyUploads": "too-many-uploads",
+    "TooOften": "too-often",
+    "TrafficUnavailable": "traffic-unavailable",
+    "TrainedMeanwhile": "trained-meanwhile",
+    "TrainingDiverged": "training-diverged",
+    "UnclippableModel": "unclippable-model",
+    "UndeclaredCategory": "undeclared-category",
+    "UndeclaredLabel": "undeclared-label",
+    "UndividedCorpus": "undivided-corpus",
+    "UnfitEncoder": "unfit-encoder",
+    "UnfitIntegers": "unfit-integers",
+    "UnfitNumbers": "unfit-numbers",
+    "UnfitSchema": "unfit-schema",
+    "UnknownAttack": "unknown-attack",
+    "UnknownDataset": "unknown-dataset",
+    "UnknownEncoder": "unknown-encoder",
+    "UnknownFlower": "unknown-flower",
+    "UnknownFormat": "unknown-format",
+    "UnknownMember": "unknown-member",
+    "UnknownMetric": "unknown-metric",
+    "UnknownQuestion": "unknown-question",
+    "UnknownRule": "unknown-rule",
+    "UnknownScenario": "unknown-scenario",
+    "UnknownSide": "unknown-side",
+    "UnknownSite": "unknown-site",
+    "UnknownStream": "unknown-stream",
+    "UnknownTag": "unknown-tag",
+    "UnknownTask": "unknown-task",
+    "Unreadable": "unreadable",
+    "UnreadableSource": "unreadable-source",
+    "Unsigned": "unsigned",
+    "UnsoundParameters": "unsound-parameters",
+    "UpdatesRefused": "updates-refused",
+    "UpstreamChanged": "upstream-changed",
+    "WeakerUnit": "weaker-unit",
+    "WeightsRefused": "weights-refused",
+    "WrongAttempt": "wrong-attempt",
+    "WrongBucket": "wrong-bucket",
+    "WrongCharter": "wrong-charter",
+    "WrongDescriptor": "wrong-descriptor",
+    "WrongEpoch": "wrong-epoch",
+    "WrongLayout": "wrong-layout",
+    "WrongOpening": "wrong-opening",
+    "WrongPurpose": "wrong-purpose",
+    "WrongRecipient": "wrong-recipient",
+    "WrongRound": "wrong-round",
+    "WrongRun": "wrong-run",
+    "WrongSeparator": "wrong-separator",
+    "WrongState": "wrong-state",
+    "WrongWeightClass": "wrong-weight-class",
+}
+
+# Two classes each, for one situation found at two places. The prefix says which end spoke: the
+# coordinator records what it found itself as `wrong-charter`, and what a site refused for as
+# `site-refused.wrong-charter`.
+SHARED = {
+    "not-a-member": ("privacy", "strategies"),
+    "wrong-charter": ("privacy", "strategies"),
+    "wrong-layout": ("privacy", "strategies"),
+}
+
+EVENTS = {
+    "SitesJoined": "sites-joined",
+    "StatisticsPooled": "statistics-pooled",
+    "RoundStarted": "round-started",
+    "SiteAnswered": "site-answered",
+    "SiteQuarantined": "site-quarantined",
+    "SitesCompared": "sites-compared",
+    "RoundFinished": "round-finished",
+}
+
+ENTRIES = {"Reserved": "reserved", "Used": "used", "Committed": "committed"}
+
+COMMANDS = {
+    "consortium": "audit charter coordinator encoder export provision resume run site status stop "
+    "wait",
+    "consortium audit": "receipt show verify",
+    "consortium charter": "new revise show sign",
+    "consortium coordinator": "down init install up",
+    "consortium site": "allow approve check code down init install ledger public renew-node-key "
+    "stop-all up",
+    "scenario": "audit-sum compare doctor inspect list practice predict resume rules run",
+}
+
+
+def kinds(kind: type[ConsortiumError] = ConsortiumError) -> Iterator[type[ConsortiumError]]:
+    """Yield all kinds of errors of the packages, whose modules are loaded."""
+    if kind.__module__.partition(".")[0] in PACKAGES:
+        yield kind
+    for one in kind.__subclasses__():
+        yield from kinds(one)
+
+
+@pytest.fixture(scope="module")
+def errors() -> list[type[ConsortiumError]]:
+    """All kinds of errors that the packages define, each once."""
+    for package in PACKAGES:
+        path = importlib.import_module(package).__path__
+        for module in pkgutil.walk_packages(path, f"{package}."):
+            importlib.import_module(module.name)
+    return list(dict.fromkeys(kinds()))
+
+
+def commands(group: Any) -> Iterator[tuple[str, str]]:
+    """Yield the groups of a command line and the names in each."""
+    context = click.Context(group)
+    names = sorted(group.list_commands(context))
+    yield group.name, " ".join(names)
+    for name in names:
+        inner = group.get_command(context, name)
+        if hasattr(inner, "list_commands"):
+            for path, known in commands(inner):
+                yield f"{group.name} {path}", known
+
+
+def test_every_error_leaves_under_the_code_that_was_published(
+    errors: list[type[ConsortiumError]],
+) -> None:
+    assert {kind.__name__: kind.code for kind in errors} == CODES
+
+
+def test_two_kinds_of_errors_share_a_code_only_where_they_always_did(
+    errors: list[type[ConsortiumError]],
+) -> None:
+    places: dict[str, list[str]] = {}
+    for kind in errors:
+        places.setdefault(kind.code, []).append(kind.__module__.partition(".")[0])
+    shared = {code: tuple(sorted(found)) for code, found in places.items() if len(found) > 1}
+    assert shared == SHARED
+
+
+def test_a_refusal_by_a_site_says_so_before_the_code() -> None:
+    assert SiteRefused("wrong-charter", {}).code == "site-refused.wrong-charter"
+
+
+def test_every_event_is_recorded_as_the_kind_that_was_published() -> None:
+    assert {event.__name__: vars(event)["kind"] for event in get_args(RunEvent)} == EVENTS
+
+
+def test_every_entry_of_a_ledger_is_written_as_the_kind_that_was_published() -> None:
+    assert {entry.__name__: vars(entry)["kind"] for entry in get_args(Content)} == ENTRIES
+
+
+@pytest.mark.parametrize(("app", "name"), [(operators, "consortium"), (experiments, "scenario")])
+def test_every_command_is_typed_as_it_was_published(app: typer.Typer, name: str) -> None:
+    group = get_command(app)
+    group.name = name
+    expected = {path: known for path, known in COMMANDS.items() if path.partition(" ")[0] == name}
+    assert {path: known.split() for path, known in commands(group)} == {
+        path: sorted(known.split()) for path, known in expected.items()
+    }
+
+
+def test_no_command_is_named_after_a_function() -> None:
+    paths = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    assert any('.command("sign")' in path.read_text() for path in paths)
+    assert [path.name for path in paths if ".command()" in path.read_text()] == []
