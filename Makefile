@@ -12,7 +12,7 @@ QUICK := -m "not slow" --doctest-modules
 export PYTHONDONTWRITEBYTECODE :=
 REPORT := --cov-report=term:skip-covered --cov-report=json:.coverage.json
 
-.PHONY: help install demo test test-all coverage bench lint clean
+.PHONY: help install demo test test-all coverage docs bench lint clean
 
 help:
 	@echo "make install   the environment, in .venv"
@@ -21,6 +21,7 @@ help:
 	@echo "               and that the tests of privacy/ and strategies/ try all of them"
 	@echo "make test-all  every test"
 	@echo "make coverage  what no quick test tries, in every package"
+	@echo "make docs      the documents, checked and built as a site, in site/"
 	@echo "make bench     speed, memory and utility, as tables and JSON in runs/bench"
 
 install: .venv/installed
@@ -50,8 +51,13 @@ coverage: install
 test-all: lint
 	$(BIN)/python -m pytest $(SPREAD) --doctest-modules
 
+# no warning passes: a broken link, a missing heading or an orphan page ends it
+docs: install
+	$(BIN)/python -m pytest $(ORDER) -m "not slow" tests/docs tests/test_documentation.py
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -c docs . site
+
 bench: install
 	$(BIN)/python -m tests.benchmarks.all
 
 clean:
-	rm -rf .venv runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv runs site .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,4 +1,4 @@
-"""What the documents say is what happens: their commands run, their links lead somewhere."""
+"""What the pages say is what happens: their commands run, their figures are those that come out."""
 
 import ast
 import json
@@ -8,7 +8,7 @@ import shlex
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,22 +20,10 @@ from scenarios.data.datasets import heart_hospitals, load
 from scenarios.data.synthetic_notes import synthetic_notes
 from scenarios.library.registry import SCENARIOS
 from tests.benchmarks import homomorphic
+from tests.docs.pages import README, ROOT, Command, blocks, commands, reading_order
 from tests.forked import Forked
 
-ROOT = Path(__file__).parents[1]
-DOCUMENTS = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
-
-SIMULATED = (
-    "scenario run heart-diagnosis --engine simulation --set aggregation=encrypted"
-    " --set num-server-rounds=2"
-)
-NOT_RUN = {
-    "git clone ": "needs a network; who reads this has a clone",
-    "cd consortium": "goes with it",
-    "source .venv/bin/activate": "puts the commands on the path; here they are",
-    "make ": "installs, or runs this test",
-    SIMULATED: "tests/scenarios/test_simulation.py runs it",
-}
+PERFORMANCE = ROOT / "docs" / "performance.md"
 
 NOT_LEFT = [
     "privacy.json",  # minutes: each epsilon, several times
@@ -46,49 +34,13 @@ NOT_LEFT = [
     "flower/**",
 ]
 
-WHOLE_RUNS = ("sealed_run", "deployment")  # benchmarks whose figures the README shows
-
-FOLLOWED_ELSEWHERE = {"operate.md": {"sh", ""}}  # tests/test_operate.py
+WHOLE_RUNS = ("sealed_run", "deployment")  # benchmarks whose figures docs/performance.md shows
 
 ENTRY = {
     "scenario": "from scenarios.cli.main import main; main()",
     "consortium": "from consortium.cli.main import main; main()",
 }
 SHELL = re.compile(r"[;|&<>$*`]")  # what a shell reads otherwise
-
-every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block of a document: its language and its text."""
-
-    language: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command that a document shows, and the lines it shows of what comes back."""
-
-    line: str
-    shown: tuple[str, ...]
-
-    @property
-    def is_run(self) -> bool:
-        """Whether it is run here; if not, `NOT_RUN` says why."""
-        return not self.line.startswith(tuple(NOT_RUN))
-
-
-def blocks(document: Path) -> Iterator[Block]:
-    for found in re.finditer(r"^```(\w*)\n(.*?)^```$", document.read_text(), re.M | re.S):
-        yield Block(found[1], found[2])
-
-
-def commands(block: Block) -> Iterator[Command]:
-    for part in re.split(r"^\$ ", block.text, flags=re.M)[1:]:
-        line, *shown = part.rstrip("\n").split("\n")
-        yield Command(line, tuple(shown))
 
 
 def prepare(folder: Path) -> None:
@@ -127,7 +79,7 @@ def prepare(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Reader:
-    """Somebody who types what a document shows.
+    """Somebody who types what a page shows.
 
     Args:
         folder: Where.
@@ -175,7 +127,7 @@ class Reader:
 
 
 def require_shown(command: Command, printed: str) -> None:
-    """Each line that a document shows was printed, in that order; `...` stands for anything."""
+    """Each line that a page shows was printed, in that order; `...` stands for anything."""
     rest = iter([" ".join(line.split()) for line in printed.splitlines()])
     for line in command.shown:
         pattern = ".*".join(re.escape(part) for part in " ".join(line.split()).split("..."))
@@ -183,8 +135,8 @@ def require_shown(command: Command, printed: str) -> None:
         assert found, f"{command.line} does not print\n{line}\nbut\n{printed}"
 
 
-def follow(document: Path, reader: Reader) -> None:
-    for block in blocks(document):
+def follow(page: Path, reader: Reader) -> None:
+    for block in blocks(page):
         if block.language == "python":
             reader.starts(block.text)
         for command in commands(block) if block.language == "console" else ():
@@ -211,7 +163,7 @@ def is_documented(path: str, patterns: list[str]) -> bool:
 
 def worth_table() -> dict[str, list[str]]:
     """Return the rows of the README's table of comparisons, by scenario."""
-    rows = re.findall(r"^\| `([a-z-]+)` \|(.*)\|$", (ROOT / "README.md").read_text(), re.M)
+    rows = re.findall(r"^\| `([a-z-]+)` \|(.*)\|$", README.read_text(), re.M)
     return {name: [cell.strip() for cell in rest.split("|")] for name, rest in rows}
 
 
@@ -226,7 +178,7 @@ def arms_as_written(comparison: Path) -> list[float]:
 
 
 @pytest.mark.timeout(1800)
-def test_the_documents_can_be_followed(tmp_path: Path) -> None:
+def test_the_pages_can_be_followed(tmp_path: Path) -> None:
     """Every command and program in them runs, in order, and prints what is shown.
 
     What the runs leave behind is what docs/run-directory.md describes, and the figures of the
@@ -235,8 +187,8 @@ def test_the_documents_can_be_followed(tmp_path: Path) -> None:
     """
     prepare(tmp_path)
     with Forked() as forked:
-        for document in DOCUMENTS:
-            follow(document, Reader(tmp_path, forked))
+        for page in reading_order():
+            follow(page, Reader(tmp_path, forked))
     runs = [path for path in (tmp_path / "runs").iterdir() if path.is_dir()]
     left = set().union(*map(left_behind, runs))
     patterns = documented_paths()
@@ -250,58 +202,9 @@ def test_the_documents_can_be_followed(tmp_path: Path) -> None:
         assert float(cell.split()[0]) == pytest.approx(came, abs=0.01)
 
 
-@every_document
-def test_commands_that_are_not_run_are_few_and_have_a_reason(document: Path) -> None:
-    shown = [c for b in blocks(document) if b.language == "console" for c in commands(b)]
-    assert {c.line for c in shown if not c.is_run} <= {
-        "git clone ADDRESS-OF-THIS-REPOSITORY consortium",
-        "cd consortium",
-        "source .venv/bin/activate",
-        "make demo",
-        SIMULATED,
-    }
-
-
-@every_document
-def test_a_block_of_code_is_a_console_or_a_program(document: Path) -> None:
-    """Anything else would escape the test that runs them."""
-    allowed = FOLLOWED_ELSEWHERE.get(document.name, {"console", "python"})
-    assert {block.language for block in blocks(document)} <= allowed
-
-
-@every_document
-def test_links_within_the_repository_lead_somewhere(document: Path) -> None:
-    text = document.read_text()
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if target.startswith("https://"):
-            continue
-        path, _, anchor = target.partition("#")
-        linked = document.parent / path if path else document
-        assert linked.exists(), f"{document.name} links to {target}"
-        if anchor:
-            headings = re.findall(r"^#+ (.*)$", linked.read_text(), re.M)
-            slugs = {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}
-            assert anchor in slugs, f"{document.name} links to {target}"
-
-
-def test_the_files_that_the_readme_names_are_there() -> None:
-    text = (ROOT / "README.md").read_text()
-    named = re.findall(r"`((?:sites|strategies|scenarios|tests|docs)/[\w./-]+)`", text)
-    assert len(named) > 10
-    absent = [name for name in named if "NAME" not in name and not (ROOT / name).exists()]
-    assert absent == []
-
-
-def test_every_make_target_of_the_readme_is_one() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    named = set(re.findall(r"`make ([\w-]+)`", (ROOT / "README.md").read_text()))
-    assert named
-    assert [name for name in named if not re.search(rf"^{name}:", makefile, re.M)] == []
-
-
 def test_figures_are_named_as_the_benchmarks_name_them() -> None:
     """Every key in a table of figures is one that the command above it prints."""
-    keys = set(re.findall(r"^\| `([a-z0-9]+_\w+)` \|", (ROOT / "README.md").read_text(), re.M))
+    keys = set(re.findall(r"^\| `([a-z0-9]+_\w+)` \|", PERFORMANCE.read_text(), re.M))
     benchmarks = [ROOT / "tests" / "benchmarks" / f"{name}.py" for name in WHOLE_RUNS]
     of_runs = set().union(*map(strings_of, benchmarks))
     of_sums = {*homomorphic.AT_MOST, *homomorphic.AT_LEAST}

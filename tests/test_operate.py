@@ -1,5 +1,6 @@
 """docs/operate.md, followed word by word."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,17 +12,10 @@ import pytest
 
 from consortium.deployment.processes import free_port
 from consortium.run.directory import COORDINATOR, SITE
+from tests.docs.pages import OPERATE, ROOT, shell_lines
 
-ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs" / "operate.md").read_text()
-ENTRY = "from {0}.cli import main; main()"
+ENTRY = "from {0}.cli.main import main; main()"
 PORT = "9443"
-
-
-def commands() -> list[str]:
-    """Return every command of the page, in its order."""
-    blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.M | re.S)
-    return [line for block in blocks for line in block.splitlines() if line]
 
 
 def programs(folder: Path) -> Path:
@@ -48,9 +42,14 @@ def alive_under(path: Path) -> list[int]:
 
 def test_the_page_goes_from_nothing_to_a_model_in_its_order() -> None:
     """So that a word changed in the page cannot empty the test below."""
-    verbs = [" ".join(command.split()[:3]) for command in commands()]
+    verbs = [" ".join(command.split()[:3]) for command in shell_lines(OPERATE)]
     assert len(verbs) > 20
-    for verb in ("consortium site init", "consortium charter sign", "consortium run coordinator"):
+    for verb in (
+        "consortium site init",
+        "consortium charter sign",
+        "consortium run coordinator",
+        "consortium charter revise",
+    ):
         assert any(said.startswith(verb) for said in verbs)
 
 
@@ -64,7 +63,7 @@ def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
         "PYTHONPATH": str(ROOT),
     }
     try:
-        for command in commands():
+        for command in shell_lines(OPERATE):
             done = subprocess.run(  # noqa: S602 -- the page's own commands, in a shell as there
                 command.replace(PORT, port),
                 shell=True,
@@ -88,4 +87,10 @@ def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
     events = (tmp_path / "coordinator" / "runs" / "first" / "events.jsonl").read_text()
     assert re.search(r'"site-quarantined", "server_round": [12], "site": "va"', events)
     assert '"event": "run-resumed"' in events
+    second = json.loads((tmp_path / "coordinator" / "charter.json").read_text())
+    assert [member["name"] for member in second["members"]] == [
+        "cleveland",
+        "hungary",
+        "switzerland",
+    ]
     assert not (tmp_path / "coordinator" / "runs" / "first" / "model").exists()
