@@ -20,6 +20,7 @@ from consortium.protocol.robustness_estimate import protection_of
 from consortium.run.directory import RunDirectory
 from consortium.run.evidence_store import EvidenceStore
 from consortium.run.leader_lock import leading
+from consortium.run.logs import logging_to
 from consortium.run.records import Summary, write_record
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout
@@ -55,7 +56,7 @@ class Ending:
 def main(grid: Grid, context: Context) -> None:
     """Run a consortium to its end; the run directory says what happened, whatever that is."""
     run = RunDirectory.from_environment()
-    with leading(run.leader):
+    with leading(run.leader), logging_to(run.log):
         _lead(run, grid, RunConfig.parse(context.run_config))
 
 

@@ -9,6 +9,7 @@ from consortium.deployment.control_client import Control
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supervisor import bring_down, cut_off, detach, read_up, supervise
 from consortium.provisioning.installation import init_coordinator, install_coordinator
+from consortium.run.logs import log_in_detail
 
 app = typer.Typer(help="Set up and run the coordinator.", no_args_is_help=True)
 
@@ -42,8 +43,11 @@ def install(
 def up(
     directory: Path = COORDINATOR,
     detached: bool = typer.Option(False, "--detach", help="Return once it runs."),
+    verbose: bool = typer.Option(False, "--verbose", help="Log more."),
 ) -> None:
     """Run the SuperLink, over TLS, until told to stop; start it again if it dies."""
+    if verbose:
+        log_in_detail()
     superlink = SuperLink(directory)
     if detached:
         print(f"up, process {detach(['coordinator', 'up', str(directory)], superlink)}")

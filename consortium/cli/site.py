@@ -14,6 +14,7 @@ from consortium.deployment.supernode import SuperNode
 from consortium.deployment.supervisor import bring_down, cut_off, detach, supervise
 from consortium.provisioning.enrolment import init_site, public_half, renew_node_key
 from consortium.provisioning.installation import install_site
+from consortium.run.logs import log_in_detail
 
 
 def _ledger() -> typer.Typer:
@@ -77,8 +78,11 @@ def renew(directory: Path = SITE, out: Path | None = OUT) -> None:
 def up(
     directory: Path = SITE,
     detached: bool = typer.Option(False, "--detach", help="Return once it runs."),
+    verbose: bool = typer.Option(False, "--verbose", help="Log more."),
 ) -> None:
     """Run the SuperNode until told to stop; start it again if it dies."""
+    if verbose:
+        log_in_detail()
     node = SuperNode(directory)
     if detached:
         print(f"up, process {detach(['site', 'up', str(directory)], node)}")

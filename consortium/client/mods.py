@@ -1,8 +1,8 @@
 """What every message passes at a site, from the outside in."""
 
-import traceback
+import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeAlias
 
 from flwr.app import Context, Message, RecordDict
@@ -12,6 +12,7 @@ from consortium.client.policy_gate import gate_of, refusal_of
 from consortium.client.sealed_session import RunPosition, Session, session_of
 from consortium.client.sealed_uploads import Sent
 from consortium.protocol.parameters import count_placement, require_agreed, update_placement
+from consortium.run.logs import logging_to
 from consortium.site.directory import SiteDirectory, site_directory
 from consortium.site.site import Site, site_of
 from privacy.errors import ConsortiumError
@@ -19,10 +20,13 @@ from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING, WrongRou
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
-from privacy.wire.flower_records import REFUSAL, refusal_content
+from privacy.wire.flower_records import REFUSAL, num_bytes, refusal_content
 
 Next: TypeAlias = Callable[[Message, Context], Message]
 Mod: TypeAlias = Callable[[Message, Context, Next], Message]
+
+_LOG = logging.getLogger(__name__)
+_LONGEST_KIND = 64
 
 
 class SiteError(ConsortiumError, RuntimeError):
@@ -56,6 +60,7 @@ def gated(message: Message, context: Context, call_next: Next) -> Message:
             evidence.began(gate.policy, gate.traffic)
             passage = gate.admit(message)
             released = gate.release(passage, call_next(message, context))
+            _LOG.info("answered %s: %d bytes", _kind(message), num_bytes(released))
             return Message(released, reply_to=message)
 
         content = _typed(message, context, answered).content
@@ -260,23 +265,26 @@ _SEALED: dict[str, Callable[[_Exchange], SealedReply]] = {
 
 
 def _typed(message: Message, context: Context, answer: Callable[[], Message]) -> Message:
-    """Return an answer, or the refusal that what went wrong with it is told by."""
-    try:
-        return answer()
-    except ConsortiumError as error:
-        _log(context)
-        return Message(refusal_content(error), reply_to=message)
-    except Exception:  # noqa: BLE001 -- the last door: nothing unforeseen may leave either
-        _log(context)
-        return Message(refusal_content(SiteError("see the site's log")), reply_to=message)
+    """Return the answer, or a typed refusal if it raised."""
+    with _logging(context):
+        try:
+            return answer()
+        except ConsortiumError as error:
+            _LOG.exception("refused %s: %s", _kind(message), error.code)
+            return Message(refusal_content(error), reply_to=message)
+        except Exception:  # noqa: BLE001 -- the last door: nothing unforeseen may leave either
+            _LOG.exception("refused %s: it failed", _kind(message))
+            return Message(refusal_content(SiteError("see the site's log")), reply_to=message)
 
 
-def _log(context: Context) -> None:
-    """Append the current exception to the site's log, if it is known which site this is."""
+def _logging(context: Context) -> AbstractContextManager[None]:
+    """Log to the site's file, if it is known which site this is."""
     try:
-        path = SiteDirectory(site_directory(context)).log
-        with path.open("a") as file:
-            file.write(f"--- {datetime.now(UTC).isoformat(timespec='seconds')}\n")
-            traceback.print_exc(file=file)
+        return logging_to(SiteDirectory(site_directory(context)).log)
     except (ConsortiumError, OSError):
-        return
+        return nullcontext()
+
+
+def _kind(message: Message) -> str:
+    """Return the kind of a question as the log shows it: whatever a peer put there, one line."""
+    return ascii(message.metadata.message_type)[1:-1][:_LONGEST_KIND]

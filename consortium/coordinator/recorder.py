@@ -1,6 +1,7 @@
 """From events to files: what happens in a run is written down as it happens."""
 
 import json
+import logging
 import tempfile
 import time
 import weakref
@@ -87,6 +88,9 @@ class Released:
         return self._file
 
 
+_LOG = logging.getLogger(__name__)
+
+
 @dataclass
 class Recorder:
     """Writes `events.jsonl` and `metrics.jsonl` line by line, and remembers what a summary needs.
@@ -127,6 +131,9 @@ class Recorder:
                 _write_tallies(self.run.statistics, event.pooled, self._released)
                 self._line(event, {"sites": self._released.sites})
             case SiteQuarantined():
+                _LOG.warning(
+                    "round %d: %s is left out: %s", event.server_round, event.site, event.code
+                )
                 self.quarantined.append(QuarantineRecord.model_validate(asdict(event)))
                 self._line(event, asdict(event))
             case SiteAnswered():
@@ -135,6 +142,7 @@ class Recorder:
             case SitesCompared():
                 self._append(self.run.evidence, asdict(event))
             case RoundFinished():
+                _LOG.info("round %d: %d sites answered", event.server_round, len(event.answered))
                 self._round(event)
             case _:
                 self._line(event, asdict(event))
@@ -188,6 +196,7 @@ class Recorder:
 
     def failed(self, code: str, text: str) -> None:
         """Record that the run ended with an error."""
+        _LOG.error("the run ended: %s: %s", code, text)
         self._append(self.run.events, {"event": "run-failed", "code": code, "text": text})
 
     def metrics_of(self, tally: Tally) -> dict[str, MetricValue]:

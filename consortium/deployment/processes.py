@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from consortium.run.logs import LEVEL as LOG_LEVEL
 from privacy.errors import ConsortiumError
 
 STOP_LIMIT_S = 5.0
@@ -26,7 +27,17 @@ QUIET: Mapping[str, str] = {
 }
 
 
-_INHERITED = ("HOME", "LANG", "LC_ALL", "PYTHONPATH", "TMPDIR", "USER", "OMP_NUM_THREADS", "TZ")
+_INHERITED = (
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "PYTHONPATH",
+    "TMPDIR",
+    "USER",
+    "OMP_NUM_THREADS",
+    "TZ",
+    LOG_LEVEL,
+)
 
 
 class LaunchFailed(ConsortiumError, RuntimeError):

@@ -12,6 +12,7 @@ from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supernode import SuperNode
 from consortium.deployment.supervisor import Service, read_up
 from consortium.run.directory import RunDirectory
+from consortium.run.logs import last_error
 
 _TAIL_BYTES = 65_536
 
@@ -85,8 +86,7 @@ def _charter(path: Path) -> str:
 
 
 def _last_error(log: Path) -> str:
-    lines = _tail(log)
-    return lines[-1] if lines else "none"
+    return last_error(_tail(log)) or "none"
 
 
 def _tail(path: Path) -> list[str]:

@@ -95,6 +95,11 @@ class RunDirectory:
         return self.path / "coordinator"
 
     @property
+    def log(self) -> Path:
+        """What went wrong at the coordinator; with `--verbose` also what went as it should."""
+        return self.coordinator / "coordinator.log"
+
+    @property
     def evidence(self) -> Path:
         """How each site's update lay to the aggregate, a line a round; in the clear only."""
         return self.coordinator / "evidence.jsonl"

@@ -51,7 +51,7 @@ AttackOption = Annotated[
     typer.Option("--attack", help="What liars do, such as sign-flip; none: nobody lies."),
 ]
 LiarsOption = Annotated[int, typer.Option("--liars", min=0, help="Sites that lie, with --attack.")]
-VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show Flower's own log.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show Flower's own log; log more.")]
 
 
 def main() -> None:

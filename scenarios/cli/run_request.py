@@ -12,6 +12,7 @@ from consortium.cli.options import overrides
 from consortium.config import Scalar
 from consortium.protocol.aggregation import rule_spec
 from consortium.run.directory import RunDirectory
+from consortium.run.logs import log_in_detail
 from consortium.run.records import Summary
 from privacy.errors import ConsortiumError
 from scenarios.attacks.assignment import NOBODY, AttackAssignment, draw_liars
@@ -51,6 +52,8 @@ class RunRequest:
         guarded(lambda: require_sites(self.scenario, self.sources))
         self.engine = _engine(engine)
         self.verbose = verbose
+        if verbose:
+            log_in_detail()
         self.lies = AttackAssignment(seed=self.config.seed, attacks=self.scenario.faults)
         guarded(lambda: rule_spec(self.config, self.scenario.charter))
 
@@ -108,6 +111,8 @@ def go_on(directory: RunDirectory, *, engine: str, verbose: bool) -> tuple[Scena
     """Go on with an interrupted run, with progress on the terminal."""
     from scenarios.engines.runner import interrupted_order, resume  # torch, where it is needed
 
+    if verbose:
+        log_in_detail()
     order = guarded(lambda: interrupted_order(directory, engine=_engine(engine), verbose=verbose))
     return order.scenario, _watched(order, directory, resume)
 

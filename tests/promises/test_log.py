@@ -38,9 +38,6 @@ def escaped(at: Ward, question: RecordDict) -> str:
         return type(error).__name__
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="part H: the last door catches everything"
-)
 @pytest.mark.usefixtures("ascii_locale")
 @pytest.mark.parametrize("text", [NOT_ASCII, NOT_UNICODE], ids=["not-ascii", "not-unicode"])
 def test_an_unforeseen_failure_is_refused_by_type_whatever_its_text(
@@ -57,9 +54,6 @@ def test_an_unforeseen_failure_is_refused_by_type_whatever_its_text(
     assert escaped(at, question) == "site-error"
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="part H: logs are UTF-8 with replacement"
-)
 @pytest.mark.usefixtures("ascii_locale")
 def test_a_cell_that_ascii_has_no_letters_for_is_refused_by_type(tmp_path: Path) -> None:
     """The error of the table quotes the cell, for the site's own log."""
