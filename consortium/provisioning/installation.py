@@ -25,7 +25,7 @@ from consortium.site.directory import read_identity, read_site_config
 from consortium.site.policy_templates import strict
 from privacy.errors import ConsortiumError
 from privacy.policy.document import FILE as POLICY
-from privacy.storage.secret_files import private_directory
+from privacy.storage.secret_files import make_private_directory
 
 _NODES = TypeAdapter(dict[str, str])
 _COMMON = ("charter.json", "signatures.json", "authority.pem")
@@ -53,7 +53,7 @@ def init_coordinator(directory: Path, *, hosts: tuple[str, ...]) -> Path:
     Raises:
         SecretExists: A coordinator is set up there already.
     """
-    private_directory(directory)
+    make_private_directory(directory)
     key = new_server_key(server_key_path(directory))
     request = directory / "server.csr"
     request.write_bytes(pem(signing_request(key, hosts)))

@@ -29,17 +29,18 @@ PRIVATE: dict[str, Scalar] = {
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
-from consortium import server_app, vault
+from consortium import server_app
+from consortium.run.evidence_store import EvidenceStore
 from consortium.run.directory import RunDirectory
-from privacy.differential.private_runs import Campaigns
+from privacy.differential.private_runs import PrivateRuns
 from scenarios.library.registry import scenario_named
 from scenarios.engines.runner import Order, carry_out
 
 where, times, config = sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
 owner, name = {
-    "site": (Campaigns, "keep"),
+    "site": (PrivateRuns, "keep_answer"),
     "coordinator": (server_app, "write_checkpoint"),
-    "sealed": (vault.Vault, "keep"),
+    "sealed": (EvidenceStore, "keep"),
 }[where]
 real, called = getattr(owner, name), [0]
 
