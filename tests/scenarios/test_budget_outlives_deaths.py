@@ -34,7 +34,7 @@ from consortium.run.evidence_store import EvidenceStore
 from consortium.run.directory import RunDirectory
 from privacy.differential.private_runs import PrivateRuns
 from scenarios.library.registry import scenario_named
-from scenarios.engines.runner import Order, carry_out
+from scenarios.engines.runner import ScenarioRun, carry_out
 
 where, times, config = sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
 owner, name = {
@@ -53,7 +53,7 @@ def dies(*given, **named):
 setattr(owner, name, dies)
 scenario = scenario_named("heart-diagnosis")
 run = RunDirectory(Path(sys.argv[1]))
-carry_out(Order(scenario=scenario, config=scenario.configured(config)), run)
+carry_out(ScenarioRun(scenario=scenario, config=scenario.configured(config)), run)
 """
 
 
