@@ -110,13 +110,13 @@ def epoch(message: Message, context: Context) -> Message:
     """Say which epoch secret this site goes by."""
     site = site_of(context)
     held = _member(site, messages.read_question(message.content)).held()
-    return Message(sealed_messages.epoch_held(*held), reply_to=message)
+    return Message(sealed_messages.held_epoch(*held), reply_to=message)
 
 
 def rotate(message: Message, context: Context) -> Message:
     """Make a fresh epoch secret, for the other members to be delivered."""
     site = site_of(context)
-    charter, last = sealed_messages.read_rotation_wanted(message.content)
+    charter, last = sealed_messages.read_rotation_request(message.content)
     made = _member(site, charter).rotate(last)
     return Message(sealed_messages.deliveries(made), reply_to=message)
 
@@ -126,13 +126,13 @@ def deliver(message: Message, context: Context) -> Message:
     site = site_of(context)
     charter, encoded = sealed_messages.read_delivery(message.content)
     held = _member(site, charter).accept(encoded)
-    return Message(sealed_messages.epoch_held(*held), reply_to=message)
+    return Message(sealed_messages.held_epoch(*held), reply_to=message)
 
 
 def open_(message: Message, context: Context) -> Message:
     """Open an encrypted run with a fresh key."""
     site = site_of(context)
-    charter, label, roster, lineage = sealed_messages.read_opening_wanted(message.content)
+    charter, label, roster, lineage = sealed_messages.read_opening_request(message.content)
     opening = _member(site, charter).open_run(
         label=label,
         roster=roster,
@@ -149,7 +149,7 @@ def release(message: Message, context: Context) -> Message:
     request = read_round(site, message)
     session = session_of(site, request)
     reply = sealed_messages.SealedReply(released=session.released(request))
-    session.member.memory.answers.finish(session.opened.run)
+    session.member.memory.answers.finish_run(session.opened.run)
     return Message(reply.content(), reply_to=message)
 
 

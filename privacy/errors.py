@@ -32,7 +32,7 @@ class ConsortiumError(Exception):
         self.counts = counts
 
 
-def named(names: Collection[str]) -> str:
+def abbreviated_names(names: Collection[str]) -> str:
     """Return names for a message: a few as they are, of many the number and the first."""
     few = ", ".join([*names][:5])
     return ", ".join(names) if len(names) <= 6 else f"{len(names)}: {few}, ..."

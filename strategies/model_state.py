@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from privacy.errors import ConsortiumError
 from privacy.layout import Vector
 from strategies.rules.inputs import Rows, Rule
-from strategies.server_optimizer import Moments, ServerOptimizer, rounded
+from strategies.server_optimizer import Moments, ServerOptimizer, round_to_float32
 
 MAGIC = b"consortium.state/1"
 HEADER = struct.Struct(f"<{len(MAGIC)}sQQBB")  # magic, server round, dim, moments, memory
@@ -56,7 +56,7 @@ class State:
             )
 
 
-def start(dim: int, optimizer: ServerOptimizer, *, needs_memory: bool = False) -> State:
+def initial_state(dim: int, optimizer: ServerOptimizer, *, needs_memory: bool = False) -> State:
     """Return the state before the first round: the vector is zero, so nobody can plant it."""
     return State(
         server_round=0,
@@ -101,7 +101,7 @@ def advance_with(state: State, aggregate: Vector, optimizer: ServerOptimizer) ->
         server_round=state.server_round + 1,
         vector=vector,
         moments=moments,
-        memory=None if state.memory is None else rounded(aggregate),
+        memory=None if state.memory is None else round_to_float32(aggregate),
     )
 
 
@@ -164,7 +164,7 @@ def _parts(state: State) -> list[Vector]:
 
 
 def _payload(part: Vector) -> bytes:
-    return rounded(part).astype("<f4").tobytes()
+    return round_to_float32(part).astype("<f4").tobytes()
 
 
 def _part(data: bytes, offset: int, dim: int) -> Vector:

@@ -80,7 +80,7 @@ class OptimizerOptions:
                 raise OptimizerRefused(f"{name} must be in [0, 1), got {value}")
 
 
-def rounded(numbers: Vector) -> Vector:
+def round_to_float32(numbers: Vector) -> Vector:
     """Return the numbers rounded to float32, as float64, negative zero as zero.
 
     Raises:
@@ -100,8 +100,8 @@ def sgd(options: OptimizerOptions) -> ServerOptimizer:
     """Return plain steps: x + lr d. With lr = 1 this is FedAvg, arXiv:1602.05629."""
 
     def step(moments: Moments, vector: Vector, aggregate: Vector) -> tuple[Moments, Vector]:
-        _expect(moments, 0)
-        return (), rounded(vector + options.learning_rate * aggregate)
+        _require_moments(moments, 0)
+        return (), round_to_float32(vector + options.learning_rate * aggregate)
 
     return ServerOptimizer(init=lambda _dim: (), step=step)
 
@@ -110,9 +110,9 @@ def momentum(options: OptimizerOptions) -> ServerOptimizer:
     """Return FedAvgM: v = momentum v + d; x + lr v (Hsu et al. 2019, arXiv:1909.06335)."""
 
     def step(moments: Moments, vector: Vector, aggregate: Vector) -> tuple[Moments, Vector]:
-        _expect(moments, 1)
-        velocity = rounded(options.momentum * moments[0] + aggregate)
-        return (velocity,), rounded(vector + options.learning_rate * velocity)
+        _require_moments(moments, 1)
+        velocity = round_to_float32(options.momentum * moments[0] + aggregate)
+        return (velocity,), round_to_float32(vector + options.learning_rate * velocity)
 
     return ServerOptimizer(init=lambda dim: (np.zeros(dim),), step=step)
 
@@ -147,19 +147,19 @@ def _adaptive(
     beta1, tau = options.beta1, options.tau
 
     def init(dim: int) -> Moments:
-        return np.zeros(dim), rounded(np.full(dim, tau * tau))
+        return np.zeros(dim), round_to_float32(np.full(dim, tau * tau))
 
     def step(moments: Moments, vector: Vector, aggregate: Vector) -> tuple[Moments, Vector]:
-        _expect(moments, 2)
-        first = rounded(beta1 * moments[0] + (1 - beta1) * aggregate)
-        second = rounded(second_moment(moments[1], aggregate * aggregate))
+        _require_moments(moments, 2)
+        first = round_to_float32(beta1 * moments[0] + (1 - beta1) * aggregate)
+        second = round_to_float32(second_moment(moments[1], aggregate * aggregate))
         moved = vector + options.learning_rate * first / (np.sqrt(second) + tau)
-        return (first, second), rounded(moved)
+        return (first, second), round_to_float32(moved)
 
     return ServerOptimizer(init=init, step=step)
 
 
-def _expect(moments: Moments, count: int) -> None:
+def _require_moments(moments: Moments, count: int) -> None:
     if len(moments) != count:
         raise MomentsMismatch(
             f"this optimizer has {count} moments, the state holds {len(moments)}: "

@@ -376,7 +376,7 @@ def read_round(content: RecordDict) -> SealedRound:
 
 def read_reply(content: RecordDict, *, tally_size: int = 0) -> SealedReply:
     """Read an answer of an encrypted run, whatever its size."""
-    arrays, _ = wire.parts(content)
+    arrays, _ = wire.arrays_and_facts(content)
     size = arrays["tally"].shape[0] if "tally" in arrays else tally_size
     return SealedReply.read(content, upload_bytes=_NO_BOUND, count_bytes=_NO_BOUND, tally_size=size)
 

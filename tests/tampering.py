@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from consortium.client.sealed_session import Session
 from consortium.protocol.parameters import upload_header
 from privacy import canonical
-from privacy.encryption.ciphertext_sum import Adder, polynomials, summed_rows
+from privacy.encryption.ciphertext_sum import Adder, summed_rows, unpack_polynomials
 from privacy.encryption.parameters import Placement
 from privacy.encryption.quantisation import Levels, quantise
 from privacy.encryption.seal_serialisation import pack
 from privacy.layout import Tally
 from privacy.protocol.envelope import TRAINING, Receipt, UploadLabel
 from privacy.protocol.upload import upload_digest
-from privacy.secrets.linear_mac import Checksum, pad
+from privacy.secrets.linear_mac import Checksum, upload_pad
 from privacy.secrets.packing import Integers
 from privacy.secrets.sealer import Sealer
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
@@ -52,7 +52,7 @@ def numbers(summed: bytes, placement: Placement) -> Numbers:
     rows = summed_rows(summed, placement)
     both = np.empty((2, placement.parameters.degree), np.uint64)
     return np.stack(
-        [polynomials(row, placement.parameters, both).astype(object).copy() for row in rows]
+        [unpack_polynomials(row, placement.parameters, both).astype(object).copy() for row in rows]
     )
 
 
@@ -113,7 +113,7 @@ def forged(
         upload = Sealer(session.secret, agreed, checksum).seal(
             np.zeros(agreed.dim, np.int32) if levels is None else levels,
             np.zeros(agreed.tally_size, np.int64) if tally is None else tally,
-            pad=pad(session.opened.keys.pad, said.encode()) + shift,
+            pad=upload_pad(session.opened.keys.pad, said.encode()) + shift,
         )
     return upload, signed_by(session, said, upload).encode()
 
@@ -124,12 +124,12 @@ def signed_by(session: Session, said: UploadLabel, upload: bytes) -> Receipt:
     agreed = session.updates if slot.purpose == TRAINING else session.counts(slot.purpose)
     header = upload_header(said, site.run_config, site.task.layout, agreed)
     digest = upload_digest(header, [upload])
-    return Receipt.signed(said, upload=digest, sign=session.member.identity.sign)
+    return Receipt.sign(said, upload=digest, sign=session.member.identity.sign)
 
 
 def relabelled(receipt: Receipt, sign: Callable[[bytes], bytes], **changes: Any) -> Receipt:
     """Return a receipt whose label says something else, signed by who has the key."""
-    return Receipt.signed(replace(receipt.label, **changes), upload=receipt.upload, sign=sign)
+    return Receipt.sign(replace(receipt.label, **changes), upload=receipt.upload, sign=sign)
 
 
 def own_levels(session: Session, request: SealedRound) -> Levels:

@@ -13,7 +13,7 @@ from consortium.audit import journal as audit
 from consortium.audit.journal import OWNER
 from consortium.charter.document import Charter
 from consortium.run.party_directory import PartyDirectory
-from privacy.audit.hash_chain import Entry, LogHead, verified
+from privacy.audit.hash_chain import Entry, LogHead, verified_entries
 from privacy.audit.signed_head import Anchor
 from privacy.differential.ledger_entries import LedgerHead
 from privacy.errors import ConsortiumError
@@ -100,7 +100,7 @@ def read_log(path: Path, charter: Charter | None = None) -> ReadLog:
     keys = dict(audit.public_keys(path))
     members = charter.members if charter else ()
     trusted = {one.name: bytes.fromhex(one.signing) for one in members if one.signing}
-    entries = tuple(verified(path, {**keys, **trusted}))
+    entries = tuple(verified_entries(path, {**keys, **trusted}))
     owner = str(entries[0].event.facts["owner"])
     return ReadLog(path, owner, entries, key_from_charter=owner in trusted)
 

@@ -89,7 +89,7 @@ class SiteAuditTrail:
         if refused is not None:
             self.journal.note(audit.REFUSED, run=self.run, kind=kind, code=refused[0])
         elif kind == messages.HELLO:
-            content = messages.anchored(content, self._anchor().encode())
+            content = messages.introduction_with_anchor(content, self._anchor().encode())
         else:
             self._sealed(kind, content)
         if self.site.run_config.dp.on:
@@ -112,7 +112,7 @@ class SiteAuditTrail:
             ledger=ledger_end(self.site.directory),
             link=self.link,
         )
-        return anchor.signed(chain.sign)
+        return anchor.with_signature(chain.sign)
 
     def _ledger(self) -> None:
         """Note where the ledger of privacy ends, if it moved since this log saw it."""

@@ -190,7 +190,7 @@ def _introduction(site: str, charter: Charter, layout: Layout) -> ReplyForm:
 
 
 def _described(layout: Layout) -> int:
-    return len(messages.described(layout))
+    return len(messages.layout_bytes(layout))
 
 
 def _in_the_clear(charter: Charter, sizes: Sizes) -> dict[str, ReplyForm]:

@@ -13,10 +13,10 @@ from consortium.config import RunConfig
 from consortium.protocol.parameters import require_agreed
 from consortium.site.directory import SiteDirectory, read_site_config
 from consortium.site.site import Site
-from privacy.differential.budget import fits, refusal
+from privacy.differential.budget import budget_refusal, fits_budget
 from privacy.differential.ledger_entries import Budget
 from privacy.differential.mechanisms import Mechanism
-from privacy.errors import ConsortiumError, named
+from privacy.errors import ConsortiumError, abbreviated_names
 from privacy.policy.document import Policy, read_policy
 from privacy.policy.kill_switch import require_allowed
 from privacy.policy.rate_limits import RateLimits
@@ -89,9 +89,14 @@ def _terms(policy: Policy, asked: Asked) -> Iterator[PolicyFinding]:
     if privacy is not None:
         loss = f"epsilon {privacy.epsilon:g}" if privacy.epsilon else "noise that is given"
         offered = f"by {privacy.unit}, {loss}"
-    yield finding("task", asked.task, named(policy.tasks), "task-not-allowed")
-    yield finding("model", asked.model, named(policy.models), "model-not-allowed")
-    yield finding("columns", named(asked.columns), named(policy.columns), "columns-not-allowed")
+    yield finding("task", asked.task, abbreviated_names(policy.tasks), "task-not-allowed")
+    yield finding("model", asked.model, abbreviated_names(policy.models), "model-not-allowed")
+    yield finding(
+        "columns",
+        abbreviated_names(asked.columns),
+        abbreviated_names(policy.columns),
+        "columns-not-allowed",
+    )
     yield finding(
         "numbers that travel", f"{asked.dim:,}", f"{policy.max_dim:,}", "layout-not-allowed"
     )
@@ -169,7 +174,7 @@ def _budget(site: Site, policy: Policy) -> Iterator[PolicyFinding]:
     if folder.exists():
         with ledger_of(site.directory) as ledger:
             past = ledger.events(name)
-    refused = None if fits(event, past, budget) else refusal(event, past, budget)
+    refused = None if fits_budget(event, past, budget) else budget_refusal(event, past, budget)
     yield PolicyFinding(
         "budget of privacy",
         f"{event.steps:,} steps at noise {event.noise_multiplier:.3g}",

@@ -25,7 +25,7 @@ from privacy.errors import ConsortiumError
 from privacy.policy.document import Policy, PolicyUnreadable, read_policy
 from privacy.policy.kill_switch import require_allowed
 from privacy.policy.rate_limits import NO_ROUND, Coming, RateLimits, TrafficUnavailable
-from privacy.policy.run_request import Asked, AskedPrivacy, check
+from privacy.policy.run_request import Asked, AskedPrivacy, check_run_request
 from privacy.policy.violations import NotReleased, PolicyViolation, QuestionNotAllowed
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
@@ -94,7 +94,7 @@ class PolicyGate:
         coming = Coming(at=now, run=str(message.metadata.run_id), server_round=_round(message))
         number = self.traffic.admit(coming, self.policy)
         require_agreed(self.site.run_config, self.site.charter)
-        check(self.policy, self.asked)
+        check_run_request(self.policy, self.asked)
         if kind not in self.exits:
             raise QuestionNotAllowed("such a run has no question of this kind")
         if kind == messages.HELLO or kind in _OF_RECORDS:
@@ -119,7 +119,7 @@ class PolicyGate:
         elif "tally" in arrays and not self.policy.releases.pooled_figures:
             raise NotReleased("the policy does not release pooled figures")
         size = wire.num_bytes(content)
-        self.traffic.leave(passage.number, passage.coming, size, self.policy)
+        self.traffic.count_bytes(passage.number, passage.coming, size, self.policy)
         return content
 
     def refusal(self, content: RecordDict) -> RecordDict:
@@ -144,7 +144,7 @@ class PolicyGate:
         """Check counts that leave in the clear: from enough records, or zeros; rounded."""
         releases = self.policy.releases
         examples = facts.get("num-examples", 0)
-        if type(examples) is not int or releases.rounded(examples) != examples:
+        if type(examples) is not int or releases.rounded_examples(examples) != examples:
             raise NotReleased("a number of examples leaves rounded only")
         if facts.get("released") == 1 and not releases.own_figures:
             raise NotReleased("the policy does not release figures of this site alone")

@@ -135,7 +135,7 @@ def ended(site: Site, stands: Position) -> None:
     if not site.run_config.dp.on:
         return
     campaigns, run = _campaigns(SiteDirectory(site.directory).ledger), _run(site, stands)
-    found = campaigns.last(run)
+    found = campaigns.last_campaign(run)
     if found is None:
         return
     with ledger_of(site.directory) as ledger:
@@ -154,10 +154,10 @@ def _privately(site: Site, stands: Position) -> Trained:
         )
     campaigns = _campaigns(SiteDirectory(site.directory).ledger)
     asked = Round(run=_run(site, stands), number=stands.server_round, state=_state(stands))
-    answer = campaigns.answered(asked)
+    answer = campaigns.kept_answer(asked)
     if answer is None:
         campaign = _reserved(site, campaigns, asked)
-        answer = campaigns.keep(campaign, asked, _trained(site, stands, campaign))
+        answer = campaigns.keep_answer(campaign, asked, _trained(site, stands, campaign))
     return Trained(
         update=np.frombuffer(answer, "<f4").astype(np.float64),
         num_examples=site.data.train_examples,
@@ -178,15 +178,15 @@ def _trained(site: Site, stands: Position, campaign: Campaign) -> bytes:
 
 def _reserved(site: Site, campaigns: PrivateRuns, asked: Round) -> Campaign:
     """Return the campaign that a round draws on; its steps are entered as begun."""
-    campaign = campaigns.with_room(asked)
+    campaign = campaigns.campaign_with_room(asked)
     with ledger_of(site.directory) as ledger:
         if campaign is None:
-            before = campaigns.last(asked.run)
+            before = campaigns.last_campaign(asked.run)
             noise = planned(site.run_config, site.data).noise_multiplier
             part = 1 if before is None else before.part + 1
             wanted = Campaign(number=0, part=part, noise_multiplier=noise)
             _reservation(site, ledger, asked.run, wanted)
-            campaign = campaigns.begin(asked.run, part=part, noise_multiplier=noise)
+            campaign = campaigns.begin_campaign(asked.run, part=part, noise_multiplier=noise)
         reservation = _reservation(site, ledger, asked.run, campaign)
         reservation.use(f"round {asked.number}", site.run_config.dp.steps)
     return campaign

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from consortium.site.directory import SiteDirectory
-from privacy.storage.secret_files import private_directory
+from privacy.storage.secret_files import make_private_directory
 from privacy.wire.messages import Contribution, Position
 
 _TAG = b"consortium.kept-answer/1\n"
@@ -47,7 +47,7 @@ class ReplyCache:
 
     def keep(self, sent: Contribution) -> None:
         """Keep an answer in place of the last one, before it is given."""
-        private_directory(self._path.parent)
+        make_private_directory(self._path.parent)
         body = sent.encode()
         partial = self._path.with_name(".last.partial")
         partial.unlink(missing_ok=True)

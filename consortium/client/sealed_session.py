@@ -30,7 +30,7 @@ from privacy.protocol.envelope import (
 )
 from privacy.protocol.key_messages import Opening
 from privacy.protocol.receipts import majority_state
-from privacy.secrets.linear_mac import ChecksumFailed, pad
+from privacy.secrets.linear_mac import ChecksumFailed, upload_pad
 from privacy.secrets.sealer import Opened, Sealer
 from privacy.secrets.state_encryption import open_state, seal_state
 from privacy.wire.encrypted_messages import SealedRound
@@ -177,11 +177,11 @@ class Session(SiteTerms):
     def _open(
         self, sealer: Sealer, summed: bytes | memoryview, receipts: Sequence[Receipt]
     ) -> Opened:
-        pads = [pad(self.opened.keys.pad, one.label.encode()) for one in receipts]
+        pads = [upload_pad(self.opened.keys.pad, one.label.encode()) for one in receipts]
         try:
             return sealer.open(summed, pads=pads)
         except ChecksumFailed as error:
-            self.member.memory.burn(self.opened.run)
+            self.member.memory.burn_key(self.opened.run)
             shown = hashlib.sha256(summed).hexdigest()  # for the site's log: who audits compares
             raise ChecksumFailed(f"{error}; the sum shown here has SHA-256 {shown}") from error
 

@@ -17,7 +17,7 @@ from privacy import canonical
 from privacy.encryption.parameters import Placement
 from privacy.identity.public_identity import PublicIdentity
 from privacy.protocol.envelope import STATISTICS, Slot
-from privacy.protocol.grouping import assign, weight_class
+from privacy.protocol.grouping import assign_buckets, weight_class
 from privacy.secrets.key_exchange import OpenedRun
 from privacy.secrets.linear_mac import Checksum
 from privacy.secrets.sealer import BfvSecret, Sealer
@@ -64,7 +64,7 @@ class SiteTerms:
         """The bucket of each site, fixed for the run."""
         config = self.site.run_config
         seed = self.opened.keys.bucket_seed
-        return assign(seed, self.opened.roster, num_buckets=config.buckets)
+        return assign_buckets(seed, self.opened.roster, num_buckets=config.buckets)
 
     @cached_property
     def secret(self) -> BfvSecret:

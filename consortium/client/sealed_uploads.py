@@ -15,7 +15,7 @@ from privacy.encryption.quantisation import Scales, quantise
 from privacy.layout import Tally
 from privacy.protocol.envelope import EVALUATION, NO_STATE, TRAINING, Receipt, Slot, UploadLabel
 from privacy.protocol.upload import upload_digest
-from privacy.secrets.linear_mac import pad
+from privacy.secrets.linear_mac import upload_pad
 from privacy.secrets.reply_store import Answer
 from privacy.wire.encrypted_messages import SealedRound
 from privacy.wire.messages import Contribution
@@ -137,12 +137,12 @@ class Answers:
         upload = sealer.seal(
             levels,
             tally,
-            pad=pad(terms.opened.keys.pad, label.encode()),
+            pad=upload_pad(terms.opened.keys.pad, label.encode()),
             processes=self._processes(placement),
         )
         header = upload_header(label, terms.site.run_config, terms.site.task.layout, placement)
         digest = upload_digest(header, [upload])
-        receipt = Receipt.signed(label, upload=digest, sign=terms.member.identity.sign).encode()
+        receipt = Receipt.sign(label, upload=digest, sign=terms.member.identity.sign).encode()
         return Answer(
             slot=label.slot,
             request=request.digest,

@@ -18,7 +18,7 @@ from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site, model_plan
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally, Vector
-from privacy.storage.secret_files import private_directory
+from privacy.storage.secret_files import make_private_directory
 from sites.data.source import DataSource
 from sites.plans import Predictions
 from sites.task import Exportable, SiteData, Task
@@ -190,7 +190,7 @@ def keep_mistakes(site: Site, statistics: Tally, vector: Vector) -> None:
         path.unlink(missing_ok=True)
         return
     found = site.task.mistakes(site.data, statistics, vector, at_most=most)
-    private_directory(path.parent)
+    make_private_directory(path.parent)
     partial = path.with_name(".last.partial")
     partial.unlink(missing_ok=True)
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

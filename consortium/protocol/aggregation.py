@@ -140,7 +140,7 @@ class FollowingClip:
         admit(updates, weights, weighted=True)
         norms = row_norms(updates)
         clipped = Scaled(updates, clip_scales(norms, self.clip.clip_norm))
-        self.clip = self.clip.after(norms)
+        self.clip = self.clip.next_clip(norms)
         return clipped, weights
 
 

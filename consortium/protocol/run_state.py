@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.encryption.parameters import SealParameters
-from privacy.encryption.quantisation import Scales, mean_of
+from privacy.encryption.quantisation import Scales, mean_from_levels
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally, Vector
 from strategies import model_state as advance
@@ -145,7 +145,9 @@ class Step:
         """Return S(0): the zero vector, which nobody can plant, and the agreed statistics."""
         first = np.full(len(self.layout.fields), self.first_scale, np.float32)
         return RunState(
-            model=advance.start(self.layout.dim, self.optimizer, needs_memory=self.needs_memory),
+            model=advance.initial_state(
+                self.layout.dim, self.optimizer, needs_memory=self.needs_memory
+            ),
             statistics=statistics,
             scales=first.astype(np.float64),
             chain=(),
@@ -176,7 +178,7 @@ class Step:
         scales = self.scales(before)
         means = np.stack(
             [
-                mean_of(
+                mean_from_levels(
                     one.levels,
                     total_class=one.total_class,
                     scales=scales,

@@ -15,7 +15,7 @@ from consortium.site.directory import SiteConfig, SiteDirectory, read_identity
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import PublicIdentity
 from privacy.secrets.keys import Identity
-from privacy.storage.secret_files import private_directory, write_private
+from privacy.storage.secret_files import make_private_directory, write_private
 from sites.data.source import DataSource
 from sites.schema.tables import NAME
 
@@ -109,7 +109,7 @@ def init_site(directory: Path, *, name: str, source: DataSource) -> PublicHalf:
         ExposedSecret: The directory exists and is open to others.
         SecretExists: A site is set up there already.
     """
-    private_directory(directory)
+    make_private_directory(directory)
     identity = Identity.generate(name)
     identity.write(SiteDirectory(directory).identity)
     new_node_key(directory)

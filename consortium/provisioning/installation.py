@@ -33,7 +33,7 @@ from consortium.run.records import write_atomically
 from consortium.site.directory import SiteDirectory, read_identity, read_site_config
 from consortium.site.policy_templates import strict
 from privacy.errors import ConsortiumError
-from privacy.storage.secret_files import private_directory
+from privacy.storage.secret_files import make_private_directory
 
 _NODES = TypeAdapter(dict[str, str])
 _COMMON = (CHARTER_FILE, SIGNATURES_FILE, AUTHORITY_FILE)
@@ -61,7 +61,7 @@ def init_coordinator(directory: Path, *, hosts: tuple[str, ...]) -> Path:
     Raises:
         SecretExists: A coordinator is set up there already.
     """
-    private_directory(directory)
+    make_private_directory(directory)
     key = new_server_key(CoordinatorDirectory(directory).server_key)
     request = CoordinatorDirectory(directory).certificate_request
     request.write_bytes(pem(signing_request(key, hosts)))

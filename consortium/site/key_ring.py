@@ -18,7 +18,7 @@ from privacy.secrets.key_exchange import (
     accept_delivery,
     accept_opening,
     make_opening,
-    rotate,
+    rotate_epoch,
 )
 from privacy.secrets.keys import EpochSecret, Identity
 from privacy.secrets.replay_guard import SiteMemory
@@ -70,7 +70,7 @@ class KeyRing:
         """
         own = self.memory.last_epoch()
         last = min(max(last_epoch, own), own + _BELIEVED_STEP)
-        made = rotate(self.identity, agreement=self.agreement, last_epoch=last)
+        made = rotate_epoch(self.identity, agreement=self.agreement, last_epoch=last)
         keep_epoch(made.secret, directory=self.directory, memory=self.memory)
         return {name: delivery.encode() for name, delivery in made.deliveries.items()}
 

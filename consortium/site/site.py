@@ -126,7 +126,7 @@ class Site:
     def told(self, num_examples: int) -> int:
         """Return a number of training examples as it may be told: rounded in the clear."""
         in_the_clear = self.run_config.aggregation == "clear"
-        return self.policy.releases.rounded(num_examples) if in_the_clear else num_examples
+        return self.policy.releases.rounded_examples(num_examples) if in_the_clear else num_examples
 
 
 def model_plan(config: RunConfig, table: AnySchema) -> AnyModelPlan:

@@ -23,7 +23,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from privacy.errors import ConsortiumError
-from privacy.storage.secret_files import private_directory, sync_directory
+from privacy.storage.secret_files import make_private_directory, sync_directory
 
 VERSION = 1
 OPENED = "opened"
@@ -132,10 +132,10 @@ class Chain:
         sign: Callable[[bytes], bytes],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        private_directory(path.parent)
+        make_private_directory(path.parent)
         self.key, self.sign, self._owner, self._now = key, sign, owner, now
         self._head, self._size = LogHead(), -1
-        with _available(path):
+        with _unavailable_on_error(path):
             is_new = not path.exists()
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
             self._file = os.open(path, flags, 0o600)
@@ -153,7 +153,7 @@ class Chain:
         Raises:
             AuditChainBroken: Its last line is not one that was written here.
         """
-        with self._locked():
+        with self._exclusive_lock():
             return self._head
 
     def append(self, events: Sequence[LogEvent]) -> LogHead:
@@ -163,7 +163,7 @@ class Chain:
             AuditChainBroken: The last line is not one that was written here.
             AuditLogUnavailable: The file cannot be written.
         """
-        with self._locked() as dropped:
+        with self._exclusive_lock() as dropped:
             lines, head = self._lines([*dropped, *events])
             if os.write(self._file, lines) != len(lines):
                 raise AuditLogUnavailable(f"the log {self._path} cannot be written whole")
@@ -190,17 +190,17 @@ class Chain:
         return b"".join(line + b"\n" for line in lines), head
 
     @contextmanager
-    def _locked(self) -> Iterator[list[LogEvent]]:
+    def _exclusive_lock(self) -> Iterator[list[LogEvent]]:
         """Hold the one writer's place; yield what must be said of the writer before."""
-        with _available(self._path):
+        with _unavailable_on_error(self._path):
             fcntl.flock(self._file, fcntl.LOCK_EX)
             try:
                 size = os.fstat(self._file).st_size
-                yield [] if size == self._size else self._caught_up(size)
+                yield [] if size == self._size else self._catch_up(size)
             finally:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
 
-    def _caught_up(self, size: int) -> list[LogEvent]:
+    def _catch_up(self, size: int) -> list[LogEvent]:
         """Read where the log ends; let go of a line that was never finished."""
         tail = os.pread(self._file, min(size, _TAIL), max(size - _TAIL, 0))
         whole = tail.rfind(b"\n") + 1
@@ -214,12 +214,14 @@ class Chain:
                 raise AuditChainBroken("the last line has no end", line=1)
             self._head = LogHead()
         else:
-            last, _ = _split(lines[-1], line=len(lines))
+            last, _ = _parse_line(lines[-1], line=len(lines))
             self._head = LogHead(last.number, last.hash)
         return [LogEvent("recovered", {"bytes": unfinished})] if unfinished else []
 
 
-def verify(path: Path, public_keys: Mapping[str, bytes], *, known: Iterable[LogHead] = ()) -> None:
+def verify_chain(
+    path: Path, public_keys: Mapping[str, bytes], *, known: Iterable[LogHead] = ()
+) -> None:
     """Check that a log is whole, and its owner's.
 
     Args:
@@ -233,22 +235,22 @@ def verify(path: Path, public_keys: Mapping[str, bytes], *, known: Iterable[LogH
             another log under the same name.
         AuditLogUnavailable: It cannot be read.
     """
-    for _ in verified(path, public_keys, known=known):
+    for _ in verified_entries(path, public_keys, known=known):
         pass
 
 
-def verified(
+def verified_entries(
     path: Path, public_keys: Mapping[str, bytes], *, known: Iterable[LogHead] = ()
 ) -> Iterator[Entry]:
-    """Yield the entries of a log, each once the chain is whole up to it; see `verify`."""
+    """Yield the entries of a log, each once the chain is whole up to it; see `verify_chain`."""
     heads = {head.entries: head.hash for head in known if head.entries}
     last: Entry | None = None
     key: Ed25519PublicKey | None = None
-    with _available(path), path.open("rb") as file:
+    with _unavailable_on_error(path), path.open("rb") as file:
         for number, raw in enumerate(file, start=1):
             if not raw.endswith(b"\n"):
                 raise AuditChainBroken("the line was never finished", line=number)
-            entry, signature = _split(raw[:-1], line=number)
+            entry, signature = _parse_line(raw[:-1], line=number)
             _require_next(entry, last, line=number)
             key = key or _key_of(entry, public_keys)
             if signature is not None:
@@ -311,7 +313,7 @@ def _hash(body: bytes) -> str:
     return hashlib.sha256(_HASH_TAG + body).hexdigest()
 
 
-def _split(raw: bytes, *, line: int) -> tuple[Entry, bytes | None]:
+def _parse_line(raw: bytes, *, line: int) -> tuple[Entry, bytes | None]:
     """Return the entry of a line and the signature on it, whose hash is right."""
     found = _LINE.fullmatch(raw)
     if found is None:
@@ -319,7 +321,7 @@ def _split(raw: bytes, *, line: int) -> tuple[Entry, bytes | None]:
     body, said, signature = found.groups()
     if _hash(body) != said.decode():
         raise AuditChainBroken("its hash is that of another entry", line=line)
-    told = _told(body, line=line)
+    told = _parse_body(body, line=line)
     entry = Entry(
         number=told["n"],
         at=told["at"],
@@ -331,7 +333,7 @@ def _split(raw: bytes, *, line: int) -> tuple[Entry, bytes | None]:
     return entry, bytes.fromhex(signature.decode()) if signature else None
 
 
-def _told(body: bytes, *, line: int) -> dict[str, Any]:
+def _parse_body(body: bytes, *, line: int) -> dict[str, Any]:
     try:
         told = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -342,7 +344,7 @@ def _told(body: bytes, *, line: int) -> dict[str, Any]:
 
 
 @contextmanager
-def _available(path: Path) -> Iterator[None]:
+def _unavailable_on_error(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

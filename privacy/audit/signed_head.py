@@ -41,7 +41,7 @@ class Anchor:
     link: bytes = field(default=bytes(LINK_SIZE), repr=False)
     signature: bytes = bytes(SIGNATURE_SIZE)
 
-    def signed(self, sign: Callable[[bytes], bytes]) -> "Anchor":
+    def with_signature(self, sign: Callable[[bytes], bytes]) -> "Anchor":
         """Return the anchor with its signature."""
         return replace(self, signature=sign(self._body()))
 

@@ -115,13 +115,13 @@ def epsilon(events: Sequence[Mechanism], delta: float, *, unit: Unit = "person")
         BadTarget: Delta is out of range.
     """
     require_delta(delta)
-    if not _counted(events, unit):
+    if not _all_bounded(events, unit):
         return math.inf
     steps = _steps_of(events, unit)
     if not steps:
         return 0.0
-    grid = _grid(steps, delta)
-    return max(0.0, float(_joined(steps, grid).get_epsilon_for_delta(delta)))
+    grid = _grid_width(steps, delta)
+    return max(0.0, float(_composed_distribution(steps, grid).get_epsilon_for_delta(delta)))
 
 
 def both_epsilons(events: Sequence[Mechanism], delta: float, *, unit: Unit = "person") -> Epsilon:
@@ -195,7 +195,7 @@ def _cost_of(noise: float, rate: float, steps: int, delta: float, *, at_most: fl
     return rough if rough > 4 * at_most + 4 else epsilon([event], delta)
 
 
-def _counted(events: Iterable[Mechanism], unit: Unit) -> bool:
+def _all_bounded(events: Iterable[Mechanism], unit: Unit) -> bool:
     """Return whether all events bound what one unit of a budget contributes."""
     return all(
         isinstance(event, HeldOut)
@@ -234,7 +234,7 @@ def _steps_of(events: Iterable[Mechanism], unit: Unit) -> _Steps:
     return whole + tuple(found.items())
 
 
-def _grid(steps: _Steps, delta: float) -> float:
+def _grid_width(steps: _Steps, delta: float) -> float:
     """Return the coarsest grid on which rounding costs little.
 
     Rounding a loss to the two grid points around it widens it: the variance grows by a sixth of
@@ -252,29 +252,31 @@ def _grid(steps: _Steps, delta: float) -> float:
     return _GRIDS[-1]
 
 
-def _joined(steps: _Steps, grid: float) -> Distribution:
+def _composed_distribution(steps: _Steps, grid: float) -> Distribution:
     for size in range(_AT_ONCE, len(steps), _AT_ONCE):  # so that the recursion stays shallow
-        _past(steps[:size], grid)
-    return _after(_past(steps[:-1], grid), steps[-1], grid)
+        _composed_prefix(steps[:size], grid)
+    return _compose_with(_composed_prefix(steps[:-1], grid), steps[-1], grid)
 
 
 @lru_cache(maxsize=64)
-def _past(steps: _Steps, grid: float) -> "Distribution | None":
-    return _after(_past(steps[:-1], grid), steps[-1], grid) if steps else None
+def _composed_prefix(steps: _Steps, grid: float) -> "Distribution | None":
+    return _compose_with(_composed_prefix(steps[:-1], grid), steps[-1], grid) if steps else None
 
 
-def _after(past: "Distribution | None", last: tuple[_Step, int], grid: float) -> Distribution:
-    repeated = _repeated(*last, grid)
+def _compose_with(
+    past: "Distribution | None", last: tuple[_Step, int], grid: float
+) -> Distribution:
+    repeated = _repeated_distribution(*last, grid)
     return repeated if past is None else past.compose(repeated)
 
 
 @lru_cache(maxsize=512)
-def _repeated(step: _Step, times: int, grid: float) -> Distribution:
-    return _single(step, grid).self_compose(times)
+def _repeated_distribution(step: _Step, times: int, grid: float) -> Distribution:
+    return _step_distribution(step, grid).self_compose(times)
 
 
 @lru_cache(maxsize=512)
-def _single(step: _Step, grid: float) -> Distribution:
+def _step_distribution(step: _Step, grid: float) -> Distribution:
     from dp_accounting import NeighboringRelation
     from dp_accounting.pld import privacy_loss_distribution as pld
 
@@ -289,13 +291,13 @@ def _single(step: _Step, grid: float) -> Distribution:
         return pld.from_gaussian_mechanism(
             step.noise, value_discretization_interval=grid, sampling_prob=step.rate
         )
-    moved, chances = _moved(step)
+    moved, chances = _contribution_mixture(step)
     return pld.from_mixture_gaussian_mechanism(
         step.noise, moved, chances, value_discretization_interval=grid
     )
 
 
-def _moved(step: _Step) -> tuple[list[float], list[float]]:
+def _contribution_mixture(step: _Step) -> tuple[list[float], list[float]]:
     """Return by how much a person's records move a step, and with which probabilities."""
     from scipy.stats import binom
 

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from privacy.differential.accounting import epsilon
-from privacy.differential.ledger_entries import Budget, Charge, of_size, size_of
+from privacy.differential.ledger_entries import Budget, Charge, event_size, resized_event
 from privacy.differential.mechanisms import Mechanism
 from privacy.errors import ConsortiumError
 from privacy.policy.run_request import in_milli
@@ -42,34 +42,34 @@ class BudgetExhausted(ConsortiumError, RuntimeError):
         self.together, self.budget, self.fits = together, budget, fits
 
 
-def counted(charges: Sequence[Charge], data_set: str | None = None) -> tuple[Mechanism, ...]:
+def charged_events(charges: Sequence[Charge], data_set: str | None = None) -> tuple[Mechanism, ...]:
     """Return what counts for a data set, or for all of them together."""
     mine = (one for one in charges if data_set in (None, one.reserved.data_set.name))
     return tuple(event for one in mine if (event := one.event) is not None)
 
 
-def fits(event: Mechanism, past: Sequence[Mechanism], budget: Budget) -> bool:
+def fits_budget(event: Mechanism, past: Sequence[Mechanism], budget: Budget) -> bool:
     """Return whether an event beside what was done before costs at most the budget."""
     return _cost((*past, event), budget) <= budget.epsilon
 
 
-def refusal(event: Mechanism, past: Sequence[Mechanism], budget: Budget) -> BudgetExhausted:
+def budget_refusal(event: Mechanism, past: Sequence[Mechanism], budget: Budget) -> BudgetExhausted:
     """Return why an event does not fit beside what was done before, in numbers."""
     return BudgetExhausted(
         asked=_cost((event,), budget),
         spent=_cost(past, budget),
         together=_cost((*past, event), budget),
         budget=budget,
-        fits=most_that_fit(event, past, budget),
+        fits=most_steps_that_fit(event, past, budget),
     )
 
 
-def most_that_fit(event: Mechanism, past: Sequence[Mechanism], budget: Budget) -> int:
+def most_steps_that_fit(event: Mechanism, past: Sequence[Mechanism], budget: Budget) -> int:
     """Return the most steps, or vectors, of an event that fit into what is left; perhaps 0."""
     return bisect_right(
-        range(1, size_of(event) + 1),
+        range(1, event_size(event) + 1),
         budget.epsilon,
-        key=lambda size: _cost((*past, of_size(event, size)), budget),
+        key=lambda size: _cost((*past, resized_event(event, size)), budget),
     )
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from privacy.differential.accounting import Epsilon, both_epsilons
-from privacy.differential.budget import counted, fits, refusal
+from privacy.differential.budget import budget_refusal, charged_events, fits_budget
 from privacy.differential.ledger_entries import (
     NO_DIGEST,
     Budget,
@@ -27,12 +27,12 @@ from privacy.differential.ledger_entries import (
     LedgerHead,
     Reserved,
     Used,
-    chained,
-    folded,
+    charges_by_reservation,
+    entry_digest,
+    event_size,
     from_text,
-    size_of,
-    stamp,
     to_text,
+    utc_timestamp,
 )
 from privacy.differential.mechanisms import Mechanism, Unit
 from privacy.errors import ConsortiumError
@@ -185,14 +185,14 @@ class Ledger:
         )
         with self._database.writing():
             charges = self.charges()
-            known = _known(charges, asked)
+            known = _find_reservation(charges, asked)
             if known is not None:
                 return Reservation(self, known.number, fresh=False)
             _require_name(charges, data_set)
-            past = counted(charges, data_set.name)
-            if fits(event, past, budget):
+            past = charged_events(charges, data_set.name)
+            if fits_budget(event, past, budget):
                 return Reservation(self, self._append(asked), fresh=True)
-        raise refusal(event, past, budget)
+        raise budget_refusal(event, past, budget)
 
     def charges(self) -> tuple[Charge, ...]:
         """Return all reservations and what they cost by now, in order.
@@ -200,7 +200,7 @@ class Ledger:
         Raises:
             LedgerBroken: The ledger was altered.
         """
-        return tuple(folded(self.entries()).values())
+        return tuple(charges_by_reservation(self.entries()).values())
 
     def charge(self, number: int) -> Charge:
         """Return one of them."""
@@ -212,7 +212,7 @@ class Ledger:
 
     def events(self, data_set: str | None = None) -> tuple[Mechanism, ...]:
         """Return what counts for a data set, or for all of them together."""
-        return counted(self.charges(), data_set)
+        return charged_events(self.charges(), data_set)
 
     def spent(self, data_set: str | None, *, delta: float, unit: Unit = "person") -> Epsilon:
         """Return what the units of a data set have lost, at most; of all if None is named."""
@@ -265,7 +265,7 @@ class Ledger:
             charge = self.charge(number)
             if key in charge.used and charge.used[key] == steps:
                 return False
-            left = size_of(charge.reserved.event) - sum(charge.used.values())
+            left = event_size(charge.reserved.event) - sum(charge.used.values())
             if key in charge.used or not 1 <= steps <= left:
                 raise NotReserved(
                     f"{steps} steps for {key}, and {left} of those reserved are left",
@@ -280,7 +280,7 @@ class Ledger:
         """Do what `Reservation.commit` promises."""
         with self._database.writing():
             charge = self.charge(number)
-            reserved, begun = size_of(charge.reserved.event), sum(charge.used.values())
+            reserved, begun = event_size(charge.reserved.event), sum(charge.used.values())
             done = reserved if steps is None else steps
             if charge.committed == done:
                 return
@@ -297,7 +297,7 @@ class Ledger:
         rows = self._database.rows("SELECT number, written, digest FROM entries ORDER BY number")
         previous = NO_DIGEST
         for expected, (number, text, digest) in enumerate(rows, start=1):
-            if number != expected or chained(previous, text) != digest:
+            if number != expected or entry_digest(previous, text) != digest:
                 raise LedgerBroken(f"the chain is broken at entry {expected}", entry=expected)
             previous = digest
         return [text for _, text, _ in rows]
@@ -308,12 +308,12 @@ class Ledger:
             "INSERT INTO entries VALUES (?, ?, ?)",
             head.entries + 1,
             text,
-            chained(head.digest, text),
+            entry_digest(head.digest, text),
         )
         return head.entries + 1
 
 
-def _known(charges: Sequence[Charge], asked: Reserved) -> Charge | None:
+def _find_reservation(charges: Sequence[Charge], asked: Reserved) -> Charge | None:
     """Return the reservation of the same part of the same run, if there is one."""
     name, where = asked.data_set.name, (asked.run, asked.part)
     for charge in charges:
@@ -347,4 +347,4 @@ def _require_open(charge: Charge) -> None:
 
 
 def _now(now: datetime | None) -> str:
-    return stamp(now or datetime.now(UTC))
+    return utc_timestamp(now or datetime.now(UTC))

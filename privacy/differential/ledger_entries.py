@@ -203,10 +203,10 @@ class Charge:
         """What is counted; None if it ended before anything was done."""
         if self.committed is None:
             return self.reserved.event
-        return of_size(self.reserved.event, self.committed) if self.committed else None
+        return resized_event(self.reserved.event, self.committed) if self.committed else None
 
 
-def size_of(event: Mechanism) -> int:
+def event_size(event: Mechanism) -> int:
     """Return the steps or vectors of an event; 1 for what is held out."""
     match event:
         case SampledGaussian():
@@ -217,7 +217,7 @@ def size_of(event: Mechanism) -> int:
             return 1
 
 
-def of_size(event: Mechanism, size: int) -> Mechanism:
+def resized_event(event: Mechanism, size: int) -> Mechanism:
     """Return an event with so many steps or vectors, at least 1."""
     match event:
         case SampledGaussian():
@@ -244,7 +244,7 @@ def from_text(text: str) -> Content:
     """
     try:
         fields = json.loads(text)
-        content = _read(fields.pop("kind"), fields.pop("v"), fields)
+        content = _parse_fields(fields.pop("kind"), fields.pop("v"), fields)
         if to_text(content) == text:
             return content
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -252,12 +252,12 @@ def from_text(text: str) -> Content:
     raise LedgerBroken("an entry is not in its canonical form")
 
 
-def chained(previous: bytes, text: str) -> bytes:
+def entry_digest(previous: bytes, text: str) -> bytes:
     """Return the digest of an entry behind another."""
     return hashlib.sha256(_TAG + previous + text.encode()).digest()
 
 
-def folded(contents: Iterable[Content]) -> dict[int, Charge]:
+def charges_by_reservation(contents: Iterable[Content]) -> dict[int, Charge]:
     """Return what each reservation costs, by its number, in order.
 
     Raises:
@@ -272,17 +272,17 @@ def folded(contents: Iterable[Content]) -> dict[int, Charge]:
                 charge = charges.get(content.reservation)
                 if charge is None or charge.committed is not None:
                     raise LedgerBroken(f"entry {number} is about no open reservation")
-                charges[charge.number] = _later(charge, content)
+                charges[charge.number] = _updated_charge(charge, content)
     return charges
 
 
-def stamp(now: datetime) -> str:
+def utc_timestamp(now: datetime) -> str:
     """Return a moment in UTC, to the second."""
     return now.astimezone(UTC).isoformat(timespec="seconds")
 
 
-def _later(charge: Charge, content: Used | Committed) -> Charge:
-    used, size = sum(charge.used.values()), size_of(charge.reserved.event)
+def _updated_charge(charge: Charge, content: Used | Committed) -> Charge:
+    used, size = sum(charge.used.values()), event_size(charge.reserved.event)
     if isinstance(content, Used):
         fits = content.steps >= 1 and content.key not in charge.used
         fits = fits and used + content.steps <= size
@@ -295,7 +295,7 @@ def _later(charge: Charge, content: Used | Committed) -> Charge:
     return later
 
 
-def _read(kind: str, version: int, fields: dict[str, Any]) -> Content:
+def _parse_fields(kind: str, version: int, fields: dict[str, Any]) -> Content:
     if version != VERSION:
         raise LedgerBroken(f"an entry has version {version}, this program reads {VERSION}")
     match kind:

@@ -24,7 +24,7 @@ class BadNoise(ConsortiumError, ValueError):
     code = "bad-noise"
 
 
-def chosen(n: int, *, rate: float) -> NDArray[np.intp]:
+def poisson_sample(n: int, *, rate: float) -> NDArray[np.intp]:
     """Return which of n are drawn, each by itself with probability `rate`: in rising order.
 
     Guarantee: nobody who does not read this process's memory can tell who was drawn; the
@@ -36,7 +36,7 @@ def chosen(n: int, *, rate: float) -> NDArray[np.intp]:
     """
     if rate >= 1.0:
         return np.arange(n)
-    return np.flatnonzero(_words(n) < np.uint64(rate * 2.0**64))
+    return np.flatnonzero(_random_words(n) < np.uint64(rate * 2.0**64))
 
 
 def grid_gaussian(n: int, *, deviation: float) -> Vector:
@@ -59,12 +59,12 @@ def grid_gaussian(n: int, *, deviation: float) -> Vector:
     drawn = np.empty(n)
     for start in range(0, n, _WORDS_A_CHUNK):
         part = drawn[start : start + _WORDS_A_CHUNK]
-        words = _words(len(part))
+        words = _random_words(len(part))
         tail = ndtri((np.float64(0.5) + (words >> np.uint64(1))) * 2.0**-64)  # at most 0
         signed = np.where(words & np.uint64(1), tail, -tail)
         np.rint(signed * deviation, out=part)
     return drawn
 
 
-def _words(n: int) -> NDArray[np.uint64]:
+def _random_words(n: int) -> NDArray[np.uint64]:
     return np.frombuffer(os.urandom(8 * n), np.uint64)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from privacy.errors import ConsortiumError
-from privacy.storage.secret_files import private_directory
+from privacy.storage.secret_files import make_private_directory
 from privacy.storage.sqlite import open_sqlite
 
 _SCHEMA = (
@@ -83,8 +83,8 @@ class PrivateRuns:
     """
 
     def __init__(self, directory: Path) -> None:
-        private_directory(directory)
-        with _available():
+        make_private_directory(directory)
+        with _unavailable_on_error():
             self._connection = open_sqlite(directory / "campaigns.sqlite", synchronous="FULL")
             for statement in _SCHEMA:
                 self._connection.execute(statement)
@@ -93,7 +93,7 @@ class PrivateRuns:
         """Let go of the file."""
         self._connection.close()
 
-    def answered(self, asked: Round) -> bytes | None:
+    def kept_answer(self, asked: Round) -> bytes | None:
         """Return what this site answered when it trained this round from this state, if kept."""
         found = self._row(
             "SELECT answer FROM rounds JOIN campaigns ON campaign = id"
@@ -102,7 +102,7 @@ class PrivateRuns:
         )
         return None if found is None else bytes(found[0])
 
-    def last(self, run: str) -> Campaign | None:
+    def last_campaign(self, run: str) -> Campaign | None:
         """Return the run's last campaign."""
         found = self._row(
             "SELECT id, part, noise_multiplier FROM campaigns WHERE run = ?"
@@ -113,14 +113,14 @@ class PrivateRuns:
             return None
         return Campaign(number=found[0], part=found[1], noise_multiplier=found[2])
 
-    def with_room(self, asked: Round) -> Campaign | None:
+    def campaign_with_room(self, asked: Round) -> Campaign | None:
         """Return the run's last campaign, if it has not trained this round yet."""
-        found = self.last(asked.run)
-        if found is None or self._trained(found.number, asked.number) is not None:
+        found = self.last_campaign(asked.run)
+        if found is None or self._trained_round(found.number, asked.number) is not None:
             return None
         return found
 
-    def begin(self, run: str, *, part: int, noise_multiplier: float) -> Campaign:
+    def begin_campaign(self, run: str, *, part: int, noise_multiplier: float) -> Campaign:
         """Open a campaign whose whole cost has just been reserved; the same one again is found."""
         with self._writing():
             self._connection.execute(
@@ -133,7 +133,7 @@ class PrivateRuns:
             ).fetchone()
         return Campaign(number=number, part=part, noise_multiplier=noise)
 
-    def keep(self, campaign: Campaign, asked: Round, answer: bytes) -> bytes:
+    def keep_answer(self, campaign: Campaign, asked: Round, answer: bytes) -> bytes:
         """Keep the answer of a round, in the place of that of the round before; return it.
 
         If another process was faster, what it kept stands and is returned.
@@ -142,7 +142,7 @@ class PrivateRuns:
             TrainedMeanwhile: It trained from another state.
         """
         with self._writing():
-            kept = self._trained(campaign.number, asked.number)
+            kept = self._trained_round(campaign.number, asked.number)
             if kept is None:
                 self._connection.execute(
                     "UPDATE rounds SET answer = NULL WHERE campaign = ?", (campaign.number,)
@@ -156,25 +156,25 @@ class PrivateRuns:
             raise TrainedMeanwhile("this round was trained by another process of this site")
         return bytes(kept[1])
 
-    def _trained(self, campaign: int, number: int) -> Any:  # noqa: ANN401
+    def _trained_round(self, campaign: int, number: int) -> Any:  # noqa: ANN401
         return self._row(
             "SELECT state, answer FROM rounds WHERE campaign = ? AND server_round = ?",
             *(campaign, number),
         )
 
     def _row(self, query: str, *values: str | int) -> Any:  # noqa: ANN401
-        with _available():
+        with _unavailable_on_error():
             return self._connection.execute(query, values).fetchone()
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with _available(), self._connection:
+        with _unavailable_on_error(), self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             yield
 
 
 @contextmanager
-def _available() -> Iterator[None]:
+def _unavailable_on_error() -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:

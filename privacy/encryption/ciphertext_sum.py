@@ -56,7 +56,7 @@ def uploaded_rows(upload: Buffer, placement: Placement) -> Octets:
     Raises:
         MalformedCiphertext: The bytes are not such an upload.
     """
-    rows = _rows(upload, placement.upload_marker, placement.upload_stride)
+    rows = _split_rows(upload, placement.upload_marker, placement.upload_stride)
     _check_numbers(rows[:, :-SEED_BYTES], placement.parameters, count=1)
     return rows
 
@@ -69,12 +69,12 @@ def summed_rows(summed: Buffer, placement: Placement) -> Octets:
     Raises:
         MalformedCiphertext: The bytes are not such a sum.
     """
-    rows = _rows(summed, placement.sum_marker, placement.sum_stride)
+    rows = _split_rows(summed, placement.sum_marker, placement.sum_stride)
     _check_numbers(rows, placement.parameters, count=2)
     return rows
 
 
-def _rows(data: Buffer, marker: bytes, stride: int) -> Octets:
+def _split_rows(data: Buffer, marker: bytes, stride: int) -> Octets:
     view = memoryview(data).cast("B")
     expected = len(marker) + stride * int.from_bytes(marker[-8:], "little")
     if len(view) != expected:
@@ -91,7 +91,7 @@ def _rows(data: Buffer, marker: bytes, stride: int) -> Octets:
     return np.frombuffer(view[len(marker) :], dtype=np.uint8).reshape(-1, stride)
 
 
-def polynomials(row: Octets, parameters: SealParameters, out: Words) -> Words:
+def unpack_polynomials(row: Octets, parameters: SealParameters, out: Words) -> Words:
     """Write the polynomials of one ciphertext, without its seed, to `out`, (count, degree)."""
     return unpack(row.view("<u8").reshape(-1, parameters.packed_words), out)
 
@@ -99,7 +99,7 @@ def polynomials(row: Octets, parameters: SealParameters, out: Words) -> Words:
 def _check_numbers(rows: Octets, parameters: SealParameters, count: int) -> None:
     both = np.empty((count, parameters.degree), dtype=np.uint64)
     for index, row in enumerate(rows):
-        if int(polynomials(row, parameters, both).max()) >= parameters.prime:
+        if int(unpack_polynomials(row, parameters, both).max()) >= parameters.prime:
             raise MalformedCiphertext(
                 f"a number of ciphertext {index} is not below the ciphertext prime", index=index
             )
@@ -158,20 +158,20 @@ class Adder:
             )
         rows = uploaded_rows(upload, self._placement)
         first = not self._totals
-        for index, ciphertext in enumerate(self._loaded(rows, fresh=first)):
+        for index, ciphertext in enumerate(self._load_ciphertexts(rows, fresh=first)):
             if first:
                 self._totals.append(ciphertext)
             else:
                 self._evaluator.add_inplace(self._totals[index], ciphertext)
         self._uploads += 1
 
-    def _loaded(self, rows: Octets, *, fresh: bool) -> Iterator[Any]:
+    def _load_ciphertexts(self, rows: Octets, *, fresh: bool) -> Iterator[Any]:
         parameters = self._placement.parameters
         numbers = np.empty((1, parameters.degree), dtype=np.uint64)
         scratch = seal.Ciphertext()
         for row in rows:
             ciphertext = seal.Ciphertext() if fresh else scratch
-            polynomials(row[:-SEED_BYTES], parameters, numbers)
+            unpack_polynomials(row[:-SEED_BYTES], parameters, numbers)
             self._inlet.load(ciphertext, self._context, numbers, row[-SEED_BYTES:])
             yield ciphertext
 

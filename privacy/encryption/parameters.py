@@ -182,23 +182,23 @@ class SealParameters:
         return Form.ciphertext(self.parms_id, self.degree, seeded=seeded)
 
 
-def _roomy(num_sites: int) -> SealParameters:
+def _default_set(num_sites: int) -> SealParameters:
     """Return the default set: two plain bits less for every fourfold number of sites over 95."""
     prime = _prime(SealParameters.degree, SealParameters.prime_bits)
     fits = (bits for bits in _PLAIN_BITS if num_sites <= _most_sites(prime, bits))
     return SealParameters(num_sites=num_sites, plain_bits=next(fits, _PLAIN_BITS[-1]))
 
 
-def _named(**fixed: int) -> Callable[[int], SealParameters]:
+def _fixed_set(**fixed: int) -> Callable[[int], SealParameters]:
     return lambda num_sites: SealParameters(num_sites=num_sites, **fixed)
 
 
 PARAMETER_SETS: Mapping[str, Callable[[int], SealParameters]] = MappingProxyType(
     {
-        "default": _roomy,
-        "strict-256": _named(degree=4096, prime_bits=58, plain_bits=45),
-        "compact-12": _named(digits=3),
-        "compact-8": _named(digits=4),
+        "default": _default_set,
+        "strict-256": _fixed_set(degree=4096, prime_bits=58, plain_bits=45),
+        "compact-12": _fixed_set(digits=3),
+        "compact-8": _fixed_set(digits=4),
     }
 )
 

@@ -116,16 +116,16 @@ def quantise(
         exact = update[where] * (weight_class / 8 / step)
         if not np.isfinite(exact).all():
             raise UnfitNumbers("the update holds a value that is not finite")
-        rounded = np.rint(exact) if nearest or rng is None else _at_random(exact, rng)
+        rounded = np.rint(exact) if nearest or rng is None else _round_at_random(exact, rng)
         levels[where] = np.clip(rounded, -limit, limit)
     return levels
 
 
-def _at_random(exact: Vector, rng: np.random.Generator) -> Vector:
+def _round_at_random(exact: Vector, rng: np.random.Generator) -> Vector:
     return np.floor(exact + rng.random(exact.shape))
 
 
-def mean_of(
+def mean_from_levels(
     sums: Levels, *, total_class: int, scales: Scales, parameters: SealParameters
 ) -> Vector:
     """Return the weighted mean of updates from the sum of their levels, shape (dim,).

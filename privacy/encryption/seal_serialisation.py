@@ -75,7 +75,7 @@ def unpack(packed: Words, out: Words) -> Words:
     return out
 
 
-def _framed(content: bytes) -> bytes:
+def _frame_content(content: bytes) -> bytes:
     size = _HEADER.size + len(content)
     return _HEADER.pack(_MAGIC, _HEADER.size, *_VERSION, _STORED, 0, size) + content
 
@@ -91,10 +91,10 @@ class Form:
 
     def __init__(self, head: bytes, count: int, *, seeded: bool = False) -> None:
         block = _HEADER.size + WORD_BYTES * (1 + count)
-        self.head = head + _framed(bytes(block - _HEADER.size))[: _HEADER.size]
+        self.head = head + _frame_content(bytes(block - _HEADER.size))[: _HEADER.size]
         self.head += struct.pack("<Q", count)
         self.count = count
-        self.middle = _framed(bytes([_BLAKE2XB]) + bytes(SEED_BYTES))[:-SEED_BYTES]
+        self.middle = _frame_content(bytes([_BLAKE2XB]) + bytes(SEED_BYTES))[:-SEED_BYTES]
         self.tail_bytes = SEED_BYTES if seeded else 0
         if not seeded:
             self.middle = b""
@@ -142,7 +142,7 @@ class Inlet:
         start = _HEADER.size + len(form.head)
         end = start + WORD_BYTES * form.count
         content = form.head + bytes(end - start) + form.middle + bytes(form.tail_bytes)
-        os.write(self._file.descriptor, _framed(content))
+        os.write(self._file.descriptor, _frame_content(content))
         self._map = mmap.mmap(self._file.descriptor, 0)
         octets = np.frombuffer(self._map, dtype=np.uint8)
         self._numbers = octets[start:end]

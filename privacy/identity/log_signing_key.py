@@ -10,7 +10,7 @@ from secrets import token_hex
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from privacy.identity.public_identity import KEY_SIZE
-from privacy.storage.secret_files import private_directory, read_secret, write_secret
+from privacy.storage.secret_files import make_private_directory, read_secret, write_secret
 
 _TAG = b"consortium.signing-key/1\n"
 
@@ -38,7 +38,7 @@ class SigningKey:
         Guarantee: of two processes at once, both get the same key.
         """
         if not path.exists():
-            private_directory(path.parent)
+            make_private_directory(path.parent)
             made = path.with_name(f".{token_hex(8)}")
             write_secret(made, tag=_TAG, secret=Ed25519PrivateKey.generate().private_bytes_raw())
             with suppress(FileExistsError):

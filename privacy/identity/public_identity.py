@@ -96,7 +96,7 @@ class PublicIdentity:
                 raise BadIdentity(f"{self.name} needs two public keys of {KEY_SIZE} bytes each")
         if int.from_bytes(self.signing, "little") % _SIGN_BIT in _SMALL_ORDER:
             raise BadIdentity(f"anybody could sign for {self.name}: its signing key is degenerate")
-        if not _receives(self.receiving):
+        if not _is_usable_for_exchange(self.receiving):
             raise BadIdentity(
                 f"anybody could open what is sealed to {self.name}: its receiving key is degenerate"
             )
@@ -216,7 +216,7 @@ class Agreement:
 
 
 @lru_cache(maxsize=4_096)
-def _receives(key: bytes) -> bool:
+def _is_usable_for_exchange(key: bytes) -> bool:
     """Return whether an exchange with a public key gives a secret; a charter names it often."""
     try:
         X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(key))

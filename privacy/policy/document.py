@@ -125,7 +125,7 @@ class Releases(_Closed):
     examples_rounded_to: int = Field(default=10, ge=1)
     refusal_counts: bool = False
 
-    def rounded(self, examples: int) -> int:
+    def rounded_examples(self, examples: int) -> int:
         """Return a number of training examples as it may be told: 1 or a multiple, never more."""
         step = self.examples_rounded_to
         return max(examples // step * step, min(examples, 1))
@@ -241,7 +241,7 @@ def read_policy(directory: Path) -> Policy:
     path = directory / FILE
     try:
         facts = path.stat()
-        return _parsed(path, facts.st_mtime_ns, facts.st_size, facts.st_ino)
+        return _parse_policy(path, facts.st_mtime_ns, facts.st_size, facts.st_ino)
     except OSError as error:
         raise PolicyUnreadable(
             f"no policy can be read at {path}: a site without a policy answers nothing"
@@ -251,5 +251,5 @@ def read_policy(directory: Path) -> Policy:
 
 
 @lru_cache(maxsize=1_024)
-def _parsed(path: Path, *_as_it_is_now: int) -> Policy:
+def _parse_policy(path: Path, *_as_it_is_now: int) -> Policy:
     return Policy.model_validate_json(path.read_text())

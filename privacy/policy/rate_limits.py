@@ -13,7 +13,7 @@ from pathlib import Path
 from privacy.errors import ConsortiumError
 from privacy.policy.document import Policy
 from privacy.policy.violations import TooManyBytes, TooManyRounds, TooOften
-from privacy.storage.secret_files import private_directory
+from privacy.storage.secret_files import make_private_directory
 from privacy.storage.sqlite import open_sqlite
 
 NO_ROUND = -1
@@ -64,8 +64,8 @@ class RateLimits:
     """
 
     def __init__(self, directory: Path) -> None:
-        private_directory(directory)
-        with _available():
+        make_private_directory(directory)
+        with _unavailable_on_error():
             self._connection = open_sqlite(directory / "traffic.sqlite", synchronous="NORMAL")
             for statement in _SCHEMA:
                 self._connection.execute(statement)
@@ -93,7 +93,7 @@ class RateLimits:
                 coming.server_round,
             )
 
-    def leave(self, number: int, coming: Coming, size: int, policy: Policy) -> None:
+    def count_bytes(self, number: int, coming: Coming, size: int, policy: Policy) -> None:
         """Count the bytes of an answer, if the policy has room for them.
 
         Raises:
@@ -112,7 +112,7 @@ class RateLimits:
 
     def is_new(self, text: str) -> bool:
         """Return whether something was never said here before; from now on it was."""
-        with self._writing(), _available():
+        with self._writing(), _unavailable_on_error():
             insert = "INSERT OR IGNORE INTO known VALUES (?)"
             return self._connection.execute(insert, (text,)).rowcount == 1
 
@@ -171,22 +171,22 @@ class RateLimits:
         )
 
     def _count(self, query: str, *values: str | float) -> int:
-        with _available():
+        with _unavailable_on_error():
             return int(self._connection.execute(query, values).fetchone()[0])
 
     def _execute(self, statement: str, *values: str | float) -> int:
-        with _available():
+        with _unavailable_on_error():
             return int(self._connection.execute(statement, values).lastrowid or 0)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with _available(), self._connection:
+        with _unavailable_on_error(), self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             yield
 
 
 @contextmanager
-def _available() -> Iterator[None]:
+def _unavailable_on_error() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:

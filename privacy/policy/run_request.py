@@ -72,7 +72,7 @@ def violations(policy: Policy, asked: Asked) -> tuple[PolicyViolation, ...]:
     return tuple(found for rule in _RULES for found in rule(policy, asked))
 
 
-def check(policy: Policy, asked: Asked) -> None:
+def check_run_request(policy: Policy, asked: Asked) -> None:
     """Check that a site's policy allows what a run asks.
 
     Raises:
@@ -82,7 +82,7 @@ def check(policy: Policy, asked: Asked) -> None:
         raise violation
 
 
-def _use(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
+def _use_violations(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
     if asked.task not in policy.tasks:
         yield TaskNotAllowed(f"the policy allows the tasks {policy.tasks}, not {asked.task}")
     if asked.model not in policy.models:
@@ -92,7 +92,7 @@ def _use(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
         yield ColumnsNotAllowed(f"the policy does not allow the columns {odd}", odd=len(odd))
 
 
-def _size(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
+def _size_violations(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
     if asked.dim > policy.max_dim:
         yield LayoutNotAllowed(
             f"the policy allows {policy.max_dim} numbers to travel, {asked.dim} would",
@@ -116,7 +116,7 @@ def _size(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
         )
 
 
-def _secrecy(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
+def _secrecy_violations(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
     if policy.require_encryption and not asked.encrypted:
         yield EncryptionRequired("the policy allows encrypted runs only")
     if asked.crowd < policy.min_sites:
@@ -128,7 +128,7 @@ def _secrecy(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
         )
 
 
-def _privacy(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
+def _privacy_violations(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
     offered, terms = asked.privacy, policy.privacy
     if offered is None:
         if terms.required:
@@ -155,8 +155,8 @@ def in_milli(quantity: float) -> int:
 
 
 _RULES: tuple[Callable[[Policy, Asked], Iterator[PolicyViolation]], ...] = (
-    _use,
-    _secrecy,
-    _privacy,
-    _size,
+    _use_violations,
+    _secrecy_violations,
+    _privacy_violations,
+    _size_violations,
 )

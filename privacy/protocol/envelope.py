@@ -85,7 +85,7 @@ class Slot:
         canonical.require_number("a round", self.server_round, high=MAX_ROUND)
         canonical.require_number("an attempt", self.attempt, low=1, high=MAX_ATTEMPTS)
 
-    def require(self, expected: "Slot") -> None:
+    def require_slot(self, expected: "Slot") -> None:
         """Return if this is the expected slot.
 
         Raises:
@@ -217,7 +217,7 @@ class Receipt:
         )
 
     @classmethod
-    def signed(
+    def sign(
         cls, label: UploadLabel, *, upload: bytes, sign: Callable[[bytes], bytes]
     ) -> "Receipt":
         """Return the receipt of an upload, signed with `Identity.sign`."""

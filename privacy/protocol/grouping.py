@@ -36,7 +36,7 @@ def require_buckets(num_buckets: int, num_sites: int, *, min_others: int) -> Non
         )
 
 
-def assign(seed: bytes, sites: Sequence[str], *, num_buckets: int) -> dict[str, int]:
+def assign_buckets(seed: bytes, sites: Sequence[str], *, num_buckets: int) -> dict[str, int]:
     """Return the bucket of each site.
 
     Guarantee: depends on the seed and the set of sites only; bucket sizes differ by at most

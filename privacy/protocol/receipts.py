@@ -118,7 +118,7 @@ def check_receipts(
         )
     for receipt in receipts:
         _check_one(receipt, expected)
-    buckets = _by_bucket(receipts)
+    buckets = _group_by_bucket(receipts)
     _check_floor(buckets, min_others=expected.min_others)
     _check_own(receipts, expected)
     return buckets
@@ -178,7 +178,7 @@ def decode_receipts(data: bytes) -> tuple[Receipt, ...]:
 
 def _check_one(receipt: Receipt, expected: Expected) -> None:
     label = receipt.label
-    label.slot.require(expected.slot)
+    label.slot.require_slot(expected.slot)
     if label.site not in expected.roster:
         raise NotInRoster(f"{label.site} has no place in this run of {len(expected.roster)} sites")
     if label.bucket != expected.buckets[label.site]:
@@ -204,7 +204,7 @@ def _verify_once(member: PublicIdentity, encoded: bytes) -> None:
     Receipt.decode(encoded).verify(member)
 
 
-def _by_bucket(receipts: Sequence[Receipt]) -> dict[int, tuple[Receipt, ...]]:
+def _group_by_bucket(receipts: Sequence[Receipt]) -> dict[int, tuple[Receipt, ...]]:
     buckets: defaultdict[int, list[Receipt]] = defaultdict(list)
     for receipt in sorted(receipts, key=lambda receipt: receipt.label.site):
         buckets[receipt.label.bucket].append(receipt)

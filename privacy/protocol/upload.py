@@ -42,7 +42,7 @@ class UploadHeader:
         canonical.require_digest("the digest of a layout", self.layout)
         canonical.require_number("the number of ciphertexts", self.blocks, low=1, high=MAX_BLOCKS)
 
-    def require(self, *, parameter_set: str, layout: bytes, blocks: int) -> None:
+    def require_form(self, *, parameter_set: str, layout: bytes, blocks: int) -> None:
         """Return if the upload has the agreed form.
 
         Raises:

@@ -111,7 +111,7 @@ class OpenedRun(Secret):
     __getstate__ = Secret.__getstate__
 
 
-def rotate(maker: Identity, *, agreement: Agreement, last_epoch: int) -> NewEpoch:
+def rotate_epoch(maker: Identity, *, agreement: Agreement, last_epoch: int) -> NewEpoch:
     """Make a fresh epoch secret for exactly the members of an agreement.
 
     The first epoch, and every one after a member joined or left: who left gets no delivery
@@ -131,11 +131,15 @@ def rotate(maker: Identity, *, agreement: Agreement, last_epoch: int) -> NewEpoc
     others = [member.name for member in agreement.members if member.name != maker.name]
     return NewEpoch(
         secret=secret,
-        deliveries={name: deliver(secret, maker, to=name, agreement=agreement) for name in others},
+        deliveries={
+            name: deliver_epoch(secret, maker, to=name, agreement=agreement) for name in others
+        },
     )
 
 
-def deliver(secret: EpochSecret, maker: Identity, *, to: str, agreement: Agreement) -> Delivery:
+def deliver_epoch(
+    secret: EpochSecret, maker: Identity, *, to: str, agreement: Agreement
+) -> Delivery:
     """Return an epoch secret on its way to one member, sealed and signed.
 
     Raises:
@@ -151,7 +155,7 @@ def deliver(secret: EpochSecret, maker: Identity, *, to: str, agreement: Agreeme
         recipient=recipient.name,
         recipient_fingerprint=recipient.fingerprint,
     )
-    sealed = secret.sealed_to(recipient, context=terms.encode())
+    sealed = secret.seal_to(recipient, context=terms.encode())
     return Delivery(terms=terms, sealed=sealed, signature=maker.sign(delivery_body(terms, sealed)))
 
 

@@ -149,7 +149,7 @@ class EpochSecret(Secret):
         """32 public bytes that commit to the secret: two members compare, nobody learns."""
         return self._derive("fingerprint", b"", length=SECRET_SIZE)
 
-    def sealed_to(self, recipient: PublicIdentity, *, context: bytes) -> bytes:
+    def seal_to(self, recipient: PublicIdentity, *, context: bytes) -> bytes:
         """Return the secret as only the recipient can open it; see `PublicIdentity.seal`."""
         return recipient.seal(self._secret, context=context)
 
@@ -158,7 +158,7 @@ class EpochSecret(Secret):
 
         AES-SIV (RFC 5297), the key derived for these terms alone.
         """
-        return self._wrapping(terms).encrypt(secret, [terms])
+        return self._wrapping_cipher(terms).encrypt(secret, [terms])
 
     def unwrap(self, wrapped: bytes, *, terms: bytes) -> bytes:
         """Return what `wrap` wrapped under the same terms.
@@ -167,7 +167,7 @@ class EpochSecret(Secret):
             CannotOpen: It was wrapped in another epoch, for other terms, or altered.
         """
         try:
-            return self._wrapping(terms).decrypt(wrapped, [terms])
+            return self._wrapping_cipher(terms).decrypt(wrapped, [terms])
         except InvalidTag:
             raise CannotOpen from None
 
@@ -196,7 +196,7 @@ class EpochSecret(Secret):
         content = secret_file.read_secret(path, tag=_EPOCH_TAG, size=8 + SECRET_SIZE)
         return cls(int.from_bytes(content[:8], "big"), content[8:])
 
-    def _wrapping(self, terms: bytes) -> AESSIV:
+    def _wrapping_cipher(self, terms: bytes) -> AESSIV:
         return AESSIV(self._derive("wrapping", terms, length=SIV_KEY_SIZE))
 
     def _derive(self, purpose: str, context: bytes, *, length: int) -> bytes:

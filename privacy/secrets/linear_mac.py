@@ -38,7 +38,7 @@ class ChecksumFailed(ConsortiumError, ValueError):
     code = "checksum-failed"
 
 
-def pad(pad_key: bytes, label: bytes) -> int:
+def upload_pad(pad_key: bytes, label: bytes) -> int:
     """Return the pad of one upload, below `PRIME`; `label` must be used once only."""
     return int.from_bytes(hmac.digest(pad_key, label, "sha256"), "little") % PRIME
 
@@ -64,8 +64,8 @@ class Checksum:
         if not 0 < row_length <= MAX_ROW:
             raise ValueError(f"rows of 1 to {MAX_ROW} entries are exact, got {row_length}")
         subkey = hmac.digest(key, b"consortium checksum/1" + context, hashlib.sha256)
-        self._rows = _numbers(subkey, 0, num_rows)
-        columns = _numbers(subkey, 1, row_length)
+        self._rows = _secret_numbers(subkey, 0, num_rows)
+        columns = _secret_numbers(subkey, 1, row_length)
         shifts = np.arange(_LIMBS, dtype=np.uint64)[:, None] * np.uint64(_LIMB_BITS)
         limbs = (columns >> shifts) & np.uint64((1 << _LIMB_BITS) - 1)
         self._limbs: Matrix = np.ascontiguousarray(limbs.T.astype(np.float64))
@@ -89,17 +89,17 @@ class Checksum:
         high_products = (high @ self._limbs).astype(np.int64)
         keys = self._rows[first : first + len(rows)].tolist()
         parts = zip(keys, low_products.tolist(), high_products.tolist(), strict=True)
-        return int(sum(key * _joined(*row) for key, *row in parts)) % PRIME
+        return int(sum(key * _join_limbs(*row) for key, *row in parts)) % PRIME
 
 
-def _joined(low: list[int], high: list[int]) -> int:
+def _join_limbs(low: list[int], high: list[int]) -> int:
     value = 0
     for low_limb, high_limb in zip(reversed(low), reversed(high), strict=True):
         value = (value << _LIMB_BITS) + low_limb + (high_limb << _HALF_BITS)
     return value
 
 
-def verify(share: int, tag: int, *, pads: Iterable[int]) -> None:
+def verify_tag(share: int, tag: int, *, pads: Iterable[int]) -> None:
     """Check that a summed tag is the checksum of the sum plus the pads of what is in it.
 
     Args:
@@ -119,6 +119,6 @@ def verify(share: int, tag: int, *, pads: Iterable[int]) -> None:
         )
 
 
-def _numbers(key: bytes, purpose: int, count: int) -> NDArray[np.uint64]:
+def _secret_numbers(key: bytes, purpose: int, count: int) -> NDArray[np.uint64]:
     stream = keystream(key, purpose.to_bytes(_NONCE_BYTES, "big"), 8 * count)
     return np.frombuffer(stream, dtype="<u8") & np.uint64(PRIME)

@@ -29,7 +29,7 @@ class FieldOverflow(ConsortiumError, ValueError):
     code = "field-overflow"
 
 
-def centred(words: Tally, bits: int) -> Tally:
+def centred_residues(words: Tally, bits: int) -> Tally:
     """Return the numbers in [-2^(bits-1), 2^(bits-1)) that equal `words` modulo 2^bits."""
     shift = _WORD_BITS - bits
     return (words << shift) >> shift
@@ -61,7 +61,7 @@ class Integers:
                 f"levels of shape ({placement.dim},) and a tally of shape "
                 f"({placement.tally_size},) are needed, got {levels.shape} and {tally.shape}"
             )
-        low = centred(tally, _TALLY_LIMB_BITS)
+        low = centred_residues(tally, _TALLY_LIMB_BITS)
         limbs = np.concatenate([low, (tally - low) >> _TALLY_LIMB_BITS])
         whole = tally if placement.parameters.tally_limbs == 1 else limbs
         integers = cls(placement=placement, levels=levels, whole=whole)
@@ -101,7 +101,7 @@ class Integers:
             and tally.max(initial=0) <= most_tally
         )
 
-    def rows(self, first: int, out: Tally) -> Tally:
+    def write_rows(self, first: int, out: Tally) -> Tally:
         """Write the coefficients of ciphertexts from `first` on to `out`, without the tag.
 
         Args:
@@ -122,7 +122,7 @@ class Integers:
             row[packed + len(whole) :] = 0
         return out
 
-    def fill(self, first: int, rows: Tally) -> None:
+    def read_rows(self, first: int, rows: Tally) -> None:
         """Take over the coefficients of ciphertexts from `first` on: the inverse of `rows`."""
         digits, bits = self.placement.parameters.digits, self.placement.parameters.digit_bits
         for index, row in enumerate(rows, start=first):
@@ -134,7 +134,7 @@ class Integers:
             fields = padded.reshape(digits, packed)
             rest = row[:packed]
             for field in fields[:-1]:
-                low = centred(rest, bits)
+                low = centred_residues(rest, bits)
                 field[:] = low
                 rest = (rest - low) >> bits
             fields[-1] = rest

@@ -112,11 +112,11 @@ class SiteMemory:
                 return
             if known is not None:
                 raise OpeningAlreadyAccepted(f"run {run} was opened before, with another opening")
-            root = self._root(lineage or run)
+            root = self._lineage_root(lineage or run)
             self._require_room(root)
             self._database.execute("INSERT INTO openings VALUES (?, ?, ?)", run, digest, root)
 
-    def burn(self, run: str) -> None:
+    def burn_key(self, run: str) -> None:
         """Never use this run's key again."""
         with self._database.writing():
             self._database.execute("INSERT OR IGNORE INTO burned VALUES (?)", run)
@@ -130,7 +130,7 @@ class SiteMemory:
         if self._database.row("SELECT run FROM burned WHERE run = ?", run):
             raise KeyBurned(f"a checksum failed in run {run}: its key is burned at this site")
 
-    def _root(self, run: str) -> str:
+    def _lineage_root(self, run: str) -> str:
         row = self._database.row("SELECT lineage FROM openings WHERE run = ?", run)
         return row[0] if row else run
 

@@ -75,7 +75,7 @@ class AnswerMemory:
         self._database = database
         self._files = files
         with database.writing():
-            orphans = files.unknown(known=database.column("SELECT name FROM files"))
+            orphans = files.orphaned_files(known=database.column("SELECT name FROM files"))
             if orphans:
                 database.settle()
         files.drop(orphans)
@@ -96,12 +96,12 @@ class AnswerMemory:
         """
         superseded: list[str] = []
         with self._database.writing():
-            standing = self._update(slot)
+            standing = self._stored_update(slot)
             if standing is not None and standing != update:
                 return None
-            replies = tuple(self._standing_reply(one, superseded) for one in answers)
+            replies = tuple(self._stored_reply(one, superseded) for one in answers)
             if standing is None:
-                self._keep(slot, _UPDATE, update)
+                self._keep_bytes(slot, _UPDATE, update)
         self._files.drop(superseded)
         return replies
 
@@ -112,7 +112,7 @@ class AnswerMemory:
             AnswerForgotten: This round or a later one was answered, and the update let go.
         """
         with self._database.writing():
-            return self._update(slot)
+            return self._stored_update(slot)
 
     def remember_reply(self, answer: Answer) -> bytes:
         """Keep an answer, and return the reply that stands: the first that was kept for its slot.
@@ -127,7 +127,7 @@ class AnswerMemory:
         """
         superseded: list[str] = []
         with self._database.writing():
-            reply = self._standing_reply(answer, superseded)
+            reply = self._stored_reply(answer, superseded)
         self._files.drop(superseded)
         return reply
 
@@ -143,11 +143,11 @@ class AnswerMemory:
             AnswerForgotten: A later round or attempt was answered since.
         """
         with self._database.writing():
-            return self._reply(slot, request)
+            return self._find_reply(slot, request)
 
     def own_receipt(self, slot: Slot) -> bytes | None:
         """Return the encoded receipt this site gave for a slot, or None if it gave none."""
-        row = self._answer(slot)
+        row = self._answer_row(slot)
         return row[1] if row else None
 
     def last_state(self, run: str, *, purpose: str = TRAINING) -> LastState | None:
@@ -160,20 +160,20 @@ class AnswerMemory:
         )
         return LastState(server_round=row[0], attempt=row[1], state=row[2]) if row else None
 
-    def finish(self, run: str) -> None:
+    def finish_run(self, run: str) -> None:
         """Let go of the large bytes of a run that is over; what protects the site stays."""
         with self._database.writing():
             self._database.execute("DELETE FROM small WHERE run = ?", run)
             names = self._database.column("DELETE FROM files WHERE run = ? RETURNING name", run)
         self._files.drop(names)
 
-    def _standing_reply(self, answer: Answer, superseded: list[str]) -> bytes:
+    def _stored_reply(self, answer: Answer, superseded: list[str]) -> bytes:
         slot = answer.slot
-        standing = self._reply(slot, answer.request)
+        standing = self._find_reply(slot, answer.request)
         if standing is not None:
             return standing
         self._require_same_state(answer)
-        superseded += self._let_go_before(slot)
+        superseded += self._delete_superseded(slot)
         self._database.execute(
             "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)",
             *_place(slot),
@@ -181,11 +181,11 @@ class AnswerMemory:
             answer.state,
             answer.receipt,
         )
-        self._keep(slot, slot.attempt, answer.reply)
+        self._keep_bytes(slot, slot.attempt, answer.reply)
         return answer.reply
 
-    def _update(self, slot: Slot) -> bytes | None:
-        kept = self._kept(slot, _UPDATE)
+    def _stored_update(self, slot: Slot) -> bytes | None:
+        kept = self._kept_bytes(slot, _UPDATE)
         last = self.last_state(slot.run, purpose=slot.purpose)
         if kept is None and last is not None and last.server_round >= slot.server_round:
             raise AnswerForgotten(
@@ -194,14 +194,14 @@ class AnswerMemory:
             )
         return kept
 
-    def _reply(self, slot: Slot, request: bytes) -> bytes | None:
-        row = self._answer(slot)
+    def _find_reply(self, slot: Slot, request: bytes) -> bytes | None:
+        row = self._answer_row(slot)
         if row is not None and row[0] != request:
             raise AlreadyAnswered(
                 f"attempt {slot.attempt} at round {slot.server_round} was answered to another "
                 "request"
             )
-        kept = self._kept(slot, slot.attempt)
+        kept = self._kept_bytes(slot, slot.attempt)
         last = self.last_state(slot.run, purpose=slot.purpose)
         asked = (slot.server_round, slot.attempt)
         if kept is None and last is not None and (last.server_round, last.attempt) >= asked:
@@ -211,7 +211,7 @@ class AnswerMemory:
             )
         return kept
 
-    def _answer(self, slot: Slot) -> tuple[bytes, bytes] | None:
+    def _answer_row(self, slot: Slot) -> tuple[bytes, bytes] | None:
         row: tuple[bytes, bytes] | None = self._database.row(
             "SELECT request, receipt FROM answers"
             " WHERE run = ? AND purpose = ? AND server_round = ? AND attempt = ?",
@@ -228,7 +228,7 @@ class AnswerMemory:
                 f"attempt {last.attempt} at round {last.server_round} started from another state"
             )
 
-    def _keep(self, slot: Slot, attempt: int, data: bytes) -> None:
+    def _keep_bytes(self, slot: Slot, attempt: int, data: bytes) -> None:
         place = (slot.run, slot.purpose, slot.server_round, attempt)
         if len(data) <= _SMALL:
             self._database.execute("INSERT INTO small VALUES (?, ?, ?, ?, ?)", *place, data)
@@ -236,7 +236,7 @@ class AnswerMemory:
         name, digest = self._files.keep(data)
         self._database.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", *place, name, digest)
 
-    def _kept(self, slot: Slot, attempt: int) -> bytes | None:
+    def _kept_bytes(self, slot: Slot, attempt: int) -> bytes | None:
         place = (slot.run, slot.purpose, slot.server_round, attempt)
         small = self._database.row(
             "SELECT data FROM small"
@@ -252,7 +252,7 @@ class AnswerMemory:
         )
         return self._files.read(row[0], digest=row[1]) if row else None
 
-    def _let_go_before(self, slot: Slot) -> list[str]:
+    def _delete_superseded(self, slot: Slot) -> list[str]:
         place = (slot.run, slot.purpose, slot.server_round, _UPDATE)
         self._database.execute(
             "DELETE FROM small WHERE run = ? AND purpose = ?"

@@ -21,16 +21,16 @@ from privacy.encryption.ciphertext_sum import (
     Buffer,
     MalformedCiphertext,
     TooManyUploads,
-    polynomials,
     summed_rows,
+    unpack_polynomials,
 )
 from privacy.encryption.parameters import Placement, SealParameters
 from privacy.encryption.quantisation import Levels
 from privacy.encryption.seal_serialisation import SEED_BYTES, Form, Inlet, Octets, Outlet, pack
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
-from privacy.secrets.linear_mac import MAX_ROWS, PRIME, Checksum, verify
-from privacy.secrets.packing import FieldOverflow, Integers, centred, put_tag, take_tag
+from privacy.secrets.linear_mac import MAX_ROWS, PRIME, Checksum, verify_tag
+from privacy.secrets.packing import FieldOverflow, Integers, centred_residues, put_tag, take_tag
 
 _MATERIAL = struct.Struct("<8s16s")
 _VERSION = b"bfv-sk/1"
@@ -150,7 +150,7 @@ class _Bench:
         Raises:
             MalformedCiphertext: The ciphertext is transparent: anyone could have written it.
         """
-        both = polynomials(ciphertext, self._parameters, self._both)
+        both = unpack_polynomials(ciphertext, self._parameters, self._both)
         if not both[1].any():
             raise MalformedCiphertext("a ciphertext has no second polynomial: it was not sealed")
         self._sums.load(self._cipher, self._parameters.context, both)
@@ -158,7 +158,7 @@ class _Bench:
         count = int(self._plain.coeff_count())
         form = self._plain_form if count == self._parameters.degree else Form.plaintext(count)
         numbers, _ = self._outlet.read(self._plain, form)
-        out[:count] = centred(numbers.view(np.int64), self._parameters.plain_bits)
+        out[:count] = centred_residues(numbers.view(np.int64), self._parameters.plain_bits)
         out[count:] = 0
 
 
@@ -200,9 +200,9 @@ class Sealer:
             rows = np.frombuffer(upload, dtype=np.uint8, offset=len(marker))
             rows = rows.reshape(-1, self._placement.upload_stride)
             task = partial(self._seal_rows, integers, rows)
-            share = spread(task, last, processes=processes)
+            share = sum_over_processes(task, last, processes=processes)
             row = self._blank_rows(1)
-            share += self._checksum.of_rows(last, integers.rows(last, row))
+            share += self._checksum.of_rows(last, integers.write_rows(last, row))
             put_tag(row[0], (share + pad) % PRIME)
             self._secret.bench.encrypt(row[0], rows[last])
             del rows, task
@@ -211,7 +211,7 @@ class Sealer:
     def _seal_rows(self, integers: Integers, rows: Octets, first: int, stop: int) -> int:
         bench, share, scratch = self._secret.bench, 0, self._blank_rows(MAX_ROWS)
         for start in range(first, stop, MAX_ROWS):
-            block = integers.rows(start, scratch[: stop - start])
+            block = integers.write_rows(start, scratch[: stop - start])
             share += self._checksum.of_rows(start, block)
             for index, row in enumerate(block, start=start):
                 bench.encrypt(row, rows[index])
@@ -248,14 +248,14 @@ class Sealer:
             if start + len(block) == len(rows):
                 tag = take_tag(block[-1])
             share += self._checksum.of_rows(start, block)
-            integers.fill(start, block)
-        verify(share, tag, pads=pads)
+            integers.read_rows(start, block)
+        verify_tag(share, tag, pads=pads)
         if not integers.within_range(uploads=len(pads)):
             raise FieldOverflow(f"{len(pads)} uploads within their bounds cannot add up to this")
         return Opened(levels=integers.levels, tally=integers.tally)
 
 
-def spread(task: Callable[[int, int], int], count: int, *, processes: int) -> int:
+def sum_over_processes(task: Callable[[int, int], int], count: int, *, processes: int) -> int:
     """Return the sum of `task(first, stop)` over consecutive parts of `range(count)`.
 
     Each part but the last runs in a forked process, so the task sees all memory of this one;

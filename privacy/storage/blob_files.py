@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from privacy.errors import ConsortiumError
-from privacy.storage.secret_files import private_directory, sync_directory
+from privacy.storage.secret_files import make_private_directory, sync_directory
 
 
 class MemoryDamaged(ConsortiumError, ValueError):
@@ -27,7 +27,7 @@ class KeptFiles:
     """
 
     def __init__(self, directory: Path) -> None:
-        private_directory(directory)
+        make_private_directory(directory)
         self._directory = directory
 
     def keep(self, data: bytes) -> tuple[str, bytes]:
@@ -60,6 +60,6 @@ class KeptFiles:
         for name in names:
             (self._directory / name).unlink(missing_ok=True)
 
-    def unknown(self, *, known: Iterable[str]) -> list[str]:
+    def orphaned_files(self, *, known: Iterable[str]) -> list[str]:
         """Return the names of files that nothing refers to: what a dying process left behind."""
         return sorted({path.name for path in self._directory.iterdir()} - set(known))

@@ -52,7 +52,7 @@ def write_private(path: Path, content: bytes) -> None:
         SecretExists: There is a file (or a link) of that name.
         ExposedSecret: The directory is open to others.
     """
-    private_directory(path.parent)
+    make_private_directory(path.parent)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError as error:
@@ -89,7 +89,7 @@ def read_secret(path: Path, *, tag: bytes, size: int) -> bytes:
     return _parse(content, path=path, tag=tag, size=size)
 
 
-def private_directory(directory: Path) -> None:
+def make_private_directory(directory: Path) -> None:
     """Make sure of a directory that only its owner can look into.
 
     Raises:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from privacy.errors import ConsortiumError
 from privacy.storage.blob_files import MemoryDamaged
-from privacy.storage.secret_files import private_directory
+from privacy.storage.secret_files import make_private_directory
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ class SiteDatabase:
     """
 
     def __init__(self, directory: Path, form: DatabaseForm = MEMORY) -> None:
-        private_directory(directory)
-        with _available():
+        make_private_directory(directory)
+        with _unavailable_on_error():
             self._connection = open_sqlite(directory / form.file, synchronous="FULL")
         with self.writing():
             self._prepare(form)
@@ -88,22 +88,22 @@ class SiteDatabase:
 
     def row(self, query: str, *values: str | int | bytes) -> Any:  # noqa: ANN401
         """Return the first row of a query, or None."""
-        with _available():
+        with _unavailable_on_error():
             return self._connection.execute(query, values).fetchone()
 
     def rows(self, query: str, *values: str | int | bytes) -> list[tuple[Any, ...]]:
         """Return all rows of a query."""
-        with _available():
+        with _unavailable_on_error():
             return self._connection.execute(query, values).fetchall()
 
     def column(self, query: str, *values: str | int | bytes) -> list[Any]:
         """Return the first column of all rows of a query."""
-        with _available():
+        with _unavailable_on_error():
             return [row[0] for row in self._connection.execute(query, values)]
 
     def execute(self, statement: str, *values: str | int | bytes) -> None:
         """Run a statement that returns nothing."""
-        with _available():
+        with _unavailable_on_error():
             self._connection.execute(statement, values)
 
     def settle(self) -> None:
@@ -118,7 +118,7 @@ class SiteDatabase:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the one writer's place; commit at the end, undo everything on an exception."""
-        with _available(), self._connection:
+        with _unavailable_on_error(), self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             yield
 
@@ -136,7 +136,7 @@ class SiteDatabase:
 
 
 @contextmanager
-def _available() -> Iterator[None]:
+def _unavailable_on_error() -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
@@ -162,7 +162,7 @@ def open_sqlite(path: Path, *, synchronous: Literal["NORMAL", "FULL"]) -> sqlite
     """
     try:
         _create(path)
-        with _alone(path.parent):
+        with _directory_lock(path.parent):
             return _connect(path, synchronous)
     except OSError as error:
         raise sqlite3.OperationalError(f"unable to open {path}: {error.strerror}") from error
@@ -189,7 +189,7 @@ def _create(path: Path) -> None:
 
 
 @contextmanager
-def _alone(directory: Path) -> Iterator[None]:
+def _directory_lock(directory: Path) -> Iterator[None]:
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -211,7 +211,7 @@ class SealedReply:
             count_bytes: Length of a sealed tally.
             tally_size: Entries of a released tally.
         """
-        optional = {_TALLY} & set(wire.parts(record)[0])
+        optional = {_TALLY} & set(wire.arrays_and_facts(record)[0])
         arrays, facts = wire.read_content(
             record,
             arrays=frozenset(
@@ -233,13 +233,13 @@ class SealedReply:
         )
 
 
-def epoch_held(epoch: int, fingerprint: bytes) -> RecordDict:
+def held_epoch(epoch: int, fingerprint: bytes) -> RecordDict:
     """Return a site's answer to `EPOCH`: what it goes by under this charter, 0 if nothing."""
     return wire.content({_FINGERPRINT: wire.bytes_array(fingerprint)}, {_EPOCH: epoch})
 
 
-def read_epoch_held(record: RecordDict) -> tuple[int, bytes]:
-    """Return what `epoch_held` wrote; MalformedRecord if it is anything else."""
+def read_held_epoch(record: RecordDict) -> tuple[int, bytes]:
+    """Return what `held_epoch` wrote; MalformedRecord if it is anything else."""
     arrays, facts = wire.read_content(
         record, arrays=frozenset({_FINGERPRINT}), facts=frozenset({_EPOCH})
     )
@@ -249,13 +249,13 @@ def read_epoch_held(record: RecordDict) -> tuple[int, bytes]:
     )
 
 
-def rotation_wanted(charter: str, last_epoch: int) -> RecordDict:
+def rotation_request(charter: str, last_epoch: int) -> RecordDict:
     """Return the question `ROTATE`: make the epoch after this one."""
     return wire.content({}, {_CHARTER: charter, _EPOCH: last_epoch})
 
 
-def read_rotation_wanted(record: RecordDict) -> tuple[str, int]:
-    """Return charter and last epoch that `rotation_wanted` wrote, or MalformedRecord."""
+def read_rotation_request(record: RecordDict) -> tuple[str, int]:
+    """Return charter and last epoch that `rotation_request` wrote, or MalformedRecord."""
     _, facts = wire.read_content(record, arrays=frozenset(), facts=frozenset({_CHARTER, _EPOCH}))
     charter = wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH)
     return charter, wire.fact_int(facts, _EPOCH, low=0, high=canonical.MAX_NUMBER)
@@ -293,14 +293,14 @@ def read_delivery(record: RecordDict) -> tuple[str, bytes]:
     return charter, wire.read_bytes(arrays[_DELIVERY], at_most=MAX_ENVELOPE_BYTES)
 
 
-def opening_wanted(charter: str, label: str, roster: Sequence[str], lineage: str) -> RecordDict:
+def opening_request(charter: str, label: str, roster: Sequence[str], lineage: str) -> RecordDict:
     """Return the question `OPEN`: open a run of this label for these sites."""
     facts = {_CHARTER: charter, _LABEL: label, _ROSTER: ",".join(roster), _LINEAGE: lineage}
     return wire.content({}, facts)
 
 
-def read_opening_wanted(record: RecordDict) -> tuple[str, str, tuple[str, ...], str]:
-    """Return charter, label, roster and lineage that `opening_wanted` wrote, or MalformedRecord."""
+def read_opening_request(record: RecordDict) -> tuple[str, str, tuple[str, ...], str]:
+    """Return charter, label, roster and lineage of an `opening_request`, or MalformedRecord."""
     _, facts = wire.read_content(
         record, arrays=frozenset(), facts=frozenset({_CHARTER, _LABEL, _ROSTER, _LINEAGE})
     )

@@ -111,7 +111,7 @@ def refusal_of(code: str, counts: Mapping[str, int], *, site: str = "") -> Recor
     return RecordDict({REFUSAL: ConfigRecord(dict(facts))})
 
 
-def parts(record: RecordDict) -> tuple[ArrayRecord, ConfigRecord]:
+def arrays_and_facts(record: RecordDict) -> tuple[ArrayRecord, ConfigRecord]:
     """Return the arrays and the facts of a content that holds these two records.
 
     Flower's own `record.array_records` is a reference cycle around the record: whatever it was
@@ -138,7 +138,7 @@ def read_content(
     Raises:
         MalformedRecord: A record, an array or a fact is missing or was not agreed.
     """
-    array_record, fact_record = parts(record)
+    array_record, fact_record = arrays_and_facts(record)
     odd = (set(array_record) ^ arrays) | (set(fact_record) ^ facts)
     if odd:
         raise MalformedRecord(

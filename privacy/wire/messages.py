@@ -162,7 +162,7 @@ def read_question(record: RecordDict) -> str:
     return wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH)
 
 
-def described(layout: Layout) -> bytes:
+def layout_bytes(layout: Layout) -> bytes:
     """Return a layout in its form for the wire: JSON."""
     return json.dumps(layout.describe()).encode()
 
@@ -171,7 +171,7 @@ def introduction(said: Introduction) -> RecordDict:
     """Return a site's answer to hello."""
     return wire.content(
         {
-            _LAYOUT: wire.bytes_array(described(said.layout)),
+            _LAYOUT: wire.bytes_array(layout_bytes(said.layout)),
             _ANCHOR: wire.bytes_array(said.anchor),
             _PROOF: wire.bytes_array(said.proof),
         },
@@ -179,9 +179,9 @@ def introduction(said: Introduction) -> RecordDict:
     )
 
 
-def anchored(record: RecordDict, anchor: bytes) -> RecordDict:
+def introduction_with_anchor(record: RecordDict, anchor: bytes) -> RecordDict:
     """Return an introduction that also says where the evidence of the site stands."""
-    arrays, facts = wire.parts(record)
+    arrays, facts = wire.arrays_and_facts(record)
     anchored_arrays = ArrayRecord({**arrays, _ANCHOR: wire.bytes_array(anchor)})
     return RecordDict({wire.ARRAYS: anchored_arrays, wire.FACTS: facts})
 
@@ -197,7 +197,7 @@ def read_introduction(record: RecordDict, *, max_examples: int) -> Introduction:
     return Introduction(
         site=wire.fact_str(facts, _SITE, at_most=_NAME_LENGTH),
         charter=wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH),
-        layout=Layout.from_description(_parsed(described_layout)),
+        layout=Layout.from_description(_parse_json(described_layout)),
         num_examples=wire.fact_int(facts, _NUM_EXAMPLES, low=0, high=max_examples),
         anchor=wire.read_bytes(arrays[_ANCHOR], at_most=MAX_ANCHOR_BYTES),
         proof=wire.read_bytes(arrays[_PROOF], at_most=SIGNATURE_SIZE),
@@ -278,9 +278,9 @@ def _challenge(text: str) -> bytes:
     return bytes.fromhex(text)
 
 
-def _parsed(described: bytes) -> object:
+def _parse_json(data: bytes) -> object:
     try:
-        parsed: object = json.loads(described)
+        parsed: object = json.loads(data)
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError too
         raise wire.MalformedRecord("a layout is described in JSON") from error
     return parsed

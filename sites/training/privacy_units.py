@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from privacy.differential.noise import chosen
+from privacy.differential.noise import poisson_sample
 from sites.plans import PrivacyPlan
 
 
@@ -117,7 +117,7 @@ def draw_units(units: Units, plan: PrivacyPlan) -> list[DrawnUnits]:
 
     Guarantee: Poisson sampling at the plan's rate, by the operating system's randomness.
     """
-    drawn = chosen(len(units), rate=plan.sampling_rate)
+    drawn = poisson_sample(len(units), rate=plan.sampling_rate)
     return [units.records_of(part) for part in units.batches(drawn, rows_at_once=plan.rows_at_once)]
 
 

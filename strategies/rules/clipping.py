@@ -14,7 +14,7 @@ from strategies.rules.inputs import (
     admit,
     blocks,
     honest_majority,
-    positive,
+    require_positive,
 )
 from strategies.rules.mean import mean
 from strategies.rules.norms import Scaled, clip_scales, row_norms
@@ -120,13 +120,13 @@ class AdaptiveClip:
     rate: float = 0.2
 
     def __post_init__(self) -> None:
-        positive(clip_norm=self.clip_norm)
+        require_positive(clip_norm=self.clip_norm)
         if not 0 < self.quantile < 1:
             raise OptionRefused(f"quantile must be in (0, 1), got {self.quantile}")
         if not 0 < self.rate <= 1:
             raise OptionRefused(f"rate must be in (0, 1], got {self.rate}")
 
-    def after(self, norms: Vector) -> "AdaptiveClip":
+    def next_clip(self, norms: Vector) -> "AdaptiveClip":
         """Return the clip for the next round, from this round's norms (`norms.row_norms`)."""
         unclipped = int((norms <= self.clip_norm).sum()) / len(norms)
         factor = _exponential(self.rate * (self.quantile - unclipped))

@@ -3,8 +3,8 @@
 import numpy as np
 
 from privacy.layout import Vector
-from strategies.rules.inputs import Rows, admit, checked, honest_majority, width_for
-from strategies.rules.sorting_networks import network, rank
+from strategies.rules.inputs import Rows, admit, checked_blocks, honest_majority, width_for
+from strategies.rules.sorting_networks import sort_columns, sorting_network
 
 
 def coordinate_median(updates: Rows, weights: Vector, *, num_byzantine: int = 0) -> Vector:
@@ -48,11 +48,11 @@ def trimmed_mean(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vecto
 def _mean_of_ranks(updates: Rows, first: int, stop: int) -> Vector:
     n_sites, dim = updates.shape
     width = min(width_for(n_sites), dim)
-    comparators = network(n_sites, first, stop)
+    comparators = sorting_network(n_sites, first, stop)
     buffer = np.empty((n_sites + 1, width), np.promote_types(updates.dtype, np.float32))
     means = np.zeros(dim)
-    for columns, block in checked(updates, width):
-        kept = rank(block, comparators, buffer)[first:stop]
+    for columns, block in checked_blocks(updates, width):
+        kept = sort_columns(block, comparators, buffer)[first:stop]
         mean = means[columns]
         for row in kept:
             mean += row

@@ -5,7 +5,7 @@ import numpy as np
 from privacy.layout import Matrix, Vector
 from strategies.rules.inputs import Rows, admit, honest_majority
 from strategies.rules.krum import combine
-from strategies.rules.pairwise_distances import centred_products, measure
+from strategies.rules.pairwise_distances import centred_products, measure_distances
 
 MAX_STEPS = 2_000
 PATIENCE = 20  # steps between two looks at whether an update is itself the median
@@ -36,7 +36,7 @@ def geometric_median(updates: Rows, weights: Vector, *, num_byzantine: int = 0) 
         updates, weights, num_byzantine=num_byzantine, needs=honest_majority, weighted=True
     )
     shares = np.asarray(weights, np.float64) / np.sum(weights)
-    geometry = measure(updates)
+    geometry = measure_distances(updates)
     distances = np.sqrt(geometry.squared)
     radii = _radii(distances, shares)
     central = int(radii.argmin())

@@ -74,7 +74,7 @@ def admit(
     """Check all but the values of a rule's arguments; return the number of sites and dim.
 
     Guarantee: every rule refuses the same things with the same words. The values are checked
-    by `checked`, through which every rule reads them.
+    by `checked_blocks`, through which every rule reads them.
 
     Args:
         updates: Shape (n_sites, dim), integers or floats of at most 64 bits.
@@ -89,7 +89,7 @@ def admit(
         TooFewSites: Fewer rows than the rule needs.
         WeightsRefused: Weights that are not shares, or that the rule cannot honour.
     """
-    at_least(0, num_byzantine=num_byzantine)
+    require_at_least(0, num_byzantine=num_byzantine)
     if len(updates.shape) != 2 or updates.shape[1] < 1:
         raise UpdatesRefused(f"updates need shape (n_sites, dim), got {updates.shape}")
     if updates.dtype.kind not in "fiu" or updates.dtype.itemsize > 8:
@@ -142,7 +142,7 @@ def blocks(updates: Rows, width: int) -> Iterator[tuple[slice, NDArray[Any]]]:
         yield columns, np.asarray(updates[:, columns]).astype(dtype, copy=False)
 
 
-def checked(updates: Rows, width: int) -> Iterator[tuple[slice, NDArray[Any]]]:
+def checked_blocks(updates: Rows, width: int) -> Iterator[tuple[slice, NDArray[Any]]]:
     """Yield what `blocks` yields, each number finite and within float32's range.
 
     Every rule reads its updates through this once; what it reads again, it reads by `blocks`.
@@ -156,13 +156,13 @@ def checked(updates: Rows, width: int) -> Iterator[tuple[slice, NDArray[Any]]]:
         yield columns, block
 
 
-def check_all(updates: Rows) -> None:
+def check_all_values(updates: Rows) -> None:
     """Check all values, for those who cannot do so as they read.
 
     Raises:
         NonFiniteUpdate: A value is NaN, infinite or beyond float32's range.
     """
-    for _ in checked(updates, WIDTH):
+    for _ in checked_blocks(updates, WIDTH):
         pass
 
 
@@ -210,7 +210,7 @@ class OptionRefused(ConsortiumError, ValueError):
     code = "option-refused"
 
 
-def at_least(least: int, **option: int) -> None:
+def require_at_least(least: int, **option: int) -> None:
     """Refuse an option, given by its name, that is below the least.
 
     Raises:
@@ -221,7 +221,7 @@ def at_least(least: int, **option: int) -> None:
             raise OptionRefused(f"{name} must be at least {least}, got {value}")
 
 
-def positive(**option: float) -> None:
+def require_positive(**option: float) -> None:
     """Refuse an option, given by its name, that is not a finite number above 0.
 
     Raises:
@@ -252,8 +252,8 @@ class RuleOptions:
     iterations: int = 1
 
     def __post_init__(self) -> None:
-        at_least(0, num_byzantine=self.num_byzantine)
-        at_least(1, iterations=self.iterations)
-        positive(clip_norm=self.clip_norm)
+        require_at_least(0, num_byzantine=self.num_byzantine)
+        require_at_least(1, iterations=self.iterations)
+        require_positive(clip_norm=self.clip_norm)
         if not 0 <= self.momentum < 1:
             raise OptionRefused(f"momentum must be in [0, 1), got {self.momentum}")

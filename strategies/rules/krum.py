@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from privacy.layout import Matrix, Vector
 from strategies.rules.inputs import Rows, admit, blocks, width_for
-from strategies.rules.pairwise_distances import measure
-from strategies.rules.sorting_networks import network, rank
+from strategies.rules.pairwise_distances import measure_distances
+from strategies.rules.sorting_networks import sort_columns, sorting_network
 
 TIE = 1e-9
 
@@ -42,7 +42,7 @@ def krum(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vector:
         ConsortiumError: As `rows.admit` and `rows.checked` say.
     """
     n_sites, dim = admit(updates, weights, num_byzantine=num_byzantine, needs=krum_sites)
-    winner = _selected(updates, num_byzantine, 1, renewed=False)[0]
+    winner = _select_rows(updates, num_byzantine, 1, renewed=False)[0]
     result = np.empty(dim)
     for columns, block in blocks(updates, width_for(n_sites)):
         result[columns] = block[winner]
@@ -66,7 +66,7 @@ def multi_krum(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vector:
     n_sites, _ = admit(updates, weights, num_byzantine=num_byzantine, needs=krum_sites)
     count = n_sites - num_byzantine - 2
     shares = np.zeros(n_sites)
-    shares[_selected(updates, num_byzantine, count, renewed=False)] = 1 / count
+    shares[_select_rows(updates, num_byzantine, count, renewed=False)] = 1 / count
     return combine(updates, shares)
 
 
@@ -90,13 +90,13 @@ def bulyan(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vector:
         ConsortiumError: As `rows.admit` and `rows.checked` say.
     """
     n_sites, dim = admit(updates, weights, num_byzantine=num_byzantine, needs=bulyan_sites)
-    selected = _selected(updates, num_byzantine, n_sites - 2 * num_byzantine, renewed=True)
+    selected = _select_rows(updates, num_byzantine, n_sites - 2 * num_byzantine, renewed=True)
     width = min(width_for(len(selected)), dim)
-    comparators = network(len(selected), 0, len(selected))
+    comparators = sorting_network(len(selected), 0, len(selected))
     buffer = np.empty((len(selected) + 1, width), np.promote_types(updates.dtype, np.float32))
     result = np.empty(dim)
     for columns, block in blocks(updates, width):
-        ordered = rank([block[row] for row in selected], comparators, buffer)
+        ordered = sort_columns([block[row] for row in selected], comparators, buffer)
         exact = [row.astype(np.float64) for row in ordered]
         result[columns] = _mean_near_median(exact, len(selected) - 2 * num_byzantine)
     return result
@@ -110,14 +110,14 @@ def combine(updates: Rows, shares: Vector) -> Vector:
     return total
 
 
-def _selected(updates: Rows, num_byzantine: int, count: int, *, renewed: bool) -> list[int]:
+def _select_rows(updates: Rows, num_byzantine: int, count: int, *, renewed: bool) -> list[int]:
     """Return the rows with the least scores; `renewed`: scored anew among those that remain."""
-    squared = measure(updates).squared
+    squared = measure_distances(updates).squared
     remaining = list(range(len(squared)))
     scores = _scores(squared, num_byzantine)
     selected: list[int] = []
     while len(selected) < count:
-        place = _least(scores, squared[np.ix_(remaining, remaining)], updates, remaining)
+        place = _lowest_score(scores, squared[np.ix_(remaining, remaining)], updates, remaining)
         selected.append(remaining.pop(place))
         if renewed:
             scores = _scores(squared[np.ix_(remaining, remaining)], num_byzantine)
@@ -133,7 +133,7 @@ def _scores(squared: Matrix, num_byzantine: int) -> Vector:
     return scores
 
 
-def _least(scores: Vector, squared: Matrix, updates: Rows, rows: list[int]) -> int:
+def _lowest_score(scores: Vector, squared: Matrix, updates: Rows, rows: list[int]) -> int:
     """Return the place of the least score; of equal ones, of the lexicographically first row."""
     tied = np.flatnonzero(scores <= scores.min() * (1 + TIE))
     twins = np.tril(squared[np.ix_(tied, tied)] == 0, -1).any(axis=1)

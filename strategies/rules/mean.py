@@ -13,8 +13,8 @@ from strategies.rules.inputs import (
     UpdatesRefused,
     admit,
     blocks,
-    check_all,
-    checked,
+    check_all_values,
+    checked_blocks,
 )
 from strategies.rules.norms import clip_scales, row_norms
 
@@ -38,7 +38,7 @@ def mean(updates: Rows, weights: Vector) -> Vector:
     _, dim = admit(updates, weights, weighted=True)
     total = np.zeros(dim)
     scratch = np.empty(min(WIDTH, dim))
-    for columns, block in checked(updates, WIDTH):
+    for columns, block in checked_blocks(updates, WIDTH):
         for row, weight in zip(block, weights, strict=True):
             _add_scaled(total[columns], row, scratch, float(weight))
     total /= _sum_in_order(weights)
@@ -77,7 +77,7 @@ class StreamingMean:
         admit(rows, np.array([weight]), weighted=True)
         factors = [float(weight)]
         if self._clip_norm is None:
-            check_all(rows)
+            check_all_values(rows)
         else:
             factors = [float(clip_scales(row_norms(rows), self._clip_norm)[0]), *factors]
         for columns, block in blocks(rows, STREAM_WIDTH):  # nothing is added unless all is well

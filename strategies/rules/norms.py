@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Matrix, Vector
-from strategies.rules.inputs import Rows, checked, positive
+from strategies.rules.inputs import Rows, checked_blocks, require_positive
 
 LANES = 8_192  # part of what fixes the bits of a norm: the order of its sum
 
@@ -28,15 +28,15 @@ def row_norms(updates: Rows, centre: Vector | None = None) -> Vector:
     n_sites, dim = updates.shape
     lanes = np.zeros((n_sites, min(LANES, dim)))
     scratch = np.empty_like(lanes)
-    for columns, block in checked(updates, LANES):
+    for columns, block in checked_blocks(updates, LANES):
         part = scratch[:, : block.shape[1]]
         np.subtract(block, 0.0 if centre is None else centre[columns], out=part, dtype=np.float64)
         part *= part
         lanes[:, : block.shape[1]] += part
-    return np.sqrt(_folded(lanes))
+    return np.sqrt(_fold_lanes(lanes))
 
 
-def _folded(lanes: Matrix) -> Vector:
+def _fold_lanes(lanes: Matrix) -> Vector:
     width = lanes.shape[1]
     while width > 1:
         half = (width + 1) // 2
@@ -53,7 +53,7 @@ def clip_scales(norms: Vector, clip_norm: float) -> Vector:
     Raises:
         OptionRefused: `clip_norm` is not a finite number above 0.
     """
-    positive(clip_norm=clip_norm)
+    require_positive(clip_norm=clip_norm)
     scales = np.ones_like(norms)
     np.divide(clip_norm, norms, out=scales, where=norms > clip_norm)
     return scales

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Matrix
-from strategies.rules.inputs import Rows, blocks, checked, width_for
+from strategies.rules.inputs import Rows, blocks, checked_blocks, width_for
 
 Reader: TypeAlias = Callable[[Rows, int], Iterator[tuple[slice, NDArray[Any]]]]
 
@@ -30,7 +30,7 @@ class Geometry:
     centre: int
 
 
-def measure(updates: Rows) -> Geometry:
+def measure_distances(updates: Rows) -> Geometry:
     """Return the squared distances between all pairs of updates.
 
     Guarantee: relative error below 1e-10 for every pair, whatever the others are; beyond the
@@ -46,7 +46,7 @@ def measure(updates: Rows) -> Geometry:
     """
     n_sites = updates.shape[0]
     centre = _central_row(updates)
-    products = centred_products(updates, range(n_sites), centre, read=checked)
+    products = centred_products(updates, range(n_sites), centre, read=checked_blocks)
     squared, condition = _distances(products)
     doubtful = condition < WELL_CONDITIONED
     while doubtful.any():
@@ -70,7 +70,7 @@ def centred_products(
         updates: Shape (n_sites, dim).
         rows: Which rows.
         centre: The row to subtract.
-        read: `blocks`, or `checked` at the first reading.
+        read: `blocks`, or `checked_blocks` at the first reading.
     """
     everyone = len(rows) == updates.shape[0]
     width = min(width_for(len(rows)), updates.shape[1])
@@ -98,7 +98,7 @@ def _distances(products: Matrix) -> tuple[Matrix, Matrix]:
 
 def _central_row(updates: Rows) -> int:
     """Return the row nearest to the median, by a sample of coordinates."""
-    _, block = next(checked(updates, width_for(updates.shape[0])))
+    _, block = next(checked_blocks(updates, width_for(updates.shape[0])))
     sample = block[:, ::16].astype(np.float64)
     gaps = sample - np.median(sample, axis=0)
     return int(np.square(gaps).sum(axis=1).argmin())

@@ -8,9 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Matrix, Vector
-from strategies.rules.inputs import Rows, Rule, admit, at_least, check_all, honest_majority
+from strategies.rules.inputs import (
+    Rows,
+    Rule,
+    admit,
+    check_all_values,
+    honest_majority,
+    require_at_least,
+)
 from strategies.rules.norms import Scaled, clip_scales, row_norms
-from strategies.rules.pairwise_distances import measure
+from strategies.rules.pairwise_distances import measure_distances
 
 PreStep: TypeAlias = Callable[[Rows, Vector], tuple[Rows, Vector]]
 
@@ -80,7 +87,7 @@ def nearest_neighbour_mixing(num_byzantine: int) -> PreStep:
 
     def step(updates: Rows, weights: Vector) -> tuple[Rows, Vector]:
         n_sites, _ = admit(updates, weights, num_byzantine=num_byzantine, needs=honest_majority)
-        nearest = np.argsort(measure(updates).squared, axis=1, kind="stable")
+        nearest = np.argsort(measure_distances(updates).squared, axis=1, kind="stable")
         count = n_sites - num_byzantine
         shares = np.zeros((n_sites, n_sites))
         np.put_along_axis(shares, nearest[:, :count], 1 / count, axis=1)
@@ -104,11 +111,11 @@ def bucketing(bucket_size: int, rng: np.random.Generator) -> PreStep:
     Raises:
         OptionRefused: `bucket_size` is below 1.
     """
-    at_least(1, bucket_size=bucket_size)
+    require_at_least(1, bucket_size=bucket_size)
 
     def step(updates: Rows, weights: Vector) -> tuple[Rows, Vector]:
         n_sites, _ = admit(updates, weights)
-        check_all(updates)
+        check_all_values(updates)
         order = rng.permutation(n_sites)
         buckets = [order[start : start + bucket_size] for start in range(0, n_sites, bucket_size)]
         shares = np.zeros((len(buckets), n_sites))

@@ -23,7 +23,7 @@ __all__ = [
     "RuleOptions",
     "RuleSpec",
     "UnknownRule",
-    "feasible",
+    "is_feasible",
     "require_feasible",
     "rule_named",
     "smallest_sites",
@@ -199,7 +199,7 @@ def smallest_sites(rule_name: str, num_byzantine: int) -> int:
     return needed
 
 
-def feasible(rule_name: str, n_sites: int, num_byzantine: int) -> bool:
+def is_feasible(rule_name: str, n_sites: int, num_byzantine: int) -> bool:
     """Return whether the rule survives `num_byzantine` liars among `n_sites` sites.
 
     Raises:

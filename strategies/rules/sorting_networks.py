@@ -11,7 +11,7 @@ Comparator: TypeAlias = tuple[int, int]
 
 
 @cache
-def network(n_rows: int, first: int, stop: int) -> tuple[Comparator, ...]:
+def sorting_network(n_rows: int, first: int, stop: int) -> tuple[Comparator, ...]:
     """Return comparators that put ranks `first` to `stop - 1` of `n_rows` in place.
 
     Guarantee: after each pair (low, high) in turn has been put in order, places `first` to
@@ -44,7 +44,7 @@ def _merge_sort(n_rows: int) -> list[Comparator]:
     return comparators
 
 
-def rank(
+def sort_columns(
     block: Sequence[NDArray[Any]] | NDArray[Any],
     comparators: tuple[Comparator, ...],
     buffer: NDArray[Any],
@@ -53,7 +53,7 @@ def rank(
 
     Args:
         block: Rows, each of shape (width,), no NaN.
-        comparators: Of `network`, for as many rows.
+        comparators: Of `sorting_network`, for as many rows.
         buffer: Shape (n_rows + 1, width or more), overwritten; the rows are views of it.
     """
     *rows, spare = (row[: len(block[0])] for row in buffer)

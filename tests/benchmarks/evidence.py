@@ -23,7 +23,7 @@ from consortium.client.mods import gated
 from consortium.config import RunConfig
 from consortium.run.directory import RunDirectory
 from consortium.site.site import site_of
-from privacy.audit.hash_chain import Chain, LogEvent, verify
+from privacy.audit.hash_chain import Chain, LogEvent, verify_chain
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedReply
@@ -130,7 +130,7 @@ def verified_per_s(batch: int) -> float:
             head = chain.append([_event(number) for number in range(batch)])
         chain.close()
         began = time.process_time()
-        verify(Path(folder) / "audit" / "log.jsonl", {"site": chain.key})
+        verify_chain(Path(folder) / "audit" / "log.jsonl", {"site": chain.key})
         return head.entries / (time.process_time() - began)
 
 

@@ -32,7 +32,7 @@ from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
 from scenarios.scenario import Scenario
 from sites.tasks.tabular.task import TabularTask
-from strategies.coordinator.messaging.reply_validation import opened_contribution
+from strategies.coordinator.messaging.reply_validation import checked_contribution
 from strategies.rules.mean import StreamingMean
 from tests.benchmarks.peak import keep_peak
 
@@ -113,7 +113,7 @@ def ours(num_sites: int) -> StreamingMean:
         )
         reply = Message(content, reply_to=Message(RecordDict(), site + 1, "train"))
         del content
-        sent = opened_contribution(reply, layout=layout, tally_size=1, max_examples=8)
+        sent = checked_contribution(reply, layout=layout, tally_size=1, max_examples=8)
         mean.add(sent.update, 8.0)
         del sent, reply
     return mean

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from privacy.differential.noise import chosen, grid_gaussian
+from privacy.differential.noise import grid_gaussian, poisson_sample
 from sites.models.encoder import Encoder, Role, encoder_for
 from sites.models.tabular import model_for
 from sites.plans import ModelPlan, PrivacyPlan, TextModelPlan, TrainingPlan
@@ -173,7 +173,7 @@ def _step(model: nn.Module, losses: Losses, known: Records, plan: TrainingPlan) 
 
 def _drawn(dim: int) -> None:
     grid_gaussian(dim, deviation=1e6)
-    chosen(N, rate=0.1)
+    poisson_sample(N, rate=0.1)
 
 
 def _timed(call: Callable[[], object]) -> float:

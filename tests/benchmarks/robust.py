@@ -36,7 +36,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # h
 from privacy.layout import Vector
 from strategies.rules.inputs import Rule
 from strategies.rules.mean import StreamingMean
-from strategies.rules.pairwise_distances import measure
+from strategies.rules.pairwise_distances import measure_distances
 from strategies.rules.pre_aggregation import compose, nearest_neighbour_mixing
 from strategies.rules.registry import RULES, RuleOptions
 from tests.benchmarks import sealed_buckets
@@ -248,7 +248,7 @@ def distance_error(size: Size) -> float:
     """Return the largest relative error of a squared distance, against brute force."""
     updates = updates_of(size)
     exact = pairwise(updates.astype(np.float64))
-    found = measure(updates).squared
+    found = measure_distances(updates).squared
     apart = exact > 0
     return float(np.max(np.abs(found[apart] / exact[apart] - 1)))
 

@@ -25,7 +25,7 @@ from privacy.identity.public_identity import PublicIdentity
 from privacy.protocol.envelope import NO_STATE, TRAINING, Receipt, Slot, UploadLabel
 from privacy.protocol.upload import UploadHeader, upload_digest
 from privacy.secrets.keys import Identity
-from privacy.secrets.linear_mac import Checksum, pad
+from privacy.secrets.linear_mac import Checksum, upload_pad
 from privacy.secrets.sealer import BfvSecret, Sealer
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from scenarios.engines.in_process import InProcessGrid
@@ -34,7 +34,7 @@ from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
 from strategies.coordinator.encrypted.ciphertext_sums import CiphertextSums, UploadForm
 from strategies.coordinator.encrypted.request import SealedRequest
-from strategies.coordinator.messaging.reply_validation import answered
+from strategies.coordinator.messaging.reply_validation import reply_content
 from tests.benchmarks.peak import keep_peak
 
 REPEATS = 3
@@ -82,7 +82,7 @@ def reply_of(identity: Identity, placement: Placement, upload: bytes) -> RecordD
         slot=SLOT, site=identity.name, bucket=0, weight_class=8, nonce=bytes(32), state=NO_STATE
     )
     digest = upload_digest(header(label, placement), [upload])
-    receipt = Receipt.signed(label, upload=digest, sign=identity.sign)
+    receipt = Receipt.sign(label, upload=digest, sign=identity.sign)
     return SealedReply(upload=upload, receipt=receipt.encode()).content()
 
 
@@ -113,7 +113,7 @@ def held_bytes(num_sites: int, upload_path: Path) -> int:
                 for part in parts:  # type: ignore[attr-defined]
                     file.write(part)
 
-        door = UploadForm(
+        form = UploadForm(
             name="updates",
             placement=placement,
             buckets=1,
@@ -124,9 +124,12 @@ def held_bytes(num_sites: int, upload_path: Path) -> int:
         question = SealedRequest(
             request=SealedRound(charter="", server_round=1, attempt=1, opening=b""),
             nodes=nodes,
-            sums={TRAINING: CiphertextSums(door=door, slot=SLOT, roster=roster, keep=keep)},
+            sums={TRAINING: CiphertextSums(form=form, slot=SLOT, roster=roster, keep=keep)},
             read=lambda reply: SealedReply.read(
-                answered(reply), upload_bytes=placement.upload_bytes, count_bytes=0, tally_size=1
+                reply_content(reply),
+                upload_bytes=placement.upload_bytes,
+                count_bytes=0,
+                tally_size=1,
             ),
             observe=lambda _event: None,
         )
@@ -153,7 +156,7 @@ def coordinator_bytes_per_param() -> dict[str, float]:
     checksum = Checksum(bytes(32), b"", num_rows=placement.num_ciphertexts, row_length=degree)
     levels = np.random.default_rng(7).integers(-1000, 1000, DIM).astype(np.int32)
     upload = Sealer(secret, placement, checksum).seal(
-        levels, np.zeros(0, np.int64), pad=pad(bytes(32), b"")
+        levels, np.zeros(0, np.int64), pad=upload_pad(bytes(32), b"")
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "upload"

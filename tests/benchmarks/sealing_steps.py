@@ -15,7 +15,7 @@ import numpy as np
 
 from privacy.encryption.ciphertext_sum import Adder
 from privacy.encryption.parameters import PARAMETER_SETS, Placement
-from privacy.encryption.quantisation import Scales, mean_of, quantise
+from privacy.encryption.quantisation import Scales, mean_from_levels, quantise
 from privacy.layout import Tally, Vector
 from privacy.secrets.linear_mac import Checksum
 from privacy.secrets.sealer import BfvSecret, Sealer
@@ -144,7 +144,7 @@ def opened(
     parameters = placement_of(DIM).parameters
     began = time.process_time()
     sums = sealer.open(total, pads=pads).levels
-    mean = mean_of(sums, total_class=8 * len(pads), scales=chosen, parameters=parameters)
+    mean = mean_from_levels(sums, total_class=8 * len(pads), scales=chosen, parameters=parameters)
     return mean, time.process_time() - began
 
 

@@ -178,7 +178,7 @@ class Nonsense:
     def _twin(self, question: SealedRequest) -> SealedRequest:
         sums = {
             purpose: CiphertextSums(
-                door=one.door, slot=one.slot, roster=one.roster, keep=lambda *_: None
+                form=one.form, slot=one.slot, roster=one.roster, keep=lambda *_: None
             )
             for purpose, one in question.sums.items()
         }

@@ -8,7 +8,7 @@ from privacy.identity.public_identity import Agreement
 from privacy.protocol.envelope import TRAINING, Receipt, Slot, UploadLabel
 from privacy.protocol.key_messages import Opening
 from privacy.protocol.receipts import Expected
-from privacy.secrets.key_exchange import NewEpoch, RunPlan, make_opening, rotate
+from privacy.secrets.key_exchange import NewEpoch, RunPlan, make_opening, rotate_epoch
 from privacy.secrets.keys import Identity, RunKeys
 
 NAMES = ("east", "north", "south", "west")
@@ -28,7 +28,7 @@ def agreement(identities: dict[str, Identity]) -> Agreement:
 
 @pytest.fixture(scope="session")
 def epoch(identities: dict[str, Identity], agreement: Agreement) -> NewEpoch:
-    return rotate(identities["east"], agreement=agreement, last_epoch=4)
+    return rotate_epoch(identities["east"], agreement=agreement, last_epoch=4)
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +67,7 @@ def signed(identities: dict[str, Identity], slot: Slot) -> Callable[..., Receipt
         }
         label = UploadLabel(**{**facts, **changes})  # type: ignore[arg-type]
         sign = identities[signer or site].sign
-        return Receipt.signed(label, upload=b"\x04" * 32, sign=sign)
+        return Receipt.sign(label, upload=b"\x04" * 32, sign=sign)
 
     return build
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacy.errors import ConsortiumError, named
+from privacy.errors import ConsortiumError, abbreviated_names
 
 
 class TooFewSites(ConsortiumError, ValueError):
@@ -39,6 +39,6 @@ def test_an_error_is_caught_as_the_builtin_it_also_is() -> None:
 
 def test_of_many_names_a_message_tells_the_number_and_the_first() -> None:
     many = [f"site-{index:03}" for index in range(500)]
-    assert named(many[:6]) == ", ".join(many[:6])
-    assert named(many) == "500: site-000, site-001, site-002, site-003, site-004, ..."
-    assert named(()) == ""
+    assert abbreviated_names(many[:6]) == ", ".join(many[:6])
+    assert abbreviated_names(many) == "500: site-000, site-001, site-002, site-003, site-004, ..."
+    assert abbreviated_names(()) == ""

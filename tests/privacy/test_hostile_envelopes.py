@@ -106,7 +106,7 @@ def round_targets(
         "header": Target(
             header.encode(),
             lambda data: UploadHeader.decode(data).encode(),
-            lambda data: UploadHeader.decode(data).label.slot.require(expected.slot),
+            lambda data: UploadHeader.decode(data).label.slot.require_slot(expected.slot),
         ),
     }
 

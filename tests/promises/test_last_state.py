@@ -10,7 +10,7 @@ from flwr.app import RecordDict
 from safetensors.numpy import load_file
 
 from privacy.protocol.envelope import TRAINING, Receipt
-from privacy.secrets.linear_mac import pad
+from privacy.secrets.linear_mac import upload_pad
 from tests.carrier import Carrier
 from tests.small_consortium import (
     Consortium,
@@ -101,7 +101,7 @@ def test_no_update_of_one_site_follows_from_what_an_honest_site_holds(
     north.ask("evaluate", altered(shown, attempt=2))
     of_three = load_file(path)["federated-vector"].astype(float)
     sent = carrier.replies["west", 1]
-    pads = [pad(session.opened.keys.pad, Receipt.decode(sent.receipt).label.encode())]
+    pads = [upload_pad(session.opened.keys.pad, Receipt.decode(sent.receipt).label.encode())]
     sealer = session.sealer(TRAINING, 1, session.updates)
     levels = sealer.open(added(session.updates, [sent.upload]), pads=pads).levels
     own = levels / session.updates.parameters.levels

@@ -38,7 +38,7 @@ from scenarios.engines.runner import ScenarioRun, carry_out
 
 where, times, config = sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
 owner, name = {
-    "site": (PrivateRuns, "keep"),
+    "site": (PrivateRuns, "keep_answer"),
     "coordinator": (server_app, "write_checkpoint"),
     "sealed": (EvidenceStore, "keep"),
 }[where]

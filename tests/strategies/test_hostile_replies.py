@@ -54,7 +54,7 @@ class NoSuchRecord(ConsortiumError, LookupError):
 
 def with_fact(name: str, value: Any) -> Spoil:
     def spoil(content: RecordDict) -> RecordDict:
-        arrays, facts = wire.parts(content)
+        arrays, facts = wire.arrays_and_facts(content)
         return wire.content(dict(arrays), {**facts, name: value})  # type: ignore[dict-item]
 
     return spoil
@@ -62,7 +62,7 @@ def with_fact(name: str, value: Any) -> Spoil:
 
 def with_array(name: str, array: Array) -> Spoil:
     def spoil(content: RecordDict) -> RecordDict:
-        arrays, facts = wire.parts(content)
+        arrays, facts = wire.arrays_and_facts(content)
         return wire.content({**arrays, name: array}, dict(facts))  # type: ignore[arg-type]
 
     return spoil
@@ -267,7 +267,7 @@ def moody(site: SmallSite, spoils: Mapping[int, Spoil]) -> SiteApp:
     def app(message: Message, context: Context) -> Message:
         if message.metadata.message_type != messages.TRAIN:
             return site(message, context)
-        server_round = wire.parts(message.content)[1]["round"]
+        server_round = wire.arrays_and_facts(message.content)[1]["round"]
         assert isinstance(server_round, int)
         spoil = spoils.get(server_round)
         return (replace(site, spoil={messages.TRAIN: spoil}) if spoil else site)(message, context)

@@ -19,7 +19,7 @@ from strategies.model_state import (
     decode,
     digest,
     encode,
-    start,
+    initial_state,
 )
 from strategies.rules.mean import mean
 from strategies.rules.registry import RULES
@@ -45,7 +45,7 @@ def states(draw: st.DrawFn) -> State:
 
 
 def test_a_run_starts_at_zero() -> None:
-    state = start(3, SGD)
+    state = initial_state(3, SGD)
     assert state.server_round == 0
     assert state.vector.tolist() == [0.0] * 3
     assert state.memory is None
@@ -53,7 +53,7 @@ def test_a_run_starts_at_zero() -> None:
 
 def test_fedavg_moves_by_the_weighted_mean() -> None:
     state = advance(
-        start(2, SGD), np.array([[1.0, 2.0], [5.0, 6.0]]), np.array([3.0, 1.0]), mean, SGD
+        initial_state(2, SGD), np.array([[1.0, 2.0], [5.0, 6.0]]), np.array([3.0, 1.0]), mean, SGD
     )
     assert state.server_round == 1
     assert state.vector.tolist() == [2.0, 3.0]
@@ -61,14 +61,14 @@ def test_fedavg_moves_by_the_weighted_mean() -> None:
 
 def test_the_last_aggregate_is_kept_only_where_it_is_needed() -> None:
     aggregate = np.array([0.1, -2.0])
-    assert advance_with(start(2, SGD), aggregate, SGD).memory is None
-    kept = advance_with(start(2, SGD, needs_memory=True), aggregate, SGD).memory
+    assert advance_with(initial_state(2, SGD), aggregate, SGD).memory is None
+    kept = advance_with(initial_state(2, SGD, needs_memory=True), aggregate, SGD).memory
     assert kept is not None
     assert np.array_equal(kept, aggregate.astype(np.float32))
 
 
 def test_advance_is_pure() -> None:
-    state = start(4, ADAM, needs_memory=True)
+    state = initial_state(4, ADAM, needs_memory=True)
     before = encode(state)
     first = advance_with(state, np.arange(4.0), ADAM)
     assert encode(state) == before
@@ -78,12 +78,12 @@ def test_advance_is_pure() -> None:
 def test_an_aggregate_of_another_size_is_refused() -> None:
     """NumPy would broadcast shape (1,) silently, and every coordinate would move alike."""
     with pytest.raises(BadState, match=r"\(3,\).*\(1,\)"):
-        advance_with(start(3, SGD), np.ones(1), SGD)
+        advance_with(initial_state(3, SGD), np.ones(1), SGD)
 
 
 def test_a_state_cannot_change_its_optimizer() -> None:
     with pytest.raises(MomentsMismatch):
-        advance_with(start(3, ADAM), np.ones(3), SGD)
+        advance_with(initial_state(3, ADAM), np.ones(3), SGD)
 
 
 @pytest.mark.parametrize(
@@ -130,9 +130,9 @@ def test_bytes_are_those_of_a_state_or_refused(state: State, data: st.DataObject
     "data",
     [
         b"",
-        encode(start(2, ADAM))[:-1],
-        encode(start(2, ADAM)) + b"\0",
-        encode(start(3, ADAM)),
+        encode(initial_state(2, ADAM))[:-1],
+        encode(initial_state(2, ADAM)) + b"\0",
+        encode(initial_state(3, ADAM)),
         HEADER.pack(b"consortium.state/2", 0, 2, 0, 0) + bytes(8),
         HEADER.pack(MAGIC, 0, 2, 9, 0) + bytes(80),
         HEADER.pack(MAGIC, 0, 2, 0, 2) + bytes(24),
@@ -187,7 +187,7 @@ def test_the_digest_names_the_model_and_its_round_only() -> None:
 RUN = """
 from hashlib import sha256
 import numpy as np
-from strategies.model_state import advance, digest, encode, start
+from strategies.model_state import advance, digest, encode, initial_state
 from strategies.server_optimizer import OPTIMIZERS, OptimizerOptions
 from strategies.rules.registry import RULES, RuleOptions
 
@@ -199,7 +199,7 @@ for name, spec in RULES.items():
     options = RuleOptions(num_byzantine=int(name != "mean"), clip_norm=1.7, momentum=0.3)
     for optimizer_name, build in OPTIMIZERS.items():
         optimizer = build(OptimizerOptions(learning_rate=0.3))
-        state = start(20_011, optimizer, needs_memory=spec.needs_memory)
+        state = initial_state(20_011, optimizer, needs_memory=spec.needs_memory)
         for round_updates in updates if spec.same_on_every_cpu else ():
             rule = spec.build(options, state.memory)
             state = advance(state, round_updates, weights[spec.weighted], rule, optimizer)

@@ -59,7 +59,7 @@ def joined(sites: list[SiteApp]) -> tuple[Roster, list[tuple[str, str]]]:
         max_examples=MAX_EXAMPLES,
         observe=told.append,
     )
-    roster = reception.join()
+    roster = reception.await_members()
     away = [(event.site, event.code) for event in told if isinstance(event, SiteQuarantined)]
     return roster, away
 

@@ -9,7 +9,7 @@ from strategies.server_optimizer import (
     OptimizerOptions,
     OptimizerRefused,
     StepOverflow,
-    rounded,
+    round_to_float32,
 )
 
 OPTIONS = OptimizerOptions(learning_rate=0.5, momentum=0.9, beta1=0.9, beta2=0.99, tau=1e-2)
@@ -114,7 +114,7 @@ def test_a_step_beyond_float32_is_refused(aggregate: float) -> None:
 
 def test_rounding_leaves_no_negative_zero() -> None:
     """Two machines may disagree on the sign of a zero; the stored bytes must not."""
-    assert not np.signbit(rounded(np.array([-0.0, -1e-60]))).any()
+    assert not np.signbit(round_to_float32(np.array([-0.0, -1e-60]))).any()
 
 
 @pytest.mark.parametrize(

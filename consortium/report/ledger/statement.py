@@ -8,9 +8,9 @@ from pathlib import Path
 
 from consortium.site.directory import SiteDirectory
 from privacy.differential.accounting import Epsilon, both_epsilons, epsilon
-from privacy.differential.budget import counted, most_that_fit
+from privacy.differential.budget import charged_events, most_steps_that_fit
 from privacy.differential.ledger import FILE, Ledger
-from privacy.differential.ledger_entries import Budget, Charge, LedgerHead, size_of
+from privacy.differential.ledger_entries import Budget, Charge, LedgerHead, event_size
 from privacy.differential.mechanisms import Gaussian, HeldOut, Mechanism, SampledGaussian
 from privacy.errors import ConsortiumError
 from privacy.policy.document import PrivacyTerms, read_policy
@@ -149,7 +149,7 @@ def what_if(account: Account, event: SampledGaussian, past: Sequence[Mechanism])
         asked=cost((event,)),
         together=together,
         fits=together <= budget.epsilon,
-        steps_that_fit=most_that_fit(event, past, budget),
+        steps_that_fit=most_steps_that_fit(event, past, budget),
     )
 
 
@@ -195,7 +195,7 @@ def _account(name: str, charges: Sequence[Charge], terms: PrivacyTerms) -> Accou
         budget=budget,
         ceiling=ceiling is not None,
         lines=tuple(_line(mine[: place + 1], budget) for place in range(len(mine))),
-        spent=both_epsilons(counted(mine), budget.delta, unit=budget.unit),
+        spent=both_epsilons(charged_events(mine), budget.delta, unit=budget.unit),
     )
 
 
@@ -211,10 +211,10 @@ def _line(until: Sequence[Charge], budget: Budget) -> Line:
         part=reserved.part,
         mechanism=mechanism_of(reserved.event),
         unit="" if isinstance(reserved.event, HeldOut) else reserved.event.unit,
-        reserved=size_of(reserved.event),
+        reserved=event_size(reserved.event),
         begun=sum(charge.used.values()),
-        counted=0 if event is None else size_of(event),
+        counted=0 if event is None else event_size(event),
         state="open" if charge.committed is None else "ended",
         epsilon=0.0 if event is None else epsilon((event,), budget.delta, unit=budget.unit),
-        epsilon_so_far=epsilon(counted(until), budget.delta, unit=budget.unit),
+        epsilon_so_far=epsilon(charged_events(until), budget.delta, unit=budget.unit),
     )

@@ -76,14 +76,14 @@ class CiphertextSums:
     memory is one sum a bucket and the bytes of the receipts.
 
     Args:
-        door: What an upload must be.
+        form: What an upload must be.
         slot: The one place each upload fills.
         roster: Public identities of the sites of the run.
         keep: Keeps uploads for an auditor.
         added: What was added, by site.
     """
 
-    door: UploadForm
+    form: UploadForm
     slot: Slot
     roster: Mapping[str, PublicIdentity]
     keep: Keep
@@ -99,25 +99,25 @@ class CiphertextSums:
         """
         receipt = Receipt.decode(encoded)
         label = receipt.label
-        label.slot.require(self.slot)
+        label.slot.require_slot(self.slot)
         if label.site != site or site not in self.roster:
             raise NotInRoster(f"a receipt of {label.site} came from {site}")
-        if label.bucket >= self.door.buckets:
-            raise WrongBucket(f"there are {self.door.buckets} buckets", came=label.bucket)
-        if label.weight_class not in self.door.weight_classes:
+        if label.bucket >= self.form.buckets:
+            raise WrongBucket(f"there are {self.form.buckets} buckets", came=label.bucket)
+        if label.weight_class not in self.form.weight_classes:
             raise WrongWeightClass(
-                f"this run allows {self.door.weight_classes}", came=label.weight_class
+                f"this run allows {self.form.weight_classes}", came=label.weight_class
             )
         receipt.verify(self.roster[site])
-        uploaded_rows(upload, self.door.placement)
-        if upload_digest(self.door.header(label), [upload]) != receipt.upload:
+        uploaded_rows(upload, self.form.placement)
+        if upload_digest(self.form.header(label), [upload]) != receipt.upload:
             raise ReceiptAltered(f"{site} signed another upload than it sent")
         return receipt
 
     def add(self, upload: bytes, receipt: Receipt) -> None:
         """Add a checked upload to the sum of its bucket."""
         label = receipt.label
-        adder = self._adders.get(label.bucket) or Adder(self.door.placement)
+        adder = self._adders.get(label.bucket) or Adder(self.form.placement)
         adder.add(upload)
         self._adders[label.bucket] = adder
         self.added[label.site] = Added(
@@ -128,24 +128,26 @@ class CiphertextSums:
     @property
     def folder(self) -> str:
         """Where the files of this question are, under the coordinator's directory."""
-        return f"round-{self.slot.server_round}/{self.door.name}"
+        return f"round-{self.slot.server_round}/{self.form.name}"
 
     def buckets(self, *, floor: int) -> tuple[int, ...]:
         """Return the buckets that hold at least `floor` sites, in order."""
         sizes = Counter(one.bucket for one in self.added.values())
         return tuple(sorted(bucket for bucket, size in sizes.items() if size >= floor))
 
-    def counted(self, *, floor: int) -> list[str]:
+    def counted_sites(self, *, floor: int) -> list[str]:
         """Return the sites of these buckets, sorted: those whose uploads count."""
         kept = self.buckets(floor=floor)
         return sorted(site for site, one in self.added.items() if one.bucket in kept)
 
-    def finished(self, *, floor: int) -> tuple[bytes, bytes]:
+    def finish_sums(self, *, floor: int) -> tuple[bytes, bytes]:
         """Return encoded receipts and sums of the buckets above the floor, and keep them.
 
         Nothing can be added to these buckets any more: their ciphertexts are let go of.
         """
-        encoded = join_receipts([self.added[site].receipt for site in self.counted(floor=floor)])
+        encoded = join_receipts(
+            [self.added[site].receipt for site in self.counted_sites(floor=floor)]
+        )
         gathered = BytesIO()
         for bucket in self.buckets(floor=floor):
             gathered.writelines(self._adders.pop(bucket).parts())
@@ -156,7 +158,7 @@ class CiphertextSums:
 
     def agreed_state(self, *, floor: int) -> bytes | None:
         """Return the state digest that more than half of the run's sites sign, if there is one."""
-        signed = (self.added[site].state for site in self.counted(floor=floor))
+        signed = (self.added[site].state for site in self.counted_sites(floor=floor))
         try:
             return majority_state(signed, roster=len(self.roster))
         except NoMajority:
@@ -182,7 +184,7 @@ class MajorityVote:
             self._votes[digest] += 1
             self._tallies.setdefault(digest, released)
 
-    def elected(self) -> Tally | None:
+    def majority_tally(self) -> Tally | None:
         """Return the tally that more than half of the sites released, if there is one."""
         for digest, votes in self._votes.items():
             if 2 * votes > self._voters:

@@ -27,7 +27,7 @@ class DelayedMetrics:
         self._tally_size = tally_size
         self.untold: Untold | None = None
 
-    def hold(self, question: SealedRequest, traffic: ByteCount) -> None:
+    def hold_round(self, question: SealedRequest, traffic: ByteCount) -> None:
         """Hold back what there is to tell of a round until the members release its figures."""
         down, up = question.traffic
         self.untold = Untold(
@@ -38,13 +38,13 @@ class DelayedMetrics:
             seconds=time.monotonic() - question.began,
         )
 
-    def tell(self, question: SealedRequest) -> None:
+    def report_round(self, question: SealedRequest) -> None:
         """Tell of the last round, with the pooled counts released in answer to this question."""
         if self.untold is None:
             return
         told, evaluation = self.untold, np.zeros(self._tally_size, np.int64)
         if question.request.server_round > told.server_round:
-            elected = question.ballot.elected()
+            elected = question.ballot.majority_tally()
             evaluation = evaluation if elected is None else elected.copy()
         self._observe(RoundFinished(**vars(told), evaluation=evaluation))
         self.untold = None

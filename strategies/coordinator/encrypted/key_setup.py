@@ -6,14 +6,18 @@ from typing import TypeVar
 
 from flwr.app import Message, RecordDict
 
-from privacy.errors import ConsortiumError, named
+from privacy.errors import ConsortiumError, abbreviated_names
 from privacy.identity.public_identity import Agreement
 from privacy.protocol.key_messages import Opening
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import messages
 from strategies.coordinator.messaging.events import Observer
 from strategies.coordinator.messaging.exchange import Exchange
-from strategies.coordinator.messaging.reply_validation import Quarantine, ReplyRefused, answered
+from strategies.coordinator.messaging.reply_validation import (
+    Quarantine,
+    ReplyRefused,
+    reply_content,
+)
 from strategies.coordinator.messaging.roster import Roster
 
 T = TypeVar("T")
@@ -51,7 +55,7 @@ class KeyExchange:
         """Fingerprint of the charter, hexadecimal."""
         return self.agreement.charter.hex()
 
-    def agree(self, roster: Roster) -> tuple[str, ...]:
+    def agree_on_epoch(self, roster: Roster) -> tuple[str, ...]:
         """See to it that all present sites hold one epoch secret; return those that do.
 
         A secret that all of them hold already is kept: it changes when the charter does.
@@ -59,19 +63,19 @@ class KeyExchange:
         Raises:
             NoOpener: A new one was needed and nobody could make it.
         """
-        held = self._held(roster)
+        held = self._held_epochs(roster)
         if len(set(held.values())) == 1 and 0 not in {epoch for epoch, _ in held.values()}:
             return tuple(sorted(held))
         last = max((epoch for epoch, _ in held.values()), default=0)
-        maker, deliveries = self._rotated(roster, last)
+        maker, deliveries = self._rotate_epoch(roster, last)
         agreed = [maker]
         others = [site for site in roster.sites if site in deliveries]
 
         def carried(site: str) -> RecordDict:
             return sealed_messages.delivery(self.charter, deliveries[site])
 
-        for site, reply in self._all(roster, sealed_messages.DELIVER, others, carried):
-            if self._read(site, reply, sealed_messages.read_epoch_held) is not None:
+        for site, reply in self._ask_all(roster, sealed_messages.DELIVER, others, carried):
+            if self._read_reply(site, reply, sealed_messages.read_held_epoch) is not None:
                 agreed.append(site)
         return tuple(sorted(agreed))
 
@@ -86,20 +90,20 @@ class KeyExchange:
             NoOpener: None of them could.
         """
         wanted = (tuple(sorted(sites)), label, lineage)
-        content = sealed_messages.opening_wanted(self.charter, label, wanted[0], lineage)
+        content = sealed_messages.opening_request(self.charter, label, wanted[0], lineage)
         for opener in self.agreement.openers:
             if opener in sites:
-                reply = self._one(roster, sealed_messages.OPEN, opener, content)
-                encoded = self._read(opener, reply, sealed_messages.read_opening)
+                reply = self._ask_one(roster, sealed_messages.OPEN, opener, content)
+                encoded = self._read_reply(opener, reply, sealed_messages.read_opening)
                 with Quarantine(self.observe, 0, opener):
                     if encoded is not None:
-                        return self._opened(encoded, opener, wanted), encoded
+                        return self._check_opening(encoded, opener, wanted), encoded
         raise NoOpener(
-            f"the run needs one of {named(self.agreement.openers)} to open it, and none did: "
-            "bring one back, or name another in the charter"
+            f"the run needs one of {abbreviated_names(self.agreement.openers)} to open it, and "
+            "none did: bring one back, or name another in the charter"
         )
 
-    def _opened(
+    def _check_opening(
         self, encoded: bytes, opener: str, wanted: tuple[tuple[str, ...], str, str]
     ) -> Opening:
         opening = Opening.decode(encoded)
@@ -113,34 +117,34 @@ class KeyExchange:
             raise WrongOpening(f"{opener} was asked to open another run")
         return opening
 
-    def _held(self, roster: Roster) -> dict[str, tuple[int, bytes]]:
+    def _held_epochs(self, roster: Roster) -> dict[str, tuple[int, bytes]]:
         content = messages.question(self.charter)
         held = {}
-        for site, reply in self._all(
+        for site, reply in self._ask_all(
             roster, sealed_messages.EPOCH, roster.sites, lambda _site: content
         ):
-            said = self._read(site, reply, sealed_messages.read_epoch_held)
+            said = self._read_reply(site, reply, sealed_messages.read_held_epoch)
             if said is not None:
                 held[site] = said
         return held
 
-    def _rotated(self, roster: Roster, last: int) -> tuple[str, dict[str, bytes]]:
-        content = sealed_messages.rotation_wanted(self.charter, last)
+    def _rotate_epoch(self, roster: Roster, last: int) -> tuple[str, dict[str, bytes]]:
+        content = sealed_messages.rotation_request(self.charter, last)
         for maker in self.agreement.openers:
             if maker in roster.sites:
-                reply = self._one(roster, sealed_messages.ROTATE, maker, content)
-                made = self._read(maker, reply, sealed_messages.read_deliveries)
+                reply = self._ask_one(roster, sealed_messages.ROTATE, maker, content)
+                made = self._read_reply(maker, reply, sealed_messages.read_deliveries)
                 if made is not None:
                     return maker, made
         raise NoOpener(
-            f"an epoch secret needs one of {named(self.agreement.openers)} to make it, and "
-            "none did: bring one back, or name another in the charter"
+            f"an epoch secret needs one of {abbreviated_names(self.agreement.openers)} to make it, "
+            "and none did: bring one back, or name another in the charter"
         )
 
-    def _one(self, roster: Roster, kind: str, site: str, content: RecordDict) -> Message:
-        return next(iter(self._all(roster, kind, [site], lambda _site: content)))[1]
+    def _ask_one(self, roster: Roster, kind: str, site: str, content: RecordDict) -> Message:
+        return next(iter(self._ask_all(roster, kind, [site], lambda _site: content)))[1]
 
-    def _all(
+    def _ask_all(
         self,
         roster: Roster,
         kind: str,
@@ -153,7 +157,7 @@ class KeyExchange:
         )
         return zip(sites, replies, strict=True)
 
-    def _read(self, site: str, reply: Message, read: Callable[[RecordDict], T]) -> T | None:
+    def _read_reply(self, site: str, reply: Message, read: Callable[[RecordDict], T]) -> T | None:
         with Quarantine(self.observe, 0, site):
-            return read(answered(reply))
+            return read(reply_content(reply))
         return None

@@ -71,20 +71,20 @@ class SealedTerms:
         """Fewest buckets with which the rule survives the liars."""
         return 2 * self.num_byzantine + 1
 
-    def update_door(self, layout: Layout) -> UploadForm:
+    def update_form(self, layout: Layout) -> UploadForm:
         """Return what an upload of an update must be."""
-        door = self._door("updates", self.updates(layout), layout)
-        return replace(door, buckets=self.buckets, weight_classes=self.weight_classes)
+        form = self._form("updates", self.updates(layout), layout)
+        return replace(form, buckets=self.buckets, weight_classes=self.weight_classes)
 
-    def evaluation_door(self, layout: Layout) -> UploadForm:
+    def evaluation_form(self, layout: Layout) -> UploadForm:
         """Return what an upload of evaluation counts must be."""
-        return self._door("counts", self.evaluation, layout)
+        return self._form("counts", self.evaluation, layout)
 
-    def statistics_door(self, layout: Layout) -> UploadForm:
+    def statistics_form(self, layout: Layout) -> UploadForm:
         """Return what an upload of statistics must be."""
-        return self._door("statistics", self.statistics, layout)
+        return self._form("statistics", self.statistics, layout)
 
-    def _door(self, name: str, placement: Placement, layout: Layout) -> UploadForm:
+    def _form(self, name: str, placement: Placement, layout: Layout) -> UploadForm:
         return UploadForm(
             name=name,
             placement=placement,

@@ -129,7 +129,7 @@ def read_standing(read: Read, charter: str, num_rounds: int) -> SealedStanding:
         standing = SealedStanding(
             layout=Layout.from_description(json.loads(read(LAYOUT_FILE))),
             request=request,
-            untold=_untold(untold) if untold else None,
+            untold=_parse_untold(untold) if untold else None,
             models=tuple(str(model) for model in described["models"]),
         )
         _ = standing.opening
@@ -138,7 +138,7 @@ def read_standing(read: Read, charter: str, num_rounds: int) -> SealedStanding:
     return standing
 
 
-def majority(digests: Sequence[str]) -> str:
+def majority_digest(digests: Sequence[str]) -> str:
     """Return what more than half of the sites say; nothing if they do not agree."""
     for digest in sorted(set(digests)):
         if 2 * digests.count(digest) > len(digests):
@@ -146,17 +146,17 @@ def majority(digests: Sequence[str]) -> str:
     return ""
 
 
-def _untold(described: dict[str, object]) -> Untold:
+def _parse_untold(described: dict[str, object]) -> Untold:
     return Untold(
         server_round=int(str(described["server_round"])),
-        answered=tuple(str(site) for site in _listed(described["answered"])),
+        answered=tuple(str(site) for site in _require_list(described["answered"])),
         bytes_down=int(str(described["bytes_down"])),
         bytes_up=int(str(described["bytes_up"])),
         seconds=float(str(described["seconds"])),
     )
 
 
-def _listed(value: object) -> list[object]:
+def _require_list(value: object) -> list[object]:
     if not isinstance(value, list):
         raise TypeError("a list of sites is needed")
     return value

@@ -102,7 +102,7 @@ def nodes_of(roster: Roster, sites: Sequence[str]) -> dict[str, int]:
     return {site: present[site].node for site in sorted(sites) if site in present}
 
 
-def reported(question: SealedRequest, exchange: Exchange, *, floor: int) -> bytes:
+def collect_state(question: SealedRequest, exchange: Exchange, *, floor: int) -> bytes:
     """Return the sealed state most sites signed, from the first site that has it.
 
     Guarantee: a site that signed another state, or sends another than it signed, is reported as
@@ -125,7 +125,7 @@ def reported(question: SealedRequest, exchange: Exchange, *, floor: int) -> byte
             SiteQuarantined(server_round=server_round, site=site, code=StateDisputed.code)
         )
     for site in honest:
-        sent = question.replies[site].state or _asked_again(question, exchange, site)
+        sent = question.replies[site].state or _ask_for_state(question, exchange, site)
         with Quarantine(question.observe, server_round, site):
             if sent and SealedState.decode(sent).digest == agreed:
                 return sent
@@ -136,7 +136,7 @@ def reported(question: SealedRequest, exchange: Exchange, *, floor: int) -> byte
     )
 
 
-def _asked_again(question: SealedRequest, exchange: Exchange, site: str) -> bytes:
+def _ask_for_state(question: SealedRequest, exchange: Exchange, site: str) -> bytes:
     request = replace(question.request, report=True)
     group = str(request.server_round)
     message = exchange.message(messages.TRAIN, question.nodes[site], request.content(), group=group)

@@ -8,7 +8,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
-from privacy.errors import named
+from privacy.errors import abbreviated_names
 from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING, Slot
 from privacy.protocol.key_messages import Opening
 from privacy.wire import encrypted_messages as sealed_messages
@@ -26,13 +26,13 @@ from strategies.coordinator.encrypted.progress import (
     STATE_FILE,
     SealedProgress,
     SealedStanding,
-    majority,
+    majority_digest,
 )
-from strategies.coordinator.encrypted.request import SealedRequest, nodes_of, reported
+from strategies.coordinator.encrypted.request import SealedRequest, collect_state, nodes_of
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import Observer, SitesJoined
 from strategies.coordinator.messaging.exchange import ByteCount, Exchange
-from strategies.coordinator.messaging.reply_validation import answered
+from strategies.coordinator.messaging.reply_validation import reply_content
 from strategies.coordinator.messaging.roster import Reception, Roster
 
 _OPENINGS = 4
@@ -61,7 +61,7 @@ class Encrypted(Strategy):
         self._observe = observe
         self._keep = keep
         self._traffic = ByteCount()
-        self._telling = DelayedMetrics(observe, terms.evaluation.tally_size)
+        self._metrics = DelayedMetrics(observe, terms.evaluation.tally_size)
         self._opening: Opening
         self._roster: Roster
         self._question: SealedRequest
@@ -94,36 +94,36 @@ class Encrypted(Strategy):
             max_examples=0,
             observe=self._observe,
         )
-        self._roster = reception.join()
+        self._roster = reception.await_members()
         absent = tuple(name for name in self._cohort.members if name not in self._roster.sites)
         unknown = dict.fromkeys(self._roster.sites, 0)  # a weight shows in the receipts only
         self._observe(SitesJoined(sites=self._roster.sites, absent=absent, weights=unknown))
-        models = self._begin(exchange) if since is None else self._go_on(since)
+        models = self._begin(exchange) if since is None else self._resume(since)
         try:
             for server_round in range(self._next.server_round, num_rounds + 1):
                 self._train(reception, server_round)
             models = models or self._finalise(reception, num_rounds + 1)
-            self._release(exchange)
+            self._ask_for_release(exchange)
         finally:
-            self._telling.tell(self._question)
+            self._metrics.report_round(self._question)
         return SealedProgress(
             layout=self._roster.layout,
             rounds=num_rounds,
             run=self._opening.run,
-            model_digest=majority(models),
+            model_digest=majority_digest(models),
         )
 
     def _begin(self, exchange: Exchange) -> tuple[str, ...]:
         described = json.dumps(self._roster.layout.describe()).encode()
         self._keep(LAYOUT_FILE, [described])
-        self._open(exchange)
+        self._open_run(exchange)
         self._keep_progress()
         return ()
 
-    def _go_on(self, since: SealedStanding) -> tuple[str, ...]:
+    def _resume(self, since: SealedStanding) -> tuple[str, ...]:
         self._roster.require_layout(since.layout)
         self._opening, self._next = since.opening, since.request
-        self._telling.untold = since.untold
+        self._metrics.untold = since.untold
         self._ask((), {})
         return since.models
 
@@ -132,7 +132,7 @@ class Encrypted(Strategy):
         standing = SealedStanding(
             layout=self._roster.layout,
             request=self._next,
-            untold=self._telling.untold,
+            untold=self._metrics.untold,
             models=models,
         )
         self._keep(PROGRESS_FILE, [standing.describe()])
@@ -144,11 +144,11 @@ class Encrypted(Strategy):
         present = nodes_of(self._roster, self._opening.terms.roster)
         cohort = self._cohort.sample(server_round, list(present))
         layout = self._roster.layout
-        doors = {
-            TRAINING: self._terms.update_door(layout),
-            EVALUATION: self._terms.evaluation_door(layout),
+        forms = {
+            TRAINING: self._terms.update_form(layout),
+            EVALUATION: self._terms.evaluation_form(layout),
         }
-        self._ask(cohort, doors)
+        self._ask(cohort, forms)
         return self._question.messages(messages.TRAIN, self._exchange(grid), reporter=min(cohort))
 
     def aggregate_train(
@@ -162,8 +162,8 @@ class Encrypted(Strategy):
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """Return the messages that ask every site of the run to evaluate the final model."""
-        door = self._terms.evaluation_door(self._roster.layout)
-        self._ask(self._opening.terms.roster, {EVALUATION: door})
+        form = self._terms.evaluation_form(self._roster.layout)
+        self._ask(self._opening.terms.roster, {EVALUATION: form})
         return self._question.messages(messages.EVALUATE, self._exchange(grid))
 
     def aggregate_evaluate(
@@ -179,12 +179,12 @@ class Encrypted(Strategy):
     def _exchange(self, grid: Grid) -> Exchange:
         return Exchange(grid=grid, deadline_s=self._cohort.deadline_s, traffic=self._traffic)
 
-    def _open(self, exchange: Exchange) -> None:
+    def _open_run(self, exchange: Exchange) -> None:
         """Agree on an epoch, open the run, and count: again with those who answered, if not all."""
         keys = KeyExchange(
             exchange=exchange, agreement=self._terms.agreement, observe=self._observe
         )
-        sites: Sequence[str] = keys.agree(self._roster)
+        sites: Sequence[str] = keys.agree_on_epoch(self._roster)
         lineage = ""
         for _ in range(_OPENINGS):
             self._cohort.require_quorum(sites)
@@ -196,7 +196,7 @@ class Encrypted(Strategy):
             self._next = SealedRound(
                 charter=self._terms.charter, server_round=0, attempt=1, opening=encoded
             )
-            if self._statistics(exchange):
+            if self._pool_statistics(exchange):
                 return
             sites = tuple(self._question.replies)
         raise RoundVoid(
@@ -205,12 +205,12 @@ class Encrypted(Strategy):
             openings=_OPENINGS,
         )
 
-    def _statistics(self, exchange: Exchange) -> bool:
-        door = self._terms.statistics_door(self._roster.layout)
-        self._ask(self._opening.terms.roster, {STATISTICS: door})
+    def _pool_statistics(self, exchange: Exchange) -> bool:
+        form = self._terms.statistics_form(self._roster.layout)
+        self._ask(self._opening.terms.roster, {STATISTICS: form})
         asked = self._question.messages(messages.STATISTICS, exchange)
         self._question.gather(exchange.replies(asked))
-        receipts, counted = self._complete(STATISTICS)
+        receipts, counted = self._finish_counts(STATISTICS)
         self._next = replace(self._next, server_round=1, count_receipts=receipts, count_sum=counted)
         return bool(receipts)
 
@@ -218,45 +218,45 @@ class Encrypted(Strategy):
         """Do a round, again if it did not come about, after waiting for those that are gone."""
         exchange = reception.exchange
         for attempt in range(self._next.attempt, self._terms.attempts + 1):
-            self._roster = reception.welcome(self._roster, server_round)
+            self._roster = reception.refresh_roster(self._roster, server_round)
             if attempt != self._next.attempt:
                 self._next = replace(self._next, attempt=attempt)
                 self._keep_progress()
             asked = self.configure_train(server_round, *self._records(), exchange.grid)
             self.aggregate_train(server_round, exchange.replies(asked))
-            if self._came_about():
+            if self._is_valid_round():
                 break
         else:
-            self._refuse(server_round)
-        self._telling.tell(self._question)
-        self._turn(exchange, server_round)
+            self._raise_void(server_round)
+        self._metrics.report_round(self._question)
+        self._close_round(exchange, server_round)
 
-    def _came_about(self) -> bool:
+    def _is_valid_round(self) -> bool:
         updates, floor = self._question.sums[TRAINING], self._terms.floor
         return (
-            len(updates.counted(floor=floor)) >= self._cohort.quorum
+            len(updates.counted_sites(floor=floor)) >= self._cohort.quorum
             and len(updates.buckets(floor=floor)) >= self._terms.voters
             and updates.agreed_state(floor=floor) is not None
         )
 
-    def _refuse(self, server_round: int) -> None:
+    def _raise_void(self, server_round: int) -> None:
         came = self._question.replies
         missing = sorted(set(self._opening.terms.roster) - set(came))
         raise RoundVoid(
             f"round {server_round} did not come about in {self._terms.attempts} attempts: "
-            f"{len(came)} sites answered, missing: {named(missing) or 'none'}. Bring them "
-            "back, or see why they refused, and run again",
+            f"{len(came)} sites answered, missing: {abbreviated_names(missing) or 'none'}. Bring "
+            "them back, or see why they refused, and run again",
             attempts=self._terms.attempts,
             came=len(came),
         )
 
-    def _turn(self, exchange: Exchange, server_round: int) -> None:
+    def _close_round(self, exchange: Exchange, server_round: int) -> None:
         """Keep everything of the round, and make the message of the next one."""
-        state = reported(self._question, exchange, floor=self._terms.floor)
+        state = collect_state(self._question, exchange, floor=self._terms.floor)
         self._keep(f"round-{server_round}/{STATE_FILE}", [state])
-        receipts, sums = self._question.sums[TRAINING].finished(floor=self._terms.floor)
-        count_receipts, count_sum = self._complete(EVALUATION)
-        self._telling.hold(self._question, self._traffic)
+        receipts, sums = self._question.sums[TRAINING].finish_sums(floor=self._terms.floor)
+        count_receipts, count_sum = self._finish_counts(EVALUATION)
+        self._metrics.hold_round(self._question, self._traffic)
         self._next = replace(
             self._next,
             server_round=server_round + 1,
@@ -269,23 +269,23 @@ class Encrypted(Strategy):
         )
         self._keep_progress()
 
-    def _complete(self, purpose: str) -> tuple[bytes, bytes]:
+    def _finish_counts(self, purpose: str) -> tuple[bytes, bytes]:
         """Return receipts and sum of tallies; nothing unless every site of the run is in it."""
         counted = self._question.sums[purpose]
         if len(counted.added) < len(self._opening.terms.roster):
             return b"", b""
-        return counted.finished(floor=self._terms.floor)
+        return counted.finish_sums(floor=self._terms.floor)
 
     def _finalise(self, reception: Reception, server_round: int) -> tuple[str, ...]:
         """Let the sites open the last round, evaluate and export; return their model digests."""
         exchange = reception.exchange
-        self._roster = reception.welcome(self._roster, server_round)
+        self._roster = reception.refresh_roster(self._roster, server_round)
         asked = self.configure_evaluate(server_round, *self._records(), exchange.grid)
         self.aggregate_evaluate(server_round, exchange.replies(asked))
-        self._telling.tell(self._question)
+        self._metrics.report_round(self._question)
         self._cohort.require_quorum(list(self._question.replies))
-        receipts, counted = self._complete(EVALUATION)
-        self._telling.hold(self._question, self._traffic)
+        receipts, counted = self._finish_counts(EVALUATION)
+        self._metrics.hold_round(self._question, self._traffic)
         self._next = SealedRound(
             charter=self._next.charter,
             server_round=server_round + 1,
@@ -298,24 +298,24 @@ class Encrypted(Strategy):
         self._keep_progress(models)
         return models
 
-    def _release(self, exchange: Exchange) -> None:
+    def _ask_for_release(self, exchange: Exchange) -> None:
         self._ask(self._opening.terms.roster, {})
         asked = self._question.messages(sealed_messages.RELEASE, exchange)
         self._question.gather(exchange.replies(asked))
 
     def _records(self) -> tuple[ArrayRecord, ConfigRecord]:
-        return wire.parts(self._next.content())
+        return wire.arrays_and_facts(self._next.content())
 
-    def _ask(self, sites: Sequence[str], doors: dict[str, UploadForm]) -> None:
+    def _ask(self, sites: Sequence[str], forms: dict[str, UploadForm]) -> None:
         roster = self._terms.agreement.roster(self._opening.terms.roster)
         self._question = SealedRequest(
             request=self._next,
             nodes=nodes_of(self._roster, sites),
             sums={
                 purpose: CiphertextSums(
-                    door=door, slot=self._slot(purpose), roster=roster, keep=self._keep
+                    form=form, slot=self._slot(purpose), roster=roster, keep=self._keep
                 )
-                for purpose, door in doors.items()
+                for purpose, form in forms.items()
             },
             read=self._read,
             observe=self._observe,
@@ -332,7 +332,7 @@ class Encrypted(Strategy):
     def _read(self, reply: Message) -> SealedReply:
         counts = max(self._terms.evaluation.upload_bytes, self._terms.statistics.upload_bytes)
         return SealedReply.read(
-            answered(reply),
+            reply_content(reply),
             upload_bytes=self._terms.updates(self._roster.layout).upload_bytes,
             count_bytes=counts,
             tally_size=self._terms.evaluation.tally_size,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from privacy.errors import ConsortiumError, named
+from privacy.errors import ConsortiumError, abbreviated_names
 from privacy.identity.public_identity import PublicIdentity
 
 _ROUNDING = 1e-9  # 0.07 of 100 sites is 7, not 7.000000000000001
@@ -91,7 +91,7 @@ class Cohort:
         missing = [name for name in self.members if name not in set(answered)]
         raise QuorumNotReached(
             f"the round needs {self.quorum} sites, {len(answered)} answered; missing: "
-            f"{named(missing)}. Bring them back, or lower quorum, and run again",
+            f"{abbreviated_names(missing)}. Bring them back, or lower quorum, and run again",
             needed=self.quorum,
             came=len(answered),
         )

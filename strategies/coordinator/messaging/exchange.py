@@ -89,14 +89,14 @@ class Exchange:
     def replies(self, messages: Iterable[Message]) -> Iterator[Message]:
         """Send the messages; yield the reply to each, in order."""
         until = self.clock() + self.deadline_s
-        for asked in self._sent(iter(messages)):
-            reply = self._reply(asked, until)
+        for asked in self._send(iter(messages)):
+            reply = self._await_reply(asked, until)
             if reply.has_content():
                 self.traffic.up += num_bytes(reply.content)
             yield reply
             del reply
 
-    def _sent(self, messages: Iterator[Message]) -> list[_Asked]:
+    def _send(self, messages: Iterator[Message]) -> list[_Asked]:
         """Send the messages, some at a time; return what a reply to each is known by."""
         sent: list[_Asked] = []
         while some := list(islice(messages, _AT_ONCE)):
@@ -106,10 +106,10 @@ class Exchange:
             del some  # before the next are made
         return sent
 
-    def _reply(self, asked: _Asked, until: float) -> Message:
+    def _await_reply(self, asked: _Asked, until: float) -> Message:
         question = self.message(asked.kind, asked.node, RecordDict(), group=asked.group)
         try:
-            came = self._await(asked.message_id, until) if asked.message_id else None
+            came = self._pull(asked.message_id, until) if asked.message_id else None
         except _HOSTILE_BYTES:
             return Message(Error(UNREADABLE, "what came is no message"), reply_to=question)
         if came is None:
@@ -118,7 +118,7 @@ class Exchange:
             return Message(came.error, reply_to=question)
         return Message(came.content, reply_to=question)
 
-    def _await(self, message_id: str, until: float) -> Message | None:
+    def _pull(self, message_id: str, until: float) -> Message | None:
         pause = _FIRST_PAUSE_S
         while True:
             for reply in self.grid.pull_messages([message_id]):

@@ -95,7 +95,7 @@ class Quarantine:
         return True
 
 
-def answered(reply: Message) -> RecordDict:
+def reply_content(reply: Message) -> RecordDict:
     """Return the content of a reply, if there is one that is no refusal.
 
     Raises:
@@ -117,7 +117,7 @@ def answered(reply: Message) -> RecordDict:
     return reply.content
 
 
-def opened_contribution(
+def checked_contribution(
     reply: Message, *, layout: Layout, tally_size: int, max_examples: int
 ) -> messages.Contribution:
     """Return a site's reply to `train`, checked for form, shape and range.
@@ -129,20 +129,20 @@ def opened_contribution(
         MalformedRecord: The form, type, shape or length is not the agreed one.
     """
     sent = messages.read_contribution(
-        answered(reply), dim=layout.dim, tally_size=tally_size, max_examples=max_examples
+        reply_content(reply), dim=layout.dim, tally_size=tally_size, max_examples=max_examples
     )
     _check_range(sent.tally)
     return sent
 
 
-def opened_counts(reply: Message, *, tally_size: int) -> messages.Counts:
+def checked_counts(reply: Message, *, tally_size: int) -> messages.Counts:
     """Return a site's reply that holds a tally only, checked for form and range.
 
     Raises:
         ReplyRefused: The site is silent, failed, refused, or a count is out of range.
         MalformedRecord: The form, type, shape or length is not the agreed one.
     """
-    sent = messages.read_counts(answered(reply), tally_size=tally_size)
+    sent = messages.read_counts(reply_content(reply), tally_size=tally_size)
     _check_range(sent.tally)
     return sent
 

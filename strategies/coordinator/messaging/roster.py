@@ -22,7 +22,11 @@ from privacy.wire.flower_records import MalformedRecord, refusing_site
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import Observer
 from strategies.coordinator.messaging.exchange import GONE, Exchange
-from strategies.coordinator.messaging.reply_validation import Quarantine, ReplyRefused, answered
+from strategies.coordinator.messaging.reply_validation import (
+    Quarantine,
+    ReplyRefused,
+    reply_content,
+)
 
 _PAUSE_S = 0.1
 
@@ -129,7 +133,7 @@ class _Met:
         """Of the members that introduced themselves."""
         return {said.site for _, said in self.introduced}
 
-    def and_then(self, later: "_Met") -> "_Met":
+    def followed_by(self, later: "_Met") -> "_Met":
         """Return what came of both, one after the other."""
         return _Met(
             introduced=[*self.introduced, *later.introduced],
@@ -156,7 +160,7 @@ class Reception:
     max_examples: int
     observe: Observer
 
-    def join(self) -> Roster:
+    def await_members(self) -> Roster:
         """Wait for the members, ask who they are, and agree on a layout: the most common one.
 
         Guarantee: returns once as many nodes as members are there, or at the join deadline; nodes
@@ -166,18 +170,18 @@ class Reception:
         Raises:
             QuorumNotReached: Too few members fit; names who is missing.
         """
-        met = self._met_at_first()
+        met = self._meet_at_start()
         layouts = {(said.site, said.layout.digest): said.layout for _, said in met.introduced}
         self.cohort.require_quorum([site for site, _ in layouts])
         votes = Counter(digest for _, digest in layouts)
         most = max(sorted(votes), key=votes.__getitem__)
         layout = next(layout for (_, digest), layout in layouts.items() if digest == most)
         roster = Roster(layout=layout, present={}, asked=met.settled | met.gone)
-        roster = self._admitted(roster, met.introduced, server_round=0)
+        roster = self._admit(roster, met.introduced, server_round=0)
         self.cohort.require_quorum(roster.sites)
         return roster
 
-    def welcome(self, roster: Roster, server_round: int) -> Roster:
+    def refresh_roster(self, roster: Roster, server_round: int) -> Roster:
         """Return the roster without members whose node has gone and with those that came.
 
         Guarantee: while fewer are there than the quorum needs, waits for them to come back, at
@@ -189,37 +193,37 @@ class Reception:
         """
         until = self.exchange.clock() + self.cohort.join_deadline_s
         while True:
-            roster = self._looked(roster, server_round)
+            roster = self._refresh_once(roster, server_round)
             if len(roster.present) >= self.cohort.quorum or self.exchange.clock() >= until:
                 return roster
             self.exchange.sleep(_PAUSE_S)
 
-    def _looked(self, roster: Roster, server_round: int) -> Roster:
+    def _refresh_once(self, roster: Roster, server_round: int) -> Roster:
         there = frozenset(self.exchange.grid.get_node_ids())
         stayed = {name: member for name, member in roster.present.items() if member.node in there}
         nobody_left = len(stayed) == len(roster.present)
         asked = roster.asked if nobody_left else {member.node for member in stayed.values()}
-        met = self._met(sorted(there - asked), server_round=server_round)
+        met = self._meet(sorted(there - asked), server_round=server_round)
         roster = replace(roster, present=stayed, asked=there)
-        return self._admitted(roster, met.introduced, server_round=server_round)
+        return self._admit(roster, met.introduced, server_round=server_round)
 
-    def _met_at_first(self) -> _Met:
+    def _meet_at_start(self) -> _Met:
         until = self.exchange.clock() + self.cohort.join_deadline_s
-        met = self._met(self._awaited(until), server_round=0)
+        met = self._meet(self._await_nodes(until), server_round=0)
         while met.gone and len(met.names) < self.cohort.quorum and self.exchange.clock() < until:
             self.exchange.sleep(_PAUSE_S)
             there = frozenset(self.exchange.grid.get_node_ids())
-            met = met.and_then(self._met(sorted(there - met.settled), server_round=0))
+            met = met.followed_by(self._meet(sorted(there - met.settled), server_round=0))
         return met
 
-    def _awaited(self, until: float) -> list[int]:
+    def _await_nodes(self, until: float) -> list[int]:
         while True:
             nodes = sorted(self.exchange.grid.get_node_ids())
             if len(nodes) >= len(self.cohort.members) or self.exchange.clock() >= until:
                 return nodes
             self.exchange.sleep(_PAUSE_S)
 
-    def _met(self, nodes: Sequence[int], *, server_round: int) -> _Met:
+    def _meet(self, nodes: Sequence[int], *, server_round: int) -> _Met:
         challenge = secrets.token_bytes(CHALLENGE_SIZE)
         content = messages.greeting(self.charter, challenge)
         group = str(server_round)
@@ -230,8 +234,8 @@ class Reception:
         layouts: dict[str, Layout] = {}
         for reply in self.exchange.replies(asked):
             node = reply.metadata.src_node_id
-            with Quarantine(self.observe, server_round, self._named(reply)):
-                said = self._read(reply, challenge)
+            with Quarantine(self.observe, server_round, self._answering_name(reply)):
+                said = self._read_introduction(reply, challenge)
                 layout = layouts.setdefault(said.layout.digest, said.layout)
                 introduced.append((node, replace(said, layout=layout, anchor=b"", proof=b"")))
             if reply.has_error() and reply.error.code == GONE:
@@ -239,7 +243,7 @@ class Reception:
             del reply
         return _Met(introduced=introduced, settled=frozenset(nodes) - gone, gone=frozenset(gone))
 
-    def _named(self, reply: Message) -> str:
+    def _answering_name(self, reply: Message) -> str:
         """Return who answered, for a quarantine: the member it says it is, or its node."""
         node = f"node {reply.metadata.src_node_id}"
         try:
@@ -248,8 +252,8 @@ class Reception:
             return node
         return said if said in self.cohort.members else node
 
-    def _read(self, reply: Message, challenge: bytes) -> messages.Introduction:
-        said = messages.read_introduction(answered(reply), max_examples=self.max_examples)
+    def _read_introduction(self, reply: Message, challenge: bytes) -> messages.Introduction:
+        said = messages.read_introduction(reply_content(reply), max_examples=self.max_examples)
         if said.site not in self.cohort.members:
             raise NotAMember("the site is not named in the charter")
         if said.charter != self.charter:
@@ -275,7 +279,7 @@ class Reception:
         except BadSignature as error:
             raise NotTheSite(f"the node does not prove that it is {said.site}") from error
 
-    def _admitted(self, roster: Roster, introduced: _Introduced, *, server_round: int) -> Roster:
+    def _admit(self, roster: Roster, introduced: _Introduced, *, server_round: int) -> Roster:
         present = dict(roster.present)
         for node, said in introduced:
             with Quarantine(self.observe, server_round, said.site):

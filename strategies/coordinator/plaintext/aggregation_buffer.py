@@ -57,14 +57,14 @@ class StackedUpdates:
 
     def result(self) -> Vector:
         """Return the rule's aggregate of what was added, shape (dim,)."""
-        return self._rule(self._gathered, np.array(self._weights))
+        return self._rule(self._rows, np.array(self._weights))
 
-    def compared(self, aggregate: Vector) -> UpdateDeviation:
+    def deviation_from(self, aggregate: Vector) -> UpdateDeviation:
         """Return how each update that was added lies to the aggregate, in the order of adding."""
-        return evidence_of(self._gathered, aggregate)
+        return update_deviation(self._rows, aggregate)
 
     @property
-    def _gathered(self) -> NDArray[np.float32]:
+    def _rows(self) -> NDArray[np.float32]:
         return self._updates[: len(self._weights)]
 
 
@@ -82,7 +82,7 @@ class Gather:
     needs_memory: bool = False
 
 
-def evidence_of(updates: Rows, aggregate: Vector) -> UpdateDeviation:
+def update_deviation(updates: Rows, aggregate: Vector) -> UpdateDeviation:
     """Return how each update lies to the aggregate.
 
     Guarantee: computed block by block, in memory that does not grow with dim. What stands

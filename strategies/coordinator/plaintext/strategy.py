@@ -26,8 +26,8 @@ from strategies.coordinator.messaging.events import (
 from strategies.coordinator.messaging.exchange import ByteCount, Exchange
 from strategies.coordinator.messaging.reply_validation import (
     Quarantine,
-    opened_contribution,
-    opened_counts,
+    checked_contribution,
+    checked_counts,
 )
 from strategies.coordinator.messaging.roster import Reception, Roster
 from strategies.coordinator.plaintext.aggregation_buffer import (
@@ -114,36 +114,38 @@ class Synchronous(Strategy):
             max_examples=self._terms.max_examples,
             observe=self._observe,
         )
-        self._roster = reception.join()
-        self._observe(self._joined())
-        self._progress = self._begin(reception) if since is None else self._go_on(since)
+        self._roster = reception.await_members()
+        self._observe(self._sites_joined())
+        self._progress = self._begin(reception) if since is None else self._resume(since)
         for server_round in range(self._progress.state.server_round + 1, num_rounds + 1):
-            self._attempt(reception, server_round, self._train)
-        self._attempt(reception, num_rounds + 1, self._evaluate)
+            self._attempt_round(reception, server_round, self._train)
+        self._attempt_round(reception, num_rounds + 1, self._evaluate)
         return self._progress
 
     def _begin(self, reception: Reception) -> Progress:
-        self._attempt(reception, 0, self._pool_statistics)
+        self._attempt_round(reception, 0, self._pool_statistics)
         layout = self._roster.layout
-        state = advance.start(layout.dim, self._optimizer, needs_memory=self._gather.needs_memory)
+        state = advance.initial_state(
+            layout.dim, self._optimizer, needs_memory=self._gather.needs_memory
+        )
         begun = Progress(
             run=self._terms.run, layout=layout, statistics=self._round.tally, state=state
         )
         self._keep(begun)
         return begun
 
-    def _go_on(self, since: Progress) -> Progress:
+    def _resume(self, since: Progress) -> Progress:
         self._roster.require_layout(since.layout)
         return since
 
-    def _attempt(
+    def _attempt_round(
         self, reception: Reception, server_round: int, ask: Callable[[Grid, int], None]
     ) -> None:
         """Do a round, again if too few sites answer, after waiting for those that are gone."""
         left = self._terms.attempts
         while True:
             left -= 1
-            self._roster = reception.welcome(self._roster, server_round)
+            self._roster = reception.refresh_roster(self._roster, server_round)
             try:
                 return ask(reception.exchange.grid, server_round)
             except QuorumNotReached:
@@ -163,7 +165,7 @@ class Synchronous(Strategy):
     ) -> Iterable[Message]:
         """Return the messages that ask this round's cohort to train."""
         cohort = self._cohort.sample(server_round, self._roster.sites)
-        return self._ask(messages.TRAIN, server_round, cohort, _content(arrays, config), grid)
+        return self._ask_sites(messages.TRAIN, server_round, cohort, _content(arrays, config), grid)
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
@@ -178,10 +180,10 @@ class Synchronous(Strategy):
         self._cohort.require_quorum(self._round.answered)
         aggregate = gathering.result()
         if isinstance(gathering, StackedUpdates):
-            self._compare(gathering.compared(aggregate))
+            self._report_deviation(gathering.deviation_from(aggregate))
         moved = advance.advance_with(state, aggregate, self._optimizer)
         self._progress = replace(self._progress, state=moved)
-        self._finish()
+        self._finish_round()
         self._keep(self._progress)
         arrays, _ = self._position(server_round + 1)
         return arrays, MetricRecord({"num-sites": len(self._round.answered)})
@@ -191,15 +193,15 @@ class Synchronous(Strategy):
     ) -> Iterable[Message]:
         """Return the messages that ask every present site to evaluate."""
         content = _content(arrays, config)
-        return self._ask(messages.EVALUATE, server_round, self._roster.sites, content, grid)
+        return self._ask_sites(messages.EVALUATE, server_round, self._roster.sites, content, grid)
 
     def aggregate_evaluate(
         self, server_round: int, replies: Iterable[Message]
     ) -> MetricRecord | None:
         """Add up the evaluation counts; return how many sites counted."""
-        self._count(replies, self._terms.check_evaluation)
+        self._add_counts(replies, self._terms.check_evaluation)
         self._cohort.require_quorum(self._round.answered)
-        self._finish()
+        self._finish_round()
         return MetricRecord({"num-sites": len(self._round.answered)})
 
     def summary(self) -> None:
@@ -208,7 +210,7 @@ class Synchronous(Strategy):
     def _exchange(self, grid: Grid) -> Exchange:
         return Exchange(grid=grid, deadline_s=self._cohort.deadline_s, traffic=self._traffic)
 
-    def _joined(self) -> SitesJoined:
+    def _sites_joined(self) -> SitesJoined:
         present = self._roster.present
         weights = {
             site: int(self._terms.weigh(member.num_examples)) if member.num_examples else 0
@@ -219,12 +221,14 @@ class Synchronous(Strategy):
 
     def _pool_statistics(self, grid: Grid, server_round: int) -> None:
         content = messages.question(self._terms.charter)
-        asked = self._ask(messages.STATISTICS, server_round, self._roster.sites, content, grid)
-        self._count(self._exchange(grid).replies(asked), self._terms.check_statistics)
+        asked = self._ask_sites(
+            messages.STATISTICS, server_round, self._roster.sites, content, grid
+        )
+        self._add_counts(self._exchange(grid).replies(asked), self._terms.check_statistics)
         self._cohort.require_quorum(self._round.answered)
         self._observe(StatisticsPooled(pooled=self._round.tally))
 
-    def _ask(
+    def _ask_sites(
         self, kind: str, server_round: int, sites: Iterable[str], content: RecordDict, grid: Grid
     ) -> Iterable[Message]:
         nodes = {self._roster.present[site].node: site for site in sites}
@@ -244,14 +248,14 @@ class Synchronous(Strategy):
         exchange = self._exchange(grid)
         return (exchange.message(kind, node, content, group=str(server_round)) for node in nodes)
 
-    def _count(self, replies: Iterable[Message], check: Callable[[Tally], None]) -> None:
+    def _add_counts(self, replies: Iterable[Message], check: Callable[[Tally], None]) -> None:
         for reply in replies:
             with Quarantine(self._observe, self._round.number, self._site_of(reply)):
                 self._take_counts(reply, check)
             del reply
 
     def _take_update(self, reply: Message, gathering: Gathering) -> None:
-        sent = opened_contribution(
+        sent = checked_contribution(
             reply,
             layout=self._progress.layout,
             tally_size=self._terms.evaluation_size,
@@ -262,7 +266,7 @@ class Synchronous(Strategy):
         self._accept(reply, sent.tally, released=sent.released)
 
     def _take_counts(self, reply: Message, check: Callable[[Tally], None]) -> None:
-        sent = opened_counts(reply, tally_size=self._round.tally.size)
+        sent = checked_counts(reply, tally_size=self._round.tally.size)
         check(sent.tally)
         self._accept(reply, sent.tally, released=sent.released)
 
@@ -286,9 +290,9 @@ class Synchronous(Strategy):
                 statistics=self._progress.statistics,
             )
         )
-        return wire.parts(content)
+        return wire.arrays_and_facts(content)
 
-    def _compare(self, evidence: UpdateDeviation) -> None:
+    def _report_deviation(self, evidence: UpdateDeviation) -> None:
         self._observe(
             SitesCompared(
                 server_round=self._round.number,
@@ -299,7 +303,7 @@ class Synchronous(Strategy):
             )
         )
 
-    def _finish(self) -> None:
+    def _finish_round(self) -> None:
         done = self._round
         self._observe(
             RoundFinished(

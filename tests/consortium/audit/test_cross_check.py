@@ -188,7 +188,7 @@ def test_a_site_says_where_its_log_stands_when_it_joins_again(
     place = run.place("east")
     before = read_log(log_of(run, "east"), run.charter).head
     answer = place.ask(messages.HELLO, messages.greeting(run.charter.fingerprint, b"c" * 32))
-    anchor = Anchor.decode(wire.parts(answer)[0]["anchor"].data)
+    anchor = Anchor.decode(wire.arrays_and_facts(answer)[0]["anchor"].data)
     anchor.verify()
     assert anchor.head == before
     assert anchor.key == honest.identity("east").public.signing
@@ -206,7 +206,7 @@ def test_what_was_altered_on_the_way_is_in_neither_others_log(tmp_path: Path) ->
     def up(passing: Passing) -> RecordDict:
         if (passing.site, passing.kind) == ("north", "query.epoch") and not altered:
             altered.append(passing.site)
-            return sealed_messages.epoch_held(3, b"e" * 32)
+            return sealed_messages.held_epoch(3, b"e" * 32)
         return passing.content
 
     run = witnessed(tmp_path, up=up)

@@ -20,7 +20,7 @@ from consortium.audit.journal import (
 from consortium.charter.document import Charter
 from consortium.coordinator.audit_trail import AuditedGrid, CoordinatorAuditTrail
 from consortium.run.directory import RunDirectory
-from privacy.audit.hash_chain import Fact, verified
+from privacy.audit.hash_chain import Fact, verified_entries
 from privacy.secrets.keys import Identity
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
@@ -104,7 +104,7 @@ def test_what_is_noted_is_written_with_the_next_commit(tmp_path: Path) -> None:
     journal.chain.close()
     keys = public_keys(log)
     assert keys == {"north": NORTH.public.signing}
-    assert [one.event.kind for one in verified(log, keys)] == ["opened", "refused"]
+    assert [one.event.kind for one in verified_entries(log, keys)] == ["opened", "refused"]
 
 
 def test_what_is_waiting_does_not_grow_with_what_is_noted(tmp_path: Path) -> None:
@@ -113,11 +113,11 @@ def test_what_is_waiting_does_not_grow_with_what_is_noted(tmp_path: Path) -> Non
     log = tmp_path / "audit" / audit.LOG
     for number in range(1_000):
         journal.note(audit.REFUSED, code=f"stopped-{number}")
-    written = [one.event for one in verified(log, public_keys(log))]
+    written = [one.event for one in verified_entries(log, public_keys(log))]
     assert 800 < len(written) < 1_001
     journal.commit()
     journal.chain.close()
-    told = [dict(one.event.facts) for one in verified(log, public_keys(log))][1:]
+    told = [dict(one.event.facts) for one in verified_entries(log, public_keys(log))][1:]
     assert told == [{"code": f"stopped-{number}"} for number in range(1_000)]
 
 
@@ -128,7 +128,9 @@ def consortium(tmp_path: Path) -> Consortium:
 
 def entries(run: RunDirectory) -> list[tuple[str, dict[str, Fact]]]:
     log = run.coordinator / "audit" / audit.LOG
-    return [(one.event.kind, dict(one.event.facts)) for one in verified(log, public_keys(log))][2:]
+    return [
+        (one.event.kind, dict(one.event.facts)) for one in verified_entries(log, public_keys(log))
+    ][2:]
 
 
 def witness_of(consortium: Consortium) -> CoordinatorAuditTrail:

@@ -82,7 +82,7 @@ Spoil = Callable[[dict[str, Any], dict[str, Any]], Mapping[str, Any] | None]
 
 
 def remade(content: RecordDict, spoil: Spoil) -> RecordDict:
-    arrays, facts = wire.parts(content)
+    arrays, facts = wire.arrays_and_facts(content)
     parts: tuple[dict[str, Any], dict[str, Any]] = dict(arrays), dict(facts)
     more = spoil(*parts) or {}
     records = {"arrays": ArrayRecord(parts[0]), "facts": ConfigRecord(parts[1]), **more}
@@ -330,7 +330,7 @@ def test_the_number_of_examples_is_told_rounded_down(fresh: Ward) -> None:
     exact = fresh.site.data.train_examples
     decide(fresh.site.directory, releases={"examples_rounded_to": 50})
     for kind in (messages.HELLO, messages.TRAIN):
-        _, facts = wire.parts(answered(fresh, kind))
+        _, facts = wire.arrays_and_facts(answered(fresh, kind))
         assert facts["num-examples"] == exact // 50 * 50 != exact
     exactly = remade(answered(fresh, messages.TRAIN), put(1, "num-examples", exact))
     assert code_of(passed(fresh, messages.TRAIN, exactly)) == "not-released"
@@ -344,7 +344,7 @@ def test_counts_of_too_few_records_leave_as_zeros(fresh: Ward) -> None:
     for kind in (messages.STATISTICS, messages.TRAIN, messages.EVALUATE):
         later = fresh.position(fresh.vector(), 2)
         asked = later if kind == messages.TRAIN else question(fresh, kind)
-        arrays, facts = wire.parts(fresh.ask(kind, asked))
+        arrays, facts = wire.arrays_and_facts(fresh.ask(kind, asked))
         assert not np.frombuffer(arrays["tally"].data, "<i8").any()
         assert facts["released"] == 0
     for kind, content in ((messages.EVALUATE, honest), (messages.TRAIN, trained)):
@@ -356,7 +356,7 @@ def test_figures_of_one_site_are_marked_as_shown_only_if_the_policy_shows_them(
 ) -> None:
     honest = answered_once(fresh, messages.EVALUATE)
     decide(fresh.site.directory, releases={"own_figures": False})
-    _, facts = wire.parts(answered(fresh, messages.EVALUATE))
+    _, facts = wire.arrays_and_facts(answered(fresh, messages.EVALUATE))
     assert facts["released"] == 0
     shown = remade(honest, put(1, "released", 1))
     assert code_of(passed(fresh, messages.EVALUATE, shown)) == "not-released"
@@ -425,7 +425,7 @@ def test_pooled_counts_leave_where_the_policy_releases_them(
     asked, answer = next(
         (asked, answer)
         for asked, answer in course.answers("train")
-        if "tally" in wire.parts(answer)[0]
+        if "tally" in wire.arrays_and_facts(answer)[0]
     )
     place = consortium.place(asked.site)
     gate = gate_of(place.site)

@@ -11,7 +11,7 @@ from privacy.protocol.envelope import Receipt, SealedState
 from privacy.protocol.key_messages import Opening
 from privacy.protocol.receipts import decode_receipts
 from privacy.secrets.key_exchange import RunPlan, make_opening
-from privacy.wire.encrypted_messages import SealedRound, opening_wanted, read_opening
+from privacy.wire.encrypted_messages import SealedRound, opening_request, read_opening
 from tests.small_consortium import (
     NAMES,
     Consortium,
@@ -135,7 +135,7 @@ def test_another_opening_is_another_run(
 ) -> None:
     """Receipts and sums of one are nothing in the other."""
     east = honest[1].moments["east", "train", ROUND].again(tmp_path / "east")
-    content = opening_wanted(honest[0].charter.fingerprint, "small", NAMES, "")
+    content = opening_request(honest[0].charter.fingerprint, "small", NAMES, "")
     encoded = read_opening(east.ask("query.open", content))
     assert Opening.decode(encoded).run != Opening.decode(moment.request.opening).run
     asked = altered(moment.asked.content, opening=encoded)
@@ -150,7 +150,7 @@ def test_a_run_is_opened_again_three_times_at_most(
     first = Opening.decode(moment.request.opening).run
     codes = []
     for _ in range(4):
-        content = opening_wanted(honest[0].charter.fingerprint, "small", NAMES, first)
+        content = opening_request(honest[0].charter.fingerprint, "small", NAMES, first)
         encoded = read_opening(east.ask("query.open", content))
         question = SealedRound(
             charter=moment.request.charter, server_round=0, attempt=1, opening=encoded
@@ -193,7 +193,7 @@ def test_an_opening_for_other_terms_is_refused(
 
 
 def test_no_run_is_opened_for_fewer_sites_than_the_floor(honest: Honest, place: Place) -> None:
-    content = opening_wanted(honest[0].charter.fingerprint, "small", ("east", "north"), "")
+    content = opening_request(honest[0].charter.fingerprint, "small", ("east", "north"), "")
     assert place.refusal("query.open", content) == "too-few-others"
 
 

@@ -103,7 +103,7 @@ def test_the_aggregate_moves_the_model_by_the_server_optimizer_of_the_config(
     course = one_round(staged, **settings)
     updates = np.stack([course.sent[site].update for site in sorted(NAMES)]).astype(np.float64)
     optimizer = optimizer_for(SCENARIO.configured(settings))
-    before = advance.start(updates.shape[1], optimizer)
+    before = advance.initial_state(updates.shape[1], optimizer)
     expected = advance.advance_with(before, updates.mean(axis=0), optimizer)
     np.testing.assert_allclose(course.kept[-1].state.vector, expected.vector, rtol=1e-5, atol=1e-9)
     assert len(course.kept[-1].state.moments) == len(expected.moments)

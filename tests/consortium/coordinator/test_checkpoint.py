@@ -22,7 +22,7 @@ LAYOUT = Layout(fields=(Field("w", (3, 2)), Field("b", (2,))), start="seed 7")
 
 def checkpoint() -> Checkpoint:
     optimizer = OPTIMIZERS["adam"](OptimizerOptions())
-    state = advance.start(LAYOUT.dim, optimizer)
+    state = advance.initial_state(LAYOUT.dim, optimizer)
     state = advance.advance_with(state, np.arange(8.0), optimizer)
     progress = Progress(
         run="run-1", layout=LAYOUT, statistics=np.array([1, -2, 2**40]), state=state

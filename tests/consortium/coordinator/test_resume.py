@@ -32,7 +32,7 @@ def run(tmp_path: Path) -> RunDirectory:
 def keep(run: RunDirectory, config: RunConfig = CONFIG) -> Progress:
     layout = Layout(fields=(Field("w", (3,)),), start="seed 7")
     optimizer = OPTIMIZERS["adam"](OptimizerOptions())
-    state = advance.advance_with(advance.start(3, optimizer), np.arange(3.0), optimizer)
+    state = advance.advance_with(advance.initial_state(3, optimizer), np.arange(3.0), optimizer)
     progress = Progress(run="run-1", layout=layout, statistics=np.array([1, 2]), state=state)
     write_checkpoint(run.checkpoint, Checkpoint.of(progress, config, CHARTER))
     return progress

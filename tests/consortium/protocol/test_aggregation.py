@@ -182,7 +182,7 @@ def test_the_norm_of_adaptive_clipping_follows_the_updates() -> None:
         limit = expected.clip_norm
         np.testing.assert_allclose(norms, np.minimum(row_norms(updates), limit))
         assert weights.tolist() == [1.0] * 5
-        expected = expected.after(row_norms(updates))
+        expected = expected.next_clip(row_norms(updates))
         assert step.clip == expected
     assert step.clip.clip_norm > 1.0
 

@@ -23,10 +23,10 @@ from privacy.audit.hash_chain import (
     LogEvent,
     LogHead,
     _hash,
+    _parse_line,
     _require_signed,
-    _split,
-    verified,
-    verify,
+    verified_entries,
+    verify_chain,
 )
 from privacy.storage.secret_files import ExposedSecret
 
@@ -68,14 +68,14 @@ def require_found(path: Path, content: bytes, *, known: tuple[LogHead, ...] = ()
     """Return the line at which an altered log is found to be one."""
     path.write_bytes(content)
     with pytest.raises(AuditChainBroken) as caught:
-        verify(path, KEYS, known=known)
+        verify_chain(path, KEYS, known=known)
     assert caught.value.counts == {"line": caught.value.line}
     return caught.value.line
 
 
 def test_what_was_written_is_read_in_order(log: Path) -> None:
     heads = write(log, 11)
-    entries = list(verified(log, KEYS, known=heads))
+    entries = list(verified_entries(log, KEYS, known=heads))
     assert [entry.number for entry in entries] == list(range(1, 12))
     assert entries[0].event.kind == OPENED
     assert [entry.event.facts["n"] for entry in entries[1:]] == list(range(1, 11))
@@ -121,7 +121,7 @@ def test_every_single_byte_of_a_thousand_entries_counts(honest: bytes) -> None:
 
 
 def require_whole(raw: bytes, *, line: int) -> None:
-    entry, signature = _split(raw, line=line)
+    entry, signature = _parse_line(raw, line=line)
     if signature is not None:
         _require_signed(entry, signature, KEY.public_key())
 
@@ -166,7 +166,7 @@ def test_an_end_that_was_cut_off_is_found_by_who_knows_a_later_head(
         if b'"signature"' not in lines[number - 1]:
             assert require_found(tmp_path / "log", cut) == number
         else:
-            verify(tmp_path / "log", KEYS)
+            verify_chain(tmp_path / "log", KEYS)
 
 
 def test_a_line_cut_in_the_middle_is_found(honest: bytes, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_no_log_is_no_log(tmp_path: Path) -> None:
     assert require_found(tmp_path / "log", b"") == 1
     assert require_found(tmp_path / "log", b"\n") == 1
     with pytest.raises(AuditLogUnavailable):
-        verify(tmp_path / "none", KEYS)
+        verify_chain(tmp_path / "none", KEYS)
 
 
 def test_a_fork_is_found_by_who_was_told_the_other_branch(tmp_path: Path) -> None:
@@ -194,9 +194,9 @@ def test_a_fork_is_found_by_who_was_told_the_other_branch(tmp_path: Path) -> Non
     chain = opened(path)
     chain.append([LogEvent("sent", {"n": 200}), LogEvent("sent", {"n": 201})])
     chain.close()
-    verify(path, KEYS)
+    verify_chain(path, KEYS)
     with pytest.raises(AuditChainBroken, match="told another line") as caught:
-        verify(path, KEYS, known=[told])
+        verify_chain(path, KEYS, known=[told])
     assert caught.value.line == 10
 
 
@@ -244,15 +244,15 @@ def test_only_the_owner_signs(log: Path, tmp_path: Path) -> None:
     chain.append([LogEvent("sent", {"n": 1})])
     chain.close()
     with pytest.raises(AuditChainBroken, match="not the log of any"):
-        verify(log, KEYS)
+        verify_chain(log, KEYS)
     forged = tmp_path / "b" / "log.jsonl"
     chain = Chain(forged, owner="north", key=PUBLIC, sign=other.sign)
     chain.append([LogEvent("sent", {"n": 1})])
     chain.close()
     with pytest.raises(AuditChainBroken, match="did not sign"):
-        verify(forged, KEYS)
+        verify_chain(forged, KEYS)
     with pytest.raises(AuditChainBroken, match="not the log of any"):
-        verify(forged, {"south": PUBLIC})
+        verify_chain(forged, {"south": PUBLIC})
 
 
 FACTS = st.dictionaries(
@@ -272,7 +272,7 @@ def test_whatever_is_said_is_read_again(
     for batch in batches:
         chain.append([LogEvent("said", facts) for facts in batch])
     chain.close()
-    told = [entry.event.facts for entry in verified(path, KEYS)][1:]
+    told = [entry.event.facts for entry in verified_entries(path, KEYS)][1:]
     assert told == [facts for batch in batches for facts in batch]
 
 
@@ -290,7 +290,7 @@ def test_several_writers_make_one_chain(log: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(1 for _ in verified(log, KEYS)) == 161
+    assert sum(1 for _ in verified_entries(log, KEYS)) == 161
 
 
 def test_a_head_is_where_the_log_ends_now(log: Path) -> None:
@@ -309,12 +309,12 @@ def test_a_writer_that_died_in_a_line_leaves_a_log_that_goes_on(log: Path) -> No
     for left in (b'{"entry":{"at":"20', whole.splitlines(keepends=True)[-1][:-1]):
         log.write_bytes(whole + left)
         with pytest.raises(AuditChainBroken) as caught:
-            verify(log, KEYS)
+            verify_chain(log, KEYS)
         assert caught.value.line == 10
         chain = opened(log)
         chain.append([LogEvent("sent", {"n": 10})])
         chain.close()
-        events = [entry.event for entry in verified(log, KEYS)]
+        events = [entry.event for entry in verified_entries(log, KEYS)]
         assert events[9:] == [
             LogEvent("recovered", {"bytes": len(left)}),
             LogEvent("sent", {"n": 10}),
@@ -327,11 +327,11 @@ def test_entries_without_their_signature_are_signed_by_the_next_batch(log: Path)
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join(lines[:7]))
     with pytest.raises(AuditChainBroken, match="not signed"):
-        verify(log, KEYS)
+        verify_chain(log, KEYS)
     chain = opened(log)
     chain.append([LogEvent("sent", {"n": 10})])
     chain.close()
-    verify(log, KEYS)
+    verify_chain(log, KEYS)
 
 
 @pytest.mark.parametrize("spoilt", [b"nonsense\n", b'{"entry":{},"hash":"' + b"0" * 64 + b'"}\n'])
@@ -372,7 +372,7 @@ def test_a_full_disk_is_said(log: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.undo()
     chain.append([LogEvent("sent")])
     chain.close()
-    assert [one.event.kind for one in verified(log, KEYS)][-2:] == ["recovered", "sent"]
+    assert [one.event.kind for one in verified_entries(log, KEYS)][-2:] == ["recovered", "sent"]
 
 
 WRITER = """
@@ -407,10 +407,10 @@ def test_a_killed_writer_loses_nothing_it_reported(kills: int, log: Path) -> Non
         reported = int(rest[-1]) if rest and log.stat().st_size else reported
         seen = 0
         with suppress(AuditChainBroken):  # the line it died in
-            for entry in verified(log, KEYS):
+            for entry in verified_entries(log, KEYS):
                 seen = entry.number
         assert seen >= reported
     chain = opened(log)
     chain.append([LogEvent("sent")])
     chain.close()
-    verify(log, KEYS)
+    verify_chain(log, KEYS)

@@ -17,7 +17,7 @@ ANCHORS = st.builds(
         head=LogHead(entries, digest.hex()),
         ledger=ledger,
         link=link,
-    ).signed(NORTH.sign),
+    ).with_signature(NORTH.sign),
     entries=st.integers(0, 2**62),
     digest=st.binary(min_size=32, max_size=32),
     ledger=st.binary(max_size=LEDGER_SIZE),

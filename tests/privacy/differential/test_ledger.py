@@ -36,7 +36,7 @@ from privacy.differential.ledger_entries import (
     LedgerHead,
     Reserved,
     Used,
-    chained,
+    entry_digest,
     from_text,
     to_text,
 )
@@ -259,7 +259,7 @@ def test_the_written_forms_are_never_re_meant() -> None:
     committed = Committed(reservation=1, steps=2, at="now")
     assert to_text(committed) == '{"at":"now","kind":"committed","reservation":1,"steps":2,"v":1}'
     assert (
-        chained(bytes(32), to_text(used)).hex()
+        entry_digest(bytes(32), to_text(used)).hex()
         == "31798728a7c382e7dcaa73ca75046179e3905df3b7961afa04cc4032a46de3d0"
     )
     for content in (reserved, used, committed):
@@ -332,7 +332,7 @@ def test_an_entry_that_contradicts_another_is_noticed_in_a_whole_chain(
     text = to_text(content)
     connection = sqlite3.connect(tmp_path / "ledger" / FILE)
     with connection:
-        digest = chained(ledger.head().digest, text)
+        digest = entry_digest(ledger.head().digest, text)
         connection.execute("INSERT INTO entries VALUES (2, ?, ?)", (text, digest))
     connection.close()
     with pytest.raises(LedgerBroken):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from privacy.differential.noise import BadNoise, chosen, grid_gaussian
+from privacy.differential.noise import BadNoise, grid_gaussian, poisson_sample
 
 N = 200_000
 
@@ -53,7 +53,7 @@ def test_a_deviation_that_cannot_be_drawn_is_refused(deviation: float) -> None:
 
 @pytest.mark.parametrize("rate", [0.0, 0.001, 0.3, 0.999, 1.0])
 def test_each_is_drawn_by_its_own_chance(rate: float) -> None:
-    rounds = [chosen(10_000, rate=rate) for _ in range(20)]
+    rounds = [poisson_sample(10_000, rate=rate) for _ in range(20)]
     for drawn in rounds:
         assert (np.diff(drawn) > 0).all()
         assert abs(len(drawn) - 10_000 * rate) <= 7 * (10_000 * rate * (1 - rate)) ** 0.5
@@ -69,6 +69,6 @@ def test_neither_draw_follows_any_seed() -> None:
     second: list[np.ndarray] = []
     for found in (first, second):
         np.random.seed(3)  # noqa: NPY002 -- the generator that must not matter
-        found += [grid_gaussian(50, deviation=1e9), chosen(1_000, rate=0.5)]
+        found += [grid_gaussian(50, deviation=1e9), poisson_sample(1_000, rate=0.5)]
     assert not np.array_equal(first[0], second[0])
     assert not np.array_equal(first[1], second[1])

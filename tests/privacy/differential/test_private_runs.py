@@ -19,69 +19,73 @@ def campaigns(tmp_path: Path) -> PrivateRuns:
 
 
 def test_a_round_is_kept_before_it_is_answered_and_answered_again(campaigns: PrivateRuns) -> None:
-    assert campaigns.answered(FIRST) is None
-    assert campaigns.with_room(FIRST) is None
-    campaign = campaigns.begin("r", part=1, noise_multiplier=1.25)
-    assert campaigns.with_room(FIRST) == campaign
-    assert campaigns.keep(campaign, FIRST, b"update") == b"update"
-    assert campaigns.answered(FIRST) == b"update"
+    assert campaigns.kept_answer(FIRST) is None
+    assert campaigns.campaign_with_room(FIRST) is None
+    campaign = campaigns.begin_campaign("r", part=1, noise_multiplier=1.25)
+    assert campaigns.campaign_with_room(FIRST) == campaign
+    assert campaigns.keep_answer(campaign, FIRST, b"update") == b"update"
+    assert campaigns.kept_answer(FIRST) == b"update"
 
 
 def test_everything_survives_the_process(tmp_path: Path) -> None:
     first = PrivateRuns(tmp_path)
-    campaign = first.begin("r", part=1, noise_multiplier=1.25)
-    first.keep(campaign, FIRST, b"update")
+    campaign = first.begin_campaign("r", part=1, noise_multiplier=1.25)
+    first.keep_answer(campaign, FIRST, b"update")
     first.close()
     again = PrivateRuns(tmp_path)
-    assert again.answered(FIRST) == b"update"
-    assert again.with_room(Round(run="r", number=2, state="t")) == campaign
+    assert again.kept_answer(FIRST) == b"update"
+    assert again.campaign_with_room(Round(run="r", number=2, state="t")) == campaign
 
 
 def test_a_round_from_another_state_has_no_room_in_its_campaign(campaigns: PrivateRuns) -> None:
-    campaigns.keep(campaigns.begin("r", part=1, noise_multiplier=1.0), FIRST, b"update")
+    campaigns.keep_answer(
+        campaigns.begin_campaign("r", part=1, noise_multiplier=1.0), FIRST, b"update"
+    )
     other = Round(run="r", number=1, state="other")
-    assert campaigns.answered(other) is None
-    assert campaigns.with_room(other) is None
-    again = campaigns.begin("r", part=2, noise_multiplier=1.0)
-    assert again == campaigns.last("r")
-    assert campaigns.with_room(other) == again
-    campaigns.keep(again, other, b"second")
-    assert campaigns.answered(other) == b"second"
-    assert campaigns.answered(FIRST) == b"update"
+    assert campaigns.kept_answer(other) is None
+    assert campaigns.campaign_with_room(other) is None
+    again = campaigns.begin_campaign("r", part=2, noise_multiplier=1.0)
+    assert again == campaigns.last_campaign("r")
+    assert campaigns.campaign_with_room(other) == again
+    campaigns.keep_answer(again, other, b"second")
+    assert campaigns.kept_answer(other) == b"second"
+    assert campaigns.kept_answer(FIRST) == b"update"
 
 
 def test_another_run_shares_nothing(campaigns: PrivateRuns) -> None:
-    campaigns.keep(campaigns.begin("r", part=1, noise_multiplier=1.0), FIRST, b"update")
+    campaigns.keep_answer(
+        campaigns.begin_campaign("r", part=1, noise_multiplier=1.0), FIRST, b"update"
+    )
     other = Round(run="q", number=1, state="s")
-    assert campaigns.answered(other) is None
-    assert campaigns.with_room(other) is None
+    assert campaigns.kept_answer(other) is None
+    assert campaigns.campaign_with_room(other) is None
 
 
 def test_a_campaign_is_opened_once(campaigns: PrivateRuns) -> None:
-    first = campaigns.begin("r", part=1, noise_multiplier=1.5)
-    assert campaigns.begin("r", part=1, noise_multiplier=9.0) == first
-    assert campaigns.last("q") is None
+    first = campaigns.begin_campaign("r", part=1, noise_multiplier=1.5)
+    assert campaigns.begin_campaign("r", part=1, noise_multiplier=9.0) == first
+    assert campaigns.last_campaign("q") is None
 
 
 def test_only_the_last_answer_of_a_campaign_takes_room(campaigns: PrivateRuns) -> None:
-    campaign = campaigns.begin("r", part=1, noise_multiplier=1.0)
-    campaigns.keep(campaign, FIRST, b"1")
+    campaign = campaigns.begin_campaign("r", part=1, noise_multiplier=1.0)
+    campaigns.keep_answer(campaign, FIRST, b"1")
     second = Round(run="r", number=2, state="t")
-    campaigns.keep(campaign, second, b"2")
-    assert campaigns.answered(second) == b"2"
-    assert campaigns.answered(FIRST) is None
-    assert campaigns.with_room(FIRST) is None
+    campaigns.keep_answer(campaign, second, b"2")
+    assert campaigns.kept_answer(second) == b"2"
+    assert campaigns.kept_answer(FIRST) is None
+    assert campaigns.campaign_with_room(FIRST) is None
 
 
 def test_of_two_processes_the_faster_answer_stands(tmp_path: Path) -> None:
     fast, slow = PrivateRuns(tmp_path), PrivateRuns(tmp_path)
-    campaign = fast.begin("r", part=1, noise_multiplier=1.0)
-    assert slow.with_room(FIRST) == campaign
-    fast.keep(campaign, FIRST, b"fast")
-    assert slow.keep(campaign, FIRST, b"slow") == b"fast"
+    campaign = fast.begin_campaign("r", part=1, noise_multiplier=1.0)
+    assert slow.campaign_with_room(FIRST) == campaign
+    fast.keep_answer(campaign, FIRST, b"fast")
+    assert slow.keep_answer(campaign, FIRST, b"slow") == b"fast"
     with pytest.raises(TrainedMeanwhile):
-        slow.keep(campaign, Round(run="r", number=1, state="other"), b"slow")
-    assert slow.answered(FIRST) == b"fast"
+        slow.keep_answer(campaign, Round(run="r", number=1, state="other"), b"slow")
+    assert slow.kept_answer(FIRST) == b"fast"
 
 
 def test_without_its_database_a_site_does_not_train(tmp_path: Path) -> None:
@@ -91,8 +95,8 @@ def test_without_its_database_a_site_does_not_train(tmp_path: Path) -> None:
 
 
 def test_what_is_kept_is_on_the_disk(campaigns: PrivateRuns, tmp_path: Path) -> None:
-    campaign = campaigns.begin("r", part=1, noise_multiplier=1.0)
-    campaigns.keep(campaign, FIRST, b"update")
+    campaign = campaigns.begin_campaign("r", part=1, noise_multiplier=1.0)
+    campaigns.keep_answer(campaign, FIRST, b"update")
     other = sqlite3.connect(tmp_path / "privacy" / "campaigns.sqlite")
     assert other.execute("SELECT answer FROM rounds").fetchall() == [(b"update",)]
     assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy.encryption.parameters import PARAMETER_SETS
-from privacy.encryption.quantisation import Scales, UnfitNumbers, mean_of, quantise
+from privacy.encryption.quantisation import Scales, UnfitNumbers, mean_from_levels, quantise
 from privacy.layout import Vector
 from privacy.protocol.grouping import WEIGHT_CLASSES
 
@@ -97,7 +97,9 @@ def test_the_mean_is_within_its_stated_bound_of_float64(
         quantise(update, weight_class=weight, scales=scales, parameters=DEFAULT)
         for update, weight in zip(updates, sites, strict=True)
     )
-    mean = mean_of(np.asarray(sums), total_class=sum(sites), scales=scales, parameters=DEFAULT)
+    mean = mean_from_levels(
+        np.asarray(sums), total_class=sum(sites), scales=scales, parameters=DEFAULT
+    )
     exact = np.average(updates, axis=0, weights=sites)
     half_level = 0.5 * steps_of(scales) / DEFAULT.levels
     bound = half_level * 8 * len(sites) / sum(sites)
@@ -111,7 +113,7 @@ def test_sixteen_equal_sites_lose_at_most_2e_5_of_a_normal_update() -> None:
     sums = sum(
         quantise(update, weight_class=8, scales=scales, parameters=DEFAULT) for update in updates
     )
-    mean = mean_of(np.asarray(sums), total_class=128, scales=scales, parameters=DEFAULT)
+    mean = mean_from_levels(np.asarray(sums), total_class=128, scales=scales, parameters=DEFAULT)
     exact = updates.mean(axis=0)
     assert np.linalg.norm(mean - exact) <= 2e-5 * np.linalg.norm(exact)
 
@@ -173,4 +175,6 @@ def test_few_bits_need_a_generator() -> None:
 def test_a_mean_of_nothing_is_refused(dim: int, total: int) -> None:
     scales = Scales(np.array([1.0]), (3,))
     with pytest.raises(UnfitNumbers, match="positive total"):
-        mean_of(np.zeros(dim, np.int32), total_class=total, scales=scales, parameters=DEFAULT)
+        mean_from_levels(
+            np.zeros(dim, np.int32), total_class=total, scales=scales, parameters=DEFAULT
+        )

@@ -23,7 +23,7 @@ from privacy.policy.document import (
     Window,
     read_policy,
 )
-from privacy.policy.run_request import Asked, AskedPrivacy, check, violations
+from privacy.policy.run_request import Asked, AskedPrivacy, check_run_request, violations
 from privacy.policy.violations import (
     CrowdTooSmall,
     EpsilonTooLarge,
@@ -94,7 +94,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 def test_each_thing_that_is_not_allowed_is_refused_for_itself(code: str) -> None:
     assert codes(OPEN, other(**CHANGES[code])) == [code]
     with pytest.raises(PolicyViolation) as caught:
-        check(OPEN, other(**CHANGES[code]))
+        check_run_request(OPEN, other(**CHANGES[code]))
     assert caught.value.code == code
 
 
@@ -196,10 +196,10 @@ def test_a_policy_is_the_same_after_a_round_trip(policy: Policy) -> None:
 @given(examples=st.integers(0, 10_000), step=st.integers(1, 500))
 def test_a_number_that_is_told_is_rounded_down_and_never_up(examples: int, step: int) -> None:
     releases = Releases(examples_rounded_to=step)
-    told = releases.rounded(examples)
+    told = releases.rounded_examples(examples)
     assert told <= examples
     assert told % step == 0 or told == 1
-    assert releases.rounded(told) == told
+    assert releases.rounded_examples(told) == told
     assert examples - told < step
     assert (told == 0) == (examples == 0)
 

@@ -63,16 +63,16 @@ def test_a_day_has_so_many_rounds_over_all_runs(traffic: RateLimits) -> None:
 def test_bytes_are_counted_by_message_and_by_round(traffic: RateLimits) -> None:
     policy = Policy(volume=Volume(per_message=100, per_round=150))
     first, again = (trained(1_000.0, 1) for _ in range(2))
-    traffic.leave(traffic.admit(first, policy), first, 100, policy)
+    traffic.count_bytes(traffic.admit(first, policy), first, 100, policy)
     with pytest.raises(TooManyBytes):
-        traffic.leave(traffic.admit(again, policy), again, 51, policy)
-    traffic.leave(traffic.admit(again, policy), again, 50, policy)
+        traffic.count_bytes(traffic.admit(again, policy), again, 51, policy)
+    traffic.count_bytes(traffic.admit(again, policy), again, 50, policy)
     later = trained(1_000.0, 2)
     with pytest.raises(TooManyBytes):
-        traffic.leave(traffic.admit(later, policy), later, 101, policy)
+        traffic.count_bytes(traffic.admit(later, policy), later, 101, policy)
     for _ in range(3):  # what is of no round goes by the message alone
         hello = Coming(at=1_000.0, run="1")
-        traffic.leave(traffic.admit(hello, policy), hello, 100, policy)
+        traffic.count_bytes(traffic.admit(hello, policy), hello, 100, policy)
 
 
 @given(times=st.lists(st.floats(0, 10 * HOUR), max_size=30), allowed=st.integers(1, 5))

@@ -146,9 +146,9 @@ def test_a_receipt_out_of_range_does_not_construct(
 def test_another_slot_is_refused_by_what_differs(
     slot: Slot, change: dict[str, str | int], refusal: type[ValueError]
 ) -> None:
-    slot.require(slot)
+    slot.require_slot(slot)
     with pytest.raises(refusal):
-        replace(slot, **change).require(slot)  # type: ignore[arg-type]
+        replace(slot, **change).require_slot(slot)  # type: ignore[arg-type]
 
 
 def test_a_receipt_is_signed_over_all_it_says(
@@ -180,7 +180,7 @@ def test_the_label_is_everything_but_the_uploads_digest(
     """The tag is inside the upload, so its pad cannot hang on the upload's own digest."""
     label = receipts[0].label
     sign = identities["east"].sign
-    one, other = (Receipt.signed(label, upload=bytes([n]) * 32, sign=sign) for n in (1, 2))
+    one, other = (Receipt.sign(label, upload=bytes([n]) * 32, sign=sign) for n in (1, 2))
     assert one.label.encode() == other.label.encode() in one.encode()
     assert one.encode() != other.encode()
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from privacy.protocol.grouping import TooManyBuckets, assign, most_buckets, require_buckets
+from privacy.protocol.grouping import TooManyBuckets, assign_buckets, most_buckets, require_buckets
 
 SEEDS = st.binary(min_size=32, max_size=32)
 NAMES = st.sets(st.from_regex(r"[a-z]{1,9}", fullmatch=True), min_size=1, max_size=40)
@@ -17,14 +17,14 @@ def test_who_is_with_whom_depends_on_the_seed_and_the_set_of_sites_only(
 ) -> None:
     listed = sorted(names)
     order.shuffle(listed)
-    assert assign(seed, listed, num_buckets=num_buckets) == assign(
+    assert assign_buckets(seed, listed, num_buckets=num_buckets) == assign_buckets(
         seed, sorted(names), num_buckets=num_buckets
     )
 
 
 @given(seed=SEEDS, names=NAMES, num_buckets=st.integers(1, 9))
 def test_bucket_sizes_differ_by_one_at_most(seed: bytes, names: set[str], num_buckets: int) -> None:
-    sizes = Counter(assign(seed, sorted(names), num_buckets=num_buckets).values())
+    sizes = Counter(assign_buckets(seed, sorted(names), num_buckets=num_buckets).values())
     assert sum(sizes.values()) == len(names)
     assert set(sizes) <= set(range(num_buckets))
     counts = [sizes[bucket] for bucket in range(num_buckets)]
@@ -35,14 +35,15 @@ def test_bucket_sizes_differ_by_one_at_most(seed: bytes, names: set[str], num_bu
 def test_another_seed_assigns_anew(one: bytes, other: bytes) -> None:
     assume(one != other)
     names = [f"site-{index}" for index in range(60)]
-    assert assign(one, names, num_buckets=5) != assign(other, names, num_buckets=5)
+    assert assign_buckets(one, names, num_buckets=5) != assign_buckets(other, names, num_buckets=5)
 
 
 def test_every_site_is_as_often_in_each_bucket() -> None:
     """Over seeds: nobody chooses its neighbours."""
     names = [f"site-{index}" for index in range(9)]
     seen = Counter(
-        assign(number.to_bytes(32, "big"), names, num_buckets=3)["site-4"] for number in range(600)
+        assign_buckets(number.to_bytes(32, "big"), names, num_buckets=3)["site-4"]
+        for number in range(600)
     )
     assert set(seen) == {0, 1, 2}
     assert min(seen.values()) > 150
@@ -51,7 +52,7 @@ def test_every_site_is_as_often_in_each_bucket() -> None:
 def test_the_assignment_does_not_change_between_versions() -> None:
     """A published vector: sites of one run must agree."""
     names = ["east", "north", "south", "west", "centre", "coast"]
-    assigned = assign(bytes(range(32)), names, num_buckets=2)
+    assigned = assign_buckets(bytes(range(32)), names, num_buckets=2)
     assert "".join(str(assigned[name]) for name in sorted(names)) == "100101"
 
 

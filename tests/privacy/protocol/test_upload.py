@@ -49,9 +49,9 @@ def test_another_form_than_agreed_is_refused(
     header: UploadHeader, change: dict[str, object]
 ) -> None:
     agreed = {"parameter_set": "default", "layout": b"\x07" * 32, "blocks": 3}
-    header.require(**agreed)  # type: ignore[arg-type]
+    header.require_form(**agreed)  # type: ignore[arg-type]
     with pytest.raises(WrongLayout):
-        header.require(**{**agreed, **change})  # type: ignore[arg-type]
+        header.require_form(**{**agreed, **change})  # type: ignore[arg-type]
 
 
 @settings(max_examples=50)

@@ -30,9 +30,9 @@ from privacy.secrets.key_exchange import (
     WrongRecipient,
     accept_delivery,
     accept_opening,
-    deliver,
+    deliver_epoch,
     make_opening,
-    rotate,
+    rotate_epoch,
 )
 from privacy.secrets.keys import CannotOpen, EpochSecret, Identity, SecretStays
 from privacy.secrets.replay_guard import (
@@ -91,7 +91,7 @@ def test_who_left_gets_nothing_and_who_joined_can_read_nothing_of_before(
     joined = Identity.generate("north-west")
     members = (*(member for member in agreement.members if member.name != "west"), joined.public)
     changed = replace(agreement, charter=b"\x09" * 32, members=members)
-    fresh = rotate(identities["north"], agreement=changed, last_epoch=5)
+    fresh = rotate_epoch(identities["north"], agreement=changed, last_epoch=5)
     assert set(fresh.deliveries) == {"east", "south", "north-west"}
     assert fresh.secret.epoch == 6
     assert fresh.secret.fingerprint != epoch.secret.fingerprint
@@ -108,13 +108,13 @@ def test_who_left_gets_nothing_and_who_joined_can_read_nothing_of_before(
 
 def test_only_named_members_make_epochs(identities: Identities, agreement: Agreement) -> None:
     with pytest.raises(NotAnOpener):
-        rotate(identities["west"], agreement=agreement, last_epoch=0)
+        rotate_epoch(identities["west"], agreement=agreement, last_epoch=0)
     with pytest.raises(NotAMember):
-        rotate(Identity.generate("moon"), agreement=agreement, last_epoch=0)
+        rotate_epoch(Identity.generate("moon"), agreement=agreement, last_epoch=0)
     secret = EpochSecret(6, bytes(32))
     with pytest.raises(NotAMember):
-        deliver(secret, identities["east"], to="moon", agreement=agreement)
-    rogue = deliver(secret, identities["west"], to="south", agreement=agreement)
+        deliver_epoch(secret, identities["east"], to="moon", agreement=agreement)
+    rogue = deliver_epoch(secret, identities["west"], to="south", agreement=agreement)
     with pytest.raises(NotAnOpener):
         accept_delivery(rogue, identity=identities["south"], agreement=agreement, last_epoch=5)
 
@@ -142,7 +142,7 @@ def test_an_epoch_that_leaves_no_number_for_the_next_is_refused(
 
     def accepted(number: int) -> EpochSecret:
         secret = EpochSecret(number, bytes(32))
-        delivery = deliver(secret, identities["east"], to="west", agreement=agreement)
+        delivery = deliver_epoch(secret, identities["east"], to="west", agreement=agreement)
         return accept_delivery(delivery, identity=west, agreement=agreement, last_epoch=4)
 
     assert accepted(4 + LONGEST_STEP).epoch == 4 + LONGEST_STEP
@@ -366,7 +366,7 @@ def test_the_same_opening_is_accepted_again_until_its_key_is_burned(
     opening: Opening, accept: Callable[..., OpenedRun], memory: SiteMemory
 ) -> None:
     assert accept(opening).keys.state == accept(opening).keys.state
-    memory.burn(opening.run)
+    memory.burn_key(opening.run)
     with pytest.raises(KeyBurned):
         accept(opening)
 
@@ -391,7 +391,7 @@ def test_a_run_is_opened_again_at_most_three_times(
     last = opening
     for again in range(4):
         accept(last)
-        memory.burn(last.run)
+        memory.burn_key(last.run)
         last = make_opening(
             RunPlan(
                 label="again",

@@ -19,8 +19,8 @@ from privacy.secrets.linear_mac import (
     Checksum,
     ChecksumFailed,
     keystream,
-    pad,
-    verify,
+    upload_pad,
+    verify_tag,
 )
 
 KEY = bytes(range(32))
@@ -69,7 +69,7 @@ def test_rfc8439_the_keystream_is_chacha20(counter: int, block: str) -> None:
 def test_rfc4231_the_pad_is_hmac_sha256() -> None:
     digest = bytes.fromhex("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
     expected = int.from_bytes(digest, "little") % PRIME
-    assert pad(b"Jefe", b"what do ya want for nothing?") == expected
+    assert upload_pad(b"Jefe", b"what do ya want for nothing?") == expected
 
 
 @given(shape=matrices)
@@ -101,12 +101,12 @@ def test_any_altered_entry_is_detected(
     """Padding included: an entry is an entry."""
     rows = matrix(*shape)
     tag = share(rows) + 7
-    verify(share(rows), tag, pads=[7])
+    verify_tag(share(rows), tag, pads=[7])
     altered = rows.reshape(-1)
     index = place % altered.size
     altered[index] = (int(altered[index]) + change + LARGEST) % 2**48 - LARGEST
     with pytest.raises(ChecksumFailed):
-        verify(share(rows), tag, pads=[7])
+        verify_tag(share(rows), tag, pads=[7])
 
 
 @given(shape=matrices)
@@ -125,14 +125,14 @@ def test_another_key_or_context_gives_another_checksum() -> None:
 @given(pads=st.lists(st.integers(0, PRIME - 1), min_size=1, max_size=8))
 def test_a_sum_verifies_under_the_pads_of_its_uploads_only(pads: list[int]) -> None:
     tag = sum((11 + one) % PRIME for one in pads)
-    verify(11 * len(pads), tag, pads=pads)
+    verify_tag(11 * len(pads), tag, pads=pads)
     with pytest.raises(ChecksumFailed, match="kept uploads tell which"):
-        verify(11 * len(pads), tag, pads=[*pads, 1])
+        verify_tag(11 * len(pads), tag, pads=[*pads, 1])
 
 
 def test_different_labels_have_different_pads() -> None:
     labels = [number.to_bytes(2, "big") for number in range(1000)]
-    assert len({pad(KEY, label) for label in labels}) == 1000
+    assert len({upload_pad(KEY, label) for label in labels}) == 1000
 
 
 @pytest.mark.parametrize("row_length", [0, MAX_ROW + 1])

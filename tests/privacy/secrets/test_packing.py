@@ -7,7 +7,7 @@ from privacy.encryption.parameters import PARAMETER_SETS, TALLY_BITS, Placement
 from privacy.encryption.quantisation import Levels
 from privacy.layout import Tally
 from privacy.secrets.linear_mac import PRIME
-from privacy.secrets.packing import Integers, UnfitIntegers, centred, put_tag, take_tag
+from privacy.secrets.packing import Integers, UnfitIntegers, centred_residues, put_tag, take_tag
 
 LARGEST = 2**TALLY_BITS - 1
 
@@ -25,13 +25,13 @@ def drawn(placement: Placement, seed: int) -> Integers:
 def rows_of(integers: Integers) -> Tally:
     placement = integers.placement
     shape = (placement.num_ciphertexts, placement.parameters.degree)
-    return integers.rows(0, np.full(shape, 99, dtype=np.int64))
+    return integers.write_rows(0, np.full(shape, 99, dtype=np.int64))
 
 
 def refilled(placement: Placement, rows: Tally) -> Integers:
     found = Integers.blank(placement)
     for start in range(0, len(rows), 3):
-        found.fill(start, rows[start : start + 3])
+        found.read_rows(start, rows[start : start + 3])
     return found
 
 
@@ -79,7 +79,7 @@ def test_sums_of_the_largest_values_stay_in_their_fields(name: str, sites: int, 
     tally = np.full(7, sign * LARGEST)
     summed = rows_of(Integers.of(placement, alternating, tally)) * sites
     bits = placement.parameters.plain_bits
-    assert np.array_equal(centred(summed, bits), summed)
+    assert np.array_equal(centred_residues(summed, bits), summed)
     found = refilled(placement, summed)
     np.testing.assert_array_equal(found.levels, alternating * sites)
     np.testing.assert_array_equal(found.tally, tally * sites)
@@ -137,6 +137,6 @@ def test_sums_of_tags_come_out_whole(tags: list[int]) -> None:
 
 @given(word=st.integers(-(2**62), 2**62), bits=st.integers(2, 60))
 def test_centred_is_the_nearest_representative(word: int, bits: int) -> None:
-    (found,) = centred(np.array([word]), bits).tolist()
+    (found,) = centred_residues(np.array([word]), bits).tolist()
     assert -(1 << (bits - 1)) <= found < 1 << (bits - 1)
     assert (found - word) % (1 << bits) == 0

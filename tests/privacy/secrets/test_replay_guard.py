@@ -74,7 +74,7 @@ def test_a_burned_key_stays_burned(memory: SiteMemory, tmp_path: Path) -> None:
     memory.accept_opening("run", b"1" * 32)
     memory.require_unburned("run")
     for _ in range(2):
-        memory.burn("run")
+        memory.burn_key("run")
     with SiteMemory(tmp_path / "memory") as again:
         with pytest.raises(KeyBurned):
             again.require_unburned("run")
@@ -211,7 +211,7 @@ def test_a_finished_run_keeps_what_protects_and_no_more(
         memory.answers.remember_round(
             place(1, run=run), bytes(size), [answer(place(1, run=run), b"r" * size)]
         )
-    memory.answers.finish("run")
+    memory.answers.finish_run("run")
     assert kept(tmp_path) == 2
     with pytest.raises(AnswerForgotten):
         memory.answers.recall_reply(place(1), REQUEST)
@@ -268,7 +268,7 @@ def live(pipe):
                 reply = replies[1]
                 epoch = memory.last_epoch() + 1
                 memory.accept_epoch(epoch, update[:32])
-                memory.burn(f"burned-{epoch}")
+                memory.burn_key(f"burned-{epoch}")
             except (AnswerForgotten, StaleEpoch):
                 continue  # the other one was faster
             os.write(pipe, f"{slot.server_round} {reply[:8].hex()} {epoch}\n".encode())

@@ -15,7 +15,7 @@ from privacy.encryption.ciphertext_sum import (
     Adder,
     MalformedCiphertext,
     TooManyUploads,
-    polynomials,
+    unpack_polynomials,
 )
 from privacy.encryption.parameters import PARAMETER_SETS, TALLY_BITS, Placement, SealParameters
 from privacy.encryption.quantisation import Levels
@@ -23,7 +23,13 @@ from privacy.encryption.seal_serialisation import SEED_BYTES, Inlet, pack
 from privacy.layout import Tally
 from privacy.secrets.linear_mac import PRIME, Checksum, ChecksumFailed
 from privacy.secrets.packing import FieldOverflow, Integers, UnfitIntegers
-from privacy.secrets.sealer import BfvSecret, HelperDied, MalformedSecret, Sealer, spread
+from privacy.secrets.sealer import (
+    BfvSecret,
+    HelperDied,
+    MalformedSecret,
+    Sealer,
+    sum_over_processes,
+)
 
 SITES = {  # the most that fit, of the default set with each number of plain bits
     "default": 95,
@@ -77,7 +83,9 @@ def combined(placement: Placement, *weighted: tuple[int, bytes]) -> bytes:
     total = np.zeros(shape, dtype=object)
     for weight, summed in weighted:
         row = np.frombuffer(summed, dtype=np.uint8, offset=len(placement.sum_marker))
-        total += weight * polynomials(row, parameters, np.empty(shape, np.uint64)).astype(object)
+        total += weight * unpack_polynomials(row, parameters, np.empty(shape, np.uint64)).astype(
+            object
+        )
     words = (total % parameters.prime).astype(np.uint64)
     packed = pack(words, np.empty((shape[0], parameters.packed_words), dtype="<u8"))
     return placement.sum_marker + packed.tobytes()
@@ -133,12 +141,12 @@ def test_our_ciphertexts_are_seals_own() -> None:
     sealer = sealer_for(SMALL)
     summed = added(SMALL, *uploads_of(sealer, SMALL, [5]))
     row = np.frombuffer(summed, dtype=np.uint8, offset=len(SMALL.sum_marker))
-    both = polynomials(row, DEFAULT, np.empty((2, DEFAULT.degree), dtype=np.uint64))
+    both = unpack_polynomials(row, DEFAULT, np.empty((2, DEFAULT.degree), dtype=np.uint64))
     ciphertext, plain = seal.Ciphertext(), seal.Plaintext()
     Inlet(DEFAULT.form(seeded=False)).load(ciphertext, DEFAULT.context, both)
     seal.Decryptor(DEFAULT.context, SECRETS["default"].key).decrypt(ciphertext, plain)
     integers = Integers.of(SMALL, *numbers(SMALL, 5))
-    placed = integers.rows(0, np.empty((1, DEFAULT.degree), dtype=np.int64))[0]
+    placed = integers.write_rows(0, np.empty((1, DEFAULT.degree), dtype=np.int64))[0]
     modulus = 1 << DEFAULT.plain_bits
     assert [plain.data(index) for index in range(32)] == (placed[:32] % modulus).tolist()
 
@@ -298,7 +306,9 @@ def test_helper_processes_seal_the_same_integers() -> None:
 
 @pytest.mark.parametrize(("count", "processes"), [(0, 1), (5, 4), (8, 1), (33, 2), (100, 3)])
 def test_work_is_spread_without_gap_or_overlap(count: int, processes: int) -> None:
-    total = spread(lambda first, stop: sum(range(first, stop)), count, processes=processes)
+    total = sum_over_processes(
+        lambda first, stop: sum(range(first, stop)), count, processes=processes
+    )
     assert total == sum(range(count))
 
 
@@ -311,7 +321,7 @@ def test_a_helper_that_dies_is_an_error() -> None:
         return stop - first
 
     with pytest.raises(HelperDied, match="1 of 1"):
-        spread(task, 16, processes=2)
+        sum_over_processes(task, 16, processes=2)
 
 
 def test_sealing_needs_little_memory_beside_the_upload() -> None:

@@ -31,7 +31,7 @@ def test_equal_content_is_kept_twice_so_that_one_can_go(tmp_path: Path) -> None:
 def test_what_nothing_refers_to_is_found(tmp_path: Path) -> None:
     files = KeptFiles(tmp_path / "kept")
     (known, _), (orphan, _) = files.keep(b"known"), files.keep(b"orphan")
-    assert files.unknown(known=[known, "elsewhere"]) == [orphan]
+    assert files.orphaned_files(known=[known, "elsewhere"]) == [orphan]
 
 
 def test_a_directory_open_to_others_is_refused(tmp_path: Path) -> None:

@@ -18,16 +18,16 @@ from privacy.wire.encrypted_messages import (
     SealedRound,
     deliveries,
     delivery,
-    epoch_held,
+    held_epoch,
     opening,
-    opening_wanted,
+    opening_request,
     read_deliveries,
     read_delivery,
-    read_epoch_held,
+    read_held_epoch,
     read_opening,
-    read_opening_wanted,
-    read_rotation_wanted,
-    rotation_wanted,
+    read_opening_request,
+    read_rotation_request,
+    rotation_request,
 )
 from privacy.wire.flower_records import MalformedRecord
 
@@ -123,12 +123,12 @@ def test_what_is_sealed_is_not_in_the_text_of_a_message() -> None:
 
 
 def facts(record: RecordDict, **changes: Any) -> RecordDict:
-    arrays, said = wire.parts(record)
+    arrays, said = wire.arrays_and_facts(record)
     return RecordDict({"arrays": arrays, "facts": ConfigRecord({**said, **changes})})
 
 
 def arrays(record: RecordDict, **changes: bytes | Array | None) -> RecordDict:
-    there, said = wire.parts(record)
+    there, said = wire.arrays_and_facts(record)
     changed = {name.replace("_", "-"): value for name, value in changes.items()}
     kept = {name: array for name, array in there.items() if name not in changed}
     for name, value in changed.items():
@@ -154,7 +154,7 @@ WRONG_ROUNDS: dict[str, Callable[[RecordDict], RecordDict]] = {
     "an opening too long": lambda record: arrays(record, opening=bytes(MAX_OPENING_BYTES + 1)),
     "numbers for bytes": lambda record: arrays(record, sums=wire.tally_array(np.zeros(2, int))),
     "no record": lambda _record: RecordDict({}),
-    "one record": lambda record: RecordDict({"facts": wire.parts(record)[1]}),
+    "one record": lambda record: RecordDict({"facts": wire.arrays_and_facts(record)[1]}),
 }
 
 
@@ -178,7 +178,7 @@ WRONG_REPLIES: dict[str, Callable[[RecordDict], RecordDict]] = {
     "an array too many": lambda record: arrays(record, more=b""),
     "an array too few": lambda record: arrays(record, upload=None),
     "a fact too few": lambda record: RecordDict(
-        {"arrays": wire.parts(record)[0], "facts": ConfigRecord({})}
+        {"arrays": wire.arrays_and_facts(record)[0], "facts": ConfigRecord({})}
     ),
 }
 
@@ -191,7 +191,7 @@ def test_a_reply_of_another_form_is_refused(spoil: Callable[[RecordDict], Record
 
 @given(epoch=st.integers(0, canonical.MAX_NUMBER), fingerprint=st.binary(max_size=32))
 def test_an_epoch_is_told_as_it_is(epoch: int, fingerprint: bytes) -> None:
-    assert read_epoch_held(epoch_held(epoch, fingerprint)) == (epoch, fingerprint)
+    assert read_held_epoch(held_epoch(epoch, fingerprint)) == (epoch, fingerprint)
 
 
 @given(
@@ -205,28 +205,28 @@ def test_what_is_carried_between_members_is_read_as_it_was_written(
 ) -> None:
     made = dict.fromkeys(names, blobs)
     assert read_deliveries(deliveries(made)) == made
-    assert read_rotation_wanted(rotation_wanted(CHARTER, last)) == (CHARTER, last)
+    assert read_rotation_request(rotation_request(CHARTER, last)) == (CHARTER, last)
     assert read_delivery(delivery(CHARTER, blobs)) == (CHARTER, blobs)
     assert read_opening(opening(blobs)) == blobs
-    wanted = opening_wanted(CHARTER, "label", names, lineage)
-    assert read_opening_wanted(wanted) == (CHARTER, "label", tuple(names), lineage)
+    wanted = opening_request(CHARTER, "label", names, lineage)
+    assert read_opening_request(wanted) == (CHARTER, "label", tuple(names), lineage)
 
 
 READERS: list[tuple[Callable[[RecordDict], object], RecordDict]] = [
-    (read_epoch_held, epoch_held(-1, b"")),
-    (read_epoch_held, epoch_held(1, bytes(33))),
-    (read_epoch_held, opening(b"")),
-    (read_rotation_wanted, rotation_wanted(CHARTER, -1)),
-    (read_rotation_wanted, rotation_wanted(CHARTER + "c", 0)),
-    (read_rotation_wanted, opening(b"")),
+    (read_held_epoch, held_epoch(-1, b"")),
+    (read_held_epoch, held_epoch(1, bytes(33))),
+    (read_held_epoch, opening(b"")),
+    (read_rotation_request, rotation_request(CHARTER, -1)),
+    (read_rotation_request, rotation_request(CHARTER + "c", 0)),
+    (read_rotation_request, opening(b"")),
     (read_delivery, delivery(CHARTER, bytes(MAX_ENVELOPE_BYTES + 1))),
     (read_delivery, opening(b"")),
     (read_opening, opening(bytes(MAX_OPENING_BYTES + 1))),
-    (read_opening, epoch_held(1, b"")),
-    (read_opening_wanted, opening_wanted(CHARTER, "l" * 65, ["east"], "")),
-    (read_opening_wanted, opening_wanted(CHARTER, "l", ["e" * 2**21], "")),
-    (read_opening_wanted, opening_wanted(CHARTER, "l", ["east"], "r" * 129)),
-    (read_opening_wanted, opening(b"")),
+    (read_opening, held_epoch(1, b"")),
+    (read_opening_request, opening_request(CHARTER, "l" * 65, ["east"], "")),
+    (read_opening_request, opening_request(CHARTER, "l", ["e" * 2**21], "")),
+    (read_opening_request, opening_request(CHARTER, "l", ["east"], "r" * 129)),
+    (read_opening_request, opening(b"")),
     (read_deliveries, opening(b"")),
 ]
 

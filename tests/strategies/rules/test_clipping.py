@@ -102,13 +102,13 @@ def test_the_adaptive_norm_finds_the_quantile(quantile: float, first: float) -> 
     norms = row_norms(updates_of(5, 1000))
     adaptive = AdaptiveClip(clip_norm=first, quantile=quantile)
     for _ in range(300):
-        adaptive = adaptive.after(norms)
+        adaptive = adaptive.next_clip(norms)
     assert (norms <= adaptive.clip_norm).mean() == pytest.approx(quantile, abs=0.02)
 
 
 def test_one_step_of_the_adaptive_norm_is_that_of_the_paper() -> None:
     """C exp(-rate (b - quantile)), with b = 3/4 of the norms within C."""
-    after = AdaptiveClip(clip_norm=2.0, quantile=0.5, rate=0.2).after(np.array([1.0, 2, 0, 9]))
+    after = AdaptiveClip(clip_norm=2.0, quantile=0.5, rate=0.2).next_clip(np.array([1.0, 2, 0, 9]))
     assert after.clip_norm == pytest.approx(2 * np.exp(-0.2 * 0.25), rel=1e-7)
 
 
@@ -116,9 +116,9 @@ def test_one_step_of_the_adaptive_norm_is_that_of_the_paper() -> None:
 def test_one_liar_moves_the_adaptive_norm_by_its_share_only(liar: float, seed: int) -> None:
     norms = row_norms(updates_of(seed, 10))
     adaptive = AdaptiveClip(clip_norm=2.0, rate=0.2)
-    honest = adaptive.after(norms).clip_norm
+    honest = adaptive.next_clip(norms).clip_norm
     norms[0] = liar
-    factor = adaptive.after(norms).clip_norm / honest
+    factor = adaptive.next_clip(norms).clip_norm / honest
     assert np.exp(-0.2 / 10) * (1 - 1e-6) <= factor <= np.exp(0.2 / 10) * (1 + 1e-6)
 
 

@@ -9,9 +9,9 @@ from strategies.rules.inputs import (
     WeightsRefused,
     admit,
     blocks,
-    check_all,
+    check_all_values,
     check_values,
-    checked,
+    checked_blocks,
     finite_sites,
     honest_majority,
     width_for,
@@ -63,14 +63,14 @@ def test_sites_to_be_quarantined_are_named_and_the_others_are_not() -> None:
     updates[2, WIDTH + 2] = -np.inf
     assert finite_sites(updates).tolist() == [True, False, False, True]
     with pytest.raises(NonFiniteUpdate, match=r"2 of 4 updates \(rows \[1, 2\]\)"):
-        check_all(updates)
-    check_all(updates[finite_sites(updates)])
+        check_all_values(updates)
+    check_all_values(updates[finite_sites(updates)])
 
 
 def test_checking_stops_at_the_first_bad_block() -> None:
     updates = np.zeros((2, 10))
     updates[0, 5] = np.inf
-    reading = checked(updates, 4)
+    reading = checked_blocks(updates, 4)
     next(reading)
     with pytest.raises(NonFiniteUpdate):
         next(reading)

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from privacy.layout import Matrix
-from strategies.rules.pairwise_distances import measure
+from strategies.rules.pairwise_distances import measure_distances
 
 
 def brute_force(updates: NDArray[Any]) -> Matrix:
@@ -43,30 +43,33 @@ def clouds(seed: int, dim: int) -> dict[str, Matrix]:
 @pytest.mark.parametrize("dim", [3, 50, 20_000])
 def test_distances_are_those_of_brute_force_to_ten_digits(name: str, dim: int) -> None:
     updates = clouds(7, dim)[name]
-    np.testing.assert_allclose(measure(updates).squared, brute_force(updates), rtol=1e-10)
+    np.testing.assert_allclose(measure_distances(updates).squared, brute_force(updates), rtol=1e-10)
 
 
 def test_float32_updates_are_measured_in_float64() -> None:
     updates = clouds(8, 5000)["far-from-zero"].astype(np.float32)
-    np.testing.assert_allclose(measure(updates).squared, brute_force(updates), rtol=1e-10)
+    np.testing.assert_allclose(measure_distances(updates).squared, brute_force(updates), rtol=1e-10)
 
 
 def test_duplicates_are_at_distance_zero_exactly() -> None:
     updates = np.random.default_rng(9).normal(size=(6, 100)) * 1e6
     updates[3:] = updates[:3]
-    squared = measure(updates).squared
+    squared = measure_distances(updates).squared
     assert np.array_equal(squared[:3, 3:].diagonal(), np.zeros(3))
     assert np.array_equal(squared, squared.T)
 
 
 @pytest.mark.parametrize("n_sites", [1, 2])
 def test_few_sites_and_equal_ones_have_distances(n_sites: int) -> None:
-    assert measure(np.ones((n_sites, 4))).squared.tolist() == np.zeros((n_sites, n_sites)).tolist()
+    assert (
+        measure_distances(np.ones((n_sites, 4))).squared.tolist()
+        == np.zeros((n_sites, n_sites)).tolist()
+    )
 
 
 def test_products_are_those_of_differences_from_the_centre() -> None:
     updates = np.random.default_rng(10).normal(size=(7, 300))
-    geometry = measure(updates)
+    geometry = measure_distances(updates)
     centred = updates - updates[geometry.centre]
     np.testing.assert_allclose(geometry.products, centred @ centred.T, atol=1e-10)
 
@@ -74,4 +77,4 @@ def test_products_are_those_of_differences_from_the_centre() -> None:
 def test_the_centre_is_not_the_liar() -> None:
     updates = np.random.default_rng(11).normal(size=(7, 300))
     updates[2] *= 1e9
-    assert measure(updates).centre != 2
+    assert measure_distances(updates).centre != 2

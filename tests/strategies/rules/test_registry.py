@@ -4,7 +4,7 @@ from strategies.rules.registry import (
     RULES,
     Infeasible,
     UnknownRule,
-    feasible,
+    is_feasible,
     require_feasible,
     rule_named,
     smallest_sites,
@@ -40,8 +40,8 @@ def test_every_rule_says_what_it_survives_and_where_that_is_proved(name: str) ->
 def test_the_smallest_consortium(name: str, one_liar: int, two_liars: int) -> None:
     assert smallest_sites(name, 1) == one_liar
     assert smallest_sites(name, 2) == two_liars
-    assert feasible(name, one_liar, 1)
-    assert not feasible(name, one_liar, 2)
+    assert is_feasible(name, one_liar, 1)
+    assert not is_feasible(name, one_liar, 2)
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -59,8 +59,8 @@ def test_an_infeasible_choice_is_refused_with_the_smallest_number_that_would_do(
 
 
 def test_the_mean_survives_no_liar_among_any_number_of_sites() -> None:
-    assert feasible("mean", 1, 0)
-    assert not feasible("mean", 10**6, 1)
+    assert is_feasible("mean", 1, 0)
+    assert not is_feasible("mean", 10**6, 1)
     with pytest.raises(Infeasible, match="coordinate-median"):
         require_feasible("mean", 10**6, 1)
 
@@ -69,7 +69,7 @@ def test_an_unknown_rule_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(UnknownRule, match="did you mean 'multi-krum'"):
         rule_named("multikrum")
     with pytest.raises(UnknownRule, match="the rules are mean, clipped-mean"):
-        feasible("xyz", 3, 0)
+        is_feasible("xyz", 3, 0)
 
 
 def test_only_rules_of_elementwise_arithmetic_promise_the_same_bits() -> None:

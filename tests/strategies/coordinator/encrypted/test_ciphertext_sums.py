@@ -1,4 +1,4 @@
-"""What comes in at the coordinator's door, and what does not."""
+"""What comes in at the coordinator's form, and what does not."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -62,11 +62,11 @@ def kept() -> Keeper:
 
 @pytest.fixture
 def sums(honest: Honest, terms: SealedTerms, kept: Keeper) -> CiphertextSums:
-    """The door for updates of round 2."""
+    """The form for updates of round 2."""
     consortium, course = honest
     assert course.progress is not None
     return CiphertextSums(
-        door=terms.update_door(course.progress.layout),
+        form=terms.update_form(course.progress.layout),
         slot=Receipt.decode(sent(honest, "east").receipt).label.slot,
         roster=terms.agreement.roster(consortium.charter.names),
         keep=kept.keep,
@@ -84,7 +84,7 @@ def test_what_was_added_is_what_the_sites_were_shown(
 ) -> None:
     """In whatever order it comes; with what proves it kept."""
     take(sums, honest, "west", "east", "south", "north")
-    receipts, summed = sums.finished(floor=3)
+    receipts, summed = sums.finish_sums(floor=3)
     shown = read_round(honest[1].moments["east", "train", 3].asked.content)
     assert (receipts, summed) == (shown.receipts, shown.sums)
     assert kept["round-2/updates/receipts.bin"] == receipts
@@ -96,10 +96,10 @@ def test_what_was_added_is_what_the_sites_were_shown(
 def test_below_the_floor_nothing_is_finished(honest: Honest, sums: CiphertextSums) -> None:
     take(sums, honest, "west", "east")
     assert sums.buckets(floor=3) == ()
-    assert sums.counted(floor=3) == []
+    assert sums.counted_sites(floor=3) == []
     assert sums.agreed_state(floor=3) is None
-    assert decode_receipts(sums.finished(floor=3)[0]) == ()
-    assert sums.finished(floor=3)[1] == b""
+    assert decode_receipts(sums.finish_sums(floor=3)[0]) == ()
+    assert sums.finish_sums(floor=3)[1] == b""
     assert sums.buckets(floor=2) == (0,)
 
 
@@ -113,9 +113,9 @@ def test_a_bucket_below_the_floor_is_left_out_of_everything(
         sums.added[name] = replace(sums.added[name], bucket=1, state=state)
     sums.added["centre"] = sums.added["west"]
     assert sums.buckets(floor=3) == (0,)
-    assert sums.counted(floor=3) == ["centre", "south", "west"]
+    assert sums.counted_sites(floor=3) == ["centre", "south", "west"]
     assert sums.agreed_state(floor=3) == sums.added["west"].state
-    assert len(sums.finished(floor=3)[1]) == sums.door.placement.sum_bytes
+    assert len(sums.finish_sums(floor=3)[1]) == sums.form.placement.sum_bytes
 
 
 def test_half_is_no_majority(honest: Honest, sums: CiphertextSums) -> None:
@@ -129,7 +129,7 @@ def test_only_what_was_agreed_and_signed_comes_in(
     honest: Honest, sums: CiphertextSums, tmp_path: Path
 ) -> None:
     consortium, course = honest
-    sums.door = replace(sums.door, weight_classes=(4, 8))
+    sums.form = replace(sums.form, weight_classes=(4, 8))
     mine, other = sent(honest, "east"), sent(honest, "west")
     receipt = Receipt.decode(mine.receipt)
     sign = consortium.identity("east").sign
@@ -178,19 +178,19 @@ def test_a_site_that_is_not_in_the_run_is_not_in_its_sums(
 def test_tallies_have_a_folder_of_their_own(honest: Honest, terms: SealedTerms) -> None:
     layout = honest[1].progress.layout if honest[1].progress else None
     assert layout is not None
-    doors = {EVALUATION: terms.evaluation_door(layout), STATISTICS: terms.statistics_door(layout)}
+    forms = {EVALUATION: terms.evaluation_form(layout), STATISTICS: terms.statistics_form(layout)}
     folders = {
         CiphertextSums(
-            door=door,
+            form=form,
             slot=Slot(run="run", purpose=purpose, server_round=4, attempt=2),
             roster={},
             keep=Keeper().keep,
         ).folder
-        for purpose, door in doors.items()
+        for purpose, form in forms.items()
     }
     assert folders == {"round-4/counts", "round-4/statistics"}
-    assert isinstance(doors[EVALUATION], UploadForm)
-    assert doors[EVALUATION].placement == count_placement(
+    assert isinstance(forms[EVALUATION], UploadForm)
+    assert forms[EVALUATION].placement == count_placement(
         honest[0].place("east").config, honest[0].charter, terms.evaluation.tally_size
     )
 
@@ -215,6 +215,6 @@ def test_what_more_than_half_of_the_sites_say_is_believed(
     for value in votes:
         ballot.cast(None if value is None else np.array([value, value]))
     assert len(ballot._tallies) == len(set(votes) - {None})
-    outcome = ballot.elected()
+    outcome = ballot.majority_tally()
     assert (outcome is None) == (elected is None)
     assert outcome is None or outcome.tolist() == [elected] * 2

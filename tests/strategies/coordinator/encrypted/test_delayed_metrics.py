@@ -44,7 +44,7 @@ def telling(told: list[RunEvent]) -> DelayedMetrics:
 def test_nothing_is_told_before_a_round_is_held(
     telling: DelayedMetrics, told: list[RunEvent]
 ) -> None:
-    telling.tell(asked(1, [1, 1]))
+    telling.report_round(asked(1, [1, 1]))
     assert told == []
 
 
@@ -55,9 +55,9 @@ def test_nothing_is_told_before_a_round_is_held(
 def test_the_figures_are_what_most_sites_released_in_the_next_round(
     telling: DelayedMetrics, told: list[RunEvent], released: list[int | None], number: int
 ) -> None:
-    telling.hold(asked(1, [None, None]), ByteCount(down=110, up=220))
-    telling.tell(asked(2, released))
-    telling.tell(asked(3, [9, 9, 9]))
+    telling.hold_round(asked(1, [None, None]), ByteCount(down=110, up=220))
+    telling.report_round(asked(2, released))
+    telling.report_round(asked(3, [9, 9, 9]))
     (event,) = told
     assert isinstance(event, RoundFinished)
     assert event.evaluation.tolist() == [number] * SIZE
@@ -70,8 +70,8 @@ def test_what_was_released_in_a_round_is_not_of_that_round(
 ) -> None:
     """The run ended there: its replies hold the figures of the round before."""
     question = asked(2, [4, 4])
-    telling.hold(question, ByteCount(down=10, up=20))
-    telling.tell(question)
+    telling.hold_round(question, ByteCount(down=10, up=20))
+    telling.report_round(question)
     (event,) = told
     assert isinstance(event, RoundFinished)
     assert not event.evaluation.any()

@@ -54,7 +54,7 @@ def held(consortium: Consortium) -> dict[str, tuple[int, bytes]]:
     charter = consortium.charter
     content = messages.question(charter.fingerprint)
     return {
-        name: sealed_messages.read_epoch_held(consortium.place(name).ask("query.epoch", content))
+        name: sealed_messages.read_held_epoch(consortium.place(name).ask("query.epoch", content))
         for name in charter.names
     }
 
@@ -70,26 +70,26 @@ def answering(site: str, kind: str, answer: Callable[[], RecordDict]) -> Hook:
 
 def test_at_first_an_epoch_is_made_and_all_come_to_hold_it(consortium: Consortium) -> None:
     course = Course()
-    assert keys(consortium, course).agree(roster(consortium)) == NAMES
+    assert keys(consortium, course).agree_on_epoch(roster(consortium)) == NAMES
     assert len(set(held(consortium).values())) == 1
     assert not course.quarantined
 
 
 def test_an_epoch_that_all_hold_is_kept(consortium: Consortium) -> None:
-    keys(consortium, Course()).agree(roster(consortium))
+    keys(consortium, Course()).agree_on_epoch(roster(consortium))
     before = held(consortium)
     course = Course()
     forget_processes()
-    assert keys(consortium, course).agree(roster(consortium)) == NAMES
+    assert keys(consortium, course).agree_on_epoch(roster(consortium)) == NAMES
     assert held(consortium) == before
     assert {asked.kind for asked, _ in course.seen} == {sealed_messages.EPOCH}
 
 
 def test_who_was_away_when_it_was_made_brings_about_a_new_one(consortium: Consortium) -> None:
-    three = keys(consortium, Course()).agree(roster(consortium, NAMES[:3]))
+    three = keys(consortium, Course()).agree_on_epoch(roster(consortium, NAMES[:3]))
     assert three == NAMES[:3]
     assert held(consortium)["west"] == (0, b"")
-    assert keys(consortium, Course()).agree(roster(consortium)) == NAMES
+    assert keys(consortium, Course()).agree_on_epoch(roster(consortium)) == NAMES
     assert {epoch for epoch, _ in held(consortium).values()} == {2}
 
 
@@ -98,12 +98,12 @@ def test_a_site_that_lies_about_its_epoch_costs_a_rotation_and_no_more(
     consortium: Consortium, said: tuple[int, bytes]
 ) -> None:
     """And it does not use up the numbers: else no epoch could ever follow."""
-    keys(consortium, Course()).agree(roster(consortium))
-    lie = answering("south", sealed_messages.EPOCH, lambda: sealed_messages.epoch_held(*said))
-    assert keys(consortium, Course(), lie).agree(roster(consortium)) == NAMES
+    keys(consortium, Course()).agree_on_epoch(roster(consortium))
+    lie = answering("south", sealed_messages.EPOCH, lambda: sealed_messages.held_epoch(*said))
+    assert keys(consortium, Course(), lie).agree_on_epoch(roster(consortium)) == NAMES
     (made,) = {epoch for epoch, _ in held(consortium).values()}
     assert made == {7: 8, 0: 2}.get(said[0], 2**20 + 2)
-    assert keys(consortium, Course(), lie).agree(roster(consortium)) == NAMES
+    assert keys(consortium, Course(), lie).agree_on_epoch(roster(consortium)) == NAMES
 
 
 def test_a_site_that_says_nothing_of_its_epoch_is_brought_the_new_one(
@@ -111,21 +111,25 @@ def test_a_site_that_says_nothing_of_its_epoch_is_brought_the_new_one(
 ) -> None:
     course = Course()
     silent = answering("south", sealed_messages.EPOCH, lambda: RecordDict({}))
-    assert keys(consortium, course, silent).agree(roster(consortium)) == NAMES
+    assert keys(consortium, course, silent).agree_on_epoch(roster(consortium)) == NAMES
     assert course.quarantined == {(0, "south", "malformed-record")}
 
 
 def test_a_site_that_does_not_take_its_delivery_is_not_in_the_run(consortium: Consortium) -> None:
     course = Course()
     spoiled = answering("south", sealed_messages.DELIVER, lambda: RecordDict({}))
-    assert keys(consortium, course, spoiled).agree(roster(consortium)) == ("east", "north", "west")
+    assert keys(consortium, course, spoiled).agree_on_epoch(roster(consortium)) == (
+        "east",
+        "north",
+        "west",
+    )
     assert course.quarantined == {(0, "south", "malformed-record")}
 
 
 def test_the_next_in_line_makes_the_epoch_if_the_first_does_not(consortium: Consortium) -> None:
     course = Course()
     fails = answering("east", sealed_messages.ROTATE, lambda: RecordDict({}))
-    agreed = keys(consortium, course, fails).agree(roster(consortium))
+    agreed = keys(consortium, course, fails).agree_on_epoch(roster(consortium))
     assert "north" in agreed
     assert (0, "east", "malformed-record") in course.quarantined
     makers = [asked.site for asked, _ in course.seen if asked.kind == sealed_messages.ROTATE]
@@ -144,7 +148,7 @@ def test_deliveries_that_were_altered_reach_nobody(consortium: Consortium) -> No
         flipped = west[:-1] + bytes([west[-1] ^ 1])
         return sealed_messages.deliveries({"north": south, "south": b"", "west": flipped})
 
-    assert keys(consortium, course, crossed).agree(roster(consortium)) == ("east",)
+    assert keys(consortium, course, crossed).agree_on_epoch(roster(consortium)) == ("east",)
     assert course.quarantined == {
         (0, "north", "site-refused.wrong-recipient"),
         (0, "south", "site-refused.malformed-envelope"),
@@ -155,7 +159,7 @@ def test_deliveries_that_were_altered_reach_nobody(consortium: Consortium) -> No
 def test_who_is_brought_nothing_is_not_in_the_run(consortium: Consortium) -> None:
     course = Course()
     nothing = answering("east", sealed_messages.ROTATE, lambda: sealed_messages.deliveries({}))
-    assert keys(consortium, course, nothing).agree(roster(consortium)) == ("east",)
+    assert keys(consortium, course, nothing).agree_on_epoch(roster(consortium)) == ("east",)
 
 
 def test_without_a_maker_there_is_no_epoch(consortium: Consortium) -> None:
@@ -165,7 +169,7 @@ def test_without_a_maker_there_is_no_epoch(consortium: Consortium) -> None:
         return fails[passing.site] if passing.kind == sealed_messages.ROTATE else passing.content
 
     with pytest.raises(NoOpener, match="epoch secret needs one of east, north"):
-        keys(consortium, Course(), nobody).agree(roster(consortium))
+        keys(consortium, Course(), nobody).agree_on_epoch(roster(consortium))
 
 
 def test_only_those_make_an_epoch_that_the_charter_names(consortium: Consortium) -> None:
@@ -173,14 +177,14 @@ def test_only_those_make_an_epoch_that_the_charter_names(consortium: Consortium)
     course = Course()
     exchange = replace(keys(consortium, course), agreement=agreement)
     with pytest.raises(NoOpener, match="west, south"):
-        exchange.agree(roster(consortium, ("east", "north")))
+        exchange.agree_on_epoch(roster(consortium, ("east", "north")))
     assert sealed_messages.ROTATE not in {asked.kind for asked, _ in course.seen}
 
 
 def opened(
     consortium: Consortium, course: Course, up: Hook, sites: tuple[str, ...] = NAMES
 ) -> Opening:
-    keys(consortium, Course()).agree(roster(consortium))
+    keys(consortium, Course()).agree_on_epoch(roster(consortium))
     opening, encoded = keys(consortium, course, up).open_run(
         roster(consortium), sites, label="small", lineage=""
     )
@@ -200,7 +204,7 @@ def elsewhere(consortium: Consortium, **changes: object) -> Callable[[], RecordD
 
     def answer() -> RecordDict:
         wanted = {"label": "small", "roster": NAMES, "lineage": "", **changes}
-        content = sealed_messages.opening_wanted(
+        content = sealed_messages.opening_request(
             consortium.charter.fingerprint,
             str(wanted["label"]),
             list(wanted["roster"]),  # type: ignore[call-overload]
@@ -243,7 +247,7 @@ def test_an_opening_that_another_signed_is_passed_over(consortium: Consortium) -
         if passing.kind != sealed_messages.OPEN or passing.site not in ("east", "north"):
             return passing.content
         if passing.site == "east":
-            asked = sealed_messages.opening_wanted(
+            asked = sealed_messages.opening_request(
                 consortium.charter.fingerprint, "small", NAMES, ""
             )
             return consortium.place("west").ask("query.open", asked)
@@ -257,7 +261,7 @@ def test_an_opening_that_another_signed_is_passed_over(consortium: Consortium) -
 def test_without_an_opener_there_is_no_run(consortium: Consortium) -> None:
     fails = answering("east", sealed_messages.OPEN, lambda: RecordDict({}))
     agreement = replace(consortium.charter.agreement, openers=("east",))
-    keys(consortium, Course()).agree(roster(consortium))
+    keys(consortium, Course()).agree_on_epoch(roster(consortium))
     exchange = replace(keys(consortium, Course(), fails), agreement=agreement)
     with pytest.raises(NoOpener, match="needs one of east to open it"):
         exchange.open_run(roster(consortium), NAMES, label="small", lineage="")

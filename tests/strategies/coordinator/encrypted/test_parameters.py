@@ -40,15 +40,15 @@ def test_twice_as_many_buckets_as_liars_and_one_are_needed(
 def test_each_kind_of_upload_has_a_door(terms: SealedTerms) -> None:
     """Updates in buckets, tallies all together, each in its own form."""
     many = replace(terms, buckets=3, weight_classes=(4, 8))
-    updates, counts = many.update_door(LAYOUT), many.evaluation_door(LAYOUT)
-    statistics = many.statistics_door(LAYOUT)
-    assert [door.name for door in (updates, counts, statistics)] == [
+    updates, counts = many.update_form(LAYOUT), many.evaluation_form(LAYOUT)
+    statistics = many.statistics_form(LAYOUT)
+    assert [form.name for form in (updates, counts, statistics)] == [
         "updates",
         "counts",
         "statistics",
     ]
-    assert [door.buckets for door in (updates, counts, statistics)] == [3, 1, 1]
-    classes = [door.weight_classes for door in (updates, counts, statistics)]
+    assert [form.buckets for form in (updates, counts, statistics)] == [3, 1, 1]
+    classes = [form.weight_classes for form in (updates, counts, statistics)]
     assert classes == [(4, 8), (1,), (1,)]
     assert updates.placement.dim == LAYOUT.dim
     assert counts.placement == terms.evaluation
@@ -61,7 +61,7 @@ def test_a_door_knows_what_stands_before_an_upload(terms: SealedTerms) -> None:
     label = UploadLabel(
         slot=slot, site="east", bucket=0, weight_class=1, nonce=bytes(32), state=bytes(32)
     )
-    header = terms.update_door(LAYOUT).header(label)
+    header = terms.update_form(LAYOUT).header(label)
     assert header.label == label
     assert header.layout.hex() == LAYOUT.digest
     assert header.blocks == terms.updates(LAYOUT).num_ciphertexts

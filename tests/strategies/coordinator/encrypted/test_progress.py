@@ -17,7 +17,7 @@ from strategies.coordinator.encrypted.progress import (
     PROGRESS_FILE,
     BadProgress,
     SealedStanding,
-    majority,
+    majority_digest,
     read_standing,
 )
 from strategies.coordinator.messaging.roster import OtherLayout
@@ -218,6 +218,6 @@ def test_who_answered_is_a_list(tmp_path: Path) -> None:
 
 
 def test_a_majority_is_more_than_half() -> None:
-    assert majority(["a", "b", "a"]) == "a"
-    assert majority(["a", "b"]) == ""
-    assert majority([]) == ""
+    assert majority_digest(["a", "b", "a"]) == "a"
+    assert majority_digest(["a", "b"]) == ""
+    assert majority_digest([]) == ""

@@ -49,29 +49,29 @@ def question(
     return SealedRequest(
         request=read_round(honest[1].moments["north", "train", ROUND].asked.content),
         nodes=NODES,
-        sums=doors(honest) if sums is None else sums,
+        sums=forms(honest) if sums is None else sums,
         read=lambda reply: read_reply(reply.content),
         observe=told.append,
     )
 
 
-def doors(honest: Honest) -> dict[str, CiphertextSums]:
+def forms(honest: Honest) -> dict[str, CiphertextSums]:
     consortium, course = honest
     terms = consortium.strategy(Course())._terms
     assert course.progress is not None
     layout, reply = course.progress.layout, sent(honest, "east")
     made = {
-        TRAINING: (terms.update_door(layout), reply.receipt),
-        EVALUATION: (terms.evaluation_door(layout), reply.count_receipt),
+        TRAINING: (terms.update_form(layout), reply.receipt),
+        EVALUATION: (terms.evaluation_form(layout), reply.count_receipt),
     }
     return {
         purpose: CiphertextSums(
-            door=door,
+            form=form,
             slot=Receipt.decode(encoded).label.slot,
             roster=terms.agreement.roster(consortium.charter.names),
             keep=lambda _name, _parts: None,
         )
-        for purpose, (door, encoded) in made.items()
+        for purpose, (form, encoded) in made.items()
     }
 
 
@@ -122,7 +122,7 @@ def test_replies_are_added_and_let_go_of(honest: Honest) -> None:
         assert reply.released is None
     for sums in asked.sums.values():
         assert set(sums.added) == set(NAMES)
-    elected = asked.ballot.elected()
+    elected = asked.ballot.majority_tally()
     released = sent(honest, "east").released
     assert elected is not None
     assert released is not None

@@ -20,9 +20,9 @@ from strategies.coordinator.messaging.reply_validation import (
     SiteRefused,
     TallyOutOfRange,
     Unreadable,
-    answered,
-    opened_contribution,
-    opened_counts,
+    checked_contribution,
+    checked_counts,
+    reply_content,
 )
 from tests.small_site import LAYOUT, MAX_EXAMPLES, grid_of
 
@@ -54,15 +54,15 @@ def counts(tally: list[int]) -> RecordDict:
 
 
 def open_contribution(came: Message) -> messages.Contribution:
-    return opened_contribution(came, layout=LAYOUT, tally_size=SIZE, max_examples=MAX_EXAMPLES)
+    return checked_contribution(came, layout=LAYOUT, tally_size=SIZE, max_examples=MAX_EXAMPLES)
 
 
 def open_counts(came: Message) -> messages.Counts:
-    return opened_counts(came, tally_size=SIZE)
+    return checked_counts(came, tally_size=SIZE)
 
 
 OPENERS: dict[str, Callable[[Message], object]] = {
-    "answered": answered,
+    "answered": reply_content,
     "contribution": open_contribution,
     "counts": open_counts,
 }
@@ -86,7 +86,7 @@ def test_silence_is_told_from_failure(opener: Callable[[Message], object]) -> No
 def test_what_a_site_raised_is_repeated_nowhere() -> None:
     """Flower sends the traceback; it may quote a record."""
     with pytest.raises(NodeFailed) as refused:
-        answered(reply(Error(2, "Traceback: patient 17")))
+        reply_content(reply(Error(2, "Traceback: patient 17")))
     assert "patient" not in str(refused.value)
 
 
@@ -104,7 +104,7 @@ def test_a_site_names_its_counts_as_it_likes(name: str) -> None:
     """None is taken for a keyword of ours: that would end the run with a TypeError."""
     content = RecordDict({wire.REFUSAL: ConfigRecord({"code": "odd", f"count.{name}": 3})})
     with pytest.raises(SiteRefused) as refused:
-        answered(reply(content))
+        reply_content(reply(content))
     assert refused.value.counts == {name: 3}
 
 
@@ -145,7 +145,7 @@ def test_the_largest_entries_are_below_the_bound(
 
 
 def test_an_empty_tally_is_within_range() -> None:
-    assert opened_counts(reply(counts([])), tally_size=0).tally.size == 0
+    assert checked_counts(reply(counts([])), tally_size=0).tally.size == 0
 
 
 def test_a_quarantine_tells_and_goes_on() -> None:

@@ -81,7 +81,7 @@ def silent(_message: Message, _context: Context) -> Message:
 
 def test_all_members_join_under_their_names() -> None:
     told = Told()
-    roster = reception_of(grid_of(honest()), told).join()
+    roster = reception_of(grid_of(honest()), told).await_members()
     assert roster.sites == NAMES
     assert roster.layout == LAYOUT
     assert roster.present["south"] == Present(node=FIRST + 2, num_examples=150)
@@ -91,7 +91,7 @@ def test_all_members_join_under_their_names() -> None:
 
 @given(order=st.permutations(NAMES))
 def test_the_order_of_nodes_does_not_matter(order: list[str]) -> None:
-    roster = reception_of(grid_of(honest(order)), Told()).join()
+    roster = reception_of(grid_of(honest(order)), Told()).await_members()
     assert roster.sites == NAMES
     for index, name in enumerate(order):
         assert roster.present[name].node == FIRST + index
@@ -102,7 +102,7 @@ def raising(_message: Message, _context: Context) -> Message:
 
 
 def not_json(content: RecordDict) -> RecordDict:
-    arrays, _ = wire.parts(content)
+    arrays, _ = wire.arrays_and_facts(content)
     arrays["layout"] = wire.bytes_array(b"9" * 5_000)
     return content
 
@@ -150,7 +150,7 @@ def test_who_does_not_fit_is_turned_away_and_the_others_join(
 ) -> None:
     """The bad node comes first: whoever it says it is, the others' layout and names stand."""
     told = Told()
-    roster = reception_of(grid_of([bad, *honest(["north", "south", "west"])]), told).join()
+    roster = reception_of(grid_of([bad, *honest(["north", "south", "west"])]), told).await_members()
     assert roster.sites == ("north", "south", "west")
     assert roster.layout == LAYOUT
     assert told.away == [(0, name, code)]
@@ -160,7 +160,7 @@ def test_who_does_not_fit_is_turned_away_and_the_others_join(
 def test_the_most_common_layout_is_agreed_on(order: list[int]) -> None:
     sites = [SmallSite(name="east", layout=OTHER), *honest(["north", "south", "west"])]
     told = Told()
-    roster = reception_of(grid_of([sites[index] for index in order]), told).join()
+    roster = reception_of(grid_of([sites[index] for index in order]), told).await_members()
     assert roster.layout == LAYOUT
     assert told.away == [(0, "east", "wrong-layout")]
 
@@ -168,14 +168,14 @@ def test_the_most_common_layout_is_agreed_on(order: list[int]) -> None:
 @given(order=st.permutations([0, 1]))
 def test_a_tie_of_layouts_is_broken_by_their_digest(order: list[int]) -> None:
     sites = [SmallSite(name="east", layout=OTHER), SmallSite(name="north")]
-    roster = reception_of(grid_of([sites[index] for index in order]), Told()).join()
+    roster = reception_of(grid_of([sites[index] for index in order]), Told()).await_members()
     assert roster.layout.digest == min(OTHER.digest, LAYOUT.digest)
 
 
 def test_one_name_has_one_vote_however_many_nodes_claim_it() -> None:
     liars = [SmallSite(name="east", layout=OTHER) for _ in range(5)]
     told = Told()
-    roster = reception_of(grid_of([*liars, *honest(["north", "south"])]), told).join()
+    roster = reception_of(grid_of([*liars, *honest(["north", "south"])]), told).await_members()
     assert roster.layout == LAYOUT
     assert roster.sites == ("north", "south")
     assert told.away == [(0, "east", "wrong-layout")] * 5
@@ -183,7 +183,7 @@ def test_one_name_has_one_vote_however_many_nodes_claim_it() -> None:
 
 def test_of_two_nodes_of_one_name_the_second_is_turned_away() -> None:
     told = Told()
-    roster = reception_of(grid_of(honest(["north", "north", "south"])), told).join()
+    roster = reception_of(grid_of(honest(["north", "north", "south"])), told).await_members()
     assert roster.sites == ("north", "south")
     assert roster.present["north"].node == FIRST
     assert told.away == [(0, "north", "name-taken")]
@@ -191,7 +191,7 @@ def test_of_two_nodes_of_one_name_the_second_is_turned_away() -> None:
 
 def test_a_name_claimed_for_another_layout_is_still_free() -> None:
     sites = [SmallSite(name="east", layout=OTHER), *honest()]
-    assert reception_of(grid_of(sites), Told()).join().sites == NAMES
+    assert reception_of(grid_of(sites), Told()).await_members().sites == NAMES
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_name_claimed_for_another_layout_is_still_free() -> None:
 )
 def test_too_few_who_fit_are_refused_by_name(sites: list[SiteApp], missing: str) -> None:
     with pytest.raises(QuorumNotReached, match=f"missing: .*{missing}"):
-        reception_of(grid_of(sites), Told(), quorum=2).join()
+        reception_of(grid_of(sites), Told(), quorum=2).await_members()
 
 
 def test_whoever_was_turned_away_is_known_even_if_too_few_are_left() -> None:
@@ -214,7 +214,7 @@ def test_whoever_was_turned_away_is_known_even_if_too_few_are_left() -> None:
     told = Told()
     sites = [SmallSite(name="elsewhere"), SmallSite(name="north")]
     with pytest.raises(QuorumNotReached):
-        reception_of(grid_of(sites), told, quorum=2).join()
+        reception_of(grid_of(sites), told, quorum=2).await_members()
     assert told.away == [(0, "node 1001", "not-a-member")]
 
 
@@ -248,10 +248,10 @@ def test_the_members_are_awaited_until_all_are_there_or_the_deadline(arrivals: l
     )
     in_time = {name for name, at in zip(NAMES, arrivals, strict=True) if at <= 10}
     if in_time:
-        assert set(reception.join().sites) == in_time
+        assert set(reception.await_members().sites) == in_time
     else:
         with pytest.raises(QuorumNotReached):
-            reception.join()
+            reception.await_members()
     assert clock.now <= 10.2
     assert clock.now <= max(arrivals) + 0.2
 
@@ -286,9 +286,9 @@ def test_a_node_that_is_back_by_the_join_deadline_is_asked_again_if_the_quorum_n
     needed, in_time = quorum == 4, times <= 10
     if needed and not in_time:
         with pytest.raises(QuorumNotReached, match="missing: south"):
-            reception.join()
+            reception.await_members()
     else:
-        sites = reception.join().sites
+        sites = reception.await_members().sites
         assert sites == (NAMES if times == 0 or needed else ("east", "north", "west"))
     asked = Counter(grid.asked)
     assert [asked[index] for index in range(4)] == [1, 1, 1, 1]
@@ -299,8 +299,8 @@ def test_a_node_that_is_back_by_the_join_deadline_is_asked_again_if_the_quorum_n
 def test_nobody_is_asked_twice() -> None:
     grid, told = ChangingGrid([SmallSite(name="elsewhere"), *honest()], range(5)), Told()
     reception = reception_of(grid, told)
-    roster = reception.join()
-    assert reception.welcome(roster, 1) == roster
+    roster = reception.await_members()
+    assert reception.refresh_roster(roster, 1) == roster
     assert sorted(grid.asked) == [0, 1, 2, 3, 4]
     assert told.away == [(0, "node 1001", "not-a-member")]
 
@@ -308,28 +308,28 @@ def test_nobody_is_asked_twice() -> None:
 def test_a_member_whose_node_has_gone_is_absent() -> None:
     grid = ChangingGrid(honest(), range(4))
     reception = reception_of(grid, Told())
-    roster = reception.join()
+    roster = reception.await_members()
     grid.here = {0, 1, 3}
-    assert reception.welcome(roster, 1).sites == ("east", "north", "west")
+    assert reception.refresh_roster(roster, 1).sites == ("east", "north", "west")
 
 
 def test_a_member_comes_back_under_its_old_node() -> None:
     """With node authentication, a SuperNode that restarts keeps its id."""
     grid = ChangingGrid(honest(), range(4))
     reception = reception_of(grid, Told())
-    roster = reception.join()
+    roster = reception.await_members()
     grid.here = {0, 1, 3}
-    roster = reception.welcome(roster, 1)
+    roster = reception.refresh_roster(roster, 1)
     grid.here = {0, 1, 2, 3}
-    assert reception.welcome(roster, 2).sites == NAMES
+    assert reception.refresh_roster(roster, 2).sites == NAMES
 
 
 def test_a_member_comes_back_under_a_new_node() -> None:
     grid, told = ChangingGrid([*honest(), SmallSite(name="south")], range(4)), Told()
     reception = reception_of(grid, told)
-    roster = reception.join()
+    roster = reception.await_members()
     grid.here = {0, 1, 3, 4}
-    roster = reception.welcome(roster, 1)
+    roster = reception.refresh_roster(roster, 1)
     assert roster.sites == NAMES
     assert roster.present["south"].node == FIRST + 4
     assert told.away == []
@@ -339,13 +339,13 @@ def test_a_member_comes_back_before_its_old_node_is_seen_to_be_gone() -> None:
     """Its name is taken until Flower misses the old node's heartbeats; then it is asked again."""
     grid, told = ChangingGrid([*honest(), SmallSite(name="south")], range(4)), Told()
     reception = reception_of(grid, told)
-    roster = reception.join()
+    roster = reception.await_members()
     grid.here = {0, 1, 2, 3, 4}
-    roster = reception.welcome(roster, 1)
+    roster = reception.refresh_roster(roster, 1)
     assert roster.present["south"].node == FIRST + 2
     assert told.away == [(1, "south", "name-taken")]
     grid.here = {0, 1, 3, 4}
-    roster = reception.welcome(roster, 2)
+    roster = reception.refresh_roster(roster, 2)
     assert roster.sites == NAMES
     assert roster.present["south"].node == FIRST + 4
 
@@ -353,19 +353,19 @@ def test_a_member_comes_back_before_its_old_node_is_seen_to_be_gone() -> None:
 def test_a_member_that_comes_late_is_welcome() -> None:
     grid = ChangingGrid(honest(), [0, 1, 2])
     reception = reception_of(grid, Told())
-    roster = reception.join()
+    roster = reception.await_members()
     assert roster.sites == ("east", "north", "south")
     grid.here = {0, 1, 2, 3}
-    assert reception.welcome(roster, 2).sites == NAMES
+    assert reception.refresh_roster(roster, 2).sites == NAMES
 
 
 def test_a_latecomer_has_no_vote() -> None:
     late = [SmallSite(name=name, layout=OTHER) for name in ("south", "west")]
     grid, told = ChangingGrid([SmallSite(name="east"), *late], [0]), Told()
     reception = reception_of(grid, told)
-    roster = reception.join()
+    roster = reception.await_members()
     grid.here = {0, 1, 2}
-    assert reception.welcome(roster, 5).sites == ("east",)
+    assert reception.refresh_roster(roster, 5).sites == ("east",)
     assert told.away == [(5, "south", "wrong-layout"), (5, "west", "wrong-layout")]
 
 
@@ -376,9 +376,9 @@ def test_after_a_welcome_every_member_with_a_node_is_present(present: list[set[i
     """Whatever the history: nodes 4 and 5 are second nodes of east and north."""
     grid = ChangingGrid([*honest(), *honest(["east", "north"])], present[0])
     reception = reception_of(grid, Told())
-    roster = reception.join()
+    roster = reception.await_members()
     for server_round, here in enumerate(present[1:], 1):
         grid.here = here
-        roster = reception.welcome(roster, server_round)
+        roster = reception.refresh_roster(roster, server_round)
         assert set(roster.sites) == {NAMES[index % 4] for index in here}
         assert {member.node - FIRST for member in roster.present.values()} <= here

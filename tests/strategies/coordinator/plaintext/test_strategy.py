@@ -58,7 +58,7 @@ def sends(*values: float) -> Mapping[str, Spoil]:
     """Return a spoil that replaces the update by these values and zeros."""
 
     def spoil(content: RecordDict) -> RecordDict:
-        arrays, facts = wire.parts(content)
+        arrays, facts = wire.arrays_and_facts(content)
         update = np.zeros(DIM)
         update[: len(values)] = values
         return wire.content({**arrays, "update": wire.vector_array(update)}, dict(facts))  # type: ignore[arg-type]
@@ -322,7 +322,7 @@ def test_flower_could_drive_the_round_itself() -> None:
             statistics=outcome.kept[-1].statistics,
         )
     )
-    arrays, config = wire.parts(content)
+    arrays, config = wire.arrays_and_facts(content)
     asked = strategy.configure_train(1, arrays, config, grid)
     replies = Exchange(grid=grid, deadline_s=0.0).replies(asked)
     moved, metrics = strategy.aggregate_train(1, replies)
