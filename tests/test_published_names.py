@@ -297,7 +297,7 @@ def commands(group: Any) -> Iterator[tuple[str, str]]:
     names = sorted(group.list_commands(context))
     yield group.name, " ".join(names)
     for name in names:
-        inner = group.get_command(context, name)
+        _, inner, _ = group.resolve_command(context, [name])  # get_command imports no lazy one
         if hasattr(inner, "list_commands"):
             for path, known in commands(inner):
                 yield f"{group.name} {path}", known

@@ -1,11 +1,11 @@
-"""`consortium`: what the operators of a real consortium type; one group of commands a file."""
+"""Command line of `consortium`; one file per group of commands."""
 
 import sys
 
 import typer
 from rich.console import Console
 
-from consortium.cli.lazy_group import lazily
+from consortium.cli.lazy_group import LazyCommand, lazy_group
 from privacy.errors import ConsortiumError
 
 FAILED = 1
@@ -64,23 +64,34 @@ def _audit() -> typer.Typer:
 
 
 _COMMANDS = {
-    "charter": _charter,
-    "provision": _provision,
-    "site": _site,
-    "coordinator": _coordinator,
-    "run": _run,
-    "resume": _run,
-    "wait": _run,
-    "stop": _run,
-    "status": _run,
-    "audit": _audit,
-    "encoder": _encoder,
-    "export": _export,
+    "charter": LazyCommand("Draft, sign and read the agreement.", _charter),
+    "provision": LazyCommand(
+        "Return a kit for each site and one for the coordinator; no private key is in any.",
+        _provision,
+    ),
+    "site": LazyCommand("Set up and run a site.", _site),
+    "coordinator": LazyCommand("Set up and run the coordinator.", _coordinator),
+    "run": LazyCommand("Start a run of the charter that is in force.", _run),
+    "resume": LazyCommand("Go on with a run that was interrupted, from what it kept.", _run),
+    "wait": LazyCommand("Wait for the last run: for a round of it to begin, or for its end.", _run),
+    "stop": LazyCommand("Stop the run that is going on; the sites stay up.", _run),
+    "status": LazyCommand(
+        "Say who is there, since when, what runs, the last round and the last error.", _run
+    ),
+    "audit": LazyCommand("Check and show the audit logs.", _audit),
+    "encoder": LazyCommand(
+        "Say where an encoder lies and what its digest is, for the run config's model-digest.",
+        _encoder,
+    ),
+    "export": LazyCommand(
+        "Write a model as transformers (or peft) loads it, with its tokenizer, labels and card.",
+        _export,
+    ),
 }
 
 app = typer.Typer(
     help="Set up and run a consortium between institutions, and check what it left behind.",
-    cls=lazily(_COMMANDS),
+    cls=lazy_group(_COMMANDS),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from consortium.cli import policy as cli_policy
-from consortium.cli.lazy_group import lazily
+from consortium.cli.lazy_group import LazyCommand, lazy_group
 from consortium.cli.options import data_source
 from consortium.deployment import code_approval as approval
 from consortium.deployment.code_approval import changes, choose
@@ -25,9 +25,13 @@ def _ledger() -> typer.Typer:
     return loaded
 
 
-app = typer.Typer(
-    help="Set up and run a site.", cls=lazily({"ledger": _ledger}), no_args_is_help=True
-)
+_COMMANDS = {
+    "ledger": LazyCommand(
+        "Show what the people in a site's data sets have lost, over all runs.", _ledger
+    ),
+}
+
+app = typer.Typer(help="Set up and run a site.", cls=lazy_group(_COMMANDS), no_args_is_help=True)
 app.command("check")(cli_policy.check)
 app.command("stop-all")(cli_policy.stop_all)
 app.command("allow")(cli_policy.allow)

@@ -12,6 +12,12 @@ from importlib import metadata
 from pathlib import Path
 
 import psutil
+import typer
+from rich.table import Table
+
+from scenarios.cli.terminal import FAILED, console
+
+app = typer.Typer()
 
 _PACKAGES = ("flwr", "ray", "torch", "pandas", "tenseal")
 _PYTHON = (3, 11)
@@ -42,6 +48,19 @@ class MachineCheck:
     def stops(self) -> bool:
         """Whether a run would fail."""
         return self.needed and bool(self.advice)
+
+
+@app.command("doctor")
+def doctor() -> None:
+    """Say whether this machine is ready, and what to do if it is not."""
+    findings = list(examine())
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for finding in findings:
+        mark = "ok" if not finding.advice else ("no" if finding.needed else "--")
+        table.add_row(mark, finding.what, finding.found, finding.advice)
+    console.print(table)
+    if any(finding.stops for finding in findings):
+        raise typer.Exit(FAILED)
 
 
 def examine() -> Iterator[MachineCheck]:

@@ -1,7 +1,9 @@
 """`scenario rules`: which rule survives so many liars among so many sites, and what it costs."""
 
 from collections.abc import Iterator
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -12,8 +14,11 @@ from consortium.protocol.robustness_estimate import WATCHED_ROUNDS, protection_o
 from consortium.run.records import Protection
 from privacy.errors import ConsortiumError
 from privacy.protocol.grouping import most_buckets
+from scenarios.cli.terminal import console
 from sites.schema.tables import ClassLabel, Number, Schema
 from strategies.rules.registry import RULES, Infeasible, RuleSpec
+
+app = typer.Typer()
 
 PRE_STEPS = ("nearest-neighbour-mixing", "bucketing")
 
@@ -35,6 +40,16 @@ _ANY_TABLE = Schema(
     features=(Number(name="x", low=0, high=1),),
     label=ClassLabel(column="y", classes=("no", "yes")),
 )
+
+
+@app.command("rules")
+def rules(
+    sites: Annotated[int, typer.Option("--sites", min=1, help="Members of the consortium.")] = 15,
+    liars: Annotated[int, typer.Option("--liars", min=0, help="Liars to survive.")] = 1,
+    dim: Annotated[int, typer.Option("--dim", min=1, help="Numbers in the model.")] = 1_000_000,
+) -> None:
+    """Show which rules survive so many liars, and what that costs, in the clear and encrypted."""
+    print_rules(console, sites=sites, liars=liars, dim=dim)
 
 
 def print_rules(console: Console, *, sites: int, liars: int, dim: int) -> None:

@@ -20,6 +20,7 @@ BENCHMARKS = (
     "privacy",
     "deployment",
     "text",
+    "startup",
 )
 LIMIT_S = 900
 FOLDER = Path("runs") / "bench"

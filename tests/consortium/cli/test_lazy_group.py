@@ -1,13 +1,22 @@
+"""Commands that are imported when they are used are listed, found and described as all others."""
+
+import inspect
 import re
 import subprocess
 import sys
 
+import click
 import pytest
+import typer
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from consortium.cli.main import app
+from consortium.cli.site import app as site
+from scenarios.cli.main import app as scenario
 
 HEAVY = ("torch", "transformers", "matplotlib")
+HEAVIER_THAN_HELP = ("flwr", "torch", "pandas", "pandera", "matplotlib", "numpy", "pydantic")
 COMMANDS = (
     "charter",
     "provision",
@@ -41,6 +50,38 @@ def test_a_lazy_command_inside_a_group_is_there() -> None:
 
 def test_a_command_that_is_none_is_wrong_usage() -> None:
     assert CliRunner().invoke(app, ["sites"]).exit_code == 2
+
+
+@pytest.mark.parametrize("group", [app, site, scenario], ids=["consortium", "site", "scenario"])
+def test_the_summary_of_a_command_is_the_first_paragraph_of_its_help(group: typer.Typer) -> None:
+    """Help lists a lazy command by a summary that stands apart from the command."""
+    commands = get_command(group)
+    assert isinstance(commands, click.Group)
+    context = click.Context(commands)
+    for name in commands.list_commands(context):
+        listed = commands.get_command(context, name)
+        _, used, _ = commands.resolve_command(context, [name])
+        assert listed is not None
+        assert used is not None
+        paragraph = inspect.cleandoc(used.help or "").partition("\n\n")[0]
+        assert listed.help is not None
+        assert inspect.cleandoc(listed.help).partition("\n\n")[0] == paragraph
+
+
+@pytest.mark.parametrize("program", ["consortium.cli.main", "scenarios.cli.main"])
+def test_help_loads_nothing_that_takes_long_to_load(program: str) -> None:
+    code = (
+        "import sys\n"
+        f"from {program} import app\n"
+        "try:\n"
+        "    app(['--help'])\n"
+        "except SystemExit as ended:\n"
+        "    assert ended.code == 0\n"
+        f"print('loaded:', *(name for name in {HEAVIER_THAN_HELP} if name in sys.modules))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Commands" in shown.stdout
+    assert shown.stdout.splitlines()[-1] == "loaded:"
 
 
 @pytest.mark.parametrize("command", ["site", "coordinator", "charter", "run"])

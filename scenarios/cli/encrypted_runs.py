@@ -1,0 +1,67 @@
+"""`scenario inspect` and `audit-sum`: what a coordinator saw, and whether its sums are right."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from consortium.audit.coordinator_view import coordinator_view
+from consortium.audit.sum_verification import Auditor
+from consortium.run.directory import RunDirectory
+from scenarios.cli.terminal import FAILED, console, guarded, refuse
+
+app = typer.Typer()
+
+
+@app.command("inspect")
+def inspect(
+    run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="An encrypted run.")],
+    viewer: Annotated[str, typer.Option("--as", help="Whose eyes: coordinator.")] = "coordinator",
+) -> None:
+    """Show what the coordinator of an encrypted run saw, and what it could not read."""
+    if viewer != "coordinator":
+        refuse(f"--as is coordinator, got '{viewer}'")
+    view = guarded(lambda: coordinator_view(RunDirectory(run_directory)))
+    console.print(
+        f"run {view.run_id}\nopened by {view.opener} in epoch {view.epoch}, for "
+        f"{', '.join(view.roster)}\nsecret keys held: {view.secret_keys}",
+        soft_wrap=True,
+        highlight=False,
+    )
+    table = Table(box=None, pad_edge=False, title=f"round {view.server_round}, as it arrived")
+    for heading in ("site", "weight class", "bytes", "bits/byte", "what there is to read"):
+        table.add_column(heading)
+    for site in view.sites:
+        table.add_row(
+            site.site,
+            str(site.weight_class),
+            str(site.upload_bytes),
+            f"{site.bits_per_byte:.2f}",
+            site.sample,
+        )
+    console.print(table)
+    console.print(
+        f"an update has {view.dim} numbers: {4 * view.dim} bytes as plain float32\n"
+        f"sums: {view.sum_bytes} bytes, sealed state: {view.state_bytes} bytes, ending "
+        f"{view.state_sample}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+@app.command("audit-sum")
+def audit_sum(
+    run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="An encrypted run.")],
+) -> None:
+    """Add the kept uploads again, without a key, and say who deviated if anybody did."""
+    verdicts = guarded(lambda: list(Auditor.of(RunDirectory(run_directory)).verdicts()))
+    for verdict in verdicts:
+        console.print(
+            f"round {verdict.server_round} {verdict.what}, bucket {verdict.bucket}, "
+            f"{len(verdict.sites)} sites: {verdict.deviation or 'added right'}",
+            soft_wrap=True,
+            highlight=False,
+        )
+    if any(verdict.deviation for verdict in verdicts):
+        raise typer.Exit(FAILED)

@@ -1,0 +1,29 @@
+"""`scenario predict`: score a table with the model of a finished run."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from consortium.cli.options import data_source
+from consortium.run.directory import RunDirectory
+from scenarios.cli.terminal import console, guarded
+from scenarios.experiments.prediction import predictions
+
+app = typer.Typer()
+
+
+@app.command("predict")
+def predict(
+    run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run.")],
+    file: Annotated[str, typer.Argument(help="A table, or url::query.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write; CSV.")] = None,
+) -> None:
+    """Score a person's own table with the model of a run."""
+    frame = guarded(lambda: predictions(RunDirectory(run_directory), data_source(file)))
+    if out is None:
+        frame.to_csv(sys.stdout, index=False)
+        return
+    frame.to_csv(out, index=False)
+    console.print(f"{len(frame)} rows scored: {out}", soft_wrap=True, highlight=False)

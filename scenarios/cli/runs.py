@@ -1,0 +1,133 @@
+"""`scenario run`, `resume`, `compare`: whole runs, with their options."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from consortium.run.directory import RunDirectory
+from consortium.run.records import Comparison, Summary
+from privacy.errors import ConsortiumError
+from scenarios.cli.run_request import RunRequest, go_on
+from scenarios.cli.terminal import console, give_up, report
+from scenarios.scenario import Scenario
+
+app = typer.Typer()
+
+Name = Annotated[str, typer.Argument(help="A scenario; see `scenario list`.")]
+EngineOption = Annotated[
+    str, typer.Option("--engine", help="inprocess, simulation (with Ray) or deployment (TLS).")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="A run config key and its value, key=value.")
+]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="Of the experiment.")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="The run's directory.")]
+DataOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--data",
+        help="A site's own data: site=file or site=url::query; or one corpus for all sites: a "
+        "file, a directory or url::query; column:text=note says what a column is called there.",
+    ),
+]
+AttackOption = Annotated[
+    str | None,
+    typer.Option("--attack", help="What liars do, such as sign-flip; none: nobody lies."),
+]
+LiarsOption = Annotated[int, typer.Option("--liars", min=0, help="Sites that lie, with --attack.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show Flower's own log; log more.")]
+
+
+@app.command("run")
+def run(
+    name: Name,
+    *,
+    engine: EngineOption = "inprocess",
+    settings: SetOption = None,
+    seed: SeedOption = None,
+    out: OutOption = None,
+    data: DataOption = None,
+    attack: AttackOption = None,
+    liars: LiarsOption = 1,
+    verbose: VerboseOption = False,
+) -> None:
+    """Run a scenario and write its report."""
+    wanted = RunRequest(
+        name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose
+    )
+    wanted.let_lie(attack, liars)
+    directory, summary = wanted.carry_out(out)
+    report(directory)
+    _say_metrics(wanted.scenario, summary)
+    console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)
+
+
+@app.command("resume")
+def resume(
+    run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="An interrupted run.")],
+    *,
+    engine: EngineOption = "inprocess",
+    verbose: VerboseOption = False,
+) -> None:
+    """Go on with a run that was interrupted or parked, at the round after the last one kept."""
+    directory = RunDirectory(run_directory.resolve())
+    scenario, summary = go_on(directory, engine=engine, verbose=verbose)
+    report(directory)
+    _say_metrics(scenario, summary)
+    console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)
+
+
+@app.command("compare")
+def compare(
+    name: Name,
+    *,
+    engine: EngineOption = "inprocess",
+    settings: SetOption = None,
+    seed: SeedOption = None,
+    out: OutOption = None,
+    data: DataOption = None,
+    attack: AttackOption = None,
+    liars: LiarsOption = 1,
+    verbose: VerboseOption = False,
+) -> None:
+    """Run a scenario and compare it with each site alone and with all records in one place."""
+    from scenarios.experiments.comparison import (
+        compare as measure,  # torch is loaded where it is needed
+    )
+
+    wanted = RunRequest(
+        name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose
+    )
+    wanted.let_lie(attack, liars)
+    directory, _ = wanted.carry_out(out)
+    try:
+        comparison = measure(wanted.scenario, wanted.config, directory, tell=console.print)
+    except ConsortiumError as error:  # a site that the run went on without
+        give_up(directory, f"the run finished, and cannot be compared: {error}")
+    report(directory)
+    _say_comparison(comparison)
+    wanted.try_attacks(directory, attack, liars)
+    wanted.measure_privacy(directory)
+    console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)
+
+
+def _say_metrics(scenario: Scenario, summary: Summary) -> None:
+    headline = summary.metrics.get(scenario.headline.name)
+    if headline is not None:
+        console.print(
+            f"{scenario.headline.title} {headline.value:.4f} on {summary.held_out} held-out "
+            f"records of {len(summary.evaluated)} sites, after {summary.rounds} rounds",
+            highlight=False,
+        )
+
+
+def _say_comparison(comparison: Comparison) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("trained")
+    table.add_column(comparison.metric_title, justify="right")
+    table.add_column("95 % interval", justify="right")
+    for arm in comparison.arms:
+        table.add_row(arm.name, f"{arm.value:.4f}", f"{arm.low:.4f} to {arm.high:.4f}")
+    console.print(table)

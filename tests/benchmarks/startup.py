@@ -1,0 +1,82 @@
+"""How long until `--help` shows? CPU of a fresh process of each program, beside a bare one.
+
+`python -m tests.benchmarks.startup [--json]` from the root of the repository.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+REPEATS = 5
+BARE = "import typer"
+PROGRAMS = {
+    "consortium": "from consortium.cli.main import app; app(['--help'])",
+    "scenario": "from scenarios.cli.main import app; app(['--help'])",
+}
+
+# Half of what version 0.1.0 took (0.71 s and 0.97 s), in CPU of a process that imports typer only.
+TARGETS = {"consortium": 7.2, "scenario": 10.0}
+
+
+def cpu_seconds(code: str) -> float:
+    """Return the CPU, user and system, that a fresh process spends on this code."""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise subprocess.CalledProcessError(process.returncode, code)
+    return usage.ru_utime + usage.ru_stime
+
+
+def figures() -> dict[str, dict[str, float]]:
+    """Return the median CPU of each program, in seconds and in bare processes."""
+    codes = {"bare": BARE, **PROGRAMS}
+    measured: dict[str, list[float]] = {name: [] for name in codes}
+    for _ in range(REPEATS):  # in turns, so that a busy machine burdens all alike
+        for name, code in codes.items():
+            measured[name].append(cpu_seconds(code))
+    cpu = {name: statistics.median(values) for name, values in measured.items()}
+    return {
+        name: {"cpu_s": round(cpu[name], 3), "bare": round(cpu[name] / cpu["bare"], 2)}
+        for name in PROGRAMS
+    }
+
+
+def missed_targets(found: dict[str, dict[str, float]]) -> list[dict[str, object]]:
+    """Return the programs whose help takes more than its target."""
+    return [
+        {"what": f"{name} --help", "figure": found[name]["bare"], "target": target}
+        for name, target in TARGETS.items()
+        if found[name]["bare"] > target
+    ]
+
+
+def main() -> None:
+    """Run the benchmark and print its figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print JSON only")
+    chosen = parser.parse_args()
+    began = time.monotonic()
+    found = figures()
+    missed = missed_targets(found)
+    report = {
+        "benchmark": "startup",
+        "baseline": "a process that imports typer only",
+        "figures": found,
+        "missed": missed,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    if chosen.json:
+        print(json.dumps(report, indent=1))
+        return
+    for name, figure in found.items():
+        print(f"{name:12} {figure['cpu_s']:.3f} s CPU, {figure['bare']:.1f} bare processes")
+    print(json.dumps(missed, indent=1))
+
+
+if __name__ == "__main__":
+    main()
