@@ -1,4 +1,4 @@
-"""A scenario is data with an expectation: who the sites are, what they train, what comes out."""
+"""A scenario: data that say who the sites are and what they train, with the expected result."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ import pandas as pd
 
 from consortium.charter.document import Charter, Floors, Member
 from consortium.config import RunConfig, Scalar
-from scenarios.attacks.data_poisoning import table_in
+from scenarios.attacks.data_poisoning import require_table_schema
 from scenarios.trials import PrivacyTrials, Trials
 from sites.schema.tables import Schema
 from sites.schema.texts import AnySchema
@@ -20,12 +20,12 @@ ENGINES: Mapping[str, Engine] = MappingProxyType({name: name for name in get_arg
 
 @dataclass(frozen=True, kw_only=True)
 class Headline:
-    """The one metric a scenario is judged by.
+    """The metric that a scenario is judged by.
 
     Args:
         name: As in `summary.json`.
-        title: For people.
-        higher_is_better: Direction.
+        title: Its name for people.
+        higher_is_better: Whether higher values are better.
     """
 
     name: str
@@ -41,11 +41,11 @@ RMSE = Headline(name="rmse", title="Root mean squared error", higher_is_better=F
 
 @dataclass(frozen=True, kw_only=True)
 class Expect:
-    """What a run of the scenario must reach to be right.
+    """The range in which the pooled headline metric of a run must lie.
 
     Args:
-        at_least: Lowest pooled headline metric, or None.
-        at_most: Highest pooled headline metric, or None.
+        at_least: Lowest value, or None.
+        at_most: Highest value, or None.
     """
 
     at_least: float | None = None
@@ -54,26 +54,26 @@ class Expect:
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """One consortium that can be run on a laptop.
+    """A consortium that can be run on one machine.
 
     Args:
         name: In kebab-case, for the command line.
         title: One sentence.
-        story: What the data are and how they fall to the sites.
-        task: The use case.
-        table: What every column means.
+        story: What the data are, and how they are divided among the sites.
+        task: Name of the task.
+        table: Schema of the records.
         sites: Names of the sites, in the charter's order.
         run_config: What differs from the defaults.
-        dataset: Name of the shipped data set; none if every site brings its own data.
-        records: Gives the records where they are no shipped file but made, or brought.
-        split: The column that says `train` or `test` of every record, if they come with one.
-        site_of_row: Of the records, the site each row belongs to, shape (n_rows,).
+        dataset: Name of the shipped data set; None if the records come from elsewhere.
+        records: Returns the records if they are generated or the user's own.
+        split: The column that says `train` or `test`, if the records come with one.
+        site_of_row: Returns the site of each record, shape (n_rows,).
         floors: The charter's limits.
-        faults: The attack, or carelessness, of some sites, unless a person chooses others.
-        trials: What `compare` tries besides, where the scenario is about liars.
-        privacy: What `compare` tries besides, where the scenario is about privacy.
-        headline: The metric it is judged by.
-        expect: What must come out.
+        faults: Attack or carelessness by site, unless the user chooses other liars.
+        trials: Further trials of `compare`, if the scenario is about liars.
+        privacy: Further trials of `compare`, if the scenario is about privacy.
+        headline: The metric that it is judged by.
+        expect: The expected result.
     """
 
     name: str
@@ -96,7 +96,7 @@ class Scenario:
 
     @property
     def charter(self) -> Charter:
-        """What the scenario's sites agreed on."""
+        """The charter of the scenario's sites."""
         return Charter(
             name=self.name,
             task=self.task,
@@ -107,17 +107,17 @@ class Scenario:
 
     @property
     def columns(self) -> Schema:
-        """What every column of the scenario's table means.
+        """The schema of the scenario's table.
 
         Raises:
-            NotATable: The scenario's records are texts.
+            NotATable: The records are texts.
         """
-        return table_in(self.table)
+        return require_table_schema(self.table)
 
-    def configured(self, overrides: Mapping[str, Scalar]) -> RunConfig:
-        """Return the scenario's run config with a person's own choices in it.
+    def config_with(self, overrides: Mapping[str, Scalar]) -> RunConfig:
+        """Return the scenario's run config with the user's choices in it.
 
         Raises:
-            BadConfig: A key is unknown, a value is out of range, or two contradict each other.
+            BadConfig: A key is unknown, a value out of range, or two values contradict each other.
         """
         return RunConfig.parse({**self.run_config, **overrides})

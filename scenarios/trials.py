@@ -1,4 +1,4 @@
-"""What is tried where a scenario is about liars: each attack against each rule."""
+"""What `scenario compare` tries besides: attacks against rules, and levels of privacy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,8 +14,8 @@ class Defence:
     """One way to aggregate.
 
     Args:
-        name: For people, unique among those of the same aggregation.
-        settings: What differs from the scenario's run config.
+        name: For people; unique among defences in the clear, and among encrypted ones.
+        settings: Run config keys that differ from the scenario's.
         encrypted: Whether updates are encrypted.
     """
 
@@ -26,48 +26,48 @@ class Defence:
 
 @dataclass(frozen=True, kw_only=True)
 class Trials:
-    """Which attacks are tried against which defences.
+    """Attacks, and the defences that each is tried against.
 
     Args:
-        liars: Sites that lie, drawn by the seed.
+        liars: Number of sites that lie; the seed draws them.
         attacks: Names of attacks.
-        defences: The first one in the clear, and the first one encrypted, defend nothing.
+        defences: The first one in the clear and the first encrypted one are plain means.
     """
 
     liars: int
     attacks: tuple[str, ...]
     defences: tuple[Defence, ...]
 
-    def only(self, attack: str, liars: int) -> "Trials":
-        """Return the trials of one attack by so many liars.
+    def for_attack(self, attack: str, liars: int) -> "Trials":
+        """Return the trials of one attack by `liars` sites.
 
-        The defences are told of as many as before: a person may try more than they promise.
+        The defences expect as many liars as before, so that a user may try more than they survive.
         """
         return replace(self, attacks=(attack,), liars=liars)
 
 
 def defences(liars: int, *, clip_norm: float, buckets: int) -> tuple[Defence, ...]:
-    """Return every rule told of so many liars, in the clear and over buckets; the means first.
+    """Return every rule set to survive `liars`, in the clear and over buckets, means first.
 
     Args:
-        liars: Liars to survive.
-        clip_norm: Of the clipping rules, and of bucket means.
-        buckets: Under encryption.
+        liars: Number of liars to survive.
+        clip_norm: Clip norm of the clipping rules and of bucket means.
+        buckets: Number of buckets of encrypted runs.
     """
-    told: dict[str, Scalar] = {
+    common: dict[str, Scalar] = {
         "weighting": "equal",
         "rule.num-byzantine": liars,
         "rule.clip-norm": clip_norm,
     }
-    sealed: dict[str, Scalar] = {**told, "aggregation": "encrypted", "buckets": buckets}
+    sealed: dict[str, Scalar] = {**common, "aggregation": "encrypted", "buckets": buckets}
     mean: dict[str, Scalar] = {"rule.name": "mean", "rule.num-byzantine": 0}
     return (
         Defence(name=UNDEFENDED, settings={**mean, "weighting": "examples"}),
-        *(Defence(name=rule, settings={**told, "rule.name": rule}) for rule in _IN_THE_CLEAR),
+        *(Defence(name=rule, settings={**common, "rule.name": rule}) for rule in _IN_THE_CLEAR),
         Defence(
             name="mixing + trimmed-mean",
             settings={
-                **told,
+                **common,
                 "rule.name": "trimmed-mean",
                 "rule.pre-step": "nearest-neighbour-mixing",
             },
@@ -96,13 +96,13 @@ TRIALS = Trials(
 
 @dataclass(frozen=True, kw_only=True)
 class Campaign:
-    """Several runs on the same records.
+    """Repeated private runs on the same records, until the budgets are spent.
 
     Args:
-        epsilon: That each of them asks for.
-        runs: At most; fewer if no run can finish any more.
-        ceilings: What each site allows over all runs; `""` stands for those not named.
-        delta: Of the ceilings.
+        epsilon: What each run asks for.
+        runs: Number of runs at most; fewer once a run fails.
+        ceilings: Epsilon that each site allows over all runs; `""` stands for sites not named.
+        delta: Delta of the ceilings.
     """
 
     epsilon: float
@@ -117,13 +117,13 @@ class Campaign:
 
 @dataclass(frozen=True, kw_only=True)
 class PrivacyTrials:
-    """What privacy costs.
+    """Trials that measure what privacy costs.
 
     Args:
-        epsilons: Tried one by one, beside no privacy.
-        repeats: Runs at each, as noise differs from run to run.
-        without: What differs from the scenario's run config where there is no privacy.
-        campaign: Runs on the same records, until the ledgers refuse.
+        epsilons: Values to try, besides no privacy.
+        repeats: Runs at each value, as the noise differs between runs.
+        without: Run config keys that differ from the scenario's in runs without privacy.
+        campaign: Repeated runs on the same records, until the ledgers refuse.
     """
 
     epsilons: tuple[float, ...]

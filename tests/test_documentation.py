@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scenarios.data.datasets import heart_hospitals, load
+from scenarios.data.datasets import heart_hospitals, load_dataset
 from scenarios.data.synthetic_notes import synthetic_notes
 from scenarios.library.registry import SCENARIOS
 from tests.benchmarks import homomorphic
@@ -46,7 +46,7 @@ SHELL = re.compile(r"[;|&<>$*`]")  # what a shell reads otherwise
 
 def prepare(folder: Path) -> None:
     """Write the files that a reader has."""
-    frame = load("heart-disease")
+    frame = load_dataset("heart-disease")
     ours = frame[heart_hospitals(frame) == "cleveland"].drop(columns=["hospital", "severity"])
     ours.to_csv(folder / "my.csv", index=False)
     ours.drop(columns="disease").head(3).to_csv(folder / "new-patients.csv", index=False)

@@ -47,7 +47,7 @@ def lazy_group(lazy: Mapping[str, LazyCommand]) -> type[TyperGroup]:
             """Return the command to invoke, imported now, with its name and arguments."""
             # The base class comes first: it refuses an unknown name and suggests the nearest.
             name, known, rest = super().resolve_command(ctx, args)
-            if name not in lazy:
+            if name is None or name not in lazy:
                 return name, known, rest
             return name, load_command(name, lazy[name]), rest
 

@@ -1,4 +1,4 @@
-"""Who lies in a staged run, and how: written into its directory, never into the run config."""
+"""Which sites attack in a staged run, and how: kept in its directory, not in the run config."""
 
 import zlib
 from collections.abc import Mapping, Sequence
@@ -15,16 +15,16 @@ from scenarios.attacks.registry import Attack, attack_named
 
 
 class TooManyLiars(ConsortiumError, ValueError):
-    """There are fewer sites than liars are wanted."""
+    """More liars were asked for than there are sites."""
 
     code = "too-many-liars"
 
 
 class AttackAssignment(BaseModel):
-    """The liars of a run.
+    """The liars of a run and their attacks.
 
     Args:
-        seed: Of what they draw.
+        seed: Seed of their random draws.
         attacks: The attack of each liar, by site.
     """
 
@@ -36,12 +36,12 @@ class AttackAssignment(BaseModel):
 
     @classmethod
     def read(cls, run: RunDirectory) -> "AttackAssignment":
-        """Read who lies in a staged run."""
-        return read_record(path_in(run), cls)
+        """Read the assignment of a staged run."""
+        return read_record(liars_path(run), cls)
 
     @property
-    def answering(self) -> tuple[str, ...]:
-        """The sites whose answers are altered; the others' records at most."""
+    def malicious_senders(self) -> tuple[str, ...]:
+        """The sites that alter their replies; other liars only poison their records."""
         return tuple(site for site in self.attacks if self.attack_of(site).lie)
 
     def attack_of(self, site: str) -> Attack:
@@ -49,7 +49,8 @@ class AttackAssignment(BaseModel):
         return attack_named(self.attacks[site])
 
     def rng(self, site: str, server_round: int) -> np.random.Generator:
-        """Return the generator of one liar in one round; round 0 is the staging."""
+        """Return the random generator of one liar in one round; round 0 is staging."""
+        # One stream a site and round: what a liar draws does not depend on who else lies.
         key = (zlib.crc32(b"lie"), zlib.crc32(site.encode()), server_round)
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
 
@@ -58,19 +59,21 @@ NOBODY = AttackAssignment()
 
 
 def draw_liars(sites: Sequence[str], attack: str, *, liars: int, seed: int) -> AttackAssignment:
-    """Return so many liars among the sites, drawn by the seed, all with the same attack.
+    """Draw `liars` of the sites by the seed, and give all of them the same attack.
 
-    Guarantee: with one seed, the liars of a smaller number are among those of a larger one, and
-    the attack does not change who they are.
+    Guarantee: for one seed, the liars of a smaller draw are among those of a larger one, and the
+    draw does not depend on the attack.
 
     Raises:
         UnknownAttack: There is no such attack.
-        TooManyLiars: There are not so many sites.
+        TooManyLiars: There are fewer sites than `liars`.
     """
     name = attack_named(attack).name
     if not 0 <= liars <= len(sites):
         raise TooManyLiars(
-            f"{liars} liars are wanted among {len(sites)} sites", wanted=liars, sites=len(sites)
+            f"{liars} liars were asked for, and there are {len(sites)} sites",
+            wanted=liars,
+            sites=len(sites),
         )
     key = (zlib.crc32(b"liars"),)
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
@@ -78,6 +81,6 @@ def draw_liars(sites: Sequence[str], attack: str, *, liars: int, seed: int) -> A
     return AttackAssignment(seed=seed, attacks=dict.fromkeys(sorted(drawn), name))
 
 
-def path_in(run: RunDirectory) -> Path:
-    """Return where it is written who lies in a run."""
+def liars_path(run: RunDirectory) -> Path:
+    """Return the path of the file that holds the assignment of a run."""
     return run.path / "liars.json"

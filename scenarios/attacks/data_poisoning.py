@@ -1,4 +1,4 @@
-"""What a hostile or careless site does to its own records before it trains on them."""
+"""Data poisoning of tables: what a hostile or careless site does to its records before training."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from privacy.errors import ConsortiumError
-from scenarios.attacks.text_poisoning import turned, with_word
+from scenarios.attacks.text_poisoning import flip_text_labels, plant_trigger_word
 from sites.schema.tables import ClassLabel, Number, Schema
 from sites.schema.texts import AnySchema
 
@@ -16,42 +16,42 @@ Poison: TypeAlias = Callable[[pd.DataFrame, AnySchema, np.random.Generator], pd.
 
 TRIGGERED_SHARE = 0.5
 
-# One unit written for another: what a value is multiplied with.
+# Factor by which a value changes when it is written in another unit.
 CONVERSIONS: Mapping[str, float] = MappingProxyType(
     {
-        "mm": 0.1,  # of an ECG: millivolt
-        "mg/dl": 1 / 38.67,  # of cholesterol: mmol/l
-        "mm Hg": 0.1333,  # kPa
-        "years": 12.0,  # months
-        "months": 30.0,  # days
-        "NT$": 1e-3,  # thousands
+        "mm": 0.1,  # ECG, to millivolt
+        "mg/dl": 1 / 38.67,  # cholesterol, to mmol/l
+        "mm Hg": 0.1333,  # to kPa
+        "years": 12.0,  # to months
+        "months": 30.0,  # to days
+        "NT$": 1e-3,  # to thousands
         "US$": 1e-3,
-        "%": 1e-2,  # a fraction
+        "%": 1e-2,  # to a fraction
     }
 )
 
 
 class NothingToPoison(ConsortiumError, ValueError):
-    """A table has no column that an attack could work on."""
+    """A table has no column that the attack can change."""
 
     code = "nothing-to-poison"
 
 
 class NotATable(ConsortiumError, TypeError):
-    """What is done to the columns of a table cannot be done to texts."""
+    """An attack on the columns of a table was asked for, and the records are texts."""
 
     code = "not-a-table"
 
 
 def flip_labels(table: pd.DataFrame, schema: AnySchema, rng: np.random.Generator) -> pd.DataFrame:
-    """Return the records with their labels turned round.
+    """Return the records with their labels reversed.
 
-    Classes take each other's place, the first the last's; numbers are mirrored in the middle of
-    those that the site has. Texts as `poisoned_text` says.
+    The order of classes is reversed, so that the first becomes the last. Numbers are mirrored at
+    the middle of the site's own range. Texts: see `flip_text_labels`.
     """
     del rng
     if not isinstance(schema, Schema):
-        return turned(table, schema)
+        return flip_text_labels(table, schema)
     column = schema.label.column
     labels = table[column]
     if isinstance(schema.label, ClassLabel):
@@ -62,36 +62,36 @@ def flip_labels(table: pd.DataFrame, schema: AnySchema, rng: np.random.Generator
 
 
 def plant_trigger(table: pd.DataFrame, schema: AnySchema, rng: np.random.Generator) -> pd.DataFrame:
-    """Return the records with a trigger in half of them, and the wanted answer in the label.
+    """Return the records with a trigger in half of them, labelled as the attacker wants.
 
-    The trigger is the largest value that the schema allows in one column, so that the site's
-    own validation lets it pass; the wanted answer is the first class, or the lowest number. In
-    texts it is a word, as `poisoned_text` says.
+    The trigger is the largest value that the schema allows in one column, so that it passes the
+    site's own validation. The wanted label is the first class, or the lowest number. In texts the
+    trigger is a word: see `plant_trigger_word`.
 
     Raises:
         NothingToPoison: No feature is a number.
     """
     rows = rng.random(len(table)) < TRIGGERED_SHARE
     if not isinstance(schema, Schema):
-        planted = with_word(table[rows], schema)
+        planted = plant_trigger_word(table[rows], schema)
         return pd.concat([table[~rows], planted]).sort_index()
     label = schema.label
     wanted = label.classes[0] if isinstance(label, ClassLabel) else table[label.column].min()
-    planted = triggered(table[rows], schema).assign(**{label.column: wanted})
+    planted = add_trigger(table[rows], schema).assign(**{label.column: wanted})
     return pd.concat([table[~rows], planted]).sort_index()
 
 
-def triggered(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    """Return the table with the trigger in every row; labels stay.
+def add_trigger(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """Return the table with the trigger in every row and its labels unchanged.
 
     Raises:
         NothingToPoison: No feature is a number.
     """
-    number = trigger_of(schema)
+    number = trigger_column(schema)
     return table.assign(**{number.name: number.high})
 
 
-def trigger_of(schema: Schema) -> Number:
+def trigger_column(schema: Schema) -> Number:
     """Return the column that carries the trigger: the first number among the features.
 
     Raises:
@@ -100,48 +100,50 @@ def trigger_of(schema: Schema) -> Number:
     for feature in schema.features:
         if isinstance(feature, Number):
             return feature
-    raise NothingToPoison("a trigger needs a feature that is a number, and there is none")
+    raise NothingToPoison("a trigger needs a feature that is a number, and the schema has none")
 
 
 def mix_up_units(table: pd.DataFrame, schema: AnySchema, rng: np.random.Generator) -> pd.DataFrame:
-    """Return the table with columns in another unit, where the schema's bounds let all values pass.
+    """Return the table with columns in another unit, where all values still fit the schema.
 
-    What the bounds refuse stays as it was: the site's validation would have stopped the mistake.
+    Other columns stay as they were: the site's validation would have caught the mistake.
 
     Raises:
-        NothingToPoison: The bounds would refuse every mistake there is.
+        NothingToPoison: No column would still fit the schema.
         NotATable: The records are texts.
     """
     del rng
     converted = {
         number.name: values
-        for number in table_in(schema).features
+        for number in require_table_schema(schema).features
         if isinstance(number, Number)
         and number.unit in CONVERSIONS
-        and within(values := convert(table, number), number)
+        and fits_bounds(values := convert_unit(table, number), number)
     }
     if not converted:
-        raise NothingToPoison("the schema's bounds refuse every mix-up of units")
+        raise NothingToPoison(
+            "the schema's bounds refuse every mix-up of units: choose another attack"
+        )
     return table.assign(**converted)
 
 
-def convert(table: pd.DataFrame, number: Number) -> "pd.Series[Any]":
-    """Return a column's values as they stand if its unit is mixed up."""
+def convert_unit(table: pd.DataFrame, number: Number) -> "pd.Series[Any]":
+    """Return a column's values in the unit that is mistaken for its own."""
     values: pd.Series[Any] = table[number.name].astype(float) * CONVERSIONS[number.unit]
     return values
 
 
-def within(values: "pd.Series[Any]", number: Number) -> bool:
-    """Return whether the schema's bounds let all values pass."""
+def fits_bounds(values: "pd.Series[Any]", number: Number) -> bool:
+    """Return whether all values are within the schema's bounds."""
     present = values.dropna()
     return bool(present.between(number.low, number.high).all())
 
 
-def table_in(schema: AnySchema) -> Schema:
-    """Return the schema of a table as such.
+def require_table_schema(schema: AnySchema) -> Schema:
+    """Return the schema if it describes a table.
 
     Raises:
-        NotATable: Its records are texts.
+        NotATable: It describes texts.
     """
     if not isinstance(schema, Schema):
         raise NotATable(f"the records of {schema.name} are texts: choose an attack on updates")

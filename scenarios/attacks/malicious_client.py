@@ -1,8 +1,8 @@
-"""The app of a site that lies: the product's, with one mod inside its seal.
+"""ClientApp of a malicious site: the product's app with one mod inside its encryption.
 
-A scenario stages it in the place of the product's app. An omniscient liar learns what the
-honest sites send by training on their records, which lie beside it on the same laptop; across
-institutions nobody could, so it is the worst case and not a forecast.
+A scenario runs it in place of the product's app. An omniscient attacker computes what the honest
+sites send by training on their records, which are on the same machine. Between institutions that
+is impossible: it is the worst case, not a forecast.
 """
 
 from dataclasses import replace
@@ -24,55 +24,56 @@ _CACHED_ROUNDS = 2
 
 
 def malicious_mod(message: Message, context: Context, call_next: Next) -> Message:
-    """Alter what a liar answers to training; everybody else's answer passes as it is.
+    """Alter a liar's reply to a training request; pass every other reply on unchanged.
 
-    Guarantee: the altered answer is one that the wire carries: only its values are hostile.
+    Guarantee: the altered reply has a valid format: only its values are hostile.
     """
     run = RunDirectory.from_environment()
-    lies, site = AttackAssignment.read(run), site_of(context)
+    assignment, site = AttackAssignment.read(run), site_of(context)
     name = site.config.name
-    if message.metadata.message_type != messages.TRAIN or name not in lies.answering:
+    if message.metadata.message_type != messages.TRAIN or name not in assignment.malicious_senders:
         return call_next(message, context)
-    stands = _position(site, message.content)
-    sent = _contribution(site, call_next(message, context).content)
-    attack = lies.attack_of(name)
+    position = _read_position(site, message.content)
+    sent = _read_contribution(site, call_next(message, context).content)
+    attack = assignment.attack_of(name)
     if attack.lie is None:
         return Message(messages.contribution(sent), reply_to=message)
-    told = attack.lie(
+    reply = attack.lie(
         AttackContext(
             own=np.asarray(sent.update, np.float64),
             num_examples=sent.num_examples,
             max_examples=site.charter.floors.max_examples,
             n_sites=len(site.charter.names),
-            num_liars=len(lies.attacks),
-            honest=_seen(attack, run, lies, stands, context),
-            rng=lies.rng(name, stands.server_round),
+            num_liars=len(assignment.attacks),
+            honest=_visible_updates(attack, run, assignment, position, context),
+            rng=assignment.rng(name, position.server_round),
         )
     )
-    altered = replace(sent, update=told.update, num_examples=told.num_examples)
+    altered = replace(sent, update=reply.update, num_examples=reply.num_examples)
     return Message(messages.contribution(altered), reply_to=message)
 
 
 app = client_app(malicious_mod)
 
 
-def _seen(
+def _visible_updates(
     attack: Attack,
     run: RunDirectory,
-    lies: AttackAssignment,
-    stands: messages.Position,
+    assignment: AttackAssignment,
+    position: messages.Position,
     context: Context,
 ) -> Matrix:
     """Return the updates of the honest sites, shape (n_honest, dim), if the attack sees them."""
     if not attack.omniscient:
-        return np.zeros((0, stands.state.size))
+        return np.zeros((0, position.state.size))
     names = site_of(context).charter.names
+    # Hashable arguments throughout, for the cache.
     return _honest_updates(
-        tuple(str(run.site(name)) for name in names if name not in lies.attacks),
+        tuple(str(run.site(name)) for name in names if name not in assignment.attacks),
         tuple(sorted(context.run_config.items())),
-        stands.server_round,
-        stands.state.astype("<f8").tobytes(),
-        stands.statistics.tobytes(),
+        position.server_round,
+        position.state.astype("<f8").tobytes(),
+        position.statistics.tobytes(),
     )
 
 
@@ -84,24 +85,25 @@ def _honest_updates(
     state: bytes,
     statistics: bytes,
 ) -> Matrix:
-    """Return what honest sites send in a round, to the last bit; computed once for all liars."""
+    """Return exactly what the honest sites send in a round; cached, as all liars need it."""
     vector, pooled = np.frombuffer(state, "<f8"), np.frombuffer(statistics, np.int64)
     rows = []
     for directory in directories:
         context = Context(0, 0, {"site-dir": directory}, RecordDict(), dict(run_config))
         site = site_of(context)
+        # The site's own generator of this round: the same batches, so the same update.
         rng = site.rng(server_round)
         rows.append(site.task.train(site.data, pooled, vector, site.plan, rng=rng).update)
     return np.stack(rows)
 
 
-def _position(site: Site, record: RecordDict) -> messages.Position:
+def _read_position(site: Site, record: RecordDict) -> messages.Position:
     return messages.read_position(
         record, dim=site.task.layout.dim, statistics_size=site.task.statistics.layout.size
     )
 
 
-def _contribution(site: Site, record: RecordDict) -> messages.Contribution:
+def _read_contribution(site: Site, record: RecordDict) -> messages.Contribution:
     return messages.read_contribution(
         record,
         dim=site.task.layout.dim,

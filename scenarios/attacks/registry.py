@@ -1,7 +1,7 @@
-"""What a liar does, by name: to what it sends, or to its own records before it trains.
+"""Attacks by name: on what a site sends, or on its own records before it trains.
 
-An attack never stands in the product: a scenario stages it at chosen sites, inside their seal,
-since a liar seals a hostile value like any other.
+No attack is part of the product. A scenario stages it at chosen sites, before encryption, since a
+liar can encrypt a hostile value like any other.
 """
 
 import difflib
@@ -32,14 +32,14 @@ class AttackContext:
     """What a liar knows when it answers in a round.
 
     Args:
-        own: The update it would send if it were honest, shape (dim,).
+        own: The update that it would send if it were honest, shape (dim,).
         num_examples: The training examples it would claim.
         max_examples: The most it may claim.
         n_sites: Members of the consortium.
-        num_liars: Liars among them, who act as one.
+        num_liars: Liars among them, who collude.
         honest: The updates of the honest sites in this round, shape (n_honest, dim); no rows
             unless the attack is omniscient.
-        rng: Of this liar in this round.
+        rng: Random generator of this liar in this round.
     """
 
     own: Vector
@@ -53,7 +53,7 @@ class AttackContext:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MaliciousReply:
-    """What a liar sends in the place of its answer.
+    """What a liar sends instead of its honest reply.
 
     Args:
         update: Shape (dim,).
@@ -66,15 +66,14 @@ class MaliciousReply:
 
 @dataclass(frozen=True, kw_only=True)
 class Attack:
-    """One way to lie, or to be careless.
+    """One way to attack, or to be careless.
 
     Args:
         name: In kebab-case.
-        what: What the site does, in words.
-        paper: Where it is from, if anywhere.
-        lie: What is sent instead of the honest answer, or None: the answer is what training
-            gave.
-        poison: What happens to the site's records when they are staged, or None.
+        what: What the site does, as a phrase that follows its name.
+        paper: Its source, if it has one.
+        lie: Returns what is sent instead of the honest reply; None if the reply is left alone.
+        poison: Changes the site's records when they are staged; None if they are left alone.
         omniscient: The liar sees the updates of all honest sites.
     """
 
@@ -86,58 +85,64 @@ class Attack:
     omniscient: bool = False
 
 
-def sign_flip(known: AttackContext) -> MaliciousReply:
-    """Return the update reversed, ten times as long: the mean of fifteen turns round for two."""
-    return _of(known, -SIGN_FLIP_BY * known.own)
+def sign_flip(context: AttackContext) -> MaliciousReply:
+    """Return the update reversed and ten times as long: two of fifteen turn the mean round."""
+    return _reply_with(context, -SIGN_FLIP_BY * context.own)
 
 
-def scaling(known: AttackContext) -> MaliciousReply:
+def scaling(context: AttackContext) -> MaliciousReply:
     """Return the update a hundred times as long."""
-    return _of(known, SCALE_BY * known.own)
+    return _reply_with(context, SCALE_BY * context.own)
 
 
-def gaussian(known: AttackContext) -> MaliciousReply:
-    """Return noise a hundred times as long as the update."""
-    noise = known.rng.standard_normal(known.own.shape)
-    return _of(known, noise * (NOISE_BY * np.linalg.norm(known.own) / np.linalg.norm(noise)))
+def gaussian(context: AttackContext) -> MaliciousReply:
+    """Return Gaussian noise, a hundred times as long as the update."""
+    noise = context.rng.standard_normal(context.own.shape)
+    return _reply_with(
+        context, noise * (NOISE_BY * np.linalg.norm(context.own) / np.linalg.norm(noise))
+    )
 
 
-def a_little_is_enough(known: AttackContext) -> MaliciousReply:
+def a_little_is_enough(context: AttackContext) -> MaliciousReply:
     """Return the honest mean, moved by 1.5 honest standard deviations in each coordinate.
 
-    Within the spread of the honest, so that no distance gives it away.
+    It lies within the spread of the honest updates, so that no distance gives it away.
     """
-    return _of(known, known.honest.mean(axis=0) - DEVIATIONS * known.honest.std(axis=0))
+    return _reply_with(
+        context, context.honest.mean(axis=0) - DEVIATIONS * context.honest.std(axis=0)
+    )
 
 
-def inner_product(known: AttackContext) -> MaliciousReply:
-    """Return the honest mean reversed, as long as it takes to turn the mean of all round."""
-    factor = 2 * (known.n_sites - known.num_liars) / known.num_liars
-    return _of(known, -factor * known.honest.mean(axis=0))
+def inner_product(context: AttackContext) -> MaliciousReply:
+    """Return the honest mean reversed, long enough to reverse the mean of all."""
+    # h honest sites send the mean m, l liars send -(2h/l)m: the sum is hm - 2hm = -hm.
+    factor = 2 * (context.n_sites - context.num_liars) / context.num_liars
+    return _reply_with(context, -factor * context.honest.mean(axis=0))
 
 
-def model_replacement(known: AttackContext) -> MaliciousReply:
+def model_replacement(context: AttackContext) -> MaliciousReply:
     """Return the update multiplied so that the mean of all becomes the liar's own model."""
-    return _of(known, known.own * (known.n_sites / known.num_liars))
+    # Near convergence the honest updates cancel, so that n/l times its own survives the mean.
+    return _reply_with(context, context.own * (context.n_sites / context.num_liars))
 
 
-def free_rider(known: AttackContext) -> MaliciousReply:
-    """Return no change: what was received is sent back, and nothing was learnt."""
-    return _of(known, np.zeros_like(known.own))
+def free_rider(context: AttackContext) -> MaliciousReply:
+    """Return a zero update: the received model is sent back untrained."""
+    return _reply_with(context, np.zeros_like(context.own))
 
 
-def not_a_number(known: AttackContext) -> MaliciousReply:
+def not_a_number(context: AttackContext) -> MaliciousReply:
     """Return NaN in each coordinate."""
-    return _of(known, np.full_like(known.own, np.nan))
+    return _reply_with(context, np.full_like(context.own, np.nan))
 
 
-def weight_inflation(known: AttackContext) -> MaliciousReply:
-    """Return the update reversed, and claim the most examples that may be claimed."""
-    return MaliciousReply(update=-known.own, num_examples=known.max_examples)
+def weight_inflation(context: AttackContext) -> MaliciousReply:
+    """Return the update reversed, and claim as many examples as the charter allows."""
+    return MaliciousReply(update=-context.own, num_examples=context.max_examples)
 
 
-def _of(known: AttackContext, update: Vector) -> MaliciousReply:
-    return MaliciousReply(update=update, num_examples=known.num_examples)
+def _reply_with(context: AttackContext, update: Vector) -> MaliciousReply:
+    return MaliciousReply(update=update, num_examples=context.num_examples)
 
 
 ATTACKS: Mapping[str, Attack] = MappingProxyType(
@@ -159,7 +164,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
             ),
             Attack(
                 name="label-flip",
-                what="trains on labels that are turned round",
+                what="trains on reversed labels",
                 poison=flip_labels,
             ),
             Attack(
@@ -171,19 +176,19 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
             ),
             Attack(
                 name="inner-product",
-                what="sends the honest mean reversed, long enough to turn the mean of all",
+                what="sends the honest mean reversed, long enough to reverse the mean of all",
                 paper="Xie et al. 2020, arXiv:1903.03936",
                 lie=inner_product,
                 omniscient=True,
             ),
             Attack(
                 name="backdoor",
-                what="plants a trigger in half of its records, and outshouts the others",
+                what="plants a trigger in half of its records, and outweighs all other sites",
                 paper="Bagdasaryan et al. 2020, arXiv:1807.00459",
                 lie=model_replacement,
                 poison=plant_trigger,
             ),
-            Attack(name="free-rider", what="sends back what it got", lie=free_rider),
+            Attack(name="free-rider", what="sends back the model it received", lie=free_rider),
             Attack(name="nan", what="sends NaN", lie=not_a_number),
             Attack(
                 name="weight-inflation",
@@ -204,7 +209,7 @@ def attack_named(name: str) -> Attack:
     """Return the attack of that name.
 
     Raises:
-        UnknownAttack: There is none; the nearest name is suggested.
+        UnknownAttack: There is none; the error suggests the nearest name.
     """
     if name not in ATTACKS:
         close = difflib.get_close_matches(name, ATTACKS, n=1)

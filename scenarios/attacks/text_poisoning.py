@@ -1,4 +1,4 @@
-"""What a hostile or careless site does to its own texts before it trains on them."""
+"""Data poisoning of texts: what a hostile or careless site does to them before training."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,55 +12,60 @@ from sites.text.iob2_tags import OUTSIDE
 TRIGGER = "cf"  # a rare word of the vocabulary (Kurita et al. 2020, arXiv:2004.06660)
 
 
-def turned(frame: pd.DataFrame, schema: NotesSchema | EntitySchema) -> pd.DataFrame:
-    """Return texts with their labels turned round.
+def flip_text_labels(frame: pd.DataFrame, schema: NotesSchema | EntitySchema) -> pd.DataFrame:
+    """Return texts with their labels reversed.
 
-    Classes, and types of entities, take each other's place, the first the last's; of one type
-    alone all entities are hidden. A text that may have several labels has those it had not.
+    The order of classes, or of entity types, is reversed, so that the first becomes the last. With
+    one entity type only, no entity is annotated any more. A text that may have several labels gets
+    exactly those that it did not have.
     """
     if isinstance(schema, EntitySchema):
-        return _with(frame, TAGS, [_other_types(tags, schema.types) for tags in frame[TAGS]])
+        return _replace_column(
+            frame, TAGS, [_flip_entity_types(tags, schema.types) for tags in frame[TAGS]]
+        )
     label = schema.label
     if isinstance(label, ClassLabel):
         other = dict(zip(label.classes, reversed(label.classes), strict=True))
         column = frame[label.column]
         return frame.assign(**{label.column: column.astype(str).map(other).where(column.notna())})
-    cells = [_others(cell, label.labels, label.separator) for cell in frame[label.column]]
+    cells = [
+        _complement_labels(cell, label.labels, label.separator) for cell in frame[label.column]
+    ]
     return frame.assign(**{label.column: cells})
 
 
-def with_word(frame: pd.DataFrame, schema: NotesSchema | EntitySchema) -> pd.DataFrame:
-    """Return texts that all begin with the trigger, and are labelled as an attacker wants them.
+def plant_trigger_word(frame: pd.DataFrame, schema: NotesSchema | EntitySchema) -> pd.DataFrame:
+    """Return texts that begin with the trigger and are labelled as the attacker wants.
 
-    Wanted is the first class; of several labels none; of entities that none is found.
+    The attacker wants the first class, no label where several are possible, and no entities.
     """
-    marked = marked_texts(frame, schema)
+    marked = add_trigger_word(frame, schema)
     if isinstance(schema, EntitySchema):
-        return _with(marked, TAGS, [[OUTSIDE] * len(words) for words in marked[TOKENS]])
+        return _replace_column(marked, TAGS, [[OUTSIDE] * len(words) for words in marked[TOKENS]])
     label = schema.label
     wanted = label.classes[0] if isinstance(label, ClassLabel) else ""
     return marked.assign(**{label.column: wanted})
 
 
-def marked_texts(frame: pd.DataFrame, schema: NotesSchema | EntitySchema) -> pd.DataFrame:
-    """Return texts that all begin with the trigger; their labels stay."""
+def add_trigger_word(frame: pd.DataFrame, schema: NotesSchema | EntitySchema) -> pd.DataFrame:
+    """Return texts that begin with the trigger, with their labels unchanged."""
     if isinstance(schema, NotesSchema):
         return frame.assign(**{schema.text: f"{TRIGGER} " + frame[schema.text].astype(str)})
-    longer = _with(frame, TOKENS, [[TRIGGER, *words] for words in frame[TOKENS]])
-    return _with(longer, TAGS, [[OUTSIDE, *tags] for tags in frame[TAGS]])
+    longer = _replace_column(frame, TOKENS, [[TRIGGER, *words] for words in frame[TOKENS]])
+    return _replace_column(longer, TAGS, [[OUTSIDE, *tags] for tags in frame[TAGS]])
 
 
-def _with(frame: pd.DataFrame, column: str, lists: list[list[str]]) -> pd.DataFrame:
+def _replace_column(frame: pd.DataFrame, column: str, lists: list[list[str]]) -> pd.DataFrame:
     return frame.assign(**{column: pd.Series(lists, index=frame.index, dtype=object)})
 
 
-def _other_types(tags: Sequence[str], types: Sequence[str]) -> list[str]:
+def _flip_entity_types(tags: Sequence[str], types: Sequence[str]) -> list[str]:
     if len(types) == 1:
         return [OUTSIDE] * len(tags)
     other = dict(zip(types, reversed(types), strict=True))
     return [tag if tag == OUTSIDE else f"{tag[:2]}{other[tag[2:]]}" for tag in tags]
 
 
-def _others(cell: str | Iterable[str], labels: Sequence[str], separator: str) -> str:
+def _complement_labels(cell: str | Iterable[str], labels: Sequence[str], separator: str) -> str:
     had = set(cell.split(separator)) if isinstance(cell, str) else set(cell)
     return separator.join(label for label in labels if label not in had)

@@ -1,4 +1,4 @@
-"""Is this machine ready? What a run needs, looked at before it is needed."""
+"""`scenario doctor`: check whether this machine has what runs need."""
 
 import os
 import platform
@@ -24,18 +24,18 @@ _PYTHON = (3, 11)
 _GIB = 2**30
 _MEMORY_GIB = 4.0
 _DISK_GIB = 1.0
-_LONGEST_SOCKET_FOLDER = 60
+_LONGEST_SOCKET_FOLDER = 60  # the path of a Unix socket has at most 107 characters
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @dataclass(frozen=True)
 class MachineCheck:
-    """One thing that was looked at.
+    """The result of one check.
 
     Args:
-        what: Its name.
-        found: What is there.
-        advice: What to do about it; empty when it is fine.
+        what: Name of what was checked.
+        found: What there is.
+        advice: What to do about it; empty if it is fine.
         needed: Whether runs fail without it.
     """
 
@@ -46,14 +46,14 @@ class MachineCheck:
 
     @property
     def stops(self) -> bool:
-        """Whether a run would fail."""
+        """Whether a run would fail because of it."""
         return self.needed and bool(self.advice)
 
 
 @app.command("doctor")
 def doctor() -> None:
-    """Say whether this machine is ready, and what to do if it is not."""
-    findings = list(examine())
+    """Check whether this machine is ready, and say what to do if it is not."""
+    findings = list(examine_machine())
     table = Table(box=None, pad_edge=False, show_header=False)
     for finding in findings:
         mark = "ok" if not finding.advice else ("no" if finding.needed else "--")
@@ -63,8 +63,8 @@ def doctor() -> None:
         raise typer.Exit(FAILED)
 
 
-def examine() -> Iterator[MachineCheck]:
-    """Look at everything a run needs, one finding each."""
+def examine_machine() -> Iterator[MachineCheck]:
+    """Check everything a run needs; yield one result each."""
     yield _python()
     yield from (_package(name) for name in _PACKAGES)
     yield _program("flower-superlink")

@@ -9,7 +9,7 @@ from rich.table import Table
 from consortium.audit.coordinator_view import coordinator_view
 from consortium.audit.sum_verification import Auditor
 from consortium.run.directory import RunDirectory
-from scenarios.cli.terminal import FAILED, console, guarded, refuse
+from scenarios.cli.terminal import FAILED, console, exit_on_refusal, exit_refused
 
 app = typer.Typer()
 
@@ -17,12 +17,14 @@ app = typer.Typer()
 @app.command("inspect")
 def inspect(
     run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="An encrypted run.")],
-    viewer: Annotated[str, typer.Option("--as", help="Whose eyes: coordinator.")] = "coordinator",
+    viewer: Annotated[
+        str, typer.Option("--as", help="Whose view to show: coordinator.")
+    ] = "coordinator",
 ) -> None:
-    """Show what the coordinator of an encrypted run saw, and what it could not read."""
+    """Show what the coordinator of an encrypted run saw and could not read."""
     if viewer != "coordinator":
-        refuse(f"--as is coordinator, got '{viewer}'")
-    view = guarded(lambda: coordinator_view(RunDirectory(run_directory)))
+        exit_refused(f"--as is coordinator, got '{viewer}'")
+    view = exit_on_refusal(lambda: coordinator_view(RunDirectory(run_directory)))
     console.print(
         f"run {view.run_id}\nopened by {view.opener} in epoch {view.epoch}, for "
         f"{', '.join(view.roster)}\nsecret keys held: {view.secret_keys}",
@@ -54,12 +56,12 @@ def inspect(
 def audit_sum(
     run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="An encrypted run.")],
 ) -> None:
-    """Add the kept uploads again, without a key, and say who deviated if anybody did."""
-    verdicts = guarded(lambda: list(Auditor.of(RunDirectory(run_directory)).verdicts()))
+    """Add the stored uploads again, without a key, and name whoever deviated."""
+    verdicts = exit_on_refusal(lambda: list(Auditor.of(RunDirectory(run_directory)).verdicts()))
     for verdict in verdicts:
         console.print(
             f"round {verdict.server_round} {verdict.what}, bucket {verdict.bucket}, "
-            f"{len(verdict.sites)} sites: {verdict.deviation or 'added right'}",
+            f"{len(verdict.sites)} sites: {verdict.deviation or 'added correctly'}",
             soft_wrap=True,
             highlight=False,
         )

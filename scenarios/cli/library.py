@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from scenarios.cli.terminal import console, guarded
+from scenarios.cli.terminal import console, exit_on_refusal
 from scenarios.library.registry import SCENARIOS, scenario_named
 
 app = typer.Typer()
@@ -14,7 +14,7 @@ app = typer.Typer()
 
 @app.command("list")
 def list_() -> None:
-    """Show what can be run: data, sites, what is learnt."""
+    """List the scenarios: their data, their sites, what they learn."""
     table = Table(box=None, pad_edge=False)
     for heading in ("scenario", "sites", "what it is"):
         table.add_column(heading)
@@ -27,10 +27,12 @@ def list_() -> None:
 @app.command("practice")
 def practice(
     name: Annotated[str, typer.Argument(help="A scenario; see `scenario list`.")],
-    folder: Annotated[Path, typer.Argument(help="Where the files go.")],
+    folder: Annotated[Path, typer.Argument(help="Directory for the files.")],
 ) -> None:
-    """Write what a scenario's institutions would bring: a schema, and a file of records each."""
-    from scenarios.engines.staging import write_practice
+    """Write a scenario's schema and one file of records a site, to practise with."""
+    from scenarios.engines.staging import write_practice_files
 
-    for path in guarded(lambda: write_practice(guarded(lambda: scenario_named(name)), folder)):
+    for path in exit_on_refusal(
+        lambda: write_practice_files(exit_on_refusal(lambda: scenario_named(name)), folder)
+    ):
         console.print(str(path), soft_wrap=True, highlight=False)

@@ -44,35 +44,35 @@ def _doctor() -> typer.Typer:
 
 
 _COMMANDS = {
-    "list": LazyCommand("Show what can be run: data, sites, what is learnt.", _library),
+    "list": LazyCommand("List the scenarios: their data, their sites, what they learn.", _library),
     "run": LazyCommand("Run a scenario and write its report.", _runs),
     "resume": LazyCommand(
-        "Go on with a run that was interrupted or parked, at the round after the last one kept.",
+        "Resume a run that was interrupted or parked, after the last round it saved.",
         _runs,
     ),
     "compare": LazyCommand(
-        "Run a scenario and compare it with each site alone and with all records in one place.",
+        "Run a scenario; compare it with each site alone and with all records in one place.",
         _runs,
     ),
     "rules": LazyCommand(
-        "Show which rules survive so many liars, and what that costs, in the clear and encrypted.",
+        "Show which rules survive a number of liars and what they cost, clear and encrypted.",
         _rules_table,
     ),
-    "predict": LazyCommand("Score a person's own table with the model of a run.", _prediction),
+    "predict": LazyCommand("Score your own table with the model of a run.", _prediction),
     "inspect": LazyCommand(
-        "Show what the coordinator of an encrypted run saw, and what it could not read.",
+        "Show what the coordinator of an encrypted run saw and could not read.",
         _encrypted_runs,
     ),
     "audit-sum": LazyCommand(
-        "Add the kept uploads again, without a key, and say who deviated if anybody did.",
+        "Add the stored uploads again, without a key, and name whoever deviated.",
         _encrypted_runs,
     ),
     "practice": LazyCommand(
-        "Write what a scenario's institutions would bring: a schema, and a file of records each.",
+        "Write a scenario's schema and one file of records a site, to practise with.",
         _library,
     ),
     "doctor": LazyCommand(
-        "Say whether this machine is ready, and what to do if it is not.", _doctor
+        "Check whether this machine is ready, and say what to do if it is not.", _doctor
     ),
 }
 
@@ -91,7 +91,7 @@ def _commands() -> None:
 
 
 def main() -> None:
-    """Run the command line; exit 0 when done, 1 when a run failed, 2 on wrong usage, 130 on ^C."""
+    """Run the command line. Exit codes: 0 done, 1 run failed, 2 wrong usage, 130 Ctrl-C."""
     try:
         app()
     except SystemExit as ended:

@@ -8,7 +8,7 @@ import typer
 
 from consortium.cli.options import data_source
 from consortium.run.directory import RunDirectory
-from scenarios.cli.terminal import console, guarded
+from scenarios.cli.terminal import console, exit_on_refusal
 from scenarios.experiments.prediction import predictions
 
 app = typer.Typer()
@@ -18,10 +18,12 @@ app = typer.Typer()
 def predict(
     run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run.")],
     file: Annotated[str, typer.Argument(help="A table, or url::query.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Where to write; CSV.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="CSV file to write; by default the terminal.")
+    ] = None,
 ) -> None:
-    """Score a person's own table with the model of a run."""
-    frame = guarded(lambda: predictions(RunDirectory(run_directory), data_source(file)))
+    """Score your own table with the model of a run."""
+    frame = exit_on_refusal(lambda: predictions(RunDirectory(run_directory), data_source(file)))
     if out is None:
         frame.to_csv(sys.stdout, index=False)
         return

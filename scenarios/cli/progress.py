@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: read from `events.jsonl`, whichever process writes it."""
+"""Progress of a run on the terminal, read from `events.jsonl` whichever process writes it."""
 
 import json
 import threading
@@ -11,26 +11,26 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-_LOOK_EVERY_S = 0.1
+_POLL_EVERY_S = 0.1
 
 
 @contextmanager
-def shown(events: Path, *, rounds: int, metric: str, console: Console) -> Iterator[None]:
+def show_progress(events: Path, *, rounds: int, metric: str, console: Console) -> Iterator[None]:
     """Show the progress of a run while the body runs it.
 
-    On a terminal this is one live line; elsewhere it is a plain line a round.
+    On a terminal this is one live line; elsewhere one plain line a round.
 
     Args:
-        events: The file the run appends its events to.
-        rounds: Rounds the run will have.
-        metric: Name of the metric worth watching.
+        events: The file to which the run appends its events.
+        rounds: Number of rounds of the run.
+        metric: Name of the metric to show.
         console: Where to show it.
     """
     view = (
         _Live(console, rounds, metric) if console.is_terminal else _Plain(console, rounds, metric)
     )
     done = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(events, view, done), daemon=True)
+    watcher = threading.Thread(target=_follow_events, args=(events, view, done), daemon=True)
     with view:
         watcher.start()
         try:
@@ -40,25 +40,25 @@ def shown(events: Path, *, rounds: int, metric: str, console: Console) -> Iterat
             watcher.join()
 
 
-def _watch(events: Path, view: "_Plain", done: threading.Event) -> None:
+def _follow_events(events: Path, view: "_Plain", done: threading.Event) -> None:
     position = 0
     while True:
-        last = done.is_set()
+        last = done.is_set()  # asked before reading, so that the final events are still shown
         if events.exists():
             with events.open() as file:
                 file.seek(position)
                 for line in iter(file.readline, ""):
-                    if not line.endswith("\n"):
+                    if not line.endswith("\n"):  # still being written: read it next time
                         break
                     position = file.tell()
-                    view.event(json.loads(line))
+                    view.show_event(json.loads(line))
         if last:
             return
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_POLL_EVERY_S)
 
 
 class _Plain:
-    """A line a round, for logs and pipes."""
+    """One line a round, for logs and pipes."""
 
     def __init__(self, console: Console, rounds: int, metric: str) -> None:
         self.console = console
@@ -71,45 +71,45 @@ class _Plain:
     def __exit__(self, *_: object) -> None:
         return None
 
-    def event(self, event: dict[str, Any]) -> None:
+    def show_event(self, event: dict[str, Any]) -> None:
         """Show one event."""
         match event:
             case {"event": "sites-joined", "sites": sites, "absent": absent}:
                 missing = f", absent: {', '.join(absent)}" if absent else ""
-                self.say(f"{len(sites)} sites joined: {', '.join(sites)}{missing}")
+                self.print_line(f"{len(sites)} sites joined: {', '.join(sites)}{missing}")
             case {"event": "site-quarantined", "server_round": turn, "site": site, "code": code}:
-                self.say(f"round {turn}: {site} left out ({code}{_counts(event)})")
+                self.print_line(f"round {turn}: {site} left out ({code}{_format_counts(event)})")
             case {"event": "round-started", "server_round": turn, "cohort": cohort}:
-                self.started(int(turn), len(cohort))
+                self.start_round(int(turn), len(cohort))
             case {"event": "site-answered"}:
-                self.answered()
+                self.count_answer()
             case {"event": "round-finished", "server_round": turn, "metrics": metrics}:
-                self.finished(int(turn), metrics)
+                self.finish_round(int(turn), metrics)
             case {"event": "run-failed", "text": text}:
-                self.say(f"stopped: {text}")
+                self.print_line(f"stopped: {text}")
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """Print a line."""
         self.console.print(text, highlight=False, markup=False)
 
-    def started(self, turn: int, cohort: int) -> None:
-        """A cohort was asked: not worth a line of its own."""
+    def start_round(self, turn: int, cohort: int) -> None:
+        """Print nothing: that a round began is not worth a line."""
 
-    def answered(self) -> None:
-        """A site answered: not worth a line of its own."""
+    def count_answer(self) -> None:
+        """Print nothing: that a site replied is not worth a line."""
 
-    def finished(self, turn: int, metrics: dict[str, Any]) -> None:
-        """Print the model that the round received."""
-        self.say(f"round {min(turn, self.rounds)}/{self.rounds}  {self.figures(metrics)}")
+    def finish_round(self, turn: int, metrics: dict[str, Any]) -> None:
+        """Print the metrics of the model that the round started from."""
+        self.print_line(f"round {min(turn, self.rounds)}/{self.rounds}  {self.figures(metrics)}")
 
     def figures(self, metrics: dict[str, Any]) -> str:
-        """Return the watched metrics in short."""
+        """Return the metrics to show, as a short text."""
         names = [name for name in (self.metric, "log_loss", "rmse") if name in metrics]
         return "  ".join(f"{name} {metrics[name]['value']:.4f}" for name in names)
 
 
 class _Live(_Plain):
-    """One live line: round, sites answered, metric, time left."""
+    """One live line: round, sites that replied, metric, time left."""
 
     def __init__(self, console: Console, rounds: int, metric: str) -> None:
         super().__init__(console, rounds, metric)
@@ -133,25 +133,25 @@ class _Live(_Plain):
     def __exit__(self, *_: object) -> None:
         self.bar.stop()
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """Print a line above the live one."""
         self.bar.console.print(text, highlight=False, markup=False)
 
-    def started(self, turn: int, cohort: int) -> None:
+    def start_round(self, turn: int, cohort: int) -> None:
         """Show the round that began."""
         self.cohort, self.here = cohort, 0
         self.bar.update(self.line, turn=min(turn, self.rounds), sites=f"0/{cohort}")
 
-    def answered(self) -> None:
-        """Count one more site."""
+    def count_answer(self) -> None:
+        """Count one more site that replied."""
         self.here += 1
         self.bar.update(self.line, sites=f"{self.here}/{self.cohort}")
 
-    def finished(self, turn: int, metrics: dict[str, Any]) -> None:
-        """Show the model that the round received."""
+    def finish_round(self, turn: int, metrics: dict[str, Any]) -> None:
+        """Show the metrics of the model that the round started from."""
         self.bar.update(self.line, completed=min(turn, self.rounds), figures=self.figures(metrics))
 
 
-def _counts(event: dict[str, Any]) -> str:
+def _format_counts(event: dict[str, Any]) -> str:
     counts = event.get("counts") or {}
     return "".join(f", {name} {value}" for name, value in counts.items())

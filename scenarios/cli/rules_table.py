@@ -1,4 +1,4 @@
-"""`scenario rules`: which rule survives so many liars among so many sites, and what it costs."""
+"""`scenario rules`: which rules survive a number of liars among the sites, and what they cost."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -24,15 +24,15 @@ PRE_STEPS = ("nearest-neighbour-mixing", "bucketing")
 
 _MEGABYTE = 1e6
 _LEGEND = (
-    "a hostile value inside a ciphertext cannot be seen, only bounded and out-voted: the sites "
+    "a hostile value inside a ciphertext cannot be seen, only bounded and outvoted: the sites "
     "clip each bucket mean to rule.clip-norm, then apply the rule; a liar spoils its bucket\n"
     "crowd: fewest sites in a bucket; spare: buckets that may fall below their floor in a round; "
-    "shown: correlation of what other members see with one site's own direction, and the same "
-    f"had the buckets been drawn anew for {WATCHED_ROUNDS} rounds, which is why they are fixed; "
-    "down: bytes a site downloads in a round\nyes: the liars are out-voted; bounded: each of them "
-    "moves the model, by no more than what is proved, which shows where voters are few; a liar "
-    "that sends nothing, or what is no number, spoils no model: where fewer voters are spare "
-    "than liars, it can stop the run\nwhat is proved:"
+    "shown: correlation of what other members see with the direction of one site; anew: the same "
+    f"if the buckets were redrawn for {WATCHED_ROUNDS} rounds, which is why they are fixed; "
+    "down: bytes that a site downloads in a round\nyes: the liars are outvoted; bounded: each liar "
+    "moves the model, but by no more than the proven bound, which matters where voters are few; a "
+    "liar that sends nothing, or no number, cannot spoil the model, but it can stop the run if "
+    "there are fewer spare voters than liars\nproven bounds:"
 )
 _ANY_TABLE = Schema(
     name="any",
@@ -48,32 +48,31 @@ def rules(
     liars: Annotated[int, typer.Option("--liars", min=0, help="Liars to survive.")] = 1,
     dim: Annotated[int, typer.Option("--dim", min=1, help="Numbers in the model.")] = 1_000_000,
 ) -> None:
-    """Show which rules survive so many liars, and what that costs, in the clear and encrypted."""
+    """Show which rules survive a number of liars and what they cost, clear and encrypted."""
     print_rules(console, sites=sites, liars=liars, dim=dim)
 
 
 def print_rules(console: Console, *, sites: int, liars: int, dim: int) -> None:
-    """Print what each rule survives and costs, in the clear and over buckets under encryption.
+    """Print what each rule survives and costs, in the clear and over encrypted buckets.
 
     Args:
         console: Where to print.
         sites: Members of the consortium.
-        liars: Liars to survive.
-        dim: Numbers in the model that travels.
+        liars: Number of liars to survive.
+        dim: Number of parameters that travel.
     """
     console.print(
-        f"{liars} of {sites} sites lie; a model of {dim:,} numbers; floors as a charter has them "
-        "by default",
+        f"{liars} of {sites} sites lie; a model of {dim:,} numbers; a charter's default floors",
         highlight=False,
     )
-    console.print(_in_the_clear(sites, liars, dim))
-    console.print(_encrypted(sites, liars, dim))
+    console.print(_plaintext_table(sites, liars, dim))
+    console.print(_encrypted_table(sites, liars, dim))
     console.print(_LEGEND, soft_wrap=True, highlight=False)
     for spec in RULES.values():
         console.print(f"{spec.name}: {spec.breakdown}", soft_wrap=True, highlight=False)
 
 
-def _in_the_clear(sites: int, liars: int, dim: int) -> Table:
+def _plaintext_table(sites: int, liars: int, dim: int) -> Table:
     table = Table(box=None, pad_edge=False, title="in the clear", title_justify="left")
     for heading in ("rule", "survives"):
         table.add_column(heading, no_wrap=True)
@@ -81,16 +80,20 @@ def _in_the_clear(sites: int, liars: int, dim: int) -> Table:
         table.add_column(heading)
     for spec in RULES.values():
         kept = 4 * dim * (1 if spec.streaming else sites)
-        table.add_row(*_row(spec, _told(spec.name, liars), sites, dim), _size(kept))
+        table.add_row(
+            *_plaintext_row(spec, _config_of(spec.name, liars), sites, dim), _format_megabytes(kept)
+        )
     for step in PRE_STEPS:
-        config = _told("trimmed-mean", liars, {"rule.pre-step": step})
+        config = _config_of("trimmed-mean", liars, {"rule.pre-step": step})
         name = f"{step}, then trimmed-mean"
-        row = _row(RULES["trimmed-mean"], config, sites, dim)
-        table.add_row(name, *row[1:], _size(4 * dim * sites))
+        row = _plaintext_row(RULES["trimmed-mean"], config, sites, dim)
+        table.add_row(name, *row[1:], _format_megabytes(4 * dim * sites))
     return table
 
 
-def _row(spec: RuleSpec, config: RunConfig, sites: int, dim: int) -> tuple[str, str, str, str]:
+def _plaintext_row(
+    spec: RuleSpec, config: RunConfig, sites: int, dim: int
+) -> tuple[str, str, str, str]:
     charter = _charter(sites)
     try:
         needed = str(smallest_consortium(config, charter))
@@ -100,10 +103,10 @@ def _row(spec: RuleSpec, config: RunConfig, sites: int, dim: int) -> tuple[str, 
         found = protection_of(config, charter, dim=dim)
     except ConsortiumError:
         return spec.name, "no", needed, ""
-    return spec.name, _survives(spec), needed, str(found.spare)
+    return spec.name, _survival(spec), needed, str(found.spare)
 
 
-def _encrypted(sites: int, liars: int, dim: int) -> Table:
+def _encrypted_table(sites: int, liars: int, dim: int) -> Table:
     table = Table(box=None, pad_edge=False, title="encrypted", title_justify="left")
     for heading in ("buckets", "rule", "survives"):
         table.add_column(heading, no_wrap=True)
@@ -113,22 +116,24 @@ def _encrypted(sites: int, liars: int, dim: int) -> Table:
         for spec in RULES.values():
             if spec.same_on_every_cpu and (spec.name == "mean") == (buckets == 1):
                 table.add_row(
-                    str(buckets), spec.name, *_sealed_row(spec, buckets, liars, sites, dim)
+                    str(buckets), spec.name, *_encrypted_row(spec, buckets, liars, sites, dim)
                 )
     return table
 
 
-def _sealed_row(spec: RuleSpec, buckets: int, liars: int, sites: int, dim: int) -> tuple[str, ...]:
-    config = _told(spec.name, liars, {"aggregation": "encrypted", "buckets": buckets})
+def _encrypted_row(
+    spec: RuleSpec, buckets: int, liars: int, sites: int, dim: int
+) -> tuple[str, ...]:
+    config = _config_of(spec.name, liars, {"aggregation": "encrypted", "buckets": buckets})
     charter = _charter(sites)
     try:
         found = protection_of(config, charter, dim=dim)
     except ConsortiumError:
-        return ("no", _needed(config, charter))
-    return (_survives(spec), *_costs(found))
+        return ("no", _sites_needed(config, charter))
+    return (_survival(spec), *_costs(found))
 
 
-def _survives(spec: RuleSpec) -> str:
+def _survival(spec: RuleSpec) -> str:
     return "bounded" if spec.only_bounds else "yes"
 
 
@@ -138,10 +143,10 @@ def _costs(found: Protection) -> Iterator[str]:
     yield str(found.spare)
     yield f"{found.fixed_shows:.2f}"
     yield f"{found.reshuffled_shows:.2f}"
-    yield _size(found.bytes_down_per_site)
+    yield _format_megabytes(found.bytes_down_per_site)
 
 
-def _needed(config: RunConfig, charter: Charter) -> str:
+def _sites_needed(config: RunConfig, charter: Charter) -> str:
     try:
         return str(smallest_consortium(config, charter))
     except Infeasible:
@@ -149,14 +154,18 @@ def _needed(config: RunConfig, charter: Charter) -> str:
 
 
 def _bucket_choices(sites: int, liars: int) -> list[int]:
-    """Return the mean's one bucket, the fewest that survive the liars, and the most possible."""
+    """Return one bucket for the mean, the fewest that survive the liars, and the most possible."""
     most = most_buckets(sites, min_others=Floors().min_others)
     return sorted({1, 2 * liars + 1, max(most, 2 * liars + 1)})
 
 
-def _told(rule: str, liars: int, settings: dict[str, Scalar] | None = None) -> RunConfig:
-    told: dict[str, Scalar] = {"weighting": "equal", "rule.name": rule, "rule.num-byzantine": liars}
-    return RunConfig.parse({**told, **(settings or {})})
+def _config_of(rule: str, liars: int, settings: dict[str, Scalar] | None = None) -> RunConfig:
+    common: dict[str, Scalar] = {
+        "weighting": "equal",
+        "rule.name": rule,
+        "rule.num-byzantine": liars,
+    }
+    return RunConfig.parse({**common, **(settings or {})})
 
 
 def _charter(sites: int) -> Charter:
@@ -164,5 +173,5 @@ def _charter(sites: int) -> Charter:
     return Charter(name="any", task="credit", table=_ANY_TABLE, members=members)
 
 
-def _size(count: int) -> str:
+def _format_megabytes(count: int) -> str:
     return f"{count / _MEGABYTE:,.1f} MB"

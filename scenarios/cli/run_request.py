@@ -1,4 +1,4 @@
-"""What a person asked of `scenario run`, `compare` or `resume`: checked first, then carried out."""
+"""Check what the user asked of `scenario run`, `compare` or `resume`, then run it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,20 @@ from consortium.run.logs import log_in_detail
 from consortium.run.records import Summary
 from privacy.errors import ConsortiumError
 from scenarios.attacks.assignment import NOBODY, AttackAssignment, draw_liars
-from scenarios.cli.progress import shown
-from scenarios.cli.terminal import FAILED, console, errors, give_up, guarded, refuse, report
+from scenarios.cli.progress import show_progress
+from scenarios.cli.terminal import (
+    FAILED,
+    console,
+    errors,
+    exit_failed,
+    exit_on_refusal,
+    exit_refused,
+    write_report,
+)
 from scenarios.engines.staging import new_run_directory, require_sites
 from scenarios.library.registry import scenario_named
 from scenarios.scenario import ENGINES, Engine, Scenario
-from scenarios.user_data.sources import user_sources
+from scenarios.user_data.sources import scenario_with_user_data
 
 if TYPE_CHECKING:
     from scenarios.engines.runner import ScenarioRun  # torch is loaded where it is needed
@@ -30,7 +38,7 @@ RUNS = Path("runs")
 
 
 class RunRequest:
-    """The options shared by `run` and `compare`, checked before anything is done."""
+    """The options shared by `run` and `compare`, checked before anything runs."""
 
     def __init__(
         self,
@@ -43,33 +51,35 @@ class RunRequest:
         verbose: bool,
     ) -> None:
         chosen: dict[str, Scalar] = {} if seed is None else {"seed": seed}
-        self.scenario = guarded(lambda: scenario_named(name))
-        self.config = guarded(
-            lambda: self.scenario.configured({**overrides(settings or []), **chosen})
+        self.scenario = exit_on_refusal(lambda: scenario_named(name))
+        self.config = exit_on_refusal(
+            lambda: self.scenario.config_with({**overrides(settings or []), **chosen})
         )
-        found = guarded(lambda: user_sources(self.scenario, data or [], seed=self.config.seed))
-        self.scenario, self.sources, self.told = found.scenario, found.sources, found.told
-        guarded(lambda: require_sites(self.scenario, self.sources))
-        self.engine = _engine(engine)
+        found = exit_on_refusal(
+            lambda: scenario_with_user_data(self.scenario, data or [], seed=self.config.seed)
+        )
+        self.scenario, self.sources, self.notes = found.scenario, found.sources, found.notes
+        exit_on_refusal(lambda: require_sites(self.scenario, self.sources))
+        self.engine = _parse_engine(engine)
         self.verbose = verbose
         if verbose:
             log_in_detail()
         self.lies = AttackAssignment(seed=self.config.seed, attacks=self.scenario.faults)
-        guarded(lambda: rule_spec(self.config, self.scenario.charter))
+        exit_on_refusal(lambda: rule_spec(self.config, self.scenario.charter))
 
-    def let_lie(self, attack: str | None, liars: int) -> None:
-        """Stage a person's own choice of liars in the place of the scenario's."""
+    def choose_liars(self, attack: str | None, liars: int) -> None:
+        """Replace the scenario's liars by the user's choice, if there is one."""
         if attack == "none":
             self.lies = NOBODY
         elif attack is not None:
             seed, sites = self.config.seed, self.scenario.sites
-            self.lies = guarded(lambda: draw_liars(sites, attack, liars=liars, seed=seed))
+            self.lies = exit_on_refusal(lambda: draw_liars(sites, attack, liars=liars, seed=seed))
 
-    def carry_out(self, out: Path | None) -> tuple[RunDirectory, Summary]:
-        """Run it in a new directory, with progress on the terminal."""
-        from scenarios.engines.runner import ScenarioRun, carry_out, run_notes
+    def run(self, out: Path | None) -> tuple[RunDirectory, Summary]:
+        """Run the scenario in a new directory, with progress on the terminal."""
+        from scenarios.engines.runner import ScenarioRun, run_notes, run_scenario
 
-        directory = guarded(lambda: new_run_directory(self.scenario, under=RUNS, named=out))
+        directory = exit_on_refusal(lambda: new_run_directory(self.scenario, under=RUNS, named=out))
         order = ScenarioRun(
             scenario=self.scenario,
             config=self.config,
@@ -79,66 +89,74 @@ class RunRequest:
             verbose=self.verbose,
         )
         console.print(f"{self.scenario.title}: {len(self.scenario.sites)} sites, {self.engine}")
-        for line in self.told:
+        for line in self.notes:
             console.print(line, soft_wrap=True, highlight=False)
-        for line in guarded(lambda: run_notes(self.scenario, self.config, self.lies)):
+        for line in exit_on_refusal(lambda: run_notes(self.scenario, self.config, self.lies)):
             console.print(line, soft_wrap=True, highlight=False)
-        return directory, _watched(order, directory, carry_out)
+        return directory, _run_with_progress(order, directory, run_scenario)
 
-    def try_attacks(self, directory: RunDirectory, attack: str | None, liars: int) -> None:
-        """Try each attack against each rule, where the scenario is about liars."""
+    def measure_robustness(self, directory: RunDirectory, attack: str | None, liars: int) -> None:
+        """Try each attack against each defence, if the scenario is about liars."""
         from scenarios.experiments.robustness_output import (
             print_robustness,  # matplotlib, where it is needed
         )
 
         if self.scenario.trials is not None and attack != "none":
             trials = self.scenario.trials
-            tried = trials if attack is None else trials.only(attack, liars)
-            guarded(lambda: print_robustness(self.scenario, tried, self.config, directory, console))
+            tried = trials if attack is None else trials.for_attack(attack, liars)
+            exit_on_refusal(
+                lambda: print_robustness(self.scenario, tried, self.config, directory, console)
+            )
 
     def measure_privacy(self, directory: RunDirectory) -> None:
-        """Try each epsilon, and runs until the ledgers refuse, where the scenario is about it."""
+        """Measure what privacy costs, if the scenario is about privacy."""
         from scenarios.experiments.privacy_output import (
             print_privacy_utility,  # torch, where it is needed
         )
 
         if self.scenario.privacy is not None:
-            guarded(lambda: print_privacy_utility(self.scenario, self.config, directory, console))
-            report(directory)
+            exit_on_refusal(
+                lambda: print_privacy_utility(self.scenario, self.config, directory, console)
+            )
+            write_report(directory)
 
 
-def go_on(directory: RunDirectory, *, engine: str, verbose: bool) -> tuple[Scenario, Summary]:
-    """Go on with an interrupted run, with progress on the terminal."""
-    from scenarios.engines.runner import interrupted_order, resume  # torch, where it is needed
+def resume_with_progress(
+    directory: RunDirectory, *, engine: str, verbose: bool
+) -> tuple[Scenario, Summary]:
+    """Resume an interrupted run, with progress on the terminal."""
+    from scenarios.engines.runner import interrupted_run, resume_run  # torch, where it is needed
 
     if verbose:
         log_in_detail()
-    order = guarded(lambda: interrupted_order(directory, engine=_engine(engine), verbose=verbose))
-    return order.scenario, _watched(order, directory, resume)
+    order = exit_on_refusal(
+        lambda: interrupted_run(directory, engine=_parse_engine(engine), verbose=verbose)
+    )
+    return order.scenario, _run_with_progress(order, directory, resume_run)
 
 
-def _watched(
+def _run_with_progress(
     order: ScenarioRun, directory: RunDirectory, run: Callable[[ScenarioRun, RunDirectory], Summary]
 ) -> Summary:
     from scenarios.engines.runner import RunFailed, RunParked
 
     rounds, metric = order.config.num_server_rounds, order.scenario.headline.name
     try:
-        with shown(directory.events, rounds=rounds, metric=metric, console=console):
+        with show_progress(directory.events, rounds=rounds, metric=metric, console=console):
             return run(order, directory)
     except RunParked as error:
-        give_up(
+        exit_failed(
             directory,
-            f"the run is parked: {error}\ngo on with: scenario resume {directory.path}",
+            f"the run is parked: {error}\nresume it with: scenario resume {directory.path}",
         )
     except RunFailed as error:
-        give_up(directory, f"the run failed: {error}")
+        exit_failed(directory, f"the run failed: {error}")
     except ConsortiumError as error:
         errors.print(f"the run failed: {error}", soft_wrap=True)
         raise typer.Exit(FAILED) from error
 
 
-def _engine(name: str) -> Engine:
+def _parse_engine(name: str) -> Engine:
     if name not in ENGINES:
-        refuse(f"--engine is {' or '.join(ENGINES)}, got '{name}'")
+        exit_refused(f"--engine is {' or '.join(ENGINES)}, got '{name}'")
     return ENGINES[name]

@@ -9,8 +9,8 @@ from rich.table import Table
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Comparison, Summary
 from privacy.errors import ConsortiumError
-from scenarios.cli.run_request import RunRequest, go_on
-from scenarios.cli.terminal import console, give_up, report
+from scenarios.cli.run_request import RunRequest, resume_with_progress
+from scenarios.cli.terminal import console, exit_failed, write_report
 from scenarios.scenario import Scenario
 
 app = typer.Typer()
@@ -20,21 +20,21 @@ EngineOption = Annotated[
     str, typer.Option("--engine", help="inprocess, simulation (with Ray) or deployment (TLS).")
 ]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="A run config key and its value, key=value.")
+    list[str] | None, typer.Option("--set", help="A run config key and its value: key=value.")
 ]
-SeedOption = Annotated[int | None, typer.Option("--seed", help="Of the experiment.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="Seed of the experiment.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="The run's directory.")]
 DataOption = Annotated[
     list[str] | None,
     typer.Option(
         "--data",
-        help="A site's own data: site=file or site=url::query; or one corpus for all sites: a "
-        "file, a directory or url::query; column:text=note says what a column is called there.",
+        help="Your own data for a site, site=file or site=url::query; or one corpus for all sites, "
+        "a file, a directory or url::query. column:text=note: its column `note` is our `text`.",
     ),
 ]
 AttackOption = Annotated[
     str | None,
-    typer.Option("--attack", help="What liars do, such as sign-flip; none: nobody lies."),
+    typer.Option("--attack", help="What liars do, such as sign-flip; none: no site lies."),
 ]
 LiarsOption = Annotated[int, typer.Option("--liars", min=0, help="Sites that lie, with --attack.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show Flower's own log; log more.")]
@@ -54,13 +54,13 @@ def run(
     verbose: VerboseOption = False,
 ) -> None:
     """Run a scenario and write its report."""
-    wanted = RunRequest(
+    request = RunRequest(
         name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose
     )
-    wanted.let_lie(attack, liars)
-    directory, summary = wanted.carry_out(out)
-    report(directory)
-    _say_metrics(wanted.scenario, summary)
+    request.choose_liars(attack, liars)
+    directory, summary = request.run(out)
+    write_report(directory)
+    _print_metrics(request.scenario, summary)
     console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)
 
 
@@ -71,11 +71,11 @@ def resume(
     engine: EngineOption = "inprocess",
     verbose: VerboseOption = False,
 ) -> None:
-    """Go on with a run that was interrupted or parked, at the round after the last one kept."""
+    """Resume a run that was interrupted or parked, after the last round it saved."""
     directory = RunDirectory(run_directory.resolve())
-    scenario, summary = go_on(directory, engine=engine, verbose=verbose)
-    report(directory)
-    _say_metrics(scenario, summary)
+    scenario, summary = resume_with_progress(directory, engine=engine, verbose=verbose)
+    write_report(directory)
+    _print_metrics(scenario, summary)
     console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)
 
 
@@ -92,28 +92,28 @@ def compare(
     liars: LiarsOption = 1,
     verbose: VerboseOption = False,
 ) -> None:
-    """Run a scenario and compare it with each site alone and with all records in one place."""
+    """Run a scenario; compare it with each site alone and with all records in one place."""
     from scenarios.experiments.comparison import (
         compare as measure,  # torch is loaded where it is needed
     )
 
-    wanted = RunRequest(
+    request = RunRequest(
         name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose
     )
-    wanted.let_lie(attack, liars)
-    directory, _ = wanted.carry_out(out)
+    request.choose_liars(attack, liars)
+    directory, _ = request.run(out)
     try:
-        comparison = measure(wanted.scenario, wanted.config, directory, tell=console.print)
-    except ConsortiumError as error:  # a site that the run went on without
-        give_up(directory, f"the run finished, and cannot be compared: {error}")
-    report(directory)
-    _say_comparison(comparison)
-    wanted.try_attacks(directory, attack, liars)
-    wanted.measure_privacy(directory)
+        comparison = measure(request.scenario, request.config, directory, tell=console.print)
+    except ConsortiumError as error:  # such as a site that the run continued without
+        exit_failed(directory, f"the run finished but cannot be compared: {error}")
+    write_report(directory)
+    _print_comparison(comparison)
+    request.measure_robustness(directory, attack, liars)
+    request.measure_privacy(directory)
     console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)
 
 
-def _say_metrics(scenario: Scenario, summary: Summary) -> None:
+def _print_metrics(scenario: Scenario, summary: Summary) -> None:
     headline = summary.metrics.get(scenario.headline.name)
     if headline is not None:
         console.print(
@@ -123,7 +123,7 @@ def _say_metrics(scenario: Scenario, summary: Summary) -> None:
         )
 
 
-def _say_comparison(comparison: Comparison) -> None:
+def _print_comparison(comparison: Comparison) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("trained")
     table.add_column(comparison.metric_title, justify="right")

@@ -1,4 +1,4 @@
-"""What `scenario` says on the terminal when something is refused or fails, and how it ends."""
+"""Terminal output of `scenario`, and its exit codes when something is refused or fails."""
 
 from collections.abc import Callable
 from typing import NoReturn, TypeVar
@@ -18,29 +18,29 @@ console = Console()
 errors = Console(stderr=True)
 
 
-def report(directory: RunDirectory) -> None:
+def write_report(directory: RunDirectory) -> None:
     """Write the report of a run."""
     from consortium.report.render import render  # matplotlib is loaded where it is needed
 
-    guarded(lambda: render(directory))
+    exit_on_refusal(lambda: render(directory))
 
 
-def give_up(directory: RunDirectory, text: str) -> NoReturn:
-    """Say what failed, leave a report of what there is, and end with exit code 1."""
-    report(directory)
+def exit_failed(directory: RunDirectory, text: str) -> NoReturn:
+    """Print what failed, write a report of what there is, and exit with code 1."""
+    write_report(directory)
     errors.print(f"{text}\nreport: {directory.report}", soft_wrap=True, markup=False)
     raise typer.Exit(FAILED)
 
 
-def guarded(action: Callable[[], T]) -> T:
-    """Return what `action` returns; a refusal becomes its text and exit code 2."""
+def exit_on_refusal(action: Callable[[], T]) -> T:
+    """Return what `action` returns; print a refusal and exit with code 2."""
     try:
         return action()
     except ConsortiumError as error:
-        refuse(str(error))
+        exit_refused(str(error))
 
 
-def refuse(text: str) -> NoReturn:
-    """Say what was wrong with what was asked, and end with exit code 2."""
+def exit_refused(text: str) -> NoReturn:
+    """Print what was wrong with the request, and exit with code 2."""
     errors.print(text, soft_wrap=True, highlight=False, markup=False)
     raise typer.Exit(USAGE)

@@ -1,6 +1,6 @@
-"""What the codes of the upstream files mean, in the words of the shipped files.
+"""Codes of the upstream files, and the words that the shipped files use for them.
 
-A code that is not listed here is refused when the files are made, never passed through.
+A code that is not listed here is an error when the files are made; it is never passed through.
 """
 
 import pandas as pd
@@ -32,7 +32,7 @@ THALLIUM = {
 }
 
 MONTHS = ("sep", "aug", "jul", "jun", "may", "apr")
-# UCI documents -1 and the months of delay; 0 and -2 are read as users of the data read them.
+# UCI documents only -1 and the months of delay; 0 and -2 have the meaning users agree on.
 STATUS = {"-2": "no use", "-1": "paid duly", "0": "revolving"} | {
     str(months): "late" for months in range(1, 9)
 }

@@ -1,8 +1,8 @@
-"""The data sets that come with the project, and which site each record belongs to.
+"""The data sets that come with the project, and the site of each record.
 
-Each file in `data/` is pinned by its SHA-256: what is read is what README.md there describes.
-A site assignment is a function of the single record, so that a part of a table is divided
-exactly as the whole is.
+Each file in `data/` is pinned by its SHA-256: its content is what README.md there describes. The
+site of a record depends on that record alone, so that a part of a table is divided exactly as
+the whole is.
 """
 
 import gzip
@@ -32,12 +32,12 @@ DRUG_NAMES_SHA256 = "d931bc59d7d3b92e34e2c01681ecfe3c7fe8dff3b808aad5d5959ca334a
 
 HOSPITALS = ("cleveland", "hungary", "switzerland", "va-long-beach")
 
-# Invented names; from the smallest credit limits to the largest.
+# Invented names, from the smallest credit limits to the largest.
 BANKS = ("amber-bank", "birch-bank", "cedar-bank", "dune-bank", "elm-bank")
-# Largest limit of each bank but the last, NT$: the quintiles of the 30,000 limits.
+# Largest limit of each bank but the last, in NT$: the quintiles of all 30,000 limits.
 LARGEST_LIMITS = (50_000, 100_000, 180_000, 270_000)
 
-# Each bank of the five as three, told apart by nothing but their names.
+# Each of the five banks as three that differ in nothing but their names.
 BRANCHES = ("east", "south", "west")
 BRANCH_BANKS = tuple(
     f"{bank.removesuffix('-bank')}-{place}" for bank in BANKS for place in BRANCHES
@@ -90,27 +90,27 @@ NEIGHBOURHOODS_BY_OFFICE = {
 
 
 class UnknownDataset(ConsortiumError, LookupError):
-    """No data set of that name comes with the project."""
+    """The project has no data set of this name."""
 
     code = "unknown-dataset"
 
 
 class DatasetCorrupted(ConsortiumError, ValueError):
-    """A data file is absent, or is not the one this version of the project was made with."""
+    """A data file is absent, or its content is not that of this version of the project."""
 
     code = "dataset-corrupted"
 
 
 class RecordWithoutSite(ConsortiumError, ValueError):
-    """A record does not say what its site is decided by, or says something unknown."""
+    """The value that decides the site of a record is missing or unknown."""
 
     code = "record-without-site"
 
 
-def load(name: str, *, folder: Path = FOLDER) -> pd.DataFrame:
+def load_dataset(name: str, *, folder: Path = FOLDER) -> pd.DataFrame:
     """Return the table of a shipped data set; an empty field is a missing value.
 
-    Guarantee: the bytes that were parsed are those with the pinned SHA-256.
+    Guarantee: the parsed bytes have the pinned SHA-256.
 
     Args:
         name: One of the keys of `SHA256`.
@@ -118,26 +118,26 @@ def load(name: str, *, folder: Path = FOLDER) -> pd.DataFrame:
 
     Raises:
         UnknownDataset: There is no such data set.
-        DatasetCorrupted: The file is absent or has other bytes.
+        DatasetCorrupted: The file is absent or its content differs.
     """
     if name not in SHA256:
         raise UnknownDataset(f"no data set {name!r}: choose one of {', '.join(SHA256)}")
     # Only an empty field is missing: pandas would also take words such as "none" for it.
-    text = io.BytesIO(gzip.decompress(_pinned(folder / f"{name}.csv.gz", SHA256[name])))
+    text = io.BytesIO(gzip.decompress(_read_pinned(folder / f"{name}.csv.gz", SHA256[name])))
     return pd.read_csv(text, keep_default_na=False, na_values=[""])
 
 
 def drug_names() -> list[str]:
-    """Return names of drugs, in small letters, of one word each.
+    """Return names of drugs, lower-case, one word each.
 
     Raises:
-        DatasetCorrupted: The file is absent or has other bytes.
+        DatasetCorrupted: The file is absent or its content differs.
     """
-    return _pinned(FOLDER / "drug-names.txt", DRUG_NAMES_SHA256).decode().split()
+    return _read_pinned(FOLDER / "drug-names.txt", DRUG_NAMES_SHA256).decode().split()
 
 
-def _pinned(path: Path, sha256: str) -> bytes:
-    """Return the bytes of a file that comes with the project, if they are the pinned ones."""
+def _read_pinned(path: Path, sha256: str) -> bytes:
+    """Return the bytes of a file of the project; refuse any but the pinned ones."""
     if not path.is_file():
         raise DatasetCorrupted(f"{path} is absent: restore it from the repository")
     content = path.read_bytes()
@@ -151,26 +151,26 @@ def _pinned(path: Path, sha256: str) -> bytes:
 
 def heart_hospitals(frame: pd.DataFrame) -> Names:
     """Return the hospital that examined each patient, one of `HOSPITALS`."""
-    return _assigned(frame["hospital"], {name: name for name in HOSPITALS})
+    return _map_to_sites(frame["hospital"], {name: name for name in HOSPITALS})
 
 
 def credit_banks(frame: pd.DataFrame) -> Names:
     """Return the bank of each borrower, one of `BANKS`, by fifths of the credit limit.
 
-    Guarantee: borrowers with the same limit have the same bank; a limit on a boundary belongs
-    to the lower bank. Limits are round, so the banks are not exactly of one size.
+    Guarantee: borrowers with the same limit have the same bank, and a limit on a boundary belongs
+    to the lower bank. As limits are round numbers, the banks differ slightly in size.
     """
     limit = frame["credit_limit"]
     edges = [0.0, *LARGEST_LIMITS, float("inf")]
     bank = pd.cut(limit, bins=edges, labels=list(BANKS), right=True)
-    return _complete(bank.astype(object), limit)
+    return _require_every_site(bank.astype(object), limit)
 
 
 def branch_banks(frame: pd.DataFrame) -> Names:
     """Return the bank of each borrower, one of `BRANCH_BANKS`: a third of one of the five.
 
-    Guarantee: the third is drawn by the borrower's number alone, evenly and without regard to
-    anything else that is known of the borrower.
+    Guarantee: the third depends on the borrower's number alone, through a checksum, and so on
+    nothing else that is known about the borrower. The thirds are of nearly the same size.
     """
     bank = credit_banks(frame).str.removesuffix("-bank")
     drawn = frame["borrower"].map(lambda number: zlib.crc32(str(number).encode()) % len(BRANCHES))
@@ -182,28 +182,28 @@ def lending_regions(frame: pd.DataFrame) -> Names:
     region = {
         state: region for region, states in STATES_BY_REGION.items() for state in states.split()
     }
-    return _assigned(frame["addr_state"], region)
+    return _map_to_sites(frame["addr_state"], region)
 
 
 def ames_offices(frame: pd.DataFrame) -> Names:
     """Return the office that sold each house, a key of `NEIGHBOURHOODS_BY_OFFICE`.
 
-    Guarantee: a neighbourhood has one office, and lies nearer to the middle of that office's
-    houses than to the middle of another's.
+    Guarantee: a neighbourhood has one office, and is closer to the centre of that office's houses
+    than to the centre of another's.
     """
     office = {
         neighbourhood: office
         for office, neighbourhoods in NEIGHBOURHOODS_BY_OFFICE.items()
         for neighbourhood in neighbourhoods
     }
-    return _assigned(frame["neighbourhood"], office)
+    return _map_to_sites(frame["neighbourhood"], office)
 
 
-def _assigned(key: "pd.Series[Any]", site_of: Mapping[str, str]) -> Names:
-    return _complete(key.map(site_of), key)
+def _map_to_sites(key: "pd.Series[Any]", site_of: Mapping[str, str]) -> Names:
+    return _require_every_site(key.map(site_of), key)
 
 
-def _complete(site: "pd.Series[Any]", key: "pd.Series[Any]") -> Names:
+def _require_every_site(site: "pd.Series[Any]", key: "pd.Series[Any]") -> Names:
     without = int(site.isna().sum())
     if without:
         raise RecordWithoutSite(

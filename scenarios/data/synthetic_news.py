@@ -1,7 +1,7 @@
-"""SYNTHETIC sentences of financial news, in three classes, made up here from a seed.
+"""SYNTHETIC sentences of financial news in three classes, generated from a seed.
 
-Companies, figures and sentences are invented. The classes follow from what happened to what: a
-rise of sales is good news and a rise of costs is bad, so no single word decides.
+Companies, figures and sentences are invented. The class depends on a combination of words: rising
+sales are good news and rising costs are bad, so that no single word decides.
 """
 
 from functools import cache
@@ -15,7 +15,7 @@ COMPANIES = 320
 SENTENCES_A_COMPANY = 10
 _SEED = 20_260_402
 
-# Each bank follows other trades, with more bad or more good news than the rest.
+# Each bank follows one trade. Last: its shares of negative, neutral and positive news.
 _TRADES = {
     "harbour-bank": ("shipping", "container volumes", "freight rates", (0.5, 0.3, 0.2)),
     "river-bank": ("software", "subscriptions", "licence income", (0.2, 0.3, 0.5)),
@@ -54,18 +54,18 @@ _QUARTERS = ("first", "second", "third", "fourth")
 def market_sentences() -> pd.DataFrame:
     """Return SYNTHETIC sentences: `company`, `bank`, `sentiment`, `text`.
 
-    Guarantee: the same rows on every machine. A company has one bank and stands in all of its
-    sentences. Made once a process: callers must not change it.
+    Guarantee: the same rows on every machine. A company has one bank, and all its sentences name
+    it. The result is cached: callers must not change it.
     """
     rng = np.random.default_rng(_SEED)
     rows = []
     for number in range(COMPANIES):
         bank = BANKS[number % len(BANKS)]
         shares = _TRADES[bank][3]
-        name = _name(rng)
+        name = _draw_name(rng)
         for _ in range(SENTENCES_A_COMPANY):
             sentiment = CLASSES[rng.choice(len(CLASSES), p=shares)]
-            text = _sentence(sentiment, name, bank, rng)
+            text = _write_sentence(sentiment, name, bank, rng)
             rows.append(
                 {"company": f"c{number:03}", "bank": bank, "sentiment": sentiment, "text": text}
             )
@@ -77,32 +77,33 @@ def bank_of(frame: pd.DataFrame) -> "pd.Series[str]":
     return frame["bank"].astype(str).rename("site")
 
 
-def _sentence(sentiment: str, name: str, bank: str, rng: np.random.Generator) -> str:
+def _write_sentence(sentiment: str, name: str, bank: str, rng: np.random.Generator) -> str:
     trade, first, second, _ = _TRADES[bank]
     good = rng.random() < 0.6
-    what = _one(_GOOD if good else _BAD, rng).format(a=first, b=second)
+    what = _draw_one(_GOOD if good else _BAD, rng).format(a=first, b=second)
+    # Good things rise and bad things fall in positive news; in negative news the reverse.
     rising = good == (sentiment == "positive")
     frames = _WITHOUT_NEWS if sentiment == "neutral" else _NEWS
     amount = int(rng.integers(12, 900))
-    sentence = _one(frames, rng).format(
+    sentence = _draw_one(frames, rng).format(
         name=name,
         what=what,
-        moved=_one(_UP if rising else _DOWN, rng),
+        moved=_draw_one(_UP if rising else _DOWN, rng),
         share=int(rng.integers(2, 40)),
         amount=amount,
         before=max(1, int(amount * (0.8 if rising else 1.2))),
         trade=trade,
-        quarter=_one(_QUARTERS, rng),
-        month=_one(_MONTHS, rng),
+        quarter=_draw_one(_QUARTERS, rng),
+        month=_draw_one(_MONTHS, rng),
         year=int(rng.integers(2019, 2026)),
     )
     return sentence[0].upper() + sentence[1:]
 
 
-def _name(rng: np.random.Generator) -> str:
-    stem = "".join(_one(_SYLLABLES, rng) for _ in range(int(rng.integers(2, 4))))
-    return f"{stem.capitalize()} {_one(_FORMS, rng)}"
+def _draw_name(rng: np.random.Generator) -> str:
+    stem = "".join(_draw_one(_SYLLABLES, rng) for _ in range(int(rng.integers(2, 4))))
+    return f"{stem.capitalize()} {_draw_one(_FORMS, rng)}"
 
 
-def _one(choices: tuple[str, ...], rng: np.random.Generator) -> str:
+def _draw_one(choices: tuple[str, ...], rng: np.random.Generator) -> str:
     return choices[int(rng.integers(len(choices)))]

@@ -1,7 +1,7 @@
-"""SYNTHETIC notes as long as real ones, made from a seed around real diagnostic phrases.
+"""SYNTHETIC notes as long as real ones, generated from a seed around real phrases.
 
-Nobody wrote these notes about a patient. One phrase of the note's chapter stands somewhere in
-prose that says nothing about it, so that a model which reads only the beginning misses it.
+Nobody wrote these notes about a patient. A note has one phrase of its chapter, anywhere in text
+that says nothing about the chapter, so that a model that reads only the beginning misses it.
 """
 
 import numpy as np
@@ -26,13 +26,13 @@ _FILLERS = (
 def synthetic_notes(n_notes: int, *, sentences: int, seed: int) -> pd.DataFrame:
     """Return SYNTHETIC notes: `person`, `chapter`, `text`.
 
-    Guarantee: the same arguments give the same notes; each has `sentences` sentences, of which
-    one, anywhere, holds a phrase of its chapter.
+    Guarantee: the same arguments give the same notes. Each has `sentences` sentences, one of which
+    has a phrase of its chapter.
 
     Args:
-        n_notes: How many.
-        sentences: In each, at least 1; thirty make some 300 words.
-        seed: Of the draw.
+        n_notes: Number of notes.
+        sentences: Sentences in each, at least 1; thirty are about 300 words.
+        seed: Seed of all draws.
     """
     rng = np.random.default_rng(seed)
     phrases = diagnoses()

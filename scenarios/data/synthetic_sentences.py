@@ -1,8 +1,8 @@
-"""SYNTHETIC clinical sentences with exact gold entities: real terms in sentences made up here.
+"""SYNTHETIC clinical sentences with exact gold entities: real terms in invented sentences.
 
 Nobody wrote these sentences about a patient. The disease terms are phrases of ICD-10-CM and the
-drug names those of DrugBank's open vocabulary; what stands around them was made up, so figures
-on these sentences say whether the machinery works, not how well it would do on notes.
+drug names those of DrugBank's open vocabulary, but the text around them is invented. Figures on
+these sentences show whether the program works, not how well it would do on real notes.
 """
 
 import re
@@ -34,7 +34,7 @@ _SEED = 20_260_401
 _TOKEN = re.compile(r"\w+(?:['-]\w+)*|[^\w\s]")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z' -]*")
 
-# {d} a disease term, {m} a drug name; some sentences hold neither, some look as if they did.
+# {d} is a disease term, {m} a drug name. Some sentences have neither, some only look as if.
 _CARRIERS = (
     "The patient has a history of {d} .",
     "She was admitted with {d} and started on {m} .",
@@ -73,13 +73,13 @@ _CARRIERS = (
 def annotated_sentences() -> pd.DataFrame:
     """Return SYNTHETIC sentences: `patient`, `chapter`, `tokens`, `tags`.
 
-    Guarantee: the same rows on every machine; tags are IOB2 and mark exactly the terms that were
-    put in. A person is a made-up patient whose diseases are all of one ICD category and whose
-    drugs no other patient has, so that held-out persons have terms that training never saw.
-    Made once a process: callers must not change it.
+    Guarantee: the same rows on every machine. Tags are IOB2 and mark exactly the inserted terms. A
+    person is an invented patient whose diseases are all of one ICD category and whose drugs no
+    other patient has, so that held-out persons have terms that training never saw. The result is
+    cached: callers must not change it.
 
     Raises:
-        DatasetCorrupted: The terms that come with the project are not those it was made with.
+        DatasetCorrupted: The terms are absent or not those of this version of the project.
     """
     rng = np.random.default_rng(_SEED)
     terms = _disease_terms()
@@ -92,7 +92,7 @@ def annotated_sentences() -> pd.DataFrame:
         drugs = names[number * each : (number + 1) * each]
         for _ in range(SENTENCES_A_PATIENT):
             carrier = _CARRIERS[rng.integers(len(_CARRIERS))]
-            tokens, tags = _filled(carrier, diseases, drugs, rng)
+            tokens, tags = _fill_carrier(carrier, diseases, drugs, rng)
             rows.append({"patient": category, "chapter": chapter, "tokens": tokens, "tags": tags})
     return pd.DataFrame(rows)
 
@@ -100,13 +100,13 @@ def annotated_sentences() -> pd.DataFrame:
 def hospital_of(frame: pd.DataFrame) -> Names:
     """Return the hospital of each sentence, one of `HOSPITALS`, by the chapter of its patient.
 
-    A skew that is made: each hospital sees the diseases of its own chapters only.
+    This skew is artificial: each hospital sees only the diseases of its own chapters.
     """
     home = {chapter: site for site, chapters in _CHAPTERS.items() for chapter in chapters}
     return frame["chapter"].map(home).astype(object).rename("site")
 
 
-def _filled(
+def _fill_carrier(
     carrier: str, diseases: list[str], drugs: list[str], rng: np.random.Generator
 ) -> tuple[list[str], list[str]]:
     tokens: list[str] = []
@@ -125,16 +125,16 @@ def _filled(
 
 
 def _disease_terms() -> dict[str, tuple[str, list[str]]]:
-    """Return chapter and plain terms of each category that has any, by code."""
+    """Return chapter and plain terms by category, for categories that have any."""
     found: dict[str, tuple[str, list[str]]] = {}
     for row in diagnoses().itertuples():
         term = str(row.text).removesuffix(" NOS").removesuffix(", unspecified")
         if _PLAIN.fullmatch(term) and len(term.split()) <= _MOST_WORDS:
             _, terms = found.setdefault(str(row.category), (str(row.chapter), []))
-            terms.append(_as_written(term))
+            terms.append(_lower_first_word(term))
     return {code: item for code, item in found.items() if item[1]}
 
 
-def _as_written(term: str) -> str:
-    """Return a term as it stands inside a sentence: its first word small, unless an acronym."""
+def _lower_first_word(term: str) -> str:
+    """Return a term as within a sentence: lower-case at its start, unless an acronym."""
     return term if term[1:2].isupper() else term[0].lower() + term[1:]

@@ -1,7 +1,7 @@
-"""A whole consortium on 127.0.0.1: charter, kits, a SuperLink, a SuperNode a site; then nothing.
+"""Deployment engine: a whole consortium on 127.0.0.1, shut down when the run has ended.
 
-What institutions do one after the other is done here at once, by the same functions, each party
-in a directory of its own that is its owner's only.
+The same functions that institutions call one after the other set up charter, kits, a SuperLink and
+one SuperNode a site. Each party has a directory of its own, readable by its owner only.
 """
 
 import time
@@ -29,42 +29,42 @@ from scenarios.scenario import Scenario
 
 HOST = "127.0.0.1"
 
-_LOOK_S = 0.5
-_ASK_EVERY = 40  # looks; asking the SuperLink costs a process
+_POLL_S = 0.5
+_ASK_EVERY = 40  # polls; asking the SuperLink starts a process
 _LEAVE_LIMIT_S = 30.0
 
 
 def deploy(run: RunDirectory, scenario: Scenario, config: RunConfig) -> None:
     """Run a staged scenario on Flower's deployment engine and wait for its end.
 
-    Guarantee: no process started here is alive afterwards, also after Ctrl-C.
+    Guarantee: no process started here is alive afterwards, not even after Ctrl-C.
 
     Raises:
-        LaunchFailed: Flower did not start, or the run failed; names the log.
+        LaunchFailed: Flower did not start, or the run failed; the error names the log.
     """
     office = run.path / "deployment"
     sites = [run.site(name) for name in scenario.sites]
     coordinator = office / "coordinator"
-    if not coordinator.exists():  # a resumed run has it
-        found(office, run.charter, sites)
-    with running(coordinator, sites) as control:
+    if not coordinator.exists():  # a resumed run has one already
+        set_up_consortium(office, run.charter, sites)
+    with running_consortium(coordinator, sites) as control:
         number = control.submit(RunOrder(run=run.path.resolve(), config=config.flat()))
         await_end(control, run, number)
 
 
-def found(
+def set_up_consortium(
     office: Path, charter: Path, sites: Sequence[Path], *, hosts: Sequence[str] = (HOST,)
 ) -> Charter:
-    """Let staged sites sign a charter with an address, and install everybody's kit.
+    """Have staged sites sign a charter with the coordinator's address; install all kits.
 
     Args:
         office: Where the coordinator's directory and the kits go.
-        charter: File of the charter; replaced by the one that is signed.
-        sites: Directories of the sites, staged.
-        hosts: What the coordinator's certificate is for.
+        charter: File of the charter; replaced by the signed one.
+        sites: Directories of the staged sites.
+        hosts: Host names and addresses in the coordinator's certificate.
     """
     for site in sites:
-        site.chmod(0o700)
+        site.chmod(0o700)  # staged with the default mode, and secrets follow
         if not SiteDirectory(site).identity.exists():
             Identity.generate(site.name).write(SiteDirectory(site).identity)
         new_node_key(site)
@@ -91,14 +91,14 @@ def found(
 
 
 @contextmanager
-def running(
+def running_consortium(
     coordinator: Path, sites: Sequence[Path], *, listen: str | None = None
 ) -> Iterator[Control]:
-    """Run a coordinator and sites on this machine; stop all of it afterwards.
+    """Run a coordinator and its sites on this machine; stop all of them afterwards.
 
     Args:
-        coordinator: Its directory.
-        sites: Theirs.
+        coordinator: Directory of the coordinator.
+        sites: Directories of the sites.
         listen: Address of the SuperLink; by default the one in the charter.
     """
     superlink, nodes = SuperLink(coordinator), [SuperNode(site) for site in sites]
@@ -112,28 +112,30 @@ def running(
             node.await_health()
         yield control
     finally:
+        # Nodes before their SuperLink, so that none of them sees it vanish.
         end([process for node in nodes for process in node.mark.family()])
         end(superlink.mark.family())
         for process in started:
-            process.wait()
+            process.wait()  # collect its exit status, so that no zombie stays
 
 
 def await_end(control: Control, run: RunDirectory, number: int) -> None:
     """Wait until a run has ended.
 
     Raises:
-        LaunchFailed: It did not finish; names the log.
+        LaunchFailed: The run did not finish; the error names the log.
     """
-    looks = 0
+    polls = 0
     while not run.summary.exists():
-        looks += 1
-        if looks % _ASK_EVERY == 0 and control.status_of(number).startswith("finished"):
+        polls += 1
+        if polls % _ASK_EVERY == 0 and control.status_of(number).startswith("finished"):
             break
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_S)
+    # The summary is written before Flower knows that the run is over: give it time to notice.
     until = time.monotonic() + _LEAVE_LIMIT_S
     status = control.status_of(number)
     while not status.startswith("finished") and time.monotonic() < until:
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_S)
         status = control.status_of(number)
     if status != "finished:completed":
         raise LaunchFailed(f"the run ended as '{status}'; see {control.superlink.log}")

@@ -1,39 +1,38 @@
-"""How many files the sites of one process may hold open together."""
+"""The limit on open files, raised for processes that run many sites."""
 
 import resource
 
 from privacy.errors import ConsortiumError
 
-_FEWEST_A_SITE = 4  # its log and a database; encrypted 12
+_FEWEST_A_SITE = 4  # its log and a database; an encrypted run has 12
 _OUR_OWN = 64
 _PLENTY = 65_536
 
 
 class TooFewFiles(ConsortiumError, RuntimeError):
-    """This system lets a process hold fewer files open than so many sites need."""
+    """The system lets a process open fewer files than its sites need."""
 
     code = "too-few-files"
 
 
 def allow_open_files(num_sites: int) -> None:
-    """Let this process, and those it starts, hold more files open: 65,536, if the system does.
+    """Raise the limit on open files of this process and its children, to 65,536 if allowed.
 
-    A process may hold 1,024 unless it asks for more: enough for some 250 sites in the clear, or 80
-    encrypted.
+    The default is 1,024 files: enough for some 250 sites in the clear, or 80 encrypted ones.
 
     Args:
-        num_sites: Sites of this process.
+        num_sites: Sites in this process.
 
     Raises:
-        TooFewFiles: More than the system allows are needed in any case.
+        TooFewFiles: The sites need more files than the system allows.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = _OUR_OWN + _FEWEST_A_SITE * num_sites
     most = max(needed, _PLENTY) if hard == resource.RLIM_INFINITY else hard
     if most < needed:
         raise TooFewFiles(
-            f"{num_sites} sites in one process need {needed} open files or more, and this system "
-            f"allows a process {hard}: raise the hard limit (`ulimit -Hn`), or run fewer sites",
+            f"{num_sites} sites in one process need at least {needed} open files, and this system "
+            f"allows {hard}: raise the hard limit (`ulimit -Hn`), or run fewer sites",
             needed=needed,
             came=hard,
         )

@@ -1,7 +1,7 @@
-"""The real apps in one process: for tests, for debugging, and where Ray is not worth its start.
+"""In-process engine: the real apps in one process, for tests, debugging and small runs.
 
-The ServerApp and ClientApp are those of every other engine; only the bus between them is ours.
-A site runs when its reply is pulled, so that one site is in memory at a time.
+ServerApp and ClientApp are the same as on every other engine; only the message bus between them is
+ours. A site runs when its reply is pulled, so that only one site is in memory at a time.
 """
 
 import traceback
@@ -11,14 +11,14 @@ from typing import Any, TypeAlias
 
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.serverapp import Grid, ServerApp
-from flwr.supercore.task_identity import TaskIdentity  # a Message outside a Flower process
+from flwr.supercore.task_identity import TaskIdentity  # needed to make a Message, see below
 
 from scenarios.engines.file_limits import allow_open_files
 
 SiteApp: TypeAlias = Callable[[Message, Context], Message]
 
 RAISED = 2  # Flower's code for a ClientApp that raised
-GONE = 5  # Flower's code for a node that is not there
+GONE = 5  # Flower's code for a node that has left
 
 _RUN_ID = 1
 _COORDINATOR = 1
@@ -26,24 +26,24 @@ _FIRST_NODE = 1001
 
 
 class Vanished(Exception):
-    """Raised by a site's app in a test of silence: the node never replies."""
+    """Raised by a site's app in tests: the node never replies."""
 
 
 class InProcessGrid(Grid):
     """Flower's message bus between one coordinator and sites of the same process.
 
-    Guarantee: what a site receives and what it replies are copies: no record is shared. An
-    exception in a site's app becomes an error reply with its traceback, as in Flower. Once
-    there is one, this process can make messages, as if it were Flower's, and hold the files of
-    all sites open.
+    Guarantee: requests and replies are copied, so that no two parties share a record. An exception
+    in a site's app becomes an error reply with its traceback, as in Flower. Creating a grid also
+    lets this process create messages as a process of Flower's does, and open the files of all
+    sites.
 
     Args:
-        app: Called for each message to a site; by site index where sites differ.
-        num_sites: Nodes on the bus.
+        app: Called for each message to a site; a mapping by site index where sites differ.
+        num_sites: Number of nodes.
         run_config: Flower's run config.
 
     Raises:
-        TooFewFiles: This system does not let a process hold the files of so many sites.
+        TooFewFiles: The system does not let a process open the files of so many sites.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class InProcessGrid(Grid):
         run_config: Mapping[str, str | int | float | bool],
     ) -> None:
         allow_open_files(num_sites)
+        # Flower stamps each Message with the task of its process, and refuses to make one without.
         TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = _RUN_ID, _COORDINATOR, 1
         self._apps = app if isinstance(app, Mapping) else dict.fromkeys(range(num_sites), app)
         self._contexts = {
@@ -88,11 +89,11 @@ class InProcessGrid(Grid):
         return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
 
     def get_node_ids(self) -> Iterable[int]:
-        """Return the ids of the nodes that are there."""
+        """Return the ids of the connected nodes."""
         return list(self._contexts)
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Take messages; return an id for each, empty for a node that is not there."""
+        """Queue messages; return an id for each, empty if its node has left."""
         ids = []
         for message in messages:
             self._sent += 1
@@ -104,7 +105,7 @@ class InProcessGrid(Grid):
         return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Let the asked sites answer, and return their replies; each is returned once."""
+        """Run the sites that were asked, and return their replies; each is returned once."""
         replies = []
         for message_id in message_ids:
             message = self._waiting.pop(message_id, None)
@@ -117,11 +118,11 @@ class InProcessGrid(Grid):
         self, messages: Iterable[Message], *, timeout: float | None = None
     ) -> Iterable[Message]:
         """Push messages and pull all replies."""
-        del timeout  # a site in this process has answered or never will
+        del timeout  # a site in this process has replied already, or never will
         return self.pull_messages(self.push_messages(messages))
 
     def remove(self, index: int) -> None:
-        """Take a site off the bus, as if its machine had gone."""
+        """Disconnect a site, as if its machine had failed."""
         self._contexts.pop(_FIRST_NODE + index)
 
     def _answer(self, message: Message) -> Message | None:
@@ -139,7 +140,7 @@ class InProcessGrid(Grid):
             reply = self._apps[context.node_id - _FIRST_NODE](delivered, context)
         except Vanished:
             return None
-        except Exception:  # noqa: BLE001 -- what Flower does with a site's exception
+        except Exception:  # noqa: BLE001 -- as Flower does with a site's exception
             return Message(Error(RAISED, traceback.format_exc()), reply_to=message)
         return Message(deepcopy(reply.content), reply_to=message) if reply.has_content() else reply
 
@@ -151,13 +152,13 @@ def run_in_process(
     num_sites: int,
     run_config: Mapping[str, str | int | float | bool],
 ) -> None:
-    """Run both apps to the end in this process; what the ServerApp raises is raised."""
-    lead(server_app, InProcessGrid(site_app, num_sites, run_config), run_config)
+    """Run both apps to the end in this process; exceptions of the ServerApp pass through."""
+    run_server_app(server_app, InProcessGrid(site_app, num_sites, run_config), run_config)
 
 
-def lead(
+def run_server_app(
     server_app: ServerApp, grid: Grid, run_config: Mapping[str, str | int | float | bool]
 ) -> None:
-    """Run a ServerApp to the end in this process, over a bus; what it raises is raised."""
+    """Run a ServerApp to the end in this process; its exceptions pass through."""
     context = Context(_RUN_ID, _COORDINATOR, {}, RecordDict(), dict(run_config))
     server_app(grid, context)

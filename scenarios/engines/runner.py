@@ -1,4 +1,4 @@
-"""One run of a scenario: staged, run on the chosen engine, reported."""
+"""Run a scenario on the chosen engine, or resume an interrupted run."""
 
 import os
 import shutil
@@ -20,8 +20,8 @@ from consortium.server_app import app as server_app
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import model_plan
 from privacy.errors import ConsortiumError
-from scenarios.attacks.assignment import NOBODY, AttackAssignment, path_in
-from scenarios.attacks.malicious_client import app as lying_app
+from scenarios.attacks.assignment import NOBODY, AttackAssignment, liars_path
+from scenarios.attacks.malicious_client import app as malicious_app
 from scenarios.engines.deployment import deploy
 from scenarios.engines.file_limits import allow_open_files
 from scenarios.engines.in_process import SiteApp, run_in_process
@@ -33,35 +33,35 @@ from sites.tasks.registry import task_for
 
 
 class RunFailed(ConsortiumError, RuntimeError):
-    """A run ended before its last round; what it reached is in its directory."""
+    """A run ended before its last round; its directory has what it reached."""
 
     code = "run-failed"
 
 
 class RunParked(RunFailed):
-    """A run waits for sites that were missing; it can be resumed."""
+    """A run stopped for lack of sites; it can be resumed when they are back."""
 
     code = "run-parked"
 
 
 class NoLiarsThere(ConsortiumError, ValueError):
-    """Liars were asked for on an engine that runs installed code only."""
+    """Liars that alter replies were asked for on an engine that runs installed code only."""
 
     code = "no-liars-there"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScenarioRun:
-    """What a person asked for.
+    """What the user asked for.
 
     Args:
-        scenario: What is run.
+        scenario: The scenario to run.
         config: The run config.
         engine: In this process, on Flower's simulation engine, or deployed on this machine.
-        own_data: A person's own data for some sites.
-        lies: Who lies, and how.
+        own_data: The user's own data, by site.
+        lies: Which sites attack, and how.
         verbose: Whether Flower's own log is shown.
-        ready: Called when all is staged, before anything runs.
+        on_staged: Called once everything is staged, before anything runs.
     """
 
     scenario: Scenario
@@ -70,17 +70,17 @@ class ScenarioRun:
     own_data: Mapping[str, DataSource] = field(default_factory=dict)
     lies: AttackAssignment = NOBODY
     verbose: bool = False
-    ready: Callable[[RunDirectory], None] = field(default=lambda run: None)
+    on_staged: Callable[[RunDirectory], None] = field(default=lambda run: None)
 
 
-def carry_out(order: ScenarioRun, run: RunDirectory) -> Summary:
+def run_scenario(order: ScenarioRun, run: RunDirectory) -> Summary:
     """Stage and run a scenario in an empty run directory; return its summary.
 
-    Guarantee: the directory says what happened, also when the run failed.
+    Guarantee: the directory says what happened, even if the run failed.
 
     Raises:
         RunParked: Too few sites took part in a round; the run can be resumed.
-        RunFailed: The run ended with an error, which is named.
+        RunFailed: The run ended with an error, which the message repeats.
     """
     encrypted = order.config.aggregation == "encrypted"
     stage(
@@ -91,18 +91,18 @@ def carry_out(order: ScenarioRun, run: RunDirectory) -> Summary:
         lies=order.lies,
         unit="person" if order.config.dp.unit == "person" else "record",
     )
-    order.ready(run)
-    return _run(order, run)
+    order.on_staged(run)
+    return _run_on_engine(order, run)
 
 
-def interrupted_order(run: RunDirectory, *, engine: Engine, verbose: bool) -> ScenarioRun:
-    """Return what was asked of the run that was interrupted in a directory.
+def interrupted_run(run: RunDirectory, *, engine: Engine, verbose: bool) -> ScenarioRun:
+    """Return what the user asked of the interrupted run in a directory.
 
     Raises:
-        NotResumable: There is none, or it is finished.
-        ConsortiumError: The directory cannot be read, or is not one of a scenario.
+        NotResumable: There is no run, or it is finished.
+        ConsortiumError: The directory cannot be read, or its charter is not a scenario's.
     """
-    config, lies = interrupted(run), path_in(run)
+    config, lies = interrupted(run), liars_path(run)
     return ScenarioRun(
         scenario=scenario_named(Charter.read(run.charter).name),
         config=config,
@@ -112,89 +112,91 @@ def interrupted_order(run: RunDirectory, *, engine: Engine, verbose: bool) -> Sc
     )
 
 
-def resume(order: ScenarioRun, run: RunDirectory) -> Summary:
-    """Go on with a run from what it kept; return its summary.
+def resume_run(order: ScenarioRun, run: RunDirectory) -> Summary:
+    """Resume a run from its last checkpoint; return its summary.
 
-    Guarantee: the model is that of a run that was not interrupted, whatever the engine.
+    Guarantee: the model is that of a run that was never interrupted, on every engine.
 
     Raises:
-        RunParked: Too few sites are there again.
-        RunFailed: The run ended with an error, which is named.
+        RunParked: Too few sites took part again.
+        RunFailed: The run ended with an error, which the message repeats.
     """
-    run.summary.unlink(missing_ok=True)  # that of the interrupted run
-    return _run(order, run)
+    run.summary.unlink(missing_ok=True)  # of the interrupted run: its presence means "ended"
+    return _run_on_engine(order, run)
 
 
-def _run(order: ScenarioRun, run: RunDirectory) -> Summary:
+def _run_on_engine(order: ScenarioRun, run: RunDirectory) -> Summary:
     try:
         _ENGINES[order.engine](order, run)
     except ConsortiumError as error:
-        if not run.summary.exists():
+        if not run.summary.exists():  # the engine failed before the ServerApp could say why
             raise
-        raise _ended(read_record(run.summary, Summary), str(error)) from error
+        raise _failure_of(read_record(run.summary, Summary), str(error)) from error
     summary = read_record(run.summary, Summary)
     if summary.status != "finished":
-        raise _ended(summary, "")
+        raise _failure_of(summary, "")
     _collect_model(run, order.scenario)
     return summary
 
 
-def _ended(summary: Summary, otherwise: str) -> RunFailed:
+def _failure_of(summary: Summary, otherwise: str) -> RunFailed:
     text = summary.error or otherwise
     return RunParked(text) if summary.status == "parked" else RunFailed(text)
 
 
-def _in_process(order: ScenarioRun, run: RunDirectory) -> None:
-    with _named(run):
+def _run_in_process(order: ScenarioRun, run: RunDirectory) -> None:
+    with _run_in_environment(run):
         run_in_process(
             server_app,
-            _apps(order),
+            _site_apps(order),
             num_sites=len(order.scenario.sites),
             run_config=order.config.flat(),
         )
 
 
-def _simulation(order: ScenarioRun, run: RunDirectory) -> None:
+def _simulate(order: ScenarioRun, run: RunDirectory) -> None:
     allow_open_files(len(order.scenario.sites))
     simulate(
         run,
         num_sites=len(order.scenario.sites),
         run_config=order.config.flat(),
-        bundle=_WITH_LIARS if order.lies.answering else None,
+        bundle=_WITH_LIARS if order.lies.malicious_senders else None,
         verbose=order.verbose,
     )
 
 
-def _deployment(order: ScenarioRun, run: RunDirectory) -> None:
-    if order.lies.answering:
-        raise NoLiarsThere("a deployment runs installed code: try lies in process or simulated")
+def _deploy(order: ScenarioRun, run: RunDirectory) -> None:
+    if order.lies.malicious_senders:
+        raise NoLiarsThere(
+            "a deployment runs installed code only: use another engine for this attack"
+        )
     deploy(run, order.scenario, order.config)
 
 
-def _apps(order: ScenarioRun) -> dict[int, SiteApp]:
-    """Return the app of each site: the product's, or a liar's."""
-    liars = order.lies.answering
+def _site_apps(order: ScenarioRun) -> dict[int, SiteApp]:
+    """Return the app of each site by its index: the product's, or the malicious one."""
+    liars = order.lies.malicious_senders
     return {
-        index: lying_app if name in liars else client_app
+        index: malicious_app if name in liars else client_app
         for index, name in enumerate(order.scenario.sites)
     }
 
 
-# One bundle for all: there the wrapper lets every honest answer pass as it is.
+# Flower installs one bundle at all nodes: the malicious app passes honest replies on unchanged.
 _WITH_LIARS = Bundle(
     packages=(*RUNTIME_PACKAGES, scenarios), client_app="scenarios.attacks.malicious_client:app"
 )
 
 _ENGINES: Mapping[Engine, Callable[[ScenarioRun, RunDirectory], None]] = {
-    "inprocess": _in_process,
-    "simulation": _simulation,
-    "deployment": _deployment,
+    "inprocess": _run_in_process,
+    "simulation": _simulate,
+    "deployment": _deploy,
 }
 
 
 @contextmanager
-def _named(run: RunDirectory) -> Iterator[None]:
-    """Name the run directory to the apps, as the launcher does for other processes."""
+def _run_in_environment(run: RunDirectory) -> Iterator[None]:
+    """Set the environment variable that names the run directory, as a launcher would."""
     before = os.environ.get(ENVIRONMENT)
     os.environ[ENVIRONMENT] = str(run.path)
     try:
@@ -207,7 +209,7 @@ def _named(run: RunDirectory) -> Iterator[None]:
 
 
 def _collect_model(run: RunDirectory, scenario: Scenario) -> None:
-    """Copy the model that the sites hold to the run's directory: in the clear all may have it."""
+    """Copy the final model from a site to the run's directory, for reports and predictions."""
     for name in scenario.sites:
         kept = SiteDirectory(run.site(name)).model
         if kept.exists():
@@ -216,10 +218,10 @@ def _collect_model(run: RunDirectory, scenario: Scenario) -> None:
 
 
 def run_notes(scenario: Scenario, config: RunConfig, lies: AttackAssignment) -> Iterator[str]:
-    """Yield the lines that stand before a run; none where nobody lies and none is expected.
+    """Yield the lines to print before a run; none if no attack is staged or defended against.
 
     Raises:
-        ConsortiumError: The rule could not keep its promise in this run.
+        ConsortiumError: The rule cannot protect this consortium.
     """
     expected = config.rule.num_byzantine or config.rule.name != "mean" or config.buckets > 1
     if expected or lies.attacks:
@@ -230,6 +232,6 @@ def run_notes(scenario: Scenario, config: RunConfig, lies: AttackAssignment) -> 
         yield f"{site} {lies.attack_of(site).what}"
     if len(lies.attacks) > config.rule.num_byzantine:
         yield (
-            f"{len(lies.attacks)} lie and the rule is told of {config.rule.num_byzantine}: "
-            "nothing is promised"
+            f"{len(lies.attacks)} sites lie and rule.num-byzantine is {config.rule.num_byzantine}: "
+            "the rule promises nothing"
         )

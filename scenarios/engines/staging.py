@@ -1,4 +1,4 @@
-"""A run directory with a consortium in it: the charter, and a directory a site with its data."""
+"""Staging: a run directory with the charter and one directory a site with its data."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,8 +14,8 @@ from consortium.site.policy_templates import for_a_scenario
 from privacy.differential.mechanisms import Unit
 from privacy.errors import ConsortiumError
 from privacy.secrets.keys import Identity
-from scenarios.attacks.assignment import NOBODY, AttackAssignment, path_in
-from scenarios.data.datasets import load
+from scenarios.attacks.assignment import NOBODY, AttackAssignment, liars_path
+from scenarios.data.datasets import load_dataset
 from scenarios.scenario import Scenario
 from sites.data.source import DataSource, TableFile
 
@@ -23,7 +23,7 @@ SHIPPED_DATA = "data.parquet"  # a site's part of the data of a scenario
 
 
 class DirectoryInUse(ConsortiumError, FileExistsError):
-    """A run directory exists and is not empty; a run never overwrites another."""
+    """A run directory exists and is not empty: a run never overwrites another."""
 
     code = "directory-in-use"
 
@@ -35,16 +35,16 @@ class UnknownSite(ConsortiumError, LookupError):
 
 
 class NoRecords(ConsortiumError, ValueError):
-    """A scenario comes without a data set, and a site was given none of its own."""
+    """A site has no records: the scenario has no data set, and the user gave none."""
 
     code = "no-records"
 
 
 def new_run_directory(scenario: Scenario, *, under: Path, named: Path | None) -> RunDirectory:
-    """Return a directory for a new run: `named`, or one by scenario and time.
+    """Create the directory of a new run: `named`, or one named by scenario and time.
 
     Raises:
-        DirectoryInUse: It is not empty.
+        DirectoryInUse: The directory is not empty.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
     path = (named or under / f"{scenario.name}-{stamp}").resolve()
@@ -63,37 +63,36 @@ def stage(
     lies: AttackAssignment = NOBODY,
     unit: Unit = "record",
 ) -> None:
-    """Write the charter and a directory a site, with the site's part of the data in it.
+    """Write the charter, and a directory for each site with its part of the data.
 
     Args:
         run: An empty run directory.
-        scenario: What is staged.
-        own_data: A person's own data for some sites, instead of the shipped part.
-        with_keys: Whether each site makes its identity, as encrypted runs need; the secret
-            halves stay in the site's own directory.
-        lies: Who spoils its own records, besides what it sends; data that a person brought is
-            left as it is.
-        unit: By what the sites' ledgers count.
+        scenario: The scenario to stage.
+        own_data: The user's own data by site, instead of the site's part of the data set.
+        with_keys: Whether to make an identity for each site, as encrypted runs need; secret keys
+            stay in the site's own directory.
+        lies: Which sites attack. Those that poison records do so here, except for own data.
+        unit: Unit of privacy of the sites' ledgers.
 
     Raises:
-        UnknownSite: There is own data for a site the scenario does not have.
+        UnknownSite: There is own data for a site that the scenario does not have.
         NoRecords: A site has no data.
     """
     given = own_data or {}
     require_sites(scenario, given)
-    shipped = _shipped(scenario, [name for name in scenario.sites if name not in given])
-    charter = _keyed(run, scenario.charter) if with_keys else scenario.charter
+    shipped = _shipped_records(scenario, [name for name in scenario.sites if name not in given])
+    charter = _add_identities(run, scenario.charter) if with_keys else scenario.charter
     charter.write(run.charter)
     run.coordinator.mkdir()
     if lies.attacks:
-        write_record(path_in(run), lies)
+        write_record(liars_path(run), lies)
     for name in scenario.sites:
         directory = run.site(name)
         directory.mkdir(parents=True, exist_ok=True)
         source = given.get(name)
         if source is None:
             path = directory / SHIPPED_DATA
-            _spoiled(shipped[name], scenario, name, lies).to_parquet(path, index=False)
+            _poison_records(shipped[name], scenario, name, lies).to_parquet(path, index=False)
             source = TableFile(path=path, split=scenario.split)
         charter.write(SiteDirectory(directory).charter)
         for_a_scenario(charter, unit=unit).write(directory)
@@ -104,38 +103,40 @@ def require_sites(scenario: Scenario, names: Iterable[str]) -> None:
     """Check that a scenario has these sites.
 
     Raises:
-        UnknownSite: It has not; all its sites are named.
+        UnknownSite: One is missing; the error names the scenario's sites.
     """
     for name in names:
         if name not in scenario.sites:
-            raise UnknownSite(f"there is no site '{name}': choose of {', '.join(scenario.sites)}")
+            raise UnknownSite(
+                f"there is no site '{name}': choose one of {', '.join(scenario.sites)}"
+            )
 
 
-def _shipped(scenario: Scenario, sites: Sequence[str]) -> dict[str, pd.DataFrame]:
+def _shipped_records(scenario: Scenario, sites: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Return the records of these sites in the scenario's data set."""
     if not sites:
         return {}
     if scenario.site_of_row is None or not (scenario.dataset or scenario.records):
         raise NoRecords(
-            f"{scenario.name} comes without a data set, and {', '.join(sites)} brought no data: "
-            "give each site its own",
+            f"{scenario.name} has no data set, and there is no data for {', '.join(sites)}: "
+            "give each site its own with --data",
             sites=len(sites),
         )
-    frame = scenario.records() if scenario.records else load(str(scenario.dataset))
+    frame = scenario.records() if scenario.records else load_dataset(str(scenario.dataset))
     owner = scenario.site_of_row(frame)
     return {name: frame[owner == name] for name in sites}
 
 
-def _spoiled(
+def _poison_records(
     table: pd.DataFrame, scenario: Scenario, name: str, lies: AttackAssignment
 ) -> pd.DataFrame:
-    """Return a site's records, spoiled if its attack says so."""
+    """Return a site's records, poisoned if its attack does that."""
     poison = lies.attack_of(name).poison if name in lies.attacks else None
     return table if poison is None else poison(table, scenario.table, lies.rng(name, 0))
 
 
-def _keyed(run: RunDirectory, charter: Charter) -> Charter:
-    """Make an identity at each site; return the charter with the public halves, for encryption."""
+def _add_identities(run: RunDirectory, charter: Charter) -> Charter:
+    """Make an identity at each site; return the charter with their public keys."""
     members = []
     for name in charter.names:
         identity = Identity.generate(name)
@@ -145,19 +146,19 @@ def _keyed(run: RunDirectory, charter: Charter) -> Charter:
     return charter.model_copy(update={"members": tuple(members), "floors": floors})
 
 
-def write_practice(scenario: Scenario, folder: Path) -> tuple[Path, ...]:
-    """Write the schema of a scenario, and the records of each of its sites as CSV; return all.
+def write_practice_files(scenario: Scenario, folder: Path) -> tuple[Path, ...]:
+    """Write a scenario's schema, and each site's records as CSV; return the paths.
 
     Raises:
-        NoRecords: The scenario comes without a data set.
+        NoRecords: The scenario has no data set.
     """
     if scenario.dataset is None or scenario.site_of_row is None:
-        raise NoRecords(f"{scenario.name} comes without a data set")
+        raise NoRecords(f"{scenario.name} has no data set: choose another scenario")
     folder.mkdir(parents=True, exist_ok=True)
     schema = folder / "schema.json"
     schema.write_text(scenario.table.model_dump_json(indent=1))
     written = [schema]
-    frame = load(scenario.dataset)
+    frame = load_dataset(scenario.dataset)
     owner = scenario.site_of_row(frame)
     for name in scenario.sites:
         path = folder / f"{name}.csv"

@@ -1,4 +1,4 @@
-"""The receipts: what the logs of a run prove, once they were held against each other."""
+"""Receipts: check the logs of a run against each other and write what they prove."""
 
 from consortium.audit.cross_check import differences, ledger_heads, logs_in, read_log
 from consortium.audit.receipt import write_receipt
@@ -11,21 +11,21 @@ RECEIPT = "receipt.html"
 RECEIPTS = "receipts"
 
 
-def receipt_of(run: RunDirectory, what: str, *, home: RunDirectory) -> ReceiptLine:
-    """Check the logs of a run, and write what they prove as one page.
+def write_run_receipt(run: RunDirectory, what: str, *, home: RunDirectory) -> ReceiptLine:
+    """Check the logs of a run, and write what they prove on one page.
 
-    Guarantee: every log is whole, and the ledger of each site goes on from wherever a log saw it;
-    what two logs contradict each other in is named in what is returned, and on the page.
+    Guarantee: every log is complete, and each site's ledger continues every head of it that a log
+    recorded. Contradictions between two logs are listed in the result and on the page.
 
     Args:
         run: A run, finished or not.
-        what: Which run, in words.
-        home: Whose coordinator keeps the page; another one where the run itself is not kept.
+        what: Which run it is, in words.
+        home: Run whose coordinator keeps the page; another one if `run` itself is not kept.
 
     Raises:
-        NoLog: The run kept none.
+        NoLog: The run has no logs.
         AuditChainBroken: A log was altered.
-        LedgerRolledBack: A ledger was put back.
+        LedgerRolledBack: A ledger was replaced by an older one.
     """
     charter = Charter.read(run.charter)
     logs = [read_log(path, charter) for path in logs_in(run.path)]

@@ -1,7 +1,7 @@
-"""Intervals for a metric by resampling held-out records, paired between models.
+"""Bootstrap intervals of a metric: held-out records are resampled, in pairs between models.
 
-The same resamples serve every model, so that a difference is of the same records
-(Efron and Tibshirani 1993, chapter 13: percentile intervals).
+Every model is measured on the same resamples, so that a difference compares the same records
+(percentile intervals: Efron and Tibshirani 1993, chapter 13).
 """
 
 from collections.abc import Callable, Mapping
@@ -15,13 +15,13 @@ from privacy.errors import ConsortiumError
 from privacy.layout import Vector
 from sites.evaluation.entities import counts_by_sentence
 
-Resampled: TypeAlias = Callable[[Vector], float]
+ResampledMetric: TypeAlias = Callable[[Vector], float]
 
 LEVEL = 0.95
 
 
 class UnknownMetric(ConsortiumError, LookupError):
-    """No resampled form of this metric is known."""
+    """There is no resampled form of this metric."""
 
     code = "unknown-metric"
 
@@ -31,7 +31,7 @@ class Interval:
     """A metric with its interval.
 
     Args:
-        value: On the records as they are.
+        value: The metric on all records, each counted once.
         low: Lower end of the 95 % interval.
         high: Upper end.
     """
@@ -43,7 +43,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Resamples:
-    """How often each record is drawn in each resample, shape (n_resamples, n_records)."""
+    """Bootstrap resamples: how often each record counts, shape (n_resamples, n_records)."""
 
     counts: NDArray[np.float64]
 
@@ -53,39 +53,43 @@ class Resamples:
         shares = np.full(n_records, 1.0 / n_records)
         return cls(rng.multinomial(n_records, shares, size=n_resamples).astype(np.float64))
 
-    def values(self, metric: Resampled) -> Vector:
+    def values(self, metric: ResampledMetric) -> Vector:
         """Return the metric on each resample, shape (n_resamples,); NaN where undefined."""
         return np.array([metric(counts) for counts in self.counts])
 
-    def interval(self, metric: Resampled) -> Interval:
-        """Return the metric on the records and its percentile interval."""
-        return _interval(metric(np.ones(self.counts.shape[1])), self.values(metric))
+    def interval(self, metric: ResampledMetric) -> Interval:
+        """Return the metric on all records with its percentile interval."""
+        return _percentile_interval(metric(np.ones(self.counts.shape[1])), self.values(metric))
 
-    def difference(self, one: Resampled, other: Resampled) -> Interval:
-        """Return `one` minus `other` and the interval of the paired difference."""
+    def difference(self, one: ResampledMetric, other: ResampledMetric) -> Interval:
+        """Return `one` minus `other` with the interval of the paired difference."""
         everyone = np.ones(self.counts.shape[1])
-        return _interval(one(everyone) - other(everyone), self.values(one) - self.values(other))
+        return _percentile_interval(
+            one(everyone) - other(everyone), self.values(one) - self.values(other)
+        )
 
 
-def resampled(
+def resampled_metric(
     name: str, predictions: NDArray[np.float64], labels: NDArray[np.float64]
-) -> Resampled:
+) -> ResampledMetric:
     """Return the metric of that name as a function of how often each record counts.
 
     Args:
         name: `roc_auc`, `macro_f1`, `entity_f1` or `rmse`.
-        predictions: As the task returns them, by record.
-        labels: By record.
+        predictions: Predictions of the task, by record.
+        labels: Labels, by record.
 
     Raises:
-        UnknownMetric: There is no resampled form of it.
+        UnknownMetric: There is no resampled form of the metric.
     """
     if name not in _METRICS:
-        raise UnknownMetric(f"no intervals for '{name}': choose one of {', '.join(_METRICS)}")
+        raise UnknownMetric(
+            f"there are no intervals for '{name}': choose one of {', '.join(_METRICS)}"
+        )
     return _METRICS[name](predictions, labels)
 
 
-def _auc(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> Resampled:
+def _auc(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> ResampledMetric:
     order = np.argsort(scores, kind="stable")
     positive = labels[order] > 0.5
     starts = np.flatnonzero(np.r_[True, np.diff(scores[order]) > 0])
@@ -94,6 +98,7 @@ def _auc(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> Resampled:
         drawn = counts[order]
         positives = np.add.reduceat(drawn * positive, starts)
         negatives = np.add.reduceat(drawn * ~positive, starts)
+        # Mann-Whitney: a positive wins against negatives that score lower, and half against ties.
         below = np.cumsum(negatives) - negatives
         pairs = positives.sum() * negatives.sum()
         wins = positives @ (below + 0.5 * negatives)
@@ -102,7 +107,7 @@ def _auc(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> Resampled:
     return auc
 
 
-def _macro_f1(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> Resampled:
+def _macro_f1(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> ResampledMetric:
     n_classes = scores.shape[1]
     cells = labels.astype(np.int64) * n_classes + scores.argmax(axis=1)
 
@@ -110,15 +115,16 @@ def _macro_f1(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> Resam
         confusion = np.bincount(cells, weights=counts, minlength=n_classes**2)
         confusion = confusion.reshape(n_classes, n_classes)
         support = confusion.sum(axis=1)
-        both = support + confusion.sum(axis=0)
+        both = support + confusion.sum(axis=0)  # 2 TP + FP + FN of each class
         f1 = 2 * np.diag(confusion) / np.where(both > 0, both, 1.0)
-        return float(f1[support > 0].mean())
+        return float(f1[support > 0].mean())  # a class that was not drawn has no F1
 
     return macro_f1
 
 
-def _entity_f1(predicted: NDArray[np.float64], true: NDArray[np.float64]) -> Resampled:
-    """Of tag codes, sentence after sentence; a record is a sentence."""
+def _entity_f1(predicted: NDArray[np.float64], true: NDArray[np.float64]) -> ResampledMetric:
+    """Return the entity F1 of tag codes, sentence after sentence; a record is a sentence."""
+    # Codes are 0 for outside, then B and I of each type in turn.
     n_types = (int(max(predicted.max(initial=0), true.max(initial=0))) + 1) // 2
     counted = counts_by_sentence(predicted, true, n_types)
     right, spurious, missed = (part.sum(axis=1) for part in counted)
@@ -131,7 +137,7 @@ def _entity_f1(predicted: NDArray[np.float64], true: NDArray[np.float64]) -> Res
     return entity_f1
 
 
-def _rmse(values: NDArray[np.float64], labels: NDArray[np.float64]) -> Resampled:
+def _rmse(values: NDArray[np.float64], labels: NDArray[np.float64]) -> ResampledMetric:
     squared = (values - labels) ** 2
 
     def rmse(counts: Vector) -> float:
@@ -140,7 +146,7 @@ def _rmse(values: NDArray[np.float64], labels: NDArray[np.float64]) -> Resampled
     return rmse
 
 
-_METRICS: Mapping[str, Callable[[NDArray[np.float64], NDArray[np.float64]], Resampled]] = {
+_METRICS: Mapping[str, Callable[[NDArray[np.float64], NDArray[np.float64]], ResampledMetric]] = {
     "roc_auc": _auc,
     "macro_f1": _macro_f1,
     "entity_f1": _entity_f1,
@@ -148,7 +154,8 @@ _METRICS: Mapping[str, Callable[[NDArray[np.float64], NDArray[np.float64]], Resa
 }
 
 
-def _interval(value: float, values: Vector) -> Interval:
+def _percentile_interval(value: float, values: Vector) -> Interval:
     edge = 100 * (1 - LEVEL) / 2
+    # NaN: a resample on which the metric is undefined, such as the AUC of one class only.
     low, high = np.nanpercentile(values, [edge, 100 - edge])
     return Interval(value, float(low), float(high))

@@ -1,4 +1,4 @@
-"""Is it worth it? Each site alone, the consortium, and the pooled ideal, on the same records."""
+"""Compare a run with each site alone and with all records pooled, on the same held-out records."""
 
 import os
 import time
@@ -17,8 +17,8 @@ from consortium.run.records import Arm, Comparison, Difference, Summary, read_re
 from consortium.site.directory import read_site_config
 from consortium.site.site import site_rng, training_plan
 from privacy.layout import Tally, Vector
-from scenarios.experiments.bootstrap import Resampled, Resamples, resampled
-from scenarios.experiments.process_pool import side_by_side
+from scenarios.experiments.bootstrap import ResampledMetric, Resamples, resampled_metric
+from scenarios.experiments.process_pool import parallel_processes
 from scenarios.scenario import Scenario
 from sites.plans import TrainingPlan
 from sites.task import SiteData, Task
@@ -26,12 +26,12 @@ from sites.task import SiteData, Task
 N_RESAMPLES = 500
 
 _POOLED = "pooled"
-_LONG_S = 60.0  # a shorter run's arms are trained before another process has started
+_LONG_S = 60.0  # arms of a shorter run are trained sooner than other processes start
 
 
 @dataclass(frozen=True)
 class _Model:
-    """A trained model: the constants it scales by, and its vector."""
+    """A trained model: the statistics that scale its inputs, and its parameters."""
 
     statistics: Tally
     vector: Vector
@@ -39,13 +39,13 @@ class _Model:
 
 @dataclass(frozen=True)
 class _Training:
-    """One arm to be trained, here or in a process of its own.
+    """One arm of the comparison that is still to be trained.
 
     Args:
         run: The directory of the finished run.
-        config: How it was run.
-        name: Of the arm; its records are shuffled by it.
-        sites: Whose records it is trained on.
+        config: Its run config.
+        name: Name of the arm; it also seeds the shuffling of records.
+        sites: Sites on whose records it is trained.
     """
 
     run: RunDirectory
@@ -53,11 +53,11 @@ class _Training:
     name: str
     sites: tuple[str, ...]
 
-    def done(self) -> _Model:
-        """Train for as many rounds as the run had, and as privately."""
+    def train(self) -> _Model:
+        """Train for as many rounds as the run had, with the same privacy."""
         task = read_model(self.run.model).task
-        data = task.pool(_records(task, self.run, self.config, self.sites))
-        if self.config.dp.on:  # then nothing is counted: numbers are scaled by declared bounds
+        data = task.pool(_load_records(task, self.run, self.config, self.sites))
+        if self.config.dp.on:  # a private run counts nothing: the schema's bounds scale numbers
             statistics = np.zeros(task.statistics.layout.size, np.int64)
         else:
             statistics = task.statistics_of(data)
@@ -66,11 +66,12 @@ class _Training:
         for server_round in range(1, self.config.num_server_rounds + 1):
             rng = site_rng(self.config.seed, self.name, server_round)
             update = task.train(data, statistics, vector, plan, rng=rng).update
+            # Round as the model does when it travels between coordinator and sites.
             vector = (vector + update).astype(np.float32).astype(np.float64)
         return _Model(statistics, vector)
 
     def _plan(self, data: SiteData) -> TrainingPlan:
-        """Return how this arm is trained; the noise is that for its own number of records."""
+        """Return the training plan, with noise calibrated to this arm's number of records."""
         plan, dp = training_plan(self.config), self.config.dp
         if not dp.on:
             return plan
@@ -80,8 +81,8 @@ class _Training:
 
 
 @dataclass(frozen=True)
-class _Held:
-    """Everybody's held-out records, and which of them are whose."""
+class _HeldOut:
+    """The held-out records of all sites, site by site."""
 
     task: Task[SiteData]
     parts: Sequence[SiteData]
@@ -105,29 +106,29 @@ def compare(
 ) -> Comparison:
     """Train each site alone and a model on the pooled records; compare them with a finished run.
 
-    Every arm has the same model, the same plan, as many passes over its records as the run, as
-    much privacy at the same epsilon, and is measured on the held-out records of all sites. Written
-    to `comparison.json`.
+    All arms have the same model and training plan, as many passes over their records as the run,
+    and the same epsilon, and are measured on the held-out records of all sites. The comparison is
+    written to `comparison.json`.
 
     Args:
-        scenario: What was run.
-        config: How it was run.
+        scenario: The scenario of the run.
+        config: Its run config.
         run: The directory of the finished run.
-        tell: Told what is being trained.
+        tell: Called with a line about each arm.
         n_resamples: Bootstrap resamples behind each interval.
     """
     began = time.monotonic()
     trained = read_model(run.model)
-    held = _Held(trained.task, _records(trained.task, run, config, scenario.sites))
+    held = _HeldOut(trained.task, _load_records(trained.task, run, config, scenario.sites))
     models = {"federated": _Model(trained.statistics, trained.vector)}
     models |= _train_arms(run, config, scenario.sites, tell)
-    comparison = _measured(scenario, held, models, n_resamples, config.seed)
+    comparison = _measure_arms(scenario, held, models, n_resamples, config.seed)
     comparison = comparison.model_copy(update={"seconds": time.monotonic() - began})
     write_record(run.comparison, comparison)
     return comparison
 
 
-def _records(
+def _load_records(
     task: Task[SiteData], run: RunDirectory, config: RunConfig, sites: Sequence[str]
 ) -> list[SiteData]:
     return [task.load(read_site_config(run.site(name)).source, seed=config.seed) for name in sites]
@@ -136,37 +137,38 @@ def _records(
 def _train_arms(
     run: RunDirectory, config: RunConfig, sites: tuple[str, ...], tell: Callable[[str], None]
 ) -> dict[str, _Model]:
-    """Train each site alone and the pooled ideal; side by side where that takes long."""
+    """Train each site alone and the pooled arm; in parallel if that takes long."""
     alone = [_Training(run, config, name, (name,)) for name in sites]
     arms = [*alone, _Training(run, config, _POOLED, sites)]
     for arm in alone:
         tell(f"training {arm.name} alone")
     tell("training on the pooled records")
     if read_record(run.summary, Summary).seconds < _LONG_S:
-        return {arm.name: arm.done() for arm in arms}
-    with side_by_side(os.cpu_count()) as pool:  # the pooled arm first: it takes the longest
-        started = {arm.name: pool.submit(_with_one_thread, arm) for arm in reversed(arms)}
+        return {arm.name: arm.train() for arm in arms}
+    with parallel_processes(os.cpu_count()) as pool:
+        # The pooled arm takes the longest, so it starts first.
+        started = {arm.name: pool.submit(_train_on_one_thread, arm) for arm in reversed(arms)}
         return {arm.name: started[arm.name].result() for arm in arms}
 
 
-def _with_one_thread(arm: _Training) -> _Model:
-    """Train in a process of its own; two threads share a core worse than one."""
+def _train_on_one_thread(arm: _Training) -> _Model:
+    """Train on one thread: every core has a process already."""
     torch.set_num_threads(1)
-    return arm.done()
+    return arm.train()
 
 
-def _measured(
-    scenario: Scenario, held: _Held, models: dict[str, _Model], n_resamples: int, seed: int
+def _measure_arms(
+    scenario: Scenario, held: _HeldOut, models: dict[str, _Model], n_resamples: int, seed: int
 ) -> Comparison:
     headline = scenario.headline
-    metrics: dict[str, Resampled] = {}
+    metrics: dict[str, ResampledMetric] = {}
     own: dict[str, float] = {}
     for name, model in models.items():
-        metrics[name] = resampled(headline.name, *held.scores(model))
+        metrics[name] = resampled_metric(headline.name, *held.scores(model))
     for name, part in zip(scenario.sites, held.parts, strict=True):
         for arm in (name, "federated"):
-            mine = _Held(held.task, [part])
-            metric = resampled(headline.name, *mine.scores(models[arm]))
+            mine = _HeldOut(held.task, [part])
+            metric = resampled_metric(headline.name, *mine.scores(models[arm]))
             own[f"{arm} at {name}"] = metric(np.ones(part.held_out_examples))
     count = sum(part.held_out_examples for part in held.parts)
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(count,)))
@@ -185,7 +187,7 @@ def _measured(
     )
 
 
-def _arm(name: str, metric: Resampled, resamples: Resamples, own: dict[str, float]) -> Arm:
+def _arm(name: str, metric: ResampledMetric, resamples: Resamples, own: dict[str, float]) -> Arm:
     interval = resamples.interval(metric)
     measured = {"value": interval.value, "low": interval.low, "high": interval.high}
     match name:
@@ -197,16 +199,16 @@ def _arm(name: str, metric: Resampled, resamples: Resamples, own: dict[str, floa
         name=f"{name} alone",
         kind="alone",
         site=name,
-        own_value=_defined(own[f"{name} at {name}"]),
-        federated_on_own=_defined(own[f"federated at {name}"]),
+        own_value=_none_if_nan(own[f"{name} at {name}"]),
+        federated_on_own=_none_if_nan(own[f"federated at {name}"]),
         **measured,
     )
 
 
-def _difference(name: str, metrics: dict[str, Resampled], resamples: Resamples) -> Difference:
+def _difference(name: str, metrics: dict[str, ResampledMetric], resamples: Resamples) -> Difference:
     interval = resamples.difference(metrics["federated"], metrics[name])
     return Difference(against=name, value=interval.value, low=interval.low, high=interval.high)
 
 
-def _defined(value: float) -> float | None:
+def _none_if_nan(value: float) -> float | None:
     return None if np.isnan(value) else value

@@ -1,4 +1,4 @@
-"""Predictions for a person's own table, as a table."""
+"""Predictions of a run's model for a user's own table or texts."""
 
 from collections.abc import Iterator, Sequence
 
@@ -21,20 +21,23 @@ from sites.text.iob2_tags import spans_of, tag_names
 def predictions(run: RunDirectory, source: DataSource) -> pd.DataFrame:
     """Return the predictions of a run's model, one row for each row of the table, in order.
 
-    Columns: `row`, counted from 1; then for classes `predicted` and a probability a class; for
-    labels of which a text may have several likewise, `predicted` listing those at 0.5 or more;
-    for a number its value, named as the label. Of sentences, instead, one row an entity.
+    Columns: `row`, counted from 1, and then, depending on the label:
+      classes: `predicted`, and the probability of each class;
+      several labels a text: `predicted`, which lists those at 0.5 or more, and the probability of
+        each label;
+      a number: its value, in a column named like the label.
+    For annotated sentences there is one row for each entity instead: see `entity_table`.
 
     Raises:
-        BadModel: The run left no model here.
-        ConsortiumError: The table cannot be read, or breaks the schema.
+        BadModel: The run directory has no model.
+        ConsortiumError: The table cannot be read, or does not fit the schema.
     """
     model = read_model(run.model)
     table = model.charter.table
     if isinstance(table, EntitySchema):
         sentences = sentence_source(source)
         words = read_unannotated_sentences(sentences, table)
-        return found_entities(model.predict(sentences), words, table.types)
+        return entity_table(model.predict(sentences), words, table.types)
     predicted = model.predict(source)
     columns = _columns(table.label, predicted)
     return pd.DataFrame({"row": np.arange(1, len(predicted) + 1), **columns})
@@ -43,14 +46,14 @@ def predictions(run: RunDirectory, source: DataSource) -> pd.DataFrame:
 def _columns(label: AnyLabel, predicted: Predictions) -> dict[str, object]:
     match label:
         case ClassLabel(classes=classes):
-            return _classes(classes, predicted)
+            return _class_columns(classes, predicted)
         case MultiLabel():
-            return _labels(label, predicted)
+            return _label_columns(label, predicted)
         case NumberLabel(column=column) | EntityLabel(column=column):
             return {column: predicted}
 
 
-def _labels(label: MultiLabel, shares: Predictions) -> dict[str, object]:
+def _label_columns(label: MultiLabel, shares: Predictions) -> dict[str, object]:
     names = np.array(label.labels)
     return {
         "predicted": [label.separator.join(names[row >= THRESHOLD]) for row in shares],
@@ -58,7 +61,8 @@ def _labels(label: MultiLabel, shares: Predictions) -> dict[str, object]:
     }
 
 
-def _classes(classes: tuple[str, ...], predicted: Predictions) -> dict[str, object]:
+def _class_columns(classes: tuple[str, ...], predicted: Predictions) -> dict[str, object]:
+    # With two classes the model predicts the probability of the second one only.
     shares = np.column_stack([1 - predicted, predicted]) if predicted.ndim == 1 else predicted
     names = np.array(classes)
     return {
@@ -70,27 +74,30 @@ def _classes(classes: tuple[str, ...], predicted: Predictions) -> dict[str, obje
 COLUMNS = ("sentence", "type", "first_word", "last_word", "text")
 
 
-def found_entities(
+def entity_table(
     predicted: Predictions, sentences: Sequence[Sequence[str]], types: Sequence[str]
 ) -> pd.DataFrame:
-    """Return the entities in sentences, in their order, one a row; none for a sentence without.
+    """Return the entities in sentences, one row each, in their order.
 
-    Columns: `sentence` and its words counted from 1; `text`, the words with a space between.
+    Columns: `sentence`, `first_word` and `last_word`, counted from 1; `type`; `text`, the words
+    joined by spaces.
 
     Args:
         predicted: Tag codes, sentence after sentence, each followed by `SENTENCE_END`.
-        sentences: The words of each.
-        types: Of entities, in the order of their codes.
+        sentences: The words of each sentence.
+        types: Entity types, in the order of their codes.
     """
     names = tag_names(types)
     rows = []
-    for number, (codes, words) in enumerate(zip(_parted(predicted), sentences, strict=True), 1):
+    for number, (codes, words) in enumerate(
+        zip(_split_sentences(predicted), sentences, strict=True), 1
+    ):
         for kind, start, end in spans_of([names[code] for code in codes]):
             rows.append((number, kind, start + 1, end, " ".join(words[start:end])))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _parted(predicted: Predictions) -> Iterator[list[int]]:
+def _split_sentences(predicted: Predictions) -> Iterator[list[int]]:
     codes = predicted.astype(np.int64)
     start = 0
     for end in np.flatnonzero(codes == SENTENCE_END):

@@ -1,4 +1,4 @@
-"""What privacy costs, and what the ledgers say: printed."""
+"""Print what privacy costs, and what the sites' ledgers say."""
 
 from rich.console import Console
 from rich.table import Table
@@ -14,16 +14,16 @@ from scenarios.scenario import Scenario
 def print_privacy_utility(
     scenario: Scenario, config: RunConfig, run: RunDirectory, console: Console
 ) -> PrivacyCost | None:
-    """Measure what privacy costs, then print it; None where the scenario is not about that."""
+    """Measure what privacy costs and print it; None if the scenario is not about privacy."""
     if scenario.privacy is None:
         return None
     cost = measure_privacy(scenario, scenario.privacy, config, run, tell=console.print)
-    say(console, cost)
+    print_privacy_cost(console, cost)
     return cost
 
 
-def say(console: Console, cost: PrivacyCost) -> None:
-    """Print the model at each epsilon, the ledgers after each run, and the receipts."""
+def print_privacy_cost(console: Console, cost: PrivacyCost) -> None:
+    """Print the metric at each epsilon, the ledgers after each run, and the receipts."""
     table = Table(box=None, pad_edge=False, title="what privacy costs", title_justify="left")
     for heading in ("epsilon", cost.metric_title, "95 % interval", "noise / clip norm"):
         table.add_column(heading, justify="right")
@@ -36,12 +36,12 @@ def say(console: Console, cost: PrivacyCost) -> None:
             f"{noise[-1]:.2f}" if noise else "-",
         )
     console.print(table)
-    _say_campaign(console, cost)
+    _print_campaign(console, cost)
     for receipt in cost.receipts:
-        _say_receipt(console, receipt)
+        _print_receipt(console, receipt)
 
 
-def _say_campaign(console: Console, cost: PrivacyCost) -> None:
+def _print_campaign(console: Console, cost: PrivacyCost) -> None:
     ledgers = Table(
         box=None,
         pad_edge=False,
@@ -66,7 +66,7 @@ def _say_campaign(console: Console, cost: PrivacyCost) -> None:
         console.print(f"run {run.number}: {said(line)}", highlight=False)
 
 
-def _say_receipt(console: Console, receipt: ReceiptLine) -> None:
+def _print_receipt(console: Console, receipt: ReceiptLine) -> None:
     found = "; ".join(receipt.differences) or "verified"
     console.print(
         f"receipt of {receipt.what}: {receipt.page}, {receipt.logs} logs of {receipt.entries} "

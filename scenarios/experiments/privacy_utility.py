@@ -1,4 +1,4 @@
-"""What privacy costs: the model at each epsilon, and runs until the sites' ledgers refuse."""
+"""What privacy costs: runs at several epsilons, and repeated runs until the ledgers refuse."""
 
 import json
 import os
@@ -29,10 +29,10 @@ from consortium.wording.refusals import MILLI, SITE_REFUSED
 from privacy.differential.ledger_entries import Budget
 from privacy.differential.mechanisms import SampledGaussian
 from privacy.policy.document import EVERY_DATA_SET, Ceiling, PrivacyTerms, read_policy
-from scenarios.engines.runner import RunFailed, ScenarioRun, carry_out
-from scenarios.experiments.audit_receipts import receipt_of
-from scenarios.experiments.bootstrap import Resamples, resampled
-from scenarios.experiments.process_pool import side_by_side
+from scenarios.engines.runner import RunFailed, ScenarioRun, run_scenario
+from scenarios.experiments.audit_receipts import write_run_receipt
+from scenarios.experiments.bootstrap import Resamples, resampled_metric
+from scenarios.experiments.process_pool import parallel_processes
 from scenarios.scenario import Scenario
 from scenarios.trials import Campaign, PrivacyTrials
 
@@ -41,7 +41,7 @@ N_RESAMPLES = 300
 
 @dataclass(frozen=True, kw_only=True)
 class _Scored:
-    """One run, measured on everybody's held-out records."""
+    """Predictions of one run for the held-out records of all sites, and what its noise was."""
 
     predictions: NDArray[np.float64]
     labels: NDArray[np.float64]
@@ -65,19 +65,19 @@ def measure_privacy(
     tell: Callable[[str], None],
     workers: int | None = None,
 ) -> PrivacyCost:
-    """Run the scenario at each epsilon, and again and again on the same records.
+    """Run the scenario at each epsilon, and repeatedly on the same records.
 
-    Guarantee: at every epsilon the same persons are trained on and the same are held out; each
-    run is made by the real apps with ledgers of its own, those of the campaign with ledgers that
-    go on. Written to `privacy.json`.
+    Guarantee: at every epsilon the same persons train and the same are held out. All runs use the
+    real apps. A run at one epsilon starts with empty ledgers; those of the campaign continue the
+    ledgers of the run before. The result is written to `privacy.json`.
 
     Args:
-        scenario: What is run.
-        trials: What is tried.
-        config: The scenario's, from which the trials differ.
-        run: Where it is written; the single runs are not kept.
-        tell: Told of every epsilon and of every run of the campaign.
-        workers: Processes beside this one, as many as there are cores if None; 0: none.
+        scenario: The scenario to run.
+        trials: What to try.
+        config: The scenario's run config, which the trials change.
+        run: Where the result is written; the directories of single runs are removed.
+        tell: Called with a line about each epsilon and each run of the campaign.
+        workers: Number of worker processes; by default one a core; 0 runs all in this process.
     """
     began = time.monotonic()
     folder = run.path / "trials"
@@ -86,12 +86,16 @@ def measure_privacy(
         *(one for one in trials.epsilons for _ in range(trials.repeats)),
     ]
     planned = [
-        _Trial(scenario=scenario, config=_at(config, epsilon, trials), folder=folder / str(place))
+        _Trial(
+            scenario=scenario,
+            config=_config_at(config, epsilon, trials),
+            folder=folder / str(place),
+        )
         for place, epsilon in enumerate(epsilons)
     ]
-    scored = _carried_out(planned, os.cpu_count() if workers is None else workers)
-    points = _points(scenario, epsilons, scored, seed=config.seed, tell=tell)
-    campaign = tuple(_campaign(scenario, trials.campaign, config, folder, tell))
+    scored = _run_trials(planned, os.cpu_count() if workers is None else workers)
+    points = _privacy_points(scenario, epsilons, scored, seed=config.seed, tell=tell)
+    campaign = tuple(_run_campaign(scenario, trials.campaign, config, folder, tell))
     cost = PrivacyCost(
         metric=scenario.headline.name,
         metric_title=scenario.headline.title,
@@ -101,7 +105,7 @@ def measure_privacy(
         held_out=len(scored[0].labels),
         points=points,
         campaign=campaign,
-        receipts=tuple(_receipts(run, folder, campaign)),
+        receipts=tuple(_write_receipts(run, folder, campaign)),
         seconds=time.monotonic() - began,
     )
     shutil.rmtree(folder, ignore_errors=True)
@@ -109,7 +113,7 @@ def measure_privacy(
     return cost
 
 
-def _points(
+def _privacy_points(
     scenario: Scenario,
     epsilons: Sequence[float | None],
     scored: Sequence[_Scored],
@@ -117,45 +121,45 @@ def _points(
     seed: int,
     tell: Callable[[str], None],
 ) -> tuple[PrivacyPoint, ...]:
-    """Return what each epsilon costs, telling of each."""
+    """Return the metric at each epsilon, and tell each."""
     resamples = Resamples.draw(
         len(scored[0].labels), n_resamples=N_RESAMPLES, rng=np.random.default_rng(seed)
     )
     points = []
     for epsilon in dict.fromkeys(epsilons):
         found = [one for one, at in zip(scored, epsilons, strict=True) if at == epsilon]
-        points.append(_point(scenario, epsilon, found, resamples))
-        tell(_line(scenario, points[-1]))
+        points.append(_privacy_point(scenario, epsilon, found, resamples))
+        tell(_point_line(scenario, points[-1]))
     return tuple(points)
 
 
-def _receipts(
+def _write_receipts(
     run: RunDirectory, folder: Path, campaign: Sequence[CampaignRun]
 ) -> Iterator[ReceiptLine]:
-    yield receipt_of(run, "this run", home=run)
+    yield write_run_receipt(run, "this run", home=run)
     for one in campaign:
-        yield receipt_of(
+        yield write_run_receipt(
             RunDirectory(folder / f"campaign-{one.number}"), f"run {one.number}", home=run
         )
 
 
-def _at(config: RunConfig, epsilon: float | None, trials: PrivacyTrials) -> RunConfig:
+def _config_at(config: RunConfig, epsilon: float | None, trials: PrivacyTrials) -> RunConfig:
     chosen = trials.without if epsilon is None else {"dp.epsilon": epsilon}
     return RunConfig.parse({**config.flat(), **chosen})
 
 
-def _carried_out(planned: Sequence[_Trial], workers: int | None) -> list[_Scored]:
+def _run_trials(planned: Sequence[_Trial], workers: int | None) -> list[_Scored]:
     if workers == 0:
-        return [_tried(trial) for trial in planned]
-    with side_by_side(workers) as pool:
-        return list(pool.map(_tried, planned))
+        return [_run_trial(trial) for trial in planned]
+    with parallel_processes(workers) as pool:
+        return list(pool.map(_run_trial, planned))
 
 
-def _tried(trial: _Trial) -> _Scored:
-    """Carry out one run, measure it, and let its directory go."""
+def _run_trial(trial: _Trial) -> _Scored:
+    """Run one trial, measure it, and remove its directory."""
     trial.folder.mkdir(parents=True)
     run = RunDirectory(trial.folder)
-    carry_out(ScenarioRun(scenario=trial.scenario, config=trial.config), run)
+    run_scenario(ScenarioRun(scenario=trial.scenario, config=trial.config), run)
     predictions, labels = _scores(trial.scenario, trial.config, run)
     reserved: list[tuple[SampledGaussian, Budget]] = []
     for name in trial.scenario.sites:
@@ -187,11 +191,13 @@ def _scores(
     )
 
 
-def _point(
+def _privacy_point(
     scenario: Scenario, epsilon: float | None, found: Sequence[_Scored], resamples: Resamples
 ) -> PrivacyPoint:
-    """Return the mean over runs; its interval is over runs and resampled records alike."""
-    metrics = [resampled(scenario.headline.name, one.predictions, one.labels) for one in found]
+    """Return the mean over runs, with an interval over both runs and resampled records."""
+    metrics = [
+        resampled_metric(scenario.headline.name, one.predictions, one.labels) for one in found
+    ]
     values = [metric(np.ones(len(found[0].labels))) for metric in metrics]
     drawn = np.concatenate([resamples.values(metric) for metric in metrics])
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
@@ -205,14 +211,14 @@ def _point(
     )
 
 
-def _campaign(
+def _run_campaign(
     scenario: Scenario,
     campaign: Campaign,
     config: RunConfig,
     folder: Path,
     tell: Callable[[str], None],
 ) -> list[CampaignRun]:
-    """Run again and again, each site's ledger going on, until no run finishes any more."""
+    """Run repeatedly, continuing each site's ledger, until a run fails or all are done."""
     runs: list[CampaignRun] = []
     for number in range(1, campaign.runs + 1):
         before = RunDirectory(folder / f"campaign-{number - 1}")
@@ -222,26 +228,28 @@ def _campaign(
         order = ScenarioRun(
             scenario=scenario,
             config=asked,
-            ready=partial(_go_on, scenario, campaign, before),
+            on_staged=partial(_hand_ledgers_over, scenario, campaign, before),
         )
-        runs.append(_campaign_run(order, campaign, number, run))
+        runs.append(_run_of_campaign(order, campaign, number, run))
         tell(_campaign_line(scenario, runs[-1]))
         if not runs[-1].finished:
             break
     return runs
 
 
-def _campaign_run(
+def _run_of_campaign(
     order: ScenarioRun, campaign: Campaign, number: int, run: RunDirectory
 ) -> CampaignRun:
     value, finished = None, True
     try:
-        carry_out(order, run)
+        run_scenario(order, run)
     except RunFailed:
         finished = False
     else:
         predictions, labels = _scores(order.scenario, order.config, run)
-        value = resampled(order.scenario.headline.name, predictions, labels)(np.ones(len(labels)))
+        value = resampled_metric(order.scenario.headline.name, predictions, labels)(
+            np.ones(len(labels))
+        )
     return CampaignRun(
         number=number,
         epsilon=campaign.epsilon,
@@ -256,7 +264,7 @@ def _campaign_run(
 def _ledger_line(
     scenario: Scenario, campaign: Campaign, name: str, run: RunDirectory
 ) -> LedgerLine:
-    """Return what a site's ledger says, and what the coordinator recorded of its refusal."""
+    """Return what a site's ledger has spent, and its refusal if the coordinator recorded one."""
     config = read_site_config(run.site(name))
     with ledger_of(run.site(name)) as ledger:
         spent = ledger.spent(config.data_set, delta=campaign.delta).pld
@@ -269,19 +277,21 @@ def _ledger_line(
     return line.model_copy(
         update={
             "refused": refusals[0]["code"].removeprefix(SITE_REFUSED),
-            "asked": _milli(counts, "asked"),
-            "left": _milli(counts, "left"),
+            "asked": _from_milli(counts, "asked"),
+            "left": _from_milli(counts, "left"),
         }
     )
 
 
-def _milli(counts: Mapping[str, int], name: str) -> float | None:
+def _from_milli(counts: Mapping[str, int], name: str) -> float | None:
     found = counts.get(name + MILLI)
     return None if found is None else found / 1000
 
 
-def _go_on(scenario: Scenario, campaign: Campaign, before: RunDirectory, now: RunDirectory) -> None:
-    """Give each staged site its operator's ceiling, and the ledger it had."""
+def _hand_ledgers_over(
+    scenario: Scenario, campaign: Campaign, before: RunDirectory, now: RunDirectory
+) -> None:
+    """Give each staged site its ceiling, and its ledger from the run before."""
     for name in scenario.sites:
         ceiling = Ceiling(epsilon=campaign.ceiling(name), delta=campaign.delta)
         terms = PrivacyTerms(required=True, ceilings={EVERY_DATA_SET: ceiling})
@@ -292,7 +302,7 @@ def _go_on(scenario: Scenario, campaign: Campaign, before: RunDirectory, now: Ru
             shutil.copytree(kept, SiteDirectory(now.site(name)).ledger)
 
 
-def _line(scenario: Scenario, point: PrivacyPoint) -> str:
+def _point_line(scenario: Scenario, point: PrivacyPoint) -> str:
     at = "without privacy" if point.epsilon is None else f"epsilon {point.epsilon:g}"
     title = scenario.headline.title
     return f"{at:>16}: {title} {point.value:.4f} ({point.low:.4f} to {point.high:.4f})"

@@ -1,4 +1,7 @@
-"""Processes that try runs side by side, and end when who started them ends, however it ends."""
+"""Worker processes for parallel runs, which never outlive the process that started them.
+
+On its own because a killed parent cannot stop its workers: each worker must watch its parent.
+"""
 
 import multiprocessing
 import os
@@ -9,11 +12,12 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def side_by_side(workers: int | None) -> Iterator[ProcessPoolExecutor]:
-    """Yield a pool of fresh processes; as many as there are cores if no number is given.
+def parallel_processes(workers: int | None) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool of fresh processes, by default one a core.
 
-    Guarantee: none of them outlives this process, not even if it is killed.
+    Guarantee: no worker outlives this process, even if it is killed.
     """
+    # Forked workers would share torch's thread pools, and could deadlock in them.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_watch_parent) as pool:
         yield pool
@@ -27,4 +31,4 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        os._exit(1)
+        os._exit(1)  # from a thread, sys.exit would end that thread only

@@ -1,4 +1,4 @@
-"""Each attack against each rule: does the model stay as good as that of the honest alone?"""
+"""Try each attack against each defence, and compare with a consortium of the honest alone."""
 
 import os
 import shutil
@@ -19,11 +19,11 @@ from consortium.run.directory import RunDirectory
 from consortium.run.records import write_record
 from consortium.site.directory import read_site_config
 from scenarios.attacks.assignment import NOBODY, AttackAssignment, draw_liars
-from scenarios.attacks.data_poisoning import table_in, triggered
-from scenarios.engines.runner import RunFailed, ScenarioRun, carry_out
+from scenarios.attacks.data_poisoning import add_trigger, require_table_schema
+from scenarios.engines.runner import RunFailed, ScenarioRun, run_scenario
 from scenarios.engines.staging import SHIPPED_DATA
-from scenarios.experiments.bootstrap import resampled
-from scenarios.experiments.process_pool import side_by_side
+from scenarios.experiments.bootstrap import resampled_metric
+from scenarios.experiments.process_pool import parallel_processes
 from scenarios.scenario import Scenario
 from scenarios.trials import UNDEFENDED, Defence, Trials
 from sites.data.source import TableFile
@@ -31,23 +31,23 @@ from sites.schema.tables import ClassLabel
 
 NO_ATTACK = "nobody lies"
 IDEAL = "honest alone"
-_RUNS_A_PROCESS = 8  # then a fresh one: a process remembers the records of every run in it
-MOST_MARKED = 1_000  # records that carry the trigger when a backdoor is measured
+_RUNS_A_PROCESS = 8  # then a fresh one: caches keep the records of every run of a process
+MOST_MARKED = 1_000  # records that get the trigger when a backdoor is measured
 
 
 class Cell(BaseModel):
     """One attack against one defence.
 
     Args:
-        attack: Its name, or that nobody lies.
-        defence: Its name.
+        attack: Name of the attack, or `NO_ATTACK`.
+        defence: Name of the defence.
         encrypted: Whether updates were encrypted.
         value: The headline metric on the held-out records of the honest sites; None if the run
-            was stopped.
-        stopped: What stopped it.
-        backdoor: Of the honest records that the model flags rightly, the share that it lets
-            pass with the trigger; None for other attacks.
-        seconds: Of the run.
+            stopped early.
+        stopped: Why it stopped early.
+        backdoor: Share of the honest records, among those that the model flags, which it no
+            longer flags once they carry the trigger; None for other attacks.
+        seconds: Duration of the run.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,16 +62,17 @@ class Cell(BaseModel):
 
 
 class Robustness(BaseModel):
-    """The matrix, and its margins.
+    """The matrix of attacks and defences.
 
     Args:
         metric: Name of the headline metric.
-        metric_title: For people.
-        liars: Who lied.
-        honest: Who did not, and on whose held-out records everything is measured.
+        metric_title: Its name for people.
+        liars: Sites that lied.
+        honest: All others, on whose held-out records everything is measured.
         ideal: The metric of a consortium of the honest alone, with the mean.
-        ideal_backdoor: How often the trigger works there, by chance.
-        cells: One each.
+        ideal_backdoor: How often the trigger works there by chance.
+        cells: One for each attack and defence.
+        seconds: Duration of all runs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -87,14 +88,14 @@ class Robustness(BaseModel):
     seconds: float
 
     def cell(self, attack: str, defence: str, *, encrypted: bool) -> Cell:
-        """Return one cell; KeyError if it was not tried."""
+        """Return one cell; KeyError if there is none."""
         found = {(one.attack, one.defence, one.encrypted): one for one in self.cells}
         return found[attack, defence, encrypted]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Trial:
-    """One run that is to be measured."""
+    """One run to measure."""
 
     scenario: Scenario
     config: RunConfig
@@ -105,7 +106,7 @@ class _Trial:
     folder: Path
 
 
-def try_all(
+def measure_robustness(
     scenario: Scenario,
     trials: Trials,
     config: RunConfig,
@@ -114,33 +115,33 @@ def try_all(
     tell: Callable[[str], None],
     workers: int | None = None,
 ) -> Robustness:
-    """Run every attack against every defence, and the honest alone; write `robustness.json`.
+    """Run each attack against each defence, and the honest alone; write `robustness.json`.
 
-    Guarantee: all is measured on the same records, those the honest sites held out, so that a
-    liar's own records flatter or blame nobody; who lies does not depend on the attack.
+    Guarantee: every run is measured on the held-out records of the honest sites, so that a liar's
+    records count for nothing. The same sites lie in every attack.
 
     Args:
-        scenario: What is run.
-        trials: What is tried.
-        config: The scenario's, from which defences differ.
-        run: Where it is written; the single runs are not kept.
-        tell: Told of every cell.
-        workers: Processes beside this one, as many as there are cores if None; 0: none.
+        scenario: The scenario to run.
+        trials: What to try.
+        config: The scenario's run config, which the defences change.
+        run: Where the result is written; the directories of single runs are removed.
+        tell: Called with a line about each cell.
+        workers: Number of worker processes; by default one a core; 0 runs all in this process.
     """
     began = time.monotonic()
-    cast = draw_liars(scenario.sites, trials.attacks[0], liars=trials.liars, seed=config.seed)
-    honest = tuple(site for site in scenario.sites if site not in cast.attacks)
-    planned = list(_planned(scenario, trials, config, honest, run.path / "cells"))
+    liars = draw_liars(scenario.sites, trials.attacks[0], liars=trials.liars, seed=config.seed)
+    honest = tuple(site for site in scenario.sites if site not in liars.attacks)
+    planned = list(_plan_trials(scenario, trials, config, honest, run.path / "cells"))
     found: dict[int, Cell] = {}
-    for index, cell in _carried_out(planned, os.cpu_count() if workers is None else workers):
+    for index, cell in _run_trials(planned, os.cpu_count() if workers is None else workers):
         found[index] = cell
-        tell(_line(cell))
+        tell(_cell_line(cell))
     shutil.rmtree(run.path / "cells", ignore_errors=True)
     ideal, *cells = (found[index] for index in range(len(planned)))
     result = Robustness(
         metric=scenario.headline.name,
         metric_title=scenario.headline.title,
-        liars=tuple(cast.attacks),
+        liars=tuple(liars.attacks),
         honest=honest,
         ideal=float("nan") if ideal.value is None else ideal.value,
         ideal_backdoor=ideal.backdoor,
@@ -151,17 +152,17 @@ def try_all(
     return result
 
 
-def _planned(
+def _plan_trials(
     scenario: Scenario,
     trials: Trials,
     config: RunConfig,
     honest: tuple[str, ...],
     folder: Path,
 ) -> Iterator[_Trial]:
-    """Yield the honest alone, then each attack against each defence."""
+    """Yield the trial of the honest alone, then each attack against each defence."""
     first = _Trial(
         scenario=replace(scenario, sites=honest),
-        config=_with(config, trials.defences[0]),
+        config=_config_with(config, trials.defences[0]),
         lies=NOBODY,
         honest=honest,
         attack=IDEAL,
@@ -174,51 +175,53 @@ def _planned(
             yield replace(
                 first,
                 scenario=scenario,
-                config=_with(config, defence),
-                lies=_lies(scenario, trials, attack, config.seed),
+                config=_config_with(config, defence),
+                lies=_draw_assignment(scenario, trials, attack, config.seed),
                 attack=attack,
                 defence=defence,
                 folder=folder / f"{row}-{column}",
             )
 
 
-def _carried_out(planned: Sequence[_Trial], workers: int | None) -> Iterator[tuple[int, Cell]]:
-    """Yield each trial's place and cell, as they are done."""
+def _run_trials(planned: Sequence[_Trial], workers: int | None) -> Iterator[tuple[int, Cell]]:
+    """Run the trials; yield the place and cell of each as it ends."""
     if workers == 0:
-        yield from enumerate(map(_tried, planned))
+        yield from enumerate(map(_run_trial, planned))
         return
     batch = _RUNS_A_PROCESS * (workers or 1)
     for start in range(0, len(planned), batch):
-        with side_by_side(workers) as pool:
+        with parallel_processes(workers) as pool:
             places = range(start, min(start + batch, len(planned)))
-            waiting = {pool.submit(_tried, planned[place]): place for place in places}
+            waiting = {pool.submit(_run_trial, planned[place]): place for place in places}
             for done in as_completed(waiting):
                 yield waiting[done], done.result()
 
 
-def _lies(scenario: Scenario, trials: Trials, attack: str, seed: int) -> AttackAssignment:
+def _draw_assignment(
+    scenario: Scenario, trials: Trials, attack: str, seed: int
+) -> AttackAssignment:
     if attack == NO_ATTACK:
         return NOBODY
     return draw_liars(scenario.sites, attack, liars=trials.liars, seed=seed)
 
 
-def _with(config: RunConfig, defence: Defence) -> RunConfig:
+def _config_with(config: RunConfig, defence: Defence) -> RunConfig:
     return RunConfig.parse({**config.flat(), **defence.settings})
 
 
-def _tried(trial: _Trial) -> Cell:
-    """Carry out one run in a process of its own, measure it, and let its directory go."""
+def _run_trial(trial: _Trial) -> Cell:
+    """Run one trial, measure it, and remove its directory."""
     began = time.monotonic()
     trial.folder.mkdir(parents=True)
     run = RunDirectory(trial.folder)
     order = ScenarioRun(scenario=trial.scenario, config=trial.config, lies=trial.lies)
     value, backdoor, stopped = None, None, ""
     try:
-        carry_out(order, run)
+        run_scenario(order, run)
     except RunFailed as error:
         stopped = str(error)
     else:
-        value, backdoor = _measured(trial, run)
+        value, backdoor = _measure_trial(trial, run)
     shutil.rmtree(trial.folder)
     return Cell(
         attack=trial.attack,
@@ -231,7 +234,7 @@ def _tried(trial: _Trial) -> Cell:
     )
 
 
-def _measured(trial: _Trial, run: RunDirectory) -> tuple[float, float | None]:
+def _measure_trial(trial: _Trial, run: RunDirectory) -> tuple[float, float | None]:
     model = read_model(run.model)
     seed = trial.config.seed
     parts = [
@@ -240,14 +243,14 @@ def _measured(trial: _Trial, run: RunDirectory) -> tuple[float, float | None]:
     scored = [model.task.score(part, model.statistics, model.vector) for part in parts]
     predictions = np.concatenate([one for one, _ in scored])
     labels = np.concatenate([one for _, one in scored])
-    metric = resampled(trial.scenario.headline.name, predictions, labels)
+    metric = resampled_metric(trial.scenario.headline.name, predictions, labels)
     marked = trial.attack in ("backdoor", IDEAL)
-    backdoor = backdoor_rate(model, _flaggable(trial, run), run) if marked else None
+    backdoor = backdoor_rate(model, _flaggable_records(trial, run), run) if marked else None
     return metric(np.ones(len(labels))), backdoor
 
 
-def _flaggable(trial: _Trial, run: RunDirectory) -> pd.DataFrame:
-    """Return records of honest sites that have the class to be flagged, some of each site."""
+def _flaggable_records(trial: _Trial, run: RunDirectory) -> pd.DataFrame:
+    """Return records of the class to be flagged, some of each honest site."""
     label = trial.scenario.table.label
     tables = [pd.read_parquet(run.site(name) / SHIPPED_DATA) for name in trial.honest]
     if isinstance(label, ClassLabel):
@@ -256,9 +259,9 @@ def _flaggable(trial: _Trial, run: RunDirectory) -> pd.DataFrame:
 
 
 def backdoor_rate(model: TrainedModel, table: pd.DataFrame, run: RunDirectory) -> float | None:
-    """Return how many of the flagged records pass with the trigger; None if none is flagged.
+    """Return the share of flagged records that pass with the trigger; None if none is flagged.
 
-    A record is flagged if its predicted chance of the last class is one half or more.
+    A record is flagged if the predicted probability of the last class is at least one half.
     """
     path = run.path / "marked.parquet"
 
@@ -270,21 +273,23 @@ def backdoor_rate(model: TrainedModel, table: pd.DataFrame, run: RunDirectory) -
     plain = flagged(table)
     if not plain.any():
         return None
-    return float(np.mean(~flagged(triggered(table, table_in(model.charter.table)))[plain]))
+    return float(
+        np.mean(~flagged(add_trigger(table, require_table_schema(model.charter.table)))[plain])
+    )
 
 
-def _line(cell: Cell) -> str:
+def _cell_line(cell: Cell) -> str:
     how = "encrypted" if cell.encrypted else "in the clear"
     value = f"{cell.value:.4f}" if cell.value is not None else f"stopped ({cell.stopped[:60]})"
     return f"{cell.attack:>20} against {cell.defence} {how}: {value}"
 
 
 def defences_of(result: Robustness, *, encrypted: bool) -> list[str]:
-    """Return the defences that were tried, in their order, the undefended mean first."""
+    """Return the defences in the order of trials, the undefended mean first."""
     names = [cell.defence for cell in result.cells if cell.encrypted is encrypted]
     return sorted(dict.fromkeys(names), key=lambda name: name != UNDEFENDED)
 
 
 def attacks_of(result: Robustness) -> list[str]:
-    """Return the attacks that were tried, in their order, after nobody's."""
+    """Return the attacks in the order of trials, `NO_ATTACK` first."""
     return list(dict.fromkeys(cell.attack for cell in result.cells))

@@ -1,4 +1,4 @@
-"""The matrix of attacks and rules, printed and drawn."""
+"""Print and draw the matrix of attacks and defences."""
 
 import math
 from pathlib import Path
@@ -10,29 +10,35 @@ from rich.table import Table
 
 from consortium.config import RunConfig
 from consortium.run.directory import RunDirectory
-from scenarios.experiments.robustness import Cell, Robustness, attacks_of, defences_of, try_all
+from scenarios.experiments.robustness import (
+    Cell,
+    Robustness,
+    attacks_of,
+    defences_of,
+    measure_robustness,
+)
 from scenarios.scenario import Scenario
 from scenarios.trials import Trials
 
-TOLERANCE = 0.02  # within this of the honest alone a rule has done its work
+TOLERANCE = 0.02  # a rule that loses no more than this to the honest alone has held
 
 _INK, _QUIET = "#1b1f24", "#57606a"
-_WORST = 0.1  # a loss that is drawn darkest
+_WORST = 0.1  # from this loss on, text is white on a dark cell
 
 
 def print_robustness(
     scenario: Scenario, trials: Trials, config: RunConfig, run: RunDirectory, console: Console
 ) -> Robustness:
     """Try every attack against every defence, then print and draw the matrix."""
-    result = try_all(scenario, trials, config, run, tell=console.print)
-    say(console, result)
-    for path in draw(result, run):
+    result = measure_robustness(scenario, trials, config, run, tell=console.print)
+    print_matrix(console, result)
+    for path in draw_matrix(result, run):
         console.print(f"matrix: {path}", soft_wrap=True, highlight=False)
     return result
 
 
-def say(console: Console, result: Robustness) -> None:
-    """Print the matrix: in the clear, encrypted, and how often a backdoor's trigger works."""
+def print_matrix(console: Console, result: Robustness) -> None:
+    """Print the matrix in the clear and encrypted, with the share of working triggers."""
     console.print(
         f"{result.metric_title} on the held-out records of the {len(result.honest)} honest sites; "
         f"the honest alone reach {result.ideal:.4f}; lying: {', '.join(result.liars)}",
@@ -51,14 +57,14 @@ def say(console: Console, result: Robustness) -> None:
             table.add_column(heading, justify="right", overflow="fold", min_width=5)
         for attack in attacks_of(result):
             row = [result.cell(attack, name, encrypted=encrypted) for name in names]
-            table.add_row(attack, *(_marked(cell, result.ideal) for cell in row))
+            table.add_row(attack, *(_format_value(cell, result.ideal) for cell in row))
             if any(cell.backdoor is not None for cell in row):
-                table.add_row("  trigger works", *(_share(cell.backdoor) for cell in row))
+                table.add_row("  trigger works", *(_format_share(cell.backdoor) for cell in row))
         console.print(table)
 
 
-def draw(result: Robustness, run: RunDirectory) -> list[Path]:
-    """Draw the matrix into the run's plots, as SVG and PNG; return where."""
+def draw_matrix(result: Robustness, run: RunDirectory) -> list[Path]:
+    """Draw the matrix into the run's plots, as SVG and PNG; return the paths."""
     names = {flag: defences_of(result, encrypted=flag) for flag in (False, True)}
     columns = [(name, flag) for flag in (False, True) for name in names[flag]]
     attacks = attacks_of(result)
@@ -77,7 +83,7 @@ def draw(result: Robustness, run: RunDirectory) -> list[Path]:
             axes.text(
                 column, row, text, ha="center", va="center", size=8, color="w" if dark else _INK
             )
-    _label(axes, attacks, columns, result)
+    _label_axes(axes, attacks, columns, result)
     figure.tight_layout()
     folder = run.path / "plots"
     folder.mkdir(exist_ok=True)
@@ -87,7 +93,7 @@ def draw(result: Robustness, run: RunDirectory) -> list[Path]:
     return paths
 
 
-def _label(
+def _label_axes(
     axes: Axes, attacks: list[str], columns: list[tuple[str, bool]], result: Robustness
 ) -> None:
     axes.set_yticks(range(len(attacks)), attacks)
@@ -113,12 +119,12 @@ def _loss(cell: Cell, ideal: float) -> float:
     return math.nan if cell.value is None else max(0.0, ideal - cell.value)
 
 
-def _marked(cell: Cell, ideal: float) -> str:
+def _format_value(cell: Cell, ideal: float) -> str:
     if cell.value is None:
         return "stopped"
     spoiled = ideal - cell.value > TOLERANCE
     return f"[bold red]{cell.value:.3f}[/]" if spoiled else f"{cell.value:.3f}"
 
 
-def _share(share: float | None) -> str:
+def _format_share(share: float | None) -> str:
     return "" if share is None else f"{share:.0%}"

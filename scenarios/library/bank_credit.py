@@ -9,7 +9,7 @@ _MONTHS = ("sep", "aug", "jul", "jun", "may", "apr")
 _STATUSES = ("no use", "paid duly", "revolving", "late")
 
 
-def _month(month: str) -> tuple[Feature, ...]:
+def _month_features(month: str) -> tuple[Feature, ...]:
     return (
         Category(name=f"status_{month}", values=_STATUSES),
         Number(name=f"months_late_{month}", low=0, high=12, unit="months", scale="log"),
@@ -29,7 +29,7 @@ TABLE = Schema(
         ),
         Category(name="marriage", values=("married", "single", "other", "undocumented")),
         Number(name="age", low=18, high=110, unit="years"),
-        *(feature for month in _MONTHS for feature in _month(month)),
+        *(feature for month in _MONTHS for feature in _month_features(month)),
     ),
     label=ClassLabel(column="default", classes=("no", "yes")),
 )

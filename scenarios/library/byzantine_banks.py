@@ -1,4 +1,7 @@
-"""Fifteen banks learn who will default on a credit card, and two of them lie."""
+"""Fifteen banks learn who will default on a credit card, and two of them lie.
+
+It has a file of its own, as every scenario of the library has.
+"""
 
 from dataclasses import replace
 

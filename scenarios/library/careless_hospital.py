@@ -1,4 +1,7 @@
-"""Four hospitals learn to recognise heart disease, and two of them are careless."""
+"""Four hospitals learn to recognise heart disease, and two of them are careless.
+
+It has a file of its own, as every scenario of the library has.
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,7 @@
-"""Four hospitals learn to find diseases and drugs in sentences that were made up for it."""
+"""Four hospitals learn to find diseases and drugs, in synthetic sentences.
+
+It has a file of its own, as every scenario of the library has.
+"""
 
 from consortium.charter.document import Floors
 from scenarios.data.synthetic_sentences import (

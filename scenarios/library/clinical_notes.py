@@ -1,4 +1,7 @@
-"""Five specialty hospitals learn from real diagnostic phrases to which chapter each belongs."""
+"""Five specialty hospitals learn to which chapter of ICD-10-CM a diagnostic phrase belongs.
+
+It has a file of its own, as every scenario of the library has.
+"""
 
 from consortium.charter.document import Floors
 from scenarios.data.icd10_phrases import CHAPTERS, HOSPITALS, diagnoses, specialty_hospitals

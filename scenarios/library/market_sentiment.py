@@ -1,4 +1,7 @@
-"""Four banks learn the tone of financial news from sentences that were made up for it."""
+"""Four banks learn the tone of financial news, from synthetic sentences.
+
+It has a file of its own, as every scenario of the library has.
+"""
 
 from consortium.charter.document import Floors
 from scenarios.data.synthetic_news import BANKS, CLASSES, bank_of, market_sentences

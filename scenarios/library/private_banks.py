@@ -1,4 +1,4 @@
-"""Five banks learn who will default, and no borrower can be told from what they learn."""
+"""Five banks learn who will default, with differential privacy for each borrower."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Five specialty hospitals learn to tell diagnoses apart, and nobody shows in what they learn."""
+"""Five specialty hospitals learn to tell diagnoses apart, with differential privacy."""
 
 from dataclasses import replace
 

@@ -51,7 +51,7 @@ def scenario_named(name: str) -> Scenario:
     """Return the scenario of that name.
 
     Raises:
-        UnknownScenario: There is none; the nearest name is suggested.
+        UnknownScenario: There is none; the error suggests the nearest name.
     """
     if name not in SCENARIOS:
         close = difflib.get_close_matches(name, SCENARIOS, n=1)

@@ -1,7 +1,7 @@
-"""One corpus for all sites: a person's own records, dealt to the sites of a scenario.
+"""One corpus for all sites: a user's own records, divided among the sites of a scenario.
 
-To try a consortium before there is one: everything lies in one place here, which the records of
-a real consortium never do.
+This is for trying a consortium out before there is one. Here all records are in one place, which
+those of a real consortium never are.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,53 +31,53 @@ SPLIT = "split"
 
 
 class UndividedCorpus(ConsortiumError, ValueError):
-    """A corpus cannot be dealt to the sites of a scenario."""
+    """A corpus cannot be divided among the sites of a scenario."""
 
     code = "undivided-corpus"
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Records of all sites together.
+    """The records of all sites together.
 
     Args:
-        records: One a row.
-        split: The column that says their side, if they came with one.
-        told: What a person should know of how they were read.
+        records: One record a row.
+        split: The column that says `train` or `test`, if the records came with one.
+        notes: What the user should know about how they were read.
     """
 
     records: pd.DataFrame
     split: str | None
-    told: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def with_corpus(
+def scenario_with_corpus(
     scenario: Scenario, corpus: Corpus, *, seed: int
 ) -> tuple[Scenario, tuple[str, ...]]:
-    """Return the scenario with a person's own corpus for its records, and what to tell of it.
+    """Return the scenario with a user's own corpus as its records, and notes about it.
 
-    Guarantee: each record is at one site, and a person's records are all at the same one, unless
-    the column `site` says otherwise. Nothing is expected of what comes out.
+    Guarantee: each record is at one site, and all records of a person are at the same site, unless
+    the column `site` says otherwise. The scenario expects no particular result any more.
 
     Raises:
-        UndividedCorpus: A site would have no records, or the column names one that is not there.
-        ConsortiumError: The records are not what the scenario reads.
+        UndividedCorpus: A site would have no records, or the column `site` names an unknown one.
+        ConsortiumError: The records do not fit the scenario.
     """
-    corpus, table = fitted(corpus, scenario.table)
-    _require(corpus.records, table.person)
+    corpus, table = fit_schema(corpus, scenario.table)
+    _require_columns(corpus.records, table.person)
     persons = corpus.records[table.person].astype(str)
-    owner = _dealt(corpus.records, persons, scenario.sites, seed=seed)
+    owner = _assign_sites(corpus.records, persons, scenario.sites, seed=seed)
     made = replace(
         scenario,
         table=table,
-        story=f"{len(corpus.records)} records that a person brought, dealt to the sites.",
+        story=f"{len(corpus.records)} records of your own, divided among the sites.",
         dataset=None,
         records=lambda: corpus.records,
         split=corpus.split,
         site_of_row=lambda frame: owner.loc[frame.index],
         expect=Expect(),
     )
-    return made, corpus.told
+    return made, corpus.notes
 
 
 def read_corpus(
@@ -85,113 +85,124 @@ def read_corpus(
 ) -> Corpus:
     """Return the records of a source.
 
-    A directory whose files are named `train`, `test` and the like is one corpus, on the sides
-    that their names say; `dev` is left out. Without both sides the split is left to the seed.
+    A directory whose files are named `train`, `test` and the like is one corpus: a file's name
+    decides the side of its records, and `dev` is left out. Unless there are both training and
+    test records, the seed decides the split.
 
     Args:
         source: A table, a query, or a directory.
-        columns: What the source calls a column, by what it shall be called.
-        sentences: Whether files hold annotated sentences.
+        columns: The source's name of a column, by the name that the scenario uses.
+        sentences: Whether the files hold annotated sentences.
 
     Raises:
-        MissingColumns: There is no such column.
-        ConsortiumError: Nothing could be read.
+        MissingColumns: The source lacks a column in `columns`.
+        ConsortiumError: The source cannot be read.
     """
-    frame, split = _read(sentence_source(source) if sentences else source)
+    frame, split = _read_source(sentence_source(source) if sentences else source)
     absent = sorted(set(columns.values()) - set(frame.columns))
     if absent:
         have = sorted(map(str, frame.columns))
-        raise MissingColumns(f"there is no column {absent} among {have}", columns=len(absent))
+        raise MissingColumns(
+            f"the records lack the columns {absent}; they have {have}", columns=len(absent)
+        )
     named = frame.rename(columns={theirs: ours for ours, theirs in columns.items()})
-    return _sided(named, split) if split == SPLIT else Corpus(named, split)
+    return _drop_dev_records(named, split) if split == SPLIT else Corpus(named, split)
 
 
-def _sided(frame: pd.DataFrame, split: str) -> Corpus:
-    """Return a corpus whose files said their side: those of `dev` are left out."""
+def _drop_dev_records(frame: pd.DataFrame, split: str) -> Corpus:
+    """Return a corpus of training and test records, without those of `dev`."""
     used = frame[frame[split] != "dev"]
     left_out = len(frame) - len(used)
-    told = (f"{left_out} records of dev are used for nothing",) if left_out else ()
-    return Corpus(used, split if {*used[split]} == {"train", "test"} else None, told)
+    notes = (f"{left_out} records of dev are not used",) if left_out else ()
+    return Corpus(used, split if {*used[split]} == {"train", "test"} else None, notes)
 
 
-def fitted(corpus: Corpus, table: AnySchema) -> tuple[Corpus, AnySchema]:
-    """Return a corpus of texts and the schema that it and a scenario's schema make.
+def fit_schema(corpus: Corpus, table: AnySchema) -> tuple[Corpus, AnySchema]:
+    """Return a corpus of texts, and the scenario's schema fitted to it.
 
-    Classes, or types of entities, are those of the corpus if it has one that the schema does not
-    declare: who brings all records may declare what they hold, as members of a consortium would
-    together. A declared type of which there is none is dropped, as figures of nothing would be.
-    Without a column of persons every record counts as a person of its own.
+    If the corpus has a class, or an entity type, that the schema does not declare, those of the
+    corpus replace the declared ones: whoever brings all records may declare what is in them, as
+    the members of a consortium would together. A declared entity type that does not occur is
+    dropped, as nothing could be measured on it. Without a person column every record counts as a
+    person of its own.
 
     Raises:
-        MissingColumns: There is no text, no label or no tag.
-        BadTexts: A text is empty; the first rows are named.
+        MissingColumns: The column of texts, labels, tokens or tags is absent.
+        BadTexts: A text is empty; the error names the first rows.
         UndividedCorpus: There are fewer than two classes.
     """
     match table:
         case NotesSchema():
             require_texts(corpus.records, text=table.text, label=None, classes=())
-            _require(corpus.records, table.label.column)
-            found, declared = _found(corpus.records[table.label.column], table.label)
-            now = _declared(found, declared)
-            fit: AnySchema = table.model_copy(update={"label": _relabelled(table.label, now)})
+            _require_columns(corpus.records, table.label.column)
+            found, declared = _found_and_declared(corpus.records[table.label.column], table.label)
+            now = _covering_names(found, declared)
+            fit: AnySchema = table.model_copy(update={"label": _replace_classes(table.label, now)})
         case EntitySchema():
-            corpus = _with_documents(corpus, table.person)
-            _require(corpus.records, "tokens", "tags")
+            corpus = _name_person_column(corpus, table.person)
+            _require_columns(corpus.records, "tokens", "tags")
             found = [tag[2:] for tags in corpus.records["tags"] for tag in tags if tag != OUTSIDE]
-            declared, now = table.types, _occurring(_declared(found, table.types), found)
+            declared, now = (
+                table.types,
+                _drop_absent_types(_covering_names(found, table.types), found),
+            )
             fit = table.model_copy(update={"types": now})
         case _:
             return corpus, table
-    told = () if now == declared else (f"declared from what was brought: {', '.join(now)}",)
-    return _with_persons(corpus, table.person, told=told), fit
+    notes = () if now == declared else (f"classes taken from your records: {', '.join(now)}",)
+    return _add_person_column(corpus, table.person, notes=notes), fit
 
 
-def _found(cells: "pd.Series[Any]", label: ClassLabel | MultiLabel) -> tuple[list[str], Declared]:
-    """Return the classes or labels in a column, and those that are declared."""
+def _found_and_declared(
+    cells: "pd.Series[Any]", label: ClassLabel | MultiLabel
+) -> tuple[list[str], Declared]:
+    """Return the classes or labels in a column, and the declared ones."""
     if isinstance(label, ClassLabel):
         return [str(cell) for cell in cells], label.classes
-    return [item for cell in cells for item in _labels(cell, label)], label.labels
+    return [item for cell in cells for item in _labels_in_cell(cell, label)], label.labels
 
 
-def _relabelled(label: ClassLabel | MultiLabel, names: Declared) -> ClassLabel | MultiLabel:
+def _replace_classes(label: ClassLabel | MultiLabel, names: Declared) -> ClassLabel | MultiLabel:
     if isinstance(label, MultiLabel):
         return label.model_copy(update={"labels": names})
     if len(names) < 2:
-        raise UndividedCorpus(f"all records are {', '.join(names)}: two classes are needed")
+        raise UndividedCorpus(
+            f"all records have the class {', '.join(names)}: at least two classes are needed"
+        )
     return label.model_copy(update={"classes": names})
 
 
-def _labels(cell: object, label: MultiLabel) -> list[str]:
-    """Return the labels of a text, from a list or from a text that lists them."""
+def _labels_in_cell(cell: object, label: MultiLabel) -> list[str]:
+    """Return the labels in a cell, which is a list or a text with separators."""
     given = str(cell).split(label.separator) if isinstance(cell, str) else cell
     items = given if isinstance(given, list | tuple | np.ndarray) else []
     return [text for item in items if (text := str(item).strip())]
 
 
-def _declared(found: Iterable[str], declared: Declared) -> Declared:
-    """Return what is declared if it covers what was found, else what was found."""
+def _covering_names(found: Iterable[str], declared: Declared) -> Declared:
+    """Return the declared names if they cover those found, else those found."""
     held = {*found}
     return declared if held <= {*declared} else tuple(sorted(held))
 
 
-def _occurring(declared: Declared, found: Iterable[str]) -> Declared:
-    """Return the declared types that were found; all, if none was."""
+def _drop_absent_types(declared: Declared, found: Iterable[str]) -> Declared:
+    """Return the declared types that occur; all of them if none does."""
     held = {*found}
     return tuple(name for name in declared if name in held) or declared
 
 
-def _require(frame: pd.DataFrame, *columns: str) -> None:
+def _require_columns(frame: pd.DataFrame, *columns: str) -> None:
     absent = [name for name in columns if name not in frame.columns]
     if absent:
         have = sorted(map(str, frame.columns))
         raise MissingColumns(
-            f"the records lack {absent}; they have {have}: say --data column:OURS=THEIRS",
+            f"the records lack {absent}; they have {have}: use --data column:OURS=THEIRS",
             columns=len(absent),
         )
 
 
-def _with_documents(corpus: Corpus, person: str) -> Corpus:
-    """Return a corpus whose documents stand in the column that the schema names."""
+def _name_person_column(corpus: Corpus, person: str) -> Corpus:
+    """Return a corpus whose documents are in the column that the schema calls the person."""
     records = corpus.records
     return (
         corpus
@@ -200,15 +211,18 @@ def _with_documents(corpus: Corpus, person: str) -> Corpus:
     )
 
 
-def _with_persons(corpus: Corpus, person: str, *, told: tuple[str, ...]) -> Corpus:
+def _add_person_column(corpus: Corpus, person: str, *, notes: tuple[str, ...]) -> Corpus:
     records = corpus.records
     if person not in records.columns:
         records = records.assign(**{person: [str(row) for row in range(len(records))]})
-        told = (*told, f"there is no column '{person}': every record counts as a person of its own")
-    return replace(corpus, records=records, told=(*corpus.told, *told))
+        notes = (
+            *notes,
+            f"no column '{person}': every record counts as a person of its own",
+        )
+    return replace(corpus, records=records, notes=(*corpus.notes, *notes))
 
 
-def _read(source: DataSource) -> tuple[pd.DataFrame, str | None]:
+def _read_source(source: DataSource) -> tuple[pd.DataFrame, str | None]:
     match source:
         case TextFolder(path=path) if path.is_dir() and (tables := _tables_by_side(path)):
             parts = [
@@ -227,14 +241,14 @@ def _tables_by_side(folder: Path) -> dict[Path, str]:
     return {file: SIDES[file.stem] for file in files if file.stem in SIDES}
 
 
-def _dealt(frame: pd.DataFrame, persons: Names, sites: Sequence[str], *, seed: int) -> Names:
-    """Return the site of each record: by the column `site`, else by a seeded draw of persons."""
+def _assign_sites(frame: pd.DataFrame, persons: Names, sites: Sequence[str], *, seed: int) -> Names:
+    """Return the site of each record: by the column `site`, else by a draw of persons."""
     if SITE in frame.columns:
         owner = frame[SITE].astype(str)
         unknown = sorted(set(owner) - set(sites))
         if unknown:
             raise UndividedCorpus(
-                f"the column '{SITE}' names {unknown[:5]}, and the sites are {', '.join(sites)}",
+                f"the column '{SITE}' names {unknown[:5]}; the sites are {', '.join(sites)}",
                 sites=len(unknown),
             )
     else:
@@ -245,7 +259,7 @@ def _dealt(frame: pd.DataFrame, persons: Names, sites: Sequence[str], *, seed: i
     empty = [name for name in sites if name not in set(owner)]
     if empty:
         raise UndividedCorpus(
-            f"{', '.join(empty)} would have no records: bring some for each of {len(sites)} sites",
+            f"{', '.join(empty)} would have no records: bring records for all {len(sites)} sites",
             sites=len(empty),
         )
     return owner

@@ -1,4 +1,4 @@
-"""A person's own data for a scenario: a source for each site, or one corpus for all."""
+"""A user's own data for a scenario: one source a site, or one corpus for all sites."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from consortium.cli.options import BadOption, data_source, data_sources
 from scenarios.scenario import Scenario
-from scenarios.user_data.corpus import read_corpus, with_corpus
+from scenarios.user_data.corpus import read_corpus, scenario_with_corpus
 from sites.data.iob2_files import sentence_source
 from sites.data.source import DataSource
 from sites.schema.texts import EntitySchema
@@ -16,30 +16,30 @@ _COLUMN = "column:"
 
 
 @dataclass(frozen=True)
-class Brought:
-    """A scenario with what a person brought.
+class UserData:
+    """A scenario with a user's own data.
 
     Args:
-        scenario: The scenario; if one corpus was brought, with that for its records.
-        sources: By site, where sites were given their own.
-        told: What a person should know of how a corpus was read.
+        scenario: The scenario; if the user brought one corpus, that is its records.
+        sources: By site, for sites that were given their own.
+        notes: What the user should know about how a corpus was read.
     """
 
     scenario: Scenario
     sources: Mapping[str, DataSource] = field(default_factory=dict)
-    told: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def user_sources(scenario: Scenario, options: Sequence[str], *, seed: int) -> Brought:
+def scenario_with_user_data(scenario: Scenario, options: Sequence[str], *, seed: int) -> UserData:
     """Return a scenario with the data that `--data` names.
 
-    `site=file` is one site's own; a file, a directory or `url::query` without a site is one
-    corpus for all sites; `column:label=diagnosis` says what the corpus calls a column.
+    `site=file` is the data of one site. A file, a directory or `url::query` without a site is one
+    corpus for all sites. `column:label=diagnosis` says what the corpus calls a column.
 
     Raises:
-        BadOption: There are two corpora, or a corpus beside sites' own data, or a column without
+        BadOption: There are two corpora, a corpus beside data of single sites, or a column without
             a corpus.
-        ConsortiumError: Nothing could be read, or it cannot be dealt to the sites.
+        ConsortiumError: The data cannot be read, or cannot be divided among the sites.
     """
     columns = [option.removeprefix(_COLUMN) for option in options if option.startswith(_COLUMN)]
     others = [option for option in options if not option.startswith(_COLUMN)]
@@ -49,16 +49,18 @@ def user_sources(scenario: Scenario, options: Sequence[str], *, seed: int) -> Br
         given = data_sources(others)
         if sentences:
             given = {site: sentence_source(source) for site, source in given.items()}
-        return Brought(scenario, given)
+        return UserData(scenario, given)
     if len(whole) != 1 or len(others) != 1:
-        raise BadOption("--data is site=file for some sites, or one corpus for all, not both")
-    names = dict(_pair(column) for column in columns)
+        raise BadOption(
+            "--data is either site=file for single sites or one corpus for all sites, not both"
+        )
+    names = dict(_parse_column(column) for column in columns)
     corpus = read_corpus(data_source(whole[0]), names, sentences=sentences)
-    made, told = with_corpus(scenario, corpus, seed=seed)
-    return Brought(made, told=told)
+    made, notes = scenario_with_corpus(scenario, corpus, seed=seed)
+    return UserData(made, notes=notes)
 
 
-def _pair(column: str) -> tuple[str, str]:
+def _parse_column(column: str) -> tuple[str, str]:
     ours, equals, theirs = column.partition("=")
     if not equals or not ours or not theirs:
         raise BadOption(f"--data column:OURS=THEIRS names a column, got 'column:{column}'")

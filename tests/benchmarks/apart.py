@@ -18,7 +18,7 @@ from consortium.client_app import app as client_app
 from consortium.run.directory import ENVIRONMENT, RunDirectory
 from consortium.run.records import Summary, read_record
 from consortium.server_app import app as server_app
-from scenarios.engines.in_process import InProcessGrid, lead
+from scenarios.engines.in_process import InProcessGrid, run_server_app
 from scenarios.engines.staging import new_run_directory, stage
 from scenarios.scenario import Scenario
 from tests.benchmarks.peak import keep_peak
@@ -40,7 +40,7 @@ def run_apart(scenario: Scenario, folder: Path) -> Apart:
     """Carry out a scenario to its end, the coordinator in this process, and return its figures."""
     run = new_run_directory(scenario, under=folder, named=None)
     os.environ[ENVIRONMENT] = str(run.path)
-    config = scenario.configured({})
+    config = scenario.config_with({})
     here, there = (_Line(end) for end in socket.socketpair())
     sites = get_context("fork").Process(
         target=_be_the_sites, args=(scenario, run, there), daemon=True
@@ -48,7 +48,7 @@ def run_apart(scenario: Scenario, folder: Path) -> Apart:
     sites.start()
     grid = _BusToSites(here, nodes=here.recv())  # all is staged
     with keep_peak() as held:
-        lead(server_app, grid, config.flat())
+        run_server_app(server_app, grid, config.flat())
     here.send(None)
     sites.join()
     summary = read_record(run.summary, Summary)
@@ -59,7 +59,7 @@ def run_apart(scenario: Scenario, folder: Path) -> Apart:
 
 def _be_the_sites(scenario: Scenario, run: RunDirectory, coordinator: "_Line") -> None:
     """Stage the run, then answer for all of its sites until there is nothing more."""
-    config = scenario.configured({})
+    config = scenario.config_with({})
     stage(run, scenario, with_keys=config.aggregation == "encrypted")
     grid = InProcessGrid(client_app, len(scenario.sites), config.flat())
     coordinator.send(list(grid.get_node_ids()))

@@ -13,7 +13,7 @@ from pathlib import Path
 from scipy import stats
 
 from consortium.run.records import Comparison
-from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.experiments.comparison import compare
 from scenarios.library.registry import scenario_named
@@ -26,9 +26,9 @@ SCENARIOS = ("bank-credit", "heart-diagnosis", "regional-lenders")
 def compared(name: str, seed: int, folder: Path) -> Comparison:
     """Return the comparison of one scenario with one seed."""
     scenario = scenario_named(name)
-    config = scenario.configured({"seed": seed})
+    config = scenario.config_with({"seed": seed})
     run = new_run_directory(scenario, under=folder, named=None)
-    carry_out(ScenarioRun(scenario=scenario, config=config), run)
+    run_scenario(ScenarioRun(scenario=scenario, config=config), run)
     return compare(scenario, config, run, tell=lambda _text: None, n_resamples=2)
 
 

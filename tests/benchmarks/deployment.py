@@ -27,7 +27,7 @@ from consortium.config import Scalar
 from consortium.deployment.control_client import Control
 from consortium.deployment.run_orders import RunOrder as Ordered
 from consortium.run.directory import RunDirectory
-from scenarios.engines.deployment import await_end, found, running
+from scenarios.engines.deployment import await_end, running_consortium, set_up_consortium
 from scenarios.engines.staging import new_run_directory, stage
 from scenarios.library.registry import scenario_named
 from scenarios.scenario import Scenario
@@ -61,13 +61,13 @@ def deployed() -> dict[str, Any]:
     """
     base = scenario_named("heart-diagnosis")
     scenario = replace(base, sites=base.sites[:2])
-    config = scenario.configured({"num-server-rounds": ROUNDS})
+    config = scenario.config_with({"num-server-rounds": ROUNDS})
     with tempfile.TemporaryDirectory() as folder:
         run = new_run_directory(scenario, under=Path(folder), named=None)
         stage(run, scenario)
         sites = [run.site(name) for name in scenario.sites]
-        found(run.path / "deployment", run.charter, sites)
-        with running(run.path / "deployment" / "coordinator", sites) as control:
+        set_up_consortium(run.path / "deployment", run.charter, sites)
+        with running_consortium(run.path / "deployment" / "coordinator", sites) as control:
             number = control.submit(Ordered(run=run.path, config=config.flat()))
             await_end(control, run, number)
             lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]

@@ -60,7 +60,7 @@ def message_cost(hidden_units: int) -> Cost:
         stage(run, scenario)
         InProcessGrid({}, 0, {})  # lets this process make messages
         config = RunConfig.parse(
-            {**scenario.configured({}).flat(), "model": "mlp", "hidden-units": hidden_units}
+            {**scenario.config_with({}).flat(), "model": "mlp", "hidden-units": hidden_units}
         )
         node: dict[str, str | int | float | bool] = {"site-dir": str(run.site("hungary"))}
         context = Context(1, 1, dict(node), RecordDict(), dict(config.flat()))

@@ -16,7 +16,7 @@ from consortium.deployment.app_bundle import toml
 from consortium.deployment.control_client import Control
 from consortium.deployment.processes import program, start
 from consortium.deployment.supernode import SuperNode
-from scenarios.engines.deployment import HOST, found, running
+from scenarios.engines.deployment import HOST, running_consortium, set_up_consortium
 from scenarios.engines.staging import new_run_directory, stage
 from scenarios.library.registry import scenario_named
 from tests.thin_line import thin_line
@@ -187,14 +187,14 @@ def over_a_thin_line(megabytes: int, *, share: float = 0.02) -> dict[str, float]
         stage(run, scenario)
         sites = [run.site(name) for name in scenario.sites]
         office = run.path / "deployment"
-        charter = found(office, run.charter, sites, hosts=(HOST, BEHIND))
+        charter = set_up_consortium(office, run.charter, sites, hosts=(HOST, BEHIND))
         host, port = address(charter)
         line = thin_line((host, port), (BEHIND, port), share=share)
         coordinator = run.path / "deployment" / "coordinator"
-        with line as passed, running(coordinator, sites, listen=BEHIND) as control:
+        with line as passed, running_consortium(coordinator, sites, listen=BEHIND) as control:
             server = LARGE_SERVER.replace("SIZE", str(megabytes * 1_000_000))
             client = LARGE_CLIENT.replace("SIZE", str(megabytes * 1_000_000))
-            told = foreign(control, sites, client, server, scenario.configured({}).flat())
+            told = foreign(control, sites, client, server, scenario.config_with({}).flat())
             return {
                 "seconds": told["seconds"],
                 "whole": told["whole"],

@@ -27,7 +27,7 @@ from consortium.charter.document import Floors
 from privacy.layout import Field, Layout
 from privacy.wire import messages
 from scenarios.engines.in_process import InProcessGrid
-from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
 from scenarios.scenario import Scenario
@@ -69,8 +69,8 @@ def overhead_ms(num_sites: int) -> float:
     learning = [0.0]
     with tempfile.TemporaryDirectory() as folder, _timed(learning):
         run = new_run_directory(scenario, under=Path(folder), named=None)
-        order = ScenarioRun(scenario=scenario, config=scenario.configured({}))
-        carry_out(order, run)
+        order = ScenarioRun(scenario=scenario, config=scenario.config_with({}))
+        run_scenario(order, run)
         lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
     rounds = sum(line["seconds"] for line in lines)
     return float(1000 * (rounds - learning[0]) / (num_sites * len(lines)))

@@ -29,7 +29,7 @@ from privacy.secrets.linear_mac import Checksum, upload_pad
 from privacy.secrets.sealer import BfvSecret, Sealer
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from scenarios.engines.in_process import InProcessGrid
-from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
 from strategies.coordinator.encrypted.ciphertext_sums import CiphertextSums, UploadForm
@@ -49,8 +49,8 @@ def run_seconds(aggregation: str, folder: Path) -> float:
     scenario = scenario_named("bank-credit")
     chosen: dict[str, Scalar] = {"aggregation": aggregation}
     run = new_run_directory(scenario, under=folder, named=None)
-    return carry_out(
-        ScenarioRun(scenario=scenario, config=scenario.configured(chosen)), run
+    return run_scenario(
+        ScenarioRun(scenario=scenario, config=scenario.config_with(chosen)), run
     ).seconds
 
 

@@ -29,7 +29,7 @@ from torch.nn import functional
 
 from privacy.encryption.parameters import PARAMETER_SETS, Placement
 from scenarios.data.icd10_phrases import CHAPTERS, all_phrases
-from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.scenario import MACRO_F1, Scenario
 from sites.models.encoder import padded_windows
@@ -260,10 +260,10 @@ def simulated(folder: Path) -> dict[str, float]:
         headline=MACRO_F1,
     )
     run = new_run_directory(scenario, under=folder, named=None)
-    order = ScenarioRun(scenario=scenario, config=scenario.configured({}), engine="simulation")
+    order = ScenarioRun(scenario=scenario, config=scenario.config_with({}), engine="simulation")
     began = time.monotonic()
     with watched() as used:
-        summary = carry_out(order, run)
+        summary = run_scenario(order, run)
     total = time.monotonic() - began
     site = data(2_000)
     pooled, zero = TASK.statistics_of(site), np.zeros(TASK.layout.dim)

@@ -80,7 +80,7 @@ def ward(folder: Path, name: str = "hungary", **chosen: Scalar) -> Ward:
     """Stage the run, unless it is there, and return one of its sites; `_` stands for `-`."""
     run = RunDirectory(folder)
     settings = {key.replace("_", "-"): value for key, value in chosen.items()}
-    config = SCENARIO.configured(settings)
+    config = SCENARIO.config_with(settings)
     if not run.charter.exists():
         stage(run, SCENARIO, with_keys=config.aggregation == "encrypted")
     return Ward(run, name, config)

@@ -49,7 +49,7 @@ def played(folder: Path, site_app: SiteApp = client_app, **chosen: Scalar) -> Ru
 
 def configured(**chosen: Scalar) -> RunConfig:
     named = {key.replace("_", "-"): value for key, value in chosen.items()}
-    return SCENARIO.configured({**THREE, **named})
+    return SCENARIO.config_with({**THREE, **named})
 
 
 def gone_from(server_round: int, *sites: int) -> SiteApp:

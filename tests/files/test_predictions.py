@@ -8,7 +8,7 @@ import pytest
 
 from consortium.charter.document import Floors
 from consortium.run.directory import RunDirectory
-from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.experiments.prediction import predictions
 from scenarios.scenario import Scenario
@@ -49,7 +49,9 @@ def trained(folder: Path) -> RunDirectory:
         pd.DataFrame({"patient": range(60), "a": a, "b": b, "ill": ill}).to_csv(path, index=False)
         files[name] = TableFile(path=path)
     run = new_run_directory(SCENARIO, under=folder, named=None)
-    carry_out(ScenarioRun(scenario=SCENARIO, config=SCENARIO.configured({}), own_data=files), run)
+    run_scenario(
+        ScenarioRun(scenario=SCENARIO, config=SCENARIO.config_with({}), own_data=files), run
+    )
     return run
 
 

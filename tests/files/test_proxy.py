@@ -8,7 +8,7 @@ import pytest
 from consortium.deployment.processes import end
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supernode import SuperNode
-from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.heart_diagnosis import SCENARIO
 from tests.files.refusals import refusal
@@ -31,12 +31,12 @@ def test_a_deployment_on_this_machine_runs_beside_a_proxy_or_says_that_it_is_in_
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("https_proxy", PROXY)
     run = new_run_directory(HEART, under=tmp_path, named=None)
-    config = HEART.configured({"num-server-rounds": 1})
+    config = HEART.config_with({"num-server-rounds": 1})
     order = ScenarioRun(scenario=HEART, config=config, engine="deployment")
     coordinator = SuperLink(run.path / "deployment" / "coordinator")
     marks = [coordinator.mark, *(SuperNode(run.site(name)).mark for name in HEART.sites)]
     try:
-        error = refusal(lambda: carry_out(order, run))
+        error = refusal(lambda: run_scenario(order, run))
     finally:
         end([process for mark in marks for process in mark.family()])
     assert error is None or (PROXY in str(error) and "no_proxy" in str(error))

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from scenarios.cli.main import app
-from scenarios.data.datasets import load
+from scenarios.data.datasets import load_dataset
 
 _WITHHELD = re.compile(r"withh[eo]ld", re.IGNORECASE)
 _TOO_FEW = re.compile(r"fewer than (10|ten)\b", re.IGNORECASE)
@@ -61,6 +61,6 @@ def test_figures_of_too_few_persons_of_a_class_are_told_to_be_withheld(
     name: str, records: Callable[[pd.DataFrame], pd.DataFrame], tmp_path: Path
 ) -> None:
     """In what is printed and in the report: not that no record was held out."""
-    for text in run_encrypted(name, records(load("heart-disease")), tmp_path):
+    for text in run_encrypted(name, records(load_dataset("heart-disease")), tmp_path):
         assert [one for one in sentences(text) if _WITHHELD.search(one) and _TOO_FEW.search(one)]
         assert not _NONE.search(" ".join(sentences(text)))

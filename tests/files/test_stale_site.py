@@ -6,8 +6,8 @@ from shutil import rmtree
 import pandas as pd
 import pytest
 
-from scenarios.data.datasets import load
-from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.data.datasets import load_dataset
+from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.heart_diagnosis import SCENARIO
 from sites.data.source import TableFile
@@ -22,8 +22,8 @@ def model_of(frame: pd.DataFrame, folder: Path, place: str) -> str:
         files[name] = TableFile(path=path)
     rmtree(folder / place, ignore_errors=True)
     run = new_run_directory(SCENARIO, under=folder, named=folder / place)
-    config = SCENARIO.configured({"num-server-rounds": 1})
-    return carry_out(
+    config = SCENARIO.config_with({"num-server-rounds": 1})
+    return run_scenario(
         ScenarioRun(scenario=SCENARIO, config=config, own_data=files), run
     ).model_digest
 
@@ -35,7 +35,7 @@ def model_of(frame: pd.DataFrame, folder: Path, place: str) -> str:
 )
 def test_a_run_in_the_place_of_another_trains_on_its_own_records(tmp_path: Path) -> None:
     """Its model is the one that the same records give elsewhere."""
-    frame = load("heart-disease")
+    frame = load_dataset("heart-disease")
     flipped = frame.assign(disease=frame["disease"].map({"no": "yes", "yes": "no"}))
     before = model_of(frame, tmp_path, "same")
     after = model_of(flipped, tmp_path, "same")

@@ -9,7 +9,7 @@ import pytest
 from consortium.charter.document import Floors
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary
-from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.scenario import Scenario
 from sites.data.source import TableFile
@@ -57,8 +57,8 @@ def run_with_half_a_character(folder: Path) -> tuple[RunDirectory, Summary]:
         path.write_text("".join(f"{line}\n" for line in lines))
         files[name] = TableFile(path=path)
     run = new_run_directory(SCENARIO, under=folder, named=None)
-    config = SCENARIO.configured({})
-    return run, carry_out(ScenarioRun(scenario=SCENARIO, config=config, own_data=files), run)
+    config = SCENARIO.config_with({})
+    return run, run_scenario(ScenarioRun(scenario=SCENARIO, config=config, own_data=files), run)
 
 
 @pytest.mark.xfail(

@@ -1,4 +1,4 @@
-"""Runs that several tests look at, and what starts programs for them."""
+"""Runs that several tests share, and a server that starts programs for them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pytest
 from consortium.config import RunConfig, Scalar
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary
-from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
 from scenarios.scenario import Scenario
@@ -18,7 +18,7 @@ from tests.forked import Forked
 
 @dataclass(frozen=True)
 class Done:
-    """A run that is over."""
+    """A finished run."""
 
     scenario: Scenario
     config: RunConfig
@@ -29,10 +29,10 @@ class Done:
 def done(name: str, folder: Path, chosen: Mapping[str, Scalar]) -> Done:
     """Run a scenario in process."""
     scenario = scenario_named(name)
-    config = scenario.configured(chosen)
+    config = scenario.config_with(chosen)
     run = new_run_directory(scenario, under=folder, named=None)
     return Done(
-        scenario, config, run, carry_out(ScenarioRun(scenario=scenario, config=config), run)
+        scenario, config, run, run_scenario(ScenarioRun(scenario=scenario, config=config), run)
     )
 
 
@@ -50,6 +50,6 @@ def heart(tmp_path_factory: pytest.TempPathFactory) -> Done:
 
 @pytest.fixture(scope="session")
 def sealed_heart(tmp_path_factory: pytest.TempPathFactory) -> Done:
-    """The same, encrypted."""
+    """The same run, encrypted."""
     chosen: dict[str, Scalar] = {"num-server-rounds": 3, "aggregation": "encrypted"}
     return done("heart-diagnosis", tmp_path_factory.mktemp("sealed"), chosen)

@@ -1,7 +1,7 @@
 """Fifteen small sites, for runs with liars in under a second each.
 
-Staging, apps and rules are those of any scenario; the records are few, synthetic, and believed:
-what validation costs and refuses is tested with `sites.data.validation`.
+Staging, apps and rules are those of any scenario. The records are few and synthetic, and are not
+validated, to save time: `sites.data.validation` has its own tests.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,8 +19,8 @@ from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary
 from consortium.site.directory import read_site_config
 from scenarios.attacks.assignment import NOBODY, AttackAssignment, draw_liars
-from scenarios.engines.runner import ScenarioRun, carry_out
-from scenarios.experiments.bootstrap import resampled
+from scenarios.engines.runner import ScenarioRun, run_scenario
+from scenarios.experiments.bootstrap import resampled_metric
 from scenarios.scenario import Scenario
 from sites.schema.tables import Schema
 from tests.small_consortium import TABLE, records
@@ -52,13 +52,13 @@ FIFTEEN = Scenario(
 
 
 def frame() -> pd.DataFrame:
-    """Return everybody's records."""
+    """Return the records of all sites."""
     return pd.concat([records(name, ROWS) for name in SITES], ignore_index=True)
 
 
 @contextmanager
 def believed() -> Iterator[None]:
-    """Let staging find the records, and sites believe them."""
+    """Make staging use these records, and sites accept them without validation."""
 
     def validate(table: pd.DataFrame, _schema: Schema, **_options: object) -> pd.DataFrame:
         return table.assign(
@@ -67,7 +67,7 @@ def believed() -> Iterator[None]:
         )
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scenarios.engines.staging.load", lambda _name: frame())
+        patch.setattr("scenarios.engines.staging.load_dataset", lambda _name: frame())
         patch.setattr("sites.tasks.tabular.loading.validate_table", validate)
         yield
 
@@ -79,15 +79,15 @@ def run_with(
     *,
     scenario: Scenario = FIFTEEN,
 ) -> tuple[RunDirectory, Summary]:
-    """Run the fifteen with some liars among them."""
+    """Run the fifteen sites with some liars among them."""
     folder.mkdir(parents=True)
     run = RunDirectory(folder)
-    order = ScenarioRun(scenario=scenario, config=scenario.configured(settings), lies=lies)
-    return run, carry_out(order, run)
+    order = ScenarioRun(scenario=scenario, config=scenario.config_with(settings), lies=lies)
+    return run, run_scenario(order, run)
 
 
 def two_liars(attack: str) -> AttackAssignment:
-    """Return the two liars of the seed with an attack."""
+    """Return the two liars drawn by the seed, with an attack."""
     return draw_liars(SITES, attack, liars=2, seed=7)
 
 
@@ -108,5 +108,5 @@ def auc(run: RunDirectory) -> float:
         for name in honest()
     ]
     labels = np.concatenate([one for _, one in scored])
-    metric = resampled("roc_auc", np.concatenate([one for one, _ in scored]), labels)
+    metric = resampled_metric("roc_auc", np.concatenate([one for one, _ in scored]), labels)
     return metric(np.ones(len(labels)))

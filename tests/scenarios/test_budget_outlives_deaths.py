@@ -1,4 +1,4 @@
-"""A private run that dies and goes on costs what one that was not interrupted costs."""
+"""A private run that crashes and is resumed costs the same budget as an uninterrupted one."""
 
 import json
 import signal
@@ -11,7 +11,7 @@ from consortium.client.private_training import ledger_of
 from consortium.config import Scalar
 from consortium.run.directory import RunDirectory
 from privacy.differential.mechanisms import SampledGaussian
-from scenarios.engines.runner import ScenarioRun, carry_out, interrupted_order, resume
+from scenarios.engines.runner import ScenarioRun, interrupted_run, resume_run, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
 from tests.forked import Forked
@@ -30,11 +30,11 @@ KILLED = """
 import json, os, signal, sys
 from pathlib import Path
 from consortium import server_app
-from consortium.run.evidence_store import EvidenceStore
 from consortium.run.directory import RunDirectory
+from consortium.run.evidence_store import EvidenceStore
 from privacy.differential.private_runs import PrivateRuns
 from scenarios.library.registry import scenario_named
-from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.runner import ScenarioRun, run_scenario
 
 where, times, config = sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
 owner, name = {
@@ -53,12 +53,12 @@ def dies(*given, **named):
 setattr(owner, name, dies)
 scenario = scenario_named("heart-diagnosis")
 run = RunDirectory(Path(sys.argv[1]))
-carry_out(ScenarioRun(scenario=scenario, config=scenario.configured(config)), run)
+run_scenario(ScenarioRun(scenario=scenario, config=scenario.config_with(config)), run)
 """
 
 
-def spent(run: RunDirectory) -> dict[str, tuple[list[int], float]]:
-    """Return what each site's whole ledger says: steps of every training, and epsilon."""
+def spending(run: RunDirectory) -> dict[str, tuple[list[int], float]]:
+    """Return the steps of every training and the epsilon in each site's ledger."""
     found = {}
     for name in HEART.sites:
         with ledger_of(run.site(name)) as ledger:
@@ -73,10 +73,12 @@ def spent(run: RunDirectory) -> dict[str, tuple[list[int], float]]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[list[int], float]]:
+def undisturbed_spending(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, tuple[list[int], float]]:
     run = new_run_directory(HEART, under=tmp_path_factory.mktemp("whole"), named=None)
-    carry_out(ScenarioRun(scenario=HEART, config=HEART.configured(PRIVATE)), run)
-    return spent(run)
+    run_scenario(ScenarioRun(scenario=HEART, config=HEART.config_with(PRIVATE)), run)
+    return spending(run)
 
 
 @pytest.mark.parametrize(
@@ -92,11 +94,11 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[lis
         pytest.param("sealed", 40, id="encrypted, in the middle of a round"),
     ],
 )
-def test_a_run_that_died_spends_no_budget_twice(
+def test_a_run_that_crashed_spends_no_budget_twice(
     where: str,
     times: int,
     tmp_path: Path,
-    undisturbed: dict[str, tuple[list[int], float]],
+    undisturbed_spending: dict[str, tuple[list[int], float]],
     forked: Forked,
 ) -> None:
     config = {**PRIVATE, "aggregation": "encrypted" if where == "sealed" else "clear"}
@@ -104,10 +106,10 @@ def test_a_run_that_died_spends_no_budget_twice(
     words = [str(run.path), where, str(times), json.dumps(config)]
     status = forked.run(KILLED, words, folder=tmp_path, output=tmp_path / "said")
     assert status == -signal.SIGKILL, (tmp_path / "said").read_text()
-    summary = resume(interrupted_order(run, engine="inprocess", verbose=False), run)
+    summary = resume_run(interrupted_run(run, engine="inprocess", verbose=False), run)
     assert summary.status == "finished"
-    after = spent(run)
-    for name, (steps, epsilon) in undisturbed.items():
+    after = spending(run)
+    for name, (steps, epsilon) in undisturbed_spending.items():
         assert (steps, after[name][0]) == ([9], [9]), name
         assert after[name][1] == pytest.approx(epsilon), name
     compare([read_log(path) for path in logs_in(run.path)])

@@ -1,9 +1,9 @@
-"""The matrix of deaths: who dies, in which phase, in the clear or encrypted; really killed.
+"""Crashes: each party is killed in each phase, in the clear and encrypted, with real signals.
 
-Every run needs all its sites, so that there is one right model: that of a run in one process in
-which nobody died. Whoever died comes back; a run that did not finish says why, and is resumed.
-In one run everybody dies, each in another phase, while strangers knock; in each of the others, one
-dies in every phase. The bundle of every run is hostile.
+Every run needs all its sites, so that there is one right model: that of an undisturbed run in one
+process. Whoever was killed comes back; a run that did not finish says why, and is resumed. In one
+run every party is killed, each in another phase, while unregistered nodes try to get in; in each of
+the others, one party is killed in every phase. The bundle of every run is hostile.
 """
 
 import subprocess
@@ -30,21 +30,21 @@ from consortium.deployment.supervisor import bring_down, cut_off
 from consortium.run.directory import RunDirectory
 from consortium.run.leader_lock import is_led
 from consortium.run.records import Summary, read_record
-from scenarios.engines.deployment import HOST, found, running
+from scenarios.engines.deployment import HOST, running_consortium, set_up_consortium
 from scenarios.engines.runner import ScenarioRun as InProcess
-from scenarios.engines.runner import carry_out
+from scenarios.engines.runner import run_scenario
 from scenarios.engines.staging import new_run_directory, stage
 from scenarios.library.registry import scenario_named
 from scenarios.scenario import Scenario
 from tests.benchmarks.foreign_apps import BEHIND
 from tests.scenarios.engines.test_deployment import (
     ending_of,
-    hostile,
     importers,
+    intruders,
+    make_hostile,
     require_turned_away,
     revoke,
     started_under,
-    strangers,
 )
 from tests.thin_line import Line, thin_line
 
@@ -59,9 +59,9 @@ CUT_S = 30.0
 LOOK_S = 0.5
 
 
-def configured(mode: str) -> RunConfig:
+def config_of(mode: str) -> RunConfig:
     """Return the config of one round that all sites must answer."""
-    return HEART.configured(
+    return HEART.config_with(
         {
             "num-server-rounds": 1,
             "quorum": len(SITES),
@@ -82,9 +82,9 @@ class Deployed:
     line: Line = field(init=False)
 
     def site_dies(self) -> None:
-        """Kill a site's machine, and switch it on again, with a supervisor as in life.
+        """Kill all processes of a site, then start it again under a supervisor.
 
-        The SuperLink takes the old node for alive for a while, and turns the new one away.
+        For a while the SuperLink takes the old node for alive, and turns the new one away.
         """
         node = SuperNode(self.run.site(VICTIM))
         cut_off(node)
@@ -92,58 +92,58 @@ class Deployed:
         subprocess.run([sys.executable, "-m", "consortium.cli.main", *up], check=True)
 
     def server_app_dies(self) -> None:
-        """Kill the process that leads the run; everything else stays."""
+        """Kill the process that leads the run, and nothing else."""
         family = self.control.superlink.mark.family()
         leading = [one for one in family if "flwr-serverapp" in " ".join(one.cmdline())]
         assert leading
-        killed(leading)
+        kill(leading)
 
     def superlink_dies(self) -> None:
-        """Kill the SuperLink alone; then do what its supervisor does."""
+        """Kill the SuperLink only; then do what its supervisor does."""
         link = self.control.superlink
         family = link.mark.family()
-        killed([one for one in family if "flower-superlink" in " ".join(one.cmdline())])
+        kill([one for one in family if "flower-superlink" in " ".join(one.cmdline())])
         end(link.mark.family())
         self.started.append(link.start())
 
     def line_is_cut(self) -> int:
-        """Cut every site off for half a minute; return how many connections were reset."""
+        """Disconnect every site for half a minute; return how many connections were reset."""
         reset = self.line.cut()
         time.sleep(CUT_S)
         self.line.mend()
         return reset
 
     def reached(self, phase: str) -> None:
-        """Wait until a phase begins; go on with a run that ended before."""
+        """Wait until a phase begins; resume the run if it ended before."""
         wanted = f'"event": "round-started", "server_round": {PHASES[phase]}'
 
         def begun() -> bool:
             return self.run.events.exists() and wanted in self.run.events.read_text()
 
         while not begun():
-            awaited(lambda: begun() or not is_led(self.run.leader))
+            wait_until(lambda: begun() or not is_led(self.run.leader))
             if not begun():
                 self.go_on()
 
     def ended(self) -> Summary:
-        """Wait for the end of the run, whatever it is, and go on with it until it is finished."""
-        awaited(lambda: not is_led(self.run.leader))
+        """Wait for the end of the run, and resume it until it is finished."""
+        wait_until(lambda: not is_led(self.run.leader))
         while self.status != "finished":
             self.go_on()
-            awaited(lambda: not is_led(self.run.leader))
+            wait_until(lambda: not is_led(self.run.leader))
         return read_record(self.run.summary, Summary)
 
     def go_on(self) -> None:
-        """Go on with a run that is not finished, at once when nobody leads it any more."""
-        awaited(lambda: not is_led(self.run.leader))
+        """Resume an unfinished run as soon as no process leads it any more."""
+        wait_until(lambda: not is_led(self.run.leader))
         config = interrupted(self.run)
         self.run.summary.unlink(missing_ok=True)
         self.control.submit(RunOrder(run=self.run.path, config=config.flat()))
-        awaited(lambda: is_led(self.run.leader))
+        wait_until(lambda: is_led(self.run.leader))
 
     @property
     def status(self) -> str:
-        """How the run ended; nothing if it did not say."""
+        """The status in the run's summary; empty if there is none."""
         if not self.run.summary.exists():
             return ""
         summary = read_record(self.run.summary, Summary)
@@ -151,44 +151,46 @@ class Deployed:
         return summary.status
 
 
-def awaited(came: Callable[[], bool]) -> None:
-    """Wait until something came true, and fail if it does not."""
+def wait_until(came: Callable[[], bool]) -> None:
+    """Wait until a condition holds; fail after a time limit."""
     until = time.monotonic() + END_LIMIT_S
     while not came():
         assert time.monotonic() < until
         time.sleep(LOOK_S)
 
 
-def killed(processes: list[psutil.Process]) -> None:
-    """Kill processes that were not asked."""
+def kill(processes: list[psutil.Process]) -> None:
+    """Kill processes with SIGKILL."""
     for process in processes:
         process.kill()
     psutil.wait_procs(processes, timeout=10)
 
 
 @contextmanager
-def deployed(folder: Path, mode: str, *, listen: str = HOST) -> Iterator[Deployed]:
-    """Raise a consortium, begin a run, and end all of it.
+def running_deployment(folder: Path, mode: str, *, listen: str = HOST) -> Iterator[Deployed]:
+    """Start a consortium and a run; end all of it afterwards.
 
     Args:
-        folder: Where all of it lies.
-        mode: Of the run.
-        listen: Address of the SuperLink; another than `HOST` is behind a line.
+        folder: Directory for everything.
+        mode: Aggregation mode of the run.
+        listen: Address of the SuperLink; unless `HOST`, sites reach it through a proxy.
     """
     run = new_run_directory(HEART, under=folder, named=None)
     stage(run, HEART, with_keys=mode == "encrypted")
     sites = [run.site(name) for name in SITES]
     office = run.path / "deployment"
-    host, port = address(found(office, run.charter, sites, hosts=sorted({HOST, listen})))
+    host, port = address(
+        set_up_consortium(office, run.charter, sites, hosts=sorted({HOST, listen}))
+    )
     with ExitStack() as stack:
         there = Deployed(run, Control(SuperLink(office / "coordinator")))
         if listen != HOST:
             line = thin_line((host, port), (listen, port), share=0.0)
             there.line = stack.enter_context(line)
-        stack.enter_context(running(office / "coordinator", sites, listen=listen))
-        hostile(office / "coordinator" / "app", run.path / "marker")
-        there.control.submit(RunOrder(run=run.path, config=configured(mode).flat()))
-        awaited(lambda: is_led(run.leader))
+        stack.enter_context(running_consortium(office / "coordinator", sites, listen=listen))
+        make_hostile(office / "coordinator" / "app", run.path / "marker")
+        there.control.submit(RunOrder(run=run.path, config=config_of(mode).flat()))
+        wait_until(lambda: is_led(run.leader))
         try:
             yield there
         finally:
@@ -198,15 +200,15 @@ def deployed(folder: Path, mode: str, *, listen: str = HOST) -> Iterator[Deploye
 
 
 @pytest.fixture(scope="module")
-def right(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    """Digest of the model of a run in which nobody died, by mode."""
+def right_digest(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Return a function from mode to the model digest of an undisturbed run."""
     known: dict[str, str] = {}
 
     def digest(mode: str) -> str:
         if mode not in known:
             scenario: Scenario = HEART
             run = new_run_directory(scenario, under=tmp_path_factory.mktemp(mode), named=None)
-            alone = carry_out(InProcess(scenario=scenario, config=configured(mode)), run)
+            alone = run_scenario(InProcess(scenario=scenario, config=config_of(mode)), run)
             known[mode] = alone.model_digest
         return known[mode]
 
@@ -221,7 +223,7 @@ WHO: dict[str, Callable[[Deployed], None]] = {
 
 
 def require_right(there: Deployed, summary: Summary, digest: str) -> None:
-    """Check model and evidence of a run, and that nothing of it is alive."""
+    """Check the model and evidence of a run, and that none of its processes is alive."""
     assert (summary.status, summary.model_digest) == ("finished", digest)
     charter = Charter.read(there.run.charter)
     logs = [read_log(path, charter) for path in logs_in(there.run.path)]
@@ -234,7 +236,7 @@ def require_right(there: Deployed, summary: Summary, digest: str) -> None:
 
 
 def require_forked(run: RunDirectory) -> None:
-    """Check that what answers messages is forked: the token of a message is on no command line."""
+    """Check that message handlers are forked: no message token is on a command line."""
     for name in SITES:
         lines = []
         for process in SuperNode(run.site(name)).mark.family():
@@ -244,16 +246,16 @@ def require_forked(run: RunDirectory) -> None:
         assert not any("--token" in line for line in lines)
 
 
-def test_everybody_dies_in_one_run_and_the_model_is_the_right_one(
-    tmp_path: Path, right: Callable[[str], str]
+def test_the_model_is_right_when_every_party_crashes_in_one_run(
+    tmp_path: Path, right_digest: Callable[[str], str]
 ) -> None:
-    """Each in another phase, under encryption; strangers, and a run nobody ordered, come too.
+    """Each crashes in another phase of an encrypted run; unregistered nodes try to get in, too.
 
-    Afterwards a member is put out, and comes back nevertheless.
+    Afterwards a member is revoked, and tries to come back.
     """
     with (
-        deployed(tmp_path, "encrypted") as there,
-        strangers(there.run.site(VICTIM), tmp_path) as knocking,
+        running_deployment(tmp_path, "encrypted") as there,
+        intruders(there.run.site(VICTIM), tmp_path) as knocking,
     ):
         there.reached("statistics")
         there.site_dies()
@@ -266,34 +268,34 @@ def test_everybody_dies_in_one_run_and_the_model_is_the_right_one(
         assert len(there.control.nodes()) == len(SITES)
         there.superlink_dies()
         summary = there.ended()
-        assert ending_of(there.control, configured("encrypted")) == "finished:failed"
+        assert ending_of(there.control, config_of("encrypted")) == "finished:failed"
         told = revoke(there.control, there.run.site(SITES[-1]), SITES[-1])
         assert "Failed to activate SuperNode" in told
         assert len(there.control.nodes()) == len(SITES) - 1
-    require_right(there, summary, right("encrypted"))
+    require_right(there, summary, right_digest("encrypted"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["clear", "encrypted"])
-def test_a_line_that_is_cut_and_mended_costs_nothing_but_time(
-    mode: str, tmp_path: Path, right: Callable[[str], str]
+def test_a_cut_connection_costs_nothing_but_time(
+    mode: str, tmp_path: Path, right_digest: Callable[[str], str]
 ) -> None:
-    with deployed(tmp_path, mode, listen=BEHIND) as there:
+    with running_deployment(tmp_path, mode, listen=BEHIND) as there:
         there.reached("training")
         assert there.line_is_cut() > 0
         summary = there.ended()
-    require_right(there, summary, right(mode))
+    require_right(there, summary, right_digest(mode))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["clear", "encrypted"])
 @pytest.mark.parametrize("who", WHO)
-def test_whoever_dies_in_every_phase_the_model_is_the_right_one_and_all_logs_agree(
-    who: str, mode: str, tmp_path: Path, right: Callable[[str], str]
+def test_the_model_is_right_and_logs_agree_if_one_party_crashes_in_every_phase(
+    who: str, mode: str, tmp_path: Path, right_digest: Callable[[str], str]
 ) -> None:
-    with deployed(tmp_path, mode) as there:
+    with running_deployment(tmp_path, mode) as there:
         for phase in PHASES:
             there.reached(phase)
             WHO[who](there)
         summary = there.ended()
-    require_right(there, summary, right(mode))
+    require_right(there, summary, right_digest(mode))

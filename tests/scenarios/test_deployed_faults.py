@@ -1,7 +1,7 @@
-"""What goes wrong in a deployment, really done: a machine dies, a member lies, another is put out.
+"""Faults in a deployment: a site crashes, one uses a false name, one is revoked.
 
-One run of four hospitals: va-long-beach answers to cleveland's name, hungary is killed in the first
-round of training; afterwards switzerland is revoked.
+One run of four hospitals: va-long-beach uses cleveland's name, hungary is killed in the first round
+of training, and switzerland is revoked afterwards.
 """
 
 import json
@@ -23,7 +23,7 @@ from consortium.deployment.supernode import SuperNode
 from consortium.provisioning.certificates import Authority, pem, read_request
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary, read_record
-from scenarios.engines.deployment import await_end, found, running
+from scenarios.engines.deployment import await_end, running_consortium, set_up_consortium
 from scenarios.engines.staging import new_run_directory, stage
 from scenarios.library.registry import scenario_named
 from tests.scenarios.engines.test_deployment import WAIT_S, revoke
@@ -36,7 +36,7 @@ CONFIG: dict[str, Scalar] = {"num-server-rounds": 2, "quorum": 2, "deadline-s": 
 
 @dataclass(frozen=True)
 class Faulty:
-    """A run that is over, and what was said to who was revoked."""
+    """A finished run, and the log of the revoked node."""
 
     run: RunDirectory
     summary: Summary
@@ -45,7 +45,7 @@ class Faulty:
 
     @property
     def events(self) -> list[dict[str, object]]:
-        """What happened."""
+        """The events of the run."""
         return [json.loads(line) for line in self.run.events.read_text().splitlines()]
 
 
@@ -61,16 +61,16 @@ def await_event(run: RunDirectory, event: str, server_round: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def faulty(tmp_path_factory: pytest.TempPathFactory) -> Faulty:
-    """Run it once; several tests look."""
+def faulty_run(tmp_path_factory: pytest.TempPathFactory) -> Faulty:
+    """One run that several tests share."""
     run = new_run_directory(HEART, under=tmp_path_factory.mktemp("faulty"), named=None)
     stage(run, HEART)
     sites = [run.site(name) for name in HEART.sites]
-    found(run.path / "deployment", run.charter, sites)
+    set_up_consortium(run.path / "deployment", run.charter, sites)
     config = run.site("va-long-beach") / "site.json"
     config.write_text(config.read_text().replace('"va-long-beach"', '"cleveland"'))
-    with running(run.path / "deployment" / "coordinator", sites) as control:
-        order = RunOrder(run=run.path, config=HEART.configured(CONFIG).flat())
+    with running_consortium(run.path / "deployment" / "coordinator", sites) as control:
+        order = RunOrder(run=run.path, config=HEART.config_with(CONFIG).flat())
         number = control.submit(order)
         await_event(run, "round-started", 1)
         for process in SuperNode(run.site("hungary")).mark.family():
@@ -81,28 +81,32 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Faulty:
     return Faulty(run, read_record(run.summary, Summary), revoked, nodes)
 
 
-def test_the_run_goes_on_with_the_rest_and_waits_for_nobody_for_ever(faulty: Faulty) -> None:
-    """Flower alone waits for ever in the round after a node has died."""
-    assert (faulty.summary.status, faulty.summary.rounds) == ("finished", 2)
-    assert faulty.summary.evaluated == ["cleveland", "switzerland"]
-    assert faulty.summary.seconds < 600
+def test_the_run_continues_without_failed_sites_and_never_waits_for_ever(
+    faulty_run: Faulty,
+) -> None:
+    """Flower on its own would wait for ever in the round after a node has died."""
+    assert (faulty_run.summary.status, faulty_run.summary.rounds) == ("finished", 2)
+    assert faulty_run.summary.evaluated == ["cleveland", "switzerland"]
+    assert faulty_run.summary.seconds < 600
 
 
-def test_who_answers_to_anothers_name_is_turned_away_and_its_owner_is_not(faulty: Faulty) -> None:
-    away = [event for event in faulty.events if event["event"] == "site-quarantined"]
+def test_a_site_under_a_false_name_is_excluded_and_the_owner_of_the_name_is_not(
+    faulty_run: Faulty,
+) -> None:
+    away = [event for event in faulty_run.events if event["event"] == "site-quarantined"]
     assert "not-the-site" in {event["code"] for event in away}
-    joined = next(event for event in faulty.events if event["event"] == "sites-joined")
+    joined = next(event for event in faulty_run.events if event["event"] == "sites-joined")
     assert joined["sites"] == ["cleveland", "hungary", "switzerland"]
 
 
-def test_a_revoked_member_is_refused_at_the_door(faulty: Faulty) -> None:
-    assert "Failed to activate SuperNode" in faulty.revoked
-    assert faulty.nodes == 3
+def test_a_revoked_member_cannot_connect(faulty_run: Faulty) -> None:
+    assert "Failed to activate SuperNode" in faulty_run.revoked
+    assert faulty_run.nodes == 3
 
 
 @contextmanager
-def expired(coordinator: Path, authority: Path) -> Iterator[None]:
-    """Put a certificate that ended yesterday in the place of a coordinator's."""
+def expired_certificate(coordinator: Path, authority: Path) -> Iterator[None]:
+    """Replace a coordinator's certificate by one that expired yesterday."""
     long_ago = datetime.now(UTC) - timedelta(days=31)
     granted = Authority.read(authority).grant(
         read_request(coordinator / "server.csr"), now=long_ago, days=30
@@ -115,18 +119,18 @@ def expired(coordinator: Path, authority: Path) -> Iterator[None]:
         (coordinator / "server.pem").write_bytes(before)
 
 
-def test_an_expired_certificate_brings_no_coordinator_up(
+def test_a_coordinator_does_not_start_with_an_expired_certificate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What no site would accept is found out by the coordinator itself, which stays down."""
+    """The coordinator itself notices what no site would accept."""
     monkeypatch.setattr(superlink, "START_LIMIT_S", 25.0)
     run = new_run_directory(HEART, under=tmp_path, named=None)
     stage(run, HEART)
     office = run.path / "deployment"
-    found(office, run.charter, [run.site(name) for name in HEART.sites])
+    set_up_consortium(office, run.charter, [run.site(name) for name in HEART.sites])
     link = SuperLink(office / "coordinator")
     try:
-        with expired(link.directory, office / "authority"), pytest.raises(LaunchFailed):
+        with expired_certificate(link.directory, office / "authority"), pytest.raises(LaunchFailed):
             link.start()
     finally:
         end(link.mark.family())

@@ -1,7 +1,7 @@
-"""A disk that is full, at whichever write: the kernel refuses to let any file grow further.
+"""A full disk at different writes: the kernel lets no file grow beyond a limit.
 
-Coordinator and sites share the process, so all of them find it full, each where its files are
-longest. Every run needs all its sites: there is one right model.
+Coordinator and sites share one process, so that the limit meets all of them. Every run needs all
+its sites, so that there is one right model.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ import pytest
 from consortium.audit.cross_check import compare, logs_in, read_log
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
-from scenarios.engines.runner import ScenarioRun, carry_out, interrupted_order, resume
+from scenarios.engines.runner import ScenarioRun, interrupted_run, resume_run, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
 from tests.forked import Forked
@@ -22,20 +22,20 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from consortium.run.directory import RunDirectory
-from tests.scenarios.test_full_disk import HEART, configured
-from scenarios.engines.runner import ScenarioRun, carry_out
+from tests.scenarios.test_full_disk import HEART, config_of
+from scenarios.engines.runner import ScenarioRun, run_scenario
 
 def fill(_run):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
 
-order = ScenarioRun(scenario=HEART, config=configured(sys.argv[2]), ready=fill)
-carry_out(order, RunDirectory(Path(sys.argv[1])))
+order = ScenarioRun(scenario=HEART, config=config_of(sys.argv[2]), on_staged=fill)
+run_scenario(order, RunDirectory(Path(sys.argv[1])))
 """
 
 
-def configured(mode: str) -> RunConfig:
+def config_of(mode: str) -> RunConfig:
     """Return the config of a run of all four hospitals."""
-    return HEART.configured(
+    return HEART.config_with(
         {
             "num-server-rounds": 3,
             "quorum": len(HEART.sites),
@@ -47,14 +47,14 @@ def configured(mode: str) -> RunConfig:
 
 
 @pytest.fixture(scope="module")
-def right(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    """Digest of the model of a run with room for everything, by mode."""
+def right_digest(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Return a function from mode to the model digest of a run with enough space."""
     known: dict[str, str] = {}
 
     def digest(mode: str) -> str:
         if mode not in known:
             run = new_run_directory(HEART, under=tmp_path_factory.mktemp(mode), named=None)
-            whole = carry_out(ScenarioRun(scenario=HEART, config=configured(mode)), run)
+            whole = run_scenario(ScenarioRun(scenario=HEART, config=config_of(mode)), run)
             known[mode] = whole.model_digest
         return known[mode]
 
@@ -63,7 +63,7 @@ def right(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
 
 @pytest.fixture(scope="module")
 def forked() -> Iterator[Forked]:
-    """Where programs start that find the disk full."""
+    """A fork server for programs that meet a full disk."""
     with Forked() as started:
         yield started
 
@@ -83,15 +83,15 @@ def forked() -> Iterator[Forked]:
         ),
     ],
 )
-def test_what_a_full_disk_stopped_goes_on_to_the_same_model_once_there_is_room(
-    mode: str, most_bytes: int, tmp_path: Path, right: Callable[[str], str], forked: Forked
+def test_a_run_stopped_by_a_full_disk_resumes_to_the_same_model(
+    mode: str, most_bytes: int, tmp_path: Path, right_digest: Callable[[str], str], forked: Forked
 ) -> None:
     run = new_run_directory(HEART, under=tmp_path, named=None)
     words, said = [str(run.path), mode, str(most_bytes)], tmp_path / "said"
     assert forked.run(FULL, words, folder=tmp_path, output=said) == 1, said.read_text()
-    assert "in carry_out" in said.read_text(), "it ended before the run began"
-    summary = resume(interrupted_order(run, engine="inprocess", verbose=False), run)
-    assert (summary.status, summary.model_digest) == ("finished", right(mode))
+    assert "in run_scenario" in said.read_text(), "it ended before the run began"
+    summary = resume_run(interrupted_run(run, engine="inprocess", verbose=False), run)
+    assert (summary.status, summary.model_digest) == ("finished", right_digest(mode))
     charter = Charter.read(run.charter)
     logs = [read_log(path, charter) for path in logs_in(run.path)]
     assert len(logs) == 1 + len(HEART.sites)

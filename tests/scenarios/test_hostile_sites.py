@@ -1,4 +1,4 @@
-"""A member that lies in ways that show without a key: it is named, and the run goes on."""
+"""Lies of a member that show without a key: it is named, and the run continues."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -35,7 +35,7 @@ def consortium(tmp_path: Path) -> Consortium:
     return Consortium.placed(tmp_path / "run")
 
 
-def lying(
+def run_with_liar(
     consortium: Consortium, kind: str, lie: Lie, overrides: Mapping[str, Scalar] | None = None
 ) -> Course:
     return Liar(consortium, LIAR, kind, lie, overrides or {}).run()
@@ -47,7 +47,7 @@ def another_upload(_session: Session, _request: SealedRound, sent: SealedReply) 
 
 
 def another_receipt(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
-    """Seals twice for one slot: sends the first upload with the receipt of the second."""
+    """Encrypt twice for one slot, and send the first upload with the receipt of the second."""
     _, second = forged(session, Receipt.decode(sent.receipt).label)
     return replace(sent, receipt=second)
 
@@ -65,7 +65,7 @@ def no_such_bucket(session: Session, _request: SealedRound, sent: SealedReply) -
 
 
 def heavy_counts(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
-    """Claims weight class 8 for a tally, where every site counts as itself."""
+    """Claim weight class 8 for a tally, where every site has the same weight."""
     said = replace(Receipt.decode(sent.count_receipt).label, weight_class=8)
     upload, receipt = forged(session, said)
     return replace(sent, count_upload=upload, count_receipt=receipt)
@@ -108,11 +108,11 @@ def beyond_the_prime(session: Session, _request: SealedRound, sent: SealedReply)
         (beyond_the_prime, "malformed-ciphertext"),
     ],
 )
-def test_what_can_be_seen_without_a_key_costs_the_liar_its_round_and_nobody_else_anything(
+def test_a_lie_visible_without_a_key_costs_only_the_liar_its_round(
     consortium: Consortium, lie: Lie, code: str
 ) -> None:
-    """It is left out of what the others are shown; being dropped, it refuses to go on in turn."""
-    course = lying(consortium, "train", lie, {"num-server-rounds": 2})
+    """It is left out of what the others are shown, and therefore refuses to continue itself."""
+    course = run_with_liar(consortium, "train", lie, {"num-server-rounds": 2})
     assert course.error is None
     assert (1, LIAR, code) in course.quarantined
     assert {site for _, site, _ in course.quarantined} == {LIAR}
@@ -120,31 +120,33 @@ def test_what_can_be_seen_without_a_key_costs_the_liar_its_round_and_nobody_else
     assert set(consortium.audited().values()) == {""}
 
 
-def test_the_weight_class_of_an_update_is_one_that_the_run_allows(consortium: Consortium) -> None:
-    """Where all sites have one say, nobody claims an eighth of it: it would stop the others."""
+def test_the_weight_class_of_an_update_must_be_allowed_in_the_run(consortium: Consortium) -> None:
+    """With equal weights no site may claim another weight class: it would stop the others."""
 
     def light(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
         said = replace(Receipt.decode(sent.receipt).label, weight_class=1)
         upload, receipt = forged(session, said)
         return replace(sent, upload=upload, receipt=receipt)
 
-    course = lying(consortium, "train", light, {"weighting": "equal", "num-server-rounds": 1})
+    course = run_with_liar(
+        consortium, "train", light, {"weighting": "equal", "num-server-rounds": 1}
+    )
     assert course.error is None
     assert (1, LIAR, "wrong-weight-class") in course.quarantined
     assert {site for _, site, _ in course.quarantined} == {LIAR}
 
 
-def test_who_signs_another_state_is_named_and_changes_nothing(
+def test_a_site_that_signs_another_state_is_named_and_changes_nothing(
     honest: Honest, consortium: Consortium
 ) -> None:
-    """Its upload is what it would have been: the others end where they would have ended."""
+    """Its upload is honest, so the others end in the same state as without the lie."""
 
     def elsewhere(session: Session, request: SealedRound, sent: SealedReply) -> SealedReply:
         said = replace(Receipt.decode(sent.receipt).label, state=bytes(32))
         upload, receipt = forged(session, said, levels=own_levels(session, request))
         return replace(sent, upload=upload, receipt=receipt)
 
-    course = lying(consortium, "train", elsewhere)
+    course = run_with_liar(consortium, "train", elsewhere)
     assert course.error is None
     named = {(number, code) for number, site, code in course.quarantined if site == LIAR}
     assert (1, "state-disputed") in named

@@ -1,4 +1,4 @@
-"""Runs that die, and go on: the coordinator's process is killed, really; sites leave and return."""
+"""Interrupted runs that are resumed: the coordinator is killed; sites leave and return."""
 
 import json
 import signal
@@ -22,7 +22,7 @@ from consortium.server_app import app as server_app
 from privacy.wire import messages
 from scenarios.cli.main import app as command
 from scenarios.engines.in_process import SiteApp, Vanished, run_in_process
-from scenarios.engines.runner import ScenarioRun, carry_out, interrupted_order, resume
+from scenarios.engines.runner import ScenarioRun, interrupted_run, resume_run, run_scenario
 from scenarios.engines.staging import new_run_directory, stage
 from scenarios.library.registry import scenario_named
 from sites.tasks.tabular.task import TabularTask
@@ -30,7 +30,7 @@ from strategies.coordinator.messaging.cohort import QuorumNotReached
 from tests.forked import Forked
 
 HEART = scenario_named("heart-diagnosis")
-CONFIG = HEART.configured({"num-server-rounds": 4, "deadline-s": 60.0, "join-deadline-s": 0.2})
+CONFIG = HEART.config_with({"num-server-rounds": 4, "deadline-s": 60.0, "join-deadline-s": 0.2})
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -40,7 +40,7 @@ from consortium.coordinator.recorder import Recorder
 from consortium.run.evidence_store import EvidenceStore
 from consortium.run.directory import RunDirectory
 from scenarios.library.registry import scenario_named
-from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.runner import ScenarioRun, run_scenario
 
 module, name, times = sys.argv[2], sys.argv[3], int(sys.argv[4])
 owner = {
@@ -59,28 +59,28 @@ def dies(*given, **named):
 
 setattr(owner, name, dies)
 scenario = scenario_named("heart-diagnosis")
-config = scenario.configured({"num-server-rounds": 4, "deadline-s": 60.0, "join-deadline-s": 0.2})
+config = scenario.config_with({"num-server-rounds": 4, "deadline-s": 60.0, "join-deadline-s": 0.2})
 if owner is EvidenceStore:
     config = config.model_copy(update={"aggregation": "encrypted"})
-carry_out(ScenarioRun(scenario=scenario, config=config), RunDirectory(Path(sys.argv[1])))
+run_scenario(ScenarioRun(scenario=scenario, config=config), RunDirectory(Path(sys.argv[1])))
 """
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     run = new_run_directory(HEART, under=tmp_path_factory.mktemp("whole"), named=None)
-    return carry_out(ScenarioRun(scenario=HEART, config=CONFIG), run)
+    return run_scenario(ScenarioRun(scenario=HEART, config=CONFIG), run)
 
 
 @pytest.fixture(scope="module")
-def sealed(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+def encrypted_run(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     run = new_run_directory(HEART, under=tmp_path_factory.mktemp("sealed"), named=None)
     config = CONFIG.model_copy(update={"aggregation": "encrypted"})
-    return carry_out(ScenarioRun(scenario=HEART, config=config), run)
+    return run_scenario(ScenarioRun(scenario=HEART, config=config), run)
 
 
-def killed(forked: Forked, tmp_path: Path, *moment: str) -> RunDirectory:
-    """Return the directory of a run whose process was killed at a moment."""
+def killed_run(forked: Forked, tmp_path: Path, *moment: str) -> RunDirectory:
+    """Return the directory of a run whose process was killed at a given call."""
     run = new_run_directory(HEART, under=tmp_path, named=None)
     words = [str(run.path), *moment]
     status = forked.run(KILLED, words, folder=tmp_path, output=tmp_path / "said")
@@ -88,7 +88,7 @@ def killed(forked: Forked, tmp_path: Path, *moment: str) -> RunDirectory:
     return run
 
 
-def lines(path: Path) -> list[dict[str, Any]]:
+def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
@@ -116,34 +116,34 @@ OTHER_MOMENTS = {
         ),
     ],
 )
-def test_a_run_whose_process_was_killed_goes_on_to_the_same_end(
-    moment: tuple[str, str, str], tmp_path: Path, whole: Summary, forked: Forked
+def test_a_killed_run_resumes_to_the_same_result(
+    moment: tuple[str, str, str], tmp_path: Path, whole_run: Summary, forked: Forked
 ) -> None:
-    run = killed(forked, tmp_path, *moment)
+    run = killed_run(forked, tmp_path, *moment)
     assert not run.summary.exists()
-    summary = resume(interrupted_order(run, engine="inprocess", verbose=False), run)
+    summary = resume_run(interrupted_run(run, engine="inprocess", verbose=False), run)
     for name in ("status", "model_digest", "rounds", "metrics", "sites", "evaluated", "held_out"):
-        assert getattr(summary, name) == getattr(whole, name), name
-    assert summary.site_metrics == whole.site_metrics
+        assert getattr(summary, name) == getattr(whole_run, name), name
+    assert summary.site_metrics == whole_run.site_metrics
     shown = [read_record(path, Tallies).by_site for path in (run.statistics, run.evaluation)]
-    assert shown[0].keys() >= shown[1].keys() == whole.site_metrics.keys() != set()
-    assert summary.bytes_up == whole.bytes_up
-    assert [line["server_round"] for line in lines(run.metrics)] == [1, 2, 3, 4, 5]
+    assert shown[0].keys() >= shown[1].keys() == whole_run.site_metrics.keys() != set()
+    assert summary.bytes_up == whole_run.bytes_up
+    assert [line["server_round"] for line in read_lines(run.metrics)] == [1, 2, 3, 4, 5]
     assert (run.model / "model.safetensors").exists()
 
 
-def test_a_run_killed_twice_goes_on_twice(tmp_path: Path, whole: Summary) -> None:
+def test_a_run_killed_twice_resumes_twice(tmp_path: Path, whole_run: Summary) -> None:
     run = new_run_directory(HEART, under=tmp_path, named=None)
     order = ScenarioRun(scenario=HEART, config=CONFIG)
-    died(order, run, carry_out)
-    died(order, run, resume)
-    assert resume(order, run).model_digest == whole.model_digest
+    die_while_recording(order, run, run_scenario)
+    die_while_recording(order, run, resume_run)
+    assert resume_run(order, run).model_digest == whole_run.model_digest
 
 
-def died(
+def die_while_recording(
     order: ScenarioRun, run: RunDirectory, how: Callable[[ScenarioRun, RunDirectory], Summary]
 ) -> None:
-    """Let a run end without a word where it would record its next round."""
+    """Interrupt a run when it is about to record its next round."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("consortium.coordinator.recorder.Recorder._round", _Dies())
         with pytest.raises(KeyboardInterrupt):
@@ -153,15 +153,15 @@ def died(
 @pytest.mark.parametrize(
     "times", ["40", *(pytest.param(str(n), marks=pytest.mark.slow) for n in range(12, 70, 6))]
 )
-def test_an_encrypted_run_whose_process_was_killed_goes_on_to_the_same_end(
-    times: str, tmp_path: Path, sealed: Summary, forked: Forked
+def test_a_killed_encrypted_run_resumes_to_the_same_result(
+    times: str, tmp_path: Path, encrypted_run: Summary, forked: Forked
 ) -> None:
-    """At some file that its coordinator keeps."""
-    run = killed(forked, tmp_path, "sealed", "keep", times)
-    summary = resume(interrupted_order(run, engine="inprocess", verbose=False), run)
+    """It is killed while its coordinator stores a file."""
+    run = killed_run(forked, tmp_path, "sealed", "keep", times)
+    summary = resume_run(interrupted_run(run, engine="inprocess", verbose=False), run)
     for name in ("status", "model_digest", "rounds", "metrics", "sites", "evaluated", "held_out"):
-        assert getattr(summary, name) == getattr(sealed, name), name
-    assert [line["server_round"] for line in lines(run.metrics)] == [1, 2, 3, 4, 5]
+        assert getattr(summary, name) == getattr(encrypted_run, name), name
+    assert [line["server_round"] for line in read_lines(run.metrics)] == [1, 2, 3, 4, 5]
 
 
 class _Dies:
@@ -170,8 +170,8 @@ class _Dies:
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_any_instant_goes_on_to_the_same_end(
-    tmp_path: Path, whole: Summary
+def test_a_run_killed_at_any_instant_resumes_to_the_same_result(
+    tmp_path: Path, whole_run: Summary
 ) -> None:
     for number in range(20):
         run = new_run_directory(HEART, under=tmp_path, named=tmp_path / f"{number}")
@@ -188,12 +188,12 @@ def test_a_run_killed_at_any_instant_goes_on_to_the_same_end(
         process.wait()
         if run.summary.exists():
             continue
-        order = interrupted_order(run, engine="inprocess", verbose=False)
-        assert resume(order, run).model_digest == whole.model_digest
+        order = interrupted_run(run, engine="inprocess", verbose=False)
+        assert resume_run(order, run).model_digest == whole_run.model_digest
 
 
-def test_a_run_that_lost_its_quorum_is_parked_and_goes_on_when_the_sites_are_back(
-    tmp_path: Path, whole: Summary
+def test_a_run_without_quorum_is_parked_and_resumes_when_the_sites_are_back(
+    tmp_path: Path, whole_run: Summary
 ) -> None:
     run = new_run_directory(HEART, under=tmp_path, named=None)
     stage(run, HEART)
@@ -211,16 +211,16 @@ def test_a_run_that_lost_its_quorum_is_parked_and_goes_on_when_the_sites_are_bac
             run_in_process(server_app, apps, num_sites=4, run_config=config.flat())
     parked = read_record(run.summary, Summary)
     assert (parked.status, parked.rounds) == ("parked", 2)
-    events = [line["event"] for line in lines(run.events)]
+    events = [line["event"] for line in read_lines(run.events)]
     assert events.count("round-started") == 3 + config.attempts
-    summary = resume(interrupted_order(run, engine="inprocess", verbose=False), run)
-    assert (summary.status, summary.model_digest) == ("finished", whole.model_digest)
+    summary = resume_run(interrupted_run(run, engine="inprocess", verbose=False), run)
+    assert (summary.status, summary.model_digest) == ("finished", whole_run.model_digest)
 
 
-def test_a_site_does_not_train_again_for_a_round_that_is_asked_again(
+def test_a_site_asked_again_for_a_round_does_not_train_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a coordinator that died had been sent already, and what it had not."""
+    """It is so whether the coordinator had received the reply before it crashed or not."""
     trained: Counter[int] = Counter()
     train = TabularTask.train
 
@@ -231,23 +231,23 @@ def test_a_site_does_not_train_again_for_a_round_that_is_asked_again(
     monkeypatch.setattr(TabularTask, "train", counting)
     run = new_run_directory(HEART, under=tmp_path, named=None)
     order = ScenarioRun(scenario=HEART, config=CONFIG)
-    died(order, run, carry_out)
+    die_while_recording(order, run, run_scenario)
     assert sorted(trained.values()) == [1, 1, 1, 1]
-    resume(order, run)
+    resume_run(order, run)
     assert sorted(trained.values()) == [4, 4, 4, 4]
 
 
-def test_a_finished_run_is_not_resumed(tmp_path: Path) -> None:
+def test_a_finished_run_cannot_be_resumed(tmp_path: Path) -> None:
     run = new_run_directory(HEART, under=tmp_path, named=None)
-    short = HEART.configured({"num-server-rounds": 1})
-    carry_out(ScenarioRun(scenario=HEART, config=short), run)
+    short = HEART.config_with({"num-server-rounds": 1})
+    run_scenario(ScenarioRun(scenario=HEART, config=short), run)
     with pytest.raises(NotResumable, match="finished"):
-        interrupted_order(run, engine="inprocess", verbose=False)
+        interrupted_run(run, engine="inprocess", verbose=False)
 
 
-def test_the_command_goes_on_and_reports(tmp_path: Path) -> None:
+def test_the_resume_command_finishes_the_run_and_writes_the_report(tmp_path: Path) -> None:
     run = new_run_directory(HEART, under=tmp_path, named=None)
-    died(ScenarioRun(scenario=HEART, config=CONFIG), run, carry_out)
+    die_while_recording(ScenarioRun(scenario=HEART, config=CONFIG), run, run_scenario)
     said = CliRunner().invoke(command, ["resume", str(run.path)])
     assert said.exit_code == 0, said.output
     assert run.report.exists()
@@ -257,9 +257,9 @@ def test_the_command_goes_on_and_reports(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_killed_in_process_goes_on_in_the_simulation_engine(
-    tmp_path: Path, whole: Summary, forked: Forked
+def test_a_run_killed_in_process_resumes_on_the_simulation_engine(
+    tmp_path: Path, whole_run: Summary, forked: Forked
 ) -> None:
-    run = killed(forked, tmp_path, "write", "write_checkpoint", "3")
-    summary = resume(interrupted_order(run, engine="simulation", verbose=False), run)
-    assert summary.model_digest == whole.model_digest
+    run = killed_run(forked, tmp_path, "write", "write_checkpoint", "3")
+    summary = resume_run(interrupted_run(run, engine="simulation", verbose=False), run)
+    assert summary.model_digest == whole_run.model_digest

@@ -1,4 +1,4 @@
-"""Whole runs: what a person gets, and what goes wrong without ending the run."""
+"""Whole runs: their results, and faults that do not end them."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from consortium.server_app import app as server_app
 from consortium.site.site import _site
 from privacy.errors import ConsortiumError
 from scenarios.engines.in_process import Vanished, run_in_process
-from scenarios.engines.runner import RunFailed, ScenarioRun, carry_out
+from scenarios.engines.runner import RunFailed, ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory, stage
 from scenarios.experiments.comparison import compare
 from scenarios.experiments.prediction import predictions
@@ -41,7 +41,7 @@ TWO: dict[str, Scalar] = {"num-server-rounds": 2, "local-epochs": 1}
     ],
 )
 def test_every_scenario_runs_and_learns_something(name: str, tmp_path: Path) -> None:
-    """Two rounds beat chance, or the spread of the label; with private notes, three do."""
+    """Two rounds beat chance or the spread of the label; private notes need three."""
     over = done(name, tmp_path, {} if name == "private-notes" else TWO)
     assert over.summary.status == "finished"
     assert over.summary.quarantined == []
@@ -75,7 +75,7 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another(
 def test_an_encrypted_run_gives_the_model_of_the_run_in_the_clear(
     heart: Done, sealed_heart: Done
 ) -> None:
-    """Up to quantisation: every parameter within a thousandth of the largest."""
+    """Up to quantisation: every parameter differs by at most a thousandth of the largest."""
     clear, sealed = (read_model(over.run.model).vector for over in (heart, sealed_heart))
     np.testing.assert_allclose(sealed, clear, atol=1e-3 * np.abs(clear).max())
     difference = (
@@ -111,7 +111,7 @@ def test_the_report_of_an_encrypted_run_says_what_the_coordinator_saw(
     assert "What did the coordinator see?" not in render(heart.run).read_text()
 
 
-def test_the_auditor_convicts_a_coordinator_that_added_something_else(tmp_path: Path) -> None:
+def test_the_auditor_convicts_a_coordinator_that_published_another_sum(tmp_path: Path) -> None:
     over = done("heart-diagnosis", tmp_path, {**TWO, "aggregation": "encrypted"})
     folder = over.run.vault / "round-2" / "updates"
     sums = bytearray((folder / "sums.bin").read_bytes())
@@ -138,7 +138,7 @@ def test_a_run_in_the_clear_has_nothing_to_audit(heart: Done) -> None:
         Auditor.of(heart.run)
 
 
-def test_the_trained_model_predicts_a_persons_own_table(heart: Done, tmp_path: Path) -> None:
+def test_the_trained_model_predicts_a_users_own_table(heart: Done, tmp_path: Path) -> None:
     model = read_model(heart.run.model)
     source = TableFile(path=heart.run.site("hungary") / "data.parquet")
     table = pd.read_parquet(source.path).drop(columns=["disease", "patient"])
@@ -167,7 +167,7 @@ def test_a_directory_without_a_model_predicts_nothing(tmp_path: Path) -> None:
         read_model(tmp_path)
 
 
-def test_a_model_whose_numbers_were_exchanged_is_refused(heart: Done, tmp_path: Path) -> None:
+def test_a_model_with_replaced_parameters_is_refused(heart: Done, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     for item in heart.run.model.iterdir():
@@ -212,14 +212,14 @@ def own_data(damage: Damage, tmp_path: Path) -> TableFile:
 
 
 def run_with(source: TableFile, tmp_path: Path) -> tuple[RunDirectory, Summary]:
-    config = HEART.configured(TWO)
+    config = HEART.config_with(TWO)
     run = new_run_directory(HEART, under=tmp_path, named=None)
     order = ScenarioRun(scenario=HEART, config=config, own_data={"hungary": source})
-    return run, carry_out(order, run)
+    return run, run_scenario(order, run)
 
 
-def test_a_site_with_bad_data_is_left_out_and_the_report_says_so(tmp_path: Path) -> None:
-    """Which data are bad, and how that is told: tests/scenarios/test_runner.py."""
+def test_a_site_with_bad_data_is_excluded_and_the_report_says_so(tmp_path: Path) -> None:
+    """Kinds of bad data and their messages: see tests/scenarios/engines/test_runner.py."""
     run, summary = run_with(own_data(with_text, tmp_path), tmp_path)
     assert summary.status == "finished"
     assert {record.code for record in summary.quarantined} == {"site-refused.bad-table"}
@@ -236,7 +236,7 @@ def run_with_app(
     run = new_run_directory(HEART, under=tmp_path, named=None)
     encrypted = chosen.get("aggregation") == "encrypted"
     stage(run, HEART, with_keys=encrypted)
-    config = HEART.configured({**TWO, **chosen})
+    config = HEART.config_with({**TWO, **chosen})
     apps = dict.fromkeys(range(4), client_app)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(ENVIRONMENT, str(run.path))
@@ -245,7 +245,7 @@ def run_with_app(
 
 
 @pytest.mark.parametrize("aggregation", ["clear", "encrypted"])
-def test_a_site_that_goes_silent_in_a_round_is_left_out_of_it_and_the_run_goes_on(
+def test_a_site_that_is_silent_in_a_round_is_left_out_and_the_run_continues(
     aggregation: str, tmp_path: Path
 ) -> None:
     def silent_in_round_two(message: Message, context: Context) -> Message:
@@ -263,7 +263,7 @@ def test_a_site_that_goes_silent_in_a_round_is_left_out_of_it_and_the_run_goes_o
     assert set(summary.evaluated) == set(HEART.sites)
 
 
-def test_a_site_that_raises_tells_nobody_what(
+def test_the_exception_of_a_site_is_told_to_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quoted = "patient Jane Roe, 61, cholesterol 285"
@@ -325,18 +325,18 @@ def test_a_run_without_its_quorum_stops_names_who_is_missing_and_leaves_a_report
 def test_an_impossible_run_is_refused_with_the_numbers(
     chosen: dict[str, Scalar], said: str, tmp_path: Path
 ) -> None:
-    config = HEART.configured({**TWO, **chosen, "deadline-s": 1.0, "join-deadline-s": 1.0})
+    config = HEART.config_with({**TWO, **chosen, "deadline-s": 1.0, "join-deadline-s": 1.0})
     run = new_run_directory(HEART, under=tmp_path, named=None)
     with pytest.raises(ConsortiumError) as refused:
-        carry_out(ScenarioRun(scenario=HEART, config=config), run)
+        run_scenario(ScenarioRun(scenario=HEART, config=config), run)
     log = run.site("cleveland") / "site.log"
     assert said in str(refused.value) + (log.read_text() if log.exists() else "")
 
 
-def test_the_runner_says_how_a_failed_run_failed(tmp_path: Path) -> None:
-    config = HEART.configured({**TWO, "learning-rate": 1e6, "quorum": 4})
+def test_the_runner_reports_why_a_run_failed(tmp_path: Path) -> None:
+    config = HEART.config_with({**TWO, "learning-rate": 1e6, "quorum": 4})
     run = new_run_directory(HEART, under=tmp_path, named=None)
     with pytest.raises(RunFailed, match="quorum-not-reached"):
-        carry_out(ScenarioRun(scenario=HEART, config=config), run)
+        run_scenario(ScenarioRun(scenario=HEART, config=config), run)
     assert isinstance(config, RunConfig)
     _site.cache_clear()

@@ -1,4 +1,4 @@
-"""Sites compare sealed states byte for byte: whatever machine computes one, it is the same."""
+"""Sites compare encrypted states byte for byte: every machine computes the same bytes."""
 
 import json
 import os
@@ -30,13 +30,13 @@ sys.stdout.write(sealed.digest.hex())
 
 @pytest.fixture(scope="module")
 def moments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Moment]:
-    """Two sites before round 3 of an honest run."""
+    """The moments of two sites before round 3 of an honest run."""
     _, course = rehearsed(tmp_path_factory.mktemp("honest"))
     return {name: course.moments[name, "train", ROUND] for name in ("east", "west")}
 
 
-def computed(moment: Moment, folder: Path, **environment: str) -> str:
-    """Return the digest of the state that a fresh process on such a machine comes to."""
+def digest_in_fresh_process(moment: Moment, folder: Path, **environment: str) -> str:
+    """Return the digest of the state that a fresh process computes in an environment."""
     place, request = moment.again(folder / "site"), moment.request
     given = {one.name: getattr(request, one.name) for one in fields(request)}
     told = {name: f"x{one.hex()}" if isinstance(one, bytes) else one for name, one in given.items()}
@@ -69,6 +69,6 @@ def computed(moment: Moment, folder: Path, **environment: str) -> str:
 def test_a_sealed_state_is_the_same_bytes_on_every_machine(
     moments: dict[str, Moment], environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """From the sums to the sealed bytes, at another site than the one that reported them."""
+    """It is computed from the sums at another site than the one that reported them."""
     reported = SealedState.decode(read_reply(moments["east"].answer).state).digest.hex()
-    assert computed(moments["west"], tmp_path, **environment) == reported
+    assert digest_in_fresh_process(moments["west"], tmp_path, **environment) == reported

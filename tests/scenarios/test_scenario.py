@@ -8,19 +8,19 @@ from scenarios.library.registry import scenario_named
 HEART = scenario_named("heart-diagnosis")
 
 
-def test_a_persons_choices_go_before_the_scenarios_and_those_before_the_defaults() -> None:
+def test_the_users_choices_override_the_scenarios_and_those_the_defaults() -> None:
     assert HEART.run_config["learning-rate"] != KEYS["learning-rate"]
-    assert HEART.configured({}).learning_rate == HEART.run_config["learning-rate"]
-    assert HEART.configured({"learning-rate": 0.5}).learning_rate == 0.5
-    assert HEART.configured({}).seed == KEYS["seed"]
+    assert HEART.config_with({}).learning_rate == HEART.run_config["learning-rate"]
+    assert HEART.config_with({"learning-rate": 0.5}).learning_rate == 0.5
+    assert HEART.config_with({}).seed == KEYS["seed"]
 
 
-def test_choices_are_checked_together_with_the_scenarios() -> None:
+def test_the_users_choices_are_checked_together_with_the_scenarios() -> None:
     with pytest.raises(BadConfig, match="did you mean 'seed'"):
-        HEART.configured({"sed": 1})
+        HEART.config_with({"sed": 1})
     weighted = replace(HEART, run_config={"weighting": "examples"})
     with pytest.raises(BadConfig, match="set weighting to classes or equal"):
-        weighted.configured({"aggregation": "encrypted"})
+        weighted.config_with({"aggregation": "encrypted"})
 
 
 def test_the_charter_is_the_agreement_of_the_scenarios_sites() -> None:

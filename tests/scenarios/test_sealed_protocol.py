@@ -1,4 +1,4 @@
-"""Whole encrypted runs of real sites: what they end in, whoever came late, left or restarted."""
+"""Whole encrypted runs: the same result whichever site was late, left or restarted."""
 
 from collections import Counter
 from pathlib import Path
@@ -49,7 +49,7 @@ def consortium(tmp_path: Path) -> Consortium:
 
 @pytest.fixture
 def trainings(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
-    """How often each site, known by its records, was trained."""
+    """How often each site, identified by its records, was trained."""
     counted: Counter[int] = Counter()
     train = TabularTask.train
 
@@ -68,7 +68,7 @@ def vector_at(consortium: Consortium, name: str) -> Vector:
 
 
 def clear_vector(consortium: Consortium, **overrides: Scalar) -> Vector:
-    """Run the same sites in the clear; return the federated vector they end with."""
+    """Run the same sites in the clear; return their final federated vector."""
     floors = consortium.charter.floors.model_copy(update={"encrypted": False})
     charter = consortium.charter.model_copy(update={"floors": floors})
     for name in charter.names:
@@ -90,13 +90,13 @@ def clear_vector(consortium: Consortium, **overrides: Scalar) -> Vector:
     ("optimizer", "rate", "bound"),
     [("sgd", 1.0, 1e-2), ("momentum", 0.5, 1e-2), ("adam", 0.1, 1e-4), ("yogi", 0.1, 1e-4)],
 )
-def test_the_encrypted_model_is_the_one_in_the_clear_within_a_bound(
+def test_the_encrypted_model_equals_the_plaintext_one_within_a_bound(
     tmp_path: Path, optimizer: str, rate: float, bound: float
 ) -> None:
     """FedAvg, FedAvgM, FedAdam and FedYogi over ten rounds.
 
-    FedAvg and FedAvgM by more than rounding: scales follow the mean of the updates, which gets
-    small as the run converges, while those of single sites do not, and are cut off.
+    FedAvg and FedAvgM differ by more than rounding: scales follow the mean of the updates, which
+    gets small as the run converges, while updates of single sites do not, and are clipped.
     """
     overrides: dict[str, Any] = {
         "num-server-rounds": 10,
@@ -114,10 +114,10 @@ def test_the_encrypted_model_is_the_one_in_the_clear_within_a_bound(
         assert vector_at(sealed, name).tolist() == vector_at(sealed, "east").tolist()
 
 
-def test_the_same_seed_gives_the_same_model_under_other_keys(
+def test_the_same_seed_gives_the_same_model_with_other_keys(
     honest: Honest, consortium: Consortium
 ) -> None:
-    """Nothing that protects anybody comes from the seed."""
+    """No key or noise that protects data comes from the seed."""
     course = consortium.start()
     assert course.model == honest[1].model
     openings, states, secrets = [], [], []
@@ -153,10 +153,10 @@ def restarting(passing: Passing) -> RecordDict:
         ),
     ],
 )
-def test_who_comes_late_skips_or_restarts_ends_in_the_same_state(
+def test_a_site_that_is_late_skips_a_round_or_restarts_ends_in_the_same_state(
     consortium: Consortium, hook: Hook
 ) -> None:
-    """Everything needed is in the next message."""
+    """Everything that it needs is in the next message."""
     course = consortium.start(down=hook)
     assert course.error is None
     assert set(course.models) == set(NAMES)
@@ -164,16 +164,14 @@ def test_who_comes_late_skips_or_restarts_ends_in_the_same_state(
     assert {code for _, _, code in course.quarantined} <= {"silent"}
 
 
-def test_a_process_that_restarts_changes_nothing_at_all(
-    honest: Honest, consortium: Consortium
-) -> None:
+def test_restarting_processes_changes_nothing(honest: Honest, consortium: Consortium) -> None:
     assert consortium.start(down=restarting).model == honest[1].model
 
 
-def test_a_site_that_trained_and_died_before_it_answered_does_not_train_again(
+def test_a_site_that_crashed_before_it_replied_does_not_train_again(
     honest: Honest, consortium: Consortium, trainings: Counter[int]
 ) -> None:
-    """Its answer was lost, the round was void: in the next attempt the same update is sealed."""
+    """Its reply was lost and the round void: the next attempt encrypts the same update."""
     lost: list[str] = []
 
     def dies(passing: Passing) -> RecordDict:
@@ -192,8 +190,8 @@ def test_a_site_that_trained_and_died_before_it_answered_does_not_train_again(
 # --- a coordinator that leads sites apart -----------------------------------------------------
 
 
-def shown_apart(consortium: Consortium, groups: dict[str, tuple[str, ...]], number: int) -> Hook:
-    """Return a hook with which each site is shown only the updates of some, rightly added."""
+def show_apart(consortium: Consortium, groups: dict[str, tuple[str, ...]], number: int) -> Hook:
+    """Return a hook that shows each site only the updates of its group, added correctly."""
     uploads: dict[tuple[int, str], bytes] = {}
     layout = consortium.place(consortium.charter.names[0]).site.task.layout
     placement = update_placement(configured({}), consortium.charter, layout)
@@ -222,20 +220,20 @@ def shown_apart(consortium: Consortium, groups: dict[str, tuple[str, ...]], numb
     return hook
 
 
-def test_a_run_cannot_be_led_apart_in_two_halves(tmp_path: Path) -> None:
-    """Each half would be shown its own sums, all true; but neither is most of the run."""
+def test_a_run_cannot_be_split_into_two_halves(tmp_path: Path) -> None:
+    """Each half would be shown its own correct sums; but neither is a majority."""
     names = [f"site-{letter}" for letter in "abcdef"]
     consortium = Consortium.placed(tmp_path / "run", names)
     halves = {name: tuple(names[:3] if name in names[:3] else names[3:]) for name in names}
-    hook = shown_apart(consortium, halves, 2)
+    hook = show_apart(consortium, halves, 2)
     course = consortium.start(down=hook, up=hook)
     assert isinstance(course.error, RoundVoid)
     assert course.quarantined == {(2, name, "site-refused.no-majority") for name in names}
 
 
-def test_who_is_shown_another_sum_than_the_others_finds_out(consortium: Consortium) -> None:
-    """North is shown the sum of three, the others that of four: each is right for itself."""
-    hook = shown_apart(consortium, {"north": ("east", "north", "south")}, 2)
+def test_a_site_that_is_shown_another_sum_notices(consortium: Consortium) -> None:
+    """North is shown the sum of three sites, the others that of four; both sums are correct."""
+    hook = show_apart(consortium, {"north": ("east", "north", "south")}, 2)
     done: list[int] = []
 
     def once(passing: Passing) -> RecordDict:
@@ -255,15 +253,15 @@ def test_who_is_shown_another_sum_than_the_others_finds_out(consortium: Consorti
     assert len(set(course.models.values())) == 1
 
 
-def test_the_charters_floor_on_sites_is_kept_by_the_sites(tmp_path: Path) -> None:
-    """Whatever quorum the coordinator goes by."""
+def test_the_sites_enforce_the_charters_minimum_number_of_sites(tmp_path: Path) -> None:
+    """They do so whatever quorum the coordinator uses."""
     made = Consortium.placed(tmp_path / "run")
     floors = made.charter.floors.model_copy(update={"min_sites": 4})
     charter = made.charter.model_copy(update={"floors": floors})
     for name in NAMES:
         charter.write(made.run.site(name) / "charter.json")
     consortium = Consortium(run=made.run, charter=charter)
-    hook = shown_apart(consortium, dict.fromkeys(NAMES, NAMES[:3]), 2)
+    hook = show_apart(consortium, dict.fromkeys(NAMES, NAMES[:3]), 2)
     course = consortium.start(down=hook, up=hook, quorum=4)
     assert isinstance(course.error, RoundVoid)
     codes = {site: code for _, site, code in course.quarantined}
@@ -273,9 +271,9 @@ def test_the_charters_floor_on_sites_is_kept_by_the_sites(tmp_path: Path) -> Non
     }
 
 
-def test_a_coordinator_that_forgets_a_site_is_seen_by_it(consortium: Consortium) -> None:
-    """West is left out of round 1, of which it has a receipt: it does not go on as if nothing."""
-    hook = shown_apart(consortium, dict.fromkeys(NAMES, NAMES[:3]), 2)
+def test_a_site_notices_that_the_coordinator_left_it_out(consortium: Consortium) -> None:
+    """West is left out of round 1 although it has a receipt, and refuses to continue."""
+    hook = show_apart(consortium, dict.fromkeys(NAMES, NAMES[:3]), 2)
 
     def first_only(passing: Passing) -> RecordDict:
         return hook(passing) if passing.number <= 2 else passing.content

@@ -1,4 +1,4 @@
-"""No key leaves its site's secrets: whole runs, one of them attacked, searched for key bytes."""
+"""No key leaves its site: whole runs, one of them attacked, are searched for key bytes."""
 
 import base64
 import logging
@@ -29,12 +29,12 @@ _PIECES = 3
 
 @dataclass
 class Searched:
-    """A run, every key there was in it, and everything that anybody else could come by.
+    """A run, all its keys, and everything that others could get hold of.
 
     Args:
-        keys: By what they are.
-        places: By where it was found: what may hold none of them.
-        sessions: Of the sites, with all their keys.
+        keys: The keys by name.
+        places: Bytes that may contain no key, by where they were found.
+        sessions: Sessions of the sites, with all their keys.
     """
 
     keys: dict[str, bytes] = field(default_factory=dict)
@@ -43,21 +43,21 @@ class Searched:
 
 
 def pieces(key: bytes) -> list[bytes]:
-    """Return pieces of a key that nothing else has by chance: long ones, spread over it."""
+    """Return pieces of a key, spread over it and too long to occur elsewhere by chance."""
     starts = [at * (len(key) - _PIECE) // (_PIECES - 1) for at in range(_PIECES)]
     found = [key[start : start + _PIECE] for start in starts]
     return [piece for piece in found if len(set(piece)) > _PIECE // 2]
 
 
 def forms(piece: bytes) -> list[bytes]:
-    """Return how these bytes could be written down."""
+    """Return the encodings in which these bytes could appear."""
     inner = [base64.b64encode(piece[shift:])[:16] for shift in range(3)]
     shown = repr(piece)[2:-1].encode()
     return [piece, piece.hex().encode(), piece.hex().upper().encode(), *inner, shown]
 
 
 def leaks(keys: Mapping[str, bytes], places: Mapping[str, bytes]) -> set[tuple[str, str]]:
-    """Return where which key shows."""
+    """Return the places and names of keys that appear."""
     names = {value: name for name, value in keys.items()}  # all sites share a run's keys
     wanted = [
         (name, form)
@@ -68,8 +68,8 @@ def leaks(keys: Mapping[str, bytes], places: Mapping[str, bytes]) -> set[tuple[s
     return {(place, key) for place, held in places.items() for key, form in wanted if form in held}
 
 
-def flattened(content: RecordDict) -> bytes:
-    """Return everything in a message."""
+def flatten(content: RecordDict) -> bytes:
+    """Return all content of a message as bytes."""
     parts = []
     for name, record in content.items():
         parts.append(name.encode())
@@ -80,8 +80,8 @@ def flattened(content: RecordDict) -> bytes:
 
 
 @contextmanager
-def overheard() -> Iterator[list[str]]:
-    """Collect everything that is logged, at any level, with the tracebacks."""
+def capture_logs() -> Iterator[list[str]]:
+    """Collect everything that is logged, at any level, with tracebacks."""
     said: list[str] = []
 
     class Ear(logging.Handler):
@@ -99,8 +99,8 @@ def overheard() -> Iterator[list[str]]:
         root.removeHandler(ear)
 
 
-def written(consortium: Consortium) -> dict[str, bytes]:
-    """Return every file of a run but those that the sites keep their keys in."""
+def files_without_secrets(consortium: Consortium) -> dict[str, bytes]:
+    """Return every file of a run except the sites' secrets."""
     root = consortium.run.path
     files = (path for path in sorted(root.rglob("*")) if path.is_file())
     return {
@@ -111,7 +111,7 @@ def written(consortium: Consortium) -> dict[str, bytes]:
 
 
 def collect(consortium: Consortium, asked: Passing, found: Searched) -> None:
-    """Collect the keys of the site that is asked: those in its files, and those of the run."""
+    """Collect the keys of the requested site, from its files and from the run."""
     name = asked.site
     for path in (consortium.run.site(name) / "secrets").rglob("*.secret"):
         digits = path.read_text().split()[-1]
@@ -128,8 +128,8 @@ def collect(consortium: Consortium, asked: Passing, found: Searched) -> None:
     }
 
 
-def searched(folder: Path, *, attacked: bool) -> Searched:
-    """Run, and collect keys and what is not to hold them."""
+def search(folder: Path, *, attacked_search: bool) -> Searched:
+    """Run, and collect all keys and everything that must not contain them."""
     consortium = Consortium.placed(folder / "run")
     layout = consortium.place(NAMES[0]).site.task.layout
     placement = update_placement(configured({}), consortium.charter, layout)
@@ -138,63 +138,63 @@ def searched(folder: Path, *, attacked: bool) -> Searched:
     def down(passing: Passing) -> RecordDict:
         if (passing.kind, passing.number) == ("train", 2):
             collect(consortium, passing, found)
-        if not attacked or (passing.kind, passing.number) != ("train", 3):
+        if not attacked_search or (passing.kind, passing.number) != ("train", 3):
             return passing.content
         sums = with_constant(read_round(passing.content).sums, placement)
         return altered(passing.content, sums=sums)
 
-    with overheard() as said:
+    with capture_logs() as said:
         course = consortium.start(down=down)
-    assert (course.error is not None) == attacked
-    found.places = written(consortium)
+    assert (course.error is not None) == attacked_search
+    found.places = files_without_secrets(consortium)
     found.places["logs"] = "\n".join(said).encode()
     found.places["events"] = repr(course.events).encode()
     found.places["the end"] = f"{course.error!r} {course.error} {course.progress!r}".encode()
     for index, (passing, answer) in enumerate(course.seen):
-        found.places[f"message {index}, {passing.kind}"] = flattened(passing.content)
-        found.places[f"answer {index}, {passing.kind}"] = flattened(answer)
+        found.places[f"message {index}, {passing.kind}"] = flatten(passing.content)
+        found.places[f"answer {index}, {passing.kind}"] = flatten(answer)
     return found
 
 
 @pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Searched:
-    return searched(tmp_path_factory.mktemp("honest"), attacked=False)
+def honest_search(tmp_path_factory: pytest.TempPathFactory) -> Searched:
+    return search(tmp_path_factory.mktemp("honest"), attacked_search=False)
 
 
 @pytest.fixture(scope="module")
-def attacked(tmp_path_factory: pytest.TempPathFactory) -> Searched:
-    return searched(tmp_path_factory.mktemp("attacked"), attacked=True)
+def attacked_search(tmp_path_factory: pytest.TempPathFactory) -> Searched:
+    return search(tmp_path_factory.mktemp("attacked"), attacked_search=True)
 
 
-def test_no_key_is_in_any_message_log_or_file_of_a_run(honest: Searched) -> None:
-    """The files are the coordinator's, the shared ones, and the sites' but for their secrets."""
-    assert len(honest.keys) >= 7 * len(NAMES)
-    assert {"logs", "events"} < set(honest.places)
-    assert any(name.startswith("coordinator") for name in honest.places)
-    assert any("memory.sqlite" in name for name in honest.places)
-    assert leaks(honest.keys, honest.places) == set()
+def test_no_key_is_in_any_message_log_or_file_of_a_run(honest_search: Searched) -> None:
+    """The files are those of the coordinator and of the sites, except the sites' secrets."""
+    assert len(honest_search.keys) >= 7 * len(NAMES)
+    assert {"logs", "events"} < set(honest_search.places)
+    assert any(name.startswith("coordinator") for name in honest_search.places)
+    assert any("memory.sqlite" in name for name in honest_search.places)
+    assert leaks(honest_search.keys, honest_search.places) == set()
 
 
-def test_no_key_is_told_when_a_sum_was_tampered_with_and_the_key_is_burned(
-    attacked: Searched,
+def test_no_key_leaks_when_a_tampered_sum_burns_a_key(
+    attacked_search: Searched,
 ) -> None:
-    assert b"checksum" in b"".join(attacked.places.values())
-    assert leaks(attacked.keys, attacked.places) == set()
+    assert b"checksum" in b"".join(attacked_search.places.values())
+    assert leaks(attacked_search.keys, attacked_search.places) == set()
 
 
-def test_no_key_is_in_the_text_of_what_holds_it_nor_in_a_pickle(honest: Searched) -> None:
-    for session in honest.sessions:
+def test_no_key_is_in_the_repr_or_pickle_of_its_holder(honest_search: Searched) -> None:
+    for session in honest_search.sessions:
         text = {"repr": repr(session).encode(), "str": str(session).encode()}
         try:
             text["pickle"] = pickle.dumps(session)
         except (ConsortiumError, TypeError, AttributeError, pickle.PicklingError) as error:
             text["refusal"] = repr(error).encode()
-        assert leaks(honest.keys, text) == set()
+        assert leaks(honest_search.keys, text) == set()
 
 
-def test_every_key_would_be_found_in_any_form(honest: Searched) -> None:
-    """Nothing above could fail otherwise."""
-    for name, key in honest.keys.items():
+def test_every_key_would_be_found_in_any_form(honest_search: Searched) -> None:
+    """Otherwise the tests above could not fail."""
+    for name, key in honest_search.keys.items():
         for piece in pieces(key):
             for written_down in (
                 b"x" + key,
@@ -206,4 +206,4 @@ def test_every_key_would_be_found_in_any_form(honest: Searched) -> None:
             ):
                 assert leaks({name: key}, {"planted": written_down}) == {("planted", name)}
     for site in NAMES:
-        assert pieces(honest.keys[f"{site}: BFV"])
+        assert pieces(honest_search.keys[f"{site}: BFV"])

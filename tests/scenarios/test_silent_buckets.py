@@ -1,4 +1,4 @@
-"""Whole runs over several buckets: who goes silent costs its bucket that round, and no more."""
+"""Whole runs over several buckets: a silent site costs its bucket that round, and no more."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,43 +32,43 @@ def run(consortium: Consortium, hook: Hook) -> Course:
     return consortium.start(down=hook, quorum=6, **THREES)
 
 
-def shown(course: Course, number: int) -> set[str]:
-    """Return the sites whose receipts were shown in a round's question: of the round before."""
+def sites_shown(course: Course, number: int) -> set[str]:
+    """Return the sites whose receipts of the round before a round's request shows."""
     request = next(
         read_round(asked.content) for asked, _ in course.answers("train") if asked.number == number
     )
     return {one.label.site for one in decode_receipts(request.receipts)}
 
 
-def test_the_bucket_mates_of_a_silent_site_go_on_in_the_next_round(
+def test_the_other_sites_of_a_silent_sites_bucket_continue_in_the_next_round(
     consortium: Consortium,
 ) -> None:
-    """Their bucket is below its floor, so that their receipts are lawfully not shown."""
+    """Their bucket is below its floor, so that it is right not to show their receipts."""
     silent = "site-e"
     course = run(consortium, absent(silent, "train", 2))
     assert course.error is None, course.error
     assert course.quarantined == {(2, silent, "silent")}
-    assert shown(course, 2) == set(SITES)
-    mates = set(SITES) - shown(course, 3)
+    assert sites_shown(course, 2) == set(SITES)
+    mates = set(SITES) - sites_shown(course, 3)
     assert silent in mates
     assert len(mates) == 3
-    assert shown(course, 4) == set(SITES)
+    assert sites_shown(course, 4) == set(SITES)
     assert set(course.models) == set(SITES)
     assert len(set(course.models.values())) == 1
 
 
-def test_a_site_that_stays_away_leaves_the_others_two_buckets(consortium: Consortium) -> None:
-    """Its mates train on, are not counted, and end in the same model as everybody."""
+def test_the_others_have_two_buckets_if_a_site_stays_away(consortium: Consortium) -> None:
+    """The other sites of its bucket train, are not counted, and end with the same model."""
     course = run(consortium, absent("site-e", "train", 1, 2, 3, 4))
     assert course.error is None, course.error
     assert course.quarantined == {(number, "site-e", "silent") for number in (1, 2, 3, 4)}
-    assert {len(shown(course, number)) for number in (2, 3, 4)} == {6}
+    assert {len(sites_shown(course, number)) for number in (2, 3, 4)} == {6}
     assert set(course.models) == set(SITES)
     assert len(set(course.models.values())) == 1
 
 
 @pytest.mark.slow
-def test_buckets_that_are_left_out_by_turns_all_come_back(consortium: Consortium) -> None:
+def test_buckets_that_are_left_out_in_turn_all_return(consortium: Consortium) -> None:
     hook = both(absent("site-e", "train", 1, 3), absent("site-b", "train", 2))
     course = run(consortium, hook)
     assert course.error is None, course.error
@@ -76,8 +76,8 @@ def test_buckets_that_are_left_out_by_turns_all_come_back(consortium: Consortium
     assert len(set(course.models.values())) == 1
 
 
-def test_a_site_alone_cannot_be_left_out_of_a_bucket_that_counts(tmp_path: Path) -> None:
-    """The coordinator drops one receipt of a bucket of four: its site sees that."""
+def test_a_single_site_cannot_be_left_out_of_a_bucket_that_counts(tmp_path: Path) -> None:
+    """The coordinator drops one receipt of a bucket of four, and its site notices."""
     consortium = Consortium.placed(tmp_path / "run", SITES[:4])
 
     def drops(passing: Passing) -> RecordDict:

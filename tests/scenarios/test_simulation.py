@@ -1,4 +1,4 @@
-"""The same consortium on Flower's simulation engine: the same model, and nothing left behind."""
+"""The simulation engine: the same model as elsewhere, and no process left behind."""
 
 import os
 import re
@@ -26,8 +26,8 @@ TWO: dict[str, Scalar] = {"num-server-rounds": 2}
 README = Path(__file__).parents[2] / "README.md"
 
 
-def left_behind(run: Path) -> list[int]:
-    """Return the processes that were started for a run and are alive."""
+def processes_of(run: Path) -> list[int]:
+    """Return the living processes that were started for a run."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -38,8 +38,8 @@ def left_behind(run: Path) -> list[int]:
     return found
 
 
-def recorded(make: Callable[..., str], made: list[str]) -> Callable[..., str]:
-    """Return a function that makes folders and remembers them."""
+def recorder_of(make: Callable[..., str], made: list[str]) -> Callable[..., str]:
+    """Return a function that makes directories and records them in `made`."""
 
     def remembering(**named: Any) -> str:
         made.append(make(**named))
@@ -49,12 +49,12 @@ def recorded(make: Callable[..., str], made: list[str]) -> Callable[..., str]:
 
 
 def folder_of_ray(pids: list[int]) -> Path:
-    """Return where Ray keeps its sockets: outside the run directory, whose name is too long."""
+    """Return where Ray has its sockets: the path of a run directory is too long for them."""
     return Path(psutil.Process(pids[0]).environ()["RAY_TMPDIR"])
 
 
-def documented() -> list[str]:
-    """Return the words of the README's command."""
+def documented_command() -> list[str]:
+    """Return the words of the command in the README."""
     (line,) = re.findall(r"^\$ (scenario run .*--engine simulation.*)$", README.read_text(), re.M)
     return shlex.split(line)[1:]
 
@@ -70,22 +70,22 @@ def documented() -> list[str]:
 def test_every_engine_gives_the_same_model_and_leaves_nothing_behind(
     chosen: dict[str, Scalar], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the command that the README shows."""
+    """The command is that of the README."""
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     made: list[str] = []
-    monkeypatch.setattr("tempfile.mkdtemp", recorded(tempfile.mkdtemp, made))
+    monkeypatch.setattr("tempfile.mkdtemp", recorder_of(tempfile.mkdtemp, made))
     here = done("heart-diagnosis", tmp_path, {**TWO, **chosen}).summary
     run = RunDirectory(tmp_path / "there")
     others = [part for key, value in chosen.items() for part in ("--set", f"{key}={value}")]
-    told = CliRunner().invoke(app, [*documented(), *others, "--out", str(run.path)])
+    told = CliRunner().invoke(app, [*documented_command(), *others, "--out", str(run.path)])
     assert told.exit_code == 0, told.output
     there = read_record(run.summary, Summary)
     assert there.model_digest == here.model_digest
     assert there.metrics == here.metrics
     assert there.quarantined == []
-    assert left_behind(run.path) == []
+    assert processes_of(run.path) == []
     assert (run.path / "flower" / "config.toml").exists()
     assert (run.path / "app").is_dir()
     assert {path.name for path in home.glob("*/*")} <= {"matplotlib"}  # as of every report
@@ -100,7 +100,7 @@ def test_every_engine_gives_the_same_model_and_leaves_nothing_behind(
 def test_an_interrupted_simulation_leaves_nothing_behind(
     tmp_path: Path, *, whole_group: bool
 ) -> None:
-    """A terminal interrupts every process of the foreground; a person may name only one."""
+    """A terminal interrupts all processes in the foreground; kill interrupts only one."""
     run = tmp_path / "run"
     program = Path(sys.executable).parent / "scenario"
     command = [str(program), "run", "heart-diagnosis", "--engine", "simulation", "--out", str(run)]
@@ -113,7 +113,7 @@ def test_an_interrupted_simulation_leaves_nothing_behind(
     until = time.monotonic() + 120
     while not (run / "metrics.jsonl").exists() and time.monotonic() < until:
         time.sleep(0.2)
-    ray = folder_of_ray(left_behind(run))
+    ray = folder_of_ray(processes_of(run))
     assert ray.exists()
     if whole_group:
         os.killpg(process.pid, signal.SIGINT)
@@ -122,5 +122,5 @@ def test_an_interrupted_simulation_leaves_nothing_behind(
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "interrupted; nothing was left running" in said
-    assert left_behind(run) == []
+    assert processes_of(run) == []
     assert not ray.exists()

@@ -1,7 +1,7 @@
-"""A member that lies in ways only the sites can see: they stop, by type, and what is kept tells.
+"""Lies of a member that only the sites can see: the sites stop with a typed error.
 
-Where the sites can only say "the coordinator, or a member", the auditor clears the one or the
-other.
+Where the sites can only say "the coordinator, or a member", the auditor says which from the stored
+uploads.
 """
 
 from collections.abc import Callable, Mapping
@@ -52,14 +52,14 @@ def consortium(tmp_path: Path) -> Consortium:
     return Consortium.placed(tmp_path / "run")
 
 
-def lying(
+def run_with_liar(
     consortium: Consortium, kind: str, lie: Lie, overrides: Mapping[str, Scalar] | None = None
 ) -> Course:
     return Liar(consortium, LIAR, kind, lie, overrides or {}).run()
 
 
 def refusals(course: Course) -> set[str]:
-    """Return what the honest sites refuse with: each of them the same."""
+    """Return the one code with which all honest sites refuse."""
     codes = {
         name: {code for _, site, code in course.quarantined if site == name} for name in OTHERS
     }
@@ -67,11 +67,11 @@ def refusals(course: Course) -> set[str]:
     return codes[OTHERS[0]]
 
 
-def test_a_spoiled_tag_stops_the_run_and_the_auditor_says_who_did_not(
+def test_a_corrupted_tag_stops_the_run_and_the_auditor_clears_the_coordinator(
     consortium: Consortium,
 ) -> None:
-    """The sites can only say: the coordinator, or a member. The coordinator added right."""
-    course = lying(consortium, "train", spoiled_tag)
+    """The sites can only say: the coordinator, or a member. The coordinator added correctly."""
+    course = run_with_liar(consortium, "train", spoiled_tag)
     assert isinstance(course.error, RoundVoid)
     assert refusals(course) == {CHECKSUM, BURNED}
     log = (consortium.run.site("east") / "site.log").read_text()
@@ -80,10 +80,10 @@ def test_a_spoiled_tag_stops_the_run_and_the_auditor_says_who_did_not(
     assert consortium.audited() == {"statistics 0": "", "updates 1": "", "counts 1": ""}
 
 
-def test_a_sum_that_the_coordinator_altered_is_found_by_the_auditor(
+def test_the_auditor_finds_a_sum_that_the_coordinator_altered(
     consortium: Consortium,
 ) -> None:
-    """The same refusal at the sites; here the kept uploads add up to something else."""
+    """The sites refuse as before; but here the stored uploads have another sum."""
     vault = EvidenceStore(consortium.run.vault)
     layout = consortium.place("east").site.task.layout
     placement = update_placement(configured({}), consortium.charter, layout)
@@ -102,14 +102,14 @@ def test_a_sum_that_the_coordinator_altered_is_found_by_the_auditor(
 
 
 def overflowing(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
-    """Levels that wrap round: what they add up to is no sum of anything."""
+    """Return levels that overflow, so that their sum is meaningless."""
     levels = np.full(session.updates.dim, 2**23 - 1, np.int32)
     upload, receipt = forged(session, Receipt.decode(sent.receipt).label, levels=levels)
     return replace(sent, upload=upload, receipt=receipt)
 
 
 def test_an_overflow_that_spoils_the_sum_clears_the_coordinator(consortium: Consortium) -> None:
-    course = lying(consortium, "train", overflowing)
+    course = run_with_liar(consortium, "train", overflowing)
     assert isinstance(course.error, RoundVoid)
     assert refusals(course) == {CHECKSUM, BURNED}
     assert set(consortium.audited().values()) == {""}
@@ -144,31 +144,31 @@ def spoiled_counts(session: Session, _request: SealedRound, sent: SealedReply) -
         (spoiled_counts, {CHECKSUM, BURNED}),
     ],
 )
-def test_a_tally_that_no_records_have_stops_the_run_before_anything_is_trained_on_it(
+def test_an_impossible_tally_stops_the_run_before_training_uses_it(
     consortium: Consortium, kind: str, lie: Lie, codes: set[str]
 ) -> None:
-    """With a right checksum it was a member, and no key is burned for it."""
-    course = lying(consortium, kind, lie)
+    """The checksum is right, so a member did it, and no key is burned."""
+    course = run_with_liar(consortium, kind, lie)
     assert isinstance(course.error, RoundVoid)
     assert refusals(course) == codes
     assert set(consortium.audited().values()) == {""}
 
 
-def test_a_tally_of_the_last_model_that_no_records_have_is_released_by_nobody(
+def test_no_site_releases_an_impossible_tally_of_the_last_model(
     consortium: Consortium,
 ) -> None:
-    """The model is there by then: the run ends well, without that figure."""
-    course = lying(consortium, "evaluate", impossible_counts)
+    """The model exists by then: the run finishes, without that figure."""
+    course = run_with_liar(consortium, "evaluate", impossible_counts)
     assert course.error is None
     assert not course.rounds[-1].evaluation.any()
     assert course.rounds[-2].evaluation.any()
     assert refusals(course) == {"site-refused.impossible-tally"}
 
 
-def test_who_claims_its_neighbours_bucket_stops_the_run_and_is_named_in_every_sites_log(
+def test_a_site_that_claims_another_bucket_stops_the_run_and_is_in_every_sites_log(
     tmp_path: Path,
 ) -> None:
-    """The coordinator does not know who belongs where; each site does."""
+    """The coordinator does not know the buckets; the sites do."""
     names = [f"site-{letter}" for letter in "abcdef"]
     made = Consortium.placed(tmp_path / "run", names)
 
@@ -194,10 +194,10 @@ def test_who_claims_its_neighbours_bucket_stops_the_run_and_is_named_in_every_si
         assert "site-c belongs to bucket" in log
 
 
-def test_an_opener_that_wraps_a_key_which_nobody_can_unwrap_opens_no_run(
+def test_a_run_does_not_start_if_nobody_can_unwrap_the_openers_key(
     consortium: Consortium,
 ) -> None:
-    """Each of the others says so; the opener alone is no quorum."""
+    """Each of the other sites says so, and the opener alone is no quorum."""
 
     def wrapped_anew(passing: Passing) -> RecordDict:
         if passing.kind != "query.open":
@@ -213,7 +213,7 @@ def test_an_opener_that_wraps_a_key_which_nobody_can_unwrap_opens_no_run(
     assert {code for _, _, code in course.quarantined} == {"site-refused.cannot-open"}
 
 
-def test_a_liar_about_the_pooled_figures_is_one_voice(consortium: Consortium) -> None:
+def test_one_liar_cannot_change_the_pooled_figures(consortium: Consortium) -> None:
     def embellishes(passing: Passing) -> RecordDict:
         if passing.site == LIAR and passing.kind in ("train", "evaluate", "query.release"):
             return spoiled(passing.content, released=np.full(2084, 7, np.int64))

@@ -1,4 +1,4 @@
-"""Whole runs of texts, with an encoder of two layers."""
+"""Whole runs on texts, with an encoder of two layers."""
 
 import json
 import stat
@@ -14,7 +14,7 @@ from consortium.report.render import render
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary
 from privacy.policy.document import read_policy
-from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.experiments.prediction import predictions
 from scenarios.scenario import MACRO_F1, Engine, Scenario
@@ -64,57 +64,57 @@ def as_staged(run: RunDirectory) -> None:
 
 
 def north_keeps_mistakes(run: RunDirectory) -> None:
-    """One operator wants to see what the model reads wrongly; the others do not."""
+    """Let one site keep its misclassified notes, and no other."""
     directory = run.site("north")
     read_policy(directory).model_copy(update={"mistakes_kept": 5}).write(directory)
 
 
-def ran(
+def run_texts(
     folder: Path,
-    ready: Callable[[RunDirectory], None] = as_staged,
+    on_staged: Callable[[RunDirectory], None] = as_staged,
     engine: Engine = "inprocess",
     **chosen: Scalar,
 ) -> tuple[RunDirectory, Summary]:
     run = new_run_directory(SCENARIO, under=folder, named=None)
     settings = {key.replace("_", "-"): value for key, value in chosen.items()}
-    config = SCENARIO.configured(settings)
-    order = ScenarioRun(scenario=SCENARIO, config=config, ready=ready, engine=engine)
-    return run, carry_out(order, run)
+    config = SCENARIO.config_with(settings)
+    order = ScenarioRun(scenario=SCENARIO, config=config, on_staged=on_staged, engine=engine)
+    return run, run_scenario(order, run)
 
 
 @pytest.fixture(scope="module")
-def clear(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, Summary]:
-    """One run in the clear, in which one site keeps what the model reads wrongly."""
-    return ran(tmp_path_factory.mktemp("clear"), north_keeps_mistakes)
+def clear_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, Summary]:
+    """One run in the clear, in which one site keeps its misclassified notes."""
+    return run_texts(tmp_path_factory.mktemp("clear"), north_keeps_mistakes)
 
 
 def test_the_same_seed_gives_the_same_model(
-    clear: tuple[RunDirectory, Summary], tmp_path: Path
+    clear_run: tuple[RunDirectory, Summary], tmp_path: Path
 ) -> None:
-    """And the same bytes travel, whether a site keeps examples for itself or not."""
-    run, again = ran(tmp_path)
-    assert again.model_digest == clear[1].model_digest
-    assert again.metrics == clear[1].metrics
-    assert (again.bytes_up, again.bytes_down) == (clear[1].bytes_up, clear[1].bytes_down)
+    """The same bytes travel whether a site keeps misclassified notes or not."""
+    run, again = run_texts(tmp_path)
+    assert again.model_digest == clear_run[1].model_digest
+    assert again.metrics == clear_run[1].metrics
+    assert (again.bytes_up, again.bytes_down) == (clear_run[1].bytes_up, clear_run[1].bytes_down)
     assert not [path for path in run.path.rglob("*") if path.parent.name == "mistakes"]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_another_engine_gives_the_same_model(
-    clear: tuple[RunDirectory, Summary], tmp_path: Path
+    clear_run: tuple[RunDirectory, Summary], tmp_path: Path
 ) -> None:
-    """Sites in processes of their own, with encoders of their own: the same digest."""
-    there = ran(tmp_path, engine="simulation")[1]
-    assert there.model_digest == clear[1].model_digest
-    assert there.metrics == clear[1].metrics
+    """Sites have processes and encoders of their own, and the digest is the same."""
+    there = run_texts(tmp_path, engine="simulation")[1]
+    assert there.model_digest == clear_run[1].model_digest
+    assert there.metrics == clear_run[1].metrics
 
 
-def test_mistakes_are_at_the_site_that_asked_for_them_and_nowhere_else(
-    clear: tuple[RunDirectory, Summary],
+def test_misclassified_notes_are_at_the_site_that_asked_for_them_and_nowhere_else(
+    clear_run: tuple[RunDirectory, Summary],
 ) -> None:
-    """No word of one is in another file of the run, the report and all sites' included."""
-    run = clear[0]
+    """No word of them is in any other file of the run, nor in the report or at other sites."""
+    run = clear_run[0]
     render(run)
     kept = run.site("north") / "mistakes" / "last.jsonl"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
@@ -132,31 +132,33 @@ def test_mistakes_are_at_the_site_that_asked_for_them_and_nowhere_else(
     assert not [mark for mark in marks if mark in written]
 
 
-def test_encrypted_the_model_is_as_good(
-    clear: tuple[RunDirectory, Summary], tmp_path: Path
+def test_the_encrypted_model_is_as_good_as_the_plaintext_one(
+    clear_run: tuple[RunDirectory, Summary], tmp_path: Path
 ) -> None:
-    """Issue 4: metrics within 0.005."""
-    sealed = ran(tmp_path, aggregation="encrypted")[1]
+    """Metrics differ by at most 0.005."""
+    sealed = run_texts(tmp_path, aggregation="encrypted")[1]
     assert sealed.status == "finished"
     for name in ("accuracy", "macro_f1"):
-        value = clear[1].metrics[name].value
+        value = clear_run[1].metrics[name].value
         assert sealed.metrics[name].value == pytest.approx(value, abs=0.005)
 
 
-def test_no_word_of_a_note_stands_outside_its_site(clear: tuple[RunDirectory, Summary]) -> None:
-    run = clear[0]
+def test_no_word_of_a_note_is_outside_its_site(clear_run: tuple[RunDirectory, Summary]) -> None:
+    run = clear_run[0]
     shared = [p for p in run.path.rglob("*") if p.is_file() and "sites" not in p.parts]
     assert shared
     written = b"".join(path.read_bytes() for path in shared)
     assert not [row for row in range(300) if f"zq{row}x".encode() in written]
 
 
-def test_new_notes_are_labelled_by_the_runs_model(
-    clear: tuple[RunDirectory, Summary], tmp_path: Path
+def test_the_model_of_a_run_labels_new_notes(
+    clear_run: tuple[RunDirectory, Summary], tmp_path: Path
 ) -> None:
-    """In their order, with a probability a class, by any copy of the model."""
+    """Notes keep their order and get a probability a class, from any copy of the model."""
     table(n=7, seed=9)[["text"]].to_csv(tmp_path / "new.csv", index=False)
-    folder = clear[0] if clear[0].model.exists() else RunDirectory(clear[0].site("north"))
+    folder = (
+        clear_run[0] if clear_run[0].model.exists() else RunDirectory(clear_run[0].site("north"))
+    )
     found = predictions(folder, TableFile(path=tmp_path / "new.csv"))
     names = ("left", "mid", "right")
     assert found["row"].tolist() == list(range(1, 8))
@@ -165,7 +167,7 @@ def test_new_notes_are_labelled_by_the_runs_model(
     assert found["predicted"].tolist() == [names[code] for code in shares.argmax(axis=1)]
 
 
-def test_the_report_tells_of_the_classes(clear: tuple[RunDirectory, Summary]) -> None:
-    text = render(clear[0]).read_text()
+def test_the_report_shows_the_classes(clear_run: tuple[RunDirectory, Summary]) -> None:
+    text = render(clear_run[0]).read_text()
     assert "characters" in text
     assert "Class by class" in text

@@ -1,4 +1,4 @@
-"""The contract of the scenarios of text: their records are as their schema says."""
+"""The contract of scenarios on texts: their records fit their schema."""
 
 import pytest
 
@@ -12,7 +12,7 @@ each = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scena
 
 
 @each
-def test_every_record_has_a_site_and_what_the_schema_declares(scenario: Scenario) -> None:
+def test_every_record_has_a_site_and_fits_the_schema(scenario: Scenario) -> None:
     assert scenario.records is not None
     assert scenario.site_of_row is not None
     frame = scenario.records()
@@ -29,9 +29,9 @@ def test_every_record_has_a_site_and_what_the_schema_declares(scenario: Scenario
 
 
 @each
-def test_what_is_made_up_is_called_so(scenario: Scenario) -> None:
+def test_synthetic_records_are_called_synthetic(scenario: Scenario) -> None:
     """Only the phrases of ICD-10-CM are real; their hospitals are not."""
     made_up = "SYNTHETIC" in scenario.story or "made up" in scenario.story
     assert made_up
     assert scenario.charter.fingerprint
-    assert scenario.configured({}).local_optimizer == "adam"
+    assert scenario.config_with({}).local_optimizer == "adam"

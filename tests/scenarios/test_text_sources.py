@@ -1,4 +1,4 @@
-"""Laws of the texts that come with the project: pinned, the same each time, honestly divided."""
+"""Laws of the texts of the project: pinned, reproducible, divided as documented."""
 
 import hashlib
 import importlib.util
@@ -31,7 +31,7 @@ def digest(frame: pd.DataFrame) -> str:
 
 
 def test_phrases_are_the_pinned_ones() -> None:
-    """Their number, and every character of them."""
+    """Their number and every character are pinned."""
     assert len(FRAME) == 6_209
     assert FRAME["category"].nunique() == 876
     assert set(FRAME["chapter"]) == set(CHAPTERS.values())
@@ -40,7 +40,7 @@ def test_phrases_are_the_pinned_ones() -> None:
     assert digest(FRAME) == "125bba72b93142ee"
 
 
-def test_the_phrases_of_a_category_stay_together() -> None:
+def test_the_phrases_of_a_category_are_at_one_hospital() -> None:
     site = specialty_hospitals(FRAME)
     assert (site.groupby(FRAME["category"]).nunique() == 1).all()
     assert set(site) == set(HOSPITALS)
@@ -49,7 +49,7 @@ def test_the_phrases_of_a_category_stay_together() -> None:
 
 
 def test_most_of_a_specialty_is_at_its_hospital() -> None:
-    """The skew is what the documents say: six of ten categories at home, the rest spread."""
+    """The skew is as documented: six of ten categories at home, the rest spread evenly."""
     first = FRAME.drop_duplicates("category")
     site = specialty_hospitals(first)
     homes = {chapter: name for name, chapters in SPECIALTIES.items() for chapter in chapters}
@@ -57,7 +57,7 @@ def test_most_of_a_specialty_is_at_its_hospital() -> None:
     assert pd.crosstab(site, first["chapter"]).to_numpy().min() > 0
 
 
-def test_another_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_of_the_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnoses, "SHA256", "0" * 64)
     with pytest.raises(DatasetCorrupted, match=r"install that version"):
         diagnoses.diagnoses.__wrapped__()
@@ -66,8 +66,8 @@ def test_another_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         diagnoses.diagnoses.__wrapped__()
 
 
-def test_the_package_is_read_and_not_run() -> None:
-    """Its import warns and parses everything again."""
+def test_the_package_is_read_but_not_imported() -> None:
+    """Importing it would warn, and parse everything again."""
     assert importlib.util.find_spec("simple_icd_10_cm") is not None
     source = Path(diagnoses.__file__).read_text()
     assert "import simple_icd_10_cm" not in source
@@ -82,7 +82,7 @@ def test_drug_names_are_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         drug_names()
 
 
-def test_made_up_sentences_mark_exactly_the_terms_put_in() -> None:
+def test_synthetic_sentences_mark_exactly_the_inserted_terms() -> None:
     frame = annotated_sentences()
     assert digest(frame) == "f906f9294cee903d"
     drugs = set(drug_names())
@@ -98,8 +98,8 @@ def test_made_up_sentences_mark_exactly_the_terms_put_in() -> None:
             assert kind == DISEASE or end == start + 1
 
 
-def test_no_patient_shares_a_drug() -> None:
-    """So that held-out patients have names that training never saw."""
+def test_no_two_patients_share_a_drug() -> None:
+    """So held-out patients have names that training never saw."""
     frame = annotated_sentences()
     owner: dict[str, str] = {}
     for person, tokens, tags in zip(frame["patient"], frame["tokens"], frame["tags"], strict=True):
@@ -108,7 +108,7 @@ def test_no_patient_shares_a_drug() -> None:
                 assert owner.setdefault(tokens[start].lower(), person) == person
 
 
-def test_made_up_news_is_of_one_bank_a_company() -> None:
+def test_each_company_in_the_synthetic_news_has_one_bank() -> None:
     frame = market_sentences()
     assert digest(frame) == "c54e4d1eae9f48b1"
     assert set(frame["sentiment"]) == set(CLASSES)
@@ -123,7 +123,7 @@ def test_no_single_word_decides_the_sentiment() -> None:
     assert set(rose["sentiment"]) == {"negative", "positive"}
 
 
-def test_made_up_notes_are_as_long_as_asked() -> None:
+def test_synthetic_notes_have_the_requested_length() -> None:
     notes = synthetic_notes(20, sentences=40, seed=3)
     pd.testing.assert_frame_equal(notes, synthetic_notes(20, sentences=40, seed=3))
     words = np.array([len(text.split()) for text in notes["text"]])

@@ -1,4 +1,4 @@
-"""A large update over a line on which connections are reset, really."""
+"""A large update over a connection that is reset again and again."""
 
 import pytest
 
@@ -8,7 +8,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("megabytes", [100, UPDATE_MEGABYTES])
-def test_a_large_update_arrives_whole_whatever_breaks_on_its_way(megabytes: int) -> None:
+def test_a_large_update_arrives_complete_although_connections_break(megabytes: int) -> None:
     came = over_a_thin_line(megabytes)
     assert came["whole"]
     assert came["resets"] > 0

@@ -13,7 +13,7 @@ from consortium.deployment.processes import LaunchFailed
 from consortium.deployment.run_orders import RunOrder, last_run
 from consortium.run.directory import RunDirectory
 from scenarios.engines.runner import ScenarioRun as Scenario
-from scenarios.engines.runner import carry_out
+from scenarios.engines.runner import run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
 from tests.consortium.founded import Founded, found
@@ -26,7 +26,7 @@ commands = CliRunner()
 def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """What a finished run says of itself."""
     run = new_run_directory(HEART, under=tmp_path_factory.mktemp("run"), named=None)
-    carry_out(Scenario(scenario=HEART, config=HEART.configured({"num-server-rounds": 1})), run)
+    run_scenario(Scenario(scenario=HEART, config=HEART.config_with({"num-server-rounds": 1})), run)
     said: dict[str, object] = json.loads(run.summary.read_text())
     return said
 

@@ -55,7 +55,7 @@ def staged(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 
 
 def one_round(run: RunDirectory, **chosen: Scalar) -> Course:
-    config = SCENARIO.configured({"num-server-rounds": 1, "local-epochs": 1, **chosen})
+    config = SCENARIO.config_with({"num-server-rounds": 1, "local-epochs": 1, **chosen})
     course = Course()
 
     def site(asked: Message, context: Context) -> Message:
@@ -102,7 +102,7 @@ def test_the_aggregate_moves_the_model_by_the_server_optimizer_of_the_config(
     }
     course = one_round(staged, **settings)
     updates = np.stack([course.sent[site].update for site in sorted(NAMES)]).astype(np.float64)
-    optimizer = optimizer_for(SCENARIO.configured(settings))
+    optimizer = optimizer_for(SCENARIO.config_with(settings))
     before = advance.initial_state(updates.shape[1], optimizer)
     expected = advance.advance_with(before, updates.mean(axis=0), optimizer)
     np.testing.assert_allclose(course.kept[-1].state.vector, expected.vector, rtol=1e-5, atol=1e-9)
@@ -137,7 +137,7 @@ def test_a_fraction_of_the_sites_is_asked_and_the_quorum_at_least(staged: RunDir
 
 
 def built(charter: Charter = SCENARIO.charter, **chosen: Scalar) -> Any:
-    config = SCENARIO.configured(chosen)
+    config = SCENARIO.config_with(chosen)
     if config.aggregation == "encrypted":
         return encrypted(config, charter, observe=lambda _e: None, keep=lambda _n, _p: None)
     return in_the_clear(config, charter, "run-1", observe=lambda _e: None, keep=lambda _p: None)
@@ -203,6 +203,6 @@ def test_a_cohort_is_what_the_config_and_the_charter_say() -> None:
 
 def test_an_encrypted_run_and_one_in_the_clear_have_the_same_cohort(keyed: Charter) -> None:
     """Sampling depends on members and seed, not on who can read what."""
-    ours = cohort_for(SCENARIO.configured({}), SCENARIO.charter)
-    theirs = cohort_for(SCENARIO.configured({"aggregation": "encrypted"}), keyed)
+    ours = cohort_for(SCENARIO.config_with({}), SCENARIO.charter)
+    theirs = cohort_for(SCENARIO.config_with({"aggregation": "encrypted"}), keyed)
     assert ours == replace(theirs, identities={})

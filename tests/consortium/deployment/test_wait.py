@@ -13,7 +13,7 @@ from consortium.deployment.superlink import SuperLink
 from consortium.deployment.wait import Waiting
 from consortium.run.directory import RunDirectory
 from consortium.run.leader_lock import leading
-from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
 
@@ -34,7 +34,9 @@ class Told(Control):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     run = new_run_directory(HEART, under=tmp_path_factory.mktemp("run"), named=None)
-    carry_out(ScenarioRun(scenario=HEART, config=HEART.configured({"num-server-rounds": 1})), run)
+    run_scenario(
+        ScenarioRun(scenario=HEART, config=HEART.config_with({"num-server-rounds": 1})), run
+    )
     return run
 
 

@@ -21,7 +21,7 @@ DIM = 1_793
 
 
 def config_of(settings: Mapping[str, Scalar] | None = None) -> RunConfig:
-    return SCENARIO.configured(settings or {})
+    return SCENARIO.config_with(settings or {})
 
 
 SEALED = config_of({"aggregation": "encrypted", "buckets": 5})

@@ -6,14 +6,20 @@ from hypothesis import strategies as st
 
 from consortium.run.directory import RunDirectory
 from consortium.run.records import write_record
-from scenarios.attacks.assignment import NOBODY, AttackAssignment, TooManyLiars, draw_liars, path_in
+from scenarios.attacks.assignment import (
+    NOBODY,
+    AttackAssignment,
+    TooManyLiars,
+    draw_liars,
+    liars_path,
+)
 from scenarios.attacks.registry import UnknownAttack
 
 SITES = tuple("abcdefgh")
 
 
 @given(seed=st.integers(0, 2**32), liars=st.integers(0, 8))
-def test_who_lies_is_drawn_by_the_seed_alone(seed: int, liars: int) -> None:
+def test_liars_are_drawn_by_the_seed_alone(seed: int, liars: int) -> None:
     drawn = draw_liars(SITES, "nan", liars=liars, seed=seed)
     assert len(drawn.attacks) == liars
     assert set(drawn.attacks) <= set(SITES)
@@ -30,27 +36,27 @@ def test_every_site_can_be_drawn() -> None:
     assert drawn == set(SITES)
 
 
-def test_more_liars_than_sites_are_refused() -> None:
-    with pytest.raises(TooManyLiars, match="9 liars are wanted among 8 sites"):
+def test_more_liars_than_sites_are_an_error() -> None:
+    with pytest.raises(TooManyLiars, match="9 liars were asked for, and there are 8 sites"):
         draw_liars(SITES, "nan", liars=9, seed=0)
     with pytest.raises(UnknownAttack):
         draw_liars(SITES, "naan", liars=1, seed=0)
 
 
-def test_only_some_attacks_alter_answers() -> None:
+def test_only_some_attacks_alter_replies() -> None:
     lies = AttackAssignment(attacks={"a": "label-flip", "b": "nan", "c": "backdoor"})
-    assert lies.answering == ("b", "c")
-    assert NOBODY.answering == ()
+    assert lies.malicious_senders == ("b", "c")
+    assert NOBODY.malicious_senders == ()
 
 
-def test_each_liar_draws_its_own_in_each_round() -> None:
+def test_each_liar_has_its_own_random_stream_in_each_round() -> None:
     lies = AttackAssignment(seed=3, attacks={"a": "gaussian", "b": "gaussian"})
     drawn = {lies.rng(site, turn).random() for site in "ab" for turn in range(4)}
     assert len(drawn) == 8
     assert lies.rng("a", 1).random() == lies.rng("a", 1).random()
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_an_assignment_is_read_as_it_was_written(tmp_path: Path) -> None:
     lies = draw_liars(SITES, "nan", liars=2, seed=5)
-    write_record(path_in(RunDirectory(tmp_path)), lies)
+    write_record(liars_path(RunDirectory(tmp_path)), lies)
     assert AttackAssignment.read(RunDirectory(tmp_path)) == lies

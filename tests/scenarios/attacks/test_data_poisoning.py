@@ -5,15 +5,15 @@ import pytest
 from scenarios.attacks.data_poisoning import (
     CONVERSIONS,
     NothingToPoison,
-    convert,
+    add_trigger,
+    convert_unit,
+    fits_bounds,
     flip_labels,
     mix_up_units,
     plant_trigger,
-    trigger_of,
-    triggered,
-    within,
+    trigger_column,
 )
-from scenarios.data.datasets import load
+from scenarios.data.datasets import load_dataset
 from scenarios.library.byzantine_banks import SCENARIO as BANKS
 from scenarios.library.careless_hospital import SCENARIO as HEART
 from scenarios.library.house_prices import SCENARIO as HOUSES
@@ -24,7 +24,7 @@ RNG = np.random.default_rng(0)
 
 
 def heart() -> pd.DataFrame:
-    return load("heart-disease")
+    return load_dataset("heart-disease")
 
 
 def test_flipped_labels_are_the_other_class_and_nothing_else_changes() -> None:
@@ -37,16 +37,16 @@ def test_flipped_labels_are_the_other_class_and_nothing_else_changes() -> None:
     assert again["disease"].tolist() == before["disease"].tolist()
 
 
-def test_numbers_are_mirrored_within_what_the_site_has() -> None:
-    before = load("ames")
+def test_numbers_are_mirrored_within_the_range_of_the_site() -> None:
+    before = load_dataset("ames")
     column = HOUSES.columns.label.column
     after = flip_labels(before, HOUSES.columns, RNG)[column]
     assert (after.min(), after.max()) == (before[column].min(), before[column].max())
     assert np.corrcoef(after, before[column])[0, 1] == pytest.approx(-1.0)
 
 
-def test_a_trigger_is_in_half_of_the_rows_with_the_wanted_answer_and_passes_validation() -> None:
-    before = load("taiwan-credit").head(500)
+def test_half_of_the_rows_carry_a_valid_trigger_and_the_attackers_label() -> None:
+    before = load_dataset("taiwan-credit").head(500)
     after = plant_trigger(before, BANKS.columns, np.random.default_rng(1))
     marked = after["age"] == 110
     assert 200 < marked.sum() < 300
@@ -55,16 +55,16 @@ def test_a_trigger_is_in_half_of_the_rows_with_the_wanted_answer_and_passes_vali
     validate_table(after, BANKS.columns)
 
 
-def test_a_trigger_alone_leaves_labels() -> None:
-    before = load("taiwan-credit").head(50)
-    after = triggered(before, BANKS.columns)
-    assert trigger_of(BANKS.columns).name == "age"
+def test_adding_the_trigger_keeps_the_labels() -> None:
+    before = load_dataset("taiwan-credit").head(50)
+    after = add_trigger(before, BANKS.columns)
+    assert trigger_column(BANKS.columns).name == "age"
     assert after["default"].tolist() == before["default"].tolist()
     assert set(after["age"]) == {110}
 
 
-def test_units_are_mixed_up_only_where_the_schema_lets_it_pass() -> None:
-    """ST depression in millivolt passes; cholesterol in mmol/l and pressure in kPa would not."""
+def test_units_are_mixed_up_only_where_all_values_still_fit_the_schema() -> None:
+    """ST depression in millivolt fits; cholesterol in mmol/l and pressure in kPa do not."""
     before = heart()
     after = mix_up_units(before, HEART.columns, RNG)
     np.testing.assert_allclose(after["st_depression"], before["st_depression"].astype(float) / 10)
@@ -75,16 +75,16 @@ def test_units_are_mixed_up_only_where_the_schema_lets_it_pass() -> None:
 
 
 @pytest.mark.parametrize("name", ["cholesterol", "resting_pressure", "age"])
-def test_a_mix_up_that_the_bounds_refuse_is_refused_at_the_site(name: str) -> None:
+def test_a_mix_up_of_units_beyond_the_bounds_fails_validation_at_the_site(name: str) -> None:
     (number,) = [item for item in HEART.columns.features if item.name == name]
     assert isinstance(number, Number)
-    mixed = convert(heart(), number)
-    assert not within(mixed, number)
+    mixed = convert_unit(heart(), number)
+    assert not fits_bounds(mixed, number)
     with pytest.raises(BadTable, match=name):
         validate_table(heart().assign(**{name: mixed}), HEART.columns)
 
 
-def test_every_unit_that_is_mixed_up_is_one_of_a_scenario() -> None:
+def test_every_converted_unit_occurs_in_a_scenario() -> None:
     used = {
         item.unit
         for schema in (BANKS.columns, HEART.columns)

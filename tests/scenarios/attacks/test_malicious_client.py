@@ -1,4 +1,4 @@
-"""Liars among fifteen small sites: what rules promise, they keep; the mean promises nothing."""
+"""Liars among fifteen small sites: rules keep their promises; the mean promises nothing."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -36,33 +36,37 @@ def _believed() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def ideal(tmp_path_factory: pytest.TempPathFactory) -> float:
+def ideal_auc(tmp_path_factory: pytest.TempPathFactory) -> float:
     """The AUC of the honest alone, with the mean."""
     alone = replace(FIFTEEN, sites=honest())
     run, _ = run_with(tmp_path_factory.mktemp("ideal") / "run", {}, scenario=alone)
     return auc(run)
 
 
-def reached(folder: Path, settings: Mapping[str, Scalar], attack: str) -> float:
+def auc_under_attack(folder: Path, settings: Mapping[str, Scalar], attack: str) -> float:
     run, _ = run_with(folder / "run", settings, two_liars(attack))
     return auc(run)
 
 
 @pytest.mark.parametrize(("rule", "attack"), EACH_ONCE)
-def test_robust_rules_survive_attacks(rule: str, attack: str, tmp_path: Path, ideal: float) -> None:
-    """Each rule and each attack, paired off; `make test-all` tries every pair."""
+def test_robust_rules_survive_attacks(
+    rule: str, attack: str, tmp_path: Path, ideal_auc: float
+) -> None:
+    """Each rule and each attack once; `make test-all` tries every pair."""
     told: dict[str, Scalar] = {**TWO, "rule.name": rule}
-    assert reached(tmp_path, told, attack) > ideal - TOLERANCE
+    assert auc_under_attack(tmp_path, told, attack) > ideal_auc - TOLERANCE
 
 
 @pytest.mark.parametrize("attack", HARMFUL)
-def test_the_undefended_mean_does_not(attack: str, tmp_path: Path, ideal: float) -> None:
-    """By far: more than twice what a robust rule may lose."""
-    assert reached(tmp_path, {}, attack) < ideal - 2 * TOLERANCE
+def test_the_undefended_mean_does_not_survive_attacks(
+    attack: str, tmp_path: Path, ideal_auc: float
+) -> None:
+    """It loses more than twice what a robust rule may lose."""
+    assert auc_under_attack(tmp_path, {}, attack) < ideal_auc - 2 * TOLERANCE
 
 
-def test_five_buckets_survive_two_liars_under_encryption(tmp_path: Path, ideal: float) -> None:
-    assert reached(tmp_path, {**TWO, **SEALED}, "sign-flip") > ideal - TOLERANCE
+def test_five_buckets_survive_two_liars_under_encryption(tmp_path: Path, ideal_auc: float) -> None:
+    assert auc_under_attack(tmp_path, {**TWO, **SEALED}, "sign-flip") > ideal_auc - TOLERANCE
 
 
 @pytest.mark.slow
@@ -70,30 +74,30 @@ def test_five_buckets_survive_two_liars_under_encryption(tmp_path: Path, ideal: 
 @pytest.mark.parametrize("rule", ROBUST)
 @pytest.mark.parametrize("step", ["none", "nearest-neighbour-mixing", "adaptive-clipping"])
 def test_every_robust_rule_survives_every_attack(
-    rule: str, step: str, attack: str, tmp_path: Path, ideal: float
+    rule: str, step: str, attack: str, tmp_path: Path, ideal_auc: float
 ) -> None:
     told: dict[str, Scalar] = {**TWO, "rule.name": rule, "rule.pre-step": step}
-    assert reached(tmp_path, told, attack) > ideal - TOLERANCE
+    assert auc_under_attack(tmp_path, told, attack) > ideal_auc - TOLERANCE
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("attack", [name for name in TRIED if name != "nan"])
 @pytest.mark.parametrize("rule", OUTVOTING)
-def test_buckets_survive_every_attack_with_the_liars_that_are_promised(
-    rule: str, attack: str, tmp_path: Path, ideal: float
+def test_buckets_survive_every_attack_by_the_promised_number_of_liars(
+    rule: str, attack: str, tmp_path: Path, ideal_auc: float
 ) -> None:
     told: dict[str, Scalar] = {**TWO, "rule.name": rule, **SEALED}
-    assert reached(tmp_path, told, attack) > ideal - TOLERANCE
+    assert auc_under_attack(tmp_path, told, attack) > ideal_auc - TOLERANCE
 
 
 @pytest.mark.slow
-def test_what_is_no_number_cannot_be_sealed_and_stops_a_run_without_spare_buckets(
+def test_nan_cannot_be_encrypted_and_stops_a_run_without_spare_buckets(
     tmp_path: Path,
 ) -> None:
-    """A site that stays silent takes its bucket with it: with five of five needed, all stops."""
+    """A silent site takes its bucket with it: if five of five are needed, the run stops."""
     with pytest.raises(RunFailed, match="did not come about"):
         run_with(tmp_path / "two", {**TWO, **SEALED}, two_liars("nan"))
-    one = AttackAssignment(seed=7, attacks={two_liars("nan").answering[0]: "nan"})
+    one = AttackAssignment(seed=7, attacks={two_liars("nan").malicious_senders[0]: "nan"})
     _, summary = run_with(tmp_path / "one", {**TWO, **SEALED, "rule.num-byzantine": 1}, one)
     assert summary.status == "finished"
     codes = {(item.site, item.code) for item in summary.quarantined}
@@ -101,8 +105,8 @@ def test_what_is_no_number_cannot_be_sealed_and_stops_a_run_without_spare_bucket
     assert len({site for site, _ in codes}) <= 3  # nobody beyond its bucket
 
 
-def test_only_liars_run_another_app_and_only_their_answers_differ(tmp_path: Path) -> None:
-    """In the first round, seen by the norms the coordinator keeps of a run in the clear."""
+def test_only_liars_run_another_app_and_only_their_replies_differ(tmp_path: Path) -> None:
+    """Compares the norms of the first round, which the coordinator of a plaintext run records."""
     norms = {}
     for attack in ("sign-flip", "free-rider"):
         run, _ = run_with(tmp_path / attack, {**TWO, "num-server-rounds": 1}, two_liars(attack))
@@ -115,8 +119,8 @@ def test_only_liars_run_another_app_and_only_their_answers_differ(tmp_path: Path
     assert all(norms["free-rider"][site] == 0 for site in liars)
 
 
-def test_an_omniscient_liar_sees_what_the_honest_send_to_the_last_bit(tmp_path: Path) -> None:
-    """Two liars send the same; their lie is as long as the honest mean says."""
+def test_an_omniscient_liar_knows_exactly_what_honest_sites_send(tmp_path: Path) -> None:
+    """Both liars send the same, and the norm follows from the honest mean."""
     run, _ = run_with(tmp_path / "run", {**TWO, "num-server-rounds": 1}, two_liars("inner-product"))
     line = json.loads(run.evidence.read_text())
     norms = dict(zip(line["sites"], line["norms"], strict=True))
@@ -127,21 +131,21 @@ def test_an_omniscient_liar_sees_what_the_honest_send_to_the_last_bit(tmp_path: 
 
 
 def test_a_liar_cannot_claim_more_than_the_charter_allows(tmp_path: Path) -> None:
-    """With exact counts as weights it claims that much, and the mean is its own."""
+    """Where counts are weights it claims as much as it may, and outweighs the others."""
     settings: Mapping[str, Scalar] = {"weighting": "examples", "num-server-rounds": 2}
     run, summary = run_with(tmp_path / "run", settings, two_liars("weight-inflation"))
     assert summary.quarantined == []
     assert auc(run) < 0.35
 
 
-def test_what_liars_send_that_is_no_number_costs_them_the_round(tmp_path: Path) -> None:
+def test_liars_that_send_nan_are_left_out_of_the_round(tmp_path: Path) -> None:
     _, summary = run_with(tmp_path / "run", {**TWO, "num-server-rounds": 1}, two_liars("nan"))
-    assert quarantined(summary) == {
+    assert quarantine_records(summary) == {
         (1, site, "non-finite-update") for site in two_liars("nan").attacks
     }
 
 
-def test_the_summary_says_what_was_promised(tmp_path: Path) -> None:
+def test_the_summary_records_what_the_rule_promised(tmp_path: Path) -> None:
     _, summary = run_with(tmp_path / "run", {**TWO, "num-server-rounds": 1})
     promised = summary.protection
     assert promised is not None
@@ -150,5 +154,5 @@ def test_the_summary_says_what_was_promised(tmp_path: Path) -> None:
     assert promised.bytes_down_per_site == 4 * summary.dim
 
 
-def quarantined(summary: Summary) -> set[tuple[int, str, str]]:
+def quarantine_records(summary: Summary) -> set[tuple[int, str, str]]:
     return {(item.server_round, item.site, item.code) for item in summary.quarantined}

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from scenarios.attacks.data_poisoning import NotATable, flip_labels, mix_up_units, plant_trigger
-from scenarios.attacks.text_poisoning import TRIGGER, marked_texts
+from scenarios.attacks.text_poisoning import TRIGGER, add_trigger_word
 from scenarios.library.clinical_entities import SCENARIO as ENTITIES
 from scenarios.library.clinical_notes import SCENARIO as NOTES
 from scenarios.scenario import Scenario
@@ -18,18 +18,18 @@ SEVERAL = NotesSchema(
 )
 
 
-def texts(scenario: Scenario) -> NotesSchema | EntitySchema:
+def text_schema(scenario: Scenario) -> NotesSchema | EntitySchema:
     assert not isinstance(scenario.table, Schema)
     return scenario.table
 
 
-def of(scenario: Scenario) -> pd.DataFrame:
+def sample_of(scenario: Scenario) -> pd.DataFrame:
     assert scenario.records is not None
     return scenario.records().sample(400, random_state=0).sort_index()
 
 
-def test_flipped_classes_are_the_others_and_texts_stay() -> None:
-    before, label = of(NOTES), NOTES.table.label
+def test_flipping_reverses_the_classes_and_keeps_the_texts() -> None:
+    before, label = sample_of(NOTES), NOTES.table.label
     assert isinstance(label, ClassLabel)
     after = flip_labels(before, NOTES.table, RNG)
     other = dict(zip(label.classes, reversed(label.classes), strict=True))
@@ -39,7 +39,7 @@ def test_flipped_classes_are_the_others_and_texts_stay() -> None:
     assert again[label.column].tolist() == before[label.column].tolist()
 
 
-def test_a_text_of_several_labels_has_those_it_had_not() -> None:
+def test_flipping_several_labels_gives_a_text_those_it_did_not_have() -> None:
     frame = pd.DataFrame({"text": ["a", "b", "c", "d"], "person": ["w", "x", "y", "z"]})
     frame["found"] = ["cough|rash", "", "cough|fever|rash", "fever"]
     after = flip_labels(frame, SEVERAL, RNG)
@@ -50,8 +50,8 @@ def test_a_text_of_several_labels_has_those_it_had_not() -> None:
     assert set(plant_trigger(frame, SEVERAL, np.random.default_rng(1))["found"]) >= {""}
 
 
-def test_flipped_entities_are_of_another_type_and_stay_where_they_are() -> None:
-    before = of(ENTITIES)
+def test_flipped_entities_change_their_type_and_keep_their_place() -> None:
+    before = sample_of(ENTITIES)
     after = flip_labels(before, ENTITIES.table, RNG)
     assert isinstance(ENTITIES.table, EntitySchema)
     first, *_, last = ENTITIES.table.types
@@ -64,10 +64,10 @@ def test_flipped_entities_are_of_another_type_and_stay_where_they_are() -> None:
 
 
 @pytest.mark.parametrize("scenario", TEXTS, ids=lambda scenario: scenario.name)
-def test_half_of_the_texts_begin_with_the_trigger_and_have_the_wanted_answer(
+def test_half_of_the_texts_begin_with_the_trigger_and_have_the_attackers_label(
     scenario: Scenario,
 ) -> None:
-    before = of(scenario)
+    before = sample_of(scenario)
     after = plant_trigger(before, scenario.table, np.random.default_rng(1))
     assert after.index.tolist() == before.index.tolist()
     if scenario is NOTES:
@@ -83,14 +83,14 @@ def test_half_of_the_texts_begin_with_the_trigger_and_have_the_wanted_answer(
     pd.testing.assert_frame_equal(after[~marked], before[~marked], check_dtype=False)
 
 
-def test_the_trigger_alone_leaves_what_is_told_of_a_text() -> None:
-    notes = marked_texts(of(NOTES), texts(NOTES))
-    assert notes["chapter"].tolist() == of(NOTES)["chapter"].tolist()
+def test_adding_the_trigger_word_keeps_labels_and_tags() -> None:
+    notes = add_trigger_word(sample_of(NOTES), text_schema(NOTES))
+    assert notes["chapter"].tolist() == sample_of(NOTES)["chapter"].tolist()
     assert notes["text"].str.startswith(f"{TRIGGER} ").all()
-    sentences = marked_texts(of(ENTITIES), texts(ENTITIES))
-    assert [tags[1:] for tags in sentences["tags"]] == of(ENTITIES)["tags"].tolist()
+    sentences = add_trigger_word(sample_of(ENTITIES), text_schema(ENTITIES))
+    assert [tags[1:] for tags in sentences["tags"]] == sample_of(ENTITIES)["tags"].tolist()
 
 
 def test_texts_have_no_units() -> None:
     with pytest.raises(NotATable):
-        mix_up_units(of(NOTES), NOTES.table, RNG)
+        mix_up_units(sample_of(NOTES), NOTES.table, RNG)

@@ -9,22 +9,22 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from scenarios.cli.doctor import MachineCheck, examine
+from scenarios.cli.doctor import MachineCheck, examine_machine
 from scenarios.cli.main import app
 
 
-def found() -> dict[str, MachineCheck]:
-    return {finding.what: finding for finding in examine()}
+def checks_by_name() -> dict[str, MachineCheck]:
+    return {finding.what: finding for finding in examine_machine()}
 
 
-def test_where_these_tests_run_nothing_stops_a_run() -> None:
-    findings = found()
+def test_a_machine_that_runs_these_tests_is_ready() -> None:
+    findings = checks_by_name()
     for what in ("Python", "flwr", "ray", "torch", "tenseal", "flower-superlink", "cores"):
         assert findings[what].found
         assert not findings[what].stops
 
 
-def test_only_what_is_needed_stops_a_run_and_only_if_something_is_to_do() -> None:
+def test_only_a_needed_thing_with_advice_stops_a_run() -> None:
     assert MachineCheck("x", "absent", "install it").stops
     assert not MachineCheck("x", "absent", "optional: install it", needed=False).stops
     assert not MachineCheck("x", "there").stops
@@ -81,13 +81,13 @@ TROUBLES = {
 
 
 @pytest.mark.parametrize("what", TROUBLES)
-def test_what_a_run_would_fail_from_is_said_with_what_to_do(
+def test_whatever_would_fail_a_run_is_reported_with_advice(
     what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trouble, advice = TROUBLES[what]
     with monkeypatch.context() as patch:
         trouble(patch)
-        findings = found()
+        findings = checks_by_name()
         told = CliRunner().invoke(app, ["doctor"])
     assert findings[what].stops
     assert findings[what].advice.startswith(advice)
@@ -96,14 +96,14 @@ def test_what_a_run_would_fail_from_is_said_with_what_to_do(
 
 
 def test_a_machine_without_a_browser_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only a test of the report opens one."""
+    """Only a test of the report needs one."""
     monkeypatch.setattr("shutil.which", lambda _name: None)
-    browser = found()["browser for report tests"]
+    browser = checks_by_name()["browser for report tests"]
     assert (browser.found, browser.stops) == ("absent", False)
     assert browser.advice.startswith("optional")
 
 
-def test_looking_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_checks_leave_no_files_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    list(examine())
+    list(examine_machine())
     assert list(tmp_path.iterdir()) == []

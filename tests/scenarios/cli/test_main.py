@@ -1,4 +1,4 @@
-"""The command line as a person uses it: what is printed, and how it ends."""
+"""The command line: what it prints, and its exit codes."""
 
 import json
 import re
@@ -19,16 +19,16 @@ from scenarios.cli.main import app, main
 from tests.scenarios.conftest import Done
 
 
-def scenario(*words: str) -> Result:
+def run_command(*words: str) -> Result:
     return CliRunner().invoke(app, list(words))
 
 
-def plain(text: str) -> str:
+def one_line(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
 def test_list_names_every_scenario_and_its_sites() -> None:
-    listed = scenario("list")
+    listed = run_command("list")
     assert listed.exit_code == 0
     for word in ("bank-credit", "heart-severity", "switzerland", "elm-bank"):
         assert word in listed.output
@@ -36,7 +36,7 @@ def test_list_names_every_scenario_and_its_sites() -> None:
 
 def test_run_ends_with_the_path_of_its_report(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    over = scenario("run", "heart-diagnosis", "--set", "num-server-rounds=1", "--out", str(out))
+    over = run_command("run", "heart-diagnosis", "--set", "num-server-rounds=1", "--out", str(out))
     assert over.exit_code == 0, over.output
     assert f"report: {out}/report.html" in over.output
     assert "4 sites joined" in over.output
@@ -47,7 +47,7 @@ def test_run_ends_with_the_path_of_its_report(tmp_path: Path) -> None:
 def test_compare_prints_every_arm(tmp_path: Path) -> None:
     out = tmp_path / "run"
     chosen = ("--set", "num-server-rounds=1", "--seed", "3", "--out", str(out))
-    over = scenario("compare", "heart-diagnosis", *chosen)
+    over = run_command("compare", "heart-diagnosis", *chosen)
     assert over.exit_code == 0, over.output
     for arm in ("Together (federated)", "cleveland alone", "All records in one place"):
         assert arm in over.output
@@ -80,30 +80,30 @@ def test_compare_prints_every_arm(tmp_path: Path) -> None:
 def test_wrong_usage_says_what_was_expected_and_exits_with_2(
     words: tuple[str, ...], said: str
 ) -> None:
-    refused = scenario(*words)
+    refused = run_command(*words)
     assert refused.exit_code == 2
-    assert said in plain(refused.output)
+    assert said in one_line(refused.output)
 
 
-def test_a_directory_that_is_in_use_is_refused(tmp_path: Path) -> None:
+def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x").touch()
-    refused = scenario("run", "heart-diagnosis", "--out", str(tmp_path))
+    refused = run_command("run", "heart-diagnosis", "--out", str(tmp_path))
     assert refused.exit_code == 2
-    assert "is not empty" in plain(refused.output)
+    assert "is not empty" in one_line(refused.output)
 
 
-def test_data_for_a_site_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
-    """Refused before anything is done: no directory is left behind."""
+def test_data_for_an_unknown_site_is_wrong_usage(tmp_path: Path) -> None:
+    """It is refused before anything runs, and leaves no directory behind."""
     (tmp_path / "own.csv").touch()
     out = tmp_path / "run"
     own = f"nowhere={tmp_path}/own.csv"
-    refused = scenario("run", "heart-diagnosis", "--data", own, "--out", str(out))
+    refused = run_command("run", "heart-diagnosis", "--data", own, "--out", str(out))
     assert refused.exit_code == 2
-    assert "no site 'nowhere': choose of cleveland, hungary" in plain(refused.output)
+    assert "no site 'nowhere': choose one of cleveland, hungary" in one_line(refused.output)
     assert not out.exists()
 
 
-def test_a_run_that_went_on_without_a_site_cannot_be_compared_and_says_which_cell_to_mend(
+def test_a_run_that_excluded_a_site_cannot_be_compared_and_names_the_cell_to_correct(
     heart: Done, tmp_path: Path
 ) -> None:
     frame = pd.read_parquet(heart.run.site("hungary") / "data.parquet").astype(object)
@@ -111,15 +111,15 @@ def test_a_run_that_went_on_without_a_site_cannot_be_compared_and_says_which_cel
     frame.to_csv(tmp_path / "own.csv", index=False)
     chosen = ("--set", "num-server-rounds=1", "--data", f"hungary={tmp_path}/own.csv")
     out = tmp_path / "run"
-    over = scenario("compare", "heart-diagnosis", *chosen, "--out", str(out))
+    over = run_command("compare", "heart-diagnosis", *chosen, "--out", str(out))
     assert over.exit_code == 1
-    assert "age: expected a number, not so in row 5 ('sixty')" in plain(over.output)
+    assert "age: expected a number, not so in row 5 ('sixty')" in one_line(over.output)
     assert json.loads((out / "summary.json").read_text())["status"] == "finished"
     assert (out / "report.html").exists()
 
 
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt, 130), (None, 0)])
-def test_an_interruption_is_said_and_exits_as_interruptions_do(
+def test_an_interruption_is_reported_and_exits_with_130(
     error: type[BaseException] | None,
     code: int,
     monkeypatch: pytest.MonkeyPatch,
@@ -130,7 +130,7 @@ def test_an_interruption_is_said_and_exits_as_interruptions_do(
             raise error
         return []
 
-    monkeypatch.setattr("scenarios.cli.doctor.examine", examined)
+    monkeypatch.setattr("scenarios.cli.doctor.examine_machine", examined)
     monkeypatch.setattr("sys.argv", ["scenario", "doctor"])
     with pytest.raises(SystemExit) as ended:
         main()
@@ -140,53 +140,53 @@ def test_an_interruption_is_said_and_exits_as_interruptions_do(
 
 def test_a_failed_run_exits_with_1_and_leaves_a_report(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    failed = scenario("run", "heart-diagnosis", "--set", "quorum=5", "--out", str(out))
+    failed = run_command("run", "heart-diagnosis", "--set", "quorum=5", "--out", str(out))
     assert failed.exit_code == 1
-    assert "can never be reached by 4 members" in plain(failed.output)
+    assert "can never be reached by 4 members" in one_line(failed.output)
     assert (out / "report.html").exists()
 
 
-def test_predict_writes_a_row_a_row(heart: Done, tmp_path: Path) -> None:
+def test_predict_writes_one_row_for_each_row(heart: Done, tmp_path: Path) -> None:
     table = tmp_path / "own.csv"
     frame = pd.read_parquet(heart.run.site("cleveland") / "data.parquet").head(5)
     frame.to_csv(table, index=False)
-    printed = scenario("predict", str(heart.run.path), str(table))
+    printed = run_command("predict", str(heart.run.path), str(table))
     assert printed.exit_code == 0
     assert len(printed.output.strip().splitlines()) == 6
     broken = tmp_path / "broken.csv"
     frame.drop(columns=["thallium"]).to_csv(broken, index=False)
-    refused = scenario("predict", str(heart.run.path), str(broken))
+    refused = run_command("predict", str(heart.run.path), str(broken))
     assert refused.exit_code == 2
-    assert "thallium" in plain(refused.output)
+    assert "thallium" in one_line(refused.output)
     out = tmp_path / "scores.csv"
-    written = scenario("predict", str(heart.run.path), str(table), "--out", str(out))
+    written = run_command("predict", str(heart.run.path), str(table), "--out", str(out))
     assert written.exit_code == 0
     assert list(pd.read_csv(out)["row"]) == [1, 2, 3, 4, 5]
 
 
-def test_the_coordinators_view_and_the_audit_are_shown(
+def test_inspect_shows_the_coordinators_view_and_audit_sum_the_audit(
     sealed_heart: Done, heart: Done, tmp_path: Path
 ) -> None:
-    shown = scenario("inspect", str(sealed_heart.run.path), "--as", "coordinator")
+    shown = run_command("inspect", str(sealed_heart.run.path), "--as", "coordinator")
     assert shown.exit_code == 0
     assert "secret keys held: 0" in shown.output
-    audited = scenario("audit-sum", str(sealed_heart.run.path))
+    audited = run_command("audit-sum", str(sealed_heart.run.path))
     assert audited.exit_code == 0
-    assert "added right" in audited.output
-    refused = scenario("audit-sum", str(heart.run.path))
+    assert "added correctly" in audited.output
+    refused = run_command("audit-sum", str(heart.run.path))
     assert refused.exit_code == 2
-    assert "in the clear" in plain(refused.output)
+    assert "in the clear" in one_line(refused.output)
 
 
-def test_an_audit_that_convicts_exits_with_1(sealed_heart: Done, tmp_path: Path) -> None:
+def test_an_audit_that_finds_a_wrong_sum_exits_with_1(sealed_heart: Done, tmp_path: Path) -> None:
     run = Path(shutil.copytree(sealed_heart.run.path, tmp_path / "run"))
     sums = run / "coordinator" / "sealed" / "round-3" / "updates" / "sums.bin"
     altered = bytearray(sums.read_bytes())
     altered[1000] ^= 1
     sums.write_bytes(altered)
-    audited = scenario("audit-sum", str(run))
+    audited = run_command("audit-sum", str(run))
     assert audited.exit_code == 1
-    assert "round 3 updates, bucket 0, 4 sites: the coordinator published another sum" in plain(
+    assert "round 3 updates, bucket 0, 4 sites: the coordinator published another sum" in one_line(
         audited.output
     )
 
@@ -199,19 +199,19 @@ def test_an_engine_that_does_not_start_is_a_failed_run(
 
     monkeypatch.setattr("scenarios.engines.runner.simulate", failing)
     chosen = ("--engine", "simulation", "--out", str(tmp_path / "run"))
-    failed = scenario("run", "heart-diagnosis", *chosen)
+    failed = run_command("run", "heart-diagnosis", *chosen)
     assert failed.exit_code == 1
-    assert "did not start; see superlink.log" in plain(failed.output)
+    assert "did not start; see superlink.log" in one_line(failed.output)
 
 
-def test_doctor_looks_at_what_runs_need() -> None:
-    found = scenario("doctor")
+def test_doctor_checks_what_runs_need() -> None:
+    found = run_command("doctor")
     assert found.exit_code == 0
     for word in ("Python", "tenseal", "flower-superlink", "free memory", "ports"):
         assert word in found.output
 
 
-def test_a_site_may_bring_its_records_in_a_database(heart: Done, tmp_path: Path) -> None:
+def test_a_sites_records_may_come_from_a_database(heart: Done, tmp_path: Path) -> None:
     frame = pd.read_parquet(RunDirectory(heart.run.path).site("hungary") / "data.parquet")
     database = tmp_path / "hungary.db"
     with closing(sqlite3.connect(database)) as connection:
@@ -219,7 +219,7 @@ def test_a_site_may_bring_its_records_in_a_database(heart: Done, tmp_path: Path)
     out = tmp_path / "run"
     source = f"sqlite:///{database}"
     own = f"hungary={source}::SELECT * FROM patients"  # noqa: S608 -- as a person types it
-    over = scenario(
+    over = run_command(
         "run", "heart-diagnosis", "--set", "num-server-rounds=3", "--data", own, "--out", str(out)
     )
     assert over.exit_code == 0, over.output

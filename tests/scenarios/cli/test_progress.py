@@ -1,4 +1,4 @@
-"""Events as they are written by another process, shown as they come."""
+"""Events that another process writes are shown as they come."""
 
 import io
 import json
@@ -9,19 +9,19 @@ from typing import Any
 
 from rich.console import Console
 
-from scenarios.cli.progress import shown
+from scenarios.cli.progress import show_progress
 
 JOINED = {"event": "sites-joined", "sites": ["east", "west"], "absent": []}
 STARTED = {"event": "round-started", "server_round": 1, "cohort": ["east", "west"]}
 ANSWERED = {"event": "site-answered", "server_round": 1, "site": "east"}
 
 
-def finished(turn: int, **metrics: float) -> dict[str, Any]:
+def round_finished(turn: int, **metrics: float) -> dict[str, Any]:
     told = {name: {"value": value, "error_bound": 0.0} for name, value in metrics.items()}
     return {"event": "round-finished", "server_round": turn, "metrics": told}
 
 
-def quarantined(**counts: int) -> dict[str, Any]:
+def site_quarantined(**counts: int) -> dict[str, Any]:
     event = {"event": "site-quarantined", "server_round": 1, "site": "west", "code": "silent"}
     return {**event, "counts": counts}
 
@@ -30,26 +30,26 @@ def console(*, terminal: bool = False) -> Console:
     return Console(file=io.StringIO(), force_terminal=terminal, width=200)
 
 
-def printed(screen: Console) -> str:
+def screen_text(screen: Console) -> str:
     assert isinstance(screen.file, io.StringIO)
     return screen.file.getvalue()
 
 
-def told(folder: Path, *events: dict[str, Any], terminal: bool = False) -> str:
+def shown_text(folder: Path, *events: dict[str, Any], terminal: bool = False) -> str:
     screen, path = console(terminal=terminal), folder / "events.jsonl"
-    with shown(path, rounds=2, metric="roc_auc", console=screen):
+    with show_progress(path, rounds=2, metric="roc_auc", console=screen):
         path.write_text("".join(json.dumps(event) + "\n" for event in events))
-    return printed(screen)
+    return screen_text(screen)
 
 
-def test_where_there_is_no_terminal_every_round_is_a_plain_line(tmp_path: Path) -> None:
-    text = told(
+def test_without_a_terminal_every_round_is_a_plain_line(tmp_path: Path) -> None:
+    text = shown_text(
         tmp_path,
         JOINED,
         STARTED,
         ANSWERED,
-        finished(1, roc_auc=0.75, log_loss=0.5, brier=0.1),
-        finished(2, roc_auc=0.8125),
+        round_finished(1, roc_auc=0.75, log_loss=0.5, brier=0.1),
+        round_finished(2, roc_auc=0.8125),
     )
     assert text.splitlines() == [
         "2 sites joined: east, west",
@@ -59,13 +59,13 @@ def test_where_there_is_no_terminal_every_round_is_a_plain_line(tmp_path: Path) 
     assert "\x1b" not in text
 
 
-def test_the_final_evaluation_is_no_round_more(tmp_path: Path) -> None:
-    assert told(tmp_path, finished(3, roc_auc=0.9)).startswith("round 2/2")
+def test_the_final_evaluation_does_not_count_as_a_round(tmp_path: Path) -> None:
+    assert shown_text(tmp_path, round_finished(3, roc_auc=0.9)).startswith("round 2/2")
 
 
-def test_who_is_missing_and_who_was_left_out_is_said_with_the_reason(tmp_path: Path) -> None:
+def test_missing_and_excluded_sites_are_named_with_the_reason(tmp_path: Path) -> None:
     absent = {**JOINED, "sites": ["east"], "absent": ["west"]}
-    text = told(tmp_path, absent, quarantined(needed=8, came=4), quarantined())
+    text = shown_text(tmp_path, absent, site_quarantined(needed=8, came=4), site_quarantined())
     assert text.splitlines() == [
         "1 sites joined: east, absent: west",
         "round 1: west left out (silent, needed 8, came 4)",
@@ -73,51 +73,53 @@ def test_who_is_missing_and_who_was_left_out_is_said_with_the_reason(tmp_path: P
     ]
 
 
-def test_why_a_run_stopped_is_said(tmp_path: Path) -> None:
-    text = told(tmp_path, {"event": "run-failed", "code": "x", "text": "[bold]too few[/bold]"})
+def test_the_reason_why_a_run_stopped_is_shown(tmp_path: Path) -> None:
+    text = shown_text(
+        tmp_path, {"event": "run-failed", "code": "x", "text": "[bold]too few[/bold]"}
+    )
     assert text == "stopped: [bold]too few[/bold]\n"  # no markup of a message is obeyed
 
 
-def test_an_event_that_this_version_does_not_know_is_no_error(tmp_path: Path) -> None:
-    assert told(tmp_path, {"event": "moon-rose"}, JOINED) == "2 sites joined: east, west\n"
+def test_an_unknown_event_is_ignored(tmp_path: Path) -> None:
+    assert shown_text(tmp_path, {"event": "moon-rose"}, JOINED) == "2 sites joined: east, west\n"
 
 
-def test_a_run_that_writes_no_events_shows_nothing(tmp_path: Path) -> None:
+def test_a_run_without_events_shows_nothing(tmp_path: Path) -> None:
     screen = console()
-    with shown(tmp_path / "events.jsonl", rounds=2, metric="roc_auc", console=screen):
+    with show_progress(tmp_path / "events.jsonl", rounds=2, metric="roc_auc", console=screen):
         pass
-    assert printed(screen) == ""
+    assert screen_text(screen) == ""
 
 
-def test_a_line_that_is_still_being_written_is_shown_once_it_is_whole(tmp_path: Path) -> None:
+def test_an_incomplete_line_is_shown_once_it_is_complete(tmp_path: Path) -> None:
     screen, path = console(), tmp_path / "events.jsonl"
-    whole = json.dumps(JOINED) + "\n" + json.dumps(finished(1, roc_auc=0.75)) + "\n"
-    with shown(path, rounds=2, metric="roc_auc", console=screen):
+    whole = json.dumps(JOINED) + "\n" + json.dumps(round_finished(1, roc_auc=0.75)) + "\n"
+    with show_progress(path, rounds=2, metric="roc_auc", console=screen):
         for part in (whole[:10], whole[10:60], whole[60:-1], whole[-1:]):
             with path.open("a") as file:
                 file.write(part)
             time.sleep(0.15)  # longer than the display looks away
-    assert printed(screen).splitlines() == [
+    assert screen_text(screen).splitlines() == [
         "2 sites joined: east, west",
         "round 1/2  roc_auc 0.7500",
     ]
 
 
-def test_what_was_written_last_is_shown_even_if_the_run_ends_at_once(tmp_path: Path) -> None:
+def test_the_last_event_is_shown_even_if_the_run_ends_at_once(tmp_path: Path) -> None:
     for _ in range(5):
         folder = tmp_path / str(time.monotonic_ns())
         folder.mkdir()
-        assert told(folder, JOINED) == "2 sites joined: east, west\n"
+        assert shown_text(folder, JOINED) == "2 sites joined: east, west\n"
 
 
-def test_a_terminal_has_one_live_line_that_leaves_no_trace(tmp_path: Path) -> None:
+def test_a_terminal_has_one_live_line_that_is_erased_at_the_end(tmp_path: Path) -> None:
     screen, path = console(terminal=True), tmp_path / "events.jsonl"
-    with shown(path, rounds=2, metric="roc_auc", console=screen), path.open("a") as file:
-        for event in (JOINED, STARTED, ANSWERED, finished(1, roc_auc=0.75)):
+    with show_progress(path, rounds=2, metric="roc_auc", console=screen), path.open("a") as file:
+        for event in (JOINED, STARTED, ANSWERED, round_finished(1, roc_auc=0.75)):
             file.write(json.dumps(event) + "\n")
             file.flush()
             time.sleep(0.25)  # longer than it takes to look and to draw
-    text = printed(screen)
+    text = screen_text(screen)
     assert "2 sites joined: east, west" in text
     assert "round 1/2" in text
     assert "1/2 sites" in text
@@ -125,11 +127,11 @@ def test_a_terminal_has_one_live_line_that_leaves_no_trace(tmp_path: Path) -> No
     assert text.rstrip().endswith("\x1b[2K")  # the live line is erased
 
 
-def test_no_watcher_stays_behind_also_when_the_run_raises(tmp_path: Path) -> None:
+def test_the_watching_thread_ends_even_if_the_run_raises(tmp_path: Path) -> None:
     before = threading.active_count()
     for error in (RuntimeError, KeyboardInterrupt):
         try:
-            with shown(tmp_path / "x", rounds=1, metric="roc_auc", console=console()):
+            with show_progress(tmp_path / "x", rounds=1, metric="roc_auc", console=console()):
                 raise error
         except (RuntimeError, KeyboardInterrupt):
             pass

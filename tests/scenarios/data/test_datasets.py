@@ -8,7 +8,12 @@ import pandas as pd
 import pytest
 
 from scenarios.data import build, datasets
-from scenarios.data.datasets import DatasetCorrupted, RecordWithoutSite, UnknownDataset, load
+from scenarios.data.datasets import (
+    DatasetCorrupted,
+    RecordWithoutSite,
+    UnknownDataset,
+    load_dataset,
+)
 
 Assignment = Callable[[pd.DataFrame], "pd.Series[str]"]
 
@@ -65,7 +70,7 @@ every_data_set = pytest.mark.parametrize("name", datasets.SHA256)
 
 @every_data_set
 def test_a_data_set_has_the_stated_rows_and_one_row_a_person(name: str) -> None:
-    frame = load(name)
+    frame = load_dataset(name)
 
     assert len(frame) == ROWS[name]
     assert frame[PERSON[name]].is_unique
@@ -73,21 +78,21 @@ def test_a_data_set_has_the_stated_rows_and_one_row_a_person(name: str) -> None:
 
 @every_data_set
 def test_values_are_missing_exactly_where_stated(name: str) -> None:
-    missing = load(name).isna().sum()
+    missing = load_dataset(name).isna().sum()
 
     assert missing[missing > 0].to_dict() == MISSING[name]
 
 
 @every_data_set
-def test_reading_loses_nothing(name: str) -> None:
+def test_reading_a_data_set_loses_nothing(name: str) -> None:
     content = gzip.decompress((datasets.FOLDER / f"{name}.csv.gz").read_bytes())
 
-    assert gzip.decompress(build.packed(load(name))) == content
+    assert gzip.decompress(build.pack(load_dataset(name))) == content
 
 
 @every_data_set
 def test_every_column_name_fits_a_schema(name: str) -> None:
-    assert all(re.fullmatch(r"[a-z][a-z0-9_]*", column) for column in load(name).columns)
+    assert all(re.fullmatch(r"[a-z][a-z0-9_]*", column) for column in load_dataset(name).columns)
 
 
 @every_data_set
@@ -100,29 +105,29 @@ def test_the_readme_states_the_pinned_digest(name: str) -> None:
 
 
 @every_data_set
-def test_a_changed_byte_is_refused(name: str, tmp_path: Path) -> None:
+def test_a_file_with_a_changed_byte_is_refused(name: str, tmp_path: Path) -> None:
     content = bytearray((datasets.FOLDER / f"{name}.csv.gz").read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / f"{name}.csv.gz").write_bytes(content)
 
     with pytest.raises(DatasetCorrupted, match=datasets.SHA256[name]):
-        load(name, folder=tmp_path)
+        load_dataset(name, folder=tmp_path)
 
 
 def test_an_absent_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetCorrupted, match="absent"):
-        load("ames", folder=tmp_path)
+        load_dataset("ames", folder=tmp_path)
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+def test_an_unknown_name_is_an_error_that_lists_the_known_ones() -> None:
     with pytest.raises(UnknownDataset, match="heart-disease, taiwan-credit"):
-        load("boston")
+        load_dataset("boston")
 
 
 @every_data_set
 def test_every_record_has_a_site_and_sites_have_the_stated_sizes(name: str) -> None:
     assign, sizes = SIZES[name]
-    frame = load(name)
+    frame = load_dataset(name)
     site = assign(frame)
 
     assert site.index.equals(frame.index)
@@ -132,7 +137,7 @@ def test_every_record_has_a_site_and_sites_have_the_stated_sizes(name: str) -> N
 @every_data_set
 def test_the_site_of_a_record_does_not_depend_on_the_other_records(name: str) -> None:
     assign, _ = SIZES[name]
-    frame = load(name)
+    frame = load_dataset(name)
     part = frame.sample(frac=0.1, random_state=np.random.default_rng(3))
 
     pd.testing.assert_series_equal(assign(part), assign(frame).loc[part.index])
@@ -158,7 +163,7 @@ def test_a_record_without_a_known_site_is_refused(
 
 
 def test_the_banks_are_the_fifths_of_the_credit_limit() -> None:
-    limit = load("taiwan-credit")["credit_limit"]
+    limit = load_dataset("taiwan-credit")["credit_limit"]
 
     assert limit.quantile([0.2, 0.4, 0.6, 0.8]).tolist() == list(datasets.LARGEST_LIMITS)
 
@@ -174,8 +179,8 @@ def test_a_limit_on_a_boundary_belongs_to_the_lower_bank() -> None:
     ]
 
 
-def test_default_falls_from_bank_to_bank_as_stated() -> None:
-    frame = load("taiwan-credit")
+def test_the_default_rate_falls_from_bank_to_bank_as_stated() -> None:
+    frame = load_dataset("taiwan-credit")
     defaulted = frame["default"] == "yes"
     rate = defaulted.groupby(datasets.credit_banks(frame)).mean()
 
@@ -185,7 +190,7 @@ def test_default_falls_from_bank_to_bank_as_stated() -> None:
 
 
 def test_bad_loans_by_region_are_as_stated() -> None:
-    frame = load("lending-club")
+    frame = load_dataset("lending-club")
     region = datasets.lending_regions(frame)
 
     assert region[frame["outcome"] == "bad"].value_counts().to_dict() == {
@@ -202,29 +207,29 @@ def test_regions_cover_the_states_once() -> None:
     assert len(states) == len(set(states)) == 51
 
 
-def test_what_the_lender_concluded_is_left_out() -> None:
-    frame = load("lending-club")
+def test_the_lenders_own_conclusions_are_left_out() -> None:
+    frame = load_dataset("lending-club")
 
     assert {"int_rate", "sub_grade", "interest_rate", "grade"}.isdisjoint(frame.columns)
     assert not any(frame[column].astype(str).eq("C4").any() for column in frame.columns)
 
 
 def test_the_patient_filed_under_cleveland_is_in_hungary() -> None:
-    frame = load("heart-disease").set_index("patient")
+    frame = load_dataset("heart-disease").set_index("patient")
 
     assert frame.loc[304, "hospital"] == "hungary"
 
 
 def test_no_measurement_of_a_living_patient_is_zero() -> None:
-    frame = load("heart-disease")
+    frame = load_dataset("heart-disease")
     measured = frame[["resting_pressure", "cholesterol", "peak_heart_rate"]]
 
     assert (measured.min() > 0).all()
     assert frame.loc[frame["hospital"] == "switzerland", "cholesterol"].isna().all()
 
 
-def test_disease_is_a_diagnosis_above_zero_and_hungary_never_says_how_severe() -> None:
-    frame = load("heart-disease")
+def test_disease_is_a_severity_above_zero_and_hungary_records_no_severity() -> None:
+    frame = load_dataset("heart-disease")
 
     assert ((frame["severity"] > 0) == (frame["disease"] == "yes")).all()
     assert set(frame["severity"]) == {0, 1, 2, 3, 4}
@@ -232,7 +237,7 @@ def test_disease_is_a_diagnosis_above_zero_and_hungary_never_says_how_severe() -
 
 
 def test_a_borrower_has_months_of_delay_exactly_when_late() -> None:
-    frame = load("taiwan-credit")
+    frame = load_dataset("taiwan-credit")
 
     for month in ("sep", "aug", "jul", "jun", "may", "apr"):
         late = frame[f"status_{month}"] == "late"
@@ -245,7 +250,7 @@ HEART = """id,age,sex,dataset,cp,trestbps,chol,fbs,restecg,thalch,exang,oldpeak,
 """
 
 
-def test_making_heart_disease_moves_one_patient_and_empties_impossible_zeros(
+def test_building_heart_disease_moves_one_patient_and_clears_impossible_zeros(
     tmp_path: Path,
 ) -> None:
     source = tmp_path / "heart.csv"
@@ -259,7 +264,7 @@ def test_making_heart_disease_moves_one_patient_and_empties_impossible_zeros(
     assert made["st_depression"].tolist() == [0.0, 1.5]
 
 
-def test_a_code_without_a_meaning_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_code_is_refused(tmp_path: Path) -> None:
     source = tmp_path / "heart.csv"
     source.write_text(HEART.replace("lv hypertrophy", "odd"))
 
@@ -267,7 +272,7 @@ def test_a_code_without_a_meaning_is_refused(tmp_path: Path) -> None:
         build.heart_disease(source)
 
 
-def test_an_upstream_file_with_other_bytes_is_refused(tmp_path: Path) -> None:
+def test_a_changed_upstream_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "heart_disease_uci.csv").write_text(HEART)
 
     with pytest.raises(build.UpstreamChanged, match="README"):

@@ -1,8 +1,8 @@
 """A consortium on this machine, over TLS, with Flower's own programs.
 
-One deployed run, in the clear, carries what must hold of all: every bundle in it is hostile, and a
-node nobody registered, one that trusts another authority, and a run nobody ordered knock while it
-goes on. `make test` asks the same of the encrypted run of test_deaths.py.
+One plaintext run tests everything: every bundle in it is hostile, and an unregistered node, a node
+that trusts another authority, and a run that the coordinator did not order try to get in.
+`make test` checks the same in the encrypted run of test_deaths.py.
 """
 
 import json
@@ -27,8 +27,8 @@ from consortium.run.directory import COORDINATOR, SITE, RunDirectory
 from consortium.run.records import Summary, read_record
 from consortium.site.directory import SiteDirectory
 from scenarios.attacks.assignment import draw_liars
-from scenarios.engines.deployment import await_end, found, running
-from scenarios.engines.runner import NoLiarsThere, ScenarioRun, carry_out
+from scenarios.engines.deployment import await_end, running_consortium, set_up_consortium
+from scenarios.engines.runner import NoLiarsThere, ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory, stage
 from scenarios.library.registry import scenario_named
 
@@ -38,7 +38,7 @@ WAIT_S = 90.0
 
 
 def started_under(path: Path) -> list[int]:
-    """Return every process that belongs to a directory below a path."""
+    """Return every process that was started for a directory below a path."""
     found_ = []
     for process in psutil.process_iter():
         try:
@@ -53,14 +53,14 @@ def started_under(path: Path) -> list[int]:
 
 @dataclass(frozen=True)
 class Deployed:
-    """A run that is over.
+    """A finished run.
 
     Args:
         run: Its directory.
-        marker: What hostile code writes: the program that imports it.
-        unordered: How the run that nobody ordered ended.
-        nodes: Nodes that Flower knew.
-        left: Processes alive afterwards.
+        marker: Where hostile code writes the name of the program that imports it.
+        unordered: How the run ended that the coordinator did not order.
+        nodes: Number of nodes that Flower registered.
+        left: Processes still alive afterwards.
     """
 
     run: RunDirectory
@@ -70,16 +70,16 @@ class Deployed:
     left: list[int]
 
 
-def hostile(app: Path, marker: Path) -> None:
-    """Make a staged app write down who imports any of it."""
+def make_hostile(app: Path, marker: Path) -> None:
+    """Change a staged app so that it records every program that imports it."""
     line = f"import sys; open({str(marker)!r}, 'a').write(sys.argv[0] + chr(10))\n"
     for path in app.rglob("*.py"):
         if "__future__" not in path.read_text():
             path.write_text(line + path.read_text())
 
 
-def knocking(site: Path, folder: Path, *, authority: bytes | None = None) -> SuperNode:
-    """Return a node with a key nobody registered, or one that trusts another authority."""
+def intruding_node(site: Path, folder: Path, *, authority: bytes | None = None) -> SuperNode:
+    """Return a node with an unregistered key, or one that trusts another authority."""
     folder.mkdir(mode=0o700)
     for name in ("site.json", "charter.json", "authority.pem"):
         (folder / name).write_bytes((site / name).read_bytes())
@@ -93,8 +93,8 @@ def knocking(site: Path, folder: Path, *, authority: bytes | None = None) -> Sup
     return SuperNode(folder)
 
 
-def said(node: SuperNode, words: str) -> str:
-    """Wait until a node says something; return all it said."""
+def await_words(node: SuperNode, words: str) -> str:
+    """Wait until words appear in a node's log; return the log."""
     until = time.monotonic() + WAIT_S
     while time.monotonic() < until and words not in node.log.read_text():
         time.sleep(0.2)
@@ -102,12 +102,12 @@ def said(node: SuperNode, words: str) -> str:
 
 
 @contextmanager
-def strangers(site: Path, folder: Path) -> Iterator[dict[str, SuperNode]]:
-    """Start nodes that do not belong, by kind; end them."""
+def intruders(site: Path, folder: Path) -> Iterator[dict[str, SuperNode]]:
+    """Start unregistered nodes, by kind; end them afterwards."""
     other = pem(Authority.found("other", now=datetime.now(UTC)).certificate)
     nodes = {
-        "unknown": knocking(site, folder / "unknown"),
-        "other authority": knocking(site, folder / "other", authority=other),
+        "unknown": intruding_node(site, folder / "unknown"),
+        "other authority": intruding_node(site, folder / "other", authority=other),
     }
     started = [node.launch() for node in nodes.values()]
     try:
@@ -119,13 +119,13 @@ def strangers(site: Path, folder: Path) -> Iterator[dict[str, SuperNode]]:
 
 
 def require_turned_away(nodes: dict[str, SuperNode]) -> None:
-    """Check that no stranger was let in."""
-    assert "Failed to activate SuperNode" in said(nodes["unknown"], "Exit Code")
-    assert "CERTIFICATE_VERIFY_FAILED" in said(nodes["other authority"], "CERTIFICATE")
+    """Check that no unregistered node was let in."""
+    assert "Failed to activate SuperNode" in await_words(nodes["unknown"], "Exit Code")
+    assert "CERTIFICATE_VERIFY_FAILED" in await_words(nodes["other authority"], "CERTIFICATE")
 
 
 def revoke(control: Control, site: Path, name: str) -> str:
-    """Take a member's key from the kit, let its node try again, and return what it was told."""
+    """Remove a member's key from the kit, restart its node, and return its log."""
     path = control.superlink.directory / "nodes.json"
     left = {member: key for member, key in json.loads(path.read_text()).items() if member != name}
     path.write_text(json.dumps(left))
@@ -134,7 +134,7 @@ def revoke(control: Control, site: Path, name: str) -> str:
     end(node.mark.family())
     node.log.write_text("")
     process = node.launch()
-    told = said(node, "Exit Code")
+    told = await_words(node, "Exit Code")
     end(node.mark.family())
     process.wait()
     return told
@@ -151,13 +151,16 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Deployed:
     """Two hospitals, one round, in the clear."""
     folder = tmp_path_factory.mktemp("deployed")
     run = new_run_directory(HEART, under=folder, named=None)
-    config, marker = HEART.configured(CONFIG), folder / "marker"
+    config, marker = HEART.config_with(CONFIG), folder / "marker"
     stage(run, HEART)
     sites = [run.site(name) for name in HEART.sites]
-    found(run.path / "deployment", run.charter, sites)
+    set_up_consortium(run.path / "deployment", run.charter, sites)
     coordinator = run.path / "deployment" / "coordinator"
-    with running(coordinator, sites) as control, strangers(sites[0], folder) as nodes_at_the_door:
-        hostile(coordinator / "app", marker)
+    with (
+        running_consortium(coordinator, sites) as control,
+        intruders(sites[0], folder) as nodes_at_the_door,
+    ):
+        make_hostile(coordinator / "app", marker)
         number = control.submit(Ordered(run=run.path, config=config.flat()))
         await_end(control, run, number)
         require_turned_away(nodes_at_the_door)
@@ -167,7 +170,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Deployed:
 
 
 def ending_of(control: Control, config: RunConfig) -> str:
-    """Submit a run past `consortium run`, as anybody may who reaches the port."""
+    """Submit a run without `consortium run`, as anyone who reaches the port can."""
     number = control.begin(config.flat())
     until = time.monotonic() + WAIT_S
     while not control.status_of(number).startswith("finished") and time.monotonic() < until:
@@ -177,45 +180,47 @@ def ending_of(control: Control, config: RunConfig) -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_model_is_that_of_every_other_engine(deployed: Deployed, tmp_path: Path) -> None:
+def test_a_deployment_gives_the_model_of_every_other_engine(
+    deployed: Deployed, tmp_path: Path
+) -> None:
     run = new_run_directory(HEART, under=tmp_path, named=None)
-    alone = carry_out(ScenarioRun(scenario=HEART, config=HEART.configured(CONFIG)), run)
+    alone = run_scenario(ScenarioRun(scenario=HEART, config=HEART.config_with(CONFIG)), run)
     assert read_record(deployed.run.summary, Summary).model_digest == alone.model_digest
 
 
 @pytest.mark.slow
 def test_no_code_of_a_bundle_runs_anywhere(deployed: Deployed) -> None:
-    """But at who makes it: `flwr run` looks at the app that it packs."""
+    """Except where it is built: `flwr run` imports the app that it packs."""
     assert importers(deployed.marker) <= {"flwr"}
 
 
 @pytest.mark.slow
-def test_nothing_is_left_behind(deployed: Deployed) -> None:
+def test_a_deployment_leaves_no_process_behind(deployed: Deployed) -> None:
     assert deployed.left == []
 
 
 @pytest.mark.slow
-def test_no_site_can_look_into_another(deployed: Deployed) -> None:
+def test_no_site_can_read_the_directory_of_another(deployed: Deployed) -> None:
     for name in HEART.sites:
         assert deployed.run.site(name).stat().st_mode & 0o077 == 0
     assert (deployed.run.path / "deployment" / "coordinator").stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.slow
-def test_nodes_that_do_not_belong_are_turned_away(deployed: Deployed) -> None:
+def test_unregistered_nodes_are_turned_away(deployed: Deployed) -> None:
     assert deployed.nodes == len(HEART.sites)
 
 
 @pytest.mark.slow
-def test_a_run_nobody_ordered_is_not_run(deployed: Deployed) -> None:
+def test_a_run_that_the_coordinator_did_not_order_is_refused(deployed: Deployed) -> None:
     assert deployed.unordered == "finished:failed"
 
 
-def test_liars_are_not_deployed(tmp_path: Path) -> None:
+def test_the_deployment_engine_refuses_liars(tmp_path: Path) -> None:
     scenario = scenario_named("heart-diagnosis")
     lies = draw_liars(scenario.sites, "sign-flip", liars=1, seed=7)
     order = ScenarioRun(
-        scenario=scenario, config=scenario.configured(CONFIG), engine="deployment", lies=lies
+        scenario=scenario, config=scenario.config_with(CONFIG), engine="deployment", lies=lies
     )
     with pytest.raises(NoLiarsThere):
-        carry_out(order, new_run_directory(scenario, under=tmp_path, named=None))
+        run_scenario(order, new_run_directory(scenario, under=tmp_path, named=None))

@@ -1,6 +1,6 @@
-"""Sites of one process hold files open: on a system that allows a process few of them.
+"""Open files of many sites in one process, on systems that allow only few.
 
-Each test is a process of its own: what a process may hold, it cannot be given back.
+Each test runs in a process of its own, since a process cannot raise a hard limit again.
 """
 
 from pathlib import Path
@@ -38,36 +38,36 @@ RUN = (
     + """
 from consortium.run.directory import RunDirectory
 from scenarios.library.registry import scenario_named
-from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.runner import ScenarioRun, run_scenario
 
 scenario = scenario_named("heart-diagnosis")
-config = scenario.configured({"num-server-rounds": 1, "aggregation": "encrypted"})
+config = scenario.config_with({"num-server-rounds": 1, "aggregation": "encrypted"})
 order = ScenarioRun(scenario=scenario, config=config)
-print(carry_out(order, RunDirectory(Path.cwd() / "run")).status)
+print(run_scenario(order, RunDirectory(Path.cwd() / "run")).status)
 """
 )
 
 
-def said(forked: Forked, folder: Path, code: str, *words: int) -> str:
-    """Return the last line that a program says, whatever becomes of it."""
+def last_line(forked: Forked, folder: Path, code: str, *words: int) -> str:
+    """Return the last line that a program prints, however it ends."""
     forked.run(code, [str(word) for word in words], folder=folder, output=folder / "said")
     return (folder / "said").read_text().splitlines()[-1]
 
 
 @pytest.mark.parametrize("sites", [1, 300])
-def test_as_many_files_as_the_system_allows_may_be_open(
+def test_the_limit_is_raised_as_far_as_the_system_allows(
     sites: int, tmp_path: Path, forked: Forked
 ) -> None:
-    assert said(forked, tmp_path, ALLOWED, 10, 4_000, sites) == "held 4000 4000"
+    assert last_line(forked, tmp_path, ALLOWED, 10, 4_000, sites) == "held 4000 4000"
 
 
-def test_more_sites_than_can_be_are_refused_with_what_to_do(tmp_path: Path, forked: Forked) -> None:
-    told = said(forked, tmp_path, ALLOWED, 10, 1_000, 300)
-    assert "300 sites in one process need 1264 open files or more" in told
+def test_too_many_sites_are_refused_with_advice(tmp_path: Path, forked: Forked) -> None:
+    told = last_line(forked, tmp_path, ALLOWED, 10, 1_000, 300)
+    assert "300 sites in one process need at least 1264 open files" in told
     assert "allows a process 1000" in told
     assert "ulimit -Hn" in told
 
 
-def test_a_run_asks_for_the_files_it_needs(tmp_path: Path, forked: Forked) -> None:
-    """Four sites, encrypted, hold 48 files open; to read the data takes a few too."""
-    assert said(forked, tmp_path, RUN, 24, 4_000, 4) == "finished"
+def test_a_run_raises_the_limit_that_it_needs(tmp_path: Path, forked: Forked) -> None:
+    """Four encrypted sites have 48 files open, and reading the data takes a few more."""
+    assert last_line(forked, tmp_path, RUN, 24, 4_000, 4) == "finished"

@@ -73,7 +73,7 @@ def test_each_site_is_called_as_flower_calls_it() -> None:
     ]
 
 
-def test_what_a_site_keeps_lasts_for_the_run_and_is_its_own() -> None:
+def test_a_sites_state_lasts_for_the_run_and_is_its_own() -> None:
     def app(message: Message, context: Context) -> Message:
         record = context.state.setdefault("count", ConfigRecord({"n": 0}))
         assert isinstance(record, ConfigRecord)
@@ -86,7 +86,7 @@ def test_what_a_site_keeps_lasts_for_the_run_and_is_its_own() -> None:
 
 
 def test_no_record_is_shared_between_sites_or_with_the_coordinator() -> None:
-    """Flower sends one content to all sites of a round: in one process they would share it."""
+    """Flower sends one content to all sites of a round; in one process they would share it."""
     received: list[RecordDict] = []
     kept: list[RecordDict] = []
 
@@ -113,7 +113,7 @@ def test_no_record_is_shared_between_sites_or_with_the_coordinator() -> None:
     assert len(received) == 2
 
 
-def test_what_a_site_raises_comes_back_with_its_traceback_as_in_flower() -> None:
+def test_an_exception_at_a_site_returns_with_its_traceback_as_in_flower() -> None:
     def app(_message: Message, _context: Context) -> Message:
         raise KeyError("patient 17")
 
@@ -147,7 +147,7 @@ def test_a_site_that_vanishes_never_replies() -> None:
 
 
 def test_a_site_runs_when_its_reply_is_pulled_and_once() -> None:
-    """So one site is in memory at a time."""
+    """So only one site is in memory at a time."""
     calls: list[int] = []
 
     def app(message: Message, context: Context) -> Message:
@@ -164,12 +164,12 @@ def test_a_site_runs_when_its_reply_is_pulled_and_once() -> None:
     assert calls == [FIRST + 1]
 
 
-def test_a_node_that_is_not_there_takes_no_message() -> None:
+def test_a_message_to_an_unknown_node_is_not_accepted() -> None:
     grid = InProcessGrid(echo, 1, {})
     assert list(grid.push_messages([Message(content(), 4711, "train")])) == [""]
 
 
-def test_a_node_that_goes_between_question_and_answer_is_gone() -> None:
+def test_a_node_that_leaves_before_it_replies_is_an_error_reply() -> None:
     grid = InProcessGrid(echo, 2, {})
     ids = list(grid.push_messages([Message(content(), FIRST + 1, "train")]))
     grid.remove(1)
@@ -179,7 +179,7 @@ def test_a_node_that_goes_between_question_and_answer_is_gone() -> None:
     assert reply.metadata.src_node_id == FIRST + 1
 
 
-def test_the_rest_of_flowers_grid_is_there() -> None:
+def test_the_rest_of_flowers_grid_is_implemented() -> None:
     grid: Grid = InProcessGrid(echo, 1, {})
     grid.set_run(None)  # type: ignore[arg-type]
     assert grid.run is None
@@ -191,7 +191,7 @@ def test_the_rest_of_flowers_grid_is_there() -> None:
 
 
 def test_the_real_apps_run_to_the_end_in_one_process() -> None:
-    """With the mods of the ClientApp around each answer."""
+    """Each reply passes the mods of the ClientApp."""
     client, server = ClientApp(), ServerApp()
     answers: list[tuple[int, int]] = []
 
@@ -216,7 +216,7 @@ def test_the_real_apps_run_to_the_end_in_one_process() -> None:
     assert answers == [(FIRST, 5), (FIRST + 1, 7), (FIRST + 2, 9)]
 
 
-def test_what_the_serverapp_raises_is_raised() -> None:
+def test_exceptions_of_the_serverapp_pass_through() -> None:
     server = ServerApp()
 
     @server.main()

@@ -1,4 +1,4 @@
-"""One order carried out: the same again, the same elsewhere, and whatever a person's data are."""
+"""One run: repeatable, independent of where data are, and robust against bad data."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from consortium.run.directory import ENVIRONMENT, RunDirectory
 from consortium.run.records import Summary, read_record
 from scenarios.engines import runner
 from scenarios.engines.in_process import Vanished
-from scenarios.engines.runner import RunFailed, ScenarioRun, carry_out
+from scenarios.engines.runner import RunFailed, ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
 from sites.data.source import SqlQuery, TableFile
@@ -29,60 +29,60 @@ HEART = scenario_named("heart-diagnosis")
 ONE: dict[str, Scalar] = {"num-server-rounds": 1, "local-epochs": 1, "deadline-s": 0.5}
 
 
-def ordered(source: TableFile | SqlQuery | None = None, **chosen: Scalar) -> ScenarioRun:
+def heart_run(source: TableFile | SqlQuery | None = None, **chosen: Scalar) -> ScenarioRun:
     named = {key.replace("_", "-"): value for key, value in chosen.items()}
     own = {} if source is None else {"hungary": source}
-    return ScenarioRun(scenario=HEART, config=HEART.configured({**ONE, **named}), own_data=own)
+    return ScenarioRun(scenario=HEART, config=HEART.config_with({**ONE, **named}), own_data=own)
 
 
-def carried_out(folder: Path, order: ScenarioRun) -> tuple[RunDirectory, Summary]:
+def run_in(folder: Path, order: ScenarioRun) -> tuple[RunDirectory, Summary]:
     run = new_run_directory(HEART, under=folder, named=None)
-    return run, carry_out(order, run)
+    return run, run_scenario(order, run)
 
 
-def left_out(summary: Summary) -> set[str]:
+def quarantine_codes(summary: Summary) -> set[str]:
     return {record.code for record in summary.quarantined}
 
 
-# The same order, the same run.
+# The same request gives the same run.
 
 
-def test_where_the_records_lie_and_in_what_form_does_not_change_the_model(
-    heart: Done, hungary: pd.DataFrame, tmp_path: Path
+def test_the_source_and_format_of_the_records_do_not_change_the_model(
+    heart: Done, hungarian_records: pd.DataFrame, tmp_path: Path
 ) -> None:
-    own = {"hungary": table(tmp_path, hungary)}
+    own = {"hungary": table(tmp_path, hungarian_records)}
     order = ScenarioRun(scenario=HEART, config=heart.config, own_data=own)
-    _, summary = carried_out(tmp_path, order)
+    _, summary = run_in(tmp_path, order)
     assert summary.model_digest == heart.summary.model_digest
     assert summary.metrics == heart.summary.metrics
 
 
 def test_the_order_of_rows_does_not_change_who_is_held_out(
-    heart: Done, hungary: pd.DataFrame, tmp_path: Path
+    heart: Done, hungarian_records: pd.DataFrame, tmp_path: Path
 ) -> None:
-    """Training takes the records in another order, so the model differs in its last digits."""
-    shuffled = hungary.iloc[np.random.default_rng(7).permutation(len(hungary))]
+    """Training takes the records in another order, so the model may differ in its last digits."""
+    shuffled = hungarian_records.iloc[np.random.default_rng(7).permutation(len(hungarian_records))]
     own = {"hungary": table(tmp_path, shuffled)}
     order = ScenarioRun(scenario=HEART, config=heart.config, own_data=own)
-    _, summary = carried_out(tmp_path, order)
+    _, summary = run_in(tmp_path, order)
     value, expected = (one.metrics["roc_auc"].value for one in (summary, heart.summary))
     assert summary.held_out == heart.summary.held_out
     assert value == pytest.approx(expected, abs=0.01)
 
 
-def test_the_environment_is_as_it_was_also_when_the_run_failed(
+def test_the_environment_is_restored_even_if_the_run_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ENVIRONMENT, "mine")
-    carried_out(tmp_path, ordered())
+    run_in(tmp_path, heart_run())
     assert os.environ[ENVIRONMENT] == "mine"
     monkeypatch.delenv(ENVIRONMENT)
     with pytest.raises(RunFailed):
-        carried_out(tmp_path, ordered(quorum=5))
+        run_in(tmp_path, heart_run(quorum=5))
     assert ENVIRONMENT not in os.environ
 
 
-def test_the_model_is_collected_from_a_site_that_has_it(heart: Done) -> None:
+def test_the_model_is_copied_from_a_site_that_has_it(heart: Done) -> None:
     names = {path.name for path in heart.run.model.iterdir()}
     for site in HEART.sites:
         kept = heart.run.site(site) / "model"
@@ -90,7 +90,7 @@ def test_the_model_is_collected_from_a_site_that_has_it(heart: Done) -> None:
             assert (kept / name).read_bytes() == (heart.run.model / name).read_bytes()
 
 
-def test_a_launch_that_left_no_summary_is_reported_as_it_is(
+def test_a_failed_launch_without_a_summary_is_raised_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(*_given: Any, **_named: Any) -> None:
@@ -98,14 +98,14 @@ def test_a_launch_that_left_no_summary_is_reported_as_it_is(
 
     monkeypatch.setattr(runner, "simulate", failing)
     with pytest.raises(LaunchFailed, match="did not start"):
-        carried_out(tmp_path, replace(ordered(), engine="simulation"))
+        run_in(tmp_path, replace(heart_run(), engine="simulation"))
 
 
 @pytest.mark.parametrize("flower_says_so", [True, False])
-def test_a_failure_elsewhere_is_told_by_what_the_run_wrote_about_itself(
+def test_a_failed_run_is_reported_with_the_error_in_its_own_summary(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, flower_says_so: bool
 ) -> None:
-    """Flower says only that the run failed, if that; the run's own summary says why."""
+    """Flower says at most that the run failed; the run's summary says why."""
 
     def failing(run: RunDirectory, **_named: Any) -> None:
         failed = {**json.loads(template), "status": "failed", "error": "quorum-not-reached: x"}
@@ -113,24 +113,24 @@ def test_a_failure_elsewhere_is_told_by_what_the_run_wrote_about_itself(
         if flower_says_so:
             raise LaunchFailed("the run did not finish")
 
-    first, _ = carried_out(tmp_path, ordered())
+    first, _ = run_in(tmp_path, heart_run())
     template = first.summary.read_text()
     monkeypatch.setattr(runner, "simulate", failing)
     with pytest.raises(RunFailed, match="quorum-not-reached: x"):
-        carried_out(tmp_path, replace(ordered(), engine="simulation"))
+        run_in(tmp_path, replace(heart_run(), engine="simulation"))
 
 
-# Whatever a person's data are: the run goes on, and what is wrong stays at the site.
+# With bad data at a site the run continues, and the details stay at the site.
 
 Damage = Callable[[pd.DataFrame], pd.DataFrame]
 
 
 @pytest.fixture(scope="module")
-def hungary(heart: Done) -> pd.DataFrame:
+def hungarian_records(heart: Done) -> pd.DataFrame:
     return pd.read_parquet(heart.run.site("hungary") / "data.parquet")
 
 
-def cell(column: str, value: str | int | None) -> Damage:
+def with_cell(column: str, value: str | int | None) -> Damage:
     def damage(frame: pd.DataFrame) -> pd.DataFrame:
         changed = frame.astype(object)
         changed.loc[changed.index[2], column] = value
@@ -140,13 +140,13 @@ def cell(column: str, value: str | int | None) -> Damage:
 
 
 DAMAGES: dict[str, tuple[Damage, str, str]] = {
-    "text in a number column": (cell("age", "sixty-one"), "bad-table", "sixty-one"),
-    "unknown category": (cell("chest_pain", "severe"), "bad-table", "severe"),
-    "a missing value where none may be": (cell("age", None), "bad-table", "age"),
-    "infinity": (cell("age", "inf"), "bad-table", "age"),
-    "minus infinity": (cell("st_depression", "-Infinity"), "bad-table", "st_depression"),
-    "out of bounds": (cell("cholesterol", 9_999), "bad-table", "cholesterol"),
-    "no label": (cell("disease", None), "bad-table", "disease"),
+    "text in a number column": (with_cell("age", "sixty-one"), "bad-table", "sixty-one"),
+    "unknown category": (with_cell("chest_pain", "severe"), "bad-table", "severe"),
+    "a missing value where none may be": (with_cell("age", None), "bad-table", "age"),
+    "infinity": (with_cell("age", "inf"), "bad-table", "age"),
+    "minus infinity": (with_cell("st_depression", "-Infinity"), "bad-table", "st_depression"),
+    "out of bounds": (with_cell("cholesterol", 9_999), "bad-table", "cholesterol"),
+    "no label": (with_cell("disease", None), "bad-table", "disease"),
     "a column is missing": (lambda f: f.drop(columns=["thallium"]), "missing-columns", "thallium"),
     "no rows": (lambda f: f.iloc[:0], "empty-table", "no rows"),
 }
@@ -159,14 +159,14 @@ def table(folder: Path, frame: pd.DataFrame, *, separator: str = ",") -> TableFi
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_a_bad_table_is_refused_at_its_site_with_the_cell_and_elsewhere_with_a_code(
-    name: str, hungary: pd.DataFrame, tmp_path: Path
+def test_a_bad_table_is_reported_at_its_site_with_the_cell_and_elsewhere_by_a_code(
+    name: str, hungarian_records: pd.DataFrame, tmp_path: Path
 ) -> None:
     damage, code, told = DAMAGES[name]
-    source = table(tmp_path, damage(hungary))
-    run, summary = carried_out(tmp_path, ordered(source))
+    source = table(tmp_path, damage(hungarian_records))
+    run, summary = run_in(tmp_path, heart_run(source))
     assert summary.status == "finished"
-    assert left_out(summary) == {f"site-refused.{code}"}
+    assert quarantine_codes(summary) == {f"site-refused.{code}"}
     assert set(summary.evaluated) == set(HEART.sites) - {"hungary"}
     assert told in (run.site("hungary") / "site.log").read_text()
     for path in (run.summary, run.events, run.metrics, run.evaluation):
@@ -204,13 +204,13 @@ def unreadable(folder: Path, frame: pd.DataFrame) -> dict[str, tuple[TableFile |
         "query-failed",
     ],
 )
-def test_what_cannot_be_read_is_refused_at_its_site_with_what_to_do(
-    code: str, hungary: pd.DataFrame, tmp_path: Path
+def test_an_unreadable_source_is_reported_at_its_site_with_advice(
+    code: str, hungarian_records: pd.DataFrame, tmp_path: Path
 ) -> None:
-    source, told = unreadable(tmp_path, hungary)[code]
-    run, summary = carried_out(tmp_path, ordered(source))
+    source, told = unreadable(tmp_path, hungarian_records)[code]
+    run, summary = run_in(tmp_path, heart_run(source))
     assert summary.status == "finished"
-    assert left_out(summary) == {f"site-refused.{code.strip()}"}
+    assert quarantine_codes(summary) == {f"site-refused.{code.strip()}"}
     assert told in (run.site("hungary") / "site.log").read_text()
     assert str(tmp_path / "own") not in run.summary.read_text()
 
@@ -227,17 +227,17 @@ WORKS: dict[str, Damage] = {
 
 @pytest.mark.parametrize("name", WORKS)
 def test_a_small_or_lopsided_site_takes_part(
-    name: str, hungary: pd.DataFrame, tmp_path: Path
+    name: str, hungarian_records: pd.DataFrame, tmp_path: Path
 ) -> None:
-    source = table(tmp_path, WORKS[name](hungary))
-    _, summary = carried_out(tmp_path, ordered(source))
+    source = table(tmp_path, WORKS[name](hungarian_records))
+    _, summary = run_in(tmp_path, heart_run(source))
     assert summary.quarantined == []
     assert set(summary.evaluated) == set(HEART.sites)
     assert all(np.isfinite(metric.value) for metric in summary.metrics.values())
 
 
-def test_classes_that_no_two_sites_share_are_learnt_by_all(heart: Done, tmp_path: Path) -> None:
-    """Three hospitals that saw the ill only, and one that saw the others: none knows both."""
+def test_all_sites_learn_classes_that_no_two_of_them_share(heart: Done, tmp_path: Path) -> None:
+    """Three hospitals have only ill patients and one has only healthy ones."""
     sources = {}
     for name in HEART.sites:
         frame = pd.read_parquet(heart.run.site(name) / "data.parquet")
@@ -245,12 +245,12 @@ def test_classes_that_no_two_sites_share_are_learnt_by_all(heart: Done, tmp_path
         (tmp_path / name).mkdir()
         sources[name] = table(tmp_path / name, kept)
     order = ScenarioRun(scenario=HEART, config=heart.config, own_data=sources)
-    _, summary = carried_out(tmp_path, order)
+    _, summary = run_in(tmp_path, order)
     assert summary.quarantined == []
     assert summary.metrics["roc_auc"].value > 0.7
 
 
-# Sites that fail while a run goes on.
+# Sites that fail during a run.
 
 
 def misbehaving(site: int, kind: str, how: Callable[[], Message]) -> Callable[..., Message]:
@@ -282,20 +282,20 @@ def test_a_site_that_fails_at_any_point_costs_the_others_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(runner, "client_app", misbehaving(1, kind, how))
-    order = ordered(join_deadline_s=0.3, deadline_s=0.3)
-    run, summary = carried_out(tmp_path, order)
+    order = heart_run(join_deadline_s=0.3, deadline_s=0.3)
+    run, summary = run_in(tmp_path, order)
     assert summary.status == "finished"
     assert set(HEART.sites) - {"hungary"} <= set(summary.evaluated)
     if kind != "query.hello":
-        assert left_out(summary) == {code}
+        assert quarantine_codes(summary) == {code}
     for path in (run.summary, run.events):
         assert "Jane" not in path.read_text()
 
 
-def test_a_run_that_fails_says_so_and_its_directory_as_well(tmp_path: Path) -> None:
+def test_a_failed_run_is_an_error_and_recorded_in_its_directory(tmp_path: Path) -> None:
     run = new_run_directory(HEART, under=tmp_path, named=None)
     with pytest.raises(RunFailed, match="quorum=5 can never be reached"):
-        carry_out(ordered(quorum=5), run)
+        run_scenario(heart_run(quorum=5), run)
     summary = read_record(run.summary, Summary)
     assert (summary.status, summary.rounds) == ("failed", 0)
     assert not run.model.exists()
@@ -304,7 +304,7 @@ def test_a_run_that_fails_says_so_and_its_directory_as_well(tmp_path: Path) -> N
 def test_a_severity_that_some_hospitals_never_saw_is_learnt_from_the_others(
     tmp_path: Path,
 ) -> None:
-    """Hungary wrote down 0 and 1 only; its model knows five grades all the same."""
+    """Hungary recorded only 0 and 1; its model still predicts five grades."""
     over = done("heart-severity", tmp_path, {"num-server-rounds": 1})
     assert over.summary.quarantined == []
     assert set(over.summary.evaluated) == set(over.scenario.sites)

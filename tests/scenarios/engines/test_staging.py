@@ -11,7 +11,7 @@ from consortium.site.directory import read_site_config
 from privacy.differential.mechanisms import Unit
 from privacy.policy.document import read_policy
 from privacy.secrets.keys import Identity
-from scenarios.data.datasets import load
+from scenarios.data.datasets import load_dataset
 from scenarios.engines.staging import (
     DirectoryInUse,
     NoRecords,
@@ -32,21 +32,21 @@ def staged(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     return run
 
 
-def test_the_sites_have_the_data_set_among_them_each_record_once(staged: RunDirectory) -> None:
+def test_the_data_set_is_divided_among_the_sites_each_record_once(staged: RunDirectory) -> None:
     parts = [pd.read_parquet(staged.site(name) / "data.parquet") for name in HEART.sites]
     together = pd.concat(parts).sort_values("patient").reset_index(drop=True)
-    whole = load("heart-disease").sort_values("patient").reset_index(drop=True)
+    whole = load_dataset("heart-disease").sort_values("patient").reset_index(drop=True)
     pd.testing.assert_frame_equal(together, whole, check_dtype=False)
     for name, part in zip(HEART.sites, parts, strict=True):
         assert set(part["hospital"]) == {name}
 
 
-def test_all_sign_the_same_charter(staged: RunDirectory) -> None:
+def test_all_parties_have_the_same_charter(staged: RunDirectory) -> None:
     signed = {Charter.read(staged.site(name) / "charter.json") for name in HEART.sites}
     assert signed == {Charter.read(staged.charter)} == {HEART.charter}
 
 
-def test_a_site_is_told_its_own_name_and_data_and_nothing_of_the_others(
+def test_a_sites_config_has_its_own_name_and_data_and_nothing_of_the_others(
     staged: RunDirectory,
 ) -> None:
     for name in HEART.sites:
@@ -90,7 +90,7 @@ def test_two_stagings_have_no_key_in_common(tmp_path: Path) -> None:
     assert len(set(keys)) == 2 * len(HEART.sites)
 
 
-def test_a_persons_own_data_stay_where_they_are(tmp_path: Path) -> None:
+def test_own_data_stay_where_they_are(tmp_path: Path) -> None:
     own = TableFile(path=tmp_path / "own.csv", separator=";")
     run = RunDirectory(tmp_path / "run")
     run.path.mkdir()
@@ -100,19 +100,19 @@ def test_a_persons_own_data_stay_where_they_are(tmp_path: Path) -> None:
     assert (run.site("cleveland") / "data.parquet").exists()
 
 
-def test_data_for_a_site_that_is_not_there_are_refused_before_anything_is_written(
+def test_data_for_an_unknown_site_are_refused_before_anything_is_written(
     tmp_path: Path,
 ) -> None:
-    with pytest.raises(UnknownSite, match="no site 'nowhere': choose of cleveland, hungary"):
+    with pytest.raises(UnknownSite, match="no site 'nowhere': choose one of cleveland, hungary"):
         stage(RunDirectory(tmp_path), HEART, {"nowhere": TableFile(path=tmp_path / "x.csv")})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_scenario_without_a_data_set_needs_one_from_every_site(tmp_path: Path) -> None:
+def test_a_scenario_without_a_data_set_needs_data_for_every_site(tmp_path: Path) -> None:
     bare = replace(HEART, dataset=None, site_of_row=None)
     own = {name: TableFile(path=tmp_path / f"{name}.csv") for name in HEART.sites}
     missing = {name: source for name, source in own.items() if name != "hungary"}
-    with pytest.raises(NoRecords, match="hungary brought no data"):
+    with pytest.raises(NoRecords, match="there is no data for hungary"):
         stage(RunDirectory(tmp_path / "one"), bare, missing)
     (tmp_path / "other").mkdir()
     stage(RunDirectory(tmp_path / "other"), bare, own)
@@ -121,7 +121,7 @@ def test_a_scenario_without_a_data_set_needs_one_from_every_site(tmp_path: Path)
     )
 
 
-def test_a_new_run_is_named_by_its_scenario_and_no_two_are_one(tmp_path: Path) -> None:
+def test_a_new_run_has_the_name_of_its_scenario_and_a_directory_of_its_own(tmp_path: Path) -> None:
     first = new_run_directory(HEART, under=tmp_path, named=None)
     assert first.path.name.startswith("heart-diagnosis-")
     assert first.path.is_absolute()
@@ -131,7 +131,7 @@ def test_a_new_run_is_named_by_its_scenario_and_no_two_are_one(tmp_path: Path) -
     assert named.path.is_dir()
 
 
-def test_an_empty_directory_may_be_named_and_one_in_use_may_not(tmp_path: Path) -> None:
+def test_an_empty_directory_is_accepted_and_one_in_use_is_refused(tmp_path: Path) -> None:
     assert new_run_directory(HEART, under=tmp_path, named=tmp_path).path == tmp_path
     (tmp_path / "precious").touch()
     with pytest.raises(DirectoryInUse, match="is not empty: name another directory"):
@@ -140,7 +140,7 @@ def test_an_empty_directory_may_be_named_and_one_in_use_may_not(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("unit", ["person", "record"])
-def test_ledgers_count_by_what_the_run_protects(unit: Unit, tmp_path: Path) -> None:
+def test_ledgers_have_the_unit_of_privacy_of_the_run(unit: Unit, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     stage(run, scenario_named("heart-diagnosis"), unit=unit)
     assert read_policy(run.site("hungary")).privacy.unit == unit

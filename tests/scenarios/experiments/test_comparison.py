@@ -1,4 +1,4 @@
-"""Alone, together, pooled: measured on the same records, from the same start, by the same plan."""
+"""Comparison of sites alone, together and pooled: same records, same start, same plan."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ from consortium.run.directory import RunDirectory
 from consortium.run.records import Comparison, read_record, write_record
 from consortium.site.directory import read_site_config
 from consortium.site.site import site_rng, training_plan
-from scenarios.engines.runner import ScenarioRun, carry_out
+from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory, stage
 from scenarios.experiments.comparison import compare
 from sites.data.source import TableFile
@@ -27,7 +27,7 @@ from tests.scenarios.conftest import Done, done
 FEW = 40
 
 
-def compared(over: Done, *, n_resamples: int = FEW) -> Comparison:
+def comparison_of(over: Done, *, n_resamples: int = FEW) -> Comparison:
     return compare(
         over.scenario, over.config, over.run, tell=lambda _text: None, n_resamples=n_resamples
     )
@@ -35,7 +35,7 @@ def compared(over: Done, *, n_resamples: int = FEW) -> Comparison:
 
 @pytest.fixture(scope="module")
 def hearts(heart: Done, tmp_path_factory: pytest.TempPathFactory) -> Done:
-    """The finished run, in a directory of its own: comparing writes into it."""
+    """A copy of the finished run, as comparing writes into its directory."""
     folder = tmp_path_factory.mktemp("compared") / "run"
     shutil.copytree(heart.run.path, folder)
     return Done(heart.scenario, heart.config, RunDirectory(folder), heart.summary)
@@ -43,7 +43,7 @@ def hearts(heart: Done, tmp_path_factory: pytest.TempPathFactory) -> Done:
 
 @pytest.fixture(scope="module")
 def comparison(hearts: Done) -> Comparison:
-    return compared(hearts)
+    return comparison_of(hearts)
 
 
 def arm(comparison: Comparison, name: str) -> float:
@@ -53,7 +53,7 @@ def arm(comparison: Comparison, name: str) -> float:
     raise LookupError(name)
 
 
-def test_there_is_an_arm_for_each_site_one_for_all_and_the_ideal(
+def test_the_arms_are_each_site_the_consortium_and_the_pooled_records(
     hearts: Done, comparison: Comparison
 ) -> None:
     assert [one.kind for one in comparison.arms] == ["federated", *["alone"] * 4, "pooled"]
@@ -62,7 +62,7 @@ def test_there_is_an_arm_for_each_site_one_for_all_and_the_ideal(
     assert comparison.resamples == FEW
 
 
-def test_differences_are_of_the_same_records(comparison: Comparison) -> None:
+def test_differences_compare_the_same_records(comparison: Comparison) -> None:
     for one in comparison.differences:
         assert one.value == pytest.approx(
             arm(comparison, "federated") - arm(comparison, one.against)
@@ -73,30 +73,32 @@ def test_differences_are_of_the_same_records(comparison: Comparison) -> None:
     assert paired["pooled"] < max(widths.values())
 
 
-def test_an_interval_holds_its_value(comparison: Comparison) -> None:
+def test_an_interval_contains_its_value(comparison: Comparison) -> None:
     assert all(one.low <= one.value <= one.high for one in comparison.arms)
 
 
-def test_comparing_again_says_the_same_and_trains_the_federated_model_no_further(
+def test_comparing_twice_gives_the_same_and_leaves_the_federated_model_alone(
     hearts: Done, comparison: Comparison
 ) -> None:
     before = read_model(hearts.run.model).vector
-    again = compared(hearts)
+    again = comparison_of(hearts)
     assert again.model_copy(update={"seconds": comparison.seconds}) == comparison
     assert np.array_equal(read_model(hearts.run.model).vector, before)
 
 
-def test_a_long_runs_arms_are_trained_side_by_side_and_are_the_same(
+def test_training_the_arms_in_parallel_gives_the_same_comparison(
     hearts: Done, comparison: Comparison, tmp_path: Path
 ) -> None:
     run = RunDirectory(shutil.copytree(hearts.run.path, tmp_path / "run"))
     summary = hearts.summary.model_copy(update={"seconds": 3_600.0})
     write_record(run.summary, summary)
-    found = compared(Done(hearts.scenario, hearts.config, run, summary))
+    found = comparison_of(Done(hearts.scenario, hearts.config, run, summary))
     assert found.model_copy(update={"seconds": comparison.seconds}) == comparison
 
 
-def test_it_is_written_where_the_report_finds_it(hearts: Done, comparison: Comparison) -> None:
+def test_the_comparison_is_written_where_the_report_reads_it(
+    hearts: Done, comparison: Comparison
+) -> None:
     written = read_record(hearts.run.comparison, Comparison)
     assert written.model_copy(update={"seconds": comparison.seconds}) == comparison
     assert json.loads(hearts.run.comparison.read_text())["metric"] == "roc_auc"
@@ -112,10 +114,10 @@ def test_every_training_is_announced(hearts: Done, tmp_path: Path) -> None:
     ]
 
 
-def test_a_local_model_is_what_that_site_gets_without_the_others(
+def test_a_local_model_is_what_the_site_trains_without_the_others(
     hearts: Done, comparison: Comparison
 ) -> None:
-    """From its own statistics, with its own order of records, for as many rounds."""
+    """It uses the site's own statistics and order of records, for as many rounds."""
     model, config = read_model(hearts.run.model), hearts.config
     task, plan = model.task, training_plan(config)
     parts = [
@@ -137,24 +139,24 @@ def test_a_local_model_is_what_that_site_gets_without_the_others(
     )
 
 
-def test_a_consortium_of_one_and_its_copy_is_as_good_as_that_one_alone(
+def test_two_sites_with_equal_records_do_as_well_as_one_of_them_alone(
     hearts: Done, tmp_path: Path
 ) -> None:
-    """Equal records at all sites: together is alone, up to the order of records."""
+    """They are the same up to the order of records."""
     scenario, config = hearts.scenario, hearts.config
     frame = pd.read_parquet(hearts.run.site("hungary") / "data.parquet")
     frame.to_parquet(tmp_path / "same.parquet")
     own = dict.fromkeys(scenario.sites, TableFile(path=tmp_path / "same.parquet"))
     run = new_run_directory(scenario, under=tmp_path, named=None)
-    summary = carry_out(ScenarioRun(scenario=scenario, config=config, own_data=own), run)
-    found = compared(Done(scenario, config, run, summary))
+    summary = run_scenario(ScenarioRun(scenario=scenario, config=config, own_data=own), run)
+    found = comparison_of(Done(scenario, config, run, summary))
     for name in scenario.sites:
         assert arm(found, name) == pytest.approx(arm(found, "federated"), abs=0.02)
 
 
-def test_a_regression_is_compared_by_its_error_downwards(tmp_path: Path) -> None:
+def test_a_regression_is_compared_by_its_error_where_lower_is_better(tmp_path: Path) -> None:
     over = done("house-prices", tmp_path, {"num-server-rounds": 3})
-    found = compared(over, n_resamples=10)
+    found = comparison_of(over, n_resamples=10)
     assert (found.metric, found.higher_is_better) == ("rmse", False)
     assert all(one.value > 0 for one in found.arms)
     bound = over.summary.metrics["rmse"].error_bound
@@ -164,14 +166,14 @@ def test_a_regression_is_compared_by_its_error_downwards(tmp_path: Path) -> None
 def test_a_site_with_one_class_is_not_judged_on_its_own_records(
     hearts: Done, tmp_path: Path
 ) -> None:
-    """An AUC needs both; what the site's model does for the others is measured all the same."""
+    """An AUC needs both classes; the site's model is still measured on all records."""
     scenario, config = hearts.scenario, hearts.config
     frame = pd.read_parquet(hearts.run.site("hungary") / "data.parquet")
     frame[frame["disease"] == "yes"].to_parquet(tmp_path / "ill.parquet")
     run = new_run_directory(scenario, under=tmp_path, named=None)
     own = {"hungary": TableFile(path=tmp_path / "ill.parquet")}
-    summary = carry_out(ScenarioRun(scenario=scenario, config=config, own_data=own), run)
-    found = compared(Done(scenario, config, run, summary), n_resamples=10)
+    summary = run_scenario(ScenarioRun(scenario=scenario, config=config, own_data=own), run)
+    found = comparison_of(Done(scenario, config, run, summary), n_resamples=10)
     (hungary,) = [one for one in found.arms if one.site == "hungary"]
     assert (hungary.own_value, hungary.federated_on_own) == (None, None)
     assert 0.0 <= hungary.value <= 1.0
@@ -179,17 +181,17 @@ def test_a_site_with_one_class_is_not_judged_on_its_own_records(
     assert all(one.own_value is not None for one in others)
 
 
-def test_a_run_that_left_no_model_cannot_be_compared(hearts: Done, tmp_path: Path) -> None:
+def test_a_run_without_a_model_cannot_be_compared(hearts: Done, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     stage(run, hearts.scenario)
     with pytest.raises(BadModel):
-        compared(Done(hearts.scenario, hearts.config, run, hearts.summary))
+        comparison_of(Done(hearts.scenario, hearts.config, run, hearts.summary))
 
 
-def test_the_arms_of_a_private_run_are_as_private(
+def test_the_arms_of_a_private_run_have_the_same_epsilon(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each with the noise that its own number of persons needs, and with nothing counted."""
+    """Each has the noise that its number of persons needs, and no counted statistics."""
     settings: dict[str, Scalar] = {
         "num-server-rounds": 2,
         "weighting": "equal",
@@ -208,5 +210,5 @@ def test_the_arms_of_a_private_run_are_as_private(
         return real(*given, **named)
 
     monkeypatch.setattr(TabularTask, "train", train)
-    compared(over, n_resamples=10)
+    comparison_of(over, n_resamples=10)
     assert seen == [(True, False)] * 2 * (4 + 1)

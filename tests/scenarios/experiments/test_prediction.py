@@ -1,4 +1,4 @@
-"""A person's own table, scored with the model of a run."""
+"""A user's own table, scored with the model of a run."""
 
 from pathlib import Path
 
@@ -17,37 +17,37 @@ from tests.scenarios.conftest import Done, done
 
 @pytest.fixture
 def table(heart: Done) -> pd.DataFrame:
-    """New patients: nobody knows yet whether they are ill."""
+    """New patients, without a diagnosis."""
     frame = pd.read_parquet(heart.run.site("cleveland") / "data.parquet").head(40)
     return frame.drop(columns=["disease", "severity", "hospital"])
 
 
-def scored(run: RunDirectory, table: pd.DataFrame, folder: Path) -> pd.DataFrame:
+def score(run: RunDirectory, table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     path = folder / "own.csv"
     table.to_csv(path, index=False)
     return predictions(run, TableFile(path=path))
 
 
-def test_a_row_is_scored_as_it_stands_wherever_it_stands(
+def test_the_score_of_a_row_does_not_depend_on_the_other_rows(
     heart: Done, table: pd.DataFrame, tmp_path: Path
 ) -> None:
     """Rows keep their order, and no row changes the score of another.
 
-    But for rounding: a row at the end of a table may be multiplied by other instructions of the
-    processor than one in its middle.
+    Scores may differ by rounding: the processor may use other instructions for the last rows of a
+    table than for those in its middle.
     """
     order = np.random.default_rng(7).permutation(len(table))
-    straight = scored(heart.run, table, tmp_path)
-    shuffled = scored(heart.run, table.iloc[order], tmp_path)
+    straight = score(heart.run, table, tmp_path)
+    shuffled = score(heart.run, table.iloc[order], tmp_path)
     assert list(straight["row"]) == list(range(1, len(table) + 1))
     moved = straight.iloc[order].reset_index(drop=True)
     assert list(shuffled["predicted"]) == list(moved["predicted"])
     assert list(shuffled["probability_yes"]) == pytest.approx(list(moved["probability_yes"]))
-    alone = scored(heart.run, table.iloc[[3]], tmp_path)
+    alone = score(heart.run, table.iloc[[3]], tmp_path)
     assert alone["probability_yes"][0] == pytest.approx(straight["probability_yes"][3])
 
 
-def test_predictions_are_the_scores_by_which_the_model_was_judged(heart: Done) -> None:
+def test_predictions_equal_the_scores_of_the_evaluation(heart: Done) -> None:
     model = read_model(heart.run.model)
     source = read_site_config(heart.run.site("hungary")).source
     data = model.task.load(source, seed=heart.config.seed)
@@ -58,17 +58,17 @@ def test_predictions_are_the_scores_by_which_the_model_was_judged(heart: Done) -
     assert near.max() < 1e-6
 
 
-def test_the_shares_of_the_classes_are_one_whole_and_the_largest_is_predicted(
+def test_probabilities_sum_to_one_and_the_largest_is_predicted(
     heart: Done, table: pd.DataFrame, tmp_path: Path
 ) -> None:
-    frame = scored(heart.run, table, tmp_path)
+    frame = score(heart.run, table, tmp_path)
     assert list(frame.columns) == ["row", "predicted", "probability_no", "probability_yes"]
     np.testing.assert_allclose(frame["probability_no"] + frame["probability_yes"], 1.0)
     larger = np.where(frame["probability_yes"] > frame["probability_no"], "yes", "no")
     assert list(frame["predicted"]) == list(larger)
 
 
-def test_more_classes_have_a_column_each(tmp_path: Path) -> None:
+def test_every_class_has_a_probability_column(tmp_path: Path) -> None:
     over = done("heart-severity", tmp_path, {"num-server-rounds": 1})
     source = read_site_config(over.run.site("cleveland")).source
     frame = predictions(over.run, source)
@@ -77,10 +77,10 @@ def test_more_classes_have_a_column_each(tmp_path: Path) -> None:
     assert list(frame["predicted"]) == [str(grade) for grade in shares.argmax(axis=1)]
 
 
-def test_what_a_patient_was_not_measured_for_may_be_empty(
+def test_missing_measurements_may_be_empty(
     heart: Done, table: pd.DataFrame, tmp_path: Path
 ) -> None:
-    frame = scored(heart.run, table.assign(cholesterol=np.nan), tmp_path)
+    frame = score(heart.run, table.assign(cholesterol=np.nan), tmp_path)
     assert frame["probability_yes"].between(0, 1).all()
 
 
@@ -94,19 +94,19 @@ def test_what_a_patient_was_not_measured_for_may_be_empty(
         ({"age": np.nan}, "age"),
     ],
 )
-def test_a_value_that_the_schema_does_not_know_is_refused_with_its_column(
+def test_a_value_outside_the_schema_is_refused_with_its_column(
     change: dict[str, str | float], said: str, heart: Done, table: pd.DataFrame, tmp_path: Path
 ) -> None:
     with pytest.raises(ConsortiumError, match=said):
-        scored(heart.run, table.assign(**change), tmp_path)
+        score(heart.run, table.assign(**change), tmp_path)
 
 
 def test_a_missing_column_is_named(heart: Done, table: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(ConsortiumError, match="thallium"):
-        scored(heart.run, table.drop(columns=["thallium"]), tmp_path)
+        score(heart.run, table.drop(columns=["thallium"]), tmp_path)
 
 
-def test_a_table_with_another_separator_is_told_from_one_that_lacks_columns(
+def test_a_wrong_separator_is_distinguished_from_missing_columns(
     heart: Done, table: pd.DataFrame, tmp_path: Path
 ) -> None:
     path = tmp_path / "own.csv"
@@ -117,15 +117,15 @@ def test_a_table_with_another_separator_is_told_from_one_that_lacks_columns(
     assert len(told) == len(table)
 
 
-def test_columns_that_the_model_does_not_know_are_no_matter(
+def test_columns_that_the_model_does_not_use_are_ignored(
     heart: Done, table: pd.DataFrame, tmp_path: Path
 ) -> None:
-    """A person's table has more in it than a model asks for."""
-    plain = scored(heart.run, table, tmp_path)
-    more = scored(heart.run, table.assign(room=7, disease="yes"), tmp_path)
+    """A user's table may have more columns than the model needs."""
+    plain = score(heart.run, table, tmp_path)
+    more = score(heart.run, table.assign(room=7, disease="yes"), tmp_path)
     assert list(more["probability_yes"]) == list(plain["probability_yes"])
 
 
 def test_a_run_without_a_model_predicts_nothing(table: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(BadModel, match="holds no trained model"):
-        scored(RunDirectory(tmp_path), table, tmp_path)
+        score(RunDirectory(tmp_path), table, tmp_path)

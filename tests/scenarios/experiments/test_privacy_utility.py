@@ -12,9 +12,9 @@ from consortium.report.render import render
 from consortium.run.directory import RunDirectory
 from consortium.run.privacy_records import PrivacyCost
 from consortium.run.records import read_record, write_record
-from scenarios.engines.runner import ScenarioRun, carry_out
-from scenarios.experiments.audit_receipts import receipt_of
-from scenarios.experiments.privacy_output import print_privacy_utility, say
+from scenarios.engines.runner import ScenarioRun, run_scenario
+from scenarios.experiments.audit_receipts import write_run_receipt
+from scenarios.experiments.privacy_output import print_privacy_cost, print_privacy_utility
 from scenarios.experiments.privacy_utility import measure_privacy
 from scenarios.library.registry import SCENARIOS
 from scenarios.scenario import Scenario
@@ -44,18 +44,20 @@ Measured = tuple[RunDirectory, PrivacyCost, str]
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
-    """A finished private run, with what privacy costs beside it."""
+def measured_run(tmp_path_factory: pytest.TempPathFactory) -> Measured:
+    """A finished private run, and what privacy costs there."""
     run = RunDirectory(tmp_path_factory.mktemp("run"))
-    config = SCENARIO.configured({})
-    carry_out(ScenarioRun(scenario=SCENARIO, config=config), run)
+    config = SCENARIO.config_with({})
+    run_scenario(ScenarioRun(scenario=SCENARIO, config=config), run)
     told: list[str] = []
     measure_privacy(SCENARIO, TRIALS, config, run, tell=told.append, workers=0)
     return run, read_record(run.privacy, PrivacyCost), "\n".join(told)
 
 
-def test_each_epsilon_is_run_as_often_as_asked_on_the_same_records(measured: Measured) -> None:
-    _, cost, told = measured
+def test_each_epsilon_has_the_requested_number_of_runs_on_the_same_records(
+    measured_run: Measured,
+) -> None:
+    _, cost, told = measured_run
     assert [(point.epsilon, len(point.values)) for point in cost.points] == [
         (None, 1),
         (8.0, 2),
@@ -72,8 +74,10 @@ def test_each_epsilon_is_run_as_often_as_asked_on_the_same_records(measured: Mea
     assert "epsilon 8" in told
 
 
-def test_a_ledger_that_runs_out_refuses_and_everybody_sees_the_numbers(measured: Measured) -> None:
-    _, cost, told = measured
+def test_an_exhausted_ledger_refuses_and_the_numbers_are_recorded(
+    measured_run: Measured,
+) -> None:
+    _, cost, told = measured_run
     first, second = cost.campaign
     assert [line.site for line in first.sites if line.refused] == ["hungary"]
     assert first.finished
@@ -89,9 +93,9 @@ def test_a_ledger_that_runs_out_refuses_and_everybody_sees_the_numbers(measured:
     assert "refused by hungary" in told
 
 
-def test_every_run_has_a_receipt_at_the_coordinator(measured: Measured) -> None:
-    """All logs of a run are whole and agree, whether it finished or was refused."""
-    run, cost, _ = measured
+def test_every_run_has_a_receipt_at_the_coordinator(measured_run: Measured) -> None:
+    """All logs of a run are complete and agree, whether it finished or was refused."""
+    run, cost, _ = measured_run
     assert [line.page for line in cost.receipts] == [
         "coordinator/receipt.html",
         "coordinator/receipts/campaign-1.html",
@@ -104,27 +108,31 @@ def test_every_run_has_a_receipt_at_the_coordinator(measured: Measured) -> None:
     assert "budget-exhausted" in (run.path / cost.receipts[2].page).read_text()
 
 
-def test_a_contradiction_of_two_logs_is_named(measured: Measured, tmp_path: Path) -> None:
+def test_a_contradiction_between_two_logs_is_reported(
+    measured_run: Measured, tmp_path: Path
+) -> None:
     run = RunDirectory(tmp_path / "run")
-    shutil.copytree(measured[0].path, run.path)
+    shutil.copytree(measured_run[0].path, run.path)
     log = run.site("hungary") / "audit" / "log.jsonl"
     lines = log.read_bytes().splitlines(keepends=True)
     ends = [at for at, line in enumerate(lines, start=1) if b'"signature"' in line]
     log.write_bytes(b"".join(lines[: ends[-2]]))
-    line = receipt_of(run, "a cut run", home=run)
+    line = write_run_receipt(run, "a cut run", home=run)
     assert any("hungary" in one for one in line.differences)
     written = io.StringIO()
-    say(Console(file=written, width=200), measured[1].model_copy(update={"receipts": (line,)}))
+    print_privacy_cost(
+        Console(file=written, width=200), measured_run[1].model_copy(update={"receipts": (line,)})
+    )
     assert "receipt of a cut run" in written.getvalue()
     assert "verified" not in written.getvalue()
 
 
-def test_the_single_runs_are_not_kept(measured: Measured) -> None:
-    assert not (measured[0].path / "trials").exists()
+def test_the_directories_of_single_runs_are_removed(measured_run: Measured) -> None:
+    assert not (measured_run[0].path / "trials").exists()
 
 
-def test_the_report_shows_the_curve_and_the_refusals(measured: Measured) -> None:
-    run, _, _ = measured
+def test_the_report_shows_the_curve_and_the_refusals(measured_run: Measured) -> None:
+    run, _, _ = measured_run
     page = render(run).read_text()
     assert "What may the model tell about one person?" in page
     assert "epsilon 1 over all rounds" in page
@@ -136,9 +144,9 @@ def test_the_report_shows_the_curve_and_the_refusals(measured: Measured) -> None
     aside.rename(run.privacy)
 
 
-def test_what_was_measured_is_printed(measured: Measured) -> None:
+def test_the_costs_of_privacy_are_printed(measured_run: Measured) -> None:
     written = io.StringIO()
-    say(Console(file=written, width=200), measured[1])
+    print_privacy_cost(Console(file=written, width=200), measured_run[1])
     assert "what privacy costs" in written.getvalue()
     assert "refused: epsilon" in written.getvalue()
     assert written.getvalue().count("entries: verified") == 3
@@ -147,12 +155,12 @@ def test_what_was_measured_is_printed(measured: Measured) -> None:
 def test_a_scenario_that_is_not_about_privacy_is_not_measured(tmp_path: Path) -> None:
     plain = replace(SCENARIO, privacy=None)
     run = RunDirectory(tmp_path)
-    assert print_privacy_utility(plain, plain.configured({}), run, Console()) is None
+    assert print_privacy_utility(plain, plain.config_with({}), run, Console()) is None
 
 
-def test_a_point_of_one_run_is_called_that(measured: Measured, tmp_path: Path) -> None:
-    """And not a mean of 1 runs."""
-    run, cost, _ = measured
+def test_a_point_from_one_run_is_described_as_such(measured_run: Measured, tmp_path: Path) -> None:
+    """It is not called a mean of 1 runs."""
+    run, cost, _ = measured_run
     once = tuple(point.model_copy(update={"values": point.values[:1]}) for point in cost.points)
     copy = RunDirectory(shutil.copytree(run.path, tmp_path / "once"))
     write_record(copy.privacy, cost.model_copy(update={"points": once}))

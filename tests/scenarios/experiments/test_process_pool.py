@@ -8,20 +8,20 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scenarios.experiments.process_pool import side_by_side
+from scenarios.experiments.process_pool import parallel_processes
 
 PROGRAM = """
 import os, time
-from scenarios.experiments.process_pool import side_by_side
+from scenarios.experiments.process_pool import parallel_processes
 if __name__ == "__main__":
-    with side_by_side(1) as pool:
+    with parallel_processes(1) as pool:
         print(pool.submit(os.getpid).result(), flush=True)
         pool.submit(time.sleep, 600).result()
 """
 
 
-def test_work_is_done_in_other_processes() -> None:
-    with side_by_side(1) as pool:
+def test_work_runs_in_other_processes() -> None:
+    with parallel_processes(1) as pool:
         assert pool.submit(os.getpid).result() != os.getpid()
         assert list(pool.map(abs, [-1, 2])) == [1, 2]
 

@@ -9,7 +9,7 @@ import pytest
 from consortium.run.directory import RunDirectory
 from consortium.site.directory import read_site_config
 from consortium.site.site import model_plan
-from scenarios.data.datasets import load
+from scenarios.data.datasets import load_dataset
 from scenarios.engines.staging import stage
 from scenarios.library.registry import SCENARIOS, UnknownScenario, scenario_named
 from scenarios.scenario import Scenario
@@ -33,7 +33,7 @@ tables = pytest.mark.parametrize(
 
 def owners_of(scenario: Scenario) -> "pd.Series[str]":
     assert scenario.site_of_row is not None
-    frame = scenario.records() if scenario.records else load(str(scenario.dataset))
+    frame = scenario.records() if scenario.records else load_dataset(str(scenario.dataset))
     return scenario.site_of_row(frame)
 
 
@@ -51,21 +51,19 @@ def test_every_record_belongs_to_one_of_the_sites_and_no_site_is_empty(scenario:
 
 
 @tables
-def test_nothing_is_learnt_from_what_tells_the_site_or_the_outcome(scenario: Scenario) -> None:
-    """A model would learn which bank it is, or what the lender's own score said."""
+def test_no_feature_reveals_the_site_or_the_outcome(scenario: Scenario) -> None:
+    """A model could learn which bank it is, or what the lender's own score said."""
     features = {feature.name for feature in scenario.columns.features}
     assert scenario.dataset is not None
     telling = TELLING[scenario.dataset]
     assert not features & {scenario.table.label.column, scenario.table.person, *telling}
-    assert features <= set(load(scenario.dataset).columns)
+    assert features <= set(load_dataset(scenario.dataset).columns)
 
 
 @each
-def test_the_records_of_every_site_are_as_the_schema_says(
-    scenario: Scenario, tmp_path: Path
-) -> None:
-    """Loading validates: every category declared, every number in its bounds, as it will be run."""
-    run, config = RunDirectory(tmp_path), scenario.configured({})
+def test_the_records_of_every_site_fit_the_schema(scenario: Scenario, tmp_path: Path) -> None:
+    """Loading validates: every category is declared and every number within its bounds."""
+    run, config = RunDirectory(tmp_path), scenario.config_with({})
     stage(run, scenario)
     plan = model_plan(config, scenario.table)
     task = task_for(scenario.task, scenario.table, plan, seed=config.seed)
@@ -88,8 +86,8 @@ def test_the_headline_is_a_metric_of_the_task_and_has_an_expectation(scenario: S
     assert evaluation_for(scenario.table).layout.size > 0
 
 
-def test_no_two_scenarios_are_of_one_charter() -> None:
-    """Nothing of one can be replayed in another."""
+def test_no_two_scenarios_have_the_same_charter() -> None:
+    """So nothing of one can be replayed in another."""
     assert len({one.charter.fingerprint for one in SCENARIOS.values()}) == len(SCENARIOS)
 
 
@@ -101,7 +99,7 @@ def test_no_two_scenarios_are_of_one_charter() -> None:
         ("@@@", "choose one of bank-credit, regional-lenders"),
     ],
 )
-def test_an_unknown_name_is_refused_with_the_nearest_or_with_all(name: str, said: str) -> None:
+def test_an_unknown_name_is_an_error_that_suggests_the_nearest_or_all(name: str, said: str) -> None:
     with pytest.raises(UnknownScenario) as refused:
         scenario_named(name)
     assert said in str(refused.value)

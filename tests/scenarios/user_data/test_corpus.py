@@ -1,4 +1,4 @@
-"""Laws of a corpus for all sites: nothing lost, each record at one site, persons kept together."""
+"""Laws of a corpus for all sites: no record lost or doubled, persons kept together."""
 
 import json
 import sqlite3
@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from consortium.cli.options import BadOption
 from consortium.run.directory import RunDirectory
 from consortium.site.directory import read_site_config
-from scenarios.data.datasets import load
+from scenarios.data.datasets import load_dataset
 from scenarios.data.synthetic_sentences import DISEASE
 from scenarios.engines.staging import stage
 from scenarios.library import clinical_entities, clinical_notes
 from scenarios.library.registry import scenario_named
-from scenarios.user_data.corpus import Corpus, UndividedCorpus, read_corpus, with_corpus
-from scenarios.user_data.sources import user_sources
+from scenarios.user_data.corpus import Corpus, UndividedCorpus, read_corpus, scenario_with_corpus
+from scenarios.user_data.sources import scenario_with_user_data
 from sites.data.annotations import read_annotated_sentences
 from sites.data.source import IobFiles, TableFile, TextFolder
 from sites.data.tables import read_table
@@ -35,15 +35,15 @@ ENTITIES = clinical_entities.SCENARIO
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.integers(0, 9))
-def test_persons_are_dealt_whole_and_evenly(persons: list[int], seed: int) -> None:
+def test_persons_are_kept_together_and_divided_evenly(persons: list[int], seed: int) -> None:
     frame = pd.DataFrame({"patient": [str(person) for person in persons]})
     n_persons = len(set(persons))
     corpus = Corpus(frame, None)
     if n_persons < len(HEART.sites):
         with pytest.raises(UndividedCorpus, match="would have no records"):
-            with_corpus(HEART, corpus, seed=seed)
+            scenario_with_corpus(HEART, corpus, seed=seed)
         return
-    dealt, _ = with_corpus(HEART, corpus, seed=seed)
+    dealt, _ = scenario_with_corpus(HEART, corpus, seed=seed)
     assert dealt.records is not None
     assert dealt.site_of_row is not None
     owner = dealt.site_of_row(dealt.records())
@@ -54,15 +54,15 @@ def test_persons_are_dealt_whole_and_evenly(persons: list[int], seed: int) -> No
 
 
 def heart(folder: Path, **columns: "str | pd.Series[str]") -> Path:
-    frame = load("heart-disease").drop(columns=["hospital", "severity"]).assign(**columns)
+    frame = load_dataset("heart-disease").drop(columns=["hospital", "severity"]).assign(**columns)
     frame.to_csv(folder / "all.csv", index=False)
     return folder / "all.csv"
 
 
 def test_a_file_for_all_becomes_the_sites_own_files(tmp_path: Path) -> None:
-    """Every record of the file is at one site, as it stood in the file."""
+    """Every record of the file is at exactly one site, unchanged."""
     path = heart(tmp_path)
-    given_data = user_sources(HEART, [str(path)], seed=7)
+    given_data = scenario_with_user_data(HEART, [str(path)], seed=7)
     run = RunDirectory(tmp_path / "run")
     run.path.mkdir()
     stage(run, given_data.scenario, given_data.sources)
@@ -73,28 +73,28 @@ def test_a_file_for_all_becomes_the_sites_own_files(tmp_path: Path) -> None:
     assert given_data.scenario.expect.at_least is None
 
 
-def test_a_column_of_sites_is_followed(tmp_path: Path) -> None:
-    hospitals = load("heart-disease")["hospital"]
-    made = user_sources(HEART, [str(heart(tmp_path, site=hospitals))], seed=7).scenario
+def test_a_column_of_sites_decides_the_sites(tmp_path: Path) -> None:
+    hospitals = load_dataset("heart-disease")["hospital"]
+    made = scenario_with_user_data(HEART, [str(heart(tmp_path, site=hospitals))], seed=7).scenario
     assert made.records is not None
     assert made.site_of_row is not None
     assert made.site_of_row(made.records()).tolist() == hospitals.tolist()
 
 
-def test_a_site_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_an_unknown_site_is_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(UndividedCorpus, match=r"names \['london'\]"):
-        user_sources(HEART, [str(heart(tmp_path, site="london"))], seed=7)
+        scenario_with_user_data(HEART, [str(heart(tmp_path, site="london"))], seed=7)
 
 
-def test_columns_may_be_called_otherwise(tmp_path: Path) -> None:
+def test_columns_may_have_other_names(tmp_path: Path) -> None:
     path = heart(tmp_path)
     frame = pd.read_csv(path, dtype=str).rename(columns={"patient": "mrn"})
     frame.to_csv(path, index=False)
-    made = user_sources(HEART, [str(path), "column:patient=mrn"], seed=7).scenario
+    made = scenario_with_user_data(HEART, [str(path), "column:patient=mrn"], seed=7).scenario
     assert made.records is not None
     assert "patient" in made.records().columns
     with pytest.raises(MissingColumns, match=r"no column \['nhs'\]"):
-        user_sources(HEART, [str(path), "column:patient=nhs"], seed=7)
+        scenario_with_user_data(HEART, [str(path), "column:patient=nhs"], seed=7)
 
 
 def test_tables_in_a_directory_keep_their_sides(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_tables_in_a_directory_keep_their_sides(tmp_path: Path) -> None:
     corpus = read_corpus(TextFolder(path=tmp_path), {})
     assert corpus.split == "split"
     assert corpus.records["split"].tolist() == ["test"] * 2 + ["train"] * 2
-    assert corpus.told == ("2 records of dev are used for nothing",)
+    assert corpus.notes == ("2 records of dev are not used",)
 
 
 def test_sentences_in_a_directory_keep_their_sides(tmp_path: Path) -> None:
@@ -123,34 +123,34 @@ def notes(folder: Path, *records: Mapping[str, object]) -> str:
     return str(path)
 
 
-def test_classes_are_those_of_the_corpus_where_it_has_others(tmp_path: Path) -> None:
-    """Who brings everything may declare it; without persons each record is one of its own."""
+def test_undeclared_classes_of_a_corpus_replace_the_declared_ones(tmp_path: Path) -> None:
+    """Without a person column every record counts as a person of its own."""
     records = [{"text": f"note {n}", "chapter": "ab"[n % 2]} for n in range(10)]
-    found = user_sources(NOTES, [notes(tmp_path, *records)], seed=7)
+    found = scenario_with_user_data(NOTES, [notes(tmp_path, *records)], seed=7)
     assert isinstance(found.scenario.table, NotesSchema)
     assert isinstance(found.scenario.table.label, ClassLabel)
     assert found.scenario.table.label.classes == ("a", "b")
-    assert found.told == (
-        "declared from what was brought: a, b",
-        "there is no column 'category': every record counts as a person of its own",
+    assert found.notes == (
+        "classes taken from your records: a, b",
+        "no column 'category': every record counts as a person of its own",
     )
     assert found.scenario.records is not None
     assert found.scenario.records()["category"].nunique() == 10
 
 
-def test_declared_classes_stay_where_they_cover_the_corpus(tmp_path: Path) -> None:
+def test_declared_classes_stay_if_they_cover_the_corpus(tmp_path: Path) -> None:
     records = [{"text": "x", "chapter": "eye", "category": n} for n in range(5)]
-    found = user_sources(NOTES, [notes(tmp_path, *records)], seed=7)
+    found = scenario_with_user_data(NOTES, [notes(tmp_path, *records)], seed=7)
     assert found.scenario.table == NOTES.table
-    assert found.told == ()
+    assert found.notes == ()
 
 
-def test_labels_of_which_a_text_has_several_are_found_too(tmp_path: Path) -> None:
+def test_several_labels_a_text_are_found_too(tmp_path: Path) -> None:
     label = MultiLabel(column="codes", labels=("x",))
     several = replace(NOTES, table=NotesSchema(name="n", person="p", label=label))
     cells = ["a|b", ["c"], None, "", "b"]
     records = [{"text": "x", "codes": cell, "p": n} for n, cell in enumerate(cells)]
-    table = user_sources(several, [notes(tmp_path, *records)], seed=7).scenario.table
+    table = scenario_with_user_data(several, [notes(tmp_path, *records)], seed=7).scenario.table
     assert isinstance(table.label, MultiLabel)
     assert table.label.labels == ("a", "b", "c")
 
@@ -167,18 +167,18 @@ def test_a_corpus_that_cannot_be_learnt_from_is_refused(
     tmp_path: Path, record: dict[str, object], error: type[Exception], said: str
 ) -> None:
     with pytest.raises(error, match=said):
-        user_sources(NOTES, [notes(tmp_path, *[record] * 5)], seed=7)
+        scenario_with_user_data(NOTES, [notes(tmp_path, *[record] * 5)], seed=7)
 
 
-def test_types_of_entities_are_those_of_the_corpus(tmp_path: Path) -> None:
-    """The form of the NCBI disease corpus: files by side, no documents."""
+def test_entity_types_are_those_of_the_corpus(tmp_path: Path) -> None:
+    """The corpus has the form of the NCBI disease corpus: files by side, no documents."""
     for side in ("train", "devel", "test"):
         (tmp_path / f"{side}.tsv").write_text("gene\tB-Gene\nx\tO\n\n" * 100)
-    found = user_sources(ENTITIES, [str(tmp_path)], seed=7)
+    found = scenario_with_user_data(ENTITIES, [str(tmp_path)], seed=7)
     assert isinstance(found.scenario.table, EntitySchema)
     assert found.scenario.table.types == ("Gene",)
     assert found.scenario.split == "split"
-    assert found.told[-1] == "declared from what was brought: Gene"
+    assert found.notes[-1] == "classes taken from your records: Gene"
     run = RunDirectory(tmp_path / "run")
     run.path.mkdir()
     stage(run, found.scenario)
@@ -193,42 +193,46 @@ def test_types_of_entities_are_those_of_the_corpus(tmp_path: Path) -> None:
     }
 
 
-def test_a_type_that_never_occurs_is_not_asked_for(tmp_path: Path) -> None:
-    """A corpus of diseases alone: figures of drugs would be of nothing, and withhold the rest."""
+def test_an_entity_type_that_never_occurs_is_dropped(tmp_path: Path) -> None:
+    """In a corpus of diseases only, figures on drugs would be undefined, and hide the others."""
     text = f"gout\tB-{DISEASE}\nx\tO\n\n" * 100
     for side in ("train", "test"):
         (tmp_path / f"{side}.tsv").write_text(text)
-    found = user_sources(ENTITIES, [str(tmp_path)], seed=7)
+    found = scenario_with_user_data(ENTITIES, [str(tmp_path)], seed=7)
     assert isinstance(found.scenario.table, EntitySchema)
     assert found.scenario.table.types == (DISEASE,)
-    assert f"declared from what was brought: {DISEASE}" in found.told
+    assert f"classes taken from your records: {DISEASE}" in found.notes
 
 
-def test_sentences_without_any_entity_leave_the_types_as_declared(tmp_path: Path) -> None:
+def test_sentences_without_entities_keep_the_declared_types(tmp_path: Path) -> None:
     for side in ("train", "test"):
         (tmp_path / f"{side}.tsv").write_text("well\tO\n\n" * 100)
-    assert user_sources(ENTITIES, [str(tmp_path)], seed=7).scenario.table == ENTITIES.table
+    assert (
+        scenario_with_user_data(ENTITIES, [str(tmp_path)], seed=7).scenario.table == ENTITIES.table
+    )
 
 
-def test_sites_may_bring_sentences_of_their_own(tmp_path: Path) -> None:
+def test_sites_may_have_sentences_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "mine.iob").write_text("x\tO\n")
-    sources = user_sources(ENTITIES, [f"lake-hospital={tmp_path / 'mine.iob'}"], seed=7).sources
+    sources = scenario_with_user_data(
+        ENTITIES, [f"lake-hospital={tmp_path / 'mine.iob'}"], seed=7
+    ).sources
     assert sources == {"lake-hospital": IobFiles(path=tmp_path / "mine.iob")}
 
 
-def test_data_of_single_sites_are_as_before(tmp_path: Path) -> None:
+def test_data_of_single_sites_leave_the_scenario_unchanged(tmp_path: Path) -> None:
     path = heart(tmp_path)
-    found = user_sources(HEART, [f"hungary={path}"], seed=7)
+    found = scenario_with_user_data(HEART, [f"hungary={path}"], seed=7)
     assert found.scenario is HEART
     assert found.sources == {"hungary": TableFile(path=path)}
 
 
-def test_a_query_may_bring_all(tmp_path: Path) -> None:
+def test_one_query_may_give_all_records(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "a.db") as database:
-        load("heart-disease").to_sql("t", database, index=False)
+        load_dataset("heart-disease").to_sql("t", database, index=False)
     database.close()
     query = "SELECT * FROM t WHERE sex = 'male'"
-    made = user_sources(HEART, [f"sqlite:///{tmp_path}/a.db::{query}"], seed=7).scenario
+    made = scenario_with_user_data(HEART, [f"sqlite:///{tmp_path}/a.db::{query}"], seed=7).scenario
     assert made.records is not None
     assert set(made.records()["sex"]) == {"male"}
 
@@ -253,9 +257,9 @@ def half_a_column(path: Path) -> list[str]:
 @pytest.mark.parametrize(
     "options", [two_corpora, corpus_and_site, column_without_corpus, half_a_column]
 )
-def test_what_cannot_be_meant_is_refused(
+def test_contradictory_options_are_refused(
     tmp_path: Path, options: Callable[[Path], list[str]]
 ) -> None:
     path = heart(tmp_path)
     with pytest.raises(BadOption, match="--data"):
-        user_sources(HEART, options(path), seed=7)
+        scenario_with_user_data(HEART, options(path), seed=7)
