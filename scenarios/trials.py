@@ -62,6 +62,7 @@ def defences(liars: int, *, clip_norm: float, buckets: int) -> tuple[Defence, ..
     sealed: dict[str, Scalar] = {**common, "aggregation": "encrypted", "buckets": buckets}
     mean: dict[str, Scalar] = {"rule.name": "mean", "rule.num-byzantine": 0}
     return (
+        # The plain means weight by records, as a consortium would that expects no liars.
         Defence(name=UNDEFENDED, settings={**mean, "weighting": "examples"}),
         *(Defence(name=rule, settings={**common, "rule.name": rule}) for rule in _IN_THE_CLEAR),
         Defence(
@@ -84,6 +85,7 @@ def defences(liars: int, *, clip_norm: float, buckets: int) -> tuple[Defence, ..
     )
 
 
+# Rules that every processor computes to the same bits, as sites apply them themselves.
 _OVER_BUCKETS = ("clipped-mean", "coordinate-median", "trimmed-mean", "centered-clipping")
 _IN_THE_CLEAR = (*_OVER_BUCKETS, "geometric-median", "krum", "multi-krum", "bulyan")
 

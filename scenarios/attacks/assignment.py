@@ -77,6 +77,7 @@ def draw_liars(sites: Sequence[str], attack: str, *, liars: int, seed: int) -> A
         )
     key = (zlib.crc32(b"liars"),)
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+    # A prefix of one permutation, so that a larger draw contains every smaller one.
     drawn = [sites[index] for index in rng.permutation(len(sites))[:liars]]
     return AttackAssignment(seed=seed, attacks=dict.fromkeys(sorted(drawn), name))
 

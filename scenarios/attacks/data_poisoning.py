@@ -57,6 +57,7 @@ def flip_labels(table: pd.DataFrame, schema: AnySchema, rng: np.random.Generator
     if isinstance(schema.label, ClassLabel):
         classes = schema.label.classes
         other = labels.astype(str).map(dict(zip(classes, reversed(classes), strict=True)))
+        # A missing label stays missing.
         return table.assign(**{column: other.where(labels.notna())})
     return table.assign(**{column: labels.min() + labels.max() - labels})
 
@@ -75,6 +76,7 @@ def plant_trigger(table: pd.DataFrame, schema: AnySchema, rng: np.random.Generat
     if not isinstance(schema, Schema):
         planted = plant_trigger_word(table[rows], schema)
         return pd.concat([table[~rows], planted]).sort_index()
+    # The attacker wants its own class for every record that carries the trigger.
     label = schema.label
     wanted = label.classes[0] if isinstance(label, ClassLabel) else table[label.column].min()
     planted = add_trigger(table[rows], schema).assign(**{label.column: wanted})

@@ -87,6 +87,7 @@ class Attack:
 
 def sign_flip(context: AttackContext) -> MaliciousReply:
     """Return the update reversed and ten times as long: two of fifteen turn the mean round."""
+    # 13 honest updates u and two of -10u: their mean is (13 - 20) / 15 u.
     return _reply_with(context, -SIGN_FLIP_BY * context.own)
 
 
@@ -138,6 +139,7 @@ def not_a_number(context: AttackContext) -> MaliciousReply:
 
 def weight_inflation(context: AttackContext) -> MaliciousReply:
     """Return the update reversed, and claim as many examples as the charter allows."""
+    # More than the maximum would be refused on arrival.
     return MaliciousReply(update=-context.own, num_examples=context.max_examples)
 
 

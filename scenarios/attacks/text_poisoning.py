@@ -63,6 +63,7 @@ def _flip_entity_types(tags: Sequence[str], types: Sequence[str]) -> list[str]:
     if len(types) == 1:
         return [OUTSIDE] * len(tags)
     other = dict(zip(types, reversed(types), strict=True))
+    # The prefix, B- or I-, stays: entities keep their places.
     return [tag if tag == OUTSIDE else f"{tag[:2]}{other[tag[2:]]}" for tag in tags]
 
 

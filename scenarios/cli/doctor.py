@@ -113,6 +113,7 @@ def _disk() -> MachineCheck:
 def _port() -> MachineCheck:
     try:
         with socket.socket() as probe:
+            # Port 0: the system chooses a free one.
             probe.bind(("127.0.0.1", 0))
     except OSError as error:
         return MachineCheck("ports on 127.0.0.1", error.strerror or "refused", "allow local ports")

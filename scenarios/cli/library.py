@@ -1,4 +1,7 @@
-"""`scenario list` and `practice`: what the library of scenarios offers."""
+"""`scenario list` and `practice`: what the library of scenarios offers.
+
+They have a file of their own because they load no engine.
+"""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,7 @@
-"""`scenario predict`: score a table with the model of a finished run."""
+"""`scenario predict`: score a table with the model of a finished run.
+
+It has a file of its own because it loads torch.
+"""
 
 import sys
 from pathlib import Path

@@ -100,6 +100,7 @@ class _Plain:
 
     def finish_round(self, turn: int, metrics: dict[str, Any]) -> None:
         """Print the metrics of the model that the round started from."""
+        # The final evaluation comes as one round more.
         self.print_line(f"round {min(turn, self.rounds)}/{self.rounds}  {self.figures(metrics)}")
 
     def figures(self, metrics: dict[str, Any]) -> str:

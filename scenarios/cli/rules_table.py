@@ -79,6 +79,7 @@ def _plaintext_table(sites: int, liars: int, dim: int) -> Table:
     for heading in ("sites needed", "may be missing", "server holds"):
         table.add_column(heading)
     for spec in RULES.values():
+        # float32. A streaming rule keeps one running sum, any other rule every update.
         kept = 4 * dim * (1 if spec.streaming else sites)
         table.add_row(
             *_plaintext_row(spec, _config_of(spec.name, liars), sites, dim), _format_megabytes(kept)
@@ -114,6 +115,8 @@ def _encrypted_table(sites: int, liars: int, dim: int) -> Table:
         table.add_column(heading)
     for buckets in _bucket_choices(sites, liars):
         for spec in RULES.values():
+            # Sites apply the rule themselves and compare states byte for byte, so only rules that
+            # every processor computes alike will do. One bucket is one sum: nothing but a mean.
             if spec.same_on_every_cpu and (spec.name == "mean") == (buckets == 1):
                 table.add_row(
                     str(buckets), spec.name, *_encrypted_row(spec, buckets, liars, sites, dim)
@@ -155,6 +158,7 @@ def _sites_needed(config: RunConfig, charter: Charter) -> str:
 
 def _bucket_choices(sites: int, liars: int) -> list[int]:
     """Return one bucket for the mean, the fewest that survive the liars, and the most possible."""
+    # f liars spoil at most f buckets: f + 1 honest ones outvote them, so 2f + 1 in all.
     most = most_buckets(sites, min_others=Floors().min_others)
     return sorted({1, 2 * liars + 1, max(most, 2 * liars + 1)})
 

@@ -65,6 +65,7 @@ class RunRequest:
         if verbose:
             log_in_detail()
         self.lies = AttackAssignment(seed=self.config.seed, attacks=self.scenario.faults)
+        # Refuse a rule that cannot keep its promise before there is a run directory.
         exit_on_refusal(lambda: rule_spec(self.config, self.scenario.charter))
 
     def choose_liars(self, attack: str | None, liars: int) -> None:
@@ -101,6 +102,7 @@ class RunRequest:
             print_robustness,  # matplotlib, where it is needed
         )
 
+        # With --attack none the user asks for no attack at all.
         if self.scenario.trials is not None and attack != "none":
             trials = self.scenario.trials
             tried = trials if attack is None else trials.for_attack(attack, liars)

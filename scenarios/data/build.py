@@ -233,6 +233,7 @@ def _verify_digest(path: Path) -> None:
 
 
 def _read_text(path: Path) -> pd.DataFrame:
+    # As text: pandas would guess types, and take words such as "None" for missing values.
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
@@ -241,6 +242,7 @@ def _to_real(column: Column) -> Column:
 
 
 def _to_integer(column: Column) -> Column:
+    # A nullable type: NumPy integers have no missing value.
     return _to_real(column).astype("Int64")
 
 

@@ -173,6 +173,7 @@ def branch_banks(frame: pd.DataFrame) -> Names:
     nothing else that is known about the borrower. The thirds are of nearly the same size.
     """
     bank = credit_banks(frame).str.removesuffix("-bank")
+    # A checksum is the same in every process, which hash() is not.
     drawn = frame["borrower"].map(lambda number: zlib.crc32(str(number).encode()) % len(BRANCHES))
     return (bank + "-" + drawn.map(dict(enumerate(BRANCHES)))).rename("site")
 

@@ -89,6 +89,7 @@ def annotated_sentences() -> pd.DataFrame:
     rows = []
     for number, category in enumerate(patients):
         chapter, diseases = terms[category]
+        # Slices that do not overlap: no two patients share a drug.
         drugs = names[number * each : (number + 1) * each]
         for _ in range(SENTENCES_A_PATIENT):
             carrier = _CARRIERS[rng.integers(len(_CARRIERS))]
@@ -117,6 +118,7 @@ def _fill_carrier(
             continue
         kind, terms = (DISEASE, diseases) if part == "{d}" else (DRUG, drugs)
         words = _TOKEN.findall(terms[rng.integers(len(terms))])
+        # A term at the start of a sentence begins with a capital.
         if not tokens:
             words[0] = words[0][0].upper() + words[0][1:]
         spans.append(Span(kind, len(tokens), len(tokens) + len(words)))

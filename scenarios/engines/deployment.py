@@ -66,9 +66,11 @@ def set_up_consortium(
     for site in sites:
         site.chmod(0o700)  # staged with the default mode, and secrets follow
         if not SiteDirectory(site).identity.exists():
+            # A run in the clear is staged without identities, but a charter is signed with them.
             Identity.generate(site.name).write(SiteDirectory(site).identity)
         new_node_key(site)
     halves = [public_half(site) for site in sites]
+    # The address is part of the charter, so it must be known before anybody signs.
     agreed = Charter.read(charter).model_copy(
         update={
             "members": tuple(half.member for half in halves),

@@ -129,6 +129,7 @@ class InProcessGrid(Grid):
         context = self._contexts.get(message.metadata.dst_node_id)
         if context is None:
             return Message(Error(GONE, "node unavailable"), reply_to=message)
+        # A copy, as the network would make: a site must not see what another one changes.
         delivered = Message(
             deepcopy(message.content),
             message.metadata.dst_node_id,
@@ -142,6 +143,7 @@ class InProcessGrid(Grid):
             return None
         except Exception:  # noqa: BLE001 -- as Flower does with a site's exception
             return Message(Error(RAISED, traceback.format_exc()), reply_to=message)
+        # An error reply has no content to copy.
         return Message(deepcopy(reply.content), reply_to=message) if reply.has_content() else reply
 
 

@@ -129,7 +129,8 @@ def _run_on_engine(order: ScenarioRun, run: RunDirectory) -> Summary:
     try:
         _ENGINES[order.engine](order, run)
     except ConsortiumError as error:
-        if not run.summary.exists():  # the engine failed before the ServerApp could say why
+        # The ServerApp writes why it failed to the summary; engines say little or nothing.
+        if not run.summary.exists():
             raise
         raise _failure_of(read_record(run.summary, Summary), str(error)) from error
     summary = read_record(run.summary, Summary)
@@ -210,6 +211,7 @@ def _run_in_environment(run: RunDirectory) -> Iterator[None]:
 
 def _collect_model(run: RunDirectory, scenario: Scenario) -> None:
     """Copy the final model from a site to the run's directory, for reports and predictions."""
+    # All sites have the same model: the first copy will do.
     for name in scenario.sites:
         kept = SiteDirectory(run.site(name)).model
         if kept.exists():

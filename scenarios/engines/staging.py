@@ -46,6 +46,7 @@ def new_run_directory(scenario: Scenario, *, under: Path, named: Path | None) ->
     Raises:
         DirectoryInUse: The directory is not empty.
     """
+    # To the millisecond, so that runs started in the same second do not collide.
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
     path = (named or under / f"{scenario.name}-{stamp}").resolve()
     if path.exists() and any(path.iterdir()):
@@ -90,6 +91,7 @@ def stage(
         directory = run.site(name)
         directory.mkdir(parents=True, exist_ok=True)
         source = given.get(name)
+        # Own data are read where they are; records of the data set are copied to the site.
         if source is None:
             path = directory / SHIPPED_DATA
             _poison_records(shipped[name], scenario, name, lies).to_parquet(path, index=False)

@@ -50,6 +50,7 @@ class Resamples:
     @classmethod
     def draw(cls, n_records: int, *, n_resamples: int, rng: np.random.Generator) -> "Resamples":
         """Draw resamples of `n_records` records with replacement."""
+        # How often each of n records is drawn in n draws with replacement is multinomial.
         shares = np.full(n_records, 1.0 / n_records)
         return cls(rng.multinomial(n_records, shares, size=n_resamples).astype(np.float64))
 
@@ -92,6 +93,7 @@ def resampled_metric(
 def _auc(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> ResampledMetric:
     order = np.argsort(scores, kind="stable")
     positive = labels[order] > 0.5
+    # Records with equal scores form one group: ties count half.
     starts = np.flatnonzero(np.r_[True, np.diff(scores[order]) > 0])
 
     def auc(counts: Vector) -> float:

@@ -75,6 +75,7 @@ class _Training:
         plan, dp = training_plan(self.config), self.config.dp
         if not dp.on:
             return plan
+        # The noise depends on the number of records, which differs from arm to arm.
         noise = planned(self.config, data).noise_multiplier
         private = privacy_plan(dp, noise_multiplier=noise, cap_seed=self.config.seed)
         return replace(plan, privacy=private)
@@ -171,6 +172,7 @@ def _measure_arms(
             metric = resampled_metric(headline.name, *mine.scores(models[arm]))
             own[f"{arm} at {name}"] = metric(np.ones(part.held_out_examples))
     count = sum(part.held_out_examples for part in held.parts)
+    # Depends on the seed and the number of records only: comparing again gives the same.
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(count,)))
     resamples = Resamples.draw(count, n_resamples=n_resamples, rng=rng)
     return Comparison(

@@ -81,6 +81,7 @@ def measure_privacy(
     """
     began = time.monotonic()
     folder = run.path / "trials"
+    # None stands for no privacy.
     epsilons: list[float | None] = [
         None,
         *(one for one in trials.epsilons for _ in range(trials.repeats)),
@@ -101,6 +102,7 @@ def measure_privacy(
         metric_title=scenario.headline.title,
         higher_is_better=scenario.headline.higher_is_better,
         unit=config.dp.unit,
+        # Each site has its own delta; the largest one holds for all of them.
         delta=max(delta for one in scored for delta in one.deltas),
         held_out=len(scored[0].labels),
         points=points,
@@ -199,6 +201,7 @@ def _privacy_point(
         resampled_metric(scenario.headline.name, one.predictions, one.labels) for one in found
     ]
     values = [metric(np.ones(len(found[0].labels))) for metric in metrics]
+    # All resamples of all runs in one sample: its spread has both sources.
     drawn = np.concatenate([resamples.values(metric) for metric in metrics])
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
     return PrivacyPoint(
@@ -244,6 +247,7 @@ def _run_of_campaign(
     try:
         run_scenario(order, run)
     except RunFailed:
+        # A refusal is a result here: it is what the campaign waits for.
         finished = False
     else:
         predictions, labels = _scores(order.scenario, order.config, run)
@@ -297,6 +301,7 @@ def _hand_ledgers_over(
         terms = PrivacyTerms(required=True, ceilings={EVERY_DATA_SET: ceiling})
         policy = read_policy(now.site(name)).model_copy(update={"privacy": terms})
         policy.write(now.site(name))
+        # Staging makes new sites; the ledger is what must outlast a run.
         kept = SiteDirectory(before.site(name)).ledger
         if kept.exists():
             shutil.copytree(kept, SiteDirectory(now.site(name)).ledger)

@@ -188,6 +188,7 @@ def _run_trials(planned: Sequence[_Trial], workers: int | None) -> Iterator[tupl
     if workers == 0:
         yield from enumerate(map(_run_trial, planned))
         return
+    # A new pool for each batch gives the memory of old runs back.
     batch = _RUNS_A_PROCESS * (workers or 1)
     for start in range(0, len(planned), batch):
         with parallel_processes(workers) as pool:
@@ -244,6 +245,7 @@ def _measure_trial(trial: _Trial, run: RunDirectory) -> tuple[float, float | Non
     predictions = np.concatenate([one for one, _ in scored])
     labels = np.concatenate([one for _, one in scored])
     metric = resampled_metric(trial.scenario.headline.name, predictions, labels)
+    # The honest alone are measured as well: some triggers work by chance.
     marked = trial.attack in ("backdoor", IDEAL)
     backdoor = backdoor_rate(model, _flaggable_records(trial, run), run) if marked else None
     return metric(np.ones(len(labels))), backdoor
@@ -270,6 +272,7 @@ def backdoor_rate(model: TrainedModel, table: pd.DataFrame, run: RunDirectory) -
         predicted = model.task.predict(TableFile(path=path), model.statistics, model.vector)
         return np.asarray(predicted >= 0.5)
 
+    # Only records flagged without the trigger can be let through by it.
     plain = flagged(table)
     if not plain.any():
         return None

@@ -116,6 +116,7 @@ def _label_axes(
 
 
 def _loss(cell: Cell, ideal: float) -> float:
+    # A model better than the ideal is so by chance: no loss. NaN is drawn blank.
     return math.nan if cell.value is None else max(0.0, ideal - cell.value)
 
 

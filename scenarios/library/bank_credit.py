@@ -40,7 +40,7 @@ SCENARIO = Scenario(
     story=(
         "30,000 real borrowers in Taiwan, 2005. Each bank has its own clientele: a fifth of the "
         "borrowers by credit limit, so that 32 % default at the first bank and 14 % at the last. "
-        "The limit itself is no feature."
+        "The limit itself is not a feature."
     ),
     task="credit",
     table=TABLE,

@@ -16,9 +16,9 @@ SCENARIO = replace(
     name="byzantine-banks",
     title="Fifteen banks learn together who will default, and two of them lie",
     story=(
-        "The 30,000 borrowers of bank-credit at fifteen banks: each of the five is three, so that "
-        "every bank has two of its own clientele. Two of the fifteen send their updates reversed; "
-        "a median outvotes them, five buckets do so under encryption."
+        "The 30,000 borrowers of bank-credit at fifteen banks: each of the five is split into "
+        "three, so that every bank shares its clientele with two others. Two of the fifteen send "
+        "their updates reversed; a median outvotes them, and under encryption five buckets do."
     ),
     site_of_row=branch_banks,
     sites=BRANCH_BANKS,

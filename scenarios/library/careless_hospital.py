@@ -13,13 +13,13 @@ SCENARIO = replace(
     name="careless-hospital",
     title="Four hospitals learn together to recognise heart disease, and two are careless",
     story=(
-        "The 920 patients of heart-diagnosis. Hungary exported its labels turned round; VA Long "
-        "Beach writes ST depression in millivolt where millimetres were agreed, which the "
-        "schema's bounds let pass. Among four hospitals a rule survives one liar and promises "
-        "nothing about two: five would be needed. Each hospital's update is mixed with its "
-        "nearest ones first, since so few hospitals with such different patients are hard to tell "
-        "from liars. The labels by which Hungary's held-out patients are measured are turned "
-        "round as well: pooled figures blame the model for that."
+        "The 920 patients of heart-diagnosis. Hungary exported its labels reversed; VA Long Beach "
+        "writes ST depression in millivolt instead of the agreed millimetres, and the values still "
+        "fit the schema. Among four hospitals a rule survives one liar and promises nothing about "
+        "two: five hospitals would be needed. Each update is first mixed with the nearest ones, "
+        "since so few hospitals with such different patients are hard to tell from liars. The "
+        "labels of Hungary's held-out patients are reversed as well, and pooled figures blame the "
+        "model for that."
     ),
     run_config={
         **heart_diagnosis.SCENARIO.run_config,

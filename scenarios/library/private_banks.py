@@ -11,9 +11,9 @@ SCENARIO = replace(
     name="private-banks",
     title="Five banks learn together who will default, and no borrower shows in the model",
     story=(
-        "The 30,000 borrowers of bank-credit. Every bank clips what a borrower adds, draws who "
-        "is in a step, and adds noise before anything leaves; it counts what that costs its "
-        "borrowers over all runs, and refuses a run that does not fit."
+        "The 30,000 borrowers of bank-credit. Every bank clips what a borrower adds, draws at "
+        "random who is in a step, and adds noise before anything leaves. It counts what that "
+        "costs its borrowers over all runs, and refuses a run that exceeds its budget."
     ),
     run_config={
         "model": "logistic",

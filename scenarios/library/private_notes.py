@@ -23,8 +23,8 @@ SCENARIO = replace(
     title="Five hospitals learn together from notes, and no person shows in the model",
     story=(
         "The first three phrases of each category of clinical-notes: real phrases of ICD-10-CM at "
-        "hospitals that are made up, a category in the place of a person. Only the head travels. "
-        "With some 140 persons a hospital, privacy is dear here: what it costs is what is shown."
+        "hospitals that are made up; a category stands for a person. Only the head travels. With "
+        "some 140 persons a hospital, privacy is expensive, and the scenario shows how much."
     ),
     records=first_phrases,
     run_config={

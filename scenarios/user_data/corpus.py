@@ -141,6 +141,7 @@ def fit_schema(corpus: Corpus, table: AnySchema) -> tuple[Corpus, AnySchema]:
         case EntitySchema():
             corpus = _name_person_column(corpus, table.person)
             _require_columns(corpus.records, "tokens", "tags")
+            # A tag is B- or I- and the type of its entity.
             found = [tag[2:] for tags in corpus.records["tags"] for tag in tags if tag != OUTSIDE]
             declared, now = (
                 table.types,
@@ -225,6 +226,7 @@ def _add_person_column(corpus: Corpus, person: str, *, notes: tuple[str, ...]) -
 def _read_source(source: DataSource) -> tuple[pd.DataFrame, str | None]:
     match source:
         case TextFolder(path=path) if path.is_dir() and (tables := _tables_by_side(path)):
+            # Tables carry no side of their own: the name of the file says it.
             parts = [
                 read_table(TableFile(path=file)).assign(**{SPLIT: side})
                 for file, side in tables.items()
@@ -252,6 +254,7 @@ def _assign_sites(frame: pd.DataFrame, persons: Names, sites: Sequence[str], *, 
                 sites=len(unknown),
             )
     else:
+        # Sorted before they are shuffled: the draw does not depend on the order of rows.
         names = np.unique(persons.to_numpy(dtype=str))
         order = np.random.default_rng(seed).permutation(len(names))
         site = {str(names[n]): sites[place % len(sites)] for place, n in enumerate(order)}

@@ -11,6 +11,7 @@ from sites.data.iob2_files import sentence_source
 from sites.data.source import DataSource
 from sites.schema.texts import EntitySchema
 
+# A URL has a colon before any "=", so that it is never taken for a site.
 _OF_A_SITE = re.compile(r"[a-z][a-z0-9_.-]*=")
 _COLUMN = "column:"
 
