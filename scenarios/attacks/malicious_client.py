@@ -91,7 +91,9 @@ def _honest_updates(
         context = Context(0, 0, {"site-dir": directory}, RecordDict(), dict(run_config))
         site = site_of(context)
         rng = site.rng(server_round)
-        rows.append(site.task.train(site.data, pooled, vector, site.plan, rng=rng).update)
+        rows.append(
+            site.task.train(site.data, pooled, vector, site.run_config.training, rng=rng).update
+        )
     return np.stack(rows)
 
 

@@ -89,7 +89,7 @@ def carry_out(order: ScenarioRun, run: RunDirectory) -> Summary:
         order.own_data,
         with_keys=encrypted,
         lies=order.lies,
-        unit="person" if order.config.dp.unit == "person" else "record",
+        unit=order.config.privacy.policy_unit,
     )
     order.ready(run)
     return _run(order, run)

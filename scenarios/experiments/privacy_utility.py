@@ -96,7 +96,7 @@ def measure_privacy(
         metric=scenario.headline.name,
         metric_title=scenario.headline.title,
         higher_is_better=scenario.headline.higher_is_better,
-        unit=config.dp.unit,
+        unit=config.privacy.label,
         delta=max(delta for one in scored for delta in one.deltas),
         held_out=len(scored[0].labels),
         points=points,

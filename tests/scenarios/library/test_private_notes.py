@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from consortium.client.private_training import ledger_of
+from consortium.differential_privacy import NotPrivate
 from consortium.run.directory import RunDirectory
 from privacy.differential.mechanisms import SampledGaussian
 from scenarios.engines.runner import ScenarioRun, carry_out
@@ -25,7 +26,7 @@ def test_every_epsilon_of_the_scenario_is_a_run_that_protects_persons() -> None:
     for epsilon in SCENARIO.privacy.epsilons:
         dp = SCENARIO.configured({"dp.epsilon": epsilon}).dp
         assert (dp.unit, dp.max_records_per_person) == ("person", PHRASES)
-    assert not SCENARIO.configured(SCENARIO.privacy.without).dp.on
+    assert SCENARIO.configured(SCENARIO.privacy.without).privacy == NotPrivate()
 
 
 def test_a_round_on_few_records_is_counted_at_every_site(tmp_path: Path) -> None:
