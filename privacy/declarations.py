@@ -55,6 +55,11 @@ class Declaration:
         """Its limits in words, the lower one first."""
         return tuple(words for words, _ in _limits(self.field))
 
+    @property
+    def range(self) -> str:
+        """Which values it takes, in words."""
+        return ", ".join(self.choices or (self.kind, *self.bounds))
+
     def needed(self, value: Chosen) -> str:
         """Return what a value of this type would have to be; nothing if it is in the range.
 

@@ -57,6 +57,14 @@ def _run() -> typer.Typer:
     return app
 
 
+def _run_config() -> typer.Typer:
+    from consortium.cli import run_config as cli_run_config
+
+    loaded = typer.Typer()
+    loaded.command("run-config")(cli_run_config.command)
+    return loaded
+
+
 def _audit() -> typer.Typer:
     from consortium.cli.audit import app
 
@@ -73,6 +81,7 @@ _COMMANDS = {
     "wait": _run,
     "stop": _run,
     "status": _run,
+    "run-config": _run_config,
     "audit": _audit,
     "encoder": _encoder,
     "export": _export,

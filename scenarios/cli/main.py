@@ -9,7 +9,7 @@ from rich.table import Table
 
 from consortium.audit.coordinator_view import coordinator_view
 from consortium.audit.sum_verification import Auditor
-from consortium.cli.options import data_source
+from consortium.cli.options import SET_HELP, data_source
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Comparison, Summary
 from privacy.errors import ConsortiumError
@@ -33,9 +33,7 @@ Name = Annotated[str, typer.Argument(help="A scenario; see `scenario list`.")]
 EngineOption = Annotated[
     str, typer.Option("--engine", help="inprocess, simulation (with Ray) or deployment (TLS).")
 ]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="A run config key and its value, key=value.")
-]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Of the experiment.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="The run's directory.")]
 DataOption = Annotated[

@@ -234,6 +234,28 @@ def require_positive(**option: float) -> None:
             raise OptionRefused(f"{name} must be finite and above 0, got {value}")
 
 
+ClipNorm: TypeAlias = Annotated[
+    float,
+    Field(
+        gt=0,
+        description="Largest L2 norm of an update that counts in full: for the clipping rules and "
+        "pre-steps, and for a bucket mean under encryption.",
+    ),
+]
+ClipQuantile: TypeAlias = Annotated[
+    float,
+    Field(
+        gt=0,
+        lt=1,
+        description="For `adaptive-clipping`: share of the updates that shall not be clipped.",
+    ),
+]
+ClipRate: TypeAlias = Annotated[
+    float,
+    Field(gt=0, le=1, description="For `adaptive-clipping`: how fast the norm follows."),
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class RuleOptions:
     """Which rule turns updates into one, what comes before it, and what both are told.
@@ -248,14 +270,7 @@ class RuleOptions:
         str, Field(description="The aggregation rule; `scenario rules` lists them.")
     ] = "mean"
     num_byzantine: Annotated[int, Field(ge=0, description="Liars to survive.")] = 0
-    clip_norm: Annotated[
-        float,
-        Field(
-            gt=0,
-            description="Largest L2 norm of an update that counts in full: for the clipping rules "
-            "and pre-steps, and for a bucket mean under encryption.",
-        ),
-    ] = 10.0
+    clip_norm: ClipNorm = 10.0
     pre_step: Annotated[
         Literal[
             "none", "norm-clipping", "adaptive-clipping", "nearest-neighbour-mixing", "bucketing"
@@ -265,18 +280,8 @@ class RuleOptions:
     bucket_size: Annotated[
         int, Field(ge=1, le=1_024, description="For `bucketing`: updates in a bucket.")
     ] = 2
-    clip_quantile: Annotated[
-        float,
-        Field(
-            gt=0,
-            lt=1,
-            description="For `adaptive-clipping`: share of the updates that shall not be clipped.",
-        ),
-    ] = 0.5
-    clip_rate: Annotated[
-        float,
-        Field(gt=0, le=1, description="For `adaptive-clipping`: how fast the norm follows."),
-    ] = 0.2
+    clip_quantile: ClipQuantile = 0.5
+    clip_rate: ClipRate = 0.2
     momentum: Annotated[
         float,
         Field(

@@ -17,6 +17,7 @@ COMMANDS = (
     "resume",
     "stop",
     "status",
+    "run-config",
     "audit",
 )
 
@@ -43,7 +44,7 @@ def test_a_command_that_is_none_is_wrong_usage() -> None:
     assert CliRunner().invoke(app, ["sites"]).exit_code == 2
 
 
-@pytest.mark.parametrize("command", ["site", "coordinator", "charter", "run"])
+@pytest.mark.parametrize("command", ["site", "coordinator", "charter", "run", "run-config"])
 def test_what_an_operator_types_every_day_loads_nothing_that_learns_or_draws(command: str) -> None:
     code = (
         "import sys\n"
