@@ -4,14 +4,12 @@ A declaration is a field of a frozen dataclass or of a pydantic model, annotated
 `Field`, that has a description. Validation, help texts and documents are made from it.
 """
 
-import dataclasses
-import functools
 import math
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 import annotated_types as at
 from pydantic import BaseModel
@@ -74,14 +72,18 @@ class Declaration:
         return f"a {', '.join((kind, *self.bounds))}"
 
 
-@functools.cache
+_READ: dict[type, tuple[Declaration, ...]] = {}  # each class is read once a process
+
+
 def declarations_of(kind: type) -> tuple[Declaration, ...]:
     """Return what a dataclass or a pydantic model declares, in its order."""
-    return tuple(
-        Declaration(name, field.alias or name.replace("_", "-"), field.description, field)
-        for name, field in _fields(kind)
-        if field.description
-    )
+    if kind not in _READ:
+        _READ[kind] = tuple(
+            Declaration(name, field.alias or name.replace("_", "-"), field.description, field)
+            for name, field in _fields(kind)
+            if field.description
+        )
+    return _READ[kind]
 
 
 def require_declared(chosen: object, refused: type[ConsortiumError]) -> None:
@@ -101,9 +103,9 @@ def _fields(kind: type) -> Iterator[tuple[str, FieldInfo]]:
     if issubclass(kind, BaseModel):
         yield from kind.model_fields.items()
         return
-    hints = get_type_hints(kind, include_extras=True)
-    for field in dataclasses.fields(kind):
-        yield field.name, FieldInfo.from_annotation(hints[field.name])
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        if get_origin(hint) is Annotated:
+            yield name, FieldInfo.from_annotation(hint)
 
 
 def _limits(field: FieldInfo) -> Iterator[tuple[str, Callable[[Any], bool]]]:

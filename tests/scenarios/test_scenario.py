@@ -10,8 +10,8 @@ HEART = scenario_named("heart-diagnosis")
 
 def test_a_persons_choices_go_before_the_scenarios_and_those_before_the_defaults() -> None:
     assert HEART.run_config["learning-rate"] != KEYS["learning-rate"]
-    assert HEART.configured({}).learning_rate == HEART.run_config["learning-rate"]
-    assert HEART.configured({"learning-rate": 0.5}).learning_rate == 0.5
+    assert HEART.configured({}).training.learning_rate == HEART.run_config["learning-rate"]
+    assert HEART.configured({"learning-rate": 0.5}).training.learning_rate == 0.5
     assert HEART.configured({}).seed == KEYS["seed"]
 
 

@@ -34,4 +34,4 @@ def test_what_is_made_up_is_called_so(scenario: Scenario) -> None:
     made_up = "SYNTHETIC" in scenario.story or "made up" in scenario.story
     assert made_up
     assert scenario.charter.fingerprint
-    assert scenario.configured({}).local_optimizer == "adam"
+    assert scenario.configured({}).training.optimizer == "adam"
