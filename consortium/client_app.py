@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-import numpy as np
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
@@ -11,7 +10,7 @@ from consortium.audit import journal as audit
 from consortium.client.audit_trail import journal_of
 from consortium.client.introduction import proven_by
 from consortium.client.mods import Mod, Next, gated, read_round, sealed, typed_refusals
-from consortium.client.private_training import ended, trained_at
+from consortium.client.private_training import training_of
 from consortium.client.reply_cache import ReplyCache
 from consortium.client.sealed_session import session_of
 from consortium.model.files import keep_mistakes, write_model
@@ -46,12 +45,9 @@ def statistics(message: Message, context: Context) -> Message:
     """
     site = site_of(context)
     site.require_charter(messages.read_question(message.content))
-    if site.run_config.dp.on:
-        tally, released = np.zeros(site.task.statistics.layout.size, np.int64), False
-    else:
-        counted = site.task.statistics_of(site.data)
-        tally = site.to_pool(counted, records=site.data.train_examples)
-        released = site.releases_statistics() and bool(tally.any())
+    counted = site.run_config.privacy.statistics(site.task, site.data)
+    tally = site.to_pool(counted, records=site.data.train_examples)
+    released = bool(tally.any()) and site.releases_statistics()
     sent = messages.Counts(tally=tally, released=released)
     return Message(messages.counts(sent), reply_to=message)
 
@@ -77,7 +73,7 @@ def _contributed(site: Site, stands: messages.Position) -> messages.Contribution
     _compute_on_one_thread()
     vector = stands.state.astype("float64")
     tally = _evaluated(site, stands.statistics, vector)
-    trained = trained_at(site, stands)
+    trained = training_of(site.run_config).train(site, stands)
     return messages.Contribution(
         update=trained.update,
         num_examples=site.told(trained.num_examples),
@@ -98,7 +94,7 @@ def evaluate(message: Message, context: Context) -> Message:
     vector = stands.state.astype("float64")
     write_model(site, stands.statistics, vector)
     keep_mistakes(site, stands.statistics, vector)
-    ended(site, stands)
+    training_of(site.run_config).end(site, stands)
     journal = journal_of(site.directory, site.config.name)
     journal.note(audit.EXPORTED, run=str(message.metadata.run_id), what="model")
     tally = _evaluated(site, stands.statistics, vector)

@@ -1,25 +1,30 @@
 """The run config: Flower's flat keys, parsed once into frozen values.
 
 This is the only reader of `run_config` and `node_config`. Below it nobody sees a string key,
-a default or an optional.
+a default or an optional. A key is declared once, with its default, its range and one sentence:
+here, or in the plan that the run config holds.
 """
 
 import difflib
 import hashlib
-from collections.abc import Mapping
-from typing import Annotated, Literal, Self, TypeAlias
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, to_json
 
+from consortium.differential_privacy import Privacy, PrivacyKeys
+from privacy.declarations import Declaration, declarations_of
 from privacy.errors import ConsortiumError
+from sites.plans import ModelPlan, TextModelPlan, TrainingPlan
+from strategies.rules.inputs import RuleOptions
+from strategies.server_optimizer import OptimizerOptions
 
 Scalar: TypeAlias = str | int | float | bool
 
-Share = Annotated[float, Field(gt=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-Decay = Annotated[float, Field(ge=0.0, lt=1.0)]
-
 _HALF = 0.5
+_WITHOUT_PREFIX = frozenset({"text_model", "table_model", "training"})  # as in version 0.1.0
 
 
 class BadConfig(ConsortiumError, ValueError):
@@ -28,7 +33,9 @@ class BadConfig(ConsortiumError, ValueError):
     code = "bad-config"
 
 
-class _Part(BaseModel):
+class RunConfig(BaseModel):
+    """Everything the coordinator decides about a run, under the charter's limits."""
+
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
@@ -37,172 +44,83 @@ class _Part(BaseModel):
         allow_inf_nan=False,
     )
 
-
-class RuleConfig(_Part):
-    """Which rule turns updates into one, and what it is told.
-
-    Args:
-        name: The rule; see `scenario rules`.
-        num_byzantine: Liars to survive.
-        clip_norm: Largest L2 norm of an update that counts in full: of the clipping rules and
-            pre-steps, and of a bucket mean under encryption.
-        pre_step: What is done to updates before the rule sees them.
-        bucket_size: Of bucketing: updates in a bucket.
-        clip_quantile: Of adaptive clipping: share of the updates that shall not be clipped.
-        clip_rate: Of adaptive clipping: how fast the norm follows.
-        momentum: Of centred clipping: how much of the last aggregate stays.
-        iterations: Of centred clipping: steps from the last aggregate.
-    """
-
-    name: str = "mean"
-    num_byzantine: int = Field(default=0, ge=0)
-    clip_norm: float = Field(default=10.0, gt=0.0)
-    pre_step: Literal[
-        "none", "norm-clipping", "adaptive-clipping", "nearest-neighbour-mixing", "bucketing"
-    ] = "none"
-    bucket_size: int = Field(default=2, ge=1, le=1_024)
-    clip_quantile: float = Field(default=0.5, gt=0.0, lt=1.0)
-    clip_rate: Share = 0.2
-    momentum: Decay = 0.0
-    iterations: int = Field(default=1, ge=1, le=1_000)
-
-
-class ServerOptimizerConfig(_Part):
-    """How the aggregate moves the model (Reddi et al. 2020, arXiv:2003.00295)."""
-
-    name: Literal["sgd", "momentum", "adagrad", "adam", "yogi"] = "sgd"
-    learning_rate: Positive = 1.0
-    momentum: Decay = 0.9
-    beta1: Decay = 0.9
-    beta2: Decay = 0.99
-    tau: Positive = 1e-3
-
-
-class PrivacyConfig(_Part):
-    """How nobody's records can be told from the model: differentially private training.
-
-    Args:
-        unit: Who is protected: a `person` with all records, or each `record` by itself; `off`
-            protects nobody.
-        epsilon: What all planned rounds together may cost; each site finds the noise for it. 0
-            where the noise is given.
-        noise_multiplier: The noise of a step over the clip norm; 0 where epsilon is given.
-        delta: Of epsilon; 0 for one tenth of one over the next power of two above a site's
-            persons or records.
-        clip_norm: Most that one unit moves the sum of a step, in L2.
-        sampling_rate: Probability that a unit is in a step.
-        steps: Steps in a round, in the place of passes and batches.
-        max_records_per_person: Records of a person that are trained on.
-    """
-
-    unit: Literal["off", "person", "record"] = "off"
-    epsilon: float = Field(default=0.0, ge=0.0, le=1_000.0)
-    noise_multiplier: float = Field(default=0.0, ge=0.0, le=1e6)
-    delta: float = Field(default=0.0, ge=0.0, lt=1.0)
-    clip_norm: float = Field(default=1.0, ge=1e-6, le=1e6)
-    sampling_rate: Share = 0.05
-    steps: int = Field(default=20, ge=1, le=100_000)
-    max_records_per_person: int = Field(default=16, ge=1, le=100_000)
+    # The order is that of version 0.1.0: the digest, to which runs are bound, depends on it.
+    text_model: TextModelPlan = TextModelPlan()
+    table_model: ModelPlan = ModelPlan()
+    aggregation: Annotated[
+        Literal["clear", "encrypted"], Field(description="Whether the coordinator reads updates.")
+    ] = "clear"
+    parameter_set: Annotated[
+        Literal["default", "strict-256", "compact-12", "compact-8"],
+        Field(description="Parameters of the ciphertexts, under encryption."),
+    ] = "default"
+    buckets: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1_024,
+            description="Groups of sites that are added separately, under encryption.",
+        ),
+    ] = 1
+    attempts: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=4,
+            description="How often a round is tried before the run stops; it can be resumed.",
+        ),
+    ] = 3
+    first_scale: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="Largest change of a parameter in the first round, under encryption.",
+        ),
+    ] = 1.0
+    weighting: Annotated[
+        Literal["classes", "examples", "equal"],
+        Field(
+            description="A site's share: by weight classes, by exact example counts, or equal. "
+            "Exact counts are refused under encryption, with private training, and with liars."
+        ),
+    ] = "classes"
+    num_server_rounds: Annotated[
+        int, Field(ge=1, le=100_000, description="Rounds of training.")
+    ] = 20
+    fraction: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="Share of the sites asked in a round; above 0.5 under encryption.",
+        ),
+    ] = 1.0
+    quorum: Annotated[int, Field(ge=1, description="Fewest answers that make a round.")] = 2
+    deadline_s: Annotated[
+        float, Field(gt=0, description="Seconds that the sites of a round have to answer.")
+    ] = 600.0
+    join_deadline_s: Annotated[
+        float,
+        Field(gt=0, description="Seconds that the members have to be present at the start."),
+    ] = 120.0
+    training: TrainingPlan = TrainingPlan()
+    rule: RuleOptions = RuleOptions()
+    server_optimizer: OptimizerOptions = OptimizerOptions()
+    dp: PrivacyKeys = PrivacyKeys()
+    seed: Annotated[
+        int,
+        Field(
+            ge=0,
+            lt=2**63,
+            description="Seed of the experiment. It is never used for anything that protects "
+            "people.",
+        ),
+    ] = 7
 
     @property
-    def on(self) -> bool:
-        """Whether training is private."""
-        return self.unit != "off"
-
-
-class _EncoderKeys(_Part):
-    """What is decided about the encoder that reads texts; tables have none.
-
-    Args:
-        model_name: `minilm`, which ships in a package; the directory of a BERT-family encoder at
-            the sites; or its name on the hub, of which each site needs a copy.
-        model_digest: What `consortium encoder` prints for it at every site; a site with other
-            files refuses. Without it the sites' layouts are compared.
-        travels: What is trained, and so what leaves a site.
-        top_layers: Layers that are trained, counted from the last, of `top-k`.
-        lora_rank: Rank of the adapters, of `lora`.
-        lora_alpha: Adapters count `lora_alpha / lora_rank`, of `lora`.
-        max_tokens: Tokens that are read at once.
-        stride: Tokens that two neighbouring windows of a longer text share.
-        training_windows: Windows of a text that a training step reads.
-    """
-
-    model_name: str = Field(default="minilm", min_length=1, max_length=500)
-    model_digest: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
-    travels: Literal["lora", "head", "top-k", "full"] = "lora"
-    top_layers: int = Field(default=2, ge=1, le=1_000)
-    lora_rank: int = Field(default=8, ge=1, le=1_024)
-    lora_alpha: float = Field(default=16.0, gt=0.0, le=1e6)
-    max_tokens: int = Field(default=128, ge=8, le=65_536)
-    stride: int = Field(default=32, ge=0)
-    training_windows: int = Field(default=4, ge=1, le=1_024)
-
-    @model_validator(mode="after")
-    def _windows_move_on(self) -> Self:
-        if 2 * self.stride > self.max_tokens:
-            raise ValueError(
-                f"windows of {self.max_tokens} tokens may share at most half of them: set stride "
-                f"to {self.max_tokens // 2} or less, or raise max-tokens"
-            )
-        return self
-
-
-class RunConfig(_EncoderKeys):
-    """Everything the coordinator decides about a run, under the charter's limits.
-
-    Args:
-        model: The model of a table; texts are read by the encoder of `model_name`.
-        hidden_units: Width of the hidden layer of an MLP.
-        aggregation: Whether the coordinator reads updates.
-        parameter_set: Parameters of the ciphertexts, under encryption.
-        buckets: Groups of sites that are added apart, under encryption.
-        attempts: Tries at a round before the run stops; it can be resumed.
-        first_scale: Largest change of a parameter in the first round, under encryption.
-        weighting: A site's share: weight classes, exact example counts, or equal.
-        num_server_rounds: Rounds of training.
-        fraction: Share of the sites asked in a round.
-        quorum: Fewest answers that make a round.
-        deadline_s: Seconds the sites of a round have to answer.
-        join_deadline_s: Seconds the members have to be present at the start.
-        local_epochs: Passes over a site's training records in a round.
-        batch_size: Records in a step.
-        learning_rate: Of the sites' optimizer.
-        local_optimizer: The sites' optimizer.
-        momentum: Of the sites' optimizer, when that is sgd.
-        weight_decay: L2 penalty at the sites.
-        proximal_mu: Weight of FedProx's term (Li et al. 2020, arXiv:1812.06127).
-        class_balance: What a site does about rare classes.
-        rule: The aggregation rule.
-        server_optimizer: The server optimizer.
-        dp: How nobody's records can be told from the model.
-        seed: Of the experiment; never of anything that protects people.
-    """
-
-    model: Literal["logistic", "linear", "mlp"] = "mlp"
-    hidden_units: int = Field(default=32, ge=1, le=65_536)
-    aggregation: Literal["clear", "encrypted"] = "clear"
-    parameter_set: Literal["default", "strict-256", "compact-12", "compact-8"] = "default"
-    buckets: int = Field(default=1, ge=1, le=1_024)
-    attempts: int = Field(default=3, ge=1, le=4)
-    first_scale: Positive = 1.0
-    weighting: Literal["classes", "examples", "equal"] = "classes"
-    num_server_rounds: int = Field(default=20, ge=1, le=100_000)
-    fraction: Share = 1.0
-    quorum: int = Field(default=2, ge=1)
-    deadline_s: Positive = 600.0
-    join_deadline_s: Positive = 120.0
-    local_epochs: int = Field(default=1, ge=1, le=1_000)
-    batch_size: int = Field(default=128, ge=1)
-    learning_rate: Positive = 0.05
-    local_optimizer: Literal["sgd", "adam"] = "sgd"
-    momentum: Decay = 0.0
-    weight_decay: float = Field(default=0.0, ge=0.0)
-    proximal_mu: float = Field(default=0.0, ge=0.0)
-    class_balance: Literal["none", "weights", "resample"] = "none"
-    rule: RuleConfig = RuleConfig()
-    server_optimizer: ServerOptimizerConfig = ServerOptimizerConfig()
-    dp: PrivacyConfig = PrivacyConfig()
-    seed: int = Field(default=7, ge=0, lt=2**63)
+    def privacy(self) -> Privacy:
+        """Whether persons are protected by differential privacy, and all that this changes."""
+        return self.dp.parsed
 
     @model_validator(mode="after")
     def _rule_takes_these_weights(self) -> "RunConfig":
@@ -232,24 +150,10 @@ class RunConfig(_EncoderKeys):
         return self
 
     @model_validator(mode="after")
-    def _privacy_is_whole(self) -> "RunConfig":
-        if not self.dp.on:
-            return self
-        if (self.dp.epsilon > 0) == (self.dp.noise_multiplier > 0):
-            raise ValueError(
-                "private training needs either dp.epsilon or dp.noise-multiplier above 0, and the "
-                "other at 0"
-            )
-        if self.class_balance != "none":
-            raise ValueError(
-                "class balance needs counts of the training records, which private training "
-                "does not release: set class-balance to none"
-            )
-        if self.weighting == "examples":
-            raise ValueError(
-                "exact example counts would show with private training: set weighting to "
-                "classes or equal"
-            )
+    def _privacy_is_consistent(self) -> "RunConfig":
+        self.privacy.require_consistent(
+            class_balance=self.training.class_balance, weighting=self.weighting
+        )
         return self
 
     @classmethod
@@ -263,15 +167,11 @@ class RunConfig(_EncoderKeys):
         unknown = sorted(set(run_config) - set(KEYS))
         if unknown:
             raise BadConfig(f"{_nearest(unknown[0])}; the keys are {', '.join(sorted(KEYS))}")
-        nested: dict[str, object] = {}
+        nested: dict[str, Any] = {}
         for key, value in run_config.items():
-            head, _, tail = key.partition(".")
-            if tail:
-                part = nested.setdefault(head, {})
-                if isinstance(part, dict):
-                    part[tail] = value
-            else:
-                nested[head] = value
+            setting = SETTINGS[key]
+            holder = nested.setdefault(setting.part, {}) if setting.part else nested
+            holder[setting.declaration.key] = value
         try:
             return cls.model_validate(nested)
         except ValidationError as error:
@@ -279,26 +179,55 @@ class RunConfig(_EncoderKeys):
 
     def flat(self) -> dict[str, Scalar]:
         """Return the config as Flower's flat, dotted keys, the inverse of `parse`."""
-        return _flat(self.model_dump(by_alias=True))
+        return {key: setting.value_in(self) for key, setting in SETTINGS.items()}
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the canonical form, in hexadecimal."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """SHA-256 of the canonical form, in hexadecimal: that of version 0.1.0."""
+        canonical: dict[str, Any] = {}
+        for key, value in self.flat().items():
+            part, _, name = key.replace("-", "_").rpartition(".")
+            (canonical.setdefault(part, {}) if part else canonical)[name] = value
+        return hashlib.sha256(to_json(canonical)).hexdigest()
 
 
-def _flat(nested: Mapping[str, object], prefix: str = "") -> dict[str, Scalar]:
-    flat: dict[str, Scalar] = {}
-    for key, value in nested.items():
-        match value:
-            case dict():
-                flat.update(_flat(value, f"{prefix}{key}."))
-            case str() | int() | float():
-                flat[prefix + key] = value
-    return flat
+@dataclass(frozen=True)
+class Setting:
+    """One key of the run config.
+
+    Args:
+        key: As people and Flower write it.
+        part: The plan that holds it, an attribute of `RunConfig`; empty if it holds it itself.
+        declaration: Its default, its range and its sentence.
+    """
+
+    key: str
+    part: str
+    declaration: Declaration
+
+    def value_in(self, config: RunConfig) -> Scalar:
+        """Return what a run config says."""
+        holder = getattr(config, self.part) if self.part else config
+        value: Scalar = getattr(holder, self.declaration.name)
+        return value
 
 
+def _settings() -> Iterator[Setting]:
+    own = {one.name: one for one in declarations_of(RunConfig)}
+    for name, field in RunConfig.model_fields.items():
+        if name in own:
+            yield Setting(own[name].key, "", own[name])
+            continue
+        prefix = "" if name in _WITHOUT_PREFIX else f"{field.alias}."
+        for one in declarations_of(type(field.default)):
+            yield Setting(prefix + one.key, name, one)
+
+
+SETTINGS: Mapping[str, Setting] = {one.key: one for one in _settings()}
 KEYS: Mapping[str, Scalar] = RunConfig().flat()
+PRIVACY_KEYS = frozenset(key for key, one in SETTINGS.items() if one.part == "dp")
+
+_KEY_AT = {(one.part, one.declaration.key): key for key, one in SETTINGS.items()}
 
 
 def _nearest(key: str) -> str:
@@ -306,10 +235,10 @@ def _nearest(key: str) -> str:
     return f"unknown key '{key}'" + (f": did you mean '{close[0]}'?" if close else "")
 
 
-def _explain(error: Mapping[str, object]) -> str:
-    location = error.get("loc")
-    key = ".".join(str(part) for part in location) if isinstance(location, tuple) else ""
-    message = str(error["msg"]).removeprefix("Value error, ")
+def _explain(error: ErrorDetails) -> str:
+    message = error["msg"].removeprefix("Value error, ")
+    part, name = ("", "", *map(str, error["loc"]))[-2:]
+    key = _KEY_AT.get((part.replace("-", "_"), name))  # none where two values contradict each other
     return f"{key}: {message}, got {error['input']!r}" if key else message
 
 

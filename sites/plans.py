@@ -1,65 +1,17 @@
-"""What a run asks of each site: which model, how it is trained, and with what privacy."""
+"""What a run asks of each site: which model, how it is trained, and with what privacy.
 
-from collections.abc import Mapping
+Each value that a run decides is declared here, once. The run config holds these plans.
+"""
+
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from privacy.declarations import require_declared
 from privacy.errors import ConsortiumError
-
-
-class BadPrivacyPlan(ConsortiumError, ValueError):
-    """A privacy plan has a value out of range."""
-
-    code = "bad-privacy-plan"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrivacyPlan:
-    """Differentially private gradient descent, as it is done and as it is counted.
-
-    Every field is public; who a site's persons are is not in it.
-
-    Args:
-        unit: Who is protected: a `person` with all records, or each `record` by itself.
-        noise_multiplier: Standard deviation of the noise of a step over `clip_norm`, above 0.
-        clip_norm: Most that one unit moves the sum of a step, in L2, above 0.
-        sampling_rate: Probability that a unit is in a step, in (0, 1].
-        steps: Steps in a round, at least 1.
-        max_records_per_person: Records of a person that are trained on, at least 1; which ones,
-            a draw by `cap_seed` and the person alone decides.
-        cap_seed: Of that draw; it protects nobody.
-        rows_at_once: Records whose gradients are taken together: memory against speed, and
-            nothing else.
-
-    Raises:
-        BadPrivacyPlan: A value is out of range.
-    """
-
-    unit: Literal["person", "record"] = "person"
-    noise_multiplier: float
-    clip_norm: float
-    sampling_rate: float
-    steps: int
-    max_records_per_person: int = 16
-    cap_seed: int = 0
-    rows_at_once: int = 1024
-
-    def __post_init__(self) -> None:
-        ranges = {
-            "noise_multiplier": (0 < self.noise_multiplier <= 1e6, "above 0, at most 1e6"),
-            "clip_norm": (1e-6 <= self.clip_norm <= 1e6, "in [1e-6, 1e6]"),
-            "sampling_rate": (0 < self.sampling_rate <= 1, "in (0, 1]"),
-            "steps": (self.steps >= 1, "at least 1"),
-            "max_records_per_person": (self.max_records_per_person >= 1, "at least 1"),
-            "rows_at_once": (self.rows_at_once >= 1, "at least 1"),
-        }
-        for name, (fits, needed) in ranges.items():
-            if not fits:
-                raise BadPrivacyPlan(f"{name} must be {needed}, got {getattr(self, name)}")
-
 
 ModelName: TypeAlias = Literal["logistic", "linear", "mlp"]
 
@@ -76,7 +28,32 @@ Labels: TypeAlias = NDArray[np.float64] | NDArray[np.int64]
 MINILM = "minilm"
 
 
-FEWEST_TOKENS = 8
+ClipNorm: TypeAlias = Annotated[
+    float,
+    Field(ge=1e-6, le=1e6, description="How far one unit can move the sum of a step, in L2."),
+]
+
+
+SamplingRate: TypeAlias = Annotated[
+    float, Field(gt=0, le=1, description="Probability that a unit is in a step.")
+]
+
+
+PrivateSteps: TypeAlias = Annotated[
+    int,
+    Field(ge=1, le=100_000, description="Steps in a round, in place of passes and batches."),
+]
+
+
+RecordsOfPerson: TypeAlias = Annotated[
+    int, Field(ge=1, le=100_000, description="Records of a person that are trained on.")
+]
+
+
+class BadPrivacyPlan(ConsortiumError, ValueError):
+    """A privacy plan has a value out of range."""
+
+    code = "bad-privacy-plan"
 
 
 class BadPlan(ConsortiumError, ValueError):
@@ -92,23 +69,61 @@ class EmptySite(ConsortiumError, ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelPlan:
-    """Which model is trained.
+class PrivacyPlan:
+    """Differentially private gradient descent, as it is done and as it is counted.
 
-    Args:
-        name: `logistic` for classes, `linear` for numbers, `mlp` (one hidden layer) for both.
-        hidden_units: Width of the hidden layer of an `mlp`, at least 1.
+    Every field is public; who a site's persons are is not in it. Which records of a person are
+    trained on, a draw by `cap_seed` and the person alone decides; the seed protects nobody.
 
     Raises:
-        BadPlan: `hidden_units` is below 1.
+        BadPrivacyPlan: A value is out of range.
     """
 
-    name: ModelName = "mlp"
-    hidden_units: int = 32
+    unit: Literal["person", "record"] = "person"
+    noise_multiplier: Annotated[
+        float, Field(gt=0, le=1e6, description="The noise of a step over the clip norm.")
+    ]
+    clip_norm: ClipNorm
+    sampling_rate: SamplingRate
+    steps: PrivateSteps
+    max_records_per_person: RecordsOfPerson = 16
+    cap_seed: int = 0
+    rows_at_once: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Records whose gradients are taken together: memory against speed, and "
+            "nothing else.",
+        ),
+    ] = 1024
 
     def __post_init__(self) -> None:
-        if self.hidden_units < 1:
-            raise BadPlan(f"hidden_units must be at least 1, got {self.hidden_units}")
+        require_declared(self, BadPrivacyPlan)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelPlan:
+    """Which model of a table is trained.
+
+    `logistic` is for classes, `linear` for numbers, `mlp` (one hidden layer) for both.
+
+    Raises:
+        BadPlan: A value is out of range.
+    """
+
+    name: Annotated[
+        ModelName,
+        Field(
+            alias="model",
+            description="The model of a table. Texts are read by the encoder of `model-name`.",
+        ),
+    ] = "mlp"
+    hidden_units: Annotated[
+        int, Field(ge=1, le=65_536, description="Width of the hidden layer of an `mlp`.")
+    ] = 32
+
+    def __post_init__(self) -> None:
+        require_declared(self, BadPlan)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,49 +131,84 @@ class TextModelPlan:
     """Which encoder reads the texts, and which of its parameters are trained and travel.
 
     What is trained is what travels: nothing else of the encoder changes. Parameters that the
-    encoder's files do not hold, such as those of the head, are always trained.
-
-    Args:
-        base: `minilm`, which ships in a package; the directory of a BERT-family encoder; or its
-            name on the hub, of which only a copy on this machine is read.
-        digest: The base's digest that all sites must have; none is required where it is empty.
-        travels: `lora` adapters of the attention's queries and values (Hu et al. 2021,
-            arXiv:2106.09685), the last `top-k` layers, or the `full` encoder, each together with
-            the head; or the `head` alone.
-        top_layers: Of `top-k`, at least 1.
-        lora_rank: Of `lora`, at least 1.
-        lora_alpha: Of `lora`: adapters count `lora_alpha / lora_rank`, above 0.
-        max_tokens: Tokens that are read at once, at least 8, those that mark the ends included.
-        stride: Tokens that two neighbouring windows of a longer text share, at least 0, and at
-            most half of `max_tokens`.
-        training_windows: Windows of a text that a training step reads, at least 1; an evaluation
-            reads all.
+    encoder's files do not hold, such as those of the head, are always trained. What travels is
+    `lora` adapters of the attention's queries and values (Hu et al. 2021, arXiv:2106.09685), the
+    last `top-k` layers, or the `full` encoder, each together with the head; or the `head` alone.
 
     Raises:
-        BadPlan: A value is out of range.
+        BadPlan: A value is out of range, or windows share more than half of their tokens.
     """
 
-    base: str = MINILM
-    digest: str = ""
-    travels: Travels = "lora"
-    top_layers: int = 2
-    lora_rank: int = 8
-    lora_alpha: float = 16.0
-    max_tokens: int = 128
-    stride: int = 32
-    training_windows: int = 4
+    base: Annotated[
+        str,
+        Field(
+            alias="model-name",
+            min_length=1,
+            max_length=500,
+            description="`minilm`, which ships in a package; the directory of a BERT-family "
+            "encoder at the sites; or its name on the hub, of which each site needs a copy.",
+        ),
+    ] = MINILM
+    digest: Annotated[
+        str,
+        Field(
+            alias="model-digest",
+            pattern=r"^([0-9a-f]{64})?$",
+            description="The 64 hexadecimal digits that `consortium encoder` prints for it at "
+            "every site; a site with other files refuses. If empty, the sites' layouts are "
+            "compared.",
+        ),
+    ] = ""
+    travels: Annotated[
+        Travels, Field(description="What is trained, and so what leaves a site.")
+    ] = "lora"
+    top_layers: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1_000,
+            description="For `top-k`: layers that are trained, counted from the last.",
+        ),
+    ] = 2
+    lora_rank: Annotated[
+        int, Field(ge=1, le=1_024, description="For `lora`: rank of the adapters.")
+    ] = 8
+    lora_alpha: Annotated[
+        float,
+        Field(gt=0, le=1e6, description="For `lora`: adapters count `lora-alpha / lora-rank`."),
+    ] = 16.0
+    max_tokens: Annotated[
+        int,
+        Field(
+            ge=8,
+            le=65_536,
+            description="Tokens that are read at once, those that mark the ends included.",
+        ),
+    ] = 128
+    stride: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Tokens that two neighbouring windows of a longer text share; at most "
+            "half of `max-tokens`.",
+        ),
+    ] = 32
+    training_windows: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1_024,
+            description="Windows of a text that a training step reads; an evaluation reads all.",
+        ),
+    ] = 4
 
     def __post_init__(self) -> None:
-        ranges = {
-            "base": (bool(self.base), "named"),
-            "top_layers": (self.top_layers >= 1, "at least 1"),
-            "lora_rank": (self.lora_rank >= 1, "at least 1"),
-            "lora_alpha": (0 < self.lora_alpha <= 1e6, "above 0, at most 1e6"),
-            "max_tokens": (self.max_tokens >= FEWEST_TOKENS, f"at least {FEWEST_TOKENS}"),
-            "stride": (0 <= 2 * self.stride <= self.max_tokens, "0 to half of max_tokens"),
-            "training_windows": (self.training_windows >= 1, "at least 1"),
-        }
-        _require(self, ranges)
+        require_declared(self, BadPlan)
+        if 2 * self.stride > self.max_tokens:
+            raise BadPlan(
+                f"windows of {self.max_tokens} tokens may share at most half of them: set stride "
+                f"to {self.max_tokens // 2} or less, or raise max-tokens"
+            )
 
 
 AnyModelPlan: TypeAlias = ModelPlan | TextModelPlan
@@ -168,53 +218,61 @@ AnyModelPlan: TypeAlias = ModelPlan | TextModelPlan
 class TrainingPlan:
     """How a site trains in one round.
 
-    Args:
-        local_epochs: Passes over the site's training records, at least 1.
-        batch_size: Records in a step, at least 1; the last batch of a pass may be smaller.
-        learning_rate: Above 0, at most 1e6.
-        optimizer: `sgd` or `adam`.
-        momentum: Of `sgd`, in [0, 1).
-        weight_decay: L2 penalty, in [0, 1e6].
-        proximal_mu: Weight of FedProx's term 0.5 * mu * ||w - w_received||^2 (Li et al. 2020,
-            arXiv:1812.06127), in [0, 1e15].
-        class_balance: `weights` weighs the loss by the pooled class counts; `resample` draws
-            the site's classes equally often; both shift predicted probabilities towards the
-            rare classes.
-        privacy: How nobody's records can be told from the model; None for no such promise. Its
-            steps and draws then take the place of `local_epochs` and `batch_size`.
+    FedProx's term is 0.5 * mu * ||w - w_received||^2. With `privacy`, its steps and draws take
+    the place of `local_epochs` and `batch_size`; None promises nothing. Both ways to balance
+    classes shift predicted probabilities towards the rare ones.
 
     Raises:
         BadPlan: A value is out of range.
     """
 
-    local_epochs: int = 1
-    batch_size: int = 128
-    learning_rate: float = 0.05
-    optimizer: Literal["sgd", "adam"] = "sgd"
-    momentum: float = 0.0
-    weight_decay: float = 0.0
-    proximal_mu: float = 0.0
-    class_balance: Literal["none", "weights", "resample"] = "none"
+    local_epochs: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1_000,
+            description="Passes over a site's training records in a round.",
+        ),
+    ] = 1
+    batch_size: Annotated[
+        int,
+        Field(ge=1, description="Records in a step; the last batch of a pass may be smaller."),
+    ] = 128
+    learning_rate: Annotated[
+        float, Field(gt=0, le=1e6, description="Learning rate of the sites' optimizer.")
+    ] = 0.05
+    optimizer: Annotated[
+        Literal["sgd", "adam"],
+        Field(alias="local-optimizer", description="The sites' optimizer."),
+    ] = "sgd"
+    momentum: Annotated[
+        float,
+        Field(ge=0, lt=1, description="Momentum of the sites' optimizer, if that is `sgd`."),
+    ] = 0.0
+    weight_decay: Annotated[float, Field(ge=0, le=1e6, description="L2 penalty at the sites.")] = (
+        0.0
+    )
+    proximal_mu: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1e15,
+            description="Weight of FedProx's term (Li et al. 2020, arXiv:1812.06127).",
+        ),
+    ] = 0.0
+    class_balance: Annotated[
+        Literal["none", "weights", "resample"],
+        Field(
+            description="What a site does about rare classes: `weights` weighs the loss by the "
+            "pooled class counts; `resample` draws the site's classes equally often."
+        ),
+    ] = "none"
     privacy: PrivacyPlan | None = None
 
     def __post_init__(self) -> None:
-        ranges = {
-            "local_epochs": (self.local_epochs >= 1, "at least 1"),
-            "batch_size": (self.batch_size >= 1, "at least 1"),
-            "learning_rate": (0 < self.learning_rate <= 1e6, "above 0, at most 1e6"),
-            "momentum": (0 <= self.momentum < 1, "in [0, 1)"),
-            "weight_decay": (0 <= self.weight_decay <= 1e6, "in [0, 1e6]"),
-            "proximal_mu": (0 <= self.proximal_mu <= 1e15, "in [0, 1e15]"),
-        }
-        _require(self, ranges)
+        require_declared(self, BadPlan)
         if self.privacy and self.class_balance == "resample":
             raise BadPlan(
                 "with privacy every person is drawn by the same chance: set class_balance to "
                 "none or weights"
             )
-
-
-def _require(plan: object, ranges: Mapping[str, tuple[bool, str]]) -> None:
-    for name, (fits, needed) in ranges.items():
-        if not fits:
-            raise BadPlan(f"{name} must be {needed}, got {getattr(plan, name)}")

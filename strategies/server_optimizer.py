@@ -1,13 +1,14 @@
 """Server optimizers: how the aggregate of a round moves the model."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
+from pydantic import Field
 
+from privacy.declarations import require_declared
 from privacy.errors import ConsortiumError
 from privacy.layout import Vector
 
@@ -48,36 +49,45 @@ class ServerOptimizer:
     step: Callable[[Moments, Vector, Vector], tuple[Moments, Vector]]
 
 
+Decay: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class OptimizerOptions:
-    """What the server optimizers are told; each takes what concerns it.
+    """Which server optimizer moves the model, and what they are told; each takes what concerns it.
 
-    Args:
-        learning_rate: Step size, above 0; 1 with `sgd` is FedAvg.
-        momentum: Of `momentum`: decay of the velocity, in [0, 1).
-        beta1: Of the adaptive ones: decay of the first moment, in [0, 1).
-        beta2: Of `adam` and `yogi`: decay of the second moment, in [0, 1).
-        tau: Of the adaptive ones: degree of adaptivity, above 0; the smaller, the more.
+    With `sgd` a learning rate of 1 is FedAvg.
 
     Raises:
         OptimizerRefused: A parameter is out of its range.
     """
 
-    learning_rate: float = 1.0
-    momentum: float = 0.9
-    beta1: float = 0.9
-    beta2: float = 0.99
-    tau: float = 1e-3
+    name: Annotated[
+        Literal["sgd", "momentum", "adagrad", "adam", "yogi"],
+        Field(
+            description="How the aggregate moves the model (Reddi et al. 2020, arXiv:2003.00295)."
+        ),
+    ] = "sgd"
+    learning_rate: Annotated[float, Field(gt=0, description="Its learning rate.")] = 1.0
+    momentum: Annotated[Decay, Field(description="For `momentum`: decay of the velocity.")] = 0.9
+    beta1: Annotated[
+        Decay,
+        Field(description="For `adagrad`, `adam` and `yogi`: decay of the first moment."),
+    ] = 0.9
+    beta2: Annotated[
+        Decay, Field(description="For `adam` and `yogi`: decay of the second moment.")
+    ] = 0.99
+    tau: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="For `adagrad`, `adam` and `yogi`: how strongly they adapt; the smaller, "
+            "the more.",
+        ),
+    ] = 1e-3
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "tau"):
-            value = getattr(self, name)
-            if not (value > 0 and math.isfinite(value)):
-                raise OptimizerRefused(f"{name} must be finite and above 0, got {value}")
-        for name in ("momentum", "beta1", "beta2"):
-            value = getattr(self, name)
-            if not 0 <= value < 1:
-                raise OptimizerRefused(f"{name} must be in [0, 1), got {value}")
+        require_declared(self, OptimizerRefused)
 
 
 def round_to_float32(numbers: Vector) -> Vector:

@@ -125,7 +125,6 @@ CODES = {
     "NotApproved": "not-approved",
     "NotInRoster": "not-in-roster",
     "NotOrdered": "not-ordered",
-    "NotPrivate": "not-private",
     "NotProbabilities": "not-probabilities",
     "NotReleased": "not-released",
     "NotReserved": "not-reserved",
@@ -262,8 +261,8 @@ EVENTS = {
 ENTRIES = {"Reserved": "reserved", "Used": "used", "Committed": "committed"}
 
 COMMANDS = {
-    "consortium": "audit charter coordinator encoder export provision resume run site status stop "
-    "wait",
+    "consortium": "audit charter coordinator encoder export provision resume run run-config "
+    "site status stop wait",
     "consortium audit": "receipt show verify",
     "consortium charter": "new revise show sign",
     "consortium coordinator": "down init install up",

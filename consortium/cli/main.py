@@ -57,6 +57,14 @@ def _run() -> typer.Typer:
     return app
 
 
+def _run_config() -> typer.Typer:
+    from consortium.cli import run_config as cli_run_config
+
+    loaded = typer.Typer()
+    loaded.command("run-config")(cli_run_config.command)
+    return loaded
+
+
 def _audit() -> typer.Typer:
     from consortium.cli.audit import app
 
@@ -77,6 +85,10 @@ _COMMANDS = {
     "stop": LazyCommand("Stop the run that is going on; the sites stay up.", _run),
     "status": LazyCommand(
         "Say who is there, since when, what runs, the last round and the last error.", _run
+    ),
+    "run-config": LazyCommand(
+        "List the keys of the run config, each with its default, its range and what it says.",
+        _run_config,
     ),
     "audit": LazyCommand("Check and show the audit logs.", _audit),
     "encoder": LazyCommand(

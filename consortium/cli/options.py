@@ -8,6 +8,8 @@ from consortium.config import KEYS, BadConfig, RunConfig, Scalar
 from privacy.errors import ConsortiumError
 from sites.data.source import DataSource, SqlQuery, TableFile, TextFolder
 
+SET_HELP = "key=value of the run config; may be repeated. `consortium run-config` lists the keys."
+
 
 class BadOption(ConsortiumError, ValueError):
     """An option is not of the form it needs."""

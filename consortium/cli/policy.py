@@ -11,7 +11,7 @@ from rich.table import Table
 
 from consortium.audit import journal as audit
 from consortium.charter.document import Charter
-from consortium.cli.options import overrides
+from consortium.cli.options import SET_HELP, overrides
 from consortium.client.audit_trail import journal_of
 from consortium.client.policy_dry_run import PolicyFinding, dry_run
 from consortium.config import RunConfig
@@ -22,7 +22,7 @@ REFUSED = 1
 
 SITE = typer.Argument(..., help="The site's directory.")
 CHARTER = typer.Argument(..., help="The charter, as it was proposed or signed.")
-SETTINGS = typer.Option([], "--set", help="key=value of the run config; may be repeated.")
+SETTINGS = typer.Option([], "--set", help=SET_HELP)
 
 
 def check(directory: Path = SITE, charter: Path = CHARTER, settings: list[str] = SETTINGS) -> None:

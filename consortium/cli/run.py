@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from consortium.charter.document import Charter
-from consortium.cli.options import overrides
+from consortium.cli.options import SET_HELP, overrides
 from consortium.config import RunConfig
 from consortium.coordinator.resume import interrupted
 from consortium.deployment.control_client import Control
@@ -39,7 +39,7 @@ class RunExists(ConsortiumError, FileExistsError):
 @app.command("run")
 def run(
     directory: Path = COORDINATOR,
-    settings: list[str] = typer.Option([], "--set", help="A key of the run config, key=value."),
+    settings: list[str] = typer.Option([], "--set", help=SET_HELP),
     name: str = typer.Option("", help="Of the run; by default the time."),
     wait: bool = typer.Option(True, "--wait/--no-wait", help="Whether to return at its end."),
 ) -> None:

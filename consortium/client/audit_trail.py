@@ -16,6 +16,7 @@ from consortium.audit.journal import (
     open_journal,
     package_digest,
 )
+from consortium.client.private_training import training_of
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
 from privacy.audit.signed_head import Anchor
@@ -77,7 +78,7 @@ class SiteAuditTrail:
                 policy=terms[3],
                 program=package_digest(),
                 aggregation=site.run_config.aggregation,
-                privacy=site.run_config.dp.unit,
+                privacy=site.run_config.privacy.label,
             )
 
     def answered(self, kind: str, content: RecordDict) -> RecordDict:
@@ -92,7 +93,7 @@ class SiteAuditTrail:
             content = messages.introduction_with_anchor(content, self._anchor().encode())
         else:
             self._sealed(kind, content)
-        if self.site.run_config.dp.on:
+        if training_of(self.site.run_config).counts_in_ledger:
             self._ledger()
         self.journal.note(
             audit.SENT,

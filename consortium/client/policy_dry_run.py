@@ -8,7 +8,7 @@ from pathlib import Path
 
 from consortium.charter.document import Charter
 from consortium.client.policy_gate import asked_of
-from consortium.client.private_training import ledger_of, planned
+from consortium.client.private_training import ledger_of, training_of
 from consortium.config import RunConfig
 from consortium.protocol.parameters import require_agreed
 from consortium.site.directory import SiteDirectory, read_site_config
@@ -165,9 +165,11 @@ def _moment(site: Site, policy: Policy, now: float) -> Iterator[PolicyFinding]:
 def _budget(site: Site, policy: Policy) -> Iterator[PolicyFinding]:
     """Yield whether the whole run fits into what the site's records may still lose."""
     ceiling = policy.privacy.ceiling(site.config.data_set)
-    if not site.run_config.dp.on or ceiling is None:
+    if ceiling is None:
         return
-    name, event = site.config.data_set, planned(site.run_config, site.data)
+    name, event = site.config.data_set, training_of(site.run_config).planned(site.data)
+    if event is None:
+        return
     budget = Budget(epsilon=ceiling.epsilon, delta=ceiling.delta, unit=policy.privacy.unit)
     folder = SiteDirectory(site.directory).ledger
     past: tuple[Mechanism, ...] = ()

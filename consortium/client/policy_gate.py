@@ -17,7 +17,7 @@ from flwr.app import ConfigRecord, Message, RecordDict
 
 from consortium.charter.document import Charter
 from consortium.client.egress_schema import ReplyForm, Sizes, exits, largest_bytes
-from consortium.config import ENCODER, PrivacyConfig, RunConfig
+from consortium.config import ENCODER, RunConfig
 from consortium.protocol.parameters import require_agreed
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
@@ -25,7 +25,7 @@ from privacy.errors import ConsortiumError
 from privacy.policy.document import Policy, PolicyUnreadable, read_policy
 from privacy.policy.kill_switch import require_allowed
 from privacy.policy.rate_limits import NO_ROUND, Coming, RateLimits, TrafficUnavailable
-from privacy.policy.run_request import Asked, AskedPrivacy, check_run_request
+from privacy.policy.run_request import Asked, check_run_request
 from privacy.policy.violations import NotReleased, PolicyViolation, QuestionNotAllowed
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
@@ -173,7 +173,7 @@ def asked_of(config: RunConfig, charter: Charter, task: Task[SiteData]) -> Asked
     encrypted = config.aggregation == "encrypted"
     return Asked(
         task=charter.task,
-        model=config.model if isinstance(charter.table, Schema) else ENCODER,
+        model=config.table_model.name if isinstance(charter.table, Schema) else ENCODER,
         columns=charter.table.columns,
         dim=task.layout.dim,
         layout=task.layout.digest,
@@ -181,15 +181,8 @@ def asked_of(config: RunConfig, charter: Charter, task: Task[SiteData]) -> Asked
         crowd=len(charter.names) // config.buckets if encrypted else config.quorum,
         rounds=config.num_server_rounds,
         message_bytes=largest_bytes(charter, config, sizes_of(task)),
-        privacy=_offered(config.dp),
+        privacy=config.privacy.offered,
     )
-
-
-def _offered(dp: PrivacyConfig) -> AskedPrivacy | None:
-    """Return the differential privacy that a run offers; a site computes what is not said."""
-    if dp.unit == "off":
-        return None
-    return AskedPrivacy(unit=dp.unit, epsilon=dp.epsilon or None, delta=dp.delta or None)
 
 
 def sizes_of(task: Task[SiteData]) -> Sizes:

@@ -7,12 +7,14 @@ a run which does not fit is refused before anything is learnt from anybody.
 import hashlib
 import json
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar, Protocol
 
 import numpy as np
 
-from consortium.config import PrivacyConfig, RunConfig
+from consortium.config import RunConfig
+from consortium.differential_privacy import DifferentiallyPrivate, NotPrivate
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
 from privacy.differential.accounting import calibrated_noise
@@ -20,11 +22,10 @@ from privacy.differential.ledger import Ledger, Reservation
 from privacy.differential.ledger_entries import Budget, DataSet
 from privacy.differential.mechanisms import HeldOut, SampledGaussian
 from privacy.differential.private_runs import Campaign, PrivateRuns, Round
-from privacy.errors import ConsortiumError
 from privacy.protocol.envelope import WrongRound
 from privacy.wire.messages import Position
 from sites.data.fingerprint import fingerprint_of
-from sites.plans import EmptySite, PrivacyPlan
+from sites.plans import EmptySite, TrainingPlan
 from sites.task import SiteData, Trained
 
 _COUNTED_ONLY = 1e9  # an epsilon that no run reaches: where the operator set no ceiling
@@ -32,66 +33,206 @@ _OPEN: dict[Path, PrivateRuns] = {}  # what a process need not open again
 _MOST_OPEN = 1_024
 
 
-class NotPrivate(ConsortiumError, ValueError):
-    """A run has no private training to be planned."""
+class SiteTraining(Protocol):
+    """How a site trains in a run: with a promise to its persons, or with none."""
 
-    code = "not-private"
+    @property
+    def counts_in_ledger(self) -> bool:
+        """Whether the site's ledger may have moved when it answers."""
+
+    def planned(self, data: SiteData) -> SampledGaussian | None:
+        """Return all planned rounds on a site's records as the event that is counted, if any.
+
+        Raises:
+            EmptySite: There is nobody to protect.
+            ConsortiumError: No noise is enough for so little epsilon.
+        """
+
+    def plan(self, data: SiteData) -> TrainingPlan:
+        """Return how a round is trained, with the noise that so many records need.
+
+        Raises:
+            ConsortiumError: As `planned` says.
+        """
+
+    def train(self, site: Site, stands: Position) -> Trained:
+        """Return what one round of training at a site gave.
+
+        Guarantee: with private training, nothing is computed from a record before its cost was
+        reserved, and what is returned was kept first; the same round from the same state gives
+        the same bytes again, and costs nothing again.
+
+        Raises:
+            BudgetExhausted: The planned run does not fit into what is left; nothing was trained.
+            WrongRound: The run has no such round.
+            ConsortiumError: As the task and the site's ledger say.
+        """
+
+    def end(self, site: Site, stands: Position) -> None:
+        """Give back what was reserved for rounds that the run, now over, never began."""
 
 
-def trained_at(site: Site, stands: Position) -> Trained:
-    """Return what one round of training at a site gave.
-
-    Guarantee: with private training, nothing is computed from a record before its cost was
-    reserved, and what is returned was kept first; the same round from the same state gives the
-    same bytes again, and costs nothing again.
-
-    Raises:
-        BudgetExhausted: The planned run does not fit into what is left; nothing was trained.
-        WrongRound: The run has no such round.
-        ConsortiumError: As the task and the site's ledger say.
-    """
-    if site.run_config.dp.on:
-        return _privately(site, stands)
-    vector = stands.state.astype(np.float64)
-    rng = site.rng(stands.server_round)
-    return site.task.train(site.data, stands.statistics, vector, site.plan, rng=rng)
+def training_of(config: RunConfig) -> SiteTraining:
+    """Return how a site trains in a run."""
+    match config.privacy:
+        case NotPrivate():
+            return _PlainTraining(config)
+        case DifferentiallyPrivate() as privacy:
+            return _PrivateTraining(config, privacy)
 
 
-def planned(config: RunConfig, data: SiteData, noise_multiplier: float = 0.0) -> SampledGaussian:
-    """Return all planned rounds of a run on a site's records as one event.
+@dataclass(frozen=True)
+class _PlainTraining:
+    """Nothing is promised, so nothing is counted."""
 
-    Args:
-        config: How it is run.
-        data: The records, of which so many are protected.
-        noise_multiplier: As calibrated before; 0 to calibrate it now, for all rounds together.
+    config: RunConfig
+    counts_in_ledger: ClassVar[bool] = False
 
-    Raises:
-        EmptySite: There is nobody to protect.
-        NotPrivate: The run is not private.
-        ConsortiumError: No noise is enough for so little epsilon.
-    """
-    dp, rounds = config.dp, config.num_server_rounds
-    if dp.unit == "off":
-        raise NotPrivate("this run is not private: nothing of it is counted")
-    steps = dp.steps * rounds
-    return SampledGaussian(
-        noise_multiplier=noise_multiplier
-        or dp.noise_multiplier
-        or calibrated_noise(
-            sampling_rate=dp.sampling_rate,
+    def planned(self, data: SiteData) -> None:
+        """Return nothing: no event is counted."""
+
+    def plan(self, data: SiteData) -> TrainingPlan:
+        """Return the run's own plan."""
+        del data
+        return self.config.training
+
+    def train(self, site: Site, stands: Position) -> Trained:
+        """Train from the received state."""
+        vector, rng = stands.state.astype(np.float64), site.rng(stands.server_round)
+        return site.task.train(site.data, stands.statistics, vector, self.config.training, rng=rng)
+
+    def end(self, site: Site, stands: Position) -> None:
+        """Give back nothing: nothing was reserved."""
+
+
+@dataclass(frozen=True)
+class _PrivateTraining:
+    """What is trained is reserved before, kept, and counted in the site's ledger."""
+
+    config: RunConfig
+    privacy: DifferentiallyPrivate
+    counts_in_ledger: ClassVar[bool] = True
+
+    def planned(self, data: SiteData, noise_multiplier: float = 0.0) -> SampledGaussian:
+        """Return all planned rounds on a site's records as one event.
+
+        Args:
+            data: The records, of which so many are protected.
+            noise_multiplier: As calibrated before; 0 to calibrate it now, for all rounds together.
+        """
+        asked, steps = self.privacy.asked, self.privacy.asked.steps * self.config.num_server_rounds
+        return SampledGaussian(
+            noise_multiplier=noise_multiplier
+            or asked.noise_multiplier
+            or calibrated_noise(
+                sampling_rate=asked.sampling_rate,
+                steps=steps,
+                epsilon=asked.epsilon,
+                delta=delta_of(self.privacy, data),
+            ),
+            sampling_rate=asked.sampling_rate,
             steps=steps,
-            epsilon=dp.epsilon,
-            delta=delta_of(dp, data),
-        ),
-        sampling_rate=dp.sampling_rate,
-        steps=steps,
-        clip_norm=dp.clip_norm,
-        unit=dp.unit,
-        max_records_per_person=dp.max_records_per_person,
-    )
+            clip_norm=asked.clip_norm,
+            unit=self.privacy.unit,
+            max_records_per_person=asked.max_records_per_person,
+        )
+
+    def plan(self, data: SiteData) -> TrainingPlan:
+        """Return the run's plan with the noise that so many records need."""
+        return self._with_noise(self.planned(data).noise_multiplier)
+
+    def train(self, site: Site, stands: Position) -> Trained:
+        """Train one round on what is reserved, or answer again what was answered."""
+        config = self.config
+        if stands.server_round > config.num_server_rounds:
+            raise WrongRound(
+                f"the run was reserved with {config.num_server_rounds} rounds, this is another",
+                needed=config.num_server_rounds,
+                came=stands.server_round,
+            )
+        campaigns = _campaigns(SiteDirectory(site.directory).ledger)
+        asked = Round(run=_run(site, stands), number=stands.server_round, state=_state(stands))
+        answer = campaigns.kept_answer(asked)
+        if answer is None:
+            campaign = self._reserved(site, campaigns, asked)
+            answer = campaigns.keep_answer(campaign, asked, self._trained(site, stands, campaign))
+        return Trained(
+            update=np.frombuffer(answer, "<f4").astype(np.float64),
+            num_examples=site.data.train_examples,
+            steps=self.privacy.asked.steps,
+        )
+
+    def end(self, site: Site, stands: Position) -> None:
+        """Give back what was reserved for rounds that the run, now over, never began."""
+        campaigns, run = _campaigns(SiteDirectory(site.directory).ledger), _run(site, stands)
+        found = campaigns.last_campaign(run)
+        if found is None:
+            return
+        with ledger_of(site.directory) as ledger:
+            reservation = self._reservation(site, ledger, run, found)
+            if reservation.charge.committed is None:
+                reservation.commit(sum(reservation.charge.used.values()))
+
+    def _with_noise(self, noise_multiplier: float) -> TrainingPlan:
+        privacy = self.privacy.plan(noise_multiplier=noise_multiplier, cap_seed=self.config.seed)
+        return replace(self.config.training, privacy=privacy)
+
+    def _trained(self, site: Site, stands: Position, campaign: Campaign) -> bytes:
+        """Return the update of a round whose steps are reserved, in the form it is kept in."""
+        vector, rng = stands.state.astype(np.float64), site.rng(stands.server_round)
+        plan = self._with_noise(campaign.noise_multiplier)
+        trained = site.task.train(site.data, stands.statistics, vector, plan, rng=rng)
+        return trained.update.astype("<f4").tobytes()
+
+    def _reserved(self, site: Site, campaigns: PrivateRuns, asked: Round) -> Campaign:
+        """Return the campaign that a round draws on; its steps are entered as begun."""
+        campaign = campaigns.campaign_with_room(asked)
+        with ledger_of(site.directory) as ledger:
+            if campaign is None:
+                before = campaigns.last_campaign(asked.run)
+                noise = self.planned(site.data).noise_multiplier
+                part = 1 if before is None else before.part + 1
+                wanted = Campaign(number=0, part=part, noise_multiplier=noise)
+                self._reservation(site, ledger, asked.run, wanted)
+                campaign = campaigns.begin_campaign(asked.run, part=part, noise_multiplier=noise)
+            reservation = self._reservation(site, ledger, asked.run, campaign)
+            reservation.use(f"round {asked.number}", self.privacy.asked.steps)
+        return campaign
+
+    def _reservation(self, site: Site, ledger: Ledger, run: str, campaign: Campaign) -> Reservation:
+        """Return what is reserved for a campaign; reserve it if it is not.
+
+        That its evaluation releases figures of held-out persons is entered beside it.
+        """
+        ceiling = site.policy.privacy.ceiling(site.config.data_set)
+        unit = site.policy.privacy.unit
+        budget = (
+            Budget(epsilon=_COUNTED_ONLY, delta=delta_of(self.privacy, site.data), unit=unit)
+            if ceiling is None
+            else Budget(epsilon=ceiling.epsilon, delta=ceiling.delta, unit=unit)
+        )
+        data_set = DataSet(
+            name=site.config.data_set, fingerprint=fingerprint_of(site.config.source)
+        )
+        reservation = ledger.reserve(
+            self.planned(site.data, campaign.noise_multiplier),
+            data_set=data_set,
+            run=run,
+            part=f"training {campaign.part}",
+            budget=budget,
+        )
+        if reservation.fresh:
+            ledger.reserve(
+                HeldOut(what="evaluation"),
+                data_set=data_set,
+                run=run,
+                part=f"evaluation {campaign.part}",
+                budget=budget,
+            )
+        return reservation
 
 
-def delta_of(dp: PrivacyConfig, data: SiteData) -> float:
+def delta_of(privacy: DifferentiallyPrivate, data: SiteData) -> float:
     """Return the delta of a run on a site's records: as the run says, or by their number.
 
     By itself at most one tenth of one over the units, and a power of two, so that it tells of
@@ -100,127 +241,15 @@ def delta_of(dp: PrivacyConfig, data: SiteData) -> float:
     Raises:
         EmptySite: There is nobody to protect.
     """
-    units = data.train_persons if dp.unit == "person" else data.train_examples
+    units = privacy.units(data)
     if not units:
         raise EmptySite("this site has no training records: it can be evaluated, not trained")
-    return dp.delta or 0.1 / 2 ** math.ceil(math.log2(units))
-
-
-def privacy_plan(dp: PrivacyConfig, *, noise_multiplier: float, cap_seed: int) -> PrivacyPlan:
-    """Return how a site trains privately in one round.
-
-    Raises:
-        NotPrivate: The run is not private.
-    """
-    if dp.unit == "off":
-        raise NotPrivate("this run is not private")
-    return PrivacyPlan(
-        unit=dp.unit,
-        noise_multiplier=noise_multiplier,
-        clip_norm=dp.clip_norm,
-        sampling_rate=dp.sampling_rate,
-        steps=dp.steps,
-        max_records_per_person=dp.max_records_per_person,
-        cap_seed=cap_seed,
-    )
+    return privacy.asked.delta or 0.1 / 2 ** math.ceil(math.log2(units))
 
 
 def ledger_of(directory: Path) -> Ledger:
     """Return the ledger in a site's directory."""
     return Ledger(SiteDirectory(directory).ledger)
-
-
-def ended(site: Site, stands: Position) -> None:
-    """Give back what was reserved for rounds that the run, now over, never began."""
-    if not site.run_config.dp.on:
-        return
-    campaigns, run = _campaigns(SiteDirectory(site.directory).ledger), _run(site, stands)
-    found = campaigns.last_campaign(run)
-    if found is None:
-        return
-    with ledger_of(site.directory) as ledger:
-        reservation = _reservation(site, ledger, run, found)
-        if reservation.charge.committed is None:
-            reservation.commit(sum(reservation.charge.used.values()))
-
-
-def _privately(site: Site, stands: Position) -> Trained:
-    config = site.run_config
-    if stands.server_round > config.num_server_rounds:
-        raise WrongRound(
-            f"the run was reserved with {config.num_server_rounds} rounds, this is another",
-            needed=config.num_server_rounds,
-            came=stands.server_round,
-        )
-    campaigns = _campaigns(SiteDirectory(site.directory).ledger)
-    asked = Round(run=_run(site, stands), number=stands.server_round, state=_state(stands))
-    answer = campaigns.kept_answer(asked)
-    if answer is None:
-        campaign = _reserved(site, campaigns, asked)
-        answer = campaigns.keep_answer(campaign, asked, _trained(site, stands, campaign))
-    return Trained(
-        update=np.frombuffer(answer, "<f4").astype(np.float64),
-        num_examples=site.data.train_examples,
-        steps=config.dp.steps,
-    )
-
-
-def _trained(site: Site, stands: Position, campaign: Campaign) -> bytes:
-    """Return the update of a round whose steps are reserved, in the form it is kept in."""
-    config, vector = site.run_config, stands.state.astype(np.float64)
-    privacy = privacy_plan(
-        config.dp, noise_multiplier=campaign.noise_multiplier, cap_seed=config.seed
-    )
-    plan, rng = replace(site.plan, privacy=privacy), site.rng(stands.server_round)
-    trained = site.task.train(site.data, stands.statistics, vector, plan, rng=rng)
-    return trained.update.astype("<f4").tobytes()
-
-
-def _reserved(site: Site, campaigns: PrivateRuns, asked: Round) -> Campaign:
-    """Return the campaign that a round draws on; its steps are entered as begun."""
-    campaign = campaigns.campaign_with_room(asked)
-    with ledger_of(site.directory) as ledger:
-        if campaign is None:
-            before = campaigns.last_campaign(asked.run)
-            noise = planned(site.run_config, site.data).noise_multiplier
-            part = 1 if before is None else before.part + 1
-            wanted = Campaign(number=0, part=part, noise_multiplier=noise)
-            _reservation(site, ledger, asked.run, wanted)
-            campaign = campaigns.begin_campaign(asked.run, part=part, noise_multiplier=noise)
-        reservation = _reservation(site, ledger, asked.run, campaign)
-        reservation.use(f"round {asked.number}", site.run_config.dp.steps)
-    return campaign
-
-
-def _reservation(site: Site, ledger: Ledger, run: str, campaign: Campaign) -> Reservation:
-    """Return what is reserved for a campaign; reserve it if it is not.
-
-    That its evaluation releases figures of held-out persons is entered beside it.
-    """
-    ceiling = site.policy.privacy.ceiling(site.config.data_set)
-    unit = site.policy.privacy.unit
-    budget = (
-        Budget(epsilon=_COUNTED_ONLY, delta=delta_of(site.run_config.dp, site.data), unit=unit)
-        if ceiling is None
-        else Budget(epsilon=ceiling.epsilon, delta=ceiling.delta, unit=unit)
-    )
-    data_set = DataSet(name=site.config.data_set, fingerprint=fingerprint_of(site.config.source))
-    reservation = ledger.reserve(
-        planned(site.run_config, site.data, campaign.noise_multiplier),
-        data_set=data_set,
-        run=run,
-        part=f"training {campaign.part}",
-        budget=budget,
-    )
-    if reservation.fresh:
-        ledger.reserve(
-            HeldOut(what="evaluation"),
-            data_set=data_set,
-            run=run,
-            part=f"evaluation {campaign.part}",
-            budget=budget,
-        )
-    return reservation
 
 
 def _run(site: Site, stands: Position) -> str:

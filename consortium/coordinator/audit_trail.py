@@ -60,7 +60,7 @@ class CoordinatorAuditTrail:
             config=config.digest,
             program=package_digest(),
             aggregation=config.aggregation,
-            privacy=config.dp.unit,
+            privacy=config.privacy.label,
         )
         journal.commit()
         return cls(journal)

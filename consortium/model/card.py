@@ -18,6 +18,7 @@ from consortium.wording.metric_glossary import meaning_of
 from privacy.layout import Tally
 from sites.evaluation.contract import Metric, evaluation_for
 from sites.evaluation.metric_values import wilson_interval
+from sites.plans import MINILM, TextModelPlan
 from sites.schema.tables import Schema
 from sites.statistics.contract import statistics_for
 
@@ -78,14 +79,15 @@ def model_card(model: Subject, judged: Judged | None) -> str:
 
 
 def _what(model: Subject) -> Iterator[str]:
-    config, charter = model.config, model.charter
+    config, charter, encoder = model.config, model.charter, model.config.text_model
     if isinstance(charter.table, Schema):
-        yield f"- A model of kind `{config.model}` for the columns of `{charter.table.name}`."
+        name = config.table_model.name
+        yield f"- A model of kind `{name}` for the columns of `{charter.table.name}`."
     else:
-        yield f"- An encoder, `{config.model_name}`, with a head; what was trained: {_how(config)}."
+        yield f"- An encoder, `{encoder.base}`, with a head; what was trained: {_how(encoder)}."
         yield (
-            f"- It reads {config.max_tokens} tokens at once. Longer texts were read in windows "
-            f"that share {config.stride} tokens, and scores averaged over them: do so too."
+            f"- It reads {encoder.max_tokens} tokens at once. Longer texts were read in windows "
+            f"that share {encoder.stride} tokens, and scores averaged over them: do so too."
         )
     yield f"- It predicts `{charter.table.label.column}`: {words.listed(_declared(model)[:50])}."
     yield f"- Trained in {config.num_server_rounds} rounds by {len(charter.names)} sites."
@@ -93,13 +95,13 @@ def _what(model: Subject) -> Iterator[str]:
     yield f"- Start: `{model.start}`."
 
 
-def _how(config: RunConfig) -> str:
+def _how(encoder: TextModelPlan) -> str:
     return {
-        "lora": f"adapters (LoRA) of rank {config.lora_rank}, and the head",
+        "lora": f"adapters (LoRA) of rank {encoder.lora_rank}, and the head",
         "head": "the head",
-        "top-k": f"the last {config.top_layers} layers, and the head",
+        "top-k": f"the last {encoder.top_layers} layers, and the head",
         "full": "everything",
-    }[config.travels]
+    }[encoder.travels]
 
 
 def _declared(model: Subject) -> list[str]:
@@ -176,25 +178,11 @@ def _privacy(config: RunConfig) -> Iterator[str]:
         yield "- The coordinator added ciphertexts, and read neither updates nor the model."
     else:
         yield "- The coordinator read each site's update, and the model."
-    if config.dp.on:
-        asked = (
-            f"epsilon {config.dp.epsilon:g}"
-            if config.dp.epsilon
-            else f"noise multiplier {config.dp.noise_multiplier:g}"
-        )
-        yield (
-            f"- Differentially private by {config.dp.unit}: {asked} for all rounds, clipped to "
-            f"{config.dp.clip_norm:g}. Each site's ledger says what its persons have lost."
-        )
-    else:
-        yield (
-            "- Without differential privacy: the model may remember single records. Whoever has it "
-            "can try to find out who was among them."
-        )
+    yield f"- {config.privacy.card}"
 
 
 def _limits(model: Subject, judged: Judged | None) -> Iterator[str]:
-    if not isinstance(model.charter.table, Schema) and model.config.model_name == "minilm":
+    if not isinstance(model.charter.table, Schema) and model.config.text_model.base == MINILM:
         yield "- The encoder learnt general English, nothing clinical or financial, before this."
     yield "- It was judged on the members' own persons; elsewhere it may do worse."
     yield "- Labels that were never seen in training cannot be predicted."

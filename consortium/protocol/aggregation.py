@@ -22,7 +22,7 @@ from strategies.rules.pre_aggregation import (
     nearest_neighbour_mixing,
     norm_clipping,
 )
-from strategies.rules.registry import Infeasible, RuleOptions, RuleSpec, rule_named, smallest_sites
+from strategies.rules.registry import Infeasible, RuleSpec, rule_named, smallest_sites
 
 RuleAt: TypeAlias = Callable[[State], Rule]
 
@@ -92,24 +92,13 @@ def smallest_consortium(config: RunConfig, charter: Charter) -> int:
     return needed if config.fraction == 1 else math.floor((needed - 1) / config.fraction) + 1
 
 
-def rule_options(config: RunConfig) -> RuleOptions:
-    """Return what the rule is told."""
-    chosen = config.rule
-    return RuleOptions(
-        num_byzantine=chosen.num_byzantine,
-        clip_norm=chosen.clip_norm,
-        momentum=chosen.momentum,
-        iterations=chosen.iterations,
-    )
-
-
 def rule_at(config: RunConfig, spec: RuleSpec) -> RuleAt:
     """Return the rule of each round, with its pre-step, from the state before the round.
 
     Guarantee: a function of config and state alone, but for `adaptive-clipping`, whose norm
     follows the rounds this process has seen: after a resumption it starts from `clip-norm`.
     """
-    options = rule_options(config)
+    options = config.rule
     step_at = _steps(config)
     if step_at is None:
         return lambda state: spec.build(options, state.memory)

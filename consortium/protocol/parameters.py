@@ -13,7 +13,7 @@ from privacy.layout import Layout
 from privacy.protocol.envelope import UploadLabel
 from privacy.protocol.grouping import WEIGHT_CLASSES
 from privacy.protocol.upload import UploadHeader
-from strategies.server_optimizer import OPTIMIZERS, OptimizerOptions, ServerOptimizer
+from strategies.server_optimizer import OPTIMIZERS, ServerOptimizer
 
 
 class OutsideCharter(ConsortiumError, ValueError):
@@ -44,15 +44,7 @@ def require_agreed(config: RunConfig, charter: Charter) -> None:
 
 def optimizer_for(config: RunConfig) -> ServerOptimizer:
     """Return the server optimizer of a run."""
-    chosen = config.server_optimizer
-    options = OptimizerOptions(
-        learning_rate=chosen.learning_rate,
-        momentum=chosen.momentum,
-        beta1=chosen.beta1,
-        beta2=chosen.beta2,
-        tau=chosen.tau,
-    )
-    return OPTIMIZERS[chosen.name](options)
+    return OPTIMIZERS[config.server_optimizer.name](config.server_optimizer)
 
 
 def seal_parameters(config: RunConfig, charter: Charter) -> SealParameters:

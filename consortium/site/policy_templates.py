@@ -3,11 +3,12 @@
 from typing import get_args
 
 from consortium.charter.document import Charter
-from consortium.config import ENCODER, RunConfig
+from consortium.config import ENCODER
 from privacy.differential.mechanisms import Unit
 from privacy.policy.document import Pace, Policy, PrivacyTerms, Releases, Volume
+from sites.plans import ModelName
 
-MODELS: tuple[str, ...] = (*get_args(RunConfig.model_fields["model"].annotation), ENCODER)
+MODELS: tuple[str, ...] = (*get_args(ModelName), ENCODER)
 
 _NO_LIMIT = 2**62
 

@@ -15,7 +15,7 @@ from consortium.site.directory import SiteConfig, SiteDirectory, read_site_confi
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
 from privacy.policy.document import Policy, read_policy
-from sites.plans import AnyModelPlan, ModelPlan, TextModelPlan, TrainingPlan
+from sites.plans import AnyModelPlan
 from sites.schema.tables import Schema
 from sites.schema.texts import AnySchema
 from sites.task import SiteData, Task
@@ -56,11 +56,6 @@ class Site:
     def data(self) -> SiteData:
         """The site's records, read once a process."""
         return self.task.load(self.config.source, seed=self.run_config.seed)
-
-    @cached_property
-    def plan(self) -> TrainingPlan:
-        """How the site trains."""
-        return training_plan(self.run_config)
 
     def rng(self, server_round: int) -> np.random.Generator:
         """Return the generator of the order of records in a round; it protects nobody."""
@@ -130,38 +125,8 @@ class Site:
 
 
 def model_plan(config: RunConfig, table: AnySchema) -> AnyModelPlan:
-    """Return which model a run trains on records of this schema.
-
-    Raises:
-        BadPlan: The choices contradict each other.
-    """
-    if isinstance(table, Schema):
-        return ModelPlan(name=config.model, hidden_units=config.hidden_units)
-    return TextModelPlan(
-        base=config.model_name,
-        digest=config.model_digest,
-        travels=config.travels,
-        top_layers=config.top_layers,
-        lora_rank=config.lora_rank,
-        lora_alpha=config.lora_alpha,
-        max_tokens=config.max_tokens,
-        stride=config.stride,
-        training_windows=config.training_windows,
-    )
-
-
-def training_plan(config: RunConfig) -> TrainingPlan:
-    """Return how sites train under a run config."""
-    return TrainingPlan(
-        local_epochs=config.local_epochs,
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        optimizer=config.local_optimizer,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        proximal_mu=config.proximal_mu,
-        class_balance=config.class_balance,
-    )
+    """Return which model a run trains on records of this schema."""
+    return config.table_model if isinstance(table, Schema) else config.text_model
 
 
 def site_rng(seed: int, site: str, server_round: int) -> np.random.Generator:

@@ -93,7 +93,9 @@ def _honest_updates(
         site = site_of(context)
         # The site's own generator of this round: the same batches, so the same update.
         rng = site.rng(server_round)
-        rows.append(site.task.train(site.data, pooled, vector, site.plan, rng=rng).update)
+        rows.append(
+            site.task.train(site.data, pooled, vector, site.run_config.training, rng=rng).update
+        )
     return np.stack(rows)
 
 

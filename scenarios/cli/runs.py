@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from consortium.cli.options import SET_HELP
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Comparison, Summary
 from privacy.errors import ConsortiumError
@@ -19,9 +20,7 @@ Name = Annotated[str, typer.Argument(help="A scenario; see `scenario list`.")]
 EngineOption = Annotated[
     str, typer.Option("--engine", help="inprocess, simulation (with Ray) or deployment (TLS).")
 ]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="A run config key and its value: key=value.")
-]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Seed of the experiment.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="The run's directory.")]
 DataOption = Annotated[

@@ -89,7 +89,7 @@ def run_scenario(order: ScenarioRun, run: RunDirectory) -> Summary:
         order.own_data,
         with_keys=encrypted,
         lies=order.lies,
-        unit="person" if order.config.dp.unit == "person" else "record",
+        unit=order.config.privacy.policy_unit,
     )
     order.on_staged(run)
     return _run_on_engine(order, run)

@@ -3,24 +3,23 @@
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from consortium.client.private_training import planned, privacy_plan
+from consortium.client.private_training import training_of
 from consortium.config import RunConfig
 from consortium.model.files import read_model
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Arm, Comparison, Difference, Summary, read_record, write_record
 from consortium.site.directory import read_site_config
-from consortium.site.site import site_rng, training_plan
+from consortium.site.site import site_rng
 from privacy.layout import Tally, Vector
 from scenarios.experiments.bootstrap import ResampledMetric, Resamples, resampled_metric
 from scenarios.experiments.process_pool import parallel_processes
 from scenarios.scenario import Scenario
-from sites.plans import TrainingPlan
 from sites.task import SiteData, Task
 
 N_RESAMPLES = 500
@@ -57,28 +56,15 @@ class _Training:
         """Train for as many rounds as the run had, with the same privacy."""
         task = read_model(self.run.model).task
         data = task.pool(_load_records(task, self.run, self.config, self.sites))
-        if self.config.dp.on:  # a private run counts nothing: the schema's bounds scale numbers
-            statistics = np.zeros(task.statistics.layout.size, np.int64)
-        else:
-            statistics = task.statistics_of(data)
+        statistics = self.config.privacy.statistics(task, data)
         vector = np.zeros(task.layout.dim)
-        plan = self._plan(data)
+        plan = training_of(self.config).plan(data)  # noise for this arm's own records
         for server_round in range(1, self.config.num_server_rounds + 1):
             rng = site_rng(self.config.seed, self.name, server_round)
             update = task.train(data, statistics, vector, plan, rng=rng).update
             # Round as the model does when it travels between coordinator and sites.
             vector = (vector + update).astype(np.float32).astype(np.float64)
         return _Model(statistics, vector)
-
-    def _plan(self, data: SiteData) -> TrainingPlan:
-        """Return the training plan, with noise calibrated to this arm's number of records."""
-        plan, dp = training_plan(self.config), self.config.dp
-        if not dp.on:
-            return plan
-        # The noise depends on the number of records, which differs from arm to arm.
-        noise = planned(self.config, data).noise_multiplier
-        private = privacy_plan(dp, noise_multiplier=noise, cap_seed=self.config.seed)
-        return replace(plan, privacy=private)
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def measure_privacy(
         metric=scenario.headline.name,
         metric_title=scenario.headline.title,
         higher_is_better=scenario.headline.higher_is_better,
-        unit=config.dp.unit,
+        unit=config.privacy.label,
         # Each site has its own delta; the largest one holds for all of them.
         delta=max(delta for one in scored for delta in one.deltas),
         held_out=len(scored[0].labels),

@@ -4,9 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from privacy.declarations import require_declared
 from privacy.layout import Vector
 from strategies.rules.inputs import (
     WIDTH,
+    ClipNorm,
+    ClipQuantile,
+    ClipRate,
     OptionRefused,
     Rows,
     RuleOptions,
@@ -14,7 +18,6 @@ from strategies.rules.inputs import (
     admit,
     blocks,
     honest_majority,
-    require_positive,
 )
 from strategies.rules.mean import mean
 from strategies.rules.norms import Scaled, clip_scales, row_norms
@@ -106,25 +109,16 @@ class AdaptiveClip:
     sends; the same bits on every CPU. Without noise: the count it is made of is released in
     the clear. Andrew et al. 2021, arXiv:1905.03871.
 
-    Args:
-        clip_norm: Of this round, above 0.
-        quantile: Share of the updates that shall not be clipped, in (0, 1).
-        rate: How fast the norm follows, in (0, 1].
-
     Raises:
         OptionRefused: A parameter is out of its range.
     """
 
-    clip_norm: float
-    quantile: float = 0.5
-    rate: float = 0.2
+    clip_norm: ClipNorm
+    quantile: ClipQuantile = RuleOptions.clip_quantile
+    rate: ClipRate = RuleOptions.clip_rate
 
     def __post_init__(self) -> None:
-        require_positive(clip_norm=self.clip_norm)
-        if not 0 < self.quantile < 1:
-            raise OptionRefused(f"quantile must be in (0, 1), got {self.quantile}")
-        if not 0 < self.rate <= 1:
-            raise OptionRefused(f"rate must be in (0, 1], got {self.rate}")
+        require_declared(self, OptionRefused)
 
     def next_clip(self, norms: Vector) -> "AdaptiveClip":
         """Return the clip for the next round, from this round's norms (`norms.row_norms`)."""

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Annotated, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from privacy.declarations import require_declared
 from privacy.errors import ConsortiumError
 from privacy.layout import Vector
 
@@ -232,28 +234,70 @@ def require_positive(**option: float) -> None:
             raise OptionRefused(f"{name} must be finite and above 0, got {value}")
 
 
+ClipNorm: TypeAlias = Annotated[
+    float,
+    Field(
+        gt=0,
+        description="Largest L2 norm of an update that counts in full: for the clipping rules and "
+        "pre-steps, and for a bucket mean under encryption.",
+    ),
+]
+ClipQuantile: TypeAlias = Annotated[
+    float,
+    Field(
+        gt=0,
+        lt=1,
+        description="For `adaptive-clipping`: share of the updates that shall not be clipped.",
+    ),
+]
+ClipRate: TypeAlias = Annotated[
+    float,
+    Field(gt=0, le=1, description="For `adaptive-clipping`: how fast the norm follows."),
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class RuleOptions:
-    """What the rules are told; each takes what concerns it.
+    """Which rule turns updates into one, what comes before it, and what both are told.
 
-    Args:
-        num_byzantine: Liars to survive, f in the formulas, at least 0.
-        clip_norm: Largest L2 norm that counts in full, above 0.
-        momentum: Of centred clipping: how much of the last aggregate stays, in [0, 1).
-        iterations: Of centred clipping: steps from the last aggregate, at least 1.
+    A rule and a pre-step take of it what concerns them.
 
     Raises:
         OptionRefused: An option is out of its range.
     """
 
-    num_byzantine: int = 0
-    clip_norm: float = 10.0
-    momentum: float = 0.0
-    iterations: int = 1
+    name: Annotated[
+        str, Field(description="The aggregation rule; `scenario rules` lists them.")
+    ] = "mean"
+    num_byzantine: Annotated[int, Field(ge=0, description="Liars to survive.")] = 0
+    clip_norm: ClipNorm = 10.0
+    pre_step: Annotated[
+        Literal[
+            "none", "norm-clipping", "adaptive-clipping", "nearest-neighbour-mixing", "bucketing"
+        ],
+        Field(description="What is done to the updates before the rule sees them."),
+    ] = "none"
+    bucket_size: Annotated[
+        int, Field(ge=1, le=1_024, description="For `bucketing`: updates in a bucket.")
+    ] = 2
+    clip_quantile: ClipQuantile = 0.5
+    clip_rate: ClipRate = 0.2
+    momentum: Annotated[
+        float,
+        Field(
+            ge=0,
+            lt=1,
+            description="For `centered-clipping`: how much of the last aggregate stays.",
+        ),
+    ] = 0.0
+    iterations: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1_000,
+            description="For `centered-clipping`: steps from the last aggregate.",
+        ),
+    ] = 1
 
     def __post_init__(self) -> None:
-        require_at_least(0, num_byzantine=self.num_byzantine)
-        require_at_least(1, iterations=self.iterations)
-        require_positive(clip_norm=self.clip_norm)
-        if not 0 <= self.momentum < 1:
-            raise OptionRefused(f"momentum must be in [0, 1), got {self.momentum}")
+        require_declared(self, OptionRefused)

@@ -69,7 +69,8 @@ def test_an_update_is_what_training_changed_and_the_counts_are_of_the_received_s
 ) -> None:
     vector, site = hungary.vector(), hungary.site
     given = trained(hungary, vector)
-    expected = site.task.train(site.data, hungary.statistics, vector, site.plan, rng=site.rng(1))
+    plan, rng = site.run_config.training, site.rng(1)
+    expected = site.task.train(site.data, hungary.statistics, vector, plan, rng=rng)
     assert np.array_equal(given.update, expected.update)
     assert given.num_examples == expected.num_examples == site.data.train_examples
     evaluated = site.task.evaluate(site.data, hungary.statistics, vector)

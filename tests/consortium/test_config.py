@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consortium.config import KEYS, BadConfig, RunConfig, Scalar
+from consortium.differential_privacy import DifferentiallyPrivate, NotPrivate
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
 
@@ -164,8 +165,9 @@ PRIVATE: dict[str, str | int | float] = {"dp.unit": "person", "dp.epsilon": 3.0}
 
 
 def test_private_training_is_off_unless_it_is_asked_for() -> None:
-    assert not RunConfig.parse({}).dp.on
-    assert RunConfig.parse(PRIVATE).dp.on
+    assert RunConfig.parse({}).privacy == NotPrivate()
+    private = RunConfig.parse(PRIVATE)
+    assert private.privacy == DifferentiallyPrivate("person", private.dp)
 
 
 @pytest.mark.parametrize(

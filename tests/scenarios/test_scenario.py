@@ -10,8 +10,8 @@ HEART = scenario_named("heart-diagnosis")
 
 def test_the_users_choices_override_the_scenarios_and_those_the_defaults() -> None:
     assert HEART.run_config["learning-rate"] != KEYS["learning-rate"]
-    assert HEART.config_with({}).learning_rate == HEART.run_config["learning-rate"]
-    assert HEART.config_with({"learning-rate": 0.5}).learning_rate == 0.5
+    assert HEART.config_with({}).training.learning_rate == HEART.run_config["learning-rate"]
+    assert HEART.config_with({"learning-rate": 0.5}).training.learning_rate == 0.5
     assert HEART.config_with({}).seed == KEYS["seed"]
 
 

@@ -34,4 +34,4 @@ def test_synthetic_records_are_called_synthetic(scenario: Scenario) -> None:
     made_up = "SYNTHETIC" in scenario.story or "made up" in scenario.story
     assert made_up
     assert scenario.charter.fingerprint
-    assert scenario.config_with({}).local_optimizer == "adam"
+    assert scenario.config_with({}).training.optimizer == "adam"

@@ -131,4 +131,4 @@ def test_rounding_leaves_no_negative_zero() -> None:
 )
 def test_parameters_out_of_range_are_refused_with_the_number(name: str, value: float) -> None:
     with pytest.raises(OptimizerRefused, match=f"{name} must be .*got {value}"):
-        OptimizerOptions(**{name: value})
+        OptimizerOptions(**{name: value})  # type: ignore[arg-type]  # one is a word

@@ -1,5 +1,7 @@
 """What the run may tell about one person, what that costs, and what the ledgers say."""
 
+from consortium.config import PRIVACY_KEYS, RunConfig
+from consortium.differential_privacy import Privacy
 from consortium.report.elements.blocks import Block, Column, Facts, Section, Table
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.plots import style as plots
@@ -10,10 +12,10 @@ from consortium.wording import formatting as words
 
 def privacy(recorded: Recorded) -> Section | None:
     """Return what was promised to persons, where training was private or its cost was measured."""
-    config, cost = recorded.summary.config, recorded.privacy
-    if config.get("dp.unit", "off") == "off" and cost is None:
+    promised, cost = _promised(recorded), recorded.privacy
+    if not promised.facts and cost is None:
         return None
-    blocks: list[Block] = [Facts(items=tuple(_facts(recorded)))]
+    blocks: list[Block] = [Facts(items=promised.facts)]
     if cost is not None:
         blocks += [_curve(cost), _points(cost)]
         blocks += [_campaign(recorded, cost)] if cost.campaign else []
@@ -21,44 +23,14 @@ def privacy(recorded: Recorded) -> Section | None:
         anchor="privacy",
         title="What may the model tell about one person?",
         short="Privacy",
-        lead=_lead(recorded),
+        lead=promised.lead(recorded.people, recorded.noun),
         blocks=tuple(blocks),
     )
 
 
-def _lead(recorded: Recorded) -> str:
-    config = recorded.summary.config
-    unit = config.get("dp.unit", "off")
-    if unit == "off":
-        return "Training itself was not private in this run; what privacy costs was measured."
-    whom = recorded.people if unit == "person" else "single records"
-    epsilon = float(config.get("dp.epsilon", 0.0))
-    promised = (
-        f"epsilon {epsilon:g} over all rounds"
-        if epsilon
-        else f"noise of {config.get('dp.noise-multiplier')} times the most that one moves a step"
-    )
-    return (
-        f"Training was differentially private for {whom}: {promised}. Every {recorded.noun} "
-        "clipped, drew and added noise where the records are, and counted the cost in a ledger of "
-        "its own before it began. Those whose records were held out to measure the model were "
-        "never trained on, and are not protected by that noise."
-    )
-
-
-def _facts(recorded: Recorded) -> list[tuple[str, str]]:
-    config = recorded.summary.config
-    if config.get("dp.unit", "off") == "off":
-        return []
-    return [
-        ("Who is protected", str(config["dp.unit"])),
-        ("Drawn for a step, each by itself", words.percent(float(config["dp.sampling-rate"]))),
-        ("Steps in a round", str(config["dp.steps"])),
-        ("Most that one moves a step, in L2", f"{config['dp.clip-norm']}"),
-        ("Records of a person, at most", str(config["dp.max-records-per-person"])),
-        ("Counts before training", "none: numbers are scaled by declared bounds"),
-        ("Evaluation", "exact counts of held-out persons, who are never trained on"),
-    ]
+def _promised(recorded: Recorded) -> Privacy:
+    chosen = recorded.summary.config
+    return RunConfig.parse({key: chosen[key] for key in chosen if key in PRIVACY_KEYS}).privacy
 
 
 def _curve(cost: PrivacyCost) -> Block:

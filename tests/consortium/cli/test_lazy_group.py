@@ -26,6 +26,7 @@ COMMANDS = (
     "resume",
     "stop",
     "status",
+    "run-config",
     "audit",
 )
 
@@ -84,7 +85,7 @@ def test_help_loads_nothing_that_takes_long_to_load(program: str) -> None:
     assert shown.stdout.splitlines()[-1] == "loaded:"
 
 
-@pytest.mark.parametrize("command", ["site", "coordinator", "charter", "run"])
+@pytest.mark.parametrize("command", ["site", "coordinator", "charter", "run", "run-config"])
 def test_what_an_operator_types_every_day_loads_nothing_that_learns_or_draws(command: str) -> None:
     code = (
         "import sys\n"

@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from consortium.cli.main import app
 from consortium.cli.options import BadOption, data_source, data_sources, overrides
 from consortium.config import KEYS, BadConfig, RunConfig, Scalar
 from privacy.errors import ConsortiumError
@@ -116,3 +118,26 @@ def scalar(text: str) -> Scalar:
 @pytest.mark.parametrize(("text", "value"), [("1e-3", 1e-3), ("1", 1), ("0.5", 0.5)])
 def test_numbers_are_written_as_in_json(text: str, value: float) -> None:
     assert scalar(f"learning-rate={text}") == value
+
+
+def test_the_keys_of_the_run_config_are_listed_with_default_range_and_sentence() -> None:
+    done = CliRunner().invoke(app, ["run-config"])
+    assert done.exit_code == 0
+    lines = done.output.splitlines()
+    assert [line.partition("=")[0] for line in lines[::3]] == list(KEYS)
+    assert lines[lines.index("local-epochs=1") :][:3] == [
+        "local-epochs=1",
+        "    whole number, at least 1, at most 1,000",
+        "    Passes over a site's training records in a round.",
+    ]
+
+
+@pytest.mark.parametrize("command", ["run", "site check"])
+def test_help_on_settings_says_where_the_keys_are_listed(command: str) -> None:
+    done = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "200"})
+    assert "`consortium run-config` lists the keys" in done.output
+
+
+def test_what_is_listed_can_be_set() -> None:
+    listed = CliRunner().invoke(app, ["run-config"]).output.splitlines()[::3]
+    assert overrides(listed) == KEYS

@@ -6,9 +6,10 @@ import pytest
 
 from consortium.client import private_training as private
 from consortium.config import Scalar
+from consortium.differential_privacy import DifferentiallyPrivate
 from privacy.differential.accounting import epsilon
 from privacy.differential.ledger_entries import Charge
-from privacy.differential.mechanisms import HeldOut
+from privacy.differential.mechanisms import HeldOut, SampledGaussian
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from sites.plans import EmptySite
@@ -27,11 +28,23 @@ def charges(at: Ward) -> tuple[Charge, ...]:
         return tuple(one for one in ledger.charges() if one.reserved.part.startswith("training"))
 
 
+def planned(at: Ward) -> SampledGaussian:
+    event = private.training_of(at.config).planned(at.site.data)
+    assert event is not None
+    return event
+
+
+def delta(at: Ward) -> float:
+    privacy = at.config.privacy
+    assert isinstance(privacy, DifferentiallyPrivate)
+    return private.delta_of(privacy, at.site.data)
+
+
 def test_the_whole_run_is_reserved_once_and_its_rounds_draw_on_it(at: Ward) -> None:
     updates = [trained(at, at.vector(seed), seed).update for seed in (1, 2, 3, 4)]
     (charge,) = charges(at)
     assert charge.used == {f"round {number}": 5 for number in (1, 2, 3, 4)}
-    assert charge.reserved.event == private.planned(at.config, at.site.data)
+    assert charge.reserved.event == planned(at)
     assert len({update.tobytes() for update in updates}) == 4
 
 
@@ -89,11 +102,10 @@ def test_a_run_that_does_not_fit_is_refused_with_the_numbers_before_any_training
 
 
 def test_noise_is_calibrated_once_for_all_planned_rounds(at: Ward) -> None:
-    event = private.planned(at.config, at.site.data)
+    event = planned(at)
     assert event.steps == 4 * 5
-    delta = private.delta_of(at.config.dp, at.site.data)
-    assert 1.97 <= epsilon([event], delta) <= 2.0
-    assert delta <= 1 / (10 * at.site.data.train_persons) < 2 * delta
+    assert 1.97 <= epsilon([event], delta(at)) <= 2.0
+    assert delta(at) <= 1 / (10 * at.site.data.train_persons) < 2 * delta(at)
 
 
 def test_another_run_is_counted_beside_the_first(at: Ward) -> None:
@@ -118,24 +130,22 @@ def test_a_round_beyond_those_reserved_is_refused(at: Ward) -> None:
 
 def test_a_given_noise_is_taken_as_it_is(tmp_path: Path) -> None:
     at = private_ward(tmp_path, None, **{"dp.epsilon": 0.0, "dp.noise-multiplier": 1.5})
-    assert private.planned(at.config, at.site.data).noise_multiplier == 1.5
+    assert planned(at).noise_multiplier == 1.5
     trained(at, at.vector(1))
 
 
 def test_records_may_be_the_units(tmp_path: Path) -> None:
     chosen: dict[str, Scalar] = {**DP, "dp.unit": "record", "dp.delta": 1e-7}
     at = ward(tmp_path, "hungary", **chosen)
-    event = private.planned(at.config, at.site.data)
+    event = planned(at)
     assert event.unit == "record"
-    assert private.delta_of(at.config.dp, at.site.data) == 1e-7
+    assert delta(at) == 1e-7
 
 
 def test_a_run_in_the_clear_has_nothing_to_plan(tmp_path: Path) -> None:
     at = ward(tmp_path)
-    with pytest.raises(private.NotPrivate):
-        private.planned(at.config, at.site.data)
-    with pytest.raises(private.NotPrivate):
-        private.privacy_plan(at.config.dp, noise_multiplier=1.0, cap_seed=0)
+    assert private.training_of(at.config).planned(at.site.data) is None
+    assert private.training_of(at.config).plan(at.site.data) == at.config.training
 
 
 def test_a_site_without_training_records_has_nobody_to_protect(
@@ -143,4 +153,4 @@ def test_a_site_without_training_records_has_nobody_to_protect(
 ) -> None:
     monkeypatch.setattr(type(at.site.data), "train_persons", 0)
     with pytest.raises(EmptySite):
-        private.delta_of(at.config.dp, at.site.data)
+        delta(at)

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from consortium.client.private_training import planned
+from consortium.client.private_training import training_of
 from consortium.config import Scalar
 from consortium.model.files import BadModel, read_model
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Comparison, read_record, write_record
 from consortium.site.directory import read_site_config
-from consortium.site.site import site_rng, training_plan
+from consortium.site.site import site_rng
 from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory, stage
 from scenarios.experiments.comparison import compare
@@ -119,7 +119,7 @@ def test_a_local_model_is_what_the_site_trains_without_the_others(
 ) -> None:
     """It uses the site's own statistics and order of records, for as many rounds."""
     model, config = read_model(hearts.run.model), hearts.config
-    task, plan = model.task, training_plan(config)
+    task, plan = model.task, config.training
     parts = [
         task.load(read_site_config(hearts.run.site(name)).source, seed=config.seed)
         for name in hearts.scenario.sites
@@ -205,7 +205,8 @@ def test_the_arms_of_a_private_run_have_the_same_epsilon(
 
     def train(*given: Any, **named: Any) -> Trained:
         _, data, pooled, _, plan = given
-        event = planned(over.config, data)
+        event = training_of(over.config).planned(data)
+        assert event is not None
         seen.append((plan.privacy.noise_multiplier == event.noise_multiplier, bool(pooled.any())))
         return real(*given, **named)
 

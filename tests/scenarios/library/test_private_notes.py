@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from consortium.client.private_training import ledger_of
+from consortium.differential_privacy import NotPrivate
 from consortium.run.directory import RunDirectory
 from privacy.differential.mechanisms import SampledGaussian
 from scenarios.engines.runner import ScenarioRun, run_scenario
@@ -25,7 +26,7 @@ def test_every_epsilon_of_the_scenario_protects_persons() -> None:
     for epsilon in SCENARIO.privacy.epsilons:
         dp = SCENARIO.config_with({"dp.epsilon": epsilon}).dp
         assert (dp.unit, dp.max_records_per_person) == ("person", PHRASES)
-    assert not SCENARIO.config_with(SCENARIO.privacy.without).dp.on
+    assert SCENARIO.config_with(SCENARIO.privacy.without).privacy == NotPrivate()
 
 
 def test_every_site_accounts_for_a_round_on_few_records(tmp_path: Path) -> None:

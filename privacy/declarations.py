@@ -1,0 +1,139 @@
+"""Values that people choose, each declared once: its default, its range and one sentence.
+
+A declaration is a field of a frozen dataclass or of a pydantic model, annotated with pydantic's
+`Field`, that has a description. Validation, help texts and documents are made from it.
+"""
+
+import math
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
+
+import annotated_types as at
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from privacy.errors import ConsortiumError
+
+Chosen: TypeAlias = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """One value that a person chooses.
+
+    Args:
+        name: Of the attribute.
+        key: What it is called where people write it, in kebab case.
+        sentence: What it says.
+        field: Its type, range and default.
+    """
+
+    name: str
+    key: str
+    sentence: str
+    field: FieldInfo
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words of which it is one; none if it is a number or a text."""
+        kind = self.field.annotation
+        return get_args(kind) if get_origin(kind) is Literal else ()
+
+    @property
+    def kind(self) -> str:
+        """Whether it is a number or a text, in words."""
+        kind = self.field.annotation
+        return "whole number" if kind is int else "number" if kind is float else "text"
+
+    @property
+    def bounds(self) -> tuple[str, ...]:
+        """Its limits in words, the lower one first."""
+        return tuple(words for words, _ in _limits(self.field))
+
+    @property
+    def range(self) -> str:
+        """Which values it takes, in words."""
+        return ", ".join(self.choices or (self.kind, *self.bounds))
+
+    def needed(self, value: Chosen) -> str:
+        """Return what a value of this type would have to be; nothing if it is in the range.
+
+        A pattern that a text must match is left to pydantic.
+        """
+        if self.choices:
+            return "" if value in self.choices else f"one of {', '.join(self.choices)}"
+        finite = not isinstance(value, float) or math.isfinite(value)
+        if finite and all(holds(value) for _, holds in _limits(self.field)):
+            return ""
+        kind = "finite number" if self.kind == "number" else self.kind
+        return f"a {', '.join((kind, *self.bounds))}"
+
+
+_READ: dict[type, tuple[Declaration, ...]] = {}  # each class is read once a process
+
+
+def declarations_of(kind: type) -> tuple[Declaration, ...]:
+    """Return what a dataclass or a pydantic model declares, in its order."""
+    if kind not in _READ:
+        _READ[kind] = tuple(
+            Declaration(name, field.alias or name.replace("_", "-"), field.description, field)
+            for name, field in _fields(kind)
+            if field.description
+        )
+    return _READ[kind]
+
+
+def require_declared(chosen: object, refused: type[ConsortiumError]) -> None:
+    """Check that every declared value of a dataclass is in its range.
+
+    Args:
+        chosen: The dataclass, as it was made.
+        refused: What is raised if one is not.
+    """
+    for one in declarations_of(type(chosen)):
+        value = getattr(chosen, one.name)
+        if needed := one.needed(value):
+            raise refused(f"{one.name} must be {needed}, got {value}")
+
+
+def _fields(kind: type) -> Iterator[tuple[str, FieldInfo]]:
+    if issubclass(kind, BaseModel):
+        yield from kind.model_fields.items()
+        return
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        if get_origin(hint) is Annotated:
+            yield name, FieldInfo.from_annotation(hint)
+
+
+def _limits(field: FieldInfo) -> Iterator[tuple[str, Callable[[Any], bool]]]:
+    """Yield each limit in words, and whether a value keeps to it."""
+    for limit in field.metadata:
+        match limit:
+            case at.Ge():
+                yield f"at least {_figure(limit.ge)}", partial(operator.le, limit.ge)
+            case at.Gt():
+                yield f"above {_figure(limit.gt)}", partial(operator.lt, limit.gt)
+            case at.Le():
+                yield f"at most {_figure(limit.le)}", partial(operator.ge, limit.le)
+            case at.Lt():
+                yield f"below {_figure(limit.lt)}", partial(operator.gt, limit.lt)
+            case at.MinLen():
+                yield "not empty", bool
+            case at.MaxLen():
+                yield f"at most {limit.max_length} characters", partial(_is_short, limit)
+
+
+def _is_short(limit: at.MaxLen, text: str) -> bool:
+    return len(text) <= limit.max_length
+
+
+def _figure(bound: object) -> str:
+    match bound:
+        case float() if bound.is_integer():
+            return f"{int(bound):,}"
+        case int():
+            return f"{bound:,}"
+    return f"{bound}"
