@@ -1,4 +1,7 @@
-"""The gradients of a private step: drawn in secret, clipped by person, summed, noised."""
+"""Gradients of DP-SGD steps: Poisson sampling, clipping by unit of privacy, sum, noise.
+
+Abadi et al. 2016, arXiv:1607.00133.
+"""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -14,19 +17,20 @@ from sites.plans import PrivacyPlan
 from sites.training.per_person_clipping import SLACK, Losses, PersonClipper
 from sites.training.privacy_units import DrawnUnits, draw_units, units_of
 
-_NOISED_AT_ONCE = 2**20  # numbers: memory against the cost of a call
+_NOISED_AT_ONCE = 2**20  # numbers per call: more need more memory, fewer need more calls
 
 
 def private_gradients(
     model: nn.Module, losses: Losses, persons: NDArray[Any], plan: PrivacyPlan
 ) -> Iterator[None]:
-    """Set the model's gradients for one step after the other, `plan.steps` times.
+    """Set the model's gradients for one step after another, `plan.steps` times.
 
-    Guarantee: each step is a Gaussian mechanism, subsampled by Poisson, with noise of standard
-    deviation `noise_multiplier * clip_norm` on a sum that one unit moves by at most `clip_norm`
-    in L2; draws and noise come from the operating system. Nobody drawn is a step as well: noise
-    only. The sum is divided by the expected number of units, never by how many were drawn.
-    What the caller does with the gradients between steps learns nothing more about anybody.
+    Guarantee: each step is a Gaussian mechanism with Poisson sampling. Its noise has standard
+    deviation `noise_multiplier * clip_norm`, on a sum that one unit moves by at most `clip_norm`
+    in L2; draws and noise come from the operating system. An empty sample still takes a step,
+    with noise only. The sum is divided by the expected number of units, never by how many were
+    drawn. What the caller does with the gradients between steps is post-processing: it reveals
+    nothing more about anybody.
 
     Args:
         model: As `PersonClipper` takes it.
@@ -35,13 +39,16 @@ def private_gradients(
         plan: How to train.
 
     Raises:
-        UnclippableModel: The model's gradient cannot be told apart by person.
+        UnclippableModel: The model's gradient cannot be split by person.
     """
     units = units_of(persons, plan)
     clipper = PersonClipper(model, clip_norm=plan.clip_norm)
     parts = _noise_batches(clipper.parameters)
+    # The sum is rounded to multiples of `grid` and the noise is drawn on the same grid, as whole
+    # numbers. Continuous noise in floating point has gaps that can reveal the sum (Mironov 2012).
     grid = grid_step(clipper.parameters, plan.clip_norm)
     deviation = plan.noise_multiplier * plan.clip_norm / grid
+    # Divided by the expected number: the number drawn is secret, and would raise the sensitivity.
     scale = grid / (plan.sampling_rate * len(units))
     for _ in range(plan.steps):
         sums = _clipped_sums(clipper, losses, draw_units(units, plan))
@@ -56,10 +63,14 @@ def private_gradients(
 
 
 def grid_step(parameters: Sequence[nn.Parameter], clip_norm: float) -> float:
-    """Return the step of the grid that sums are rounded to: clip norm over a power of two.
+    """Return the step of the grid to which sums are rounded.
+
+    It is `clip_norm * SLACK / 2` over a power of two.
 
     Guarantee: rounding two sums moves them apart by at most `clip_norm * SLACK / 2` in L2.
     """
+    # Rounding moves each number of a sum by at most grid / 2, so two sums move apart by at most
+    # grid * sqrt(dim) in L2. The power of two is the next one above sqrt(dim).
     dim = sum(item.numel() for item in parameters)
     return clip_norm * SLACK / 2 / 2.0 ** math.ceil(math.log2(math.sqrt(dim)))
 
@@ -67,7 +78,7 @@ def grid_step(parameters: Sequence[nn.Parameter], clip_norm: float) -> float:
 def _clipped_sums(
     clipper: PersonClipper, losses: Losses, draws: Sequence[DrawnUnits]
 ) -> list[Tensor]:
-    """Return the clipped sums over all that were drawn; zeros for nobody."""
+    """Return the clipped sums over all units drawn, by parameter; zeros if none were."""
     if not draws:
         return [torch.zeros_like(item) for item in clipper.parameters]
     sums = clipper.sum(losses, draws[0])
@@ -78,7 +89,11 @@ def _clipped_sums(
 
 
 def _add_noise(sums: Sequence[Tensor], *, grid: float, deviation: float) -> NDArray[np.float64]:
-    """Return sums with noise, in steps of the grid: whole numbers are added, exactly."""
+    """Return the sums with noise, in units of the grid, as one vector.
+
+    Guarantee: whole numbers are added, exactly.
+    """
+    # Float64 holds whole numbers below 2**53 exactly, so neither rounding nor addition loses any.
     total = np.concatenate([item.cpu().numpy().ravel() for item in sums], dtype=np.float64)
     total /= grid
     np.rint(total, out=total)
@@ -87,7 +102,7 @@ def _add_noise(sums: Sequence[Tensor], *, grid: float, deviation: float) -> NDAr
 
 
 def _noise_batches(parameters: Sequence[nn.Parameter]) -> list[dict[int, int]]:
-    """Return which parameters are noised together, with the numbers in each."""
+    """Return which parameters get noise in one call: by call, their index and their size."""
     parts: list[dict[int, int]] = [{}]
     for index, item in enumerate(parameters):
         if parts[-1] and sum(parts[-1].values()) + item.numel() > _NOISED_AT_ONCE:

@@ -1,7 +1,7 @@
-"""The local loop."""
+"""The local training loop of one round at one site."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,18 +15,18 @@ from sites.training.dp_sgd import private_gradients
 from sites.training.optimizers import optimizer_of
 from sites.training.per_person_clipping import Losses
 
-_SORTED_BATCHES = 32
+_SORTED_BATCHES = 32  # batches whose records are sorted by size together
 
 
 @dataclass(frozen=True)
 class Records:
-    """What is known of training records besides their loss.
+    """Facts about the training records that batches are made from.
 
     Args:
-        classes: Class of each, shape (n,); equal for all without classes.
-        persons: Whose each is, shape (n,).
-        sizes: How much there is to read in each, shape (n,), where that differs: records of
-            similar size are then read together.
+        classes: Class of each record, shape (n,); all equal where there are no classes.
+        persons: Whose each record is, shape (n,).
+        sizes: Size of each record, such as its number of pieces, shape (n,), or None where all
+            have the same size. Records of similar size share a batch.
     """
 
     classes: NDArray[np.int64]
@@ -48,74 +48,71 @@ def train(
     *,
     rng: np.random.Generator,
 ) -> int:
-    """Train the model in place as planned; return the optimizer steps taken.
+    """Train the model in place by the plan, and return the number of optimizer steps.
 
-    Guarantee: same arguments, same bytes (one torch thread, one machine). Every record is used
-    once a pass, or, with `class_balance="resample"`, as many are drawn as there are, each class
-    equally often on average. With `proximal_mu` zero the result is that of no proximal term; as
-    it grows the model stays at what was received. With `privacy` the promise is that of
-    `sites.training.dp_sgd` instead, and nothing but its gradients is computed from records.
+    Guarantee: the same arguments give the same bytes (one torch thread, one machine). Every
+    record is used once per pass; with `class_balance="resample"`, each pass draws as many records
+    as there are, with replacement and each class equally often on average. With `proximal_mu` 0
+    there is no proximal term; as it grows, the model stays at the received parameters. With
+    `privacy`, the guarantee is that of `sites.training.dp_sgd` instead, and nothing but its
+    gradients is computed from records.
 
     Args:
         model: Holds the received parameters.
         losses: The loss of each of the given records under the model, (B,) -> (B,).
-        records: What is known of the training records.
+        records: Facts about the training records.
         plan: How to train.
-        rng: Of the order of records.
+        rng: For the order of records.
 
     Raises:
         EmptySite: There are no records.
         TrainingDiverged: The loss is no longer finite.
-        UnclippableModel: With privacy, the model's gradient cannot be told apart by person.
+        UnclippableModel: With privacy, the model's gradient cannot be split by person.
     """
     if not len(records.classes):
         raise EmptySite("this site has no training records: it can be evaluated, not trained")
     parameters = [item for item in model.parameters() if item.requires_grad]
     received = [item.detach().clone() for item in parameters]
     optimizer = optimizer_of(parameters, plan)
-    pull = _proximal_share(plan)
-    if plan.privacy is None:
-        gradients = _batch_gradients(model, losses, records, plan, rng)
-    else:
-        gradients = private_gradients(model, losses, records.persons, plan.privacy)
-    steps = 0
-    for _ in gradients:
+    share = _proximal_share(plan)
+
+    def take_step() -> None:
         optimizer.step()
-        if pull:
-            _pull_back(parameters, received, pull)
-        steps += 1
-    return steps
+        if share:
+            _pull_back(parameters, received, share)
 
+    if plan.privacy is not None:
+        # The loss itself stays unread: only its noised gradients may influence anything.
+        for _ in private_gradients(model, losses, records.persons, plan.privacy):
+            take_step()
+        return plan.privacy.steps
 
-def _batch_gradients(
-    model: nn.Module,
-    losses: Losses,
-    records: Records,
-    plan: TrainingPlan,
-    rng: np.random.Generator,
-) -> Iterator[None]:
-    """Set the model's gradients for one step after the other."""
     steps = 0
     for _ in range(plan.local_epochs):
         for rows in _batches(records, plan, rng):  # (B,)
             loss = losses(rows).mean()  # (B,) -> ()
-            if not math.isfinite(loss.item()):
-                raise TrainingDiverged(
-                    f"the loss is not finite after {steps} steps: lower the learning rate, "
-                    f"now {plan.learning_rate}",
-                    steps=steps,
-                )
+            _require_finite(loss, steps, plan)
             model.zero_grad()
             torch.autograd.backward(loss)
+            take_step()
             steps += 1
-            yield
+    return steps
+
+
+def _require_finite(loss: Tensor, steps: int, plan: TrainingPlan) -> None:
+    if not math.isfinite(loss.item()):
+        raise TrainingDiverged(
+            f"the loss is not finite after {steps} steps: lower the learning rate, "
+            f"now {plan.learning_rate}",
+            steps=steps,
+        )
 
 
 def _batches(records: Records, plan: TrainingPlan, rng: np.random.Generator) -> Sequence[Tensor]:
-    """The records of one pass, in batches.
+    """Return the batches of one pass, each of shape (B,).
 
-    Where sizes differ, a stretch of the drawn order is sorted by them before it is parted into
-    batches, whose order is drawn again.
+    Where sizes differ, records of similar size share a batch, and the order of the batches is
+    drawn again: otherwise each stretch would begin with its smallest records.
     """
     order = _record_order(records.classes, plan, rng)
     if records.sizes is None:
@@ -127,9 +124,14 @@ def _batches(records: Records, plan: TrainingPlan, rng: np.random.Generator) -> 
 def batches_by_size(
     order: NDArray[np.int64], sizes: NDArray[np.int64], batch_size: int
 ) -> list[NDArray[np.int64]]:
-    """Return records in batches of similar size, each record once.
+    """Return batches of records of similar size, each record in one batch.
 
-    A stretch of `_SORTED_BATCHES` batches of the order is sorted, so that large sets still mix.
+    Only stretches of `_SORTED_BATCHES` batches are sorted, so that large data sets still mix.
+
+    Args:
+        order: Indices of the records in drawn order, shape (n,).
+        sizes: Size of every record, by index.
+        batch_size: Most records in a batch.
     """
     batches: list[NDArray[np.int64]] = []
     stretch = _SORTED_BATCHES * batch_size
@@ -143,24 +145,27 @@ def batches_by_size(
 def _record_order(
     classes: NDArray[np.int64], plan: TrainingPlan, rng: np.random.Generator
 ) -> Tensor:
-    """The records of one pass, shape (n,)."""
+    """Return the records of one pass in drawn order, shape (n,)."""
     n = len(classes)
     if plan.class_balance != "resample":
         return torch.from_numpy(rng.permutation(n))
     _, of_record, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    # Each class gets the same total probability, shared equally among its records.
     shares = 1 / (len(counts) * counts)
     return torch.from_numpy(rng.choice(n, n, p=shares[of_record]))
 
 
 def _proximal_share(plan: TrainingPlan) -> float:
-    """How far each step ends towards the received parameters, in [0, 1).
+    """Return the share of the way back to the received parameters per step, in [0, 1).
 
-    FedProx's term is taken as an implicit (proximal) step, which no `mu` makes unstable; a
-    gradient step on it would diverge from learning_rate * mu = 2 on. Momentum multiplies the
-    other gradients by 1 / (1 - momentum) in the long run, so it does so here: with sgd the
-    point of rest is that of the loss plus the term. With adam it is decoupled, as weight decay
-    is in AdamW.
+    FedProx's term (Li et al. 2020, arXiv:1812.06127) is taken as an implicit, proximal step,
+    which is stable for every `mu`; a gradient step on it would diverge once learning_rate * mu
+    reaches 2. With sgd, training comes to rest where the loss plus the term does. With adam the
+    term is decoupled, as weight decay is in AdamW.
     """
+    # The proximal step solves w' = w - s (w' - received), so w' = (w + s received) / (1 + s).
+    # Momentum multiplies the other gradients by 1 / (1 - momentum) in the long run; s is scaled
+    # alike, or momentum would weaken the term.
     momentum = plan.momentum if plan.optimizer == "sgd" else 0.0
     strength = plan.learning_rate / (1 - momentum) * plan.proximal_mu
     return strength / (1 + strength)

@@ -1,4 +1,4 @@
-"""What a label asks of a model: which loss, and what a prediction is."""
+"""Targets, losses, weights and predictions that follow from the type of the label."""
 
 from typing import Any
 
@@ -18,9 +18,9 @@ from sites.statistics.tables import scale_values, unscale_values
 
 
 def targets(label: Predicted, labels: NDArray[Any], constants: Constants) -> Tensor:
-    """Return what the loss compares with: codes, 0 or 1, or standardised values, shape (n,).
+    """Return the targets of the loss: class codes, 0 or 1, or standardised values, shape (n,).
 
-    Where a record may have several labels, 0 or 1 for each, shape (n, n_labels).
+    Where a record may have several labels, they are 0 or 1 for each, shape (n, n_labels).
     """
     match label:
         case ClassLabel(binary=True) | MultiLabel():
@@ -28,6 +28,8 @@ def targets(label: Predicted, labels: NDArray[Any], constants: Constants) -> Ten
         case ClassLabel():
             return torch.from_numpy(labels.astype(np.int64))
         case NumberLabel():
+            # On the agreed scale, then standardised by the pooled constants: every site's loss
+            # has the same unit, and a fixed learning rate fits labels of any unit.
             standard = (
                 scale_values(label, labels) - constants.label.mean
             ) / constants.label.deviation
@@ -37,12 +39,12 @@ def targets(label: Predicted, labels: NDArray[Any], constants: Constants) -> Ten
 def losses(label: Predicted, scores: Tensor, wanted: Tensor) -> Tensor:
     """Return the loss of each record, shape (B,): cross-entropy, or half the squared error.
 
-    Where a record may have several labels, of each of them, shape (B, n_labels).
+    Where a record may have several labels, the loss of each label, shape (B, n_labels).
 
     Args:
         label: What is predicted.
-        scores: The model's outputs, shape (B, n_outputs).
-        wanted: As `targets` returns it, of these records.
+        scores: The model's outputs (logits, or a standardised number), shape (B, n_outputs).
+        wanted: The targets of these records, as `targets` returns them.
     """
     match label:
         case MultiLabel():
@@ -58,10 +60,11 @@ def losses(label: Predicted, scores: Tensor, wanted: Tensor) -> Tensor:
 
 
 def class_weights(label: Label, constants: Constants, plan: TrainingPlan) -> Vector | None:
-    """Return the weight of each class in the loss, the same at every site; None for no weights.
+    """Return the factor of each class in the loss, the same at every site, or None for none.
 
-    A class weighs n / (n_classes * n_of_it) by the pooled counts, over the classes that occur,
-    so that the average weight of a record is 1; a class that never occurred weighs 1.
+    The factor is n / (n_classes * n_in_class) by the pooled counts, where n_classes counts the
+    classes that occur, so that its mean over the records is 1. It is 1 for a class that never
+    occurs.
 
     Raises:
         BadPlan: The label has no classes to balance.
@@ -78,13 +81,18 @@ def class_weights(label: Label, constants: Constants, plan: TrainingPlan) -> Vec
 
 
 def label_weights(constants: Constants, n_records: int, plan: TrainingPlan) -> Matrix | None:
-    """Return what a label weighs in the loss, absent and present, shape (n_labels, 2).
+    """Return the factors of each label in the loss, absent and present, shape (n_labels, 2).
 
-    As with classes: n / (2 * n_of_it) by the pooled counts, so that the average weight is 1; a
-    label that never occurred, or always did, weighs 1. None for no weights.
+    As with classes, n / (2 * n_absent) and n / (2 * n_present) by the pooled counts, so that the
+    mean is 1. Both are 1 for a label that never occurs, or always does. None for no factors.
+
+    Args:
+        constants: Constants of the pooled statistics.
+        n_records: Pooled training records.
+        plan: How to train.
 
     Raises:
-        BadPlan: Records with several labels cannot be drawn equally often by class.
+        BadPlan: The plan asks to resample by class, which records with several labels do not have.
     """
     if plan.class_balance == "resample":
         raise BadPlan("a record may have several labels: set class_balance to none or weights")
@@ -97,7 +105,8 @@ def label_weights(constants: Constants, n_records: int, plan: TrainingPlan) -> M
 
 
 def predictions(label: Predicted, scores: Tensor, constants: Constants) -> Predictions:
-    """Return probabilities or values in the label's unit, as `Task.predict` promises them."""
+    """Return probabilities, or values in the label's unit, as `Task.predict` specifies them."""
+    # In float64 the probabilities of a row add up to 1 far within what the evaluation allows.
     outputs = scores.double()  # (n, n_outputs)
     match label:
         case MultiLabel():

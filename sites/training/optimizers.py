@@ -1,7 +1,8 @@
-"""Steps of PyTorch's optimizers, by its functions.
+"""SGD and Adam by PyTorch's functional interface.
 
-Its optimizer classes load its compiler at their first step, which nothing here compiles with: two
-seconds and 70 MB, in every process that trains on tables. The functions are the same arithmetic.
+PyTorch's optimizer classes load its compiler at their first step, although nothing here is
+compiled. That costs two seconds and 70 MB in every process that trains on tables. The functions
+do the same arithmetic.
 """
 
 from collections.abc import Sequence
@@ -18,17 +19,21 @@ _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
 
 
 class Optimizer(Protocol):
-    """What takes steps."""
+    """Moves parameters by their gradients."""
 
     def step(self) -> None:
-        """Move the parameters by their gradients."""
+        """Take one step: move the parameters by their gradients.
+
+        Raises:
+            ValueError: A parameter has no gradient.
+        """
 
 
 def optimizer_of(parameters: Sequence[nn.Parameter], plan: TrainingPlan) -> Optimizer:
-    """Return the plan's optimizer over parameters, without a past.
+    """Return the plan's optimizer over these parameters, with empty state.
 
-    Guarantee: its steps are those of `torch.optim.SGD` and `torch.optim.Adam`, to the bit. Each
-    parameter has a gradient at each step.
+    Guarantee: its steps are those of `torch.optim.SGD` and `torch.optim.Adam`, to the bit. Every
+    parameter must have a gradient at every step.
     """
     match plan.optimizer:
         case "sgd":
@@ -59,7 +64,7 @@ class _Sgd:
 
 
 class _Adam:
-    """Kingma and Ba, 2015, with the constants of its section 2, which are PyTorch's."""
+    """Adam (Kingma and Ba 2015, arXiv:1412.6980), with its default constants, as in PyTorch."""
 
     def __init__(self, parameters: Sequence[nn.Parameter], plan: TrainingPlan) -> None:
         self._parameters: list[Tensor] = list(parameters)
@@ -75,7 +80,7 @@ class _Adam:
             _gradients(self._parameters),
             self._means,
             self._squares,
-            [],
+            [],  # largest second moments, of AMSGrad only
             self._steps,
             amsgrad=False,
             beta1=_BETA_1,

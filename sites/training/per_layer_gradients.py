@@ -1,6 +1,10 @@
-"""The gradient of a layer, person by person: how long it is, and its sum over persons.
+"""Per-person gradients of one layer: their norms, and their weighted sum.
 
-Neither needs one gradient a person in memory, where a layer is large; both are exact.
+Both are exact, and neither needs one gradient per person in memory where a layer is large.
+
+Notation in the comments: x is what went into a layer, d (delta) is the gradient of the loss with
+respect to what came out. B counts records, T tokens of a record, n_units persons, and K the
+tokens of a person: all its records' tokens in a row.
 """
 
 from collections.abc import Iterator
@@ -15,24 +19,24 @@ from torch.autograd.graph import GradientEdge
 from torch.nn import functional
 
 from privacy.errors import ConsortiumError
-from sites.training.privacy_units import DrawnUnits
+from sites.training.privacy_units import DrawnUnits, pad_by_person, sum_by_person
 
 Clippable: TypeAlias = nn.Linear | nn.Embedding | nn.LayerNorm
 
-_ROUNDED = 4096  # operations behind a length that may each round the same way
+_ROUNDED = 4096  # operations behind a norm that may all round in the same direction
 
-Part: TypeAlias = tuple[Tensor, Tensor]  # a parameter, and of its gradient
+Part: TypeAlias = tuple[Tensor, Tensor]  # a parameter, and a part of its gradient
 
 
 class UnclippableModel(ConsortiumError, TypeError):
-    """A model's gradient cannot be told apart by person."""
+    """A model's gradient cannot be split by person."""
 
     code = "unclippable-model"
 
 
 @dataclass(frozen=True, eq=False)
 class LayerPass:
-    """What a layer was given in a pass, and where its outputs are in the graph."""
+    """A layer in one forward pass: its inputs (B, ...), and its outputs' edge in the graph."""
 
     module: Clippable
     inputs: Tensor
@@ -44,32 +48,39 @@ class LayerGradient(Protocol):
 
     @property
     def deltas(self) -> Tensor:
-        """The loss's gradient of what came out, shape (B, ...)."""
+        """Gradient of the loss with respect to the layer's outputs, shape (B, ...)."""
 
     @property
     def squared_norms(self) -> Tensor:
-        """Squared length for each person, shape (n_units,), as computed."""
+        """Squared L2 norm of each person's gradient, shape (n_units,), as computed."""
 
     @property
     def squared_term_sums(self) -> Tensor:
-        """Squared sum of the lengths of what was added up for it, shape (n_units,).
+        """Squared sum of the norms of the terms that make up each gradient, shape (n_units,).
 
-        How far `squared_norms` can be off by rounding is a small multiple of it.
+        The rounding error of `squared_norms` is at most a small multiple of it.
         """
 
     def weighted_sums(self, factors: Tensor) -> Iterator[Part]:
-        """Return the sum of all records' gradients, each times its factor, shape (B,)."""
+        """Yield, for each trained parameter, the sum of the records' gradients times `factors`.
+
+        Args:
+            factors: One factor per record, shape (B,).
+        """
 
 
 def squared_norm_bounds(gradient: LayerGradient) -> Tensor:
-    """Return the squared length for each person at its upper bound, shape (n_units,), float64.
+    """Return an upper bound of each person's squared norm, shape (n_units,), float64.
 
-    Terms that cancel leave a sum that rounding may hide: a length that cannot be told from a
+    Where terms cancel, rounding may hide the true norm: a norm that cannot be told from a
     rounding error counts as that error.
     """
     squares, terms = gradient.squared_norms, gradient.squared_term_sums
+    # For a gradient g = sum of g_k, |g|^2 is computed from products of size at most |g_k| |g_l|.
+    # They add up to (sum of |g_k|)^2, so an operation errs by at most eps of that, even where the
+    # products cancel and |g|^2 itself is tiny.
     rounding = _ROUNDED * torch.finfo(gradient.deltas.dtype).eps
-    if squares is terms:  # a single term: nothing cancels
+    if squares is terms:  # a single term: nothing cancels, the error is relative to the norm
         return squares * (1 + rounding)
     return squares.clamp(min=0.0) + rounding * terms
 
@@ -78,12 +89,15 @@ def clippable_layers(model: nn.Module) -> tuple[Clippable, ...]:
     """Return the layers with trained parameters.
 
     Raises:
-        UnclippableModel: One is of a kind without a rule here, or shares a parameter.
+        UnclippableModel: A layer is of a kind that has no rule here, shares a parameter with
+            another layer, or mixes the records of a batch.
     """
     layers: list[Clippable] = []
     met: set[int] = set()
     for name, layer in model.named_modules():
         own = [item for item in layer.parameters(recurse=False) if item.requires_grad]
+        # Refused even if its parameters are frozen: its batch statistics make each output depend
+        # on all records, so that clipping one person's gradient bounds nothing.
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             raise UnclippableModel(f"{name} mixes the records of a batch: no person has a share")
         if not own:
@@ -91,6 +105,8 @@ def clippable_layers(model: nn.Module) -> tuple[Clippable, ...]:
         if not isinstance(layer, Clippable):
             kind = type(layer).__name__
             raise UnclippableModel(f"no rule clips the parameters of {name or 'a'} {kind}")
+        # The gradient of a shared parameter is a sum over its layers, whose norm does not follow
+        # from the norms at each layer.
         if met & {id(item) for item in own}:
             raise UnclippableModel(f"{name} shares a parameter with another layer")
         met |= {id(item) for item in own}
@@ -99,7 +115,12 @@ def clippable_layers(model: nn.Module) -> tuple[Clippable, ...]:
 
 
 def layer_gradient(seen: LayerPass, delta: Tensor, drawn: DrawnUnits) -> LayerGradient:
-    """Return a layer's gradient from what went in and the loss's gradient of what came out.
+    """Return a layer's gradient from its inputs and the gradient of its outputs.
+
+    Args:
+        seen: The layer's forward pass.
+        delta: Gradient of the loss with respect to the outputs, shape (B, ...).
+        drawn: The persons whose records the B rows are.
 
     Raises:
         UnclippableModel: The layer does not see the records one by one.
@@ -121,9 +142,10 @@ def layer_gradient(seen: LayerPass, delta: Tensor, drawn: DrawnUnits) -> LayerGr
 
 
 class OuterGradient:
-    """Of a linear layer, one outer product a person: of inputs (B, i) and deltas (B, o).
+    """Gradient of a linear layer where each person has one record, and each record one token.
 
-    In NumPy, whose calls cost a third of torch's: on a table the calls are what costs.
+    It is one outer product per person, of inputs (B, i) and deltas (B, o). NumPy computes it, as
+    its calls cost a third of torch's: on tables, the calls are the cost.
     """
 
     def __init__(self, layer: nn.Linear, inputs: Tensor, deltas: Tensor) -> None:
@@ -132,12 +154,14 @@ class OuterGradient:
         self._inputs = inputs.cpu().numpy().astype(np.float64)
         self._deltas = self.deltas.cpu().numpy()
         self._weight, self._bias = _trained_parts(layer)
+        # The gradient of the weight is d x^T, with squared norm |d|^2 |x|^2; that of the bias is
+        # d. Together |d|^2 (|x|^2 + 1), each summand only if its parameter is trained.
         given = np.einsum("bi,bi->b", self._inputs, self._inputs) * self._weight + self._bias
         lengths = given * np.einsum("bo,bo->b", self._deltas, self._deltas)
         self.squared_norms = self.squared_term_sums = torch.from_numpy(lengths).to(deltas.device)
 
     def weighted_sums(self, factors: Tensor) -> Iterator[Part]:
-        """Return the sum of all records' gradients, each times its factor."""
+        """Yield the sum of the records' gradients times `factors`, by trained parameter."""
         scaled = self._deltas * factors.cpu().numpy()[:, None]
         if self._weight:
             yield self.layer.weight, torch.from_numpy(scaled.T @ self._inputs)
@@ -147,7 +171,11 @@ class OuterGradient:
 
 @dataclass(frozen=True)
 class LinearGradient:
-    """Of a linear layer: outer products of inputs (B, T, i) and deltas (B, T, o)."""
+    """Gradient of a linear layer: outer products of inputs (B, T, i) and deltas (B, T, o).
+
+    A person's gradient is the sum of d_k x_k^T over its K tokens, for the weight, and the sum of
+    d_k for the bias.
+    """
 
     layer: nn.Linear
     inputs: Tensor
@@ -156,7 +184,7 @@ class LinearGradient:
 
     @property
     def squared_norms(self) -> Tensor:
-        """Squared length for each person."""
+        """Squared L2 norm of each person's gradient."""
         inputs, deltas = self._by_person
         squares = deltas.new_zeros(len(deltas), dtype=torch.float64)
         weight, bias = _trained_parts(self.layer)
@@ -168,15 +196,18 @@ class LinearGradient:
 
     @property
     def squared_term_sums(self) -> Tensor:
-        """Squared sum of the lengths of the outer products."""
+        """Squared sum of the norms of the outer products."""
         inputs, deltas = self._by_person
         weight, bias = _trained_parts(self.layer)
+        # A term is d_k x_k^T together with d_k: its squared norm is |d_k|^2 (|x_k|^2 + 1).
         given = inputs.square().sum(2) * weight + float(bias)
-        lengths = given * deltas.square().sum(2)  # squared, (n_units, K)
-        return lengths.sqrt().sum(1).square().double()
+        squares = given * deltas.square().sum(2)  # (n_units, K)
+        return squares.sqrt().sum(1).square().double()
 
     def weighted_sums(self, factors: Tensor) -> Iterator[Part]:
-        """Return the sum of all records' gradients, each times its factor."""
+        """Yield the sum of the records' gradients times `factors`, by trained parameter."""
+        # A factor scales a record's deltas, and with them all its outer products. One matrix
+        # product then sums over records and tokens together: (o, B*T) @ (B*T, i).
         scaled = (self.deltas * factors.to(self.deltas.dtype)[:, None, None]).flatten(0, 1)
         weight, bias = _trained_parts(self.layer)
         if weight:
@@ -191,7 +222,10 @@ class LinearGradient:
 
 @dataclass(frozen=True)
 class EmbeddingGradient:
-    """Of an embedding: deltas (B, T, d) added up by the identifiers (B, T) they came from."""
+    """Gradient of an embedding: deltas (B, T, d), added up by token identifier (B, T).
+
+    Row v of a person's gradient is the sum of d_k over the tokens k whose identifier is v.
+    """
 
     layer: nn.Embedding
     ids: Tensor
@@ -200,29 +234,31 @@ class EmbeddingGradient:
 
     @property
     def squared_norms(self) -> Tensor:
-        """Squared length for each person."""
+        """Squared L2 norm of each person's gradient."""
         ids, deltas = (
             pad_by_person(self.ids, self.drawn),
             pad_by_person(self._trained_deltas, self.drawn),
         )
+        # The squared norm is the sum of d_k . d_l over the pairs of tokens that share a row. It
+        # needs (K, K) numbers per person instead of a gradient as large as the vocabulary.
         same = ids[:, :, None] == ids[:, None, :]  # (n_units, K, K)
         return ((deltas @ deltas.mT) * same).sum((1, 2)).double()
 
     @property
     def squared_term_sums(self) -> Tensor:
-        """Squared sum of the lengths of the deltas."""
+        """Squared sum of the norms of the deltas."""
         lengths = self._trained_deltas.square().sum(2).sqrt().sum(1)  # (B,)
         return sum_by_person(lengths, self.drawn).square().double()
 
     def weighted_sums(self, factors: Tensor) -> Iterator[Part]:
-        """Return the sum of all records' gradients, each times its factor."""
+        """Yield the sum of the records' gradients times `factors`, by trained parameter."""
         scaled = self._trained_deltas * factors.to(self.deltas.dtype)[:, None, None]
         total = torch.zeros_like(self.layer.weight, dtype=scaled.dtype)
         yield self.layer.weight, total.index_add_(0, self.ids.flatten(), scaled.flatten(0, 1))
 
     @cached_property
     def _trained_deltas(self) -> Tensor:
-        """The deltas, none of them of the padding, which is not trained."""
+        """The deltas, with zeros for padding, whose row PyTorch does not train."""
         if self.layer.padding_idx is None:
             return self.deltas
         return self.deltas * (self.ids != self.layer.padding_idx)[:, :, None]
@@ -230,7 +266,11 @@ class EmbeddingGradient:
 
 @dataclass(frozen=True)
 class ScaleGradient:
-    """Of a layer norm: deltas (B, ..., d) times the normalised inputs, and by themselves."""
+    """Gradient of a layer norm, from deltas (B, ..., d) and inputs of the same shape.
+
+    Its outputs are weight * normalised inputs + bias. So a token's gradient is its delta times
+    the normalised inputs, for the weight, and the delta itself for the bias.
+    """
 
     layer: nn.LayerNorm
     inputs: Tensor
@@ -239,56 +279,37 @@ class ScaleGradient:
 
     @property
     def squared_norms(self) -> Tensor:
-        """Squared length for each person."""
+        """Squared L2 norm of each person's gradient."""
+        # There are only d numbers per person, so the gradients themselves fit in memory.
         each = [sum_by_person(part.sum(1), self.drawn) for _, part in self._parts]  # (n_units, d)
         return torch.stack([part.square().sum(1) for part in each]).sum(0).double()
 
     @property
     def squared_term_sums(self) -> Tensor:
-        """Squared sum of the lengths of what was added up."""
+        """Squared sum of the norms of the tokens' gradients, added up over the parameters."""
         lengths = [part.square().sum(2).sqrt().sum(1) for _, part in self._parts]  # (B,)
         each = [sum_by_person(length, self.drawn).square() for length in lengths]  # (n_units,)
         return torch.stack(each).sum(0).double()
 
     def weighted_sums(self, factors: Tensor) -> Iterator[Part]:
-        """Return the sum of all records' gradients, each times its factor."""
+        """Yield the sum of the records' gradients times `factors`, by trained parameter."""
         for parameter, part in self._parts:
             total = torch.einsum("btd,b->d", part, factors.to(part.dtype))
             yield parameter, total.view_as(parameter)
 
     @cached_property
     def _parts(self) -> list[Part]:
-        """Of each trained parameter, the gradient of each token, shape (B, T, d)."""
+        """Each trained parameter with the gradient of each token, shape (B, T, d)."""
         shape, d = self.layer.normalized_shape, self.layer.weight.numel()
         parts: list[Part] = []
         weight, bias = _trained_parts(self.layer)
         if weight:
+            # Computed again: the forward pass keeps the normalised inputs to itself.
             normal = functional.layer_norm(self.inputs, shape, eps=self.layer.eps)
             parts.append((self.layer.weight, (self.deltas * normal).reshape(len(normal), -1, d)))
         if bias:
             parts.append((self.layer.bias, self.deltas.reshape(len(self.deltas), -1, d)))
         return parts
-
-
-def pad_by_person(values: Tensor, drawn: DrawnUnits) -> Tensor:
-    """Return values of records (B, T, ...) as those of persons (n_units, K, ...), 0 beyond."""
-    if drawn.one_record_each:
-        return values
-    most = int(drawn.counts.max())
-    firsts = (drawn.counts.cumsum(0) - drawn.counts)[drawn.owners]
-    place = drawn.owners * most + torch.arange(len(drawn.owners), device=firsts.device) - firsts
-    padded = values.new_zeros((len(drawn.counts) * most, *values.shape[1:]))
-    return padded.index_copy_(0, place, values).reshape(
-        len(drawn.counts), most * values.shape[1], *values.shape[2:]
-    )
-
-
-def sum_by_person(values: Tensor, drawn: DrawnUnits) -> Tensor:
-    """Return values of records (B, ...) added up by person, (n_units, ...)."""
-    if drawn.one_record_each:
-        return values
-    totals = values.new_zeros((len(drawn.counts), *values.shape[1:]))
-    return totals.index_add_(0, drawn.owners, values)
 
 
 def _trained_parts(layer: nn.Linear | nn.LayerNorm) -> tuple[bool, bool]:
@@ -298,15 +319,22 @@ def _trained_parts(layer: nn.Linear | nn.LayerNorm) -> tuple[bool, bool]:
 
 
 def _outer_product_squares(inputs: Tensor, deltas: Tensor) -> Tensor:
-    """Return the squared length of sums of outer products (n_units, K, i) by (n_units, K, o)."""
+    """Return |sum over k of d_k x_k^T|^2 for each person, shape (n_units,).
+
+    Args:
+        inputs: x, shape (n_units, K, i).
+        deltas: d, shape (n_units, K, o).
+    """
     tokens, size = inputs.shape[1], inputs.shape[2] * deltas.shape[2]
+    # Equal to the sum over k, l of (x_k . x_l) (d_k . d_l) (Bu et al. 2022, arXiv:2210.00038):
+    # two (K, K) matrices per person, which is less than the (o, i) gradient where tokens are few.
     if 2 * tokens * tokens <= size:
         return ((inputs @ inputs.mT) * (deltas @ deltas.mT)).sum((1, 2))
     return (deltas.mT @ inputs).square().sum((1, 2))
 
 
 def _with_token_axis(inputs: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
-    """Return both as (B, T, ...), in float64 where a record is one token: there it is cheap."""
+    """Return both with shape (B, T, ...); in float64, which is cheap there, if T is 1."""
     if delta.dim() == 2:
         return inputs.double()[:, None, :], delta.double()[:, None, :]
     return _flatten_tokens(inputs), _flatten_tokens(delta)

@@ -1,9 +1,10 @@
-"""Gradients clipped person by person, and added up: no one person moves the sum by more.
+"""Sums of gradients that are clipped per person, which bounds what one person can change.
 
-The gradient of a linear layer is a sum of outer products of what went in and what came back, so
-the length of a person's gradient follows from both without the gradient itself, and the clipped
-sum is one product more (Goodfellow 2015, arXiv:1510.01799; Bu et al. 2022, arXiv:2210.00038). A
-person with several records is the sum over them: there is one way for all models and units.
+The gradient of a linear layer is a sum of outer products of its inputs and the gradients of its
+outputs. So the norm of a person's gradient follows from these two without the gradient itself,
+and the clipped sum takes one more product (Goodfellow 2015, arXiv:1510.01799; Bu et al. 2022,
+arXiv:2210.00038). The gradient of a person with several records is the sum over them, so that
+the same code serves all models and units of privacy.
 """
 
 import math
@@ -30,25 +31,25 @@ from sites.training.privacy_units import DrawnUnits
 
 Losses: TypeAlias = Callable[[Tensor], Tensor]
 
-SLACK = 2.0**-10  # of the clip norm, for rounding: half of it the arithmetic's, half the grid's
+SLACK = 2.0**-10  # share of the clip norm kept for rounding: half for arithmetic, half for the grid
 
 
 class PersonClipper:
-    """Sums the gradients of persons, each clipped as one vector.
+    """Sums the gradients of persons, each clipped as one vector over all parameters.
 
-    Guarantee: a person's gradient is the mean of those of its records, scaled down to
-    `clip_norm * (1 - SLACK)` if it is longer, and nothing if it is not finite; so whatever a
-    person's records are, it moves the sum by no more than that in L2, and by no more than
-    `clip_norm * (1 - SLACK / 2)` with the rounding of its own gradient. Layers with one input a
-    record are computed in float64, sequences in float32; lengths are taken at their upper
+    Guarantee: a person's gradient is the mean of the gradients of its records, scaled down to
+    norm `clip_norm * (1 - SLACK)` if it is longer, and 0 if it is not finite. So whatever a
+    person's records are, it moves the sum by at most that in L2, and by at most
+    `clip_norm * (1 - SLACK / 2)` with the rounding of its own gradient. Layers with one input
+    per record are computed in float64, sequences in float32. Norms are taken at their upper
     bound, so that rounding never hides one.
 
     Args:
-        model: Trainable parameters in linear, embedding and layer-norm modules only.
-        clip_norm: Above 0.
+        model: Its trained parameters are in linear, embedding and layer-norm modules only.
+        clip_norm: The largest norm, above 0.
 
     Raises:
-        UnclippableModel: A parameter is elsewhere, or in two modules.
+        UnclippableModel: A parameter is in another kind of module, or in two modules.
     """
 
     def __init__(self, model: nn.Module, *, clip_norm: float) -> None:
@@ -57,7 +58,9 @@ class PersonClipper:
         self.parameters = [item for item in model.parameters() if item.requires_grad]
 
     def sum(self, losses: Losses, drawn: DrawnUnits) -> list[Tensor]:
-        """Return the sum over the persons drawn, in the order of `parameters`.
+        """Return the sum of the clipped gradients of the persons drawn, by parameter.
+
+        The tensors are in the order of `parameters`.
 
         Args:
             losses: The loss of each of the given records under the model, (B,) -> (B,).
@@ -69,24 +72,30 @@ class PersonClipper:
         with self._record_passes() as seen:
             each = losses(drawn.rows)  # (B,)
         drawn = drawn.to_device(each.device)
+        # Each record's loss over its person's number of records, so that the records' gradients
+        # add up to the mean that is clipped. One backward pass gives the deltas of all records, as
+        # the loss of a record depends on no other record.
         total = each if drawn.one_record_each else each / drawn.counts[drawn.owners]
         deltas = torch.autograd.grad(total.sum(), [item.edge for item in seen])
         with torch.no_grad():
+            # The norm is that of the whole gradient: squared norms add up over the layers.
             gradients, squares = _measure_gradients(seen, deltas, drawn)
             factors = self._clip_to / squares.sqrt().clamp(min=self._clip_to)  # (n_units,)
             each = factors if drawn.one_record_each else factors[drawn.owners]  # (B,)
             parts = (item.weighted_sums(each) for item in gradients)
             sums = dict(chain.from_iterable(parts))
+        # A layer that this pass did not use has no gradient.
         return [sums[item] if item in sums else torch.zeros_like(item) for item in self.parameters]
 
     @contextmanager
     def _record_passes(self) -> Iterator[list[LayerPass]]:
-        """Note what goes into the trained layers, and where it comes out."""
+        """Record the inputs of the trained layers, and where their outputs are in the graph."""
         seen: list[LayerPass] = []
 
         def note(module: Clippable, given: tuple[Tensor, ...], output: Tensor) -> None:
             if any(item.module is module for item in seen):
                 raise UnclippableModel(f"a {type(module).__name__} is used twice in a pass")
+            # Autograd returns the delta at an edge, so the output itself need not be kept.
             edge = torch.autograd.graph.get_gradient_edge(output)
             seen.append(LayerPass(module, given[0].detach(), edge))
 
@@ -101,11 +110,16 @@ class PersonClipper:
 def _measure_gradients(
     seen: Sequence[LayerPass], deltas: Sequence[Tensor], drawn: DrawnUnits
 ) -> tuple[list[LayerGradient], Tensor]:
-    """Return the layers' gradients and each person's squared length; what is not finite is 0."""
+    """Return the layers' gradients, and each person's squared norm over all layers.
+
+    A gradient that is not finite counts as 0.
+    """
     gradients = [layer_gradient(*both, drawn) for both in zip(seen, deltas, strict=True)]
     squares = reduce(torch.add, [squared_norm_bounds(item) for item in gradients])  # (n_units,)
     if math.isfinite(squares.sum().item()):
         return gradients, squares
+    # Scaling by 0 would leave NaN. So the inputs and deltas of such persons are set to 0 and all
+    # is computed again; no gradient of another person depends on them.
     lost = ~squares.isfinite()[drawn.owners]  # (B,)
     return _measure_gradients(
         [replace(item, inputs=_zero_rows(item.inputs, lost)) for item in seen],
@@ -115,5 +129,5 @@ def _measure_gradients(
 
 
 def _zero_rows(values: Tensor, rows: Tensor) -> Tensor:
-    """Return values of records (B, ...) with 0 in some rows."""
+    """Return values of records (B, ...) with 0 in the rows of the mask (B,)."""
     return values.masked_fill(rows.reshape(-1, *[1] * (values.dim() - 1)), 0)

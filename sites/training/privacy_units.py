@@ -1,4 +1,4 @@
-"""Whose records a step is made of: the units of privacy, and secret draws of them."""
+"""Units of privacy (persons, or records), and their Poisson sampling."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from sites.plans import PrivacyPlan
 
 @dataclass(frozen=True)
 class Units:
-    """The records of each unit of privacy, none of them in two.
+    """The records of each unit of privacy; no record belongs to two units.
 
     Args:
-        rows: Records, those of a unit together, shape (n_rows,).
+        rows: Indices of the records, those of a unit next to each other, shape (n_rows,).
         ends: Where in `rows` each unit's records end, shape (n_units,), rising.
     """
 
@@ -28,11 +28,16 @@ class Units:
 
     @classmethod
     def of_persons(cls, persons: NDArray[Any], *, at_most: int, seed: int) -> "Units":
-        """Return each person as a unit, with no more than so many records.
+        """Return each person as a unit, with at most `at_most` records.
 
         Guarantee: which records of a person are kept depends on the seed, on the person's
-        identifier and on how many there are, never on anybody else: without one person, the
-        records of all others are the same.
+        identifier and on how many records there are, never on anybody else: without one person,
+        the records of all others are the same.
+
+        Args:
+            persons: Whose each record is, shape (n,), sortable.
+            at_most: Most records of one person.
+            seed: Of the draw among a person's records.
         """
         names, of_record = np.unique(persons, return_inverse=True)
         rows = np.argsort(of_record, kind="stable")
@@ -41,12 +46,14 @@ class Units:
         keep = np.ones(len(rows), np.bool_)
         for unit in np.flatnonzero(counts > at_most):
             mine = slice(ends[unit] - counts[unit], ends[unit])
+            # A generator per person: with a shared one, removing a person would change the draws
+            # of all later ones, and the two sets of records would not be neighbours any more.
             kept = _person_rng(names[unit], seed).choice(counts[unit], at_most, replace=False)
             keep[mine] = np.isin(np.arange(counts[unit]), kept)
         return cls(rows[keep], np.cumsum(np.minimum(counts, at_most)))
 
     def one_per_record(self) -> "Units":
-        """Return each record as a unit by itself."""
+        """Return units of one record each, of the same records."""
         return Units(self.rows, np.arange(1, len(self.rows) + 1))
 
     def __len__(self) -> int:
@@ -58,8 +65,10 @@ class Units:
         return np.diff(self.ends, prepend=0)
 
     def records_of(self, units: NDArray[np.intp]) -> "DrawnUnits":
-        """Return the records of these units."""
+        """Return the records of these units, unit after unit."""
         counts = self.counts[units]
+        # The j-th record of all is record j - (cumsum - count) of its unit, and the unit begins at
+        # end - count in `rows`: the counts cancel, and its place is end - cumsum + j.
         starts = np.repeat(self.ends[units] - np.cumsum(counts), counts)
         rows = self.rows[starts + np.arange(len(starts))]
         owners = np.repeat(np.arange(len(units)), counts)
@@ -68,7 +77,10 @@ class Units:
         )
 
     def batches(self, units: NDArray[np.intp], *, rows_at_once: int) -> list[NDArray[np.intp]]:
-        """Return the units in groups of at most so many records; a unit is never parted."""
+        """Return the units in groups of at most `rows_at_once` records.
+
+        A unit is never split; one with more records is a group by itself.
+        """
         within = np.cumsum(self.counts[units])
         groups, start = [], 0
         while start < len(units):
@@ -84,7 +96,7 @@ class DrawnUnits:
     """The records of some units, for one pass through a model.
 
     Args:
-        rows: Which records, shape (B,).
+        rows: Indices of the records, shape (B,).
         owners: The unit of each, counted from 0 in the order of `counts`, shape (B,), rising.
         counts: Records of each unit, all at least 1, shape (n_units,).
     """
@@ -94,7 +106,10 @@ class DrawnUnits:
     counts: Tensor
 
     def to_device(self, device: torch.device) -> "DrawnUnits":
-        """Return the same where a model computes; rows stay where records are chosen."""
+        """Return a copy with `owners` and `counts` on the model's device.
+
+        `rows` stay on the CPU, where they index the records.
+        """
         return DrawnUnits(self.rows, self.owners.to(device), self.counts.to(device))
 
     @property
@@ -103,24 +118,53 @@ class DrawnUnits:
         return len(self.rows) == len(self.counts)
 
 
-def units_of(persons: NDArray[Any], plan: PrivacyPlan) -> Units:
-    """Return the units of a plan among records of these persons, shape (n,).
+def pad_by_person(values: Tensor, drawn: DrawnUnits) -> Tensor:
+    """Return values of records (B, T, ...) laid out by person (n_units, K, ...), padded with 0.
 
-    Where records are the units, a person still has no more than so many of them.
+    Zeros add nothing to a norm, so that persons with fewer records than the most can be padded.
+    """
+    if drawn.one_record_each:
+        return values
+    most = int(drawn.counts.max())
+    # `place` is where a record goes in (n_units * most): its person's first slot, plus how many
+    # records of that person come before it.
+    firsts = (drawn.counts.cumsum(0) - drawn.counts)[drawn.owners]
+    place = drawn.owners * most + torch.arange(len(drawn.owners), device=firsts.device) - firsts
+    padded = values.new_zeros((len(drawn.counts) * most, *values.shape[1:]))
+    return padded.index_copy_(0, place, values).reshape(
+        len(drawn.counts), most * values.shape[1], *values.shape[2:]
+    )
+
+
+def sum_by_person(values: Tensor, drawn: DrawnUnits) -> Tensor:
+    """Return the sums by person (n_units, ...) of values of records (B, ...)."""
+    if drawn.one_record_each:
+        return values
+    totals = values.new_zeros((len(drawn.counts), *values.shape[1:]))
+    return totals.index_add_(0, drawn.owners, values)
+
+
+def units_of(persons: NDArray[Any], plan: PrivacyPlan) -> Units:
+    """Return the plan's units of privacy among the records of these persons, shape (n,).
+
+    Where records are the units, the plan's `max_records_per_person` still applies.
     """
     units = Units.of_persons(persons, at_most=plan.max_records_per_person, seed=plan.cap_seed)
     return units if plan.unit == "person" else units.one_per_record()
 
 
 def draw_units(units: Units, plan: PrivacyPlan) -> list[DrawnUnits]:
-    """Draw the units of a step, each by itself; nothing at all may be drawn.
+    """Draw the units of one step, each independently, in groups that fit in memory.
 
-    Guarantee: Poisson sampling at the plan's rate, by the operating system's randomness.
+    The draw may be empty.
+
+    Guarantee: Poisson sampling at the plan's rate, with randomness of the operating system.
     """
     drawn = poisson_sample(len(units), rate=plan.sampling_rate)
     return [units.records_of(part) for part in units.batches(drawn, rows_at_once=plan.rows_at_once)]
 
 
 def _person_rng(person: object, seed: int) -> np.random.Generator:
+    # NumPy seeds are integers, so the identifier is hashed to eight of them.
     words = np.frombuffer(hashlib.sha256(str(person).encode()).digest(), "<u4")
     return np.random.default_rng([seed, *words.tolist()])

@@ -1,4 +1,4 @@
-"""Models of every kind that is trained privately, and their gradients person by person, slowly."""
+"""One model of every kind that is trained privately, and slow, plain per-person gradients."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ TOKENS, WORDS = 5, 11
 
 
 class Reader(nn.Module):
-    """A small reader of sequences: everything that BERT trains, with little of each."""
+    """A small sequence model with every kind of layer that BERT trains."""
 
     def __init__(self, width: int = 6) -> None:
         super().__init__()
         self.words = nn.Embedding(WORDS, width, padding_idx=0)
         self.places = nn.Embedding(TOKENS, width)
         self.norm = nn.LayerNorm(width)
-        self.mix = nn.Linear(width, 40)  # too wide for a product of tokens to be dearer
+        self.mix = nn.Linear(width, 40)  # so wide that the product over pairs of tokens is cheaper
         self.back = nn.Linear(40, width, bias=False)
         self.head = nn.Linear(width, 1)
 
@@ -80,13 +80,13 @@ def _model(name: str, n: int, generator: torch.Generator) -> tuple[nn.Module, Te
     return reader, torch.randint(0, WORDS, (n, TOKENS), generator=generator)
 
 
-def records_apart(n: int) -> Units:
-    """Return n records, each a unit by itself."""
+def one_unit_per_record(n: int) -> Units:
+    """Return n records, each its own unit of privacy."""
     return Units(np.arange(n), np.arange(1, n + 1))
 
 
-def slowly(case_: Case, drawn: DrawnUnits) -> Tensor:
-    """Return each person's gradient, one record at a time: (n_units, dim)."""
+def gradients_by_person(case_: Case, drawn: DrawnUnits) -> Tensor:
+    """Return each person's gradient, computed one record at a time, shape (n_units, dim)."""
     parameters = [item for item in case_.model.parameters() if item.requires_grad]
     found = torch.zeros(len(drawn.counts), sum(item.numel() for item in parameters)).double()
     for row, owner in zip(drawn.rows, drawn.owners, strict=True):
@@ -97,6 +97,6 @@ def slowly(case_: Case, drawn: DrawnUnits) -> Tensor:
     return found
 
 
-def flat(parts: list[Tensor]) -> Tensor:
+def flatten(parts: list[Tensor]) -> Tensor:
     """Return the gradients of parameters as one vector, (dim,)."""
     return torch.cat([part.flatten().double() for part in parts])

@@ -13,15 +13,15 @@ from sites.training.dp_sgd import grid_step, private_gradients
 from sites.training.loop import Records, train
 from sites.training.per_person_clipping import SLACK, PersonClipper
 from sites.training.privacy_units import Units
-from tests.sites.private_models import Case, case, flat
+from tests.sites.private_models import Case, case, flatten
 
 PERSONS = np.repeat(np.arange(10), 3).astype(str)
 PLAN = PrivacyPlan(noise_multiplier=1.0, clip_norm=0.5, sampling_rate=0.5, steps=3)
 
 
 @pytest.fixture
-def silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No noise, for what is added to it to show."""
+def no_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace the noise by zeros, to see the sums alone."""
     monkeypatch.setattr(module, "grid_gaussian", lambda n, *, deviation: np.zeros(n))
 
 
@@ -31,11 +31,11 @@ def steps_of(
     found = []
     for _ in private_gradients(given_case.model, given_case.losses, persons, plan):
         parts = [item.grad for item in given_case.model.parameters() if item.grad is not None]
-        found.append(flat(parts).numpy())
+        found.append(flatten(parts).numpy())
     return found
 
 
-@pytest.mark.usefixtures("silence")
+@pytest.mark.usefixtures("no_noise")
 @pytest.mark.parametrize("rows_at_once", [1, 7, 1024])
 @pytest.mark.parametrize("model", ["logistic", "mlp", "reader"])
 def test_the_sum_is_divided_by_the_expected_number_however_it_is_computed(
@@ -46,13 +46,13 @@ def test_the_sum_is_divided_by_the_expected_number_however_it_is_computed(
     found = steps_of(given_case, everyone)[0]
     units = Units.of_persons(PERSONS, at_most=16, seed=0)
     clipper = PersonClipper(given_case.model, clip_norm=0.5)
-    expected = flat(clipper.sum(given_case.losses, units.records_of(np.arange(10)))) / 10
+    expected = flatten(clipper.sum(given_case.losses, units.records_of(np.arange(10)))) / 10
     np.testing.assert_allclose(found, expected.numpy(), atol=0.5 * SLACK / 10)
     assert np.linalg.norm(found) <= 0.5
 
 
-@pytest.mark.usefixtures("silence")
-def test_a_step_with_nobody_in_it_has_no_forward_pass() -> None:
+@pytest.mark.usefixtures("no_noise")
+def test_an_empty_sample_needs_no_forward_pass() -> None:
     def never(rows: Tensor) -> Tensor:
         raise AssertionError(rows)
 
@@ -63,7 +63,7 @@ def test_a_step_with_nobody_in_it_has_no_forward_pass() -> None:
 
 
 @pytest.mark.parametrize("rate", [1e-15, 0.5])
-def test_every_step_has_the_stated_noise_even_with_nobody_in_it(rate: float) -> None:
+def test_every_step_has_the_stated_noise_even_for_an_empty_sample(rate: float) -> None:
     given_case = case("mlp")
     size = sum(item.numel() for item in given_case.model.parameters())
     plan = replace(PLAN, sampling_rate=rate, steps=400, noise_multiplier=300.0)
@@ -72,7 +72,7 @@ def test_every_step_has_the_stated_noise_even_with_nobody_in_it(rate: float) -> 
     assert abs(noise.mean()) < 6 * 150 / (400 * size) ** 0.5
 
 
-def test_noise_and_draws_do_not_follow_the_seed_of_the_run() -> None:
+def test_noise_and_draws_do_not_depend_on_the_seed_of_the_run() -> None:
     plan = TrainingPlan(privacy=PLAN)
     found = []
     for _ in range(2):
@@ -81,12 +81,12 @@ def test_noise_and_draws_do_not_follow_the_seed_of_the_run() -> None:
         records = Records(np.zeros(30, np.int64), PERSONS)
         rng = np.random.default_rng(0)
         assert train(given_case.model, given_case.losses, records, plan, rng=rng) == 3
-        found.append(flat([item.detach() for item in given_case.model.parameters()]))
+        found.append(flatten([item.detach() for item in given_case.model.parameters()]))
     assert not torch.equal(*found)
     assert (found[0] - found[1]).norm() > 1e-3
 
 
-def test_sum_and_noise_meet_as_whole_numbers() -> None:
+def test_sum_and_noise_are_whole_numbers_of_grid_steps() -> None:
     given_case = case("mlp")
     grid = grid_step(list(given_case.model.parameters()), 0.5)
     found = steps_of(given_case, replace(PLAN, sampling_rate=1.0, steps=1))[0] * 10 / grid
@@ -94,7 +94,7 @@ def test_sum_and_noise_meet_as_whole_numbers() -> None:
 
 
 @pytest.mark.parametrize("model", ["logistic", "mlp", "reader"])
-def test_the_grid_moves_a_sum_by_less_than_what_was_set_aside(model: str) -> None:
+def test_rounding_to_the_grid_stays_within_its_share_of_the_slack(model: str) -> None:
     parameters = list(case(model).model.parameters())
     dim = sum(item.numel() for item in parameters)
     assert grid_step(parameters, 3.0) * dim**0.5 <= 3.0 * SLACK / 2
@@ -102,7 +102,9 @@ def test_the_grid_moves_a_sum_by_less_than_what_was_set_aside(model: str) -> Non
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_little_noise_learns_what_training_in_the_clear_learns(optimizer: str) -> None:
+def test_with_little_noise_private_training_learns_as_well_as_plain_training(
+    optimizer: str,
+) -> None:
     losses = []
     quiet = PrivacyPlan(noise_multiplier=0.01, clip_norm=1.0, sampling_rate=0.9, steps=60)
     for privacy in (None, quiet):
@@ -119,6 +121,6 @@ def test_little_noise_learns_what_training_in_the_clear_learns(optimizer: str) -
     assert losses[1] < 1.3 * losses[0] + 0.05
 
 
-def test_drawing_classes_alike_would_break_the_draw_of_persons() -> None:
+def test_a_plan_with_privacy_cannot_resample_classes() -> None:
     with pytest.raises(BadPlan, match="class_balance"):
         TrainingPlan(privacy=PLAN, class_balance="resample")

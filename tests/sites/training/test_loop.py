@@ -37,12 +37,12 @@ def distance(model: Point, points: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda rows: (model.place - points[rows]).square().sum(dim=1) / 2
 
 
-def nobody(values: Tensor | NDArray[np.int64]) -> NDArray[np.str_]:
-    """Persons that no plan here looks at."""
+def one_person(values: Tensor | NDArray[np.int64]) -> NDArray[np.str_]:
+    """One person for all records: no plan here uses persons."""
     return np.zeros(len(values), "U1")
 
 
-def trained(
+def trained_place(
     plan: TrainingPlan,
     *,
     points: Tensor,
@@ -52,20 +52,20 @@ def trained(
 ) -> NDArray[np.float32]:
     model = Point(at)
     codes = np.zeros(len(points), np.int64) if classes is None else classes
-    known = Records(codes, nobody(points))
+    known = Records(codes, one_person(points))
     train(model, distance(model, points), known, plan, rng=np.random.default_rng(seed))
     return model.place.detach().numpy()
 
 
-def visited(plan: TrainingPlan, classes: NDArray[np.int64]) -> list[list[int]]:
-    """The records of every step."""
+def rows_by_step(plan: TrainingPlan, classes: NDArray[np.int64]) -> list[list[int]]:
+    """Return the records of every step."""
     model, steps = Point((0.0, 0.0)), []
 
     def losses(rows: Tensor) -> Tensor:
         steps.append(rows.tolist())
         return model.place.sum() * torch.zeros(len(rows))
 
-    known = Records(classes, nobody(classes))
+    known = Records(classes, one_person(classes))
     taken = train(model, losses, known, plan, rng=np.random.default_rng(0))
     assert taken == len(steps)
     return steps
@@ -75,7 +75,7 @@ def visited(plan: TrainingPlan, classes: NDArray[np.int64]) -> list[list[int]]:
 def test_every_record_is_used_once_a_pass_and_the_last_batch_is_kept(
     n: int, size: int, epochs: int
 ) -> None:
-    steps = visited(TrainingPlan(batch_size=size, local_epochs=epochs), np.zeros(n, np.int64))
+    steps = rows_by_step(TrainingPlan(batch_size=size, local_epochs=epochs), np.zeros(n, np.int64))
     assert len(steps) == epochs * -(-n // size)
     assert max(map(len, steps)) <= size
     rows = list(chain.from_iterable(steps))
@@ -83,8 +83,10 @@ def test_every_record_is_used_once_a_pass_and_the_last_batch_is_kept(
         assert sorted(rows[epoch * n : (epoch + 1) * n]) == list(range(n))
 
 
-def test_each_pass_has_an_order_of_its_own() -> None:
-    first, second = visited(TrainingPlan(batch_size=50, local_epochs=2), np.zeros(50, np.int64))
+def test_each_pass_draws_a_new_order() -> None:
+    first, second = rows_by_step(
+        TrainingPlan(batch_size=50, local_epochs=2), np.zeros(50, np.int64)
+    )
     assert first != second
 
 
@@ -92,14 +94,14 @@ def test_resampling_draws_classes_equally_often() -> None:
     """900 records of one class and 100 of the other; 20,000 draws, so 4 deviations are 0.014."""
     classes = np.repeat([0, 1], [900, 100])
     plan = TrainingPlan(class_balance="resample", local_epochs=20)
-    rows = np.array(list(chain.from_iterable(visited(plan, classes))))
+    rows = np.array(list(chain.from_iterable(rows_by_step(plan, classes))))
     assert len(rows) == 20_000
     assert abs(classes[rows].mean() - 0.5) < 0.015
     assert len(set(rows[classes[rows] == 1])) == 100
 
 
-def test_resampling_a_site_with_one_class_is_like_drawing_from_it() -> None:
-    (rows,) = visited(TrainingPlan(class_balance="resample"), np.full(50, 3))
+def test_resampling_works_at_a_site_with_one_class() -> None:
+    (rows,) = rows_by_step(TrainingPlan(class_balance="resample"), np.full(50, 3))
     assert len(rows) == 50
     assert set(rows) <= set(range(50))
 
@@ -107,40 +109,40 @@ def test_resampling_a_site_with_one_class_is_like_drawing_from_it() -> None:
 @pytest.mark.parametrize("plan", PLANS)
 def test_same_arguments_same_bytes(plan: TrainingPlan) -> None:
     points = records(10)
-    first, second = (trained(plan, points=points, seed=5).tobytes() for _ in range(2))
+    first, second = (trained_place(plan, points=points, seed=5).tobytes() for _ in range(2))
     assert first == second
-    assert trained(plan, points=points, seed=6).tobytes() != first
+    assert trained_place(plan, points=points, seed=6).tobytes() != first
 
 
-def test_torchs_global_generator_plays_no_part() -> None:
+def test_the_result_does_not_depend_on_torchs_global_generator() -> None:
     points = records(10)
     torch.manual_seed(1)
-    first = trained(PLANS[0], points=points)
+    first = trained_place(PLANS[0], points=points)
     torch.manual_seed(2)
-    np.testing.assert_array_equal(trained(PLANS[0], points=points), first)
+    np.testing.assert_array_equal(trained_place(PLANS[0], points=points), first)
 
 
 @given(rate=st.floats(0.01, 0.9), decay=st.floats(0, 0.5))
-def test_a_step_goes_down_the_mean_gradient(rate: float, decay: float) -> None:
+def test_a_step_follows_the_mean_gradient_downhill(rate: float, decay: float) -> None:
     points = records(8)
     plan = TrainingPlan(learning_rate=rate, weight_decay=decay)
     at = np.array([3.0, -2.0])
     gradient = at - points.numpy().mean(axis=0) + decay * at
-    np.testing.assert_allclose(trained(plan, points=points), at - rate * gradient, atol=1e-5)
+    np.testing.assert_allclose(trained_place(plan, points=points), at - rate * gradient, atol=1e-5)
 
 
 @pytest.mark.parametrize("plan", PLANS)
 def test_a_vanishing_proximal_term_changes_nothing(plan: TrainingPlan) -> None:
     points = records(10)
     np.testing.assert_array_equal(
-        trained(replace(plan, proximal_mu=1e-30), points=points),
-        trained(replace(plan, proximal_mu=0.0), points=points),
+        trained_place(replace(plan, proximal_mu=1e-30), points=points),
+        trained_place(replace(plan, proximal_mu=0.0), points=points),
     )
 
 
 @pytest.mark.parametrize("plan", PLANS)
 def test_a_huge_proximal_term_keeps_the_received_state(plan: TrainingPlan) -> None:
-    held = trained(replace(plan, proximal_mu=1e12), points=records(10))
+    held = trained_place(replace(plan, proximal_mu=1e12), points=records(10))
     np.testing.assert_allclose(held, [3, -2], atol=1e-6)
 
 
@@ -150,14 +152,16 @@ def test_a_proximal_term_never_moves_the_model_further(mu: float) -> None:
     """Also where a gradient step on the term would diverge, learning_rate * mu above 2."""
     points = records(10)
     received = np.array([3.0, -2.0])
-    free = trained(PLANS[0], points=points) - received
-    held = trained(replace(PLANS[0], proximal_mu=mu), points=points) - received
+    free = trained_place(PLANS[0], points=points) - received
+    held = trained_place(replace(PLANS[0], proximal_mu=mu), points=points) - received
     assert np.linalg.norm(held) <= np.linalg.norm(free) + 1e-5
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("mu", [0.5, 3.0])
-def test_training_rests_where_loss_and_proximal_term_balance(momentum: float, mu: float) -> None:
+def test_training_converges_to_the_minimum_of_loss_plus_proximal_term(
+    momentum: float, mu: float
+) -> None:
     """The minimum of the mean of |w - x|^2 / 2 + mu / 2 |w - received|^2."""
     points = records(8)
     plan = TrainingPlan(
@@ -165,23 +169,23 @@ def test_training_rests_where_loss_and_proximal_term_balance(momentum: float, mu
     )
     mean = points.numpy().mean(axis=0)
     expected = (mean + mu * np.array([3.0, -2.0])) / (1 + mu)
-    np.testing.assert_allclose(trained(plan, points=points), expected, atol=1e-4)
+    np.testing.assert_allclose(trained_place(plan, points=points), expected, atol=1e-4)
 
 
 def test_a_site_without_records_is_refused() -> None:
     with pytest.raises(EmptySite, match="no training records"):
-        trained(PLANS[0], points=records(0))
+        trained_place(PLANS[0], points=records(0))
 
 
-def test_divergence_is_refused_and_counts_steps() -> None:
+def test_divergence_is_an_error_that_counts_steps() -> None:
     plan = TrainingPlan(learning_rate=1e6, local_epochs=100, batch_size=5)
     with pytest.raises(TrainingDiverged, match="lower the learning rate") as refusal:
-        trained(plan, points=records(10))
+        trained_place(plan, points=records(10))
     assert 0 < refusal.value.counts["steps"] < 200
 
 
 @given(st.integers(1, 300), st.integers(1, 20), st.integers(0, 99))
-def test_batches_of_similar_size_hold_every_record_once(n: int, size: int, seed: int) -> None:
+def test_batches_by_size_hold_every_record_once(n: int, size: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     sizes = rng.integers(1, 50, n)
     batches = batches_by_size(rng.permutation(n), sizes, size)

@@ -17,7 +17,7 @@ CONSTANTS = Constants(numbers={}, label=Standard(mean=0.5, deviation=0.1))
 SCORES = torch.tensor([[0.0], [2.0], [-50.0]])
 
 
-def test_two_classes_are_a_probability_and_its_cross_entropy() -> None:
+def test_two_classes_are_predicted_by_a_sigmoid_with_its_cross_entropy() -> None:
     probabilities = predictions(BINARY, SCORES, CONSTANTS)
     np.testing.assert_allclose(probabilities, [0.5, 1 / (1 + np.exp(-2)), np.exp(-50)], rtol=1e-6)
     wanted = targets(BINARY, np.array([1, 1, 0]), CONSTANTS)
@@ -25,7 +25,7 @@ def test_two_classes_are_a_probability_and_its_cross_entropy() -> None:
     np.testing.assert_allclose(losses(BINARY, SCORES, wanted), expected, atol=1e-6)
 
 
-def test_more_classes_are_probabilities_and_their_cross_entropy() -> None:
+def test_more_classes_are_predicted_by_a_softmax_with_its_cross_entropy() -> None:
     scores = torch.tensor([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]])
     found = predictions(GRADED, scores, CONSTANTS)
     np.testing.assert_allclose(found.sum(axis=1), 1)
@@ -36,7 +36,7 @@ def test_more_classes_are_probabilities_and_their_cross_entropy() -> None:
     )
 
 
-def test_a_number_is_standardised_and_comes_back_in_its_unit() -> None:
+def test_a_number_is_standardised_and_predicted_in_its_unit() -> None:
     """The pooled mean is 50 and the deviation 10; 2 standard deviations are off by 20."""
     wanted = targets(PRICE, np.array([50.0, 70.0]), CONSTANTS)
     np.testing.assert_allclose(wanted, [0, 2], atol=1e-6)
@@ -50,14 +50,14 @@ def test_a_predicted_number_stays_within_its_declared_bounds() -> None:
 
 
 @given(counts=st.lists(st.integers(0, 10**6), min_size=2, max_size=2).filter(any))
-def test_class_weights_leave_the_average_record_at_one(counts: list[int]) -> None:
+def test_class_weights_average_to_one_over_the_records(counts: list[int]) -> None:
     constants = Constants(numbers={}, class_counts=tuple(counts))
     weights = class_weights(BINARY, constants, TrainingPlan(class_balance="weights"))
     assert weights is not None
     np.testing.assert_allclose(np.average(weights, weights=counts), 1)
 
 
-def test_rare_classes_weigh_more_and_unseen_ones_weigh_one() -> None:
+def test_rare_classes_get_larger_weights_and_absent_ones_get_one() -> None:
     constants = Constants(numbers={}, class_counts=(90, 10, 0))
     plan = TrainingPlan(class_balance="weights")
     weights = class_weights(GRADED, constants, plan)
@@ -66,7 +66,7 @@ def test_rare_classes_weigh_more_and_unseen_ones_weigh_one() -> None:
 
 
 @pytest.mark.parametrize("balance", ["none", "resample"])
-def test_only_weights_weigh(balance: str) -> None:
+def test_only_class_balance_weights_gives_weights(balance: str) -> None:
     plan = TrainingPlan(class_balance=balance)  # type: ignore[arg-type]
     assert class_weights(BINARY, Constants(numbers={}, class_counts=(1, 9)), plan) is None
 

@@ -22,7 +22,7 @@ def parameters(seed: int) -> list[nn.Parameter]:
     return made
 
 
-def of_torch(ours: list[nn.Parameter], plan: TrainingPlan) -> torch.optim.Optimizer:
+def torch_optimizer(ours: list[nn.Parameter], plan: TrainingPlan) -> torch.optim.Optimizer:
     """Return PyTorch's own optimizer."""
     if plan.optimizer == "sgd":
         return torch.optim.SGD(
@@ -42,9 +42,9 @@ def of_torch(ours: list[nn.Parameter], plan: TrainingPlan) -> torch.optim.Optimi
     seeds=st.lists(st.integers(0, 2**32), min_size=1, max_size=5),
 )
 @settings(deadline=None, max_examples=50)
-def test_steps_are_those_of_pytorch_to_the_bit(plan: TrainingPlan, seeds: list[int]) -> None:
+def test_steps_equal_those_of_pytorch_to_the_bit(plan: TrainingPlan, seeds: list[int]) -> None:
     ours, theirs = parameters(seeds[0]), parameters(seeds[0])
-    steps, wanted = optimizer_of(ours, plan), of_torch(theirs, plan)
+    steps, wanted = optimizer_of(ours, plan), torch_optimizer(theirs, plan)
     for seed in seeds:
         for both in zip(ours, theirs, parameters(seed), strict=True):
             for one in both[:2]:

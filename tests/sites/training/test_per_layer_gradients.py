@@ -9,11 +9,10 @@ from sites.training.per_layer_gradients import (
     UnclippableModel,
     clippable_layers,
     layer_gradient,
-    pad_by_person,
     squared_norm_bounds,
 )
 from sites.training.privacy_units import Units
-from tests.sites.private_models import records_apart
+from tests.sites.private_models import one_unit_per_record
 
 PERSONS = np.array(["a", "a", "a", "b", "c", "c"])
 SHAPES = [
@@ -27,7 +26,7 @@ SHAPES = [
 ]
 
 
-def given_to(layer: nn.Module, shape: tuple[int, ...]) -> Tensor:
+def inputs_for(layer: nn.Module, shape: tuple[int, ...]) -> Tensor:
     generator = torch.Generator().manual_seed(1)
     if isinstance(layer, nn.Embedding):
         return torch.randint(0, 4, shape, generator=generator)
@@ -36,12 +35,12 @@ def given_to(layer: nn.Module, shape: tuple[int, ...]) -> Tensor:
 
 @pytest.mark.parametrize(("layer", "shape"), SHAPES, ids=str)
 @pytest.mark.parametrize("persons", [PERSONS, np.arange(6).astype(str)], ids=["several", "one"])
-def test_length_and_sum_are_those_of_the_gradients_one_by_one(
+def test_norm_and_sum_equal_those_of_gradients_computed_one_by_one(
     layer: Clippable, shape: tuple[int, ...], persons: np.ndarray
 ) -> None:
     units = Units.of_persons(persons, at_most=9, seed=0)
     drawn = units.records_of(np.arange(len(units)))
-    inputs = given_to(layer, shape)
+    inputs = inputs_for(layer, shape)
     outputs = layer(inputs)
     deltas = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(2))
     each = [
@@ -67,26 +66,19 @@ def test_length_and_sum_are_those_of_the_gradients_one_by_one(
 @pytest.mark.parametrize(
     ("layer", "frozen"), [(nn.Linear(3, 2), "weight"), (nn.LayerNorm(3), "weight")]
 )
-def test_a_frozen_parameter_has_no_part_in_length_or_sum(
+def test_a_frozen_parameter_adds_nothing_to_norm_or_sum(
     layer: nn.Linear | nn.LayerNorm, frozen: str
 ) -> None:
     layer.get_parameter(frozen).requires_grad_(False)
     assert clippable_layers(layer) == (layer,)
     inputs = torch.full((2, 3), 1e6)
-    drawn = records_apart(2).records_of(np.arange(2))
+    drawn = one_unit_per_record(2).records_of(np.arange(2))
     outputs = layer(inputs)
     deltas = torch.ones_like(outputs)
     seen = LayerPass(layer, inputs, torch.autograd.graph.get_gradient_edge(outputs))
     found = layer_gradient(seen, deltas, drawn)
     assert found.squared_norms.tolist() == [outputs.shape[1]] * 2
     assert [item is layer.bias for item, _ in found.weighted_sums(torch.ones(2))] == [True]
-
-
-def test_persons_are_padded_with_nothing() -> None:
-    units = Units.of_persons(PERSONS, at_most=9, seed=0)
-    drawn = units.records_of(np.arange(3))
-    padded = pad_by_person(torch.arange(1.0, 7.0).reshape(6, 1), drawn)
-    assert padded.tolist() == [[1, 2, 3], [4, 0, 0], [5, 6, 0]]
 
 
 class Tied(nn.Module):
@@ -106,7 +98,7 @@ class Tied(nn.Module):
         (Tied(), "shares a parameter"),
     ],
 )
-def test_a_model_whose_gradient_cannot_be_told_apart_is_refused(
+def test_a_model_whose_gradient_cannot_be_split_by_person_is_refused(
     model: nn.Module, says: str
 ) -> None:
     with pytest.raises(UnclippableModel, match=says):

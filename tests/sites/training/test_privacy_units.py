@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sites.plans import PrivacyPlan
-from sites.training.privacy_units import Units, draw_units, units_of
-from tests.sites.private_models import records_apart
+from sites.training.privacy_units import Units, draw_units, pad_by_person, units_of
+from tests.sites.private_models import one_unit_per_record
 
 PEOPLE = st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=60)
 PLAN = PrivacyPlan(noise_multiplier=1.0, clip_norm=1.0, sampling_rate=0.5, steps=1)
@@ -16,7 +17,7 @@ def rows_of(units: Units, index: int) -> list[int]:
 
 
 @given(PEOPLE, st.integers(1, 5), st.integers(0, 3))
-def test_a_person_has_its_own_records_and_no_more_than_the_cap(
+def test_a_unit_holds_records_of_one_person_up_to_the_cap(
     people: list[str], at_most: int, seed: int
 ) -> None:
     persons = np.array(people)
@@ -29,7 +30,7 @@ def test_a_person_has_its_own_records_and_no_more_than_the_cap(
 
 
 @given(PEOPLE, st.integers(1, 3))
-def test_who_else_is_there_decides_nothing_about_a_persons_records(
+def test_a_persons_kept_records_do_not_depend_on_other_persons(
     people: list[str], at_most: int
 ) -> None:
     persons = np.array(people)
@@ -42,14 +43,14 @@ def test_who_else_is_there_decides_nothing_about_a_persons_records(
     assert [rows_of(units, i) for i in range(len(units))] == [kept[n] for n in sorted(kept)]
 
 
-def test_the_cap_draws_by_its_seed() -> None:
+def test_the_records_kept_under_the_cap_depend_on_the_seed() -> None:
     persons = np.zeros(100, "U1")
     kept = [tuple(rows_of(Units.of_persons(persons, at_most=9, seed=s), 0)) for s in (1, 1, 2)]
     assert kept[0] == kept[1] != kept[2]
 
 
 @given(PEOPLE, st.integers(1, 9), st.integers(1, 12))
-def test_batches_hold_every_unit_once_and_part_none(
+def test_batches_hold_every_unit_once_and_split_none(
     people: list[str], at_most: int, rows_at_once: int
 ) -> None:
     units = Units.of_persons(np.array(people), at_most=at_most, seed=0)
@@ -64,12 +65,12 @@ def test_batches_hold_every_unit_once_and_part_none(
         assert np.bincount(drawn.owners).tolist() == drawn.counts.tolist()
 
 
-def test_nobody_may_be_drawn() -> None:
-    units = records_apart(3)
+def test_an_empty_draw_has_no_batches() -> None:
+    units = one_unit_per_record(3)
     assert units.batches(np.array([], np.intp), rows_at_once=5) == []
 
 
-def test_a_record_is_a_unit_where_the_plan_says_so() -> None:
+def test_with_unit_record_each_record_is_a_unit_and_the_cap_still_holds() -> None:
     persons = np.array(["a", "a", "b"])
     by_record = PrivacyPlan(
         unit="record", noise_multiplier=1.0, clip_norm=1.0, sampling_rate=0.5, steps=1
@@ -79,10 +80,17 @@ def test_a_record_is_a_unit_where_the_plan_says_so() -> None:
     assert len(units_of(persons, PLAN)) == 2
 
 
-def test_persons_are_drawn_at_the_rate_with_all_their_records() -> None:
+def test_persons_are_drawn_at_the_sampling_rate_with_all_their_records() -> None:
     persons = np.repeat(np.arange(4_000), 3).astype(str)
     units = units_of(persons, PLAN)
     found = [sum(len(part.counts) for part in draw_units(units, PLAN)) for _ in range(20)]
     assert abs(np.mean(found) - 2_000) < 6 * (1_000 / 20) ** 0.5
     assert np.std(found) == pytest.approx(1_000**0.5, rel=0.7)
     assert all((part.counts == 3).all() for part in draw_units(units, PLAN))
+
+
+def test_persons_with_fewer_records_are_padded_with_zeros() -> None:
+    units = Units.of_persons(np.array(["a", "a", "a", "b", "c", "c"]), at_most=9, seed=0)
+    drawn = units.records_of(np.arange(3))
+    padded = pad_by_person(torch.arange(1.0, 7.0).reshape(6, 1), drawn)
+    assert padded.tolist() == [[1, 2, 3], [4, 0, 0], [5, 6, 0]]
