@@ -1,4 +1,4 @@
-"""Pooled evaluation of a classifier of two classes, from two score histograms and three sums."""
+"""Pooled evaluation of binary classification, from two score histograms and fixed-point sums."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +19,7 @@ from sites.statistics.tally import Metric, TallyLayout, fixed_point, mean
 
 BINS = 1024
 THRESHOLD = 0.5
-_PICTURE_BINS = 64
+_PLOT_BINS = 64
 _EMPTY = "there are no held-out records"
 _ONE_CLASS = "needs held-out records of both classes"
 
@@ -35,7 +35,7 @@ class Confusion:
     false_negatives: int
 
     def figures(self) -> Figures:
-        """Return the exact shares that follow, with their usual names."""
+        """Return the metrics that follow from the counts; they are exact."""
         tp, fp, tn, fn = (
             self.true_positives,
             self.false_positives,
@@ -57,11 +57,11 @@ class Confusion:
 
 @dataclass(frozen=True)
 class BinaryEvaluation:
-    """Turns scores for the positive class into a tally, and a pooled tally into figures.
+    """Turns scores for the positive class into a tally, and a pooled tally into metrics.
 
     Guarantee: the tallies of sites add up to the tally of their records, exactly. Counts at
-    thresholds k / 1024 are exact, sums are right to 2**-33 a record, and a figure that depends
-    on the order of scores carries the widest error that the bins allow.
+    thresholds k / 1024 are exact, sums are right to 2**-33 per record, and a metric that depends
+    on the order of scores has the largest error bound that the bins allow.
 
     Args:
         label: The two classes; the second is the positive one.
@@ -71,7 +71,7 @@ class BinaryEvaluation:
 
     @cached_property
     def layout(self) -> TallyLayout:
-        """Names and sizes of the tally's parts."""
+        """Names and sizes of the parts of the tally."""
         return TallyLayout(
             {
                 "negatives": BINS,
@@ -83,14 +83,14 @@ class BinaryEvaluation:
         )
 
     def tally(self, predictions: NDArray[Any], labels: NDArray[Any]) -> Tally:
-        """Return what these records add to the pooled figures.
+        """Return the tally of these records.
 
         Args:
             predictions: Probabilities of the positive class, shape (n,).
             labels: 0 or 1, shape (n,).
 
         Raises:
-            ConsortiumError: Predictions are not finite, not in [0, 1] or not one a record; a
+            ConsortiumError: Predictions are not finite, not in [0, 1] or not one per record; a
                 label is not declared; or there are 2**25 records or more.
         """
         codes = class_codes(labels, 2)
@@ -108,7 +108,7 @@ class BinaryEvaluation:
         )
 
     def check(self, tally: Tally) -> None:
-        """Refuse what no records can have as their tally, of one site or pooled.
+        """Check that records can have this tally, of one site or pooled.
 
         Raises:
             ImpossibleTally: A shape, a sign or a sum is impossible.
@@ -127,7 +127,7 @@ class BinaryEvaluation:
         return self.layout.count("negatives", tally), self.layout.count("positives", tally)
 
     def metrics(self, tally: Tally) -> dict[str, Metric]:
-        """Return the figures that the records define, by name.
+        """Return the metrics that the records define, by name.
 
         `roc_auc`, `pr_auc` (average precision), `ks`, `gini` (2 AUC - 1), `brier`, `log_loss`
         (probabilities taken as at least 1e-7), `ece` (16 bins), and at the threshold 0.5
@@ -139,11 +139,13 @@ class BinaryEvaluation:
         return figures.defined_metrics(self._figures(tally))
 
     def undefined_reasons(self, tally: Tally) -> dict[str, str]:
-        """Return the names of the other figures, and why the records do not define them."""
+        """Return by name why the records do not define the other metrics."""
         return figures.undefined_reasons(self._figures(tally))
 
     def confusion(self, tally: Tally, *, threshold: float = THRESHOLD) -> Confusion:
         """Return exact counts at the multiple of 1/1024 that is nearest to `threshold`."""
+        # Scores are known by bin only, so a threshold moves to the nearest edge of a bin. A bin
+        # holds its lower edge: the bins from `edge` on are the scores of at least edge / BINS.
         edge = round(min(max(threshold, 0.0), 1.0) * BINS)
         below, above = zip(
             *((int(h[:edge].sum()), int(h[edge:].sum())) for h in self._histograms(tally)),
@@ -158,7 +160,7 @@ class BinaryEvaluation:
         )
 
     def curves(self, tally: Tally) -> dict[str, Any]:
-        """Return points to draw, as plain JSON values; a curve without meaning is left out.
+        """Return points to plot, as plain JSON values; a curve that is not defined is left out.
 
         `roc`, `precision_recall`, `calibration` (16 bins with their counts), `scores` (64 bins
         by class) and `confusion` at the threshold 0.5.
@@ -171,10 +173,10 @@ class BinaryEvaluation:
         curves: dict[str, Any] = {
             "calibration": self._reliability(tally).curve(),
             "scores": {
-                "edges": np.linspace(0.0, 1.0, _PICTURE_BINS + 1).tolist(),
+                "edges": np.linspace(0.0, 1.0, _PLOT_BINS + 1).tolist(),
                 "classes": list(self.label.classes),
                 "counts": [
-                    counts.reshape(_PICTURE_BINS, -1).sum(axis=1).tolist()
+                    counts.reshape(_PLOT_BINS, -1).sum(axis=1).tolist()
                     for counts in (negatives, positives)
                 ],
             },
@@ -217,6 +219,7 @@ class BinaryEvaluation:
         return self.layout.part("negatives", tally), self.layout.part("positives", tally)
 
     def _reliability(self, tally: Tally) -> Reliability:
+        # The 1,024 score bins are merged into the 16 bins of the reliability diagram.
         negatives, positives = (
             counts.reshape(calibration.BINS, -1).sum(axis=1).astype(np.float64)
             for counts in self._histograms(tally)

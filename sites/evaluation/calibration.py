@@ -1,4 +1,4 @@
-"""Whether predictions mean what they say: pooled reliability, from counts and sums by bin."""
+"""Pooled reliability diagrams and calibration error, from counts and sums by bin."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ BINS = 16
 
 
 def reliability_bins(predictions: Vector) -> Tally:
-    """Return the reliability bin of predictions in [0, 1]: it holds its lower edge."""
+    """Return the reliability bin of each prediction in [0, 1]; a bin holds its lower edge."""
     return bins_of(predictions, BINS)
 
 
@@ -23,12 +23,12 @@ def sums_by_bin(predictions: Vector, values: Vector) -> Tally:
 
 @dataclass(frozen=True)
 class Reliability:
-    """What was predicted and what came, by bin of equal width over [0, 1].
+    """Predictions and outcomes by bin of the prediction, of equal width over [0, 1].
 
     Args:
         counts: Records in each bin, shape (BINS,), at least one in all for `calibration_error`.
-        predicted: Sums of their predictions.
-        observed: Sums of what came: events, or values.
+        predicted: Sums of their predictions, shape (BINS,).
+        observed: Sums of their outcomes (events, or values), shape (BINS,).
     """
 
     counts: Vector
@@ -36,29 +36,38 @@ class Reliability:
     observed: Vector
 
     def check(self, examples: int) -> None:
-        """Refuse sums that no `num_examples` predictions in [0, 1] have.
+        """Check that predictions in [0, 1] of so many records can have these sums.
+
+        Args:
+            examples: Records counted elsewhere in the same tally.
 
         Raises:
-            ImpossibleTally: The bins hold other than that many records, or a bin's sum is more
-                than one a record.
+            ImpossibleTally: The bins hold another number of records, or a bin's sum is more
+                than 1 per record.
         """
+        # Each record's value was rounded to UNIT, so that it may count slightly above 1.
         most = self.counts * (1 + UNIT)
         if self.counts.sum() != examples:
-            raise ImpossibleTally(f"reliability bins count other than {examples} records")
+            raise ImpossibleTally(f"the reliability bins do not hold {examples} records")
         if (self.predicted > most).any() or (self.observed > most).any():
-            raise ImpossibleTally("predictions or outcomes add up to more than one a record")
+            raise ImpossibleTally("predictions or outcomes add up to more than 1 per record")
 
     def calibration_error(self) -> Metric:
         """Return the expected calibration error (Naeini et al. 2015).
 
-        Over the bins, the mean distance of mean prediction from observed mean, weighted by
-        records. What is observed must be a count: only the predictions are rounded.
+        It is the mean over the bins, weighted by records, of the distance between mean prediction
+        and observed mean. The outcomes must be counts: the error bound covers the rounding of the
+        predictions only.
         """
+        # count / n * |predicted / count - observed / count|: the counts cancel.
         gaps = np.abs(self.predicted - self.observed).sum() / self.counts.sum()
         return Metric(float(gaps), UNIT / 2)
 
     def curve(self, *, low: float = 0.0, high: float = 1.0) -> dict[str, list[float]]:
-        """Return mean prediction and observed mean of each bin that holds records, scaled."""
+        """Return count, mean prediction and observed mean of each bin that holds records.
+
+        The means are scaled from [0, 1] to [low, high].
+        """
         held = self.counts > 0
         counts, width = self.counts[held], high - low
         return {

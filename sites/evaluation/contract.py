@@ -1,7 +1,7 @@
-"""Pooled evaluation: scores become counts at a site; pooled counts become figures anywhere.
+"""Pooled evaluation: a site turns predictions into counts; pooled counts become metrics anywhere.
 
-No average of averages: every figure is computed from the sum of the sites' tallies, as if all
-held-out records lay in one place, and says how far it can be off.
+Metrics are never averages of the sites' metrics. Each is computed from the sum of the sites'
+tallies, as if all held-out records were in one place, with a bound on its error.
 """
 
 from typing import Any, Protocol
@@ -22,40 +22,40 @@ __all__ = ["Evaluation", "Metric", "evaluation_for"]
 
 
 class Evaluation(Protocol):
-    """Turns predictions into a tally, and a pooled tally into figures.
+    """Turns predictions into a tally, and a pooled tally into metrics.
 
-    Guarantee: the tallies of sites add up to the tally of all their records, exactly; a site
-    with one class, or without records, adds what it has.
+    Guarantee: the tallies of sites add up to the tally of all their records, exactly. A site
+    with one class only, or without records, adds what it has.
     """
 
     @property
     def layout(self) -> TallyLayout:
-        """Names and sizes of the tally's parts."""
+        """Names and sizes of the parts of the tally."""
 
     def tally(self, predictions: NDArray[Any], labels: NDArray[Any]) -> Tally:
-        """Return what these records add to the pooled figures; only held-out records may."""
+        """Return the tally of these records; callers pass held-out records only."""
 
     def check(self, tally: Tally) -> None:
-        """Raise `ImpossibleTally` for what no records can have as their tally."""
+        """Raise `ImpossibleTally` if no records can have this tally."""
 
     def num_examples(self, tally: Tally) -> int:
         """Return the number of records counted."""
 
     def class_counts(self, tally: Tally) -> tuple[int, ...]:
-        """Return the number of records of each class; nothing for a regression."""
+        """Return the number of records of each class; empty for a regression."""
 
     def metrics(self, tally: Tally) -> dict[str, Metric]:
-        """Return the figures that the records define, by name."""
+        """Return the metrics that the records define, by name."""
 
     def undefined_reasons(self, tally: Tally) -> dict[str, str]:
-        """Return the names of the other figures, and why the records do not define them."""
+        """Return by name why the records do not define the other metrics."""
 
     def curves(self, tally: Tally) -> dict[str, Any]:
         """Return points to draw, as plain JSON values."""
 
 
 def evaluation_for(schema: AnySchema) -> Evaluation:
-    """Return the evaluation of what the schema predicts."""
+    """Return the evaluation for the schema's label."""
     match schema.label:
         case NumberLabel() as number:
             return RegressionEvaluation(number)

@@ -1,7 +1,7 @@
-"""Pooled evaluation of entities: exact spans, counted by type, strictly by IOB2.
+"""Pooled evaluation of named entities: exact spans, counted by type, in strict IOB2.
 
-Sentences are one after another in one vector of tag codes, each followed by `SENTENCE_END`, so
-that the sentences of several sites are those of all of them, joined.
+Sentences stand one after another in one vector of tag codes, each followed by `SENTENCE_END`. So
+the vectors of several sites can be concatenated into the vector of all of them.
 """
 
 from collections.abc import Sequence
@@ -32,34 +32,35 @@ _NO_PREDICTED = "no entity was predicted"
 
 @dataclass(frozen=True)
 class EntityEvaluation:
-    """Turns tags into counts of entities, and pooled counts into figures.
+    """Turns tags into counts of entities, and pooled counts into metrics.
 
-    Guarantee: the tallies of sites add up to the tally of all their sentences, exactly; every
-    figure is exact. An entity is right if type, first and last word are.
+    Guarantee: the tallies of sites add up to the tally of all their sentences, exactly, and every
+    metric is exact. An entity is right if its type, first word and last word are right.
 
     Args:
-        types: Of entities, in the order of their tag codes (`sites.text.iob2_tags.tag_names`).
+        types: Types of entity, in the order of their tag codes
+            (`sites.text.iob2_tags.tag_names`).
     """
 
     types: Sequence[str]
 
     @cached_property
     def layout(self) -> TallyLayout:
-        """Names and sizes of the tally's parts."""
+        """Names and sizes of the parts of the tally."""
         n_types = len(self.types)
         return TallyLayout(
             {"sentences": 1, "right": n_types, "spurious": n_types, "missed": n_types}
         )
 
     def tally(self, predictions: NDArray[Any], labels: NDArray[Any]) -> Tally:
-        """Return what these sentences add to the pooled figures.
+        """Return the tally of these sentences.
 
         Args:
             predictions: Tag codes, sentence after sentence, each followed by `SENTENCE_END`.
-            labels: Likewise, of the same sentences.
+            labels: The true tag codes of the same sentences, likewise.
 
         Raises:
-            ShapesDiffer: The sentences are not the same ones.
+            ShapesDiffer: Predictions and labels are not of the same sentences.
             UndeclaredLabel: A code stands for no tag.
         """
         right, spurious, missed = counts_by_sentence(predictions, labels, len(self.types))
@@ -73,14 +74,15 @@ class EntityEvaluation:
         )
 
     def check(self, tally: Tally) -> None:
-        """Refuse what no sentences can have as their tally, of one site or pooled.
+        """Check that sentences can have this tally, of one site or pooled.
 
         Raises:
-            ImpossibleTally: The shape or a sign is impossible, or entities are in no sentence.
+            ImpossibleTally: The shape or a sign is impossible, or there are entities without a
+                sentence.
         """
         self.layout.check(tally)
         if not self.num_examples(tally) and tally.any():
-            raise ImpossibleTally("entities are counted, and no sentences")
+            raise ImpossibleTally("the tally counts entities, but no sentences")
 
     def num_examples(self, tally: Tally) -> int:
         """Return the number of sentences counted."""
@@ -92,7 +94,7 @@ class EntityEvaluation:
         return tuple(int(count) for count in right + missed)
 
     def metrics(self, tally: Tally) -> dict[str, Metric]:
-        """Return the figures that the sentences define, by name.
+        """Return the metrics that the sentences define, by name.
 
         `entity_precision`, `entity_recall`, `entity_f1` over all entities, and
         `macro_entity_f1`, the mean over the types that held-out sentences have.
@@ -103,7 +105,10 @@ class EntityEvaluation:
         return defined_metrics(self._figures(tally))
 
     def undefined_reasons(self, tally: Tally) -> dict[str, str]:
-        """Return the names of the other figures, and why the sentences do not define them."""
+        """Return by name why the sentences do not define the other metrics.
+
+        A type without a held-out entity is named too, as `class TYPE`.
+        """
         absent = {
             f"class {kind}": "has no held-out entity: it is in no mean over types"
             for kind, count in zip(self.types, self.class_counts(tally), strict=True)
@@ -112,7 +117,7 @@ class EntityEvaluation:
         return {**undefined_reasons(self._figures(tally)), **absent}
 
     def curves(self, tally: Tally) -> dict[str, Any]:
-        """Return `entities`: of each type its counts and figures, as plain JSON values.
+        """Return `entities`: the counts and metrics of each type, as plain JSON values.
 
         Raises:
             ImpossibleTally: No sentences have this tally.
@@ -151,6 +156,7 @@ class EntityEvaluation:
         right, spurious, missed = self._counts(tally)
         micro = _entity_figures(right.sum(), spurious.sum(), missed.sum())
         held = right + missed > 0
+        # F1 = 2 right / (predicted + true), where predicted + true = 2 right + spurious + missed.
         both = (2 * right + spurious + missed)[held]
         macro = (2 * right[held] / both).mean() if held.any() else None
         return {
@@ -162,21 +168,28 @@ class EntityEvaluation:
 def counts_by_sentence(
     predictions: NDArray[Any], labels: NDArray[Any], n_types: int
 ) -> tuple[Tally, Tally, Tally]:
-    """Return right, spurious and missed entities, each of shape (n_sentences, n_types).
+    """Return the counts of right, spurious and missed entities, each (n_sentences, n_types).
+
+    Args:
+        predictions: Tag codes, sentence after sentence, each followed by `SENTENCE_END`.
+        labels: The true tag codes of the same sentences, likewise.
+        n_types: Number of types of entity.
 
     Raises:
-        ShapesDiffer: The sentences are not the same ones.
+        ShapesDiffer: Predictions and labels are not of the same sentences.
         UndeclaredLabel: A code stands for no tag.
     """
     predicted, true = _checked_codes(predictions, n_types), _checked_codes(labels, n_types)
     ends = true == SENTENCE_END
     if predicted.shape != true.shape or ((predicted == SENTENCE_END) != ends).any():
-        raise ShapesDiffer("tags that were predicted and true tags are of different sentences")
+        raise ShapesDiffer("predicted and true tags are of different sentences")
     if len(true) and not ends[-1]:
-        raise ShapesDiffer("a sentence must be followed by its end")
+        raise ShapesDiffer(f"the last sentence needs {SENTENCE_END} after its last tag")
+    # Each word's sentence is the number of ends before it.
     sentence = np.concatenate([[0], np.cumsum(ends)])[: len(true)]
     shape = (int(ends.sum()), n_types)
     of_predicted, of_true = _entity_ends(predicted), _entity_ends(true)
+    # The same entity begins at the same word with the same code, hence type, and ends alike.
     same = (of_predicted == of_true) & (of_true > 0) & (predicted == true)
     return (
         _count_by_sentence(same, true, sentence, shape),
@@ -187,7 +200,7 @@ def counts_by_sentence(
 
 def _checked_codes(codes: NDArray[Any], n_types: int) -> Codes:
     if codes.ndim != 1:
-        raise ShapesDiffer(f"need one tag a word, got shape {codes.shape}")
+        raise ShapesDiffer(f"tags need one code per word, shape (n,), got {codes.shape}")
     whole = np.asarray(codes, np.float64)
     if not ((whole == np.floor(whole)) & (whole >= SENTENCE_END) & (whole <= 2 * n_types)).all():
         raise UndeclaredLabel(f"tags must be whole numbers from 0 to {2 * n_types}, -1 at the end")
@@ -195,7 +208,8 @@ def _checked_codes(codes: NDArray[Any], n_types: int) -> Codes:
 
 
 def _entity_ends(codes: Codes) -> Codes:
-    """Return at each word that begins an entity the position after its last, else 0: (n,)."""
+    """Return for each word that begins an entity the position after its end, else 0: (n,)."""
+    # Codes (`tag_names`): 0 is O, odd codes begin a type (B), even ones continue it (I).
     begins = (codes > 0) & (codes % 2 == 1)  # B of a type
     goes_on = np.zeros(len(codes), np.bool_)
     goes_on[1:] = (codes[1:] > 0) & (codes[1:] % 2 == 0) & _same_type(codes)
@@ -207,7 +221,7 @@ def _entity_ends(codes: Codes) -> Codes:
 
 
 def _same_type(codes: Codes) -> NDArray[np.bool_]:
-    """Return of each word but the first whether the word before is of an entity of its type."""
+    """Return for each word but the first whether the word before has a tag of the same type."""
     kind = (codes + 1) // 2
     return np.asarray((kind[1:] == kind[:-1]) & (codes[:-1] > 0))
 

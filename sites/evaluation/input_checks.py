@@ -1,4 +1,4 @@
-"""What an evaluation accepts as predictions and labels, and its refusals."""
+"""Checks of the predictions and labels that an evaluation is given."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from privacy.errors import ConsortiumError
 from privacy.layout import Matrix, Tally, Vector
 
-_ROUNDING = 1e-3
+_ROUNDING = 1e-3  # by which a row of probabilities may miss a sum of 1
 
 
 class NonFinitePredictions(ConsortiumError, ValueError):
@@ -18,19 +18,19 @@ class NonFinitePredictions(ConsortiumError, ValueError):
 
 
 class NotProbabilities(ConsortiumError, ValueError):
-    """Predictions that must be probabilities are not."""
+    """Predictions are not the probabilities that they must be."""
 
     code = "not-probabilities"
 
 
 class ShapesDiffer(ConsortiumError, ValueError):
-    """Predictions and labels are not as many, or have the wrong number of columns."""
+    """Predictions and labels differ in number, or have the wrong number of columns."""
 
     code = "shapes-differ"
 
 
 class UndeclaredLabel(ConsortiumError, ValueError):
-    """A label is no declared class, or outside its declared bounds."""
+    """A label is not a declared class, or is outside its declared bounds."""
 
     code = "undeclared-label"
 
@@ -43,15 +43,17 @@ def finite_predictions(predictions: NDArray[Any], shape: tuple[int, ...]) -> NDA
         NonFinitePredictions: One is NaN or infinite.
     """
     if predictions.shape != shape:
-        raise ShapesDiffer(f"need predictions of shape {shape}, got {predictions.shape}")
+        raise ShapesDiffer(f"predictions need the shape {shape}, got {predictions.shape}")
     values = np.asarray(predictions, np.float64)
     if not np.isfinite(values).all():
-        raise NonFinitePredictions("the model predicts NaN or infinite values: lower its step size")
+        raise NonFinitePredictions(
+            "the model predicts NaN or infinite values: lower the learning rate"
+        )
     return values
 
 
 def probabilities(predictions: NDArray[Any], n: int) -> Vector:
-    """Return the probabilities of the positive class, shape (n,), checked.
+    """Return the checked probabilities of the positive class, shape (n,).
 
     Raises:
         ShapesDiffer: There are not n of them.
@@ -60,19 +62,22 @@ def probabilities(predictions: NDArray[Any], n: int) -> Vector:
     """
     values = finite_predictions(predictions, (n,))
     if values.min(initial=0.0) < 0.0 or values.max(initial=1.0) > 1.0:
-        raise NotProbabilities("predictions must be probabilities in [0, 1], got values outside")
+        raise NotProbabilities("predictions must be probabilities in [0, 1], some are outside")
     return values
 
 
 def class_distributions(predictions: NDArray[Any], n: int, n_classes: int) -> Matrix:
-    """Return the probabilities of every class, shape (n, n_classes), checked, rows adding to 1.
+    """Return the checked probabilities of every class, shape (n, n_classes).
+
+    Guarantee: each row is divided by its sum, so that it adds up to 1.
 
     Raises:
         ShapesDiffer: The shape is another.
         NonFinitePredictions: One is NaN or infinite.
         NotProbabilities: One is negative, or a row does not add up to 1 within 0.001.
     """
-    # Rows in memory order: a row's sum is then the same whichever rows stand beside it.
+    # NumPy's order of addition depends on the memory layout. With rows in memory order, a row's
+    # sum has the same bits whichever rows stand beside it, at one site or pooled.
     values = np.ascontiguousarray(finite_predictions(predictions, (n, n_classes)))
     totals = values.sum(axis=1, keepdims=True)
     if values.min(initial=0.0) < 0.0 or np.abs(totals - 1).max(initial=0.0) > _ROUNDING:
@@ -81,14 +86,14 @@ def class_distributions(predictions: NDArray[Any], n: int, n_classes: int) -> Ma
 
 
 def class_codes(labels: NDArray[Any], n_classes: int) -> Tally:
-    """Return labels as codes of declared classes, shape (n,), checked.
+    """Return the checked codes of classes, shape (n,).
 
     Raises:
-        ShapesDiffer: Labels are not one a record.
-        UndeclaredLabel: One is no whole number from 0 to n_classes - 1.
+        ShapesDiffer: There is not one label per record.
+        UndeclaredLabel: A label is not a whole number from 0 to n_classes - 1.
     """
     if labels.ndim != 1:
-        raise ShapesDiffer(f"need one label a record, got shape {labels.shape}")
+        raise ShapesDiffer(f"labels need the shape (n,), one per record, got {labels.shape}")
     whole = labels.dtype.kind in "biu"
     if not whole or labels.min(initial=0) < 0 or labels.max(initial=0) >= n_classes:
         raise UndeclaredLabel(f"labels must be whole numbers from 0 to {n_classes - 1}")
@@ -96,15 +101,15 @@ def class_codes(labels: NDArray[Any], n_classes: int) -> Tally:
 
 
 def bounded_labels(labels: NDArray[Any], *, low: float, high: float) -> Vector:
-    """Return labels within declared bounds, scaled to [0, 1], shape (n,), checked.
+    """Return the checked labels, scaled from their bounds to [0, 1], shape (n,).
 
     Raises:
-        ShapesDiffer: Labels are not one a record.
-        UndeclaredLabel: One is missing or out of bounds.
+        ShapesDiffer: There is not one label per record.
+        UndeclaredLabel: A label is missing or out of bounds.
     """
     if labels.ndim != 1:
-        raise ShapesDiffer(f"need one label a record, got shape {labels.shape}")
+        raise ShapesDiffer(f"labels need the shape (n,), one per record, got {labels.shape}")
     values = np.asarray(labels, np.float64)
     if not ((values >= low) & (values <= high)).all():
-        raise UndeclaredLabel(f"labels must be between {low} and {high}, and none missing")
+        raise UndeclaredLabel(f"labels must be between {low} and {high}, and none may be missing")
     return np.asarray(np.minimum((values - low) / (high - low), 1.0), np.float64)

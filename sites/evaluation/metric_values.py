@@ -1,4 +1,4 @@
-"""Figures by name, and why a figure is missing; the ones that every classifier shares."""
+"""Metrics by name, or the reason why a metric is undefined; and those shared by evaluations."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import numpy as np
 from privacy.layout import Tally, Vector
 from sites.statistics.tally import UNIT, ImpossibleTally, Metric, TallyLayout
 
-_Z = 1.959964  # of a 95 % interval
+_Z = 1.959964  # quantile of the normal distribution for a 95 % interval
 
 SMALLEST_PROBABILITY = 1e-7
 LARGEST_LOG_LOSS = -float(np.log(SMALLEST_PROBABILITY))
@@ -18,7 +18,11 @@ LARGEST_LOG_LOSS = -float(np.log(SMALLEST_PROBABILITY))
 
 @dataclass(frozen=True)
 class Undefined:
-    """A figure that these records do not define, and why."""
+    """A metric that these records do not define.
+
+    Args:
+        reason: Why not, for people.
+    """
 
     reason: str
 
@@ -27,24 +31,25 @@ Figures: TypeAlias = Mapping[str, Metric | Undefined]
 
 
 def defined_metrics(figures: Figures) -> dict[str, Metric]:
-    """Return the figures that are defined."""
+    """Return the metrics that are defined, by name."""
     return {name: item for name, item in figures.items() if isinstance(item, Metric)}
 
 
 def undefined_reasons(figures: Figures) -> dict[str, str]:
-    """Return why each of the other figures is not."""
+    """Return the reason for each metric that is undefined, by name."""
     return {name: item.reason for name, item in figures.items() if isinstance(item, Undefined)}
 
 
 def ratio(part: float, whole: float, otherwise: str) -> Metric | Undefined:
-    """Return an exact share of counts, or why there is none if `whole` is 0."""
+    """Return part / whole of exact counts; if `whole` is 0, undefined with reason `otherwise`."""
     return Metric(float(part / whole)) if whole else Undefined(otherwise)
 
 
 def log_losses(probability_of_label: Vector) -> Vector:
-    """Return -ln of the probability given to what came true, taken as at least 1e-7.
+    """Return the log loss of each record, shape (n,): -ln of the probability of its true class.
 
-    A float32 model cannot tell a probability from 1 more finely than that.
+    Probabilities count as at least 1e-7, the resolution of float32 near 1. Without a limit, one
+    confident mistake would make the mean infinite.
     """
     return -np.log(np.maximum(probability_of_label, SMALLEST_PROBABILITY))
 
@@ -52,10 +57,16 @@ def log_losses(probability_of_label: Vector) -> Vector:
 def check_means(
     layout: TallyLayout, tally: Tally, *, examples: int, largest: Mapping[str, float]
 ) -> None:
-    """Refuse sums that no `num_examples` records have, given the largest value of one record.
+    """Check that sums are not larger than so many records can have.
+
+    Args:
+        layout: Layout of the tally.
+        tally: Of one site, or pooled.
+        examples: Records counted in it.
+        largest: Largest value of one record, by the name of the sum.
 
     Raises:
-        ImpossibleTally: A sum is more than `num_examples` such values.
+        ImpossibleTally: A sum is larger than `examples` such values.
     """
     for name, most in largest.items():
         if layout.real_sum(name, tally) > examples * (most + UNIT):
@@ -63,7 +74,8 @@ def check_means(
 
 
 def wilson_interval(share: float, n: float) -> tuple[float, float]:
-    """Return the 95 % interval of a share of n records (Wilson 1927)."""
+    """Return the 95 % confidence interval of a share of n records (Wilson 1927)."""
+    # Unlike the normal approximation, it stays within [0, 1] and holds for small n.
     wide = 1 + _Z**2 / n
     middle = (share + _Z**2 / (2 * n)) / wide
     reach = _Z / wide * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))

@@ -1,4 +1,4 @@
-"""Pooled evaluation of a classifier of three and more classes, some of which a site may lack."""
+"""Pooled evaluation of classification into three or more classes; a site may lack some."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,22 +33,22 @@ _NAMES = (
 
 @dataclass(frozen=True)
 class ClassesEvaluation:
-    """Turns probabilities of every class into a tally, and a pooled tally into figures.
+    """Turns probabilities of every class into a tally, and a pooled tally into metrics.
 
-    Guarantee: the tallies of sites add up to the tally of their records, exactly. What follows
-    from the confusion matrix is exact; sums are right to 2**-33 a record; a one-versus-rest AUC
-    carries the widest error that its 256 bins allow. A mean over classes is one over the
-    classes that held-out records have, and the absent ones are named.
+    Guarantee: the tallies of sites add up to the tally of their records, exactly. Metrics of the
+    confusion matrix are exact; sums are right to 2**-33 per record; a one-versus-rest AUC has the
+    largest error bound that its 256 bins allow. A mean over classes covers the classes that
+    held-out records have, and the absent ones are named.
 
     Args:
-        label: The classes; if they are ordered, their distance is counted too.
+        label: The classes; if they are ordered, their distance is a metric too.
     """
 
     label: ClassLabel
 
     @cached_property
     def layout(self) -> TallyLayout:
-        """Names and sizes of the tally's parts."""
+        """Names and sizes of the parts of the tally."""
         n_classes = len(self.label.classes)
         return TallyLayout(
             {
@@ -64,20 +64,21 @@ class ClassesEvaluation:
         )
 
     def tally(self, predictions: NDArray[Any], labels: NDArray[Any]) -> Tally:
-        """Return what these records add to the pooled figures.
+        """Return the tally of these records.
 
         Args:
             predictions: Probabilities, shape (n, n_classes), rows adding up to 1.
             labels: Codes of classes, shape (n,).
 
         Raises:
-            ConsortiumError: Predictions are not finite, no probabilities or not one row a
+            ConsortiumError: Predictions are not finite, not probabilities or not one row per
                 record; a label is not declared; or there are 2**25 records or more.
         """
         n_classes = len(self.label.classes)
         codes = class_codes(labels, n_classes)
         shares = class_distributions(predictions, len(codes), n_classes)
         of_label = shares[np.arange(len(codes)), codes]  # (n,)
+        # Brier score: |p - e_y|^2 with the probabilities p and the unit vector e_y of the class.
         misses = shares.copy()
         misses[np.arange(len(codes)), codes] -= 1.0
         predicted = shares.argmax(axis=1)
@@ -99,7 +100,7 @@ class ClassesEvaluation:
         )
 
     def check(self, tally: Tally) -> None:
-        """Refuse what no records can have as their tally, of one site or pooled.
+        """Check that records can have this tally, of one site or pooled.
 
         Raises:
             ImpossibleTally: A shape, a sign, a sum is impossible, or counts disagree.
@@ -108,7 +109,7 @@ class ClassesEvaluation:
         n, support = self.num_examples(tally), self._confusion(tally).sum(axis=1)
         rest, own = self._histograms(tally)
         if (own.sum(axis=1) != support).any() or (rest.sum(axis=1) != n - support).any():
-            raise ImpossibleTally("score histograms and confusion matrix count other records")
+            raise ImpossibleTally("score histograms and confusion matrix count different records")
         largest = {"brier": 2.0, "log_loss": figures.LARGEST_LOG_LOSS}
         figures.check_means(self.layout, tally, examples=n, largest=largest)
         self._reliability(tally).check(n)
@@ -122,7 +123,7 @@ class ClassesEvaluation:
         return tuple(int(count) for count in self._confusion(tally).sum(axis=1))
 
     def metrics(self, tally: Tally) -> dict[str, Metric]:
-        """Return the figures that the records define, by name.
+        """Return the metrics that the records define, by name.
 
         `accuracy`, `balanced_accuracy` (mean recall), `macro_f1`, `macro_roc_auc` (mean of
         one-versus-rest), `log_loss` (probabilities taken as at least 1e-7), `brier` (squared
@@ -147,10 +148,10 @@ class ClassesEvaluation:
         return {**figures.undefined_reasons(self._figures(tally)), **absent}
 
     def curves(self, tally: Tally) -> dict[str, Any]:
-        """Return what there is to draw, as plain JSON values.
+        """Return points to plot, as plain JSON values.
 
-        `confusion` (rows: what is true), `calibration` of the confidence (16 bins with their
-        counts), and by class `classes`: its support, and as far as they are defined precision,
+        `confusion` (a row per true class), `calibration` of the confidence (16 bins with their
+        counts), and `classes`: for each class its support and, where they are defined, precision,
         recall, F1, one-versus-rest AUC with its error bound, and ROC curve.
 
         Raises:
@@ -219,6 +220,7 @@ class ClassesEvaluation:
         }
         found: dict[str, Any] = {"support": support}
         found |= {name: metric.value for name, metric in figures.defined_metrics(shares).items()}
+        # One versus rest needs records of the class and of the rest.
         if 0 < support < self.num_examples(tally):
             area = ranking.roc_auc(rest[code], own[code])
             found |= {"roc_auc": area.value, "roc_auc_error_bound": area.error_bound}
@@ -242,6 +244,8 @@ class ClassesEvaluation:
 
 
 def _one_versus_rest(shares: Matrix, of_label: Vector, codes: Tally) -> dict[str, Tally]:
+    # Every record is counted in the histogram of each class's probability. Without the record's
+    # own class that is the histogram of the rest, so nothing is counted twice.
     n_classes = shares.shape[1]
     columns = np.tile(np.arange(n_classes), len(codes))
     every = histograms(shares.ravel(), columns, n_groups=n_classes, n_bins=BINS)

@@ -1,4 +1,4 @@
-"""Pooled evaluation of texts that may have several labels each, or none."""
+"""Pooled evaluation of multi-label classification: a text may have several labels, or none."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,11 +28,11 @@ _NOTHING = "no held-out record has a label, and none was predicted"
 
 @dataclass(frozen=True)
 class LabelsEvaluation:
-    """Turns a probability a label into a tally, and a pooled tally into figures.
+    """Turns one probability per label into a tally, and a pooled tally into metrics.
 
     Guarantee: the tallies of sites add up to the tally of their records, exactly, and every
-    figure is exact. A label is predicted at a probability of 0.5 or more. A mean over labels is
-    one over those that held-out records have, and the absent ones are named.
+    metric is exact. A label is predicted at a probability of 0.5 or more. A mean over labels
+    covers those that held-out records have, and the absent ones are named.
 
     Args:
         label: The labels.
@@ -42,7 +42,7 @@ class LabelsEvaluation:
 
     @cached_property
     def layout(self) -> TallyLayout:
-        """Names and sizes of the tally's parts."""
+        """Names and sizes of the parts of the tally."""
         n_labels = len(self.label.labels)
         return TallyLayout(
             {"records": 1, "all_right": 1, "right": n_labels, "spurious": n_labels}
@@ -50,23 +50,25 @@ class LabelsEvaluation:
         )
 
     def tally(self, predictions: NDArray[Any], labels: NDArray[Any]) -> Tally:
-        """Return what these records add to the pooled figures.
+        """Return the tally of these records.
 
         Args:
             predictions: Probabilities, shape (n, n_labels).
             labels: 1 where a record has a label, else 0, shape (n, n_labels).
 
         Raises:
-            ConsortiumError: Predictions are not finite, no probabilities or not one row a
-                record; or labels are no zeros and ones.
+            ConsortiumError: Predictions are not finite, not probabilities or not one row per
+                record; or a label is neither 0 nor 1.
         """
         if labels.ndim != 2 or labels.shape[1] != len(self.label.labels):
-            raise ShapesDiffer(f"need {len(self.label.labels)} labels a record: {labels.shape}")
+            raise ShapesDiffer(
+                f"labels need {len(self.label.labels)} columns per record, got {labels.shape}"
+            )
         if not np.isin(labels, (0, 1)).all():
-            raise UndeclaredLabel("a record has a label or has it not: 1 or 0")
+            raise UndeclaredLabel("each label must be 1 if the record has it, else 0")
         shares = finite_predictions(predictions, labels.shape)
         if shares.min(initial=0.0) < 0.0 or shares.max(initial=1.0) > 1.0:
-            raise NotProbabilities("predictions must be probabilities in [0, 1], got others")
+            raise NotProbabilities("predictions must be probabilities in [0, 1], some are outside")
         predicted, true = shares >= THRESHOLD, labels.astype(np.bool_)
         return self.layout.join(
             {
@@ -79,7 +81,7 @@ class LabelsEvaluation:
         )
 
     def check(self, tally: Tally) -> None:
-        """Refuse what no records can have as their tally, of one site or pooled.
+        """Check that records can have this tally, of one site or pooled.
 
         Raises:
             ImpossibleTally: A shape, a sign or a count is impossible.
@@ -88,7 +90,7 @@ class LabelsEvaluation:
         right, spurious, missed = self._counts(tally)
         n = self.num_examples(tally)
         if (right + spurious + missed > n).any() or self.layout.count("all_right", tally) > n:
-            raise ImpossibleTally(f"more is counted than {n} records can have")
+            raise ImpossibleTally(f"a count is larger than {n} records allow")
 
     def num_examples(self, tally: Tally) -> int:
         """Return the number of records counted."""
@@ -100,7 +102,7 @@ class LabelsEvaluation:
         return tuple(int(count) for count in right + missed)
 
     def metrics(self, tally: Tally) -> dict[str, Metric]:
-        """Return the figures that the records define, by name.
+        """Return the metrics that the records define, by name.
 
         `macro_f1` (mean over the labels that held-out records have), `micro_f1` (over all
         labels of all records), `subset_accuracy` (records with every label right).
@@ -111,7 +113,7 @@ class LabelsEvaluation:
         return figures.defined_metrics(self._figures(tally))
 
     def undefined_reasons(self, tally: Tally) -> dict[str, str]:
-        """Return the names of the other figures, and why the records do not define them."""
+        """Return by name why the records do not define the other metrics."""
         absent = {
             f"class {name}": "has no held-out record: it is in no mean over labels"
             for name, count in zip(self.label.labels, self.class_counts(tally), strict=True)
@@ -120,7 +122,7 @@ class LabelsEvaluation:
         return {**figures.undefined_reasons(self._figures(tally)), **absent}
 
     def curves(self, tally: Tally) -> dict[str, Any]:
-        """Return `labels`: of each its counts and figures, as plain JSON values.
+        """Return `labels`: the counts and metrics of each label, as plain JSON values.
 
         Raises:
             ImpossibleTally: No records have this tally.

@@ -1,7 +1,7 @@
-"""How well scores rank: figures from two score histograms, with what the bins leave open.
+"""Ranking metrics from the score histograms of two classes, with error bounds.
 
-Inside a bin nobody knows the order of the scores. Every bound here is the widest that any order
-and any ties within bins allow, computed from the histograms themselves.
+The order of the scores within a bin is unknown. Every error bound here is the largest that any
+order, and any ties, within the bins allow; it is computed from the histograms themselves.
 """
 
 import numpy as np
@@ -11,13 +11,16 @@ from sites.statistics.tally import Metric
 
 
 def roc_auc(negatives: Tally, positives: Tally) -> Metric:
-    """Return the area under the ROC curve: how often a positive outranks a negative.
+    """Return the area under the ROC curve: the share of pairs in which the positive ranks higher.
 
-    Pairs in one bin count half (Mann and Whitney 1947); the bound is half the share of such
-    pairs. Both histograms must hold a record.
+    It is the Mann-Whitney statistic U over the number of pairs (Mann and Whitney 1947). Pairs
+    within one bin count half, and the error bound is half the share of such pairs. Both
+    histograms must hold a record.
     """
     lower, upper = negatives.astype(np.float64), positives.astype(np.float64)
     pairs = lower.sum() * upper.sum()
+    # `above` counts, for each bin, the positives in higher bins: with a negative of this bin they
+    # form pairs whose order is known.
     above = upper.sum() - np.cumsum(upper)
     undecided = lower @ upper / 2
     return Metric(float((lower @ above + undecided) / pairs), float(undecided / pairs))
@@ -26,12 +29,16 @@ def roc_auc(negatives: Tally, positives: Tally) -> Metric:
 def pr_auc(negatives: Tally, positives: Tally) -> Metric:
     """Return average precision: the precision at each positive, averaged over the positives.
 
-    With `a` positives and `b` negatives above a bin of `p` and `n`, its positives add at most
-    p (a+p) / (a+p+b), tied and first, and at least the sum over i of (a+i) / (a+i+b+n), apart
-    and last, which is p - (b+n) (H(a+b+n+p) - H(a+b+n)). The difference of harmonic numbers is
-    at most ln((a+b+n+p+1/2) / (a+b+n+1/2)), as 1/x is convex. The value takes the precision in
-    the middle of the bin for all of them. The positives must hold a record.
+    The value takes, for all positives of a bin, the precision in the middle of the bin. The
+    histogram of the positives must hold a record.
+
+    For the error bound, take a bin of p positives and n negatives, with a positives and b
+    negatives in higher bins. Its positives add most if they are tied and rank first in the bin:
+    p (a+p) / (a+p+b). They add least if they are not tied and rank last: the sum over i from 1
+    to p of (a+i) / (a+i+b+n), which is p - (b+n) (H(a+b+n+p) - H(a+b+n)) with harmonic numbers H.
+    As 1/x is convex, that difference is at most ln((a+b+n+p+1/2) / (a+b+n+1/2)).
     """
+    # From the highest bin down; bins without positives add nothing.
     held = positives[::-1] > 0
     n, p = (counts[::-1][held].astype(np.float64) for counts in (negatives, positives))
     below = np.cumsum(negatives[::-1])[held].astype(np.float64)  # b + n
@@ -47,9 +54,9 @@ def pr_auc(negatives: Tally, positives: Tally) -> Metric:
 def ks_distance(negatives: Tally, positives: Tally) -> Metric:
     """Return the Kolmogorov-Smirnov distance between the scores of the two classes.
 
-    The value is the largest difference of the distribution functions at an edge of a bin; in
-    between it can grow at most as if all scores of one class came first. Both histograms must
-    hold a record.
+    The value is the largest difference between the distribution functions at an edge of a bin.
+    Within a bin the difference grows most if all scores of one class come first, which gives the
+    error bound. Both histograms must hold a record.
     """
     lower, upper = negatives / negatives.sum(), positives / positives.sum()
     after = np.cumsum(lower) - np.cumsum(upper)
@@ -62,7 +69,7 @@ def ks_distance(negatives: Tally, positives: Tally) -> Metric:
 def roc_curve(negatives: Tally, positives: Tally) -> dict[str, list[float]]:
     """Return the ROC curve at the edges of bins, from the highest threshold to the lowest.
 
-    The lists are as long as there are bins with a record, and one more for the start.
+    There is one point per bin that holds a record, after the starting point (0, 0).
     """
     thresholds, false, true = _counts_above(negatives, positives)
     return {
@@ -83,7 +90,7 @@ def pr_curve(negatives: Tally, positives: Tally) -> dict[str, list[float]]:
 
 
 def _counts_above(negatives: Tally, positives: Tally) -> tuple[Vector, Vector, Vector]:
-    """Thresholds from 1 down, with the negatives and positives that score at least so much."""
+    """Return thresholds from 1 down, with the negatives and positives that score at least that."""
     held = np.flatnonzero((negatives + positives)[::-1])
     false = np.cumsum(negatives[::-1])[held]
     true = np.cumsum(positives[::-1])[held]

@@ -1,4 +1,4 @@
-"""Pooled evaluation of a regression, from sums on the declared range and counted errors."""
+"""Pooled evaluation of regression, from fixed-point sums and a histogram of errors."""
 
 import math
 from dataclasses import dataclass
@@ -18,28 +18,28 @@ from sites.schema.tables import NumberLabel
 from sites.statistics.tally import UNIT, ImpossibleTally, Metric, TallyLayout, fixed_point, mean
 
 BINS = 1024
-_PICTURE_BINS = 64
+_PLOT_BINS = 64
 _EMPTY = "there are no held-out records"
 _NAMES = ("mae", "rmse", "r2", "bias", "median_absolute_error", "share_at_bound")
 
 
 @dataclass(frozen=True)
 class RegressionEvaluation:
-    """Turns predicted numbers into a tally, and a pooled tally into figures in the label's unit.
+    """Turns predicted numbers into a tally, and a pooled tally into metrics in the label's unit.
 
     Guarantee: the tallies of sites add up to the tally of their records, exactly; a mean is
-    right to 2**-33 of the declared range. A prediction outside the declared bounds is taken as
-    the nearest bound, and the share of predictions at a bound is a figure of its own.
+    right to 2**-33 of the declared range. A prediction outside the declared bounds counts as the
+    nearest bound, and the share of predictions at a bound is a metric of its own.
 
     Args:
-        label: The number predicted, with its bounds.
+        label: The predicted number, with its bounds.
     """
 
     label: NumberLabel
 
     @cached_property
     def layout(self) -> TallyLayout:
-        """Names and sizes of the tally's parts."""
+        """Names and sizes of the parts of the tally."""
         return TallyLayout(
             {
                 "errors": BINS,
@@ -55,16 +55,18 @@ class RegressionEvaluation:
         )
 
     def tally(self, predictions: NDArray[Any], labels: NDArray[Any]) -> Tally:
-        """Return what these records add to the pooled figures.
+        """Return the tally of these records.
 
         Args:
             predictions: Numbers in the label's unit, shape (n,).
             labels: Numbers within the label's bounds, shape (n,).
 
         Raises:
-            ConsortiumError: Predictions are not finite or not one a record; a label is missing
+            ConsortiumError: Predictions are not finite or not one per record; a label is missing
                 or out of bounds; or there are 2**25 records or more.
         """
+        # Everything is counted on the agreed scale, where `low` is 0 and `high` is 1, so that one
+        # unit of fixed point fits labels of any size. Errors lie in [-1, 1].
         low, high = self.label.low, self.label.high
         came = bounded_labels(labels, low=low, high=high)
         limited = np.clip(finite_predictions(predictions, came.shape), low, high)
@@ -89,7 +91,7 @@ class RegressionEvaluation:
         )
 
     def check(self, tally: Tally) -> None:
-        """Refuse what no records can have as their tally, of one site or pooled.
+        """Check that records can have this tally, of one site or pooled.
 
         Raises:
             ImpossibleTally: A shape, a sign or a sum is impossible, or counts disagree.
@@ -97,7 +99,7 @@ class RegressionEvaluation:
         self.layout.check(tally)
         n = self.num_examples(tally)
         if self.layout.count("at_bound", tally) > n:
-            raise ImpossibleTally("more predictions are at a bound than there are")
+            raise ImpossibleTally(f"more predictions are at a bound than there are records, {n}")
         largest = dict.fromkeys(("absolute", "square", "label", "label_square"), 1.0)
         figures.check_means(self.layout, tally, examples=n, largest=largest)
         self._reliability(tally).check(n)
@@ -111,11 +113,11 @@ class RegressionEvaluation:
         return ()
 
     def metrics(self, tally: Tally) -> dict[str, Metric]:
-        """Return the figures that the records define, by name.
+        """Return the metrics that the records define, by name.
 
-        In the label's unit `mae`, `rmse`, `median_absolute_error` (from 1,024 bins) and `bias`
-        (mean of prediction minus label); `r2`; and `share_at_bound`, of the predictions that
-        are at a bound of the label or beyond.
+        In the label's unit: `mae`, `rmse`, `median_absolute_error` (from 1,024 bins) and `bias`
+        (mean of prediction minus label). Without unit: `r2`, and `share_at_bound`, the share of
+        predictions at a bound of the label or beyond.
 
         Raises:
             ImpossibleTally: No records have this tally.
@@ -123,11 +125,11 @@ class RegressionEvaluation:
         return figures.defined_metrics(self._figures(tally))
 
     def undefined_reasons(self, tally: Tally) -> dict[str, str]:
-        """Return the names of the other figures, and why the records do not define them."""
+        """Return by name why the records do not define the other metrics."""
         return figures.undefined_reasons(self._figures(tally))
 
     def curves(self, tally: Tally) -> dict[str, Any]:
-        """Return points to draw in the label's unit, as plain JSON values.
+        """Return points to plot in the label's unit, as plain JSON values.
 
         `errors` (64 bins of prediction minus label) and `calibration` (16 bins by prediction:
         mean prediction, mean label, records).
@@ -136,8 +138,8 @@ class RegressionEvaluation:
             ImpossibleTally: No records have this tally.
         """
         self.check(tally)
-        errors = self.layout.part("errors", tally).reshape(_PICTURE_BINS, -1).sum(axis=1)
-        edges = np.linspace(-self._width, self._width, _PICTURE_BINS + 1)
+        errors = self.layout.part("errors", tally).reshape(_PLOT_BINS, -1).sum(axis=1)
+        edges = np.linspace(-self._width, self._width, _PLOT_BINS + 1)
         reliability = self._reliability(tally)
         return {
             "errors": {"edges": edges.tolist(), "counts": errors.tolist()},
@@ -172,6 +174,7 @@ class RegressionEvaluation:
         }
 
     def _rmse(self, tally: Tally) -> Metric:
+        # The square root is taken of both ends of the interval: it is not linear.
         square = mean(self.layout.real_sum("square", tally), self.num_examples(tally))
         value = math.sqrt(square.value)
         lowest = math.sqrt(max(square.value - square.error_bound, 0.0))
@@ -179,21 +182,25 @@ class RegressionEvaluation:
         return Metric(value * self._width, max(highest - value, value - lowest) * self._width)
 
     def _r2(self, tally: Tally) -> Metric | Undefined:
-        """1 - SSE / SST; the worst case over both sums gives the bound."""
+        """Return 1 - SSE / SST; the worst case over both sums gives the error bound."""
         n = self.num_examples(tally)
         error, label, label_square = (
             self.layout.real_sum(name, tally) / n for name in ("square", "label", "label_square")
         )
+        # A mean is off by UNIT / 2 at most. In label_square - label**2 the first term is off by as
+        # much, the second by twice as much, as labels are at most 1: together 1.5 * UNIT.
         variance, slack = label_square - label * label, 1.5 * UNIT
         if variance <= slack:
-            return Undefined("the labels cannot be told from equal ones")
+            return Undefined("the labels are equal, or too close to tell them apart")
         value = 1 - error / variance
         lowest = 1 - (error + UNIT / 2) / (variance - slack)
         highest = 1 - max(error - UNIT / 2, 0.0) / (variance + slack)
         return Metric(value, max(highest - value, value - lowest))
 
     def _median(self, tally: Tally) -> Metric:
-        """Between the edges of the bins that hold the one or two middle errors."""
+        """Return the median absolute error, from the bins of the one or two middle errors."""
+        # Bins of the signed error are folded at 0: the i-th bin above 0 and the i-th bin below it
+        # hold the errors of the same size. Their width is 2 / BINS of the declared range.
         errors = self.layout.part("errors", tally)
         sizes = np.cumsum(errors[BINS // 2 :] + errors[: BINS // 2][::-1])
         n = int(sizes[-1])

@@ -1,4 +1,4 @@
-"""What is counted before training, whatever the records are: the statistics of a schema."""
+"""The contract of the statistics that sites count before training, for every kind of schema."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -14,30 +14,30 @@ from sites.statistics.texts import TextStatistics
 
 
 class Statistics(Protocol):
-    """Reads the tallies of training records; torch-free.
+    """Reads tallies of training records; needs no torch.
 
     Guarantee: the tallies of sites add up to the tally of all their records, exactly.
     """
 
     @property
     def layout(self) -> TallyLayout:
-        """Names and sizes of the tally's parts; `records` and `persons` are among them."""
+        """Names and sizes of the parts of the tally, among them `records` and `persons`."""
 
     def check(self, tally: Tally) -> None:
-        """Raise `ImpossibleTally` for what no records can have as their tally."""
+        """Raise `ImpossibleTally` if no records can have this tally."""
 
     def constants(self, tally: Tally) -> Constants:
-        """Return the constants that a pooled tally implies, the same bytes at every site."""
+        """Return the constants of a pooled tally, the same bytes at every site."""
 
     def describe(self, tally: Tally) -> dict[str, Any]:
         """Return a summary as plain JSON values."""
 
     def distances(self, one: Tally, other: Tally) -> Mapping[str, Distance]:
-        """Return by column, label included, how differently two sites' records spread."""
+        """Return the distance between two sites' records by column, the label included."""
 
 
 def statistics_for(schema: AnySchema) -> Statistics:
-    """Return the statistics of the records that a schema describes."""
+    """Return the statistics for records of this schema."""
     if isinstance(schema, Schema):
         return TableStatistics(schema)
     return TextStatistics(schema)

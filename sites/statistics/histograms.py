@@ -1,4 +1,4 @@
-"""Histograms of numbers on an agreed [0, 1] scale: how they are counted, and what they tell."""
+"""Histograms of numbers on an agreed [0, 1] scale, their quantiles and distances."""
 
 import math
 from dataclasses import dataclass
@@ -11,10 +11,12 @@ from privacy.layout import Tally, Vector
 
 @dataclass(frozen=True, kw_only=True)
 class Distance:
-    """How differently two sites' records spread over one column: 0 alike, 1 without overlap.
+    """How much the distributions of one column differ between two sites.
+
+    Both measures are 0 for equal distributions and 1 for distributions without overlap.
 
     Args:
-        total_variation: Half the sum of absolute differences of the shares.
+        total_variation: Half the sum of the absolute differences of the shares.
         jensen_shannon: Square root of the Jensen-Shannon divergence in bits (Lin 1991).
     """
 
@@ -23,7 +25,7 @@ class Distance:
 
 
 def bins_of(values: Vector, n_bins: int) -> Tally:
-    """Return the bin of each value in [0, 1]: a bin holds its lower edge, the last also 1."""
+    """Return the bin of each value in [0, 1]; a bin holds its lower edge, the last one also 1."""
     return np.minimum((values * n_bins).astype(np.int64), n_bins - 1)
 
 
@@ -31,7 +33,7 @@ def histograms(values: Vector, groups: NDArray[np.int64], *, n_groups: int, n_bi
     """Return how many values of each group lie in each bin of [0, 1], shape (n_groups, n_bins).
 
     Args:
-        values: Numbers in [0, 1], shape (n,). A bin holds its lower edge; the last also 1.
+        values: Numbers in [0, 1], shape (n,). A bin holds its lower edge, the last one also 1.
         groups: The group of each value, shape (n,), in 0 to n_groups - 1.
         n_groups: Number of groups.
         n_bins: Number of bins of equal width.
@@ -42,16 +44,18 @@ def histograms(values: Vector, groups: NDArray[np.int64], *, n_groups: int, n_bi
 
 
 def quantile(histogram: Tally, q: float) -> tuple[float, float, float]:
-    """Return an estimate of the q-quantile between the edges of the bin that holds it.
+    """Return lower edge, estimate and upper edge for the q-quantile of a histogram.
 
-    Guarantee: the smallest value which at least a share `q` of all values does not exceed lies
-    between the first and the last of the three numbers returned. The middle one assumes that
-    values spread evenly over the bin.
+    Guarantee: the q-quantile, which is the smallest value that at least a share `q` of all values
+    does not exceed, lies between the first and the last of the three numbers. The middle one
+    assumes that values are spread evenly over the bin.
 
     Args:
         histogram: Counts by bin of equal width over [0, 1], at least one in all.
         q: A share, in [0, 1].
     """
+    # The q-quantile is the value of rank ceil(q n), counted from 1. Of the count values in its
+    # bin it is number rank - (values in lower bins), each taken at the middle of its part.
     cumulative = np.cumsum(histogram)
     rank = max(math.ceil(q * int(cumulative[-1])), 1)
     held = int(np.searchsorted(cumulative, rank))
@@ -62,7 +66,7 @@ def quantile(histogram: Tally, q: float) -> tuple[float, float, float]:
 
 
 def distance(one: Tally, other: Tally) -> Distance:
-    """Return how differently two histograms spread; both must hold a record."""
+    """Return the distance between two histograms; both must hold a record."""
     shares = one / one.sum(), other / other.sum()
     middle = (shares[0] + shares[1]) / 2
     divergence = (_relative_entropy(shares[0], middle) + _relative_entropy(shares[1], middle)) / 2
@@ -73,5 +77,6 @@ def distance(one: Tally, other: Tally) -> Distance:
 
 
 def _relative_entropy(shares: Vector, reference: Vector) -> float:
+    """Return the Kullback-Leibler divergence in bits; empty bins add 0."""
     held = shares > 0
     return float((shares[held] * np.log2(shares[held] / reference[held])).sum())

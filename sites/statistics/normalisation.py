@@ -1,4 +1,4 @@
-"""The constants by which every site encodes its records as all others do."""
+"""Normalisation constants, with which every site encodes its records in the same way."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ class Standard:
 
     Args:
         mean: Over the pooled records that have a value.
-        deviation: The population's, dividing by their number; never 0.
+        deviation: Population standard deviation (divided by n, not n - 1); never 0.
     """
 
     mean: float = 0.0
@@ -22,17 +22,18 @@ class Standard:
 
 @dataclass(frozen=True, kw_only=True)
 class Constants:
-    """What every site needs to encode its records as all others do.
+    """The constants that every site needs to encode its records in the same way.
 
-    Guarantee: computed from the pooled tally by additions, products, quotients and square roots
-    in float64 alone, which IEEE 754 fixes to the last bit: equal tallies give equal bytes
-    everywhere.
+    Guarantee: computed from the pooled tally with additions, products, quotients and square roots
+    in float64 only. IEEE 754 fixes their results to the last bit, so that equal tallies give
+    equal bytes on every machine.
 
     Args:
-        numbers: By name, in the schema's order.
-        label: Of a regression's label; the identity for classes.
+        numbers: Mean and deviation of each numeric feature by name, in the schema's order.
+        label: Mean and deviation of a regression's label; 0 and 1 for classes.
         class_counts: Pooled training records of each class; empty for a regression.
-        guarded: Numbers that no records scale, by name, and what was done about it.
+        guarded: By name, the numbers that could not be scaled by the records, and what was used
+            instead.
     """
 
     numbers: Mapping[str, Standard]
@@ -42,10 +43,11 @@ class Constants:
 
 
 def constants_by_bounds(schema: Schema) -> Constants:
-    """Return constants that no record has a part in: as of values spread evenly between bounds.
+    """Return constants that depend on no record, as if values were uniform between their bounds.
 
-    Guarantee: a function of the schema alone, so that nothing need be released to know them.
+    Guarantee: a function of the schema alone, so that no site needs to release anything.
     """
+    # Mean and standard deviation of the uniform distribution on [0, 1].
     even = Standard(mean=0.5, deviation=math.sqrt(1 / 12))
     numbers = {item.name: even for item in schema.features if isinstance(item, Number)}
     label = schema.label

@@ -1,7 +1,7 @@
-"""Federated statistics: what the sites' records look like together, and the constants that follow.
+"""Federated statistics of tables: pooled distributions, and the constants that follow from them.
 
-A number is scaled to [0, 1] by its declared bounds before anything is counted, so that sites
-agree on what is counted without having seen each other's records.
+A number is scaled to [0, 1] by its declared bounds before anything is counted. So sites count
+the same quantities without having seen each other's records.
 """
 
 import math
@@ -45,15 +45,15 @@ class UndeclaredCategory(ConsortiumError, ValueError):
 
 
 class ColumnsDiffer(ConsortiumError, ValueError):
-    """The columns are not those of the schema, or not equally long."""
+    """The columns are not those of the schema, or differ in length."""
 
     code = "columns-differ"
 
 
 def scale_values(number: Ranged, values: NDArray[Any]) -> Vector:
-    """Return values on the agreed scale: `low` is 0, `high` is 1; missing (NaN) stays NaN.
+    """Return values on the agreed scale, where `low` is 0 and `high` is 1; NaN stays NaN.
 
-    On the "log" scale distances are those of sign(x) ln(1 + |x|), else of x.
+    The scale is linear in x, or with `scale="log"` in sign(x) ln(1 + |x|).
 
     Raises:
         OutOfBounds: A value is below `low` or above `high`.
@@ -61,24 +61,26 @@ def scale_values(number: Ranged, values: NDArray[Any]) -> Vector:
     given = np.asarray(values, np.float64)
     if ((given < number.low) | (given > number.high)).any():
         raise OutOfBounds(
-            f"{column_name(number)} is declared between {number.low} and {number.high}; a value is "
+            f"{column_name(number)} must be between {number.low} and {number.high}, but a value is "
             "outside: correct it, or mark it as missing"
         )
     low, high = _compress_values(number, np.array([number.low, number.high]))
     scaled = (_compress_values(number, given) - low) / (high - low)
-    return np.asarray(np.clip(scaled, 0.0, 1.0), np.float64)  # the rounding of logarithms only
+    # The values are within bounds: clipping only removes the rounding of the logarithms.
+    return np.asarray(np.clip(scaled, 0.0, 1.0), np.float64)
 
 
 def unscale_values(number: Ranged, scaled: NDArray[Any]) -> Vector:
-    """Return values in the number's own unit, the inverse of `scale_values`.
+    """Return scaled values in the number's own unit, the inverse of `scale_values`.
 
-    What is below 0 or above 1, as a prediction may be, is taken as the nearest bound; so the
-    result never leaves the declared bounds.
+    Guarantee: the result is within the declared bounds. A value below 0 or above 1, as a
+    prediction may be, becomes the nearest bound.
     """
     low, high = _compress_values(number, np.array([number.low, number.high]))
     shares = np.clip(np.asarray(scaled, np.float64), 0.0, 1.0)
     between = low + shares * (high - low)
     values = np.sign(between) * np.expm1(np.abs(between)) if number.scale == "log" else between
+    # The bounds themselves come back to the bit, whatever the rounding of exp and log.
     values = np.where(shares < 1.0, np.where(shares > 0.0, values, number.low), number.high)
     return np.asarray(np.clip(values, number.low, number.high), np.float64)
 
@@ -87,7 +89,7 @@ def unscale_values(number: Ranged, scaled: NDArray[Any]) -> Vector:
 class TableStatistics:
     """Counts a site's training records by the agreed schema, and reads pooled counts.
 
-    Guarantee: the tallies of sites add up to the tally of their records, exactly.
+    Guarantee: the tallies of sites add up to the tally of all their records, exactly.
     """
 
     schema: Schema
@@ -103,13 +105,13 @@ class TableStatistics:
     def tally(
         self, columns: Mapping[str, NDArray[Any]], labels: NDArray[Any], *, persons: int
     ) -> Tally:
-        """Return what these records add to the pooled statistics.
+        """Return the tally of these records.
 
         Args:
-            columns: Every feature by name, shape (n,): numbers in their unit with NaN where
-                missing; categories as codes in the declared order with -1 where missing.
+            columns: Every feature by name, shape (n,): numbers in their unit, NaN where missing;
+                categories as codes in the declared order, -1 where missing.
             labels: Codes of classes, or numbers in the label's unit, shape (n,).
-            persons: How many people the records belong to.
+            persons: Number of persons to whom the records belong.
 
         Raises:
             ColumnsDiffer: A column is missing, unknown, or of another length.
@@ -120,7 +122,9 @@ class TableStatistics:
         given = {**columns, self.schema.label.column: labels}
         if given.keys() != self._columns.keys():
             odd = sorted(given.keys() ^ self._columns.keys())
-            raise ColumnsDiffer(f"the schema's columns and those given differ in {odd[:5]}")
+            raise ColumnsDiffer(
+                f"the columns must be those of the schema; they differ in {odd[:5]}"
+            )
         if any(values.shape != (len(labels),) for values in given.values()):
             raise ColumnsDiffer("every column must be one-dimensional and as long as the labels")
         parts = {"records": np.array([len(labels)]), "persons": np.array([persons])}
@@ -130,7 +134,7 @@ class TableStatistics:
         return self.layout.join(parts)
 
     def check(self, tally: Tally) -> None:
-        """Refuse what no records can have as their tally, of one site or pooled.
+        """Check that records can have this tally, of one site or pooled.
 
         Raises:
             ImpossibleTally: A shape, a sign or a sum is impossible, or counts disagree.
@@ -141,18 +145,20 @@ class TableStatistics:
             raise ImpossibleTally("there are more persons than records")
         for name in self._columns:
             if self._histogram_with_missing(name, tally).sum() != records:
-                raise ImpossibleTally(f"column {name} counts other than {records} records")
+                raise ImpossibleTally(f"column {name} does not count {records} records")
         for name in self._numbers:
             held, (total, square) = self._count_present(name, tally), self._sums(name, tally)
+            # Scaled values lie in [0, 1], so that x^2 <= x <= 1 for each of them, to within UNIT.
             if not square - held * UNIT <= total <= held * (1 + UNIT):
                 raise ImpossibleTally(f"no {held} values of {name} have these sums")
 
     def constants(self, tally: Tally) -> Constants:
-        """Return the constants that a pooled tally implies, the same bytes at every site.
+        """Return the constants of a pooled tally, the same bytes at every site.
 
-        A number without a value anywhere keeps mean 0 and deviation 1; one whose variance
-        cannot be told from 0 keeps its mean and deviation 1; both are named in `guarded`. Where
-        nothing was released, numbers are scaled by their declared bounds.
+        A number without any value gets mean 0 and deviation 1. One whose variance cannot be
+        distinguished from 0 gets its mean and deviation 1. Both are named in `guarded`. Without
+        records, as where sites release no statistics, numbers are scaled by their declared
+        bounds.
 
         Raises:
             ImpossibleTally: No records have this tally.
@@ -175,11 +181,10 @@ class TableStatistics:
         )
 
     def quantiles(self, tally: Tally, q: float) -> dict[str, Metric]:
-        """Return the q-quantile of each number in its own unit, with how far off it may be.
+        """Return the q-quantile of each number in its own unit, with its error bound.
 
-        That is the smallest value which at least a share `q` of the values does not exceed. It
-        lies in a known bin; within the bin it is interpolated. Numbers without a value anywhere
-        are left out.
+        It is the smallest value that at least a share `q` of the values does not exceed. Its bin
+        is known; within the bin it is interpolated. Numbers without any value are left out.
 
         Args:
             tally: Pooled statistics.
@@ -216,10 +221,10 @@ class TableStatistics:
         }
 
     def distances(self, one: Tally, other: Tally) -> dict[str, Distance]:
-        """Return by column, label included, how differently two sites' records spread.
+        """Return the distance between two sites' records by column, the label included.
 
-        Numbers are compared by their histograms; missing counts as a value of its own. Without
-        records on either side there is nothing to compare, and the result is empty.
+        Numbers are compared by their histograms; a missing value counts as a value of its own.
+        The result is empty if a site has no records.
 
         Raises:
             ImpossibleTally: No records have one of the tallies.
@@ -268,9 +273,9 @@ class TableStatistics:
             return Standard(), "no record has a value: mean 0, deviation 1"
         center = total / held
         variance = square / held - center * center
-        # Rounding to UNIT / 2 a record moves the mean square by as much, the squared mean by twice.
+        # Rounding moves the mean square by up to UNIT / 2, and the squared mean by twice as much.
         if variance <= 1.5 * UNIT:
-            return Standard(mean=center), "values cannot be told from equal: deviation 1"
+            return Standard(mean=center), "the values are equal, or nearly so: deviation 1"
         return Standard(mean=center, deviation=math.sqrt(variance)), ""
 
     def _column_summary(self, name: str, column: Column, tally: Tally) -> dict[str, Any]:
@@ -289,6 +294,7 @@ class TableStatistics:
         summary["quantiles"] = [
             {"q": q, **asdict(_quantile(column, counts, q))} for q in _QUANTILES
         ]
+        # The mean on the log scale is not the logarithm of the mean, so it has no unit to show.
         if column.scale == "linear":
             standard, reason = self._standard(name, tally)
             width = column.high - column.low
@@ -325,7 +331,7 @@ def _present_codes(column: Category | ClassLabel, values: NDArray[Any]) -> Tally
     whole = values.dtype.kind in "biu"
     if not whole or values.min(initial=0) < -1 or values.max(initial=0) >= n_values:
         raise UndeclaredCategory(
-            f"{column_name(column)} is coded by whole numbers up to {n_values - 1}, -1 for missing"
+            f"{column_name(column)} needs codes from 0 to {n_values - 1}, -1 where missing"
         )
     codes = values.astype(np.int64)
     return np.asarray(codes[codes >= 0], np.int64)

@@ -1,4 +1,4 @@
-"""Federated statistics of texts: how many, whose, how long, and what they are labelled."""
+"""Federated statistics of texts: their number, persons, lengths and labels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,40 +17,40 @@ from sites.statistics.tables import ColumnsDiffer, TableStatistics
 from sites.statistics.tally import ImpossibleTally, TallyLayout
 
 MARKS = "marks"
-MOST_MARKS = 10_000
+MOST_MARKS = 10_000  # entities of a sentence that are counted
 
 
 @dataclass(frozen=True)
 class TextStatistics:
     """Counts a site's training texts by the agreed schema, and reads pooled counts.
 
-    Texts are counted as a table of two columns would be: their length in characters, and their
-    class. Where a text may have several labels, or entities, the second column is how many it
-    has, and each label or type is counted besides.
+    Texts are counted like a table of two columns: their length in characters, and their class.
+    Where a text may have several labels, or entities, the second column is the number of them,
+    and each label or type is counted in addition.
 
-    Guarantee: the tallies of sites add up to the tally of their texts, exactly; no word of a
-    text is in it.
+    Guarantee: the tallies of sites add up to the tally of all their texts, exactly. A tally holds
+    no word of a text.
     """
 
     schema: TextSchema
 
     @cached_property
     def layout(self) -> TallyLayout:
-        """Names and sizes of the tally's parts."""
+        """Names and sizes of the parts of the tally."""
         marks = {MARKS: len(self._marks)} if self._marks else {}
         return TallyLayout({**self._table.layout.sizes, **marks})
 
     def tally(self, lengths: NDArray[np.int64], labels: Tally, *, persons: int) -> Tally:
-        """Return what these texts add to the pooled statistics.
+        """Return the tally of these texts.
 
         Args:
             lengths: Characters of each text, shape (n,); more than `LONGEST_TEXT` count as that.
             labels: Codes of classes, shape (n,); or how often each text has each label, or
                 entities of each type, shape (n, n_marks).
-            persons: How many people the texts belong to.
+            persons: Number of persons to whom the texts belong.
 
         Raises:
-            ColumnsDiffer: There is not one label, or one row of labels, a text.
+            ColumnsDiffer: There is not one label, or one row of labels, per text.
             TallyOverflow: There are 2**25 texts or more.
         """
         shape = (len(lengths), len(self._marks)) if self._marks else (len(lengths),)
@@ -64,7 +64,7 @@ class TextStatistics:
         return np.concatenate([counted, labels.sum(axis=0, dtype=np.int64)])
 
     def check(self, tally: Tally) -> None:
-        """Refuse what no texts can have as their tally, of one site or pooled.
+        """Check that texts can have this tally, of one site or pooled.
 
         Raises:
             ImpossibleTally: A shape, a sign or a sum is impossible, or counts disagree.
@@ -73,12 +73,12 @@ class TextStatistics:
         self._table.check(self._table_part(tally))
         most = self._most_marks * self.layout.count("records", tally)
         if self._marks and self.layout.part(MARKS, tally).max() > most:
-            raise ImpossibleTally("a label is counted more often than the texts can have it")
+            raise ImpossibleTally("a label is counted more often than these texts can have it")
 
     def constants(self, tally: Tally) -> Constants:
-        """Return what a pooled tally implies, the same bytes at every site.
+        """Return the constants of a pooled tally, the same bytes at every site.
 
-        `class_counts` are those of the classes; or how often each label, or type, occurs.
+        `class_counts` counts the texts of each class, or how often each label or type occurs.
 
         Raises:
             ImpossibleTally: No texts have this tally.
@@ -109,7 +109,7 @@ class TextStatistics:
         return described
 
     def distances(self, one: Tally, other: Tally) -> Mapping[str, Distance]:
-        """Return by column, label included, how differently two sites' texts spread.
+        """Return the distance between two sites' texts by column, the label included.
 
         Raises:
             ImpossibleTally: No texts have one of the tallies.
@@ -119,6 +119,7 @@ class TextStatistics:
         return self._table.distances(self._table_part(one), self._table_part(other))
 
     def _table_part(self, tally: Tally) -> Tally:
+        # The marks, if any, stand after the entries of the table.
         return tally[: self._table.layout.size]
 
     @cached_property
@@ -138,6 +139,7 @@ class TextStatistics:
             if isinstance(predicted, ClassLabel)
             else NumberLabel(column=predicted.column, low=0, high=self._most_marks)
         )
+        # Lengths of texts are skewed, hence the log scale.
         length = Number(name=CHARACTERS, low=0, high=LONGEST_TEXT, unit=CHARACTERS, scale="log")
         schema = self.schema
         return TableStatistics(

@@ -46,7 +46,7 @@ def test_values_come_back_from_the_scale(number: Number, share: float) -> None:
 
 
 @given(ranged, st.floats(-1e300, 1e300))
-def test_restored_predictions_never_leave_the_declared_bounds(number: Number, x: float) -> None:
+def test_unscaled_predictions_never_leave_the_declared_bounds(number: Number, x: float) -> None:
     restored = unscale_values(number, np.array([x]))[0]
 
     assert number.low <= restored <= number.high
@@ -54,7 +54,7 @@ def test_restored_predictions_never_leave_the_declared_bounds(number: Number, x:
         assert restored == number.low
 
 
-def test_a_skewed_quantity_is_compressed_on_both_sides() -> None:
+def test_the_log_scale_compresses_both_signs() -> None:
     values = np.array([-1e6, -(math.e - 1), 0.0, math.e - 1, 1e6])
 
     scaled = scale_values(DEBT, values)
@@ -63,11 +63,11 @@ def test_a_skewed_quantity_is_compressed_on_both_sides() -> None:
     np.testing.assert_allclose(scaled, [0, 0.5 - step, 0.5, 0.5 + step, 1], atol=1e-15)
 
 
-def test_missing_stays_missing_on_the_scale() -> None:
+def test_missing_values_stay_missing_on_the_scale() -> None:
     np.testing.assert_array_equal(scale_values(AGE, np.array([math.nan, 60.0])), [math.nan, 0.5])
 
 
 @pytest.mark.parametrize("value", [-0.1, 120.1, math.inf, -math.inf])
 def test_values_out_of_bounds_are_refused_never_clipped(value: float) -> None:
-    with pytest.raises(OutOfBounds, match=r"age is declared between 0\.0 and 120\.0"):
+    with pytest.raises(OutOfBounds, match=r"age must be between 0\.0 and 120\.0"):
         scale_values(AGE, np.array([60.0, value]))

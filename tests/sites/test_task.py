@@ -29,7 +29,7 @@ def test_a_plan_out_of_range_cannot_be_built(value: dict[str, Any]) -> None:
         TrainingPlan(**value)
 
 
-def test_a_hidden_layer_has_units() -> None:
+def test_a_hidden_layer_needs_units() -> None:
     with pytest.raises(BadPlan, match=r"hidden_units must be a whole number, at least 1, .*got 0"):
         ModelPlan(hidden_units=0)
 

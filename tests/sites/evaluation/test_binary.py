@@ -37,7 +37,7 @@ def by_sklearn(records: Records) -> dict[str, float]:
 
 @given(binary(both=True))
 @settings(max_examples=50)  # scikit-learn takes its time
-def test_figures_agree_with_scikit_learn_on_the_scores_within_their_bounds(
+def test_metrics_agree_with_scikit_learn_within_their_error_bounds(
     records: Records,
 ) -> None:
     found, exact = metrics_of(records), by_sklearn(records)
@@ -48,7 +48,7 @@ def test_figures_agree_with_scikit_learn_on_the_scores_within_their_bounds(
     assert all(found[name].error_bound == 0.0 for name in EXACT if name in found)
 
 
-def test_the_log_loss_is_scikit_learns_where_no_probability_is_extreme() -> None:
+def test_the_log_loss_equals_scikit_learns_where_no_probability_is_extreme() -> None:
     rng = np.random.default_rng(3)
     labels, scores = rng.integers(0, 2, 500), rng.uniform(1e-6, 1 - 1e-6, 500)
 
@@ -57,14 +57,14 @@ def test_the_log_loss_is_scikit_learns_where_no_probability_is_extreme() -> None
     assert found.value == pytest.approx(sklearn.log_loss(labels, scores), abs=UNIT)
 
 
-def test_certain_and_right_costs_nothing_certain_and_wrong_costs_a_stated_amount() -> None:
+def test_log_loss_is_0_if_certain_and_right_and_capped_if_certain_and_wrong() -> None:
     assert metrics_of(Records(np.array([0.0, 1.0]), np.array([0, 1])))["log_loss"].value == 0.0
     wrong = metrics_of(Records(np.array([0.0, 1.0]), np.array([1, 0])))["log_loss"]
     assert wrong.value == pytest.approx(-np.log(1e-7), abs=UNIT)
 
 
 @given(binary(), st.integers(0, BINS))
-def test_counts_are_exact_at_every_edge(records: Records, edge: int) -> None:
+def test_confusion_counts_are_exact_at_every_edge_of_a_bin(records: Records, edge: int) -> None:
     threshold = edge / BINS
     tally = EVALUATION.tally(records.predictions, records.labels)
     inside = np.minimum(records.predictions, 1 - 1e-12)  # nothing is called above 1 itself
@@ -82,14 +82,16 @@ def test_counts_are_exact_at_every_edge(records: Records, edge: int) -> None:
 @pytest.mark.parametrize(
     ("asked", "used"), [(-3.0, 0.0), (0.3, 307 / 1024), (0.5, 0.5), (1.0, 1.0), (9.0, 1.0)]
 )
-def test_other_thresholds_move_to_the_nearest_edge_and_say_so(asked: float, used: float) -> None:
+def test_other_thresholds_move_to_the_nearest_edge_which_is_reported(
+    asked: float, used: float
+) -> None:
     tally = EVALUATION.tally(np.array([0.2]), np.array([1]))
 
     assert EVALUATION.confusion(tally, threshold=asked).threshold == used
 
 
 @pytest.mark.parametrize(("code", "name"), [(0, "paid"), (1, "default")])
-def test_a_site_with_one_class_has_the_figures_that_need_no_other(code: int, name: str) -> None:
+def test_a_site_with_one_class_has_the_metrics_that_need_no_other(code: int, name: str) -> None:
     tally = EVALUATION.tally(np.array([0.1, 0.7]), np.array([code, code]))
 
     found, missing = EVALUATION.metrics(tally), EVALUATION.undefined_reasons(tally)
@@ -101,7 +103,7 @@ def test_a_site_with_one_class_has_the_figures_that_need_no_other(code: int, nam
     assert {"roc", "precision_recall"}.isdisjoint(EVALUATION.curves(tally))
 
 
-def test_one_class_sites_together_have_every_figure() -> None:
+def test_pooled_sites_of_one_class_each_have_every_metric() -> None:
     healthy = EVALUATION.tally(np.array([0.1, 0.3]), np.array([0, 0]))
     ill = EVALUATION.tally(np.array([0.9]), np.array([1]))
 
@@ -109,14 +111,14 @@ def test_one_class_sites_together_have_every_figure() -> None:
     assert EVALUATION.undefined_reasons(healthy + ill) == {}
 
 
-def test_calling_nobody_positive_leaves_precision_undefined() -> None:
+def test_precision_is_undefined_if_nothing_is_predicted_positive() -> None:
     tally = EVALUATION.tally(np.array([0.1, 0.2]), np.array([0, 1]))
 
     assert EVALUATION.undefined_reasons(tally) == {"precision": "no record scores as positive"}
 
 
 @given(binary())
-def test_the_pictures_count_every_record(records: Records) -> None:
+def test_the_curves_count_every_record(records: Records) -> None:
     tally = EVALUATION.tally(records.predictions, records.labels)
 
     curves = EVALUATION.curves(tally)
@@ -132,14 +134,14 @@ def test_the_pictures_count_every_record(records: Records) -> None:
         np.testing.assert_array_equal(counts, expected)
 
 
-def test_the_confusion_has_what_is_true_in_rows() -> None:
+def test_the_confusion_matrix_has_a_row_per_true_class() -> None:
     scores, labels = np.array([0.9, 0.8, 0.1, 0.7]), np.array([1, 0, 0, 1])
     confusion = EVALUATION.curves(EVALUATION.tally(scores, labels))["confusion"]
 
     assert confusion == {"classes": ["paid", "default"], "counts": [[1, 1], [0, 2]]}
 
 
-def test_sums_that_no_scores_have_are_refused() -> None:
+def test_sums_that_no_scores_can_have_are_refused() -> None:
     tally = EVALUATION.tally(np.array([0.9, 0.2]), np.array([1, 0]))
 
     for name in ("brier", "log_loss", "scores"):

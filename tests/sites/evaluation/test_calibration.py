@@ -21,7 +21,7 @@ def reliability(scores: np.ndarray, events: np.ndarray) -> Reliability:
 
 
 @given(predictions, st.integers(0, 2**32 - 1))
-def test_the_calibration_error_is_that_of_its_definition(scores: np.ndarray, seed: int) -> None:
+def test_the_calibration_error_equals_its_definition(scores: np.ndarray, seed: int) -> None:
     events = np.random.default_rng(seed).integers(0, 2, len(scores))
     held = np.minimum(np.floor(scores * BINS), BINS - 1)
 
@@ -35,20 +35,20 @@ def test_the_calibration_error_is_that_of_its_definition(scores: np.ndarray, see
     assert abs(found.value - by_definition) <= found.error_bound + 1e-12
 
 
-def test_a_forecast_that_comes_true_as_often_as_it_says_has_no_error() -> None:
+def test_a_forecast_that_comes_true_as_often_as_predicted_has_no_calibration_error() -> None:
     found = reliability(np.full(4, 0.25), np.array([0, 1, 0, 0])).calibration_error()
 
     assert found.value == 0.0
 
 
-def test_sums_of_more_than_one_a_record_are_refused() -> None:
+def test_sums_of_more_than_1_per_record_are_refused() -> None:
     found = reliability(np.array([1.0, 1.0, 0.2]), np.array([1, 1, 1]))
 
     found.check(3)
-    with pytest.raises(ImpossibleTally, match="other than 2 records"):
+    with pytest.raises(ImpossibleTally, match="do not hold 2 records"):
         found.check(2)
     for name in ("predicted", "observed"):
-        with pytest.raises(ImpossibleTally, match="more than one a record"):
+        with pytest.raises(ImpossibleTally, match="more than 1 per record"):
             replace(found, **{name: getattr(found, name) + 0.9}).check(3)
 
 
@@ -61,7 +61,7 @@ def test_the_curve_has_one_point_for_each_bin_that_holds_records(scores: np.ndar
     assert curve["observed"] == [1.0] * len(curve["count"])
 
 
-def test_points_are_means_in_the_units_asked_for() -> None:
+def test_points_of_the_curve_are_means_in_the_given_range() -> None:
     found = reliability(np.array([0.51, 0.53, 0.9]), np.array([0, 1, 1]))
 
     curve = found.curve(low=10, high=20)

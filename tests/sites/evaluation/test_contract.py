@@ -75,7 +75,7 @@ def test_the_tallies_of_sites_add_up_to_the_tally_of_all_records(
 
 @every_kind
 @given(data=st.data())
-def test_every_figure_is_finite_or_has_a_reason(kind: Kind, data: st.DataObject) -> None:
+def test_every_metric_is_finite_or_has_a_reason(kind: Kind, data: st.DataObject) -> None:
     records = data.draw(kind.records())
     tally = kind.evaluation.tally(records.predictions, records.labels)
 
@@ -101,7 +101,7 @@ def test_a_site_without_records_adds_nothing_and_defines_nothing(kind: Kind) -> 
 
 @every_kind
 @given(data=st.data())
-def test_any_entries_are_figures_or_refused_by_type(kind: Kind, data: st.DataObject) -> None:
+def test_any_entries_give_metrics_or_a_typed_refusal(kind: Kind, data: st.DataObject) -> None:
     """A hostile tally never becomes NaN, a warning or another error."""
     records = data.draw(kind.records())
     tally = kind.evaluation.tally(records.predictions, records.labels)
@@ -120,13 +120,13 @@ def test_any_entries_are_figures_or_refused_by_type(kind: Kind, data: st.DataObj
 @every_kind
 def test_a_tally_of_another_layout_is_refused(kind: Kind) -> None:
     for shape in (kind.evaluation.layout.size + 1, (1, kind.evaluation.layout.size)):
-        with pytest.raises(ImpossibleTally, match="holds"):
+        with pytest.raises(ImpossibleTally, match="needs the shape"):
             kind.evaluation.metrics(np.zeros(shape, np.int64))
 
 
 @every_kind
 @given(data=st.data())
-def test_what_is_no_prediction_is_refused(kind: Kind, data: st.DataObject) -> None:
+def test_values_that_are_not_predictions_are_refused(kind: Kind, data: st.DataObject) -> None:
     records = data.draw(kind.records().filter(lambda found: len(found.labels) > 0))
     spoilt = records.predictions.copy()
     spoilt.flat[-1] = data.draw(st.sampled_from([np.nan, np.inf, -np.inf]))

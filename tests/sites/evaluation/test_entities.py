@@ -39,7 +39,7 @@ def tagged(corpus: Corpus, side: int) -> list[list[str]]:
 
 
 @given(corpora)
-def test_figures_are_those_of_seqeval(corpus: Corpus) -> None:
+def test_metrics_equal_those_of_seqeval(corpus: Corpus) -> None:
     """Also where predicted and true tags are not IOB2: strictly, a stray I is no entity."""
     tally = EVALUATION.tally(joined(corpus, 0), joined(corpus, 1))
     EVALUATION.check(tally)
@@ -58,14 +58,14 @@ def test_figures_are_those_of_seqeval(corpus: Corpus) -> None:
 
 
 @given(corpora, corpora)
-def test_sites_add_up(one: Corpus, other: Corpus) -> None:
+def test_tallies_of_sites_add_up_to_the_tally_of_all_sentences(one: Corpus, other: Corpus) -> None:
     parts = [EVALUATION.tally(joined(c, 0), joined(c, 1)) for c in (one, other)]
     both = [*one, *other]
     assert np.array_equal(parts[0] + parts[1], EVALUATION.tally(joined(both, 0), joined(both, 1)))
 
 
 @given(corpora)
-def test_by_type_is_seqeval_of_that_type_alone(corpus: Corpus) -> None:
+def test_metrics_of_a_type_equal_seqeval_on_that_type_alone(corpus: Corpus) -> None:
     tally = EVALUATION.tally(joined(corpus, 0), joined(corpus, 1))
     rows = EVALUATION.curves(tally)["entities"]
     for number, kind in enumerate(TYPES):
@@ -93,7 +93,7 @@ def test_a_worked_example() -> None:
     assert EVALUATION.metrics(tally)["macro_entity_f1"].value == pytest.approx(0.25)
 
 
-def test_no_sentences_define_nothing() -> None:
+def test_without_sentences_every_metric_is_undefined() -> None:
     tally = EVALUATION.tally(np.zeros(0), np.zeros(0))
     assert EVALUATION.metrics(tally) == {}
     assert {"entity_f1", "class Drug"} <= EVALUATION.undefined_reasons(tally).keys()
@@ -116,7 +116,7 @@ def test_entities_without_sentences_are_refused() -> None:
         ([0.5, -1], [0, -1], UndeclaredLabel),
     ],
 )
-def test_other_sentences_are_refused(
+def test_predictions_and_labels_of_different_sentences_are_refused(
     predicted: list[float], true: list[float], error: type[Exception]
 ) -> None:
     with pytest.raises(error):

@@ -42,7 +42,7 @@ def by_sklearn(records: Records) -> dict[str, float]:
 
 @given(classes(n_classes=len(NAMES), min_size=1))
 @settings(max_examples=50)  # scikit-learn takes its time
-def test_figures_agree_with_scikit_learn_on_the_scores_within_their_bounds(
+def test_metrics_agree_with_scikit_learn_within_their_error_bounds(
     records: Records,
 ) -> None:
     found, exact = metrics_of(records), by_sklearn(records)
@@ -52,7 +52,7 @@ def test_figures_agree_with_scikit_learn_on_the_scores_within_their_bounds(
         assert abs(found[name].value - exact[name]) <= found[name].error_bound + LAST_PLACES, name
 
 
-def test_all_figures_of_a_model_that_learnt_something_are_close() -> None:
+def test_with_many_records_the_metrics_are_close_to_scikit_learns() -> None:
     rng = np.random.default_rng(1)
     labels = rng.integers(0, len(NAMES), 2000)
     raw = np.exp(rng.normal(size=(2000, len(NAMES))) + 2 * np.eye(len(NAMES))[labels])
@@ -82,7 +82,7 @@ def test_the_calibration_error_is_that_of_the_confidence(records: Records) -> No
 
 @given(classes(n_classes=len(NAMES), min_size=1))
 @settings(max_examples=50)  # scikit-learn takes its time
-def test_the_figures_of_each_class_agree_with_scikit_learn(records: Records) -> None:
+def test_the_metrics_of_each_class_agree_with_scikit_learn(records: Records) -> None:
     labels, shares = records.labels, records.predictions
     tally = GRADES.tally(shares, labels)
 
@@ -102,7 +102,7 @@ def test_the_figures_of_each_class_agree_with_scikit_learn(records: Records) -> 
         assert ("roc_auc" in found[name]) == (0 < found[name]["support"] < len(labels))
 
 
-def test_a_class_nobody_has_is_named_and_left_out_of_means() -> None:
+def test_an_absent_class_is_named_and_left_out_of_means() -> None:
     """Two of four classes, both always recognised, but once taken for an absent one."""
     shares = np.eye(4)[[0, 0, 1, 3]]
     tally = GRADES.tally(shares, np.array([0, 0, 1, 1]))
@@ -120,7 +120,7 @@ def test_records_of_one_class_define_no_auc() -> None:
     )
 
 
-def test_how_far_off_is_counted_only_where_classes_are_ordered() -> None:
+def test_the_class_distance_is_defined_only_for_ordered_classes() -> None:
     shares, labels = np.eye(4)[[3, 0]], np.array([0, 0])
     tally = GRADES.tally(shares, labels)
 
@@ -129,7 +129,7 @@ def test_how_far_off_is_counted_only_where_classes_are_ordered() -> None:
     assert "ordered" in KINDS.undefined_reasons(tally)["mean_class_distance"]
 
 
-def test_the_confusion_has_what_is_true_in_rows() -> None:
+def test_the_confusion_matrix_has_a_row_per_true_class() -> None:
     tally = GRADES.tally(np.eye(4)[[3, 0, 1]], np.array([0, 0, 1]))
 
     assert GRADES.curves(tally)["confusion"] == {

@@ -23,7 +23,7 @@ def records(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(st.integers(1, 40), st.integers(0, 99))
-def test_figures_are_those_of_scikit_learn(n: int, seed: int) -> None:
+def test_metrics_equal_those_of_scikit_learn(n: int, seed: int) -> None:
     shares, true = records(n, seed)
     tally = EVALUATION.tally(shares, true)
     EVALUATION.check(tally)
@@ -51,7 +51,7 @@ def test_tallies_of_sites_add_up_to_that_of_their_records(n: int, cut: int, seed
     assert (parts[0] + parts[1] == EVALUATION.tally(shares, true)).all()
 
 
-def test_absent_labels_are_named_and_in_no_mean() -> None:
+def test_absent_labels_are_named_and_left_out_of_means() -> None:
     true = np.array([[1, 0, 0], [1, 0, 0]])
     tally = EVALUATION.tally(true.astype(float), true)
     assert EVALUATION.metrics(tally)["macro_f1"].value == 1
@@ -59,7 +59,7 @@ def test_absent_labels_are_named_and_in_no_mean() -> None:
     assert EVALUATION.class_counts(tally) == (2, 0, 0)
 
 
-def test_without_records_or_labels_figures_are_undefined_with_a_reason() -> None:
+def test_without_records_or_labels_metrics_are_undefined_with_a_reason() -> None:
     nothing = EVALUATION.tally(np.zeros((0, 3)), np.zeros((0, 3), np.int64))
     assert EVALUATION.metrics(nothing) == {}
     assert "no held-out records" in EVALUATION.undefined_reasons(nothing)["macro_f1"]
@@ -77,19 +77,19 @@ def test_without_records_or_labels_figures_are_undefined_with_a_reason() -> None
         (np.zeros((1, 2)), np.zeros((1, 2), int)),
     ],
 )
-def test_what_is_no_probability_or_no_label_is_refused(
+def test_values_that_are_not_probabilities_or_labels_are_refused(
     shares: np.ndarray, true: np.ndarray
 ) -> None:
     with pytest.raises(ConsortiumError):
         EVALUATION.tally(shares, true)
 
 
-def test_more_than_the_records_can_have_is_refused() -> None:
+def test_counts_above_the_number_of_records_are_refused() -> None:
     tally = EVALUATION.tally(*records(4, 1))
     tally[0] = 1
-    with pytest.raises(ImpossibleTally, match="more is counted"):
+    with pytest.raises(ImpossibleTally, match="a count is larger"):
         EVALUATION.check(tally)
 
 
-def test_the_schema_of_several_labels_is_evaluated_so() -> None:
+def test_a_multi_label_schema_gets_the_multi_label_evaluation() -> None:
     assert evaluation_for(NotesSchema(name="notes", label=LABEL)) == EVALUATION

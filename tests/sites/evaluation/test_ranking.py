@@ -94,7 +94,7 @@ def test_the_bound_of_ks_is_reached_by_a_bin_that_hides_the_whole_difference() -
     assert found == Metric(0.0, 1.0)
 
 
-def test_perfectly_separated_bins_leave_nothing_open() -> None:
+def test_perfectly_separated_bins_have_error_bound_0() -> None:
     negatives, positives = np.array([5, 3, 0, 0]), np.array([0, 0, 0, 9])
 
     assert roc_auc(negatives, positives) == Metric(1.0, 0.0)
@@ -102,11 +102,11 @@ def test_perfectly_separated_bins_leave_nothing_open() -> None:
     assert pr_auc(negatives, positives) == Metric(1.0, 0.0)
 
 
-def test_one_bin_says_nothing_about_rank() -> None:
+def test_a_single_bin_gives_an_auc_of_one_half_with_bound_one_half() -> None:
     assert roc_auc(np.array([5]), np.array([3])) == Metric(0.5, 0.5)
 
 
-def test_the_value_of_many_records_is_far_closer_than_the_bound() -> None:
+def test_with_many_records_the_error_is_far_below_the_bound() -> None:
     rng = np.random.default_rng(0)
     labels = (rng.random(100_000) < 0.2).astype(np.int64)
     scores = 1 / (1 + np.exp(2 - labels - rng.normal(size=100_000)))
@@ -133,7 +133,7 @@ def test_the_area_under_the_roc_points_is_the_auc(records: Records) -> None:
 
 
 @given(binary(both=True))
-def test_points_are_what_scores_of_at_least_the_threshold_give(records: Records) -> None:
+def test_points_of_the_curves_count_scores_of_at_least_the_threshold(records: Records) -> None:
     roc, precision_recall = roc_curve(*counted(records)), pr_curve(*counted(records))
 
     for place, threshold in enumerate(precision_recall["threshold"]):

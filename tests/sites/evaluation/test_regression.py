@@ -18,7 +18,7 @@ def metrics_of(records: Records) -> dict[str, Metric]:
 
 
 @given(numbers(low=LOW, high=HIGH, min_size=1))
-def test_figures_agree_with_scikit_learn_within_their_bounds(records: Records) -> None:
+def test_metrics_agree_with_scikit_learn_within_their_bounds(records: Records) -> None:
     labels, predicted = records.labels, np.clip(records.predictions, LOW, HIGH)
 
     found = metrics_of(records)
@@ -47,7 +47,7 @@ def test_r2_is_undefined_only_for_labels_within_rounding_of_each_other(records: 
         assert "r2" not in metrics_of(records)
 
 
-def test_figures_of_many_records_are_right_to_nine_places() -> None:
+def test_metrics_of_many_records_are_right_to_nine_places() -> None:
     rng = np.random.default_rng(0)
     labels = rng.uniform(LOW, HIGH, 10_000)
     predicted = np.clip(labels + rng.normal(0, 20, 10_000), LOW, HIGH)
@@ -61,7 +61,7 @@ def test_figures_of_many_records_are_right_to_nine_places() -> None:
     assert found["median_absolute_error"].error_bound == 400 / 1024
 
 
-def test_a_perfect_model_has_no_error_to_within_the_stated_bound() -> None:
+def test_a_perfect_model_has_error_0_within_the_stated_bound() -> None:
     labels = np.array([0.0, 10.0, 20.0])
 
     found = metrics_of(Records(labels, labels))
@@ -81,11 +81,11 @@ def test_labels_that_are_all_equal_leave_r2_undefined() -> None:
     tally = EVALUATION.tally(np.array([1.0, 2.0]), np.array([3.0, 3.0]))
 
     assert EVALUATION.undefined_reasons(tally) == {
-        "r2": "the labels cannot be told from equal ones"
+        "r2": "the labels are equal, or too close to tell them apart"
     }
 
 
-def test_pictures_are_in_the_units_of_the_label() -> None:
+def test_curves_are_in_the_unit_of_the_label() -> None:
     tally = EVALUATION.tally(np.array([55.0, 250.0]), np.array([50.0, 300.0]))
 
     curves = EVALUATION.curves(tally)

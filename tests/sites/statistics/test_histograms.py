@@ -55,7 +55,9 @@ def test_distances_agree_with_scipy_and_are_symmetric(one: np.ndarray, other: np
 
 
 @given(counts, st.integers(1, 5))
-def test_sites_of_another_size_but_the_same_shares_are_alike(one: np.ndarray, times: int) -> None:
+def test_the_distance_depends_on_shares_not_on_the_number_of_records(
+    one: np.ndarray, times: int
+) -> None:
     found = distance(one, one * times)
 
     assert found.total_variation == pytest.approx(0, abs=1e-12)
@@ -69,7 +71,7 @@ def test_distances_stay_in_range_where_shares_do_not_add_up_to_1_in_binary() -> 
     assert found.total_variation == 1.0
 
 
-def test_sites_without_a_common_value_are_as_far_apart_as_can_be() -> None:
+def test_sites_without_a_common_value_have_distance_1() -> None:
     found = distance(np.array([3, 0]), np.array([0, 8]))
 
     assert (found.total_variation, found.jensen_shannon) == (1.0, 1.0)

@@ -74,7 +74,7 @@ def test_the_tallies_of_sites_add_up_to_the_tally_of_all_records(
 
 
 @given(rows)
-def test_means_and_deviations_are_those_of_the_pooled_values(found: list[Row]) -> None:
+def test_means_and_deviations_equal_those_of_the_pooled_values(found: list[Row]) -> None:
     constants = CLASSES.constants(tally_of(found))
 
     for place, number in enumerate((AGE, DEBT)):
@@ -94,7 +94,7 @@ def test_means_and_deviations_are_those_of_the_pooled_values(found: list[Row]) -
 
 
 @given(rows)
-def test_counts_are_those_of_the_pooled_records(found: list[Row]) -> None:
+def test_counts_equal_those_of_the_pooled_records(found: list[Row]) -> None:
     tally = tally_of(found)
 
     columns = CLASSES.describe(tally)["columns"]
@@ -144,7 +144,7 @@ def test_constants_do_not_depend_on_how_many_equal_sites_there_are(
         assert many.numbers[name].deviation == pytest.approx(standard.deviation, rel=1e-4)
 
 
-def test_a_column_missing_everywhere_changes_nothing_and_is_said() -> None:
+def test_a_column_that_is_missing_everywhere_is_not_scaled_and_is_named() -> None:
     constants = CLASSES.constants(ages(math.nan, math.nan))
 
     assert constants.numbers["age"] == Standard(mean=0.0, deviation=1.0)
@@ -152,15 +152,15 @@ def test_a_column_missing_everywhere_changes_nothing_and_is_said() -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, 120.0, 41.3])
-def test_a_column_with_one_value_is_centred_only_and_is_said(value: float) -> None:
+def test_a_column_with_one_value_is_centred_but_not_scaled_and_is_named(value: float) -> None:
     constants = CLASSES.constants(ages(*[value] * 7))
 
     assert constants.numbers["age"].deviation == 1.0
     assert constants.numbers["age"].mean == pytest.approx(value / 120, abs=UNIT)
-    assert constants.guarded["age"].startswith("values cannot be told from equal")
+    assert constants.guarded["age"].startswith("the values are equal")
 
 
-def test_no_records_at_all_are_described_and_guarded() -> None:
+def test_a_tally_without_records_can_be_described_and_scales_by_bounds() -> None:
     tally = tally_of([])
 
     assert CLASSES.constants(tally).guarded.keys() == {"age", "debt"}
@@ -195,7 +195,7 @@ def test_a_description_is_in_the_units_of_the_columns() -> None:
     assert json.loads(json.dumps(described, allow_nan=False)) == described
 
 
-def test_a_compressed_number_is_described_by_quantiles_alone() -> None:
+def test_a_number_on_the_log_scale_is_described_by_quantiles_alone() -> None:
     """A mean of logarithms is no mean of euros."""
     debt = CLASSES.describe(ages(1.0))["columns"]["debt"]
 
@@ -224,14 +224,14 @@ def test_distances_are_symmetric_and_0_to_oneself(one: list[Row], other: list[Ro
         assert none[name].total_variation == none[name].jensen_shannon == 0
 
 
-def test_a_site_that_never_measured_a_column_is_as_far_apart_as_can_be() -> None:
+def test_a_site_that_lacks_every_value_of_a_column_has_distance_1() -> None:
     found = CLASSES.distances(ages(math.nan, math.nan), ages(40.0))
 
     assert found["age"].total_variation == found["age"].jensen_shannon == 1.0
     assert found["ill"].total_variation == 0.0
 
 
-def test_an_empty_site_is_compared_with_nobody() -> None:
+def test_a_site_without_records_is_not_compared() -> None:
     assert CLASSES.distances(ages(), ages(1.0)) == {}
     assert CLASSES.distances(ages(1.0), ages()) == {}
 
@@ -259,7 +259,7 @@ def test_columns_other_than_those_agreed_are_refused(
 
 
 @pytest.mark.parametrize("code", [3, -2, 0.0, math.nan])
-def test_codes_of_no_declared_value_are_refused(code: float) -> None:
+def test_codes_without_a_declared_value_are_refused(code: float) -> None:
     with pytest.raises(UndeclaredCategory, match="city"):
         CLASSES.tally(columns(city=np.array([code])), np.array([0]), persons=1)
     with pytest.raises(UndeclaredCategory, match="ill"):
@@ -290,7 +290,7 @@ def test_counts_that_contradict_each_other_are_refused(name: str, change: int) -
 
 
 @given(rows, st.data())
-def test_any_entries_are_constants_or_refused_by_type(found: list[Row], data: Any) -> None:
+def test_any_entries_give_constants_or_a_typed_refusal(found: list[Row], data: Any) -> None:
     """A hostile tally never becomes NaN, a warning or another error."""
     tally = tally_of(found)
     for place in data.draw(st.lists(st.integers(0, len(tally) - 1), max_size=3)):

@@ -24,7 +24,7 @@ quantities = st.lists(st.floats(-1e4, 1e4), max_size=40).map(np.array)
 
 
 @given(quantities)
-def test_a_sum_is_right_to_half_a_unit_a_record(values: np.ndarray) -> None:
+def test_a_sum_is_right_to_half_a_unit_per_record(values: np.ndarray) -> None:
     total = real_sums(fixed_point(values))
 
     assert total.shape == (1,)
@@ -130,5 +130,5 @@ def test_an_empty_layout_holds_an_empty_tally() -> None:
     TallyLayout({}).check(np.zeros(0, np.int64))
 
 
-def test_a_mean_carries_the_rounding_of_its_sum() -> None:
+def test_the_error_bound_of_a_mean_is_the_rounding_of_its_sum() -> None:
     assert mean(3.0, 4, scale=10.0) == Metric(7.5, UNIT * 5)

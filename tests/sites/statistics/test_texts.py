@@ -42,7 +42,7 @@ def test_tallies_of_sites_add_up_to_that_of_their_texts(
 
 
 @given(SCHEMAS, st.integers(1, 30), st.integers(0, 99))
-def test_what_is_counted_of_labels_is_exact(schema: TextSchema, n: int, seed: int) -> None:
+def test_label_counts_are_exact(schema: TextSchema, n: int, seed: int) -> None:
     statistics = TextStatistics(schema)
     lengths, labels = records(schema, n, seed)
     tally = statistics.tally(lengths, labels, persons=1)
@@ -68,7 +68,7 @@ def test_labels_of_another_shape_are_refused(schema: TextSchema) -> None:
         TextStatistics(schema).tally(np.ones(4, np.int64), np.zeros((4, 2), np.int64), persons=1)
 
 
-def test_no_texts_have_a_label_more_often_than_they_can() -> None:
+def test_more_labels_than_the_texts_can_have_are_refused() -> None:
     statistics = TextStatistics(FINDINGS)
     tally = statistics.tally(*records(FINDINGS, 5, 1), persons=5)
     tally[-1] = 16

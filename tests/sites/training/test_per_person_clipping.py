@@ -17,7 +17,7 @@ SIZES = [1e-6, 1.0, 1e6, 1e18]
 
 
 def units_of(n: int, *, most: int, seed: int) -> Units:
-    """Return persons with one to `most` records each, n records in all at first."""
+    """Return persons with at most `most` of n records each."""
     persons = np.random.default_rng(seed).integers(0, max(1, n // most), n).astype(str)
     return Units.of_persons(persons, at_most=most, seed=0) if most > 1 else one_unit_per_record(n)
 
