@@ -1,4 +1,4 @@
-"""Annotated sentences as a site's records, held against the agreed schema."""
+"""Read a site's annotated sentences and check them against the agreed schema."""
 
 import json
 import re
@@ -23,20 +23,20 @@ _SHOWN = 5
 
 
 class BadSentences(ConsortiumError, ValueError):
-    """Sentences of a source break the schema; the first of them are named, none is quoted."""
+    """Sentences break the schema; the message names the first of them and quotes none."""
 
     code = "bad-sentences"
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnnotatedSentences:
-    """Sentences, in the order of their source.
+    """Sentences with their tags, in the order of their source.
 
     Args:
-        tokens: Words of each, at least one.
-        tags: Codes of their tags, as many (`sites.text.iob2_tags.tag_names`).
-        persons: Whose each is, shape (n,).
-        sides: `train`, `test` or `dev`, shape (n,); None if the source has no split.
+        tokens: The words of each sentence, at least one.
+        tags: The tag codes of each sentence, one per word (`sites.text.iob2_tags.tag_names`).
+        persons: Whose each sentence is, shape (n,).
+        sides: `train`, `test` or `dev` for each, shape (n,); None if the source has no split.
     """
 
     tokens: tuple[tuple[str, ...], ...]
@@ -46,21 +46,21 @@ class AnnotatedSentences:
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """Return the words and marks of running text, in order; white space is left out."""
+    """Return the words and punctuation marks of running text, in order, without white space."""
     return tuple(_WORDS.findall(text))
 
 
 def read_annotated_sentences(source: DataSource, schema: EntitySchema) -> AnnotatedSentences:
-    """Return a site's sentences, or refuse all that is wrong at once.
+    """Return a site's annotated sentences; everything that is wrong is reported at once.
 
-    A table has the columns `tokens` and `tags`, each a list or the JSON of one, and the column
+    A table needs the columns `tokens` and `tags`, each cell a list or a JSON list, and the column
     of persons that the schema names.
 
     Raises:
         UnreadableSource: Nothing could be read; subclasses say why.
         MissingColumns: A column is absent.
-        BadSentences: A sentence is empty, its tags are not as many as its tokens, not IOB2 or of
-            no declared type.
+        BadSentences: A sentence is empty, its tags and tokens differ in number, or a tag is not
+            IOB2 or not of a declared type.
     """
     frame = _read_frame(source, schema, tagged=True)
     _require_columns(frame, (TOKENS, TAGS, schema.person))
@@ -80,9 +80,9 @@ def read_annotated_sentences(source: DataSource, schema: EntitySchema) -> Annota
 
 
 def read_unannotated_sentences(source: DataSource, schema: EntitySchema) -> list[tuple[str, ...]]:
-    """Return the words of sentences that are to be annotated, in the order of the source.
+    """Return the words of sentences without tags, in the order of the source.
 
-    Where there are no tokens, the words are those of the column `text`; of a file of sentences
+    Without a column `tokens`, the words are those of the column `text`. In a file of sentences,
     each line is a token.
 
     Raises:
@@ -113,7 +113,7 @@ def _require_columns(frame: pd.DataFrame, names: Sequence[str]) -> None:
 
 
 def _cell_items(cell: Any) -> tuple[str, ...]:  # noqa: ANN401 -- whatever a table holds
-    """Return a cell that holds a list, or the JSON of one; nothing if it holds neither."""
+    """Return the items of a cell that holds a list or a JSON list; none if it holds neither."""
     if isinstance(cell, str):
         try:
             cell = json.loads(cell)
@@ -150,7 +150,7 @@ def _broken_rule(words: Sequence[str], marks: Sequence[str], known: set[str]) ->
     if not words:
         return "no tokens"
     if len(words) != len(marks):
-        return "other than one tag a token"
+        return "other than one tag per token"
     found = first_break(marks)
     if found is not None:
         return f"not IOB2 ({found[1]})"

@@ -1,4 +1,8 @@
-"""Which records a site learns from, as a digest: the same under any name."""
+"""Fingerprint of a site's records: a digest of their content, whatever the files are called.
+
+With it, a site notices whether a later run uses the same records. It is a module of its own
+because it must work without pandas.
+"""
 
 import hashlib
 from pathlib import Path
@@ -7,13 +11,13 @@ from sites.data.source import DataSource, SqlQuery
 
 
 def fingerprint_of(source: DataSource) -> str:
-    """Return the SHA-256 of a source's records as they are now, hexadecimal.
+    """Return the SHA-256 of a source's records as they are now, in hexadecimal.
 
     Guarantee: the same files, or the same rows in the same order, have the same digest wherever
-    they lie; it never leaves the site.
+    they are stored. The digest never leaves the site.
 
     Raises:
-        UnreadableSource: A database does not answer, or there are no rows.
+        UnreadableSource: A database cannot be queried, or there are no rows.
         OSError: A file cannot be read.
     """
     digest = hashlib.sha256()

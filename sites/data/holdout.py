@@ -1,4 +1,4 @@
-"""Hold out a share of a site's persons, so that nobody is on both sides."""
+"""Hold out a share of a site's persons; nobody has records on both sides."""
 
 from typing import Any, TypeAlias
 
@@ -13,7 +13,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 
 class PersonOnBothSides(ConsortiumError, ValueError):
-    """A split that came with the data parts the records of a person."""
+    """A split that came with the data has a person's records on both sides."""
 
     code = "person-on-both-sides"
 
@@ -23,16 +23,16 @@ def hold_out(
 ) -> Mask:
     """Return which records are held out, shape (n,), by a seeded draw of persons.
 
-    Guarantee: a person's records are all on one side. Of the persons of each class, `share` is
+    Guarantee: all records of a person are on one side. Of the persons of each class, `share` is
     held out, to the nearest whole person; a class with one person stays in training. The result
     depends on the seed and on who has which classes, not on the order of records.
 
     Args:
-        persons: Whose record each is, shape (n,), sortable.
-        classes: Class of each record, shape (n,), from 0; equal for all without classes. A
-            person counts to its most frequent class, the first of equals.
+        persons: Whose each record is, shape (n,), sortable.
+        classes: Class of each record, shape (n,), from 0; all equal where there are no classes.
+            A person belongs to its most frequent class, the first of equals.
         seed: Of the draw.
-        share: Of the persons, in [0, 1).
+        share: Share of the persons to hold out, in [0, 1).
     """
     names, of_record = np.unique(persons, return_inverse=True)
     strata = _most_frequent_class(of_record, classes, len(names))
@@ -40,13 +40,14 @@ def hold_out(
     held_out = np.zeros(len(names), np.bool_)
     for stratum in np.unique(strata):
         members = np.flatnonzero(strata == stratum)
+        # Rounded half up, and never the last person of a class: it could not be learnt at all.
         n_held_out = min(int(share * len(members) + 0.5), len(members) - 1)
         held_out[rng.permutation(members)[:n_held_out]] = True
     return held_out[of_record]
 
 
 def given_hold_out(persons: NDArray[Any], held_out: Mask) -> Mask:
-    """Return a split that came with the data, if it keeps every person on one side.
+    """Return the given split, shape (n,), if it keeps every person on one side.
 
     Raises:
         PersonOnBothSides: A person has training and held-out records.

@@ -1,4 +1,4 @@
-"""Read sentences with a tag a token: IOB2 files (Ramshaw and Marcus 1995, cmp-lg/9505040)."""
+"""Read IOB2 files: sentences with one tag per token (Ramshaw and Marcus 1995, cmp-lg/9505040)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,13 +33,13 @@ _SHOWN = 5
 
 
 class BrokenIob(UnreadableSource):
-    """Tags of a file are not IOB2; the first places are named."""
+    """Tags of a file are not IOB2; the message names the first places."""
 
     code = "broken-iob"
 
 
 class UnknownSide(ConsortiumError, ValueError):
-    """The files of a source shall say their side by their names, and one does not."""
+    """A file must be named after its side of the split, such as `train`, and is not."""
 
     code = "unknown-side"
 
@@ -53,29 +53,31 @@ class _Sentence:
 
 
 def read_iob(source: IobFiles, *, tagged: bool = True) -> pd.DataFrame:
-    """Return the sentences of a source, one a row: `person`, `tokens`, `tags`, `split`, `place`.
+    """Return a source's sentences, one per row: `person`, `tokens`, `tags`, `split`, `place`.
 
-    Guarantee: each token of each file stands in exactly one row, in order. `person` is the
-    document: by `-DOCSTART-` lines, else the file's name. A file that says its side by its name,
-    or that is the only one, and marks no documents, is taken as blocks of ten neighbouring
+    Guarantee: each token of each file is in exactly one row, in order. `person` is the document:
+    it is delimited by `-DOCSTART-` lines, or else it is the file. But a file without such lines
+    that is named after its side, or is the only one, is divided into blocks of ten neighbouring
     sentences. `place` is the file and the line of the first token; the index counts from 1.
 
     Args:
         source: What to read.
-        tagged: Whether each line ends in a tag; else only tokens are read, and no tag is kept.
+        tagged: Whether each line ends with a tag; if not, only tokens are read.
 
     Raises:
         MissingFile: There is no such file or directory.
         UnknownFormat: No file has an ending that can be read.
         BrokenFile: A file is not UTF-8, or a line has no tag.
-        BrokenIob: A tag is not IOB2: I after O, after another type, or no tag at all.
-        UnknownSide: A file's name does not say its side, where it shall.
+        BrokenIob: A tag is not IOB2: I after O, I after another type, or not a tag at all.
+        UnknownSide: A file must be named after its side, and is not.
         EmptyTable: There is no sentence.
     """
     rows: list[dict[str, object]] = []
     files = _files(source)
     for file in files:
         side = _side(file) if source.split else ""
+        # Such a file holds many documents without saying where each begins. As one document, it
+        # would be on one side of the split as a whole, and a single unit of privacy.
         whole = bool(side) or len(files) == 1
         sentences = list(_parse_sentences(file, tagged=tagged))
         if tagged:
@@ -97,9 +99,9 @@ def read_iob(source: IobFiles, *, tagged: bool = True) -> pd.DataFrame:
 
 
 def sentence_source(source: DataSource) -> DataSource:
-    """Return a source as sentences, if it is a file or directory that may hold some.
+    """Return the source as IOB2 files if its endings allow it, else the source itself.
 
-    A directory whose files all say their side by their names keeps these sides.
+    The files' split is kept if all of them are named after their side.
     """
     match source:
         case TableFile(path=path) if path.suffix in ENDINGS:
@@ -126,8 +128,8 @@ def _side(file: Path) -> str:
     side = SIDES.get(file.stem.lower())
     if side is None:
         raise UnknownSide(
-            f"{file.name} does not say its side: name it {', '.join(SIDES)}, or leave the split "
-            "to the seed"
+            f"{file.name} is not named after its side of the split: name it {', '.join(SIDES)}, or "
+            "leave the split to the seed"
         )
     return side
 
@@ -139,9 +141,10 @@ def _document_id(stem: str, sentence: _Sentence, number: int, *, marked: bool, w
 
 
 def _parse_sentences(file: Path, *, tagged: bool) -> Iterator[_Sentence]:
-    document, start = 0, 0
+    document, start = 0, 0  # `start` is the line of the sentence's first token
     tokens: list[str] = []
     tags: list[str] = []
+    # The empty line at the end closes a last sentence that no empty line follows.
     for number, line in enumerate([*_read_lines(file), ""], start=1):
         fields = line.split("\t") if "\t" in line else line.split(" ")
         begins = fields[0] == DOCUMENT_MARK

@@ -1,4 +1,7 @@
-"""Where a site's records lie: a table, a query, or files of text. Nothing is opened here."""
+"""Where a site's records are: a table, a database query, or files of text.
+
+These are descriptions only: nothing is opened here.
+"""
 
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
@@ -13,13 +16,13 @@ class _Source(BaseModel):
 
 
 class TableFile(_Source):
-    """A table in a file; its ending says the format.
+    """A table in a file, whose ending says its format.
 
     Args:
         path: CSV (`.csv`), tab-separated (`.tsv`), Parquet (`.parquet`) or JSON lines
             (`.jsonl`); CSV, TSV and JSON lines may be compressed (`.gz`).
-        separator: Between the values of a CSV file; a comma unless told.
-        split: Column that says `train` or `test` of every row; without it, persons are held
+        separator: Character between the values of a CSV file; a comma by default.
+        split: Column that says `train` or `test` for every row; without it, persons are held
             out by a seeded draw.
     """
 
@@ -30,15 +33,14 @@ class TableFile(_Source):
 
 
 class SqlQuery(_Source):
-    """The rows that a query returns.
+    """The rows that a database query returns.
 
-    Guarantee: neither the URL nor the query shows in the object's text form: a URL may hold a
-    password.
+    Guarantee: the object's `repr` shows neither the URL nor the query: a URL may hold a password.
 
     Args:
         url: SQLAlchemy URL of the database, such as `postgresql+psycopg://host/db`.
         query: The statement that selects the rows; it only reads.
-        split: As for a file.
+        split: As for `TableFile`.
     """
 
     kind: Literal["sql"] = "sql"
@@ -48,20 +50,20 @@ class SqlQuery(_Source):
 
 
 class TextFolder(_Source):
-    """One record a file: a directory of `.txt` files, read as UTF-8.
+    """A directory of `.txt` files in UTF-8, one record per file.
 
-    The label of a file stands in a table beside the files, or is the name of the
-    sub-directory that the file is in.
+    The label of a file is in a table beside the files, or it is the name of the sub-directory
+    that holds the file.
 
     Args:
         path: The directory.
-        labels: A CSV table with a column `file`, the file's path within the directory, and
-            whatever else is known of it: the label, the person, the side; `labels.csv` in the
-            directory if that is there and nothing else is named.
-        text: Name of the column that the text becomes.
-        label: Name of the column that a sub-directory's name becomes.
-        person: Name of the column that the file's name becomes, unless the table has it.
-        split: Column of the table that says `train` or `test` of every file.
+        labels: A CSV table with a column `file`, the file's path within the directory, and other
+            columns, such as the label, the person and the side. By default `labels.csv` in the
+            directory, if there is one.
+        text: Name of the column for the text.
+        label: Name of the column for the name of the sub-directory.
+        person: Name of the column for the name of the file, unless the table has that column.
+        split: Column of the table that says `train` or `test` for every file.
     """
 
     kind: Literal["folder"] = "folder"
@@ -74,16 +76,16 @@ class TextFolder(_Source):
 
 
 class IobFiles(_Source):
-    """Sentences with a tag a token, IOB2: a file, or a directory of files.
+    """An IOB2 file, or a directory of such files: sentences with one tag per token.
 
-    A line is a token and its tag, the first and the last of its fields; an empty line ends a
-    sentence. A line `-DOCSTART-` begins a document; without such lines each file of a directory
-    is one.
+    A line holds a token and its tag, as the first and the last of its fields. An empty line ends
+    a sentence. A line `-DOCSTART-` begins a document; without such lines, each file of a
+    directory is a document.
 
     Args:
         path: The file, or the directory (`.iob`, `.iob2`, `.conll`, `.bio`, `.tsv`, `.txt`).
-        split: `file` if the files' names say their side: `train`, `test`, or `dev`, `devel`,
-            `valid`, `validation`, which are used for nothing.
+        split: `file` if each file is named after its side: `train`, `test`, or one of `dev`,
+            `devel`, `valid` and `validation`, which are not used.
     """
 
     kind: Literal["iob"] = "iob"

@@ -26,52 +26,53 @@ _BROKEN = (
 
 
 class UnreadableSource(ConsortiumError, ValueError):
-    """A table cannot be read; the subclasses say why."""
+    """A source cannot be read; the subclasses say why."""
 
     code = "unreadable-source"
 
 
 class MissingFile(UnreadableSource):
-    """There is no such file."""
+    """A file or directory does not exist."""
 
     code = "missing-file"
 
 
 class UnknownFormat(UnreadableSource):
-    """The ending of a file names no format that can be read."""
+    """The ending of a file is not that of a format that can be read."""
 
     code = "unknown-format"
 
 
 class WrongSeparator(UnreadableSource):
-    """The values of a file are parted by another character than the one expected."""
+    """The values of a file are separated by another character than expected."""
 
     code = "wrong-separator"
 
 
 class BrokenFile(UnreadableSource):
-    """A file is not what its ending says, or its rows do not fit its header."""
+    """The content of a file does not fit its ending, or its rows do not fit its header."""
 
     code = "broken-file"
 
 
 class QueryFailed(UnreadableSource):
-    """A database could not be reached, or refused the query."""
+    """A database could not be reached, or it refused the query."""
 
     code = "query-failed"
 
 
 class EmptyTable(UnreadableSource):
-    """A table has no rows."""
+    """A source has no records."""
 
     code = "empty-table"
 
 
 def read_table(source: DataSource) -> pd.DataFrame:
-    """Return the table of a source as it stands, every cell of a text file as text.
+    """Return the table of a source without changes; cells of a CSV or TSV file are text.
 
-    Guarantee: the index is what a person looks a row up by: the line of a CSV, TSV or JSON
-    lines file (a header is line 1), or the position from 1. Nothing is written to a database.
+    Guarantee: the index is the place by which a person finds the row: the line of a CSV, TSV or
+    JSON lines file (the header is line 1), else the position, counted from 1. Nothing is written
+    to a database.
 
     Raises:
         UnreadableSource: Nothing could be read, or there are no rows.
@@ -82,7 +83,7 @@ def read_table(source: DataSource) -> pd.DataFrame:
         case SqlQuery():
             frame, place = _read_query(source), "the query's result"
         case TextFolder(path=path) | IobFiles(path=path):
-            raise UnknownFormat(f"{path} holds text, not a table: use it with a task of texts")
+            raise UnknownFormat(f"{path} holds texts, not a table: use it with a text task")
     if frame.empty:
         raise EmptyTable(f"{place} has no rows: a site needs at least one record")
     return frame
@@ -95,7 +96,7 @@ def _read_file(source: TableFile) -> pd.DataFrame:
     ending = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     if ending not in FORMATS:
         formats = ", ".join(FORMATS)
-        raise UnknownFormat(f"{path} ends in '{ending}'; what can be read ends in {formats}")
+        raise UnknownFormat(f"{path} ends in '{ending}', but only {formats} can be read")
     try:
         return _parse_file(source, ending)
     except UnicodeDecodeError as error:
@@ -105,7 +106,7 @@ def _read_file(source: TableFile) -> pd.DataFrame:
 
 
 def not_utf8_error(path: Path) -> BrokenFile:
-    """Return the refusal of a file that is not UTF-8: it names the first such line."""
+    """Return the error for a file that is not UTF-8; it names the first such line."""
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rb") as file:
         for number, line in enumerate(file, start=1):
@@ -142,6 +143,8 @@ def _nearest_name_hint(path: Path) -> str:
 
 def _read_separated(path: Path, separator: str) -> pd.DataFrame:
     _check_header(path, separator)
+    # Every cell is read as text and none as missing, as the schema decides what a cell means.
+    # Blank lines are kept until the index is set, so that it counts the lines of the file.
     frame = pd.read_csv(
         path,
         sep=separator,
@@ -150,6 +153,7 @@ def _read_separated(path: Path, separator: str) -> pd.DataFrame:
         encoding="utf-8-sig",
         skip_blank_lines=False,
     )
+    # pandas takes surplus values at the start of each row for an index.
     if not isinstance(frame.index, pd.RangeIndex):
         raise BrokenFile(f"the rows of {path} have more values than its header has names")
     frame.index = pd.RangeIndex(2, len(frame) + 2)
@@ -196,16 +200,16 @@ def _json_object(line: str, place: str) -> dict[str, object]:
 
 
 def _read_query(source: SqlQuery) -> pd.DataFrame:
-    import sqlalchemy  # few records are in a database
+    import sqlalchemy  # imported here, as few sites keep their records in a database
 
     try:
         engine = sqlalchemy.create_engine(source.url)
     except ImportError as error:
         raise QueryFailed(f"the driver of this database is not installed: {error}") from error
     except sqlalchemy.exc.ArgumentError as error:
-        raise QueryFailed("the URL is none of SQLAlchemy's, such as sqlite:///file.db") from error
+        raise QueryFailed("the URL is not one of SQLAlchemy, such as sqlite:///file.db") from error
     try:
-        with engine.connect() as connection:  # never committed
+        with engine.connect() as connection:  # without a commit, nothing is written
             return _index_from_one(pd.read_sql_query(sqlalchemy.text(source.query), connection))
     except (sqlalchemy.exc.SQLAlchemyError, pd.errors.DatabaseError) as error:
         raise QueryFailed(f"the database refused the query: {error}") from error

@@ -1,4 +1,4 @@
-"""Read texts, one a record, from whatever a site keeps them in."""
+"""Read texts, one per record, from a table, a query, a directory or sentence files."""
 
 from pathlib import Path
 
@@ -17,20 +17,20 @@ _SHOWN = 5
 
 
 class BadTexts(ConsortiumError, ValueError):
-    """Records of a source have no text or no declared label; the first of them are named."""
+    """Records have no text or no declared label; the message names the first of them."""
 
     code = "bad-texts"
 
 
 def read_texts(source: DataSource, *, tagged: bool = True) -> pd.DataFrame:
-    """Return the records of a source, one a row, every text as it stands.
+    """Return the records of a source, one per row, with every text unchanged.
 
-    Guarantee: nothing is cut off and no record left out. The index is what a person looks a
-    record up by: a line of a file, or a position from 1.
+    Guarantee: no text is cut off and no record is left out. The index is the place by which a
+    person finds the record: a line of a file, or a position counted from 1.
 
     Args:
-        source: A table, a query, a directory of texts, or sentences with tags.
-        tagged: Whether each line of sentences ends in a tag.
+        source: A table, a query, a directory of texts, or sentence files.
+        tagged: Whether each line of a sentence file ends with a tag.
 
     Raises:
         UnreadableSource: Nothing could be read; subclasses say why.
@@ -48,20 +48,20 @@ def read_texts(source: DataSource, *, tagged: bool = True) -> pd.DataFrame:
 def require_texts(
     frame: pd.DataFrame, *, text: str, label: str | None, classes: tuple[str, ...]
 ) -> None:
-    """Check that every record has a text and, if labels are needed, a declared one.
+    """Check that every record has a text and, if labels are needed, a declared label.
 
-    Guarantee: every kind of mistake is named with how often it occurs and the first places; no
-    text is quoted, only labels.
+    Guarantee: the message names every kind of mistake, how often it occurs, and the first places.
+    It quotes no text, only labels.
 
     Args:
         frame: As `read_texts` returned it.
         text: The column of texts.
-        label: The column of classes, or None where none are needed.
-        classes: The declared ones.
+        label: The column of classes, or None where no labels are needed.
+        classes: The declared classes.
 
     Raises:
         MissingColumns: A column is absent.
-        BadTexts: A text is empty or no text, or a label is not declared.
+        BadTexts: A text is empty or not a text, or a label is not declared.
     """
     needed = [text, *([label] if label else [])]
     absent = [name for name in needed if name not in frame.columns]
@@ -77,7 +77,7 @@ def require_texts(
     if label and len(unknown):
         found = sorted(set(frame.loc[unknown, label].astype(str)))[:_SHOWN]
         lines.append(
-            f"{label} is no declared class in {_places(unknown)}, such as {found}; "
+            f"{label} is not a declared class in {_places(unknown)}, such as {found}; "
             f"declared: {', '.join(classes)}"
         )
     if lines:
@@ -99,6 +99,7 @@ def _read_folder(source: TextFolder) -> pd.DataFrame:
     files = sorted(source.path.rglob(f"*{_ENDING}"))
     if not files:
         raise EmptyTable(f"{source.path} holds no {_ENDING} file: a site needs at least one record")
+    # With files in the directory itself, the sub-directories cannot be the labels of all.
     direct = [file.name for file in files if file.parent == source.path]
     rows = [
         {
@@ -112,7 +113,7 @@ def _read_folder(source: TextFolder) -> pd.DataFrame:
 
 
 def _read_listed_files(source: TextFolder, table: Path) -> pd.DataFrame:
-    """Return the files that a table names, with all that it says of them."""
+    """Return the texts of the files that a table names, with the table's other columns."""
     frame = read_table(TableFile(path=table))
     if FILE not in frame.columns:
         raise MissingColumns(f"{table} has no column '{FILE}' with the files' names", columns=1)
@@ -120,14 +121,14 @@ def _read_listed_files(source: TextFolder, table: Path) -> pd.DataFrame:
     absent = [row for row, path in zip(frame.index, paths, strict=True) if not path.is_file()]
     if absent:
         raise MissingFile(
-            f"{table} names files that are not there, in {_places(pd.Index(absent))}",
+            f"{table} names files that do not exist, in {_places(pd.Index(absent))}",
             files=len(absent),
         )
     unnamed = {*source.path.rglob(f"*{_ENDING}")} - set(paths)
     if unnamed:
         shown = sorted(str(path.relative_to(source.path)) for path in unnamed)[:_SHOWN]
         raise BrokenFile(
-            f"{len(unnamed)} files stand in no row of {table}, such as {shown}: add or move them",
+            f"{len(unnamed)} files are in no row of {table}, such as {shown}: add or move them",
             files=len(unnamed),
         )
     found = frame.assign(**{source.text: [_read_text(path) for path in paths]})

@@ -1,4 +1,4 @@
-"""Check a table against the agreed schema, and say which rows and columns break it."""
+"""Check a table against the agreed schema, and say which cells break it."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ class BadTable(ConsortiumError, ValueError):
     """Cells of a table break the schema.
 
     Args:
-        violations: What is wrong, by column.
+        violations: What is wrong, column by column.
     """
 
     code = "bad-table"
@@ -51,13 +51,13 @@ class MissingColumns(ConsortiumError, ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Violation:
-    """One thing that is wrong with a column.
+    """One requirement that cells of a column break.
 
     Args:
         column: Its name.
         expected: What its values must be.
-        count: Values that are not.
-        rows: Where the first of them stand.
+        count: Number of values that are not.
+        rows: The rows of the first of them.
         values: The first of them, in brackets; empty text where a value is missing.
         advice: What to do.
     """
@@ -82,25 +82,25 @@ class Violation:
 def validate_table(
     frame: pd.DataFrame, schema: Schema, *, labelled: bool = True, split: str | None = None
 ) -> pd.DataFrame:
-    """Return the columns of the schema, parsed, or refuse all that is wrong at once.
+    """Return the parsed columns of the schema; everything that is wrong is reported at once.
 
-    Guarantee: numbers are finite, within their bounds and float64; categories and classes are
-    pandas categories in the declared order; only where the schema allows it is a value missing
-    (NaN). Persons are text. Rows, their order and index are those of `frame`; other columns are
-    left out.
+    Guarantee: numbers are finite, within their bounds and float64. Categories and classes are
+    pandas categories in the declared order. A value is missing (NaN) only where the schema allows
+    it. Persons are text. Rows, their order and index are those of `frame`; other columns are left
+    out.
 
-    A cell is missing if it is empty or one of `MISSING`, unless the schema declares that text.
-    "1", 1, 1.0 and True are the same category where one of them is declared.
+    A cell is missing if it is empty or one of `MISSING`, unless the schema declares that text as
+    a value. "1", 1, 1.0 and True are the same category where one of them is declared.
 
     Args:
         frame: What `sites.data.tables.read_table` returned.
         schema: The agreed schema.
         labelled: Whether label and person are needed.
-        split: A column that says `train` or `test`, if there is one.
+        split: The column that says `train` or `test`, if there is one.
 
     Raises:
-        MissingColumns: A column is absent; the nearest name is suggested.
-        BadTable: Cells break the schema; its text says which and what to do.
+        MissingColumns: A column is absent; the message suggests the nearest name.
+        BadTable: Cells break the schema; the message says which, and what to do.
     """
     items = _schema_items(schema, labelled=labelled)
     others = ([schema.person] if labelled else []) + ([split] if split else [])
@@ -115,6 +115,7 @@ def validate_table(
         | {name: pandera.Column() for name in others}
         | ({split: pandera.Column(checks=_membership_checks(SIDES))} if split else {})
     )
+    # Lazy, so that pandera collects the failures of all columns.
     try:
         expectation.validate(cells, lazy=True)
     except pandera.errors.SchemaErrors as error:
@@ -146,7 +147,7 @@ def _hint(name: str, known: Sequence[str]) -> str:
 
 
 def _cell_text(cell: object) -> str:
-    """The cell as text, a whole float as a whole number; "" where there is nothing."""
+    """Return the cell as text, a whole float like an integer; "" if there is nothing."""
     match cell:
         case str():
             return cell.strip()
@@ -167,20 +168,21 @@ def _text_if_present(text: str) -> str | None:
 
 
 def _comparable_cells(column: Cells, item: Item) -> Cells:
-    """The column as it is checked: floats, or texts with None where a value is missing."""
+    """Return the cells in the form that is checked: floats, or texts with None if missing."""
     match item:
         case Number() | NumberLabel():
             return _numbers_or_texts(column)
         case Category(values=values) | ClassLabel(classes=values):
-            # Among objects 1, 1.0 and True are equal, but their texts differ.
+            # Objects are mapped by their texts: 1, 1.0 and True are equal as keys of a dictionary,
+            # but may be different categories. Distinct values are looked up once each.
             texts = column.map(_cell_text) if column.dtype == object else column
             meanings = {cell: _declared_value(_cell_text(cell), values) for cell in texts.unique()}
             return texts.map(meanings).astype(object)
 
 
 def _numbers_or_texts(column: Cells) -> Cells:
-    """The column as floats; if some cells are neither numbers nor missing, with their texts."""
-    if column.dtype.kind in "mM":  # times and durations, which pandas would count in nanoseconds
+    """Return the cells as floats, and those that are neither numbers nor missing as texts."""
+    if column.dtype.kind in "mM":  # times and durations: pandas would turn them into nanoseconds
         return column.map(_cell_text)
     found = _as_numbers(column)
     texts = column[found.isna()].map(_cell_text).map(_text_if_present).dropna()
@@ -192,9 +194,10 @@ def _numbers_or_texts(column: Cells) -> Cells:
 
 
 def _declared_value(text: str, values: Sequence[str]) -> str | None:
-    """The declared value that a text means; otherwise the text, or None if that is missing."""
+    """Return the declared value that a text means; else the text, or None if it is missing."""
     if text in values:
         return text
+    # Only if exactly one declared value matches: "1" and "1.0" may both be declared.
     same = [value for value in values if _canonical_text(value) == _canonical_text(text)]
     return same[0] if len(same) == 1 else _text_if_present(text)
 
@@ -228,7 +231,10 @@ def _membership_checks(values: Sequence[str]) -> list[pandera.Check]:
 
 
 def _range_check(low: float, high: float) -> pandera.Check:
-    """One check, as each costs a millisecond: `_wanted` says in which way a cell fails it."""
+    """Return one check of type and range together, as each check costs a millisecond.
+
+    `_expectation` says afterwards which of the two a cell fails.
+    """
     return pandera.Check(
         lambda cells: _as_numbers(cells).between(low, high),
         error=f"a number from {low:g} to {high:g}",
@@ -277,7 +283,7 @@ def _violations(failures: pd.DataFrame, items: Mapping[str, Item]) -> list[Viola
 
 
 def _expectation(check: str, item: Item | None, cell: str | float) -> str:
-    """What a cell that fails a check should have been."""
+    """Return what a cell that fails a check should have been."""
     if check == "not_nullable":
         return _PRESENT
     if not isinstance(item, Number | NumberLabel):

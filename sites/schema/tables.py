@@ -1,7 +1,7 @@
-"""The agreed schema: what every column means, the same at every site.
+"""The agreed schema of a table: the meaning of every column, the same at every site.
 
 A schema is part of the charter. Nothing in it is learnt from a site's records: categories and
-bounds are declared, so that "category 3" is the same thing everywhere.
+bounds are declared, so that "category 3" means the same at every site.
 """
 
 import hashlib
@@ -24,9 +24,9 @@ class Number(_Agreed):
         name: The column.
         low: Smallest value that makes sense.
         high: Largest value that makes sense, above `low`.
-        unit: For people.
+        unit: For people, in reports and errors.
         missing: Whether a value may be absent; if so, an indicator column is added.
-        scale: "log" compresses a skewed quantity as sign(x) * log(1 + |x|).
+        scale: "log" compresses a skewed quantity to sign(x) * log(1 + |x|).
     """
 
     kind: Literal["number"] = "number"
@@ -48,7 +48,7 @@ class Category(_Agreed):
 
     Args:
         name: The column.
-        values: Every value that may occur, distinct; order fixes the encoding.
+        values: Every value that may occur, distinct; their order fixes the encoding.
         missing: Whether a value may be absent; if so, an indicator column is added.
     """
 
@@ -70,8 +70,8 @@ class ClassLabel(_Agreed):
     Args:
         column: The column that holds the class.
         classes: Every class; with two, the second is the positive one.
-        ordered: Whether the classes are grades, in their order, so that one can be further off
-            than another.
+        ordered: Whether the classes are grades in their order, so that a wrong prediction can be
+            nearer to the truth than another.
     """
 
     kind: Literal["classes"] = "classes"
@@ -87,12 +87,20 @@ class ClassLabel(_Agreed):
 
     @property
     def binary(self) -> bool:
-        """Whether there are two classes, the second the positive one."""
+        """Whether there are two classes, of which the second is the positive one."""
         return len(self.classes) == 2
 
 
 class NumberLabel(_Agreed):
-    """What a regression predicts: a number with declared bounds."""
+    """What a regression predicts: a number with declared bounds.
+
+    Args:
+        column: The column that holds the number.
+        low: Smallest value that makes sense.
+        high: Largest value that makes sense, above `low`.
+        unit: For people, in reports and errors.
+        scale: "log" compresses a skewed quantity to sign(x) * log(1 + |x|).
+    """
 
     kind: Literal["number"] = "number"
     column: str = Field(pattern=NAME)
@@ -117,10 +125,10 @@ class Schema(_Agreed):
     """Columns, label and person identifier of a table, agreed by all sites.
 
     Args:
-        name: For people and for errors.
+        name: For people, in reports and errors.
         person: The column that says whose record a row is; a person's rows stay together.
-        features: The columns a model reads.
-        label: What it predicts.
+        features: The columns that a model reads.
+        label: What the model predicts.
     """
 
     version: Literal[1] = 1
@@ -138,7 +146,7 @@ class Schema(_Agreed):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the canonical form, in hexadecimal: what sites compare."""
+        """SHA-256 of the canonical form, in hexadecimal; sites compare it."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     @property
@@ -148,7 +156,7 @@ class Schema(_Agreed):
 
     @property
     def encoded_names(self) -> tuple[str, ...]:
-        """Names of the model's inputs, in order: a number is one, a category one a value."""
+        """Names of the model's inputs, in order: one per number, one per value of a category."""
         names: list[str] = []
         for item in self.features:
             if isinstance(item, Category):
@@ -161,7 +169,7 @@ class Schema(_Agreed):
 
 
 def column_name(column: Column) -> str:
-    """Return the column's name, be it a feature or the label."""
+    """Return the name of a column, whether it is a feature or the label."""
     return column.column if isinstance(column, ClassLabel | NumberLabel) else column.name
 
 
@@ -171,6 +179,6 @@ def declared_values(column: Category | ClassLabel) -> tuple[str, ...]:
 
 
 def _check_bounds(name: str, low: float, high: float) -> None:
-    """Bounds closer than this would leave float64 no digits to tell values apart."""
+    # With closer bounds, float64 would have no digits left to distinguish the values in between.
     if not high - low > 1e-9 * max(abs(low), abs(high)):
-        raise ValueError(f"{name} needs low < high, clearly apart, got {low} and {high}")
+        raise ValueError(f"{name} needs low clearly below high, got {low} and {high}")

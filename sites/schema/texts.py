@@ -1,6 +1,6 @@
-"""The agreed schema of text: what is read, whose it is, and what is to be told of it.
+"""The agreed schemas of text: the text, whose it is, and what is predicted.
 
-As with tables, nothing in it is learnt from a site's records: every label and every type of
+As with tables, nothing in them is learnt from a site's records: every label and every type of
 entity is declared, and a site may lack any of them.
 """
 
@@ -26,8 +26,8 @@ class MultiLabel(_Agreed):
 
     Args:
         column: The column that holds the labels of a text: a list, or a text that lists them.
-        labels: Every label.
-        separator: Between the labels where a text lists them; in no label.
+        labels: Every label that may occur.
+        separator: Between the labels where a text lists them; no label contains it.
     """
 
     kind: Literal["labels"] = "labels"
@@ -41,7 +41,9 @@ class MultiLabel(_Agreed):
             raise ValueError(f"{self.column} declares a label twice")
         parted = [label for label in self.labels if self.separator in label]
         if parted:
-            raise ValueError(f"{parted[:3]} of {self.column} hold the separator {self.separator!r}")
+            raise ValueError(
+                f"{parted[:3]} of {self.column} contain the separator {self.separator!r}"
+            )
         return self
 
 
@@ -57,12 +59,12 @@ class NotesSchema(_Agreed):
     """Texts that are classified as a whole: the agreed columns of a site's notes.
 
     Args:
-        name: For people and for errors.
+        name: For people, in reports and errors.
         person: The column that says whose a text is; a person's texts stay together.
         text: The column of texts.
         label: What is predicted of a text: one class, or any number of labels.
-        max_notes_per_person: Texts of a person that are trained on, which ones by a seeded draw;
-            0 for all.
+        max_notes_per_person: Most training texts of a person, chosen by a seeded draw; 0 for
+            all.
     """
 
     kind: Literal["notes"] = "notes"
@@ -77,8 +79,8 @@ class NotesSchema(_Agreed):
     def _columns_are_distinct(self) -> "NotesSchema":
         if len(set(self.columns)) < len(self.columns) or CHARACTERS in self.columns:
             raise ValueError(
-                f"schema {self.name} needs a column each for person, text and label, and none "
-                f"named {CHARACTERS}; they are {self.columns}"
+                f"schema {self.name} needs three different columns for person, text and label, "
+                f"none of them named {CHARACTERS}; they are {self.columns}"
             )
         return self
 
@@ -89,7 +91,7 @@ class NotesSchema(_Agreed):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the canonical form, in hexadecimal: what sites compare."""
+        """SHA-256 of the canonical form, in hexadecimal; sites compare it."""
         return _fingerprint(self)
 
 
@@ -97,9 +99,9 @@ class EntitySchema(_Agreed):
     """Sentences in which entities are found.
 
     Args:
-        name: For people and for errors.
-        person: The column that says whose a sentence is, or which document it stands in; the
-            sentences of one stay together.
+        name: For people, in reports and errors.
+        person: The column that says whose a sentence is, or in which document it is; the
+            sentences of one person or document stay together.
         types: Every type of entity, distinct; the order fixes the codes of tags.
     """
 
@@ -121,7 +123,7 @@ class EntitySchema(_Agreed):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of what is read of a site's sentences."""
+        """Names of the parts of a site's sentences that are read."""
         return "words", self.label.column, self.person
 
     @property
@@ -131,7 +133,7 @@ class EntitySchema(_Agreed):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the canonical form, in hexadecimal: what sites compare."""
+        """SHA-256 of the canonical form, in hexadecimal; sites compare it."""
         return _fingerprint(self)
 
 
@@ -156,5 +158,5 @@ AgreedTable: TypeAlias = Annotated[
 
 
 def marks_of(label: MultiLabel | EntityLabel) -> tuple[str, ...]:
-    """Return what a record may have several of: labels, or types of entity."""
+    """Return what a record may have several of, by name: the labels, or the types of entity."""
     return label.labels if isinstance(label, MultiLabel) else label.types

@@ -184,7 +184,7 @@ def unreadable(folder: Path, frame: pd.DataFrame) -> dict[str, tuple[TableFile |
         "missing-file": (TableFile(path=folder / "nowhere.csv"), "there is no file"),
         "wrong-separator": (table(folder, frame, separator=";"), "separat"),
         "broken-file": (TableFile(path=garbage), "cannot be read as .parquet"),
-        "unknown-format": (TableFile(path=ending), "what can be read ends in"),
+        "unknown-format": (TableFile(path=ending), "can be read"),
         "broken-file ": (TableFile(path=latin), "save it as UTF-8"),
         "query-failed": (
             SqlQuery(url=f"sqlite:///{folder}/x.db", query="SELECT * FROM nothing"),

@@ -85,7 +85,7 @@ def record(tokens: object, tags: object) -> dict[str, object]:
         ([], [], "no tokens in 1: row 2"),
         ("not json", ["O"], "no tokens"),
         (None, None, "no tokens"),
-        (["a", "b"], ["O"], "other than one tag a token"),
+        (["a", "b"], ["O"], "other than one tag per token"),
         (["a", "b"], ["O", "I-Drug"], r"not IOB2 \(I after O\)"),
         (["a"], ["B-Gene"], "undeclared B-Gene"),
     ],

@@ -158,8 +158,8 @@ def test_an_unknown_ending_is_refused_with_those_that_are_known(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("url", "query", "message"),
     [
-        ("nonsense", "SELECT 1", "none of SQLAlchemy's"),
-        ("unheard+of://me:secret@db/x", "SELECT 1", "none of SQLAlchemy's"),
+        ("nonsense", "SELECT 1", "not one of SQLAlchemy"),
+        ("unheard+of://me:secret@db/x", "SELECT 1", "not one of SQLAlchemy"),
         ("mysql+pymysql://me:secret@db/x", "SELECT 1", "driver of this database is not installed"),
         ("sqlite://", "SELECT * FROM nowhere", "no such table"),
     ],

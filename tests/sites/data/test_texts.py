@@ -66,7 +66,7 @@ def test_sentences_are_read_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("source", [TextFolder(path=Path("notes")), IobFiles(path=Path("notes"))])
 def test_text_is_no_table(source: DataSource) -> None:
-    with pytest.raises(UnknownFormat, match="text, not a table"):
+    with pytest.raises(UnknownFormat, match="texts, not a table"):
         read_table(source)
 
 
@@ -108,7 +108,9 @@ def test_bad_records_are_named_by_line_and_not_quoted(tmp_path: Path) -> None:
     with pytest.raises(BadTexts) as caught:
         require_texts(frame, text="text", label="label", classes=("a", "b"))
     assert "no text in 2 rows: 2, 3" in str(caught.value)
-    assert "label is no declared class in row 4, such as ['c']; declared: a, b" in str(caught.value)
+    assert "label is not a declared class in row 4, such as ['c']; declared: a, b" in str(
+        caught.value
+    )
     assert "secret" not in str(caught.value)
     assert caught.value.counts == {"empty": 2, "unknown": 1}
 
@@ -163,7 +165,7 @@ def labels_without_files(folder: Path) -> TextFolder:
         (no_folder, MissingFile, "no directory"),
         (wrong_encoding, BrokenFile, "not UTF-8 text in line 2"),
         (labels_of_no_file, MissingFile, "in row 2"),
-        (file_without_label, BrokenFile, r"1 files stand in no row .*two\.txt"),
+        (file_without_label, BrokenFile, r"1 files are in no row .*two\.txt"),
         (labels_without_files, MissingColumns, "no column 'file'"),
     ],
 )

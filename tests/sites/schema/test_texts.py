@@ -69,7 +69,7 @@ def test_columns_of_notes_are_distinct(columns: dict[str, str], named: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("labels", "said"), [(("cough", "cough"), "twice"), (("cough|fever",), "holds? the separator")]
+    ("labels", "said"), [(("cough", "cough"), "twice"), (("cough|fever",), "contain the separator")]
 )
 def test_labels_can_be_told_apart(labels: tuple[str, ...], said: str) -> None:
     with pytest.raises(ValidationError, match=said):

@@ -60,7 +60,7 @@ def test_labels_may_be_listed_in_a_text_or_as_a_list(tmp_path: Path) -> None:
     [
         ({"text": ["", "b", "c"]}, "no text in row 2"),
         ({"text": ["a", None, "c"]}, "no text in row 3"),
-        ({"side": ["left", "up", "mid"]}, "side is no declared class in row 3, such as .'up'."),
+        ({"side": ["left", "up", "mid"]}, "side is not a declared class in row 3, such as .'up'."),
         ({"person": ["p", " ", "q"]}, "person is empty in row 3; name whose text it is"),
         ({"fold": ["train", "test", "x"]}, "fold is neither train nor test in row 4"),
     ],
