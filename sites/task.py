@@ -1,8 +1,8 @@
-"""The contract every use case fills in.
+"""The contract of every use case.
 
-A task knows how one institution's records become tallies, updates and predictions. Everything
-that leaves a site is a `Tally` or a `Vector`; the records stay inside the `Data` of the task,
-which callers hold and pass back but never look into.
+A task turns one institution's records into tallies, updates and predictions. Everything that
+leaves a site is a `Tally` or a `Vector`. The records stay inside the `Data` of the task: callers
+hold it and pass it back, but never look into it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,19 +23,19 @@ from sites.statistics.contract import Statistics
 
 
 class UnfitSchema(ConsortiumError, ValueError):
-    """A task cannot learn what the schema asks."""
+    """The schema does not fit the task."""
 
     code = "unfit-schema"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What one round of training at a site gave.
+    """The result of one round of training at a site.
 
     Args:
         update: Trained minus received parameters, shape (dim,); every entry is a float32 number.
-        num_examples: Training records seen in a pass; never batches.
-        steps: Optimizer steps taken.
+        num_examples: Number of training records (never batches) in a pass.
+        steps: Number of optimizer steps.
     """
 
     update: Vector
@@ -48,26 +48,26 @@ class SiteData(Protocol):
 
     @property
     def train_examples(self) -> int:
-        """Records to train on."""
+        """Number of training records."""
 
     @property
     def train_persons(self) -> int:
-        """Persons behind the training records."""
+        """Number of persons with training records."""
 
     @property
     def held_out_examples(self) -> int:
-        """Records to evaluate on; their persons have no training record."""
+        """Number of held-out records; their persons have no training records."""
 
     @property
     def class_counts(self) -> tuple[int, ...]:
-        """Training records of each class of the schema, in its order; empty for regression."""
+        """Training records of each class, in the schema's order; empty for regression."""
 
 
 Data = TypeVar("Data", bound=SiteData)
 
 
 class Task(Protocol[Data]):
-    """One use case: what a site does with its records.
+    """One use case: model, data, loss and metrics.
 
     Guarantee: with the same schema, model plan and seed, two sites have the same `layout`, read
     the same vector as the same model, and scale by the same constants, which come from the
@@ -76,50 +76,51 @@ class Task(Protocol[Data]):
 
     @property
     def name(self) -> str:
-        """The use case, in kebab case."""
+        """Name of the use case, in kebab-case."""
 
     @property
     def schema(self) -> AnySchema:
-        """What every column means."""
+        """The meaning of every column."""
 
     @property
     def model(self) -> AnyModelPlan:
-        """Which model is trained."""
+        """The model that is trained."""
 
     @property
     def layout(self) -> Layout:
-        """Of the federated vector; a function of schema, model plan and seed, never of data."""
+        """Layout of the federated vector; it depends on schema, model plan and seed only."""
 
     @property
     def statistics(self) -> Statistics:
-        """What a site counts before training; torch-free."""
+        """The statistics that a site counts before training; needs no torch."""
 
     @property
     def evaluation(self) -> Evaluation:
-        """What a site counts of its predictions; torch-free."""
+        """The evaluation, which counts a site's predictions; needs no torch."""
 
     def load(self, source: DataSource, *, seed: int) -> Data:
-        """Read and validate a site's records, and hold out a share of its persons.
+        """Return a site's validated records, with a share of its persons held out.
 
-        Guarantee: no person has records on both sides; the split depends on `seed` and the
-        person identifiers and labels only, not on the order of rows.
+        Guarantee: no person has records on both sides. The split depends on `seed`, the person
+        identifiers and the labels only, not on the order of rows.
 
         Raises:
             sites.data.tables.UnreadableSource: Nothing could be read; subclasses say why.
             sites.data.validation.MissingColumns: A column of the schema is absent.
             sites.data.validation.BadTable: What was read breaks the schema.
-            sites.data.holdout.PersonOnBothSides: The source's own split parts a person's records.
+            sites.data.holdout.PersonOnBothSides: The source's own split has a person on both
+                sides.
         """
 
     def pool(self, parts: Sequence[Data]) -> Data:
-        """Return the records of several sites as those of one: the ideal to compare with.
+        """Return the records of several sites as those of one, as an ideal to compare with.
 
-        Guarantee: training and held-out records keep their side; the same identifier at two
-        sites is two persons.
+        Guarantee: training and held-out records keep their side. The same identifier at two
+        sites stands for two persons.
         """
 
     def statistics_of(self, data: Data) -> Tally:
-        """Count the training records, shape (statistics.layout.size,); held-out ones stay out."""
+        """Return the tally of the training records alone, shape (statistics.layout.size,)."""
 
     def train(
         self,
@@ -132,15 +133,15 @@ class Task(Protocol[Data]):
     ) -> Trained:
         """Train from the model that `vector` stands for.
 
-        Guarantee: the same arguments give the same bytes (one torch thread, one machine), but
-        for a plan with privacy, whose noise no argument knows.
+        Guarantee: the same arguments give the same bytes (one torch thread, one machine), except
+        with a plan with privacy, whose draws and noise come from the operating system.
 
         Args:
             data: The site's records.
             pooled: Statistics added up over sites.
             vector: The received state, shape (layout.dim,).
             plan: How to train.
-            rng: Of the order of records.
+            rng: For the order of records.
 
         Raises:
             EmptySite: There is no training record.
@@ -149,20 +150,23 @@ class Task(Protocol[Data]):
         """
 
     def evaluate(self, data: Data, pooled: Tally, vector: Vector) -> Tally:
-        """Count the held-out predictions, shape (evaluation.layout.size,); none is fine."""
+        """Return the tally of the held-out predictions, shape (evaluation.layout.size,).
+
+        A site without held-out records has a tally of zeros.
+        """
 
     def score(self, data: Data, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
         """Return held-out predictions and labels, row by row; they never leave the site.
 
-        Both are as `evaluation.tally` takes them: predictions as `predict` returns them, labels
-        as class codes or values.
+        They are the arguments of `evaluation.tally`: predictions as `predict` returns them,
+        labels as class codes or values.
         """
 
     def predict(self, source: DataSource, pooled: Tally, vector: Vector) -> Predictions:
-        """Return the predictions for a table without labels, in the order of its rows.
+        """Return the predictions for records without labels, in their order.
 
-        With two classes the probability of the second, shape (n,); with more, of each, shape
-        (n, n_classes); for numbers the value in the label's unit, shape (n,).
+        For two classes the probability of the second, shape (n,); for more classes that of each,
+        shape (n, n_classes); for a number its value in the label's unit, shape (n,).
 
         Raises:
             sites.data.tables.UnreadableSource: Nothing could be read.
@@ -170,18 +174,18 @@ class Task(Protocol[Data]):
         """
 
     def parameters(self, vector: Vector) -> Mapping[str, NDArray[np.float32]]:
-        """Return the arrays of the model that `vector` stands for, by name: what is exported."""
+        """Return the arrays of the model that `vector` stands for, by name, for export."""
 
 
 @runtime_checkable
 class Exportable(Protocol):
-    """A task whose model other programs load as files."""
+    """A task whose model can be written as files that other programs load."""
 
     def write(self, vector: Vector, folder: Path, *, merged: bool) -> None:
         """Write the model that `vector` stands for into an existing directory.
 
         Args:
             vector: The federated vector.
-            folder: Where to.
-            merged: Whether it is whole, or only what was trained.
+            folder: An existing directory.
+            merged: Whether to write the whole model, or the trained parameters only.
         """

@@ -1,8 +1,8 @@
-"""An encoder with a head: which of its parameters are trained, and how it reads windows.
+"""An encoder with a head: its trained parameters, their initial values, and its scores.
 
-Only the trained parameters travel; what they start from follows from the encoder's files and
-the run's seed. Nothing is random while a model reads: dropout is off, in training too, so that
-equal bytes in give equal bytes out.
+Only the trained parameters travel; their initial values follow from the encoder's files and the
+run's seed. The forward pass has no randomness: dropout is off, in training too, so that equal
+input bytes give equal output bytes.
 """
 
 import os
@@ -25,31 +25,31 @@ from transformers.utils import logging
 from privacy.layout import Field, Layout, Vector
 from sites.models.encoder_files import EncoderFiles, UnfitEncoder
 from sites.models.frozen_features import CachedFeatures, FrozenEncoder
-from sites.models.initialisation import initial_array
+from sites.models.initialisation import SCHEME, initial_array
 from sites.models.parameters import parameter_vector, set_parameters
 from sites.plans import BadPlan, TextModelPlan
 
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # one thread a simulated site
+# Tokenizers would start a thread per core in each simulated site, and warn after every fork.
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 logging.set_verbosity_error()
 logging.disable_progress_bar()
 
 Reads: TypeAlias = Literal["texts", "tokens"]
 Ids: TypeAlias = NDArray[np.int32] | NDArray[np.int64]
 
-SCHEME = "fan-in-uniform/1"
-_CACHED = 2
-_AT_ONCE = 64
+_CACHED = 2  # encoders that a process keeps
+_AT_ONCE = 64  # windows per forward pass
 _ADAPTER = "default"
 
 
 @dataclass(frozen=True)
 class Role:
-    """What an encoder is to do.
+    """What an encoder is used for.
 
     Args:
-        plan: Which encoder, and what of it is trained.
-        reads: Whether each text has one score a class, or each of its tokens.
-        n_outputs: Scores.
+        plan: Which encoder, and which of its parameters are trained.
+        reads: Whether there is a row of scores per text, or per token.
+        n_outputs: Number of scores in a row.
         seed: Of the run: new parameters are drawn from it.
     """
 
@@ -60,18 +60,18 @@ class Role:
 
 
 class Encoder:
-    """An encoder with a head, shared by all sites of a process that train the same.
+    """An encoder with a head, shared by all sites in a process that train the same.
 
-    Guarantee: `layout` and `start` depend on the role and the encoder's files only. Whatever is
-    trained, everything that is not in the layout keeps the numbers of those files.
+    Guarantee: `layout` and `start` depend on the role and the encoder's files only. Parameters
+    that are not in the layout keep the numbers of those files.
 
     Args:
-        role: What it is to do.
+        role: What the encoder is used for.
         files: The encoder's files.
 
     Raises:
-        BadPlan: The encoder has fewer layers than are to be trained, or reads fewer tokens at
-            once than planned.
+        BadPlan: The encoder has fewer layers than the plan trains, or a shorter context than the
+            plan's `max_tokens`.
     """
 
     def __init__(self, role: Role, files: EncoderFiles) -> None:
@@ -84,16 +84,15 @@ class Encoder:
         self._set_trainable(fresh)
         self.layout = self._layout()
         self.start = self._start_vector(fresh)
-        self.frozen = (
-            FrozenEncoder(self.model, files.family, self.device) if self._caches_features else None
-        )
+        self.frozen = FrozenEncoder(self.model) if self._caches_features else None
         if self.frozen is not None:
+            # The model keeps its head, and gets its features from the cache instead of its body.
             setattr(self.model, self._prefix, CachedFeatures(self.frozen.pooler))
         self._lock = Lock()
 
     @contextmanager
     def hold_parameters(self, vector: Vector) -> Iterator[nn.Module]:
-        """Hold the model at a federated vector; nobody else moves it meanwhile.
+        """Set the model to a federated vector, and lock it for the length of the context.
 
         Raises:
             LayoutMismatch: The vector does not have shape (dim,).
@@ -103,16 +102,16 @@ class Encoder:
             yield self.model
 
     def trained_vector(self) -> Vector:
-        """Return the trained parameters as they stand, shape (dim,), float32 numbers."""
+        """Return the trained parameters as they are now, shape (dim,), float32 numbers."""
         return parameter_vector(self.model, self.layout)
 
     def scores(self, windows: Sequence[Ids], features: Tensor | None, *, exact: bool) -> Tensor:
         """Return the scores of windows, shape (B, n_outputs), or (B, T, n_outputs) of tokens.
 
         Args:
-            windows: Pieces of each, the marks of its ends included.
-            features: What `features` returned of these windows, where it returns anything.
-            exact: Whether everything is computed in float32, on a GPU too.
+            windows: Token identifiers of each, the special ones at its ends included.
+            features: The cached features of these windows, or None if `features` returns none.
+            exact: Whether to compute in float32 on a GPU too, as DP clipping needs.
         """
         if features is not None:
             return self._as_float32(self.model(input_ids=features).logits)
@@ -123,9 +122,9 @@ class Encoder:
 
     @torch.no_grad()
     def features(self, windows: Sequence[Ids]) -> Tensor | None:
-        """Return what the frozen part makes of windows, shape (n, width).
+        """Return the features that the frozen encoder computes from windows, shape (n, width).
 
-        None where it has to be computed anew, because something of it is trained.
+        None if part of the encoder is trained, as its features then change with every step.
         """
         if self.frozen is None:
             return None
@@ -150,7 +149,7 @@ class Encoder:
 
     @property
     def reading_key(self) -> str:
-        """What texts as this encoder reads them depend on, as a key to keep them by."""
+        """Key of a cache of encoder inputs: it names everything that they depend on."""
         plan = self.role.plan
         remembered = "features" if self.frozen is not None else "pieces"
         return f"{self.files.digest} {plan.max_tokens} {plan.stride} {remembered}"
@@ -166,15 +165,16 @@ class Encoder:
 
     @property
     def _caches_features(self) -> bool:
-        """Whether what precedes the head is frozen, and one number vector a window."""
+        """Whether the whole encoder is frozen, so that a window is one vector of features."""
         return self.role.plan.travels == "head" and self.role.reads == "texts"
 
     def _set_trainable(self, fresh: frozenset[str]) -> None:
-        """Let the declared parameters be trained, and no others."""
+        """Make the planned parameters trainable, and no others."""
         plan, layers = self.role.plan, self.files.family.layers
         n_layers = len(list(self._base.get_submodule(layers).children()))
         last = {f"{self._prefix}.{layers}.{n_layers - 1 - i}." for i in range(plan.top_layers)}
         for name, parameter in self.model.named_parameters():
+            # What lies outside the base model is the head, and a pooler belongs to it.
             head = not name.startswith(f"{self._prefix}.") or f"{self._prefix}.pooler." in name
             travels = {
                 "full": True,
@@ -185,6 +185,8 @@ class Encoder:
             parameter.requires_grad = head or travels or name in fresh
 
     def _layout(self) -> Layout:
+        # `start` names everything that the initial values follow from. Sites compare layouts, so
+        # that two sites with the same layout start from the same bytes.
         plan = self.role.plan
         how = f" rank={plan.lora_rank} alpha={plan.lora_alpha:g}" if plan.travels == "lora" else ""
         fields = (
@@ -199,13 +201,15 @@ class Encoder:
         )
 
     def _start_vector(self, fresh: frozenset[str]) -> Vector:
-        """The files' numbers; new parameters are drawn, adapters such that they change nothing."""
+        """Return the initial parameters: those of the files, and new ones drawn by the seed."""
         arrays = {
             name: item.detach().cpu().numpy()
             for name, item in self.model.named_parameters()
             if item.requires_grad
         }
         for field in self.layout.fields:
+            # With B = 0 an adapter adds B A = 0: training starts from the model of the files
+            # (Hu et al. 2021, arXiv:2106.09685). Biases of a new head are 0 too.
             if "lora_B" in field.name:
                 arrays[field.name] = np.zeros(field.shape, np.float32)
             elif "lora_A" in field.name or field.name in fresh:
@@ -213,7 +217,9 @@ class Encoder:
         return self.layout.flatten(arrays)
 
     def _inputs(self, ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return what the model is called with; each record has positions of its own: (B, T)."""
+        """Return the arguments of the model, each of shape (B, T)."""
+        # Left to itself, transformers broadcasts one row of positions and token types to all
+        # records. Clipping by person needs a row per record, hence the explicit ones.
         inputs = {"input_ids": ids, "attention_mask": mask}
         first = self.files.family.first_position
         if first is None:
@@ -224,6 +230,7 @@ class Encoder:
         return inputs
 
     def _precision(self, *, exact: bool) -> torch.autocast:
+        # On a CPU autocast is off, so that the dtype named there does not matter.
         half = torch.bfloat16 if self.device.type == "cpu" or _has_bf16() else torch.float16
         return torch.autocast(
             self.device.type, dtype=half, enabled=self.device.type == "cuda" and not exact
@@ -235,16 +242,16 @@ class Encoder:
 
 @lru_cache(maxsize=_CACHED)
 def _encoder(role: Role, files: EncoderFiles, digest: str) -> Encoder:
-    del digest  # other files in the same place are another encoder
+    del digest  # part of the cache key: a directory whose files have changed is another encoder
     return Encoder(role, files)
 
 
 def encoder_for(role: Role) -> Encoder:
-    """Return the encoder of a role, kept in the process while few others are asked for.
+    """Return the encoder of a role; the process caches the last few.
 
     Raises:
         UnknownEncoder, UnfitEncoder: The base is not on this machine, or cannot be trained here.
-        OtherEncoder: The base on this machine is another one than the plan asks for.
+        OtherEncoder: The base on this machine is not the one that the plan asks for.
         BadPlan: The plan does not fit the base.
     """
     files = EncoderFiles.find(role.plan.base)
@@ -254,12 +261,17 @@ def encoder_for(role: Role) -> Encoder:
 
 
 def untrained_model(role: Role, files: EncoderFiles) -> Any:  # noqa: ANN401
-    """Return the model of a role as its files have it; what they lack is arbitrary."""
+    """Return the model of a role with the numbers of its files; what they lack is arbitrary."""
     return _load_model(role, files)[0]
 
 
 def padded_windows(windows: Sequence[Ids], fill: int) -> tuple[Tensor, Tensor]:
-    """Return windows as numbers of pieces and where there is one, both of shape (B, T)."""
+    """Return windows as token identifiers and their attention mask, both of shape (B, T).
+
+    Args:
+        windows: At least one.
+        fill: The identifier that pads the shorter ones.
+    """
     longest = max(len(window) for window in windows)
     ids = np.full((len(windows), longest), fill, np.int64)
     mask = np.zeros((len(windows), longest), np.int64)
@@ -270,19 +282,22 @@ def padded_windows(windows: Sequence[Ids], fill: int) -> tuple[Tensor, Tensor]:
 
 
 def window_batches(windows: Sequence[Ids]) -> Iterator[NDArray[np.int64]]:
-    """Yield which windows to read together: similar ones in size, each once."""
+    """Yield the indices of windows of similar size, for one forward pass; each index once."""
+    # Similar sizes need little padding.
     order = np.argsort([len(window) for window in windows], kind="stable")
     for start in range(0, len(order), _AT_ONCE):
         yield order[start : start + _AT_ONCE]
 
 
 def _load_model(role: Role, files: EncoderFiles) -> tuple[Any, frozenset[str]]:
-    """Return the model in float32, and which of its parameters the files do not hold."""
+    """Return the model in float32, and the names of the parameters that the files lack."""
     build = {
         "texts": AutoModelForSequenceClassification,
         "tokens": AutoModelForTokenClassification,
     }[role.reads]
-    with torch.random.fork_rng(devices=[]):  # what is not in the files is overwritten
+    # transformers draws what the files lack from torch's global generator. These draws are
+    # overwritten later, and the generator is put back as it was.
+    with torch.random.fork_rng(devices=[]):
         try:
             model, found = build.from_pretrained(
                 files.folder,
@@ -304,7 +319,7 @@ def _inject_adapters(model: Any, plan: TextModelPlan, files: EncoderFiles) -> An
         return model
     config = LoraConfig(
         r=plan.lora_rank,
-        lora_alpha=plan.lora_alpha,  # any number, though declared int
+        lora_alpha=plan.lora_alpha,  # peft declares int, but takes any number
         lora_dropout=0.0,
         target_modules=list(files.family.attended),
     )
@@ -314,15 +329,18 @@ def _inject_adapters(model: Any, plan: TextModelPlan, files: EncoderFiles) -> An
 
 def _check_plan_fits(plan: TextModelPlan, model: Any) -> None:  # noqa: ANN401
     config = model.config
+    # RoBERTa counts positions from after the padding index, and so has fewer than it declares.
     offset = config.pad_token_id + 1 if "roberta" in config.model_type else 0
     readable = config.max_position_embeddings - offset
     if plan.max_tokens > readable:
         raise BadPlan(
-            f"max_tokens is {plan.max_tokens}; {plan.base} reads at most {readable} at once"
+            f"max_tokens is {plan.max_tokens}, but {plan.base} reads at most {readable} tokens at "
+            "once: lower max_tokens"
         )
     if plan.travels == "top-k" and plan.top_layers > config.num_hidden_layers:
         raise BadPlan(
-            f"top_layers is {plan.top_layers}; {plan.base} has {config.num_hidden_layers} layers"
+            f"top_layers is {plan.top_layers}, but {plan.base} has {config.num_hidden_layers} "
+            "layers: lower top_layers"
         )
 
 

@@ -1,4 +1,4 @@
-"""A trained encoder as files that other programs load: whole, or only what was trained."""
+"""Export of a trained encoder to files: the whole model, or the trained parameters only."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -27,16 +27,16 @@ Arrays = Mapping[str, NDArray[np.float32]]
 def write_merged(
     encoder: Encoder, vector: Vector, labels: Sequence[str], folder: Path, *, several: bool = False
 ) -> None:
-    """Write the whole model: `transformers` alone loads it, with `from_pretrained(folder)`.
+    """Write the whole model; `transformers` alone loads it, with `from_pretrained(folder)`.
 
-    Guarantee: its scores are those of the trained model, adapters added to the weights they
-    adapt, but for rounding. A model of two classes has one score, of the second class; it is
-    written with two, of which the first is 0, which gives the same probabilities.
+    Guarantee: its scores are those of the trained model, up to rounding, as adapters are added
+    to the weights that they adapt. A model of two classes has one score, for the second class.
+    It is written with two, of which the first is 0; this gives the same probabilities.
 
     Args:
-        encoder: What was trained.
+        encoder: The trained encoder.
         vector: The federated vector.
-        labels: What the scores stand for, in order.
+        labels: The meaning of the scores, in order.
         folder: An existing directory.
         several: Whether a text may have several labels.
     """
@@ -55,15 +55,15 @@ def write_merged(
 
 
 def write_trained(encoder: Encoder, vector: Vector, labels: Sequence[str], folder: Path) -> None:
-    """Write what was trained, the tokenizer, and what the scores stand for.
+    """Write the trained parameters, the tokenizer, and the meaning of the scores.
 
-    Adapters are written as `peft` reads them, with the head; anything else by its name. Neither
-    is a model by itself: it needs the encoder that `model.json` names by its digest.
+    Adapters and the head are written in the format of `peft`, other parameters by their names.
+    Neither is a model by itself: it needs the encoder that `model.json` names by its digest.
 
     Args:
-        encoder: What was trained.
+        encoder: The trained encoder.
         vector: The federated vector.
-        labels: What the scores stand for, in order.
+        labels: The meaning of the scores, in order.
         folder: An existing directory.
     """
     arrays = {name: np.ascontiguousarray(a) for name, a in _trained_arrays(encoder, vector).items()}
@@ -88,18 +88,19 @@ def _scaling(encoder: Encoder) -> float:
 
 
 def _name_without_adapter(name: str) -> str:
-    """Return a parameter's name without that of its adapter, as peft's files have it."""
+    """Return a parameter's name without the name of its adapter, as in files of peft."""
     return name.replace(".default.weight", ".weight") if "lora_" in name else name
 
 
 def _lora_config(encoder: Encoder, arrays: Arrays) -> LoraConfig:
+    # peft expects the trained modules of the head by name: here the first part of their path.
     heads = {name.rsplit(".", 1)[0] for name in arrays if "lora_" not in name}
     tops = {name.split(".")[0] if "pooler" not in name else "pooler" for name in heads}
     plan = encoder.role.plan
     return LoraConfig(
         task_type=_KINDS[encoder.role.reads],
         r=plan.lora_rank,
-        lora_alpha=plan.lora_alpha,  # any number, though declared int
+        lora_alpha=plan.lora_alpha,  # peft declares int, but takes any number
         target_modules=list(encoder.files.family.attended),
         modules_to_save=sorted(tops),
         base_model_name_or_path=plan.base,
@@ -109,6 +110,7 @@ def _lora_config(encoder: Encoder, arrays: Arrays) -> LoraConfig:
 
 @torch.no_grad()
 def _set_merged_parameters(model: nn.Module, arrays: Arrays, scaling: float) -> None:
+    # W + alpha / rank * B A for the weights that an adapter adapts; the others as they are.
     for name, array in arrays.items():
         if ".lora_A." in name:
             down = torch.from_numpy(array)  # (rank, in)
@@ -121,13 +123,17 @@ def _set_merged_parameters(model: nn.Module, arrays: Arrays, scaling: float) -> 
 
 @torch.no_grad()
 def _widen_head(model: Any) -> None:  # noqa: ANN401 -- transformers types its models loosely
-    """Give a head of one score a second one, before it, which is always 0."""
+    """Give a head with one score a first score that is always 0.
+
+    The softmax of (0, s) is (1 - sigmoid(s), sigmoid(s)).
+    """
     linear = [
         (name, module)
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and module.out_features == 1
     ]
     name, narrow = linear[-1]
+    # Without the initialisation of `nn.Linear`, which would draw from torch's global generator.
     wide = nn.Linear(narrow.in_features, 2, device="meta").to_empty(device="cpu")
     wide.weight.copy_(torch.cat([torch.zeros_like(narrow.weight), narrow.weight]))
     wide.bias.copy_(torch.cat([torch.zeros_like(narrow.bias), narrow.bias]))

@@ -1,4 +1,4 @@
-"""Where an encoder's files lie, and what they are: nothing is downloaded, nothing is executed."""
+"""The files of an encoder on this machine. Nothing is downloaded, and no code in them is run."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ class UnknownEncoder(ConsortiumError, LookupError):
 
 
 class OtherEncoder(ConsortiumError, ValueError):
-    """The encoder on this machine is another one than the run asks for."""
+    """The encoder on this machine is not the one that the run asks for."""
 
     code = "other-encoder"
 
@@ -41,12 +41,12 @@ class UnfitEncoder(ConsortiumError, ValueError):
 
 @dataclass(frozen=True)
 class Family:
-    """How the encoders of one architecture are built, as far as it matters here.
+    """The facts about one architecture that training needs.
 
     Args:
-        layers: The module that lists the layers, within the encoder.
-        attended: What the attention's queries and values are called within a layer.
-        first_position: Number of the first token's position; None where a model counts itself.
+        layers: Path of the module that lists the layers, within the encoder.
+        attended: Names of the modules of attention queries and values, which LoRA adapts.
+        first_position: Position index of the first token; None if the model numbers them itself.
     """
 
     layers: str
@@ -76,7 +76,7 @@ class EncoderFiles:
 
     @classmethod
     def find(cls, base: str) -> "EncoderFiles":
-        """Return the files of an encoder by its name, or by its directory.
+        """Return the files of an encoder, found by its name or its directory.
 
         Raises:
             UnknownEncoder: It is not on this machine.
@@ -88,55 +88,56 @@ class EncoderFiles:
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """What `config.json` says."""
+        """The content of `config.json`."""
         loaded: Mapping[str, Any] = json.loads((self.folder / _CONFIG).read_text())
         return loaded
 
     @property
     def family(self) -> Family:
-        """How the encoder is built."""
+        """The encoder's architecture."""
         return FAMILIES[self.config["model_type"]]
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the weights and of the vocabulary, in hexadecimal: what sites compare."""
+        """SHA-256 of the weights and of the vocabulary, in hexadecimal; sites compare it."""
         files = sorted(path for path in self.folder.iterdir() if path.is_file())
         stats = [(path.name, path.stat()) for path in files]
         return _digest(self, tuple((name, at.st_mtime_ns, at.st_size) for name, at in stats))
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """What cuts texts into pieces."""
+        """The encoder's tokenizer."""
         loaded = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
         return cast(PreTrainedTokenizerBase, loaded)
 
     def require(self, digest: str) -> None:
-        """Check that these are the files of a digest.
+        """Check that these files have the digest.
 
         Raises:
-            OtherEncoder: They are not; both digests are named.
+            OtherEncoder: They have another; the message names both.
         """
         if self.digest != digest:
             raise OtherEncoder(
-                f"the run asks for the encoder {digest}, the one in {self.folder} is "
+                f"the run needs the encoder with digest {digest}, but the one in {self.folder} has "
                 f"{self.digest}: every site needs the same weights and vocabulary"
             )
 
     def require_fit(self) -> None:
-        """Check that an encoder can be read from here.
+        """Check that the directory holds an encoder that can be trained.
 
         Raises:
-            UnfitEncoder: It cannot; the message says what is missing.
+            UnfitEncoder: It does not; the message says what is missing.
         """
         if not (self.folder / _CONFIG).is_file() or not list(self.folder.glob(_WEIGHTS)):
             raise UnfitEncoder(
-                f"{self.folder} needs {_CONFIG} and weights as safetensors: pickled weights could "
-                "run code, and are not read"
+                f"{self.folder} needs {_CONFIG} and weights in safetensors: pickled weights could "
+                "run code, so they are not read"
             )
         kind = self.config.get("model_type")
         if kind not in FAMILIES:
             raise UnfitEncoder(
-                f"{self.folder} holds a '{kind}'; what can be trained is {', '.join(FAMILIES)}"
+                f"{self.folder} holds a '{kind}', but only these can be trained: "
+                f"{', '.join(FAMILIES)}"
             )
 
 
@@ -149,18 +150,19 @@ def _find_folder(base: str) -> Path:
         return Path(snapshot_download(base, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError, OSError) as error:
         raise UnknownEncoder(
-            f"there is no encoder '{base}' on this machine, neither as a directory nor as a copy "
-            f"from the hub, and nothing is downloaded: fetch it first, or use {MINILM}"
+            f"there is no encoder '{base}' on this machine, neither as a directory nor in the "
+            f"cache of the hub, and nothing is downloaded: fetch it first, or use {MINILM}"
         ) from error
 
 
 @lru_cache(maxsize=8)
 def _digest(files: EncoderFiles, stands: tuple[tuple[str, int, int], ...]) -> str:
-    """Return `EncoderFiles.digest`, computed again only if a file's time or size changed."""
-    del stands
+    """Return `EncoderFiles.digest`, cached until the time or size of a file changes."""
+    del stands  # part of the cache key only
     digest = hashlib.sha256()
     for path in sorted(files.folder.glob(_WEIGHTS)):
         digest.update(_file_digest(path))
+    # The vocabulary itself: tokenizer files may differ and hold the same vocabulary.
     vocabulary = sorted(files.tokenizer.get_vocab().items())
     digest.update(json.dumps(vocabulary).encode())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Where new parameters start, before any library of learning is loaded."""
+"""Parameter initialisation and model shapes, without importing torch."""
 
 import hashlib
 import math
@@ -17,18 +17,18 @@ SCHEME = "fan-in-uniform/1"
 
 
 def layout_of(fields: Iterable[Field], *, seed: int) -> Layout:
-    """Return the layout of parameters of these names and shapes, measured from `initial_vector`."""
+    """Return the layout of these parameters; vectors are differences from `initial_vector`."""
     return Layout(fields=tuple(fields), start=f"{SCHEME} seed={seed}")
 
 
 def initial_vector(layout: Layout, *, seed: int) -> Vector:
-    """Draw where new parameters start, shape (dim,), float32 numbers.
+    """Return the initial values of new parameters, shape (dim,), float32 numbers.
 
-    Arrays with two or more sides are uniform within 1 / sqrt(fan-in), the fan-in being the
-    product of all sides but the first; others are zero.
+    Arrays with two or more axes are uniform within +-1 / sqrt(fan-in), where the fan-in is the
+    product of all axes but the first; others are zero.
 
-    Guarantee: the same bytes on every machine; an array depends on the seed, its own name and
-    its shape only.
+    Guarantee: the same bytes on every machine. An array depends only on the seed, its own name
+    and its shape.
     """
     return layout.flatten(
         {item.name: initial_array(item, seed).astype(np.float32) for item in layout.fields}
@@ -36,9 +36,10 @@ def initial_vector(layout: Layout, *, seed: int) -> Vector:
 
 
 def initial_array(field: Field, seed: int) -> NDArray[np.float64]:
-    """Draw where one new parameter starts, as `initial_vector` does all of them."""
+    """Return the initial value of one new parameter, as in `initial_vector`."""
     if len(field.shape) < 2:
         return np.zeros(field.shape)
+    # A stream of its own for each name: adding a parameter does not change the others.
     words = np.frombuffer(hashlib.sha256(field.name.encode()).digest(), "<u4")
     rng = np.random.default_rng(
         np.random.SeedSequence(seed, spawn_key=tuple(int(word) for word in words))
@@ -51,7 +52,11 @@ Predicted: TypeAlias = Label | MultiLabel
 
 
 def n_outputs(label: Predicted) -> int:
-    """Return the outputs of a model: one, or one a class where it is not two, or one a label."""
+    """Return the number of a model's outputs.
+
+    One for a number or two classes, one per class for more classes, one per label for several
+    labels.
+    """
     match label:
         case MultiLabel(labels=names):
             return len(names)
@@ -62,7 +67,7 @@ def n_outputs(label: Predicted) -> int:
 
 
 def model_fields(plan: ModelPlan, *, n_inputs: int, n_outputs: int) -> tuple[Field, ...]:
-    """Return names and shapes of the parameters of `sites.models.tabular.model_for`."""
+    """Return names and shapes of the parameters that `sites.models.tabular.model_for` has."""
     match plan.name:
         case "logistic" | "linear":
             return _layer("output", n_inputs, n_outputs)

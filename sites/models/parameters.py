@@ -1,4 +1,7 @@
-"""Between a model's parameters and the federated vector."""
+"""Conversion between a model's trainable parameters and the federated vector.
+
+It is the only place that knows the order of parameters in the vector: that of the model.
+"""
 
 import torch
 from torch import nn
@@ -7,7 +10,7 @@ from privacy.layout import Field, Layout, Vector
 
 
 def fields_of(model: nn.Module) -> tuple[Field, ...]:
-    """Return names and shapes of the model's trainable parameters, in the model's order."""
+    """Return names and shapes of the trainable parameters, in the model's order."""
     return tuple(Field(name, tuple(item.shape)) for name, item in _trainable(model).items())
 
 
@@ -15,7 +18,7 @@ def set_parameters(numbers: Vector, model: nn.Module, layout: Layout) -> None:
     """Set the model's trainable parameters to these numbers, rounded to float32.
 
     Raises:
-        LayoutMismatch: They do not have shape (dim,).
+        LayoutMismatch: The numbers do not have shape (dim,).
     """
     arrays = layout.unflatten(numbers)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The models for tables."""
+"""The models for tables: a linear model and a perceptron with one hidden layer."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from sites.plans import ModelPlan
 
 
 class Linear(nn.Module):
-    """Weights and biases: logistic regression with a classifier's loss, else linear regression."""
+    """A linear layer: logistic regression with a classification loss, else linear regression."""
 
     def __init__(self, n_inputs: int, n_outputs: int) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class Linear(nn.Module):
 
 
 class Perceptron(nn.Module):
-    """One hidden layer of rectified units."""
+    """A multilayer perceptron with one hidden layer of rectified linear units."""
 
     def __init__(self, n_inputs: int, hidden_units: int, n_outputs: int) -> None:
         super().__init__()

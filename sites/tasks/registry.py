@@ -1,4 +1,4 @@
-"""The use cases by name."""
+"""Registry of the use cases by name."""
 
 import difflib
 from importlib import import_module
@@ -31,14 +31,14 @@ def task_for(name: str, schema: AnySchema, model: AnyModelPlan, *, seed: int) ->
 
     Args:
         name: One of `TASKS`.
-        schema: What every column means.
-        model: Which model is trained.
+        schema: The meaning of every column.
+        model: The model that is trained.
         seed: Of the run: new parameters are drawn from it.
 
     Raises:
-        UnknownTask: There is no such task; the nearest one is named.
-        UnfitSchema: The task cannot learn what the schema asks.
-        BadPlan: The task does not have this model.
+        UnknownTask: There is no such task; the message names the nearest one.
+        UnfitSchema: The schema or the kind of model does not fit the task.
+        BadPlan: The model does not fit the label.
     """
     if name not in TASKS:
         close = difflib.get_close_matches(name, TASKS, n=1)
@@ -50,19 +50,23 @@ def task_for(name: str, schema: AnySchema, model: AnyModelPlan, *, seed: int) ->
         return _text_task(name, schema, model, seed)
     needed = "a table" if name in TABULAR else "texts"
     raise UnfitSchema(
-        f"{name} learns from {needed}: neither {type(schema).__name__} {schema.name} nor "
-        f"{type(model).__name__} may be of another kind"
+        f"{name} learns from {needed} and needs a schema and a model plan for that, got "
+        f"{type(schema).__name__} {schema.name} and {type(model).__name__}"
     )
 
 
 def load_libraries(name: str) -> None:
-    """Load now what a task would load where it first needs it; nothing for a name unknown."""
+    """Import now the libraries that a task would import when it first needs them.
+
+    For an unknown name nothing is imported. A process that forks for each message calls this
+    first, so that its children share what is loaded.
+    """
     for module in _LIBRARIES.get(name, ()):
         import_module(module)
 
 
 def _tabular_task(name: str, schema: Schema, model: ModelPlan, seed: int) -> Task[Any]:
-    """Return a task of tables, which loads its libraries where it needs them."""
+    """Return a task of tables, which imports its libraries when it needs them."""
     match name:
         case "credit":
             return credit_task(schema, model, seed=seed)
@@ -73,7 +77,7 @@ def _tabular_task(name: str, schema: Schema, model: ModelPlan, seed: int) -> Tas
 
 
 def _text_task(name: str, schema: TextSchema, model: TextModelPlan, seed: int) -> Task[Any]:
-    """Return a task of texts; its libraries are loaded only where there are texts."""
+    """Return a task of texts; its libraries are imported only where there are texts."""
     from sites.tasks.text.named_entities import clinical_entities_task
     from sites.tasks.text.use_cases import clinical_notes_task, market_sentiment_task
 

@@ -1,6 +1,6 @@
-"""Entities in sentences: IOB2 tags, exact spans, and words against the pieces a model reads.
+"""IOB2 tags, exact spans, the alignment of words and pieces, and overlapping windows.
 
-Torch-free and free of any tokenizer: pieces are told by the word each belongs to.
+Needs neither torch nor a tokenizer: the callers say to which word each piece belongs.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from privacy.layout import Matrix
 
 OUTSIDE = "O"
 NO_PIECE = -1
-FORBIDDEN = -1e30
+FORBIDDEN = -1e30  # score of a transition that IOB2 forbids; finite, so that sums are never NaN
 
 Codes = NDArray[np.int64]
 
@@ -26,7 +26,7 @@ class UnknownTag(ConsortiumError, ValueError):
 
 
 class Span(NamedTuple):
-    """An entity: its type, its first word, and the word after its last."""
+    """An entity: its type, its first word, and the position after its last word."""
 
     kind: str
     start: int
@@ -34,13 +34,13 @@ class Span(NamedTuple):
 
 
 class Window(NamedTuple):
-    """A stretch of pieces that is read at once, and the part of it that is kept.
+    """A range of pieces that is read in one pass, and the part of it whose output is kept.
 
     Args:
-        start: First piece read.
-        end: The piece after the last one read.
+        start: First piece that is read.
+        end: Position after the last piece that is read.
         keep_from: First piece whose output is kept.
-        keep_to: The piece after the last one kept.
+        keep_to: Position after the last piece whose output is kept.
     """
 
     start: int
@@ -50,7 +50,7 @@ class Window(NamedTuple):
 
 
 def tag_names(types: Sequence[str]) -> tuple[str, ...]:
-    """Return the tags of these types by code: O, then B and I of each type."""
+    """Return the tags in the order of their codes: O, then B and I of each type."""
     return (OUTSIDE, *(f"{mark}-{kind}" for kind in types for mark in "BI"))
 
 
@@ -58,7 +58,7 @@ def codes_of(tags: Iterable[str], types: Sequence[str]) -> Codes:
     """Return the codes of tags, shape (n,).
 
     Raises:
-        UnknownTag: One is of no declared type.
+        UnknownTag: A tag is not of a declared type.
     """
     code = {tag: number for number, tag in enumerate(tag_names(types))}
     unknown = sorted({tag for tag in tags if tag not in code})
@@ -68,12 +68,12 @@ def codes_of(tags: Iterable[str], types: Sequence[str]) -> Codes:
 
 
 def first_break(tags: Sequence[str]) -> tuple[int, str] | None:
-    """Return where tags first stop being IOB2, and why; None if they are IOB2 throughout."""
+    """Return the first position at which tags break IOB2, and why; None if there is none."""
     before = OUTSIDE
     for position, tag in enumerate(tags):
         mark, dash, kind = tag.partition("-")
         if tag != OUTSIDE and not (mark in ("B", "I") and dash and kind):
-            return position, "no tag: O, B-TYPE or I-TYPE"
+            return position, "not a tag: O, B-TYPE or I-TYPE"
         if mark == "I" and before == OUTSIDE:
             return position, "I after O"
         if mark == "I" and before.partition("-")[2] != kind:
@@ -83,10 +83,10 @@ def first_break(tags: Sequence[str]) -> tuple[int, str] | None:
 
 
 def spans_of(tags: Sequence[str]) -> list[Span]:
-    """Return the entities of a sentence, strictly by IOB2, in their order.
+    """Return the entities of a sentence in order, by strict IOB2.
 
-    A B begins an entity and I of the same type goes on with it; an I that follows anything else
-    is part of none, as in seqeval's strict mode.
+    A B begins an entity, and an I of the same type continues it. An I that follows anything else
+    belongs to no entity, as in seqeval's strict mode.
     """
     spans: list[Span] = []
     kind, start = "", 0
@@ -100,7 +100,7 @@ def spans_of(tags: Sequence[str]) -> list[Span]:
 
 
 def tags_of(spans: Iterable[Span], n_words: int) -> tuple[str, ...]:
-    """Return the IOB2 tags of a sentence with these entities, the inverse of `spans_of`."""
+    """Return the IOB2 tags of a sentence with these entities; the inverse of `spans_of`."""
     tags = [OUTSIDE] * n_words
     for kind, start, end in spans:
         tags[start:end] = [f"B-{kind}", *[f"I-{kind}"] * (end - start - 1)]
@@ -108,14 +108,14 @@ def tags_of(spans: Iterable[Span], n_words: int) -> tuple[str, ...]:
 
 
 def first_pieces(word_of_piece: Sequence[int | None], n_words: int) -> Codes:
-    """Return the position of each word's first piece, shape (n_words,); -1 where it has none.
+    """Return the position of each word's first piece, shape (n_words,); -1 for a word without.
 
-    A word has no piece where the tokenizer drops all of its characters, as it does with control
+    A word has no piece if the tokenizer drops all of its characters. That happens with control
     characters and empty words.
 
     Args:
-        word_of_piece: The word that each piece belongs to; None for special pieces.
-        n_words: Words of the sentence.
+        word_of_piece: The word to which each piece belongs; None for special pieces.
+        n_words: Number of words in the sentence.
     """
     first = np.full(n_words, NO_PIECE, np.int64)
     for position, word in enumerate(word_of_piece):
@@ -127,14 +127,14 @@ def first_pieces(word_of_piece: Sequence[int | None], n_words: int) -> Codes:
 def overlapping_windows(n_pieces: int, *, size: int, overlap: int) -> list[Window]:
     """Return windows over a sentence's pieces; each piece is kept in exactly one of them.
 
-    Guarantee: a window reads at most `size` pieces; where two windows meet, half of the overlap
-    is kept from each, so that every kept piece but those at the sentence's own ends was read
-    with at least `overlap // 2` pieces on either side.
+    Guarantee: a window reads at most `size` pieces. Of the overlap of two windows, each keeps
+    half. So every kept piece was read with at least `overlap // 2` pieces of context on either
+    side, except near the ends of the sentence.
 
     Args:
-        n_pieces: Without special pieces; none gives no window.
-        size: Most pieces read at once, above `overlap`.
-        overlap: Pieces that two neighbours share, at least 0.
+        n_pieces: Number of pieces without the special ones; 0 gives no window.
+        size: Most pieces in a window, above `overlap`.
+        overlap: Pieces that two neighbouring windows share, at least 0.
     """
     found: list[Window] = []
     start, kept = 0, 0
@@ -147,7 +147,8 @@ def overlapping_windows(n_pieces: int, *, size: int, overlap: int) -> list[Windo
 
 
 def allowed_transitions(n_types: int) -> NDArray[np.bool_]:
-    """Return which tag code may follow which in IOB2, shape (n_tags, n_tags): [before, after]."""
+    """Return whether IOB2 allows a tag after another, shape (n_tags, n_tags): [before, after]."""
+    # Only I is restricted: it must follow B or I of its own type. Its code is even (`tag_names`).
     n_tags = 1 + 2 * n_types
     may = np.ones((n_tags, n_tags), np.bool_)
     for inside in range(2, n_tags, 2):
@@ -157,9 +158,9 @@ def allowed_transitions(n_types: int) -> NDArray[np.bool_]:
 
 
 def decode_tags(scores: Matrix) -> Codes:
-    """Return the best tags of a sentence that are IOB2 throughout, shape (n_words,).
+    """Return the codes of the best tag sequence that IOB2 allows, shape (n_words,).
 
-    Best is the largest sum of scores over all sequences IOB2 allows (Viterbi 1967).
+    The best sequence has the largest sum of scores (Viterbi 1967).
 
     Args:
         scores: Log-probabilities or logits, shape (n_words, n_tags); n_tags is odd.
@@ -168,6 +169,8 @@ def decode_tags(scores: Matrix) -> Codes:
     if not n_words:
         return np.zeros(0, np.int64)
     penalty = np.where(allowed_transitions(n_tags // 2), 0.0, FORBIDDEN)
+    # `best` holds, for each tag, the score of the best sequence so far that ends with it;
+    # `came_from` holds the tag before it in that sequence.
     best = scores[0] + penalty[0]  # a sentence begins as if after O
     came_from = np.zeros((n_words, n_tags), np.int64)
     for word in range(1, n_words):

@@ -1,4 +1,4 @@
-"""Texts as an encoder reads them: pieces of words, in windows that overlap."""
+"""Tokenisation of whole texts: word pieces, in overlapping windows."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,33 +12,34 @@ from sites.text.iob2_tags import overlapping_windows
 
 Ids: TypeAlias = NDArray[np.int32]
 
-_AT_ONCE = 1_000
+_AT_ONCE = 1_000  # texts per call of the tokenizer
 
 
 class Tokenizer(Protocol):
-    """A tokenizer of `transformers`, as far as it is used here."""
+    """The part of a tokenizer of `transformers` that is used here."""
 
     @property
     def cls_token_id(self) -> int | None:
-        """Number of the piece that begins what is read."""
+        """Identifier of the special piece at the start of a window."""
 
     @property
     def sep_token_id(self) -> int | None:
-        """Number of the piece that ends it."""
+        """Identifier of the special piece at the end of a window."""
 
     def __call__(self, text: list[str], **options: object) -> Any:  # noqa: ANN401 -- a mapping
-        """Return the numbers of the pieces, by text, under `input_ids`."""
+        """Return the identifiers of the pieces of each text, under `input_ids`."""
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """Texts in windows.
+    """Texts as windows of pieces.
 
-    Guarantee: the windows of a text hold each of its pieces, in order; two neighbours share the
-    agreed number of pieces; a text has at least one window, if it has no piece an empty one.
+    Guarantee: the windows of a text hold all of its pieces, in order. Two neighbours share the
+    agreed number of pieces. A text has at least one window; without pieces, an empty one.
 
     Args:
-        windows: Of all texts, one after another, each with the two pieces that mark its ends.
+        windows: The windows of all texts, text after text, each with the two special pieces at
+            its ends.
         ends: Where in `windows` each text's windows end, shape (n_texts,).
     """
 
@@ -50,28 +51,33 @@ class Pieces:
 
     @cached_property
     def counts(self) -> NDArray[np.int64]:
-        """Windows of each text, shape (n_texts,)."""
+        """Number of windows of each text, shape (n_texts,)."""
         return np.diff(self.ends, prepend=0)
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
-        """Pieces in each window, shape (n_windows,)."""
+        """Number of pieces in each window, shape (n_windows,)."""
         return np.array([len(window) for window in self.windows], np.int64)
 
     @cached_property
     def longest(self) -> NDArray[np.int64]:
-        """Pieces in the longest window of each text, which is its first, shape (n_texts,)."""
+        """Number of pieces in the longest window of each text, its first, shape (n_texts,)."""
         longest: NDArray[np.int64] = self.sizes[self.ends - self.counts]
         return longest
 
     def window_indices(self, rows: NDArray[np.int64], *, at_most: int) -> NDArray[np.int64]:
-        """Return which windows some texts are read in, text after text.
+        """Return the indices of the windows of some texts, text after text.
 
-        Guarantee: all of a text's windows, or `at_most` of them spread evenly from the first to
-        the last; with one only, the first.
+        Guarantee: all of a text's windows, or if there are more than `at_most`, that many of
+        them, evenly spaced from the first to the last; with `at_most` 1, the first.
+
+        Args:
+            rows: Indices of the texts.
+            at_most: Most windows of one text.
         """
         counts = self.counts[rows]
         taken = np.minimum(counts, at_most)
+        # Window j of the `taken` ones of a text is window round(j * (count - 1) / (taken - 1)).
         first = np.repeat(self.ends[rows] - counts, taken)
         within = np.arange(len(first)) - np.repeat(np.cumsum(taken) - taken, taken)
         steps = np.repeat((counts - 1) / np.maximum(taken - 1, 1), taken)
@@ -80,13 +86,13 @@ class Pieces:
 
 
 def cut_texts(texts: Sequence[str], tokenizer: Tokenizer, *, size: int, overlap: int) -> Pieces:
-    """Return texts in windows; nothing is cut off, however long a text is.
+    """Return texts as windows of pieces; nothing is cut off, however long a text is.
 
     Args:
-        texts: Any, empty ones too.
-        tokenizer: Knows the pieces.
-        size: Most pieces in a window, the two that mark its ends included.
-        overlap: Pieces that two neighbours share, below `size - 2`.
+        texts: Any texts, empty ones included.
+        tokenizer: The encoder's tokenizer.
+        size: Most pieces in a window, including the two special ones at its ends.
+        overlap: Pieces that two neighbouring windows share, below `size - 2`.
     """
     marks = np.array([tokenizer.cls_token_id, tokenizer.sep_token_id], np.int32)
     found: list[Ids] = []
@@ -101,6 +107,7 @@ def cut_texts(texts: Sequence[str], tokenizer: Tokenizer, *, size: int, overlap:
 
 def _piece_ids(texts: Sequence[str], tokenizer: Tokenizer) -> Iterable[Ids]:
     for start in range(0, len(texts), _AT_ONCE):
+        # Without truncation and special pieces: `cut_texts` makes the windows itself.
         encoded = tokenizer(
             list(texts[start : start + _AT_ONCE]),
             add_special_tokens=False,

@@ -1,4 +1,4 @@
-"""Sentences as a model reads them: pieces in windows, and the word each kept output stands for."""
+"""Tokenisation of sentences that are split into words, aligned with those words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,41 +12,42 @@ from sites.text.iob2_tags import Codes, first_pieces, overlapping_windows
 
 
 class SlowTokenizer(ConsortiumError, ValueError):
-    """A tokenizer does not tell which word a piece belongs to: only fast ones do."""
+    """A tokenizer does not say to which word a piece belongs; only fast ones do."""
 
     code = "slow-tokenizer"
 
 
 class TokenizerOutput(Protocol):
-    """What a fast tokenizer returns for a batch of sentences."""
+    """The output of a fast tokenizer for a batch of sentences."""
 
     def word_ids(self, batch_index: int) -> Sequence[int | None]:
-        """Return the word of each piece of a sentence."""
+        """Return the index of each piece's word in one sentence of the batch."""
 
     def __getitem__(self, name: str) -> Sequence[Sequence[int]]:
-        """Return the numbers of the pieces, by sentence, for `input_ids`."""
+        """Return the identifiers of the pieces of each sentence, for `input_ids`."""
 
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """A fast tokenizer of `transformers`, as far as it is used here."""
+    """The part of a fast tokenizer of `transformers` that is used here."""
 
     is_fast: bool
     cls_token_id: int
     sep_token_id: int
 
     def __call__(self, text: list[list[str]], **options: object) -> TokenizerOutput:
-        """Cut sentences that are split into words into pieces."""
+        """Cut sentences, given as lists of words, into pieces."""
 
 
 @dataclass(frozen=True)
 class PieceWindow:
-    """A stretch of a sentence that the model reads at once.
+    """A part of a sentence that the model reads in one pass.
 
     Args:
-        ids: Numbers of the pieces, [CLS] and [SEP] included, shape (n_pieces,).
-        positions: Where in `ids` the first pieces of words stand whose output is kept.
-        words: Which words those are, as many.
+        ids: Identifiers of the pieces, including [CLS] and [SEP], shape (n_pieces,).
+        positions: Positions in `ids` of the first pieces of the words whose output is kept,
+            shape (n_kept,).
+        words: Indices of these words in the sentence, shape (n_kept,).
     """
 
     ids: NDArray[np.int64]
@@ -56,9 +57,13 @@ class PieceWindow:
 
 @dataclass(frozen=True)
 class Sentence:
-    """A record: its windows, at least one, and how many words it has.
+    """A sentence as windows of pieces.
 
     Guarantee: each word that has a piece is kept in exactly one window.
+
+    Args:
+        windows: At least one.
+        n_words: Number of words in the sentence.
     """
 
     windows: tuple[PieceWindow, ...]
@@ -66,7 +71,7 @@ class Sentence:
 
     @property
     def n_read(self) -> int:
-        """Words that have a piece, which alone are read."""
+        """Number of words that are read: those that have a piece."""
         return sum(len(window.words) for window in self.windows)
 
 
@@ -75,21 +80,24 @@ def cut_sentences(
 ) -> list[Sentence]:
     """Return sentences as windows of pieces.
 
-    Guarantee: nothing is cut off, however long a sentence or a word is; each word is judged by
-    its first piece. A word without a piece, as an empty one, is in no window, and counts as
-    outside of any entity.
+    Guarantee: nothing is cut off, however long a sentence or a word is. Each word is classified
+    by its first piece. A word without a piece, such as an empty one, is in no window, and counts
+    as outside of any entity.
 
     Args:
-        sentences: Words of each sentence.
-        tokenizer: A fast one.
-        size: Most pieces read at once, [CLS] and [SEP] included.
+        sentences: The words of each sentence.
+        tokenizer: The encoder's tokenizer, a fast one.
+        size: Most pieces in a window, including [CLS] and [SEP].
         overlap: Pieces that two neighbouring windows share.
 
     Raises:
         SlowTokenizer: The tokenizer is not a fast one.
     """
     if not tokenizer.is_fast:
-        raise SlowTokenizer("entities need a fast tokenizer: it says which word a piece is of")
+        raise SlowTokenizer(
+            "entities need a fast tokenizer, which says to which word a piece belongs: use an "
+            "encoder that has one"
+        )
     if not sentences:
         return []
     encoded = tokenizer(
@@ -119,6 +127,8 @@ def _windows_of_sentence(
         kept = np.flatnonzero((first >= window.keep_from) & (first < window.keep_to))
         if len(kept):
             read = np.concatenate([ends[:1], ids[window.start : window.end], ends[1:]])
-            found.append(PieceWindow(read, first[kept] - window.start + 1, kept))
+            found.append(PieceWindow(read, first[kept] - window.start + 1, kept))  # 1 for [CLS]
+    # Windows without a kept word are left out; a sentence of none gets an empty window, as the
+    # model must see a row for each record.
     nothing = PieceWindow(np.array(ends, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64))
     return Sentence(tuple(found) or (nothing,), len(first))

@@ -318,7 +318,7 @@ def test_a_run_without_its_quorum_stops_names_who_is_missing_and_leaves_a_report
         ({"quorum": 5}, "quorum=5 can never be reached by 4 members"),
         ({"quorum": 1}, "below the charter's floor of 2"),
         ({"rule.num-byzantine": 1}, "does not survive 1 liars"),
-        ({"model": "linear"}, "linear does not predict"),
+        ({"model": "linear"}, "linear cannot predict"),
         ({"aggregation": "encrypted", "buckets": 2, "weighting": "equal"}, "need 6 sites, got 4"),
     ],
 )

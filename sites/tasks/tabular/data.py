@@ -1,4 +1,4 @@
-"""A site's records by column, and how a model reads them: by the agreed schema alone."""
+"""A site's records by column, and their encoding as inputs of a model by the agreed schema."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,12 +34,12 @@ class Table:
     )
 
     def inputs(self, schema: Schema, constants: Constants, *, key: bytes) -> NDArray[np.float32]:
-        """Return `encode_columns` of the columns, kept until it is asked under another key.
+        """Return `encode_columns` of the columns, cached until it is called with another key.
 
         Args:
             schema: Of the columns.
-            constants: What numbers are standardised by.
-            key: Stands for schema and constants: the same key, the same of both.
+            constants: By which numbers are standardised.
+            key: Identifies schema and constants: equal keys stand for equal ones.
         """
         if key not in self._encoded:
             self._encoded.clear()
@@ -47,7 +47,7 @@ class Table:
         return self._encoded[key]
 
     def classes(self, n_classes: int) -> NDArray[np.int64]:
-        """Return the class of each record, shape (n,); 0 for all where a number is predicted."""
+        """Return the class of each record, shape (n,); 0 for all if the label is a number."""
         return self.labels.astype(np.int64) * (n_classes > 0)
 
     def select(self, rows: NDArray[np.bool_]) -> "Table":
@@ -61,12 +61,12 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class TableData:
-    """A site's records, those of every person on one side.
+    """A site's records, all those of a person on one side.
 
     Args:
-        training: What a model learns from.
-        held_out: What it is judged on.
-        n_classes: Of the label; 0 for a number.
+        training: Records to train on.
+        held_out: Records to evaluate on.
+        n_classes: Number of classes of the label; 0 for a number.
     """
 
     training: Table
@@ -75,17 +75,17 @@ class TableData:
 
     @property
     def train_examples(self) -> int:
-        """Records to train on."""
+        """Number of training records."""
         return len(self.training.labels)
 
     @property
     def train_persons(self) -> int:
-        """Persons behind the training records."""
+        """Number of persons with training records."""
         return len(np.unique(self.training.persons))
 
     @property
     def held_out_examples(self) -> int:
-        """Records to evaluate on."""
+        """Number of held-out records."""
         return len(self.held_out.labels)
 
     @property
@@ -99,10 +99,10 @@ class TableData:
 def encode_columns(columns: Columns, schema: Schema, constants: Constants) -> NDArray[np.float32]:
     """Return the model's inputs, shape (n, len(schema.encoded_names)), in that order.
 
-    Numbers are standardised by the pooled constants, 0 where missing; categories are one-hot,
-    all 0 where missing; a column that may be missing has an indicator.
+    Numbers are standardised by the pooled constants, and 0 where missing. Categories are one-hot,
+    and all 0 where missing. A column that may be missing also has an indicator.
 
-    Guarantee: nothing is learnt from these records; a row's encoding depends on that row only.
+    Guarantee: nothing is learnt from these records; the encoding of a row depends on it alone.
 
     Raises:
         OutOfBounds: A number is outside its declared bounds.
@@ -119,7 +119,10 @@ def encode_columns(columns: Columns, schema: Schema, constants: Constants) -> ND
                 parts.append(np.where(missing, 0.0, encoded)[:, None])
             case Category():
                 if values.max(initial=-1) >= len(item.values):
-                    raise UndeclaredCategory(f"{item.name} has {len(item.values)} values")
+                    largest = len(item.values) - 1
+                    raise UndeclaredCategory(
+                        f"{item.name} needs codes from 0 to {largest}, -1 where missing"
+                    )
                 missing = values < 0
                 parts.append(values[:, None] == np.arange(len(item.values)))
         if item.missing:
@@ -129,6 +132,7 @@ def encode_columns(columns: Columns, schema: Schema, constants: Constants) -> ND
 
 def pooled_table(tables: Sequence[Table]) -> Table:
     """Return the records of several sites as one table; their persons stay distinct."""
+    # The site's number before each identifier: the same identifier at two sites is two persons.
     return Table(
         columns={
             name: np.concatenate([table.columns[name] for table in tables])

@@ -1,4 +1,7 @@
-"""From a site's source to records by column; pandas is loaded where a table is read, not before."""
+"""Load a site's table as records by column.
+
+It is a module of its own so that pandas is imported only in processes that read a table.
+"""
 
 from typing import Any
 
@@ -15,7 +18,7 @@ from sites.tasks.tabular.data import Columns, Table, TableData
 
 
 def load_table(source: DataSource, schema: Schema, *, n_classes: int, seed: int) -> TableData:
-    """Read and validate a site's records, and hold out a share of its persons.
+    """Return a site's validated records, with a share of its persons held out.
 
     Raises:
         UnreadableSource: Nothing could be read; subclasses say why.
@@ -33,7 +36,7 @@ def load_table(source: DataSource, schema: Schema, *, n_classes: int, seed: int)
 
 
 def load_columns(source: DataSource, schema: Schema) -> Columns:
-    """Read and validate the features of a table without labels.
+    """Return the validated features of a table without labels.
 
     Raises:
         UnreadableSource: Nothing could be read; subclasses say why.
@@ -43,12 +46,12 @@ def load_columns(source: DataSource, schema: Schema) -> Columns:
 
 
 def columns_of(frame: pd.DataFrame, schema: Schema) -> Columns:
-    """Return the features of a table that `sites.data.validation.validate_table` passed."""
+    """Return the features of a table as `sites.data.validation.validate_table` returns it."""
     return {item.name: _values(frame[item.name]) for item in schema.features}
 
 
 def table_of(frame: pd.DataFrame, schema: Schema) -> Table:
-    """Return a table that `sites.data.validation.validate_table` passed as records by column."""
+    """Return the records of a table as `sites.data.validation.validate_table` returns it."""
     return Table(
         columns=columns_of(frame, schema),
         labels=_values(frame[schema.label.column]),

@@ -1,4 +1,4 @@
-"""Where a model of a table is computed with: training, and predictions."""
+"""Training and prediction with a model of a table; the module that imports torch."""
 
 from dataclasses import dataclass
 
@@ -22,14 +22,14 @@ from sites.training.loop import Records, TrainingDiverged, train
 
 @dataclass(frozen=True, kw_only=True)
 class TableModel:
-    """A model of a table.
+    """A model of a table, with its parameters.
 
     Args:
-        plan: Which one.
+        plan: The kind of model.
         label: What it predicts.
-        layout: Of its parameters.
+        layout: Layout of its parameters.
         numbers: Its parameters, shape (dim,).
-        constants: Of the pooled statistics.
+        constants: Constants of the pooled statistics.
     """
 
     plan: ModelPlan
@@ -46,16 +46,16 @@ class TableModel:
         *,
         rng: np.random.Generator,
     ) -> Trained:
-        """Train from these parameters; the model itself stays as it is.
+        """Train a copy of the model, starting from its parameters.
 
         Args:
             data: A site's records.
-            encoded: The training ones as inputs, shape (n, n_inputs).
+            encoded: The inputs of the training records, shape (n, n_inputs).
             plan: How to train.
-            rng: Of the order of records.
+            rng: For the order of records.
 
         Raises:
-            EmptySite, TrainingDiverged: As `sites.training.loop.train` says.
+            EmptySite, TrainingDiverged: As in `sites.training.loop.train`.
         """
         training, classes = data.training, data.training.classes(data.n_classes)
         model, inputs = self._torch_module(encoded.shape[1]), torch.from_numpy(encoded)
@@ -69,6 +69,7 @@ class TableModel:
             return each if weights is None else each * weights[rows]
 
         steps = train(model, losses, Records(classes, training.persons), plan, rng=rng)
+        # Rounded to float32, as it travels. The parameters can overflow after the last finite loss.
         update = (
             (parameter_vector(model, self.layout) - received).astype(np.float32).astype(np.float64)
         )
@@ -78,7 +79,7 @@ class TableModel:
 
     @torch.no_grad()
     def predictions(self, encoded: NDArray[np.float32]) -> Predictions:
-        """Return the predictions for inputs of shape (n, n_inputs), as `Task.predict` does."""
+        """Return the predictions for inputs of shape (n, n_inputs), as `Task.predict` says."""
         outputs = self._torch_module(encoded.shape[1])(torch.from_numpy(encoded))  # (n, n_outputs)
         return objective.predictions(self.label, outputs, self.constants)
 

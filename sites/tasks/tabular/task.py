@@ -1,8 +1,8 @@
 """The task of every table: encode by the agreed schema, train, evaluate, predict.
 
-What is asked of a site before and after it learns needs neither pandas nor torch; both are loaded
-where records are read and where something is computed with a model. On the deployment engine
-every message meets a fresh process.
+Many messages to a site need neither pandas nor torch. Both are imported only where records are
+read and where a model is computed, because on the deployment engine every message is handled by
+a new process.
 """
 
 from collections.abc import Sequence
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TabularTask:
-    """A model of one table, for classes or for a number; it fills in `sites.task.Task`.
+    """Classification or regression on one table; it implements `sites.task.Task`.
 
     Args:
-        name: The use case.
-        schema: What every column means.
-        model: Which model is trained.
+        name: Name of the use case.
+        schema: The meaning of every column.
+        model: The model that is trained.
         seed: Of the run: new parameters are drawn from it.
 
     Raises:
@@ -52,29 +52,29 @@ class TabularTask:
         if self.model.name == unfit:
             kind = "classes" if self._n_classes else "a number"
             raise BadPlan(
-                f"{self.schema.label.column} is {kind}, which model {unfit} does not predict: "
+                f"{self.schema.label.column} is {kind}, which the model {unfit} cannot predict: "
                 f"use mlp or {'logistic' if self._n_classes else 'linear'}"
             )
 
     @cached_property
     def layout(self) -> Layout:
-        """Of the federated vector."""
+        """Layout of the federated vector."""
         n_inputs, label = len(self.schema.encoded_names), self.schema.label
         fields = model_fields(self.model, n_inputs=n_inputs, n_outputs=n_outputs(label))
         return layout_of(fields, seed=self.seed)
 
     @cached_property
     def statistics(self) -> TableStatistics:
-        """What a site counts before training."""
+        """The statistics that a site counts before training."""
         return TableStatistics(self.schema)
 
     @cached_property
     def evaluation(self) -> Evaluation:
-        """What a site counts of its predictions."""
+        """The evaluation, which counts a site's predictions."""
         return evaluation_for(self.schema)
 
     def load(self, source: DataSource, *, seed: int) -> TableData:
-        """Read and validate a site's records, and hold out a share of its persons."""
+        """Return a site's validated records, with a share of its persons held out."""
         from sites.tasks.tabular.loading import load_table
 
         return load_table(source, self.schema, n_classes=self._n_classes, seed=seed)
@@ -88,7 +88,7 @@ class TabularTask:
         )
 
     def statistics_of(self, data: TableData) -> Tally:
-        """Count the training records; held-out ones stay out."""
+        """Return the tally of the training records alone."""
         training = data.training
         return self.statistics.tally(training.columns, training.labels, persons=data.train_persons)
 
@@ -106,7 +106,7 @@ class TabularTask:
         return self._model_at(vector, pooled).train(data, inputs, plan, rng=rng)
 
     def evaluate(self, data: TableData, pooled: Tally, vector: Vector) -> Tally:
-        """Count the held-out predictions."""
+        """Return the tally of the held-out predictions."""
         return self.evaluation.tally(*self.score(data, pooled, vector))
 
     def score(self, data: TableData, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
@@ -148,12 +148,13 @@ class TabularTask:
         )
 
     def _inputs(self, table: Table, pooled: Tally) -> NDArray[np.float32]:
-        """Return the model's inputs of a site's records, encoded once a run: (n, n_inputs)."""
+        """Return the inputs of a site's records, shape (n, n_inputs), encoded once per run."""
         key = self.schema.fingerprint.encode() + pooled.tobytes()
         return table.inputs(self.schema, self._constants(pooled), key=key)
 
     def _constants(self, pooled: Tally) -> Constants:
-        """Return the constants of pooled statistics, derived once a run."""
+        """Return the constants of pooled statistics, derived once per run."""
+        # Pooled statistics stay the same during a run, so that one entry is enough.
         key = pooled.tobytes()
         if key not in self._constants_cache:
             self._constants_cache.clear()

@@ -7,7 +7,7 @@ from sites.tasks.tabular.task import TabularTask
 
 
 def credit_task(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:
-    """Return the task, for logistic regression or a small multilayer perceptron.
+    """Return the credit task, for logistic regression or a small multilayer perceptron.
 
     Raises:
         UnfitSchema: The label does not have two classes.
@@ -16,11 +16,13 @@ def credit_task(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:
     match schema.label:
         case ClassLabel(binary=True):
             return TabularTask("credit", schema, model, seed)
-    raise UnfitSchema(f"credit tells two classes apart; {schema.label.column} is something else")
+    raise UnfitSchema(
+        f"credit needs a label with two classes, but {schema.label.column} has another type"
+    )
 
 
 def diagnosis_task(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:
-    """Return the task, for yes or no as for grades of severity.
+    """Return the diagnosis task, for yes or no and for grades of severity.
 
     Raises:
         UnfitSchema: The label is a number.
@@ -29,17 +31,21 @@ def diagnosis_task(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTas
     match schema.label:
         case ClassLabel():
             return TabularTask("diagnosis", schema, model, seed)
-    raise UnfitSchema(f"a diagnosis is one of declared classes; {schema.label.column} is a number")
+    raise UnfitSchema(
+        f"diagnosis needs a label with classes, but {schema.label.column} is a number"
+    )
 
 
 def house_prices_task(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:
-    """Return the task, for linear regression or a small multilayer perceptron.
+    """Return the house price task, for linear regression or a small multilayer perceptron.
 
     Raises:
-        UnfitSchema: The label is no number.
+        UnfitSchema: The label is not a number.
         BadPlan: The model is for classes.
     """
     match schema.label:
         case NumberLabel():
             return TabularTask("house-prices", schema, model, seed)
-    raise UnfitSchema(f"a price is a number; {schema.label.column} declares classes")
+    raise UnfitSchema(
+        f"house-prices needs a number as label, but {schema.label.column} has classes"
+    )

@@ -1,4 +1,4 @@
-"""The task of texts that are classified as a whole: an encoder, its windows, one label a text."""
+"""The task of classifying whole texts with an encoder, by the mean scores of their windows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -36,20 +36,20 @@ from sites.tasks.text.misclassified import Mistake, worst_rows
 from sites.training import objective
 from sites.training.loop import Records, TrainingDiverged, train
 
-_PRIVATE_ROWS = 64  # whose gradients fit in memory together
+_PRIVATE_ROWS = 64  # records whose per-person gradients fit in memory together
 
 
 @dataclass(frozen=True)
 class NotesTask:
-    """An encoder that labels texts; it fills in `sites.task.Task`.
+    """Classification of texts with an encoder; it implements `sites.task.Task`.
 
     A text's scores are the means over its windows. With privacy, training reads the first
-    window of a text only, so that one pass through the model holds one row a record.
+    window of a text only, so that a forward pass has one row per record.
 
     Args:
-        name: The use case.
+        name: Name of the use case.
         schema: What is read and predicted.
-        model: Which encoder, and what of it is trained.
+        model: Which encoder, and which of its parameters are trained.
         seed: Of the run: new parameters are drawn from it.
     """
 
@@ -60,31 +60,31 @@ class NotesTask:
 
     @property
     def encoder(self) -> Encoder:
-        """The encoder with its head, shared by all that train the same in this process.
+        """The encoder with its head, shared by all sites in this process that train the same.
 
         Raises:
-            UnknownEncoder, UnfitEncoder: The base is not here, or cannot be trained.
+            UnknownEncoder, UnfitEncoder: The base is not on this machine, or cannot be trained.
             BadPlan: The plan does not fit the base.
         """
         return encoder_for(Role(self.model, "texts", n_outputs(self.schema.label), self.seed))
 
     @cached_property
     def layout(self) -> Layout:
-        """Of the federated vector."""
+        """Layout of the federated vector."""
         return self.encoder.layout
 
     @cached_property
     def statistics(self) -> TextStatistics:
-        """What a site counts before training."""
+        """The statistics that a site counts before training."""
         return TextStatistics(self.schema)
 
     @cached_property
     def evaluation(self) -> Evaluation:
-        """What a site counts of its predictions."""
+        """The evaluation, which counts a site's predictions."""
         return evaluation_for(self.schema)
 
     def load(self, source: DataSource, *, seed: int) -> NotesData:
-        """Read and check a site's notes, and hold out a share of its persons."""
+        """Return a site's checked notes, with a share of its persons held out."""
         return load_notes(source, self.schema, seed=seed)
 
     def pool(self, parts: Sequence[NotesData]) -> NotesData:
@@ -96,7 +96,7 @@ class NotesTask:
         )
 
     def statistics_of(self, data: NotesData) -> Tally:
-        """Count the training notes; held-out ones stay out."""
+        """Return the tally of the training notes alone."""
         training = data.training
         return self.statistics.tally(training.lengths, training.labels, persons=data.train_persons)
 
@@ -112,6 +112,7 @@ class NotesTask:
         """Train from the model that `vector` stands for."""
         encoder, notes = self.encoder, data.training
         if plan.privacy is not None:
+            # Groups of drawn persons only bound memory: they change neither draws nor noise.
             rows = min(plan.privacy.rows_at_once, _PRIVATE_ROWS)
             plan = replace(plan, privacy=replace(plan.privacy, rows_at_once=rows))
         read = notes.encoder_inputs(encoder)
@@ -131,7 +132,7 @@ class NotesTask:
         return Trained(update=update, num_examples=data.train_examples, steps=steps)
 
     def evaluate(self, data: NotesData, pooled: Tally, vector: Vector) -> Tally:
-        """Count the held-out predictions."""
+        """Return the tally of the held-out predictions."""
         return self.evaluation.tally(*self.score(data, pooled, vector))
 
     def score(self, data: NotesData, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
@@ -143,7 +144,7 @@ class NotesTask:
     def mistakes(
         self, data: NotesData, pooled: Tally, vector: Vector, *, at_most: int
     ) -> tuple[Mistake, ...]:
-        """Return held-out notes that are labelled wrongly, the worst first."""
+        """Return misclassified held-out notes, the worst first."""
         notes, names = data.held_out, declared_names(self.schema.label)
         if not len(notes):
             return ()
@@ -161,7 +162,7 @@ class NotesTask:
     def predict(self, source: DataSource, pooled: Tally, vector: Vector) -> Predictions:
         """Return the predictions for texts without labels, in their order.
 
-        With several labels a text, the probability of each, shape (n, n_labels).
+        Where a text may have several labels, the probability of each, shape (n, n_labels).
         """
         frame = read_texts(source, tagged=False)
         require_texts(frame, text=self.schema.text, label=None, classes=())
@@ -176,7 +177,7 @@ class NotesTask:
     def write(self, vector: Vector, folder: Path, *, merged: bool) -> None:
         """Write the model that `vector` stands for into an existing directory.
 
-        Whole, as `transformers` alone loads it, or only what was trained.
+        Either the whole model, which `transformers` alone loads, or the trained parameters only.
         """
         names, encoder = declared_names(self.schema.label), self.encoder
         if merged:
@@ -196,7 +197,7 @@ class NotesTask:
         pooled: Tally,
         plan: TrainingPlan,
     ) -> Callable[[Tensor], Tensor]:
-        """Return the loss of each of the given notes, (B,) -> (B,)."""
+        """Return a function from rows of notes (B,) to the loss of each (B,)."""
         label = self.schema.label
         wanted = objective.targets(label, notes.labels, self._constants(pooled)).to(encoder.device)
         weights = self._weights(notes, pooled, plan)
@@ -209,12 +210,16 @@ class NotesTask:
             each = objective.losses(label, scores, wanted[rows])
             if weights is not None:
                 each = each * weights[rows].to(encoder.device)
+            # The loss of a note with several labels is the mean over its labels.
             return each if each.dim() == 1 else each.mean(dim=1)
 
         return losses
 
     def _weights(self, notes: Notes, pooled: Tally, plan: TrainingPlan) -> Tensor | None:
-        """Return what each note weighs, shape (n,), or each of its labels, (n, n_labels)."""
+        """Return the factors in the loss of each note, (n,), or of its labels, (n, n_labels).
+
+        None for no factors.
+        """
         label, constants = self.schema.label, self._constants(pooled)
         if isinstance(label, ClassLabel):
             of_class = objective.class_weights(label, constants, plan)
@@ -239,7 +244,7 @@ class NotesTask:
 def _mean_scores(
     encoder: Encoder, read: EncoderInputs, rows: NDArray[np.int64], at_most: int, *, exact: bool
 ) -> Tensor:
-    """Return the mean scores of some notes over their windows, shape (B, n_outputs)."""
+    """Return the scores of some notes, the means over their windows, shape (B, n_outputs)."""
     chosen = read.pieces.window_indices(rows, at_most=at_most)
     features = None if read.features is None else read.features[torch.from_numpy(chosen)]
     scores = encoder.scores([read.pieces.windows[i] for i in chosen], features, exact=exact)
@@ -247,7 +252,12 @@ def _mean_scores(
 
 
 def _window_means(scores: Tensor, counts: NDArray[np.int64]) -> Tensor:
-    """Return the mean of each text's windows, shape (n, n_outputs)."""
+    """Return the mean scores of each text, shape (n, n_outputs).
+
+    Args:
+        scores: Scores of all windows, text after text, shape (n_windows, n_outputs).
+        counts: Number of windows of each text, shape (n,).
+    """
     if len(scores) == len(counts):
         return scores
     per_text = torch.from_numpy(counts).to(scores.device)

@@ -1,4 +1,4 @@
-"""A site's notes: read, checked, and cut into pieces once."""
+"""A site's notes: loading, checks, split, and tokenisation once per encoder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,11 +26,11 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class EncoderInputs:
-    """Notes as an encoder reads them.
+    """Notes in the form that an encoder reads.
 
     Args:
-        pieces: In windows.
-        features: What the encoder's frozen part makes of each window, where it is computed once.
+        pieces: The notes as windows of pieces.
+        features: The cached features of each window if the encoder is frozen, else None.
     """
 
     pieces: Pieces
@@ -42,9 +42,9 @@ class Notes:
     """Texts with their labels.
 
     Args:
-        texts: As they were read, shape (n,).
+        texts: The texts unchanged, shape (n,).
         labels: Codes of classes, shape (n,), or 0 and 1 for each label, shape (n, n_labels).
-        persons: Whose each is, shape (n,).
+        persons: Whose each text is, shape (n,).
     """
 
     texts: NDArray[np.object_]
@@ -58,11 +58,11 @@ class Notes:
         return len(self.texts)
 
     def select(self, rows: NDArray[Any]) -> "Notes":
-        """Return some of them, by mask or position."""
+        """Return some of the notes, by mask or by position."""
         return Notes(texts=self.texts[rows], labels=self.labels[rows], persons=self.persons[rows])
 
     def encoder_inputs(self, encoder: Encoder) -> EncoderInputs:
-        """Return the texts as the encoder reads them; kept until another one asks."""
+        """Return the inputs of the encoder, cached until it is called with another encoder."""
         key = encoder.reading_key
         if key not in self._read:
             self._read.clear()
@@ -71,18 +71,18 @@ class Notes:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Characters of each, shape (n,)."""
+        """Number of characters of each text, shape (n,)."""
         return np.array([len(text) for text in self.texts], np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
 class NotesData:
-    """A site's notes, those of every person on one side.
+    """A site's notes, all those of a person on one side.
 
     Args:
-        training: What a model learns from.
-        held_out: What it is judged on.
-        n_labels: Classes, or labels, of the schema.
+        training: Notes to train on.
+        held_out: Notes to evaluate on.
+        n_labels: Number of classes, or labels, in the schema.
     """
 
     training: Notes
@@ -91,22 +91,22 @@ class NotesData:
 
     @property
     def train_examples(self) -> int:
-        """Notes to train on."""
+        """Number of training notes."""
         return len(self.training)
 
     @property
     def train_persons(self) -> int:
-        """Persons behind the training notes."""
+        """Number of persons with training notes."""
         return len(np.unique(self.training.persons))
 
     @property
     def held_out_examples(self) -> int:
-        """Notes to evaluate on."""
+        """Number of held-out notes."""
         return len(self.held_out)
 
     @property
     def class_counts(self) -> tuple[int, ...]:
-        """Training notes of each class, or that have each label."""
+        """Number of training notes of each class, or with each label."""
         labels = self.training.labels
         if labels.ndim == 2:
             return tuple(labels.sum(axis=0).tolist())
@@ -114,20 +114,21 @@ class NotesData:
 
 
 def encoder_inputs(texts: Sequence[str], encoder: Encoder) -> EncoderInputs:
-    """Return texts as an encoder reads them."""
+    """Return texts in the form that the encoder reads."""
     plan = encoder.role.plan
     pieces = cut_texts(texts, encoder.files.tokenizer, size=plan.max_tokens, overlap=plan.stride)
     return EncoderInputs(pieces, encoder.features(pieces.windows))
 
 
 def load_notes(source: DataSource, schema: NotesSchema, *, seed: int) -> NotesData:
-    """Read and check a site's notes, and hold out a share of its persons.
+    """Return a site's checked notes, with a share of its persons held out.
 
     Raises:
         UnreadableSource: Nothing could be read.
         MissingColumns: A column of the schema is absent.
-        BadTexts: A text is empty, a label is not declared, or nobody is named; with the rows.
-        PersonOnBothSides: The source's own split parts a person's notes.
+        BadTexts: A text is empty, a label is not declared, or a person is missing; the message
+            names the rows.
+        PersonOnBothSides: The source's own split has a person on both sides.
     """
     frame = read_texts(source)
     split = getattr(source, "split", None)
@@ -146,10 +147,10 @@ def load_notes(source: DataSource, schema: NotesSchema, *, seed: int) -> NotesDa
 
 
 def notes_of(frame: pd.DataFrame, schema: NotesSchema, *, split: str | None = None) -> Notes:
-    """Return the notes of a table in which nothing is wrong.
+    """Return the notes of a table after checking it.
 
     Raises:
-        MissingColumns, BadTexts: As `load_notes`.
+        MissingColumns, BadTexts: As in `load_notes`.
     """
     label = schema.label
     others = [name for name in (schema.person, label.column, split) if name]
@@ -180,6 +181,7 @@ def notes_of(frame: pd.DataFrame, schema: NotesSchema, *, split: str | None = No
 
 def pooled_notes(parts: Sequence[Notes]) -> Notes:
     """Return the notes of several sites as those of one; their persons stay distinct."""
+    # The site's number before each identifier: the same identifier at two sites is two persons.
     return Notes(
         texts=np.concatenate([part.texts for part in parts]),
         labels=np.concatenate([part.labels for part in parts]),
@@ -190,19 +192,19 @@ def pooled_notes(parts: Sequence[Notes]) -> Notes:
 
 
 def declared_names(label: ClassLabel | MultiLabel) -> tuple[str, ...]:
-    """Return what may be predicted, in the order of its codes."""
+    """Return the names of the classes or labels, in the order of their codes."""
     return label.classes if isinstance(label, ClassLabel) else label.labels
 
 
 def _strata(labels: Tally) -> Tally:
-    """What persons are parted by: the class, or a text's first label, after none."""
+    """Return the stratum of each text for the split: its class, or 1 + its first label, or 0."""
     if labels.ndim == 1:
         return labels
     return np.where(labels.any(axis=1), labels.argmax(axis=1) + 1, 0)
 
 
 def _label_matrix(cells: "pd.Series[Any]", label: MultiLabel) -> Tally:
-    """Return which labels each text has, shape (n, n_labels)."""
+    """Return 1 where a text has a label, else 0, shape (n, n_labels)."""
     code = {name: index for index, name in enumerate(label.labels)}
     marks = np.zeros((len(cells), len(code)), np.int64)
     unknown: dict[str, list[Any]] = {}
@@ -223,7 +225,7 @@ def _label_matrix(cells: "pd.Series[Any]", label: MultiLabel) -> Tally:
 
 
 def _labels_in_cell(cell: object, separator: str) -> list[str]:
-    """Return the labels that a cell lists; none if it is empty."""
+    """Return the labels in a cell; none if it is empty."""
     match cell:
         case str():
             return [part.strip() for part in cell.split(separator) if part.strip()]

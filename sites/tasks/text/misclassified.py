@@ -1,6 +1,7 @@
-"""Held-out texts that a model reads wrongly: for the people of the site that owns them.
+"""Misclassified held-out texts, for the people of the site that owns them.
 
-Nothing here is ever part of an answer; `consortium.model.files` writes it beside the data.
+They are never part of an answer to the coordinator; `consortium.model.files` writes them beside
+the data.
 """
 
 from collections.abc import Sequence
@@ -21,13 +22,13 @@ Data = TypeVar("Data", bound=SiteData, contravariant=True)
 
 @dataclass(frozen=True, kw_only=True)
 class Mistake:
-    """A text that was read wrongly.
+    """A misclassified text.
 
     Args:
         person: Whose it is.
-        text: All of it.
-        true: Its class, its labels, or its entities with their type, in order.
-        predicted: What the model says they are.
+        text: The whole text.
+        true: Its class, its labels, or its entities with their types, in order.
+        predicted: What the model predicts instead, likewise.
     """
 
     person: str
@@ -38,33 +39,34 @@ class Mistake:
 
 @runtime_checkable
 class ShowsMistakes(Protocol[Data]):
-    """A task that can say which held-out texts its model reads wrongly."""
+    """A task that can return the held-out texts that its model misclassifies."""
 
     def mistakes(
         self, data: Data, pooled: Tally, vector: Vector, *, at_most: int
     ) -> tuple[Mistake, ...]:
-        """Return held-out texts that the model reads wrongly, the worst first.
+        """Return misclassified held-out texts, the worst first.
 
         Args:
             data: The site's records.
             pooled: Statistics added up over sites.
             vector: The state, shape (layout.dim,).
-            at_most: How many.
+            at_most: Most texts to return.
         """
 
 
 def worst_rows(
     predictions: NDArray[np.float64], labels: Tally, *, at_most: int
 ) -> list[tuple[int, tuple[int, ...], tuple[int, ...]]]:
-    """Return rows that are labelled wrongly, with true and predicted codes.
+    """Return misclassified rows, the worst first, each with its true and its predicted codes.
 
-    Worst is furthest from the truth: the sum of the distances of all probabilities. A label, and
-    the second of two classes, is predicted at a probability of 0.5 or more, as it is evaluated.
+    The worst row has the largest distance from the truth, summed over all probabilities. A label,
+    and the second of two classes, is predicted at a probability of 0.5 or more, as in the
+    evaluation.
 
     Args:
         predictions: Probabilities, shape (n, n_labels), or (n,) of the second of two classes.
         labels: Codes, shape (n,), or 0 and 1 for each label, shape (n, n_labels).
-        at_most: How many rows.
+        at_most: Most rows to return.
     """
     if predictions.ndim == 1:
         predictions = np.stack([1 - predictions, predictions], axis=1)
@@ -82,15 +84,16 @@ def worst_rows(
 def worst_sentences(
     predicted: Sequence[Codes], true: Sequence[Codes], types: Sequence[str], *, at_most: int
 ) -> list[int]:
-    """Return which sentences have entities wrong, those with the most of them first.
+    """Return the indices of sentences with wrong entities, those with the most of them first.
 
     Args:
-        predicted: Tag codes of each sentence.
-        true: Likewise.
-        types: Of entities.
-        at_most: How many sentences.
+        predicted: Predicted tag codes of each sentence.
+        true: True tag codes of each sentence.
+        types: The types of entity.
+        at_most: Most sentences to return.
     """
     names = tag_names(types)
+    # An entity is wrong if it is only among the predicted ones or only among the true ones.
     wrong = [
         len({*_spans(said, names)} ^ {*_spans(is_so, names)})
         for said, is_so in zip(predicted, true, strict=True)
@@ -100,7 +103,7 @@ def worst_sentences(
 
 
 def entities_in_words(codes: Codes, words: Sequence[str], types: Sequence[str]) -> tuple[str, ...]:
-    """Return the entities of a sentence in order, each as its type and its words."""
+    """Return the entities of a sentence in order, each as "TYPE: WORDS"."""
     return tuple(
         f"{span.kind}: {' '.join(words[span.start : span.end])}"
         for span in _spans(codes, tag_names(types))

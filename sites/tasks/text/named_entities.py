@@ -1,4 +1,4 @@
-"""Entities in text: which words of a sentence name a disease, a drug, or what else is declared."""
+"""The task of named entity recognition: diseases, drugs, or whatever types are declared."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,15 +40,16 @@ _WINDOWS_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class EntityTask:
-    """A model that tags the words of sentences; it fills in `sites.task.Task`.
+    """Named entity recognition with an encoder; it implements `sites.task.Task`.
 
     Predictions and labels are tag codes, sentence after sentence, each sentence followed by
-    `sites.evaluation.entities.SENTENCE_END`; predicted tags are always IOB2.
+    `sites.evaluation.entities.SENTENCE_END`. Predicted tags are always IOB2.
 
     Args:
-        schema: The types of entities.
-        model: Which encoder, and what of it travels.
-        seed: Of the run.
+        schema: The types of entity.
+        model: Which encoder, and which of its parameters are trained.
+        seed: Of the run: new parameters are drawn from it.
+        name: Name of the use case.
     """
 
     schema: EntitySchema
@@ -58,10 +59,10 @@ class EntityTask:
 
     @property
     def encoder(self) -> Encoder:
-        """The encoder with its head, shared by all that train the same in this process.
+        """The encoder with its head, shared by all sites in this process that train the same.
 
         Raises:
-            UnknownEncoder, UnfitEncoder: The base is not here, or cannot be trained.
+            UnknownEncoder, UnfitEncoder: The base is not on this machine, or cannot be trained.
             BadPlan: The plan does not fit the base.
         """
         n_tags = len(tag_names(self.schema.types))
@@ -69,21 +70,21 @@ class EntityTask:
 
     @property
     def layout(self) -> Layout:
-        """Of the federated vector."""
+        """Layout of the federated vector."""
         return self.encoder.layout
 
     @cached_property
     def statistics(self) -> TextStatistics:
-        """What a site counts before training."""
+        """The statistics that a site counts before training."""
         return TextStatistics(self.schema)
 
     @cached_property
     def evaluation(self) -> EntityEvaluation:
-        """What a site counts of its predictions."""
+        """The evaluation, which counts a site's predictions."""
         return EntityEvaluation(self.schema.types)
 
     def load(self, source: DataSource, *, seed: int) -> EntityData:
-        """Read and check a site's sentences, and hold out a share of its persons."""
+        """Return a site's checked sentences, with a share of its persons held out."""
         found = read_annotated_sentences(source, self.schema)
         sentences = Sentences(
             words=found.tokens,
@@ -99,7 +100,7 @@ class EntityTask:
         return pooled_data(parts)
 
     def statistics_of(self, data: EntityData) -> Tally:
-        """Count the training sentences; held-out ones stay out."""
+        """Return the tally of the training sentences alone."""
         counts = data.training.counts(len(self.schema.types))
         return self.statistics.tally(data.training.lengths, counts, persons=data.train_persons)
 
@@ -115,14 +116,14 @@ class EntityTask:
         """Train from the model that `vector` stands for.
 
         The loss of a sentence is the mean over its words; with privacy, over those of its first
-        window, so that one pass through the model holds one row a record.
+        window, so that a forward pass has one row per record.
 
         Raises:
             EmptySite: There is no training sentence.
-            BadPlan: Classes are to be balanced, which sentences do not have.
+            BadPlan: The plan balances classes, which sentences do not have.
             TrainingDiverged: The loss or a parameter is no longer finite.
         """
-        del pooled  # nothing of a text is scaled
+        del pooled  # texts have no numbers to normalise
         if plan.class_balance != "none":
             raise BadPlan("a sentence has no class to balance: set class_balance to none")
         encoder, training, private = self.encoder, data.training, plan.privacy is not None
@@ -144,7 +145,7 @@ class EntityTask:
         return Trained(update=update, num_examples=data.train_examples, steps=steps)
 
     def evaluate(self, data: EntityData, pooled: Tally, vector: Vector) -> Tally:
-        """Count the entities of held-out sentences."""
+        """Return the tally of the entities in held-out sentences."""
         return self.evaluation.tally(*self.score(data, pooled, vector))
 
     def score(self, data: EntityData, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
@@ -158,7 +159,7 @@ class EntityTask:
     def mistakes(
         self, data: EntityData, pooled: Tally, vector: Vector, *, at_most: int
     ) -> tuple[Mistake, ...]:
-        """Return held-out sentences with entities wrong, those with the most first."""
+        """Return held-out sentences with wrong entities, those with the most first."""
         del pooled
         held, types = data.held_out, self.schema.types
         said = self._predicted_tags(held.read, vector)
@@ -179,13 +180,13 @@ class EntityTask:
         return flatten_tags(self._predicted_tags(read, vector)).astype(np.float64)
 
     def parameters(self, vector: Vector) -> dict[str, NDArray[np.float32]]:
-        """Return what was trained, by name."""
+        """Return the trained arrays of the model that `vector` stands for, by name."""
         return self.layout.unflatten(self.encoder.start + vector)
 
     def write(self, vector: Vector, folder: Path, *, merged: bool) -> None:
         """Write the model that `vector` stands for into an existing directory.
 
-        Whole, as `transformers` alone loads it, or only what was trained.
+        Either the whole model, which `transformers` alone loads, or the trained parameters only.
         """
         export = write_merged if merged else write_trained
         export(self.encoder, vector, tag_names(self.schema.types), folder)
@@ -210,13 +211,15 @@ class EntityTask:
 
 
 def clinical_entities_task(schema: TextSchema, model: TextModelPlan, *, seed: int) -> EntityTask:
-    """Return the task.
+    """Return the task of finding clinical entities in sentences.
 
     Raises:
         UnfitSchema: The schema is one of whole texts.
     """
     if not isinstance(schema, EntitySchema):
-        raise UnfitSchema(f"clinical-entities tags words; {schema.name} is of whole texts")
+        raise UnfitSchema(
+            f"clinical-entities needs a schema of entities, but {schema.name} is one of whole texts"
+        )
     return EntityTask(schema, model, seed)
 
 

@@ -1,4 +1,4 @@
-"""A site's annotated sentences, those of every person on one side."""
+"""A site's annotated sentences, all those of a person on one side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ TRAIN, TEST = "train", "test"
 
 @dataclass(frozen=True, kw_only=True)
 class Sentences:
-    """Sentences with their tags, as a model reads them.
+    """Sentences with their tags, in the form that a model reads.
 
     Args:
-        words: Of each.
-        read: Each as windows of pieces.
-        tags: Codes of the tags of its words.
-        lengths: Characters of each, shape (n,).
-        persons: Whose each is, shape (n,).
+        words: The words of each sentence.
+        read: Each sentence as windows of pieces.
+        tags: The tag codes of each sentence, one per word.
+        lengths: Number of characters of each sentence, shape (n,).
+        persons: Whose each sentence is, shape (n,).
     """
 
     words: tuple[tuple[str, ...], ...]
@@ -40,17 +40,18 @@ class Sentences:
 
     @cached_property
     def flat_tags(self) -> Codes:
-        """Tag codes, sentence after sentence, as an evaluation takes them."""
+        """Tag codes, sentence after sentence, in the form that the evaluation takes."""
         return flatten_tags(self.tags)
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
-        """Pieces of the longest window of each, shape (n,)."""
+        """Number of pieces in the longest window of each sentence, shape (n,)."""
         longest = [max(len(window.ids) for window in item.windows) for item in self.read]
         return np.array(longest, np.int64)
 
     def counts(self, n_types: int) -> NDArray[np.int64]:
         """Return how many entities of each type each sentence has, shape (n, n_types)."""
+        # Odd codes are B tags, one per entity: 1 is B of type 0, 3 of type 1, and so on.
         begins = [codes[codes % 2 == 1] // 2 for codes in self.tags]
         rows = [np.bincount(kinds, minlength=n_types) for kinds in begins]
         return np.array(rows, np.int64).reshape(len(self), n_types)
@@ -69,12 +70,12 @@ class Sentences:
 
 @dataclass(frozen=True, kw_only=True)
 class EntityData:
-    """What a site trains on and is judged on.
+    """A site's sentences, divided into training and held-out ones.
 
     Args:
-        training: What a model learns from.
-        held_out: What it is judged on.
-        n_types: Types of entities.
+        training: Sentences to train on.
+        held_out: Sentences to evaluate on.
+        n_types: Number of types of entity.
     """
 
     training: Sentences
@@ -83,34 +84,34 @@ class EntityData:
 
     @property
     def train_examples(self) -> int:
-        """Sentences to train on."""
+        """Number of training sentences."""
         return len(self.training)
 
     @property
     def train_persons(self) -> int:
-        """Persons, or documents, behind them."""
+        """Number of persons, or documents, with training sentences."""
         return len(np.unique(self.training.persons))
 
     @property
     def held_out_examples(self) -> int:
-        """Sentences to evaluate on."""
+        """Number of held-out sentences."""
         return len(self.held_out)
 
     @property
     def class_counts(self) -> tuple[int, ...]:
-        """Entities of each type in the training sentences."""
+        """Number of entities of each type in the training sentences."""
         return tuple(self.training.counts(self.n_types).sum(axis=0).tolist())
 
 
 def split_sentences(
     sentences: Sentences, found: AnnotatedSentences, *, n_types: int, seed: int
 ) -> EntityData:
-    """Hold out sentences: as their source says, or a share of the persons by a seeded draw.
+    """Return the sentences divided by the source's split, or else by a seeded draw of persons.
 
-    A side `dev` is on neither.
+    Sentences with the side `dev` are left out.
 
     Raises:
-        PersonOnBothSides: The source parts a person's sentences.
+        PersonOnBothSides: The source's split has a person on both sides.
     """
     if found.sides is None:
         held_out = hold_out(sentences.persons, np.zeros(len(sentences), np.int64), seed=seed)
@@ -148,6 +149,6 @@ def _pooled_sentences(parts: Sequence[Sentences]) -> Sentences:
 
 
 def flatten_tags(tags: Sequence[Codes]) -> Codes:
-    """Return tag codes, sentence after sentence, each followed by `SENTENCE_END`."""
+    """Return the tag codes as one vector, each sentence followed by `SENTENCE_END`."""
     end = np.array([SENTENCE_END], np.int64)
     return np.concatenate([part for codes in tags for part in (codes, end)] or [end[:0]])

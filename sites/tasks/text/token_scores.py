@@ -1,4 +1,4 @@
-"""A model's scores of the words of sentences, and the loss of a sentence."""
+"""Tag scores of words: the loss of a sentence, and the best tags."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -12,19 +12,20 @@ from sites.text.iob2_tags import Codes, decode_tags
 from sites.text.word_alignment import PieceWindow, Sentence
 
 Scores: TypeAlias = Callable[[Sequence[NDArray[np.int64]]], Tensor]
-"""From the pieces of windows to the scores of their tags, (B, T, n_tags), on any device."""
+"""From windows of pieces to the scores of their tags, shape (B, T, n_tags), on any device."""
 
 
 def sentence_losses(scores: Scores, sentences: Sequence[Sentence], tags: Sequence[Codes]) -> Tensor:
-    """Return the mean cross-entropy over the words of each sentence that are read, shape (B,).
+    """Return the mean cross-entropy over the words of each sentence, shape (B,).
 
-    A mean of each sentence, not one over the words of a batch: what one record adds to a step
-    does not grow with its length. A sentence without a word that is read has loss 0.
+    Only words that have a piece count; a sentence without any has loss 0. It is a mean per
+    sentence, not over the words of a batch, so that what one record adds to a step does not grow
+    with its length.
 
     Args:
-        scores: Of the model.
-        sentences: What is read.
-        tags: True tags of each.
+        scores: The model's scores.
+        sentences: The sentences as windows of pieces.
+        tags: The true tag codes of each sentence.
     """
     rows, windows = _windows_with_rows(sentences)
     owner = np.repeat(rows, [len(window.words) for window in windows])  # (n_words,)
@@ -45,14 +46,21 @@ def sentence_losses(scores: Scores, sentences: Sequence[Sentence], tags: Sequenc
 def tags_of_sentences(
     scores: Scores, sentences: Sequence[Sentence], *, n_tags: int, batch_size: int
 ) -> list[Codes]:
-    """Return the best IOB2 tags of each sentence; a word that is not read is outside.
+    """Return the codes of the best IOB2 tags of each sentence.
 
-    Windows are read shortest first, so that little is padded.
+    A word without a piece is outside of any entity.
+
+    Args:
+        scores: The model's scores.
+        sentences: The sentences as windows of pieces.
+        n_tags: Number of tags.
+        batch_size: Windows per forward pass.
     """
     logits = [np.zeros((sentence.n_words, n_tags)) for sentence in sentences]
     for row in logits:
-        row[:, 0] = 1.0  # outside, unless the model reads the word
+        row[:, 0] = 1.0  # O is the best tag of a word that no window reads
     rows, windows = _windows_with_rows(sentences)
+    # Windows of similar size share a pass, which needs little padding.
     order = np.argsort([len(window.ids) for window in windows], kind="stable")
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
@@ -65,7 +73,7 @@ def tags_of_sentences(
 
 
 def _windows_with_rows(sentences: Sequence[Sentence]) -> tuple[list[int], list[PieceWindow]]:
-    """Return all windows, and to which sentence each belongs."""
+    """Return the sentence of each window, and all windows, sentence after sentence."""
     pairs = [(row, window) for row, item in enumerate(sentences) for window in item.windows]
     return [row for row, _ in pairs], [window for _, window in pairs]
 
@@ -80,6 +88,7 @@ def _word_scores(scores: Scores, windows: Sequence[PieceWindow]) -> Tensor:
 
 
 def _log_probabilities(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return log-probabilities, so that words of different windows weigh alike."""
+    """Return log-probabilities, so that all words have equal weight in the best sequence."""
+    # Less the maximum, so that no exponential overflows.
     shifted = logits - logits.max(axis=1, initial=-np.inf, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))

@@ -159,9 +159,9 @@ def test_windows_of_a_size_are_read_together_each_once(sizes: list[int]) -> None
 
 
 def test_a_plan_that_does_not_fit_the_encoder_is_refused() -> None:
-    with pytest.raises(BadPlan, match=r"max_tokens is 513; .* reads at most 512"):
+    with pytest.raises(BadPlan, match=r"max_tokens is 513, .* reads at most 512"):
         encoder("lora", max_tokens=513)
-    with pytest.raises(BadPlan, match=r"top_layers is 3; .* has 2 layers"):
+    with pytest.raises(BadPlan, match=r"top_layers is 3, .* has 2 layers"):
         encoder("top-k", top_layers=3)
 
 

@@ -27,7 +27,7 @@ def test_the_digest_tells_other_weights_and_another_vocabulary(tmp_path: Path) -
 
 def test_another_encoder_than_the_run_asks_for_is_refused_naming_both() -> None:
     asked, here = EncoderFiles.find(small(3)).digest, EncoderFiles.find(small()).digest
-    with pytest.raises(OtherEncoder, match=f"asks for the encoder {asked}.* is {here}"):
+    with pytest.raises(OtherEncoder, match=f"needs the encoder with digest {asked}.* has {here}"):
         encoder_for(Role(plan(digest=asked), "texts", 3, 7))
     encoder_for(Role(plan(digest=here), "texts", 3, 7))
 

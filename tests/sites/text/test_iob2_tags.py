@@ -60,9 +60,9 @@ def test_what_is_not_iob2_is_found(tags: list[str]) -> None:
         (["O", "I-Disease"], (1, "I after O")),
         (["I-Disease"], (0, "I after O")),
         (["B-Drug", "I-Disease"], (1, "I after another type")),
-        (["B-"], (0, "no tag: O, B-TYPE or I-TYPE")),
-        (["O", "disease"], (1, "no tag: O, B-TYPE or I-TYPE")),
-        (["S-Disease"], (0, "no tag: O, B-TYPE or I-TYPE")),
+        (["B-"], (0, "not a tag: O, B-TYPE or I-TYPE")),
+        (["O", "disease"], (1, "not a tag: O, B-TYPE or I-TYPE")),
+        (["S-Disease"], (0, "not a tag: O, B-TYPE or I-TYPE")),
         (["B-cell-line", "I-cell-line", "O"], None),
     ],
 )

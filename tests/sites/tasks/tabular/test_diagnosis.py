@@ -61,7 +61,7 @@ def test_yes_or_no_and_grades_are_both_a_diagnosis(classes: tuple[str, ...]) -> 
 
 
 def test_a_number_is_refused() -> None:
-    with pytest.raises(UnfitSchema, match="one of declared classes; grade is a number"):
+    with pytest.raises(UnfitSchema, match="needs a label with classes, but grade is a number"):
         diagnosis_task(schema(NumberLabel(column="grade", low=0, high=4)), MODEL, seed=7)
 
 

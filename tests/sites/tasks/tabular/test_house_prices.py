@@ -49,7 +49,7 @@ def test_offices_with_other_houses_find_the_common_line(source: Write) -> None:
 
 def test_classes_are_refused() -> None:
     label = ClassLabel(column="price", classes=("low", "high"))
-    with pytest.raises(UnfitSchema, match="price declares classes"):
+    with pytest.raises(UnfitSchema, match="but price has classes"):
         house_prices_task(PRICES.model_copy(update={"label": label}), MODEL, seed=7)
 
 

@@ -60,7 +60,7 @@ def test_the_suggested_plan_learns_what_no_single_column_says(source: Write) -> 
     ],
 )
 def test_anything_but_two_classes_is_refused(label: Label) -> None:
-    with pytest.raises(UnfitSchema, match="credit tells two classes apart; outcome"):
+    with pytest.raises(UnfitSchema, match="credit needs a label with two classes, but outcome"):
         credit_task(schema(label), MODEL, seed=7)
 
 

@@ -16,5 +16,5 @@ def test_notes_may_have_one_class_or_several_labels() -> None:
 
 
 def test_entities_are_another_task() -> None:
-    with pytest.raises(UnfitSchema, match="labels whole texts"):
+    with pytest.raises(UnfitSchema, match="needs a schema of whole texts"):
         clinical_notes_task(EntitySchema(name="drugs", types=("Drug",)), MODEL, seed=7)

@@ -16,5 +16,5 @@ def test_sentiment_is_the_task_of_notes() -> None:
 
 @pytest.mark.parametrize("schema", [FINDINGS, EntitySchema(name="drugs", types=("Drug",))])
 def test_sentiment_is_one_class_a_sentence(schema: EntitySchema) -> None:
-    with pytest.raises(UnfitSchema, match="one class a sentence"):
+    with pytest.raises(UnfitSchema, match="one class per text"):
         market_sentiment_task(schema, MODEL, seed=7)
