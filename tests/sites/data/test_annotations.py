@@ -38,7 +38,7 @@ def told(found: AnnotatedSentences) -> list[tuple[str, tuple[str, ...], list[int
     return list(zip(found.persons.tolist(), found.tokens, codes, strict=True))
 
 
-def test_lists_their_json_and_iob2_say_the_same(tmp_path: Path) -> None:
+def test_lists_json_lists_and_iob2_files_give_the_same_sentences(tmp_path: Path) -> None:
     frame().to_parquet(tmp_path / "a.parquet")
     frame().to_json(tmp_path / "a.jsonl", orient="records", lines=True)
     texts = frame()
@@ -57,7 +57,7 @@ def test_lists_their_json_and_iob2_say_the_same(tmp_path: Path) -> None:
     assert read_annotated_sentences(sources[0], SCHEMA).sides is None
 
 
-def test_sides_are_those_of_the_source(tmp_path: Path) -> None:
+def test_sides_equal_those_of_the_source(tmp_path: Path) -> None:
     frame().to_parquet(tmp_path / "a.parquet")
     found = read_annotated_sentences(TableFile(path=tmp_path / "a.parquet", split="side"), SCHEMA)
     assert found.sides is not None
@@ -90,7 +90,7 @@ def record(tokens: object, tags: object) -> dict[str, object]:
         (["a"], ["B-Gene"], "undeclared B-Gene"),
     ],
 )
-def test_what_is_wrong_is_named_by_its_row(
+def test_each_mistake_is_named_with_its_row(
     tmp_path: Path, tokens: object, tags: object, said: str
 ) -> None:
     source = jsonl(tmp_path, record(["fine"], ["O"]), record(tokens, tags))
@@ -99,7 +99,7 @@ def test_what_is_wrong_is_named_by_its_row(
     assert caught.value.counts == {"sentences": 1}
 
 
-def test_nothing_of_a_sentence_is_quoted(tmp_path: Path) -> None:
+def test_no_sentence_is_quoted(tmp_path: Path) -> None:
     with pytest.raises(BadSentences) as caught:
         read_annotated_sentences(jsonl(tmp_path, *[record(["secret"], ["I-Drug"])] * 9), SCHEMA)
     assert "secret" not in str(caught.value)
@@ -107,19 +107,19 @@ def test_nothing_of_a_sentence_is_quoted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("column", ["document", "tokens", "tags"])
-def test_a_column_that_is_absent_is_named(tmp_path: Path, column: str) -> None:
+def test_an_absent_column_is_named(tmp_path: Path, column: str) -> None:
     held = {name: value for name, value in record(["a"], ["O"]).items() if name != column}
     with pytest.raises(MissingColumns, match=column):
         read_annotated_sentences(jsonl(tmp_path, held), SCHEMA)
 
 
-def test_a_split_that_is_absent_is_named(tmp_path: Path) -> None:
+def test_an_absent_split_column_is_named(tmp_path: Path) -> None:
     source = jsonl(tmp_path, record(["a"], ["O"])).model_copy(update={"split": "side"})
     with pytest.raises(ConsortiumError, match="side"):
         read_annotated_sentences(source, SCHEMA)
 
 
-def test_sentences_to_annotate_need_no_tags(tmp_path: Path) -> None:
+def test_sentences_to_predict_need_no_tags(tmp_path: Path) -> None:
     assert read_unannotated_sentences(jsonl(tmp_path, {"text": "No fever."}), SCHEMA) == [
         ("No", "fever", ".")
     ]
@@ -132,7 +132,7 @@ def test_sentences_to_annotate_need_no_tags(tmp_path: Path) -> None:
         read_unannotated_sentences(jsonl(tmp_path, {"note": "No fever."}), SCHEMA)
 
 
-def test_words_are_cut_at_marks_and_white_space() -> None:
+def test_words_end_at_punctuation_and_white_space() -> None:
     text = "Type-2 diabetes (Crohn's?), β-blocker\n5.5 mg"
     assert words_of(text) == (
         *("Type-2", "diabetes", "(", "Crohn's", "?", ")", ","),

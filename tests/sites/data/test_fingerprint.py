@@ -9,7 +9,7 @@ from sites.data.source import SqlQuery, TableFile, TextFolder
 from sites.data.tables import UnreadableSource
 
 
-def test_a_file_is_known_under_any_name_and_after_no_change(tmp_path: Path) -> None:
+def test_a_fingerprint_depends_on_the_content_of_a_file_not_on_its_name(tmp_path: Path) -> None:
     for name, text in (("a.csv", "x\n1\n"), ("b.csv", "x\n1\n"), ("c.csv", "x\n2\n")):
         (tmp_path / name).write_text(text)
     one, same, other = (fingerprint_of(TableFile(path=tmp_path / f"{n}.csv")) for n in "abc")
@@ -17,7 +17,7 @@ def test_a_file_is_known_under_any_name_and_after_no_change(tmp_path: Path) -> N
     assert len(one) == 64
 
 
-def test_a_folder_is_all_its_files(tmp_path: Path) -> None:
+def test_the_fingerprint_of_a_folder_covers_all_its_files(tmp_path: Path) -> None:
     folder = TextFolder(path=tmp_path)
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "a.txt").write_text("one")
@@ -26,7 +26,7 @@ def test_a_folder_is_all_its_files(tmp_path: Path) -> None:
     assert fingerprint_of(folder) != before
 
 
-def test_a_query_is_its_rows(tmp_path: Path) -> None:
+def test_the_fingerprint_of_a_query_is_that_of_its_rows(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'a.db'}"
     engine = sqlalchemy.create_engine(url)
     pd.DataFrame({"x": [1, 2]}).to_sql("t", engine, index=False)
@@ -38,7 +38,7 @@ def test_a_query_is_its_rows(tmp_path: Path) -> None:
     assert whole == again != part
 
 
-def test_what_cannot_be_read_has_no_fingerprint(tmp_path: Path) -> None:
+def test_an_unreadable_source_has_no_fingerprint(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="gone"):
         fingerprint_of(TableFile(path=tmp_path / "gone.csv"))
     with pytest.raises(UnreadableSource):

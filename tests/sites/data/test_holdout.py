@@ -15,7 +15,7 @@ def split_up(records: list[tuple[int, int]]) -> tuple[NDArray[np.str_], NDArray[
 
 
 @given(records=RECORDS, seed=st.integers(0, 2**32))
-def test_nobody_is_on_both_sides(records: list[tuple[int, int]], seed: int) -> None:
+def test_no_person_is_on_both_sides(records: list[tuple[int, int]], seed: int) -> None:
     persons, classes = split_up(records)
     held_out = hold_out(persons, classes, seed=seed, share=0.5)
     assert not set(persons[held_out]) & set(persons[~held_out])
@@ -32,7 +32,9 @@ def test_the_order_of_records_does_not_matter(records: list[tuple[int, int]], se
 
 
 @given(sizes=st.lists(st.integers(1, 30), min_size=1, max_size=4), seed=st.integers(0, 2**32))
-def test_each_class_gives_its_share_and_keeps_somebody(sizes: list[int], seed: int) -> None:
+def test_each_class_gives_its_share_and_keeps_a_person_in_training(
+    sizes: list[int], seed: int
+) -> None:
     classes = np.repeat(np.arange(len(sizes)), sizes)
     held_out = hold_out(np.arange(len(classes)), classes, seed=seed)
     for code, size in enumerate(sizes):
@@ -47,13 +49,13 @@ def test_a_class_with_one_person_stays_in_training() -> None:
         assert not hold_out(persons, classes, seed=seed, share=0.9)[:2].any()
 
 
-def test_a_person_counts_to_the_most_frequent_class() -> None:
+def test_a_person_belongs_to_its_most_frequent_class() -> None:
     """Here every person is of class 1, so four of 20 are held out, whatever else they have."""
     persons = np.repeat(np.arange(20), 3)
     assert hold_out(persons, np.tile([1, 0, 1], 20), seed=3).sum() == 12
 
 
-def test_another_seed_holds_out_others() -> None:
+def test_another_seed_holds_out_other_persons() -> None:
     persons, classes = np.arange(100), np.zeros(100, np.int64)
     draws = {hold_out(persons, classes, seed=seed).tobytes() for seed in range(10)}
     assert len(draws) == 10
@@ -65,7 +67,7 @@ def test_the_draw_is_the_same_on_every_machine() -> None:
 
 
 @given(records=RECORDS, sides=st.lists(st.booleans(), min_size=60, max_size=60))
-def test_a_given_split_is_kept_exactly_when_it_parts_nobody(
+def test_a_given_split_is_kept_if_and_only_if_nobody_is_on_both_sides(
     records: list[tuple[int, int]], sides: list[bool]
 ) -> None:
     persons, _ = split_up(records)

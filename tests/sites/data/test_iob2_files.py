@@ -28,7 +28,7 @@ sentence_lists = st.lists(sentences().filter(lambda s: s[1] > 0), min_size=1, ma
 
 @given(sentence_lists, st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_was_written_is_read(
+def test_sentences_that_were_written_are_read_back(
     tmp_path: Path, made: list[tuple[list[Span], int]], data: st.DataObject
 ) -> None:
     """Any Unicode token, any entities, come back as they were, in order."""
@@ -58,14 +58,14 @@ def test_a_file_of_a_directory_is_a_document(tmp_path: Path) -> None:
     assert frame["place"].tolist()[1] == "anna.iob line 3"
 
 
-def test_marks_part_documents(tmp_path: Path) -> None:
+def test_docstart_lines_separate_documents(tmp_path: Path) -> None:
     """Also where a document's sentences follow without an empty line."""
     text = f"-DOCSTART- -X- O O\n\n{CASE}-DOCSTART-\tO\nx\tO\n"
     frame = read_iob(write(tmp_path, train=text))
     assert frame["person"].tolist() == ["train#1", "train#1", "train#2"]
 
 
-def test_columns_between_token_and_tag_are_passed_over(tmp_path: Path) -> None:
+def test_columns_between_token_and_tag_are_ignored(tmp_path: Path) -> None:
     frame = read_iob(write(tmp_path, one="EU NNP I-NP B-ORG\nrejects VBZ I-VP O\n"))
     assert frame["tokens"][1] == ("EU", "rejects")
     assert frame["tags"][1] == ("B-ORG", "O")
@@ -76,7 +76,7 @@ def test_a_corpus_without_documents_is_read_in_blocks(tmp_path: Path) -> None:
     assert frame["person"].tolist() == ["only/block-1"] * BLOCK + ["only/block-2"]
 
 
-def test_names_say_the_side_if_asked(tmp_path: Path) -> None:
+def test_file_names_give_the_side_if_the_source_says_so(tmp_path: Path) -> None:
     source = write(tmp_path, train=CASE, devel=CASE, test=CASE)
     frame = read_iob(source.model_copy(update={"split": "file"}))
     assert frame.groupby("split")["person"].first().to_dict() == {
@@ -89,7 +89,7 @@ def test_names_say_the_side_if_asked(tmp_path: Path) -> None:
         read_iob(source.model_copy(update={"split": "file"}))
 
 
-def test_tokens_without_tags_are_read_where_none_are_needed(tmp_path: Path) -> None:
+def test_tokens_without_tags_are_read_if_none_are_needed(tmp_path: Path) -> None:
     frame = read_iob(write(tmp_path, new="fever\nand\ncough\n"), tagged=False)
     assert frame["tokens"][1] == ("fever", "and", "cough")
     assert frame["tags"][1] == ("O", "O", "O")
@@ -106,14 +106,14 @@ def test_tokens_without_tags_are_read_where_none_are_needed(tmp_path: Path) -> N
         ("\n\n", EmptyTable, "holds no sentence"),
     ],
 )
-def test_what_is_broken_is_named_by_its_line(
+def test_each_mistake_is_named_with_its_line(
     tmp_path: Path, text: str, error: type[Exception], said: str
 ) -> None:
     with pytest.raises(error, match=said):
         read_iob(write(tmp_path, one=text))
 
 
-def test_the_refusal_counts_and_quotes_nothing(tmp_path: Path) -> None:
+def test_the_error_counts_sentences_and_quotes_none(tmp_path: Path) -> None:
     """What may leave a site is the number of sentences; no token is in the text either."""
     with pytest.raises(BrokenIob) as caught:
         read_iob(write(tmp_path, one="secretword\tI-X\n\n" * 3))
@@ -121,7 +121,7 @@ def test_the_refusal_counts_and_quotes_nothing(tmp_path: Path) -> None:
     assert "secretword" not in str(caught.value)
 
 
-def test_what_may_hold_sentences_is_taken_as_sentences(tmp_path: Path) -> None:
+def test_sources_with_the_right_endings_become_sentence_files(tmp_path: Path) -> None:
     """A corpus of train and test keeps its sides; a table stays a table."""
     write(tmp_path, train=CASE, test=CASE)
     assert sentence_source(TextFolder(path=tmp_path)) == IobFiles(path=tmp_path, split="file")
@@ -133,7 +133,7 @@ def test_what_may_hold_sentences_is_taken_as_sentences(tmp_path: Path) -> None:
     assert sentence_source(table) is table
 
 
-def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
+def test_each_unreadable_source_has_its_error(tmp_path: Path) -> None:
     with pytest.raises(MissingFile):
         read_iob(IobFiles(path=tmp_path / "nowhere"))
     with pytest.raises(UnknownFormat):

@@ -15,11 +15,11 @@ SOURCES = TypeAdapter[DataSource](DataSource)
         SqlQuery(url="sqlite:///patients.db", query="SELECT * FROM patients"),
     ],
 )
-def test_a_source_survives_its_json(source: DataSource) -> None:
+def test_a_source_is_read_back_from_its_json(source: DataSource) -> None:
     assert SOURCES.validate_json(SOURCES.dump_json(source)) == source
 
 
-def test_a_password_in_a_url_does_not_show() -> None:
+def test_the_repr_hides_a_password_in_a_url() -> None:
     source = SqlQuery(url="postgresql://me:secret@db/x", query="SELECT name FROM patients")
     assert "secret" not in f"{source!r} {source}"
     assert "patients" not in f"{source!r} {source}"

@@ -26,7 +26,7 @@ def written(path: Path, text: str) -> TableFile:
     return TableFile(path=path)
 
 
-def test_a_text_file_is_read_as_it_stands(tmp_path: Path) -> None:
+def test_a_text_file_is_read_without_changes(tmp_path: Path) -> None:
     """No cell is interpreted: leading zeros, empty cells and the word NA survive."""
     frame = read_table(written(tmp_path / "a.csv", CSV))
     assert frame.to_dict("list") == {
@@ -45,7 +45,7 @@ def test_a_single_column_may_have_blank_lines(tmp_path: Path) -> None:
     assert list(read_table(written(tmp_path / "a.csv", "age\n1\n\n2\n")).index) == [2, 4]
 
 
-def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_not_part_of_a_name(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(CSV, encoding="utf-8-sig")
     assert list(read_table(TableFile(path=path)).columns) == ["patient", "age", "note"]
@@ -150,7 +150,7 @@ def test_an_empty_table_is_refused(tmp_path: Path, name: str, text: str) -> None
         read_table(written(tmp_path / name, text))
 
 
-def test_an_unknown_ending_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
+def test_an_unknown_ending_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(UnknownFormat, match=r"\.csv, \.tsv, \.jsonl, \.parquet"):
         read_table(written(tmp_path / "a.xlsx", ""))
 
@@ -170,7 +170,7 @@ def test_a_failed_query_says_why_and_shows_no_password(url: str, query: str, mes
     assert "secret" not in str(refusal.value)
 
 
-def test_a_query_changes_nothing(tmp_path: Path) -> None:
+def test_a_query_does_not_change_the_database(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "a.db") as database:
         database.execute("CREATE TABLE patients (age INTEGER)")
         database.execute("INSERT INTO patients VALUES (63)")
@@ -188,7 +188,7 @@ def test_a_query_changes_nothing(tmp_path: Path) -> None:
         lambda folder: read_table(SqlQuery(url="sqlite://", query="SELECT * FROM nowhere")),
     ],
 )
-def test_a_refusal_carries_counts_only(tmp_path: Path, provoke: Callable[[Path], object]) -> None:
+def test_an_error_carries_counts_only(tmp_path: Path, provoke: Callable[[Path], object]) -> None:
     with pytest.raises(UnreadableSource) as refusal:
         provoke(tmp_path)
     assert all(type(count) is int for count in refusal.value.counts.values())

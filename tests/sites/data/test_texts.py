@@ -49,7 +49,7 @@ def in_every_form(folder: Path) -> dict[str, DataSource]:
     }
 
 
-def test_the_same_notes_are_read_from_every_form(tmp_path: Path) -> None:
+def test_the_same_notes_are_read_from_every_kind_of_source(tmp_path: Path) -> None:
     """Unicode, quotes, line ends and 100,000 characters: each text to the last character."""
     for form, source in in_every_form(tmp_path).items():
         frame = read_texts(source)
@@ -58,14 +58,14 @@ def test_the_same_notes_are_read_from_every_form(tmp_path: Path) -> None:
         assert found == NOTES, form
 
 
-def test_sentences_are_read_too(tmp_path: Path) -> None:
+def test_sentence_files_are_read_too(tmp_path: Path) -> None:
     (tmp_path / "x.iob").write_text("fever\tB-Finding\n")
     assert read_texts(IobFiles(path=tmp_path))["tags"][1] == ("B-Finding",)
     assert read_texts(IobFiles(path=tmp_path), tagged=False)["tags"][1] == ("O",)
 
 
 @pytest.mark.parametrize("source", [TextFolder(path=Path("notes")), IobFiles(path=Path("notes"))])
-def test_text_is_no_table(source: DataSource) -> None:
+def test_a_source_of_texts_is_not_a_table(source: DataSource) -> None:
     with pytest.raises(UnknownFormat, match="texts, not a table"):
         read_table(source)
 
@@ -115,7 +115,7 @@ def test_bad_records_are_named_by_line_and_not_quoted(tmp_path: Path) -> None:
     assert caught.value.counts == {"empty": 2, "unknown": 1}
 
 
-def test_a_column_that_is_absent_is_named(tmp_path: Path) -> None:
+def test_an_absent_column_is_named(tmp_path: Path) -> None:
     frame = read_texts(_jsonl(tmp_path, {"note": "good", "label": "a"}))
     with pytest.raises(MissingColumns, match=r"lack the columns \['text'\].*'note'"):
         require_texts(frame, text="text", label="label", classes=("a",))
@@ -169,7 +169,7 @@ def labels_without_files(folder: Path) -> TextFolder:
         (labels_without_files, MissingColumns, "no column 'file'"),
     ],
 )
-def test_what_is_wrong_with_a_folder_is_said(
+def test_each_mistake_of_a_folder_has_its_error(
     tmp_path: Path, make: Callable[[Path], TextFolder], error: type[ConsortiumError], said: str
 ) -> None:
     with pytest.raises(error, match=said):

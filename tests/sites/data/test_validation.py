@@ -65,7 +65,7 @@ def test_a_missing_value_may_be_written_in_many_ways(cell: object) -> None:
     assert frame["sex"].isna().tolist() == [True, False, False]
 
 
-def test_a_declared_value_is_never_taken_as_missing() -> None:
+def test_a_declared_value_is_never_missing() -> None:
     pool = Category(name="pool", values=("NA", "small"), missing=True)
     schema = SCHEMA.model_copy(update={"features": (pool,)})
     frame = validate_table(table(pool=["NA", "na", "small"]), schema)
@@ -76,11 +76,11 @@ def test_a_declared_value_is_never_taken_as_missing() -> None:
     "cells",
     [["0", "1", "1"], [0, 1, 1], [0.0, 1.0, 1.0], [False, True, True], ["false", "True", "1.0"]],
 )
-def test_numbers_and_booleans_mean_the_category_they_equal(cells: list[object]) -> None:
+def test_numbers_and_booleans_stand_for_the_category_that_they_equal(cells: list[object]) -> None:
     assert validate_table(table(smoker=cells), SCHEMA)["smoker"].cat.codes.tolist() == [0, 1, 1]
 
 
-def test_categories_that_equal_the_same_number_are_told_apart_by_their_text() -> None:
+def test_categories_equal_to_the_same_number_are_distinguished_by_their_text() -> None:
     grade = Category(name="grade", values=("1", "1.0", "2"))
     schema = SCHEMA.model_copy(update={"features": (grade,)})
     assert validate_table(table(grade=["1", "1.0", "2"]), schema)["grade"].cat.codes.tolist() == [
@@ -129,12 +129,12 @@ def test_text_in_a_number_column_is_named_with_its_row() -> None:
 
 
 @pytest.mark.parametrize("cell", [[1], datetime.date(2020, 1, 1), "1,5"])
-def test_what_is_no_number_is_not_taken_for_one(cell: object) -> None:
+def test_cells_that_are_not_numbers_are_refused(cell: object) -> None:
     (found,) = violations(age=[63, 41, cell])
     assert (found.expected, found.rows) == ("a number", (4,))
 
 
-def test_a_column_of_times_is_no_number() -> None:
+def test_a_column_of_times_is_not_numeric() -> None:
     (found,) = violations(age=list(pd.to_datetime(["2020-01-01"] * 3)))
     assert (found.expected, found.count) == ("a number", 3)
 
@@ -171,13 +171,13 @@ def test_long_lists_of_values_are_cut_short() -> None:
 
 
 @pytest.mark.parametrize("column", ["age", "smoker", "disease", "patient"])
-def test_a_value_that_may_not_be_missing_is_asked_for(column: str) -> None:
+def test_a_missing_value_is_refused_unless_the_schema_allows_it(column: str) -> None:
     (found,) = violations(**{column: [GOOD[column][0], "", GOOD[column][2]]})
     assert (found.column, found.expected, found.rows) == (column, "a value", (3,))
     assert str(found).startswith(f"{column}: expected a value, not so in row 3; fill it in")
 
 
-def test_everything_that_is_wrong_is_said_at_once_and_only_counts_may_leave() -> None:
+def test_all_mistakes_are_reported_at_once_and_only_counts_may_leave() -> None:
     with pytest.raises(BadTable) as refusal:
         validate_table(table(age=["x", "-1", "63"], disease=["no", "perhaps", ""]), SCHEMA)
     assert refusal.value.counts == {"columns": 2, "values": 4}
@@ -232,7 +232,7 @@ def test_a_number_label_has_bounds_and_may_not_be_missing() -> None:
 @given(
     ages=st.lists(st.floats(-10, 130) | st.sampled_from(["", "x", "NA", "inf"]), min_size=1),
 )
-def test_what_is_refused_is_exactly_what_breaks_the_schema(ages: list[Any]) -> None:
+def test_a_cell_is_refused_if_and_only_if_it_breaks_the_schema(ages: list[Any]) -> None:
     good = [isinstance(age, float) and 0 <= age <= 120 for age in ages]
     frame = pd.DataFrame(dict.fromkeys(GOOD, ["1"] * len(ages)) | {"age": [str(a) for a in ages]})
     frame = frame.assign(sex="male", disease="no")

@@ -34,7 +34,7 @@ def scores(one: Encoder, vector: np.ndarray) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("travels", TRAVELS)
-def test_only_what_travels_is_trained(travels: str) -> None:
+def test_only_the_parameters_that_travel_are_trained(travels: str) -> None:
     """The layout names the trained parameters; the rest keeps the numbers of the files."""
     one = encoder(travels)
     names = {item.name for item in one.layout.fields}
@@ -60,8 +60,8 @@ def test_only_what_travels_is_trained(travels: str) -> None:
 
 
 @pytest.mark.parametrize("travels", TRAVELS)
-def test_the_start_is_what_the_files_say_whatever_the_head(travels: str) -> None:
-    """Where training starts, adapters change nothing, and known parameters are the files'."""
+def test_the_initial_encoder_equals_that_of_the_files_for_every_head(travels: str) -> None:
+    """Initial adapters change nothing, and known parameters have the numbers of the files."""
     one = encoder(travels)
     arrays = one.layout.unflatten(one.start)
     held = load_file(Path(small()) / "model.safetensors")
@@ -73,13 +73,13 @@ def test_the_start_is_what_the_files_say_whatever_the_head(travels: str) -> None
             assert not array.any()
 
 
-def test_all_ways_of_training_start_as_the_same_model() -> None:
+def test_every_choice_of_trained_parameters_starts_from_the_same_model() -> None:
     found = [scores(encoder(travels), np.zeros(encoder(travels).layout.dim)) for travels in TRAVELS]
     for other in found[1:]:
         torch.testing.assert_close(found[0], other, atol=1e-5, rtol=1e-5)
 
 
-def test_new_parameters_depend_on_the_runs_seed_and_on_nothing_else() -> None:
+def test_new_parameters_depend_on_the_seed_of_the_run_only() -> None:
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
     one = Encoder(Role(plan(), "texts", 3, 7), EncoderFiles.find(small()))
@@ -93,7 +93,7 @@ def test_new_parameters_depend_on_the_runs_seed_and_on_nothing_else() -> None:
     assert one.layout.digest != other.layout.digest
 
 
-def test_another_base_is_another_layout() -> None:
+def test_another_base_has_another_layout() -> None:
     one = encoder("lora")
     other = encoder("lora", base=small(3))
     assert one.layout.digest != other.layout.digest
@@ -101,7 +101,7 @@ def test_another_base_is_another_layout() -> None:
     assert other.files.digest in other.layout.start
 
 
-def test_what_an_adapter_counts_is_part_of_the_layout() -> None:
+def test_the_settings_of_an_adapter_are_part_of_the_layout() -> None:
     assert encoder("lora").layout.digest != encoder("lora", lora_alpha=3.0).layout.digest
 
 
@@ -111,7 +111,7 @@ def test_encoders_are_shared_in_a_process() -> None:
 
 @pytest.mark.parametrize("travels", ["lora", "head"])
 @pytest.mark.parametrize("order", [[3, 1, 2, 0], [2], [0, 3]])
-def test_scores_of_a_window_do_not_depend_on_what_stands_beside_it(
+def test_scores_of_a_window_do_not_depend_on_the_other_windows(
     order: list[int], travels: str
 ) -> None:
     one = encoder(travels)
@@ -123,7 +123,7 @@ def test_scores_of_a_window_do_not_depend_on_what_stands_beside_it(
     torch.testing.assert_close(whole[order], moved, atol=2e-6, rtol=1e-5)
 
 
-def test_remembered_features_give_the_scores_of_the_whole_model() -> None:
+def test_cached_features_give_the_scores_of_the_whole_model() -> None:
     """The same head behind a frozen encoder, remembered or computed in full."""
     one, full = encoder("head"), encoder("full")
     rng = np.random.default_rng(3)
@@ -134,7 +134,7 @@ def test_remembered_features_give_the_scores_of_the_whole_model() -> None:
     torch.testing.assert_close(head, whole, atol=1e-5, rtol=1e-5)
 
 
-def test_tokens_have_scores_of_their_own() -> None:
+def test_each_token_has_its_own_scores() -> None:
     one = encoder("lora", reads="tokens")
     with one.hold_parameters(np.zeros(one.layout.dim)):
         found = one.scores(WINDOWS, None, exact=True)
@@ -150,7 +150,7 @@ def test_windows_are_padded_to_the_longest_of_their_batch() -> None:
 
 
 @given(st.lists(st.integers(1, 9), max_size=200))
-def test_windows_of_a_size_are_read_together_each_once(sizes: list[int]) -> None:
+def test_windows_of_similar_size_share_a_batch_each_once(sizes: list[int]) -> None:
     windows = [np.zeros(size, np.int32) for size in sizes]
     parts = list(window_batches(windows))
     assert sorted(int(i) for part in parts for i in part) == list(range(len(sizes)))
@@ -165,8 +165,8 @@ def test_a_plan_that_does_not_fit_the_encoder_is_refused() -> None:
         encoder("top-k", top_layers=3)
 
 
-def test_minilm_of_rank_8_sends_less_than_its_head_room() -> None:
-    """Issue 4: at most 1.3 MB an update; here as float32."""
+def test_minilm_with_lora_rank_8_sends_at_most_1300_kB() -> None:
+    """An update is sent as float32."""
     role = Role(TextModelPlan(base=MINILM), "texts", 22, 7)
     assert encoder_for(role).layout.dim * 4 <= 1_300_000
 
@@ -201,7 +201,7 @@ FAMILIES = {
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 @pytest.mark.parametrize("travels", TRAVELS)
-def test_other_families_are_trained_as_bert_is(tmp_path: Path, family: str, travels: str) -> None:
+def test_other_families_are_trained_like_bert(tmp_path: Path, family: str, travels: str) -> None:
     """Parameters that the files lack, as a whole new head, travel too."""
     build, config = FAMILIES[family]
     torch.manual_seed(1)
@@ -216,7 +216,7 @@ def test_other_families_are_trained_as_bert_is(tmp_path: Path, family: str, trav
     assert found.isfinite().all()
 
 
-def test_files_that_hold_no_encoder_are_refused(tmp_path: Path) -> None:
+def test_files_without_an_encoder_are_refused(tmp_path: Path) -> None:
     BertModel(
         BertConfig(
             vocab_size=30522,

@@ -43,7 +43,7 @@ def logits(model: torch.nn.Module, tokenizer: object) -> torch.Tensor:
     [(SIDES, "lora"), (SIDES, "full"), (YES_NO, "lora"), (YES_NO, "head"), (FINDINGS, "top-k")],
     ids=["three-lora", "three-full", "two-lora", "two-head", "several-top-k"],
 )
-def test_the_merged_model_is_the_trained_one(
+def test_the_merged_model_has_the_scores_of_the_trained_one(
     tmp_path: Path, schema: NotesSchema, travels: str
 ) -> None:
     """Issue 4: to 1e-5; loaded by transformers alone."""
@@ -74,7 +74,7 @@ def test_adapters_are_read_by_peft(tmp_path: Path) -> None:
     assert json.loads((tmp_path / LABELS).read_text()) == ["left", "mid", "right"]
 
 
-def test_what_was_trained_otherwise_is_written_by_name(tmp_path: Path) -> None:
+def test_other_trained_parameters_are_written_by_name(tmp_path: Path) -> None:
     one = task(travels="top-k")
     one.write(vector_of(one), tmp_path, merged=False)
     assert (tmp_path / TRAINED).is_file()

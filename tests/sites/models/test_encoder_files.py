@@ -15,7 +15,7 @@ def test_minilm_comes_with_a_package() -> None:
     assert EncoderFiles.find(MINILM).config["model_type"] == "bert"
 
 
-def test_the_digest_tells_other_weights_and_another_vocabulary(tmp_path: Path) -> None:
+def test_the_digest_changes_with_the_weights_and_with_the_vocabulary(tmp_path: Path) -> None:
     original = EncoderFiles.find(small()).digest
     same = copytree(small(), tmp_path / "same")
     assert EncoderFiles.find(str(same)).digest == original

@@ -4,7 +4,7 @@ from torch import nn
 from sites.models.frozen_features import CachedFeatures
 
 
-def test_what_was_remembered_is_passed_on_as_if_it_were_new() -> None:
+def test_cached_features_are_passed_on_like_an_encoders_output() -> None:
     features = torch.randn(4, 3, generator=torch.Generator().manual_seed(1))
     plain = CachedFeatures(None)(features, attention_mask=None)
     assert plain.pooler_output is None

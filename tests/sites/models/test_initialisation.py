@@ -16,12 +16,12 @@ FIELDS = (
 LAYOUT = layout_of(FIELDS, seed=7)
 
 
-def test_a_layout_says_where_its_parameters_start() -> None:
+def test_a_layout_names_scheme_and_seed_of_its_initial_values() -> None:
     assert LAYOUT.fields == FIELDS
     assert layout_of(FIELDS, seed=8).digest != LAYOUT.digest
 
 
-def test_the_start_has_the_same_bytes_on_every_machine() -> None:
+def test_initial_values_have_the_same_bytes_on_every_machine() -> None:
     digest = hashlib.sha256(initial_vector(LAYOUT, seed=7).astype("<f4").tobytes()).hexdigest()
     assert digest == "51c69094b70aa657ea3dc66452300741fac128b42aeadc7071db46ea825022cc"
 
@@ -34,13 +34,13 @@ def test_weights_start_within_their_fan_in_and_biases_at_zero(seed: int) -> None
     assert not arrays["0.bias"].any()
 
 
-def test_weights_start_uniform() -> None:
+def test_initial_weights_are_uniform() -> None:
     layout = Layout(fields=(Field("weight", (200, 100)),))
     start = initial_vector(layout, seed=1)
     np.testing.assert_allclose([start.mean(), start.std()], [0, 0.1 / 3**0.5], atol=1e-3)
 
 
-def test_an_array_starts_alike_in_any_company() -> None:
+def test_an_array_has_the_same_initial_values_beside_any_others() -> None:
     """Adding, renaming or moving other arrays does not change where one starts."""
     one, other = Field("one", (2, 3)), Field("other", (2, 3))
     alone = Layout(fields=(one,)).unflatten(initial_vector(Layout(fields=(one,)), seed=7))
@@ -51,5 +51,5 @@ def test_an_array_starts_alike_in_any_company() -> None:
     assert not np.array_equal(both["other"], both["one"])
 
 
-def test_another_seed_starts_elsewhere() -> None:
+def test_another_seed_gives_other_initial_values() -> None:
     assert not np.array_equal(initial_vector(LAYOUT, seed=7), initial_vector(LAYOUT, seed=8))

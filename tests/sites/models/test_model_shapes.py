@@ -25,12 +25,14 @@ PLANS = st.builds(
     ],
     ids=["two classes", "more classes", "a number", "several labels"],
 )
-def test_outputs_of_a_model(label: Predicted, outputs: int) -> None:
+def test_the_number_of_outputs_follows_from_the_label(label: Predicted, outputs: int) -> None:
     assert n_outputs(label) == outputs
 
 
 @given(plan=PLANS, n_inputs=SIDES, n_outputs=SIDES)
-def test_the_shapes_are_those_of_the_model(plan: ModelPlan, n_inputs: int, n_outputs: int) -> None:
+def test_the_declared_shapes_equal_those_of_the_model(
+    plan: ModelPlan, n_inputs: int, n_outputs: int
+) -> None:
     """A site says what it would train before it has loaded what it trains with."""
     foreseen = model_fields(plan, n_inputs=n_inputs, n_outputs=n_outputs)
     assert foreseen == fields_of(model_for(plan, n_inputs=n_inputs, n_outputs=n_outputs))

@@ -18,7 +18,7 @@ LAYOUT = layout_of(fields_of(model()), seed=7)
 
 
 @given(seed=st.integers(0, 2**32), scale=st.floats(1e-30, 1e30))
-def test_what_is_put_is_taken(seed: int, scale: float) -> None:
+def test_parameters_that_are_set_are_read_back(seed: int, scale: float) -> None:
     """Parameters are float32(numbers), and every such number comes back unchanged."""
     numbers = np.random.default_rng(seed).normal(size=LAYOUT.dim) * scale
     held = model()

@@ -23,7 +23,7 @@ def test_a_model_has_the_planned_arrays_and_outputs(plan: ModelPlan, names: list
     assert model(torch.zeros(0, 3)).shape == (0, 2)
 
 
-def test_a_perceptron_is_two_layers_around_a_rectifier() -> None:
+def test_a_perceptron_is_two_linear_layers_with_a_relu_between() -> None:
     model = model_for(ModelPlan(hidden_units=1), n_inputs=1, n_outputs=1)
     with torch.no_grad():
         for parameter, value in zip(model.parameters(), (2.0, -1.0, 3.0, 0.5), strict=True):
@@ -32,7 +32,7 @@ def test_a_perceptron_is_two_layers_around_a_rectifier() -> None:
     assert scores[:, 0].tolist() == [9.5, 0.5]
 
 
-def test_building_a_model_draws_nothing_from_the_global_generator() -> None:
+def test_building_a_model_leaves_the_global_generator_unchanged() -> None:
     before = torch.get_rng_state()
     model_for(ModelPlan(), n_inputs=3, n_outputs=2)
     assert torch.equal(torch.get_rng_state(), before)

@@ -52,7 +52,7 @@ schemas = st.builds(
 
 
 @given(schemas)
-def test_a_schema_survives_being_written_and_read_with_its_fingerprint(agreed: Schema) -> None:
+def test_a_schema_and_its_fingerprint_are_read_back_from_json(agreed: Schema) -> None:
     back = Schema.model_validate_json(agreed.model_dump_json())
 
     assert back == agreed
@@ -78,7 +78,7 @@ def test_the_fingerprint_is_the_same_in_every_process() -> None:
 
 
 @given(schemas)
-def test_there_is_one_input_a_number_one_a_value_and_one_an_indicator(agreed: Schema) -> None:
+def test_there_is_one_input_per_number_per_value_and_per_indicator(agreed: Schema) -> None:
     expected = sum(
         (len(item.values) if isinstance(item, Category) else 1) + item.missing
         for item in agreed.features
@@ -126,7 +126,7 @@ def test_only_two_classes_are_binary() -> None:
         (1e16, 1e16 + 2),
     ],
 )
-def test_bounds_must_be_finite_ordered_and_apart(low: float, high: float) -> None:
+def test_bounds_must_be_finite_ordered_and_distinguishable(low: float, high: float) -> None:
     with pytest.raises(ValidationError):
         Number(name="age", low=low, high=high)
     with pytest.raises(ValidationError):
@@ -141,7 +141,7 @@ def test_refused_bounds_are_named_with_their_column() -> None:
 
 
 @pytest.mark.parametrize("declared", [("a", "a"), ("a", "b", "a")])
-def test_what_is_declared_twice_is_refused(declared: tuple[str, ...]) -> None:
+def test_values_declared_twice_are_refused(declared: tuple[str, ...]) -> None:
     with pytest.raises(ValidationError, match="declares a value twice"):
         Category(name="city", values=declared)
     with pytest.raises(ValidationError, match="declares a class twice"):
@@ -157,7 +157,7 @@ def test_fewer_than_two_values_are_refused(declared: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "Age", "1st", "a b", "a" * 65, "a/b", "a=b"])
-def test_names_that_files_and_tallies_could_not_carry_are_refused(name: str) -> None:
+def test_names_that_do_not_fit_files_and_tallies_are_refused(name: str) -> None:
     with pytest.raises(ValidationError):
         Number(name=name, low=0, high=1)
 

@@ -24,7 +24,7 @@ SEVERAL = MultiLabel(column="findings", labels=("cough", "fever"))
 
 
 @pytest.mark.parametrize("schema", [NOTES, ENTITIES, COLUMNS], ids=lambda schema: schema.name)
-def test_a_schema_is_read_back_as_what_it_is(schema: AnySchema) -> None:
+def test_a_schema_is_read_back_with_its_kind(schema: AnySchema) -> None:
     found = TABLE.validate_json(schema.model_dump_json())
     assert found == schema
     assert type(found) is type(schema)
@@ -32,7 +32,7 @@ def test_a_schema_is_read_back_as_what_it_is(schema: AnySchema) -> None:
     assert TABLE.validate_python(schema) is schema
 
 
-def test_no_kind_of_schema_is_taken_for_another() -> None:
+def test_each_kind_of_schema_is_distinguished_from_the_others() -> None:
     """What is written as one kind and holds the fields of another is refused, not guessed."""
     texts, table = NOTES.model_dump(), COLUMNS.model_dump()
     for odd in ({**texts, "kind": "entities"}, {**texts, "kind": "table"}, {**table, "kind": 3}):
@@ -40,7 +40,7 @@ def test_no_kind_of_schema_is_taken_for_another() -> None:
             TABLE.validate_python(odd)
 
 
-def test_a_table_has_the_fingerprint_it_always_had() -> None:
+def test_the_fingerprint_of_a_table_is_stable_over_versions() -> None:
     assert "kind" not in TABLE.dump_python(COLUMNS)
 
 
@@ -71,7 +71,9 @@ def test_columns_of_notes_are_distinct(columns: dict[str, str], named: str) -> N
 @pytest.mark.parametrize(
     ("labels", "said"), [(("cough", "cough"), "twice"), (("cough|fever",), "contain the separator")]
 )
-def test_labels_can_be_told_apart(labels: tuple[str, ...], said: str) -> None:
+def test_labels_are_distinct_and_do_not_contain_the_separator(
+    labels: tuple[str, ...], said: str
+) -> None:
     with pytest.raises(ValidationError, match=said):
         MultiLabel(column="findings", labels=labels)
 

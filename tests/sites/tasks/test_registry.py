@@ -37,13 +37,13 @@ def test_a_task_is_built_by_name(name: str, label: Label, model: ModelName, dim:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_what_a_task_needs_can_be_loaded_before_it(name: str) -> None:
+def test_the_libraries_of_a_task_can_be_loaded_in_advance(name: str) -> None:
     load_libraries(name)
     learns = "sites.tasks.tabular.model" if name in TABULAR else "sites.tasks.text.use_cases"
     assert learns in sys.modules
 
 
-def test_for_a_task_that_is_unknown_nothing_is_loaded() -> None:
+def test_nothing_is_loaded_for_an_unknown_task() -> None:
     load_libraries("of tomorrow")
 
 

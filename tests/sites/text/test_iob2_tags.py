@@ -38,7 +38,7 @@ def sentences(draw: st.DrawFn) -> tuple[list[Span], int]:
 
 
 @given(sentences())
-def test_spans_survive_as_tags(sentence: tuple[list[Span], int]) -> None:
+def test_spans_are_read_back_from_their_tags(sentence: tuple[list[Span], int]) -> None:
     """Entities to tags and back are the same entities; tags written so are IOB2."""
     spans, n_words = sentence
     tags = tags_of(spans, n_words)
@@ -48,8 +48,8 @@ def test_spans_survive_as_tags(sentence: tuple[list[Span], int]) -> None:
 
 
 @given(st.lists(st.sampled_from(TAGS), max_size=12))
-def test_what_is_not_iob2_is_found(tags: list[str]) -> None:
-    """There is no break exactly where tags are the tags of their own spans."""
+def test_tags_break_iob2_if_and_only_if_a_break_is_found(tags: list[str]) -> None:
+    """Tags are IOB2 if and only if they are the tags of their own spans."""
     same = list(tags_of(spans_of(tags), len(tags))) == tags
     assert (first_break(tags) is None) == same
 
@@ -70,7 +70,7 @@ def test_a_break_says_where_and_why(tags: list[str], found: tuple[int, str] | No
     assert first_break(tags) == found
 
 
-def test_codes_are_positions_among_the_tags() -> None:
+def test_codes_are_positions_in_the_list_of_tags() -> None:
     assert codes_of(TAGS, TYPES).tolist() == list(range(len(TAGS)))
     with pytest.raises(UnknownTag, match="B-Gene"):
         codes_of(["O", "B-Gene"], TYPES)
@@ -92,7 +92,7 @@ def test_windows_keep_every_piece_once_with_context(
 
 
 @given(st.lists(st.integers(0, 3), max_size=10))
-def test_each_word_is_read_at_its_first_piece(pieces_of_word: list[int]) -> None:
+def test_the_first_piece_of_each_word_is_found(pieces_of_word: list[int]) -> None:
     words = [word for word, pieces in enumerate(pieces_of_word) for _ in range(pieces)]
     first = first_pieces([None, *words, None], len(pieces_of_word))
     for word, pieces in enumerate(pieces_of_word):
@@ -112,7 +112,7 @@ def _is_iob2(codes: tuple[int, ...]) -> bool:
     return first_break([TAGS[code] for code in codes]) is None
 
 
-def test_what_may_follow_is_what_iob2_allows() -> None:
+def test_allowed_transitions_are_those_of_iob2() -> None:
     may = allowed_transitions(2)
     for before, after in itertools.product(range(5), repeat=2):
         tags = [TAGS[before].replace("I-", "B-"), TAGS[after]]

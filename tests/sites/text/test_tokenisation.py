@@ -32,7 +32,7 @@ def test_windows_hold_every_piece_of_every_text_in_order(
         start = end
 
 
-def test_a_text_of_nothing_that_a_model_knows_is_one_empty_window() -> None:
+def test_a_text_without_pieces_is_one_empty_window() -> None:
     pieces = cut_texts(["", "\x00\x01"], TOKENIZER, size=16, overlap=4)
     assert pieces.counts.tolist() == [1, 1]
     assert pieces.sizes.tolist() == [2, 2]
@@ -46,7 +46,7 @@ def test_a_note_of_100000_characters_is_read_to_its_end() -> None:
 
 
 @given(st.integers(1, 40), st.integers(1, 6))
-def test_of_a_long_text_windows_are_taken_evenly_from_first_to_last(n: int, at_most: int) -> None:
+def test_windows_of_a_long_text_are_chosen_evenly_from_first_to_last(n: int, at_most: int) -> None:
     pieces = cut_texts(["pain " * (12 * n), "short"], TOKENIZER, size=14, overlap=0)
     assert pieces.counts.tolist() == [n, 1]
     taken = pieces.window_indices(np.array([0, 1, 0]), at_most=at_most)

@@ -58,7 +58,7 @@ def test_a_short_sentence_is_one_window_of_all_its_pieces() -> None:
     assert np.array_equal(window.ids, expected["input_ids"][0])
 
 
-def test_a_sentence_without_pieces_is_read_as_an_empty_one() -> None:
+def test_a_sentence_without_pieces_has_one_empty_window() -> None:
     (sentence,) = read([["", "\u200b"]])
     assert [window.ids.tolist() for window in sentence.windows] == [
         [TOKENIZER.cls_token_id, TOKENIZER.sep_token_id]
@@ -66,7 +66,7 @@ def test_a_sentence_without_pieces_is_read_as_an_empty_one() -> None:
     assert sentence.n_read == 0
 
 
-def test_no_sentences_are_no_sentences() -> None:
+def test_an_empty_list_of_sentences_stays_empty() -> None:
     assert read([]) == []
 
 

@@ -50,7 +50,7 @@ def test_a_worked_example() -> None:
     np.testing.assert_array_equal(encode_columns(one(), SCHEMA, CONSTANTS), [[1, 0, 1, 0, 0, 0, 1]])
 
 
-def test_a_missing_category_is_no_value_and_an_indicator() -> None:
+def test_a_missing_category_is_all_zeros_and_an_indicator() -> None:
     encoded = encode_columns(one(pain=-1), SCHEMA, CONSTANTS)
     np.testing.assert_array_equal(encoded[0, 1:5], [0, 0, 0, 1])
 
@@ -64,7 +64,7 @@ def test_inputs_are_finite_float32_as_wide_as_the_schema_says(n: int, seed: int)
 
 
 @given(n=st.integers(1, 20), seed=st.integers(0, 2**32))
-def test_a_row_is_encoded_alike_in_any_company(n: int, seed: int) -> None:
+def test_the_encoding_of_a_row_does_not_depend_on_other_rows(n: int, seed: int) -> None:
     """Nothing is fitted: picking rows and encoding them commute."""
     columns, rows = records(n, seed), np.random.default_rng(seed).integers(0, n, n // 2)
     np.testing.assert_array_equal(
@@ -125,7 +125,7 @@ def test_counts_of_a_sites_data() -> None:
     assert TableData(training=training, held_out=held_out, n_classes=0).class_counts == ()
 
 
-def test_joined_sites_keep_their_records_and_their_persons_apart() -> None:
+def test_pooled_sites_keep_their_records_and_distinct_persons() -> None:
     both: Table = pooled_table([TABLE, TABLE])
     assert len(np.unique(both.persons)) == 4
     assert both.labels.tolist() == [1, 0, 1, 1, 0, 1]

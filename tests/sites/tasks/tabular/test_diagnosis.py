@@ -37,7 +37,7 @@ def patients(grades: tuple[int, ...], seed: int) -> pd.DataFrame:
     )
 
 
-def test_hospitals_that_never_saw_some_grades_learn_all_of_them_together(source: Write) -> None:
+def test_hospitals_that_lack_some_grades_learn_all_of_them_together(source: Write) -> None:
     task = diagnosis_task(GRADES, MODEL, seed=7)
     tables = [patients((0, 1), 1), patients((2, 3, 4), 2), patients((4,), 3)]
     sites = [task.load(source(table), seed=7) for table in tables]

@@ -30,7 +30,7 @@ def houses(n: int, *, age: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame({"house": range(n), "area": area, "age": years, "price": price})
 
 
-def test_offices_with_other_houses_find_the_common_line(source: Write) -> None:
+def test_offices_with_different_houses_learn_the_common_line(source: Write) -> None:
     """Old houses at one office, new ones at the other: the prices follow one formula."""
     task = house_prices_task(PRICES, MODEL, seed=7)
     tables = [houses(300, age=0, seed=1), houses(300, age=80, seed=2)]

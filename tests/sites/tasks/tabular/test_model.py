@@ -52,7 +52,7 @@ def test_one_step_of_linear_regression_is_its_gradient_by_hand() -> None:
     np.testing.assert_allclose(came.update, [1.0, -2.0, 1.0], rtol=1e-6)
 
 
-def test_pooled_counts_weigh_the_rarer_class_more() -> None:
+def test_class_weights_by_pooled_counts_favour_the_rarer_class() -> None:
     """One healthy person in four: 4 / (2 * 1) for them, 4 / (2 * 3) for the ill."""
     model = model_of(ILL, "logistic", np.zeros(3))
     weighed = TrainingPlan(batch_size=1, learning_rate=0.5, class_balance="weights")
@@ -61,7 +61,7 @@ def test_pooled_counts_weigh_the_rarer_class_more() -> None:
         np.testing.assert_allclose(trained(model, [label], weighed).update, plain * weight)
 
 
-def test_training_leaves_the_model_as_it_was() -> None:
+def test_training_does_not_change_the_model_itself() -> None:
     model = model_of(ILL, "mlp", np.random.default_rng(1).normal(size=32 * 2 + 32 + 32 + 1))
     before = model.predictions(INPUTS)
     first = trained(model, [1]).update
@@ -82,7 +82,7 @@ def test_a_site_without_records_does_not_train() -> None:
         trained(model_of(ILL, "logistic", np.zeros(3)), [])
 
 
-def test_parameters_that_are_not_finite_are_nobodys_update() -> None:
+def test_parameters_that_are_not_finite_never_become_an_update() -> None:
     too_fast = TrainingPlan(batch_size=1, learning_rate=1e6, local_epochs=40)
     with pytest.raises(TrainingDiverged):
         trained(model_of(PRICE, "linear", np.zeros(3)), [70.0], too_fast)

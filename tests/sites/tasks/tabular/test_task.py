@@ -95,12 +95,12 @@ def case(request: pytest.FixtureRequest, source: Write) -> tuple[TabularTask, Ta
 Case = tuple[TabularTask, TableData, Tally]
 
 
-def test_it_is_a_task(case: Case) -> None:
+def test_a_tabular_task_implements_the_contract(case: Case) -> None:
     task: Task[TableData] = case[0]
     assert task.layout.dim == sum(field.size for field in task.layout.fields)
 
 
-def test_persons_are_held_out_whole(case: Case) -> None:
+def test_all_records_of_a_person_are_on_one_side(case: Case) -> None:
     _, data, _ = case
     assert not set(data.training.persons) & set(data.held_out.persons)
     assert data.train_examples + data.held_out_examples == N
@@ -115,13 +115,13 @@ def test_statistics_count_training_records_only(case: Case) -> None:
     assert task.statistics.layout.count("persons", pooled) == data.train_persons
 
 
-def test_training_improves_on_the_start(case: Case) -> None:
+def test_training_improves_on_the_initial_model(case: Case) -> None:
     task, data, pooled = case
     before = error(task, data, pooled, np.zeros(task.layout.dim))
     assert error(task, data, pooled, learnt(task, data, pooled)) < 0.8 * before
 
 
-def test_an_update_says_what_was_done_in_float32(case: Case) -> None:
+def test_an_update_is_float32_and_counts_examples_and_steps(case: Case) -> None:
     task, data, pooled = case
     rng = np.random.default_rng(1)
     trained = task.train(data, pooled, np.zeros(task.layout.dim), PLAN, rng=rng)
@@ -137,7 +137,7 @@ def test_the_same_arguments_give_the_same_bytes(case: Case, source: Write) -> No
     assert learnt(replace(task), again, pooled).tobytes() == learnt(task, data, pooled).tobytes()
 
 
-def test_the_vector_is_measured_from_the_start_of_the_seed(case: Case) -> None:
+def test_the_vector_is_the_difference_from_the_initial_values_of_the_seed(case: Case) -> None:
     task, _, _ = case
     other = replace(task, seed=8)
     assert replace(task).layout == task.layout
@@ -149,8 +149,8 @@ def test_the_vector_is_measured_from_the_start_of_the_seed(case: Case) -> None:
         assert np.array_equal(other.parameters(zero)[name], values) != is_weight
 
 
-def test_training_in_two_rounds_goes_on_from_the_received_state(case: Case) -> None:
-    """Received plus update, rounded to float32, is what the next round starts from."""
+def test_a_second_round_continues_from_the_received_state(case: Case) -> None:
+    """The next round starts from the received state plus the update, rounded to float32."""
     task, data, pooled = case
     first = learnt(task, data, pooled)
     held = replace(PLAN, proximal_mu=1e12)
@@ -189,7 +189,7 @@ def test_private_training_learns_and_gives_other_bytes_each_time(case: Case) -> 
     assert error(task, data, pooled, once) < 0.95 * before
 
 
-def test_evaluation_counts_the_scores(case: Case) -> None:
+def test_the_evaluation_is_the_tally_of_the_scores(case: Case) -> None:
     task, data, pooled = case
     vector = learnt(task, data, pooled)
     tally = task.evaluate(data, pooled, vector)
@@ -252,7 +252,7 @@ def test_a_site_with_one_person_trains_and_holds_nobody_out(case: Case, source: 
     assert not task.evaluate(data, pooled, np.zeros(task.layout.dim)).any()
 
 
-def test_a_split_of_the_sites_own_is_kept(case: Case, source: Write) -> None:
+def test_the_sites_own_split_is_kept(case: Case, source: Write) -> None:
     task, _, _ = case
     sides = np.where(np.arange(N) < 30, "test", "train")
     written = source(patients(2).assign(fold=sides)).model_copy(update={"split": "fold"})
@@ -268,7 +268,9 @@ def test_a_person_in_train_and_test_is_refused(source: Write) -> None:
         task.load(written, seed=3)
 
 
-def test_a_site_that_may_only_be_evaluated_is_not_trained(case: Case, source: Write) -> None:
+def test_a_site_without_training_records_is_evaluated_but_not_trained(
+    case: Case, source: Write
+) -> None:
     task, _, pooled = case
     written = source(patients(2).assign(fold="test")).model_copy(update={"split": "fold"})
     data = task.load(written, seed=3)
@@ -314,7 +316,7 @@ def test_constants_come_from_the_pooled_statistics_alone(source: Write) -> None:
     np.testing.assert_allclose(part, whole[:7], rtol=1e-5)
 
 
-def test_an_exported_logistic_regression_is_its_formula(source: Write) -> None:
+def test_an_exported_logistic_regression_predicts_by_its_formula(source: Write) -> None:
     task = task_of(BINARY, "logistic")
     data = task.load(source(patients(1)), seed=3)
     pooled = task.statistics_of(data)

@@ -41,7 +41,7 @@ def loans(n: int) -> pd.DataFrame:
     )
 
 
-def test_the_suggested_plan_learns_what_no_single_column_says(source: Write) -> None:
+def test_the_suggested_plan_learns_an_interaction_of_columns(source: Write) -> None:
     task = credit_task(OUTCOME, MODEL, seed=7)
     data = task.load(source(loans(2_000)), seed=7)
     pooled, vector = task.statistics_of(data), np.zeros(task.layout.dim)

@@ -29,7 +29,7 @@ def trained(
 
 
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
-def test_a_model_learns_what_the_words_say(tmp_path: Path, schema: NotesSchema) -> None:
+def test_a_model_learns_labels_that_follow_from_words(tmp_path: Path, schema: NotesSchema) -> None:
     one = task(schema, "top-k")
     data = site(tmp_path, schema, 60, of=one)
     pooled = one.statistics_of(data)
@@ -46,7 +46,7 @@ def test_a_model_learns_what_the_words_say(tmp_path: Path, schema: NotesSchema) 
 
 
 @pytest.mark.parametrize("travels", TRAVELS)
-def test_the_same_seed_gives_the_same_bytes_and_only_what_travels_changes(
+def test_the_same_seed_gives_the_same_bytes_and_only_travelling_parameters_change(
     tmp_path: Path, travels: str
 ) -> None:
     one = task(travels=travels)
@@ -96,9 +96,7 @@ def test_a_site_with_one_class_trains_and_is_counted(tmp_path: Path, schema: Not
 
 
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
-def test_rare_classes_can_be_weighed_the_same_at_every_site(
-    tmp_path: Path, schema: NotesSchema
-) -> None:
+def test_class_weights_are_the_same_at_every_site(tmp_path: Path, schema: NotesSchema) -> None:
     one = task(schema, "head")
     data = site(tmp_path, schema, of=one)
     weighed = TrainingPlan(batch_size=8, learning_rate=5e-3, class_balance="weights")
@@ -147,7 +145,7 @@ def test_new_texts_of_any_kind_are_labelled_in_their_order(tmp_path: Path) -> No
         one.predict(TableFile(path=tmp_path / "empty.parquet"), pooled, vector)
 
 
-def test_pooled_notes_are_those_of_all_sites(tmp_path: Path) -> None:
+def test_pooled_notes_hold_the_notes_of_all_sites(tmp_path: Path) -> None:
     one = task(travels="head")
     parts = [site(tmp_path, seed=seed, of=one) for seed in (1, 2)]
     pooled = one.pool(parts)
@@ -167,7 +165,7 @@ def test_training_can_be_private(tmp_path: Path, travels: str) -> None:
     assert 0 < np.linalg.norm(update) <= 0.0101
 
 
-def test_a_site_without_training_notes_is_told_so(tmp_path: Path) -> None:
+def test_a_site_without_training_notes_is_refused(tmp_path: Path) -> None:
     one = task(travels="head")
     frame = table(n=6).assign(fold="test")
     frame.to_parquet(tmp_path / "held.parquet")
@@ -178,7 +176,7 @@ def test_a_site_without_training_notes_is_told_so(tmp_path: Path) -> None:
     assert one.evaluation.num_examples(tally) == 6
 
 
-def test_a_step_that_is_too_large_is_an_error_not_a_model(tmp_path: Path) -> None:
+def test_a_learning_rate_that_diverges_is_an_error(tmp_path: Path) -> None:
     """Each step multiplies the weights by 1e12: no machine's kernels keep them finite."""
     one = task(travels="full")
     data = site(tmp_path, n=24, of=one)
@@ -187,7 +185,7 @@ def test_a_step_that_is_too_large_is_an_error_not_a_model(tmp_path: Path) -> Non
         trained(one, data, plan)
 
 
-def test_what_is_exported_is_the_start_plus_the_vector() -> None:
+def test_exported_arrays_are_the_initial_values_plus_the_vector() -> None:
     one = task()
     zero = one.parameters(np.zeros(one.layout.dim))
     start = one.layout.unflatten(one.encoder.start)

@@ -118,7 +118,7 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
         load_notes(TableFile(path=path), SIDES, seed=1)
 
 
-def test_what_is_declared_is_classes_or_labels() -> None:
+def test_declared_names_are_classes_or_labels() -> None:
     assert declared_names(FINDINGS.label) == declared_names(SIDES.label) == ("left", "mid", "right")
     label = MultiLabel(column="x", labels=("a",))
     assert declared_names(NotesSchema(name="n", label=label).label) == ("a",)

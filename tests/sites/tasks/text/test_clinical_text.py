@@ -15,6 +15,6 @@ def test_notes_may_have_one_class_or_several_labels() -> None:
         assert isinstance(clinical_notes_task(schema, MODEL, seed=7), NotesTask)
 
 
-def test_entities_are_another_task() -> None:
+def test_clinical_notes_refuses_a_schema_of_entities() -> None:
     with pytest.raises(UnfitSchema, match="needs a schema of whole texts"):
         clinical_notes_task(EntitySchema(name="drugs", types=("Drug",)), MODEL, seed=7)

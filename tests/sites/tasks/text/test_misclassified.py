@@ -28,7 +28,7 @@ WORDS = ("heart", "failure", "on", "aspirin")
 
 
 @given(st.integers(0, 30), st.integers(2, 5), st.integers(0, 40), st.integers(0, 9))
-def test_rows_are_those_that_are_labelled_wrongly(
+def test_only_misclassified_rows_are_returned_worst_first(
     n: int, n_classes: int, at_most: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -56,7 +56,7 @@ def test_rows_are_those_that_are_labelled_wrongly(
         ),
     ],
 )
-def test_a_threshold_is_that_of_the_evaluation(
+def test_the_threshold_equals_that_of_the_evaluation(
     predictions: list[object], labels: list[object], expected: list[object]
 ) -> None:
     codes: Tally = np.array(labels, np.int64)
@@ -71,13 +71,13 @@ def test_sentences_with_the_most_wrong_entities_come_first() -> None:
     assert worst_sentences([], [], TYPES, at_most=1) == []
 
 
-def test_entities_are_told_by_their_words() -> None:
+def test_entities_are_shown_by_type_and_words() -> None:
     codes = codes_of(["B-Disease", "I-Disease", "O", "B-Drug"], TYPES)
     assert entities_in_words(codes, WORDS, TYPES) == ("Disease: heart failure", "Drug: aspirin")
 
 
 @pytest.mark.parametrize("schema", [SIDES, YES_NO, FINDINGS])
-def test_notes_are_shown_as_they_were_read(tmp_path: Path, schema: NotesSchema) -> None:
+def test_misclassified_notes_are_shown_unchanged(tmp_path: Path, schema: NotesSchema) -> None:
     path = tmp_path / "notes.jsonl"
     frame = table(schema, n=60)
     frame.to_json(path, orient="records", lines=True)
@@ -99,7 +99,7 @@ def test_notes_are_shown_as_they_were_read(tmp_path: Path, schema: NotesSchema) 
     assert task.mistakes(empty, pooled, zero, at_most=5) == ()
 
 
-def test_sentences_are_shown_with_their_entities(tmp_path: Path) -> None:
+def test_misclassified_sentences_are_shown_with_their_entities(tmp_path: Path) -> None:
     schema = EntitySchema(name="notes", types=TYPES)
     tags = ["B-Disease", "I-Disease", "O", "B-Drug"]
     path = tmp_path / "sentences.jsonl"

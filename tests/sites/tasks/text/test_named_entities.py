@@ -65,7 +65,7 @@ def test_entities_are_learnt(tmp_path: Path) -> None:
     assert of.evaluation.metrics(found)["entity_f1"].value > 0.95
 
 
-def test_no_update_is_the_encoder_as_it_is(tmp_path: Path) -> None:
+def test_a_zero_vector_is_the_encoder_of_the_files(tmp_path: Path) -> None:
     """Training elsewhere in between leaves no trace: a vector alone says which model it is."""
     data, of = site(tmp_path), task()
     pooled, zero = of.statistics_of(data), np.zeros(of.layout.dim)
@@ -75,7 +75,7 @@ def test_no_update_is_the_encoder_as_it_is(tmp_path: Path) -> None:
     assert of.parameters(zero).keys() == {field.name for field in of.layout.fields}
 
 
-def test_what_is_predicted_is_iob2_and_as_long_as_what_was_asked(tmp_path: Path) -> None:
+def test_predicted_tags_are_iob2_with_one_tag_per_word(tmp_path: Path) -> None:
     of, data = task(), site(tmp_path)
     path = tmp_path / "new.jsonl"
     path.write_text(json.dumps({"text": "Heart failure, on aspirin."}) + "\n")
@@ -86,7 +86,7 @@ def test_what_is_predicted_is_iob2_and_as_long_as_what_was_asked(tmp_path: Path)
     assert first_break([tag_names(SCHEMA.types)[code] for code in codes[:-1]]) is None
 
 
-def test_pooled_sites_are_all_their_sentences(tmp_path: Path) -> None:
+def test_pooled_sites_hold_all_their_sentences(tmp_path: Path) -> None:
     data, of = site(tmp_path), task()
     together = of.pool([data, data])
     pooled = of.statistics_of(together)
@@ -95,14 +95,14 @@ def test_pooled_sites_are_all_their_sentences(tmp_path: Path) -> None:
     assert np.array_equal(of.evaluate(together, pooled, zero), 2 * of.evaluate(data, pooled, zero))
 
 
-def test_counts_are_those_of_the_entities(tmp_path: Path) -> None:
+def test_statistics_count_the_entities(tmp_path: Path) -> None:
     data, of = site(tmp_path), task()
     described = of.statistics.describe(of.statistics_of(data))
     assert described["records"] == data.train_examples
     assert tuple(described["columns"]["entity"]["counts"]) == data.class_counts
 
 
-def test_what_cannot_be_trained_is_refused(tmp_path: Path) -> None:
+def test_plans_that_do_not_fit_sentences_are_refused(tmp_path: Path) -> None:
     data, of = site(tmp_path), task()
     with pytest.raises(BadPlan, match="class_balance"):
         trained(data, of, TrainingPlan(class_balance="weights"))
@@ -111,7 +111,7 @@ def test_what_cannot_be_trained_is_refused(tmp_path: Path) -> None:
         trained(replace(data, training=nobody), of)
 
 
-def test_the_task_is_found_by_its_name() -> None:
+def test_the_task_is_built_by_its_name() -> None:
     found = task_for("clinical-entities", SCHEMA, plan(), seed=7)
     assert isinstance(found, EntityTask)
     assert found.name == "clinical-entities"
@@ -120,7 +120,7 @@ def test_the_task_is_found_by_its_name() -> None:
         clinical_entities_task(SIDES, plan(), seed=7)
 
 
-def test_the_model_is_loaded_by_transformers_with_its_tags(tmp_path: Path) -> None:
+def test_transformers_loads_the_exported_model_with_its_tags(tmp_path: Path) -> None:
     of = task()
     vector = np.random.default_rng(0).standard_normal(of.layout.dim) / 50
     of.write(vector, tmp_path, merged=True)

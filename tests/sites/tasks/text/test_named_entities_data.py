@@ -64,7 +64,7 @@ def test_a_given_split_is_kept_and_dev_is_on_neither_side() -> None:
         split(found([1, 1], ["train", "test"]))
 
 
-def test_pooled_sentences_are_those_of_all_sites() -> None:
+def test_pooled_sentences_hold_those_of_all_sites() -> None:
     """The same identifier at two sites is two persons."""
     parts = [split(found([1, 2, 3, 4, 5])), split(found([1, 2, 3]))]
     together = pooled_data(parts)

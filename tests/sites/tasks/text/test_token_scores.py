@@ -81,12 +81,12 @@ def test_tags_are_the_best_that_iob2_allows() -> None:
     assert np.array_equal(codes, decode_tags(torch.log_softmax(TABLE[ids[1:4]], 1).numpy()))
 
 
-def test_a_word_that_is_not_read_is_outside() -> None:
+def test_a_word_without_a_piece_is_outside() -> None:
     found = tags_of_sentences(scores, [Sentence((EMPTY,), 2)], n_tags=N_TAGS, batch_size=8)
     assert found[0].tolist() == [0, 0]
 
 
-def test_a_batch_nobody_can_read_has_loss_zero_and_a_gradient() -> None:
+def test_a_batch_without_pieces_has_loss_0_and_a_gradient() -> None:
     losses = sentence_losses(scores, [Sentence((EMPTY,), 1)], [np.array([0])])
     torch.autograd.backward(losses.mean())
     assert losses.tolist() == [0.0]

@@ -10,11 +10,11 @@ from tests.sites.small_encoders import FINDINGS, SIDES
 MODEL = TextModelPlan(max_tokens=64, stride=16)
 
 
-def test_sentiment_is_the_task_of_notes() -> None:
+def test_market_sentiment_is_a_notes_task() -> None:
     assert isinstance(market_sentiment_task(SIDES, MODEL, seed=7), NotesTask)
 
 
 @pytest.mark.parametrize("schema", [FINDINGS, EntitySchema(name="drugs", types=("Drug",))])
-def test_sentiment_is_one_class_a_sentence(schema: EntitySchema) -> None:
+def test_market_sentiment_needs_one_class_per_text(schema: EntitySchema) -> None:
     with pytest.raises(UnfitSchema, match="one class per text"):
         market_sentiment_task(schema, MODEL, seed=7)
