@@ -28,8 +28,8 @@ PERFORMANCE = ROOT / "docs" / "performance.md"
 NOT_LEFT = [
     "privacy.json",  # minutes: each epsilon, several times
     "robustness.json",  # minutes: each attack against each rule
-    "sites/*/site.log",  # of runs in which something went wrong
-    "coordinator/coordinator.log",  # of those too
+    "coordinator/coordinator.log",  # of runs in which something went wrong
+    "sites/*/site.log",  # of those too
     "sites/*/mistakes/last.jsonl",  # if a site's policy asks for it
     "app/**",  # on Flower's engine: tests/scenarios/test_simulation.py
     "flower/**",

@@ -296,7 +296,7 @@ def commands(group: Any) -> Iterator[tuple[str, str]]:
     names = sorted(group.list_commands(context))
     yield group.name, " ".join(names)
     for name in names:
-        _, inner, _ = group.resolve_command(context, [name])  # get_command imports no lazy one
+        inner = group.get_command(context, name)
         if hasattr(inner, "list_commands"):
             for path, known in commands(inner):
                 yield f"{group.name} {path}", known

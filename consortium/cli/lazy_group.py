@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import click
 import typer
@@ -38,18 +37,23 @@ def lazy_group(lazy: Mapping[str, LazyCommand]) -> type[TyperGroup]:
             return [*lazy, *super().list_commands(ctx)]
 
         def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-            """Return what help needs of a command: its name and summary. None if unknown."""
+            """Return a command, imported now; None if there is none of that name."""
             if cmd_name not in lazy:
                 return super().get_command(ctx, cmd_name)
-            return TyperCommand(cmd_name, help=lazy[cmd_name].summary)
+            return load_command(cmd_name, lazy[cmd_name])
 
-        def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:  # noqa: ANN401 -- click's own
-            """Return the command to invoke, imported now, with its name and arguments."""
-            # The base class comes first: it refuses an unknown name and suggests the nearest.
-            name, known, rest = super().resolve_command(ctx, args)
-            if name is None or name not in lazy:
-                return name, known, rest
-            return name, load_command(name, lazy[name]), rest
+        def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+            """Write the help of the group from the summaries, without importing a command."""
+            # Help asks for each command by `get_command`, so it is written by a group of stubs.
+            stubs = {name: TyperCommand(name, help=one.summary) for name, one in lazy.items()}
+            listed = TyperGroup(
+                name=self.name,
+                commands={**stubs, **self.commands},
+                help=self.help,
+                params=self.params,
+                rich_markup_mode=self.rich_markup_mode,
+            )
+            listed.format_help(ctx, formatter)
 
     return Lazy
 

@@ -71,7 +71,7 @@ def _audit() -> typer.Typer:
     return app
 
 
-_COMMANDS = {
+COMMANDS = {
     "charter": LazyCommand("Draft, sign and read the agreement.", _charter),
     "provision": LazyCommand(
         "Return a kit for each site and one for the coordinator; no private key is in any.",
@@ -103,7 +103,7 @@ _COMMANDS = {
 
 app = typer.Typer(
     help="Set up and run a consortium between institutions, and check what it left behind.",
-    cls=lazy_group(_COMMANDS),
+    cls=lazy_group(COMMANDS),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -25,13 +25,13 @@ def _ledger() -> typer.Typer:
     return loaded
 
 
-_COMMANDS = {
+COMMANDS = {
     "ledger": LazyCommand(
         "Show what the people in a site's data sets have lost, over all runs.", _ledger
     ),
 }
 
-app = typer.Typer(help="Set up and run a site.", cls=lazy_group(_COMMANDS), no_args_is_help=True)
+app = typer.Typer(help="Set up and run a site.", cls=lazy_group(COMMANDS), no_args_is_help=True)
 app.command("check")(cli_policy.check)
 app.command("stop-all")(cli_policy.stop_all)
 app.command("allow")(cli_policy.allow)

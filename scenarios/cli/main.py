@@ -43,7 +43,7 @@ def _doctor() -> typer.Typer:
     return app
 
 
-_COMMANDS = {
+COMMANDS = {
     "list": LazyCommand("List the scenarios: their data, their sites, what they learn.", _library),
     "run": LazyCommand("Run a scenario and write its report.", _runs),
     "resume": LazyCommand(
@@ -78,7 +78,7 @@ _COMMANDS = {
 
 app = typer.Typer(
     help="Run a whole consortium on this machine, with one command.",
-    cls=lazy_group(_COMMANDS),
+    cls=lazy_group(COMMANDS),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
