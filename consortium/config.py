@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from consortium.modes.registry import ModeName, mode_named
 from privacy.errors import ConsortiumError
 
 Scalar: TypeAlias = str | int | float | bool
@@ -18,8 +19,6 @@ Scalar: TypeAlias = str | int | float | bool
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Decay = Annotated[float, Field(ge=0.0, lt=1.0)]
-
-_HALF = 0.5
 
 
 class BadConfig(ConsortiumError, ValueError):
@@ -180,7 +179,7 @@ class RunConfig(_EncoderKeys):
 
     model: Literal["logistic", "linear", "mlp"] = "mlp"
     hidden_units: int = Field(default=32, ge=1, le=65_536)
-    aggregation: Literal["clear", "encrypted"] = "clear"
+    aggregation: ModeName = "clear"
     parameter_set: Literal["default", "strict-256", "compact-12", "compact-8"] = "default"
     buckets: int = Field(default=1, ge=1, le=1_024)
     attempts: int = Field(default=3, ge=1, le=4)
@@ -214,21 +213,10 @@ class RunConfig(_EncoderKeys):
         return self
 
     @model_validator(mode="after")
-    def _encryption_takes_these_weights(self) -> "RunConfig":
-        if self.aggregation == "encrypted" and self.weighting == "examples":
-            raise ValueError(
-                "exact example counts would show in encrypted sums: set weighting to classes "
-                "or equal"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _encryption_needs_most_sites(self) -> "RunConfig":
-        if self.aggregation == "encrypted" and self.fraction <= _HALF:
-            raise ValueError(
-                "more than half of the sites vouch for each state of an encrypted run: set "
-                "fraction above 0.5"
-            )
+    def _mode_takes_the_rest(self) -> "RunConfig":
+        contradiction = mode_named(self.aggregation).contradiction(self)
+        if contradiction:
+            raise ValueError(contradiction)
         return self
 
     @model_validator(mode="after")
@@ -298,7 +286,8 @@ def _flat(nested: Mapping[str, object], prefix: str = "") -> dict[str, Scalar]:
     return flat
 
 
-KEYS: Mapping[str, Scalar] = RunConfig().flat()
+# Not validated: that would load the default mode, which imports this module.
+KEYS: Mapping[str, Scalar] = RunConfig.model_construct().flat()
 
 
 def _nearest(key: str) -> str:
