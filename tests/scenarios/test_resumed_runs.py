@@ -34,7 +34,7 @@ CONFIG = HEART.config_with({"num-server-rounds": 4, "deadline-s": 60.0, "join-de
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from consortium import server_app
+from consortium.coordinator import clear_run
 from consortium.client.reply_cache import ReplyCache
 from consortium.coordinator.recorder import Recorder
 from consortium.run.evidence_store import EvidenceStore
@@ -44,7 +44,7 @@ from scenarios.engines.runner import ScenarioRun, run_scenario
 
 module, name, times = sys.argv[2], sys.argv[3], int(sys.argv[4])
 owner = {
-    "write": server_app,
+    "write": clear_run,
     "append": Recorder,
     "keep": ReplyCache,
     "sealed": EvidenceStore,
