@@ -195,7 +195,7 @@ def test_a_run_killed_at_any_instant_resumes_to_the_same_result(
 
 
 @pytest.mark.parametrize(
-    ("aggregation", "uninterrupted"), [("clear", "whole_run"), ("encrypted", "sealed_run")]
+    ("aggregation", "uninterrupted"), [("clear", "whole_run"), ("encrypted", "encrypted_run")]
 )
 def test_a_run_without_quorum_is_parked_and_resumes_when_the_sites_are_back(
     aggregation: str, uninterrupted: str, tmp_path: Path, request: pytest.FixtureRequest
