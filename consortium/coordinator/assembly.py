@@ -5,7 +5,7 @@ from collections.abc import Callable
 from consortium.charter.document import Charter
 from consortium.config import BadConfig, RunConfig
 from consortium.modes.registry import mode_of
-from consortium.protocol.aggregation import rule_at, rule_spec, streams
+from consortium.protocol.aggregation import rule_at, rule_spec, smallest_voters, streams
 from consortium.protocol.parameters import (
     count_placement,
     optimizer_for,
@@ -100,7 +100,7 @@ def encrypted(
             agreement=charter.agreement,
             buckets=config.buckets,
             weight_classes=weight_classes(config),
-            num_byzantine=config.rule.num_byzantine,
+            voters=smallest_voters(config),
             attempts=config.attempts,
             updates=lambda layout: update_placement(config, charter, layout),
             statistics=count_placement(config, charter, sizes[0]),
