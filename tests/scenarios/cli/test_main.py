@@ -163,10 +163,10 @@ def test_a_parked_run_exits_with_1_and_says_how_to_go_on(
     monkeypatch.setattr(runner, "client_app", leaving)
     settings = ["deadline-s=0.2", "join-deadline-s=0.2", f"aggregation={aggregation}"]
     options = [word for setting in settings for word in ("--set", setting)]
-    said = scenario("run", "heart-diagnosis", "--out", str(tmp_path / "run"), *options)
+    said = run_command("run", "heart-diagnosis", "--out", str(tmp_path / "run"), *options)
     assert said.exit_code == 1
-    assert "the run is parked" in plain(said.output)
-    assert f"go on with: scenario resume {tmp_path / 'run'}" in plain(said.output)
+    assert "the run is parked" in one_line(said.output)
+    assert f"go on with: scenario resume {tmp_path / 'run'}" in one_line(said.output)
     assert RunDirectory(tmp_path / "run").report.exists()
 
 

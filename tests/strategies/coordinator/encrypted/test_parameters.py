@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from consortium.charter.document import Floors
+from consortium.config import Scalar
 from privacy.errors import ConsortiumError
 from privacy.layout import Field, Layout
 from privacy.protocol.envelope import TRAINING, Slot, UploadLabel
@@ -44,7 +45,7 @@ def test_twice_as_many_buckets_as_liars_and_one_are_needed(
     """By every rule that expects liars and gives the same bits on every CPU."""
     robust = [one for one in SPECS if one.same_on_every_cpu and one.sites_needed(1)]
     for rule in ["mean"] if not liars else [one.name for one in robust]:
-        rules = {"rule.name": rule, "rule.num-byzantine": liars}
+        rules: dict[str, Scalar] = {"rule.name": rule, "rule.num-byzantine": liars}
         strategy = fifteen.strategy(Course(), weighting="equal", buckets=5, **rules)
         assert strategy._terms.voters == voters
 
