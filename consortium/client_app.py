@@ -9,10 +9,12 @@ from flwr.clientapp import ClientApp
 from consortium.audit import journal as audit
 from consortium.client.audit_trail import journal_of
 from consortium.client.introduction import proven_by
-from consortium.client.mods import Mod, Next, gated, read_round, sealed, typed_refusals
+from consortium.client.mod_types import Mod, Next
+from consortium.client.mods import gated, sealed, typed_refusals
 from consortium.client.private_training import training_of
-from consortium.client.reply_cache import ReplyCache
+from consortium.client.sealed_answers import read_round
 from consortium.client.sealed_session import session_of
+from consortium.client.site_modes import at_site
 from consortium.model.files import keep_mistakes, write_model
 from consortium.protocol.parameters import descriptor, seal_parameters
 from consortium.site.key_ring import KeyRing, member_at
@@ -31,7 +33,7 @@ def hello(message: Message, context: Context) -> Message:
         site=site.config.name,
         charter=site.charter.fingerprint,
         layout=site.task.layout,
-        num_examples=_disclosed_examples(site),
+        num_examples=site.introduced(site.data.train_examples),
     )
     proven = proven_by(site, said, challenge, run=context.run_id, node=context.node_id)
     return Message(messages.introduction(proven), reply_to=message)
@@ -60,7 +62,7 @@ def train(message: Message, context: Context) -> Message:
     """
     site = site_of(context)
     stands = _position(site, message)
-    kept = ReplyCache(site.directory, stands) if site.run_config.aggregation == "clear" else None
+    kept = at_site(site.run_config).reply_cache(site, stands)
     sent = kept.recall() if kept else None
     if sent is None:
         sent = _contributed(site, stands)
@@ -152,12 +154,6 @@ def release(message: Message, context: Context) -> Message:
 def _member(site: Site, charter: str) -> KeyRing:
     site.require_charter(charter)
     return member_at(site.directory, site.config.name, site.charter)
-
-
-def _disclosed_examples(site: Site) -> int:
-    """Return the site's training examples; none under encryption, where only a class shows."""
-    in_the_clear = site.run_config.aggregation == "clear"
-    return site.told(site.data.train_examples) if in_the_clear else 0
 
 
 def _compute_on_one_thread() -> None:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails, to_json
 
 from consortium.differential_privacy import Privacy, PrivacyKeys
+from consortium.modes.registry import ModeName, mode_named
 from privacy.declarations import Declaration, declarations_of
 from privacy.errors import ConsortiumError
 from sites.plans import ModelPlan, TextModelPlan, TrainingPlan
@@ -23,7 +24,6 @@ from strategies.server_optimizer import OptimizerOptions
 
 Scalar: TypeAlias = str | int | float | bool
 
-_HALF = 0.5
 _WITHOUT_PREFIX = frozenset({"text_model", "table_model", "training"})  # as in version 0.1.0
 
 
@@ -48,7 +48,7 @@ class RunConfig(BaseModel):
     text_model: TextModelPlan = TextModelPlan()
     table_model: ModelPlan = ModelPlan()
     aggregation: Annotated[
-        Literal["clear", "encrypted"], Field(description="Whether the coordinator reads updates.")
+        ModeName, Field(description="Whether the coordinator reads updates.")
     ] = "clear"
     parameter_set: Annotated[
         Literal["default", "strict-256", "compact-12", "compact-8"],
@@ -132,21 +132,10 @@ class RunConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _encryption_takes_these_weights(self) -> "RunConfig":
-        if self.aggregation == "encrypted" and self.weighting == "examples":
-            raise ValueError(
-                "exact example counts would show in encrypted sums: set weighting to classes "
-                "or equal"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _encryption_needs_most_sites(self) -> "RunConfig":
-        if self.aggregation == "encrypted" and self.fraction <= _HALF:
-            raise ValueError(
-                "more than half of the sites vouch for each state of an encrypted run: set "
-                "fraction above 0.5"
-            )
+    def _mode_takes_the_rest(self) -> "RunConfig":
+        contradiction = mode_named(self.aggregation).contradiction(self)
+        if contradiction:
+            raise ValueError(contradiction)
         return self
 
     @model_validator(mode="after")
@@ -224,7 +213,8 @@ def _settings() -> Iterator[Setting]:
 
 
 SETTINGS: Mapping[str, Setting] = {one.key: one for one in _settings()}
-KEYS: Mapping[str, Scalar] = RunConfig().flat()
+# Not validated: that would load the default mode, which imports this module.
+KEYS: Mapping[str, Scalar] = RunConfig.model_construct().flat()
 PRIVACY_KEYS = frozenset(key for key, one in SETTINGS.items() if one.part == "dp")
 
 _KEY_AT = {(one.part, one.declaration.key): key for key, one in SETTINGS.items()}

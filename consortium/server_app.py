@@ -1,8 +1,7 @@
 """The ServerApp: config, charter, strategy, run; and the record of it."""
 
 import platform
-from collections.abc import Iterable
-from dataclasses import dataclass
+from contextlib import suppress
 from importlib import metadata
 from typing import Literal, TypeAlias
 
@@ -11,24 +10,20 @@ from flwr.serverapp import Grid, ServerApp
 
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
-from consortium.coordinator.assembly import encrypted, in_the_clear
 from consortium.coordinator.audit_trail import AuditedGrid, CoordinatorAuditTrail
-from consortium.coordinator.checkpoint import Checkpoint, write_checkpoint
+from consortium.coordinator.coordinator_modes import at_coordinator
+from consortium.coordinator.led_run import LedRun
 from consortium.coordinator.recorder import Recorder
-from consortium.coordinator.resume import kept, new_run_name, standing, write_run_config
+from consortium.coordinator.resume import write_run_config
 from consortium.protocol.robustness_estimate import protection_of
 from consortium.run.directory import RunDirectory
-from consortium.run.evidence_store import EvidenceStore
 from consortium.run.leader_lock import leading
 from consortium.run.logs import logging_to
 from consortium.run.records import Summary, write_record
 from privacy.errors import ConsortiumError
-from privacy.layout import Layout
 from sites.evaluation.contract import evaluation_for
 from strategies.coordinator.encrypted.parameters import RoundVoid
-from strategies.coordinator.encrypted.progress import PROGRESS_FILE
 from strategies.coordinator.messaging.cohort import QuorumNotReached
-from strategies.coordinator.plaintext.parameters import Progress
 
 PACKAGES = ("consortium-fl", "flwr", "numpy", "torch", "pandas")
 
@@ -37,19 +32,13 @@ Status: TypeAlias = Literal["finished", "parked", "failed"]
 app = ServerApp()
 
 
-@dataclass(frozen=True)
-class Ending:
-    """What a run came to, as far as the coordinator can know it.
+class Unforeseen(ConsortiumError, RuntimeError):
+    """A run ended by an error that is not the project's own; the text is the error's class only.
 
-    Args:
-        layout: Of the federated vector; None if the run did not come so far.
-        rounds: Rounds that moved the model.
-        model_digest: Of the final model, hexadecimal.
+    Its own text may quote what the coordinator was sent.
     """
 
-    layout: Layout | None = None
-    rounds: int = 0
-    model_digest: str = ""
+    code = "unforeseen"
 
 
 @app.main()
@@ -63,95 +52,41 @@ def main(grid: Grid, context: Context) -> None:
 def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
     charter = Charter.read(run.charter)
     witness = CoordinatorAuditTrail.of(run, charter, config)
-    grid = AuditedGrid(grid, witness)
-    recorder = Recorder(run, evaluation_for(charter.table), witness.observe)
-    ending = [Ending()]
+    led = LedRun(
+        grid=AuditedGrid(grid, witness),
+        config=config,
+        charter=charter,
+        recorder=Recorder(run, evaluation_for(charter.table), witness.observe),
+        witness=witness,
+    )
     write_run_config(run, config)
     try:
-        match config.aggregation:
-            case "clear":
-                _run_in_the_clear(grid, config, charter, recorder, witness, ending)
-            case "encrypted":
-                _run_encrypted(grid, config, charter, recorder, witness, ending)
+        at_coordinator(config).lead(led)
     except ConsortiumError as error:
-        recorder.failed(error.code, str(error))
-        parked = isinstance(error, QuorumNotReached | RoundVoid) and ending[-1].layout
-        status: Status = "parked" if parked else "failed"
-        witness.ended(status)
-        text = f"{error.code}: {error}"
-        _write_summary(recorder, charter, config, ending[-1], status=status, error=text)
+        _record_failure(led, error)
+        raise
+    except Exception as error:
+        with suppress(OSError, ConsortiumError):  # a full disk: the first error is the one to tell
+            _record_failure(led, Unforeseen(type(error).__name__))
         raise
     else:
-        witness.ended("finished", ending[-1].model_digest)
+        witness.ended("finished", led.ending.model_digest)
     finally:
         witness.close()
-    _write_summary(recorder, charter, config, ending[-1], status="finished")
+    _write_summary(led, status="finished")
 
 
-def _run_in_the_clear(
-    grid: Grid,
-    config: RunConfig,
-    charter: Charter,
-    recorder: Recorder,
-    witness: CoordinatorAuditTrail,
-    ending: list[Ending],
-) -> None:
-    def keep(progress: Progress) -> None:
-        witness.commit()
-        ending.append(_ending(progress))
-        write_checkpoint(recorder.run.checkpoint, Checkpoint.of(progress, config, charter))
-
-    last = kept(recorder.run, config, charter)
-    since = last.progress if last else None
-    if since:
-        ending.append(_ending(since))
-        recorder.go_on(since.state.server_round)
-    else:
-        recorder.begin()
-    name = since.run if since else new_run_name()
-    strategy = in_the_clear(config, charter, name, observe=recorder, keep=keep)
-    strategy.start(grid, config.num_server_rounds, since=since)
+def _record_failure(led: LedRun, error: ConsortiumError) -> None:
+    """Record that a run ended before its last round, and whether it waits to be resumed."""
+    led.recorder.failed(error.code, str(error))
+    parked = isinstance(error, QuorumNotReached | RoundVoid) and led.ending.layout
+    status: Status = "parked" if parked else "failed"
+    led.witness.ended(status)
+    _write_summary(led, status=status, error=f"{error.code}: {error}")
 
 
-def _ending(progress: Progress) -> Ending:
-    layout, state = progress.layout, progress.state
-    return Ending(layout, state.server_round, layout.digest_of(state.vector))
-
-
-def _run_encrypted(
-    grid: Grid,
-    config: RunConfig,
-    charter: Charter,
-    recorder: Recorder,
-    witness: CoordinatorAuditTrail,
-    ending: list[Ending],
-) -> None:
-    vault = EvidenceStore(recorder.run.vault)
-
-    def keep(name: str, parts: Iterable[bytes]) -> None:
-        if name == PROGRESS_FILE:
-            witness.commit()
-        vault.keep(name, parts)
-
-    since = standing(recorder.run, config, charter)
-    if since:
-        recorder.go_on(since.request.server_round - (2 if since.untold else 1))
-    else:
-        recorder.begin()
-    strategy = encrypted(config, charter, observe=recorder, keep=keep)
-    progress = strategy.start(grid, config.num_server_rounds, since=since)
-    ending.append(Ending(progress.layout, progress.rounds, progress.model_digest))
-
-
-def _write_summary(
-    recorder: Recorder,
-    charter: Charter,
-    config: RunConfig,
-    ending: Ending,
-    *,
-    status: Status,
-    error: str = "",
-) -> None:
+def _write_summary(led: LedRun, *, status: Status, error: str = "") -> None:
+    recorder, charter, config, ending = led.recorder, led.charter, led.config, led.ending
     recorder.write_evaluation()
     last = recorder.last_round if not error else None
     summary = Summary(

@@ -249,6 +249,7 @@ class Consortium:
             self.charter,
             observe=course.events.append,
             keep=EvidenceStore(self.run.vault).keep,
+            reach=lambda _progress: None,
         )
 
     def start(

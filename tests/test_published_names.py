@@ -200,6 +200,7 @@ CODES = {
     "UnfitIntegers": "unfit-integers",
     "UnfitNumbers": "unfit-numbers",
     "UnfitSchema": "unfit-schema",
+    "Unforeseen": "unforeseen",
     "UnknownAttack": "unknown-attack",
     "UnknownDataset": "unknown-dataset",
     "UnknownEncoder": "unknown-encoder",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
+from consortium.modes.registry import recorded_mode
 from consortium.protocol.parameters import count_placement, update_placement, upload_header
 from consortium.run.directory import RunDirectory
 from consortium.run.evidence_store import EvidenceStore
@@ -70,7 +71,7 @@ class Auditor:
             BadRunDirectory: The directory holds no encrypted run.
         """
         summary = read_record(run.summary, Summary)
-        if summary.config.get("aggregation") != "encrypted":
+        if not recorded_mode(summary.config).keeps_signed_sums:
             raise BadRunDirectory(
                 f"{run.path} is a run in the clear: only encrypted runs keep signed sums"
             )

@@ -6,24 +6,19 @@ text: a text that leaves is one that the coordinator knows already.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
 from consortium.charter.document import Charter
-from consortium.config import RunConfig
-from consortium.protocol.parameters import count_placement, optimizer_for, update_placement
-from privacy.canonical import DIGEST_SIZE, MAX_NUMBER
 from privacy.encryption.parameters import Placement
 from privacy.identity.public_identity import SIGNATURE_SIZE
 from privacy.layout import Layout
 from privacy.policy.violations import NotReleased
-from privacy.protocol.envelope import MAX_ENVELOPE_BYTES
-from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import messages
 from privacy.wire.flower_records import ARRAYS, BYTES_TYPE, FACTS, TALLY_TYPE, VECTOR_TYPE
 
-_STATE_OVERHEAD = 8_192
-_LINK = 32  # bytes a round, in a sealed state
+Parts: TypeAlias = tuple[ArrayRecord, ConfigRecord]
 
 
 @dataclass(frozen=True)
@@ -113,7 +108,13 @@ class ReplyForm:
     facts: Mapping[str, IntRange | FixedText] = field(default_factory=dict)
     optional: Mapping[str, ArrayForm] = field(default_factory=dict)
 
-    def require(self, content: RecordDict) -> tuple[ArrayRecord, ConfigRecord]:
+    @property
+    def most_bytes(self) -> int:
+        """Bytes of all its arrays, at most."""
+        forms = (*self.arrays.values(), *self.optional.values())
+        return sum(form.most * form.width for form in forms)
+
+    def require(self, content: RecordDict) -> Parts:
         """Return arrays and facts of an answer that holds exactly this.
 
         Raises:
@@ -152,28 +153,9 @@ class Sizes:
     evaluation: int
 
 
-def exits(site: str, charter: Charter, config: RunConfig, sizes: Sizes) -> Mapping[str, ReplyForm]:
-    """Return what may leave in a run, by kind of question."""
-    hello = _introduction(site, charter, sizes.layout)
-    if config.aggregation == "clear":
-        return {messages.HELLO: hello, **_in_the_clear(charter, sizes)}
-    return {messages.HELLO: hello, **_keys(charter), **_sealed(charter, config, sizes)}
-
-
-def largest_bytes(charter: Charter, config: RunConfig, sizes: Sizes) -> int:
-    """Return how many bytes of arrays the largest answer of a run holds, at most."""
-    if config.aggregation == "clear":
-        update = 4 * sizes.layout.dim + 8 * sizes.evaluation
-        return max(update, 8 * sizes.statistics, _described(sizes.layout))
-    replies = _sealed(charter, config, sizes).values()
-    return max(
-        sum(form.most * form.width for form in (*reply.arrays.values(), *reply.optional.values()))
-        for reply in replies
-    )
-
-
-def _introduction(site: str, charter: Charter, layout: Layout) -> ReplyForm:
-    described = _described(layout)
+def introduction(site: str, charter: Charter, layout: Layout) -> ReplyForm:
+    """Return what a site says of itself when it joins, in any mode."""
+    described = described_bytes(layout)
     signed = SIGNATURE_SIZE if site in charter.identities else 0
     return ReplyForm(
         arrays={
@@ -189,63 +171,6 @@ def _introduction(site: str, charter: Charter, layout: Layout) -> ReplyForm:
     )
 
 
-def _described(layout: Layout) -> int:
+def described_bytes(layout: Layout) -> int:
+    """Return how many bytes describe a layout."""
     return len(messages.layout_bytes(layout))
-
-
-def _in_the_clear(charter: Charter, sizes: Sizes) -> dict[str, ReplyForm]:
-    shown = {"released": IntRange(0, 1)}
-    examples = IntRange(1, charter.floors.max_examples)
-    counted = tally(sizes.evaluation)
-    return {
-        messages.STATISTICS: ReplyForm(arrays={"tally": tally(sizes.statistics)}, facts=shown),
-        messages.TRAIN: ReplyForm(
-            arrays={"update": vector(sizes.layout.dim), "tally": counted},
-            facts={"num-examples": examples, **shown},
-        ),
-        messages.EVALUATE: ReplyForm(arrays={"tally": counted}, facts=shown),
-    }
-
-
-def _keys(charter: Charter) -> dict[str, ReplyForm]:
-    held = ReplyForm(
-        arrays={"fingerprint": opaque(DIGEST_SIZE)}, facts={"epoch": IntRange(0, MAX_NUMBER)}
-    )
-    others = len(charter.members) * (MAX_ENVELOPE_BYTES + 256)
-    return {
-        sealed_messages.EPOCH: held,
-        sealed_messages.DELIVER: held,
-        sealed_messages.ROTATE: ReplyForm(arrays={"deliveries": opaque(others)}),
-        sealed_messages.OPEN: ReplyForm(
-            arrays={"opening": opaque(sealed_messages.MAX_OPENING_BYTES, least=1)}
-        ),
-    }
-
-
-def _sealed(charter: Charter, config: RunConfig, sizes: Sizes) -> dict[str, ReplyForm]:
-    update = sealed(update_placement(config, charter, sizes.layout))
-    state = opaque(_state_bytes(config, sizes))
-    nothing, receipt = opaque(0), opaque(MAX_ENVELOPE_BYTES)
-
-    def reply(counts: int = 0, **parts: ArrayForm) -> ReplyForm:
-        held = sealed(count_placement(config, charter, counts)) if counts else nothing
-        forms = dict.fromkeys(("upload", "receipt", "state", "model"), nothing)
-        counted = {"count-upload": held, "count-receipt": receipt if counts else nothing}
-        return ReplyForm(
-            arrays={**forms, **counted, **parts},
-            facts={"released": IntRange(0, 1)},
-            optional={"tally": tally(sizes.evaluation)},
-        )
-
-    return {
-        messages.STATISTICS: reply(sizes.statistics),
-        messages.TRAIN: reply(sizes.evaluation, upload=update, receipt=receipt, state=state),
-        messages.EVALUATE: reply(sizes.evaluation, state=state, model=opaque(DIGEST_SIZE)),
-        sealed_messages.RELEASE: reply(),
-    }
-
-
-def _state_bytes(config: RunConfig, sizes: Sizes) -> int:
-    vectors = 2 + len(optimizer_for(config).init(1))  # the model, perhaps the rule's memory
-    numbers = 4 * sizes.layout.dim * vectors + 4 * len(sizes.layout.fields)
-    return numbers + 8 * sizes.statistics + _LINK * (config.num_server_rounds + 2) + _STATE_OVERHEAD

@@ -10,7 +10,6 @@ from consortium.charter.document import Charter
 from consortium.client.policy_gate import asked_of
 from consortium.client.private_training import ledger_of, training_of
 from consortium.config import RunConfig
-from consortium.protocol.parameters import require_agreed
 from consortium.site.directory import SiteDirectory, read_site_config
 from consortium.site.site import Site
 from privacy.differential.budget import budget_refusal, fits_budget
@@ -70,7 +69,7 @@ def _charter(site: Site) -> Iterator[PolicyFinding]:
         "the charter's own floors",
         site.run_config.aggregation,
         "encrypted only" if site.charter.floors.encrypted else "either",
-        _refusal(lambda: require_agreed(site.run_config, site.charter)),
+        _refusal(lambda: site.mode.require_agreed(site.run_config, site.charter)),
     )
 
 

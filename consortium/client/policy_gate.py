@@ -10,15 +10,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from flwr.app import ConfigRecord, Message, RecordDict
 
 from consortium.charter.document import Charter
-from consortium.client.egress_schema import ReplyForm, Sizes, exits, largest_bytes
+from consortium.client.egress_schema import ReplyForm, Sizes
+from consortium.client.site_modes import at_site, reply_forms
 from consortium.config import ENCODER, RunConfig
-from consortium.protocol.parameters import require_agreed
+from consortium.modes.registry import mode_of
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
 from privacy.errors import ConsortiumError
@@ -75,10 +74,11 @@ class PolicyGate:
         return replace(asked, data_set=self.site.config.data_set)
 
     @cached_property
-    def exits(self) -> dict[str, ReplyForm]:
+    def reply_forms(self) -> dict[str, ReplyForm]:
         """What may leave, by kind of question."""
         site = self.site
-        return dict(exits(site.config.name, site.charter, site.run_config, sizes_of(site.task)))
+        sizes = sizes_of(site.task)
+        return dict(reply_forms(site.config.name, site.charter, site.run_config, sizes))
 
     def admit(self, message: Message) -> Passage:
         """Let a question in, if the policy allows it; count it.
@@ -93,9 +93,9 @@ class PolicyGate:
         self.policy.require_hours(datetime.fromtimestamp(now, UTC))
         coming = Coming(at=now, run=str(message.metadata.run_id), server_round=_round(message))
         number = self.traffic.admit(coming, self.policy)
-        require_agreed(self.site.run_config, self.site.charter)
+        self.site.mode.require_agreed(self.site.run_config, self.site.charter)
         check_run_request(self.policy, self.asked)
-        if kind not in self.exits:
+        if kind not in self.reply_forms:
             raise QuestionNotAllowed("such a run has no question of this kind")
         if kind == messages.HELLO or kind in _OF_RECORDS:
             self.policy.require_examples(self.site.data.train_examples)
@@ -113,11 +113,9 @@ class PolicyGate:
         content = reply.content
         if wire.REFUSAL in content:
             return content  # what may leave of a refusal is decided in one place, `refusal`
-        arrays, facts = self.exits[passage.kind].require(content)
-        if self.site.run_config.aggregation == "clear":
-            self._require_counts(passage.kind, arrays, facts)
-        elif "tally" in arrays and not self.policy.releases.pooled_figures:
-            raise NotReleased("the policy does not release pooled figures")
+        arrays, facts = self.reply_forms[passage.kind].require(content)
+        half = at_site(self.site.run_config)
+        half.require_releasable(self.site, self.policy.releases, passage.kind, (arrays, facts))
         size = wire.num_bytes(content)
         self.traffic.count_bytes(passage.number, passage.coming, size, self.policy)
         return content
@@ -140,25 +138,6 @@ class PolicyGate:
             raise NotReleased("a refusal's count is below 2**41 in size")
         return wire.refusal_of(code, told, site=self.site.config.name)
 
-    def _require_counts(self, kind: str, arrays: Any, facts: ConfigRecord) -> None:  # noqa: ANN401
-        """Check counts that leave in the clear: from enough records, or zeros; rounded."""
-        releases = self.policy.releases
-        examples = facts.get("num-examples", 0)
-        if type(examples) is not int or releases.rounded_examples(examples) != examples:
-            raise NotReleased("a number of examples leaves rounded only")
-        if facts.get("released") == 1 and not releases.own_figures:
-            raise NotReleased("the policy does not release figures of this site alone")
-        if "tally" not in arrays:
-            return
-        tally = np.frombuffer(arrays["tally"].data, "<i8")
-        held = (
-            self.site.data.train_examples
-            if kind == messages.STATISTICS
-            else self.site.task.evaluation.num_examples(tally)
-        )
-        if tally.any() and held < releases.minimum_pooled:
-            raise NotReleased("counts leave from enough records only")
-
 
 def refusal_of(site: Site, content: RecordDict) -> RecordDict:
     """Return a refusal with what may leave of it; without a policy, its code alone."""
@@ -170,17 +149,17 @@ def refusal_of(site: Site, content: RecordDict) -> RecordDict:
 
 def asked_of(config: RunConfig, charter: Charter, task: Task[SiteData]) -> Asked:
     """Return what a run asks of each of its sites."""
-    encrypted = config.aggregation == "encrypted"
+    mode = mode_of(config)
     return Asked(
         task=charter.task,
         model=config.table_model.name if isinstance(charter.table, Schema) else ENCODER,
         columns=charter.table.columns,
         dim=task.layout.dim,
         layout=task.layout.digest,
-        encrypted=encrypted,
-        crowd=len(charter.names) // config.buckets if encrypted else config.quorum,
+        encrypted=not mode.coordinator_reads,
+        crowd=mode.crowd(config, charter),
         rounds=config.num_server_rounds,
-        message_bytes=largest_bytes(charter, config, sizes_of(task)),
+        message_bytes=at_site(config).largest_bytes(charter, config, sizes_of(task)),
         privacy=config.privacy.offered,
     )
 

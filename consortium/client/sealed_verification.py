@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from consortium.client.sealed_session_parameters import SiteTerms
+from consortium.protocol.aggregation import smallest_voters
 from privacy.errors import ConsortiumError
 from privacy.protocol.envelope import MAX_ATTEMPTS, Receipt, Slot, WrongAttempt
 from privacy.protocol.receipts import Expected, TooFewOthers, check_receipts, decode_receipts
@@ -76,12 +77,13 @@ class Checks:
 
     def require_voters(self, num_buckets: int, num_sites: int) -> None:
         """Check that enough buckets came for the rule, and enough sites for the members."""
-        liars = self.terms.site.run_config.rule.num_byzantine
-        if num_buckets < 2 * liars + 1:
+        config = self.terms.site.run_config
+        needed = smallest_voters(config)
+        if num_buckets < needed:
             raise SumsMissing(
-                f"{liars} liars are survived among {2 * liars + 1} buckets or more, "
+                f"{config.rule.num_byzantine} liars are survived among {needed} buckets or more, "
                 f"{num_buckets} came: the round is void",
-                needed=2 * liars + 1,
+                needed=needed,
                 came=num_buckets,
             )
         if num_sites < self.terms.site.min_sites:

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from consortium.charter.document import Charter
 from consortium.config import BadConfig, RunConfig
-from consortium.protocol.aggregation import rule_at, rule_spec, streams
+from consortium.modes.registry import mode_of
+from consortium.protocol.aggregation import rule_at, rule_spec, smallest_voters, streams
 from consortium.protocol.parameters import (
     count_placement,
     optimizer_for,
-    require_agreed,
     update_placement,
     upload_header,
     weight_classes,
@@ -19,6 +19,7 @@ from sites.evaluation.contract import evaluation_for
 from sites.statistics.contract import statistics_for
 from strategies.coordinator.encrypted.ciphertext_sums import Keep
 from strategies.coordinator.encrypted.parameters import SealedTerms
+from strategies.coordinator.encrypted.progress import Reach
 from strategies.coordinator.encrypted.strategy import Encrypted
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import Observer
@@ -72,7 +73,9 @@ def in_the_clear(
     )
 
 
-def encrypted(config: RunConfig, charter: Charter, *, observe: Observer, keep: Keep) -> Encrypted:
+def encrypted(
+    config: RunConfig, charter: Charter, *, observe: Observer, keep: Keep, reach: Reach
+) -> Encrypted:
     """Return the strategy of an encrypted run.
 
     Args:
@@ -80,6 +83,7 @@ def encrypted(config: RunConfig, charter: Charter, *, observe: Observer, keep: K
         charter: The members' limits and public keys.
         observe: Told what happens.
         keep: Keeps a file of the coordinator's.
+        reach: Told how far the run is.
 
     Raises:
         BadConfig, BadCharter: The choices contradict each other or the charter, or a member has
@@ -96,7 +100,7 @@ def encrypted(config: RunConfig, charter: Charter, *, observe: Observer, keep: K
             agreement=charter.agreement,
             buckets=config.buckets,
             weight_classes=weight_classes(config),
-            num_byzantine=config.rule.num_byzantine,
+            voters=smallest_voters(config),
             attempts=config.attempts,
             updates=lambda layout: update_placement(config, charter, layout),
             statistics=count_placement(config, charter, sizes[0]),
@@ -105,6 +109,7 @@ def encrypted(config: RunConfig, charter: Charter, *, observe: Observer, keep: K
         ),
         observe=observe,
         keep=keep,
+        reach=reach,
     )
 
 
@@ -116,7 +121,7 @@ def cohort_for(config: RunConfig, charter: Charter) -> Cohort:
         OutsideCharter: The charter does not allow such a run.
         ImpossibleCohort: The quorum can never be reached.
     """
-    require_agreed(config, charter)
+    mode_of(config).require_agreed(config, charter)
     if config.quorum < charter.floors.min_sites:
         raise BadConfig(
             f"quorum={config.quorum} is below the charter's floor of {charter.floors.min_sites} "

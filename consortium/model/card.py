@@ -12,6 +12,7 @@ import numpy as np
 
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
+from consortium.modes.registry import mode_of
 from consortium.run.records import Comparison
 from consortium.wording import formatting as words
 from consortium.wording.metric_glossary import meaning_of
@@ -174,10 +175,7 @@ def _interval(name: str, metric: Metric, n: int, compared: Comparison | None) ->
 
 def _privacy(config: RunConfig) -> Iterator[str]:
     yield "- Records stayed at their sites. What left them: parameters' changes, and counts."
-    if config.aggregation == "encrypted":
-        yield "- The coordinator added ciphertexts, and read neither updates nor the model."
-    else:
-        yield "- The coordinator read each site's update, and the model."
+    yield f"- {mode_of(config).who_reads}"
     yield f"- {config.privacy.card}"
 
 

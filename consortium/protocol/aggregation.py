@@ -1,6 +1,5 @@
 """What both ends of a run derive about its rule: whether it can keep its promise, and how."""
 
-import math
 import zlib
 from collections.abc import Callable
 from typing import TypeAlias
@@ -9,8 +8,8 @@ import numpy as np
 
 from consortium.charter.document import Charter
 from consortium.config import BadConfig, RunConfig
+from consortium.modes.registry import mode_of
 from privacy.layout import Vector
-from privacy.protocol.grouping import require_buckets
 from strategies.model_state import State
 from strategies.rules.clipping import AdaptiveClip
 from strategies.rules.inputs import Rows, Rule, admit, honest_majority
@@ -26,9 +25,6 @@ from strategies.rules.registry import Infeasible, RuleSpec, rule_named, smallest
 
 RuleAt: TypeAlias = Callable[[State], Rule]
 
-_ROUNDING = 1e-9  # as `strategies.coordinator.messaging.cohort` rounds
-_SAME_ON_EVERY_CPU = ("none", "norm-clipping")
-
 
 def rule_spec(config: RunConfig, charter: Charter) -> RuleSpec:
     """Return the rule of a run, once it can keep its promise among these members.
@@ -38,10 +34,8 @@ def rule_spec(config: RunConfig, charter: Charter) -> RuleSpec:
             give the same bits on every CPU and updates are encrypted.
         ConsortiumError: It is unknown, infeasible among so few, or the buckets are too many.
     """
-    spec = rule_named(config.rule.name)
-    if config.aggregation == "encrypted":
-        require_buckets(config.buckets, len(charter.names), min_others=charter.floors.min_others)
-        _require_same_on_every_cpu(config, spec)
+    spec, mode = rule_named(config.rule.name), mode_of(config)
+    mode.require_rule(config, charter, spec)
     came, needed = voters(config, charter), smallest_voters(config)
     if came < needed:
         raise Infeasible(
@@ -50,21 +44,18 @@ def rule_spec(config: RunConfig, charter: Charter) -> RuleSpec:
             num_byzantine=config.rule.num_byzantine,
             smallest=smallest_consortium(config, charter),
         )
-    bucketed = config.aggregation == "encrypted" and config.buckets > 1
-    if config.weighting != "equal" and (bucketed or not _weighted(config, spec)):
+    equal = mode.voters_are_equal(config)
+    if config.weighting != "equal" and (equal or not _weighted(config, spec)):
         raise BadConfig(
             f"weighting is '{config.weighting}', and {_named(config)} gives every "
-            f"{'bucket' if bucketed else 'site'} the same say: set weighting to equal"
+            f"{mode.voter if equal else 'site'} the same say: set weighting to equal"
         )
     return spec
 
 
 def voters(config: RunConfig, charter: Charter) -> int:
     """Return how many the rule sees in a full round: sites, or under encryption bucket means."""
-    if config.aggregation == "encrypted":
-        return config.buckets
-    share = math.ceil(config.fraction * len(charter.names) - _ROUNDING)
-    return min(len(charter.names), max(config.quorum, share))
+    return mode_of(config).voters(config, charter)
 
 
 def smallest_voters(config: RunConfig) -> int:
@@ -86,10 +77,8 @@ def smallest_voters(config: RunConfig) -> int:
 
 def smallest_consortium(config: RunConfig, charter: Charter) -> int:
     """Return the fewest members with which the run's rule could keep its promise."""
-    needed = smallest_voters(config)
-    if config.aggregation == "encrypted":
-        return needed * (charter.floors.min_others + 1)
-    return needed if config.fraction == 1 else math.floor((needed - 1) / config.fraction) + 1
+    voters = smallest_voters(config)
+    return mode_of(config).smallest_consortium(config, charter, voters=voters)
 
 
 def rule_at(config: RunConfig, spec: RuleSpec) -> RuleAt:
@@ -159,20 +148,6 @@ def _bucketing_rng(config: RunConfig, state: State) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=key))
 
 
-def _require_same_on_every_cpu(config: RunConfig, spec: RuleSpec) -> None:
-    if not spec.same_on_every_cpu:
-        raise BadConfig(
-            f"{spec.name} differs in the last bits between CPUs, and sites of an encrypted run "
-            "must agree on all of them: choose mean, clipped-mean, coordinate-median, "
-            "trimmed-mean or centered-clipping"
-        )
-    if config.rule.pre_step not in _SAME_ON_EVERY_CPU:
-        raise BadConfig(
-            f"rule.pre-step={config.rule.pre_step} runs in the clear only: under encryption the "
-            "sites see bucket means, which are clipped to rule.clip-norm; choose none"
-        )
-
-
 def _weighted(config: RunConfig, spec: RuleSpec) -> bool:
     mixes = config.rule.pre_step in ("nearest-neighbour-mixing", "bucketing")
     return spec.weighted and not mixes
@@ -185,9 +160,9 @@ def _named(config: RunConfig) -> str:
 
 def _too_few(config: RunConfig, charter: Charter, came: int, needed: int) -> str:
     liars = config.rule.num_byzantine
-    kind = "buckets" if config.aggregation == "encrypted" else "sites"
     return (
         f"{_named(config)} survives {liars} {'liar' if liars == 1 else 'liars'} among {needed} "
-        f"{kind} or more, got {came}: a consortium of {smallest_consortium(config, charter)} "
-        f"would do, this one has {len(charter.names)}; or lower rule.num-byzantine"
+        f"{mode_of(config).voter}s or more, got {came}: a consortium of "
+        f"{smallest_consortium(config, charter)} would do, this one has {len(charter.names)}; or "
+        "lower rule.num-byzantine"
     )

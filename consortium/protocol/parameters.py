@@ -5,41 +5,14 @@ import json
 
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
+from consortium.modes.encrypted import encryption_of
 from consortium.protocol.aggregation import rule_at, rule_spec
 from consortium.protocol.run_state import Step
-from privacy.encryption.parameters import PARAMETER_SETS, Placement, SealParameters
-from privacy.errors import ConsortiumError
+from privacy.encryption.parameters import Placement, SealParameters
 from privacy.layout import Layout
 from privacy.protocol.envelope import UploadLabel
-from privacy.protocol.grouping import WEIGHT_CLASSES
 from privacy.protocol.upload import UploadHeader
 from strategies.server_optimizer import OPTIMIZERS, ServerOptimizer
-
-
-class OutsideCharter(ConsortiumError, ValueError):
-    """A run config is beyond what the members agreed on."""
-
-    code = "outside-charter"
-
-
-def require_agreed(config: RunConfig, charter: Charter) -> None:
-    """Check that a run config keeps to the charter's floors: at the coordinator and at each site.
-
-    Raises:
-        OutsideCharter: It does not: the members encrypt every run, or the scale is out of bounds.
-    """
-    floors = charter.floors
-    if config.aggregation == "clear":
-        if floors.encrypted:
-            raise OutsideCharter(
-                "the members agreed that every run is encrypted: set aggregation to encrypted"
-            )
-        return
-    if not floors.smallest_scale <= config.first_scale <= floors.largest_scale:
-        raise OutsideCharter(
-            f"first-scale={config.first_scale} is not between the charter's "
-            f"{floors.smallest_scale} and {floors.largest_scale}"
-        )
 
 
 def optimizer_for(config: RunConfig) -> ServerOptimizer:
@@ -53,22 +26,22 @@ def seal_parameters(config: RunConfig, charter: Charter) -> SealParameters:
     Raises:
         UnsoundParameters: The set cannot be exact for so many members.
     """
-    return PARAMETER_SETS[config.parameter_set](len(charter.names))
+    return encryption_of(config).seal_parameters(config, charter)
 
 
 def update_placement(config: RunConfig, charter: Charter, layout: Layout) -> Placement:
     """Return where an update stands in its ciphertexts."""
-    return Placement(parameters=seal_parameters(config, charter), dim=layout.dim)
+    return encryption_of(config).placement(config, charter, dim=layout.dim)
 
 
 def count_placement(config: RunConfig, charter: Charter, tally_size: int) -> Placement:
     """Return where a tally stands in its ciphertexts."""
-    return Placement(parameters=seal_parameters(config, charter), dim=0, tally_size=tally_size)
+    return encryption_of(config).placement(config, charter, tally_size=tally_size)
 
 
 def weight_classes(config: RunConfig) -> tuple[int, ...]:
     """Return the weight classes that a run allows for updates."""
-    return WEIGHT_CLASSES[-1:] if config.weighting == "equal" else WEIGHT_CLASSES
+    return encryption_of(config).weight_classes(config)
 
 
 def upload_header(

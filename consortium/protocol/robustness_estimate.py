@@ -4,13 +4,12 @@ import math
 
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
+from consortium.modes.registry import mode_of
 from consortium.protocol.aggregation import rule_spec, smallest_consortium, smallest_voters, voters
-from consortium.protocol.parameters import optimizer_for, seal_parameters
+from consortium.protocol.parameters import optimizer_for
 from consortium.run.records import Protection
-from privacy.encryption.parameters import Placement
 
 WATCHED_ROUNDS = 20
-_NUMBER = 4  # bytes
 
 
 def protection_of(config: RunConfig, charter: Charter, *, dim: int) -> Protection:
@@ -26,8 +25,7 @@ def protection_of(config: RunConfig, charter: Charter, *, dim: int) -> Protectio
     """
     spec = rule_spec(config, charter)
     came, needed = voters(config, charter), smallest_voters(config)
-    encrypted = config.aggregation == "encrypted"
-    members = len(charter.names)
+    members, buckets = len(charter.names), mode_of(config).buckets(config)
     return Protection(
         rule=spec.name,
         pre_step=config.rule.pre_step,
@@ -37,11 +35,11 @@ def protection_of(config: RunConfig, charter: Charter, *, dim: int) -> Protectio
         voters=came,
         voters_needed=needed,
         smallest_consortium=smallest_consortium(config, charter),
-        buckets=config.buckets if encrypted else 0,
-        crowd=members // config.buckets if encrypted else 0,
-        fixed_shows=shown_by_fixed(members, config.buckets) if encrypted else 1.0,
-        reshuffled_shows=shown_by_reshuffling(members, config.buckets, rounds=WATCHED_ROUNDS)
-        if encrypted
+        buckets=buckets,
+        crowd=members // buckets if buckets else 0,
+        fixed_shows=shown_by_fixed(members, buckets) if buckets else 1.0,
+        reshuffled_shows=shown_by_reshuffling(members, buckets, rounds=WATCHED_ROUNDS)
+        if buckets
         else 1.0,
         bytes_down_per_site=bytes_down(config, charter, dim=dim),
     )
@@ -49,12 +47,9 @@ def protection_of(config: RunConfig, charter: Charter, *, dim: int) -> Protectio
 
 def bytes_down(config: RunConfig, charter: Charter, *, dim: int) -> int:
     """Return the bytes of model and sums that a site downloads in a round, from the second on."""
-    if config.aggregation == "clear":
-        return _NUMBER * dim
-    spec = rule_spec(config, charter)
-    parts = 1 + len(optimizer_for(config).init(1)) + spec.needs_memory
-    placement = Placement(parameters=seal_parameters(config, charter), dim=dim)
-    return _NUMBER * dim * parts + config.buckets * placement.sum_bytes
+    needs_memory = rule_spec(config, charter).needs_memory
+    vectors = 1 + len(optimizer_for(config).init(1)) + needs_memory
+    return mode_of(config).bytes_down(config, charter, dim=dim, vectors=vectors)
 
 
 def shown_by_fixed(num_sites: int, buckets: int) -> float:

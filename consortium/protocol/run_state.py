@@ -15,6 +15,7 @@ from privacy.encryption.parameters import SealParameters
 from privacy.encryption.quantisation import Scales, mean_from_levels
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally, Vector
+from privacy.protocol.grouping import WEIGHT_CLASSES
 from strategies import model_state as advance
 from strategies.rules.inputs import Rule
 from strategies.server_optimizer import ServerOptimizer
@@ -201,7 +202,7 @@ class Step:
 
     def _segment_squares(self, one: BucketSum, scales: Scales) -> list[float]:
         """Return the sum of squares of the bucket's mean in each segment, from exact integers."""
-        share = one.total_class / 8
+        share = one.total_class / WEIGHT_CLASSES[-1]
         ends = np.cumsum(self.lengths)
         squares = []
         for scale, end, length in zip(scales.values, ends, self.lengths, strict=True):

@@ -11,6 +11,8 @@ from flwr.app import Context
 
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
+from consortium.modes.contract import Mode
+from consortium.modes.registry import mode_of
 from consortium.site.directory import SiteConfig, SiteDirectory, read_site_config, site_directory
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
@@ -56,6 +58,11 @@ class Site:
     def data(self) -> SiteData:
         """The site's records, read once a process."""
         return self.task.load(self.config.source, seed=self.run_config.seed)
+
+    @property
+    def mode(self) -> Mode:
+        """The mode of the run."""
+        return mode_of(self.run_config)
 
     def rng(self, server_round: int) -> np.random.Generator:
         """Return the generator of the order of records in a round; it protects nobody."""
@@ -114,14 +121,16 @@ class Site:
 
         Under encryption nobody sees the counts of one site, and all of them are pooled.
         """
-        in_the_clear = self.run_config.aggregation == "clear"
-        too_few = in_the_clear and records < self.policy.releases.minimum_pooled
-        return np.zeros_like(tally) if too_few else tally
+        releases = self.policy.releases
+        return self.mode.pooled_tally(tally, records=records, releases=releases)
 
     def told(self, num_examples: int) -> int:
         """Return a number of training examples as it may be told: rounded in the clear."""
-        in_the_clear = self.run_config.aggregation == "clear"
-        return self.policy.releases.rounded_examples(num_examples) if in_the_clear else num_examples
+        return self.mode.told_examples(num_examples, self.policy.releases)
+
+    def introduced(self, num_examples: int) -> int:
+        """Return a number of training examples as it may be told when the site joins."""
+        return self.mode.introduced_examples(num_examples, self.policy.releases)
 
 
 def model_plan(config: RunConfig, table: AnySchema) -> AnyModelPlan:

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from flwr.app import Context, Message, RecordDict
 
-from consortium.client.mods import Next
+from consortium.client.mod_types import Next
 from consortium.client_app import client_app
 from consortium.run.directory import RunDirectory
 from consortium.site.site import Site, site_of

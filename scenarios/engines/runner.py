@@ -13,6 +13,7 @@ from consortium.config import RunConfig
 from consortium.coordinator.resume import interrupted
 from consortium.deployment.app_bundle import RUNTIME_PACKAGES, Bundle
 from consortium.deployment.simulation import simulate
+from consortium.modes.registry import mode_of
 from consortium.protocol.robustness_estimate import in_words, protection_of
 from consortium.run.directory import ENVIRONMENT, RunDirectory
 from consortium.run.records import Summary, read_record
@@ -82,12 +83,11 @@ def run_scenario(order: ScenarioRun, run: RunDirectory) -> Summary:
         RunParked: Too few sites took part in a round; the run can be resumed.
         RunFailed: The run ended with an error, which the message repeats.
     """
-    encrypted = order.config.aggregation == "encrypted"
     stage(
         run,
         order.scenario,
         order.own_data,
-        with_keys=encrypted,
+        with_keys=mode_of(order.config).needs_identities,
         lies=order.lies,
         unit=order.config.privacy.policy_unit,
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
-from consortium.client.mods import Next
+from consortium.client.mod_types import Next
 from consortium.client_app import client_app
 from consortium.model.files import read_model
 from privacy.layout import Vector

@@ -1,7 +1,7 @@
 """What the coordinator's app leaves behind, however a run ends."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +9,26 @@ import numpy as np
 import pytest
 from flwr.app import Context, Message
 
+from consortium.audit import journal as audit
+from consortium.audit.cross_check import logs_in, read_log
 from consortium.charter.document import Charter
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
+from consortium.coordinator.audit_trail import AuditedGrid
 from consortium.coordinator.checkpoint import read_checkpoint
+from consortium.modes.registry import mode_of
 from consortium.run.directory import ENVIRONMENT, RunDirectory
 from consortium.run.records import BadRunDirectory, Summary, Tallies, read_record
 from consortium.server_app import PACKAGES, app
+from consortium.site.site import model_plan
 from privacy.errors import ConsortiumError
 from privacy.wire import messages
 from scenarios.engines.in_process import Vanished, run_in_process
 from scenarios.engines.staging import stage
 from scenarios.library.registry import scenario_named
 from sites.evaluation.contract import evaluation_for
+from sites.tasks.registry import task_for
+from strategies.coordinator.encrypted.parameters import RoundVoid
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 
 SCENARIO = scenario_named("heart-diagnosis")
@@ -40,7 +47,7 @@ def played(folder: Path, site_app: SiteApp = client_app, **chosen: Scalar) -> Ru
     """Run the coordinator's app over staged sites; what it raises is raised."""
     config = configured(**chosen)
     run = RunDirectory(folder)
-    stage(run, SCENARIO, with_keys=config.aggregation == "encrypted")
+    stage(run, SCENARIO, with_keys=mode_of(config).needs_identities)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(ENVIRONMENT, str(folder))
         run_in_process(app, site_app, num_sites=len(NAMES), run_config=config.flat())
@@ -162,6 +169,77 @@ def test_who_was_silent_is_named_with_the_round(broken: RunDirectory) -> None:
     }
     answered = {site.name: site.answered for site in summary.sites}
     assert answered == {NAMES[0]: 2, NAMES[1]: 1, NAMES[2]: 2, NAMES[3]: 1}
+
+
+@pytest.fixture(scope="module", params=["clear", "encrypted"])
+def parked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    """One of four sites is silent from the third round on, and all were needed."""
+    folder = tmp_path_factory.mktemp(f"parked-{request.param}")
+    with pytest.raises((QuorumNotReached, RoundVoid)):
+        played(folder, gone_from(3, 1), quorum=4, aggregation=request.param)
+    return read_record(RunDirectory(folder).summary, Summary)
+
+
+def test_a_run_that_lost_its_quorum_is_parked_in_either_mode(parked: Summary) -> None:
+    assert parked.status == "parked"
+    assert parked.error.partition(":")[0] in ("quorum-not-reached", "round-void")
+    assert parked.rounds == 2
+
+
+def test_a_parked_run_says_what_was_trained_and_what_was_promised(parked: Summary) -> None:
+    plan = model_plan(configured(), SCENARIO.table)
+    layout = task_for(SCENARIO.task, SCENARIO.table, plan, seed=parked.seed).layout
+    assert (parked.layout_digest, parked.dim) == (layout.digest, layout.dim)
+    assert parked.protection is not None
+    assert parked.protection.voters_needed == 1
+
+
+@pytest.fixture(scope="module", params=["clear", "encrypted"])
+def unforeseen(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> RunDirectory:
+    """The coordinator has no memory left when the questions of the third round leave."""
+    folder, sent = tmp_path_factory.mktemp(f"unforeseen-{request.param}"), AuditedGrid.push_messages
+
+    def failing(grid: AuditedGrid, asked: Iterable[Message]) -> Iterable[str]:
+        asked = list(asked)
+        if any(one.metadata.group_id == "3" for one in asked):
+            raise MemoryError("of patient Jane Roe")
+        return sent(grid, asked)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AuditedGrid, "push_messages", failing)
+        with pytest.raises(MemoryError, match="Jane Roe"):
+            played(folder, aggregation=request.param)
+    return RunDirectory(folder)
+
+
+def test_a_run_that_ends_by_an_error_nobody_foresaw_is_summarised_too(
+    unforeseen: RunDirectory,
+) -> None:
+    summary = read_record(unforeseen.summary, Summary)
+    assert (summary.status, summary.error) == ("failed", "unforeseen: MemoryError")
+    assert (summary.rounds, summary.dim > 0) == (2, True)
+    last = lines(unforeseen.events)[-1]
+    assert (last["event"], last["code"], last["text"]) == (
+        "run-failed",
+        "unforeseen",
+        "MemoryError",
+    )
+
+
+def test_the_audit_log_has_the_end_of_a_run_that_nobody_foresaw(unforeseen: RunDirectory) -> None:
+    (path,) = [
+        one for one in logs_in(unforeseen.path) if one.is_relative_to(unforeseen.coordinator)
+    ]
+    log = read_log(path, Charter.read(unforeseen.charter))
+    assert [entry.event.facts["status"] for entry in log.of(audit.ENDED)] == ["failed"]
+
+
+def test_the_text_of_an_error_nobody_foresaw_is_in_no_record(unforeseen: RunDirectory) -> None:
+    """It may quote what the coordinator was sent."""
+    for path in (unforeseen.summary, unforeseen.events):
+        assert "Jane" not in path.read_text()
 
 
 @pytest.mark.parametrize("aggregation", ["clear", "encrypted"])

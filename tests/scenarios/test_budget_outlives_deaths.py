@@ -29,7 +29,7 @@ PRIVATE: dict[str, Scalar] = {
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
-from consortium import server_app
+from consortium.coordinator import clear_run
 from consortium.run.directory import RunDirectory
 from consortium.run.evidence_store import EvidenceStore
 from privacy.differential.private_runs import PrivateRuns
@@ -39,7 +39,7 @@ from scenarios.engines.runner import ScenarioRun, run_scenario
 where, times, config = sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
 owner, name = {
     "site": (PrivateRuns, "keep_answer"),
-    "coordinator": (server_app, "write_checkpoint"),
+    "coordinator": (clear_run, "write_checkpoint"),
     "sealed": (EvidenceStore, "keep"),
 }[where]
 real, called = getattr(owner, name), [0]

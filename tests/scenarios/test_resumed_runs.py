@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from consortium.client_app import app as client_app
 from consortium.coordinator.resume import NotResumable
+from consortium.modes.registry import mode_of
 from consortium.run.directory import ENVIRONMENT, RunDirectory
 from consortium.run.records import Summary, Tallies, read_record
 from consortium.server_app import app as server_app
@@ -26,6 +27,7 @@ from scenarios.engines.runner import ScenarioRun, interrupted_run, resume_run, r
 from scenarios.engines.staging import new_run_directory, stage
 from scenarios.library.registry import scenario_named
 from sites.tasks.tabular.task import TabularTask
+from strategies.coordinator.encrypted.parameters import RoundVoid
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 from tests.forked import Forked
 
@@ -34,7 +36,7 @@ CONFIG = HEART.config_with({"num-server-rounds": 4, "deadline-s": 60.0, "join-de
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from consortium import server_app
+from consortium.coordinator import clear_run
 from consortium.client.reply_cache import ReplyCache
 from consortium.coordinator.recorder import Recorder
 from consortium.run.evidence_store import EvidenceStore
@@ -44,7 +46,7 @@ from scenarios.engines.runner import ScenarioRun, run_scenario
 
 module, name, times = sys.argv[2], sys.argv[3], int(sys.argv[4])
 owner = {
-    "write": server_app,
+    "write": clear_run,
     "append": Recorder,
     "keep": ReplyCache,
     "sealed": EvidenceStore,
@@ -192,12 +194,15 @@ def test_a_run_killed_at_any_instant_resumes_to_the_same_result(
         assert resume_run(order, run).model_digest == whole_run.model_digest
 
 
+@pytest.mark.parametrize(
+    ("aggregation", "uninterrupted"), [("clear", "whole_run"), ("encrypted", "encrypted_run")]
+)
 def test_a_run_without_quorum_is_parked_and_resumes_when_the_sites_are_back(
-    tmp_path: Path, whole_run: Summary
+    aggregation: str, uninterrupted: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     run = new_run_directory(HEART, under=tmp_path, named=None)
-    stage(run, HEART)
-    config = CONFIG.model_copy(update={"quorum": 3, "deadline_s": 0.2})
+    config = CONFIG.model_copy(update={"aggregation": aggregation, "quorum": 3, "deadline_s": 0.2})
+    stage(run, HEART, with_keys=mode_of(config).needs_identities)
 
     def leaves(message: Message, context: Context) -> Message:
         if message.metadata.message_type == messages.TRAIN and message.metadata.group_id == "3":
@@ -207,13 +212,14 @@ def test_a_run_without_quorum_is_parked_and_resumes_when_the_sites_are_back(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(ENVIRONMENT, str(run.path))
         apps: dict[int, SiteApp] = {0: leaves, 1: leaves, 2: client_app, 3: client_app}
-        with pytest.raises(QuorumNotReached):
+        with pytest.raises((QuorumNotReached, RoundVoid)):
             run_in_process(server_app, apps, num_sites=4, run_config=config.flat())
     parked = read_record(run.summary, Summary)
     assert (parked.status, parked.rounds) == ("parked", 2)
-    events = [line["event"] for line in read_lines(run.events)]
-    assert events.count("round-started") == 3 + config.attempts
+    silent = [one.site for one in parked.quarantined if one.server_round == 3]
+    assert Counter(silent) == dict.fromkeys(HEART.sites[:2], config.attempts)
     summary = resume_run(interrupted_run(run, engine="inprocess", verbose=False), run)
+    whole_run: Summary = request.getfixturevalue(uninterrupted)
     assert (summary.status, summary.model_digest) == ("finished", whole_run.model_digest)
 
 

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from consortium.audit.coordinator_view import CoordinatorView, coordinator_view, kept_anything
 from consortium.charter.document import Charter
+from consortium.modes.contract import Mode
+from consortium.modes.registry import recorded_mode
 from consortium.run.directory import RunDirectory
 from consortium.run.privacy_records import PrivacyCost
 from consortium.run.records import (
@@ -122,9 +124,9 @@ class Recorded:
         return self.summary.status == "finished"
 
     @property
-    def in_the_clear(self) -> bool:
-        """Whether the coordinator could read what each site sent."""
-        return self.summary.config.get("aggregation", "clear") == "clear"
+    def mode(self) -> Mode:
+        """Who could read what."""
+        return recorded_mode(self.summary.config)
 
     @property
     def rounds_wanted(self) -> int:

@@ -8,7 +8,7 @@ from consortium.wording import formatting as words
 
 def protection(recorded: Recorded) -> Section | None:
     """Return what a run in the clear keeps from whom, and what it does not."""
-    if not recorded.in_the_clear:
+    if not recorded.mode.coordinator_reads:
         return None
     return Section(
         anchor="protection",

@@ -10,7 +10,7 @@ _FLOAT32_BYTES = 4
 
 def coordinator_saw(recorded: Recorded) -> Section | None:
     """Return what the coordinator could and could not read; nothing for a run in the clear."""
-    if recorded.in_the_clear:
+    if recorded.mode.coordinator_reads:
         return None
     view = recorded.coordinator
     if view is None:

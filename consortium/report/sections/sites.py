@@ -44,7 +44,7 @@ def _site_table(recorded: Recorded, members: Sequence[SiteSummary]) -> Block:
         ),
         rows=tuple(_site_row(recorded, member) for member in members[:_MOST_ROWS]),
         note=f"{_weights(recorded)} Answered: requests to train or to evaluate. Figures are of the "
-        f"last evaluation. {_hidden(recorded)}"
+        f"last evaluation. {recorded.mode.why_hidden(recorded.noun)}"
         + (f" {words.count(more)} more stand in summary.json." if more > 0 else ""),
     )
 
@@ -58,21 +58,13 @@ def _site_row(recorded: Recorded, member: SiteSummary) -> tuple[str, ...]:
     weight = words.count(member.weight) if member.weight else words.DASH
     tally = recorded.site_evaluation.get(member.name)
     if tally is None:
-        hidden = "withheld" if recorded.in_the_clear else "sealed"
-        why = hidden if member.name in recorded.counted else "no answer"
+        why = recorded.mode.hidden_figure if member.name in recorded.counted else "no answer"
         return (member.name, weight, answered, why, why)
     held = recorded.evaluation.num_examples(tally)
     found = recorded.evaluation.metrics(tally).get(name)
     unit = recorded.unit if meaning_of(name).in_unit else ""
     value = words.figure(found.value, unit) if found else "not defined"
     return (member.name, weight, answered, words.count(held), value)
-
-
-def _hidden(recorded: Recorded) -> str:
-    """Say why a figure of one site is not there."""
-    if recorded.in_the_clear:
-        return "Withheld: its own policy releases no figure of it alone, or it has too few records."
-    return f"Sealed: in an encrypted run nobody reads the figures of one {recorded.noun}."
 
 
 def _weights(recorded: Recorded) -> str:

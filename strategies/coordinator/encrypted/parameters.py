@@ -41,7 +41,7 @@ class SealedTerms:
         agreement: Public identities, openers and the floor.
         buckets: Groups of sites that are added apart.
         weight_classes: What the receipt of an update may claim.
-        num_byzantine: Liars to survive: fewer than twice as many buckets and one void a round.
+        voters: Fewest buckets with which the rule survives the liars; fewer void a round.
         attempts: Tries at a round.
         updates: Where an update stands in its ciphertexts, by layout.
         statistics: Where the statistics stand in theirs.
@@ -54,7 +54,7 @@ class SealedTerms:
     agreement: Agreement
     buckets: int
     weight_classes: tuple[int, ...]
-    num_byzantine: int
+    voters: int
     attempts: int
     updates: Callable[[Layout], Placement]
     statistics: Placement
@@ -65,11 +65,6 @@ class SealedTerms:
     def floor(self) -> int:
         """Fewest sites in a sum."""
         return self.agreement.min_others + 1
-
-    @property
-    def voters(self) -> int:
-        """Fewest buckets with which the rule survives the liars."""
-        return 2 * self.num_byzantine + 1
 
     def update_form(self, layout: Layout) -> UploadForm:
         """Return what an upload of an update must be."""

@@ -16,6 +16,7 @@ STATE_FILE = "state.bin"
 PROGRESS_FILE = "progress.json"
 
 Read = Callable[[str], bytes]
+Reach = Callable[["SealedProgress"], None]
 
 
 class BadProgress(ConsortiumError, ValueError):
@@ -26,13 +27,14 @@ class BadProgress(ConsortiumError, ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class SealedProgress:
-    """Where an encrypted run ended, as far as the coordinator can know.
+    """How far an encrypted run is, as its coordinator can know it.
 
     Args:
         layout: Of the federated vector.
         rounds: Rounds that moved the model.
         run: The run id: the digest of its opening.
-        model_digest: What more than half of the sites call the final model, hexadecimal.
+        model_digest: What more than half of the sites call the final model, hexadecimal; empty
+            before they were asked.
     """
 
     layout: Layout
@@ -72,6 +74,19 @@ class SealedStanding:
     def opening(self) -> Opening:
         """The run's opening."""
         return Opening.decode(self.request.opening)
+
+    def progress(self, num_rounds: int) -> SealedProgress:
+        """Return how far the run is.
+
+        Args:
+            num_rounds: Rounds that move the model.
+        """
+        return SealedProgress(
+            layout=self.layout,
+            rounds=min(self.request.server_round - 1, num_rounds),  # later ones only evaluate
+            run=self.opening.run,
+            model_digest=majority_digest(self.models),
+        )
 
     def describe(self) -> bytes:
         """Return what must be kept of this beside the files of the round before, as JSON."""

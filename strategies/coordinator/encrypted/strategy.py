@@ -24,9 +24,9 @@ from strategies.coordinator.encrypted.progress import (
     OPENING_FILE,
     PROGRESS_FILE,
     STATE_FILE,
+    Reach,
     SealedProgress,
     SealedStanding,
-    majority_digest,
 )
 from strategies.coordinator.encrypted.request import SealedRequest, collect_state, nodes_of
 from strategies.coordinator.messaging.cohort import Cohort
@@ -51,15 +51,18 @@ class Encrypted(Strategy):
         terms: What every reply is held against.
         observe: Told what happens.
         keep: Keeps a file of the coordinator's, durably, before it is acted upon.
+        reach: Told how far the run is, as soon as that is kept.
     """
 
     def __init__(
-        self, *, cohort: Cohort, terms: SealedTerms, observe: Observer, keep: Keep
+        self, *, cohort: Cohort, terms: SealedTerms, observe: Observer, keep: Keep, reach: Reach
     ) -> None:
         self._cohort = cohort
         self._terms = terms
         self._observe = observe
         self._keep = keep
+        self._reach = reach
+        self._num_rounds: int
         self._traffic = ByteCount()
         self._metrics = DelayedMetrics(observe, terms.evaluation.tally_size)
         self._opening: Opening
@@ -86,6 +89,7 @@ class Encrypted(Strategy):
             RoundVoid: A round did not come about; what was reached is kept.
             NoOpener: Nobody could make or open what the run needs.
         """
+        self._num_rounds = num_rounds
         exchange = self._exchange(grid)
         reception = Reception(
             exchange=exchange,
@@ -106,12 +110,7 @@ class Encrypted(Strategy):
             self._ask_for_release(exchange)
         finally:
             self._metrics.report_round(self._question)
-        return SealedProgress(
-            layout=self._roster.layout,
-            rounds=num_rounds,
-            run=self._opening.run,
-            model_digest=majority_digest(models),
-        )
+        return self._standing(models).progress(num_rounds)
 
     def _begin(self, exchange: Exchange) -> tuple[str, ...]:
         described = json.dumps(self._roster.layout.describe()).encode()
@@ -129,13 +128,17 @@ class Encrypted(Strategy):
 
     def _keep_progress(self, models: tuple[str, ...] = ()) -> None:
         """Keep where the run stands, when everything else of the last round is kept."""
-        standing = SealedStanding(
+        standing = self._standing(models)
+        self._keep(PROGRESS_FILE, [standing.describe()])
+        self._reach(standing.progress(self._num_rounds))
+
+    def _standing(self, models: tuple[str, ...]) -> SealedStanding:
+        return SealedStanding(
             layout=self._roster.layout,
             request=self._next,
             untold=self._metrics.untold,
             models=models,
         )
-        self._keep(PROGRESS_FILE, [standing.describe()])
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid

@@ -7,7 +7,8 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consortium.client.mods import Next, sealed, typed_refusals
+from consortium.client.mod_types import Next
+from consortium.client.mods import sealed, typed_refusals
 from privacy.errors import ConsortiumError
 from privacy.wire import flower_records as wire
 from privacy.wire import messages

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consortium.charter.document import Floors
-from consortium.client.egress_schema import Sizes, exits, largest_bytes
+from consortium.client.egress_schema import Sizes
 from consortium.client.mods import SiteError, gated
 from consortium.client.policy_gate import PolicyGate, asked_of, gate_of, sizes_of
+from consortium.client.site_modes import at_site, reply_forms
 from consortium.config import RunConfig
 from consortium.site.policy_templates import MODELS, for_a_scenario, strict
 from consortium.site.site import Site
@@ -75,7 +76,7 @@ def test_what_the_honest_app_sends_is_exactly_what_may_leave(kind: str, hungary:
     assert not code_of(content)
     assert wire.num_bytes(content) <= gate.asked.message_bytes
     if kind != messages.HELLO:  # there the gate adds where its evidence stands
-        gate.exits[kind].require(content)
+        gate.reply_forms[kind].require(content)
 
 
 Spoil = Callable[[dict[str, Any], dict[str, Any]], Mapping[str, Any] | None]
@@ -388,7 +389,7 @@ def test_every_answer_of_an_encrypted_run_is_on_the_list(
 ) -> None:
     kinds = set()
     for gate, kind, answer in gates(seen):
-        gate.exits[kind].require(answer)
+        gate.reply_forms[kind].require(answer)
         assert wire.num_bytes(answer) <= gate.asked.message_bytes
         kinds.add(kind)
     assert kinds >= {"query.statistics", "train", "evaluate", "query.release", "query.open"}
@@ -404,7 +405,7 @@ def test_nothing_else_leaves_an_encrypted_run(
         except KeyError:
             continue  # nothing was there to take away
         with pytest.raises(NotReleased):
-            gate.exits[kind].require(spoilt)
+            gate.reply_forms[kind].require(spoilt)
 
 
 def test_an_update_in_the_clear_does_not_leave_an_encrypted_run(
@@ -415,7 +416,7 @@ def test_an_update_in_the_clear_does_not_leave_an_encrypted_run(
     dim = place.site.task.layout.dim
     for array in (vector_array(np.ones(dim)), bytes_array(np.ones(9 * dim, "<f8").tobytes())):
         with pytest.raises(NotReleased):
-            gate.exits[kind].require(remade(answer, put(0, "upload", array)))
+            gate.reply_forms[kind].require(remade(answer, put(0, "upload", array)))
 
 
 def test_pooled_counts_leave_where_the_policy_releases_them(
@@ -505,8 +506,8 @@ def test_a_run_that_passes_the_check_is_refused_by_no_rule_that_was_known_at_the
         return
     assert site.task.layout.dim <= policy.max_dim
     sizes = sizes_of(site.task)
-    assert largest_bytes(charter, config, sizes) <= policy.volume.per_message
-    for form in exits("hungary", charter, config, sizes).values():
+    assert at_site(config).largest_bytes(charter, config, sizes) <= policy.volume.per_message
+    for form in reply_forms("hungary", charter, config, sizes).values():
         most = sum(one.most * one.width for one in form.arrays.values())
         assert most <= policy.volume.per_message
     assert config.num_server_rounds <= policy.pace.rounds_per_run

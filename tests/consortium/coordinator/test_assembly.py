@@ -11,7 +11,8 @@ from consortium.charter.document import BadCharter, Charter, Floors
 from consortium.client_app import app as client_app
 from consortium.config import BadConfig, RunConfig, Scalar
 from consortium.coordinator.assembly import cohort_for, encrypted, in_the_clear
-from consortium.protocol.parameters import OutsideCharter, optimizer_for
+from consortium.modes.contract import OutsideCharter
+from consortium.protocol.parameters import optimizer_for
 from consortium.run.directory import RunDirectory
 from privacy.errors import ConsortiumError
 from privacy.protocol.grouping import weight_class
@@ -139,7 +140,13 @@ def test_a_fraction_of_the_sites_is_asked_and_the_quorum_at_least(staged: RunDir
 def built(charter: Charter = SCENARIO.charter, **chosen: Scalar) -> Any:
     config = SCENARIO.config_with(chosen)
     if config.aggregation == "encrypted":
-        return encrypted(config, charter, observe=lambda _e: None, keep=lambda _n, _p: None)
+        return encrypted(
+            config,
+            charter,
+            observe=lambda _event: None,
+            keep=lambda _name, _parts: None,
+            reach=lambda _progress: None,
+        )
     return in_the_clear(config, charter, "run-1", observe=lambda _e: None, keep=lambda _p: None)
 
 

@@ -1,15 +1,11 @@
 from dataclasses import replace
 
-import pytest
-
 from consortium.charter.document import Charter, Floors
 from consortium.config import RunConfig, Scalar
 from consortium.protocol.parameters import (
-    OutsideCharter,
     count_placement,
     descriptor,
     optimizer_for,
-    require_agreed,
     seal_parameters,
     step_of,
     update_placement,
@@ -26,30 +22,6 @@ CHARTER = SCENARIOS["bank-credit"].charter
 
 def floored(**floors: float | bool) -> Charter:
     return CHARTER.model_copy(update={"floors": Floors.model_validate(floors)})
-
-
-def test_who_agreed_on_encryption_is_not_asked_for_less() -> None:
-    require_agreed(configured({}), floored(encrypted=True))
-    require_agreed(configured({}), floored())
-    require_agreed(configured({"aggregation": "clear"}), floored())
-    with pytest.raises(OutsideCharter, match="encrypted"):
-        require_agreed(configured({"aggregation": "clear"}), floored(encrypted=True))
-
-
-@pytest.mark.parametrize(("scale", "fits"), [(0.5, True), (2.0, True), (0.49, False), (2.1, False)])
-def test_the_first_scale_keeps_to_the_charters_bounds(scale: float, fits: bool) -> None:
-    charter = floored(smallest_scale=0.5, largest_scale=2.0)
-    config = configured({"first-scale": scale})
-    if fits:
-        require_agreed(config, charter)
-        assert step_of(config, charter, LAYOUT).first_scale == scale
-    else:
-        with pytest.raises(OutsideCharter, match="first-scale"):
-            require_agreed(config, charter)
-
-
-def test_in_the_clear_there_is_no_scale_to_bound() -> None:
-    require_agreed(configured({"aggregation": "clear", "first-scale": 1e9}), floored())
 
 
 CHANGES: tuple[dict[str, Scalar], ...] = (

@@ -10,12 +10,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from click.testing import Result
+from flwr.app import Context, Message
 from typer.testing import CliRunner
 
+from consortium.client_app import app as client_app
 from consortium.deployment.processes import LaunchFailed
 from consortium.run.directory import RunDirectory
+from privacy.wire import messages
 from scenarios.cli.doctor import MachineCheck
 from scenarios.cli.main import app, main
+from scenarios.engines import runner
+from scenarios.engines.in_process import Vanished
 from tests.scenarios.conftest import Done
 
 
@@ -144,6 +149,25 @@ def test_a_failed_run_exits_with_1_and_leaves_a_report(tmp_path: Path) -> None:
     assert failed.exit_code == 1
     assert "can never be reached by 4 members" in one_line(failed.output)
     assert (out / "report.html").exists()
+
+
+@pytest.mark.parametrize("aggregation", ["clear", "encrypted"])
+def test_a_parked_run_exits_with_1_and_says_how_to_go_on(
+    aggregation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leaving(message: Message, context: Context) -> Message:
+        if message.metadata.message_type == messages.TRAIN and message.metadata.group_id == "2":
+            raise Vanished
+        return client_app(message, context)
+
+    monkeypatch.setattr(runner, "client_app", leaving)
+    settings = ["deadline-s=0.2", "join-deadline-s=0.2", f"aggregation={aggregation}"]
+    options = [word for setting in settings for word in ("--set", setting)]
+    said = run_command("run", "heart-diagnosis", "--out", str(tmp_path / "run"), *options)
+    assert said.exit_code == 1
+    assert "the run is parked" in one_line(said.output)
+    assert f"go on with: scenario resume {tmp_path / 'run'}" in one_line(said.output)
+    assert RunDirectory(tmp_path / "run").report.exists()
 
 
 def test_predict_writes_one_row_for_each_row(heart: Done, tmp_path: Path) -> None:

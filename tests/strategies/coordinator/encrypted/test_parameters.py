@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from consortium.charter.document import Floors
+from consortium.config import Scalar
 from privacy.errors import ConsortiumError
 from privacy.layout import Field, Layout
 from privacy.protocol.envelope import TRAINING, Slot, UploadLabel
@@ -13,6 +14,7 @@ from strategies.coordinator.encrypted.parameters import (
     StateDisputed,
 )
 from strategies.coordinator.messaging.reply_validation import ReplyRefused
+from strategies.rules.registry import SPECS
 from tests.small_consortium import Consortium, Course
 
 LAYOUT = Layout(fields=(Field("weight", (3, 5)),))
@@ -30,11 +32,22 @@ def test_the_floor_counts_whoever_reads_as_well(terms: SealedTerms) -> None:
     assert terms.attempts == 2
 
 
+@pytest.fixture(scope="module")
+def fifteen(tmp_path_factory: pytest.TempPathFactory) -> Consortium:
+    folder = tmp_path_factory.mktemp("fifteen")
+    return Consortium.placed(folder, [f"site-{index:02}" for index in range(15)])
+
+
 @pytest.mark.parametrize(("liars", "voters"), [(0, 1), (1, 3), (2, 5)])
 def test_twice_as_many_buckets_as_liars_and_one_are_needed(
-    terms: SealedTerms, liars: int, voters: int
+    liars: int, voters: int, fifteen: Consortium
 ) -> None:
-    assert replace(terms, num_byzantine=liars).voters == voters
+    """By every rule that expects liars and gives the same bits on every CPU."""
+    robust = [one for one in SPECS if one.same_on_every_cpu and one.sites_needed(1)]
+    for rule in ["mean"] if not liars else [one.name for one in robust]:
+        rules: dict[str, Scalar] = {"rule.name": rule, "rule.num-byzantine": liars}
+        strategy = fifteen.strategy(Course(), weighting="equal", buckets=5, **rules)
+        assert strategy._terms.voters == voters
 
 
 def test_each_kind_of_upload_has_a_door(terms: SealedTerms) -> None:

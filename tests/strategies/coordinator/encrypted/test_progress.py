@@ -58,7 +58,13 @@ def begun(consortium: Consortium, dies_at: str, *, before: bool) -> Course:
         if here == dies_at:
             raise Died
 
-    strategy = encrypted(config, consortium.charter, observe=course.events.append, keep=keep)
+    strategy = encrypted(
+        config,
+        consortium.charter,
+        observe=course.events.append,
+        keep=keep,
+        reach=lambda _progress: None,
+    )
     with pytest.raises(Died):
         strategy.start(consortium.bus(course, config), ROUNDS)
     return course
@@ -73,7 +79,13 @@ def gone_on(consortium: Consortium) -> Course:
     """Go on, in a coordinator that knows only what was kept."""
     course, config = Course(), configured({})
     vault = EvidenceStore(consortium.run.vault)
-    strategy = encrypted(config, consortium.charter, observe=course.events.append, keep=vault.keep)
+    strategy = encrypted(
+        config,
+        consortium.charter,
+        observe=course.events.append,
+        keep=vault.keep,
+        reach=lambda _progress: None,
+    )
     bus = consortium.bus(course, config)
     course.progress = strategy.start(bus, ROUNDS, since=standing_of(consortium))
     return course

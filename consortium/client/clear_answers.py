@@ -1,0 +1,80 @@
+"""What a site does in a run in the clear: what it answers is bounded, rounded, and kept."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from flwr.app import Context, Message
+
+from consortium.charter.document import Charter
+from consortium.client.egress_schema import (
+    IntRange,
+    Parts,
+    ReplyForm,
+    Sizes,
+    described_bytes,
+    tally,
+    vector,
+)
+from consortium.client.mod_types import Next
+from consortium.client.reply_cache import ReplyCache
+from consortium.config import RunConfig
+from consortium.site.site import Site
+from privacy.policy.document import Releases
+from privacy.policy.violations import NotReleased
+from privacy.wire import messages
+
+
+class ClearAtSite:
+    """The site's half of a run in the clear."""
+
+    def reply_forms(
+        self, charter: Charter, config: RunConfig, sizes: Sizes
+    ) -> Mapping[str, ReplyForm]:
+        """Return what may leave, by kind of question: an update, and counts."""
+        shown = {"released": IntRange(0, 1)}
+        examples = IntRange(1, charter.floors.max_examples)
+        counted = tally(sizes.evaluation)
+        return {
+            messages.STATISTICS: ReplyForm(arrays={"tally": tally(sizes.statistics)}, facts=shown),
+            messages.TRAIN: ReplyForm(
+                arrays={"update": vector(sizes.layout.dim), "tally": counted},
+                facts={"num-examples": examples, **shown},
+            ),
+            messages.EVALUATE: ReplyForm(arrays={"tally": counted}, facts=shown),
+        }
+
+    def largest_bytes(self, charter: Charter, config: RunConfig, sizes: Sizes) -> int:
+        """Return the bytes of the largest answer: an update, statistics, or a layout."""
+        update = 4 * sizes.layout.dim + 8 * sizes.evaluation
+        return max(update, 8 * sizes.statistics, described_bytes(sizes.layout))
+
+    def require_releasable(self, site: Site, releases: Releases, kind: str, parts: Parts) -> None:
+        """Check counts of one site: from enough records, or zeros; rounded.
+
+        Raises:
+            NotReleased: They are not, or the policy withholds figures of this site.
+        """
+        arrays, facts = parts
+        examples = facts.get("num-examples", 0)
+        if type(examples) is not int or releases.rounded_examples(examples) != examples:
+            raise NotReleased("a number of examples leaves rounded only")
+        if facts.get("released") == 1 and not releases.own_figures:
+            raise NotReleased("the policy does not release figures of this site alone")
+        if "tally" not in arrays:
+            return
+        counts = np.frombuffer(arrays["tally"].data, "<i8")
+        held = (
+            site.data.train_examples
+            if kind == messages.STATISTICS
+            else site.task.evaluation.num_examples(counts)
+        )
+        if counts.any() and held < releases.minimum_pooled:
+            raise NotReleased("counts leave from enough records only")
+
+    def answer(self, site: Site, message: Message, context: Context, call_next: Next) -> Message:
+        """Return what the app behind answers."""
+        return call_next(message, context)
+
+    def reply_cache(self, site: Site, stands: messages.Position) -> ReplyCache:
+        """Return where the answer to a question is kept, to be given again."""
+        return ReplyCache(site.directory, stands)

@@ -1,0 +1,292 @@
+"""What a site does in an encrypted run: it opens what comes, and seals what it answers."""
+
+from collections.abc import Callable, Mapping
+
+from flwr.app import Context, Message, RecordDict
+
+from consortium.charter.document import Charter
+from consortium.client.egress_schema import (
+    ArrayForm,
+    IntRange,
+    Parts,
+    ReplyForm,
+    Sizes,
+    opaque,
+    sealed,
+    tally,
+)
+from consortium.client.mod_types import Next
+from consortium.client.sealed_session import RunPosition, Session, session_of
+from consortium.client.sealed_uploads import Sent
+from consortium.config import RunConfig
+from consortium.protocol.parameters import count_placement, optimizer_for, update_placement
+from consortium.site.site import Site
+from privacy.canonical import DIGEST_SIZE, MAX_NUMBER
+from privacy.errors import ConsortiumError
+from privacy.policy.document import Releases
+from privacy.policy.violations import NotReleased
+from privacy.protocol.envelope import (
+    EVALUATION,
+    MAX_ENVELOPE_BYTES,
+    STATISTICS,
+    TRAINING,
+    WrongRound,
+)
+from privacy.wire import encrypted_messages as sealed_messages
+from privacy.wire import messages
+from privacy.wire.encrypted_messages import SealedReply, SealedRound
+
+_STATE_OVERHEAD = 8_192
+_LINK = 32  # bytes a round, in a sealed state
+
+
+class UnknownQuestion(ConsortiumError, ValueError):
+    """A message of a kind that no encrypted run has."""
+
+    code = "unknown-question"
+
+
+class EncryptedAtSite:
+    """The site's half of an encrypted run."""
+
+    def reply_forms(
+        self, charter: Charter, config: RunConfig, sizes: Sizes
+    ) -> Mapping[str, ReplyForm]:
+        """Return what may leave, by kind of question: keys, ciphertexts, and pooled counts."""
+        return {**_keys(charter), **_sealed(charter, config, sizes)}
+
+    def largest_bytes(self, charter: Charter, config: RunConfig, sizes: Sizes) -> int:
+        """Return the bytes of the largest sealed answer."""
+        return max(reply.most_bytes for reply in _sealed(charter, config, sizes).values())
+
+    def require_releasable(self, site: Site, releases: Releases, kind: str, parts: Parts) -> None:
+        """Check that pooled counts leave only if the site's policy releases them.
+
+        Raises:
+            NotReleased: It does not.
+        """
+        arrays, _ = parts
+        if "tally" in arrays and not releases.pooled_figures:
+            raise NotReleased("the policy does not release pooled figures")
+
+    def answer(self, site: Site, message: Message, context: Context, call_next: Next) -> Message:
+        """Open a question, ask the app behind, and seal what it answers.
+
+        Raises:
+            UnknownQuestion: An encrypted run has no such message.
+            ConsortiumError: As the session says.
+        """
+        kind = message.metadata.message_type
+        if kind in _WITHOUT_RECORDS:
+            return call_next(message, context)
+        if kind not in _SEALED:
+            raise UnknownQuestion("an encrypted run has no message of this kind")
+        request = read_round(site, message)
+        exchange = _Exchange(message, context, call_next, session_of(site, request), request)
+        return Message(_SEALED[kind](exchange).content(), reply_to=message)
+
+    def reply_cache(self, site: Site, stands: messages.Position) -> None:
+        """Return nothing: the session keeps what it sealed."""
+
+
+def read_round(site: Site, message: Message) -> SealedRound:
+    """Return the request of an encrypted run, its parts within the bounds that were agreed.
+
+    Raises:
+        MalformedRecord: It is none.
+        WrongRound: The run has no such round for such a question.
+    """
+    config, charter, task = site.run_config, site.charter, site.task
+    sizes = (task.statistics.layout.size, task.evaluation.layout.size)
+    request = SealedRound.read(
+        message.content,
+        sums_bytes=config.buckets * update_placement(config, charter, task.layout).sum_bytes,
+        count_bytes=max(count_placement(config, charter, size).sum_bytes for size in sizes),
+    )
+    first, last = _rounds(message.metadata.message_type, config.num_server_rounds)
+    if not first <= request.server_round <= last:
+        raise WrongRound(
+            f"this is asked in rounds {first} to {last} of the run, not in {request.server_round}",
+            needed=first,
+            came=request.server_round,
+        )
+    return request
+
+
+def _rounds(kind: str, num_rounds: int) -> tuple[int, int]:
+    """Return the first and last round in which a question may be put."""
+    match kind:
+        case messages.STATISTICS:
+            return 0, 0
+        case messages.TRAIN:
+            return 1, num_rounds
+        case messages.EVALUATE:
+            return num_rounds + 1, num_rounds + 1
+        case _:
+            return num_rounds + 2, num_rounds + 2
+
+
+class _Exchange:
+    """One message of an encrypted run on its way through the app."""
+
+    def __init__(
+        self,
+        message: Message,
+        context: Context,
+        call_next: Next,
+        session: Session,
+        request: SealedRound,
+    ) -> None:
+        self.message = message
+        self.context = context
+        self.call_next = call_next
+        self.session = session
+        self.request = request
+
+    def ask(self, content: RecordDict) -> RecordDict:
+        """Return the app's answer to a message in the clear."""
+        self.message.content = content
+        return self.call_next(self.message, self.context).content
+
+    def ask_at(self, standing: RunPosition) -> RecordDict:
+        """Return the app's answer, given where the run stands."""
+        return self.ask(
+            messages.position(
+                messages.Position(
+                    charter=self.request.charter,
+                    run=self.session.opened.run,
+                    server_round=self.request.server_round,
+                    state=standing.state.model.vector,
+                    statistics=standing.state.statistics,
+                )
+            )
+        )
+
+    def statistics(self) -> SealedReply:
+        """Count once per run, and seal the counts."""
+        sent = self.session.answers.recall(self.request, STATISTICS)
+        if sent is None:
+            site = self.session.site
+            counted = messages.read_counts(
+                self.ask(messages.question(self.request.charter)),
+                tally_size=site.task.statistics.layout.size,
+            )
+            sent = self.session.answers.counted(self.request, STATISTICS, counted.tally)
+        return SealedReply(count_upload=sent.upload, count_receipt=sent.receipt)
+
+    def train(self) -> SealedReply:
+        """Train once per round, and seal what it gave; asked again, answer the same bytes."""
+        update = self.session.answers.recall(self.request, TRAINING)
+        counts = self.session.answers.recall(self.request, EVALUATION)
+        standing = self.session.standing(self.request)
+        released = self.session.released(self.request)
+        if update is None or counts is None:
+            update, counts = self._trained(standing)
+        return SealedReply(
+            upload=update.upload,
+            receipt=update.receipt,
+            count_upload=counts.upload,
+            count_receipt=counts.receipt,
+            state=standing.sealed.encode() if self.request.report else b"",
+            released=released,
+        )
+
+    def evaluate(self) -> SealedReply:
+        """Evaluate the final state, and seal the counts."""
+        counts = self.session.answers.recall(self.request, EVALUATION)
+        standing = self.session.standing(self.request)
+        released = self.session.released(self.request)
+        if counts is None:
+            site = self.session.site
+            counted = messages.read_counts(
+                self.ask_at(standing), tally_size=site.task.evaluation.layout.size
+            )
+            counts = self.session.answers.counted(
+                self.request, EVALUATION, counted.tally, standing.sealed.digest
+            )
+        return SealedReply(
+            count_upload=counts.upload,
+            count_receipt=counts.receipt,
+            state=standing.sealed.encode() if self.request.report else b"",
+            released=released,
+            model=bytes.fromhex(
+                self.session.site.task.layout.digest_of(standing.state.model.vector)
+            ),
+        )
+
+    def _trained(self, standing: RunPosition) -> tuple[Sent, Sent]:
+        """Return the sealed update and counts."""
+        answers = self.session.answers
+        given = answers.contribution(self.request) or self._contribution(standing)
+        scales = self.session.step.scales(standing.state)
+        return answers.trained(self.request, standing.sealed.digest, scales, given)
+
+    def _contribution(self, standing: RunPosition) -> messages.Contribution:
+        site = self.session.site
+        return messages.read_contribution(
+            self.ask_at(standing),
+            dim=site.task.layout.dim,
+            tally_size=site.task.evaluation.layout.size,
+            max_examples=site.charter.floors.max_examples,
+        )
+
+
+def _keys(charter: Charter) -> dict[str, ReplyForm]:
+    held = ReplyForm(
+        arrays={"fingerprint": opaque(DIGEST_SIZE)}, facts={"epoch": IntRange(0, MAX_NUMBER)}
+    )
+    others = len(charter.members) * (MAX_ENVELOPE_BYTES + 256)
+    return {
+        sealed_messages.EPOCH: held,
+        sealed_messages.DELIVER: held,
+        sealed_messages.ROTATE: ReplyForm(arrays={"deliveries": opaque(others)}),
+        sealed_messages.OPEN: ReplyForm(
+            arrays={"opening": opaque(sealed_messages.MAX_OPENING_BYTES, least=1)}
+        ),
+    }
+
+
+def _sealed(charter: Charter, config: RunConfig, sizes: Sizes) -> dict[str, ReplyForm]:
+    update = sealed(update_placement(config, charter, sizes.layout))
+    state = opaque(_state_bytes(config, sizes))
+    nothing, receipt = opaque(0), opaque(MAX_ENVELOPE_BYTES)
+
+    def reply(counts: int = 0, **parts: ArrayForm) -> ReplyForm:
+        held = sealed(count_placement(config, charter, counts)) if counts else nothing
+        forms = dict.fromkeys(("upload", "receipt", "state", "model"), nothing)
+        counted = {"count-upload": held, "count-receipt": receipt if counts else nothing}
+        return ReplyForm(
+            arrays={**forms, **counted, **parts},
+            facts={"released": IntRange(0, 1)},
+            optional={"tally": tally(sizes.evaluation)},
+        )
+
+    return {
+        messages.STATISTICS: reply(sizes.statistics),
+        messages.TRAIN: reply(sizes.evaluation, upload=update, receipt=receipt, state=state),
+        messages.EVALUATE: reply(sizes.evaluation, state=state, model=opaque(DIGEST_SIZE)),
+        sealed_messages.RELEASE: reply(),
+    }
+
+
+def _state_bytes(config: RunConfig, sizes: Sizes) -> int:
+    vectors = 2 + len(optimizer_for(config).init(1))  # the model, perhaps the rule's memory
+    numbers = 4 * sizes.layout.dim * vectors + 4 * len(sizes.layout.fields)
+    return numbers + 8 * sizes.statistics + _LINK * (config.num_server_rounds + 2) + _STATE_OVERHEAD
+
+
+_WITHOUT_RECORDS = frozenset(
+    {
+        messages.HELLO,
+        sealed_messages.EPOCH,
+        sealed_messages.ROTATE,
+        sealed_messages.DELIVER,
+        sealed_messages.OPEN,
+        sealed_messages.RELEASE,  # of what was pooled before
+    }
+)
+_SEALED: dict[str, Callable[[_Exchange], SealedReply]] = {
+    messages.STATISTICS: _Exchange.statistics,
+    messages.TRAIN: _Exchange.train,
+    messages.EVALUATE: _Exchange.evaluate,
+}

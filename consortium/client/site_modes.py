@@ -1,0 +1,83 @@
+"""What a site does in each mode: the one table of this end."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Protocol
+
+from flwr.app import Context, Message
+
+from consortium.charter.document import Charter
+from consortium.client.clear_answers import ClearAtSite
+from consortium.client.egress_schema import Parts, ReplyForm, Sizes, introduction
+from consortium.client.mod_types import Next
+from consortium.client.reply_cache import ReplyCache
+from consortium.client.sealed_answers import EncryptedAtSite
+from consortium.config import RunConfig
+from consortium.modes.clear import InTheClear
+from consortium.modes.contract import Mode, half_of
+from consortium.modes.encrypted import Encrypted
+from consortium.modes.registry import mode_of
+from consortium.site.site import Site
+from privacy.policy.document import Releases
+from privacy.wire import messages
+
+
+class SiteMode(Protocol):
+    """The site's half of a mode."""
+
+    def reply_forms(
+        self, charter: Charter, config: RunConfig, sizes: Sizes
+    ) -> Mapping[str, ReplyForm]:
+        """Return what may leave in a run, by kind of question; without the introduction."""
+        ...
+
+    def largest_bytes(self, charter: Charter, config: RunConfig, sizes: Sizes) -> int:
+        """Return how many bytes of arrays the largest answer of a run holds, at most."""
+        ...
+
+    def require_releasable(self, site: Site, releases: Releases, kind: str, parts: Parts) -> None:
+        """Check an answer of the right form against what the site's policy releases.
+
+        Args:
+            site: Which answers.
+            releases: What its policy lets out.
+            kind: What was asked.
+            parts: The answer.
+
+        Raises:
+            NotReleased: It may not leave.
+        """
+        ...
+
+    def answer(self, site: Site, message: Message, context: Context, call_next: Next) -> Message:
+        """Return the answer to a question, as it leaves.
+
+        Args:
+            site: Which answers.
+            message: The question, as it came.
+            context: Flower's.
+            call_next: The app behind, which handles messages in the clear in any mode.
+        """
+        ...
+
+    def reply_cache(self, site: Site, stands: messages.Position) -> ReplyCache | None:
+        """Return where the app keeps its answer to a question; None if it need not."""
+        ...
+
+
+_AT_SITE: Mapping[type[Mode], SiteMode] = MappingProxyType(
+    {InTheClear: ClearAtSite(), Encrypted: EncryptedAtSite()}
+)
+
+
+def at_site(config: RunConfig) -> SiteMode:
+    """Return what a site does in the mode of a run."""
+    return half_of(mode_of(config), _AT_SITE)
+
+
+def reply_forms(
+    site: str, charter: Charter, config: RunConfig, sizes: Sizes
+) -> Mapping[str, ReplyForm]:
+    """Return what may leave in a run, by kind of question."""
+    hello = introduction(site, charter, sizes.layout)
+    return {messages.HELLO: hello, **at_site(config).reply_forms(charter, config, sizes)}

@@ -1,0 +1,42 @@
+"""How an encrypted run is led: from sums and receipts that its coordinator cannot read."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from consortium.coordinator.assembly import encrypted
+from consortium.coordinator.led_run import Ending, LedRun
+from consortium.coordinator.resume import standing
+from consortium.run.evidence_store import EvidenceStore
+from strategies.coordinator.encrypted.progress import PROGRESS_FILE, SealedProgress
+
+
+@dataclass(frozen=True)
+class EncryptedAtCoordinator:
+    """The coordinator's half of an encrypted run."""
+
+    def lead(self, led: LedRun) -> None:
+        """Run all rounds, or ask once more what was asked last.
+
+        Raises:
+            BadProgress: What was kept is not whole.
+            ConsortiumError: As the strategy says.
+        """
+        vault = EvidenceStore(led.directory.vault)
+
+        def keep(name: str, parts: Iterable[bytes]) -> None:
+            if name == PROGRESS_FILE:
+                led.witness.commit()
+            vault.keep(name, parts)
+
+        def reach(progress: SealedProgress) -> None:
+            led.ending = Ending(progress.layout, progress.rounds, progress.model_digest)
+
+        num_rounds = led.config.num_server_rounds
+        since = standing(led.directory, led.config, led.charter)
+        if since:
+            reach(since.progress(num_rounds))
+            led.recorder.go_on(since.request.server_round - (2 if since.untold else 1))
+        else:
+            led.recorder.begin()
+        strategy = encrypted(led.config, led.charter, observe=led.recorder, keep=keep, reach=reach)
+        strategy.start(led.grid, num_rounds, since=since)

@@ -1,0 +1,53 @@
+"""A run as the process that leads it has it, and how far it has come."""
+
+from dataclasses import dataclass
+
+from flwr.serverapp import Grid
+
+from consortium.charter.document import Charter
+from consortium.config import RunConfig
+from consortium.coordinator.audit_trail import CoordinatorAuditTrail
+from consortium.coordinator.recorder import Recorder
+from consortium.run.directory import RunDirectory
+from privacy.layout import Layout
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What a run came to, as far as the coordinator can know it.
+
+    Args:
+        layout: Of the federated vector; None if the run did not come so far.
+        rounds: Rounds that moved the model.
+        model_digest: Of the model after them, hexadecimal; empty if it is not known here.
+    """
+
+    layout: Layout | None = None
+    rounds: int = 0
+    model_digest: str = ""
+
+
+@dataclass(eq=False, kw_only=True)
+class LedRun:
+    """A run that this process leads.
+
+    Args:
+        grid: Flower's message bus, every message of which is written down.
+        config: The coordinator's choices.
+        charter: What the members agreed on.
+        recorder: Writes what happens to the run's directory.
+        witness: Writes the coordinator's audit log.
+        ending: What is kept of the run so far; a mode sets it as soon as it has kept more.
+    """
+
+    grid: Grid
+    config: RunConfig
+    charter: Charter
+    recorder: Recorder
+    witness: CoordinatorAuditTrail
+    ending: Ending = Ending()
+
+    @property
+    def directory(self) -> RunDirectory:
+        """Where everything about the run is kept."""
+        return self.recorder.run

@@ -1,0 +1,58 @@
+"""Every mode, by the name that a run config has for it.
+
+This module loads nothing: `consortium.config` stands below the modes and names one of them.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+
+if TYPE_CHECKING:
+    from consortium.config import RunConfig
+    from consortium.modes.contract import Mode
+
+ModeName: TypeAlias = Literal["clear", "encrypted"]
+
+
+def _clear() -> "Mode":
+    from consortium.modes.clear import InTheClear
+
+    return InTheClear()
+
+
+def _encrypted() -> "Mode":
+    from consortium.modes.encrypted import Encrypted
+
+    return Encrypted()
+
+
+_MODES: Mapping[ModeName, Callable[[], "Mode"]] = MappingProxyType(
+    {
+        "clear": _clear,
+        "encrypted": _encrypted,
+    }
+)
+
+
+@lru_cache
+def mode_named(name: ModeName) -> "Mode":
+    """Return a mode by its name; the same object each time."""
+    return _MODES[name]()
+
+
+def recorded_mode(config: Mapping[str, object]) -> "Mode":
+    """Return the mode of a run that was recorded.
+
+    Args:
+        config: The flat run config in its summary.
+
+    Raises:
+        KeyError: This version knows no such mode.
+    """
+    return mode_named(cast(ModeName, config.get("aggregation", "clear")))
+
+
+def mode_of(config: "RunConfig") -> "Mode":
+    """Return the mode of a run."""
+    return mode_named(config.aggregation)
