@@ -143,7 +143,7 @@ def test_a_placement_has_room_for_everything_and_no_ciphertext_too_many(
 
 @pytest.mark.parametrize(("dim", "tally_size"), [(0, 0), (-1, 5), (5, -1)])
 def test_a_placement_of_nothing_is_refused(dim: int, tally_size: int) -> None:
-    with pytest.raises(UnsoundParameters, match="sizes are positive"):
+    with pytest.raises(UnsoundParameters, match="sizes must not be negative"):
         Placement(parameters=PARAMETER_SETS["default"](3), dim=dim, tally_size=tally_size)
 
 
