@@ -2,8 +2,8 @@
 
 Both ends compute the same bytes. A node's id is chosen by Flower and proves nothing, and anybody
 may claim a name. The signature binds the site's identity key to this node, this run, this charter
-and the coordinator's challenge. So no member can
-use it in another's name, and nobody can replay it.
+and the coordinator's challenge. So no
+member can use it in another's name, and nobody can replay it.
 """
 
 from dataclasses import dataclass

@@ -98,7 +98,7 @@ def test_whatever_constructs_is_exact(
         ({"security_bits": 100}, r"one of \[128, 192, 256\]"),
         ({"plain_bits": 50}, "lower the sites or the plain bits"),
         ({"num_sites": 1_025, "plain_bits": 42}, "raise the plain bits"),
-        ({"num_sites": 0}, "sites are at least 1"),
+        ({"num_sites": 0}, "num_sites must be at least 1"),
         ({"digits": 1}, "digits 2 to 48"),
         ({"digits": 49}, "digits 2 to 48"),
         ({"digits": 12, "num_sites": 95}, "lower the digits or the sites"),

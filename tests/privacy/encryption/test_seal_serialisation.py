@@ -118,5 +118,5 @@ def test_a_stream_of_another_version_or_compression_is_not_read(header: tuple[in
     form = Form.plaintext(4)
     body = pa.compress(bytes(form.content_bytes), codec="zstd", asbytes=True)
     stream = struct.pack("<HBBBBHQ", *header, 16 + len(body)) + body
-    with pytest.raises(UnknownStream, match="headed"):
+    with pytest.raises(UnknownStream, match="with the header"):
         Outlet().read(Saves(stream), form)
