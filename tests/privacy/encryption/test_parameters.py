@@ -57,7 +57,7 @@ def test_the_default_set_has_the_published_levels(sites: int, levels: int, bits:
 
 @pytest.mark.parametrize("sites", [95, 96, 500])
 def test_to_choose_a_set_makes_one_context(sites: int) -> None:
-    """Each takes megabytes, at every site; and the prime that is chosen by is the one used."""
+    """A context takes megabytes; and the prime used for choosing is that of the context."""
     seal_context.cache_clear()
     parameters = PARAMETER_SETS["default"](sites)
     assert seal_context.cache_info().currsize == 1

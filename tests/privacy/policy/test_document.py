@@ -63,7 +63,7 @@ def other(**changes: Any) -> Asked:
 
 
 def test_the_strict_default_allows_no_run() -> None:
-    """What is not named is not allowed; and what is allowed is encrypted, private, and slow."""
+    """What is not named is not allowed; what is allowed is encrypted, private and rate-limited."""
     assert codes(Policy(), ASKED)[:3] == [
         "task-not-allowed",
         "model-not-allowed",

@@ -102,7 +102,7 @@ def test_a_reply_is_read_as_it_was_written(parts: list[bytes], entries: int | No
 
 
 def test_the_digest_says_all_that_is_asked() -> None:
-    """But not whether the state is wanted: that is no other question."""
+    """Whether the state is requested does not change the digest: it is the same question."""
     parts = [item.name for item in fields(ROUND) if item.type is bytes]
     other: list[dict[str, Any]] = [{name: b"other"} for name in parts]
     changed = {replace(ROUND, **change).digest for change in other}

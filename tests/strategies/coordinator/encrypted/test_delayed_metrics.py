@@ -1,4 +1,4 @@
-"""A round is told of once, with figures that most sites released; whole runs: test_encrypted.py."""
+"""A round is reported once, with the figures that most sites released."""
 
 from collections.abc import Sequence
 

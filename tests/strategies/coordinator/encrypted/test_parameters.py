@@ -37,8 +37,8 @@ def test_twice_as_many_buckets_as_liars_and_one_are_needed(
     assert replace(terms, num_byzantine=liars).voters == voters
 
 
-def test_each_kind_of_upload_has_a_door(terms: SealedTerms) -> None:
-    """Updates in buckets, tallies all together, each in its own form."""
+def test_each_kind_of_upload_has_its_form(terms: SealedTerms) -> None:
+    """Updates are added by bucket and tallies all together, each in its own form."""
     many = replace(terms, buckets=3, weight_classes=(4, 8))
     updates, counts = many.update_form(LAYOUT), many.evaluation_form(LAYOUT)
     statistics = many.statistics_form(LAYOUT)

@@ -1,4 +1,4 @@
-"""What the coordinator of an encrypted run keeps, and how it takes the run up again."""
+"""What the coordinator of an encrypted run stores, and how it resumes the run."""
 
 import json
 from collections.abc import Iterable
