@@ -114,10 +114,10 @@ class Reader:
     def __init__(self, data: bytes, *, tag: bytes) -> None:
         self._data = memoryview(data)
         self._position = 0
-        if self.fixed(len(tag)) != tag:
+        if self.fixed_bytes(len(tag)) != tag:
             raise MalformedEnvelope(f"these bytes are not a {tag.decode().rstrip()}")
 
-    def fixed(self, size: int) -> bytes:
+    def fixed_bytes(self, size: int) -> bytes:
         """Return the next `size` bytes."""
         end = self._position + size
         if end > len(self._data):
@@ -132,15 +132,15 @@ class Reader:
 
     def number(self) -> int:
         """Return the next whole number. The caller checks its range."""
-        return int.from_bytes(self.fixed(8), "big")
+        return int.from_bytes(self.fixed_bytes(8), "big")
 
     def digest(self) -> bytes:
         """Return the next 32 bytes."""
-        return self.fixed(DIGEST_SIZE)
+        return self.fixed_bytes(DIGEST_SIZE)
 
     def text(self) -> str:
         """Return the next name. The caller checks its pattern."""
-        raw = self.fixed(self.fixed(1)[0])
+        raw = self.fixed_bytes(self.fixed_bytes(1)[0])
         if not raw.isascii():
             raise MalformedEnvelope("a name must be ASCII")
         return raw.decode("ascii")
@@ -157,13 +157,13 @@ class Reader:
         size = self.number()
         if size > at_most:
             raise MalformedEnvelope(f"at most {at_most} bytes were agreed", at_most=at_most)
-        return self.fixed(size)
+        return self.fixed_bytes(size)
 
     def rest(self, *, at_most: int) -> bytes:
         """Return everything that is left, at most `at_most` bytes."""
         if self._left > at_most:
             raise MalformedEnvelope(f"at most {at_most} bytes were agreed", at_most=at_most)
-        return self.fixed(self._left)
+        return self.fixed_bytes(self._left)
 
     def end(self) -> None:
         """Check that every byte was read: an encoding has no trailing bytes."""

@@ -70,7 +70,7 @@ class Anchor:
         reader = Reader(encoded, tag=_TAG)
         key, entries, digest = reader.digest(), reader.number(), reader.digest()
         ledger = reader.blob(at_most=LEDGER_SIZE)
-        link, signature = reader.fixed(LINK_SIZE), reader.fixed(SIGNATURE_SIZE)
+        link, signature = reader.fixed_bytes(LINK_SIZE), reader.fixed_bytes(SIGNATURE_SIZE)
         reader.end()
         head = LogHead(entries, digest.hex())
         return cls(key=key, head=head, ledger=ledger, link=link, signature=signature)

@@ -251,7 +251,7 @@ class Receipt:
         receipt = cls(
             label=UploadLabel.decode(reader.blob(at_most=MAX_ENVELOPE_BYTES)),
             upload=reader.digest(),
-            signature=reader.fixed(SIGNATURE_SIZE),
+            signature=reader.fixed_bytes(SIGNATURE_SIZE),
         )
         reader.end()
         return receipt

@@ -157,7 +157,7 @@ class Opening:
         opening = cls(
             terms=OpeningTerms.decode(reader.blob(at_most=MAX_TERMS_BYTES)),
             wrapped=reader.blob(at_most=MAX_WRAPPED_BYTES),
-            signature=reader.fixed(SIGNATURE_SIZE),
+            signature=reader.fixed_bytes(SIGNATURE_SIZE),
         )
         reader.end()
         return opening
@@ -264,8 +264,8 @@ class Delivery:
         reader = Reader(data, tag=_DELIVERY_TAG)
         delivery = cls(
             terms=DeliveryTerms.decode(reader.blob(at_most=MAX_ENVELOPE_BYTES)),
-            sealed=reader.fixed(_SEALED_SECRET_SIZE),
-            signature=reader.fixed(SIGNATURE_SIZE),
+            sealed=reader.fixed_bytes(_SEALED_SECRET_SIZE),
+            signature=reader.fixed_bytes(SIGNATURE_SIZE),
         )
         reader.end()
         return delivery

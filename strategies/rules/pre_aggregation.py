@@ -57,12 +57,12 @@ def compose(rule: Rule, *steps: PreStep) -> Rule:
     used is that of the rule.
     """
 
-    def composed(updates: Rows, weights: Vector) -> Vector:
+    def composed_rule(updates: Rows, weights: Vector) -> Vector:
         for step in steps:
             updates, weights = step(updates, weights)
         return rule(updates, weights)
 
-    return composed
+    return composed_rule
 
 
 def norm_clipping(clip_norm: float) -> PreStep:

@@ -70,10 +70,10 @@ class KeyExchange:
         agreed = [maker]
         others = [site for site in roster.sites if site in deliveries]
 
-        def carried(site: str) -> RecordDict:
+        def delivery_message(site: str) -> RecordDict:
             return sealed_messages.delivery(self.charter, deliveries[site])
 
-        for site, reply in self._ask_all(roster, sealed_messages.DELIVER, others, carried):
+        for site, reply in self._ask_all(roster, sealed_messages.DELIVER, others, delivery_message):
             if self._read_reply(site, reply, sealed_messages.read_held_epoch) is not None:
                 agreed.append(site)
         return tuple(sorted(agreed))

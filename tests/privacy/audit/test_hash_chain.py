@@ -182,7 +182,7 @@ def test_no_log_is_no_log(tmp_path: Path) -> None:
         verify_chain(tmp_path / "none", KEYS)
 
 
-def test_a_fork_is_found_by_who_was_told_the_other_branch(tmp_path: Path) -> None:
+def test_a_fork_is_found_by_a_peer_that_knows_the_other_branch(tmp_path: Path) -> None:
     """The owner goes back to an earlier state of its log and goes on from there: both are whole."""
     path = tmp_path / "a" / "log.jsonl"
     write(path, 9)

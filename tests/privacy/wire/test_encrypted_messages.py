@@ -190,7 +190,7 @@ def test_a_reply_of_another_form_is_refused(spoil: Callable[[RecordDict], Record
 
 
 @given(epoch=st.integers(0, canonical.MAX_NUMBER), fingerprint=st.binary(max_size=32))
-def test_an_epoch_is_told_as_it_is(epoch: int, fingerprint: bytes) -> None:
+def test_an_epoch_is_read_as_it_was_written(epoch: int, fingerprint: bytes) -> None:
     assert read_held_epoch(held_epoch(epoch, fingerprint)) == (epoch, fingerprint)
 
 

@@ -56,7 +56,7 @@ def test_each_kind_of_upload_has_its_form(terms: SealedTerms) -> None:
     assert counts.placement != statistics.placement
 
 
-def test_a_door_knows_what_stands_before_an_upload(terms: SealedTerms) -> None:
+def test_a_form_knows_the_header_of_an_upload(terms: SealedTerms) -> None:
     slot = Slot(run="run-1", purpose=TRAINING, server_round=1, attempt=1)
     label = UploadLabel(
         slot=slot, site="east", bucket=0, weight_class=1, nonce=bytes(32), state=bytes(32)

@@ -287,7 +287,7 @@ def test_a_tally_that_lacks_a_site_is_not_released(place: Callable[..., Consorti
         assert bool(request.count_sum) == (asked.number != 3)
 
 
-def test_what_most_members_do_not_release_is_not_told(place: Callable[..., Consortium]) -> None:
+def test_what_most_members_do_not_release_is_not_reported(place: Callable[..., Consortium]) -> None:
     consortium = place(*NAMES)
     for name in NAMES[:2]:
         decide(consortium.run.site(name), releases={"pooled_figures": False})

@@ -73,7 +73,7 @@ tallies = pytest.mark.parametrize(
 
 
 @every_opener
-def test_silence_is_told_from_failure(opener: Callable[[Message], object]) -> None:
+def test_silence_differs_from_failure(opener: Callable[[Message], object]) -> None:
     with pytest.raises(Silent):
         opener(reply(Error(SILENT, "")))
     with pytest.raises(Unreadable):

@@ -40,7 +40,7 @@ def test_a_run_that_goes_on_ends_in_the_model_of_one_that_never_stopped(done: in
     assert {one.run for one in (*whole.kept, *later.kept)} == {TERMS.run}
 
 
-def test_what_is_kept_of_a_round_is_kept_after_everything_about_it_was_told() -> None:
+def test_a_round_is_stored_after_all_its_events_were_observed() -> None:
     """So a run that dies in between repeats the round and loses none."""
     outcome, told = Outcome(), []
 

@@ -199,7 +199,7 @@ def test_events_say_who_is_there_and_what_was_counted() -> None:
     ]
 
 
-def test_figures_of_one_site_are_told_only_where_it_releases_them() -> None:
+def test_figures_of_one_site_are_reported_only_if_it_releases_them() -> None:
     outcome = run([*honest(["east"]), SmallSite(name="north", released=False)])
     assert set(outcome.released(0)) == {"east"}
     for done in outcome.rounds:
