@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from privacy import canonical
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import KEY_SIZE, SUITE, PublicIdentity
-from privacy.storage import secret_files as secret_file
+from privacy.storage import secret_files
 
 SECRET_SIZE = 32
 SIV_KEY_SIZE = 64
@@ -115,12 +115,12 @@ class Identity(Secret):
 
     def write(self, path: Path) -> None:
         """Write the identity to a new secret file; see `secret_files.write_secret`."""
-        secret_file.write_secret(path, tag=_IDENTITY_TAG, secret=self._secret)
+        secret_files.write_secret(path, tag=_IDENTITY_TAG, secret=self._secret)
 
     @classmethod
     def read(cls, path: Path, *, name: str) -> "Identity":
         """Read an identity that `write` wrote; see `secret_files.read_secret`."""
-        secret = secret_file.read_secret(path, tag=_IDENTITY_TAG, size=2 * KEY_SIZE)
+        secret = secret_files.read_secret(path, tag=_IDENTITY_TAG, size=2 * KEY_SIZE)
         return cls(name, signing=secret[:KEY_SIZE], receiving=secret[KEY_SIZE:])
 
 
@@ -190,12 +190,12 @@ class EpochSecret(Secret):
     def write(self, path: Path) -> None:
         """Write the epoch secret to a new secret file; see `secret_files.write_secret`."""
         content = canonical.number(self.epoch) + self._secret
-        secret_file.write_secret(path, tag=_EPOCH_TAG, secret=content)
+        secret_files.write_secret(path, tag=_EPOCH_TAG, secret=content)
 
     @classmethod
     def read(cls, path: Path) -> "EpochSecret":
         """Read an epoch secret that `write` wrote; see `secret_files.read_secret`."""
-        content = secret_file.read_secret(path, tag=_EPOCH_TAG, size=8 + SECRET_SIZE)
+        content = secret_files.read_secret(path, tag=_EPOCH_TAG, size=8 + SECRET_SIZE)
         return cls(int.from_bytes(content[:8], "big"), content[8:])
 
     def _wrapping_cipher(self, terms: bytes) -> AESSIV:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from privacy.layout import Layout, Tally
-from strategies import model_state as advance
+from strategies import model_state
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,4 +52,4 @@ class Progress:
     run: str
     layout: Layout
     statistics: Tally
-    state: advance.State
+    state: model_state.State

@@ -12,7 +12,7 @@ from flwr.serverapp.strategy import Strategy
 from privacy.layout import Tally
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
-from strategies import model_state as advance
+from strategies import model_state
 from strategies.coordinator.messaging.cohort import Cohort, QuorumNotReached
 from strategies.coordinator.messaging.events import (
     Observer,
@@ -126,7 +126,7 @@ class Synchronous(Strategy):
     def _begin(self, reception: Reception) -> Progress:
         self._attempt_round(reception, 0, self._pool_statistics)
         layout = self._roster.layout
-        state = advance.initial_state(
+        state = model_state.initial_state(
             layout.dim, self._optimizer, needs_memory=self._gather.needs_memory
         )
         begun = Progress(
@@ -183,7 +183,7 @@ class Synchronous(Strategy):
         aggregate = gathering.result()
         if isinstance(gathering, StackedUpdates):
             self._report_deviation(gathering.deviation_from(aggregate))
-        moved = advance.advance_with(state, aggregate, self._optimizer)
+        moved = model_state.advance_with(state, aggregate, self._optimizer)
         self._progress = replace(self._progress, state=moved)
         self._finish_round()
         self._keep(self._progress)
