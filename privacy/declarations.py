@@ -1,4 +1,4 @@
-"""Values that people choose, each declared once: its default, its range and one sentence.
+"""Declarations of the values that people choose: each with default, range and description.
 
 A declaration is a field of a frozen dataclass or of a pydantic model, annotated with pydantic's
 `Field`, that has a description. Validation, help texts and documents are made from it.
@@ -25,10 +25,10 @@ class Declaration:
     """One value that a person chooses.
 
     Args:
-        name: Of the attribute.
-        key: What it is called where people write it, in kebab case.
-        sentence: What it says.
-        field: Its type, range and default.
+        name: Name of the attribute.
+        key: Name that people write, in kebab case.
+        sentence: Description, one sentence.
+        field: Type, range and default, as pydantic holds them.
     """
 
     name: str
@@ -38,30 +38,30 @@ class Declaration:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The words of which it is one; none if it is a number or a text."""
+        """The allowed words; empty if it is a number or a free text."""
         kind = self.field.annotation
         return get_args(kind) if get_origin(kind) is Literal else ()
 
     @property
     def kind(self) -> str:
-        """Whether it is a number or a text, in words."""
+        """The kind of value, in words."""
         kind = self.field.annotation
         return "whole number" if kind is int else "number" if kind is float else "text"
 
     @property
     def bounds(self) -> tuple[str, ...]:
-        """Its limits in words, the lower one first."""
+        """The limits in words, the lower one first."""
         return tuple(words for words, _ in _limits(self.field))
 
     @property
     def range(self) -> str:
-        """Which values it takes, in words."""
+        """The allowed values, in words."""
         return ", ".join(self.choices or (self.kind, *self.bounds))
 
     def needed(self, value: Chosen) -> str:
-        """Return what a value of this type would have to be; nothing if it is in the range.
+        """Return in words what the value must be; "" if it is in the range.
 
-        A pattern that a text must match is left to pydantic.
+        Patterns of texts are checked by pydantic.
         """
         if self.choices:
             return "" if value in self.choices else f"one of {', '.join(self.choices)}"
@@ -76,7 +76,7 @@ _READ: dict[type, tuple[Declaration, ...]] = {}  # each class is read once a pro
 
 
 def declarations_of(kind: type) -> tuple[Declaration, ...]:
-    """Return what a dataclass or a pydantic model declares, in its order."""
+    """Return the declarations of a dataclass or a pydantic model, in its order."""
     if kind not in _READ:
         _READ[kind] = tuple(
             Declaration(name, field.alias or name.replace("_", "-"), field.description, field)
@@ -90,8 +90,8 @@ def require_declared(chosen: object, refused: type[ConsortiumError]) -> None:
     """Check that every declared value of a dataclass is in its range.
 
     Args:
-        chosen: The dataclass, as it was made.
-        refused: What is raised if one is not.
+        chosen: An instance of the dataclass.
+        refused: Error that is raised if a value is out of range.
     """
     for one in declarations_of(type(chosen)):
         value = getattr(chosen, one.name)
@@ -109,7 +109,7 @@ def _fields(kind: type) -> Iterator[tuple[str, FieldInfo]]:
 
 
 def _limits(field: FieldInfo) -> Iterator[tuple[str, Callable[[Any], bool]]]:
-    """Yield each limit in words, and whether a value keeps to it."""
+    """Yield each limit in words, with a test whether a value keeps it."""
     for limit in field.metadata:
         match limit:
             case at.Ge():

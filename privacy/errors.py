@@ -1,4 +1,7 @@
-"""The root of every error this project raises on purpose."""
+"""The base class of every error that this project raises on purpose.
+
+It is a module of its own because every package raises it, and it may import none of them.
+"""
 
 from collections.abc import Collection
 
@@ -6,18 +9,18 @@ from collections.abc import Collection
 class ConsortiumError(Exception):
     """Something was refused, with a reason a person can act on.
 
-    Every kind of error declares a `code` of its own, in kebab case. Sites send it, run
-    directories and logs keep it: it is published, and stays when the class gets another name.
+    Every error class declares its own `code`, in kebab case. Sites send the code, and run
+    directories and logs keep it. It is a published name: it stays when the class is renamed.
 
     Guarantee: `code` and `counts` hold no value computed from records, so they may leave a
-    site; the text may quote a record, so it stays in the site's log.
+    site. The message may quote a record, so it stays in the site's log.
 
     Args:
         message: What was needed, what came, what to do.
         counts: Whole numbers that make the refusal concrete, by name.
 
     Raises:
-        TypeError: A subclass is defined that declares no code.
+        TypeError: A subclass is defined without a code of its own.
     """
 
     code: str = "consortium-error"
@@ -33,6 +36,6 @@ class ConsortiumError(Exception):
 
 
 def abbreviated_names(names: Collection[str]) -> str:
-    """Return names for a message: a few as they are, of many the number and the first."""
+    """Return names for a message: all of up to six, else their number and the first five."""
     few = ", ".join([*names][:5])
     return ", ".join(names) if len(names) <= 6 else f"{len(names)}: {few}, ..."

@@ -23,7 +23,7 @@ MAX_DIM = 2_000_000_000
 
 
 class LayoutMismatch(ConsortiumError, ValueError):
-    """Arrays, or a description of arrays, do not fit the agreed layout."""
+    """Arrays, or a description of arrays, do not match the agreed layout."""
 
     code = "layout-mismatch"
 
@@ -45,13 +45,13 @@ class Field:
 class Layout:
     """The agreed order, names and shapes of the federated vector.
 
-    Guarantee: two sites with the same `digest` mean the same number by the same position,
-    measured from the same start.
+    Guarantee: at two sites with the same `digest`, a position of the vector stands for the same
+    parameter, as a difference from the same start.
 
     Args:
-        fields: Arrays in order of their place in the vector; names are distinct.
-        start: Digest of what the vector is a difference from: the base weights, and how new
-            parameters are drawn.
+        fields: The arrays, in the order in which they lie in the vector; names are distinct.
+        start: Digest of the start that the vector is a difference from: the base weights, and how
+            new parameters are initialised.
 
     Raises:
         LayoutMismatch: There are no fields, too many, a repeated name or an empty shape.
@@ -95,15 +95,15 @@ class Layout:
 
     @classmethod
     def from_description(cls, description: object) -> "Layout":
-        """Parse what `describe` wrote, from bytes nobody has checked yet.
+        """Parse what `describe` wrote, from untrusted JSON.
 
         Raises:
-            LayoutMismatch: The description is not one of a layout.
+            LayoutMismatch: It does not describe a layout.
         """
         match description:
             case {"start": str(start), "fields": [*items]} if len(items) <= MAX_FIELDS:
                 return cls(start=start, fields=tuple(_field(item) for item in items))
-        raise LayoutMismatch("a layout is described by its start and at most 10000 fields")
+        raise LayoutMismatch("a layout description needs a start and at most 10000 fields")
 
     def flatten(self, arrays: Arrays) -> Vector:
         """Return the arrays as one vector, shape (dim,), in the order of `fields`.
@@ -113,7 +113,9 @@ class Layout:
         """
         if set(arrays) != {item.name for item in self.fields}:
             odd = sorted(set(arrays) ^ {item.name for item in self.fields})
-            raise LayoutMismatch(f"the agreed arrays and those given differ in {odd[:5]}")
+            raise LayoutMismatch(
+                f"the arrays given are not the agreed ones; they differ in {odd[:5]}"
+            )
         for item in self.fields:
             if arrays[item.name].shape != item.shape:
                 raise LayoutMismatch(
@@ -142,7 +144,10 @@ class Layout:
 def _field(item: object) -> Field:
     match item:
         case [str(name), [*sides]] if len(sides) <= 8:
+            # `type`, not `isinstance`: JSON's `true` is an int in Python, and no side of a shape.
             shape = tuple(side for side in sides if type(side) is int)
             if len(shape) == len(sides):
                 return Field(name, shape)
-    raise LayoutMismatch("each field of a layout is a name and a list of at most 8 sides")
+    raise LayoutMismatch(
+        "each field of a layout must be a name and a list of at most 8 whole numbers"
+    )

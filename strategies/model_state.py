@@ -1,4 +1,4 @@
-"""The one step of the model: a pure function, run wherever the plaintext may be seen."""
+"""The model state, and its step: pure functions, used at whichever end may see the plaintext."""
 
 import hashlib
 import struct
@@ -27,18 +27,18 @@ class BadState(ConsortiumError, ValueError):
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """Where a run is after a round. Compare states by `encode` or `digest`.
+    """The state of a run after a round. Compare states by `encode` or `digest`.
 
-    Guarantee: every number is one of float32, so that nothing is lost on the wire.
+    Guarantee: every number is a float32 number, held as float64, so nothing is lost on the wire.
 
     Args:
-        server_round: Rounds done.
+        server_round: Number of rounds done.
         vector: The model, as the difference from its start, shape (dim,).
-        moments: Of the server optimizer, each of shape (dim,).
-        memory: The last aggregate, shape (dim,), where the rule needs it.
+        moments: Moments of the server optimizer, each of shape (dim,).
+        memory: The last aggregate, shape (dim,), if the rule needs it; else None.
 
     Raises:
-        BadState: A shape differs, or the round is negative or absurd.
+        BadState: A shape differs, or the round is negative or 2^63 or more.
     """
 
     server_round: int
@@ -57,7 +57,10 @@ class State:
 
 
 def initial_state(dim: int, optimizer: ServerOptimizer, *, needs_memory: bool = False) -> State:
-    """Return the state before the first round: the vector is zero, so nobody can plant it."""
+    """Return the state before the first round.
+
+    The vector is zero, so nobody can plant a model in it.
+    """
     return State(
         server_round=0,
         vector=np.zeros(dim),
@@ -74,14 +77,14 @@ def advance(
     Guarantee: pure; with a rule that is `same_on_every_cpu`, the same bits on every machine.
 
     Args:
-        state: After the last round.
+        state: State after the last round.
         updates: Shape (n_sites, dim).
         weights: Shape (n_sites,).
-        rule: Turns updates into one.
-        optimizer: The one with which the state was started.
+        rule: Aggregation rule: turns the updates into one.
+        optimizer: The optimizer with which the state was started.
 
     Raises:
-        ConsortiumError: As the rule, and `advance_with`, say.
+        ConsortiumError: The errors of the rule and of `advance_with`.
     """
     return advance_with(state, rule(updates, weights), optimizer)
 
@@ -90,12 +93,14 @@ def advance_with(state: State, aggregate: Vector, optimizer: ServerOptimizer) ->
     """Return the state after one more round, from the aggregate of its updates, shape (dim,).
 
     Raises:
-        BadState: The aggregate has another shape than the model.
-        MomentsMismatch: The optimizer is not the one with which the state was started.
+        BadState: The aggregate does not have the model's shape.
+        MomentsMismatch: The state was started with another optimizer.
         StepOverflow: The step leaves the range of float32.
     """
     if aggregate.shape != state.vector.shape:
-        raise BadState(f"the model has shape {state.vector.shape}, its step {aggregate.shape}")
+        raise BadState(
+            f"an aggregate of shape {state.vector.shape} is needed, got {aggregate.shape}"
+        )
     moments, vector = optimizer.step(state.moments, state.vector, aggregate)
     return State(
         server_round=state.server_round + 1,
@@ -108,7 +113,7 @@ def advance_with(state: State, aggregate: Vector, optimizer: ServerOptimizer) ->
 def encode(state: State) -> bytes:
     """Return the state as bytes: a versioned header, then little-endian float32 values.
 
-    Guarantee: canonical: equal states give equal bytes, and `decode` is the inverse.
+    Guarantee: the encoding is canonical: equal states give equal bytes. `decode` is the inverse.
     """
     header = HEADER.pack(
         MAGIC,
@@ -121,23 +126,23 @@ def encode(state: State) -> bytes:
 
 
 def decode(data: bytes, dim: int) -> State:
-    """Return the state that `encode` wrote.
+    """Parse what `encode` wrote.
 
-    Guarantee: whatever the bytes, either they are what `encode` writes for a state of that
-    dim, or they are refused before anything is allocated for them.
+    Guarantee: bytes that `encode` does not write for a state of this dim are refused, and before
+    anything is allocated for them.
 
     Args:
-        data: From a peer or a disk, not trusted.
-        dim: Of the agreed layout.
+        data: Bytes from a peer or a disk, not trusted.
+        dim: Numbers in the agreed layout.
 
     Raises:
-        BadState: Another version, dim or length, or a value that no state holds.
+        BadState: The version, dim or length is wrong, or a value is one that no state holds.
     """
     if len(data) < HEADER.size:
         raise BadState(f"a state needs at least {HEADER.size} bytes, got {len(data)}")
     magic, server_round, size, num_moments, memory = HEADER.unpack_from(data)
     if magic != MAGIC or size != dim or num_moments > MAX_MOMENTS or memory > 1:
-        raise BadState(f"these bytes do not begin like a state of version 1 and dim {dim}")
+        raise BadState(f"these bytes are not a state of version 1 and dim {dim}")
     count = 1 + num_moments + memory
     if len(data) != HEADER.size + 4 * dim * count:
         raise BadState(
@@ -154,7 +159,7 @@ def decode(data: bytes, dim: int) -> State:
 
 
 def digest(state: State) -> str:
-    """Return the SHA-256 of the model after its round, in hexadecimal; moments do not count."""
+    """Return the SHA-256 of round and model, in hexadecimal; moments are not included."""
     header = HEADER.pack(MAGIC, state.server_round, state.vector.size, 0, 0)
     return hashlib.sha256(header + _payload(state.vector)).hexdigest()
 
@@ -169,6 +174,7 @@ def _payload(part: Vector) -> bytes:
 
 def _part(data: bytes, offset: int, dim: int) -> Vector:
     single: NDArray[np.float32] = np.frombuffer(data, "<f4", dim, offset)
+    # A negative zero equals zero, but has other bytes: two encodings of one state.
     if not np.isfinite(single).all() or np.any(single.view("<u4") == NEGATIVE_ZERO):
-        raise BadState("the values of a state are finite, and no zero of one is negative")
+        raise BadState("the values of a state must be finite, and no zero may be negative")
     return single.astype(np.float64)

@@ -37,12 +37,12 @@ class StepOverflow(ConsortiumError, ArithmeticError):
 class ServerOptimizer:
     """A server optimizer as a pair of pure functions with explicit state.
 
-    Guarantee: elementwise float64 `+ - * / sqrt`, rounded to float32 at the end of each step,
-    so every machine computes the same bits.
+    Guarantee: it uses only the elementwise float64 operations `+ - * / sqrt`, and rounds to float32
+    at the end of each step, so every machine computes the same bits.
 
     Args:
-        init: The moments before the first step, from dim.
-        step: The next moments and vector, from the present ones and the aggregate.
+        init: Returns the moments before the first step, from dim.
+        step: Returns the next moments and vector, from the present ones and the aggregate.
     """
 
     init: Callable[[int], Moments]
@@ -54,9 +54,9 @@ Decay: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerOptions:
-    """Which server optimizer moves the model, and what they are told; each takes what concerns it.
+    """The server optimizer that moves the model, and the options of all server optimizers.
 
-    With `sgd` a learning rate of 1 is FedAvg.
+    An optimizer uses the options that concern it. `sgd` with a learning rate of 1 is FedAvg.
 
     Raises:
         OptimizerRefused: A parameter is out of its range.
@@ -91,10 +91,10 @@ class OptimizerOptions:
 
 
 def round_to_float32(numbers: Vector) -> Vector:
-    """Return the numbers rounded to float32, as float64, negative zero as zero.
+    """Return the numbers rounded to float32, as float64, with negative zeros made positive.
 
     Raises:
-        StepOverflow: A number is beyond float32's range, or is no number.
+        StepOverflow: A number is out of float32's range, or is NaN.
     """
     with np.errstate(over="ignore"):
         single = numbers.astype(np.float32)
@@ -103,11 +103,12 @@ def round_to_float32(numbers: Vector) -> Vector:
             "the step left the range of float32: lower the server's learning rate or "
             "clip the updates"
         )
+    # Adding 0.0 turns -0.0 into 0.0: CPUs differ in the sign of a zero, and digests compare bytes.
     return single.astype(np.float64) + 0.0
 
 
 def sgd(options: OptimizerOptions) -> ServerOptimizer:
-    """Return plain steps: x + lr d. With lr = 1 this is FedAvg, arXiv:1602.05629."""
+    """Return plain SGD: x + lr d. With lr = 1 this is FedAvg (arXiv:1602.05629)."""
 
     def step(moments: Moments, vector: Vector, aggregate: Vector) -> tuple[Moments, Vector]:
         _require_moments(moments, 0)
@@ -128,7 +129,7 @@ def momentum(options: OptimizerOptions) -> ServerOptimizer:
 
 
 def adagrad(options: OptimizerOptions) -> ServerOptimizer:
-    """Return FedAdagrad: second moment v + d^2; the paper's experiments take beta1 = 0."""
+    """Return FedAdagrad: second moment v + d^2; the paper's experiments use beta1 = 0."""
     return _adaptive(options, lambda second, squared: second + squared)
 
 
@@ -151,7 +152,7 @@ def _adaptive(
 ) -> ServerOptimizer:
     """Return Algorithm 2 of Reddi et al. 2020 (arXiv:2003.00295) with this second moment.
 
-    m = beta1 m + (1 - beta1) d; v as given; x + lr m / (sqrt(v) + tau). As in the paper v
+    m = beta1 m + (1 - beta1) d; v as given; x + lr m / (sqrt(v) + tau). As in the paper, v
     starts at tau^2 and there is no bias correction.
     """
     beta1, tau = options.beta1, options.tau
@@ -172,8 +173,8 @@ def _adaptive(
 def _require_moments(moments: Moments, count: int) -> None:
     if len(moments) != count:
         raise MomentsMismatch(
-            f"this optimizer has {count} moments, the state holds {len(moments)}: "
-            "resume with the optimizer with which the run was started",
+            f"this optimizer needs {count} moments, the state holds {len(moments)}: resume with "
+            "the optimizer with which the run was started",
             needed=count,
             got=len(moments),
         )

@@ -17,7 +17,7 @@ from privacy.errors import ConsortiumError
 from privacy.layout import Field, Layout, Tally
 from privacy.wire import messages
 from scenarios.engines.in_process import InProcessGrid, SiteApp
-from strategies import model_state as advance
+from strategies import model_state
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import (
     RoundFinished,
@@ -137,7 +137,7 @@ class Outcome:
     @property
     def model(self) -> bytes:
         """The last state that was kept, as bytes."""
-        return advance.encode(self.kept[-1].state)
+        return model_state.encode(self.kept[-1].state)
 
     @property
     def quarantined(self) -> set[tuple[str, str]]:

@@ -16,7 +16,7 @@ from privacy.encryption.quantisation import Scales, mean_from_levels
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally, Vector
 from privacy.protocol.grouping import WEIGHT_CLASSES
-from strategies import model_state as advance
+from strategies import model_state
 from strategies.rules.inputs import Rule
 from strategies.server_optimizer import ServerOptimizer
 
@@ -45,7 +45,7 @@ class RunState:
         chain: Digests of all earlier sealed states, from the start.
     """
 
-    model: advance.State
+    model: model_state.State
     statistics: Tally
     scales: Vector
     chain: tuple[bytes, ...]
@@ -59,7 +59,7 @@ class RunState:
                 *self.chain,
                 np.ascontiguousarray(self.statistics, "<i8").tobytes(),
                 np.ascontiguousarray(self.scales, "<f4").tobytes(),
-                advance.encode(self.model),
+                model_state.encode(self.model),
             )
         )
 
@@ -84,7 +84,7 @@ class RunState:
         scales = np.frombuffer(data, "<f4", segments, after + 8 * entries).astype(np.float64)
         if not (np.isfinite(scales).all() and (scales > 0).all()):
             raise BadRunState("every scale is finite and above 0")
-        model = advance.decode(data[tail:], layout.dim)
+        model = model_state.decode(data[tail:], layout.dim)
         if model.server_round != links:
             raise BadRunState(f"the state after round {model.server_round} has {links} before it")
         return cls(
@@ -126,7 +126,7 @@ class Step:
 
     layout: Layout
     parameters: SealParameters
-    rule_at: Callable[[advance.State], Rule]
+    rule_at: Callable[[model_state.State], Rule]
     needs_memory: bool
     optimizer: ServerOptimizer
     clip_norm: float | None
@@ -146,7 +146,7 @@ class Step:
         """Return S(0): the zero vector, which nobody can plant, and the agreed statistics."""
         first = np.full(len(self.layout.fields), self.first_scale, np.float32)
         return RunState(
-            model=advance.initial_state(
+            model=model_state.initial_state(
                 self.layout.dim, self.optimizer, needs_memory=self.needs_memory
             ),
             statistics=statistics,
@@ -192,7 +192,7 @@ class Step:
         if self.clip_norm is not None:
             means *= _shrink(squares, self.clip_norm)[:, None]
         rule = self.rule_at(before.model)
-        model = advance.advance(before.model, means, np.ones(len(sums)), rule, self.optimizer)
+        model = model_state.advance(before.model, means, np.ones(len(sums)), rule, self.optimizer)
         return RunState(
             model=model,
             statistics=before.statistics,

@@ -1,10 +1,11 @@
-"""A log that cannot be altered unseen: lines chained by hashes, batches signed at their end.
+"""A tamper-evident log: entries chained by hashes, batches signed at their end.
 
 A line is `{"entry":{...},"hash":"..."}`, and `"signature":"..."` in the last line of a batch. The
-hash covers the bytes of the entry, which hold the hash before it; the signature covers the
-hash. So a line that is changed, removed, added or moved breaks the chain at that line. Lines
-cut off at the end of a batch leave a whole chain behind: that is found by whoever knows a later
-head, and each message tells a peer one (see `consortium.audit.journal`).
+hash covers the bytes of the entry, and the entry holds the hash of the entry before it; the
+signature covers the hash. So a line that is changed, removed, added or moved breaks the chain at
+that line. If lines are cut off at the end of a batch, what is left is still a whole chain. Only
+somebody who knows a later head can detect that, so every message tells a peer the current head
+(see `consortium.audit.journal`).
 """
 
 import fcntl
@@ -45,7 +46,7 @@ class AuditChainBroken(ConsortiumError, ValueError):
 
     Args:
         message: What is wrong.
-        line: The first line that is not right, from 1.
+        line: Number of the first wrong line, from 1.
     """
 
     code = "audit-chain-broken"
@@ -56,18 +57,19 @@ class AuditChainBroken(ConsortiumError, ValueError):
 
 
 class AuditLogUnavailable(ConsortiumError, RuntimeError):
-    """A log cannot be written or read; without it nothing is answered."""
+    """A log cannot be written or read. Without its log a site answers nothing."""
 
     code = "audit-log-unavailable"
 
 
 @dataclass(frozen=True)
 class LogEvent:
-    """Something that happened: never a value computed from records.
+    """Something that happened. It never holds a value computed from records.
 
     Args:
-        kind: What, in kebab case.
-        facts: Names, counts of messages and bytes, and digests of what is public or keyed.
+        kind: What happened, in kebab case.
+        facts: Names, counts of messages and bytes, and digests. A digest covers public data
+            only, or is keyed, so that nobody can test a guess against it.
     """
 
     kind: str
@@ -76,11 +78,11 @@ class LogEvent:
 
 @dataclass(frozen=True)
 class LogHead:
-    """Where a log ends.
+    """The end of a log.
 
     Args:
-        entries: How many entries it has.
-        hash: Of the last one, hexadecimal.
+        entries: Number of entries in the log.
+        hash: Hash of the last entry, hexadecimal.
     """
 
     entries: int = 0
@@ -92,12 +94,12 @@ class Entry:
     """One line of a log whose chain is whole.
 
     Args:
-        number: From 1.
+        number: Number of the entry, from 1.
         at: When it was written, by its owner's clock.
         event: What happened.
-        previous: Hash of the entry before.
-        hash: Of the entry.
-        signed: Whether a signature stands on it.
+        previous: Hash of the entry before it.
+        hash: Hash of this entry.
+        signed: Whether the line carries a signature.
     """
 
     number: int
@@ -109,18 +111,19 @@ class Entry:
 
 
 class Chain:
-    """A log that is appended to.
+    """A log open for appending.
 
-    Guarantee: when `append` returns, its entries are on the disk, all of them, behind those of
-    whoever wrote before, in this process or another. A process that dies in the middle leaves
-    whole entries and perhaps a part of one; the next append lets go of that part and says so.
+    Guarantee: when `append` returns, all its entries are on the disk, behind the entries of any
+    earlier writer, in this process or another. A process that dies in the middle of an append
+    leaves whole entries and perhaps a part of one. The next append cuts that part off and
+    records that it did.
 
     Args:
-        path: The file; its directory is made with mode 0700 if it is not there.
-        owner: Whose log it is.
-        key: The owner's public key, 32 bytes.
-        sign: Signs with the other half of it.
-        now: The time; a test may pass its own.
+        path: The file. Its directory is created with mode 0700 if it does not exist.
+        owner: Name of the member whose log it is.
+        key: The owner's public Ed25519 key, 32 bytes.
+        sign: Signs with the owner's private key.
+        now: Returns the current time; a test may pass its own.
     """
 
     def __init__(
@@ -144,29 +147,32 @@ class Chain:
         self._path = path
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         os.close(self._file)
 
     def head(self) -> LogHead:
-        """Return where the log ends now.
+        """Return the current head of the log.
 
         Raises:
-            AuditChainBroken: Its last line is not one that was written here.
+            AuditChainBroken: The last line is not an entry that this program wrote.
         """
         with self._exclusive_lock():
             return self._head
 
     def append(self, events: Sequence[LogEvent]) -> LogHead:
-        """Append events as one batch, signed at its end; return where the log ends then.
+        """Append events as one batch, signed at its end; return the new head.
 
         Raises:
-            AuditChainBroken: The last line is not one that was written here.
+            AuditChainBroken: The last line is not an entry that this program wrote.
             AuditLogUnavailable: The file cannot be written.
         """
         with self._exclusive_lock() as dropped:
             lines, head = self._lines([*dropped, *events])
+            # One write for the whole batch: its signature is in its last line, so a batch that is
+            # cut off leaves an unsigned or unfinished line, never a shorter batch that is valid.
             if os.write(self._file, lines) != len(lines):
                 raise AuditLogUnavailable(f"the log {self._path} cannot be written whole")
+            # Only after the sync may a caller act on the entries, for example send an answer.
             os.fsync(self._file)
             self._head, self._size = head, self._size + len(lines)
             return head
@@ -191,21 +197,25 @@ class Chain:
 
     @contextmanager
     def _exclusive_lock(self) -> Iterator[list[LogEvent]]:
-        """Hold the one writer's place; yield what must be said of the writer before."""
+        """Lock out all other writers; yield the events that record an unfinished line, if any."""
         with _unavailable_on_error(self._path):
             fcntl.flock(self._file, fcntl.LOCK_EX)
             try:
+                # Another process may have appended since: the size tells, without reading.
                 size = os.fstat(self._file).st_size
                 yield [] if size == self._size else self._catch_up(size)
             finally:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def _catch_up(self, size: int) -> list[LogEvent]:
-        """Read where the log ends; let go of a line that was never finished."""
+        """Read the head from the end of the file; cut off a line that was never finished."""
+        # An entry is far smaller than the tail: reading the whole log would cost more with every
+        # append. `verify_chain` checks the rest.
         tail = os.pread(self._file, min(size, _TAIL), max(size - _TAIL, 0))
         whole = tail.rfind(b"\n") + 1
         unfinished = len(tail) - whole
         if unfinished:
+            # The writer died before its sync returned, so nobody was told of this line.
             os.ftruncate(self._file, size - unfinished)
         self._size = size - unfinished
         lines = tail[:whole].splitlines()
@@ -222,18 +232,18 @@ class Chain:
 def verify_chain(
     path: Path, public_keys: Mapping[str, bytes], *, known: Iterable[LogHead] = ()
 ) -> None:
-    """Check that a log is whole, and its owner's.
+    """Check that a log is whole and was written by its owner.
 
     Args:
         path: The log.
-        public_keys: Whose log it may be, with the key that each signs with, 32 bytes.
-        known: Heads that somebody else was told of this log.
+        public_keys: Names of the possible owners, each with its public key, 32 bytes.
+        known: Heads of this log that were told to somebody else.
 
     Raises:
         AuditChainBroken: A line was changed, removed, added or moved; the owner did not sign
-            it; or the log does not hold a known head, so that its end was cut off, or it is
-            another log under the same name.
-        AuditLogUnavailable: It cannot be read.
+            it; or the log does not hold a known head: its end was cut off, or it is another log
+            under the same name.
+        AuditLogUnavailable: The log cannot be read.
     """
     for _ in verified_entries(path, public_keys, known=known):
         pass
@@ -242,21 +252,26 @@ def verify_chain(
 def verified_entries(
     path: Path, public_keys: Mapping[str, bytes], *, known: Iterable[LogHead] = ()
 ) -> Iterator[Entry]:
-    """Yield the entries of a log, each once the chain is whole up to it; see `verify_chain`."""
+    """Yield the entries of a log, each after the chain up to it was checked.
+
+    The arguments and errors are those of `verify_chain`.
+    """
     heads = {head.entries: head.hash for head in known if head.entries}
     last: Entry | None = None
     key: Ed25519PublicKey | None = None
     with _unavailable_on_error(path), path.open("rb") as file:
         for number, raw in enumerate(file, start=1):
             if not raw.endswith(b"\n"):
-                raise AuditChainBroken("the line was never finished", line=number)
+                raise AuditChainBroken(
+                    "the line has no end: its writer died, or the file was cut", line=number
+                )
             entry, signature = _parse_line(raw[:-1], line=number)
             _require_next(entry, last, line=number)
             key = key or _key_of(entry, public_keys)
             if signature is not None:
                 _require_signed(entry, signature, key)
             if heads.pop(number, entry.hash) != entry.hash:
-                raise AuditChainBroken("somebody was told another line of this number", line=number)
+                raise AuditChainBroken("a peer was told another hash for this line", line=number)
             last = entry
             yield entry
     _require_end(last, heads)
@@ -264,11 +279,11 @@ def verified_entries(
 
 def _require_next(entry: Entry, last: Entry | None, *, line: int) -> None:
     if entry.number != line:
-        raise AuditChainBroken(f"entry {entry.number} stands here", line=line)
+        raise AuditChainBroken(f"entry {line} was expected, got entry {entry.number}", line=line)
     if entry.previous != (last.hash if last else NO_HASH):
-        raise AuditChainBroken("it does not follow from the line before", line=line)
+        raise AuditChainBroken("it does not hold the hash of the line before it", line=line)
     if (entry.event.kind == OPENED) != (last is None):
-        raise AuditChainBroken("a log is opened in its first line, and there only", line=line)
+        raise AuditChainBroken("an opening entry must be the first line, and only that", line=line)
 
 
 def _require_end(last: Entry | None, heads: Mapping[int, str]) -> None:
@@ -278,7 +293,7 @@ def _require_end(last: Entry | None, heads: Mapping[int, str]) -> None:
         raise AuditChainBroken("the last line is not signed", line=last.number)
     if heads:
         raise AuditChainBroken(
-            f"the end is cut off: somebody was told of line {max(heads)}", line=last.number + 1
+            f"the end is cut off: a peer was told of line {max(heads)}", line=last.number + 1
         )
 
 
@@ -286,7 +301,9 @@ def _key_of(entry: Entry, public_keys: Mapping[str, bytes]) -> Ed25519PublicKey:
     owner, key = entry.event.facts.get("owner"), entry.event.facts.get("key")
     expected = public_keys.get(str(owner))
     if expected is None or expected.hex() != key:
-        raise AuditChainBroken(f"it is not the log of any of {sorted(public_keys)}", line=1)
+        raise AuditChainBroken(
+            f"its owner and key are not those of any of {sorted(public_keys)}", line=1
+        )
     return Ed25519PublicKey.from_public_bytes(expected)
 
 
@@ -294,11 +311,12 @@ def _require_signed(entry: Entry, signature: bytes, key: Ed25519PublicKey) -> No
     try:
         key.verify(signature, _HEAD_TAG + bytes.fromhex(entry.hash))
     except InvalidSignature as error:
-        raise AuditChainBroken("its owner did not sign this", line=entry.number) from error
+        raise AuditChainBroken("the signature is not its owner's", line=entry.number) from error
 
 
 def _body(event: LogEvent, *, number: int, previous: str, at: str) -> bytes:
-    told = {
+    # Canonical JSON: the hash covers these bytes, so one entry must have one encoding.
+    fields = {
         "at": at,
         "facts": dict(event.facts),
         "kind": event.kind,
@@ -306,7 +324,7 @@ def _body(event: LogEvent, *, number: int, previous: str, at: str) -> bytes:
         "previous": previous,
         "v": VERSION,
     }
-    return json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
+    return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _hash(body: bytes) -> str:
@@ -314,20 +332,21 @@ def _hash(body: bytes) -> str:
 
 
 def _parse_line(raw: bytes, *, line: int) -> tuple[Entry, bytes | None]:
-    """Return the entry of a line and the signature on it, whose hash is right."""
+    """Return the entry of a line, after checking its hash, and the signature on it if any."""
     found = _LINE.fullmatch(raw)
     if found is None:
-        raise AuditChainBroken("it is no line of a log", line=line)
-    body, said, signature = found.groups()
-    if _hash(body) != said.decode():
-        raise AuditChainBroken("its hash is that of another entry", line=line)
-    told = _parse_body(body, line=line)
+        raise AuditChainBroken("it does not have the form of a log line", line=line)
+    body, stated_hash, signature = found.groups()
+    # The hash is checked over the bytes as they stand, before they are parsed.
+    if _hash(body) != stated_hash.decode():
+        raise AuditChainBroken("its hash does not match its entry", line=line)
+    fields = _parse_body(body, line=line)
     entry = Entry(
-        number=told["n"],
-        at=told["at"],
-        event=LogEvent(told["kind"], told["facts"]),
-        previous=told["previous"],
-        hash=said.decode(),
+        number=fields["n"],
+        at=fields["at"],
+        event=LogEvent(fields["kind"], fields["facts"]),
+        previous=fields["previous"],
+        hash=stated_hash.decode(),
         signed=signature is not None,
     )
     return entry, bytes.fromhex(signature.decode()) if signature else None
@@ -335,12 +354,12 @@ def _parse_line(raw: bytes, *, line: int) -> tuple[Entry, bytes | None]:
 
 def _parse_body(body: bytes, *, line: int) -> dict[str, Any]:
     try:
-        told = json.loads(body)
+        fields = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise AuditChainBroken("its entry cannot be read", line=line) from error
-    if set(told) != _KEYS or told["v"] != VERSION or not isinstance(told["facts"], dict):
-        raise AuditChainBroken(f"it is no entry of version {VERSION}", line=line)
-    return dict(told)
+    if set(fields) != _KEYS or fields["v"] != VERSION or not isinstance(fields["facts"], dict):
+        raise AuditChainBroken(f"it is not an entry of version {VERSION}", line=line)
+    return dict(fields)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""Where the evidence of a site stands: what it tells a coordinator when a run begins.
+"""A signed log head: the state of a site's log and ledger, sent to a coordinator at a run's start.
 
-Who was told an anchor can show later that the log or the ledger of the site was put back: the
-site signed it.
+The site signs it. So a coordinator that received it can prove later that the site's log or ledger
+was rolled back.
 """
 
 from collections.abc import Callable
@@ -23,16 +23,16 @@ _TAG = b"consortium.anchor/1\n"
 
 @dataclass(frozen=True, kw_only=True)
 class Anchor:
-    """The evidence of a site at one moment.
+    """The heads of a site's log and ledger at one moment.
 
     Args:
         key: Public key that the site's log is signed with, 32 bytes.
-        head: Where the log ended.
-        ledger: Head of its ledger of privacy, at most 64 bytes; empty if it has none.
-        link: Key of the digests by which both logs name the messages of this run. It is for the
-            coordinator only, is in no log and under no signature: without it a digest is no
-            test of a guess.
-        signature: Over all but the link.
+        head: Head of the log.
+        ledger: Head of its privacy ledger, at most 64 bytes; empty if it has none.
+        link: Key of the digests by which both logs name the messages of this run. It is meant
+            for the coordinator only; it is written to no log and covered by no signature.
+            Without it nobody can test a guess of a message against its digest.
+        signature: Ed25519 signature over everything but the link.
     """
 
     key: bytes
@@ -42,35 +42,35 @@ class Anchor:
     signature: bytes = bytes(SIGNATURE_SIZE)
 
     def with_signature(self, sign: Callable[[bytes], bytes]) -> "Anchor":
-        """Return the anchor with its signature."""
+        """Return the anchor with the signature that `sign` makes over it."""
         return replace(self, signature=sign(self._body()))
 
     def verify(self) -> None:
-        """Return if the holder of the key signed exactly this.
+        """Check that the holder of the key signed exactly this anchor.
 
         Raises:
-            BadSignature: It did not.
+            BadSignature: The signature is not valid.
         """
         try:
             Ed25519PublicKey.from_public_bytes(self.key).verify(self.signature, self._body())
         except (InvalidSignature, ValueError) as error:
-            raise BadSignature("the anchor was not signed with the key in it") from error
+            raise BadSignature("the anchor was not signed with the key it names") from error
 
     def encode(self) -> bytes:
-        """Return the anchor as bytes."""
+        """Return the canonical bytes, signature included."""
         return self._body() + self.link + self.signature
 
     @classmethod
     def decode(cls, encoded: bytes) -> "Anchor":
-        """Return what `encode` wrote; whether it is signed, `verify` says.
+        """Parse what `encode` wrote. Call `verify` to check the signature.
 
         Raises:
-            MalformedEnvelope: It is anything else.
+            MalformedEnvelope: The bytes are anything else.
         """
         reader = Reader(encoded, tag=_TAG)
         key, entries, digest = reader.digest(), reader.number(), reader.digest()
         ledger = reader.blob(at_most=LEDGER_SIZE)
-        link, signature = reader.fixed(LINK_SIZE), reader.fixed(SIGNATURE_SIZE)
+        link, signature = reader.fixed_bytes(LINK_SIZE), reader.fixed_bytes(SIGNATURE_SIZE)
         reader.end()
         head = LogHead(entries, digest.hex())
         return cls(key=key, head=head, ledger=ledger, link=link, signature=signature)

@@ -1,16 +1,17 @@
-"""The privacy that events cost together: epsilon at a delta, computed from their descriptions.
+"""The accountant: the epsilon, at a delta, that events cost together.
 
-Privacy loss distributions (Koskela et al. 2020; Doroshenko et al. 2022, arXiv:2207.04380) are
-rounded against us, so what is said is an upper bound of the true epsilon. The grid is chosen so
-that it is above it by about 0.003 at most, or a third of a percent where epsilon is below 1.
-Renyi differential privacy bounds the same loss by another road and stands beside it.
+It composes privacy loss distributions (Koskela et al. 2020; Doroshenko et al. 2022,
+arXiv:2207.04380). They are rounded pessimistically, so the result is an upper bound of the true
+epsilon. The grid is chosen so that the bound is too large by at most about 0.003, or by a third of
+a percent where epsilon is below 1. Renyi differential privacy gives a second bound of the same
+loss, as a check.
 
-A budget protects one unit. How an event made for one unit counts for the other:
+A budget protects one unit of privacy. An event for one unit counts for the other as follows:
 
-- by record, counted for persons who have at most m records: a person's records are sampled each
-  by itself, so a step moves by up to k clip norms with probability Binomial(m, rate)(k): a
-  mixture of Gaussians (Choquette-Choo et al. 2023, arXiv:2312.01564);
-- by person, counted for records: to change one record is to replace what its person adds.
+- Event by record, budget by person, at most m records per person: each record of a person is
+  sampled independently, so with probability Binomial(m, rate)(k) a step moves by up to k clip
+  norms. This is a mixture of Gaussians (Choquette-Choo et al. 2023, arXiv:2312.01564).
+- Event by person, budget by record: changing one record replaces its person's contribution.
 """
 
 import math
@@ -24,43 +25,44 @@ import numpy as np
 from privacy.differential.mechanisms import Gaussian, HeldOut, Mechanism, SampledGaussian, Unit
 from privacy.errors import ConsortiumError
 
-if TYPE_CHECKING:  # half a program's start: loaded where an epsilon is computed
+if TYPE_CHECKING:  # slow to import: loaded only where an epsilon is computed
     from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
 
 Distribution: TypeAlias = "PrivacyLossDistribution"
 
-SMALLEST_DELTA = 1e-12  # below it float64 decides, not the mechanism
+SMALLEST_DELTA = 1e-12  # below it float64 rounding decides the result, not the mechanism
 
-_ERROR = 0.003
+_ERROR = 0.003  # most that rounding to the grid may add to epsilon
 _GRIDS = tuple(2.0**-k for k in range(4, 15))
-_WITHIN = 0.01
-_AT_ONCE = 32
-# Whole orders only: the sums for others do not always converge, and gain nothing worth showing.
+_WITHIN = 0.01  # calibrated noise uses at least 99 percent of the target epsilon
+_AT_ONCE = 32  # steps composed by one chain of recursive calls
+# Whole orders only: for fractional orders the sums do not always converge, and the bound is
+# hardly better.
 _ORDERS = (*range(2, 64), 80, 96, 128, 192, 256, 512, 1024)
-_LOW_ORDERS = tuple(range(2, 33))  # miss the best of all by at most log(1 / delta) / 31
+_LOW_ORDERS = tuple(range(2, 33))  # their bound is at most log(1 / delta) / 31 above the best
 _LEAST_NOISE, _MOST_NOISE = 2.0**-6, 2.0**20
 
 
 class BadTarget(ConsortiumError, ValueError):
-    """An epsilon, a delta or a number of units makes no sense as a target."""
+    """An epsilon, a delta or a number of units is out of range."""
 
     code = "bad-target"
 
 
 class NoNoiseFits(ConsortiumError, ValueError):
-    """No noise that makes sense reaches the epsilon that was asked for."""
+    """No noise multiplier within bounds reaches the target epsilon."""
 
     code = "no-noise-fits"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Epsilon:
-    """An upper bound of the privacy lost, computed in two ways.
+    """An upper bound of the privacy loss, computed in two ways.
 
     Args:
-        pld: By privacy loss distributions: what is counted.
-        rdp: By Renyi differential privacy: a check, as a rule a quarter larger. None where an
-            event was made for another unit, which that road does not reach.
+        pld: By privacy loss distributions. This is the bound that budgets are checked against.
+        rdp: By Renyi differential privacy: a cross-check, usually a quarter larger. None where
+            an event was made for the other unit, which this method does not cover.
     """
 
     pld: float
@@ -72,9 +74,10 @@ class _Step:
     """One step of a mechanism, as it looks to the unit that a budget protects.
 
     Args:
-        noise: Standard deviation over what one sampled contribution moves it by.
-        rate: Probability that a contribution is in it.
-        contributions: Contributions of a unit, each sampled by itself; 0 where one is replaced.
+        noise: Standard deviation of the noise, divided by the sensitivity to one contribution.
+        rate: Probability that a contribution is in the step.
+        contributions: Most contributions of one unit, each sampled independently; 0 where the
+            unit replaces one contribution.
     """
 
     noise: float
@@ -83,13 +86,16 @@ class _Step:
 
     @property
     def reach(self) -> int:
-        """How many times its sensitivity one step moves at most."""
+        """Most that one unit moves a step, in units of its sensitivity."""
+        # Replacing is removing one contribution and adding another: it moves the step twice.
         return self.contributions or 2
 
     @property
     def spread(self) -> float:
-        """Roughly the standard deviation of the step's privacy loss."""
+        """Approximate standard deviation of the step's privacy loss."""
         reach = self.reach / self.noise
+        # Without sampling the loss is Gaussian, with exactly this deviation. For very little noise
+        # the other formula would overflow, and sampling hardly helps there.
         if self.rate == 1.0 or reach**2 > 30:
             return reach
         return min(reach, self.rate * self.reach * math.sqrt(math.expm1(self.noise**-2)))
@@ -99,17 +105,17 @@ _Steps: TypeAlias = tuple[tuple[_Step, int], ...]
 
 
 def epsilon(events: Sequence[Mechanism], delta: float, *, unit: Unit = "person") -> float:
-    """Return the epsilon that events on one data set cost its units together, at a delta.
+    """Return the total epsilon of events on one data set, at a delta.
 
-    Guarantee: together the events are (epsilon, delta)-differentially private for the unit,
-    under adding or removing one. Later events may compute anything from what earlier ones
-    released; their noise, rate and steps must not have been chosen by it. Infinite where an
-    event protects the unit by nothing.
+    Guarantee: together the events are (epsilon, delta)-differentially private for the unit, under
+    adding or removing one unit. Later events may compute anything from what earlier events
+    released, but their noise, rate and steps must not have been chosen from it. The result is
+    infinite if an event does not bound the contribution of the unit.
 
     Args:
-        events: All of them, in the order they happened.
+        events: All events, in the order in which they happened.
         delta: At least `SMALLEST_DELTA`, below 1; see `largest_delta`.
-        unit: Whom to protect.
+        unit: Unit of privacy to protect.
 
     Raises:
         BadTarget: Delta is out of range.
@@ -125,7 +131,7 @@ def epsilon(events: Sequence[Mechanism], delta: float, *, unit: Unit = "person")
 
 
 def both_epsilons(events: Sequence[Mechanism], delta: float, *, unit: Unit = "person") -> Epsilon:
-    """Return `epsilon` and its check; the arguments are those of `epsilon`."""
+    """Return the bounds by both methods; the arguments are those of `epsilon`."""
     same = all(isinstance(event, HeldOut) or event.unit == unit for event in events)
     return Epsilon(
         pld=epsilon(events, delta, unit=unit), rdp=_renyi_epsilon(events, delta) if same else None
@@ -136,21 +142,22 @@ def both_epsilons(events: Sequence[Mechanism], delta: float, *, unit: Unit = "pe
 def calibrated_noise(*, sampling_rate: float, steps: int, epsilon: float, delta: float) -> float:
     """Return the noise multiplier with which all planned steps together cost an epsilon.
 
-    Guarantee: with it the steps of all planned rounds, counted once and together, cost at most
-    `epsilon` and at least 99 percent of it. Calibrated for each round, the rounds would cost more.
+    Guarantee: with this noise the steps of all planned rounds, composed once, cost at most
+    `epsilon` and at least 99 percent of it. Calibrating each round by itself would cost more.
 
     Args:
         sampling_rate: Probability that a unit is in a step.
-        steps: Steps of all rounds.
+        steps: Steps of all rounds together.
         epsilon: Target, above 0.
-        delta: Of it.
+        delta: Delta of the target.
 
     Raises:
         BadTarget: Epsilon or delta is out of range.
-        NoNoiseFits: The epsilon is too large or too small to be reached.
+        NoNoiseFits: The target is too large or too small to be reached.
     """
     if not (math.isfinite(epsilon) and epsilon > 0):
-        raise BadTarget(f"a target epsilon is above 0, got {epsilon}")
+        raise BadTarget(f"a target epsilon must be finite and above 0, got {epsilon}")
+    # Bisection on the logarithm: epsilon falls steadily as the noise grows.
     low, high = math.log2(_LEAST_NOISE), math.log2(_MOST_NOISE)
     for _ in range(60):
         middle = (low + high) / 2
@@ -161,42 +168,43 @@ def calibrated_noise(*, sampling_rate: float, steps: int, epsilon: float, delta:
         low, high = (middle, high) if cost > epsilon else (low, middle)
     raise NoNoiseFits(
         f"no noise multiplier between {_LEAST_NOISE:g} and {_MOST_NOISE:g} makes {steps} steps at "
-        f"rate {sampling_rate:g} cost epsilon {epsilon:g}"
+        f"rate {sampling_rate:g} cost epsilon {epsilon:g}: choose another epsilon or other steps"
     )
 
 
 def largest_delta(units: int) -> float:
-    """Return the largest delta that says something about so many units: one tenth of 1 / units.
+    """Return the largest meaningful delta for so many units: one tenth of 1 / units.
 
     Raises:
-        BadTarget: There is no unit.
+        BadTarget: There are no units.
     """
     if units < 1:
-        raise BadTarget("a delta needs at least one unit")
+        raise BadTarget(f"a delta needs at least one unit, got {units}")
     return 1 / (10 * units)
 
 
 def require_delta(delta: float) -> None:
-    """Check that a delta is one that can be counted with.
+    """Check that a delta is in the range that the accountant supports.
 
     Raises:
         BadTarget: It is below `SMALLEST_DELTA`, or not below 1.
     """
     if not SMALLEST_DELTA <= delta < 1:
-        raise BadTarget(f"a delta is at least {SMALLEST_DELTA:g} and below 1, got {delta}")
+        raise BadTarget(f"a delta must be at least {SMALLEST_DELTA:g} and below 1, got {delta}")
 
 
 def _cost_of(noise: float, rate: float, steps: int, delta: float, *, at_most: float) -> float:
     event = SampledGaussian(
         noise_multiplier=noise, sampling_rate=rate, steps=steps, clip_norm=1.0, unit="person"
     )
-    # Far above the target the check by Renyi's road is enough, and a thousand times cheaper.
+    # Far above the target the Renyi bound decides the bisection as well, and is a thousand times
+    # cheaper.
     rough = _renyi_epsilon([event], delta, _LOW_ORDERS)
     return rough if rough > 4 * at_most + 4 else epsilon([event], delta)
 
 
 def _all_bounded(events: Iterable[Mechanism], unit: Unit) -> bool:
-    """Return whether all events bound what one unit of a budget contributes."""
+    """Return whether every event bounds the contribution of one unit."""
     return all(
         isinstance(event, HeldOut)
         or event.unit in (unit, "person")
@@ -206,6 +214,7 @@ def _all_bounded(events: Iterable[Mechanism], unit: Unit) -> bool:
 
 
 def _contributions(event: SampledGaussian | Gaussian, unit: Unit) -> int:
+    # See the module docstring: 0 stands for "replace one".
     if event.unit == unit:
         return 1
     return event.max_records_per_person if event.unit == "record" else 0
@@ -218,7 +227,7 @@ def _rate_and_times(event: SampledGaussian | Gaussian) -> tuple[float, int]:
 
 
 def _steps_of(events: Iterable[Mechanism], unit: Unit) -> _Steps:
-    """Return the steps of all events: equal ones counted together, unsampled ones made one."""
+    """Return the steps of all events with counts: equal ones merged, unsampled ones fused."""
     found: dict[_Step, int] = {}
     precision = 0.0
     for event in events:
@@ -227,6 +236,8 @@ def _steps_of(events: Iterable[Mechanism], unit: Unit) -> _Steps:
         rate, times = _rate_and_times(event)
         step = _Step(event.noise_multiplier, rate, _contributions(event, unit))
         if rate == 1.0:
+            # Gaussian mechanisms compose exactly: the squares of sensitivity over noise add up,
+            # so all unsampled steps are one step, and composing it costs nothing.
             precision += times * (step.reach / step.noise) ** 2
         else:
             found[step] = found.get(step, 0) + times
@@ -235,12 +246,14 @@ def _steps_of(events: Iterable[Mechanism], unit: Unit) -> _Steps:
 
 
 def _grid_width(steps: _Steps, delta: float) -> float:
-    """Return the coarsest grid on which rounding costs little.
+    """Return the coarsest grid width for which rounding adds at most `_ERROR` to epsilon.
 
-    Rounding a loss to the two grid points around it widens it: the variance grows by a sixth of
-    the grid squared where the losses are spread over many points, and by less than 0.8 spreads
-    times the grid where they are not.
+    Rounding a loss to the two grid points around it adds variance: a sixth of the grid squared
+    where the losses spread over many points, and less than 0.8 spreads times the grid where they
+    do not.
     """
+    # The composed loss is nearly Gaussian, with a mean of half its variance. `about` is the
+    # epsilon of such a Gaussian, and `bearable` the extra variance that moves it by `_ERROR`.
     variance = sum(times * step.spread**2 for step, times in steps)
     quantile = math.sqrt(2 * math.log(1 / delta))
     about = variance / 2 + quantile * math.sqrt(variance)
@@ -253,7 +266,9 @@ def _grid_width(steps: _Steps, delta: float) -> float:
 
 
 def _composed_distribution(steps: _Steps, grid: float) -> Distribution:
-    for size in range(_AT_ONCE, len(steps), _AT_ONCE):  # so that the recursion stays shallow
+    # Each event of a ledger adds to the same prefix, so prefixes are cached. Filling the cache in
+    # pieces keeps the recursion shallow.
+    for size in range(_AT_ONCE, len(steps), _AT_ONCE):
         _composed_prefix(steps[:size], grid)
     return _compose_with(_composed_prefix(steps[:-1], grid), steps[-1], grid)
 
@@ -298,18 +313,19 @@ def _step_distribution(step: _Step, grid: float) -> Distribution:
 
 
 def _contribution_mixture(step: _Step) -> tuple[list[float], list[float]]:
-    """Return by how much a person's records move a step, and with which probabilities."""
+    """Return how many clip norms a person's records move a step, and the probability of each."""
     from scipy.stats import binom
 
     moved = np.arange(step.contributions + 1)
     chances = binom.pmf(moved, step.contributions, step.rate)
+    # dp-accounting requires that the probabilities add up to 1 within its own tolerance.
     return [float(one) for one in moved], [float(one) for one in chances / chances.sum()]
 
 
 def _renyi_epsilon(
     events: Iterable[Mechanism], delta: float, orders: Sequence[int] = _ORDERS
 ) -> float:
-    """Return a bound by Renyi differential privacy, for events of one unit."""
+    """Return the bound by Renyi differential privacy, for events of one unit."""
     from dp_accounting.rdp import RdpAccountant
 
     accountant = RdpAccountant(orders)

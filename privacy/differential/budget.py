@@ -1,4 +1,4 @@
-"""Whether something fits into what is left of a privacy budget, and how much of it would."""
+"""Whether an event fits into the rest of a privacy budget, and how much of it would fit."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from privacy.policy.run_request import in_milli
 
 
 class BudgetExhausted(ConsortiumError, RuntimeError):
-    """An event does not fit into what is left of a budget; nothing was reserved.
+    """An event does not fit into the rest of a budget. Nothing was reserved.
 
     Args:
-        asked: Epsilon of the event by itself.
-        spent: Epsilon of everything before it.
-        together: Epsilon of both.
-        budget: What they were checked against.
+        asked: Epsilon of the event alone.
+        spent: Epsilon of all events before it.
+        together: Epsilon of both together.
+        budget: The budget they were checked against.
         fits: The most steps, or vectors, of the event that would still fit.
     """
 
@@ -30,8 +30,8 @@ class BudgetExhausted(ConsortiumError, RuntimeError):
         super().__init__(
             f"epsilon {asked:.3g} asked, {left:.3g} left: {spent:.3g} of {budget.epsilon:g} is "
             f"spent, together they would be {together:.3g} (delta {budget.delta:g}, by "
-            f"{budget.unit}); {fits} steps of this kind would still fit, and more only after a "
-            "run that is still reserved ends early",
+            f"{budget.unit}); {fits} steps of this kind would still fit, and more only if a run "
+            "that holds a reservation ends early",
             asked_milli=in_milli(asked),
             spent_milli=in_milli(spent),
             left_milli=in_milli(left),
@@ -43,18 +43,18 @@ class BudgetExhausted(ConsortiumError, RuntimeError):
 
 
 def charged_events(charges: Sequence[Charge], data_set: str | None = None) -> tuple[Mechanism, ...]:
-    """Return what counts for a data set, or for all of them together."""
+    """Return the events that count for a data set; for all data sets if None is given."""
     mine = (one for one in charges if data_set in (None, one.reserved.data_set.name))
     return tuple(event for one in mine if (event := one.event) is not None)
 
 
 def fits_budget(event: Mechanism, past: Sequence[Mechanism], budget: Budget) -> bool:
-    """Return whether an event beside what was done before costs at most the budget."""
+    """Return whether an event, together with the past events, costs at most the budget."""
     return _cost((*past, event), budget) <= budget.epsilon
 
 
 def budget_refusal(event: Mechanism, past: Sequence[Mechanism], budget: Budget) -> BudgetExhausted:
-    """Return why an event does not fit beside what was done before, in numbers."""
+    """Return the error that states, in numbers, why an event does not fit."""
     return BudgetExhausted(
         asked=_cost((event,), budget),
         spent=_cost(past, budget),
@@ -65,7 +65,8 @@ def budget_refusal(event: Mechanism, past: Sequence[Mechanism], budget: Budget) 
 
 
 def most_steps_that_fit(event: Mechanism, past: Sequence[Mechanism], budget: Budget) -> int:
-    """Return the most steps, or vectors, of an event that fit into what is left; perhaps 0."""
+    """Return the most steps, or vectors, of an event that still fit; 0 if none does."""
+    # Epsilon grows with every step, so bisection needs about log2(size) evaluations.
     return bisect_right(
         range(1, event_size(event) + 1),
         budget.epsilon,

@@ -1,10 +1,10 @@
-"""A site's ledger of privacy: reserved before anything is computed, counted whatever happens.
+"""A site's privacy ledger: each event is reserved before anything is computed from records.
 
-The ledger holds what was done (`privacy.differential.mechanisms`), never its cost: epsilon is
-computed from all entries, each time. It grows only. What was reserved counts in full from that
-moment; a process that dies leaves it spent. A reservation gives back only steps that were not
-begun, when its owner says that it ended; each step was entered before it was begun, so no step is
-given back.
+The ledger stores events (`privacy.differential.mechanisms`), never their cost: epsilon is
+computed from all entries each time. Entries are only ever added. A reservation counts in full from
+the moment it is made; if the process dies, it stays spent. When its owner ends a reservation, the
+steps that were never begun are given back. Each step is entered before it begins, so a step that
+ran is never given back: a crash can over-count, never under-count.
 """
 
 from collections.abc import Sequence
@@ -51,19 +51,19 @@ _FORM = DatabaseForm(
 
 
 class ReservationEnded(ConsortiumError, ValueError):
-    """A reservation was ended before."""
+    """A reservation has already ended."""
 
     code = "reservation-ended"
 
 
 class NotReserved(ConsortiumError, ValueError):
-    """More steps than were reserved, or fewer than were begun."""
+    """There are more steps than were reserved, or fewer than were begun."""
 
     code = "not-reserved"
 
 
 class LedgerRolledBack(ConsortiumError, ValueError):
-    """A ledger lacks entries that it once had, or has others in their place."""
+    """A ledger lacks entries that it once had, or holds others in their place."""
 
     code = "ledger-rolled-back"
 
@@ -73,9 +73,9 @@ class Reservation:
     """An event that may happen now, because it was counted.
 
     Args:
-        ledger: Where it stands.
-        number: Of its entry.
-        fresh: Whether it was made by this call, and not found as made before.
+        ledger: The ledger that holds it.
+        number: Number of its entry.
+        fresh: Whether this call made it; False if it was found, made by an earlier call.
     """
 
     ledger: "Ledger"
@@ -84,41 +84,41 @@ class Reservation:
 
     @property
     def charge(self) -> Charge:
-        """What the ledger says about it now."""
+        """What the reservation costs now, read from the ledger."""
         return self.ledger.charge(self.number)
 
     def use(self, key: str, steps: int, *, now: datetime | None = None) -> bool:
-        """Enter that steps are about to be done, and return whether that is news.
+        """Record that steps are about to begin; return whether they were not recorded before.
 
-        Guarantee: when it returns, the steps are on the disk as begun, and no more were ever
-        begun than reserved. False says that `key` was entered before: then the answer that was
-        given must be given again, or, if none left the site, the steps may be done again; a
-        second answer with new noise would be a loss that nobody counted.
+        Guarantee: when it returns, the steps are on the disk as begun, and no more steps were
+        ever begun than reserved. False means that `key` was recorded before. Then the site must
+        give the answer it gave, or, if no answer left the site, it may do the steps again. A
+        second answer with new noise would be a privacy loss that nobody counted.
 
         Args:
-            key: For what, such as a round and an attempt.
-            steps: At least 1.
+            key: What the steps are for, such as a round and an attempt.
+            steps: Number of steps, at least 1.
             now: The time.
 
         Raises:
-            NotReserved: More than was reserved, or the same key with another number.
-            ReservationEnded: It has ended.
+            NotReserved: More steps than were reserved, or the same key with another number.
+            ReservationEnded: The reservation has ended.
         """
         return self.ledger.enter_use(self.number, key, steps, now=now)
 
     def commit(self, steps: int | None = None, *, now: datetime | None = None) -> None:
-        """End the reservation; what was not begun is given back.
+        """End the reservation and give back the steps that were not begun.
 
-        That is sound if the end was decided by nothing but what had been released, such as a
-        coordinator's message. Ended once more in the same way, nothing happens.
+        This is sound if the decision to end depends only on what was already released, such as
+        a coordinator's message. Ending it again with the same number of steps does nothing.
 
         Args:
-            steps: Steps or vectors done, at least those entered by `use`; all if not given.
+            steps: Steps or vectors done, at least those recorded by `use`; None for all.
             now: The time.
 
         Raises:
-            NotReserved: More than was reserved, or fewer than were begun.
-            ReservationEnded: It ended otherwise.
+            NotReserved: More steps than were reserved, or fewer than were begun.
+            ReservationEnded: It ended before, with another number of steps.
         """
         self.ledger.enter_commit(self.number, steps, now=now)
 
@@ -126,16 +126,16 @@ class Reservation:
 class Ledger:
     """The ledger of one site, in a directory of its own.
 
-    Guarantee: two processes at once reserve one after the other, each counting what the other
-    has; what was reserved is on the disk when `reserve` returns.
+    Guarantee: when two processes reserve at the same time, one waits for the other and counts
+    what the other reserved. A reservation is on the disk when `reserve` returns.
 
     Args:
-        directory: Made with mode 0700 if it is not there.
+        directory: Created with mode 0700 if it does not exist.
 
     Raises:
-        MemoryUnavailable: It cannot be opened.
-        MemoryDamaged: It was written by another version.
-        ExposedSecret: The directory is open to others.
+        MemoryUnavailable: The database cannot be opened.
+        MemoryDamaged: Another version wrote it.
+        ExposedSecret: Other users can access the directory.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -148,7 +148,7 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the database."""
         self._database.close()
 
     def reserve(
@@ -161,28 +161,29 @@ class Ledger:
         budget: Budget,
         now: datetime | None = None,
     ) -> Reservation:
-        """Count an event before it happens, if it fits.
+        """Count an event before it happens, if it fits into the budget.
 
-        Guarantee: with everything counted before on this data set it costs at most the budget.
-        The same part of the same run is counted once, however often it is asked.
+        Guarantee: together with everything counted before on this data set, the event costs at
+        most the budget. The same part of the same run is counted once, however often it is asked.
 
         Args:
-            event: All of it: the steps of all planned rounds.
-            data_set: Whose records.
+            event: The whole event: the steps of all planned rounds.
+            data_set: The records it is computed from.
             run: The run's name or identifier.
-            part: What of it.
-            budget: What may be lost in all.
+            part: Part of the run, such as `training`.
+            budget: The most that may be lost in total.
             now: The time.
 
         Raises:
             BudgetExhausted: It does not fit; nothing was counted.
-            DifferentReservation: This part was reserved with another event.
-            DataSetRenamed: These records were counted under another name.
+            DifferentReservation: This part was reserved before, with another event.
+            DataSetRenamed: These records were counted before, under another name.
             LedgerBroken: The ledger was altered.
         """
         asked = Reserved(
             event=event, data_set=data_set, run=run, part=part, budget=budget, at=_now(now)
         )
+        # One transaction from the check to the entry: no other process can reserve in between.
         with self._database.writing():
             charges = self.charges()
             known = _find_reservation(charges, asked)
@@ -192,10 +193,11 @@ class Ledger:
             past = charged_events(charges, data_set.name)
             if fits_budget(event, past, budget):
                 return Reservation(self, self._append(asked), fresh=True)
+        # Outside the transaction: nobody has to wait while the numbers of the message are computed.
         raise budget_refusal(event, past, budget)
 
     def charges(self) -> tuple[Charge, ...]:
-        """Return all reservations and what they cost by now, in order.
+        """Return what each reservation costs now, in the order of their entries.
 
         Raises:
             LedgerBroken: The ledger was altered.
@@ -203,31 +205,31 @@ class Ledger:
         return tuple(charges_by_reservation(self.entries()).values())
 
     def charge(self, number: int) -> Charge:
-        """Return one of them."""
+        """Return what the reservation with this entry number costs now."""
         return next(charge for charge in self.charges() if charge.number == number)
 
     def data_sets(self) -> tuple[str, ...]:
-        """Return the names of all data sets, in the order in which they came."""
+        """Return the names of all data sets, in the order of their first reservation."""
         return tuple(dict.fromkeys(one.reserved.data_set.name for one in self.charges()))
 
     def events(self, data_set: str | None = None) -> tuple[Mechanism, ...]:
-        """Return what counts for a data set, or for all of them together."""
+        """Return the events that count for a data set; for all data sets if None is given."""
         return charged_events(self.charges(), data_set)
 
     def spent(self, data_set: str | None, *, delta: float, unit: Unit = "person") -> Epsilon:
-        """Return what the units of a data set have lost, at most; of all if None is named."""
+        """Return an upper bound of what the units of a data set have lost; of all sets if None."""
         return both_epsilons(self.events(data_set), delta, unit=unit)
 
     def entries(self) -> tuple[Content, ...]:
         """Return all entries.
 
         Raises:
-            LedgerBroken: The chain is not whole, or an entry is none.
+            LedgerBroken: The chain is not whole, or an entry cannot be parsed.
         """
         return tuple(from_text(text) for text in self._texts())
 
     def verify(self) -> LedgerHead:
-        """Check that the chain is whole and every entry makes sense; return where it ends.
+        """Check that the chain is whole and every entry is valid; return the head.
 
         Raises:
             LedgerBroken: It is not.
@@ -237,12 +239,12 @@ class Ledger:
             return self.head()
 
     def head(self) -> LedgerHead:
-        """Return where the ledger ends."""
+        """Return the head of the ledger."""
         row = self._database.row("SELECT number, digest FROM entries ORDER BY number DESC LIMIT 1")
         return LedgerHead(entries=row[0], digest=row[1]) if row else LedgerHead()
 
     def check_head(self, recorded: LedgerHead) -> None:
-        """Check that the ledger goes on from where a log, or a peer's, saw it.
+        """Check that the ledger still holds a head that a log, here or at a peer, recorded.
 
         Raises:
             LedgerRolledBack: Entries are missing, or others are in their place.
@@ -253,14 +255,14 @@ class Ledger:
         digest = NO_DIGEST if recorded.entries == 0 else row and row[0]
         if digest != recorded.digest:
             raise LedgerRolledBack(
-                f"a log saw {recorded.entries} entries that this ledger does not have: it was "
-                "rolled back or replaced, and what it says was spent is too little",
+                f"a log recorded {recorded.entries} entries that this ledger does not have: it was "
+                "rolled back or replaced, and shows less than was spent",
                 recorded=recorded.entries,
                 found=self.head().entries,
             )
 
     def enter_use(self, number: int, key: str, steps: int, *, now: datetime | None) -> bool:
-        """Do what `Reservation.use` promises."""
+        """Record steps of a reservation; see `Reservation.use`."""
         with self._database.writing():
             charge = self.charge(number)
             if key in charge.used and charge.used[key] == steps:
@@ -268,7 +270,7 @@ class Ledger:
             left = event_size(charge.reserved.event) - sum(charge.used.values())
             if key in charge.used or not 1 <= steps <= left:
                 raise NotReserved(
-                    f"{steps} steps for {key}, and {left} of those reserved are left",
+                    f"{steps} steps were asked for {key}, {left} of those reserved are left",
                     asked=steps,
                     left=left,
                 )
@@ -277,7 +279,7 @@ class Ledger:
             return True
 
     def enter_commit(self, number: int, steps: int | None, *, now: datetime | None) -> None:
-        """Do what `Reservation.commit` promises."""
+        """End a reservation; see `Reservation.commit`."""
         with self._database.writing():
             charge = self.charge(number)
             reserved, begun = event_size(charge.reserved.event), sum(charge.used.values())
@@ -286,7 +288,7 @@ class Ledger:
                 return
             if not begun <= done <= reserved:
                 raise NotReserved(
-                    f"{done} steps done, of {reserved} reserved and {begun} begun",
+                    f"{done} steps cannot be the end: {reserved} were reserved and {begun} begun",
                     reserved=reserved,
                     begun=begun,
                 )
@@ -296,6 +298,7 @@ class Ledger:
     def _texts(self) -> list[str]:
         rows = self._database.rows("SELECT number, written, digest FROM entries ORDER BY number")
         previous = NO_DIGEST
+        # Entries are numbered from 1 without gaps, so a deleted row breaks the chain as well.
         for expected, (number, text, digest) in enumerate(rows, start=1):
             if number != expected or entry_digest(previous, text) != digest:
                 raise LedgerBroken(f"the chain is broken at entry {expected}", entry=expected)
@@ -314,15 +317,15 @@ class Ledger:
 
 
 def _find_reservation(charges: Sequence[Charge], asked: Reserved) -> Charge | None:
-    """Return the reservation of the same part of the same run, if there is one."""
+    """Return the reservation of the same part of the same run, or None."""
     name, where = asked.data_set.name, (asked.run, asked.part)
     for charge in charges:
         known = charge.reserved
         if (known.data_set.name, known.run, known.part) == (name, *where):
             if known.event != asked.event:
                 raise DifferentReservation(
-                    f"{asked.part} of run {asked.run} was reserved with other terms: a part of a "
-                    "run is counted once, as it was agreed"
+                    f"{asked.part} of run {asked.run} was reserved with another event: a part of a "
+                    "run is counted once, as it was agreed; start a new run"
                 )
             return charge
     return None
@@ -333,15 +336,15 @@ def _require_name(charges: Sequence[Charge], data_set: DataSet) -> None:
         known = charge.reserved.data_set
         if known.fingerprint == data_set.fingerprint and known.name != data_set.name:
             raise DataSetRenamed(
-                f"these records were counted as {known.name}: under {data_set.name} what they "
-                "have lost would be forgotten"
+                f"these records were counted under the name {known.name}, got {data_set.name}: use "
+                "the first name, or their past loss would not count"
             )
 
 
 def _require_open(charge: Charge) -> None:
     if charge.committed is not None:
         raise ReservationEnded(
-            f"reservation {charge.number} ended after {charge.committed} steps",
+            f"reservation {charge.number} has ended, with {charge.committed} steps",
             committed=charge.committed,
         )
 

@@ -1,7 +1,7 @@
-"""What a ledger is made of: entries chained by hashes, and what they add up to.
+"""The entries of a privacy ledger, chained by hashes, and the charges they add up to.
 
-An entry is never changed and never removed; what it means is fixed by its version. Everything a
-ledger knows follows from its entries, read from the first to the last.
+An entry is never changed or removed, and its version fixes its meaning. Everything that a ledger
+states follows from its entries, read from first to last.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ _TAG = b"consortium.ledger-entry/1\n"
 
 
 class LedgerBroken(ConsortiumError, ValueError):
-    """A ledger is not what was written: an entry was changed, removed or added."""
+    """A ledger was altered: an entry was changed, removed or added."""
 
     code = "ledger-broken"
 
@@ -42,13 +42,13 @@ class BadBudget(ConsortiumError, ValueError):
 
 
 class BadDataSet(ConsortiumError, ValueError):
-    """A data set has no name, or no fingerprint."""
+    """The name or the fingerprint of a data set does not have the agreed form."""
 
     code = "bad-data-set"
 
 
 class DifferentReservation(ConsortiumError, ValueError):
-    """The same part of the same run was reserved with other terms."""
+    """The same part of the same run was reserved with another event."""
 
     code = "different-reservation"
 
@@ -61,16 +61,16 @@ class DataSetRenamed(ConsortiumError, ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """The most privacy that the units of a data set may lose, ever.
+    """The most privacy that the units of a data set may ever lose.
 
     Args:
         epsilon: Above 0.
         delta: At most one tenth of one over the number of units; see `largest_delta`.
-        unit: Whom it protects.
+        unit: Unit of privacy that it protects.
 
     Raises:
         BadBudget: Epsilon is out of range.
-        BadTarget: Delta is.
+        BadTarget: Delta is out of range.
     """
 
     epsilon: float
@@ -79,22 +79,22 @@ class Budget:
 
     def __post_init__(self) -> None:
         if not 0 < self.epsilon < float("inf"):
-            raise BadBudget(f"a budget's epsilon is above 0 and finite, got {self.epsilon}")
+            raise BadBudget(f"a budget's epsilon must be above 0 and finite, got {self.epsilon}")
         require_delta(self.delta)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataSet:
-    """What is counted together: the records of the same people.
+    """The records of the same people: what is charged to one budget.
 
     Args:
-        name: The operator's. It stays the same when records are added or corrected, for the
-            people in it do; persons who are in two data sets lose what both lose.
-        fingerprint: SHA-256 of the records as they were, hexadecimal. The ledger remembers it,
+        name: Chosen by the operator. It stays the same when records are added or corrected,
+            because the people stay the same. A person in two data sets loses what both lose.
+        fingerprint: SHA-256 of the records at the time, hexadecimal. The ledger remembers it
             and refuses the same records under another name.
 
     Raises:
-        BadDataSet: One is not of this form.
+        BadDataSet: The name or the fingerprint does not have this form.
     """
 
     name: str
@@ -109,15 +109,15 @@ class DataSet:
 
 @dataclass(frozen=True, kw_only=True)
 class Reserved:
-    """An event was about to happen, and was counted.
+    """An event was counted, before it happened.
 
     Args:
-        event: What.
-        data_set: To which records.
-        run: In which run.
-        part: In which part of it, such as `training`.
-        budget: What it was checked against.
-        at: When, in UTC, to the second.
+        event: The event.
+        data_set: The records it is computed from.
+        run: Name or identifier of the run.
+        part: Part of the run, such as `training`.
+        budget: The budget it was checked against.
+        at: Time in UTC, to the second.
     """
 
     kind: ClassVar[str] = "reserved"
@@ -132,13 +132,13 @@ class Reserved:
 
 @dataclass(frozen=True, kw_only=True)
 class Used:
-    """Some steps of a reservation were about to be done.
+    """Some steps of a reservation were about to begin.
 
     Args:
         reservation: Number of the entry that reserved them.
-        key: For what, such as a round and an attempt.
-        steps: How many.
-        at: When.
+        key: What the steps are for, such as a round and an attempt.
+        steps: Number of steps.
+        at: Time in UTC, to the second.
     """
 
     kind: ClassVar[str] = "used"
@@ -151,12 +151,12 @@ class Used:
 
 @dataclass(frozen=True, kw_only=True)
 class Committed:
-    """A reservation ended, with so many steps done.
+    """A reservation ended.
 
     Args:
         reservation: Number of the entry that made it.
-        steps: Steps or vectors done; what was reserved beyond them is free again.
-        at: When.
+        steps: Steps or vectors done; any others that were reserved are free again.
+        at: Time in UTC, to the second.
     """
 
     kind: ClassVar[str] = "committed"
@@ -171,11 +171,11 @@ Content: TypeAlias = Reserved | Used | Committed
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerHead:
-    """Where a ledger ends: what a log beside it, or a peer's, remembers of it.
+    """The head of a ledger: the site's log and its peers remember it.
 
     Args:
-        entries: How many entries there are.
-        digest: Of the last one, and so of all; 32 bytes.
+        entries: Number of entries.
+        digest: Digest of the last entry, and by the chain of all entries; 32 bytes.
     """
 
     entries: int = 0
@@ -184,13 +184,13 @@ class LedgerHead:
 
 @dataclass(frozen=True)
 class Charge:
-    """What one reservation costs by now.
+    """What one reservation costs now.
 
     Args:
-        number: Of its entry.
-        reserved: What was reserved.
-        used: Steps by key, in order.
-        committed: Steps done in the end; None while it is open, and then all of it counts.
+        number: Number of its entry.
+        reserved: The entry.
+        used: Steps begun, by key, in order.
+        committed: Steps done when it ended; None while it is open: then all of it counts.
     """
 
     number: int
@@ -200,14 +200,14 @@ class Charge:
 
     @property
     def event(self) -> Mechanism | None:
-        """What is counted; None if it ended before anything was done."""
+        """The event that counts; None if the reservation ended before any step was done."""
         if self.committed is None:
             return self.reserved.event
         return resized_event(self.reserved.event, self.committed) if self.committed else None
 
 
 def event_size(event: Mechanism) -> int:
-    """Return the steps or vectors of an event; 1 for what is held out."""
+    """Return the number of steps or vectors of an event; 1 for `HeldOut`."""
     match event:
         case SampledGaussian():
             return event.steps
@@ -218,7 +218,7 @@ def event_size(event: Mechanism) -> int:
 
 
 def resized_event(event: Mechanism, size: int) -> Mechanism:
-    """Return an event with so many steps or vectors, at least 1."""
+    """Return the event with another number of steps or vectors, at least 1."""
     match event:
         case SampledGaussian():
             return replace(event, steps=size)
@@ -237,31 +237,33 @@ def to_text(content: Content) -> str:
 
 
 def from_text(text: str) -> Content:
-    """Return the entry of a canonical form.
+    """Parse what `to_text` wrote.
 
     Raises:
-        LedgerBroken: It is not one that this program wrote.
+        LedgerBroken: The text is anything else.
     """
     try:
         fields = json.loads(text)
         content = _parse_fields(fields.pop("kind"), fields.pop("v"), fields)
+        # Only the canonical text is accepted, so that one entry has one digest.
         if to_text(content) == text:
             return content
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise LedgerBroken("an entry is none that this program writes") from error
+        raise LedgerBroken("an entry is not one that this program writes") from error
     raise LedgerBroken("an entry is not in its canonical form")
 
 
 def entry_digest(previous: bytes, text: str) -> bytes:
-    """Return the digest of an entry behind another."""
+    """Return the digest of an entry: SHA-256 of the digest before it and its text."""
     return hashlib.sha256(_TAG + previous + text.encode()).digest()
 
 
 def charges_by_reservation(contents: Iterable[Content]) -> dict[int, Charge]:
-    """Return what each reservation costs, by its number, in order.
+    """Return what each reservation costs, by entry number, in order.
 
     Raises:
-        LedgerBroken: An entry speaks of a reservation that it cannot be about.
+        LedgerBroken: An entry refers to a reservation that does not exist, has ended, or that it
+            contradicts.
     """
     charges: dict[int, Charge] = {}
     for number, content in enumerate(contents, start=1):
@@ -271,13 +273,13 @@ def charges_by_reservation(contents: Iterable[Content]) -> dict[int, Charge]:
             case Used() | Committed():
                 charge = charges.get(content.reservation)
                 if charge is None or charge.committed is not None:
-                    raise LedgerBroken(f"entry {number} is about no open reservation")
+                    raise LedgerBroken(f"entry {number} does not refer to an open reservation")
                 charges[charge.number] = _updated_charge(charge, content)
     return charges
 
 
 def utc_timestamp(now: datetime) -> str:
-    """Return a moment in UTC, to the second."""
+    """Return a time in UTC, to the second, in ISO format."""
     return now.astimezone(UTC).isoformat(timespec="seconds")
 
 
@@ -291,7 +293,7 @@ def _updated_charge(charge: Charge, content: Used | Committed) -> Charge:
         fits = used <= content.steps <= size
         later = replace(charge, committed=content.steps)
     if not fits:
-        raise LedgerBroken(f"an entry about reservation {charge.number} contradicts it")
+        raise LedgerBroken(f"an entry contradicts its reservation {charge.number}")
     return later
 
 

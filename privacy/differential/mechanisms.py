@@ -1,8 +1,8 @@
-"""What was done to data under differential privacy: frozen descriptions, never their cost.
+"""Privacy events: frozen descriptions of the mechanisms that were applied, never their cost.
 
-A description is public: it holds nothing computed from records. Its canonical form is written
-into ledgers that outlive this program, so a kind of event is never removed or re-meant; what
-must be said otherwise gets a new kind.
+A description is public: it holds nothing computed from records. Its canonical form is stored in
+ledgers that outlive this program. So an event kind is never removed and never changes its
+meaning; a new meaning gets a new kind.
 """
 
 import json
@@ -34,14 +34,14 @@ class SampledGaussian:
     """Steps of noisy gradient descent, each on a Poisson sample of the units.
 
     Args:
-        noise_multiplier: Standard deviation of a step's noise over `clip_norm`.
+        noise_multiplier: Standard deviation of a step's noise, divided by `clip_norm`.
         sampling_rate: Probability that a unit is in a step, in (0, 1].
-        steps: How many, at least 1.
+        steps: Number of steps, at least 1.
         clip_norm: Most that one unit moves a step's sum, in L2; epsilon does not depend on it.
-        unit: Whom a step was clipped and sampled by.
-        max_records_per_person: Most records that one person has among the units, where each
-            record is a unit; 0 where nobody knows, and then persons are not protected at all.
-        neighbouring: Two data sets are neighbours when one has one unit more.
+        unit: Unit of privacy, by which a step was clipped and sampled.
+        max_records_per_person: Where each record is a unit, the most records of one person. 0
+            means unknown: then persons are not protected at all.
+        neighbouring: Two data sets are neighbours when one has one unit more than the other.
 
     Raises:
         BadEvent: A value is out of range.
@@ -63,7 +63,7 @@ class SampledGaussian:
         _require_whom(self.unit, self.max_records_per_person, self.neighbouring)
 
     def to_dp_event(self) -> "DpEvent":
-        """Return the same for dp-accounting, for the event's own unit."""
+        """Return the event in dp-accounting's form, for the event's own unit."""
         import dp_accounting as dp
 
         step = dp.PoissonSampledDpEvent(
@@ -74,13 +74,13 @@ class SampledGaussian:
 
 @dataclass(frozen=True, kw_only=True)
 class Gaussian:
-    """Figures released with Gaussian noise, of all units.
+    """Figures computed from all units and released with Gaussian noise.
 
     Args:
-        noise_multiplier: Standard deviation of the noise over `sensitivity`.
-        count: Vectors released so, at least 1.
+        noise_multiplier: Standard deviation of the noise, divided by `sensitivity`.
+        count: Number of vectors released, at least 1.
         sensitivity: Most that one unit moves a vector, in L2; epsilon does not depend on it.
-        unit: Whose contribution is bounded.
+        unit: Unit of privacy whose contribution is bounded.
         max_records_per_person: As for `SampledGaussian`.
         neighbouring: As for `SampledGaussian`.
 
@@ -102,7 +102,7 @@ class Gaussian:
         _require_whom(self.unit, self.max_records_per_person, self.neighbouring)
 
     def to_dp_event(self) -> "DpEvent":
-        """Return the same for dp-accounting, for the event's own unit."""
+        """Return the event in dp-accounting's form, for the event's own unit."""
         import dp_accounting as dp
 
         return dp.SelfComposedDpEvent(dp.GaussianDpEvent(self.noise_multiplier), self.count)
@@ -112,8 +112,8 @@ class Gaussian:
 class HeldOut:
     """Figures of persons who are in no training set, released without noise.
 
-    It costs the persons who are trained on nothing, and protects those who are held out not at
-    all. It is written down so that an officer sees every release.
+    It costs nothing for the persons in the training set. It does not protect the held-out persons
+    at all. It is recorded so that a privacy officer sees every release.
 
     Args:
         what: What was released, such as `evaluation`: 1 to 128 printable ASCII characters.
@@ -126,7 +126,7 @@ class HeldOut:
         _require("what", fits)
 
     def to_dp_event(self) -> "DpEvent":
-        """Return that nothing was done to the training set."""
+        """Return dp-accounting's event for 'nothing was done to the training set'."""
         import dp_accounting as dp
 
         return dp.NoOpDpEvent()
@@ -148,15 +148,15 @@ def kind_of(event: Mechanism) -> str:
 
 
 def to_json(event: Mechanism) -> str:
-    """Return an event's canonical form: one event, one text."""
+    """Return the canonical text of an event: one event has one text."""
     return _text({"kind": kind_of(event), **asdict(event)})
 
 
 def from_json(text: str) -> Mechanism:
-    """Return the event of a canonical form.
+    """Parse what `to_json` wrote.
 
     Raises:
-        BadEvent: It is not one, or a value is out of range.
+        BadEvent: The text is anything else, or a value is out of range.
     """
     try:
         fields: dict[str, Any] = json.loads(text)
@@ -164,9 +164,9 @@ def from_json(text: str) -> Mechanism:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         if isinstance(error, BadEvent):
             raise
-        raise BadEvent("this is not the written form of an event known here") from error
+        raise BadEvent("this text is not an event of a known kind") from error
     if to_json(event) != text:
-        raise BadEvent("this is not the canonical form of its event")
+        raise BadEvent("this text is not the canonical form of its event")
     return event
 
 

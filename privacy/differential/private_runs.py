@@ -1,8 +1,8 @@
 """Private runs at a site: what was reserved for each, and which of their rounds were trained.
 
 A campaign is a planned run whose whole cost was reserved before its first round. Each of its
-rounds is trained once; asked again from the same state, the site answers the same bytes, which
-tell nobody more and so cost nothing more.
+rounds is trained once. If a round is asked again from the same state, the site answers with the
+same bytes: they reveal nothing new and so cost nothing more.
 """
 
 import sqlite3
@@ -27,25 +27,25 @@ _SCHEMA = (
 
 
 class CampaignsUnavailable(ConsortiumError, RuntimeError):
-    """What was reserved cannot be read or written; without it the site must not train."""
+    """The database cannot be read or written. Without it the site must not train."""
 
     code = "campaigns-unavailable"
 
 
 class TrainedMeanwhile(ConsortiumError, RuntimeError):
-    """Another process of the site trained this round from another state; this answer is void."""
+    """Another process of the site trained this round from another state: discard this answer."""
 
     code = "trained-meanwhile"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """One round of a run, as a site is asked to train it.
+    """One round of a run that a site is asked to train.
 
     Args:
-        run: Digest of all that the run agreed on beforehand.
-        number: Counted from 1.
-        state: Digest of what training starts from.
+        run: Digest of everything that the run agreed on beforehand.
+        number: Number of the round, from 1.
+        state: Digest of the state that training starts from.
     """
 
     run: str
@@ -58,8 +58,8 @@ class Campaign:
     """A planned run whose cost was reserved.
 
     Args:
-        number: Under which it is kept.
-        part: Counted from 1, of the campaigns of the same run.
+        number: Its key in the database.
+        part: Number of this campaign among those of the same run, from 1.
         noise_multiplier: The same in all its rounds.
     """
 
@@ -71,15 +71,15 @@ class Campaign:
 class PrivateRuns:
     """The campaigns of one site.
 
-    Guarantee: what is kept is on the disk before it is returned; nothing that was not kept was
-    ever answered, so that no round of a campaign is released twice.
+    Guarantee: answers are persisted before they are sent, so no round of a campaign is released
+    twice.
 
     Args:
-        directory: Made with mode 0700 if it is not there.
+        directory: Created with mode 0700 if it does not exist.
 
     Raises:
         CampaignsUnavailable: The database cannot be opened.
-        ExposedSecret: The directory is open to others.
+        ExposedSecret: Other users can access the directory.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -90,11 +90,11 @@ class PrivateRuns:
                 self._connection.execute(statement)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the database."""
         self._connection.close()
 
     def kept_answer(self, asked: Round) -> bytes | None:
-        """Return what this site answered when it trained this round from this state, if kept."""
+        """Return the answer this site gave to this round from this state, or None if not kept."""
         found = self._row(
             "SELECT answer FROM rounds JOIN campaigns ON campaign = id"
             " WHERE run = ? AND server_round = ? AND state = ? AND answer IS NOT NULL",
@@ -103,7 +103,7 @@ class PrivateRuns:
         return None if found is None else bytes(found[0])
 
     def last_campaign(self, run: str) -> Campaign | None:
-        """Return the run's last campaign."""
+        """Return the last campaign of a run, or None."""
         found = self._row(
             "SELECT id, part, noise_multiplier FROM campaigns WHERE run = ?"
             " ORDER BY part DESC LIMIT 1",
@@ -114,14 +114,14 @@ class PrivateRuns:
         return Campaign(number=found[0], part=found[1], noise_multiplier=found[2])
 
     def campaign_with_room(self, asked: Round) -> Campaign | None:
-        """Return the run's last campaign, if it has not trained this round yet."""
+        """Return the run's last campaign if it has not trained this round yet, else None."""
         found = self.last_campaign(asked.run)
         if found is None or self._trained_round(found.number, asked.number) is not None:
             return None
         return found
 
     def begin_campaign(self, run: str, *, part: int, noise_multiplier: float) -> Campaign:
-        """Open a campaign whose whole cost has just been reserved; the same one again is found."""
+        """Open a campaign whose whole cost was just reserved; return it if it is already open."""
         with self._writing():
             self._connection.execute(
                 "INSERT OR IGNORE INTO campaigns (run, part, noise_multiplier) VALUES (?, ?, ?)",
@@ -134,16 +134,17 @@ class PrivateRuns:
         return Campaign(number=number, part=part, noise_multiplier=noise)
 
     def keep_answer(self, campaign: Campaign, asked: Round, answer: bytes) -> bytes:
-        """Keep the answer of a round, in the place of that of the round before; return it.
+        """Persist the answer of a round and return it; the answer of the round before is dropped.
 
-        If another process was faster, what it kept stands and is returned.
+        If another process persisted an answer first, that one is returned.
 
         Raises:
-            TrainedMeanwhile: It trained from another state.
+            TrainedMeanwhile: The other process trained from another state.
         """
         with self._writing():
             kept = self._trained_round(campaign.number, asked.number)
             if kept is None:
+                # Only the large bytes go. The row stays: it tells that the round was trained.
                 self._connection.execute(
                     "UPDATE rounds SET answer = NULL WHERE campaign = ?", (campaign.number,)
                 )

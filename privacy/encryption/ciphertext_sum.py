@@ -1,6 +1,6 @@
-"""Sums of ciphertexts: the guard in front of SEAL, and addition.
+"""Ciphertext sum: validation of untrusted ciphertexts before SEAL loads them, and addition.
 
-With `parameters` this is all the coordinator needs. Nothing here can hold a secret key.
+Together with `parameters` this is all that the coordinator needs. Nothing here holds a secret key.
 """
 
 from collections.abc import Iterator
@@ -27,13 +27,13 @@ Buffer: TypeAlias = bytes | bytearray | memoryview
 
 
 class MalformedCiphertext(ConsortiumError, ValueError):
-    """Bytes are not the ciphertexts that were expected."""
+    """The bytes are not the expected ciphertexts."""
 
     code = "malformed-ciphertext"
 
 
 class TooManyUploads(ConsortiumError, ValueError):
-    """One more upload could make the sum inexact."""
+    """With one more upload the sum could be inexact."""
 
     code = "too-many-uploads"
 
@@ -45,13 +45,12 @@ class NothingToSum(ConsortiumError, ValueError):
 
 
 def uploaded_rows(upload: Buffer, placement: Placement) -> Octets:
-    """Return the ciphertexts of an upload as rows of bytes, after the guard.
+    """Return the ciphertexts of an upload as rows of bytes, after validation.
 
-    Guarantee: the upload has the one length, version, parameters and count that were expected,
-    and each number is below the ciphertext prime, so that SEAL will load every row: two
-    polynomials, not in NTT form, of the right degree and prime. A transparent ciphertext
-    cannot be written: the second polynomial travels as a seed only. Nothing is allocated in
-    proportion to the upload.
+    Guarantee: the upload has exactly the expected length, version, parameters and count, and each
+    number is below the ciphertext prime. So SEAL will load every row as two polynomials, not in
+    NTT form, of the right degree and prime. A transparent ciphertext cannot be expressed, because
+    the second polynomial travels as a seed only. The memory used does not grow with the upload.
 
     Raises:
         MalformedCiphertext: The bytes are not such an upload.
@@ -62,9 +61,10 @@ def uploaded_rows(upload: Buffer, placement: Placement) -> Octets:
 
 
 def summed_rows(summed: Buffer, placement: Placement) -> Octets:
-    """Return the ciphertexts of a sum as rows of bytes, after the guard.
+    """Return the ciphertexts of a sum as rows of bytes, after validation.
 
-    Guarantee: as for `uploaded_rows`; whether a ciphertext is transparent is seen on opening.
+    Guarantee: as for `uploaded_rows`, but a sum may hold a transparent ciphertext. Opening
+    detects it.
 
     Raises:
         MalformedCiphertext: The bytes are not such a sum.
@@ -76,17 +76,18 @@ def summed_rows(summed: Buffer, placement: Placement) -> Octets:
 
 def _split_rows(data: Buffer, marker: bytes, stride: int) -> Octets:
     view = memoryview(data).cast("B")
+    # The expected length comes from our own marker: its last 8 bytes count the ciphertexts.
     expected = len(marker) + stride * int.from_bytes(marker[-8:], "little")
     if len(view) != expected:
         raise MalformedCiphertext(
-            f"ciphertexts of {expected} bytes were expected, got {len(view)}",
+            f"{expected} bytes of ciphertexts were expected, got {len(view)}",
             expected=expected,
             got=len(view),
         )
     if view[: len(marker)] != marker:
         raise MalformedCiphertext(
-            f"ciphertexts of other version, parameters or count: marked "
-            f"{view[: len(marker)].hex()}, expected {marker.hex()}"
+            f"the ciphertexts have another version, parameters or count: expected the marker "
+            f"{marker.hex()}, got {view[: len(marker)].hex()}"
         )
     return np.frombuffer(view[len(marker) :], dtype=np.uint8).reshape(-1, stride)
 
@@ -99,24 +100,25 @@ def unpack_polynomials(row: Octets, parameters: SealParameters, out: Words) -> W
 def _check_numbers(rows: Octets, parameters: SealParameters, count: int) -> None:
     both = np.empty((count, parameters.degree), dtype=np.uint64)
     for index, row in enumerate(rows):
+        # SEAL throws on such a number, in the middle of a load; refuse it before.
         if int(unpack_polynomials(row, parameters, both).max()) >= parameters.prime:
             raise MalformedCiphertext(
-                f"a number of ciphertext {index} is not below the ciphertext prime", index=index
+                f"ciphertext {index} holds a number that is not below the ciphertext prime",
+                index=index,
             )
 
 
 class Adder:
     """The sum of the uploads of one round, in memory that does not grow with their number.
 
-    Guarantee: an upload is added as a whole or not at all; at most `num_sites` are added; the
-    bytes of `sum` depend on which uploads were added and not on their order. Not for two
-    threads at once.
+    Guarantee: an upload is added as a whole or not at all. At most `num_sites` uploads are added.
+    The bytes of `sum` depend on which uploads were added, not on their order. Not thread-safe.
 
     Args:
-        placement: What every upload must look like.
+        placement: The agreed form of every upload.
 
     Raises:
-        UnknownStream: This SEAL reads streams in another way.
+        UnknownStream: The installed SEAL uses another stream format.
     """
 
     def __init__(self, placement: Placement) -> None:
@@ -130,7 +132,11 @@ class Adder:
         self._probe()
 
     def _probe(self) -> None:
-        """Check that a loaded ciphertext is what was written: the layout is the known one."""
+        """Check that SEAL loads the numbers that were written: its stream format is the known one.
+
+        With a first polynomial of zeros, it must come back as zeros, and the second, expanded from
+        the seed, must not.
+        """
         parameters = self._placement.parameters
         zeros = np.zeros(parameters.degree, dtype=np.uint64)
         ciphertext = seal.Ciphertext()
@@ -138,11 +144,13 @@ class Adder:
         numbers, _ = Outlet().read(ciphertext, parameters.form(seeded=False))
         first, second = np.split(numbers, 2)
         if first.any() or not second.any():
-            raise UnknownStream("SEAL loads other numbers than were written: see tenseal's version")
+            raise UnknownStream(
+                "SEAL loads other numbers than were written: tenseal 0.3.18 is needed"
+            )
 
     @property
     def uploads(self) -> int:
-        """Uploads added so far."""
+        """Number of uploads added so far."""
         return self._uploads
 
     def add(self, upload: Buffer) -> None:
@@ -150,12 +158,14 @@ class Adder:
 
         Raises:
             MalformedCiphertext: The bytes are not an upload of this placement.
-            TooManyUploads: The parameters are exact for no more uploads than there are.
+            TooManyUploads: The sum already holds as many uploads as the parameters allow.
         """
         if self._uploads == self._placement.parameters.num_sites:
             raise TooManyUploads(
-                f"the sum is exact for {self._uploads} uploads and has them", limit=self._uploads
+                f"the sum is exact for at most {self._uploads} uploads and holds as many already",
+                limit=self._uploads,
             )
+        # All rows are validated before the first is added: an upload counts whole or not at all.
         rows = uploaded_rows(upload, self._placement)
         first = not self._totals
         for index, ciphertext in enumerate(self._load_ciphertexts(rows, fresh=first)):
@@ -176,7 +186,7 @@ class Adder:
             yield ciphertext
 
     def parts(self) -> Iterator[bytes]:
-        """Yield the sum in parts, whose concatenation is `sum`.
+        """Yield the bytes of `sum` in parts, so that they need not be in memory at once.
 
         Raises:
             NothingToSum: No upload was added.

@@ -1,4 +1,4 @@
-"""Parameters of the encryption with their proofs, and the placement of numbers. All public."""
+"""BFV parameters with proofs of exactness and security, and the placement of numbers. Public."""
 
 import hashlib
 import math
@@ -14,12 +14,15 @@ import tenseal.sealapi as seal
 from privacy.encryption.seal_serialisation import PACKED_BITS, SEED_BYTES, Form
 from privacy.errors import ConsortiumError
 
+# Largest noise in a number of one fresh symmetric ciphertext. SEAL draws it from a centred binomial
+# distribution of 21 bits, so it is at most 21; scaling the plaintext by q / t, which is no whole
+# number, rounds by at most 1 / 2.
 NOISE_OF_ONE = 21.5
-TALLY_BITS = 41
+TALLY_BITS = 41  # a tally entry of one site is below 2^41 in size
 TAG_LIMBS = 2
 TAG_LIMB_BITS = 31
 
-_PLAIN_BITS = (48, 46, 44)  # of the default set; at 42 the tags of so many sites would not fit
+_PLAIN_BITS = (48, 46, 44)  # of the default set; with 42 the tags of so many sites do not fit
 
 _SECURITY = {
     128: seal.SEC_LEVEL_TYPE.TC128,
@@ -31,24 +34,26 @@ _UPLOAD, _SUM = b"bfv-up/1", b"bfv-sm/1"
 
 
 class UnsoundParameters(ConsortiumError, ValueError):
-    """The parameters would not be secure, or sums under them would not be exact."""
+    """The parameters are not secure, or sums under them are not exact."""
 
     code = "unsound-parameters"
 
 
 @cache
 def seal_context(degree: int, prime_bits: int, plain_bits: int, security_bits: int) -> Any:  # noqa: ANN401
-    """Return SEAL's context for BFV with one ciphertext prime, made once.
+    """Return SEAL's context for BFV with one ciphertext prime, made once per process.
 
     Raises:
         UnsoundParameters: SEAL's own tables refuse the parameters at this security level.
     """
     if security_bits not in _SECURITY:
-        raise UnsoundParameters(f"security bits are one of {[*_SECURITY]}, got {security_bits}")
+        raise UnsoundParameters(f"security_bits must be one of {[*_SECURITY]}, got {security_bits}")
     try:
         parameters = seal.EncryptionParameters(seal.SCHEME_TYPE.BFV)
         parameters.set_poly_modulus_degree(degree)
         parameters.set_coeff_modulus(seal.CoeffModulus.Create(degree, [prime_bits]))
+        # A power of two, so that signed coefficients are read back by shifts. Batching, which would
+        # need a prime here, is not used: values are only added, coefficient by coefficient.
         parameters.set_plain_modulus(1 << plain_bits)
         context = seal.SEALContext(parameters, True, _SECURITY[security_bits])
     except (ValueError, RuntimeError, TypeError) as refusal:
@@ -66,12 +71,14 @@ def seal_context(degree: int, prime_bits: int, plain_bits: int, security_bits: i
 
 @cache
 def _prime(degree: int, bits: int) -> int:
-    """Return the ciphertext prime of this size; a whole context, some megabytes, is not needed."""
+    """Return the ciphertext prime of this size, without the megabytes of a whole context."""
     return int(seal.CoeffModulus.Create(degree, [bits])[0].value())
 
 
 def _most_sites(prime: int, plain_bits: int) -> int:
-    """Return the most uploads whose noise stays below half a step."""
+    """Return the most uploads whose added noise stays below half a plaintext step."""
+    # One plaintext step is q / t = prime / 2^plain_bits in the ciphertext. Decryption rounds to the
+    # nearest step, so it is exact while the sum of the noises stays below half of it.
     return math.ceil(prime / (2 << plain_bits) / NOISE_OF_ONE) - 1
 
 
@@ -79,18 +86,18 @@ def _most_sites(prime: int, plain_bits: int) -> int:
 class SealParameters:
     """Parameters of BFV under which sums over `num_sites` sites are secure and exact.
 
-    Guarantee: if an instance exists, SEAL's tables grant `security_bits`; the noise of
-    `num_sites` fresh ciphertexts stays below half a step of the plaintext, so that opening
-    their sum gives the sum of the integers; and neither a digit nor a limb of the checksum can
-    carry into its neighbour.
+    Guarantee: if an instance exists, SEAL's tables grant `security_bits`. The noise of
+    `num_sites` fresh ciphertexts stays below half a plaintext step, so opening their sum gives
+    the exact sum of the integers. And no digit and no limb of the checksum can carry into its
+    neighbour.
 
     Args:
         num_sites: The most uploads that are ever added.
-        degree: Coefficients in a ciphertext.
-        prime_bits: Size of the one ciphertext prime.
-        plain_bits: Size of a plaintext coefficient; its modulus is a power of two.
+        degree: Coefficients of a plaintext polynomial, so per ciphertext.
+        prime_bits: Bits of the one ciphertext prime.
+        plain_bits: Bits of a plaintext coefficient; the plaintext modulus is a power of two.
         digits: Values of the update packed into one coefficient.
-        security_bits: Security level asked of SEAL's tables: 128, 192 or 256.
+        security_bits: Security level required by SEAL's tables: 128, 192 or 256.
 
     Raises:
         UnsoundParameters: One of the four proofs fails; the message says what to change.
@@ -106,15 +113,17 @@ class SealParameters:
     def __post_init__(self) -> None:
         if self.num_sites < 1 or not 2 <= self.digits <= self.plain_bits:
             raise UnsoundParameters(
-                f"sites are at least 1 and digits 2 to {self.plain_bits}, got {self.num_sites} "
-                f"and {self.digits}"
+                f"num_sites must be at least 1 and digits 2 to {self.plain_bits}, got "
+                f"{self.num_sites} and {self.digits}"
             )
         if self.num_sites > self.most_sites:
             raise UnsoundParameters(
-                f"the noise of {self.num_sites} sites spoils the sum: at most {self.most_sites} "
-                f"sites with {self.prime_bits} prime bits and {self.plain_bits} plain bits; lower "
-                "the sites or the plain bits"
+                f"the noise of {self.num_sites} sites spoils the sum: with {self.prime_bits} prime "
+                f"bits and {self.plain_bits} plain bits at most {self.most_sites} sites are exact; "
+                "lower the sites or the plain bits"
             )
+        # Limbs of tags are at least 0 and below 2^31. Their sum must stay below 2^(plain_bits - 1),
+        # or a signed coefficient could not hold it.
         if self.num_sites << TAG_LIMB_BITS > 1 << (self.plain_bits - 1):
             raise UnsoundParameters(
                 f"the checksums of {self.num_sites} sites do not fit into {self.plain_bits} plain "
@@ -138,12 +147,12 @@ class SealParameters:
 
     @property
     def most_sites(self) -> int:
-        """The most uploads whose noise stays below half a step."""
+        """The most uploads whose added noise stays below half a plaintext step."""
         return _most_sites(self.prime, self.plain_bits)
 
     @property
     def packed_words(self) -> int:
-        """Words of 64 bits in a packed polynomial."""
+        """Words of 64 bits in a packed polynomial: its numbers take 60 bits each."""
         return self.degree * PACKED_BITS // 64
 
     @property
@@ -153,7 +162,8 @@ class SealParameters:
 
     @property
     def levels(self) -> int:
-        """Largest level of one site's value; a value has 2 * levels + 1 of them."""
+        """Largest level of one site's value; a value takes 2 * levels + 1 different levels."""
+        # The sum over all sites must fit into a signed digit.
         return ((1 << (self.digit_bits - 1)) - 1) // self.num_sites
 
     @property
@@ -163,12 +173,12 @@ class SealParameters:
 
     @property
     def tally_limbs(self) -> int:
-        """Whole coefficients that one tally entry takes."""
+        """Whole coefficients that one tally entry takes: two where a sum does not fit into one."""
         return 1 if self.num_sites << TALLY_BITS <= 1 << (self.plain_bits - 1) else 2
 
     @cached_property
     def fingerprint(self) -> bytes:
-        """Sixteen bytes that differ when ciphertexts of other parameters do not fit."""
+        """Sixteen bytes that identify the parameters: ciphertexts of others cannot be added."""
         numbers = (self.degree, self.prime, self.plain_bits, self.digits, self.num_sites)
         return hashlib.sha256(repr(numbers).encode()).digest()[:16]
 
@@ -178,12 +188,12 @@ class SealParameters:
         return tuple(self.context.first_parms_id())
 
     def form(self, *, seeded: bool) -> Form:
-        """Return how SEAL writes a ciphertext under these parameters."""
+        """Return the stream form in which SEAL writes a ciphertext under these parameters."""
         return Form.ciphertext(self.parms_id, self.degree, seeded=seeded)
 
 
 def _default_set(num_sites: int) -> SealParameters:
-    """Return the default set: two plain bits less for every fourfold number of sites over 95."""
+    """Return the default set: above 95 sites, two plain bits fewer for each factor of four."""
     prime = _prime(SealParameters.degree, SealParameters.prime_bits)
     fits = (bits for bits in _PLAIN_BITS if num_sites <= _most_sites(prime, bits))
     return SealParameters(num_sites=num_sites, plain_bits=next(fits, _PLAIN_BITS[-1]))
@@ -205,15 +215,15 @@ PARAMETER_SETS: Mapping[str, Callable[[int], SealParameters]] = MappingProxyType
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Which coefficient of which ciphertext holds what: public, the same at all sites.
+    """Which coefficient of which ciphertext holds what. Public, and the same at all sites.
 
-    The update comes first, `digits` values to a coefficient; then the tally in whole
-    coefficients; then zeros; the tag of the checksum takes the last coefficients of all.
+    First comes the update, `digits` values to a coefficient; then the tally, in whole
+    coefficients; then zeros. The tag of the checksum takes the very last coefficients.
 
     Args:
         parameters: Parameters of the ciphertexts.
-        dim: Values of the update, 0 for a tally alone.
-        tally_size: Entries of the tally, 0 for an update alone.
+        dim: Values of the update; 0 for a tally alone.
+        tally_size: Entries of the tally; 0 for an update alone.
 
     Raises:
         UnsoundParameters: A size is negative, or there is nothing to place.
@@ -226,7 +236,8 @@ class Placement:
     def __post_init__(self) -> None:
         if min(self.dim, self.tally_size) < 0 or self.dim + self.tally_size == 0:
             raise UnsoundParameters(
-                f"sizes are positive, got dim={self.dim} and tally_size={self.tally_size}"
+                f"sizes must not be negative, nor both 0, got dim={self.dim} and "
+                f"tally_size={self.tally_size}"
             )
 
     @property
@@ -241,7 +252,7 @@ class Placement:
 
     @cached_property
     def num_ciphertexts(self) -> int:
-        """Ciphertexts in an upload, and in a sum."""
+        """Number of ciphertexts in an upload, and in a sum."""
         used = self.update_coefficients + self.tally_coefficients + TAG_LIMBS
         return -(-used // self.parameters.degree)
 
@@ -257,20 +268,20 @@ class Placement:
 
     @property
     def upload_bytes(self) -> int:
-        """Length of every upload."""
+        """Length of every upload, in bytes."""
         return _FORM.size + self.num_ciphertexts * self.upload_stride
 
     @property
     def sum_bytes(self) -> int:
-        """Length of every sum."""
+        """Length of every sum, in bytes."""
         return _FORM.size + self.num_ciphertexts * self.sum_stride
 
     @property
     def upload_marker(self) -> bytes:
-        """The first bytes of every upload: version, parameters, ciphertexts."""
+        """The first bytes of every upload: version, parameters, number of ciphertexts."""
         return _FORM.pack(_UPLOAD, self.parameters.fingerprint, self.num_ciphertexts)
 
     @property
     def sum_marker(self) -> bytes:
-        """The first bytes of every sum: version, parameters, ciphertexts."""
+        """The first bytes of every sum: version, parameters, number of ciphertexts."""
         return _FORM.pack(_SUM, self.parameters.fingerprint, self.num_ciphertexts)

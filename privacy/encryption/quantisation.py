@@ -1,7 +1,7 @@
-"""Numbers to levels and back: what a site's update is rounded to before it is added.
+"""Quantisation: a site's update is rounded to integer levels before it is encrypted and added.
 
-One level is `scale / levels` of the parameters. Scales are common to all sites, so that the sum
-of levels is a multiple of the sum of the updates.
+One level has the value `scale / parameters.levels`. All sites use the same scales, so the sum of
+their levels is proportional to the sum of their updates.
 """
 
 from collections.abc import Iterator
@@ -21,25 +21,25 @@ FloatVector: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
 NEAREST_FROM_BITS = 16.0
 
-_BLOCK = 1 << 13
+_BLOCK = 1 << 13  # values at a time: the float64 intermediates stay in the cache
 
 
 class UnfitNumbers(ConsortiumError, ValueError):
-    """Numbers, scales or a weight class cannot be rounded to levels."""
+    """Numbers, scales or a weight class cannot be quantised."""
 
     code = "unfit-numbers"
 
 
 @dataclass(frozen=True)
 class Scales:
-    """The largest value, by segment of the vector, that a level can express.
+    """The largest value that a level can express, for each segment of the vector.
 
     Args:
         values: One scale per segment, shape (num_segments,), finite and > 0.
-        lengths: Values of the vector in each segment, > 0.
+        lengths: Number of values in each segment, > 0.
 
     Raises:
-        UnfitNumbers: A scale or a length is not positive, or there are not as many of both.
+        UnfitNumbers: A scale or a length is not positive, or their numbers differ.
     """
 
     values: Vector
@@ -49,19 +49,19 @@ class Scales:
         fit = self.values.shape == (len(self.lengths),) and min(self.lengths, default=0) > 0
         if not fit or not np.isfinite(self.values).all() or not (self.values > 0).all():
             raise UnfitNumbers(
-                f"{len(self.lengths)} segments need as many finite scales above 0 and lengths "
-                f"above 0, got scales of shape {self.values.shape}"
+                f"{len(self.lengths)} segments need as many finite scales above 0, and lengths "
+                f"above 0; got scales of shape {self.values.shape}"
             )
 
     @property
     def dim(self) -> int:
-        """Values of the vector."""
+        """Number of values in the vector."""
         return sum(self.lengths)
 
     def steps(self, parameters: SealParameters) -> Iterator[tuple[slice, Vector]]:
-        """Yield consecutive slices of the vector, each with the value of one level in it.
+        """Yield consecutive slices of the vector, each with the value of one level.
 
-        The value of a level has shape (1,) within one segment, else the shape of the slice.
+        That value has shape (1,) where the slice lies in one segment, else the slice's shape.
         """
         ends = np.cumsum(self.lengths)
         sizes = self.values / parameters.levels
@@ -86,17 +86,17 @@ def quantise(
 ) -> Levels:
     """Round `update * weight_class / 8` to levels, shape (dim,).
 
-    Guarantee: within the scale, the result is off by at most half a level where a value has 16
-    bits or more (rounded to nearest), and by less than one level and by nothing in expectation
-    below (rounded at random). Beyond the scale it saturates, silently: a count of saturated
-    values would be a release.
+    Guarantee: within the scale, a value of 16 bits or more is rounded to the nearest level, so it
+    is off by at most half a level. Below 16 bits it is rounded at random: it is off by less than
+    one level, and by nothing in expectation. Beyond the scale it saturates. No error is raised
+    and nothing is counted then, because the count would be a release.
 
     Args:
         update: Values, shape (dim,), all finite.
         weight_class: The site's share in the average: 1, 2, 4 or 8.
         scales: Largest value of each segment, common to all sites.
-        parameters: How many levels there are.
-        rng: Rounds at random below 16 bits; protects nobody, so it may be seeded.
+        parameters: They give the number of levels.
+        rng: For random rounding below 16 bits. It protects nobody, so it may be seeded.
 
     Raises:
         UnfitNumbers: A shape or weight class is wrong, a value is not finite, or `rng` is
@@ -109,10 +109,11 @@ def quantise(
             f"needed, got {update.shape} and {weight_class}"
         )
     if rng is None and not nearest:
-        raise UnfitNumbers(f"{parameters.bits:.1f} bits are rounded at random: pass rng")
+        raise UnfitNumbers(f"values of {parameters.bits:.1f} bits are rounded at random: pass rng")
     limit = parameters.levels
     levels = np.empty(update.shape, dtype=np.int32)
     for where, step in scales.steps(parameters):
+        # Classes are eighths: the weight is at most 1, so a weighted value stays within the scale.
         exact = update[where] * (weight_class / 8 / step)
         if not np.isfinite(exact).all():
             raise UnfitNumbers("the update holds a value that is not finite")
@@ -122,23 +123,24 @@ def quantise(
 
 
 def _round_at_random(exact: Vector, rng: np.random.Generator) -> Vector:
+    # Rounds up with a probability equal to the fraction, so the expectation is exact.
     return np.floor(exact + rng.random(exact.shape))
 
 
 def mean_from_levels(
     sums: Levels, *, total_class: int, scales: Scales, parameters: SealParameters
 ) -> Vector:
-    """Return the weighted mean of updates from the sum of their levels, shape (dim,).
+    """Return the weighted mean of the updates from the sum of their levels, shape (dim,).
 
-    Guarantee: within the scales, it differs from the exact weighted mean by at most half a
-    level (a whole one below 16 bits) times `8 * sites / total_class`. Elementwise float64 only,
-    so every machine computes the same bits.
+    Guarantee: within the scales, the result differs from the exact weighted mean by at most half
+    a level (one level below 16 bits) times `8 * sites / total_class`. It uses elementwise float64
+    operations only, so every machine computes the same bits.
 
     Args:
         sums: Sum of the levels of all sites, shape (dim,).
         total_class: Sum of their weight classes, > 0.
-        scales: What the sites quantised with.
-        parameters: What the sites quantised with.
+        scales: The scales that the sites used.
+        parameters: The parameters that the sites used.
 
     Raises:
         UnfitNumbers: A shape or the total of the classes is wrong.

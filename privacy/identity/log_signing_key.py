@@ -1,6 +1,7 @@
-"""A key that signs a log, for who has no identity in a charter: a coordinator, a site in the clear.
+"""A key that signs a log, for a party without an identity in a charter.
 
-The secret half is in no repr and leaves its file never.
+That is a coordinator, or a site of a consortium whose charter holds no keys. The private key is in
+no repr and never leaves its file.
 """
 
 from contextlib import suppress
@@ -16,10 +17,10 @@ _TAG = b"consortium.signing-key/1\n"
 
 
 class SigningKey:
-    """An Ed25519 key.
+    """An Ed25519 key pair.
 
     Args:
-        secret: 32 bytes.
+        secret: The private key, 32 bytes.
     """
 
     __slots__ = ("_key", "public")
@@ -33,19 +34,21 @@ class SigningKey:
 
     @classmethod
     def at(cls, path: Path) -> "SigningKey":
-        """Return the key in a secret file; one is made, once, if there is none.
+        """Return the key in a secret file; make the file if it does not exist.
 
-        Guarantee: of two processes at once, both get the same key.
+        Guarantee: two processes that call it at the same time get the same key.
         """
         if not path.exists():
             make_private_directory(path.parent)
             made = path.with_name(f".{token_hex(8)}")
             write_secret(made, tag=_TAG, secret=Ed25519PrivateKey.generate().private_bytes_raw())
+            # Creating a hard link is atomic and fails if the name exists, so the file is complete
+            # when it appears, and the first of two processes wins.
             with suppress(FileExistsError):
                 path.hardlink_to(made)
             made.unlink()
         return cls(read_secret(path, tag=_TAG, size=KEY_SIZE))
 
     def sign(self, message: bytes) -> bytes:
-        """Return the signature, 64 bytes. The message starts with a tag of its own."""
+        """Return the Ed25519 signature, 64 bytes. The message must start with a tag of its own."""
         return self._key.sign(message)

@@ -1,7 +1,7 @@
-"""Who a member is, by public keys alone, and which members made an agreement.
+"""Public identities of the members, and the agreement between them.
 
-Nothing here is secret and nothing here can sign: the coordinator imports this module and
-not `privacy.secrets.keys`.
+Nothing here is secret, and nothing here can sign. The coordinator imports this module, and not
+`privacy.secrets.keys`.
 """
 
 import hashlib
@@ -18,13 +18,14 @@ from privacy.errors import ConsortiumError
 
 KEY_SIZE = 32
 SIGNATURE_SIZE = 64
-# RFC 9180: what the holder of an X25519 key can open, and only that holder.
+# HPKE (RFC 9180): only the holder of the X25519 private key can open what is sealed with it.
 SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
-SEAL_OVERHEAD = 48
+SEAL_OVERHEAD = 48  # HPKE prepends an X25519 key of 32 bytes and appends a tag of 16
 
 _TAG = b"consortium.identity/1\n"
 _SIGN_BIT = 1 << 255
-# y of every point whose order divides 8: under such a key, signatures can be made by anybody.
+# The y coordinate of every Ed25519 point whose order divides 8. Under such a public key anybody can
+# make a valid signature.
 _SMALL_ORDER = frozenset(
     {
         0,
@@ -45,25 +46,25 @@ _SMALL_ORDER = frozenset(
 
 
 class BadIdentity(ConsortiumError, ValueError):
-    """A public identity is none: a key of the wrong length, or one that protects nothing."""
+    """A public identity holds a key of the wrong length, or a key that protects nothing."""
 
     code = "bad-identity"
 
 
 class BadSignature(ConsortiumError, ValueError):
-    """A signature was not made by the named member over these bytes."""
+    """A signature is not the named member's signature over these bytes."""
 
     code = "bad-signature"
 
 
 class BadAgreement(ConsortiumError, ValueError):
-    """Members, openers and floor contradict each other."""
+    """The members, the openers and the floor contradict each other."""
 
     code = "bad-agreement"
 
 
 class NotAMember(ConsortiumError, LookupError):
-    """A name stands for no member of the consortium."""
+    """A name is not that of a member of the consortium."""
 
     code = "not-a-member"
 
@@ -72,8 +73,7 @@ class NotAMember(ConsortiumError, LookupError):
 class PublicIdentity:
     """The public halves of a member's keys, under the member's name.
 
-    Guarantee: both keys are usable; one that anybody could sign or open for does not
-    construct.
+    Guarantee: both keys are usable. A key for which anybody could sign or open is refused.
 
     Args:
         name: The member's name in the charter.
@@ -82,7 +82,7 @@ class PublicIdentity:
 
     Raises:
         BadIdentity: A key has another length or a small order.
-        MalformedEnvelope: The name is none.
+        MalformedEnvelope: The name does not have the form of a name.
     """
 
     name: str
@@ -103,15 +103,15 @@ class PublicIdentity:
 
     @cached_property
     def fingerprint(self) -> bytes:
-        """SHA-256 of name and keys: what people read to each other before they sign a charter."""
+        """SHA-256 of name and keys: people compare it aloud before they sign a charter."""
         encoded = _TAG + canonical.text(self.name) + self.signing + self.receiving
         return hashlib.sha256(encoded).digest()
 
     def verify(self, message: bytes, signature: bytes) -> None:
-        """Return if this member signed exactly these bytes.
+        """Check that this member signed exactly these bytes.
 
         Raises:
-            BadSignature: It did not.
+            BadSignature: The signature is not valid.
         """
         try:
             Ed25519PublicKey.from_public_bytes(self.signing).verify(signature, message)
@@ -119,9 +119,10 @@ class PublicIdentity:
             raise BadSignature(f"this was not signed by {self.name}") from error
 
     def seal(self, secret: bytes, *, context: bytes) -> bytes:
-        """Return a secret as only this member can open it, and only under the same context.
+        """Encrypt a secret so that only this member can open it, under the same context.
 
-        HPKE in base mode (RFC 9180): it says nothing of who sealed it, so sign the result.
+        This is HPKE in base mode (RFC 9180). It does not authenticate the sender, so the caller
+        must sign the result.
         """
         key = X25519PublicKey.from_public_bytes(self.receiving)
         return SUITE.encrypt(secret, key, context)
@@ -136,33 +137,35 @@ class PublicIdentity:
 
     @classmethod
     def from_description(cls, description: object) -> "PublicIdentity":
-        """Parse what `describe` wrote, from JSON nobody has checked yet.
+        """Parse what `describe` wrote, from untrusted JSON.
 
         Raises:
-            BadIdentity: It is no description of an identity.
-            MalformedEnvelope: The name in it is none.
+            BadIdentity: It does not describe an identity.
+            MalformedEnvelope: The name does not have the form of a name.
         """
         match description:
             case {"name": str(name), "signing": str(signing), "receiving": str(receiving), **more}:
                 if not more:
                     return cls(name=name, signing=_key(signing), receiving=_key(receiving))
-        raise BadIdentity("an identity is a name, a signing key and a receiving key, and no more")
+        raise BadIdentity(
+            "an identity must be a name, a signing key and a receiving key, and no more"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """What keys are bound to: the charter's fingerprint, its members, who may open runs.
+    """What all keys are bound to: the charter, its members, and who may open runs.
 
     Args:
         charter: Fingerprint of the charter, 32 bytes.
         members: Public identities, with distinct names and distinct keys.
-        openers: Names of the members that may make epoch secrets and open runs, in the
-            order in which they succeed each other.
-        min_others: Sites besides the reader that every sum must hold.
+        openers: Names of the members that may make epoch secrets and open runs, in order of
+            succession.
+        min_others: Fewest sites besides the reader that every sum must hold.
 
     Raises:
-        BadAgreement: Two members share a name or a key, an opener is no member, there is
-            none, or the floor cannot be met.
+        BadAgreement: Two members share a name or a key, an opener is not a member, there is no
+            opener, or the floor cannot be met.
     """
 
     charter: bytes
@@ -182,13 +185,15 @@ class Agreement:
         for part in ("name", "signing", "receiving"):
             self._require_distinct(part)
         if not self.openers or not set(self.openers) <= set(self._by_name):
-            raise BadAgreement("a charter names at least one opener, and only members as openers")
+            raise BadAgreement(
+                "a charter must name at least one opener, and only members as openers"
+            )
 
     def member(self, name: str) -> PublicIdentity:
         """Return the public identity of a member.
 
         Raises:
-            NotAMember: Nobody of that name signed the charter.
+            NotAMember: There is no member of that name.
         """
         if name not in self._by_name:
             raise NotAMember(f"{name} is not among the {len(self.members)} members of the charter")
@@ -198,7 +203,7 @@ class Agreement:
         """Return the public identities of some members by name.
 
         Raises:
-            NotAMember: One of them is none.
+            NotAMember: One of the names is not that of a member.
         """
         return {name: self.member(name) for name in names}
 
@@ -217,7 +222,11 @@ class Agreement:
 
 @lru_cache(maxsize=4_096)
 def _is_usable_for_exchange(key: bytes) -> bool:
-    """Return whether an exchange with a public key gives a secret; a charter names it often."""
+    """Return whether key agreement with a public key gives a secret.
+
+    X25519 with a key of small order gives zeros, which the library refuses. The result is cached,
+    because one charter is parsed many times.
+    """
     try:
         X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(key))
     except ValueError:
@@ -226,7 +235,7 @@ def _is_usable_for_exchange(key: bytes) -> bool:
 
 
 def _key(text: str) -> bytes:
-    # bytes.fromhex would also take spaces and capitals: one key, one description.
+    # `bytes.fromhex` also accepts spaces and capitals, but one key must have one description.
     if len(text) != 2 * KEY_SIZE or set(text) - set("0123456789abcdef"):
-        raise BadIdentity(f"a public key is written as {2 * KEY_SIZE} lower-case hex digits")
+        raise BadIdentity(f"a public key must be {2 * KEY_SIZE} lower-case hex digits")
     return bytes.fromhex(text)

@@ -1,8 +1,8 @@
-"""What a site accepts and lets out: its operator's decisions, in a file beside the data.
+"""A site's policy: what it accepts and what may leave, as its operator decided.
 
-The file, `policy.json`, lies in the site's own directory, outside of what a coordinator can ship.
-A run goes by the stricter of charter and policy. The default allows no task at all: what is not
-named is not allowed.
+The policy is the file `policy.json` in the site's own directory, which a coordinator cannot
+change. A run must satisfy both the charter and the policy. The default allows no task at all:
+whatever is not named is not allowed.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ Clock = Annotated[str, Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
 
 
 class PolicyUnreadable(ConsortiumError, ValueError):
-    """A site has no policy, or one that cannot be read; without one it answers nothing."""
+    """A site has no policy, or it cannot be read. Without a policy a site answers nothing."""
 
     code = "policy-unreadable"
 
@@ -47,11 +47,11 @@ class _Closed(BaseModel):
 
 
 class Ceiling(_Closed):
-    """The most privacy that data may lose, ever, over all runs: a budget of the ledger.
+    """The most privacy that data may ever lose, over all runs: a budget of the ledger.
 
     Args:
         epsilon: Above 0.
-        delta: Above 0, below 1; at most one tenth of one over the persons is advisable.
+        delta: Above 0, below 1; at most one tenth of 1 / persons is advisable.
     """
 
     epsilon: float = Field(gt=0.0)
@@ -59,12 +59,12 @@ class Ceiling(_Closed):
 
 
 class PrivacyTerms(_Closed):
-    """What the site asks of differential privacy.
+    """The differential privacy that the site requires.
 
     Args:
         required: Whether every training must be differentially private.
-        unit: Whom it must protect; `record` is content with either.
-        ceilings: The most that may be lost, by data set; `*` stands for any that is not named.
+        unit: Unit of privacy that is required; `record` accepts `person` as well.
+        ceilings: The most that may be lost, by data set; `*` stands for all that are not named.
     """
 
     required: bool = True
@@ -77,12 +77,12 @@ class PrivacyTerms(_Closed):
 
 
 class Pace(_Closed):
-    """How much the site answers.
+    """How often the site answers.
 
     Args:
-        rounds_per_run: Rounds of training in a run.
-        rounds_per_day: Rounds of training in 24 hours, over all runs.
-        messages_per_hour: Questions of any kind in an hour.
+        rounds_per_run: Most rounds of training in a run.
+        rounds_per_day: Most rounds of training in 24 hours, over all runs.
+        messages_per_hour: Most questions of any kind in an hour.
     """
 
     rounds_per_run: int = Field(default=100, ge=1)
@@ -94,8 +94,8 @@ class Volume(_Closed):
     """How many bytes may leave.
 
     Args:
-        per_message: In one answer.
-        per_round: In one round of one run, all attempts together.
+        per_message: Most bytes in one answer.
+        per_round: Most bytes in one round of one run, all attempts together.
     """
 
     per_message: int = Field(default=2**26, ge=1)
@@ -103,19 +103,19 @@ class Volume(_Closed):
 
 
 class Releases(_Closed):
-    """Which figures may leave. The list is closed: what is not here does not leave.
+    """Which figures may leave. This is an allow-list: nothing else leaves.
 
     Args:
         own_figures: Whether figures of this site alone may be shown.
-        pooled_figures: Whether figures pooled over all sites of an encrypted run may be told
+        pooled_figures: Whether figures pooled over all sites of an encrypted run may be released
             to its coordinator.
         minimum_count: Fewest persons of each class behind a figure that is shown.
-        minimum_pooled: Fewest records behind counts that leave in the clear, to be pooled;
-            fewer leave as zeros.
-        examples_rounded_to: The number of training examples that is told in the clear is
-            rounded down to a multiple of this.
-        refusal_counts: Whether counts leave beside a refusal, such as the number of values that
-            break the schema; those of the policy itself always do.
+        minimum_pooled: Fewest records behind counts that leave in the clear to be pooled; if
+            there are fewer, zeros leave instead.
+        examples_rounded_to: In the clear, the number of training examples is rounded down to a
+            multiple of this before it leaves.
+        refusal_counts: Whether a refusal includes counts, such as the number of values that break
+            the schema. Counts about the policy itself are always included.
     """
 
     own_figures: bool = False
@@ -126,7 +126,10 @@ class Releases(_Closed):
     refusal_counts: bool = False
 
     def rounded_examples(self, examples: int) -> int:
-        """Return a number of training examples as it may be told: 1 or a multiple, never more."""
+        """Return a number of training examples as it may leave: rounded down to a multiple.
+
+        A site with any examples says at least 1, because 0 would mean that it cannot train.
+        """
         step = self.examples_rounded_to
         return max(examples // step * step, min(examples, 1))
 
@@ -135,9 +138,9 @@ class Window(_Closed):
     """Hours of the week, in UTC, in which the site answers.
 
     Args:
-        days: Of the week.
+        days: Days of the week.
         opens: The first minute, such as `08:00`.
-        closes: The minute after the last one; `24:00` for the end of the day.
+        closes: The minute after the last one; `24:00` is the end of the day.
     """
 
     days: tuple[Day, ...] = Field(default=DAYS, min_length=1)
@@ -145,7 +148,7 @@ class Window(_Closed):
     closes: Clock
 
     def holds(self, now: datetime) -> bool:
-        """Return whether a moment is in the window."""
+        """Return whether a time lies in the window."""
         moment = now.astimezone(UTC)
         return DAYS[moment.weekday()] in self.days and (
             self.opens <= moment.strftime("%H:%M") < self.closes
@@ -153,26 +156,26 @@ class Window(_Closed):
 
 
 class Policy(_Closed):
-    """What a site accepts and lets out; each default is the strict one.
+    """What a site accepts and what may leave. Every default is the strict choice.
 
     Args:
         tasks: Use cases the site takes part in.
         models: Models it trains.
         columns: Columns a charter may read, label and person identifier included.
-        max_dim: Most numbers in the vector that travels.
-        layouts: Digests of the layouts that may travel; any within `max_dim` if none is named.
+        max_dim: Most numbers in the federated vector.
+        layouts: Digests of the allowed layouts; if empty, all layouts within `max_dim`.
         require_encryption: Whether every run must be encrypted.
-        privacy: What is asked of differential privacy.
+        privacy: The differential privacy that is required.
         min_examples: Fewest training records with which the site takes part.
-        min_sites: Fewest sites, this one included, in every sum: under encryption this site
-            checks it, in the clear it is the quorum that the coordinator promises.
-        pace: How much the site answers.
+        min_sites: Fewest sites, this one included, in every sum. In an encrypted run this site
+            checks it; in the clear it is the quorum, and the site relies on the coordinator.
+        pace: How often the site answers.
         volume: How many bytes may leave.
         releases: Which figures may leave.
-        questions: Kinds of questions that are answered.
-        windows: Hours in which they are; at any time if none is named.
-        mistakes_kept: Most held-out texts that the final model reads wrongly to be kept in a file
-            at the site, for its own people; they never leave. None unless its operator asks.
+        questions: Kinds of questions that the site answers.
+        windows: Hours in which it answers; if empty, at any time.
+        mistakes_kept: Most misclassified held-out texts of the final model to be kept in a file at
+            the site, for its own people. They never leave. 0 unless the operator wants them.
     """
 
     version: Literal[1] = 1
@@ -202,16 +205,16 @@ class Policy(_Closed):
         (directory / FILE).write_text(self.model_dump_json(indent=1) + "\n")
 
     def require_question(self, question: str) -> None:
-        """Check that a kind of question is answered.
+        """Check that the policy allows a kind of question.
 
         Raises:
-            QuestionNotAllowed: It is not.
+            QuestionNotAllowed: It does not.
         """
         if question not in self.questions:
             raise QuestionNotAllowed("the policy does not allow questions of this kind")
 
     def require_hours(self, now: datetime) -> None:
-        """Check that the site answers at a moment.
+        """Check that the site answers at this time.
 
         Raises:
             OutsideHours: It does not.
@@ -223,23 +226,25 @@ class Policy(_Closed):
         """Check that there are enough training records.
 
         Raises:
-            TooFewExamples: There are not; how many there are is not told.
+            TooFewExamples: There are too few. The error deliberately does not say how many.
         """
         if examples < self.min_examples:
             raise TooFewExamples(
-                f"the policy asks for {self.min_examples} training records to take part",
+                f"the policy asks for at least {self.min_examples} training records to take part",
                 needed=self.min_examples,
             )
 
 
 def read_policy(directory: Path) -> Policy:
-    """Return the policy in a site's directory, as it is now.
+    """Return the current policy in a site's directory.
 
     Raises:
-        PolicyUnreadable: There is none, or it is not a policy.
+        PolicyUnreadable: The file is missing, or is not a policy.
     """
     path = directory / FILE
     try:
+        # The cache key holds time, size and inode, so a change of the file takes effect at once
+        # while an unchanged file is parsed once.
         facts = path.stat()
         return _parse_policy(path, facts.st_mtime_ns, facts.st_size, facts.st_ino)
     except OSError as error:

@@ -1,6 +1,6 @@
-"""The kill switch: one file in a site's directory, under which the site answers nothing.
+"""The kill switch: while one file exists in its directory, a site answers nothing.
 
-A person can make or remove it by hand; no message can.
+A person can create or remove the file by hand. No message can.
 """
 
 from pathlib import Path
@@ -12,32 +12,32 @@ FILE = "STOPPED"
 
 
 def stop_all(directory: Path, reason: str = "") -> None:
-    """Let a site answer nothing from now on; the answer under way does not leave either.
+    """Stop a site: it answers nothing from now on, nor does an answer in progress leave.
 
     Args:
-        directory: The site's.
-        reason: For whoever finds the file; it never leaves.
+        directory: The site's directory.
+        reason: Written into the file, for people at the site; it never leaves.
     """
     (directory / FILE).write_text(f"{reason}\n")
     sync_directory(directory)
 
 
 def allow(directory: Path) -> None:
-    """Let a site answer again what its policy allows."""
+    """Remove the stop: the site answers again what its policy allows."""
     (directory / FILE).unlink(missing_ok=True)
     sync_directory(directory)
 
 
 def is_stopped(directory: Path) -> bool:
-    """Return whether the site's operator stopped everything."""
+    """Return whether the site is stopped."""
     return (directory / FILE).exists()
 
 
 def require_allowed(directory: Path) -> None:
-    """Check that a site may answer.
+    """Check that the site is not stopped.
 
     Raises:
-        Stopped: It may not.
+        Stopped: Its operator stopped it.
     """
     if is_stopped(directory):
         raise Stopped("everything is stopped at this site until its operator allows it again")

@@ -1,7 +1,7 @@
-"""How often a site was asked and how much left it, in a database of the site's own.
+"""Rate limits: how often a site was asked and how many bytes left it, in its own database.
 
-Rates hold over restarts and over several processes at once. A commit survives the death of a
-process; the machine's death may forget the last moments, which the audit log does not.
+The limits hold across restarts and across several processes at once. A commit survives the death
+of a process. If the machine dies, the last moments may be lost here, but not in the audit log.
 """
 
 import sqlite3
@@ -32,19 +32,19 @@ _SCHEMA = (
 
 
 class TrafficUnavailable(ConsortiumError, RuntimeError):
-    """The database cannot be read or written; without it the site must not answer."""
+    """The database cannot be read or written. Without it the site must not answer."""
 
     code = "traffic-unavailable"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Coming:
-    """A question that came.
+    """An incoming question.
 
     Args:
-        at: Seconds since 1970.
-        run: The run it is of.
-        server_round: The round that is trained; `NO_ROUND` where nothing is.
+        at: Time of arrival, in seconds since 1970.
+        run: The run it belongs to.
+        server_round: The round to train; `NO_ROUND` if the question trains nothing.
     """
 
     at: float
@@ -53,14 +53,14 @@ class Coming:
 
 
 class RateLimits:
-    """The traffic of one site.
+    """The rate limits of one site.
 
     Args:
-        directory: Made with mode 0700 if it is not there.
+        directory: Created with mode 0700 if it does not exist.
 
     Raises:
-        TrafficUnavailable: It cannot be opened.
-        ExposedSecret: The directory is open to others.
+        TrafficUnavailable: The database cannot be opened.
+        ExposedSecret: Other users can access the directory.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -71,17 +71,17 @@ class RateLimits:
                 self._connection.execute(statement)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the database."""
         self._connection.close()
 
     def admit(self, coming: Coming, policy: Policy) -> int:
-        """Count a question and return its number here, if the policy has room for it.
+        """Count a question, if the policy allows it; return its number in the database.
 
-        Guarantee: of two processes at once, both are counted before either is let in.
+        Guarantee: two processes cannot both pass a limit that has room for one.
 
         Raises:
-            TooOften: There were as many in the last hour, or rounds in the last day.
-            TooManyRounds: The run has had as many rounds as the policy allows.
+            TooOften: The limit of questions per hour, or of rounds per day, is reached.
+            TooManyRounds: The limit of rounds per run is reached.
         """
         with self._writing():
             self._execute("DELETE FROM messages WHERE at < ?", coming.at - _KEPT_S)
@@ -94,30 +94,30 @@ class RateLimits:
             )
 
     def count_bytes(self, number: int, coming: Coming, size: int, policy: Policy) -> None:
-        """Count the bytes of an answer, if the policy has room for them.
+        """Count the bytes of an answer, if the policy lets them leave.
 
         Raises:
-            TooManyBytes: It has not, in a message or in the round.
+            TooManyBytes: The limit of bytes per message, or per round, would be exceeded.
         """
         with self._writing():
             before = self._bytes_of(coming)
             largest, whole = policy.volume.per_message, policy.volume.per_round
             if size > largest or before + size > whole:
                 raise TooManyBytes(
-                    f"the policy lets out {largest} bytes in a message and {whole} in a round",
+                    f"the policy allows {largest} bytes in a message and {whole} in a round",
                     per_message=largest,
                     per_round=whole,
                 )
             self._execute("UPDATE messages SET bytes = ? WHERE id = ?", size, number)
 
     def is_new(self, text: str) -> bool:
-        """Return whether something was never said here before; from now on it was."""
+        """Remember a text; return whether it was not remembered before."""
         with self._writing(), _unavailable_on_error():
             insert = "INSERT OR IGNORE INTO known VALUES (?)"
             return self._connection.execute(insert, (text,)).rowcount == 1
 
     def rounds_today(self, now: float) -> int:
-        """Return how many rounds were trained in the last 24 hours, over all runs."""
+        """Return the number of rounds trained in the last 24 hours, over all runs."""
         return self._count(
             "SELECT COUNT(*) FROM (SELECT DISTINCT run, server_round FROM messages"
             " WHERE at > ? AND server_round >= 0)",
@@ -135,6 +135,7 @@ class RateLimits:
                 f"the policy allows {pace.messages_per_hour} questions an hour",
                 allowed=pace.messages_per_hour,
             )
+        # A round that is asked again, after a lost reply, is not a new round.
         if coming.server_round == NO_ROUND or self._was_asked(coming):
             return
         if self.rounds_today(coming.at) >= pace.rounds_per_day:
@@ -161,7 +162,7 @@ class RateLimits:
         return found > 0
 
     def _bytes_of(self, coming: Coming) -> int:
-        """Return the bytes that left in a round so far; what is of no round goes by itself."""
+        """Return the bytes that left in this round so far; 0 if the question has no round."""
         if coming.server_round == NO_ROUND:
             return 0
         return self._count(
@@ -190,4 +191,6 @@ def _unavailable_on_error() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise TrafficUnavailable(f"the record of the traffic is not available: {error}") from error
+        raise TrafficUnavailable(
+            f"the site's record of its traffic is not available: {error}"
+        ) from error

@@ -1,4 +1,4 @@
-"""What a run asks of a site, held against the site's policy before anything is done for it."""
+"""A run request: what a run asks of a site, checked against the site's policy beforehand."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ class AskedPrivacy:
     """The differential privacy that a run offers.
 
     Args:
-        unit: Whom it protects.
-        epsilon: The loss over all planned rounds, or None where the site has yet to compute it.
-        delta: Of it.
+        unit: Unit of privacy that it protects.
+        epsilon: Privacy loss over all planned rounds; None if the site has yet to compute it.
+        delta: Delta of that epsilon.
     """
 
     unit: Literal["person", "record"]
@@ -38,20 +38,20 @@ class AskedPrivacy:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a run asks of a site, as far as charter and run config say it: public, all of it.
+    """What a run asks of a site, according to charter and run config. All of it is public.
 
     Args:
         task: The use case.
         model: The model.
         columns: Columns that would be read.
-        dim: Numbers in the vector that travels.
-        layout: Its digest.
-        encrypted: Whether the run is.
+        dim: Numbers in the federated vector.
+        layout: Digest of its layout.
+        encrypted: Whether the run is encrypted.
         crowd: Fewest sites in any sum that the run allows.
         rounds: Rounds of training.
         message_bytes: Bytes of the largest answer.
-        privacy: The differential privacy it offers; None for none.
-        data_set: What the site calls the records: the one thing that the site adds.
+        privacy: The differential privacy that the run offers, or None.
+        data_set: The site's name for its records; the only field set by the site.
     """
 
     task: str
@@ -68,7 +68,7 @@ class Asked:
 
 
 def violations(policy: Policy, asked: Asked) -> tuple[PolicyViolation, ...]:
-    """Return everything for which a site would refuse a run, known before it starts."""
+    """Return all reasons, known before a run starts, for which the site would refuse it."""
     return tuple(found for rule in _RULES for found in rule(policy, asked))
 
 
@@ -76,7 +76,7 @@ def check_run_request(policy: Policy, asked: Asked) -> None:
     """Check that a site's policy allows what a run asks.
 
     Raises:
-        PolicyViolation: It does not; the first of `violations`.
+        PolicyViolation: It does not; this is the first of `violations`.
     """
     for violation in violations(policy, asked):
         raise violation
@@ -95,16 +95,20 @@ def _use_violations(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
 def _size_violations(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
     if asked.dim > policy.max_dim:
         yield LayoutNotAllowed(
-            f"the policy allows {policy.max_dim} numbers to travel, {asked.dim} would",
+            f"the policy allows vectors of {policy.max_dim} numbers, the run asks for {asked.dim}",
             allowed=policy.max_dim,
             asked=asked.dim,
         )
     elif policy.layouts and asked.layout not in policy.layouts:
-        yield LayoutNotAllowed("the policy names the layouts that may travel, and not this one")
-    if asked.message_bytes > min(policy.volume.per_message, policy.volume.per_round):
+        yield LayoutNotAllowed(
+            "the policy names the allowed layouts, and this one is not among them"
+        )
+    largest = min(policy.volume.per_message, policy.volume.per_round)
+    if asked.message_bytes > largest:
         yield TooManyBytes(
-            "more bytes would leave than the policy allows in a message or a round",
-            allowed=min(policy.volume.per_message, policy.volume.per_round),
+            f"the policy allows {largest} bytes in a message or a round, the run asks for "
+            f"{asked.message_bytes}",
+            allowed=largest,
             asked=asked.message_bytes,
         )
     rounds = min(policy.pace.rounds_per_run, policy.pace.rounds_per_day)
@@ -135,7 +139,8 @@ def _privacy_violations(policy: Policy, asked: Asked) -> Iterator[PolicyViolatio
             yield PrivacyRequired("the policy allows differentially private training only")
         return
     if terms.unit == "person" and offered.unit == "record":
-        yield WeakerUnit("the policy protects persons, the run would protect records")
+        yield WeakerUnit("the policy protects persons, the run would protect single records only")
+    # This is the loss of the run alone. The ledger checks later what is left of the budget.
     ceiling = terms.ceiling(asked.data_set)
     if ceiling is None or offered.epsilon is None:
         return
@@ -150,7 +155,7 @@ def _privacy_violations(policy: Policy, asked: Asked) -> Iterator[PolicyViolatio
 
 
 def in_milli(quantity: float) -> int:
-    """Return thousandths of a quantity, for a refusal's counts; their names end in `_milli`."""
+    """Return thousandths of a quantity, since counts are whole; their names end in `_milli`."""
     return round(min(quantity, 1e9) * 1000)
 
 

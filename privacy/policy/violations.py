@@ -1,6 +1,7 @@
-"""What a site's policy says no to, by type: a site answers with one of these, and nothing else.
+"""Policy violations: one error class for each reason to refuse.
 
-Counts are of the question and of the policy alone.
+A site answers with one of these and nothing else. Their counts describe the question and the
+policy only, never the records.
 """
 
 from privacy.errors import ConsortiumError
@@ -25,13 +26,13 @@ class ModelNotAllowed(PolicyViolation):
 
 
 class ColumnsNotAllowed(PolicyViolation):
-    """The charter reads columns that the site keeps to itself."""
+    """The charter reads columns that the policy does not allow."""
 
     code = "columns-not-allowed"
 
 
 class LayoutNotAllowed(PolicyViolation):
-    """The vector that would leave has more numbers than allowed, or is not a named one."""
+    """The vector has more numbers than allowed, or its layout is not an allowed one."""
 
     code = "layout-not-allowed"
 
@@ -55,25 +56,25 @@ class WeakerUnit(PolicyViolation):
 
 
 class EpsilonTooLarge(PolicyViolation):
-    """The run would lose more privacy than the site ever allows for its data."""
+    """The run would cost more privacy than the site ever allows for its data."""
 
     code = "epsilon-too-large"
 
 
 class CrowdTooSmall(PolicyViolation):
-    """Sums might be made of fewer sites than this site asks for."""
+    """Sums could hold fewer sites than this site requires."""
 
     code = "crowd-too-small"
 
 
 class TooManyRounds(PolicyViolation):
-    """The run has more rounds than the site answers."""
+    """The run has more rounds than the site allows."""
 
     code = "too-many-rounds"
 
 
 class TooManyBytes(PolicyViolation):
-    """More would leave than the site allows for a message or a round."""
+    """More bytes would leave than the site allows in a message or a round."""
 
     code = "too-many-bytes"
 
@@ -109,6 +110,6 @@ class Stopped(PolicyViolation):
 
 
 class NotReleased(PolicyViolation):
-    """Something else was about to leave than the closed list of what may."""
+    """Something was about to leave that is not on the list of what may leave."""
 
     code = "not-released"

@@ -1,8 +1,9 @@
-"""The forms in which sealed things travel, parsed from bytes that nobody has checked yet.
+"""Envelopes: the wire forms of slots, labels, receipts and sealed states.
 
-Guarantee for every form here: `decode(encode(x)) == x`, `encode(decode(b)) == b`, and every
-other bytes are a `MalformedEnvelope`. Decoding checks form only; whether a form is *right* is
-the business of `receipts`, `exchange` and `state_seal`. Nothing here needs a secret.
+They are parsed from untrusted bytes. Guarantee for every form here: `decode(encode(x)) == x`,
+`encode(decode(b)) == b`, and any other bytes raise `MalformedEnvelope`. Decoding checks the form
+only. Whether an envelope is the expected one is checked by `receipts`, `key_exchange` and
+`state_encryption`. Nothing here needs a secret.
 """
 
 import hashlib
@@ -21,9 +22,9 @@ STATISTICS = "statistics"
 EVALUATION = "evaluation"
 
 MAX_ROUND = 2**31 - 1
-MAX_ATTEMPTS = 4  # the first, and at most three more
+MAX_ATTEMPTS = 4  # the first attempt and at most three more
 MAX_BUCKETS = 1024
-MAX_STATE_BYTES = 2**31 - 2**16  # AES-SIV in one call takes less than 2^31
+MAX_STATE_BYTES = 2**31 - 2**16  # one call of AES-SIV takes less than 2^31 bytes
 MAX_ENVELOPE_BYTES = 4096
 NO_STATE = bytes(DIGEST_SIZE)
 
@@ -46,7 +47,7 @@ class WrongRun(ConsortiumError, ValueError):
 
 
 class WrongPurpose(ConsortiumError, ValueError):
-    """An envelope answers another question."""
+    """An envelope was made for another purpose."""
 
     code = "wrong-purpose"
 
@@ -65,13 +66,13 @@ class WrongAttempt(ConsortiumError, ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Slot:
-    """The one place in a run that one upload of a site can fill: it seals once for it.
+    """The place in a run that one upload of a site fills. A site seals once for each slot.
 
     Args:
         run: The run id.
         purpose: `TRAINING`, `EVALUATION`, `STATISTICS`, or the name of another agreed query.
-        server_round: The round, counted from 1; 0 for what is asked once per run.
-        attempt: Counted from 1, at most `MAX_ATTEMPTS`.
+        server_round: The round, from 1; 0 for a query that is asked once per run.
+        attempt: Number of the attempt, from 1 to `MAX_ATTEMPTS`.
     """
 
     run: str
@@ -86,18 +87,18 @@ class Slot:
         canonical.require_number("an attempt", self.attempt, low=1, high=MAX_ATTEMPTS)
 
     def require_slot(self, expected: "Slot") -> None:
-        """Return if this is the expected slot.
+        """Check that this is the expected slot.
 
         Raises:
             WrongRun: The run differs.
-            WrongPurpose: The purpose does.
-            WrongRound: The round does.
-            WrongAttempt: The attempt does.
+            WrongPurpose: The purpose differs.
+            WrongRound: The round differs.
+            WrongAttempt: The attempt differs.
         """
         if self.run != expected.run:
-            raise WrongRun(f"this site is in run {expected.run}, the envelope is of {self.run}")
+            raise WrongRun(f"run {expected.run} was expected, the envelope belongs to {self.run}")
         if self.purpose != expected.purpose:
-            raise WrongPurpose(f"{expected.purpose} was asked, the envelope answers {self.purpose}")
+            raise WrongPurpose(f"purpose {expected.purpose} was expected, got {self.purpose}")
         if self.server_round != expected.server_round:
             raise WrongRound(
                 f"round {expected.server_round} was expected, got {self.server_round}",
@@ -123,7 +124,7 @@ class Slot:
 
     @classmethod
     def decode(cls, data: bytes) -> "Slot":
-        """Parse what `encode` wrote; MalformedEnvelope if it is anything else."""
+        """Parse what `encode` wrote; raise MalformedEnvelope for anything else."""
         reader = Reader(data, tag=_SLOT_TAG)
         slot = cls(
             run=reader.text(),
@@ -137,15 +138,17 @@ class Slot:
 
 @dataclass(frozen=True, kw_only=True)
 class UploadLabel:
-    """What a receipt says of an upload before the upload exists: the checksum's pad hangs on it.
+    """Everything that a receipt states about an upload, except the upload's digest.
+
+    It exists before the upload, because the pad of the upload's tag is derived from it.
 
     Args:
-        slot: The place it fills.
-        site: The member that seals it.
-        bucket: The bucket the site belongs to in this run, from 0.
+        slot: The slot that the upload fills.
+        site: The member that seals the upload.
+        bucket: The site's bucket in this run, from 0.
         weight_class: The site's share in the average: 1, 2, 4 or 8.
-        nonce: 32 fresh bytes: no two labels are equal.
-        state: Digest of the sealed state the site trained from: S(t-1) for round t.
+        nonce: 32 random bytes, so that no two labels are equal.
+        state: Digest of the sealed state that the site trained from: S(t-1) for round t.
     """
 
     slot: Slot
@@ -162,10 +165,12 @@ class UploadLabel:
         canonical.require_digest("a nonce", self.nonce)
         canonical.require_digest("the digest of a state", self.state)
         if self.weight_class not in WEIGHT_CLASSES:
-            raise canonical.MalformedEnvelope(f"a weight class is one of {WEIGHT_CLASSES}")
+            raise canonical.MalformedEnvelope(
+                f"a weight class must be one of {WEIGHT_CLASSES}, got {self.weight_class}"
+            )
 
     def encode(self) -> bytes:
-        """Return the canonical bytes: the label of the checksum's pad."""
+        """Return the canonical bytes, from which the pad of the tag is derived."""
         return self._encoded
 
     @cached_property
@@ -182,7 +187,7 @@ class UploadLabel:
 
     @classmethod
     def decode(cls, data: bytes) -> "UploadLabel":
-        """Parse what `encode` wrote; MalformedEnvelope if it is anything else."""
+        """Parse what `encode` wrote; raise MalformedEnvelope for anything else."""
         reader = Reader(data, tag=_LABEL_TAG)
         label = cls(
             slot=Slot.decode(reader.blob(at_most=MAX_ENVELOPE_BYTES)),
@@ -198,12 +203,12 @@ class UploadLabel:
 
 @dataclass(frozen=True, kw_only=True)
 class Receipt:
-    """A member's signed statement that it sealed one upload, and what into.
+    """A member's signed statement that it sealed one upload.
 
     Args:
-        label: Everything it says but the upload's own digest.
+        label: Which upload it is.
         upload: Digest of the upload, from `upload.upload_digest`.
-        signature: Ed25519, by the member the label names.
+        signature: Ed25519 signature by the member that the label names.
     """
 
     label: UploadLabel
@@ -220,14 +225,14 @@ class Receipt:
     def sign(
         cls, label: UploadLabel, *, upload: bytes, sign: Callable[[bytes], bytes]
     ) -> "Receipt":
-        """Return the receipt of an upload, signed with `Identity.sign`."""
+        """Return the receipt of an upload; `sign` is the `Identity.sign` of the member."""
         return cls(label=label, upload=upload, signature=sign(_receipt_body(label, upload)))
 
     def verify(self, member: PublicIdentity) -> None:
-        """Return if this member signed the receipt.
+        """Check that this member signed the receipt.
 
         Raises:
-            BadSignature: It did not.
+            BadSignature: The signature is not valid.
         """
         member.verify(self._body, self.signature)
 
@@ -241,12 +246,12 @@ class Receipt:
 
     @classmethod
     def decode(cls, data: bytes) -> "Receipt":
-        """Parse what `encode` wrote; MalformedEnvelope if it is anything else."""
+        """Parse what `encode` wrote; raise MalformedEnvelope for anything else."""
         reader = Reader(data, tag=_RECEIPT_TAG)
         receipt = cls(
             label=UploadLabel.decode(reader.blob(at_most=MAX_ENVELOPE_BYTES)),
             upload=reader.digest(),
-            signature=reader.fixed(SIGNATURE_SIZE),
+            signature=reader.fixed_bytes(SIGNATURE_SIZE),
         )
         reader.end()
         return receipt
@@ -254,12 +259,12 @@ class Receipt:
 
 @dataclass(frozen=True, kw_only=True)
 class StateContext:
-    """Where a state stands in its run.
+    """The place of a state in its run; its encryption is bound to it.
 
     Args:
         charter: Fingerprint of the charter.
         run: The run id.
-        server_round: The round after which this is the state; 0 is the start.
+        server_round: The round after which the run has this state; 0 is the start.
         previous: Digest of the sealed state before it; `NO_STATE` for the start.
     """
 
@@ -275,7 +280,7 @@ class StateContext:
         canonical.require_digest("the digest of the previous state", self.previous)
 
     def encode(self) -> bytes:
-        """Return the canonical bytes: what the seal is bound to."""
+        """Return the canonical bytes: the associated data of AES-SIV."""
         return (
             _STATE_TAG
             + self.charter
@@ -287,10 +292,10 @@ class StateContext:
 
 @dataclass(frozen=True, kw_only=True)
 class SealedState:
-    """A state of the run as the coordinator keeps it: compared by digest, never read.
+    """An encrypted state of the run. The coordinator stores it and compares digests.
 
     Args:
-        context: Where it stands in its run.
+        context: Its place in the run.
         body: The AES-SIV ciphertext.
     """
 
@@ -302,7 +307,7 @@ class SealedState:
 
     @cached_property
     def digest(self) -> bytes:
-        """SHA-256 of the canonical bytes: what receipts sign."""
+        """SHA-256 of the canonical bytes; receipts sign it."""
         digest = hashlib.sha256(self.context.encode())
         digest.update(self.body)
         return digest.digest()
@@ -313,7 +318,11 @@ class SealedState:
 
     @classmethod
     def decode(cls, data: bytes, *, at_most: int = MAX_STATE_BYTES) -> "SealedState":
-        """Parse what `encode` wrote, at most `at_most` bytes of body; else MalformedEnvelope."""
+        """Parse what `encode` wrote, with at most `at_most` bytes of body.
+
+        Raises:
+            MalformedEnvelope: The bytes are anything else.
+        """
         reader = Reader(data, tag=_STATE_TAG)
         context = StateContext(
             charter=reader.digest(),

@@ -1,4 +1,7 @@
-"""Which sites are added together: fixed for a run, by a seed the coordinator does not have."""
+"""Grouping: which sites are added together, and the weight class of each.
+
+The buckets are fixed for a run, by a seed that the coordinator does not have.
+"""
 
 import hashlib
 import hmac
@@ -10,13 +13,13 @@ _TAG = b"consortium.buckets/1\n"
 
 
 class TooManyBuckets(ConsortiumError, ValueError):
-    """Buckets would hold fewer sites than the floor asks for."""
+    """Buckets would hold fewer sites than the floor requires."""
 
     code = "too-many-buckets"
 
 
 def most_buckets(num_sites: int, *, min_others: int) -> int:
-    """Return how many buckets so many sites can fill to the floor: at least 0."""
+    """Return the most buckets that so many sites can fill to the floor; perhaps 0."""
     return num_sites // (min_others + 1)
 
 
@@ -24,7 +27,7 @@ def require_buckets(num_buckets: int, num_sites: int, *, min_others: int) -> Non
     """Check that every bucket can hold `min_others` sites besides any one of them.
 
     Raises:
-        TooManyBuckets: They cannot; the smallest consortium that would do is named.
+        TooManyBuckets: They cannot; the message names the fewest sites that would do.
     """
     if not 1 <= num_buckets <= most_buckets(num_sites, min_others=min_others):
         needed = max(1, num_buckets) * (min_others + 1)
@@ -39,14 +42,15 @@ def require_buckets(num_buckets: int, num_sites: int, *, min_others: int) -> Non
 def assign_buckets(seed: bytes, sites: Sequence[str], *, num_buckets: int) -> dict[str, int]:
     """Return the bucket of each site.
 
-    Guarantee: depends on the seed and the set of sites only; bucket sizes differ by at most
-    one; who does not know the seed cannot choose who is added with whom.
+    Guarantee: the result depends only on the seed and the set of sites. Bucket sizes differ by at
+    most one. Nobody who does not know the seed can choose which sites are added together.
 
     Args:
         seed: 32 bytes, known to the sites only.
         sites: Names of the sites of the run.
-        num_buckets: From 1.
+        num_buckets: Number of buckets, at least 1.
     """
+    # Sorting by a keyed hash is a permutation that every site computes alike, without a state.
     drawn = sorted(sites, key=lambda name: _draw(seed, name))
     return {name: index % num_buckets for index, name in enumerate(drawn)}
 
@@ -65,11 +69,13 @@ class NoExamples(ConsortiumError, ValueError):
 
 
 def weight_class(num_examples: int, *, full_class_examples: int) -> int:
-    """Return the class of a site: 8 from `full_class_examples` on, then 4, 2, 1 by halves.
+    """Return a site's weight class: 8 from `full_class_examples` on, halved for each halving.
+
+    Classes instead of exact numbers keep the number of examples out of the receipts.
 
     Args:
         num_examples: Training examples at the site, at least 1.
-        full_class_examples: Examples that earn class 8, agreed in the charter.
+        full_class_examples: Fewest examples for class 8, agreed in the charter.
 
     Raises:
         NoExamples: The site has none.

@@ -1,7 +1,7 @@
-"""The forms in which keys travel through a coordinator that must not have them.
+"""Key messages: the wire forms in which keys travel through a coordinator that cannot read them.
 
-Parsed from untrusted bytes like everything in `envelope`, under the same guarantee; whether
-an opening or a delivery is *right* is the business of `exchange`. Nothing here needs a secret.
+They are parsed from untrusted bytes, with the same guarantee as in `envelope`. Whether an opening
+or a delivery is the expected one is checked by `key_exchange`. Nothing here needs a secret.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from privacy.protocol.envelope import MAX_ENVELOPE_BYTES
 
 MAX_WRAPPED_BYTES = 2**20
 MAX_TERMS_BYTES = 2**18
-LONGEST_LABEL = 128 - 1 - 2 * DIGEST_SIZE
+LONGEST_LABEL = 128 - 1 - 2 * DIGEST_SIZE  # a run id, "label-digest", must be a name
 
 _TERMS_TAG = b"consortium.opening-terms/1\n"
 _OPENING_TAG = b"consortium.opening/1\n"
@@ -26,19 +26,19 @@ _SEALED_SECRET_SIZE = DIGEST_SIZE + SEAL_OVERHEAD
 
 @dataclass(frozen=True, kw_only=True)
 class OpeningTerms:
-    """What a run is opened for: everything its opener signs but the wrapped key itself.
+    """The terms of an opening: everything that its opener signs, except the wrapped key.
 
     Args:
-        label: What people call the run, at most 63 characters.
+        label: Name of the run for people, at most 63 characters.
         descriptor: Digest of the run descriptor (configuration, start, limits).
         charter: Fingerprint of the charter.
         epoch: Number of the epoch whose secret wraps the run's key.
-        epoch_fingerprint: Commits to that secret: two sites that hold different secrets under
-            one number cannot both go on.
+        epoch_fingerprint: Commitment to that secret: of two sites with different secrets under
+            one number, at most one goes on.
         opener: The member that opens the run.
         roster: The sites of the run, in alphabetical order.
-        lineage: Run id of the first of the openings this one belongs to, if it is not the first.
-        salt: 32 fresh bytes: no two openings are equal.
+        lineage: Run id of the first opening, if the run is opened again; else None.
+        salt: 32 random bytes, so that no two openings are equal.
     """
 
     label: str
@@ -55,7 +55,8 @@ class OpeningTerms:
         canonical.require_name("the label of a run", self.label)
         if len(self.label) > LONGEST_LABEL:
             raise canonical.MalformedEnvelope(
-                f"the label of a run has at most {LONGEST_LABEL} characters", came=len(self.label)
+                f"the label of a run must have at most {LONGEST_LABEL} characters",
+                came=len(self.label),
             )
         canonical.require_digest("the digest of a run descriptor", self.descriptor)
         canonical.require_digest("the fingerprint of a charter", self.charter)
@@ -67,7 +68,7 @@ class OpeningTerms:
         canonical.require_digest("a salt", self.salt)
 
     def encode(self) -> bytes:
-        """Return the canonical bytes: what the run's key is wrapped under."""
+        """Return the canonical bytes: the associated data under which the run's key is wrapped."""
         return (
             _TERMS_TAG
             + canonical.text(self.label)
@@ -83,7 +84,7 @@ class OpeningTerms:
 
     @classmethod
     def decode(cls, data: bytes) -> "OpeningTerms":
-        """Parse what `encode` wrote; MalformedEnvelope if it is anything else."""
+        """Parse what `encode` wrote; raise MalformedEnvelope for anything else."""
         reader = Reader(data, tag=_TERMS_TAG)
         terms = cls(
             label=reader.text(),
@@ -106,14 +107,15 @@ class OpeningTerms:
 
 @dataclass(frozen=True, kw_only=True)
 class Opening:
-    """The act that starts a run: its terms and its wrapped key, signed by the opener.
+    """The opening of a run: its terms and its wrapped key, signed by the opener.
 
-    Guarantee: `run` is the digest of all that was signed, so one run id names one opening.
+    Guarantee: `run` holds the digest of everything that was signed, so one run id names one
+    opening.
 
     Args:
-        terms: What the run is opened for.
+        terms: The terms.
         wrapped: The run's scheme secret, wrapped under the epoch secret and the terms.
-        signature: Ed25519, by the opener.
+        signature: Ed25519 signature by the opener.
     """
 
     terms: OpeningTerms
@@ -128,7 +130,7 @@ class Opening:
 
     @cached_property
     def digest(self) -> bytes:
-        """SHA-256 of all that was signed."""
+        """SHA-256 of everything that was signed."""
         return hashlib.sha256(opening_body(self.terms, self.wrapped)).digest()
 
     @property
@@ -137,10 +139,10 @@ class Opening:
         return f"{self.terms.label}-{self.digest.hex()}"
 
     def verify(self, opener: PublicIdentity) -> None:
-        """Return if this member signed the opening.
+        """Check that this member signed the opening.
 
         Raises:
-            BadSignature: It did not.
+            BadSignature: The signature is not valid.
         """
         opener.verify(opening_body(self.terms, self.wrapped), self.signature)
 
@@ -150,12 +152,12 @@ class Opening:
 
     @classmethod
     def decode(cls, data: bytes) -> "Opening":
-        """Parse what `encode` wrote; MalformedEnvelope if it is anything else."""
+        """Parse what `encode` wrote; raise MalformedEnvelope for anything else."""
         reader = Reader(data, tag=_OPENING_TAG)
         opening = cls(
             terms=OpeningTerms.decode(reader.blob(at_most=MAX_TERMS_BYTES)),
             wrapped=reader.blob(at_most=MAX_WRAPPED_BYTES),
-            signature=reader.fixed(SIGNATURE_SIZE),
+            signature=reader.fixed_bytes(SIGNATURE_SIZE),
         )
         reader.end()
         return opening
@@ -163,16 +165,16 @@ class Opening:
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryTerms:
-    """Whom an epoch secret goes to, from whom, and in which consortium.
+    """The terms of a delivery: who sends which epoch secret to whom, under which charter.
 
     Args:
         charter: Fingerprint of the charter.
         epoch: Number of the epoch.
-        epoch_fingerprint: Commits to the secret.
+        epoch_fingerprint: Commitment to the secret.
         maker: The member that made the secret.
-        maker_fingerprint: Of its public identity.
-        recipient: The member it goes to.
-        recipient_fingerprint: Of its public identity.
+        maker_fingerprint: Fingerprint of the maker's public identity.
+        recipient: The member that receives it.
+        recipient_fingerprint: Fingerprint of the recipient's public identity.
     """
 
     charter: bytes
@@ -193,7 +195,7 @@ class DeliveryTerms:
         canonical.require_digest("the recipient's fingerprint", self.recipient_fingerprint)
 
     def encode(self) -> bytes:
-        """Return the canonical bytes: the context the secret is sealed in."""
+        """Return the canonical bytes: the context under which the secret is sealed."""
         return (
             _DELIVERY_TERMS_TAG
             + self.charter
@@ -207,7 +209,7 @@ class DeliveryTerms:
 
     @classmethod
     def decode(cls, data: bytes) -> "DeliveryTerms":
-        """Parse what `encode` wrote; MalformedEnvelope if it is anything else."""
+        """Parse what `encode` wrote; raise MalformedEnvelope for anything else."""
         reader = Reader(data, tag=_DELIVERY_TERMS_TAG)
         terms = cls(
             charter=reader.digest(),
@@ -224,12 +226,12 @@ class DeliveryTerms:
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """An epoch secret on its way to one member.
+    """An epoch secret, sealed to one member.
 
     Args:
-        terms: Whom it goes to and from whom.
-        sealed: The secret as only the recipient can open it, and only under these terms.
-        signature: Ed25519, by the maker.
+        terms: Who sends it to whom.
+        sealed: The secret, encrypted so that only the recipient can open it, under these terms.
+        signature: Ed25519 signature by the maker.
     """
 
     terms: DeliveryTerms
@@ -245,10 +247,10 @@ class Delivery:
         )
 
     def verify(self, maker: PublicIdentity) -> None:
-        """Return if this member signed the delivery.
+        """Check that this member signed the delivery.
 
         Raises:
-            BadSignature: It did not.
+            BadSignature: The signature is not valid.
         """
         maker.verify(delivery_body(self.terms, self.sealed), self.signature)
 
@@ -258,28 +260,30 @@ class Delivery:
 
     @classmethod
     def decode(cls, data: bytes) -> "Delivery":
-        """Parse what `encode` wrote; MalformedEnvelope if it is anything else."""
+        """Parse what `encode` wrote; raise MalformedEnvelope for anything else."""
         reader = Reader(data, tag=_DELIVERY_TAG)
         delivery = cls(
             terms=DeliveryTerms.decode(reader.blob(at_most=MAX_ENVELOPE_BYTES)),
-            sealed=reader.fixed(_SEALED_SECRET_SIZE),
-            signature=reader.fixed(SIGNATURE_SIZE),
+            sealed=reader.fixed_bytes(_SEALED_SECRET_SIZE),
+            signature=reader.fixed_bytes(SIGNATURE_SIZE),
         )
         reader.end()
         return delivery
 
 
 def opening_body(terms: OpeningTerms, wrapped: bytes) -> bytes:
-    """Return what an opener signs."""
+    """Return the bytes that an opener signs."""
     return _OPENING_TAG + canonical.blob(terms.encode()) + canonical.blob(wrapped)
 
 
 def delivery_body(terms: DeliveryTerms, sealed: bytes) -> bytes:
-    """Return what the maker of an epoch secret signs."""
+    """Return the bytes that the maker of an epoch secret signs."""
     return _DELIVERY_TAG + canonical.blob(terms.encode()) + sealed
 
 
 def _at_most_one(names: tuple[str, ...]) -> str | None:
     if len(names) > 1:
-        raise canonical.MalformedEnvelope("an opening has at most one lineage", came=len(names))
+        raise canonical.MalformedEnvelope(
+            "an opening must have at most one lineage", came=len(names)
+        )
     return names[0] if names else None

@@ -1,8 +1,9 @@
-"""What a site signs to show that it is behind a node: bytes both ends compute alike.
+"""Proof of membership: the bytes that a site signs to prove that it runs a Flower node.
 
-A node's id is Flower's and says nothing; a name is what anybody may claim. The signature binds
-the site's identity key to this node, this run, this charter and the coordinator's challenge, so
-that none can be shown for another: not by a member in another's name, not a second time.
+Both ends compute the same bytes. A node's id is chosen by Flower and proves nothing, and anybody
+may claim a name. The signature binds the site's identity key to this node, this run, this charter
+and the coordinator's challenge. So no
+member can use it in another's name, and nobody can replay it.
 """
 
 from dataclasses import dataclass
@@ -16,16 +17,16 @@ _TAG = b"consortium.presence/1\n"
 
 @dataclass(frozen=True, kw_only=True)
 class Presence:
-    """What is signed.
+    """The statement that is signed.
 
     Args:
         charter: Fingerprint of the charter, 32 bytes.
         run: Flower's number of the run.
         node: Flower's id of the node.
-        challenge: The coordinator's, 32 bytes.
+        challenge: The coordinator's challenge, 32 bytes.
         site: The site's name.
-        layout: Digest of the layout it would train, 32 bytes.
-        num_examples: What it says of its training examples.
+        layout: Digest of the layout that it would train, 32 bytes.
+        num_examples: The number of training examples that it states.
 
     Raises:
         MalformedEnvelope: A part does not have its form.
@@ -46,11 +47,13 @@ class Presence:
         canonical.require_name("the name of a member", self.site)
 
     def encode(self) -> bytes:
-        """Return the bytes to sign: a tag, and every part in a form of one reading."""
+        """Return the canonical bytes to sign."""
         return (
             _TAG
             + self.charter
-            + canonical.text(f"{self.run}:{self.node}")  # Flower's numbers may have 64 bits
+            + canonical.text(
+                f"{self.run}:{self.node}"
+            )  # as text: Flower's numbers may need all 64 bits
             + self.challenge
             + canonical.text(self.site)
             + self.layout

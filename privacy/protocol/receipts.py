@@ -1,4 +1,4 @@
-"""What a site checks in the receipts of a round before it believes the sums behind them."""
+"""The checks of a round's receipts that a site makes before it trusts the round's sums."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,59 +24,59 @@ class NotInRoster(ConsortiumError, LookupError):
 
 
 class DuplicateMember(ConsortiumError, ValueError):
-    """A member stands in one sum twice."""
+    """A member appears in one sum twice."""
 
     code = "duplicate-member"
 
 
 class WrongBucket(ConsortiumError, ValueError):
-    """A site claims a bucket other than the one the run gave it."""
+    """A site claims another bucket than the one that the run assigned to it."""
 
     code = "wrong-bucket"
 
 
 class WrongWeightClass(ConsortiumError, ValueError):
-    """A site claims a weight class that this run does not allow."""
+    """A site claims a weight class that the run does not allow."""
 
     code = "wrong-weight-class"
 
 
 class TooFewOthers(ConsortiumError, ValueError):
-    """A sum would say too much of the few sites in it."""
+    """A sum holds so few sites that it would reveal too much about them."""
 
     code = "too-few-others"
 
 
 class ReceiptMissing(ConsortiumError, ValueError):
-    """The receipt this site gave is not among those of the round."""
+    """The receipt that this site gave is not among those of the round."""
 
     code = "receipt-missing"
 
 
 class ReceiptAltered(ConsortiumError, ValueError):
-    """A receipt in this site's name is not the one it gave."""
+    """A receipt in this site's name is not the one that it gave."""
 
     code = "receipt-altered"
 
 
 class NoMajority(ConsortiumError, ValueError):
-    """No state is signed by more than half of the receipts."""
+    """No state is signed by more than half of the sites."""
 
     code = "no-majority"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What a site knows of a round without being told by the coordinator.
+    """What a site knows about a round without trusting the coordinator.
 
     Args:
         slot: Run, purpose, round and attempt that every receipt must name.
         roster: Public identities of the sites of the run, by name.
         buckets: The bucket of each of these sites.
-        min_others: Sites besides any one reader that each sum must hold.
+        min_others: Fewest sites besides any one reader that each sum must hold.
         site: This site's name.
-        own: The receipt this site gave for the slot, if it gave one.
-        weight_classes: What the run allows; (1,) in robust mode.
+        own: The receipt that this site gave for the slot, or None.
+        weight_classes: Weight classes that the run allows; (1,) in robust mode.
     """
 
     slot: Slot
@@ -91,30 +91,30 @@ class Expected:
 def check_receipts(
     receipts: Sequence[Receipt], expected: Expected
 ) -> dict[int, tuple[Receipt, ...]]:
-    """Return the receipts by bucket, by site within each, whatever order they came in.
+    """Return the receipts by bucket, sorted by site within each, in whatever order they came.
 
-    Guarantee: each was signed by a distinct site of the roster for exactly this slot, in its
-    own bucket; each bucket that is there holds at least `min_others` sites besides any one of
-    them, so that all sites come to the same verdict; this site's own receipt is the one it
-    gave, unless its whole bucket is left out. Which buckets are there, and whether they are
-    enough, the caller compares with the sums it got.
+    Guarantee: each receipt was signed by a different site of the roster, for exactly this slot,
+    in its own bucket. Each bucket that is present holds at least `min_others` sites besides any
+    one of them, so all sites reach the same verdict. This site's own receipt is the one it gave,
+    unless its whole bucket is left out. The caller compares the buckets that are present with
+    the sums it received, and decides whether they are enough.
 
     Raises:
-        WrongRun, WrongPurpose, WrongRound, WrongAttempt: A receipt is of another slot.
-        NotInRoster, DuplicateMember: Of a site that has no place, or one too many.
-        WrongBucket, WrongWeightClass: It claims what the run does not give.
+        WrongRun, WrongPurpose, WrongRound, WrongAttempt: A receipt belongs to another slot.
+        NotInRoster, DuplicateMember: Its site is not in the roster, or appears twice.
+        WrongBucket, WrongWeightClass: It claims what the run does not allow.
         BadSignature: The site did not sign it.
-        TooFewOthers: There is no receipt, or a bucket is below the floor.
+        TooFewOthers: There are no receipts, or a bucket is below the floor.
         ReceiptAltered: This site gave another receipt, or none.
-        ReceiptMissing: This site gave one, others of its bucket are there and it is not. A
-            bucket that is not there at all was below its floor, whoever of it answered. Raised
-            last: all else holds, so a protocol may decide that a late answer was lawfully left
-            out.
+        ReceiptMissing: This site gave a receipt, and others of its bucket are present, but its
+            own is not. (If the bucket is absent as a whole, it was below its floor.) This is
+            raised last, when everything else holds, so that a protocol may decide that a late
+            answer was rightly left out.
     """
     repeated = len(receipts) - len({receipt.label.site for receipt in receipts})
     if repeated:
         raise DuplicateMember(
-            f"a site stands in a sum once; {repeated} receipts are one too many", repeated=repeated
+            f"a site may appear in a sum once; {repeated} receipts repeat a site", repeated=repeated
         )
     for receipt in receipts:
         _check_one(receipt, expected)
@@ -125,24 +125,24 @@ def check_receipts(
 
 
 def majority_state(states: Iterable[bytes], *, roster: int = 0) -> bytes:
-    """Return the state digest that more than half of these receipts, and of the roster, sign.
+    """Return the state digest that more than half of the receipts, and of the roster, sign.
 
-    More than half of the roster: else a coordinator could lead two halves of a run apart, each
-    with the receipts of its own.
+    It must be more than half of the roster as well. Otherwise a coordinator could split a run
+    into two halves, and show each half its own receipts only.
 
     Args:
-        states: What the receipts of distinct sites sign.
+        states: The state digests that the receipts of distinct sites sign.
         roster: Number of sites of the run.
 
     Raises:
-        NoMajority: There is none.
+        NoMajority: There is no such digest.
     """
     votes = Counter(states)
     for state, count in votes.most_common(1):
         if 2 * count > max(votes.total(), roster):
             return state
     raise NoMajority(
-        f"{votes.total()} receipts sign {len(votes)} states, none of them by more than half of "
+        f"{votes.total()} receipts sign {len(votes)} states, none of which has more than half of "
         f"{max(votes.total(), roster)} sites",
         receipts=votes.total(),
         states=len(votes),
@@ -150,7 +150,7 @@ def majority_state(states: Iterable[bytes], *, roster: int = 0) -> bytes:
 
 
 def encode_receipts(receipts: Sequence[Receipt]) -> bytes:
-    """Return receipts, at most `MAX_RECEIPTS`, as canonical bytes in the order given.
+    """Encode at most `MAX_RECEIPTS` receipts as canonical bytes, in the given order.
 
     Raises:
         MalformedEnvelope: There are more.
@@ -159,15 +159,15 @@ def encode_receipts(receipts: Sequence[Receipt]) -> bytes:
 
 
 def join_receipts(encoded: Sequence[bytes]) -> bytes:
-    """Return what `encode_receipts` does, of receipts that are encoded."""
+    """Join receipts that are already encoded, as `encode_receipts` does."""
     canonical.require_number("the number of receipts", len(encoded), high=MAX_RECEIPTS)
     start = _RECEIPTS_TAG + canonical.number(len(encoded))
     return b"".join([start, *(canonical.blob(one) for one in encoded)])
 
 
-@lru_cache(maxsize=8)  # all sites that one process simulates are shown the same
+@lru_cache(maxsize=8)  # all sites that one process simulates get the same receipts
 def decode_receipts(data: bytes) -> tuple[Receipt, ...]:
-    """Parse what `encode_receipts` wrote; MalformedEnvelope if it is anything else."""
+    """Parse what `encode_receipts` wrote; raise MalformedEnvelope for anything else."""
     reader = Reader(data, tag=_RECEIPTS_TAG)
     count = reader.number()
     canonical.require_number("the number of receipts", count, high=MAX_RECEIPTS)
@@ -180,11 +180,11 @@ def _check_one(receipt: Receipt, expected: Expected) -> None:
     label = receipt.label
     label.slot.require_slot(expected.slot)
     if label.site not in expected.roster:
-        raise NotInRoster(f"{label.site} has no place in this run of {len(expected.roster)} sites")
+        raise NotInRoster(f"{label.site} is not among the {len(expected.roster)} sites of this run")
     if label.bucket != expected.buckets[label.site]:
         raise WrongBucket(
-            f"{label.site} belongs to bucket {expected.buckets[label.site]}, "
-            f"its receipt says {label.bucket}",
+            f"{label.site} belongs to bucket {expected.buckets[label.site]}, its receipt claims "
+            f"bucket {label.bucket}",
             needed=expected.buckets[label.site],
             came=label.bucket,
         )
@@ -197,8 +197,9 @@ def _check_one(receipt: Receipt, expected: Expected) -> None:
     _verify_once(expected.roster[label.site], receipt.encode())
 
 
-# The sites that one process simulates all check the receipts of all others: the square of their
-# number without it. What is kept is that exactly these bytes have this signature of this member.
+# All sites that one process simulates check the receipts of all others. Without the cache the
+# number of signature checks would grow with the square of the number of sites. A hit means that
+# exactly these bytes carry a valid signature of this member.
 @lru_cache(maxsize=4 * MAX_RECEIPTS)
 def _verify_once(member: PublicIdentity, encoded: bytes) -> None:
     Receipt.decode(encoded).verify(member)
@@ -212,11 +213,13 @@ def _group_by_bucket(receipts: Sequence[Receipt]) -> dict[int, tuple[Receipt, ..
 
 
 def _check_floor(buckets: Mapping[int, Sequence[Receipt]], *, min_others: int) -> None:
+    # "Besides any reader": a site subtracts its own update from the sum, so the sum must hold
+    # `min_others` more. One rule for all readers gives all sites the same verdict.
     smallest = min((len(bucket) for bucket in buckets.values()), default=0)
     if smallest <= min_others:
         raise TooFewOthers(
             f"a sum must hold {min_others} sites besides any reader, the smallest holds {smallest} "
-            "sites: wait for more of them",
+            "sites: wait for more sites",
             needed=min_others + 1,
             came=smallest,
         )
@@ -227,6 +230,8 @@ def _check_own(receipts: Sequence[Receipt], expected: Expected) -> None:
     bucket = expected.buckets.get(expected.site)
     counted = any(item.label.bucket == bucket for item in receipts)
     if theirs is None and expected.own is not None and counted:
-        raise ReceiptMissing(f"{expected.site} took part and its receipt is not there")
+        raise ReceiptMissing(f"{expected.site} gave a receipt, and it is missing from the round")
     if theirs is not None and theirs != expected.own:
-        raise ReceiptAltered(f"the receipt in the name of {expected.site} is not the one it gave")
+        raise ReceiptAltered(
+            f"the receipt in the name of {expected.site} is not the one that it gave"
+        )

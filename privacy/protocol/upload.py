@@ -1,4 +1,4 @@
-"""What stands before the ciphertexts of an upload, and the digest that its receipt signs."""
+"""The header of an upload, and the digest of an upload that its receipt signs."""
 
 import hashlib
 from collections.abc import Iterable
@@ -16,19 +16,19 @@ _UPLOAD_TAG = b"consortium.upload-digest/1\n"
 
 
 class WrongLayout(ConsortiumError, ValueError):
-    """An upload has another parameter set, layout or number of ciphertexts than agreed."""
+    """An upload does not have the agreed parameter set, layout or number of ciphertexts."""
 
     code = "wrong-layout"
 
 
 @dataclass(frozen=True, kw_only=True)
 class UploadHeader:
-    """What stands before the ciphertexts of an upload.
+    """The header of an upload, before its ciphertexts.
 
     Args:
-        label: Which upload this is.
+        label: Which upload it is.
         parameter_set: Name of the encryption parameters.
-        layout: Digest of the layout of what is sealed.
+        layout: Digest of the layout of the sealed vector.
         blocks: Number of ciphertexts that follow.
     """
 
@@ -43,10 +43,10 @@ class UploadHeader:
         canonical.require_number("the number of ciphertexts", self.blocks, low=1, high=MAX_BLOCKS)
 
     def require_form(self, *, parameter_set: str, layout: bytes, blocks: int) -> None:
-        """Return if the upload has the agreed form.
+        """Check that the upload has the agreed form.
 
         Raises:
-            WrongLayout: It has another.
+            WrongLayout: It has another form.
         """
         if (self.parameter_set, self.layout, self.blocks) != (parameter_set, layout, blocks):
             raise WrongLayout(
@@ -68,7 +68,7 @@ class UploadHeader:
 
     @classmethod
     def decode(cls, data: bytes) -> "UploadHeader":
-        """Parse what `encode` wrote; MalformedEnvelope if it is anything else."""
+        """Parse what `encode` wrote; raise MalformedEnvelope for anything else."""
         reader = Reader(data, tag=_HEADER_TAG)
         header = cls(
             label=UploadLabel.decode(reader.blob(at_most=MAX_ENVELOPE_BYTES)),

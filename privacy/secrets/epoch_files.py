@@ -1,4 +1,4 @@
-"""The epoch a site goes by: secrets in files, the last number in the site's memory."""
+"""The current epoch of a site: secrets in files, the last epoch number in the site's memory."""
 
 from pathlib import Path
 
@@ -15,19 +15,21 @@ class NoEpoch(ConsortiumError, LookupError):
 
 
 def keep_epoch(secret: EpochSecret, *, directory: Path, memory: SiteMemory) -> Path:
-    """Write an epoch secret to its file, then go by it; return the path.
+    """Write an epoch secret to its file, then make it the current epoch; return the path.
 
-    Guarantee: a site that dies in between does both when the delivery comes again.
+    Guarantee: if the site dies between the two, it completes both when the delivery comes again.
 
     Args:
-        secret: Accepted, or made here.
-        directory: For epoch secrets; one file each.
-        memory: Of this site.
+        secret: A secret that was accepted, or that this site made.
+        directory: Directory of epoch secrets, one file each.
+        memory: Memory of this site.
 
     Raises:
         SecretExists: There is another secret for this epoch.
-        StaleEpoch: The epoch is not newer than the last accepted.
+        StaleEpoch: The epoch is not newer than the last accepted one.
     """
+    # The file comes first: a number in the memory without its secret would lock the site out. If
+    # the file exists with the same secret, the site died before it could store the number.
     path = _path(directory, secret.epoch)
     try:
         secret.write(path)
@@ -39,10 +41,10 @@ def keep_epoch(secret: EpochSecret, *, directory: Path, memory: SiteMemory) -> P
 
 
 def current_epoch(*, directory: Path, memory: SiteMemory) -> EpochSecret:
-    """Read the secret of the epoch this site goes by, from where `keep_epoch` wrote it.
+    """Read the secret of the site's current epoch, which `keep_epoch` wrote.
 
     Raises:
-        NoEpoch: There is none yet.
+        NoEpoch: There is no epoch yet.
         SecretMissing, ExposedSecret, MalformedSecretFile: Its file cannot be used.
     """
     epoch = memory.last_epoch()

@@ -1,8 +1,8 @@
-"""How keys reach the members through a coordinator that must not have them.
+"""Key exchange: how keys reach the members through a coordinator that must not learn them.
 
-An epoch secret goes from the member that made it to each other member, sealed to it and
-signed; a run's scheme secret goes to all members of the epoch at once, wrapped under the
-epoch secret. Everything is bound to the charter, so nothing can be shown out of place.
+The member that makes an epoch secret seals it to each other member and signs it. A run's scheme
+secret goes to all members of the epoch at once, wrapped under the epoch secret. Every message is
+bound to the charter, so none can be used in another context.
 """
 
 import secrets
@@ -26,45 +26,45 @@ from privacy.secrets.replay_guard import SiteMemory, StaleEpoch
 
 
 class NotAnOpener(ConsortiumError, ValueError):
-    """A member made an epoch or opened a run, and the charter does not name it for that."""
+    """A member that is not an opener in the charter made an epoch or opened a run."""
 
     code = "not-an-opener"
 
 
 class WrongRecipient(ConsortiumError, ValueError):
-    """A delivery is meant for another member, or for other keys of this one."""
+    """A delivery is addressed to another member, or to other keys of this member."""
 
     code = "wrong-recipient"
 
 
 class EpochTooFar(ConsortiumError, ValueError):
-    """An epoch's number is so far ahead that whoever made it would leave none for the next."""
+    """An epoch number is so far ahead that it could use up all later numbers."""
 
     code = "epoch-too-far"
 
 
 class WrongEpoch(ConsortiumError, ValueError):
-    """A run was opened in another epoch than the site's, or under another secret of it."""
+    """A run was opened in another epoch than the site's, or with another secret of that epoch."""
 
     code = "wrong-epoch"
 
 
 class WrongDescriptor(ConsortiumError, ValueError):
-    """A run was opened for another run descriptor than the one shown."""
+    """A run was opened for another run descriptor than this site computed."""
 
     code = "wrong-descriptor"
 
 
-LONGEST_STEP = 2**40  # numbers last for 2^23 such steps
+LONGEST_STEP = 2**40  # the 63-bit numbers last for 2^23 such steps
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewEpoch:
-    """A fresh epoch secret and what brings it to the other members.
+    """A new epoch secret, and its deliveries to the other members.
 
     Args:
-        secret: For the member that made it.
-        deliveries: One for each other member of the agreement, by name.
+        secret: The secret, for the member that made it.
+        deliveries: A delivery for each other member of the agreement, by name.
     """
 
     secret: EpochSecret
@@ -73,13 +73,13 @@ class NewEpoch:
 
 @dataclass(frozen=True, kw_only=True)
 class RunPlan:
-    """What an opener opens a run for.
+    """A run to be opened.
 
     Args:
-        label: What people call the run, at most 63 characters.
+        label: Name of the run for people, at most 63 characters.
         descriptor: Digest of the run descriptor.
         roster: The sites that take part.
-        lineage: Run id of the first opening, when a burned or finished run is opened again.
+        lineage: Run id of the first opening, if a burned or finished run is opened again.
     """
 
     label: str
@@ -90,13 +90,13 @@ class RunPlan:
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False, slots=True)
 class OpenedRun(Secret):
-    """What a site holds of a run whose opening it accepted.
+    """The secrets of a run whose opening a site accepted.
 
     Args:
         run: The run id.
         roster: The sites that take part, in alphabetical order.
-        keys: What the epoch secret and the run id give.
-        scheme_secret: What the opener wrapped: the run's own encryption key, as bytes.
+        keys: The keys derived from the epoch secret and the run id.
+        scheme_secret: The run's own encryption key, as bytes, which the opener wrapped.
     """
 
     run: str
@@ -107,24 +107,24 @@ class OpenedRun(Secret):
     def __repr__(self) -> str:
         return f"OpenedRun(run={self.run!r})"
 
-    # A frozen dataclass with slots would bring its own.
+    # A frozen dataclass with slots would define its own `__getstate__`.
     __getstate__ = Secret.__getstate__
 
 
 def rotate_epoch(maker: Identity, *, agreement: Agreement, last_epoch: int) -> NewEpoch:
-    """Make a fresh epoch secret for exactly the members of an agreement.
+    """Make a new epoch secret for exactly the members of an agreement.
 
-    The first epoch, and every one after a member joined or left: who left gets no delivery
-    and can compute nothing of the new epoch; who joined gets one and can compute nothing of
-    the old. Between runs only.
+    This is done for the first epoch and whenever a member has joined or left. A member that left
+    gets no delivery and can compute nothing of the new epoch. A member that joined gets one and
+    can compute nothing of the old epoch. Rotate between runs only.
 
     Args:
-        maker: Identity of the member that makes it.
-        agreement: The charter as it is now.
+        maker: Identity of the member that makes the secret.
+        agreement: The current charter.
         last_epoch: Number of the last epoch; 0 before the first.
 
     Raises:
-        NotAnOpener: The charter does not name the maker for this.
+        NotAnOpener: The maker is not an opener in the charter.
     """
     _check_opener(maker.name, agreement)
     secret = EpochSecret(last_epoch + 1, secrets.token_bytes(SECRET_SIZE))
@@ -140,7 +140,7 @@ def rotate_epoch(maker: Identity, *, agreement: Agreement, last_epoch: int) -> N
 def deliver_epoch(
     secret: EpochSecret, maker: Identity, *, to: str, agreement: Agreement
 ) -> Delivery:
-    """Return an epoch secret on its way to one member, sealed and signed.
+    """Return the delivery of an epoch secret to one member, sealed and signed.
 
     Raises:
         NotAMember: There is no such member.
@@ -155,6 +155,8 @@ def deliver_epoch(
         recipient=recipient.name,
         recipient_fingerprint=recipient.fingerprint,
     )
+    # HPKE in base mode does not authenticate the sender. The signature over terms and ciphertext
+    # does.
     sealed = secret.seal_to(recipient, context=terms.encode())
     return Delivery(terms=terms, sealed=sealed, signature=maker.sign(delivery_body(terms, sealed)))
 
@@ -164,47 +166,49 @@ def accept_delivery(
 ) -> EpochSecret:
     """Return the epoch secret that was delivered to this member.
 
-    Guarantee: a member that the charter names for it made this secret, for this member's
-    keys, under this charter, and the epoch is new. `epochs.keep_epoch` makes the site go by it.
+    Guarantee: an opener of the charter made this secret, for this member's keys, under this
+    charter, and the epoch is new. Call `epoch_files.keep_epoch` to make it the current epoch.
 
     Args:
-        delivery: As it came.
-        identity: This member's.
+        delivery: The delivery as it was received.
+        identity: Identity of this member.
         agreement: The charter as this site knows it.
-        last_epoch: Number of the last epoch this site accepted; 0 before the first.
+        last_epoch: Number of the last epoch that this site accepted; 0 before the first.
 
     Raises:
-        WrongCharter: It is bound to another charter.
-        NotAMember, NotAnOpener: Its maker may not make one.
-        BadSignature: The maker did not sign it, or not with the keys in the charter.
-        WrongRecipient: It is for somebody else.
-        StaleEpoch: Its epoch is not newer than the last.
-        EpochTooFar: It is newer by more than `LONGEST_STEP`.
-        CannotOpen: The secret does not open.
+        WrongCharter: The delivery is bound to another charter.
+        NotAMember, NotAnOpener: Its maker may not make an epoch secret.
+        BadSignature: The maker did not sign it with the key in the charter.
+        WrongRecipient: It is addressed to another member, or to other keys.
+        StaleEpoch: Its epoch is not newer than the last one.
+        EpochTooFar: Its epoch is newer by more than `LONGEST_STEP`.
+        CannotOpen: The secret cannot be opened.
     """
     terms = delivery.terms
     _check_charter(terms.charter, agreement)
     _check_opener(terms.maker, agreement)
+    # Every check comes before the secret is opened.
     delivery.verify(agreement.member(terms.maker))
     if terms.maker_fingerprint != agreement.member(terms.maker).fingerprint:
-        raise WrongCharter(f"{terms.maker} signed under other keys than the charter gives it")
+        raise WrongCharter(f"{terms.maker} names other keys of its own than the charter")
     recipient = (terms.recipient, terms.recipient_fingerprint)
     if recipient != (identity.name, identity.public.fingerprint):
         raise WrongRecipient(f"this is {identity.name}, the delivery is for {terms.recipient}")
     if terms.epoch <= last_epoch:
         raise StaleEpoch(
-            f"epoch {last_epoch} was accepted, epoch {terms.epoch} is not newer",
+            f"an epoch after {last_epoch} was expected, got epoch {terms.epoch}",
             last=last_epoch,
             came=terms.epoch,
         )
     if terms.epoch > last_epoch + LONGEST_STEP:
         raise EpochTooFar(
-            f"epoch {last_epoch} was accepted, epoch {terms.epoch} is too far ahead of it",
+            f"epoch {last_epoch} was the last one, epoch {terms.epoch} is too far ahead of it",
             last=last_epoch,
             came=terms.epoch,
         )
     content = identity.open(delivery.sealed, context=terms.encode())
     secret = EpochSecret(terms.epoch, content)
+    # Every delivery commits to one fingerprint, so the maker cannot give two members two secrets.
     if secret.fingerprint != terms.epoch_fingerprint:
         raise CannotOpen
     return secret
@@ -218,17 +222,17 @@ def make_opening(
     agreement: Agreement,
     secret: EpochSecret,
 ) -> Opening:
-    """Open a run: wrap its fresh scheme secret for the members of the epoch, and sign.
+    """Open a run: wrap its scheme secret for the members of the epoch, and sign.
 
-    Guarantee: the run id is the digest of all that is signed, the wrapped key included; two
-    openings never share a wrapping key, nor a run id.
+    Guarantee: the run id holds the digest of everything that is signed, the wrapped key included.
+    Two openings never share a wrapping key or a run id.
 
     Args:
-        plan: What the run is for.
+        plan: The run to open.
         scheme_secret: The run's own encryption key, as bytes, made for this run alone.
         opener: Identity of the member that opens it.
         agreement: The charter.
-        secret: Of the current epoch.
+        secret: Secret of the current epoch.
 
     Raises:
         NotAnOpener, NotAMember, TooFewOthers: The charter does not allow it.
@@ -260,27 +264,28 @@ def accept_opening(
     secret: EpochSecret,
     memory: SiteMemory,
 ) -> OpenedRun:
-    """Return what this site holds of a run, once everything about its opening is right.
+    """Check the opening of a run, and return the run's secrets.
 
-    Called for every message of a run: the same opening is accepted again, another is not, and
-    none under a burned key. The acceptance is on the disk before a key is handed out.
+    It is called for every message of a run. The same opening is accepted again, another is not,
+    and none is accepted whose key is burned. The acceptance is on the disk before a key is
+    returned.
 
     Args:
-        opening: As it came.
+        opening: The opening as it was received.
         site: This site's name.
         descriptor: Digest of the run descriptor as this site computed it.
         agreement: The charter as this site knows it.
-        secret: Of the epoch this site goes by.
-        memory: Of this site.
+        secret: Secret of this site's current epoch.
+        memory: Memory of this site.
 
     Raises:
         WrongCharter, NotAnOpener, NotAMember, TooFewOthers: The charter does not allow it.
         BadSignature: The opener did not sign it.
-        WrongEpoch: It belongs to another epoch, or to another secret under its number.
+        WrongEpoch: It belongs to another epoch, or to another secret with the same number.
         NotInRoster: This site does not take part.
         WrongDescriptor: It was opened for another run descriptor.
-        CannotOpen: The wrapped key does not open.
-        KeyBurned, OpeningAlreadyAccepted, TooManyOpenings: The site remembers otherwise.
+        CannotOpen: The wrapped key cannot be opened.
+        KeyBurned, OpeningAlreadyAccepted, TooManyOpenings: The site's memory forbids it.
     """
     terms = opening.terms
     _check_charter(terms.charter, agreement)
@@ -288,16 +293,21 @@ def accept_opening(
     opening.verify(agreement.member(terms.opener))
     if (terms.epoch, terms.epoch_fingerprint) != (secret.epoch, secret.fingerprint):
         raise WrongEpoch(
-            f"this site goes by epoch {secret.epoch}, the run was opened in {terms.epoch} or under "
-            "another secret",
+            f"this site is in epoch {secret.epoch}, the run was opened in epoch {terms.epoch} or "
+            "with another secret",
             needed=secret.epoch,
             came=terms.epoch,
         )
     if site not in terms.roster:
-        raise NotInRoster(f"{site} has no place in this run of {len(terms.roster)} sites")
+        raise NotInRoster(f"{site} is not among the {len(terms.roster)} sites of this run")
     if terms.descriptor != descriptor:
-        raise WrongDescriptor("the run was opened for another run descriptor than the one shown")
+        raise WrongDescriptor(
+            "the run was opened for another run descriptor than this site computed"
+        )
     scheme_secret = secret.unwrap(opening.wrapped, terms=terms.encode())
+    # The acceptance is stored only after every other check, so that a forged opening does not count
+    # towards the lineage; and before any key is returned, so that no crash can make the site forget
+    # an opening whose keys were used.
     memory.accept_opening(opening.run, opening.digest, lineage=terms.lineage)
     return OpenedRun(
         run=opening.run,
@@ -309,13 +319,17 @@ def accept_opening(
 
 def _check_charter(charter: bytes, agreement: Agreement) -> None:
     if charter != agreement.charter:
-        raise WrongCharter("this is bound to another charter than the one this site signed")
+        raise WrongCharter(
+            "the message is bound to another charter than the one that this site signed"
+        )
 
 
 def _check_opener(name: str, agreement: Agreement) -> None:
     agreement.member(name)
     if name not in agreement.openers:
-        raise NotAnOpener(f"the charter names {', '.join(agreement.openers)} for this, not {name}")
+        raise NotAnOpener(
+            f"the charter names {', '.join(agreement.openers)} as openers, not {name}"
+        )
 
 
 def _check_allowed(terms: OpeningTerms, agreement: Agreement) -> None:

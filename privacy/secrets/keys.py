@@ -1,7 +1,7 @@
-"""The secrets of a site: its identity, the epoch secret, and what a run's keys derive from.
+"""The secrets of a site: its identity, the epoch secret, and the keys of a run.
 
-Guarantee for every type here: its content is in no repr, no pickle and no copy; it is written
-to files of mode 0600 only, and read from nothing more open.
+Guarantee for every type here: its content is in no repr, no pickle and no copy. It is written only
+to files of mode 0600, and read only from such files.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from privacy import canonical
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import KEY_SIZE, SUITE, PublicIdentity
-from privacy.storage import secret_files as secret_file
+from privacy.storage import secret_files
 
 SECRET_SIZE = 32
 SIV_KEY_SIZE = 64
@@ -30,22 +30,22 @@ _DERIVE_TAG = b"consortium.derived-key/1\n"
 
 
 class SecretStays(ConsortiumError, TypeError):
-    """A secret was about to be pickled or copied."""
+    """A secret must not be pickled or copied."""
 
     code = "secret-stays"
 
 
 class CannotOpen(ConsortiumError, ValueError):
-    """Sealed bytes do not open. Deliberately mute: a reason would answer an attacker's question."""
+    """Sealed bytes cannot be opened. No reason is given: it could help an attacker."""
 
     code = "cannot-open"
 
     def __init__(self) -> None:
-        super().__init__("the sealed bytes do not open")
+        super().__init__("the sealed bytes cannot be opened")
 
 
 class Secret:
-    """What is never pickled, copied or shown."""
+    """Base of values that are never pickled, copied or printed."""
 
     __slots__ = ()
 
@@ -53,14 +53,14 @@ class Secret:
         return f"{type(self).__name__}()"
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise SecretStays(f"{type(self).__name__} is neither pickled nor copied")
+        raise SecretStays(f"{type(self).__name__} must not be pickled or copied")
 
     def __getstate__(self) -> NoReturn:
-        raise SecretStays(f"{type(self).__name__} is neither pickled nor copied")
+        raise SecretStays(f"{type(self).__name__} must not be pickled or copied")
 
 
 class Identity(Secret):
-    """The secret halves of a member's keys: signs, and opens what was sealed to the member.
+    """The private keys of a member: they sign, and open what was sealed to the member.
 
     Args:
         name: The member's name in the charter.
@@ -85,7 +85,7 @@ class Identity(Secret):
 
     @classmethod
     def generate(cls, name: str) -> "Identity":
-        """Make new keys from the operating system's randomness."""
+        """Return new keys, from the operating system's randomness."""
         return cls(
             name,
             signing=Ed25519PrivateKey.generate().private_bytes_raw(),
@@ -98,39 +98,40 @@ class Identity(Secret):
         return self.public.name
 
     def sign(self, message: bytes) -> bytes:
-        """Return the Ed25519 signature, 64 bytes. The message starts with a tag of its own."""
+        """Return the Ed25519 signature, 64 bytes. The message must start with a tag of its own."""
         return self._signing.sign(message)
 
     def open(self, sealed: bytes, *, context: bytes) -> bytes:
         """Return the secret that `PublicIdentity.seal` sealed under the same context.
 
         Raises:
-            CannotOpen: It was sealed to somebody else, for something else, or altered.
+            CannotOpen: It was sealed to another member or under another context, or altered.
         """
         try:
             return SUITE.decrypt(sealed, self._receiving, context)
         except (InvalidTag, ValueError):
+            # `from None`: the cause would tell which check failed.
             raise CannotOpen from None
 
     def write(self, path: Path) -> None:
-        """Write the identity to a new secret file; see `secret_file.write_secret`."""
-        secret_file.write_secret(path, tag=_IDENTITY_TAG, secret=self._secret)
+        """Write the identity to a new secret file; see `secret_files.write_secret`."""
+        secret_files.write_secret(path, tag=_IDENTITY_TAG, secret=self._secret)
 
     @classmethod
     def read(cls, path: Path, *, name: str) -> "Identity":
-        """Read an identity that `write` wrote; see `secret_file.read_secret`."""
-        secret = secret_file.read_secret(path, tag=_IDENTITY_TAG, size=2 * KEY_SIZE)
+        """Read an identity that `write` wrote; see `secret_files.read_secret`."""
+        secret = secret_files.read_secret(path, tag=_IDENTITY_TAG, size=2 * KEY_SIZE)
         return cls(name, signing=secret[:KEY_SIZE], receiving=secret[KEY_SIZE:])
 
 
 class EpochSecret(Secret):
-    """What all members of one epoch share, and nobody else has.
+    """The secret that all members of one epoch share, and nobody else has.
 
-    Everything derived from it is bound to a purpose and to the epoch's number.
+    Every key derived from it is bound to a purpose and to the epoch's number.
 
     Args:
-        epoch: The number of the epoch, from 1.
-        secret: 32 bytes from the operating system's randomness of the member that made it.
+        epoch: Number of the epoch, from 1.
+        secret: 32 random bytes from the operating system of the member that made it.
     """
 
     __slots__ = ("_secret", "epoch")
@@ -146,17 +147,18 @@ class EpochSecret(Secret):
 
     @property
     def fingerprint(self) -> bytes:
-        """32 public bytes that commit to the secret: two members compare, nobody learns."""
+        """32 public bytes that commit to the secret: members compare them and reveal nothing."""
         return self._derive("fingerprint", b"", length=SECRET_SIZE)
 
     def seal_to(self, recipient: PublicIdentity, *, context: bytes) -> bytes:
-        """Return the secret as only the recipient can open it; see `PublicIdentity.seal`."""
+        """Encrypt the secret so that only the recipient can open it; see `PublicIdentity.seal`."""
         return recipient.seal(self._secret, context=context)
 
     def wrap(self, secret: bytes, *, terms: bytes) -> bytes:
-        """Return another secret as only members of the epoch can open it, under the same terms.
+        """Encrypt another secret so that only members of the epoch can open it, under these terms.
 
-        AES-SIV (RFC 5297), the key derived for these terms alone.
+        This is AES-SIV (RFC 5297), with a key derived for these terms alone. No nonce is needed:
+        the terms hold a random salt.
         """
         return self._wrapping_cipher(terms).encrypt(secret, [terms])
 
@@ -164,7 +166,7 @@ class EpochSecret(Secret):
         """Return what `wrap` wrapped under the same terms.
 
         Raises:
-            CannotOpen: It was wrapped in another epoch, for other terms, or altered.
+            CannotOpen: It was wrapped in another epoch or for other terms, or altered.
         """
         try:
             return self._wrapping_cipher(terms).decrypt(wrapped, [terms])
@@ -172,7 +174,7 @@ class EpochSecret(Secret):
             raise CannotOpen from None
 
     def run_keys(self, *, charter: bytes, run: str) -> "RunKeys":
-        """Return the keys of one run, the same at every member of the epoch."""
+        """Return the keys of one run. All members of the epoch derive the same keys."""
         canonical.require_digest("the fingerprint of a charter", charter)
         canonical.require_name("a run id", run)
         context = charter + canonical.text(run)
@@ -186,35 +188,37 @@ class EpochSecret(Secret):
         )
 
     def write(self, path: Path) -> None:
-        """Write the epoch secret to a new secret file; see `secret_file.write_secret`."""
+        """Write the epoch secret to a new secret file; see `secret_files.write_secret`."""
         content = canonical.number(self.epoch) + self._secret
-        secret_file.write_secret(path, tag=_EPOCH_TAG, secret=content)
+        secret_files.write_secret(path, tag=_EPOCH_TAG, secret=content)
 
     @classmethod
     def read(cls, path: Path) -> "EpochSecret":
-        """Read an epoch secret that `write` wrote; see `secret_file.read_secret`."""
-        content = secret_file.read_secret(path, tag=_EPOCH_TAG, size=8 + SECRET_SIZE)
+        """Read an epoch secret that `write` wrote; see `secret_files.read_secret`."""
+        content = secret_files.read_secret(path, tag=_EPOCH_TAG, size=8 + SECRET_SIZE)
         return cls(int.from_bytes(content[:8], "big"), content[8:])
 
     def _wrapping_cipher(self, terms: bytes) -> AESSIV:
         return AESSIV(self._derive("wrapping", terms, length=SIV_KEY_SIZE))
 
     def _derive(self, purpose: str, context: bytes, *, length: int) -> bytes:
+        # The info of HKDF separates the keys. Purpose, epoch and context have a fixed size or carry
+        # their length, so no two sets of arguments give the same bytes.
         info = _DERIVE_TAG + canonical.text(purpose) + canonical.number(self.epoch)
         return derive_key(self._secret, info=info + canonical.blob(context), length=length)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False, slots=True)
 class RunKeys(Secret):
-    """The keys of one run, derived alike at every site.
+    """The keys of one run; every site derives the same keys.
 
     Args:
         charter: Fingerprint of the charter, 32 public bytes.
         run: The run id, public.
-        state: AES-SIV key that seals the state, 64 bytes.
-        checksum: ChaCha20 key of the checksum's coefficients, 32 bytes.
-        pad: Key of the pads, one for each upload's label, 32 bytes.
-        bucket_seed: Seeds the assignment of sites to buckets, 32 bytes.
+        state: AES-SIV key that encrypts the state, 64 bytes.
+        checksum: Key from which the coefficients of the linear MAC are drawn, 32 bytes.
+        pad: Key from which the pad of each upload's tag is derived, 32 bytes.
+        bucket_seed: Seed that assigns sites to buckets, 32 bytes.
     """
 
     charter: bytes
@@ -227,10 +231,10 @@ class RunKeys(Secret):
     def __repr__(self) -> str:
         return f"RunKeys(run={self.run!r})"
 
-    # A frozen dataclass with slots would bring its own.
+    # A frozen dataclass with slots would define its own `__getstate__`.
     __getstate__ = Secret.__getstate__
 
 
 def derive_key(secret: bytes, *, info: bytes, length: int, salt: bytes | None = None) -> bytes:
-    """Return `length` bytes that only who knows the secret can compute: HKDF-SHA256 (RFC 5869)."""
+    """Derive a key of `length` bytes from a secret by HKDF-SHA256 (RFC 5869)."""
     return HKDF(SHA256(), length, salt, info).derive(secret)

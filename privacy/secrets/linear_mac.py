@@ -1,13 +1,14 @@
-"""A keyed linear checksum: sums of tags are the tags of sums, and nobody else can make one.
+"""A linear MAC (keyed checksum): the sum of tags is the tag of the sum of the plaintexts.
 
-The tag of a plaintext is `<c, m> + pad mod p` with `p = 2^61 - 1`. The plaintext is a matrix
-with one row per ciphertext, and `c[i, j] = u[i] * v[j]` with `u` and `v` drawn from ChaCha20
-(RFC 8439). A sum that was altered passes with probability at most `2 / p`. The pad, HMAC-SHA256
-of a label that is never used twice, keeps uploads from being recombined into another valid sum.
+The tag of a plaintext m is `<c, m> + pad mod p` with `p = 2^61 - 1`. The plaintext is a matrix
+with one row per ciphertext, and `c[i, j] = u[i] * v[j]`, where `u` and `v` are drawn from ChaCha20
+(RFC 8439). An altered sum passes with probability at most `2 / p`: its difference from the true
+sum gives a polynomial of degree 2 in the secret numbers. The pad is HMAC-SHA256 of a label that is
+never used twice. It prevents uploads from being recombined into another valid sum.
 
-Everything is exact: entries are split in two halves of 24 bits and `v` in limbs of 16, so every
-partial sum over a row of 8192 is a whole number below 2^53 in float64, whatever the order in
-which the machine adds.
+The arithmetic is exact. Entries are split into two halves of 24 bits and `v` into limbs of 16
+bits. So every partial sum over a row of 8192 entries is a whole number below 2^53, which float64
+holds exactly, in whatever order the machine adds.
 """
 
 import hashlib
@@ -33,13 +34,13 @@ _NONCE_BYTES = 16
 
 
 class ChecksumFailed(ConsortiumError, ValueError):
-    """A sum is not the sum of the uploads whose labels were given."""
+    """A sum is not the sum of the uploads with the given labels."""
 
     code = "checksum-failed"
 
 
 def upload_pad(pad_key: bytes, label: bytes) -> int:
-    """Return the pad of one upload, below `PRIME`; `label` must be used once only."""
+    """Return the pad of one upload's tag, below `PRIME`; a label must be used only once."""
     return int.from_bytes(hmac.digest(pad_key, label, "sha256"), "little") % PRIME
 
 
@@ -49,9 +50,9 @@ def keystream(key: bytes, nonce: bytes, size: int) -> bytes:
 
 
 class Checksum:
-    """The secret coefficients of one message kind of one round, and the tags they give.
+    """The secret coefficients for one kind of message in one round.
 
-    Not for two threads at once.
+    Not thread-safe.
 
     Args:
         key: The run's checksum key, 32 bytes.
@@ -62,7 +63,11 @@ class Checksum:
 
     def __init__(self, key: bytes, context: bytes, *, num_rows: int, row_length: int) -> None:
         if not 0 < row_length <= MAX_ROW:
-            raise ValueError(f"rows of 1 to {MAX_ROW} entries are exact, got {row_length}")
+            raise ValueError(
+                f"the checksum is exact for rows of 1 to {MAX_ROW} entries, got {row_length}"
+            )
+        # Fresh coefficients for each context: what a failed forgery reveals about them is of no use
+        # in another round.
         subkey = hmac.digest(key, b"consortium checksum/1" + context, hashlib.sha256)
         self._rows = _secret_numbers(subkey, 0, num_rows)
         columns = _secret_numbers(subkey, 1, row_length)
@@ -75,24 +80,28 @@ class Checksum:
         return f"Checksum(num_rows={len(self._rows)}, row_length={len(self._limbs)})"
 
     def of_rows(self, first: int, rows: Tally) -> int:
-        """Return the share of the tag, below `PRIME`, that some rows contribute.
+        """Return the part of the tag, below `PRIME`, that some rows of the plaintext contribute.
 
         Args:
-            first: Place of the first of these rows in the whole plaintext.
+            first: Index of the first of these rows in the whole plaintext.
             rows: Coefficients, shape (count, row_length), at most `MAX_ROWS`, |x| <= 2^47.
         """
         low, high, lifted = self._scratch[:, : len(rows)]
+        # Balanced halves: row = low + 2^24 * high with |low| <= 2^23, by rounding to nearest.
         low[:] = rows
         np.rint(np.multiply(low, 2.0**-_HALF_BITS, out=high), out=high)
         low -= np.multiply(high, 2.0**_HALF_BITS, out=lifted)
         low_products = (low @ self._limbs).astype(np.int64)  # exact: below 2^(23 + 16 + 13)
         high_products = (high @ self._limbs).astype(np.int64)
+        # <c, m> = sum over i of u[i] * (sum over j of v[j] * m[i, j]). The inner sums are the
+        # products above, joined as Python integers, which do not overflow.
         keys = self._rows[first : first + len(rows)].tolist()
         parts = zip(keys, low_products.tolist(), high_products.tolist(), strict=True)
         return int(sum(key * _join_limbs(*row) for key, *row in parts)) % PRIME
 
 
 def _join_limbs(low: list[int], high: list[int]) -> int:
+    # Horner's rule in base 2^16, from the highest limb down.
     value = 0
     for low_limb, high_limb in zip(reversed(low), reversed(high), strict=True):
         value = (value << _LIMB_BITS) + low_limb + (high_limb << _HALF_BITS)
@@ -100,16 +109,16 @@ def _join_limbs(low: list[int], high: list[int]) -> int:
 
 
 def verify_tag(share: int, tag: int, *, pads: Iterable[int]) -> None:
-    """Check that a summed tag is the checksum of the sum plus the pads of what is in it.
+    """Check that the sum of the tags is the tag of the sum.
 
     Args:
-        share: What all rows of the sum contribute, from `Checksum.of_rows`.
+        share: The part that all rows of the sum contribute, from `Checksum.of_rows`.
         tag: Sum of the tags.
-        pads: One pad per upload.
+        pads: The pad of each upload in the sum.
 
     Raises:
-        ChecksumFailed: It is not. One such answer reveals nothing useful; a second one under
-            the same key might.
+        ChecksumFailed: It is not. One such answer reveals nothing useful. A second one under the
+            same key might, so the caller must burn the key.
     """
     expected = (share + sum(pads)) % PRIME
     if not hmac.compare_digest(expected.to_bytes(8, "little"), (tag % PRIME).to_bytes(8, "little")):
@@ -120,5 +129,7 @@ def verify_tag(share: int, tag: int, *, pads: Iterable[int]) -> None:
 
 
 def _secret_numbers(key: bytes, purpose: int, count: int) -> NDArray[np.uint64]:
+    # 61 of 64 bits are kept. The value 2^61 - 1, equal to 0 modulo p, makes 0 twice as likely: a
+    # bias of 2^-61.
     stream = keystream(key, purpose.to_bytes(_NONCE_BYTES, "big"), 8 * count)
     return np.frombuffer(stream, dtype="<u8") & np.uint64(PRIME)

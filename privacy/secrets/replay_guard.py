@@ -1,8 +1,8 @@
-"""What a site must remember of keys so as not to be fooled.
+"""Replay guard: what a site remembers about epochs, openings and burned keys.
 
-Guarantee: what a call reported as kept is there after the process, or the machine, dies at any
-moment; of two processes at once the first one's word stands. The directory must never be put
-back from an older copy: a site that forgets can be asked again.
+Guarantee: what a call stored survives the death of the process or of the machine at any moment.
+If two processes decide at the same time, the first decision holds. The directory must never be
+restored from an older copy: a site that forgets accepts old messages again.
 """
 
 from pathlib import Path
@@ -13,29 +13,29 @@ from privacy.secrets.reply_store import AnswerMemory
 from privacy.storage.blob_files import KeptFiles
 from privacy.storage.sqlite import SiteDatabase
 
-MAX_OPENINGS = 4  # of one lineage: the first, and at most three more
+MAX_OPENINGS = 4  # of one lineage: the first opening and at most three more
 
 
 class StaleEpoch(ConsortiumError, ValueError):
-    """An epoch is not newer than the last one this site accepted."""
+    """An epoch is not newer than the last one that this site accepted."""
 
     code = "stale-epoch"
 
 
 class OpeningAlreadyAccepted(ConsortiumError, ValueError):
-    """This run was opened before, with another opening."""
+    """This site accepted another opening of the run before."""
 
     code = "opening-already-accepted"
 
 
 class TooManyOpenings(ConsortiumError, ValueError):
-    """A run was opened again too often: people decide now."""
+    """A run was opened too often. The members must decide how to go on."""
 
     code = "too-many-openings"
 
 
 class KeyBurned(ConsortiumError, ValueError):
-    """A checksum failed under this run's key once; it is never used again."""
+    """A checksum failed under this run's key before, so the key is never used again."""
 
     code = "key-burned"
 
@@ -43,15 +43,15 @@ class KeyBurned(ConsortiumError, ValueError):
 class SiteMemory:
     """The memory of one site, in a directory of its own.
 
-    `answers` is what it remembers of what it said.
+    Its attribute `answers` holds the replies that the site gave.
 
     Args:
-        directory: Made with mode 0700 if it is not there.
+        directory: Created with mode 0700 if it does not exist.
 
     Raises:
-        MemoryUnavailable: It cannot be opened.
-        MemoryDamaged: It was written by another version.
-        ExposedSecret: The directory is open to others.
+        MemoryUnavailable: The database cannot be opened.
+        MemoryDamaged: Another version wrote it.
+        ExposedSecret: Other users can access the directory.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -70,19 +70,19 @@ class SiteMemory:
         self.close()
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the database."""
         self._database.close()
 
     def last_epoch(self) -> int:
-        """Return the number of the last epoch accepted; 0 before the first."""
+        """Return the number of the last accepted epoch; 0 before the first."""
         row = self._database.row("SELECT epoch FROM epochs ORDER BY epoch DESC LIMIT 1")
         return row[0] if row else 0
 
     def accept_epoch(self, epoch: int, fingerprint: bytes) -> None:
-        """Remember an epoch; the same one twice is accepted once.
+        """Remember an epoch. Accepting the last epoch again does nothing.
 
         Raises:
-            StaleEpoch: It is older than the last one, or another of the same number.
+            StaleEpoch: It is older than the last one, or another one of the same number.
         """
         with self._database.writing():
             last = self.last_epoch()
@@ -91,41 +91,44 @@ class SiteMemory:
                 return
             if epoch <= last:
                 raise StaleEpoch(
-                    f"epoch {last} was accepted, epoch {epoch} is not newer",
+                    f"an epoch after {last} was expected, got epoch {epoch}",
                     last=last,
                     came=epoch,
                 )
             self._database.execute("INSERT INTO epochs VALUES (?, ?)", epoch, fingerprint)
 
     def accept_opening(self, run: str, digest: bytes, *, lineage: str | None = None) -> None:
-        """Remember the one opening of a run; the same one twice is accepted once.
+        """Remember the opening of a run. Accepting the same opening again does nothing.
 
         Raises:
-            KeyBurned: The run's key is.
+            KeyBurned: The run's key is burned.
             OpeningAlreadyAccepted: Another opening was accepted for this run.
             TooManyOpenings: `MAX_OPENINGS` of this lineage were accepted.
         """
         with self._database.writing():
+            # The burn comes first: a burned run stays closed, even for the opening it once had.
             self.require_unburned(run)
             known = self._database.row("SELECT digest FROM openings WHERE run = ?", run)
             if known == (digest,):
                 return
             if known is not None:
-                raise OpeningAlreadyAccepted(f"run {run} was opened before, with another opening")
+                raise OpeningAlreadyAccepted(f"another opening of run {run} was accepted before")
+            # Counted per lineage, or a coordinator could ask for a new opening of the same run for
+            # ever, and learn from each failure.
             root = self._lineage_root(lineage or run)
             self._require_room(root)
             self._database.execute("INSERT INTO openings VALUES (?, ?, ?)", run, digest, root)
 
     def burn_key(self, run: str) -> None:
-        """Never use this run's key again."""
+        """Mark the run's key as never to be used again."""
         with self._database.writing():
             self._database.execute("INSERT OR IGNORE INTO burned VALUES (?)", run)
 
     def require_unburned(self, run: str) -> None:
-        """Return if the run's key was not burned.
+        """Check that the run's key is not burned.
 
         Raises:
-            KeyBurned: It was.
+            KeyBurned: It is.
         """
         if self._database.row("SELECT run FROM burned WHERE run = ?", run):
             raise KeyBurned(f"a checksum failed in run {run}: its key is burned at this site")

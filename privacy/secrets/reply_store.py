@@ -1,8 +1,8 @@
-"""What a site must remember of its answers so as not to answer twice.
+"""Reply store: a site remembers its answers, so that it answers each question only once.
 
-Rows and small bytes in SQLite, large bytes in files beside it. Guarantee: what a call reported
-as kept is there after the process, or the machine, dies at any moment; of two processes at once
-the first one's answer stands, and both get that one.
+Rows and small replies are in SQLite, large replies in files beside it. Guarantee: what a call
+stored survives the death of the process or of the machine at any moment. If two processes answer at
+the same time, the first answer is stored and both processes get it.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from privacy.protocol.envelope import TRAINING, Slot
 from privacy.storage.blob_files import KeptFiles
 from privacy.storage.sqlite import SiteDatabase
 
-_SMALL = 256 * 1024  # a file of its own costs more than it saves below this
-_UPDATE = 0  # the place of a round's update among its attempts, which count from 1
+_SMALL = 256 * 1024  # below this size a file of its own costs more than it saves
+_UPDATE = 0  # the attempt number under which a round's update is stored; attempts count from 1
 
 
 class AlreadyAnswered(ConsortiumError, ValueError):
@@ -24,21 +24,21 @@ class AlreadyAnswered(ConsortiumError, ValueError):
 
 
 class AnswerForgotten(ConsortiumError, LookupError):
-    """The question is older than the last one answered, and its answer is not kept."""
+    """The question is older than the last answered one, and its answer was dropped."""
 
     code = "answer-forgotten"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a site said to one request.
+    """A site's answer to one request.
 
     Args:
-        slot: The one place the answer fills.
+        slot: The slot that the answer fills.
         request: Digest of the request.
-        state: Digest of the sealed state the site trained from.
-        receipt: The encoded receipt; empty where none is given.
-        reply: The encoded reply, sent again byte for byte when asked again.
+        state: Digest of the sealed state that the site trained from.
+        receipt: The encoded receipt; empty if the answer has none.
+        reply: The encoded reply, which is sent again byte for byte if asked again.
     """
 
     slot: Slot
@@ -50,12 +50,12 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class LastState:
-    """Where this site last stood in a run.
+    """The last answer of this site in a run.
 
     Args:
-        server_round: The last round it answered.
-        attempt: The last attempt of it.
-        state: Digest of the sealed state it trained from.
+        server_round: The last round that it answered.
+        attempt: The last attempt at that round.
+        state: Digest of the sealed state that it trained from.
     """
 
     server_round: int
@@ -64,11 +64,11 @@ class LastState:
 
 
 class AnswerMemory:
-    """What one site answered, in a database and a directory of its own.
+    """The answers of one site.
 
     Args:
-        database: Its tables.
-        files: For what is large.
+        database: Database that holds the tables.
+        files: Directory for large replies.
     """
 
     def __init__(self, database: SiteDatabase, files: KeptFiles) -> None:
@@ -76,6 +76,8 @@ class AnswerMemory:
         self._files = files
         with database.writing():
             orphans = files.orphaned_files(known=database.column("SELECT name FROM files"))
+            # A process that died in the middle of a commit leaves files that no visible row names.
+            # They are removed only after `settle` has made sure that no such row can appear later.
             if orphans:
                 database.settle()
         files.drop(orphans)
@@ -83,42 +85,44 @@ class AnswerMemory:
     def remember_round(
         self, slot: Slot, update: bytes, answers: Sequence[Answer]
     ) -> tuple[bytes, ...] | None:
-        """Keep what training gave in a round and all answers made of it, in one commit.
+        """Store a round's update and all answers made from it, in one commit.
 
-        Guarantee: all of it is kept or none; the replies returned are those that stand.
+        Guarantee: either everything is stored or nothing. The returned replies are the stored
+        ones.
 
         Returns:
-            A reply for each answer; None, and nothing kept, if another update stands for this
-            round: the answers must be made of that one.
+            A reply for each answer. None, and nothing is stored, if another update is stored for
+            this round: the answers must then be made from that one.
 
         Raises:
             AlreadyAnswered, AnswerForgotten: As in `remember_reply`.
         """
         superseded: list[str] = []
         with self._database.writing():
-            standing = self._stored_update(slot)
-            if standing is not None and standing != update:
+            stored = self._stored_update(slot)
+            if stored is not None and stored != update:
                 return None
             replies = tuple(self._stored_reply(one, superseded) for one in answers)
-            if standing is None:
+            if stored is None:
                 self._keep_bytes(slot, _UPDATE, update)
+        # After the commit: a file must outlive the row that names it.
         self._files.drop(superseded)
         return replies
 
     def recall_update(self, slot: Slot) -> bytes | None:
-        """Return what training gave in this round, or None if it has not been done.
+        """Return the stored update of this round, or None if the site has not trained it.
 
         Raises:
-            AnswerForgotten: This round or a later one was answered, and the update let go.
+            AnswerForgotten: This round or a later one was answered, and the update was dropped.
         """
         with self._database.writing():
             return self._stored_update(slot)
 
     def remember_reply(self, answer: Answer) -> bytes:
-        """Keep an answer, and return the reply that stands: the first that was kept for its slot.
+        """Store an answer; return the reply that is stored for its slot, which is the first one.
 
-        Guarantee: one slot has one reply, ever. Of each run and purpose the last answer is kept
-        in full, of earlier ones all but the reply and the update.
+        Guarantee: a slot has only one reply, ever. For each run and purpose the last answer is
+        kept in full. Of earlier answers, everything but the reply and the update is kept.
 
         Raises:
             AlreadyAnswered: The slot was asked before with another request, or another attempt
@@ -132,10 +136,10 @@ class AnswerMemory:
         return reply
 
     def recall_reply(self, slot: Slot, request: bytes) -> bytes | None:
-        """Return the reply this site gave to a request, or None if it has not answered yet.
+        """Return the reply that this site gave to a request, or None if it has not answered yet.
 
         Args:
-            slot: What is asked for.
+            slot: The slot that is asked for.
             request: Digest of the request.
 
         Raises:
@@ -146,12 +150,12 @@ class AnswerMemory:
             return self._find_reply(slot, request)
 
     def own_receipt(self, slot: Slot) -> bytes | None:
-        """Return the encoded receipt this site gave for a slot, or None if it gave none."""
+        """Return the encoded receipt that this site gave for a slot, or None."""
         row = self._answer_row(slot)
         return row[1] if row else None
 
     def last_state(self, run: str, *, purpose: str = TRAINING) -> LastState | None:
-        """Return where this site last stood in a run, or None if it never answered in it."""
+        """Return this site's last answer in a run, or None if it never answered."""
         row = self._database.row(
             "SELECT server_round, attempt, state FROM answers WHERE run = ? AND purpose = ?"
             " ORDER BY server_round DESC, attempt DESC LIMIT 1",
@@ -161,7 +165,7 @@ class AnswerMemory:
         return LastState(server_round=row[0], attempt=row[1], state=row[2]) if row else None
 
     def finish_run(self, run: str) -> None:
-        """Let go of the large bytes of a run that is over; what protects the site stays."""
+        """Delete the replies and updates of a finished run; the rows that prevent replays stay."""
         with self._database.writing():
             self._database.execute("DELETE FROM small WHERE run = ?", run)
             names = self._database.column("DELETE FROM files WHERE run = ? RETURNING name", run)
@@ -169,9 +173,9 @@ class AnswerMemory:
 
     def _stored_reply(self, answer: Answer, superseded: list[str]) -> bytes:
         slot = answer.slot
-        standing = self._find_reply(slot, answer.request)
-        if standing is not None:
-            return standing
+        stored = self._find_reply(slot, answer.request)
+        if stored is not None:
+            return stored
         self._require_same_state(answer)
         superseded += self._delete_superseded(slot)
         self._database.execute(
@@ -189,8 +193,8 @@ class AnswerMemory:
         last = self.last_state(slot.run, purpose=slot.purpose)
         if kept is None and last is not None and last.server_round >= slot.server_round:
             raise AnswerForgotten(
-                f"round {last.server_round} was answered, no update is kept for round "
-                f"{slot.server_round}"
+                f"round {last.server_round} was answered, and the update of round "
+                f"{slot.server_round} was dropped"
             )
         return kept
 
@@ -198,16 +202,16 @@ class AnswerMemory:
         row = self._answer_row(slot)
         if row is not None and row[0] != request:
             raise AlreadyAnswered(
-                f"attempt {slot.attempt} at round {slot.server_round} was answered to another "
-                "request"
+                f"attempt {slot.attempt} at round {slot.server_round} was answered before, to "
+                "another request"
             )
         kept = self._kept_bytes(slot, slot.attempt)
         last = self.last_state(slot.run, purpose=slot.purpose)
         asked = (slot.server_round, slot.attempt)
         if kept is None and last is not None and (last.server_round, last.attempt) >= asked:
             raise AnswerForgotten(
-                f"attempt {last.attempt} at round {last.server_round} was answered, no reply is "
-                f"kept for attempt {slot.attempt} at round {slot.server_round}"
+                f"attempt {last.attempt} at round {last.server_round} was answered, and the "
+                f"reply of attempt {slot.attempt} at round {slot.server_round} was dropped"
             )
         return kept
 
@@ -220,6 +224,8 @@ class AnswerMemory:
         return row
 
     def _require_same_state(self, answer: Answer) -> None:
+        # All attempts at a round start from one state. Otherwise a coordinator could make a site
+        # train twice in one round, and compare the two sums.
         last = self.last_state(answer.slot.run, purpose=answer.slot.purpose)
         if last is None or last.server_round != answer.slot.server_round:
             return

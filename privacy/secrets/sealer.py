@@ -1,7 +1,7 @@
-"""Sealing and opening: integers to ciphertexts and back, with the secret. Sites only.
+"""Sealing and opening: encrypts integers to ciphertexts and back, with the secret key. Sites only.
 
-An upload holds the levels of an update, a tally and the tag of the checksum, placed as
-`Placement` says, in BFV ciphertexts whose randomness SEAL draws from the operating system.
+An upload holds the levels of an update, a tally, and the tag of the linear MAC, placed as
+`Placement` says, in BFV ciphertexts. SEAL draws their randomness from the operating system.
 """
 
 import mmap
@@ -34,17 +34,17 @@ from privacy.secrets.packing import FieldOverflow, Integers, centred_residues, p
 
 _MATERIAL = struct.Struct("<8s16s")
 _VERSION = b"bfv-sk/1"
-_WORTH_A_PROCESS = 8
+_WORTH_A_PROCESS = 8  # ciphertexts that take longer to seal than a process to fork
 
 
 class MalformedSecret(ConsortiumError, ValueError):
-    """Bytes are not a secret key of these parameters. What they are is not said."""
+    """Bytes are not a secret key of these parameters. The error does not say what they are."""
 
     code = "malformed-secret"
 
 
 class HelperDied(ConsortiumError, RuntimeError):
-    """A helper process ended before its part of an upload was sealed."""
+    """A forked process ended before it had sealed its part of an upload."""
 
     code = "helper-died"
 
@@ -52,7 +52,7 @@ class HelperDied(ConsortiumError, RuntimeError):
 class BfvSecret:
     """The secret key of one run, shared by its sites.
 
-    Guarantee: neither printed nor pickled; `material` is the one way out, for wrapping.
+    Guarantee: it is never printed or pickled. Only `material` gives its bytes, for wrapping.
     """
 
     def __init__(self, parameters: SealParameters, key: Any) -> None:  # noqa: ANN401
@@ -62,7 +62,11 @@ class BfvSecret:
 
     @property
     def bench(self) -> "_Bench":
-        """SEAL's objects for this key, made once for each process and thread."""
+        """SEAL's objects for this key, made once for each process and thread.
+
+        A forked process inherits the objects of its parent, but their memory files are shared with
+        it. So each is made anew under another process id.
+        """
         made: tuple[int, _Bench] | None = getattr(self._benches, "made", None)
         if made is None or made[0] != os.getpid():
             made = self._benches.made = os.getpid(), _Bench(self)
@@ -72,15 +76,15 @@ class BfvSecret:
         return "BfvSecret()"
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:  # noqa: ANN401
-        raise TypeError("a secret key is not pickled: wrap its material")
+        raise TypeError("a secret key must not be pickled: wrap its material")
 
     @classmethod
     def generate(cls, parameters: SealParameters) -> Self:
-        """Return a fresh key, drawn from the operating system by SEAL."""
+        """Return a new key, which SEAL draws from the operating system's randomness."""
         return cls(parameters, seal.KeyGenerator(parameters.context).secret_key())
 
     def material(self) -> bytes:
-        """Return the key as bytes: secret, to be sealed to its receivers at once."""
+        """Return the key as bytes. They are secret: wrap them at once."""
         numbers, _ = Outlet().read(self.key, _key_form(self.parameters))
         return _MATERIAL.pack(_VERSION, self.parameters.fingerprint) + numbers.tobytes()
 
@@ -89,7 +93,7 @@ class BfvSecret:
         """Return the key that `material` wrote.
 
         Raises:
-            MalformedSecret: The bytes are no key of these parameters.
+            MalformedSecret: The bytes are not a key of these parameters.
         """
         expected = _MATERIAL.size + 8 * parameters.degree
         marker = _MATERIAL.pack(_VERSION, parameters.fingerprint)
@@ -99,7 +103,9 @@ class BfvSecret:
             )
         numbers = np.frombuffer(material, dtype="<u8", offset=len(marker))
         if int(numbers.max()) >= parameters.prime or not numbers.any():
-            raise MalformedSecret("a secret key is not zero and lies below the ciphertext prime")
+            raise MalformedSecret(
+                "the numbers of a secret key must be below the ciphertext prime, and not all zero"
+            )
         key = seal.SecretKey()
         Inlet(_key_form(parameters)).load(key, parameters.context, numbers)
         return cls(parameters, key)
@@ -111,14 +117,14 @@ def _key_form(parameters: SealParameters) -> Form:
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """What a verified sum holds: sums of levels, shape (dim,), and of tallies, (tally_size,)."""
+    """The content of a verified sum: summed levels, (dim,), and tallies, (tally_size,)."""
 
     levels: Levels
     tally: Tally
 
 
 class _Bench:
-    """SEAL's objects for one process and thread: streams in memory are not shared."""
+    """SEAL's objects for one process and thread; their memory files must not be shared."""
 
     def __init__(self, secret: BfvSecret) -> None:
         parameters = secret.parameters
@@ -135,26 +141,32 @@ class _Bench:
         self._both = np.empty((2, parameters.degree), dtype=np.uint64)
 
     def encrypt(self, row: Tally, out: Octets) -> None:
-        """Write a fresh seeded ciphertext of the row to `out`."""
+        """Encrypt a row of coefficients; write the seeded ciphertext to `out`."""
+        # Two's complement modulo 2^plain_bits: a negative coefficient becomes a residue.
         modulus = np.int64((1 << self._parameters.plain_bits) - 1)
         numbers = (row & modulus).view(np.uint64)
         self._plaintexts.load(self._plain, self._parameters.context, numbers)
+        # Symmetric encryption has far less noise than a public key's. Its second polynomial is
+        # random, so a seed of 64 bytes can travel in its place.
         ciphertext = self._encryptor.encrypt_symmetric(self._plain)
         numbers, seed = self._outlet.read(ciphertext, self._seeded_form)
         pack(numbers.reshape(1, -1), out[:-SEED_BYTES].view("<u8").reshape(1, -1))
         out[-SEED_BYTES:] = seed
 
     def decrypt(self, ciphertext: Octets, out: Tally) -> None:
-        """Write the coefficients of one summed ciphertext to `out`, shape (degree,).
+        """Decrypt one summed ciphertext; write its coefficients to `out`, shape (degree,).
 
         Raises:
-            MalformedCiphertext: The ciphertext is transparent: anyone could have written it.
+            MalformedCiphertext: The ciphertext is transparent: anybody can make one without a key.
         """
         both = unpack_polynomials(ciphertext, self._parameters, self._both)
         if not both[1].any():
-            raise MalformedCiphertext("a ciphertext has no second polynomial: it was not sealed")
+            raise MalformedCiphertext(
+                "the second polynomial of a ciphertext is zero: it was not sealed"
+            )
         self._sums.load(self._cipher, self._parameters.context, both)
         self._decryptor.decrypt(self._cipher, self._plain)
+        # SEAL drops zero coefficients at the end of a plaintext, so its stream may be shorter.
         count = int(self._plain.coeff_count())
         form = self._plain_form if count == self._parameters.degree else Form.plaintext(count)
         numbers, _ = self._outlet.read(self._plain, form)
@@ -163,15 +175,15 @@ class _Bench:
 
 
 class Sealer:
-    """Seals what one site sends in one exchange, and opens what is sent back.
+    """Seals the integers that a site sends in one exchange, and opens the sum that comes back.
 
-    Guarantee: what `open` returns is the exact sum of what was sealed under the pads given, or
-    it raises. Not for two threads at once.
+    Guarantee: `open` returns the exact sum of what was sealed with the given pads, or raises.
+    Not thread-safe.
 
     Args:
-        secret: The run's key.
-        placement: Where the integers stand.
-        checksum: The secret coefficients of this exchange.
+        secret: The run's secret key.
+        placement: Which coefficient holds which integer.
+        checksum: The secret coefficients for this exchange.
     """
 
     def __init__(self, secret: BfvSecret, placement: Placement, checksum: Checksum) -> None:
@@ -186,8 +198,8 @@ class Sealer:
             levels: Levels of the update, shape (dim,).
             tally: Tally, shape (tally_size,), |x| < 2^41.
             pad: The pad of this upload's label, never used before.
-            processes: Processes that share the work; the others are forked and see the secret
-                in inherited memory only.
+            processes: Number of processes that share the work. The others are forked, and get the
+                secret by inherited memory only.
 
         Raises:
             UnfitIntegers: The integers do not fit the placement.
@@ -200,11 +212,13 @@ class Sealer:
             rows = np.frombuffer(upload, dtype=np.uint8, offset=len(marker))
             rows = rows.reshape(-1, self._placement.upload_stride)
             task = partial(self._seal_rows, integers, rows)
+            # The last row waits for the others: it carries the tag, which depends on all rows.
             share = sum_over_processes(task, last, processes=processes)
             row = self._blank_rows(1)
             share += self._checksum.of_rows(last, integers.write_rows(last, row))
             put_tag(row[0], (share + pad) % PRIME)
             self._secret.bench.encrypt(row[0], rows[last])
+            # No view of the map may be left, or it cannot be closed.
             del rows, task
             return upload[:]
 
@@ -221,22 +235,22 @@ class Sealer:
         return np.zeros((count, self._placement.parameters.degree), dtype=np.int64)
 
     def open(self, summed: Buffer, *, pads: Sequence[int]) -> Opened:
-        """Return the sums that the uploads under these pads add up to.
+        """Open a sum, and check that it is the sum of the uploads with these pads.
 
         Args:
-            summed: The bytes of a sum, from anybody.
+            summed: The bytes of a sum, not trusted.
             pads: The pad of each upload whose receipt was given.
 
         Raises:
             MalformedCiphertext: The bytes are not a sum of this placement.
-            TooManyUploads: There are more pads than the parameters are exact for.
+            TooManyUploads: There are no pads, or more than the parameters are exact for.
             ChecksumFailed: It is not the sum of those uploads.
-            FieldOverflow: An upload in it was beyond its bounds.
+            FieldOverflow: An upload in it was out of bounds.
         """
         limit = self._placement.parameters.num_sites
         if not 0 < len(pads) <= limit:
             raise TooManyUploads(
-                f"sums of 1 to {limit} uploads are exact, got {len(pads)}", limit=limit
+                f"a sum is exact for 1 to {limit} uploads, got {len(pads)}", limit=limit
             )
         rows = summed_rows(summed, self._placement)
         integers, share, tag = Integers.blank(self._placement), 0, 0
@@ -249,22 +263,27 @@ class Sealer:
                 tag = take_tag(block[-1])
             share += self._checksum.of_rows(start, block)
             integers.read_rows(start, block)
+        # Nothing is returned, not even an error about the content, before the tag is verified.
         verify_tag(share, tag, pads=pads)
         if not integers.within_range(uploads=len(pads)):
-            raise FieldOverflow(f"{len(pads)} uploads within their bounds cannot add up to this")
+            raise FieldOverflow(
+                f"{len(pads)} uploads within their bounds cannot add up to this: "
+                "a member sealed a value that is out of bounds"
+            )
         return Opened(levels=integers.levels, tally=integers.tally)
 
 
 def sum_over_processes(task: Callable[[int, int], int], count: int, *, processes: int) -> int:
     """Return the sum of `task(first, stop)` over consecutive parts of `range(count)`.
 
-    Each part but the last runs in a forked process, so the task sees all memory of this one;
-    what it writes must go to shared memory.
+    Each part but the last runs in a forked process. So the task sees all memory of this process,
+    but what it writes must go to shared memory.
 
     Raises:
         HelperDied: A forked process ended early.
     """
     processes = max(1, min(processes, count // _WORTH_A_PROCESS))
+    # Fork, not spawn: a spawned process would have to receive the secret by pickle.
     edges = [count * part // processes for part in range(processes + 1)]
     with mmap.mmap(-1, 8 * processes) as results:
 
@@ -281,5 +300,8 @@ def sum_over_processes(task: Callable[[int, int], int], count: int, *, processes
             helper.join()
         died = sum(helper.exitcode != 0 for helper in helpers)
         if died:
-            raise HelperDied(f"{died} of {len(helpers)} helper processes ended early", died=died)
+            raise HelperDied(
+                f"{died} of {len(helpers)} forked processes ended early: see why, and ask again",
+                died=died,
+            )
         return int(np.frombuffer(results[:], dtype="<u8").astype(object).sum())

@@ -1,7 +1,7 @@
-"""Sealing of the run's state: deterministic, so that honest sites produce the same bytes.
+"""Encryption of the run's state. It is deterministic: honest sites produce the same bytes.
 
-AES-SIV (RFC 5297) without a nonce: equal states under equal context give equal bytes, which
-is exactly what lets sites sign a digest of something the coordinator cannot read.
+It is AES-SIV (RFC 5297) without a nonce. Equal states under an equal context give equal bytes. So
+the sites can sign a digest of a state that the coordinator cannot read.
 """
 
 from cryptography.exceptions import InvalidTag
@@ -27,24 +27,26 @@ class WrongState(ConsortiumError, ValueError):
 
 
 def seal_state(state: bytes, *, keys: RunKeys, server_round: int, previous: bytes) -> SealedState:
-    """Return the state after a round as only sites of the run can open it.
+    """Encrypt the state after a round, so that only sites of the run can open it.
 
-    Guarantee: bound to charter, run, round and the sealed state before it; the same arguments
-    give the same bytes on every machine.
+    Guarantee: it is bound to charter, run, round and the sealed state before it. The same
+    arguments give the same bytes on every machine.
 
     Args:
         state: The encoded state.
-        keys: Of the run.
-        server_round: The round after which this is the state; 0 is the start.
+        keys: Keys of the run.
+        server_round: The round after which the run has this state; 0 is the start.
         previous: Digest of the sealed state before it; `envelope.NO_STATE` for the start.
 
     Raises:
-        MalformedEnvelope: The state is longer than AES-SIV takes.
+        MalformedEnvelope: The state is longer than AES-SIV accepts.
     """
     canonical.require_bytes("a state", state, low=0, high=MAX_STATE_BYTES - SIV_OVERHEAD)
     context = StateContext(
         charter=keys.charter, run=keys.run, server_round=server_round, previous=previous
     )
+    # Without a nonce, AES-SIV reveals only whether two states are equal. The context holds the
+    # round and the digest before it, so equal states of two rounds differ too.
     body = AESSIV(keys.state).encrypt(state, [context.encode()])
     return SealedState(context=context, body=body)
 
@@ -53,21 +55,21 @@ def open_state(sealed: SealedState, *, keys: RunKeys, server_round: int, digest:
     """Return the state that `seal_state` sealed.
 
     Args:
-        sealed: As it came.
-        keys: Of the run.
-        server_round: The round it must be of.
-        digest: What the majority signed, or this site remembers.
+        sealed: The sealed state as it was received.
+        keys: Keys of the run.
+        server_round: The expected round.
+        digest: The digest that the majority signed, or that this site remembers.
 
     Raises:
-        WrongCharter, WrongRun, WrongRound: It is of another.
-        WrongState: It is not the state of that digest.
+        WrongCharter, WrongRun, WrongRound: It belongs to another charter, run or round.
+        WrongState: It does not have that digest.
         CannotOpen: It was sealed under another key, or altered.
     """
     context = sealed.context
     if context.charter != keys.charter:
         raise WrongCharter("the sealed state is bound to another charter")
     if context.run != keys.run:
-        raise WrongRun(f"this site is in run {keys.run}, the sealed state is of {context.run}")
+        raise WrongRun(f"run {keys.run} was expected, the sealed state belongs to {context.run}")
     if context.server_round != server_round:
         raise WrongRound(
             f"the state after round {server_round} was expected, got {context.server_round}",
@@ -75,7 +77,7 @@ def open_state(sealed: SealedState, *, keys: RunKeys, server_round: int, digest:
             came=context.server_round,
         )
     if sealed.digest != digest:
-        raise WrongState(f"state {digest.hex()[:12]} was agreed, got {sealed.digest.hex()[:12]}")
+        raise WrongState(f"state {digest.hex()[:12]} was expected, got {sealed.digest.hex()[:12]}")
     try:
         return AESSIV(keys.state).decrypt(sealed.body, [context.encode()])
     except InvalidTag:

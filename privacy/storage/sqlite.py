@@ -1,4 +1,4 @@
-"""The SQLite file behind a site's memory: durable at each commit, safe for several processes."""
+"""SQLite databases of a site: durable at each commit, safe for several processes."""
 
 import fcntl
 import os
@@ -16,12 +16,12 @@ from privacy.storage.secret_files import make_private_directory
 
 @dataclass(frozen=True)
 class DatabaseForm:
-    """What a database of a site holds.
+    """The schema of a database.
 
     Args:
-        file: Its name.
-        version: Of the tables; another one is left alone.
-        tables: Statements that make them.
+        file: Name of its file.
+        version: Version of the tables; a database of another version is refused.
+        tables: Statements that create the tables.
     """
 
     file: str
@@ -54,7 +54,7 @@ MEMORY = DatabaseForm(
 
 
 class MemoryUnavailable(ConsortiumError, RuntimeError):
-    """The site's memory cannot be read or written; without it the site must not answer."""
+    """The site's memory cannot be read or written. Without it the site must not answer."""
 
     code = "memory-unavailable"
 
@@ -62,17 +62,17 @@ class MemoryUnavailable(ConsortiumError, RuntimeError):
 class SiteDatabase:
     """One connection to the database of a site.
 
-    Guarantee: what `writing` committed is on the disk when it returns; two writers wait for
-    each other.
+    Guarantee: what `writing` committed is on the disk when it returns. Two writers wait for each
+    other.
 
     Args:
-        directory: Made with mode 0700 if it is not there.
-        form: What it holds.
+        directory: Created with mode 0700 if it does not exist.
+        form: The schema.
 
     Raises:
-        MemoryUnavailable: It cannot be opened.
-        MemoryDamaged: It was written by another version.
-        ExposedSecret: The directory is open to others.
+        MemoryUnavailable: The database cannot be opened.
+        MemoryDamaged: Another version wrote it.
+        ExposedSecret: Other users can access the directory.
     """
 
     def __init__(self, directory: Path, form: DatabaseForm = MEMORY) -> None:
@@ -83,7 +83,7 @@ class SiteDatabase:
             self._prepare(form)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the database."""
         self._connection.close()
 
     def row(self, query: str, *values: str | int | bytes) -> Any:  # noqa: ANN401
@@ -102,23 +102,25 @@ class SiteDatabase:
             return [row[0] for row in self._connection.execute(query, values)]
 
     def execute(self, statement: str, *values: str | int | bytes) -> None:
-        """Run a statement that returns nothing."""
+        """Run a statement that returns no rows."""
         with _unavailable_on_error():
             self._connection.execute(statement, values)
 
     def settle(self) -> None:
-        """Make sure, at the commit, that what is not visible now never will be.
+        """Make sure, at the commit, that no transaction invisible now becomes visible later.
 
-        A process killed in the middle of its commit may have written all of it and announced
-        none: nobody sees that transaction, until the last connection closes and the next one
-        recovers it. A write of our own takes its place in the log.
+        A process that is killed in the middle of its commit may have written a whole transaction
+        to the write-ahead log without announcing it. No connection sees that transaction, until the
+        last connection closes and the next one recovers the log. A write of our own overwrites it.
         """
         self.execute("UPDATE settled SET times = times + 1")
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the one writer's place; commit at the end, undo everything on an exception."""
+        """Hold the write lock; commit at the end, roll back on an exception."""
         with _unavailable_on_error(), self._connection:
+            # IMMEDIATE takes the write lock before the first read, so what was read still holds at
+            # the commit.
             self._connection.execute("BEGIN IMMEDIATE")
             yield
 
@@ -130,7 +132,8 @@ class SiteDatabase:
             self._connection.execute(f"PRAGMA user_version = {form.version}")
         elif version != form.version:
             raise MemoryDamaged(
-                f"this memory has version {version}, this program reads {form.version}",
+                f"version {form.version} of {form.file} is needed, got version {version}: use "
+                "the program that wrote it",
                 came=version,
             )
 
@@ -147,18 +150,18 @@ _PATIENCE_S = 60.0
 
 
 def open_sqlite(path: Path, *, synchronous: Literal["NORMAL", "FULL"]) -> sqlite3.Connection:
-    """Open a database with a write-ahead log, made with mode 0600 if it is not there.
+    """Open a database with a write-ahead log; create it with mode 0600 if it does not exist.
 
-    Guarantee: processes that open it at the same moment all get it; two writers wait for each
-    other. With FULL a commit survives the death of the machine, with NORMAL that of the process.
-    The connection begins no transaction by itself.
+    Guarantee: several processes may open it at the same moment. Two writers wait for each other.
+    With FULL a commit survives the death of the machine, with NORMAL the death of the process. The
+    connection starts no transaction by itself.
 
     Args:
-        path: In a directory that is there.
-        synchronous: How far a commit goes (SQLite, PRAGMA synchronous).
+        path: A file in an existing directory.
+        synchronous: Durability of a commit (SQLite, PRAGMA synchronous).
 
     Raises:
-        sqlite3.Error: It is no database, or cannot be read or written.
+        sqlite3.Error: The file is not a database, or cannot be read or written.
     """
     try:
         _create(path)
@@ -171,7 +174,8 @@ def open_sqlite(path: Path, *, synchronous: Literal["NORMAL", "FULL"]) -> sqlite
 def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
     try:
-        # Two at once may not: SQLite does not wait to change a new database's journal, it fails.
+        # This is why opening is exclusive: to change the journal mode of a new database, SQLite
+        # does not wait for a lock, it fails.
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
     except BaseException:
@@ -181,8 +185,8 @@ def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
 
 
 def _create(path: Path) -> None:
-    # Only where there is none: closing a second handle on a database drops SQLite's locks on it.
-    # SQLite gives the files beside it the same mode.
+    # With EXCL an existing file is not opened: closing a second handle on a database would drop all
+    # POSIX locks that SQLite holds on it. SQLite gives the files beside it the same mode.
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     with suppress(FileExistsError):
         os.close(os.open(path, flags, 0o600))

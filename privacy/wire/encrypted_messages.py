@@ -1,7 +1,7 @@
-"""The messages of an encrypted run: what each holds, written and read by both ends.
+"""The messages of an encrypted run, as both ends write and read them.
 
-Everything the coordinator carries here it cannot read: deliveries, openings, ciphertexts and
-sealed states. Every array is opaque bytes with a bound that is checked before it is copied.
+The coordinator cannot read what it carries here: deliveries, openings, ciphertexts and sealed
+states. Every array is opaque bytes, and its length is checked before it is copied.
 """
 
 import hashlib
@@ -63,21 +63,21 @@ _ROUND_ARRAYS = (_OPENING, _RECEIPTS, _SUMS, _STATE, _COUNT_RECEIPTS, _COUNT_SUM
 
 @dataclass(frozen=True, kw_only=True)
 class SealedRound:
-    """Where an encrypted run stands: what a site needs to take part, and nothing it kept.
+    """The request of a round: everything that a site needs to take part, without stored state.
 
     Absent parts are empty bytes.
 
     Args:
         charter: Fingerprint of the charter, hexadecimal.
-        server_round: The round that is asked; 0 for the statistics.
-        attempt: At this round, from 1.
-        report: Whether the site shall also send the sealed state it computed.
+        server_round: The requested round; 0 for the statistics.
+        attempt: The attempt at this round, from 1.
+        report: Whether the site shall also send the sealed state that it computed.
         opening: The run's opening.
-        receipts: Of the last round's updates.
-        sums: Of the last round's updates, bucket by bucket.
-        state: The sealed state those updates were trained from.
-        count_receipts: Of the last tallies: the statistics before round 1, then evaluations.
-        count_sum: Of these tallies.
+        receipts: Receipts of the last round's updates.
+        sums: Sums of the last round's updates, bucket by bucket.
+        state: The sealed state that those updates were trained from.
+        count_receipts: Receipts of the last tallies: in round 1 the statistics, later evaluations.
+        count_sum: Sum of these tallies.
     """
 
     charter: str
@@ -93,7 +93,7 @@ class SealedRound:
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 of what is asked; asking for the state as well is no other question."""
+        """SHA-256 of the request, without `report`: asking for the state is not another request."""
         digest = hashlib.sha256(_REQUEST_TAG + canonical.text(self.charter))
         digest.update(canonical.number(self.server_round) + canonical.number(self.attempt))
         for part in self._parts().values():
@@ -115,12 +115,12 @@ class SealedRound:
 
     @classmethod
     def read(cls, record: RecordDict, *, sums_bytes: int, count_bytes: int) -> "SealedRound":
-        """Return what `content` wrote; MalformedRecord if it is anything else.
+        """Parse what `content` wrote; raise MalformedRecord for anything else.
 
         Args:
-            record: From the coordinator, not trusted.
-            sums_bytes: Longest sums that were agreed, all buckets together.
-            count_bytes: Longest sum of tallies that was agreed.
+            record: Received from the coordinator, not trusted.
+            sums_bytes: Agreed largest size of the sums, all buckets together.
+            count_bytes: Agreed largest size of the sum of tallies.
         """
         arrays, facts = wire.read_content(
             record,
@@ -165,15 +165,15 @@ class SealedRound:
 
 @dataclass(frozen=True, kw_only=True)
 class SealedReply:
-    """What a site sends back from a round. Absent parts are empty bytes.
+    """A site's reply to a round. Absent parts are empty bytes.
 
     Args:
         upload: Its sealed update.
-        receipt: Of the update.
+        receipt: Receipt of the update.
         count_upload: Its sealed tally.
-        count_receipt: Of the tally.
-        state: The sealed state it computed, if that was asked.
-        released: The pooled tally of the last round, if the members release it; None if not.
+        count_receipt: Receipt of the tally.
+        state: The sealed state that it computed, if requested.
+        released: The pooled tally of the last round, if the members release it; else None.
         model: Digest of the model, in the reply to the last round; else empty.
     """
 
@@ -203,10 +203,10 @@ class SealedReply:
     def read(
         cls, record: RecordDict, *, upload_bytes: int, count_bytes: int, tally_size: int
     ) -> "SealedReply":
-        """Return what `content` wrote; MalformedRecord if it is anything else.
+        """Parse what `content` wrote; raise MalformedRecord for anything else.
 
         Args:
-            record: From a site, not trusted.
+            record: Received from a site, not trusted.
             upload_bytes: Length of a sealed update.
             count_bytes: Length of a sealed tally.
             tally_size: Entries of a released tally.
@@ -221,7 +221,9 @@ class SealedReply:
         )
         released = wire.fact_int(facts, _RELEASED, low=0, high=1)
         if bool(released) != bool(optional):
-            raise wire.MalformedRecord("a reply that releases a tally holds one, no other does")
+            raise wire.MalformedRecord(
+                "a reply must hold a tally exactly if it says that it releases one"
+            )
         return cls(
             upload=wire.read_bytes(arrays[_UPLOAD], at_most=upload_bytes),
             receipt=wire.read_bytes(arrays[_RECEIPT], at_most=MAX_ENVELOPE_BYTES),
@@ -234,12 +236,12 @@ class SealedReply:
 
 
 def held_epoch(epoch: int, fingerprint: bytes) -> RecordDict:
-    """Return a site's answer to `EPOCH`: what it goes by under this charter, 0 if nothing."""
+    """Return a site's answer to `EPOCH`: its current epoch under this charter, 0 if none."""
     return wire.content({_FINGERPRINT: wire.bytes_array(fingerprint)}, {_EPOCH: epoch})
 
 
 def read_held_epoch(record: RecordDict) -> tuple[int, bytes]:
-    """Return what `held_epoch` wrote; MalformedRecord if it is anything else."""
+    """Parse what `held_epoch` wrote; raise MalformedRecord for anything else."""
     arrays, facts = wire.read_content(
         record, arrays=frozenset({_FINGERPRINT}), facts=frozenset({_EPOCH})
     )
@@ -250,12 +252,12 @@ def read_held_epoch(record: RecordDict) -> tuple[int, bytes]:
 
 
 def rotation_request(charter: str, last_epoch: int) -> RecordDict:
-    """Return the question `ROTATE`: make the epoch after this one."""
+    """Return the message `ROTATE`: a request to make the epoch after this one."""
     return wire.content({}, {_CHARTER: charter, _EPOCH: last_epoch})
 
 
 def read_rotation_request(record: RecordDict) -> tuple[str, int]:
-    """Return charter and last epoch that `rotation_request` wrote, or MalformedRecord."""
+    """Return the charter and last epoch of a `rotation_request`, or raise MalformedRecord."""
     _, facts = wire.read_content(record, arrays=frozenset(), facts=frozenset({_CHARTER, _EPOCH}))
     charter = wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH)
     return charter, wire.fact_int(facts, _EPOCH, low=0, high=canonical.MAX_NUMBER)
@@ -269,7 +271,7 @@ def deliveries(made: Mapping[str, bytes]) -> RecordDict:
 
 
 def read_deliveries(record: RecordDict) -> dict[str, bytes]:
-    """Return what `deliveries` wrote, or MalformedRecord, or MalformedEnvelope."""
+    """Parse what `deliveries` wrote, or raise MalformedRecord or MalformedEnvelope."""
     arrays, _ = wire.read_content(record, arrays=frozenset({_DELIVERIES}), facts=frozenset())
     encoded = wire.read_bytes(arrays[_DELIVERIES], at_most=MAX_DELIVERIES_BYTES)
     reader = Reader(encoded, tag=_DELIVERIES_TAG)
@@ -285,7 +287,7 @@ def delivery(charter: str, encoded: bytes) -> RecordDict:
 
 
 def read_delivery(record: RecordDict) -> tuple[str, bytes]:
-    """Return charter and encoded delivery that `delivery` wrote, or MalformedRecord."""
+    """Return the charter and encoded delivery of a `delivery`, or raise MalformedRecord."""
     arrays, facts = wire.read_content(
         record, arrays=frozenset({_DELIVERY}), facts=frozenset({_CHARTER})
     )
@@ -294,13 +296,17 @@ def read_delivery(record: RecordDict) -> tuple[str, bytes]:
 
 
 def opening_request(charter: str, label: str, roster: Sequence[str], lineage: str) -> RecordDict:
-    """Return the question `OPEN`: open a run of this label for these sites."""
+    """Return the message `OPEN`: a request to open a run with this label for these sites."""
     facts = {_CHARTER: charter, _LABEL: label, _ROSTER: ",".join(roster), _LINEAGE: lineage}
     return wire.content({}, facts)
 
 
 def read_opening_request(record: RecordDict) -> tuple[str, str, tuple[str, ...], str]:
-    """Return charter, label, roster and lineage of an `opening_request`, or MalformedRecord."""
+    """Parse the charter, label, roster and lineage of an `opening_request`.
+
+    Raises:
+        MalformedRecord: It is anything else.
+    """
     _, facts = wire.read_content(
         record, arrays=frozenset(), facts=frozenset({_CHARTER, _LABEL, _ROSTER, _LINEAGE})
     )
@@ -318,6 +324,6 @@ def opening(encoded: bytes) -> RecordDict:
 
 
 def read_opening(record: RecordDict) -> bytes:
-    """Return the encoded opening that `opening` wrote, or MalformedRecord."""
+    """Return the encoded opening of an `opening`, or raise MalformedRecord."""
     arrays, _ = wire.read_content(record, arrays=frozenset({_OPENING}), facts=frozenset())
     return wire.read_bytes(arrays[_OPENING], at_most=MAX_OPENING_BYTES)

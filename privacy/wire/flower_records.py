@@ -1,7 +1,7 @@
-"""Flower records and the bytes in them: the one place where either becomes the other.
+"""Conversion between Flower records and arrays, bytes and facts. Only this module does it.
 
-Arrays travel as raw little-endian bytes under our own `stype`, so that nothing a peer sends
-is ever given to a deserialiser: a hostile `npy` header alone can ask for 745 GiB.
+Arrays travel as raw little-endian bytes under our own `stype`. So nothing that a peer sends is
+passed to a deserialiser: the header of a hostile `npy` file alone can request 745 GiB.
 """
 
 import re
@@ -39,24 +39,24 @@ class MalformedRecord(ConsortiumError, ValueError):
 
 
 def vector_array(vector: NDArray[np.floating]) -> Array:
-    """Return a vector, shape (dim,), in its form for the wire: float32, little-endian."""
+    """Return a vector, shape (dim,), in its wire form: float32, little-endian."""
     data = np.ascontiguousarray(vector, dtype="<f4").tobytes()
     return Array(dtype="float32", shape=vector.shape, stype=VECTOR_TYPE, data=data)
 
 
 def tally_array(tally: Tally) -> Array:
-    """Return a tally, shape (size,), in its form for the wire: int64, little-endian."""
+    """Return a tally, shape (size,), in its wire form: int64, little-endian."""
     data = np.ascontiguousarray(tally, dtype="<i8").tobytes()
     return Array(dtype="int64", shape=tally.shape, stype=TALLY_TYPE, data=data)
 
 
 def bytes_array(data: bytes) -> Array:
-    """Return opaque bytes (an envelope, ciphertexts) in their form for the wire."""
+    """Return opaque bytes (an envelope, ciphertexts) in their wire form."""
     return Array(dtype="uint8", shape=(len(data),), stype=BYTES_TYPE, data=data)
 
 
 def read_vector(array: Array, *, dim: int) -> NDArray[np.float32]:
-    """Return the float32 vector a peer sent, shape (dim,), a read-only view of its bytes.
+    """Return the float32 vector that a peer sent, shape (dim,), a read-only view of its bytes.
 
     Raises:
         MalformedRecord: Its type, dtype, shape or length is not the agreed one.
@@ -66,7 +66,7 @@ def read_vector(array: Array, *, dim: int) -> NDArray[np.float32]:
 
 
 def read_tally(array: Array, *, size: int) -> Tally:
-    """Return the tally a peer sent, shape (size,), a read-only view of its bytes.
+    """Return the tally that a peer sent, shape (size,), a read-only view of its bytes.
 
     Raises:
         MalformedRecord: Its type, dtype, shape or length is not the agreed one.
@@ -76,10 +76,10 @@ def read_tally(array: Array, *, size: int) -> Tally:
 
 
 def read_bytes(array: Array, *, at_most: int) -> bytes:
-    """Return the opaque bytes a peer sent, at most `at_most` of them.
+    """Return the opaque bytes that a peer sent, at most `at_most` of them.
 
     Raises:
-        MalformedRecord: There are more, or they are not declared as bytes of that number.
+        MalformedRecord: There are more, or their declared type or number is wrong.
     """
     if len(array.data) > at_most:
         raise MalformedRecord(
@@ -112,21 +112,21 @@ def refusal_of(code: str, counts: Mapping[str, int], *, site: str = "") -> Recor
 
 
 def arrays_and_facts(record: RecordDict) -> tuple[ArrayRecord, ConfigRecord]:
-    """Return the arrays and the facts of a content that holds these two records.
+    """Return the arrays and the facts of a content that holds exactly these two records.
 
-    Flower's own `record.array_records` is a reference cycle around the record: whatever it was
-    called on stays in memory until the garbage collector comes.
+    Do not use Flower's own `record.array_records`: it creates a reference cycle around the record,
+    which then stays in memory until the garbage collector runs.
 
     Raises:
         MalformedRecord: The content holds anything else.
     """
     if set(record) != {ARRAYS, FACTS}:
         raise MalformedRecord(
-            f"a message holds '{ARRAYS}' and '{FACTS}', got {len(record)} records"
+            f"a message must hold exactly '{ARRAYS}' and '{FACTS}', got {len(record)} records"
         )
     arrays, facts = record[ARRAYS], record[FACTS]
     if not isinstance(arrays, ArrayRecord) or not isinstance(facts, ConfigRecord):
-        raise MalformedRecord(f"'{ARRAYS}' holds arrays and '{FACTS}' scalars; got other records")
+        raise MalformedRecord(f"'{ARRAYS}' must hold arrays and '{FACTS}' scalars")
     return arrays, facts
 
 
@@ -142,25 +142,25 @@ def read_content(
     odd = (set(array_record) ^ arrays) | (set(fact_record) ^ facts)
     if odd:
         raise MalformedRecord(
-            f"agreed arrays {sorted(arrays)} and facts {sorted(facts)}; "
-            f"{len(odd)} keys are missing or were not agreed",
+            f"the arrays {sorted(arrays)} and the facts {sorted(facts)} were agreed; {len(odd)} "
+            "keys are missing or were not agreed",
             odd=len(odd),
         )
     return array_record, fact_record
 
 
 def read_refusal(record: RecordDict) -> tuple[str, dict[str, int]] | None:
-    """Return the code and counts of a refusal, or None if the content is no refusal.
+    """Return the code and counts of a refusal, or None if the content is not a refusal.
 
     Raises:
-        MalformedRecord: It says it is one and does not have the form of one.
+        MalformedRecord: It claims to be a refusal, but does not have the form of one.
     """
     if REFUSAL not in record:
         return None
     refusal = record[REFUSAL]
     others = 2 if isinstance(refusal, ConfigRecord) and _REFUSING in refusal else 1
     if not isinstance(refusal, ConfigRecord) or len(refusal) > _MAX_COUNTS + others:
-        raise MalformedRecord("a refusal is a code and at most 16 counts")
+        raise MalformedRecord(f"a refusal must be a code and at most {_MAX_COUNTS} counts")
     code, site = refusal.get("code"), refusal.get(_REFUSING, "")
     counts = {
         key.removeprefix("count."): value
@@ -172,17 +172,19 @@ def read_refusal(record: RecordDict) -> tuple[str, dict[str, int]] | None:
         or not _CODE.fullmatch(code)
         or len(counts) != len(refusal) - others
     ):
-        raise MalformedRecord("a refusal is a kebab-case code and whole counts")
+        raise MalformedRecord("a refusal must be a kebab-case code and whole counts")
     if not isinstance(site, str) or len(site) > _LONGEST_NAME:
-        raise MalformedRecord("a refusal names the site that refuses, or none")
+        raise MalformedRecord(
+            f"a refusal must name the site in at most {_LONGEST_NAME} characters, or no site"
+        )
     return code, counts
 
 
 def refusing_site(record: RecordDict) -> str:
-    """Return the name under which a site refuses, or nothing: it is said, and proves nothing.
+    """Return the name of the site that refuses, or "". The name is only claimed, not proved.
 
     Raises:
-        MalformedRecord: It says it is a refusal and does not have the form of one.
+        MalformedRecord: It claims to be a refusal, but does not have the form of one.
     """
     if read_refusal(record) is None:
         return ""
@@ -191,10 +193,10 @@ def refusing_site(record: RecordDict) -> str:
 
 
 def fact_int(facts: ConfigRecord, name: str, *, low: int, high: int) -> int:
-    """Return a whole number a peer stated, within its agreed range.
+    """Return a whole number that a peer stated, within its agreed range.
 
     Raises:
-        MalformedRecord: It is no whole number, or out of range.
+        MalformedRecord: It is not a whole number, or is out of range.
     """
     value = facts[name]
     if type(value) is not int or not low <= value <= high:
@@ -203,10 +205,10 @@ def fact_int(facts: ConfigRecord, name: str, *, low: int, high: int) -> int:
 
 
 def fact_str(facts: ConfigRecord, name: str, *, at_most: int) -> str:
-    """Return a text a peer stated, at most `at_most` characters long.
+    """Return a text that a peer stated, at most `at_most` characters long.
 
     Raises:
-        MalformedRecord: It is no text, or longer.
+        MalformedRecord: It is not a text, or is longer.
     """
     value = facts[name]
     if not isinstance(value, str) or len(value) > at_most:
@@ -215,7 +217,7 @@ def fact_str(facts: ConfigRecord, name: str, *, at_most: int) -> str:
 
 
 def num_bytes(record: RecordDict) -> int:
-    """Return how many bytes of arrays a content carries."""
+    """Return the number of bytes of arrays in a content."""
     records = [item for item in record.values() if isinstance(item, ArrayRecord)]
     return sum(len(array.data) for item in records for array in item.values())
 

@@ -1,6 +1,6 @@
-"""The messages between coordinator and sites in the clear: what each holds, written and read.
+"""The messages between coordinator and sites in the clear, as both ends write and read them.
 
-Both ends use this module, so neither can mean something else by a key.
+Both ends use this module, so a key has the same meaning at both.
 """
 
 import json
@@ -46,16 +46,16 @@ MAX_ANCHOR_BYTES = 512
 
 @dataclass(frozen=True, kw_only=True)
 class Introduction:
-    """What a site says of itself.
+    """How a site introduces itself.
 
     Args:
         site: Its name in the charter.
-        charter: Fingerprint of the charter it signed.
-        layout: The layout of the vector it would train.
-        num_examples: Its training examples, as far as its policy tells them.
-        anchor: Where its evidence stands; see `privacy.audit.signed_head`. Put there by the gate.
-        proof: Signature of `privacy.protocol.membership_proof` over the coordinator's challenge;
-            empty where the charter holds no keys.
+        charter: Fingerprint of the charter that it signed.
+        layout: Layout of the vector that it would train.
+        num_examples: Number of its training examples, as its policy lets it leave.
+        anchor: Signed head of its log; see `privacy.audit.signed_head`. The policy gate adds it.
+        proof: Signature over the coordinator's challenge; see
+            `privacy.protocol.membership_proof`. Empty if the charter holds no keys.
     """
 
     site: str
@@ -68,13 +68,13 @@ class Introduction:
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """Where the run stands: what a site needs to train or to evaluate, and nothing it kept.
+    """The position of a run: all that a site needs to train or evaluate, without stored state.
 
     Args:
-        charter: Fingerprint of the charter the run is bound to.
-        run: Of which run it is a round: two runs share no answer.
-        server_round: The round, counted from 1.
-        state: The federated vector, shape (dim,), numbers of float32.
+        charter: Fingerprint of the charter that the run is bound to.
+        run: Name of the run, so that two runs share no answer.
+        server_round: The round, from 1.
+        state: The federated vector, shape (dim,), float32 numbers.
         statistics: The pooled statistics, shape (size,).
     """
 
@@ -87,12 +87,12 @@ class Position:
 
 @dataclass(frozen=True, kw_only=True)
 class Contribution:
-    """What a site sends back from training.
+    """A site's reply to training.
 
     Args:
-        update: What changed, shape (dim,), float32 on the wire; not checked for NaN.
-        num_examples: Training examples behind it.
-        tally: Evaluation counts of the state the site received, shape (size,).
+        update: The update, shape (dim,), float32 on the wire; not checked for NaN.
+        num_examples: Number of training examples behind it.
+        tally: Evaluation counts of the state that the site received, shape (size,).
         released: Whether the site releases its own figures.
     """
 
@@ -102,14 +102,14 @@ class Contribution:
     released: bool
 
     def encode(self) -> bytes:
-        """Return the contribution as bytes, for a site to keep; the inverse of `decode`."""
+        """Return the contribution as bytes for the site to store; the inverse of `decode`."""
         update = np.ascontiguousarray(self.update, "<f4").tobytes()
         header = _KEPT.pack(self.num_examples, int(self.released), len(update))
         return header + update + np.ascontiguousarray(self.tally, "<i8").tobytes()
 
     @classmethod
     def decode(cls, kept: bytes) -> "Contribution":
-        """Return what `encode` wrote, from a file of the site's own."""
+        """Parse what `encode` wrote, from a file of the site's own, so trusted."""
         num_examples, released, length = _KEPT.unpack_from(kept)
         return cls(
             update=np.frombuffer(kept, "<f4", length // 4, _KEPT.size),
@@ -121,7 +121,7 @@ class Contribution:
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """What a site sends back where only counting was asked.
+    """A site's reply to a question that asks for counts only.
 
     Args:
         tally: The counts, shape (size,).
@@ -133,10 +133,10 @@ class Counts:
 
 
 def greeting(charter: str, challenge: bytes) -> RecordDict:
-    """Return the question who a node is.
+    """Return the question that asks a node who it is.
 
     Args:
-        charter: Fingerprint of the charter the run is bound to.
+        charter: Fingerprint of the charter that the run is bound to.
         challenge: 32 random bytes, for the site to sign.
     """
     return wire.content({}, {_CHARTER: charter, _CHALLENGE: challenge.hex()})
@@ -152,7 +152,7 @@ def read_greeting(record: RecordDict) -> tuple[str, bytes]:
 
 
 def question(charter: str) -> RecordDict:
-    """Return a question that needs nothing but the charter, such as statistics."""
+    """Return a question that holds only the charter, such as the one for statistics."""
     return wire.content({}, {_CHARTER: charter})
 
 
@@ -163,7 +163,7 @@ def read_question(record: RecordDict) -> str:
 
 
 def layout_bytes(layout: Layout) -> bytes:
-    """Return a layout in its form for the wire: JSON."""
+    """Return a layout in its wire form, JSON."""
     return json.dumps(layout.describe()).encode()
 
 
@@ -180,14 +180,14 @@ def introduction(said: Introduction) -> RecordDict:
 
 
 def introduction_with_anchor(record: RecordDict, anchor: bytes) -> RecordDict:
-    """Return an introduction that also says where the evidence of the site stands."""
+    """Return the introduction with the signed head of the site's log."""
     arrays, facts = wire.arrays_and_facts(record)
     anchored_arrays = ArrayRecord({**arrays, _ANCHOR: wire.bytes_array(anchor)})
     return RecordDict({wire.ARRAYS: anchored_arrays, wire.FACTS: facts})
 
 
 def read_introduction(record: RecordDict, *, max_examples: int) -> Introduction:
-    """Return what `introduction` wrote, checked; MalformedRecord or LayoutMismatch if it is not."""
+    """Parse what `introduction` wrote; raise MalformedRecord or LayoutMismatch if it is not."""
     arrays, facts = wire.read_content(
         record,
         arrays=frozenset({_LAYOUT, _ANCHOR, _PROOF}),
@@ -216,7 +216,7 @@ def position(stands: Position) -> RecordDict:
 
 
 def read_position(record: RecordDict, *, dim: int, statistics_size: int) -> Position:
-    """Return what `position` wrote, checked; MalformedRecord if it is anything else."""
+    """Parse what `position` wrote; raise MalformedRecord for anything else."""
     arrays, facts = wire.read_content(
         record,
         arrays=frozenset({_STATE, _STATISTICS}),
@@ -242,7 +242,7 @@ def contribution(sent: Contribution) -> RecordDict:
 def read_contribution(
     record: RecordDict, *, dim: int, tally_size: int, max_examples: int
 ) -> Contribution:
-    """Return what `contribution` wrote, checked; MalformedRecord if it is anything else."""
+    """Parse what `contribution` wrote; raise MalformedRecord for anything else."""
     arrays, facts = wire.read_content(
         record,
         arrays=frozenset({_UPDATE, _TALLY}),
@@ -262,7 +262,7 @@ def counts(sent: Counts) -> RecordDict:
 
 
 def read_counts(record: RecordDict, *, tally_size: int) -> Counts:
-    """Return what `counts` wrote, checked; MalformedRecord if it is anything else."""
+    """Parse what `counts` wrote; raise MalformedRecord for anything else."""
     arrays, facts = wire.read_content(
         record, arrays=frozenset({_TALLY}), facts=frozenset({_RELEASED})
     )
@@ -274,7 +274,9 @@ def read_counts(record: RecordDict, *, tally_size: int) -> Counts:
 
 def _challenge(text: str) -> bytes:
     if len(text) != 2 * CHALLENGE_SIZE or set(text) - set("0123456789abcdef"):
-        raise wire.MalformedRecord(f"a challenge is {2 * CHALLENGE_SIZE} lower-case hex digits")
+        raise wire.MalformedRecord(
+            f"a challenge must be {2 * CHALLENGE_SIZE} lower-case hex digits"
+        )
     return bytes.fromhex(text)
 
 
@@ -282,5 +284,5 @@ def _parse_json(data: bytes) -> object:
     try:
         parsed: object = json.loads(data)
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError too
-        raise wire.MalformedRecord("a layout is described in JSON") from error
+        raise wire.MalformedRecord("a layout must be described in JSON") from error
     return parsed

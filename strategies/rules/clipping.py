@@ -1,4 +1,4 @@
-"""Rules that bound how far one site can move the result."""
+"""Clipping rules: they bound how far one site can move the result."""
 
 from dataclasses import dataclass, replace
 
@@ -28,17 +28,18 @@ def clipped_mean(
 ) -> Vector:
     """Return the weighted mean of the updates, each scaled down to the norm, shape (dim,).
 
-    Guarantee: replacing one site's update moves the result by at most 2 clip_norm w_i / W in
-    L2, W the sum of weights; the same bits on every CPU, and as `StreamingMean` with that norm.
+    Guarantee: replacing one site's update moves the result by at most 2 clip_norm w_i / W in L2,
+    where W is the sum of the weights. The result has the same bits on every CPU, and the same as
+    `StreamingMean` with this clip norm.
 
     Args:
         updates: Shape (n_sites, dim).
         weights: Shape (n_sites,), each above 0.
         clip_norm: Largest L2 norm that counts in full, above 0.
-        num_byzantine: Liars among the sites, f; needs n >= 2f + 1.
+        num_byzantine: Byzantine sites to survive, f; needs n >= 2f + 1.
 
     Raises:
-        ConsortiumError: As `rows.admit` and `rows.checked` say.
+        ConsortiumError: As `inputs.admit` and `inputs.checked_blocks` say.
     """
     admit(updates, weights, num_byzantine=num_byzantine, needs=honest_majority, weighted=True)
     return mean(Scaled(updates, clip_scales(row_norms(updates), clip_norm)), weights)
@@ -54,21 +55,22 @@ def centered_clipping(
     """Return the centre moved by the mean of the clipped differences from it, shape (dim,).
 
     x <- x + mean of clip(m_i - x), `iterations` times from x = centre, where
-    m_i = (1 - momentum) u_i + momentum centre. The paper's workers keep a momentum each; our
-    sites keep nothing between rounds, so it is kept in common: the centre is the last
+    m_i = (1 - momentum) u_i + momentum centre. In the paper every worker keeps its own momentum.
+    Our sites keep nothing between rounds, so there is one common momentum: the centre is the last
     aggregate.
 
-    Guarantee: f liars move the result by at most 2 f clip_norm iterations / n in L2, whatever
-    they send; the same bits on every CPU. Karimireddy et al. 2021, arXiv:2012.10333.
+    Guarantee: f liars move the result by at most 2 f clip_norm iterations / n in L2, whatever they
+    send. The result has the same bits on every CPU. Karimireddy et al. 2021, arXiv:2012.10333.
 
     Args:
         updates: Shape (n_sites, dim).
         weights: Shape (n_sites,), all equal.
-        centre: The last aggregate, shape (dim,); None: zero.
-        options: Norm, momentum, steps, and liars, f; needs n >= 2f + 1.
+        centre: The last aggregate, shape (dim,); None means zero.
+        options: Clip norm, momentum, iterations and number of liars f; needs n >= 2f + 1.
 
     Raises:
-        ConsortiumError: As `rows.admit` and `rows.checked` say, or `centre` has another shape.
+        ConsortiumError: As `inputs.admit` and `inputs.checked_blocks` say.
+        UpdatesRefused: `centre` has another shape.
     """
     n_sites, dim = admit(
         updates,
@@ -82,7 +84,7 @@ def centered_clipping(
     fresh = 1 - options.momentum
     result = start
     for _ in range(options.iterations):
-        # m_i - result, as a multiple of u_i - origin
+        # m_i - result = fresh * (u_i - origin), so the rows need not be copied to form m_i.
         origin = (result - options.momentum * start) / fresh
         scales = clip_scales(fresh * row_norms(updates, origin), options.clip_norm)
         result = result + _mean_difference(updates, origin, fresh * scales / n_sites)
@@ -105,9 +107,9 @@ def _mean_difference(updates: Rows, origin: Vector, shares: Vector) -> Vector:
 class AdaptiveClip:
     """A clip norm that follows a quantile of the updates' norms, from round to round.
 
-    Guarantee: one site moves the next norm by a factor of at most exp(rate / n), whatever it
-    sends; the same bits on every CPU. Without noise: the count it is made of is released in
-    the clear. Andrew et al. 2021, arXiv:1905.03871.
+    Guarantee: one site changes the next clip norm by a factor of at most exp(rate / n), whatever
+    it sends. The result has the same bits on every CPU. No noise is added: the count of unclipped
+    updates is released in the clear. Andrew et al. 2021, arXiv:1905.03871.
 
     Raises:
         OptionRefused: A parameter is out of its range.
@@ -128,7 +130,7 @@ class AdaptiveClip:
 
 
 def _exponential(exponent: float) -> float:
-    """Return e^x for |x| <= 1 by its series: `math.exp` differs between machines."""
+    """Return e^x for |x| <= 1 by its series, because `math.exp` differs between machines."""
     total = term = 1.0
     for order in range(1, 25):
         term *= exponent / order

@@ -10,17 +10,17 @@ from strategies.rules.sorting_networks import sort_columns, sorting_network
 def coordinate_median(updates: Rows, weights: Vector, *, num_byzantine: int = 0) -> Vector:
     """Return the median of each coordinate, shape (dim,).
 
-    Guarantee: each coordinate lies within the range of the honest sites' values, whatever
-    `num_byzantine` liars send, when n >= 2f + 1; the order of sites does not matter to the
-    last bit. Yin et al. 2018, arXiv:1803.01498.
+    Guarantee: if n >= 2f + 1, each coordinate lies within the range of the honest sites' values,
+    whatever `num_byzantine` liars send. The order of the sites does not change a single bit. Yin
+    et al. 2018, arXiv:1803.01498.
 
     Args:
         updates: Shape (n_sites, dim).
         weights: Shape (n_sites,), all equal.
-        num_byzantine: Liars to survive, f.
+        num_byzantine: Byzantine sites to survive, f.
 
     Raises:
-        ConsortiumError: As `rows.admit` and `rows.checked` say.
+        ConsortiumError: As `inputs.admit` and `inputs.checked_blocks` say.
     """
     n_sites, _ = admit(updates, weights, num_byzantine=num_byzantine, needs=honest_majority)
     return _mean_of_ranks(updates, (n_sites - 1) // 2, n_sites // 2 + 1)
@@ -29,17 +29,17 @@ def coordinate_median(updates: Rows, weights: Vector, *, num_byzantine: int = 0)
 def trimmed_mean(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vector:
     """Return the mean of each coordinate without its f smallest and f largest values.
 
-    Guarantee: each coordinate lies within the range of the honest sites' values, whatever
-    `num_byzantine` liars send, when n >= 2f + 1; the order of sites does not matter to the
-    last bit. Yin et al. 2018, arXiv:1803.01498.
+    Guarantee: if n >= 2f + 1, each coordinate lies within the range of the honest sites' values,
+    whatever `num_byzantine` liars send. The order of the sites does not change a single bit. Yin
+    et al. 2018, arXiv:1803.01498.
 
     Args:
         updates: Shape (n_sites, dim).
         weights: Shape (n_sites,), all equal.
-        num_byzantine: Liars to survive, f: so many values are cut off on each side.
+        num_byzantine: Byzantine sites to survive, f; so many values are cut off on each side.
 
     Raises:
-        ConsortiumError: As `rows.admit` and `rows.checked` say.
+        ConsortiumError: As `inputs.admit` and `inputs.checked_blocks` say.
     """
     n_sites, _ = admit(updates, weights, num_byzantine=num_byzantine, needs=honest_majority)
     return _mean_of_ranks(updates, num_byzantine, n_sites - num_byzantine)
@@ -53,10 +53,11 @@ def _mean_of_ranks(updates: Rows, first: int, stop: int) -> Vector:
     means = np.zeros(dim)
     for columns, block in checked_blocks(updates, width):
         kept = sort_columns(block, comparators, buffer)[first:stop]
+        # Added in rank order, so neither the order of the sites nor the CPU changes a bit.
         mean = means[columns]
         for row in kept:
             mean += row
         mean /= len(kept)
         np.clip(mean, kept[0], kept[-1], out=mean)  # rounding must not leave the honest range
-        mean += 0.0  # CPUs differ in which zero is the smaller: there is one
+        mean += 0.0  # CPUs differ in whether -0.0 or 0.0 is the smaller: leave only 0.0
     return means

@@ -1,4 +1,4 @@
-"""What every rule reads: the sites' updates in rows, checked, a block of columns at a time."""
+"""The inputs of the rules: updates in rows, checked, and read one block of columns at a time."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -14,11 +14,11 @@ from privacy.errors import ConsortiumError
 from privacy.layout import Vector
 
 LARGEST = float(np.finfo(np.float32).max)
-WIDTH = 16_384
+WIDTH = 16_384  # columns of a block, unless there are so many rows that it must be narrower
 
 
 class TooFewSites(ConsortiumError, ValueError):
-    """Fewer updates came than the rule needs to keep its promise."""
+    """There are fewer updates than the rule needs for its guarantee."""
 
     code = "too-few-sites"
 
@@ -30,27 +30,27 @@ class NonFiniteUpdate(ConsortiumError, ValueError):
 
 
 class WeightsRefused(ConsortiumError, ValueError):
-    """The weights are not shares, or differ where the rule has no weighted form."""
+    """The weights are not positive, or they differ and the rule has no weighted form."""
 
     code = "weights-refused"
 
 
 class UpdatesRefused(ConsortiumError, ValueError):
-    """The updates are not one row of real numbers per site."""
+    """The updates are not one row of real numbers for each site."""
 
     code = "updates-refused"
 
 
 class Rows(Protocol):
-    """Updates, one row per site, shape (n_sites, dim): an array, or one computed when read."""
+    """Updates, one row for each site, shape (n_sites, dim): an array, or rows computed lazily."""
 
     @property
     def shape(self) -> Any:  # noqa: ANN401  # NumPy types it as any tuple
-        """Sites and dimensions."""
+        """Number of sites, and dim."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the numbers."""
+        """Type of the numbers."""
 
     def __getitem__(self, key: tuple[slice, slice], /) -> Any:  # noqa: ANN401  # as NumPy does
         """Return a block of rows and columns."""
@@ -61,7 +61,7 @@ SitesNeeded: TypeAlias = Callable[[int], int]
 
 
 def honest_majority(num_byzantine: int) -> int:
-    """Return the fewest sites of which the honest are more than the liars."""
+    """Return the fewest sites of which more than half are honest."""
     return 2 * num_byzantine + 1
 
 
@@ -73,23 +73,23 @@ def admit(
     needs: SitesNeeded = lambda _num_byzantine: 1,
     weighted: bool = False,
 ) -> tuple[int, int]:
-    """Check all but the values of a rule's arguments; return the number of sites and dim.
+    """Check a rule's arguments, except the values of the updates; return n_sites and dim.
 
-    Guarantee: every rule refuses the same things with the same words. The values are checked
+    Guarantee: every rule refuses the same arguments with the same messages. The values are checked
     by `checked_blocks`, through which every rule reads them.
 
     Args:
         updates: Shape (n_sites, dim), integers or floats of at most 64 bits.
         weights: Shape (n_sites,), each finite and above 0.
-        num_byzantine: Liars among the sites that the rule is to survive.
-        needs: Fewest rows with which it survives so many.
-        weighted: The rule has a weighted form; otherwise weights must be equal.
+        num_byzantine: Byzantine sites that the rule must survive.
+        needs: Returns the fewest rows with which the rule survives so many.
+        weighted: Whether the rule has a weighted form; otherwise weights must be equal.
 
     Raises:
-        OptionRefused: Fewer than no liars.
-        UpdatesRefused: Another shape, or numbers that are not real.
-        TooFewSites: Fewer rows than the rule needs.
-        WeightsRefused: Weights that are not shares, or that the rule cannot honour.
+        OptionRefused: `num_byzantine` is negative.
+        UpdatesRefused: The shape is wrong, or the numbers are not real.
+        TooFewSites: There are fewer rows than the rule needs.
+        WeightsRefused: A weight is not positive, or the rule has no weighted form.
     """
     require_at_least(0, num_byzantine=num_byzantine)
     if len(updates.shape) != 2 or updates.shape[1] < 1:
@@ -123,19 +123,19 @@ def _admit_weights(weights: Vector, n_sites: int, *, weighted: bool) -> None:
 
 
 def width_for(n_sites: int) -> int:
-    """Return how many columns of so many rows make a block of some 8 MiB at most."""
+    """Return the number of columns with which a block of so many rows takes about 8 MiB."""
     return max(1_024, min(WIDTH, 2**20 // n_sites))
 
 
 def blocks(updates: Rows, width: int) -> Iterator[tuple[slice, NDArray[Any]]]:
     """Yield the updates in blocks of columns, as float32 or float64, unchecked.
 
-    Guarantee: the numbers equal those given, exactly (64-bit integers: to float64). A block may
-    be a view: it is to be read only.
+    Guarantee: the numbers are exactly those given (64-bit integers are rounded to float64). A block
+    may be a view, so the caller must not write to it.
 
     Args:
         updates: Shape (n_sites, dim).
-        width: Columns of a block, the last one excepted.
+        width: Columns of each block; the last one may be narrower.
     """
     dtype = np.promote_types(updates.dtype, np.float32)
     dim = updates.shape[1]
@@ -147,7 +147,7 @@ def blocks(updates: Rows, width: int) -> Iterator[tuple[slice, NDArray[Any]]]:
 def checked_blocks(updates: Rows, width: int) -> Iterator[tuple[slice, NDArray[Any]]]:
     """Yield what `blocks` yields, each number finite and within float32's range.
 
-    Every rule reads its updates through this once; what it reads again, it reads by `blocks`.
+    Every rule reads its updates through this function once. Later passes use `blocks`.
 
     Raises:
         NonFiniteUpdate: A value is NaN, infinite or beyond float32's range.
@@ -159,7 +159,7 @@ def checked_blocks(updates: Rows, width: int) -> Iterator[tuple[slice, NDArray[A
 
 
 def check_all_values(updates: Rows) -> None:
-    """Check all values, for those who cannot do so as they read.
+    """Check all values in a pass of their own, for a caller that cannot check as it reads.
 
     Raises:
         NonFiniteUpdate: A value is NaN, infinite or beyond float32's range.
@@ -188,11 +188,12 @@ def check_values(update: NDArray[Any]) -> None:
 
 def _within_range(numbers: NDArray[Any]) -> bool:
     if numbers.dtype == np.float32:
-        # Half the time of what follows: a sum with NaN or infinity in it is not finite.
+        # A sum with NaN or infinity in it is not finite. One sum takes half the time of minimum and
+        # maximum, which decide only where the sum overflowed.
         with np.errstate(over="ignore", invalid="ignore"):
             if np.isfinite(numbers.sum()):
                 return True
-    # NaN passes through both, and no comparison with NaN holds.
+    # Minimum and maximum of values with NaN are NaN, and every comparison with NaN is false.
     return float(numbers.min()) >= -LARGEST and float(numbers.max()) <= LARGEST
 
 
@@ -213,10 +214,10 @@ class OptionRefused(ConsortiumError, ValueError):
 
 
 def require_at_least(least: int, **option: int) -> None:
-    """Refuse an option, given by its name, that is below the least.
+    """Check that each option, given by name, is at least `least`.
 
     Raises:
-        OptionRefused: It is.
+        OptionRefused: One is below it.
     """
     for name, value in option.items():
         if value < least:
@@ -224,10 +225,10 @@ def require_at_least(least: int, **option: int) -> None:
 
 
 def require_positive(**option: float) -> None:
-    """Refuse an option, given by its name, that is not a finite number above 0.
+    """Check that each option, given by name, is finite and above 0.
 
     Raises:
-        OptionRefused: It is not.
+        OptionRefused: One is not.
     """
     for name, value in option.items():
         if not (value > 0 and math.isfinite(value)):
@@ -258,9 +259,9 @@ ClipRate: TypeAlias = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class RuleOptions:
-    """Which rule turns updates into one, what comes before it, and what both are told.
+    """The rule that aggregates the updates, the pre-steps before it, and the options of both.
 
-    A rule and a pre-step take of it what concerns them.
+    A rule or a pre-step uses the options that concern it.
 
     Raises:
         OptionRefused: An option is out of its range.

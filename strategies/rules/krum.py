@@ -8,38 +8,38 @@ from strategies.rules.inputs import Rows, admit, blocks, width_for
 from strategies.rules.pairwise_distances import measure_distances
 from strategies.rules.sorting_networks import sort_columns, sorting_network
 
-TIE = 1e-9
+TIE = 1e-9  # relative difference below which two scores count as equal: BLAS is not exact
 
 
 def krum_sites(num_byzantine: int) -> int:
-    """Return the fewest sites with which a liar's neighbours cannot all be liars."""
+    """Return the fewest sites with which a liar's nearest neighbours cannot all be liars."""
     return 2 * num_byzantine + 3
 
 
 def bulyan_sites(num_byzantine: int) -> int:
-    """Return the fewest sites of which enough remain when Bulyan has left 4f values out."""
+    """Return the fewest sites of which enough values remain when Bulyan has dropped 4f."""
     return 4 * num_byzantine + 3
 
 
 def krum(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vector:
     """Return the update whose n - f - 2 nearest neighbours are nearest, shape (dim,).
 
-    The score of a row is the sum of squared distances to its n - f - 2 nearest others; the
-    least wins. Equal scores: the smallest row in lexicographic order.
+    The score of a row is the sum of squared distances to its n - f - 2 nearest other rows. The row
+    with the least score wins; among equal scores, the first row in lexicographic order.
 
-    Guarantee: the result is one of the updates, exactly; with V the mean squared distance of
-    the honest updates from their mean, it is within sqrt(6 V (n - f) / (n - 2f - 2)) of that
-    mean, whatever f liars send (from summing the scores of the honest, which bound the
-    winner's, over its n - 2f - 2 or more honest neighbours). Blanchard et al. 2017,
-    arXiv:1703.02757.
+    Guarantee: the result is exactly one of the updates. Let V be the mean squared distance of the
+    honest updates from their mean. Whatever f liars send, the result is within
+    sqrt(6 V (n - f) / (n - 2f - 2)) of that mean. (Proof: the scores of the honest rows bound the
+    winner's score; sum them over its n - 2f - 2 or more honest neighbours.) Blanchard et al.
+    2017, arXiv:1703.02757.
 
     Args:
         updates: Shape (n_sites, dim).
         weights: Shape (n_sites,), all equal.
-        num_byzantine: Liars to survive, f; needs n >= 2f + 3.
+        num_byzantine: Byzantine sites to survive, f; needs n >= 2f + 3.
 
     Raises:
-        ConsortiumError: As `rows.admit` and `rows.checked` say.
+        ConsortiumError: As `inputs.admit` and `inputs.checked_blocks` say.
     """
     n_sites, dim = admit(updates, weights, num_byzantine=num_byzantine, needs=krum_sites)
     winner = _select_rows(updates, num_byzantine, 1, renewed=False)[0]
@@ -52,16 +52,16 @@ def krum(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vector:
 def multi_krum(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vector:
     """Return the mean of the n - f - 2 updates with the least Krum scores, shape (dim,).
 
-    Guarantee: as `krum`, but not one of the updates. The number is the largest for which
-    Damaskinos et al. 2019 (AggregaThor) prove resilience.
+    Guarantee: as for `krum`, but the result is not one of the updates. n - f - 2 is the largest
+    number for which Damaskinos et al. 2019 (AggregaThor) prove resilience.
 
     Args:
         updates: Shape (n_sites, dim).
         weights: Shape (n_sites,), all equal.
-        num_byzantine: Liars to survive, f; needs n >= 2f + 3.
+        num_byzantine: Byzantine sites to survive, f; needs n >= 2f + 3.
 
     Raises:
-        ConsortiumError: As `rows.admit` and `rows.checked` say.
+        ConsortiumError: As `inputs.admit` and `inputs.checked_blocks` say.
     """
     n_sites, _ = admit(updates, weights, num_byzantine=num_byzantine, needs=krum_sites)
     count = n_sites - num_byzantine - 2
@@ -73,21 +73,21 @@ def multi_krum(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vector:
 def bulyan(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vector:
     """Return, for each coordinate, the mean of the selected values nearest to their median.
 
-    n - 2f updates are selected by Krum, one at a time from those that remain (at the end each
-    is scored by one neighbour at least); of their values the n - 4f nearest to the median
-    count, the lower ones where two are equally near.
+    Krum selects n - 2f updates, one at a time from those that remain (near the end each is scored
+    by at least one neighbour). For each coordinate, the n - 4f selected values nearest to the
+    median are averaged; of two equally near values, the lower counts.
 
-    Guarantee: each coordinate is no further from the median of the selected than the furthest
-    honest selected value, whatever f liars send, and that median is within the honest range.
+    Guarantee: whatever f liars send, no coordinate is further from the median of the selected
+    values than the furthest honest selected value, and that median lies within the honest range.
     El Mhamdi et al. 2018, arXiv:1802.07927.
 
     Args:
         updates: Shape (n_sites, dim).
         weights: Shape (n_sites,), all equal.
-        num_byzantine: Liars to survive, f; needs n >= 4f + 3.
+        num_byzantine: Byzantine sites to survive, f; needs n >= 4f + 3.
 
     Raises:
-        ConsortiumError: As `rows.admit` and `rows.checked` say.
+        ConsortiumError: As `inputs.admit` and `inputs.checked_blocks` say.
     """
     n_sites, dim = admit(updates, weights, num_byzantine=num_byzantine, needs=bulyan_sites)
     selected = _select_rows(updates, num_byzantine, n_sites - 2 * num_byzantine, renewed=True)
@@ -103,7 +103,7 @@ def bulyan(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vector:
 
 
 def combine(updates: Rows, shares: Vector) -> Vector:
-    """Return the sum of the checked rows by their shares, shape (dim,), by BLAS."""
+    """Return the sum of checked rows, each times its share, shape (dim,). It uses BLAS."""
     total = np.empty(updates.shape[1])
     for columns, block in blocks(updates, width_for(len(shares))):
         total[columns] = shares @ block
@@ -111,7 +111,10 @@ def combine(updates: Rows, shares: Vector) -> Vector:
 
 
 def _select_rows(updates: Rows, num_byzantine: int, count: int, *, renewed: bool) -> list[int]:
-    """Return the rows with the least scores; `renewed`: scored anew among those that remain."""
+    """Return the indices of the rows with the least scores.
+
+    If `renewed`, the rows that remain are scored anew after each selection.
+    """
     squared = measure_distances(updates).squared
     remaining = list(range(len(squared)))
     scores = _scores(squared, num_byzantine)
@@ -134,12 +137,14 @@ def _scores(squared: Matrix, num_byzantine: int) -> Vector:
 
 
 def _lowest_score(scores: Vector, squared: Matrix, updates: Rows, rows: list[int]) -> int:
-    """Return the place of the least score; of equal ones, of the lexicographically first row."""
+    """Return the index of the least score; among equal ones, of the lexicographically first row."""
+    # BLAS may sum in another order on another machine, so scores that differ by rounding are ties,
+    # and the rows themselves decide. Equal rows are removed first: they can never be told apart.
     tied = np.flatnonzero(scores <= scores.min() * (1 + TIE))
     twins = np.tril(squared[np.ix_(tied, tied)] == 0, -1).any(axis=1)
     tied = tied[~twins]
     reading = blocks(updates, width_for(updates.shape[0]))
-    while len(tied) > 1:  # twins are out, so some block tells the others apart
+    while len(tied) > 1:  # without twins, some block tells the rows apart
         _, block = next(reading)
         values = block[np.array(rows)[tied]]
         while (differing := (values != values[0]).any(axis=0)).any():
@@ -155,6 +160,7 @@ def _mean_near_median(ordered: list[NDArray[np.float64]], count: int) -> Vector:
     median = (ordered[(last - 1) // 2] + ordered[last // 2]) / 2
     nearest = np.full_like(median, np.inf)
     mean = np.empty_like(median)
+    # The values are sorted, so the nearest ones to the median are a window of neighbours.
     for start in range(last - count + 1):
         window = ordered[start : start + count]
         reach = np.maximum(median - window[0], window[-1] - median)

@@ -1,4 +1,4 @@
-"""The weighted mean: of all updates at once, or of one after the other in constant memory."""
+"""The weighted mean: of all updates at once, or streaming, in constant memory."""
 
 from typing import Any
 
@@ -18,22 +18,22 @@ from strategies.rules.inputs import (
 )
 from strategies.rules.norms import clip_scales, row_norms
 
-STREAM_WIDTH = 65_536  # one row at a time fits in the cache in longer pieces
+STREAM_WIDTH = 65_536  # of one row at a time, longer pieces fit into the cache
 
 
 def mean(updates: Rows, weights: Vector) -> Vector:
     """Return the weighted mean, shape (dim,): sum of w_i u_i over sum of w_i.
 
-    Guarantee: elementwise float64 in the order of the rows, so the same bits on every CPU and
-    the same bits as `StreamingMean`. It survives no liar: one site can move it anywhere.
-    McMahan et al. 2017, arXiv:1602.05629.
+    Guarantee: it adds elementwise in float64, in the order of the rows. So it has the same bits on
+    every CPU, and the same bits as `StreamingMean`. It survives no liar: one site can move it
+    anywhere. McMahan et al. 2017, arXiv:1602.05629.
 
     Args:
         updates: Shape (n_sites, dim).
         weights: Shape (n_sites,), each above 0.
 
     Raises:
-        ConsortiumError: As `rows.admit` and `rows.checked` say.
+        ConsortiumError: As `inputs.admit` and `inputs.checked_blocks` say.
     """
     _, dim = admit(updates, weights, weighted=True)
     total = np.zeros(dim)
@@ -46,15 +46,15 @@ def mean(updates: Rows, weights: Vector) -> Vector:
 
 
 class StreamingMean:
-    """The weighted mean of updates that are added one by one and need not be kept.
+    """The weighted mean of updates that are added one by one and need not be stored.
 
-    Guarantee: the same bits as `mean` of the updates in the order in which they were added;
-    memory is one float64 vector, whatever the number of sites. With a clip norm, the same as
-    `clipped_mean`. A refused update changes nothing.
+    Guarantee: the result has the same bits as `mean` of the updates in the order in which they
+    were added; with a clip norm, the same bits as `clipped_mean`. Memory is one float64 vector,
+    whatever the number of sites. A refused update changes nothing.
 
     Args:
         dim: Numbers in each update.
-        clip_norm: Largest L2 norm that counts in full, above 0; None: all of it counts.
+        clip_norm: Largest L2 norm that counts in full, above 0; None means no clipping.
     """
 
     def __init__(self, dim: int, *, clip_norm: float | None = None) -> None:
@@ -80,15 +80,15 @@ class StreamingMean:
             check_all_values(rows)
         else:
             factors = [float(clip_scales(row_norms(rows), self._clip_norm)[0]), *factors]
-        for columns, block in blocks(rows, STREAM_WIDTH):  # nothing is added unless all is well
+        for columns, block in blocks(rows, STREAM_WIDTH):  # only now: all values were checked
             _add_scaled(self._total[columns], block[0], self._scratch, *factors)
         self._weight += float(weight)
 
     def result(self) -> Vector:
-        """Return the weighted mean of what was added so far, shape (dim,).
+        """Return the weighted mean of the updates added so far, shape (dim,).
 
         Raises:
-            TooFewSites: Nothing was added.
+            TooFewSites: No update was added.
         """
         if not self._weight:
             raise TooFewSites("a mean needs at least 1 site, got 0", needed=1, got=0)
@@ -96,6 +96,8 @@ class StreamingMean:
 
 
 def _add_scaled(total: Vector, row: NDArray[Any], scratch: Vector, *factors: float) -> None:
+    # Multiplied one after the other, never by the product of the factors: this fixes the rounding,
+    # so streaming and stacked updates give the same bits.
     changing = [factor for factor in factors if factor != 1]
     if not changing:
         total += row
@@ -108,6 +110,7 @@ def _add_scaled(total: Vector, row: NDArray[Any], scratch: Vector, *factors: flo
 
 
 def _sum_in_order(weights: Vector) -> float:
+    # `np.sum` adds in pairs, whose order depends on the build of NumPy.
     total = 0.0
     for weight in weights:
         total += float(weight)

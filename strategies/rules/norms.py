@@ -1,4 +1,7 @@
-"""L2 norms and scaled rows, with the same bits on every CPU."""
+"""L2 norms and scaled rows, with the same bits on every CPU.
+
+`np.linalg.norm` uses BLAS, whose order of summation depends on the CPU.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +12,13 @@ from numpy.typing import NDArray
 from privacy.layout import Matrix, Vector
 from strategies.rules.inputs import Rows, checked_blocks, require_positive
 
-LANES = 8_192  # part of what fixes the bits of a norm: the order of its sum
+LANES = 8_192  # number of partial sums; changing it changes the bits of every norm
 
 
 def row_norms(updates: Rows, centre: Vector | None = None) -> Vector:
     """Return the L2 norm of each update's difference from the centre, shape (n_sites,).
 
-    Guarantee: a sum in an order that depends on dim alone, so the same bits on every CPU,
+    Guarantee: the order of the sum depends on dim alone. So a norm has the same bits on every CPU,
     however many rows are given at once.
 
     Args:
@@ -23,7 +26,7 @@ def row_norms(updates: Rows, centre: Vector | None = None) -> Vector:
         centre: Shape (dim,), or None for zero.
 
     Raises:
-        NonFiniteUpdate: As `rows.checked` says.
+        NonFiniteUpdate: As `inputs.checked_blocks` says.
     """
     n_sites, dim = updates.shape
     lanes = np.zeros((n_sites, min(LANES, dim)))
@@ -37,6 +40,7 @@ def row_norms(updates: Rows, centre: Vector | None = None) -> Vector:
 
 
 def _fold_lanes(lanes: Matrix) -> Vector:
+    # A fixed binary tree of elementwise additions: no reduction of NumPy's, whose order may differ.
     width = lanes.shape[1]
     while width > 1:
         half = (width + 1) // 2
@@ -46,9 +50,9 @@ def _fold_lanes(lanes: Matrix) -> Vector:
 
 
 def clip_scales(norms: Vector, clip_norm: float) -> Vector:
-    """Return what each update is multiplied with so that its norm is at most `clip_norm`.
+    """Return the factor of each update that brings its norm to at most `clip_norm`.
 
-    A norm within the limit, zero included, is multiplied with exactly 1.
+    If the norm is within the limit, zero included, the factor is exactly 1.
 
     Raises:
         OptionRefused: `clip_norm` is not a finite number above 0.
@@ -61,7 +65,7 @@ def clip_scales(norms: Vector, clip_norm: float) -> Vector:
 
 @dataclass(frozen=True, eq=False)
 class Scaled:
-    """Rows that are multiplied with a number each when they are read: a pre-step's result.
+    """Rows that are each multiplied by a number when they are read: a pre-step's result.
 
     Args:
         source: Shape (n_sites, dim).
@@ -73,13 +77,13 @@ class Scaled:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Sites and dimensions."""
+        """Number of sites, and dim."""
         n_sites, dim = self.source.shape
         return n_sites, dim
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Float64, whatever the source's."""
+        """Float64, whatever the type of the source."""
         return np.dtype(np.float64)
 
     def __getitem__(self, key: tuple[slice, slice]) -> NDArray[Any]:

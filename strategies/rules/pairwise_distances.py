@@ -1,4 +1,4 @@
-"""Distances between updates in one pass: a Gram matrix by BLAS, of centred blocks."""
+"""Distances between updates in one pass: a Gram matrix of centred blocks, by BLAS."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from strategies.rules.inputs import Rows, blocks, checked_blocks, width_for
 
 Reader: TypeAlias = Callable[[Rows, int], Iterator[tuple[slice, NDArray[Any]]]]
 
-WELL_CONDITIONED = 1e-3
+WELL_CONDITIONED = 1e-3  # a distance that kept a smaller share of its digits is measured again
 
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """How updates lie to each other.
+    """Distances and inner products of updates.
 
     Args:
         squared: Squared L2 distances between rows, shape (n_sites, n_sites).
-        products: Inner products of the rows' differences from row `centre`, likewise.
-        centre: A row.
+        products: Inner products of the rows' differences from row `centre`, of the same shape.
+        centre: Index of the row that is the origin.
     """
 
     squared: Matrix
@@ -33,16 +33,18 @@ class Geometry:
 def measure_distances(updates: Rows) -> Geometry:
     """Return the squared distances between all pairs of updates.
 
-    Guarantee: relative error below 1e-10 for every pair, whatever the others are; beyond the
-    input one block is held. |a - b|^2 = |a|^2 + |b|^2 - 2ab loses digits where a and b are
-    closer to each other than to the origin; so the origin is put in their midst, and pairs
-    that are much closer still are measured again from one of them.
+    Guarantee: the relative error is below 1e-10 for every pair, whatever the other updates are.
+    Besides the input, memory is one block.
+
+    |a - b|^2 = |a|^2 + |b|^2 - 2ab loses digits if a and b are much closer to each other than to
+    the origin. So the origin is a central row, and pairs that are still much closer to each other
+    are measured again, with one of them as the origin.
 
     Args:
         updates: Shape (n_sites, dim).
 
     Raises:
-        NonFiniteUpdate: As `rows.checked` says.
+        NonFiniteUpdate: As `inputs.checked_blocks` says.
     """
     n_sites = updates.shape[0]
     centre = _central_row(updates)
@@ -50,6 +52,8 @@ def measure_distances(updates: Rows) -> Geometry:
     squared, condition = _distances(products)
     doubtful = condition < WELL_CONDITIONED
     while doubtful.any():
+        # The row in most doubtful pairs serves many of them at once. Each turn settles at least its
+        # own pairs, so the loop ends.
         origin = int(doubtful.sum(axis=0).argmax())
         near = np.union1d(np.flatnonzero(doubtful[origin]), [origin])
         closer, better = _distances(centred_products(updates, near, origin))
@@ -68,9 +72,9 @@ def centred_products(
 
     Args:
         updates: Shape (n_sites, dim).
-        rows: Which rows.
-        centre: The row to subtract.
-        read: `blocks`, or `checked_blocks` at the first reading.
+        rows: Indices of the rows.
+        centre: Index of the row to subtract.
+        read: `blocks`, or `checked_blocks` in the first pass.
     """
     everyone = len(rows) == updates.shape[0]
     width = min(width_for(len(rows)), updates.shape[1])
@@ -85,7 +89,7 @@ def centred_products(
 
 
 def _distances(products: Matrix) -> tuple[Matrix, Matrix]:
-    """Return squared distances, and how much of the digits each has kept: 1 is all."""
+    """Return squared distances, and the condition of each: 1 means that no digit was lost."""
     squares = products.diagonal()
     scale = squares[:, np.newaxis] + squares
     squared = np.maximum(scale - 2 * products, 0.0)
@@ -97,7 +101,9 @@ def _distances(products: Matrix) -> tuple[Matrix, Matrix]:
 
 
 def _central_row(updates: Rows) -> int:
-    """Return the row nearest to the median, by a sample of coordinates."""
+    """Return the index of the row nearest to the median, in a sample of coordinates."""
+    # The choice affects only how many pairs are measured again, so a sample of the first block is
+    # enough. A minority cannot move the median far.
     _, block = next(checked_blocks(updates, width_for(updates.shape[0])))
     sample = block[:, ::16].astype(np.float64)
     gaps = sample - np.median(sample, axis=0)

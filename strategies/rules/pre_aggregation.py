@@ -1,4 +1,4 @@
-"""What may be done to updates before a rule sees them; composes with any rule."""
+"""Pre-aggregation: steps that change the updates before a rule sees them. They fit any rule."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ PreStep: TypeAlias = Callable[[Rows, Vector], tuple[Rows, Vector]]
 
 @dataclass(frozen=True, eq=False)
 class Mixed:
-    """Rows that are weighted sums of others, computed when they are read.
+    """Rows that are weighted sums of other rows, computed when they are read.
 
     Args:
         source: Shape (n_sites, dim).
@@ -36,12 +36,12 @@ class Mixed:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and dimensions."""
+        """Number of rows, and dim."""
         return self.shares.shape[0], self.source.shape[1]
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Float64, whatever the source's."""
+        """Float64, whatever the type of the source."""
         return np.dtype(np.float64)
 
     def __getitem__(self, key: tuple[slice, slice]) -> NDArray[Any]:
@@ -51,24 +51,24 @@ class Mixed:
 
 
 def compose(rule: Rule, *steps: PreStep) -> Rule:
-    """Return the rule of the updates as the steps, first to last, have left them.
+    """Return a rule that applies the steps, first to last, and then the given rule.
 
-    Guarantee: what a step computes is computed block by block as the rule reads it, so memory
-    stays that of the rule.
+    Guarantee: the result of a step is computed block by block as the rule reads it, so the memory
+    used is that of the rule.
     """
 
-    def composed(updates: Rows, weights: Vector) -> Vector:
+    def composed_rule(updates: Rows, weights: Vector) -> Vector:
         for step in steps:
             updates, weights = step(updates, weights)
         return rule(updates, weights)
 
-    return composed
+    return composed_rule
 
 
 def norm_clipping(clip_norm: float) -> PreStep:
     """Return the step that scales each update down to an L2 norm of at most `clip_norm`.
 
-    Guarantee: the same bits on every CPU; an update within the norm is not changed.
+    Guarantee: the result has the same bits on every CPU. An update within the norm is unchanged.
     """
 
     def step(updates: Rows, weights: Vector) -> tuple[Rows, Vector]:
@@ -79,14 +79,15 @@ def norm_clipping(clip_norm: float) -> PreStep:
 
 
 def nearest_neighbour_mixing(num_byzantine: int) -> PreStep:
-    """Return the step that replaces each update by the mean of its n - f nearest, itself one.
+    """Return the step that replaces each update by the mean of its n - f nearest, itself included.
 
-    Guarantee: brings the worst case of median, trimmed mean, Krum and geometric median to the
-    optimal order when sites differ; needs n >= 2f + 1. Allouah et al. 2023, arXiv:2302.01772.
+    Guarantee: if n >= 2f + 1, median, trimmed mean, Krum and geometric median reach a worst-case
+    error of optimal order when sites differ. Allouah et al. 2023, arXiv:2302.01772.
     """
 
     def step(updates: Rows, weights: Vector) -> tuple[Rows, Vector]:
         n_sites, _ = admit(updates, weights, num_byzantine=num_byzantine, needs=honest_majority)
+        # Stable, so that ties between equal distances are broken alike on every machine.
         nearest = np.argsort(measure_distances(updates).squared, axis=1, kind="stable")
         count = n_sites - num_byzantine
         shares = np.zeros((n_sites, n_sites))
@@ -99,14 +100,14 @@ def nearest_neighbour_mixing(num_byzantine: int) -> PreStep:
 def bucketing(bucket_size: int, rng: np.random.Generator) -> PreStep:
     """Return the step that replaces the updates by the means of random buckets of them.
 
-    Guarantee: f liars spoil at most f of the ceil(n / bucket_size) means; the rest differ less
-    from each other than the updates did. The last bucket may be smaller; its mean counts like
-    the others'. The buckets are drawn anew at each use. Karimireddy et al. 2022,
+    Guarantee: f liars spoil at most f of the ceil(n / bucket_size) means. The other means differ
+    less from each other than the updates did. The last bucket may be smaller; its mean counts as
+    much as the others. The buckets are drawn anew at each use. Karimireddy et al. 2022,
     arXiv:2006.09365.
 
     Args:
         bucket_size: Updates in a bucket, at least 1.
-        rng: Draws the buckets.
+        rng: Generator that draws the buckets.
 
     Raises:
         OptionRefused: `bucket_size` is below 1.

@@ -1,4 +1,4 @@
-"""The rules by name: what each survives, what it needs, and where it is proved."""
+"""The registry of rules: what each survives, what it needs, and where it is proved."""
 
 import difflib
 from collections.abc import Callable, Mapping
@@ -44,20 +44,22 @@ class Infeasible(ConsortiumError, ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class RuleSpec:
-    """One rule and everything that is claimed of it.
+    """One rule, and everything that is claimed about it.
 
     Args:
-        name: In kebab-case, as in the run config.
-        build: The rule, from its options and from the last aggregate, shape (dim,), or None.
-        sites_needed: Fewest sites that survive so many liars; None when no number would do.
+        name: Name in kebab-case, as in the run config.
+        build: Returns the rule, from its options and the last aggregate, shape (dim,), or None.
+        sites_needed: Returns the fewest sites that survive so many liars; None if no number does.
         breakdown: What the rule survives, in words.
-        paper: Where it is proved.
-        weighted: Unequal weights are honoured; otherwise they are refused.
-        streaming: `StreamingMean` gives the same bits without keeping the updates.
-        same_on_every_cpu: The same bits on every CPU: elementwise arithmetic, sums in a fixed
-            order. The others use BLAS and run in the clear only.
-        needs_memory: The last aggregate matters; without one it is zero.
-        only_bounds: Every liar moves the result, by no more than it says; the others outvote.
+        paper: The paper that proves it.
+        weighted: Whether unequal weights are honoured; otherwise they are refused.
+        streaming: Whether `StreamingMean` gives the same bits without storing the updates.
+        same_on_every_cpu: Whether the result has the same bits on every CPU: elementwise
+            arithmetic, and sums in a fixed order. The other rules use BLAS and run in the clear
+            only.
+        needs_memory: Whether the rule uses the last aggregate; before the first round it is zero.
+        only_bounds: Whether every liar moves the result, within a bound; the other rules outvote
+            liars.
     """
 
     name: str
@@ -170,10 +172,10 @@ RULES: Mapping[str, RuleSpec] = MappingProxyType({spec.name: spec for spec in SP
 
 
 def rule_named(name: str) -> RuleSpec:
-    """Return the rule of that name.
+    """Return the rule with this name.
 
     Raises:
-        UnknownRule: There is none; the nearest name is suggested.
+        UnknownRule: There is none; the message suggests the nearest name.
     """
     if name not in RULES:
         close = difflib.get_close_matches(name, RULES, n=1)
@@ -183,11 +185,11 @@ def rule_named(name: str) -> RuleSpec:
 
 
 def smallest_sites(rule_name: str, num_byzantine: int) -> int:
-    """Return the fewest sites among which the rule survives so many liars.
+    """Return the fewest sites with which the rule survives so many liars.
 
     Raises:
         UnknownRule: No rule has this name.
-        Infeasible: No number of sites would do.
+        Infeasible: No number of sites is enough.
     """
     needed = rule_named(rule_name).sites_needed(num_byzantine)
     if needed is None:
@@ -210,11 +212,11 @@ def is_feasible(rule_name: str, n_sites: int, num_byzantine: int) -> bool:
 
 
 def require_feasible(rule_name: str, n_sites: int, num_byzantine: int) -> None:
-    """Refuse, before a run, a rule that could not keep its promise in it.
+    """Check before a run that the rule can keep its guarantee in it.
 
     Raises:
         UnknownRule: No rule has this name.
-        Infeasible: Too few sites; the smallest number that would do is named.
+        Infeasible: There are too few sites; the message names the fewest that are enough.
     """
     smallest = smallest_sites(rule_name, num_byzantine)
     if n_sites < smallest:

@@ -1,4 +1,7 @@
-"""Sorting networks: order statistics of every column at once, one vector operation at a time."""
+"""Sorting networks: order statistics of all columns at once, by vector operations on rows.
+
+Minimum and maximum of whole rows are vectorised, and faster than sorting each short column.
+"""
 
 from collections.abc import Sequence
 from functools import cache
@@ -14,10 +17,11 @@ Comparator: TypeAlias = tuple[int, int]
 def sorting_network(n_rows: int, first: int, stop: int) -> tuple[Comparator, ...]:
     """Return comparators that put ranks `first` to `stop - 1` of `n_rows` in place.
 
-    Guarantee: after each pair (low, high) in turn has been put in order, places `first` to
-    `stop - 1` hold what sorting would put there. This is Batcher's odd-even merge sort (1968)
-    without the comparators that those places do not depend on.
+    Guarantee: after the pairs (low, high) have been put in order one after the other, positions
+    `first` to `stop - 1` hold what sorting would put there. This is Batcher's odd-even merge sort
+    (1968) without the comparators on which those positions do not depend.
     """
+    # Read backwards: a comparator matters only if one of its positions is needed later.
     needed = set(range(first, stop))
     kept: list[Comparator] = []
     for low, high in reversed(_merge_sort(n_rows)):
@@ -49,13 +53,15 @@ def sort_columns(
     comparators: tuple[Comparator, ...],
     buffer: NDArray[Any],
 ) -> list[NDArray[Any]]:
-    """Return rows in which each column of the block is ordered, as far as the network orders.
+    """Return the rows with each column sorted, as far as the network sorts.
 
     Args:
-        block: Rows, each of shape (width,), no NaN.
-        comparators: Of `sorting_network`, for as many rows.
-        buffer: Shape (n_rows + 1, width or more), overwritten; the rows are views of it.
+        block: Rows, each of shape (width,), without NaN.
+        comparators: From `sorting_network`, for as many rows.
+        buffer: Shape (n_rows + 1, width or more); it is overwritten, and the result is views of it.
     """
+    # The spare row takes each minimum and then swaps places with a row: nothing is copied or
+    # allocated per comparator.
     *rows, spare = (row[: len(block[0])] for row in buffer)
     for row, values in zip(rows, block, strict=True):
         np.copyto(row, values)

@@ -1,4 +1,4 @@
-"""Four members, their agreement, an epoch, a run and its first round: made once, read by all."""
+"""Fixtures: four members, their agreement, an epoch, a run and its first round."""
 
 from collections.abc import Callable
 

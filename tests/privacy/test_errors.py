@@ -13,7 +13,7 @@ class TooFewSites(ConsortiumError, ValueError):
 
 @given(st.text(), st.dictionaries(st.sampled_from(["sites", "needed"]), st.integers()))
 def test_code_and_counts_are_independent_of_the_text(text: str, counts: dict[str, int]) -> None:
-    """They may leave a site; the text, which may quote a record, may not."""
+    """Code and counts may leave a site. The message, which may quote a record, may not."""
     error = TooFewSites(text, **counts)
 
     assert error.code == "too-few-sites"
@@ -23,7 +23,7 @@ def test_code_and_counts_are_independent_of_the_text(text: str, counts: dict[str
 
 @pytest.mark.parametrize("base", [ConsortiumError, TooFewSites])
 def test_a_kind_of_error_declares_its_own_code(base: type[ConsortiumError]) -> None:
-    """An inherited one would say something else: it could not be told from its parent's."""
+    """An inherited code could not be told from that of the parent class."""
     with pytest.raises(TypeError, match="Nameless declares no code"):
 
         class Nameless(base):  # type: ignore[valid-type, misc]

@@ -1,4 +1,4 @@
-"""Bytes from a hostile coordinator or site: refused by type, and nothing else ever happens."""
+"""Bytes from a hostile coordinator or site are refused with a typed error, and do nothing else."""
 
 import tracemalloc
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Mutated uploads, sums and keys, in a process of their own: refused by type or harmless."""
+"""Mutated uploads, sums and keys, in a separate process: refused with a typed error or harmless."""
 
 import json
 import os
@@ -114,7 +114,7 @@ def run(count: int) -> None:
 
 @pytest.mark.parametrize("count", [2000, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_mutants_are_refused_by_type_and_never_crash_or_swell(count: int) -> None:
-    """A mutated sum is refused or opens to the very same integers: a low bit is noise.
+    """A mutated sum is refused or opens to the same integers, because the low bits are noise.
 
     An upload or a key that is accepted is well-formed; the checksum is for the rest.
     """

@@ -1,4 +1,4 @@
-"""Each way in which one reply breaks Flower's own strategies, against ours.
+"""Each way in which one reply breaks Flower's own strategies, tried against ours.
 
 The law: the site is quarantined for the round by a typed code, and the model is that of the run
 without it, bit for bit.
@@ -241,7 +241,7 @@ def test_bad_evaluation_counts_are_not_added(code: str, spoil: Spoil) -> None:
     ids=[*ANYWHERE, "evaluation counts"],
 )
 def test_bad_statistics_are_not_pooled(code: str, spoil: Spoil) -> None:
-    """The tallies of `ANYWHERE` have the size of an evaluation: here, that alone is refused."""
+    """The tallies of `ANYWHERE` have the size of an evaluation; here that size alone is refused."""
     outcome = ran(with_bad(messages.STATISTICS, spoil))
     if code in {"tally-out-of-range", "impossible-tally"}:
         code = "malformed-record"

@@ -1,4 +1,4 @@
-"""Where the charter holds keys, a name is proved."""
+"""If the charter holds keys, a site must prove its name."""
 
 from dataclasses import replace
 
@@ -96,7 +96,7 @@ def test_who_does_not_prove_a_name_does_not_get_it_nor_keep_it_from_its_owner(
 
 
 def test_a_proof_is_good_for_once() -> None:
-    """What a site signed for one greeting is shown again for the next."""
+    """The proof that a site signed for one challenge is replayed for the next."""
     kept: list[RecordDict] = []
 
     def replaying(asked: Message, context: Context) -> Message:

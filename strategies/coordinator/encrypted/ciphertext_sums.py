@@ -1,4 +1,4 @@
-"""One question of an encrypted run: uploads checked and added as they arrive, never read."""
+"""The sums of one question of an encrypted run: uploads are checked and added as they arrive."""
 
 import hashlib
 from collections import Counter
@@ -36,14 +36,14 @@ def upload_file(site: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class UploadForm:
-    """What an upload must be to come in: one for updates, one for tallies.
+    """The agreed form of an upload: one for updates, one for tallies.
 
     Args:
-        name: In the coordinator's files.
+        name: Its name in the coordinator's files.
         placement: The agreed form of the ciphertexts.
-        header: What stands before the ciphertexts, by label.
+        header: Returns the agreed header of an upload, from its label.
         buckets: Number of buckets; 1 for tallies.
-        weight_classes: What a receipt may claim; 1 for tallies.
+        weight_classes: Weight classes that a receipt may claim; only 1 for tallies.
     """
 
     name: str
@@ -55,12 +55,12 @@ class UploadForm:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Added:
-    """What is held of an upload that was added.
+    """What is kept in memory of an upload that was added.
 
     Args:
-        bucket: Whose sum it is in.
+        bucket: The bucket to whose sum it was added.
         state: Digest of the sealed state that its receipt signs.
-        receipt: The receipt, encoded.
+        receipt: The encoded receipt.
     """
 
     bucket: int
@@ -72,15 +72,15 @@ class Added:
 class CiphertextSums:
     """The uploads of one slot, added up by bucket, with their receipts.
 
-    Guarantee: what is added was signed by a site of the roster for exactly this slot, once;
-    memory is one sum a bucket and the bytes of the receipts.
+    Guarantee: every upload that is added was signed by a site of the roster for exactly this slot,
+    and each site's upload is added once. Memory is one sum per bucket and the receipts.
 
     Args:
-        form: What an upload must be.
-        slot: The one place each upload fills.
+        form: The agreed form of an upload.
+        slot: The slot that each upload fills.
         roster: Public identities of the sites of the run.
-        keep: Keeps uploads for an auditor.
-        added: What was added, by site.
+        keep: Stores uploads for an auditor.
+        added: The uploads that were added, by site.
     """
 
     form: UploadForm
@@ -91,27 +91,34 @@ class CiphertextSums:
     _adders: dict[int, Adder] = field(default_factory=dict)
 
     def check(self, site: str, upload: bytes, encoded: bytes) -> Receipt:
-        """Return the receipt of an upload once everything that needs no key is right.
+        """Check everything about an upload that needs no key; return its receipt.
 
         Raises:
-            ConsortiumError: The receipt is another's, of another slot or not signed, the upload
-                is not the one it names, or not of the agreed form.
+            ConsortiumError: The receipt is another site's, belongs to another slot or is not
+                signed; or the upload is not the one it names, or does not have the agreed form.
         """
         receipt = Receipt.decode(encoded)
         label = receipt.label
         label.slot.require_slot(self.slot)
         if label.site != site or site not in self.roster:
-            raise NotInRoster(f"a receipt of {label.site} came from {site}")
+            raise NotInRoster(f"{site} sent a receipt of {label.site}")
         if label.bucket >= self.form.buckets:
-            raise WrongBucket(f"there are {self.form.buckets} buckets", came=label.bucket)
+            raise WrongBucket(
+                f"there are {self.form.buckets} buckets, the receipt claims bucket {label.bucket}",
+                came=label.bucket,
+            )
         if label.weight_class not in self.form.weight_classes:
             raise WrongWeightClass(
-                f"this run allows {self.form.weight_classes}", came=label.weight_class
+                f"this run allows weight classes {self.form.weight_classes}, the receipt claims "
+                f"{label.weight_class}",
+                came=label.weight_class,
             )
+        # The bucket is only bounded here. The coordinator does not know the seed that assigns
+        # buckets, so the sites check them.
         receipt.verify(self.roster[site])
         uploaded_rows(upload, self.form.placement)
         if upload_digest(self.form.header(label), [upload]) != receipt.upload:
-            raise ReceiptAltered(f"{site} signed another upload than it sent")
+            raise ReceiptAltered(f"{site} signed another upload than the one that it sent")
         return receipt
 
     def add(self, upload: bytes, receipt: Receipt) -> None:
@@ -127,7 +134,7 @@ class CiphertextSums:
 
     @property
     def folder(self) -> str:
-        """Where the files of this question are, under the coordinator's directory."""
+        """Folder of this question's files, relative to the coordinator's directory."""
         return f"round-{self.slot.server_round}/{self.form.name}"
 
     def buckets(self, *, floor: int) -> tuple[int, ...]:
@@ -136,14 +143,14 @@ class CiphertextSums:
         return tuple(sorted(bucket for bucket, size in sizes.items() if size >= floor))
 
     def counted_sites(self, *, floor: int) -> list[str]:
-        """Return the sites of these buckets, sorted: those whose uploads count."""
+        """Return the sites of these buckets, sorted: the sites whose uploads count."""
         kept = self.buckets(floor=floor)
         return sorted(site for site, one in self.added.items() if one.bucket in kept)
 
     def finish_sums(self, *, floor: int) -> tuple[bytes, bytes]:
-        """Return encoded receipts and sums of the buckets above the floor, and keep them.
+        """Store and return the receipts and sums, encoded, of the buckets that reach the floor.
 
-        Nothing can be added to these buckets any more: their ciphertexts are let go of.
+        Nothing can be added to these buckets afterwards: their ciphertexts are freed.
         """
         encoded = join_receipts(
             [self.added[site].receipt for site in self.counted_sites(floor=floor)]
@@ -157,7 +164,7 @@ class CiphertextSums:
         return encoded, sums
 
     def agreed_state(self, *, floor: int) -> bytes | None:
-        """Return the state digest that more than half of the run's sites sign, if there is one."""
+        """Return the state digest that more than half of the run's sites sign, or None."""
         signed = (self.added[site].state for site in self.counted_sites(floor=floor))
         try:
             return majority_state(signed, roster=len(self.roster))
@@ -167,9 +174,9 @@ class CiphertextSums:
 
 @dataclass
 class MajorityVote:
-    """What sites say of the same thing: believed when more than half of them say it.
+    """A vote on a released tally: it is believed if more than half of the sites released it.
 
-    Guarantee: what several say is held once.
+    Guarantee: a tally that several sites release is held in memory once.
     """
 
     _votes: Counter[bytes] = field(default_factory=Counter)
@@ -177,7 +184,7 @@ class MajorityVote:
     _voters: int = 0
 
     def cast(self, released: Tally | None) -> None:
-        """Count what a site released, or that it released nothing."""
+        """Count the tally that a site released, or that it released nothing."""
         self._voters += 1
         if released is not None:
             digest = hashlib.sha256(released.tobytes()).digest()
@@ -185,7 +192,7 @@ class MajorityVote:
             self._tallies.setdefault(digest, released)
 
     def majority_tally(self) -> Tally | None:
-        """Return the tally that more than half of the sites released, if there is one."""
+        """Return the tally that more than half of the sites released, or None."""
         for digest, votes in self._votes.items():
             if 2 * votes > self._voters:
                 return self._tallies[digest]

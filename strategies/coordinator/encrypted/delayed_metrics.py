@@ -1,4 +1,4 @@
-"""What is told of the rounds of an encrypted run: late, when their figures may be known."""
+"""Delayed metrics of encrypted rounds: emitted once the sites have released them."""
 
 import time
 
@@ -11,15 +11,15 @@ from strategies.coordinator.messaging.exchange import ByteCount
 
 
 class DelayedMetrics:
-    """Tells of each round once.
+    """Emits one `RoundFinished` event for each round.
 
-    Guarantee: the figures of a round are those that more than half of the sites released in
-    their replies to the question after it, or zeros; a round of which nothing is asked any more
-    is told of all the same.
+    Guarantee: the figures of a round are those that more than half of the sites released in their
+    replies to the next question, or else zeros. A round after which no question follows is
+    reported as well.
 
     Args:
-        observe: Told of each round.
-        tally_size: Numbers in an evaluation.
+        observe: Receives each event.
+        tally_size: Numbers in an evaluation tally.
     """
 
     def __init__(self, observe: Observer, tally_size: int) -> None:
@@ -28,7 +28,7 @@ class DelayedMetrics:
         self.untold: Untold | None = None
 
     def hold_round(self, question: SealedRequest, traffic: ByteCount) -> None:
-        """Hold back what there is to tell of a round until the members release its figures."""
+        """Hold the report of a round back until the sites release its figures."""
         down, up = question.traffic
         self.untold = Untold(
             server_round=question.request.server_round,
@@ -39,7 +39,7 @@ class DelayedMetrics:
         )
 
     def report_round(self, question: SealedRequest) -> None:
-        """Tell of the last round, with the pooled counts released in answer to this question."""
+        """Report the round held back, with the counts released in the replies to this question."""
         if self.untold is None:
             return
         told, evaluation = self.untold, np.zeros(self._tally_size, np.int64)

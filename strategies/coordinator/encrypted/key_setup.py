@@ -1,4 +1,4 @@
-"""Bringing keys to the sites without having them: epochs, deliveries, openings."""
+"""Key set-up: the coordinator carries epochs, deliveries and openings that it cannot read."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,26 +24,25 @@ T = TypeVar("T")
 
 
 class NoOpener(ConsortiumError, RuntimeError):
-    """No member that the charter names for it could make an epoch secret or open the run."""
+    """No opener of the charter could make an epoch secret or open the run."""
 
     code = "no-opener"
 
 
 class WrongOpening(ReplyRefused):
-    """A member opened another run than it was asked to."""
+    """A member opened another run than the one it was asked to open."""
 
     code = "wrong-opening"
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeyExchange:
-    """Carries what members seal to each other.
+    """Carries the key messages between members.
 
     Args:
-        exchange: The message bus.
-        agreement: Public identities, and the members that may make epochs and open runs, in the
-            order of succession.
-        observe: Told who refused.
+        exchange: The message exchange.
+        agreement: Public identities, and the openers in order of succession.
+        observe: Receives an event for each site that refused.
     """
 
     exchange: Exchange
@@ -56,12 +55,12 @@ class KeyExchange:
         return self.agreement.charter.hex()
 
     def agree_on_epoch(self, roster: Roster) -> tuple[str, ...]:
-        """See to it that all present sites hold one epoch secret; return those that do.
+        """Bring one epoch secret to all present sites; return the sites that hold it.
 
-        A secret that all of them hold already is kept: it changes when the charter does.
+        If all of them already hold the same secret, it is kept: it changes only with the charter.
 
         Raises:
-            NoOpener: A new one was needed and nobody could make it.
+            NoOpener: A new secret was needed, and no opener could make it.
         """
         held = self._held_epochs(roster)
         if len(set(held.values())) == 1 and 0 not in {epoch for epoch, _ in held.values()}:
@@ -71,10 +70,10 @@ class KeyExchange:
         agreed = [maker]
         others = [site for site in roster.sites if site in deliveries]
 
-        def carried(site: str) -> RecordDict:
+        def delivery_message(site: str) -> RecordDict:
             return sealed_messages.delivery(self.charter, deliveries[site])
 
-        for site, reply in self._ask_all(roster, sealed_messages.DELIVER, others, carried):
+        for site, reply in self._ask_all(roster, sealed_messages.DELIVER, others, delivery_message):
             if self._read_reply(site, reply, sealed_messages.read_held_epoch) is not None:
                 agreed.append(site)
         return tuple(sorted(agreed))
@@ -82,12 +81,12 @@ class KeyExchange:
     def open_run(
         self, roster: Roster, sites: Sequence[str], *, label: str, lineage: str
     ) -> tuple[Opening, bytes]:
-        """Ask the first opener that is there to open a run for these sites.
+        """Ask the openers, in order of succession, to open a run for these sites.
 
-        Guarantee: what is returned was signed by an opener for exactly these sites.
+        Guarantee: the returned opening was signed by an opener for exactly these sites.
 
         Raises:
-            NoOpener: None of them could.
+            NoOpener: No opener could.
         """
         wanted = (tuple(sorted(sites)), label, lineage)
         content = sealed_messages.opening_request(self.charter, label, wanted[0], lineage)
@@ -114,7 +113,7 @@ class KeyExchange:
             said.label,
             said.lineage or "",
         ):
-            raise WrongOpening(f"{opener} was asked to open another run")
+            raise WrongOpening(f"{opener} opened another run than the one it was asked to open")
         return opening
 
     def _held_epochs(self, roster: Roster) -> dict[str, tuple[int, bytes]]:

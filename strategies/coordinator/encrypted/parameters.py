@@ -1,4 +1,4 @@
-"""What an encrypted run is held to, and what can go wrong with it."""
+"""The agreed parameters of an encrypted run, and the errors of its rounds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,39 +14,40 @@ from strategies.coordinator.messaging.reply_validation import ReplyRefused
 
 
 class RoundVoid(ConsortiumError, RuntimeError):
-    """A round did not come about in as many attempts as it may have; nothing of it counts."""
+    """A round failed in all its attempts. Nothing of it counts."""
 
     code = "round-void"
 
 
 class StateDisputed(ReplyRefused):
-    """A site signed, or sent, another state than most of the sites."""
+    """A site signed or sent another state than most of the sites."""
 
     code = "state-disputed"
 
 
 class NothingSent(ReplyRefused):
-    """A reply lacks the upload that was asked for."""
+    """A reply lacks an upload that was asked for."""
 
     code = "nothing-sent"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SealedTerms:
-    """What every reply of an encrypted run is held against.
+    """The agreed parameters against which every reply of an encrypted run is checked.
 
     Args:
         charter: Fingerprint of the charter, hexadecimal.
-        label: What people call the run.
+        label: Name of the run for people.
         agreement: Public identities, openers and the floor.
-        buckets: Groups of sites that are added apart.
-        weight_classes: What the receipt of an update may claim.
-        voters: Fewest buckets with which the rule survives the liars; fewer void a round.
-        attempts: Tries at a round.
-        updates: Where an update stands in its ciphertexts, by layout.
-        statistics: Where the statistics stand in theirs.
-        evaluation: Where evaluation counts stand in theirs.
-        header: What stands before an upload's ciphertexts.
+        buckets: Number of buckets: groups of sites that are added apart.
+        weight_classes: Weight classes that the receipt of an update may claim.
+        voters: Fewest buckets with which the rule survives the Byzantine sites. A round with fewer
+            is void.
+        attempts: Attempts at a round.
+        updates: Returns the placement of an update in its ciphertexts, from the layout.
+        statistics: Placement of the statistics.
+        evaluation: Placement of the evaluation counts.
+        header: Returns the header of an upload.
     """
 
     charter: str
@@ -67,16 +68,16 @@ class SealedTerms:
         return self.agreement.min_others + 1
 
     def update_form(self, layout: Layout) -> UploadForm:
-        """Return what an upload of an update must be."""
+        """Return the agreed form of an upload of an update."""
         form = self._form("updates", self.updates(layout), layout)
         return replace(form, buckets=self.buckets, weight_classes=self.weight_classes)
 
     def evaluation_form(self, layout: Layout) -> UploadForm:
-        """Return what an upload of evaluation counts must be."""
+        """Return the agreed form of an upload of evaluation counts."""
         return self._form("counts", self.evaluation, layout)
 
     def statistics_form(self, layout: Layout) -> UploadForm:
-        """Return what an upload of statistics must be."""
+        """Return the agreed form of an upload of statistics."""
         return self._form("statistics", self.statistics, layout)
 
     def _form(self, name: str, placement: Placement, layout: Layout) -> UploadForm:

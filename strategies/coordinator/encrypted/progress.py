@@ -1,4 +1,4 @@
-"""How far an encrypted run is, as its coordinator can know it: kept, and taken up again."""
+"""Progress of an encrypted run, as far as its coordinator can know it: stored and resumed."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ Reach = Callable[["SealedProgress"], None]
 
 
 class BadProgress(ConsortiumError, ValueError):
-    """What a coordinator kept of an encrypted run is not whole."""
+    """The stored progress of an encrypted run is incomplete or damaged."""
 
     code = "bad-progress"
 
@@ -30,11 +30,11 @@ class SealedProgress:
     """How far an encrypted run is, as its coordinator can know it.
 
     Args:
-        layout: Of the federated vector.
-        rounds: Rounds that moved the model.
-        run: The run id: the digest of its opening.
-        model_digest: What more than half of the sites call the final model, hexadecimal; empty
-            before they were asked.
+        layout: Layout of the federated vector.
+        rounds: Number of rounds that moved the model.
+        run: The run id, which holds the digest of its opening.
+        model_digest: Digest of the final model according to more than half of the sites,
+            hexadecimal; empty before they were asked, or if they do not agree.
     """
 
     layout: Layout
@@ -45,7 +45,7 @@ class SealedProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class Untold:
-    """A round that is done and not yet told of: its figures are released in the next one."""
+    """A round that is done and not yet reported: its figures are released in the next round."""
 
     server_round: int
     answered: tuple[str, ...]
@@ -56,13 +56,13 @@ class Untold:
 
 @dataclass(frozen=True, kw_only=True)
 class SealedStanding:
-    """All that a coordinator needs to ask the next question of an encrypted run, word for word.
+    """All that a coordinator needs to ask the next question of an encrypted run, byte for byte.
 
     Args:
-        layout: Of the federated vector.
-        request: What is asked next.
-        untold: The last round, if it was not told of.
-        models: What sites called the final model, once they were asked, hexadecimal.
+        layout: Layout of the federated vector.
+        request: The next request.
+        untold: The last round, if it was not reported yet.
+        models: Digests of the final model that the sites sent, hexadecimal; empty before that.
     """
 
     layout: Layout
@@ -89,7 +89,7 @@ class SealedStanding:
         )
 
     def describe(self) -> bytes:
-        """Return what must be kept of this beside the files of the round before, as JSON."""
+        """Return as JSON what must be stored besides the files of the last round."""
         untold = self.untold
         described = {
             "version": 1,
@@ -103,18 +103,18 @@ class SealedStanding:
 
 
 def read_standing(read: Read, charter: str, num_rounds: int) -> SealedStanding:
-    """Return the standing of a run from the files of its coordinator.
+    """Read the standing of a run from the files of its coordinator.
 
-    Guarantee: the request is that of the coordinator that kept them, byte for byte, so that a
-    site which answered it answers the same again and does not train again.
+    Guarantee: the request equals the stored one byte for byte. So a site that answered it gives
+    the same answer again and does not train again.
 
     Args:
-        read: Returns a kept file by name.
+        read: Returns the content of a stored file, by name.
         charter: Fingerprint of the charter, hexadecimal.
-        num_rounds: Rounds that move the model.
+        num_rounds: Number of rounds that move the model.
 
     Raises:
-        BadProgress: A file is missing or not what it should be.
+        BadProgress: A file is missing or damaged.
     """
     try:
         described = json.loads(read(PROGRESS_FILE))
@@ -125,6 +125,8 @@ def read_standing(read: Read, charter: str, num_rounds: int) -> SealedStanding:
             attempt=int(described["attempt"]),
             opening=read(OPENING_FILE),
         )
+        # Receipts, sums and state of the round before are in files of their own, so that
+        # `progress.json`, which is written last, stays small.
         last = f"round-{server_round - 1}"
         if 1 < server_round <= num_rounds + 1:
             request = replace(
@@ -149,12 +151,12 @@ def read_standing(read: Read, charter: str, num_rounds: int) -> SealedStanding:
         )
         _ = standing.opening
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise BadProgress(f"what was kept of the run is not whole: {error}") from error
+        raise BadProgress(f"the stored progress of the run is incomplete: {error}") from error
     return standing
 
 
 def majority_digest(digests: Sequence[str]) -> str:
-    """Return what more than half of the sites say; nothing if they do not agree."""
+    """Return the digest that more than half of the sites sent; "" if there is none."""
     for digest in sorted(set(digests)):
         if 2 * digests.count(digest) > len(digests):
             return digest

@@ -1,4 +1,4 @@
-"""One question of an encrypted run, put to several sites, and what came back."""
+"""One question of an encrypted run to several sites, and their replies."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,19 +24,18 @@ from strategies.coordinator.messaging.roster import Roster
 
 @dataclass
 class SealedRequest:
-    """A question, the sites it is put to, and their uploads, added up as they come.
+    """A question, the sites that are asked, and their uploads, added up as they arrive.
 
-    Guarantee: a reply that lacks what was asked, or whose receipt or upload is not exactly what
-    was agreed, leaves its site out and changes no sum. Of the replies, no upload is held, one
-    sealed state (that of the site that was asked for it), and of released tallies those that
-    differ.
+    Guarantee: a reply that lacks what was asked, or whose receipt or upload is not exactly as
+    agreed, excludes its site and changes no sum. In memory are kept: no upload, one sealed state
+    (of the site that was asked for it), and each different released tally once.
 
     Args:
-        request: What is asked.
+        request: The request.
         nodes: Flower's node id of each site, sorted by name.
-        sums: The uploads wanted, by purpose.
-        read: Reads a reply, bounded by what was agreed.
-        observe: Told what happens.
+        sums: The sums of the uploads that are asked for, by purpose.
+        read: Parses a reply, with the agreed bounds.
+        observe: Receives the events.
     """
 
     request: SealedRound
@@ -53,7 +52,7 @@ class SealedRequest:
     def messages(
         self, kind: str, exchange: Exchange, *, reporter: str | None = None
     ) -> Iterable[Message]:
-        """Return the messages that ask; one site may be told to report its state as well."""
+        """Return the messages of the question; `reporter` also has to report its state."""
         self.traffic = (exchange.traffic.down, exchange.traffic.up)
         self.reporter = reporter or ""
         if self.sums:
@@ -67,7 +66,7 @@ class SealedRequest:
         )
 
     def gather(self, replies: Iterable[Message]) -> None:
-        """Take the replies as they come; hold none of their uploads."""
+        """Process the replies as they arrive, without keeping their uploads."""
         sites = {node: site for site, node in self.nodes.items()}
         number = self.request.server_round
         for reply in replies:
@@ -76,6 +75,7 @@ class SealedRequest:
                 self._take(site, self.read(reply))
                 if self.sums:
                     self.observe(SiteAnswered(server_round=number, site=site))
+            # Before the next reply is pulled: only one is ever in memory.
             del reply
 
     def _take(self, site: str, sent: SealedReply) -> None:
@@ -89,6 +89,7 @@ class SealedRequest:
         checked = {
             purpose: sums.check(site, *parts[purpose]) for purpose, sums in self.sums.items()
         }
+        # All parts are checked before the first is added: a reply counts whole or not at all.
         for purpose, receipt in checked.items():
             self.sums[purpose].add(parts[purpose][0], receipt)
         state = sent.state if site == self.reporter else b""
@@ -103,14 +104,14 @@ def nodes_of(roster: Roster, sites: Sequence[str]) -> dict[str, int]:
 
 
 def collect_state(question: SealedRequest, exchange: Exchange, *, floor: int) -> bytes:
-    """Return the sealed state most sites signed, from the first site that has it.
+    """Return the sealed state that most sites signed, from the first site that sends it.
 
-    Guarantee: a site that signed another state, or sends another than it signed, is reported as
-    such and changes nothing.
+    Guarantee: a site that signed another state, or sends another than it signed, is reported and
+    changes nothing.
 
     Args:
-        question: Of a round of training, with its replies.
-        exchange: The message bus: a site may be asked again, for its state.
+        question: The question of a training round, with its replies.
+        exchange: The message exchange; a site may be asked again for its state.
         floor: Fewest sites in a sum.
 
     Raises:
@@ -129,7 +130,7 @@ def collect_state(question: SealedRequest, exchange: Exchange, *, floor: int) ->
         with Quarantine(question.observe, server_round, site):
             if sent and SealedState.decode(sent).digest == agreed:
                 return sent
-            raise StateDisputed("the state it sent is not the one it signed")
+            raise StateDisputed("the state that it sent is not the one that it signed")
     raise RoundVoid(
         f"no site sent the state that most of them signed in round {server_round}",
         came=len(added),

@@ -1,4 +1,4 @@
-"""Encrypted rounds: the coordinator adds what it cannot read, and keeps what proves it."""
+"""Encrypted rounds: the coordinator adds ciphertexts that it cannot read, and stores the proof."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -35,23 +35,23 @@ from strategies.coordinator.messaging.exchange import ByteCount, Exchange
 from strategies.coordinator.messaging.reply_validation import reply_content
 from strategies.coordinator.messaging.roster import Reception, Roster
 
-_OPENINGS = 4
+_OPENINGS = 4  # sites refuse more openings of one lineage
 
 
 class Encrypted(Strategy):
     """The round of docs/protocol.md on Flower's Message API.
 
-    Guarantee: the coordinator holds no secret and reads no update, no tally of one site, nor the
-    model; it adds each upload as it arrives, in memory that does not grow with the number of
-    sites, and keeps receipts, sums, sealed states and the uploads of the last rounds, from which
-    anybody can see whether it added right.
+    Guarantee: the coordinator holds no secret and cannot read an update, the tally of a site, or
+    the model. It adds each upload as it arrives, in memory that does not grow with the number of
+    sites. It stores receipts, sums, sealed states and the uploads of the last rounds, from which
+    anybody can check that it added correctly.
 
     Args:
-        cohort: Who takes part, how many must answer, how long is waited.
-        terms: What every reply is held against.
-        observe: Told what happens.
-        keep: Keeps a file of the coordinator's, durably, before it is acted upon.
-        reach: Told how far the run is, as soon as that is kept.
+        cohort: Who takes part, how many must answer, how long to wait.
+        terms: The agreed parameters against which every reply is checked.
+        observe: Receives the events.
+        keep: Stores a file of the coordinator durably, before the run acts on its content.
+        reach: Receives how far the run is, as soon as that is stored.
     """
 
     def __init__(
@@ -70,24 +70,26 @@ class Encrypted(Strategy):
         self._question: SealedRequest
         self._next: SealedRound
 
-    def start(  # type: ignore[override]  # a run starts from nothing: no arrays are handed in
+    # Flower's `start` takes initial arrays and returns arrays. Here there are none that the
+    # coordinator can read, and rounds are retried, so the loop itself is overridden.
+    def start(  # type: ignore[override]
         self, grid: Grid, num_rounds: int, *, since: SealedStanding | None = None
     ) -> SealedProgress:
         """Exchange keys, run all rounds, evaluate the final model, and release what may be.
 
-        Guarantee: a run that goes on from what its coordinator kept ends in the same model as one
-        that was not interrupted; no site trains again for a question it has answered.
+        Guarantee: a resumed run ends with the same model as a run that was not interrupted. No
+        site trains again for a question that it has answered.
 
         Args:
             grid: Flower's message bus.
-            num_rounds: Rounds that move the model, those before an interruption included.
-            since: What was kept last, if the run was interrupted.
+            num_rounds: Number of rounds that move the model, those before an interruption included.
+            since: The stored standing, if the run was interrupted.
 
         Raises:
-            OtherLayout: The sites would no longer train the vector of the run.
-            QuorumNotReached: Too few sites are there.
-            RoundVoid: A round did not come about; what was reached is kept.
-            NoOpener: Nobody could make or open what the run needs.
+            OtherLayout: The sites would now train another vector.
+            QuorumNotReached: Too few sites are present.
+            RoundVoid: A round failed in all attempts; the progress so far is stored.
+            NoOpener: No opener could make the epoch secret or open the run.
         """
         self._num_rounds = num_rounds
         exchange = self._exchange(grid)
@@ -109,6 +111,7 @@ class Encrypted(Strategy):
             models = models or self._finalise(reception, num_rounds + 1)
             self._ask_for_release(exchange)
         finally:
+            # However the run ends, the last round is reported.
             self._metrics.report_round(self._question)
         return self._standing(models).progress(num_rounds)
 
@@ -127,7 +130,7 @@ class Encrypted(Strategy):
         return since.models
 
     def _keep_progress(self, models: tuple[str, ...] = ()) -> None:
-        """Keep where the run stands, when everything else of the last round is kept."""
+        """Store the run's standing, after everything else of the last round was stored."""
         standing = self._standing(models)
         self._keep(PROGRESS_FILE, [standing.describe()])
         self._reach(standing.progress(self._num_rounds))
@@ -143,7 +146,7 @@ class Encrypted(Strategy):
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        """Return the messages that ask this round's cohort; the first is to report its state."""
+        """Return the messages to this round's cohort; the first site also reports its state."""
         present = nodes_of(self._roster, self._opening.terms.roster)
         cohort = self._cohort.sample(server_round, list(present))
         layout = self._roster.layout
@@ -157,7 +160,7 @@ class Encrypted(Strategy):
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Add the uploads as they come; return no arrays: there are none to be read."""
+        """Add the uploads as they arrive. No arrays are returned: the coordinator can read none."""
         self._question.gather(replies)
         return None, MetricRecord({"num-sites": len(self._question.replies)})
 
@@ -172,18 +175,22 @@ class Encrypted(Strategy):
     def aggregate_evaluate(
         self, server_round: int, replies: Iterable[Message]
     ) -> MetricRecord | None:
-        """Add the sealed counts as they come."""
+        """Add the sealed counts as they arrive."""
         self._question.gather(replies)
         return MetricRecord({"num-sites": len(self._question.replies)})
 
     def summary(self) -> None:
-        """Say nothing: the run config and every event are recorded in the run directory."""
+        """Print nothing: the run config and every event are recorded in the run directory."""
 
     def _exchange(self, grid: Grid) -> Exchange:
         return Exchange(grid=grid, deadline_s=self._cohort.deadline_s, traffic=self._traffic)
 
     def _open_run(self, exchange: Exchange) -> None:
-        """Agree on an epoch, open the run, and count: again with those who answered, if not all."""
+        """Agree on an epoch, open the run and pool the statistics.
+
+        If not all sites answer, open the run again with those that did: the statistics of a run
+        must hold all its sites, because everything after them depends on them.
+        """
         keys = KeyExchange(
             exchange=exchange, agreement=self._terms.agreement, observe=self._observe
         )
@@ -203,8 +210,8 @@ class Encrypted(Strategy):
                 return
             sites = tuple(self._question.replies)
         raise RoundVoid(
-            f"the statistics need every site of the run, and {_OPENINGS} openings did not bring "
-            "them together; see who was left out",
+            f"the statistics need every site of the run, and in {_OPENINGS} openings some were "
+            "missing: see who was left out, bring them back, and run again",
             openings=_OPENINGS,
         )
 
@@ -218,7 +225,7 @@ class Encrypted(Strategy):
         return bool(receipts)
 
     def _train(self, reception: Reception, server_round: int) -> None:
-        """Do a round, again if it did not come about, after waiting for those that are gone."""
+        """Run a round; if it is void, wait for missing sites and try again."""
         exchange = reception.exchange
         for attempt in range(self._next.attempt, self._terms.attempts + 1):
             self._roster = reception.refresh_roster(self._roster, server_round)
@@ -254,7 +261,9 @@ class Encrypted(Strategy):
         )
 
     def _close_round(self, exchange: Exchange, server_round: int) -> None:
-        """Keep everything of the round, and make the message of the next one."""
+        """Store everything of the round, and make the request of the next one."""
+        # The progress file is written last. After a crash before it, the round is asked again, and
+        # every site gives the same answer again.
         state = collect_state(self._question, exchange, floor=self._terms.floor)
         self._keep(f"round-{server_round}/{STATE_FILE}", [state])
         receipts, sums = self._question.sums[TRAINING].finish_sums(floor=self._terms.floor)
@@ -273,14 +282,15 @@ class Encrypted(Strategy):
         self._keep_progress()
 
     def _finish_counts(self, purpose: str) -> tuple[bytes, bytes]:
-        """Return receipts and sum of tallies; nothing unless every site of the run is in it."""
+        """Return receipts and sum of tallies; empty unless every site of the run is in it."""
+        # Sums over two subsets would reveal the tally of the sites in which they differ.
         counted = self._question.sums[purpose]
         if len(counted.added) < len(self._opening.terms.roster):
             return b"", b""
         return counted.finish_sums(floor=self._terms.floor)
 
     def _finalise(self, reception: Reception, server_round: int) -> tuple[str, ...]:
-        """Let the sites open the last round, evaluate and export; return their model digests."""
+        """Let the sites open the last round, evaluate and export the model; return its digests."""
         exchange = reception.exchange
         self._roster = reception.refresh_roster(self._roster, server_round)
         asked = self.configure_evaluate(server_round, *self._records(), exchange.grid)

@@ -1,4 +1,4 @@
-"""Who takes part in a round, how many answers count, and how long to wait."""
+"""The cohort: who takes part in a round, how many must answer, and how long to wait."""
 
 import math
 import zlib
@@ -20,26 +20,26 @@ class QuorumNotReached(ConsortiumError, RuntimeError):
 
 
 class ImpossibleCohort(ConsortiumError, ValueError):
-    """A cohort that could never reach its quorum."""
+    """The cohort could never reach its quorum."""
 
     code = "impossible-cohort"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cohort:
-    """How the sites of a round are chosen and awaited.
+    """How the sites of a round are chosen, and how long to wait for them.
 
     Args:
         members: Names of all sites that may take part.
         quorum: Fewest accepted answers that make a round, at least 1.
         fraction: Share of the present sites that is asked, rounded up, never below `quorum`.
-        deadline_s: Seconds the sites have to answer.
-        join_deadline_s: Seconds the members have to be present at the start.
-        seed: Of the sampling.
-        identities: Public keys by name; a member that has some proves that it is behind its node.
+        deadline_s: Seconds that the sites have to answer.
+        join_deadline_s: Seconds that the members have to join at the start.
+        seed: Seed of the sampling.
+        identities: Public keys by name; a member listed here must prove its membership.
 
     Raises:
-        ImpossibleCohort: There are fewer members than the quorum needs.
+        ImpossibleCohort: There are fewer members than the quorum.
     """
 
     members: tuple[str, ...]
@@ -62,11 +62,11 @@ class Cohort:
     def sample(self, server_round: int, present: Sequence[str]) -> tuple[str, ...]:
         """Return the sites to ask in a round, sorted by name.
 
-        Guarantee: the choice depends on the seed, the round and who is present only, and every
+        Guarantee: the choice depends only on the seed, the round and the present sites, and every
         present site is equally likely to be asked.
 
         Raises:
-            QuorumNotReached: Fewer sites are present than the quorum needs; names who is not.
+            QuorumNotReached: Fewer sites are present than the quorum; names the missing ones.
         """
         if len(present) < self.quorum:
             self.refuse(present)
@@ -81,13 +81,13 @@ class Cohort:
         """Check that enough sites answered.
 
         Raises:
-            QuorumNotReached: They did not; names the members that are missing.
+            QuorumNotReached: Too few answered; names the missing members.
         """
         if len(answered) < self.quorum:
             self.refuse(answered)
 
     def refuse(self, answered: Sequence[str]) -> None:
-        """Raise `QuorumNotReached`, naming members that did not answer: all of a few."""
+        """Raise `QuorumNotReached`, which names the members that did not answer."""
         missing = [name for name in self.members if name not in set(answered)]
         raise QuorumNotReached(
             f"the round needs {self.quorum} sites, {len(answered)} answered; missing: "

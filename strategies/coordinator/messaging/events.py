@@ -1,11 +1,11 @@
-"""What happens in a run, as values: for the progress display, the run directory and the report.
+"""Run events, for the progress display, the run directory and the report.
 
-Guarantee: an event holds identities, counts, decisions and pooled figures; a value of one site
-stands in it only where that site released it. `SitesCompared` is the exception: it is about
-updates, which the coordinator of a run in the clear reads, and a liar would not release it.
+Guarantee: an event holds identities, counts, decisions and pooled figures. It holds a value of one
+site only if that site released it. The exception is `SitesCompared`: it describes updates, which
+the coordinator of a run in the clear reads anyway, and which a liar would not release.
 
-The `kind` of an event names it in `events.jsonl`: it is published, and stays when the class gets
-another name.
+The `kind` of an event is its name in `events.jsonl`. It is a published name: it stays when the
+class is renamed.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from privacy.layout import Tally
 
 @dataclass(frozen=True, kw_only=True)
 class SitesJoined:
-    """The members that answered at the start, with what they said of themselves."""
+    """The members that joined at the start, and the weight of each."""
 
     kind: ClassVar[str] = "sites-joined"
 
@@ -28,7 +28,7 @@ class SitesJoined:
 
 @dataclass(frozen=True, kw_only=True)
 class StatisticsPooled:
-    """The federated statistics, before the first round."""
+    """The federated statistics were pooled, before the first round."""
 
     kind: ClassVar[str] = "statistics-pooled"
 
@@ -37,7 +37,7 @@ class StatisticsPooled:
 
 @dataclass(frozen=True, kw_only=True)
 class RoundStarted:
-    """A cohort was asked; round 0 is the statistics, the round after the last one evaluates."""
+    """A cohort was asked. Round 0 pools statistics; the round after the last one evaluates."""
 
     kind: ClassVar[str] = "round-started"
 
@@ -47,7 +47,7 @@ class RoundStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class SiteAnswered:
-    """A site's reply was accepted; with what it counted, where the site released that."""
+    """A site's reply was accepted; holds its counts, if the site released them."""
 
     kind: ClassVar[str] = "site-answered"
 
@@ -58,7 +58,7 @@ class SiteAnswered:
 
 @dataclass(frozen=True, kw_only=True)
 class SiteQuarantined:
-    """A site's reply was refused, or it refused, or it was silent: left out of this round."""
+    """A site is left out of this round: it refused, was silent, or its reply was refused."""
 
     kind: ClassVar[str] = "site-quarantined"
 
@@ -70,7 +70,7 @@ class SiteQuarantined:
 
 @dataclass(frozen=True, kw_only=True)
 class RoundFinished:
-    """A round moved the model; evaluation counts are of the state the sites received."""
+    """A round moved the model. The evaluation counts describe the state that the sites received."""
 
     kind: ClassVar[str] = "round-finished"
 
@@ -84,7 +84,7 @@ class RoundFinished:
 
 @dataclass(frozen=True, kw_only=True)
 class SitesCompared:
-    """How each site's update lies to the aggregate; in the clear, where a rule sees all at once."""
+    """Norm, distance and cosine of each site's update to the aggregate; only in the clear."""
 
     kind: ClassVar[str] = "sites-compared"
 

@@ -1,4 +1,4 @@
-"""Asking sites and awaiting their replies, one at a time and never for ever."""
+"""Message exchange: asks sites and waits for their replies, up to a deadline."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,16 +14,16 @@ from privacy.wire.flower_records import num_bytes
 
 SILENT = 1000  # Flower's own error codes are below 100
 UNREADABLE = 1001
-GONE = 5  # Flower's own: it takes the node for offline
+GONE = 5  # Flower's own code: it considers the node offline
 
-_AT_ONCE = 64  # messages in Flower's hands together
+_AT_ONCE = 64  # messages handed to Flower together
 
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
 _LONGEST_TTL_S = 43_200.0
 
-# What Flower's reading of a reply raises when its bytes were not written by Flower. Trouble with
-# the connection is none of these, and ends the run.
+# Work-around: Flower raises these when it parses a reply whose bytes Flower did not write. An error
+# of the connection is none of these, and ends the run.
 _HOSTILE_BYTES = (ValueError, TypeError, LookupError, AttributeError, RecursionError, DecodeError)
 
 
@@ -36,7 +36,7 @@ class ByteCount:
 
 
 class _Asked(NamedTuple):
-    """What is held of a message that was sent: a reply to it is known by this."""
+    """What is kept of a message that was sent, to identify the reply to it."""
 
     node: int
     kind: str
@@ -53,19 +53,18 @@ class _Asked(NamedTuple):
 class Exchange:
     """One question to several sites.
 
-    Guarantee: every message gets exactly one reply, in the order of the messages, with the
-    asked node as its source; a node that says nothing before the deadline replies with the
-    error `SILENT`, one whose bytes Flower cannot read with `UNREADABLE`. Messages are made
-    and handed to Flower some at a time, and replies are pulled one at a time, so that the
-    coordinator holds as many whatever the number of sites, and what is computed from them does
-    not depend on who was fastest.
+    Guarantee: every message gets exactly one reply, in the order of the messages, with the asked
+    node as its source. For a node that is silent until the deadline, the reply is the error
+    `SILENT`; for one whose bytes Flower cannot parse, `UNREADABLE`. Messages are made and handed
+    to Flower in batches, and replies are pulled one at a time. So the number of messages in memory
+    does not grow with the number of sites, and the result does not depend on who was fastest.
 
     Args:
         grid: Flower's message bus.
-        deadline_s: Seconds the sites have, together.
+        deadline_s: Seconds that all sites together have to answer.
         traffic: Counts the bytes.
-        clock: Seconds from a fixed point; a test may pass its own.
-        sleep: Pauses between two looks.
+        clock: Returns seconds from a fixed point; a test may pass its own.
+        sleep: Waits between two polls.
     """
 
     grid: Grid
@@ -75,12 +74,12 @@ class Exchange:
     sleep: Callable[[float], None] = time.sleep
 
     def message(self, kind: str, node: int, content: RecordDict, *, group: str) -> Message:
-        """Return a message that asks one node, valid for as long as its reply is awaited.
+        """Return a message to one node, valid for at least as long as the exchange waits.
 
         Args:
             kind: Flower's message type, such as `train` or `query.hello`.
             node: Flower's id of the node.
-            content: What the site is told.
+            content: Content of the message.
             group: Flower's group id: the round.
         """
         ttl = min(2 * self.deadline_s + 60.0, _LONGEST_TTL_S)
@@ -97,21 +96,25 @@ class Exchange:
             del reply
 
     def _send(self, messages: Iterator[Message]) -> list[_Asked]:
-        """Send the messages, some at a time; return what a reply to each is known by."""
+        """Send the messages in batches; return what identifies the reply to each."""
         sent: list[_Asked] = []
         while some := list(islice(messages, _AT_ONCE)):
             self.traffic.down += sum(num_bytes(message.content) for message in some)
             ids = list(self.grid.push_messages(some))
             sent += [_Asked.of(message, known) for message, known in zip(some, ids, strict=True)]
-            del some  # before the next are made
+            del some  # before the next batch is made
         return sent
 
     def _await_reply(self, asked: _Asked, until: float) -> Message:
+        # Work-around: the metadata of a reply is what its sender wrote. The content is put into a
+        # reply to a question of our own, so that its source is the node that was asked.
         question = self.message(asked.kind, asked.node, RecordDict(), group=asked.group)
         try:
             came = self._pull(asked.message_id, until) if asked.message_id else None
         except _HOSTILE_BYTES:
-            return Message(Error(UNREADABLE, "what came is no message"), reply_to=question)
+            return Message(
+                Error(UNREADABLE, "the bytes of the reply are not a message"), reply_to=question
+            )
         if came is None:
             return Message(Error(SILENT, "no reply before the deadline"), reply_to=question)
         if came.has_error():

@@ -1,7 +1,7 @@
-"""Replies of sites, checked before anything is computed from them.
+"""Validation of the sites' replies, before anything is computed from them.
 
-One validation for all strategies: a reply that is not exactly what was agreed is refused by
-type, its site is left out of the round, and the run goes on.
+All strategies share it. A reply that is not exactly as agreed is refused with a typed error, its
+site is left out of the round, and the run goes on.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ LARGEST_ENTRY = 2**41
 
 
 class ReplyRefused(ConsortiumError, ValueError):
-    """A reply cannot be used; the site is quarantined for the round."""
+    """A reply cannot be used. Its site is left out of the round."""
 
     code = "reply-refused"
 
@@ -32,7 +32,7 @@ class Silent(ReplyRefused):
 
 
 class Unreadable(ReplyRefused):
-    """The bytes that came are no message of Flower's."""
+    """The bytes of a reply are not a Flower message."""
 
     code = "unreadable"
 
@@ -50,28 +50,28 @@ class TallyOutOfRange(ReplyRefused):
 
 
 class SiteRefused(ReplyRefused):
-    """The site itself refused, with a code and counts; its reasons in words stay there.
+    """The site itself refused, with a code and counts. Its message stays at the site.
 
-    The `code` of an error is the site's own, marked as such: `site-refused.bad-table`.
+    The `code` of the error is the site's own code with a prefix: `site-refused.bad-table`.
     """
 
     code = "site-refused"
 
     def __init__(self, site_code: str, counts: Mapping[str, int]) -> None:
         super().__init__(f"the site refused: {site_code}")
-        self.counts = dict(counts)  # the names are the site's: never keywords of ours
+        self.counts = dict(counts)  # set here: the names are the site's, not safe as keywords
         self.site_code = site_code
         self.code = f"{SiteRefused.code}.{site_code}"
 
 
 @dataclass(frozen=True)
 class Quarantine:
-    """Turns what is wrong with one reply into an event; the others are not concerned.
+    """Turns an error in one reply into an event, so that the other replies are not affected.
 
     Args:
-        observe: Told of it.
+        observe: Receives the event.
         server_round: The round for which the site is left out.
-        site: Its name, or its node where no name is known.
+        site: Name of the site, or its node if no name is known.
     """
 
     observe: Observer
@@ -82,6 +82,7 @@ class Quarantine:
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        # Only errors raised on purpose: a defect of ours must stop the run, not blame a site.
         if not isinstance(error, ConsortiumError):
             return False
         self.observe(
@@ -96,20 +97,20 @@ class Quarantine:
 
 
 def reply_content(reply: Message) -> RecordDict:
-    """Return the content of a reply, if there is one that is no refusal.
+    """Return the content of a reply that is neither an error nor a refusal.
 
     Raises:
         Silent: No reply came before the deadline.
-        Unreadable: What came is no message.
-        NodeFailed: Flower answers for the site that it failed.
+        Unreadable: The bytes of the reply are not a message.
+        NodeFailed: Flower reports that the site failed.
         SiteRefused: The site refused.
-        MalformedRecord: What came has no agreed form.
+        MalformedRecord: The reply does not have an agreed form.
     """
     if reply.has_error():
         if reply.error.code == SILENT:
             raise Silent("no reply before the deadline")
         if reply.error.code == UNREADABLE:
-            raise Unreadable("the bytes that came are no message of Flower's")
+            raise Unreadable("the bytes of the reply are not a Flower message")
         raise NodeFailed("the site's app or node failed", flower_code=reply.error.code)
     refusal = wire.read_refusal(reply.content)
     if refusal is not None:
@@ -122,7 +123,7 @@ def checked_contribution(
 ) -> messages.Contribution:
     """Return a site's reply to `train`, checked for form, shape and range.
 
-    The values of the update are checked where it is gathered, in the same pass.
+    The values of the update are checked later, in the pass that aggregates them.
 
     Raises:
         ReplyRefused: The site is silent, failed, refused, or a value is out of range.
@@ -149,4 +150,4 @@ def checked_counts(reply: Message, *, tally_size: int) -> messages.Counts:
 
 def _check_range(tally: Tally) -> None:
     if tally.size and not -LARGEST_ENTRY < tally.min() <= tally.max() < LARGEST_ENTRY:
-        raise TallyOutOfRange("every entry of a tally must be below 2**41 in size")
+        raise TallyOutOfRange(f"every entry of a tally must be below {LARGEST_ENTRY} in size")

@@ -1,8 +1,8 @@
-"""Who is there: Flower's nodes mapped to the members of the consortium.
+"""The roster: which Flower node belongs to which member of the consortium.
 
-Flower's node ids are random and say nothing; each node is asked `query.hello` and answers with
-its site's name, the charter it signed and the layout of the vector it would train. Where the
-charter holds keys, it signs all that over a challenge.
+Flower's node ids are random and carry no identity. Each node is asked `query.hello` and answers
+with its site's name, the charter that it signed and the layout of the vector that it would train.
+If the charter holds keys, the answer is signed, together with the coordinator's challenge.
 """
 
 import secrets
@@ -40,7 +40,7 @@ class WrongCharter(ReplyRefused):
 
 
 class NotAMember(ReplyRefused):
-    """The site is not named in the charter."""
+    """The site is not a member in the charter."""
 
     code = "not-a-member"
 
@@ -52,30 +52,30 @@ class NameTaken(ReplyRefused):
 
 
 class NotTheSite(ReplyRefused):
-    """The node does not prove that it is the site whose name it gives."""
+    """The node does not prove that it is the site whose name it claims."""
 
     code = "not-the-site"
 
 
 class WrongLayout(ReplyRefused):
-    """The site would train another vector: another schema, model or base than the others."""
+    """The site would train another vector than the others: another schema, model or base."""
 
     code = "wrong-layout"
 
 
 class OtherLayout(ConsortiumError, ValueError):
-    """The sites of a run that goes on would train another vector than before."""
+    """The sites of a resumed run would train another vector than before."""
 
     code = "other-layout"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Present:
-    """A member that is there.
+    """A member that is present.
 
     Args:
         node: Flower's id of its node.
-        num_examples: The training examples it says it has.
+        num_examples: The number of training examples that it states.
     """
 
     node: int
@@ -88,8 +88,8 @@ class Roster:
 
     Args:
         layout: The layout that most of them would train.
-        present: Each of them by name, sorted.
-        asked: Ids of the nodes that need not be asked again, refused ones too.
+        present: The present members, by name, sorted.
+        asked: Ids of the nodes that need not be asked again, refused ones included.
     """
 
     layout: Layout
@@ -102,10 +102,10 @@ class Roster:
         return tuple(self.present)
 
     def require_layout(self, layout: Layout) -> None:
-        """Check that the members would train the vector of a run that goes on.
+        """Check that the members would train the vector of a resumed run.
 
         Raises:
-            OtherLayout: They would train another.
+            OtherLayout: They would train another vector.
         """
         if self.layout.digest != layout.digest:
             raise OtherLayout(
@@ -116,12 +116,12 @@ class Roster:
 
 @dataclass(frozen=True, kw_only=True)
 class _Met:
-    """What came of asking nodes who they are.
+    """The result of asking nodes who they are.
 
     Args:
-        introduced: Those that said so, with their nodes.
+        introduced: The introductions, each with its node.
         settled: Nodes that need not be asked again.
-        gone: Nodes that Flower took for offline.
+        gone: Nodes that Flower considered offline.
     """
 
     introduced: _Introduced
@@ -130,11 +130,11 @@ class _Met:
 
     @property
     def names(self) -> set[str]:
-        """Of the members that introduced themselves."""
+        """Names of the members that introduced themselves."""
         return {said.site for _, said in self.introduced}
 
     def followed_by(self, later: "_Met") -> "_Met":
-        """Return what came of both, one after the other."""
+        """Return the combined result of two rounds of asking."""
         return _Met(
             introduced=[*self.introduced, *later.introduced],
             settled=self.settled | later.settled,
@@ -144,14 +144,14 @@ class _Met:
 
 @dataclass(frozen=True, kw_only=True)
 class Reception:
-    """Meets the sites, at the start and whenever a node appears.
+    """Identifies the sites, at the start and whenever a node appears.
 
     Args:
-        exchange: The message bus.
+        exchange: The message exchange.
         cohort: Members, quorum and deadlines.
-        charter: Fingerprint of the charter the run is bound to.
-        max_examples: Most training examples a site may claim.
-        observe: Told whom it turns away, and why.
+        charter: Fingerprint of the charter that the run is bound to.
+        max_examples: Most training examples that a site may claim.
+        observe: Receives an event for each site that is refused.
     """
 
     exchange: Exchange
@@ -163,17 +163,18 @@ class Reception:
     def await_members(self) -> Roster:
         """Wait for the members, ask who they are, and agree on a layout: the most common one.
 
-        Guarantee: returns once as many nodes as members are there, or at the join deadline; nodes
-        that Flower takes for offline, as after a restart of the SuperLink, are asked again until
-        then if the quorum needs them. A name has one vote, however many nodes claim it.
+        Guarantee: it returns once as many nodes as members are present, or at the join deadline.
+        Nodes that Flower considers offline, as after a restart of the SuperLink, are asked again
+        until then if the quorum needs them. A name has one vote, however many nodes claim it.
 
         Raises:
-            QuorumNotReached: Too few members fit; names who is missing.
+            QuorumNotReached: Too few members with the common layout; names the missing ones.
         """
         met = self._meet_at_start()
         layouts = {(said.site, said.layout.digest): said.layout for _, said in met.introduced}
         self.cohort.require_quorum([site for site, _ in layouts])
         votes = Counter(digest for _, digest in layouts)
+        # Sorted, so that a tie between layouts is broken alike in every run.
         most = max(sorted(votes), key=votes.__getitem__)
         layout = next(layout for (_, digest), layout in layouts.items() if digest == most)
         roster = Roster(layout=layout, present={}, asked=met.settled | met.gone)
@@ -182,14 +183,14 @@ class Reception:
         return roster
 
     def refresh_roster(self, roster: Roster, server_round: int) -> Roster:
-        """Return the roster without members whose node has gone and with those that came.
+        """Return the roster without members whose node is gone, and with new ones.
 
-        Guarantee: while fewer are there than the quorum needs, waits for them to come back, at
-        most until the join deadline.
+        Guarantee: while fewer members are present than the quorum, it waits for them, at most
+        until the join deadline.
 
-        A member that restarted comes back under its old node id or a new one, and perhaps
-        before the old one is seen to be gone: so whoever was refused is asked again when a
-        member has gone.
+        A member that restarted returns under its old node id or under a new one, perhaps before
+        Flower notices that the old node is gone. Its new node is then refused, because the name is
+        taken. So all refused nodes are asked again when a member has gone.
         """
         until = self.exchange.clock() + self.cohort.join_deadline_s
         while True:
@@ -225,6 +226,7 @@ class Reception:
 
     def _meet(self, nodes: Sequence[int], *, server_round: int) -> _Met:
         challenge = secrets.token_bytes(CHALLENGE_SIZE)
+        # One challenge for all nodes of a call is enough: a proof names its own node.
         content = messages.greeting(self.charter, challenge)
         group = str(server_round)
         asked = (
@@ -237,6 +239,8 @@ class Reception:
             with Quarantine(self.observe, server_round, self._answering_name(reply)):
                 said = self._read_introduction(reply, challenge)
                 layout = layouts.setdefault(said.layout.digest, said.layout)
+                # Equal layouts share one object, and anchor and proof are dropped, so that memory
+                # does not grow with long introductions.
                 introduced.append((node, replace(said, layout=layout, anchor=b"", proof=b"")))
             if reply.has_error() and reply.error.code == GONE:
                 gone.add(node)
@@ -244,7 +248,7 @@ class Reception:
         return _Met(introduced=introduced, settled=frozenset(nodes) - gone, gone=frozenset(gone))
 
     def _answering_name(self, reply: Message) -> str:
-        """Return who answered, for a quarantine: the member it says it is, or its node."""
+        """Return the name under which a node answered, if it is a member's, or else the node id."""
         node = f"node {reply.metadata.src_node_id}"
         try:
             said = "" if reply.has_error() else refusing_site(reply.content)
@@ -255,7 +259,7 @@ class Reception:
     def _read_introduction(self, reply: Message, challenge: bytes) -> messages.Introduction:
         said = messages.read_introduction(reply_content(reply), max_examples=self.max_examples)
         if said.site not in self.cohort.members:
-            raise NotAMember("the site is not named in the charter")
+            raise NotAMember("the site is not a member in the charter")
         if said.charter != self.charter:
             raise WrongCharter("the site signed another charter")
         self._require_proof(said, reply, challenge)
@@ -285,8 +289,8 @@ class Reception:
             with Quarantine(self.observe, server_round, said.site):
                 if said.layout.digest != roster.layout.digest:
                     raise WrongLayout(
-                        f"the site would train another vector than the others: its starts from "
-                        f"{said.layout.start[:300]!r}, theirs from {roster.layout.start[:300]!r}"
+                        f"the site would train another vector than the others: its start is "
+                        f"{said.layout.start[:300]!r}, theirs is {roster.layout.start[:300]!r}"
                     )
                 if said.site in present:
                     raise NameTaken("another node already answers for this site")

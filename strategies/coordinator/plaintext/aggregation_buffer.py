@@ -1,4 +1,4 @@
-"""How the updates of a round become one: streamed where the rule allows, kept where it does not."""
+"""Aggregation of a round's updates: streamed if the rule allows it, else stacked."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from strategies.rules.norms import row_norms
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class UpdateDeviation:
-    """How each site's update lies to the aggregate of the round; each shape (n_sites,).
+    """Deviation of each site's update from the aggregate of the round; each shape (n_sites,).
 
     Args:
         norms: L2 norm of the update.
         distances: L2 norm of its difference from the aggregate.
-        cosines: Cosine of the angle between them; 0 where one of them is zero.
+        cosines: Cosine of the angle between the two; 0 if one of them is zero.
     """
 
     norms: Vector
@@ -29,17 +29,17 @@ class UpdateDeviation:
 
 
 class Gathering(Protocol):
-    """Takes updates one by one and turns them into one."""
+    """Takes updates one by one and returns their aggregate."""
 
     def add(self, update: NDArray[np.floating], weight: float) -> None:
-        """Take the update of one site, shape (dim,), with its weight; refuse NaN."""
+        """Add the update of one site, shape (dim,), with its weight; refuse NaN."""
 
     def result(self) -> Vector:
-        """Return the aggregate of what was added, shape (dim,)."""
+        """Return the aggregate of the updates added, shape (dim,)."""
 
 
 class StackedUpdates:
-    """Gathers all updates of a round for a rule that must see them together.
+    """Stores all updates of a round, for a rule that must see them together.
 
     Memory grows with the number of sites: float32, shape (n_sites, dim).
     """
@@ -50,17 +50,17 @@ class StackedUpdates:
         self._weights: list[float] = []
 
     def add(self, update: NDArray[np.floating], weight: float) -> None:
-        """Take the update of one site, shape (dim,), with its weight; refuse NaN."""
+        """Add the update of one site, shape (dim,), with its weight; refuse NaN."""
         check_values(update)
         self._updates[len(self._weights)] = update
         self._weights.append(weight)
 
     def result(self) -> Vector:
-        """Return the rule's aggregate of what was added, shape (dim,)."""
+        """Return the rule's aggregate of the updates added, shape (dim,)."""
         return self._rule(self._rows, np.array(self._weights))
 
     def deviation_from(self, aggregate: Vector) -> UpdateDeviation:
-        """Return how each update that was added lies to the aggregate, in the order of adding."""
+        """Return the deviation of each update from the aggregate, in the order of adding."""
         return update_deviation(self._rows, aggregate)
 
     @property
@@ -70,12 +70,12 @@ class StackedUpdates:
 
 @dataclass(frozen=True, kw_only=True)
 class Gather:
-    """How a strategy gathers updates, round after round.
+    """How a strategy aggregates updates, round after round.
 
     Args:
-        begin: Starts the gathering of one round, from the state before it and the number of
+        begin: Returns the gathering for one round, from the state before it and the number of
             sites that are asked.
-        needs_memory: Whether `begin` wants the last aggregate in the state.
+        needs_memory: Whether `begin` needs the last aggregate in the state.
     """
 
     begin: Callable[[State, int], Gathering]
@@ -83,11 +83,10 @@ class Gather:
 
 
 def update_deviation(updates: Rows, aggregate: Vector) -> UpdateDeviation:
-    """Return how each update lies to the aggregate.
+    """Return the deviation of each update from the aggregate.
 
-    Guarantee: computed block by block, in memory that does not grow with dim. What stands
-    apart may be a liar, or a site whose records are unlike the others': the figures do not
-    tell which.
+    Guarantee: it is computed block by block, in memory that does not grow with dim. An outlier may
+    be a liar, or a site whose records differ from the others': the figures do not tell which.
 
     Args:
         updates: Shape (n_sites, dim).

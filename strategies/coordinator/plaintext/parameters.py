@@ -1,24 +1,28 @@
-"""What a run in the clear is held to, and how far it is: values that coordinator and disk share."""
+"""The agreed parameters of a run in the clear, and its progress.
+
+The progress is what the coordinator stores; the module is separate so that a checkpoint needs
+nothing of the strategy.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from privacy.layout import Layout, Tally
-from strategies import model_state as advance
+from strategies import model_state
 
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What every reply of a run is held against.
+    """The agreed parameters against which every reply of a run is checked.
 
     Args:
         charter: Fingerprint of the charter.
-        run: Name of the run, like no other's; that of its first start when it goes on.
-        attempts: Tries at a round before the run stops.
+        run: Unique name of the run; a resumed run keeps the name of its first start.
+        attempts: Attempts at a round before the run stops.
         statistics_size: Entries of a statistics tally.
         evaluation_size: Entries of an evaluation tally.
-        max_examples: Most training examples a site may claim.
-        weigh: A site's weight from its training examples.
+        max_examples: Most training examples that a site may claim.
+        weigh: Returns a site's weight, from its number of training examples.
         check_statistics: Raises for a statistics tally that no records can have.
         check_evaluation: Raises for an evaluation tally that no records can have.
     """
@@ -36,11 +40,11 @@ class Terms:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """All that a run needs to go on: what is kept after every round.
+    """All that a run needs to be resumed; stored after every round.
 
     Args:
-        run: Its name.
-        layout: Of the federated vector.
+        run: Name of the run.
+        layout: Layout of the federated vector.
         statistics: The pooled statistics.
         state: The model's position and the optimizer's moments.
     """
@@ -48,4 +52,4 @@ class Progress:
     run: str
     layout: Layout
     statistics: Tally
-    state: advance.State
+    state: model_state.State

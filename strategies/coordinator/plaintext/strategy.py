@@ -1,4 +1,4 @@
-"""Synchronous rounds in the clear: the coordinator reads updates and applies any rule."""
+"""Synchronous rounds in the clear: the coordinator reads the updates and can apply any rule."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +12,7 @@ from flwr.serverapp.strategy import Strategy
 from privacy.layout import Tally
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
-from strategies import model_state as advance
+from strategies import model_state
 from strategies.coordinator.messaging.cohort import Cohort, QuorumNotReached
 from strategies.coordinator.messaging.events import (
     Observer,
@@ -51,21 +51,21 @@ class _Round:
 
 
 class Synchronous(Strategy):
-    """One cohort a round, in the clear; the coordinator sees each update as it arrives.
+    """One cohort per round, in the clear. The coordinator sees each update as it arrives.
 
-    Guarantee: a reply is used only if it is exactly what was agreed; any other quarantines its
-    site for the round with a typed reason, and the run goes on while the quorum is met. With
-    the mean the coordinator holds one reply at a time, whatever the number of sites. The
-    result does not depend on the order of arrival.
+    Guarantee: a reply is used only if it is exactly as agreed. Otherwise its site is left out of
+    the round with a typed reason, and the run goes on while the quorum is met. With the mean the
+    coordinator holds one reply at a time, whatever the number of sites. The result does not depend
+    on the order of arrival.
 
     Args:
-        gather: How the updates of a round become one.
+        gather: How the updates of a round are aggregated.
         optimizer: How the aggregate moves the model.
-        cohort: Who takes part, how many must answer, how long is waited.
-        terms: What every reply is held against.
-        observe: Told what happens.
-        keep: Told how far the run is, before the first round and after each, when everything
-            about it has been observed, so that nothing is lost however it stops.
+        cohort: Who takes part, how many must answer, how long to wait.
+        terms: The agreed parameters against which every reply is checked.
+        observe: Receives the events.
+        keep: Stores the progress, before the first round and after each round, once all its
+            events were observed, so that nothing is lost however the run stops.
     """
 
     def __init__(
@@ -89,23 +89,24 @@ class Synchronous(Strategy):
         self._progress: Progress
         self._round: _Round
 
-    def start(  # type: ignore[override]  # a run starts from nothing: no arrays are handed in
+    # Flower's `start` takes initial arrays, goes on after a failed round and cannot resume. So the
+    # loop itself is overridden; `configure_*` and `aggregate_*` keep Flower's signatures.
+    def start(  # type: ignore[override]
         self, grid: Grid, num_rounds: int, *, since: Progress | None = None
     ) -> Progress:
-        """Run all rounds and a final evaluation; return where the model ends.
+        """Run all rounds and a final evaluation; return the final progress.
 
-        Guarantee: a run that goes on from what it kept ends in the same model as one that was
-        not interrupted.
+        Guarantee: a resumed run ends with the same model as a run that was not interrupted.
 
         Args:
             grid: Flower's message bus.
-            num_rounds: Rounds that move the model, those before an interruption included.
-            since: What was kept last, if the run was interrupted.
+            num_rounds: Number of rounds that move the model, those before an interruption included.
+            since: The stored progress, if the run was interrupted.
 
         Raises:
-            QuorumNotReached: Too few sites took part in every attempt at a round; what was
-                reached is kept.
-            OtherLayout: The sites would no longer train the vector of the run.
+            QuorumNotReached: Too few sites took part in every attempt at a round; the progress so
+                far is stored.
+            OtherLayout: The sites would now train another vector.
         """
         reception = Reception(
             exchange=self._exchange(grid),
@@ -125,7 +126,7 @@ class Synchronous(Strategy):
     def _begin(self, reception: Reception) -> Progress:
         self._attempt_round(reception, 0, self._pool_statistics)
         layout = self._roster.layout
-        state = advance.initial_state(
+        state = model_state.initial_state(
             layout.dim, self._optimizer, needs_memory=self._gather.needs_memory
         )
         begun = Progress(
@@ -141,7 +142,7 @@ class Synchronous(Strategy):
     def _attempt_round(
         self, reception: Reception, server_round: int, ask: Callable[[Grid, int], None]
     ) -> None:
-        """Do a round, again if too few sites answer, after waiting for those that are gone."""
+        """Run a round; if too few sites answer, wait for missing sites and try again."""
         left = self._terms.attempts
         while True:
             left -= 1
@@ -170,18 +171,19 @@ class Synchronous(Strategy):
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Move the model by the replies; return its new arrays and how many sites moved it."""
+        """Move the model by the replies; return its new arrays and the number of sites used."""
         state = self._progress.state
         gathering = self._gather.begin(state, len(self._round.sites))
         for reply in replies:
             with Quarantine(self._observe, server_round, self._site_of(reply)):
                 self._take_update(reply, gathering)
+            # Before the next reply is pulled: with the mean, only one is ever in memory.
             del reply
         self._cohort.require_quorum(self._round.answered)
         aggregate = gathering.result()
         if isinstance(gathering, StackedUpdates):
             self._report_deviation(gathering.deviation_from(aggregate))
-        moved = advance.advance_with(state, aggregate, self._optimizer)
+        moved = model_state.advance_with(state, aggregate, self._optimizer)
         self._progress = replace(self._progress, state=moved)
         self._finish_round()
         self._keep(self._progress)
@@ -198,14 +200,14 @@ class Synchronous(Strategy):
     def aggregate_evaluate(
         self, server_round: int, replies: Iterable[Message]
     ) -> MetricRecord | None:
-        """Add up the evaluation counts; return how many sites counted."""
+        """Add up the evaluation counts; return the number of sites used."""
         self._add_counts(replies, self._terms.check_evaluation)
         self._cohort.require_quorum(self._round.answered)
         self._finish_round()
         return MetricRecord({"num-sites": len(self._round.answered)})
 
     def summary(self) -> None:
-        """Say nothing: the run config and every event are recorded in the run directory."""
+        """Print nothing: the run config and every event are recorded in the run directory."""
 
     def _exchange(self, grid: Grid) -> Exchange:
         return Exchange(grid=grid, deadline_s=self._cohort.deadline_s, traffic=self._traffic)
@@ -261,6 +263,8 @@ class Synchronous(Strategy):
             tally_size=self._terms.evaluation_size,
             max_examples=self._terms.max_examples,
         )
+        # `add` refuses before it changes anything, and the tally is added only after it: a reply
+        # counts whole or not at all.
         self._terms.check_evaluation(sent.tally)
         gathering.add(sent.update, self._terms.weigh(sent.num_examples))
         self._accept(reply, sent.tally, released=sent.released)
@@ -277,7 +281,8 @@ class Synchronous(Strategy):
         site = self._site_of(reply)
         self._round.tally += tally
         self._round.answered.append(site)
-        shown = tally.copy() if released else None  # an observer may keep it: without its reply
+        # A copy: an observer may keep it, and a view would keep the whole reply in memory.
+        shown = tally.copy() if released else None
         self._observe(SiteAnswered(server_round=self._round.number, site=site, released=shown))
 
     def _position(self, server_round: int) -> tuple[ArrayRecord, ConfigRecord]:

@@ -21,7 +21,7 @@ from scenarios.engines.in_process import InProcessGrid
 from scenarios.engines.staging import stage
 from scenarios.library.registry import scenario_named
 from sites.evaluation.contract import evaluation_for
-from strategies import model_state as advance
+from strategies import model_state
 from strategies.coordinator.messaging.cohort import ImpossibleCohort
 from strategies.coordinator.messaging.events import RoundStarted, RunEvent, SitesJoined
 from strategies.coordinator.plaintext.parameters import Progress
@@ -104,8 +104,8 @@ def test_the_aggregate_moves_the_model_by_the_server_optimizer_of_the_config(
     course = one_round(staged, **settings)
     updates = np.stack([course.sent[site].update for site in sorted(NAMES)]).astype(np.float64)
     optimizer = optimizer_for(SCENARIO.config_with(settings))
-    before = advance.initial_state(updates.shape[1], optimizer)
-    expected = advance.advance_with(before, updates.mean(axis=0), optimizer)
+    before = model_state.initial_state(updates.shape[1], optimizer)
+    expected = model_state.advance_with(before, updates.mean(axis=0), optimizer)
     np.testing.assert_allclose(course.kept[-1].state.vector, expected.vector, rtol=1e-5, atol=1e-9)
     assert len(course.kept[-1].state.moments) == len(expected.moments)
 

@@ -13,7 +13,7 @@ from consortium.coordinator.checkpoint import (
 )
 from privacy.layout import Field, Layout
 from scenarios.library.registry import SCENARIOS
-from strategies import model_state as advance
+from strategies import model_state
 from strategies.coordinator.plaintext.parameters import Progress
 from strategies.server_optimizer import OPTIMIZERS, OptimizerOptions
 
@@ -22,8 +22,8 @@ LAYOUT = Layout(fields=(Field("w", (3, 2)), Field("b", (2,))), start="seed 7")
 
 def checkpoint() -> Checkpoint:
     optimizer = OPTIMIZERS["adam"](OptimizerOptions())
-    state = advance.initial_state(LAYOUT.dim, optimizer)
-    state = advance.advance_with(state, np.arange(8.0), optimizer)
+    state = model_state.initial_state(LAYOUT.dim, optimizer)
+    state = model_state.advance_with(state, np.arange(8.0), optimizer)
     progress = Progress(
         run="run-1", layout=LAYOUT, statistics=np.array([1, -2, 2**40]), state=state
     )
@@ -42,7 +42,7 @@ def test_a_checkpoint_is_read_as_it_was_written_and_replaces_the_last_one(tmp_pa
         written.layout,
     )
     assert np.array_equal(read.statistics, written.statistics)
-    assert advance.encode(read.state) == advance.encode(written.state)
+    assert model_state.encode(read.state) == model_state.encode(written.state)
     assert [item.name for item in path.parent.iterdir()] == ["checkpoint.bin"]
 
 

@@ -16,7 +16,7 @@ from consortium.coordinator.resume import (
 from consortium.run.directory import RunDirectory
 from privacy.layout import Field, Layout
 from scenarios.library.registry import SCENARIOS
-from strategies import model_state as advance
+from strategies import model_state
 from strategies.coordinator.plaintext.parameters import Progress
 from strategies.server_optimizer import OPTIMIZERS, OptimizerOptions
 
@@ -32,7 +32,9 @@ def run(tmp_path: Path) -> RunDirectory:
 def keep(run: RunDirectory, config: RunConfig = CONFIG) -> Progress:
     layout = Layout(fields=(Field("w", (3,)),), start="seed 7")
     optimizer = OPTIMIZERS["adam"](OptimizerOptions())
-    state = advance.advance_with(advance.initial_state(3, optimizer), np.arange(3.0), optimizer)
+    state = model_state.advance_with(
+        model_state.initial_state(3, optimizer), np.arange(3.0), optimizer
+    )
     progress = Progress(run="run-1", layout=layout, statistics=np.array([1, 2]), state=state)
     write_checkpoint(run.checkpoint, Checkpoint.of(progress, config, CHARTER))
     return progress
@@ -44,7 +46,7 @@ def test_a_run_goes_on_from_what_it_kept(run: RunDirectory) -> None:
     assert found is not None
     assert (found.progress.run, found.progress.layout) == (wanted.run, wanted.layout)
     assert found.progress.statistics.tolist() == [1, 2]
-    assert advance.encode(found.progress.state) == advance.encode(wanted.state)
+    assert model_state.encode(found.progress.state) == model_state.encode(wanted.state)
 
 
 def test_a_run_that_kept_nothing_begins(run: RunDirectory) -> None:

@@ -25,7 +25,7 @@ from privacy.encryption.parameters import PARAMETER_SETS
 from privacy.encryption.quantisation import quantise
 from privacy.errors import ConsortiumError
 from privacy.layout import Field, Layout
-from strategies import model_state as advance
+from strategies import model_state
 from strategies.rules.registry import RULES, RuleOptions
 from strategies.server_optimizer import OPTIMIZERS, OptimizerOptions
 
@@ -82,7 +82,7 @@ def test_decoding_is_the_inverse_of_encoding(rounds: int, rule: str) -> None:
     assert again.chain == state.chain
     assert again.statistics.tolist() == STATISTICS.tolist()
     assert again.scales.tolist() == state.scales.tolist()
-    assert advance.encode(again.model) == advance.encode(state.model)
+    assert model_state.encode(again.model) == model_state.encode(state.model)
 
 
 @given(data=st.data())
@@ -93,7 +93,7 @@ def test_bytes_are_those_of_a_state_or_refused(data: st.DataObject) -> None:
     bad[data.draw(st.integers(0, len(good) - 1))] ^= data.draw(st.integers(1, 255))
     try:
         other = decoded(bytes(bad))
-    except (BadRunState, advance.BadState):
+    except (BadRunState, model_state.BadState):
         return
     assert other.encode() == bytes(bad)
 
@@ -129,7 +129,7 @@ GOOD = moved(step_of()).encode()
     ids=lambda data: f"{len(data)} bytes {data[23:47].hex()}",
 )
 def test_anything_else_is_refused(data: bytes) -> None:
-    with pytest.raises((BadRunState, advance.BadState)):
+    with pytest.raises((BadRunState, model_state.BadState)):
         decoded(data)
 
 

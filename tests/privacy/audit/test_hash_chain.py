@@ -98,7 +98,7 @@ def line_of(content: bytes, place: int) -> int:
 
 
 def test_a_flipped_bit_anywhere_is_found_at_its_line(honest: bytes, tmp_path: Path) -> None:
-    """A sample of places in 1,000 entries; the slow test tries every one of a smaller log."""
+    """A sample of positions in 1,000 entries; the slow test tries every one in a smaller log."""
     for place, content in altered_bytes(honest, 9_973):
         assert require_found(tmp_path / "log", content) == line_of(honest, place)
 
@@ -112,7 +112,7 @@ def test_any_byte_of_a_short_log_counts(tmp_path: Path, log: Path) -> None:
 
 @pytest.mark.slow
 def test_every_single_byte_of_a_thousand_entries_counts(honest: bytes) -> None:
-    """A line with another byte is no line, has another hash, or has a signature of nobody."""
+    """A line with a changed byte does not parse, has a wrong hash, or a wrong signature."""
     for number, line in enumerate(honest.splitlines(), start=1):
         for place in range(len(line)):
             altered = line[:place] + bytes([line[place] ^ (1 << place % 8)]) + line[place + 1 :]
@@ -182,7 +182,7 @@ def test_no_log_is_no_log(tmp_path: Path) -> None:
         verify_chain(tmp_path / "none", KEYS)
 
 
-def test_a_fork_is_found_by_who_was_told_the_other_branch(tmp_path: Path) -> None:
+def test_a_fork_is_found_by_a_peer_that_knows_the_other_branch(tmp_path: Path) -> None:
     """The owner goes back to an earlier state of its log and goes on from there: both are whole."""
     path = tmp_path / "a" / "log.jsonl"
     write(path, 9)
@@ -195,7 +195,7 @@ def test_a_fork_is_found_by_who_was_told_the_other_branch(tmp_path: Path) -> Non
     chain.append([LogEvent("sent", {"n": 200}), LogEvent("sent", {"n": 201})])
     chain.close()
     verify_chain(path, KEYS)
-    with pytest.raises(AuditChainBroken, match="told another line") as caught:
+    with pytest.raises(AuditChainBroken, match="told another hash") as caught:
         verify_chain(path, KEYS, known=[told])
     assert caught.value.line == 10
 
@@ -243,15 +243,15 @@ def test_only_the_owner_signs(log: Path, tmp_path: Path) -> None:
     chain = opened(log, other)
     chain.append([LogEvent("sent", {"n": 1})])
     chain.close()
-    with pytest.raises(AuditChainBroken, match="not the log of any"):
+    with pytest.raises(AuditChainBroken, match="not those of any"):
         verify_chain(log, KEYS)
     forged = tmp_path / "b" / "log.jsonl"
     chain = Chain(forged, owner="north", key=PUBLIC, sign=other.sign)
     chain.append([LogEvent("sent", {"n": 1})])
     chain.close()
-    with pytest.raises(AuditChainBroken, match="did not sign"):
+    with pytest.raises(AuditChainBroken, match="not its owner"):
         verify_chain(forged, KEYS)
-    with pytest.raises(AuditChainBroken, match="not the log of any"):
+    with pytest.raises(AuditChainBroken, match="not those of any"):
         verify_chain(forged, {"south": PUBLIC})
 
 
@@ -277,7 +277,7 @@ def test_whatever_is_said_is_read_again(
 
 
 def test_several_writers_make_one_chain(log: Path) -> None:
-    """As two processes of one site do: each reads first what the other wrote."""
+    """As two processes of one site do: each first reads what the other wrote."""
 
     def work() -> None:
         chain = opened(log)
@@ -303,7 +303,7 @@ def test_a_head_is_where_the_log_ends_now(log: Path) -> None:
 
 
 def test_a_writer_that_died_in_a_line_leaves_a_log_that_goes_on(log: Path) -> None:
-    """What was whole is kept; that something was let go is said."""
+    """Whole entries are kept, and the log records that a part was cut off."""
     write(log, 9)
     whole = log.read_bytes()
     for left in (b'{"entry":{"at":"20', whole.splitlines(keepends=True)[-1][:-1]):
@@ -322,7 +322,7 @@ def test_a_writer_that_died_in_a_line_leaves_a_log_that_goes_on(log: Path) -> No
 
 
 def test_entries_without_their_signature_are_signed_by_the_next_batch(log: Path) -> None:
-    """A process died between the lines of a batch: none of it has left the site."""
+    """A process died between the lines of a batch, so none of the batch was told to a peer."""
     write(log, 9)
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join(lines[:7]))

@@ -149,7 +149,7 @@ def test_the_same_part_of_a_run_cannot_be_reserved_as_something_else(ledger: Led
 def test_the_same_records_under_another_name_are_refused(ledger: Ledger) -> None:
     ledger.reserve(steps(), data_set=PATIENTS, run="one", budget=BUDGET)
     renamed = replace(PATIENTS, name="patients-2")
-    with pytest.raises(DataSetRenamed, match="counted as patients"):
+    with pytest.raises(DataSetRenamed, match="counted under the name patients"):
         ledger.reserve(steps(), data_set=renamed, run="two", budget=BUDGET)
     grown = replace(PATIENTS, fingerprint="c" * 64)
     ledger.reserve(steps(), data_set=grown, run="two", budget=BUDGET)

@@ -77,7 +77,7 @@ def test_only_the_last_answer_of_a_campaign_takes_room(campaigns: PrivateRuns) -
     assert campaigns.campaign_with_room(FIRST) is None
 
 
-def test_of_two_processes_the_faster_answer_stands(tmp_path: Path) -> None:
+def test_of_two_processes_the_first_answer_is_kept(tmp_path: Path) -> None:
     fast, slow = PrivateRuns(tmp_path), PrivateRuns(tmp_path)
     campaign = fast.begin_campaign("r", part=1, noise_multiplier=1.0)
     assert slow.campaign_with_room(FIRST) == campaign

@@ -1,4 +1,4 @@
-"""Hostile input: each row of what broke TenSEAL's own deserialisers, against the guard."""
+"""Hostile input: everything that broke TenSEAL's own deserialisers is refused here."""
 
 import tracemalloc
 from collections.abc import Callable

@@ -57,7 +57,7 @@ def test_the_default_set_has_the_published_levels(sites: int, levels: int, bits:
 
 @pytest.mark.parametrize("sites", [95, 96, 500])
 def test_to_choose_a_set_makes_one_context(sites: int) -> None:
-    """Each takes megabytes, at every site; and the prime that is chosen by is the one used."""
+    """A context takes megabytes; and the prime used for choosing is that of the context."""
     seal_context.cache_clear()
     parameters = PARAMETER_SETS["default"](sites)
     assert seal_context.cache_info().currsize == 1
@@ -98,7 +98,7 @@ def test_whatever_constructs_is_exact(
         ({"security_bits": 100}, r"one of \[128, 192, 256\]"),
         ({"plain_bits": 50}, "lower the sites or the plain bits"),
         ({"num_sites": 1_025, "plain_bits": 42}, "raise the plain bits"),
-        ({"num_sites": 0}, "sites are at least 1"),
+        ({"num_sites": 0}, "num_sites must be at least 1"),
         ({"digits": 1}, "digits 2 to 48"),
         ({"digits": 49}, "digits 2 to 48"),
         ({"digits": 12, "num_sites": 95}, "lower the digits or the sites"),
@@ -143,7 +143,7 @@ def test_a_placement_has_room_for_everything_and_no_ciphertext_too_many(
 
 @pytest.mark.parametrize(("dim", "tally_size"), [(0, 0), (-1, 5), (5, -1)])
 def test_a_placement_of_nothing_is_refused(dim: int, tally_size: int) -> None:
-    with pytest.raises(UnsoundParameters, match="sizes are positive"):
+    with pytest.raises(UnsoundParameters, match="sizes must not be negative"):
         Placement(parameters=PARAMETER_SETS["default"](3), dim=dim, tally_size=tally_size)
 
 

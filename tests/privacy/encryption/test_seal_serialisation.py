@@ -73,7 +73,7 @@ def test_a_ciphertext_goes_in_and_out_unchanged() -> None:
 
 
 def test_a_seeded_ciphertext_is_expanded_as_seal_expands_its_own() -> None:
-    """What SEAL saved, taken apart and put together again, opens to the same plaintext."""
+    """What SEAL saved, unpacked and packed again, opens to the same plaintext."""
     key = seal.KeyGenerator(PARAMETERS.context).secret_key()
     plain, opened = seal.Plaintext(), seal.Plaintext()
     values = numbers(3, N, 48) | np.uint64(1)
@@ -118,5 +118,5 @@ def test_a_stream_of_another_version_or_compression_is_not_read(header: tuple[in
     form = Form.plaintext(4)
     body = pa.compress(bytes(form.content_bytes), codec="zstd", asbytes=True)
     stream = struct.pack("<HBBBBHQ", *header, 16 + len(body)) + body
-    with pytest.raises(UnknownStream, match="headed"):
+    with pytest.raises(UnknownStream, match="with the header"):
         Outlet().read(Saves(stream), form)

@@ -63,7 +63,7 @@ def other(**changes: Any) -> Asked:
 
 
 def test_the_strict_default_allows_no_run() -> None:
-    """What is not named is not allowed; and what is allowed is encrypted, private, and slow."""
+    """What is not named is not allowed; what is allowed is encrypted, private and rate-limited."""
     assert codes(Policy(), ASKED)[:3] == [
         "task-not-allowed",
         "model-not-allowed",
@@ -194,7 +194,7 @@ def test_a_policy_is_the_same_after_a_round_trip(policy: Policy) -> None:
 
 
 @given(examples=st.integers(0, 10_000), step=st.integers(1, 500))
-def test_a_number_that_is_told_is_rounded_down_and_never_up(examples: int, step: int) -> None:
+def test_a_number_that_leaves_is_rounded_down_and_never_up(examples: int, step: int) -> None:
     releases = Releases(examples_rounded_to=step)
     told = releases.rounded_examples(examples)
     assert told <= examples

@@ -39,7 +39,7 @@ def test_another_seed_assigns_anew(one: bytes, other: bytes) -> None:
 
 
 def test_every_site_is_as_often_in_each_bucket() -> None:
-    """Over seeds: nobody chooses its neighbours."""
+    """Over random seeds, no site can choose its neighbours."""
     names = [f"site-{index}" for index in range(9)]
     seen = Counter(
         assign_buckets(number.to_bytes(32, "big"), names, num_buckets=3)["site-4"]

@@ -122,7 +122,7 @@ def test_the_own_receipt_is_the_one_that_was_given(
 
 
 def test_a_bucket_is_left_out_whole_or_not_at_all(signed: Build, expected: Expected) -> None:
-    """Below its floor it is left out, with whoever of it answered; nobody is left out alone."""
+    """A bucket below its floor is left out as a whole; no site is left out alone."""
     buckets = {"east": 0, "north": 0, "south": 1, "west": 1}
     split = replace(expected, buckets=buckets, min_others=0)
     others = [signed("south", bucket=1), signed("west", bucket=1)]
@@ -156,7 +156,7 @@ def test_a_missing_own_receipt_is_raised_last(
     ],
 )
 def test_a_state_needs_more_than_half(votes: str, winner: str | None) -> None:
-    """Never a plurality, never a tie, never nobody."""
+    """A plurality, a tie or no vote elects nothing."""
     states = [vote.encode() * 32 for vote in votes]
     if winner is None:
         with pytest.raises(NoMajority):

@@ -128,7 +128,7 @@ def test_only_the_receiver_opens_and_only_in_its_context(identities: dict[str, I
     ]:
         with pytest.raises(CannotOpen) as caught:
             reader.open(data, context=context)
-        assert str(caught.value) == "the sealed bytes do not open"
+        assert str(caught.value) == "the sealed bytes cannot be opened"
 
 
 def test_an_identity_comes_back_from_its_file(

@@ -137,7 +137,7 @@ def test_different_labels_have_different_pads() -> None:
 
 @pytest.mark.parametrize("row_length", [0, MAX_ROW + 1])
 def test_rows_too_long_to_be_exact_are_refused(row_length: int) -> None:
-    with pytest.raises(ValueError, match="are exact"):
+    with pytest.raises(ValueError, match="is exact"):
         Checksum(KEY, b"", num_rows=1, row_length=row_length)
 
 

@@ -119,7 +119,7 @@ def test_a_value_beyond_its_bound_is_refused(sign: int, field: str) -> None:
         levels[3] = sign * (placement.parameters.levels + 1)
     else:
         tally[1] = sign * (LARGEST + 1)
-    with pytest.raises(UnfitIntegers, match="beyond"):
+    with pytest.raises(UnfitIntegers, match="out of bounds"):
         Integers.of(placement, levels, tally)
 
 

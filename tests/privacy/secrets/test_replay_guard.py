@@ -122,7 +122,7 @@ def test_the_same_question_with_other_content_is_refused(memory: SiteMemory) -> 
 
 
 def test_a_round_once_passed_is_not_gone_back_to(memory: SiteMemory) -> None:
-    """Neither to one that was answered, nor to one that was skipped."""
+    """Neither a round that was answered nor a round that was skipped can be asked again."""
     for slot in (place(2), place(4, 2)):
         memory.answers.remember_reply(answer(slot))
     for slot in (place(1), place(2), place(3), place(4, 1)):
@@ -165,7 +165,7 @@ def counts_at(slot: Slot) -> Answer:
 
 
 def test_of_what_a_round_gave_all_is_kept_or_nothing(memory: SiteMemory) -> None:
-    """An answer that is refused takes the update and the other answers with it."""
+    """If one answer is refused, the update and the other answers are not stored either."""
     answers = memory.answers
     answers.remember_reply(replace(counts_at(place(1)), request=bytes(32)))
     with pytest.raises(AlreadyAnswered):

@@ -257,7 +257,7 @@ def test_a_sum_of_none_or_of_too_many_is_refused(count: int) -> None:
 
 
 def test_a_member_that_seals_beyond_its_bounds_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its tag is right, so the sum is believed to be the sum, and then found impossible."""
+    """The tag is right, so the sum passes the checksum, and is then found impossible."""
     sealer = sealer_for(SMALL)
     levels, tally = numbers(SMALL, 1)
     levels[7] = 10 * DEFAULT.levels

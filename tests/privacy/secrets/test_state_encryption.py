@@ -96,7 +96,7 @@ def test_a_state_out_of_place_is_refused_by_what_differs(keys: RunKeys, epoch: N
 
 
 def test_a_signed_digest_does_not_make_a_state_open(keys: RunKeys) -> None:
-    """A bribed majority signs anything; what none of our keys sealed still does not open."""
+    """A bribed majority signs anything, but only what our keys sealed can be opened."""
     sealed = seal_state(b"state", keys=keys, server_round=3, previous=NO_STATE)
     context = replace(sealed.context, previous=b"1" * 32)
     for forged in (

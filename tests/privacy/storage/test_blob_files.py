@@ -17,7 +17,7 @@ def test_a_file_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(MemoryDamaged, match="not what was written"):
         files.read(name, digest=digest)
     files.drop([name, name])
-    with pytest.raises(MemoryDamaged, match="gone"):
+    with pytest.raises(MemoryDamaged, match="missing"):
         files.read(name, digest=digest)
 
 

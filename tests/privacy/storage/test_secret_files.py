@@ -58,7 +58,7 @@ def test_a_directory_open_to_others_gets_no_secret(path: Path, mode: int) -> Non
 def test_a_file_that_others_may_touch_is_not_read(path: Path, mode: int) -> None:
     write_secret(path, tag=TAG, secret=b"1234")
     path.chmod(mode)
-    with pytest.raises(ExposedSecret, match="known to others"):
+    with pytest.raises(ExposedSecret, match="others know"):
         read_secret(path, tag=TAG, size=4)
 
 

@@ -102,7 +102,7 @@ def test_a_reply_is_read_as_it_was_written(parts: list[bytes], entries: int | No
 
 
 def test_the_digest_says_all_that_is_asked() -> None:
-    """But not whether the state is wanted: that is no other question."""
+    """Whether the state is requested does not change the digest: it is the same question."""
     parts = [item.name for item in fields(ROUND) if item.type is bytes]
     other: list[dict[str, Any]] = [{name: b"other"} for name in parts]
     changed = {replace(ROUND, **change).digest for change in other}
@@ -190,7 +190,7 @@ def test_a_reply_of_another_form_is_refused(spoil: Callable[[RecordDict], Record
 
 
 @given(epoch=st.integers(0, canonical.MAX_NUMBER), fingerprint=st.binary(max_size=32))
-def test_an_epoch_is_told_as_it_is(epoch: int, fingerprint: bytes) -> None:
+def test_an_epoch_is_read_as_it_was_written(epoch: int, fingerprint: bytes) -> None:
     assert read_held_epoch(held_epoch(epoch, fingerprint)) == (epoch, fingerprint)
 
 

@@ -63,7 +63,7 @@ def test_more_bytes_than_agreed_are_refused_with_the_numbers() -> None:
 
 
 def test_what_was_read_cannot_be_changed_in_place() -> None:
-    """It is a view of the message: no rule can edit another's input."""
+    """It is a read-only view of the message, so no rule can change another's input."""
     vector = wire.read_vector(wire.vector_array(np.ones(2)), dim=2)
     tally = wire.read_tally(wire.tally_array(np.ones(2, np.int64)), size=2)
     assert not vector.flags.writeable

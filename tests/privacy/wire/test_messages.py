@@ -182,7 +182,7 @@ NOT_FACTS = [float("nan"), True, -1, 10**12, "", "x" * 201, b"", [1], 1.0]
 @every_message
 @pytest.mark.parametrize("value", NOT_FACTS, ids=repr)
 def test_a_fact_of_another_type_or_out_of_range_is_refused(kind: str, value: Any) -> None:
-    """A short text in the place of a text is the one exception: it is another text.
+    """The one exception is a shorter text in the place of a text: it is another valid text.
 
     But a challenge has its length.
     """

@@ -73,7 +73,7 @@ def test_without_a_last_aggregate_the_centre_is_zero() -> None:
 
 
 def test_with_a_wide_norm_momentum_is_the_running_average() -> None:
-    """What FedAvgM's averaging form would give: a share of the old, the rest of the new."""
+    """This is FedAvgM in its averaging form: a share of the old, the rest of the new."""
     updates, centre = updates_of(2, 5), np.full(7, 3.0)
     options = RuleOptions(clip_norm=1e6, momentum=0.9)
     result = centered_clipping(updates, np.ones(5), centre=centre, options=options)

@@ -33,7 +33,7 @@ def test_the_oracle_is_scipy(seed: int, n_sites: int, dim: int) -> None:
 @few
 @given(seed=st.integers(0, 9999), n_sites=st.integers(3, 30), dim=st.sampled_from([2, 5, 200]))
 def test_no_direction_leads_down(seed: int, n_sites: int, dim: int) -> None:
-    """First-order optimality: the pulls balance, or one update outweighs what pulls at it."""
+    """First-order optimality: the pulls balance, or one update outweighs all pulls on it."""
     rng = np.random.default_rng(seed)
     updates, weights = rng.normal(size=(n_sites, dim)), rng.uniform(0.2, 3, n_sites)
     result = geometric_median(updates, weights)
@@ -65,7 +65,7 @@ def test_the_majority_in_one_point_wins_exactly() -> None:
 @pytest.mark.parametrize("distance", [1e9, 1e20, 1e37])
 @pytest.mark.parametrize(("n_sites", "liars"), [(9, 4), (9, 1), (95, 47)])
 def test_how_far_away_liars_are_does_not_matter(distance: float, n_sites: int, liars: int) -> None:
-    """Only their direction does, and they cost no digits."""
+    """Only their direction matters, and no digits are lost."""
     rng = np.random.default_rng(3)
     near = rng.normal(size=(n_sites, 40))
     far, direction = near.copy(), rng.normal(size=40) / np.sqrt(40)

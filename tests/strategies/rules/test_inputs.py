@@ -48,7 +48,7 @@ def test_the_largest_float32_passes_and_the_next_double_does_not() -> None:
 
 
 def test_many_large_float32_values_are_no_infinity() -> None:
-    """Their sum is; each of them is not."""
+    """Their sum is infinite in float32, although no single value is."""
     check_values(np.full(1000, LARGEST, np.float32))
     for value in (np.inf, -np.inf, np.nan):
         large = np.full(1000, LARGEST, np.float32)

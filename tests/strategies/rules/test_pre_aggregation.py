@@ -112,7 +112,7 @@ def test_any_rule_of_lazy_rows_is_the_rule_of_the_same_rows_in_memory(
 
 
 def test_steps_are_taken_from_first_to_last() -> None:
-    """Clipped, then mixed: the liar counts as one of the others; the other way it does not."""
+    """Clipped, then mixed, the liar counts like the others; in the other order it does not."""
     updates = np.array([[1.0], [1.0], [1.0], [1e9]])
     first = compose(mean, norm_clipping(1.0), nearest_neighbour_mixing(0))
     then = compose(mean, nearest_neighbour_mixing(0), norm_clipping(1e8))
@@ -128,7 +128,7 @@ def test_no_step_is_the_rule_itself() -> None:
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 def test_a_value_that_is_no_number_is_refused_with_its_site(step: PreStep) -> None:
-    """Not with the bucket or the mixture that it would have spoilt."""
+    """Not together with the bucket or the mixture that it would have spoilt."""
     updates = updates_of(4, 5)
     updates[3, 2] = np.nan
     with pytest.raises(NonFiniteUpdate, match=r"rows \[3\]"):

@@ -73,7 +73,7 @@ def test_an_unknown_rule_is_refused_with_the_nearest_name() -> None:
 
 
 def test_only_rules_of_elementwise_arithmetic_promise_the_same_bits() -> None:
-    """These, and no others, may run at the sites under encryption."""
+    """Only these rules may run at the sites under encryption."""
     assert {name for name, spec in RULES.items() if spec.same_on_every_cpu} == {
         "mean",
         "clipped-mean",

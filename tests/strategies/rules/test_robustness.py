@@ -1,4 +1,4 @@
-"""Liars who know everything and search for the worst they can do stay within the proven bound."""
+"""Liars who know everything and search for the worst attack stay within the proven bound."""
 
 from collections.abc import Callable, Iterator
 
@@ -139,7 +139,7 @@ def honest_updates(n_honest: int, seed: int) -> Matrix:
 @pytest.mark.parametrize("name", [name for name in RULES if name != "mean"])
 @pytest.mark.parametrize(("liars", "more"), [(1, 0), (2, 0), (2, 3)])
 def test_searching_liars_stay_within_the_proven_bound(name: str, liars: int, more: int) -> None:
-    """And they do real damage: a search that finds nothing would prove nothing."""
+    """The search must do real damage: a search that finds nothing proves nothing."""
     needed = RULES[name].sites_needed(liars)
     assert needed is not None
     honest = honest_updates(needed + more - liars, seed=liars + more)

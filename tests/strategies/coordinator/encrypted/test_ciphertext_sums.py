@@ -1,4 +1,4 @@
-"""What comes in at the coordinator's form, and what does not."""
+"""Which uploads the coordinator accepts, and which it refuses."""
 
 from collections.abc import Iterable
 from dataclasses import replace

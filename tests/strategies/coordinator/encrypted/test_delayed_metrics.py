@@ -1,4 +1,4 @@
-"""A round is told of once, with figures that most sites released; whole runs: test_encrypted.py."""
+"""A round is reported once, with the figures that most sites released."""
 
 from collections.abc import Sequence
 
@@ -41,7 +41,7 @@ def telling(told: list[RunEvent]) -> DelayedMetrics:
     return DelayedMetrics(told.append, SIZE)
 
 
-def test_nothing_is_told_before_a_round_is_held(
+def test_nothing_is_reported_before_a_round_is_held(
     telling: DelayedMetrics, told: list[RunEvent]
 ) -> None:
     telling.report_round(asked(1, [1, 1]))

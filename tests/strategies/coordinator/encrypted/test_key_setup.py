@@ -1,4 +1,4 @@
-"""Keys carried between real sites by a coordinator that has none, and cannot make any up."""
+"""A coordinator without keys carries keys between real sites, and cannot forge any."""
 
 from collections.abc import Callable
 from dataclasses import replace

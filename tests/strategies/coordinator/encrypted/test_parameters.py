@@ -50,8 +50,8 @@ def test_twice_as_many_buckets_as_liars_and_one_are_needed(
         assert strategy._terms.voters == voters
 
 
-def test_each_kind_of_upload_has_a_door(terms: SealedTerms) -> None:
-    """Updates in buckets, tallies all together, each in its own form."""
+def test_each_kind_of_upload_has_its_form(terms: SealedTerms) -> None:
+    """Updates are added by bucket and tallies all together, each in its own form."""
     many = replace(terms, buckets=3, weight_classes=(4, 8))
     updates, counts = many.update_form(LAYOUT), many.evaluation_form(LAYOUT)
     statistics = many.statistics_form(LAYOUT)
@@ -69,7 +69,7 @@ def test_each_kind_of_upload_has_a_door(terms: SealedTerms) -> None:
     assert counts.placement != statistics.placement
 
 
-def test_a_door_knows_what_stands_before_an_upload(terms: SealedTerms) -> None:
+def test_a_form_knows_the_header_of_an_upload(terms: SealedTerms) -> None:
     slot = Slot(run="run-1", purpose=TRAINING, server_round=1, attempt=1)
     label = UploadLabel(
         slot=slot, site="east", bucket=0, weight_class=1, nonce=bytes(32), state=bytes(32)

@@ -1,4 +1,4 @@
-"""What the coordinator of an encrypted run keeps, and how it takes the run up again."""
+"""What the coordinator of an encrypted run stores, and how it resumes the run."""
 
 import json
 from collections.abc import Iterable
@@ -134,7 +134,7 @@ def test_before_the_first_round_and_after_the_last_there_is_no_state_to_show(
     assert gone_on(consortium).model == honest[1].model
 
 
-def test_the_rounds_that_were_not_told_of_are_told_once(
+def test_rounds_that_were_not_reported_are_reported_once(
     honest: tuple[Consortium, Course], tmp_path: Path
 ) -> None:
     consortium = Consortium.placed(tmp_path / "run")

@@ -1,4 +1,4 @@
-"""One question, and replies that are whole, half, or of another question."""
+"""One question, and replies that are complete, incomplete, or to another question."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -106,7 +106,7 @@ def test_a_question_that_wants_no_upload_starts_no_round(honest: Honest) -> None
 
 
 def test_replies_are_added_and_let_go_of(honest: Honest) -> None:
-    """Nothing large is held but the state of the one that was asked for it."""
+    """Of large data, only the state of the one site that was asked for it is held."""
     told: list[RunEvent] = []
     asked = question(honest, told)
     asked.reporter = "north"
@@ -145,7 +145,7 @@ def test_half_a_reply_counts_in_no_sum(honest: Honest, missing: str) -> None:
 
 @pytest.mark.parametrize("wrong", HALVES)
 def test_a_reply_of_which_one_part_is_wrong_counts_in_no_sum(honest: Honest, wrong: str) -> None:
-    """Else an update could count without its tally, or the other way round."""
+    """Otherwise an update could count without its tally, or a tally without its update."""
     told: list[RunEvent] = []
     asked = question(honest, told)
     theirs = getattr(sent(honest, "west"), wrong)

@@ -1,4 +1,4 @@
-"""One site reports the sealed state; what else it could send is in test_encrypted.py."""
+"""One site reports the sealed state."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_a_reporter_that_sends_no_state_is_passed_over_for_the_next(
 
 
 def test_who_signed_another_state_is_named_and_not_asked_for_it(tmp_path: Path) -> None:
-    """Though it would be the first to be asked."""
+    """Even though it would be the first to be asked."""
 
     def elsewhere(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
         said = replace(Receipt.decode(sent.receipt).label, state=bytes(32))

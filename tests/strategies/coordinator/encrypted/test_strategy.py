@@ -1,4 +1,4 @@
-"""What the coordinator of an encrypted run does when sites answer, and when they do not."""
+"""What the coordinator of an encrypted run does if sites answer, and if they do not."""
 
 import json
 from collections.abc import Callable
@@ -112,7 +112,7 @@ def test_a_site_that_misses_the_statistics_is_left_out_of_the_run(
 
 
 def test_a_run_is_opened_four_times_at_most(place: Callable[..., Consortium]) -> None:
-    """Each time another site goes missing."""
+    """Each time another site is missing."""
     names = [f"site-{letter}" for letter in "abcdef"]
     gone: list[str] = []
 
@@ -271,7 +271,7 @@ def test_a_run_that_loses_its_sites_still_tells_of_its_last_round(
 
 
 def test_a_tally_that_lacks_a_site_is_not_released(place: Callable[..., Consortium]) -> None:
-    """The round counts; what was evaluated in it is nobody's to know."""
+    """The round counts, but its evaluation is revealed to nobody."""
     course = place(*NAMES).start(down=absent("north", "train", 2))
     assert course.error is None
     evaluated = {one.server_round: bool(one.evaluation.any()) for one in course.rounds}
@@ -287,7 +287,7 @@ def test_a_tally_that_lacks_a_site_is_not_released(place: Callable[..., Consorti
         assert bool(request.count_sum) == (asked.number != 3)
 
 
-def test_what_most_members_do_not_release_is_not_told(place: Callable[..., Consortium]) -> None:
+def test_what_most_members_do_not_release_is_not_reported(place: Callable[..., Consortium]) -> None:
     consortium = place(*NAMES)
     for name in NAMES[:2]:
         decide(consortium.run.site(name), releases={"pooled_figures": False})

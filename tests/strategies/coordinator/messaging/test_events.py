@@ -10,7 +10,7 @@ from strategies.coordinator.messaging.events import RunEvent, SiteAnswered
 EVENTS = get_args(RunEvent)
 
 
-def test_an_observer_is_told_of_every_event_there_is() -> None:
+def test_an_observer_receives_every_event() -> None:
     defined = {kind for _, kind in inspect.getmembers(events, is_dataclass)}
     assert set(EVENTS) == defined
 
@@ -21,7 +21,7 @@ def test_what_happened_stays_as_it_was() -> None:
         event.site = "south"  # type: ignore[misc]
 
 
-def test_a_value_of_one_site_stands_only_where_it_says_released() -> None:
+def test_only_a_released_field_holds_a_value_of_one_site() -> None:
     """Where the strategy puts released tallies; all else is names, counts and pooled figures."""
     tallies = {item.name for kind in EVENTS for item in fields(kind) if "ndarray" in str(item.type)}
     assert tallies == {"pooled", "evaluation", "released"}

@@ -142,7 +142,7 @@ def test_nobody_waits_for_a_reply_that_is_there() -> None:
 
 
 def test_replies_are_pulled_one_at_a_time() -> None:
-    """The next one only when the last one was taken."""
+    """The next reply is pulled only after the last one was taken."""
     clock = Clock()
     grid = LateGrid([Site(0), Site(1), Site(2)], clock)
     exchange = exchange_of(grid, clock)
@@ -259,7 +259,7 @@ def test_a_lost_connection_is_nobodys_fault() -> None:
 
 @given(nodes=st.lists(st.integers(0, 5), max_size=8), num_bytes=st.integers(0, 40))
 def test_traffic_counts_the_bytes_of_arrays(nodes: list[int], num_bytes: int) -> None:
-    """Those sent to a node that is not there too; an error has none."""
+    """Bytes sent to an absent node count as well; an error reply has no bytes."""
     clock, traffic = Clock(), ByteCount()
     sites = [Site(0), Site(1), Site(2), Site(3, raises=True), Site(4, None)]
     exchange = Exchange(

@@ -73,7 +73,7 @@ tallies = pytest.mark.parametrize(
 
 
 @every_opener
-def test_silence_is_told_from_failure(opener: Callable[[Message], object]) -> None:
+def test_silence_differs_from_failure(opener: Callable[[Message], object]) -> None:
     with pytest.raises(Silent):
         opener(reply(Error(SILENT, "")))
     with pytest.raises(Unreadable):
@@ -101,7 +101,7 @@ def test_a_refusal_keeps_the_sites_code_and_counts(opener: Callable[[Message], o
 
 @pytest.mark.parametrize("name", ["message", "self", "counts", "site_code"])
 def test_a_site_names_its_counts_as_it_likes(name: str) -> None:
-    """None is taken for a keyword of ours: that would end the run with a TypeError."""
+    """No name is passed on as a keyword argument: that would end the run with a TypeError."""
     content = RecordDict({wire.REFUSAL: ConfigRecord({"code": "odd", f"count.{name}": 3})})
     with pytest.raises(SiteRefused) as refused:
         reply_content(reply(content))
@@ -116,7 +116,7 @@ def test_a_malformed_refusal_is_malformed(opener: Callable[[Message], object]) -
 
 @given(tally=st.lists(st.integers(-LARGEST_ENTRY - 2, LARGEST_ENTRY + 2), min_size=3, max_size=3))
 def test_a_tally_is_within_range_or_refused(tally: list[int]) -> None:
-    """So that the sum over any number of sites cannot overflow."""
+    """Otherwise the sum over many sites could overflow."""
     grid_of([])
     if all(abs(entry) < LARGEST_ENTRY for entry in tally):
         assert open_counts(reply(counts(tally))).tally.tolist() == tally

@@ -210,7 +210,7 @@ def test_too_few_who_fit_are_refused_by_name(sites: list[SiteApp], missing: str)
 
 
 def test_whoever_was_turned_away_is_known_even_if_too_few_are_left() -> None:
-    """Otherwise the operator would read that a site is missing, and not why."""
+    """Otherwise the operator would read only that a site is missing, not why."""
     told = Told()
     sites = [SmallSite(name="elsewhere"), SmallSite(name="north")]
     with pytest.raises(QuorumNotReached):

@@ -31,7 +31,7 @@ ROUNDS = 4
 @settings(max_examples=10)
 @given(done=st.integers(0, ROUNDS))
 def test_a_run_that_goes_on_ends_in_the_model_of_one_that_never_stopped(done: int) -> None:
-    """From whatever was kept last; the rounds that are done are not done again."""
+    """It resumes from what was stored last; finished rounds are not run again."""
     whole, later = run(honest(), rounds=ROUNDS), Outcome()
     strategy_of(later).start(grid_of(honest()), ROUNDS, since=whole.kept[done])
     assert [one.server_round for one in later.rounds] == list(range(done + 1, ROUNDS + 2))
@@ -40,8 +40,8 @@ def test_a_run_that_goes_on_ends_in_the_model_of_one_that_never_stopped(done: in
     assert {one.run for one in (*whole.kept, *later.kept)} == {TERMS.run}
 
 
-def test_what_is_kept_of_a_round_is_kept_after_everything_about_it_was_told() -> None:
-    """So a run that dies in between repeats the round, and loses none."""
+def test_a_round_is_stored_after_all_its_events_were_observed() -> None:
+    """So a run that dies in between repeats the round and loses none."""
     outcome, told = Outcome(), []
 
     def keep(progress: Progress) -> None:

@@ -93,7 +93,7 @@ def test_fedavg_is_the_weighted_mean_of_the_updates_added_to_the_state() -> None
 @settings(max_examples=24)
 @given(order=st.permutations(range(4)), eager=st.permutations(range(4)))
 def test_neither_node_ids_nor_arrival_change_the_model(order: list[int], eager: list[int]) -> None:
-    """The same bytes, whichever node a site has and whoever answers first."""
+    """The bytes are the same whichever node a site has and whoever answers first."""
     sites, outcome = honest(), Outcome()
     strategy_of(outcome).start(EagerGrid([sites[index] for index in order], eager), 2)
     reference = run(sites)
@@ -105,7 +105,7 @@ def test_neither_node_ids_nor_arrival_change_the_model(order: list[int], eager: 
 
 
 def test_one_reply_is_in_memory_at_a_time() -> None:
-    """A refused one no longer than an accepted one, in every exchange of a run."""
+    """A refused upload takes no more bytes than an accepted one, in every exchange of a run."""
     bad = [
         SmallSite(name="east", spoil=sends(float("nan"))),
         SmallSite(name="north", spoil=sends(float("inf"))),
@@ -199,7 +199,7 @@ def test_events_say_who_is_there_and_what_was_counted() -> None:
     ]
 
 
-def test_figures_of_one_site_are_told_only_where_it_releases_them() -> None:
+def test_figures_of_one_site_are_reported_only_if_it_releases_them() -> None:
     outcome = run([*honest(["east"]), SmallSite(name="north", released=False)])
     assert set(outcome.released(0)) == {"east"}
     for done in outcome.rounds:
