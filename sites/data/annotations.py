@@ -18,6 +18,7 @@ from sites.schema.texts import EntitySchema
 from sites.text.iob2_tags import OUTSIDE, Codes, codes_of, first_break, tag_names
 
 TOKENS, TAGS, TEXT, SPLIT, PLACE = "tokens", "tags", "text", "split", "place"
+# A word may contain apostrophes and hyphens; any other mark is a token by itself.
 _WORDS = re.compile(r"\w+(?:['\u2019-]\w+)*|[^\w\s]")
 _SHOWN = 5
 
@@ -68,6 +69,7 @@ def read_annotated_sentences(source: DataSource, schema: EntitySchema) -> Annota
     tags = [_cell_items(cell) for cell in frame[TAGS]]
     places = frame[PLACE] if PLACE in frame.columns else [f"row {row}" for row in frame.index]
     _refuse_bad_sentences(tokens, tags, list(places), schema)
+    # IOB2 files give their split in a column made from file names; other sources name the column.
     split = SPLIT if isinstance(source, IobFiles) and source.split else source.split
     if split is not None:
         _require_columns(frame, (split,))

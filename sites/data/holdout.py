@@ -67,5 +67,6 @@ def _most_frequent_class(
 ) -> NDArray[np.intp]:
     n_classes = int(classes.max(initial=0)) + 1
     counts = np.bincount(of_record * n_classes + classes, minlength=n_persons * n_classes)
+    # `argmax` returns the first of equals, so that the order of records does not matter.
     most: NDArray[np.intp] = counts.reshape(n_persons, n_classes).argmax(axis=1)
     return most

@@ -96,6 +96,7 @@ class BinaryEvaluation:
         codes = class_codes(labels, 2)
         scores = probabilities(predictions, len(codes))
         classes = histograms(scores, codes, n_groups=2, n_bins=BINS)
+        # The probability of the true class: p for positives, 1 - p for negatives.
         likelihoods = np.where(codes == 1, scores, 1.0 - scores)
         return self.layout.join(
             {

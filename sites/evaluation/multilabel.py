@@ -154,6 +154,7 @@ class LabelsEvaluation:
             return dict.fromkeys(("macro_f1", "micro_f1", "subset_accuracy"), Undefined(_EMPTY))
         right, spurious, missed = self._counts(tally)
         held = right + missed > 0
+        # F1 = 2 right / (predicted + true), where predicted + true = 2 right + spurious + missed.
         f1 = 2 * right[held] / (2 * right + spurious + missed)[held]
         wrong = int(spurious.sum() + missed.sum())
         return {

@@ -147,6 +147,7 @@ class Schema(_Agreed):
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the canonical form, in hexadecimal; sites compare it."""
+        # Pydantic writes the fields in the order of their declaration, defaults included.
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     @property

@@ -142,6 +142,7 @@ def _fingerprint(schema: BaseModel) -> str:
 
 
 def _kind(table: Any) -> str:  # noqa: ANN401 -- JSON, or a schema
+    # Schemas of tables are older than the other kinds, and have no field `kind`.
     kind = table.get("kind", "table") if isinstance(table, dict) else getattr(table, "kind", "")
     return kind if isinstance(kind, str) and kind else "table"
 

@@ -78,6 +78,7 @@ def _tabular_task(name: str, schema: Schema, model: ModelPlan, seed: int) -> Tas
 
 def _text_task(name: str, schema: TextSchema, model: TextModelPlan, seed: int) -> Task[Any]:
     """Return a task of texts; its libraries are imported only where there are texts."""
+    # torch and transformers take seconds to import, which tasks of tables should not pay.
     from sites.tasks.text.named_entities import clinical_entities_task
     from sites.tasks.text.use_cases import clinical_notes_task, market_sentiment_task
 

@@ -1,4 +1,4 @@
-"""What the tests of tasks share: a table in a file."""
+"""Fixtures shared by the tests of tasks: a table in a file."""
 
 from collections.abc import Callable
 from pathlib import Path

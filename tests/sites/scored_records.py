@@ -1,4 +1,4 @@
-"""Held-out records as an adversary of histograms would choose them."""
+"""Held-out records that are difficult for histograms."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ class Records:
     labels: NDArray[Any]
 
     def at(self, rows: Any) -> "Records":
-        """Return some of them."""
+        """Return some of the records."""
         return Records(self.predictions[rows], self.labels[rows])
 
 
 def binary(*, min_size: int = 0, both: bool = False) -> st.SearchStrategy[Records]:
-    """Return scores of a positive class with labels; `both` puts in one record of each class."""
+    """Return scores of a positive class with labels; `both` adds one record of each class."""
     rows = st.lists(st.tuples(SCORES, st.integers(0, 1)), min_size=min_size, max_size=60)
     if both:
         rows = st.tuples(rows, SCORES, SCORES).map(lambda t: [*t[0], (t[1], 0), (t[2], 1)])

@@ -36,7 +36,7 @@ WORDS = (
 
 @cache
 def small(layers: int = 2) -> str:
-    """Return the directory of MiniLM's first layers; the process keeps it."""
+    """Return the directory of MiniLM's first layers, cached in the process."""
     folder = Path(mkdtemp(prefix="encoder-"))
     model = AutoModel.from_pretrained(
         get_model_path(), num_hidden_layers=layers, dtype=torch.float32

@@ -1,4 +1,4 @@
-"""The agreed scale of a number: one half of `sites.statistics.tables`."""
+"""Laws of the agreed scale of a number, in `sites.statistics.tables`."""
 
 import math
 

@@ -35,7 +35,7 @@ def test_a_hidden_layer_needs_units() -> None:
 
 
 def test_the_contract_loads_without_torch_and_pandas() -> None:
-    """The coordinator imports it, and neither learns nor reads tables."""
+    """The coordinator imports it, but neither trains nor reads tables."""
     modules = "sites.task, sites.data.source, sites.schema.tables, sites.statistics.tables"
     modules += ", sites.evaluation.contract"
     heavy = "{'torch', 'pandas', 'pandera', 'sklearn', 'flwr'}"

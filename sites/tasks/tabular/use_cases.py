@@ -1,4 +1,7 @@
-"""Use cases of tables: credit default, diagnosis, house prices."""
+"""Use cases of tables: credit default, diagnosis, house prices.
+
+All are the same task; they differ only in the labels that they accept.
+"""
 
 from sites.plans import ModelPlan
 from sites.schema.tables import ClassLabel, NumberLabel, Schema

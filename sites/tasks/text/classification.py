@@ -116,6 +116,7 @@ class NotesTask:
             rows = min(plan.privacy.rows_at_once, _PRIVATE_ROWS)
             plan = replace(plan, privacy=replace(plan.privacy, rows_at_once=rows))
         read = notes.encoder_inputs(encoder)
+        # Notes with several labels have no class by which to resample: all get the same one.
         single = notes.labels.ndim == 1
         records = Records(
             notes.labels if single else np.zeros(len(notes), np.int64),

@@ -71,6 +71,7 @@ def worst_rows(
     if predictions.ndim == 1:
         predictions = np.stack([1 - predictions, predictions], axis=1)
     truth, said = labels.astype(np.bool_), predictions >= HALF
+    # One form for all: codes become rows of 0 and 1, like the labels of multi-label texts.
     if labels.ndim == 1:
         two = predictions.shape[1] == 2
         best = said[:, 1].astype(np.int64) if two else predictions.argmax(axis=1)

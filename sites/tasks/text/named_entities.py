@@ -128,6 +128,7 @@ class EntityTask:
             raise BadPlan("a sentence has no class to balance: set class_balance to none")
         encoder, training, private = self.encoder, data.training, plan.privacy is not None
         read = [_first_window(item) for item in training.read] if private else training.read
+        # Clipping bounds rounding for float32, so private training never computes in half floats.
         scores = partial(encoder.scores, features=None, exact=private)
 
         def losses(rows: Tensor) -> Tensor:

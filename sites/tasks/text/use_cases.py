@@ -1,4 +1,7 @@
-"""Use cases of whole texts: clinical notes, and the sentiment of financial sentences."""
+"""Use cases of whole texts: clinical notes, and the sentiment of financial sentences.
+
+Both are the same task; they differ only in the labels that they accept.
+"""
 
 from sites.plans import TextModelPlan
 from sites.schema.tables import ClassLabel

@@ -1,4 +1,4 @@
-"""Laws of annotated sentences: the same from every form, and what is wrong by its place."""
+"""Laws of annotated sentences: equal from every source, with mistakes named by their place."""
 
 import json
 from pathlib import Path

@@ -50,7 +50,7 @@ def test_a_class_with_one_person_stays_in_training() -> None:
 
 
 def test_a_person_belongs_to_its_most_frequent_class() -> None:
-    """Here every person is of class 1, so four of 20 are held out, whatever else they have."""
+    """Class 1 is that of every person here, so four of 20 are held out."""
     persons = np.repeat(np.arange(20), 3)
     assert hold_out(persons, np.tile([1, 0, 1], 20), seed=3).sum() == 12
 

@@ -1,4 +1,4 @@
-"""Laws of reading sentences: nothing lost, and what is broken is named by its line."""
+"""Laws of reading sentences: nothing is lost, and mistakes are named by their line."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ sentence_lists = st.lists(sentences().filter(lambda s: s[1] > 0), min_size=1, ma
 def test_sentences_that_were_written_are_read_back(
     tmp_path: Path, made: list[tuple[list[Span], int]], data: st.DataObject
 ) -> None:
-    """Any Unicode token, any entities, come back as they were, in order."""
+    """Any Unicode tokens and any entities come back unchanged, in order."""
     written = []
     for spans, n_words in made:
         tokens = tuple(data.draw(st.lists(words, min_size=n_words, max_size=n_words)))
@@ -59,7 +59,7 @@ def test_a_file_of_a_directory_is_a_document(tmp_path: Path) -> None:
 
 
 def test_docstart_lines_separate_documents(tmp_path: Path) -> None:
-    """Also where a document's sentences follow without an empty line."""
+    """Also if a document's sentences follow the line without an empty line between."""
     text = f"-DOCSTART- -X- O O\n\n{CASE}-DOCSTART-\tO\nx\tO\n"
     frame = read_iob(write(tmp_path, train=text))
     assert frame["person"].tolist() == ["train#1", "train#1", "train#2"]
@@ -100,7 +100,7 @@ def test_tokens_without_tags_are_read_if_none_are_needed(tmp_path: Path) -> None
     [
         ("a\tO\nb\tI-X\n", BrokenIob, r"line 2 \(I after O\)"),
         ("a\tO\n\nb\tB-X\nc\tI-Y\n", BrokenIob, r"line 4 \(I after another type\)"),
-        ("a\tO\n\nb\tfever\n", BrokenIob, r"line 3 \(no tag"),
+        ("a\tO\n\nb\tfever\n", BrokenIob, r"line 3 \(not a tag"),
         ("a\tI-X\n\n" * 7, BrokenIob, r"7 sentences: line 1 .*, \.\.\.;"),
         ("a\tO\nb\n", BrokenFile, "line 2 has no tag"),
         ("\n\n", EmptyTable, "holds no sentence"),
@@ -114,7 +114,7 @@ def test_each_mistake_is_named_with_its_line(
 
 
 def test_the_error_counts_sentences_and_quotes_none(tmp_path: Path) -> None:
-    """What may leave a site is the number of sentences; no token is in the text either."""
+    """Only the number of sentences may leave a site, and the message holds no token."""
     with pytest.raises(BrokenIob) as caught:
         read_iob(write(tmp_path, one="secretword\tI-X\n\n" * 3))
     assert caught.value.counts == {"sentences": 3}

@@ -27,7 +27,7 @@ def written(path: Path, text: str) -> TableFile:
 
 
 def test_a_text_file_is_read_without_changes(tmp_path: Path) -> None:
-    """No cell is interpreted: leading zeros, empty cells and the word NA survive."""
+    """No cell is interpreted: leading zeros, empty cells and the word NA are kept."""
     frame = read_table(written(tmp_path / "a.csv", CSV))
     assert frame.to_dict("list") == {
         "patient": ["1", "2"],

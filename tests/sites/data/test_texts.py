@@ -1,4 +1,4 @@
-"""Laws of reading texts: as they stand, none lost, mistakes by row and never by content."""
+"""Laws of reading texts: unchanged, none lost, mistakes named by row and never quoted."""
 
 import json
 import sqlite3
@@ -22,7 +22,7 @@ NOTES = {
 
 
 def in_every_form(folder: Path) -> dict[str, DataSource]:
-    """Write the notes in each form a site may keep them in."""
+    """Write the notes in each form in which a site may keep them."""
     frame = pd.DataFrame(
         [{"person": p, "label": label, "text": text} for p, (label, text) in NOTES.items()]
     )
@@ -84,7 +84,7 @@ def test_a_table_of_labels_may_name_persons_and_sides(tmp_path: Path) -> None:
 
 
 def test_files_without_sub_directories_have_no_label(tmp_path: Path) -> None:
-    """As where new notes are to be labelled."""
+    """As for new notes that are to be classified."""
     (tmp_path / "one.txt").write_text("fever")
     assert read_texts(TextFolder(path=tmp_path)).columns.tolist() == ["person", "text"]
 

@@ -22,7 +22,7 @@ from tests.sites.scored_records import Records, binary, classes, numbers
 
 @dataclass(frozen=True)
 class Kind:
-    """One evaluation with records to try it on: every law here holds for each kind."""
+    """One kind of evaluation with records for it: every law here holds for each kind."""
 
     evaluation: Evaluation
     records: Callable[[], st.SearchStrategy[Records]]

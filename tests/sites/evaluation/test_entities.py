@@ -40,7 +40,7 @@ def tagged(corpus: Corpus, side: int) -> list[list[str]]:
 
 @given(corpora)
 def test_metrics_equal_those_of_seqeval(corpus: Corpus) -> None:
-    """Also where predicted and true tags are not IOB2: strictly, a stray I is no entity."""
+    """Also for tags that are not IOB2: in strict mode, a stray I is not an entity."""
     tally = EVALUATION.tally(joined(corpus, 0), joined(corpus, 1))
     EVALUATION.check(tally)
     metrics = EVALUATION.metrics(tally)

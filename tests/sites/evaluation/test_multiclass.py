@@ -103,7 +103,7 @@ def test_the_metrics_of_each_class_agree_with_scikit_learn(records: Records) -> 
 
 
 def test_an_absent_class_is_named_and_left_out_of_means() -> None:
-    """Two of four classes, both always recognised, but once taken for an absent one."""
+    """Two of four classes occur; one record is taken for an absent class."""
     shares = np.eye(4)[[0, 0, 1, 3]]
     tally = GRADES.tally(shares, np.array([0, 0, 1, 1]))
 

@@ -124,7 +124,7 @@ def test_scores_of_a_window_do_not_depend_on_the_other_windows(
 
 
 def test_cached_features_give_the_scores_of_the_whole_model() -> None:
-    """The same head behind a frozen encoder, remembered or computed in full."""
+    """The same head on a frozen encoder, with cached features or with the whole model."""
     one, full = encoder("head"), encoder("full")
     rng = np.random.default_rng(3)
     change = rng.normal(0, 0.1, one.layout.dim)
@@ -202,7 +202,7 @@ FAMILIES = {
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 @pytest.mark.parametrize("travels", TRAVELS)
 def test_other_families_are_trained_like_bert(tmp_path: Path, family: str, travels: str) -> None:
-    """Parameters that the files lack, as a whole new head, travel too."""
+    """Parameters that the files lack, such as a new head, travel too."""
     build, config = FAMILIES[family]
     torch.manual_seed(1)
     build(config).save_pretrained(tmp_path)

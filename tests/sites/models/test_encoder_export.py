@@ -20,7 +20,7 @@ TEXTS = ["left atrium pain", "no fever", "naïve 日本"]
 
 
 def vector_of(one: NotesTask) -> np.ndarray:
-    """A model some way from the start."""
+    """Return a vector some distance from the initial model."""
     rng = np.random.default_rng(1)
     return rng.normal(0, 0.03, one.layout.dim).astype(np.float32).astype(np.float64)
 
@@ -46,7 +46,7 @@ def logits(model: torch.nn.Module, tokenizer: object) -> torch.Tensor:
 def test_the_merged_model_has_the_scores_of_the_trained_one(
     tmp_path: Path, schema: NotesSchema, travels: str
 ) -> None:
-    """Issue 4: to 1e-5; loaded by transformers alone."""
+    """To 1e-5, and loaded by transformers alone."""
     one = task(schema, travels, max_tokens=64)
     one.write(vector_of(one), tmp_path, merged=True)
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()

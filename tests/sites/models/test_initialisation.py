@@ -41,7 +41,7 @@ def test_initial_weights_are_uniform() -> None:
 
 
 def test_an_array_has_the_same_initial_values_beside_any_others() -> None:
-    """Adding, renaming or moving other arrays does not change where one starts."""
+    """Adding, renaming or moving other arrays does not change the initial values of one."""
     one, other = Field("one", (2, 3)), Field("other", (2, 3))
     alone = Layout(fields=(one,)).unflatten(initial_vector(Layout(fields=(one,)), seed=7))
     both = Layout(fields=(other, one)).unflatten(

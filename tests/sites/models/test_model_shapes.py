@@ -33,6 +33,6 @@ def test_the_number_of_outputs_follows_from_the_label(label: Predicted, outputs:
 def test_the_declared_shapes_equal_those_of_the_model(
     plan: ModelPlan, n_inputs: int, n_outputs: int
 ) -> None:
-    """A site says what it would train before it has loaded what it trains with."""
+    """A site describes its model before it has imported torch."""
     foreseen = model_fields(plan, n_inputs=n_inputs, n_outputs=n_outputs)
     assert foreseen == fields_of(model_for(plan, n_inputs=n_inputs, n_outputs=n_outputs))

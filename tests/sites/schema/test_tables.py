@@ -71,7 +71,7 @@ def test_the_order_of_categories_is_part_of_the_agreement() -> None:
 
 
 def test_the_fingerprint_is_the_same_in_every_process() -> None:
-    """A constant: it may change only with the form of a schema, which every charter pins."""
+    """A constant: it may change only with the format of a schema, which every charter pins."""
     assert schema(AGE, CITY).fingerprint == (
         "a2101b41d0ba9089be625abd968bfa3afdd34bff3c17b4bc6b13245e65003127"
     )

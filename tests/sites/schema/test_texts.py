@@ -33,7 +33,7 @@ def test_a_schema_is_read_back_with_its_kind(schema: AnySchema) -> None:
 
 
 def test_each_kind_of_schema_is_distinguished_from_the_others() -> None:
-    """What is written as one kind and holds the fields of another is refused, not guessed."""
+    """A schema of one kind with the fields of another is refused, not guessed."""
     texts, table = NOTES.model_dump(), COLUMNS.model_dump()
     for odd in ({**texts, "kind": "entities"}, {**texts, "kind": "table"}, {**table, "kind": 3}):
         with pytest.raises(ValidationError):

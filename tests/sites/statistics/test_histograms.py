@@ -65,7 +65,7 @@ def test_the_distance_depends_on_shares_not_on_the_number_of_records(
 
 
 def test_distances_stay_in_range_where_shares_do_not_add_up_to_1_in_binary() -> None:
-    """Thirteenths and fifths: in float64 these shares differ by one place more than 2."""
+    """Thirteenths and fifths: in float64 these shares differ by slightly more than 2."""
     found = distance(np.array([4, 3, 3, 3, 0, 0]), np.array([0, 0, 0, 0, 4, 1]))
 
     assert found.total_variation == 1.0

@@ -122,7 +122,7 @@ def test_quantiles_are_within_their_bounds(found: list[Row], q: float) -> None:
 
 
 def test_constants_are_the_same_bytes_for_the_same_tally() -> None:
-    """Known bits: a platform on which they differ would train another model."""
+    """Known bits: a platform with other bits would train another model."""
     constants = CLASSES.constants(ages(1.0, 2.0, 3.5, math.nan) * 12_345)
 
     standard = constants.numbers["age"]
@@ -196,7 +196,7 @@ def test_a_description_is_in_the_units_of_the_columns() -> None:
 
 
 def test_a_number_on_the_log_scale_is_described_by_quantiles_alone() -> None:
-    """A mean of logarithms is no mean of euros."""
+    """A mean of logarithms is not a mean of euros."""
     debt = CLASSES.describe(ages(1.0))["columns"]["debt"]
 
     assert {"mean", "deviation"}.isdisjoint(debt)

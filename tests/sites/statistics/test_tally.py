@@ -59,7 +59,7 @@ def test_each_group_has_its_own_sum() -> None:
 
 
 def test_a_sum_pooled_over_many_sites_keeps_its_precision() -> None:
-    """Entries pooled over 95 sites leave int64 arithmetic behind; the sum is rounded once."""
+    """Entries pooled over 95 sites are exact beyond float64; the sum is rounded once."""
     site = np.array([LARGEST_ENTRY - 1, LARGEST_ENTRY - 1])
 
     assert real_sums(95 * site)[0] == 95 * (LARGEST_ENTRY - 1) * (2**16 + 1) * UNIT

@@ -28,7 +28,7 @@ TAGS = tag_names(TYPES)
 
 @st.composite
 def sentences(draw: st.DrawFn) -> tuple[list[Span], int]:
-    """Return entities that do not overlap, and the number of words."""
+    """Return entities that do not overlap, and the number of words of their sentence."""
     spans, word = [], 0
     for _ in range(draw(st.integers(0, 5))):
         start = word + draw(st.integers(0, 3))
@@ -39,7 +39,7 @@ def sentences(draw: st.DrawFn) -> tuple[list[Span], int]:
 
 @given(sentences())
 def test_spans_are_read_back_from_their_tags(sentence: tuple[list[Span], int]) -> None:
-    """Entities to tags and back are the same entities; tags written so are IOB2."""
+    """Tags made from entities are IOB2 and give the same entities."""
     spans, n_words = sentence
     tags = tags_of(spans, n_words)
     assert spans_of(tags) == spans

@@ -17,7 +17,7 @@ TEXTS = st.lists(st.text(max_size=120), min_size=1, max_size=5)
 def test_windows_hold_every_piece_of_every_text_in_order(
     texts: list[str], size: int, overlap: int
 ) -> None:
-    """Taken one after the other without what they share, windows give back the text's pieces."""
+    """Windows without their overlaps, one after another, give the text's pieces."""
     pieces = cut_texts(texts, TOKENIZER, size=size, overlap=overlap)
     assert len(pieces) == len(texts)
     assert pieces.sizes.max() <= size

@@ -1,4 +1,4 @@
-"""Laws of sentences as pieces: each word judged once, at its first piece, whatever it is."""
+"""Laws of tokenised sentences: each word is classified once, by its first piece."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -29,7 +29,7 @@ def read(sentences: Sequence[Sequence[str]], size: int = 16, overlap: int = 4) -
 @settings(max_examples=40)
 @example([["fever", "x" * 400, "", "of", "\u200b", "unknown" * 30, "origin"]], 16)
 def test_each_word_with_a_piece_is_kept_once(sentences: list[list[str]], size: int) -> None:
-    """Any Unicode, empty and over-long words; no window is longer than the model."""
+    """Any Unicode, empty and very long words; no window exceeds the model's context."""
     made = read(sentences, size)
     assert [sentence.n_words for sentence in made] == [len(words) for words in sentences]
     for sentence, given_words in zip(made, sentences, strict=True):

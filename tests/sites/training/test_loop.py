@@ -149,7 +149,7 @@ def test_a_huge_proximal_term_keeps_the_received_state(plan: TrainingPlan) -> No
 @settings(max_examples=20)
 @given(mu=st.floats(0, 1e6))
 def test_a_proximal_term_never_moves_the_model_further(mu: float) -> None:
-    """Also where a gradient step on the term would diverge, learning_rate * mu above 2."""
+    """Also where a gradient step on the term would diverge, with learning_rate * mu above 2."""
     points = records(10)
     received = np.array([3.0, -2.0])
     free = trained_place(PLANS[0], points=points) - received

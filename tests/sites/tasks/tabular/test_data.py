@@ -65,7 +65,7 @@ def test_inputs_are_finite_float32_as_wide_as_the_schema_says(n: int, seed: int)
 
 @given(n=st.integers(1, 20), seed=st.integers(0, 2**32))
 def test_the_encoding_of_a_row_does_not_depend_on_other_rows(n: int, seed: int) -> None:
-    """Nothing is fitted: picking rows and encoding them commute."""
+    """Nothing is fitted: selecting rows and encoding them commute."""
     columns, rows = records(n, seed), np.random.default_rng(seed).integers(0, n, n // 2)
     np.testing.assert_array_equal(
         encode_columns(at(columns, rows), SCHEMA, CONSTANTS),

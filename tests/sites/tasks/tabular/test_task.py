@@ -1,4 +1,4 @@
-"""One contract, checked against every task; then what a table may lack."""
+"""One contract, checked against every task; then tables that lack something."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -51,7 +51,7 @@ def task_of(label: Label, model: ModelName, *, seed: int = 7) -> TabularTask:
 
 
 def patients(seed: int) -> pd.DataFrame:
-    """Records whose labels all follow from dose and ward, with two records a person."""
+    """Return records whose labels follow from dose and ward, two records per person."""
     rng = np.random.default_rng(seed)
     dose, ward = rng.uniform(0, 10, N), rng.integers(0, 4, N)
     burden = dose + 2 * (ward == 1)
@@ -77,7 +77,7 @@ def learnt(task: TabularTask, data: TableData, pooled: Tally, plan: TrainingPlan
 
 
 def error(task: TabularTask, data: TableData, pooled: Tally, vector: Vector) -> float:
-    """Brier score of the true class, or squared error, over the held-out records."""
+    """Return the Brier score of the true class, or the squared error, of the held-out records."""
     predictions, labels = task.score(data, pooled, vector)
     if predictions.ndim == 2:
         predictions, labels = predictions[np.arange(len(labels)), labels.astype(int)], np.ones(1)
@@ -86,7 +86,7 @@ def error(task: TabularTask, data: TableData, pooled: Tally, vector: Vector) -> 
 
 @pytest.fixture(params=CASES)
 def case(request: pytest.FixtureRequest, source: Write) -> tuple[TabularTask, TableData, Tally]:
-    """Every task and model, with a site's records and their statistics."""
+    """Return each task and model, with a site's records and their statistics."""
     task = task_of(*CASES[request.param])
     data = task.load(source(patients(1)), seed=3)
     return task, data, task.statistics_of(data)
@@ -162,7 +162,7 @@ def test_a_second_round_continues_from_the_received_state(case: Case) -> None:
 def test_one_person_moves_a_private_step_by_no_more_than_its_share(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever two persons' records are, exchanged labels and all, without the noise."""
+    """Without noise, whatever two persons' records are, also with exchanged labels."""
     monkeypatch.setattr(
         private_gradients, "grid_gaussian", lambda n, *, deviation: np.zeros(n) * deviation
     )
@@ -199,7 +199,7 @@ def test_the_evaluation_is_the_tally_of_the_scores(case: Case) -> None:
 
 
 def test_a_new_table_needs_neither_label_nor_person(case: Case, source: Write) -> None:
-    """And predictions come in the order of its rows."""
+    """Predictions are in the order of its rows."""
     task, data, pooled = case
     vector = learnt(task, data, pooled)
     new = patients(2)[["dose", "delay", "ward"]]
@@ -305,7 +305,7 @@ def test_weights_and_resampling_raise_the_rare_class(source: Write) -> None:
 
 
 def test_constants_come_from_the_pooled_statistics_alone(source: Write) -> None:
-    """A site's records are read the same whatever other records the site has."""
+    """The encoding of a site's records does not depend on its other records."""
     task = task_of(BINARY, "logistic")
     data = task.load(source(patients(1)), seed=3)
     pooled = task.statistics_of(data)

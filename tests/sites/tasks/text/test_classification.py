@@ -156,7 +156,7 @@ def test_pooled_notes_hold_the_notes_of_all_sites(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("travels", ["lora", "head"])
 def test_training_can_be_private(tmp_path: Path, travels: str) -> None:
-    """A person moves the sum by no more than the clip norm: with hardly any noise, it shows."""
+    """A person moves the sum by at most the clip norm, which shows with hardly any noise."""
     one = task(travels=travels)
     data = site(tmp_path, n=16, of=one)
     privacy = PrivacyPlan(noise_multiplier=1e-6, clip_norm=0.01, sampling_rate=1.0, steps=1)
@@ -177,7 +177,7 @@ def test_a_site_without_training_notes_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_learning_rate_that_diverges_is_an_error(tmp_path: Path) -> None:
-    """Each step multiplies the weights by 1e12: no machine's kernels keep them finite."""
+    """Each step multiplies the weights by 1e12, so that they overflow on every machine."""
     one = task(travels="full")
     data = site(tmp_path, n=24, of=one)
     plan = TrainingPlan(batch_size=8, learning_rate=1e6, weight_decay=1e6, local_epochs=3)
@@ -193,7 +193,7 @@ def test_exported_arrays_are_the_initial_values_plus_the_vector() -> None:
 
 
 def test_a_note_of_100000_characters_is_trained_on_and_labelled(tmp_path: Path) -> None:
-    """Whole: what stands at its very end counts, and nothing of it is refused or lost."""
+    """The whole note: its last words count, and nothing is refused or lost."""
     one = task(max_tokens=128, stride=32, base=small(1))
     long = "no fever " * 11_112
     assert len(long) > 100_000

@@ -1,4 +1,4 @@
-"""Laws of what is shown of a model's mistakes: all of it is wrong, and the worst comes first."""
+"""Laws of misclassified texts: all of them are wrong, and the worst comes first."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Laws of the task that finds entities: what travels changes and nothing else does."""
+"""Laws of named entity recognition: the parameters that travel change, and no others."""
 
 import json
 from dataclasses import replace
@@ -32,7 +32,7 @@ def task(travels: str = "lora") -> EntityTask:
 
 
 def site(folder: Path, n: int = 16) -> EntityData:
-    """Return sentences of which some are longer than a window, and one is of an empty word."""
+    """Return sentences, some longer than a window, and one with an empty word."""
     records: list[dict[str, object]] = [{"document": "e", "tokens": ["\u200b"], "tags": ["B-Drug"]}]
     for number in range(n):
         filler = LONG[: 3 + 5 * (number % 6)]
@@ -59,14 +59,14 @@ def test_training_twice_gives_the_same_bytes(tmp_path: Path, travels: str) -> No
 
 
 def test_entities_are_learnt(tmp_path: Path) -> None:
-    """In sentences longer than a window as well: all that can be found is found."""
+    """Also in sentences longer than a window: every entity that can be found is found."""
     data, of = site(tmp_path), task()
     found = of.evaluate(data, of.statistics_of(data), trained(data, of, LEARN))
     assert of.evaluation.metrics(found)["entity_f1"].value > 0.95
 
 
 def test_a_zero_vector_is_the_encoder_of_the_files(tmp_path: Path) -> None:
-    """Training elsewhere in between leaves no trace: a vector alone says which model it is."""
+    """Other training in between leaves no trace: the vector alone determines the model."""
     data, of = site(tmp_path), task()
     pooled, zero = of.statistics_of(data), np.zeros(of.layout.dim)
     before = of.score(data, pooled, zero)[0]

@@ -1,4 +1,4 @@
-"""Laws of a site's sentences: none lost between the sides, no person on both."""
+"""Laws of a site's split: no sentence is lost, and no person is on both sides."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def found(persons: list[int], sides: list[str] | None = None) -> AnnotatedSenten
 
 
 def read(annotated: AnnotatedSentences) -> Sentences:
-    """Return sentences that say by their length which they are."""
+    """Return sentences that can be recognised by their length."""
     return Sentences(
         words=annotated.tokens,
         read=tuple(Sentence((), len(words)) for words in annotated.tokens),

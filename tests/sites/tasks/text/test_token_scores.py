@@ -1,4 +1,4 @@
-"""Laws of scores at words: each word's own, whatever stands beside it or however it is cut."""
+"""Laws of word scores: they do not depend on the batch or on the windows."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ TABLE = torch.from_numpy(np.random.default_rng(0).standard_normal((50, N_TAGS)))
 
 
 def scores(windows: Sequence[NDArray[np.int64]]) -> Tensor:
-    """Score a piece by its number alone, and padding wildly."""
+    """Score a piece by its identifier alone, and padding with arbitrary values."""
     longest = max(len(window) for window in windows)
     found = torch.full((len(windows), longest, N_TAGS), 1e3)
     for row, window in enumerate(windows):
@@ -32,7 +32,7 @@ EMPTY = PieceWindow(np.array([1, 2]), np.zeros(0, np.int64), np.zeros(0, np.int6
 
 @st.composite
 def sentences(draw: st.DrawFn) -> tuple[Sentence, Codes]:
-    """Return a sentence of windows, some words unread, and its true tags."""
+    """Return a sentence as windows, with some words unread, and its true tags."""
     windows, words = [], 0
     for _ in range(draw(st.integers(0, 3))):
         n_read = draw(st.integers(1, 4))
@@ -51,7 +51,7 @@ batches = st.lists(sentences(), min_size=1, max_size=5)
 @given(batches)
 @settings(max_examples=20)
 def test_a_sentence_has_the_same_loss_in_any_batch(batch: list[tuple[Sentence, Codes]]) -> None:
-    """And that loss is the mean over its words: by hand."""
+    """The loss equals the mean over its words, computed by hand."""
     read, tags = zip(*batch, strict=True)
     together = sentence_losses(scores, read, tags).detach().numpy()
     for found, sentence, true in zip(together, read, tags, strict=True):
