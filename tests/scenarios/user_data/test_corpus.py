@@ -93,7 +93,7 @@ def test_columns_may_have_other_names(tmp_path: Path) -> None:
     made = scenario_with_user_data(HEART, [str(path), "column:patient=mrn"], seed=7).scenario
     assert made.records is not None
     assert "patient" in made.records().columns
-    with pytest.raises(MissingColumns, match=r"no column \['nhs'\]"):
+    with pytest.raises(MissingColumns, match=r"lack the columns \['nhs'\]"):
         scenario_with_user_data(HEART, [str(path), "column:patient=nhs"], seed=7)
 
 
