@@ -58,7 +58,8 @@ class _Training:
         data = task.pool(_load_records(task, self.run, self.config, self.sites))
         statistics = self.config.privacy.statistics(task, data)
         vector = np.zeros(task.layout.dim)
-        plan = training_of(self.config).plan(data)  # noise for this arm's own records
+        # The noise depends on the number of records, which differs from arm to arm.
+        plan = training_of(self.config).plan(data)
         for server_round in range(1, self.config.num_server_rounds + 1):
             rng = site_rng(self.config.seed, self.name, server_round)
             update = task.train(data, statistics, vector, plan, rng=rng).update
