@@ -57,8 +57,9 @@ def require_known(words: list[str]) -> None:
     found, rest = program(words[0]), words[1:]
     context = click.Context(found)
     while isinstance(found, click.Group) and rest and not rest[0].startswith("-"):
-        inner = found.get_command(context, rest[0])
-        assert inner is not None, f"{' '.join(words)}: there is no {rest[0]}"
+        assert rest[0] in found.list_commands(context), f"{' '.join(words)}: there is no {rest[0]}"
+        _, inner, _ = found.resolve_command(context, rest[:1])  # one that is lazy, with its options
+        assert inner is not None
         found, rest = inner, rest[1:]
     known = {name for item in found.params for name in (*item.opts, *item.secondary_opts)}
     unknown = [word for word in rest if word.startswith("--") and word not in known]
