@@ -3,9 +3,8 @@
 A line is `{"entry":{...},"hash":"..."}`, and `"signature":"..."` in the last line of a batch. The
 hash covers the bytes of the entry, and the entry holds the hash of the entry before it; the
 signature covers the hash. So a line that is changed, removed, added or moved breaks the chain at
-that line. If lines are cut off at the end of a batch, what is left is still a whole chain. Only
-somebody who knows a later head can detect that, so every message tells a peer the current head
-(see `consortium.audit.journal`).
+that line. If lines are cut off at the end of a batch, the rest is still a whole chain. Only a peer
+that knows a later head detects that, so every message tells one (see `consortium.audit.journal`).
 """
 
 import fcntl
@@ -39,6 +38,7 @@ _TAIL = 65_536
 _KEYS = {"at", "facts", "kind", "n", "previous", "v"}
 
 Fact: TypeAlias = str | int | bool
+PublicKeys: TypeAlias = Mapping[str, bytes]
 
 
 class AuditChainBroken(ConsortiumError, ValueError):
@@ -68,8 +68,7 @@ class LogEvent:
 
     Args:
         kind: What happened, in kebab case.
-        facts: Names, counts of messages and bytes, and digests. A digest covers public data
-            only, or is keyed, so that nobody can test a guess against it.
+        facts: Names, counts of messages and bytes, and digests of public data or keyed ones.
     """
 
     kind: str
@@ -113,10 +112,9 @@ class Entry:
 class Chain:
     """A log open for appending.
 
-    Guarantee: when `append` returns, all its entries are on the disk, behind the entries of any
-    earlier writer, in this process or another. A process that dies in the middle of an append
-    leaves whole entries and perhaps a part of one. The next append cuts that part off and
-    records that it did.
+    Guarantee: when `append` returns, all its entries are on the disk, behind those of any earlier
+    writer, in this process or another. A process that dies in an append leaves whole entries and
+    perhaps a part of one. The next append cuts that part off and records that it did.
 
     Args:
         path: The file. Its directory is created with mode 0700 if it does not exist.
@@ -179,11 +177,8 @@ class Chain:
 
     def _lines(self, events: Sequence[LogEvent]) -> tuple[bytes, LogHead]:
         if self._head.entries == 0:
-            opened = LogEvent(
-                OPENED,
-                {"owner": self._owner, "key": self.key.hex(), "log": os.urandom(16).hex()},
-            )
-            events = [opened, *events]
+            facts = {"owner": self._owner, "key": self.key.hex(), "log": os.urandom(16).hex()}
+            events = [LogEvent(OPENED, facts), *events]
         head, lines = self._head, []
         at = self._now().isoformat(timespec="milliseconds")
         for event in events:
@@ -201,7 +196,6 @@ class Chain:
         with _unavailable_on_error(self._path):
             fcntl.flock(self._file, fcntl.LOCK_EX)
             try:
-                # Another process may have appended since: the size tells, without reading.
                 size = os.fstat(self._file).st_size
                 yield [] if size == self._size else self._catch_up(size)
             finally:
@@ -209,8 +203,7 @@ class Chain:
 
     def _catch_up(self, size: int) -> list[LogEvent]:
         """Read the head from the end of the file; cut off a line that was never finished."""
-        # An entry is far smaller than the tail: reading the whole log would cost more with every
-        # append. `verify_chain` checks the rest.
+        # An entry is far smaller than the tail; `verify_chain` checks the rest of the log.
         tail = os.pread(self._file, min(size, _TAIL), max(size - _TAIL, 0))
         whole = tail.rfind(b"\n") + 1
         unfinished = len(tail) - whole
@@ -229,9 +222,7 @@ class Chain:
         return [LogEvent("recovered", {"bytes": unfinished})] if unfinished else []
 
 
-def verify_chain(
-    path: Path, public_keys: Mapping[str, bytes], *, known: Iterable[LogHead] = ()
-) -> None:
+def verify_chain(path: Path, public_keys: PublicKeys, *, known: Iterable[LogHead] = ()) -> None:
     """Check that a log is whole and was written by its owner.
 
     Args:
@@ -240,9 +231,8 @@ def verify_chain(
         known: Heads of this log that were told to somebody else.
 
     Raises:
-        AuditChainBroken: A line was changed, removed, added or moved; the owner did not sign
-            it; or the log does not hold a known head: its end was cut off, or it is another log
-            under the same name.
+        AuditChainBroken: A line was changed, removed, added or moved; the owner did not sign it;
+            or a known head is missing: the end was cut off, or it is another log.
         AuditLogUnavailable: The log cannot be read.
     """
     for _ in verified_entries(path, public_keys, known=known):
@@ -250,21 +240,16 @@ def verify_chain(
 
 
 def verified_entries(
-    path: Path, public_keys: Mapping[str, bytes], *, known: Iterable[LogHead] = ()
+    path: Path, public_keys: PublicKeys, *, known: Iterable[LogHead] = ()
 ) -> Iterator[Entry]:
-    """Yield the entries of a log, each after the chain up to it was checked.
-
-    The arguments and errors are those of `verify_chain`.
-    """
+    """Yield the entries of a log, each once the chain up to it was checked; see `verify_chain`."""
     heads = {head.entries: head.hash for head in known if head.entries}
     last: Entry | None = None
     key: Ed25519PublicKey | None = None
     with _unavailable_on_error(path), path.open("rb") as file:
         for number, raw in enumerate(file, start=1):
             if not raw.endswith(b"\n"):
-                raise AuditChainBroken(
-                    "the line has no end: its writer died, or the file was cut", line=number
-                )
+                raise AuditChainBroken("the line was never finished", line=number)
             entry, signature = _parse_line(raw[:-1], line=number)
             _require_next(entry, last, line=number)
             key = key or _key_of(entry, public_keys)
@@ -292,18 +277,15 @@ def _require_end(last: Entry | None, heads: Mapping[int, str]) -> None:
     if not last.signed:
         raise AuditChainBroken("the last line is not signed", line=last.number)
     if heads:
-        raise AuditChainBroken(
-            f"the end is cut off: a peer was told of line {max(heads)}", line=last.number + 1
-        )
+        missing = f"the end is cut off: a peer was told of line {max(heads)}"
+        raise AuditChainBroken(missing, line=last.number + 1)
 
 
-def _key_of(entry: Entry, public_keys: Mapping[str, bytes]) -> Ed25519PublicKey:
+def _key_of(entry: Entry, public_keys: PublicKeys) -> Ed25519PublicKey:
     owner, key = entry.event.facts.get("owner"), entry.event.facts.get("key")
     expected = public_keys.get(str(owner))
     if expected is None or expected.hex() != key:
-        raise AuditChainBroken(
-            f"its owner and key are not those of any of {sorted(public_keys)}", line=1
-        )
+        raise AuditChainBroken(f"it is not the log of any of {sorted(public_keys)}", line=1)
     return Ed25519PublicKey.from_public_bytes(expected)
 
 
@@ -315,7 +297,6 @@ def _require_signed(entry: Entry, signature: bytes, key: Ed25519PublicKey) -> No
 
 
 def _body(event: LogEvent, *, number: int, previous: str, at: str) -> bytes:
-    # Canonical JSON: the hash covers these bytes, so one entry must have one encoding.
     fields = {
         "at": at,
         "facts": dict(event.facts),
@@ -337,7 +318,6 @@ def _parse_line(raw: bytes, *, line: int) -> tuple[Entry, bytes | None]:
     if found is None:
         raise AuditChainBroken("it does not have the form of a log line", line=line)
     body, stated_hash, signature = found.groups()
-    # The hash is checked over the bytes as they stand, before they are parsed.
     if _hash(body) != stated_hash.decode():
         raise AuditChainBroken("its hash does not match its entry", line=line)
     fields = _parse_body(body, line=line)

@@ -2,9 +2,9 @@
 
 The ledger stores events (`privacy.differential.mechanisms`), never their cost: epsilon is
 computed from all entries each time. Entries are only ever added. A reservation counts in full from
-the moment it is made; if the process dies, it stays spent. When its owner ends a reservation, the
-steps that were never begun are given back. Each step is entered before it begins, so a step that
-ran is never given back: a crash can over-count, never under-count.
+the moment it is made; if the process dies, it stays spent. Ending a reservation gives back the
+steps that were never begun. Each step is entered before it begins, so a crash can over-count, never
+under-count.
 """
 
 from collections.abc import Sequence
@@ -126,8 +126,8 @@ class Reservation:
 class Ledger:
     """The ledger of one site, in a directory of its own.
 
-    Guarantee: when two processes reserve at the same time, one waits for the other and counts
-    what the other reserved. A reservation is on the disk when `reserve` returns.
+    Guarantee: of two processes that reserve at the same time, one waits and then counts what the
+    other reserved. A reservation is on the disk when `reserve` returns.
 
     Args:
         directory: Created with mode 0700 if it does not exist.
@@ -183,8 +183,7 @@ class Ledger:
         asked = Reserved(
             event=event, data_set=data_set, run=run, part=part, budget=budget, at=_now(now)
         )
-        # One transaction from the check to the entry: no other process can reserve in between.
-        with self._database.writing():
+        with self._database.writing():  # from the check to the entry, no other process reserves
             charges = self.charges()
             known = _find_reservation(charges, asked)
             if known is not None:
@@ -193,7 +192,6 @@ class Ledger:
             past = charged_events(charges, data_set.name)
             if fits_budget(event, past, budget):
                 return Reservation(self, self._append(asked), fresh=True)
-        # Outside the transaction: nobody has to wait while the numbers of the message are computed.
         raise budget_refusal(event, past, budget)
 
     def charges(self) -> tuple[Charge, ...]:
@@ -298,7 +296,6 @@ class Ledger:
     def _texts(self) -> list[str]:
         rows = self._database.rows("SELECT number, written, digest FROM entries ORDER BY number")
         previous = NO_DIGEST
-        # Entries are numbered from 1 without gaps, so a deleted row breaks the chain as well.
         for expected, (number, text, digest) in enumerate(rows, start=1):
             if number != expected or entry_digest(previous, text) != digest:
                 raise LedgerBroken(f"the chain is broken at entry {expected}", entry=expected)

@@ -70,8 +70,7 @@ class Encrypted(Strategy):
         self._question: SealedRequest
         self._next: SealedRound
 
-    # Flower's `start` takes initial arrays and returns arrays. Here there are none that the
-    # coordinator can read, and rounds are retried, so the loop itself is overridden.
+    # Flower's `start` has arrays in and out, and no second attempt: the loop itself is overridden.
     def start(  # type: ignore[override]
         self, grid: Grid, num_rounds: int, *, since: SealedStanding | None = None
     ) -> SealedProgress:
@@ -111,8 +110,7 @@ class Encrypted(Strategy):
             models = models or self._finalise(reception, num_rounds + 1)
             self._ask_for_release(exchange)
         finally:
-            # However the run ends, the last round is reported.
-            self._metrics.report_round(self._question)
+            self._metrics.report_round(self._question)  # however the run ends
         return self._standing(models).progress(num_rounds)
 
     def _begin(self, exchange: Exchange) -> tuple[str, ...]:

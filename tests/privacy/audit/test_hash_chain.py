@@ -243,7 +243,7 @@ def test_only_the_owner_signs(log: Path, tmp_path: Path) -> None:
     chain = opened(log, other)
     chain.append([LogEvent("sent", {"n": 1})])
     chain.close()
-    with pytest.raises(AuditChainBroken, match="not those of any"):
+    with pytest.raises(AuditChainBroken, match="not the log of any"):
         verify_chain(log, KEYS)
     forged = tmp_path / "b" / "log.jsonl"
     chain = Chain(forged, owner="north", key=PUBLIC, sign=other.sign)
@@ -251,7 +251,7 @@ def test_only_the_owner_signs(log: Path, tmp_path: Path) -> None:
     chain.close()
     with pytest.raises(AuditChainBroken, match="not its owner"):
         verify_chain(forged, KEYS)
-    with pytest.raises(AuditChainBroken, match="not those of any"):
+    with pytest.raises(AuditChainBroken, match="not the log of any"):
         verify_chain(forged, {"south": PUBLIC})
 
 
