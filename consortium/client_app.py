@@ -147,7 +147,7 @@ def release(message: Message, context: Context) -> Message:
     request = read_round(site, message)
     session = session_of(site, request)
     reply = sealed_messages.SealedReply(released=session.released(request))
-    session.member.memory.answers.finish_run(session.opened.run)
+    session.terms.member.memory.answers.finish_run(session.terms.opened.run)
     return Message(reply.content(), reply_to=message)
 
 

@@ -101,30 +101,34 @@ def forged(
         shift: What it adds to its tag.
     """
     slot = said.slot
-    agreed = session.updates if slot.purpose == TRAINING else session.counts(slot.purpose)
+    agreed = (
+        session.terms.updates if slot.purpose == TRAINING else session.terms.counts(slot.purpose)
+    )
     checksum = Checksum(
-        session.opened.keys.checksum,
+        session.terms.opened.keys.checksum,
         canonical.text(slot.purpose) + canonical.number(slot.server_round),
         num_rows=agreed.num_ciphertexts,
         row_length=agreed.parameters.degree,
     )
     with pytest.MonkeyPatch.context() as unbound:
         unbound.setattr(Integers, "within_range", lambda _self, *, uploads: uploads > 0)
-        upload = Sealer(session.secret, agreed, checksum).seal(
+        upload = Sealer(session.terms.secret, agreed, checksum).seal(
             np.zeros(agreed.dim, np.int32) if levels is None else levels,
             np.zeros(agreed.tally_size, np.int64) if tally is None else tally,
-            pad=upload_pad(session.opened.keys.pad, said.encode()) + shift,
+            pad=upload_pad(session.terms.opened.keys.pad, said.encode()) + shift,
         )
     return upload, signed_by(session, said, upload).encode()
 
 
 def signed_by(session: Session, said: UploadLabel, upload: bytes) -> Receipt:
     """Return the receipt for an upload, signed by the session's site."""
-    site, slot = session.site, said.slot
-    agreed = session.updates if slot.purpose == TRAINING else session.counts(slot.purpose)
+    site, slot = session.terms.site, said.slot
+    agreed = (
+        session.terms.updates if slot.purpose == TRAINING else session.terms.counts(slot.purpose)
+    )
     header = upload_header(said, site.run_config, site.task.layout, agreed)
     digest = upload_digest(header, [upload])
-    return Receipt.sign(said, upload=digest, sign=session.member.identity.sign)
+    return Receipt.sign(said, upload=digest, sign=session.terms.member.identity.sign)
 
 
 def relabelled(receipt: Receipt, sign: Callable[[bytes], bytes], **changes: Any) -> Receipt:
@@ -138,9 +142,9 @@ def own_levels(session: Session, request: SealedRound) -> Levels:
     assert given is not None
     return quantise(
         np.asarray(given.update, np.float64),
-        weight_class=session.weight_class(given.num_examples),
-        scales=session.step.scales(session.standing(request).state),
-        parameters=session.updates.parameters,
+        weight_class=session.terms.weight_class(given.num_examples),
+        scales=session.terms.step.scales(session.standing(request).state),
+        parameters=session.terms.updates.parameters,
     )
 
 

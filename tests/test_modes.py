@@ -99,7 +99,7 @@ from scenarios.library.registry import scenario_named
 
 def seen(settings):
     heart = scenario_named("heart-diagnosis")
-    config = heart.configured({"num-server-rounds": 1, **settings})
+    config = heart.config_with({"num-server-rounds": 1, **settings})
     run = new_run_directory(heart, under=Path(sys.argv[1]), named=None)
     summary = run_scenario(ScenarioRun(scenario=heart, config=config), run)
     charter = Charter.read(run.charter)

@@ -154,7 +154,7 @@ class _Exchange:
             messages.position(
                 messages.Position(
                     charter=self.request.charter,
-                    run=self.session.opened.run,
+                    run=self.session.terms.opened.run,
                     server_round=self.request.server_round,
                     state=standing.state.model.vector,
                     statistics=standing.state.statistics,
@@ -166,7 +166,7 @@ class _Exchange:
         """Count once per run, and seal the counts."""
         sent = self.session.answers.recall(self.request, STATISTICS)
         if sent is None:
-            site = self.session.site
+            site = self.session.terms.site
             counted = messages.read_counts(
                 self.ask(messages.question(self.request.charter)),
                 tally_size=site.task.statistics.layout.size,
@@ -197,7 +197,7 @@ class _Exchange:
         standing = self.session.standing(self.request)
         released = self.session.released(self.request)
         if counts is None:
-            site = self.session.site
+            site = self.session.terms.site
             counted = messages.read_counts(
                 self.ask_at(standing), tally_size=site.task.evaluation.layout.size
             )
@@ -210,7 +210,7 @@ class _Exchange:
             state=standing.sealed.encode() if self.request.report else b"",
             released=released,
             model=bytes.fromhex(
-                self.session.site.task.layout.digest_of(standing.state.model.vector)
+                self.session.terms.site.task.layout.digest_of(standing.state.model.vector)
             ),
         )
 
@@ -218,11 +218,11 @@ class _Exchange:
         """Return the sealed update and counts."""
         answers = self.session.answers
         given = answers.contribution(self.request) or self._contribution(standing)
-        scales = self.session.step.scales(standing.state)
+        scales = self.session.terms.step.scales(standing.state)
         return answers.trained(self.request, standing.sealed.digest, scales, given)
 
     def _contribution(self, standing: RunPosition) -> messages.Contribution:
-        site = self.session.site
+        site = self.session.terms.site
         return messages.read_contribution(
             self.ask_at(standing),
             dim=site.task.layout.dim,

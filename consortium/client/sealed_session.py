@@ -58,18 +58,24 @@ class RunPosition:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Session(SiteTerms):
-    """One run at one site, from a message's opening on."""
+class Session:
+    """One run at one site, from a message's opening on.
+
+    Args:
+        terms: What stays the same from its opening to its end.
+    """
+
+    terms: SiteTerms
 
     @cached_property
     def checks(self) -> Checks:
         """What must hold of a message."""
-        return Checks(terms=self)
+        return Checks(terms=self.terms)
 
     @cached_property
     def answers(self) -> Answers:
         """What this site says."""
-        return Answers(terms=self)
+        return Answers(terms=self.terms)
 
     def standing(self, request: SealedRound) -> RunPosition:
         """Return S(t-1) from a message of round t, after every check of the protocol.
@@ -80,12 +86,12 @@ class Session(SiteTerms):
         if request.server_round == 1:
             self.checks.require_chain(())
             statistics = self.pooled(request, STATISTICS, server_round=0)
-            state, previous = self.step.start(statistics), NO_STATE
+            state, previous = self.terms.step.start(statistics), NO_STATE
         else:
             state, previous = self._moved(request)
         sealed = seal_state(
             state.encode(),
-            keys=self.opened.keys,
+            keys=self.terms.opened.keys,
             server_round=request.server_round - 1,
             previous=previous,
         )
@@ -99,31 +105,32 @@ class Session(SiteTerms):
             RosterIncomplete: A site of the roster is not in it.
             ConsortiumError: A receipt is wrong, or the sum is not theirs.
         """
-        everyone = dict.fromkeys(self.opened.roster, 0)
+        roster, task = self.terms.opened.roster, self.terms.site.task
+        everyone = dict.fromkeys(roster, 0)
         receipts = self.checks.receipts(
             request.count_receipts, purpose, server_round, buckets=everyone, classes=(1,)
         )[0]
-        if len(receipts) != len(self.opened.roster):
+        if len(receipts) != len(roster):
             raise RosterIncomplete(
-                f"a tally is opened over all {len(self.opened.roster)} sites of the run only, "
+                f"a tally is opened over all {len(roster)} sites of the run only, "
                 f"{len(receipts)} are in it",
-                needed=len(self.opened.roster),
+                needed=len(roster),
                 came=len(receipts),
             )
-        sealer = self.sealer(purpose, server_round, self.counts(purpose))
+        sealer = self.terms.sealer(purpose, server_round, self.terms.counts(purpose))
         tally = self._open(sealer, request.count_sum, receipts).tally
-        counted = self.site.task.statistics if purpose == STATISTICS else self.site.task.evaluation
+        counted = task.statistics if purpose == STATISTICS else task.evaluation
         counted.check(tally)
         return tally
 
     def released(self, request: SealedRound) -> Tally | None:
         """Return the pooled evaluation of the last round, if there is one the members release."""
-        releases = self.site.policy.releases
-        released = self.site.charter.release_pooled and releases.pooled_figures
+        releases = self.terms.site.policy.releases
+        released = self.terms.site.charter.release_pooled and releases.pooled_figures
         if not released or request.server_round < 2 or not request.count_sum:
             return None
         tally = self.pooled(request, EVALUATION, server_round=request.server_round - 1)
-        return tally if self.site.counts_enough(tally) else None
+        return tally if self.terms.site.counts_enough(tally) else None
 
     def _moved(self, request: SealedRound) -> tuple[RunState, bytes]:
         """Return S(t-1) and the digest of the sealed S(t-2) it follows from."""
@@ -132,14 +139,14 @@ class Session(SiteTerms):
             request.receipts,
             TRAINING,
             last,
-            buckets=self.buckets,
-            classes=weight_classes(self.site.run_config),
+            buckets=self.terms.buckets,
+            classes=weight_classes(self.terms.site.run_config),
         )
         receipts = [one for bucket in by_bucket.values() for one in bucket]
         self.checks.require_voters(len(by_bucket), len(receipts))
         signed = (receipt.label.state for receipt in receipts)
-        agreed = majority_state(signed, roster=len(self.opened.roster))
-        placed = self.updates.sum_bytes
+        agreed = majority_state(signed, roster=len(self.terms.opened.roster))
+        placed = self.terms.updates.sum_bytes
         if len(request.sums) != placed * len(by_bucket):
             raise SumsMissing(
                 f"{len(by_bucket)} buckets need {placed * len(by_bucket)} bytes of sums, got "
@@ -148,7 +155,7 @@ class Session(SiteTerms):
             )
         before = self._opened_state(request.state, last - 1, agreed)
         self.checks.require_chain((*before.chain, agreed))
-        sealer = self.sealer(TRAINING, last, self.updates)
+        sealer = self.terms.sealer(TRAINING, last, self.terms.updates)
         view = memoryview(request.sums)
         sums = [
             BucketSum(
@@ -157,31 +164,31 @@ class Session(SiteTerms):
             )
             for i, bucket in enumerate(by_bucket.values())
         ]
-        return self.step.advanced(before, agreed, sums), agreed
+        return self.terms.step.advanced(before, agreed, sums), agreed
 
     def _opened_state(self, encoded: bytes, server_round: int, digest: bytes) -> RunState:
         content = open_state(
             SealedState.decode(encoded),
-            keys=self.opened.keys,
+            keys=self.terms.opened.keys,
             server_round=server_round,
             digest=digest,
         )
-        task = self.site.task
+        task = self.terms.site.task
         state = RunState.decode(
             content, layout=task.layout, statistics_size=task.statistics.layout.size
         )
         if server_round == 0:
-            self.step.require_start(state)
+            self.terms.step.require_start(state)
         return state
 
     def _open(
         self, sealer: Sealer, summed: bytes | memoryview, receipts: Sequence[Receipt]
     ) -> Opened:
-        pads = [upload_pad(self.opened.keys.pad, one.label.encode()) for one in receipts]
+        pads = [upload_pad(self.terms.opened.keys.pad, one.label.encode()) for one in receipts]
         try:
             return sealer.open(summed, pads=pads)
         except ChecksumFailed as error:
-            self.member.memory.burn_key(self.opened.run)
+            self.terms.member.memory.burn_key(self.terms.opened.run)
             shown = hashlib.sha256(summed).hexdigest()  # for the site's log: who audits compares
             raise ChecksumFailed(f"{error}; the sum shown here has SHA-256 {shown}") from error
 
@@ -202,8 +209,8 @@ def session_of(site: Site, request: SealedRound) -> Session:
     described = descriptor(site.run_config, site.charter, site.task.layout)
     opened = member.accept_run(Opening.decode(request.opening), descriptor=described)
     cached = _SESSIONS.get((site.directory, opened.run))
-    if cached is None or cached.site is not site:
-        cached = Session(site=site, member=member, opened=opened)
+    if cached is None or cached.terms.site is not site:
+        cached = Session(terms=SiteTerms(site=site, member=member, opened=opened))
         _SESSIONS[site.directory, opened.run] = cached
         while len(_SESSIONS) > _CACHED_RUNS:
             del _SESSIONS[next(iter(_SESSIONS))]

@@ -39,7 +39,7 @@ def test_a_sum_that_is_not_that_of_the_receipts_is_refused_and_the_key_burned(
     honest: Honest, place: Place, moment: Moment, session: Session, uploads: dict[str, bytes]
 ) -> None:
     """Whatever was done to it; and it is refused under any key of the run from then on."""
-    placement, request = session.updates, moment.request
+    placement, request = session.terms.updates, moment.request
     others = [uploads[name] for name in ("east", "south", "west")]
     tampered = {
         "a constant in one coefficient": with_constant(request.sums, placement),
@@ -77,7 +77,7 @@ def test_two_uploads_of_one_site_do_not_combine_to_another(
     receipts = encode_receipts([Receipt.decode(first.receipt), *rest.values()])
 
     def asked(*parts: tuple[int, bytes]) -> RecordDict:
-        sums = combined(session.updates, *parts, *((1, one) for one in others))
+        sums = combined(session.terms.updates, *parts, *((1, one) for one in others))
         return altered(moment.asked.content, receipts=receipts, sums=sums)
 
     assert moment.again(tmp_path / "as-agreed").refusal("train", asked((1, first.upload))) == ""
@@ -177,7 +177,7 @@ def by_a_majority(
     """Return a message in which all sites but this one vouch for another state than they had."""
     sealed = seal_state(
         state.encode(),
-        keys=session.opened.keys,
+        keys=session.terms.opened.keys,
         server_round=request.server_round - 2,
         previous=SealedState.decode(request.state).context.previous,
     )
@@ -218,7 +218,7 @@ def test_a_planted_start_is_refused_even_by_a_site_that_was_not_there(
     planted = replace(state, model=replace(state.model, vector=state.model.vector + 1.0))
     sealed = seal_state(
         planted.encode(),
-        keys=session.opened.keys,
+        keys=session.terms.opened.keys,
         server_round=0,
         previous=SealedState.decode(request.state).context.previous,
     )
@@ -251,7 +251,7 @@ def test_no_tally_is_opened_over_fewer_sites_than_the_roster(
     asked = altered(
         moment.asked.content,
         count_receipts=encode_receipts(receipts),
-        count_sum=added(session.counts(purpose), uploads),
+        count_sum=added(session.terms.counts(purpose), uploads),
     )
     missing = left_out == "north"
     assert place.refusal("train", asked) == (MISSING if missing else "roster-incomplete")
@@ -262,7 +262,7 @@ def test_no_tally_is_opened_over_fewer_sites_than_the_roster(
 def test_a_tally_that_was_altered_burns_the_key_before_anything_is_trained(
     place: Place, moment: Moment, session: Session, trainings: list[int]
 ) -> None:
-    placement = session.counts("evaluation")
+    placement = session.terms.counts("evaluation")
     sums = with_constant(moment.request.count_sum, placement)
     assert place.refusal("train", altered(moment.asked.content, count_sum=sums)) == (
         "checksum-failed"

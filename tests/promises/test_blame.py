@@ -33,7 +33,7 @@ def test_the_audit_does_not_clear_a_coordinator_that_altered_sums_on_their_way(
         if passing.kind != "train" or passing.number != 2:
             return passing.content
         request = read_round(passing.content)
-        placement = consortium.place(passing.site).session(request).updates
+        placement = consortium.place(passing.site).session(request).terms.updates
         return altered(passing.content, sums=with_constant(request.sums, placement))
 
     course = consortium.start(down=down)

@@ -34,10 +34,10 @@ def test_the_audit_finds_a_sum_that_was_forged_with_a_members_keys(tmp_path: Pat
             return passing.content
         east = consortium.place("east", num_server_rounds=1)
         session = east.session(read_round(passing.content))
-        placement = session.updates
+        placement = session.terms.updates
         wanted = np.full(placement.dim, placement.parameters.levels // 2, np.int32)
         nothing = np.zeros(0, np.int64)
-        planted = session.sealer(TRAINING, 1, placement).seal(wanted, nothing, pad=0)
+        planted = session.terms.sealer(TRAINING, 1, placement).seal(wanted, nothing, pad=0)
         honest = added(placement, [carrier.replies[name, 1].upload for name in NAMES])
         forged = numbers(honest, placement) + numbers(added(placement, [planted]), placement)
         return altered(passing.content, sums=as_sum(forged, placement))

@@ -67,7 +67,7 @@ class Splitter:
 
     def _trained_by(self, half: tuple[str, ...], content: RecordDict) -> RecordDict:
         place = self.consortium.place(FIRST[0], **self.overrides)
-        placement = place.session(read_round(content)).updates
+        placement = place.session(read_round(content)).terms.updates
         shown = self.carrier.showing(content, (*half, DOUBLE), ROUNDS - 1, placement)
         return altered(shown, report=True)
 
@@ -75,7 +75,7 @@ class Splitter:
         replies = [self.carrier.replies[name, ROUNDS] for name in SECOND]
         together = [*replies, self.signed_twice]
         place = self.consortium.place(SECOND[0], **self.overrides)
-        placement = place.session(read_round(content)).updates
+        placement = place.session(read_round(content)).terms.updates
         return altered(
             content,
             state=replies[0].state,

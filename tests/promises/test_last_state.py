@@ -54,7 +54,7 @@ def test_a_site_that_is_shown_another_last_sum_refuses(consortium: Consortium, r
         if (passing.site, passing.kind) != ("west", "evaluate"):
             return passing.content
         west = consortium.place("west", num_server_rounds=rounds)
-        placement = west.session(read_round(passing.content)).updates
+        placement = west.session(read_round(passing.content)).terms.updates
         return carrier.showing(passing.content, WITHOUT_EAST, rounds, placement)
 
     course = consortium.start(down=down, up=carrier.up, num_server_rounds=rounds)
@@ -75,7 +75,7 @@ def test_a_model_is_not_replaced_once_its_run_is_over(consortium: Consortium) ->
     before = digest(model_file(consortium, "north"))
     forget_processes()
     north, asked = consortium.place("north", num_server_rounds=rounds), carrier.asked
-    placement = north.session(read_round(asked["north", "evaluate"])).updates
+    placement = north.session(read_round(asked["north", "evaluate"])).terms.updates
     shown = carrier.showing(asked["north", "evaluate"], WITHOUT_WEST, rounds, placement)
     north.ask("evaluate", altered(shown, attempt=2))
     assert digest(model_file(consortium, "north")) == before
@@ -97,12 +97,12 @@ def test_no_update_of_one_site_follows_from_what_an_honest_site_holds(
     of_four = load_file(path)["federated-vector"].astype(float)
     north, asked = consortium.place("north", **config), carrier.asked
     session = north.session(read_round(asked["north", "evaluate"]))
-    shown = carrier.showing(asked["north", "evaluate"], WITHOUT_WEST, 1, session.updates)
+    shown = carrier.showing(asked["north", "evaluate"], WITHOUT_WEST, 1, session.terms.updates)
     north.ask("evaluate", altered(shown, attempt=2))
     of_three = load_file(path)["federated-vector"].astype(float)
     sent = carrier.replies["west", 1]
-    pads = [upload_pad(session.opened.keys.pad, Receipt.decode(sent.receipt).label.encode())]
-    sealer = session.sealer(TRAINING, 1, session.updates)
-    levels = sealer.open(added(session.updates, [sent.upload]), pads=pads).levels
-    own = levels / session.updates.parameters.levels
+    pads = [upload_pad(session.terms.opened.keys.pad, Receipt.decode(sent.receipt).label.encode())]
+    sealer = session.terms.sealer(TRAINING, 1, session.terms.updates)
+    levels = sealer.open(added(session.terms.updates, [sent.upload]), pads=pads).levels
+    own = levels / session.terms.updates.parameters.levels
     assert np.abs(4 * of_four - 3 * of_three - own).max() > 1e-6

@@ -86,4 +86,4 @@ def test_the_bucket_of_who_spoils_its_tag_is_named(tmp_path: Path) -> None:
     ]
     staged(so=liar.asked is not None and bool(refused), what="no site found a spoiled tag")
     session = consortium.place("site-a", **overrides).session(cast(SealedRound, liar.asked))
-    assert {one.counts.get("bucket") for one in refused} == {session.buckets["site-a"]}
+    assert {one.counts.get("bucket") for one in refused} == {session.terms.buckets["site-a"]}

@@ -31,7 +31,7 @@ def test_asked_about_other_sums_a_site_says_nothing_more(tmp_path: Path) -> None
     consortium.start(down=carrier.down, num_server_rounds=1)
     asked = carrier.asked["north", KIND]
     north, request = consortium.place("north", num_server_rounds=1), read_round(asked)
-    placement = north.session(request).counts("evaluation")
+    placement = north.session(request).terms.counts("evaluation")
     sums = [with_noise(request.count_sum, placement, amount) for amount in range(1, 6)]
     sums.append(with_constant(request.count_sum, placement))
     told = {north.refusal(KIND, altered(asked, count_sum=one)) for one in sums}

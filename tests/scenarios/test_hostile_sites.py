@@ -88,7 +88,7 @@ def garbage(_session: Session, _request: SealedRound, sent: SealedReply) -> Seal
 
 
 def beyond_the_prime(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
-    marker = session.updates.upload_marker
+    marker = session.terms.updates.upload_marker
     upload = marker + b"\xff" * (len(sent.upload) - len(marker))
     label = Receipt.decode(sent.receipt).label
     return replace(sent, upload=upload, receipt=signed_by(session, label, upload).encode())

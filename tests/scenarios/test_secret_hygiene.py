@@ -118,9 +118,9 @@ def collect(consortium: Consortium, asked: Passing, found: Searched) -> None:
         found.keys[f"{name}: {path.name}"] = bytes.fromhex(digits)
     session = consortium.place(name).session(read_round(asked.content))
     found.sessions.append(session)
-    keys = session.opened.keys
+    keys = session.terms.opened.keys
     found.keys |= {
-        f"{name}: BFV": session.opened.scheme_secret,
+        f"{name}: BFV": session.terms.opened.scheme_secret,
         f"{name}: state": keys.state,
         f"{name}: checksum": keys.checksum,
         f"{name}: pad": keys.pad,

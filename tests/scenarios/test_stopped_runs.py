@@ -103,7 +103,7 @@ def test_the_auditor_finds_a_sum_that_the_coordinator_altered(
 
 def overflowing(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
     """Return levels that overflow, so that their sum is meaningless."""
-    levels = np.full(session.updates.dim, 2**23 - 1, np.int32)
+    levels = np.full(session.terms.updates.dim, 2**23 - 1, np.int32)
     upload, receipt = forged(session, Receipt.decode(sent.receipt).label, levels=levels)
     return replace(sent, upload=upload, receipt=receipt)
 
@@ -117,14 +117,14 @@ def test_an_overflow_that_spoils_the_sum_clears_the_coordinator(consortium: Cons
 
 def huge_counts(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
     label = Receipt.decode(sent.count_receipt).label
-    tally = np.full(session.counts(label.slot.purpose).tally_size, 2**45, np.int64)
+    tally = np.full(session.terms.counts(label.slot.purpose).tally_size, 2**45, np.int64)
     upload, receipt = forged(session, label, tally=tally)
     return replace(sent, count_upload=upload, count_receipt=receipt)
 
 
 def impossible_counts(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
     label = Receipt.decode(sent.count_receipt).label
-    size = session.counts(label.slot.purpose).tally_size
+    size = session.terms.counts(label.slot.purpose).tally_size
     tally = np.full(size, -(2**40), np.int64)
     upload, receipt = forged(session, label, tally=tally)
     return replace(sent, count_upload=upload, count_receipt=receipt)

@@ -165,13 +165,13 @@ def test_an_opening_for_other_terms_is_refused(
     consortium, _ = honest
     session = place.session(moment.request)
     right = Opening.decode(moment.request.opening)
-    epoch = session.member.epoch()
+    epoch = session.terms.member.epoch()
 
     def opened_for(agreement: object = consortium.charter.agreement, **changes: object) -> bytes:
         plan = {"label": "small", "descriptor": right.terms.descriptor, "roster": NAMES}
         return make_opening(
             RunPlan(**{**plan, **changes}),  # type: ignore[arg-type]
-            session.opened.scheme_secret,
+            session.terms.opened.scheme_secret,
             opener=consortium.identity("east"),
             agreement=agreement,  # type: ignore[arg-type]
             secret=epoch,
@@ -215,8 +215,8 @@ def test_another_run_config_is_not_the_one_the_run_was_opened_for(
 
 
 def test_nothing_of_a_session_is_secret_in_its_text(session: Session) -> None:
-    text = repr(session) + str(session.member) + repr(session.opened)
-    assert session.opened.keys.state.hex() not in text
+    text = repr(session) + str(session.terms.member) + repr(session.terms.opened)
+    assert session.terms.opened.keys.state.hex() not in text
     assert "scheme_secret" not in text
 
 

@@ -166,7 +166,7 @@ def test_a_parked_run_exits_with_1_and_says_how_to_go_on(
     said = run_command("run", "heart-diagnosis", "--out", str(tmp_path / "run"), *options)
     assert said.exit_code == 1
     assert "the run is parked" in one_line(said.output)
-    assert f"go on with: scenario resume {tmp_path / 'run'}" in one_line(said.output)
+    assert f"resume it with: scenario resume {tmp_path / 'run'}" in one_line(said.output)
     assert RunDirectory(tmp_path / "run").report.exists()
 
 
