@@ -16,6 +16,7 @@ from consortium.client.sealed_answers import read_round
 from consortium.client.sealed_session import session_of
 from consortium.client.site_modes import at_site
 from consortium.model.files import keep_mistakes, write_model
+from consortium.protocol.learning import learner_of, require_exact_sums
 from consortium.protocol.parameters import descriptor, seal_parameters
 from consortium.site.key_ring import KeyRing, member_at
 from consortium.site.site import Site, site_of
@@ -55,7 +56,7 @@ def statistics(message: Message, context: Context) -> Message:
 
 
 def train(message: Message, context: Context) -> Message:
-    """Train from the received state, and evaluate that state on held-out persons.
+    """Do what the learner does in a round, and evaluate the received state on held-out persons.
 
     Guarantee: asked again, as after the death of the coordinator, the site answers the same and
     does not train again. Under encryption the session sees to that.
@@ -72,15 +73,18 @@ def train(message: Message, context: Context) -> Message:
 
 
 def _contributed(site: Site, stands: messages.Position) -> messages.Contribution:
-    _compute_on_one_thread()
+    require_exact_sums(site.run_config, site.charter)
+    site.task.prepare()
     vector = stands.state.astype("float64")
     tally = _evaluated(site, stands.statistics, vector)
     trained = training_of(site.run_config).train(site, stands)
+    learner_of(site.charter).contribution.check(trained.summed, sites=1)
     return messages.Contribution(
         update=trained.update,
         num_examples=site.told(trained.num_examples),
         tally=tally,
         released=site.releases(tally),
+        summed=site.to_pool(trained.summed, records=site.data.train_examples),
     )
 
 
@@ -92,7 +96,7 @@ def evaluate(message: Message, context: Context) -> Message:
     """
     site = site_of(context)
     stands = _position(site, message)
-    _compute_on_one_thread()
+    site.task.prepare()
     vector = stands.state.astype("float64")
     write_model(site, stands.statistics, vector)
     keep_mistakes(site, stands.statistics, vector)
@@ -154,16 +158,6 @@ def release(message: Message, context: Context) -> Message:
 def _member(site: Site, charter: str) -> KeyRing:
     site.require_charter(charter)
     return member_at(site.directory, site.config.name, site.charter)
-
-
-def _compute_on_one_thread() -> None:
-    """Let two sites share no core: each computes on one thread.
-
-    What else a site is asked needs no torch, which a fresh process would load for two seconds.
-    """
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def _evaluated(site: Site, statistics: Tally, vector: Vector) -> Tally:

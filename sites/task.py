@@ -6,7 +6,7 @@ hold it and pass it back, but never look into it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -30,17 +30,19 @@ class UnfitSchema(ConsortiumError, ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """The result of one round of training at a site.
+    """The result of one round at a site: an update, or a tally of exact integers in its place.
 
     Args:
         update: Trained minus received parameters, shape (dim,); every entry is a float32 number.
+        summed: Exact integers, to be added to those of the other sites.
         num_examples: Number of training records (never batches) in a pass.
         steps: Number of optimizer steps.
     """
 
-    update: Vector
+    update: Vector = field(default_factory=lambda: np.zeros(0))
+    summed: Tally = field(default_factory=lambda: np.zeros(0, np.int64))
     num_examples: int
-    steps: int
+    steps: int = 0
 
 
 class SiteData(Protocol):
@@ -119,6 +121,12 @@ class Task(Protocol[Data]):
         sites stands for two persons.
         """
 
+    def prepare(self) -> None:
+        """Load what `train` and `evaluate` compute with, if anything; let it use one thread.
+
+        Two sites on one machine then share no core.
+        """
+
     def statistics_of(self, data: Data) -> Tally:
         """Return the tally of the training records alone, shape (statistics.layout.size,)."""
 
@@ -131,7 +139,7 @@ class Task(Protocol[Data]):
         *,
         rng: np.random.Generator,
     ) -> Trained:
-        """Train from the model that `vector` stands for.
+        """Train from the model that `vector` stands for, or count what its next step needs.
 
         Guarantee: the same arguments give the same bytes (one torch thread, one machine), except
         with a plan with privacy, whose draws and noise come from the operating system.

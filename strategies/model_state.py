@@ -2,15 +2,19 @@
 
 import hashlib
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError
-from privacy.layout import Vector
+from privacy.layout import Tally, Vector
 from strategies.rules.inputs import Rows, Rule
 from strategies.server_optimizer import Moments, ServerOptimizer, round_to_float32
+
+Move: TypeAlias = Callable[[Vector, Tally, Tally], Vector]
 
 MAGIC = b"consortium.state/1"
 HEADER = struct.Struct(f"<{len(MAGIC)}sQQBB")  # magic, server round, dim, moments, memory
@@ -108,6 +112,74 @@ def advance_with(state: State, aggregate: Vector, optimizer: ServerOptimizer) ->
         moments=moments,
         memory=None if state.memory is None else round_to_float32(aggregate),
     )
+
+
+class ModelStep(Protocol):
+    """How a run starts, and how what a round added up to moves its state."""
+
+    def start(self, dim: int) -> State:
+        """Return the state before the first round, whose vector is zero."""
+
+    def after(self, state: State, statistics: Tally, aggregate: NDArray[Any]) -> State:
+        """Return the state after one more round.
+
+        Args:
+            state: After the last round.
+            statistics: The pooled statistics.
+            aggregate: Of what the sites sent.
+
+        Raises:
+            ConsortiumError: There is no such step.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerStep:
+    """A server optimizer moves the model by the aggregate of updates.
+
+    Args:
+        optimizer: Which one.
+        needs_memory: Whether the rule wants the last aggregate in the state.
+    """
+
+    optimizer: ServerOptimizer
+    needs_memory: bool = False
+
+    def start(self, dim: int) -> State:
+        """Return the state before the first round, with the optimizer's moments."""
+        return initial_state(dim, self.optimizer, needs_memory=self.needs_memory)
+
+    def after(self, state: State, statistics: Tally, aggregate: NDArray[Any]) -> State:
+        """Return the state after one more round, as `advance_with` does."""
+        return advance_with(state, aggregate, self.optimizer)
+
+
+@dataclass(frozen=True)
+class TallyStep:
+    """A learner moves its state by the sum of exact tallies.
+
+    Args:
+        move: Of the learner: the next vector from the last one, the pooled statistics and the sum.
+    """
+
+    move: Move
+
+    def start(self, dim: int) -> State:
+        """Return the state before the first round: a vector of zeros, and nothing beside it."""
+        return State(server_round=0, vector=np.zeros(dim))
+
+    def after(self, state: State, statistics: Tally, aggregate: NDArray[Any]) -> State:
+        """Return the state after one more round, rounded to float32.
+
+        Raises:
+            BadState: The learner returned a vector of another shape.
+            StepOverflow: It left the range of float32.
+            ConsortiumError: As the learner says.
+        """
+        vector = round_to_float32(self.move(state.vector, statistics, aggregate))
+        if vector.shape != state.vector.shape:
+            raise BadState(f"the state has shape {state.vector.shape}, its step {vector.shape}")
+        return State(server_round=state.server_round + 1, vector=vector)
 
 
 def encode(state: State) -> bytes:

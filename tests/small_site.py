@@ -28,6 +28,7 @@ from strategies.coordinator.messaging.events import (
 from strategies.coordinator.plaintext.aggregation_buffer import Gather
 from strategies.coordinator.plaintext.parameters import Progress, Terms
 from strategies.coordinator.plaintext.strategy import Synchronous
+from strategies.model_state import OptimizerStep
 from strategies.rules.mean import StreamingMean
 from strategies.server_optimizer import OptimizerOptions, sgd
 
@@ -177,12 +178,17 @@ def cohort_of(members: Iterable[str] = NAMES, *, quorum: int = 1, fraction: floa
 
 
 def strategy_of(
-    outcome: Outcome, *, cohort: Cohort | None = None, gather: Gather = MEAN, terms: Terms = TERMS
+    outcome: Outcome,
+    *,
+    cohort: Cohort | None = None,
+    gather: Gather = MEAN,
+    terms: Terms = TERMS,
+    needs_memory: bool = False,
 ) -> Synchronous:
     """Return FedAvg, whose events and states go to the outcome."""
     return Synchronous(
         gather=gather,
-        optimizer=sgd(OptimizerOptions()),
+        step=OptimizerStep(optimizer=sgd(OptimizerOptions()), needs_memory=needs_memory),
         cohort=cohort or cohort_of(),
         terms=terms,
         observe=outcome.events.append,

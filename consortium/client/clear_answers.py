@@ -30,23 +30,31 @@ class ClearAtSite:
     def reply_forms(
         self, charter: Charter, config: RunConfig, sizes: Sizes
     ) -> Mapping[str, ReplyForm]:
-        """Return what may leave, by kind of question: an update, and counts."""
-        shown = {"released": IntRange(0, 1)}
-        examples = IntRange(1, charter.floors.max_examples)
+        """Return what may leave, by kind of question: an update or a tally, and counts."""
+        shown, sent = {"released": IntRange(0, 1)}, sizes.contribution
+        examples = IntRange(0 if sent.exact else 1, charter.floors.max_examples)
         counted = tally(sizes.evaluation)
+        summand = (
+            {"summed": tally(sent.tally_size)}
+            if sent.exact
+            else {"update": vector(sizes.layout.dim)}
+        )
         return {
             messages.STATISTICS: ReplyForm(arrays={"tally": tally(sizes.statistics)}, facts=shown),
             messages.TRAIN: ReplyForm(
-                arrays={"update": vector(sizes.layout.dim), "tally": counted},
+                arrays={**summand, "tally": counted},
                 facts={"num-examples": examples, **shown},
             ),
             messages.EVALUATE: ReplyForm(arrays={"tally": counted}, facts=shown),
         }
 
     def largest_bytes(self, charter: Charter, config: RunConfig, sizes: Sizes) -> int:
-        """Return the bytes of the largest answer: an update, statistics, or a layout."""
-        update = 4 * sizes.layout.dim + 8 * sizes.evaluation
-        return max(update, 8 * sizes.statistics, described_bytes(sizes.layout))
+        """Return the bytes of the largest answer: a contribution, statistics, or a layout."""
+        sent = sizes.contribution
+        summand = 4 * sent.update_dim(sizes.layout.dim) + 8 * sent.tally_size
+        return max(
+            summand + 8 * sizes.evaluation, 8 * sizes.statistics, described_bytes(sizes.layout)
+        )
 
     def require_releasable(self, site: Site, releases: Releases, kind: str, parts: Parts) -> None:
         """Check counts of one site: from enough records, or zeros; rounded.
@@ -60,16 +68,15 @@ class ClearAtSite:
             raise NotReleased("a number of examples leaves rounded only")
         if facts.get("released") == 1 and not releases.own_figures:
             raise NotReleased("the policy does not release figures of this site alone")
-        if "tally" not in arrays:
-            return
-        counts = np.frombuffer(arrays["tally"].data, "<i8")
-        held = (
-            site.data.train_examples
-            if kind == messages.STATISTICS
-            else site.task.evaluation.num_examples(counts)
-        )
-        if counts.any() and held < releases.minimum_pooled:
-            raise NotReleased("counts leave from enough records only")
+        for key in {"tally", "summed"} & set(arrays):
+            counts = np.frombuffer(arrays[key].data, "<i8")
+            held = (
+                site.data.train_examples
+                if kind == messages.STATISTICS or key == "summed"
+                else site.task.evaluation.num_examples(counts)
+            )
+            if counts.any() and held < releases.minimum_pooled:
+                raise NotReleased("counts leave from enough records only")
 
     def answer(self, site: Site, message: Message, context: Context, call_next: Next) -> Message:
         """Return what the app behind answers."""

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
 from consortium.charter.document import Charter
+from privacy.contribution import Contribution, UpdateVector
 from privacy.encryption.parameters import Placement
 from privacy.identity.public_identity import SIGNATURE_SIZE
 from privacy.layout import Layout
@@ -146,11 +147,13 @@ class Sizes:
         layout: Of the federated vector.
         statistics: Entries of the statistics.
         evaluation: Entries of the evaluation counts.
+        contribution: What is sent in a round besides these counts.
     """
 
     layout: Layout
     statistics: int
     evaluation: int
+    contribution: Contribution = field(default_factory=UpdateVector)
 
 
 def introduction(site: str, charter: Charter, layout: Layout) -> ReplyForm:

@@ -18,6 +18,7 @@ from consortium.client.egress_schema import ReplyForm, Sizes
 from consortium.client.site_modes import at_site, reply_forms
 from consortium.config import ENCODER, RunConfig
 from consortium.modes.registry import mode_of
+from consortium.protocol.learning import learner_of
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
 from privacy.errors import ConsortiumError
@@ -77,7 +78,7 @@ class PolicyGate:
     def reply_forms(self) -> dict[str, ReplyForm]:
         """What may leave, by kind of question."""
         site = self.site
-        sizes = sizes_of(site.task)
+        sizes = sizes_of(site.task, site.charter)
         return dict(reply_forms(site.config.name, site.charter, site.run_config, sizes))
 
     def admit(self, message: Message) -> Passage:
@@ -159,17 +160,18 @@ def asked_of(config: RunConfig, charter: Charter, task: Task[SiteData]) -> Asked
         encrypted=not mode.coordinator_reads,
         crowd=mode.crowd(config, charter),
         rounds=config.num_server_rounds,
-        message_bytes=at_site(config).largest_bytes(charter, config, sizes_of(task)),
+        message_bytes=at_site(config).largest_bytes(charter, config, sizes_of(task, charter)),
         privacy=config.privacy.offered,
     )
 
 
-def sizes_of(task: Task[SiteData]) -> Sizes:
+def sizes_of(task: Task[SiteData], charter: Charter) -> Sizes:
     """Return how large the parts of a run of a task are."""
     return Sizes(
         layout=task.layout,
         statistics=task.statistics.layout.size,
         evaluation=task.evaluation.layout.size,
+        contribution=learner_of(charter).contribution,
     )
 
 

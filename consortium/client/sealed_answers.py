@@ -228,6 +228,7 @@ class _Exchange:
             dim=site.task.layout.dim,
             tally_size=site.task.evaluation.layout.size,
             max_examples=site.charter.floors.max_examples,
+            summed_size=self.session.terms.contribution.tally_size,
         )
 
 

@@ -110,13 +110,7 @@ class Session:
         receipts = self.checks.receipts(
             request.count_receipts, purpose, server_round, buckets=everyone, classes=(1,)
         )[0]
-        if len(receipts) != len(roster):
-            raise RosterIncomplete(
-                f"a tally is opened over all {len(roster)} sites of the run only, "
-                f"{len(receipts)} are in it",
-                needed=len(roster),
-                came=len(receipts),
-            )
+        self._require_everyone(len(receipts))
         sealer = self.terms.sealer(purpose, server_round, self.terms.counts(purpose))
         tally = self._open(sealer, request.count_sum, receipts).tally
         counted = task.statistics if purpose == STATISTICS else task.evaluation
@@ -140,10 +134,12 @@ class Session:
             TRAINING,
             last,
             buckets=self.terms.buckets,
-            classes=weight_classes(self.terms.site.run_config),
+            classes=weight_classes(self.terms.site.run_config, self.terms.site.charter),
         )
         receipts = [one for bucket in by_bucket.values() for one in bucket]
         self.checks.require_voters(len(by_bucket), len(receipts))
+        if self.terms.contribution.exact:
+            self._require_everyone(len(receipts))
         signed = (receipt.label.state for receipt in receipts)
         agreed = majority_state(signed, roster=len(self.terms.opened.roster))
         placed = self.terms.updates.sum_bytes
@@ -157,14 +153,34 @@ class Session:
         self.checks.require_chain((*before.chain, agreed))
         sealer = self.terms.sealer(TRAINING, last, self.terms.updates)
         view = memoryview(request.sums)
-        sums = [
-            BucketSum(
-                levels=self._open(sealer, view[i * placed : (i + 1) * placed], bucket).levels,
-                total_class=sum(one.label.weight_class for one in bucket),
-            )
+        opened = [
+            self._open(sealer, view[i * placed : (i + 1) * placed], bucket)
             for i, bucket in enumerate(by_bucket.values())
         ]
+        sums = [
+            BucketSum(
+                levels=one.levels,
+                total_class=sum(receipt.label.weight_class for receipt in bucket),
+                tally=one.tally,
+                uploads=len(bucket),
+            )
+            for one, bucket in zip(opened, by_bucket.values(), strict=True)
+        ]
         return self.terms.step.advanced(before, agreed, sums), agreed
+
+    def _require_everyone(self, came: int) -> None:
+        """Check that a sum of exact integers is one over all sites of the run.
+
+        Raises:
+            RosterIncomplete: Sums over several rosters would show single sites.
+        """
+        needed = len(self.terms.opened.roster)
+        if came != needed:
+            raise RosterIncomplete(
+                f"a tally is opened over all {needed} sites of the run only, {came} are in it",
+                needed=needed,
+                came=came,
+            )
 
     def _opened_state(self, encoded: bytes, server_round: int, digest: bytes) -> RunState:
         content = open_state(

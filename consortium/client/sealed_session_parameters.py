@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from consortium.protocol.learning import learner_of
 from consortium.protocol.parameters import (
     count_placement,
     step_of,
@@ -14,6 +15,7 @@ from consortium.protocol.run_state import Step
 from consortium.site.key_ring import KeyRing
 from consortium.site.site import Site
 from privacy import canonical
+from privacy.contribution import Contribution
 from privacy.encryption.parameters import Placement
 from privacy.identity.public_identity import PublicIdentity
 from privacy.protocol.envelope import STATISTICS, Slot
@@ -49,8 +51,13 @@ class SiteTerms:
         return step_of(self.site.run_config, self.site.charter, self.site.task.layout)
 
     @cached_property
+    def contribution(self) -> Contribution:
+        """What a site sends in a round."""
+        return learner_of(self.site.charter).contribution
+
+    @cached_property
     def updates(self) -> Placement:
-        """Where an update stands in its ciphertexts."""
+        """Where what is sent in a round stands in its ciphertexts."""
         return update_placement(self.site.run_config, self.site.charter, self.site.task.layout)
 
     def counts(self, purpose: str) -> Placement:
@@ -78,7 +85,7 @@ class SiteTerms:
 
     def weight_class(self, num_examples: int) -> int:
         """Return the weight class of an update, among those that the run allows."""
-        allowed = weight_classes(self.site.run_config)
+        allowed = weight_classes(self.site.run_config, self.site.charter)
         full = self.site.charter.floors.full_class_examples
         earned = weight_class(num_examples, full_class_examples=full)
         return earned if earned in allowed else allowed[-1]

@@ -99,6 +99,9 @@ class Answers:
     ) -> Answer:
         share = self.terms.weight_class(given.num_examples)
         placement = self.terms.updates
+        label = self._label(TRAINING, request, share, state)
+        if self.terms.contribution.exact:
+            return self._answer(request, label, placement, _NO_LEVELS, given.summed)
         levels = quantise(
             np.asarray(given.update, np.float64),
             weight_class=share,
@@ -106,7 +109,6 @@ class Answers:
             parameters=placement.parameters,
             rng=self.terms.site.rng(request.server_round),
         )
-        label = self._label(TRAINING, request, share, state)
         return self._answer(request, label, placement, levels, _NO_TALLY)
 
     def _counts(self, request: SealedRound, purpose: str, tally: Tally, state: bytes) -> Answer:

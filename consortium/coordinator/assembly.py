@@ -6,6 +6,7 @@ from consortium.charter.document import Charter
 from consortium.config import BadConfig, RunConfig
 from consortium.modes.registry import mode_of
 from consortium.protocol.aggregation import rule_at, rule_spec, smallest_voters, streams
+from consortium.protocol.learning import learner_of
 from consortium.protocol.parameters import (
     count_placement,
     optimizer_for,
@@ -13,9 +14,11 @@ from consortium.protocol.parameters import (
     upload_header,
     weight_classes,
 )
+from privacy.contribution import Contribution
 from privacy.protocol.grouping import weight_class
 from privacy.protocol.key_messages import LONGEST_LABEL
 from sites.evaluation.contract import evaluation_for
+from sites.learner import Learner
 from sites.statistics.contract import statistics_for
 from strategies.coordinator.encrypted.ciphertext_sums import Keep
 from strategies.coordinator.encrypted.parameters import SealedTerms
@@ -23,9 +26,10 @@ from strategies.coordinator.encrypted.progress import Reach
 from strategies.coordinator.encrypted.strategy import Encrypted
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import Observer
-from strategies.coordinator.plaintext.aggregation_buffer import Gather, StackedUpdates
+from strategies.coordinator.plaintext.aggregation_buffer import ExactSum, Gather, StackedUpdates
 from strategies.coordinator.plaintext.parameters import Progress, Terms
 from strategies.coordinator.plaintext.strategy import Synchronous
+from strategies.model_state import ModelStep, OptimizerStep, TallyStep
 from strategies.rules.mean import StreamingMean
 from strategies.rules.registry import RuleSpec
 
@@ -53,9 +57,10 @@ def in_the_clear(
             or the quorum can never be reached.
     """
     statistics, evaluation = statistics_for(charter.table), evaluation_for(charter.table)
+    spec, learner = rule_spec(config, charter), learner_of(charter)
     return Synchronous(
-        gather=_gather_for(config, rule_spec(config, charter)),
-        optimizer=optimizer_for(config),
+        gather=_gather_for(config, spec, learner.contribution),
+        step=_step_for(config, spec, learner),
         cohort=cohort_for(config, charter),
         terms=Terms(
             charter=charter.fingerprint,
@@ -67,6 +72,7 @@ def in_the_clear(
             weigh=_weighing(config, charter),
             check_statistics=statistics.check,
             check_evaluation=evaluation.check,
+            contribution=learner.contribution,
         ),
         observe=observe,
         keep=keep,
@@ -99,13 +105,14 @@ def encrypted(
             label=charter.name[:LONGEST_LABEL],
             agreement=charter.agreement,
             buckets=config.buckets,
-            weight_classes=weight_classes(config),
+            weight_classes=weight_classes(config, charter),
             voters=smallest_voters(config),
             attempts=config.attempts,
             updates=lambda layout: update_placement(config, charter, layout),
             statistics=count_placement(config, charter, sizes[0]),
             evaluation=count_placement(config, charter, sizes[1]),
             header=lambda label, layout, placement: upload_header(label, config, layout, placement),
+            exact=learner_of(charter).contribution.exact,
         ),
         observe=observe,
         keep=keep,
@@ -140,13 +147,20 @@ def cohort_for(config: RunConfig, charter: Charter) -> Cohort:
     )
 
 
-def _gather_for(config: RunConfig, spec: RuleSpec) -> Gather:
+def _step_for(config: RunConfig, spec: RuleSpec, learner: Learner) -> ModelStep:
+    if learner.move is not None:
+        return TallyStep(learner.move)
+    return OptimizerStep(optimizer=optimizer_for(config), needs_memory=spec.needs_memory)
+
+
+def _gather_for(config: RunConfig, spec: RuleSpec, sent: Contribution) -> Gather:
+    if sent.exact:
+        return Gather(begin=lambda _state, _n_sites: ExactSum(sent.tally_size))
     if streams(config, spec):
         return Gather(begin=lambda state, _n_sites: StreamingMean(state.vector.size))
     rule = rule_at(config, spec)
     return Gather(
-        begin=lambda state, n_sites: StackedUpdates(rule(state), state.vector.size, n_sites),
-        needs_memory=spec.needs_memory,
+        begin=lambda state, n_sites: StackedUpdates(rule(state), state.vector.size, n_sites)
     )
 
 

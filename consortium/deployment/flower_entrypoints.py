@@ -141,10 +141,10 @@ def _load_for_messages() -> None:
     import_module("flwr.supernode.cli.flwr_clientapp")
     import_module("consortium.client_app")
     try:
-        task = Charter.read(PartyDirectory(Path(os.environ[SITE])).charter).task
+        charter = Charter.read(PartyDirectory(Path(os.environ[SITE])).charter)
     except ConsortiumError:  # the answer to a message will say so
         return
-    load_libraries(task)
+    load_libraries(charter.task, charter.table)
 
 
 def client_app() -> None:

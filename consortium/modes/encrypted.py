@@ -10,6 +10,7 @@ from privacy.encryption.parameters import PARAMETER_SETS, Placement, SealParamet
 from privacy.layout import Tally
 from privacy.policy.document import Releases
 from privacy.protocol.grouping import WEIGHT_CLASSES, require_buckets
+from sites.learners.registry import learner_for
 from strategies.rules.registry import RuleSpec
 
 _HALF = 0.5
@@ -106,8 +107,11 @@ class Encrypted(Mode):
 
     def bytes_down(self, config: RunConfig, charter: Charter, *, dim: int, vectors: int) -> int:
         """Return the bytes of the state and of a sum for each bucket, from the second round on."""
-        sums = config.buckets * self.placement(config, charter, dim=dim).sum_bytes
-        return _NUMBER * dim * vectors + sums
+        sent = learner_for(charter.task, charter.table).contribution
+        placed = self.placement(
+            config, charter, dim=sent.update_dim(dim), tally_size=sent.tally_size
+        )
+        return _NUMBER * dim * vectors + config.buckets * placed.sum_bytes
 
     def told_examples(self, examples: int, releases: Releases) -> int:
         """Return the exact number: it never leaves, it only gives the weight class."""

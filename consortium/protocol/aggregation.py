@@ -9,6 +9,7 @@ import numpy as np
 from consortium.charter.document import Charter
 from consortium.config import BadConfig, RunConfig
 from consortium.modes.registry import mode_of
+from consortium.protocol.learning import require_exact_sums
 from privacy.layout import Vector
 from strategies.model_state import State
 from strategies.rules.clipping import AdaptiveClip
@@ -31,10 +32,12 @@ def rule_spec(config: RunConfig, charter: Charter) -> RuleSpec:
 
     Raises:
         BadConfig: The rule has no weighted form and sites have unequal weights, or it does not
-            give the same bits on every CPU and updates are encrypted.
+            give the same bits on every CPU and updates are encrypted; or sites send tallies,
+            to which no rule applies.
         ConsortiumError: It is unknown, infeasible among so few, or the buckets are too many.
     """
     spec, mode = rule_named(config.rule.name), mode_of(config)
+    require_exact_sums(config, charter)
     mode.require_rule(config, charter, spec)
     came, needed = voters(config, charter), smallest_voters(config)
     if came < needed:

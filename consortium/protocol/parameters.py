@@ -7,7 +7,8 @@ from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.modes.encrypted import encryption_of
 from consortium.protocol.aggregation import rule_at, rule_spec
-from consortium.protocol.run_state import Step
+from consortium.protocol.learning import learner_of
+from consortium.protocol.run_state import Step, SumStep, UpdateStep
 from privacy.encryption.parameters import Placement, SealParameters
 from privacy.layout import Layout
 from privacy.protocol.envelope import UploadLabel
@@ -30,8 +31,11 @@ def seal_parameters(config: RunConfig, charter: Charter) -> SealParameters:
 
 
 def update_placement(config: RunConfig, charter: Charter, layout: Layout) -> Placement:
-    """Return where an update stands in its ciphertexts."""
-    return encryption_of(config).placement(config, charter, dim=layout.dim)
+    """Return where what is sent in a round stands in its ciphertexts: an update, or a tally."""
+    sent = learner_of(charter).contribution
+    return encryption_of(config).placement(
+        config, charter, dim=sent.update_dim(layout.dim), tally_size=sent.tally_size
+    )
 
 
 def count_placement(config: RunConfig, charter: Charter, tally_size: int) -> Placement:
@@ -39,9 +43,10 @@ def count_placement(config: RunConfig, charter: Charter, tally_size: int) -> Pla
     return encryption_of(config).placement(config, charter, tally_size=tally_size)
 
 
-def weight_classes(config: RunConfig) -> tuple[int, ...]:
-    """Return the weight classes that a run allows for updates."""
-    return encryption_of(config).weight_classes(config)
+def weight_classes(config: RunConfig, charter: Charter) -> tuple[int, ...]:
+    """Return the weight classes that a run allows for what is sent in a round."""
+    allowed = encryption_of(config).weight_classes(config)
+    return learner_of(charter).contribution.weight_classes(allowed)
 
 
 def upload_header(
@@ -69,8 +74,15 @@ def descriptor(config: RunConfig, charter: Charter, layout: Layout) -> bytes:
 
 def step_of(config: RunConfig, charter: Charter, layout: Layout) -> Step:
     """Return how an encrypted run moves at its sites."""
-    spec = rule_spec(config, charter)
-    return Step(
+    spec, learner = rule_spec(config, charter), learner_of(charter)
+    if learner.move is not None:
+        return SumStep(
+            layout=layout,
+            first_scale=config.first_scale,
+            contribution=learner.contribution,
+            move=learner.move,
+        )
+    return UpdateStep(
         layout=layout,
         parameters=seal_parameters(config, charter),
         rule_at=rule_at(config, spec),

@@ -5,12 +5,14 @@ nothing from BLAS.
 """
 
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from privacy.contribution import Contribution
 from privacy.encryption.parameters import SealParameters
 from privacy.encryption.quantisation import Scales, mean_from_levels
 from privacy.errors import ConsortiumError
@@ -100,38 +102,49 @@ class BucketSum:
     """What one bucket of sites adds up to.
 
     Args:
-        levels: Sum of the levels of their updates, shape (dim,).
+        levels: Sum of the levels of their updates, shape (dim,); empty where tallies are sent.
         total_class: Sum of their weight classes.
+        tally: Sum of their tallies, shape (tally_size,); empty where updates are sent.
+        uploads: Sites that are in it.
     """
 
     levels: NDArray[np.int32]
     total_class: int
+    tally: Tally = field(default_factory=lambda: np.zeros(0, np.int64))
+    uploads: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class Step(ABC):
     """How a run moves: the same at all sites, bound by the run's opening.
 
     Args:
         layout: Of the federated vector.
-        parameters: Of the ciphertexts.
-        rule_at: The rule that turns bucket means into one, from the state before the round;
-            the same bits on every CPU.
-        needs_memory: Whether the rule wants the last aggregate.
-        optimizer: How the aggregate moves the model.
-        clip_norm: Largest L2 norm of a bucket mean, or None for no bound.
         first_scale: Scale of every array at the start.
-        scale_bounds: Smallest and largest scale, from the charter.
     """
 
     layout: Layout
-    parameters: SealParameters
-    rule_at: Callable[[model_state.State], Rule]
-    needs_memory: bool
-    optimizer: ServerOptimizer
-    clip_norm: float | None
     first_scale: float
-    scale_bounds: tuple[float, float]
+
+    @property
+    @abstractmethod
+    def of_model(self) -> model_state.ModelStep:
+        """How the model in the state starts and moves."""
+
+    @abstractmethod
+    def advanced(
+        self, before: RunState, before_digest: bytes, sums: Sequence[BucketSum]
+    ) -> RunState:
+        """Return the state after one more round.
+
+        Args:
+            before: The state the sites received.
+            before_digest: Digest of its sealed form.
+            sums: One for each bucket that counts, in the order of the buckets.
+
+        Raises:
+            ConsortiumError: There is no such step.
+        """
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -146,9 +159,7 @@ class Step:
         """Return S(0): the zero vector, which nobody can plant, and the agreed statistics."""
         first = np.full(len(self.layout.fields), self.first_scale, np.float32)
         return RunState(
-            model=model_state.initial_state(
-                self.layout.dim, self.optimizer, needs_memory=self.needs_memory
-            ),
+            model=self.of_model.start(self.layout.dim),
             statistics=statistics,
             scales=first.astype(np.float64),
             chain=(),
@@ -163,15 +174,72 @@ class Step:
         if state.encode() != self.start(state.statistics).encode():
             raise BadRunState("the run does not start from zero")
 
+
+@dataclass(frozen=True, kw_only=True)
+class SumStep(Step):
+    """How a run of exact tallies moves: by their sum over all sites, as the learner says.
+
+    Args:
+        contribution: What a site sends.
+        move: Of the learner.
+    """
+
+    contribution: Contribution
+    move: model_state.Move
+
+    @property
+    def of_model(self) -> model_state.TallyStep:
+        """The learner's step."""
+        return model_state.TallyStep(self.move)
+
+    def advanced(
+        self, before: RunState, before_digest: bytes, sums: Sequence[BucketSum]
+    ) -> RunState:
+        """Return the state after one more round; the scales, which tallies do not need, stay.
+
+        Raises:
+            SumOutOfBounds: So many sites cannot have counted this.
+            ConsortiumError: As the learner says.
+        """
+        (all_sites,) = sums
+        self.contribution.check(all_sites.tally, sites=all_sites.uploads)
+        return replace(
+            before,
+            model=self.of_model.after(before.model, before.statistics, all_sites.tally),
+            chain=(*before.chain, before_digest),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateStep(Step):
+    """How a run of updates moves: by rule and server optimizer.
+
+    Args:
+        parameters: Of the ciphertexts.
+        rule_at: The rule that turns bucket means into one, from the state before the round;
+            the same bits on every CPU.
+        needs_memory: Whether the rule wants the last aggregate.
+        optimizer: How the aggregate moves the model.
+        clip_norm: Largest L2 norm of a bucket mean, or None for no bound.
+        scale_bounds: Smallest and largest scale, from the charter.
+    """
+
+    parameters: SealParameters
+    rule_at: Callable[[model_state.State], Rule]
+    needs_memory: bool
+    optimizer: ServerOptimizer
+    clip_norm: float | None
+    scale_bounds: tuple[float, float]
+
+    @property
+    def of_model(self) -> model_state.OptimizerStep:
+        """The optimizer's step."""
+        return model_state.OptimizerStep(optimizer=self.optimizer, needs_memory=self.needs_memory)
+
     def advanced(
         self, before: RunState, before_digest: bytes, sums: Sequence[BucketSum]
     ) -> RunState:
         """Return the state after one more round.
-
-        Args:
-            before: The state the updates were trained from.
-            before_digest: Digest of its sealed form.
-            sums: One for each bucket that counts, in the order of the buckets.
 
         Raises:
             ConsortiumError: As the rule and the optimizer say.

@@ -26,6 +26,7 @@ _SEEN_BY_THE_COORDINATOR = {
     "not-the-site": "It did not prove that it is the site whose name it gave.",
     "name-taken": "Another connection already answered under its name.",
     "tally-out-of-range": "It sent counts that no site can have.",
+    "sum-out-of-bounds": "It sent counts that no site can have.",
     "impossible-tally": "It sent counts that contradict each other, so that no records can have "
     "them.",
     "non-finite-update": "Its update held values that are not numbers; one of them would have "

@@ -5,7 +5,7 @@ Both ends use this module, so a key has the same meaning at both.
 
 import json
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from flwr.app import ArrayRecord, RecordDict
@@ -30,16 +30,19 @@ _ROUND = "round"
 _STATE = "state"
 _STATISTICS = "statistics"
 _UPDATE = "update"
+_SUMMED = "summed"
 _TALLY = "tally"
 _NUM_EXAMPLES = "num-examples"
 _RELEASED = "released"
 _CHALLENGE = "challenge"
 _PROOF = "proof"
 
-_KEPT = struct.Struct("<QQQ")  # examples, released, bytes of the update
+_KEPT = struct.Struct("<QQQ")  # examples, released + 2 * exact integers, bytes of the update
 _NAME_LENGTH = 64
 _RUN_LENGTH = 200
 _LARGEST_ROUND = 2**31
+_NO_UPDATE = np.zeros(0, np.float32)
+_NO_TALLY = np.zeros(0, np.int64)
 _MAX_LAYOUT_BYTES = 4_000_000
 MAX_ANCHOR_BYTES = 512
 
@@ -90,32 +93,43 @@ class Contribution:
     """A site's reply to training.
 
     Args:
-        update: The update, shape (dim,), float32 on the wire; not checked for NaN.
+        update: The update, shape (dim,), float32 on the wire; not checked for NaN. Empty if exact
+            integers are sent.
         num_examples: Number of training examples behind it.
         tally: Evaluation counts of the state that the site received, shape (size,).
         released: Whether the site releases its own figures.
+        summed: Exact integers in place of an update, to be added to those of the other sites.
     """
 
     update: NDArray[np.floating]
     num_examples: int
     tally: Tally
     released: bool
+    summed: Tally = field(default_factory=lambda: _NO_TALLY)
+
+    @property
+    def summand(self) -> NDArray[np.floating] | Tally:
+        """What is added up in the round: the update, or the exact integers."""
+        return self.summed if self.summed.size else self.update
 
     def encode(self) -> bytes:
         """Return the contribution as bytes for the site to store; the inverse of `decode`."""
         update = np.ascontiguousarray(self.update, "<f4").tobytes()
-        header = _KEPT.pack(self.num_examples, int(self.released), len(update))
-        return header + update + np.ascontiguousarray(self.tally, "<i8").tobytes()
+        flags = int(self.released) + 2 * self.summed.size
+        counted = np.concatenate([self.summed, self.tally]).astype("<i8").tobytes()
+        return _KEPT.pack(self.num_examples, flags, len(update)) + update + counted
 
     @classmethod
     def decode(cls, kept: bytes) -> "Contribution":
         """Parse what `encode` wrote, from a file of the site's own, so trusted."""
-        num_examples, released, length = _KEPT.unpack_from(kept)
+        num_examples, flags, length = _KEPT.unpack_from(kept)
+        counted: Tally = np.frombuffer(kept, "<i8", -1, _KEPT.size + length)
         return cls(
             update=np.frombuffer(kept, "<f4", length // 4, _KEPT.size),
             num_examples=num_examples,
-            tally=np.frombuffer(kept, "<i8", -1, _KEPT.size + length),
-            released=bool(released),
+            tally=counted[flags // 2 :],
+            released=bool(flags % 2),
+            summed=counted[: flags // 2],
         )
 
 
@@ -233,26 +247,46 @@ def read_position(record: RecordDict, *, dim: int, statistics_size: int) -> Posi
 
 def contribution(sent: Contribution) -> RecordDict:
     """Return the content of a reply to `train`."""
+    summand = (
+        {_SUMMED: wire.tally_array(sent.summed)}
+        if sent.summed.size
+        else {_UPDATE: wire.vector_array(sent.update)}
+    )
     return wire.content(
-        {_UPDATE: wire.vector_array(sent.update), _TALLY: wire.tally_array(sent.tally)},
+        {**summand, _TALLY: wire.tally_array(sent.tally)},
         {_NUM_EXAMPLES: sent.num_examples, _RELEASED: int(sent.released)},
     )
 
 
 def read_contribution(
-    record: RecordDict, *, dim: int, tally_size: int, max_examples: int
+    record: RecordDict, *, dim: int, tally_size: int, max_examples: int, summed_size: int = 0
 ) -> Contribution:
-    """Parse what `contribution` wrote; raise MalformedRecord for anything else."""
+    """Parse what `contribution` wrote; raise MalformedRecord for anything else.
+
+    Args:
+        record: From a site, not trusted.
+        dim: Numbers in an update.
+        tally_size: Evaluation counts.
+        max_examples: Most training examples that a site may claim.
+        summed_size: Exact integers that are agreed in place of an update; 0 for an update.
+    """
+    summand = _SUMMED if summed_size else _UPDATE
     arrays, facts = wire.read_content(
         record,
-        arrays=frozenset({_UPDATE, _TALLY}),
+        arrays=frozenset({summand, _TALLY}),
         facts=frozenset({_NUM_EXAMPLES, _RELEASED}),
     )
+    if summed_size:
+        update, summed = _NO_UPDATE, wire.read_tally(arrays[summand], size=summed_size)
+    else:
+        update, summed = wire.read_vector(arrays[summand], dim=dim), _NO_TALLY
+    least = 0 if summed_size else 1  # a site without records counts nothing, and says so
     return Contribution(
-        update=wire.read_vector(arrays[_UPDATE], dim=dim),
-        num_examples=wire.fact_int(facts, _NUM_EXAMPLES, low=1, high=max_examples),
+        update=update,
+        num_examples=wire.fact_int(facts, _NUM_EXAMPLES, low=least, high=max_examples),
         tally=wire.read_tally(arrays[_TALLY], size=tally_size),
         released=bool(wire.fact_int(facts, _RELEASED, low=0, high=1)),
+        summed=summed,
     )
 
 

@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from privacy.errors import ConsortiumError
+from sites.learners.registry import learner_for
 from sites.plans import AnyModelPlan, ModelPlan, TextModelPlan
 from sites.schema.tables import Schema
 from sites.schema.texts import AnySchema, TextSchema
@@ -14,8 +15,9 @@ from sites.tasks.tabular.use_cases import credit_task, diagnosis_task, house_pri
 TABULAR = ("credit", "diagnosis", "house-prices")
 TEXTUAL = ("clinical-notes", "market-sentiment", "clinical-entities")
 TASKS = (*TABULAR, *TEXTUAL)
-_LIBRARIES = {
-    **dict.fromkeys(TABULAR, ("sites.tasks.tabular.model", "sites.tasks.tabular.loading")),
+_READS = dict.fromkeys(TABULAR, ("sites.tasks.tabular.loading",))
+_LEARNS = {
+    **dict.fromkeys(TABULAR, ("sites.tasks.tabular.model",)),
     **dict.fromkeys(TEXTUAL, ("sites.tasks.text.named_entities", "sites.tasks.text.use_cases")),
 }
 
@@ -27,7 +29,7 @@ class UnknownTask(ConsortiumError, LookupError):
 
 
 def task_for(name: str, schema: AnySchema, model: AnyModelPlan, *, seed: int) -> Task[Any]:
-    """Return the named task.
+    """Return the named task, as its learner carries it out.
 
     Args:
         name: One of `TASKS`.
@@ -44,10 +46,11 @@ def task_for(name: str, schema: AnySchema, model: AnyModelPlan, *, seed: int) ->
         close = difflib.get_close_matches(name, TASKS, n=1)
         hint = f": did you mean '{close[0]}'?" if close else ""
         raise UnknownTask(f"there is no task '{name}'{hint}; the tasks are {', '.join(TASKS)}")
+    learner = learner_for(name, schema)
     if isinstance(schema, Schema) and isinstance(model, ModelPlan) and name in TABULAR:
-        return _tabular_task(name, schema, model, seed)
+        return learner.at_site(_tabular_task(name, schema, model, seed))
     if not isinstance(schema, Schema) and isinstance(model, TextModelPlan) and name in TEXTUAL:
-        return _text_task(name, schema, model, seed)
+        return learner.at_site(_text_task(name, schema, model, seed))
     needed = "a table" if name in TABULAR else "texts"
     raise UnfitSchema(
         f"{name} learns from {needed} and needs a schema and a model plan for that, got "
@@ -55,13 +58,16 @@ def task_for(name: str, schema: AnySchema, model: AnyModelPlan, *, seed: int) ->
     )
 
 
-def load_libraries(name: str) -> None:
+def load_libraries(name: str, schema: AnySchema) -> None:
     """Import now the libraries that a task would import when it first needs them.
 
     For an unknown name nothing is imported. A process that forks for each message calls this
-    first, so that its children share what is loaded.
+    first, so that its children share what is loaded. A learner that counts needs the libraries
+    that read records, and none that learns.
     """
-    for module in _LIBRARIES.get(name, ()):
+    learner = learner_for(name, schema)
+    learns = () if learner.contribution.exact else _LEARNS.get(name, ())
+    for module in (*_READS.get(name, ()), *learns):
         import_module(module)
 
 

@@ -40,6 +40,11 @@ class TrainingDiverged(ConsortiumError, ArithmeticError):
     code = "training-diverged"
 
 
+def compute_on_one_thread() -> None:
+    """Let torch compute on one thread, so that two sites on one machine share no core."""
+    torch.set_num_threads(1)
+
+
 def train(
     model: nn.Module,
     losses: Losses,

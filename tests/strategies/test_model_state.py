@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from privacy.layout import Vector
 from strategies.model_state import (
     HEADER,
     MAGIC,
     BadState,
+    OptimizerStep,
     State,
+    TallyStep,
     advance,
     advance_with,
     decode,
@@ -23,7 +26,7 @@ from strategies.model_state import (
 )
 from strategies.rules.mean import mean
 from strategies.rules.registry import RULES
-from strategies.server_optimizer import OPTIMIZERS, MomentsMismatch, OptimizerOptions
+from strategies.server_optimizer import OPTIMIZERS, MomentsMismatch, OptimizerOptions, StepOverflow
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,6 +76,41 @@ def test_advance_is_pure() -> None:
     first = advance_with(state, np.arange(4.0), ADAM)
     assert encode(state) == before
     assert encode(advance_with(state, np.arange(4.0), ADAM)) == encode(first)
+
+
+def test_an_optimizers_step_is_to_advance() -> None:
+    step, aggregate = OptimizerStep(optimizer=ADAM, needs_memory=True), np.array([1.0, -2.0])
+    begun, none = step.start(2), np.zeros(0, np.int64)
+    assert encode(begun) == encode(initial_state(2, ADAM, needs_memory=True))
+    assert encode(step.after(begun, none, aggregate)) == encode(
+        advance_with(begun, aggregate, ADAM)
+    )
+
+
+def test_a_learners_step_is_what_it_makes_of_state_statistics_and_sum() -> None:
+    step = TallyStep(lambda vector, statistics, pooled: vector + statistics[0] / 3 + pooled)
+    state = step.start(2)
+    assert (state.server_round, state.vector.tolist(), state.moments) == (0, [0.0, 0.0], ())
+    for number in (1, 2):
+        state = step.after(state, np.array([1]), np.array([5, -7]))
+        assert state.server_round == number
+    single = np.float32(1 / 3 + 5)
+    assert state.vector[0] == np.float32(float(single) + 1 / 3 + 5)
+    assert encode(decode(encode(state), 2)) == encode(state)
+
+
+@pytest.mark.parametrize("made", [np.zeros(3), np.zeros((2, 1)), np.zeros(0)])
+def test_a_learners_step_keeps_the_shape_of_the_state(made: Vector) -> None:
+    step = TallyStep(lambda _vector, _statistics, _pooled: made)
+    with pytest.raises(BadState, match="shape"):
+        step.after(step.start(2), np.zeros(1, np.int64), np.zeros(2, np.int64))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e39])
+def test_a_learners_step_stays_within_float32(value: float) -> None:
+    step = TallyStep(lambda vector, _statistics, _pooled: vector + value)
+    with pytest.raises(StepOverflow):
+        step.after(step.start(2), np.zeros(1, np.int64), np.zeros(2, np.int64))
 
 
 def test_an_aggregate_of_another_size_is_refused() -> None:

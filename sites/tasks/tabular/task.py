@@ -87,6 +87,12 @@ class TabularTask:
             n_classes=self._n_classes,
         )
 
+    def prepare(self) -> None:
+        """Load torch, and let it compute on one thread."""
+        from sites.training.loop import compute_on_one_thread
+
+        compute_on_one_thread()
+
     def statistics_of(self, data: TableData) -> Tally:
         """Return the tally of the training records alone."""
         training = data.training

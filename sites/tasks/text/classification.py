@@ -34,7 +34,7 @@ from sites.tasks.text.classification_data import (
 )
 from sites.tasks.text.misclassified import Mistake, worst_rows
 from sites.training import objective
-from sites.training.loop import Records, TrainingDiverged, train
+from sites.training.loop import Records, TrainingDiverged, compute_on_one_thread, train
 
 _PRIVATE_ROWS = 64  # records whose per-person gradients fit in memory together
 
@@ -94,6 +94,10 @@ class NotesTask:
             held_out=pooled_notes([part.held_out for part in parts]),
             n_labels=parts[0].n_labels,
         )
+
+    def prepare(self) -> None:
+        """Let torch compute on one thread."""
+        compute_on_one_thread()
 
     def statistics_of(self, data: NotesData) -> Tally:
         """Return the tally of the training notes alone."""

@@ -31,7 +31,7 @@ from sites.tasks.text.named_entities_data import (
 from sites.tasks.text.token_scores import sentence_losses, tags_of_sentences
 from sites.text.iob2_tags import Codes, tag_names
 from sites.text.word_alignment import Sentence, Tokenizer, cut_sentences
-from sites.training.loop import Records, TrainingDiverged, train
+from sites.training.loop import Records, TrainingDiverged, compute_on_one_thread, train
 
 NAME = "clinical-entities"
 PLAN = TrainingPlan(batch_size=16, learning_rate=2e-3, optimizer="adam")
@@ -98,6 +98,10 @@ class EntityTask:
     def pool(self, parts: Sequence[EntityData]) -> EntityData:
         """Return the sentences of several sites as those of one."""
         return pooled_data(parts)
+
+    def prepare(self) -> None:
+        """Let torch compute on one thread."""
+        compute_on_one_thread()
 
     def statistics_of(self, data: EntityData) -> Tally:
         """Return the tally of the training sentences alone."""

@@ -44,10 +44,11 @@ class SealedTerms:
         voters: Fewest buckets with which the rule survives the Byzantine sites. A round with fewer
             is void.
         attempts: Attempts at a round.
-        updates: Returns the placement of an update in its ciphertexts, from the layout.
+        updates: Returns the placement of what is sent in a round, from the layout.
         statistics: Placement of the statistics.
         evaluation: Placement of the evaluation counts.
         header: Returns the header of an upload.
+        exact: Whether a round needs every site of the run, because exact tallies are added.
     """
 
     charter: str
@@ -61,6 +62,7 @@ class SealedTerms:
     statistics: Placement
     evaluation: Placement
     header: Callable[[UploadLabel, Layout, Placement], UploadHeader]
+    exact: bool = False
 
     @property
     def floor(self) -> int:

@@ -241,8 +241,10 @@ class Encrypted(Strategy):
 
     def _is_valid_round(self) -> bool:
         updates, floor = self._question.sums[TRAINING], self._terms.floor
+        everyone = len(self._opening.terms.roster)
+        needed = everyone if self._terms.exact else self._cohort.quorum
         return (
-            len(updates.counted_sites(floor=floor)) >= self._cohort.quorum
+            len(updates.counted_sites(floor=floor)) >= needed
             and len(updates.buckets(floor=floor)) >= self._terms.voters
             and updates.agreed_state(floor=floor) is not None
         )

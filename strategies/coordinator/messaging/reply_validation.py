@@ -9,14 +9,13 @@ from dataclasses import dataclass
 
 from flwr.app import Message, RecordDict
 
+from privacy.contribution import LARGEST_ENTRY
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from strategies.coordinator.messaging.events import Observer, SiteQuarantined
 from strategies.coordinator.messaging.exchange import SILENT, UNREADABLE
-
-LARGEST_ENTRY = 2**41
 
 
 class ReplyRefused(ConsortiumError, ValueError):
@@ -119,7 +118,7 @@ def reply_content(reply: Message) -> RecordDict:
 
 
 def checked_contribution(
-    reply: Message, *, layout: Layout, tally_size: int, max_examples: int
+    reply: Message, *, layout: Layout, tally_size: int, max_examples: int, summed_size: int = 0
 ) -> messages.Contribution:
     """Return a site's reply to `train`, checked for form, shape and range.
 
@@ -130,7 +129,11 @@ def checked_contribution(
         MalformedRecord: The form, type, shape or length is not the agreed one.
     """
     sent = messages.read_contribution(
-        reply_content(reply), dim=layout.dim, tally_size=tally_size, max_examples=max_examples
+        reply_content(reply),
+        dim=layout.dim,
+        tally_size=tally_size,
+        max_examples=max_examples,
+        summed_size=summed_size,
     )
     _check_range(sent.tally)
     return sent

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from privacy.layout import Vector
+from privacy.layout import Tally, Vector
 from strategies.model_state import State
 from strategies.rules.inputs import WIDTH, Rows, Rule, blocks, check_values
 from strategies.rules.norms import row_norms
@@ -29,13 +29,32 @@ class UpdateDeviation:
 
 
 class Gathering(Protocol):
-    """Takes updates one by one and returns their aggregate."""
+    """Takes updates or tallies one by one and returns their aggregate."""
 
-    def add(self, update: NDArray[np.floating], weight: float) -> None:
-        """Add the update of one site, shape (dim,), with its weight; refuse NaN."""
+    def add(self, update: NDArray[Any], weight: float) -> None:
+        """Add what one site sent, shape (size,), with its weight; refuse NaN."""
 
-    def result(self) -> Vector:
-        """Return the aggregate of the updates added, shape (dim,)."""
+    def result(self) -> NDArray[Any]:
+        """Return the aggregate of what was added, shape (size,)."""
+
+
+class ExactSum:
+    """Adds tallies as they are; weights do not count.
+
+    Args:
+        size: Integers in a tally.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._total: Tally = np.zeros(size, np.int64)
+
+    def add(self, update: NDArray[Any], weight: float) -> None:
+        """Add the tally of one site, shape (size,)."""
+        self._total += update
+
+    def result(self) -> Tally:
+        """Return the sum, shape (size,)."""
+        return self._total
 
 
 class StackedUpdates:
@@ -75,11 +94,9 @@ class Gather:
     Args:
         begin: Returns the gathering for one round, from the state before it and the number of
             sites that are asked.
-        needs_memory: Whether `begin` needs the last aggregate in the state.
     """
 
     begin: Callable[[State, int], Gathering]
-    needs_memory: bool = False
 
 
 def update_deviation(updates: Rows, aggregate: Vector) -> UpdateDeviation:

@@ -5,8 +5,9 @@ nothing of the strategy.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from privacy.contribution import Contribution, UpdateVector
 from privacy.layout import Layout, Tally
 from strategies import model_state
 
@@ -25,6 +26,7 @@ class Terms:
         weigh: Returns a site's weight, from its number of training examples.
         check_statistics: Raises for a statistics tally that no records can have.
         check_evaluation: Raises for an evaluation tally that no records can have.
+        contribution: What a site sends in a round besides its evaluation counts.
     """
 
     charter: str
@@ -36,6 +38,7 @@ class Terms:
     weigh: Callable[[int], float]
     check_statistics: Callable[[Tally], None]
     check_evaluation: Callable[[Tally], None]
+    contribution: Contribution = field(default_factory=UpdateVector)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,6 @@ from strategies.coordinator.plaintext.aggregation_buffer import (
     UpdateDeviation,
 )
 from strategies.coordinator.plaintext.parameters import Progress, Terms
-from strategies.server_optimizer import ServerOptimizer
 
 
 @dataclass
@@ -59,8 +58,8 @@ class Synchronous(Strategy):
     on the order of arrival.
 
     Args:
-        gather: How the updates of a round are aggregated.
-        optimizer: How the aggregate moves the model.
+        gather: How what the sites send in a round is aggregated.
+        step: How the model starts, and how the aggregate moves it.
         cohort: Who takes part, how many must answer, how long to wait.
         terms: The agreed parameters against which every reply is checked.
         observe: Receives the events.
@@ -72,14 +71,14 @@ class Synchronous(Strategy):
         self,
         *,
         gather: Gather,
-        optimizer: ServerOptimizer,
+        step: model_state.ModelStep,
         cohort: Cohort,
         terms: Terms,
         observe: Observer,
         keep: Callable[[Progress], None],
     ) -> None:
         self._gather = gather
-        self._optimizer = optimizer
+        self._step = step
         self._cohort = cohort
         self._terms = terms
         self._observe = observe
@@ -126,9 +125,7 @@ class Synchronous(Strategy):
     def _begin(self, reception: Reception) -> Progress:
         self._attempt_round(reception, 0, self._pool_statistics)
         layout = self._roster.layout
-        state = model_state.initial_state(
-            layout.dim, self._optimizer, needs_memory=self._gather.needs_memory
-        )
+        state = self._step.start(layout.dim)
         begun = Progress(
             run=self._terms.run, layout=layout, statistics=self._round.tally, state=state
         )
@@ -183,7 +180,7 @@ class Synchronous(Strategy):
         aggregate = gathering.result()
         if isinstance(gathering, StackedUpdates):
             self._report_deviation(gathering.deviation_from(aggregate))
-        moved = model_state.advance_with(state, aggregate, self._optimizer)
+        moved = self._step.after(state, self._progress.statistics, aggregate)
         self._progress = replace(self._progress, state=moved)
         self._finish_round()
         self._keep(self._progress)
@@ -262,11 +259,13 @@ class Synchronous(Strategy):
             layout=self._progress.layout,
             tally_size=self._terms.evaluation_size,
             max_examples=self._terms.max_examples,
+            summed_size=self._terms.contribution.tally_size,
         )
         # `add` refuses before it changes anything, and the tally is added only after it: a reply
         # counts whole or not at all.
         self._terms.check_evaluation(sent.tally)
-        gathering.add(sent.update, self._terms.weigh(sent.num_examples))
+        self._terms.contribution.check(sent.summed, sites=1)
+        gathering.add(sent.summand, self._terms.weigh(sent.num_examples))
         self._accept(reply, sent.tally, released=sent.released)
 
     def _take_counts(self, reply: Message, check: Callable[[Tally], None]) -> None:

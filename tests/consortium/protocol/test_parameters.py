@@ -11,6 +11,7 @@ from consortium.protocol.parameters import (
     update_placement,
     upload_header,
 )
+from consortium.protocol.run_state import UpdateStep
 from privacy.layout import Field, Layout
 from privacy.protocol.envelope import TRAINING, Slot, UploadLabel
 from scenarios.library.registry import SCENARIOS
@@ -18,6 +19,12 @@ from tests.small_consortium import configured
 
 LAYOUT = Layout(fields=(Field("weight", (3, 5)), Field("bias", (3,))))
 CHARTER = SCENARIOS["bank-credit"].charter
+
+
+def update_step(config: RunConfig, charter: Charter) -> UpdateStep:
+    step = step_of(config, charter, LAYOUT)
+    assert isinstance(step, UpdateStep)
+    return step
 
 
 def floored(**floors: float | bool) -> Charter:
@@ -76,7 +83,7 @@ def test_a_header_says_how_the_ciphertexts_of_an_upload_are_laid_out() -> None:
 
 def test_the_step_is_what_config_and_charter_say() -> None:
     charter = floored(smallest_scale=1e-3, largest_scale=5.0)
-    step = step_of(configured({"first-scale": 0.25}), charter, LAYOUT)
+    step = update_step(configured({"first-scale": 0.25}), charter)
     assert step.scale_bounds == (1e-3, 5.0)
     assert step.clip_norm is None
     assert step.lengths == (15, 3)
@@ -88,7 +95,7 @@ def test_the_step_is_what_config_and_charter_say() -> None:
             "server-optimizer.learning-rate": 0.125,
         }
     )
-    assert len(step_of(robust, charter, LAYOUT).optimizer.init(4)) > 0
+    assert len(update_step(robust, charter).optimizer.init(4)) > 0
     assert optimizer_for(robust).init(4)[0].shape == (4,)
 
 
@@ -105,6 +112,6 @@ def test_with_buckets_each_mean_is_clipped_to_the_runs_norm() -> None:
             "rule.clip-norm": 0.75,
         }
     )
-    step = step_of(config, charter, LAYOUT)
+    step = update_step(config, charter)
     assert step.clip_norm == 0.75
     assert replace(step, clip_norm=None).clip_norm is None

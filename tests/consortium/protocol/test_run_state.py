@@ -19,6 +19,7 @@ from consortium.protocol.run_state import (
     BucketSum,
     RunState,
     Step,
+    UpdateStep,
     _sum_of_squares,
 )
 from privacy.encryption.parameters import PARAMETER_SETS
@@ -36,9 +37,11 @@ PARAMETERS = PARAMETER_SETS["default"](16)
 BOUNDS = (1e-6, 1e3)
 
 
-def step_of(rule: str = "mean", optimizer: str = "adam", *, clip_norm: float | None = None) -> Step:
+def step_of(
+    rule: str = "mean", optimizer: str = "adam", *, clip_norm: float | None = None
+) -> UpdateStep:
     spec, options = RULES[rule], RuleOptions(num_byzantine=1, clip_norm=1.7)
-    return Step(
+    return UpdateStep(
         layout=LAYOUT,
         parameters=PARAMETERS,
         rule_at=lambda state: spec.build(options, state.memory),
@@ -280,7 +283,7 @@ def test_an_update_beyond_the_range_of_float32_is_refused() -> None:
 RUN = """
 from hashlib import sha256
 import numpy as np
-from consortium.protocol.run_state import BucketSum, Step
+from consortium.protocol.run_state import BucketSum, UpdateStep
 from privacy.layout import Field, Layout
 from privacy.encryption.parameters import PARAMETER_SETS
 from strategies.server_optimizer import OPTIMIZERS, OptimizerOptions
@@ -293,7 +296,7 @@ for name, spec in RULES.items():
         continue
     for optimizer, build in OPTIMIZERS.items():
         options = RuleOptions(num_byzantine=int(name != "mean"), clip_norm=0.02)
-        step = Step(
+        step = UpdateStep(
             layout=layout, parameters=parameters,
             rule_at=lambda state: spec.build(options, state.memory),
             needs_memory=spec.needs_memory,

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -133,6 +134,53 @@ def test_a_contribution_is_kept_as_it_would_be_sent(
     )
     kept = messages.Contribution.decode(sent.encode())
     assert messages.contribution(kept) == messages.contribution(sent)
+
+
+@given(summed=TALLIES, tally=TALLIES, num_examples=st.integers(0, 100), released=st.booleans())
+def test_exact_integers_are_read_and_kept_as_they_were_written(
+    summed: list[int], tally: list[int], num_examples: int, released: bool
+) -> None:
+    sent = messages.Contribution(
+        update=np.zeros(0, np.float32),
+        num_examples=num_examples,
+        tally=np.array(tally),
+        released=released,
+        summed=np.array(summed),
+    )
+    kept = messages.Contribution.decode(sent.encode())
+    for one in (sent, kept):
+        came = messages.read_contribution(
+            messages.contribution(one), dim=7, tally_size=3, max_examples=100, summed_size=3
+        )
+        assert (came.num_examples, came.released) == (num_examples, released)
+        assert came.summand.tolist() == summed
+        assert came.tally.tolist() == tally
+
+
+def test_an_update_is_no_tally_and_a_tally_no_update() -> None:
+    counted = replace(CONTRIBUTION, update=np.zeros(0), summed=np.ones(3, np.int64))
+    with pytest.raises(MalformedRecord):
+        messages.read_contribution(
+            messages.contribution(counted), dim=7, tally_size=3, max_examples=100
+        )
+    with pytest.raises(MalformedRecord):
+        messages.read_contribution(
+            messages.contribution(CONTRIBUTION),
+            dim=7,
+            tally_size=3,
+            max_examples=100,
+            summed_size=3,
+        )
+
+
+def test_an_update_is_kept_in_the_bytes_of_version_0_1_0() -> None:
+    """A site that was asked before its upgrade answers the same after it."""
+    kept = CONTRIBUTION.encode()
+    assert kept == (
+        np.array([12, 1, 28], "<u8").tobytes()
+        + np.ones(7, "<f4").tobytes()
+        + np.ones(3, "<i8").tobytes()
+    )
 
 
 @given(tally=TALLIES, released=st.booleans())

@@ -38,13 +38,13 @@ def test_a_task_is_built_by_name(name: str, label: Label, model: ModelName, dim:
 
 @pytest.mark.parametrize("name", TASKS)
 def test_the_libraries_of_a_task_can_be_loaded_in_advance(name: str) -> None:
-    load_libraries(name)
+    load_libraries(name, schema(BINARY))
     learns = "sites.tasks.tabular.model" if name in TABULAR else "sites.tasks.text.use_cases"
     assert learns in sys.modules
 
 
 def test_nothing_is_loaded_for_an_unknown_task() -> None:
-    load_libraries("of tomorrow")
+    load_libraries("of tomorrow", schema(BINARY))
 
 
 def test_an_unknown_task_is_refused_with_the_nearest_name() -> None:

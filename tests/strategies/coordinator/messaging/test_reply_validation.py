@@ -6,13 +6,13 @@ from flwr.app import ConfigRecord, Error, Message, RecordDict
 from hypothesis import given
 from hypothesis import strategies as st
 
+from privacy.contribution import LARGEST_ENTRY
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from privacy.wire.flower_records import MalformedRecord
 from strategies.coordinator.messaging.events import RunEvent, SiteQuarantined
 from strategies.coordinator.messaging.exchange import SILENT, UNREADABLE
 from strategies.coordinator.messaging.reply_validation import (
-    LARGEST_ENTRY,
     NodeFailed,
     Quarantine,
     ReplyRefused,

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy.layout import Vector
-from strategies.coordinator.plaintext.aggregation_buffer import StackedUpdates
+from strategies.coordinator.plaintext.aggregation_buffer import ExactSum, StackedUpdates
 from strategies.rules.coordinatewise import coordinate_median
 from strategies.rules.inputs import NonFiniteUpdate, Rows, TooFewSites
 from strategies.rules.mean import StreamingMean, mean
@@ -69,3 +69,11 @@ def test_what_was_added_is_not_changed_by_the_rule() -> None:
 def test_nothing_added_is_refused_by_the_rule() -> None:
     with pytest.raises(TooFewSites):
         StackedUpdates(mean, 2, 3).result()
+
+
+@given(tallies=st.lists(st.lists(st.integers(-(2**41), 2**41), min_size=3, max_size=3)))
+def test_tallies_add_up_exactly_whatever_their_sites_weigh(tallies: list[list[int]]) -> None:
+    total = ExactSum(3)
+    for weight, tally in enumerate(tallies):
+        total.add(np.array(tally), float(weight))
+    assert total.result().tolist() == [sum(row[place] for row in tallies) for place in range(3)]

@@ -72,7 +72,6 @@ def gather_by(name: str, *, num_byzantine: int = 0) -> Gather:
         begin=lambda state, n_sites: StackedUpdates(
             spec.build(options, state.memory), state.vector.size, n_sites
         ),
-        needs_memory=spec.needs_memory,
     )
 
 
@@ -144,7 +143,13 @@ def test_an_update_of_zero_is_an_update(rule: str) -> None:
     still = [replace(site, spoil=sends(0.0)) for site in honest()]
     for sites in (still, [*still[:1], *honest()[1:]]):
         outcome = Outcome()
-        strategy_of(outcome, gather=gather_by(rule), terms=EQUAL).start(grid_of(sites), 2)
+        strategy = strategy_of(
+            outcome,
+            gather=gather_by(rule),
+            terms=EQUAL,
+            needs_memory=RULES[rule].needs_memory,
+        )
+        strategy.start(grid_of(sites), 2)
         assert outcome.quarantined == set()
         assert outcome.rounds[0].answered == NAMES
         assert sites is not still or not outcome.kept[-1].state.vector.any()
@@ -158,7 +163,8 @@ def test_the_last_aggregate_is_handed_to_a_gathering_that_needs_it() -> None:
         return StreamingMean(state.vector.size)
 
     outcome = Outcome()
-    strategy_of(outcome, gather=Gather(begin=begin, needs_memory=True)).start(grid_of(honest()), 2)
+    strategy = strategy_of(outcome, gather=Gather(begin=begin), needs_memory=True)
+    strategy.start(grid_of(honest()), 2)
     assert seen[0] is not None
     assert seen[1] is not None
     assert seen[0].tolist() == [0.0] * DIM

@@ -1,0 +1,38 @@
+"""Which learner a run has, and what its config may not ask of one."""
+
+from consortium.charter.document import Charter
+from consortium.config import KEYS, BadConfig, RunConfig
+from sites.learner import Learner
+from sites.learners.registry import learner_for
+
+_OF_UPDATES = ("rule.", "server-optimizer.", "buckets", "fraction", "dp.")
+
+
+def learner_of(charter: Charter) -> Learner:
+    """Return the learner of the charter's use case: the same at both ends."""
+    return learner_for(charter.task, charter.table)
+
+
+def require_exact_sums(config: RunConfig, charter: Charter) -> None:
+    """Check that a run of exact tallies asks for nothing that only updates have.
+
+    A lie in a tally is bounded by its range and cannot be out-voted: all sites are summed.
+
+    Raises:
+        BadConfig: A rule, buckets, a share of the sites, a server optimizer or private training
+            was chosen for a learner that sends tallies.
+    """
+    learner = learner_of(charter)
+    if not learner.contribution.exact:
+        return
+    wrong = [
+        f"{key} to {KEYS[key]}"
+        for key, value in config.flat().items()
+        if key.startswith(_OF_UPDATES) and value != KEYS[key]
+    ]
+    if wrong:
+        raise BadConfig(
+            f"{learner.name} sends exact tallies, of which the plain sum over all sites is "
+            "taken: no rule, bucket, share of the sites, server optimizer or noise applies to "
+            f"them. Set {', '.join(wrong)}"
+        )

@@ -1,0 +1,64 @@
+"""The contract of a learner: what sites send, how the opened sum moves the state, what is judged.
+
+Nothing here loads a library of learning: the coordinator holds learners too, and a site whose
+learner counts never needs one.
+"""
+
+from typing import Any, Protocol
+
+from privacy.contribution import Contribution
+from privacy.layout import Tally, Vector
+from sites.task import Task
+
+
+class Move(Protocol):
+    """How the opened sum of a round moves the state."""
+
+    def __call__(self, vector: Vector, statistics: Tally, pooled: Tally) -> Vector:
+        """Return the next state, shape (dim,); it is rounded to float32, as every state is.
+
+        Guarantee: pure, and the same bits on every machine: elementwise float64 and sums of
+        integers, nothing from BLAS.
+
+        Args:
+            vector: The state that the sites received, shape (dim,); zero before the first round.
+            statistics: The pooled statistics, shape (statistics.layout.size,).
+            pooled: The tallies of the sites added up, shape (contribution.tally_size,).
+
+        Raises:
+            ConsortiumError: No records have this sum.
+        """
+
+
+class Learner(Protocol):
+    """One way to learn from the records of a use case.
+
+    Guarantee: it holds nothing but the schema it was made for, so that both ends hold the same.
+
+    To add a learner that counts: write its class in a module of `sites.learners`, with the
+    `Task` that a site carries out, in numpy; and name it in `sites.learners.registry`. A step
+    that changes nothing ends the learning: a run has the rounds that were agreed.
+    """
+
+    @property
+    def name(self) -> str:
+        """What people call it, in kebab case."""
+
+    @property
+    def contribution(self) -> Contribution:
+        """What a site sends in a round."""
+
+    @property
+    def move(self) -> Move | None:
+        """How a sum of exact tallies moves the state; None if updates are sent.
+
+        Updates are moved by the rule and the server optimizer of the run.
+        """
+
+    def at_site(self, task: Task[Any]) -> Task[Any]:
+        """Return the use case as this learner carries it out, at a site.
+
+        Its `layout` is that of the learner's state, its `train` gives the contribution, its
+        `evaluate` judges the state: zeros where nothing is left to judge. What the records are,
+        how they are read and what is counted before the first round stays the task's.
+        """
