@@ -268,7 +268,7 @@ def test_an_unknown_code_is_refused(tmp_path: Path) -> None:
     source = tmp_path / "heart.csv"
     source.write_text(HEART.replace("lv hypertrophy", "odd"))
 
-    with pytest.raises(build.UpstreamChanged, match=r"restecg holds \['odd'\]"):
+    with pytest.raises(build.UpstreamChanged, match=r"restecg has the codes \['odd'\]"):
         build.heart_disease(source)
 
 
