@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Tally
-from sites.evaluation import calibration, ranking
-from sites.evaluation import metric_values as figures
+from sites.evaluation import calibration, metric_values, ranking
 from sites.evaluation.calibration import Reliability
 from sites.evaluation.input_checks import class_codes, probabilities
 from sites.evaluation.metric_values import Figures, Undefined, ratio
@@ -103,7 +102,7 @@ class BinaryEvaluation:
                 "negatives": classes[0],
                 "positives": classes[1],
                 "brier": fixed_point((scores - codes) ** 2),
-                "log_loss": fixed_point(figures.log_losses(likelihoods)),
+                "log_loss": fixed_point(metric_values.log_losses(likelihoods)),
                 "scores": calibration.sums_by_bin(scores, scores),
             }
         )
@@ -115,8 +114,10 @@ class BinaryEvaluation:
             ImpossibleTally: A shape, a sign or a sum is impossible.
         """
         self.layout.check(tally)
-        largest = {"brier": 1.0, "log_loss": figures.LARGEST_LOG_LOSS}
-        figures.check_means(self.layout, tally, examples=self.num_examples(tally), largest=largest)
+        largest = {"brier": 1.0, "log_loss": metric_values.LARGEST_LOG_LOSS}
+        metric_values.check_means(
+            self.layout, tally, examples=self.num_examples(tally), largest=largest
+        )
         self._reliability(tally).check(self.num_examples(tally))
 
     def num_examples(self, tally: Tally) -> int:
@@ -137,11 +138,11 @@ class BinaryEvaluation:
         Raises:
             ImpossibleTally: No records have this tally.
         """
-        return figures.defined_metrics(self._figures(tally))
+        return metric_values.defined_metrics(self._figures(tally))
 
     def undefined_reasons(self, tally: Tally) -> dict[str, str]:
         """Return by name why the records do not define the other metrics."""
-        return figures.undefined_reasons(self._figures(tally))
+        return metric_values.undefined_reasons(self._figures(tally))
 
     def confusion(self, tally: Tally, *, threshold: float = THRESHOLD) -> Confusion:
         """Return exact counts at the multiple of 1/1024 that is nearest to `threshold`."""

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Matrix, Tally, Vector
-from sites.evaluation import calibration, ranking
-from sites.evaluation import metric_values as figures
+from sites.evaluation import calibration, metric_values, ranking
 from sites.evaluation.calibration import Reliability
 from sites.evaluation.input_checks import class_codes, class_distributions
 from sites.evaluation.metric_values import Figures, Undefined, ratio
@@ -92,7 +91,7 @@ class ClassesEvaluation:
                 "confusion": confusion.astype(np.int64),
                 **_one_versus_rest(shares, of_label, codes),
                 "brier": fixed_point((misses**2).sum(axis=1)),
-                "log_loss": fixed_point(figures.log_losses(of_label)),
+                "log_loss": fixed_point(metric_values.log_losses(of_label)),
                 "confident": reliable.sum(axis=0),
                 "confident_and_right": reliable[1],
                 "confidence": calibration.sums_by_bin(confidence, confidence),
@@ -110,8 +109,8 @@ class ClassesEvaluation:
         rest, own = self._histograms(tally)
         if (own.sum(axis=1) != support).any() or (rest.sum(axis=1) != n - support).any():
             raise ImpossibleTally("score histograms and confusion matrix count different records")
-        largest = {"brier": 2.0, "log_loss": figures.LARGEST_LOG_LOSS}
-        figures.check_means(self.layout, tally, examples=n, largest=largest)
+        largest = {"brier": 2.0, "log_loss": metric_values.LARGEST_LOG_LOSS}
+        metric_values.check_means(self.layout, tally, examples=n, largest=largest)
         self._reliability(tally).check(n)
 
     def num_examples(self, tally: Tally) -> int:
@@ -133,10 +132,10 @@ class ClassesEvaluation:
         Raises:
             ImpossibleTally: No records have this tally.
         """
-        return figures.defined_metrics(self._figures(tally))
+        return metric_values.defined_metrics(self._figures(tally))
 
     def undefined_reasons(self, tally: Tally) -> dict[str, str]:
-        """Return the names of the other figures, and why the records do not define them.
+        """Return by name why the records do not define the other metrics.
 
         A class without held-out records is named too, as `class NAME`.
         """
@@ -145,7 +144,7 @@ class ClassesEvaluation:
             for name, count in zip(self.label.classes, self.class_counts(tally), strict=True)
             if count == 0
         }
-        return {**figures.undefined_reasons(self._figures(tally)), **absent}
+        return {**metric_values.undefined_reasons(self._figures(tally)), **absent}
 
     def curves(self, tally: Tally) -> dict[str, Any]:
         """Return points to plot, as plain JSON values.
@@ -219,7 +218,9 @@ class ClassesEvaluation:
             "f1": ratio(2 * right, support + predicted, _EMPTY),
         }
         found: dict[str, Any] = {"support": support}
-        found |= {name: metric.value for name, metric in figures.defined_metrics(shares).items()}
+        found |= {
+            name: metric.value for name, metric in metric_values.defined_metrics(shares).items()
+        }
         # One versus rest needs records of the class and of the rest.
         if 0 < support < self.num_examples(tally):
             area = ranking.roc_auc(rest[code], own[code])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Tally
-from sites.evaluation import metric_values as figures
+from sites.evaluation import metric_values
 from sites.evaluation.input_checks import (
     NotProbabilities,
     ShapesDiffer,
@@ -110,7 +110,7 @@ class LabelsEvaluation:
         Raises:
             ImpossibleTally: No records have this tally.
         """
-        return figures.defined_metrics(self._figures(tally))
+        return metric_values.defined_metrics(self._figures(tally))
 
     def undefined_reasons(self, tally: Tally) -> dict[str, str]:
         """Return by name why the records do not define the other metrics."""
@@ -119,7 +119,7 @@ class LabelsEvaluation:
             for name, count in zip(self.label.labels, self.class_counts(tally), strict=True)
             if count == 0
         }
-        return {**figures.undefined_reasons(self._figures(tally)), **absent}
+        return {**metric_values.undefined_reasons(self._figures(tally)), **absent}
 
     def curves(self, tally: Tally) -> dict[str, Any]:
         """Return `labels`: the counts and metrics of each label, as plain JSON values.
@@ -138,7 +138,7 @@ class LabelsEvaluation:
                     "missed": int(missed),
                     **{
                         figure: metric.value
-                        for figure, metric in figures.defined_metrics(
+                        for figure, metric in metric_values.defined_metrics(
                             _label_figures(right, spurious, missed)
                         ).items()
                     },

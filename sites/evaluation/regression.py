@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Tally
-from sites.evaluation import calibration
-from sites.evaluation import metric_values as figures
+from sites.evaluation import calibration, metric_values
 from sites.evaluation.calibration import Reliability
 from sites.evaluation.input_checks import bounded_labels, finite_predictions
 from sites.evaluation.metric_values import Figures, Undefined
@@ -101,7 +100,7 @@ class RegressionEvaluation:
         if self.layout.count("at_bound", tally) > n:
             raise ImpossibleTally(f"more predictions are at a bound than there are records, {n}")
         largest = dict.fromkeys(("absolute", "square", "label", "label_square"), 1.0)
-        figures.check_means(self.layout, tally, examples=n, largest=largest)
+        metric_values.check_means(self.layout, tally, examples=n, largest=largest)
         self._reliability(tally).check(n)
 
     def num_examples(self, tally: Tally) -> int:
@@ -122,11 +121,11 @@ class RegressionEvaluation:
         Raises:
             ImpossibleTally: No records have this tally.
         """
-        return figures.defined_metrics(self._figures(tally))
+        return metric_values.defined_metrics(self._figures(tally))
 
     def undefined_reasons(self, tally: Tally) -> dict[str, str]:
         """Return by name why the records do not define the other metrics."""
-        return figures.undefined_reasons(self._figures(tally))
+        return metric_values.undefined_reasons(self._figures(tally))
 
     def curves(self, tally: Tally) -> dict[str, Any]:
         """Return points to plot in the label's unit, as plain JSON values.
