@@ -68,7 +68,7 @@ def train(message: Message, context: Context) -> Message:
     if sent is None:
         sent = _contributed(site, stands)
         if kept:
-            kept.keep(sent)
+            sent = kept.keep(sent)
     return Message(messages.contribution(sent), reply_to=message)
 
 

@@ -3,6 +3,7 @@
 It is a module of its own because every package raises it, and it may import none of them.
 """
 
+import difflib
 from collections.abc import Collection
 
 
@@ -39,3 +40,16 @@ def abbreviated_names(names: Collection[str]) -> str:
     """Return names for a message: all of up to six, else their number and the first five."""
     few = ", ".join([*names][:5])
     return ", ".join(names) if len(names) <= 6 else f"{len(names)}: {few}, ..."
+
+
+def unknown_name(name: str, known: Collection[str], *, kind: str) -> str:
+    """Return the message that there is no such name: with the nearest one, or all of them.
+
+    Args:
+        name: What was typed.
+        known: The names there are.
+        kind: What they name, in the singular.
+    """
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else f"the {kind}s are {', '.join(known)}"
+    return f"there is no {kind} '{name}': {hint}"

@@ -40,19 +40,6 @@ RMSE = Headline(name="rmse", title="Root mean squared error", higher_is_better=F
 
 
 @dataclass(frozen=True, kw_only=True)
-class Expect:
-    """The range in which the pooled headline metric of a run must lie.
-
-    Args:
-        at_least: Lowest value, or None.
-        at_most: Highest value, or None.
-    """
-
-    at_least: float | None = None
-    at_most: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Scenario:
     """A consortium that can be run on one machine.
 
@@ -73,7 +60,6 @@ class Scenario:
         trials: Further trials of `compare`, if the scenario is about liars.
         privacy: Further trials of `compare`, if the scenario is about privacy.
         headline: The metric that it is judged by.
-        expect: The expected result.
     """
 
     name: str
@@ -92,7 +78,6 @@ class Scenario:
     trials: Trials | None = None
     privacy: PrivacyTrials | None = None
     headline: Headline = AUC
-    expect: Expect = field(default_factory=Expect)
 
     @property
     def charter(self) -> Charter:

@@ -9,9 +9,9 @@ from flwr.app import RecordDict
 from privacy.encryption.parameters import Placement
 from privacy.layout import Tally
 from privacy.protocol.envelope import Receipt
-from privacy.protocol.receipts import encode_receipts
 from privacy.wire.encrypted_messages import SealedReply
 from scenarios.engines.in_process import Vanished
+from tests.receipts import encode_receipts
 from tests.small_consortium import (
     SEALED,
     Course,

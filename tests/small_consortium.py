@@ -18,7 +18,6 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 
 from consortium.audit.sum_verification import Auditor
 from consortium.charter.document import Charter, Floors, Member
-from consortium.client import sealed_session as session_module
 from consortium.client.sealed_session import Session, session_of
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
@@ -26,16 +25,15 @@ from consortium.coordinator.assembly import encrypted
 from consortium.run.directory import RunDirectory
 from consortium.run.evidence_store import EvidenceStore
 from consortium.run.records import write_record
-from consortium.site import key_ring as member_module
-from consortium.site import site as site_module
 from consortium.site.directory import SiteConfig
 from consortium.site.policy_templates import for_a_scenario
 from consortium.site.site import Site, site_of
 from privacy.errors import ConsortiumError
 from privacy.protocol.envelope import Receipt
 from privacy.protocol.key_messages import Opening
-from privacy.protocol.receipts import decode_receipts, encode_receipts
+from privacy.protocol.receipts import decode_receipts
 from privacy.secrets.keys import Identity
+from privacy.storage.site_process import SITE_PROCESS
 from privacy.wire import flower_records as wire
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from scenarios.engines.in_process import InProcessGrid
@@ -44,6 +42,7 @@ from sites.schema.tables import Category, ClassLabel, Number, Schema
 from strategies.coordinator.encrypted.progress import SealedProgress
 from strategies.coordinator.encrypted.strategy import Encrypted
 from strategies.coordinator.messaging.events import RoundFinished, RunEvent, SiteQuarantined
+from tests.receipts import encode_receipts
 
 NAMES = ("east", "north", "south", "west")
 SEALED = ("query.statistics", "train", "evaluate", "query.release")
@@ -415,6 +414,4 @@ def opening_of(request: SealedRound) -> Opening:
 
 def forget_processes() -> None:
     """Forget what a process keeps between messages, as if every site had restarted."""
-    site_module._site.cache_clear()
-    member_module._member.cache_clear()
-    session_module._SESSIONS.clear()
+    SITE_PROCESS.clear()

@@ -17,11 +17,11 @@ import pandas as pd
 import pytest
 
 from scenarios.data.datasets import heart_hospitals, load_dataset
-from scenarios.data.synthetic_notes import synthetic_notes
 from scenarios.library.registry import SCENARIOS
 from tests.benchmarks import homomorphic
 from tests.docs.pages import README, ROOT, Command, blocks, commands, reading_order
 from tests.forked import Forked
+from tests.synthetic_notes import synthetic_notes
 
 PERFORMANCE = ROOT / "docs" / "performance.md"
 

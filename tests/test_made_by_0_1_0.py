@@ -7,6 +7,7 @@ person looks at it: by commands, and by the files that docs/run-directory.md nam
 import csv
 import io
 import json
+import sqlite3
 from pathlib import Path
 
 import jsonschema  # type: ignore[import-untyped]
@@ -93,7 +94,12 @@ def test_a_site_adds_no_new_noise_to_an_answer_that_version_0_1_0_kept(tmp_path:
     before = [path.read_bytes() for path in kept]
     kept[1].unlink()
     typed(scenario, "resume", run)
-    assert [path.read_bytes() for path in kept] == before
+    assert kept[0].read_bytes() == before[0]
+    database = sqlite3.connect(kept[1].parent / "answers.sqlite")
+    ((answer,),) = database.execute("SELECT data FROM small").fetchall()
+    database.close()
+    sha256 = 32  # bytes: of the question before the answer, and of the answer after it
+    assert answer == before[1][len("consortium.kept-answer/1\n") + sha256 : -sha256]
 
 
 def test_a_ledger_says_the_same_epsilon(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from consortium.report.ledger.plot import draw_loss
 from consortium.report.ledger.statement import Account, View, open_ledger, to_csv, view_of, what_if
 from consortium.report.plots.style import write_png
 from privacy.differential.mechanisms import UNITS, SampledGaussian
+from privacy.differential.second_opinion import opacus_epsilon
 
 _COLUMNS = ("entry", "reserved (UTC)", "run", "part", "what", "steps", "state", "epsilon", "so far")
 _NUMBERS = ("entry", "epsilon", "so far")
@@ -27,6 +28,11 @@ PLOT = typer.Option(None, "--plot", help="Write epsilon over time to a PNG file.
 EXPORT = typer.Option(None, "--export", help="Write a page and a CSV for the officer here.")
 PLANNED = typer.Option(
     None, "--what-if", help="Noise multiplier, sampling rate and steps of a planned run."
+)
+SECOND = typer.Option(
+    False,
+    "--second-opinion",
+    help="Ask Opacus too; it takes seconds.",
 )
 BY = typer.Option("person", "--unit", help="Whom the planned run protects: person or record.")
 
@@ -47,11 +53,14 @@ def command(
     planned: tuple[float, float, int] | None = PLANNED,
     unit: str = BY,
     max_records_per_person: int = MOST_RECORDS,
+    second_opinion: bool = SECOND,
 ) -> None:
     """Show what the people in a site's data sets have lost, over all runs."""
     view = _chosen(view_of(directory), data)
     for account in view.accounts:
         _say(account)
+    if second_opinion:
+        _say_second_opinion(directory, view)
     console.print(
         f"the ledger ends with entry {view.head.entries}, {view.head.digest.hex()}",
         highlight=False,
@@ -105,9 +114,7 @@ def _say(account: Account) -> None:
     budget = account.budget
     shown = Table(title=f"{account.data_set}: by {budget.unit}, delta {budget.delta:g}")
     for name in _COLUMNS:
-        shown.add_column(
-            name, justify="right" if name in ("entry", "epsilon", "so far") else "left"
-        )
+        shown.add_column(name, justify="right" if name in _NUMBERS else "left")
     for line in account.lines:
         shown.add_row(
             str(line.number),
@@ -130,6 +137,19 @@ def _say(account: Account) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _say_second_opinion(directory: Path, view: View) -> None:
+    with open_ledger(directory) as ledger:
+        for account in view.accounts:
+            budget, events = account.budget, ledger.events(account.data_set)
+            found = opacus_epsilon(events, budget.delta, unit=budget.unit)
+            said = (
+                "Opacus has no figure for this"
+                if found is None
+                else f"by Opacus, epsilon at most {found:.3f}"
+            )
+            console.print(f"{account.data_set}: {said}", highlight=False, soft_wrap=True)
 
 
 def _say_what_if(directory: Path, view: View, event: SampledGaussian) -> None:

@@ -3,7 +3,6 @@
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 from flwr.app import ArrayRecord, Message, RecordDict
@@ -26,14 +25,19 @@ from privacy.policy.document import Policy
 from privacy.policy.rate_limits import RateLimits
 from privacy.protocol.envelope import Receipt
 from privacy.secrets.keys import Identity
+from privacy.storage.site_process import SITE_PROCESS, Cache
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 
 _RECEIPTS: Mapping[str, str] = {"receipt": "update", "count-receipt": "counts"}
 _CACHED_SITES = 1_024
 _LINK_PURPOSE = b"consortium.link/1\n"
-_JOURNALS: dict[Path, Journal] = {}
-_SEEN: dict[Path, bytes] = {}  # where each ledger ended when its site's log saw it last
+_JOURNALS: Cache[Path, Journal] = SITE_PROCESS.cache(
+    "journals", most=_CACHED_SITES, close=lambda journal: journal.chain.close()
+)
+_LINKS: Cache[tuple[Path, str], bytes] = SITE_PROCESS.cache("link keys", most=_CACHED_SITES)
+# Where each ledger ended when its site's log saw it last.
+_LEDGER_ENDS: Cache[Path, bytes] = SITE_PROCESS.cache("ledger ends", most=_CACHED_SITES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +122,8 @@ class SiteAuditTrail:
     def _ledger(self) -> None:
         """Note where the ledger of privacy ends, if it moved since this log saw it."""
         ended = ledger_end(self.site.directory)
-        if ended and _SEEN.get(self.site.directory) != ended:
-            _SEEN[self.site.directory] = ended
+        if ended and _LEDGER_ENDS.find(self.site.directory) != ended:
+            _LEDGER_ENDS.put(self.site.directory, ended)
             self.journal.note(audit.LEDGER, run=self.run, ledger=ended.hex())
 
     def _sealed(self, kind: str, content: RecordDict) -> None:
@@ -162,10 +166,11 @@ def evidence_of(site: Site, run: str) -> SiteAuditTrail:
         ExposedSecret: Its keys are open to others.
     """
     journal = journal_of(site.directory, site.config.name)
-    return SiteAuditTrail(site, run, journal, _link(site.directory, run))
+    directory = site.directory
+    link = _LINKS.get((directory, run), lambda: _link(directory, run))
+    return SiteAuditTrail(site, run, journal, link)
 
 
-@lru_cache(maxsize=_CACHED_SITES)
 def _link(directory: Path, run: str) -> bytes:
     """Return the key of a run's digests, the same in every process of the site."""
     secret = SigningKey.at(SiteDirectory(directory).audit_link_key)
@@ -177,16 +182,13 @@ def journal_of(directory: Path, name: str) -> Journal:
 
     Signed with the site's identity, if it has one; else with a key of the log's own.
     """
-    journal = _JOURNALS.get(directory)
-    if journal is None:
-        identity = SiteDirectory(directory).identity
-        if identity.exists():
-            keys = Identity.read(identity, name=name)
-            journal = open_journal(directory, owner=name, key=keys.public.signing, sign=keys.sign)
-        else:
-            key = SigningKey.at(SiteDirectory(directory).audit_signing_key)
-            journal = open_journal(directory, owner=name, key=key.public, sign=key.sign)
-        _JOURNALS[directory] = journal
-        while len(_JOURNALS) > _CACHED_SITES:
-            _JOURNALS.pop(next(iter(_JOURNALS))).chain.close()
-    return journal
+    return _JOURNALS.get(directory, lambda: _opened_journal(directory, name))
+
+
+def _opened_journal(directory: Path, name: str) -> Journal:
+    paths = SiteDirectory(directory)
+    if paths.identity.exists():
+        keys = Identity.read(paths.identity, name=name)
+        return open_journal(directory, owner=name, key=keys.public.signing, sign=keys.sign)
+    key = SigningKey.at(paths.audit_signing_key)
+    return open_journal(directory, owner=name, key=key.public, sign=key.sign)

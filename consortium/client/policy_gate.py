@@ -27,6 +27,7 @@ from privacy.policy.kill_switch import require_allowed
 from privacy.policy.rate_limits import NO_ROUND, Coming, RateLimits, TrafficUnavailable
 from privacy.policy.run_request import Asked, check_run_request
 from privacy.policy.violations import NotReleased, PolicyViolation, QuestionNotAllowed
+from privacy.storage.site_process import SITE_PROCESS, Cache
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from sites.schema.tables import Schema
@@ -175,9 +176,10 @@ def sizes_of(task: Task[SiteData], charter: Charter) -> Sizes:
     )
 
 
-_TRAFFIC: dict[Path, RateLimits] = {}  # what a process need not open again
-_GATES: dict[Path, PolicyGate] = {}
-_CACHED_SITES = 1_024
+_TRAFFIC: Cache[Path, RateLimits] = SITE_PROCESS.cache(
+    "traffic", most=1_024, close=lambda traffic: traffic.close()
+)
+_GATES: Cache[Path, PolicyGate] = SITE_PROCESS.cache("policy gates", most=1_024)
 
 
 def gate_of(site: Site) -> PolicyGate:
@@ -188,17 +190,14 @@ def gate_of(site: Site) -> PolicyGate:
         TrafficUnavailable: The site's database cannot be opened.
     """
     policy = read_policy(site.directory)
-    gate = _GATES.get(site.directory)
-    if gate is None or gate.site is not site or gate.policy is not policy:
-        traffic = _TRAFFIC.get(site.directory) or RateLimits(SiteDirectory(site.directory).traffic)
-        _TRAFFIC[site.directory] = traffic
-        gate = PolicyGate(site, policy, traffic)
-        _GATES[site.directory] = gate
-        while len(_GATES) > _CACHED_SITES:
-            oldest = next(iter(_GATES))
-            del _GATES[oldest]
-            _TRAFFIC.pop(oldest).close()
-    return gate
+    traffic = _TRAFFIC.get(
+        site.directory, lambda: RateLimits(SiteDirectory(site.directory).traffic)
+    )
+
+    def fits(gate: PolicyGate) -> bool:
+        return gate.site is site and gate.policy is policy and gate.traffic is traffic
+
+    return _GATES.get(site.directory, lambda: PolicyGate(site, policy, traffic), fits=fits)
 
 
 def _round(message: Message) -> int:

@@ -23,14 +23,16 @@ from privacy.differential.ledger_entries import Budget, DataSet
 from privacy.differential.mechanisms import HeldOut, SampledGaussian
 from privacy.differential.private_runs import Campaign, PrivateRuns, Round
 from privacy.protocol.envelope import WrongRound
+from privacy.storage.site_process import SITE_PROCESS, Cache
 from privacy.wire.messages import Position
 from sites.data.fingerprint import fingerprint_of
 from sites.plans import EmptySite, TrainingPlan
 from sites.task import SiteData, Trained
 
 _COUNTED_ONLY = 1e9  # an epsilon that no run reaches: where the operator set no ceiling
-_OPEN: dict[Path, PrivateRuns] = {}  # what a process need not open again
-_MOST_OPEN = 1_024
+_CAMPAIGNS: Cache[Path, PrivateRuns] = SITE_PROCESS.cache(
+    "campaigns", most=1_024, close=lambda campaigns: campaigns.close()
+)
 
 
 class SiteTraining(Protocol):
@@ -272,8 +274,4 @@ def _state(stands: Position) -> str:
 
 
 def _campaigns(directory: Path) -> PrivateRuns:
-    if directory not in _OPEN:
-        while len(_OPEN) >= _MOST_OPEN:
-            _OPEN.pop(next(iter(_OPEN))).close()
-        _OPEN[directory] = PrivateRuns(directory)
-    return _OPEN[directory]
+    return _CAMPAIGNS.get(directory, lambda: PrivateRuns(directory))

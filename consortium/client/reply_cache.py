@@ -5,63 +5,106 @@ cost time, and privacy where the training spends any; so it answers what it answ
 """
 
 import hashlib
-import os
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from consortium.site.directory import SiteDirectory
-from privacy.storage.secret_files import make_private_directory
+from privacy.protocol.envelope import TRAINING
+from privacy.storage.reply_store import REPLY_TABLES, ReplyPlace, ReplyStore
+from privacy.storage.site_process import SITE_PROCESS, Cache
+from privacy.storage.sqlite import DatabaseForm, SiteStore
 from privacy.wire.messages import Contribution, Position
 
-_TAG = b"consortium.kept-answer/1\n"
+# In the clear nothing but time is lost with an answer that the death of the machine takes along.
+_FORM = DatabaseForm(
+    file="answers.sqlite",
+    tables=REPLY_TABLES,
+    synchronous="NORMAL",
+    holds="this site's last answer",
+)
+_TAG_0_1_0 = b"consortium.kept-answer/1\n"
 _DIGEST = hashlib.sha256().digest_size
 
 
 class ReplyCache:
     """The answer to one question in the clear.
 
-    Guarantee: a question is the same only if run, round, model and statistics are. The file is
-    readable by its owner only, and whole or not there: its content is under a digest.
+    Guarantee: a question is the same only if run, round, model and statistics are. An answer
+    outlives the process from the moment it is returned; only the last one is kept. An answer that
+    version 0.1.0 kept is found.
 
     Args:
         directory: The site's.
         stands: What the site is asked to train from.
+
+    Raises:
+        MemoryUnavailable: The database cannot be opened.
+        MemoryDamaged: It was written by another version.
+        ExposedSecret: The directory is open to others.
     """
 
     def __init__(self, directory: Path, stands: Position) -> None:
-        self._path = SiteDirectory(directory).last_answer
         self._stands = stands
+        paths = SiteDirectory(directory)
+        self._of_0_1_0 = paths.last_answer_0_1_0
+        self._replies = _REPLIES.get(directory, lambda: _Replies(paths.answers)).replies
 
     def recall(self) -> Contribution | None:
         """Return what was answered to the same question; None if it was not asked before."""
+        kept = self._replies.recall(self._place)
+        if kept is None:
+            kept = self._recall_0_1_0()
+        return None if kept is None else Contribution.decode(kept)
+
+    def keep(self, sent: Contribution) -> Contribution:
+        """Keep an answer in place of the last one; return the one to give.
+
+        If another process was faster, what it kept is returned.
+        """
+        with self._replies.writing():
+            self._replies.let_go_other_runs(self._place.run)
+            reply = self._replies.keep(self._place, sent.encode())
+        self._of_0_1_0.unlink(missing_ok=True)
+        return Contribution.decode(reply)
+
+    def _recall_0_1_0(self) -> bytes | None:
         try:
-            data = self._path.read_bytes()
+            data = self._of_0_1_0.read_bytes()
         except FileNotFoundError:
             return None
-        head = _TAG + self._key
+        head = _TAG_0_1_0 + self._question
         body = data[len(head) : -_DIGEST]
         whole = hashlib.sha256(body).digest() == data[-_DIGEST:]
-        return Contribution.decode(body) if whole and data.startswith(head) else None
+        return body if whole and data.startswith(head) else None
 
-    def keep(self, sent: Contribution) -> None:
-        """Keep an answer in place of the last one, before it is given."""
-        make_private_directory(self._path.parent)
-        body = sent.encode()
-        partial = self._path.with_name(".last.partial")
-        partial.unlink(missing_ok=True)
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            for part in (_TAG, self._key, body, hashlib.sha256(body).digest()):
-                file.write(part)
-        self._path.unlink(missing_ok=True)  # replaced, the disk would be waited for
-        partial.replace(self._path)
+    @property
+    def _place(self) -> ReplyPlace:
+        # Each question is a run of its own: in the clear a round may be asked from another state.
+        return ReplyPlace(
+            run=self._question.hex(), purpose=TRAINING, server_round=self._stands.server_round
+        )
 
     @cached_property
-    def _key(self) -> bytes:
+    def _question(self) -> bytes:
         """Digest of the question."""
         stands = self._stands
         digest = hashlib.sha256(f"{stands.charter} {stands.run} {stands.server_round}\n".encode())
         digest.update(np.ascontiguousarray(stands.state, "<f4").tobytes())
         digest.update(np.ascontiguousarray(stands.statistics, "<i8").tobytes())
         return digest.digest()
+
+
+class _Replies(SiteStore):
+    """The replies of a site in the clear."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, _FORM)
+        self.replies = ReplyStore(self._database, directory / "kept")
+
+
+# Each holds three files open, and is asked twice a round: few are worth it.
+_REPLIES: Cache[Path, _Replies] = SITE_PROCESS.cache(
+    "replies", most=64, close=lambda store: store.close()
+)

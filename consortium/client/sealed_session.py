@@ -33,9 +33,8 @@ from privacy.protocol.receipts import majority_state
 from privacy.secrets.linear_mac import ChecksumFailed, upload_pad
 from privacy.secrets.sealer import Opened, Sealer
 from privacy.secrets.state_encryption import open_state, seal_state
+from privacy.storage.site_process import SITE_PROCESS, Cache
 from privacy.wire.encrypted_messages import SealedRound
-
-_CACHED_RUNS = 1_024
 
 
 class RosterIncomplete(ConsortiumError, ValueError):
@@ -209,7 +208,7 @@ class Session:
             raise ChecksumFailed(f"{error}; the sum shown here has SHA-256 {shown}") from error
 
 
-_SESSIONS: dict[tuple[Path, str], Session] = {}  # what a process need not derive again
+_SESSIONS: Cache[tuple[Path, str], Session] = SITE_PROCESS.cache("sessions", most=1_024)
 
 
 def session_of(site: Site, request: SealedRound) -> Session:
@@ -224,10 +223,8 @@ def session_of(site: Site, request: SealedRound) -> Session:
     member = member_at(site.directory, site.config.name, site.charter)
     described = descriptor(site.run_config, site.charter, site.task.layout)
     opened = member.accept_run(Opening.decode(request.opening), descriptor=described)
-    cached = _SESSIONS.get((site.directory, opened.run))
-    if cached is None or cached.terms.site is not site:
-        cached = Session(terms=SiteTerms(site=site, member=member, opened=opened))
-        _SESSIONS[site.directory, opened.run] = cached
-        while len(_SESSIONS) > _CACHED_RUNS:
-            del _SESSIONS[next(iter(_SESSIONS))]
-    return cached
+    return _SESSIONS.get(
+        (site.directory, opened.run),
+        lambda: Session(terms=SiteTerms(site=site, member=member, opened=opened)),
+        fits=lambda session: session.terms.site is site and session.terms.member is member,
+    )

@@ -15,8 +15,8 @@ from privacy.encryption.quantisation import Scales, quantise
 from privacy.layout import Tally
 from privacy.protocol.envelope import EVALUATION, NO_STATE, TRAINING, Receipt, Slot, UploadLabel
 from privacy.protocol.upload import upload_digest
+from privacy.secrets.answer_memory import Answer
 from privacy.secrets.linear_mac import upload_pad
-from privacy.secrets.reply_store import Answer
 from privacy.wire.encrypted_messages import SealedRound
 from privacy.wire.messages import Contribution
 

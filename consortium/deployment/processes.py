@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 
 from consortium.run.logs import LEVEL as LOG_LEVEL
+from consortium.run.party_directory import PartyDirectory
 from privacy.errors import ConsortiumError
 
 STOP_LIMIT_S = 5.0
@@ -70,6 +72,39 @@ class Mark:
             except psutil.Error:
                 continue
         return found
+
+
+@dataclass(frozen=True)
+class FlowerService:
+    """What Flower's two services that run for long have in common.
+
+    Args:
+        directory: Whose service it is: the coordinator's, or a site's.
+    """
+
+    directory: Path
+    role: ClassVar[str]  # the variable of its mark
+
+    @property
+    def home(self) -> Path:
+        """Where Flower keeps what is its own."""
+        return PartyDirectory(self.directory.resolve()).flower
+
+    @property
+    def mark(self) -> Mark:
+        """What all its processes carry."""
+        return Mark(self.role, str(self.directory.resolve()))
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What its processes are told."""
+        return {
+            **inherited(),
+            **QUIET,
+            "PATH": str(PartyDirectory(self.directory.resolve()).programs),
+            "FLWR_HOME": str(self.home),
+            self.mark.variable: self.mark.value,
+        }
 
 
 def end(processes: list[psutil.Process]) -> None:

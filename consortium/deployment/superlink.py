@@ -4,7 +4,6 @@ import ssl
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +11,9 @@ from consortium.charter.document import Charter, address
 from consortium.deployment.app_bundle import Bundle, stage_bundle
 from consortium.deployment.path_shims import write_programs
 from consortium.deployment.processes import (
-    QUIET,
+    FlowerService,
     LaunchFailed,
-    Mark,
     await_true,
-    inherited,
     program,
     start,
 )
@@ -27,14 +24,10 @@ START_LIMIT_S = 60.0
 
 
 @dataclass(frozen=True)
-class SuperLink:
-    """What is needed to run the SuperLink in a coordinator's directory.
+class SuperLink(FlowerService):
+    """What is needed to run the SuperLink in a coordinator's directory."""
 
-    Args:
-        directory: The coordinator's.
-    """
-
-    directory: Path
+    role = COORDINATOR
 
     @property
     def paths(self) -> CoordinatorDirectory:
@@ -42,35 +35,14 @@ class SuperLink:
         return CoordinatorDirectory(self.directory.resolve())
 
     @property
-    def charter(self) -> Charter:
-        """The charter in force."""
-        return Charter.read(self.paths.charter)
-
-    @property
-    def home(self) -> Path:
-        """Where Flower keeps what is its own."""
-        return self.paths.flower
-
-    @property
-    def mark(self) -> Mark:
-        """What all its processes carry."""
-        return Mark(COORDINATOR, str(self.directory.resolve()))
-
-    @property
     def log(self) -> Path:
         """What the SuperLink says."""
         return self.paths.superlink_log
 
     @property
-    def environment(self) -> Mapping[str, str]:
-        """What its processes are told."""
-        return {
-            **inherited(),
-            **QUIET,
-            "PATH": str(self.paths.programs),
-            "FLWR_HOME": str(self.home.resolve()),
-            self.mark.variable: self.mark.value,
-        }
+    def charter(self) -> Charter:
+        """The charter in force."""
+        return Charter.read(self.paths.charter)
 
     def start(self, *, host: str | None = None) -> "subprocess.Popen[bytes]":
         """Start it and return when it answers.

@@ -4,19 +4,16 @@ import json
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from consortium.charter.document import Charter, address
 from consortium.deployment.path_shims import write_programs
 from consortium.deployment.processes import (
-    QUIET,
+    FlowerService,
     LaunchFailed,
-    Mark,
     await_true,
     free_port,
-    inherited,
     program,
     start,
 )
@@ -27,14 +24,10 @@ START_LIMIT_S = 60.0
 
 
 @dataclass(frozen=True)
-class SuperNode:
-    """What is needed to run the SuperNode of a site.
+class SuperNode(FlowerService):
+    """What is needed to run the SuperNode of a site."""
 
-    Args:
-        directory: The site's.
-    """
-
-    directory: Path
+    role = SITE
 
     @property
     def paths(self) -> SiteDirectory:
@@ -42,35 +35,14 @@ class SuperNode:
         return SiteDirectory(self.directory.resolve())
 
     @property
-    def name(self) -> str:
-        """The site's name."""
-        return read_site_config(self.directory).name
-
-    @property
-    def home(self) -> Path:
-        """Where Flower keeps what is its own."""
-        return self.paths.flower
-
-    @property
-    def mark(self) -> Mark:
-        """What all its processes carry."""
-        return Mark(SITE, str(self.directory.resolve()))
-
-    @property
     def log(self) -> Path:
         """What the SuperNode says."""
         return self.paths.supernode_log
 
     @property
-    def environment(self) -> Mapping[str, str]:
-        """What its processes are told."""
-        return {
-            **inherited(),
-            **QUIET,
-            "PATH": str(self.paths.programs),
-            "FLWR_HOME": str(self.home.resolve()),
-            self.mark.variable: self.mark.value,
-        }
+    def name(self) -> str:
+        """The site's name."""
+        return read_site_config(self.directory).name
 
     def start(self) -> "subprocess.Popen[bytes]":
         """Start it and return when its own health endpoint, on this machine only, answers.

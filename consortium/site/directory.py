@@ -1,7 +1,6 @@
 """The directory of a site: where everything that belongs to it stands."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from flwr.app import Context
@@ -13,10 +12,9 @@ from consortium.run.party_directory import PartyDirectory
 from privacy.errors import ConsortiumError
 from privacy.policy.document import FILE as POLICY
 from privacy.secrets.keys import Identity
+from privacy.storage.site_process import SITE_PROCESS, Cache
 from sites.data.source import DataSource
 from sites.schema.tables import NAME
-
-_CACHED_CHARTERS = 1_024
 
 
 class BadSite(ConsortiumError, ValueError):
@@ -89,9 +87,14 @@ class SiteDirectory(PartyDirectory):
         return self.path / "traffic"
 
     @property
-    def last_answer(self) -> Path:
+    def answers(self) -> Path:
         """The last answer of a run in the clear, in case it is asked for again."""
-        return self.path / "answers" / "last.bin"
+        return self.path / "answers"
+
+    @property
+    def last_answer_0_1_0(self) -> Path:
+        """The same, where version 0.1.0 kept it."""
+        return self.answers / "last.bin"
 
     @property
     def model(self) -> Path:
@@ -160,12 +163,13 @@ def _members(path: Path) -> tuple[str, ...]:
         facts = path.stat()
     except OSError:
         return Charter.read(path).names
-    return _read_members(path, facts.st_mtime_ns, facts.st_size, facts.st_ino)
+    as_it_is_now = (path, facts.st_mtime_ns, facts.st_size, facts.st_ino)
+    return _MEMBERS.get(as_it_is_now, lambda: Charter.read(path).names)
 
 
-@lru_cache(maxsize=_CACHED_CHARTERS)
-def _read_members(path: Path, *_as_it_is_now: int) -> tuple[str, ...]:
-    return Charter.read(path).names
+_MEMBERS: Cache[tuple[Path, int, int, int], tuple[str, ...]] = SITE_PROCESS.cache(
+    "members", most=1_024
+)
 
 
 def read_site_config(directory: Path) -> SiteConfig:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from consortium.charter.document import Charter
@@ -24,8 +23,8 @@ from privacy.secrets.keys import EpochSecret, Identity
 from privacy.secrets.replay_guard import SiteMemory
 from privacy.secrets.sealer import BfvSecret
 from privacy.storage.secret_files import SecretMissing
+from privacy.storage.site_process import SITE_PROCESS, Cache
 
-_CACHED_MEMBERS = 1_024
 _BELIEVED_STEP = 2**20  # a liar who says more does not use up the numbers of epochs
 
 
@@ -132,11 +131,16 @@ def member_at(directory: Path, name: str, charter: Charter) -> KeyRing:
         SecretMissing: The site has no identity: it was never made there.
         BadCharter: The charter gives no keys to its members.
     """
-    return _member(directory, name, charter)
+    key = (directory, name, charter)
+    return _KEY_RINGS.get(key, lambda: _read_key_ring(directory, name, charter))
 
 
-@lru_cache(maxsize=_CACHED_MEMBERS)
-def _member(directory: Path, name: str, charter: Charter) -> KeyRing:
+_KEY_RINGS: Cache[tuple[Path, str, Charter], KeyRing] = SITE_PROCESS.cache(
+    "key rings", most=1_024, close=lambda ring: ring.memory.close()
+)
+
+
+def _read_key_ring(directory: Path, name: str, charter: Charter) -> KeyRing:
     paths = SiteDirectory(directory)
     short = hashlib.sha256(charter.fingerprint.encode()).hexdigest()[:16]
     return KeyRing(

@@ -3,7 +3,7 @@
 import json
 import zlib
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +17,12 @@ from consortium.site.directory import SiteConfig, SiteDirectory, read_site_confi
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
 from privacy.policy.document import Policy, read_policy
+from privacy.storage.site_process import SITE_PROCESS, Cache
 from sites.plans import AnyModelPlan
 from sites.schema.tables import Schema
 from sites.schema.texts import AnySchema
 from sites.task import SiteData, Task
 from sites.tasks.registry import task_for
-
-_CACHED_SITES = 1_024
 
 
 class OtherCharter(ConsortiumError, PermissionError):
@@ -152,11 +151,14 @@ def site_of(context: Context) -> Site:
         ConsortiumError: The charter or the run config cannot be read.
     """
     canonical = json.dumps(context.run_config, sort_keys=True)
-    return _site(site_directory(context), canonical)
+    directory = site_directory(context)
+    return _SITES.get((directory, canonical), lambda: _read_site(directory, canonical))
 
 
-@lru_cache(maxsize=_CACHED_SITES)
-def _site(directory: Path, run_config: str) -> Site:
+_SITES: Cache[tuple[Path, str], Site] = SITE_PROCESS.cache("sites", most=1_024)
+
+
+def _read_site(directory: Path, run_config: str) -> Site:
     return Site(
         directory=directory,
         config=read_site_config(directory),

@@ -114,7 +114,7 @@ def epsilon(events: Sequence[Mechanism], delta: float, *, unit: Unit = "person")
 
     Args:
         events: All events, in the order in which they happened.
-        delta: At least `SMALLEST_DELTA`, below 1; see `largest_delta`.
+        delta: At least `SMALLEST_DELTA`, below 1.
         unit: Unit of privacy to protect.
 
     Raises:
@@ -170,17 +170,6 @@ def calibrated_noise(*, sampling_rate: float, steps: int, epsilon: float, delta:
         f"no noise multiplier between {_LEAST_NOISE:g} and {_MOST_NOISE:g} makes {steps} steps at "
         f"rate {sampling_rate:g} cost epsilon {epsilon:g}: choose another epsilon or other steps"
     )
-
-
-def largest_delta(units: int) -> float:
-    """Return the largest meaningful delta for so many units: one tenth of 1 / units.
-
-    Raises:
-        BadTarget: There are no units.
-    """
-    if units < 1:
-        raise BadTarget(f"a delta needs at least one unit, got {units}")
-    return 1 / (10 * units)
 
 
 def require_delta(delta: float) -> None:

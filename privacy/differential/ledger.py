@@ -36,15 +36,14 @@ from privacy.differential.ledger_entries import (
 )
 from privacy.differential.mechanisms import Mechanism, Unit
 from privacy.errors import ConsortiumError
-from privacy.storage.sqlite import DatabaseForm, SiteDatabase
+from privacy.storage.sqlite import DatabaseForm, SiteStore
 
 FILE = "ledger.sqlite"
 
 _FORM = DatabaseForm(
-    FILE,
-    1,
-    (
-        "CREATE TABLE entries"
+    file=FILE,
+    tables=(
+        "CREATE TABLE IF NOT EXISTS entries"
         " (number INTEGER PRIMARY KEY, written TEXT NOT NULL, digest BLOB NOT NULL) STRICT",
     ),
 )
@@ -123,7 +122,7 @@ class Reservation:
         self.ledger.enter_commit(self.number, steps, now=now)
 
 
-class Ledger:
+class Ledger(SiteStore):
     """The ledger of one site, in a directory of its own.
 
     Guarantee: of two processes that reserve at the same time, one waits and then counts what the
@@ -139,17 +138,7 @@ class Ledger:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._database = SiteDatabase(directory, _FORM)
-
-    def __enter__(self) -> "Ledger":
-        return self
-
-    def __exit__(self, *_raised: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the database."""
-        self._database.close()
+        super().__init__(directory, _FORM)
 
     def reserve(
         self,
@@ -205,10 +194,6 @@ class Ledger:
     def charge(self, number: int) -> Charge:
         """Return what the reservation with this entry number costs now."""
         return next(charge for charge in self.charges() if charge.number == number)
-
-    def data_sets(self) -> tuple[str, ...]:
-        """Return the names of all data sets, in the order of their first reservation."""
-        return tuple(dict.fromkeys(one.reserved.data_set.name for one in self.charges()))
 
     def events(self, data_set: str | None = None) -> tuple[Mechanism, ...]:
         """Return the events that count for a data set; for all data sets if None is given."""

@@ -65,7 +65,7 @@ class Budget:
 
     Args:
         epsilon: Above 0.
-        delta: At most one tenth of one over the number of units; see `largest_delta`.
+        delta: At most one tenth of one over the number of units.
         unit: Unit of privacy that it protects.
 
     Raises:

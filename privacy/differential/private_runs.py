@@ -5,31 +5,35 @@ rounds is trained once. If a round is asked again from the same state, the site 
 same bytes: they reveal nothing new and so cost nothing more.
 """
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from privacy.errors import ConsortiumError
-from privacy.storage.secret_files import make_private_directory
-from privacy.storage.sqlite import open_sqlite
-
-_SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS campaigns"
-    " (id INTEGER PRIMARY KEY, run TEXT NOT NULL, part INTEGER NOT NULL,"
-    " noise_multiplier REAL NOT NULL, UNIQUE (run, part)) STRICT",
-    "CREATE TABLE IF NOT EXISTS rounds"
-    " (campaign INTEGER NOT NULL, server_round INTEGER NOT NULL, state TEXT NOT NULL, answer BLOB,"
-    " PRIMARY KEY (campaign, server_round)) STRICT",
-)
+from privacy.storage.reply_store import REPLY_TABLES, ReplyPlace, ReplyStore
+from privacy.storage.sqlite import DatabaseForm, SiteStore
 
 
 class CampaignsUnavailable(ConsortiumError, RuntimeError):
     """The database cannot be read or written. Without it the site must not train."""
 
     code = "campaigns-unavailable"
+
+
+_FORM = DatabaseForm(
+    file="campaigns.sqlite",
+    tables=(
+        "CREATE TABLE IF NOT EXISTS campaigns"
+        " (id INTEGER PRIMARY KEY, run TEXT NOT NULL, part INTEGER NOT NULL,"
+        " noise_multiplier REAL NOT NULL, UNIQUE (run, part)) STRICT",
+        # Version 0.1.0 kept the answer in the row; it is still found there.
+        "CREATE TABLE IF NOT EXISTS rounds"
+        " (campaign INTEGER NOT NULL, server_round INTEGER NOT NULL, state TEXT NOT NULL,"
+        " answer BLOB, PRIMARY KEY (campaign, server_round)) STRICT",
+        *REPLY_TABLES,
+    ),
+    unavailable=CampaignsUnavailable,
+    holds="the record of the site's campaigns",
+)
 
 
 class TrainedMeanwhile(ConsortiumError, RuntimeError):
@@ -68,7 +72,7 @@ class Campaign:
     noise_multiplier: float
 
 
-class PrivateRuns:
+class PrivateRuns(SiteStore):
     """The campaigns of one site.
 
     Guarantee: answers are persisted before they are sent, so no round of a campaign is released
@@ -79,32 +83,29 @@ class PrivateRuns:
 
     Raises:
         CampaignsUnavailable: The database cannot be opened.
+        MemoryDamaged: Another version wrote it.
         ExposedSecret: Other users can access the directory.
     """
 
     def __init__(self, directory: Path) -> None:
-        make_private_directory(directory)
-        with _unavailable_on_error():
-            self._connection = open_sqlite(directory / "campaigns.sqlite", synchronous="FULL")
-            for statement in _SCHEMA:
-                self._connection.execute(statement)
-
-    def close(self) -> None:
-        """Close the database."""
-        self._connection.close()
+        super().__init__(directory, _FORM)
+        self._replies = ReplyStore(self._database, directory / "kept")
 
     def kept_answer(self, asked: Round) -> bytes | None:
         """Return the answer this site gave to this round from this state, or None if not kept."""
-        found = self._row(
-            "SELECT answer FROM rounds JOIN campaigns ON campaign = id"
-            " WHERE run = ? AND server_round = ? AND state = ? AND answer IS NOT NULL",
+        for part, answer in self._database.rows(
+            "SELECT part, answer FROM rounds JOIN campaigns ON campaign = id"
+            " WHERE run = ? AND server_round = ? AND state = ?",
             *(asked.run, asked.number, asked.state),
-        )
-        return None if found is None else bytes(found[0])
+        ):
+            kept = self._replies.recall(_place(asked, part)) if answer is None else bytes(answer)
+            if kept is not None:
+                return kept
+        return None
 
     def last_campaign(self, run: str) -> Campaign | None:
         """Return the last campaign of a run, or None."""
-        found = self._row(
+        found = self._database.row(
             "SELECT id, part, noise_multiplier FROM campaigns WHERE run = ?"
             " ORDER BY part DESC LIMIT 1",
             run,
@@ -116,21 +117,21 @@ class PrivateRuns:
     def campaign_with_room(self, asked: Round) -> Campaign | None:
         """Return the run's last campaign if it has not trained this round yet, else None."""
         found = self.last_campaign(asked.run)
-        if found is None or self._trained_round(found.number, asked.number) is not None:
+        if found is None or self._trained_state(found, asked) is not None:
             return None
         return found
 
     def begin_campaign(self, run: str, *, part: int, noise_multiplier: float) -> Campaign:
         """Open a campaign whose whole cost was just reserved; return it if it is already open."""
-        with self._writing():
-            self._connection.execute(
+        with self._database.writing():
+            self._database.execute(
                 "INSERT OR IGNORE INTO campaigns (run, part, noise_multiplier) VALUES (?, ?, ?)",
-                (run, part, noise_multiplier),
+                *(run, part, noise_multiplier),
             )
-            number, noise = self._connection.execute(
+            number, noise = self._database.row(
                 "SELECT id, noise_multiplier FROM campaigns WHERE run = ? AND part = ?",
-                (run, part),
-            ).fetchone()
+                *(run, part),
+            )
         return Campaign(number=number, part=part, noise_multiplier=noise)
 
     def keep_answer(self, campaign: Campaign, asked: Round, answer: bytes) -> bytes:
@@ -141,42 +142,33 @@ class PrivateRuns:
         Raises:
             TrainedMeanwhile: The other process trained from another state.
         """
-        with self._writing():
-            kept = self._trained_round(campaign.number, asked.number)
-            if kept is None:
+        place = _place(asked, campaign.part)
+        with self._replies.writing():
+            state = self._trained_state(campaign, asked)
+            if state is None:
                 # Only the large bytes go. The row stays: it tells that the round was trained.
-                self._connection.execute(
-                    "UPDATE rounds SET answer = NULL WHERE campaign = ?", (campaign.number,)
+                self._database.execute(
+                    "UPDATE rounds SET answer = NULL WHERE campaign = ?", campaign.number
                 )
-                self._connection.execute(
-                    "INSERT INTO rounds VALUES (?, ?, ?, ?)",
-                    (campaign.number, asked.number, asked.state, answer),
+                self._replies.let_go_others(place)
+                self._database.execute(
+                    "INSERT INTO rounds VALUES (?, ?, ?, NULL)",
+                    *(campaign.number, asked.number, asked.state),
                 )
-                return answer
-        if kept[0] != asked.state or kept[1] is None:
+                return self._replies.keep(place, answer)
+            kept = self.kept_answer(asked) if state == asked.state else None
+        if kept is None:
             raise TrainedMeanwhile("this round was trained by another process of this site")
-        return bytes(kept[1])
+        return kept
 
-    def _trained_round(self, campaign: int, number: int) -> Any:  # noqa: ANN401
-        return self._row(
-            "SELECT state, answer FROM rounds WHERE campaign = ? AND server_round = ?",
-            *(campaign, number),
+    def _trained_state(self, campaign: Campaign, asked: Round) -> str | None:
+        """Return from which state this round was trained in a campaign, if it was."""
+        found = self._database.row(
+            "SELECT state FROM rounds WHERE campaign = ? AND server_round = ?",
+            *(campaign.number, asked.number),
         )
-
-    def _row(self, query: str, *values: str | int) -> Any:  # noqa: ANN401
-        with _unavailable_on_error():
-            return self._connection.execute(query, values).fetchone()
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        with _unavailable_on_error(), self._connection:
-            self._connection.execute("BEGIN IMMEDIATE")
-            yield
+        return found and str(found[0])
 
 
-@contextmanager
-def _unavailable_on_error() -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise CampaignsUnavailable(f"the site's campaigns are not available: {error}") from error
+def _place(asked: Round, part: int) -> ReplyPlace:
+    return ReplyPlace(run=asked.run, purpose=f"training {part}", server_round=asked.number)

@@ -7,7 +7,6 @@ whatever is not named is not allowed.
 
 import hashlib
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, get_args
 
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from privacy.errors import ConsortiumError
 from privacy.policy.violations import OutsideHours, QuestionNotAllowed, TooFewExamples
+from privacy.storage.site_process import SITE_PROCESS, Cache
 
 FILE = "policy.json"
 EVERY_DATA_SET = "*"
@@ -246,7 +246,8 @@ def read_policy(directory: Path) -> Policy:
         # The cache key holds time, size and inode, so a change of the file takes effect at once
         # while an unchanged file is parsed once.
         facts = path.stat()
-        return _parse_policy(path, facts.st_mtime_ns, facts.st_size, facts.st_ino)
+        as_it_is_now = (path, facts.st_mtime_ns, facts.st_size, facts.st_ino)
+        return _POLICIES.get(as_it_is_now, lambda: Policy.model_validate_json(path.read_text()))
     except OSError as error:
         raise PolicyUnreadable(
             f"no policy can be read at {path}: a site without a policy answers nothing"
@@ -255,6 +256,4 @@ def read_policy(directory: Path) -> Policy:
         raise PolicyUnreadable(f"{path} is not a policy: {error}") from error
 
 
-@lru_cache(maxsize=1_024)
-def _parse_policy(path: Path, *_as_it_is_now: int) -> Policy:
-    return Policy.model_validate_json(path.read_text())
+_POLICIES: Cache[tuple[Path, int, int, int], Policy] = SITE_PROCESS.cache("policies", most=1_024)

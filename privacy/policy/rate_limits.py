@@ -4,37 +4,41 @@ The limits hold across restarts and across several processes at once. A commit s
 of a process. If the machine dies, the last moments may be lost here, but not in the audit log.
 """
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from privacy.errors import ConsortiumError
 from privacy.policy.document import Policy
 from privacy.policy.violations import TooManyBytes, TooManyRounds, TooOften
-from privacy.storage.secret_files import make_private_directory
-from privacy.storage.sqlite import open_sqlite
+from privacy.storage.sqlite import DatabaseForm, SiteStore
 
 NO_ROUND = -1
 
 _HOUR_S = 3_600
 _DAY_S = 86_400
 _KEPT_S = 30 * _DAY_S
-_SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS messages"
-    " (id INTEGER PRIMARY KEY, at REAL NOT NULL, run TEXT NOT NULL, server_round INTEGER NOT NULL,"
-    " bytes INTEGER NOT NULL DEFAULT 0) STRICT",
-    "CREATE TABLE IF NOT EXISTS known (text TEXT PRIMARY KEY) STRICT",
-    "CREATE INDEX IF NOT EXISTS by_time ON messages (at)",
-    "CREATE INDEX IF NOT EXISTS by_round ON messages (run, server_round)",
-)
 
 
 class TrafficUnavailable(ConsortiumError, RuntimeError):
     """The database cannot be read or written. Without it the site must not answer."""
 
     code = "traffic-unavailable"
+
+
+_FORM = DatabaseForm(
+    file="traffic.sqlite",
+    tables=(
+        "CREATE TABLE IF NOT EXISTS messages"
+        " (id INTEGER PRIMARY KEY, at REAL NOT NULL, run TEXT NOT NULL,"
+        " server_round INTEGER NOT NULL, bytes INTEGER NOT NULL DEFAULT 0) STRICT",
+        "CREATE TABLE IF NOT EXISTS known (text TEXT PRIMARY KEY) STRICT",
+        "CREATE INDEX IF NOT EXISTS by_time ON messages (at)",
+        "CREATE INDEX IF NOT EXISTS by_round ON messages (run, server_round)",
+    ),
+    synchronous="NORMAL",
+    unavailable=TrafficUnavailable,
+    holds="the site's record of its traffic",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +56,7 @@ class Coming:
     server_round: int = NO_ROUND
 
 
-class RateLimits:
+class RateLimits(SiteStore):
     """The rate limits of one site.
 
     Args:
@@ -60,19 +64,12 @@ class RateLimits:
 
     Raises:
         TrafficUnavailable: The database cannot be opened.
+        MemoryDamaged: Another version wrote it.
         ExposedSecret: Other users can access the directory.
     """
 
     def __init__(self, directory: Path) -> None:
-        make_private_directory(directory)
-        with _unavailable_on_error():
-            self._connection = open_sqlite(directory / "traffic.sqlite", synchronous="NORMAL")
-            for statement in _SCHEMA:
-                self._connection.execute(statement)
-
-    def close(self) -> None:
-        """Close the database."""
-        self._connection.close()
+        super().__init__(directory, _FORM)
 
     def admit(self, coming: Coming, policy: Policy) -> int:
         """Count a question, if the policy allows it; return its number in the database.
@@ -83,15 +80,14 @@ class RateLimits:
             TooOften: The limit of questions per hour, or of rounds per day, is reached.
             TooManyRounds: The limit of rounds per run is reached.
         """
-        with self._writing():
-            self._execute("DELETE FROM messages WHERE at < ?", coming.at - _KEPT_S)
+        with self._database.writing():
+            self._database.execute("DELETE FROM messages WHERE at < ?", coming.at - _KEPT_S)
             self._require_pace(coming, policy)
-            return self._execute(
-                "INSERT INTO messages (at, run, server_round) VALUES (?, ?, ?)",
-                coming.at,
-                coming.run,
-                coming.server_round,
+            (number,) = self._database.column(
+                "INSERT INTO messages (at, run, server_round) VALUES (?, ?, ?) RETURNING id",
+                *(coming.at, coming.run, coming.server_round),
             )
+            return int(number)
 
     def count_bytes(self, number: int, coming: Coming, size: int, policy: Policy) -> None:
         """Count the bytes of an answer, if the policy lets them leave.
@@ -99,7 +95,7 @@ class RateLimits:
         Raises:
             TooManyBytes: The limit of bytes per message, or per round, would be exceeded.
         """
-        with self._writing():
+        with self._database.writing():
             before = self._bytes_of(coming)
             largest, whole = policy.volume.per_message, policy.volume.per_round
             if size > largest or before + size > whole:
@@ -108,13 +104,12 @@ class RateLimits:
                     per_message=largest,
                     per_round=whole,
                 )
-            self._execute("UPDATE messages SET bytes = ? WHERE id = ?", size, number)
+            self._database.execute("UPDATE messages SET bytes = ? WHERE id = ?", size, number)
 
     def is_new(self, text: str) -> bool:
         """Remember a text; return whether it was not remembered before."""
-        with self._writing(), _unavailable_on_error():
-            insert = "INSERT OR IGNORE INTO known VALUES (?)"
-            return self._connection.execute(insert, (text,)).rowcount == 1
+        with self._database.writing():
+            return self._database.execute("INSERT OR IGNORE INTO known VALUES (?)", text) == 1
 
     def rounds_today(self, now: float) -> int:
         """Return the number of rounds trained in the last 24 hours, over all runs."""
@@ -172,25 +167,4 @@ class RateLimits:
         )
 
     def _count(self, query: str, *values: str | float) -> int:
-        with _unavailable_on_error():
-            return int(self._connection.execute(query, values).fetchone()[0])
-
-    def _execute(self, statement: str, *values: str | float) -> int:
-        with _unavailable_on_error():
-            return int(self._connection.execute(statement, values).lastrowid or 0)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        with _unavailable_on_error(), self._connection:
-            self._connection.execute("BEGIN IMMEDIATE")
-            yield
-
-
-@contextmanager
-def _unavailable_on_error() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise TrafficUnavailable(
-            f"the site's record of its traffic is not available: {error}"
-        ) from error
+        return int(self._database.row(query, *values)[0])

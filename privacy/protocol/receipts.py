@@ -149,17 +149,12 @@ def majority_state(states: Iterable[bytes], *, roster: int = 0) -> bytes:
     )
 
 
-def encode_receipts(receipts: Sequence[Receipt]) -> bytes:
-    """Encode at most `MAX_RECEIPTS` receipts as canonical bytes, in the given order.
+def join_receipts(encoded: Sequence[bytes]) -> bytes:
+    """Join at most `MAX_RECEIPTS` encoded receipts into canonical bytes, in the given order.
 
     Raises:
         MalformedEnvelope: There are more.
     """
-    return join_receipts([receipt.encode() for receipt in receipts])
-
-
-def join_receipts(encoded: Sequence[bytes]) -> bytes:
-    """Join receipts that are already encoded, as `encode_receipts` does."""
     canonical.require_number("the number of receipts", len(encoded), high=MAX_RECEIPTS)
     start = _RECEIPTS_TAG + canonical.number(len(encoded))
     return b"".join([start, *(canonical.blob(one) for one in encoded)])
@@ -167,7 +162,7 @@ def join_receipts(encoded: Sequence[bytes]) -> bytes:
 
 @lru_cache(maxsize=8)  # all sites that one process simulates get the same receipts
 def decode_receipts(data: bytes) -> tuple[Receipt, ...]:
-    """Parse what `encode_receipts` wrote; raise MalformedEnvelope for anything else."""
+    """Parse what `join_receipts` wrote; raise MalformedEnvelope for anything else."""
     reader = Reader(data, tag=_RECEIPTS_TAG)
     count = reader.number()
     canonical.require_number("the number of receipts", count, high=MAX_RECEIPTS)

@@ -6,13 +6,24 @@ restored from an older copy: a site that forgets accepts old messages again.
 """
 
 from pathlib import Path
-from types import TracebackType
 
 from privacy.errors import ConsortiumError
-from privacy.secrets.reply_store import AnswerMemory
-from privacy.storage.blob_files import KeptFiles
-from privacy.storage.sqlite import SiteDatabase
+from privacy.secrets.answer_memory import ANSWER_TABLES, AnswerMemory
+from privacy.storage.reply_store import REPLY_TABLES, ReplyStore
+from privacy.storage.sqlite import DatabaseForm, SiteStore
 
+MEMORY = DatabaseForm(
+    file="memory.sqlite",
+    tables=(
+        "CREATE TABLE IF NOT EXISTS epochs"
+        " (epoch INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL) STRICT",
+        "CREATE TABLE IF NOT EXISTS openings"
+        " (run TEXT PRIMARY KEY, digest BLOB NOT NULL, lineage TEXT NOT NULL) STRICT",
+        "CREATE TABLE IF NOT EXISTS burned (run TEXT PRIMARY KEY) STRICT",
+        *ANSWER_TABLES,
+        *REPLY_TABLES,
+    ),
+)
 MAX_OPENINGS = 4  # of one lineage: the first opening and at most three more
 
 
@@ -40,7 +51,7 @@ class KeyBurned(ConsortiumError, ValueError):
     code = "key-burned"
 
 
-class SiteMemory:
+class SiteMemory(SiteStore):
     """The memory of one site, in a directory of its own.
 
     Its attribute `answers` holds the replies that the site gave.
@@ -55,23 +66,9 @@ class SiteMemory:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._database = SiteDatabase(directory)
-        self.answers = AnswerMemory(self._database, KeptFiles(directory / "kept"))
-
-    def __enter__(self) -> "SiteMemory":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the database."""
-        self._database.close()
+        super().__init__(directory, MEMORY)
+        replies = ReplyStore(self._database, directory / "kept")
+        self.answers = AnswerMemory(self._database, replies)
 
     def last_epoch(self) -> int:
         """Return the number of the last accepted epoch; 0 before the first."""

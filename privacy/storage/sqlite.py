@@ -1,56 +1,25 @@
-"""SQLite databases of a site: durable at each commit, safe for several processes."""
+"""How each store of a site uses SQLite: one way to open, write, report errors, and close.
+
+A store declares what it holds in a `DatabaseForm` and is a `SiteStore`. Several
+processes of a site may use the same file at the same time.
+"""
 
 import fcntl
 import os
 import sqlite3
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from privacy.errors import ConsortiumError
 from privacy.storage.blob_files import MemoryDamaged
 from privacy.storage.secret_files import make_private_directory
 
-
-@dataclass(frozen=True)
-class DatabaseForm:
-    """The schema of a database.
-
-    Args:
-        file: Name of its file.
-        version: Version of the tables; a database of another version is refused.
-        tables: Statements that create the tables.
-    """
-
-    file: str
-    version: int
-    tables: tuple[str, ...]
-
-
-MEMORY = DatabaseForm(
-    "memory.sqlite",
-    1,
-    (
-        "CREATE TABLE epochs (epoch INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL) STRICT",
-        "CREATE TABLE openings"
-        " (run TEXT PRIMARY KEY, digest BLOB NOT NULL, lineage TEXT NOT NULL) STRICT",
-        "CREATE TABLE burned (run TEXT PRIMARY KEY) STRICT",
-        "CREATE TABLE answers"
-        " (run TEXT, purpose TEXT, server_round INTEGER, attempt INTEGER, request BLOB NOT NULL,"
-        " state BLOB NOT NULL, receipt BLOB NOT NULL,"
-        " PRIMARY KEY (run, purpose, server_round, attempt)) STRICT",
-        "CREATE TABLE files"
-        " (run TEXT, purpose TEXT, server_round INTEGER, attempt INTEGER, name TEXT NOT NULL,"
-        " digest BLOB NOT NULL, PRIMARY KEY (run, purpose, server_round, attempt)) STRICT",
-        "CREATE TABLE small"
-        " (run TEXT, purpose TEXT, server_round INTEGER, attempt INTEGER, data BLOB NOT NULL,"
-        " PRIMARY KEY (run, purpose, server_round, attempt)) STRICT",
-        "CREATE TABLE settled (times INTEGER NOT NULL) STRICT",
-        "INSERT INTO settled VALUES (0)",
-    ),
-)
+_PATIENCE_S = 60.0
+_OPEN: "weakref.WeakSet[SiteDatabase]" = weakref.WeakSet()
 
 
 class MemoryUnavailable(ConsortiumError, RuntimeError):
@@ -59,128 +28,196 @@ class MemoryUnavailable(ConsortiumError, RuntimeError):
     code = "memory-unavailable"
 
 
-class SiteDatabase:
-    """One connection to the database of a site.
+@dataclass(frozen=True, kw_only=True)
+class DatabaseForm:
+    """What a database of a site holds.
 
-    Guarantee: what `writing` committed is on the disk when it returns. Two writers wait for each
-    other.
+    Args:
+        file: Its name.
+        tables: Statements that make them. They must not fail where version 0.1.0 made a table
+            without stating a version.
+        version: Of the tables; another one is left alone.
+        synchronous: How far a commit goes: with FULL it survives the death of the machine, with
+            NORMAL that of the process (SQLite, PRAGMA synchronous).
+        unavailable: The error that says that it cannot be read or written.
+        holds: What it is, in the text of that error.
+    """
+
+    file: str
+    tables: tuple[str, ...]
+    version: int = 1
+    synchronous: Literal["NORMAL", "FULL"] = "FULL"
+    unavailable: type[ConsortiumError] = MemoryUnavailable
+    holds: str = "this site's memory"
+
+
+class SiteDatabase:
+    """One connection to a database of a site.
+
+    Guarantee: what `writing` committed is kept, as far as `form.synchronous` says, when it
+    returns. Processes that open the file at the same moment all get it; two writers wait for
+    each other. Before a fork the connection is closed, and both processes open it again at its
+    next use: SQLite's locks do not survive a fork. Where that is impossible, because the fork
+    comes within a transaction or from another thread, the child is refused.
 
     Args:
         directory: Created with mode 0700 if it does not exist.
         form: The schema.
 
     Raises:
-        MemoryUnavailable: The database cannot be opened.
+        form.unavailable: The database cannot be opened.
         MemoryDamaged: Another version wrote it.
         ExposedSecret: Other users can access the directory.
     """
 
-    def __init__(self, directory: Path, form: DatabaseForm = MEMORY) -> None:
+    def __init__(self, directory: Path, form: DatabaseForm) -> None:
         make_private_directory(directory)
-        with _unavailable_on_error():
-            self._connection = open_sqlite(directory / form.file, synchronous="FULL")
-        with self.writing():
-            self._prepare(form)
+        self._path, self._form, self._closed = directory / form.file, form, False
+        self._held: sqlite3.Connection | None = None
+        self._process = 0
+        try:
+            with self.writing():
+                self._prepare()
+        except BaseException:
+            self.close()
+            raise
+        _OPEN.add(self)
 
     def close(self) -> None:
         """Close the database."""
-        self._connection.close()
+        self._closed = True
+        self._let_go()
 
-    def row(self, query: str, *values: str | int | bytes) -> Any:  # noqa: ANN401
-        """Return the first row of a query, or None."""
-        with _unavailable_on_error():
+    def row(self, query: str, *values: str | float | bytes) -> Any:  # noqa: ANN401
+        """Return the first row of a query that only reads, or None."""
+        with self._unavailable_on_error():
             return self._connection.execute(query, values).fetchone()
 
-    def rows(self, query: str, *values: str | int | bytes) -> list[tuple[Any, ...]]:
+    def rows(self, query: str, *values: str | float | bytes) -> list[tuple[Any, ...]]:
         """Return all rows of a query."""
-        with _unavailable_on_error():
+        with self._unavailable_on_error():
             return self._connection.execute(query, values).fetchall()
 
-    def column(self, query: str, *values: str | int | bytes) -> list[Any]:
+    def column(self, query: str, *values: str | float | bytes) -> list[Any]:
         """Return the first column of all rows of a query."""
-        with _unavailable_on_error():
+        with self._unavailable_on_error():
             return [row[0] for row in self._connection.execute(query, values)]
 
-    def execute(self, statement: str, *values: str | int | bytes) -> None:
-        """Run a statement that returns no rows."""
-        with _unavailable_on_error():
-            self._connection.execute(statement, values)
-
-    def settle(self) -> None:
-        """Make sure, at the commit, that no transaction invisible now becomes visible later.
-
-        A process that is killed in the middle of its commit may have written a whole transaction
-        to the write-ahead log without announcing it. No connection sees that transaction, until the
-        last connection closes and the next one recovers the log. A write of our own overwrites it.
-        """
-        self.execute("UPDATE settled SET times = times + 1")
+    def execute(self, statement: str, *values: str | float | bytes) -> int:
+        """Run a statement; return how many rows it inserted, changed or deleted."""
+        with self._unavailable_on_error():
+            return self._connection.execute(statement, values).rowcount
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the write lock; commit at the end, roll back on an exception."""
-        with _unavailable_on_error(), self._connection:
+        with self._unavailable_on_error(), self._connection as connection:
             # IMMEDIATE takes the write lock before the first read, so what was read still holds at
             # the commit.
-            self._connection.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN IMMEDIATE")
             yield
 
-    def _prepare(self, form: DatabaseForm) -> None:
-        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+    def close_before_fork(self) -> None:
+        """Let go of the file until it is used again, if no transaction is under way."""
+        with suppress(sqlite3.Error):  # another thread's connection stays, and the child is refused
+            if self._held is not None and not self._held.in_transaction:
+                self._let_go()
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if self._closed:
+            raise sqlite3.ProgrammingError(f"{self._path} was closed")
+        if self._held is None:
+            self._held, self._process = _opened(self._path, self._form.synchronous), os.getpid()
+        if self._process != os.getpid():
+            raise sqlite3.ProgrammingError(f"{self._path} was in use when this process was forked")
+        return self._held
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, None
+        if held is None:
+            return
+        if self._process != os.getpid():
+            self._held = held  # to close it here would drop the parent's locks
+            return
+        try:
+            held.close()
+        except sqlite3.Error:
+            self._held = held
+            raise
+
+    def _prepare(self) -> None:
+        version = self.row("PRAGMA user_version")[0]
         if version == 0:
-            for statement in form.tables:
-                self._connection.execute(statement)
-            self._connection.execute(f"PRAGMA user_version = {form.version}")
-        elif version != form.version:
+            for statement in self._form.tables:
+                self.execute(statement)
+            self.execute(f"PRAGMA user_version = {self._form.version}")
+        elif version != self._form.version:
             raise MemoryDamaged(
-                f"version {form.version} of {form.file} is needed, got version {version}: use "
-                "the program that wrote it",
+                f"version {self._form.version} of {self._form.file} is needed, got version "
+                f"{version}: use the program that wrote it",
                 came=version,
             )
 
+    @contextmanager
+    def _unavailable_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except ConsortiumError:  # some of the refusals are an OSError too
+            raise
+        except (sqlite3.Error, OSError) as error:
+            form = self._form
+            raise form.unavailable(f"{form.holds} cannot be read or written: {error}") from error
 
-@contextmanager
-def _unavailable_on_error() -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise MemoryUnavailable(f"this site's memory is not available: {error}") from error
 
-
-_PATIENCE_S = 60.0
-
-
-def open_sqlite(path: Path, *, synchronous: Literal["NORMAL", "FULL"]) -> sqlite3.Connection:
-    """Open a database with a write-ahead log; create it with mode 0600 if it does not exist.
-
-    Guarantee: several processes may open it at the same moment. Two writers wait for each other.
-    With FULL a commit survives the death of the machine, with NORMAL the death of the process. The
-    connection starts no transaction by itself.
+class SiteStore:
+    """What a site keeps in a database of its own; a context manager that closes it.
 
     Args:
-        path: A file in an existing directory.
-        synchronous: Durability of a commit (SQLite, PRAGMA synchronous).
+        directory: Created with mode 0700 if it does not exist.
+        form: What the database holds.
 
     Raises:
-        sqlite3.Error: The file is not a database, or cannot be read or written.
+        form.unavailable: The database cannot be opened.
+        MemoryDamaged: Another version wrote it.
+        ExposedSecret: Other users can access the directory.
     """
-    try:
-        _create(path)
-        with _directory_lock(path.parent):
-            return _connect(path, synchronous)
-    except OSError as error:
-        raise sqlite3.OperationalError(f"unable to open {path}: {error.strerror}") from error
+
+    def __init__(self, directory: Path, form: DatabaseForm) -> None:
+        self._database = SiteDatabase(directory, form)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
 
 
-def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
-    try:
-        # This is why opening is exclusive: to change the journal mode of a new database, SQLite
-        # does not wait for a lock, it fails.
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {synchronous}")
-    except BaseException:
-        connection.close()
-        raise
+def _close_all_before_fork() -> None:
+    for database in list(_OPEN):
+        database.close_before_fork()
+
+
+os.register_at_fork(before=_close_all_before_fork)
+
+
+def _opened(path: Path, synchronous: str) -> sqlite3.Connection:
+    """Return a connection with a write-ahead log; it begins no transaction by itself."""
+    _create(path)
+    with _directory_lock(path.parent):
+        connection = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
+        try:
+            # This is why opening is exclusive: to change the journal mode of a new database,
+            # SQLite does not wait for a lock, it fails.
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
+        except BaseException:
+            connection.close()
+            raise
     return connection
 
 

@@ -4,14 +4,13 @@ No attack is part of the product. A scenario stages it at chosen sites, before e
 liar can encrypt a hostile value like any other.
 """
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, unknown_name
 from privacy.layout import Matrix, Vector
 from scenarios.attacks.data_poisoning import Poison, flip_labels, mix_up_units, plant_trigger
 
@@ -214,7 +213,5 @@ def attack_named(name: str) -> Attack:
         UnknownAttack: There is none; the error suggests the nearest name.
     """
     if name not in ATTACKS:
-        close = difflib.get_close_matches(name, ATTACKS, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"the attacks are {', '.join(ATTACKS)}"
-        raise UnknownAttack(f"there is no attack '{name}': {hint}")
+        raise UnknownAttack(unknown_name(name, ATTACKS, kind="attack"))
     return ATTACKS[name]

@@ -9,7 +9,7 @@ from rich.table import Table
 from consortium.audit.coordinator_view import coordinator_view
 from consortium.audit.sum_verification import Auditor
 from consortium.run.directory import RunDirectory
-from scenarios.cli.terminal import FAILED, console, exit_on_refusal, exit_refused
+from scenarios.cli.terminal import FAILED, console, exit_on_refusal
 
 app = typer.Typer()
 
@@ -17,13 +17,8 @@ app = typer.Typer()
 @app.command("inspect")
 def inspect(
     run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="An encrypted run.")],
-    viewer: Annotated[
-        str, typer.Option("--as", help="Whose view to show: coordinator.")
-    ] = "coordinator",
 ) -> None:
     """Show what the coordinator of an encrypted run saw and could not read."""
-    if viewer != "coordinator":
-        exit_refused(f"--as is coordinator, got '{viewer}'")
     view = exit_on_refusal(lambda: coordinator_view(RunDirectory(run_directory)))
     console.print(
         f"run {view.run_id}\nopened by {view.opener} in epoch {view.epoch}, for "

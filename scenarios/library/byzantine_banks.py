@@ -8,7 +8,6 @@ from dataclasses import replace
 from consortium.charter.document import Floors
 from scenarios.data.datasets import BRANCH_BANKS, branch_banks
 from scenarios.library import bank_credit
-from scenarios.scenario import Expect
 from scenarios.trials import TRIALS
 
 SCENARIO = replace(
@@ -35,5 +34,4 @@ SCENARIO = replace(
     floors=Floors(full_class_examples=1_000),
     faults={"birch-south": "sign-flip", "dune-west": "sign-flip"},
     trials=TRIALS,
-    expect=Expect(at_least=0.74),
 )

@@ -6,7 +6,6 @@ It has a file of its own, as every scenario of the library has.
 from dataclasses import replace
 
 from scenarios.library import heart_diagnosis
-from scenarios.scenario import Expect
 
 SCENARIO = replace(
     heart_diagnosis.SCENARIO,
@@ -29,5 +28,4 @@ SCENARIO = replace(
         "rule.num-byzantine": 1,
     },
     faults={"hungary": "label-flip", "va-long-beach": "unit-mix-up"},
-    expect=Expect(at_least=0.70),
 )

@@ -1,10 +1,9 @@
 """The scenarios by name."""
 
-import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, unknown_name
 from scenarios.library import (
     bank_credit,
     byzantine_banks,
@@ -54,7 +53,5 @@ def scenario_named(name: str) -> Scenario:
         UnknownScenario: There is none; the error suggests the nearest name.
     """
     if name not in SCENARIOS:
-        close = difflib.get_close_matches(name, SCENARIOS, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"choose one of {', '.join(SCENARIOS)}"
-        raise UnknownScenario(f"there is no scenario '{name}': {hint}")
+        raise UnknownScenario(unknown_name(name, SCENARIOS, kind="scenario"))
     return SCENARIOS[name]

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from privacy.errors import ConsortiumError
-from scenarios.scenario import Expect, Scenario
+from scenarios.scenario import Scenario
 from sites.data.iob2_files import SIDES, sentence_source
 from sites.data.source import DataSource, IobFiles, TableFile, TextFolder
 from sites.data.tables import FORMATS, read_table
@@ -75,7 +75,6 @@ def scenario_with_corpus(
         records=lambda: corpus.records,
         split=corpus.split,
         site_of_row=lambda frame: owner.loc[frame.index],
-        expect=Expect(),
     )
     return made, corpus.notes
 

@@ -6,12 +6,7 @@ It is the only place that knows the order of parameters in the vector: that of t
 import torch
 from torch import nn
 
-from privacy.layout import Field, Layout, Vector
-
-
-def fields_of(model: nn.Module) -> tuple[Field, ...]:
-    """Return names and shapes of the trainable parameters, in the model's order."""
-    return tuple(Field(name, tuple(item.shape)) for name, item in _trainable(model).items())
+from privacy.layout import Layout, Vector
 
 
 def set_parameters(numbers: Vector, model: nn.Module, layout: Layout) -> None:

@@ -1,10 +1,9 @@
 """Registry of the use cases by name."""
 
-import difflib
 from importlib import import_module
 from typing import Any
 
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, unknown_name
 from sites.learners.registry import learner_for
 from sites.plans import AnyModelPlan, ModelPlan, TextModelPlan
 from sites.schema.tables import Schema
@@ -43,9 +42,7 @@ def task_for(name: str, schema: AnySchema, model: AnyModelPlan, *, seed: int) ->
         BadPlan: The model does not fit the label.
     """
     if name not in TASKS:
-        close = difflib.get_close_matches(name, TASKS, n=1)
-        hint = f": did you mean '{close[0]}'?" if close else ""
-        raise UnknownTask(f"there is no task '{name}'{hint}; the tasks are {', '.join(TASKS)}")
+        raise UnknownTask(unknown_name(name, TASKS, kind="task"))
     learner = learner_for(name, schema)
     if isinstance(schema, Schema) and isinstance(model, ModelPlan) and name in TABULAR:
         return learner.at_site(_tabular_task(name, schema, model, seed))

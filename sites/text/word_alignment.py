@@ -69,11 +69,6 @@ class Sentence:
     windows: tuple[PieceWindow, ...]
     n_words: int
 
-    @property
-    def n_read(self) -> int:
-        """Number of words that are read: those that have a piece."""
-        return sum(len(window.words) for window in self.windows)
-
 
 def cut_sentences(
     sentences: Sequence[Sequence[str]], tokenizer: Tokenizer, *, size: int, overlap: int

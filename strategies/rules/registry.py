@@ -1,12 +1,11 @@
 """The registry of rules: what each survives, what it needs, and where it is proved."""
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, unknown_name
 from privacy.layout import Vector
 from strategies.rules.clipping import centered_clipping, clipped_mean
 from strategies.rules.coordinatewise import coordinate_median, trimmed_mean
@@ -23,8 +22,6 @@ __all__ = [
     "RuleOptions",
     "RuleSpec",
     "UnknownRule",
-    "is_feasible",
-    "require_feasible",
     "rule_named",
     "smallest_sites",
 ]
@@ -178,9 +175,7 @@ def rule_named(name: str) -> RuleSpec:
         UnknownRule: There is none; the message suggests the nearest name.
     """
     if name not in RULES:
-        close = difflib.get_close_matches(name, RULES, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"the rules are {', '.join(RULES)}"
-        raise UnknownRule(f"there is no rule '{name}': {hint}")
+        raise UnknownRule(unknown_name(name, RULES, kind="rule"))
     return RULES[name]
 
 
@@ -199,31 +194,3 @@ def smallest_sites(rule_name: str, num_byzantine: int) -> int:
             num_byzantine=num_byzantine,
         )
     return needed
-
-
-def is_feasible(rule_name: str, n_sites: int, num_byzantine: int) -> bool:
-    """Return whether the rule survives `num_byzantine` liars among `n_sites` sites.
-
-    Raises:
-        UnknownRule: No rule has this name.
-    """
-    needed = rule_named(rule_name).sites_needed(num_byzantine)
-    return needed is not None and n_sites >= needed
-
-
-def require_feasible(rule_name: str, n_sites: int, num_byzantine: int) -> None:
-    """Check before a run that the rule can keep its guarantee in it.
-
-    Raises:
-        UnknownRule: No rule has this name.
-        Infeasible: There are too few sites; the message names the fewest that are enough.
-    """
-    smallest = smallest_sites(rule_name, num_byzantine)
-    if n_sites < smallest:
-        raise Infeasible(
-            f"{rule_name} survives {num_byzantine} liars among {smallest} sites or more, "
-            f"got {n_sites}: invite more sites or lower num-byzantine",
-            n_sites=n_sites,
-            num_byzantine=num_byzantine,
-            smallest=smallest,
-        )

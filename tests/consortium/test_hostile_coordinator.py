@@ -13,9 +13,10 @@ from flwr.app import RecordDict
 from consortium.client.sealed_session import Session
 from consortium.protocol.run_state import RunState
 from privacy.protocol.envelope import Receipt, SealedState
-from privacy.protocol.receipts import decode_receipts, encode_receipts
+from privacy.protocol.receipts import decode_receipts
 from privacy.secrets.state_encryption import seal_state
 from privacy.wire.encrypted_messages import SealedRound
+from tests.receipts import encode_receipts
 from tests.small_consortium import (
     NAMES,
     Consortium,

@@ -14,12 +14,13 @@ from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import Agreement
 from privacy.protocol.envelope import NO_STATE, Receipt, SealedState
 from privacy.protocol.key_messages import Delivery, Opening
-from privacy.protocol.receipts import Expected, check_receipts, decode_receipts, encode_receipts
+from privacy.protocol.receipts import Expected, check_receipts, decode_receipts
 from privacy.protocol.upload import UploadHeader
 from privacy.secrets.key_exchange import NewEpoch, accept_delivery, accept_opening
 from privacy.secrets.keys import Identity, RunKeys
 from privacy.secrets.replay_guard import SiteMemory
 from privacy.secrets.state_encryption import open_state, seal_state
+from tests.receipts import encode_receipts
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import pytest
 from flwr.app import RecordDict
 
 from privacy.protocol.envelope import Receipt
-from privacy.protocol.receipts import encode_receipts
 from privacy.wire.encrypted_messages import SealedReply
 from tests.carrier import Carrier, staged
+from tests.receipts import encode_receipts
 from tests.small_consortium import (
     Consortium,
     Passing,

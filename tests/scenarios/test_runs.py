@@ -18,8 +18,8 @@ from consortium.report.render import render
 from consortium.run.directory import ENVIRONMENT, RunDirectory
 from consortium.run.records import BadRunDirectory, Summary, read_record
 from consortium.server_app import app as server_app
-from consortium.site.site import _site
 from privacy.errors import ConsortiumError
+from privacy.storage.site_process import SITE_PROCESS
 from scenarios.engines.in_process import Vanished, run_in_process
 from scenarios.engines.runner import RunFailed, ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory, stage
@@ -56,11 +56,9 @@ def test_every_scenario_runs_and_learns_something(name: str, tmp_path: Path) -> 
         assert over.summary.metrics["r2"].value > 0.0
 
 
-def test_a_scenario_meets_its_own_expectation(tmp_path: Path) -> None:
+def test_hospitals_learn_to_tell_the_ill_from_the_well(tmp_path: Path) -> None:
     over = done("heart-diagnosis", tmp_path, {})
-    least = over.scenario.expect.at_least
-    assert least is not None
-    assert over.summary.metrics["roc_auc"].value >= least
+    assert over.summary.metrics["roc_auc"].value >= 0.80
 
 
 def test_the_same_seed_gives_the_same_model_and_another_seed_another(
@@ -339,4 +337,4 @@ def test_the_runner_reports_why_a_run_failed(tmp_path: Path) -> None:
     with pytest.raises(RunFailed, match="quorum-not-reached"):
         run_scenario(ScenarioRun(scenario=HEART, config=config), run)
     assert isinstance(config, RunConfig)
-    _site.cache_clear()
+    SITE_PROCESS.clear()

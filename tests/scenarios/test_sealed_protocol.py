@@ -14,10 +14,11 @@ from consortium.coordinator.assembly import in_the_clear
 from consortium.protocol.parameters import update_placement
 from consortium.site.policy_templates import for_a_scenario
 from privacy.layout import Vector
-from privacy.protocol.receipts import decode_receipts, encode_receipts
+from privacy.protocol.receipts import decode_receipts
 from scenarios.engines.in_process import Vanished
 from sites.tasks.tabular.task import TabularTask
 from strategies.coordinator.encrypted.parameters import RoundVoid
+from tests.receipts import encode_receipts
 from tests.small_consortium import (
     NAMES,
     Consortium,

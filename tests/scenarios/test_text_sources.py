@@ -19,9 +19,9 @@ from scenarios.data.icd10_phrases import (
     specialty_hospitals,
 )
 from scenarios.data.synthetic_news import BANKS, CLASSES, bank_of, market_sentences
-from scenarios.data.synthetic_notes import synthetic_notes
 from scenarios.data.synthetic_sentences import DISEASE, DRUG, annotated_sentences
 from sites.text.iob2_tags import first_break, spans_of
+from tests.synthetic_notes import synthetic_notes
 
 FRAME = diagnoses.diagnoses()
 

@@ -11,6 +11,7 @@ from sites.plans import Labels
 from sites.schema.tables import Category, Number, Schema
 from sites.statistics.normalisation import Constants
 from sites.statistics.tables import UndeclaredCategory, scale_values
+from sites.tasks.divided_records import DividedRecords
 
 Columns: TypeAlias = Mapping[str, NDArray[Any]]
 
@@ -32,6 +33,10 @@ class Table:
     _encoded: dict[bytes, NDArray[np.float32]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return len(self.labels)
 
     def inputs(self, schema: Schema, constants: Constants, *, key: bytes) -> NDArray[np.float32]:
         """Return `encode_columns` of the columns, cached until it is called with another key.
@@ -60,33 +65,14 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableData:
+class TableData(DividedRecords[Table]):
     """A site's records, all those of a person on one side.
 
     Args:
-        training: Records to train on.
-        held_out: Records to evaluate on.
-        n_classes: Number of classes of the label; 0 for a number.
+        n_classes: Of the label; 0 for a number.
     """
 
-    training: Table
-    held_out: Table
     n_classes: int
-
-    @property
-    def train_examples(self) -> int:
-        """Number of training records."""
-        return len(self.training.labels)
-
-    @property
-    def train_persons(self) -> int:
-        """Number of persons with training records."""
-        return len(np.unique(self.training.persons))
-
-    @property
-    def held_out_examples(self) -> int:
-        """Number of held-out records."""
-        return len(self.held_out.labels)
 
     @property
     def class_counts(self) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from sites.data.validation import MissingColumns
 from sites.models.encoder import Encoder
 from sites.schema.tables import ClassLabel
 from sites.schema.texts import MultiLabel, NotesSchema
+from sites.tasks.divided_records import DividedRecords
 from sites.text.tokenisation import Pieces, cut_texts
 from sites.training.privacy_units import Units
 
@@ -76,33 +77,14 @@ class Notes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NotesData:
+class NotesData(DividedRecords[Notes]):
     """A site's notes, all those of a person on one side.
 
     Args:
-        training: Notes to train on.
-        held_out: Notes to evaluate on.
-        n_labels: Number of classes, or labels, in the schema.
+        n_labels: Classes, or labels, of the schema.
     """
 
-    training: Notes
-    held_out: Notes
     n_labels: int
-
-    @property
-    def train_examples(self) -> int:
-        """Number of training notes."""
-        return len(self.training)
-
-    @property
-    def train_persons(self) -> int:
-        """Number of persons with training notes."""
-        return len(np.unique(self.training.persons))
-
-    @property
-    def held_out_examples(self) -> int:
-        """Number of held-out notes."""
-        return len(self.held_out)
 
     @property
     def class_counts(self) -> tuple[int, ...]:

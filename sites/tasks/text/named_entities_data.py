@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sites.data.annotations import AnnotatedSentences
 from sites.data.holdout import given_hold_out, hold_out
 from sites.evaluation.entities import SENTENCE_END
+from sites.tasks.divided_records import DividedRecords
 from sites.text.iob2_tags import Codes
 from sites.text.word_alignment import Sentence
 
@@ -69,33 +70,14 @@ class Sentences:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EntityData:
-    """A site's sentences, divided into training and held-out ones.
+class EntityData(DividedRecords[Sentences]):
+    """What a site trains on and is judged on.
 
     Args:
-        training: Sentences to train on.
-        held_out: Sentences to evaluate on.
-        n_types: Number of types of entity.
+        n_types: Types of entities.
     """
 
-    training: Sentences
-    held_out: Sentences
     n_types: int
-
-    @property
-    def train_examples(self) -> int:
-        """Number of training sentences."""
-        return len(self.training)
-
-    @property
-    def train_persons(self) -> int:
-        """Number of persons, or documents, with training sentences."""
-        return len(np.unique(self.training.persons))
-
-    @property
-    def held_out_examples(self) -> int:
-        """Number of held-out sentences."""
-        return len(self.held_out)
 
     @property
     def class_counts(self) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ from consortium.audit.cross_check import (
 )
 from consortium.audit.receipt import receipt
 from consortium.cli import main as cli
-from consortium.client import audit_trail as site_audit_module
+from consortium.client.audit_trail import journal_of
 from consortium.coordinator.audit_trail import AuditedGrid, CoordinatorAuditTrail
 from privacy.audit.hash_chain import AuditChainBroken, LogEvent
 from privacy.audit.signed_head import Anchor
@@ -32,6 +32,7 @@ from privacy.differential.ledger_entries import Budget, DataSet
 from privacy.differential.ledger_entries import LedgerHead as LedgerHead
 from privacy.differential.mechanisms import SampledGaussian
 from privacy.protocol.receipts import decode_receipts
+from privacy.storage.site_process import SITE_PROCESS
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
@@ -155,8 +156,8 @@ def test_a_log_that_was_put_back_before_the_next_run_is_found(run: Consortium) -
     """The site joins again from a log of before: it tells another head than it told first."""
     path = log_of(run, "north")
     cut_to(path, 1 + 3)
-    site_audit_module._JOURNALS.pop(run.run.site("north"), None)
-    journal = site_audit_module.journal_of(run.run.site("north"), "north")
+    SITE_PROCESS.clear()
+    journal = journal_of(run.run.site("north"), "north")
     journal.note("sent", run="7", kind="train", bytes=1, digest="00")
     journal.commit()
     assert any("did not write down" in text for text in differences(read(run)))

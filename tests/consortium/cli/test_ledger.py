@@ -1,5 +1,8 @@
 import csv
 import math
+import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -109,6 +112,30 @@ def test_the_command_shows_the_ledger(site: Path, monkeypatch: pytest.MonkeyPatc
     assert f"patients: epsilon {counted(ENDED, FIGURES):.3f} of 2 lost" in said.output
     assert "40 of 100" in said.output
     assert view_of(site).head.digest.hex() in said.output
+
+
+PROGRAM = """
+import sys
+from consortium.cli.main import app
+app(sys.argv[1:], standalone_mode=False)
+print("torch" in sys.modules)
+"""
+
+
+def test_a_second_opinion_is_asked_of_opacus_where_a_person_wants_it(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_ledger, "console", Console(width=200))
+    said = run.invoke(app, ["site", "ledger", str(site), "--second-opinion"])
+    assert said.exit_code == 0, said.output
+    found = re.search(r"patients: by Opacus, epsilon at most (\S+)", said.output)
+    assert found is not None
+    assert float(found[1]) == pytest.approx(counted(ENDED, FIGURES), abs=0.012)
+    assert "notes <b>: Opacus has no figure for this" in said.output
+    words = [sys.executable, "-c", PROGRAM, "site", "ledger", str(site)]
+    without = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "Opacus" not in without.stdout
+    assert without.stdout.splitlines()[-1] == "False"
 
 
 def test_the_command_writes_files(site: Path, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 
 from consortium.client.reply_cache import ReplyCache
+from privacy.storage.site_process import SITE_PROCESS
 from privacy.wire.messages import Contribution, Position
 
 ASKED = Position(
@@ -21,6 +23,8 @@ SENT = Contribution(
     released=True,
 )
 
+LARGE = replace(SENT, update=np.zeros(100_000, np.float32))
+
 
 def recalled(directory: Path, asked: Position = ASKED) -> Contribution | None:
     return ReplyCache(directory, asked).recall()
@@ -29,6 +33,7 @@ def recalled(directory: Path, asked: Position = ASKED) -> Contribution | None:
 def test_the_same_question_is_answered_the_same_by_another_process(tmp_path: Path) -> None:
     assert recalled(tmp_path) is None
     ReplyCache(tmp_path, ASKED).keep(SENT)
+    SITE_PROCESS.clear()
     found = recalled(tmp_path)
     assert found is not None
     assert found.encode() == SENT.encode()
@@ -51,20 +56,39 @@ def test_another_question_is_not_answered_with_it(other: Position, tmp_path: Pat
 
 
 def test_one_answer_is_kept_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
-    ReplyCache(tmp_path, ASKED).keep(SENT)
+    ReplyCache(tmp_path, ASKED).keep(LARGE)
     later = replace(ASKED, server_round=4)
-    ReplyCache(tmp_path, later).keep(replace(SENT, num_examples=13))
+    ReplyCache(tmp_path, later).keep(replace(LARGE, num_examples=13))
     assert recalled(tmp_path) is None
     found = recalled(tmp_path, later)
     assert found is not None
     assert found.num_examples == 13
-    (file,) = (tmp_path / "answers").iterdir()
-    assert file.stat().st_mode & 0o777 == 0o600
+    assert len(list((tmp_path / "answers" / "kept").iterdir())) == 1
+    for path in (tmp_path / "answers").rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0
 
 
-def test_an_answer_that_was_cut_short_or_altered_is_none(tmp_path: Path) -> None:
+def test_of_two_processes_the_faster_answer_stands(tmp_path: Path) -> None:
     ReplyCache(tmp_path, ASKED).keep(SENT)
-    (file,) = (tmp_path / "answers").iterdir()
+    SITE_PROCESS.clear()
+    slow = replace(SENT, num_examples=13)
+    assert ReplyCache(tmp_path, ASKED).keep(slow).encode() == SENT.encode()
+
+
+def test_an_answer_that_version_0_1_0_kept_is_given_until_there_is_another(tmp_path: Path) -> None:
+    file = made_by_0_1_0(tmp_path)
+    found = recalled(tmp_path)
+    assert found is not None
+    assert found.encode() == SENT.encode()
+    later = replace(ASKED, server_round=4)
+    assert recalled(tmp_path, later) is None
+    ReplyCache(tmp_path, later).keep(SENT)
+    assert recalled(tmp_path) is None
+    assert not file.exists()
+
+
+def test_an_answer_of_version_0_1_0_that_was_cut_short_or_altered_is_none(tmp_path: Path) -> None:
+    file = made_by_0_1_0(tmp_path)
     whole = file.read_bytes()
     for place in range(len(whole)):
         file.write_bytes(whole[:place])
@@ -73,8 +97,13 @@ def test_an_answer_that_was_cut_short_or_altered_is_none(tmp_path: Path) -> None
         assert recalled(tmp_path) is None
 
 
-def test_what_a_dying_process_left_half_written_is_no_obstacle(tmp_path: Path) -> None:
-    ReplyCache(tmp_path, ASKED).keep(SENT)
-    (tmp_path / "answers" / ".last.partial").write_bytes(b"half")
-    ReplyCache(tmp_path, ASKED).keep(SENT)
-    assert recalled(tmp_path) is not None
+def made_by_0_1_0(directory: Path) -> Path:
+    """Write the file in which version 0.1.0 kept `SENT` as the answer to `ASKED`."""
+    question = hashlib.sha256(f"{ASKED.charter} {ASKED.run} {ASKED.server_round}\n".encode())
+    question.update(ASKED.state.astype("<f4").tobytes() + ASKED.statistics.astype("<i8").tobytes())
+    body = SENT.encode()
+    (directory / "answers").mkdir(mode=0o700)
+    file = directory / "answers" / "last.bin"
+    tag = b"consortium.kept-answer/1\n"
+    file.write_bytes(tag + question.digest() + body + hashlib.sha256(body).digest())
+    return file

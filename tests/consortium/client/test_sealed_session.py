@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from consortium.client import sealed_session as session_module
 from consortium.client.sealed_session import Session
 from privacy.protocol.envelope import Receipt, SealedState
 from privacy.protocol.key_messages import Opening
 from privacy.protocol.receipts import decode_receipts
 from privacy.secrets.key_exchange import RunPlan, make_opening
+from privacy.storage.site_process import SITE_PROCESS
 from privacy.wire.encrypted_messages import SealedRound, opening_request, read_opening
 from tests.small_consortium import (
     NAMES,
@@ -220,9 +220,9 @@ def test_nothing_of_a_session_is_secret_in_its_text(session: Session) -> None:
     assert "scheme_secret" not in text
 
 
-def test_sessions_of_a_process_are_let_go_of(
-    place: Place, moment: Moment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(session_module, "_CACHED_RUNS", 0)
-    assert place.session(moment.request) is not place.session(moment.request)
-    assert not session_module._SESSIONS
+def test_a_process_derives_a_session_once_and_forgets_it(place: Place, moment: Moment) -> None:
+    session = place.session(moment.request)
+    assert place.session(moment.request) is session
+    forget_processes()
+    assert not SITE_PROCESS.sizes["sessions"]
+    assert place.session(moment.request) is not session

@@ -35,7 +35,7 @@ def test_a_site_of_version_0_1_0_has_its_files_where_they_are_looked_for() -> No
         str(path.relative_to("north"))
         for path in (site.config, site.policy, site.charter, site.identity, site.node_key)
     } == {"site.json", "policy.json", "charter.json", "secrets/identity.secret", "secrets/node.key"}
-    assert site.last_answer == Path("north/answers/last.bin")
+    assert site.last_answer_0_1_0 == Path("north/answers/last.bin")
     assert site.mistakes == Path("north/mistakes/last.jsonl")
     assert site.charter_secrets("ab") == Path("north/secrets/charter-ab")
 

@@ -104,7 +104,6 @@ def test_another_charter_is_another_secret_and_no_old_number(
     """A member left: the charter changes, nobody goes by the old secret, and epochs go on."""
     shared(members)
     shorter = consortium.charter.model_copy(update={"members": consortium.charter.members[:3]})
-    forget_processes()
     left = {name: member_at(consortium.run.site(name), name, shorter) for name in shorter.names}
     assert {member.held() for member in left.values()} == {(0, b"")}
     with pytest.raises(SecretMissing):

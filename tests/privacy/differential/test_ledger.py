@@ -77,7 +77,7 @@ def test_what_is_reserved_is_spent_at_once(ledger: Ledger) -> None:
     assert spent(ledger) == epsilon([steps()], BUDGET.delta)
     reservation.commit()
     assert spent(ledger) == epsilon([steps()], BUDGET.delta)
-    assert ledger.data_sets() == ("patients",)
+    assert [one.reserved.data_set for one in ledger.charges()] == [PATIENTS]
 
 
 def test_runs_tasks_and_mechanisms_on_a_data_set_add_up(ledger: Ledger) -> None:

@@ -10,6 +10,14 @@ from privacy.differential.private_runs import (
     TrainedMeanwhile,
 )
 
+MADE_BY_0_1_0 = (
+    "CREATE TABLE campaigns"
+    " (id INTEGER PRIMARY KEY, run TEXT NOT NULL, part INTEGER NOT NULL,"
+    " noise_multiplier REAL NOT NULL, UNIQUE (run, part)) STRICT",
+    "CREATE TABLE rounds"
+    " (campaign INTEGER NOT NULL, server_round INTEGER NOT NULL, state TEXT NOT NULL, answer BLOB,"
+    " PRIMARY KEY (campaign, server_round)) STRICT",
+)
 FIRST = Round(run="r", number=1, state="s")
 
 
@@ -77,6 +85,28 @@ def test_only_the_last_answer_of_a_campaign_takes_room(campaigns: PrivateRuns) -
     assert campaigns.campaign_with_room(FIRST) is None
 
 
+def test_an_answer_that_version_0_1_0_kept_is_found_until_the_next_round(tmp_path: Path) -> None:
+    old = sqlite3.connect(tmp_path / "campaigns.sqlite")
+    for statement in MADE_BY_0_1_0:
+        old.execute(statement)
+    old.execute("INSERT INTO campaigns VALUES (4, 'r', 1, 1.25)")
+    old.execute("INSERT INTO rounds VALUES (4, 1, 's', ?)", (b"update",))
+    old.commit()
+    old.close()
+    tmp_path.chmod(0o700)
+    campaigns = PrivateRuns(tmp_path)
+    campaign = campaigns.last_campaign("r")
+    assert campaign is not None
+    assert campaigns.kept_answer(FIRST) == b"update"
+    assert campaigns.keep_answer(campaign, FIRST, b"anew") == b"update"
+    second = Round(run="r", number=2, state="t")
+    assert campaigns.keep_answer(campaign, second, b"2") == b"2"
+    assert campaigns.kept_answer(FIRST) is None
+    assert campaigns.campaign_with_room(FIRST) is None
+    with pytest.raises(TrainedMeanwhile):
+        campaigns.keep_answer(campaign, FIRST, b"anew")
+
+
 def test_of_two_processes_the_first_answer_is_kept(tmp_path: Path) -> None:
     fast, slow = PrivateRuns(tmp_path), PrivateRuns(tmp_path)
     campaign = fast.begin_campaign("r", part=1, noise_multiplier=1.0)
@@ -98,7 +128,7 @@ def test_what_is_kept_is_on_the_disk(campaigns: PrivateRuns, tmp_path: Path) -> 
     campaign = campaigns.begin_campaign("r", part=1, noise_multiplier=1.0)
     campaigns.keep_answer(campaign, FIRST, b"update")
     other = sqlite3.connect(tmp_path / "privacy" / "campaigns.sqlite")
-    assert other.execute("SELECT answer FROM rounds").fetchall() == [(b"update",)]
+    assert other.execute("SELECT data FROM small").fetchall() == [(b"update",)]
     assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     other.close()
     assert (tmp_path / "privacy").stat().st_mode & 0o077 == 0

@@ -26,9 +26,9 @@ from privacy.protocol.receipts import (
     WrongWeightClass,
     check_receipts,
     decode_receipts,
-    encode_receipts,
     majority_state,
 )
+from tests.receipts import encode_receipts
 
 Build = Callable[..., Receipt]
 

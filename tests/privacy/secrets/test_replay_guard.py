@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from privacy.protocol.envelope import EVALUATION, TRAINING, Slot
+from privacy.secrets.answer_memory import AlreadyAnswered, Answer, AnswerForgotten, LastState
 from privacy.secrets.replay_guard import (
     MAX_OPENINGS,
     KeyBurned,
@@ -17,7 +18,6 @@ from privacy.secrets.replay_guard import (
     StaleEpoch,
     TooManyOpenings,
 )
-from privacy.secrets.reply_store import AlreadyAnswered, Answer, AnswerForgotten, LastState
 from privacy.storage.blob_files import MemoryDamaged
 
 STATE = b"\x05" * 32
@@ -244,7 +244,7 @@ SCRIPT = r"""
 import os, random, signal, sys, time
 from pathlib import Path
 from dataclasses import replace
-from privacy.secrets.reply_store import AnswerForgotten, Answer
+from privacy.secrets.answer_memory import AnswerForgotten, Answer
 from privacy.protocol.envelope import Slot
 from privacy.secrets.replay_guard import SiteMemory, StaleEpoch
 

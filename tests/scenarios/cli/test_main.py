@@ -78,7 +78,6 @@ def test_compare_prints_every_arm(tmp_path: Path) -> None:
         (("run", "bank-credit", "--attack", "sign-flop"), "did you mean 'sign-flip'"),
         (("predict", "nowhere", "nowhere.csv"), "there is no file"),
         (("inspect", "nowhere"), "cannot be read"),
-        (("inspect", "nowhere", "--as", "site"), "--as is coordinator"),
         (("audit-sum", "nowhere"), "cannot be read"),
     ],
 )
@@ -191,7 +190,7 @@ def test_predict_writes_one_row_for_each_row(heart: Done, tmp_path: Path) -> Non
 def test_inspect_shows_the_coordinators_view_and_audit_sum_the_audit(
     sealed_heart: Done, heart: Done, tmp_path: Path
 ) -> None:
-    shown = run_command("inspect", str(sealed_heart.run.path), "--as", "coordinator")
+    shown = run_command("inspect", str(sealed_heart.run.path))
     assert shown.exit_code == 0
     assert "secret keys held: 0" in shown.output
     audited = run_command("audit-sum", str(sealed_heart.run.path))

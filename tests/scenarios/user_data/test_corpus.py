@@ -70,7 +70,6 @@ def test_a_file_for_all_becomes_the_sites_own_files(tmp_path: Path) -> None:
     together = pd.concat(parts).sort_values("patient", key=lambda c: c.astype(int))
     whole = read_table(TableFile(path=path)).sort_values("patient", key=lambda c: c.astype(int))
     assert together.to_dict("list") == whole.to_dict("list")
-    assert given_data.scenario.expect.at_least is None
 
 
 def test_a_column_of_sites_decides_the_sites(tmp_path: Path) -> None:

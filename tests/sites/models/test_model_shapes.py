@@ -3,11 +3,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sites.models.initialisation import Predicted, model_fields, n_outputs
-from sites.models.parameters import fields_of
 from sites.models.tabular import model_for
 from sites.plans import ModelPlan
 from sites.schema.tables import ClassLabel, NumberLabel
 from sites.schema.texts import MultiLabel
+from tests.sites.models.fields import fields_of
 
 SIDES = st.integers(1, 40)
 PLANS = st.builds(

@@ -7,7 +7,8 @@ from torch import nn
 
 from privacy.layout import LayoutMismatch
 from sites.models.initialisation import layout_of
-from sites.models.parameters import fields_of, parameter_vector, set_parameters
+from sites.models.parameters import parameter_vector, set_parameters
+from tests.sites.models.fields import fields_of
 
 
 def model() -> nn.Sequential:

@@ -42,7 +42,6 @@ def test_each_word_with_a_piece_is_kept_once(sentences: list[list[str]], size: i
             else []
         )
         assert kept == [number for number, pieces in enumerate(alone) if len(pieces)]
-        assert sentence.n_read == len(kept)
         for window in sentence.windows:
             assert len(window.ids) <= size
             assert window.ids[0] == TOKENIZER.cls_token_id
@@ -63,7 +62,7 @@ def test_a_sentence_without_pieces_has_one_empty_window() -> None:
     assert [window.ids.tolist() for window in sentence.windows] == [
         [TOKENIZER.cls_token_id, TOKENIZER.sep_token_id]
     ]
-    assert sentence.n_read == 0
+    assert sentence.windows[0].words.tolist() == []
 
 
 def test_an_empty_list_of_sentences_stays_empty() -> None:

@@ -1,8 +1,8 @@
-"""Reply store: a site remembers its answers, so that it answers each question only once.
+"""Answer memory: a site remembers its answers, so that it answers each question only once.
 
-Rows and small replies are in SQLite, large replies in files beside it. Guarantee: what a call
-stored survives the death of the process or of the machine at any moment. If two processes answer at
-the same time, the first answer is stored and both processes get it.
+The replies are in a `ReplyStore`; the rows that refuse a second answer are beside them. Guarantee:
+what a call stored survives the death of the process or of the machine at any moment. If two
+processes answer at the same time, the first answer is stored and both processes get it.
 """
 
 from collections.abc import Sequence
@@ -10,10 +10,16 @@ from dataclasses import dataclass, field
 
 from privacy.errors import ConsortiumError
 from privacy.protocol.envelope import TRAINING, Slot
-from privacy.storage.blob_files import KeptFiles
+from privacy.storage.reply_store import ReplyPlace, ReplyStore
 from privacy.storage.sqlite import SiteDatabase
 
-_SMALL = 256 * 1024  # below this size a file of its own costs more than it saves
+ANSWER_TABLES = (
+    "CREATE TABLE IF NOT EXISTS answers"
+    " (run TEXT, purpose TEXT, server_round INTEGER, attempt INTEGER, request BLOB NOT NULL,"
+    " state BLOB NOT NULL, receipt BLOB NOT NULL,"
+    " PRIMARY KEY (run, purpose, server_round, attempt)) STRICT",
+)
+
 _UPDATE = 0  # the attempt number under which a round's update is stored; attempts count from 1
 
 
@@ -67,20 +73,12 @@ class AnswerMemory:
     """The answers of one site.
 
     Args:
-        database: Database that holds the tables.
-        files: Directory for large replies.
+        database: Database that holds `ANSWER_TABLES`.
+        replies: The replies, in the same database.
     """
 
-    def __init__(self, database: SiteDatabase, files: KeptFiles) -> None:
-        self._database = database
-        self._files = files
-        with database.writing():
-            orphans = files.orphaned_files(known=database.column("SELECT name FROM files"))
-            # A process that died in the middle of a commit leaves files that no visible row names.
-            # They are removed only after `settle` has made sure that no such row can appear later.
-            if orphans:
-                database.settle()
-        files.drop(orphans)
+    def __init__(self, database: SiteDatabase, replies: ReplyStore) -> None:
+        self._database, self._replies = database, replies
 
     def remember_round(
         self, slot: Slot, update: bytes, answers: Sequence[Answer]
@@ -97,16 +95,12 @@ class AnswerMemory:
         Raises:
             AlreadyAnswered, AnswerForgotten: As in `remember_reply`.
         """
-        superseded: list[str] = []
-        with self._database.writing():
-            stored = self._stored_update(slot)
-            if stored is not None and stored != update:
+        with self._replies.writing():
+            standing = self._stored_update(slot)
+            if standing is not None and standing != update:
                 return None
-            replies = tuple(self._stored_reply(one, superseded) for one in answers)
-            if stored is None:
-                self._keep_bytes(slot, _UPDATE, update)
-        # After the commit: a file must outlive the row that names it.
-        self._files.drop(superseded)
+            replies = tuple(self._stored_reply(one) for one in answers)
+            self._replies.keep(_update_place(slot), update)
         return replies
 
     def recall_update(self, slot: Slot) -> bytes | None:
@@ -129,11 +123,8 @@ class AnswerMemory:
                 at this round started from another state.
             AnswerForgotten: A later round or attempt was answered since.
         """
-        superseded: list[str] = []
-        with self._database.writing():
-            reply = self._stored_reply(answer, superseded)
-        self._files.drop(superseded)
-        return reply
+        with self._replies.writing():
+            return self._stored_reply(answer)
 
     def recall_reply(self, slot: Slot, request: bytes) -> bytes | None:
         """Return the reply that this site gave to a request, or None if it has not answered yet.
@@ -166,18 +157,16 @@ class AnswerMemory:
 
     def finish_run(self, run: str) -> None:
         """Delete the replies and updates of a finished run; the rows that prevent replays stay."""
-        with self._database.writing():
-            self._database.execute("DELETE FROM small WHERE run = ?", run)
-            names = self._database.column("DELETE FROM files WHERE run = ? RETURNING name", run)
-        self._files.drop(names)
+        with self._replies.writing():
+            self._replies.let_go_run(run)
 
-    def _stored_reply(self, answer: Answer, superseded: list[str]) -> bytes:
+    def _stored_reply(self, answer: Answer) -> bytes:
         slot = answer.slot
         stored = self._find_reply(slot, answer.request)
         if stored is not None:
             return stored
         self._require_same_state(answer)
-        superseded += self._delete_superseded(slot)
+        self._replies.let_go_others(_update_place(slot))
         self._database.execute(
             "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)",
             *_place(slot),
@@ -185,11 +174,10 @@ class AnswerMemory:
             answer.state,
             answer.receipt,
         )
-        self._keep_bytes(slot, slot.attempt, answer.reply)
-        return answer.reply
+        return self._replies.keep(slot, answer.reply)
 
     def _stored_update(self, slot: Slot) -> bytes | None:
-        kept = self._kept_bytes(slot, _UPDATE)
+        kept = self._replies.recall(_update_place(slot))
         last = self.last_state(slot.run, purpose=slot.purpose)
         if kept is None and last is not None and last.server_round >= slot.server_round:
             raise AnswerForgotten(
@@ -205,7 +193,7 @@ class AnswerMemory:
                 f"attempt {slot.attempt} at round {slot.server_round} was answered before, to "
                 "another request"
             )
-        kept = self._kept_bytes(slot, slot.attempt)
+        kept = self._replies.recall(slot)
         last = self.last_state(slot.run, purpose=slot.purpose)
         asked = (slot.server_round, slot.attempt)
         if kept is None and last is not None and (last.server_round, last.attempt) >= asked:
@@ -234,42 +222,12 @@ class AnswerMemory:
                 f"attempt {last.attempt} at round {last.server_round} started from another state"
             )
 
-    def _keep_bytes(self, slot: Slot, attempt: int, data: bytes) -> None:
-        place = (slot.run, slot.purpose, slot.server_round, attempt)
-        if len(data) <= _SMALL:
-            self._database.execute("INSERT INTO small VALUES (?, ?, ?, ?, ?)", *place, data)
-            return
-        name, digest = self._files.keep(data)
-        self._database.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", *place, name, digest)
 
-    def _kept_bytes(self, slot: Slot, attempt: int) -> bytes | None:
-        place = (slot.run, slot.purpose, slot.server_round, attempt)
-        small = self._database.row(
-            "SELECT data FROM small"
-            " WHERE run = ? AND purpose = ? AND server_round = ? AND attempt = ?",
-            *place,
-        )
-        if small:
-            return bytes(small[0])
-        row = self._database.row(
-            "SELECT name, digest FROM files"
-            " WHERE run = ? AND purpose = ? AND server_round = ? AND attempt = ?",
-            *place,
-        )
-        return self._files.read(row[0], digest=row[1]) if row else None
-
-    def _delete_superseded(self, slot: Slot) -> list[str]:
-        place = (slot.run, slot.purpose, slot.server_round, _UPDATE)
-        self._database.execute(
-            "DELETE FROM small WHERE run = ? AND purpose = ?"
-            " AND (server_round < ? OR attempt != ?)",
-            *place,
-        )
-        return self._database.column(
-            "DELETE FROM files WHERE run = ? AND purpose = ?"
-            " AND (server_round < ? OR attempt != ?) RETURNING name",
-            *place,
-        )
+def _update_place(slot: Slot) -> ReplyPlace:
+    """Return where the update of a round is kept: one for all attempts at it."""
+    return ReplyPlace(
+        run=slot.run, purpose=slot.purpose, server_round=slot.server_round, attempt=_UPDATE
+    )
 
 
 def _place(slot: Slot) -> tuple[str, str, int, int]:

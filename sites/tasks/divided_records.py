@@ -1,0 +1,52 @@
+"""The records of a site in two halves: what all three kinds of records have in common.
+
+Tables, notes and sentences differ in what a record is, not in how they are held out.
+"""
+
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Records(Protocol):
+    """Records, each of one person."""
+
+    @property
+    def persons(self) -> NDArray[np.str_]:
+        """Whose each is, shape (n,)."""
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+
+
+Kind = TypeVar("Kind", bound=Records)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DividedRecords(Generic[Kind]):
+    """A site's records, all those of a person on one side.
+
+    Args:
+        training: Records to train on.
+        held_out: Records to evaluate on.
+    """
+
+    training: Kind
+    held_out: Kind
+
+    @property
+    def train_examples(self) -> int:
+        """Number of training records."""
+        return len(self.training)
+
+    @property
+    def train_persons(self) -> int:
+        """Number of persons, or documents, with training records."""
+        return len(np.unique(self.training.persons))
+
+    @property
+    def held_out_examples(self) -> int:
+        """Number of held-out records."""
+        return len(self.held_out)
