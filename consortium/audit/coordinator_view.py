@@ -65,7 +65,7 @@ class CoordinatorView:
     verdicts: tuple[SumCheck, ...]
 
 
-def kept_anything(run: RunDirectory) -> bool:
+def has_kept_rounds(run: RunDirectory) -> bool:
     """Return whether the coordinator kept a whole encrypted round of this run."""
     return any(run.vault.glob(f"round-*/updates/{SUMS_FILE}"))
 
@@ -77,8 +77,8 @@ def coordinator_view(run: RunDirectory) -> CoordinatorView:
         BadRunDirectory: The directory holds no encrypted run.
         ConsortiumError: The files are not those of a run under its charter.
     """
-    auditor = Auditor.of(run)
-    opening = auditor.opening()
+    auditor = Auditor.for_run(run)
+    opening = auditor.verified_opening()
     last = max(
         number
         for number in auditor.vault.rounds()
@@ -93,7 +93,7 @@ def coordinator_view(run: RunDirectory) -> CoordinatorView:
         epoch=opening.terms.epoch,
         roster=opening.terms.roster,
         server_round=last,
-        dim=auditor.layout().dim,
+        dim=auditor.read_layout().dim,
         sites=tuple(
             _site_view(
                 receipt.label.site,
@@ -106,7 +106,7 @@ def coordinator_view(run: RunDirectory) -> CoordinatorView:
         state_bytes=len(state),
         state_sample=state[-_SAMPLE_BYTES:].hex(),
         secret_keys=len(set(run.coordinator.rglob("*.secret")) - {run.signing_key}),
-        verdicts=tuple(auditor.verdicts()),
+        verdicts=tuple(auditor.check_sums()),
     )
 
 
@@ -117,11 +117,11 @@ def _site_view(site: str, weight_class: int, upload: bytes) -> SiteView:
         weight_class=weight_class,
         upload_bytes=len(upload),
         sample=body[:_SAMPLE_BYTES].hex(),
-        bits_per_byte=_entropy(body),
+        bits_per_byte=_bits_per_byte(body),
     )
 
 
-def _entropy(data: bytes) -> float:
+def _bits_per_byte(data: bytes) -> float:
     counts = np.bincount(np.frombuffer(data, np.uint8), minlength=256)
     shares = counts[counts > 0] / len(data)
     return float(-sum(share * log2(share) for share in shares))

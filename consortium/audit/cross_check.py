@@ -48,7 +48,7 @@ class ReadLog:
     entries: tuple[Entry, ...]
     key_from_charter: bool
 
-    def of(self, *kinds: str) -> Iterator[Entry]:
+    def entries_of(self, *kinds: str) -> Iterator[Entry]:
         """Yield the entries of some kinds."""
         return (entry for entry in self.entries if entry.event.kind in kinds)
 
@@ -66,12 +66,12 @@ class ReadLog:
     def digests(self) -> Mapping[str, frozenset[object]]:
         """Digests of the messages it names, by kind of entry."""
         return {
-            kind: frozenset(entry.event.facts["digest"] for entry in self.of(kind))
+            kind: frozenset(entry.event.facts["digest"] for entry in self.entries_of(kind))
             for kind in (audit.SENT, audit.RECEIVED)
         }
 
 
-def logs_in(place: Path) -> list[Path]:
+def find_logs(place: Path) -> list[Path]:
     """Return the logs of a place: a log, the directory of a site or coordinator, or a run's.
 
     Raises:
@@ -97,7 +97,7 @@ def read_log(path: Path, charter: Charter | None = None) -> ReadLog:
     Raises:
         AuditChainBroken: It is not.
     """
-    keys = dict(audit.public_keys(path))
+    keys = dict(audit.read_public_keys(path))
     members = charter.members if charter else ()
     trusted = {one.name: bytes.fromhex(one.signing) for one in members if one.signing}
     entries = tuple(verified_entries(path, {**keys, **trusted}))
@@ -105,11 +105,16 @@ def read_log(path: Path, charter: Charter | None = None) -> ReadLog:
     return ReadLog(path, owner, entries, key_from_charter=owner in trusted)
 
 
-def differences(logs: Sequence[ReadLog]) -> list[str]:
+def contradictions(logs: Sequence[ReadLog]) -> list[str]:
     """Return what contradicts what among some logs, in sentences; nothing if nothing does."""
     sites = [log for log in logs if not log.is_a_coordinators]
     coordinators = [log for log in logs if log.is_a_coordinators]
-    found = [text for site in sites for one in coordinators for text in _between(site, one)]
+    found = [
+        text
+        for site in sites
+        for one in coordinators
+        for text in _contradictions_between(site, one)
+    ]
     twice = [log.owner for log in sites]
     found += [
         f"there are two logs of {name}" for name in sorted(set(twice)) if twice.count(name) > 1
@@ -117,13 +122,13 @@ def differences(logs: Sequence[ReadLog]) -> list[str]:
     return found
 
 
-def compare(logs: Sequence[ReadLog]) -> None:
+def require_agreement(logs: Sequence[ReadLog]) -> None:
     """Check that some logs do not contradict each other.
 
     Raises:
         LogsDiffer: They do.
     """
-    found = differences(logs)
+    found = contradictions(logs)
     if found:
         raise LogsDiffer("; ".join(found), differences=len(found))
 
@@ -133,23 +138,23 @@ def ledger_heads(site: str, logs: Sequence[ReadLog]) -> list[LedgerHead]:
     told = [
         entry.event.facts.get("ledger", "")
         for log in logs
-        for entry in log.of(audit.JOINED, audit.LEDGER)
+        for entry in log.entries_of(audit.JOINED, audit.LEDGER)
         if site in (log.owner, entry.event.facts.get("site"))
     ]
-    return [ledger_head(bytes.fromhex(str(one))) for one in told if one]
+    return [decode_ledger_head(bytes.fromhex(str(one))) for one in told if one]
 
 
-def ledger_head(told: bytes) -> LedgerHead:
+def decode_ledger_head(told: bytes) -> LedgerHead:
     """Return where a ledger ended, from what an anchor or a log says of it."""
     return LedgerHead(entries=int.from_bytes(told[:8], "big"), digest=told[8:])
 
 
-def _between(site: ReadLog, coordinator: ReadLog) -> Iterator[str]:
+def _contradictions_between(site: ReadLog, coordinator: ReadLog) -> Iterator[str]:
     """Yield what contradicts what between a site and a coordinator that met."""
-    for entry in coordinator.of(audit.JOINED):
+    for entry in coordinator.entries_of(audit.JOINED):
         if entry.event.facts["site"] == site.owner:
-            yield from _anchor(site, entry)
-    for entry in coordinator.of(audit.RECEIVED):
+            yield from _anchor_faults(site, entry)
+    for entry in coordinator.entries_of(audit.RECEIVED):
         facts = entry.event.facts
         if facts["site"] == site.owner and facts["digest"] not in site.digests[audit.SENT]:
             yield (
@@ -160,10 +165,10 @@ def _between(site: ReadLog, coordinator: ReadLog) -> Iterator[str]:
     met = coordinator.digests[audit.SENT] | coordinator.digests[audit.RECEIVED]
     runs = {
         entry.event.facts["run"]
-        for entry in site.of(audit.SENT, audit.RECEIVED)
+        for entry in site.entries_of(audit.SENT, audit.RECEIVED)
         if entry.event.facts["digest"] in met
     }
-    for entry in site.of(audit.RECEIVED):
+    for entry in site.entries_of(audit.RECEIVED):
         facts = entry.event.facts
         if facts["run"] in runs and facts["digest"] not in coordinator.digests[audit.SENT]:
             yield (
@@ -172,7 +177,7 @@ def _between(site: ReadLog, coordinator: ReadLog) -> Iterator[str]:
             )
 
 
-def _anchor(site: ReadLog, entry: Entry) -> Iterator[str]:
+def _anchor_faults(site: ReadLog, entry: Entry) -> Iterator[str]:
     """Yield what is wrong with what a site said of its log when it joined."""
     facts = entry.event.facts
     head = LogHead(int(facts["entries"]), str(facts["head"]))

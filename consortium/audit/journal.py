@@ -50,14 +50,14 @@ def content_digest(kind: str, content: RecordDict) -> bytes:
     the upload's own SHA-256, which who receives it compares.
     """
     digest = hashlib.sha256(_CONTENT_TAG)
-    _text(digest, kind)
+    _hash_text(digest, kind)
     for name in sorted(content):
         record = content[name]
-        _text(digest, name)
+        _hash_text(digest, name)
         if isinstance(record, ArrayRecord):
-            _arrays(digest, record)
+            _hash_arrays(digest, record)
         elif isinstance(record, ConfigRecord):
-            _text(digest, json.dumps(sorted((key, repr(record[key])) for key in record)))
+            _hash_text(digest, json.dumps(sorted((key, repr(record[key])) for key in record)))
     return digest.digest()
 
 
@@ -66,16 +66,18 @@ def link_digest(link: bytes, digest: bytes) -> str:
     return hmac.digest(link, digest, "sha256").hex()
 
 
-def _arrays(digest: "hashlib._Hash", record: ArrayRecord) -> None:
+def _hash_arrays(digest: "hashlib._Hash", record: ArrayRecord) -> None:
     named = {upload for upload, receipt in _BOUND if receipt in record and record[receipt].data}
     for key in sorted(record):
         array = record[key]
-        _text(digest, json.dumps([key, array.dtype, array.stype, *array.shape, len(array.data)]))
+        _hash_text(
+            digest, json.dumps([key, array.dtype, array.stype, *array.shape, len(array.data)])
+        )
         if key not in named:
             digest.update(array.data)
 
 
-def _text(digest: "hashlib._Hash", text: str) -> None:
+def _hash_text(digest: "hashlib._Hash", text: str) -> None:
     raw = text.encode()
     digest.update(len(raw).to_bytes(8, "big") + raw)
 
@@ -86,7 +88,7 @@ def package_digest() -> str:
     root = Path(__file__).parents[2]
     digest = hashlib.sha256()
     for path in sorted(one for name in _PACKAGES for one in (root / name).rglob("*.py")):
-        _text(digest, path.relative_to(root).as_posix())
+        _hash_text(digest, path.relative_to(root).as_posix())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
@@ -129,7 +131,7 @@ def open_journal(
     return Journal(chain)
 
 
-def public_keys(log: Path) -> Mapping[str, bytes]:
+def read_public_keys(log: Path) -> Mapping[str, bytes]:
     """Return the keys that stand beside a log: of whoever wrote it, if nobody else is asked."""
     told = json.loads((log.parent / PUBLIC).read_text())
     return {owner: bytes.fromhex(key) for owner, key in told.items()}

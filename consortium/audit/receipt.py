@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consortium.audit import journal as audit
-from consortium.audit.cross_check import ReadLog, differences
+from consortium.audit.cross_check import ReadLog, contradictions
 from consortium.run.records import write_atomically
 from consortium.wording.pages import render_page
 from privacy.audit.hash_chain import Entry
@@ -43,7 +43,7 @@ class Page:
     ends: tuple[tuple[str, str], ...]
 
 
-def page_of(log: ReadLog) -> Page:
+def log_page(log: ReadLog) -> Page:
     """Return what a log says, added up."""
     beside = "that lies beside the log: as good as whoever gave you both"
     of_charter = "of the charter" if log.key_from_charter else beside
@@ -54,59 +54,62 @@ def page_of(log: ReadLog) -> Page:
         ended=log.entries[-1].at,
         entries=len(log.entries),
         head=log.head.hash,
-        terms=tuple(_terms(entry) for entry in log.of(audit.RUN)),
-        counts=_counts(log),
-        refusals=_refusals(log),
+        terms=tuple(_run_terms(entry) for entry in log.entries_of(audit.RUN)),
+        counts=_log_counts(log),
+        refusals=_refusal_counts(log),
         ends=tuple(
             (str(one.event.facts["status"]), str(one.event.facts["model"]))
-            for one in log.of(audit.ENDED)
+            for one in log.entries_of(audit.ENDED)
         ),
     )
 
 
-def receipt(logs: Sequence[ReadLog]) -> str:
+def receipt_page(logs: Sequence[ReadLog]) -> str:
     """Return the page; a function of the logs alone."""
     both_ends = {log.is_a_coordinators for log in logs} == {True, False}
     return render_page(
         "audit_receipt.html.j2",
-        pages=[page_of(log) for log in logs],
-        differences=differences(logs),
+        pages=[log_page(log) for log in logs],
+        differences=contradictions(logs),
         both_ends=both_ends,
     )
 
 
 def write_receipt(path: Path, logs: Sequence[ReadLog]) -> None:
     """Write the page to a file."""
-    write_atomically(path, receipt(logs))
+    write_atomically(path, receipt_page(logs))
 
 
-def _terms(entry: Entry) -> tuple[tuple[str, str], ...]:
+def _run_terms(entry: Entry) -> tuple[tuple[str, str], ...]:
     facts = entry.event.facts
     return tuple((name, str(facts[name])) for name in _TERMS if name in facts)
 
 
-def _counts(log: ReadLog) -> tuple[tuple[str, int], ...]:
-    sealed = Counter(str(entry.event.facts["what"]) for entry in log.of(audit.SEALED))
+def _log_counts(log: ReadLog) -> tuple[tuple[str, int], ...]:
+    sealed = Counter(str(entry.event.facts["what"]) for entry in log.entries_of(audit.SEALED))
     volume = {
-        kind: sum(int(entry.event.facts["bytes"]) for entry in log.of(kind))
+        kind: sum(int(entry.event.facts["bytes"]) for entry in log.entries_of(kind))
         for kind in (audit.RECEIVED, audit.SENT)
     }
     told = [
-        ("messages received", sum(1 for _ in log.of(audit.RECEIVED))),
+        ("messages received", sum(1 for _ in log.entries_of(audit.RECEIVED))),
         ("bytes received", volume[audit.RECEIVED]),
-        ("messages sent", sum(1 for _ in log.of(audit.SENT))),
+        ("messages sent", sum(1 for _ in log.entries_of(audit.SENT))),
         ("bytes sent", volume[audit.SENT]),
         *((f"sealed: {what}", number) for what, number in sorted(sealed.items())),
-        ("rounds that moved the model", sum(1 for _ in log.of(audit.ROUND))),
-        ("reservations and uses of the privacy ledger", sum(1 for _ in log.of(audit.LEDGER))),
-        ("models written", sum(1 for _ in log.of(audit.EXPORTED))),
-        ("stopped or allowed again", sum(1 for _ in log.of(audit.STOPPED, audit.ALLOWED))),
+        ("rounds that moved the model", sum(1 for _ in log.entries_of(audit.ROUND))),
+        (
+            "reservations and uses of the privacy ledger",
+            sum(1 for _ in log.entries_of(audit.LEDGER)),
+        ),
+        ("models written", sum(1 for _ in log.entries_of(audit.EXPORTED))),
+        ("stopped or allowed again", sum(1 for _ in log.entries_of(audit.STOPPED, audit.ALLOWED))),
     ]
     return tuple((what, number) for what, number in told if number)
 
 
-def _refusals(log: ReadLog) -> tuple[tuple[str, int], ...]:
+def _refusal_counts(log: ReadLog) -> tuple[tuple[str, int], ...]:
     codes = Counter(
-        str(entry.event.facts["code"]) for entry in log.of(audit.REFUSED, audit.QUARANTINED)
+        str(entry.event.facts["code"]) for entry in log.entries_of(audit.REFUSED, audit.QUARANTINED)
     )
     return tuple(sorted(codes.items()))

@@ -64,7 +64,7 @@ class Auditor:
     vault: EvidenceStore
 
     @classmethod
-    def of(cls, run: RunDirectory) -> "Auditor":
+    def for_run(cls, run: RunDirectory) -> "Auditor":
         """Return the auditor of a run's directory.
 
         Raises:
@@ -79,19 +79,19 @@ class Auditor:
             Charter.read(run.charter), RunConfig.parse(summary.config), EvidenceStore(run.vault)
         )
 
-    def verdicts(self) -> Iterator[SumCheck]:
+    def check_sums(self) -> Iterator[SumCheck]:
         """Yield a verdict on each sum whose uploads are kept.
 
         Raises:
             ConsortiumError: The coordinator's files are not those of a run under this charter.
         """
-        self.opening()
+        self.verified_opening()
         for server_round in self.vault.rounds():
             folder = self.vault.folder / f"round-{server_round}"
             for receipts in sorted(folder.glob(f"*/{RECEIPTS_FILE}")):
-                yield from self._sums(server_round, receipts.parent)
+                yield from self._check_folder(server_round, receipts.parent)
 
-    def opening(self) -> Opening:
+    def verified_opening(self) -> Opening:
         """Return the run's opening once its signature is right.
 
         Raises:
@@ -101,7 +101,7 @@ class Auditor:
         opening.verify(self.charter.agreement.member(opening.terms.opener))
         return opening
 
-    def layout(self) -> Layout:
+    def read_layout(self) -> Layout:
         """Return the layout of the run."""
         return Layout.from_description(json.loads(self.vault.read(LAYOUT_FILE)))
 
@@ -109,14 +109,14 @@ class Auditor:
         """Return the form of the ciphertexts of one kind of sum."""
         match what:
             case "updates":
-                return update_placement(self.config, self.charter, self.layout())
+                return update_placement(self.config, self.charter, self.read_layout())
             case "statistics":
                 size = statistics_for(self.charter.table).layout.size
             case _:
                 size = evaluation_for(self.charter.table).layout.size
         return count_placement(self.config, self.charter, size)
 
-    def _sums(self, server_round: int, folder: Path) -> Iterator[SumCheck]:
+    def _check_folder(self, server_round: int, folder: Path) -> Iterator[SumCheck]:
         placement = self.placement(folder.name)
         receipts = decode_receipts((folder / RECEIPTS_FILE).read_bytes())
         published = (folder / SUMS_FILE).read_bytes()
@@ -144,7 +144,7 @@ class Auditor:
             upload = path.read_bytes()
             try:
                 receipt.verify(self.charter.agreement.member(site))
-                header = upload_header(receipt.label, self.config, self.layout(), placement)
+                header = upload_header(receipt.label, self.config, self.read_layout(), placement)
                 if upload_digest(header, [upload]) != receipt.upload:
                     return f"the coordinator holds another upload than {site} signed"
                 adder.add(upload)

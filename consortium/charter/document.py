@@ -163,7 +163,7 @@ class Charter(_Agreed):
             BadCharter: There is no such file, or it is not a charter.
         """
         try:
-            return _parsed(path.read_text())
+            return _parse_charter(path.read_text())
         except OSError as error:
             raise BadCharter(f"no charter can be read at {path}: {error.strerror}") from error
         except ValidationError as error:
@@ -171,12 +171,12 @@ class Charter(_Agreed):
 
 
 @lru_cache(maxsize=16)
-def _parsed(text: str) -> Charter:
+def _parse_charter(text: str) -> Charter:
     """Return the charter that a text is: the sites of one process hold the same."""
     return Charter.model_validate_json(text)
 
 
-def address(charter: Charter) -> tuple[str, int]:
+def coordinator_address(charter: Charter) -> tuple[str, int]:
     """Return host and port that sites reach the coordinator by.
 
     Raises:

@@ -90,7 +90,7 @@ class Signatures(BaseModel):
         Raises:
             BadSignature: A signature is not of who it says, or under another charter.
         """
-        signed = {self._verified(charter, signature) for signature in self.signatures}
+        signed = {self._verify_signer(charter, signature) for signature in self.signatures}
         return tuple(name for name in charter.names if name in signed)
 
     def require_all(self, charter: Charter) -> None:
@@ -110,11 +110,11 @@ class Signatures(BaseModel):
             )
 
     @staticmethod
-    def _verified(charter: Charter, signature: Signature) -> str:
+    def _verify_signer(charter: Charter, signature: Signature) -> str:
         if signature.charter != charter.fingerprint:
             raise BadSignature(f"{signature.member} signed another charter")
-        identity = identity_of(charter, signature.member)
-        identity.verify(_body(charter), bytes.fromhex(signature.signature))
+        identity = member_identity(charter, signature.member)
+        identity.verify(_signed_bytes(charter), bytes.fromhex(signature.signature))
         return signature.member
 
 
@@ -126,7 +126,7 @@ def sign_charter(charter: Charter, identity: Identity) -> Signature:
         OtherKeys: The charter gives this member other keys.
     """
     require_own_keys(charter, identity)
-    signature = identity.sign(_body(charter)).hex()
+    signature = identity.sign(_signed_bytes(charter)).hex()
     return Signature(charter=charter.fingerprint, member=identity.name, signature=signature)
 
 
@@ -137,11 +137,11 @@ def require_own_keys(charter: Charter, identity: Identity) -> None:
         NotAMember: The charter does not name the identity.
         OtherKeys: It gives this member other keys: somebody else would answer in its name.
     """
-    if identity_of(charter, identity.name) != identity.public:
+    if member_identity(charter, identity.name) != identity.public:
         raise OtherKeys(f"the charter gives {identity.name} other keys than this site has")
 
 
-def identity_of(charter: Charter, name: str) -> PublicIdentity:
+def member_identity(charter: Charter, name: str) -> PublicIdentity:
     """Return the public keys of a member.
 
     Raises:
@@ -156,5 +156,5 @@ def identity_of(charter: Charter, name: str) -> PublicIdentity:
     raise NotAMember(f"{name} is not among the {len(charter.members)} members of the charter")
 
 
-def _body(charter: Charter) -> bytes:
+def _signed_bytes(charter: Charter) -> bytes:
     return _TAG + bytes.fromhex(charter.fingerprint)

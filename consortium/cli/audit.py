@@ -6,7 +6,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from consortium.audit.cross_check import ReadLog, compare, ledger_heads, logs_in, read_log
+from consortium.audit.cross_check import (
+    ReadLog,
+    find_logs,
+    ledger_heads,
+    read_log,
+    require_agreement,
+)
 from consortium.audit.receipt import write_receipt
 from consortium.charter.document import Charter
 from consortium.run.party_directory import PartyDirectory
@@ -25,8 +31,8 @@ def verify(
     logs: list[Path] = LOGS, charter: Path | None = CHARTER, ledger: Path | None = LEDGER
 ) -> None:
     """Check that logs are whole and do not contradict each other; exit 1 if not."""
-    read = _read(logs, charter)
-    compare(read)
+    read = _read_logs(logs, charter)
+    require_agreement(read)
     table = Table("log of", "entries", "from", "to", "key", "head", title="whole")
     for log in read:
         table.add_row(
@@ -42,7 +48,7 @@ def verify(
     if sites in (0, coordinators):
         print("one end only: hold a site's log against a coordinator's to know that no end is cut")
     if ledger is not None:
-        _hold_ledger(ledger, read)
+        _check_ledger(ledger, read)
 
 
 @app.command("show")
@@ -51,7 +57,7 @@ def show(
     charter: Path | None = CHARTER,
 ) -> None:
     """Show a log, entry by entry, as far as it is whole."""
-    for read in _read([log], charter):
+    for read in _read_logs([log], charter):
         table = Table("line", "at", "what", "facts", title=f"log of {read.owner}")
         for entry in read.entries:
             facts = ", ".join(f"{key} {value}" for key, value in entry.event.facts.items())
@@ -66,21 +72,21 @@ def receipt(
     out: Path = typer.Option(Path("receipt.html"), "--out", help="The file to write."),
 ) -> None:
     """Write what the logs prove as one page, for an auditor."""
-    write_receipt(out, _read([directory], charter))
+    write_receipt(out, _read_logs([directory], charter))
     print(f"{out} written")
 
 
-def _read(places: list[Path], charter: Path | None) -> list[ReadLog]:
-    paths = [path for place in places for path in logs_in(place)]
+def _read_logs(places: list[Path], charter: Path | None) -> list[ReadLog]:
+    paths = [path for place in places for path in find_logs(place)]
     charters = [PartyDirectory(place).charter for place in places]
     named = charter or next((path for path in charters if path.exists()), None)
     agreed = Charter.read(named) if named else None
     return [read_log(path, agreed) for path in paths]
 
 
-def _hold_ledger(site: Path, logs: list[ReadLog]) -> None:
+def _check_ledger(site: Path, logs: list[ReadLog]) -> None:
     """Check that a site's ledger goes on from where each log saw it."""
-    owner = read_log(logs_in(site)[0]).owner
+    owner = read_log(find_logs(site)[0]).owner
     with Ledger(SiteDirectory(site).ledger) as ledger:
         heads = ledger_heads(owner, logs)
         for head in heads:

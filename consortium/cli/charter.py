@@ -5,13 +5,13 @@ from pathlib import Path
 import typer
 
 from consortium.charter.document import Charter, Floors
-from consortium.charter.signatures import identity_of, sign_charter
+from consortium.charter.signatures import member_identity, sign_charter
 from consortium.provisioning.charter_drafts import (
-    draft,
+    draft_charter,
     read_schema,
-    revised,
+    read_signatures,
+    revise_charter,
     signature_path,
-    signatures_beside,
 )
 from consortium.provisioning.enrolment import PublicHalf
 from consortium.site.directory import read_identity
@@ -35,7 +35,7 @@ def new(
     encrypted: bool = typer.Option(True, help="Whether every run must be encrypted."),
 ) -> None:
     """Draft a charter from the members' public halves; nobody has signed it yet."""
-    drafted = draft(
+    drafted = draft_charter(
         name,
         task=task,
         table=read_schema(table),
@@ -64,7 +64,7 @@ def sign(
 def show(charter: Path = CHARTER) -> None:
     """Show what a charter says, its fingerprint, and who has signed it."""
     agreed = Charter.read(charter)
-    signed = signatures_beside(charter).signers(agreed)
+    signed = read_signatures(charter).signers(agreed)
     print(f"{agreed.name}, revision {agreed.revision}, task {agreed.task}")
     print(f"fingerprint {agreed.fingerprint}")
     print(f"coordinator {agreed.coordinator or 'none named'}")
@@ -72,7 +72,9 @@ def show(charter: Path = CHARTER) -> None:
         print(f"floor       {key} = {value}")
     for member in agreed.members:
         mark = "signed" if member.name in signed else "NOT SIGNED"
-        short = identity_of(agreed, member.name).fingerprint.hex() if member.signing else "no keys"
+        short = (
+            member_identity(agreed, member.name).fingerprint.hex() if member.signing else "no keys"
+        )
         print(f"member      {member.name:20} {mark:10} {short}")
 
 
@@ -84,7 +86,7 @@ def revise(
     joining: list[Path] = typer.Option([], help="Public half of a site that joins."),
 ) -> None:
     """Draft the next charter, without or with a member; all who are in it sign it anew."""
-    changed = revised(
+    changed = revise_charter(
         Charter.read(charter),
         without=without,
         joining=[PublicHalf.read(path) for path in joining],

@@ -7,7 +7,13 @@ import typer
 
 from consortium.deployment.control_client import Control
 from consortium.deployment.superlink import SuperLink
-from consortium.deployment.supervisor import bring_down, cut_off, detach, read_up, supervise
+from consortium.deployment.supervisor import (
+    kill_service,
+    read_supervisor_state,
+    start_detached,
+    stop_service,
+    supervise_service,
+)
 from consortium.provisioning.installation import init_coordinator, install_coordinator
 from consortium.run.logs import log_in_detail
 
@@ -33,8 +39,8 @@ def install(
     charter = install_coordinator(directory, kit, now=datetime.now(UTC))
     print(f"{directory}: charter {charter.name}, revision {charter.revision}, in force")
     superlink = SuperLink(directory)
-    if read_up(superlink) is not None:
-        Control(superlink).enrol()
+    if read_supervisor_state(superlink) is not None:
+        Control(superlink).enrol_nodes()
         print("the nodes of the kit are registered, others are not; a new certificate is used")
         print("from the next `consortium coordinator up` on")
 
@@ -50,9 +56,9 @@ def up(
         log_in_detail()
     superlink = SuperLink(directory)
     if detached:
-        print(f"up, process {detach(['coordinator', 'up', str(directory)], superlink)}")
+        print(f"up, process {start_detached(['coordinator', 'up', str(directory)], superlink)}")
     else:
-        supervise(superlink, ready=Control(superlink).enrol)
+        supervise_service(superlink, ready=Control(superlink).enrol_nodes)
 
 
 @app.command("down")
@@ -61,5 +67,5 @@ def down(
     kill: bool = typer.Option(False, "--kill", help="At once, as a power cut would."),
 ) -> None:
     """Stop the SuperLink and all that came of it."""
-    ran = cut_off(SuperLink(directory)) if kill else bring_down(SuperLink(directory))
+    ran = kill_service(SuperLink(directory)) if kill else stop_service(SuperLink(directory))
     print("stopped" if ran else "nothing ran")

@@ -5,7 +5,7 @@ import typer
 from sites.plans import MINILM
 
 
-def command(
+def show_encoder(
     base: str = typer.Argument(MINILM, help="A name, or the directory of an encoder."),
 ) -> None:
     """Say where an encoder lies and what its digest is, for the run config's model-digest."""

@@ -10,7 +10,14 @@ from rich.table import Table
 
 from consortium.report.ledger.page import write_export
 from consortium.report.ledger.plot import draw_loss
-from consortium.report.ledger.statement import Account, View, open_ledger, to_csv, view_of, what_if
+from consortium.report.ledger.statement import (
+    Account,
+    View,
+    open_ledger,
+    planned_cost,
+    read_ledger_view,
+    to_csv,
+)
 from consortium.report.plots.style import write_png
 from privacy.differential.mechanisms import UNITS, SampledGaussian
 
@@ -38,7 +45,7 @@ MOST_RECORDS = typer.Option(
 )
 
 
-def command(
+def show_ledger(
     directory: Path = SITE,
     data: str | None = DATA,
     csv: Path | None = CSV,
@@ -49,9 +56,9 @@ def command(
     max_records_per_person: int = MOST_RECORDS,
 ) -> None:
     """Show what the people in a site's data sets have lost, over all runs."""
-    view = _chosen(view_of(directory), data)
+    view = _select_data_set(read_ledger_view(directory), data)
     for account in view.accounts:
-        _say(account)
+        _print_account(account)
     console.print(
         f"the ledger ends with entry {view.head.entries}, {view.head.digest.hex()}",
         highlight=False,
@@ -60,16 +67,16 @@ def command(
     if csv is not None:
         csv.write_text(to_csv(view))
     if plot is not None:
-        for path, account in _files(plot, view):
+        for path, account in _plot_files(plot, view):
             write_png(partial(draw_loss, account), path)
     if export is not None:
         page, _ = write_export(view, export, site=directory.resolve().name, now=datetime.now(UTC))
         console.print(f"written: {page}", highlight=False, soft_wrap=True)
     if planned is not None:
-        _say_what_if(directory, view, _event(planned, unit, max_records_per_person))
+        _print_planned_cost(directory, view, _planned_event(planned, unit, max_records_per_person))
 
 
-def _chosen(view: View, data: str | None) -> View:
+def _select_data_set(view: View, data: str | None) -> View:
     accounts = tuple(one for one in view.accounts if data in (None, one.data_set))
     if not accounts:
         names = ", ".join(one.data_set for one in view.accounts)
@@ -77,7 +84,7 @@ def _chosen(view: View, data: str | None) -> View:
     return View(head=view.head, accounts=accounts)
 
 
-def _event(planned: tuple[float, float, int], unit: str, most: int) -> SampledGaussian:
+def _planned_event(planned: tuple[float, float, int], unit: str, most: int) -> SampledGaussian:
     if unit not in UNITS:
         raise typer.BadParameter(f"a unit is one of {', '.join(UNITS)}")
     noise, rate, steps = planned
@@ -91,7 +98,7 @@ def _event(planned: tuple[float, float, int], unit: str, most: int) -> SampledGa
     )
 
 
-def _files(plot: Path, view: View) -> list[tuple[Path, Account]]:
+def _plot_files(plot: Path, view: View) -> list[tuple[Path, Account]]:
     """Return a file for each data set: the named one, or numbered ones beside it."""
     if len(view.accounts) == 1:
         return [(plot, view.accounts[0])]
@@ -101,7 +108,7 @@ def _files(plot: Path, view: View) -> list[tuple[Path, Account]]:
     ]
 
 
-def _say(account: Account) -> None:
+def _print_account(account: Account) -> None:
     budget = account.budget
     shown = Table(title=f"{account.data_set}: by {budget.unit}, delta {budget.delta:g}")
     for name in _COLUMNS:
@@ -132,10 +139,10 @@ def _say(account: Account) -> None:
     )
 
 
-def _say_what_if(directory: Path, view: View, event: SampledGaussian) -> None:
+def _print_planned_cost(directory: Path, view: View, event: SampledGaussian) -> None:
     with open_ledger(directory) as ledger:
         for account in view.accounts:
-            found = what_if(account, event, ledger.events(account.data_set))
+            found = planned_cost(account, event, ledger.events(account.data_set))
             verdict = "fits" if found.fits else "does not fit"
             console.print(
                 f"{account.data_set}: the planned run costs epsilon {found.asked:.3f} by itself "

@@ -17,7 +17,7 @@ class BadOption(ConsortiumError, ValueError):
     code = "bad-option"
 
 
-def overrides(settings: Iterable[str]) -> dict[str, Scalar]:
+def parse_overrides(settings: Iterable[str]) -> dict[str, Scalar]:
     """Return `key=value` settings as run config values, each of its key's type.
 
     Raises:
@@ -29,11 +29,11 @@ def overrides(settings: Iterable[str]) -> dict[str, Scalar]:
         key, equals, text = setting.partition("=")
         if not equals or not key:
             raise BadOption(f"--set needs key=value, got '{setting}'")
-        values[key] = _typed(key, text)
+        values[key] = _typed_value(key, text)
     return values
 
 
-def _typed(key: str, text: str) -> Scalar:
+def _typed_value(key: str, text: str) -> Scalar:
     if key not in KEYS:
         RunConfig.parse({key: text})  # refuses, with the nearest key
     if isinstance(KEYS[key], str):
@@ -47,7 +47,7 @@ def _typed(key: str, text: str) -> Scalar:
     raise BadConfig(f"{key} needs a {type(KEYS[key]).__name__}, got '{text}'")
 
 
-def data_sources(given: Iterable[str]) -> dict[str, DataSource]:
+def parse_data_sources(given: Iterable[str]) -> dict[str, DataSource]:
     """Return `site=source` options as sources by site.
 
     A source is a file, or a database's URL and a query with `::` between them, as in
@@ -61,11 +61,11 @@ def data_sources(given: Iterable[str]) -> dict[str, DataSource]:
         site, equals, source = option.partition("=")
         if not equals or not site or not source:
             raise BadOption(f"--data needs site=file or site=url::query, got '{option}'")
-        sources[site] = data_source(source)
+        sources[site] = parse_data_source(source)
     return sources
 
 
-def data_source(text: str) -> DataSource:
+def parse_data_source(text: str) -> DataSource:
     """Return a file, a directory, or a URL and a query with `::` between them, as a source.
 
     Raises:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from consortium.audit import journal as audit
 from consortium.charter.document import Charter
-from consortium.cli.options import SET_HELP, overrides
+from consortium.cli.options import SET_HELP, parse_overrides
 from consortium.client.audit_trail import journal_of
 from consortium.client.policy_dry_run import PolicyFinding, dry_run
 from consortium.config import RunConfig
@@ -30,9 +30,9 @@ def check(directory: Path = SITE, charter: Path = CHARTER, settings: list[str] =
 
     Nothing is sent, counted or reserved.
     """
-    config = RunConfig.parse(overrides(settings))
+    config = RunConfig.parse(parse_overrides(settings))
     findings = dry_run(directory, Charter.read(charter), config, now=time.time())
-    Console().print(_table(findings))
+    Console().print(_findings_table(findings))
     refused = [finding for finding in findings if finding.refused]
     if refused:
         print(f"this site would refuse: {'; '.join(one.refused for one in refused)}")
@@ -46,24 +46,24 @@ def stop_all(
 ) -> None:
     """Let the site answer nothing from now on, whatever its policy says."""
     kill_switch.stop_all(directory, reason)
-    _note(directory, audit.STOPPED)
+    _note_in_journal(directory, audit.STOPPED)
     print(f"{directory}: everything is stopped; `consortium site allow` lets it answer again")
 
 
 def allow(directory: Path = SITE) -> None:
     """Let a stopped site answer again what its policy allows."""
     kill_switch.allow(directory)
-    _note(directory, audit.ALLOWED)
+    _note_in_journal(directory, audit.ALLOWED)
     print(f"{directory}: answers what its policy allows")
 
 
-def _note(directory: Path, kind: str) -> None:
+def _note_in_journal(directory: Path, kind: str) -> None:
     journal = journal_of(directory, read_site_config(directory).name)
     journal.note(kind, at=datetime.now(UTC).isoformat(timespec="seconds"))
     journal.commit()
 
 
-def _table(findings: Iterable[PolicyFinding]) -> Table:
+def _findings_table(findings: Iterable[PolicyFinding]) -> Table:
     table = Table("what", "this run", "this site's policy", "")
     for one in findings:
         verdict = f"[red]refused: {one.refused}[/red]" if one.refused else "[green]yes[/green]"

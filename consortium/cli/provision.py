@@ -7,15 +7,15 @@ import typer
 
 from consortium.charter.document import Charter
 from consortium.provisioning.certificates import read_certificate, read_request
-from consortium.provisioning.charter_drafts import signatures_beside
+from consortium.provisioning.charter_drafts import read_signatures
 from consortium.provisioning.enrolment import PublicHalf
-from consortium.provisioning.provision import Tls, own_tls, provision
+from consortium.provisioning.provision import Tls, issue_own_tls, write_kits
 
 app = typer.Typer(help="Make kits for all parties.")
 
 
 @app.command("provision")
-def command(
+def provision(
     out: Path = typer.Argument(..., help="Directory for the kits."),
     charter: Path = typer.Option(..., help="The charter; the signatures lie beside it."),
     member: list[Path] = typer.Option(..., help="A site's public half; once for each member."),
@@ -32,11 +32,11 @@ def command(
     and `--authority` for certificates of an institution's.
     """
     now = datetime.now(UTC)
-    tls = _tls(out, request, server, authority, now)
-    kits = provision(
+    tls = _choose_tls(out, request, server, authority, now)
+    kits = write_kits(
         out / "kits",
         Charter.read(charter),
-        signatures_beside(charter),
+        read_signatures(charter),
         [PublicHalf.read(path) for path in member],
         tls,
         now=now,
@@ -45,11 +45,11 @@ def command(
         print(f"{kit}.tar.gz")
 
 
-def _tls(
+def _choose_tls(
     out: Path, request: Path | None, server: Path | None, authority: Path | None, now: datetime
 ) -> Tls:
     if request is not None and server is None and authority is None:
-        return own_tls(out / "authority", read_request(request), now=now)
+        return issue_own_tls(out / "authority", read_request(request), now=now)
     if request is None and server is not None and authority is not None:
         return Tls(authority=read_certificate(authority), server=read_certificate(server))
     raise typer.BadParameter("give either --request, or --server and --authority")

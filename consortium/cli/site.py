@@ -7,27 +7,32 @@ import typer
 
 from consortium.cli import policy as cli_policy
 from consortium.cli.lazy_group import LazyCommand, lazy_group
-from consortium.cli.options import data_source
+from consortium.cli.options import parse_data_source
 from consortium.deployment import code_approval as approval
-from consortium.deployment.code_approval import changes, choose
+from consortium.deployment.code_approval import bundle_diff, choose_code
 from consortium.deployment.supernode import SuperNode
-from consortium.deployment.supervisor import bring_down, cut_off, detach, supervise
+from consortium.deployment.supervisor import (
+    kill_service,
+    start_detached,
+    stop_service,
+    supervise_service,
+)
 from consortium.provisioning.enrolment import init_site, public_half, renew_node_key
 from consortium.provisioning.installation import install_site
 from consortium.run.logs import log_in_detail
 
 
-def _ledger() -> typer.Typer:
+def _load_ledger() -> typer.Typer:
     from consortium.cli import ledger as cli_ledger  # it draws, and computes what was lost
 
     loaded = typer.Typer()
-    loaded.command("ledger")(cli_ledger.command)
+    loaded.command("ledger")(cli_ledger.show_ledger)
     return loaded
 
 
 COMMANDS = {
     "ledger": LazyCommand(
-        "Show what the people in a site's data sets have lost, over all runs.", _ledger
+        "Show what the people in a site's data sets have lost, over all runs.", _load_ledger
     ),
 }
 
@@ -47,7 +52,7 @@ def init(
     data: str = typer.Option(..., help="File of the records, or url::query of a database."),
 ) -> None:
     """Make a site: its keys, which never leave it, and its configuration."""
-    half = init_site(directory, name=name, source=data_source(data))
+    half = init_site(directory, name=name, source=parse_data_source(data))
     print(f"{directory}: site {name}, identity {half.identity.fingerprint.hex()}")
 
 
@@ -89,9 +94,9 @@ def up(
         log_in_detail()
     node = SuperNode(directory)
     if detached:
-        print(f"up, process {detach(['site', 'up', str(directory)], node)}")
+        print(f"up, process {start_detached(['site', 'up', str(directory)], node)}")
     else:
-        supervise(node)
+        supervise_service(node)
 
 
 @app.command("down")
@@ -100,7 +105,7 @@ def down(
     kill: bool = typer.Option(False, "--kill", help="At once, as a power cut would."),
 ) -> None:
     """Stop the SuperNode and all that came of it."""
-    ran = cut_off(SuperNode(directory)) if kill else bring_down(SuperNode(directory))
+    ran = kill_service(SuperNode(directory)) if kill else stop_service(SuperNode(directory))
     print("stopped" if ran else "nothing ran")
 
 
@@ -114,11 +119,11 @@ def approve(
 
     From then on the site runs bundles on its list, and no other code.
     """
-    for line in changes(directory, bundle):
+    for line in bundle_diff(directory, bundle):
         print(line)
     if not yes:
         typer.confirm("Approve this code?", abort=True)
-    approvals = approval.approve(directory, bundle, now=datetime.now(UTC))
+    approvals = approval.approve_bundle(directory, bundle, now=datetime.now(UTC))
     print(f"approved {approvals.bundles[-1].digest}; {len(approvals.bundles)} on the list")
 
 
@@ -128,5 +133,5 @@ def code(
     installed: bool = typer.Option(..., "--installed/--listed", help="What the site runs."),
 ) -> None:
     """Choose what a site runs: the installed package, or the bundles on its list."""
-    approvals = choose(directory, "installed" if installed else "listed")
-    print(f"runs {'the installed package' if approvals.installed else 'bundles on its list'}")
+    approvals = choose_code(directory, "installed" if installed else "listed")
+    print(f"runs {'the installed package' if approvals.runs_installed else 'bundles on its list'}")

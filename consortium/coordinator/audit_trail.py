@@ -45,7 +45,9 @@ class CoordinatorAuditTrail:
     links: dict[int, tuple[str, bytes]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, run: RunDirectory, charter: Charter, config: RunConfig) -> "CoordinatorAuditTrail":
+    def open_for(
+        cls, run: RunDirectory, charter: Charter, config: RunConfig
+    ) -> "CoordinatorAuditTrail":
         """Return the witness of a run, which has noted what the run goes by.
 
         Raises:
@@ -65,7 +67,7 @@ class CoordinatorAuditTrail:
         journal.commit()
         return cls(journal)
 
-    def sent(self, asked: Iterable[Message]) -> None:
+    def note_sent(self, asked: Iterable[Message]) -> None:
         """Write down questions before they leave; one content to many sites is read once."""
         digests: dict[tuple[str, int], bytes] = {}
         for message in asked:
@@ -73,21 +75,25 @@ class CoordinatorAuditTrail:
             key = (kind, id(content))
             if key not in digests:
                 digests[key] = content_digest(kind, content)
-            self._message(audit.SENT, message.metadata.dst_node_id, kind, content, digests[key])
+            self._note_message(
+                audit.SENT, message.metadata.dst_node_id, kind, content, digests[key]
+            )
         self.journal.commit()
 
-    def received(self, reply: Message) -> None:
+    def note_received(self, reply: Message) -> None:
         """Write down an answer."""
         node, kind = reply.metadata.src_node_id, reply.metadata.message_type
         if not reply.has_content():
-            self.journal.note(audit.REFUSED, site=self._site(node), kind=kind, code="node-failed")
+            self.journal.note(
+                audit.REFUSED, site=self._site_name(node), kind=kind, code="node-failed"
+            )
         else:
             if kind == messages.HELLO:
-                self._joined(node, reply.content)
+                self._note_join(node, reply.content)
             digest = content_digest(kind, reply.content)
-            self._message(audit.RECEIVED, node, kind, reply.content, digest)
+            self._note_message(audit.RECEIVED, node, kind, reply.content, digest)
 
-    def observe(self, event: RunEvent) -> None:
+    def note_event(self, event: RunEvent) -> None:
         """Write down what came of it; no figure, released or not."""
         match event:
             case SiteQuarantined():
@@ -103,7 +109,7 @@ class CoordinatorAuditTrail:
         """Have all that was noted on the disk."""
         self.journal.commit()
 
-    def ended(self, status: str, model: str = "") -> None:
+    def note_end(self, status: str, model: str = "") -> None:
         """Write down how the run ended, with the digest of the model that it tells everybody."""
         self.journal.note(audit.ENDED, status=status, model=model)
         self.journal.commit()
@@ -113,7 +119,7 @@ class CoordinatorAuditTrail:
         self.commit()
         self.journal.chain.close()
 
-    def _joined(self, node: int, content: RecordDict) -> None:
+    def _note_join(self, node: int, content: RecordDict) -> None:
         arrays, facts = content.get(wire.ARRAYS), content.get(wire.FACTS)
         if not isinstance(arrays, ArrayRecord) or "anchor" not in arrays:
             return
@@ -135,18 +141,20 @@ class CoordinatorAuditTrail:
             signature=anchor.signature.hex(),
         )
 
-    def _message(self, what: str, node: int, kind: str, content: RecordDict, digest: bytes) -> None:
+    def _note_message(
+        self, what: str, node: int, kind: str, content: RecordDict, digest: bytes
+    ) -> None:
         link = self.links[node][1] if node in self.links else b""
         first = kind == messages.HELLO and what == audit.SENT
         self.journal.note(
             what,
-            site=self._site(node),
+            site=self._site_name(node),
             kind=kind,
             bytes=wire.num_bytes(content),
             digest=link_digest(b"" if first else link, digest),
         )
 
-    def _site(self, node: int) -> str:
+    def _site_name(self, node: int) -> str:
         return self.links[node][0] if node in self.links else f"node {node}"
 
 
@@ -190,14 +198,14 @@ class AuditedGrid(Grid):
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Write messages down, and send them."""
         asked = list(messages)
-        self._witness.sent(asked)
+        self._witness.note_sent(asked)
         return self._grid.push_messages(asked)
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """Return the replies that came, each written down."""
         replies = []
         for reply in self._grid.pull_messages(message_ids):
-            self._witness.received(reply)
+            self._witness.note_received(reply)
             replies.append(reply)
         return replies
 
@@ -206,8 +214,8 @@ class AuditedGrid(Grid):
     ) -> Iterable[Message]:
         """Send messages and return all replies, each written down."""
         asked = list(messages)
-        self._witness.sent(asked)
+        self._witness.note_sent(asked)
         replies = list(self._grid.send_and_receive(asked, timeout=timeout))
         for reply in replies:
-            self._witness.received(reply)
+            self._witness.note_received(reply)
         return replies

@@ -21,8 +21,8 @@ from consortium.run.records import (
     QuarantineRecord,
     SiteSummary,
     Tallies,
-    replaced,
-    write_object,
+    replace_atomically,
+    write_json_object,
     write_record,
 )
 from privacy.layout import Tally
@@ -40,7 +40,7 @@ from strategies.coordinator.messaging.events import (
 )
 
 
-class Released:
+class ReleasedTallies:
     """The tallies that sites released in answer to one question.
 
     Guarantee: memory holds their names and one tally, whatever the number of sites; the file has
@@ -57,7 +57,7 @@ class Released:
 
     def keep(self, site: str, tally: Tally) -> None:
         """Keep the tally of a site; its last one, if it releases twice."""
-        file = self._opened()
+        file = self._open_file()
         start = file.seek(0, 2)
         file.write(np.ascontiguousarray(tally, np.int64).tobytes())
         self._at[site] = (start, tally.size)
@@ -77,11 +77,11 @@ class Released:
         """Yield each site with its tally, sorted by name."""
         for site in self.sites:
             start, size = self._at[site]
-            file = self._opened()
+            file = self._open_file()
             file.seek(start)
             yield site, np.frombuffer(file.read(8 * size), np.int64)
 
-    def _opened(self) -> IO[bytes]:
+    def _open_file(self) -> IO[bytes]:
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 -- it outlives this call
             weakref.finalize(self, self._file.close)
@@ -117,7 +117,10 @@ class Recorder:
     bytes_up: int = 0
 
     def __post_init__(self) -> None:
-        self._released, self._last_released = Released(self.run.path), Released(self.run.path)
+        self._released, self._last_released = (
+            ReleasedTallies(self.run.path),
+            ReleasedTallies(self.run.path),
+        )
 
     def __call__(self, event: RunEvent) -> None:
         """Record one event."""
@@ -126,26 +129,26 @@ class Recorder:
         match event:
             case SitesJoined():
                 self.joined = event
-                self._line(event, asdict(event))
+                self._append_event(event, asdict(event))
             case StatisticsPooled():
                 _write_tallies(self.run.statistics, event.pooled, self._released)
-                self._line(event, {"sites": self._released.sites})
+                self._append_event(event, {"sites": self._released.sites})
             case SiteQuarantined():
                 _LOG.warning(
                     "round %d: %s is left out: %s", event.server_round, event.site, event.code
                 )
                 self.quarantined.append(QuarantineRecord.model_validate(asdict(event)))
-                self._line(event, asdict(event))
+                self._append_event(event, asdict(event))
             case SiteAnswered():
-                self._answered(event.site, event.server_round)
-                self._line(event, {"server_round": event.server_round, "site": event.site})
+                self._note_answer(event.site, event.server_round)
+                self._append_event(event, {"server_round": event.server_round, "site": event.site})
             case SitesCompared():
-                self._append(self.run.evidence, asdict(event))
+                self._append_line(self.run.evidence, asdict(event))
             case RoundFinished():
                 _LOG.info("round %d: %d sites answered", event.server_round, len(event.answered))
-                self._round(event)
+                self._record_round(event)
             case _:
-                self._line(event, asdict(event))
+                self._append_event(event, asdict(event))
 
     def _keep_released(self, event: RunEvent) -> None:
         match event:
@@ -154,11 +157,11 @@ class Recorder:
             case SiteAnswered(released=tally) if tally is not None:
                 self._released.keep(event.site, tally)
 
-    def begin(self) -> None:
+    def record_start(self) -> None:
         """Record that the run begins."""
-        self._append(self.run.events, {"event": "run-started", "started": self.started})
+        self._append_line(self.run.events, {"event": "run-started", "started": self.started})
 
-    def go_on(self, through: int) -> None:
+    def record_resumption(self, through: int) -> None:
         """Take up the record of a run that was interrupted, and record that it goes on.
 
         Guarantee: what happened stays in `events.jsonl`; figures of rounds after `through`,
@@ -167,37 +170,39 @@ class Recorder:
         Args:
             through: The last round whose result is kept.
         """
-        self.began -= max((self._recalled(line) for line in _lines(self.run.events)), default=0.0)
+        self.began -= max(
+            (self._replay_line(line) for line in _read_lines(self.run.events)), default=0.0
+        )
         for path in (self.run.metrics, self.run.evidence):
             if path.exists():
-                kept = (line for line in _lines(path) if line["server_round"] <= through)
-                with replaced(path) as file:
+                kept = (line for line in _read_lines(path) if line["server_round"] <= through)
+                with replace_atomically(path) as file:
                     file.writelines(json.dumps(line) + "\n" for line in kept)
-        for line in _lines(self.run.metrics):
+        for line in _read_lines(self.run.metrics):
             self.bytes_down += line["bytes_down"]
             self.bytes_up += line["bytes_up"]
-        self._append(self.run.events, {"event": "run-resumed", "server_round": through + 1})
+        self._append_line(self.run.events, {"event": "run-resumed", "server_round": through + 1})
 
-    def _recalled(self, line: dict[str, Any]) -> float:
+    def _replay_line(self, line: dict[str, Any]) -> float:
         """Take up one line of what happened; return when it did."""
         match line["event"]:
             case "run-started":
                 self.started = line["started"]
             case SiteAnswered.kind:
-                self._answered(line["site"], line["server_round"])
+                self._note_answer(line["site"], line["server_round"])
             case SiteQuarantined.kind:
                 fields = {name: line[name] for name in QuarantineRecord.model_fields}
                 self.quarantined.append(QuarantineRecord.model_validate(fields))
         return float(line["at_s"])
 
-    def _answered(self, site: str, server_round: int) -> None:
+    def _note_answer(self, site: str, server_round: int) -> None:
         """Note it in a bit a round: a site may answer again after an interruption."""
         self.answers[site] |= 1 << server_round
 
-    def failed(self, code: str, text: str) -> None:
+    def record_failure(self, code: str, text: str) -> None:
         """Record that the run ended with an error."""
         _LOG.error("the run ended: %s: %s", code, text)
-        self._append(self.run.events, {"event": "run-failed", "code": code, "text": text})
+        self._append_line(self.run.events, {"event": "run-failed", "code": code, "text": text})
 
     def metrics_of(self, tally: Tally) -> dict[str, MetricValue]:
         """Return the metrics that a tally defines."""
@@ -206,7 +211,7 @@ class Recorder:
             for name, metric in self.evaluation.metrics(tally).items()
         }
 
-    def seconds(self) -> float:
+    def elapsed_s(self) -> float:
         """Return the seconds since the recording began."""
         return time.monotonic() - self.began
 
@@ -226,14 +231,14 @@ class Recorder:
     def site_metrics(self) -> Entries:
         """Yield the sites that released figures in the last round, with the metrics of each."""
         for site, tally in self._last_released.tallies():
-            yield site, _plain(self.metrics_of(tally))
+            yield site, _plain_metrics(self.metrics_of(tally))
 
     def write_evaluation(self) -> None:
         """Write the tallies of the last round, from which the report draws, if there was one."""
         if self.last_round:
             _write_tallies(self.run.evaluation, self.last_round.evaluation, self._last_released)
 
-    def _round(self, event: RoundFinished) -> None:
+    def _record_round(self, event: RoundFinished) -> None:
         self.last_round = event
         self._last_released, self._released = self._released, self._last_released
         self._released.clear()
@@ -242,35 +247,35 @@ class Recorder:
         line = {
             "server_round": event.server_round,
             "sites": len(event.answered),
-            "metrics": _plain(self.metrics_of(event.evaluation)),
+            "metrics": _plain_metrics(self.metrics_of(event.evaluation)),
             "bytes_down": event.bytes_down,
             "bytes_up": event.bytes_up,
             "seconds": round(event.seconds, 6),
         }
-        self._append(self.run.metrics, line, site_metrics=self.site_metrics())
-        self._line(event, {**line, "answered": event.answered})
+        self._append_line(self.run.metrics, line, site_metrics=self.site_metrics())
+        self._append_event(event, {**line, "answered": event.answered})
 
-    def _line(self, event: RunEvent, values: dict[str, Any]) -> None:
-        self._append(self.run.events, {"event": event.kind, **values})
+    def _append_event(self, event: RunEvent, values: dict[str, Any]) -> None:
+        self._append_line(self.run.events, {"event": event.kind, **values})
 
-    def _append(self, path: Path, values: dict[str, Any], **mappings: Entries) -> None:
-        line = json.dumps({"at_s": round(self.seconds(), 4), **values})
+    def _append_line(self, path: Path, values: dict[str, Any], **mappings: Entries) -> None:
+        line = json.dumps({"at_s": round(self.elapsed_s(), 4), **values})
         with path.open("a") as file:
-            write_object(file, line, **mappings)
+            write_json_object(file, line, **mappings)
             file.write("\n")
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
+def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the lines that were written whole; a process may have died in the last one."""
     if path.exists():
         with path.open() as file:
             yield from (json.loads(line) for line in file if line.endswith("\n"))
 
 
-def _write_tallies(path: Path, pooled: Tally, released: Released) -> None:
+def _write_tallies(path: Path, pooled: Tally, released: ReleasedTallies) -> None:
     by_site = ((site, tally.tolist()) for site, tally in released.tallies())
     write_record(path, Tallies(pooled=pooled.tolist()), by_site=by_site)
 
 
-def _plain(metrics: Mapping[str, MetricValue]) -> dict[str, Any]:
+def _plain_metrics(metrics: Mapping[str, MetricValue]) -> dict[str, Any]:
     return {name: metric.model_dump() for name, metric in metrics.items()}

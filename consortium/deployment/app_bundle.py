@@ -37,24 +37,24 @@ def stage_bundle(folder: Path, bundle: Bundle) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     for package in bundle.packages:
         source = Path(package.__path__[0])
-        shutil.copytree(source, folder / package.__name__, ignore=_only_python)
+        shutil.copytree(source, folder / package.__name__, ignore=_names_to_ignore)
     includes = [f"{package.__name__}/**/*.py" for package in bundle.packages]
     (folder / "pyproject.toml").write_text(
         f'[project]\nname = "consortium-fl"\nversion = "{metadata.version("consortium-fl")}"\n\n'
         f'[tool.flwr.app]\npublisher = "consortium"\nfab-include = {json.dumps(includes)}\n\n'
         f'[tool.flwr.app.components]\nserverapp = "{SERVER_APP}"\n'
         f'clientapp = "{bundle.client_app}"\n\n'
-        f"[tool.flwr.app.config]\n{toml(KEYS)}"
+        f"[tool.flwr.app.config]\n{toml_lines(KEYS)}"
     )
     return folder
 
 
-def _only_python(folder: str, names: list[str]) -> set[str]:
+def _names_to_ignore(folder: str, names: list[str]) -> set[str]:
     kept = {name for name in names if name.endswith(".py") or (Path(folder) / name).is_dir()}
     return set(names) - kept | {"__pycache__"}
 
 
-def toml(values: Mapping[str, Scalar]) -> str:
+def toml_lines(values: Mapping[str, Scalar]) -> str:
     """Return values as the lines of a TOML table; dotted keys stay dotted."""
     return "".join(
         f'"{key}" = {json.dumps(value)}\n' if "." not in key else f"{key} = {json.dumps(value)}\n"

@@ -59,17 +59,17 @@ class Approvals(BaseModel):
     bundles: tuple[Approved, ...] = ()
 
     @property
-    def installed(self) -> bool:
+    def runs_installed(self) -> bool:
         """Whether the installed package answers."""
         return self.run == "installed"
 
-    def require(self, bundle: bytes) -> None:
+    def require_approved(self, bundle: bytes) -> None:
         """Return if a bundle is on the list; its digest is computed here, not believed.
 
         Raises:
             NotApproved: It is not.
         """
-        digest = digest_of(bundle)
+        digest = bundle_digest(bundle)
         if digest not in {approved.digest for approved in self.bundles}:
             raise NotApproved(
                 f"bundle {digest} is not on this site's list: look at it, then "
@@ -78,7 +78,7 @@ class Approvals(BaseModel):
             )
 
 
-def digest_of(bundle: bytes) -> str:
+def bundle_digest(bundle: bytes) -> str:
     """Return what identifies a bundle: SHA-256, hexadecimal."""
     return hashlib.sha256(bundle).hexdigest()
 
@@ -98,24 +98,24 @@ def read_approvals(site: Path) -> Approvals:
         raise BadBundle(f"{path} is no list of approved bundles: {error}") from error
 
 
-def approve(site: Path, bundle: Path, *, now: datetime) -> Approvals:
+def approve_bundle(site: Path, bundle: Path, *, now: datetime) -> Approvals:
     """Put a bundle on a site's list, keep a copy of it, and let the site go by the list.
 
     Raises:
         BadBundle: The file is no bundle.
     """
-    content = _read(bundle)
-    texts_of(content)
+    content = _read_bundle(bundle)
+    read_bundle_texts(content)
     folder = SiteDirectory(site).bundles
     folder.mkdir(exist_ok=True)
-    digest = digest_of(content)
+    digest = bundle_digest(content)
     (folder / f"{digest}.fab").write_bytes(content)
     held = read_approvals(site)
     others = tuple(one for one in held.bundles if one.digest != digest)
-    return choose(site, "listed", (*others, Approved(digest=digest, at=now)))
+    return choose_code(site, "listed", (*others, Approved(digest=digest, at=now)))
 
 
-def choose(
+def choose_code(
     site: Path, run: Literal["installed", "listed"], bundles: tuple[Approved, ...] | None = None
 ) -> Approvals:
     """Decide what a site runs from its next message on."""
@@ -125,16 +125,16 @@ def choose(
     return approvals
 
 
-def changes(site: Path, bundle: Path) -> list[str]:
+def bundle_diff(site: Path, bundle: Path) -> list[str]:
     """Return how a bundle differs from the one approved last, line by line; all of it if none.
 
     Raises:
         BadBundle: The file is no bundle.
     """
-    new = texts_of(_read(bundle))
+    new = read_bundle_texts(_read_bundle(bundle))
     held = read_approvals(site).bundles
     last = SiteDirectory(site).bundles / f"{held[-1].digest}.fab" if held else None
-    old = texts_of(_read(last)) if last is not None else {}
+    old = read_bundle_texts(_read_bundle(last)) if last is not None else {}
     lines: list[str] = []
     for name in sorted(old.keys() | new.keys()):
         before, after = old.get(name, ""), new.get(name, "")
@@ -144,7 +144,7 @@ def changes(site: Path, bundle: Path) -> list[str]:
     return lines
 
 
-def texts_of(bundle: bytes) -> dict[str, str]:
+def read_bundle_texts(bundle: bytes) -> dict[str, str]:
     """Return the text files of a bundle by name, none of them unpacked anywhere.
 
     Raises:
@@ -163,7 +163,7 @@ def texts_of(bundle: bytes) -> dict[str, str]:
         raise BadBundle(f"this is no bundle: {error}") from error
 
 
-def _read(bundle: Path) -> bytes:
+def _read_bundle(bundle: Path) -> bytes:
     try:
         return bundle.read_bytes()
     except OSError as error:

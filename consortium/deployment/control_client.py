@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from consortium.charter.document import address
+from consortium.charter.document import coordinator_address
 from consortium.config import Scalar
-from consortium.deployment.app_bundle import toml
-from consortium.deployment.processes import LaunchFailed, program
+from consortium.deployment.app_bundle import toml_lines
+from consortium.deployment.processes import LaunchFailed, program_path
 from consortium.deployment.run_orders import RunOrder
 from consortium.deployment.superlink import SuperLink
 from consortium.provisioning.installation import read_nodes
@@ -39,14 +39,14 @@ class Control:
 
     def nodes(self) -> list[dict[str, Any]]:
         """Return the registered nodes as Flower lists them, without those that were put out."""
-        listed = self._ask("supernode", "list")
+        listed = self._call_flwr("supernode", "list")
         return [node for node in listed.get("nodes", []) if node["status"] != "unregistered"]
 
-    def members(self) -> dict[str, tuple[str, float]]:
+    def member_status(self) -> dict[str, tuple[str, float]]:
         """Return status and seconds online of each member's node."""
         names = {key: name for name, key in read_nodes(self.superlink.directory).items()}
         nodes = {int(node["node-id"]): node for node in self.nodes()}
-        enrolled = self._noted(_ENROLLED).items()
+        enrolled = self._read_numbers(_ENROLLED).items()
         return {
             names[key]: (str(nodes[node]["status"]), float(nodes[node]["online-elapsed"] or 0))
             for key, node in enrolled
@@ -55,9 +55,9 @@ class Control:
 
     def runs(self) -> list[dict[str, Any]]:
         """Return all runs as Flower lists them, the latest first."""
-        return list(self._ask("list").get("runs", []))
+        return list(self._call_flwr("list").get("runs", []))
 
-    def going(self) -> list[int]:
+    def active_runs(self) -> list[int]:
         """Return the numbers of the runs that are not over."""
         return [
             int(one["run-id"])
@@ -65,7 +65,7 @@ class Control:
             if not str(one["status"]).startswith("finished")
         ]
 
-    def enrol(self) -> None:
+    def enrol_nodes(self) -> None:
         """Bring the registered nodes to those of the kit: members join, who left is put out.
 
         Guarantee: afterwards exactly the keys of the kit are admitted.
@@ -73,21 +73,21 @@ class Control:
         wanted = read_nodes(self.superlink.directory)
         folder = self.superlink.home / "nodes"
         folder.mkdir(exist_ok=True)
-        enrolled = self._enrolled()
+        enrolled = self._enrolled_nodes()
         for key, node in enrolled.items():
             if key not in wanted.values():
-                self._ask("supernode", "unregister", str(node))
+                self._call_flwr("supernode", "unregister", str(node))
         for name, key in wanted.items():
             if key not in enrolled:
                 path = folder / f"{name}.pub"
                 path.write_text(key)
-                registered = self._ask("supernode", "register", str(path), "--name", name)
+                registered = self._call_flwr("supernode", "register", str(path), "--name", name)
                 enrolled[key] = int(registered["node-id"])
-        self._note(
+        self._write_numbers(
             _ENROLLED, {key: node for key, node in enrolled.items() if key in wanted.values()}
         )
 
-    def submit(self, order: RunOrder) -> int:
+    def submit_order(self, order: RunOrder) -> int:
         """Let an ordered run begin, or go on; return Flower's number of it.
 
         What Flower takes for an earlier process of the same run, which is dead, is stopped: the
@@ -96,16 +96,16 @@ class Control:
         Raises:
             ControlRefused: Flower did not take it.
         """
-        begun = self._noted(_BEGUN)
+        begun = self._read_numbers(_BEGUN)
         order.write(self.superlink.directory)
-        number = self.begin(order.config)
-        self._note(_BEGUN, {**begun, str(order.run): number})
+        number = self.start_run(order.config)
+        self._write_numbers(_BEGUN, {**begun, str(order.run): number})
         if str(order.run) in begun:
             with suppress(ControlRefused):  # it is over already
-                self.stop(begun[str(order.run)])
+                self.stop_run(begun[str(order.run)])
         return number
 
-    def begin(self, config: Mapping[str, Scalar]) -> int:
+    def start_run(self, config: Mapping[str, Scalar]) -> int:
         """Ask the SuperLink for a run, as anybody may who reaches its port; return its number.
 
         It comes to nothing unless it was ordered.
@@ -114,38 +114,38 @@ class Control:
             ControlRefused: Flower did not take it.
         """
         overrides = self.superlink.home / "run-config.toml"
-        overrides.write_text(toml(config))
+        overrides.write_text(toml_lines(config))
         app = str(CoordinatorDirectory(self.superlink.directory.resolve()).app)
-        begun = self._ask("run", app, more=("--run-config", str(overrides.resolve())))
+        begun = self._call_flwr("run", app, more=("--run-config", str(overrides.resolve())))
         return int(begun["run-id"])
 
-    def status_of(self, run: int) -> str:
+    def run_status(self, run: int) -> str:
         """Return how a run stands in Flower's words, such as `finished:completed`."""
         for listed in self.runs():
             if int(listed["run-id"]) == run:
                 return str(listed["status"])
         raise ControlRefused(f"the SuperLink knows no run {run}")
 
-    def stop(self, run: int) -> None:
+    def stop_run(self, run: int) -> None:
         """Stop a run."""
-        self._ask("stop", str(run))
+        self._call_flwr("stop", str(run))
 
-    def _enrolled(self) -> dict[str, int]:
+    def _enrolled_nodes(self) -> dict[str, int]:
         there = {int(node["node-id"]) for node in self.nodes()}
-        return {key: node for key, node in self._noted(_ENROLLED).items() if node in there}
+        return {key: node for key, node in self._read_numbers(_ENROLLED).items() if node in there}
 
-    def _noted(self, name: str) -> Mapping[str, int]:
+    def _read_numbers(self, name: str) -> Mapping[str, int]:
         path = self.superlink.home / name
         noted: Mapping[str, int] = json.loads(path.read_text()) if path.exists() else {}
         return noted
 
-    def _note(self, name: str, numbers: Mapping[str, int]) -> None:
+    def _write_numbers(self, name: str, numbers: Mapping[str, int]) -> None:
         write_atomically(self.superlink.home / name, json.dumps(numbers))
 
-    def _ask(self, *words: str, more: tuple[str, ...] = ()) -> dict[str, Any]:
+    def _call_flwr(self, *words: str, more: tuple[str, ...] = ()) -> dict[str, Any]:
         home = self.superlink.home
-        self._configure()
-        command = [program("flwr"), *words, "here", "--format", "json", *more]
+        self._write_connection()
+        command = [program_path("flwr"), *words, "here", "--format", "json", *more]
         asked = subprocess.run(  # noqa: S603 -- Flower's own program, our own arguments
             command,
             cwd=home,
@@ -155,13 +155,13 @@ class Control:
             check=False,
             timeout=_CALL_LIMIT_S,
         )
-        said = _json(asked.stdout)
+        said = _json_in(asked.stdout)
         if asked.returncode or not said.get("success"):
             raise ControlRefused(f"flwr {words[0]}: {asked.stdout}{asked.stderr}".strip())
         return said
 
-    def _configure(self) -> None:
-        host, port = address(self.superlink.charter)
+    def _write_connection(self) -> None:
+        host, port = coordinator_address(self.superlink.charter)
         authority = CoordinatorDirectory(self.superlink.directory.resolve()).authority
         (self.superlink.home / "config.toml").write_text(
             f'[superlink]\ndefault = "here"\n\n[superlink.here]\naddress = "{host}:{port}"\n'
@@ -169,7 +169,7 @@ class Control:
         )
 
 
-def _json(text: str) -> dict[str, Any]:
+def _json_in(text: str) -> dict[str, Any]:
     """Return the JSON in what a program said; it may say other things before."""
     start = text.find("{")
     try:

@@ -22,8 +22,8 @@ from flwr.app import Context, Message
 from consortium.charter.document import Charter
 from consortium.config import Scalar
 from consortium.deployment.code_approval import Approvals, NotApproved, read_approvals
-from consortium.deployment.prefork import Prepared, serve
-from consortium.deployment.run_orders import claim
+from consortium.deployment.prefork import ForkServer, serve_forks
+from consortium.deployment.run_orders import claim_order
 from consortium.run.directory import COORDINATOR, ENVIRONMENT, SITE
 from consortium.run.party_directory import CoordinatorDirectory, PartyDirectory
 from privacy.errors import ConsortiumError
@@ -79,28 +79,28 @@ class BundleGate:
         self._load = load
         self._refused: NotApproved | None = None
 
-    def install(self, bundle: bytes, **_how: object) -> None:
+    def install_bundle(self, bundle: bytes, **_how: object) -> None:
         """Unpack a bundle, if the site keeps a list and the bundle is on it; else do nothing."""
-        if self._approvals.installed:
+        if self._approvals.runs_installed:
             return
         try:
-            self._approvals.require(bundle)
+            self._approvals.require_approved(bundle)
         except NotApproved as error:
             self._refused = error
         else:
             self._unpack(bundle, skip_prompt=True)
 
-    def app(self, identity: str, version: str, digest: str) -> SiteApp:
+    def choose_app(self, identity: str, version: str, digest: str) -> SiteApp:
         """Return the app that answers."""
         if self._refused is not None:
-            return refusing(self._refused)
-        if self._approvals.installed:
+            return refusing_app(self._refused)
+        if self._approvals.runs_installed:
             return self._installed()
-        _forget_installed()
+        _unload_installed_modules()
         return self._load(identity, version, digest)
 
 
-def refusing(error: ConsortiumError) -> SiteApp:
+def refusing_app(error: ConsortiumError) -> SiteApp:
     """Return an app that answers every message with a refusal."""
 
     def app(message: Message, context: Context) -> Message:
@@ -109,35 +109,35 @@ def refusing(error: ConsortiumError) -> SiteApp:
     return app
 
 
-def superexec() -> None:
+def run_superexec() -> None:
     """Start what answers each message at a site: `flower-superexec`.
 
     The process of a message is forked from one that has loaded what it needs; where that is dead,
     it is started alone, as Flower does.
     """
     require_version(metadata.version("flwr"))
-    prepared = Prepared([sys.executable, "-P", "-m", _MODULE, _PREPARED])
+    prepared = ForkServer([sys.executable, "-P", "-m", _MODULE, _PREPARED])
     from flwr.supercore.cli.flower_superexec import flower_superexec
     from flwr.supercore.superexec.executor import subprocess_executor
 
     def start(
         command: Sequence[str], *, stdout: int | None = None, stderr: int | None = None
     ) -> None:
-        if command[0] != _ANSWERS or not prepared.started(command[1:]):
+        if command[0] != _ANSWERS or not prepared.start_program(command[1:]):
             subprocess.Popen(command, stdout=stdout, stderr=stderr)  # noqa: S603 -- of our own PATH
 
     processes = SimpleNamespace(Popen=start, DEVNULL=subprocess.DEVNULL)
-    _replace(subprocess_executor, {"subprocess": processes})
+    _replace_names(subprocess_executor, {"subprocess": processes})
     flower_superexec()
 
 
-def prepared_app() -> None:
+def serve_messages() -> None:
     """Wait for messages to be answered at a site, with all that answers them loaded."""
-    serve(_load_for_messages, client_app)
+    serve_forks(_load_for_messages, run_client_app)
 
 
 def _load_for_messages() -> None:
-    _alone("flwr.supernode.cli")
+    _skip_package_init("flwr.supernode.cli")
     import_module("flwr.supernode.cli.flwr_clientapp")
     import_module("consortium.client_app")
     try:
@@ -147,9 +147,9 @@ def _load_for_messages() -> None:
     load_libraries(task)
 
 
-def client_app() -> None:
+def run_client_app() -> None:
     """Run one message at a site: `flwr-clientapp`."""
-    _alone("flwr.supernode.cli")
+    _skip_package_init("flwr.supernode.cli")
     from flwr.cli.install import install_from_fab  # each program loads its own half of Flower
     from flwr.clientapp.utils import get_load_client_app_fn
     from flwr.supernode.cli.flwr_clientapp import flwr_clientapp
@@ -163,15 +163,15 @@ def client_app() -> None:
         load=get_load_client_app_fn("", None, multi_app=True),
     )
     replaced = {
-        "install_from_fab": gate.install,
-        "get_load_client_app_fn": lambda **_: gate.app,
-        "install_app_dependencies": _install_nothing,
+        "install_from_fab": gate.install_bundle,
+        "get_load_client_app_fn": lambda **_: gate.choose_app,
+        "install_app_dependencies": _refuse_to_install,
     }
-    _replace(run_clientapp, replaced)
+    _replace_names(run_clientapp, replaced)
     flwr_clientapp()
 
 
-def server_app() -> None:
+def run_server_app() -> None:
     """Run what was ordered at the coordinator: `flwr-serverapp`."""
     from flwr.superlink.cli.flwr_serverapp import flwr_serverapp
 
@@ -181,7 +181,7 @@ def server_app() -> None:
     runtime = import_module("flwr.superlink.runtime.run_serverapp")  # its package hides it
 
     def ordered(_app: Path, submitted: Mapping[str, Scalar]) -> dict[str, Scalar]:
-        order = claim(coordinator, submitted)
+        order = claim_order(coordinator, submitted)
         os.environ[ENVIRONMENT] = str(order.run)
         return dict(order.config)
 
@@ -189,23 +189,23 @@ def server_app() -> None:
         "install_from_fab": lambda *_, **__: None,
         "get_project_dir": lambda *_: CoordinatorDirectory(coordinator).app,
         "get_fused_config_from_dir": ordered,
-        "install_app_dependencies": _install_nothing,
+        "install_app_dependencies": _refuse_to_install,
     }
-    _replace(runtime, replaced)
+    _replace_names(runtime, replaced)
     flwr_serverapp()
 
 
-def refused() -> None:
+def refuse_program() -> None:
     """End at once: stands for every program of Flower's that a site or coordinator never runs."""
     sys.exit("this program of Flower's is not run here")
 
 
-def _replace(module: ModuleType, replaced: Mapping[str, object]) -> None:
+def _replace_names(module: ModuleType, replaced: Mapping[str, object]) -> None:
     for name, replacement in replaced.items():
         setattr(module, name, replacement)
 
 
-def _alone(package: str) -> None:
+def _skip_package_init(package: str) -> None:
     """Let a module of a package load without those that the package loads beside it.
 
     Beside the program that Flower starts for a message stands the one that runs for weeks, with its
@@ -222,13 +222,13 @@ def _installed_app() -> SiteApp:
     return app
 
 
-def _forget_installed() -> None:
+def _unload_installed_modules() -> None:
     """Let an approved bundle bring its own packages: no half of the installed one stays."""
     for name in [name for name in sys.modules if name.partition(".")[0] in _OURS]:
         del sys.modules[name]
 
 
-def _install_nothing(*_: object, **__: object) -> None:
+def _refuse_to_install(*_: object, **__: object) -> None:
     raise NotApproved("nothing is installed at run time")
 
 
@@ -236,12 +236,12 @@ def main() -> None:
     """Be the program that the first argument names; the others are its own."""
     name = sys.argv.pop(1)
     programs = {
-        "flower-superexec": superexec,
-        _PREPARED: prepared_app,
-        _ANSWERS: client_app,
-        "flwr-serverapp": server_app,
+        "flower-superexec": run_superexec,
+        _PREPARED: serve_messages,
+        _ANSWERS: run_client_app,
+        "flwr-serverapp": run_server_app,
     }
-    programs.get(name, refused)()
+    programs.get(name, refuse_program)()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from consortium.deployment.processes import program
+from consortium.deployment.processes import program_path
 
 # Flower starts these by name. What is not run here at all ends at once.
 STARTED = (
@@ -22,7 +22,7 @@ _RUN: dict[str, tuple[str, ...]] = {
 }
 
 
-def write_programs(folder: Path, role: str) -> Path:
+def write_shims(folder: Path, role: str) -> Path:
     """Write the programs that a role may run, and stand-ins for those it may not.
 
     Guarantee: no program that would run a bundle's code unasked can be started by name: the
@@ -34,14 +34,14 @@ def write_programs(folder: Path, role: str) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     gate = f"exec {shlex.quote(sys.executable)} -P -m consortium.deployment.flower_entrypoints"
-    _write(folder / _STARTER, f'exec {shlex.quote(program(_STARTER))} "$@"')
+    _write_script(folder / _STARTER, f'exec {shlex.quote(program_path(_STARTER))} "$@"')
     for name in STARTED:
-        _write(folder / name, f"{gate} refused")
+        _write_script(folder / name, f"{gate} refused")
     for name in _RUN[role]:
-        _write(folder / name, f'{gate} {name} "$@"')
+        _write_script(folder / name, f'{gate} {name} "$@"')
     return folder
 
 
-def _write(path: Path, line: str) -> None:
+def _write_script(path: Path, line: str) -> None:
     path.write_text(f"#!/bin/sh\n{line}\n")
     path.chmod(0o700)

@@ -18,37 +18,37 @@ from typing import NoReturn
 _STARTED = "started"
 
 
-class Prepared:
+class ForkServer:
     """Starts a program by asking a process that has loaded it to fork.
 
     The process begins with the first program, and ends when this one does, however it ends.
 
     Args:
-        command: Starts that process, which serves its standard input: see `serve`.
+        command: Starts that process, which serves its standard input: see `serve_forks`.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
 
-    def started(self, arguments: Sequence[str]) -> bool:
+    def start_program(self, arguments: Sequence[str]) -> bool:
         """Start the program with these arguments, and return whether that was done.
 
         Waits until the process has loaded what it needs. Where it is dead nothing was started: it
         is begun anew with the next program.
         """
         if self._process is None:
-            self._begin()
+            self._launch()
         try:
             print(json.dumps(list(arguments)), file=self._asked, flush=True)
             done = self._asked.readline().strip() == _STARTED
         except OSError:
             done = False
         if not done:
-            self.end()
+            self.stop()
         return done
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """End the process; what it has started goes on."""
         if self._process is not None:
             self._socket.close()
@@ -56,14 +56,14 @@ class Prepared:
             self._process.wait()
             self._process = None
 
-    def _begin(self) -> None:
+    def _launch(self) -> None:
         self._socket, theirs = socket.socketpair()
         self._asked = self._socket.makefile("rw")
         with theirs:
             self._process = subprocess.Popen(self._command, stdin=theirs.fileno())  # noqa: S603 -- the gate's own
 
 
-def serve(load: Callable[[], None], program: Callable[[], object]) -> None:
+def serve_forks(load: Callable[[], None], program: Callable[[], object]) -> None:
     """Be that process: load, then fork for each list of arguments that comes; return at the end.
 
     Guarantee: to the program it is as if it were started alone. It has its own numbers of chance,
@@ -87,11 +87,11 @@ def serve(load: Callable[[], None], program: Callable[[], object]) -> None:
         for line in asked:
             if os.fork() == 0:
                 os.close(asking.fileno())
-                _become(program, json.loads(line))
+                _run_child(program, json.loads(line))
             asking.sendall(f"{_STARTED}\n".encode())
 
 
-def _become(program: Callable[[], object], arguments: Sequence[str]) -> NoReturn:
+def _run_child(program: Callable[[], object], arguments: Sequence[str]) -> NoReturn:
     """Run the program, and end without taking apart what was loaded."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

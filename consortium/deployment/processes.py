@@ -58,7 +58,7 @@ class Mark:
     variable: str
     value: str
 
-    def family(self) -> list[psutil.Process]:
+    def marked_processes(self) -> list[psutil.Process]:
         """Return every process with the mark, without this one and those it came of."""
         ours = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
         found = []
@@ -72,29 +72,29 @@ class Mark:
         return found
 
 
-def end(processes: list[psutil.Process]) -> None:
+def end_processes(processes: list[psutil.Process]) -> None:
     """End processes: with a request first, by force after `STOP_LIMIT_S`."""
     for process in processes:
-        _signal(process, signal.SIGTERM)
+        _send_signal(process, signal.SIGTERM)
     _, alive = psutil.wait_procs(processes, timeout=STOP_LIMIT_S)
     for process in alive:
-        _signal(process, signal.SIGKILL)
+        _send_signal(process, signal.SIGKILL)
     psutil.wait_procs(alive, timeout=STOP_LIMIT_S)
 
 
-def stop(process: "subprocess.Popen[bytes]", mark: Mark) -> None:
+def stop_program(process: "subprocess.Popen[bytes]", mark: Mark) -> None:
     """Stop a program and all that came of it: children first, so that they can tidy up."""
-    end([one for one in mark.family() if one.pid != process.pid])
+    end_processes([one for one in mark.marked_processes() if one.pid != process.pid])
     process.terminate()
     try:
         process.wait(STOP_LIMIT_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    end(mark.family())
+    end_processes(mark.marked_processes())
 
 
-def start(
+def start_program(
     command: list[str], *, cwd: Path, environment: Mapping[str, str], log: Path
 ) -> "subprocess.Popen[bytes]":
     """Start a program in a session of its own; what it says goes to the end of a log."""
@@ -110,7 +110,7 @@ def start(
         )
 
 
-def await_true(ready: Callable[[], bool], *, alive: Callable[[], bool], limit_s: float) -> bool:
+def wait_until(ready: Callable[[], bool], *, alive: Callable[[], bool], limit_s: float) -> bool:
     """Return whether something came true in time, while a process was alive to bring it about."""
     until = time.monotonic() + limit_s
     while time.monotonic() < until and alive():
@@ -120,12 +120,12 @@ def await_true(ready: Callable[[], bool], *, alive: Callable[[], bool], limit_s:
     return False
 
 
-def program(name: str) -> str:
+def program_path(name: str) -> str:
     """Return the path of a program that was installed with this Python."""
     return str(Path(sys.executable).parent / name)
 
 
-def inherited() -> dict[str, str]:
+def inherited_environment() -> dict[str, str]:
     """Return what a program of ours needs of this process's environment, and no more."""
     return {name: os.environ[name] for name in _INHERITED if name in os.environ}
 
@@ -138,7 +138,7 @@ def free_port(host: str = "127.0.0.1") -> int:
         return port
 
 
-def _signal(process: psutil.Process, number: signal.Signals) -> None:
+def _send_signal(process: psutil.Process, number: signal.Signals) -> None:
     try:
         process.send_signal(number)
     except psutil.NoSuchProcess:

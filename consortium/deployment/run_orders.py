@@ -42,7 +42,7 @@ class RunOrder(BaseModel):
         write_atomically(CoordinatorDirectory(coordinator).order, self.model_dump_json(indent=1))
 
 
-def claim(coordinator: Path, submitted: Mapping[str, Scalar]) -> RunOrder:
+def claim_order(coordinator: Path, submitted: Mapping[str, Scalar]) -> RunOrder:
     """Take the order that a submitted run is for; nobody takes it a second time.
 
     Args:
@@ -57,7 +57,7 @@ def claim(coordinator: Path, submitted: Mapping[str, Scalar]) -> RunOrder:
         order = RunOrder.model_validate_json(path.read_text())
     except (OSError, ValidationError) as error:
         raise NotOrdered("a run was submitted that nobody here ordered") from error
-    if _canonical(order.config) != _canonical(submitted):
+    if _canonical_json(order.config) != _canonical_json(submitted):
         raise NotOrdered("a run was submitted with another config than the one ordered")
     try:
         path.replace(RunDirectory(order.run).order)
@@ -66,7 +66,7 @@ def claim(coordinator: Path, submitted: Mapping[str, Scalar]) -> RunOrder:
     return order
 
 
-def _canonical(config: Mapping[str, Scalar]) -> str:
+def _canonical_json(config: Mapping[str, Scalar]) -> str:
     return json.dumps(dict(config), sort_keys=True)
 
 

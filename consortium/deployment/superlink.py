@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from consortium.charter.document import Charter, address
+from consortium.charter.document import Charter, coordinator_address
 from consortium.deployment.app_bundle import Bundle, stage_bundle
-from consortium.deployment.path_shims import write_programs
+from consortium.deployment.path_shims import write_shims
 from consortium.deployment.processes import (
     QUIET,
     LaunchFailed,
     Mark,
-    await_true,
-    inherited,
-    program,
-    start,
+    inherited_environment,
+    program_path,
+    start_program,
+    wait_until,
 )
 from consortium.run.directory import COORDINATOR
 from consortium.run.party_directory import CoordinatorDirectory
@@ -65,7 +65,7 @@ class SuperLink:
     def environment(self) -> Mapping[str, str]:
         """What its processes are told."""
         return {
-            **inherited(),
+            **inherited_environment(),
             **QUIET,
             "PATH": str(self.paths.programs),
             "FLWR_HOME": str(self.home.resolve()),
@@ -82,12 +82,12 @@ class SuperLink:
             BadCharter: The charter names no address.
             LaunchFailed: It did not start; names the log.
         """
-        named, port = address(self.charter)
+        named, port = coordinator_address(self.charter)
         self.home.mkdir(exist_ok=True)
-        write_programs(self.paths.programs, "coordinator")
+        write_shims(self.paths.programs, "coordinator")
         stage_bundle(self.paths.app, Bundle())
         command = [
-            program("flower-superlink"),
+            program_path("flower-superlink"),
             *("--ssl-ca-certfile", str(self.paths.authority)),
             *("--ssl-certfile", str(self.paths.server_certificate)),
             *("--ssl-keyfile", str(self.paths.server_key)),
@@ -97,18 +97,18 @@ class SuperLink:
             *("--isolation", "subprocess"),
             "--disable-runtime-dependency-installation",
         ]
-        process = start(command, cwd=self.home, environment=self.environment, log=self.log)
-        if not await_true(
-            self.healthy, alive=lambda: process.poll() is None, limit_s=START_LIMIT_S
+        process = start_program(command, cwd=self.home, environment=self.environment, log=self.log)
+        if not wait_until(
+            self.is_healthy, alive=lambda: process.poll() is None, limit_s=START_LIMIT_S
         ):
             process.kill()
             process.wait()
             raise LaunchFailed(f"Flower's SuperLink did not start; see {self.log}")
         return process
 
-    def healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         """Return whether it answers, with a certificate that sites accept."""
-        host, port = address(self.charter)
+        host, port = coordinator_address(self.charter)
         context = ssl.create_default_context(cafile=str(self.paths.authority))
         try:
             with urllib.request.urlopen(

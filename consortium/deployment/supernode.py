@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from consortium.charter.document import Charter, address
-from consortium.deployment.path_shims import write_programs
+from consortium.charter.document import Charter, coordinator_address
+from consortium.deployment.path_shims import write_shims
 from consortium.deployment.processes import (
     QUIET,
     LaunchFailed,
     Mark,
-    await_true,
     free_port,
-    inherited,
-    program,
-    start,
+    inherited_environment,
+    program_path,
+    start_program,
+    wait_until,
 )
 from consortium.run.directory import SITE
 from consortium.site.directory import SiteDirectory, read_site_config
@@ -65,7 +65,7 @@ class SuperNode:
     def environment(self) -> Mapping[str, str]:
         """What its processes are told."""
         return {
-            **inherited(),
+            **inherited_environment(),
             **QUIET,
             "PATH": str(self.paths.programs),
             "FLWR_HOME": str(self.home.resolve()),
@@ -81,7 +81,7 @@ class SuperNode:
         """
         process = self.launch()
         try:
-            self.await_health(process)
+            self.wait_until_healthy(process)
         except LaunchFailed:
             process.kill()
             process.wait()
@@ -90,12 +90,12 @@ class SuperNode:
 
     def launch(self) -> "subprocess.Popen[bytes]":
         """Start it and return at once."""
-        host, port = address(Charter.read(self.paths.charter))
+        host, port = coordinator_address(Charter.read(self.paths.charter))
         self.home.mkdir(exist_ok=True)
-        write_programs(self.paths.programs, "site")
+        write_shims(self.paths.programs, "site")
         own = free_port()
         command = [
-            program("flower-supernode"),
+            program_path("flower-supernode"),
             *("--root-certificates", str(self.paths.authority)),
             *(
                 "--auth-supernode-private-key",
@@ -106,11 +106,11 @@ class SuperNode:
             *("--node-config", f"site-dir={json.dumps(str(self.directory.resolve()))}"),
             *("--isolation", "subprocess"),
         ]
-        process = start(command, cwd=self.home, environment=self.environment, log=self.log)
+        process = start_program(command, cwd=self.home, environment=self.environment, log=self.log)
         (self.home / "port").write_text(str(own))
         return process
 
-    def await_health(self, process: "subprocess.Popen[bytes] | None" = None) -> None:
+    def wait_until_healthy(self, process: "subprocess.Popen[bytes] | None" = None) -> None:
         """Return when it answers on this machine.
 
         Raises:
@@ -120,10 +120,10 @@ class SuperNode:
         def alive() -> bool:
             return process is None or process.poll() is None
 
-        if not await_true(self.healthy, alive=alive, limit_s=START_LIMIT_S):
+        if not wait_until(self.is_healthy, alive=alive, limit_s=START_LIMIT_S):
             raise LaunchFailed(f"Flower's SuperNode did not start; see {self.log}")
 
-    def healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         """Return whether it answers on this machine."""
         try:
             port = (self.home / "port").read_text()

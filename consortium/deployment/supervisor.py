@@ -15,7 +15,7 @@ from typing import Protocol
 
 import psutil
 
-from consortium.deployment.processes import LaunchFailed, Mark, end, start
+from consortium.deployment.processes import LaunchFailed, Mark, end_processes, start_program
 from consortium.run.records import write_atomically
 from privacy.errors import ConsortiumError
 
@@ -47,12 +47,12 @@ class Service(Protocol):
     def start(self) -> "subprocess.Popen[bytes]":
         """Start it and return when it answers."""
 
-    def healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         """Return whether it answers."""
 
 
 @dataclass(frozen=True)
-class Up:
+class SupervisorState:
     """What runs.
 
     Args:
@@ -68,7 +68,7 @@ class Up:
     restarts: int = 0
 
 
-def supervise(
+def supervise_service(
     service: Service,
     *,
     ready: Callable[[], None] = lambda: None,
@@ -89,16 +89,16 @@ def supervise(
         LaunchFailed: It does not start even once.
     """
     service.home.mkdir(exist_ok=True)
-    require_down(service)
-    end(service.mark.family())  # what a supervisor that was killed left
+    require_not_running(service)
+    end_processes(service.mark.marked_processes())  # what a supervisor that was killed left
     pause, restarts = _FIRST_PAUSE_S, 0
     process: subprocess.Popen[bytes] | None = None
-    with _told_to_stop() as told:
+    with _stop_requests() as told:
         try:
             process = service.start()
             ready()
             while not told():
-                _write(service, restarts)
+                _write_state(service, restarts)
                 began = time.monotonic()
                 while process.poll() is None and not told():
                     sleep(_LOOK_S)
@@ -107,15 +107,15 @@ def supervise(
                 pause = _next_pause(pause, time.monotonic() - began)
                 sleep(pause)
                 restarts += 1
-                process = _again(service, process, ready)
+                process = _restart(service, process, ready)
         finally:
-            end(service.mark.family())
+            end_processes(service.mark.marked_processes())
             if process is not None:
                 process.wait()
             (service.home / _PID).unlink(missing_ok=True)
 
 
-def detach(words: list[str], service: Service) -> int:
+def start_detached(words: list[str], service: Service) -> int:
     """Start this command line again in the background; return its process id when it is up.
 
     Raises:
@@ -123,9 +123,9 @@ def detach(words: list[str], service: Service) -> int:
         LaunchFailed: It did not come up; names the log.
     """
     service.home.mkdir(exist_ok=True)
-    require_down(service)
+    require_not_running(service)
     log = service.home / "supervisor.log"
-    process = start(
+    process = start_program(
         [sys.executable, "-P", "-m", "consortium.cli.main", *words],
         cwd=Path.cwd(),
         environment=dict(os.environ),
@@ -133,18 +133,18 @@ def detach(words: list[str], service: Service) -> int:
     )
     until = time.monotonic() + _READY_LIMIT_S
     while time.monotonic() < until and process.poll() is None:
-        if read_up(service) is not None:
+        if read_supervisor_state(service) is not None:
             return process.pid
         time.sleep(_LOOK_S)
     raise LaunchFailed(f"it did not come up; see {log}")
 
 
-def read_up(service: Service) -> Up | None:
+def read_supervisor_state(service: Service) -> SupervisorState | None:
     """Return what runs a service; None if nothing does."""
     try:
         held = json.loads((service.home / _PID).read_text())
         since = datetime.fromisoformat(held["since"])
-        up = Up(held["pid"], held["born"], since, held["restarts"])
+        up = SupervisorState(held["pid"], held["born"], since, held["restarts"])
         process = psutil.Process(up.pid)
         same = process.create_time() == up.born and process.status() != psutil.STATUS_ZOMBIE
     except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
@@ -152,37 +152,37 @@ def read_up(service: Service) -> Up | None:
     return up if same else None
 
 
-def require_down(service: Service) -> None:
+def require_not_running(service: Service) -> None:
     """Return if nothing runs a service.
 
     Raises:
         AlreadyUp: Something does.
     """
-    up = read_up(service)
+    up = read_supervisor_state(service)
     if up is not None:
         raise AlreadyUp(f"it runs since {up.since:%Y-%m-%d %H:%M} as process {up.pid}")
 
 
-def bring_down(service: Service) -> bool:
+def stop_service(service: Service) -> bool:
     """Stop a service and its supervisor; return whether anything ran."""
-    supervisor = _supervisor(service)
+    supervisor = _supervisor_processes(service)
     for process in supervisor:
         process.send_signal(signal.SIGTERM)
     psutil.wait_procs(supervisor, timeout=_STOP_LIMIT_S)
-    left = service.mark.family()
-    end(left)
+    left = service.mark.marked_processes()
+    end_processes(left)
     (service.home / _PID).unlink(missing_ok=True)
     return bool(supervisor or left)
 
 
-def cut_off(service: Service) -> bool:
+def kill_service(service: Service) -> bool:
     """End a service and its supervisor as a power cut does; return whether anything ran.
 
     Guarantee: none of its processes was asked, and none is alive afterwards; what they noted
     down stays as it was.
     """
     found = False
-    while alive := [*_supervisor(service), *service.mark.family()]:
+    while alive := [*_supervisor_processes(service), *service.mark.marked_processes()]:
         found = True
         for process in alive:
             with suppress(psutil.NoSuchProcess):
@@ -191,8 +191,8 @@ def cut_off(service: Service) -> bool:
     return found
 
 
-def _supervisor(service: Service) -> list[psutil.Process]:
-    up = read_up(service)
+def _supervisor_processes(service: Service) -> list[psutil.Process]:
+    up = read_supervisor_state(service)
     return [psutil.Process(up.pid)] if up is not None and psutil.pid_exists(up.pid) else []
 
 
@@ -200,10 +200,10 @@ def _next_pause(pause: float, ran_s: float) -> float:
     return _FIRST_PAUSE_S if ran_s > _LONGEST_PAUSE_S else min(2 * pause, _LONGEST_PAUSE_S)
 
 
-def _again(
+def _restart(
     service: Service, dead: "subprocess.Popen[bytes]", ready: Callable[[], None]
 ) -> "subprocess.Popen[bytes]":
-    end(service.mark.family())
+    end_processes(service.mark.marked_processes())
     try:
         process = service.start()
         ready()
@@ -213,7 +213,7 @@ def _again(
     return process
 
 
-def _write(service: Service, restarts: int) -> None:
+def _write_state(service: Service, restarts: int) -> None:
     up = {
         "pid": os.getpid(),
         "born": psutil.Process().create_time(),
@@ -224,7 +224,7 @@ def _write(service: Service, restarts: int) -> None:
 
 
 @contextmanager
-def _told_to_stop() -> Iterator[Callable[[], bool]]:
+def _stop_requests() -> Iterator[Callable[[], bool]]:
     """Yield what says whether a signal to stop has come; signals are as before afterwards."""
     told: list[int] = []
     before = {

@@ -29,13 +29,13 @@ class Waiting:
     run: RunDirectory
     sleep: Callable[[float], None] = time.sleep
 
-    def end(self) -> Summary:
+    def wait_for_end(self) -> Summary:
         """Return the summary of a run that has finished.
 
         Raises:
             LaunchFailed: It was parked, failed, or died without a word; says how to go on.
         """
-        self._until(self.run.summary.exists)
+        self._wait_until(self.run.summary.exists)
         summary = read_record(self.run.summary, Summary)
         if summary.status != "finished":
             raise LaunchFailed(
@@ -44,18 +44,20 @@ class Waiting:
             )
         return summary
 
-    def round(self, server_round: int) -> None:
+    def wait_for_round(self, server_round: int) -> None:
         """Return once a round has begun.
 
         Raises:
             LaunchFailed: The run ended before.
         """
-        self._until(lambda: self.last_begun() >= server_round or self.run.summary.exists())
-        if self.last_begun() < server_round:
-            self.end()
+        self._wait_until(
+            lambda: self.last_started_round() >= server_round or self.run.summary.exists()
+        )
+        if self.last_started_round() < server_round:
+            self.wait_for_end()
             raise LaunchFailed(f"the run has finished: it has no round {server_round}")
 
-    def last_begun(self) -> int:
+    def last_started_round(self) -> int:
         """Return the last round that has begun; -1 before the first."""
         if not self.run.events.exists():
             return -1
@@ -64,12 +66,12 @@ class Waiting:
         begun = [one["server_round"] for one in events if one["event"] == "round-started"]
         return max(begun, default=-1)
 
-    def _until(self, came: Callable[[], bool]) -> None:
+    def _wait_until(self, came: Callable[[], bool]) -> None:
         looks = 0
         while not came():
             looks += 1
             ask = looks % _ASK_EVERY == 0 and not is_led(self.run.leader)
-            if ask and not self.control.going() and not came():
+            if ask and not self.control.active_runs() and not came():
                 raise LaunchFailed(
                     f"the run ended without a word; see {self.control.superlink.log}. It goes on "
                     "with `consortium resume`"

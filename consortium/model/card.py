@@ -48,7 +48,7 @@ class Subject:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class ModelEvaluation:
     """What a run says of its model.
 
     Args:
@@ -60,7 +60,7 @@ class Judged:
     comparison: Comparison | None
 
 
-def model_card(model: Subject, judged: Judged | None) -> str:
+def model_card(model: Subject, judged: ModelEvaluation | None) -> str:
     """Return the card as Markdown.
 
     Args:
@@ -68,35 +68,36 @@ def model_card(model: Subject, judged: Judged | None) -> str:
         judged: What the run says of it; without that no figure is known.
     """
     sections = {
-        "What it is": _what(model),
-        "What it learnt from": _data(model),
-        "How good it is": _figures(model, judged),
-        "Who could see what": _privacy(model.config),
-        "Limits": _limits(model, judged),
+        "What it is": _description_lines(model),
+        "What it learnt from": _data_lines(model),
+        "How good it is": _metric_lines(model, judged),
+        "Who could see what": _privacy_lines(model.config),
+        "Limits": _limit_lines(model, judged),
     }
     parts = [f"# {model.charter.name}: {model.charter.task}"]
     parts += [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items()]
     return "\n\n".join(parts) + "\n"
 
 
-def _what(model: Subject) -> Iterator[str]:
+def _description_lines(model: Subject) -> Iterator[str]:
     config, charter, encoder = model.config, model.charter, model.config.text_model
     if isinstance(charter.table, Schema):
         name = config.table_model.name
         yield f"- A model of kind `{name}` for the columns of `{charter.table.name}`."
     else:
-        yield f"- An encoder, `{encoder.base}`, with a head; what was trained: {_how(encoder)}."
+        yield f"- An encoder, `{encoder.base}`, with a head; trained: {_trained_part(encoder)}."
         yield (
             f"- It reads {encoder.max_tokens} tokens at once. Longer texts were read in windows "
             f"that share {encoder.stride} tokens, and scores averaged over them: do so too."
         )
-    yield f"- It predicts `{charter.table.label.column}`: {words.listed(_declared(model)[:50])}."
+    predicted = words.name_list(_predicted_values(model)[:50])
+    yield f"- It predicts `{charter.table.label.column}`: {predicted}."
     yield f"- Trained in {config.num_server_rounds} rounds by {len(charter.names)} sites."
     yield f"- Model digest `{model.digest}`."
     yield f"- Start: `{model.start}`."
 
 
-def _how(encoder: TextModelPlan) -> str:
+def _trained_part(encoder: TextModelPlan) -> str:
     return {
         "lora": f"adapters (LoRA) of rank {encoder.lora_rank}, and the head",
         "head": "the head",
@@ -105,7 +106,7 @@ def _how(encoder: TextModelPlan) -> str:
     }[encoder.travels]
 
 
-def _declared(model: Subject) -> list[str]:
+def _predicted_values(model: Subject) -> list[str]:
     label = model.charter.table.label
     for name in ("classes", "labels", "types"):
         if hasattr(label, name):
@@ -113,7 +114,7 @@ def _declared(model: Subject) -> list[str]:
     return ["a number"]
 
 
-def _data(model: Subject) -> Iterator[str]:
+def _data_lines(model: Subject) -> Iterator[str]:
     statistics = statistics_for(model.charter.table)
     if not statistics.layout.count("records", model.statistics):
         yield "- Nothing was released of the training records but the model."
@@ -124,10 +125,10 @@ def _data(model: Subject) -> Iterator[str]:
         f"{words.count(described['persons'])} persons, counted at the sites and added up."
     )
     for name, column in described["columns"].items():
-        yield f"- `{name}`: {_column(column)}"
+        yield f"- `{name}`: {_column_text(column)}"
 
 
-def _column(column: Mapping[str, Any]) -> str:
+def _column_text(column: Mapping[str, Any]) -> str:
     if column["kind"] == "number":
         shown = {item["q"]: item["value"] for item in column.get("quantiles", ())}
         if not shown:
@@ -141,7 +142,7 @@ def _column(column: Mapping[str, Any]) -> str:
     return ", ".join(f"{column['values'][i]} {words.count(column['counts'][i])}" for i in order)
 
 
-def _figures(model: Subject, judged: Judged | None) -> Iterator[str]:
+def _metric_lines(model: Subject, judged: ModelEvaluation | None) -> Iterator[str]:
     if judged is None:
         yield "- Not known here: the card was written without the run's record."
         return
@@ -153,7 +154,7 @@ def _figures(model: Subject, judged: Judged | None) -> Iterator[str]:
     yield "|---|--:|--:|"
     for name, metric in evaluation.metrics(tally).items():
         title = meaning_of(name).title
-        interval = _interval(name, metric, n, judged.comparison)
+        interval = _interval_text(name, metric, n, judged.comparison)
         yield f"| {title} | {words.figure(metric.value)} | {interval} |"
     yield ""
     yield (
@@ -163,7 +164,7 @@ def _figures(model: Subject, judged: Judged | None) -> Iterator[str]:
     )
 
 
-def _interval(name: str, metric: Metric, n: int, compared: Comparison | None) -> str:
+def _interval_text(name: str, metric: Metric, n: int, compared: Comparison | None) -> str:
     if compared and compared.metric == name:
         (arm,) = [arm for arm in compared.arms if arm.kind == _FEDERATED]
         return f"{words.figure(arm.low)} to {words.figure(arm.high)}"
@@ -173,13 +174,13 @@ def _interval(name: str, metric: Metric, n: int, compared: Comparison | None) ->
     return f"{words.figure(low)} to {words.figure(high)}"
 
 
-def _privacy(config: RunConfig) -> Iterator[str]:
+def _privacy_lines(config: RunConfig) -> Iterator[str]:
     yield "- Records stayed at their sites. What left them: parameters' changes, and counts."
     yield f"- {mode_of(config).who_reads}"
     yield f"- {config.privacy.card}"
 
 
-def _limits(model: Subject, judged: Judged | None) -> Iterator[str]:
+def _limit_lines(model: Subject, judged: ModelEvaluation | None) -> Iterator[str]:
     if not isinstance(model.charter.table, Schema) and model.config.text_model.base == MINILM:
         yield "- The encoder learnt general English, nothing clinical or financial, before this."
     yield "- It was judged on the members' own persons; elsewhere it may do worse."

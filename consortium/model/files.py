@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
-from consortium.model.card import Judged, Subject, model_card
+from consortium.model.card import ModelEvaluation, Subject, model_card
 from consortium.run.records import write_record
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site, model_plan
@@ -115,7 +115,7 @@ def write_model(site: Site, statistics: Tally, vector: Vector) -> Path:
 
 
 def export_model(
-    model: TrainedModel, folder: Path, judged: Judged | None, *, merged: bool = True
+    model: TrainedModel, folder: Path, judged: ModelEvaluation | None, *, merged: bool = True
 ) -> None:
     """Write a model as other programs load it, with its card.
 
@@ -175,7 +175,7 @@ def read_model(folder: Path) -> TrainedModel:
     )
 
 
-def keep_mistakes(site: Site, statistics: Tally, vector: Vector) -> None:
+def write_mistakes(site: Site, statistics: Tally, vector: Vector) -> None:
     """Write what the final model reads wrongly to the site's own file, if its policy asks for it.
 
     Guarantee: without the policy's `mistakes_kept` there is no such file, not even that of an

@@ -53,20 +53,20 @@ class Authority:
         return f"Authority({self.certificate.subject.rfc4514_string()})"
 
     @classmethod
-    def found(cls, name: str, *, now: datetime, days: int = AUTHORITY_DAYS) -> "Authority":
+    def create(cls, name: str, *, now: datetime, days: int = AUTHORITY_DAYS) -> "Authority":
         """Make a new authority."""
         key = ec.generate_private_key(ec.SECP384R1())
-        subject = _named(name)
+        subject = _common_name(name)
         certificate = (
-            _certificate(subject, subject, key.public_key(), now=now, days=days)
+            _certificate_builder(subject, subject, key.public_key(), now=now, days=days)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(signs_certificates=True), critical=True)
+            .add_extension(_key_usage(signs_certificates=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
             .sign(key, SHA256())
         )
         return cls(key=key, certificate=certificate)
 
-    def grant(
+    def issue_certificate(
         self, request: x509.CertificateSigningRequest, *, now: datetime, days: int = SERVER_DAYS
     ) -> x509.Certificate:
         """Return a server certificate for the key and the hosts of a request.
@@ -81,10 +81,10 @@ class Authority:
         if not isinstance(key, ec.EllipticCurvePublicKey):
             raise BadCertificate("the request needs an elliptic-curve key")
         return (
-            _certificate(request.subject, self.certificate.subject, key, now=now, days=days)
-            .add_extension(x509.SubjectAlternativeName(_hosts(request)), critical=False)
+            _certificate_builder(request.subject, self.certificate.subject, key, now=now, days=days)
+            .add_extension(x509.SubjectAlternativeName(_alternative_names(request)), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(signs_certificates=False), critical=True)
+            .add_extension(_key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), False)
             .add_extension(
@@ -99,8 +99,8 @@ class Authority:
         Raises:
             SecretExists: There is one already.
         """
-        write_private(directory / "authority.key", _pem(self.key))
-        (directory / AUTHORITY_FILE).write_bytes(pem(self.certificate))
+        write_private(directory / "authority.key", _key_pem(self.key))
+        (directory / AUTHORITY_FILE).write_bytes(pem_bytes(self.certificate))
 
     @classmethod
     def read(cls, directory: Path) -> "Authority":
@@ -116,14 +116,14 @@ class Authority:
         )
 
 
-def new_server_key(path: Path) -> ec.EllipticCurvePrivateKey:
+def create_server_key(path: Path) -> ec.EllipticCurvePrivateKey:
     """Make the coordinator's TLS key where it stays, mode 0600.
 
     Raises:
         SecretExists: There is one already.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    write_private(path, _pem(key))
+    write_private(path, _key_pem(key))
     return key
 
 
@@ -138,8 +138,8 @@ def signing_request(
     """
     return (
         x509.CertificateSigningRequestBuilder()
-        .subject_name(_named(hosts[0]))
-        .add_extension(x509.SubjectAlternativeName([_host(host) for host in hosts]), False)
+        .subject_name(_common_name(hosts[0]))
+        .add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), False)
         .sign(key, SHA256())
     )
 
@@ -163,7 +163,7 @@ def require_server_certificate(
         certificate.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature) as error:
         raise BadCertificate("this authority did not issue the server's certificate") from error
-    if _host(host) not in _hosts(certificate):
+    if _general_name(host) not in _alternative_names(certificate):
         raise BadCertificate(f"the server's certificate is not for {host}")
 
 
@@ -231,12 +231,12 @@ def read_key(path: Path) -> ec.EllipticCurvePrivateKey:
     return key
 
 
-def pem(public: x509.Certificate | x509.CertificateSigningRequest) -> bytes:
+def pem_bytes(public: x509.Certificate | x509.CertificateSigningRequest) -> bytes:
     """Return a certificate or a request as text."""
     return public.public_bytes(serialization.Encoding.PEM)
 
 
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -244,7 +244,7 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def _certificate(
+def _certificate_builder(
     subject: x509.Name,
     issuer: x509.Name,
     key: ec.EllipticCurvePublicKey,
@@ -263,7 +263,7 @@ def _certificate(
     )
 
 
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,
@@ -277,18 +277,20 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _named(name: str) -> x509.Name:
+def _common_name(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
 
 
-def _host(host: str) -> x509.GeneralName:
+def _general_name(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host.strip("[]")))
     except ValueError:
         return x509.DNSName(host)
 
 
-def _hosts(named: x509.Certificate | x509.CertificateSigningRequest) -> list[x509.GeneralName]:
+def _alternative_names(
+    named: x509.Certificate | x509.CertificateSigningRequest,
+) -> list[x509.GeneralName]:
     try:
         found = named.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound as error:

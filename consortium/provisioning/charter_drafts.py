@@ -29,7 +29,7 @@ def read_schema(path: Path) -> AnySchema:
         raise BadCharter(f"{path} is not a schema: {error}") from error
 
 
-def draft(
+def draft_charter(
     name: str,
     *,
     task: str,
@@ -57,11 +57,11 @@ def draft(
         )
     except ValidationError as error:
         raise BadCharter(f"this is no charter: {error}") from error
-    _require_usable(charter)
+    _require_usable_keys(charter)
     return charter
 
 
-def revised(
+def revise_charter(
     charter: Charter, *, without: Iterable[str] = (), joining: Iterable[PublicHalf] = ()
 ) -> Charter:
     """Return the next charter of a consortium, for the members that are left or new to sign.
@@ -91,7 +91,7 @@ def revised(
         )
     except ValidationError as error:
         raise BadCharter(f"what is left is no charter: {error}") from error
-    _require_usable(changed)
+    _require_usable_keys(changed)
     return changed
 
 
@@ -100,7 +100,7 @@ def signature_path(charter: Path, name: str) -> Path:
     return charter.with_name(f"{charter.stem}.{name}{_SIGNATURE}")
 
 
-def signatures_beside(charter: Path) -> Signatures:
+def read_signatures(charter: Path) -> Signatures:
     """Return the signatures that lie beside a charter.
 
     Raises:
@@ -110,7 +110,7 @@ def signatures_beside(charter: Path) -> Signatures:
     return Signatures(signatures=tuple(Signature.read(path) for path in found))
 
 
-def _require_usable(charter: Charter) -> None:
+def _require_usable_keys(charter: Charter) -> None:
     """Keys that protect nothing, or floors that cannot be met, are found before anybody signs."""
     if charter.floors.encrypted:
         charter.agreement.roster(charter.names)

@@ -69,12 +69,12 @@ class PublicHalf(BaseModel):
             BadSignature: It did not.
             BadPublicHalf: The node's key is none that Flower takes.
         """
-        self.identity.verify(self._body(), bytes.fromhex(self.signature))
+        self.identity.verify(self._signed_bytes(), bytes.fromhex(self.signature))
         require_node_key(self.node)
 
-    def signed(self, identity: Identity) -> "PublicHalf":
+    def with_signature(self, identity: Identity) -> "PublicHalf":
         """Return the same, signed."""
-        return self.model_copy(update={"signature": identity.sign(self._body()).hex()})
+        return self.model_copy(update={"signature": identity.sign(self._signed_bytes()).hex()})
 
     @classmethod
     def read(cls, path: Path) -> "PublicHalf":
@@ -95,7 +95,7 @@ class PublicHalf(BaseModel):
         """Write the public half to a file that may go by any way."""
         write_atomically(path, self.model_dump_json(indent=1))
 
-    def _body(self) -> bytes:
+    def _signed_bytes(self) -> bytes:
         said = self.model_dump(exclude={"signature"})
         return _TAG + json.dumps(said, sort_keys=True).encode()
 
@@ -112,13 +112,13 @@ def init_site(directory: Path, *, name: str, source: DataSource) -> PublicHalf:
     make_private_directory(directory)
     identity = Identity.generate(name)
     identity.write(SiteDirectory(directory).identity)
-    new_node_key(directory)
+    create_node_key(directory)
     config = SiteConfig(name=name, source=source)
     write_atomically(SiteDirectory(directory).config, config.model_dump_json(indent=1))
     return public_half(directory)
 
 
-def new_node_key(site: Path) -> None:
+def create_node_key(site: Path) -> None:
     """Make the key that the site's SuperNode proves itself with, in OpenSSH's form.
 
     Raises:
@@ -140,7 +140,7 @@ def renew_node_key(site: Path) -> PublicHalf:
     """
     path = SiteDirectory(site).node_key
     path.replace(path.with_suffix(".key.old"))
-    new_node_key(site)
+    create_node_key(site)
     return public_half(site)
 
 
@@ -155,7 +155,7 @@ def public_half(site: Path) -> PublicHalf:
     identity = read_identity(site)
     node = _public_node_key(SiteDirectory(site).node_key)
     half = PublicHalf(**identity.public.describe(), node=node, signature="")
-    return half.signed(identity)
+    return half.with_signature(identity)
 
 
 def require_node_key(text: str) -> None:

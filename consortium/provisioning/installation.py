@@ -7,11 +7,11 @@ from types import MappingProxyType
 
 from pydantic import TypeAdapter, ValidationError
 
-from consortium.charter.document import Charter, address
+from consortium.charter.document import Charter, coordinator_address
 from consortium.charter.signatures import Signatures, require_own_keys
 from consortium.provisioning.certificates import (
-    new_server_key,
-    pem,
+    create_server_key,
+    pem_bytes,
     read_certificate,
     read_key,
     require_key_of,
@@ -19,7 +19,7 @@ from consortium.provisioning.certificates import (
     require_valid,
     signing_request,
 )
-from consortium.provisioning.kits import COORDINATOR, BadKit, Role, opened, read_kit
+from consortium.provisioning.kits import COORDINATOR, BadKit, Role, open_kit, read_kit
 from consortium.run.party_directory import (
     AUTHORITY_FILE,
     CHARTER_FILE,
@@ -62,9 +62,9 @@ def init_coordinator(directory: Path, *, hosts: tuple[str, ...]) -> Path:
         SecretExists: A coordinator is set up there already.
     """
     make_private_directory(directory)
-    key = new_server_key(CoordinatorDirectory(directory).server_key)
+    key = create_server_key(CoordinatorDirectory(directory).server_key)
     request = CoordinatorDirectory(directory).certificate_request
-    request.write_bytes(pem(signing_request(key, hosts)))
+    request.write_bytes(pem_bytes(signing_request(key, hosts)))
     return request
 
 
@@ -82,12 +82,12 @@ def install_site(directory: Path, kit: Path, *, now: datetime) -> Charter:
         BadCertificate: What the site is to trust is expired or no certificate.
     """
     name = read_site_config(directory).name
-    with opened(kit) as folder:
-        files = _checked(folder, role="site", party=name, now=now)
+    with open_kit(kit) as folder:
+        files = _read_checked_files(folder, role="site", party=name, now=now)
         charter = Charter.read(PartyDirectory(folder).charter)
         require_own_keys(charter, read_identity(directory))
-        _require_no_earlier(directory, charter)
-        _take_over(directory, files)
+        _require_not_earlier(directory, charter)
+        _install_files(directory, files)
     if not SiteDirectory(directory).policy.exists():
         strict(charter).write(directory)
     return charter
@@ -102,16 +102,16 @@ def install_coordinator(directory: Path, kit: Path, *, now: datetime) -> Charter
         EarlierCharter: The coordinator has a later one.
         BadCertificate: Sites would not accept the certificate, or it is for another key.
     """
-    with opened(kit) as folder:
+    with open_kit(kit) as folder:
         charter = Charter.read(PartyDirectory(folder).charter)
-        files = _checked(folder, role=COORDINATOR, party=charter.name, now=now)
+        files = _read_checked_files(folder, role=COORDINATOR, party=charter.name, now=now)
         server = read_certificate(CoordinatorDirectory(folder).server_certificate)
         authority = read_certificate(PartyDirectory(folder).authority)
         require_key_of(server, read_key(CoordinatorDirectory(directory).server_key))
-        require_server_certificate(server, authority, host=address(charter)[0], now=now)
+        require_server_certificate(server, authority, host=coordinator_address(charter)[0], now=now)
         read_nodes(folder)
-        _require_no_earlier(directory, charter)
-        _take_over(directory, files)
+        _require_not_earlier(directory, charter)
+        _install_files(directory, files)
     return charter
 
 
@@ -127,7 +127,7 @@ def read_nodes(coordinator: Path) -> dict[str, str]:
         raise BadKit(f"{coordinator} holds no keys of SuperNodes") from error
 
 
-def _checked(folder: Path, *, role: Role, party: str, now: datetime) -> dict[str, bytes]:
+def _read_checked_files(folder: Path, *, role: Role, party: str, now: datetime) -> dict[str, bytes]:
     manifest, files = read_kit(folder, role=role, party=party)
     if {name for name in files if not name.endswith(_UNIT)} != _FILES[role]:
         raise BadKit(f"a kit holds {', '.join(sorted(_FILES[role]))} and a unit, no more, no less")
@@ -140,7 +140,7 @@ def _checked(folder: Path, *, role: Role, party: str, now: datetime) -> dict[str
     return files
 
 
-def _require_no_earlier(directory: Path, charter: Charter) -> None:
+def _require_not_earlier(directory: Path, charter: Charter) -> None:
     path = PartyDirectory(directory).charter
     if not path.exists():
         return
@@ -154,6 +154,6 @@ def _require_no_earlier(directory: Path, charter: Charter) -> None:
         )
 
 
-def _take_over(directory: Path, files: dict[str, bytes]) -> None:
+def _install_files(directory: Path, files: dict[str, bytes]) -> None:
     for name, content in files.items():
         write_atomically(directory / name, content.decode())

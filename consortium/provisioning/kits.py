@@ -64,11 +64,11 @@ def write_kit(directory: Path, manifest: Manifest, files: Mapping[str, bytes]) -
     for name, content in files.items():
         (directory / name).write_bytes(content)
     write_atomically(directory / MANIFEST, manifest.model_dump_json(indent=1))
-    _pack(directory)
+    _pack_kit(directory)
 
 
 @contextmanager
-def opened(kit: Path) -> Iterator[Path]:
+def open_kit(kit: Path) -> Iterator[Path]:
     """Yield a kit, a directory or a `.tar.gz`, as a directory; packed ones are temporary.
 
     Raises:
@@ -78,7 +78,7 @@ def opened(kit: Path) -> Iterator[Path]:
         yield kit
         return
     with tempfile.TemporaryDirectory(prefix="kit-") as folder:
-        _unpack(kit, Path(folder))
+        _unpack_kit(kit, Path(folder))
         yield Path(folder)
 
 
@@ -105,7 +105,7 @@ def read_kit(directory: Path, *, role: Role, party: str) -> tuple[Manifest, dict
     return manifest, files
 
 
-def _pack(directory: Path) -> None:
+def _pack_kit(directory: Path) -> None:
     """Pack a directory; the same content gives the same bytes."""
     with tarfile.open(directory.with_name(f"{directory.name}.tar.gz"), "w:gz") as archive:
         for path in sorted(directory.iterdir()):
@@ -116,7 +116,7 @@ def _pack(directory: Path) -> None:
             archive.addfile(info, io.BytesIO(content))
 
 
-def _unpack(packed: Path, folder: Path) -> None:
+def _unpack_kit(packed: Path, folder: Path) -> None:
     try:
         with tarfile.open(packed, "r:gz") as archive:
             members = archive.getmembers()

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from cryptography import x509
 
-from consortium.charter.document import BadCharter, Charter, address
+from consortium.charter.document import BadCharter, Charter, coordinator_address
 from consortium.charter.signatures import OtherKeys, Signatures
-from consortium.provisioning.certificates import Authority, pem, require_server_certificate
+from consortium.provisioning.certificates import Authority, pem_bytes, require_server_certificate
 from consortium.provisioning.enrolment import PublicHalf
 from consortium.provisioning.kits import COORDINATOR, Manifest, write_kit
 from consortium.run.party_directory import (
@@ -40,7 +40,9 @@ class Tls:
     server: x509.Certificate
 
 
-def own_tls(directory: Path, request: x509.CertificateSigningRequest, *, now: datetime) -> Tls:
+def issue_own_tls(
+    directory: Path, request: x509.CertificateSigningRequest, *, now: datetime
+) -> Tls:
     """Return a certificate by the consortium's own authority, which is founded if there is none.
 
     Args:
@@ -54,12 +56,14 @@ def own_tls(directory: Path, request: x509.CertificateSigningRequest, *, now: da
     try:
         authority = Authority.read(directory)
     except SecretMissing:
-        authority = Authority.found("consortium authority", now=now)
+        authority = Authority.create("consortium authority", now=now)
         authority.write(directory)
-    return Tls(authority=authority.certificate, server=authority.grant(request, now=now))
+    return Tls(
+        authority=authority.certificate, server=authority.issue_certificate(request, now=now)
+    )
 
 
-def provision(
+def write_kits(
     out: Path,
     charter: Charter,
     signatures: Signatures,
@@ -79,21 +83,21 @@ def provision(
         BadCharter: A member's public half is missing, or there is no address.
         BadCertificate: Sites would not accept the coordinator's certificate.
     """
-    host, _ = address(charter)
+    host, _ = coordinator_address(charter)
     signatures.require_all(charter)
-    nodes = _nodes(charter, halves)
+    nodes = _node_keys(charter, halves)
     require_server_certificate(tls.server, tls.authority, host=host, now=now)
     common = {
         CHARTER_FILE: charter.model_dump_json(indent=1).encode(),
         SIGNATURES_FILE: signatures.model_dump_json(indent=1).encode(),
-        AUTHORITY_FILE: pem(tls.authority),
+        AUTHORITY_FILE: pem_bytes(tls.authority),
     }
-    kits = [_site_kit(out, name, charter, common) for name in charter.names]
-    kits.append(_coordinator_kit(out, charter, common, nodes, tls))
+    kits = [_write_site_kit(out, name, charter, common) for name in charter.names]
+    kits.append(_write_coordinator_kit(out, charter, common, nodes, tls))
     return tuple(kits)
 
 
-def _site_kit(out: Path, name: str, charter: Charter, common: Mapping[str, bytes]) -> Path:
+def _write_site_kit(out: Path, name: str, charter: Charter, common: Mapping[str, bytes]) -> Path:
     files = {
         **common,
         f"consortium-site-{name}.service": site_unit(name).encode(),
@@ -103,12 +107,12 @@ def _site_kit(out: Path, name: str, charter: Charter, common: Mapping[str, bytes
     return out / name
 
 
-def _coordinator_kit(
+def _write_coordinator_kit(
     out: Path, charter: Charter, common: Mapping[str, bytes], nodes: Mapping[str, str], tls: Tls
 ) -> Path:
     files = {
         **common,
-        SERVER_FILE: pem(tls.server),
+        SERVER_FILE: pem_bytes(tls.server),
         NODES_FILE: json.dumps(nodes, indent=1).encode(),
         "consortium-coordinator.service": coordinator_unit(charter.name).encode(),
     }
@@ -117,7 +121,7 @@ def _coordinator_kit(
     return out / COORDINATOR
 
 
-def _nodes(charter: Charter, halves: Iterable[PublicHalf]) -> dict[str, str]:
+def _node_keys(charter: Charter, halves: Iterable[PublicHalf]) -> dict[str, str]:
     """Return the SuperNodes' public keys by member, each vouched for by its identity key."""
     given = {half.name: half for half in halves}
     missing = [name for name in charter.names if name not in given]

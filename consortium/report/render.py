@@ -7,15 +7,23 @@ from typing import TypeAlias
 from consortium.report.elements.blocks import KeyFigure, Section
 from consortium.report.elements.headline import Headline, headline
 from consortium.report.elements.run_reader import Recorded
-from consortium.report.sections.appendix import identity, protection, settings
-from consortium.report.sections.comparison import own_gains, own_records, worth
-from consortium.report.sections.coordinator_view import coordinator_saw
-from consortium.report.sections.performance import model
-from consortium.report.sections.privacy import privacy
-from consortium.report.sections.robustness import liars
-from consortium.report.sections.rounds import cost, course, stopped
-from consortium.report.sections.site_heterogeneity import differences
-from consortium.report.sections.sites import left_out, sites
+from consortium.report.sections.appendix import (
+    identity_section,
+    protection_section,
+    settings_section,
+)
+from consortium.report.sections.comparison import (
+    comparison_section,
+    own_gains_sentence,
+    own_records_section,
+)
+from consortium.report.sections.coordinator_view import coordinator_section
+from consortium.report.sections.performance import performance_section
+from consortium.report.sections.privacy import privacy_section
+from consortium.report.sections.robustness import robustness_section
+from consortium.report.sections.rounds import cost_section, rounds_section, stopped_section
+from consortium.report.sections.site_heterogeneity import heterogeneity_section
+from consortium.report.sections.sites import left_out_section, sites_section
 from consortium.run.directory import RunDirectory
 from consortium.run.records import write_atomically
 from consortium.wording import formatting as words
@@ -27,25 +35,25 @@ PLOTS = "plots"
 Answer: TypeAlias = Callable[[Recorded], Section | None]
 
 ANSWERS: tuple[Answer, ...] = (
-    stopped,
-    worth,
-    own_records,
-    privacy,
-    model,
-    course,
-    differences,
-    sites,
-    left_out,
-    cost,
-    liars,
-    coordinator_saw,
-    protection,
-    settings,
-    identity,
+    stopped_section,
+    comparison_section,
+    own_records_section,
+    privacy_section,
+    performance_section,
+    rounds_section,
+    heterogeneity_section,
+    sites_section,
+    left_out_section,
+    cost_section,
+    robustness_section,
+    coordinator_section,
+    protection_section,
+    settings_section,
+    identity_section,
 )
 
 
-def render(run: RunDirectory) -> Path:
+def render_report(run: RunDirectory) -> Path:
     """Write `report.html` and the pictures in `plots/`; return the report's path.
 
     Guarantee: a function of what was recorded alone, so the same run directory gives the same
@@ -67,26 +75,26 @@ def render(run: RunDirectory) -> Path:
     for section in sections:
         for plot in section.plots:
             write_atomically(folder / f"{plot.name}.svg", plot.wide)
-    write_atomically(run.report, _page(recorded, sections))
+    write_atomically(run.report, _report_page(recorded, sections))
     return run.report
 
 
-def _page(recorded: Recorded, sections: Sequence[Section]) -> str:
+def _report_page(recorded: Recorded, sections: Sequence[Section]) -> str:
     return render_page(
         "report.html.j2",
         name=recorded.charter.name,
         started=recorded.summary.started.replace("T", " ").replace("+00:00", " UTC"),
-        finished=recorded.finished,
+        finished=recorded.is_finished,
         status=recorded.summary.status.capitalize(),
         headline=headline(recorded),
-        lead=_lead(recorded),
+        lead=_lead_text(recorded),
         key_figures=_key_figures(recorded),
         sections=sections,
     )
 
 
-def _lead(recorded: Recorded) -> str:
-    if not recorded.finished:
+def _lead_text(recorded: Recorded) -> str:
+    if not recorded.is_finished:
         return ""
     if recorded.comparison is None:
         return (
@@ -98,11 +106,13 @@ def _lead(recorded: Recorded) -> str:
         f"All models were measured on the same {words.count(recorded.comparison.held_out)} records "
         f"of {recorded.people} from all {recorded.nouns}, held out from training."
     )
-    return f"{measured} {own_gains(recorded, verdict)}" if verdict.own else measured
+    return (
+        f"{measured} {own_gains_sentence(recorded, verdict)}" if verdict.own_records else measured
+    )
 
 
 def _key_figures(recorded: Recorded) -> list[KeyFigure]:
-    summary, tally = recorded.summary, recorded.pooled
+    summary, tally = recorded.summary, recorded.pooled_evaluation
     figures = []
     if tally is not None:
         name = recorded.headline_metric

@@ -33,14 +33,14 @@ class EvidenceStore:
         """Write a file from its parts, then let go of rounds that are no longer needed."""
         path = self.folder / name
         if not path.parent.exists():
-            self._make(path.parent)
-            self._forget_before(path.parent)
+            self._make_folder(path.parent)
+            self._delete_rounds_before(path.parent)
         partial = path.with_name(f".{path.name}.partial")
         with partial.open("wb") as file:
             for part in parts:
                 file.write(part)
             if path.parent == self.folder:
-                self._settle()
+                self._sync_kept_rounds()
                 file.flush()
                 os.fsync(file.fileno())
         partial.replace(path)
@@ -63,12 +63,12 @@ class EvidenceStore:
         folders = self.folder.glob("round-*")
         return sorted(int(folder.name.removeprefix("round-")) for folder in folders)
 
-    def _make(self, folder: Path) -> None:
+    def _make_folder(self, folder: Path) -> None:
         missing = [one for one in (folder, *folder.parents) if not one.exists()]
         folder.mkdir(parents=True)
         self._renamed.update(dict.fromkeys(one.parent for one in missing))
 
-    def _settle(self) -> None:
+    def _sync_kept_rounds(self) -> None:
         """Return when all that was kept in the rounds, and the folders it is in, is on the disk."""
         for path in self._written:
             with path.open("rb") as file:
@@ -78,7 +78,7 @@ class EvidenceStore:
         self._written.clear()
         self._renamed.clear()
 
-    def _forget_before(self, folder: Path) -> None:
+    def _delete_rounds_before(self, folder: Path) -> None:
         newest = folder if folder.parent == self.folder else folder.parent
         if newest.parent != self.folder:
             return

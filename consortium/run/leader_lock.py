@@ -20,7 +20,7 @@ class AlreadyLed(ConsortiumError, RuntimeError):
 
 
 @contextmanager
-def leading(lock: Path) -> Iterator[None]:
+def hold_leadership(lock: Path) -> Iterator[None]:
     """Lead a run until the block ends, or the process, however it does.
 
     Guarantee: nobody else leads it meanwhile, so no two write its checkpoints, logs and questions.
@@ -36,7 +36,7 @@ def leading(lock: Path) -> Iterator[None]:
     handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         until = time.monotonic() + _PATIENCE_S
-        while not _locked(handle):
+        while not _try_lock(handle):
             if time.monotonic() > until:
                 raise AlreadyLed(
                     f"another process leads the run of {lock}: wait for its end, or stop it"
@@ -54,12 +54,12 @@ def is_led(lock: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        return not _locked(handle)
+        return not _try_lock(handle)
     finally:
         os.close(handle)
 
 
-def _locked(handle: int) -> bool:
+def _try_lock(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -201,7 +201,7 @@ Entries: TypeAlias = Iterable[tuple[str, Any]]
 
 def write_atomically(path: Path, text: str) -> None:
     """Replace a file's content so that a reader sees the old one or the new one, whole."""
-    with replaced(path) as file:
+    with replace_atomically(path) as file:
         file.write(text)
 
 
@@ -214,11 +214,11 @@ def write_record(path: Path, record: BaseModel, **mappings: Entries) -> None:
         mappings: Fields to write in place of the record's own, an entry at a time: of all sites
             there may be more than should be in memory at once.
     """
-    with replaced(path) as file:
-        write_object(file, record.model_dump_json(indent=1, exclude=set(mappings)), **mappings)
+    with replace_atomically(path) as file:
+        write_json_object(file, record.model_dump_json(indent=1, exclude=set(mappings)), **mappings)
 
 
-def write_object(file: TextIO, text: str, **mappings: Entries) -> None:
+def write_json_object(file: TextIO, text: str, **mappings: Entries) -> None:
     """Write a JSON object that has at least one field, and mappings after those it has."""
     file.write(text.removesuffix("}").rstrip())
     for name, entries in mappings.items():
@@ -230,7 +230,7 @@ def write_object(file: TextIO, text: str, **mappings: Entries) -> None:
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[TextIO]:
+def replace_atomically(path: Path) -> Iterator[TextIO]:
     """Give a file whose content replaces that of `path` when the body ends well, atomically."""
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("w") as file:

@@ -43,20 +43,20 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
-def some_of(part: int, whole: int, nouns: str) -> str:
+def part_in_words(part: int, whole: int, nouns: str) -> str:
     """Return how many of several: all five banks, none of the five banks, two of five banks."""
-    everyone = f"{in_words(whole)} {nouns}"
+    everyone = f"{count_in_words(whole)} {nouns}"
     if part == whole:
         return f"all {everyone}"
-    return f"{in_words(part)} of {everyone}" if part else f"none of the {everyone}"
+    return f"{count_in_words(part)} of {everyone}" if part else f"none of the {everyone}"
 
 
-def in_words(number: int) -> str:
+def count_in_words(number: int) -> str:
     """Return a small count in words, a larger one in digits."""
     return _SMALL[number] if 0 <= number < len(_SMALL) else count(number)
 
 
-def several(number: int, noun: str) -> str:
+def count_with_noun(number: int, noun: str) -> str:
     """Return a count with its noun: 1 round, 20 rounds."""
     return f"{count(number)}{SPACE}{noun if number == 1 else plural(noun)}"
 
@@ -68,7 +68,7 @@ def plural(noun: str) -> str:
     return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
 
 
-def listed(names: Sequence[str]) -> str:
+def name_list(names: Sequence[str]) -> str:
     """Return names as a list in a sentence: a, b and c."""
     if len(names) < 2:
         return "".join(names)
@@ -79,7 +79,7 @@ def figure(value: float, unit: str = "") -> str:
     """Return a figure with the digits that matter, and its unit."""
     size = abs(value)
     digits = 0 if size >= 1000 else 1 if size >= 100 else 2 if unit and size >= 1 else 3
-    return _signed(f"{size:,.{digits}f}", value) + (f"{SPACE}{unit}" if unit else "")
+    return _text_with_sign(f"{size:,.{digits}f}", value) + (f"{SPACE}{unit}" if unit else "")
 
 
 def difference(value: float, unit: str = "") -> str:
@@ -131,34 +131,34 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}{SPACE}h {minutes % 60}{SPACE}min"
 
 
-def readable(name: str) -> str:
+def readable_name(name: str) -> str:
     """Return a column's name as words: `sale_price` is sale price."""
     return name.replace("_", " ").strip()
 
 
-def in_sentence(title: str) -> str:
+def title_in_sentence(title: str) -> str:
     """Return a title as it stands within a sentence; an abbreviation keeps its capitals."""
     return title[:1].lower() + title[1:] if title[1:2].islower() else title
 
 
-def sentence(text: str) -> str:
+def capitalized_text(text: str) -> str:
     """Return text as a sentence begins."""
     return text[:1].upper() + text[1:]
 
 
-def value(plain: Plain) -> str:
+def setting_text(plain: Plain) -> str:
     """Return a setting's value as it is written in a config."""
     return str(plain).lower() if isinstance(plain, bool) else str(plain)
 
 
-def noun_of(names: Sequence[str], task: str) -> str:
+def member_noun(names: Sequence[str], task: str) -> str:
     """Return what the members are called in singular: by their names, by their task, or site."""
     words = [set(name.replace("_", "-").replace(".", "-").split("-")) for name in names]
     shared = set.intersection(*words) & _KNOWN_NOUNS if words else set()
     return min(shared, default=_NOUN_OF_TASK.get(task, "site"))
 
 
-def _signed(size_text: str, signed_value: float) -> str:
+def _text_with_sign(size_text: str, signed_value: float) -> str:
     negative = signed_value < 0 and any(digit in "123456789" for digit in size_text)
     return f"{MINUS}{size_text}" if negative else size_text
 

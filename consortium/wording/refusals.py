@@ -6,7 +6,7 @@ are. A code that is not known here is shown as it is.
 
 from collections.abc import Mapping
 
-from consortium.wording.formatting import count, readable
+from consortium.wording.formatting import count, readable_name
 
 SITE_REFUSED = "site-refused."
 MILLI = "_milli"
@@ -120,7 +120,7 @@ _SAID_BY_THE_SITE = {
 }
 
 
-def reason(code: str, counts: Mapping[str, int] | None = None) -> str:
+def refusal_reason(code: str, counts: Mapping[str, int] | None = None) -> str:
     """Return in a sentence why a site was left out, with the counts that came with it."""
     known = (
         _SAID_BY_THE_SITE.get(code.removeprefix(SITE_REFUSED))
@@ -128,12 +128,12 @@ def reason(code: str, counts: Mapping[str, int] | None = None) -> str:
         else _SEEN_BY_THE_COORDINATOR.get(code)
     )
     told = known or f"The recorded reason is {code}."
-    numbers = [_number(name, number) for name, number in (counts or {}).items()]
+    numbers = [_count_text(name, number) for name, number in (counts or {}).items()]
     return f"{told.rstrip('.')} ({', '.join(numbers)})." if numbers else told
 
 
-def _number(name: str, number: int) -> str:
+def _count_text(name: str, number: int) -> str:
     """Return a count in words; of a quantity in thousandths, the quantity."""
     if name.endswith(MILLI):
-        return f"{readable(name.removesuffix(MILLI))} {number / 1000:g}"
-    return f"{readable(name)} {count(number)}"
+        return f"{readable_name(name.removesuffix(MILLI))} {number / 1000:g}"
+    return f"{readable_name(name)} {count(number)}"

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from consortium.audit.coordinator_view import CoordinatorView, coordinator_view, kept_anything
+from consortium.audit.coordinator_view import CoordinatorView, coordinator_view, has_kept_rounds
 from consortium.charter.document import Charter
 from consortium.modes.contract import Mode
 from consortium.modes.registry import recorded_mode
@@ -25,7 +25,7 @@ from consortium.run.records import (
     Tallies,
     read_record,
 )
-from consortium.wording.formatting import listed, noun_of, plural, readable
+from consortium.wording.formatting import member_noun, name_list, plural, readable_name
 from privacy.layout import Tally
 from sites.evaluation.contract import Evaluation, evaluation_for
 from sites.schema.tables import ClassLabel, NumberLabel
@@ -108,18 +108,18 @@ class Recorded:
         return cls(
             summary=read_record(run.summary, Summary),
             charter=Charter.read(run.charter),
-            rounds=_lines(run.metrics, RoundLine),
-            events=_lines(run.events, EventLine),
-            statistics_tallies=_found(run.statistics, Tallies),
-            evaluation_tallies=_found(run.evaluation, Tallies),
-            comparison=_found(run.comparison, Comparison),
-            coordinator=coordinator_view(run) if kept_anything(run) else None,
-            evidence=_lines(run.evidence, EvidenceLine),
-            privacy=_found(run.privacy, PrivacyCost),
+            rounds=_read_lines(run.metrics, RoundLine),
+            events=_read_lines(run.events, EventLine),
+            statistics_tallies=_read_optional_record(run.statistics, Tallies),
+            evaluation_tallies=_read_optional_record(run.evaluation, Tallies),
+            comparison=_read_optional_record(run.comparison, Comparison),
+            coordinator=coordinator_view(run) if has_kept_rounds(run) else None,
+            evidence=_read_lines(run.evidence, EvidenceLine),
+            privacy=_read_optional_record(run.privacy, PrivacyCost),
         )
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether all rounds were completed."""
         return self.summary.status == "finished"
 
@@ -157,18 +157,18 @@ class Recorded:
     def target(self) -> str:
         """What is predicted, in words."""
         if isinstance(self.label, EntityLabel):
-            return f"entities ({listed(self.label.types)})"
-        return readable(self.label.column)
+            return f"entities ({name_list(self.label.types)})"
+        return readable_name(self.label.column)
 
     @property
     def people(self) -> str:
         """Whom the records are about, in plural."""
-        return plural(readable(self.charter.table.person.removesuffix("_id")))
+        return plural(readable_name(self.charter.table.person.removesuffix("_id")))
 
     @property
     def noun(self) -> str:
         """What a member is called, in singular."""
-        return noun_of(self.charter.names, self.charter.task)
+        return member_noun(self.charter.names, self.charter.task)
 
     @property
     def nouns(self) -> str:
@@ -176,14 +176,14 @@ class Recorded:
         return plural(self.noun)
 
     @property
-    def pooled(self) -> Tally | None:
+    def pooled_evaluation(self) -> Tally | None:
         """The last pooled evaluation, if one was recorded."""
-        return _pooled(self.evaluation_tallies)
+        return _pooled_tally(self.evaluation_tallies)
 
     @property
     def pooled_statistics(self) -> Tally | None:
         """The pooled statistics of the training records, if they were recorded."""
-        return _pooled(self.statistics_tallies)
+        return _pooled_tally(self.statistics_tallies)
 
     @property
     def headline_metric(self) -> str:
@@ -201,13 +201,13 @@ class Recorded:
                 return "entity_f1"
 
     @cached_property
-    def asked(self) -> Counter[str]:
+    def request_counts(self) -> Counter[str]:
         """How often each site was asked to train or to evaluate."""
         started = [line for line in self.events if line.event == "round-started"]
         return Counter(name for line in started if line.server_round > 0 for name in line.cohort)
 
     @property
-    def counted(self) -> frozenset[str]:
+    def evaluated_sites(self) -> frozenset[str]:
         """The sites whose held-out records stand behind the last pooled evaluation."""
         ended = [line for line in self.events if line.event == "round-finished"]
         return frozenset(ended[-1].answered) if ended else frozenset()
@@ -215,19 +215,19 @@ class Recorded:
     @property
     def site_statistics(self) -> dict[str, Tally]:
         """Statistics by site, where released."""
-        return self._released(self.statistics_tallies)
+        return self._released_tallies(self.statistics_tallies)
 
     @property
     def site_evaluation(self) -> dict[str, Tally]:
         """The last evaluation by site, where released."""
-        return self._released(self.evaluation_tallies)
+        return self._released_tallies(self.evaluation_tallies)
 
-    def _released(self, found: Tallies | None) -> dict[str, Tally]:
+    def _released_tallies(self, found: Tallies | None) -> dict[str, Tally]:
         """Return the tallies that sites released, in the charter's order."""
         by_site = found.by_site if found else {}
-        return {name: _vector(by_site[name]) for name in self.charter.names if name in by_site}
+        return {name: _tally_of(by_site[name]) for name in self.charter.names if name in by_site}
 
-    def withheld(self, shown: Mapping[str, object]) -> str:
+    def withheld_sentence(self, shown: Mapping[str, object]) -> str:
         """Return in a sentence which present sites released no figures of their own."""
         silent = [
             member.name
@@ -236,26 +236,26 @@ class Recorded:
         ]
         if not silent:
             return ""
-        who = listed(silent) if len(silent) <= 6 else f"{len(silent)} {self.nouns}"
+        who = name_list(silent) if len(silent) <= 6 else f"{len(silent)} {self.nouns}"
         return f"Without figures of their own, by their policy or for too few records: {who}."
 
 
 Line = TypeVar("Line", bound=_Line)
 
 
-def _found(path: Path, kind: type[Record]) -> Record | None:
+def _read_optional_record(path: Path, kind: type[Record]) -> Record | None:
     return read_record(path, kind) if path.exists() else None
 
 
-def _vector(entries: Sequence[int]) -> Tally:
+def _tally_of(entries: Sequence[int]) -> Tally:
     return np.array(entries, np.int64)
 
 
-def _pooled(found: Tallies | None) -> Tally | None:
-    return _vector(found.pooled) if found else None
+def _pooled_tally(found: Tallies | None) -> Tally | None:
+    return _tally_of(found.pooled) if found else None
 
 
-def _lines(path: Path, kind: type[Line]) -> list[Line]:
+def _read_lines(path: Path, kind: type[Line]) -> list[Line]:
     """Return the whole lines of a file that a run appends to; it may have died in the last."""
     if not path.exists():
         return []

@@ -24,15 +24,15 @@ def write_export(view: View, directory: Path, *, site: str, now: datetime) -> tu
     """
     directory.mkdir(parents=True, exist_ok=True)
     page, table = directory / PAGE, directory / TABLE
-    page.write_text(to_html(view, site=site, now=now))
+    page.write_text(ledger_page(view, site=site, now=now))
     table.write_text(to_csv(view))
     return page, table
 
 
-def to_html(view: View, *, site: str, now: datetime) -> str:
+def ledger_page(view: View, *, site: str, now: datetime) -> str:
     """Return the page; it needs nothing but itself."""
     pictures = [
-        plots.plot(
+        plots.full_width_plot(
             f"ledger-{number}",
             partial(draw_loss, account),
             title=account.data_set,

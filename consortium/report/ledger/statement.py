@@ -122,7 +122,7 @@ def open_ledger(site: Path) -> Ledger:
     return Ledger(SiteDirectory(site).ledger)
 
 
-def view_of(site: Path) -> View:
+def read_ledger_view(site: Path) -> View:
     """Return what a site's ledger says now, once its chain was found whole.
 
     Raises:
@@ -130,14 +130,14 @@ def view_of(site: Path) -> View:
         LedgerBroken: It was altered.
         PolicyUnreadable: The site's policy cannot be read.
     """
-    terms = _terms(site)
+    terms = _privacy_terms(site)
     with open_ledger(site) as ledger:
         head, charges = ledger.verify(), ledger.charges()
     names = dict.fromkeys(one.reserved.data_set.name for one in charges)
-    return View(head=head, accounts=tuple(_account(name, charges, terms) for name in names))
+    return View(head=head, accounts=tuple(_account_of(name, charges, terms) for name in names))
 
 
-def what_if(account: Account, event: SampledGaussian, past: Sequence[Mechanism]) -> WhatIf:
+def planned_cost(account: Account, event: SampledGaussian, past: Sequence[Mechanism]) -> WhatIf:
     """Return what a planned run would cost a data set beside its past."""
     budget = account.budget
 
@@ -163,7 +163,7 @@ def to_csv(view: View) -> str:
     return file.getvalue()
 
 
-def mechanism_of(event: Mechanism) -> str:
+def describe_mechanism(event: Mechanism) -> str:
     """Return what an event is, in words."""
     match event:
         case SampledGaussian():
@@ -177,11 +177,11 @@ def mechanism_of(event: Mechanism) -> str:
             return f"{event.what}, of held-out persons, without noise"
 
 
-def _terms(site: Path) -> PrivacyTerms:
+def _privacy_terms(site: Path) -> PrivacyTerms:
     return read_policy(site).privacy
 
 
-def _account(name: str, charges: Sequence[Charge], terms: PrivacyTerms) -> Account:
+def _account_of(name: str, charges: Sequence[Charge], terms: PrivacyTerms) -> Account:
     mine = [one for one in charges if one.reserved.data_set.name == name]
     ceiling = terms.ceiling(name)
     last = mine[-1].reserved.budget
@@ -194,12 +194,12 @@ def _account(name: str, charges: Sequence[Charge], terms: PrivacyTerms) -> Accou
         data_set=name,
         budget=budget,
         ceiling=ceiling is not None,
-        lines=tuple(_line(mine[: place + 1], budget) for place in range(len(mine))),
+        lines=tuple(_ledger_line(mine[: place + 1], budget) for place in range(len(mine))),
         spent=both_epsilons(charged_events(mine), budget.delta, unit=budget.unit),
     )
 
 
-def _line(until: Sequence[Charge], budget: Budget) -> Line:
+def _ledger_line(until: Sequence[Charge], budget: Budget) -> Line:
     """Return the line of the last of these reservations."""
     charge, event = until[-1], until[-1].event
     reserved = charge.reserved
@@ -209,7 +209,7 @@ def _line(until: Sequence[Charge], budget: Budget) -> Line:
         at=reserved.at,
         run=reserved.run,
         part=reserved.part,
-        mechanism=mechanism_of(reserved.event),
+        mechanism=describe_mechanism(reserved.event),
         unit="" if isinstance(reserved.event, HeldOut) else reserved.event.unit,
         reserved=event_size(reserved.event),
         begun=sum(charge.used.values()),

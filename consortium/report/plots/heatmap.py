@@ -33,11 +33,11 @@ class Heat:
     title: str
 
 
-def draw_heat(heat: Heat, width: int) -> Figure:
+def draw_heatmap(heat: Heat, width: int) -> Figure:
     """Draw the cells; a round in which a site did not answer is left empty."""
-    figure = plots.empty(width, _TOP + _BOTTOM + _ROW * len(heat.sites))
+    figure = plots.empty_figure(width, _TOP + _BOTTOM + _ROW * len(heat.sites))
     left = 150.0 if width > plots.NARROW else 104.0
-    axes = plots.inset(figure, left=left, right=12.0, top=_TOP, bottom=_BOTTOM)
+    axes = plots.add_axes(figure, left=left, right=12.0, top=_TOP, bottom=_BOTTOM)
     first = heat.rounds[0] - 0.5
     edges = [first + place for place in range(len(heat.rounds) + 1)]
     axes.pcolormesh(
@@ -51,7 +51,7 @@ def draw_heat(heat: Heat, width: int) -> Figure:
         linewidth=0.6,
     )
     axes.invert_yaxis()
-    names = [plots.shortened(name, round(left / 6.4)) for name in heat.sites]
+    names = [plots.truncated_name(name, round(left / 6.4)) for name in heat.sites]
     axes.set_yticks(range(len(names)), names)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     axes.tick_params(length=0)

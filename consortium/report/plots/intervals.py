@@ -67,7 +67,7 @@ def draw_rows(rows: Sequence[Row], axis: str, width: int, *, mark: float | None 
         width: Pixels.
         mark: A value to compare all rows with: a thin line.
     """
-    figure, axes = _stage(len(rows), axis, width)
+    figure, axes = _row_axes(len(rows), axis, width)
     if mark is not None:
         axes.axvline(mark, color=BLUE, linewidth=1, alpha=0.45, zorder=1)
     for place, row in enumerate(rows):
@@ -85,13 +85,13 @@ def draw_rows(rows: Sequence[Row], axis: str, width: int, *, mark: float | None 
             markeredgewidth=1,
             zorder=3,
         )
-        _label(axes, place, row.label, row.text, strong=row.role == "together", width=width)
+        _label_row(axes, place, row.label, row.text, strong=row.role == "together", width=width)
     return figure
 
 
 def draw_changes(changes: Sequence[Change], axis: str, width: int) -> Figure:
     """Draw an arrow a row from the hollow dot (before) to the filled one (after)."""
-    figure, axes = _stage(len(changes), axis, width)
+    figure, axes = _row_axes(len(changes), axis, width)
     for place, change in enumerate(changes):
         colour = BLUE if change.better else ORANGE
         ends = [change.before, change.after]
@@ -107,27 +107,27 @@ def draw_changes(changes: Sequence[Change], axis: str, width: int) -> Figure:
             zorder=3,
         )
         axes.plot(change.after, place, marker="o", markersize=8, color=colour, zorder=4)
-        _label(axes, place, change.label, change.text, strong=False, width=width)
+        _label_row(axes, place, change.label, change.text, strong=False, width=width)
     return figure
 
 
-def _stage(n_rows: int, axis: str, width: int) -> tuple[Figure, Axes]:
+def _row_axes(n_rows: int, axis: str, width: int) -> tuple[Figure, Axes]:
     """Axes with a row each `n_rows`, the first at the top; labels stand beside or above rows."""
     narrow = width <= plots.NARROW
     step = 46.0 if narrow else 34.0
-    figure = plots.empty(width, n_rows * step + _AXIS)
+    figure = plots.empty_figure(width, n_rows * step + _AXIS)
     left, right = (8.0, 8.0) if narrow else (_LEFT, _RIGHT)
-    axes = plots.inset(figure, left=left, right=right, top=0, bottom=_AXIS)
-    plots.bare(axes)
+    axes = plots.add_axes(figure, left=left, right=right, top=0, bottom=_AXIS)
+    plots.strip_axes(axes)
     axes.set_ylim(n_rows - 0.5 + (0.15 if narrow else 0.0), -0.6 if narrow else -0.5)
     axes.set_xlabel(axis)
-    plots.thousands(axes.xaxis)
+    plots.group_thousands(axes.xaxis)
     axes.margins(x=0.06)
     axes.locator_params(axis="x", nbins=4 if narrow else 7)
     return figure, axes
 
 
-def _label(axes: Axes, place: int, label: str, text: str, *, strong: bool, width: int) -> None:
+def _label_row(axes: Axes, place: int, label: str, text: str, *, strong: bool, width: int) -> None:
     """Write a row's label and value: beside the axes, or above the row where they do not fit."""
     weight = "bold" if strong else "normal"
     across = axes.get_yaxis_transform()
@@ -137,6 +137,6 @@ def _label(axes: Axes, place: int, label: str, text: str, *, strong: bool, width
         left, right, height, most = -_LEFT / inner, 1 + _RIGHT / inner, float(place), 28
     shared: dict[str, Any] = {"transform": across, "weight": weight, "va": "center"}
     shared["bbox"] = _BACKGROUND
-    axes.text(left, height, plots.shortened(label, most), color=INK, **shared)
+    axes.text(left, height, plots.truncated_name(label, most), color=INK, **shared)
     colour = INK if strong else QUIET
     axes.text(right, height, text, ha="right", color=colour, size=0.95 * LETTER, **shared)

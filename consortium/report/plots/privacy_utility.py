@@ -13,9 +13,9 @@ from consortium.run.privacy_records import PrivacyPoint
 
 def draw_privacy(points: Sequence[PrivacyPoint], axis: str, width: int) -> Figure:
     """Draw the figure at each epsilon with its interval, and the level without privacy."""
-    figure = plots.empty(width, 300)
-    axes = plots.inset(figure, left=58, right=20, top=30, bottom=46)
-    plots.ruled(axes, across="epsilon of each person, all rounds together (log scale)", up=axis)
+    figure = plots.empty_figure(width, 300)
+    axes = plots.add_axes(figure, left=58, right=20, top=30, bottom=46)
+    plots.rule_axes(axes, across="epsilon of each person, all rounds together (log scale)", up=axis)
     private = sorted((one for one in points if one.epsilon is not None), key=_epsilon)
     axes.set_xscale("log")
     axes.set_xticks([_epsilon(one) for one in private], [f"{_epsilon(one):g}" for one in private])

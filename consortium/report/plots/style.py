@@ -62,7 +62,7 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def plot(name: str, draw: Draw, *, title: str, alt: str, caption: str = "") -> Plot:
+def full_width_plot(name: str, draw: Draw, *, title: str, alt: str, caption: str = "") -> Plot:
     """Return a picture over the whole width of the page.
 
     Args:
@@ -72,13 +72,13 @@ def plot(name: str, draw: Draw, *, title: str, alt: str, caption: str = "") -> P
         alt: The same in words.
         caption: What has to be known to read it.
     """
-    wide, narrow = _svg(draw, WIDE), _svg(draw, NARROW)
+    wide, narrow = _rendered_svg(draw, WIDE), _rendered_svg(draw, NARROW)
     return Plot(name=name, title=title, alt=alt, caption=caption, wide=wide, narrow=narrow)
 
 
-def half(name: str, draw: Draw, *, title: str, alt: str, caption: str = "") -> Plot:
+def half_width_plot(name: str, draw: Draw, *, title: str, alt: str, caption: str = "") -> Plot:
     """Return a picture over half of the page, which also fits a phone."""
-    wide, narrow = _svg(draw, HALF), _svg(draw, NARROW)
+    wide, narrow = _rendered_svg(draw, HALF), _rendered_svg(draw, NARROW)
     return Plot(name=name, title=title, alt=alt, caption=caption, wide=wide, narrow=narrow)
 
 
@@ -88,12 +88,12 @@ def write_png(draw: Draw, path: Path) -> None:
         draw(WIDE).savefig(path, format="png", dpi=192, facecolor="white")
 
 
-def empty(width: int, height: float) -> Figure:
+def empty_figure(width: int, height: float) -> Figure:
     """Return an empty figure of so many pixels."""
     return Figure(figsize=(width / 96, height / 96))
 
 
-def inset(figure: Figure, *, left: float, right: float, top: float, bottom: float) -> Axes:
+def add_axes(figure: Figure, *, left: float, right: float, top: float, bottom: float) -> Axes:
     """Return axes that leave so many pixels free at each side of a figure."""
     width, height = 96 * figure.get_figwidth(), 96 * figure.get_figheight()
     return figure.add_axes(
@@ -106,7 +106,7 @@ def inset(figure: Figure, *, left: float, right: float, top: float, bottom: floa
     )
 
 
-def bare(axes: Axes) -> None:
+def strip_axes(axes: Axes) -> None:
     """Take away all but the horizontal axis, and draw its grid."""
     axes.spines["left"].set_visible(False)
     axes.grid(visible=True, axis="x")
@@ -114,7 +114,7 @@ def bare(axes: Axes) -> None:
     axes.tick_params(axis="y", labelleft=False)
 
 
-def ruled(axes: Axes, *, across: str, up: str) -> None:
+def rule_axes(axes: Axes, *, across: str, up: str) -> None:
     """Draw the grid of both axes and nothing around it; name what they measure."""
     axes.grid(visible=True)
     axes.tick_params(length=0, pad=5)
@@ -124,24 +124,24 @@ def ruled(axes: Axes, *, across: str, up: str) -> None:
     axes.set_title(up, loc="left", color=QUIET, size=LETTER)
 
 
-def thousands(axis: Axis) -> None:
+def group_thousands(axis: Axis) -> None:
     """Write large numbers along an axis with their thousands apart."""
     axis.set_major_formatter(lambda value, _place: f"{value:,.10g}".replace("-", "\N{MINUS SIGN}"))
 
 
-def shortened(name: str, most: int) -> str:
+def truncated_name(name: str, most: int) -> str:
     """Return a name of at most so many letters, its end cut off visibly."""
     return name if len(name) <= most else f"{name[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
-def _svg(draw: Draw, width: int) -> str:
+def _rendered_svg(draw: Draw, width: int) -> str:
     file = io.StringIO()
     with mpl.rc_context(_STYLE):
         draw(width).savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-    return _lean(file.getvalue())
+    return _minified_svg(file.getvalue())
 
 
-def _lean(svg: str) -> str:
+def _minified_svg(svg: str) -> str:
     """Leave out the document type and metadata, and name the reader's fonts."""
     body = svg[svg.index("<svg") :]
     without = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)

@@ -6,7 +6,7 @@ from consortium.report.elements.run_reader import Recorded
 from consortium.wording import formatting as words
 
 
-def protection(recorded: Recorded) -> Section | None:
+def protection_section(recorded: Recorded) -> Section | None:
     """Return what a run in the clear keeps from whom, and what it does not."""
     if not recorded.mode.coordinator_reads:
         return None
@@ -19,17 +19,17 @@ def protection(recorded: Recorded) -> Section | None:
             "coordinator could read what each single one of the "
             f"{recorded.nouns} sent. All of them must trust the coordinator."
         ),
-        blocks=(_kept(recorded), _not_kept(recorded)),
+        blocks=(_protected_points(recorded), _unprotected_points(recorded)),
     )
 
 
-def _kept(recorded: Recorded) -> Block:
+def _protected_points(recorded: Recorded) -> Block:
     noun = recorded.noun
     return Points(
         "Protected",
         (
             f"No record left its {noun}. What left each round is how training moved the model "
-            f"({words.several(recorded.summary.dim, 'number')}), and counts.",
+            f"({words.count_with_noun(recorded.summary.dim, 'number')}), and counts.",
             f"Error messages, which may quote a record, stayed at the {noun}: no more than their "
             "kind left.",
             f"In this report, figures of one {noun} alone stand only where its own policy releases "
@@ -40,7 +40,7 @@ def _kept(recorded: Recorded) -> Block:
     )
 
 
-def _not_kept(recorded: Recorded) -> Block:
+def _unprotected_points(recorded: Recorded) -> Block:
     noun = recorded.noun
     points = [
         f"The coordinator read each {noun}'s model updates. From updates, something about the "
@@ -48,12 +48,12 @@ def _not_kept(recorded: Recorded) -> Block:
         f"The coordinator also read each {noun}'s counts, those too that this report withholds.",
         "The model itself was not trained with differential privacy: what it remembers of single "
         f"{recorded.people} has no proven bound.",
-        _liars(recorded),
+        _rule_sentence(recorded),
     ]
     return Points("Not protected", tuple(points))
 
 
-def _liars(recorded: Recorded) -> str:
+def _rule_sentence(recorded: Recorded) -> str:
     rule = recorded.summary.config.get("rule.name", "mean")
     if rule == "mean":
         return (
@@ -61,24 +61,29 @@ def _liars(recorded: Recorded) -> str:
             "form can spoil the model."
         )
     bound = int(recorded.summary.config.get("rule.num-byzantine", 0))
+    expected = words.count_with_noun(bound, recorded.noun)
     return (
-        f"Updates were combined by the rule {rule}, told to withstand "
-        f"{words.several(bound, recorded.noun)} that may send anything; more could spoil the model."
+        f"Updates were combined by the rule {rule}, told to withstand {expected} that may send "
+        "anything; more could spoil the model."
     )
 
 
-def settings(recorded: Recorded) -> Section:
+def settings_section(recorded: Recorded) -> Section:
     """Return the whole run config, and what differs from the defaults."""
     config = recorded.summary.config
     changed = [key for key, value in config.items() if key in KEYS and value != KEYS[key]]
     ordered = [*changed, *(key for key in config if key not in changed)]
     rows = tuple(
-        (key, words.value(config[key]), words.value(KEYS[key]) if key in changed else "")
+        (
+            key,
+            words.setting_text(config[key]),
+            words.setting_text(KEYS[key]) if key in changed else "",
+        )
         for key in ordered
     )
-    differ = words.some_of(len(changed), len(config), "settings")
+    differ = words.part_in_words(len(changed), len(config), "settings")
     verb = "differs" if len(changed) == 1 else "differ"
-    lead = f"{words.sentence(differ)} {verb} from the defaults."
+    lead = f"{words.capitalized_text(differ)} {verb} from the defaults."
     return Section(
         anchor="settings",
         title="How was the run set up?",
@@ -98,7 +103,7 @@ def settings(recorded: Recorded) -> Section:
     )
 
 
-def identity(recorded: Recorded) -> Section:
+def identity_section(recorded: Recorded) -> Section:
     """Return the versions and fingerprints by which a run can be recognised and repeated."""
     summary = recorded.summary
     prints = {

@@ -8,13 +8,13 @@ from consortium.wording import formatting as words
 _FLOAT32_BYTES = 4
 
 
-def coordinator_saw(recorded: Recorded) -> Section | None:
+def coordinator_section(recorded: Recorded) -> Section | None:
     """Return what the coordinator could and could not read; nothing for a run in the clear."""
     if recorded.mode.coordinator_reads:
         return None
     view = recorded.coordinator
     if view is None:
-        return _unread(recorded)
+        return _nothing_kept_section(recorded)
     return Section(
         anchor="coordinator",
         title="What did the coordinator see?",
@@ -23,21 +23,27 @@ def coordinator_saw(recorded: Recorded) -> Section | None:
             f"Ciphertexts, names, sizes and times. It added what each {recorded.noun} sealed "
             "without being able to read it, and holds no key that would open any of it."
         ),
-        blocks=(_arrived(view), _figures(view), _audited(view), _kept(recorded), _open(recorded)),
+        blocks=(
+            _uploads_table(view),
+            _figures_block(view),
+            _audit_findings(view),
+            _protected_points(recorded),
+            _unprotected_points(recorded),
+        ),
     )
 
 
-def _unread(recorded: Recorded) -> Section:
+def _nothing_kept_section(recorded: Recorded) -> Section:
     return Section(
         anchor="coordinator",
         title="What did the coordinator see?",
         short="What the coordinator saw",
         lead="The run ended before its first encrypted round was kept: there is nothing to show.",
-        blocks=(_kept(recorded), _open(recorded)),
+        blocks=(_protected_points(recorded), _unprotected_points(recorded)),
     )
 
 
-def _arrived(view: CoordinatorView) -> Block:
+def _uploads_table(view: CoordinatorView) -> Block:
     return Table(
         caption=f"Round {view.server_round} as it arrived",
         columns=(
@@ -61,7 +67,7 @@ def _arrived(view: CoordinatorView) -> Block:
     )
 
 
-def _figures(view: CoordinatorView) -> Block:
+def _figures_block(view: CoordinatorView) -> Block:
     return Facts(
         items=(
             ("Secret keys it holds", words.count(view.secret_keys)),
@@ -75,7 +81,7 @@ def _figures(view: CoordinatorView) -> Block:
     )
 
 
-def _audited(view: CoordinatorView) -> Block:
+def _audit_findings(view: CoordinatorView) -> Block:
     wrong = [verdict for verdict in view.verdicts if verdict.deviation]
     if wrong:
         return Points(
@@ -85,16 +91,17 @@ def _audited(view: CoordinatorView) -> Block:
                 for verdict in wrong
             ),
         )
+    sums = words.count_with_noun(len(view.verdicts), "sum")
     return Points(
         "What an auditor without keys found",
         (
-            f"{words.several(len(view.verdicts), 'sum')} of the last rounds were added again from "
-            "the signed uploads, without a key: each is the sum it should be.",
+            f"{sums} of the last rounds were added again from the signed uploads, without a key: "
+            "each is the sum it should be.",
         ),
     )
 
 
-def _kept(recorded: Recorded) -> Block:
+def _protected_points(recorded: Recorded) -> Block:
     noun = recorded.noun
     return Points(
         "Protected",
@@ -110,7 +117,7 @@ def _kept(recorded: Recorded) -> Block:
     )
 
 
-def _open(recorded: Recorded) -> Block:
+def _unprotected_points(recorded: Recorded) -> Block:
     noun = recorded.noun
     return Points(
         "Not protected",

@@ -19,7 +19,7 @@ _READ_AS = (
 )
 
 
-def tables(recorded: Recorded, tally: Tally, *, of: Marks) -> tuple[Block, ...]:
+def label_tables(recorded: Recorded, tally: Tally, *, of: Marks) -> tuple[Block, ...]:
     """Return how well each label or type is found, of all records and of those of each site.
 
     Guarantee: of a single site only what it released is shown.
@@ -31,11 +31,11 @@ def tables(recorded: Recorded, tally: Tally, *, of: Marks) -> tuple[Block, ...]:
     """
     found = recorded.evaluation.curves(tally)[of]
     often = sorted(found, key=lambda name: -found[name]["support"])[:_MOST_SHOWN]
-    by_site = (_by_site(recorded, often, of),) if recorded.site_evaluation else ()
-    return (_pooled(found, often, _NAMES[of]), *by_site)
+    by_site = (_site_table(recorded, often, of),) if recorded.site_evaluation else ()
+    return (_pooled_table(found, often, _NAMES[of]), *by_site)
 
 
-def _pooled(found: dict[str, Any], often: list[str], what: str) -> Block:
+def _pooled_table(found: dict[str, Any], often: list[str], what: str) -> Block:
     counted = ("support", "right", "missed", "spurious")
     return Table(
         caption=f"{what} by {what.lower()}, the most frequent first",
@@ -46,20 +46,20 @@ def _pooled(found: dict[str, Any], often: list[str], what: str) -> Block:
             *(Column(title, "number") for title in _SCORES),
         ),
         rows=tuple(
-            (name, *(words.count(found[name][key]) for key in counted), *_scores(found[name]))
+            (name, *(words.count(found[name][key]) for key in counted), *_score_cells(found[name]))
             for name in often
         ),
         note=_READ_AS,
     )
 
 
-def _by_site(recorded: Recorded, often: list[str], of: Marks) -> Block:
+def _site_table(recorded: Recorded, often: list[str], of: Marks) -> Block:
     shown, what = recorded.site_evaluation, _NAMES[of]
     rows = []
     for site, tally in shown.items():
         found = recorded.evaluation.curves(tally)[of]
         rows += [
-            (site, name, words.count(found[name]["support"]), *_scores(found[name]))
+            (site, name, words.count(found[name]["support"]), *_score_cells(found[name]))
             for name in often
         ]
     more = len(rows) - _MOST_ROWS
@@ -68,16 +68,16 @@ def _by_site(recorded: Recorded, often: list[str], of: Marks) -> Block:
         caption=f"The same {recorded.noun} by {recorded.noun}: the shared model on the records "
         "of each",
         columns=(
-            Column(words.sentence(recorded.noun)),
+            Column(words.capitalized_text(recorded.noun)),
             Column(what),
             Column("In its held-out records", "number"),
             *(Column(title, "number") for title in _SCORES),
         ),
         rows=tuple(rows[:_MOST_ROWS]),
-        note=f"{recorded.withheld(shown)}{cut}".strip(),
+        note=f"{recorded.withheld_sentence(shown)}{cut}".strip(),
     )
 
 
-def _scores(found: dict[str, Any]) -> tuple[str, ...]:
+def _score_cells(found: dict[str, Any]) -> tuple[str, ...]:
     keys = (title.lower() for title in _SCORES)
     return tuple(words.figure(found[key]) if key in found else words.DASH for key in keys)

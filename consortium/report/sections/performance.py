@@ -8,25 +8,28 @@ from consortium.wording.metric_glossary import meaning_of
 from privacy.layout import Tally
 
 
-def model(recorded: Recorded) -> Section | None:
+def performance_section(recorded: Recorded) -> Section | None:
     """Return what the pooled evaluation says, if there is one with a record in it."""
-    tally = recorded.pooled
+    tally = recorded.pooled_evaluation
     if tally is None or recorded.evaluation.num_examples(tally) == 0:
         return None
     return Section(
         anchor="model",
         title="How well does the shared model do?",
         short="How well it does",
-        lead=_lead(recorded, tally),
-        blocks=(*report_curves.pictures(recorded, tally), *_figures(recorded, tally)),
+        lead=_lead_text(recorded, tally),
+        blocks=(
+            *report_curves.performance_blocks(recorded, tally),
+            *_metric_blocks(recorded, tally),
+        ),
     )
 
 
-def _lead(recorded: Recorded, tally: Tally) -> str:
+def _lead_text(recorded: Recorded, tally: Tally) -> str:
     n = words.count(recorded.evaluation.num_examples(tally))
     when = (
         ""
-        if recorded.finished
+        if recorded.is_finished
         else " The model is the one that the last completed round began with."
     )
     return (
@@ -36,7 +39,7 @@ def _lead(recorded: Recorded, tally: Tally) -> str:
     )
 
 
-def _figures(recorded: Recorded, tally: Tally) -> tuple[Block, ...]:
+def _metric_blocks(recorded: Recorded, tally: Tally) -> tuple[Block, ...]:
     rows = []
     for name, found in recorded.evaluation.metrics(tally).items():
         meaning = meaning_of(name)
@@ -46,7 +49,7 @@ def _figures(recorded: Recorded, tally: Tally) -> tuple[Block, ...]:
                 meaning.title,
                 words.figure(found.value, unit),
                 words.bound(found.error_bound, found.value, unit),
-                f"{words.sentence(meaning.says)}; {meaning.better} is better."
+                f"{words.capitalized_text(meaning.says)}; {meaning.better} is better."
                 if meaning.says
                 else "",
             )

@@ -24,34 +24,36 @@ _MOST_CURVES = 6
 _EVERYDAY_RANGE = 0.99
 
 
-def pictures(recorded: Recorded, tally: Tally) -> tuple[Block, ...]:
+def performance_blocks(recorded: Recorded, tally: Tally) -> tuple[Block, ...]:
     """Return what there is to see of a pooled evaluation with at least one record."""
     curves = recorded.evaluation.curves(tally)
     match recorded.label:
         case ClassLabel(binary=True, classes=(negative, positive)):
-            return _binary(recorded, tally, curves, (positive, negative))
+            return _binary_blocks(recorded, tally, curves, (positive, negative))
         case ClassLabel():
-            return _classes(curves)
+            return _class_blocks(curves)
         case NumberLabel():
-            return _regression(recorded, curves)
+            return _regression_blocks(recorded, curves)
         case MultiLabel():
-            return report_marks.tables(recorded, tally, of="labels")
+            return report_marks.label_tables(recorded, tally, of="labels")
         case EntityLabel():
-            return report_marks.tables(recorded, tally, of="entities")
+            return report_marks.label_tables(recorded, tally, of="entities")
 
 
-def _binary(
+def _binary_blocks(
     recorded: Recorded, tally: Tally, curves: dict[str, Any], names: tuple[str, str]
 ) -> tuple[Block, ...]:
     upper, lower = (f"{recorded.target} = {name}" for name in names)
     return (
-        Pair((*_roc(recorded, tally, curves), _calibration(curves, upper))),
-        _score_groups(curves, (upper, lower)),
-        _confusion(curves, "What is flagged at a score of 0.5 or more", _flagged(curves, upper)),
+        Pair((*_roc_plots(recorded, tally, curves), _calibration_plot(curves, upper))),
+        _score_plot(curves, (upper, lower)),
+        _confusion_matrix(
+            curves, "What is flagged at a score of 0.5 or more", _flagged_sentence(curves, upper)
+        ),
     )
 
 
-def _roc(recorded: Recorded, tally: Tally, curves: dict[str, Any]) -> list[Plot]:
+def _roc_plots(recorded: Recorded, tally: Tally, curves: dict[str, Any]) -> list[Plot]:
     if "roc" not in curves:
         return []
     auc = recorded.evaluation.metrics(tally)["roc_auc"]
@@ -59,7 +61,7 @@ def _roc(recorded: Recorded, tally: Tally, curves: dict[str, Any]) -> list[Plot]
     error = words.bound(auc.error_bound, auc.value)
     said = f"AUC {words.figure(auc.value)} (error bound: {error})"
     return [
-        plots.half(
+        plots.half_width_plot(
             "roc",
             lambda width: draw_roc(
                 {"": (roc["false_positive_rate"], roc["true_positive_rate"])}, width
@@ -71,7 +73,7 @@ def _roc(recorded: Recorded, tally: Tally, curves: dict[str, Any]) -> list[Plot]
     ]
 
 
-def _calibration(curves: dict[str, Any], target: str) -> Plot:
+def _calibration_plot(curves: dict[str, Any], target: str) -> Plot:
     found = curves["calibration"]
     reliability = Reliability(
         predicted=found["predicted"],
@@ -84,7 +86,7 @@ def _calibration(curves: dict[str, Any], target: str) -> Plot:
         ],
     )
     pairs = list(zip(found["predicted"], found["observed"], strict=True))
-    return plots.half(
+    return plots.half_width_plot(
         "calibration",
         lambda width: draw_reliability(
             reliability, ("predicted probability", "observed frequency"), width
@@ -97,10 +99,10 @@ def _calibration(curves: dict[str, Any], target: str) -> Plot:
     )
 
 
-def _score_groups(curves: dict[str, Any], groups: tuple[str, str]) -> Block:
+def _score_plot(curves: dict[str, Any], groups: tuple[str, str]) -> Block:
     edges, (negatives, positives) = curves["scores"]["edges"], curves["scores"]["counts"]
     shares = _shares(positives), _shares(negatives)
-    return plots.plot(
+    return plots.full_width_plot(
         "scores",
         lambda width: draw_two_groups(edges, shares, groups, "score", width),
         title="Which scores the two groups get",
@@ -115,7 +117,7 @@ def _shares(counts: list[int]) -> list[float]:
     return [count / total if total else 0.0 for count in counts]
 
 
-def _confusion(curves: dict[str, Any], caption: str, said: str = "") -> Block:
+def _confusion_matrix(curves: dict[str, Any], caption: str, said: str = "") -> Block:
     """The confusion matrix of the classes that most records have."""
     classes, counts = curves["confusion"]["classes"], curves["confusion"]["counts"]
     largest = sorted(range(len(classes)), key=lambda code: -sum(counts[code]))[:_MOST_CLASSES]
@@ -139,7 +141,7 @@ def _confusion(curves: dict[str, Any], caption: str, said: str = "") -> Block:
     )
 
 
-def _flagged(curves: dict[str, Any], target: str) -> str:
+def _flagged_sentence(curves: dict[str, Any], target: str) -> str:
     """What two shares of the confusion matrix mean, in a sentence."""
     (kept, wrongly), (missed, rightly) = curves["confusion"]["counts"]
     flagged, positives = wrongly + rightly, missed + rightly
@@ -156,7 +158,7 @@ def _share(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
 
-def _classes(curves: dict[str, Any]) -> tuple[Block, ...]:
+def _class_blocks(curves: dict[str, Any]) -> tuple[Block, ...]:
     found = curves["classes"]
     often = sorted(found, key=lambda name: -found[name]["support"])
     drawn = [name for name in often if "roc" in found[name]][:_MOST_CURVES]
@@ -166,17 +168,21 @@ def _classes(curves: dict[str, Any]) -> tuple[Block, ...]:
         if name in drawn
     }
     areas = "; ".join(f"{name}: {words.figure(found[name]['roc_auc'])}" for name in rocs)
-    roc = plots.half(
+    roc = plots.half_width_plot(
         "roc",
         lambda width: draw_roc(rocs, width),
         title="How well it ranks each class (ROC curves)",
         alt=f"ROC curves of each class against the rest, AUC {areas}.",
         caption=f"Each class against the rest; AUC {areas}.",
     )
-    confidence = _calibration(curves, "the predicted class")
+    confidence = _calibration_plot(curves, "the predicted class")
     per_class = _class_table(found, often[:_MOST_CLASSES])
     pictures = (roc, confidence) if rocs else (confidence,)
-    return (_confusion(curves, "What was true, and what was predicted"), per_class, Pair(pictures))
+    return (
+        _confusion_matrix(curves, "What was true, and what was predicted"),
+        per_class,
+        Pair(pictures),
+    )
 
 
 def _class_table(found: dict[str, Any], names: list[str]) -> Block:
@@ -203,7 +209,7 @@ def _class_table(found: dict[str, Any], names: list[str]) -> Block:
     )
 
 
-def _regression(recorded: Recorded, curves: dict[str, Any]) -> tuple[Block, ...]:
+def _regression_blocks(recorded: Recorded, curves: dict[str, Any]) -> tuple[Block, ...]:
     found, unit = curves["calibration"], recorded.unit
     highest = max((*found["predicted"], *found["observed"]))
     lowest = min((*found["predicted"], *found["observed"]))
@@ -215,7 +221,7 @@ def _regression(recorded: Recorded, curves: dict[str, Any]) -> tuple[Block, ...]
         bounds=(lowest - room, highest + room),
     )
     pairs = zip(found["predicted"], found["observed"], strict=True)
-    agreement = plots.half(
+    agreement = plots.half_width_plot(
         "calibration",
         lambda width: draw_reliability(
             reliability, (f"mean prediction, {unit}", f"mean of what came, {unit}"), width
@@ -226,13 +232,13 @@ def _regression(recorded: Recorded, curves: dict[str, Any]) -> tuple[Block, ...]
         caption="In up to 16 bins by prediction; larger dots hold more records. On the grey line "
         "predictions are right on average.",
     )
-    return (Pair((agreement, _errors(curves, unit))),)
+    return (Pair((agreement, _error_plot(curves, unit))),)
 
 
-def _errors(curves: dict[str, Any], unit: str) -> Plot:
-    edges, counts = _everyday(curves["errors"]["edges"], curves["errors"]["counts"])
+def _error_plot(curves: dict[str, Any], unit: str) -> Plot:
+    edges, counts = _central_bins(curves["errors"]["edges"], curves["errors"]["counts"])
     ends = words.interval(edges[0], edges[-1], unit)
-    return plots.half(
+    return plots.half_width_plot(
         "errors",
         lambda width: draw_histogram(edges, counts, f"prediction minus truth, {unit}", width),
         title="By how much it is off",
@@ -242,7 +248,7 @@ def _errors(curves: dict[str, Any], unit: str) -> Plot:
     )
 
 
-def _everyday(edges: list[float], counts: list[int]) -> tuple[list[float], list[int]]:
+def _central_bins(edges: list[float], counts: list[int]) -> tuple[list[float], list[int]]:
     """Return the bins around 0 that hold nearly all records."""
     total, middle, reach = sum(counts), len(counts) // 2, 1
     while sum(counts[middle - reach : middle + reach]) < _EVERYDAY_RANGE * total:

@@ -10,15 +10,15 @@ from consortium.run.privacy_records import CampaignRun, LedgerLine, PrivacyCost
 from consortium.wording import formatting as words
 
 
-def privacy(recorded: Recorded) -> Section | None:
+def privacy_section(recorded: Recorded) -> Section | None:
     """Return what was promised to persons, where training was private or its cost was measured."""
     promised, cost = _promised(recorded), recorded.privacy
     if not promised.facts and cost is None:
         return None
     blocks: list[Block] = [Facts(items=promised.facts)]
     if cost is not None:
-        blocks += [_curve(cost), _points(cost)]
-        blocks += [_campaign(recorded, cost)] if cost.campaign else []
+        blocks += [_privacy_plot(cost), _privacy_table(cost)]
+        blocks += [_campaign_table(recorded, cost)] if cost.campaign else []
     return Section(
         anchor="privacy",
         title="What may the model tell about one person?",
@@ -33,22 +33,22 @@ def _promised(recorded: Recorded) -> Privacy:
     return RunConfig.parse({key: chosen[key] for key in chosen if key in PRIVACY_KEYS}).privacy
 
 
-def _curve(cost: PrivacyCost) -> Block:
-    axis = words.sentence(cost.metric_title)
-    return plots.plot(
+def _privacy_plot(cost: PrivacyCost) -> Block:
+    axis = words.capitalized_text(cost.metric_title)
+    return plots.full_width_plot(
         "privacy",
         lambda width: draw_privacy(cost.points, axis, width),
         title="What privacy costs",
-        alt="; ".join(f"epsilon {_named(p.epsilon)}: {p.value:.3f}" for p in cost.points),
+        alt="; ".join(f"epsilon {_epsilon_text(p.epsilon)}: {p.value:.3f}" for p in cost.points),
         caption=(
-            f"{_behind(len(cost.points[-1].values))} resamples of the same "
+            f"{_point_meaning(len(cost.points[-1].values))} resamples of the same "
             f"{words.count(cost.held_out)} held-out records. Records are split alike at every "
             "epsilon."
         ),
     )
 
 
-def _behind(runs: int) -> str:
+def _point_meaning(runs: int) -> str:
     """Return what a point and its whiskers are of, up to the resamples."""
     if runs == 1:
         return (
@@ -61,34 +61,34 @@ def _behind(runs: int) -> str:
     )
 
 
-def _points(cost: PrivacyCost) -> Block:
+def _privacy_table(cost: PrivacyCost) -> Block:
     return Table(
         caption="The model at each epsilon",
         columns=(
             Column("Epsilon"),
-            Column(words.sentence(cost.metric_title), "number"),
+            Column(words.capitalized_text(cost.metric_title), "number"),
             Column("95 % interval", "number"),
             Column("Noise over clip norm", "number"),
         ),
         rows=tuple(
             (
-                _named(point.epsilon),
+                _epsilon_text(point.epsilon),
                 f"{point.value:.4f}",
                 f"{point.low:.4f} to {point.high:.4f}",
-                _range(point.noise_multiplier),
+                _noise_range(point.noise_multiplier),
             )
             for point in cost.points
         ),
     )
 
 
-def _campaign(recorded: Recorded, cost: PrivacyCost) -> Block:
+def _campaign_table(recorded: Recorded, cost: PrivacyCost) -> Block:
     return Table(
         caption="Several runs on the same records, until the ledgers refuse",
         columns=(
             Column("Run"),
             Column("Asked", "number"),
-            Column(words.sentence(cost.metric_title), "number"),
+            Column(words.capitalized_text(cost.metric_title), "number"),
             Column(f"Epsilon spent, of what each {recorded.noun} allows"),
             Column("Refused"),
         ),
@@ -106,22 +106,22 @@ def _campaign_row(run: CampaignRun) -> tuple[str, ...]:
         f"{run.epsilon:g}",
         "not finished" if run.value is None else f"{run.value:.4f}",
         ", ".join(f"{line.site} {line.spent:.2f} of {line.allowed:g}" for line in run.sites),
-        "; ".join(said(line) for line in run.sites if line.refused) or "nobody",
+        "; ".join(refusal_text(line) for line in run.sites if line.refused) or "nobody",
     )
 
 
-def said(line: LedgerLine) -> str:
+def refusal_text(line: LedgerLine) -> str:
     """Return a refusal as everybody sees it."""
     if line.asked is None or line.left is None:
-        return f"{line.site} refused: {words.readable(line.refused)}"
+        return f"{line.site} refused: {words.readable_name(line.refused)}"
     return f"{line.site} refused: epsilon {line.asked:.2f} asked, {line.left:.2f} left"
 
 
-def _named(epsilon: float | None) -> str:
+def _epsilon_text(epsilon: float | None) -> str:
     return "none (no privacy)" if epsilon is None else f"{epsilon:g}"
 
 
-def _range(noise: tuple[float, ...]) -> str:
+def _noise_range(noise: tuple[float, ...]) -> str:
     if not noise:
         return "no noise"
     low, high = min(noise), max(noise)

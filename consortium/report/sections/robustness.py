@@ -10,7 +10,7 @@ from consortium.protocol.robustness_estimate import WATCHED_ROUNDS
 from consortium.report.elements.blocks import Block, Column, Facts, Paragraph, Section, Table
 from consortium.report.elements.run_reader import EvidenceLine, Recorded
 from consortium.report.plots import style as plots
-from consortium.report.plots.heatmap import Heat, draw_heat
+from consortium.report.plots.heatmap import Heat, draw_heatmap
 from consortium.run.records import Protection
 from consortium.wording import formatting as words
 
@@ -19,7 +19,7 @@ _DARKEST = 4.0
 _MOST_ROUNDS = 60
 
 
-def liars(recorded: Recorded) -> Section | None:
+def robustness_section(recorded: Recorded) -> Section | None:
     """Return what the run's rule survives, where any liar was expected or a rule could tell."""
     protection = recorded.summary.protection
     if protection is None or not (protection.liars or protection.buckets > 1 or recorded.evidence):
@@ -28,10 +28,10 @@ def liars(recorded: Recorded) -> Section | None:
         anchor="liars",
         title="Could a liar have spoiled the model?",
         short="Liars",
-        lead=_promise(recorded, protection),
+        lead=_promise_sentence(recorded, protection),
         blocks=(
-            Facts(items=tuple(_facts(recorded, protection))),
-            *(_sealed(recorded) if protection.buckets else _who(recorded)),
+            Facts(items=tuple(_robustness_facts(recorded, protection))),
+            *(_encrypted_blocks(recorded) if protection.buckets else _outlier_blocks(recorded)),
         ),
     )
 
@@ -55,12 +55,12 @@ class OutlierScore:
     rounds: int
 
     @property
-    def apart(self) -> bool:
+    def is_outlier(self) -> bool:
         """Whether it stood apart from the others: far off, or pulling the other way."""
         return self.distance >= APART or self.cosine < 0
 
 
-def standings(evidence: Sequence[EvidenceLine], liars_expected: int) -> list[OutlierScore]:
+def outlier_scores(evidence: Sequence[EvidenceLine], liars_expected: int) -> list[OutlierScore]:
     """Return each site's standing over the run, who stood furthest off first."""
     distances: Mapping[str, list[float]] = defaultdict(list)
     cosines: Mapping[str, list[float]] = defaultdict(list)
@@ -68,7 +68,9 @@ def standings(evidence: Sequence[EvidenceLine], liars_expected: int) -> list[Out
     for line in evidence:
         order = np.argsort(line.distances, kind="stable")
         nearest = set(order[: len(line.sites) - liars_expected].tolist())
-        for place, (site, distance) in enumerate(zip(line.sites, _relative(line), strict=True)):
+        for place, (site, distance) in enumerate(
+            zip(line.sites, _relative_distances(line), strict=True)
+        ):
             distances[site].append(distance)
             cosines[site].append(line.cosines[place])
             near[site].append(place in nearest)
@@ -85,20 +87,20 @@ def standings(evidence: Sequence[EvidenceLine], liars_expected: int) -> list[Out
     return sorted(found, key=lambda one: (-one.distance, one.site))
 
 
-def _relative(line: EvidenceLine) -> list[float]:
+def _relative_distances(line: EvidenceLine) -> list[float]:
     """Return each site's distance in units of the round's median distance."""
     usual = float(np.median(line.distances))
     return [distance / usual if usual > 0 else 0.0 for distance in line.distances]
 
 
-def _promise(recorded: Recorded, protection: Protection) -> str:
+def _promise_sentence(recorded: Recorded, protection: Protection) -> str:
     rule = protection.rule
     if protection.pre_step != "none":
         rule = f"{protection.pre_step} with {rule}"
     if not protection.liars:
         return f"Nothing is promised against one: the rule {rule} was told to expect no liar."
     voters = "bucket means" if protection.buckets else recorded.nouns
-    number = words.several(protection.liars, recorded.noun)
+    number = words.count_with_noun(protection.liars, recorded.noun)
     verb = "bounds the harm of" if protection.only_bounds else "survives"
     stopped = (
         " By sending nothing, or what is no number, they cannot spoil it and can stop the run."
@@ -111,8 +113,10 @@ def _promise(recorded: Recorded, protection: Protection) -> str:
     )
 
 
-def _facts(recorded: Recorded, protection: Protection) -> list[tuple[str, str]]:
-    spare = words.several(protection.spare, "bucket" if protection.buckets else recorded.noun)
+def _robustness_facts(recorded: Recorded, protection: Protection) -> list[tuple[str, str]]:
+    spare = words.count_with_noun(
+        protection.spare, "bucket" if protection.buckets else recorded.noun
+    )
     items = [
         ("May be missing in a round", spare),
         ("Smallest consortium that would do", str(protection.smallest_consortium)),
@@ -123,7 +127,10 @@ def _facts(recorded: Recorded, protection: Protection) -> list[tuple[str, str]]:
     ]
     if protection.buckets > 1:
         items += [
-            (f"{words.sentence(recorded.nouns)} in a bucket", f"{protection.crowd} or more"),
+            (
+                f"{words.capitalized_text(recorded.nouns)} in a bucket",
+                f"{protection.crowd} or more",
+            ),
             (
                 "What a bucket shows of one of them",
                 f"its direction with correlation {protection.fixed_shows:.2f}; buckets drawn anew "
@@ -133,7 +140,7 @@ def _facts(recorded: Recorded, protection: Protection) -> list[tuple[str, str]]:
     return items
 
 
-def _sealed(recorded: Recorded) -> tuple[Block, ...]:
+def _encrypted_blocks(recorded: Recorded) -> tuple[Block, ...]:
     return (
         Paragraph(
             "Who lied cannot be said: a hostile value inside a ciphertext cannot be seen, only "
@@ -144,16 +151,20 @@ def _sealed(recorded: Recorded) -> tuple[Block, ...]:
     )
 
 
-def _who(recorded: Recorded) -> tuple[Block, ...]:
+def _outlier_blocks(recorded: Recorded) -> tuple[Block, ...]:
     protection = recorded.summary.protection
     if not recorded.evidence or protection is None:
         return (Paragraph("Updates were added as they came, so nobody compared them.", "quiet"),)
-    found = standings(recorded.evidence, protection.liars)
-    return (Paragraph(_apart(recorded, found)), _picture(recorded, found), _table(recorded, found))
+    found = outlier_scores(recorded.evidence, protection.liars)
+    return (
+        Paragraph(_outlier_sentence(recorded, found)),
+        _distance_heatmap(recorded, found),
+        _outlier_table(recorded, found),
+    )
 
 
-def _apart(recorded: Recorded, found: Sequence[OutlierScore]) -> str:
-    named = [one.site for one in found if one.apart]
+def _outlier_sentence(recorded: Recorded, found: Sequence[OutlierScore]) -> str:
+    named = [one.site for one in found if one.is_outlier]
     if not named:
         return (
             f"No {recorded.noun} stood apart: none was typically {APART:.0f} times as far from the "
@@ -161,18 +172,18 @@ def _apart(recorded: Recorded, found: Sequence[OutlierScore]) -> str:
         )
     verb = "stands" if len(named) == 1 else "stand"
     return (
-        f"{words.listed(named)} {verb} apart: far from the aggregate, or pulling the other way. "
+        f"{words.name_list(named)} {verb} apart: far from the aggregate, or pulling the other way. "
         f"That is a reason to ask, not a proof: a {recorded.noun} with other {recorded.people} "
         "looks like this, and a liar that stays within the spread of the others does not."
     )
 
 
-def _picture(recorded: Recorded, found: Sequence[OutlierScore]) -> Block:
+def _distance_heatmap(recorded: Recorded, found: Sequence[OutlierScore]) -> Block:
     lines = recorded.evidence[-_MOST_ROUNDS:]
     rows = [one.site for one in found]
     values = np.full((len(rows), len(lines)), np.nan)
     for column, line in enumerate(lines):
-        for site, distance in zip(line.sites, _relative(line), strict=True):
+        for site, distance in zip(line.sites, _relative_distances(line), strict=True):
             values[rows.index(site), column] = distance
     heat = Heat(
         sites=rows,
@@ -181,11 +192,11 @@ def _picture(recorded: Recorded, found: Sequence[OutlierScore]) -> Block:
         darkest=_DARKEST,
         title="distance (median of the round: 1)",
     )
-    return plots.plot(
+    return plots.full_width_plot(
         "liars",
-        lambda width: draw_heat(heat, width),
+        lambda width: draw_heatmap(heat, width),
         title="Who stood apart, round by round",
-        alt=_apart(recorded, found),
+        alt=_outlier_sentence(recorded, found),
         caption=(
             f"The darker, the further from the aggregate; {_DARKEST:.0f} times the usual and more "
             f"is darkest. Empty: the {recorded.noun} was not asked, or was left out."
@@ -193,11 +204,11 @@ def _picture(recorded: Recorded, found: Sequence[OutlierScore]) -> Block:
     )
 
 
-def _table(recorded: Recorded, found: Sequence[OutlierScore]) -> Block:
+def _outlier_table(recorded: Recorded, found: Sequence[OutlierScore]) -> Block:
     return Table(
         caption="Each one's update against the aggregate, over the rounds of the run",
         columns=(
-            Column(words.sentence(recorded.noun)),
+            Column(words.capitalized_text(recorded.noun)),
             Column("Distance, of the usual", "number"),
             Column("Cosine", "number"),
             Column("Among the nearest", "number"),

@@ -18,17 +18,20 @@ _MOST_CLASSES = 12
 _EVERYONE = "all together"
 
 
-def differences(recorded: Recorded) -> Section | None:
+def heterogeneity_section(recorded: Recorded) -> Section | None:
     """Return how labels and features spread at each site, once statistics were pooled."""
     pooled = recorded.pooled_statistics
     if pooled is None:
         return None
     if not pooled.any():
-        return _nothing_counted(recorded)
+        return _nothing_counted_section(recorded)
     described = recorded.statistics.describe(pooled)
     several = len(recorded.site_statistics) > 1
-    blocks = [_labels(recorded, described), *([_features(recorded, pooled)] if several else [])]
-    withheld = recorded.withheld(recorded.site_statistics)
+    blocks = [
+        _label_block(recorded, described),
+        *([_features_table(recorded, pooled)] if several else []),
+    ]
+    withheld = recorded.withheld_sentence(recorded.site_statistics)
     remarks = [Paragraph(withheld, "quiet")] if withheld else []
     return Section(
         anchor="differences",
@@ -44,7 +47,7 @@ def differences(recorded: Recorded) -> Section | None:
     )
 
 
-def _nothing_counted(recorded: Recorded) -> Section:
+def _nothing_counted_section(recorded: Recorded) -> Section:
     """What to say where training was private: its records were not even counted."""
     return Section(
         anchor="differences",
@@ -59,7 +62,7 @@ def _nothing_counted(recorded: Recorded) -> Section:
     )
 
 
-def _labels(recorded: Recorded, pooled: Mapping[str, Any]) -> Block:
+def _label_block(recorded: Recorded, pooled: Mapping[str, Any]) -> Block:
     """The label at each site that released its statistics, after everybody's."""
     columns = {_EVERYONE: pooled["columns"][recorded.label.column]}
     for name, tally in list(recorded.site_statistics.items())[:_MOST_SITES]:
@@ -67,16 +70,16 @@ def _labels(recorded: Recorded, pooled: Mapping[str, Any]) -> Block:
         columns[name] = described["columns"][recorded.label.column]
     match recorded.label:
         case ClassLabel(binary=True, classes=(_, positive)):
-            return _positive_shares(recorded, columns, positive)
+            return _positive_shares_plot(recorded, columns, positive)
         case ClassLabel():
-            return _class_shares(recorded, columns)
+            return _class_shares_table(recorded, columns)
         case NumberLabel():
-            return _quantiles(recorded, columns)
+            return _quantiles_plot(recorded, columns)
         case MultiLabel() | EntityLabel():
-            return _class_shares(recorded, columns)
+            return _class_shares_table(recorded, columns)
 
 
-def _positive_shares(
+def _positive_shares_plot(
     recorded: Recorded, columns: Mapping[str, dict[str, Any]], positive: str
 ) -> Block:
     rows = []
@@ -94,7 +97,7 @@ def _positive_shares(
             )
         )
     target = f"{recorded.target} = {positive}"
-    return plots.plot(
+    return plots.full_width_plot(
         "labels",
         lambda width: draw_rows(rows, "% of training records", width, mark=rows[0].value),
         title=f"How frequent {target} is",
@@ -103,7 +106,7 @@ def _positive_shares(
     )
 
 
-def _class_shares(recorded: Recorded, columns: Mapping[str, dict[str, Any]]) -> Block:
+def _class_shares_table(recorded: Recorded, columns: Mapping[str, dict[str, Any]]) -> Block:
     classes, totals = columns[_EVERYONE]["values"], columns[_EVERYONE]["counts"]
     often = sorted(range(len(classes)), key=lambda code: -totals[code])[:_MOST_CLASSES]
     kept = sorted(often)
@@ -118,11 +121,11 @@ def _class_shares(recorded: Recorded, columns: Mapping[str, dict[str, Any]]) -> 
         corner=recorded.noun,
         columns=tuple(classes[code] for code in kept),
         rows=tuple(rows),
-        note=f"Shares of {_counted(recorded)}.{more}",
+        note=f"Shares of {_shared_out(recorded)}.{more}",
     )
 
 
-def _counted(recorded: Recorded) -> str:
+def _shared_out(recorded: Recorded) -> str:
     match recorded.label:
         case EntityLabel():
             return "the entities in training records"
@@ -132,14 +135,14 @@ def _counted(recorded: Recorded) -> str:
             return "the training records"
 
 
-def _quantiles(recorded: Recorded, columns: Mapping[str, dict[str, Any]]) -> Block:
+def _quantiles_plot(recorded: Recorded, columns: Mapping[str, dict[str, Any]]) -> Block:
     rows = [
         _quantile_row(name, {item["q"]: item["value"] for item in column["quantiles"]})
         for name, column in columns.items()
         if "quantiles" in column
     ]
     unit = f", {recorded.unit}" if recorded.unit else ""
-    return plots.plot(
+    return plots.full_width_plot(
         "labels",
         lambda width: draw_rows(rows, recorded.target + unit, width),
         title=f"How {recorded.target} spreads",
@@ -161,7 +164,7 @@ def _quantile_row(name: str, quantiles: Mapping[float, float]) -> Row:
     )
 
 
-def _features(recorded: Recorded, pooled: Tally) -> Block:
+def _features_table(recorded: Recorded, pooled: Tally) -> Block:
     """The features in which sites differ most from everybody together, one row each."""
     apart = {
         site: recorded.statistics.distances(tally, pooled)
@@ -174,7 +177,7 @@ def _features(recorded: Recorded, pooled: Tally) -> Block:
     shown = sorted(features, key=lambda name: -most[name])[:_MOST_FEATURES]
     rows = tuple(
         (
-            words.readable(name),
+            words.readable_name(name),
             tuple(
                 Shade(words.percent(found[name].total_variation), found[name].total_variation)
                 for found in apart.values()

@@ -50,7 +50,7 @@ def coordinator(
         run.summary.write_text(json.dumps(said))
         return 7
 
-    monkeypatch.setattr(Control, "submit", submit)
+    monkeypatch.setattr(Control, "submit_order", submit)
     return founded.coordinator
 
 
@@ -111,7 +111,7 @@ def test_every_run_that_goes_on_is_stopped(
     stopped: list[int] = []
     runs = [{"run-id": 4, "status": "running"}, {"run-id": 3, "status": "finished:completed"}]
     monkeypatch.setattr(Control, "runs", lambda _self: runs)
-    monkeypatch.setattr(Control, "stop", lambda _self, number: stopped.append(number))
+    monkeypatch.setattr(Control, "stop_run", lambda _self, number: stopped.append(number))
     assert commands.invoke(app, ["stop", str(coordinator)]).output == "stopped 4\n"
     assert stopped == [4]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from flwr.app import Context, Message, RecordDict
 
-from consortium.deployment.code_approval import Approvals, Approved, digest_of
+from consortium.deployment.code_approval import Approvals, Approved, bundle_digest
 from consortium.deployment.flower_entrypoints import (
     BundleGate,
     SiteApp,
@@ -70,23 +70,25 @@ def put(app: SiteApp) -> RecordDict:
 
 
 BUNDLE = b"whatever"
-LISTED = Approvals(run="listed", bundles=(Approved(digest=digest_of(BUNDLE), at=NOW),))
+LISTED = Approvals(run="listed", bundles=(Approved(digest=bundle_digest(BUNDLE), at=NOW),))
 
 
 def test_by_default_the_installed_app_answers_and_no_bundle_is_touched() -> None:
     seen = Seen()
     gate = seen.gate(Approvals())
-    gate.install(BUNDLE, skip_prompt=True)
-    assert gate.app("id", "1", "digest") is installed
+    gate.install_bundle(BUNDLE, skip_prompt=True)
+    assert gate.choose_app("id", "1", "digest") is installed
     assert (seen.unpacked, seen.loaded) == ([], [])
 
 
 def test_a_bundle_on_the_list_brings_its_own_app(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consortium.deployment.flower_entrypoints._forget_installed", lambda: None)
+    monkeypatch.setattr(
+        "consortium.deployment.flower_entrypoints._unload_installed_modules", lambda: None
+    )
     seen = Seen()
     gate = seen.gate(LISTED)
-    gate.install(BUNDLE, skip_prompt=True)
-    gate.app("id", "1", "digest")
+    gate.install_bundle(BUNDLE, skip_prompt=True)
+    gate.choose_app("id", "1", "digest")
     assert (seen.unpacked, seen.loaded) == ([BUNDLE], ["digest"])
 
 
@@ -95,8 +97,10 @@ def test_any_other_bundle_is_neither_unpacked_nor_loaded_and_refused_by_type(
 ) -> None:
     seen = Seen()
     gate = seen.gate(LISTED)
-    gate.install(hostile_bundle(tmp_path / "marker"), skip_prompt=True)
-    answer = put(gate.app("id", "1", digest_of(BUNDLE)))  # the hash it claims is not believed
+    gate.install_bundle(hostile_bundle(tmp_path / "marker"), skip_prompt=True)
+    answer = put(
+        gate.choose_app("id", "1", bundle_digest(BUNDLE))
+    )  # the hash it claims is not believed
     assert wire.read_refusal(answer) == ("not-approved", {"listed": 1})
     assert (seen.unpacked, seen.loaded) == ([], [])
     assert not (tmp_path / "marker").exists()

@@ -13,12 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from consortium.deployment.prefork import Prepared
+from consortium.deployment.prefork import ForkServer
 
 _PROGRAM = """
 import importlib, json, os, random, secrets, sys, time
 from pathlib import Path
-from consortium.deployment.prefork import serve
+from consortium.deployment.prefork import serve_forks
 
 def load():
     importlib.import_module({library!r})
@@ -41,7 +41,7 @@ def program():
         raise ValueError("of the program")
     sys.exit(3)
 
-serve(load, program)
+serve_forks(load, program)
 """
 
 
@@ -51,7 +51,7 @@ class Office:
     def __init__(self, path: Path, library: str = "numpy") -> None:
         self.path = path
         code = _PROGRAM.format(library=library)
-        self.prepared = Prepared([sys.executable, "-c", code, str(path)])
+        self.prepared = ForkServer([sys.executable, "-c", code, str(path)])
 
     @property
     def server(self) -> psutil.Process:
@@ -65,7 +65,7 @@ class Office:
         """Start a program; return its folder."""
         folder = self.path / f"{name}-{secrets.token_hex(4)}"
         folder.mkdir()
-        assert self.prepared.started([str(folder), "a b", "'\n\""])
+        assert self.prepared.start_program([str(folder), "a b", "'\n\""])
         return folder
 
 
@@ -73,7 +73,7 @@ class Office:
 def office(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Office]:
     there = Office(tmp_path, getattr(request, "param", "numpy"))
     yield there
-    there.prepared.end()
+    there.prepared.stop()
 
 
 def read(path: Path) -> str:
@@ -120,16 +120,16 @@ def test_a_dead_process_starts_nothing_and_is_begun_anew(office: Office) -> None
     read(office.start() / "said")
     first = office.server
     first.kill()
-    assert not office.prepared.started([str(office.path)])
+    assert not office.prepared.start_program([str(office.path)])
     read(office.start() / "said")
     assert office.server.pid != first.pid
 
 
 def test_what_cannot_be_loaded_starts_nothing(tmp_path: Path) -> None:
-    prepared = Prepared([sys.executable, "-c", "raise SystemExit"])
-    assert not prepared.started([str(tmp_path)])
-    assert not prepared.started([str(tmp_path)])
-    prepared.end()
+    prepared = ForkServer([sys.executable, "-c", "raise SystemExit"])
+    assert not prepared.start_program([str(tmp_path)])
+    assert not prepared.start_program([str(tmp_path)])
+    prepared.stop()
 
 
 def test_it_ends_with_who_started_it_and_what_it_started_goes_on(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from consortium.charter.document import Charter, Member
 from consortium.config import RunConfig
-from consortium.model.files import keep_mistakes
+from consortium.model.files import write_mistakes
 from consortium.site.directory import SiteConfig, SiteDirectory
 from consortium.site.site import Site
 from privacy.policy.document import Policy
@@ -38,7 +38,7 @@ def kept(site: Site, most: int) -> list[dict[str, object]] | None:
     """Return what is kept under a policy, or None if there is no file."""
     Policy(mistakes_kept=most).write(site.directory)
     statistics = site.task.statistics_of(site.data)
-    keep_mistakes(site, statistics, np.zeros(site.task.layout.dim))
+    write_mistakes(site, statistics, np.zeros(site.task.layout.dim))
     path = SiteDirectory(site.directory).mistakes
     if not path.exists():
         return None

@@ -6,7 +6,7 @@ import pytest
 from consortium.charter.document import Charter
 from consortium.charter.signatures import OtherKeys, Unsigned
 from consortium.provisioning.certificates import Expired
-from consortium.provisioning.charter_drafts import revised
+from consortium.provisioning.charter_drafts import revise_charter
 from consortium.provisioning.enrolment import init_site
 from consortium.provisioning.installation import (
     EarlierCharter,
@@ -118,7 +118,7 @@ def test_a_member_that_left_is_in_no_later_charter_and_nobody_goes_back(founded:
     with_three = Founded(founded.path, founded.halves, made)
     with_three.provision()
     with_three.install()
-    with_two = revised(made, without=["west"])
+    with_two = revise_charter(made, without=["west"])
     old = {name: with_three.kit(name).rename(founded.path / f"old-{name}") for name in NAMES}
     with_three.provision(with_two)
     install_coordinator(founded.coordinator, founded.kit("coordinator"), now=NOW)

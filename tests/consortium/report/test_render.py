@@ -9,7 +9,7 @@ from consortium.charter.document import BadCharter
 from consortium.config import KEYS
 from consortium.report import render as report
 from consortium.report.elements.blocks import HeatTable
-from consortium.report.render import render
+from consortium.report.render import render_report
 from consortium.run.directory import RunDirectory
 from consortium.run.records import BadRunDirectory
 from consortium.wording.formatting import SPACE
@@ -56,7 +56,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunDirectory]
     folder = tmp_path_factory.mktemp("runs")
     runs = {name: sample.write(folder / name) for name, sample in SAMPLES.items()}
     for run in runs.values():
-        assert render(run) == run.report
+        assert render_report(run) == run.report
     return runs
 
 
@@ -126,7 +126,7 @@ def test_the_same_record_gives_the_same_report(
     second.path.mkdir()
     for recorded in first.path.glob("*.json*"):
         shutil.copy(recorded, second.path)
-    assert render(second).read_bytes() == first.report.read_bytes()
+    assert render_report(second).read_bytes() == first.report.read_bytes()
 
 
 def test_the_sections_answer_a_readers_questions_in_order(
@@ -279,7 +279,7 @@ def test_many_sites_are_cut_to_what_can_be_read(reports: dict[str, RunDirectory]
 
 def test_a_name_is_never_markup(tmp_path: Path) -> None:
     hostile = ClassLabel(column="default", classes=("no", "<script>alert(1)</script>"))
-    page = render(Sample(label=hostile, rounds=1).write(tmp_path)).read_text()
+    page = render_report(Sample(label=hostile, rounds=1).write(tmp_path)).read_text()
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 
@@ -287,23 +287,23 @@ def test_a_name_is_never_markup(tmp_path: Path) -> None:
 def test_a_run_that_died_in_the_middle_of_a_line_is_reported_without_it(tmp_path: Path) -> None:
     """Its disk was full, or it was killed, while it wrote what sites had released."""
     run = Sample(rounds=2).write(tmp_path)
-    before = render(run).read_text()
+    before = render_report(run).read_text()
     for path in (run.metrics, run.events):
         line = path.read_text().splitlines()[-1]
         with path.open("a") as file:
             file.write(line[: len(line) // 2])
-    assert render(run).read_text() == before
+    assert render_report(run).read_text() == before
 
 
 def test_records_are_refused_with_the_file_that_breaks(tmp_path: Path) -> None:
     run = Sample(rounds=1).write(tmp_path)
     run.metrics.write_text('{"server_round": "first"}\n')
     with pytest.raises(BadRunDirectory, match=r"metrics\.jsonl holds a line that no run writes"):
-        render(run)
+        render_report(run)
     run.charter.unlink()
     with pytest.raises(BadCharter, match=r"charter\.json"):
-        render(run)
+        render_report(run)
     run.summary.unlink()
     with pytest.raises(BadRunDirectory, match=r"summary\.json cannot be read"):
-        render(run)
+        render_report(run)
     assert not run.report.exists()
