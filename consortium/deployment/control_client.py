@@ -1,4 +1,4 @@
-"""What the coordinator's operator asks of the SuperLink: nodes, runs."""
+"""Control the SuperLink through Flower's `flwr` program: enrol nodes, start and stop runs."""
 
 import json
 import subprocess
@@ -18,32 +18,32 @@ from consortium.run.party_directory import CoordinatorDirectory
 from consortium.run.records import write_atomically
 
 _CALL_LIMIT_S = 60.0
-_ENROLLED, _BEGUN = "enrolled.json", "begun.json"  # Flower's numbers, by key and by directory
+_ENROLLED, _BEGUN = "enrolled.json", "begun.json"  # Flower's ids by node key, and by run directory
 
 
 class ControlRefused(LaunchFailed):
-    """The SuperLink did not do what it was asked; its words are in the message."""
+    """The SuperLink refused a request or failed; the message quotes its output."""
 
     code = "control-refused"
 
 
 @dataclass(frozen=True)
 class Control:
-    """The SuperLink's operator.
+    """Requests of the coordinator's operator to its SuperLink.
 
     Args:
-        superlink: Which runs.
+        superlink: The SuperLink, which must be running.
     """
 
     superlink: SuperLink
 
     def nodes(self) -> list[dict[str, Any]]:
-        """Return the registered nodes as Flower lists them, without those that were put out."""
+        """Return the registered nodes as Flower lists them, without unregistered ones."""
         listed = self._call_flwr("supernode", "list")
         return [node for node in listed.get("nodes", []) if node["status"] != "unregistered"]
 
     def member_status(self) -> dict[str, tuple[str, float]]:
-        """Return status and seconds online of each member's node."""
+        """Return the status and the seconds online of each member's node."""
         names = {key: name for name, key in read_nodes(self.superlink.directory).items()}
         nodes = {int(node["node-id"]): node for node in self.nodes()}
         enrolled = self._read_numbers(_ENROLLED).items()
@@ -54,11 +54,11 @@ class Control:
         }
 
     def runs(self) -> list[dict[str, Any]]:
-        """Return all runs as Flower lists them, the latest first."""
+        """Return all runs as Flower lists them, the latest run first."""
         return list(self._call_flwr("list").get("runs", []))
 
     def active_runs(self) -> list[int]:
-        """Return the numbers of the runs that are not over."""
+        """Return Flower's ids of the runs that have not finished."""
         return [
             int(one["run-id"])
             for one in self.runs()
@@ -66,9 +66,9 @@ class Control:
         ]
 
     def enrol_nodes(self) -> None:
-        """Bring the registered nodes to those of the kit: members join, who left is put out.
+        """Register the members' nodes from the kit and unregister all other nodes.
 
-        Guarantee: afterwards exactly the keys of the kit are admitted.
+        Guarantee: afterwards the SuperLink admits exactly the node keys in the kit.
         """
         wanted = read_nodes(self.superlink.directory)
         folder = self.superlink.home / "nodes"
@@ -88,30 +88,30 @@ class Control:
         )
 
     def submit_order(self, order: RunOrder) -> int:
-        """Let an ordered run begin, or go on; return Flower's number of it.
+        """Start or resume an ordered run; return Flower's id for it.
 
-        What Flower takes for an earlier process of the same run, which is dead, is stopped: the
-        sites would wait for what it had begun to send for the best part of a minute.
+        To Flower, a resumed run is a new run. The run of the dead process is stopped, because
+        the sites would otherwise wait most of a minute for messages it had begun to send.
 
         Raises:
-            ControlRefused: Flower did not take it.
+            ControlRefused: Flower did not accept the run.
         """
         begun = self._read_numbers(_BEGUN)
         order.write(self.superlink.directory)
         number = self.start_run(order.config)
         self._write_numbers(_BEGUN, {**begun, str(order.run): number})
         if str(order.run) in begun:
-            with suppress(ControlRefused):  # it is over already
+            with suppress(ControlRefused):  # Flower has already marked it as finished
                 self.stop_run(begun[str(order.run)])
         return number
 
     def start_run(self, config: Mapping[str, Scalar]) -> int:
-        """Ask the SuperLink for a run, as anybody may who reaches its port; return its number.
+        """Ask the SuperLink to start a run; return Flower's id for it.
 
-        It comes to nothing unless it was ordered.
+        Anybody who reaches the port can do this. The ServerApp runs nothing without an order.
 
         Raises:
-            ControlRefused: Flower did not take it.
+            ControlRefused: Flower did not accept the run.
         """
         overrides = self.superlink.home / "run-config.toml"
         overrides.write_text(toml_lines(config))
@@ -120,14 +120,14 @@ class Control:
         return int(begun["run-id"])
 
     def run_status(self, run: int) -> str:
-        """Return how a run stands in Flower's words, such as `finished:completed`."""
+        """Return Flower's status of a run, such as `finished:completed`."""
         for listed in self.runs():
             if int(listed["run-id"]) == run:
                 return str(listed["status"])
         raise ControlRefused(f"the SuperLink knows no run {run}")
 
     def stop_run(self, run: int) -> None:
-        """Stop a run."""
+        """Stop a run, given Flower's id."""
         self._call_flwr("stop", str(run))
 
     def _enrolled_nodes(self) -> dict[str, int]:
@@ -170,7 +170,7 @@ class Control:
 
 
 def _json_in(text: str) -> dict[str, Any]:
-    """Return the JSON in what a program said; it may say other things before."""
+    """Return the JSON object in a program's output, which may print warnings before it."""
     start = text.find("{")
     try:
         parsed = json.loads(text[start:]) if start >= 0 else {}

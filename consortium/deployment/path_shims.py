@@ -1,4 +1,4 @@
-"""The folder that is the whole PATH of a site's or the coordinator's Flower."""
+"""Write the folder of shims that is the entire PATH of Flower's processes at a party."""
 
 import shlex
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from consortium.deployment.processes import program_path
 
-# Flower starts these by name. What is not run here at all ends at once.
+# The programs that Flower 1.41 starts by name. Those a role does not run get a shim that exits.
 STARTED = (
     "flwr-clientapp",
     "flwr-serverapp",
@@ -23,13 +23,13 @@ _RUN: dict[str, tuple[str, ...]] = {
 
 
 def write_shims(folder: Path, role: str) -> Path:
-    """Write the programs that a role may run, and stand-ins for those it may not.
+    """Write a shim for each program a role may run, and one that exits for every other program.
 
-    Guarantee: no program that would run a bundle's code unasked can be started by name: the
-    folder has a stand-in under every name Flower 1.41 uses, and is the whole PATH.
+    Guarantee: Flower cannot start, by name, a program that would run unapproved code of a bundle:
+    the folder has a shim under every name that Flower 1.41 uses, and is the entire PATH.
 
     Args:
-        folder: Where they go.
+        folder: Where to write the shims.
         role: `site` or `coordinator`.
     """
     folder.mkdir(parents=True, exist_ok=True)

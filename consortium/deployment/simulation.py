@@ -1,7 +1,7 @@
-"""Run the app on Flower's simulation engine: a SuperLink of our own, started and stopped.
+"""Run the app on Flower's simulation engine, with a SuperLink that lives as long as the run.
 
-Everything Flower writes stays in the run directory; nothing is fetched at run time, nothing is
-sent to anybody, and no process stays behind, whatever ends the run.
+Flower writes only into the run directory. Nothing is fetched at run time, nothing is sent to
+anybody, and no process stays behind, however the run ends.
 """
 
 import os
@@ -41,19 +41,19 @@ def simulate_run(
     bundle: Bundle | None = None,
     verbose: bool = False,
 ) -> None:
-    """Run the staged consortium on Flower's simulation engine (Ray) and wait for its end.
+    """Run the staged consortium on Flower's simulation engine (Ray) and wait until it ends.
 
-    Guarantee: no process started here is alive afterwards, also after Ctrl-C.
+    Guarantee: no process started here is alive afterwards, even after Ctrl-C.
 
     Args:
         run: The staged run directory.
-        num_sites: Sites to simulate, one process each up to the number of cores.
+        num_sites: Number of sites to simulate, one process each up to the number of cores.
         run_config: Flower's run config.
-        bundle: What Flower runs; by default the installed apps.
-        verbose: Whether Flower's own log goes to the terminal too.
+        bundle: The code that Flower runs; by default the installed apps.
+        verbose: Whether Flower's own log also goes to the terminal.
 
     Raises:
-        LaunchFailed: Flower did not start, or the run failed; names the log.
+        LaunchFailed: Flower did not start, or the run failed; the message names the log.
     """
     home = run.path / "flower"
     home.mkdir(exist_ok=True)
@@ -97,7 +97,7 @@ def _environment(run: RunDirectory, home: Path, ray: Path) -> dict[str, str]:
 
 @contextmanager
 def _ray_directory() -> Iterator[Path]:
-    """Yield a directory with a short name: Ray's socket paths hold at most 107 bytes."""
+    """Yield a temporary directory with a short path: Ray's socket paths hold at most 107 bytes."""
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp" if Path("/tmp").is_dir() else None))  # noqa: S108 -- short by need; made by mkdtemp
     try:
         yield folder
@@ -107,7 +107,7 @@ def _ray_directory() -> Iterator[Path]:
 
 @contextmanager
 def _running_superlink(home: Path, environment: Mapping[str, str]) -> Iterator[str]:
-    """Start a SuperLink with the simulation runtime; yield its address; stop all of it."""
+    """Start a SuperLink with the simulation runtime, yield its address, and stop it afterwards."""
     port = free_port()
     command = [
         program_path("flower-superlink"),
@@ -178,7 +178,7 @@ def _call_flwr_run(
 
 
 def _require_finished(home: Path, environment: Mapping[str, str]) -> None:
-    """Ask the SuperLink how the run ended: `flwr run` returns 0 even when it failed."""
+    """Ask the SuperLink how the run ended, because `flwr run` returns 0 even for a failed run."""
     command = [program_path("flwr"), "list", "sim", "--format", "json"]
     listed = subprocess.run(  # noqa: S603 -- Flower's own program, our own arguments
         command, cwd=home, env=environment, capture_output=True, text=True, check=False

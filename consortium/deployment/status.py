@@ -1,4 +1,4 @@
-"""Where a consortium stands: who is there, what runs, how far it is, what went wrong."""
+"""Human-readable status of a coordinator or a site."""
 
 import json
 from datetime import timedelta
@@ -18,7 +18,7 @@ _TAIL_BYTES = 65_536
 
 
 def coordinator_status(directory: Path) -> list[str]:
-    """Return, as lines for people, how a coordinator stands."""
+    """Return the status of a coordinator: its nodes, the last run, its round and last error."""
     superlink = SuperLink(directory)
     charter = superlink.charter
     lines = [
@@ -32,7 +32,7 @@ def coordinator_status(directory: Path) -> list[str]:
 
 
 def site_status(directory: Path) -> list[str]:
-    """Return, as lines for people, how a site stands."""
+    """Return the status of a site: its charter, SuperNode, approved code and last error."""
     node = SuperNode(directory)
     approvals = read_approvals(directory)
     code = (

@@ -1,4 +1,4 @@
-"""The coordinator's SuperLink: over TLS, with node authentication, its database on disk."""
+"""Run the coordinator's SuperLink: with TLS, node authentication and a database on disk."""
 
 import ssl
 import subprocess
@@ -28,17 +28,17 @@ START_LIMIT_S = 60.0
 
 @dataclass(frozen=True)
 class SuperLink:
-    """What is needed to run the SuperLink in a coordinator's directory.
+    """The SuperLink of a coordinator.
 
     Args:
-        directory: The coordinator's.
+        directory: The coordinator's directory.
     """
 
     directory: Path
 
     @property
     def paths(self) -> CoordinatorDirectory:
-        """Where everything in the directory is, whatever the working directory."""
+        """The paths in the directory, independent of the working directory."""
         return CoordinatorDirectory(self.directory.resolve())
 
     @property
@@ -48,22 +48,22 @@ class SuperLink:
 
     @property
     def home(self) -> Path:
-        """Where Flower keeps what is its own."""
+        """The folder for Flower's own files."""
         return self.paths.flower
 
     @property
     def mark(self) -> Mark:
-        """What all its processes carry."""
+        """The environment variable that marks all its processes."""
         return Mark(COORDINATOR, str(self.directory.resolve()))
 
     @property
     def log(self) -> Path:
-        """What the SuperLink says."""
+        """The file for the SuperLink's output."""
         return self.paths.superlink_log
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What its processes are told."""
+        """The environment of its processes."""
         return {
             **inherited_environment(),
             **QUIET,
@@ -73,14 +73,14 @@ class SuperLink:
         }
 
     def start(self, *, host: str | None = None) -> "subprocess.Popen[bytes]":
-        """Start it and return when it answers.
+        """Start the SuperLink and return once it answers.
 
         Args:
-            host: Address it listens on; by default the one in the charter.
+            host: The address to listen on; by default the one in the charter.
 
         Raises:
             BadCharter: The charter names no address.
-            LaunchFailed: It did not start; names the log.
+            LaunchFailed: It did not start; the message names the log.
         """
         named, port = coordinator_address(self.charter)
         self.home.mkdir(exist_ok=True)
@@ -107,7 +107,7 @@ class SuperLink:
         return process
 
     def is_healthy(self) -> bool:
-        """Return whether it answers, with a certificate that sites accept."""
+        """Return whether it answers with a certificate that sites accept."""
         host, port = coordinator_address(self.charter)
         context = ssl.create_default_context(cafile=str(self.paths.authority))
         try:

@@ -1,4 +1,4 @@
-"""A site's SuperNode: it reaches out over TLS, proves its key, and is reached by nobody."""
+"""Run a site's SuperNode: it connects out over TLS and authenticates; nobody connects to it."""
 
 import json
 import subprocess
@@ -28,17 +28,17 @@ START_LIMIT_S = 60.0
 
 @dataclass(frozen=True)
 class SuperNode:
-    """What is needed to run the SuperNode of a site.
+    """The SuperNode of a site.
 
     Args:
-        directory: The site's.
+        directory: The site's directory.
     """
 
     directory: Path
 
     @property
     def paths(self) -> SiteDirectory:
-        """Where everything in the directory is, whatever the working directory."""
+        """The paths in the directory, independent of the working directory."""
         return SiteDirectory(self.directory.resolve())
 
     @property
@@ -48,22 +48,22 @@ class SuperNode:
 
     @property
     def home(self) -> Path:
-        """Where Flower keeps what is its own."""
+        """The folder for Flower's own files."""
         return self.paths.flower
 
     @property
     def mark(self) -> Mark:
-        """What all its processes carry."""
+        """The environment variable that marks all its processes."""
         return Mark(SITE, str(self.directory.resolve()))
 
     @property
     def log(self) -> Path:
-        """What the SuperNode says."""
+        """The file for the SuperNode's output."""
         return self.paths.supernode_log
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What its processes are told."""
+        """The environment of its processes."""
         return {
             **inherited_environment(),
             **QUIET,
@@ -73,11 +73,11 @@ class SuperNode:
         }
 
     def start(self) -> "subprocess.Popen[bytes]":
-        """Start it and return when its own health endpoint, on this machine only, answers.
+        """Start the SuperNode and return once its health endpoint on the loopback address answers.
 
         Raises:
             BadCharter: No charter is installed, or it names no address.
-            LaunchFailed: It did not start; names the log.
+            LaunchFailed: It did not start; the message names the log.
         """
         process = self.launch()
         try:
@@ -89,7 +89,7 @@ class SuperNode:
         return process
 
     def launch(self) -> "subprocess.Popen[bytes]":
-        """Start it and return at once."""
+        """Start the SuperNode and return at once."""
         host, port = coordinator_address(Charter.read(self.paths.charter))
         self.home.mkdir(exist_ok=True)
         write_shims(self.paths.programs, "site")
@@ -111,10 +111,10 @@ class SuperNode:
         return process
 
     def wait_until_healthy(self, process: "subprocess.Popen[bytes] | None" = None) -> None:
-        """Return when it answers on this machine.
+        """Wait until it answers on this machine.
 
         Raises:
-            LaunchFailed: It does not, in time; names the log.
+            LaunchFailed: It did not answer in time; the message names the log.
         """
 
         def alive() -> bool:

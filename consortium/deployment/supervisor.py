@@ -1,4 +1,4 @@
-"""Keeps a SuperLink or a SuperNode running, and ends all of it when told to."""
+"""Supervise a SuperLink or a SuperNode: restart it when it dies, end all of it on a signal."""
 
 import json
 import os
@@ -28,7 +28,7 @@ _PID = "supervisor.json"
 
 
 class AlreadyUp(ConsortiumError, RuntimeError):
-    """The directory's program runs already."""
+    """The program of this directory is already running."""
 
     code = "already-up"
 
@@ -38,14 +38,14 @@ class Service(Protocol):
 
     @property
     def home(self) -> Path:
-        """Where Flower keeps what is its own."""
+        """The folder for Flower's own files."""
 
     @property
     def mark(self) -> Mark:
-        """What all its processes carry."""
+        """The environment variable that marks all its processes."""
 
     def start(self) -> "subprocess.Popen[bytes]":
-        """Start it and return when it answers."""
+        """Start the service and return once it answers."""
 
     def is_healthy(self) -> bool:
         """Return whether it answers."""
@@ -53,13 +53,14 @@ class Service(Protocol):
 
 @dataclass(frozen=True)
 class SupervisorState:
-    """What runs.
+    """The running supervisor of a service, as it wrote it down.
 
     Args:
-        pid: Of the supervisor.
-        born: When that process began, as the system tells it: another may have its number later.
-        since: When it began.
-        restarts: How often it had to start the program again.
+        pid: The supervisor's process id.
+        born: Start time of that process according to the kernel. A pid can be reused; the pair of
+            pid and start time cannot.
+        since: When the supervisor started, in UTC.
+        restarts: How often it restarted the program.
     """
 
     pid: int
@@ -74,23 +75,23 @@ def supervise_service(
     ready: Callable[[], None] = lambda: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Run a service until SIGTERM or Ctrl-C; start it again whenever it dies.
+    """Run a service until SIGTERM or Ctrl-C, and restart it whenever it dies.
 
-    Guarantee: none of its processes is alive afterwards. The pauses between two starts double
-    from one second to one minute, and begin anew once it ran for that long.
+    Guarantee: none of its processes is alive afterwards. The pause before a restart doubles from
+    one second to one minute, and is reset once the service has run for longer than a minute.
 
     Args:
-        service: What is run.
-        ready: Done after each start.
-        sleep: A test may pass its own.
+        service: The service to run.
+        ready: Called after each start.
+        sleep: Pauses for a number of seconds; tests pass their own.
 
     Raises:
-        AlreadyUp: Another supervisor runs it.
-        LaunchFailed: It does not start even once.
+        AlreadyUp: Another supervisor runs the service.
+        LaunchFailed: The first start failed.
     """
     service.home.mkdir(exist_ok=True)
     require_not_running(service)
-    end_processes(service.mark.marked_processes())  # what a supervisor that was killed left
+    end_processes(service.mark.marked_processes())  # left behind by a killed supervisor
     pause, restarts = _FIRST_PAUSE_S, 0
     process: subprocess.Popen[bytes] | None = None
     with _stop_requests() as told:
@@ -116,11 +117,11 @@ def supervise_service(
 
 
 def start_detached(words: list[str], service: Service) -> int:
-    """Start this command line again in the background; return its process id when it is up.
+    """Start this command line in the background; return its process id once the service runs.
 
     Raises:
-        AlreadyUp: It runs already.
-        LaunchFailed: It did not come up; names the log.
+        AlreadyUp: The service is already running.
+        LaunchFailed: It did not start in time; the message names the log.
     """
     service.home.mkdir(exist_ok=True)
     require_not_running(service)
@@ -136,11 +137,11 @@ def start_detached(words: list[str], service: Service) -> int:
         if read_supervisor_state(service) is not None:
             return process.pid
         time.sleep(_LOOK_S)
-    raise LaunchFailed(f"it did not come up; see {log}")
+    raise LaunchFailed(f"it did not start within {_READY_LIMIT_S:.0f} s; see {log}")
 
 
 def read_supervisor_state(service: Service) -> SupervisorState | None:
-    """Return what runs a service; None if nothing does."""
+    """Return the running supervisor of a service, or None."""
     try:
         held = json.loads((service.home / _PID).read_text())
         since = datetime.fromisoformat(held["since"])
@@ -153,18 +154,21 @@ def read_supervisor_state(service: Service) -> SupervisorState | None:
 
 
 def require_not_running(service: Service) -> None:
-    """Return if nothing runs a service.
+    """Check that no supervisor runs a service.
 
     Raises:
-        AlreadyUp: Something does.
+        AlreadyUp: One does.
     """
     up = read_supervisor_state(service)
     if up is not None:
-        raise AlreadyUp(f"it runs since {up.since:%Y-%m-%d %H:%M} as process {up.pid}")
+        raise AlreadyUp(
+            f"it has been running since {up.since:%Y-%m-%d %H:%M} UTC as process {up.pid}: stop it "
+            "with `down` first"
+        )
 
 
 def stop_service(service: Service) -> bool:
-    """Stop a service and its supervisor; return whether anything ran."""
+    """Stop a service and its supervisor; return whether anything was running."""
     supervisor = _supervisor_processes(service)
     for process in supervisor:
         process.send_signal(signal.SIGTERM)
@@ -176,12 +180,13 @@ def stop_service(service: Service) -> bool:
 
 
 def kill_service(service: Service) -> bool:
-    """End a service and its supervisor as a power cut does; return whether anything ran.
+    """Kill a service and its supervisor, as a power cut would; return whether anything was running.
 
-    Guarantee: none of its processes was asked, and none is alive afterwards; what they noted
-    down stays as it was.
+    Guarantee: every process gets SIGKILL without a request before, and none is alive afterwards.
+    Their files stay as they were.
     """
     found = False
+    # A process can fork while others are being killed, so look again until none is left.
     while alive := [*_supervisor_processes(service), *service.mark.marked_processes()]:
         found = True
         for process in alive:
@@ -225,7 +230,7 @@ def _write_state(service: Service, restarts: int) -> None:
 
 @contextmanager
 def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Yield what says whether a signal to stop has come; signals are as before afterwards."""
+    """Yield a function that tells whether a stop signal came; restore the handlers afterwards."""
     told: list[int] = []
     before = {
         number: signal.signal(number, lambda number, _frame: told.append(number))
