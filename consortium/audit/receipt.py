@@ -1,4 +1,4 @@
-"""The receipt: one page on what the logs of a run prove, for an auditor without data or keys."""
+"""The audit receipt: one page on what a run's logs prove, for an auditor without data or keys."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,19 +16,19 @@ _TERMS = ("charter", "config", "policy", "program", "aggregation", "privacy")
 
 @dataclass(frozen=True)
 class Page:
-    """What one log says.
+    """The content of one log, summarised.
 
     Args:
-        owner: Whose log it is.
-        key: Where its key comes from, in words.
-        began: Its first entry's time.
-        ended: Its last entry's time.
-        entries: How many there are.
-        head: Hash of the last one.
-        terms: What each run went by: charter, config, policy, program.
-        counts: What was counted, in words, with how often.
-        refusals: Codes of what was refused or left out, with how often.
-        ends: How runs ended, with the model each tells.
+        owner: The owner of the log.
+        key: The source of its key, in words.
+        began: Time of the first entry.
+        ended: Time of the last entry.
+        entries: Number of entries.
+        head: Hash of the last entry.
+        terms: For each run, the digests of its charter, config, policy and program.
+        counts: Kinds of entry in words, with their numbers.
+        refusals: Codes of refusals and of left-out answers, with their numbers.
+        ends: For each run, its status at the end and the digest of its model.
     """
 
     owner: str
@@ -44,9 +44,9 @@ class Page:
 
 
 def log_page(log: ReadLog) -> Page:
-    """Return what a log says, added up."""
-    beside = "that lies beside the log: as good as whoever gave you both"
-    of_charter = "of the charter" if log.key_from_charter else beside
+    """Return the summary of one log."""
+    beside = "beside the log: trust it as much as the person who gave you both"
+    of_charter = "in the charter" if log.key_from_charter else beside
     return Page(
         owner=log.owner,
         key=of_charter,
@@ -65,7 +65,7 @@ def log_page(log: ReadLog) -> Page:
 
 
 def receipt_page(logs: Sequence[ReadLog]) -> str:
-    """Return the page; a function of the logs alone."""
+    """Return the receipt as HTML. It depends on the logs alone."""
     both_ends = {log.is_a_coordinators for log in logs} == {True, False}
     return render_page(
         "audit_receipt.html.j2",
@@ -76,7 +76,7 @@ def receipt_page(logs: Sequence[ReadLog]) -> str:
 
 
 def write_receipt(path: Path, logs: Sequence[ReadLog]) -> None:
-    """Write the page to a file."""
+    """Write the receipt to a file."""
     write_atomically(path, receipt_page(logs))
 
 
@@ -97,13 +97,16 @@ def _log_counts(log: ReadLog) -> tuple[tuple[str, int], ...]:
         ("messages sent", sum(1 for _ in log.entries_of(audit.SENT))),
         ("bytes sent", volume[audit.SENT]),
         *((f"sealed: {what}", number) for what, number in sorted(sealed.items())),
-        ("rounds that moved the model", sum(1 for _ in log.entries_of(audit.ROUND))),
+        ("rounds that updated the model", sum(1 for _ in log.entries_of(audit.ROUND))),
         (
-            "reservations and uses of the privacy ledger",
+            "entries of the privacy ledger",
             sum(1 for _ in log.entries_of(audit.LEDGER)),
         ),
         ("models written", sum(1 for _ in log.entries_of(audit.EXPORTED))),
-        ("stopped or allowed again", sum(1 for _ in log.entries_of(audit.STOPPED, audit.ALLOWED))),
+        (
+            "times stopped or allowed again",
+            sum(1 for _ in log.entries_of(audit.STOPPED, audit.ALLOWED)),
+        ),
     ]
     return tuple((what, number) for what, number in told if number)
 

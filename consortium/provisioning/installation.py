@@ -1,4 +1,4 @@
-"""What a party does with its kit: check all of it, then take it over."""
+"""Install a kit at a site or at the coordinator: check all of it, then copy its files."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -38,7 +38,7 @@ from privacy.storage.secret_files import make_private_directory
 _NODES = TypeAdapter(dict[str, str])
 _COMMON = (CHARTER_FILE, SIGNATURES_FILE, AUTHORITY_FILE)
 _UNIT = ".service"
-# A kit brings these and no other: what a party decides for itself is not for others to replace.
+# A kit may bring these files and no others, so that it cannot replace what a party decides itself.
 _FILES: Mapping[Role, frozenset[str]] = MappingProxyType(
     {
         "site": frozenset(_COMMON),
@@ -48,18 +48,18 @@ _FILES: Mapping[Role, frozenset[str]] = MappingProxyType(
 
 
 class EarlierCharter(ConsortiumError, PermissionError):
-    """A kit would take a party back to an earlier charter of its consortium."""
+    """A kit holds an earlier revision of the charter than the party has."""
 
     code = "earlier-charter"
 
 
 def init_coordinator(directory: Path, *, hosts: tuple[str, ...]) -> Path:
-    """Make the coordinator's TLS key and the request for its certificate; return the request.
+    """Create the coordinator's TLS key and certificate request; return the request's path.
 
-    Guarantee: the key stays in the directory, which is its owner's only.
+    Guarantee: the key stays in the directory, which only its owner can read.
 
     Raises:
-        SecretExists: A coordinator is set up there already.
+        SecretExists: A coordinator is already set up there.
     """
     make_private_directory(directory)
     key = create_server_key(CoordinatorDirectory(directory).server_key)
@@ -69,17 +69,18 @@ def init_coordinator(directory: Path, *, hosts: tuple[str, ...]) -> Path:
 
 
 def install_site(directory: Path, kit: Path, *, now: datetime) -> Charter:
-    """Take over a site's kit; return the charter.
+    """Install a site's kit; return its charter.
 
-    Guarantee: nothing is taken over unless every member signed the charter, this site with
-    exactly its own keys, and the charter is not an earlier one than the site has. The first
-    charter brings the strict policy, for the operator to loosen; no kit ever touches it again.
+    Guarantee: nothing is installed unless every member signed the charter, the charter names this
+    site with exactly its own keys, and its revision is not earlier than the site's. The first
+    installation writes the strict policy, which the operator may relax; no kit changes it later.
 
     Raises:
-        BadKit: It is not whole, or not for this site.
-        Unsigned, BadSignature, OtherKeys, NotAMember: The charter is not what all signed.
-        EarlierCharter: The site has a later one.
-        BadCertificate: What the site is to trust is expired or no certificate.
+        BadKit: The kit is not complete, or not for this site.
+        Unsigned, BadSignature, OtherKeys, NotAMember: The charter is not one that all signed, or
+            it does not name this site's keys.
+        EarlierCharter: The site has a later revision.
+        BadCertificate: The certificate that the site should trust is invalid or expired.
     """
     name = read_site_config(directory).name
     with open_kit(kit) as folder:
@@ -94,12 +95,12 @@ def install_site(directory: Path, kit: Path, *, now: datetime) -> Charter:
 
 
 def install_coordinator(directory: Path, kit: Path, *, now: datetime) -> Charter:
-    """Take over the coordinator's kit; return the charter.
+    """Install the coordinator's kit; return its charter.
 
     Raises:
-        BadKit: It is not whole, or not the coordinator's.
+        BadKit: The kit is not complete, or not for the coordinator.
         Unsigned, BadSignature: Not every member signed the charter.
-        EarlierCharter: The coordinator has a later one.
+        EarlierCharter: The coordinator has a later revision.
         BadCertificate: Sites would not accept the certificate, or it is for another key.
     """
     with open_kit(kit) as folder:
@@ -116,7 +117,7 @@ def install_coordinator(directory: Path, kit: Path, *, now: datetime) -> Charter
 
 
 def read_nodes(coordinator: Path) -> dict[str, str]:
-    """Return the SuperNodes' public keys by member, as the coordinator's kit gave them.
+    """Return the SuperNodes' public keys by member, from the coordinator's kit.
 
     Raises:
         BadKit: There is no such file.
@@ -124,16 +125,20 @@ def read_nodes(coordinator: Path) -> dict[str, str]:
     try:
         return _NODES.validate_json(CoordinatorDirectory(coordinator).nodes.read_text())
     except (OSError, ValidationError) as error:
-        raise BadKit(f"{coordinator} holds no keys of SuperNodes") from error
+        raise BadKit(
+            f"{coordinator} holds no keys of SuperNodes: install the coordinator's kit"
+        ) from error
 
 
 def _read_checked_files(folder: Path, *, role: Role, party: str, now: datetime) -> dict[str, bytes]:
     manifest, files = read_kit(folder, role=role, party=party)
     if {name for name in files if not name.endswith(_UNIT)} != _FILES[role]:
-        raise BadKit(f"a kit holds {', '.join(sorted(_FILES[role]))} and a unit, no more, no less")
+        raise BadKit(
+            f"a kit must hold exactly {', '.join(sorted(_FILES[role]))} and a systemd unit"
+        )
     charter = Charter.read(PartyDirectory(folder).charter)
     if charter.fingerprint != manifest.charter:
-        raise BadKit("the kit is for another charter than the one in it")
+        raise BadKit("the kit's manifest names a charter other than the one in the kit")
     Signatures.read(PartyDirectory(folder).signatures).require_all(charter)
     authority = read_certificate(PartyDirectory(folder).authority)
     require_valid(authority, now=now)
@@ -147,8 +152,8 @@ def _require_not_earlier(directory: Path, charter: Charter) -> None:
     held = Charter.read(path)
     if held.name == charter.name and charter.revision < held.revision:
         raise EarlierCharter(
-            f"revision {held.revision} of the charter is in force here, the kit holds "
-            f"{charter.revision}",
+            f"revision {held.revision} of the charter is in force here, but the kit holds revision "
+            f"{charter.revision}: install the latest kit",
             held=held.revision,
             came=charter.revision,
         )

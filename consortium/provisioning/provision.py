@@ -1,7 +1,7 @@
-"""From public halves, a signed charter and a request to the kits of all parties.
+"""Make the kits of all parties from public halves, a signed charter and a certificate request.
 
-Who provisions sees public keys only, and holds one secret at most: that of the consortium's own
-certificate authority.
+The person who provisions sees public keys only, and holds at most one secret: the key of the
+consortium's own certificate authority.
 """
 
 import json
@@ -29,11 +29,12 @@ from privacy.storage.secret_files import SecretMissing
 
 @dataclass(frozen=True, kw_only=True)
 class Tls:
-    """What the sites trust, and what the coordinator shows.
+    """The TLS certificates of a deployment.
 
     Args:
-        authority: Certificate of the authority: the consortium's own, or an institution's.
-        server: Certificate of the coordinator, issued by it.
+        authority: Certificate of the authority, which the sites trust: the consortium's own, or
+            an institution's.
+        server: Certificate of the coordinator, issued by that authority.
     """
 
     authority: x509.Certificate
@@ -43,15 +44,15 @@ class Tls:
 def issue_own_tls(
     directory: Path, request: x509.CertificateSigningRequest, *, now: datetime
 ) -> Tls:
-    """Return a certificate by the consortium's own authority, which is founded if there is none.
+    """Issue the coordinator's certificate with the consortium's own authority, created if absent.
 
     Args:
-        directory: Of the authority; its key stays in there.
-        request: Of the coordinator.
-        now: When the certificate begins.
+        directory: The directory of the authority; its key stays there.
+        request: The coordinator's certificate request.
+        now: Start of the certificate's validity.
 
     Raises:
-        BadCertificate: The request cannot be granted, or the authority not be read.
+        BadCertificate: The request is invalid, or the authority cannot be read.
     """
     try:
         authority = Authority.read(directory)
@@ -72,15 +73,15 @@ def write_kits(
     *,
     now: datetime,
 ) -> tuple[Path, ...]:
-    """Write a kit for each member and one for the coordinator; return them.
+    """Write a kit for each member and one for the coordinator; return their directories.
 
-    Guarantee: what is in the kits fits together and will be accepted by their parties; no kit
-    holds a private key.
+    Guarantee: the kits are consistent, their parties will accept them, and no kit holds a private
+    key.
 
     Raises:
         Unsigned, BadSignature: Not every member signed the charter.
-        OtherKeys: A public half is not of the keys in the charter, or of no member.
-        BadCharter: A member's public half is missing, or there is no address.
+        OtherKeys: A public half has keys other than the charter's, or two SuperNodes share a key.
+        BadCharter: A member's public half is missing, or the charter names no address.
         BadCertificate: Sites would not accept the coordinator's certificate.
     """
     host, _ = coordinator_address(charter)
@@ -122,7 +123,7 @@ def _write_coordinator_kit(
 
 
 def _node_keys(charter: Charter, halves: Iterable[PublicHalf]) -> dict[str, str]:
-    """Return the SuperNodes' public keys by member, each vouched for by its identity key."""
+    """Return the SuperNodes' public keys by member, each signed with its identity key."""
     given = {half.name: half for half in halves}
     missing = [name for name in charter.names if name not in given]
     if missing:
@@ -131,10 +132,10 @@ def _node_keys(charter: Charter, halves: Iterable[PublicHalf]) -> dict[str, str]
         half = given[member.name]
         half.verify()
         if half.member != member:
-            raise OtherKeys(f"the charter gives {member.name} other keys than its public half")
+            raise OtherKeys(f"the keys of {member.name} in the charter differ from its public half")
     keys = {name: given[name].node for name in charter.names}
     if len(set(keys.values())) < len(keys):
-        raise OtherKeys("two sites show the same key of a SuperNode")
+        raise OtherKeys("two sites have the same SuperNode key: one of them must renew its key")
     return keys
 
 
@@ -145,7 +146,7 @@ After=network-online.target
 Wants=network-online.target
 
 [Service]
-# Put the directory where it was made, and the user it belongs to.
+# Replace the user and the directory with those of this installation.
 User=consortium
 ExecStart=/usr/bin/env consortium {role} up {directory}
 Restart=on-failure
@@ -164,14 +165,14 @@ WantedBy=multi-user.target
 
 
 def site_unit(name: str) -> str:
-    """Return the unit of a site's SuperNode."""
+    """Return the systemd unit of a site's SuperNode."""
     return _UNIT.format(
         description=f"Site {name} of a consortium", role="site", directory=f"/srv/consortium/{name}"
     )
 
 
 def coordinator_unit(name: str) -> str:
-    """Return the unit of the coordinator's SuperLink."""
+    """Return the systemd unit of the coordinator's SuperLink."""
     return _UNIT.format(
         description=f"Coordinator of the consortium {name}",
         role="coordinator",

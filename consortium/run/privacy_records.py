@@ -1,4 +1,4 @@
-"""What privacy costs, and what a campaign saw when a ledger ran out: as it is recorded."""
+"""The records in `privacy.json`: the cost of privacy, and runs until the budget is exhausted."""
 
 from typing import Literal
 

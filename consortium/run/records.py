@@ -1,4 +1,4 @@
-"""`summary.json`, `comparison.json` and tallies: what a run leaves for people to script.
+"""The published records of a run: `summary.json`, `comparison.json` and the tallies.
 
 The published JSON schema in `docs/` is generated from these models.
 """
@@ -16,7 +16,7 @@ from privacy.errors import ConsortiumError
 
 
 class BadRunDirectory(ConsortiumError, ValueError):
-    """A directory is not one that a run left behind."""
+    """A directory is not the directory of a run, or a file in it is invalid."""
 
     code = "bad-run-directory"
 
@@ -200,7 +200,7 @@ Entries: TypeAlias = Iterable[tuple[str, Any]]
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's content so that a reader sees the old one or the new one, whole."""
+    """Replace a file's content; a reader sees either the old or the new content, complete."""
     with replace_atomically(path) as file:
         file.write(text)
 
@@ -209,17 +209,17 @@ def write_record(path: Path, record: BaseModel, **mappings: Entries) -> None:
     """Write a record as JSON, atomically.
 
     Args:
-        path: Of the file.
-        record: What is written.
-        mappings: Fields to write in place of the record's own, an entry at a time: of all sites
-            there may be more than should be in memory at once.
+        path: The file to write.
+        record: The record to write.
+        mappings: Fields to write in place of the record's own, one entry at a time, so that the
+            values of all sites are never in memory at once.
     """
     with replace_atomically(path) as file:
         write_json_object(file, record.model_dump_json(indent=1, exclude=set(mappings)), **mappings)
 
 
 def write_json_object(file: TextIO, text: str, **mappings: Entries) -> None:
-    """Write a JSON object that has at least one field, and mappings after those it has."""
+    """Write a JSON object that has at least one field, with mappings added after its fields."""
     file.write(text.removesuffix("}").rstrip())
     for name, entries in mappings.items():
         file.write(f', "{name}": {{')
@@ -231,7 +231,7 @@ def write_json_object(file: TextIO, text: str, **mappings: Entries) -> None:
 
 @contextmanager
 def replace_atomically(path: Path) -> Iterator[TextIO]:
-    """Give a file whose content replaces that of `path` when the body ends well, atomically."""
+    """Yield a file that replaces `path` atomically if the block ends without an error."""
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("w") as file:
         yield file
@@ -244,7 +244,7 @@ def read_record(path: Path, kind: type[Record]) -> Record:
     """Read a record.
 
     Raises:
-        BadRunDirectory: There is no such file, or it does not hold such a record.
+        BadRunDirectory: The file does not exist or does not hold such a record.
     """
     try:
         return kind.model_validate_json(path.read_text())
@@ -253,11 +253,11 @@ def read_record(path: Path, kind: type[Record]) -> Record:
             f"{path} cannot be read ({error.strerror}): name the directory of a finished run"
         ) from error
     except ValidationError as error:
-        raise BadRunDirectory(f"{path} is not a {kind.__name__.lower()}: {error}") from error
+        raise BadRunDirectory(f"{path} is not a valid {kind.__name__.lower()}: {error}") from error
 
 
 def json_schemas() -> Mapping[str, str]:
-    """Return the JSON schema of each file by its name, as published in `docs/`."""
+    """Return the JSON schemas published in `docs/`, by name."""
     kinds: dict[str, type[BaseModel]] = {
         "summary": Summary,
         "comparison": Comparison,

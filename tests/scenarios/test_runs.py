@@ -127,7 +127,7 @@ def test_the_auditor_convicts_a_coordinator_that_published_another_sum(tmp_path:
     altered[1000] ^= 1
     upload.write_bytes(altered)
     found = [verdict for verdict in Auditor.for_run(over.run).check_sums() if verdict.deviation]
-    assert "another upload than" in found[0].deviation
+    assert "an upload other than" in found[0].deviation
     upload.unlink()
     found = [verdict for verdict in Auditor.for_run(over.run).check_sums() if verdict.deviation]
     assert "did not keep the upload" in found[0].deviation

@@ -129,7 +129,7 @@ def test_what_a_site_never_runs_ends_at_once() -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert "not run here" in done.stderr
+    assert "disabled here" in done.stderr
 
 
 def test_what_answers_one_message_loads_no_database_of_flowers(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_a_certificate_that_sites_would_not_accept_is_refused_before_it_is_sent(
 ) -> None:
     tls = tls_of(founded)
     other = Authority.create("other", now=NOW)
-    with pytest.raises(ValueError, match="issue"):
+    with pytest.raises(ValueError, match="not issued by"):
         provisioning.write_kits(
             founded.path / "kits",
             founded.charter,
@@ -156,5 +156,5 @@ def test_each_node_has_a_key_of_its_own(founded: Founded) -> None:
     first, second, third = founded.halves
     shared = second.model_copy(update={"node": first.node})
     shared = shared.with_signature(read_identity(founded.site(second.name)))
-    with pytest.raises(OtherKeys, match="same key"):
+    with pytest.raises(OtherKeys, match="same SuperNode key"):
         attempt(founded, halves=(first, shared, third))
