@@ -1,4 +1,4 @@
-"""`consortium export`: a trained model as files that other programs load."""
+"""`consortium export`: write a trained model in files that other programs can load."""
 
 from pathlib import Path
 
@@ -11,22 +11,24 @@ from consortium.run.directory import RunDirectory
 
 
 def export(
-    model: Path = typer.Argument(..., help="The folder of a model, a site's or a run's."),
-    folder: Path = typer.Argument(..., help="Where to; a new or empty folder."),
-    run: Path = typer.Option(None, "--run", help="The run's directory, for the figures."),
-    adapter: bool = typer.Option(False, "--adapter", help="Only what was trained."),
+    model: Path = typer.Argument(..., help="The directory of a model, a site or a run."),
+    folder: Path = typer.Argument(..., help="A new or empty folder to write to."),
+    run: Path = typer.Option(
+        None, "--run", help="The run's directory, for the metrics in the card."
+    ),
+    adapter: bool = typer.Option(False, "--adapter", help="Write only the trained parameters."),
 ) -> None:
-    """Write a model as transformers (or peft) loads it, with its tokenizer, labels and card."""
+    """Write a model for transformers (or peft), with its tokenizer, labels and model card."""
     found = find_model_folder(model)
     trained = read_model(found)
     directory = run or find_run(found)
     judged = read_judgement(RunDirectory(directory)) if directory else None
     export_model(trained, folder, judged, merged=not adapter)
-    print(f"{folder}: {trained.charter.task}, with its card")
+    print(f"wrote {folder}: {trained.charter.task}, with its card")
 
 
 def find_model_folder(model: Path) -> Path:
-    """Return the model's folder: the one named, or that of the site or run that was named."""
+    """Find the folder of a model, given that folder or the directory of a site or a run."""
     if (model / "model.json").is_file():
         return model
     found = sorted([*model.glob("model/model.json"), *model.glob("sites/*/model/model.json")])
@@ -34,7 +36,7 @@ def find_model_folder(model: Path) -> Path:
 
 
 def read_judgement(run: RunDirectory) -> ModelEvaluation | None:
-    """Return what a run says of its model; None if it ended without an evaluation."""
+    """Read a run's evaluation of its model; None if the run ended without an evaluation."""
     recorded = Recorded.read(run)
     if recorded.pooled_evaluation is None:
         return None
@@ -42,6 +44,6 @@ def read_judgement(run: RunDirectory) -> ModelEvaluation | None:
 
 
 def find_run(folder: Path) -> Path | None:
-    """Return the run that a model's folder lies in; None if it lies elsewhere."""
+    """Find the run directory that contains a model's folder; None if there is none."""
     runs = [one for one in folder.resolve().parents[:3] if RunDirectory(one).summary.is_file()]
     return runs[0] if runs else None

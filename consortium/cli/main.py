@@ -114,14 +114,14 @@ app = typer.Typer(
 
 @app.callback()
 def _commands() -> None:
-    """Set up and run a consortium between institutions, and check what it left behind."""
+    """Set up and run a consortium of institutions, and audit its runs."""
 
 
 errors = Console(stderr=True)
 
 
 def main() -> None:
-    """Run the command line; exit 0 when done, 1 when refused or failed, 2 on wrong usage."""
+    """Run the command line. Exit with 0 on success, 1 on a refusal or failure, 2 on wrong usage."""
     try:
         app()
     except ConsortiumError as error:

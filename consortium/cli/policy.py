@@ -1,4 +1,4 @@
-"""What the operator of a site asks before joining, and how everything is stopped."""
+"""`consortium site check`, `stop-all` and `allow`: dry-run the policy; stop and restart a site."""
 
 import time
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ SETTINGS = typer.Option([], "--set", help=SET_HELP)
 
 
 def check(directory: Path = SITE, charter: Path = CHARTER, settings: list[str] = SETTINGS) -> None:
-    """Say what a run of this charter could do here, and what this site would refuse; exit 1 if so.
+    """Show what a run could do here and what this site would refuse; exit 1 if it would refuse.
 
     Nothing is sent, counted or reserved.
     """
@@ -42,19 +42,19 @@ def check(directory: Path = SITE, charter: Path = CHARTER, settings: list[str] =
 
 def stop_all(
     directory: Path = SITE,
-    reason: str = typer.Option("", help="For whoever finds the site stopped; it never leaves."),
+    reason: str = typer.Option("", help="A note kept at the site; it is never sent."),
 ) -> None:
-    """Let the site answer nothing from now on, whatever its policy says."""
+    """Stop the site: from now on it answers nothing, whatever its policy says."""
     kill_switch.stop_all(directory, reason)
     _note_in_journal(directory, audit.STOPPED)
-    print(f"{directory}: everything is stopped; `consortium site allow` lets it answer again")
+    print(f"{directory}: stopped; `consortium site allow` lets it answer again")
 
 
 def allow(directory: Path = SITE) -> None:
-    """Let a stopped site answer again what its policy allows."""
+    """Let a stopped site answer again, as its policy allows."""
     kill_switch.allow(directory)
     _note_in_journal(directory, audit.ALLOWED)
-    print(f"{directory}: answers what its policy allows")
+    print(f"{directory}: answers again, as its policy allows")
 
 
 def _note_in_journal(directory: Path, kind: str) -> None:

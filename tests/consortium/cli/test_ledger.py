@@ -106,7 +106,7 @@ def test_the_command_shows_the_ledger(site: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(cli_ledger, "console", Console(width=200))
     said = run.invoke(app, ["site", "ledger", str(site)])
     assert said.exit_code == 0, said.output
-    assert f"patients: epsilon {counted(ENDED, FIGURES):.3f} of 2 lost" in said.output
+    assert f"patients: epsilon {counted(ENDED, FIGURES):.3f} of 2 spent" in said.output
     assert "40 of 100" in said.output
     assert read_ledger_view(site).head.digest.hex() in said.output
 
@@ -130,9 +130,11 @@ def test_a_planned_run_is_told_what_it_would_cost(site: Path) -> None:
     fits = run.invoke(app, [*ask, "3.0", "0.02", "100"])
     together = counted(ENDED, FIGURES, FIRST)
     assert f"costs epsilon {counted(FIRST):.3f} by itself" in fits.output
-    assert f"and {together:.3f} with all before it: it fits; at most 100 steps do" in fits.output
+    assert f"and {together:.3f} together with all earlier runs. It fits; at most 100 steps fit" in (
+        fits.output
+    )
     tight = run.invoke(app, [*ask, "1.0", "0.05", "2000"])
-    assert "it does not fit" in tight.output
+    assert "It does not fit" in tight.output
     unknown = run.invoke(app, [*ask, "3.0", "0.02", "100", "--unit", "record"])
     assert f"epsilon {math.inf} by itself" in unknown.output
     capped = [*ask, "3.0", "0.02", "100", "--unit", "record", "--max-records-per-person", "2"]

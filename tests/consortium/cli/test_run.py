@@ -101,7 +101,7 @@ def test_a_round_is_awaited(coordinator: Path) -> None:
     events = RunDirectory(coordinator / "runs" / "a").events
     events.write_text('{"event": "round-started", "server_round": 3}\n')
     assert commands.invoke(app, ["wait", str(coordinator), "--round", "2"]).output == (
-        "round 3 has begun\n"
+        "round 3 has started\n"
     )
 
 

@@ -107,7 +107,7 @@ def test_who_asks_a_superlink_that_is_not_there_is_told_so(tmp_path: Path) -> No
     with pytest.raises(ControlRefused, match="flwr list"):
         Control(link).runs()
     said = CliRunner().invoke(cli_coordinator.app, ["down", str(founded.coordinator)])
-    assert said.output == "nothing ran\n"
+    assert said.output == "nothing was running\n"
     lines = coordinator_status(founded.coordinator)
     assert lines[1:] == ["SuperLink    down", "run          none yet"]
 

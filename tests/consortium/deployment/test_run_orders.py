@@ -35,14 +35,14 @@ def test_what_nobody_ordered_does_not_begin(tmp_path: Path) -> None:
 def test_another_config_than_the_one_ordered_does_not_begin(
     order: RunOrder, tmp_path: Path, changed: dict[str, float]
 ) -> None:
-    with pytest.raises(NotOrdered, match="another config"):
+    with pytest.raises(NotOrdered, match="config other than"):
         claim_order(tmp_path, {**CONFIG, **changed})
     assert claim_order(tmp_path, CONFIG) == order
 
 
 def test_an_order_whose_run_is_gone_does_not_begin(order: RunOrder, tmp_path: Path) -> None:
     order.run.rmdir()
-    with pytest.raises(NotOrdered, match="begun"):
+    with pytest.raises(NotOrdered, match="already started"):
         claim_order(tmp_path, CONFIG)
 
 
