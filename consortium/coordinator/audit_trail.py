@@ -1,4 +1,4 @@
-"""The evidence of a coordinator: every message it sent and received, and what came of it."""
+"""The coordinator's audit trail: every message it sent and received, and the outcome."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -30,15 +30,15 @@ from strategies.coordinator.messaging.events import RoundFinished, RunEvent, Sit
 
 @dataclass(eq=False)
 class CoordinatorAuditTrail:
-    """Writes down what passes a coordinator.
+    """Writes the coordinator's messages and outcomes to its audit log.
 
-    Guarantee: an answer, and what came of it, is on the disk before the next question leaves and
-    before anything that was made of it is kept (`commit`): one wait for the disk a round, or one
-    for some hundred messages.
+    Guarantee: an answer and its outcome are on disk before the next request leaves, and before any
+    result of it is kept (`commit`). So there is about one disk sync per round, or one for some
+    hundred messages.
 
     Args:
-        journal: Its log.
-        links: By node: the name of its site, and the key of the digests of its messages.
+        journal: The coordinator's log.
+        links: For each node, its site's name and the key of its messages' digests.
     """
 
     journal: Journal
@@ -48,7 +48,7 @@ class CoordinatorAuditTrail:
     def open_for(
         cls, run: RunDirectory, charter: Charter, config: RunConfig
     ) -> "CoordinatorAuditTrail":
-        """Return the witness of a run, which has noted what the run goes by.
+        """Open the audit trail of a run, and note the digests of its charter, config and program.
 
         Raises:
             AuditLogUnavailable: The log cannot be opened.
@@ -68,7 +68,7 @@ class CoordinatorAuditTrail:
         return cls(journal)
 
     def note_sent(self, asked: Iterable[Message]) -> None:
-        """Write down questions before they leave; one content to many sites is read once."""
+        """Note requests before they leave. A content sent to many sites is hashed once."""
         digests: dict[tuple[str, int], bytes] = {}
         for message in asked:
             kind, content = message.metadata.message_type, message.content
@@ -81,7 +81,7 @@ class CoordinatorAuditTrail:
         self.journal.commit()
 
     def note_received(self, reply: Message) -> None:
-        """Write down an answer."""
+        """Note an answer."""
         node, kind = reply.metadata.src_node_id, reply.metadata.message_type
         if not reply.has_content():
             self.journal.note(
@@ -94,7 +94,7 @@ class CoordinatorAuditTrail:
             self._note_message(audit.RECEIVED, node, kind, reply.content, digest)
 
     def note_event(self, event: RunEvent) -> None:
-        """Write down what came of it; no figure, released or not."""
+        """Note the outcome of a round. No figure is noted, released or not."""
         match event:
             case SiteQuarantined():
                 self.journal.note(
@@ -106,16 +106,16 @@ class CoordinatorAuditTrail:
                 )
 
     def commit(self) -> None:
-        """Have all that was noted on the disk."""
+        """Write all notes to disk."""
         self.journal.commit()
 
     def note_end(self, status: str, model: str = "") -> None:
-        """Write down how the run ended, with the digest of the model that it tells everybody."""
+        """Note how the run ended, and the published digest of its model."""
         self.journal.note(audit.ENDED, status=status, model=model)
         self.journal.commit()
 
     def close(self) -> None:
-        """Write what is waiting, and let go of the log."""
+        """Write all notes to disk, and close the log."""
         self.commit()
         self.journal.chain.close()
 
@@ -127,7 +127,7 @@ class CoordinatorAuditTrail:
             anchor = Anchor.decode(arrays["anchor"].data)
             anchor.verify()
         except (MalformedEnvelope, BadSignature):
-            return
+            return  # not authenticated, so its messages are noted under the node's id
         site = facts.get("site", "") if isinstance(facts, Mapping) else ""
         name = site if isinstance(site, str) else ""
         self.links[node] = (name, anchor.link)
@@ -145,6 +145,7 @@ class CoordinatorAuditTrail:
         self, what: str, node: int, kind: str, content: RecordDict, digest: bytes
     ) -> None:
         link = self.links[node][1] if node in self.links else b""
+        # The key comes with the answer to this request, so the request has an unkeyed digest.
         first = kind == messages.HELLO and what == audit.SENT
         self.journal.note(
             what,
@@ -159,13 +160,13 @@ class CoordinatorAuditTrail:
 
 
 class AuditedGrid(Grid):
-    """Flower's message bus, of which every message is written down.
+    """Flower's Grid, with every message noted in the audit log.
 
-    Guarantee: a question, and every answer before it, is in the log before it leaves.
+    Guarantee: a request, and every answer before it, is in the log before the request leaves.
 
     Args:
-        grid: The bus.
-        witness: Who writes.
+        grid: The Grid to wrap.
+        witness: The audit trail that notes the messages.
     """
 
     def __init__(self, grid: Grid, witness: CoordinatorAuditTrail) -> None:
@@ -196,13 +197,13 @@ class AuditedGrid(Grid):
         return self._grid.get_node_ids()
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Write messages down, and send them."""
+        """Note messages, then send them."""
         asked = list(messages)
         self._witness.note_sent(asked)
         return self._grid.push_messages(asked)
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Return the replies that came, each written down."""
+        """Return the replies that have come, after noting each."""
         replies = []
         for reply in self._grid.pull_messages(message_ids):
             self._witness.note_received(reply)
@@ -212,7 +213,7 @@ class AuditedGrid(Grid):
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
     ) -> Iterable[Message]:
-        """Send messages and return all replies, each written down."""
+        """Note and send messages; return all replies, after noting each."""
         asked = list(messages)
         self._witness.note_sent(asked)
         replies = list(self._grid.send_and_receive(asked, timeout=timeout))

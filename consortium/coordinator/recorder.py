@@ -1,4 +1,4 @@
-"""From events to files: what happens in a run is written down as it happens."""
+"""Record the events of a run in files as they happen."""
 
 import json
 import logging
@@ -41,13 +41,14 @@ from strategies.coordinator.messaging.events import (
 
 
 class ReleasedTallies:
-    """The tallies that sites released in answer to one question.
+    """The tallies that sites released in one round.
 
-    Guarantee: memory holds their names and one tally, whatever the number of sites; the file has
-    no name, so that nothing of it is left when the process is gone, however that comes about.
+    Guarantee: memory holds the sites' names and one tally at a time, whatever their number. The
+    tallies are in a file without a name, so nothing of it remains when the process ends, even if
+    it is killed.
 
     Args:
-        folder: On the file system that holds the tallies meanwhile.
+        folder: A folder on the file system that should hold the file.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -56,21 +57,21 @@ class ReleasedTallies:
         self._file: IO[bytes] | None = None
 
     def keep(self, site: str, tally: Tally) -> None:
-        """Keep the tally of a site; its last one, if it releases twice."""
+        """Keep the tally of a site. A second tally of the same site replaces the first."""
         file = self._open_file()
         start = file.seek(0, 2)
         file.write(np.ascontiguousarray(tally, np.int64).tobytes())
         self._at[site] = (start, tally.size)
 
     def clear(self) -> None:
-        """Forget everything, as another question is asked."""
+        """Forget all tallies, before the next round."""
         self._at.clear()
         if self._file:
             self._file.truncate(0)
 
     @property
     def sites(self) -> list[str]:
-        """Names of the sites that released theirs, sorted."""
+        """Names of the sites that released a tally, sorted."""
         return sorted(self._at)
 
     def tallies(self) -> Iterator[tuple[str, Tally]]:
@@ -93,15 +94,15 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass
 class Recorder:
-    """Writes `events.jsonl` and `metrics.jsonl` line by line, and remembers what a summary needs.
+    """Writes `events.jsonl` and `metrics.jsonl` line by line, and keeps the totals for a summary.
 
-    Guarantee: a figure of one site is written only where the strategy marks it as released, and
-    in memory is the figure of one site at a time.
+    Guarantee: a figure of a single site is written only if the strategy marks it as released.
+    Memory holds the figures of one site at a time.
 
     Args:
         run: The run's directory.
         evaluation: Turns evaluation tallies into metrics.
-        witness: Told of each event as well.
+        witness: A second observer, which is called with every event.
     """
 
     run: RunDirectory
@@ -152,20 +153,20 @@ class Recorder:
 
     def _keep_released(self, event: RunEvent) -> None:
         match event:
-            case RoundStarted():  # perhaps again: what sites said in the last attempt is void
+            case RoundStarted():  # a repeated attempt voids the answers of the one before
                 self._released.clear()
             case SiteAnswered(released=tally) if tally is not None:
                 self._released.keep(event.site, tally)
 
     def record_start(self) -> None:
-        """Record that the run begins."""
+        """Record that the run starts."""
         self._append_line(self.run.events, {"event": "run-started", "started": self.started})
 
     def record_resumption(self, through: int) -> None:
-        """Take up the record of a run that was interrupted, and record that it goes on.
+        """Restore the totals of an interrupted run from its files, and record that it resumes.
 
-        Guarantee: what happened stays in `events.jsonl`; figures of rounds after `through`,
-        which will be done again, leave the other files, so that each round is there once.
+        Guarantee: `events.jsonl` keeps everything that happened. Rounds after `through`, which will
+        be repeated, are removed from the other files, so that each round is there once.
 
         Args:
             through: The last round whose result is kept.
@@ -184,7 +185,7 @@ class Recorder:
         self._append_line(self.run.events, {"event": "run-resumed", "server_round": through + 1})
 
     def _replay_line(self, line: dict[str, Any]) -> float:
-        """Take up one line of what happened; return when it did."""
+        """Restore the totals from one recorded event; return its time in seconds."""
         match line["event"]:
             case "run-started":
                 self.started = line["started"]
@@ -196,7 +197,7 @@ class Recorder:
         return float(line["at_s"])
 
     def _note_answer(self, site: str, server_round: int) -> None:
-        """Note it in a bit a round: a site may answer again after an interruption."""
+        """Set the round's bit: a site that answers again after an interruption counts once."""
         self.answers[site] |= 1 << server_round
 
     def record_failure(self, code: str, text: str) -> None:
@@ -216,25 +217,25 @@ class Recorder:
         return time.monotonic() - self.began
 
     def site_summaries(self, members: tuple[str, ...]) -> list[SiteSummary]:
-        """Return each member as the run saw it."""
+        """Return for each member whether it took part, its weight and how often it answered."""
         weights = self.joined.weights if self.joined else {}
         return [
             SiteSummary(
                 name=name,
                 present=name in weights,
                 weight=weights.get(name, 0),
-                answered=(self.answers[name] >> 1).bit_count(),  # the statistics are no round
+                answered=(self.answers[name] >> 1).bit_count(),  # bit 0 is the statistics
             )
             for name in members
         ]
 
     def site_metrics(self) -> Entries:
-        """Yield the sites that released figures in the last round, with the metrics of each."""
+        """Yield the sites that released figures in the last round, with their metrics."""
         for site, tally in self._last_released.tallies():
             yield site, _plain_metrics(self.metrics_of(tally))
 
     def write_evaluation(self) -> None:
-        """Write the tallies of the last round, from which the report draws, if there was one."""
+        """Write the tallies of the last round, if there was one, for the report."""
         if self.last_round:
             _write_tallies(self.run.evaluation, self.last_round.evaluation, self._last_released)
 
@@ -266,7 +267,7 @@ class Recorder:
 
 
 def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines that were written whole; a process may have died in the last one."""
+    """Yield the complete lines; a process may have died while it wrote the last one."""
     if path.exists():
         with path.open() as file:
             yield from (json.loads(line) for line in file if line.endswith("\n"))

@@ -1,7 +1,7 @@
-"""The card of a trained model: what it is, from what it learnt, how good it is, what it is not for.
+"""The model card: what a model is, its training data, its quality and its limits.
 
-Everything in it was recorded: nothing is filled in by hand, and what is unknown is said to be.
-No text of any record is in it.
+Everything in it comes from recorded facts. Nothing is filled in by hand, and what is unknown is
+said to be unknown. It quotes no text of any record.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,14 +30,14 @@ _FEDERATED = "federated"
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """The model that a card is about.
+    """The model that a card describes.
 
     Args:
-        charter: What the members agreed on.
-        config: How it was trained.
-        statistics: Pooled over the training records; zeros where nothing was released.
-        digest: Of the model.
-        start: What it is a change of, as its layout says.
+        charter: The members' charter.
+        config: The run config of its training.
+        statistics: Pooled statistics of the training records; zeros if none were released.
+        digest: The model's digest.
+        start: The initial parameters it was trained from, as named in its layout.
     """
 
     charter: Charter
@@ -49,11 +49,11 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelEvaluation:
-    """What a run says of its model.
+    """A run's evaluation of its model.
 
     Args:
-        tally: The pooled evaluation.
-        comparison: With what each site could do alone, if that was asked.
+        tally: The pooled evaluation tally.
+        comparison: The comparison with each site alone, if it was requested.
     """
 
     tally: Tally
@@ -64,8 +64,8 @@ def model_card(model: Subject, judged: ModelEvaluation | None) -> str:
     """Return the card as Markdown.
 
     Args:
-        model: What it is about.
-        judged: What the run says of it; without that no figure is known.
+        model: The model that the card describes.
+        judged: The run's evaluation; without it the card has no metrics.
     """
     sections = {
         "What it is": _description_lines(model),
@@ -117,12 +117,13 @@ def _predicted_values(model: Subject) -> list[str]:
 def _data_lines(model: Subject) -> Iterator[str]:
     statistics = statistics_for(model.charter.table)
     if not statistics.layout.count("records", model.statistics):
-        yield "- Nothing was released of the training records but the model."
+        yield "- Nothing about the training records was released, except the model."
         return
     described = statistics.describe(model.statistics)
     yield (
         f"- {words.count(described['records'])} training records of "
-        f"{words.count(described['persons'])} persons, counted at the sites and added up."
+        f"{words.count(described['persons'])} persons. The sites counted them; the counts were "
+        "added up."
     )
     for name, column in described["columns"].items():
         yield f"- `{name}`: {_column_text(column)}"
@@ -134,7 +135,7 @@ def _column_text(column: Mapping[str, Any]) -> str:
         if not shown:
             return "no values"
         return (
-            f"median {words.figure(shown[0.5], column['unit'])}, nine of ten between "
+            f"median {words.figure(shown[0.5], column['unit'])}, 90 % between "
             f"{words.figure(shown[0.05], column['unit'])} and "
             f"{words.figure(shown[0.95], column['unit'])}"
         )
@@ -144,7 +145,7 @@ def _column_text(column: Mapping[str, Any]) -> str:
 
 def _metric_lines(model: Subject, judged: ModelEvaluation | None) -> Iterator[str]:
     if judged is None:
-        yield "- Not known here: the card was written without the run's record."
+        yield "- Unknown: the card was written without the evaluation of a run."
         return
     tally, evaluation = judged.tally, evaluation_for(model.charter.table)
     n = evaluation.num_examples(tally)
@@ -158,9 +159,10 @@ def _metric_lines(model: Subject, judged: ModelEvaluation | None) -> Iterator[st
         yield f"| {title} | {words.figure(metric.value)} | {interval} |"
     yield ""
     yield (
-        "An interval says how much chance there is in the choice of held-out persons; where none "
-        "is given, it was not computed. `scenario compare` computes that of its headline figure "
-        "by resampling persons; shares have Wilson's, which takes records as independent."
+        "An interval shows how much the metric depends on the choice of held-out persons; a dash "
+        "means that it was not computed. `scenario compare` computes it for its headline metric, "
+        "by resampling persons. For shares it is Wilson's interval, which treats records as "
+        "independent."
     )
 
 
@@ -190,4 +192,4 @@ def _limit_lines(model: Subject, judged: ModelEvaluation | None) -> Iterator[str
             evaluation_for(model.charter.table).undefined_reasons(judged.tally).items()
         ):
             yield f"- {what}: {why}."
-    yield "- It decides nothing by itself: it was not tried as a medical device or a credit rule."
+    yield "- It must not decide by itself: it was not tested as a medical device or a credit rule."

@@ -66,15 +66,15 @@ def test_a_card_is_filled_from_what_was_recorded() -> None:
     assert "| Accuracy | 0.750 |" in card
     assert "class odd: has no held-out record" in card
     assert "rank 8" in card
-    assert "Without differential privacy" in card
+    assert "Not differentially private" in card
     assert "general English" in card
     assert "d" * 64 in card
 
 
 def test_what_is_not_known_is_said_to_be() -> None:
     card = model_card(subject(released=False), None)
-    assert "Nothing was released of the training records" in card
-    assert "Not known here" in card
+    assert "Nothing about the training records was released" in card
+    assert "Unknown: the card" in card
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,10 @@ def test_one_process_leads_and_after_its_death_the_next_one_at_once(tmp_path: Pa
     assert not is_led(lock)
     with another(lock) as process:
         assert is_led(lock)
-        with pytest.raises(AlreadyLed, match="wait for its end, or stop it"), hold_leadership(lock):
+        with (
+            pytest.raises(AlreadyLed, match="wait until it ends, or stop it"),
+            hold_leadership(lock),
+        ):
             pass
         process.kill()
         process.wait()
