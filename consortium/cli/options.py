@@ -76,7 +76,8 @@ def parse_data_source(text: str) -> DataSource:
     if separated and query:
         return SqlQuery(url=url, query=query)
     if "://" in text:
-        raise BadOption(f"a database needs a query: write url::query, got '{text}'")
+        # The URL may hold a password, so the message does not quote it.
+        raise BadOption("a database needs a query: write url::query")
     path = Path(text).resolve()
     if not path.exists():
         raise BadOption(

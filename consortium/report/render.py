@@ -1,4 +1,4 @@
-"""The report: one page that a clinician or a risk officer can read, made from a run directory."""
+"""Render the report: one page for a clinician or a risk officer, made from a run's directory."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -54,19 +54,19 @@ ANSWERS: tuple[Answer, ...] = (
 
 
 def render_report(run: RunDirectory) -> Path:
-    """Write `report.html` and the pictures in `plots/`; return the report's path.
+    """Write `report.html` and the plots in `plots/`; return the path of the report.
 
-    Guarantee: a function of what was recorded alone, so the same run directory gives the same
-    bytes. The page is one file that asks for nothing: no script, no network, no other file; it
-    shows a figure of a single site only if the run recorded it as released; only how far a
-    site's update lay from the aggregate of a run in the clear, a liar cannot withhold.
+    Guarantee: the report depends on the recorded files alone, so the same run directory gives the
+    same bytes. The page is one file without scripts that loads nothing else. It shows a figure of
+    a single site only if the run recorded it as released. The one exception is the distance of a
+    site's update to the aggregate in a run in the clear, which a malicious site cannot withhold.
 
     Args:
-        run: The directory of a run, finished or failed, compared or not.
+        run: The directory of a run, finished or failed, with or without a comparison.
 
     Raises:
-        BadRunDirectory: A recorded file is absent or does not hold what it should.
-        BadCharter: The charter is absent, or is none.
+        BadRunDirectory: A recorded file is missing or invalid.
+        BadCharter: The charter is missing or invalid.
     """
     recorded = Recorded.read(run)
     sections = [section for answer in ANSWERS if (section := answer(recorded)) is not None]
@@ -98,8 +98,7 @@ def _lead_text(recorded: Recorded) -> str:
         return ""
     if recorded.comparison is None:
         return (
-            "Whether that is better than what each of them could do alone was not measured in "
-            "this run."
+            "This run did not measure whether that is better than what each of them could do alone."
         )
     verdict = Headline(recorded.comparison)
     measured = (
@@ -125,6 +124,6 @@ def _key_figures(recorded: Recorded) -> list[KeyFigure]:
     present = sum(member.present for member in summary.sites)
     figures.append(KeyFigure(f"{present} of {len(summary.sites)}", f"{recorded.nouns} took part"))
     figures.append(KeyFigure(f"{summary.rounds} of {recorded.rounds_wanted}", "rounds completed"))
-    figures.append(KeyFigure(words.size(summary.bytes_down + summary.bytes_up), "travelled"))
+    figures.append(KeyFigure(words.size(summary.bytes_down + summary.bytes_up), "transferred"))
     figures.append(KeyFigure(words.duration(summary.seconds), "from start to end"))
     return figures

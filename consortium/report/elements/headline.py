@@ -1,7 +1,7 @@
-"""The one sentence a report begins with, and what it rests on.
+"""The headline: the sentence that a report starts with, and the comparison behind it.
 
-An advantage is called one only where the paired 95 % interval of the difference leaves zero
-out; the sentence says so too when training together did not pay off.
+A model is called better only if the paired 95 % interval of the difference excludes zero. The
+sentence also says when federated training did not pay off.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from consortium.wording.metric_glossary import meaning_of
 
 @dataclass(frozen=True, kw_only=True)
 class OnOwn:
-    """A site's own model and the shared one, on the site's own held-out records."""
+    """The metric of a site's own and of the shared model, on the site's own held-out records."""
 
     site: str
     alone: float
@@ -25,47 +25,47 @@ class OnOwn:
 
 @dataclass(frozen=True)
 class Headline:
-    """Federated against the other ways of training.
+    """The federated model against the other ways of training.
 
     Args:
-        comparison: What was measured.
+        comparison: The measured comparison.
     """
 
     comparison: Comparison
 
     @property
     def together(self) -> Arm:
-        """The consortium's arm."""
+        """The arm of the federated model."""
         return next(arm for arm in self.comparison.arms if arm.kind == "federated")
 
     @property
     def pooled(self) -> Arm | None:
-        """The ideal: all records in one place."""
+        """The arm trained on all records in one place, the ideal, if it was measured."""
         return next((arm for arm in self.comparison.arms if arm.kind == "pooled"), None)
 
     @cached_property
     def alone(self) -> list[Arm]:
-        """The sites alone, the best first."""
+        """The arms trained at one site alone, the best first."""
         arms = [arm for arm in self.comparison.arms if arm.kind == "alone"]
         return sorted(arms, key=lambda arm: arm.value, reverse=self.comparison.higher_is_better)
 
     @cached_property
     def worse_alone(self) -> list[Arm]:
-        """Sites whose own model is worse than the shared one by more than chance."""
+        """Arms of sites whose own model is worse than the shared one by more than chance."""
         return [arm for arm in self.alone if self.sign_against(arm) > 0]
 
     @cached_property
     def better_alone(self) -> list[Arm]:
-        """Sites whose own model is better than the shared one by more than chance."""
+        """Arms of sites whose own model is better than the shared one by more than chance."""
         return [arm for arm in self.alone if self.sign_against(arm) < 0]
 
     def difference(self, arm: Arm) -> Difference | None:
-        """Return federated minus an arm, where measured."""
+        """Return the difference federated minus an arm, or None if it was not measured."""
         name = arm.site or arm.kind
         return next((item for item in self.comparison.differences if item.against == name), None)
 
     def sign_against(self, arm: Arm) -> int:
-        """Return 1 if the consortium is better than an arm, -1 if worse, 0 within chance."""
+        """Return 1 if the federated model is better than an arm, -1 if worse, 0 within chance."""
         found = self.difference(arm)
         if found is None or found.low <= 0 <= found.high:
             return 0
@@ -73,7 +73,7 @@ class Headline:
 
     @cached_property
     def own_records(self) -> list[OnOwn]:
-        """Both models on each site's own held-out records, where they define the metric."""
+        """Both models on each site's own held-out records, where these define the metric."""
         return [
             OnOwn(site=arm.site, alone=arm.own_value, together=arm.federated_on_own)
             for arm in self.alone
@@ -81,12 +81,12 @@ class Headline:
         ]
 
     def is_better(self, one: float, other: float) -> bool:
-        """Return whether one value is better than another."""
+        """Return whether the first value is better than the other."""
         return one > other if self.comparison.higher_is_better else one < other
 
 
 def headline(recorded: Recorded) -> str:
-    """Return the run in a sentence: what came out, or where it stopped."""
+    """Return the result of a run in one sentence, or where it stopped."""
     if not recorded.is_finished:
         return _stopped_sentence(recorded)
     if recorded.comparison and Headline(recorded.comparison).alone:
@@ -114,7 +114,7 @@ def _plain_sentence(recorded: Recorded) -> str:
 
 
 def named_value(name: str, found: MetricValue, unit: str) -> str:
-    """Return a metric with its name as it stands within a sentence."""
+    """Return a metric with its name, as written inside a sentence."""
     meaning = meaning_of(name)
     value = words.figure(found.value, unit if meaning.in_unit else "")
     return f"{words.title_in_sentence(meaning.title)}{SPACE}{value}"
@@ -148,7 +148,7 @@ def _comparison_sentence(recorded: Recorded, verdict: Headline) -> str:
 
 
 def _within_chance_clause(verdict: Headline, unit: str) -> str:
-    """Say which other models are too close to call, the pooled ideal among them."""
+    """Say which other models, the pooled one included, differ only within chance."""
     close = [arm for arm in verdict.alone if verdict.sign_against(arm) == 0]
     named = []
     if len(close) == 1:

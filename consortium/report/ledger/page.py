@@ -1,4 +1,4 @@
-"""A ledger on one page, for a data protection officer: offline, with every entry and a digest."""
+"""Export a privacy ledger as one HTML page and a CSV, for a data protection officer."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -14,13 +14,13 @@ TABLE = "ledger.csv"
 
 
 def write_export(view: View, directory: Path, *, site: str, now: datetime) -> tuple[Path, Path]:
-    """Write what an officer files: the page, and the same lines as CSV.
+    """Write the page and a CSV with the same entries; return both paths.
 
     Args:
         view: The ledger; it has at least one entry.
-        directory: Made if it is not there.
+        directory: The folder to write to, created if absent.
         site: The site's name.
-        now: When.
+        now: The time of the export.
     """
     directory.mkdir(parents=True, exist_ok=True)
     page, table = directory / PAGE, directory / TABLE
@@ -30,7 +30,7 @@ def write_export(view: View, directory: Path, *, site: str, now: datetime) -> tu
 
 
 def ledger_page(view: View, *, site: str, now: datetime) -> str:
-    """Return the page; it needs nothing but itself."""
+    """Return the page as HTML. It refers to no other file."""
     pictures = [
         plots.full_width_plot(
             f"ledger-{number}",

@@ -1,4 +1,4 @@
-"""A picture with a row a site and a column a round, shaded by a figure."""
+"""Heatmaps: one row per site and one column per round."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ _TOP, _BOTTOM = 26.0, 44.0
 
 @dataclass(frozen=True, kw_only=True)
 class Heat:
-    """Figures of sites over rounds.
+    """A figure of each site in each round.
 
     Args:
-        sites: Rows, from the top.
-        rounds: Columns.
-        values: Shape (n_sites, n_rounds); NaN where a site did not answer.
-        darkest: The value from which on a cell is darkest; 0 is lightest.
-        title: What the shade is.
+        sites: The sites, from the top row down.
+        rounds: The rounds, from left to right.
+        values: The figures, shape (n_sites, n_rounds); NaN where a site did not answer.
+        darkest: Values from this one up get the darkest shade; 0 gets the lightest.
+        title: What the shade shows.
     """
 
     sites: Sequence[str]
@@ -34,7 +34,7 @@ class Heat:
 
 
 def draw_heatmap(heat: Heat, width: int) -> Figure:
-    """Draw the cells; a round in which a site did not answer is left empty."""
+    """Draw the cells; a cell is empty where a site did not answer."""
     figure = plots.empty_figure(width, _TOP + _BOTTOM + _ROW * len(heat.sites))
     left = 150.0 if width > plots.NARROW else 104.0
     axes = plots.add_axes(figure, left=left, right=12.0, top=_TOP, bottom=_BOTTOM)

@@ -1,4 +1,4 @@
-"""Pictures with a row a site: a dot with its whiskers, or two dots and what lies between."""
+"""Forest plots: one row per site, with a confidence interval or with a change."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ _BACKGROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A dot, with what is known around it.
+    """A row with a dot and whiskers.
 
     Args:
-        label: What the row is about.
-        text: Its value in words.
-        value: Where the dot is.
-        low: Where the whisker begins.
-        high: Where it ends.
+        label: What the row shows.
+        text: The value in words.
+        value: The position of the dot.
+        low: The lower end of the whisker.
+        high: The upper end of the whisker.
         middle: The ends of a thicker part of the whisker, if there is one.
-        role: The consortium, one site, or everything in one place.
+        role: Whether it is of all sites together, of one site, or of all records in one place.
     """
 
     label: str
@@ -41,14 +41,14 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """Two dots: before and after.
+    """A row with two dots: before and after.
 
     Args:
-        label: What the row is about.
-        text: The difference in words.
-        before: Where it was.
-        after: Where it is.
-        better: Whether that is an improvement.
+        label: What the row shows.
+        text: The change in words.
+        before: The value before.
+        after: The value after.
+        better: Whether the change is an improvement.
     """
 
     label: str
@@ -59,13 +59,13 @@ class Change:
 
 
 def draw_rows(rows: Sequence[Row], axis: str, width: int, *, mark: float | None = None) -> Figure:
-    """Draw dots and whiskers, one row under the other, each with its value in words.
+    """Draw a forest plot, each row with its value in words.
 
     Args:
-        rows: From the top down.
-        axis: What is measured.
-        width: Pixels.
-        mark: A value to compare all rows with: a thin line.
+        rows: The rows, from the top down.
+        axis: The label of the axis.
+        width: Width in pixels.
+        mark: A value to compare all rows with, drawn as a thin line.
     """
     figure, axes = _row_axes(len(rows), axis, width)
     if mark is not None:
@@ -90,7 +90,7 @@ def draw_rows(rows: Sequence[Row], axis: str, width: int, *, mark: float | None 
 
 
 def draw_changes(changes: Sequence[Change], axis: str, width: int) -> Figure:
-    """Draw an arrow a row from the hollow dot (before) to the filled one (after)."""
+    """Draw one line per row, from a hollow dot (before) to a filled one (after)."""
     figure, axes = _row_axes(len(changes), axis, width)
     for place, change in enumerate(changes):
         colour = BLUE if change.better else ORANGE
@@ -112,7 +112,7 @@ def draw_changes(changes: Sequence[Change], axis: str, width: int) -> Figure:
 
 
 def _row_axes(n_rows: int, axis: str, width: int) -> tuple[Figure, Axes]:
-    """Axes with a row each `n_rows`, the first at the top; labels stand beside or above rows."""
+    """Return a figure with axes for `n_rows` rows, the first at the top, and room for labels."""
     narrow = width <= plots.NARROW
     step = 46.0 if narrow else 34.0
     figure = plots.empty_figure(width, n_rows * step + _AXIS)
@@ -128,7 +128,7 @@ def _row_axes(n_rows: int, axis: str, width: int) -> tuple[Figure, Axes]:
 
 
 def _label_row(axes: Axes, place: int, label: str, text: str, *, strong: bool, width: int) -> None:
-    """Write a row's label and value: beside the axes, or above the row where they do not fit."""
+    """Write a row's label and value: beside the axes, or above the row on a narrow page."""
     weight = "bold" if strong else "normal"
     across = axes.get_yaxis_transform()
     left, right, height, most = 0.0, 1.0, place - 0.34, 24

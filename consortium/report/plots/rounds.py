@@ -1,4 +1,4 @@
-"""The picture of a figure over rounds, beside the levels it is compared with."""
+"""Plot a metric over the rounds, with levels to compare it with."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,12 +18,12 @@ _TOO_FLAT = 3.0
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """A value to compare with: a dashed line.
+    """A value to compare with, drawn as a dashed line.
 
     Args:
-        name: What it is.
-        value: Where it is.
-        role: One site, or everything in one place.
+        name: Its label.
+        value: The value.
+        role: Whether it is of one site, or of all records in one place.
     """
 
     name: str
@@ -33,15 +33,15 @@ class Level:
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """A figure over rounds.
+    """A metric over the rounds.
 
     Args:
-        rounds: Rounds completed, at each point.
-        values: The figure there.
-        errors: How far off it may be.
-        name: What the last point is called.
-        sites: The same figure of single sites, as points, where released.
-        levels: What it is compared with.
+        rounds: The number of completed rounds at each point.
+        values: The metric at each point.
+        errors: The error bound of each value.
+        name: The label of the last point.
+        sites: The same metric of single sites, as points, where released.
+        levels: The levels to compare it with.
     """
 
     rounds: Sequence[int]
@@ -53,7 +53,10 @@ class Course:
 
     @property
     def value_limits(self) -> tuple[float, float] | None:
-        """Ends of the vertical axis, if the value before training would press the others flat."""
+        """Ends of the vertical axis, if it must leave out the value before training.
+
+        It does when that value would squeeze all later ones into a small part of the axis.
+        """
         drawn = [*zip(self.rounds, self.values, strict=True), *chain(*self.sites.values())]
         levels = [level.value for level in self.levels]
         later = [value for server_round, value in drawn if server_round > 0] + levels
@@ -65,7 +68,7 @@ class Course:
 
 
 def draw_course(course: Course, axis: str, width: int) -> Figure:
-    """Draw a figure over rounds, and the levels it is compared with."""
+    """Draw a metric over the rounds, and the levels to compare it with."""
     narrow = width <= plots.NARROW
     labels = 1 + len(course.levels)
     below = 46.0 + (_APART * labels if narrow else 0.0)
@@ -91,7 +94,7 @@ def draw_course(course: Course, axis: str, width: int) -> Figure:
 
 
 def _label_lines(figure: Figure, axes: Axes, course: Course, *, narrow: bool) -> None:
-    """Write what the lines are: beside their ends, or below the axes where there is no room."""
+    """Label the lines: beside their ends, or below the axes on a narrow page."""
     named = [(level.value, level.name, COLOURS[level.role]) for level in course.levels]
     named = sorted([*named, (course.values[-1], course.name, BLUE)], reverse=True)
     height = 96 * figure.get_figheight()
@@ -122,10 +125,10 @@ def _value_range(values: Sequence[float]) -> float:
 
 
 def spread_labels(places: Sequence[float], apart: float) -> list[float]:
-    """Return places moved as little as needed to be so far apart; from the highest to the lowest.
+    """Return label positions moved just enough to be `apart` from each other, highest first.
 
-    Guarantee: the order and, where nothing is too close, the places are kept; a group that is
-    too close keeps its mean.
+    Guarantee: the order is kept, a label that is far enough from the others stays in place, and a
+    group of labels that are too close keeps its mean.
     """
     groups: list[list[float]] = []
     for place in places:

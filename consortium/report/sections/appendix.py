@@ -1,4 +1,4 @@
-"""What the run protects and what it does not; how it was set; what it can be recognised by."""
+"""Sections on what a run protects, its settings, and its versions and fingerprints."""
 
 from consortium.config import KEYS
 from consortium.report.elements.blocks import Block, Column, Facts, Points, Section, Table
@@ -15,9 +15,9 @@ def protection_section(recorded: Recorded) -> Section | None:
         title="What does this protect, and what not?",
         short="What is protected",
         lead=(
-            "This run was in the clear: records stayed where they are, but whoever runs the "
-            "coordinator could read what each single one of the "
-            f"{recorded.nouns} sent. All of them must trust the coordinator."
+            "This run was in the clear: records stayed in place, but the operator of the "
+            f"coordinator could read what each of the {recorded.nouns} sent. All of them must "
+            "trust the coordinator."
         ),
         blocks=(_protected_points(recorded), _unprotected_points(recorded)),
     )
@@ -28,14 +28,14 @@ def _protected_points(recorded: Recorded) -> Block:
     return Points(
         "Protected",
         (
-            f"No record left its {noun}. What left each round is how training moved the model "
+            f"No record left its {noun}. Each round, only the model update left "
             f"({words.count_with_noun(recorded.summary.dim, 'number')}), and counts.",
-            f"Error messages, which may quote a record, stayed at the {noun}: no more than their "
-            "kind left.",
-            f"In this report, figures of one {noun} alone stand only where its own policy releases "
-            "them, and only above its minimum count.",
-            "Nobody whose records were held out to measure the model had records in the same "
-            f"{noun}'s training, so no figure here flatters it.",
+            f"Error messages, which may quote a record, stayed at the {noun}: only their code "
+            "left.",
+            f"This report shows figures of a single {noun} only if its own policy releases them, "
+            "and only above its minimum count.",
+            "No person has records both in the held-out set and in the training set of the same "
+            f"{noun}, so the figures here are not inflated.",
         ),
     )
 
@@ -43,11 +43,12 @@ def _protected_points(recorded: Recorded) -> Block:
 def _unprotected_points(recorded: Recorded) -> Block:
     noun = recorded.noun
     points = [
-        f"The coordinator read each {noun}'s model updates. From updates, something about the "
-        "records behind them can be inferred, at worst single records.",
-        f"The coordinator also read each {noun}'s counts, those too that this report withholds.",
-        "The model itself was not trained with differential privacy: what it remembers of single "
-        f"{recorded.people} has no proven bound.",
+        f"The coordinator could read each {noun}'s model updates. An update can reveal something "
+        "about the records behind it, in the worst case single records.",
+        f"The coordinator could also read each {noun}'s counts, even those withheld in this "
+        "report.",
+        "The model was not trained with differential privacy: there is no proven bound on what it "
+        f"remembers about single {recorded.people}.",
         _rule_sentence(recorded),
     ]
     return Points("Not protected", tuple(points))
@@ -57,19 +58,19 @@ def _rule_sentence(recorded: Recorded) -> str:
     rule = recorded.summary.config.get("rule.name", "mean")
     if rule == "mean":
         return (
-            f"Updates were averaged. A {recorded.noun} that sends a harmful update in the agreed "
-            "form can spoil the model."
+            f"Updates were averaged. A {recorded.noun} that sends a harmful update of the agreed "
+            "shape can ruin the model."
         )
     bound = int(recorded.summary.config.get("rule.num-byzantine", 0))
     expected = words.count_with_noun(bound, recorded.noun)
     return (
-        f"Updates were combined by the rule {rule}, told to withstand {expected} that may send "
-        "anything; more could spoil the model."
+        f"Updates were combined by the rule {rule}, set to withstand {expected} that may send "
+        "anything. A larger number could ruin the model."
     )
 
 
 def settings_section(recorded: Recorded) -> Section:
-    """Return the whole run config, and what differs from the defaults."""
+    """Return the section with the complete run config, settings that differ from defaults first."""
     config = recorded.summary.config
     changed = [key for key, value in config.items() if key in KEYS and value != KEYS[key]]
     ordered = [*changed, *(key for key in config if key not in changed)]
@@ -104,7 +105,7 @@ def settings_section(recorded: Recorded) -> Section:
 
 
 def identity_section(recorded: Recorded) -> Section:
-    """Return the versions and fingerprints by which a run can be recognised and repeated."""
+    """Return the section with the versions and fingerprints that identify a run."""
     summary = recorded.summary
     prints = {
         "Model": summary.model_digest,
@@ -114,11 +115,11 @@ def identity_section(recorded: Recorded) -> Section:
     }
     return Section(
         anchor="identity",
-        title="How can it be recognised and repeated?",
+        title="How can this run be identified and repeated?",
         short="Fingerprints",
         lead=(
-            f"The same data, settings and seed ({summary.seed}) give the same model, to the last "
-            "bit. Two runs with the same model fingerprint have the same model."
+            f"The same data, settings and seed ({summary.seed}) give exactly the same model, bit "
+            "for bit. Two runs with the same model fingerprint have the same model."
         ),
         blocks=(
             Facts(items=tuple((name, text) for name, text in prints.items() if text), kind="code"),

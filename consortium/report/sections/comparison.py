@@ -1,4 +1,4 @@
-"""Is it worth it: alone, together, and with all records in one place."""
+"""Sections that compare training alone, together, and with all records in one place."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -18,7 +18,7 @@ One = TypeVar("One")
 
 
 def comparison_section(recorded: Recorded) -> Section | None:
-    """Return the comparison on everybody's held-out records, if it was measured."""
+    """Return the comparison on all sites' held-out records, or None if it was not measured."""
     if recorded.comparison is None:
         return None
     verdict, unit = Headline(recorded.comparison), _metric_unit(recorded)
@@ -32,7 +32,7 @@ def comparison_section(recorded: Recorded) -> Section | None:
 
 
 def own_records_section(recorded: Recorded) -> Section | None:
-    """Return what each site gains on its own held-out records, if that was measured."""
+    """Return each site's gain on its own held-out records, or None if it was not measured."""
     if recorded.comparison is None or not Headline(recorded.comparison).own_records:
         return None
     verdict = Headline(recorded.comparison)
@@ -46,7 +46,7 @@ def own_records_section(recorded: Recorded) -> Section | None:
 
 
 def own_gains_sentence(recorded: Recorded, verdict: Headline) -> str:
-    """Return in a sentence for how many sites the shared model is better on their own records."""
+    """Return a sentence on how many sites do better with the shared model on their own records."""
     better = sum(verdict.is_better(pair.together, pair.alone) for pair in verdict.own_records)
     at = words.part_in_words(better, len(verdict.own_records), recorded.nouns)
     return (
@@ -89,7 +89,7 @@ def _arms_plot(verdict: Headline, unit: str) -> Block:
             "Dots are measured values; whiskers are 95 % intervals from "
             f"{words.count(comparison.resamples)} resamples of the held-out records. Models are "
             "measured on the same records, so overlapping whiskers do not mean that a difference "
-            f"is chance: the table below says. The axis does not start at 0.{left_out}"
+            f"is due to chance; see the table below. The axis does not start at 0.{left_out}"
         ),
     )
 
@@ -107,7 +107,7 @@ def _arm_row(arm: Arm) -> Row:
 
 
 def _best_and_worst(alone: Sequence[One]) -> tuple[list[One], str]:
-    """Return what there is room for of a list that begins with the best, and a remark."""
+    """Return the best and worst of a sorted list that is too long to draw, and a remark."""
     if len(alone) <= MOST_DRAWN:
         return list(alone), ""
     half = MOST_DRAWN // 2
@@ -135,8 +135,8 @@ def _differences_table(verdict: Headline, unit: str) -> Block:
             Column("The shared model is"),
         ),
         rows=tuple(rows),
-        note="Both models are measured on the same resampled records, so what is hard for both "
-        f"cancels out.{left_out}",
+        note="Both models are measured on the same resampled records, so the difficulty of the "
+        f"records cancels out.{left_out}",
     )
 
 
@@ -150,13 +150,13 @@ def _own_blocks(recorded: Recorded, verdict: Headline) -> tuple[Block, ...]:
         lambda width: draw_changes(changes, axis, width),
         title=f"From the own model to the shared one, on each {noun}'s own records",
         alt="; ".join(f"{change.label}: {change.text}" for change in changes),
-        caption="Hollow: its own model. Filled: the shared model; blue where that is better, "
+        caption="Hollow: its own model. Filled: the shared model, blue where that is better and "
         f"orange where it is not. The axis does not start at 0.{left_out}",
     )
     remark = (
-        f"One {noun}'s held-out records are few, so these differences are uncertain; no interval "
-        f"is given for them. The own model is at home here: it was trained on {recorded.people} "
-        "of the same kind."
+        f"A single {noun} has few held-out records, so these differences are uncertain, and no "
+        "interval is given for them. The own model has an advantage here: it was trained on "
+        f"{recorded.people} of the same kind."
     )
     return picture, Paragraph(remark, "quiet")
 

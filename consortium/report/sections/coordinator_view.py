@@ -1,4 +1,4 @@
-"""What the coordinator of an encrypted run saw, from the files it kept, and what that is worth."""
+"""Section on what the coordinator of an encrypted run saw, from the files that it kept."""
 
 from consortium.audit.coordinator_view import CoordinatorView
 from consortium.report.elements.blocks import Block, Column, Facts, Points, Section, Table
@@ -21,7 +21,7 @@ def coordinator_section(recorded: Recorded) -> Section | None:
         short="What the coordinator saw",
         lead=(
             f"Ciphertexts, names, sizes and times. It added what each {recorded.noun} sealed "
-            "without being able to read it, and holds no key that would open any of it."
+            "without being able to read it, and it has no key that could open it."
         ),
         blocks=(
             _uploads_table(view),
@@ -38,7 +38,7 @@ def _nothing_kept_section(recorded: Recorded) -> Section:
         anchor="coordinator",
         title="What did the coordinator see?",
         short="What the coordinator saw",
-        lead="The run ended before its first encrypted round was kept: there is nothing to show.",
+        lead="The run ended before it completed an encrypted round: there is nothing to show.",
         blocks=(_protected_points(recorded), _unprotected_points(recorded)),
     )
 
@@ -51,7 +51,7 @@ def _uploads_table(view: CoordinatorView) -> Block:
             Column("Share in the average", "number"),
             Column("Bytes", "number"),
             Column("Bits of noise in a byte", "number"),
-            Column("What there is to read"),
+            Column("All that can be read"),
         ),
         rows=tuple(
             (
@@ -63,7 +63,7 @@ def _uploads_table(view: CoordinatorView) -> Block:
             )
             for site in view.sites
         ),
-        note="8 bits of noise in a byte is what cannot be told from chance.",
+        note="8 bits of noise in a byte cannot be told from random bytes.",
     )
 
 
@@ -95,8 +95,8 @@ def _audit_findings(view: CoordinatorView) -> Block:
     return Points(
         "What an auditor without keys found",
         (
-            f"{sums} of the last rounds were added again from the signed uploads, without a key: "
-            "each is the sum it should be.",
+            f"{sums} of the last rounds were recomputed from the signed uploads, without a key. "
+            "Each is correct.",
         ),
     )
 
@@ -106,13 +106,14 @@ def _protected_points(recorded: Recorded) -> Block:
     return Points(
         "Protected",
         (
-            f"The coordinator read no {noun}'s update, no {noun}'s counts, and not the model.",
-            "A sum that is not that of the signed uploads fails a checksum that only the "
+            f"The coordinator could not read the update or the counts of any {noun}, nor the "
+            "model.",
+            "A sum other than that of the signed uploads fails a checksum that only the "
             f"{recorded.nouns} can compute; it is refused, and the run's key is never used again.",
-            f"Every {noun} checked, before it opened anything, that enough others are in the sum, "
-            "that its own part is in it unaltered, and that most of them had the same model.",
-            "The pooled figures in this report are those that most of the "
-            f"{recorded.nouns} released, over all of them together.",
+            f"Before it opened a sum, every {noun} checked that enough others are in it, that its "
+            "own part is in it unaltered, and that a majority had the same model.",
+            "The pooled figures in this report are over all of the "
+            f"{recorded.nouns}, and a majority of them released the same figures.",
         ),
     )
 
@@ -122,11 +123,12 @@ def _unprotected_points(recorded: Recorded) -> Block:
     return Points(
         "Not protected",
         (
-            f"All {recorded.nouns} share the run's key: one that works together with the "
-            f"coordinator can open another {noun}'s upload.",
-            f"A {noun} can subtract its own part from a sum, so a sum always holds others besides.",
-            "That a sealed value is harmful cannot be seen. It can only be bounded and out-voted.",
-            "What the sums and the model themselves reveal is not bounded: differential privacy "
-            "is for that, and this run had none.",
+            f"All {recorded.nouns} share the run's key: one that colludes with the coordinator can "
+            f"open another {noun}'s upload.",
+            f"A {noun} can subtract its own part from a sum, so a sum always holds several others.",
+            "Nobody can see whether a sealed value is harmful. It can only be bounded and "
+            "outvoted.",
+            "What the sums and the model themselves reveal is not bounded: that needs differential "
+            "privacy, which this run did not use.",
         ),
     )

@@ -1,4 +1,4 @@
-"""What was found of labels or entities, of which a record may have several: pooled, and by site."""
+"""Tables of quality by label or by entity type, pooled and by site."""
 
 from typing import Any, Literal
 
@@ -14,20 +14,20 @@ _MOST_ROWS = 200
 _NAMES = {"labels": "Label", "entities": "Type"}
 _SCORES = ("Precision", "Recall", "F1")
 _READ_AS = (
-    "Precision: of those predicted so, the share that is. Recall: of those that are, the share "
-    f"found. {words.DASH}: the records do not define it."
+    "Precision: the share of predicted ones that are right. Recall: the share of true ones that "
+    f"are found. {words.DASH}: the records do not define it."
 )
 
 
 def label_tables(recorded: Recorded, tally: Tally, *, of: Marks) -> tuple[Block, ...]:
-    """Return how well each label or type is found, of all records and of those of each site.
+    """Return tables of how well each label or type is found, over all records and by site.
 
-    Guarantee: of a single site only what it released is shown.
+    Guarantee: a figure of a single site is shown only if the site released it.
 
     Args:
         recorded: The run.
-        tally: Its pooled evaluation, with at least one record.
-        of: What a record may have several of.
+        tally: Its pooled evaluation tally, with at least one record.
+        of: Whether records have labels or entities.
     """
     found = recorded.evaluation.curves(tally)[of]
     often = sorted(found, key=lambda name: -found[name]["support"])[:_MOST_SHOWN]
@@ -63,10 +63,9 @@ def _site_table(recorded: Recorded, often: list[str], of: Marks) -> Block:
             for name in often
         ]
     more = len(rows) - _MOST_ROWS
-    cut = f" {words.count(more)} more rows stand in evaluation.json." if more > 0 else ""
+    cut = f" {words.count(more)} more rows are in evaluation.json." if more > 0 else ""
     return Table(
-        caption=f"The same {recorded.noun} by {recorded.noun}: the shared model on the records "
-        "of each",
+        caption=f"The shared model on the records of each {recorded.noun}",
         columns=(
             Column(words.capitalized_text(recorded.noun)),
             Column(what),

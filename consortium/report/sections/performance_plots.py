@@ -1,4 +1,4 @@
-"""The pictures of how well a model does, from the points that an evaluation gives."""
+"""Plots and tables of the model's quality, from the points that an evaluation gives."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ _EVERYDAY_RANGE = 0.99
 
 
 def performance_blocks(recorded: Recorded, tally: Tally) -> tuple[Block, ...]:
-    """Return what there is to see of a pooled evaluation with at least one record."""
+    """Return the plots and tables of a pooled evaluation with at least one record."""
     curves = recorded.evaluation.curves(tally)
     match recorded.label:
         case ClassLabel(binary=True, classes=(negative, positive)):
@@ -68,7 +68,7 @@ def _roc_plots(recorded: Recorded, tally: Tally, curves: dict[str, Any]) -> list
             ),
             title="How well it ranks (ROC curve)",
             alt=f"ROC curve of the pooled scores; {said}.",
-            caption=f"{said}, from pooled score histograms of 1,024 bins. The grey line is chance.",
+            caption=f"{said}, from pooled score histograms of 1,024 bins. Grey line: chance.",
         )
     ]
 
@@ -91,11 +91,11 @@ def _calibration_plot(curves: dict[str, Any], target: str) -> Plot:
         lambda width: draw_reliability(
             reliability, ("predicted probability", "observed frequency"), width
         ),
-        title="Whether probabilities can be trusted (calibration)",
+        title="Can its probabilities be trusted? (calibration)",
         alt="Predicted probability and observed frequency by bin: "
         + "; ".join(f"{words.percent(p)} and {words.percent(o)}" for p, o in pairs),
-        caption=f"Of {target}, in 16 bins. Larger dots hold more records; whiskers are 95 % "
-        "intervals for chance. On the grey line a predicted 30 % comes true 30 times in 100.",
+        caption=f"For {target}, in 16 bins. Larger dots hold more records; whiskers are 95 % "
+        "intervals. On the grey line, a predicted 30 % comes true 30 times in 100.",
     )
 
 
@@ -105,10 +105,10 @@ def _score_plot(curves: dict[str, Any], groups: tuple[str, str]) -> Block:
     return plots.full_width_plot(
         "scores",
         lambda width: draw_two_groups(edges, shares, groups, "score", width),
-        title="Which scores the two groups get",
+        title="The scores of the two groups",
         alt=f"Histograms of the scores of {groups[0]} and of {groups[1]}, pooled.",
-        caption="Each group's own shares, from the pooled histograms in 64 bins. The less they "
-        "overlap, the better the model tells them apart.",
+        caption="The shares within each group, from the pooled histograms in 64 bins. The less "
+        "they overlap, the better the model separates the groups.",
     )
 
 
@@ -118,7 +118,7 @@ def _shares(counts: list[int]) -> list[float]:
 
 
 def _confusion_matrix(curves: dict[str, Any], caption: str, said: str = "") -> Block:
-    """The confusion matrix of the classes that most records have."""
+    """Return the confusion matrix of the most frequent classes."""
     classes, counts = curves["confusion"]["classes"], curves["confusion"]["counts"]
     largest = sorted(range(len(classes)), key=lambda code: -sum(counts[code]))[:_MOST_CLASSES]
     kept = sorted(largest)
@@ -142,14 +142,14 @@ def _confusion_matrix(curves: dict[str, Any], caption: str, said: str = "") -> B
 
 
 def _flagged_sentence(curves: dict[str, Any], target: str) -> str:
-    """What two shares of the confusion matrix mean, in a sentence."""
+    """Return a sentence on precision and recall at this score, from the confusion matrix."""
     (kept, wrongly), (missed, rightly) = curves["confusion"]["counts"]
     flagged, positives = wrongly + rightly, missed + rightly
     if not flagged or not positives:
         return ""
     return (
         f"At this score {words.count(flagged)} of {words.count(flagged + kept + missed)} records "
-        f"are flagged, {words.percent(rightly / flagged)} of them rightly; "
+        f"are flagged, {words.percent(rightly / flagged)} of them correctly; "
         f"{words.percent(rightly / positives)} of those with {target} are found. "
     )
 
@@ -204,8 +204,8 @@ def _class_table(found: dict[str, Any], names: list[str]) -> Block:
             )
             for name in names
         ),
-        note="Precision: of those predicted so, the share that is. Recall: of those that are, the "
-        f"share predicted so. {words.DASH}: the records do not define it.",
+        note="Precision: the share of predicted ones that are right. Recall: the share of true "
+        f"ones that are found. {words.DASH}: the records do not define it.",
     )
 
 
@@ -224,12 +224,12 @@ def _regression_blocks(recorded: Recorded, curves: dict[str, Any]) -> tuple[Bloc
     agreement = plots.half_width_plot(
         "calibration",
         lambda width: draw_reliability(
-            reliability, (f"mean prediction, {unit}", f"mean of what came, {unit}"), width
+            reliability, (f"mean prediction, {unit}", f"mean of the truth, {unit}"), width
         ),
         title="Prediction and truth",
         alt="Mean prediction and mean truth by bin: "
         + "; ".join(f"{words.figure(p)} and {words.figure(o)}" for p, o in pairs),
-        caption="In up to 16 bins by prediction; larger dots hold more records. On the grey line "
+        caption="In up to 16 bins by prediction; larger dots hold more records. On the grey line, "
         "predictions are right on average.",
     )
     return (Pair((agreement, _error_plot(curves, unit))),)
@@ -241,15 +241,15 @@ def _error_plot(curves: dict[str, Any], unit: str) -> Plot:
     return plots.half_width_plot(
         "errors",
         lambda width: draw_histogram(edges, counts, f"prediction minus truth, {unit}", width),
-        title="By how much it is off",
+        title="How large its errors are",
         alt=f"Histogram of prediction minus truth, from {ends}.",
-        caption=f"Nearly all errors are in this range ({ends}); bars are counts of held-out "
-        "records. Left of the line the prediction was too low.",
+        caption=f"Nearly all errors are in this range ({ends}); bars are numbers of held-out "
+        "records. Left of the line, the prediction was too low.",
     )
 
 
 def _central_bins(edges: list[float], counts: list[int]) -> tuple[list[float], list[int]]:
-    """Return the bins around 0 that hold nearly all records."""
+    """Return the edges and counts of the bins around 0 that hold nearly all records."""
     total, middle, reach = sum(counts), len(counts) // 2, 1
     while sum(counts[middle - reach : middle + reach]) < _EVERYDAY_RANGE * total:
         reach += 1

@@ -1,4 +1,4 @@
-"""What the run may tell about one person, what that costs, and what the ledgers say."""
+"""Section on differential privacy: the guarantee, its cost, and the ledgers."""
 
 from consortium.config import PRIVACY_KEYS, RunConfig
 from consortium.differential_privacy import Privacy
@@ -21,7 +21,7 @@ def privacy_section(recorded: Recorded) -> Section | None:
         blocks += [_campaign_table(recorded, cost)] if cost.campaign else []
     return Section(
         anchor="privacy",
-        title="What may the model tell about one person?",
+        title="What can the model reveal about one person?",
         short="Privacy",
         lead=promised.lead(recorded.people, recorded.noun),
         blocks=tuple(blocks),
@@ -42,21 +42,21 @@ def _privacy_plot(cost: PrivacyCost) -> Block:
         alt="; ".join(f"epsilon {_epsilon_text(p.epsilon)}: {p.value:.3f}" for p in cost.points),
         caption=(
             f"{_point_meaning(len(cost.points[-1].values))} resamples of the same "
-            f"{words.count(cost.held_out)} held-out records. Records are split alike at every "
-            "epsilon."
+            f"{words.count(cost.held_out)} held-out records. The split of the records is the same "
+            "at every epsilon."
         ),
     )
 
 
 def _point_meaning(runs: int) -> str:
-    """Return what a point and its whiskers are of, up to the resamples."""
+    """Return the first part of a caption: what a point and its whiskers show."""
     if runs == 1:
         return (
-            "Each point is one run, and the noise of another would be another; whiskers are 95 % "
+            "Each point is one run; the noise of another run would differ. Whiskers are 95 % "
             "intervals over"
         )
     return (
-        f"Each point is the mean of {runs} runs, as noise differs from run to run; whiskers are "
+        f"Each point is the mean of {runs} runs, because noise differs between runs. Whiskers are "
         "95 % intervals over these runs and"
     )
 
@@ -68,7 +68,7 @@ def _privacy_table(cost: PrivacyCost) -> Block:
             Column("Epsilon"),
             Column(words.capitalized_text(cost.metric_title), "number"),
             Column("95 % interval", "number"),
-            Column("Noise over clip norm", "number"),
+            Column("Noise multiplier", "number"),
         ),
         rows=tuple(
             (
@@ -87,15 +87,15 @@ def _campaign_table(recorded: Recorded, cost: PrivacyCost) -> Block:
         caption="Several runs on the same records, until the ledgers refuse",
         columns=(
             Column("Run"),
-            Column("Asked", "number"),
+            Column("Epsilon asked", "number"),
             Column(words.capitalized_text(cost.metric_title), "number"),
-            Column(f"Epsilon spent, of what each {recorded.noun} allows"),
+            Column(f"Epsilon spent, of the budget of each {recorded.noun}"),
             Column("Refused"),
         ),
         rows=tuple(_campaign_row(run) for run in cost.campaign),
         note=(
-            "Spent is what a ledger counts over all runs on the same records; a run that would "
-            "go beyond what is allowed is refused before anything is trained."
+            "Spent: the epsilon in a ledger over all runs on the same records. A run that would "
+            "exceed the budget is refused before any training."
         ),
     )
 
@@ -111,7 +111,7 @@ def _campaign_row(run: CampaignRun) -> tuple[str, ...]:
 
 
 def refusal_text(line: LedgerLine) -> str:
-    """Return a refusal as everybody sees it."""
+    """Return a site's refusal with the figures that the coordinator was told."""
     if line.asked is None or line.left is None:
         return f"{line.site} refused: {words.readable_name(line.refused)}"
     return f"{line.site} refused: epsilon {line.asked:.2f} asked, {line.left:.2f} left"

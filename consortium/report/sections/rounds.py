@@ -1,4 +1,4 @@
-"""How the run went: over rounds, what it cost, and why it stopped if it did."""
+"""Sections on the rounds of a run: the metric, traffic and time, and why a run stopped."""
 
 import statistics
 
@@ -15,7 +15,7 @@ _MOST_LINES = 24
 
 
 def rounds_section(recorded: Recorded) -> Section | None:
-    """Return how the headline figure moved over the rounds, once there are two points."""
+    """Return the section on the headline metric over the rounds; None below two points."""
     drawn = _metric_course(recorded)
     if len(drawn.rounds) < 2:
         return None
@@ -27,7 +27,7 @@ def rounds_section(recorded: Recorded) -> Section | None:
     axis = meaning.title + (f", {unit}" if unit else "")
     return Section(
         anchor="course",
-        title="How did it get there?",
+        title="How did the model improve, round by round?",
         short="Round by round",
         lead=lead,
         blocks=(
@@ -70,8 +70,8 @@ def _caption(recorded: Recorded, drawn: Course, first: str) -> str:
         else ""
     )
     return (
-        "Each point is the model before the next round; the band is the error bound of the pooled "
-        f"figure.{thin} The axis does not start at 0.{outside}"
+        "Each point is the model after that many rounds; the band is the error bound of the pooled "
+        f"metric.{thin} The axis does not start at 0.{outside}"
     )
 
 
@@ -100,7 +100,7 @@ def _comparison_levels(recorded: Recorded) -> list[Level]:
 
 
 def cost_section(recorded: Recorded) -> Section | None:
-    """Return what travelled and how long it took, once a round was completed."""
+    """Return the section on traffic and time; None before the first completed round."""
     if not recorded.rounds:
         return None
     summary = recorded.summary
@@ -108,7 +108,7 @@ def cost_section(recorded: Recorded) -> Section | None:
     seconds = [line.seconds for line in recorded.rounds]
     answers = sum(line.sites for line in recorded.rounds)
     lead = (
-        f"{words.size(both)} travelled in all, and {words.duration(summary.seconds)} passed from "
+        f"{words.size(both)} were transferred, and {words.duration(summary.seconds)} passed from "
         "the first message to the last."
     )
     items = [
@@ -117,7 +117,7 @@ def cost_section(recorded: Recorded) -> Section | None:
         (f"One answer of one {recorded.noun}", words.size(summary.bytes_up / max(answers, 1))),
         *_typical_traffic(recorded),
         *_trained_part(recorded),
-        ("Numbers in the model that travels", words.count(summary.dim)),
+        ("Parameters in an update", words.count(summary.dim)),
         ("A round, typically", words.duration(statistics.median(seconds))),
         ("The longest round", words.duration(max(seconds))),
     ]
@@ -131,7 +131,7 @@ def cost_section(recorded: Recorded) -> Section | None:
 
 
 def _typical_traffic(recorded: Recorded) -> list[tuple[str, str]]:
-    """Traffic of a typical round of training, which the last line, an evaluation, is not."""
+    """Return the traffic of a typical training round; the final evaluation is not one."""
     training = [line for line in recorded.rounds if line.bytes_up][: recorded.summary.rounds]
     if not training:
         return []
@@ -143,27 +143,27 @@ def _typical_traffic(recorded: Recorded) -> list[tuple[str, str]]:
 
 
 def _trained_part(recorded: Recorded) -> list[tuple[str, str]]:
-    """What of an encoder is trained, where texts are read by one."""
+    """Return the trained part of the encoder, if the task has one."""
     if isinstance(recorded.charter.table, Schema):
         return []
-    return [("Of the encoder travels", _TRAVELS[str(recorded.summary.config["travels"])])]
+    return [("Trained part of the encoder", _TRAVELS[str(recorded.summary.config["travels"])])]
 
 
 _TRAVELS = {
-    "lora": "adapters of the attention (LoRA) and the head; the encoder itself stays as it is",
-    "head": "the head alone; the encoder itself stays as it is",
+    "lora": "adapters of the attention (LoRA) and the head; the encoder itself is not changed",
+    "head": "the head only; the encoder itself is not changed",
     "top-k": "the last layers and the head",
     "full": "all of it",
 }
 
 
 def stopped_section(recorded: Recorded) -> Section | None:
-    """Return why a failed run stopped, and what is left of it."""
+    """Return the section on why a run stopped; None for a finished run."""
     if recorded.is_finished:
         return None
     kept = (
-        "What was reached is kept in the run directory; the figures below are of the last round "
-        "that was completed."
+        "The results so far are in the run directory; the figures below are of the last completed "
+        "round."
         if recorded.rounds
         else "No round was completed, so there is no model and there are no figures."
     )

@@ -1,4 +1,4 @@
-"""How the sites differ, in what is predicted and in what it is predicted from."""
+"""Section on how the sites differ in labels and features."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ _EVERYONE = "all together"
 
 
 def heterogeneity_section(recorded: Recorded) -> Section | None:
-    """Return how labels and features spread at each site, once statistics were pooled."""
+    """Return the section on the sites' differences; None if no statistics were pooled."""
     pooled = recorded.pooled_statistics
     if pooled is None:
         return None
@@ -39,8 +39,8 @@ def heterogeneity_section(recorded: Recorded) -> Section | None:
         short="How they differ",
         lead=(
             f"{words.count(described['records'])} training records of "
-            f"{words.count(described['persons'])} {recorded.people} stand behind this run. What "
-            "follows comes from counts that were added up before training; no record left its "
+            f"{words.count(described['persons'])} {recorded.people} are in this run. The figures "
+            "below come from counts that were added up before training; no record left its "
             f"{recorded.noun}."
         ),
         blocks=(*blocks, *remarks),
@@ -48,22 +48,21 @@ def heterogeneity_section(recorded: Recorded) -> Section | None:
 
 
 def _nothing_counted_section(recorded: Recorded) -> Section:
-    """What to say where training was private: its records were not even counted."""
+    """Return the section for private training, where not even records were counted."""
     return Section(
         anchor="differences",
         title=f"How do the {recorded.nouns} differ?",
         short="How they differ",
         lead=(
-            "Nothing was counted before training, so that nothing of the training records left "
-            f"their {recorded.noun} but private updates: numbers are scaled by the bounds that "
-            "the charter declares."
+            "Nothing was counted before training. Only private updates left each "
+            f"{recorded.noun}, and numbers are scaled by the bounds that the charter declares."
         ),
         blocks=(),
     )
 
 
 def _label_block(recorded: Recorded, pooled: Mapping[str, Any]) -> Block:
-    """The label at each site that released its statistics, after everybody's."""
+    """Return the label's distribution over all sites, and at each site that released it."""
     columns = {_EVERYONE: pooled["columns"][recorded.label.column]}
     for name, tally in list(recorded.site_statistics.items())[:_MOST_SITES]:
         described = recorded.statistics.describe(tally)
@@ -147,8 +146,9 @@ def _quantiles_plot(recorded: Recorded, columns: Mapping[str, dict[str, Any]]) -
         lambda width: draw_rows(rows, recorded.target + unit, width),
         title=f"How {recorded.target} spreads",
         alt="; ".join(f"{row.label}: {row.text}" for row in rows),
-        caption="Dot: the median. Thick: the middle half. Thin: from the 5th to the 95th percent "
-        "of the training records. Read from histograms of 32 bins; the axis need not start at 0.",
+        caption="Dot: the median. Thick line: the middle half. Thin line: from the 5th to the 95th "
+        "percentile of the training records. From histograms of 32 bins; the axis need not start "
+        "at 0.",
     )
 
 
@@ -165,7 +165,7 @@ def _quantile_row(name: str, quantiles: Mapping[float, float]) -> Row:
 
 
 def _features_table(recorded: Recorded, pooled: Tally) -> Block:
-    """The features in which sites differ most from everybody together, one row each."""
+    """Return a table of the features in which sites differ most from all sites together."""
     apart = {
         site: recorded.statistics.distances(tally, pooled)
         for site, tally in list(recorded.site_statistics.items())[:_MOST_SITES]
@@ -186,7 +186,7 @@ def _features_table(recorded: Recorded, pooled: Tally) -> Block:
         for name in shown
     )
     most_of = (
-        f"The {len(shown)} features of {len(features)} that differ most"
+        f"The {len(shown)} of {len(features)} features that differ most"
         if len(shown) < len(features)
         else "All features, those that differ most first"
     )
@@ -196,7 +196,7 @@ def _features_table(recorded: Recorded, pooled: Tally) -> Block:
         columns=tuple(apart),
         rows=rows,
         note=f"{most_of}. The percentage is the share of one {recorded.noun}'s records that would "
-        "need another value for it to look like all together (total variation distance): 0 % is "
-        "no difference, 100 % is nothing in common. Missing counts as a value. With few records "
-        "some distance is chance.",
+        "need another value to match all together (total variation distance): 0 % is no "
+        "difference, 100 % is nothing in common. A missing value counts as a value. With few "
+        "records, part of the distance is chance.",
     )

@@ -1,4 +1,4 @@
-"""Who took part, with what figures, and whose answers were not used."""
+"""Sections on which sites took part, their figures, and the answers that were not used."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ _MOST_ROUNDS_NAMED = 6
 
 
 def sites_section(recorded: Recorded) -> Section:
-    """Return who took part, with what weight, and the figures that each of them released."""
+    """Return the section on each site: whether it took part, its weight and released figures."""
     members = recorded.summary.sites
     absent = [member.name for member in members if not member.present]
     present = words.part_in_words(len(members) - len(absent), len(members), recorded.nouns)
@@ -71,21 +71,21 @@ def _site_row(recorded: Recorded, member: SiteSummary) -> tuple[str, ...]:
 def _weight_note(recorded: Recorded) -> str:
     match recorded.summary.config.get("weighting"):
         case "examples":
-            return "Weight: its training records, its share in every average."
+            return "Weight: its number of training records, which sets its share in every average."
         case "equal":
-            return "Weight: the same for all."
+            return "Weight: equal for all."
         case _:
-            return "Weight: its class of 1, 2, 4 or 8 by training records, its share in averages."
+            return "Weight: its class (1, 2, 4 or 8) by training records, which sets its share."
 
 
 def left_out_section(recorded: Recorded) -> Section:
-    """Return which answers were not used, and why."""
+    """Return the section on the answers that were not used, with the reasons."""
     found = recorded.summary.quarantined
     if not found:
-        lead = "Nothing: every answer that came was used."
+        lead = "Nothing: every answer was used."
     else:
         answers = "answer was" if len(found) == 1 else "answers were"
-        went_on = " The run went on without." if recorded.is_finished else ""
+        went_on = " The run continued without." if recorded.is_finished else ""
         number = words.capitalized_text(words.count_in_words(len(found)))
         lead = f"{number} {answers} not used.{went_on}"
     return Section(
@@ -108,7 +108,7 @@ def _left_out_table(recorded: Recorded, found: Sequence[QuarantineRecord]) -> Bl
         caption="Answers that were not used",
         columns=(Column(words.capitalized_text(recorded.noun)), Column("Round"), Column("Why")),
         rows=tuple(rows[:_MOST_ROWS]),
-        note="A reason in words never leaves a site: only its kind and counts do. Details are in "
+        note="A site sends only the code of a reason and counts, never its text. Details are in "
         "the site's own log.",
     )
 

@@ -88,13 +88,13 @@ def described(model: Path, **changes: object) -> None:
 
 def test_numbers_of_another_model_are_refused(model: Path) -> None:
     described(model, layout_digest="0" * 64)
-    with pytest.raises(BadModel, match="another model than it describes"):
+    with pytest.raises(BadModel, match="do not match the model in its"):
         read_model(model)
 
 
 def test_a_description_of_another_model_is_refused(hungary: Ward, model: Path) -> None:
     described(model, config={**hungary.config.flat(), "model": "mlp"})
-    with pytest.raises(BadModel, match="another model than it describes"):
+    with pytest.raises(BadModel, match="do not match the model in its"):
         read_model(model)
 
 

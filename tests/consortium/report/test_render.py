@@ -159,7 +159,7 @@ def test_a_comparison_is_told_with_its_intervals(reports: dict[str, RunDirectory
 
 def test_without_a_comparison_that_is_said(reports: dict[str, RunDirectory]) -> None:
     text = text_of(reports["quarantined"])
-    assert "was not measured in this run" in text
+    assert "This run did not measure whether that is better" in text
     assert "Is it worth" not in text
 
 
@@ -170,9 +170,7 @@ def test_what_is_withheld_is_not_shown_and_that_is_said(
     assert text.count("withheld") >= 2 * len(BANKS)
     for bank in BANKS:
         assert re.search(rf"{bank} [1248] 5 of 5 withheld withheld", text)
-    assert (
-        "Without figures of their own, by their policy or for too few records: amber-bank" in text
-    )
+    assert "No figures of their own, because of their policy or too few records: amber-bank" in text
     assert "How far each bank is from all together" not in text
     assert "Thin grey" not in text
 
@@ -187,7 +185,7 @@ def test_only_released_sites_stand_beside_the_pooled_figures(
 
 def test_what_was_left_out_is_told_in_sentences(reports: dict[str, RunDirectory]) -> None:
     text = text_of(reports["quarantined"])
-    assert "Five answers were not used. The run went on without." in text
+    assert "Five answers were not used. The run continued without." in text
     assert "node 1007 start It is not named in the charter." in text
     assert "cedar-bank 1, 2 No answer came before the deadline." in text
     assert "birch-bank 3 Its data break the agreed schema (columns 2, values 17)." in text
@@ -201,7 +199,7 @@ def test_a_stopped_run_says_why_and_whose_figures_these_are(
     text = text_of(reports["stopped"])
     assert "Failed The run stopped after 2 of 4 rounds." in text
     assert "One of 4 answered; missing: x, y" in text
-    assert "The model is the one that the last completed round began with." in text
+    assert "The model is the one that the last completed round started with." in text
 
 
 def test_a_run_that_never_began_says_so(reports: dict[str, RunDirectory]) -> None:
@@ -242,7 +240,7 @@ def test_at_a_threshold_the_two_shares_are_those_of_the_matrix(
         for row in ("no", "yes")
     )
     assert f"At this score {no[1] + yes[1]} of {sum(no) + sum(yes)} records are flagged" in text
-    assert f"{100 * yes[1] / (no[1] + yes[1]):.0f} % of them rightly" in text
+    assert f"{100 * yes[1] / (no[1] + yes[1]):.0f} % of them correctly" in text
     assert f"{100 * yes[1] / sum(yes):.0f} % of those with default = yes are found" in text
 
 
@@ -250,9 +248,9 @@ def test_in_the_clear_the_report_says_what_the_coordinator_could_read(
     reports: dict[str, RunDirectory],
 ) -> None:
     text = text_of(reports["quarantined"])
-    assert "could read what each single one of the banks sent" in text
+    assert "could read what each of the banks sent" in text
     assert "Updates were averaged." in text
-    assert "told to withstand 1 bank that may send anything" in text_of(reports["withheld"])
+    assert "set to withstand 1 bank that may send anything" in text_of(reports["withheld"])
 
 
 def test_what_is_said_of_a_run_in_the_clear_is_not_said_of_an_encrypted_one(
@@ -262,7 +260,7 @@ def test_what_is_said_of_a_run_in_the_clear_is_not_said_of_an_encrypted_one(
     assert "in the clear" not in text
     assert "withheld" not in text
     assert re.search(r"dune-bank 8 5 of 5 sealed sealed", text)
-    assert "nobody reads the figures of one bank" in text
+    assert "nobody can read the figures of a single bank" in text
 
 
 def test_what_differs_from_the_defaults_stands_first(reports: dict[str, RunDirectory]) -> None:
@@ -298,7 +296,7 @@ def test_a_run_that_died_in_the_middle_of_a_line_is_reported_without_it(tmp_path
 def test_records_are_refused_with_the_file_that_breaks(tmp_path: Path) -> None:
     run = Sample(rounds=1).write(tmp_path)
     run.metrics.write_text('{"server_round": "first"}\n')
-    with pytest.raises(BadRunDirectory, match=r"metrics\.jsonl holds a line that no run writes"):
+    with pytest.raises(BadRunDirectory, match=r"metrics\.jsonl has an invalid line"):
         render_report(run)
     run.charter.unlink()
     with pytest.raises(BadCharter, match=r"charter\.json"):

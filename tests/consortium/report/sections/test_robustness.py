@@ -60,14 +60,14 @@ def test_the_report_draws_them_and_does_not_call_them_liars(attacked: RunDirecto
     page = said(attacked)
     assert (attacked.path / "plots" / "liars.svg").exists()
     first, second = (place for place in two_liars("sign-flip").attacks)
-    assert f"{first} and {second} stand apart" in page or f"{second} and {first} stand" in page
+    assert f"{first} and {second} are" in page or f"{second} and {first} are outliers" in page
     assert "a reason to ask, not a proof" in page
-    assert "survives 2" in page
+    assert "withstands 2" in page
 
 
 def test_where_nobody_stands_apart_nobody_is_named(tmp_path: Path) -> None:
     run, _ = run_with(tmp_path / "run", TWO)
-    assert "stood apart: none was" in said(run)
+    assert "is an outlier: none was" in said(run)
 
 
 def test_under_encryption_nobody_is_named_and_that_is_said(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_under_encryption_nobody_is_named_and_that_is_said(tmp_path: Path) -> No
     run, _ = run_with(tmp_path / "run", {**sealed, "num-server-rounds": 1})
     assert not run.evidence.exists()
     page = said(run)
-    assert "Who lied cannot be said" in page
+    assert "It is unknown whether a site was malicious" in page
     assert "only bounded and outvoted" in page
     assert not (run.path / "plots" / "liars.svg").exists()
 
@@ -86,8 +86,8 @@ def test_a_rule_that_only_bounds_does_not_claim_that_nothing_is_spoiled(tmp_path
     bounding = {**sealed, "rule.name": "clipped-mean", "num-server-rounds": 1}
     page = said(run_with(tmp_path / "run", bounding)[0])
     assert "bounds the harm of 2" in page
-    assert "they cannot spoil it and can stop the run" in page
-    assert "survives 2" not in page
+    assert "they cannot ruin it but can stop the run" in page
+    assert "withstands 2" not in page
 
 
 def test_a_mean_in_the_clear_keeps_no_evidence_and_has_no_section(tmp_path: Path) -> None:
