@@ -57,11 +57,11 @@ def _load_run() -> typer.Typer:
     return app
 
 
-def _run_config() -> typer.Typer:
+def _load_run_config() -> typer.Typer:
     from consortium.cli import run_config as cli_run_config
 
     loaded = typer.Typer()
-    loaded.command("run-config")(cli_run_config.command)
+    loaded.command("run-config")(cli_run_config.list_run_config)
     return loaded
 
 
@@ -74,31 +74,32 @@ def _load_audit() -> typer.Typer:
 COMMANDS = {
     "charter": LazyCommand("Draft, sign and read the agreement.", _load_charter),
     "provision": LazyCommand(
-        "Return a kit for each site and one for the coordinator; no private key is in any.",
+        "Make a kit for each site and one for the coordinator. No kit holds a private key.",
         _load_provision,
     ),
     "site": LazyCommand("Set up and run a site.", _load_site),
     "coordinator": LazyCommand("Set up and run the coordinator.", _load_coordinator),
-    "run": LazyCommand("Start a run of the charter that is in force.", _load_run),
-    "resume": LazyCommand("Go on with a run that was interrupted, from what it kept.", _load_run),
+    "run": LazyCommand("Start a run under the charter in force.", _load_run),
+    "resume": LazyCommand("Resume an interrupted run from its last completed round.", _load_run),
     "wait": LazyCommand(
-        "Wait for the last run: for a round of it to begin, or for its end.", _load_run
+        "Wait until the last run ends, or until one of its rounds starts.", _load_run
     ),
-    "stop": LazyCommand("Stop the run that is going on; the sites stay up.", _load_run),
+    "stop": LazyCommand("Stop the current run; the sites stay up.", _load_run),
     "status": LazyCommand(
-        "Say who is there, since when, what runs, the last round and the last error.", _load_run
+        "Show what is running and since when, who is online, the last round and the last error.",
+        _load_run,
     ),
     "run-config": LazyCommand(
-        "List the keys of the run config, each with its default, its range and what it says.",
-        _run_config,
+        "List the keys of the run config, each with its default, range and meaning.",
+        _load_run_config,
     ),
     "audit": LazyCommand("Check and show the audit logs.", _load_audit),
     "encoder": LazyCommand(
-        "Say where an encoder lies and what its digest is, for the run config's model-digest.",
+        "Show an encoder's folder and its digest, which is the run config's model-digest.",
         _load_encoder,
     ),
     "export": LazyCommand(
-        "Write a model as transformers (or peft) loads it, with its tokenizer, labels and card.",
+        "Write a model for transformers (or peft), with its tokenizer, labels and model card.",
         _load_export,
     ),
 }

@@ -21,7 +21,7 @@ from privacy.policy import kill_switch
 REFUSED = 1
 
 SITE = typer.Argument(..., help="The site's directory.")
-CHARTER = typer.Argument(..., help="The charter, as it was proposed or signed.")
+CHARTER = typer.Argument(..., help="The charter, proposed or signed.")
 SETTINGS = typer.Option([], "--set", help=SET_HELP)
 
 

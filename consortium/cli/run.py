@@ -40,8 +40,8 @@ class RunExists(ConsortiumError, FileExistsError):
 def run(
     directory: Path = COORDINATOR,
     settings: list[str] = typer.Option([], "--set", help=SET_HELP),
-    name: str = typer.Option("", help="Of the run; by default the time."),
-    wait: bool = typer.Option(True, "--wait/--no-wait", help="Whether to return at its end."),
+    name: str = typer.Option("", help="The run's name; by default the time."),
+    wait: bool = typer.Option(True, "--wait/--no-wait", help="Whether to wait until the run ends."),
 ) -> None:
     """Start a run under the charter in force."""
     superlink = SuperLink(directory)

@@ -32,7 +32,7 @@ def _load_ledger() -> typer.Typer:
 
 COMMANDS = {
     "ledger": LazyCommand(
-        "Show what the people in a site's data sets have lost, over all runs.", _load_ledger
+        "Show the privacy spent on each of a site's data sets, over all runs.", _load_ledger
     ),
 }
 

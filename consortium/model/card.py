@@ -87,8 +87,9 @@ def _description_lines(model: Subject) -> Iterator[str]:
     else:
         yield f"- An encoder, `{encoder.base}`, with a head; trained: {_trained_part(encoder)}."
         yield (
-            f"- It reads {encoder.max_tokens} tokens at once. Longer texts were read in windows "
-            f"that share {encoder.stride} tokens, and scores averaged over them: do so too."
+            f"- It reads {encoder.max_tokens} tokens at once. Longer texts were split into windows "
+            f"that overlap by {encoder.stride} tokens, and scores averaged over the windows. Do "
+            "the same when you use it."
         )
     predicted = words.name_list(_predicted_values(model)[:50])
     yield f"- It predicts `{charter.table.label.column}`: {predicted}."
@@ -184,8 +185,8 @@ def _privacy_lines(config: RunConfig) -> Iterator[str]:
 
 def _limit_lines(model: Subject, judged: ModelEvaluation | None) -> Iterator[str]:
     if not isinstance(model.charter.table, Schema) and model.config.text_model.base == MINILM:
-        yield "- The encoder learnt general English, nothing clinical or financial, before this."
-    yield "- It was judged on the members' own persons; elsewhere it may do worse."
+        yield "- The encoder was pretrained on general English, nothing clinical or financial."
+    yield "- It was evaluated on persons of the members; elsewhere it may do worse."
     yield "- Labels that were never seen in training cannot be predicted."
     if judged is not None:
         for what, why in (

@@ -11,7 +11,7 @@ from consortium.wording import formatting as words
 
 
 def privacy_section(recorded: Recorded) -> Section | None:
-    """Return what was promised to persons, where training was private or its cost was measured."""
+    """Return the privacy section; None if training was not private and no cost was measured."""
     promised, cost = _promised(recorded), recorded.privacy
     if not promised.facts and cost is None:
         return None

@@ -66,7 +66,7 @@ def test_a_card_is_filled_from_what_was_recorded() -> None:
     assert "| Accuracy | 0.750 |" in card
     assert "class odd: has no held-out record" in card
     assert "rank 8" in card
-    assert "Not differentially private" in card
+    assert "Without differential privacy" in card
     assert "general English" in card
     assert "d" * 64 in card
 
