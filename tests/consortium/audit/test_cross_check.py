@@ -1,4 +1,4 @@
-"""A run between real sites, whose logs are then held against each other, honest and not."""
+"""Cross-checks of logs from a run between real sites, honest and tampered with."""
 
 import json
 import shutil
@@ -43,7 +43,7 @@ def witnessed(
     up: Callable[[Passing], RecordDict] = as_it_is,
     down: Callable[[Passing], RecordDict] = as_it_is,
 ) -> Consortium:
-    """Run to the end, with everything written down at both ends."""
+    """Run to the end, with audit logs at both ends."""
     return witnessed_in(Consortium.placed(folder / "run"), up)
 
 
@@ -70,7 +70,7 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Consortium:
 
 @pytest.fixture
 def run(honest: Consortium, tmp_path: Path) -> Consortium:
-    """A copy of the honest run, to be spoilt."""
+    """A copy of the honest run, for a test to tamper with."""
     folder = tmp_path / "copy"
     shutil.copytree(honest.run.path, folder)
     return Consortium(run=type(honest.run)(folder), charter=honest.charter)
@@ -86,7 +86,7 @@ def log_of(at: Consortium, name: str) -> Path:
 
 
 def cut_to(path: Path, kept: int) -> None:
-    """Cut a log off behind a signed line, so that what is left is whole."""
+    """Cut a log off after a signed line, so that the rest is a valid chain."""
     lines = path.read_bytes().splitlines(keepends=True)
     while b'"signature"' not in lines[kept - 1]:
         kept -= 1
@@ -116,7 +116,7 @@ def test_the_logs_of_an_honest_run_are_whole_and_agree(honest: Consortium) -> No
 
 
 def test_no_entry_names_a_value_computed_from_records(honest: Consortium) -> None:
-    """The list of facts is closed: identities, kinds, sizes, rounds, and digests."""
+    """The list of facts is closed: identities, kinds, sizes, rounds and digests."""
     known = {
         "owner", "key", "log", "run", "charter", "config", "policy", "program", "aggregation",
         "privacy", "kind", "bytes", "digest", "what", "round", "attempt", "upload", "state",
@@ -152,7 +152,7 @@ def test_an_end_that_was_cut_off_is_found_by_the_other_end(name: str, run: Conso
 
 
 def test_a_log_that_was_put_back_before_the_next_run_is_found(run: Consortium) -> None:
-    """The site joins again from a log of before: it tells another head than it told first."""
+    """The site joins again with an earlier log, so it reports a head other than the first one."""
     path = log_of(run, "north")
     cut_to(path, 1 + 3)
     site_audit_module._JOURNALS.pop(run.run.site("north"), None)
@@ -163,7 +163,7 @@ def test_a_log_that_was_put_back_before_the_next_run_is_found(run: Consortium) -
 
 
 def test_an_anchor_that_is_not_in_the_log_is_found(run: Consortium) -> None:
-    """A second run: what the site said when it joined is held against what its log holds now."""
+    """In a second run, the anchor from the site's joining is checked against its present log."""
     logs = read(run)
     coordinator = logs[0]
     (joined, *_) = (
@@ -200,7 +200,7 @@ def test_two_logs_of_one_site_are_two_too_many(honest: Consortium) -> None:
 
 
 def test_what_was_altered_on_the_way_is_in_neither_others_log(tmp_path: Path) -> None:
-    """The coordinator's bus changes an answer: the site never wrote that one down."""
+    """The coordinator's Grid changes an answer, so the site's log does not have it."""
     altered: list[str] = []
 
     def up(passing: Passing) -> RecordDict:
@@ -244,7 +244,7 @@ def test_a_ledgers_head_survives_an_anchor(honest: Consortium) -> None:
 def test_a_ledger_that_was_rolled_back_is_found_by_what_a_coordinator_was_told(
     tmp_path: Path,
 ) -> None:
-    """Even if the site's own log is put back with it: the peer's log remembers."""
+    """Even if the site's own log is rolled back with it, the other side's log shows it."""
     consortium = Consortium.placed(tmp_path / "run")
     folder = consortium.run.site("north") / "ledger"
     event = SampledGaussian(
@@ -316,11 +316,11 @@ def test_a_receipt_is_one_page_that_asks_for_nothing(run: Consortium, tmp_path: 
     code, _ = typed("audit", "receipt", run.run.path, "--out", tmp_path / "receipt.html")
     assert code == 0
     page = (tmp_path / "receipt.html").read_text()
-    assert "The logs are whole" in page
+    assert "The logs are intact" in page
     assert run.charter.fingerprint in page
     assert "http://" not in page
     assert "<script" not in page
     cut_to(log_of(run, "north"), 20)
     assert "contradict" in receipt_page(read(run))
-    assert "as far as one end can tell" in receipt_page(read(run)[1:2])
+    assert "as far as one side can tell" in receipt_page(read(run)[1:2])
     assert json.loads(log_of(run, "north").read_text().splitlines()[0])["entry"]["n"] == 1

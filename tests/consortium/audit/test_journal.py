@@ -1,4 +1,4 @@
-"""What a message is named by in both logs, and what a log is asked to hold."""
+"""The digests that name a message in both logs, and the entries of a log."""
 
 from pathlib import Path
 
@@ -73,7 +73,7 @@ def test_everything_in_a_message_counts() -> None:
 
 
 def test_a_sealed_upload_is_named_by_its_receipt() -> None:
-    """The receipt holds its SHA-256, signed; without one, every byte is read."""
+    """A signed receipt holds its SHA-256; without a receipt every byte is hashed."""
     with_receipt = [SealedReply(upload=data, receipt=b"r").content() for data in (b"one", b"two")]
     assert len({content_digest("train", one) for one in with_receipt}) == 1
     other = SealedReply(upload=b"one", receipt=b"other").content()
@@ -108,7 +108,7 @@ def test_what_is_noted_is_written_with_the_next_commit(tmp_path: Path) -> None:
 
 
 def test_what_is_waiting_does_not_grow_with_what_is_noted(tmp_path: Path) -> None:
-    """A coordinator notes a line for each site between two commits: most are written before."""
+    """A coordinator notes a line per site between two commits, so most are written earlier."""
     journal = open_journal(tmp_path, owner="north", key=NORTH.public.signing, sign=NORTH.sign)
     log = tmp_path / "audit" / audit.LOG
     for number in range(1_000):
@@ -217,7 +217,7 @@ def test_a_witnessed_bus_is_a_bus(consortium: Consortium) -> None:
 def test_an_answer_is_on_the_disk_before_anything_follows_from_it(
     consortium: Consortium, how: str
 ) -> None:
-    """The next question, or what is kept of the round; no sooner, as each wait costs."""
+    """Before the next request or the record of the round, and no sooner: each sync takes time."""
 
     def site(message: Message, _context: object) -> Message:
         return Message(wire.content({}, {"a": 1}), reply_to=message)

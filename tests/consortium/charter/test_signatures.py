@@ -60,7 +60,7 @@ def test_a_stranger_cannot_sign(founded: Founded) -> None:
 
 
 def test_a_site_does_not_sign_away_its_name(founded: Founded) -> None:
-    """A charter that gives it other keys would let somebody else answer in its name."""
+    """With other keys in the charter, somebody else could answer in the member's name."""
     with pytest.raises(OtherKeys):
         sign_charter(founded.charter, Identity.generate("north"))
 

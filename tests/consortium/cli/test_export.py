@@ -23,7 +23,7 @@ CONFIG = RunConfig.parse({"model-name": small(), "lora-rank": 2, "max-tokens": 3
 
 @pytest.fixture(scope="module")
 def notes(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """A hospital with a model of its notes."""
+    """A hospital with a trained model of its notes."""
     directory = tmp_path_factory.mktemp("run") / "sites" / "one"
     directory.mkdir(parents=True)
     table(n=20).to_parquet(directory / "notes.parquet")

@@ -15,7 +15,7 @@ from sites.data.source import SqlQuery, TableFile
 
 @given(key=st.sampled_from(sorted(KEYS)))
 def test_a_setting_takes_the_type_of_its_key(key: str) -> None:
-    """So that `model=1e3` is a name and `learning-rate=1e-3` a number."""
+    """For example, `model=1e3` is a name and `learning-rate=1e-3` is a number."""
     default = KEYS[key]
     typed = default if isinstance(default, str) else json.dumps(default)
     assert parse_overrides([f"{key}={typed}"]) == {key: default}

@@ -1,4 +1,4 @@
-"""The commands around a run; in the SuperLink's place stands what it would be asked."""
+"""The commands for runs, with a stand-in for the SuperLink."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ commands = CliRunner()
 
 @pytest.fixture(scope="module")
 def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    """What a finished run says of itself."""
+    """The summary of a finished run."""
     run = new_run_directory(HEART, under=tmp_path_factory.mktemp("run"), named=None)
     run_scenario(Scenario(scenario=HEART, config=HEART.config_with({"num-server-rounds": 1})), run)
     said: dict[str, object] = json.loads(run.summary.read_text())
@@ -35,7 +35,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
 def coordinator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, summary: dict[str, object]
 ) -> Path:
-    """A coordinator whose SuperLink takes every order, and whose runs end as the file says."""
+    """A coordinator whose SuperLink accepts every order, and whose runs end as a file says."""
     founded: Founded = found(tmp_path / "banks")
     founded.provision()
     founded.install()

@@ -1,4 +1,4 @@
-"""A real SuperLink over TLS, and what its operator asks of it; no site is up."""
+"""Requests of an operator to a real SuperLink over TLS, with no site running."""
 
 import json
 import time
@@ -27,7 +27,7 @@ WAIT_S = 60.0
 
 @dataclass(frozen=True)
 class Up:
-    """A consortium whose SuperLink runs."""
+    """A consortium with a running SuperLink."""
 
     founded: Founded
     control: Control
@@ -54,7 +54,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 @pytest.mark.slow  # a dozen commands of Flower, some seconds each
 def test_the_operator_sees_enrols_orders_and_puts_out(up: Up) -> None:
-    """One test, in the order of a coordinator's life: each call to the SuperLink takes a second."""
+    """One test for all commands, because each call to the SuperLink takes a second."""
     assert coordinator_status(up.coordinator)[-1] == "run          none yet"
     runner = CliRunner()
     for command in ("resume", "wait", "stop"):
@@ -74,7 +74,7 @@ def test_the_operator_sees_enrols_orders_and_puts_out(up: Up) -> None:
 
 
 def unordered(up: Up) -> int:
-    """Let a run begin that was not ordered; it fails, and nothing of it stays."""
+    """Start a run without an order; it fails and leaves nothing behind."""
     number = up.control.start_run(RunConfig().flat())
     until = time.monotonic() + WAIT_S
     while up.control.active_runs() and time.monotonic() < until:
@@ -87,7 +87,7 @@ def unordered(up: Up) -> int:
 
 
 def put_out(up: Up, name: str) -> None:
-    """Take a member from the coordinator's kit, and enrol again."""
+    """Remove a member from the coordinator's kit, and enrol the nodes again."""
     nodes = up.coordinator / "nodes.json"
     kept = {one: key for one, key in read_nodes(up.coordinator).items() if one != name}
     nodes.write_text(json.dumps(kept))

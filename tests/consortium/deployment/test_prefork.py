@@ -1,4 +1,4 @@
-"""The process that is forked; tests/scenarios/test_deaths.py has it at sites of a real run."""
+"""The fork server alone; tests/scenarios/test_deaths.py has it at the sites of a real run."""
 
 import json
 import os
@@ -46,7 +46,7 @@ serve_forks(load, program)
 
 
 class Office:
-    """A process that serves, and a folder for each program that it starts."""
+    """A fork server, and a folder for each program that it starts."""
 
     def __init__(self, path: Path, library: str = "numpy") -> None:
         self.path = path
@@ -55,7 +55,7 @@ class Office:
 
     @property
     def server(self) -> psutil.Process:
-        """The process that loaded."""
+        """The preloaded process."""
         (one,) = (
             child for child in psutil.Process().children() if str(self.path) in child.cmdline()
         )
@@ -77,13 +77,13 @@ def office(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Office]:
 
 
 def read(path: Path) -> str:
-    """Return what a file holds once it is there."""
+    """Return a file's content once the file exists."""
     came(path.exists)
     return path.read_text()
 
 
 def came(true: Callable[[], bool]) -> None:
-    """Wait until something is so."""
+    """Wait until a condition is true."""
     until = time.monotonic() + 60
     while not true():
         assert time.monotonic() < until
@@ -101,7 +101,7 @@ def test_every_program_has_its_words_and_nothing_to_read(office: Office) -> None
 
 
 def test_no_two_draw_the_same_numbers_of_chance(office: Office) -> None:
-    """A noise that two messages share is none."""
+    """Noise that two messages share would protect nobody."""
     said = [json.loads(read(office.start() / "said"))["drawn"] for _ in range(3)]
     for drawn in zip(*said, strict=True):
         assert len(set(drawn)) == len(said)

@@ -71,7 +71,7 @@ def test_nobody_is_waited_for_who_is_dead_or_late(tmp_path: Path) -> None:
 def test_a_program_gets_no_more_of_the_environment_than_it_needs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A password in the operator's shell is none of Flower's business, nor of a bundle's."""
+    """A password in the operator's shell must reach neither Flower nor a bundle."""
     monkeypatch.setenv("DATABASE_PASSWORD", "secret")
     monkeypatch.setenv("LANG", "C.UTF-8")
     assert "DATABASE_PASSWORD" not in inherited_environment()

@@ -1,4 +1,4 @@
-"""Flower's programs have stand-ins here; tests/scenarios/test_simulation.py has the real ones."""
+"""Stand-ins for Flower's programs; tests/scenarios/test_simulation.py has the real ones."""
 
 import os
 import signal
@@ -71,7 +71,7 @@ else:
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which Flower's programs are looked for: that of Python itself."""
+    """The folder where Flower's programs are looked up: the one of the Python interpreter."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setattr(sys, "executable", str(folder / "python"))
@@ -144,7 +144,7 @@ def test_everything_flower_writes_stays_in_the_run_directory_and_nothing_is_sent
 
 
 def test_the_run_config_reaches_flower_as_it_is(programs: Path, run: RunDirectory) -> None:
-    """Through a file: `--run-config` on the command line would lose types and quotes."""
+    """It goes through a file, because `--run-config` on the command line loses types and quotes."""
     program(programs, "flower-superlink", HEALTHY)
     program(programs, "flwr", TELLING)
     config = RunConfig.parse({"learning-rate": 1e-3, "seed": 2**53 + 1, "rule.clip-norm": 2.5})
@@ -221,7 +221,7 @@ def test_processes_of_another_run_are_left_alone(
 
 
 def test_a_bundle_is_what_the_project_file_says(tmp_path: Path) -> None:
-    """What runs here is what `flwr build` at the root would ship."""
+    """The bundle has the same files as one built by `flwr build` at the root."""
     folder = stage_bundle(tmp_path / "app", Bundle())
     staged = tomllib.loads((folder / "pyproject.toml").read_text())["tool"]["flwr"]["app"]
     assert staged == PROJECT

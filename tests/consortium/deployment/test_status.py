@@ -1,4 +1,4 @@
-"""What a person is told of a coordinator or a site, from what lies in its directory."""
+"""The status of a coordinator or a site, from the files in its directory."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def founded(tmp_path: Path) -> Founded:
 
 
 def told(lines: list[str]) -> dict[str, str]:
-    """Return lines by their first word or words."""
+    """Return the lines by their first words."""
     return {line[:13].strip(): line[13:] for line in lines}
 
 

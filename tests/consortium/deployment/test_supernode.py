@@ -36,7 +36,7 @@ def test_its_processes_know_their_site_and_find_no_program_but_the_gate(founded:
 def test_it_starts_while_the_coordinator_is_away_and_is_reached_by_this_machine_only(
     founded: Founded,
 ) -> None:
-    """A site's machine that is switched on first waits for the coordinator's."""
+    """A site that starts before the coordinator waits for it."""
     node = SuperNode(founded.site("east"))
     assert not node.is_healthy()
     process = node.start()

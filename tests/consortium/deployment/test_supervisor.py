@@ -1,4 +1,4 @@
-"""A service of one sleeping process stands for Flower's programs."""
+"""Tests of the supervisor, with one sleeping process in place of Flower's programs."""
 
 import json
 import os
@@ -44,11 +44,11 @@ class Sleeper:
 
     @property
     def mark(self) -> Mark:
-        """What its processes carry."""
+        """The mark of its processes."""
         return Mark("CONSORTIUM_TEST_MARK", str(self.home))
 
     def start(self) -> "subprocess.Popen[bytes]":
-        """Start it, or fail."""
+        """Start it, or raise."""
         self.starts += 1
         if 1 < self.starts <= 1 + self.fails:
             raise LaunchFailed("not this time")
@@ -67,12 +67,12 @@ class Sleeper:
         return {process.pid for process in self.mark.marked_processes()}
 
     def is_healthy(self) -> bool:
-        """Say yes."""
+        """Return that it is healthy."""
         return True
 
 
 def stopping(after: int, pauses: list[float]) -> Callable[[float], None]:
-    """Return a sleep that lets the process die soon, and sends the signal after some pauses."""
+    """Return a sleep that kills the process soon and sends the signal after some pauses."""
 
     def sleep(seconds: float) -> None:
         pauses.append(seconds)
@@ -151,7 +151,7 @@ def test_bringing_down_ends_all_and_says_whether_there_was_anything(tmp_path: Pa
 
 
 def noted(service: Sleeper, process: psutil.Process, *, born: float) -> None:
-    """Write what a supervisor writes, in the name of another process."""
+    """Write a supervisor's state in the name of another process."""
     note = {"pid": process.pid, "born": born, "since": "2026-01-01T00:00:00+00:00", "restarts": 0}
     (service.home / "supervisor.json").write_text(json.dumps(note))
 
@@ -174,7 +174,7 @@ def test_a_power_cut_ends_supervisor_and_service_unasked(tmp_path: Path) -> None
 def test_another_process_under_the_number_of_a_dead_supervisor_is_left_alone(
     tmp_path: Path,
 ) -> None:
-    """As after the machine was switched off and on."""
+    """This is the state after a reboot."""
     service = Sleeper(tmp_path)
     innocent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     noted(service, psutil.Process(innocent.pid), born=1.0)

@@ -1,4 +1,4 @@
-"""A run is a directory that fills; the SuperLink is asked only whether anything goes on."""
+"""Waiting for a run, which is a directory that fills, with a stand-in for the SuperLink."""
 
 import json
 from collections.abc import Callable
@@ -22,12 +22,12 @@ HEART = scenario_named("heart-diagnosis")
 
 @dataclass(frozen=True)
 class Told(Control):
-    """A control that knows what goes on without asking."""
+    """A control that knows the active runs without asking a SuperLink."""
 
     going_on: list[int] = field(default_factory=list)
 
     def active_runs(self) -> list[int]:
-        """Return what it was given."""
+        """Return the given runs."""
         return self.going_on
 
 

@@ -88,7 +88,7 @@ def test_an_authority_comes_back_as_it_was_written_and_does_not_show_its_key(
 
 
 def test_a_request_altered_on_its_way_is_not_granted() -> None:
-    """Cut and pasted: another host before the signature."""
+    """Cut and paste: another host in front of the signature."""
     der = REQUEST.public_bytes(serialization.Encoding.DER)
     forged = x509.load_der_x509_csr(der.replace(b"coordinator", b"coordinat0r"))
     with pytest.raises(BadCertificate):
@@ -112,7 +112,7 @@ def test_a_request_with_a_key_tls_would_not_take_is_not_granted() -> None:
 
 
 def test_openssl_takes_what_is_made(tmp_path: Path) -> None:
-    """The library that Flower's programs use, with its own strictness."""
+    """Check with Python's TLS library, which Flower's programs use."""
     (tmp_path / "server.pem").write_bytes(pem_bytes(SERVER))
     new = create_server_key(tmp_path / "k" / "server.key")
     granted = AUTHORITY.issue_certificate(signing_request(new, HOSTS), now=datetime.now(UTC))

@@ -31,7 +31,7 @@ def founded(tmp_path: Path) -> Founded:
 
 
 def rewritten(kit: Path, changes: dict[str, bytes | None]) -> Path:
-    """Make the same kit with other files, and a manifest that fits them."""
+    """Make the same kit with other files and a matching manifest."""
     role = "coordinator" if kit.name == "coordinator" else "site"
     party = "banks" if role == "coordinator" else kit.name
     manifest, files = read_kit(kit, role=role, party=party)  # type: ignore[arg-type]  # one of two
@@ -83,7 +83,7 @@ def test_a_kit_with_another_charter_than_it_says_is_refused(founded: Founded) ->
 
 
 def test_the_site_of_a_name_is_the_one_with_the_keys(founded: Founded, tmp_path: Path) -> None:
-    """Somebody else who calls itself east cannot even install its kit."""
+    """Another party that calls itself east cannot even install the kit of east."""
     init_site(tmp_path / "false", name="east", source=TableFile(path=Path("x.csv")))
     with pytest.raises(OtherKeys):
         install_site(tmp_path / "false", founded.kit("east"), now=NOW)
@@ -111,7 +111,7 @@ def test_without_a_kit_a_coordinator_knows_no_nodes(founded: Founded) -> None:
 
 
 def test_a_member_that_left_is_in_no_later_charter_and_nobody_goes_back(founded: Founded) -> None:
-    """Revocation: a new charter without it, other nodes at the coordinator, a new fingerprint."""
+    """Revocation: a new charter with a new fingerprint, and no node of the member."""
     made = founded.charter.model_copy(
         update={"floors": founded.charter.floors.model_copy(update={"min_others": 1})}
     )

@@ -43,7 +43,7 @@ def attempt(
 
 
 def secrets_of(founded: Founded) -> list[bytes]:
-    """Return every private key of every party, in each form it might take in a file."""
+    """Return every private key of every party, in each encoding that a file might hold."""
     found_: list[bytes] = []
     for name in NAMES:
         digits = (founded.site(name) / "secrets" / "identity.secret").read_text().split("\n")[1]
@@ -70,7 +70,7 @@ def secrets_of(founded: Founded) -> list[bytes]:
 
 
 def test_private_keys_never_travel(founded: Founded) -> None:
-    """All that is in any kit, searched for every private key there is."""
+    """Search all kits for all private keys."""
     founded.provision()
     secrets = secrets_of(founded)
     # The first lines of an OpenSSH key hold its kind and its public half, which do travel.

@@ -52,7 +52,7 @@ SAMPLES = {
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunDirectory]:
-    """Every sample, written and rendered once."""
+    """Every sample run, written and rendered once."""
     folder = tmp_path_factory.mktemp("runs")
     runs = {name: sample.write(folder / name) for name, sample in SAMPLES.items()}
     for run in runs.values():
@@ -61,7 +61,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunDirectory]
 
 
 def text_of(run: RunDirectory) -> str:
-    """Return what a reader reads: the page without styles and tags, in one line."""
+    """Return the text of a page, without styles and tags, in one line."""
     page = re.sub(r"(?s)<style>.*?</style>|<[^>]+>", " ", run.report.read_text())
     return re.sub(r"\s+", " ", unescape(page).replace(SPACE, " "))
 
@@ -85,7 +85,7 @@ def test_a_report_asks_for_nothing_from_outside(
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_report_can_be_read_by_everyone(name: str, reports: dict[str, RunDirectory]) -> None:
-    """A language, one main heading, links that lead somewhere, words for every picture."""
+    """It has a language, one main heading, working links, and a text for every plot."""
     page = reports[name].report.read_text()
     assert page.startswith('<!doctype html>\n<html lang="en">')
     assert page.count("<h1>") == 1
@@ -120,7 +120,7 @@ def test_no_report_shows_a_hole_in_a_sentence(name: str, reports: dict[str, RunD
 def test_the_same_record_gives_the_same_report(
     tmp_path: Path, reports: dict[str, RunDirectory]
 ) -> None:
-    """Also in another directory, with nothing in it but the recorded files."""
+    """This holds in another directory too, with only the recorded files in it."""
     first = reports["compared"]
     second = RunDirectory(tmp_path / "copy")
     second.path.mkdir()
@@ -283,7 +283,7 @@ def test_a_name_is_never_markup(tmp_path: Path) -> None:
 
 
 def test_a_run_that_died_in_the_middle_of_a_line_is_reported_without_it(tmp_path: Path) -> None:
-    """Its disk was full, or it was killed, while it wrote what sites had released."""
+    """The disk was full, or the process was killed, while it wrote released figures."""
     run = Sample(rounds=2).write(tmp_path)
     before = render_report(run).read_text()
     for path in (run.metrics, run.events):

@@ -24,7 +24,7 @@ with hold_leadership(Path(sys.argv[1])):
 
 @contextmanager
 def another(lock: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """Let another process lead."""
+    """Let another process hold the lock."""
     started = [sys.executable, "-c", LEADS, str(lock)]
     with subprocess.Popen(started, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

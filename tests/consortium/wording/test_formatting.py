@@ -6,7 +6,7 @@ from consortium.wording import formatting as words
 
 
 def plain(text: str) -> str:
-    """Return text with the spaces and signs of a keyboard."""
+    """Return text with ASCII spaces and minus signs."""
     return (
         text.replace(words.SPACE, " ")
         .replace(words.DASH, "-")

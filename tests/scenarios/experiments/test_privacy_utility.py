@@ -134,13 +134,13 @@ def test_the_directories_of_single_runs_are_removed(measured_run: Measured) -> N
 def test_the_report_shows_the_curve_and_the_refusals(measured_run: Measured) -> None:
     run, _, _ = measured_run
     page = render_report(run).read_text()
-    assert "What may the model tell about one person?" in page
+    assert "What can the model reveal about one person?" in page
     assert "epsilon 1 over all rounds" in page
     assert " left" in page
     assert (run.path / "plots" / "privacy.svg").exists()
     aside = run.path / "aside.json"
     run.privacy.rename(aside)
-    assert "What may the model tell about one person?" in render_report(run).read_text()
+    assert "What can the model reveal about one person?" in render_report(run).read_text()
     aside.rename(run.privacy)
 
 

@@ -59,7 +59,7 @@ PICTURES: dict[str, Callable[[int], Figure]] = {
 
 
 def settings() -> dict[str, Any]:
-    """Return the library's settings, but for the backend: to ask for that would choose one."""
+    """Return matplotlib's settings without the backend: reading that one would select a backend."""
     return {name: mpl.rcParams[name] for name in mpl.rcParams if name != "backend"}
 
 

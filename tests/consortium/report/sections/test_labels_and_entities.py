@@ -1,4 +1,4 @@
-"""Laws of what is said of types of entity: pooled figures, and of one site what it released."""
+"""Tables by label and entity type: pooled figures, and those of a single site only if released."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ LABELS = NotesSchema(name="notes", label=MultiLabel(column="found", labels=("Dru
 
 
 def recorded(folder: Path, table: AnySchema, *, released: tuple[str, ...]) -> Recorded:
-    """Return a run of which every site counted the same."""
+    """Return a run in which every site has the same counts."""
     found = Recorded.read(Sample(members=BANKS[:3]).write(folder / "run"))
     charter = found.charter.model_copy(update={"table": table})
     tally = one(table)
@@ -30,7 +30,7 @@ def recorded(folder: Path, table: AnySchema, *, released: tuple[str, ...]) -> Re
 
 
 def one(table: AnySchema) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """Two drugs of which one is found, and no disease: what a site counts."""
+    """A site's counts: two drugs, of which one is found, and no disease."""
     if table is ENTITIES:
         tags = np.array([1, 2, 0, 1, -1]), np.array([1, 2, 0, 0, -1])
         return evaluation_for(table).tally(tags[1].astype(float), tags[0])

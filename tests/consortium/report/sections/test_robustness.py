@@ -81,7 +81,7 @@ def test_under_encryption_nobody_is_named_and_that_is_said(tmp_path: Path) -> No
 
 
 def test_a_rule_that_only_bounds_does_not_claim_that_nothing_is_spoiled(tmp_path: Path) -> None:
-    """Nor is it silent about who can stop a run in which no bucket may be missing."""
+    """It also says who can stop a run in which no bucket may be missing."""
     sealed: dict[str, Scalar] = {**TWO, "aggregation": "encrypted", "buckets": 5}
     bounding = {**sealed, "rule.name": "clipped-mean", "num-server-rounds": 1}
     page = said(run_with(tmp_path / "run", bounding)[0])
@@ -97,7 +97,7 @@ def test_a_mean_in_the_clear_keeps_no_evidence_and_has_no_section(tmp_path: Path
 
 
 def test_distances_are_in_units_of_the_rounds_own_median() -> None:
-    """So that rounds in which everybody moves less count as much as the first."""
+    """Later rounds, in which all updates are smaller, count as much as the first."""
     lines = [line(1, [1, 2, 3, 10, 2], [1] * 5), line(2, [0.1, 0.2, 0.3, 1.0, 0.2], [1] * 5)]
     found = {one.site: one for one in outlier_scores(lines, 1)}
     assert found["d"].distance == pytest.approx(5.0)
