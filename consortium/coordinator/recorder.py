@@ -213,7 +213,7 @@ class Recorder:
         }
 
     def elapsed_s(self) -> float:
-        """Return the seconds since the recording began."""
+        """Return the seconds since the recording started."""
         return time.monotonic() - self.began
 
     def site_summaries(self, members: tuple[str, ...]) -> list[SiteSummary]:
