@@ -72,7 +72,7 @@ def _load_audit() -> typer.Typer:
 
 
 COMMANDS = {
-    "charter": LazyCommand("Draft, sign and read the agreement.", _load_charter),
+    "charter": LazyCommand("Draft, sign, show and revise the charter.", _load_charter),
     "provision": LazyCommand(
         "Make a kit for each site and one for the coordinator. No kit holds a private key.",
         _load_provision,
@@ -105,7 +105,7 @@ COMMANDS = {
 }
 
 app = typer.Typer(
-    help="Set up and run a consortium between institutions, and check what it left behind.",
+    help="Set up and run a consortium of institutions, and audit its runs.",
     cls=lazy_group(COMMANDS),
     no_args_is_help=True,
     add_completion=False,

@@ -178,7 +178,7 @@ def _interval_text(name: str, metric: Metric, n: int, compared: Comparison | Non
 
 
 def _privacy_lines(config: RunConfig) -> Iterator[str]:
-    yield "- Records stayed at their sites. What left them: parameters' changes, and counts."
+    yield "- Records stayed at their sites. Only model updates and counts left the sites."
     yield f"- {mode_of(config).who_reads}"
     yield f"- {config.privacy.card}"
 

@@ -7,7 +7,7 @@ from consortium.wording import formatting as words
 
 
 def protection_section(recorded: Recorded) -> Section | None:
-    """Return what a run in the clear keeps from whom, and what it does not."""
+    """Return the section on what a run in the clear protects; None for an encrypted run."""
     if not recorded.mode.coordinator_reads:
         return None
     return Section(

@@ -9,7 +9,7 @@ _FLOAT32_BYTES = 4
 
 
 def coordinator_section(recorded: Recorded) -> Section | None:
-    """Return what the coordinator could and could not read; nothing for a run in the clear."""
+    """Return the section on what the coordinator could read; None for a run in the clear."""
     if recorded.mode.coordinator_reads:
         return None
     view = recorded.coordinator

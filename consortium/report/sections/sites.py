@@ -45,7 +45,7 @@ def _site_table(recorded: Recorded, members: Sequence[SiteSummary]) -> Block:
         rows=tuple(_site_row(recorded, member) for member in members[:_MOST_ROWS]),
         note=f"{_weight_note(recorded)} Answered: requests to train or to evaluate. Figures are of "
         f"the last evaluation. {recorded.mode.why_hidden(recorded.noun)}"
-        + (f" {words.count(more)} more stand in summary.json." if more > 0 else ""),
+        + (f" {words.count(more)} more are in summary.json." if more > 0 else ""),
     )
 
 
