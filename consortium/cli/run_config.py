@@ -1,6 +1,6 @@
 """`consortium run-config`: list the keys that `--set` accepts, with their defaults and meanings.
 
-A module of its own because every command group has its own file, which is imported when it is used.
+A module of its own because each command is imported only when it is used.
 """
 
 from consortium.config import KEYS, SETTINGS

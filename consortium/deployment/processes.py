@@ -109,7 +109,7 @@ def start_program(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,
+            start_new_session=True,  # Ctrl-C must reach the supervisor only, which stops the rest
         )
 
 

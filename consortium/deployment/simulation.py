@@ -171,7 +171,7 @@ def _call_flwr_run(
         )
         try:
             process.wait()
-        finally:
+        finally:  # after Ctrl-C the program is still running
             if process.poll() is None:
                 process.kill()
                 process.wait()

@@ -67,8 +67,8 @@ class SuperLink:
         return {
             **inherited_environment(),
             **QUIET,
-            "PATH": str(self.paths.programs),
-            "FLWR_HOME": str(self.home.resolve()),
+            "PATH": str(self.paths.programs),  # Flower starts apps by name: it finds only the shims
+            "FLWR_HOME": str(self.home.resolve()),  # by default all parties of a user share ~/.flwr
             self.mark.variable: self.mark.value,
         }
 
@@ -94,7 +94,7 @@ class SuperLink:
             "--enable-supernode-auth",
             *("--host", host or named, "--port", str(port)),
             *("--database", str(self.home / "superlink.db")),
-            *("--isolation", "subprocess"),
+            *("--isolation", "subprocess"),  # the SuperLink starts the ServerApp, through the shim
             "--disable-runtime-dependency-installation",
         ]
         process = start_program(command, cwd=self.home, environment=self.environment, log=self.log)

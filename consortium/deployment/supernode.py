@@ -67,8 +67,8 @@ class SuperNode:
         return {
             **inherited_environment(),
             **QUIET,
-            "PATH": str(self.paths.programs),
-            "FLWR_HOME": str(self.home.resolve()),
+            "PATH": str(self.paths.programs),  # Flower starts apps by name: it finds only the shims
+            "FLWR_HOME": str(self.home.resolve()),  # by default all parties of a user share ~/.flwr
             self.mark.variable: self.mark.value,
         }
 
@@ -102,7 +102,7 @@ class SuperNode:
                 str(self.paths.node_key),
             ),
             *("--superlink", f"{host}:{port}"),
-            *("--host", "127.0.0.1", "--port", str(own)),
+            *("--host", "127.0.0.1", "--port", str(own)),  # for local health checks only
             *("--node-config", f"site-dir={json.dumps(str(self.directory.resolve()))}"),
             *("--isolation", "subprocess"),
         ]

@@ -59,6 +59,7 @@ class Authority:
         subject = _common_name(name)
         certificate = (
             _certificate_builder(subject, subject, key.public_key(), now=now, days=days)
+            # Path length 0: this authority issues server certificates, but no other authorities.
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(signs_certificates=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
@@ -283,6 +284,7 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 
 def _common_name(name: str) -> x509.Name:
+    # X.509 allows 64 characters in a common name. Hosts are checked in the extension, not here.
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
 
 

@@ -1,6 +1,7 @@
 """HTML pages: one jinja environment for the report, the ledger page and the audit receipt.
 
-Every value is escaped. A template that uses a name without a value raises an error.
+Every value is escaped. A template that uses a name without a value raises an error. This is a
+module of its own because audit/ and report/ share it, and neither should know of jinja.
 """
 
 import base64
