@@ -15,7 +15,7 @@ from consortium.client.private_training import training_of
 from consortium.client.sealed_answers import read_round
 from consortium.client.sealed_session import session_of
 from consortium.client.site_modes import at_site
-from consortium.model.files import keep_mistakes, write_model
+from consortium.model.files import write_mistakes, write_model
 from consortium.protocol.learning import learner_of, require_exact_sums
 from consortium.protocol.parameters import descriptor, seal_parameters
 from consortium.site.key_ring import KeyRing, member_at
@@ -99,7 +99,7 @@ def evaluate(message: Message, context: Context) -> Message:
     site.task.prepare()
     vector = stands.state.astype("float64")
     write_model(site, stands.statistics, vector)
-    keep_mistakes(site, stands.statistics, vector)
+    write_mistakes(site, stands.statistics, vector)
     training_of(site.run_config).end(site, stands)
     journal = journal_of(site.directory, site.config.name)
     journal.note(audit.EXPORTED, run=str(message.metadata.run_id), what="model")

@@ -17,7 +17,7 @@ from consortium.coordinator.recorder import Recorder
 from consortium.coordinator.resume import write_run_config
 from consortium.protocol.robustness_estimate import protection_of
 from consortium.run.directory import RunDirectory
-from consortium.run.leader_lock import leading
+from consortium.run.leader_lock import hold_leadership
 from consortium.run.logs import logging_to
 from consortium.run.records import Summary, write_record
 from privacy.errors import ConsortiumError
@@ -45,18 +45,18 @@ class Unforeseen(ConsortiumError, RuntimeError):
 def main(grid: Grid, context: Context) -> None:
     """Run a consortium to its end; the run directory says what happened, whatever that is."""
     run = RunDirectory.from_environment()
-    with leading(run.leader), logging_to(run.log):
+    with hold_leadership(run.leader), logging_to(run.log):
         _lead(run, grid, RunConfig.parse(context.run_config))
 
 
 def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
     charter = Charter.read(run.charter)
-    witness = CoordinatorAuditTrail.of(run, charter, config)
+    witness = CoordinatorAuditTrail.open_for(run, charter, config)
     led = LedRun(
         grid=AuditedGrid(grid, witness),
         config=config,
         charter=charter,
-        recorder=Recorder(run, evaluation_for(charter.table), witness.observe),
+        recorder=Recorder(run, evaluation_for(charter.table), witness.note_event),
         witness=witness,
     )
     write_run_config(run, config)
@@ -70,7 +70,7 @@ def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
             _record_failure(led, Unforeseen(type(error).__name__))
         raise
     else:
-        witness.ended("finished", led.ending.model_digest)
+        witness.note_end("finished", led.ending.model_digest)
     finally:
         witness.close()
     _write_summary(led, status="finished")
@@ -78,10 +78,10 @@ def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
 
 def _record_failure(led: LedRun, error: ConsortiumError) -> None:
     """Record that a run ended before its last round, and whether it waits to be resumed."""
-    led.recorder.failed(error.code, str(error))
+    led.recorder.record_failure(error.code, str(error))
     parked = isinstance(error, QuorumNotReached | RoundVoid) and led.ending.layout
     status: Status = "parked" if parked else "failed"
-    led.witness.ended(status)
+    led.witness.note_end(status)
     _write_summary(led, status=status, error=f"{error.code}: {error}")
 
 
@@ -95,7 +95,7 @@ def _write_summary(led: LedRun, *, status: Status, error: str = "") -> None:
         status=status,
         error=error,
         started=recorder.started,
-        seconds=recorder.seconds(),
+        seconds=recorder.elapsed_s(),
         seed=config.seed,
         config=config.flat(),
         versions={

@@ -315,7 +315,7 @@ class Consortium:
     def audited(self) -> dict[str, str]:
         """Return what the keyless auditor says of each sum that the coordinator kept."""
         auditor = Auditor(self.charter, configured({}), EvidenceStore(self.run.vault))
-        return {f"{one.what} {one.server_round}": one.deviation for one in auditor.verdicts()}
+        return {f"{one.what} {one.server_round}": one.deviation for one in auditor.check_sums()}
 
     def _photograph(self, passing: Passing, folder: Path) -> Path | None:
         if passing.kind not in SEALED:

@@ -14,7 +14,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from consortium.cli.main import app as consortium
-from consortium.report.render import render
+from consortium.report.render import render_report
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary, read_record
 from scenarios.cli.main import app as scenario
@@ -128,7 +128,7 @@ def test_a_finished_run_is_reported(name: str, tmp_path: Path) -> None:
     top, _, below = name.partition("/")
     run = unpack(top, tmp_path) / below
     summary = summary_of(run)
-    page = render(RunDirectory(run)).read_text()
+    page = render_report(RunDirectory(run)).read_text()
     assert f"{summary.metrics['roc_auc'].value:.3f}"[:4] in page
     for site in summary.sites:
         assert site.name in page
@@ -152,7 +152,7 @@ def test_why_a_site_was_left_out_is_still_said_in_words(tmp_path: Path) -> None:
     summary = summary_of(run)
     codes = {one.code for one in summary.quarantined}
     assert codes == {"non-finite-update"}
-    assert "values that are not numbers" in render(RunDirectory(run)).read_text()
+    assert "values that are not numbers" in render_report(RunDirectory(run)).read_text()
 
 
 def test_the_sums_of_a_finished_run_were_added_right(tmp_path: Path) -> None:

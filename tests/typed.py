@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.testing import CliRunner
 
-from consortium.report.ledger.statement import Account, view_of
+from consortium.report.ledger.statement import Account, read_ledger_view
 
 
 def typed(command: typer.Typer, *words: str | Path, status: int = 0) -> str:
@@ -24,5 +24,5 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def account(site: Path) -> Account:
     """Return what the one data set of a site has lost."""
-    (only,) = view_of(site).accounts
+    (only,) = read_ledger_view(site).accounts
     return only

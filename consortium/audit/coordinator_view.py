@@ -1,4 +1,4 @@
-"""What the coordinator of an encrypted run saw: read back from its own files, nothing else."""
+"""What the coordinator of an encrypted run saw, read back from its own files only."""
 
 from dataclasses import dataclass
 from math import log2
@@ -15,14 +15,14 @@ _SAMPLE_BYTES = 24
 
 @dataclass(frozen=True, kw_only=True)
 class SiteView:
-    """What the coordinator knows of one site's part in the last round it keeps.
+    """What the coordinator knows about one site's upload in the last kept round.
 
     Args:
-        site: Its name.
-        weight_class: Its share, as its receipt says.
-        upload_bytes: Length of its sealed update.
-        sample: The first of these bytes, hexadecimal: what there is to read.
-        bits_per_byte: Entropy of the bytes: 8 for what cannot be told from noise.
+        site: The site's name.
+        weight_class: The site's weight class, from its receipt.
+        upload_bytes: Length of the sealed update.
+        sample: Some of its bytes, hexadecimal: all that there is to read.
+        bits_per_byte: Entropy of the bytes; 8 cannot be told from random noise.
     """
 
     site: str
@@ -41,14 +41,14 @@ class CoordinatorView:
         opener: The member that opened the run.
         epoch: Number of the epoch of keys.
         roster: The sites of the run.
-        server_round: The round the figures are of: the last one kept.
-        dim: Numbers in an update.
-        sites: Each site's part.
+        server_round: The last kept round, which all figures are of.
+        dim: Number of parameters in an update.
+        sites: Each site's upload.
         sum_bytes: Length of the sums of the updates.
-        state_bytes: Length of the sealed state.
-        state_sample: Its first bytes after the label, hexadecimal.
-        secret_keys: Secret keys among the coordinator's files, but for the one that signs its log.
-        verdicts: Of the keyless auditor on each kept sum.
+        state_bytes: Length of the sealed model state.
+        state_sample: Its last bytes, hexadecimal.
+        secret_keys: Secret keys among the coordinator's files, without its log signing key.
+        verdicts: The keyless auditor's verdict on each kept sum.
     """
 
     run_id: str
@@ -65,20 +65,20 @@ class CoordinatorView:
     verdicts: tuple[SumCheck, ...]
 
 
-def kept_anything(run: RunDirectory) -> bool:
-    """Return whether the coordinator kept a whole encrypted round of this run."""
+def has_kept_rounds(run: RunDirectory) -> bool:
+    """Return whether the coordinator kept a complete encrypted round of this run."""
     return any(run.vault.glob(f"round-*/updates/{SUMS_FILE}"))
 
 
 def coordinator_view(run: RunDirectory) -> CoordinatorView:
-    """Return what the coordinator saw, from the files it kept.
+    """Return what the coordinator saw, read from the files it kept.
 
     Raises:
-        BadRunDirectory: The directory holds no encrypted run.
-        ConsortiumError: The files are not those of a run under its charter.
+        BadRunDirectory: The directory is not that of an encrypted run.
+        ConsortiumError: The files do not belong to a run under its charter.
     """
-    auditor = Auditor.of(run)
-    opening = auditor.opening()
+    auditor = Auditor.for_run(run)
+    opening = auditor.verified_opening()
     last = max(
         number
         for number in auditor.vault.rounds()
@@ -93,7 +93,7 @@ def coordinator_view(run: RunDirectory) -> CoordinatorView:
         epoch=opening.terms.epoch,
         roster=opening.terms.roster,
         server_round=last,
-        dim=auditor.layout().dim,
+        dim=auditor.read_layout().dim,
         sites=tuple(
             _site_view(
                 receipt.label.site,
@@ -106,22 +106,23 @@ def coordinator_view(run: RunDirectory) -> CoordinatorView:
         state_bytes=len(state),
         state_sample=state[-_SAMPLE_BYTES:].hex(),
         secret_keys=len(set(run.coordinator.rglob("*.secret")) - {run.signing_key}),
-        verdicts=tuple(auditor.verdicts()),
+        verdicts=tuple(auditor.check_sums()),
     )
 
 
 def _site_view(site: str, weight_class: int, upload: bytes) -> SiteView:
+    # Headers stand at the start and are readable; only the ciphertext should look like noise.
     body = upload[-len(upload) // 2 :]
     return SiteView(
         site=site,
         weight_class=weight_class,
         upload_bytes=len(upload),
         sample=body[:_SAMPLE_BYTES].hex(),
-        bits_per_byte=_entropy(body),
+        bits_per_byte=_bits_per_byte(body),
     )
 
 
-def _entropy(data: bytes) -> float:
+def _bits_per_byte(data: bytes) -> float:
     counts = np.bincount(np.frombuffer(data, np.uint8), minlength=256)
     shares = counts[counts > 0] / len(data)
     return float(-sum(share * log2(share) for share in shares))

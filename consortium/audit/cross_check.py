@@ -1,7 +1,7 @@
-"""Logs held against each other: what one end wrote down, the other end must have too.
+"""Cross-check audit logs: what one end of a message wrote down, the other end must have too.
 
-A log alone proves that nothing in it was altered. That nothing was cut off its end, and that it
-is the only log of its owner, only another log can tell.
+A single log proves that none of its entries was altered. Only another log can show that nothing
+was cut off at its end, and that it is the only log of its owner.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,26 +21,26 @@ from privacy.identity.public_identity import BadSignature
 
 
 class LogsDiffer(ConsortiumError, ValueError):
-    """Two whole logs contradict each other: one of them is not all that its owner wrote."""
+    """Two intact logs contradict each other, so one of them is not all that its owner wrote."""
 
     code = "logs-differ"
 
 
 class NoLog(ConsortiumError, FileNotFoundError):
-    """There is no log where one was looked for."""
+    """There is no audit log at the given place."""
 
     code = "no-log"
 
 
 @dataclass(frozen=True)
 class ReadLog:
-    """A log whose chain is whole.
+    """An audit log whose hash chain was verified.
 
     Args:
-        path: Where it is.
-        owner: Whose it is.
-        entries: All of it.
-        key_from_charter: Whether its owner's key is that of the charter, not one beside the log.
+        path: The file of the log.
+        owner: The name of its owner.
+        entries: All entries, in order.
+        key_from_charter: Whether the owner's key is from the charter, not from beside the log.
     """
 
     path: Path
@@ -48,13 +48,13 @@ class ReadLog:
     entries: tuple[Entry, ...]
     key_from_charter: bool
 
-    def of(self, *kinds: str) -> Iterator[Entry]:
-        """Yield the entries of some kinds."""
+    def entries_of(self, *kinds: str) -> Iterator[Entry]:
+        """Yield the entries of the given kinds."""
         return (entry for entry in self.entries if entry.event.kind in kinds)
 
     @property
     def head(self) -> LogHead:
-        """Where it ends."""
+        """The number and the hash of its last entry."""
         return LogHead(self.entries[-1].number, self.entries[-1].hash)
 
     @property
@@ -64,18 +64,18 @@ class ReadLog:
 
     @cached_property
     def digests(self) -> Mapping[str, frozenset[object]]:
-        """Digests of the messages it names, by kind of entry."""
+        """Digests of the messages that were sent and received, by kind of entry."""
         return {
-            kind: frozenset(entry.event.facts["digest"] for entry in self.of(kind))
+            kind: frozenset(entry.event.facts["digest"] for entry in self.entries_of(kind))
             for kind in (audit.SENT, audit.RECEIVED)
         }
 
 
-def logs_in(place: Path) -> list[Path]:
-    """Return the logs of a place: a log, the directory of a site or coordinator, or a run's.
+def find_logs(place: Path) -> list[Path]:
+    """Find the audit logs of a place: a log file, or the directory of a party or of a run.
 
     Raises:
-        NoLog: There is none.
+        NoLog: There is no audit log.
     """
     if place.is_file():
         return [place]
@@ -88,16 +88,17 @@ def logs_in(place: Path) -> list[Path]:
 
 
 def read_log(path: Path, charter: Charter | None = None) -> ReadLog:
-    """Read a log and check that it is whole, and its owner's.
+    """Read a log and verify its hash chain and its owner's signatures.
 
     Args:
-        path: The log.
-        charter: Whose members' keys count; without it, or for a coordinator, the key beside it.
+        path: The log file.
+        charter: Its keys are used for members' logs. Without a charter, and for a coordinator, the
+            key beside the log is used.
 
     Raises:
-        AuditChainBroken: It is not.
+        AuditChainBroken: An entry was altered, removed or not signed by the owner.
     """
-    keys = dict(audit.public_keys(path))
+    keys = dict(audit.read_public_keys(path))
     members = charter.members if charter else ()
     trusted = {one.name: bytes.fromhex(one.signing) for one in members if one.signing}
     entries = tuple(verified_entries(path, {**keys, **trusted}))
@@ -105,11 +106,16 @@ def read_log(path: Path, charter: Charter | None = None) -> ReadLog:
     return ReadLog(path, owner, entries, key_from_charter=owner in trusted)
 
 
-def differences(logs: Sequence[ReadLog]) -> list[str]:
-    """Return what contradicts what among some logs, in sentences; nothing if nothing does."""
+def contradictions(logs: Sequence[ReadLog]) -> list[str]:
+    """Return the contradictions between logs, one sentence each; empty if there are none."""
     sites = [log for log in logs if not log.is_a_coordinators]
     coordinators = [log for log in logs if log.is_a_coordinators]
-    found = [text for site in sites for one in coordinators for text in _between(site, one)]
+    found = [
+        text
+        for site in sites
+        for one in coordinators
+        for text in _contradictions_between(site, one)
+    ]
     twice = [log.owner for log in sites]
     found += [
         f"there are two logs of {name}" for name in sorted(set(twice)) if twice.count(name) > 1
@@ -117,63 +123,65 @@ def differences(logs: Sequence[ReadLog]) -> list[str]:
     return found
 
 
-def compare(logs: Sequence[ReadLog]) -> None:
-    """Check that some logs do not contradict each other.
+def require_agreement(logs: Sequence[ReadLog]) -> None:
+    """Check that logs do not contradict each other.
 
     Raises:
-        LogsDiffer: They do.
+        LogsDiffer: They contradict each other.
     """
-    found = differences(logs)
+    found = contradictions(logs)
     if found:
         raise LogsDiffer("; ".join(found), differences=len(found))
 
 
 def ledger_heads(site: str, logs: Sequence[ReadLog]) -> list[LedgerHead]:
-    """Return where the ledger of a site ended, as logs saw it: its own, and coordinators'."""
+    """Return the heads of a site's privacy ledger that its own and coordinators' logs recorded."""
     told = [
         entry.event.facts.get("ledger", "")
         for log in logs
-        for entry in log.of(audit.JOINED, audit.LEDGER)
+        for entry in log.entries_of(audit.JOINED, audit.LEDGER)
         if site in (log.owner, entry.event.facts.get("site"))
     ]
-    return [ledger_head(bytes.fromhex(str(one))) for one in told if one]
+    return [decode_ledger_head(bytes.fromhex(str(one))) for one in told if one]
 
 
-def ledger_head(told: bytes) -> LedgerHead:
-    """Return where a ledger ended, from what an anchor or a log says of it."""
+def decode_ledger_head(told: bytes) -> LedgerHead:
+    """Decode the head of a ledger, as an anchor or a log entry holds it."""
     return LedgerHead(entries=int.from_bytes(told[:8], "big"), digest=told[8:])
 
 
-def _between(site: ReadLog, coordinator: ReadLog) -> Iterator[str]:
-    """Yield what contradicts what between a site and a coordinator that met."""
-    for entry in coordinator.of(audit.JOINED):
+def _contradictions_between(site: ReadLog, coordinator: ReadLog) -> Iterator[str]:
+    """Yield the contradictions between a site's log and a coordinator's log."""
+    for entry in coordinator.entries_of(audit.JOINED):
         if entry.event.facts["site"] == site.owner:
-            yield from _anchor(site, entry)
-    for entry in coordinator.of(audit.RECEIVED):
+            yield from _anchor_faults(site, entry)
+    for entry in coordinator.entries_of(audit.RECEIVED):
         facts = entry.event.facts
         if facts["site"] == site.owner and facts["digest"] not in site.digests[audit.SENT]:
             yield (
-                f"the coordinator received an answer of {site.owner} (line {entry.number}) that "
-                f"{site.owner} did not write down: its log was cut off or replaced, or somebody "
-                "else answered under its name"
+                f"the coordinator received an answer from {site.owner} (line {entry.number}) that "
+                f"is not in the log of {site.owner}: that log was cut off or replaced, or somebody "
+                "else answered in its name"
             )
+    # A run under another coordinator is not in this coordinator's log. Only runs that share a
+    # message with it are compared.
     met = coordinator.digests[audit.SENT] | coordinator.digests[audit.RECEIVED]
     runs = {
         entry.event.facts["run"]
-        for entry in site.of(audit.SENT, audit.RECEIVED)
+        for entry in site.entries_of(audit.SENT, audit.RECEIVED)
         if entry.event.facts["digest"] in met
     }
-    for entry in site.of(audit.RECEIVED):
+    for entry in site.entries_of(audit.RECEIVED):
         facts = entry.event.facts
         if facts["run"] in runs and facts["digest"] not in coordinator.digests[audit.SENT]:
             yield (
-                f"{site.owner} was asked something (line {entry.number}) that the coordinator did "
-                "not write down: its log was cut off or replaced, or the question altered"
+                f"{site.owner} received a request (line {entry.number}) that is not in the "
+                "coordinator's log: that log was cut off or replaced, or the request was altered"
             )
 
 
-def _anchor(site: ReadLog, entry: Entry) -> Iterator[str]:
-    """Yield what is wrong with what a site said of its log when it joined."""
+def _anchor_faults(site: ReadLog, entry: Entry) -> Iterator[str]:
+    """Yield the faults of the anchor: what a site said about its log when it joined a run."""
     facts = entry.event.facts
     head = LogHead(int(facts["entries"]), str(facts["head"]))
     said = Anchor(
@@ -183,16 +191,19 @@ def _anchor(site: ReadLog, entry: Entry) -> Iterator[str]:
         signature=bytes.fromhex(str(facts["signature"])),
     )
     if facts["key"] != site.entries[0].event.facts["key"]:
-        yield f"{site.owner} joined (line {entry.number}) with another key than its log has"
+        yield f"{site.owner} joined (line {entry.number}) with a key other than that of its log"
         return
     try:
         said.verify()
     except BadSignature:
-        yield f"the coordinator wrote down what {site.owner} did not sign (line {entry.number})"
+        yield (
+            f"the coordinator's log has an anchor (line {entry.number}) that {site.owner} did not "
+            "sign"
+        )
         return
     missing = head.entries > len(site.entries)
     if missing or (head.entries and site.entries[head.entries - 1].hash != head.hash):
         yield (
-            f"{site.owner} said when it joined that its log had {head.entries} entries, and they "
-            "are not in it: the log was put back or replaced"
+            f"when {site.owner} joined, its log had {head.entries} entries that are no longer in "
+            "it: the log was rolled back or replaced"
         )

@@ -1,9 +1,9 @@
-"""The evidence: what came and what left, in a log that cannot be altered unseen.
+"""The audit journal: every message that was received or sent, in a tamper-evident log.
 
-Each site keeps such a log, and the coordinator keeps one. Both name every message by the same
-digest, so that one log can be held against the other. No entry holds a value computed from
-records: a message is named by a digest that is keyed with a key of the run, which only the two
-ends have, and under encryption what is digested is ciphertext anyway.
+Each site keeps a log, and so does the coordinator. Both name a message by the same digest, so that
+the logs can be compared. No entry holds a value computed from records: the digest of a message is
+keyed with a key of the run that only the two ends have. In an encrypted run, the digest is of
+ciphertext anyway.
 """
 
 import hashlib
@@ -39,64 +39,66 @@ ALLOWED = "allowed"
 
 _CONTENT_TAG = b"consortium.audit-content/1\n"
 _BOUND = (("upload", "receipt"), ("count-upload", "count-receipt"))
-_MOST_WAITING = 128  # some 40 KB of log
+_MOST_WAITING = 128  # about 40 KB of log
 _PACKAGES = ("consortium", "sites", "strategies", "privacy")
 
 
 def content_digest(kind: str, content: RecordDict) -> bytes:
-    """Return the SHA-256 of all that a message holds, whatever it holds.
+    """Return the SHA-256 of the whole content of a message.
 
-    An upload whose receipt stands beside it is not read again: the receipt is signed, and holds
-    the upload's own SHA-256, which who receives it compares.
+    The bytes of an upload with a receipt beside it are left out: the signed receipt holds the
+    upload's SHA-256, which the receiver compares. So a large upload is not hashed twice.
     """
     digest = hashlib.sha256(_CONTENT_TAG)
-    _text(digest, kind)
+    _hash_text(digest, kind)
     for name in sorted(content):
         record = content[name]
-        _text(digest, name)
+        _hash_text(digest, name)
         if isinstance(record, ArrayRecord):
-            _arrays(digest, record)
+            _hash_arrays(digest, record)
         elif isinstance(record, ConfigRecord):
-            _text(digest, json.dumps(sorted((key, repr(record[key])) for key in record)))
+            _hash_text(digest, json.dumps(sorted((key, repr(record[key])) for key in record)))
     return digest.digest()
 
 
 def link_digest(link: bytes, digest: bytes) -> str:
-    """Return the name of a message in both logs: its digest, keyed with the key of the run."""
+    """Return the name of a message in both logs: its digest, keyed with the run's key (HMAC)."""
     return hmac.digest(link, digest, "sha256").hex()
 
 
-def _arrays(digest: "hashlib._Hash", record: ArrayRecord) -> None:
+def _hash_arrays(digest: "hashlib._Hash", record: ArrayRecord) -> None:
     named = {upload for upload, receipt in _BOUND if receipt in record and record[receipt].data}
     for key in sorted(record):
         array = record[key]
-        _text(digest, json.dumps([key, array.dtype, array.stype, *array.shape, len(array.data)]))
+        _hash_text(
+            digest, json.dumps([key, array.dtype, array.stype, *array.shape, len(array.data)])
+        )
         if key not in named:
             digest.update(array.data)
 
 
-def _text(digest: "hashlib._Hash", text: str) -> None:
+def _hash_text(digest: "hashlib._Hash", text: str) -> None:
     raw = text.encode()
     digest.update(len(raw).to_bytes(8, "big") + raw)
 
 
 @lru_cache(maxsize=1)
 def package_digest() -> str:
-    """Return the SHA-256 of the program that is running: every module that a bundle ships."""
+    """Return the SHA-256 of the running program: of every module that a bundle ships."""
     root = Path(__file__).parents[2]
     digest = hashlib.sha256()
     for path in sorted(one for name in _PACKAGES for one in (root / name).rglob("*.py")):
-        _text(digest, path.relative_to(root).as_posix())
+        _hash_text(digest, path.relative_to(root).as_posix())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 
 @dataclass(eq=False)
 class Journal:
-    """A log, and what is waiting to be written to it.
+    """A log, and the events that wait to be written to it.
 
-    Guarantee: what was noted is on the disk when `commit` returns, and before it when much is
-    waiting: memory does not grow with what is noted.
+    Guarantee: all noted events are on disk when `commit` returns. When many events wait, they are
+    written earlier, so memory does not grow with their number.
 
     Args:
         chain: The log.
@@ -106,13 +108,13 @@ class Journal:
     _waiting: list[LogEvent] = field(default_factory=list)
 
     def note(self, kind: str, /, **facts: Fact) -> None:
-        """Say what happened; it is written with the next commit, if not before."""
+        """Note an event. It is written with the next commit at the latest."""
         self._waiting.append(LogEvent(kind, facts))
         if len(self._waiting) >= _MOST_WAITING:
             self.commit()
 
     def commit(self) -> LogHead:
-        """Write what is waiting; return where the log ends then."""
+        """Write the waiting events to disk; return the new head of the log."""
         waiting, self._waiting = self._waiting, []
         return self.chain.append(waiting) if waiting else self.chain.head()
 
@@ -120,7 +122,7 @@ class Journal:
 def open_journal(
     directory: Path, *, owner: str, key: bytes, sign: Callable[[bytes], bytes]
 ) -> Journal:
-    """Return the journal in a directory, with its public key beside the log."""
+    """Open the journal in a directory, and write its public key beside the log if it is missing."""
     folder = PartyDirectory(directory).audit
     chain = Chain(folder / LOG, owner=owner, key=key, sign=sign)
     public = folder / PUBLIC
@@ -129,8 +131,8 @@ def open_journal(
     return Journal(chain)
 
 
-def public_keys(log: Path) -> Mapping[str, bytes]:
-    """Return the keys that stand beside a log: of whoever wrote it, if nobody else is asked."""
+def read_public_keys(log: Path) -> Mapping[str, bytes]:
+    """Read the public keys beside a log. They are as trustworthy as the source of the log."""
     told = json.loads((log.parent / PUBLIC).read_text())
     return {owner: bytes.fromhex(key) for owner, key in told.items()}
 

@@ -1,4 +1,4 @@
-"""The receipt: one page on what the logs of a run prove, for an auditor without data or keys."""
+"""The audit receipt: one page on what a run's logs prove, for an auditor without data or keys."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consortium.audit import journal as audit
-from consortium.audit.cross_check import ReadLog, differences
+from consortium.audit.cross_check import ReadLog, contradictions
 from consortium.run.records import write_atomically
 from consortium.wording.pages import render_page
 from privacy.audit.hash_chain import Entry
@@ -16,19 +16,19 @@ _TERMS = ("charter", "config", "policy", "program", "aggregation", "privacy")
 
 @dataclass(frozen=True)
 class Page:
-    """What one log says.
+    """The content of one log, summarised.
 
     Args:
-        owner: Whose log it is.
-        key: Where its key comes from, in words.
-        began: Its first entry's time.
-        ended: Its last entry's time.
-        entries: How many there are.
-        head: Hash of the last one.
-        terms: What each run went by: charter, config, policy, program.
-        counts: What was counted, in words, with how often.
-        refusals: Codes of what was refused or left out, with how often.
-        ends: How runs ended, with the model each tells.
+        owner: The owner of the log.
+        key: The source of its key, in words.
+        began: Time of the first entry.
+        ended: Time of the last entry.
+        entries: Number of entries.
+        head: Hash of the last entry.
+        terms: For each run, the digests of its charter, config, policy and program.
+        counts: Kinds of entry in words, with their numbers.
+        refusals: Codes of refusals and of left-out answers, with their numbers.
+        ends: For each run, its status at the end and the digest of its model.
     """
 
     owner: str
@@ -43,10 +43,10 @@ class Page:
     ends: tuple[tuple[str, str], ...]
 
 
-def page_of(log: ReadLog) -> Page:
-    """Return what a log says, added up."""
-    beside = "that lies beside the log: as good as whoever gave you both"
-    of_charter = "of the charter" if log.key_from_charter else beside
+def log_page(log: ReadLog) -> Page:
+    """Return the summary of one log."""
+    beside = "beside the log: trust it as much as the person who gave you both"
+    of_charter = "in the charter" if log.key_from_charter else beside
     return Page(
         owner=log.owner,
         key=of_charter,
@@ -54,59 +54,65 @@ def page_of(log: ReadLog) -> Page:
         ended=log.entries[-1].at,
         entries=len(log.entries),
         head=log.head.hash,
-        terms=tuple(_terms(entry) for entry in log.of(audit.RUN)),
-        counts=_counts(log),
-        refusals=_refusals(log),
+        terms=tuple(_run_terms(entry) for entry in log.entries_of(audit.RUN)),
+        counts=_log_counts(log),
+        refusals=_refusal_counts(log),
         ends=tuple(
             (str(one.event.facts["status"]), str(one.event.facts["model"]))
-            for one in log.of(audit.ENDED)
+            for one in log.entries_of(audit.ENDED)
         ),
     )
 
 
-def receipt(logs: Sequence[ReadLog]) -> str:
-    """Return the page; a function of the logs alone."""
+def receipt_page(logs: Sequence[ReadLog]) -> str:
+    """Return the receipt as HTML. It depends on the logs alone."""
     both_ends = {log.is_a_coordinators for log in logs} == {True, False}
     return render_page(
         "audit_receipt.html.j2",
-        pages=[page_of(log) for log in logs],
-        differences=differences(logs),
+        pages=[log_page(log) for log in logs],
+        differences=contradictions(logs),
         both_ends=both_ends,
     )
 
 
 def write_receipt(path: Path, logs: Sequence[ReadLog]) -> None:
-    """Write the page to a file."""
-    write_atomically(path, receipt(logs))
+    """Write the receipt to a file."""
+    write_atomically(path, receipt_page(logs))
 
 
-def _terms(entry: Entry) -> tuple[tuple[str, str], ...]:
+def _run_terms(entry: Entry) -> tuple[tuple[str, str], ...]:
     facts = entry.event.facts
     return tuple((name, str(facts[name])) for name in _TERMS if name in facts)
 
 
-def _counts(log: ReadLog) -> tuple[tuple[str, int], ...]:
-    sealed = Counter(str(entry.event.facts["what"]) for entry in log.of(audit.SEALED))
+def _log_counts(log: ReadLog) -> tuple[tuple[str, int], ...]:
+    sealed = Counter(str(entry.event.facts["what"]) for entry in log.entries_of(audit.SEALED))
     volume = {
-        kind: sum(int(entry.event.facts["bytes"]) for entry in log.of(kind))
+        kind: sum(int(entry.event.facts["bytes"]) for entry in log.entries_of(kind))
         for kind in (audit.RECEIVED, audit.SENT)
     }
     told = [
-        ("messages received", sum(1 for _ in log.of(audit.RECEIVED))),
+        ("messages received", sum(1 for _ in log.entries_of(audit.RECEIVED))),
         ("bytes received", volume[audit.RECEIVED]),
-        ("messages sent", sum(1 for _ in log.of(audit.SENT))),
+        ("messages sent", sum(1 for _ in log.entries_of(audit.SENT))),
         ("bytes sent", volume[audit.SENT]),
         *((f"sealed: {what}", number) for what, number in sorted(sealed.items())),
-        ("rounds that moved the model", sum(1 for _ in log.of(audit.ROUND))),
-        ("reservations and uses of the privacy ledger", sum(1 for _ in log.of(audit.LEDGER))),
-        ("models written", sum(1 for _ in log.of(audit.EXPORTED))),
-        ("stopped or allowed again", sum(1 for _ in log.of(audit.STOPPED, audit.ALLOWED))),
+        ("rounds that updated the model", sum(1 for _ in log.entries_of(audit.ROUND))),
+        (
+            "entries of the privacy ledger",
+            sum(1 for _ in log.entries_of(audit.LEDGER)),
+        ),
+        ("models written", sum(1 for _ in log.entries_of(audit.EXPORTED))),
+        (
+            "times stopped or allowed again",
+            sum(1 for _ in log.entries_of(audit.STOPPED, audit.ALLOWED)),
+        ),
     ]
     return tuple((what, number) for what, number in told if number)
 
 
-def _refusals(log: ReadLog) -> tuple[tuple[str, int], ...]:
+def _refusal_counts(log: ReadLog) -> tuple[tuple[str, int], ...]:
     codes = Counter(
-        str(entry.event.facts["code"]) for entry in log.of(audit.REFUSED, audit.QUARANTINED)
+        str(entry.event.facts["code"]) for entry in log.entries_of(audit.REFUSED, audit.QUARANTINED)
     )
     return tuple(sorted(codes.items()))

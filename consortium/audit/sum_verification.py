@@ -1,7 +1,7 @@
-"""The keyless auditor: did the coordinator add what the sites signed, and nothing else?
+"""The keyless auditor: did the coordinator add the uploads that the sites signed, and no others?
 
-Addition of ciphertexts is deterministic and receipts fix the uploads, so that anybody with the
-charter and the coordinator's files can add again and compare, without a key.
+Adding ciphertexts is deterministic, and signed receipts fix the uploads. So anybody with the
+charter and the coordinator's files can repeat the addition and compare, without a key.
 """
 
 import json
@@ -32,14 +32,14 @@ from strategies.coordinator.encrypted.progress import LAYOUT_FILE, OPENING_FILE
 
 @dataclass(frozen=True, kw_only=True)
 class SumCheck:
-    """What the auditor found of one sum.
+    """The auditor's verdict on one sum.
 
     Args:
-        server_round: The round; 0 for the statistics.
+        server_round: The round of the sum; 0 for the statistics.
         what: `updates`, `counts` or `statistics`.
-        bucket: The bucket.
-        sites: Whose signed uploads it should be the sum of.
-        deviation: What is wrong, in words, and who is answerable for it; empty if nothing is.
+        bucket: The number of the bucket.
+        sites: The sites whose signed uploads it should be the sum of.
+        deviation: What is wrong and who is responsible, in words; empty if nothing is wrong.
     """
 
     server_round: int
@@ -51,12 +51,12 @@ class SumCheck:
 
 @dataclass(frozen=True)
 class Auditor:
-    """Adds again what a coordinator added.
+    """Repeats the sums of a coordinator.
 
     Args:
-        charter: With the members' public keys.
+        charter: The charter, which has the members' public keys.
         config: The run config.
-        vault: The coordinator's files.
+        vault: The coordinator's evidence store.
     """
 
     charter: Charter
@@ -64,59 +64,59 @@ class Auditor:
     vault: EvidenceStore
 
     @classmethod
-    def of(cls, run: RunDirectory) -> "Auditor":
+    def for_run(cls, run: RunDirectory) -> "Auditor":
         """Return the auditor of a run's directory.
 
         Raises:
-            BadRunDirectory: The directory holds no encrypted run.
+            BadRunDirectory: The directory is not that of an encrypted run.
         """
         summary = read_record(run.summary, Summary)
         if not recorded_mode(summary.config).keeps_signed_sums:
             raise BadRunDirectory(
-                f"{run.path} is a run in the clear: only encrypted runs keep signed sums"
+                f"{run.path} is a run in the clear: only an encrypted run keeps signed uploads"
             )
         return cls(
             Charter.read(run.charter), RunConfig.parse(summary.config), EvidenceStore(run.vault)
         )
 
-    def verdicts(self) -> Iterator[SumCheck]:
-        """Yield a verdict on each sum whose uploads are kept.
+    def check_sums(self) -> Iterator[SumCheck]:
+        """Check each sum whose uploads are kept; yield the verdicts.
 
         Raises:
-            ConsortiumError: The coordinator's files are not those of a run under this charter.
+            ConsortiumError: The files do not belong to a run under this charter.
         """
-        self.opening()
+        self.verified_opening()
         for server_round in self.vault.rounds():
             folder = self.vault.folder / f"round-{server_round}"
             for receipts in sorted(folder.glob(f"*/{RECEIPTS_FILE}")):
-                yield from self._sums(server_round, receipts.parent)
+                yield from self._check_folder(server_round, receipts.parent)
 
-    def opening(self) -> Opening:
-        """Return the run's opening once its signature is right.
+    def verified_opening(self) -> Opening:
+        """Return the run's opening after checking its signature.
 
         Raises:
-            BadSignature: The member it names did not open the run.
+            BadSignature: The member it names did not sign it.
         """
         opening = Opening.decode(self.vault.read(OPENING_FILE))
         opening.verify(self.charter.agreement.member(opening.terms.opener))
         return opening
 
-    def layout(self) -> Layout:
-        """Return the layout of the run."""
+    def read_layout(self) -> Layout:
+        """Read the layout of the run's model."""
         return Layout.from_description(json.loads(self.vault.read(LAYOUT_FILE)))
 
     def placement(self, what: str) -> Placement:
-        """Return the form of the ciphertexts of one kind of sum."""
+        """Return how vectors of one kind of sum are placed in ciphertexts."""
         match what:
             case "updates":
-                return update_placement(self.config, self.charter, self.layout())
+                return update_placement(self.config, self.charter, self.read_layout())
             case "statistics":
                 size = statistics_for(self.charter.table).layout.size
             case _:
                 size = evaluation_for(self.charter.table).layout.size
         return count_placement(self.config, self.charter, size)
 
-    def _sums(self, server_round: int, folder: Path) -> Iterator[SumCheck]:
+    def _check_folder(self, server_round: int, folder: Path) -> Iterator[SumCheck]:
         placement = self.placement(folder.name)
         receipts = decode_receipts((folder / RECEIPTS_FILE).read_bytes())
         published = (folder / SUMS_FILE).read_bytes()
@@ -144,12 +144,12 @@ class Auditor:
             upload = path.read_bytes()
             try:
                 receipt.verify(self.charter.agreement.member(site))
-                header = upload_header(receipt.label, self.config, self.layout(), placement)
+                header = upload_header(receipt.label, self.config, self.read_layout(), placement)
                 if upload_digest(header, [upload]) != receipt.upload:
-                    return f"the coordinator holds another upload than {site} signed"
+                    return f"the coordinator holds an upload other than the one {site} signed"
                 adder.add(upload)
             except ConsortiumError as error:
-                return f"the coordinator counted what {site} did not sign ({error.code})"
+                return f"the coordinator added an upload that {site} did not sign ({error.code})"
         if adder.sum() != said:
-            return "the coordinator published another sum than that of the signed uploads"
+            return "the coordinator published a sum other than that of the signed uploads"
         return ""

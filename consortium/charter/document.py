@@ -1,4 +1,4 @@
-"""The charter: what the members of a consortium agreed on, and its fingerprint."""
+"""The charter: the agreement of a consortium's members, and its fingerprint."""
 
 import hashlib
 from collections import Counter
@@ -18,13 +18,13 @@ ADDRESS = r"^$|^[A-Za-z0-9_.:\[\]-]{1,253}:[0-9]{1,5}$"
 
 
 class BadCharter(ConsortiumError, ValueError):
-    """A charter file cannot be read as a charter."""
+    """A file is not a charter, or a charter lacks something that is needed here."""
 
     code = "bad-charter"
 
 
 class UnknownMember(ConsortiumError, LookupError):
-    """A site is not a member of this consortium."""
+    """A name is not that of a member of this consortium."""
 
     code = "unknown-member"
 
@@ -37,9 +37,9 @@ class Member(_Agreed):
     """One institution of the consortium.
 
     Args:
-        name: What it is called in every message and file.
-        signing: Ed25519 public key, hexadecimal; empty where runs are in the clear only.
-        receiving: X25519 public key, likewise.
+        name: Its name in every message and file.
+        signing: Ed25519 public key, hexadecimal; empty if all runs are in the clear.
+        receiving: X25519 public key, hexadecimal; empty if all runs are in the clear.
     """
 
     name: str = Field(pattern=NAME)
@@ -48,16 +48,16 @@ class Member(_Agreed):
 
 
 class Floors(_Agreed):
-    """What no run may fall below.
+    """Limits that every run must respect.
 
     Args:
-        min_sites: Sites in every aggregate.
-        max_examples: Most training examples one site may claim: the cap on its weight.
+        min_sites: Fewest sites in an aggregate.
+        max_examples: Most training examples a site may claim, which caps its weight.
         full_class_examples: Training examples that earn weight class 8.
-        min_others: Sites besides any one reader in every encrypted sum.
-        smallest_scale: Least value that an update may be rounded by, under encryption.
-        largest_scale: Greatest such value.
-        encrypted: Whether every run must be encrypted: a coordinator cannot ask for less.
+        min_others: Fewest sites, besides the reader itself, in an encrypted sum.
+        smallest_scale: Smallest rounding step for an update under encryption.
+        largest_scale: Largest rounding step for an update under encryption.
+        encrypted: Whether every run must be encrypted; a coordinator cannot lower this.
     """
 
     min_sites: int = Field(default=2, ge=1)
@@ -70,20 +70,20 @@ class Floors(_Agreed):
 
 
 class Charter(_Agreed):
-    """The agreement every message of a run is bound to by its fingerprint.
+    """The agreement of the members. Its fingerprint binds every message of a run to it.
 
     Args:
-        name: Of the consortium.
-        task: The use case the members train.
-        table: What every column means, of a table or of texts; the same at all members.
+        name: The consortium's name.
+        task: The task that the members train.
+        table: The schema of the records, of a table or of texts; the same at all members.
         members: The institutions, with distinct names.
-        coordinator: Where the sites reach the coordinator, as HOST:PORT; empty in simulations.
-        revision: Counts the charters of a consortium: a site never goes back to an earlier one.
-        floors: What no run may fall below.
-        openers: Members that may make epoch secrets and open encrypted runs, in the order in
-            which they succeed each other; all members in their order if none is named.
-        release_pooled: Whether evaluation counts, pooled over all sites of an encrypted run,
-            are released to the coordinator.
+        coordinator: The coordinator's address, as HOST:PORT; empty in simulations.
+        revision: Number of this charter of the consortium; a site never goes back to a lower one.
+        floors: Limits that every run must respect.
+        openers: Members that may create epoch secrets and open encrypted runs, in order of
+            succession; if empty, all members in their order.
+        release_pooled: Whether the sites of an encrypted run release evaluation counts, pooled
+            over all of them, to the coordinator.
     """
 
     version: Literal[1] = 1
@@ -101,25 +101,25 @@ class Charter(_Agreed):
     def _names_are_distinct(self) -> "Charter":
         repeated = [name for name, times in Counter(self.names).items() if times > 1]
         if repeated:
-            raise ValueError(f"members need distinct names; {repeated} stand there twice")
+            raise ValueError(f"members need distinct names; {repeated} are used more than once")
         return self
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the members, in the charter's order."""
+        """The members' names, in the charter's order."""
         return tuple(member.name for member in self.members)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the canonical form, in hexadecimal."""
+        """SHA-256 of the charter's canonical JSON, hexadecimal."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     @property
     def identities(self) -> Mapping[str, PublicIdentity]:
-        """Public keys of the members that have some, by name.
+        """Public keys by name, of the members that have keys in the charter.
 
         Raises:
-            BadIdentity: A key protects nothing.
+            BadIdentity: A key is invalid or weak.
         """
         return {
             member.name: PublicIdentity.from_description(member.model_dump())
@@ -129,7 +129,7 @@ class Charter(_Agreed):
 
     @property
     def agreement(self) -> Agreement:
-        """What keys are bound to.
+        """The agreement that keys and encrypted runs are bound to.
 
         Raises:
             BadCharter: A member has no keys in the charter.
@@ -160,32 +160,32 @@ class Charter(_Agreed):
         """Read a charter.
 
         Raises:
-            BadCharter: There is no such file, or it is not a charter.
+            BadCharter: The file does not exist or is not a charter.
         """
         try:
-            return _parsed(path.read_text())
+            return _parse_charter(path.read_text())
         except OSError as error:
-            raise BadCharter(f"no charter can be read at {path}: {error.strerror}") from error
+            raise BadCharter(f"the charter {path} cannot be read: {error.strerror}") from error
         except ValidationError as error:
             raise BadCharter(f"{path} is not a charter: {error}") from error
 
 
 @lru_cache(maxsize=16)
-def _parsed(text: str) -> Charter:
-    """Return the charter that a text is: the sites of one process hold the same."""
+def _parse_charter(text: str) -> Charter:
+    """Parse a charter, once per text: in a simulation many sites of a process share one."""
     return Charter.model_validate_json(text)
 
 
-def address(charter: Charter) -> tuple[str, int]:
-    """Return host and port that sites reach the coordinator by.
+def coordinator_address(charter: Charter) -> tuple[str, int]:
+    """Return the host and the port at which sites reach the coordinator.
 
     Raises:
-        BadCharter: The charter names none.
+        BadCharter: The charter names no valid address.
     """
     host, _, port = charter.coordinator.rpartition(":")
     if not host or not 0 < int(port) < 65_536:
         raise BadCharter(
-            f"a deployment needs a charter with the coordinator's HOST:PORT, this one has "
-            f"'{charter.coordinator}'"
+            "a deployment needs the coordinator's address in the charter as HOST:PORT, but this "
+            f"charter has '{charter.coordinator}'"
         )
     return host.strip("[]"), int(port)

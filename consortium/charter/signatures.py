@@ -1,4 +1,4 @@
-"""The members' signatures under a charter: beside it, so that its fingerprint never changes."""
+"""The members' signatures of a charter, in files beside it so that its fingerprint is unchanged."""
 
 from pathlib import Path
 from typing import Literal
@@ -22,18 +22,18 @@ class Unsigned(ConsortiumError, PermissionError):
 
 
 class OtherKeys(ConsortiumError, PermissionError):
-    """A charter gives a member other keys than the member has."""
+    """A charter's keys for a member differ from the member's own."""
 
     code = "other-keys"
 
 
 class Signature(BaseModel):
-    """One member's signature under a charter, as a file that may be sent by any way.
+    """One member's signature of a charter, in a file that may travel over any channel.
 
     Args:
         charter: Fingerprint of the charter.
-        member: Who signed.
-        signature: Ed25519, over a tag and the fingerprint, hexadecimal.
+        member: The member who signed.
+        signature: Ed25519 signature over a tag and the fingerprint, hexadecimal.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,10 +45,10 @@ class Signature(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> "Signature":
-        """Read a signature file.
+        """Read a member's signature.
 
         Raises:
-            BadCharter: It cannot be read as one.
+            BadCharter: The file cannot be read or has another format.
         """
         try:
             return cls.model_validate_json(path.read_text())
@@ -61,7 +61,7 @@ class Signature(BaseModel):
 
 
 class Signatures(BaseModel):
-    """All members' signatures under a charter: `signatures.json` beside `charter.json`."""
+    """All members' signatures of a charter: `signatures.json` beside `charter.json`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -73,7 +73,7 @@ class Signatures(BaseModel):
         """Read a file of signatures.
 
         Raises:
-            BadCharter: It cannot be read as one.
+            BadCharter: The file cannot be read or has another format.
         """
         try:
             return cls.model_validate_json(path.read_text())
@@ -85,20 +85,20 @@ class Signatures(BaseModel):
         write_atomically(path, self.model_dump_json(indent=1))
 
     def signers(self, charter: Charter) -> tuple[str, ...]:
-        """Return the members who signed this charter, in its order.
+        """Return the names of the members who signed this charter, in the charter's order.
 
         Raises:
-            BadSignature: A signature is not of who it says, or under another charter.
+            BadSignature: A signature is not by the member it names, or is of another charter.
         """
-        signed = {self._verified(charter, signature) for signature in self.signatures}
+        signed = {self._verify_signer(charter, signature) for signature in self.signatures}
         return tuple(name for name in charter.names if name in signed)
 
     def require_all(self, charter: Charter) -> None:
-        """Return if every member signed this charter.
+        """Check that every member signed this charter.
 
         Raises:
-            BadSignature: A signature is not of who it says, or under another charter.
-            Unsigned: Some member did not sign; all who did not are named.
+            BadSignature: A signature is not by the member it names, or is of another charter.
+            Unsigned: A member did not sign; the message names all who did not.
         """
         signed = self.signers(charter)
         missing = [name for name in charter.names if name not in signed]
@@ -110,51 +110,51 @@ class Signatures(BaseModel):
             )
 
     @staticmethod
-    def _verified(charter: Charter, signature: Signature) -> str:
+    def _verify_signer(charter: Charter, signature: Signature) -> str:
         if signature.charter != charter.fingerprint:
             raise BadSignature(f"{signature.member} signed another charter")
-        identity = identity_of(charter, signature.member)
-        identity.verify(_body(charter), bytes.fromhex(signature.signature))
+        identity = member_identity(charter, signature.member)
+        identity.verify(_signed_bytes(charter), bytes.fromhex(signature.signature))
         return signature.member
 
 
 def sign_charter(charter: Charter, identity: Identity) -> Signature:
-    """Return a member's signature under a charter.
+    """Sign a charter with a member's identity key.
 
     Raises:
-        NotAMember: The charter does not name the identity.
-        OtherKeys: The charter gives this member other keys.
+        NotAMember: The charter does not name this member.
+        OtherKeys: The charter's keys for this member differ from its own.
     """
     require_own_keys(charter, identity)
-    signature = identity.sign(_body(charter)).hex()
+    signature = identity.sign(_signed_bytes(charter)).hex()
     return Signature(charter=charter.fingerprint, member=identity.name, signature=signature)
 
 
 def require_own_keys(charter: Charter, identity: Identity) -> None:
-    """Return if a charter names a member with exactly the keys the member has.
+    """Check that a charter names a member with exactly the member's own keys.
 
     Raises:
-        NotAMember: The charter does not name the identity.
-        OtherKeys: It gives this member other keys: somebody else would answer in its name.
+        NotAMember: The charter does not name this member.
+        OtherKeys: The keys differ, so the holder of other keys would answer in its name.
     """
-    if identity_of(charter, identity.name) != identity.public:
-        raise OtherKeys(f"the charter gives {identity.name} other keys than this site has")
+    if member_identity(charter, identity.name) != identity.public:
+        raise OtherKeys(f"the keys of {identity.name} in the charter differ from this site's keys")
 
 
-def identity_of(charter: Charter, name: str) -> PublicIdentity:
+def member_identity(charter: Charter, name: str) -> PublicIdentity:
     """Return the public keys of a member.
 
     Raises:
-        NotAMember: The charter names nobody so.
-        BadIdentity: The charter gives this member no keys, or none that can be used.
+        NotAMember: The charter names no such member.
+        BadIdentity: The charter has no keys for this member, or unusable ones.
     """
     for member in charter.members:
         if member.name == name:
             if not member.signing:
-                raise BadIdentity(f"the charter gives {name} no keys")
+                raise BadIdentity(f"the charter has no keys for {name}")
             return PublicIdentity.from_description(member.model_dump())
     raise NotAMember(f"{name} is not among the {len(charter.members)} members of the charter")
 
 
-def _body(charter: Charter) -> bytes:
+def _signed_bytes(charter: Charter) -> bytes:
     return _TAG + bytes.fromhex(charter.fingerprint)

@@ -1,4 +1,4 @@
-"""`consortium audit`: what an auditor does with the logs that sites and coordinators keep."""
+"""`consortium audit`: check and show the audit logs of sites and coordinators."""
 
 from pathlib import Path
 
@@ -6,7 +6,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from consortium.audit.cross_check import ReadLog, compare, ledger_heads, logs_in, read_log
+from consortium.audit.cross_check import (
+    ReadLog,
+    find_logs,
+    ledger_heads,
+    read_log,
+    require_agreement,
+)
 from consortium.audit.receipt import write_receipt
 from consortium.charter.document import Charter
 from consortium.run.party_directory import PartyDirectory
@@ -15,43 +21,44 @@ from privacy.differential.ledger import Ledger
 
 app = typer.Typer(help="Check and show the audit logs.", no_args_is_help=True)
 
-LOGS = typer.Argument(..., help="Logs, or directories of sites, coordinators or runs.")
-CHARTER = typer.Option(None, "--charter", help="The charter whose keys count.")
-LEDGER = typer.Option(None, "--ledger", help="A site's directory, to hold its ledger against them.")
+LOGS = typer.Argument(..., help="Log files, or directories of sites, coordinators or runs.")
+CHARTER = typer.Option(None, "--charter", help="The charter whose keys are trusted.")
+LEDGER = typer.Option(None, "--ledger", help="A site's directory, to check its ledger too.")
 
 
 @app.command("verify")
 def verify(
     logs: list[Path] = LOGS, charter: Path | None = CHARTER, ledger: Path | None = LEDGER
 ) -> None:
-    """Check that logs are whole and do not contradict each other; exit 1 if not."""
-    read = _read(logs, charter)
-    compare(read)
-    table = Table("log of", "entries", "from", "to", "key", "head", title="whole")
+    """Check that logs are intact and do not contradict each other; exit 1 if not."""
+    read = _read_logs(logs, charter)
+    require_agreement(read)
+    table = Table("log of", "entries", "from", "to", "key", "head", title="intact logs")
     for log in read:
         table.add_row(
             log.owner,
             str(len(log.entries)),
             log.entries[0].at,
             log.entries[-1].at,
-            "of the charter" if log.key_from_charter else "beside the log",
+            "in the charter" if log.key_from_charter else "beside the log",
             log.head.hash[:16],
         )
     Console().print(table)
     sites, coordinators = len([one for one in read if not one.is_a_coordinators]), len(read)
     if sites in (0, coordinators):
-        print("one end only: hold a site's log against a coordinator's to know that no end is cut")
+        print("one side only: to detect a log cut off at its end, check a site's log together with")
+        print("a coordinator's")
     if ledger is not None:
-        _hold_ledger(ledger, read)
+        _check_ledger(ledger, read)
 
 
 @app.command("show")
 def show(
-    log: Path = typer.Argument(..., help="A log, or the directory of a site or coordinator."),
+    log: Path = typer.Argument(..., help="A log file, or the directory of a site or coordinator."),
     charter: Path | None = CHARTER,
 ) -> None:
-    """Show a log, entry by entry, as far as it is whole."""
-    for read in _read([log], charter):
+    """Check a log, and show its entries."""
+    for read in _read_logs([log], charter):
         table = Table("line", "at", "what", "facts", title=f"log of {read.owner}")
         for entry in read.entries:
             facts = ", ".join(f"{key} {value}" for key, value in entry.event.facts.items())
@@ -65,24 +72,24 @@ def receipt(
     charter: Path | None = CHARTER,
     out: Path = typer.Option(Path("receipt.html"), "--out", help="The file to write."),
 ) -> None:
-    """Write what the logs prove as one page, for an auditor."""
-    write_receipt(out, _read([directory], charter))
-    print(f"{out} written")
+    """Write what the logs prove as one HTML page, for an auditor."""
+    write_receipt(out, _read_logs([directory], charter))
+    print(f"wrote {out}")
 
 
-def _read(places: list[Path], charter: Path | None) -> list[ReadLog]:
-    paths = [path for place in places for path in logs_in(place)]
+def _read_logs(places: list[Path], charter: Path | None) -> list[ReadLog]:
+    paths = [path for place in places for path in find_logs(place)]
     charters = [PartyDirectory(place).charter for place in places]
     named = charter or next((path for path in charters if path.exists()), None)
     agreed = Charter.read(named) if named else None
     return [read_log(path, agreed) for path in paths]
 
 
-def _hold_ledger(site: Path, logs: list[ReadLog]) -> None:
-    """Check that a site's ledger goes on from where each log saw it."""
-    owner = read_log(logs_in(site)[0]).owner
+def _check_ledger(site: Path, logs: list[ReadLog]) -> None:
+    """Check that a site's ledger continues every ledger head that the logs recorded."""
+    owner = read_log(find_logs(site)[0]).owner
     with Ledger(SiteDirectory(site).ledger) as ledger:
         heads = ledger_heads(owner, logs)
         for head in heads:
             ledger.check_head(head)
-    print(f"the ledger of {owner} goes on from all {len(heads)} places where a log saw it")
+    print(f"the ledger of {owner} continues all {len(heads)} ledger heads in the logs")

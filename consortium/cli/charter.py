@@ -1,41 +1,41 @@
-"""`consortium charter`: the agreement, from a draft to everybody's signature."""
+"""`consortium charter`: draft, sign, show and revise the charter."""
 
 from pathlib import Path
 
 import typer
 
 from consortium.charter.document import Charter, Floors
-from consortium.charter.signatures import identity_of, sign_charter
+from consortium.charter.signatures import member_identity, sign_charter
 from consortium.provisioning.charter_drafts import (
-    draft,
+    draft_charter,
     read_schema,
-    revised,
+    read_signatures,
+    revise_charter,
     signature_path,
-    signatures_beside,
 )
 from consortium.provisioning.enrolment import PublicHalf
 from consortium.site.directory import read_identity
 
-app = typer.Typer(help="Draft, sign and read the agreement.", no_args_is_help=True)
+app = typer.Typer(help="Draft, sign, show and revise the charter.", no_args_is_help=True)
 
-CHARTER = typer.Argument(..., help="File of the charter.")
-MEMBER = typer.Option(..., "--member", help="A site's public half; once for each member.")
+CHARTER = typer.Argument(..., help="The charter's file.")
+MEMBER = typer.Option(..., "--member", help="A member's public half; repeat for each member.")
 
 
 @app.command("new")
 def new(
     charter: Path = CHARTER,
-    name: str = typer.Option(..., help="Name of the consortium."),
-    task: str = typer.Option(..., help="What the members train, such as credit."),
-    table: Path = typer.Option(..., help="Schema of the records, as JSON."),
-    coordinator: str = typer.Option(..., help="HOST:PORT that sites reach the coordinator by."),
+    name: str = typer.Option(..., help="The consortium's name."),
+    task: str = typer.Option(..., help="The task to train, such as credit."),
+    table: Path = typer.Option(..., help="The schema of the records, a JSON file."),
+    coordinator: str = typer.Option(..., help="The coordinator's address for sites, HOST:PORT."),
     member: list[Path] = MEMBER,
-    min_sites: int = typer.Option(2, help="Fewest sites in every aggregate."),
-    min_others: int = typer.Option(2, help="Fewest other sites in every encrypted sum."),
+    min_sites: int = typer.Option(2, help="Fewest sites in an aggregate."),
+    min_others: int = typer.Option(2, help="Fewest other sites in an encrypted sum."),
     encrypted: bool = typer.Option(True, help="Whether every run must be encrypted."),
 ) -> None:
-    """Draft a charter from the members' public halves; nobody has signed it yet."""
-    drafted = draft(
+    """Draft a charter from the members' public halves, for them to sign."""
+    drafted = draft_charter(
         name,
         task=task,
         table=read_schema(table),
@@ -52,7 +52,7 @@ def sign(
     charter: Path = CHARTER,
     site: Path = typer.Argument(..., help="The site's directory."),
 ) -> None:
-    """Sign a charter with a site's identity key; the signature goes beside the charter."""
+    """Sign a charter with a site's identity key; write the signature beside the charter."""
     agreed = Charter.read(charter)
     signature = sign_charter(agreed, read_identity(site))
     path = signature_path(charter, signature.member)
@@ -62,9 +62,9 @@ def sign(
 
 @app.command("show")
 def show(charter: Path = CHARTER) -> None:
-    """Show what a charter says, its fingerprint, and who has signed it."""
+    """Show a charter, its fingerprint, and who has signed it."""
     agreed = Charter.read(charter)
-    signed = signatures_beside(charter).signers(agreed)
+    signed = read_signatures(charter).signers(agreed)
     print(f"{agreed.name}, revision {agreed.revision}, task {agreed.task}")
     print(f"fingerprint {agreed.fingerprint}")
     print(f"coordinator {agreed.coordinator or 'none named'}")
@@ -72,19 +72,23 @@ def show(charter: Path = CHARTER) -> None:
         print(f"floor       {key} = {value}")
     for member in agreed.members:
         mark = "signed" if member.name in signed else "NOT SIGNED"
-        short = identity_of(agreed, member.name).fingerprint.hex() if member.signing else "no keys"
+        short = (
+            member_identity(agreed, member.name).fingerprint.hex() if member.signing else "no keys"
+        )
         print(f"member      {member.name:20} {mark:10} {short}")
 
 
 @app.command("revise")
 def revise(
     charter: Path = CHARTER,
-    to: Path = typer.Option(..., help="File of the new charter."),
-    without: list[str] = typer.Option([], help="A member that leaves."),
-    joining: list[Path] = typer.Option([], help="Public half of a site that joins."),
+    to: Path = typer.Option(..., help="The new charter's file."),
+    without: list[str] = typer.Option([], help="A member that leaves; may be repeated."),
+    joining: list[Path] = typer.Option(
+        [], help="The public half of a site that joins; may be repeated."
+    ),
 ) -> None:
-    """Draft the next charter, without or with a member; all who are in it sign it anew."""
-    changed = revised(
+    """Draft the next revision, with members leaving or joining; all its members must sign it."""
+    changed = revise_charter(
         Charter.read(charter),
         without=without,
         joining=[PublicHalf.read(path) for path in joining],

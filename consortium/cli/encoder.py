@@ -1,15 +1,18 @@
-"""`consortium encoder`: which encoder lies on this machine, so that sites can compare."""
+"""`consortium encoder`: show an encoder's folder and digest.
+
+A module of its own because only this command imports the encoders.
+"""
 
 import typer
 
 from sites.plans import MINILM
 
 
-def command(
-    base: str = typer.Argument(MINILM, help="A name, or the directory of an encoder."),
+def show_encoder(
+    base: str = typer.Argument(MINILM, help="The name of an encoder, or its directory."),
 ) -> None:
-    """Say where an encoder lies and what its digest is, for the run config's model-digest."""
-    from sites.models.encoder_files import EncoderFiles  # transformers is loaded where it is needed
+    """Show an encoder's folder and its digest, which is the run config's model-digest."""
+    from sites.models.encoder_files import EncoderFiles  # imports transformers, which takes seconds
 
     files = EncoderFiles.find(base)
     print(files.folder)

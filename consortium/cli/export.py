@@ -1,47 +1,49 @@
-"""`consortium export`: a trained model as files that other programs load."""
+"""`consortium export`: write a trained model in files that other programs can load."""
 
 from pathlib import Path
 
 import typer
 
-from consortium.model.card import Judged
+from consortium.model.card import ModelEvaluation
 from consortium.model.files import export_model, read_model
 from consortium.report.elements.run_reader import Recorded
 from consortium.run.directory import RunDirectory
 
 
-def command(
-    model: Path = typer.Argument(..., help="The folder of a model, a site's or a run's."),
-    folder: Path = typer.Argument(..., help="Where to; a new or empty folder."),
-    run: Path = typer.Option(None, "--run", help="The run's directory, for the figures."),
-    adapter: bool = typer.Option(False, "--adapter", help="Only what was trained."),
+def export(
+    model: Path = typer.Argument(..., help="The directory of a model, a site or a run."),
+    folder: Path = typer.Argument(..., help="A new or empty folder to write to."),
+    run: Path = typer.Option(
+        None, "--run", help="The run's directory, for the metrics in the card."
+    ),
+    adapter: bool = typer.Option(False, "--adapter", help="Write only the trained parameters."),
 ) -> None:
-    """Write a model as transformers (or peft) loads it, with its tokenizer, labels and card."""
-    found = folder_of(model)
+    """Write a model for transformers (or peft), with its tokenizer, labels and model card."""
+    found = find_model_folder(model)
     trained = read_model(found)
-    directory = run or run_of(found)
-    judged = judged_in(RunDirectory(directory)) if directory else None
+    directory = run or find_run(found)
+    judged = read_judgement(RunDirectory(directory)) if directory else None
     export_model(trained, folder, judged, merged=not adapter)
-    print(f"{folder}: {trained.charter.task}, with its card")
+    print(f"wrote {folder}: {trained.charter.task}, with its card")
 
 
-def folder_of(model: Path) -> Path:
-    """Return the model's folder: the one named, or that of the site or run that was named."""
+def find_model_folder(model: Path) -> Path:
+    """Find the folder of a model, given that folder or the directory of a site or a run."""
     if (model / "model.json").is_file():
         return model
     found = sorted([*model.glob("model/model.json"), *model.glob("sites/*/model/model.json")])
     return found[0].parent if found else model
 
 
-def judged_in(run: RunDirectory) -> Judged | None:
-    """Return what a run says of its model; None if it ended without an evaluation."""
+def read_judgement(run: RunDirectory) -> ModelEvaluation | None:
+    """Read a run's evaluation of its model; None if the run ended without an evaluation."""
     recorded = Recorded.read(run)
-    if recorded.pooled is None:
+    if recorded.pooled_evaluation is None:
         return None
-    return Judged(tally=recorded.pooled, comparison=recorded.comparison)
+    return ModelEvaluation(tally=recorded.pooled_evaluation, comparison=recorded.comparison)
 
 
-def run_of(folder: Path) -> Path | None:
-    """Return the run that a model's folder lies in; None if it lies elsewhere."""
+def find_run(folder: Path) -> Path | None:
+    """Find the run directory that contains a model's folder; None if there is none."""
     runs = [one for one in folder.resolve().parents[:3] if RunDirectory(one).summary.is_file()]
     return runs[0] if runs else None

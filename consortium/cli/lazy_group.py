@@ -33,7 +33,7 @@ def lazy_group(lazy: Mapping[str, LazyCommand]) -> type[TyperGroup]:
         """A group that imports a command when it is invoked, and none to list them."""
 
         def list_commands(self, ctx: click.Context) -> list[str]:
-            """Return all names, the lazy ones first."""
+            """Return all names, the lazily imported commands first."""
             return [*lazy, *super().list_commands(ctx)]
 
         def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

@@ -1,4 +1,4 @@
-"""`consortium site ledger`: what the data of a site have lost, and what would still fit."""
+"""`consortium site ledger`: show the privacy spent on a site's data, and what would still fit."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -10,41 +10,44 @@ from rich.table import Table
 
 from consortium.report.ledger.page import write_export
 from consortium.report.ledger.plot import draw_loss
-from consortium.report.ledger.statement import Account, View, open_ledger, to_csv, view_of, what_if
+from consortium.report.ledger.statement import (
+    Account,
+    View,
+    open_ledger,
+    planned_cost,
+    read_ledger_view,
+    to_csv,
+)
 from consortium.report.plots.style import write_png
 from privacy.differential.mechanisms import UNITS, SampledGaussian
 from privacy.differential.second_opinion import opacus_epsilon
 
 _COLUMNS = ("entry", "reserved (UTC)", "run", "part", "what", "steps", "state", "epsilon", "so far")
-_NUMBERS = ("entry", "epsilon", "so far")
+_NUMBERS = ("entry", "epsilon", "so far")  # columns set flush right
 _RUN_LETTERS = 12
 
 console = Console()
 
 SITE = typer.Argument(..., help="The site's directory.")
-DATA = typer.Option(None, "--data", help="One data set only.")
-CSV = typer.Option(None, "--csv", help="Write every line to a CSV file.")
-PLOT = typer.Option(None, "--plot", help="Write epsilon over time to a PNG file.")
-EXPORT = typer.Option(None, "--export", help="Write a page and a CSV for the officer here.")
+DATA = typer.Option(None, "--data", help="Show one data set only.")
+CSV = typer.Option(None, "--csv", help="Write all entries to a CSV file.")
+PLOT = typer.Option(None, "--plot", help="Plot epsilon over time to a PNG file.")
+EXPORT = typer.Option(None, "--export", help="Write an HTML page and a CSV to this folder.")
 PLANNED = typer.Option(
-    None, "--what-if", help="Noise multiplier, sampling rate and steps of a planned run."
+    None, "--what-if", help="The noise multiplier, sampling rate and steps of a planned run."
 )
-SECOND = typer.Option(
-    False,
-    "--second-opinion",
-    help="Ask Opacus too; it takes seconds.",
-)
-BY = typer.Option("person", "--unit", help="Whom the planned run protects: person or record.")
+SECOND = typer.Option(False, "--second-opinion", help="Ask Opacus too; this takes seconds.")
+BY = typer.Option("person", "--unit", help="The planned run's unit of privacy: person or record.")
 
 MOST_RECORDS = typer.Option(
     0,
     "--max-records-per-person",
     min=0,
-    help="Of the planned run, where it protects records: most that one person has; 0: unknown.",
+    help="If the planned run protects records: the most records of one person; 0 if unknown.",
 )
 
 
-def command(
+def show_ledger(
     directory: Path = SITE,
     data: str | None = DATA,
     csv: Path | None = CSV,
@@ -55,40 +58,40 @@ def command(
     max_records_per_person: int = MOST_RECORDS,
     second_opinion: bool = SECOND,
 ) -> None:
-    """Show what the people in a site's data sets have lost, over all runs."""
-    view = _chosen(view_of(directory), data)
+    """Show the privacy spent on each of a site's data sets, over all runs."""
+    view = _select_data_set(read_ledger_view(directory), data)
     for account in view.accounts:
-        _say(account)
+        _print_account(account)
     if second_opinion:
-        _say_second_opinion(directory, view)
+        _print_second_opinion(directory, view)
     console.print(
-        f"the ledger ends with entry {view.head.entries}, {view.head.digest.hex()}",
+        f"last entry of the ledger: {view.head.entries}, digest {view.head.digest.hex()}",
         highlight=False,
         soft_wrap=True,
     )
     if csv is not None:
         csv.write_text(to_csv(view))
     if plot is not None:
-        for path, account in _files(plot, view):
+        for path, account in _plot_files(plot, view):
             write_png(partial(draw_loss, account), path)
     if export is not None:
         page, _ = write_export(view, export, site=directory.resolve().name, now=datetime.now(UTC))
-        console.print(f"written: {page}", highlight=False, soft_wrap=True)
+        console.print(f"wrote {page}", highlight=False, soft_wrap=True)
     if planned is not None:
-        _say_what_if(directory, view, _event(planned, unit, max_records_per_person))
+        _print_planned_cost(directory, view, _planned_event(planned, unit, max_records_per_person))
 
 
-def _chosen(view: View, data: str | None) -> View:
+def _select_data_set(view: View, data: str | None) -> View:
     accounts = tuple(one for one in view.accounts if data in (None, one.data_set))
     if not accounts:
         names = ", ".join(one.data_set for one in view.accounts)
-        raise typer.BadParameter(f"the ledger has no such data set; it has: {names}")
+        raise typer.BadParameter(f"the ledger has no data set {data}; it has: {names}")
     return View(head=view.head, accounts=accounts)
 
 
-def _event(planned: tuple[float, float, int], unit: str, most: int) -> SampledGaussian:
+def _planned_event(planned: tuple[float, float, int], unit: str, most: int) -> SampledGaussian:
     if unit not in UNITS:
-        raise typer.BadParameter(f"a unit is one of {', '.join(UNITS)}")
+        raise typer.BadParameter(f"--unit must be one of {', '.join(UNITS)}, got {unit}")
     noise, rate, steps = planned
     return SampledGaussian(
         noise_multiplier=noise,
@@ -100,8 +103,8 @@ def _event(planned: tuple[float, float, int], unit: str, most: int) -> SampledGa
     )
 
 
-def _files(plot: Path, view: View) -> list[tuple[Path, Account]]:
-    """Return a file for each data set: the named one, or numbered ones beside it."""
+def _plot_files(plot: Path, view: View) -> list[tuple[Path, Account]]:
+    """Return a file for each data set; with several data sets, the files are numbered."""
     if len(view.accounts) == 1:
         return [(plot, view.accounts[0])]
     return [
@@ -110,7 +113,7 @@ def _files(plot: Path, view: View) -> list[tuple[Path, Account]]:
     ]
 
 
-def _say(account: Account) -> None:
+def _print_account(account: Account) -> None:
     budget = account.budget
     shown = Table(title=f"{account.data_set}: by {budget.unit}, delta {budget.delta:g}")
     for name in _COLUMNS:
@@ -129,17 +132,17 @@ def _say(account: Account) -> None:
         )
     console.print(shown)
     check = (
-        "" if account.spent.rdp is None else f" (check by Renyi's road: {account.spent.rdp:.3f})"
+        "" if account.spent.rdp is None else f" (cross-check by Renyi DP: {account.spent.rdp:.3f})"
     )
     console.print(
-        f"{account.data_set}: epsilon {account.spent.pld:.3f} of {budget.epsilon:g} lost, "
+        f"{account.data_set}: epsilon {account.spent.pld:.3f} of {budget.epsilon:g} spent, "
         f"{account.left:.3f} left{check}",
         highlight=False,
         soft_wrap=True,
     )
 
 
-def _say_second_opinion(directory: Path, view: View) -> None:
+def _print_second_opinion(directory: Path, view: View) -> None:
     with open_ledger(directory) as ledger:
         for account in view.accounts:
             budget, events = account.budget, ledger.events(account.data_set)
@@ -152,15 +155,15 @@ def _say_second_opinion(directory: Path, view: View) -> None:
             console.print(f"{account.data_set}: {said}", highlight=False, soft_wrap=True)
 
 
-def _say_what_if(directory: Path, view: View, event: SampledGaussian) -> None:
+def _print_planned_cost(directory: Path, view: View, event: SampledGaussian) -> None:
     with open_ledger(directory) as ledger:
         for account in view.accounts:
-            found = what_if(account, event, ledger.events(account.data_set))
+            found = planned_cost(account, event, ledger.events(account.data_set))
             verdict = "fits" if found.fits else "does not fit"
             console.print(
                 f"{account.data_set}: the planned run costs epsilon {found.asked:.3f} by itself "
-                f"and {found.together:.3f} with all before it: it {verdict}; at most "
-                f"{found.steps_that_fit} steps do",
+                f"and {found.together:.3f} together with all earlier runs. It {verdict}; at most "
+                f"{found.steps_that_fit} steps fit",
                 highlight=False,
                 soft_wrap=True,
             )

@@ -1,4 +1,4 @@
-"""What a person types after an option, turned into values; refused with what was expected."""
+"""Parse option values; an invalid value is refused with what was expected."""
 
 import json
 from collections.abc import Iterable
@@ -12,61 +12,62 @@ SET_HELP = "key=value of the run config; may be repeated. `consortium run-config
 
 
 class BadOption(ConsortiumError, ValueError):
-    """An option is not of the form it needs."""
+    """The value of an option does not have the required form."""
 
     code = "bad-option"
 
 
-def overrides(settings: Iterable[str]) -> dict[str, Scalar]:
-    """Return `key=value` settings as run config values, each of its key's type.
+def parse_overrides(settings: Iterable[str]) -> dict[str, Scalar]:
+    """Parse `key=value` settings into run config values, each of its key's type.
 
     Raises:
-        BadOption: A setting is not of the form `key=value`.
-        BadConfig: A key is unknown; the nearest one is named.
+        BadOption: A setting does not have the form `key=value`.
+        BadConfig: A key is unknown, and the message names the nearest one; or a value has the
+            wrong type.
     """
     values: dict[str, Scalar] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key:
             raise BadOption(f"--set needs key=value, got '{setting}'")
-        values[key] = _typed(key, text)
+        values[key] = _typed_value(key, text)
     return values
 
 
-def _typed(key: str, text: str) -> Scalar:
+def _typed_value(key: str, text: str) -> Scalar:
     if key not in KEYS:
-        RunConfig.parse({key: text})  # refuses, with the nearest key
+        RunConfig.parse({key: text})  # raises, and names the nearest key
     if isinstance(KEYS[key], str):
         return text
     try:
         value = json.loads(text)
-    except ValueError as error:  # no JSON, or a number of 5,000 digits
+    except ValueError as error:  # not JSON, or an integer with more digits than Python parses
         raise BadConfig(f"{key} needs a {type(KEYS[key]).__name__}, got '{text}'") from error
     if isinstance(value, bool | int | float | str):
         return value
     raise BadConfig(f"{key} needs a {type(KEYS[key]).__name__}, got '{text}'")
 
 
-def data_sources(given: Iterable[str]) -> dict[str, DataSource]:
-    """Return `site=source` options as sources by site.
+def parse_data_sources(given: Iterable[str]) -> dict[str, DataSource]:
+    """Parse `site=source` options into data sources by site.
 
-    A source is a file, or a database's URL and a query with `::` between them, as in
+    A source is a file, or the URL of a database and a query, separated by `::`, as in
     `north=sqlite:///loans.db::SELECT * FROM loans`.
 
     Raises:
-        BadOption: An option is not of that form, or its file does not exist.
+        BadOption: An option does not have that form, or its file does not exist.
     """
     sources: dict[str, DataSource] = {}
     for option in given:
         site, equals, source = option.partition("=")
         if not equals or not site or not source:
             raise BadOption(f"--data needs site=file or site=url::query, got '{option}'")
-        sources[site] = data_source(source)
+        sources[site] = parse_data_source(source)
     return sources
 
 
-def data_source(text: str) -> DataSource:
-    """Return a file, a directory, or a URL and a query with `::` between them, as a source.
+def parse_data_source(text: str) -> DataSource:
+    """Parse a data source: a file, a directory, or a URL and a query separated by `::`.
 
     Raises:
         BadOption: There is no such file, or the URL has no query.
@@ -75,11 +76,12 @@ def data_source(text: str) -> DataSource:
     if separated and query:
         return SqlQuery(url=url, query=query)
     if "://" in text:
+        # The URL may hold a password, so the message does not quote it.
         raise BadOption("a database needs a query: write url::query")
     path = Path(text).resolve()
     if not path.exists():
         raise BadOption(
-            f"there is no file {path}: --data is site=file for a site's own records, or the "
+            f"there is no file {path}: --data needs site=file for a site's own records, or the "
             "file or directory of one corpus"
         )
     return TextFolder(path=path) if path.is_dir() else TableFile(path=path)

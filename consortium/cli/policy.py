@@ -1,4 +1,4 @@
-"""What the operator of a site asks before joining, and how everything is stopped."""
+"""`consortium site check`, `stop-all` and `allow`: dry-run the policy; stop and restart a site."""
 
 import time
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from rich.table import Table
 
 from consortium.audit import journal as audit
 from consortium.charter.document import Charter
-from consortium.cli.options import SET_HELP, overrides
+from consortium.cli.options import SET_HELP, parse_overrides
 from consortium.client.audit_trail import journal_of
 from consortium.client.policy_dry_run import PolicyFinding, dry_run
 from consortium.config import RunConfig
@@ -21,18 +21,18 @@ from privacy.policy import kill_switch
 REFUSED = 1
 
 SITE = typer.Argument(..., help="The site's directory.")
-CHARTER = typer.Argument(..., help="The charter, as it was proposed or signed.")
+CHARTER = typer.Argument(..., help="The charter, proposed or signed.")
 SETTINGS = typer.Option([], "--set", help=SET_HELP)
 
 
 def check(directory: Path = SITE, charter: Path = CHARTER, settings: list[str] = SETTINGS) -> None:
-    """Say what a run of this charter could do here, and what this site would refuse; exit 1 if so.
+    """Show what a run could do here and what this site would refuse; exit 1 if it would refuse.
 
     Nothing is sent, counted or reserved.
     """
-    config = RunConfig.parse(overrides(settings))
+    config = RunConfig.parse(parse_overrides(settings))
     findings = dry_run(directory, Charter.read(charter), config, now=time.time())
-    Console().print(_table(findings))
+    Console().print(_findings_table(findings))
     refused = [finding for finding in findings if finding.refused]
     if refused:
         print(f"this site would refuse: {'; '.join(one.refused for one in refused)}")
@@ -42,28 +42,28 @@ def check(directory: Path = SITE, charter: Path = CHARTER, settings: list[str] =
 
 def stop_all(
     directory: Path = SITE,
-    reason: str = typer.Option("", help="For whoever finds the site stopped; it never leaves."),
+    reason: str = typer.Option("", help="A note kept at the site; it is never sent."),
 ) -> None:
-    """Let the site answer nothing from now on, whatever its policy says."""
+    """Stop the site: from now on it answers nothing, whatever its policy says."""
     kill_switch.stop_all(directory, reason)
-    _note(directory, audit.STOPPED)
-    print(f"{directory}: everything is stopped; `consortium site allow` lets it answer again")
+    _note_in_journal(directory, audit.STOPPED)
+    print(f"{directory}: stopped; `consortium site allow` lets it answer again")
 
 
 def allow(directory: Path = SITE) -> None:
-    """Let a stopped site answer again what its policy allows."""
+    """Let a stopped site answer again, as its policy allows."""
     kill_switch.allow(directory)
-    _note(directory, audit.ALLOWED)
-    print(f"{directory}: answers what its policy allows")
+    _note_in_journal(directory, audit.ALLOWED)
+    print(f"{directory}: answers again, as its policy allows")
 
 
-def _note(directory: Path, kind: str) -> None:
+def _note_in_journal(directory: Path, kind: str) -> None:
     journal = journal_of(directory, read_site_config(directory).name)
     journal.note(kind, at=datetime.now(UTC).isoformat(timespec="seconds"))
     journal.commit()
 
 
-def _table(findings: Iterable[PolicyFinding]) -> Table:
+def _findings_table(findings: Iterable[PolicyFinding]) -> Table:
     table = Table("what", "this run", "this site's policy", "")
     for one in findings:
         verdict = f"[red]refused: {one.refused}[/red]" if one.refused else "[green]yes[/green]"

@@ -1,4 +1,4 @@
-"""`consortium run`, `resume`, `wait`, `status`, `stop`: the coordinator's runs, and how all is."""
+"""`consortium run`, `resume`, `wait`, `status`, `stop`: control a coordinator's runs."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 import typer
 
 from consortium.charter.document import Charter
-from consortium.cli.options import SET_HELP, overrides
+from consortium.cli.options import SET_HELP, parse_overrides
 from consortium.config import RunConfig
 from consortium.coordinator.resume import interrupted
 from consortium.deployment.control_client import Control
 from consortium.deployment.run_orders import RunOrder, last_run
-from consortium.deployment.status import of_coordinator, of_site
+from consortium.deployment.status import coordinator_status, site_status
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.wait import Waiting
 from consortium.run.directory import RunDirectory
@@ -19,19 +19,19 @@ from consortium.run.party_directory import CoordinatorDirectory
 from consortium.site.directory import SiteDirectory
 from privacy.errors import ConsortiumError
 
-app = typer.Typer(help="Runs of the coordinator's.")
+app = typer.Typer(help="Control and inspect a coordinator's runs.")
 
 COORDINATOR = typer.Argument(..., help="The coordinator's directory.")
 
 
 class NothingRuns(ConsortiumError, RuntimeError):
-    """There is no run to wait for, to stop or to go on with."""
+    """There is no run to wait for, to stop or to resume."""
 
     code = "nothing-runs"
 
 
 class RunExists(ConsortiumError, FileExistsError):
-    """A run has the name already."""
+    """A run with this name already exists."""
 
     code = "run-exists"
 
@@ -40,91 +40,97 @@ class RunExists(ConsortiumError, FileExistsError):
 def run(
     directory: Path = COORDINATOR,
     settings: list[str] = typer.Option([], "--set", help=SET_HELP),
-    name: str = typer.Option("", help="Of the run; by default the time."),
-    wait: bool = typer.Option(True, "--wait/--no-wait", help="Whether to return at its end."),
+    name: str = typer.Option("", help="The run's name; by default the time."),
+    wait: bool = typer.Option(True, "--wait/--no-wait", help="Whether to wait until the run ends."),
 ) -> None:
-    """Start a run of the charter that is in force."""
+    """Start a run under the charter in force."""
     superlink = SuperLink(directory)
-    config = RunConfig.parse({**RunConfig().flat(), **overrides(settings)})
+    config = RunConfig.parse({**RunConfig().flat(), **parse_overrides(settings)})
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
     folder = CoordinatorDirectory(directory).run(name or stamp)
     try:
         folder.mkdir(parents=True)
     except FileExistsError as error:
-        raise RunExists(f"there is a run in {folder}: name another, or resume it") from error
+        raise RunExists(
+            f"{folder} already holds a run: give another name, or resume that run"
+        ) from error
     superlink.charter.write(RunDirectory(folder).charter)
-    _begin(superlink, RunDirectory(folder), config, wait=wait)
+    _submit_run(superlink, RunDirectory(folder), config, wait=wait)
 
 
 @app.command("resume")
 def resume(
     directory: Path = COORDINATOR,
-    name: str = typer.Option("", help="Of the run; by default the last one."),
-    wait: bool = typer.Option(True, "--wait/--no-wait", help="Whether to return at its end."),
+    name: str = typer.Option("", help="The run's name; by default the last run."),
+    wait: bool = typer.Option(True, "--wait/--no-wait", help="Whether to wait until the run ends."),
 ) -> None:
-    """Go on with a run that was interrupted, from what it kept."""
-    folder = CoordinatorDirectory(directory).run(name) if name else _last_run(directory)
+    """Resume an interrupted run from its last completed round."""
+    folder = CoordinatorDirectory(directory).run(name) if name else _require_last_run(directory)
     run_directory = RunDirectory(folder)
     config = interrupted(run_directory)
-    run_directory.summary.unlink(missing_ok=True)  # that of the interrupted run
-    _begin(SuperLink(directory), run_directory, config, wait=wait)
+    run_directory.summary.unlink(missing_ok=True)  # else `wait` would take it for the end
+    _submit_run(SuperLink(directory), run_directory, config, wait=wait)
 
 
 @app.command("wait")
 def wait_for(
     directory: Path = COORDINATOR,
-    begun: int = typer.Option(-1, "--round", help="Return when it begins; else at the end."),
+    begun: int = typer.Option(
+        -1, "--round", help="Wait until this round starts; by default until the end."
+    ),
 ) -> None:
-    """Wait for the last run: for a round of it to begin, or for its end."""
-    waiting = Waiting(Control(SuperLink(directory)), RunDirectory(_last_run(directory)))
+    """Wait until the last run ends, or until one of its rounds starts."""
+    waiting = Waiting(Control(SuperLink(directory)), RunDirectory(_require_last_run(directory)))
     if begun < 0:
-        _tell_end(waiting)
+        _print_end(waiting)
     else:
-        waiting.round(begun)
-        print(f"round {waiting.last_begun()} has begun")
+        waiting.wait_for_round(begun)
+        print(f"round {waiting.last_started_round()} has started")
 
 
 @app.command("status")
-def status(directory: Path = typer.Argument(..., help="Of a coordinator or a site.")) -> None:
-    """Say who is there, since when, what runs, the last round and the last error."""
+def status(
+    directory: Path = typer.Argument(..., help="The directory of a coordinator or a site."),
+) -> None:
+    """Show what is running and since when, who is online, the last round and the last error."""
     for line in (
-        of_site(directory)
+        site_status(directory)
         if SiteDirectory(directory).config.exists()
-        else of_coordinator(directory)
+        else coordinator_status(directory)
     ):
         print(line)
 
 
 @app.command("stop")
 def stop(directory: Path = COORDINATOR) -> None:
-    """Stop the run that is going on; the sites stay up."""
+    """Stop the current run; the sites stay up."""
     control = Control(SuperLink(directory))
-    going = control.going()
+    going = control.active_runs()
     if not going:
-        raise NothingRuns("no run is going on")
+        raise NothingRuns("no run is in progress")
     for number in going:
-        control.stop(number)
+        control.stop_run(number)
         print(f"stopped {number}")
 
 
-def _begin(
+def _submit_run(
     superlink: SuperLink, run_directory: RunDirectory, config: RunConfig, *, wait: bool
 ) -> None:
     control = Control(superlink)
     Charter.read(run_directory.charter)
-    number = control.submit(RunOrder(run=run_directory.path, config=config.flat()))
+    number = control.submit_order(RunOrder(run=run_directory.path, config=config.flat()))
     print(f"{run_directory.path}: Flower's run {number}")
     if wait:
-        _tell_end(Waiting(control, run_directory))
+        _print_end(Waiting(control, run_directory))
 
 
-def _tell_end(waiting: Waiting) -> None:
-    summary = waiting.end()
+def _print_end(waiting: Waiting) -> None:
+    summary = waiting.wait_for_end()
     print(f"finished: {summary.rounds} rounds, model {summary.model_digest}")
 
 
-def _last_run(directory: Path) -> Path:
+def _require_last_run(directory: Path) -> Path:
     last = last_run(directory)
     if last is None:
-        raise NothingRuns("there was no run yet")
+        raise NothingRuns("there is no run yet: start one with `consortium run`")
     return last

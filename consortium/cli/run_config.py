@@ -1,10 +1,13 @@
-"""`consortium run-config`: which keys `--set` takes, what each says, and what holds by default."""
+"""`consortium run-config`: list the keys that `--set` accepts, with their defaults and meanings.
+
+A module of its own because each command is imported only when it is used.
+"""
 
 from consortium.config import KEYS, SETTINGS
 
 
-def command() -> None:
-    """List the keys of the run config, each with its default, its range and what it says."""
+def list_run_config() -> None:
+    """List the keys of the run config, each with its default, range and meaning."""
     for key, setting in SETTINGS.items():
         print(f"{key}={KEYS[key]}")
         print(f"    {setting.declaration.range}")

@@ -1,4 +1,4 @@
-"""`consortium site`: what the operator of an institution does."""
+"""`consortium site`: set up, start and stop a site, and decide which code it runs."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,27 +7,32 @@ import typer
 
 from consortium.cli import policy as cli_policy
 from consortium.cli.lazy_group import LazyCommand, lazy_group
-from consortium.cli.options import data_source
+from consortium.cli.options import parse_data_source
 from consortium.deployment import code_approval as approval
-from consortium.deployment.code_approval import changes, choose
+from consortium.deployment.code_approval import bundle_diff, choose_code
 from consortium.deployment.supernode import SuperNode
-from consortium.deployment.supervisor import bring_down, cut_off, detach, supervise
+from consortium.deployment.supervisor import (
+    kill_service,
+    start_detached,
+    stop_service,
+    supervise_service,
+)
 from consortium.provisioning.enrolment import init_site, public_half, renew_node_key
 from consortium.provisioning.installation import install_site
 from consortium.run.logs import log_in_detail
 
 
-def _ledger() -> typer.Typer:
-    from consortium.cli import ledger as cli_ledger  # it draws, and computes what was lost
+def _load_ledger() -> typer.Typer:
+    from consortium.cli import ledger as cli_ledger  # imports matplotlib and the accountants
 
     loaded = typer.Typer()
-    loaded.command("ledger")(cli_ledger.command)
+    loaded.command("ledger")(cli_ledger.show_ledger)
     return loaded
 
 
 COMMANDS = {
     "ledger": LazyCommand(
-        "Show what the people in a site's data sets have lost, over all runs.", _ledger
+        "Show the privacy spent on each of a site's data sets, over all runs.", _load_ledger
     ),
 }
 
@@ -37,23 +42,23 @@ app.command("stop-all")(cli_policy.stop_all)
 app.command("allow")(cli_policy.allow)
 
 SITE = typer.Argument(..., help="The site's directory.")
-OUT = typer.Option(None, "--out", help="File for the public half; the terminal if none.")
+OUT = typer.Option(None, "--out", help="A file for the public half; by default the terminal.")
 
 
 @app.command("init")
 def init(
     directory: Path = SITE,
     name: str = typer.Option(..., help="The site's name in the charter."),
-    data: str = typer.Option(..., help="File of the records, or url::query of a database."),
+    data: str = typer.Option(..., help="The file of the records, or url::query of a database."),
 ) -> None:
-    """Make a site: its keys, which never leave it, and its configuration."""
-    half = init_site(directory, name=name, source=data_source(data))
+    """Create a site: its configuration, and its private keys, which never leave it."""
+    half = init_site(directory, name=name, source=parse_data_source(data))
     print(f"{directory}: site {name}, identity {half.identity.fingerprint.hex()}")
 
 
 @app.command("public")
 def public(directory: Path = SITE, out: Path | None = OUT) -> None:
-    """Show or write the public half of a site's keys: what others may have."""
+    """Show or write the public half of a site's keys, which others may have."""
     half = public_half(directory)
     if out is None:
         print(half.model_dump_json(indent=1))
@@ -63,9 +68,9 @@ def public(directory: Path = SITE, out: Path | None = OUT) -> None:
 
 @app.command("install")
 def install(
-    directory: Path = SITE, kit: Path = typer.Argument(..., help="The kit, as it came.")
+    directory: Path = SITE, kit: Path = typer.Argument(..., help="The kit, packed or unpacked.")
 ) -> None:
-    """Take over a kit, once all of it is checked; run again with every later kit."""
+    """Check a kit and install it; repeat with every later kit."""
     charter = install_site(directory, kit, now=datetime.now(UTC))
     print(f"{directory}: charter {charter.name}, revision {charter.revision}, in force")
     print(f"fingerprint {charter.fingerprint}")
@@ -81,44 +86,44 @@ def renew(directory: Path = SITE, out: Path | None = OUT) -> None:
 @app.command("up")
 def up(
     directory: Path = SITE,
-    detached: bool = typer.Option(False, "--detach", help="Return once it runs."),
+    detached: bool = typer.Option(False, "--detach", help="Run in the background."),
     verbose: bool = typer.Option(False, "--verbose", help="Log more."),
 ) -> None:
-    """Run the SuperNode until told to stop; start it again if it dies."""
+    """Run the SuperNode until told to stop; restart it if it dies."""
     if verbose:
         log_in_detail()
     node = SuperNode(directory)
     if detached:
-        print(f"up, process {detach(['site', 'up', str(directory)], node)}")
+        print(f"up, process {start_detached(['site', 'up', str(directory)], node)}")
     else:
-        supervise(node)
+        supervise_service(node)
 
 
 @app.command("down")
 def down(
     directory: Path = SITE,
-    kill: bool = typer.Option(False, "--kill", help="At once, as a power cut would."),
+    kill: bool = typer.Option(False, "--kill", help="Kill it at once, as a power cut would."),
 ) -> None:
-    """Stop the SuperNode and all that came of it."""
-    ran = cut_off(SuperNode(directory)) if kill else bring_down(SuperNode(directory))
-    print("stopped" if ran else "nothing ran")
+    """Stop the SuperNode and all its processes."""
+    ran = kill_service(SuperNode(directory)) if kill else stop_service(SuperNode(directory))
+    print("stopped" if ran else "nothing was running")
 
 
 @app.command("approve")
 def approve(
     directory: Path = SITE,
     bundle: Path = typer.Argument(..., help="The bundle, a .fab file."),
-    yes: bool = typer.Option(False, "--yes", help="Approve without being asked."),
+    yes: bool = typer.Option(False, "--yes", help="Approve without asking."),
 ) -> None:
-    """Show how a bundle differs from the one approved last, and put it on the site's list.
+    """Show how a bundle differs from the last approved one, and add it to the site's list.
 
-    From then on the site runs bundles on its list, and no other code.
+    From then on the site runs only bundles on its list, and no other code.
     """
-    for line in changes(directory, bundle):
+    for line in bundle_diff(directory, bundle):
         print(line)
     if not yes:
         typer.confirm("Approve this code?", abort=True)
-    approvals = approval.approve(directory, bundle, now=datetime.now(UTC))
+    approvals = approval.approve_bundle(directory, bundle, now=datetime.now(UTC))
     print(f"approved {approvals.bundles[-1].digest}; {len(approvals.bundles)} on the list")
 
 
@@ -127,6 +132,6 @@ def code(
     directory: Path = SITE,
     installed: bool = typer.Option(..., "--installed/--listed", help="What the site runs."),
 ) -> None:
-    """Choose what a site runs: the installed package, or the bundles on its list."""
-    approvals = choose(directory, "installed" if installed else "listed")
-    print(f"runs {'the installed package' if approvals.installed else 'bundles on its list'}")
+    """Choose which code a site runs: the installed package, or the bundles on its list."""
+    approvals = choose_code(directory, "installed" if installed else "listed")
+    print(f"runs {'the installed package' if approvals.runs_installed else 'bundles on its list'}")

@@ -1,4 +1,4 @@
-"""The evidence of a coordinator: every message it sent and received, and what came of it."""
+"""The coordinator's audit trail: every message it sent and received, and the outcome."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -30,23 +30,25 @@ from strategies.coordinator.messaging.events import RoundFinished, RunEvent, Sit
 
 @dataclass(eq=False)
 class CoordinatorAuditTrail:
-    """Writes down what passes a coordinator.
+    """Writes the coordinator's messages and outcomes to its audit log.
 
-    Guarantee: an answer, and what came of it, is on the disk before the next question leaves and
-    before anything that was made of it is kept (`commit`): one wait for the disk a round, or one
-    for some hundred messages.
+    Guarantee: an answer and its outcome are on disk before the next request leaves, and before any
+    result of it is kept (`commit`). So there is about one disk sync per round, or one for some
+    hundred messages.
 
     Args:
-        journal: Its log.
-        links: By node: the name of its site, and the key of the digests of its messages.
+        journal: The coordinator's log.
+        links: For each node, its site's name and the key of its messages' digests.
     """
 
     journal: Journal
     links: dict[int, tuple[str, bytes]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, run: RunDirectory, charter: Charter, config: RunConfig) -> "CoordinatorAuditTrail":
-        """Return the witness of a run, which has noted what the run goes by.
+    def open_for(
+        cls, run: RunDirectory, charter: Charter, config: RunConfig
+    ) -> "CoordinatorAuditTrail":
+        """Open the audit trail of a run, and note the digests of its charter, config and program.
 
         Raises:
             AuditLogUnavailable: The log cannot be opened.
@@ -65,30 +67,34 @@ class CoordinatorAuditTrail:
         journal.commit()
         return cls(journal)
 
-    def sent(self, asked: Iterable[Message]) -> None:
-        """Write down questions before they leave; one content to many sites is read once."""
+    def note_sent(self, asked: Iterable[Message]) -> None:
+        """Note requests before they leave. A content sent to many sites is hashed once."""
         digests: dict[tuple[str, int], bytes] = {}
         for message in asked:
             kind, content = message.metadata.message_type, message.content
             key = (kind, id(content))
             if key not in digests:
                 digests[key] = content_digest(kind, content)
-            self._message(audit.SENT, message.metadata.dst_node_id, kind, content, digests[key])
+            self._note_message(
+                audit.SENT, message.metadata.dst_node_id, kind, content, digests[key]
+            )
         self.journal.commit()
 
-    def received(self, reply: Message) -> None:
-        """Write down an answer."""
+    def note_received(self, reply: Message) -> None:
+        """Note an answer."""
         node, kind = reply.metadata.src_node_id, reply.metadata.message_type
         if not reply.has_content():
-            self.journal.note(audit.REFUSED, site=self._site(node), kind=kind, code="node-failed")
+            self.journal.note(
+                audit.REFUSED, site=self._site_name(node), kind=kind, code="node-failed"
+            )
         else:
             if kind == messages.HELLO:
-                self._joined(node, reply.content)
+                self._note_join(node, reply.content)
             digest = content_digest(kind, reply.content)
-            self._message(audit.RECEIVED, node, kind, reply.content, digest)
+            self._note_message(audit.RECEIVED, node, kind, reply.content, digest)
 
-    def observe(self, event: RunEvent) -> None:
-        """Write down what came of it; no figure, released or not."""
+    def note_event(self, event: RunEvent) -> None:
+        """Note the outcome of a round. No figure is noted, released or not."""
         match event:
             case SiteQuarantined():
                 self.journal.note(
@@ -100,20 +106,20 @@ class CoordinatorAuditTrail:
                 )
 
     def commit(self) -> None:
-        """Have all that was noted on the disk."""
+        """Write all notes to disk."""
         self.journal.commit()
 
-    def ended(self, status: str, model: str = "") -> None:
-        """Write down how the run ended, with the digest of the model that it tells everybody."""
+    def note_end(self, status: str, model: str = "") -> None:
+        """Note how the run ended, and the published digest of its model."""
         self.journal.note(audit.ENDED, status=status, model=model)
         self.journal.commit()
 
     def close(self) -> None:
-        """Write what is waiting, and let go of the log."""
+        """Write all notes to disk, and close the log."""
         self.commit()
         self.journal.chain.close()
 
-    def _joined(self, node: int, content: RecordDict) -> None:
+    def _note_join(self, node: int, content: RecordDict) -> None:
         arrays, facts = content.get(wire.ARRAYS), content.get(wire.FACTS)
         if not isinstance(arrays, ArrayRecord) or "anchor" not in arrays:
             return
@@ -121,7 +127,7 @@ class CoordinatorAuditTrail:
             anchor = Anchor.decode(arrays["anchor"].data)
             anchor.verify()
         except (MalformedEnvelope, BadSignature):
-            return
+            return  # not authenticated, so its messages are noted under the node's id
         site = facts.get("site", "") if isinstance(facts, Mapping) else ""
         name = site if isinstance(site, str) else ""
         self.links[node] = (name, anchor.link)
@@ -135,29 +141,32 @@ class CoordinatorAuditTrail:
             signature=anchor.signature.hex(),
         )
 
-    def _message(self, what: str, node: int, kind: str, content: RecordDict, digest: bytes) -> None:
+    def _note_message(
+        self, what: str, node: int, kind: str, content: RecordDict, digest: bytes
+    ) -> None:
         link = self.links[node][1] if node in self.links else b""
+        # The key comes with the answer to this request, so the request has an unkeyed digest.
         first = kind == messages.HELLO and what == audit.SENT
         self.journal.note(
             what,
-            site=self._site(node),
+            site=self._site_name(node),
             kind=kind,
             bytes=wire.num_bytes(content),
             digest=link_digest(b"" if first else link, digest),
         )
 
-    def _site(self, node: int) -> str:
+    def _site_name(self, node: int) -> str:
         return self.links[node][0] if node in self.links else f"node {node}"
 
 
 class AuditedGrid(Grid):
-    """Flower's message bus, of which every message is written down.
+    """Flower's Grid, with every message noted in the audit log.
 
-    Guarantee: a question, and every answer before it, is in the log before it leaves.
+    Guarantee: a request, and every answer before it, is in the log before the request leaves.
 
     Args:
-        grid: The bus.
-        witness: Who writes.
+        grid: The Grid to wrap.
+        witness: The audit trail that notes the messages.
     """
 
     def __init__(self, grid: Grid, witness: CoordinatorAuditTrail) -> None:
@@ -188,26 +197,26 @@ class AuditedGrid(Grid):
         return self._grid.get_node_ids()
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Write messages down, and send them."""
+        """Note messages, then send them."""
         asked = list(messages)
-        self._witness.sent(asked)
+        self._witness.note_sent(asked)
         return self._grid.push_messages(asked)
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Return the replies that came, each written down."""
+        """Return the replies that have come, after noting each."""
         replies = []
         for reply in self._grid.pull_messages(message_ids):
-            self._witness.received(reply)
+            self._witness.note_received(reply)
             replies.append(reply)
         return replies
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
     ) -> Iterable[Message]:
-        """Send messages and return all replies, each written down."""
+        """Note and send messages; return all replies, after noting each."""
         asked = list(messages)
-        self._witness.sent(asked)
+        self._witness.note_sent(asked)
         replies = list(self._grid.send_and_receive(asked, timeout=timeout))
         for reply in replies:
-            self._witness.received(reply)
+            self._witness.note_received(reply)
         return replies

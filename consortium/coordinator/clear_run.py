@@ -31,9 +31,9 @@ class ClearAtCoordinator:
         since = last.progress if last else None
         if since:
             led.ending = _ending(since)
-            led.recorder.go_on(since.state.server_round)
+            led.recorder.record_resumption(since.state.server_round)
         else:
-            led.recorder.begin()
+            led.recorder.record_start()
         name = since.run if since else new_run_name()
         strategy = in_the_clear(led.config, led.charter, name, observe=led.recorder, keep=keep)
         strategy.start(led.grid, led.config.num_server_rounds, since=since)

@@ -35,8 +35,8 @@ class EncryptedAtCoordinator:
         since = standing(led.directory, led.config, led.charter)
         if since:
             reach(since.progress(num_rounds))
-            led.recorder.go_on(since.request.server_round - (2 if since.untold else 1))
+            led.recorder.record_resumption(since.request.server_round - (2 if since.untold else 1))
         else:
-            led.recorder.begin()
+            led.recorder.record_start()
         strategy = encrypted(led.config, led.charter, observe=led.recorder, keep=keep, reach=reach)
         strategy.start(led.grid, num_rounds, since=since)

@@ -1,4 +1,4 @@
-"""From events to files: what happens in a run is written down as it happens."""
+"""Record the events of a run in files as they happen."""
 
 import json
 import logging
@@ -21,8 +21,8 @@ from consortium.run.records import (
     QuarantineRecord,
     SiteSummary,
     Tallies,
-    replaced,
-    write_object,
+    replace_atomically,
+    write_json_object,
     write_record,
 )
 from privacy.layout import Tally
@@ -40,14 +40,15 @@ from strategies.coordinator.messaging.events import (
 )
 
 
-class Released:
-    """The tallies that sites released in answer to one question.
+class ReleasedTallies:
+    """The tallies that sites released in one round.
 
-    Guarantee: memory holds their names and one tally, whatever the number of sites; the file has
-    no name, so that nothing of it is left when the process is gone, however that comes about.
+    Guarantee: memory holds the sites' names and one tally at a time, whatever their number. The
+    tallies are in a file without a name, so nothing of it remains when the process ends, even if
+    it is killed.
 
     Args:
-        folder: On the file system that holds the tallies meanwhile.
+        folder: A folder on the file system that should hold the file.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -56,32 +57,32 @@ class Released:
         self._file: IO[bytes] | None = None
 
     def keep(self, site: str, tally: Tally) -> None:
-        """Keep the tally of a site; its last one, if it releases twice."""
-        file = self._opened()
+        """Keep the tally of a site. A second tally of the same site replaces the first."""
+        file = self._open_file()
         start = file.seek(0, 2)
         file.write(np.ascontiguousarray(tally, np.int64).tobytes())
         self._at[site] = (start, tally.size)
 
     def clear(self) -> None:
-        """Forget everything, as another question is asked."""
+        """Forget all tallies, before the next round."""
         self._at.clear()
         if self._file:
             self._file.truncate(0)
 
     @property
     def sites(self) -> list[str]:
-        """Names of the sites that released theirs, sorted."""
+        """Names of the sites that released a tally, sorted."""
         return sorted(self._at)
 
     def tallies(self) -> Iterator[tuple[str, Tally]]:
         """Yield each site with its tally, sorted by name."""
         for site in self.sites:
             start, size = self._at[site]
-            file = self._opened()
+            file = self._open_file()
             file.seek(start)
             yield site, np.frombuffer(file.read(8 * size), np.int64)
 
-    def _opened(self) -> IO[bytes]:
+    def _open_file(self) -> IO[bytes]:
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 -- it outlives this call
             weakref.finalize(self, self._file.close)
@@ -93,15 +94,15 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass
 class Recorder:
-    """Writes `events.jsonl` and `metrics.jsonl` line by line, and remembers what a summary needs.
+    """Writes `events.jsonl` and `metrics.jsonl` line by line, and keeps the totals for a summary.
 
-    Guarantee: a figure of one site is written only where the strategy marks it as released, and
-    in memory is the figure of one site at a time.
+    Guarantee: a figure of a single site is written only if the strategy marks it as released.
+    Memory holds the figures of one site at a time.
 
     Args:
         run: The run's directory.
         evaluation: Turns evaluation tallies into metrics.
-        witness: Told of each event as well.
+        witness: A second observer, which is called with every event.
     """
 
     run: RunDirectory
@@ -117,7 +118,10 @@ class Recorder:
     bytes_up: int = 0
 
     def __post_init__(self) -> None:
-        self._released, self._last_released = Released(self.run.path), Released(self.run.path)
+        self._released, self._last_released = (
+            ReleasedTallies(self.run.path),
+            ReleasedTallies(self.run.path),
+        )
 
     def __call__(self, event: RunEvent) -> None:
         """Record one event."""
@@ -126,78 +130,80 @@ class Recorder:
         match event:
             case SitesJoined():
                 self.joined = event
-                self._line(event, asdict(event))
+                self._append_event(event, asdict(event))
             case StatisticsPooled():
                 _write_tallies(self.run.statistics, event.pooled, self._released)
-                self._line(event, {"sites": self._released.sites})
+                self._append_event(event, {"sites": self._released.sites})
             case SiteQuarantined():
                 _LOG.warning(
                     "round %d: %s is left out: %s", event.server_round, event.site, event.code
                 )
                 self.quarantined.append(QuarantineRecord.model_validate(asdict(event)))
-                self._line(event, asdict(event))
+                self._append_event(event, asdict(event))
             case SiteAnswered():
-                self._answered(event.site, event.server_round)
-                self._line(event, {"server_round": event.server_round, "site": event.site})
+                self._note_answer(event.site, event.server_round)
+                self._append_event(event, {"server_round": event.server_round, "site": event.site})
             case SitesCompared():
-                self._append(self.run.evidence, asdict(event))
+                self._append_line(self.run.evidence, asdict(event))
             case RoundFinished():
                 _LOG.info("round %d: %d sites answered", event.server_round, len(event.answered))
-                self._round(event)
+                self._record_round(event)
             case _:
-                self._line(event, asdict(event))
+                self._append_event(event, asdict(event))
 
     def _keep_released(self, event: RunEvent) -> None:
         match event:
-            case RoundStarted():  # perhaps again: what sites said in the last attempt is void
+            case RoundStarted():  # a repeated attempt voids the answers of the one before
                 self._released.clear()
             case SiteAnswered(released=tally) if tally is not None:
                 self._released.keep(event.site, tally)
 
-    def begin(self) -> None:
-        """Record that the run begins."""
-        self._append(self.run.events, {"event": "run-started", "started": self.started})
+    def record_start(self) -> None:
+        """Record that the run starts."""
+        self._append_line(self.run.events, {"event": "run-started", "started": self.started})
 
-    def go_on(self, through: int) -> None:
-        """Take up the record of a run that was interrupted, and record that it goes on.
+    def record_resumption(self, through: int) -> None:
+        """Restore the totals of an interrupted run from its files, and record that it resumes.
 
-        Guarantee: what happened stays in `events.jsonl`; figures of rounds after `through`,
-        which will be done again, leave the other files, so that each round is there once.
+        Guarantee: `events.jsonl` keeps everything that happened. Rounds after `through`, which will
+        be repeated, are removed from the other files, so that each round is there once.
 
         Args:
             through: The last round whose result is kept.
         """
-        self.began -= max((self._recalled(line) for line in _lines(self.run.events)), default=0.0)
+        self.began -= max(
+            (self._replay_line(line) for line in _read_lines(self.run.events)), default=0.0
+        )
         for path in (self.run.metrics, self.run.evidence):
             if path.exists():
-                kept = (line for line in _lines(path) if line["server_round"] <= through)
-                with replaced(path) as file:
+                kept = (line for line in _read_lines(path) if line["server_round"] <= through)
+                with replace_atomically(path) as file:
                     file.writelines(json.dumps(line) + "\n" for line in kept)
-        for line in _lines(self.run.metrics):
+        for line in _read_lines(self.run.metrics):
             self.bytes_down += line["bytes_down"]
             self.bytes_up += line["bytes_up"]
-        self._append(self.run.events, {"event": "run-resumed", "server_round": through + 1})
+        self._append_line(self.run.events, {"event": "run-resumed", "server_round": through + 1})
 
-    def _recalled(self, line: dict[str, Any]) -> float:
-        """Take up one line of what happened; return when it did."""
+    def _replay_line(self, line: dict[str, Any]) -> float:
+        """Restore the totals from one recorded event; return its time in seconds."""
         match line["event"]:
             case "run-started":
                 self.started = line["started"]
             case SiteAnswered.kind:
-                self._answered(line["site"], line["server_round"])
+                self._note_answer(line["site"], line["server_round"])
             case SiteQuarantined.kind:
                 fields = {name: line[name] for name in QuarantineRecord.model_fields}
                 self.quarantined.append(QuarantineRecord.model_validate(fields))
         return float(line["at_s"])
 
-    def _answered(self, site: str, server_round: int) -> None:
-        """Note it in a bit a round: a site may answer again after an interruption."""
+    def _note_answer(self, site: str, server_round: int) -> None:
+        """Set the round's bit: a site that answers again after an interruption counts once."""
         self.answers[site] |= 1 << server_round
 
-    def failed(self, code: str, text: str) -> None:
+    def record_failure(self, code: str, text: str) -> None:
         """Record that the run ended with an error."""
         _LOG.error("the run ended: %s: %s", code, text)
-        self._append(self.run.events, {"event": "run-failed", "code": code, "text": text})
+        self._append_line(self.run.events, {"event": "run-failed", "code": code, "text": text})
 
     def metrics_of(self, tally: Tally) -> dict[str, MetricValue]:
         """Return the metrics that a tally defines."""
@@ -206,34 +212,34 @@ class Recorder:
             for name, metric in self.evaluation.metrics(tally).items()
         }
 
-    def seconds(self) -> float:
-        """Return the seconds since the recording began."""
+    def elapsed_s(self) -> float:
+        """Return the seconds since the recording started."""
         return time.monotonic() - self.began
 
     def site_summaries(self, members: tuple[str, ...]) -> list[SiteSummary]:
-        """Return each member as the run saw it."""
+        """Return for each member whether it took part, its weight and how often it answered."""
         weights = self.joined.weights if self.joined else {}
         return [
             SiteSummary(
                 name=name,
                 present=name in weights,
                 weight=weights.get(name, 0),
-                answered=(self.answers[name] >> 1).bit_count(),  # the statistics are no round
+                answered=(self.answers[name] >> 1).bit_count(),  # bit 0 is the statistics
             )
             for name in members
         ]
 
     def site_metrics(self) -> Entries:
-        """Yield the sites that released figures in the last round, with the metrics of each."""
+        """Yield the sites that released figures in the last round, with their metrics."""
         for site, tally in self._last_released.tallies():
-            yield site, _plain(self.metrics_of(tally))
+            yield site, _plain_metrics(self.metrics_of(tally))
 
     def write_evaluation(self) -> None:
-        """Write the tallies of the last round, from which the report draws, if there was one."""
+        """Write the tallies of the last round, if there was one, for the report."""
         if self.last_round:
             _write_tallies(self.run.evaluation, self.last_round.evaluation, self._last_released)
 
-    def _round(self, event: RoundFinished) -> None:
+    def _record_round(self, event: RoundFinished) -> None:
         self.last_round = event
         self._last_released, self._released = self._released, self._last_released
         self._released.clear()
@@ -242,35 +248,35 @@ class Recorder:
         line = {
             "server_round": event.server_round,
             "sites": len(event.answered),
-            "metrics": _plain(self.metrics_of(event.evaluation)),
+            "metrics": _plain_metrics(self.metrics_of(event.evaluation)),
             "bytes_down": event.bytes_down,
             "bytes_up": event.bytes_up,
             "seconds": round(event.seconds, 6),
         }
-        self._append(self.run.metrics, line, site_metrics=self.site_metrics())
-        self._line(event, {**line, "answered": event.answered})
+        self._append_line(self.run.metrics, line, site_metrics=self.site_metrics())
+        self._append_event(event, {**line, "answered": event.answered})
 
-    def _line(self, event: RunEvent, values: dict[str, Any]) -> None:
-        self._append(self.run.events, {"event": event.kind, **values})
+    def _append_event(self, event: RunEvent, values: dict[str, Any]) -> None:
+        self._append_line(self.run.events, {"event": event.kind, **values})
 
-    def _append(self, path: Path, values: dict[str, Any], **mappings: Entries) -> None:
-        line = json.dumps({"at_s": round(self.seconds(), 4), **values})
+    def _append_line(self, path: Path, values: dict[str, Any], **mappings: Entries) -> None:
+        line = json.dumps({"at_s": round(self.elapsed_s(), 4), **values})
         with path.open("a") as file:
-            write_object(file, line, **mappings)
+            write_json_object(file, line, **mappings)
             file.write("\n")
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines that were written whole; a process may have died in the last one."""
+def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the complete lines; a process may have died while it wrote the last one."""
     if path.exists():
         with path.open() as file:
             yield from (json.loads(line) for line in file if line.endswith("\n"))
 
 
-def _write_tallies(path: Path, pooled: Tally, released: Released) -> None:
+def _write_tallies(path: Path, pooled: Tally, released: ReleasedTallies) -> None:
     by_site = ((site, tally.tolist()) for site, tally in released.tallies())
     write_record(path, Tallies(pooled=pooled.tolist()), by_site=by_site)
 
 
-def _plain(metrics: Mapping[str, MetricValue]) -> dict[str, Any]:
+def _plain_metrics(metrics: Mapping[str, MetricValue]) -> dict[str, Any]:
     return {name: metric.model_dump() for name, metric in metrics.items()}

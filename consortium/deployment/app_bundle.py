@@ -1,4 +1,4 @@
-"""The bundle that Flower ships: the project's own Python files, and nothing else."""
+"""Build the bundle (FAB) that Flower ships: this project's Python files and nothing else."""
 
 import json
 import shutil
@@ -24,8 +24,8 @@ class Bundle:
     """What Flower runs.
 
     Args:
-        packages: Packages whose Python files are in the bundle.
-        client_app: Where the ClientApp is, as `module:attribute`.
+        packages: The packages whose Python files go into the bundle.
+        client_app: The ClientApp, as `module:attribute`.
     """
 
     packages: tuple[ModuleType, ...] = RUNTIME_PACKAGES
@@ -33,29 +33,29 @@ class Bundle:
 
 
 def stage_bundle(folder: Path, bundle: Bundle) -> Path:
-    """Copy the bundle's Python files with a project file that Flower can build; return it."""
+    """Copy the bundle's Python files and write a `pyproject.toml` for Flower; return the folder."""
     shutil.rmtree(folder, ignore_errors=True)
     for package in bundle.packages:
         source = Path(package.__path__[0])
-        shutil.copytree(source, folder / package.__name__, ignore=_only_python)
+        shutil.copytree(source, folder / package.__name__, ignore=_names_to_ignore)
     includes = [f"{package.__name__}/**/*.py" for package in bundle.packages]
     (folder / "pyproject.toml").write_text(
         f'[project]\nname = "consortium-fl"\nversion = "{metadata.version("consortium-fl")}"\n\n'
         f'[tool.flwr.app]\npublisher = "consortium"\nfab-include = {json.dumps(includes)}\n\n'
         f'[tool.flwr.app.components]\nserverapp = "{SERVER_APP}"\n'
         f'clientapp = "{bundle.client_app}"\n\n'
-        f"[tool.flwr.app.config]\n{toml(KEYS)}"
+        f"[tool.flwr.app.config]\n{toml_lines(KEYS)}"
     )
     return folder
 
 
-def _only_python(folder: str, names: list[str]) -> set[str]:
+def _names_to_ignore(folder: str, names: list[str]) -> set[str]:
     kept = {name for name in names if name.endswith(".py") or (Path(folder) / name).is_dir()}
     return set(names) - kept | {"__pycache__"}
 
 
-def toml(values: Mapping[str, Scalar]) -> str:
-    """Return values as the lines of a TOML table; dotted keys stay dotted."""
+def toml_lines(values: Mapping[str, Scalar]) -> str:
+    """Return values as lines of a TOML table; a dotted key stays a dotted key."""
     return "".join(
         f'"{key}" = {json.dumps(value)}\n' if "." not in key else f"{key} = {json.dumps(value)}\n"
         for key, value in values.items()

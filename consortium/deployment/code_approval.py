@@ -1,4 +1,4 @@
-"""Which code a site runs: the installed package, or bundles on a list of the site's own."""
+"""Decide which code a site runs: the installed package, or the bundles that it approved."""
 
 import difflib
 import hashlib
@@ -18,23 +18,23 @@ _MOST_BYTES = 50_000_000
 
 
 class NotApproved(ConsortiumError, PermissionError):
-    """A run's bundle is not on the site's list."""
+    """The bundle of a run is not on the site's list of approved bundles."""
 
     code = "not-approved"
 
 
 class BadBundle(ConsortiumError, ValueError):
-    """A file is not a bundle of Flower's, or the site's list of them cannot be read."""
+    """A file is not a Flower bundle, or the site's list of approved bundles cannot be read."""
 
     code = "bad-bundle"
 
 
 class Approved(BaseModel):
-    """A bundle that the site's operator has looked at.
+    """A bundle that the site's operator has approved.
 
     Args:
-        digest: SHA-256 of the bundle, hexadecimal: what Flower calls its hash.
-        at: When it was approved.
+        digest: SHA-256 of the bundle, hexadecimal; Flower calls it the FAB hash.
+        at: Time of approval.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,12 +44,12 @@ class Approved(BaseModel):
 
 
 class Approvals(BaseModel):
-    """What a site runs: `approved.json`, which only its operator writes.
+    """The code a site runs: the content of `approved.json`, which only its operator writes.
 
     Args:
-        run: Whether the installed package answers whatever a bundle holds, which is the
-            default, or bundles on the list and no other.
-        bundles: The list, in the order of approval.
+        run: `installed`, the default: the installed package answers and the bundle of a run is
+            ignored. `listed`: the bundle answers if it is on the list, and no other does.
+        bundles: The approved bundles, in order of approval.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,35 +59,35 @@ class Approvals(BaseModel):
     bundles: tuple[Approved, ...] = ()
 
     @property
-    def installed(self) -> bool:
+    def runs_installed(self) -> bool:
         """Whether the installed package answers."""
         return self.run == "installed"
 
-    def require(self, bundle: bytes) -> None:
-        """Return if a bundle is on the list; its digest is computed here, not believed.
+    def require_approved(self, bundle: bytes) -> None:
+        """Check that a bundle is on the list, by a digest computed from its bytes.
 
         Raises:
-            NotApproved: It is not.
+            NotApproved: The bundle is not on the list.
         """
-        digest = digest_of(bundle)
+        digest = bundle_digest(bundle)
         if digest not in {approved.digest for approved in self.bundles}:
             raise NotApproved(
-                f"bundle {digest} is not on this site's list: look at it, then "
-                "`consortium site approve` it",
+                f"bundle {digest} is not on this site's list of approved bundles: review it, then "
+                "approve it with `consortium site approve`",
                 listed=len(self.bundles),
             )
 
 
-def digest_of(bundle: bytes) -> str:
-    """Return what identifies a bundle: SHA-256, hexadecimal."""
+def bundle_digest(bundle: bytes) -> str:
+    """Return the SHA-256 of a bundle, hexadecimal."""
     return hashlib.sha256(bundle).hexdigest()
 
 
 def read_approvals(site: Path) -> Approvals:
-    """Return what a site runs; the installed package if nothing was decided.
+    """Read which code a site runs; without a file, it runs the installed package.
 
     Raises:
-        BadBundle: The list cannot be read: then nothing is run.
+        BadBundle: The list cannot be read. The site then runs nothing.
     """
     path = SiteDirectory(site).approvals
     if not path.exists():
@@ -95,46 +95,46 @@ def read_approvals(site: Path) -> Approvals:
     try:
         return Approvals.model_validate_json(path.read_text())
     except (OSError, ValidationError) as error:
-        raise BadBundle(f"{path} is no list of approved bundles: {error}") from error
+        raise BadBundle(f"{path} is not a list of approved bundles: {error}") from error
 
 
-def approve(site: Path, bundle: Path, *, now: datetime) -> Approvals:
-    """Put a bundle on a site's list, keep a copy of it, and let the site go by the list.
+def approve_bundle(site: Path, bundle: Path, *, now: datetime) -> Approvals:
+    """Add a bundle to a site's list, keep a copy, and switch the site to the list.
 
     Raises:
-        BadBundle: The file is no bundle.
+        BadBundle: The file is not a bundle.
     """
-    content = _read(bundle)
-    texts_of(content)
+    content = _read_bundle(bundle)
+    read_bundle_texts(content)
     folder = SiteDirectory(site).bundles
     folder.mkdir(exist_ok=True)
-    digest = digest_of(content)
+    digest = bundle_digest(content)
     (folder / f"{digest}.fab").write_bytes(content)
     held = read_approvals(site)
     others = tuple(one for one in held.bundles if one.digest != digest)
-    return choose(site, "listed", (*others, Approved(digest=digest, at=now)))
+    return choose_code(site, "listed", (*others, Approved(digest=digest, at=now)))
 
 
-def choose(
+def choose_code(
     site: Path, run: Literal["installed", "listed"], bundles: tuple[Approved, ...] | None = None
 ) -> Approvals:
-    """Decide what a site runs from its next message on."""
+    """Set which code a site runs, from its next message on."""
     held = read_approvals(site)
     approvals = Approvals(run=run, bundles=held.bundles if bundles is None else bundles)
     write_atomically(SiteDirectory(site).approvals, approvals.model_dump_json(indent=1))
     return approvals
 
 
-def changes(site: Path, bundle: Path) -> list[str]:
-    """Return how a bundle differs from the one approved last, line by line; all of it if none.
+def bundle_diff(site: Path, bundle: Path) -> list[str]:
+    """Return a line diff between a bundle and the last approved one; without one, all of it.
 
     Raises:
-        BadBundle: The file is no bundle.
+        BadBundle: The file is not a bundle.
     """
-    new = texts_of(_read(bundle))
+    new = read_bundle_texts(_read_bundle(bundle))
     held = read_approvals(site).bundles
     last = SiteDirectory(site).bundles / f"{held[-1].digest}.fab" if held else None
-    old = texts_of(_read(last)) if last is not None else {}
+    old = read_bundle_texts(_read_bundle(last)) if last is not None else {}
     lines: list[str] = []
     for name in sorted(old.keys() | new.keys()):
         before, after = old.get(name, ""), new.get(name, "")
@@ -144,26 +144,28 @@ def changes(site: Path, bundle: Path) -> list[str]:
     return lines
 
 
-def texts_of(bundle: bytes) -> dict[str, str]:
-    """Return the text files of a bundle by name, none of them unpacked anywhere.
+def read_bundle_texts(bundle: bytes) -> dict[str, str]:
+    """Return the text files of a bundle by name. Nothing is written to disk.
 
     Raises:
-        BadBundle: It is none, or would unpack to far more than Flower allows.
+        BadBundle: It is not a bundle, or it would unpack to more than the limit.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
             infos = [info for info in archive.infolist() if not info.is_dir()]
             if sum(info.file_size for info in infos) > _MOST_BYTES:
-                raise BadBundle("the bundle would unpack to more than any bundle may hold")
+                raise BadBundle(
+                    f"the bundle would unpack to more than the {_MOST_BYTES:,} bytes allowed"
+                )
             return {
                 info.filename: archive.read(info).decode(errors="backslashreplace")
                 for info in infos
             }
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
-        raise BadBundle(f"this is no bundle: {error}") from error
+        raise BadBundle(f"this is not a bundle: {error}") from error
 
 
-def _read(bundle: Path) -> bytes:
+def _read_bundle(bundle: Path) -> bytes:
     try:
         return bundle.read_bytes()
     except OSError as error:

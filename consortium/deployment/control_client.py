@@ -1,4 +1,4 @@
-"""What the coordinator's operator asks of the SuperLink: nodes, runs."""
+"""Control the SuperLink through Flower's `flwr` program: enrol nodes, start and stop runs."""
 
 import json
 import subprocess
@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from consortium.charter.document import address
+from consortium.charter.document import coordinator_address
 from consortium.config import Scalar
-from consortium.deployment.app_bundle import toml
-from consortium.deployment.processes import LaunchFailed, program
+from consortium.deployment.app_bundle import toml_lines
+from consortium.deployment.processes import LaunchFailed, program_path
 from consortium.deployment.run_orders import RunOrder
 from consortium.deployment.superlink import SuperLink
 from consortium.provisioning.installation import read_nodes
@@ -18,35 +18,35 @@ from consortium.run.party_directory import CoordinatorDirectory
 from consortium.run.records import write_atomically
 
 _CALL_LIMIT_S = 60.0
-_ENROLLED, _BEGUN = "enrolled.json", "begun.json"  # Flower's numbers, by key and by directory
+_ENROLLED, _BEGUN = "enrolled.json", "begun.json"  # Flower's ids by node key, and by run directory
 
 
 class ControlRefused(LaunchFailed):
-    """The SuperLink did not do what it was asked; its words are in the message."""
+    """The SuperLink refused a request or failed; the message quotes its output."""
 
     code = "control-refused"
 
 
 @dataclass(frozen=True)
 class Control:
-    """The SuperLink's operator.
+    """Requests of the coordinator's operator to its SuperLink.
 
     Args:
-        superlink: Which runs.
+        superlink: The SuperLink, which must be running.
     """
 
     superlink: SuperLink
 
     def nodes(self) -> list[dict[str, Any]]:
-        """Return the registered nodes as Flower lists them, without those that were put out."""
-        listed = self._ask("supernode", "list")
+        """Return the registered nodes as Flower lists them, without unregistered ones."""
+        listed = self._call_flwr("supernode", "list")
         return [node for node in listed.get("nodes", []) if node["status"] != "unregistered"]
 
-    def members(self) -> dict[str, tuple[str, float]]:
-        """Return status and seconds online of each member's node."""
+    def member_status(self) -> dict[str, tuple[str, float]]:
+        """Return the status and the seconds online of each member's node."""
         names = {key: name for name, key in read_nodes(self.superlink.directory).items()}
         nodes = {int(node["node-id"]): node for node in self.nodes()}
-        enrolled = self._noted(_ENROLLED).items()
+        enrolled = self._read_numbers(_ENROLLED).items()
         return {
             names[key]: (str(nodes[node]["status"]), float(nodes[node]["online-elapsed"] or 0))
             for key, node in enrolled
@@ -54,98 +54,98 @@ class Control:
         }
 
     def runs(self) -> list[dict[str, Any]]:
-        """Return all runs as Flower lists them, the latest first."""
-        return list(self._ask("list").get("runs", []))
+        """Return all runs as Flower lists them, the latest run first."""
+        return list(self._call_flwr("list").get("runs", []))
 
-    def going(self) -> list[int]:
-        """Return the numbers of the runs that are not over."""
+    def active_runs(self) -> list[int]:
+        """Return Flower's ids of the runs that have not finished."""
         return [
             int(one["run-id"])
             for one in self.runs()
             if not str(one["status"]).startswith("finished")
         ]
 
-    def enrol(self) -> None:
-        """Bring the registered nodes to those of the kit: members join, who left is put out.
+    def enrol_nodes(self) -> None:
+        """Register the members' nodes from the kit and unregister all other nodes.
 
-        Guarantee: afterwards exactly the keys of the kit are admitted.
+        Guarantee: afterwards the SuperLink admits exactly the node keys in the kit.
         """
         wanted = read_nodes(self.superlink.directory)
         folder = self.superlink.home / "nodes"
         folder.mkdir(exist_ok=True)
-        enrolled = self._enrolled()
+        enrolled = self._enrolled_nodes()
         for key, node in enrolled.items():
             if key not in wanted.values():
-                self._ask("supernode", "unregister", str(node))
+                self._call_flwr("supernode", "unregister", str(node))
         for name, key in wanted.items():
             if key not in enrolled:
                 path = folder / f"{name}.pub"
                 path.write_text(key)
-                registered = self._ask("supernode", "register", str(path), "--name", name)
+                registered = self._call_flwr("supernode", "register", str(path), "--name", name)
                 enrolled[key] = int(registered["node-id"])
-        self._note(
+        self._write_numbers(
             _ENROLLED, {key: node for key, node in enrolled.items() if key in wanted.values()}
         )
 
-    def submit(self, order: RunOrder) -> int:
-        """Let an ordered run begin, or go on; return Flower's number of it.
+    def submit_order(self, order: RunOrder) -> int:
+        """Start or resume an ordered run; return Flower's id for it.
 
-        What Flower takes for an earlier process of the same run, which is dead, is stopped: the
-        sites would wait for what it had begun to send for the best part of a minute.
+        To Flower, a resumed run is a new run. The run of the dead process is stopped, because
+        the sites would otherwise wait most of a minute for messages it had begun to send.
 
         Raises:
-            ControlRefused: Flower did not take it.
+            ControlRefused: Flower did not accept the run.
         """
-        begun = self._noted(_BEGUN)
+        begun = self._read_numbers(_BEGUN)
         order.write(self.superlink.directory)
-        number = self.begin(order.config)
-        self._note(_BEGUN, {**begun, str(order.run): number})
+        number = self.start_run(order.config)
+        self._write_numbers(_BEGUN, {**begun, str(order.run): number})
         if str(order.run) in begun:
-            with suppress(ControlRefused):  # it is over already
-                self.stop(begun[str(order.run)])
+            with suppress(ControlRefused):  # Flower has already marked it as finished
+                self.stop_run(begun[str(order.run)])
         return number
 
-    def begin(self, config: Mapping[str, Scalar]) -> int:
-        """Ask the SuperLink for a run, as anybody may who reaches its port; return its number.
+    def start_run(self, config: Mapping[str, Scalar]) -> int:
+        """Ask the SuperLink to start a run; return Flower's id for it.
 
-        It comes to nothing unless it was ordered.
+        Anybody who reaches the port can do this. The ServerApp runs nothing without an order.
 
         Raises:
-            ControlRefused: Flower did not take it.
+            ControlRefused: Flower did not accept the run.
         """
         overrides = self.superlink.home / "run-config.toml"
-        overrides.write_text(toml(config))
+        overrides.write_text(toml_lines(config))
         app = str(CoordinatorDirectory(self.superlink.directory.resolve()).app)
-        begun = self._ask("run", app, more=("--run-config", str(overrides.resolve())))
+        begun = self._call_flwr("run", app, more=("--run-config", str(overrides.resolve())))
         return int(begun["run-id"])
 
-    def status_of(self, run: int) -> str:
-        """Return how a run stands in Flower's words, such as `finished:completed`."""
+    def run_status(self, run: int) -> str:
+        """Return Flower's status of a run, such as `finished:completed`."""
         for listed in self.runs():
             if int(listed["run-id"]) == run:
                 return str(listed["status"])
         raise ControlRefused(f"the SuperLink knows no run {run}")
 
-    def stop(self, run: int) -> None:
-        """Stop a run."""
-        self._ask("stop", str(run))
+    def stop_run(self, run: int) -> None:
+        """Stop a run, given Flower's id."""
+        self._call_flwr("stop", str(run))
 
-    def _enrolled(self) -> dict[str, int]:
+    def _enrolled_nodes(self) -> dict[str, int]:
         there = {int(node["node-id"]) for node in self.nodes()}
-        return {key: node for key, node in self._noted(_ENROLLED).items() if node in there}
+        return {key: node for key, node in self._read_numbers(_ENROLLED).items() if node in there}
 
-    def _noted(self, name: str) -> Mapping[str, int]:
+    def _read_numbers(self, name: str) -> Mapping[str, int]:
         path = self.superlink.home / name
         noted: Mapping[str, int] = json.loads(path.read_text()) if path.exists() else {}
         return noted
 
-    def _note(self, name: str, numbers: Mapping[str, int]) -> None:
+    def _write_numbers(self, name: str, numbers: Mapping[str, int]) -> None:
         write_atomically(self.superlink.home / name, json.dumps(numbers))
 
-    def _ask(self, *words: str, more: tuple[str, ...] = ()) -> dict[str, Any]:
+    def _call_flwr(self, *words: str, more: tuple[str, ...] = ()) -> dict[str, Any]:
         home = self.superlink.home
-        self._configure()
-        command = [program("flwr"), *words, "here", "--format", "json", *more]
+        self._write_connection()
+        command = [program_path("flwr"), *words, "here", "--format", "json", *more]
         asked = subprocess.run(  # noqa: S603 -- Flower's own program, our own arguments
             command,
             cwd=home,
@@ -155,13 +155,13 @@ class Control:
             check=False,
             timeout=_CALL_LIMIT_S,
         )
-        said = _json(asked.stdout)
+        said = _json_in(asked.stdout)
         if asked.returncode or not said.get("success"):
             raise ControlRefused(f"flwr {words[0]}: {asked.stdout}{asked.stderr}".strip())
         return said
 
-    def _configure(self) -> None:
-        host, port = address(self.superlink.charter)
+    def _write_connection(self) -> None:
+        host, port = coordinator_address(self.superlink.charter)
         authority = CoordinatorDirectory(self.superlink.directory.resolve()).authority
         (self.superlink.home / "config.toml").write_text(
             f'[superlink]\ndefault = "here"\n\n[superlink.here]\naddress = "{host}:{port}"\n'
@@ -169,8 +169,8 @@ class Control:
         )
 
 
-def _json(text: str) -> dict[str, Any]:
-    """Return the JSON in what a program said; it may say other things before."""
+def _json_in(text: str) -> dict[str, Any]:
+    """Return the JSON object in a program's output, which may print warnings before it."""
     start = text.find("{")
     try:
         parsed = json.loads(text[start:]) if start >= 0 else {}

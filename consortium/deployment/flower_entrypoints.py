@@ -1,11 +1,11 @@
-"""What Flower's SuperNode and SuperLink start in place of Flower's own programs.
+"""Entry points that replace Flower's own programs at a site and at the coordinator.
 
-Flower runs whatever bundle a run was submitted with. These programs stand first, and alone, on
-the PATH of the processes that start apps by name: they run the installed package whatever the
-bundle holds, or, at a site that keeps a list, a bundle that is on it. A bundle that is not is
-neither imported nor unpacked: every message of its run gets a typed refusal.
+Flower runs whatever bundle a run was submitted with. It starts its programs by name, and here
+the PATH of its processes holds only the programs in this file. They ignore the bundle and run the
+installed package or, at a site that keeps a list, a bundle on that list. A bundle that is not on
+the list is neither unpacked nor imported: every message of its run gets a typed refusal.
 
-The one file that uses Flower's private names; it refuses any version it was not written for.
+This is the only file that uses Flower's private names, so it refuses any other Flower version.
 """
 
 import os
@@ -22,8 +22,8 @@ from flwr.app import Context, Message
 from consortium.charter.document import Charter
 from consortium.config import Scalar
 from consortium.deployment.code_approval import Approvals, NotApproved, read_approvals
-from consortium.deployment.prefork import Prepared, serve
-from consortium.deployment.run_orders import claim
+from consortium.deployment.prefork import ForkServer, serve_forks
+from consortium.deployment.run_orders import claim_order
 from consortium.run.directory import COORDINATOR, ENVIRONMENT, SITE
 from consortium.run.party_directory import CoordinatorDirectory, PartyDirectory
 from privacy.errors import ConsortiumError
@@ -40,29 +40,29 @@ SiteApp: TypeAlias = Callable[[Message, Context], Message]
 
 
 class UnknownFlower(ConsortiumError, RuntimeError):
-    """Flower is of a version whose inner names nobody has looked at."""
+    """The installed Flower is a version whose private names were not reviewed."""
 
     code = "unknown-flower"
 
 
 def require_version(version: str) -> None:
-    """Return if the gate was written for this version of Flower.
+    """Check that this file was written for the given version of Flower.
 
     Raises:
-        UnknownFlower: It was not; what it would replace may have another name or meaning.
+        UnknownFlower: It was not: the names it replaces may be absent or mean something else.
     """
     if not version.startswith(FLOWER):
-        raise UnknownFlower(f"approved code needs Flower {FLOWER}x, this is {version}")
+        raise UnknownFlower(f"approved code needs Flower {FLOWER}x, but {version} is installed")
 
 
 class BundleGate:
-    """Decides on a bundle before any of it is unpacked or imported.
+    """Accepts or refuses a bundle before any of it is unpacked or imported.
 
     Args:
-        approvals: What the site runs.
+        approvals: Which code the site runs.
         installed: Returns the app of the installed package.
-        unpack: Flower's own: unpacks a bundle where its loader looks.
-        load: Flower's own loader, given identity, version and hash of an unpacked bundle.
+        unpack: Flower's own function, which unpacks a bundle where its loader looks.
+        load: Flower's own loader; it takes the id, version and hash of an unpacked bundle.
     """
 
     def __init__(
@@ -79,28 +79,30 @@ class BundleGate:
         self._load = load
         self._refused: NotApproved | None = None
 
-    def install(self, bundle: bytes, **_how: object) -> None:
-        """Unpack a bundle, if the site keeps a list and the bundle is on it; else do nothing."""
-        if self._approvals.installed:
+    def install_bundle(self, bundle: bytes, **_how: object) -> None:
+        """Unpack a bundle if the site keeps a list and the bundle is on it; else do nothing."""
+        if self._approvals.runs_installed:
             return
         try:
-            self._approvals.require(bundle)
+            self._approvals.require_approved(bundle)
         except NotApproved as error:
+            # Raised here, the error would reach the coordinator as a crash of the site. The app
+            # refuses the message instead.
             self._refused = error
         else:
             self._unpack(bundle, skip_prompt=True)
 
-    def app(self, identity: str, version: str, digest: str) -> SiteApp:
-        """Return the app that answers."""
+    def choose_app(self, identity: str, version: str, digest: str) -> SiteApp:
+        """Return the app that answers the message."""
         if self._refused is not None:
-            return refusing(self._refused)
-        if self._approvals.installed:
+            return refusing_app(self._refused)
+        if self._approvals.runs_installed:
             return self._installed()
-        _forget_installed()
+        _unload_installed_modules()
         return self._load(identity, version, digest)
 
 
-def refusing(error: ConsortiumError) -> SiteApp:
+def refusing_app(error: ConsortiumError) -> SiteApp:
     """Return an app that answers every message with a refusal."""
 
     def app(message: Message, context: Context) -> Message:
@@ -109,48 +111,48 @@ def refusing(error: ConsortiumError) -> SiteApp:
     return app
 
 
-def superexec() -> None:
-    """Start what answers each message at a site: `flower-superexec`.
+def run_superexec() -> None:
+    """Run `flower-superexec`, which starts a process for each message at a site.
 
-    The process of a message is forked from one that has loaded what it needs; where that is dead,
-    it is started alone, as Flower does.
+    The process is forked from a fork server that has loaded all libraries. If the fork server is
+    dead, the process starts from scratch, as it does in Flower.
     """
     require_version(metadata.version("flwr"))
-    prepared = Prepared([sys.executable, "-P", "-m", _MODULE, _PREPARED])
+    prepared = ForkServer([sys.executable, "-P", "-m", _MODULE, _PREPARED])
     from flwr.supercore.cli.flower_superexec import flower_superexec
     from flwr.supercore.superexec.executor import subprocess_executor
 
     def start(
         command: Sequence[str], *, stdout: int | None = None, stderr: int | None = None
     ) -> None:
-        if command[0] != _ANSWERS or not prepared.started(command[1:]):
+        if command[0] != _ANSWERS or not prepared.start_program(command[1:]):
             subprocess.Popen(command, stdout=stdout, stderr=stderr)  # noqa: S603 -- of our own PATH
 
     processes = SimpleNamespace(Popen=start, DEVNULL=subprocess.DEVNULL)
-    _replace(subprocess_executor, {"subprocess": processes})
+    _replace_names(subprocess_executor, {"subprocess": processes})
     flower_superexec()
 
 
-def prepared_app() -> None:
-    """Wait for messages to be answered at a site, with all that answers them loaded."""
-    serve(_load_for_messages, client_app)
+def serve_messages() -> None:
+    """Load everything that answers a message, then fork a process for each message."""
+    serve_forks(_load_for_messages, run_client_app)
 
 
 def _load_for_messages() -> None:
-    _alone("flwr.supernode.cli")
+    _skip_package_init("flwr.supernode.cli")
     import_module("flwr.supernode.cli.flwr_clientapp")
     import_module("consortium.client_app")
     try:
         charter = Charter.read(PartyDirectory(Path(os.environ[SITE])).charter)
-    except ConsortiumError:  # the answer to a message will say so
+    except ConsortiumError:  # the message itself will be answered with this refusal
         return
     load_libraries(charter.task, charter.table)
 
 
-def client_app() -> None:
-    """Run one message at a site: `flwr-clientapp`."""
-    _alone("flwr.supernode.cli")
-    from flwr.cli.install import install_from_fab  # each program loads its own half of Flower
+def run_client_app() -> None:
+    """Run `flwr-clientapp`, which answers one message at a site."""
+    _skip_package_init("flwr.supernode.cli")
+    from flwr.cli.install import install_from_fab  # each program loads only its half of Flower
     from flwr.clientapp.utils import get_load_client_app_fn
     from flwr.supernode.cli.flwr_clientapp import flwr_clientapp
     from flwr.supernode.runtime import run_clientapp
@@ -163,25 +165,27 @@ def client_app() -> None:
         load=get_load_client_app_fn("", None, multi_app=True),
     )
     replaced = {
-        "install_from_fab": gate.install,
-        "get_load_client_app_fn": lambda **_: gate.app,
-        "install_app_dependencies": _install_nothing,
+        "install_from_fab": gate.install_bundle,
+        "get_load_client_app_fn": lambda **_: gate.choose_app,
+        "install_app_dependencies": _refuse_to_install,
     }
-    _replace(run_clientapp, replaced)
+    _replace_names(run_clientapp, replaced)
     flwr_clientapp()
 
 
-def server_app() -> None:
-    """Run what was ordered at the coordinator: `flwr-serverapp`."""
+def run_server_app() -> None:
+    """Run `flwr-serverapp`, which executes a run at the coordinator if it was ordered."""
     from flwr.superlink.cli.flwr_serverapp import flwr_serverapp
 
     require_version(metadata.version("flwr"))
     coordinator = Path(os.environ[COORDINATOR])
-    import_module("consortium.server_app")  # the installed one, before Flower looks elsewhere
-    runtime = import_module("flwr.superlink.runtime.run_serverapp")  # its package hides it
+    # Flower puts the app's folder first on sys.path; a module already imported stays this one.
+    import_module("consortium.server_app")
+    # The package rebinds the module's name to a function, so that `import` would return that.
+    runtime = import_module("flwr.superlink.runtime.run_serverapp")
 
     def ordered(_app: Path, submitted: Mapping[str, Scalar]) -> dict[str, Scalar]:
-        order = claim(coordinator, submitted)
+        order = claim_order(coordinator, submitted)
         os.environ[ENVIRONMENT] = str(order.run)
         return dict(order.config)
 
@@ -189,27 +193,27 @@ def server_app() -> None:
         "install_from_fab": lambda *_, **__: None,
         "get_project_dir": lambda *_: CoordinatorDirectory(coordinator).app,
         "get_fused_config_from_dir": ordered,
-        "install_app_dependencies": _install_nothing,
+        "install_app_dependencies": _refuse_to_install,
     }
-    _replace(runtime, replaced)
+    _replace_names(runtime, replaced)
     flwr_serverapp()
 
 
-def refused() -> None:
-    """End at once: stands for every program of Flower's that a site or coordinator never runs."""
-    sys.exit("this program of Flower's is not run here")
+def refuse_program() -> None:
+    """Exit with an error, in place of a Flower program that this party never runs."""
+    sys.exit("this Flower program is disabled here")
 
 
-def _replace(module: ModuleType, replaced: Mapping[str, object]) -> None:
+def _replace_names(module: ModuleType, replaced: Mapping[str, object]) -> None:
     for name, replacement in replaced.items():
         setattr(module, name, replacement)
 
 
-def _alone(package: str) -> None:
-    """Let a module of a package load without those that the package loads beside it.
+def _skip_package_init(package: str) -> None:
+    """Register a package without running its `__init__`, so that one module of it loads alone.
 
-    Beside the program that Flower starts for a message stands the one that runs for weeks, with its
-    database.
+    The `__init__` of `flwr.supernode.cli` also imports the long-running SuperNode and its database,
+    which a process that answers one message does not need.
     """
     spec = util.find_spec(package)
     if spec is not None and package not in sys.modules:
@@ -222,26 +226,26 @@ def _installed_app() -> SiteApp:
     return app
 
 
-def _forget_installed() -> None:
-    """Let an approved bundle bring its own packages: no half of the installed one stays."""
+def _unload_installed_modules() -> None:
+    """Remove the installed package from `sys.modules`, so that a bundle imports only its own."""
     for name in [name for name in sys.modules if name.partition(".")[0] in _OURS]:
         del sys.modules[name]
 
 
-def _install_nothing(*_: object, **__: object) -> None:
-    raise NotApproved("nothing is installed at run time")
+def _refuse_to_install(*_: object, **__: object) -> None:
+    raise NotApproved("dependencies are never installed at run time: install them beforehand")
 
 
 def main() -> None:
-    """Be the program that the first argument names; the others are its own."""
+    """Run the program named by the first argument, with the remaining arguments."""
     name = sys.argv.pop(1)
     programs = {
-        "flower-superexec": superexec,
-        _PREPARED: prepared_app,
-        _ANSWERS: client_app,
-        "flwr-serverapp": server_app,
+        "flower-superexec": run_superexec,
+        _PREPARED: serve_messages,
+        _ANSWERS: run_client_app,
+        "flwr-serverapp": run_server_app,
     }
-    programs.get(name, refused)()
+    programs.get(name, refuse_program)()
 
 
 if __name__ == "__main__":

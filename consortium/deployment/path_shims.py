@@ -1,12 +1,12 @@
-"""The folder that is the whole PATH of a site's or the coordinator's Flower."""
+"""Write the folder of shims that is the entire PATH of Flower's processes at a party."""
 
 import shlex
 import sys
 from pathlib import Path
 
-from consortium.deployment.processes import program
+from consortium.deployment.processes import program_path
 
-# Flower starts these by name. What is not run here at all ends at once.
+# The programs that Flower 1.41 starts by name. Those a role does not run get a shim that exits.
 STARTED = (
     "flwr-clientapp",
     "flwr-serverapp",
@@ -22,26 +22,26 @@ _RUN: dict[str, tuple[str, ...]] = {
 }
 
 
-def write_programs(folder: Path, role: str) -> Path:
-    """Write the programs that a role may run, and stand-ins for those it may not.
+def write_shims(folder: Path, role: str) -> Path:
+    """Write a shim for each program a role may run, and one that exits for every other program.
 
-    Guarantee: no program that would run a bundle's code unasked can be started by name: the
-    folder has a stand-in under every name Flower 1.41 uses, and is the whole PATH.
+    Guarantee: Flower cannot start, by name, a program that would run unapproved code of a bundle:
+    the folder has a shim under every name that Flower 1.41 uses, and is the entire PATH.
 
     Args:
-        folder: Where they go.
+        folder: Where to write the shims.
         role: `site` or `coordinator`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     gate = f"exec {shlex.quote(sys.executable)} -P -m consortium.deployment.flower_entrypoints"
-    _write(folder / _STARTER, f'exec {shlex.quote(program(_STARTER))} "$@"')
+    _write_script(folder / _STARTER, f'exec {shlex.quote(program_path(_STARTER))} "$@"')
     for name in STARTED:
-        _write(folder / name, f"{gate} refused")
+        _write_script(folder / name, f"{gate} refused")
     for name in _RUN[role]:
-        _write(folder / name, f'{gate} {name} "$@"')
+        _write_script(folder / name, f'{gate} {name} "$@"')
     return folder
 
 
-def _write(path: Path, line: str) -> None:
+def _write_script(path: Path, line: str) -> None:
     path.write_text(f"#!/bin/sh\n{line}\n")
     path.chmod(0o700)

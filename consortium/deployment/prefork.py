@@ -1,7 +1,7 @@
-"""A process that has loaded what a program needs, and is forked each time the program is wanted.
+"""A fork server: a process that preloads a program's libraries and forks once per execution.
 
-Most of a short answer is the loading of libraries: a site that is asked twenty times a run would
-load them twenty times.
+Loading libraries takes most of the time of a short answer, and Flower starts a new process for
+each message. The fork server loads them once.
 """
 
 import gc
@@ -18,85 +18,87 @@ from typing import NoReturn
 _STARTED = "started"
 
 
-class Prepared:
-    """Starts a program by asking a process that has loaded it to fork.
+class ForkServer:
+    """Starts a program by asking a preloaded process to fork.
 
-    The process begins with the first program, and ends when this one does, however it ends.
+    The preloaded process starts with the first program. It ends when this process ends, even if
+    this process is killed, because its standard input then closes.
 
     Args:
-        command: Starts that process, which serves its standard input: see `serve`.
+        command: Starts the preloaded process, which must call `serve_forks`.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
 
-    def started(self, arguments: Sequence[str]) -> bool:
-        """Start the program with these arguments, and return whether that was done.
+    def start_program(self, arguments: Sequence[str]) -> bool:
+        """Start the program with these arguments; return whether it was started.
 
-        Waits until the process has loaded what it needs. Where it is dead nothing was started: it
-        is begun anew with the next program.
+        Blocks until the preloaded process has loaded its libraries. If that process is dead,
+        nothing is started, and the next call starts a new one.
         """
         if self._process is None:
-            self._begin()
+            self._launch()
         try:
             print(json.dumps(list(arguments)), file=self._asked, flush=True)
             done = self._asked.readline().strip() == _STARTED
         except OSError:
             done = False
         if not done:
-            self.end()
+            self.stop()
         return done
 
-    def end(self) -> None:
-        """End the process; what it has started goes on."""
+    def stop(self) -> None:
+        """Kill the preloaded process. Programs it has already forked keep running."""
         if self._process is not None:
             self._socket.close()
             self._process.kill()
             self._process.wait()
             self._process = None
 
-    def _begin(self) -> None:
+    def _launch(self) -> None:
         self._socket, theirs = socket.socketpair()
         self._asked = self._socket.makefile("rw")
         with theirs:
             self._process = subprocess.Popen(self._command, stdin=theirs.fileno())  # noqa: S603 -- the gate's own
 
 
-def serve(load: Callable[[], None], program: Callable[[], object]) -> None:
-    """Be that process: load, then fork for each list of arguments that comes; return at the end.
+def serve_forks(load: Callable[[], None], program: Callable[[], object]) -> None:
+    """Serve fork requests: preload, then fork one child per argument list; return at end of input.
 
-    Guarantee: to the program it is as if it were started alone. It has its own numbers of chance,
-    and neither its end nor its death is felt here.
+    Guarantee: the program behaves as if started alone. It has its own random state, and neither
+    its exit nor a crash affects this process.
 
     Args:
-        load: Loads what the program needs. It must neither compute nor start threads: they are
-            not there after a fork.
-        program: Is run with the arguments as `sys.argv[1:]`.
+        load: Loads the program's libraries. It must not start threads, which do not survive a
+            fork, nor compute with a library that starts them.
+        program: Runs in the child, with the arguments as `sys.argv[1:]`.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no process waits for those that ended
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for children: no zombies
+    # Move the socket off standard input, so that a child cannot read requests from it.
     asking = socket.socket(fileno=os.dup(0))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     load()
     gc.collect()
-    gc.freeze()  # what is never looked at again stays shared
+    gc.freeze()  # the collector would write to every object and so unshare its memory page
     with asking, asking.makefile("r") as asked:
         for line in asked:
             if os.fork() == 0:
                 os.close(asking.fileno())
-                _become(program, json.loads(line))
+                _run_child(program, json.loads(line))
             asking.sendall(f"{_STARTED}\n".encode())
 
 
-def _become(program: Callable[[], object], arguments: Sequence[str]) -> NoReturn:
-    """Run the program, and end without taking apart what was loaded."""
+def _run_child(program: Callable[[], object], arguments: Sequence[str]) -> NoReturn:
+    """Run the program, then exit without interpreter teardown (`os._exit`), which takes long."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed()  # the others were drawn anew at the fork
+        sys.modules["numpy"].random.seed()  # Python reseeds `random` at a fork, but not numpy
     sys.argv[1:] = arguments
     status = 1
     try:
@@ -104,7 +106,7 @@ def _become(program: Callable[[], object], arguments: Sequence[str]) -> NoReturn
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:  # noqa: BLE001 -- as Python does with a program
+    except BaseException:  # noqa: BLE001 -- prints a traceback, as the interpreter does
         traceback.print_exc()
     finally:
         sys.stdout.flush()

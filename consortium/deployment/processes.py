@@ -1,4 +1,4 @@
-"""Processes that are ours: found by a mark in their environment, and ended to the last."""
+"""Start the processes of a deployment, find them by an environment variable, and end them all."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ from privacy.errors import ConsortiumError
 STOP_LIMIT_S = 5.0
 _PAUSE_S = 0.1
 
-# What every program of Flower's is told: nothing is fetched at run time, nothing sent to anybody.
+# For every Flower program: fetch nothing at run time, and send nothing to anybody.
 QUIET: Mapping[str, str] = {
     "FLWR_TELEMETRY_ENABLED": "0",
     "FLWR_DISABLE_UPDATE_CHECK": "1",
@@ -43,25 +43,28 @@ _INHERITED = (
 
 
 class LaunchFailed(ConsortiumError, RuntimeError):
-    """Flower could not be started, or the run did not finish; the log says why."""
+    """Flower did not start, or the run did not finish; the message names the log."""
 
     code = "launch-failed"
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A variable of the environment by which processes are known, also those that left.
+    """An environment variable that identifies the processes of one directory.
+
+    Children inherit it. Unlike the process tree, it also finds a process whose parent is dead or
+    that moved to another session.
 
     Args:
-        variable: Its name.
-        value: What it says: the directory that the processes belong to.
+        variable: The name of the variable.
+        value: Its value: the directory that the processes belong to.
     """
 
     variable: str
     value: str
 
-    def family(self) -> list[psutil.Process]:
-        """Return every process with the mark, without this one and those it came of."""
+    def marked_processes(self) -> list[psutil.Process]:
+        """Return every process with the mark, except this process and its ancestors."""
         ours = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
         found = []
         for process in psutil.process_iter():
@@ -76,10 +79,10 @@ class Mark:
 
 @dataclass(frozen=True)
 class FlowerService:
-    """What Flower's two services that run for long have in common.
+    """What Flower's two long-running services, the SuperLink and the SuperNode, have in common.
 
     Args:
-        directory: Whose service it is: the coordinator's, or a site's.
+        directory: The directory of the coordinator or of the site.
     """
 
     directory: Path
@@ -87,52 +90,53 @@ class FlowerService:
 
     @property
     def home(self) -> Path:
-        """Where Flower keeps what is its own."""
+        """The folder for Flower's own files."""
         return PartyDirectory(self.directory.resolve()).flower
 
     @property
     def mark(self) -> Mark:
-        """What all its processes carry."""
+        """The environment variable that marks all its processes."""
         return Mark(self.role, str(self.directory.resolve()))
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What its processes are told."""
+        """The environment of its processes."""
         return {
-            **inherited(),
+            **inherited_environment(),
             **QUIET,
+            # Flower starts apps by name: it finds only the shims
             "PATH": str(PartyDirectory(self.directory.resolve()).programs),
-            "FLWR_HOME": str(self.home),
+            "FLWR_HOME": str(self.home),  # by default all parties of a user share ~/.flwr
             self.mark.variable: self.mark.value,
         }
 
 
-def end(processes: list[psutil.Process]) -> None:
-    """End processes: with a request first, by force after `STOP_LIMIT_S`."""
+def end_processes(processes: list[psutil.Process]) -> None:
+    """Send SIGTERM to processes, and SIGKILL to those still alive after `STOP_LIMIT_S`."""
     for process in processes:
-        _signal(process, signal.SIGTERM)
+        _send_signal(process, signal.SIGTERM)
     _, alive = psutil.wait_procs(processes, timeout=STOP_LIMIT_S)
     for process in alive:
-        _signal(process, signal.SIGKILL)
+        _send_signal(process, signal.SIGKILL)
     psutil.wait_procs(alive, timeout=STOP_LIMIT_S)
 
 
-def stop(process: "subprocess.Popen[bytes]", mark: Mark) -> None:
-    """Stop a program and all that came of it: children first, so that they can tidy up."""
-    end([one for one in mark.family() if one.pid != process.pid])
+def stop_program(process: "subprocess.Popen[bytes]", mark: Mark) -> None:
+    """Stop a program and all marked processes: children first, while the program still runs."""
+    end_processes([one for one in mark.marked_processes() if one.pid != process.pid])
     process.terminate()
     try:
         process.wait(STOP_LIMIT_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    end(mark.family())
+    end_processes(mark.marked_processes())
 
 
-def start(
+def start_program(
     command: list[str], *, cwd: Path, environment: Mapping[str, str], log: Path
 ) -> "subprocess.Popen[bytes]":
-    """Start a program in a session of its own; what it says goes to the end of a log."""
+    """Start a program in a session of its own; append its output to a log."""
     with log.open("a") as output:
         return subprocess.Popen(  # noqa: S603 -- Flower's own program, our own arguments
             command,
@@ -141,12 +145,12 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,
+            start_new_session=True,  # Ctrl-C must reach the supervisor only, which stops the rest
         )
 
 
-def await_true(ready: Callable[[], bool], *, alive: Callable[[], bool], limit_s: float) -> bool:
-    """Return whether something came true in time, while a process was alive to bring it about."""
+def wait_until(ready: Callable[[], bool], *, alive: Callable[[], bool], limit_s: float) -> bool:
+    """Wait until `ready` is true; return False at the time limit or when `alive` becomes false."""
     until = time.monotonic() + limit_s
     while time.monotonic() < until and alive():
         if ready():
@@ -155,25 +159,25 @@ def await_true(ready: Callable[[], bool], *, alive: Callable[[], bool], limit_s:
     return False
 
 
-def program(name: str) -> str:
-    """Return the path of a program that was installed with this Python."""
+def program_path(name: str) -> str:
+    """Return the path of a program installed beside this Python interpreter."""
     return str(Path(sys.executable).parent / name)
 
 
-def inherited() -> dict[str, str]:
-    """Return what a program of ours needs of this process's environment, and no more."""
+def inherited_environment() -> dict[str, str]:
+    """Return the few environment variables that a started program needs from this process."""
     return {name: os.environ[name] for name in _INHERITED if name in os.environ}
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port that nobody listens on."""
+    """Return a port on which nobody listens at this moment."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _signal(process: psutil.Process, number: signal.Signals) -> None:
+def _send_signal(process: psutil.Process, number: signal.Signals) -> None:
     try:
         process.send_signal(number)
     except psutil.NoSuchProcess:

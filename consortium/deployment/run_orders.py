@@ -1,7 +1,7 @@
-"""What the operator ordered: a run of the coordinator's, before Flower is told of it.
+"""Run orders: a run that the coordinator's operator has ordered, written before Flower is told.
 
-Flower's SuperLink starts whatever run it is sent by anybody who reaches its port. The
-coordinator's ServerApp runs what was ordered here, once, and nothing else.
+Flower's SuperLink starts any run that anybody who reaches its port submits. The coordinator's
+ServerApp executes only a run that was ordered here, and each order once.
 """
 
 import json
@@ -24,11 +24,11 @@ class NotOrdered(ConsortiumError, PermissionError):
 
 
 class RunOrder(BaseModel):
-    """A run that is to begin.
+    """An order to start a run.
 
     Args:
-        run: Its directory.
-        config: Its run config, whole.
+        run: The directory of the run.
+        config: The complete run config.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,35 +42,38 @@ class RunOrder(BaseModel):
         write_atomically(CoordinatorDirectory(coordinator).order, self.model_dump_json(indent=1))
 
 
-def claim(coordinator: Path, submitted: Mapping[str, Scalar]) -> RunOrder:
-    """Take the order that a submitted run is for; nobody takes it a second time.
+def claim_order(coordinator: Path, submitted: Mapping[str, Scalar]) -> RunOrder:
+    """Claim the order for a submitted run. An order can be claimed once.
 
     Args:
         coordinator: The coordinator's directory.
-        submitted: The run config that came with the run.
+        submitted: The run config that was submitted to Flower.
 
     Raises:
-        NotOrdered: There is no order, or one for another config.
+        NotOrdered: There is no order, it has another config, or it was already claimed.
     """
     path = CoordinatorDirectory(coordinator).order
     try:
         order = RunOrder.model_validate_json(path.read_text())
     except (OSError, ValidationError) as error:
-        raise NotOrdered("a run was submitted that nobody here ordered") from error
-    if _canonical(order.config) != _canonical(submitted):
-        raise NotOrdered("a run was submitted with another config than the one ordered")
+        raise NotOrdered(
+            "a run was submitted without an order: start it with `consortium run`"
+        ) from error
+    if _canonical_json(order.config) != _canonical_json(submitted):
+        raise NotOrdered("a run was submitted with a config other than the ordered one")
+    # Renaming is atomic: of two processes with the same order, one fails here.
     try:
         path.replace(RunDirectory(order.run).order)
     except OSError as error:
-        raise NotOrdered("the run that was ordered has begun already") from error
+        raise NotOrdered("the ordered run has already started") from error
     return order
 
 
-def _canonical(config: Mapping[str, Scalar]) -> str:
+def _canonical_json(config: Mapping[str, Scalar]) -> str:
     return json.dumps(dict(config), sort_keys=True)
 
 
 def last_run(coordinator: Path) -> Path | None:
-    """Return the directory of the run that was ordered last; None before the first."""
+    """Return the directory of the run ordered last, or None before the first order."""
     path = CoordinatorDirectory(coordinator).last_run
     return Path(path.read_text()) if path.exists() else None

@@ -1,7 +1,7 @@
-"""Run the app on Flower's simulation engine: a SuperLink of our own, started and stopped.
+"""Run the app on Flower's simulation engine, with a SuperLink that lives as long as the run.
 
-Everything Flower writes stays in the run directory; nothing is fetched at run time, nothing is
-sent to anybody, and no process stays behind, whatever ends the run.
+Flower writes only into the run directory. Nothing is fetched at run time, nothing is sent to
+anybody, and no process stays behind, however the run ends.
 """
 
 import os
@@ -16,16 +16,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from consortium.config import Scalar
-from consortium.deployment.app_bundle import Bundle, stage_bundle, toml
+from consortium.deployment.app_bundle import Bundle, stage_bundle, toml_lines
 from consortium.deployment.processes import (
     QUIET,
     LaunchFailed,
     Mark,
-    await_true,
     free_port,
-    program,
-    start,
-    stop,
+    program_path,
+    start_program,
+    stop_program,
+    wait_until,
 )
 from consortium.run.directory import ENVIRONMENT, RunDirectory
 
@@ -33,7 +33,7 @@ _START_LIMIT_S = 60.0
 _OBJECT_STORE_BYTES = 300_000_000
 
 
-def simulate(
+def simulate_run(
     run: RunDirectory,
     *,
     num_sites: int,
@@ -41,37 +41,39 @@ def simulate(
     bundle: Bundle | None = None,
     verbose: bool = False,
 ) -> None:
-    """Run the staged consortium on Flower's simulation engine (Ray) and wait for its end.
+    """Run the staged consortium on Flower's simulation engine (Ray) and wait until it ends.
 
-    Guarantee: no process started here is alive afterwards, also after Ctrl-C.
+    Guarantee: no process started here is alive afterwards, even after Ctrl-C.
 
     Args:
         run: The staged run directory.
-        num_sites: Sites to simulate, one process each up to the number of cores.
+        num_sites: Number of sites to simulate, one process each up to the number of cores.
         run_config: Flower's run config.
-        bundle: What Flower runs; by default the installed apps.
-        verbose: Whether Flower's own log goes to the terminal too.
+        bundle: The code that Flower runs; by default the installed apps.
+        verbose: Whether Flower's own log also goes to the terminal.
 
     Raises:
-        LaunchFailed: Flower did not start, or the run failed; names the log.
+        LaunchFailed: Flower did not start, or the run failed; the message names the log.
     """
     home = run.path / "flower"
     home.mkdir(exist_ok=True)
     app = stage_bundle(run.path / "app", bundle or Bundle())
     overrides = home / "run-config.toml"
-    overrides.write_text(toml(run_config))
+    overrides.write_text(toml_lines(run_config))
     with _ray_directory() as ray:
         environment = _environment(run, home, ray)
-        with _superlink(home, environment) as address:
+        with _running_superlink(home, environment) as address:
             (home / "config.toml").write_text(
                 f'[superlink]\ndefault = "sim"\n\n[superlink.sim]\naddress = "{address}"\n'
                 "insecure = true\n"
             )
-            _flwr_run(app, overrides, _resources(num_sites), home, environment, verbose=verbose)
+            _call_flwr_run(
+                app, overrides, _resource_options(num_sites), home, environment, verbose=verbose
+            )
             _require_finished(home, environment)
 
 
-def _resources(num_sites: int) -> str:
+def _resource_options(num_sites: int) -> str:
     cores = min(num_sites, os.cpu_count() or 1)
     return (
         f"num-supernodes={num_sites} client-resources-num-cpus=1 "
@@ -95,7 +97,7 @@ def _environment(run: RunDirectory, home: Path, ray: Path) -> dict[str, str]:
 
 @contextmanager
 def _ray_directory() -> Iterator[Path]:
-    """Yield a directory with a short name: Ray's socket paths hold at most 107 bytes."""
+    """Yield a temporary directory with a short path: Ray's socket paths hold at most 107 bytes."""
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp" if Path("/tmp").is_dir() else None))  # noqa: S108 -- short by need; made by mkdtemp
     try:
         yield folder
@@ -104,11 +106,11 @@ def _ray_directory() -> Iterator[Path]:
 
 
 @contextmanager
-def _superlink(home: Path, environment: Mapping[str, str]) -> Iterator[str]:
-    """Start a SuperLink with the simulation runtime; yield its address; stop all of it."""
+def _running_superlink(home: Path, environment: Mapping[str, str]) -> Iterator[str]:
+    """Start a SuperLink with the simulation runtime, yield its address, and stop it afterwards."""
     port = free_port()
     command = [
-        program("flower-superlink"),
+        program_path("flower-superlink"),
         "--insecure",
         "--simulation",
         "--isolation",
@@ -118,19 +120,23 @@ def _superlink(home: Path, environment: Mapping[str, str]) -> Iterator[str]:
         "--port",
         str(port),
     ]
-    superlink = start(command, cwd=home, environment=environment, log=home / "superlink.log")
+    superlink = start_program(
+        command, cwd=home, environment=environment, log=home / "superlink.log"
+    )
     try:
-        healthy = await_true(
-            lambda: _answers(port), alive=lambda: superlink.poll() is None, limit_s=_START_LIMIT_S
+        healthy = wait_until(
+            lambda: _is_healthy(port),
+            alive=lambda: superlink.poll() is None,
+            limit_s=_START_LIMIT_S,
         )
         if not healthy:
             raise LaunchFailed(f"Flower's SuperLink did not start; see {home / 'superlink.log'}")
         yield f"127.0.0.1:{port}"
     finally:
-        stop(superlink, Mark(ENVIRONMENT, environment[ENVIRONMENT]))
+        stop_program(superlink, Mark(ENVIRONMENT, environment[ENVIRONMENT]))
 
 
-def _answers(port: int) -> bool:
+def _is_healthy(port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
             return True
@@ -138,7 +144,7 @@ def _answers(port: int) -> bool:
         return False
 
 
-def _flwr_run(
+def _call_flwr_run(
     app: Path,
     overrides: Path,
     resources: str,
@@ -148,7 +154,7 @@ def _flwr_run(
     verbose: bool,
 ) -> None:
     command = [
-        program("flwr"),
+        program_path("flwr"),
         "run",
         str(app.resolve()),
         "sim",
@@ -165,15 +171,15 @@ def _flwr_run(
         )
         try:
             process.wait()
-        finally:
+        finally:  # after Ctrl-C the program is still running
             if process.poll() is None:
                 process.kill()
                 process.wait()
 
 
 def _require_finished(home: Path, environment: Mapping[str, str]) -> None:
-    """Ask the SuperLink how the run ended: `flwr run` returns 0 even when it failed."""
-    command = [program("flwr"), "list", "sim", "--format", "json"]
+    """Ask the SuperLink how the run ended, because `flwr run` returns 0 even for a failed run."""
+    command = [program_path("flwr"), "list", "sim", "--format", "json"]
     listed = subprocess.run(  # noqa: S603 -- Flower's own program, our own arguments
         command, cwd=home, env=environment, capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""Where a consortium stands: who is there, what runs, how far it is, what went wrong."""
+"""Human-readable status of a coordinator or a site."""
 
 import json
 from datetime import timedelta
@@ -10,61 +10,63 @@ from consortium.deployment.control_client import Control
 from consortium.deployment.run_orders import last_run
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supernode import SuperNode
-from consortium.deployment.supervisor import Service, read_up
+from consortium.deployment.supervisor import Service, read_supervisor_state
 from consortium.run.directory import RunDirectory
 from consortium.run.logs import last_error
 
 _TAIL_BYTES = 65_536
 
 
-def of_coordinator(directory: Path) -> list[str]:
-    """Return, as lines for people, how a coordinator stands."""
+def coordinator_status(directory: Path) -> list[str]:
+    """Return the status of a coordinator: its nodes, the last run, its round and last error."""
     superlink = SuperLink(directory)
     charter = superlink.charter
     lines = [
         f"charter      {charter.name}, revision {charter.revision}, {charter.fingerprint[:16]}",
-        f"SuperLink    {_running(superlink)}",
+        f"SuperLink    {_service_text(superlink)}",
     ]
-    if superlink.healthy():
-        lines += _seen(Control(superlink))
+    if superlink.is_healthy():
+        lines += _node_lines(Control(superlink))
     run = last_run(directory)
-    return [*lines, *(_run(run) if run is not None else ["run          none yet"])]
+    return [*lines, *(_run_lines(run) if run is not None else ["run          none yet"])]
 
 
-def of_site(directory: Path) -> list[str]:
-    """Return, as lines for people, how a site stands."""
+def site_status(directory: Path) -> list[str]:
+    """Return the status of a site: its charter, SuperNode, approved code and last error."""
     node = SuperNode(directory)
     approvals = read_approvals(directory)
-    code = "the installed package" if approvals.installed else f"{len(approvals.bundles)} bundles"
+    code = (
+        "the installed package" if approvals.runs_installed else f"{len(approvals.bundles)} bundles"
+    )
     lines = [
         f"site         {node.name}",
-        f"charter      {_charter(node.paths.charter)}",
-        f"SuperNode    {_running(node)}",
+        f"charter      {_charter_text(node.paths.charter)}",
+        f"SuperNode    {_service_text(node)}",
         f"runs         {code}",
     ]
     return [*lines, f"last error   {_last_error(node.paths.log)}"]
 
 
-def _running(service: Service) -> str:
-    up = read_up(service)
+def _service_text(service: Service) -> str:
+    up = read_supervisor_state(service)
     if up is None:
         return "down"
-    health = "healthy" if service.healthy() else "NOT ANSWERING"
+    health = "healthy" if service.is_healthy() else "NOT ANSWERING"
     return f"up since {up.since:%Y-%m-%d %H:%M:%S} UTC, {health}, {up.restarts} restarts"
 
 
-def _seen(control: Control) -> list[str]:
+def _node_lines(control: Control) -> list[str]:
     lines = [
         f"node         {name:20} {status:12} {timedelta(seconds=round(online))}"
-        for name, (status, online) in control.members().items()
+        for name, (status, online) in control.member_status().items()
     ]
     for run in control.runs()[:1]:
         lines.append(f"Flower       run {run['run-id']} {run['status']}")
     return lines
 
 
-def _run(run: Path) -> list[str]:
-    events = [json.loads(line) for line in _tail(RunDirectory(run).events)]
+def _run_lines(run: Path) -> list[str]:
+    events = [json.loads(line) for line in _last_lines(RunDirectory(run).events)]
     rounds = [event["server_round"] for event in events if event["event"] == "round-finished"]
     wrong = [
         f"{event.get('site', '')} {event.get('code', '')}".strip()
@@ -78,7 +80,7 @@ def _run(run: Path) -> list[str]:
     ]
 
 
-def _charter(path: Path) -> str:
+def _charter_text(path: Path) -> str:
     if not path.exists():
         return "none installed"
     charter = Charter.read(path)
@@ -86,10 +88,10 @@ def _charter(path: Path) -> str:
 
 
 def _last_error(log: Path) -> str:
-    return last_error(_tail(log)) or "none"
+    return last_error(_last_lines(log)) or "none"
 
 
-def _tail(path: Path) -> list[str]:
+def _last_lines(path: Path) -> list[str]:
     """Return the last whole lines of a file, however long it is."""
     if not path.exists():
         return []

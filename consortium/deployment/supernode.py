@@ -1,4 +1,4 @@
-"""A site's SuperNode: it reaches out over TLS, proves its key, and is reached by nobody."""
+"""Run a site's SuperNode: it connects out over TLS and authenticates; nobody connects to it."""
 
 import json
 import subprocess
@@ -7,15 +7,15 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from consortium.charter.document import Charter, address
-from consortium.deployment.path_shims import write_programs
+from consortium.charter.document import Charter, coordinator_address
+from consortium.deployment.path_shims import write_shims
 from consortium.deployment.processes import (
     FlowerService,
     LaunchFailed,
-    await_true,
     free_port,
-    program,
-    start,
+    program_path,
+    start_program,
+    wait_until,
 )
 from consortium.run.directory import SITE
 from consortium.site.directory import SiteDirectory, read_site_config
@@ -25,18 +25,18 @@ START_LIMIT_S = 60.0
 
 @dataclass(frozen=True)
 class SuperNode(FlowerService):
-    """What is needed to run the SuperNode of a site."""
+    """The SuperNode of a site."""
 
     role = SITE
 
     @property
     def paths(self) -> SiteDirectory:
-        """Where everything in the directory is, whatever the working directory."""
+        """The paths in the directory, independent of the working directory."""
         return SiteDirectory(self.directory.resolve())
 
     @property
     def log(self) -> Path:
-        """What the SuperNode says."""
+        """The file for the SuperNode's output."""
         return self.paths.supernode_log
 
     @property
@@ -45,15 +45,15 @@ class SuperNode(FlowerService):
         return read_site_config(self.directory).name
 
     def start(self) -> "subprocess.Popen[bytes]":
-        """Start it and return when its own health endpoint, on this machine only, answers.
+        """Start the SuperNode and return once its health endpoint on the loopback address answers.
 
         Raises:
             BadCharter: No charter is installed, or it names no address.
-            LaunchFailed: It did not start; names the log.
+            LaunchFailed: It did not start; the message names the log.
         """
         process = self.launch()
         try:
-            self.await_health(process)
+            self.wait_until_healthy(process)
         except LaunchFailed:
             process.kill()
             process.wait()
@@ -61,41 +61,41 @@ class SuperNode(FlowerService):
         return process
 
     def launch(self) -> "subprocess.Popen[bytes]":
-        """Start it and return at once."""
-        host, port = address(Charter.read(self.paths.charter))
+        """Start the SuperNode and return at once."""
+        host, port = coordinator_address(Charter.read(self.paths.charter))
         self.home.mkdir(exist_ok=True)
-        write_programs(self.paths.programs, "site")
+        write_shims(self.paths.programs, "site")
         own = free_port()
         command = [
-            program("flower-supernode"),
+            program_path("flower-supernode"),
             *("--root-certificates", str(self.paths.authority)),
             *(
                 "--auth-supernode-private-key",
                 str(self.paths.node_key),
             ),
             *("--superlink", f"{host}:{port}"),
-            *("--host", "127.0.0.1", "--port", str(own)),
+            *("--host", "127.0.0.1", "--port", str(own)),  # for local health checks only
             *("--node-config", f"site-dir={json.dumps(str(self.directory.resolve()))}"),
             *("--isolation", "subprocess"),
         ]
-        process = start(command, cwd=self.home, environment=self.environment, log=self.log)
+        process = start_program(command, cwd=self.home, environment=self.environment, log=self.log)
         (self.home / "port").write_text(str(own))
         return process
 
-    def await_health(self, process: "subprocess.Popen[bytes] | None" = None) -> None:
-        """Return when it answers on this machine.
+    def wait_until_healthy(self, process: "subprocess.Popen[bytes] | None" = None) -> None:
+        """Wait until it answers on this machine.
 
         Raises:
-            LaunchFailed: It does not, in time; names the log.
+            LaunchFailed: It did not answer in time; the message names the log.
         """
 
         def alive() -> bool:
             return process is None or process.poll() is None
 
-        if not await_true(self.healthy, alive=alive, limit_s=START_LIMIT_S):
+        if not wait_until(self.is_healthy, alive=alive, limit_s=START_LIMIT_S):
             raise LaunchFailed(f"Flower's SuperNode did not start; see {self.log}")
 
-    def healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         """Return whether it answers on this machine."""
         try:
             port = (self.home / "port").read_text()

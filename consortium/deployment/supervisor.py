@@ -1,4 +1,4 @@
-"""Keeps a SuperLink or a SuperNode running, and ends all of it when told to."""
+"""Supervise a SuperLink or a SuperNode: restart it when it dies, end all of it on a signal."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from typing import Protocol
 
 import psutil
 
-from consortium.deployment.processes import LaunchFailed, Mark, end, start
+from consortium.deployment.processes import LaunchFailed, Mark, end_processes, start_program
 from consortium.run.records import write_atomically
 from privacy.errors import ConsortiumError
 
@@ -28,7 +28,7 @@ _PID = "supervisor.json"
 
 
 class AlreadyUp(ConsortiumError, RuntimeError):
-    """The directory's program runs already."""
+    """The program of this directory is already running."""
 
     code = "already-up"
 
@@ -38,28 +38,29 @@ class Service(Protocol):
 
     @property
     def home(self) -> Path:
-        """Where Flower keeps what is its own."""
+        """The folder for Flower's own files."""
 
     @property
     def mark(self) -> Mark:
-        """What all its processes carry."""
+        """The environment variable that marks all its processes."""
 
     def start(self) -> "subprocess.Popen[bytes]":
-        """Start it and return when it answers."""
+        """Start the service and return once it answers."""
 
-    def healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         """Return whether it answers."""
 
 
 @dataclass(frozen=True)
-class Up:
-    """What runs.
+class SupervisorState:
+    """The running supervisor of a service, as it wrote it down.
 
     Args:
-        pid: Of the supervisor.
-        born: When that process began, as the system tells it: another may have its number later.
-        since: When it began.
-        restarts: How often it had to start the program again.
+        pid: The supervisor's process id.
+        born: Start time of that process according to the kernel. A pid can be reused; the pair of
+            pid and start time cannot.
+        since: When the supervisor started, in UTC.
+        restarts: How often it restarted the program.
     """
 
     pid: int
@@ -68,37 +69,37 @@ class Up:
     restarts: int = 0
 
 
-def supervise(
+def supervise_service(
     service: Service,
     *,
     ready: Callable[[], None] = lambda: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Run a service until SIGTERM or Ctrl-C; start it again whenever it dies.
+    """Run a service until SIGTERM or Ctrl-C, and restart it whenever it dies.
 
-    Guarantee: none of its processes is alive afterwards. The pauses between two starts double
-    from one second to one minute, and begin anew once it ran for that long.
+    Guarantee: none of its processes is alive afterwards. The pause before a restart doubles from
+    one second to one minute, and is reset once the service has run for longer than a minute.
 
     Args:
-        service: What is run.
-        ready: Done after each start.
-        sleep: A test may pass its own.
+        service: The service to run.
+        ready: Called after each start.
+        sleep: Pauses for a number of seconds; tests pass their own.
 
     Raises:
-        AlreadyUp: Another supervisor runs it.
-        LaunchFailed: It does not start even once.
+        AlreadyUp: Another supervisor runs the service.
+        LaunchFailed: The first start failed.
     """
     service.home.mkdir(exist_ok=True)
-    require_down(service)
-    end(service.mark.family())  # what a supervisor that was killed left
+    require_not_running(service)
+    end_processes(service.mark.marked_processes())  # left behind by a killed supervisor
     pause, restarts = _FIRST_PAUSE_S, 0
     process: subprocess.Popen[bytes] | None = None
-    with _told_to_stop() as told:
+    with _stop_requests() as told:
         try:
             process = service.start()
             ready()
             while not told():
-                _write(service, restarts)
+                _write_state(service, restarts)
                 began = time.monotonic()
                 while process.poll() is None and not told():
                     sleep(_LOOK_S)
@@ -107,25 +108,25 @@ def supervise(
                 pause = _next_pause(pause, time.monotonic() - began)
                 sleep(pause)
                 restarts += 1
-                process = _again(service, process, ready)
+                process = _restart(service, process, ready)
         finally:
-            end(service.mark.family())
+            end_processes(service.mark.marked_processes())
             if process is not None:
                 process.wait()
             (service.home / _PID).unlink(missing_ok=True)
 
 
-def detach(words: list[str], service: Service) -> int:
-    """Start this command line again in the background; return its process id when it is up.
+def start_detached(words: list[str], service: Service) -> int:
+    """Start this command line in the background; return its process id once the service runs.
 
     Raises:
-        AlreadyUp: It runs already.
-        LaunchFailed: It did not come up; names the log.
+        AlreadyUp: The service is already running.
+        LaunchFailed: It did not start in time; the message names the log.
     """
     service.home.mkdir(exist_ok=True)
-    require_down(service)
+    require_not_running(service)
     log = service.home / "supervisor.log"
-    process = start(
+    process = start_program(
         [sys.executable, "-P", "-m", "consortium.cli.main", *words],
         cwd=Path.cwd(),
         environment=dict(os.environ),
@@ -133,18 +134,18 @@ def detach(words: list[str], service: Service) -> int:
     )
     until = time.monotonic() + _READY_LIMIT_S
     while time.monotonic() < until and process.poll() is None:
-        if read_up(service) is not None:
+        if read_supervisor_state(service) is not None:
             return process.pid
         time.sleep(_LOOK_S)
-    raise LaunchFailed(f"it did not come up; see {log}")
+    raise LaunchFailed(f"it did not start within {_READY_LIMIT_S:.0f} s; see {log}")
 
 
-def read_up(service: Service) -> Up | None:
-    """Return what runs a service; None if nothing does."""
+def read_supervisor_state(service: Service) -> SupervisorState | None:
+    """Return the running supervisor of a service, or None."""
     try:
         held = json.loads((service.home / _PID).read_text())
         since = datetime.fromisoformat(held["since"])
-        up = Up(held["pid"], held["born"], since, held["restarts"])
+        up = SupervisorState(held["pid"], held["born"], since, held["restarts"])
         process = psutil.Process(up.pid)
         same = process.create_time() == up.born and process.status() != psutil.STATUS_ZOMBIE
     except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
@@ -152,37 +153,41 @@ def read_up(service: Service) -> Up | None:
     return up if same else None
 
 
-def require_down(service: Service) -> None:
-    """Return if nothing runs a service.
+def require_not_running(service: Service) -> None:
+    """Check that no supervisor runs a service.
 
     Raises:
-        AlreadyUp: Something does.
+        AlreadyUp: One does.
     """
-    up = read_up(service)
+    up = read_supervisor_state(service)
     if up is not None:
-        raise AlreadyUp(f"it runs since {up.since:%Y-%m-%d %H:%M} as process {up.pid}")
+        raise AlreadyUp(
+            f"it has been running since {up.since:%Y-%m-%d %H:%M} UTC as process {up.pid}: stop it "
+            "with `down` first"
+        )
 
 
-def bring_down(service: Service) -> bool:
-    """Stop a service and its supervisor; return whether anything ran."""
-    supervisor = _supervisor(service)
+def stop_service(service: Service) -> bool:
+    """Stop a service and its supervisor; return whether anything was running."""
+    supervisor = _supervisor_processes(service)
     for process in supervisor:
         process.send_signal(signal.SIGTERM)
     psutil.wait_procs(supervisor, timeout=_STOP_LIMIT_S)
-    left = service.mark.family()
-    end(left)
+    left = service.mark.marked_processes()
+    end_processes(left)
     (service.home / _PID).unlink(missing_ok=True)
     return bool(supervisor or left)
 
 
-def cut_off(service: Service) -> bool:
-    """End a service and its supervisor as a power cut does; return whether anything ran.
+def kill_service(service: Service) -> bool:
+    """Kill a service and its supervisor, as a power cut would; return whether anything was running.
 
-    Guarantee: none of its processes was asked, and none is alive afterwards; what they noted
-    down stays as it was.
+    Guarantee: every process gets SIGKILL without a request before, and none is alive afterwards.
+    Their files stay as they were.
     """
     found = False
-    while alive := [*_supervisor(service), *service.mark.family()]:
+    # A process can fork while others are being killed, so look again until none is left.
+    while alive := [*_supervisor_processes(service), *service.mark.marked_processes()]:
         found = True
         for process in alive:
             with suppress(psutil.NoSuchProcess):
@@ -191,8 +196,8 @@ def cut_off(service: Service) -> bool:
     return found
 
 
-def _supervisor(service: Service) -> list[psutil.Process]:
-    up = read_up(service)
+def _supervisor_processes(service: Service) -> list[psutil.Process]:
+    up = read_supervisor_state(service)
     return [psutil.Process(up.pid)] if up is not None and psutil.pid_exists(up.pid) else []
 
 
@@ -200,10 +205,10 @@ def _next_pause(pause: float, ran_s: float) -> float:
     return _FIRST_PAUSE_S if ran_s > _LONGEST_PAUSE_S else min(2 * pause, _LONGEST_PAUSE_S)
 
 
-def _again(
+def _restart(
     service: Service, dead: "subprocess.Popen[bytes]", ready: Callable[[], None]
 ) -> "subprocess.Popen[bytes]":
-    end(service.mark.family())
+    end_processes(service.mark.marked_processes())
     try:
         process = service.start()
         ready()
@@ -213,7 +218,7 @@ def _again(
     return process
 
 
-def _write(service: Service, restarts: int) -> None:
+def _write_state(service: Service, restarts: int) -> None:
     up = {
         "pid": os.getpid(),
         "born": psutil.Process().create_time(),
@@ -224,8 +229,8 @@ def _write(service: Service, restarts: int) -> None:
 
 
 @contextmanager
-def _told_to_stop() -> Iterator[Callable[[], bool]]:
-    """Yield what says whether a signal to stop has come; signals are as before afterwards."""
+def _stop_requests() -> Iterator[Callable[[], bool]]:
+    """Yield a function that tells whether a stop signal came; restore the handlers afterwards."""
     told: list[int] = []
     before = {
         number: signal.signal(number, lambda number, _frame: told.append(number))

@@ -1,4 +1,4 @@
-"""Waiting for a run of the coordinator's: for a round to begin, or for the end."""
+"""Wait for a run of the coordinator: for a round to start, or for the end."""
 
 import json
 import time
@@ -12,51 +12,53 @@ from consortium.run.leader_lock import is_led
 from consortium.run.records import Summary, read_record
 
 _LOOK_S = 1.0
-_ASK_EVERY = 20  # looks; asking the SuperLink costs a process, and seconds
+_ASK_EVERY = 20  # looks; asking the SuperLink starts a process and takes seconds
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """What is needed to wait for one run.
+    """Waits for one run, by looking at its directory.
 
     Args:
-        control: Of the SuperLink that it runs under.
-        run: Its directory.
-        sleep: A test may pass its own.
+        control: Control of the SuperLink that executes the run.
+        run: The directory of the run.
+        sleep: Pauses for a number of seconds; tests pass their own.
     """
 
     control: Control
     run: RunDirectory
     sleep: Callable[[float], None] = time.sleep
 
-    def end(self) -> Summary:
-        """Return the summary of a run that has finished.
+    def wait_for_end(self) -> Summary:
+        """Wait for the end of the run; return its summary.
 
         Raises:
-            LaunchFailed: It was parked, failed, or died without a word; says how to go on.
+            LaunchFailed: It was parked, failed or died; the message says how to resume it.
         """
-        self._until(self.run.summary.exists)
+        self._wait_until(self.run.summary.exists)
         summary = read_record(self.run.summary, Summary)
         if summary.status != "finished":
             raise LaunchFailed(
-                f"the run ended as {summary.status}: {summary.error}. It goes on with "
-                "`consortium resume`, once what was wrong is put right"
+                f"the run ended as {summary.status}: {summary.error}. Correct the cause, then "
+                "resume it with `consortium resume`"
             )
         return summary
 
-    def round(self, server_round: int) -> None:
-        """Return once a round has begun.
+    def wait_for_round(self, server_round: int) -> None:
+        """Wait until a round has started.
 
         Raises:
-            LaunchFailed: The run ended before.
+            LaunchFailed: The run ended before that round.
         """
-        self._until(lambda: self.last_begun() >= server_round or self.run.summary.exists())
-        if self.last_begun() < server_round:
-            self.end()
-            raise LaunchFailed(f"the run has finished: it has no round {server_round}")
+        self._wait_until(
+            lambda: self.last_started_round() >= server_round or self.run.summary.exists()
+        )
+        if self.last_started_round() < server_round:
+            self.wait_for_end()
+            raise LaunchFailed(f"the run has finished and has no round {server_round}")
 
-    def last_begun(self) -> int:
-        """Return the last round that has begun; -1 before the first."""
+    def last_started_round(self) -> int:
+        """Return the last round that has started, or -1 before the first."""
         if not self.run.events.exists():
             return -1
         whole = [line for line in self.run.events.read_text().splitlines(True) if line[-1] == "\n"]
@@ -64,14 +66,14 @@ class Waiting:
         begun = [one["server_round"] for one in events if one["event"] == "round-started"]
         return max(begun, default=-1)
 
-    def _until(self, came: Callable[[], bool]) -> None:
+    def _wait_until(self, came: Callable[[], bool]) -> None:
         looks = 0
         while not came():
             looks += 1
             ask = looks % _ASK_EVERY == 0 and not is_led(self.run.leader)
-            if ask and not self.control.going() and not came():
+            if ask and not self.control.active_runs() and not came():
                 raise LaunchFailed(
-                    f"the run ended without a word; see {self.control.superlink.log}. It goes on "
+                    f"the run ended without a summary; see {self.control.superlink.log}. Resume it "
                     "with `consortium resume`"
                 )
             self.sleep(_LOOK_S)

@@ -1,7 +1,7 @@
-"""The card of a trained model: what it is, from what it learnt, how good it is, what it is not for.
+"""The model card: what a model is, its training data, its quality and its limits.
 
-Everything in it was recorded: nothing is filled in by hand, and what is unknown is said to be.
-No text of any record is in it.
+Everything in it comes from recorded facts. Nothing is filled in by hand, and what is unknown is
+said to be unknown. It quotes no text of any record.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,14 +30,14 @@ _FEDERATED = "federated"
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """The model that a card is about.
+    """The model that a card describes.
 
     Args:
-        charter: What the members agreed on.
-        config: How it was trained.
-        statistics: Pooled over the training records; zeros where nothing was released.
-        digest: Of the model.
-        start: What it is a change of, as its layout says.
+        charter: The members' charter.
+        config: The run config of its training.
+        statistics: Pooled statistics of the training records; zeros if none were released.
+        digest: The model's digest.
+        start: The initial parameters it was trained from, as named in its layout.
     """
 
     charter: Charter
@@ -48,55 +48,57 @@ class Subject:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
-    """What a run says of its model.
+class ModelEvaluation:
+    """A run's evaluation of its model.
 
     Args:
-        tally: The pooled evaluation.
-        comparison: With what each site could do alone, if that was asked.
+        tally: The pooled evaluation tally.
+        comparison: The comparison with each site alone, if it was requested.
     """
 
     tally: Tally
     comparison: Comparison | None
 
 
-def model_card(model: Subject, judged: Judged | None) -> str:
+def model_card(model: Subject, judged: ModelEvaluation | None) -> str:
     """Return the card as Markdown.
 
     Args:
-        model: What it is about.
-        judged: What the run says of it; without that no figure is known.
+        model: The model that the card describes.
+        judged: The run's evaluation; without it the card has no metrics.
     """
     sections = {
-        "What it is": _what(model),
-        "What it learnt from": _data(model),
-        "How good it is": _figures(model, judged),
-        "Who could see what": _privacy(model.config),
-        "Limits": _limits(model, judged),
+        "What it is": _description_lines(model),
+        "What it learnt from": _data_lines(model),
+        "How good it is": _metric_lines(model, judged),
+        "Who could see what": _privacy_lines(model.config),
+        "Limits": _limit_lines(model, judged),
     }
     parts = [f"# {model.charter.name}: {model.charter.task}"]
     parts += [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items()]
     return "\n\n".join(parts) + "\n"
 
 
-def _what(model: Subject) -> Iterator[str]:
+def _description_lines(model: Subject) -> Iterator[str]:
     config, charter, encoder = model.config, model.charter, model.config.text_model
     if isinstance(charter.table, Schema):
         name = config.table_model.name
         yield f"- A model of kind `{name}` for the columns of `{charter.table.name}`."
     else:
-        yield f"- An encoder, `{encoder.base}`, with a head; what was trained: {_how(encoder)}."
+        yield f"- An encoder, `{encoder.base}`, with a head; trained: {_trained_part(encoder)}."
         yield (
-            f"- It reads {encoder.max_tokens} tokens at once. Longer texts were read in windows "
-            f"that share {encoder.stride} tokens, and scores averaged over them: do so too."
+            f"- It reads {encoder.max_tokens} tokens at once. Longer texts were split into windows "
+            f"that overlap by {encoder.stride} tokens, and scores averaged over the windows. Do "
+            "the same when you use it."
         )
-    yield f"- It predicts `{charter.table.label.column}`: {words.listed(_declared(model)[:50])}."
+    predicted = words.name_list(_predicted_values(model)[:50])
+    yield f"- It predicts `{charter.table.label.column}`: {predicted}."
     yield f"- Trained in {config.num_server_rounds} rounds by {len(charter.names)} sites."
     yield f"- Model digest `{model.digest}`."
     yield f"- Start: `{model.start}`."
 
 
-def _how(encoder: TextModelPlan) -> str:
+def _trained_part(encoder: TextModelPlan) -> str:
     return {
         "lora": f"adapters (LoRA) of rank {encoder.lora_rank}, and the head",
         "head": "the head",
@@ -105,7 +107,7 @@ def _how(encoder: TextModelPlan) -> str:
     }[encoder.travels]
 
 
-def _declared(model: Subject) -> list[str]:
+def _predicted_values(model: Subject) -> list[str]:
     label = model.charter.table.label
     for name in ("classes", "labels", "types"):
         if hasattr(label, name):
@@ -113,27 +115,28 @@ def _declared(model: Subject) -> list[str]:
     return ["a number"]
 
 
-def _data(model: Subject) -> Iterator[str]:
+def _data_lines(model: Subject) -> Iterator[str]:
     statistics = statistics_for(model.charter.table)
     if not statistics.layout.count("records", model.statistics):
-        yield "- Nothing was released of the training records but the model."
+        yield "- Nothing about the training records was released, except the model."
         return
     described = statistics.describe(model.statistics)
     yield (
         f"- {words.count(described['records'])} training records of "
-        f"{words.count(described['persons'])} persons, counted at the sites and added up."
+        f"{words.count(described['persons'])} persons. The sites counted them; the counts were "
+        "added up."
     )
     for name, column in described["columns"].items():
-        yield f"- `{name}`: {_column(column)}"
+        yield f"- `{name}`: {_column_text(column)}"
 
 
-def _column(column: Mapping[str, Any]) -> str:
+def _column_text(column: Mapping[str, Any]) -> str:
     if column["kind"] == "number":
         shown = {item["q"]: item["value"] for item in column.get("quantiles", ())}
         if not shown:
             return "no values"
         return (
-            f"median {words.figure(shown[0.5], column['unit'])}, nine of ten between "
+            f"median {words.figure(shown[0.5], column['unit'])}, 90 % between "
             f"{words.figure(shown[0.05], column['unit'])} and "
             f"{words.figure(shown[0.95], column['unit'])}"
         )
@@ -141,9 +144,9 @@ def _column(column: Mapping[str, Any]) -> str:
     return ", ".join(f"{column['values'][i]} {words.count(column['counts'][i])}" for i in order)
 
 
-def _figures(model: Subject, judged: Judged | None) -> Iterator[str]:
+def _metric_lines(model: Subject, judged: ModelEvaluation | None) -> Iterator[str]:
     if judged is None:
-        yield "- Not known here: the card was written without the run's record."
+        yield "- Unknown: the card was written without the evaluation of a run."
         return
     tally, evaluation = judged.tally, evaluation_for(model.charter.table)
     n = evaluation.num_examples(tally)
@@ -153,17 +156,18 @@ def _figures(model: Subject, judged: Judged | None) -> Iterator[str]:
     yield "|---|--:|--:|"
     for name, metric in evaluation.metrics(tally).items():
         title = meaning_of(name).title
-        interval = _interval(name, metric, n, judged.comparison)
+        interval = _interval_text(name, metric, n, judged.comparison)
         yield f"| {title} | {words.figure(metric.value)} | {interval} |"
     yield ""
     yield (
-        "An interval says how much chance there is in the choice of held-out persons; where none "
-        "is given, it was not computed. `scenario compare` computes that of its headline figure "
-        "by resampling persons; shares have Wilson's, which takes records as independent."
+        "An interval shows how much the metric depends on the choice of held-out persons; a dash "
+        "means that it was not computed. `scenario compare` computes it for its headline metric, "
+        "by resampling persons. For shares it is Wilson's interval, which treats records as "
+        "independent."
     )
 
 
-def _interval(name: str, metric: Metric, n: int, compared: Comparison | None) -> str:
+def _interval_text(name: str, metric: Metric, n: int, compared: Comparison | None) -> str:
     if compared and compared.metric == name:
         (arm,) = [arm for arm in compared.arms if arm.kind == _FEDERATED]
         return f"{words.figure(arm.low)} to {words.figure(arm.high)}"
@@ -173,20 +177,20 @@ def _interval(name: str, metric: Metric, n: int, compared: Comparison | None) ->
     return f"{words.figure(low)} to {words.figure(high)}"
 
 
-def _privacy(config: RunConfig) -> Iterator[str]:
-    yield "- Records stayed at their sites. What left them: parameters' changes, and counts."
+def _privacy_lines(config: RunConfig) -> Iterator[str]:
+    yield "- Records stayed at their sites. Only model updates and counts left the sites."
     yield f"- {mode_of(config).who_reads}"
     yield f"- {config.privacy.card}"
 
 
-def _limits(model: Subject, judged: Judged | None) -> Iterator[str]:
+def _limit_lines(model: Subject, judged: ModelEvaluation | None) -> Iterator[str]:
     if not isinstance(model.charter.table, Schema) and model.config.text_model.base == MINILM:
-        yield "- The encoder learnt general English, nothing clinical or financial, before this."
-    yield "- It was judged on the members' own persons; elsewhere it may do worse."
+        yield "- The encoder was pretrained on general English, nothing clinical or financial."
+    yield "- It was evaluated on persons of the members; elsewhere it may do worse."
     yield "- Labels that were never seen in training cannot be predicted."
     if judged is not None:
         for what, why in (
             evaluation_for(model.charter.table).undefined_reasons(judged.tally).items()
         ):
             yield f"- {what}: {why}."
-    yield "- It decides nothing by itself: it was not tried as a medical device or a credit rule."
+    yield "- It must not decide by itself: it was not tested as a medical device or a credit rule."

@@ -1,4 +1,4 @@
-"""The trained model as files: what a site keeps, and what `predict` reads."""
+"""Write and read trained models: the files a site keeps, and the export for other programs."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
-from consortium.model.card import Judged, Subject, model_card
+from consortium.model.card import ModelEvaluation, Subject, model_card
 from consortium.run.records import write_record
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site, model_plan
@@ -31,19 +31,19 @@ _VECTOR = "federated-vector"
 
 
 class BadModel(ConsortiumError, ValueError):
-    """A directory does not hold a model that a run left."""
+    """A directory does not hold a model written by a run."""
 
     code = "bad-model"
 
 
 class FolderInUse(ConsortiumError, FileExistsError):
-    """A directory that a model is to be written to holds something."""
+    """The directory for an exported model is not empty."""
 
     code = "folder-in-use"
 
 
 class ModelDescription(BaseModel):
-    """`model.json`: all that is needed to use the model besides its numbers."""
+    """`model.json`: everything needed to use the model, except its parameters."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,11 +59,11 @@ class TrainedModel:
     """A trained model, ready to predict.
 
     Args:
-        task: The use case.
-        statistics: The pooled statistics its constants come from.
+        task: The task.
+        statistics: The pooled statistics that its normalisation constants come from.
         vector: The federated vector, shape (dim,).
-        charter: What the members agreed on.
-        config: How it was trained.
+        charter: The members' charter.
+        config: The run config of its training.
     """
 
     task: Task[SiteData]
@@ -74,7 +74,7 @@ class TrainedModel:
 
     @property
     def subject(self) -> Subject:
-        """What a card says of it."""
+        """The model as its card describes it."""
         layout = self.task.layout
         return Subject(
             charter=self.charter,
@@ -85,7 +85,7 @@ class TrainedModel:
         )
 
     def predict(self, source: DataSource) -> Predictions:
-        """Return predictions for a table without labels, row by row."""
+        """Return predictions for records without labels, row by row."""
         return self.task.predict(source, self.statistics, self.vector)
 
 
@@ -115,18 +115,18 @@ def write_model(site: Site, statistics: Tally, vector: Vector) -> Path:
 
 
 def export_model(
-    model: TrainedModel, folder: Path, judged: Judged | None, *, merged: bool = True
+    model: TrainedModel, folder: Path, judged: ModelEvaluation | None, *, merged: bool = True
 ) -> None:
-    """Write a model as other programs load it, with its card.
+    """Write a model for other programs, with its card.
 
-    An encoder is written as `transformers` alone loads it, its adapters merged, or with
-    `merged` false as `peft` does; a model of a table as named arrays.
+    An encoder is written for `transformers` with its adapters merged or, if `merged` is false, for
+    `peft`. A model of a table is written as named arrays.
 
     Args:
-        model: What a run left.
-        folder: A directory that is empty or not there yet.
-        judged: What the run says of it, for the card.
-        merged: Whether an encoder is written whole, or only what was trained.
+        model: The trained model.
+        folder: A directory that is empty or does not exist yet.
+        judged: The run's evaluation, for the card.
+        merged: Whether to write a complete encoder, or only the trained parameters.
 
     Raises:
         FolderInUse: The directory is not empty; nothing is overwritten.
@@ -147,16 +147,16 @@ def _write_parameters(task: Task[SiteData], vector: Vector, folder: Path, *, mer
 
 
 def read_model(folder: Path) -> TrainedModel:
-    """Read a model that a run left.
+    """Read a model that a run wrote.
 
     Raises:
-        BadModel: The folder does not hold one, or its numbers are of another layout.
+        BadModel: The folder holds no model, or its parameters have another layout.
     """
     try:
         description = ModelDescription.model_validate_json((folder / "model.json").read_text())
         vector = load_file(folder / "federated.safetensors")[_VECTOR].astype(np.float64)
     except (OSError, ValidationError, SafetensorError, KeyError) as error:
-        raise BadModel(f"{folder} holds no trained model: {error}") from error
+        raise BadModel(f"{folder} holds no trained model that can be read: {error}") from error
     config = RunConfig.parse(description.config)
     task = task_for(
         description.charter.task,
@@ -165,7 +165,7 @@ def read_model(folder: Path) -> TrainedModel:
         seed=config.seed,
     )
     if task.layout.digest != description.layout_digest or vector.shape != (task.layout.dim,):
-        raise BadModel(f"{folder} holds numbers of another model than it describes")
+        raise BadModel(f"the parameters in {folder} do not match the model in its model.json")
     return TrainedModel(
         task=task,
         statistics=np.array(description.statistics, np.int64),
@@ -175,14 +175,14 @@ def read_model(folder: Path) -> TrainedModel:
     )
 
 
-def keep_mistakes(site: Site, statistics: Tally, vector: Vector) -> None:
-    """Write what the final model reads wrongly to the site's own file, if its policy asks for it.
+def write_mistakes(site: Site, statistics: Tally, vector: Vector) -> None:
+    """Write the final model's mistakes to a file at the site, if its policy asks for them.
 
-    Guarantee: without the policy's `mistakes_kept` there is no such file, not even that of an
-    earlier run. Only the owner can read it, from its first byte on, and it is whole or not there.
+    Guarantee: unless the policy sets `mistakes_kept`, there is no such file, not even from an
+    earlier run. Only the owner can ever read it, and it is whole or absent.
 
     Raises:
-        ExposedSecret: The file's directory is open to others.
+        ExposedSecret: The file's directory is readable to others.
     """
     path = SiteDirectory(site.directory).mistakes
     most = site.policy.mistakes_kept

@@ -27,12 +27,12 @@ class InTheClear(Mode):
     needs_identities: ClassVar[bool] = False
     keeps_signed_sums: ClassVar[bool] = False
     voter: ClassVar[str] = "site"
-    who_reads: ClassVar[str] = "The coordinator read each site's update, and the model."
+    who_reads: ClassVar[str] = "The coordinator could read each site's update, and the model."
     hidden_figure: ClassVar[str] = "withheld"
 
     def why_hidden(self, noun: str) -> str:
         """Return why a report lacks figures of one site."""
-        return "Withheld: its own policy releases no figure of it alone, or it has too few records."
+        return "Withheld: its own policy does not release its figures, or it has too few records."
 
     def contradiction(self, config: RunConfig) -> str:
         """Return nothing: whatever else a config holds can run in the clear."""

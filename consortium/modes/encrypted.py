@@ -30,13 +30,13 @@ class Encrypted(Mode):
     keeps_signed_sums: ClassVar[bool] = True
     voter: ClassVar[str] = "bucket"
     who_reads: ClassVar[str] = (
-        "The coordinator added ciphertexts, and read neither updates nor the model."
+        "The coordinator added ciphertexts. It could read neither updates nor the model."
     )
     hidden_figure: ClassVar[str] = "sealed"
 
     def why_hidden(self, noun: str) -> str:
         """Return why a report lacks figures of one site."""
-        return f"Sealed: in an encrypted run nobody reads the figures of one {noun}."
+        return f"Sealed: in an encrypted run nobody can read the figures of a single {noun}."
 
     def contradiction(self, config: RunConfig) -> str:
         """Return what contradicts encryption: exact weights, or too few sites in a round."""

@@ -1,7 +1,7 @@
-"""TLS of the coordinator: its key, the request for a certificate, and who may grant it.
+"""The coordinator's TLS key, certificate request and certificate, and the consortium's authority.
 
-Time is an argument. No function here writes a private key anywhere but to a file of mode 0600
-in the directory of who it belongs to.
+Time is an argument. Functions here write a private key only to a file of mode 0600 in its owner's
+directory.
 """
 
 import ipaddress
@@ -22,28 +22,28 @@ from privacy.storage.secret_files import SecretMissing, write_private
 
 AUTHORITY_DAYS = 3_650
 SERVER_DAYS = 365
-_CLOCKS_DIFFER = timedelta(hours=1)
+_CLOCKS_DIFFER = timedelta(hours=1)  # a site whose clock is slow must accept a new certificate
 
 
 class BadCertificate(ConsortiumError, ValueError):
-    """A certificate, a request or a key cannot be read, or they do not belong together."""
+    """A certificate, request or key cannot be read, or they do not match."""
 
     code = "bad-certificate"
 
 
 class Expired(BadCertificate):
-    """A certificate is not valid at this time."""
+    """A certificate has expired or is not valid yet."""
 
     code = "expired"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Authority:
-    """A certificate authority of the consortium's own.
+    """The consortium's own certificate authority.
 
     Args:
-        key: Its private key; stays with who made it.
-        certificate: What everybody trusts.
+        key: Its private key, which stays with the person who created it.
+        certificate: Its certificate, which every party trusts.
     """
 
     key: ec.EllipticCurvePrivateKey
@@ -53,38 +53,40 @@ class Authority:
         return f"Authority({self.certificate.subject.rfc4514_string()})"
 
     @classmethod
-    def found(cls, name: str, *, now: datetime, days: int = AUTHORITY_DAYS) -> "Authority":
-        """Make a new authority."""
+    def create(cls, name: str, *, now: datetime, days: int = AUTHORITY_DAYS) -> "Authority":
+        """Create a new authority."""
         key = ec.generate_private_key(ec.SECP384R1())
-        subject = _named(name)
+        subject = _common_name(name)
         certificate = (
-            _certificate(subject, subject, key.public_key(), now=now, days=days)
+            _certificate_builder(subject, subject, key.public_key(), now=now, days=days)
+            # Path length 0: this authority issues server certificates, but no other authorities.
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(signs_certificates=True), critical=True)
+            .add_extension(_key_usage(signs_certificates=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
             .sign(key, SHA256())
         )
         return cls(key=key, certificate=certificate)
 
-    def grant(
+    def issue_certificate(
         self, request: x509.CertificateSigningRequest, *, now: datetime, days: int = SERVER_DAYS
     ) -> x509.Certificate:
-        """Return a server certificate for the key and the hosts of a request.
+        """Issue a server certificate for the key and the hosts in a request.
 
         Raises:
-            BadCertificate: The request is not signed by its key, or names no host.
+            BadCertificate: The request is not signed with its key, its key is not an
+                elliptic-curve key, or it names no host.
         """
         if not request.is_signature_valid:
-            raise BadCertificate("the request is not signed with the key it is made for")
+            raise BadCertificate("the request is not signed with the key in it")
         own = x509.SubjectKeyIdentifier.from_public_key(self.key.public_key())
         key = request.public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey):
             raise BadCertificate("the request needs an elliptic-curve key")
         return (
-            _certificate(request.subject, self.certificate.subject, key, now=now, days=days)
-            .add_extension(x509.SubjectAlternativeName(_hosts(request)), critical=False)
+            _certificate_builder(request.subject, self.certificate.subject, key, now=now, days=days)
+            .add_extension(x509.SubjectAlternativeName(_alternative_names(request)), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(signs_certificates=False), critical=True)
+            .add_extension(_key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), False)
             .add_extension(
@@ -94,17 +96,17 @@ class Authority:
         )
 
     def write(self, directory: Path) -> None:
-        """Write the authority: its key as a secret, its certificate for all.
+        """Write the authority: its key with mode 0600, its certificate readable to all.
 
         Raises:
-            SecretExists: There is one already.
+            SecretExists: There already is an authority.
         """
-        write_private(directory / "authority.key", _pem(self.key))
-        (directory / AUTHORITY_FILE).write_bytes(pem(self.certificate))
+        write_private(directory / "authority.key", _key_pem(self.key))
+        (directory / AUTHORITY_FILE).write_bytes(pem_bytes(self.certificate))
 
     @classmethod
     def read(cls, directory: Path) -> "Authority":
-        """Read what `write` wrote.
+        """Read an authority that `write` wrote.
 
         Raises:
             SecretMissing: There is no authority.
@@ -116,30 +118,30 @@ class Authority:
         )
 
 
-def new_server_key(path: Path) -> ec.EllipticCurvePrivateKey:
-    """Make the coordinator's TLS key where it stays, mode 0600.
+def create_server_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """Create the coordinator's TLS key in its own directory, with mode 0600.
 
     Raises:
-        SecretExists: There is one already.
+        SecretExists: There already is a key.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    write_private(path, _pem(key))
+    write_private(path, _key_pem(key))
     return key
 
 
 def signing_request(
     key: ec.EllipticCurvePrivateKey, hosts: tuple[str, ...]
 ) -> x509.CertificateSigningRequest:
-    """Return the request for a server certificate: for the consortium's authority or another.
+    """Return a request for a server certificate, for the consortium's authority or another.
 
     Args:
-        key: Of the coordinator.
-        hosts: Names and addresses that sites reach it by; the first names the certificate.
+        key: The coordinator's TLS key.
+        hosts: Names and addresses of the coordinator; the first is the certificate's subject.
     """
     return (
         x509.CertificateSigningRequestBuilder()
-        .subject_name(_named(hosts[0]))
-        .add_extension(x509.SubjectAlternativeName([_host(host) for host in hosts]), False)
+        .subject_name(_common_name(hosts[0]))
+        .add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), False)
         .sign(key, SHA256())
     )
 
@@ -151,10 +153,10 @@ def require_server_certificate(
     host: str,
     now: datetime,
 ) -> None:
-    """Return if sites that trust the authority will accept this certificate for the host.
+    """Check that sites that trust the authority will accept this certificate for the host.
 
     Raises:
-        Expired: One of the two is not valid now.
+        Expired: One of the two certificates is not valid now.
         BadCertificate: The authority did not issue it, or it is for other hosts.
     """
     require_valid(certificate, now=now)
@@ -162,63 +164,67 @@ def require_server_certificate(
     try:
         certificate.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature) as error:
-        raise BadCertificate("this authority did not issue the server's certificate") from error
-    if _host(host) not in _hosts(certificate):
-        raise BadCertificate(f"the server's certificate is not for {host}")
+        raise BadCertificate("the server's certificate was not issued by this authority") from error
+    if _general_name(host) not in _alternative_names(certificate):
+        raise BadCertificate(
+            f"the server's certificate is not for {host}: request one that names this host"
+        )
 
 
 def require_valid(certificate: x509.Certificate, *, now: datetime) -> None:
-    """Return if a certificate is valid at this time.
+    """Check that a certificate is valid at this time.
 
     Raises:
-        Expired: It is not, yet or any more.
+        Expired: It is not valid yet, or no longer valid.
     """
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if not start <= now <= end:
         subject = certificate.subject.rfc4514_string()
-        raise Expired(f"{subject} is valid from {start:%Y-%m-%d} to {end:%Y-%m-%d}, not now")
+        raise Expired(
+            f"the certificate of {subject} is valid from {start:%Y-%m-%d} to {end:%Y-%m-%d} only"
+        )
 
 
 def require_key_of(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
-    """Return if a certificate is for this key.
+    """Check that a certificate is for this key.
 
     Raises:
-        BadCertificate: It is for another.
+        BadCertificate: It is for another key.
     """
     if certificate.public_key() != key.public_key():
-        raise BadCertificate("the server's certificate is for another key than the coordinator's")
+        raise BadCertificate("the server's certificate is not for the coordinator's key")
 
 
 def read_certificate(path: Path) -> x509.Certificate:
-    """Read a certificate in PEM; of several, the first.
+    """Read a PEM certificate; if the file holds a chain, the first.
 
     Raises:
-        BadCertificate: There is none.
+        BadCertificate: The file holds no certificate.
     """
     try:
         return x509.load_pem_x509_certificates(path.read_bytes())[0]
     except (OSError, ValueError) as error:
-        raise BadCertificate(f"no certificate can be read at {path}: {error}") from error
+        raise BadCertificate(f"{path} is not a readable certificate: {error}") from error
 
 
 def read_request(path: Path) -> x509.CertificateSigningRequest:
-    """Read a request for a certificate in PEM.
+    """Read a PEM certificate request.
 
     Raises:
-        BadCertificate: There is none.
+        BadCertificate: The file holds no request.
     """
     try:
         return x509.load_pem_x509_csr(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise BadCertificate(f"no request can be read at {path}: {error}") from error
+        raise BadCertificate(f"{path} is not a readable certificate request: {error}") from error
 
 
 def read_key(path: Path) -> ec.EllipticCurvePrivateKey:
     """Read a private key.
 
     Raises:
-        SecretMissing: There is none.
-        BadCertificate: It is no elliptic-curve key.
+        SecretMissing: There is no key.
+        BadCertificate: It is not an elliptic-curve key.
     """
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), None)
@@ -231,12 +237,12 @@ def read_key(path: Path) -> ec.EllipticCurvePrivateKey:
     return key
 
 
-def pem(public: x509.Certificate | x509.CertificateSigningRequest) -> bytes:
-    """Return a certificate or a request as text."""
+def pem_bytes(public: x509.Certificate | x509.CertificateSigningRequest) -> bytes:
+    """Return a certificate or a request in PEM."""
     return public.public_bytes(serialization.Encoding.PEM)
 
 
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -244,7 +250,7 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def _certificate(
+def _certificate_builder(
     subject: x509.Name,
     issuer: x509.Name,
     key: ec.EllipticCurvePublicKey,
@@ -263,7 +269,7 @@ def _certificate(
     )
 
 
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,
@@ -277,20 +283,25 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _named(name: str) -> x509.Name:
+def _common_name(name: str) -> x509.Name:
+    # X.509 allows 64 characters in a common name. Hosts are checked in the extension, not here.
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
 
 
-def _host(host: str) -> x509.GeneralName:
+def _general_name(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host.strip("[]")))
     except ValueError:
         return x509.DNSName(host)
 
 
-def _hosts(named: x509.Certificate | x509.CertificateSigningRequest) -> list[x509.GeneralName]:
+def _alternative_names(
+    named: x509.Certificate | x509.CertificateSigningRequest,
+) -> list[x509.GeneralName]:
     try:
         found = named.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound as error:
-        raise BadCertificate("a server's certificate names the hosts it is for") from error
+        raise BadCertificate(
+            "a server's certificate needs the hosts it is for, as subject alternative names"
+        ) from error
     return list(found.value)

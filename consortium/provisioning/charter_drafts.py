@@ -1,4 +1,4 @@
-"""Charters as they come to be: a draft from public halves, a later one without a member."""
+"""Draft charters: a first one from the members' public halves, later ones with other members."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,10 +18,10 @@ _TABLE: TypeAdapter[AnySchema] = TypeAdapter(AgreedTable)
 
 
 def read_schema(path: Path) -> AnySchema:
-    """Read a schema.
+    """Read the schema of a table or of texts.
 
     Raises:
-        BadCharter: There is none.
+        BadCharter: The file is not a schema.
     """
     try:
         return _TABLE.validate_json(path.read_text())
@@ -29,7 +29,7 @@ def read_schema(path: Path) -> AnySchema:
         raise BadCharter(f"{path} is not a schema: {error}") from error
 
 
-def draft(
+def draft_charter(
     name: str,
     *,
     task: str,
@@ -38,13 +38,14 @@ def draft(
     coordinator: str,
     floors: Floors,
 ) -> Charter:
-    """Return a charter for all members to sign.
+    """Return a draft charter, for all members to sign.
 
     Raises:
-        BadCharter: Members, floors or address contradict each other.
-        UnknownTask, UnfitSchema: There is no such task, or it does not learn from this schema.
-        BadAgreement: Too few members for the floors, or two with the same keys.
+        BadCharter: Members, floors or address are invalid or contradict each other.
+        UnknownTask, UnfitSchema: There is no such task, or it cannot learn from this schema.
+        BadAgreement: There are too few members for the floors, or two have the same keys.
     """
+    # Constructing the task refuses a schema that it cannot learn from.
     task_for(task, table, model_plan(RunConfig(), table), seed=0)
     try:
         charter = Charter(
@@ -56,27 +57,28 @@ def draft(
             floors=floors,
         )
     except ValidationError as error:
-        raise BadCharter(f"this is no charter: {error}") from error
-    _require_usable(charter)
+        raise BadCharter(f"the draft is not a valid charter: {error}") from error
+    _require_usable_keys(charter)
     return charter
 
 
-def revised(
+def revise_charter(
     charter: Charter, *, without: Iterable[str] = (), joining: Iterable[PublicHalf] = ()
 ) -> Charter:
-    """Return the next charter of a consortium, for the members that are left or new to sign.
+    """Return the next revision of a charter, for its remaining and new members to sign.
 
-    Guarantee: its fingerprint differs, so no message, key or epoch secret of the old one counts
-    under it: who left gets no part of the new epoch, who joined none of the old.
+    Guarantee: its fingerprint differs, so no message, key or epoch secret of the old charter is
+    valid under the new one. A member that left gets no secret of the new epoch, and one that
+    joined gets none of the old.
 
     Raises:
-        UnknownMember: Somebody who is to leave is no member.
-        BadCharter, BadAgreement: What is left is no charter.
+        UnknownMember: A member that is to leave is not in the charter.
+        BadCharter, BadAgreement: The result is not a valid charter.
     """
     leaving = set(without)
     unknown = sorted(leaving - set(charter.names))
     if unknown:
-        raise UnknownMember(f"{', '.join(unknown)}: no such member of {charter.name}")
+        raise UnknownMember(f"{', '.join(unknown)} cannot leave {charter.name}: no such member")
     stay = [member for member in charter.members if member.name not in leaving]
     members = (*stay, *(half.member for half in joining))
     openers = tuple(name for name in charter.openers if name not in leaving)
@@ -90,27 +92,27 @@ def revised(
             }
         )
     except ValidationError as error:
-        raise BadCharter(f"what is left is no charter: {error}") from error
-    _require_usable(changed)
+        raise BadCharter(f"the revision is not a valid charter: {error}") from error
+    _require_usable_keys(changed)
     return changed
 
 
 def signature_path(charter: Path, name: str) -> Path:
-    """Return where a member's signature lies: beside the charter."""
+    """Return the path of a member's signature, which is stored beside the charter."""
     return charter.with_name(f"{charter.stem}.{name}{_SIGNATURE}")
 
 
-def signatures_beside(charter: Path) -> Signatures:
-    """Return the signatures that lie beside a charter.
+def read_signatures(charter: Path) -> Signatures:
+    """Read the signatures stored beside a charter.
 
     Raises:
-        BadCharter: One of the files is no signature.
+        BadCharter: One of the files is not a signature.
     """
     found = sorted(charter.parent.glob(f"{charter.stem}.*{_SIGNATURE}"))
     return Signatures(signatures=tuple(Signature.read(path) for path in found))
 
 
-def _require_usable(charter: Charter) -> None:
-    """Keys that protect nothing, or floors that cannot be met, are found before anybody signs."""
+def _require_usable_keys(charter: Charter) -> None:
+    """Check, before anybody signs, that the keys are usable and the floors can be met."""
     if charter.floors.encrypted:
         charter.agreement.roster(charter.names)

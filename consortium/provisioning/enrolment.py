@@ -1,4 +1,4 @@
-"""How an institution becomes a site: all keys are made where they stay, and never travel."""
+"""Enrol a site: create all its keys in its own directory, and show their public halves."""
 
 import json
 from pathlib import Path
@@ -23,20 +23,20 @@ _TAG = b"consortium.public-half/1\n"
 
 
 class BadPublicHalf(ConsortiumError, ValueError):
-    """A file is not the public half of a site's keys."""
+    """A file is not the public half of a site's keys, or a SuperNode's key is unusable."""
 
     code = "bad-public-half"
 
 
 class PublicHalf(BaseModel):
-    """What a site shows of its keys, signed with its identity key.
+    """The public half of a site's keys, signed with its identity key.
 
     Args:
-        name: Of the site.
+        name: The site's name.
         signing: Ed25519 public key, hexadecimal.
         receiving: X25519 public key, hexadecimal.
         node: The SuperNode's public key, in OpenSSH's form.
-        signature: By the identity key over all of this.
+        signature: Signature of the identity key over all other fields.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,39 +50,39 @@ class PublicHalf(BaseModel):
 
     @property
     def member(self) -> Member:
-        """What a charter says of this site."""
+        """The site's entry in a charter."""
         return Member(name=self.name, signing=self.signing, receiving=self.receiving)
 
     @property
     def identity(self) -> PublicIdentity:
-        """The keys, ready to use.
+        """The public keys in usable form.
 
         Raises:
-            BadIdentity: They are none.
+            BadIdentity: They are not valid keys.
         """
         return PublicIdentity.from_description(self.member.model_dump())
 
     def verify(self) -> None:
-        """Return if the holder of the identity key showed exactly this.
+        """Check that the holder of the identity key signed exactly these fields.
 
         Raises:
-            BadSignature: It did not.
-            BadPublicHalf: The node's key is none that Flower takes.
+            BadSignature: The signature does not match.
+            BadPublicHalf: Flower would not accept the SuperNode's key.
         """
-        self.identity.verify(self._body(), bytes.fromhex(self.signature))
+        self.identity.verify(self._signed_bytes(), bytes.fromhex(self.signature))
         require_node_key(self.node)
 
-    def signed(self, identity: Identity) -> "PublicHalf":
-        """Return the same, signed."""
-        return self.model_copy(update={"signature": identity.sign(self._body()).hex()})
+    def with_signature(self, identity: Identity) -> "PublicHalf":
+        """Return a copy signed with the identity key."""
+        return self.model_copy(update={"signature": identity.sign(self._signed_bytes()).hex()})
 
     @classmethod
     def read(cls, path: Path) -> "PublicHalf":
         """Read and verify a public half.
 
         Raises:
-            BadPublicHalf: It cannot be read as one.
-            BadSignature: It was altered on its way.
+            BadPublicHalf: The file is not a public half.
+            BadSignature: It was altered on the way.
         """
         try:
             half = cls.model_validate_json(path.read_text())
@@ -92,37 +92,37 @@ class PublicHalf(BaseModel):
         return half
 
     def write(self, path: Path) -> None:
-        """Write the public half to a file that may go by any way."""
+        """Write the public half to a file. It is signed, so it may travel over any channel."""
         write_atomically(path, self.model_dump_json(indent=1))
 
-    def _body(self) -> bytes:
+    def _signed_bytes(self) -> bytes:
         said = self.model_dump(exclude={"signature"})
         return _TAG + json.dumps(said, sort_keys=True).encode()
 
 
 def init_site(directory: Path, *, name: str, source: DataSource) -> PublicHalf:
-    """Set up a site: its keys, and `site.json`; return the public half.
+    """Set up a site: create its keys and `site.json`; return the public half.
 
-    Guarantee: the directory is its owner's only; no secret leaves it.
+    Guarantee: only its owner can read the directory, and no secret leaves it.
 
     Raises:
-        ExposedSecret: The directory exists and is open to others.
-        SecretExists: A site is set up there already.
+        ExposedSecret: The directory exists and is readable to others.
+        SecretExists: A site is already set up there.
     """
     make_private_directory(directory)
     identity = Identity.generate(name)
     identity.write(SiteDirectory(directory).identity)
-    new_node_key(directory)
+    create_node_key(directory)
     config = SiteConfig(name=name, source=source)
     write_atomically(SiteDirectory(directory).config, config.model_dump_json(indent=1))
     return public_half(directory)
 
 
-def new_node_key(site: Path) -> None:
-    """Make the key that the site's SuperNode proves itself with, in OpenSSH's form.
+def create_node_key(site: Path) -> None:
+    """Create the key that authenticates the site's SuperNode, in OpenSSH format.
 
     Raises:
-        SecretExists: There is one; `renew_node_key` replaces it.
+        SecretExists: There already is a key; `renew_node_key` replaces it.
     """
     content = ec.generate_private_key(ec.SECP384R1()).private_bytes(
         serialization.Encoding.PEM,
@@ -133,14 +133,14 @@ def new_node_key(site: Path) -> None:
 
 
 def renew_node_key(site: Path) -> PublicHalf:
-    """Replace the SuperNode's key; return the new public half, to be provisioned again.
+    """Replace the SuperNode's key; return the new public half, which must be provisioned again.
 
-    Guarantee: the old key is kept beside the new one until the next renewal, since the
-    coordinator knows only that one until it installs its next kit.
+    Guarantee: the old key is kept until the next renewal, because the coordinator knows only the
+    old key until it installs its next kit.
     """
     path = SiteDirectory(site).node_key
     path.replace(path.with_suffix(".key.old"))
-    new_node_key(site)
+    create_node_key(site)
     return public_half(site)
 
 
@@ -148,18 +148,18 @@ def public_half(site: Path) -> PublicHalf:
     """Return the public half of a site's keys.
 
     Raises:
-        BadSite: There is no site.
-        SecretMissing: It has no identity.
-        BadPublicHalf: It has no key for its SuperNode.
+        BadSite: The directory is not a site.
+        SecretMissing: The site has no identity key.
+        BadPublicHalf: The site has no key for its SuperNode.
     """
     identity = read_identity(site)
     node = _public_node_key(SiteDirectory(site).node_key)
     half = PublicHalf(**identity.public.describe(), node=node, signature="")
-    return half.signed(identity)
+    return half.with_signature(identity)
 
 
 def require_node_key(text: str) -> None:
-    """Return if this is a SuperNode's public key in the form that Flower takes.
+    """Check that this is a SuperNode's public key in a form that Flower accepts.
 
     Raises:
         BadPublicHalf: It is not.
@@ -167,16 +167,16 @@ def require_node_key(text: str) -> None:
     try:
         key = serialization.load_ssh_public_key(text.encode())
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise BadPublicHalf("a SuperNode's key is written in OpenSSH's form") from error
+        raise BadPublicHalf("a SuperNode's key must be in OpenSSH format") from error
     if not isinstance(key, ec.EllipticCurvePublicKey):
-        raise BadPublicHalf("a SuperNode's key is one of a NIST curve")
+        raise BadPublicHalf("a SuperNode's key must be an elliptic-curve key on a NIST curve")
 
 
 def _public_node_key(path: Path) -> str:
     try:
         key = serialization.load_ssh_private_key(path.read_bytes(), None)
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
-        raise BadPublicHalf(f"no key of a SuperNode can be read at {path}") from error
+        raise BadPublicHalf(f"{path} is not a readable SuperNode key") from error
     public = key.public_key().public_bytes(
         serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
     )

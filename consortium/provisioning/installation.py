@@ -1,4 +1,4 @@
-"""What a party does with its kit: check all of it, then take it over."""
+"""Install a kit at a site or at the coordinator: check all of it, then copy its files."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,11 +7,11 @@ from types import MappingProxyType
 
 from pydantic import TypeAdapter, ValidationError
 
-from consortium.charter.document import Charter, address
+from consortium.charter.document import Charter, coordinator_address
 from consortium.charter.signatures import Signatures, require_own_keys
 from consortium.provisioning.certificates import (
-    new_server_key,
-    pem,
+    create_server_key,
+    pem_bytes,
     read_certificate,
     read_key,
     require_key_of,
@@ -19,7 +19,7 @@ from consortium.provisioning.certificates import (
     require_valid,
     signing_request,
 )
-from consortium.provisioning.kits import COORDINATOR, BadKit, Role, opened, read_kit
+from consortium.provisioning.kits import COORDINATOR, BadKit, Role, open_kit, read_kit
 from consortium.run.party_directory import (
     AUTHORITY_FILE,
     CHARTER_FILE,
@@ -38,7 +38,7 @@ from privacy.storage.secret_files import make_private_directory
 _NODES = TypeAdapter(dict[str, str])
 _COMMON = (CHARTER_FILE, SIGNATURES_FILE, AUTHORITY_FILE)
 _UNIT = ".service"
-# A kit brings these and no other: what a party decides for itself is not for others to replace.
+# A kit may bring these files and no others, so that it cannot replace what a party decides itself.
 _FILES: Mapping[Role, frozenset[str]] = MappingProxyType(
     {
         "site": frozenset(_COMMON),
@@ -48,75 +48,76 @@ _FILES: Mapping[Role, frozenset[str]] = MappingProxyType(
 
 
 class EarlierCharter(ConsortiumError, PermissionError):
-    """A kit would take a party back to an earlier charter of its consortium."""
+    """A kit holds an earlier revision of the charter than the party has."""
 
     code = "earlier-charter"
 
 
 def init_coordinator(directory: Path, *, hosts: tuple[str, ...]) -> Path:
-    """Make the coordinator's TLS key and the request for its certificate; return the request.
+    """Create the coordinator's TLS key and certificate request; return the request's path.
 
-    Guarantee: the key stays in the directory, which is its owner's only.
+    Guarantee: the key stays in the directory, which only its owner can read.
 
     Raises:
-        SecretExists: A coordinator is set up there already.
+        SecretExists: A coordinator is already set up there.
     """
     make_private_directory(directory)
-    key = new_server_key(CoordinatorDirectory(directory).server_key)
+    key = create_server_key(CoordinatorDirectory(directory).server_key)
     request = CoordinatorDirectory(directory).certificate_request
-    request.write_bytes(pem(signing_request(key, hosts)))
+    request.write_bytes(pem_bytes(signing_request(key, hosts)))
     return request
 
 
 def install_site(directory: Path, kit: Path, *, now: datetime) -> Charter:
-    """Take over a site's kit; return the charter.
+    """Install a site's kit; return its charter.
 
-    Guarantee: nothing is taken over unless every member signed the charter, this site with
-    exactly its own keys, and the charter is not an earlier one than the site has. The first
-    charter brings the strict policy, for the operator to loosen; no kit ever touches it again.
+    Guarantee: nothing is installed unless every member signed the charter, the charter names this
+    site with exactly its own keys, and its revision is not earlier than the site's. The first
+    installation writes the strict policy, which the operator may relax; no kit changes it later.
 
     Raises:
-        BadKit: It is not whole, or not for this site.
-        Unsigned, BadSignature, OtherKeys, NotAMember: The charter is not what all signed.
-        EarlierCharter: The site has a later one.
-        BadCertificate: What the site is to trust is expired or no certificate.
+        BadKit: The kit is not complete, or not for this site.
+        Unsigned, BadSignature, OtherKeys, NotAMember: The charter is not one that all signed, or
+            it does not name this site's keys.
+        EarlierCharter: The site has a later revision.
+        BadCertificate: The certificate that the site should trust is invalid or expired.
     """
     name = read_site_config(directory).name
-    with opened(kit) as folder:
-        files = _checked(folder, role="site", party=name, now=now)
+    with open_kit(kit) as folder:
+        files = _read_checked_files(folder, role="site", party=name, now=now)
         charter = Charter.read(PartyDirectory(folder).charter)
         require_own_keys(charter, read_identity(directory))
-        _require_no_earlier(directory, charter)
-        _take_over(directory, files)
+        _require_not_earlier(directory, charter)
+        _install_files(directory, files)
     if not SiteDirectory(directory).policy.exists():
         strict(charter).write(directory)
     return charter
 
 
 def install_coordinator(directory: Path, kit: Path, *, now: datetime) -> Charter:
-    """Take over the coordinator's kit; return the charter.
+    """Install the coordinator's kit; return its charter.
 
     Raises:
-        BadKit: It is not whole, or not the coordinator's.
+        BadKit: The kit is not complete, or not for the coordinator.
         Unsigned, BadSignature: Not every member signed the charter.
-        EarlierCharter: The coordinator has a later one.
+        EarlierCharter: The coordinator has a later revision.
         BadCertificate: Sites would not accept the certificate, or it is for another key.
     """
-    with opened(kit) as folder:
+    with open_kit(kit) as folder:
         charter = Charter.read(PartyDirectory(folder).charter)
-        files = _checked(folder, role=COORDINATOR, party=charter.name, now=now)
+        files = _read_checked_files(folder, role=COORDINATOR, party=charter.name, now=now)
         server = read_certificate(CoordinatorDirectory(folder).server_certificate)
         authority = read_certificate(PartyDirectory(folder).authority)
         require_key_of(server, read_key(CoordinatorDirectory(directory).server_key))
-        require_server_certificate(server, authority, host=address(charter)[0], now=now)
+        require_server_certificate(server, authority, host=coordinator_address(charter)[0], now=now)
         read_nodes(folder)
-        _require_no_earlier(directory, charter)
-        _take_over(directory, files)
+        _require_not_earlier(directory, charter)
+        _install_files(directory, files)
     return charter
 
 
 def read_nodes(coordinator: Path) -> dict[str, str]:
-    """Return the SuperNodes' public keys by member, as the coordinator's kit gave them.
+    """Return the SuperNodes' public keys by member, from the coordinator's kit.
 
     Raises:
         BadKit: There is no such file.
@@ -124,36 +125,40 @@ def read_nodes(coordinator: Path) -> dict[str, str]:
     try:
         return _NODES.validate_json(CoordinatorDirectory(coordinator).nodes.read_text())
     except (OSError, ValidationError) as error:
-        raise BadKit(f"{coordinator} holds no keys of SuperNodes") from error
+        raise BadKit(
+            f"{coordinator} holds no keys of SuperNodes: install the coordinator's kit"
+        ) from error
 
 
-def _checked(folder: Path, *, role: Role, party: str, now: datetime) -> dict[str, bytes]:
+def _read_checked_files(folder: Path, *, role: Role, party: str, now: datetime) -> dict[str, bytes]:
     manifest, files = read_kit(folder, role=role, party=party)
     if {name for name in files if not name.endswith(_UNIT)} != _FILES[role]:
-        raise BadKit(f"a kit holds {', '.join(sorted(_FILES[role]))} and a unit, no more, no less")
+        raise BadKit(
+            f"a kit must hold exactly {', '.join(sorted(_FILES[role]))} and a systemd unit"
+        )
     charter = Charter.read(PartyDirectory(folder).charter)
     if charter.fingerprint != manifest.charter:
-        raise BadKit("the kit is for another charter than the one in it")
+        raise BadKit("the kit's manifest names a charter other than the one in the kit")
     Signatures.read(PartyDirectory(folder).signatures).require_all(charter)
     authority = read_certificate(PartyDirectory(folder).authority)
     require_valid(authority, now=now)
     return files
 
 
-def _require_no_earlier(directory: Path, charter: Charter) -> None:
+def _require_not_earlier(directory: Path, charter: Charter) -> None:
     path = PartyDirectory(directory).charter
     if not path.exists():
         return
     held = Charter.read(path)
     if held.name == charter.name and charter.revision < held.revision:
         raise EarlierCharter(
-            f"revision {held.revision} of the charter is in force here, the kit holds "
-            f"{charter.revision}",
+            f"revision {held.revision} of the charter is in force here, but the kit holds revision "
+            f"{charter.revision}: install the latest kit",
             held=held.revision,
             came=charter.revision,
         )
 
 
-def _take_over(directory: Path, files: dict[str, bytes]) -> None:
+def _install_files(directory: Path, files: dict[str, bytes]) -> None:
     for name, content in files.items():
         write_atomically(directory / name, content.decode())

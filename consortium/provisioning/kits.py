@@ -1,4 +1,4 @@
-"""A kit: files that travel to one party, listed with their digests; none of them is secret."""
+"""Write and read kits: files for one party, with a manifest of digests and no secrets."""
 
 import hashlib
 import io
@@ -24,17 +24,17 @@ _PRIVATE = b"PRIVATE KEY-----"
 
 
 class BadKit(ConsortiumError, ValueError):
-    """A kit is not whole, not for this party, or not what its manifest says."""
+    """A kit is incomplete, for another party, or does not match its manifest."""
 
     code = "bad-kit"
 
 
 class Manifest(BaseModel):
-    """What a kit holds.
+    """The manifest of a kit.
 
     Args:
-        party: The site it is for, or the coordinator.
-        role: Which of the two.
+        party: The site the kit is for; for the coordinator's kit, the consortium.
+        role: Whether the party is a site or the coordinator.
         charter: Fingerprint of the charter.
         files: SHA-256 of each file, by name.
     """
@@ -49,14 +49,14 @@ class Manifest(BaseModel):
 
 
 def write_kit(directory: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:
-    """Write a kit as a directory and, beside it, as a `.tar.gz` of the same content.
+    """Write a kit as a directory and, beside it, as a `.tar.gz` with the same content.
 
     Raises:
-        BadKit: A file holds a private key: those never travel.
+        BadKit: A file holds a private key.
     """
     for name, content in files.items():
         if _PRIVATE in content:
-            raise BadKit(f"{name} holds a private key, and no kit may")
+            raise BadKit(f"{name} holds a private key, which must not be in a kit")
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     manifest = manifest.model_copy(update={"files": digests})
     shutil.rmtree(directory, ignore_errors=True)
@@ -64,29 +64,30 @@ def write_kit(directory: Path, manifest: Manifest, files: Mapping[str, bytes]) -
     for name, content in files.items():
         (directory / name).write_bytes(content)
     write_atomically(directory / MANIFEST, manifest.model_dump_json(indent=1))
-    _pack(directory)
+    _pack_kit(directory)
 
 
 @contextmanager
-def opened(kit: Path) -> Iterator[Path]:
-    """Yield a kit, a directory or a `.tar.gz`, as a directory; packed ones are temporary.
+def open_kit(kit: Path) -> Iterator[Path]:
+    """Yield the directory of a kit; a `.tar.gz` is unpacked into a temporary directory.
 
     Raises:
-        BadKit: It is neither, or too large, or has files that are no plain files.
+        BadKit: It is neither a directory nor a `.tar.gz`, is too large, or holds anything but
+            plain files.
     """
     if kit.is_dir():
         yield kit
         return
     with tempfile.TemporaryDirectory(prefix="kit-") as folder:
-        _unpack(kit, Path(folder))
+        _unpack_kit(kit, Path(folder))
         yield Path(folder)
 
 
 def read_kit(directory: Path, *, role: Role, party: str) -> tuple[Manifest, dict[str, bytes]]:
-    """Return what a kit holds, every file checked against the manifest.
+    """Return a kit's manifest and files, each file checked against its digest.
 
     Raises:
-        BadKit: It is not for this party, or a file is missing, altered or not listed.
+        BadKit: The kit is not for this party, or a file is missing, altered or not listed.
     """
     try:
         manifest = Manifest.model_validate_json((directory / MANIFEST).read_text())
@@ -97,16 +98,16 @@ def read_kit(directory: Path, *, role: Role, party: str) -> tuple[Manifest, dict
     found = {path.name for path in directory.iterdir()} - {MANIFEST}
     if found != set(manifest.files):
         odd = ", ".join(sorted(found ^ set(manifest.files)))
-        raise BadKit(f"the kit's files are not those of its manifest: {odd}")
+        raise BadKit(f"these files are missing from the kit or from its manifest: {odd}")
     files = {name: (directory / name).read_bytes() for name in sorted(found)}
     for name, content in files.items():
         if hashlib.sha256(content).hexdigest() != manifest.files[name]:
-            raise BadKit(f"{name} is not the file that the kit's manifest lists")
+            raise BadKit(f"{name} does not match its digest in the kit's manifest")
     return manifest, files
 
 
-def _pack(directory: Path) -> None:
-    """Pack a directory; the same content gives the same bytes."""
+def _pack_kit(directory: Path) -> None:
+    """Pack a directory, with fixed modes, times and owners in the archive."""
     with tarfile.open(directory.with_name(f"{directory.name}.tar.gz"), "w:gz") as archive:
         for path in sorted(directory.iterdir()):
             info = tarfile.TarInfo(path.name)
@@ -116,15 +117,15 @@ def _pack(directory: Path) -> None:
             archive.addfile(info, io.BytesIO(content))
 
 
-def _unpack(packed: Path, folder: Path) -> None:
+def _unpack_kit(packed: Path, folder: Path) -> None:
     try:
         with tarfile.open(packed, "r:gz") as archive:
             members = archive.getmembers()
             if sum(member.size for member in members) > _MOST_BYTES:
-                raise BadKit(f"{packed} is too large for a kit")
+                raise BadKit(f"{packed} is too large for a kit: more than {_MOST_BYTES:,} bytes")
             plain = all(member.isfile() and "/" not in member.name for member in members)
             if not plain:
-                raise BadKit(f"{packed} holds more than the plain files of a kit")
+                raise BadKit(f"{packed} may hold plain files only, no folders and no links")
             archive.extractall(folder, filter="data")
     except (OSError, tarfile.TarError, EOFError) as error:
         raise BadKit(f"{packed} is not a kit: {error}") from error

@@ -1,7 +1,7 @@
-"""From public halves, a signed charter and a request to the kits of all parties.
+"""Make the kits of all parties from public halves, a signed charter and a certificate request.
 
-Who provisions sees public keys only, and holds one secret at most: that of the consortium's own
-certificate authority.
+The person who provisions sees public keys only, and holds at most one secret: the key of the
+consortium's own certificate authority.
 """
 
 import json
@@ -12,9 +12,9 @@ from pathlib import Path
 
 from cryptography import x509
 
-from consortium.charter.document import BadCharter, Charter, address
+from consortium.charter.document import BadCharter, Charter, coordinator_address
 from consortium.charter.signatures import OtherKeys, Signatures
-from consortium.provisioning.certificates import Authority, pem, require_server_certificate
+from consortium.provisioning.certificates import Authority, pem_bytes, require_server_certificate
 from consortium.provisioning.enrolment import PublicHalf
 from consortium.provisioning.kits import COORDINATOR, Manifest, write_kit
 from consortium.run.party_directory import (
@@ -29,37 +29,42 @@ from privacy.storage.secret_files import SecretMissing
 
 @dataclass(frozen=True, kw_only=True)
 class Tls:
-    """What the sites trust, and what the coordinator shows.
+    """The TLS certificates of a deployment.
 
     Args:
-        authority: Certificate of the authority: the consortium's own, or an institution's.
-        server: Certificate of the coordinator, issued by it.
+        authority: Certificate of the authority, which the sites trust: the consortium's own, or
+            an institution's.
+        server: Certificate of the coordinator, issued by that authority.
     """
 
     authority: x509.Certificate
     server: x509.Certificate
 
 
-def own_tls(directory: Path, request: x509.CertificateSigningRequest, *, now: datetime) -> Tls:
-    """Return a certificate by the consortium's own authority, which is founded if there is none.
+def issue_own_tls(
+    directory: Path, request: x509.CertificateSigningRequest, *, now: datetime
+) -> Tls:
+    """Issue the coordinator's certificate with the consortium's own authority, created if absent.
 
     Args:
-        directory: Of the authority; its key stays in there.
-        request: Of the coordinator.
-        now: When the certificate begins.
+        directory: The directory of the authority; its key stays there.
+        request: The coordinator's certificate request.
+        now: Start of the certificate's validity.
 
     Raises:
-        BadCertificate: The request cannot be granted, or the authority not be read.
+        BadCertificate: The request is invalid, or the authority cannot be read.
     """
     try:
         authority = Authority.read(directory)
     except SecretMissing:
-        authority = Authority.found("consortium authority", now=now)
+        authority = Authority.create("consortium authority", now=now)
         authority.write(directory)
-    return Tls(authority=authority.certificate, server=authority.grant(request, now=now))
+    return Tls(
+        authority=authority.certificate, server=authority.issue_certificate(request, now=now)
+    )
 
 
-def provision(
+def write_kits(
     out: Path,
     charter: Charter,
     signatures: Signatures,
@@ -68,32 +73,32 @@ def provision(
     *,
     now: datetime,
 ) -> tuple[Path, ...]:
-    """Write a kit for each member and one for the coordinator; return them.
+    """Write a kit for each member and one for the coordinator; return their directories.
 
-    Guarantee: what is in the kits fits together and will be accepted by their parties; no kit
-    holds a private key.
+    Guarantee: the kits are consistent, their parties will accept them, and no kit holds a private
+    key.
 
     Raises:
         Unsigned, BadSignature: Not every member signed the charter.
-        OtherKeys: A public half is not of the keys in the charter, or of no member.
-        BadCharter: A member's public half is missing, or there is no address.
+        OtherKeys: A public half has keys other than the charter's, or two SuperNodes share a key.
+        BadCharter: A member's public half is missing, or the charter names no address.
         BadCertificate: Sites would not accept the coordinator's certificate.
     """
-    host, _ = address(charter)
+    host, _ = coordinator_address(charter)
     signatures.require_all(charter)
-    nodes = _nodes(charter, halves)
+    nodes = _node_keys(charter, halves)
     require_server_certificate(tls.server, tls.authority, host=host, now=now)
     common = {
         CHARTER_FILE: charter.model_dump_json(indent=1).encode(),
         SIGNATURES_FILE: signatures.model_dump_json(indent=1).encode(),
-        AUTHORITY_FILE: pem(tls.authority),
+        AUTHORITY_FILE: pem_bytes(tls.authority),
     }
-    kits = [_site_kit(out, name, charter, common) for name in charter.names]
-    kits.append(_coordinator_kit(out, charter, common, nodes, tls))
+    kits = [_write_site_kit(out, name, charter, common) for name in charter.names]
+    kits.append(_write_coordinator_kit(out, charter, common, nodes, tls))
     return tuple(kits)
 
 
-def _site_kit(out: Path, name: str, charter: Charter, common: Mapping[str, bytes]) -> Path:
+def _write_site_kit(out: Path, name: str, charter: Charter, common: Mapping[str, bytes]) -> Path:
     files = {
         **common,
         f"consortium-site-{name}.service": site_unit(name).encode(),
@@ -103,12 +108,12 @@ def _site_kit(out: Path, name: str, charter: Charter, common: Mapping[str, bytes
     return out / name
 
 
-def _coordinator_kit(
+def _write_coordinator_kit(
     out: Path, charter: Charter, common: Mapping[str, bytes], nodes: Mapping[str, str], tls: Tls
 ) -> Path:
     files = {
         **common,
-        SERVER_FILE: pem(tls.server),
+        SERVER_FILE: pem_bytes(tls.server),
         NODES_FILE: json.dumps(nodes, indent=1).encode(),
         "consortium-coordinator.service": coordinator_unit(charter.name).encode(),
     }
@@ -117,8 +122,8 @@ def _coordinator_kit(
     return out / COORDINATOR
 
 
-def _nodes(charter: Charter, halves: Iterable[PublicHalf]) -> dict[str, str]:
-    """Return the SuperNodes' public keys by member, each vouched for by its identity key."""
+def _node_keys(charter: Charter, halves: Iterable[PublicHalf]) -> dict[str, str]:
+    """Return the SuperNodes' public keys by member, each signed with its identity key."""
     given = {half.name: half for half in halves}
     missing = [name for name in charter.names if name not in given]
     if missing:
@@ -127,10 +132,10 @@ def _nodes(charter: Charter, halves: Iterable[PublicHalf]) -> dict[str, str]:
         half = given[member.name]
         half.verify()
         if half.member != member:
-            raise OtherKeys(f"the charter gives {member.name} other keys than its public half")
+            raise OtherKeys(f"the keys of {member.name} in the charter differ from its public half")
     keys = {name: given[name].node for name in charter.names}
     if len(set(keys.values())) < len(keys):
-        raise OtherKeys("two sites show the same key of a SuperNode")
+        raise OtherKeys("two sites have the same SuperNode key: one of them must renew its key")
     return keys
 
 
@@ -141,7 +146,7 @@ After=network-online.target
 Wants=network-online.target
 
 [Service]
-# Put the directory where it was made, and the user it belongs to.
+# Replace the user and the directory with those of this installation.
 User=consortium
 ExecStart=/usr/bin/env consortium {role} up {directory}
 Restart=on-failure
@@ -160,14 +165,14 @@ WantedBy=multi-user.target
 
 
 def site_unit(name: str) -> str:
-    """Return the unit of a site's SuperNode."""
+    """Return the systemd unit of a site's SuperNode."""
     return _UNIT.format(
         description=f"Site {name} of a consortium", role="site", directory=f"/srv/consortium/{name}"
     )
 
 
 def coordinator_unit(name: str) -> str:
-    """Return the unit of the coordinator's SuperLink."""
+    """Return the systemd unit of the coordinator's SuperLink."""
     return _UNIT.format(
         description=f"Coordinator of the consortium {name}",
         role="coordinator",

@@ -1,4 +1,4 @@
-"""The report: one page that a clinician or a risk officer can read, made from a run directory."""
+"""Render the report: one page for a clinician or a risk officer, made from a run's directory."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,15 +7,23 @@ from typing import TypeAlias
 from consortium.report.elements.blocks import KeyFigure, Section
 from consortium.report.elements.headline import Headline, headline
 from consortium.report.elements.run_reader import Recorded
-from consortium.report.sections.appendix import identity, protection, settings
-from consortium.report.sections.comparison import own_gains, own_records, worth
-from consortium.report.sections.coordinator_view import coordinator_saw
-from consortium.report.sections.performance import model
-from consortium.report.sections.privacy import privacy
-from consortium.report.sections.robustness import liars
-from consortium.report.sections.rounds import cost, course, stopped
-from consortium.report.sections.site_heterogeneity import differences
-from consortium.report.sections.sites import left_out, sites
+from consortium.report.sections.appendix import (
+    identity_section,
+    protection_section,
+    settings_section,
+)
+from consortium.report.sections.comparison import (
+    comparison_section,
+    own_gains_sentence,
+    own_records_section,
+)
+from consortium.report.sections.coordinator_view import coordinator_section
+from consortium.report.sections.performance import performance_section
+from consortium.report.sections.privacy import privacy_section
+from consortium.report.sections.robustness import robustness_section
+from consortium.report.sections.rounds import cost_section, rounds_section, stopped_section
+from consortium.report.sections.site_heterogeneity import heterogeneity_section
+from consortium.report.sections.sites import left_out_section, sites_section
 from consortium.run.directory import RunDirectory
 from consortium.run.records import write_atomically
 from consortium.wording import formatting as words
@@ -27,38 +35,38 @@ PLOTS = "plots"
 Answer: TypeAlias = Callable[[Recorded], Section | None]
 
 ANSWERS: tuple[Answer, ...] = (
-    stopped,
-    worth,
-    own_records,
-    privacy,
-    model,
-    course,
-    differences,
-    sites,
-    left_out,
-    cost,
-    liars,
-    coordinator_saw,
-    protection,
-    settings,
-    identity,
+    stopped_section,
+    comparison_section,
+    own_records_section,
+    privacy_section,
+    performance_section,
+    rounds_section,
+    heterogeneity_section,
+    sites_section,
+    left_out_section,
+    cost_section,
+    robustness_section,
+    coordinator_section,
+    protection_section,
+    settings_section,
+    identity_section,
 )
 
 
-def render(run: RunDirectory) -> Path:
-    """Write `report.html` and the pictures in `plots/`; return the report's path.
+def render_report(run: RunDirectory) -> Path:
+    """Write `report.html` and the plots in `plots/`; return the path of the report.
 
-    Guarantee: a function of what was recorded alone, so the same run directory gives the same
-    bytes. The page is one file that asks for nothing: no script, no network, no other file; it
-    shows a figure of a single site only if the run recorded it as released; only how far a
-    site's update lay from the aggregate of a run in the clear, a liar cannot withhold.
+    Guarantee: the report depends on the recorded files alone, so the same run directory gives the
+    same bytes. The page is one file without scripts that loads nothing else. It shows a figure of
+    a single site only if the run recorded it as released. The one exception is the distance of a
+    site's update to the aggregate in a run in the clear, which a malicious site cannot withhold.
 
     Args:
-        run: The directory of a run, finished or failed, compared or not.
+        run: The directory of a run, finished or failed, with or without a comparison.
 
     Raises:
-        BadRunDirectory: A recorded file is absent or does not hold what it should.
-        BadCharter: The charter is absent, or is none.
+        BadRunDirectory: A recorded file is missing or invalid.
+        BadCharter: The charter is missing or invalid.
     """
     recorded = Recorded.read(run)
     sections = [section for answer in ANSWERS if (section := answer(recorded)) is not None]
@@ -67,42 +75,43 @@ def render(run: RunDirectory) -> Path:
     for section in sections:
         for plot in section.plots:
             write_atomically(folder / f"{plot.name}.svg", plot.wide)
-    write_atomically(run.report, _page(recorded, sections))
+    write_atomically(run.report, _report_page(recorded, sections))
     return run.report
 
 
-def _page(recorded: Recorded, sections: Sequence[Section]) -> str:
+def _report_page(recorded: Recorded, sections: Sequence[Section]) -> str:
     return render_page(
         "report.html.j2",
         name=recorded.charter.name,
         started=recorded.summary.started.replace("T", " ").replace("+00:00", " UTC"),
-        finished=recorded.finished,
+        finished=recorded.is_finished,
         status=recorded.summary.status.capitalize(),
         headline=headline(recorded),
-        lead=_lead(recorded),
+        lead=_lead_text(recorded),
         key_figures=_key_figures(recorded),
         sections=sections,
     )
 
 
-def _lead(recorded: Recorded) -> str:
-    if not recorded.finished:
+def _lead_text(recorded: Recorded) -> str:
+    if not recorded.is_finished:
         return ""
     if recorded.comparison is None:
         return (
-            "Whether that is better than what each of them could do alone was not measured in "
-            "this run."
+            "This run did not measure whether that is better than what each of them could do alone."
         )
     verdict = Headline(recorded.comparison)
     measured = (
         f"All models were measured on the same {words.count(recorded.comparison.held_out)} records "
         f"of {recorded.people} from all {recorded.nouns}, held out from training."
     )
-    return f"{measured} {own_gains(recorded, verdict)}" if verdict.own else measured
+    return (
+        f"{measured} {own_gains_sentence(recorded, verdict)}" if verdict.own_records else measured
+    )
 
 
 def _key_figures(recorded: Recorded) -> list[KeyFigure]:
-    summary, tally = recorded.summary, recorded.pooled
+    summary, tally = recorded.summary, recorded.pooled_evaluation
     figures = []
     if tally is not None:
         name = recorded.headline_metric
@@ -115,6 +124,6 @@ def _key_figures(recorded: Recorded) -> list[KeyFigure]:
     present = sum(member.present for member in summary.sites)
     figures.append(KeyFigure(f"{present} of {len(summary.sites)}", f"{recorded.nouns} took part"))
     figures.append(KeyFigure(f"{summary.rounds} of {recorded.rounds_wanted}", "rounds completed"))
-    figures.append(KeyFigure(words.size(summary.bytes_down + summary.bytes_up), "travelled"))
+    figures.append(KeyFigure(words.size(summary.bytes_down + summary.bytes_up), "transferred"))
     figures.append(KeyFigure(words.duration(summary.seconds), "from start to end"))
     return figures

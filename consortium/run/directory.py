@@ -1,4 +1,4 @@
-"""The directory a run leaves behind, and where each thing is in it."""
+"""Paths in the directory of a run."""
 
 import os
 from dataclasses import dataclass
@@ -12,86 +12,87 @@ ENVIRONMENT = "CONSORTIUM_RUN_DIR"
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """Paths of a run; docs/run-directory.md says what each file holds.
+    """Paths in the directory of a run; docs/run-directory.md describes each file.
 
     Args:
-        path: The directory.
+        path: The directory of the run.
     """
 
     path: Path
 
     @classmethod
     def from_environment(cls) -> "RunDirectory":
-        """Return the directory that the launcher of this process named.
+        """Return the directory that the environment of this process names.
 
         Raises:
-            BadRunDirectory: None is named: the app was started by something else.
+            BadRunDirectory: None is named, so the app was not started by this project.
         """
         named = os.environ.get(ENVIRONMENT, "")
         if not named:
             raise BadRunDirectory(
-                f"{ENVIRONMENT} names no run directory: start runs with `scenario run`"
+                f"{ENVIRONMENT} names no run directory: start runs with `scenario run` or "
+                "`consortium run`"
             )
         return cls(Path(named))
 
     @property
     def charter(self) -> Path:
-        """The charter the run is bound to."""
+        """The charter that the run is bound to."""
         return self.path / CHARTER_FILE
 
     @property
     def events(self) -> Path:
-        """What happened, a line each, as it happens."""
+        """The events of the run, one JSON line each, written as they happen."""
         return self.path / "events.jsonl"
 
     @property
     def metrics(self) -> Path:
-        """Pooled and released metrics, a line a round."""
+        """Pooled and released metrics, one JSON line per round."""
         return self.path / "metrics.jsonl"
 
     @property
     def summary(self) -> Path:
-        """The run in short."""
+        """The summary of the run."""
         return self.path / "summary.json"
 
     @property
     def statistics(self) -> Path:
-        """Pooled and released tallies of the training records."""
+        """Pooled and released statistics tallies of the training records."""
         return self.path / "statistics.json"
 
     @property
     def evaluation(self) -> Path:
-        """Pooled and released tallies of the last evaluation."""
+        """Pooled and released evaluation tallies of the last round."""
         return self.path / "evaluation.json"
 
     @property
     def comparison(self) -> Path:
-        """Alone, federated, pooled; if that was asked."""
+        """The comparison of training alone, federated and pooled, if it was requested."""
         return self.path / "comparison.json"
 
     @property
     def privacy(self) -> Path:
-        """What privacy costs; if that was measured."""
+        """The measured cost of privacy, if it was requested."""
         return self.path / "privacy.json"
 
     @property
     def report(self) -> Path:
-        """The report for people."""
+        """The report."""
         return self.path / "report.html"
 
     @property
     def model(self) -> Path:
-        """The trained model, if it may be here."""
+        """The trained model, if the coordinator may have it."""
         return self.path / "model"
 
     @property
     def order(self) -> Path:
-        """The order that the run was begun by; in a deployment only."""
+        """The order that started the run; in a deployment only."""
         return self.path / "order.json"
 
     @property
     def coordinator(self) -> Path:
-        """What only the coordinator keeps."""
+        """The coordinator's own folder."""
         return self.path / "coordinator"
 
     @property
@@ -101,36 +102,39 @@ class RunDirectory:
 
     @property
     def evidence(self) -> Path:
-        """How each site's update lay to the aggregate, a line a round; in the clear only."""
+        """Distance and cosine of each site's update to the aggregate, one line per round.
+
+        Written for runs in the clear only.
+        """
         return self.coordinator / "evidence.jsonl"
 
     @property
     def signing_key(self) -> Path:
-        """What the coordinator signs its audit log with; it opens nothing."""
+        """The key that signs the coordinator's audit log. It decrypts nothing."""
         return self.coordinator / "audit" / "signing.secret"
 
     @property
     def run_config(self) -> Path:
-        """What the run was started with, for whoever resumes it."""
+        """The run config that the run was started with, for resuming it."""
         return self.coordinator / "run-config.json"
 
     @property
     def leader(self) -> Path:
-        """Whose lock the process that leads the run holds."""
+        """The file whose lock the coordinating process of the run holds."""
         return self.coordinator / "leader.lock"
 
     @property
     def checkpoint(self) -> Path:
-        """Where the run stands."""
+        """The progress of the run, from which it can be resumed."""
         return self.coordinator / "checkpoint.bin"
 
     @property
     def vault(self) -> Path:
-        """What the coordinator of an encrypted run keeps."""
+        """The evidence store of an encrypted run."""
         return self.coordinator / "sealed"
 
     def site(self, name: str) -> Path:
-        """Return the directory that belongs to one site."""
+        """Return the directory of one simulated site."""
         return self.path / "sites" / name
 
 

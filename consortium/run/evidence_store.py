@@ -1,4 +1,4 @@
-"""What the coordinator of an encrypted run keeps: evidence it cannot read, and can be held to."""
+"""The evidence store of an encrypted run: ciphertexts, receipts and sums, for later audits."""
 
 import os
 import shutil
@@ -13,16 +13,16 @@ _KEPT_ROUNDS = 2
 
 @dataclass(frozen=True)
 class EvidenceStore:
-    """Files of an encrypted run at the coordinator, in a folder a round.
+    """The coordinator's files of an encrypted run, in one folder per round.
 
-    Guarantee: each file is whole, or not there. What stands above the rounds is on the disk when
-    `keep` returns, and everything kept before it is on the disk before its name is: a run that
-    says it is in round t has all of round t-1, even after a loss of power. Uploads are evidence
-    without which a run goes on, and are not waited for. Uploads, receipts, sums and states are
-    kept for the last two rounds; older rounds are let go.
+    Guarantee: each file is whole or absent. A file at the top level is on disk when `keep`
+    returns, and everything kept before it is on disk before its name is: a run that says it is in
+    round t has all of round t-1, even after a power loss. Uploads are the exception: a run can
+    resume without this evidence, so nothing waits for them. The last two rounds of uploads,
+    receipts, sums and states are kept, and older rounds are deleted.
 
     Args:
-        folder: Where the files are.
+        folder: The folder of the files.
     """
 
     folder: Path
@@ -30,17 +30,17 @@ class EvidenceStore:
     _renamed: dict[Path, None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def keep(self, name: str, parts: Iterable[bytes]) -> None:
-        """Write a file from its parts, then let go of rounds that are no longer needed."""
+        """Write a file from its parts, and delete rounds that are no longer needed."""
         path = self.folder / name
         if not path.parent.exists():
-            self._make(path.parent)
-            self._forget_before(path.parent)
+            self._make_folder(path.parent)
+            self._delete_rounds_before(path.parent)
         partial = path.with_name(f".{path.name}.partial")
         with partial.open("wb") as file:
             for part in parts:
                 file.write(part)
             if path.parent == self.folder:
-                self._settle()
+                self._sync_kept_rounds()
                 file.flush()
                 os.fsync(file.fileno())
         partial.replace(path)
@@ -63,13 +63,13 @@ class EvidenceStore:
         folders = self.folder.glob("round-*")
         return sorted(int(folder.name.removeprefix("round-")) for folder in folders)
 
-    def _make(self, folder: Path) -> None:
+    def _make_folder(self, folder: Path) -> None:
         missing = [one for one in (folder, *folder.parents) if not one.exists()]
         folder.mkdir(parents=True)
         self._renamed.update(dict.fromkeys(one.parent for one in missing))
 
-    def _settle(self) -> None:
-        """Return when all that was kept in the rounds, and the folders it is in, is on the disk."""
+    def _sync_kept_rounds(self) -> None:
+        """Sync the files kept in round folders, and these folders, to disk."""
         for path in self._written:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
@@ -78,7 +78,7 @@ class EvidenceStore:
         self._written.clear()
         self._renamed.clear()
 
-    def _forget_before(self, folder: Path) -> None:
+    def _delete_rounds_before(self, folder: Path) -> None:
         newest = folder if folder.parent == self.folder else folder.parent
         if newest.parent != self.folder:
             return

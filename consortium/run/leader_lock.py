@@ -1,4 +1,4 @@
-"""Who leads a run: one process at a time, and after its death the next one at once."""
+"""A lock so that only one process coordinates a run, released when that process dies."""
 
 import fcntl
 import os
@@ -9,37 +9,38 @@ from pathlib import Path
 
 from privacy.errors import ConsortiumError
 
-_PATIENCE_S = 2.0  # somebody may just be looking whether anybody leads
+_PATIENCE_S = 2.0  # `is_led` takes the lock for a moment, which must not fail a run
 _PAUSE_S = 0.05
 
 
 class AlreadyLed(ConsortiumError, RuntimeError):
-    """Another process leads the run."""
+    """Another process coordinates the run."""
 
     code = "already-led"
 
 
 @contextmanager
-def leading(lock: Path) -> Iterator[None]:
-    """Lead a run until the block ends, or the process, however it does.
+def hold_leadership(lock: Path) -> Iterator[None]:
+    """Hold the leader lock of a run until the block or the process ends.
 
-    Guarantee: nobody else leads it meanwhile, so no two write its checkpoints, logs and questions.
-    The lock is the kernel's: a process that is killed leaves nothing that keeps the next one out.
+    Guarantee: no other process holds it meanwhile, so only one writes the run's checkpoints, logs
+    and messages. The kernel holds the lock (flock): after a process is killed, the next one can
+    take it at once.
 
     Args:
-        lock: The run's file for it, made if it is not there; nothing is written to it.
+        lock: The lock file of the run, created if absent; nothing is written to it.
 
     Raises:
-        AlreadyLed: Another process does.
+        AlreadyLed: Another process holds the lock.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         until = time.monotonic() + _PATIENCE_S
-        while not _locked(handle):
+        while not _try_lock(handle):
             if time.monotonic() > until:
                 raise AlreadyLed(
-                    f"another process leads the run of {lock}: wait for its end, or stop it"
+                    f"another process leads the run of {lock}: wait until it ends, or stop it"
                 )
             time.sleep(_PAUSE_S)
         yield
@@ -48,18 +49,18 @@ def leading(lock: Path) -> Iterator[None]:
 
 
 def is_led(lock: Path) -> bool:
-    """Return whether a process leads a run."""
+    """Return whether a process holds the leader lock of a run."""
     try:
         handle = os.open(lock, os.O_RDWR)
     except FileNotFoundError:
         return False
     try:
-        return not _locked(handle)
+        return not _try_lock(handle)
     finally:
         os.close(handle)
 
 
-def _locked(handle: int) -> bool:
+def _try_lock(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

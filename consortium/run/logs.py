@@ -1,8 +1,8 @@
 """Log files of the parties: prose for an operator, through Python's `logging`.
 
-Evidence goes to the audit log and figures to the run directory; what is written here may quote a
-record, so it stays where it is written. Many sites may run in one process, as on one machine in a
-scenario: `logging_to` says whose code runs, and each party's lines go to that party's file only.
+Evidence goes to the audit log and figures to the run directory. A log may quote a record, so it
+stays where it is written. In a scenario, many sites may run in one process: `logging_to` says whose
+code is running, and each party's lines go to its own file only.
 """
 
 import logging
@@ -16,27 +16,27 @@ from pathlib import Path
 
 LEVEL = "CONSORTIUM_LOG_LEVEL"  # in the environment, so that it reaches every process of a party
 PACKAGES = ("consortium", "sites", "strategies", "privacy", "scenarios")
-ENTRY = "--- "  # begins each entry; the lines of a traceback follow it
+ENTRY = "--- "  # starts each entry; the lines of a traceback follow it
 
 _DEFAULT = "WARNING"
 _file: ContextVar[Path | None] = ContextVar("file", default=None)
 
 
 def log_in_detail() -> None:
-    """Let this process and those it starts also log what goes as it should: `--verbose`."""
+    """Also log normal progress, in this process and in those it starts: `--verbose`."""
     os.environ[LEVEL] = "INFO"
 
 
 @contextmanager
 def logging_to(path: Path) -> Iterator[None]:
-    """Within this block, what our code logs goes to a file.
+    """Write this project's log entries to a file, within this block.
 
-    Guarantee: whatever a line says, and whatever becomes of the file, logging never raises.
+    Guarantee: logging never raises, whatever an entry holds and whatever happens to the file.
 
     Args:
-        path: The party's log; it is made with its first line.
+        path: The party's log file, created with its first entry.
     """
-    _install()
+    _install_handler()
     token = _file.set(path)
     try:
         yield
@@ -45,7 +45,7 @@ def logging_to(path: Path) -> Iterator[None]:
 
 
 def last_error(lines: list[str]) -> str:
-    """Return the end of the last error in the lines of a log; empty if there is none."""
+    """Return the last line of the last error in a log, or an empty string."""
     found, wrong = "", True
     for line in lines:
         if line.startswith(ENTRY):
@@ -58,7 +58,7 @@ def last_error(lines: list[str]) -> str:
 
 
 class _PartyHandler(logging.Handler):
-    """Appends to the file of the party whose code runs; without one, says nothing."""
+    """Appends to the file of the party whose code is running; without one, writes nothing."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
@@ -69,12 +69,12 @@ class _PartyHandler(logging.Handler):
             # opened for each record: a hundred sites of one process would hold as many files,
             # and an operator may move the file away at any time
             with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(_entry(record))
+                file.write(_formatted_entry(record))
         except OSError:
             return
 
 
-def _entry(record: logging.LogRecord) -> str:
+def _formatted_entry(record: logging.LogRecord) -> str:
     at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="seconds")
     head = f"{ENTRY}{at} {record.levelname} {record.name}: {record.getMessage()}\n"
     error = record.exc_info[1] if record.exc_info else None
@@ -84,8 +84,8 @@ def _entry(record: logging.LogRecord) -> str:
 _HANDLER = _PartyHandler()
 
 
-def _install() -> None:
-    """Attach the handler to our packages, and take the level that the environment says."""
+def _install_handler() -> None:
+    """Attach the handler to this project's packages, at the level named in the environment."""
     level = os.environ.get(LEVEL, _DEFAULT)
     for name in PACKAGES:
         logger = logging.getLogger(name)

@@ -1,6 +1,6 @@
-"""Paths in the directory of a party: what a site and a coordinator hold alike, and a coordinator's.
+"""Paths in the directory of a party: those common to all parties, and a coordinator's own.
 
-The paths of a site stand in `consortium.site.directory`, which a coordinator never loads.
+A site's own paths are in `consortium.site.directory`, which a coordinator never imports.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ NODES_FILE = "nodes.json"
 
 @dataclass(frozen=True)
 class PartyDirectory:
-    """Paths of what a kit brings to every party, and of what each party keeps.
+    """Paths common to all parties: the files of a kit, and what each party keeps.
 
     Args:
-        path: The directory of a site or of a coordinator, or a kit that is unpacked.
+        path: The directory of a site or a coordinator, or an unpacked kit.
     """
 
     path: Path
@@ -30,77 +30,77 @@ class PartyDirectory:
 
     @property
     def signatures(self) -> Path:
-        """All members' signatures of the charter."""
+        """All members' signatures of the charter in force."""
         return self.path / SIGNATURES_FILE
 
     @property
     def authority(self) -> Path:
-        """The certificate that TLS connections are checked against."""
+        """The certificate of the authority that the party trusts for TLS."""
         return self.path / AUTHORITY_FILE
 
     @property
     def secrets(self) -> Path:
-        """Private keys; open to the owner only."""
+        """The folder of private keys, readable to the owner only."""
         return self.path / "secrets"
 
     @property
     def audit(self) -> Path:
-        """The audit log, and the keys of it that are nobody's identity."""
+        """The folder of the audit log and of the public keys that verify it."""
         return self.path / "audit"
 
     @property
     def flower(self) -> Path:
-        """What Flower keeps for itself."""
+        """The folder for Flower's own files."""
         return self.path.resolve() / "flower"
 
     @property
     def programs(self) -> Path:
-        """The only folder on the PATH of Flower's processes."""
+        """The folder of shims, the only one on the PATH of Flower's processes."""
         return self.flower / "programs"
 
 
 @dataclass(frozen=True)
 class CoordinatorDirectory(PartyDirectory):
-    """Paths of what a coordinator keeps between runs; docs/operate.md says who writes each."""
+    """Paths in a coordinator's directory; docs/operate.md says who writes each file."""
 
     @property
     def server_key(self) -> Path:
-        """Private key of the TLS certificate."""
+        """The private key of the TLS certificate."""
         return self.secrets / "server.key"
 
     @property
     def server_certificate(self) -> Path:
-        """Certificate that sites see; it comes with the kit."""
+        """The TLS certificate that the coordinator presents to sites, from the kit."""
         return self.path / SERVER_FILE
 
     @property
     def certificate_request(self) -> Path:
-        """What an authority is asked to certify."""
+        """The certificate request for the authority."""
         return self.path / "server.csr"
 
     @property
     def nodes(self) -> Path:
-        """Public keys of the members' SuperNodes, by member; it comes with the kit."""
+        """The public keys of the members' SuperNodes by member, from the kit."""
         return self.path / NODES_FILE
 
     @property
     def app(self) -> Path:
-        """The bundle that runs are submitted with."""
+        """The folder of the bundle that runs are submitted with."""
         return self.path / "app"
 
     @property
     def order(self) -> Path:
-        """The run that was ordered and has not begun."""
+        """The order of a run that has not started yet."""
         return self.path / "order.json"
 
     @property
     def last_run(self) -> Path:
-        """Holds the path of the run that was ordered last."""
+        """The file that holds the path of the run ordered last."""
         return self.path / "last-run"
 
     @property
     def superlink_log(self) -> Path:
-        """What Flower's SuperLink prints."""
+        """The file for the output of Flower's SuperLink."""
         return self.flower / "superlink.log"
 
     def run(self, name: str) -> Path:

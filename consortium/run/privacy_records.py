@@ -1,4 +1,4 @@
-"""What privacy costs, and what a campaign saw when a ledger ran out: as it is recorded."""
+"""The records in `privacy.json`: the cost of privacy, and runs until the budget is exhausted."""
 
 from typing import Literal
 
@@ -13,12 +13,12 @@ class PrivacyPoint(_Recorded):
     """The headline metric at one epsilon.
 
     Args:
-        epsilon: Over all planned rounds, for each person; None for no privacy.
+        epsilon: Epsilon of each person over all planned rounds; None without privacy.
         value: Mean over the repeated runs.
-        low: Lower end of the 95 % interval, over resampled records and repeated runs.
+        low: Lower end of the 95 % interval over resampled records and repeated runs.
         high: Upper end.
-        values: Of each run.
-        noise_multiplier: Least and greatest over the sites; empty for no privacy.
+        values: The metric of each run.
+        noise_multiplier: Smallest and largest over the sites; empty without privacy.
     """
 
     epsilon: float | None
@@ -30,15 +30,15 @@ class PrivacyPoint(_Recorded):
 
 
 class LedgerLine(_Recorded):
-    """What one site's ledger says after a run.
+    """The state of one site's ledger after a run.
 
     Args:
-        site: The site.
-        spent: Epsilon of all that it counted, at its own delta.
-        allowed: Its operator's ceiling.
-        refused: Code of its refusal; empty if it took part.
-        asked: Epsilon that the refused run asked for, as the coordinator is told; None if not.
-        left: Epsilon that was left for it, likewise.
+        site: The site's name.
+        spent: Epsilon of everything in the ledger, at the site's own delta.
+        allowed: The budget that its operator allows.
+        refused: Code of the site's refusal; empty if it took part.
+        asked: Epsilon that the refused run asked for; None if the coordinator was not told.
+        left: Epsilon that was left for that run; None if the coordinator was not told.
     """
 
     site: str
@@ -54,10 +54,10 @@ class CampaignRun(_Recorded):
 
     Args:
         number: Counted from 1.
-        epsilon: What it asked for.
-        finished: Whether enough sites took part.
+        epsilon: Epsilon that the run asked for.
+        finished: Whether enough sites took part for the run to finish.
         value: The headline metric, if it finished.
-        sites: What each site's ledger says after it.
+        sites: The state of each site's ledger after the run.
     """
 
     number: int
@@ -68,14 +68,14 @@ class CampaignRun(_Recorded):
 
 
 class ReceiptLine(_Recorded):
-    """What was found when the logs of a run were held against each other.
+    """The result of cross-checking the audit logs of a run.
 
     Args:
-        what: Which run, in words.
-        page: The receipt, from the run directory on.
-        logs: Of the coordinator and the sites; each is whole.
-        entries: In all of them.
-        differences: What contradicts what, in sentences; nothing if nothing does.
+        what: The run, in words.
+        page: Path of the receipt, relative to the run directory.
+        logs: Number of logs, of the coordinator and the sites; each is intact.
+        entries: Number of entries in all logs.
+        differences: The contradictions between logs, one sentence each; empty if there are none.
     """
 
     what: str
@@ -90,15 +90,15 @@ class PrivacyCost(_Recorded):
 
     Args:
         metric: Name of the headline metric.
-        metric_title: For people.
-        higher_is_better: Direction.
-        unit: Who is protected.
-        delta: Greatest over the sites.
-        held_out: Records that everything is measured on.
-        points: No privacy first, then falling epsilon.
-        campaign: Runs on the same records, until the ledgers refuse.
-        receipts: Of the run itself and of those of the campaign.
-        seconds: That all of it took.
+        metric_title: Its title for readers.
+        higher_is_better: Whether a higher value is better.
+        unit: The unit of privacy.
+        delta: Largest delta over the sites.
+        held_out: Number of held-out records that every metric is measured on.
+        points: Measured points: first without privacy, then by decreasing epsilon.
+        campaign: Runs on the same records, until the ledgers refuse one.
+        receipts: Audit receipts of the run itself and of the runs on the same records.
+        seconds: Wall time of all measurements.
     """
 
     version: Literal[1] = 1

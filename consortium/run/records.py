@@ -1,4 +1,4 @@
-"""`summary.json`, `comparison.json` and tallies: what a run leaves for people to script.
+"""The published records of a run: `summary.json`, `comparison.json` and the tallies.
 
 The published JSON schema in `docs/` is generated from these models.
 """
@@ -16,7 +16,7 @@ from privacy.errors import ConsortiumError
 
 
 class BadRunDirectory(ConsortiumError, ValueError):
-    """A directory is not one that a run left behind."""
+    """A directory is not the directory of a run, or a file in it is invalid."""
 
     code = "bad-run-directory"
 
@@ -26,14 +26,14 @@ class _Record(BaseModel):
 
 
 class MetricValue(_Record):
-    """A pooled metric and how far it can be from that of the pooled scores."""
+    """A pooled metric, and a bound on its distance to the metric of the scores themselves."""
 
     value: float
     error_bound: float = 0.0
 
 
 class SiteSummary(_Record):
-    """A member as the run saw it: its weight, and how often it answered."""
+    """A member of the consortium in this run: its weight, and how often it answered."""
 
     name: str
     present: bool
@@ -42,7 +42,7 @@ class SiteSummary(_Record):
 
 
 class QuarantineRecord(_Record):
-    """A site left out of a round, and the typed reason."""
+    """A site that was left out of a round, and the code of the reason."""
 
     server_round: int
     site: str
@@ -51,22 +51,22 @@ class QuarantineRecord(_Record):
 
 
 class Protection(_Record):
-    """What a run's rule survives, and what it costs.
+    """What a run's aggregation rule withstands, and what that costs.
 
     Args:
         rule: The rule.
-        pre_step: What was done to updates before it.
-        claim: What it survives, in words.
-        liars: Liars that the run was told to survive.
-        only_bounds: Each of them moves the model, by no more than the claim says.
-        voters: What the rule sees in a full round: sites, or bucket means under encryption.
-        voters_needed: The fewest with which it survives the liars.
-        smallest_consortium: The fewest members that would do.
-        buckets: Under encryption; 0 in the clear.
+        pre_step: The pre-aggregation of updates before the rule.
+        claim: What the rule withstands, in words.
+        liars: The number of malicious sites that the run was set to withstand.
+        only_bounds: Whether each of them moves the model, but by no more than the claim says.
+        voters: Inputs of the rule in a full round: sites, or bucket means under encryption.
+        voters_needed: The fewest inputs with which it withstands the malicious sites.
+        smallest_consortium: The fewest members that would suffice.
+        buckets: The number of buckets under encryption; 0 in the clear.
         crowd: The fewest sites in a bucket; 0 in the clear.
-        fixed_shows: Correlation with which the fixed buckets show one site's own direction;
+        fixed_shows: Correlation with which the fixed buckets reveal one site's own direction;
             1 in the clear, where the coordinator reads it.
-        reshuffled_shows: The same after twenty rounds, had the buckets been drawn anew each.
+        reshuffled_shows: The same after twenty rounds, if buckets were drawn anew each round.
         bytes_down_per_site: Bytes of model and sums that a site downloads in a round.
     """
 
@@ -86,12 +86,12 @@ class Protection(_Record):
 
     @property
     def spare(self) -> int:
-        """How many voters may be missing in a round."""
+        """The number of voters that may be missing in a round."""
         return self.voters - self.voters_needed
 
     @property
     def can_be_stopped(self) -> bool:
-        """Whether the liars can void every round by sending nothing, or what is no number."""
+        """Whether the malicious sites can void every round by sending nothing or no numbers."""
         return self.spare < self.liars
 
 
@@ -100,13 +100,13 @@ class Summary(_Record):
 
     Args:
         status: Whether all rounds were completed; a parked run waits to be resumed.
-        error: Why not: the code and text of the error that ended the run.
+        error: Code and text of the error that ended the run, if one did.
         started: ISO 8601, UTC.
         seconds: Wall time of the rounds, statistics and final evaluation.
         model_digest: SHA-256 of the final federated vector.
-        metrics: Pooled, over the held-out persons of the sites in `evaluated`.
-        site_metrics: Of one site each, only where the site releases them.
-        protection: What the rule survives; None if the run ended before its layout was known.
+        metrics: Metrics pooled over the held-out persons of the sites in `evaluated`.
+        site_metrics: Metrics of single sites, only where the site releases them.
+        protection: What the rule withstands; None if the run ended before its layout was known.
     """
 
     version: Literal[1] = 1
@@ -136,11 +136,11 @@ class Summary(_Record):
 
 
 class Tallies(_Record):
-    """`statistics.json` and `evaluation.json`: tallies from which the report draws.
+    """`statistics.json` and `evaluation.json`: the tallies that the report is made from.
 
     Args:
-        pooled: Of all sites that answered.
-        by_site: Of one site each, only where the site releases its own.
+        pooled: The pooled tally of all sites that answered.
+        by_site: Tallies of single sites, only where the site releases its own.
     """
 
     version: Literal[1] = 1
@@ -149,11 +149,11 @@ class Tallies(_Record):
 
 
 class Arm(_Record):
-    """One way of training, measured on everybody's held-out persons.
+    """One way of training, measured on the held-out persons of all sites.
 
     Args:
-        name: For people.
-        kind: Trained at one site alone, by the consortium, or on the pooled records.
+        name: Its name for readers.
+        kind: Whether it was trained at one site alone, by the consortium, or on pooled records.
         site: The site, when alone.
         value: The metric on the held-out persons of all sites.
         low: Lower end of the 95 % bootstrap interval over persons.
@@ -181,7 +181,7 @@ class Difference(_Record):
 
 
 class Comparison(_Record):
-    """Each site alone, the consortium and the pooled ideal on the same held-out persons."""
+    """Each site alone, the consortium and pooled records, on the same held-out persons."""
 
     version: Literal[1] = 1
     metric: str
@@ -200,8 +200,8 @@ Entries: TypeAlias = Iterable[tuple[str, Any]]
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's content so that a reader sees the old one or the new one, whole."""
-    with replaced(path) as file:
+    """Replace a file's content; a reader sees either the old or the new content, complete."""
+    with replace_atomically(path) as file:
         file.write(text)
 
 
@@ -209,17 +209,17 @@ def write_record(path: Path, record: BaseModel, **mappings: Entries) -> None:
     """Write a record as JSON, atomically.
 
     Args:
-        path: Of the file.
-        record: What is written.
-        mappings: Fields to write in place of the record's own, an entry at a time: of all sites
-            there may be more than should be in memory at once.
+        path: The file to write.
+        record: The record to write.
+        mappings: Fields to write in place of the record's own, one entry at a time, so that the
+            values of all sites are never in memory at once.
     """
-    with replaced(path) as file:
-        write_object(file, record.model_dump_json(indent=1, exclude=set(mappings)), **mappings)
+    with replace_atomically(path) as file:
+        write_json_object(file, record.model_dump_json(indent=1, exclude=set(mappings)), **mappings)
 
 
-def write_object(file: TextIO, text: str, **mappings: Entries) -> None:
-    """Write a JSON object that has at least one field, and mappings after those it has."""
+def write_json_object(file: TextIO, text: str, **mappings: Entries) -> None:
+    """Write a JSON object that has at least one field, with mappings added after its fields."""
     file.write(text.removesuffix("}").rstrip())
     for name, entries in mappings.items():
         file.write(f', "{name}": {{')
@@ -230,8 +230,8 @@ def write_object(file: TextIO, text: str, **mappings: Entries) -> None:
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[TextIO]:
-    """Give a file whose content replaces that of `path` when the body ends well, atomically."""
+def replace_atomically(path: Path) -> Iterator[TextIO]:
+    """Yield a file that replaces `path` atomically if the block ends without an error."""
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("w") as file:
         yield file
@@ -244,7 +244,7 @@ def read_record(path: Path, kind: type[Record]) -> Record:
     """Read a record.
 
     Raises:
-        BadRunDirectory: There is no such file, or it does not hold such a record.
+        BadRunDirectory: The file does not exist or does not hold such a record.
     """
     try:
         return kind.model_validate_json(path.read_text())
@@ -253,11 +253,11 @@ def read_record(path: Path, kind: type[Record]) -> Record:
             f"{path} cannot be read ({error.strerror}): name the directory of a finished run"
         ) from error
     except ValidationError as error:
-        raise BadRunDirectory(f"{path} is not a {kind.__name__.lower()}: {error}") from error
+        raise BadRunDirectory(f"{path} is not a valid {kind.__name__.lower()}: {error}") from error
 
 
 def json_schemas() -> Mapping[str, str]:
-    """Return the JSON schema of each file by its name, as published in `docs/`."""
+    """Return the JSON schemas published in `docs/`, by name."""
     kinds: dict[str, type[BaseModel]] = {
         "summary": Summary,
         "comparison": Comparison,

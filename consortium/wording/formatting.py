@@ -1,4 +1,4 @@
-"""Numbers, names and lists as people write them."""
+"""Format numbers, names and lists for readers."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -39,24 +39,24 @@ Plain: TypeAlias = str | int | float | bool
 
 
 def count(number: int) -> str:
-    """Return a count with thousands apart: 12,345."""
+    """Return a count with its thousands separated: 12,345."""
     return f"{number:,}"
 
 
-def some_of(part: int, whole: int, nouns: str) -> str:
-    """Return how many of several: all five banks, none of the five banks, two of five banks."""
-    everyone = f"{in_words(whole)} {nouns}"
+def part_in_words(part: int, whole: int, nouns: str) -> str:
+    """Return a part of a whole in words: all five banks, none of the five banks, two of five."""
+    everyone = f"{count_in_words(whole)} {nouns}"
     if part == whole:
         return f"all {everyone}"
-    return f"{in_words(part)} of {everyone}" if part else f"none of the {everyone}"
+    return f"{count_in_words(part)} of {everyone}" if part else f"none of the {everyone}"
 
 
-def in_words(number: int) -> str:
-    """Return a small count in words, a larger one in digits."""
+def count_in_words(number: int) -> str:
+    """Return a count up to twelve in words and a larger one in digits."""
     return _SMALL[number] if 0 <= number < len(_SMALL) else count(number)
 
 
-def several(number: int, noun: str) -> str:
+def count_with_noun(number: int, noun: str) -> str:
     """Return a count with its noun: 1 round, 20 rounds."""
     return f"{count(number)}{SPACE}{noun if number == 1 else plural(noun)}"
 
@@ -68,7 +68,7 @@ def plural(noun: str) -> str:
     return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
 
 
-def listed(names: Sequence[str]) -> str:
+def name_list(names: Sequence[str]) -> str:
     """Return names as a list in a sentence: a, b and c."""
     if len(names) < 2:
         return "".join(names)
@@ -76,26 +76,26 @@ def listed(names: Sequence[str]) -> str:
 
 
 def figure(value: float, unit: str = "") -> str:
-    """Return a figure with the digits that matter, and its unit."""
+    """Return a figure with its significant digits and its unit."""
     size = abs(value)
     digits = 0 if size >= 1000 else 1 if size >= 100 else 2 if unit and size >= 1 else 3
-    return _signed(f"{size:,.{digits}f}", value) + (f"{SPACE}{unit}" if unit else "")
+    return _text_with_sign(f"{size:,.{digits}f}", value) + (f"{SPACE}{unit}" if unit else "")
 
 
 def difference(value: float, unit: str = "") -> str:
-    """Return a figure with its sign, also when that is plus."""
+    """Return a figure with an explicit sign, plus included."""
     text = figure(value, unit)
     return text if value < 0 else f"+{text}"
 
 
 def interval(low: float, high: float, unit: str = "") -> str:
-    """Return the two ends of an interval."""
+    """Return an interval as its two ends: 0.71-0.79 with a dash, or "to" below zero."""
     between = " to " if low < 0 else DASH
     return f"{figure(low)}{between}{figure(high, unit)}"
 
 
 def bound(error: float, value: float, unit: str = "") -> str:
-    """Return how far off a figure may be: with the digits that matter, or that none does."""
+    """Return an error bound with its significant digits, or that no shown digit can be wrong."""
     if error == 0.0:
         return "exact"
     last = len(figure(value).partition(".")[2])
@@ -113,7 +113,7 @@ def percent(share: float) -> str:
 
 
 def size(number_of_bytes: float) -> str:
-    """Return a number of bytes: 12.3 MB (millions, as networks count)."""
+    """Return a number of bytes in decimal units: 12.3 MB is 12.3 million bytes."""
     value, unit = float(number_of_bytes), 0
     while value >= 999.5 and unit < len(_BYTES) - 1:
         value, unit = value / 1000, unit + 1
@@ -131,38 +131,38 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}{SPACE}h {minutes % 60}{SPACE}min"
 
 
-def readable(name: str) -> str:
+def readable_name(name: str) -> str:
     """Return a column's name as words: `sale_price` is sale price."""
     return name.replace("_", " ").strip()
 
 
-def in_sentence(title: str) -> str:
-    """Return a title as it stands within a sentence; an abbreviation keeps its capitals."""
+def title_in_sentence(title: str) -> str:
+    """Return a title as written inside a sentence; an abbreviation keeps its capitals."""
     return title[:1].lower() + title[1:] if title[1:2].islower() else title
 
 
-def sentence(text: str) -> str:
-    """Return text as a sentence begins."""
+def capitalized_text(text: str) -> str:
+    """Return text with its first letter in upper case."""
     return text[:1].upper() + text[1:]
 
 
-def value(plain: Plain) -> str:
-    """Return a setting's value as it is written in a config."""
+def setting_text(plain: Plain) -> str:
+    """Return a setting's value as written in a config file."""
     return str(plain).lower() if isinstance(plain, bool) else str(plain)
 
 
-def noun_of(names: Sequence[str], task: str) -> str:
-    """Return what the members are called in singular: by their names, by their task, or site."""
+def member_noun(names: Sequence[str], task: str) -> str:
+    """Return the singular noun for a member: shared by all names, usual for the task, or "site"."""
     words = [set(name.replace("_", "-").replace(".", "-").split("-")) for name in names]
     shared = set.intersection(*words) & _KNOWN_NOUNS if words else set()
     return min(shared, default=_NOUN_OF_TASK.get(task, "site"))
 
 
-def _signed(size_text: str, signed_value: float) -> str:
+def _text_with_sign(size_text: str, signed_value: float) -> str:
     negative = signed_value < 0 and any(digit in "123456789" for digit in size_text)
     return f"{MINUS}{size_text}" if negative else size_text
 
 
 def _magnitude(error: float) -> int:
-    """The power of ten of the first digit: 0.0013 has -3."""
+    """Return the power of ten of the first digit: -3 for 0.0013."""
     return int(f"{error:e}".partition("e")[2])

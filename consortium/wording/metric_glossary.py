@@ -1,4 +1,4 @@
-"""What each figure is called, and what it says to somebody who never met it."""
+"""The usual name of each metric, and its meaning in plain words."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,13 +6,13 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Meaning:
-    """A figure in plain words.
+    """A metric in plain words.
 
     Args:
         title: Its usual name.
-        says: What its value means.
-        better: In which direction a model is better.
-        in_unit: Whether it is measured in the unit of what is predicted.
+        says: What its value says.
+        better: Which values are better.
+        in_unit: Whether its unit is the unit of the predicted number.
     """
 
     title: str
@@ -29,8 +29,8 @@ _MEANINGS = {
     ),
     "pr_auc": Meaning(
         "Average precision",
-        "how many of the highest scored are truly positive, averaged from the top down; by chance "
-        "it is the share of positives",
+        "the share of true positives among the highest scores, averaged from the top down; by "
+        "chance it is the share of positives",
     ),
     "ks": Meaning(
         "KS",
@@ -40,11 +40,13 @@ _MEANINGS = {
         "Gini", "the AUC on a scale from 0 (chance) to 1 (perfect): twice the AUC, minus 1"
     ),
     "brier": Meaning(
-        "Brier score", "mean squared distance of the probability from what came true", "lower"
+        "Brier score",
+        "mean squared difference between the predicted probability and the outcome",
+        "lower",
     ),
     "log_loss": Meaning(
         "Log loss",
-        "how surprised the model was by what came true; confident mistakes cost most",
+        "how much the outcomes surprised the model; confident mistakes cost most",
         "lower",
     ),
     "ece": Meaning(
@@ -52,9 +54,10 @@ _MEANINGS = {
         "how far predicted probabilities are from observed frequencies, on average",
         "lower",
     ),
-    "accuracy": Meaning("Accuracy", "share of records put in the right class"),
+    "accuracy": Meaning("Accuracy", "share of records classified correctly"),
     "balanced_accuracy": Meaning(
-        "Balanced accuracy", "the same, each class counting equally however rare it is"
+        "Balanced accuracy",
+        "mean share found per class, so that rare classes count as much as frequent ones",
     ),
     "precision": Meaning("Precision", "share of the flagged records that are truly positive"),
     "recall": Meaning("Recall", "share of the truly positive records that are flagged"),
@@ -71,14 +74,14 @@ _MEANINGS = {
     "subset_accuracy": Meaning("Subset accuracy", "share of records with every label right"),
     "entity_precision": Meaning(
         "Entity precision",
-        "share of the entities found that are right in type, first and last word",
+        "share of the predicted entities that have the right type, first and last word",
     ),
     "entity_recall": Meaning(
-        "Entity recall", "share of the true entities that are found, to the word"
+        "Entity recall", "share of the true entities that are found with their exact words"
     ),
     "entity_f1": Meaning(
         "Entity F1",
-        "precision and recall of whole entities in one figure: an entity that is off by a word "
+        "precision and recall of whole entities in one figure: an entity that is wrong by one word "
         "counts as wrong twice",
     ),
     "macro_entity_f1": Meaning(
@@ -90,12 +93,19 @@ _MEANINGS = {
         "1 is perfect",
     ),
     "mean_class_distance": Meaning(
-        "Mean distance in grades", "by how many grades the predicted one is off", "lower"
+        "Mean distance in grades",
+        "mean number of grades between the predicted and the true grade",
+        "lower",
     ),
-    "mae": Meaning("Mean absolute error", "by how much a prediction is off", "lower", in_unit=True),
+    "mae": Meaning(
+        "Mean absolute error",
+        "how far a prediction is from the truth, on average",
+        "lower",
+        in_unit=True,
+    ),
     "rmse": Meaning(
         "Root mean squared error",
-        "by how much a prediction is off, large errors counting more",
+        "how far a prediction is from the truth; large errors count more",
         "lower",
         in_unit=True,
     ),
@@ -110,7 +120,10 @@ _MEANINGS = {
         in_unit=True,
     ),
     "median_absolute_error": Meaning(
-        "Median absolute error", "half of the predictions are off by less", "lower", in_unit=True
+        "Median absolute error",
+        "half of the predictions are closer to the truth than this",
+        "lower",
+        in_unit=True,
     ),
     "share_at_bound": Meaning(
         "Predictions at a bound",
@@ -121,5 +134,5 @@ _MEANINGS = {
 
 
 def meaning_of(name: str) -> Meaning:
-    """Return what a figure means; one that is not known here keeps its own name."""
+    """Return the meaning of a metric; an unknown metric is titled with its own name."""
     return _MEANINGS.get(name, Meaning(name.replace("_", " "), ""))

@@ -1,6 +1,7 @@
-"""Pages for people: one jinja environment for the report, a ledger, and an audit receipt.
+"""HTML pages: one jinja environment for the report, the ledger page and the audit receipt.
 
-Whatever a value says, it is escaped; a name that a template uses and nobody gave is an error.
+Every value is escaped. A template that uses a name without a value raises an error. This is a
+module of its own because audit/ and report/ share it, and neither should know of jinja.
 """
 
 import base64
@@ -13,11 +14,11 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render_page(template: str, **values: object) -> str:
-    """Return the page that a template makes of values; it needs nothing but itself.
+    """Return a page: a template filled with values. It refers to no other file.
 
     Args:
         template: Name of a file in `templates/`.
-        values: What it shows, by name.
+        values: The values to show, by name.
     """
     return _environment().get_template(template).render(**values)
 

@@ -52,7 +52,9 @@ def audit_sum(
     run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="An encrypted run.")],
 ) -> None:
     """Add the stored uploads again, without a key, and name whoever deviated."""
-    verdicts = exit_on_refusal(lambda: list(Auditor.of(RunDirectory(run_directory)).verdicts()))
+    verdicts = exit_on_refusal(
+        lambda: list(Auditor.for_run(RunDirectory(run_directory)).check_sums())
+    )
     for verdict in verdicts:
         console.print(
             f"round {verdict.server_round} {verdict.what}, bucket {verdict.bucket}, "

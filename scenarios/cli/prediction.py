@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from consortium.cli.options import data_source
+from consortium.cli.options import parse_data_source
 from consortium.run.directory import RunDirectory
 from scenarios.cli.terminal import console, exit_on_refusal
 from scenarios.experiments.prediction import predictions
@@ -26,7 +26,9 @@ def predict(
     ] = None,
 ) -> None:
     """Score your own table with the model of a run."""
-    frame = exit_on_refusal(lambda: predictions(RunDirectory(run_directory), data_source(file)))
+    frame = exit_on_refusal(
+        lambda: predictions(RunDirectory(run_directory), parse_data_source(file))
+    )
     if out is None:
         frame.to_csv(sys.stdout, index=False)
         return

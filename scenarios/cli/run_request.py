@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from consortium.cli.options import overrides
+from consortium.cli.options import parse_overrides
 from consortium.config import Scalar
 from consortium.protocol.aggregation import rule_spec
 from consortium.run.directory import RunDirectory
@@ -53,7 +53,7 @@ class RunRequest:
         chosen: dict[str, Scalar] = {} if seed is None else {"seed": seed}
         self.scenario = exit_on_refusal(lambda: scenario_named(name))
         self.config = exit_on_refusal(
-            lambda: self.scenario.config_with({**overrides(settings or []), **chosen})
+            lambda: self.scenario.config_with({**parse_overrides(settings or []), **chosen})
         )
         found = exit_on_refusal(
             lambda: scenario_with_user_data(self.scenario, data or [], seed=self.config.seed)

@@ -20,9 +20,9 @@ errors = Console(stderr=True)
 
 def write_report(directory: RunDirectory) -> None:
     """Write the report of a run."""
-    from consortium.report.render import render  # matplotlib is loaded where it is needed
+    from consortium.report.render import render_report  # matplotlib is loaded where it is needed
 
-    exit_on_refusal(lambda: render(directory))
+    exit_on_refusal(lambda: render_report(directory))
 
 
 def exit_failed(directory: RunDirectory, text: str) -> NoReturn:

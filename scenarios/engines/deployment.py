@@ -14,14 +14,14 @@ from consortium.charter.document import Charter
 from consortium.charter.signatures import Signatures, sign_charter
 from consortium.config import RunConfig
 from consortium.deployment.control_client import Control
-from consortium.deployment.processes import LaunchFailed, end, free_port
+from consortium.deployment.processes import LaunchFailed, end_processes, free_port
 from consortium.deployment.run_orders import RunOrder
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supernode import SuperNode
 from consortium.provisioning.certificates import read_request
-from consortium.provisioning.enrolment import new_node_key, public_half
+from consortium.provisioning.enrolment import create_node_key, public_half
 from consortium.provisioning.installation import init_coordinator, install_coordinator, install_site
-from consortium.provisioning.provision import own_tls, provision
+from consortium.provisioning.provision import issue_own_tls, write_kits
 from consortium.run.directory import RunDirectory
 from consortium.site.directory import SiteDirectory, read_identity
 from privacy.secrets.keys import Identity
@@ -48,7 +48,7 @@ def deploy(run: RunDirectory, scenario: Scenario, config: RunConfig) -> None:
     if not coordinator.exists():  # a resumed run has one already
         set_up_consortium(office, run.charter, sites)
     with running_consortium(coordinator, sites) as control:
-        number = control.submit(RunOrder(run=run.path.resolve(), config=config.flat()))
+        number = control.submit_order(RunOrder(run=run.path.resolve(), config=config.flat()))
         await_end(control, run, number)
 
 
@@ -68,7 +68,7 @@ def set_up_consortium(
         if not SiteDirectory(site).identity.exists():
             # A run in the clear is staged without identities, but a charter is signed with them.
             Identity.generate(site.name).write(SiteDirectory(site).identity)
-        new_node_key(site)
+        create_node_key(site)
     halves = [public_half(site) for site in sites]
     # The address is part of the charter, so it must be known before anybody signs.
     agreed = Charter.read(charter).model_copy(
@@ -84,8 +84,8 @@ def set_up_consortium(
     now = datetime.now(UTC)
     coordinator = office / "coordinator"
     request = init_coordinator(coordinator, hosts=tuple(hosts))
-    tls = own_tls(office / "authority", read_request(request), now=now)
-    provision(office / "kits", agreed, signed, halves, tls, now=now)
+    tls = issue_own_tls(office / "authority", read_request(request), now=now)
+    write_kits(office / "kits", agreed, signed, halves, tls, now=now)
     install_coordinator(coordinator, office / "kits" / "coordinator.tar.gz", now=now)
     for site, half in zip(sites, halves, strict=True):
         install_site(site, office / "kits" / f"{half.name}.tar.gz", now=now)
@@ -108,15 +108,15 @@ def running_consortium(
     try:
         started.append(superlink.start(host=listen))
         control = Control(superlink)
-        control.enrol()
+        control.enrol_nodes()
         started += [node.launch() for node in nodes]
         for node in nodes:
-            node.await_health()
+            node.wait_until_healthy()
         yield control
     finally:
         # Nodes before their SuperLink, so that none of them sees it vanish.
-        end([process for node in nodes for process in node.mark.family()])
-        end(superlink.mark.family())
+        end_processes([process for node in nodes for process in node.mark.marked_processes()])
+        end_processes(superlink.mark.marked_processes())
         for process in started:
             process.wait()  # collect its exit status, so that no zombie stays
 
@@ -130,14 +130,14 @@ def await_end(control: Control, run: RunDirectory, number: int) -> None:
     polls = 0
     while not run.summary.exists():
         polls += 1
-        if polls % _ASK_EVERY == 0 and control.status_of(number).startswith("finished"):
+        if polls % _ASK_EVERY == 0 and control.run_status(number).startswith("finished"):
             break
         time.sleep(_POLL_S)
     # The summary is written before Flower knows that the run is over: give it time to notice.
     until = time.monotonic() + _LEAVE_LIMIT_S
-    status = control.status_of(number)
+    status = control.run_status(number)
     while not status.startswith("finished") and time.monotonic() < until:
         time.sleep(_POLL_S)
-        status = control.status_of(number)
+        status = control.run_status(number)
     if status != "finished:completed":
         raise LaunchFailed(f"the run ended as '{status}'; see {control.superlink.log}")

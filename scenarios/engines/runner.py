@@ -12,7 +12,7 @@ from consortium.client_app import app as client_app
 from consortium.config import RunConfig
 from consortium.coordinator.resume import interrupted
 from consortium.deployment.app_bundle import RUNTIME_PACKAGES, Bundle
-from consortium.deployment.simulation import simulate
+from consortium.deployment.simulation import simulate_run
 from consortium.modes.registry import mode_of
 from consortium.protocol.robustness_estimate import in_words, protection_of
 from consortium.run.directory import ENVIRONMENT, RunDirectory
@@ -157,7 +157,7 @@ def _run_in_process(order: ScenarioRun, run: RunDirectory) -> None:
 
 def _simulate(order: ScenarioRun, run: RunDirectory) -> None:
     allow_open_files(len(order.scenario.sites))
-    simulate(
+    simulate_run(
         run,
         num_sites=len(order.scenario.sites),
         run_config=order.config.flat(),

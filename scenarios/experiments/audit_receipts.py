@@ -1,6 +1,6 @@
 """Receipts: check the logs of a run against each other and write what they prove."""
 
-from consortium.audit.cross_check import differences, ledger_heads, logs_in, read_log
+from consortium.audit.cross_check import contradictions, find_logs, ledger_heads, read_log
 from consortium.audit.receipt import write_receipt
 from consortium.charter.document import Charter
 from consortium.client.private_training import ledger_of
@@ -28,7 +28,7 @@ def write_run_receipt(run: RunDirectory, what: str, *, home: RunDirectory) -> Re
         LedgerRolledBack: A ledger was replaced by an older one.
     """
     charter = Charter.read(run.charter)
-    logs = [read_log(path, charter) for path in logs_in(run.path)]
+    logs = [read_log(path, charter) for path in find_logs(run.path)]
     for log in logs:
         if not log.is_a_coordinators:
             with ledger_of(run.site(log.owner)) as ledger:
@@ -43,5 +43,5 @@ def write_run_receipt(run: RunDirectory, what: str, *, home: RunDirectory) -> Re
         page=page.relative_to(home.path).as_posix(),
         logs=len(logs),
         entries=sum(len(log.entries) for log in logs),
-        differences=tuple(differences(logs)),
+        differences=tuple(contradictions(logs)),
     )

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from consortium.config import RunConfig
-from consortium.report.sections.privacy import said
+from consortium.report.sections.privacy import refusal_text
 from consortium.run.directory import RunDirectory
 from consortium.run.privacy_records import PrivacyCost, ReceiptLine
 from scenarios.experiments.privacy_utility import measure_privacy
@@ -63,7 +63,7 @@ def _print_campaign(console: Console, cost: PrivacyCost) -> None:
     console.print(ledgers)
     refused = ((run, line) for run in cost.campaign for line in run.sites if line.refused)
     for run, line in refused:
-        console.print(f"run {run.number}: {said(line)}", highlight=False)
+        console.print(f"run {run.number}: {refusal_text(line)}", highlight=False)
 
 
 def _print_receipt(console: Console, receipt: ReceiptLine) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from consortium.cli.options import BadOption, data_source, data_sources
+from consortium.cli.options import BadOption, parse_data_source, parse_data_sources
 from scenarios.scenario import Scenario
 from scenarios.user_data.corpus import read_corpus, scenario_with_corpus
 from sites.data.iob2_files import sentence_source
@@ -47,7 +47,7 @@ def scenario_with_user_data(scenario: Scenario, options: Sequence[str], *, seed:
     whole = [option for option in others if not _OF_A_SITE.match(option)]
     sentences = isinstance(scenario.table, EntitySchema)
     if not whole and not columns:
-        given = data_sources(others)
+        given = parse_data_sources(others)
         if sentences:
             given = {site: sentence_source(source) for site, source in given.items()}
         return UserData(scenario, given)
@@ -56,7 +56,7 @@ def scenario_with_user_data(scenario: Scenario, options: Sequence[str], *, seed:
             "--data is either site=file for single sites or one corpus for all sites, not both"
         )
     names = dict(_parse_column(column) for column in columns)
-    corpus = read_corpus(data_source(whole[0]), names, sentences=sentences)
+    corpus = read_corpus(parse_data_source(whole[0]), names, sentences=sentences)
     made, notes = scenario_with_corpus(scenario, corpus, seed=seed)
     return UserData(made, notes=notes)
 

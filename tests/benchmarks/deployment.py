@@ -68,7 +68,7 @@ def deployed() -> dict[str, Any]:
         sites = [run.site(name) for name in scenario.sites]
         set_up_consortium(run.path / "deployment", run.charter, sites)
         with running_consortium(run.path / "deployment" / "coordinator", sites) as control:
-            number = control.submit(Ordered(run=run.path, config=config.flat()))
+            number = control.submit_order(Ordered(run=run.path, config=config.flat()))
             await_end(control, run, number)
             lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
             ours = [line["seconds"] for line in lines if 1 <= line["server_round"] <= ROUNDS]
@@ -82,19 +82,19 @@ def _resumed(control: Control, whole: RunDirectory, config: Mapping[str, Scalar]
     run = RunDirectory(whole.path / "second")
     run.path.mkdir()
     shutil.copy(whole.charter, run.charter)
-    control.submit(Ordered(run=run.path, config=config))
+    control.submit_order(Ordered(run=run.path, config=config))
     _await_text(run, '"event": "round-started", "server_round": 1')
-    for process in control.superlink.mark.family():
+    for process in control.superlink.mark.marked_processes():
         if "flwr-serverapp" in " ".join(process.cmdline()):
             process.kill()
-    while control.going():
+    while control.active_runs():
         time.sleep(1)
     began = time.monotonic()
-    control.submit(Ordered(run=run.path, config=config))
+    control.submit_order(Ordered(run=run.path, config=config))
     _await_text(run, '"event": "run-resumed"')  # what comes next is the first message
     seconds = time.monotonic() - began
-    for number in control.going():
-        control.stop(number)
+    for number in control.active_runs():
+        control.stop_run(number)
     return seconds
 
 

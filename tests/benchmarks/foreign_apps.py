@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from consortium.charter.document import address
+from consortium.charter.document import coordinator_address
 from consortium.config import KEYS, Scalar
-from consortium.deployment.app_bundle import toml
+from consortium.deployment.app_bundle import toml_lines
 from consortium.deployment.control_client import Control
-from consortium.deployment.processes import program, start
+from consortium.deployment.processes import program_path, start_program
 from consortium.deployment.supernode import SuperNode
 from scenarios.engines.deployment import HOST, running_consortium, set_up_consortium
 from scenarios.engines.staging import new_run_directory, stage
@@ -147,10 +147,10 @@ def foreign(
         '[project]\nname = "bare"\nversion = "1.0.0"\n\n[tool.flwr.app]\npublisher = "bare"\n'
         'fab-include = ["bare/**/*.py"]\n\n[tool.flwr.app.components]\n'
         'serverapp = "bare.server_app:app"\nclientapp = "bare.client_app:app"\n\n'
-        f"[tool.flwr.app.config]\n{toml(KEYS)}"
+        f"[tool.flwr.app.config]\n{toml_lines(KEYS)}"
     )
-    number = control.begin(config)
-    while not control.status_of(number).startswith("finished"):
+    number = control.start_run(config)
+    while not control.run_status(number).startswith("finished"):
         time.sleep(2)
     for starter in starters:
         starter.kill()
@@ -160,17 +160,17 @@ def foreign(
 
 def _in_place_of_the_gate(folder: Path, name: str) -> None:
     started = folder / "flower" / "programs" / name
-    started.write_text(f"#!/bin/sh\nexec '{program(name)}' \"$@\"\n")
+    started.write_text(f"#!/bin/sh\nexec '{program_path(name)}' \"$@\"\n")
 
 
 def _messages_alone(node: SuperNode) -> "subprocess.Popen[bytes]":
     """Put Flower's own starter of messages in the place of the one that forks them."""
     name = "flower-superexec"
-    (ours,) = (process for process in node.mark.family() if name in process.cmdline())
+    (ours,) = (process for process in node.mark.marked_processes() if name in process.cmdline())
     words, environment = ours.cmdline(), ours.environ()
     ours.kill()
-    command = [program(name), *words[words.index(name) + 1 :]]
-    return start(command, cwd=node.home, environment=environment, log=node.log)
+    command = [program_path(name), *words[words.index(name) + 1 :]]
+    return start_program(command, cwd=node.home, environment=environment, log=node.log)
 
 
 def over_a_thin_line(megabytes: int, *, share: float = 0.02) -> dict[str, float]:
@@ -188,7 +188,7 @@ def over_a_thin_line(megabytes: int, *, share: float = 0.02) -> dict[str, float]
         sites = [run.site(name) for name in scenario.sites]
         office = run.path / "deployment"
         charter = set_up_consortium(office, run.charter, sites, hosts=(HOST, BEHIND))
-        host, port = address(charter)
+        host, port = coordinator_address(charter)
         line = thin_line((host, port), (BEHIND, port), share=share)
         coordinator = run.path / "deployment" / "coordinator"
         with line as passed, running_consortium(coordinator, sites, listen=BEHIND) as control:

@@ -7,10 +7,10 @@ from pathlib import Path
 from consortium.charter.document import Charter, Floors
 from consortium.charter.signatures import Signatures, sign_charter
 from consortium.provisioning.certificates import read_request
-from consortium.provisioning.charter_drafts import draft
+from consortium.provisioning.charter_drafts import draft_charter
 from consortium.provisioning.enrolment import PublicHalf, init_site
 from consortium.provisioning.installation import init_coordinator, install_coordinator, install_site
-from consortium.provisioning.provision import own_tls, provision
+from consortium.provisioning.provision import issue_own_tls, write_kits
 from consortium.site.directory import read_identity
 from scenarios.library.registry import SCENARIOS
 from sites.data.source import TableFile
@@ -59,8 +59,8 @@ class Founded:
         request = read_request(self.coordinator / "server.csr")
         out = self.path / "provisioned"
         charter = charter or self.charter
-        tls = own_tls(out / "authority", request, now=now)
-        provision(out / "kits", charter, self.signatures(charter), self.halves, tls, now=now)
+        tls = issue_own_tls(out / "authority", request, now=now)
+        write_kits(out / "kits", charter, self.signatures(charter), self.halves, tls, now=now)
 
     def install(self, *, now: datetime = NOW) -> None:
         """Let every party take its kit over."""
@@ -78,7 +78,7 @@ def found(path: Path, *, port: int = 9_443) -> Founded:
         data.write_text("nothing is read here\n")
         halves.append(init_site(path / name, name=name, source=TableFile(path=data)))
     init_coordinator(path / "coordinator", hosts=(HOST,))
-    charter = draft(
+    charter = draft_charter(
         "banks",
         task="credit",
         table=TABLE,

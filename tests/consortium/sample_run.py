@@ -104,7 +104,7 @@ class Sample:
         self._play(recorder, reached)
         if self.error:
             code, _, text = self.error.partition(": ")
-            recorder.failed(code, text)
+            recorder.record_failure(code, text)
         recorder.write_evaluation()
         shown = () if self.error else recorder.site_metrics()
         write_record(run.summary, self._summary(recorder, reached), site_metrics=shown)

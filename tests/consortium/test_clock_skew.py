@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from consortium.deployment.control_client import Control
-from consortium.deployment.processes import end, free_port
+from consortium.deployment.processes import end_processes, free_port
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supernode import SuperNode
-from consortium.provisioning.certificates import Authority, pem, read_request
+from consortium.provisioning.certificates import Authority, pem_bytes, read_request
 from tests.consortium.founded import NAMES, NOW, Founded, found
 
 DAY = timedelta(days=1)
@@ -77,20 +77,20 @@ def begin(founded: Founded, begins: timedelta, days: int) -> None:
     """Give the coordinator a certificate that begins so long from now."""
     authority = Authority.read(founded.path / "provisioned" / "authority")
     request = read_request(founded.coordinator / "server.csr")
-    granted = authority.grant(request, now=NOW + begins, days=days)
-    (founded.coordinator / "server.pem").write_bytes(pem(granted))
+    granted = authority.issue_certificate(request, now=NOW + begins, days=days)
+    (founded.coordinator / "server.pem").write_bytes(pem_bytes(granted))
 
 
 def test_a_certificate_is_accepted_in_its_time_only(founded: Founded) -> None:
     """Whose clock is a day wrong sees the one or the other: it connects to nobody."""
     with shown(founded) as link:
-        assert link.healthy()
+        assert link.is_healthy()
     begin(founded, DAY, 30)
     with shown(founded) as link:
-        assert not link.healthy(), "not yet valid"
+        assert not link.is_healthy(), "not yet valid"
     begin(founded, -31 * DAY, 30)
     with shown(founded) as link:
-        assert not link.healthy(), "expired yesterday"
+        assert not link.is_healthy(), "expired yesterday"
 
 
 def test_a_port_that_speaks_no_tls_is_no_superlink(founded: Founded) -> None:
@@ -98,7 +98,7 @@ def test_a_port_that_speaks_no_tls_is_no_superlink(founded: Founded) -> None:
     port = int(link.charter.coordinator.rpartition(":")[2])
     with socket.create_server(("127.0.0.1", port)) as plain:
         threading.Thread(target=lambda: plain.accept()[0].close()).start()
-        assert not link.healthy()
+        assert not link.is_healthy()
 
 
 @pytest.mark.slow
@@ -113,7 +113,7 @@ def test_a_site_a_day_off_is_refused_at_the_door_and_the_others_are_not(
     try:
         started.append(link.start())
         control = Control(link)
-        control.enrol()
+        control.enrol_nodes()
         started.append(right.launch())
         shim = tmp_path / "shim"
         shim.mkdir()
@@ -126,11 +126,11 @@ def test_a_site_a_day_off_is_refused_at_the_door_and_the_others_are_not(
         assert REFUSED in link.log.read_text()
         while ADMITTED not in link.log.read_text() and time.monotonic() < until:
             time.sleep(0.2)
-        states = {name: state for name, (state, _) in control.members().items()}
+        states = {name: state for name, (state, _) in control.member_status().items()}
         assert states[right.name] == "online", json.dumps(states)
         assert states[wrong.name] != "online"
     finally:
         for mark in (wrong.mark, right.mark, link.mark):
-            end(mark.family())
+            end_processes(mark.marked_processes())
         for process in started:
             process.wait()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from consortium.report.render import render
+from consortium.report.render import render_report
 from tests.consortium.sample_run import BANKS, CLEAR_WIN, PRICE, SEVERITY, Sample
 
 CHROMIUM = shutil.which("chromium")
@@ -104,7 +104,7 @@ def visited(tmp_path_factory: pytest.TempPathFactory) -> Visit:
     """All samples, on a screen and on two phones, in one visit."""
     folder = tmp_path_factory.mktemp("visit")
     runs = [sample.write(folder / name) for name, sample in SAMPLES.items()]
-    return visit(folder, {render(run): (SCREEN, PHONE, SMALL_PHONE) for run in runs})
+    return visit(folder, {render_report(run): (SCREEN, PHONE, SMALL_PHONE) for run in runs})
 
 
 def test_no_page_complains(visited: Visit) -> None:

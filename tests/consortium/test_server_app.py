@@ -10,7 +10,7 @@ import pytest
 from flwr.app import Context, Message
 
 from consortium.audit import journal as audit
-from consortium.audit.cross_check import logs_in, read_log
+from consortium.audit.cross_check import find_logs, read_log
 from consortium.charter.document import Charter
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
@@ -230,10 +230,10 @@ def test_a_run_that_ends_by_an_error_nobody_foresaw_is_summarised_too(
 
 def test_the_audit_log_has_the_end_of_a_run_that_nobody_foresaw(unforeseen: RunDirectory) -> None:
     (path,) = [
-        one for one in logs_in(unforeseen.path) if one.is_relative_to(unforeseen.coordinator)
+        one for one in find_logs(unforeseen.path) if one.is_relative_to(unforeseen.coordinator)
     ]
     log = read_log(path, Charter.read(unforeseen.charter))
-    assert [entry.event.facts["status"] for entry in log.of(audit.ENDED)] == ["failed"]
+    assert [entry.event.facts["status"] for entry in log.entries_of(audit.ENDED)] == ["failed"]
 
 
 def test_the_text_of_an_error_nobody_foresaw_is_in_no_record(unforeseen: RunDirectory) -> None:

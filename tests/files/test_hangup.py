@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from consortium.deployment.processes import Mark, await_true, end
+from consortium.deployment.processes import Mark, end_processes, wait_until
 from consortium.run.directory import ENVIRONMENT, RunDirectory
 
 START_LIMIT_S = 120
@@ -27,7 +27,7 @@ def simulated(run: RunDirectory) -> Iterator["subprocess.Popen[bytes]"]:
     process = subprocess.Popen([*command, *options], start_new_session=True)
     rays: set[str] = set()
     try:
-        running = await_true(
+        running = wait_until(
             run.metrics.exists, alive=lambda: process.poll() is None, limit_s=START_LIMIT_S
         )
         if not running:
@@ -37,14 +37,14 @@ def simulated(run: RunDirectory) -> Iterator["subprocess.Popen[bytes]"]:
     finally:
         process.kill()
         process.wait()
-        end(family(run))
+        end_processes(family(run))
         for folder in rays:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def family(run: RunDirectory) -> list[psutil.Process]:
     """Return the processes that were started for a run and are alive."""
-    return Mark(ENVIRONMENT, str(run.path)).family()
+    return Mark(ENVIRONMENT, str(run.path)).marked_processes()
 
 
 @pytest.mark.slow
@@ -60,4 +60,4 @@ def test_a_simulation_ends_with_its_command(number: signal.Signals, tmp_path: Pa
     with simulated(run) as process:
         process.send_signal(number)
         process.wait(STOP_LIMIT_S)
-        assert await_true(lambda: not family(run), alive=lambda: True, limit_s=LEAVE_LIMIT_S)
+        assert wait_until(lambda: not family(run), alive=lambda: True, limit_s=LEAVE_LIMIT_S)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from consortium.deployment.processes import end
+from consortium.deployment.processes import end_processes
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supernode import SuperNode
 from scenarios.engines.runner import ScenarioRun, run_scenario
@@ -38,5 +38,5 @@ def test_a_deployment_on_this_machine_runs_beside_a_proxy_or_says_that_it_is_in_
     try:
         error = refusal(lambda: run_scenario(order, run))
     finally:
-        end([process for mark in marks for process in mark.family()])
+        end_processes([process for mark in marks for process in mark.marked_processes()])
     assert error is None or (PROXY in str(error) and "no_proxy" in str(error))

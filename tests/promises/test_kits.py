@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from consortium.provisioning.certificates import Authority, pem
+from consortium.provisioning.certificates import Authority, pem_bytes
 from consortium.provisioning.installation import install_coordinator, install_site
 from consortium.provisioning.kits import MANIFEST
 from privacy.errors import ConsortiumError
@@ -45,7 +45,7 @@ def install_west(founded: Founded) -> None:
     reason="part H: the digest of the authority stands in the signed charter",
 )
 def test_no_site_takes_over_another_authority(founded: Founded) -> None:
-    stranger = pem(Authority.found("consortium authority", now=NOW).certificate)
+    stranger = pem_bytes(Authority.create("consortium authority", now=NOW).certificate)
     (founded.kit("west") / "authority.pem").write_bytes(stranger)
     install_west(founded)
     taken_over = founded.site("west") / "authority.pem"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from consortium.audit.cross_check import compare, logs_in, read_log
+from consortium.audit.cross_check import find_logs, read_log, require_agreement
 from consortium.client.private_training import ledger_of
 from consortium.config import Scalar
 from consortium.run.directory import RunDirectory
@@ -112,4 +112,4 @@ def test_a_run_that_crashed_spends_no_budget_twice(
     for name, (steps, epsilon) in undisturbed_spending.items():
         assert (steps, after[name][0]) == ([9], [9]), name
         assert after[name][1] == pytest.approx(epsilon), name
-    compare([read_log(path) for path in logs_in(run.path)])
+    require_agreement([read_log(path) for path in find_logs(run.path)])

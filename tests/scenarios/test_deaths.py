@@ -17,16 +17,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from consortium.audit.cross_check import compare, logs_in, read_log
-from consortium.charter.document import Charter, address
+from consortium.audit.cross_check import find_logs, read_log, require_agreement
+from consortium.charter.document import Charter, coordinator_address
 from consortium.config import RunConfig
 from consortium.coordinator.resume import interrupted
 from consortium.deployment.control_client import Control
-from consortium.deployment.processes import end
+from consortium.deployment.processes import end_processes
 from consortium.deployment.run_orders import RunOrder
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supernode import SuperNode
-from consortium.deployment.supervisor import bring_down, cut_off
+from consortium.deployment.supervisor import kill_service, stop_service
 from consortium.run.directory import RunDirectory
 from consortium.run.leader_lock import is_led
 from consortium.run.records import Summary, read_record
@@ -87,13 +87,13 @@ class Deployed:
         For a while the SuperLink takes the old node for alive, and turns the new one away.
         """
         node = SuperNode(self.run.site(VICTIM))
-        cut_off(node)
+        kill_service(node)
         up = ["site", "up", str(node.directory), "--detach"]
         subprocess.run([sys.executable, "-m", "consortium.cli.main", *up], check=True)
 
     def server_app_dies(self) -> None:
         """Kill the process that leads the run, and nothing else."""
-        family = self.control.superlink.mark.family()
+        family = self.control.superlink.mark.marked_processes()
         leading = [one for one in family if "flwr-serverapp" in " ".join(one.cmdline())]
         assert leading
         kill(leading)
@@ -101,9 +101,9 @@ class Deployed:
     def superlink_dies(self) -> None:
         """Kill the SuperLink only; then do what its supervisor does."""
         link = self.control.superlink
-        family = link.mark.family()
+        family = link.mark.marked_processes()
         kill([one for one in family if "flower-superlink" in " ".join(one.cmdline())])
-        end(link.mark.family())
+        end_processes(link.mark.marked_processes())
         self.started.append(link.start())
 
     def line_is_cut(self) -> int:
@@ -138,7 +138,7 @@ class Deployed:
         wait_until(lambda: not is_led(self.run.leader))
         config = interrupted(self.run)
         self.run.summary.unlink(missing_ok=True)
-        self.control.submit(RunOrder(run=self.run.path, config=config.flat()))
+        self.control.submit_order(RunOrder(run=self.run.path, config=config.flat()))
         wait_until(lambda: is_led(self.run.leader))
 
     @property
@@ -179,7 +179,7 @@ def running_deployment(folder: Path, mode: str, *, listen: str = HOST) -> Iterat
     stage(run, HEART, with_keys=mode == "encrypted")
     sites = [run.site(name) for name in SITES]
     office = run.path / "deployment"
-    host, port = address(
+    host, port = coordinator_address(
         set_up_consortium(office, run.charter, sites, hosts=sorted({HOST, listen}))
     )
     with ExitStack() as stack:
@@ -189,12 +189,12 @@ def running_deployment(folder: Path, mode: str, *, listen: str = HOST) -> Iterat
             there.line = stack.enter_context(line)
         stack.enter_context(running_consortium(office / "coordinator", sites, listen=listen))
         make_hostile(office / "coordinator" / "app", run.path / "marker")
-        there.control.submit(RunOrder(run=run.path, config=config_of(mode).flat()))
+        there.control.submit_order(RunOrder(run=run.path, config=config_of(mode).flat()))
         wait_until(lambda: is_led(run.leader))
         try:
             yield there
         finally:
-            bring_down(SuperNode(run.site(VICTIM)))
+            stop_service(SuperNode(run.site(VICTIM)))
     for process in there.started:
         process.wait()
 
@@ -226,9 +226,9 @@ def require_right(there: Deployed, summary: Summary, digest: str) -> None:
     """Check the model and evidence of a run, and that none of its processes is alive."""
     assert (summary.status, summary.model_digest) == ("finished", digest)
     charter = Charter.read(there.run.charter)
-    logs = [read_log(path, charter) for path in logs_in(there.run.path)]
+    logs = [read_log(path, charter) for path in find_logs(there.run.path)]
     assert len(logs) == 1 + len(SITES)
-    compare(logs)
+    require_agreement(logs)
     assert started_under(there.run.path) == []
     assert importers(there.run.path / "marker") == {"flwr"}  # which packs it; so it was hostile
     for private in (*map(there.run.site, SITES), there.run.path / "deployment" / "coordinator"):
@@ -239,7 +239,7 @@ def require_forked(run: RunDirectory) -> None:
     """Check that message handlers are forked: no message token is on a command line."""
     for name in SITES:
         lines = []
-        for process in SuperNode(run.site(name)).mark.family():
+        for process in SuperNode(run.site(name)).mark.marked_processes():
             with suppress(psutil.NoSuchProcess):
                 lines.append(process.cmdline())
         assert any(line[-1:] == ["prepared"] for line in lines)
@@ -263,7 +263,7 @@ def test_the_model_is_right_when_every_party_crashes_in_one_run(
         there.server_app_dies()
         there.reached("evaluation")
         require_forked(there.run)
-        assert len(there.control.going()) == 1  # what Flower took for the dead one is stopped
+        assert len(there.control.active_runs()) == 1  # what Flower took for the dead one is stopped
         require_turned_away(knocking)
         assert len(there.control.nodes()) == len(SITES)
         there.superlink_dies()

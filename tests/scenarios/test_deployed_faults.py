@@ -16,11 +16,11 @@ import pytest
 
 from consortium.config import Scalar
 from consortium.deployment import superlink
-from consortium.deployment.processes import LaunchFailed, end
+from consortium.deployment.processes import LaunchFailed, end_processes
 from consortium.deployment.run_orders import RunOrder
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supernode import SuperNode
-from consortium.provisioning.certificates import Authority, pem, read_request
+from consortium.provisioning.certificates import Authority, pem_bytes, read_request
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary, read_record
 from scenarios.engines.deployment import await_end, running_consortium, set_up_consortium
@@ -71,9 +71,9 @@ def faulty_run(tmp_path_factory: pytest.TempPathFactory) -> Faulty:
     config.write_text(config.read_text().replace('"va-long-beach"', '"cleveland"'))
     with running_consortium(run.path / "deployment" / "coordinator", sites) as control:
         order = RunOrder(run=run.path, config=HEART.config_with(CONFIG).flat())
-        number = control.submit(order)
+        number = control.submit_order(order)
         await_event(run, "round-started", 1)
-        for process in SuperNode(run.site("hungary")).mark.family():
+        for process in SuperNode(run.site("hungary")).mark.marked_processes():
             process.kill()
         await_end(control, run, number)
         revoked = revoke(control, run.site("switzerland"), "switzerland")
@@ -108,11 +108,11 @@ def test_a_revoked_member_cannot_connect(faulty_run: Faulty) -> None:
 def expired_certificate(coordinator: Path, authority: Path) -> Iterator[None]:
     """Replace a coordinator's certificate by one that expired yesterday."""
     long_ago = datetime.now(UTC) - timedelta(days=31)
-    granted = Authority.read(authority).grant(
+    granted = Authority.read(authority).issue_certificate(
         read_request(coordinator / "server.csr"), now=long_ago, days=30
     )
     before = (coordinator / "server.pem").read_bytes()
-    (coordinator / "server.pem").write_bytes(pem(granted))
+    (coordinator / "server.pem").write_bytes(pem_bytes(granted))
     try:
         yield
     finally:
@@ -133,4 +133,4 @@ def test_a_coordinator_does_not_start_with_an_expired_certificate(
         with expired_certificate(link.directory, office / "authority"), pytest.raises(LaunchFailed):
             link.start()
     finally:
-        end(link.mark.family())
+        end_processes(link.mark.marked_processes())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from consortium.audit.cross_check import compare, logs_in, read_log
+from consortium.audit.cross_check import find_logs, read_log, require_agreement
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from scenarios.engines.runner import ScenarioRun, interrupted_run, resume_run, run_scenario
@@ -93,6 +93,6 @@ def test_a_run_stopped_by_a_full_disk_resumes_to_the_same_model(
     summary = resume_run(interrupted_run(run, engine="inprocess", verbose=False), run)
     assert (summary.status, summary.model_digest) == ("finished", right_digest(mode))
     charter = Charter.read(run.charter)
-    logs = [read_log(path, charter) for path in logs_in(run.path)]
+    logs = [read_log(path, charter) for path in find_logs(run.path)]
     assert len(logs) == 1 + len(HEART.sites)
-    compare(logs)
+    require_agreement(logs)

@@ -14,7 +14,7 @@ from consortium.audit.sum_verification import Auditor
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
 from consortium.model.files import BadModel, read_model
-from consortium.report.render import render
+from consortium.report.render import render_report
 from consortium.run.directory import ENVIRONMENT, RunDirectory
 from consortium.run.records import BadRunDirectory, Summary, read_record
 from consortium.server_app import app as server_app
@@ -102,11 +102,11 @@ def test_the_coordinator_saw_noise_and_no_key(sealed_heart: Done) -> None:
 def test_the_report_of_an_encrypted_run_says_what_the_coordinator_saw(
     sealed_heart: Done, heart: Done
 ) -> None:
-    page = render(sealed_heart.run).read_text()
+    page = render_report(sealed_heart.run).read_text()
     assert "What did the coordinator see?" in page
     assert coordinator_view(sealed_heart.run).sites[0].sample in page
-    assert "each is the sum it should be" in page
-    assert "What did the coordinator see?" not in render(heart.run).read_text()
+    assert "Each is correct" in page
+    assert "What did the coordinator see?" not in render_report(heart.run).read_text()
 
 
 def test_the_auditor_convicts_a_coordinator_that_published_another_sum(tmp_path: Path) -> None:
@@ -115,25 +115,25 @@ def test_the_auditor_convicts_a_coordinator_that_published_another_sum(tmp_path:
     sums = bytearray((folder / "sums.bin").read_bytes())
     sums[1000] ^= 1
     (folder / "sums.bin").write_bytes(sums)
-    found = [verdict for verdict in Auditor.of(over.run).verdicts() if verdict.deviation]
+    found = [verdict for verdict in Auditor.for_run(over.run).check_sums() if verdict.deviation]
     assert [(verdict.server_round, verdict.what) for verdict in found] == [(2, "updates")]
-    assert "the coordinator published another sum" in found[0].deviation
-    assert "the coordinator published another sum" in render(over.run).read_text()
+    assert "the coordinator published a sum other than" in found[0].deviation
+    assert "the coordinator published a sum other than" in render_report(over.run).read_text()
 
     upload = next(folder.glob("upload-*.bin"))
     altered = bytearray(upload.read_bytes())
     altered[1000] ^= 1
     upload.write_bytes(altered)
-    found = [verdict for verdict in Auditor.of(over.run).verdicts() if verdict.deviation]
-    assert "another upload than" in found[0].deviation
+    found = [verdict for verdict in Auditor.for_run(over.run).check_sums() if verdict.deviation]
+    assert "an upload other than" in found[0].deviation
     upload.unlink()
-    found = [verdict for verdict in Auditor.of(over.run).verdicts() if verdict.deviation]
+    found = [verdict for verdict in Auditor.for_run(over.run).check_sums() if verdict.deviation]
     assert "did not keep the upload" in found[0].deviation
 
 
 def test_a_run_in_the_clear_has_nothing_to_audit(heart: Done) -> None:
     with pytest.raises(BadRunDirectory, match="in the clear"):
-        Auditor.of(heart.run)
+        Auditor.for_run(heart.run)
 
 
 def test_the_trained_model_predicts_a_users_own_table(heart: Done, tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_model_with_replaced_parameters_is_refused(heart: Done, tmp_path: Path
     described = json.loads((folder / "model.json").read_text())
     described["layout_digest"] = "0" * 64
     (folder / "model.json").write_text(json.dumps(described))
-    with pytest.raises(BadModel, match="another model"):
+    with pytest.raises(BadModel, match="do not match the model in"):
         read_model(folder)
 
 
@@ -221,7 +221,7 @@ def test_a_site_with_bad_data_is_excluded_and_the_report_says_so(tmp_path: Path)
     run, summary = run_with(own_data(with_text, tmp_path), tmp_path)
     assert summary.status == "finished"
     assert {record.code for record in summary.quarantined} == {"site-refused.bad-table"}
-    page = render(run).read_text()
+    page = render_report(run).read_text()
     assert "Its data break the agreed schema (columns 1, values 1)." in page
     assert "sixty" not in page
 
@@ -305,7 +305,7 @@ def test_a_run_without_its_quorum_stops_names_who_is_missing_and_leaves_a_report
     summary = read_record(run.summary, Summary)
     assert summary.status == "failed"
     assert "quorum-not-reached" in summary.error
-    page = render(run).read_text()
+    page = render_report(run).read_text()
     assert "Failed" in page
     assert ("there is nothing to show" in page) == (aggregation == "encrypted")
 

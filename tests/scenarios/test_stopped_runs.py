@@ -98,7 +98,7 @@ def test_the_auditor_finds_a_sum_that_the_coordinator_altered(
     course = consortium.start(down=altering)
     assert isinstance(course.error, RoundVoid)
     assert refusals(course) == {CHECKSUM, BURNED}
-    assert "another sum" in consortium.audited()["updates 1"]
+    assert "a sum other than" in consortium.audited()["updates 1"]
 
 
 def overflowing(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from consortium.config import Scalar
-from consortium.report.render import render
+from consortium.report.render import render_report
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary
 from privacy.policy.document import read_policy
@@ -115,7 +115,7 @@ def test_misclassified_notes_are_at_the_site_that_asked_for_them_and_nowhere_els
 ) -> None:
     """No word of them is in any other file of the run, nor in the report or at other sites."""
     run = clear_run[0]
-    render(run)
+    render_report(run)
     kept = run.site("north") / "mistakes" / "last.jsonl"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
@@ -168,6 +168,6 @@ def test_the_model_of_a_run_labels_new_notes(
 
 
 def test_the_report_shows_the_classes(clear_run: tuple[RunDirectory, Summary]) -> None:
-    text = render(clear_run[0]).read_text()
+    text = render_report(clear_run[0]).read_text()
     assert "characters" in text
     assert "Class by class" in text

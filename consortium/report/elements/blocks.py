@@ -1,6 +1,7 @@
-"""What a report is made of: sections of a few kinds of blocks, each drawn by one template macro.
+"""The blocks of a report: a few kinds, each rendered by one template macro.
 
-A section says what; `report.html.j2` says how it looks. Text is text: the template escapes it.
+Blocks hold content; `report_blocks.html.j2` decides how it looks. Text is plain text, which the
+template escapes.
 """
 
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["text", "number", "code"]
 
-_MOST_LYING = 6  # columns; more are wider than a page unless their headings stand upright
+_MOST_HORIZONTAL = 6  # columns; with more, horizontal headings are wider than a page
 
 
 @dataclass(frozen=True)
@@ -16,8 +17,8 @@ class Paragraph:
     """Running text.
 
     Args:
-        text: What it says.
-        tone: `plain`, `quiet` for a remark, `warning` for what must not be missed.
+        text: The text.
+        tone: `plain`; `quiet` for a remark; `warning` for what a reader must not miss.
     """
 
     text: str
@@ -36,7 +37,7 @@ class Points:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table: its heading, and how its cells are set."""
+    """One column of a table: its heading and the kind of its cells."""
 
     title: str
     kind: Kind = "text"
@@ -48,9 +49,9 @@ class Table:
 
     Args:
         caption: What the table shows, in a sentence.
-        columns: Headings.
-        rows: Cells, as many a row as there are columns.
-        note: What has to be known to read it.
+        columns: The columns.
+        rows: The cells; each row has as many as there are columns.
+        note: What a reader must know to read it.
     """
 
     caption: str
@@ -62,27 +63,27 @@ class Table:
 
 @dataclass(frozen=True)
 class Shade:
-    """A cell of a matrix: its text, and how dark it is, from 0 to 1."""
+    """A cell of a heat table: its text, and its share from 0 (light) to 1 (dark)."""
 
     text: str
     share: float
 
     @property
     def step(self) -> int:
-        """How dark, in ten steps that the style sheet names."""
+        """The darkness in ten steps, 0 to 9, which the style sheet defines."""
         return min(max(round(self.share * 9), 0), 9)
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeatTable:
-    """A table of shares, shaded by their size.
+    """A table of shares, each cell shaded by its share.
 
     Args:
-        caption: What the matrix shows, in a sentence.
-        corner: What the rows are.
-        columns: Headings.
-        rows: A heading and its cells each.
-        note: What has to be known to read it.
+        caption: What the table shows, in a sentence.
+        corner: The heading of the row headings.
+        columns: The column headings.
+        rows: For each row, its heading and its cells.
+        note: What a reader must know to read it.
     """
 
     caption: str
@@ -94,13 +95,13 @@ class HeatTable:
 
     @property
     def wide(self) -> bool:
-        """Whether its headings must stand upright for it to fit on a page."""
-        return len(self.columns) > _MOST_LYING
+        """Whether its column headings must be vertical for it to fit on a page."""
+        return len(self.columns) > _MOST_HORIZONTAL
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """Terms and what they are."""
+    """A list of terms with their values."""
 
     items: tuple[tuple[str, str], ...]
     kind: Kind = "text"
@@ -109,13 +110,13 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """A picture, drawn for a screen and for a phone.
+    """A plot, drawn for a screen and for a phone.
 
     Args:
-        name: Its file name in `plots/`, without the ending.
+        name: Its file name in `plots/`, without the extension.
         title: What it shows.
-        alt: The same in words, for those who do not see it.
-        caption: What has to be known to read it.
+        alt: The same in words, for readers who cannot see it.
+        caption: What a reader must know to read it.
         wide: SVG for a screen.
         narrow: SVG for a phone.
     """
@@ -131,7 +132,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two pictures side by side, one under the other where there is no room."""
+    """Two plots side by side, or one below the other on a narrow page."""
 
     plots: tuple[Plot, ...]
     block: str = field(default="pair", init=False)
@@ -142,12 +143,12 @@ Block: TypeAlias = Paragraph | Points | Table | HeatTable | Facts | Plot | Pair
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """One question a reader has, and its answer.
+    """One question of a reader, and its answer.
 
     Args:
-        anchor: Its name in links.
+        anchor: Its anchor in links.
         title: The question.
-        short: The title in the list of contents.
+        short: Its title in the table of contents.
         lead: The answer in a sentence or two.
         blocks: The evidence.
     """
@@ -160,7 +161,7 @@ class Section:
 
     @property
     def plots(self) -> tuple[Plot, ...]:
-        """The pictures of the section, in order."""
+        """The plots of the section, in order."""
         found: list[Plot] = []
         for block in self.blocks:
             match block:
@@ -173,7 +174,7 @@ class Section:
 
 @dataclass(frozen=True)
 class KeyFigure:
-    """A number that a reader looks for first, and what it is."""
+    """A number that a reader looks for first, and its label."""
 
     value: str
     what: str

@@ -1,7 +1,7 @@
-"""The one sentence a report begins with, and what it rests on.
+"""The headline: the sentence that a report starts with, and the comparison behind it.
 
-An advantage is called one only where the paired 95 % interval of the difference leaves zero
-out; the sentence says so too when training together did not pay off.
+A model is called better only if the paired 95 % interval of the difference excludes zero. The
+sentence also says when federated training did not pay off.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from consortium.wording.metric_glossary import meaning_of
 
 @dataclass(frozen=True, kw_only=True)
 class OnOwn:
-    """A site's own model and the shared one, on the site's own held-out records."""
+    """The metric of a site's own and of the shared model, on the site's own held-out records."""
 
     site: str
     alone: float
@@ -25,88 +25,88 @@ class OnOwn:
 
 @dataclass(frozen=True)
 class Headline:
-    """Federated against the other ways of training.
+    """The federated model against the other ways of training.
 
     Args:
-        comparison: What was measured.
+        comparison: The measured comparison.
     """
 
     comparison: Comparison
 
     @property
     def together(self) -> Arm:
-        """The consortium's arm."""
+        """The arm of the federated model."""
         return next(arm for arm in self.comparison.arms if arm.kind == "federated")
 
     @property
     def pooled(self) -> Arm | None:
-        """The ideal: all records in one place."""
+        """The arm trained on all records in one place, the ideal, if it was measured."""
         return next((arm for arm in self.comparison.arms if arm.kind == "pooled"), None)
 
     @cached_property
     def alone(self) -> list[Arm]:
-        """The sites alone, the best first."""
+        """The arms trained at one site alone, the best first."""
         arms = [arm for arm in self.comparison.arms if arm.kind == "alone"]
         return sorted(arms, key=lambda arm: arm.value, reverse=self.comparison.higher_is_better)
 
     @cached_property
-    def ahead_of(self) -> list[Arm]:
-        """Sites whose own model is worse than the shared one by more than chance."""
-        return [arm for arm in self.alone if self.side(arm) > 0]
+    def worse_alone(self) -> list[Arm]:
+        """Arms of sites whose own model is worse than the shared one by more than chance."""
+        return [arm for arm in self.alone if self.sign_against(arm) > 0]
 
     @cached_property
-    def behind(self) -> list[Arm]:
-        """Sites whose own model is better than the shared one by more than chance."""
-        return [arm for arm in self.alone if self.side(arm) < 0]
+    def better_alone(self) -> list[Arm]:
+        """Arms of sites whose own model is better than the shared one by more than chance."""
+        return [arm for arm in self.alone if self.sign_against(arm) < 0]
 
     def difference(self, arm: Arm) -> Difference | None:
-        """Return federated minus an arm, where measured."""
+        """Return the difference federated minus an arm, or None if it was not measured."""
         name = arm.site or arm.kind
         return next((item for item in self.comparison.differences if item.against == name), None)
 
-    def side(self, arm: Arm) -> int:
-        """Return 1 if the consortium is better than an arm, -1 if worse, 0 within chance."""
+    def sign_against(self, arm: Arm) -> int:
+        """Return 1 if the federated model is better than an arm, -1 if worse, 0 within chance."""
         found = self.difference(arm)
         if found is None or found.low <= 0 <= found.high:
             return 0
         return 1 if (found.low > 0) == self.comparison.higher_is_better else -1
 
     @cached_property
-    def own(self) -> list[OnOwn]:
-        """Both models on each site's own held-out records, where they define the metric."""
+    def own_records(self) -> list[OnOwn]:
+        """Both models on each site's own held-out records, where these define the metric."""
         return [
             OnOwn(site=arm.site, alone=arm.own_value, together=arm.federated_on_own)
             for arm in self.alone
             if arm.own_value is not None and arm.federated_on_own is not None
         ]
 
-    def better(self, one: float, other: float) -> bool:
-        """Return whether one value is better than another."""
+    def is_better(self, one: float, other: float) -> bool:
+        """Return whether the first value is better than the other."""
         return one > other if self.comparison.higher_is_better else one < other
 
 
 def headline(recorded: Recorded) -> str:
-    """Return the run in a sentence: what came out, or where it stopped."""
-    if not recorded.finished:
-        return _stopped(recorded)
+    """Return the result of a run in one sentence, or where it stopped."""
+    if not recorded.is_finished:
+        return _stopped_sentence(recorded)
     if recorded.comparison and Headline(recorded.comparison).alone:
-        return _compared(recorded, Headline(recorded.comparison))
-    return _unmeasured(recorded)
+        return _comparison_sentence(recorded, Headline(recorded.comparison))
+    return _plain_sentence(recorded)
 
 
-def _stopped(recorded: Recorded) -> str:
+def _stopped_sentence(recorded: Recorded) -> str:
     done, wanted = recorded.summary.rounds, recorded.rounds_wanted
     if not recorded.rounds:
         return "The run stopped before its first round was complete."
     if done >= wanted:
         return f"The run stopped after its {wanted} rounds, before the final evaluation."
-    return f"The run stopped after {done} of {words.several(wanted, 'round')}."
+    return f"The run stopped after {done} of {words.count_with_noun(wanted, 'round')}."
 
 
-def _unmeasured(recorded: Recorded) -> str:
+def _plain_sentence(recorded: Recorded) -> str:
     name = recorded.headline_metric
     found = recorded.summary.metrics.get(name)
-    who = f"{words.in_words(len(recorded.summary.evaluated))} {recorded.nouns}"
+    who = f"{words.count_in_words(len(recorded.summary.evaluated))} {recorded.nouns}"
     if found is None:
         return f"Together, {who} trained a model that predicts {recorded.target}."
     how = named_value(name, found, recorded.unit)
@@ -114,22 +114,22 @@ def _unmeasured(recorded: Recorded) -> str:
 
 
 def named_value(name: str, found: MetricValue, unit: str) -> str:
-    """Return a metric with its name as it stands within a sentence."""
+    """Return a metric with its name, as written inside a sentence."""
     meaning = meaning_of(name)
     value = words.figure(found.value, unit if meaning.in_unit else "")
-    return f"{words.in_sentence(meaning.title)}{SPACE}{value}"
+    return f"{words.title_in_sentence(meaning.title)}{SPACE}{value}"
 
 
-def _compared(recorded: Recorded, verdict: Headline) -> str:
+def _comparison_sentence(recorded: Recorded, verdict: Headline) -> str:
     unit = recorded.unit if meaning_of(verdict.comparison.metric).in_unit else ""
-    title = words.in_sentence(verdict.comparison.metric_title)
-    who = f"{words.in_words(len(verdict.alone))} {recorded.nouns}"
+    title = words.title_in_sentence(verdict.comparison.metric_title)
+    who = f"{words.count_in_words(len(verdict.alone))} {recorded.nouns}"
     measured = f"({title}{SPACE}{words.figure(verdict.together.value, unit)})"
     best = words.figure(verdict.alone[0].value, unit)
-    target, n_ahead = recorded.target, len(verdict.ahead_of)
-    within = _within_chance(verdict, unit)
-    if verdict.behind:
-        better_alone = verdict.behind[0].site
+    target, n_ahead = recorded.target, len(verdict.worse_alone)
+    within = _within_chance_clause(verdict, unit)
+    if verdict.better_alone:
+        better_alone = verdict.better_alone[0].site
         said = (
             f"{better_alone} alone predicts {target} better ({best}) than {who} together {measured}"
         )
@@ -139,36 +139,40 @@ def _compared(recorded: Recorded, verdict: Headline) -> str:
             f"Together, {who} predict {target} better {measured} than {others} (best{SPACE}{best})"
         )
     elif n_ahead:
-        others = f"{words.in_words(n_ahead)} of them alone"
+        others = f"{words.count_in_words(n_ahead)} of them alone"
         said = f"Together, {who} predict {target} better {measured} than {others}"
     else:
         said = f"Together, {who} predict {target} {measured} no better than alone"
-    told = [said, "" if verdict.behind else within, _said_of_pooled(verdict, unit)]
+    told = [said, "" if verdict.better_alone else within, _pooled_clause(verdict, unit)]
     return "; ".join(part for part in told if part) + "."
 
 
-def _within_chance(verdict: Headline, unit: str) -> str:
-    """Say which other models are too close to call, the pooled ideal among them."""
-    close = [arm for arm in verdict.alone if verdict.side(arm) == 0]
+def _within_chance_clause(verdict: Headline, unit: str) -> str:
+    """Say which other models, the pooled one included, differ only within chance."""
+    close = [arm for arm in verdict.alone if verdict.sign_against(arm) == 0]
     named = []
     if len(close) == 1:
         named.append(f"{close[0].site} alone ({words.figure(close[0].value, unit)})")
     elif close:
         some = (
-            "all" if len(close) == len(verdict.alone) else f"the other {words.in_words(len(close))}"
+            "all"
+            if len(close) == len(verdict.alone)
+            else f"the other {words.count_in_words(len(close))}"
         )
         named.append(f"{some} alone (best{SPACE}{words.figure(close[0].value, unit)})")
-    if verdict.pooled and verdict.side(verdict.pooled) == 0:
+    if verdict.pooled and verdict.sign_against(verdict.pooled) == 0:
         value = words.figure(verdict.pooled.value, unit)
         named.append(f"pooling all records in one place ({value})")
     if not named:
         return ""
     many = len(close) > 1 or len(named) > 1
-    return f"{words.listed(named)} {'differ' if many else 'differs'} from that only within chance"
+    return (
+        f"{words.name_list(named)} {'differ' if many else 'differs'} from that only within chance"
+    )
 
 
-def _said_of_pooled(verdict: Headline, unit: str) -> str:
-    if verdict.pooled is None or not (verdict.behind or verdict.side(verdict.pooled)):
+def _pooled_clause(verdict: Headline, unit: str) -> str:
+    if verdict.pooled is None or not (verdict.better_alone or verdict.sign_against(verdict.pooled)):
         return ""
     value = words.figure(verdict.pooled.value, unit)
     return f"pooling all records in one place would give {value}"

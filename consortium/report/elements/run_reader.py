@@ -1,4 +1,4 @@
-"""What was recorded of a run, read once: everything a report is made from."""
+"""Read the recorded files of a run: everything that a report is made from."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from consortium.audit.coordinator_view import CoordinatorView, coordinator_view, kept_anything
+from consortium.audit.coordinator_view import CoordinatorView, coordinator_view, has_kept_rounds
 from consortium.charter.document import Charter
 from consortium.modes.contract import Mode
 from consortium.modes.registry import recorded_mode
@@ -25,7 +25,7 @@ from consortium.run.records import (
     Tallies,
     read_record,
 )
-from consortium.wording.formatting import listed, noun_of, plural, readable
+from consortium.wording.formatting import member_noun, name_list, plural, readable_name
 from privacy.layout import Tally
 from sites.evaluation.contract import Evaluation, evaluation_for
 from sites.schema.tables import ClassLabel, NumberLabel
@@ -38,7 +38,7 @@ class _Line(BaseModel):
 
 
 class RoundLine(_Line):
-    """A line of `metrics.jsonl`: figures are of the state that the round began with."""
+    """A line of `metrics.jsonl`; its metrics are of the model that the round started with."""
 
     server_round: int
     sites: int
@@ -50,7 +50,7 @@ class RoundLine(_Line):
 
 
 class EventLine(_Line):
-    """A line of `events.jsonl`, as far as a report reads it."""
+    """The fields of a line of `events.jsonl` that a report reads."""
 
     event: str
     server_round: int = 0
@@ -59,7 +59,7 @@ class EventLine(_Line):
 
 
 class EvidenceLine(_Line):
-    """A line of `evidence.jsonl`: each site's update against the aggregate of a round."""
+    """A line of `evidence.jsonl`: distance and cosine of each update to the round's aggregate."""
 
     server_round: int
     sites: tuple[str, ...]
@@ -69,21 +69,21 @@ class EvidenceLine(_Line):
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """A run as its directory holds it.
+    """A run, as recorded in its directory.
 
     Args:
-        summary: The run in short.
-        charter: What the members agreed on.
-        rounds: One line a round that was completed, in order; the last one of a finished run is
-            the final evaluation.
-        events: What happened, in order.
-        statistics_tallies: Pooled and released counts of the training records, if there are any.
-        evaluation_tallies: The same of the last evaluation.
-        comparison: Alone, federated, pooled; if that was measured.
-        coordinator: What the coordinator saw, if the run was encrypted and came so far.
-        evidence: How updates lay to the aggregates, if the run was in the clear and its rule
-            saw them together.
-        privacy: What privacy costs, if that was measured.
+        summary: The summary.
+        charter: The members' charter.
+        rounds: One line per completed round, in order; the last line of a finished run is the
+            final evaluation.
+        events: The events, in order.
+        statistics_tallies: Pooled and released tallies of the training records, if there are any.
+        evaluation_tallies: Pooled and released tallies of the last evaluation, if there are any.
+        comparison: The comparison of alone, federated and pooled, if it was measured.
+        coordinator: What the coordinator saw, if the run was encrypted and completed a round.
+        evidence: Distance and cosine of updates to the aggregates, if the run was in the clear
+            and its rule saw the updates together.
+        privacy: The cost of privacy, if it was measured.
     """
 
     summary: Summary
@@ -99,27 +99,27 @@ class Recorded:
 
     @classmethod
     def read(cls, run: RunDirectory) -> "Recorded":
-        """Read a run's directory.
+        """Read the directory of a run.
 
         Raises:
-            BadRunDirectory: The summary is absent, or a file does not hold what it should.
-            BadCharter: The charter is absent, or is none.
+            BadRunDirectory: The summary is missing, or a file is invalid.
+            BadCharter: The charter is missing or invalid.
         """
         return cls(
             summary=read_record(run.summary, Summary),
             charter=Charter.read(run.charter),
-            rounds=_lines(run.metrics, RoundLine),
-            events=_lines(run.events, EventLine),
-            statistics_tallies=_found(run.statistics, Tallies),
-            evaluation_tallies=_found(run.evaluation, Tallies),
-            comparison=_found(run.comparison, Comparison),
-            coordinator=coordinator_view(run) if kept_anything(run) else None,
-            evidence=_lines(run.evidence, EvidenceLine),
-            privacy=_found(run.privacy, PrivacyCost),
+            rounds=_read_lines(run.metrics, RoundLine),
+            events=_read_lines(run.events, EventLine),
+            statistics_tallies=_read_optional_record(run.statistics, Tallies),
+            evaluation_tallies=_read_optional_record(run.evaluation, Tallies),
+            comparison=_read_optional_record(run.comparison, Comparison),
+            coordinator=coordinator_view(run) if has_kept_rounds(run) else None,
+            evidence=_read_lines(run.evidence, EvidenceLine),
+            privacy=_read_optional_record(run.privacy, PrivacyCost),
         )
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether all rounds were completed."""
         return self.summary.status == "finished"
 
@@ -130,64 +130,64 @@ class Recorded:
 
     @property
     def rounds_wanted(self) -> int:
-        """Rounds of training that were asked for."""
+        """The number of training rounds that was requested."""
         return int(self.summary.config.get("num-server-rounds", self.summary.rounds))
 
     @cached_property
     def evaluation(self) -> Evaluation:
-        """Reads evaluation tallies."""
+        """The evaluation of the task, which reads evaluation tallies."""
         return evaluation_for(self.charter.table)
 
     @cached_property
     def statistics(self) -> Statistics:
-        """Reads statistics tallies."""
+        """The statistics of the task, which read statistics tallies."""
         return statistics_for(self.charter.table)
 
     @property
     def label(self) -> AnyLabel:
-        """What is predicted."""
+        """The label that the model predicts."""
         return self.charter.table.label
 
     @property
     def unit(self) -> str:
-        """The unit of what is predicted, if it is a number."""
+        """The unit of the label if it is a number, otherwise empty."""
         return self.label.unit if isinstance(self.label, NumberLabel) else ""
 
     @property
     def target(self) -> str:
-        """What is predicted, in words."""
+        """The predicted label in words."""
         if isinstance(self.label, EntityLabel):
-            return f"entities ({listed(self.label.types)})"
-        return readable(self.label.column)
+            return f"entities ({name_list(self.label.types)})"
+        return readable_name(self.label.column)
 
     @property
     def people(self) -> str:
-        """Whom the records are about, in plural."""
-        return plural(readable(self.charter.table.person.removesuffix("_id")))
+        """The persons in the records, as a plural noun."""
+        return plural(readable_name(self.charter.table.person.removesuffix("_id")))
 
     @property
     def noun(self) -> str:
-        """What a member is called, in singular."""
-        return noun_of(self.charter.names, self.charter.task)
+        """The singular noun for a member."""
+        return member_noun(self.charter.names, self.charter.task)
 
     @property
     def nouns(self) -> str:
-        """What members are called, in plural."""
+        """The plural noun for members."""
         return plural(self.noun)
 
     @property
-    def pooled(self) -> Tally | None:
-        """The last pooled evaluation, if one was recorded."""
-        return _pooled(self.evaluation_tallies)
+    def pooled_evaluation(self) -> Tally | None:
+        """The pooled tally of the last evaluation, if one was recorded."""
+        return _pooled_tally(self.evaluation_tallies)
 
     @property
     def pooled_statistics(self) -> Tally | None:
-        """The pooled statistics of the training records, if they were recorded."""
-        return _pooled(self.statistics_tallies)
+        """The pooled statistics tally of the training records, if one was recorded."""
+        return _pooled_tally(self.statistics_tallies)
 
     @property
     def headline_metric(self) -> str:
-        """Name of the one figure the run is judged by."""
+        """The name of the one metric that the run is judged by."""
         if self.comparison:
             return self.comparison.metric
         match self.label:
@@ -201,34 +201,34 @@ class Recorded:
                 return "entity_f1"
 
     @cached_property
-    def asked(self) -> Counter[str]:
+    def request_counts(self) -> Counter[str]:
         """How often each site was asked to train or to evaluate."""
         started = [line for line in self.events if line.event == "round-started"]
         return Counter(name for line in started if line.server_round > 0 for name in line.cohort)
 
     @property
-    def counted(self) -> frozenset[str]:
-        """The sites whose held-out records stand behind the last pooled evaluation."""
+    def evaluated_sites(self) -> frozenset[str]:
+        """The sites whose held-out records are in the last pooled evaluation."""
         ended = [line for line in self.events if line.event == "round-finished"]
         return frozenset(ended[-1].answered) if ended else frozenset()
 
     @property
     def site_statistics(self) -> dict[str, Tally]:
-        """Statistics by site, where released."""
-        return self._released(self.statistics_tallies)
+        """The statistics tallies of single sites, where released."""
+        return self._released_tallies(self.statistics_tallies)
 
     @property
     def site_evaluation(self) -> dict[str, Tally]:
-        """The last evaluation by site, where released."""
-        return self._released(self.evaluation_tallies)
+        """The last evaluation tallies of single sites, where released."""
+        return self._released_tallies(self.evaluation_tallies)
 
-    def _released(self, found: Tallies | None) -> dict[str, Tally]:
+    def _released_tallies(self, found: Tallies | None) -> dict[str, Tally]:
         """Return the tallies that sites released, in the charter's order."""
         by_site = found.by_site if found else {}
-        return {name: _vector(by_site[name]) for name in self.charter.names if name in by_site}
+        return {name: _tally_of(by_site[name]) for name in self.charter.names if name in by_site}
 
-    def withheld(self, shown: Mapping[str, object]) -> str:
-        """Return in a sentence which present sites released no figures of their own."""
+    def withheld_sentence(self, shown: Mapping[str, object]) -> str:
+        """Return a sentence on which present sites released no figures of their own."""
         silent = [
             member.name
             for member in self.summary.sites
@@ -236,31 +236,31 @@ class Recorded:
         ]
         if not silent:
             return ""
-        who = listed(silent) if len(silent) <= 6 else f"{len(silent)} {self.nouns}"
-        return f"Without figures of their own, by their policy or for too few records: {who}."
+        who = name_list(silent) if len(silent) <= 6 else f"{len(silent)} {self.nouns}"
+        return f"No figures of their own, because of their policy or too few records: {who}."
 
 
 Line = TypeVar("Line", bound=_Line)
 
 
-def _found(path: Path, kind: type[Record]) -> Record | None:
+def _read_optional_record(path: Path, kind: type[Record]) -> Record | None:
     return read_record(path, kind) if path.exists() else None
 
 
-def _vector(entries: Sequence[int]) -> Tally:
+def _tally_of(entries: Sequence[int]) -> Tally:
     return np.array(entries, np.int64)
 
 
-def _pooled(found: Tallies | None) -> Tally | None:
-    return _vector(found.pooled) if found else None
+def _pooled_tally(found: Tallies | None) -> Tally | None:
+    return _tally_of(found.pooled) if found else None
 
 
-def _lines(path: Path, kind: type[Line]) -> list[Line]:
-    """Return the whole lines of a file that a run appends to; it may have died in the last."""
+def _read_lines(path: Path, kind: type[Line]) -> list[Line]:
+    """Return the complete lines of a file; a run may have died while it wrote the last one."""
     if not path.exists():
         return []
     lines = path.read_text().rpartition("\n")[0].splitlines()
     try:
         return [kind.model_validate_json(line) for line in lines]
     except ValidationError as error:
-        raise BadRunDirectory(f"{path} holds a line that no run writes: {error}") from error
+        raise BadRunDirectory(f"{path} has an invalid line: {error}") from error

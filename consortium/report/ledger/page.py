@@ -1,4 +1,4 @@
-"""A ledger on one page, for a data protection officer: offline, with every entry and a digest."""
+"""Export a privacy ledger as one HTML page and a CSV, for a data protection officer."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -14,25 +14,25 @@ TABLE = "ledger.csv"
 
 
 def write_export(view: View, directory: Path, *, site: str, now: datetime) -> tuple[Path, Path]:
-    """Write what an officer files: the page, and the same lines as CSV.
+    """Write the page and a CSV with the same entries; return both paths.
 
     Args:
         view: The ledger; it has at least one entry.
-        directory: Made if it is not there.
+        directory: The folder to write to, created if absent.
         site: The site's name.
-        now: When.
+        now: The time of the export.
     """
     directory.mkdir(parents=True, exist_ok=True)
     page, table = directory / PAGE, directory / TABLE
-    page.write_text(to_html(view, site=site, now=now))
+    page.write_text(ledger_page(view, site=site, now=now))
     table.write_text(to_csv(view))
     return page, table
 
 
-def to_html(view: View, *, site: str, now: datetime) -> str:
-    """Return the page; it needs nothing but itself."""
+def ledger_page(view: View, *, site: str, now: datetime) -> str:
+    """Return the page as HTML. It refers to no other file."""
     pictures = [
-        plots.plot(
+        plots.full_width_plot(
             f"ledger-{number}",
             partial(draw_loss, account),
             title=account.data_set,

@@ -1,4 +1,7 @@
-"""Pictures of a ledger: how much privacy a data set has lost, over time."""
+"""Plot a privacy ledger: the epsilon spent on a data set, over time.
+
+A module of its own because it is the only part of the ledger that imports matplotlib.
+"""
 
 from datetime import datetime
 
@@ -11,10 +14,10 @@ from consortium.report.plots.style import BLUE, ORANGE
 
 
 def draw_loss(account: Account, width: int) -> Figure:
-    """Draw epsilon after each reservation, below the line of the budget."""
-    figure = plots.empty(width, 300)
-    axes = plots.inset(figure, left=56, right=20, top=34, bottom=46)
-    plots.ruled(axes, across="reserved at (UTC)", up=f"epsilon lost, {account.data_set}")
+    """Draw the epsilon spent after each reservation, with the budget as a line."""
+    figure = plots.empty_figure(width, 300)
+    axes = plots.add_axes(figure, left=56, right=20, top=34, bottom=46)
+    plots.rule_axes(axes, across="reserved at (UTC)", up=f"epsilon spent, {account.data_set}")
     times = [datetime.fromisoformat(line.at) for line in account.lines]
     moments = date2num(times)  # type: ignore[no-untyped-call]
     lost = [line.epsilon_so_far for line in account.lines]

@@ -1,4 +1,4 @@
-"""A site's ledger as its operator and its data protection officer read it."""
+"""The statement of a site's privacy ledger, for its operator and its data protection officer."""
 
 import csv
 import io
@@ -17,29 +17,29 @@ from privacy.policy.document import PrivacyTerms, read_policy
 
 
 class NoLedger(ConsortiumError, FileNotFoundError):
-    """A site has counted nothing yet."""
+    """A site has no ledger yet."""
 
     code = "no-ledger"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One reservation.
+    """One reservation in the ledger.
 
     Args:
-        data_set: Whose records.
-        number: Of its entry.
-        at: When it was reserved, in UTC.
-        run: In which run.
-        part: What of it.
-        mechanism: What was done.
-        unit: Whom a contribution was bounded by.
+        data_set: The data set.
+        number: The number of its entry.
+        at: Time of the reservation, in UTC.
+        run: The run it is for.
+        part: The part of the run.
+        mechanism: The mechanism, in words.
+        unit: The unit of privacy that contributions were bounded by.
         reserved: Steps or vectors reserved.
-        begun: Of them, entered as begun.
-        counted: Of them, counted now.
-        state: `open`, or `ended`.
-        epsilon: Of it by itself.
-        epsilon_so_far: Of it and everything before it on the data set.
+        begun: How many of them were entered as started.
+        counted: How many of them count now.
+        state: `open` or `ended`.
+        epsilon: The epsilon of this reservation by itself.
+        epsilon_so_far: The epsilon of this and all earlier reservations on the data set.
     """
 
     data_set: str
@@ -59,14 +59,14 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """What a data set has lost.
+    """The privacy spent on a data set.
 
     Args:
         data_set: Its name.
-        budget: The most it may lose; its delta and unit are those of every figure here.
-        ceiling: Whether the policy sets that budget; else it is what was last checked against.
-        lines: Reservations, in order.
-        spent: Of all of them.
+        budget: The budget; every figure here is at its delta and for its unit of privacy.
+        ceiling: Whether the policy sets that budget; if not, it is the budget last checked against.
+        lines: The reservations, in order.
+        spent: The epsilon of all reservations.
     """
 
     data_set: str
@@ -77,17 +77,17 @@ class Account:
 
     @property
     def left(self) -> float:
-        """Epsilon that is left, at least 0."""
+        """The remaining epsilon, at least 0."""
         return max(0.0, self.budget.epsilon - self.spent.pld)
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """A ledger at one moment.
+    """The state of a ledger at one moment.
 
     Args:
-        head: Where it ended.
-        accounts: By data set, in the order in which they came.
+        head: The ledger's head.
+        accounts: The account of each data set, in order of their first entry.
     """
 
     head: LedgerHead
@@ -99,10 +99,10 @@ class WhatIf:
     """What a planned run would cost.
 
     Args:
-        asked: By itself.
-        together: With everything before it.
+        asked: Its epsilon by itself.
+        together: The epsilon of the planned run and everything before it.
         fits: Whether that is within the budget.
-        steps_that_fit: The most steps that are.
+        steps_that_fit: The largest number of steps that fits.
     """
 
     asked: float
@@ -112,33 +112,33 @@ class WhatIf:
 
 
 def open_ledger(site: Path) -> Ledger:
-    """Open the ledger in a site's directory, which must be there.
+    """Open the existing ledger of a site.
 
     Raises:
-        NoLedger: There is none.
+        NoLedger: The site has no ledger.
     """
     if not (SiteDirectory(site).ledger / FILE).exists():
-        raise NoLedger(f"{site} has no ledger: nothing was counted there yet")
+        raise NoLedger(f"{site} has no ledger yet: no private run has taken place there")
     return Ledger(SiteDirectory(site).ledger)
 
 
-def view_of(site: Path) -> View:
-    """Return what a site's ledger says now, once its chain was found whole.
+def read_ledger_view(site: Path) -> View:
+    """Verify a site's ledger and return its present state.
 
     Raises:
-        NoLedger: There is none.
-        LedgerBroken: It was altered.
+        NoLedger: The site has no ledger.
+        LedgerBroken: The ledger was altered.
         PolicyUnreadable: The site's policy cannot be read.
     """
-    terms = _terms(site)
+    terms = _privacy_terms(site)
     with open_ledger(site) as ledger:
         head, charges = ledger.verify(), ledger.charges()
     names = dict.fromkeys(one.reserved.data_set.name for one in charges)
-    return View(head=head, accounts=tuple(_account(name, charges, terms) for name in names))
+    return View(head=head, accounts=tuple(_account_of(name, charges, terms) for name in names))
 
 
-def what_if(account: Account, event: SampledGaussian, past: Sequence[Mechanism]) -> WhatIf:
-    """Return what a planned run would cost a data set beside its past."""
+def planned_cost(account: Account, event: SampledGaussian, past: Sequence[Mechanism]) -> WhatIf:
+    """Return the cost of a planned run on a data set, by itself and together with its past."""
     budget = account.budget
 
     def cost(events: Sequence[Mechanism]) -> float:
@@ -154,7 +154,7 @@ def what_if(account: Account, event: SampledGaussian, past: Sequence[Mechanism])
 
 
 def to_csv(view: View) -> str:
-    """Return all lines of all data sets as a table for a spreadsheet."""
+    """Return the reservations of all data sets as CSV."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(field.name for field in fields(Line))
@@ -163,8 +163,8 @@ def to_csv(view: View) -> str:
     return file.getvalue()
 
 
-def mechanism_of(event: Mechanism) -> str:
-    """Return what an event is, in words."""
+def describe_mechanism(event: Mechanism) -> str:
+    """Describe a privacy mechanism in words."""
     match event:
         case SampledGaussian():
             return (
@@ -177,11 +177,11 @@ def mechanism_of(event: Mechanism) -> str:
             return f"{event.what}, of held-out persons, without noise"
 
 
-def _terms(site: Path) -> PrivacyTerms:
+def _privacy_terms(site: Path) -> PrivacyTerms:
     return read_policy(site).privacy
 
 
-def _account(name: str, charges: Sequence[Charge], terms: PrivacyTerms) -> Account:
+def _account_of(name: str, charges: Sequence[Charge], terms: PrivacyTerms) -> Account:
     mine = [one for one in charges if one.reserved.data_set.name == name]
     ceiling = terms.ceiling(name)
     last = mine[-1].reserved.budget
@@ -194,13 +194,13 @@ def _account(name: str, charges: Sequence[Charge], terms: PrivacyTerms) -> Accou
         data_set=name,
         budget=budget,
         ceiling=ceiling is not None,
-        lines=tuple(_line(mine[: place + 1], budget) for place in range(len(mine))),
+        lines=tuple(_ledger_line(mine[: place + 1], budget) for place in range(len(mine))),
         spent=both_epsilons(charged_events(mine), budget.delta, unit=budget.unit),
     )
 
 
-def _line(until: Sequence[Charge], budget: Budget) -> Line:
-    """Return the line of the last of these reservations."""
+def _ledger_line(until: Sequence[Charge], budget: Budget) -> Line:
+    """Return the line for the last of these reservations."""
     charge, event = until[-1], until[-1].event
     reserved = charge.reserved
     return Line(
@@ -209,7 +209,7 @@ def _line(until: Sequence[Charge], budget: Budget) -> Line:
         at=reserved.at,
         run=reserved.run,
         part=reserved.part,
-        mechanism=mechanism_of(reserved.event),
+        mechanism=describe_mechanism(reserved.event),
         unit="" if isinstance(reserved.event, HeldOut) else reserved.event.unit,
         reserved=event_size(reserved.event),
         begun=sum(charge.used.values()),

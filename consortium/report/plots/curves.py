@@ -1,4 +1,4 @@
-"""Pictures of how well a model does: ROC, reliability, scores, errors."""
+"""Plots of a model's quality: ROC curves, reliability, scores and errors."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,13 +17,13 @@ _QUARTERS = (0, 0.25, 0.5, 0.75, 1)
 
 
 def draw_roc(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], width: int) -> Figure:
-    """Draw ROC curves, each as false-positive and true-positive rates, by name."""
-    figure, axes = _square(
+    """Draw named ROC curves, each given as false-positive and true-positive rates."""
+    figure, axes = _square_axes(
         width, across="share of negatives flagged", up="share of positives found"
     )
     axes.plot([0, 1], [0, 1], color=RULE, linewidth=1.2)
     for place, (name, (false, true)) in enumerate(curves.items()):
-        x, y = _thinned(false, true)
+        x, y = _thinned_curve(false, true)
         axes.plot(
             x,
             y,
@@ -40,14 +40,14 @@ def draw_roc(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], widt
 
 @dataclass(frozen=True, kw_only=True)
 class Reliability:
-    """What was predicted and what came, by bin.
+    """Predictions and outcomes by bin.
 
     Args:
-        predicted: Mean prediction.
-        observed: Observed mean or frequency.
-        counts: Records.
-        bounds: Ends of both axes.
-        intervals: What chance leaves open of each observed value; none is drawn if empty.
+        predicted: The mean prediction in each bin.
+        observed: The observed mean or frequency in each bin.
+        counts: The number of records in each bin.
+        bounds: The ends of both axes.
+        intervals: The confidence interval of each observed value; none is drawn if empty.
     """
 
     predicted: Sequence[float]
@@ -58,8 +58,8 @@ class Reliability:
 
 
 def draw_reliability(found: Reliability, axis: tuple[str, str], width: int) -> Figure:
-    """Draw a dot a bin, its area by records, beside the line of perfect agreement."""
-    figure, axes = _square(width, across=axis[0], up=axis[1])
+    """Draw one dot per bin, its area by the number of records, and the line of agreement."""
+    figure, axes = _square_axes(width, across=axis[0], up=axis[1])
     axes.plot(found.bounds, found.bounds, color=RULE, linewidth=1.2)
     most = max(found.counts)
     sizes = [18 + 160 * count / most for count in found.counts]
@@ -71,8 +71,8 @@ def draw_reliability(found: Reliability, axis: tuple[str, str], width: int) -> F
         axes.vlines(found.predicted, lows, highs, color=BLUE, linewidth=1.2, alpha=0.55)
     axes.set(xlim=found.bounds, ylim=found.bounds)
     axes.locator_params(nbins=5)
-    plots.thousands(axes.xaxis)
-    plots.thousands(axes.yaxis)
+    plots.group_thousands(axes.xaxis)
+    plots.group_thousands(axes.yaxis)
     return figure
 
 
@@ -83,14 +83,14 @@ def draw_two_groups(
     axis: str,
     width: int,
 ) -> Figure:
-    """Draw how two groups spread over the same axis, one upwards and the other downwards."""
-    figure = plots.empty(width, 270)
-    axes = plots.inset(figure, left=10, right=10, top=24, bottom=66)
+    """Draw the histograms of two groups on one axis, one upwards and the other downwards."""
+    figure = plots.empty_figure(width, 270)
+    axes = plots.add_axes(figure, left=10, right=10, top=24, bottom=66)
     upper, lower = shares
     axes.stairs(upper, edges, fill=True, color=ORANGE, alpha=0.8, linewidth=0)
     axes.stairs([-share for share in lower], edges, fill=True, color=BLUE, alpha=0.75, linewidth=0)
     axes.axhline(0, color=INK, linewidth=0.8)
-    _flat(axes, edges, axis)
+    _style_flat_axes(axes, edges, axis)
     figure.text(0.01, 1.0, names[0], color=ORANGE, weight="bold", va="top")
     figure.text(0.01, 0.0, names[1], color=BLUE, weight="bold", va="bottom")
     return figure
@@ -99,33 +99,33 @@ def draw_two_groups(
 def draw_histogram(
     edges: Sequence[float], counts: Sequence[float], axis: str, width: int
 ) -> Figure:
-    """Draw how many records there are along an axis, with a line at 0."""
-    figure = plots.empty(width, width * 0.96)
-    axes = plots.inset(figure, left=16, right=16, top=28, bottom=46)
+    """Draw a histogram of records with a line at 0."""
+    figure = plots.empty_figure(width, width * 0.96)
+    axes = plots.add_axes(figure, left=16, right=16, top=28, bottom=46)
     axes.stairs(counts, edges, fill=True, color=BLUE, alpha=0.75, linewidth=0)
     axes.axvline(0, color=INK, linewidth=1)
-    _flat(axes, edges, axis)
+    _style_flat_axes(axes, edges, axis)
     axes.locator_params(axis="x", nbins=5)
     return figure
 
 
-def _square(width: int, *, across: str, up: str) -> tuple[Figure, Axes]:
-    figure = plots.empty(width, width * 0.96)
-    axes = plots.inset(figure, left=60, right=16, top=28, bottom=46)
-    plots.ruled(axes, across=across, up=up)
+def _square_axes(width: int, *, across: str, up: str) -> tuple[Figure, Axes]:
+    figure = plots.empty_figure(width, width * 0.96)
+    axes = plots.add_axes(figure, left=60, right=16, top=28, bottom=46)
+    plots.rule_axes(axes, across=across, up=up)
     return figure, axes
 
 
-def _flat(axes: Axes, edges: Sequence[float], axis: str) -> None:
-    plots.bare(axes)
-    plots.thousands(axes.xaxis)
+def _style_flat_axes(axes: Axes, edges: Sequence[float], axis: str) -> None:
+    plots.strip_axes(axes)
+    plots.group_thousands(axes.xaxis)
     axes.grid(visible=False)
     axes.set_xlim(edges[0], edges[-1])
     axes.set_xlabel(axis)
 
 
-def _thinned(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Leave out points of a curve that nobody could see apart, but never an end."""
+def _thinned_curve(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Return a curve without points too close to be seen apart; both ends are kept."""
     step = 1 / _MOST_POINTS
     kept = [(x[0], y[0])]
     for point in zip(x[1:-1], y[1:-1], strict=True):

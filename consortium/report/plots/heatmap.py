@@ -1,4 +1,4 @@
-"""A picture with a row a site and a column a round, shaded by a figure."""
+"""Heatmaps: one row per site and one column per round."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ _TOP, _BOTTOM = 26.0, 44.0
 
 @dataclass(frozen=True, kw_only=True)
 class Heat:
-    """Figures of sites over rounds.
+    """A figure of each site in each round.
 
     Args:
-        sites: Rows, from the top.
-        rounds: Columns.
-        values: Shape (n_sites, n_rounds); NaN where a site did not answer.
-        darkest: The value from which on a cell is darkest; 0 is lightest.
-        title: What the shade is.
+        sites: The sites, from the top row down.
+        rounds: The rounds, from left to right.
+        values: The figures, shape (n_sites, n_rounds); NaN where a site did not answer.
+        darkest: Values from this one up get the darkest shade; 0 gets the lightest.
+        title: What the shade shows.
     """
 
     sites: Sequence[str]
@@ -33,11 +33,11 @@ class Heat:
     title: str
 
 
-def draw_heat(heat: Heat, width: int) -> Figure:
-    """Draw the cells; a round in which a site did not answer is left empty."""
-    figure = plots.empty(width, _TOP + _BOTTOM + _ROW * len(heat.sites))
+def draw_heatmap(heat: Heat, width: int) -> Figure:
+    """Draw the cells; a cell is empty where a site did not answer."""
+    figure = plots.empty_figure(width, _TOP + _BOTTOM + _ROW * len(heat.sites))
     left = 150.0 if width > plots.NARROW else 104.0
-    axes = plots.inset(figure, left=left, right=12.0, top=_TOP, bottom=_BOTTOM)
+    axes = plots.add_axes(figure, left=left, right=12.0, top=_TOP, bottom=_BOTTOM)
     first = heat.rounds[0] - 0.5
     edges = [first + place for place in range(len(heat.rounds) + 1)]
     axes.pcolormesh(
@@ -51,7 +51,7 @@ def draw_heat(heat: Heat, width: int) -> Figure:
         linewidth=0.6,
     )
     axes.invert_yaxis()
-    names = [plots.shortened(name, round(left / 6.4)) for name in heat.sites]
+    names = [plots.truncated_name(name, round(left / 6.4)) for name in heat.sites]
     axes.set_yticks(range(len(names)), names)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     axes.tick_params(length=0)

@@ -1,4 +1,4 @@
-"""Pictures with a row a site: a dot with its whiskers, or two dots and what lies between."""
+"""Forest plots: one row per site, with a confidence interval or with a change."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ _BACKGROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A dot, with what is known around it.
+    """A row with a dot and whiskers.
 
     Args:
-        label: What the row is about.
-        text: Its value in words.
-        value: Where the dot is.
-        low: Where the whisker begins.
-        high: Where it ends.
+        label: What the row shows.
+        text: The value in words.
+        value: The position of the dot.
+        low: The lower end of the whisker.
+        high: The upper end of the whisker.
         middle: The ends of a thicker part of the whisker, if there is one.
-        role: The consortium, one site, or everything in one place.
+        role: Whether it is of all sites together, of one site, or of all records in one place.
     """
 
     label: str
@@ -41,14 +41,14 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """Two dots: before and after.
+    """A row with two dots: before and after.
 
     Args:
-        label: What the row is about.
-        text: The difference in words.
-        before: Where it was.
-        after: Where it is.
-        better: Whether that is an improvement.
+        label: What the row shows.
+        text: The change in words.
+        before: The value before.
+        after: The value after.
+        better: Whether the change is an improvement.
     """
 
     label: str
@@ -59,15 +59,15 @@ class Change:
 
 
 def draw_rows(rows: Sequence[Row], axis: str, width: int, *, mark: float | None = None) -> Figure:
-    """Draw dots and whiskers, one row under the other, each with its value in words.
+    """Draw a forest plot, each row with its value in words.
 
     Args:
-        rows: From the top down.
-        axis: What is measured.
-        width: Pixels.
-        mark: A value to compare all rows with: a thin line.
+        rows: The rows, from the top down.
+        axis: The label of the axis.
+        width: Width in pixels.
+        mark: A value to compare all rows with, drawn as a thin line.
     """
-    figure, axes = _stage(len(rows), axis, width)
+    figure, axes = _row_axes(len(rows), axis, width)
     if mark is not None:
         axes.axvline(mark, color=BLUE, linewidth=1, alpha=0.45, zorder=1)
     for place, row in enumerate(rows):
@@ -85,13 +85,13 @@ def draw_rows(rows: Sequence[Row], axis: str, width: int, *, mark: float | None 
             markeredgewidth=1,
             zorder=3,
         )
-        _label(axes, place, row.label, row.text, strong=row.role == "together", width=width)
+        _label_row(axes, place, row.label, row.text, strong=row.role == "together", width=width)
     return figure
 
 
 def draw_changes(changes: Sequence[Change], axis: str, width: int) -> Figure:
-    """Draw an arrow a row from the hollow dot (before) to the filled one (after)."""
-    figure, axes = _stage(len(changes), axis, width)
+    """Draw one line per row, from a hollow dot (before) to a filled one (after)."""
+    figure, axes = _row_axes(len(changes), axis, width)
     for place, change in enumerate(changes):
         colour = BLUE if change.better else ORANGE
         ends = [change.before, change.after]
@@ -107,28 +107,28 @@ def draw_changes(changes: Sequence[Change], axis: str, width: int) -> Figure:
             zorder=3,
         )
         axes.plot(change.after, place, marker="o", markersize=8, color=colour, zorder=4)
-        _label(axes, place, change.label, change.text, strong=False, width=width)
+        _label_row(axes, place, change.label, change.text, strong=False, width=width)
     return figure
 
 
-def _stage(n_rows: int, axis: str, width: int) -> tuple[Figure, Axes]:
-    """Axes with a row each `n_rows`, the first at the top; labels stand beside or above rows."""
+def _row_axes(n_rows: int, axis: str, width: int) -> tuple[Figure, Axes]:
+    """Return a figure with axes for `n_rows` rows, the first at the top, and room for labels."""
     narrow = width <= plots.NARROW
     step = 46.0 if narrow else 34.0
-    figure = plots.empty(width, n_rows * step + _AXIS)
+    figure = plots.empty_figure(width, n_rows * step + _AXIS)
     left, right = (8.0, 8.0) if narrow else (_LEFT, _RIGHT)
-    axes = plots.inset(figure, left=left, right=right, top=0, bottom=_AXIS)
-    plots.bare(axes)
+    axes = plots.add_axes(figure, left=left, right=right, top=0, bottom=_AXIS)
+    plots.strip_axes(axes)
     axes.set_ylim(n_rows - 0.5 + (0.15 if narrow else 0.0), -0.6 if narrow else -0.5)
     axes.set_xlabel(axis)
-    plots.thousands(axes.xaxis)
+    plots.group_thousands(axes.xaxis)
     axes.margins(x=0.06)
     axes.locator_params(axis="x", nbins=4 if narrow else 7)
     return figure, axes
 
 
-def _label(axes: Axes, place: int, label: str, text: str, *, strong: bool, width: int) -> None:
-    """Write a row's label and value: beside the axes, or above the row where they do not fit."""
+def _label_row(axes: Axes, place: int, label: str, text: str, *, strong: bool, width: int) -> None:
+    """Write a row's label and value: beside the axes, or above the row on a narrow page."""
     weight = "bold" if strong else "normal"
     across = axes.get_yaxis_transform()
     left, right, height, most = 0.0, 1.0, place - 0.34, 24
@@ -137,6 +137,6 @@ def _label(axes: Axes, place: int, label: str, text: str, *, strong: bool, width
         left, right, height, most = -_LEFT / inner, 1 + _RIGHT / inner, float(place), 28
     shared: dict[str, Any] = {"transform": across, "weight": weight, "va": "center"}
     shared["bbox"] = _BACKGROUND
-    axes.text(left, height, plots.shortened(label, most), color=INK, **shared)
+    axes.text(left, height, plots.truncated_name(label, most), color=INK, **shared)
     colour = INK if strong else QUIET
     axes.text(right, height, text, ha="right", color=colour, size=0.95 * LETTER, **shared)

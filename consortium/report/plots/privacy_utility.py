@@ -1,4 +1,4 @@
-"""The picture of a figure against epsilon."""
+"""The privacy-utility plot: a metric against epsilon."""
 
 import math
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from consortium.run.privacy_records import PrivacyPoint
 
 
 def draw_privacy(points: Sequence[PrivacyPoint], axis: str, width: int) -> Figure:
-    """Draw the figure at each epsilon with its interval, and the level without privacy."""
-    figure = plots.empty(width, 300)
-    axes = plots.inset(figure, left=58, right=20, top=30, bottom=46)
-    plots.ruled(axes, across="epsilon of each person, all rounds together (log scale)", up=axis)
+    """Draw the metric at each epsilon with its interval, and the level without privacy."""
+    figure = plots.empty_figure(width, 300)
+    axes = plots.add_axes(figure, left=58, right=20, top=30, bottom=46)
+    plots.rule_axes(axes, across="epsilon per person over all rounds (log scale)", up=axis)
     private = sorted((one for one in points if one.epsilon is not None), key=_epsilon)
     axes.set_xscale("log")
     axes.set_xticks([_epsilon(one) for one in private], [f"{_epsilon(one):g}" for one in private])

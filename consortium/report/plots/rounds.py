@@ -1,4 +1,4 @@
-"""The picture of a figure over rounds, beside the levels it is compared with."""
+"""Plot a metric over the rounds, with levels to compare it with."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,12 +18,12 @@ _TOO_FLAT = 3.0
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """A value to compare with: a dashed line.
+    """A value to compare with, drawn as a dashed line.
 
     Args:
-        name: What it is.
-        value: Where it is.
-        role: One site, or everything in one place.
+        name: Its label.
+        value: The value.
+        role: Whether it is of one site, or of all records in one place.
     """
 
     name: str
@@ -33,15 +33,15 @@ class Level:
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """A figure over rounds.
+    """A metric over the rounds.
 
     Args:
-        rounds: Rounds completed, at each point.
-        values: The figure there.
-        errors: How far off it may be.
-        name: What the last point is called.
-        sites: The same figure of single sites, as points, where released.
-        levels: What it is compared with.
+        rounds: The number of completed rounds at each point.
+        values: The metric at each point.
+        errors: The error bound of each value.
+        name: The label of the last point.
+        sites: The same metric of single sites, as points, where released.
+        levels: The levels to compare it with.
     """
 
     rounds: Sequence[int]
@@ -52,26 +52,29 @@ class Course:
     levels: Sequence[Level] = ()
 
     @property
-    def shown(self) -> tuple[float, float] | None:
-        """Ends of the vertical axis, if the value before training would press the others flat."""
+    def value_limits(self) -> tuple[float, float] | None:
+        """Ends of the vertical axis, if it must leave out the value before training.
+
+        It does when that value would squeeze all later ones into a small part of the axis.
+        """
         drawn = [*zip(self.rounds, self.values, strict=True), *chain(*self.sites.values())]
         levels = [level.value for level in self.levels]
         later = [value for server_round, value in drawn if server_round > 0] + levels
         everything = [value for _, value in drawn] + levels
-        if len(self.rounds) < 3 or _height(everything) <= _TOO_FLAT * _height(later):
+        if len(self.rounds) < 3 or _value_range(everything) <= _TOO_FLAT * _value_range(later):
             return None
-        room = 0.06 * _height(later)
+        room = 0.06 * _value_range(later)
         return min(later) - room, max(later) + room
 
 
 def draw_course(course: Course, axis: str, width: int) -> Figure:
-    """Draw a figure over rounds, and the levels it is compared with."""
+    """Draw a metric over the rounds, and the levels to compare it with."""
     narrow = width <= plots.NARROW
     labels = 1 + len(course.levels)
     below = 46.0 + (_APART * labels if narrow else 0.0)
-    figure = plots.empty(width, 280 + below if narrow else 360)
-    axes = plots.inset(figure, left=58, right=14 if narrow else _RIGHT, top=30, bottom=below)
-    plots.ruled(axes, across="rounds completed", up=axis)
+    figure = plots.empty_figure(width, 280 + below if narrow else 360)
+    axes = plots.add_axes(figure, left=58, right=14 if narrow else _RIGHT, top=30, bottom=below)
+    plots.rule_axes(axes, across="rounds completed", up=axis)
     for points in course.sites.values():
         axes.plot(*zip(*points, strict=True), color=GREY, linewidth=0.9, alpha=0.5, zorder=1)
     pairs = list(zip(course.values, course.errors, strict=True))
@@ -83,15 +86,15 @@ def draw_course(course: Course, axis: str, width: int) -> Figure:
         axes.axhline(level.value, color=COLOURS[level.role], linewidth=1.3, ls="--", zorder=3)
     axes.margins(x=0.02)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5 if narrow else 10))
-    plots.thousands(axes.yaxis)
-    if course.shown is not None:
-        axes.set_ylim(*course.shown)
-    _name(figure, axes, course, narrow=narrow)
+    plots.group_thousands(axes.yaxis)
+    if course.value_limits is not None:
+        axes.set_ylim(*course.value_limits)
+    _label_lines(figure, axes, course, narrow=narrow)
     return figure
 
 
-def _name(figure: Figure, axes: Axes, course: Course, *, narrow: bool) -> None:
-    """Write what the lines are: beside their ends, or below the axes where there is no room."""
+def _label_lines(figure: Figure, axes: Axes, course: Course, *, narrow: bool) -> None:
+    """Label the lines: beside their ends, or below the axes on a narrow page."""
     named = [(level.value, level.name, COLOURS[level.role]) for level in course.levels]
     named = sorted([*named, (course.values[-1], course.name, BLUE)], reverse=True)
     height = 96 * figure.get_figheight()
@@ -103,7 +106,7 @@ def _name(figure: Figure, axes: Axes, course: Course, *, narrow: bool) -> None:
         return
     low, high = axes.get_ylim()
     inner = height - 30 - 46
-    heights = spread([(value - low) / (high - low) * inner for value, _, _ in named], _APART)
+    heights = spread_labels([(value - low) / (high - low) * inner for value, _, _ in named], _APART)
     for rise, (_, name, colour) in zip(heights, named, strict=True):
         axes.text(
             1.015,
@@ -117,30 +120,35 @@ def _name(figure: Figure, axes: Axes, course: Course, *, narrow: bool) -> None:
         )
 
 
-def _height(values: Sequence[float]) -> float:
+def _value_range(values: Sequence[float]) -> float:
     return max(values) - min(values)
 
 
-def spread(places: Sequence[float], apart: float) -> list[float]:
-    """Return places moved as little as needed to be so far apart; from the highest to the lowest.
+def spread_labels(places: Sequence[float], apart: float) -> list[float]:
+    """Return label positions moved just enough to be `apart` from each other, highest first.
 
-    Guarantee: the order and, where nothing is too close, the places are kept; a group that is
-    too close keeps its mean.
+    Guarantee: the order is kept, a label that is far enough from the others stays in place, and a
+    group of labels that are too close keeps its mean.
     """
     groups: list[list[float]] = []
     for place in places:
         groups.append([place])
-        while len(groups) > 1 and _lowest(groups[-2], apart) - _highest(groups[-1], apart) < apart:
+        while (
+            len(groups) > 1
+            and _lowest_place(groups[-2], apart) - _highest_place(groups[-1], apart) < apart
+        ):
             last = groups.pop()
             groups[-1].extend(last)
     return [
-        _highest(group, apart) - apart * index for group in groups for index in range(len(group))
+        _highest_place(group, apart) - apart * index
+        for group in groups
+        for index in range(len(group))
     ]
 
 
-def _highest(group: Sequence[float], apart: float) -> float:
+def _highest_place(group: Sequence[float], apart: float) -> float:
     return sum(group) / len(group) + apart * (len(group) - 1) / 2
 
 
-def _lowest(group: Sequence[float], apart: float) -> float:
+def _lowest_place(group: Sequence[float], apart: float) -> float:
     return sum(group) / len(group) - apart * (len(group) - 1) / 2

@@ -1,8 +1,8 @@
-"""Pictures as SVG text: one style, two widths, no global state of the drawing library.
+"""Plots as SVG text in one style and two widths, without matplotlib's global state.
 
-Guarantee: the same data give the same bytes with the same version of matplotlib. Text stays
-text, set in the reader's own fonts; colours are told apart by colour-blind readers (Okabe and
-Ito 2008) and never carry a meaning alone.
+Guarantee: the same data give the same bytes with the same version of matplotlib. Text stays text,
+in the reader's own fonts. Colour-blind readers can tell the colours apart (Okabe and Ito 2008), and
+no meaning depends on colour alone.
 """
 
 import io
@@ -56,45 +56,45 @@ _STYLE: dict[Any, Any] = {
     "lines.linewidth": 2.0,
     "lines.solid_capstyle": "round",
     "savefig.facecolor": "none",
-    "svg.fonttype": "none",
-    "svg.hashsalt": "consortium",
-    "text.parse_math": False,  # a dollar is a dollar
+    "svg.fonttype": "none",  # text stays text, not paths: smaller, and a screen reader can read it
+    "svg.hashsalt": "consortium",  # ids are otherwise random, and the bytes would differ
+    "text.parse_math": False,  # a dollar sign is not mathematics
 }
 
 
-def plot(name: str, draw: Draw, *, title: str, alt: str, caption: str = "") -> Plot:
-    """Return a picture over the whole width of the page.
+def full_width_plot(name: str, draw: Draw, *, title: str, alt: str, caption: str = "") -> Plot:
+    """Return a plot over the whole width of the page.
 
     Args:
-        name: Its file name, without the ending.
-        draw: Draws it so many pixels wide.
+        name: Its file name, without the extension.
+        draw: Draws it with a given width in pixels.
         title: What it shows.
         alt: The same in words.
-        caption: What has to be known to read it.
+        caption: What a reader must know to read it.
     """
-    wide, narrow = _svg(draw, WIDE), _svg(draw, NARROW)
+    wide, narrow = _rendered_svg(draw, WIDE), _rendered_svg(draw, NARROW)
     return Plot(name=name, title=title, alt=alt, caption=caption, wide=wide, narrow=narrow)
 
 
-def half(name: str, draw: Draw, *, title: str, alt: str, caption: str = "") -> Plot:
-    """Return a picture over half of the page, which also fits a phone."""
-    wide, narrow = _svg(draw, HALF), _svg(draw, NARROW)
+def half_width_plot(name: str, draw: Draw, *, title: str, alt: str, caption: str = "") -> Plot:
+    """Return a plot over half the width of the page, with a version for a phone."""
+    wide, narrow = _rendered_svg(draw, HALF), _rendered_svg(draw, NARROW)
     return Plot(name=name, title=title, alt=alt, caption=caption, wide=wide, narrow=narrow)
 
 
 def write_png(draw: Draw, path: Path) -> None:
-    """Write a picture over the whole width of a page as PNG, on white."""
+    """Write a plot over the whole width of a page as PNG, on white."""
     with mpl.rc_context(_STYLE):
         draw(WIDE).savefig(path, format="png", dpi=192, facecolor="white")
 
 
-def empty(width: int, height: float) -> Figure:
-    """Return an empty figure of so many pixels."""
+def empty_figure(width: int, height: float) -> Figure:
+    """Return an empty figure with this size in pixels."""
     return Figure(figsize=(width / 96, height / 96))
 
 
-def inset(figure: Figure, *, left: float, right: float, top: float, bottom: float) -> Axes:
-    """Return axes that leave so many pixels free at each side of a figure."""
+def add_axes(figure: Figure, *, left: float, right: float, top: float, bottom: float) -> Axes:
+    """Add axes with these margins in pixels."""
     width, height = 96 * figure.get_figwidth(), 96 * figure.get_figheight()
     return figure.add_axes(
         (
@@ -106,16 +106,16 @@ def inset(figure: Figure, *, left: float, right: float, top: float, bottom: floa
     )
 
 
-def bare(axes: Axes) -> None:
-    """Take away all but the horizontal axis, and draw its grid."""
+def strip_axes(axes: Axes) -> None:
+    """Remove all axes except the horizontal one, and draw its grid."""
     axes.spines["left"].set_visible(False)
     axes.grid(visible=True, axis="x")
     axes.tick_params(axis="both", length=0)
     axes.tick_params(axis="y", labelleft=False)
 
 
-def ruled(axes: Axes, *, across: str, up: str) -> None:
-    """Draw the grid of both axes and nothing around it; name what they measure."""
+def rule_axes(axes: Axes, *, across: str, up: str) -> None:
+    """Draw the grid of both axes without a frame, and label the axes."""
     axes.grid(visible=True)
     axes.tick_params(length=0, pad=5)
     for side in axes.spines.values():
@@ -124,25 +124,25 @@ def ruled(axes: Axes, *, across: str, up: str) -> None:
     axes.set_title(up, loc="left", color=QUIET, size=LETTER)
 
 
-def thousands(axis: Axis) -> None:
-    """Write large numbers along an axis with their thousands apart."""
+def group_thousands(axis: Axis) -> None:
+    """Write the numbers along an axis with thousands separators."""
     axis.set_major_formatter(lambda value, _place: f"{value:,.10g}".replace("-", "\N{MINUS SIGN}"))
 
 
-def shortened(name: str, most: int) -> str:
-    """Return a name of at most so many letters, its end cut off visibly."""
+def truncated_name(name: str, most: int) -> str:
+    """Return a name cut to at most this many letters, with an ellipsis if it was cut."""
     return name if len(name) <= most else f"{name[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
-def _svg(draw: Draw, width: int) -> str:
+def _rendered_svg(draw: Draw, width: int) -> str:
     file = io.StringIO()
     with mpl.rc_context(_STYLE):
         draw(width).savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-    return _lean(file.getvalue())
+    return _minified_svg(file.getvalue())
 
 
-def _lean(svg: str) -> str:
-    """Leave out the document type and metadata, and name the reader's fonts."""
+def _minified_svg(svg: str) -> str:
+    """Remove the document type and the metadata, and use the reader's fonts."""
     body = svg[svg.index("<svg") :]
     without = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
     return re.sub("[ \n]+", " ", without).replace("'DejaVu Sans'", _FONTS.replace('"', "'"))

@@ -1,4 +1,4 @@
-"""What the run protects and what it does not; how it was set; what it can be recognised by."""
+"""Sections on what a run protects, its settings, and its versions and fingerprints."""
 
 from consortium.config import KEYS
 from consortium.report.elements.blocks import Block, Column, Facts, Points, Section, Table
@@ -6,8 +6,8 @@ from consortium.report.elements.run_reader import Recorded
 from consortium.wording import formatting as words
 
 
-def protection(recorded: Recorded) -> Section | None:
-    """Return what a run in the clear keeps from whom, and what it does not."""
+def protection_section(recorded: Recorded) -> Section | None:
+    """Return the section on what a run in the clear protects; None for an encrypted run."""
     if not recorded.mode.coordinator_reads:
         return None
     return Section(
@@ -15,70 +15,76 @@ def protection(recorded: Recorded) -> Section | None:
         title="What does this protect, and what not?",
         short="What is protected",
         lead=(
-            "This run was in the clear: records stayed where they are, but whoever runs the "
-            "coordinator could read what each single one of the "
-            f"{recorded.nouns} sent. All of them must trust the coordinator."
+            "This run was in the clear: records stayed in place, but the operator of the "
+            f"coordinator could read what each of the {recorded.nouns} sent. All of them must "
+            "trust the coordinator."
         ),
-        blocks=(_kept(recorded), _not_kept(recorded)),
+        blocks=(_protected_points(recorded), _unprotected_points(recorded)),
     )
 
 
-def _kept(recorded: Recorded) -> Block:
+def _protected_points(recorded: Recorded) -> Block:
     noun = recorded.noun
     return Points(
         "Protected",
         (
-            f"No record left its {noun}. What left each round is how training moved the model "
-            f"({words.several(recorded.summary.dim, 'number')}), and counts.",
-            f"Error messages, which may quote a record, stayed at the {noun}: no more than their "
-            "kind left.",
-            f"In this report, figures of one {noun} alone stand only where its own policy releases "
-            "them, and only above its minimum count.",
-            "Nobody whose records were held out to measure the model had records in the same "
-            f"{noun}'s training, so no figure here flatters it.",
+            f"No record left its {noun}. Each round, only the model update left "
+            f"({words.count_with_noun(recorded.summary.dim, 'number')}), and counts.",
+            f"Error messages, which may quote a record, stayed at the {noun}: only their code "
+            "left.",
+            f"This report shows figures of a single {noun} only if its own policy releases them, "
+            "and only above its minimum count.",
+            "No person has records both in the held-out set and in the training set of the same "
+            f"{noun}, so the figures here are not inflated.",
         ),
     )
 
 
-def _not_kept(recorded: Recorded) -> Block:
+def _unprotected_points(recorded: Recorded) -> Block:
     noun = recorded.noun
     points = [
-        f"The coordinator read each {noun}'s model updates. From updates, something about the "
-        "records behind them can be inferred, at worst single records.",
-        f"The coordinator also read each {noun}'s counts, those too that this report withholds.",
-        "The model itself was not trained with differential privacy: what it remembers of single "
-        f"{recorded.people} has no proven bound.",
-        _liars(recorded),
+        f"The coordinator could read each {noun}'s model updates. An update can reveal something "
+        "about the records behind it, in the worst case single records.",
+        f"The coordinator could also read each {noun}'s counts, even those withheld in this "
+        "report.",
+        "The model was not trained with differential privacy: there is no proven bound on what it "
+        f"remembers about single {recorded.people}.",
+        _rule_sentence(recorded),
     ]
     return Points("Not protected", tuple(points))
 
 
-def _liars(recorded: Recorded) -> str:
+def _rule_sentence(recorded: Recorded) -> str:
     rule = recorded.summary.config.get("rule.name", "mean")
     if rule == "mean":
         return (
-            f"Updates were averaged. A {recorded.noun} that sends a harmful update in the agreed "
-            "form can spoil the model."
+            f"Updates were averaged. A {recorded.noun} that sends a harmful update of the agreed "
+            "shape can ruin the model."
         )
     bound = int(recorded.summary.config.get("rule.num-byzantine", 0))
+    expected = words.count_with_noun(bound, recorded.noun)
     return (
-        f"Updates were combined by the rule {rule}, told to withstand "
-        f"{words.several(bound, recorded.noun)} that may send anything; more could spoil the model."
+        f"Updates were combined by the rule {rule}, set to withstand {expected} that may send "
+        "anything. A larger number could ruin the model."
     )
 
 
-def settings(recorded: Recorded) -> Section:
-    """Return the whole run config, and what differs from the defaults."""
+def settings_section(recorded: Recorded) -> Section:
+    """Return the section with the complete run config, settings that differ from defaults first."""
     config = recorded.summary.config
     changed = [key for key, value in config.items() if key in KEYS and value != KEYS[key]]
     ordered = [*changed, *(key for key in config if key not in changed)]
     rows = tuple(
-        (key, words.value(config[key]), words.value(KEYS[key]) if key in changed else "")
+        (
+            key,
+            words.setting_text(config[key]),
+            words.setting_text(KEYS[key]) if key in changed else "",
+        )
         for key in ordered
     )
-    differ = words.some_of(len(changed), len(config), "settings")
+    differ = words.part_in_words(len(changed), len(config), "settings")
     verb = "differs" if len(changed) == 1 else "differ"
-    lead = f"{words.sentence(differ)} {verb} from the defaults."
+    lead = f"{words.capitalized_text(differ)} {verb} from the defaults."
     return Section(
         anchor="settings",
         title="How was the run set up?",
@@ -98,8 +104,8 @@ def settings(recorded: Recorded) -> Section:
     )
 
 
-def identity(recorded: Recorded) -> Section:
-    """Return the versions and fingerprints by which a run can be recognised and repeated."""
+def identity_section(recorded: Recorded) -> Section:
+    """Return the section with the versions and fingerprints that identify a run."""
     summary = recorded.summary
     prints = {
         "Model": summary.model_digest,
@@ -109,11 +115,11 @@ def identity(recorded: Recorded) -> Section:
     }
     return Section(
         anchor="identity",
-        title="How can it be recognised and repeated?",
+        title="How can this run be identified and repeated?",
         short="Fingerprints",
         lead=(
-            f"The same data, settings and seed ({summary.seed}) give the same model, to the last "
-            "bit. Two runs with the same model fingerprint have the same model."
+            f"The same data, settings and seed ({summary.seed}) give exactly the same model, bit "
+            "for bit. Two runs with the same model fingerprint have the same model."
         ),
         blocks=(
             Facts(items=tuple((name, text) for name, text in prints.items() if text), kind="code"),

@@ -1,4 +1,4 @@
-"""Is it worth it: alone, together, and with all records in one place."""
+"""Sections that compare training alone, together, and with all records in one place."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -17,70 +17,70 @@ MOST_DRAWN = 24
 One = TypeVar("One")
 
 
-def worth(recorded: Recorded) -> Section | None:
-    """Return the comparison on everybody's held-out records, if it was measured."""
+def comparison_section(recorded: Recorded) -> Section | None:
+    """Return the comparison on all sites' held-out records, or None if it was not measured."""
     if recorded.comparison is None:
         return None
-    verdict, unit = Headline(recorded.comparison), _unit(recorded)
+    verdict, unit = Headline(recorded.comparison), _metric_unit(recorded)
     return Section(
         anchor="worth",
         title="Is it worth training together?",
         short="Is it worth it?",
-        lead=_lead(recorded, verdict),
-        blocks=(_arms(verdict, unit), _differences(verdict, unit)),
+        lead=_lead_text(recorded, verdict),
+        blocks=(_arms_plot(verdict, unit), _differences_table(verdict, unit)),
     )
 
 
-def own_records(recorded: Recorded) -> Section | None:
-    """Return what each site gains on its own held-out records, if that was measured."""
-    if recorded.comparison is None or not Headline(recorded.comparison).own:
+def own_records_section(recorded: Recorded) -> Section | None:
+    """Return each site's gain on its own held-out records, or None if it was not measured."""
+    if recorded.comparison is None or not Headline(recorded.comparison).own_records:
         return None
     verdict = Headline(recorded.comparison)
     return Section(
         anchor="own",
         title=f"What does each {recorded.noun} gain on its own {recorded.people}?",
         short="What each one gains",
-        lead=own_gains(recorded, verdict),
+        lead=own_gains_sentence(recorded, verdict),
         blocks=_own_blocks(recorded, verdict),
     )
 
 
-def own_gains(recorded: Recorded, verdict: Headline) -> str:
-    """Return in a sentence for how many sites the shared model is better on their own records."""
-    better = sum(verdict.better(pair.together, pair.alone) for pair in verdict.own)
-    at = words.some_of(better, len(verdict.own), recorded.nouns)
+def own_gains_sentence(recorded: Recorded, verdict: Headline) -> str:
+    """Return a sentence on how many sites do better with the shared model on their own records."""
+    better = sum(verdict.is_better(pair.together, pair.alone) for pair in verdict.own_records)
+    at = words.part_in_words(better, len(verdict.own_records), recorded.nouns)
     return (
         f"On the records of one {recorded.noun}'s own {recorded.people} alone, the shared model "
         f"does better than the {recorded.noun}'s own model at {at}."
     )
 
 
-def _unit(recorded: Recorded) -> str:
+def _metric_unit(recorded: Recorded) -> str:
     return recorded.unit if meaning_of(recorded.headline_metric).in_unit else ""
 
 
-def _lead(recorded: Recorded, verdict: Headline) -> str:
+def _lead_text(recorded: Recorded, verdict: Headline) -> str:
     comparison, everyone = verdict.comparison, len(verdict.alone)
-    ahead = words.some_of(len(verdict.ahead_of), everyone, "models trained alone")
-    behind = words.in_words(len(verdict.behind))
-    against = f" and worse than {behind}" if verdict.behind else ""
+    ahead = words.part_in_words(len(verdict.worse_alone), everyone, "models trained alone")
+    behind = words.count_in_words(len(verdict.better_alone))
+    against = f" and worse than {behind}" if verdict.better_alone else ""
     direction = "Higher" if comparison.higher_is_better else "Lower"
     says = meaning_of(comparison.metric).says
-    explained = f"{words.sentence(comparison.metric_title)} says {says}. " if says else ""
+    explained = f"{words.capitalized_text(comparison.metric_title)} says {says}. " if says else ""
     return (
         f"By more than chance, the shared model is better than {ahead}{against}. {explained}"
         f"{direction} is better."
     )
 
 
-def _arms(verdict: Headline, unit: str) -> Block:
+def _arms_plot(verdict: Headline, unit: str) -> Block:
     comparison = verdict.comparison
     pooled = [verdict.pooled] if verdict.pooled else []
-    alone, left_out = _drawn(verdict.alone)
+    alone, left_out = _best_and_worst(verdict.alone)
     arms = [verdict.together, *alone, *pooled]
-    rows = [_row(arm) for arm in arms]
-    axis = words.sentence(comparison.metric_title) + (f", {unit}" if unit else "")
-    return plots.plot(
+    rows = [_arm_row(arm) for arm in arms]
+    axis = words.capitalized_text(comparison.metric_title) + (f", {unit}" if unit else "")
+    return plots.full_width_plot(
         "comparison",
         lambda width: draw_rows(rows, axis, width, mark=verdict.together.value),
         title="Together, alone, and with all records in one place",
@@ -89,12 +89,12 @@ def _arms(verdict: Headline, unit: str) -> Block:
             "Dots are measured values; whiskers are 95 % intervals from "
             f"{words.count(comparison.resamples)} resamples of the held-out records. Models are "
             "measured on the same records, so overlapping whiskers do not mean that a difference "
-            f"is chance: the table below says. The axis does not start at 0.{left_out}"
+            f"is due to chance; see the table below. The axis does not start at 0.{left_out}"
         ),
     )
 
 
-def _row(arm: Arm) -> Row:
+def _arm_row(arm: Arm) -> Row:
     roles: dict[str, plots.Role] = {"federated": "together", "alone": "one", "pooled": "all"}
     return Row(
         label=arm.name,
@@ -106,8 +106,8 @@ def _row(arm: Arm) -> Row:
     )
 
 
-def _drawn(alone: Sequence[One]) -> tuple[list[One], str]:
-    """Return what there is room for of a list that begins with the best, and a remark."""
+def _best_and_worst(alone: Sequence[One]) -> tuple[list[One], str]:
+    """Return the best and worst of a sorted list that is too long to draw, and a remark."""
     if len(alone) <= MOST_DRAWN:
         return list(alone), ""
     half = MOST_DRAWN // 2
@@ -115,14 +115,16 @@ def _drawn(alone: Sequence[One]) -> tuple[list[One], str]:
     return [*alone[:half], *alone[-half:]], remark
 
 
-def _differences(verdict: Headline, unit: str) -> Block:
-    alone, left_out = _drawn(verdict.alone)
+def _differences_table(verdict: Headline, unit: str) -> Block:
+    alone, left_out = _best_and_worst(verdict.alone)
     rows = []
     for arm in [*alone, *([verdict.pooled] if verdict.pooled else [])]:
         found = verdict.difference(arm)
         if found is not None:
             spread = words.interval(found.low, found.high)
-            says = {1: "better", 0: "no difference beyond chance", -1: "worse"}[verdict.side(arm)]
+            says = {1: "better", 0: "no difference beyond chance", -1: "worse"}[
+                verdict.sign_against(arm)
+            ]
             rows.append((arm.name, words.difference(found.value, unit), spread, says))
     return Table(
         caption="The shared model minus each other model",
@@ -133,38 +135,38 @@ def _differences(verdict: Headline, unit: str) -> Block:
             Column("The shared model is"),
         ),
         rows=tuple(rows),
-        note="Both models are measured on the same resampled records, so what is hard for both "
-        f"cancels out.{left_out}",
+        note="Both models are measured on the same resampled records, so the difficulty of the "
+        f"records cancels out.{left_out}",
     )
 
 
 def _own_blocks(recorded: Recorded, verdict: Headline) -> tuple[Block, ...]:
-    unit, noun = _unit(recorded), recorded.noun
-    shown, left_out = _drawn(verdict.own)
-    changes = [_change(pair, verdict) for pair in shown]
+    unit, noun = _metric_unit(recorded), recorded.noun
+    shown, left_out = _best_and_worst(verdict.own_records)
+    changes = [_own_change(pair, verdict) for pair in shown]
     axis = verdict.comparison.metric_title + (f", {unit}" if unit else "")
-    picture = plots.plot(
+    picture = plots.full_width_plot(
         "own-records",
         lambda width: draw_changes(changes, axis, width),
         title=f"From the own model to the shared one, on each {noun}'s own records",
         alt="; ".join(f"{change.label}: {change.text}" for change in changes),
-        caption="Hollow: its own model. Filled: the shared model; blue where that is better, "
+        caption="Hollow: its own model. Filled: the shared model, blue where that is better and "
         f"orange where it is not. The axis does not start at 0.{left_out}",
     )
     remark = (
-        f"One {noun}'s held-out records are few, so these differences are uncertain; no interval "
-        f"is given for them. The own model is at home here: it was trained on {recorded.people} "
-        "of the same kind."
+        f"A single {noun} has few held-out records, so these differences are uncertain, and no "
+        "interval is given for them. The own model has an advantage here: it was trained on "
+        f"{recorded.people} of the same kind."
     )
     return picture, Paragraph(remark, "quiet")
 
 
-def _change(pair: OnOwn, verdict: Headline) -> Change:
+def _own_change(pair: OnOwn, verdict: Headline) -> Change:
     gain = words.difference(pair.together - pair.alone)
     return Change(
         label=pair.site,
         text=f"{words.figure(pair.alone)} to {words.figure(pair.together)} ({gain})",
         before=pair.alone,
         after=pair.together,
-        better=verdict.better(pair.together, pair.alone),
+        better=verdict.is_better(pair.together, pair.alone),
     )

@@ -1,4 +1,4 @@
-"""What the coordinator of an encrypted run saw, from the files it kept, and what that is worth."""
+"""Section on what the coordinator of an encrypted run saw, from the files that it kept."""
 
 from consortium.audit.coordinator_view import CoordinatorView
 from consortium.report.elements.blocks import Block, Column, Facts, Points, Section, Table
@@ -8,36 +8,42 @@ from consortium.wording import formatting as words
 _FLOAT32_BYTES = 4
 
 
-def coordinator_saw(recorded: Recorded) -> Section | None:
-    """Return what the coordinator could and could not read; nothing for a run in the clear."""
+def coordinator_section(recorded: Recorded) -> Section | None:
+    """Return the section on what the coordinator could read; None for a run in the clear."""
     if recorded.mode.coordinator_reads:
         return None
     view = recorded.coordinator
     if view is None:
-        return _unread(recorded)
+        return _nothing_kept_section(recorded)
     return Section(
         anchor="coordinator",
         title="What did the coordinator see?",
         short="What the coordinator saw",
         lead=(
             f"Ciphertexts, names, sizes and times. It added what each {recorded.noun} sealed "
-            "without being able to read it, and holds no key that would open any of it."
+            "without being able to read it, and it has no key that could open it."
         ),
-        blocks=(_arrived(view), _figures(view), _audited(view), _kept(recorded), _open(recorded)),
+        blocks=(
+            _uploads_table(view),
+            _figures_block(view),
+            _audit_findings(view),
+            _protected_points(recorded),
+            _unprotected_points(recorded),
+        ),
     )
 
 
-def _unread(recorded: Recorded) -> Section:
+def _nothing_kept_section(recorded: Recorded) -> Section:
     return Section(
         anchor="coordinator",
         title="What did the coordinator see?",
         short="What the coordinator saw",
-        lead="The run ended before its first encrypted round was kept: there is nothing to show.",
-        blocks=(_kept(recorded), _open(recorded)),
+        lead="The run ended before it completed an encrypted round: there is nothing to show.",
+        blocks=(_protected_points(recorded), _unprotected_points(recorded)),
     )
 
 
-def _arrived(view: CoordinatorView) -> Block:
+def _uploads_table(view: CoordinatorView) -> Block:
     return Table(
         caption=f"Round {view.server_round} as it arrived",
         columns=(
@@ -45,7 +51,7 @@ def _arrived(view: CoordinatorView) -> Block:
             Column("Share in the average", "number"),
             Column("Bytes", "number"),
             Column("Bits of noise in a byte", "number"),
-            Column("What there is to read"),
+            Column("All that can be read"),
         ),
         rows=tuple(
             (
@@ -57,11 +63,11 @@ def _arrived(view: CoordinatorView) -> Block:
             )
             for site in view.sites
         ),
-        note="8 bits of noise in a byte is what cannot be told from chance.",
+        note="8 bits of noise in a byte cannot be told from random bytes.",
     )
 
 
-def _figures(view: CoordinatorView) -> Block:
+def _figures_block(view: CoordinatorView) -> Block:
     return Facts(
         items=(
             ("Secret keys it holds", words.count(view.secret_keys)),
@@ -75,7 +81,7 @@ def _figures(view: CoordinatorView) -> Block:
     )
 
 
-def _audited(view: CoordinatorView) -> Block:
+def _audit_findings(view: CoordinatorView) -> Block:
     wrong = [verdict for verdict in view.verdicts if verdict.deviation]
     if wrong:
         return Points(
@@ -85,41 +91,44 @@ def _audited(view: CoordinatorView) -> Block:
                 for verdict in wrong
             ),
         )
+    sums = words.count_with_noun(len(view.verdicts), "sum")
     return Points(
         "What an auditor without keys found",
         (
-            f"{words.several(len(view.verdicts), 'sum')} of the last rounds were added again from "
-            "the signed uploads, without a key: each is the sum it should be.",
+            f"{sums} of the last rounds were recomputed from the signed uploads, without a key. "
+            "Each is correct.",
         ),
     )
 
 
-def _kept(recorded: Recorded) -> Block:
+def _protected_points(recorded: Recorded) -> Block:
     noun = recorded.noun
     return Points(
         "Protected",
         (
-            f"The coordinator read no {noun}'s update, no {noun}'s counts, and not the model.",
-            "A sum that is not that of the signed uploads fails a checksum that only the "
+            f"The coordinator could not read the update or the counts of any {noun}, nor the "
+            "model.",
+            "A sum other than that of the signed uploads fails a checksum that only the "
             f"{recorded.nouns} can compute; it is refused, and the run's key is never used again.",
-            f"Every {noun} checked, before it opened anything, that enough others are in the sum, "
-            "that its own part is in it unaltered, and that most of them had the same model.",
-            "The pooled figures in this report are those that most of the "
-            f"{recorded.nouns} released, over all of them together.",
+            f"Before it opened a sum, every {noun} checked that enough others are in it, that its "
+            "own part is in it unaltered, and that a majority had the same model.",
+            "The pooled figures in this report are over all of the "
+            f"{recorded.nouns}, and a majority of them released the same figures.",
         ),
     )
 
 
-def _open(recorded: Recorded) -> Block:
+def _unprotected_points(recorded: Recorded) -> Block:
     noun = recorded.noun
     return Points(
         "Not protected",
         (
-            f"All {recorded.nouns} share the run's key: one that works together with the "
-            f"coordinator can open another {noun}'s upload.",
-            f"A {noun} can subtract its own part from a sum, so a sum always holds others besides.",
-            "That a sealed value is harmful cannot be seen. It can only be bounded and out-voted.",
-            "What the sums and the model themselves reveal is not bounded: differential privacy "
-            "is for that, and this run had none.",
+            f"All {recorded.nouns} share the run's key: one that colludes with the coordinator can "
+            f"open another {noun}'s upload.",
+            f"A {noun} can subtract its own part from a sum, so a sum always holds several others.",
+            "Nobody can see whether a sealed value is harmful. It can only be bounded and "
+            "outvoted.",
+            "What the sums and the model themselves reveal is not bounded: that needs differential "
+            "privacy, which this run did not use.",
         ),
     )

@@ -1,4 +1,4 @@
-"""What was found of labels or entities, of which a record may have several: pooled, and by site."""
+"""Tables of quality by label or by entity type, pooled and by site."""
 
 from typing import Any, Literal
 
@@ -14,28 +14,28 @@ _MOST_ROWS = 200
 _NAMES = {"labels": "Label", "entities": "Type"}
 _SCORES = ("Precision", "Recall", "F1")
 _READ_AS = (
-    "Precision: of those predicted so, the share that is. Recall: of those that are, the share "
-    f"found. {words.DASH}: the records do not define it."
+    "Precision: the share of predicted ones that are right. Recall: the share of true ones that "
+    f"are found. {words.DASH}: the records do not define it."
 )
 
 
-def tables(recorded: Recorded, tally: Tally, *, of: Marks) -> tuple[Block, ...]:
-    """Return how well each label or type is found, of all records and of those of each site.
+def label_tables(recorded: Recorded, tally: Tally, *, of: Marks) -> tuple[Block, ...]:
+    """Return tables of how well each label or type is found, over all records and by site.
 
-    Guarantee: of a single site only what it released is shown.
+    Guarantee: a figure of a single site is shown only if the site released it.
 
     Args:
         recorded: The run.
-        tally: Its pooled evaluation, with at least one record.
-        of: What a record may have several of.
+        tally: Its pooled evaluation tally, with at least one record.
+        of: Whether records have labels or entities.
     """
     found = recorded.evaluation.curves(tally)[of]
     often = sorted(found, key=lambda name: -found[name]["support"])[:_MOST_SHOWN]
-    by_site = (_by_site(recorded, often, of),) if recorded.site_evaluation else ()
-    return (_pooled(found, often, _NAMES[of]), *by_site)
+    by_site = (_site_table(recorded, often, of),) if recorded.site_evaluation else ()
+    return (_pooled_table(found, often, _NAMES[of]), *by_site)
 
 
-def _pooled(found: dict[str, Any], often: list[str], what: str) -> Block:
+def _pooled_table(found: dict[str, Any], often: list[str], what: str) -> Block:
     counted = ("support", "right", "missed", "spurious")
     return Table(
         caption=f"{what} by {what.lower()}, the most frequent first",
@@ -46,38 +46,37 @@ def _pooled(found: dict[str, Any], often: list[str], what: str) -> Block:
             *(Column(title, "number") for title in _SCORES),
         ),
         rows=tuple(
-            (name, *(words.count(found[name][key]) for key in counted), *_scores(found[name]))
+            (name, *(words.count(found[name][key]) for key in counted), *_score_cells(found[name]))
             for name in often
         ),
         note=_READ_AS,
     )
 
 
-def _by_site(recorded: Recorded, often: list[str], of: Marks) -> Block:
+def _site_table(recorded: Recorded, often: list[str], of: Marks) -> Block:
     shown, what = recorded.site_evaluation, _NAMES[of]
     rows = []
     for site, tally in shown.items():
         found = recorded.evaluation.curves(tally)[of]
         rows += [
-            (site, name, words.count(found[name]["support"]), *_scores(found[name]))
+            (site, name, words.count(found[name]["support"]), *_score_cells(found[name]))
             for name in often
         ]
     more = len(rows) - _MOST_ROWS
-    cut = f" {words.count(more)} more rows stand in evaluation.json." if more > 0 else ""
+    cut = f" {words.count(more)} more rows are in evaluation.json." if more > 0 else ""
     return Table(
-        caption=f"The same {recorded.noun} by {recorded.noun}: the shared model on the records "
-        "of each",
+        caption=f"The shared model on the records of each {recorded.noun}",
         columns=(
-            Column(words.sentence(recorded.noun)),
+            Column(words.capitalized_text(recorded.noun)),
             Column(what),
             Column("In its held-out records", "number"),
             *(Column(title, "number") for title in _SCORES),
         ),
         rows=tuple(rows[:_MOST_ROWS]),
-        note=f"{recorded.withheld(shown)}{cut}".strip(),
+        note=f"{recorded.withheld_sentence(shown)}{cut}".strip(),
     )
 
 
-def _scores(found: dict[str, Any]) -> tuple[str, ...]:
+def _score_cells(found: dict[str, Any]) -> tuple[str, ...]:
     keys = (title.lower() for title in _SCORES)
     return tuple(words.figure(found[key]) if key in found else words.DASH for key in keys)

@@ -1,4 +1,4 @@
-"""How well the model does: every pooled figure, and the curves behind them."""
+"""Section on the model's quality: every pooled metric, and the plots behind them."""
 
 from consortium.report.elements.blocks import Block, Column, Paragraph, Section, Table
 from consortium.report.elements.run_reader import Recorded
@@ -8,35 +8,38 @@ from consortium.wording.metric_glossary import meaning_of
 from privacy.layout import Tally
 
 
-def model(recorded: Recorded) -> Section | None:
-    """Return what the pooled evaluation says, if there is one with a record in it."""
-    tally = recorded.pooled
+def performance_section(recorded: Recorded) -> Section | None:
+    """Return the section on the pooled evaluation; None without one that has a record."""
+    tally = recorded.pooled_evaluation
     if tally is None or recorded.evaluation.num_examples(tally) == 0:
         return None
     return Section(
         anchor="model",
         title="How well does the shared model do?",
         short="How well it does",
-        lead=_lead(recorded, tally),
-        blocks=(*report_curves.pictures(recorded, tally), *_figures(recorded, tally)),
+        lead=_lead_text(recorded, tally),
+        blocks=(
+            *report_curves.performance_blocks(recorded, tally),
+            *_metric_blocks(recorded, tally),
+        ),
     )
 
 
-def _lead(recorded: Recorded, tally: Tally) -> str:
+def _lead_text(recorded: Recorded, tally: Tally) -> str:
     n = words.count(recorded.evaluation.num_examples(tally))
     when = (
         ""
-        if recorded.finished
-        else " The model is the one that the last completed round began with."
+        if recorded.is_finished
+        else " The model is the one that the last completed round started with."
     )
     return (
-        f"Measured on {n} held-out records from all {recorded.nouns} as if they lay in one place: "
-        f"each {recorded.noun} counted its own, and the counts were added up. No average of "
-        f"averages.{when}"
+        f"Measured on {n} held-out records from all {recorded.nouns} as if they were in one place: "
+        f"each {recorded.noun} counted on its own records, and the counts were added up. This is "
+        f"not an average of averages.{when}"
     )
 
 
-def _figures(recorded: Recorded, tally: Tally) -> tuple[Block, ...]:
+def _metric_blocks(recorded: Recorded, tally: Tally) -> tuple[Block, ...]:
     rows = []
     for name, found in recorded.evaluation.metrics(tally).items():
         meaning = meaning_of(name)
@@ -46,23 +49,23 @@ def _figures(recorded: Recorded, tally: Tally) -> tuple[Block, ...]:
                 meaning.title,
                 words.figure(found.value, unit),
                 words.bound(found.error_bound, found.value, unit),
-                f"{words.sentence(meaning.says)}; {meaning.better} is better."
+                f"{words.capitalized_text(meaning.says)}; {meaning.better} is better."
                 if meaning.says
                 else "",
             )
         )
     table = Table(
-        caption="All pooled figures",
+        caption="All pooled metrics",
         columns=(
-            Column("Figure"),
+            Column("Metric"),
             Column("Value", "number"),
             Column("Error bound", "number"),
             Column("What it says"),
         ),
         rows=tuple(rows),
-        note="Error bound: how far the figure can be from that of the scores themselves, which "
-        f"nobody pooled. It says nothing about chance: other {recorded.people} would give other "
-        "figures.",
+        note="Error bound: how far the metric can be from its value on the scores themselves, "
+        f"which were never pooled. It does not cover chance: other {recorded.people} would give "
+        "other values.",
     )
     missing = recorded.evaluation.undefined_reasons(tally)
     reasons = "; ".join(f"{meaning_of(name).title}: {why}" for name, why in missing.items())

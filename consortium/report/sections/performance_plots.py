@@ -1,4 +1,4 @@
-"""The pictures of how well a model does, from the points that an evaluation gives."""
+"""Plots and tables of the model's quality, from the points that an evaluation gives."""
 
 from typing import Any
 
@@ -24,34 +24,36 @@ _MOST_CURVES = 6
 _EVERYDAY_RANGE = 0.99
 
 
-def pictures(recorded: Recorded, tally: Tally) -> tuple[Block, ...]:
-    """Return what there is to see of a pooled evaluation with at least one record."""
+def performance_blocks(recorded: Recorded, tally: Tally) -> tuple[Block, ...]:
+    """Return the plots and tables of a pooled evaluation with at least one record."""
     curves = recorded.evaluation.curves(tally)
     match recorded.label:
         case ClassLabel(binary=True, classes=(negative, positive)):
-            return _binary(recorded, tally, curves, (positive, negative))
+            return _binary_blocks(recorded, tally, curves, (positive, negative))
         case ClassLabel():
-            return _classes(curves)
+            return _class_blocks(curves)
         case NumberLabel():
-            return _regression(recorded, curves)
+            return _regression_blocks(recorded, curves)
         case MultiLabel():
-            return report_marks.tables(recorded, tally, of="labels")
+            return report_marks.label_tables(recorded, tally, of="labels")
         case EntityLabel():
-            return report_marks.tables(recorded, tally, of="entities")
+            return report_marks.label_tables(recorded, tally, of="entities")
 
 
-def _binary(
+def _binary_blocks(
     recorded: Recorded, tally: Tally, curves: dict[str, Any], names: tuple[str, str]
 ) -> tuple[Block, ...]:
     upper, lower = (f"{recorded.target} = {name}" for name in names)
     return (
-        Pair((*_roc(recorded, tally, curves), _calibration(curves, upper))),
-        _score_groups(curves, (upper, lower)),
-        _confusion(curves, "What is flagged at a score of 0.5 or more", _flagged(curves, upper)),
+        Pair((*_roc_plots(recorded, tally, curves), _calibration_plot(curves, upper))),
+        _score_plot(curves, (upper, lower)),
+        _confusion_matrix(
+            curves, "What is flagged at a score of 0.5 or more", _flagged_sentence(curves, upper)
+        ),
     )
 
 
-def _roc(recorded: Recorded, tally: Tally, curves: dict[str, Any]) -> list[Plot]:
+def _roc_plots(recorded: Recorded, tally: Tally, curves: dict[str, Any]) -> list[Plot]:
     if "roc" not in curves:
         return []
     auc = recorded.evaluation.metrics(tally)["roc_auc"]
@@ -59,19 +61,19 @@ def _roc(recorded: Recorded, tally: Tally, curves: dict[str, Any]) -> list[Plot]
     error = words.bound(auc.error_bound, auc.value)
     said = f"AUC {words.figure(auc.value)} (error bound: {error})"
     return [
-        plots.half(
+        plots.half_width_plot(
             "roc",
             lambda width: draw_roc(
                 {"": (roc["false_positive_rate"], roc["true_positive_rate"])}, width
             ),
             title="How well it ranks (ROC curve)",
             alt=f"ROC curve of the pooled scores; {said}.",
-            caption=f"{said}, from pooled score histograms of 1,024 bins. The grey line is chance.",
+            caption=f"{said}, from pooled score histograms of 1,024 bins. Grey line: chance.",
         )
     ]
 
 
-def _calibration(curves: dict[str, Any], target: str) -> Plot:
+def _calibration_plot(curves: dict[str, Any], target: str) -> Plot:
     found = curves["calibration"]
     reliability = Reliability(
         predicted=found["predicted"],
@@ -84,29 +86,29 @@ def _calibration(curves: dict[str, Any], target: str) -> Plot:
         ],
     )
     pairs = list(zip(found["predicted"], found["observed"], strict=True))
-    return plots.half(
+    return plots.half_width_plot(
         "calibration",
         lambda width: draw_reliability(
             reliability, ("predicted probability", "observed frequency"), width
         ),
-        title="Whether probabilities can be trusted (calibration)",
+        title="Can its probabilities be trusted? (calibration)",
         alt="Predicted probability and observed frequency by bin: "
         + "; ".join(f"{words.percent(p)} and {words.percent(o)}" for p, o in pairs),
-        caption=f"Of {target}, in 16 bins. Larger dots hold more records; whiskers are 95 % "
-        "intervals for chance. On the grey line a predicted 30 % comes true 30 times in 100.",
+        caption=f"For {target}, in 16 bins. Larger dots hold more records; whiskers are 95 % "
+        "intervals. On the grey line, a predicted 30 % comes true 30 times in 100.",
     )
 
 
-def _score_groups(curves: dict[str, Any], groups: tuple[str, str]) -> Block:
+def _score_plot(curves: dict[str, Any], groups: tuple[str, str]) -> Block:
     edges, (negatives, positives) = curves["scores"]["edges"], curves["scores"]["counts"]
     shares = _shares(positives), _shares(negatives)
-    return plots.plot(
+    return plots.full_width_plot(
         "scores",
         lambda width: draw_two_groups(edges, shares, groups, "score", width),
-        title="Which scores the two groups get",
+        title="The scores of the two groups",
         alt=f"Histograms of the scores of {groups[0]} and of {groups[1]}, pooled.",
-        caption="Each group's own shares, from the pooled histograms in 64 bins. The less they "
-        "overlap, the better the model tells them apart.",
+        caption="The shares within each group, from the pooled histograms in 64 bins. The less "
+        "they overlap, the better the model separates the groups.",
     )
 
 
@@ -115,8 +117,8 @@ def _shares(counts: list[int]) -> list[float]:
     return [count / total if total else 0.0 for count in counts]
 
 
-def _confusion(curves: dict[str, Any], caption: str, said: str = "") -> Block:
-    """The confusion matrix of the classes that most records have."""
+def _confusion_matrix(curves: dict[str, Any], caption: str, said: str = "") -> Block:
+    """Return the confusion matrix of the most frequent classes."""
     classes, counts = curves["confusion"]["classes"], curves["confusion"]["counts"]
     largest = sorted(range(len(classes)), key=lambda code: -sum(counts[code]))[:_MOST_CLASSES]
     kept = sorted(largest)
@@ -139,15 +141,15 @@ def _confusion(curves: dict[str, Any], caption: str, said: str = "") -> Block:
     )
 
 
-def _flagged(curves: dict[str, Any], target: str) -> str:
-    """What two shares of the confusion matrix mean, in a sentence."""
+def _flagged_sentence(curves: dict[str, Any], target: str) -> str:
+    """Return a sentence on precision and recall at this score, from the confusion matrix."""
     (kept, wrongly), (missed, rightly) = curves["confusion"]["counts"]
     flagged, positives = wrongly + rightly, missed + rightly
     if not flagged or not positives:
         return ""
     return (
         f"At this score {words.count(flagged)} of {words.count(flagged + kept + missed)} records "
-        f"are flagged, {words.percent(rightly / flagged)} of them rightly; "
+        f"are flagged, {words.percent(rightly / flagged)} of them correctly; "
         f"{words.percent(rightly / positives)} of those with {target} are found. "
     )
 
@@ -156,7 +158,7 @@ def _share(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
 
-def _classes(curves: dict[str, Any]) -> tuple[Block, ...]:
+def _class_blocks(curves: dict[str, Any]) -> tuple[Block, ...]:
     found = curves["classes"]
     often = sorted(found, key=lambda name: -found[name]["support"])
     drawn = [name for name in often if "roc" in found[name]][:_MOST_CURVES]
@@ -166,17 +168,21 @@ def _classes(curves: dict[str, Any]) -> tuple[Block, ...]:
         if name in drawn
     }
     areas = "; ".join(f"{name}: {words.figure(found[name]['roc_auc'])}" for name in rocs)
-    roc = plots.half(
+    roc = plots.half_width_plot(
         "roc",
         lambda width: draw_roc(rocs, width),
         title="How well it ranks each class (ROC curves)",
         alt=f"ROC curves of each class against the rest, AUC {areas}.",
         caption=f"Each class against the rest; AUC {areas}.",
     )
-    confidence = _calibration(curves, "the predicted class")
+    confidence = _calibration_plot(curves, "the predicted class")
     per_class = _class_table(found, often[:_MOST_CLASSES])
     pictures = (roc, confidence) if rocs else (confidence,)
-    return (_confusion(curves, "What was true, and what was predicted"), per_class, Pair(pictures))
+    return (
+        _confusion_matrix(curves, "What was true, and what was predicted"),
+        per_class,
+        Pair(pictures),
+    )
 
 
 def _class_table(found: dict[str, Any], names: list[str]) -> Block:
@@ -198,12 +204,12 @@ def _class_table(found: dict[str, Any], names: list[str]) -> Block:
             )
             for name in names
         ),
-        note="Precision: of those predicted so, the share that is. Recall: of those that are, the "
-        f"share predicted so. {words.DASH}: the records do not define it.",
+        note="Precision: the share of predicted ones that are right. Recall: the share of true "
+        f"ones that are found. {words.DASH}: the records do not define it.",
     )
 
 
-def _regression(recorded: Recorded, curves: dict[str, Any]) -> tuple[Block, ...]:
+def _regression_blocks(recorded: Recorded, curves: dict[str, Any]) -> tuple[Block, ...]:
     found, unit = curves["calibration"], recorded.unit
     highest = max((*found["predicted"], *found["observed"]))
     lowest = min((*found["predicted"], *found["observed"]))
@@ -215,35 +221,35 @@ def _regression(recorded: Recorded, curves: dict[str, Any]) -> tuple[Block, ...]
         bounds=(lowest - room, highest + room),
     )
     pairs = zip(found["predicted"], found["observed"], strict=True)
-    agreement = plots.half(
+    agreement = plots.half_width_plot(
         "calibration",
         lambda width: draw_reliability(
-            reliability, (f"mean prediction, {unit}", f"mean of what came, {unit}"), width
+            reliability, (f"mean prediction, {unit}", f"mean of the truth, {unit}"), width
         ),
         title="Prediction and truth",
         alt="Mean prediction and mean truth by bin: "
         + "; ".join(f"{words.figure(p)} and {words.figure(o)}" for p, o in pairs),
-        caption="In up to 16 bins by prediction; larger dots hold more records. On the grey line "
+        caption="In up to 16 bins by prediction; larger dots hold more records. On the grey line, "
         "predictions are right on average.",
     )
-    return (Pair((agreement, _errors(curves, unit))),)
+    return (Pair((agreement, _error_plot(curves, unit))),)
 
 
-def _errors(curves: dict[str, Any], unit: str) -> Plot:
-    edges, counts = _everyday(curves["errors"]["edges"], curves["errors"]["counts"])
+def _error_plot(curves: dict[str, Any], unit: str) -> Plot:
+    edges, counts = _central_bins(curves["errors"]["edges"], curves["errors"]["counts"])
     ends = words.interval(edges[0], edges[-1], unit)
-    return plots.half(
+    return plots.half_width_plot(
         "errors",
         lambda width: draw_histogram(edges, counts, f"prediction minus truth, {unit}", width),
-        title="By how much it is off",
+        title="How large its errors are",
         alt=f"Histogram of prediction minus truth, from {ends}.",
-        caption=f"Nearly all errors are in this range ({ends}); bars are counts of held-out "
-        "records. Left of the line the prediction was too low.",
+        caption=f"Nearly all errors are in this range ({ends}); bars are numbers of held-out "
+        "records. Left of the line, the prediction was too low.",
     )
 
 
-def _everyday(edges: list[float], counts: list[int]) -> tuple[list[float], list[int]]:
-    """Return the bins around 0 that hold nearly all records."""
+def _central_bins(edges: list[float], counts: list[int]) -> tuple[list[float], list[int]]:
+    """Return the edges and counts of the bins around 0 that hold nearly all records."""
     total, middle, reach = sum(counts), len(counts) // 2, 1
     while sum(counts[middle - reach : middle + reach]) < _EVERYDAY_RANGE * total:
         reach += 1

@@ -1,4 +1,4 @@
-"""What the run may tell about one person, what that costs, and what the ledgers say."""
+"""Section on differential privacy: the guarantee, its cost, and the ledgers."""
 
 from consortium.config import PRIVACY_KEYS, RunConfig
 from consortium.differential_privacy import Privacy
@@ -10,18 +10,18 @@ from consortium.run.privacy_records import CampaignRun, LedgerLine, PrivacyCost
 from consortium.wording import formatting as words
 
 
-def privacy(recorded: Recorded) -> Section | None:
-    """Return what was promised to persons, where training was private or its cost was measured."""
+def privacy_section(recorded: Recorded) -> Section | None:
+    """Return the privacy section; None if training was not private and no cost was measured."""
     promised, cost = _promised(recorded), recorded.privacy
     if not promised.facts and cost is None:
         return None
     blocks: list[Block] = [Facts(items=promised.facts)]
     if cost is not None:
-        blocks += [_curve(cost), _points(cost)]
-        blocks += [_campaign(recorded, cost)] if cost.campaign else []
+        blocks += [_privacy_plot(cost), _privacy_table(cost)]
+        blocks += [_campaign_table(recorded, cost)] if cost.campaign else []
     return Section(
         anchor="privacy",
-        title="What may the model tell about one person?",
+        title="What can the model reveal about one person?",
         short="Privacy",
         lead=promised.lead(recorded.people, recorded.noun),
         blocks=tuple(blocks),
@@ -33,69 +33,69 @@ def _promised(recorded: Recorded) -> Privacy:
     return RunConfig.parse({key: chosen[key] for key in chosen if key in PRIVACY_KEYS}).privacy
 
 
-def _curve(cost: PrivacyCost) -> Block:
-    axis = words.sentence(cost.metric_title)
-    return plots.plot(
+def _privacy_plot(cost: PrivacyCost) -> Block:
+    axis = words.capitalized_text(cost.metric_title)
+    return plots.full_width_plot(
         "privacy",
         lambda width: draw_privacy(cost.points, axis, width),
         title="What privacy costs",
-        alt="; ".join(f"epsilon {_named(p.epsilon)}: {p.value:.3f}" for p in cost.points),
+        alt="; ".join(f"epsilon {_epsilon_text(p.epsilon)}: {p.value:.3f}" for p in cost.points),
         caption=(
-            f"{_behind(len(cost.points[-1].values))} resamples of the same "
-            f"{words.count(cost.held_out)} held-out records. Records are split alike at every "
-            "epsilon."
+            f"{_point_meaning(len(cost.points[-1].values))} resamples of the same "
+            f"{words.count(cost.held_out)} held-out records. The split of the records is the same "
+            "at every epsilon."
         ),
     )
 
 
-def _behind(runs: int) -> str:
-    """Return what a point and its whiskers are of, up to the resamples."""
+def _point_meaning(runs: int) -> str:
+    """Return the first part of a caption: what a point and its whiskers show."""
     if runs == 1:
         return (
-            "Each point is one run, and the noise of another would be another; whiskers are 95 % "
+            "Each point is one run; the noise of another run would differ. Whiskers are 95 % "
             "intervals over"
         )
     return (
-        f"Each point is the mean of {runs} runs, as noise differs from run to run; whiskers are "
+        f"Each point is the mean of {runs} runs, because noise differs between runs. Whiskers are "
         "95 % intervals over these runs and"
     )
 
 
-def _points(cost: PrivacyCost) -> Block:
+def _privacy_table(cost: PrivacyCost) -> Block:
     return Table(
         caption="The model at each epsilon",
         columns=(
             Column("Epsilon"),
-            Column(words.sentence(cost.metric_title), "number"),
+            Column(words.capitalized_text(cost.metric_title), "number"),
             Column("95 % interval", "number"),
-            Column("Noise over clip norm", "number"),
+            Column("Noise multiplier", "number"),
         ),
         rows=tuple(
             (
-                _named(point.epsilon),
+                _epsilon_text(point.epsilon),
                 f"{point.value:.4f}",
                 f"{point.low:.4f} to {point.high:.4f}",
-                _range(point.noise_multiplier),
+                _noise_range(point.noise_multiplier),
             )
             for point in cost.points
         ),
     )
 
 
-def _campaign(recorded: Recorded, cost: PrivacyCost) -> Block:
+def _campaign_table(recorded: Recorded, cost: PrivacyCost) -> Block:
     return Table(
         caption="Several runs on the same records, until the ledgers refuse",
         columns=(
             Column("Run"),
-            Column("Asked", "number"),
-            Column(words.sentence(cost.metric_title), "number"),
-            Column(f"Epsilon spent, of what each {recorded.noun} allows"),
+            Column("Epsilon asked", "number"),
+            Column(words.capitalized_text(cost.metric_title), "number"),
+            Column(f"Epsilon spent, of the budget of each {recorded.noun}"),
             Column("Refused"),
         ),
         rows=tuple(_campaign_row(run) for run in cost.campaign),
         note=(
-            "Spent is what a ledger counts over all runs on the same records; a run that would "
-            "go beyond what is allowed is refused before anything is trained."
+            "Spent: the epsilon in a ledger over all runs on the same records. A run that would "
+            "exceed the budget is refused before any training."
         ),
     )
 
@@ -106,22 +106,22 @@ def _campaign_row(run: CampaignRun) -> tuple[str, ...]:
         f"{run.epsilon:g}",
         "not finished" if run.value is None else f"{run.value:.4f}",
         ", ".join(f"{line.site} {line.spent:.2f} of {line.allowed:g}" for line in run.sites),
-        "; ".join(said(line) for line in run.sites if line.refused) or "nobody",
+        "; ".join(refusal_text(line) for line in run.sites if line.refused) or "nobody",
     )
 
 
-def said(line: LedgerLine) -> str:
-    """Return a refusal as everybody sees it."""
+def refusal_text(line: LedgerLine) -> str:
+    """Return a site's refusal with the figures that the coordinator was told."""
     if line.asked is None or line.left is None:
-        return f"{line.site} refused: {words.readable(line.refused)}"
+        return f"{line.site} refused: {words.readable_name(line.refused)}"
     return f"{line.site} refused: epsilon {line.asked:.2f} asked, {line.left:.2f} left"
 
 
-def _named(epsilon: float | None) -> str:
+def _epsilon_text(epsilon: float | None) -> str:
     return "none (no privacy)" if epsilon is None else f"{epsilon:g}"
 
 
-def _range(noise: tuple[float, ...]) -> str:
+def _noise_range(noise: tuple[float, ...]) -> str:
     if not noise:
         return "no noise"
     low, high = min(noise), max(noise)

@@ -1,4 +1,4 @@
-"""Could a liar have spoiled the model, and who stood apart? As far as a run can know."""
+"""Section on malicious clients: what the rule withstands, and which sites are outliers."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,40 +10,40 @@ from consortium.protocol.robustness_estimate import WATCHED_ROUNDS
 from consortium.report.elements.blocks import Block, Column, Facts, Paragraph, Section, Table
 from consortium.report.elements.run_reader import EvidenceLine, Recorded
 from consortium.report.plots import style as plots
-from consortium.report.plots.heatmap import Heat, draw_heat
+from consortium.report.plots.heatmap import Heat, draw_heatmap
 from consortium.run.records import Protection
 from consortium.wording import formatting as words
 
-APART = 2.0  # times the usual distance from which on a site is named
+APART = 2.0  # a site is named an outlier from this multiple of the median distance
 _DARKEST = 4.0
 _MOST_ROUNDS = 60
 
 
-def liars(recorded: Recorded) -> Section | None:
-    """Return what the run's rule survives, where any liar was expected or a rule could tell."""
+def robustness_section(recorded: Recorded) -> Section | None:
+    """Return the robustness section; None if no liar was expected and nothing was compared."""
     protection = recorded.summary.protection
     if protection is None or not (protection.liars or protection.buckets > 1 or recorded.evidence):
         return None
     return Section(
         anchor="liars",
-        title="Could a liar have spoiled the model?",
-        short="Liars",
-        lead=_promise(recorded, protection),
+        title="Could a malicious site have ruined the model?",
+        short="Malicious sites",
+        lead=_promise_sentence(recorded, protection),
         blocks=(
-            Facts(items=tuple(_facts(recorded, protection))),
-            *(_sealed(recorded) if protection.buckets else _who(recorded)),
+            Facts(items=tuple(_robustness_facts(recorded, protection))),
+            *(_encrypted_blocks(recorded) if protection.buckets else _outlier_blocks(recorded)),
         ),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutlierScore:
-    """How one site's updates lay to the aggregates of the run.
+    """Distance and cosine of one site's updates to the aggregates of the run.
 
     Args:
         site: The site.
-        distance: Median over rounds of its distance, in units of the round's usual one.
-        cosine: Median over rounds.
+        distance: Median over rounds of its distance, in units of the round's median distance.
+        cosine: Median over rounds of its cosine.
         near: Rounds in which it was among the n - f updates nearest to the aggregate.
         rounds: Rounds in which its update counted.
     """
@@ -55,20 +55,22 @@ class OutlierScore:
     rounds: int
 
     @property
-    def apart(self) -> bool:
-        """Whether it stood apart from the others: far off, or pulling the other way."""
+    def is_outlier(self) -> bool:
+        """Whether it is an outlier: far from the aggregate, or in the opposite direction."""
         return self.distance >= APART or self.cosine < 0
 
 
-def standings(evidence: Sequence[EvidenceLine], liars_expected: int) -> list[OutlierScore]:
-    """Return each site's standing over the run, who stood furthest off first."""
+def outlier_scores(evidence: Sequence[EvidenceLine], liars_expected: int) -> list[OutlierScore]:
+    """Return each site's outlier score over the run, the furthest site first."""
     distances: Mapping[str, list[float]] = defaultdict(list)
     cosines: Mapping[str, list[float]] = defaultdict(list)
     near: Mapping[str, list[bool]] = defaultdict(list)
     for line in evidence:
         order = np.argsort(line.distances, kind="stable")
         nearest = set(order[: len(line.sites) - liars_expected].tolist())
-        for place, (site, distance) in enumerate(zip(line.sites, _relative(line), strict=True)):
+        for place, (site, distance) in enumerate(
+            zip(line.sites, _relative_distances(line), strict=True)
+        ):
             distances[site].append(distance)
             cosines[site].append(line.cosines[place])
             near[site].append(place in nearest)
@@ -85,37 +87,40 @@ def standings(evidence: Sequence[EvidenceLine], liars_expected: int) -> list[Out
     return sorted(found, key=lambda one: (-one.distance, one.site))
 
 
-def _relative(line: EvidenceLine) -> list[float]:
+def _relative_distances(line: EvidenceLine) -> list[float]:
     """Return each site's distance in units of the round's median distance."""
     usual = float(np.median(line.distances))
     return [distance / usual if usual > 0 else 0.0 for distance in line.distances]
 
 
-def _promise(recorded: Recorded, protection: Protection) -> str:
+def _promise_sentence(recorded: Recorded, protection: Protection) -> str:
     rule = protection.rule
     if protection.pre_step != "none":
         rule = f"{protection.pre_step} with {rule}"
     if not protection.liars:
-        return f"Nothing is promised against one: the rule {rule} was told to expect no liar."
+        return f"The run has no guarantee against one: the rule {rule} was set to expect none."
     voters = "bucket means" if protection.buckets else recorded.nouns
-    number = words.several(protection.liars, recorded.noun)
-    verb = "bounds the harm of" if protection.only_bounds else "survives"
+    number = words.count_with_noun(protection.liars, recorded.noun)
+    verb = "bounds the harm of" if protection.only_bounds else "withstands"
     stopped = (
-        " By sending nothing, or what is no number, they cannot spoil it and can stop the run."
+        " By sending nothing, or values that are not numbers, they cannot ruin it but can stop the "
+        "run."
         if protection.can_be_stopped
         else ""
     )
     return (
         f"The rule {rule} over {protection.voters} {voters} {verb} {number} that may send "
-        f"anything ({protection.claim}). More than that could spoil the model.{stopped}"
+        f"anything ({protection.claim}). A larger number could ruin the model.{stopped}"
     )
 
 
-def _facts(recorded: Recorded, protection: Protection) -> list[tuple[str, str]]:
-    spare = words.several(protection.spare, "bucket" if protection.buckets else recorded.noun)
+def _robustness_facts(recorded: Recorded, protection: Protection) -> list[tuple[str, str]]:
+    spare = words.count_with_noun(
+        protection.spare, "bucket" if protection.buckets else recorded.noun
+    )
     items = [
         ("May be missing in a round", spare),
-        ("Smallest consortium that would do", str(protection.smallest_consortium)),
+        ("Smallest consortium that would suffice", str(protection.smallest_consortium)),
         (
             f"A {recorded.noun} downloads in a round",
             words.size(protection.bytes_down_per_site),
@@ -123,56 +128,63 @@ def _facts(recorded: Recorded, protection: Protection) -> list[tuple[str, str]]:
     ]
     if protection.buckets > 1:
         items += [
-            (f"{words.sentence(recorded.nouns)} in a bucket", f"{protection.crowd} or more"),
             (
-                "What a bucket shows of one of them",
+                f"{words.capitalized_text(recorded.nouns)} in a bucket",
+                f"{protection.crowd} or more",
+            ),
+            (
+                "What a bucket reveals about one of them",
                 f"its direction with correlation {protection.fixed_shows:.2f}; buckets drawn anew "
-                f"for {WATCHED_ROUNDS} rounds would show {protection.reshuffled_shows:.2f}",
+                f"over {WATCHED_ROUNDS} rounds would reveal {protection.reshuffled_shows:.2f}",
             ),
         ]
     return items
 
 
-def _sealed(recorded: Recorded) -> tuple[Block, ...]:
+def _encrypted_blocks(recorded: Recorded) -> tuple[Block, ...]:
     return (
         Paragraph(
-            "Who lied cannot be said: a hostile value inside a ciphertext cannot be seen, only "
-            "bounded and outvoted. What is known without keys is who sent an upload in which "
-            f"round, signed; which bucket was outvoted is known at the {recorded.nouns} alone, and "
-            "they did not release it."
+            "It is unknown whether a site was malicious: a harmful value inside a ciphertext "
+            "cannot be seen, only bounded and outvoted. Signed receipts show, without keys, who "
+            f"sent an upload in which round. Only the {recorded.nouns} know which bucket was "
+            "outvoted, and they did not release it."
         ),
     )
 
 
-def _who(recorded: Recorded) -> tuple[Block, ...]:
+def _outlier_blocks(recorded: Recorded) -> tuple[Block, ...]:
     protection = recorded.summary.protection
     if not recorded.evidence or protection is None:
-        return (Paragraph("Updates were added as they came, so nobody compared them.", "quiet"),)
-    found = standings(recorded.evidence, protection.liars)
-    return (Paragraph(_apart(recorded, found)), _picture(recorded, found), _table(recorded, found))
-
-
-def _apart(recorded: Recorded, found: Sequence[OutlierScore]) -> str:
-    named = [one.site for one in found if one.apart]
-    if not named:
-        return (
-            f"No {recorded.noun} stood apart: none was typically {APART:.0f} times as far from the "
-            "aggregate as usual, none pulled the other way."
-        )
-    verb = "stands" if len(named) == 1 else "stand"
+        return (Paragraph("Updates were added as they arrived, and never compared.", "quiet"),)
+    found = outlier_scores(recorded.evidence, protection.liars)
     return (
-        f"{words.listed(named)} {verb} apart: far from the aggregate, or pulling the other way. "
-        f"That is a reason to ask, not a proof: a {recorded.noun} with other {recorded.people} "
-        "looks like this, and a liar that stays within the spread of the others does not."
+        Paragraph(_outlier_sentence(recorded, found)),
+        _distance_heatmap(recorded, found),
+        _outlier_table(recorded, found),
     )
 
 
-def _picture(recorded: Recorded, found: Sequence[OutlierScore]) -> Block:
+def _outlier_sentence(recorded: Recorded, found: Sequence[OutlierScore]) -> str:
+    named = [one.site for one in found if one.is_outlier]
+    if not named:
+        return (
+            f"No {recorded.noun} is an outlier: none was typically {APART:.0f} times as far from "
+            "the aggregate as the median, and none moved in the opposite direction."
+        )
+    verb = "is an outlier" if len(named) == 1 else "are outliers"
+    return (
+        f"{words.name_list(named)} {verb}: far from the aggregate, or in the opposite direction. "
+        f"That is a reason to ask, not a proof. A {recorded.noun} with different {recorded.people} "
+        "looks like this, and a malicious one that stays within the spread of the others does not."
+    )
+
+
+def _distance_heatmap(recorded: Recorded, found: Sequence[OutlierScore]) -> Block:
     lines = recorded.evidence[-_MOST_ROUNDS:]
     rows = [one.site for one in found]
     values = np.full((len(rows), len(lines)), np.nan)
     for column, line in enumerate(lines):
-        for site, distance in zip(line.sites, _relative(line), strict=True):
+        for site, distance in zip(line.sites, _relative_distances(line), strict=True):
             values[rows.index(site), column] = distance
     heat = Heat(
         sites=rows,
@@ -181,24 +193,24 @@ def _picture(recorded: Recorded, found: Sequence[OutlierScore]) -> Block:
         darkest=_DARKEST,
         title="distance (median of the round: 1)",
     )
-    return plots.plot(
+    return plots.full_width_plot(
         "liars",
-        lambda width: draw_heat(heat, width),
-        title="Who stood apart, round by round",
-        alt=_apart(recorded, found),
+        lambda width: draw_heatmap(heat, width),
+        title="Distance to the aggregate, round by round",
+        alt=_outlier_sentence(recorded, found),
         caption=(
-            f"The darker, the further from the aggregate; {_DARKEST:.0f} times the usual and more "
-            f"is darkest. Empty: the {recorded.noun} was not asked, or was left out."
+            f"Darker is further from the aggregate; {_DARKEST:.0f} times the median and more is "
+            f"darkest. Empty: the {recorded.noun} was not asked, or was left out."
         ),
     )
 
 
-def _table(recorded: Recorded, found: Sequence[OutlierScore]) -> Block:
+def _outlier_table(recorded: Recorded, found: Sequence[OutlierScore]) -> Block:
     return Table(
-        caption="Each one's update against the aggregate, over the rounds of the run",
+        caption="Each update compared with the aggregate, over the rounds of the run",
         columns=(
-            Column(words.sentence(recorded.noun)),
-            Column("Distance, of the usual", "number"),
+            Column(words.capitalized_text(recorded.noun)),
+            Column("Distance (median: 1)", "number"),
             Column("Cosine", "number"),
             Column("Among the nearest", "number"),
         ),
@@ -213,6 +225,6 @@ def _table(recorded: Recorded, found: Sequence[OutlierScore]) -> Block:
         ),
         note=(
             "Medians over rounds. Among the nearest: rounds in which its update was one of the "
-            "n - f nearest to the aggregate, f being the liars that were expected."
+            "n - f nearest to the aggregate, with f the number of malicious sites expected."
         ),
     )

@@ -1,4 +1,4 @@
-"""How the run went: over rounds, what it cost, and why it stopped if it did."""
+"""Sections on the rounds of a run: the metric, traffic and time, and why a run stopped."""
 
 import statistics
 
@@ -14,24 +14,24 @@ from sites.schema.tables import Schema
 _MOST_LINES = 24
 
 
-def course(recorded: Recorded) -> Section | None:
-    """Return how the headline figure moved over the rounds, once there are two points."""
-    drawn = _course(recorded)
+def rounds_section(recorded: Recorded) -> Section | None:
+    """Return the section on the headline metric over the rounds; None below two points."""
+    drawn = _metric_course(recorded)
     if len(drawn.rounds) < 2:
         return None
     meaning = meaning_of(recorded.headline_metric)
     unit = recorded.unit if meaning.in_unit else ""
     first, last = (words.figure(drawn.values[place], unit) for place in (0, -1))
-    done = words.several(drawn.rounds[-1], "round")
+    done = words.count_with_noun(drawn.rounds[-1], "round")
     lead = f"{meaning.title} went from {first} before training to {last} after {done}."
     axis = meaning.title + (f", {unit}" if unit else "")
     return Section(
         anchor="course",
-        title="How did it get there?",
+        title="How did the model improve, round by round?",
         short="Round by round",
         lead=lead,
         blocks=(
-            plots.plot(
+            plots.full_width_plot(
                 "course",
                 lambda width: draw_course(drawn, axis, width),
                 title=f"{meaning.title} on all held-out records, over rounds",
@@ -42,11 +42,11 @@ def course(recorded: Recorded) -> Section | None:
     )
 
 
-def _course(recorded: Recorded) -> Course:
+def _metric_course(recorded: Recorded) -> Course:
     name = recorded.headline_metric
     lines = [line for line in recorded.rounds if name in line.metrics]
     found = [line.metrics[name] for line in lines]
-    sites = {site: _points(recorded, site, name) for site in recorded.charter.names}
+    sites = {site: _site_points(recorded, site, name) for site in recorded.charter.names}
     released = [(site, points) for site, points in sites.items() if points]
     return Course(
         rounds=[line.server_round - 1 for line in lines],
@@ -54,7 +54,7 @@ def _course(recorded: Recorded) -> Course:
         errors=[item.error_bound for item in found],
         name=f"Together {words.figure(found[-1].value)}" if found else "",
         sites=dict(released[:_MOST_LINES]),
-        levels=_levels(recorded),
+        levels=_comparison_levels(recorded),
     )
 
 
@@ -64,14 +64,18 @@ def _caption(recorded: Recorded, drawn: Course, first: str) -> str:
         if drawn.sites
         else ""
     )
-    outside = f" The value before training, {first}, is outside the picture." if drawn.shown else ""
+    outside = (
+        f" The value before training, {first}, is outside the picture."
+        if drawn.value_limits
+        else ""
+    )
     return (
-        "Each point is the model before the next round; the band is the error bound of the pooled "
-        f"figure.{thin} The axis does not start at 0.{outside}"
+        "Each point is the model after that many rounds; the band is the error bound of the pooled "
+        f"metric.{thin} The axis does not start at 0.{outside}"
     )
 
 
-def _points(recorded: Recorded, site: str, name: str) -> list[tuple[int, float]]:
+def _site_points(recorded: Recorded, site: str, name: str) -> list[tuple[int, float]]:
     return [
         (line.server_round - 1, line.site_metrics[site][name].value)
         for line in recorded.rounds
@@ -79,7 +83,7 @@ def _points(recorded: Recorded, site: str, name: str) -> list[tuple[int, float]]
     ]
 
 
-def _levels(recorded: Recorded) -> list[Level]:
+def _comparison_levels(recorded: Recorded) -> list[Level]:
     if recorded.comparison is None:
         return []
     verdict = Headline(recorded.comparison)
@@ -95,8 +99,8 @@ def _levels(recorded: Recorded) -> list[Level]:
     return levels
 
 
-def cost(recorded: Recorded) -> Section | None:
-    """Return what travelled and how long it took, once a round was completed."""
+def cost_section(recorded: Recorded) -> Section | None:
+    """Return the section on traffic and time; None before the first completed round."""
     if not recorded.rounds:
         return None
     summary = recorded.summary
@@ -104,16 +108,16 @@ def cost(recorded: Recorded) -> Section | None:
     seconds = [line.seconds for line in recorded.rounds]
     answers = sum(line.sites for line in recorded.rounds)
     lead = (
-        f"{words.size(both)} travelled in all, and {words.duration(summary.seconds)} passed from "
+        f"{words.size(both)} were transferred, and {words.duration(summary.seconds)} passed from "
         "the first message to the last."
     )
     items = [
         (f"From the coordinator to the {recorded.nouns}", words.size(summary.bytes_down)),
         (f"From the {recorded.nouns} to the coordinator", words.size(summary.bytes_up)),
         (f"One answer of one {recorded.noun}", words.size(summary.bytes_up / max(answers, 1))),
-        *_a_round(recorded),
-        *_what_travels(recorded),
-        ("Numbers in the model that travels", words.count(summary.dim)),
+        *_typical_traffic(recorded),
+        *_trained_part(recorded),
+        ("Parameters in an update", words.count(summary.dim)),
         ("A round, typically", words.duration(statistics.median(seconds))),
         ("The longest round", words.duration(max(seconds))),
     ]
@@ -126,8 +130,8 @@ def cost(recorded: Recorded) -> Section | None:
     )
 
 
-def _a_round(recorded: Recorded) -> list[tuple[str, str]]:
-    """Traffic of a typical round of training, which the last line, an evaluation, is not."""
+def _typical_traffic(recorded: Recorded) -> list[tuple[str, str]]:
+    """Return the traffic of a typical training round; the final evaluation is not one."""
     training = [line for line in recorded.rounds if line.bytes_up][: recorded.summary.rounds]
     if not training:
         return []
@@ -138,28 +142,28 @@ def _a_round(recorded: Recorded) -> list[tuple[str, str]]:
     return [("In a round, typically", f"{down} down, {up} up")]
 
 
-def _what_travels(recorded: Recorded) -> list[tuple[str, str]]:
-    """What of an encoder is trained, where texts are read by one."""
+def _trained_part(recorded: Recorded) -> list[tuple[str, str]]:
+    """Return the trained part of the encoder, if the task has one."""
     if isinstance(recorded.charter.table, Schema):
         return []
-    return [("Of the encoder travels", _TRAVELS[str(recorded.summary.config["travels"])])]
+    return [("Trained part of the encoder", _TRAVELS[str(recorded.summary.config["travels"])])]
 
 
 _TRAVELS = {
-    "lora": "adapters of the attention (LoRA) and the head; the encoder itself stays as it is",
-    "head": "the head alone; the encoder itself stays as it is",
+    "lora": "adapters of the attention (LoRA) and the head; the encoder itself is not changed",
+    "head": "the head only; the encoder itself is not changed",
     "top-k": "the last layers and the head",
     "full": "all of it",
 }
 
 
-def stopped(recorded: Recorded) -> Section | None:
-    """Return why a failed run stopped, and what is left of it."""
-    if recorded.finished:
+def stopped_section(recorded: Recorded) -> Section | None:
+    """Return the section on why a run stopped; None for a finished run."""
+    if recorded.is_finished:
         return None
     kept = (
-        "What was reached is kept in the run directory; the figures below are of the last round "
-        "that was completed."
+        "The results so far are in the run directory; the figures below are of the last completed "
+        "round."
         if recorded.rounds
         else "No round was completed, so there is no model and there are no figures."
     )
@@ -169,5 +173,5 @@ def stopped(recorded: Recorded) -> Section | None:
         title="Why did the run stop?",
         short="Why it stopped",
         lead=kept,
-        blocks=(Paragraph(words.sentence(text or code), "warning"),),
+        blocks=(Paragraph(words.capitalized_text(text or code), "warning"),),
     )

@@ -1,4 +1,4 @@
-"""How the sites differ, in what is predicted and in what it is predicted from."""
+"""Section on how the sites differ in labels and features."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,17 +18,20 @@ _MOST_CLASSES = 12
 _EVERYONE = "all together"
 
 
-def differences(recorded: Recorded) -> Section | None:
-    """Return how labels and features spread at each site, once statistics were pooled."""
+def heterogeneity_section(recorded: Recorded) -> Section | None:
+    """Return the section on the sites' differences; None if no statistics were pooled."""
     pooled = recorded.pooled_statistics
     if pooled is None:
         return None
     if not pooled.any():
-        return _nothing_counted(recorded)
+        return _nothing_counted_section(recorded)
     described = recorded.statistics.describe(pooled)
     several = len(recorded.site_statistics) > 1
-    blocks = [_labels(recorded, described), *([_features(recorded, pooled)] if several else [])]
-    withheld = recorded.withheld(recorded.site_statistics)
+    blocks = [
+        _label_block(recorded, described),
+        *([_features_table(recorded, pooled)] if several else []),
+    ]
+    withheld = recorded.withheld_sentence(recorded.site_statistics)
     remarks = [Paragraph(withheld, "quiet")] if withheld else []
     return Section(
         anchor="differences",
@@ -36,47 +39,46 @@ def differences(recorded: Recorded) -> Section | None:
         short="How they differ",
         lead=(
             f"{words.count(described['records'])} training records of "
-            f"{words.count(described['persons'])} {recorded.people} stand behind this run. What "
-            "follows comes from counts that were added up before training; no record left its "
+            f"{words.count(described['persons'])} {recorded.people} are in this run. The figures "
+            "below come from counts that were added up before training; no record left its "
             f"{recorded.noun}."
         ),
         blocks=(*blocks, *remarks),
     )
 
 
-def _nothing_counted(recorded: Recorded) -> Section:
-    """What to say where training was private: its records were not even counted."""
+def _nothing_counted_section(recorded: Recorded) -> Section:
+    """Return the section for private training, where not even records were counted."""
     return Section(
         anchor="differences",
         title=f"How do the {recorded.nouns} differ?",
         short="How they differ",
         lead=(
-            "Nothing was counted before training, so that nothing of the training records left "
-            f"their {recorded.noun} but private updates: numbers are scaled by the bounds that "
-            "the charter declares."
+            "Nothing was counted before training. Only private updates left each "
+            f"{recorded.noun}, and numbers are scaled by the bounds that the charter declares."
         ),
         blocks=(),
     )
 
 
-def _labels(recorded: Recorded, pooled: Mapping[str, Any]) -> Block:
-    """The label at each site that released its statistics, after everybody's."""
+def _label_block(recorded: Recorded, pooled: Mapping[str, Any]) -> Block:
+    """Return the label's distribution over all sites, and at each site that released it."""
     columns = {_EVERYONE: pooled["columns"][recorded.label.column]}
     for name, tally in list(recorded.site_statistics.items())[:_MOST_SITES]:
         described = recorded.statistics.describe(tally)
         columns[name] = described["columns"][recorded.label.column]
     match recorded.label:
         case ClassLabel(binary=True, classes=(_, positive)):
-            return _positive_shares(recorded, columns, positive)
+            return _positive_shares_plot(recorded, columns, positive)
         case ClassLabel():
-            return _class_shares(recorded, columns)
+            return _class_shares_table(recorded, columns)
         case NumberLabel():
-            return _quantiles(recorded, columns)
+            return _quantiles_plot(recorded, columns)
         case MultiLabel() | EntityLabel():
-            return _class_shares(recorded, columns)
+            return _class_shares_table(recorded, columns)
 
 
-def _positive_shares(
+def _positive_shares_plot(
     recorded: Recorded, columns: Mapping[str, dict[str, Any]], positive: str
 ) -> Block:
     rows = []
@@ -94,7 +96,7 @@ def _positive_shares(
             )
         )
     target = f"{recorded.target} = {positive}"
-    return plots.plot(
+    return plots.full_width_plot(
         "labels",
         lambda width: draw_rows(rows, "% of training records", width, mark=rows[0].value),
         title=f"How frequent {target} is",
@@ -103,7 +105,7 @@ def _positive_shares(
     )
 
 
-def _class_shares(recorded: Recorded, columns: Mapping[str, dict[str, Any]]) -> Block:
+def _class_shares_table(recorded: Recorded, columns: Mapping[str, dict[str, Any]]) -> Block:
     classes, totals = columns[_EVERYONE]["values"], columns[_EVERYONE]["counts"]
     often = sorted(range(len(classes)), key=lambda code: -totals[code])[:_MOST_CLASSES]
     kept = sorted(often)
@@ -118,11 +120,11 @@ def _class_shares(recorded: Recorded, columns: Mapping[str, dict[str, Any]]) -> 
         corner=recorded.noun,
         columns=tuple(classes[code] for code in kept),
         rows=tuple(rows),
-        note=f"Shares of {_counted(recorded)}.{more}",
+        note=f"Shares of {_shared_out(recorded)}.{more}",
     )
 
 
-def _counted(recorded: Recorded) -> str:
+def _shared_out(recorded: Recorded) -> str:
     match recorded.label:
         case EntityLabel():
             return "the entities in training records"
@@ -132,20 +134,21 @@ def _counted(recorded: Recorded) -> str:
             return "the training records"
 
 
-def _quantiles(recorded: Recorded, columns: Mapping[str, dict[str, Any]]) -> Block:
+def _quantiles_plot(recorded: Recorded, columns: Mapping[str, dict[str, Any]]) -> Block:
     rows = [
         _quantile_row(name, {item["q"]: item["value"] for item in column["quantiles"]})
         for name, column in columns.items()
         if "quantiles" in column
     ]
     unit = f", {recorded.unit}" if recorded.unit else ""
-    return plots.plot(
+    return plots.full_width_plot(
         "labels",
         lambda width: draw_rows(rows, recorded.target + unit, width),
         title=f"How {recorded.target} spreads",
         alt="; ".join(f"{row.label}: {row.text}" for row in rows),
-        caption="Dot: the median. Thick: the middle half. Thin: from the 5th to the 95th percent "
-        "of the training records. Read from histograms of 32 bins; the axis need not start at 0.",
+        caption="Dot: the median. Thick line: the middle half. Thin line: from the 5th to the 95th "
+        "percentile of the training records. From histograms of 32 bins; the axis need not start "
+        "at 0.",
     )
 
 
@@ -161,8 +164,8 @@ def _quantile_row(name: str, quantiles: Mapping[float, float]) -> Row:
     )
 
 
-def _features(recorded: Recorded, pooled: Tally) -> Block:
-    """The features in which sites differ most from everybody together, one row each."""
+def _features_table(recorded: Recorded, pooled: Tally) -> Block:
+    """Return a table of the features in which sites differ most from all sites together."""
     apart = {
         site: recorded.statistics.distances(tally, pooled)
         for site, tally in list(recorded.site_statistics.items())[:_MOST_SITES]
@@ -174,7 +177,7 @@ def _features(recorded: Recorded, pooled: Tally) -> Block:
     shown = sorted(features, key=lambda name: -most[name])[:_MOST_FEATURES]
     rows = tuple(
         (
-            words.readable(name),
+            words.readable_name(name),
             tuple(
                 Shade(words.percent(found[name].total_variation), found[name].total_variation)
                 for found in apart.values()
@@ -183,7 +186,7 @@ def _features(recorded: Recorded, pooled: Tally) -> Block:
         for name in shown
     )
     most_of = (
-        f"The {len(shown)} features of {len(features)} that differ most"
+        f"The {len(shown)} of {len(features)} features that differ most"
         if len(shown) < len(features)
         else "All features, those that differ most first"
     )
@@ -193,7 +196,7 @@ def _features(recorded: Recorded, pooled: Tally) -> Block:
         columns=tuple(apart),
         rows=rows,
         note=f"{most_of}. The percentage is the share of one {recorded.noun}'s records that would "
-        "need another value for it to look like all together (total variation distance): 0 % is "
-        "no difference, 100 % is nothing in common. Missing counts as a value. With few records "
-        "some distance is chance.",
+        "need another value to match all together (total variation distance): 0 % is no "
+        "difference, 100 % is nothing in common. A missing value counts as a value. With few "
+        "records, part of the distance is chance.",
     )

@@ -1,4 +1,4 @@
-"""Who took part, with what figures, and whose answers were not used."""
+"""Sections on which sites took part, their figures, and the answers that were not used."""
 
 from collections.abc import Sequence
 
@@ -7,20 +7,20 @@ from consortium.report.elements.run_reader import Recorded
 from consortium.run.records import QuarantineRecord, SiteSummary
 from consortium.wording import formatting as words
 from consortium.wording.metric_glossary import meaning_of
-from consortium.wording.refusals import reason
+from consortium.wording.refusals import refusal_reason
 
 _MOST_ROWS = 200
 _MOST_NAMED = 12
 _MOST_ROUNDS_NAMED = 6
 
 
-def sites(recorded: Recorded) -> Section:
-    """Return who took part, with what weight, and the figures that each of them released."""
+def sites_section(recorded: Recorded) -> Section:
+    """Return the section on each site: whether it took part, its weight and released figures."""
     members = recorded.summary.sites
     absent = [member.name for member in members if not member.present]
-    present = words.some_of(len(members) - len(absent), len(members), recorded.nouns)
-    lead = f"{words.sentence(present)} took part."
-    missing = f" Absent: {words.listed(absent[:_MOST_NAMED])}." if absent else ""
+    present = words.part_in_words(len(members) - len(absent), len(members), recorded.nouns)
+    lead = f"{words.capitalized_text(present)} took part."
+    missing = f" Absent: {words.name_list(absent[:_MOST_NAMED])}." if absent else ""
     return Section(
         anchor="sites",
         title=f"Who took part, and how often did each {recorded.noun} answer?",
@@ -36,16 +36,16 @@ def _site_table(recorded: Recorded, members: Sequence[SiteSummary]) -> Block:
     return Table(
         caption=f"The {recorded.nouns} of {recorded.charter.name}",
         columns=(
-            Column(words.sentence(recorded.noun)),
+            Column(words.capitalized_text(recorded.noun)),
             Column("Weight", "number"),
             Column("Answered", "number"),
             Column("Held-out records", "number"),
             Column(f"{title} there", "number"),
         ),
         rows=tuple(_site_row(recorded, member) for member in members[:_MOST_ROWS]),
-        note=f"{_weights(recorded)} Answered: requests to train or to evaluate. Figures are of the "
-        f"last evaluation. {recorded.mode.why_hidden(recorded.noun)}"
-        + (f" {words.count(more)} more stand in summary.json." if more > 0 else ""),
+        note=f"{_weight_note(recorded)} Answered: requests to train or to evaluate. Figures are of "
+        f"the last evaluation. {recorded.mode.why_hidden(recorded.noun)}"
+        + (f" {words.count(more)} more are in summary.json." if more > 0 else ""),
     )
 
 
@@ -53,12 +53,13 @@ def _site_row(recorded: Recorded, member: SiteSummary) -> tuple[str, ...]:
     if not member.present:
         return (member.name, words.DASH, "absent", words.DASH, words.DASH)
     name = recorded.headline_metric
-    asked = recorded.asked[member.name]
+    asked = recorded.request_counts[member.name]
     answered = words.count(member.answered) + (f" of {words.count(asked)}" if asked else "")
     weight = words.count(member.weight) if member.weight else words.DASH
     tally = recorded.site_evaluation.get(member.name)
     if tally is None:
-        why = recorded.mode.hidden_figure if member.name in recorded.counted else "no answer"
+        hidden = recorded.mode.hidden_figure
+        why = hidden if member.name in recorded.evaluated_sites else "no answer"
         return (member.name, weight, answered, why, why)
     held = recorded.evaluation.num_examples(tally)
     found = recorded.evaluation.metrics(tally).get(name)
@@ -67,25 +68,26 @@ def _site_row(recorded: Recorded, member: SiteSummary) -> tuple[str, ...]:
     return (member.name, weight, answered, words.count(held), value)
 
 
-def _weights(recorded: Recorded) -> str:
+def _weight_note(recorded: Recorded) -> str:
     match recorded.summary.config.get("weighting"):
         case "examples":
-            return "Weight: its training records, its share in every average."
+            return "Weight: its number of training records, which sets its share in every average."
         case "equal":
-            return "Weight: the same for all."
+            return "Weight: equal for all."
         case _:
-            return "Weight: its class of 1, 2, 4 or 8 by training records, its share in averages."
+            return "Weight: its class (1, 2, 4 or 8) by training records, which sets its share."
 
 
-def left_out(recorded: Recorded) -> Section:
-    """Return which answers were not used, and why."""
+def left_out_section(recorded: Recorded) -> Section:
+    """Return the section on the answers that were not used, with the reasons."""
     found = recorded.summary.quarantined
     if not found:
-        lead = "Nothing: every answer that came was used."
+        lead = "Nothing: every answer was used."
     else:
         answers = "answer was" if len(found) == 1 else "answers were"
-        went_on = " The run went on without." if recorded.finished else ""
-        lead = f"{words.sentence(words.in_words(len(found)))} {answers} not used.{went_on}"
+        went_on = " The run continued without." if recorded.is_finished else ""
+        number = words.capitalized_text(words.count_in_words(len(found)))
+        lead = f"{number} {answers} not used.{went_on}"
     return Section(
         anchor="left-out",
         title="What was left out, and why?",
@@ -98,20 +100,20 @@ def left_out(recorded: Recorded) -> Section:
 def _left_out_table(recorded: Recorded, found: Sequence[QuarantineRecord]) -> Block:
     rounds: dict[tuple[str, str], list[int]] = {}
     for item in found:
-        why = reason(item.code, item.counts)
+        why = refusal_reason(item.code, item.counts)
         rounds.setdefault((item.site, why), []).append(item.server_round)
     last = recorded.rounds_wanted
-    rows = [(site, _rounds(where, last), why) for (site, why), where in rounds.items()]
+    rows = [(site, _round_names(where, last), why) for (site, why), where in rounds.items()]
     return Table(
         caption="Answers that were not used",
-        columns=(Column(words.sentence(recorded.noun)), Column("Round"), Column("Why")),
+        columns=(Column(words.capitalized_text(recorded.noun)), Column("Round"), Column("Why")),
         rows=tuple(rows[:_MOST_ROWS]),
-        note="A reason in words never leaves a site: only its kind and counts do. Details are in "
+        note="A site sends only the code of a reason and counts, never its text. Details are in "
         "the site's own log.",
     )
 
 
-def _rounds(where: Sequence[int], last: int) -> str:
+def _round_names(where: Sequence[int], last: int) -> str:
     named = [
         "start" if number == 0 else str(number) if number <= last else "final evaluation"
         for number in where

@@ -1,4 +1,4 @@
-"""A run between real sites, whose logs are then held against each other, honest and not."""
+"""Cross-checks of logs from a run between real sites, honest and tampered with."""
 
 import json
 import shutil
@@ -14,14 +14,14 @@ from consortium.audit.cross_check import (
     LogsDiffer,
     NoLog,
     ReadLog,
-    compare,
-    differences,
-    ledger_head,
+    contradictions,
+    decode_ledger_head,
+    find_logs,
     ledger_heads,
-    logs_in,
     read_log,
+    require_agreement,
 )
-from consortium.audit.receipt import receipt
+from consortium.audit.receipt import receipt_page
 from consortium.cli import main as cli
 from consortium.client.audit_trail import journal_of
 from consortium.coordinator.audit_trail import AuditedGrid, CoordinatorAuditTrail
@@ -44,7 +44,7 @@ def witnessed(
     up: Callable[[Passing], RecordDict] = as_it_is,
     down: Callable[[Passing], RecordDict] = as_it_is,
 ) -> Consortium:
-    """Run to the end, with everything written down at both ends."""
+    """Run to the end, with audit logs at both ends."""
     return witnessed_in(Consortium.placed(folder / "run"), up)
 
 
@@ -54,12 +54,12 @@ def witnessed_in(
     course, config = Course(), configured({})
     consortium.charter.write(consortium.run.charter)
     grid = consortium.bus(course, config, up=up)
-    witness = CoordinatorAuditTrail.of(consortium.run, consortium.charter, config)
+    witness = CoordinatorAuditTrail.open_for(consortium.run, consortium.charter, config)
     strategy = consortium.strategy(course)
     progress = strategy.start(AuditedGrid(grid, witness), config.num_server_rounds)
     for event in course.events:
-        witness.observe(event)
-    witness.ended("finished", progress.model_digest)
+        witness.note_event(event)
+    witness.note_end("finished", progress.model_digest)
     witness.close()
     return consortium
 
@@ -71,14 +71,14 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Consortium:
 
 @pytest.fixture
 def run(honest: Consortium, tmp_path: Path) -> Consortium:
-    """A copy of the honest run, to be spoilt."""
+    """A copy of the honest run, for a test to tamper with."""
     folder = tmp_path / "copy"
     shutil.copytree(honest.run.path, folder)
     return Consortium(run=type(honest.run)(folder), charter=honest.charter)
 
 
 def read(at: Consortium) -> list[ReadLog]:
-    return [read_log(path, at.charter) for path in logs_in(at.run.path)]
+    return [read_log(path, at.charter) for path in find_logs(at.run.path)]
 
 
 def log_of(at: Consortium, name: str) -> Path:
@@ -87,7 +87,7 @@ def log_of(at: Consortium, name: str) -> Path:
 
 
 def cut_to(path: Path, kept: int) -> None:
-    """Cut a log off behind a signed line, so that what is left is whole."""
+    """Cut a log off after a signed line, so that the rest is a valid chain."""
     lines = path.read_bytes().splitlines(keepends=True)
     while b'"signature"' not in lines[kept - 1]:
         kept -= 1
@@ -98,26 +98,26 @@ def test_the_logs_of_an_honest_run_are_whole_and_agree(honest: Consortium) -> No
     logs = read(honest)
     assert [log.owner for log in logs] == ["coordinator", *NAMES]
     assert [log.key_from_charter for log in logs] == [False, True, True, True, True]
-    compare(logs)
+    require_agreement(logs)
     coordinator = logs[0]
-    assert [one.event.facts["site"] for one in coordinator.of(audit.JOINED)] == list(NAMES)
-    assert len(list(coordinator.of(audit.ROUND))) == 4
+    assert [one.event.facts["site"] for one in coordinator.entries_of(audit.JOINED)] == list(NAMES)
+    assert len(list(coordinator.entries_of(audit.ROUND))) == 4
     for site in logs[1:]:
         sent = site.digests[audit.SENT]
         assert sent == {
             one.event.facts["digest"]
-            for one in coordinator.of(audit.RECEIVED)
+            for one in coordinator.entries_of(audit.RECEIVED)
             if one.event.facts["site"] == site.owner
         }
-        (terms,) = site.of(audit.RUN)
+        (terms,) = site.entries_of(audit.RUN)
         assert terms.event.facts["charter"] == honest.charter.fingerprint
-        sealed = [one.event.facts["what"] for one in site.of(audit.SEALED)]
+        sealed = [one.event.facts["what"] for one in site.entries_of(audit.SEALED)]
         assert sealed.count("update") == 3
         assert sealed.count("counts") == 5
 
 
 def test_no_entry_names_a_value_computed_from_records(honest: Consortium) -> None:
-    """The list of facts is closed: identities, kinds, sizes, rounds, and digests."""
+    """The list of facts is closed: identities, kinds, sizes, rounds and digests."""
     known = {
         "owner", "key", "log", "run", "charter", "config", "policy", "program", "aggregation",
         "privacy", "kind", "bytes", "digest", "what", "round", "attempt", "upload", "state",
@@ -134,7 +134,7 @@ def test_what_a_site_signed_is_what_its_log_says_it_sealed(honest: Consortium) -
     )
     for one in receipts:
         site = read_log(log_of(honest, one.label.site), honest.charter)
-        uploads = {entry.event.facts["upload"] for entry in site.of(audit.SEALED)}
+        uploads = {entry.event.facts["upload"] for entry in site.entries_of(audit.SEALED)}
         assert one.upload.hex() in uploads
 
 
@@ -144,31 +144,31 @@ def test_an_end_that_was_cut_off_is_found_by_the_other_end(name: str, run: Conso
     kept = len(path.read_bytes().splitlines()) * 2 // 3
     cut_to(path, kept)
     read_log(path, run.charter)  # by itself it is whole
-    found = differences(read(run))
+    found = contradictions(read(run))
     assert found
     assert all("cut off" in text for text in found)
     with pytest.raises(LogsDiffer) as caught:
-        compare(read(run))
+        require_agreement(read(run))
     assert caught.value.counts == {"differences": len(found)}
 
 
 def test_a_log_that_was_put_back_before_the_next_run_is_found(run: Consortium) -> None:
-    """The site joins again from a log of before: it tells another head than it told first."""
+    """The site joins again with an earlier log, so it reports a head other than the first one."""
     path = log_of(run, "north")
     cut_to(path, 1 + 3)
     SITE_PROCESS.clear()
     journal = journal_of(run.run.site("north"), "north")
     journal.note("sent", run="7", kind="train", bytes=1, digest="00")
     journal.commit()
-    assert any("did not write down" in text for text in differences(read(run)))
+    assert any("is not in the" in text for text in contradictions(read(run)))
 
 
 def test_an_anchor_that_is_not_in_the_log_is_found(run: Consortium) -> None:
-    """A second run: what the site said when it joined is held against what its log holds now."""
+    """In a second run, the anchor from the site's joining is checked against its present log."""
     logs = read(run)
     coordinator = logs[0]
     (joined, *_) = (
-        one for one in coordinator.of(audit.JOINED) if one.event.facts["site"] == "north"
+        one for one in coordinator.entries_of(audit.JOINED) if one.event.facts["site"] == "north"
     )
     site = next(log for log in logs if log.owner == "north")
     assert joined.event.facts["entries"] == 0
@@ -178,8 +178,8 @@ def test_an_anchor_that_is_not_in_the_log_is_found(run: Consortium) -> None:
         type(joined)(1, "", LogEvent(audit.JOINED, forged), "", "", signed=True),
     ]
     accused = ReadLog(coordinator.path, coordinator.owner, tuple(told), key_from_charter=False)
-    assert differences([accused, site]) == [
-        "the coordinator wrote down what north did not sign (line 1)"
+    assert contradictions([accused, site]) == [
+        "the coordinator's log has an anchor (line 1) that north did not sign"
     ]
 
 
@@ -197,11 +197,11 @@ def test_a_site_says_where_its_log_stands_when_it_joins_again(
 
 def test_two_logs_of_one_site_are_two_too_many(honest: Consortium) -> None:
     logs = read(honest)
-    assert differences([*logs, logs[1]]) == ["there are two logs of east"]
+    assert contradictions([*logs, logs[1]]) == ["there are two logs of east"]
 
 
 def test_what_was_altered_on_the_way_is_in_neither_others_log(tmp_path: Path) -> None:
-    """The coordinator's bus changes an answer: the site never wrote that one down."""
+    """The coordinator's Grid changes an answer, so the site's log does not have it."""
     altered: list[str] = []
 
     def up(passing: Passing) -> RecordDict:
@@ -211,9 +211,9 @@ def test_what_was_altered_on_the_way_is_in_neither_others_log(tmp_path: Path) ->
         return passing.content
 
     run = witnessed(tmp_path, up=up)
-    found = differences(read(run))
+    found = contradictions(read(run))
     assert altered == ["north"]
-    assert any("north did not write down" in text for text in found)
+    assert any("is not in the log of north" in text for text in found)
 
 
 def test_a_charter_of_others_keys_does_not_take_a_log(honest: Consortium) -> None:
@@ -233,19 +233,19 @@ def test_a_charter_of_others_keys_does_not_take_a_log(honest: Consortium) -> Non
 
 def test_a_place_without_a_log_says_so(tmp_path: Path) -> None:
     with pytest.raises(NoLog):
-        logs_in(tmp_path)
+        find_logs(tmp_path)
 
 
 def test_a_ledgers_head_survives_an_anchor(honest: Consortium) -> None:
     head = LedgerHead(entries=17, digest=bytes(range(32)))
-    assert ledger_head((17).to_bytes(8, "big") + head.digest) == head
+    assert decode_ledger_head((17).to_bytes(8, "big") + head.digest) == head
     assert ledger_heads("east", read(honest)) == []
 
 
 def test_a_ledger_that_was_rolled_back_is_found_by_what_a_coordinator_was_told(
     tmp_path: Path,
 ) -> None:
-    """Even if the site's own log is put back with it: the peer's log remembers."""
+    """Even if the site's own log is rolled back with it, the other side's log shows it."""
     consortium = Consortium.placed(tmp_path / "run")
     folder = consortium.run.site("north") / "ledger"
     event = SampledGaussian(
@@ -263,7 +263,7 @@ def test_a_ledger_that_was_rolled_back_is_found_by_what_a_coordinator_was_told(
         "audit", "verify", consortium.run.path, "--ledger", consortium.run.site("north")
     )
     assert code == 0, told
-    assert "goes on from all" in told
+    assert "continues all" in told
     shutil.rmtree(folder)
     shutil.copytree(before, folder)
     code, told = typed(
@@ -286,10 +286,10 @@ def typed(*words: object) -> tuple[int, str]:
 def test_verify_says_what_is_whole(honest: Consortium) -> None:
     code, told = typed("audit", "verify", honest.run.path)
     assert code == 0, told
-    assert "of the charter" in told
+    assert "in the charter" in told
     code, told = typed("audit", "verify", honest.run.site("north"))
     assert code == 0, told
-    assert "one end only" in told
+    assert "one side only" in told
 
 
 def test_verify_ends_with_1_where_anything_is_wrong(run: Consortium) -> None:
@@ -317,11 +317,11 @@ def test_a_receipt_is_one_page_that_asks_for_nothing(run: Consortium, tmp_path: 
     code, _ = typed("audit", "receipt", run.run.path, "--out", tmp_path / "receipt.html")
     assert code == 0
     page = (tmp_path / "receipt.html").read_text()
-    assert "The logs are whole" in page
+    assert "The logs are intact" in page
     assert run.charter.fingerprint in page
     assert "http://" not in page
     assert "<script" not in page
     cut_to(log_of(run, "north"), 20)
-    assert "contradict" in receipt(read(run))
-    assert "as far as one end can tell" in receipt(read(run)[1:2])
+    assert "contradict" in receipt_page(read(run))
+    assert "as far as one side can tell" in receipt_page(read(run)[1:2])
     assert json.loads(log_of(run, "north").read_text().splitlines()[0])["entry"]["n"] == 1

@@ -1,4 +1,4 @@
-"""What a message is named by in both logs, and what a log is asked to hold."""
+"""The digests that name a message in both logs, and the entries of a log."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from consortium.audit.journal import (
     link_digest,
     open_journal,
     package_digest,
-    public_keys,
+    read_public_keys,
 )
 from consortium.charter.document import Charter
 from consortium.coordinator.audit_trail import AuditedGrid, CoordinatorAuditTrail
@@ -73,7 +73,7 @@ def test_everything_in_a_message_counts() -> None:
 
 
 def test_a_sealed_upload_is_named_by_its_receipt() -> None:
-    """The receipt holds its SHA-256, signed; without one, every byte is read."""
+    """A signed receipt holds its SHA-256; without a receipt every byte is hashed."""
     with_receipt = [SealedReply(upload=data, receipt=b"r").content() for data in (b"one", b"two")]
     assert len({content_digest("train", one) for one in with_receipt}) == 1
     other = SealedReply(upload=b"one", receipt=b"other").content()
@@ -102,22 +102,22 @@ def test_what_is_noted_is_written_with_the_next_commit(tmp_path: Path) -> None:
     head = journal.commit()
     assert journal.commit() == head
     journal.chain.close()
-    keys = public_keys(log)
+    keys = read_public_keys(log)
     assert keys == {"north": NORTH.public.signing}
     assert [one.event.kind for one in verified_entries(log, keys)] == ["opened", "refused"]
 
 
 def test_what_is_waiting_does_not_grow_with_what_is_noted(tmp_path: Path) -> None:
-    """A coordinator notes a line for each site between two commits: most are written before."""
+    """A coordinator notes a line per site between two commits, so most are written earlier."""
     journal = open_journal(tmp_path, owner="north", key=NORTH.public.signing, sign=NORTH.sign)
     log = tmp_path / "audit" / audit.LOG
     for number in range(1_000):
         journal.note(audit.REFUSED, code=f"stopped-{number}")
-    written = [one.event for one in verified_entries(log, public_keys(log))]
+    written = [one.event for one in verified_entries(log, read_public_keys(log))]
     assert 800 < len(written) < 1_001
     journal.commit()
     journal.chain.close()
-    told = [dict(one.event.facts) for one in verified_entries(log, public_keys(log))][1:]
+    told = [dict(one.event.facts) for one in verified_entries(log, read_public_keys(log))][1:]
     assert told == [{"code": f"stopped-{number}"} for number in range(1_000)]
 
 
@@ -129,12 +129,13 @@ def consortium(tmp_path: Path) -> Consortium:
 def entries(run: RunDirectory) -> list[tuple[str, dict[str, Fact]]]:
     log = run.coordinator / "audit" / audit.LOG
     return [
-        (one.event.kind, dict(one.event.facts)) for one in verified_entries(log, public_keys(log))
+        (one.event.kind, dict(one.event.facts))
+        for one in verified_entries(log, read_public_keys(log))
     ][2:]
 
 
 def witness_of(consortium: Consortium) -> CoordinatorAuditTrail:
-    return CoordinatorAuditTrail.of(consortium.run, consortium.charter, configured({}))
+    return CoordinatorAuditTrail.open_for(consortium.run, consortium.charter, configured({}))
 
 
 def hello(charter: Charter) -> Message:
@@ -151,7 +152,7 @@ def test_who_says_nothing_of_its_evidence_is_written_down_by_its_node(
         site="north", charter="c" * 64, layout=LAYOUT, num_examples=1, anchor=anchor
     )
     reply = Message(messages.introduction(said), reply_to=hello(consortium.charter))
-    witness.received(reply)
+    witness.note_received(reply)
     witness.close()
     kinds = [kind for kind, _ in entries(consortium.run)]
     assert kinds == ["received"]
@@ -163,14 +164,14 @@ def test_errors_events_and_the_end_are_written_down_without_a_figure(
 ) -> None:
     witness = witness_of(consortium)
     asked = hello(consortium.charter)
-    witness.received(Message(Error(2, "patient 17"), reply_to=asked))
-    witness.received(Message(RecordDict({}), reply_to=asked))
+    witness.note_received(Message(Error(2, "patient 17"), reply_to=asked))
+    witness.note_received(Message(RecordDict({}), reply_to=asked))
     tally = np.arange(3)
-    witness.observe(SiteAnswered(server_round=1, site="north", released=tally))
-    witness.observe(
+    witness.note_event(SiteAnswered(server_round=1, site="north", released=tally))
+    witness.note_event(
         SiteQuarantined(server_round=1, site="north", code="silent", counts={"rows": 61})
     )
-    witness.observe(
+    witness.note_event(
         RoundFinished(
             server_round=1,
             answered=("east", "north"),
@@ -180,7 +181,7 @@ def test_errors_events_and_the_end_are_written_down_without_a_figure(
             seconds=0.5,
         )
     )
-    witness.ended("finished", "d" * 64)
+    witness.note_end("finished", "d" * 64)
     witness.close()
     told = entries(consortium.run)
     assert [kind for kind, _ in told] == [
@@ -216,7 +217,7 @@ def test_a_witnessed_bus_is_a_bus(consortium: Consortium) -> None:
 def test_an_answer_is_on_the_disk_before_anything_follows_from_it(
     consortium: Consortium, how: str
 ) -> None:
-    """The next question, or what is kept of the round; no sooner, as each wait costs."""
+    """Before the next request or the record of the round, and no sooner: each sync takes time."""
 
     def site(message: Message, _context: object) -> Message:
         return Message(wire.content({}, {"a": 1}), reply_to=message)

@@ -8,7 +8,7 @@ from consortium.charter.signatures import (
     Signature,
     Signatures,
     Unsigned,
-    identity_of,
+    member_identity,
     sign_charter,
 )
 from consortium.site.directory import read_identity
@@ -60,7 +60,7 @@ def test_a_stranger_cannot_sign(founded: Founded) -> None:
 
 
 def test_a_site_does_not_sign_away_its_name(founded: Founded) -> None:
-    """A charter that gives it other keys would let somebody else answer in its name."""
+    """With other keys in the charter, somebody else could answer in the member's name."""
     with pytest.raises(OtherKeys):
         sign_charter(founded.charter, Identity.generate("north"))
 
@@ -68,7 +68,7 @@ def test_a_site_does_not_sign_away_its_name(founded: Founded) -> None:
 def test_a_member_without_keys_has_no_identity(founded: Founded) -> None:
     charter = founded.charter.model_copy(update={"members": (Member(name="north"),)})
     with pytest.raises(BadIdentity):
-        identity_of(charter, "north")
+        member_identity(charter, "north")
 
 
 def test_files_come_back_as_they_were_written(founded: Founded, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
 from consortium.charter.document import Charter, Member
-from consortium.cli.export import folder_of, run_of
+from consortium.cli.export import find_model_folder, find_run
 from consortium.cli.main import app
 from consortium.config import RunConfig
 from consortium.model.files import read_model, write_model
@@ -23,7 +23,7 @@ CONFIG = RunConfig.parse({"model-name": small(), "lora-rank": 2, "max-tokens": 3
 
 @pytest.fixture(scope="module")
 def notes(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """A hospital with a model of its notes."""
+    """A hospital with a trained model of its notes."""
     directory = tmp_path_factory.mktemp("run") / "sites" / "one"
     directory.mkdir(parents=True)
     table(n=20).to_parquet(directory / "notes.parquet")
@@ -87,8 +87,8 @@ def test_the_model_of_a_table_is_exported_as_arrays(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_model_is_said_to_hold_none(tmp_path: Path) -> None:
-    assert folder_of(tmp_path) == tmp_path
-    assert run_of(tmp_path) is None
+    assert find_model_folder(tmp_path) == tmp_path
+    assert find_run(tmp_path) is None
     with pytest.raises(ValueError, match="holds no trained model"):
         exported(str(tmp_path), str(tmp_path / "out"))
 

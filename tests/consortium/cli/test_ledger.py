@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from consortium.cli import ledger as cli_ledger
 from consortium.cli.main import app
-from consortium.report.ledger.page import to_html
-from consortium.report.ledger.statement import NoLedger, to_csv, view_of
+from consortium.report.ledger.page import ledger_page
+from consortium.report.ledger.statement import NoLedger, read_ledger_view, to_csv
 from consortium.site.directory import SiteDirectory
 from privacy.differential.accounting import epsilon
 from privacy.differential.ledger import FILE, Ledger
@@ -74,7 +74,7 @@ ENDED = SampledGaussian(
 
 
 def test_the_view_is_what_the_ledger_and_the_policy_say(site: Path) -> None:
-    patients, notes = view_of(site).accounts
+    patients, notes = read_ledger_view(site).accounts
     assert (patients.data_set, patients.ceiling, patients.budget.epsilon) == ("patients", True, 2.0)
     assert (notes.ceiling, notes.budget.epsilon, notes.budget.unit) == (False, 7.0, "record")
     first, figures, shown = patients.lines
@@ -88,15 +88,15 @@ def test_the_view_is_what_the_ledger_and_the_policy_say(site: Path) -> None:
 
 
 def test_the_csv_holds_every_line(site: Path) -> None:
-    rows = list(csv.DictReader(to_csv(view_of(site)).splitlines()))
+    rows = list(csv.DictReader(to_csv(read_ledger_view(site)).splitlines()))
     assert [row["number"] for row in rows] == ["1", "4", "5", "6"]
     assert float(rows[0]["epsilon"]) == counted(ENDED)
     assert {row["data_set"] for row in rows} == {"patients", "notes <b>"}
 
 
 def test_the_page_needs_nothing_but_itself_and_escapes_what_it_shows(site: Path) -> None:
-    view = view_of(site)
-    page = to_html(view, site="north <i>", now=NOW)
+    view = read_ledger_view(site)
+    page = ledger_page(view, site="north <i>", now=NOW)
     assert view.head.digest.hex() in page
     assert "notes &lt;b&gt;" in page
     assert "north &lt;i&gt;" in page
@@ -109,9 +109,9 @@ def test_the_command_shows_the_ledger(site: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(cli_ledger, "console", Console(width=200))
     said = run.invoke(app, ["site", "ledger", str(site)])
     assert said.exit_code == 0, said.output
-    assert f"patients: epsilon {counted(ENDED, FIGURES):.3f} of 2 lost" in said.output
+    assert f"patients: epsilon {counted(ENDED, FIGURES):.3f} of 2 spent" in said.output
     assert "40 of 100" in said.output
-    assert view_of(site).head.digest.hex() in said.output
+    assert read_ledger_view(site).head.digest.hex() in said.output
 
 
 PROGRAM = """
@@ -157,9 +157,11 @@ def test_a_planned_run_is_told_what_it_would_cost(site: Path) -> None:
     fits = run.invoke(app, [*ask, "3.0", "0.02", "100"])
     together = counted(ENDED, FIGURES, FIRST)
     assert f"costs epsilon {counted(FIRST):.3f} by itself" in fits.output
-    assert f"and {together:.3f} with all before it: it fits; at most 100 steps do" in fits.output
+    assert f"and {together:.3f} together with all earlier runs. It fits; at most 100 steps fit" in (
+        fits.output
+    )
     tight = run.invoke(app, [*ask, "1.0", "0.05", "2000"])
-    assert "it does not fit" in tight.output
+    assert "It does not fit" in tight.output
     unknown = run.invoke(app, [*ask, "3.0", "0.02", "100", "--unit", "record"])
     assert f"epsilon {math.inf} by itself" in unknown.output
     capped = [*ask, "3.0", "0.02", "100", "--unit", "record", "--max-records-per-person", "2"]
@@ -184,7 +186,7 @@ def test_wrong_usage_is_said(site: Path, wrong: list[str]) -> None:
 def test_a_site_that_counted_nothing_says_so(tmp_path: Path) -> None:
     Policy().write(tmp_path)
     with pytest.raises(NoLedger):
-        view_of(tmp_path)
+        read_ledger_view(tmp_path)
     assert not SiteDirectory(tmp_path).ledger.exists()
 
 
@@ -193,4 +195,4 @@ def test_an_altered_ledger_is_not_shown(site: Path) -> None:
     altered = path.read_bytes().replace(b"run-0", b"run-9")
     path.write_bytes(altered)
     with pytest.raises(LedgerBroken):
-        view_of(site)
+        read_ledger_view(site)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from consortium.cli.main import app
-from consortium.cli.options import BadOption, data_source, data_sources, overrides
+from consortium.cli.options import BadOption, parse_data_source, parse_data_sources, parse_overrides
 from consortium.config import KEYS, BadConfig, RunConfig, Scalar
 from privacy.errors import ConsortiumError
 from sites.data.source import SqlQuery, TableFile
@@ -15,11 +15,11 @@ from sites.data.source import SqlQuery, TableFile
 
 @given(key=st.sampled_from(sorted(KEYS)))
 def test_a_setting_takes_the_type_of_its_key(key: str) -> None:
-    """So that `model=1e3` is a name and `learning-rate=1e-3` a number."""
+    """For example, `model=1e3` is a name and `learning-rate=1e-3` is a number."""
     default = KEYS[key]
     typed = default if isinstance(default, str) else json.dumps(default)
-    assert overrides([f"{key}={typed}"]) == {key: default}
-    assert type(overrides([f"{key}={typed}"])[key]) is type(default)
+    assert parse_overrides([f"{key}={typed}"]) == {key: default}
+    assert type(parse_overrides([f"{key}={typed}"])[key]) is type(default)
 
 
 @given(
@@ -33,24 +33,24 @@ def test_a_setting_takes_the_type_of_its_key(key: str) -> None:
 )
 def test_whatever_is_typed_becomes_a_config_or_a_refusal(settings: list[str]) -> None:
     try:
-        config = RunConfig.parse(overrides(settings))
+        config = RunConfig.parse(parse_overrides(settings))
     except ConsortiumError:
         return
     assert isinstance(config, RunConfig)
 
 
 def test_the_last_of_two_settings_counts() -> None:
-    assert overrides(["seed=1", "seed=2"]) == {"seed": 2}
+    assert parse_overrides(["seed=1", "seed=2"]) == {"seed": 2}
 
 
 def test_a_value_may_hold_an_equals_sign() -> None:
-    assert overrides(["rule.name=a=b"]) == {"rule.name": "a=b"}
+    assert parse_overrides(["rule.name=a=b"]) == {"rule.name": "a=b"}
 
 
 @pytest.mark.parametrize("setting", ["rounds", "", "=3", "--seed"])
 def test_what_is_no_setting_is_refused_as_it_was_typed(setting: str) -> None:
     with pytest.raises(BadOption, match="needs key=value") as refused:
-        overrides([setting])
+        parse_overrides([setting])
     assert f"'{setting}'" in str(refused.value)
 
 
@@ -67,12 +67,12 @@ def test_what_is_no_setting_is_refused_as_it_was_typed(setting: str) -> None:
 )
 def test_a_bad_setting_is_refused_with_what_was_expected(setting: str, said: str) -> None:
     with pytest.raises(BadConfig, match=said):
-        overrides([setting])
+        parse_overrides([setting])
 
 
 def test_a_number_out_of_range_is_refused_when_the_config_is_made() -> None:
     with pytest.raises(BadConfig, match=r"quorum: .* greater than or equal to 1, got 0"):
-        RunConfig.parse(overrides(["quorum=0"]))
+        RunConfig.parse(parse_overrides(["quorum=0"]))
 
 
 def test_a_file_is_named_whole_so_that_it_is_found_from_anywhere(
@@ -80,11 +80,13 @@ def test_a_file_is_named_whole_so_that_it_is_found_from_anywhere(
 ) -> None:
     (tmp_path / "own.csv").touch()
     monkeypatch.chdir(tmp_path)
-    assert data_source("own.csv") == TableFile(path=tmp_path / "own.csv")
+    assert parse_data_source("own.csv") == TableFile(path=tmp_path / "own.csv")
 
 
 def test_a_query_may_hold_any_sign() -> None:
-    source = data_sources(["north=sqlite:///a.db::SELECT a::text FROM b WHERE c = 'd=e'"])["north"]
+    source = parse_data_sources(["north=sqlite:///a.db::SELECT a::text FROM b WHERE c = 'd=e'"])[
+        "north"
+    ]
     assert isinstance(source, SqlQuery)
     assert (source.url, source.query) == (
         "sqlite:///a.db",
@@ -95,24 +97,24 @@ def test_a_query_may_hold_any_sign() -> None:
 @pytest.mark.parametrize("text", ["north=", "=own.csv", ""])
 def test_what_is_no_source_of_a_site_is_refused_as_it_was_typed(text: str) -> None:
     with pytest.raises(BadOption, match="needs site=file or site=url::query") as refused:
-        data_sources([text])
+        parse_data_sources([text])
     assert f"'{text}'" in str(refused.value)
 
 
 @pytest.mark.parametrize("text", ["sqlite:///a.db", "postgresql://host/db::"])
 def test_a_database_without_a_query_is_refused(text: str) -> None:
     with pytest.raises(BadOption, match="write url::query") as refused:
-        data_source(text)
+        parse_data_source(text)
     assert "host" not in str(refused.value)  # a URL may hold a password
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadOption, match=f"there is no file {tmp_path}/nowhere.csv"):
-        data_source(str(tmp_path / "nowhere.csv"))
+        parse_data_source(str(tmp_path / "nowhere.csv"))
 
 
 def scalar(text: str) -> Scalar:
-    return next(iter(overrides([text]).values()))
+    return next(iter(parse_overrides([text]).values()))
 
 
 @pytest.mark.parametrize(("text", "value"), [("1e-3", 1e-3), ("1", 1), ("0.5", 0.5)])
@@ -140,4 +142,4 @@ def test_help_on_settings_says_where_the_keys_are_listed(command: str) -> None:
 
 def test_what_is_listed_can_be_set() -> None:
     listed = CliRunner().invoke(app, ["run-config"]).output.splitlines()[::3]
-    assert overrides(listed) == KEYS
+    assert parse_overrides(listed) == KEYS

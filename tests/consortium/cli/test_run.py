@@ -1,4 +1,4 @@
-"""The commands around a run; in the SuperLink's place stands what it would be asked."""
+"""The commands for runs, with a stand-in for the SuperLink."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ commands = CliRunner()
 
 @pytest.fixture(scope="module")
 def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    """What a finished run says of itself."""
+    """The summary of a finished run."""
     run = new_run_directory(HEART, under=tmp_path_factory.mktemp("run"), named=None)
     run_scenario(Scenario(scenario=HEART, config=HEART.config_with({"num-server-rounds": 1})), run)
     said: dict[str, object] = json.loads(run.summary.read_text())
@@ -35,7 +35,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
 def coordinator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, summary: dict[str, object]
 ) -> Path:
-    """A coordinator whose SuperLink takes every order, and whose runs end as the file says."""
+    """A coordinator whose SuperLink accepts every order, and whose runs end as a file says."""
     founded: Founded = found(tmp_path / "banks")
     founded.provision()
     founded.install()
@@ -50,7 +50,7 @@ def coordinator(
         run.summary.write_text(json.dumps(said))
         return 7
 
-    monkeypatch.setattr(Control, "submit", submit)
+    monkeypatch.setattr(Control, "submit_order", submit)
     return founded.coordinator
 
 
@@ -101,7 +101,7 @@ def test_a_round_is_awaited(coordinator: Path) -> None:
     events = RunDirectory(coordinator / "runs" / "a").events
     events.write_text('{"event": "round-started", "server_round": 3}\n')
     assert commands.invoke(app, ["wait", str(coordinator), "--round", "2"]).output == (
-        "round 3 has begun\n"
+        "round 3 has started\n"
     )
 
 
@@ -111,7 +111,7 @@ def test_every_run_that_goes_on_is_stopped(
     stopped: list[int] = []
     runs = [{"run-id": 4, "status": "running"}, {"run-id": 3, "status": "finished:completed"}]
     monkeypatch.setattr(Control, "runs", lambda _self: runs)
-    monkeypatch.setattr(Control, "stop", lambda _self, number: stopped.append(number))
+    monkeypatch.setattr(Control, "stop_run", lambda _self, number: stopped.append(number))
     assert commands.invoke(app, ["stop", str(coordinator)]).output == "stopped 4\n"
     assert stopped == [4]
 

@@ -207,7 +207,7 @@ def test_a_round_that_is_answered_again_counts_once(recorder: Recorder) -> None:
     for server_round in (0, 1, 2, 5, 2, 1):
         recorder(SiteAnswered(server_round=server_round, site="hungary"))
     later = Recorder(recorder.run, EVALUATION)
-    later.go_on(1)
+    later.record_resumption(1)
     later(SiteAnswered(server_round=2, site="hungary"))
     later(SiteAnswered(server_round=6, site="hungary"))
     for one, answered in ((recorder, 3), (later, 4)):
@@ -223,7 +223,7 @@ def test_a_quarantine_keeps_its_code_and_counts(recorder: Recorder) -> None:
 
 
 def test_a_run_that_ended_before_it_began_is_recorded_too(recorder: Recorder) -> None:
-    recorder.failed("impossible-cohort", "quorum=5 can never be reached by 4 members")
+    recorder.record_failure("impossible-cohort", "quorum=5 can never be reached by 4 members")
     recorder.write_evaluation()
     (line,) = lines(recorder.run.events)
     assert (line["event"], line["code"]) == ("run-failed", "impossible-cohort")

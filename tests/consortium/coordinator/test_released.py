@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from consortium.coordinator.recorder import Released
+from consortium.coordinator.recorder import ReleasedTallies
 from privacy.layout import Tally
 
 _ENTRIES = st.integers(-(2**63), 2**63 - 1)
@@ -30,7 +30,7 @@ def open_in(folder: Path) -> int:
 def test_what_a_site_released_last_comes_back_by_name(
     before: Kept, kept: Kept, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    released = Released(tmp_path_factory.getbasetemp())
+    released = ReleasedTallies(tmp_path_factory.getbasetemp())
     for site, tally in before:
         released.keep(site, tally)
     released.clear()
@@ -43,7 +43,7 @@ def test_what_a_site_released_last_comes_back_by_name(
 
 
 def test_a_site_may_release_more_while_others_are_read(tmp_path: Path) -> None:
-    released = Released(tmp_path)
+    released = ReleasedTallies(tmp_path)
     for site in ("east", "north"):
         released.keep(site, np.arange(3))
     for site, _ in released.tallies():
@@ -53,7 +53,7 @@ def test_a_site_may_release_more_while_others_are_read(tmp_path: Path) -> None:
 
 
 def test_memory_does_not_grow_with_what_is_kept(tmp_path: Path) -> None:
-    released, tally = Released(tmp_path), np.arange(4_096)
+    released, tally = ReleasedTallies(tmp_path), np.arange(4_096)
     released.keep("site-000", tally)
     tracemalloc.start()
     for index in range(256):
@@ -66,7 +66,7 @@ def test_memory_does_not_grow_with_what_is_kept(tmp_path: Path) -> None:
 
 
 def test_the_file_has_no_name_and_goes_with_its_owner(tmp_path: Path) -> None:
-    released = Released(tmp_path)
+    released = ReleasedTallies(tmp_path)
     released.keep("east", np.arange(3))
     assert not any(tmp_path.iterdir())
     assert open_in(tmp_path) == 1

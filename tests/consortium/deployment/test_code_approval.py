@@ -8,12 +8,12 @@ import pytest
 from consortium.deployment.code_approval import (
     BadBundle,
     NotApproved,
-    approve,
-    changes,
-    choose,
-    digest_of,
+    approve_bundle,
+    bundle_diff,
+    bundle_digest,
+    choose_code,
     read_approvals,
-    texts_of,
+    read_bundle_texts,
 )
 from consortium.site.directory import SiteDirectory
 
@@ -34,40 +34,40 @@ def site(tmp_path: Path) -> Path:
 
 
 def test_by_default_the_installed_package_runs(site: Path) -> None:
-    assert read_approvals(site).installed
+    assert read_approvals(site).runs_installed
 
 
 def test_what_is_approved_may_run_and_nothing_else(site: Path, tmp_path: Path) -> None:
     good, bad = bundle(tmp_path / "a.fab", app="1"), bundle(tmp_path / "b.fab", app="2")
-    approve(site, good, now=NOW)
+    approve_bundle(site, good, now=NOW)
     approvals = read_approvals(site)
-    assert not approvals.installed
-    approvals.require(good.read_bytes())
+    assert not approvals.runs_installed
+    approvals.require_approved(good.read_bytes())
     with pytest.raises(NotApproved):
-        approvals.require(bad.read_bytes())
+        approvals.require_approved(bad.read_bytes())
 
 
 @pytest.mark.parametrize("place", [0, -1, 40])
 def test_one_byte_more_or_less_is_another_bundle(site: Path, tmp_path: Path, place: int) -> None:
     good = bundle(tmp_path / "a.fab", app="1")
-    approvals = approve(site, good, now=NOW)
+    approvals = approve_bundle(site, good, now=NOW)
     content = bytearray(good.read_bytes())
     content[place] ^= 1
     with pytest.raises(NotApproved):
-        approvals.require(bytes(content))
+        approvals.require_approved(bytes(content))
 
 
 def test_an_empty_list_lets_nothing_run(site: Path, tmp_path: Path) -> None:
-    choose(site, "listed")
+    choose_code(site, "listed")
     with pytest.raises(NotApproved):
-        read_approvals(site).require(bundle(tmp_path / "a.fab", app="1").read_bytes())
+        read_approvals(site).require_approved(bundle(tmp_path / "a.fab", app="1").read_bytes())
 
 
 def test_a_site_goes_back_to_the_installed_package_and_keeps_its_list(
     site: Path, tmp_path: Path
 ) -> None:
-    approve(site, bundle(tmp_path / "a.fab", app="1"), now=NOW)
-    assert choose(site, "installed").installed
+    approve_bundle(site, bundle(tmp_path / "a.fab", app="1"), now=NOW)
+    assert choose_code(site, "installed").runs_installed
     assert len(read_approvals(site).bundles) == 1
 
 
@@ -81,27 +81,27 @@ def test_the_first_bundle_is_shown_whole_and_a_later_one_by_its_changes(
     site: Path, tmp_path: Path
 ) -> None:
     first = bundle(tmp_path / "a.fab", app="one\ntwo", old="gone")
-    assert {"+one", "+two", "+gone"} <= set(changes(site, first))
-    approve(site, first, now=NOW)
-    assert changes(site, first) == []
-    second = changes(site, bundle(tmp_path / "b.fab", app="one\nother", new="come"))
+    assert {"+one", "+two", "+gone"} <= set(bundle_diff(site, first))
+    approve_bundle(site, first, now=NOW)
+    assert bundle_diff(site, first) == []
+    second = bundle_diff(site, bundle(tmp_path / "b.fab", app="one\nother", new="come"))
     assert {"-two", "+other", "+come", "-gone"} <= set(second)
     assert "-one" not in second
 
 
 def test_approving_twice_lists_once(site: Path, tmp_path: Path) -> None:
     good = bundle(tmp_path / "a.fab", app="1")
-    approve(site, good, now=NOW)
-    assert len(approve(site, good, now=NOW).bundles) == 1
-    assert digest_of(good.read_bytes()) == read_approvals(site).bundles[0].digest
+    approve_bundle(site, good, now=NOW)
+    assert len(approve_bundle(site, good, now=NOW).bundles) == 1
+    assert bundle_digest(good.read_bytes()) == read_approvals(site).bundles[0].digest
 
 
 def test_what_is_no_bundle_is_not_approved(site: Path, tmp_path: Path) -> None:
     (tmp_path / "odd.fab").write_bytes(b"no zip")
     for path in (tmp_path / "odd.fab", tmp_path / "none.fab"):
         with pytest.raises(BadBundle):
-            approve(site, path, now=NOW)
-    assert read_approvals(site).installed
+            approve_bundle(site, path, now=NOW)
+    assert read_approvals(site).runs_installed
 
 
 def test_a_bundle_that_would_fill_the_disk_is_not_read() -> None:
@@ -109,4 +109,4 @@ def test_a_bundle_that_would_fill_the_disk_is_not_read() -> None:
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("zeros.py", bytes(50_000_001))
     with pytest.raises(BadBundle, match="more than"):
-        texts_of(content.getvalue())
+        read_bundle_texts(content.getvalue())

@@ -1,4 +1,4 @@
-"""The gate alone; tests/scenarios/test_deployment.py has it before a real SuperNode."""
+"""The entry points alone; tests/scenarios/test_deployment.py runs them under a real SuperNode."""
 
 import io
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from flwr.app import Context, Message, RecordDict
 
-from consortium.deployment.code_approval import Approvals, Approved, digest_of
+from consortium.deployment.code_approval import Approvals, Approved, bundle_digest
 from consortium.deployment.flower_entrypoints import (
     BundleGate,
     SiteApp,
@@ -26,7 +26,7 @@ from tests.consortium.deployment.test_code_approval import NOW
 
 
 def hostile_bundle(marker: Path) -> bytes:
-    """Return a bundle whose import would write a file."""
+    """Return a bundle that would write a file if it were imported."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         code = f"open({str(marker)!r}, 'w').close()"
@@ -36,18 +36,18 @@ def hostile_bundle(marker: Path) -> bytes:
 
 
 class Seen:
-    """What was unpacked and what was loaded."""
+    """Records what was unpacked and what was loaded."""
 
     def __init__(self) -> None:
         self.unpacked: list[bytes] = []
         self.loaded: list[str] = []
 
     def unpack(self, bundle: bytes, **_: object) -> None:
-        """Stand for Flower's own."""
+        """Stand in for Flower's function."""
         self.unpacked.append(bundle)
 
     def load(self, _identity: str, _version: str, digest: str) -> SiteApp:
-        """Stand for Flower's own."""
+        """Stand in for Flower's function."""
         self.loaded.append(digest)
         return installed
 
@@ -63,30 +63,32 @@ def installed(message: Message, context: Context) -> Message:
 
 
 def put(app: SiteApp) -> RecordDict:
-    """Return what an app answers to a greeting."""
+    """Return an app's answer to a first message."""
     InProcessGrid(app, 1, {})
     asked = Message(messages.greeting("c" * 64, b"c" * 32), 1, messages.HELLO)
     return app(message=asked, context=Context(1, 1, {}, RecordDict(), {})).content  # type: ignore[call-arg]  # by name, as Flower does
 
 
 BUNDLE = b"whatever"
-LISTED = Approvals(run="listed", bundles=(Approved(digest=digest_of(BUNDLE), at=NOW),))
+LISTED = Approvals(run="listed", bundles=(Approved(digest=bundle_digest(BUNDLE), at=NOW),))
 
 
 def test_by_default_the_installed_app_answers_and_no_bundle_is_touched() -> None:
     seen = Seen()
     gate = seen.gate(Approvals())
-    gate.install(BUNDLE, skip_prompt=True)
-    assert gate.app("id", "1", "digest") is installed
+    gate.install_bundle(BUNDLE, skip_prompt=True)
+    assert gate.choose_app("id", "1", "digest") is installed
     assert (seen.unpacked, seen.loaded) == ([], [])
 
 
 def test_a_bundle_on_the_list_brings_its_own_app(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consortium.deployment.flower_entrypoints._forget_installed", lambda: None)
+    monkeypatch.setattr(
+        "consortium.deployment.flower_entrypoints._unload_installed_modules", lambda: None
+    )
     seen = Seen()
     gate = seen.gate(LISTED)
-    gate.install(BUNDLE, skip_prompt=True)
-    gate.app("id", "1", "digest")
+    gate.install_bundle(BUNDLE, skip_prompt=True)
+    gate.choose_app("id", "1", "digest")
     assert (seen.unpacked, seen.loaded) == ([BUNDLE], ["digest"])
 
 
@@ -95,8 +97,10 @@ def test_any_other_bundle_is_neither_unpacked_nor_loaded_and_refused_by_type(
 ) -> None:
     seen = Seen()
     gate = seen.gate(LISTED)
-    gate.install(hostile_bundle(tmp_path / "marker"), skip_prompt=True)
-    answer = put(gate.app("id", "1", digest_of(BUNDLE)))  # the hash it claims is not believed
+    gate.install_bundle(hostile_bundle(tmp_path / "marker"), skip_prompt=True)
+    answer = put(
+        gate.choose_app("id", "1", bundle_digest(BUNDLE))
+    )  # the hash it claims is not believed
     assert wire.read_refusal(answer) == ("not-approved", {"listed": 1})
     assert (seen.unpacked, seen.loaded) == ([], [])
     assert not (tmp_path / "marker").exists()
@@ -125,11 +129,11 @@ def test_what_a_site_never_runs_ends_at_once() -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert "not run here" in done.stderr
+    assert "disabled here" in done.stderr
 
 
 def test_what_answers_one_message_loads_no_database_of_flowers(tmp_path: Path) -> None:
-    """A second of a processor for each message, at each site."""
+    """Otherwise each message would cost each site a second of CPU."""
     gate = ["-P", "-m", "consortium.deployment.flower_entrypoints", "flwr-clientapp", "--help"]
     done = subprocess.run(
         [sys.executable, "-X", "importtime", *gate],
@@ -145,7 +149,7 @@ def test_what_answers_one_message_loads_no_database_of_flowers(tmp_path: Path) -
 
 
 def test_the_programs_the_gate_stands_for_are_all_that_flower_starts() -> None:
-    """A name that a later Flower adds is found here, before a site runs what it names."""
+    """If a later Flower adds a program, this test fails before a site can run it."""
     from flwr.supercore.constant import TASK_TYPE_TO_COMMAND
 
     from consortium.deployment.path_shims import STARTED
@@ -154,7 +158,7 @@ def test_the_programs_the_gate_stands_for_are_all_that_flower_starts() -> None:
 
 
 def test_what_waits_for_messages_has_loaded_what_answers_them(tmp_path: Path) -> None:
-    """Of a site whose charter cannot be read, what says so; of any other, its task as well."""
+    """The code that answers, and the task's libraries if the charter can be read."""
     code = (
         "import sys\nfrom pathlib import Path\n"
         "from consortium.deployment import flower_entrypoints\n"

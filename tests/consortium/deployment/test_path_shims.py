@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from consortium.deployment.path_shims import STARTED, write_programs
+from consortium.deployment.path_shims import STARTED, write_shims
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from consortium.deployment.path_shims import STARTED, write_programs
 def test_each_role_has_a_gate_before_one_program_and_a_stand_in_for_all_others(
     tmp_path: Path, role: str, run: str
 ) -> None:
-    folder = write_programs(tmp_path / "programs", role)
+    folder = write_shims(tmp_path / "programs", role)
     assert {path.name for path in folder.iterdir()} == {*STARTED, "flower-superexec"}
     for name in STARTED:
         text = (folder / name).read_text()
@@ -31,7 +31,7 @@ def test_a_folder_with_a_space_and_a_quote_is_as_good(
     odd.mkdir()
     (odd / "python").symlink_to(sys.executable)
     monkeypatch.setattr(sys, "executable", str(odd / "python"))
-    folder = write_programs(odd / "programs", "coordinator")
+    folder = write_shims(odd / "programs", "coordinator")
     (odd / "flower-superexec").write_text("#!/bin/sh\necho $@\n")
     (odd / "flower-superexec").chmod(0o700)
     said = subprocess.check_output([str(folder / "flower-superexec"), "a b"], text=True)

@@ -1,4 +1,4 @@
-"""The process that is forked; tests/scenarios/test_deaths.py has it at sites of a real run."""
+"""The fork server alone; tests/scenarios/test_deaths.py has it at the sites of a real run."""
 
 import json
 import os
@@ -13,12 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from consortium.deployment.prefork import Prepared
+from consortium.deployment.prefork import ForkServer
 
 _PROGRAM = """
 import importlib, json, os, random, secrets, sys, time
 from pathlib import Path
-from consortium.deployment.prefork import serve
+from consortium.deployment.prefork import serve_forks
 
 def load():
     importlib.import_module({library!r})
@@ -41,21 +41,21 @@ def program():
         raise ValueError("of the program")
     sys.exit(3)
 
-serve(load, program)
+serve_forks(load, program)
 """
 
 
 class Office:
-    """A process that serves, and a folder for each program that it starts."""
+    """A fork server, and a folder for each program that it starts."""
 
     def __init__(self, path: Path, library: str = "numpy") -> None:
         self.path = path
         code = _PROGRAM.format(library=library)
-        self.prepared = Prepared([sys.executable, "-c", code, str(path)])
+        self.prepared = ForkServer([sys.executable, "-c", code, str(path)])
 
     @property
     def server(self) -> psutil.Process:
-        """The process that loaded."""
+        """The preloaded process."""
         (one,) = (
             child for child in psutil.Process().children() if str(self.path) in child.cmdline()
         )
@@ -65,7 +65,7 @@ class Office:
         """Start a program; return its folder."""
         folder = self.path / f"{name}-{secrets.token_hex(4)}"
         folder.mkdir()
-        assert self.prepared.started([str(folder), "a b", "'\n\""])
+        assert self.prepared.start_program([str(folder), "a b", "'\n\""])
         return folder
 
 
@@ -73,17 +73,17 @@ class Office:
 def office(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Office]:
     there = Office(tmp_path, getattr(request, "param", "numpy"))
     yield there
-    there.prepared.end()
+    there.prepared.stop()
 
 
 def read(path: Path) -> str:
-    """Return what a file holds once it is there."""
+    """Return a file's content once the file exists."""
     came(path.exists)
     return path.read_text()
 
 
 def came(true: Callable[[], bool]) -> None:
-    """Wait until something is so."""
+    """Wait until a condition is true."""
     until = time.monotonic() + 60
     while not true():
         assert time.monotonic() < until
@@ -101,7 +101,7 @@ def test_every_program_has_its_words_and_nothing_to_read(office: Office) -> None
 
 
 def test_no_two_draw_the_same_numbers_of_chance(office: Office) -> None:
-    """A noise that two messages share is none."""
+    """Noise that two messages share would protect nobody."""
     said = [json.loads(read(office.start() / "said"))["drawn"] for _ in range(3)]
     for drawn in zip(*said, strict=True):
         assert len(set(drawn)) == len(said)
@@ -120,16 +120,16 @@ def test_a_dead_process_starts_nothing_and_is_begun_anew(office: Office) -> None
     read(office.start() / "said")
     first = office.server
     first.kill()
-    assert not office.prepared.started([str(office.path)])
+    assert not office.prepared.start_program([str(office.path)])
     read(office.start() / "said")
     assert office.server.pid != first.pid
 
 
 def test_what_cannot_be_loaded_starts_nothing(tmp_path: Path) -> None:
-    prepared = Prepared([sys.executable, "-c", "raise SystemExit"])
-    assert not prepared.started([str(tmp_path)])
-    assert not prepared.started([str(tmp_path)])
-    prepared.end()
+    prepared = ForkServer([sys.executable, "-c", "raise SystemExit"])
+    assert not prepared.start_program([str(tmp_path)])
+    assert not prepared.start_program([str(tmp_path)])
+    prepared.stop()
 
 
 def test_it_ends_with_who_started_it_and_what_it_started_goes_on(tmp_path: Path) -> None:

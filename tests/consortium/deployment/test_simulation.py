@@ -1,4 +1,4 @@
-"""Flower's programs have stand-ins here; tests/scenarios/test_simulation.py has the real ones."""
+"""Stand-ins for Flower's programs; tests/scenarios/test_simulation.py has the real ones."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ from consortium.deployment.app_bundle import (
     stage_bundle,
 )
 from consortium.deployment.processes import LaunchFailed
-from consortium.deployment.simulation import simulate
+from consortium.deployment.simulation import simulate_run
 from consortium.run.directory import ENVIRONMENT, RunDirectory
 
 ROOT = Path(__file__).parents[3]
@@ -71,7 +71,7 @@ else:
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which Flower's programs are looked for: that of Python itself."""
+    """The folder where Flower's programs are looked up: the one of the Python interpreter."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setattr(sys, "executable", str(folder / "python"))
@@ -111,7 +111,7 @@ def test_a_run_that_flower_completes_ends_without_a_word(
 ) -> None:
     program(programs, "flower-superlink", HEALTHY)
     program(programs, "flwr", TELLING)
-    simulate(run, num_sites=3, run_config=RunConfig().flat())
+    simulate_run(run, num_sites=3, run_config=RunConfig().flat())
     assert capfd.readouterr() == ("", "")
     assert "num-supernodes=3" in (run.path / "flower" / "run.log").read_text()
 
@@ -121,7 +121,7 @@ def test_flowers_own_log_is_shown_when_asked_for(
 ) -> None:
     program(programs, "flower-superlink", HEALTHY)
     program(programs, "flwr", TELLING)
-    simulate(run, num_sites=3, run_config=RunConfig().flat(), verbose=True)
+    simulate_run(run, num_sites=3, run_config=RunConfig().flat(), verbose=True)
     assert "num-supernodes=3" in capfd.readouterr().out
 
 
@@ -130,7 +130,7 @@ def test_everything_flower_writes_stays_in_the_run_directory_and_nothing_is_sent
 ) -> None:
     program(programs, "flower-superlink", HEALTHY)
     program(programs, "flwr", TELLING)
-    simulate(run, num_sites=3, run_config=RunConfig().flat())
+    simulate_run(run, num_sites=3, run_config=RunConfig().flat())
     told = (run.path / "flower" / "run.log").read_text()
     for setting in (
         f'"FLWR_HOME": "{run.path}/flower"',
@@ -144,11 +144,11 @@ def test_everything_flower_writes_stays_in_the_run_directory_and_nothing_is_sent
 
 
 def test_the_run_config_reaches_flower_as_it_is(programs: Path, run: RunDirectory) -> None:
-    """Through a file: `--run-config` on the command line would lose types and quotes."""
+    """It goes through a file, because `--run-config` on the command line loses types and quotes."""
     program(programs, "flower-superlink", HEALTHY)
     program(programs, "flwr", TELLING)
     config = RunConfig.parse({"learning-rate": 1e-3, "seed": 2**53 + 1, "rule.clip-norm": 2.5})
-    simulate(run, num_sites=3, run_config=config.flat())
+    simulate_run(run, num_sites=3, run_config=config.flat())
     written = tomllib.loads((run.path / "flower" / "run-config.toml").read_text())
     flat = {key: value for key, value in written.items() if not isinstance(value, dict)}
     for head, part in written.items():
@@ -165,7 +165,7 @@ def test_a_superlink_that_does_not_start_is_reported_with_its_log(
 ) -> None:
     program(programs, "flower-superlink", "raise SystemExit('no port')")
     with pytest.raises(LaunchFailed, match=r"did not start; see .*superlink.log"):
-        simulate(run, num_sites=3, run_config={})
+        simulate_run(run, num_sites=3, run_config={})
     assert "no port" in (run.path / "flower" / "superlink.log").read_text()
 
 
@@ -177,7 +177,7 @@ def test_a_run_that_flower_does_not_complete_is_reported_with_its_log(
     program(programs, "flower-superlink", HEALTHY)
     program(programs, "flwr", flwr)
     with pytest.raises(LaunchFailed, match=r"did not finish; see .*run.log"):
-        simulate(run, num_sites=3, run_config={})
+        simulate_run(run, num_sites=3, run_config={})
 
 
 def test_not_even_what_ignores_a_polite_request_stays_behind(
@@ -187,7 +187,7 @@ def test_not_even_what_ignores_a_polite_request_stays_behind(
     monkeypatch.setattr("consortium.deployment.processes.STOP_LIMIT_S", 0.3)
     program(programs, "flower-superlink", STUBBORN)
     program(programs, "flwr", COMPLETED)
-    simulate(run, num_sites=3, run_config={})
+    simulate_run(run, num_sites=3, run_config={})
 
 
 def test_an_interruption_stops_all_of_it_and_goes_on_to_whoever_started_it(
@@ -198,7 +198,7 @@ def test_an_interruption_stops_all_of_it_and_goes_on_to_whoever_started_it(
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` ignores it
     try:
         with pytest.raises(KeyboardInterrupt):
-            simulate(run, num_sites=3, run_config={})
+            simulate_run(run, num_sites=3, run_config={})
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -213,7 +213,7 @@ def test_processes_of_another_run_are_left_alone(
         env={**os.environ, ENVIRONMENT: str(tmp_path / "other")},
     )
     try:
-        simulate(run, num_sites=3, run_config={})
+        simulate_run(run, num_sites=3, run_config={})
         assert other.poll() is None
     finally:
         other.kill()
@@ -221,7 +221,7 @@ def test_processes_of_another_run_are_left_alone(
 
 
 def test_a_bundle_is_what_the_project_file_says(tmp_path: Path) -> None:
-    """What runs here is what `flwr build` at the root would ship."""
+    """The bundle has the same files as one built by `flwr build` at the root."""
     folder = stage_bundle(tmp_path / "app", Bundle())
     staged = tomllib.loads((folder / "pyproject.toml").read_text())["tool"]["flwr"]["app"]
     assert staged == PROJECT

@@ -1,4 +1,4 @@
-"""What a person is told of a coordinator or a site, from what lies in its directory."""
+"""The status of a coordinator or a site, from the files in its directory."""
 
 import json
 import os
@@ -7,8 +7,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from consortium.deployment.code_approval import choose
-from consortium.deployment.status import of_coordinator, of_site
+from consortium.deployment.code_approval import choose_code
+from consortium.deployment.status import coordinator_status, site_status
 from consortium.deployment.supernode import SuperNode
 from consortium.run.party_directory import CoordinatorDirectory
 from tests.consortium.founded import Founded, found
@@ -23,12 +23,12 @@ def founded(tmp_path: Path) -> Founded:
 
 
 def told(lines: list[str]) -> dict[str, str]:
-    """Return lines by their first word or words."""
+    """Return the lines by their first words."""
     return {line[:13].strip(): line[13:] for line in lines}
 
 
 def test_a_new_site_is_down_and_has_nothing_to_report(founded: Founded) -> None:
-    said = told(of_site(founded.site("east")))
+    said = told(site_status(founded.site("east")))
     assert said["site"] == "east"
     assert said["charter"].startswith("banks, revision 1, ")
     assert (said["SuperNode"], said["runs"]) == ("down", "the installed package")
@@ -37,12 +37,12 @@ def test_a_new_site_is_down_and_has_nothing_to_report(founded: Founded) -> None:
 
 def test_a_site_without_a_charter_says_so(founded: Founded) -> None:
     (founded.site("east") / "charter.json").unlink()
-    assert told(of_site(founded.site("east")))["charter"] == "none installed"
+    assert told(site_status(founded.site("east")))["charter"] == "none installed"
 
 
 def test_a_site_that_keeps_a_list_says_how_long_it_is(founded: Founded) -> None:
-    choose(founded.site("east"), "listed")
-    assert told(of_site(founded.site("east")))["runs"] == "0 bundles"
+    choose_code(founded.site("east"), "listed")
+    assert told(site_status(founded.site("east")))["runs"] == "0 bundles"
 
 
 def test_a_program_that_runs_and_does_not_answer_is_no_health(founded: Founded) -> None:
@@ -55,14 +55,14 @@ def test_a_program_that_runs_and_does_not_answer_is_no_health(founded: Founded) 
         "restarts": 3,
     }
     (node.home / "supervisor.json").write_text(json.dumps(note))
-    said = told(of_site(founded.site("east")))["SuperNode"]
+    said = told(site_status(founded.site("east")))["SuperNode"]
     assert said == "up since 2026-01-02 03:04:05 UTC, NOT ANSWERING, 3 restarts"
 
 
 def test_the_last_error_is_the_end_of_a_log_of_any_length(founded: Founded) -> None:
     log = founded.site("east") / "site.log"
     log.write_text("first\n" + "x" * 200_000 + "\nlast: of all\n")
-    assert told(of_site(founded.site("east")))["last error"] == "last: of all"
+    assert told(site_status(founded.site("east")))["last error"] == "last: of all"
 
 
 def test_a_run_is_told_by_its_last_round_and_its_last_trouble(
@@ -71,7 +71,7 @@ def test_a_run_is_told_by_its_last_round_and_its_last_trouble(
     run = tmp_path / "runs" / "first"
     run.mkdir(parents=True)
     CoordinatorDirectory(founded.coordinator).last_run.write_text(str(run))
-    said = told(of_coordinator(founded.coordinator))
+    said = told(coordinator_status(founded.coordinator))
     assert (said["run"], said["last round"], said["last error"]) == ("first", "none", "none")
     events = [
         {"event": "round-finished", "server_round": 1},
@@ -79,5 +79,5 @@ def test_a_run_is_told_by_its_last_round_and_its_last_trouble(
         {"event": "round-finished", "server_round": 2},
     ]
     (run / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
-    said = told(of_coordinator(founded.coordinator))
+    said = told(coordinator_status(founded.coordinator))
     assert (said["last round"], said["last error"]) == ("2", "east silent")

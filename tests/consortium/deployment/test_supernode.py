@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from consortium.charter.document import BadCharter
-from consortium.deployment.processes import LaunchFailed, Mark, end, free_port
+from consortium.deployment.processes import LaunchFailed, Mark, end_processes, free_port
 from consortium.deployment.supernode import SuperNode
 from tests.consortium.founded import Founded, found
 
@@ -36,26 +36,28 @@ def test_its_processes_know_their_site_and_find_no_program_but_the_gate(founded:
 def test_it_starts_while_the_coordinator_is_away_and_is_reached_by_this_machine_only(
     founded: Founded,
 ) -> None:
-    """A site's machine that is switched on first waits for the coordinator's."""
+    """A site that starts before the coordinator waits for it."""
     node = SuperNode(founded.site("east"))
-    assert not node.healthy()
+    assert not node.is_healthy()
     process = node.start()
     try:
-        assert node.healthy()
-        listening = [one for family in node.mark.family() for one in family.net_connections()]
+        assert node.is_healthy()
+        listening = [
+            one for family in node.mark.marked_processes() for one in family.net_connections()
+        ]
         hosts = {one.laddr.ip for one in listening if one.status == "LISTEN"}
         assert hosts <= {"127.0.0.1"}
     finally:
-        end(node.mark.family())
+        end_processes(node.mark.marked_processes())
         process.wait()
-    assert not node.healthy()
+    assert not node.is_healthy()
     assert stat.S_IMODE((node.home / "programs" / "flwr-clientapp").stat().st_mode) == 0o700
 
 
 def test_one_that_dies_at_once_is_an_error_that_names_its_log(
     founded: Founded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consortium.deployment.supernode.program", lambda _name: "/bin/false")
+    monkeypatch.setattr("consortium.deployment.supernode.program_path", lambda _name: "/bin/false")
     with pytest.raises(LaunchFailed, match=r"supernode\.log"):
         SuperNode(founded.site("east")).start()
 

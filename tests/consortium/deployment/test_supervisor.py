@@ -1,4 +1,4 @@
-"""A service of one sleeping process stands for Flower's programs."""
+"""Tests of the supervisor, with one sleeping process in place of Flower's programs."""
 
 import json
 import os
@@ -13,14 +13,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from consortium.deployment.processes import LaunchFailed, Mark, start
+from consortium.deployment.processes import LaunchFailed, Mark, start_program
 from consortium.deployment.supervisor import (
     AlreadyUp,
-    bring_down,
-    cut_off,
-    detach,
-    read_up,
-    supervise,
+    kill_service,
+    read_supervisor_state,
+    start_detached,
+    stop_service,
+    supervise_service,
 )
 
 STOP = signal.SIGTERM
@@ -44,15 +44,15 @@ class Sleeper:
 
     @property
     def mark(self) -> Mark:
-        """What its processes carry."""
+        """The mark of its processes."""
         return Mark("CONSORTIUM_TEST_MARK", str(self.home))
 
     def start(self) -> "subprocess.Popen[bytes]":
-        """Start it, or fail."""
+        """Start it, or raise."""
         self.starts += 1
         if 1 < self.starts <= 1 + self.fails:
             raise LaunchFailed("not this time")
-        process = start(
+        process = start_program(
             [sys.executable, "-c", f"import time; time.sleep({self.lives})"],
             cwd=self.home,
             environment={**os.environ, self.mark.variable: self.mark.value},
@@ -64,15 +64,15 @@ class Sleeper:
         return process
 
     def _seen(self) -> set[int]:
-        return {process.pid for process in self.mark.family()}
+        return {process.pid for process in self.mark.marked_processes()}
 
-    def healthy(self) -> bool:
-        """Say yes."""
+    def is_healthy(self) -> bool:
+        """Return that it is healthy."""
         return True
 
 
 def stopping(after: int, pauses: list[float]) -> Callable[[float], None]:
-    """Return a sleep that lets the process die soon, and sends the signal after some pauses."""
+    """Return a sleep that kills the process soon and sends the signal after some pauses."""
 
     def sleep(seconds: float) -> None:
         pauses.append(seconds)
@@ -85,17 +85,17 @@ def stopping(after: int, pauses: list[float]) -> Callable[[float], None]:
 
 def test_told_to_stop_it_stops_and_leaves_nothing(tmp_path: Path) -> None:
     service = Sleeper(tmp_path)
-    supervise(service, sleep=stopping(0, []))
+    supervise_service(service, sleep=stopping(0, []))
     assert service.starts == 1
-    assert service.mark.family() == []
-    assert read_up(service) is None
+    assert service.mark.marked_processes() == []
+    assert read_supervisor_state(service) is None
 
 
 def test_what_dies_is_started_again_after_pauses_that_double(tmp_path: Path) -> None:
     service = Sleeper(tmp_path, lives=0)
     pauses: list[float] = []
     ready: list[int] = []
-    supervise(service, ready=lambda: ready.append(1), sleep=stopping(3, pauses))
+    supervise_service(service, ready=lambda: ready.append(1), sleep=stopping(3, pauses))
     assert service.starts >= 3
     assert len(ready) == service.starts
     assert [pause for pause in pauses if pause >= 1][:3] == [2, 4, 8]
@@ -105,7 +105,7 @@ def test_a_restart_that_fails_is_tried_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service = Sleeper(tmp_path, lives=0, fails=2)
-    supervise(service, sleep=stopping(4, []))
+    supervise_service(service, sleep=stopping(4, []))
     assert service.starts >= 4
     assert "launch-failed: not this time" in capsys.readouterr().err
 
@@ -114,8 +114,8 @@ def test_a_service_that_never_starts_is_an_error(tmp_path: Path) -> None:
     service = Sleeper(tmp_path)
     service.starts, service.fails = 1, 5
     with pytest.raises(LaunchFailed):
-        supervise(service)
-    assert read_up(service) is None
+        supervise_service(service)
+    assert read_supervisor_state(service) is None
 
 
 def test_nobody_supervises_what_is_supervised(tmp_path: Path) -> None:
@@ -124,34 +124,34 @@ def test_nobody_supervises_what_is_supervised(tmp_path: Path) -> None:
 
     def second(_seconds: float) -> None:
         with pytest.raises(AlreadyUp):
-            supervise(service)
-        up = read_up(service)
+            supervise_service(service)
+        up = read_supervisor_state(service)
         seen.append(up is not None and up.pid == os.getpid() and up.restarts == 0)
         os.kill(os.getpid(), STOP)
 
-    supervise(service, sleep=second)
+    supervise_service(service, sleep=second)
     assert seen == [True]
 
 
 def test_what_a_killed_supervisor_left_is_ended_before_the_next_begins(tmp_path: Path) -> None:
     service = Sleeper(tmp_path)
     orphan = service.start()
-    supervise(service, sleep=stopping(0, []))
+    supervise_service(service, sleep=stopping(0, []))
     orphan.wait(5)
     assert len(service.started) == 2
-    assert service.mark.family() == []
+    assert service.mark.marked_processes() == []
 
 
 def test_bringing_down_ends_all_and_says_whether_there_was_anything(tmp_path: Path) -> None:
     service = Sleeper(tmp_path)
     orphan = service.start()
-    assert bring_down(service)
+    assert stop_service(service)
     orphan.wait(5)
-    assert not bring_down(service)
+    assert not stop_service(service)
 
 
 def noted(service: Sleeper, process: psutil.Process, *, born: float) -> None:
-    """Write what a supervisor writes, in the name of another process."""
+    """Write a supervisor's state in the name of another process."""
     note = {"pid": process.pid, "born": born, "since": "2026-01-01T00:00:00+00:00", "restarts": 0}
     (service.home / "supervisor.json").write_text(json.dumps(note))
 
@@ -163,24 +163,24 @@ def test_a_power_cut_ends_supervisor_and_service_unasked(tmp_path: Path) -> None
     supervisor = subprocess.Popen([sys.executable, "-c", deaf])
     process = psutil.Process(supervisor.pid)
     noted(service, process, born=process.create_time())
-    assert cut_off(service)
+    assert kill_service(service)
     assert not psutil.pid_exists(program.pid)
     assert not psutil.pid_exists(supervisor.pid)
     program.wait()  # psutil has mourned them already
     supervisor.wait()
-    assert not cut_off(service)
+    assert not kill_service(service)
 
 
 def test_another_process_under_the_number_of_a_dead_supervisor_is_left_alone(
     tmp_path: Path,
 ) -> None:
-    """As after the machine was switched off and on."""
+    """This is the state after a reboot."""
     service = Sleeper(tmp_path)
     innocent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     noted(service, psutil.Process(innocent.pid), born=1.0)
-    assert read_up(service) is None
-    assert not bring_down(service)
-    assert not cut_off(service)
+    assert read_supervisor_state(service) is None
+    assert not stop_service(service)
+    assert not kill_service(service)
     assert innocent.poll() is None
     innocent.kill()
     innocent.wait()
@@ -193,7 +193,7 @@ def test_a_supervisor_that_is_dead_and_unmourned_supervises_nothing(tmp_path: Pa
     noted(service, process, born=process.create_time())
     while process.status() != psutil.STATUS_ZOMBIE:
         threading.Event().wait(0.01)
-    assert read_up(service) is None
+    assert read_supervisor_state(service) is None
     dead.wait()
 
 
@@ -201,11 +201,11 @@ def test_a_command_line_that_does_not_come_up_is_an_error_that_names_its_log(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(LaunchFailed, match=r"supervisor\.log"):
-        detach(["no-such-command"], Sleeper(tmp_path))
+        start_detached(["no-such-command"], Sleeper(tmp_path))
     assert "no-such-command" in (tmp_path / "supervisor.log").read_text()
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", '{"pid": 1}'])
 def test_a_note_that_cannot_be_read_is_of_nobody(tmp_path: Path, text: str) -> None:
     (tmp_path / "supervisor.json").write_text(text)
-    assert read_up(Sleeper(tmp_path)) is None
+    assert read_supervisor_state(Sleeper(tmp_path)) is None

@@ -1,4 +1,4 @@
-"""A run is a directory that fills; the SuperLink is asked only whether anything goes on."""
+"""Waiting for a run, which is a directory that fills, with a stand-in for the SuperLink."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from consortium.deployment.processes import LaunchFailed
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.wait import Waiting
 from consortium.run.directory import RunDirectory
-from consortium.run.leader_lock import leading
+from consortium.run.leader_lock import hold_leadership
 from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
@@ -22,12 +22,12 @@ HEART = scenario_named("heart-diagnosis")
 
 @dataclass(frozen=True)
 class Told(Control):
-    """A control that knows what goes on without asking."""
+    """A control that knows the active runs without asking a SuperLink."""
 
     going_on: list[int] = field(default_factory=list)
 
-    def going(self) -> list[int]:
-        """Return what it was given."""
+    def active_runs(self) -> list[int]:
+        """Return the given runs."""
         return self.going_on
 
 
@@ -52,8 +52,8 @@ def test_a_finished_run_is_not_waited_for(finished: RunDirectory) -> None:
     def never(_seconds: float) -> None:
         raise AssertionError
 
-    assert waiting(finished, sleep=never).end().status == "finished"
-    waiting(finished, sleep=never).round(1)
+    assert waiting(finished, sleep=never).wait_for_end().status == "finished"
+    waiting(finished, sleep=never).wait_for_round(1)
 
 
 def test_a_round_is_awaited_until_it_begins_whatever_half_line_is_there(tmp_path: Path) -> None:
@@ -66,15 +66,15 @@ def test_a_round_is_awaited_until_it_begins_whatever_half_line_is_there(tmp_path
         lines = [{"event": "round-started", "server_round": number} for number in range(looks)]
         run.events.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"event')
 
-    waiting(run, sleep=sleep).round(2)
+    waiting(run, sleep=sleep).wait_for_round(2)
     assert looks == 3
 
 
 def test_a_run_that_died_without_a_word_is_told_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(LaunchFailed, match="consortium resume"):
-        waiting(RunDirectory(tmp_path), going=[]).end()
+        waiting(RunDirectory(tmp_path), going=[]).wait_for_end()
     with pytest.raises(LaunchFailed, match="consortium resume"):
-        waiting(RunDirectory(tmp_path), going=[]).round(1)
+        waiting(RunDirectory(tmp_path), going=[]).wait_for_round(1)
 
 
 def test_while_a_process_leads_the_run_the_superlink_is_not_asked(tmp_path: Path) -> None:
@@ -87,14 +87,14 @@ def test_while_a_process_leads_the_run_the_superlink_is_not_asked(tmp_path: Path
         if looks == 100:
             run.events.write_text(line)
 
-    with leading(run.leader):
-        waiting(run, going=[], sleep=sleep).round(1)
+    with hold_leadership(run.leader):
+        waiting(run, going=[], sleep=sleep).wait_for_round(1)
     assert looks == 100
 
 
 def test_a_round_that_the_run_never_had_is_not_awaited_for_ever(finished: RunDirectory) -> None:
     with pytest.raises(LaunchFailed, match="has no round 9"):
-        waiting(finished).round(9)
+        waiting(finished).wait_for_round(9)
 
 
 def test_a_parked_run_says_how_it_goes_on(finished: RunDirectory, tmp_path: Path) -> None:
@@ -102,6 +102,6 @@ def test_a_parked_run_says_how_it_goes_on(finished: RunDirectory, tmp_path: Path
     summary = json.loads(finished.summary.read_text())
     run.summary.write_text(json.dumps({**summary, "status": "parked", "error": "too few"}))
     with pytest.raises(LaunchFailed, match=r"parked: too few.*consortium resume"):
-        waiting(run).end()
+        waiting(run).wait_for_end()
     with pytest.raises(LaunchFailed, match="parked"):
-        waiting(run).round(1)
+        waiting(run).wait_for_round(1)

@@ -3,7 +3,7 @@ import pytest
 
 from consortium.charter.document import Charter, Member
 from consortium.config import RunConfig, Scalar
-from consortium.model.card import Judged, Subject, model_card
+from consortium.model.card import ModelEvaluation, Subject, model_card
 from consortium.run.records import Arm, Comparison
 from sites.evaluation.contract import evaluation_for
 from sites.schema.tables import ClassLabel, Number, NumberLabel, Schema
@@ -53,10 +53,10 @@ def subject(
     )
 
 
-def judged(comparison: Comparison | None = None) -> Judged:
+def judged(comparison: Comparison | None = None) -> ModelEvaluation:
     shares = np.eye(3)[[0, 1, 1, 0]]
     tally = evaluation_for(NOTES).tally(shares, np.array([0, 1, 1, 1]))
-    return Judged(tally=tally, comparison=comparison)
+    return ModelEvaluation(tally=tally, comparison=comparison)
 
 
 def test_a_card_is_filled_from_what_was_recorded() -> None:
@@ -73,8 +73,8 @@ def test_a_card_is_filled_from_what_was_recorded() -> None:
 
 def test_what_is_not_known_is_said_to_be() -> None:
     card = model_card(subject(released=False), None)
-    assert "Nothing was released of the training records" in card
-    assert "Not known here" in card
+    assert "Nothing about the training records was released" in card
+    assert "Unknown: the card" in card
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def hungary(tmp_path_factory: pytest.TempPathFactory) -> Ward:
 
 @pytest.fixture
 def model(hungary: Ward, tmp_path: Path) -> Path:
-    """A model of this test's own."""
+    """A trained model."""
     written = write_model(hungary.site, hungary.statistics, hungary.vector())
     return Path(shutil.copytree(written, tmp_path / "model"))
 
@@ -29,7 +29,7 @@ def model(hungary: Ward, tmp_path: Path) -> Path:
 @how(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1), scale=st.sampled_from([0.0, 1e-30, 1.0, 1e30]))
 def test_a_model_is_read_as_it_was_written(hungary: Ward, seed: int, scale: float) -> None:
-    """To the bit: a federated vector is made of float32 numbers."""
+    """They are equal to the bit, because a federated vector holds float32 numbers."""
     vector = (scale * hungary.vector(seed)).astype(np.float32).astype(np.float64)
     read = read_model(write_model(hungary.site, hungary.statistics, vector))
     assert np.array_equal(read.vector, vector)
@@ -88,13 +88,13 @@ def described(model: Path, **changes: object) -> None:
 
 def test_numbers_of_another_model_are_refused(model: Path) -> None:
     described(model, layout_digest="0" * 64)
-    with pytest.raises(BadModel, match="another model than it describes"):
+    with pytest.raises(BadModel, match="do not match the model in its"):
         read_model(model)
 
 
 def test_a_description_of_another_model_is_refused(hungary: Ward, model: Path) -> None:
     described(model, config={**hungary.config.flat(), "model": "mlp"})
-    with pytest.raises(BadModel, match="another model than it describes"):
+    with pytest.raises(BadModel, match="do not match the model in its"):
         read_model(model)
 
 

@@ -1,4 +1,4 @@
-"""Mistakes are kept where the site's own policy asks for them, and only for the site's owner."""
+"""Mistakes are kept if the site's own policy asks for them, readable to its owner only."""
 
 import json
 import stat
@@ -9,7 +9,7 @@ import pytest
 
 from consortium.charter.document import Charter, Member
 from consortium.config import RunConfig
-from consortium.model.files import keep_mistakes
+from consortium.model.files import write_mistakes
 from consortium.site.directory import SiteConfig, SiteDirectory
 from consortium.site.site import Site
 from privacy.policy.document import Policy
@@ -21,7 +21,7 @@ from tests.sites.small_encoders import SIDES, small, table
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """A site of notes; its policy is not written yet."""
+    """A site with notes and without a policy yet."""
     directory = tmp_path_factory.mktemp("site")
     table(n=60).to_parquet(directory / "notes.parquet")
     return Site(
@@ -35,10 +35,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 
 def kept(site: Site, most: int) -> list[dict[str, object]] | None:
-    """Return what is kept under a policy, or None if there is no file."""
+    """Return the mistakes kept under a policy, or None if there is no file."""
     Policy(mistakes_kept=most).write(site.directory)
     statistics = site.task.statistics_of(site.data)
-    keep_mistakes(site, statistics, np.zeros(site.task.layout.dim))
+    write_mistakes(site, statistics, np.zeros(site.task.layout.dim))
     path = SiteDirectory(site.directory).mistakes
     if not path.exists():
         return None
@@ -46,7 +46,7 @@ def kept(site: Site, most: int) -> list[dict[str, object]] | None:
 
 
 def test_nothing_is_kept_unless_the_policy_says_so(site: Site) -> None:
-    """And what an earlier run kept is removed."""
+    """The file of an earlier run is removed too."""
     assert Policy().mistakes_kept == 0
     assert kept(site, 0) is None
     assert kept(site, 3)
@@ -74,6 +74,6 @@ def test_a_directory_that_others_can_look_into_is_refused(site: Site) -> None:
 
 
 def test_of_a_table_nothing_is_kept(tmp_path: Path) -> None:
-    """Rows of numbers are no examples to read: only texts are."""
+    """A person can read texts, but not rows of numbers."""
     hungary = ward(tmp_path, num_server_rounds=1)
     assert kept(hungary.site, 5) is None

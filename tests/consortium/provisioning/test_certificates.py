@@ -14,8 +14,8 @@ from consortium.provisioning.certificates import (
     Authority,
     BadCertificate,
     Expired,
-    new_server_key,
-    pem,
+    create_server_key,
+    pem_bytes,
     read_certificate,
     read_key,
     read_request,
@@ -27,10 +27,10 @@ from privacy.storage.secret_files import SecretExists, SecretMissing
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 HOSTS = ("coordinator.example.org", "192.0.2.7")
-AUTHORITY = Authority.found("banks", now=NOW)
+AUTHORITY = Authority.create("banks", now=NOW)
 KEY = ec.generate_private_key(ec.SECP256R1())
 REQUEST = signing_request(KEY, HOSTS)
-SERVER = AUTHORITY.grant(REQUEST, now=NOW)
+SERVER = AUTHORITY.issue_certificate(REQUEST, now=NOW)
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -44,8 +44,8 @@ def test_no_other_host_is_accepted() -> None:
 
 
 def test_another_authority_of_the_same_name_does_not_vouch_for_it() -> None:
-    other = Authority.found("banks", now=NOW)
-    with pytest.raises(BadCertificate, match="did not issue"):
+    other = Authority.create("banks", now=NOW)
+    with pytest.raises(BadCertificate, match="not issued by"):
         require_server_certificate(SERVER, other.certificate, host=HOSTS[0], now=NOW)
 
 
@@ -70,11 +70,11 @@ def test_a_certificate_for_another_key_is_found_out() -> None:
 
 def test_the_key_is_written_once_and_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "secrets" / "server.key"
-    key = new_server_key(path)
+    key = create_server_key(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert read_key(path).private_numbers() == key.private_numbers()
     with pytest.raises(SecretExists):
-        new_server_key(path)
+        create_server_key(path)
 
 
 def test_an_authority_comes_back_as_it_was_written_and_does_not_show_its_key(
@@ -88,17 +88,17 @@ def test_an_authority_comes_back_as_it_was_written_and_does_not_show_its_key(
 
 
 def test_a_request_altered_on_its_way_is_not_granted() -> None:
-    """Cut and pasted: another host before the signature."""
+    """Cut and paste: another host in front of the signature."""
     der = REQUEST.public_bytes(serialization.Encoding.DER)
     forged = x509.load_der_x509_csr(der.replace(b"coordinator", b"coordinat0r"))
     with pytest.raises(BadCertificate):
-        AUTHORITY.grant(forged, now=NOW)
+        AUTHORITY.issue_certificate(forged, now=NOW)
 
 
 def test_a_request_that_names_no_host_is_not_granted() -> None:
     bare = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(KEY, SHA256())
     with pytest.raises(BadCertificate, match="hosts"):
-        AUTHORITY.grant(bare, now=NOW)
+        AUTHORITY.issue_certificate(bare, now=NOW)
 
 
 def test_a_request_with_a_key_tls_would_not_take_is_not_granted() -> None:
@@ -108,18 +108,18 @@ def test_a_request_with_a_key_tls_would_not_take_is_not_granted() -> None:
         .sign(ed25519.Ed25519PrivateKey.generate(), None)
     )
     with pytest.raises(BadCertificate, match="elliptic"):
-        AUTHORITY.grant(odd, now=NOW)
+        AUTHORITY.issue_certificate(odd, now=NOW)
 
 
 def test_openssl_takes_what_is_made(tmp_path: Path) -> None:
-    """The library that Flower's programs use, with its own strictness."""
-    (tmp_path / "server.pem").write_bytes(pem(SERVER))
-    new = new_server_key(tmp_path / "k" / "server.key")
-    granted = AUTHORITY.grant(signing_request(new, HOSTS), now=datetime.now(UTC))
-    (tmp_path / "server.pem").write_bytes(pem(granted))
+    """Check with Python's TLS library, which Flower's programs use."""
+    (tmp_path / "server.pem").write_bytes(pem_bytes(SERVER))
+    new = create_server_key(tmp_path / "k" / "server.key")
+    granted = AUTHORITY.issue_certificate(signing_request(new, HOSTS), now=datetime.now(UTC))
+    (tmp_path / "server.pem").write_bytes(pem_bytes(granted))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "server.pem", tmp_path / "k" / "server.key")
-    trusting = ssl.create_default_context(cadata=pem(AUTHORITY.certificate).decode())
+    trusting = ssl.create_default_context(cadata=pem_bytes(AUTHORITY.certificate).decode())
     assert trusting.cert_store_stats()["x509_ca"] == 1
 
 

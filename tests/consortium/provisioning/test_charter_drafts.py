@@ -5,11 +5,11 @@ import pytest
 from consortium.charter.document import BadCharter, Floors, UnknownMember
 from consortium.charter.signatures import Signatures, sign_charter
 from consortium.provisioning.charter_drafts import (
-    draft,
+    draft_charter,
     read_schema,
-    revised,
+    read_signatures,
+    revise_charter,
     signature_path,
-    signatures_beside,
 )
 from consortium.provisioning.enrolment import init_site
 from consortium.site.directory import read_identity
@@ -37,7 +37,7 @@ def test_what_is_no_schema_is_refused(tmp_path: Path) -> None:
 def drafted(
     founded: Founded, *, name: str = "banks", task: str = "credit", members: int = 3
 ) -> None:
-    draft(
+    draft_charter(
         name,
         task=task,
         table=TABLE,
@@ -60,9 +60,9 @@ def test_a_later_charter_has_another_fingerprint_and_the_next_number(
     founded: Founded, tmp_path: Path
 ) -> None:
     half = init_site(tmp_path / "south", name="south", source=TableFile(path=Path("x.csv")))
-    more = revised(founded.charter, joining=[half])
+    more = revise_charter(founded.charter, joining=[half])
     assert more.names == (*founded.charter.names, "south")
-    back = revised(more, without=["south"])
+    back = revise_charter(more, without=["south"])
     assert back.names == founded.charter.names
     assert back.revision == 3
     assert len({founded.charter.fingerprint, more.fingerprint, back.fingerprint}) == 3
@@ -71,27 +71,27 @@ def test_a_later_charter_has_another_fingerprint_and_the_next_number(
 def test_who_leaves_opens_no_more_runs(founded: Founded, tmp_path: Path) -> None:
     half = init_site(tmp_path / "south", name="south", source=TableFile(path=Path("x.csv")))
     named = founded.charter.model_copy(update={"openers": ("west", "north")})
-    assert revised(named, without=["west"], joining=[half]).openers == ("north",)
+    assert revise_charter(named, without=["west"], joining=[half]).openers == ("north",)
 
 
 def test_a_stranger_cannot_leave(founded: Founded) -> None:
     with pytest.raises(UnknownMember):
-        revised(founded.charter, without=["south"])
+        revise_charter(founded.charter, without=["south"])
 
 
 def test_nobody_joins_twice(founded: Founded) -> None:
     with pytest.raises(BadCharter):
-        revised(founded.charter, joining=founded.halves[:1])
+        revise_charter(founded.charter, joining=founded.halves[:1])
 
 
 def test_signatures_are_gathered_from_beside_the_charter(founded: Founded, tmp_path: Path) -> None:
     path = tmp_path / "charter.json"
     founded.charter.write(path)
-    assert signatures_beside(path) == Signatures(signatures=())
+    assert read_signatures(path) == Signatures(signatures=())
     for name in founded.charter.names:
         signature = sign_charter(founded.charter, read_identity(founded.site(name)))
         signature.write(signature_path(path, name))
-    signatures_beside(path).require_all(founded.charter)
+    read_signatures(path).require_all(founded.charter)
     other = founded.charter.model_copy(update={"revision": 2})
     with pytest.raises(BadSignature):
-        signatures_beside(path).require_all(other)
+        read_signatures(path).require_all(other)

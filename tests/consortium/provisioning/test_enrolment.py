@@ -87,7 +87,7 @@ def test_what_is_no_public_half_is_not_read_as_one(tmp_path: Path, content: str)
 
 
 def test_flower_reads_the_key_of_the_node(site: Path) -> None:
-    """In the form that `flower-supernode` takes; PEM of another kind ends it with code 302."""
+    """The format that `flower-supernode` accepts; it exits with code 302 on another kind of PEM."""
     key = serialization.load_ssh_private_key(SiteDirectory(site).node_key.read_bytes(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     assert (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from consortium.provisioning.kits import BadKit, Manifest, opened, read_kit, write_kit
+from consortium.provisioning.kits import BadKit, Manifest, open_kit, read_kit, write_kit
 
 FILES = {"charter.json": b"{}", "authority.pem": b"certificate"}
 MANIFEST = Manifest(party="north", role="site", charter="c" * 64, files={})
@@ -19,7 +19,7 @@ def kit(tmp_path: Path) -> Path:
 
 def test_a_directory_and_its_package_hold_the_same(kit: Path) -> None:
     for form in (kit, kit.with_name("north.tar.gz")):
-        with opened(form) as folder:
+        with open_kit(form) as folder:
             manifest, files = read_kit(folder, role="site", party="north")
         assert files == FILES
         assert manifest.charter == MANIFEST.charter
@@ -76,20 +76,20 @@ def test_a_package_writes_nowhere_else(tmp_path: Path) -> None:
     link = tarfile.TarInfo("link")
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
     for info in (outside, link):
-        with pytest.raises(BadKit), opened(_packed(tmp_path / "odd.tar.gz", info)):
+        with pytest.raises(BadKit), open_kit(_packed(tmp_path / "odd.tar.gz", info)):
             pass
     assert {path.name for path in tmp_path.iterdir()} == {"odd.tar.gz"}
 
 
 def test_a_package_of_enormous_files_is_not_unpacked(tmp_path: Path) -> None:
     large = _packed(tmp_path / "odd.tar.gz", tarfile.TarInfo("zeros"), bytes(16_000_001))
-    with pytest.raises(BadKit, match="large"), opened(large):
+    with pytest.raises(BadKit, match="large"), open_kit(large):
         pass
 
 
 def test_what_is_no_package_is_refused(tmp_path: Path) -> None:
     (tmp_path / "odd.tar.gz").write_bytes(b"no archive")
-    with pytest.raises(BadKit), opened(tmp_path / "odd.tar.gz"):
+    with pytest.raises(BadKit), open_kit(tmp_path / "odd.tar.gz"):
         pass
-    with pytest.raises(BadKit), opened(tmp_path / "none.tar.gz"):
+    with pytest.raises(BadKit), open_kit(tmp_path / "none.tar.gz"):
         pass

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from consortium.charter.document import BadCharter, address
+from consortium.charter.document import BadCharter, coordinator_address
 from consortium.charter.signatures import OtherKeys, Signatures, Unsigned
 from consortium.provisioning import provision as provisioning
 from consortium.provisioning.certificates import Authority, read_certificate, read_key, read_request
 from consortium.provisioning.enrolment import PublicHalf
-from consortium.provisioning.provision import Tls, own_tls
+from consortium.provisioning.provision import Tls, issue_own_tls
 from consortium.run.party_directory import CoordinatorDirectory
 from consortium.site.directory import SiteDirectory, read_identity
 from tests.consortium.founded import NAMES, NOW, Founded, found
@@ -23,7 +23,7 @@ def founded(tmp_path: Path) -> Founded:
 
 def tls_of(founded: Founded) -> Tls:
     request = read_request(founded.coordinator / "server.csr")
-    return own_tls(founded.path / "authority", request, now=NOW)
+    return issue_own_tls(founded.path / "authority", request, now=NOW)
 
 
 def attempt(
@@ -32,7 +32,7 @@ def attempt(
     signatures: Signatures | None = None,
     halves: tuple[PublicHalf, ...] | None = None,
 ) -> None:
-    provisioning.provision(
+    provisioning.write_kits(
         founded.path / "kits",
         founded.charter,
         founded.signatures() if signatures is None else signatures,
@@ -43,7 +43,7 @@ def attempt(
 
 
 def secrets_of(founded: Founded) -> list[bytes]:
-    """Return every private key of every party, in each form it might take in a file."""
+    """Return every private key of every party, in each encoding that a file might hold."""
     found_: list[bytes] = []
     for name in NAMES:
         digits = (founded.site(name) / "secrets" / "identity.secret").read_text().split("\n")[1]
@@ -70,7 +70,7 @@ def secrets_of(founded: Founded) -> list[bytes]:
 
 
 def test_private_keys_never_travel(founded: Founded) -> None:
-    """All that is in any kit, searched for every private key there is."""
+    """Search all kits for all private keys."""
     founded.provision()
     secrets = secrets_of(founded)
     # The first lines of an OpenSSH key hold its kind and its public half, which do travel.
@@ -116,9 +116,9 @@ def test_a_certificate_that_sites_would_not_accept_is_refused_before_it_is_sent(
     founded: Founded,
 ) -> None:
     tls = tls_of(founded)
-    other = Authority.found("other", now=NOW)
-    with pytest.raises(ValueError, match="issue"):
-        provisioning.provision(
+    other = Authority.create("other", now=NOW)
+    with pytest.raises(ValueError, match="not issued by"):
+        provisioning.write_kits(
             founded.path / "kits",
             founded.charter,
             founded.signatures(),
@@ -143,18 +143,18 @@ def test_renewal_keeps_the_authority_and_grants_a_new_certificate(founded: Found
 def test_a_deployment_has_an_address(founded: Founded, coordinator: str) -> None:
     charter = founded.charter.model_copy(update={"coordinator": coordinator})
     with pytest.raises(BadCharter, match="HOST:PORT"):
-        address(charter)
+        coordinator_address(charter)
 
 
 def test_an_address_of_six_bytes_or_of_eight_groups(founded: Founded) -> None:
     charter = founded.charter.model_copy(update={"coordinator": "[::1]:9443"})
-    assert address(charter) == ("::1", 9443)
+    assert coordinator_address(charter) == ("::1", 9443)
 
 
 def test_each_node_has_a_key_of_its_own(founded: Founded) -> None:
 
     first, second, third = founded.halves
     shared = second.model_copy(update={"node": first.node})
-    shared = shared.signed(read_identity(founded.site(second.name)))
-    with pytest.raises(OtherKeys, match="same key"):
+    shared = shared.with_signature(read_identity(founded.site(second.name)))
+    with pytest.raises(OtherKeys, match="same SuperNode key"):
         attempt(founded, halves=(first, shared, third))

@@ -9,7 +9,7 @@ from consortium.charter.document import BadCharter
 from consortium.config import KEYS
 from consortium.report import render as report
 from consortium.report.elements.blocks import HeatTable
-from consortium.report.render import render
+from consortium.report.render import render_report
 from consortium.run.directory import RunDirectory
 from consortium.run.records import BadRunDirectory
 from consortium.wording.formatting import SPACE
@@ -52,16 +52,16 @@ SAMPLES = {
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunDirectory]:
-    """Every sample, written and rendered once."""
+    """Every sample run, written and rendered once."""
     folder = tmp_path_factory.mktemp("runs")
     runs = {name: sample.write(folder / name) for name, sample in SAMPLES.items()}
     for run in runs.values():
-        assert render(run) == run.report
+        assert render_report(run) == run.report
     return runs
 
 
 def text_of(run: RunDirectory) -> str:
-    """Return what a reader reads: the page without styles and tags, in one line."""
+    """Return the text of a page, without styles and tags, in one line."""
     page = re.sub(r"(?s)<style>.*?</style>|<[^>]+>", " ", run.report.read_text())
     return re.sub(r"\s+", " ", unescape(page).replace(SPACE, " "))
 
@@ -85,7 +85,7 @@ def test_a_report_asks_for_nothing_from_outside(
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_report_can_be_read_by_everyone(name: str, reports: dict[str, RunDirectory]) -> None:
-    """A language, one main heading, links that lead somewhere, words for every picture."""
+    """It has a language, one main heading, working links, and a text for every plot."""
     page = reports[name].report.read_text()
     assert page.startswith('<!doctype html>\n<html lang="en">')
     assert page.count("<h1>") == 1
@@ -120,13 +120,13 @@ def test_no_report_shows_a_hole_in_a_sentence(name: str, reports: dict[str, RunD
 def test_the_same_record_gives_the_same_report(
     tmp_path: Path, reports: dict[str, RunDirectory]
 ) -> None:
-    """Also in another directory, with nothing in it but the recorded files."""
+    """This holds in another directory too, with only the recorded files in it."""
     first = reports["compared"]
     second = RunDirectory(tmp_path / "copy")
     second.path.mkdir()
     for recorded in first.path.glob("*.json*"):
         shutil.copy(recorded, second.path)
-    assert render(second).read_bytes() == first.report.read_bytes()
+    assert render_report(second).read_bytes() == first.report.read_bytes()
 
 
 def test_the_sections_answer_a_readers_questions_in_order(
@@ -159,7 +159,7 @@ def test_a_comparison_is_told_with_its_intervals(reports: dict[str, RunDirectory
 
 def test_without_a_comparison_that_is_said(reports: dict[str, RunDirectory]) -> None:
     text = text_of(reports["quarantined"])
-    assert "was not measured in this run" in text
+    assert "This run did not measure whether that is better" in text
     assert "Is it worth" not in text
 
 
@@ -170,9 +170,7 @@ def test_what_is_withheld_is_not_shown_and_that_is_said(
     assert text.count("withheld") >= 2 * len(BANKS)
     for bank in BANKS:
         assert re.search(rf"{bank} [1248] 5 of 5 withheld withheld", text)
-    assert (
-        "Without figures of their own, by their policy or for too few records: amber-bank" in text
-    )
+    assert "No figures of their own, because of their policy or too few records: amber-bank" in text
     assert "How far each bank is from all together" not in text
     assert "Thin grey" not in text
 
@@ -187,7 +185,7 @@ def test_only_released_sites_stand_beside_the_pooled_figures(
 
 def test_what_was_left_out_is_told_in_sentences(reports: dict[str, RunDirectory]) -> None:
     text = text_of(reports["quarantined"])
-    assert "Five answers were not used. The run went on without." in text
+    assert "Five answers were not used. The run continued without." in text
     assert "node 1007 start It is not named in the charter." in text
     assert "cedar-bank 1, 2 No answer came before the deadline." in text
     assert "birch-bank 3 Its data break the agreed schema (columns 2, values 17)." in text
@@ -201,7 +199,7 @@ def test_a_stopped_run_says_why_and_whose_figures_these_are(
     text = text_of(reports["stopped"])
     assert "Failed The run stopped after 2 of 4 rounds." in text
     assert "One of 4 answered; missing: x, y" in text
-    assert "The model is the one that the last completed round began with." in text
+    assert "The model is the one that the last completed round started with." in text
 
 
 def test_a_run_that_never_began_says_so(reports: dict[str, RunDirectory]) -> None:
@@ -242,7 +240,7 @@ def test_at_a_threshold_the_two_shares_are_those_of_the_matrix(
         for row in ("no", "yes")
     )
     assert f"At this score {no[1] + yes[1]} of {sum(no) + sum(yes)} records are flagged" in text
-    assert f"{100 * yes[1] / (no[1] + yes[1]):.0f} % of them rightly" in text
+    assert f"{100 * yes[1] / (no[1] + yes[1]):.0f} % of them correctly" in text
     assert f"{100 * yes[1] / sum(yes):.0f} % of those with default = yes are found" in text
 
 
@@ -250,9 +248,9 @@ def test_in_the_clear_the_report_says_what_the_coordinator_could_read(
     reports: dict[str, RunDirectory],
 ) -> None:
     text = text_of(reports["quarantined"])
-    assert "could read what each single one of the banks sent" in text
+    assert "could read what each of the banks sent" in text
     assert "Updates were averaged." in text
-    assert "told to withstand 1 bank that may send anything" in text_of(reports["withheld"])
+    assert "set to withstand 1 bank that may send anything" in text_of(reports["withheld"])
 
 
 def test_what_is_said_of_a_run_in_the_clear_is_not_said_of_an_encrypted_one(
@@ -262,7 +260,7 @@ def test_what_is_said_of_a_run_in_the_clear_is_not_said_of_an_encrypted_one(
     assert "in the clear" not in text
     assert "withheld" not in text
     assert re.search(r"dune-bank 8 5 of 5 sealed sealed", text)
-    assert "nobody reads the figures of one bank" in text
+    assert "nobody can read the figures of a single bank" in text
 
 
 def test_what_differs_from_the_defaults_stands_first(reports: dict[str, RunDirectory]) -> None:
@@ -279,31 +277,31 @@ def test_many_sites_are_cut_to_what_can_be_read(reports: dict[str, RunDirectory]
 
 def test_a_name_is_never_markup(tmp_path: Path) -> None:
     hostile = ClassLabel(column="default", classes=("no", "<script>alert(1)</script>"))
-    page = render(Sample(label=hostile, rounds=1).write(tmp_path)).read_text()
+    page = render_report(Sample(label=hostile, rounds=1).write(tmp_path)).read_text()
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 
 
 def test_a_run_that_died_in_the_middle_of_a_line_is_reported_without_it(tmp_path: Path) -> None:
-    """Its disk was full, or it was killed, while it wrote what sites had released."""
+    """The disk was full, or the process was killed, while it wrote released figures."""
     run = Sample(rounds=2).write(tmp_path)
-    before = render(run).read_text()
+    before = render_report(run).read_text()
     for path in (run.metrics, run.events):
         line = path.read_text().splitlines()[-1]
         with path.open("a") as file:
             file.write(line[: len(line) // 2])
-    assert render(run).read_text() == before
+    assert render_report(run).read_text() == before
 
 
 def test_records_are_refused_with_the_file_that_breaks(tmp_path: Path) -> None:
     run = Sample(rounds=1).write(tmp_path)
     run.metrics.write_text('{"server_round": "first"}\n')
-    with pytest.raises(BadRunDirectory, match=r"metrics\.jsonl holds a line that no run writes"):
-        render(run)
+    with pytest.raises(BadRunDirectory, match=r"metrics\.jsonl has an invalid line"):
+        render_report(run)
     run.charter.unlink()
     with pytest.raises(BadCharter, match=r"charter\.json"):
-        render(run)
+        render_report(run)
     run.summary.unlink()
     with pytest.raises(BadRunDirectory, match=r"summary\.json cannot be read"):
-        render(run)
+        render_report(run)
     assert not run.report.exists()

@@ -22,7 +22,7 @@ def test_what_is_kept_is_read(vault: EvidenceStore) -> None:
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(vault: EvidenceStore) -> None:
-    """Who is killed while it writes leaves what was there before."""
+    """A process that is killed while it writes leaves the earlier content."""
     vault.keep("round-3/state.bin", [b"before"])
 
     def dies() -> Iterator[bytes]:
@@ -59,7 +59,7 @@ def test_a_round_that_is_tried_again_lets_go_of_none(vault: EvidenceStore) -> No
 
 @pytest.fixture
 def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What reaches the disk, and what gets its name, in order."""
+    """Record, in order, which files are synced and which get their names."""
     noted: list[str] = []
     fsync, replace = os.fsync, Path.replace
 
@@ -79,7 +79,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_run_that_says_where_it_is_has_all_of_it_on_the_disk(
     vault: EvidenceStore, done: list[str]
 ) -> None:
-    """The files of the round, their names and folders, then what says so; uploads do not wait."""
+    """The round's files and folders are synced first, uploads excepted, then the marker."""
     vault.keep("layout.json", [b"{}"])
     assert done == [
         *("coordinator", vault.folder.parent.parent.name),

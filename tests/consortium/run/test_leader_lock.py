@@ -10,13 +10,13 @@ import pytest
 from consortium.config import RunConfig
 from consortium.coordinator.resume import NotResumable, interrupted, write_run_config
 from consortium.run.directory import RunDirectory
-from consortium.run.leader_lock import AlreadyLed, is_led, leading
+from consortium.run.leader_lock import AlreadyLed, hold_leadership, is_led
 
 LEADS = """
 import sys, time
 from pathlib import Path
-from consortium.run.leader_lock import leading
-with leading(Path(sys.argv[1])):
+from consortium.run.leader_lock import hold_leadership
+with hold_leadership(Path(sys.argv[1])):
     print("leads", flush=True)
     time.sleep(600)
 """
@@ -24,7 +24,7 @@ with leading(Path(sys.argv[1])):
 
 @contextmanager
 def another(lock: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """Let another process lead."""
+    """Let another process hold the lock."""
     started = [sys.executable, "-c", LEADS, str(lock)]
     with subprocess.Popen(started, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -40,12 +40,15 @@ def test_one_process_leads_and_after_its_death_the_next_one_at_once(tmp_path: Pa
     assert not is_led(lock)
     with another(lock) as process:
         assert is_led(lock)
-        with pytest.raises(AlreadyLed, match="wait for its end, or stop it"), leading(lock):
+        with (
+            pytest.raises(AlreadyLed, match="wait until it ends, or stop it"),
+            hold_leadership(lock),
+        ):
             pass
         process.kill()
         process.wait()
         assert not is_led(lock)
-        with leading(lock):
+        with hold_leadership(lock):
             assert is_led(lock)
     assert not is_led(lock)
     assert lock.read_bytes() == b""
@@ -62,7 +65,7 @@ def test_who_only_looks_keeps_nobody_out(tmp_path: Path) -> None:
     looking.start()
     try:
         for _ in range(50):
-            with leading(lock):
+            with hold_leadership(lock):
                 pass
     finally:
         over.set()

@@ -1,4 +1,4 @@
-"""Each party's prose goes to its own file, and logging never gets in the way of an answer."""
+"""Each party's log entries go to its own file, and logging never prevents an answer."""
 
 import logging
 from pathlib import Path
@@ -14,7 +14,7 @@ _LOG = logging.getLogger("consortium.client.anything")
 
 
 def test_a_line_goes_to_the_file_of_the_party_whose_code_runs(tmp_path: Path) -> None:
-    """Also where a site answers within the process of the coordinator, as in a scenario."""
+    """Also if a site answers in the coordinator's process, as in a scenario."""
     site, coordinator = tmp_path / "site.log", tmp_path / "coordinator.log"
     with logging_to(coordinator):
         _LOG.warning("before")
@@ -45,7 +45,7 @@ def test_what_goes_as_it_should_is_logged_only_if_that_was_asked_for(
 
 @given(text=st.text(st.characters(), max_size=30))
 def test_any_text_can_be_logged(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Half of a surrogate pair as well, which no encoding has."""
+    """Even half of a surrogate pair, which no encoding can hold."""
     log = tmp_path_factory.mktemp("log") / "site.log"
     with logging_to(log):
         _LOG.error("%s\ud800", text)

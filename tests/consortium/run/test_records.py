@@ -34,7 +34,7 @@ KINDS: dict[str, type[BaseModel]] = {
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run's directory with all of these files in it."""
+    """A run's directory with all of these files."""
     out = (SiteQuarantined(server_round=2, site="birch-bank", code="silent", counts={"n": 3}),)
     sample = Sample(values=CLEAR_WIN, quarantined=out)
     return sample.write(tmp_path_factory.mktemp("run")).path

@@ -6,7 +6,7 @@ from consortium.wording import formatting as words
 
 
 def plain(text: str) -> str:
-    """Return text with the spaces and signs of a keyboard."""
+    """Return text with ASCII spaces and minus signs."""
     return (
         text.replace(words.SPACE, " ")
         .replace(words.DASH, "-")
@@ -112,7 +112,7 @@ def test_a_difference_always_has_its_sign() -> None:
     [(5, 5, "all five banks"), (0, 5, "none of the five banks"), (2, 40, "two of 40 banks")],
 )
 def test_some_of_several(part: int, whole: int, shown: str) -> None:
-    assert words.some_of(part, whole, "banks") == shown
+    assert words.part_in_words(part, whole, "banks") == shown
 
 
 @pytest.mark.parametrize(
@@ -137,14 +137,14 @@ def test_plurals(noun: str, shown: str) -> None:
 def test_members_are_called_by_their_names_or_their_task(
     names: tuple[str, ...], task: str, noun: str
 ) -> None:
-    assert words.noun_of(names, task) == noun
+    assert words.member_noun(names, task) == noun
 
 
 def test_lists_and_titles_in_sentences() -> None:
-    assert words.listed([]) == ""
-    assert words.listed(["a"]) == "a"
-    assert words.listed(["a", "b", "c"]) == "a, b and c"
-    assert words.in_sentence("Root mean squared error") == "root mean squared error"
-    assert words.in_sentence("AUC") == "AUC"
-    assert words.in_sentence("Macro F1") == "macro F1"
-    assert words.value(True) == "true"
+    assert words.name_list([]) == ""
+    assert words.name_list(["a"]) == "a"
+    assert words.name_list(["a", "b", "c"]) == "a, b and c"
+    assert words.title_in_sentence("Root mean squared error") == "root mean squared error"
+    assert words.title_in_sentence("AUC") == "AUC"
+    assert words.title_in_sentence("Macro F1") == "macro F1"
+    assert words.setting_text(True) == "true"

@@ -12,7 +12,7 @@ import sites.statistics.tally
 from consortium.client.mods import SiteError
 from consortium.site.directory import BadSite
 from consortium.site.site import OtherCharter
-from consortium.wording.refusals import SITE_REFUSED, reason
+from consortium.wording.refusals import SITE_REFUSED, refusal_reason
 from privacy.errors import ConsortiumError
 from privacy.wire.flower_records import MalformedRecord
 from sites.training.loop import TrainingDiverged
@@ -63,20 +63,20 @@ def test_there_is_something_to_tell() -> None:
 
 @pytest.mark.parametrize("kind", BY_THE_COORDINATOR)
 def test_every_refusal_of_a_reply_is_told_in_a_sentence(kind: type[ConsortiumError]) -> None:
-    assert UNKNOWN not in reason(kind.code)
-    assert reason(kind.code).endswith(".")
+    assert UNKNOWN not in refusal_reason(kind.code)
+    assert refusal_reason(kind.code).endswith(".")
 
 
 @pytest.mark.parametrize("kind", AT_A_SITE)
 def test_every_refusal_by_a_site_is_told_in_a_sentence(kind: type[ConsortiumError]) -> None:
-    assert UNKNOWN not in reason(SITE_REFUSED + kind.code)
+    assert UNKNOWN not in refusal_reason(SITE_REFUSED + kind.code)
 
 
 def test_an_unknown_reason_is_shown_as_its_code() -> None:
-    assert reason("moon-in-the-way") == "The recorded reason is moon-in-the-way."
-    assert "site-refused.tired" in reason("site-refused.tired")
+    assert refusal_reason("moon-in-the-way") == "The recorded reason is moon-in-the-way."
+    assert "site-refused.tired" in refusal_reason("site-refused.tired")
 
 
 def test_counts_stand_beside_the_reason() -> None:
-    said = reason("site-refused.bad-table", {"columns": 2, "values": 1700})
+    said = refusal_reason("site-refused.bad-table", {"columns": 2, "values": 1700})
     assert said == "Its data break the agreed schema (columns 2, values 1,700)."

@@ -220,7 +220,7 @@ def test_an_engine_that_does_not_start_is_a_failed_run(
     def failing(*_given: object, **_named: object) -> None:
         raise LaunchFailed("Flower's SuperLink did not start; see superlink.log")
 
-    monkeypatch.setattr("scenarios.engines.runner.simulate", failing)
+    monkeypatch.setattr("scenarios.engines.runner.simulate_run", failing)
     chosen = ("--engine", "simulation", "--out", str(tmp_path / "run"))
     failed = run_command("run", "heart-diagnosis", *chosen)
     assert failed.exit_code == 1

@@ -18,11 +18,11 @@ import pytest
 
 from consortium.config import RunConfig, Scalar
 from consortium.deployment.control_client import Control
-from consortium.deployment.processes import end
+from consortium.deployment.processes import end_processes
 from consortium.deployment.run_orders import RunOrder as Ordered
 from consortium.deployment.supernode import SuperNode
-from consortium.provisioning.certificates import Authority, pem
-from consortium.provisioning.enrolment import new_node_key
+from consortium.provisioning.certificates import Authority, pem_bytes
+from consortium.provisioning.enrolment import create_node_key
 from consortium.run.directory import COORDINATOR, SITE, RunDirectory
 from consortium.run.records import Summary, read_record
 from consortium.site.directory import SiteDirectory
@@ -84,7 +84,7 @@ def intruding_node(site: Path, folder: Path, *, authority: bytes | None = None) 
     for name in ("site.json", "charter.json", "authority.pem"):
         (folder / name).write_bytes((site / name).read_bytes())
     if authority is None:
-        new_node_key(folder)
+        create_node_key(folder)
     else:
         (folder / "authority.pem").write_bytes(authority)
         SiteDirectory(folder).node_key.parent.mkdir(mode=0o700)
@@ -104,7 +104,7 @@ def await_words(node: SuperNode, words: str) -> str:
 @contextmanager
 def intruders(site: Path, folder: Path) -> Iterator[dict[str, SuperNode]]:
     """Start unregistered nodes, by kind; end them afterwards."""
-    other = pem(Authority.found("other", now=datetime.now(UTC)).certificate)
+    other = pem_bytes(Authority.create("other", now=datetime.now(UTC)).certificate)
     nodes = {
         "unknown": intruding_node(site, folder / "unknown"),
         "other authority": intruding_node(site, folder / "other", authority=other),
@@ -113,7 +113,9 @@ def intruders(site: Path, folder: Path) -> Iterator[dict[str, SuperNode]]:
     try:
         yield nodes
     finally:
-        end([process for node in nodes.values() for process in node.mark.family()])
+        end_processes(
+            [process for node in nodes.values() for process in node.mark.marked_processes()]
+        )
         for process in started:
             process.wait()
 
@@ -129,13 +131,13 @@ def revoke(control: Control, site: Path, name: str) -> str:
     path = control.superlink.directory / "nodes.json"
     left = {member: key for member, key in json.loads(path.read_text()).items() if member != name}
     path.write_text(json.dumps(left))
-    control.enrol()
+    control.enrol_nodes()
     node = SuperNode(site)
-    end(node.mark.family())
+    end_processes(node.mark.marked_processes())
     node.log.write_text("")
     process = node.launch()
     told = await_words(node, "Exit Code")
-    end(node.mark.family())
+    end_processes(node.mark.marked_processes())
     process.wait()
     return told
 
@@ -161,7 +163,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Deployed:
         intruders(sites[0], folder) as nodes_at_the_door,
     ):
         make_hostile(coordinator / "app", marker)
-        number = control.submit(Ordered(run=run.path, config=config.flat()))
+        number = control.submit_order(Ordered(run=run.path, config=config.flat()))
         await_end(control, run, number)
         require_turned_away(nodes_at_the_door)
         unordered = ending_of(control, config)
@@ -171,11 +173,11 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Deployed:
 
 def ending_of(control: Control, config: RunConfig) -> str:
     """Submit a run without `consortium run`, as anyone who reaches the port can."""
-    number = control.begin(config.flat())
+    number = control.start_run(config.flat())
     until = time.monotonic() + WAIT_S
-    while not control.status_of(number).startswith("finished") and time.monotonic() < until:
+    while not control.run_status(number).startswith("finished") and time.monotonic() < until:
         time.sleep(1)
-    return control.status_of(number)
+    return control.run_status(number)
 
 
 @pytest.mark.slow

@@ -96,7 +96,7 @@ def test_a_failed_launch_without_a_summary_is_raised_as_it_is(
     def failing(*_given: Any, **_named: Any) -> None:
         raise LaunchFailed("Flower's SuperLink did not start")
 
-    monkeypatch.setattr(runner, "simulate", failing)
+    monkeypatch.setattr(runner, "simulate_run", failing)
     with pytest.raises(LaunchFailed, match="did not start"):
         run_in(tmp_path, replace(heart_run(), engine="simulation"))
 
@@ -115,7 +115,7 @@ def test_a_failed_run_is_reported_with_the_error_in_its_own_summary(
 
     first, _ = run_in(tmp_path, heart_run())
     template = first.summary.read_text()
-    monkeypatch.setattr(runner, "simulate", failing)
+    monkeypatch.setattr(runner, "simulate_run", failing)
     with pytest.raises(RunFailed, match="quorum-not-reached: x"):
         run_in(tmp_path, replace(heart_run(), engine="simulation"))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from consortium.report.render import render
+from consortium.report.render import render_report
 from consortium.run.directory import RunDirectory
 from consortium.run.privacy_records import PrivacyCost
 from consortium.run.records import read_record, write_record
@@ -133,14 +133,14 @@ def test_the_directories_of_single_runs_are_removed(measured_run: Measured) -> N
 
 def test_the_report_shows_the_curve_and_the_refusals(measured_run: Measured) -> None:
     run, _, _ = measured_run
-    page = render(run).read_text()
-    assert "What may the model tell about one person?" in page
+    page = render_report(run).read_text()
+    assert "What can the model reveal about one person?" in page
     assert "epsilon 1 over all rounds" in page
     assert " left" in page
     assert (run.path / "plots" / "privacy.svg").exists()
     aside = run.path / "aside.json"
     run.privacy.rename(aside)
-    assert "What may the model tell about one person?" in render(run).read_text()
+    assert "What can the model reveal about one person?" in render_report(run).read_text()
     aside.rename(run.privacy)
 
 
@@ -164,5 +164,5 @@ def test_a_point_from_one_run_is_described_as_such(measured_run: Measured, tmp_p
     once = tuple(point.model_copy(update={"values": point.values[:1]}) for point in cost.points)
     copy = RunDirectory(shutil.copytree(run.path, tmp_path / "once"))
     write_record(copy.privacy, cost.model_copy(update={"points": once}))
-    assert "Each point is one run" in render(copy).read_text()
-    assert "mean of 2 runs" in render(run).read_text()
+    assert "Each point is one run" in render_report(copy).read_text()
+    assert "mean of 2 runs" in render_report(run).read_text()

@@ -19,7 +19,7 @@ from consortium.report.plots.curves import (
     draw_two_groups,
 )
 from consortium.report.plots.intervals import Change, Row, draw_changes, draw_rows
-from consortium.report.plots.rounds import Course, Level, draw_course, spread
+from consortium.report.plots.rounds import Course, Level, draw_course, spread_labels
 
 ODD = 'a<b>&"NT$ 1$'
 
@@ -59,12 +59,12 @@ PICTURES: dict[str, Callable[[int], Figure]] = {
 
 
 def settings() -> dict[str, Any]:
-    """Return the library's settings, but for the backend: to ask for that would choose one."""
+    """Return matplotlib's settings without the backend: reading that one would select a backend."""
     return {name: mpl.rcParams[name] for name in mpl.rcParams if name != "backend"}
 
 
 def pictured(draw: Callable[[int], Figure]) -> Plot:
-    return plots.plot("name", draw, title="Title", alt="Alt")
+    return plots.full_width_plot("name", draw, title="Title", alt="Alt")
 
 
 @pytest.mark.parametrize("draw", PICTURES.values(), ids=PICTURES)
@@ -120,8 +120,8 @@ def test_a_curve_of_many_points_is_thinned_and_keeps_its_ends() -> None:
 
 
 def test_a_start_far_off_is_left_outside_the_picture() -> None:
-    assert COURSE.shown is not None
-    low, high = COURSE.shown
+    assert COURSE.value_limits is not None
+    low, high = COURSE.value_limits
     assert 0.5 < low < 0.70
     assert high > 0.725
 
@@ -129,7 +129,10 @@ def test_a_start_far_off_is_left_outside_the_picture() -> None:
 @pytest.mark.parametrize("values", [[0.5, 0.6, 0.7], [0.1, 0.7]])
 def test_a_start_near_by_or_with_one_more_point_is_shown(values: list[float]) -> None:
     rounds = list(range(len(values)))
-    assert Course(rounds=rounds, values=values, errors=[0.0] * len(values), name="x").shown is None
+    assert (
+        Course(rounds=rounds, values=values, errors=[0.0] * len(values), name="x").value_limits
+        is None
+    )
 
 
 PLACES = st.lists(st.floats(0, 300), min_size=1, max_size=6).map(
@@ -139,18 +142,18 @@ PLACES = st.lists(st.floats(0, 300), min_size=1, max_size=6).map(
 
 @given(PLACES)
 def test_labels_never_overlap_and_keep_their_mean(places: list[float]) -> None:
-    found = spread(places, 20)
+    found = spread_labels(places, 20)
     assert all(higher - lower >= 20 - 1e-6 for higher, lower in pairwise(found))
     assert sum(found) == pytest.approx(sum(places), abs=1e-6)
 
 
 def test_labels_that_do_not_overlap_stay() -> None:
-    assert spread([100.0, 50.0, 10.0], 20) == [100.0, 50.0, 10.0]
+    assert spread_labels([100.0, 50.0, 10.0], 20) == [100.0, 50.0, 10.0]
 
 
 @given(name=st.text(max_size=80), most=st.integers(2, 40))
 def test_a_shortened_name_fits_and_shows_that_it_was_cut(name: str, most: int) -> None:
-    short = plots.shortened(name, most)
+    short = plots.truncated_name(name, most)
     assert len(short) <= most
     assert short == name or (
         short.endswith("\N{HORIZONTAL ELLIPSIS}") and name.startswith(short[:-1])

@@ -1,4 +1,4 @@
-"""Laws of what is said of types of entity: pooled figures, and of one site what it released."""
+"""Tables by label and entity type: pooled figures, and those of a single site only if released."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from consortium.report.elements.blocks import Table
 from consortium.report.elements.run_reader import Recorded
-from consortium.report.sections.labels_and_entities import Marks, tables
+from consortium.report.sections.labels_and_entities import Marks, label_tables
 from consortium.run.records import Tallies
 from consortium.wording.formatting import DASH
 from sites.evaluation.contract import evaluation_for
@@ -20,7 +20,7 @@ LABELS = NotesSchema(name="notes", label=MultiLabel(column="found", labels=("Dru
 
 
 def recorded(folder: Path, table: AnySchema, *, released: tuple[str, ...]) -> Recorded:
-    """Return a run of which every site counted the same."""
+    """Return a run in which every site has the same counts."""
     found = Recorded.read(Sample(members=BANKS[:3]).write(folder / "run"))
     charter = found.charter.model_copy(update={"table": table})
     tally = one(table)
@@ -30,7 +30,7 @@ def recorded(folder: Path, table: AnySchema, *, released: tuple[str, ...]) -> Re
 
 
 def one(table: AnySchema) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """Two drugs of which one is found, and no disease: what a site counts."""
+    """A site's counts: two drugs, of which one is found, and no disease."""
     if table is ENTITIES:
         tags = np.array([1, 2, 0, 1, -1]), np.array([1, 2, 0, 0, -1])
         return evaluation_for(table).tally(tags[1].astype(float), tags[0])
@@ -41,7 +41,7 @@ def one(table: AnySchema) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
 @pytest.mark.parametrize(("table", "of"), [(ENTITIES, "entities"), (LABELS, "labels")])
 def test_each_type_is_told_pooled_and_by_site(tmp_path: Path, table: AnySchema, of: Marks) -> None:
     run = recorded(tmp_path, table, released=BANKS[:2])
-    pooled, by_site = tables(run, 3 * one(table), of=of)
+    pooled, by_site = label_tables(run, 3 * one(table), of=of)
     assert isinstance(pooled, Table)
     assert isinstance(by_site, Table)
     assert pooled.rows[0] == ("Drug", "6", "3", "3", "0", "1.000", "0.500", "0.667")
@@ -57,4 +57,4 @@ def test_each_type_is_told_pooled_and_by_site(tmp_path: Path, table: AnySchema, 
 
 def test_no_site_is_told_of_that_released_nothing(tmp_path: Path) -> None:
     run = recorded(tmp_path, ENTITIES, released=())
-    assert len(tables(run, 3 * one(ENTITIES), of="entities")) == 1
+    assert len(label_tables(run, 3 * one(ENTITIES), of="entities")) == 1

@@ -7,9 +7,9 @@ import pytest
 
 from consortium.config import Scalar
 from consortium.report.elements.run_reader import EvidenceLine, Recorded
-from consortium.report.plots.heatmap import Heat, draw_heat
-from consortium.report.render import render
-from consortium.report.sections.robustness import liars, standings
+from consortium.report.plots.heatmap import Heat, draw_heatmap
+from consortium.report.render import render_report
+from consortium.report.sections.robustness import outlier_scores, robustness_section
 from consortium.run.directory import RunDirectory
 from tests.scenarios.fifteen import believed, run_with, two_liars
 
@@ -44,14 +44,14 @@ def line(server_round: int, distances: Sequence[float], cosines: Sequence[float]
 
 
 def said(run: RunDirectory) -> str:
-    render(run)
+    render_report(run)
     return run.report.read_text()
 
 
 def test_the_liars_are_those_who_stand_apart(attacked: RunDirectory) -> None:
     recorded = Recorded.read(attacked)
-    found = standings(recorded.evidence, 2)
-    assert {one.site for one in found if one.apart} == set(two_liars("sign-flip").attacks)
+    found = outlier_scores(recorded.evidence, 2)
+    assert {one.site for one in found if one.is_outlier} == set(two_liars("sign-flip").attacks)
     assert [one.site for one in found[:2] if one.near] == []
     assert all(one.rounds == 2 for one in found)
 
@@ -60,14 +60,14 @@ def test_the_report_draws_them_and_does_not_call_them_liars(attacked: RunDirecto
     page = said(attacked)
     assert (attacked.path / "plots" / "liars.svg").exists()
     first, second = (place for place in two_liars("sign-flip").attacks)
-    assert f"{first} and {second} stand apart" in page or f"{second} and {first} stand" in page
+    assert f"{first} and {second} are" in page or f"{second} and {first} are outliers" in page
     assert "a reason to ask, not a proof" in page
-    assert "survives 2" in page
+    assert "withstands 2" in page
 
 
 def test_where_nobody_stands_apart_nobody_is_named(tmp_path: Path) -> None:
     run, _ = run_with(tmp_path / "run", TWO)
-    assert "stood apart: none was" in said(run)
+    assert "is an outlier: none was" in said(run)
 
 
 def test_under_encryption_nobody_is_named_and_that_is_said(tmp_path: Path) -> None:
@@ -75,59 +75,59 @@ def test_under_encryption_nobody_is_named_and_that_is_said(tmp_path: Path) -> No
     run, _ = run_with(tmp_path / "run", {**sealed, "num-server-rounds": 1})
     assert not run.evidence.exists()
     page = said(run)
-    assert "Who lied cannot be said" in page
+    assert "It is unknown whether a site was malicious" in page
     assert "only bounded and outvoted" in page
     assert not (run.path / "plots" / "liars.svg").exists()
 
 
 def test_a_rule_that_only_bounds_does_not_claim_that_nothing_is_spoiled(tmp_path: Path) -> None:
-    """Nor is it silent about who can stop a run in which no bucket may be missing."""
+    """It also says who can stop a run in which no bucket may be missing."""
     sealed: dict[str, Scalar] = {**TWO, "aggregation": "encrypted", "buckets": 5}
     bounding = {**sealed, "rule.name": "clipped-mean", "num-server-rounds": 1}
     page = said(run_with(tmp_path / "run", bounding)[0])
     assert "bounds the harm of 2" in page
-    assert "they cannot spoil it and can stop the run" in page
-    assert "survives 2" not in page
+    assert "they cannot ruin it but can stop the run" in page
+    assert "withstands 2" not in page
 
 
 def test_a_mean_in_the_clear_keeps_no_evidence_and_has_no_section(tmp_path: Path) -> None:
     run, _ = run_with(tmp_path / "run", {"num-server-rounds": 1})
     assert not run.evidence.exists()
-    assert liars(Recorded.read(run)) is None
+    assert robustness_section(Recorded.read(run)) is None
 
 
 def test_distances_are_in_units_of_the_rounds_own_median() -> None:
-    """So that rounds in which everybody moves less count as much as the first."""
+    """Later rounds, in which all updates are smaller, count as much as the first."""
     lines = [line(1, [1, 2, 3, 10, 2], [1] * 5), line(2, [0.1, 0.2, 0.3, 1.0, 0.2], [1] * 5)]
-    found = {one.site: one for one in standings(lines, 1)}
+    found = {one.site: one for one in outlier_scores(lines, 1)}
     assert found["d"].distance == pytest.approx(5.0)
     assert found["b"].distance == pytest.approx(1.0)
     assert (found["d"].near, found["d"].rounds) == (0, 2)
     assert found["a"].near == 2
-    assert [one.site for one in standings(lines, 1) if one.apart] == ["d"]
+    assert [one.site for one in outlier_scores(lines, 1) if one.is_outlier] == ["d"]
 
 
 def test_who_pulls_the_other_way_stands_apart_however_near() -> None:
-    found = standings([line(1, [1, 1, 1], [0.9, -0.1, 0.8])], 0)
-    assert [one.site for one in found if one.apart] == ["b"]
+    found = outlier_scores([line(1, [1, 1, 1], [0.9, -0.1, 0.8])], 0)
+    assert [one.site for one in found if one.is_outlier] == ["b"]
 
 
 def test_a_site_that_was_away_counts_where_it_was() -> None:
     lines = [line(1, [1, 1, 1, 4], [1] * 4), line(2, [1, 1, 1], [1] * 3)]
-    found = {one.site: one for one in standings(lines, 1)}
+    found = {one.site: one for one in outlier_scores(lines, 1)}
     assert (found["d"].rounds, found["a"].rounds) == (1, 2)
 
 
 def test_a_round_without_any_distance_names_nobody() -> None:
-    found = standings([line(1, [0, 0, 0], [1, 1, 1])], 1)
-    assert not any(one.apart for one in found)
+    found = outlier_scores([line(1, [0, 0, 0], [1, 1, 1])], 1)
+    assert not any(one.is_outlier for one in found)
 
 
 @pytest.mark.parametrize("width", [880, 358])
 def test_the_picture_has_a_row_a_site_and_a_column_a_round(width: int) -> None:
     values = np.array([[1.0, np.nan, 3.0], [0.5, 1.0, 1.0]])
     heat = Heat(sites=["far", "near"], rounds=[4, 5, 6], values=values, darkest=4.0, title="t")
-    (axes,) = draw_heat(heat, width).axes
+    (axes,) = draw_heatmap(heat, width).axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["far", "near"]
     assert axes.get_xlim() == (3.5, 6.5)
     low, high = axes.get_ylim()
@@ -135,10 +135,10 @@ def test_the_picture_has_a_row_a_site_and_a_column_a_round(width: int) -> None:
 
 
 def test_the_title_of_the_picture_is_not_cut_off_on_a_phone(attacked: RunDirectory) -> None:
-    render(attacked)
+    render_report(attacked)
     (title,) = re.findall(r"distance [^<]*: 1[)]", (attacked.path / "plots/liars.svg").read_text())
     heat = Heat(sites=["far"], rounds=[1, 2, 3], values=np.ones((1, 3)), darkest=4.0, title=title)
-    figure = draw_heat(heat, 358)
+    figure = draw_heatmap(heat, 358)
     figure.draw_without_rendering()
     extent = figure.get_tightbbox()
     assert extent.x0 >= 0
