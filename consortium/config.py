@@ -27,10 +27,8 @@ Scalar: TypeAlias = str | int | float | bool
 _WITHOUT_PREFIX = frozenset({"text_model", "table_model", "training"})  # as in version 0.1.0
 
 
-class BadConfig(ConsortiumError, ValueError):
+class BadConfig(ConsortiumError, ValueError, code="bad-config"):
     """A run config has an unknown key, a value out of range, or contradicts itself."""
-
-    code = "bad-config"
 
 
 class RunConfig(BaseModel):

@@ -32,13 +32,11 @@ Status: TypeAlias = Literal["finished", "parked", "failed"]
 app = ServerApp()
 
 
-class Unforeseen(ConsortiumError, RuntimeError):
+class Unforeseen(ConsortiumError, RuntimeError, code="unforeseen"):
     """A run ended by an error that is not the project's own; the text is the error's class only.
 
     Its own text may quote what the coordinator was sent.
     """
-
-    code = "unforeseen"
 
 
 @app.main()

@@ -16,10 +16,8 @@ MAX_NAMES = 1024
 _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,127}")
 
 
-class MalformedEnvelope(ConsortiumError, ValueError):
+class MalformedEnvelope(ConsortiumError, ValueError, code="malformed-envelope"):
     """Bytes, or values to be encoded, do not have the agreed form."""
-
-    code = "malformed-envelope"
 
 
 def text(value: str) -> bytes:

@@ -14,16 +14,12 @@ from privacy.layout import Tally
 LARGEST_ENTRY = 2**41
 
 
-class BadContribution(ConsortiumError, ValueError):
+class BadContribution(ConsortiumError, ValueError, code="bad-contribution"):
     """A tally would be empty, or its bounds are beyond what a sum holds exactly."""
 
-    code = "bad-contribution"
 
-
-class SumOutOfBounds(ConsortiumError, ValueError):
+class SumOutOfBounds(ConsortiumError, ValueError, code="sum-out-of-bounds"):
     """A tally holds a number that no site, or no such number of sites, can have counted."""
-
-    code = "sum-out-of-bounds"
 
 
 class Contribution(Protocol):

@@ -10,7 +10,8 @@ from collections.abc import Collection
 class ConsortiumError(Exception):
     """Something was refused, with a reason a person can act on.
 
-    Every error class declares its own `code`, in kebab case. Sites send the code, and run
+    Every error class is declared with its own `code`, in kebab case:
+    `class BadTable(ConsortiumError, ValueError, code="bad-table")`. Sites send the code, and run
     directories and logs keep it. It is a published name: it stays when the class is renamed.
 
     Guarantee: `code` and `counts` hold no value computed from records, so they may leave a
@@ -26,10 +27,9 @@ class ConsortiumError(Exception):
 
     code: str = "consortium-error"
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, *, code: str) -> None:
         super().__init_subclass__()
-        if "code" not in vars(cls):
-            raise TypeError(f'{cls.__name__} declares no code: give it one, code = "kebab-case"')
+        cls.code = code
 
     def __init__(self, message: str, **counts: int) -> None:
         super().__init__(message)

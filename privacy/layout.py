@@ -22,10 +22,8 @@ MAX_FIELDS = 10_000
 MAX_DIM = 2_000_000_000
 
 
-class LayoutMismatch(ConsortiumError, ValueError):
+class LayoutMismatch(ConsortiumError, ValueError, code="layout-mismatch"):
     """Arrays, or a description of arrays, do not match the agreed layout."""
-
-    code = "layout-mismatch"
 
 
 @dataclass(frozen=True)

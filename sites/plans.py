@@ -50,22 +50,16 @@ RecordsOfPerson: TypeAlias = Annotated[
 ]
 
 
-class BadPrivacyPlan(ConsortiumError, ValueError):
+class BadPrivacyPlan(ConsortiumError, ValueError, code="bad-privacy-plan"):
     """A privacy plan has a value out of range."""
 
-    code = "bad-privacy-plan"
 
-
-class BadPlan(ConsortiumError, ValueError):
+class BadPlan(ConsortiumError, ValueError, code="bad-plan"):
     """A plan has a value out of range, or does not fit the task."""
 
-    code = "bad-plan"
 
-
-class EmptySite(ConsortiumError, ValueError):
+class EmptySite(ConsortiumError, ValueError, code="empty-site"):
     """A site has no training records."""
-
-    code = "empty-site"
 
 
 @dataclass(frozen=True, kw_only=True)

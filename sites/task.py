@@ -22,10 +22,8 @@ from sites.schema.texts import AnySchema
 from sites.statistics.contract import Statistics
 
 
-class UnfitSchema(ConsortiumError, ValueError):
+class UnfitSchema(ConsortiumError, ValueError, code="unfit-schema"):
     """The schema does not fit the task."""
-
-    code = "unfit-schema"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,10 +23,8 @@ MAX_ROUNDS = 2**63
 NEGATIVE_ZERO = np.uint32(0x8000_0000)
 
 
-class BadState(ConsortiumError, ValueError):
+class BadState(ConsortiumError, ValueError, code="bad-state"):
     """The parts of a state do not belong together, or bytes do not encode one."""
-
-    code = "bad-state"
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,22 +15,16 @@ from privacy.layout import Vector
 Moments: TypeAlias = tuple[Vector, ...]
 
 
-class OptimizerRefused(ConsortiumError, ValueError):
+class OptimizerRefused(ConsortiumError, ValueError, code="optimizer-refused"):
     """A parameter of a server optimizer is out of its range."""
 
-    code = "optimizer-refused"
 
-
-class MomentsMismatch(ConsortiumError, ValueError):
+class MomentsMismatch(ConsortiumError, ValueError, code="moments-mismatch"):
     """The moments are not those of this optimizer."""
 
-    code = "moments-mismatch"
 
-
-class StepOverflow(ConsortiumError, ArithmeticError):
+class StepOverflow(ConsortiumError, ArithmeticError, code="step-overflow"):
     """A step left the range of float32."""
-
-    code = "step-overflow"
 
 
 @dataclass(frozen=True)

@@ -43,10 +43,8 @@ MEAN = Gather(begin=lambda state, _n_sites: StreamingMean(state.vector.size))
 Spoil: TypeAlias = Callable[[RecordDict], RecordDict]
 
 
-class ImpossibleTally(ConsortiumError, ValueError):
+class ImpossibleTally(ConsortiumError, ValueError, code="impossible-tally"):
     """A tally that no records can have: here, one with a negative entry."""
-
-    code = "impossible-tally"
 
 
 def check(tally: Tally) -> None:

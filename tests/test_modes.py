@@ -88,11 +88,11 @@ RUN = """
 import json, sys
 from pathlib import Path
 import consortium
-from consortium.audit.cross_check import compare, logs_in, read_log
+from consortium.audit.cross_check import find_logs, read_log, require_agreement
 from consortium.charter.document import Charter
 from consortium.model.card import model_card
 from consortium.model.files import read_model
-from consortium.report.render import render
+from consortium.report.render import render_report
 from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
@@ -103,8 +103,8 @@ def seen(settings):
     run = new_run_directory(heart, under=Path(sys.argv[1]), named=None)
     summary = run_scenario(ScenarioRun(scenario=heart, config=config), run)
     charter = Charter.read(run.charter)
-    compare([read_log(path, charter) for path in logs_in(run.path)])
-    render(run)
+    require_agreement([read_log(path, charter) for path in find_logs(run.path)])
+    render_report(run)
     return {
         "status": summary.status,
         "rounds": summary.rounds,

@@ -20,16 +20,12 @@ from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import BadSignature
 
 
-class LogsDiffer(ConsortiumError, ValueError):
+class LogsDiffer(ConsortiumError, ValueError, code="logs-differ"):
     """Two intact logs contradict each other, so one of them is not all that its owner wrote."""
 
-    code = "logs-differ"
 
-
-class NoLog(ConsortiumError, FileNotFoundError):
+class NoLog(ConsortiumError, FileNotFoundError, code="no-log"):
     """There is no audit log at the given place."""
-
-    code = "no-log"
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,12 @@ from sites.schema.texts import AgreedTable
 ADDRESS = r"^$|^[A-Za-z0-9_.:\[\]-]{1,253}:[0-9]{1,5}$"
 
 
-class BadCharter(ConsortiumError, ValueError):
+class BadCharter(ConsortiumError, ValueError, code="bad-charter"):
     """A file is not a charter, or a charter lacks something that is needed here."""
 
-    code = "bad-charter"
 
-
-class UnknownMember(ConsortiumError, LookupError):
+class UnknownMember(ConsortiumError, LookupError, code="unknown-member"):
     """A name is not that of a member of this consortium."""
-
-    code = "unknown-member"
 
 
 class _Agreed(BaseModel):

@@ -15,16 +15,12 @@ _TAG = b"consortium.charter-signature/1\n"
 _HEX = r"^[0-9a-f]{128}$"
 
 
-class Unsigned(ConsortiumError, PermissionError):
+class Unsigned(ConsortiumError, PermissionError, code="unsigned"):
     """A charter lacks the signature of a member."""
 
-    code = "unsigned"
 
-
-class OtherKeys(ConsortiumError, PermissionError):
+class OtherKeys(ConsortiumError, PermissionError, code="other-keys"):
     """A charter's keys for a member differ from the member's own."""
-
-    code = "other-keys"
 
 
 class Signature(BaseModel):

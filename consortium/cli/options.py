@@ -11,10 +11,8 @@ from sites.data.source import DataSource, SqlQuery, TableFile, TextFolder
 SET_HELP = "key=value of the run config; may be repeated. `consortium run-config` lists the keys."
 
 
-class BadOption(ConsortiumError, ValueError):
+class BadOption(ConsortiumError, ValueError, code="bad-option"):
     """The value of an option does not have the required form."""
-
-    code = "bad-option"
 
 
 def parse_overrides(settings: Iterable[str]) -> dict[str, Scalar]:

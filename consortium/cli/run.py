@@ -24,16 +24,12 @@ app = typer.Typer(help="Control and inspect a coordinator's runs.")
 COORDINATOR = typer.Argument(..., help="The coordinator's directory.")
 
 
-class NothingRuns(ConsortiumError, RuntimeError):
+class NothingRuns(ConsortiumError, RuntimeError, code="nothing-runs"):
     """There is no run to wait for, to stop or to resume."""
 
-    code = "nothing-runs"
 
-
-class RunExists(ConsortiumError, FileExistsError):
+class RunExists(ConsortiumError, FileExistsError, code="run-exists"):
     """A run with this name already exists."""
-
-    code = "run-exists"
 
 
 @app.command("run")

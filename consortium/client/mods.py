@@ -20,10 +20,8 @@ _LOG = logging.getLogger(__name__)
 _LONGEST_KIND = 64
 
 
-class SiteError(ConsortiumError, RuntimeError):
+class SiteError(ConsortiumError, RuntimeError, code="site-error"):
     """Something failed at the site that nobody foresaw; the site's log says what."""
-
-    code = "site-error"
 
 
 def gated(message: Message, context: Context, call_next: Next) -> Message:

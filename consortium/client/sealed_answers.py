@@ -40,10 +40,8 @@ _STATE_OVERHEAD = 8_192
 _LINK = 32  # bytes a round, in a sealed state
 
 
-class UnknownQuestion(ConsortiumError, ValueError):
+class UnknownQuestion(ConsortiumError, ValueError, code="unknown-question"):
     """A message of a kind that no encrypted run has."""
-
-    code = "unknown-question"
 
 
 class EncryptedAtSite:

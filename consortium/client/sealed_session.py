@@ -37,10 +37,8 @@ from privacy.storage.site_process import SITE_PROCESS, Cache
 from privacy.wire.encrypted_messages import SealedRound
 
 
-class RosterIncomplete(ConsortiumError, ValueError):
+class RosterIncomplete(ConsortiumError, ValueError, code="roster-incomplete"):
     """A pooled tally does not hold every site of the run, so it is not opened."""
-
-    code = "roster-incomplete"
 
 
 @dataclass(frozen=True, kw_only=True)

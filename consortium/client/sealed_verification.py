@@ -13,16 +13,12 @@ from privacy.protocol.envelope import MAX_ATTEMPTS, Receipt, Slot, WrongAttempt
 from privacy.protocol.receipts import Expected, TooFewOthers, check_receipts, decode_receipts
 
 
-class RolledBack(ConsortiumError, ValueError):
+class RolledBack(ConsortiumError, ValueError, code="rolled-back"):
     """A state does not follow from the last one this site trained from."""
 
-    code = "rolled-back"
 
-
-class SumsMissing(ConsortiumError, ValueError):
+class SumsMissing(ConsortiumError, ValueError, code="sums-missing"):
     """The sums are not one for each bucket whose receipts came, or too few for the rule."""
-
-    code = "sums-missing"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,10 +21,8 @@ _LENGTH = struct.Struct("<Q")
 _DIGEST = hashlib.sha256().digest_size
 
 
-class BadCheckpoint(ConsortiumError, ValueError):
+class BadCheckpoint(ConsortiumError, ValueError, code="bad-checkpoint"):
     """A file is not a whole checkpoint of this version."""
-
-    code = "bad-checkpoint"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,10 +14,8 @@ from privacy.errors import ConsortiumError
 from strategies.coordinator.encrypted.progress import PROGRESS_FILE, SealedStanding, read_standing
 
 
-class NotResumable(ConsortiumError, ValueError):
+class NotResumable(ConsortiumError, ValueError, code="not-resumable"):
     """A directory holds no run that was interrupted, or one of another charter or config."""
-
-    code = "not-resumable"
 
 
 def new_run_name() -> str:

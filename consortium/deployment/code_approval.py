@@ -17,16 +17,12 @@ from privacy.errors import ConsortiumError
 _MOST_BYTES = 50_000_000
 
 
-class NotApproved(ConsortiumError, PermissionError):
+class NotApproved(ConsortiumError, PermissionError, code="not-approved"):
     """The bundle of a run is not on the site's list of approved bundles."""
 
-    code = "not-approved"
 
-
-class BadBundle(ConsortiumError, ValueError):
+class BadBundle(ConsortiumError, ValueError, code="bad-bundle"):
     """A file is not a Flower bundle, or the site's list of approved bundles cannot be read."""
-
-    code = "bad-bundle"
 
 
 class Approved(BaseModel):

@@ -21,10 +21,8 @@ _CALL_LIMIT_S = 60.0
 _ENROLLED, _BEGUN = "enrolled.json", "begun.json"  # Flower's ids by node key, and by run directory
 
 
-class ControlRefused(LaunchFailed):
+class ControlRefused(LaunchFailed, code="control-refused"):
     """The SuperLink refused a request or failed; the message quotes its output."""
-
-    code = "control-refused"
 
 
 @dataclass(frozen=True)

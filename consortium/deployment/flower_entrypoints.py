@@ -39,10 +39,8 @@ _OURS = ("consortium", "sites", "strategies", "privacy", "scenarios")
 SiteApp: TypeAlias = Callable[[Message, Context], Message]
 
 
-class UnknownFlower(ConsortiumError, RuntimeError):
+class UnknownFlower(ConsortiumError, RuntimeError, code="unknown-flower"):
     """The installed Flower is a version whose private names were not reviewed."""
-
-    code = "unknown-flower"
 
 
 def require_version(version: str) -> None:

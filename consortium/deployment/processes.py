@@ -42,10 +42,8 @@ _INHERITED = (
 )
 
 
-class LaunchFailed(ConsortiumError, RuntimeError):
+class LaunchFailed(ConsortiumError, RuntimeError, code="launch-failed"):
     """Flower did not start, or the run did not finish; the message names the log."""
-
-    code = "launch-failed"
 
 
 @dataclass(frozen=True)

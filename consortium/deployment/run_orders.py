@@ -17,10 +17,8 @@ from consortium.run.records import write_atomically
 from privacy.errors import ConsortiumError
 
 
-class NotOrdered(ConsortiumError, PermissionError):
+class NotOrdered(ConsortiumError, PermissionError, code="not-ordered"):
     """A run was submitted that the coordinator's operator did not order."""
-
-    code = "not-ordered"
 
 
 class RunOrder(BaseModel):

@@ -27,10 +27,8 @@ _STOP_LIMIT_S = 20.0
 _PID = "supervisor.json"
 
 
-class AlreadyUp(ConsortiumError, RuntimeError):
+class AlreadyUp(ConsortiumError, RuntimeError, code="already-up"):
     """The program of this directory is already running."""
-
-    code = "already-up"
 
 
 class Service(Protocol):

@@ -30,16 +30,12 @@ CARD = "README.md"
 _VECTOR = "federated-vector"
 
 
-class BadModel(ConsortiumError, ValueError):
+class BadModel(ConsortiumError, ValueError, code="bad-model"):
     """A directory does not hold a model written by a run."""
 
-    code = "bad-model"
 
-
-class FolderInUse(ConsortiumError, FileExistsError):
+class FolderInUse(ConsortiumError, FileExistsError, code="folder-in-use"):
     """The directory for an exported model is not empty."""
-
-    code = "folder-in-use"
 
 
 class ModelDescription(BaseModel):

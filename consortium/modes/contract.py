@@ -23,10 +23,8 @@ from strategies.rules.registry import RuleSpec
 Half = TypeVar("Half")
 
 
-class OutsideCharter(ConsortiumError, ValueError):
+class OutsideCharter(ConsortiumError, ValueError, code="outside-charter"):
     """A run config is beyond what the members agreed on."""
-
-    code = "outside-charter"
 
 
 class Mode(Protocol):

@@ -30,10 +30,8 @@ _LIMB = 12
 SCALE_PER_RMS = 64.0
 
 
-class BadRunState(ConsortiumError, ValueError):
+class BadRunState(ConsortiumError, ValueError, code="bad-run-state"):
     """Bytes do not encode a state of this run, or it is not what a run starts from."""
-
-    code = "bad-run-state"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

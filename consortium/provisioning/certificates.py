@@ -25,16 +25,12 @@ SERVER_DAYS = 365
 _CLOCKS_DIFFER = timedelta(hours=1)  # a site whose clock is slow must accept a new certificate
 
 
-class BadCertificate(ConsortiumError, ValueError):
+class BadCertificate(ConsortiumError, ValueError, code="bad-certificate"):
     """A certificate, request or key cannot be read, or they do not match."""
 
-    code = "bad-certificate"
 
-
-class Expired(BadCertificate):
+class Expired(BadCertificate, code="expired"):
     """A certificate has expired or is not valid yet."""
-
-    code = "expired"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -22,10 +22,8 @@ from sites.schema.tables import NAME
 _TAG = b"consortium.public-half/1\n"
 
 
-class BadPublicHalf(ConsortiumError, ValueError):
+class BadPublicHalf(ConsortiumError, ValueError, code="bad-public-half"):
     """A file is not the public half of a site's keys, or a SuperNode's key is unusable."""
-
-    code = "bad-public-half"
 
 
 class PublicHalf(BaseModel):

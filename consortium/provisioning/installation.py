@@ -47,10 +47,8 @@ _FILES: Mapping[Role, frozenset[str]] = MappingProxyType(
 )
 
 
-class EarlierCharter(ConsortiumError, PermissionError):
+class EarlierCharter(ConsortiumError, PermissionError, code="earlier-charter"):
     """A kit holds an earlier revision of the charter than the party has."""
-
-    code = "earlier-charter"
 
 
 def init_coordinator(directory: Path, *, hosts: tuple[str, ...]) -> Path:

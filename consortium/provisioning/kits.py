@@ -23,10 +23,8 @@ COORDINATOR: Role = "coordinator"
 _PRIVATE = b"PRIVATE KEY-----"
 
 
-class BadKit(ConsortiumError, ValueError):
+class BadKit(ConsortiumError, ValueError, code="bad-kit"):
     """A kit is incomplete, for another party, or does not match its manifest."""
-
-    code = "bad-kit"
 
 
 class Manifest(BaseModel):

@@ -13,10 +13,8 @@ _PATIENCE_S = 2.0  # `is_led` takes the lock for a moment, which must not fail a
 _PAUSE_S = 0.05
 
 
-class AlreadyLed(ConsortiumError, RuntimeError):
+class AlreadyLed(ConsortiumError, RuntimeError, code="already-led"):
     """Another process coordinates the run."""
-
-    code = "already-led"
 
 
 @contextmanager

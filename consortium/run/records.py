@@ -15,10 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from privacy.errors import ConsortiumError
 
 
-class BadRunDirectory(ConsortiumError, ValueError):
+class BadRunDirectory(ConsortiumError, ValueError, code="bad-run-directory"):
     """A directory is not the directory of a run, or a file in it is invalid."""
-
-    code = "bad-run-directory"
 
 
 class _Record(BaseModel):

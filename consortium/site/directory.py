@@ -17,10 +17,8 @@ from sites.data.source import DataSource
 from sites.schema.tables import NAME
 
 
-class BadSite(ConsortiumError, ValueError):
+class BadSite(ConsortiumError, ValueError, code="bad-site"):
     """A site's directory does not hold what a site needs."""
-
-    code = "bad-site"
 
 
 class SiteConfig(BaseModel):

@@ -25,10 +25,8 @@ from sites.task import SiteData, Task
 from sites.tasks.registry import task_for
 
 
-class OtherCharter(ConsortiumError, PermissionError):
+class OtherCharter(ConsortiumError, PermissionError, code="other-charter"):
     """A message is bound to a charter that this site did not sign."""
-
-    code = "other-charter"
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ Fact: TypeAlias = str | int | bool
 PublicKeys: TypeAlias = Mapping[str, bytes]
 
 
-class AuditChainBroken(ConsortiumError, ValueError):
+class AuditChainBroken(ConsortiumError, ValueError, code="audit-chain-broken"):
     """A log is not what its owner wrote.
 
     Args:
@@ -49,17 +49,13 @@ class AuditChainBroken(ConsortiumError, ValueError):
         line: Number of the first wrong line, from 1.
     """
 
-    code = "audit-chain-broken"
-
     def __init__(self, message: str, *, line: int) -> None:
         super().__init__(f"line {line}: {message}", line=line)
         self.line = line
 
 
-class AuditLogUnavailable(ConsortiumError, RuntimeError):
+class AuditLogUnavailable(ConsortiumError, RuntimeError, code="audit-log-unavailable"):
     """A log cannot be written or read. Without its log a site answers nothing."""
-
-    code = "audit-log-unavailable"
 
 
 @dataclass(frozen=True)

@@ -43,16 +43,12 @@ _LOW_ORDERS = tuple(range(2, 33))  # their bound is at most log(1 / delta) / 31 
 _LEAST_NOISE, _MOST_NOISE = 2.0**-6, 2.0**20
 
 
-class BadTarget(ConsortiumError, ValueError):
+class BadTarget(ConsortiumError, ValueError, code="bad-target"):
     """An epsilon, a delta or a number of units is out of range."""
 
-    code = "bad-target"
 
-
-class NoNoiseFits(ConsortiumError, ValueError):
+class NoNoiseFits(ConsortiumError, ValueError, code="no-noise-fits"):
     """No noise multiplier within bounds reaches the target epsilon."""
-
-    code = "no-noise-fits"
 
 
 @dataclass(frozen=True, kw_only=True)

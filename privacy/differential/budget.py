@@ -10,7 +10,7 @@ from privacy.errors import ConsortiumError
 from privacy.policy.run_request import in_milli
 
 
-class BudgetExhausted(ConsortiumError, RuntimeError):
+class BudgetExhausted(ConsortiumError, RuntimeError, code="budget-exhausted"):
     """An event does not fit into the rest of a budget. Nothing was reserved.
 
     Args:
@@ -20,8 +20,6 @@ class BudgetExhausted(ConsortiumError, RuntimeError):
         budget: The budget they were checked against.
         fits: The most steps, or vectors, of the event that would still fit.
     """
-
-    code = "budget-exhausted"
 
     def __init__(
         self, *, asked: float, spent: float, together: float, budget: Budget, fits: int

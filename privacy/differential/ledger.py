@@ -49,22 +49,16 @@ _FORM = DatabaseForm(
 )
 
 
-class ReservationEnded(ConsortiumError, ValueError):
+class ReservationEnded(ConsortiumError, ValueError, code="reservation-ended"):
     """A reservation has already ended."""
 
-    code = "reservation-ended"
 
-
-class NotReserved(ConsortiumError, ValueError):
+class NotReserved(ConsortiumError, ValueError, code="not-reserved"):
     """There are more steps than were reserved, or fewer than were begun."""
 
-    code = "not-reserved"
 
-
-class LedgerRolledBack(ConsortiumError, ValueError):
+class LedgerRolledBack(ConsortiumError, ValueError, code="ledger-rolled-back"):
     """A ledger lacks entries that it once had, or holds others in their place."""
-
-    code = "ledger-rolled-back"
 
 
 @dataclass(frozen=True)

@@ -29,34 +29,24 @@ NO_DIGEST = bytes(32)
 _TAG = b"consortium.ledger-entry/1\n"
 
 
-class LedgerBroken(ConsortiumError, ValueError):
+class LedgerBroken(ConsortiumError, ValueError, code="ledger-broken"):
     """A ledger was altered: an entry was changed, removed or added."""
 
-    code = "ledger-broken"
 
-
-class BadBudget(ConsortiumError, ValueError):
+class BadBudget(ConsortiumError, ValueError, code="bad-budget"):
     """A budget has a value out of range."""
 
-    code = "bad-budget"
 
-
-class BadDataSet(ConsortiumError, ValueError):
+class BadDataSet(ConsortiumError, ValueError, code="bad-data-set"):
     """The name or the fingerprint of a data set does not have the agreed form."""
 
-    code = "bad-data-set"
 
-
-class DifferentReservation(ConsortiumError, ValueError):
+class DifferentReservation(ConsortiumError, ValueError, code="different-reservation"):
     """The same part of the same run was reserved with another event."""
 
-    code = "different-reservation"
 
-
-class DataSetRenamed(ConsortiumError, ValueError):
+class DataSetRenamed(ConsortiumError, ValueError, code="data-set-renamed"):
     """The same records were counted under another name."""
-
-    code = "data-set-renamed"
 
 
 @dataclass(frozen=True, kw_only=True)

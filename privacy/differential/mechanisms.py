@@ -23,10 +23,8 @@ _MOST = 10**9
 _MOST_RECORDS = 10**5
 
 
-class BadEvent(ConsortiumError, ValueError):
+class BadEvent(ConsortiumError, ValueError, code="bad-event"):
     """An event has a value out of range, or its written form is not the canonical one."""
-
-    code = "bad-event"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,10 +18,8 @@ _WORDS_A_CHUNK = 2**20
 _LARGEST_DEVIATION = 2.0**48  # so that what ten deviations reach is still exact in float64
 
 
-class BadNoise(ConsortiumError, ValueError):
+class BadNoise(ConsortiumError, ValueError, code="bad-noise"):
     """The standard deviation is out of the range in which noise is drawn exactly."""
-
-    code = "bad-noise"
 
 
 def poisson_sample(n: int, *, rate: float) -> NDArray[np.intp]:

@@ -13,10 +13,8 @@ from privacy.storage.reply_store import REPLY_TABLES, ReplyPlace, ReplyStore
 from privacy.storage.sqlite import DatabaseForm, SiteStore
 
 
-class CampaignsUnavailable(ConsortiumError, RuntimeError):
+class CampaignsUnavailable(ConsortiumError, RuntimeError, code="campaigns-unavailable"):
     """The database cannot be read or written. Without it the site must not train."""
-
-    code = "campaigns-unavailable"
 
 
 _FORM = DatabaseForm(
@@ -36,10 +34,8 @@ _FORM = DatabaseForm(
 )
 
 
-class TrainedMeanwhile(ConsortiumError, RuntimeError):
+class TrainedMeanwhile(ConsortiumError, RuntimeError, code="trained-meanwhile"):
     """Another process of the site trained this round from another state: discard this answer."""
-
-    code = "trained-meanwhile"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,22 +26,16 @@ from privacy.errors import ConsortiumError
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
 
-class MalformedCiphertext(ConsortiumError, ValueError):
+class MalformedCiphertext(ConsortiumError, ValueError, code="malformed-ciphertext"):
     """The bytes are not the expected ciphertexts."""
 
-    code = "malformed-ciphertext"
 
-
-class TooManyUploads(ConsortiumError, ValueError):
+class TooManyUploads(ConsortiumError, ValueError, code="too-many-uploads"):
     """With one more upload the sum could be inexact."""
 
-    code = "too-many-uploads"
 
-
-class NothingToSum(ConsortiumError, ValueError):
+class NothingToSum(ConsortiumError, ValueError, code="nothing-to-sum"):
     """A sum was asked for before any upload was added."""
-
-    code = "nothing-to-sum"
 
 
 def uploaded_rows(upload: Buffer, placement: Placement) -> Octets:

@@ -33,10 +33,8 @@ _FORM = struct.Struct("<8s16sQ")
 _UPLOAD, _SUM = b"bfv-up/1", b"bfv-sm/1"
 
 
-class UnsoundParameters(ConsortiumError, ValueError):
+class UnsoundParameters(ConsortiumError, ValueError, code="unsound-parameters"):
     """The parameters are not secure, or sums under them are not exact."""
-
-    code = "unsound-parameters"
 
 
 @cache

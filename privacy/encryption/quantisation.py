@@ -24,10 +24,8 @@ NEAREST_FROM_BITS = 16.0
 _BLOCK = 1 << 13  # values at a time: the float64 intermediates stay in the cache
 
 
-class UnfitNumbers(ConsortiumError, ValueError):
+class UnfitNumbers(ConsortiumError, ValueError, code="unfit-numbers"):
     """Numbers, scales or a weight class cannot be quantised."""
-
-    code = "unfit-numbers"
 
 
 @dataclass(frozen=True)

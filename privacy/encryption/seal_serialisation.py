@@ -38,10 +38,8 @@ _TOP = np.uint64(PACKED_BITS)
 _LOW = np.uint64((1 << PACKED_BITS) - 1)
 
 
-class UnknownStream(ConsortiumError, RuntimeError):
+class UnknownStream(ConsortiumError, RuntimeError, code="unknown-stream"):
     """SEAL's stream format is not the one that this module knows."""
-
-    code = "unknown-stream"
 
 
 class Saveable(Protocol):

@@ -45,28 +45,20 @@ _SMALL_ORDER = frozenset(
 )
 
 
-class BadIdentity(ConsortiumError, ValueError):
+class BadIdentity(ConsortiumError, ValueError, code="bad-identity"):
     """A public identity holds a key of the wrong length, or a key that protects nothing."""
 
-    code = "bad-identity"
 
-
-class BadSignature(ConsortiumError, ValueError):
+class BadSignature(ConsortiumError, ValueError, code="bad-signature"):
     """A signature is not the named member's signature over these bytes."""
 
-    code = "bad-signature"
 
-
-class BadAgreement(ConsortiumError, ValueError):
+class BadAgreement(ConsortiumError, ValueError, code="bad-agreement"):
     """The members, the openers and the floor contradict each other."""
 
-    code = "bad-agreement"
 
-
-class NotAMember(ConsortiumError, LookupError):
+class NotAMember(ConsortiumError, LookupError, code="not-a-member"):
     """A name is not that of a member of the consortium."""
-
-    code = "not-a-member"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,10 +36,8 @@ DAYS: tuple[Day, ...] = get_args(Day)
 Clock = Annotated[str, Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
 
 
-class PolicyUnreadable(ConsortiumError, ValueError):
+class PolicyUnreadable(ConsortiumError, ValueError, code="policy-unreadable"):
     """A site has no policy, or it cannot be read. Without a policy a site answers nothing."""
-
-    code = "policy-unreadable"
 
 
 class _Closed(BaseModel):

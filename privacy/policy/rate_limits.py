@@ -19,10 +19,8 @@ _DAY_S = 86_400
 _KEPT_S = 30 * _DAY_S
 
 
-class TrafficUnavailable(ConsortiumError, RuntimeError):
+class TrafficUnavailable(ConsortiumError, RuntimeError, code="traffic-unavailable"):
     """The database cannot be read or written. Without it the site must not answer."""
-
-    code = "traffic-unavailable"
 
 
 _FORM = DatabaseForm(

@@ -7,109 +7,73 @@ policy only, never the records.
 from privacy.errors import ConsortiumError
 
 
-class PolicyViolation(ConsortiumError, PermissionError):
+class PolicyViolation(ConsortiumError, PermissionError, code="policy-violation"):
     """The site's policy does not allow it."""
 
-    code = "policy-violation"
 
-
-class TaskNotAllowed(PolicyViolation):
+class TaskNotAllowed(PolicyViolation, code="task-not-allowed"):
     """The site does not take part in this task."""
 
-    code = "task-not-allowed"
 
-
-class ModelNotAllowed(PolicyViolation):
+class ModelNotAllowed(PolicyViolation, code="model-not-allowed"):
     """The site does not train this model."""
 
-    code = "model-not-allowed"
 
-
-class ColumnsNotAllowed(PolicyViolation):
+class ColumnsNotAllowed(PolicyViolation, code="columns-not-allowed"):
     """The charter reads columns that the policy does not allow."""
 
-    code = "columns-not-allowed"
 
-
-class LayoutNotAllowed(PolicyViolation):
+class LayoutNotAllowed(PolicyViolation, code="layout-not-allowed"):
     """The vector has more numbers than allowed, or its layout is not an allowed one."""
 
-    code = "layout-not-allowed"
 
-
-class EncryptionRequired(PolicyViolation):
+class EncryptionRequired(PolicyViolation, code="encryption-required"):
     """The site takes part in encrypted runs only."""
 
-    code = "encryption-required"
 
-
-class PrivacyRequired(PolicyViolation):
+class PrivacyRequired(PolicyViolation, code="privacy-required"):
     """The site trains with differential privacy only."""
 
-    code = "privacy-required"
 
-
-class WeakerUnit(PolicyViolation):
+class WeakerUnit(PolicyViolation, code="weaker-unit"):
     """The run would protect single records, the site protects persons."""
 
-    code = "weaker-unit"
 
-
-class EpsilonTooLarge(PolicyViolation):
+class EpsilonTooLarge(PolicyViolation, code="epsilon-too-large"):
     """The run would cost more privacy than the site ever allows for its data."""
 
-    code = "epsilon-too-large"
 
-
-class CrowdTooSmall(PolicyViolation):
+class CrowdTooSmall(PolicyViolation, code="crowd-too-small"):
     """Sums could hold fewer sites than this site requires."""
 
-    code = "crowd-too-small"
 
-
-class TooManyRounds(PolicyViolation):
+class TooManyRounds(PolicyViolation, code="too-many-rounds"):
     """The run has more rounds than the site allows."""
 
-    code = "too-many-rounds"
 
-
-class TooManyBytes(PolicyViolation):
+class TooManyBytes(PolicyViolation, code="too-many-bytes"):
     """More bytes would leave than the site allows in a message or a round."""
 
-    code = "too-many-bytes"
 
-
-class TooFewExamples(PolicyViolation):
+class TooFewExamples(PolicyViolation, code="too-few-examples"):
     """The site has fewer training records than it needs to take part."""
 
-    code = "too-few-examples"
 
-
-class QuestionNotAllowed(PolicyViolation):
+class QuestionNotAllowed(PolicyViolation, code="question-not-allowed"):
     """The site does not answer questions of this kind."""
 
-    code = "question-not-allowed"
 
-
-class OutsideHours(PolicyViolation):
+class OutsideHours(PolicyViolation, code="outside-hours"):
     """The site answers at other hours."""
 
-    code = "outside-hours"
 
-
-class TooOften(PolicyViolation):
+class TooOften(PolicyViolation, code="too-often"):
     """The site was asked more often than it answers."""
 
-    code = "too-often"
 
-
-class Stopped(PolicyViolation):
+class Stopped(PolicyViolation, code="stopped"):
     """The site's operator stopped everything."""
 
-    code = "stopped"
 
-
-class NotReleased(PolicyViolation):
+class NotReleased(PolicyViolation, code="not-released"):
     """Something was about to leave that is not on the list of what may leave."""
-
-    code = "not-released"

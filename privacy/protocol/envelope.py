@@ -34,34 +34,24 @@ _RECEIPT_TAG = b"consortium.receipt/1\n"
 _STATE_TAG = b"consortium.sealed-state/1\n"
 
 
-class WrongCharter(ConsortiumError, ValueError):
+class WrongCharter(ConsortiumError, ValueError, code="wrong-charter"):
     """An envelope is bound to another charter."""
 
-    code = "wrong-charter"
 
-
-class WrongRun(ConsortiumError, ValueError):
+class WrongRun(ConsortiumError, ValueError, code="wrong-run"):
     """An envelope belongs to another run."""
 
-    code = "wrong-run"
 
-
-class WrongPurpose(ConsortiumError, ValueError):
+class WrongPurpose(ConsortiumError, ValueError, code="wrong-purpose"):
     """An envelope was made for another purpose."""
 
-    code = "wrong-purpose"
 
-
-class WrongRound(ConsortiumError, ValueError):
+class WrongRound(ConsortiumError, ValueError, code="wrong-round"):
     """An envelope belongs to another round."""
 
-    code = "wrong-round"
 
-
-class WrongAttempt(ConsortiumError, ValueError):
+class WrongAttempt(ConsortiumError, ValueError, code="wrong-attempt"):
     """An envelope belongs to another attempt at the same round."""
-
-    code = "wrong-attempt"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,8 @@ from privacy.errors import ConsortiumError
 _TAG = b"consortium.buckets/1\n"
 
 
-class TooManyBuckets(ConsortiumError, ValueError):
+class TooManyBuckets(ConsortiumError, ValueError, code="too-many-buckets"):
     """Buckets would hold fewer sites than the floor requires."""
-
-    code = "too-many-buckets"
 
 
 def most_buckets(num_sites: int, *, min_others: int) -> int:
@@ -62,10 +60,8 @@ def _draw(seed: bytes, name: str) -> bytes:
 WEIGHT_CLASSES = (1, 2, 4, 8)
 
 
-class NoExamples(ConsortiumError, ValueError):
+class NoExamples(ConsortiumError, ValueError, code="no-examples"):
     """A site without training examples has no share in an average."""
-
-    code = "no-examples"
 
 
 def weight_class(num_examples: int, *, full_class_examples: int) -> int:

@@ -17,52 +17,36 @@ MAX_RECEIPTS = 1024
 _RECEIPTS_TAG = b"consortium.receipts/1\n"
 
 
-class NotInRoster(ConsortiumError, LookupError):
+class NotInRoster(ConsortiumError, LookupError, code="not-in-roster"):
     """A site does not take part in this run."""
 
-    code = "not-in-roster"
 
-
-class DuplicateMember(ConsortiumError, ValueError):
+class DuplicateMember(ConsortiumError, ValueError, code="duplicate-member"):
     """A member appears in one sum twice."""
 
-    code = "duplicate-member"
 
-
-class WrongBucket(ConsortiumError, ValueError):
+class WrongBucket(ConsortiumError, ValueError, code="wrong-bucket"):
     """A site claims another bucket than the one that the run assigned to it."""
 
-    code = "wrong-bucket"
 
-
-class WrongWeightClass(ConsortiumError, ValueError):
+class WrongWeightClass(ConsortiumError, ValueError, code="wrong-weight-class"):
     """A site claims a weight class that the run does not allow."""
 
-    code = "wrong-weight-class"
 
-
-class TooFewOthers(ConsortiumError, ValueError):
+class TooFewOthers(ConsortiumError, ValueError, code="too-few-others"):
     """A sum holds so few sites that it would reveal too much about them."""
 
-    code = "too-few-others"
 
-
-class ReceiptMissing(ConsortiumError, ValueError):
+class ReceiptMissing(ConsortiumError, ValueError, code="receipt-missing"):
     """The receipt that this site gave is not among those of the round."""
 
-    code = "receipt-missing"
 
-
-class ReceiptAltered(ConsortiumError, ValueError):
+class ReceiptAltered(ConsortiumError, ValueError, code="receipt-altered"):
     """A receipt in this site's name is not the one that it gave."""
 
-    code = "receipt-altered"
 
-
-class NoMajority(ConsortiumError, ValueError):
+class NoMajority(ConsortiumError, ValueError, code="no-majority"):
     """No state is signed by more than half of the sites."""
-
-    code = "no-majority"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,10 +15,8 @@ _HEADER_TAG = b"consortium.upload/1\n"
 _UPLOAD_TAG = b"consortium.upload-digest/1\n"
 
 
-class WrongLayout(ConsortiumError, ValueError):
+class WrongLayout(ConsortiumError, ValueError, code="wrong-layout"):
     """An upload does not have the agreed parameter set, layout or number of ciphertexts."""
-
-    code = "wrong-layout"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,16 +23,12 @@ ANSWER_TABLES = (
 _UPDATE = 0  # the attempt number under which a round's update is stored; attempts count from 1
 
 
-class AlreadyAnswered(ConsortiumError, ValueError):
+class AlreadyAnswered(ConsortiumError, ValueError, code="already-answered"):
     """The same question was asked before with other content."""
 
-    code = "already-answered"
 
-
-class AnswerForgotten(ConsortiumError, LookupError):
+class AnswerForgotten(ConsortiumError, LookupError, code="answer-forgotten"):
     """The question is older than the last answered one, and its answer was dropped."""
-
-    code = "answer-forgotten"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,8 @@ from privacy.secrets.replay_guard import SiteMemory
 from privacy.storage.secret_files import SecretExists
 
 
-class NoEpoch(ConsortiumError, LookupError):
+class NoEpoch(ConsortiumError, LookupError, code="no-epoch"):
     """This site has not accepted an epoch secret yet."""
-
-    code = "no-epoch"
 
 
 def keep_epoch(secret: EpochSecret, *, directory: Path, memory: SiteMemory) -> Path:

@@ -25,34 +25,24 @@ from privacy.secrets.keys import SECRET_SIZE, CannotOpen, EpochSecret, Identity,
 from privacy.secrets.replay_guard import SiteMemory, StaleEpoch
 
 
-class NotAnOpener(ConsortiumError, ValueError):
+class NotAnOpener(ConsortiumError, ValueError, code="not-an-opener"):
     """A member that is not an opener in the charter made an epoch or opened a run."""
 
-    code = "not-an-opener"
 
-
-class WrongRecipient(ConsortiumError, ValueError):
+class WrongRecipient(ConsortiumError, ValueError, code="wrong-recipient"):
     """A delivery is addressed to another member, or to other keys of this member."""
 
-    code = "wrong-recipient"
 
-
-class EpochTooFar(ConsortiumError, ValueError):
+class EpochTooFar(ConsortiumError, ValueError, code="epoch-too-far"):
     """An epoch number is so far ahead that it could use up all later numbers."""
 
-    code = "epoch-too-far"
 
-
-class WrongEpoch(ConsortiumError, ValueError):
+class WrongEpoch(ConsortiumError, ValueError, code="wrong-epoch"):
     """A run was opened in another epoch than the site's, or with another secret of that epoch."""
 
-    code = "wrong-epoch"
 
-
-class WrongDescriptor(ConsortiumError, ValueError):
+class WrongDescriptor(ConsortiumError, ValueError, code="wrong-descriptor"):
     """A run was opened for another run descriptor than this site computed."""
-
-    code = "wrong-descriptor"
 
 
 LONGEST_STEP = 2**40  # the 63-bit numbers last for 2^23 such steps

@@ -29,16 +29,12 @@ _EPOCH_TAG = b"consortium.epoch-secret/1\n"
 _DERIVE_TAG = b"consortium.derived-key/1\n"
 
 
-class SecretStays(ConsortiumError, TypeError):
+class SecretStays(ConsortiumError, TypeError, code="secret-stays"):
     """A secret must not be pickled or copied."""
 
-    code = "secret-stays"
 
-
-class CannotOpen(ConsortiumError, ValueError):
+class CannotOpen(ConsortiumError, ValueError, code="cannot-open"):
     """Sealed bytes cannot be opened. No reason is given: it could help an attacker."""
-
-    code = "cannot-open"
 
     def __init__(self) -> None:
         super().__init__("the sealed bytes cannot be opened")

@@ -33,10 +33,8 @@ _LIMBS = 4
 _NONCE_BYTES = 16
 
 
-class ChecksumFailed(ConsortiumError, ValueError):
+class ChecksumFailed(ConsortiumError, ValueError, code="checksum-failed"):
     """A sum is not the sum of the uploads with the given labels."""
-
-    code = "checksum-failed"
 
 
 def upload_pad(pad_key: bytes, label: bytes) -> int:

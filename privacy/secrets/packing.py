@@ -18,16 +18,12 @@ _TALLY_LIMB_BITS = 21
 _WORD_BITS = 64
 
 
-class UnfitIntegers(ConsortiumError, ValueError):
+class UnfitIntegers(ConsortiumError, ValueError, code="unfit-integers"):
     """Integers do not fit the placement in which they are to be sealed."""
 
-    code = "unfit-integers"
 
-
-class FieldOverflow(ConsortiumError, ValueError):
+class FieldOverflow(ConsortiumError, ValueError, code="field-overflow"):
     """A sum holds a value that no uploads within their bounds can add up to."""
-
-    code = "field-overflow"
 
 
 def centred_residues(words: Tally, bits: int) -> Tally:

@@ -27,28 +27,20 @@ MEMORY = DatabaseForm(
 MAX_OPENINGS = 4  # of one lineage: the first opening and at most three more
 
 
-class StaleEpoch(ConsortiumError, ValueError):
+class StaleEpoch(ConsortiumError, ValueError, code="stale-epoch"):
     """An epoch is not newer than the last one that this site accepted."""
 
-    code = "stale-epoch"
 
-
-class OpeningAlreadyAccepted(ConsortiumError, ValueError):
+class OpeningAlreadyAccepted(ConsortiumError, ValueError, code="opening-already-accepted"):
     """This site accepted another opening of the run before."""
 
-    code = "opening-already-accepted"
 
-
-class TooManyOpenings(ConsortiumError, ValueError):
+class TooManyOpenings(ConsortiumError, ValueError, code="too-many-openings"):
     """A run was opened too often. The members must decide how to go on."""
 
-    code = "too-many-openings"
 
-
-class KeyBurned(ConsortiumError, ValueError):
+class KeyBurned(ConsortiumError, ValueError, code="key-burned"):
     """A checksum failed under this run's key before, so the key is never used again."""
-
-    code = "key-burned"
 
 
 class SiteMemory(SiteStore):

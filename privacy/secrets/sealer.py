@@ -37,16 +37,12 @@ _VERSION = b"bfv-sk/1"
 _WORTH_A_PROCESS = 8  # ciphertexts that take longer to seal than a process to fork
 
 
-class MalformedSecret(ConsortiumError, ValueError):
+class MalformedSecret(ConsortiumError, ValueError, code="malformed-secret"):
     """Bytes are not a secret key of these parameters. The error does not say what they are."""
 
-    code = "malformed-secret"
 
-
-class HelperDied(ConsortiumError, RuntimeError):
+class HelperDied(ConsortiumError, RuntimeError, code="helper-died"):
     """A forked process ended before it had sealed its part of an upload."""
-
-    code = "helper-died"
 
 
 class BfvSecret:

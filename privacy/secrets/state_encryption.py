@@ -20,10 +20,8 @@ from privacy.protocol.envelope import (
 from privacy.secrets.keys import SIV_OVERHEAD, CannotOpen, RunKeys
 
 
-class WrongState(ConsortiumError, ValueError):
+class WrongState(ConsortiumError, ValueError, code="wrong-state"):
     """A sealed state is not the one whose digest was agreed."""
-
-    code = "wrong-state"
 
 
 def seal_state(state: bytes, *, keys: RunKeys, server_round: int, previous: bytes) -> SealedState:

@@ -10,10 +10,8 @@ from privacy.errors import ConsortiumError
 from privacy.storage.secret_files import make_private_directory, sync_directory
 
 
-class MemoryDamaged(ConsortiumError, ValueError):
+class MemoryDamaged(ConsortiumError, ValueError, code="memory-damaged"):
     """Stored data is not what the site wrote, or another version wrote it."""
-
-    code = "memory-damaged"
 
 
 class KeptFiles:

@@ -9,28 +9,20 @@ from privacy.errors import ConsortiumError
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-class SecretExists(ConsortiumError, FileExistsError):
+class SecretExists(ConsortiumError, FileExistsError, code="secret-exists"):
     """The secret file exists already. Secrets are never overwritten."""
 
-    code = "secret-exists"
 
-
-class SecretMissing(ConsortiumError, FileNotFoundError):
+class SecretMissing(ConsortiumError, FileNotFoundError, code="secret-missing"):
     """There is no secret file to read."""
 
-    code = "secret-missing"
 
-
-class ExposedSecret(ConsortiumError, PermissionError):
+class ExposedSecret(ConsortiumError, PermissionError, code="exposed-secret"):
     """Somebody other than the owner can access a secret file or its directory."""
 
-    code = "exposed-secret"
 
-
-class MalformedSecretFile(ConsortiumError, ValueError):
+class MalformedSecretFile(ConsortiumError, ValueError, code="malformed-secret-file"):
     """A secret file does not hold the expected secret, or only part of it."""
-
-    code = "malformed-secret-file"
 
 
 def write_secret(path: Path, *, tag: bytes, secret: bytes) -> None:

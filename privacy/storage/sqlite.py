@@ -22,10 +22,8 @@ _PATIENCE_S = 60.0
 _OPEN: "weakref.WeakSet[SiteDatabase]" = weakref.WeakSet()
 
 
-class MemoryUnavailable(ConsortiumError, RuntimeError):
+class MemoryUnavailable(ConsortiumError, RuntimeError, code="memory-unavailable"):
     """The site's memory cannot be read or written. Without it the site must not answer."""
-
-    code = "memory-unavailable"
 
 
 @dataclass(frozen=True, kw_only=True)

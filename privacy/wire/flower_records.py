@@ -32,10 +32,8 @@ _REFUSING = "site"
 _LONGEST_NAME = 64
 
 
-class MalformedRecord(ConsortiumError, ValueError):
+class MalformedRecord(ConsortiumError, ValueError, code="malformed-record"):
     """A peer's record does not have the agreed form."""
-
-    code = "malformed-record"
 
 
 def vector_array(vector: NDArray[np.floating]) -> Array:

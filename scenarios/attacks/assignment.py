@@ -14,10 +14,8 @@ from privacy.errors import ConsortiumError
 from scenarios.attacks.registry import Attack, attack_named
 
 
-class TooManyLiars(ConsortiumError, ValueError):
+class TooManyLiars(ConsortiumError, ValueError, code="too-many-liars"):
     """More liars were asked for than there are sites."""
-
-    code = "too-many-liars"
 
 
 class AttackAssignment(BaseModel):

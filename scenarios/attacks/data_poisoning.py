@@ -31,16 +31,12 @@ CONVERSIONS: Mapping[str, float] = MappingProxyType(
 )
 
 
-class NothingToPoison(ConsortiumError, ValueError):
+class NothingToPoison(ConsortiumError, ValueError, code="nothing-to-poison"):
     """A table has no column that the attack can change."""
 
-    code = "nothing-to-poison"
 
-
-class NotATable(ConsortiumError, TypeError):
+class NotATable(ConsortiumError, TypeError, code="not-a-table"):
     """An attack on the columns of a table was asked for, and the records are texts."""
-
-    code = "not-a-table"
 
 
 def flip_labels(table: pd.DataFrame, schema: AnySchema, rng: np.random.Generator) -> pd.DataFrame:

@@ -20,10 +20,8 @@ NOISE_BY = 100.0
 DEVIATIONS = 1.5
 
 
-class UnknownAttack(ConsortiumError, LookupError):
+class UnknownAttack(ConsortiumError, LookupError, code="unknown-attack"):
     """No attack has this name."""
-
-    code = "unknown-attack"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

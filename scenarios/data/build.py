@@ -51,10 +51,8 @@ UPSTREAM = {
 }
 
 
-class UpstreamChanged(ConsortiumError, ValueError):
+class UpstreamChanged(ConsortiumError, ValueError, code="upstream-changed"):
     """An upstream file is not the one that the data files were made from."""
-
-    code = "upstream-changed"
 
 
 def heart_disease(path: Path) -> pd.DataFrame:

@@ -89,22 +89,16 @@ NEIGHBOURHOODS_BY_OFFICE = {
 }
 
 
-class UnknownDataset(ConsortiumError, LookupError):
+class UnknownDataset(ConsortiumError, LookupError, code="unknown-dataset"):
     """The project has no data set of this name."""
 
-    code = "unknown-dataset"
 
-
-class DatasetCorrupted(ConsortiumError, ValueError):
+class DatasetCorrupted(ConsortiumError, ValueError, code="dataset-corrupted"):
     """A data file is absent, or its content is not that of this version of the project."""
 
-    code = "dataset-corrupted"
 
-
-class RecordWithoutSite(ConsortiumError, ValueError):
+class RecordWithoutSite(ConsortiumError, ValueError, code="record-without-site"):
     """The value that decides the site of a record is missing or unknown."""
-
-    code = "record-without-site"
 
 
 def load_dataset(name: str, *, folder: Path = FOLDER) -> pd.DataFrame:

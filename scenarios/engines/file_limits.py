@@ -9,10 +9,8 @@ _OUR_OWN = 64
 _PLENTY = 65_536
 
 
-class TooFewFiles(ConsortiumError, RuntimeError):
+class TooFewFiles(ConsortiumError, RuntimeError, code="too-few-files"):
     """The system lets a process open fewer files than its sites need."""
-
-    code = "too-few-files"
 
 
 def allow_open_files(num_sites: int) -> None:

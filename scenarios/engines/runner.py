@@ -33,22 +33,16 @@ from sites.data.source import DataSource
 from sites.tasks.registry import task_for
 
 
-class RunFailed(ConsortiumError, RuntimeError):
+class RunFailed(ConsortiumError, RuntimeError, code="run-failed"):
     """A run ended before its last round; its directory has what it reached."""
 
-    code = "run-failed"
 
-
-class RunParked(RunFailed):
+class RunParked(RunFailed, code="run-parked"):
     """A run stopped for lack of sites; it can be resumed when they are back."""
 
-    code = "run-parked"
 
-
-class NoLiarsThere(ConsortiumError, ValueError):
+class NoLiarsThere(ConsortiumError, ValueError, code="no-liars-there"):
     """Liars that alter replies were asked for on an engine that runs installed code only."""
-
-    code = "no-liars-there"
 
 
 @dataclass(frozen=True, kw_only=True)

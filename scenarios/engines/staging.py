@@ -22,22 +22,16 @@ from sites.data.source import DataSource, TableFile
 SHIPPED_DATA = "data.parquet"  # a site's part of the data of a scenario
 
 
-class DirectoryInUse(ConsortiumError, FileExistsError):
+class DirectoryInUse(ConsortiumError, FileExistsError, code="directory-in-use"):
     """A run directory exists and is not empty: a run never overwrites another."""
 
-    code = "directory-in-use"
 
-
-class UnknownSite(ConsortiumError, LookupError):
+class UnknownSite(ConsortiumError, LookupError, code="unknown-site"):
     """A scenario has no site of this name."""
 
-    code = "unknown-site"
 
-
-class NoRecords(ConsortiumError, ValueError):
+class NoRecords(ConsortiumError, ValueError, code="no-records"):
     """A site has no records: the scenario has no data set, and the user gave none."""
-
-    code = "no-records"
 
 
 def new_run_directory(scenario: Scenario, *, under: Path, named: Path | None) -> RunDirectory:

@@ -20,10 +20,8 @@ ResampledMetric: TypeAlias = Callable[[Vector], float]
 LEVEL = 0.95
 
 
-class UnknownMetric(ConsortiumError, LookupError):
+class UnknownMetric(ConsortiumError, LookupError, code="unknown-metric"):
     """There is no resampled form of this metric."""
-
-    code = "unknown-metric"
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,8 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
 )
 
 
-class UnknownScenario(ConsortiumError, LookupError):
+class UnknownScenario(ConsortiumError, LookupError, code="unknown-scenario"):
     """There is no scenario of this name."""
-
-    code = "unknown-scenario"
 
 
 def scenario_named(name: str) -> Scenario:

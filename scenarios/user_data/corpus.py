@@ -30,10 +30,8 @@ SITE = "site"
 SPLIT = "split"
 
 
-class UndividedCorpus(ConsortiumError, ValueError):
+class UndividedCorpus(ConsortiumError, ValueError, code="undivided-corpus"):
     """A corpus cannot be divided among the sites of a scenario."""
-
-    code = "undivided-corpus"
 
 
 @dataclass(frozen=True)

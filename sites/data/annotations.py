@@ -23,10 +23,8 @@ _WORDS = re.compile(r"\w+(?:['\u2019-]\w+)*|[^\w\s]")
 _SHOWN = 5
 
 
-class BadSentences(ConsortiumError, ValueError):
+class BadSentences(ConsortiumError, ValueError, code="bad-sentences"):
     """Sentences break the schema; the message names the first of them and quotes none."""
-
-    code = "bad-sentences"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,8 @@ HELD_OUT_SHARE = 0.2
 Mask: TypeAlias = NDArray[np.bool_]
 
 
-class PersonOnBothSides(ConsortiumError, ValueError):
+class PersonOnBothSides(ConsortiumError, ValueError, code="person-on-both-sides"):
     """A split that came with the data has a person's records on both sides."""
-
-    code = "person-on-both-sides"
 
 
 def hold_out(

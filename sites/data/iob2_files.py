@@ -32,16 +32,12 @@ SIDES = {
 _SHOWN = 5
 
 
-class BrokenIob(UnreadableSource):
+class BrokenIob(UnreadableSource, code="broken-iob"):
     """Tags of a file are not IOB2; the message names the first places."""
 
-    code = "broken-iob"
 
-
-class UnknownSide(ConsortiumError, ValueError):
+class UnknownSide(ConsortiumError, ValueError, code="unknown-side"):
     """A file must be named after its side of the split, such as `train`, and is not."""
-
-    code = "unknown-side"
 
 
 @dataclass(frozen=True)

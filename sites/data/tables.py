@@ -25,46 +25,32 @@ _BROKEN = (
 )
 
 
-class UnreadableSource(ConsortiumError, ValueError):
+class UnreadableSource(ConsortiumError, ValueError, code="unreadable-source"):
     """A source cannot be read; the subclasses say why."""
 
-    code = "unreadable-source"
 
-
-class MissingFile(UnreadableSource):
+class MissingFile(UnreadableSource, code="missing-file"):
     """A file or directory does not exist."""
 
-    code = "missing-file"
 
-
-class UnknownFormat(UnreadableSource):
+class UnknownFormat(UnreadableSource, code="unknown-format"):
     """The ending of a file is not that of a format that can be read."""
 
-    code = "unknown-format"
 
-
-class WrongSeparator(UnreadableSource):
+class WrongSeparator(UnreadableSource, code="wrong-separator"):
     """The values of a file are separated by another character than expected."""
 
-    code = "wrong-separator"
 
-
-class BrokenFile(UnreadableSource):
+class BrokenFile(UnreadableSource, code="broken-file"):
     """The content of a file does not fit its ending, or its rows do not fit its header."""
 
-    code = "broken-file"
 
-
-class QueryFailed(UnreadableSource):
+class QueryFailed(UnreadableSource, code="query-failed"):
     """A database could not be reached, or it refused the query."""
 
-    code = "query-failed"
 
-
-class EmptyTable(UnreadableSource):
+class EmptyTable(UnreadableSource, code="empty-table"):
     """A source has no records."""
-
-    code = "empty-table"
 
 
 def read_table(source: DataSource) -> pd.DataFrame:

@@ -16,10 +16,8 @@ _ENDING = ".txt"
 _SHOWN = 5
 
 
-class BadTexts(ConsortiumError, ValueError):
+class BadTexts(ConsortiumError, ValueError, code="bad-texts"):
     """Records have no text or no declared label; the message names the first of them."""
-
-    code = "bad-texts"
 
 
 def read_texts(source: DataSource, *, tagged: bool = True) -> pd.DataFrame:

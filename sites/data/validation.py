@@ -23,14 +23,12 @@ _FINITE = "a finite number"
 _PRESENT = "a value"
 
 
-class BadTable(ConsortiumError, ValueError):
+class BadTable(ConsortiumError, ValueError, code="bad-table"):
     """Cells of a table break the schema.
 
     Args:
         violations: What is wrong, column by column.
     """
-
-    code = "bad-table"
 
     def __init__(self, violations: Sequence["Violation"]) -> None:
         columns = len({item.column for item in violations})
@@ -43,10 +41,8 @@ class BadTable(ConsortiumError, ValueError):
         self.violations = tuple(violations)
 
 
-class MissingColumns(ConsortiumError, ValueError):
+class MissingColumns(ConsortiumError, ValueError, code="missing-columns"):
     """Columns of the schema are not in the table."""
-
-    code = "missing-columns"
 
 
 @dataclass(frozen=True, kw_only=True)

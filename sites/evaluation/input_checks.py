@@ -11,28 +11,20 @@ from privacy.layout import Matrix, Tally, Vector
 _ROUNDING = 1e-3  # by which a row of probabilities may miss a sum of 1
 
 
-class NonFinitePredictions(ConsortiumError, ValueError):
+class NonFinitePredictions(ConsortiumError, ValueError, code="non-finite-predictions"):
     """A model predicted NaN or an infinity."""
 
-    code = "non-finite-predictions"
 
-
-class NotProbabilities(ConsortiumError, ValueError):
+class NotProbabilities(ConsortiumError, ValueError, code="not-probabilities"):
     """Predictions are not the probabilities that they must be."""
 
-    code = "not-probabilities"
 
-
-class ShapesDiffer(ConsortiumError, ValueError):
+class ShapesDiffer(ConsortiumError, ValueError, code="shapes-differ"):
     """Predictions and labels differ in number, or have the wrong number of columns."""
 
-    code = "shapes-differ"
 
-
-class UndeclaredLabel(ConsortiumError, ValueError):
+class UndeclaredLabel(ConsortiumError, ValueError, code="undeclared-label"):
     """A label is not a declared class, or is outside its declared bounds."""
-
-    code = "undeclared-label"
 
 
 def finite_predictions(predictions: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float64]:

@@ -21,22 +21,16 @@ _CONFIG = "config.json"
 _BLOCK = 1 << 20
 
 
-class UnknownEncoder(ConsortiumError, LookupError):
+class UnknownEncoder(ConsortiumError, LookupError, code="unknown-encoder"):
     """There is no encoder of this name on this machine."""
 
-    code = "unknown-encoder"
 
-
-class OtherEncoder(ConsortiumError, ValueError):
+class OtherEncoder(ConsortiumError, ValueError, code="other-encoder"):
     """The encoder on this machine is not the one that the run asks for."""
 
-    code = "other-encoder"
 
-
-class UnfitEncoder(ConsortiumError, ValueError):
+class UnfitEncoder(ConsortiumError, ValueError, code="unfit-encoder"):
     """A directory holds no encoder that can be trained here."""
-
-    code = "unfit-encoder"
 
 
 @dataclass(frozen=True)

@@ -32,22 +32,16 @@ BINS = 32
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-class OutOfBounds(ConsortiumError, ValueError):
+class OutOfBounds(ConsortiumError, ValueError, code="out-of-bounds"):
     """A number is outside its declared bounds."""
 
-    code = "out-of-bounds"
 
-
-class UndeclaredCategory(ConsortiumError, ValueError):
+class UndeclaredCategory(ConsortiumError, ValueError, code="undeclared-category"):
     """A code stands for no declared value of its column."""
 
-    code = "undeclared-category"
 
-
-class ColumnsDiffer(ConsortiumError, ValueError):
+class ColumnsDiffer(ConsortiumError, ValueError, code="columns-differ"):
     """The columns are not those of the schema, or differ in length."""
-
-    code = "columns-differ"
 
 
 def scale_values(number: Ranged, values: NDArray[Any]) -> Vector:

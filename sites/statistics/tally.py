@@ -24,16 +24,12 @@ _LOW_BITS = 16
 _LARGEST_TOTAL = 2.0**25
 
 
-class TallyOverflow(ConsortiumError, OverflowError):
+class TallyOverflow(ConsortiumError, OverflowError, code="tally-overflow"):
     """A sum is too large for a tally: there are too many records, or a value is out of bounds."""
 
-    code = "tally-overflow"
 
-
-class ImpossibleTally(ConsortiumError, ValueError):
+class ImpossibleTally(ConsortiumError, ValueError, code="impossible-tally"):
     """No records have this tally: a negative count, or counts that contradict each other."""
-
-    code = "impossible-tally"
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,8 @@ _LEARNS = {
 }
 
 
-class UnknownTask(ConsortiumError, LookupError):
+class UnknownTask(ConsortiumError, LookupError, code="unknown-task"):
     """There is no task of this name."""
-
-    code = "unknown-task"
 
 
 def task_for(name: str, schema: AnySchema, model: AnyModelPlan, *, seed: int) -> Task[Any]:

@@ -19,10 +19,8 @@ FORBIDDEN = -1e30  # score of a transition that IOB2 forbids; finite, so that su
 Codes = NDArray[np.int64]
 
 
-class UnknownTag(ConsortiumError, ValueError):
+class UnknownTag(ConsortiumError, ValueError, code="unknown-tag"):
     """A tag is of no declared type."""
-
-    code = "unknown-tag"
 
 
 class Span(NamedTuple):

@@ -11,10 +11,8 @@ from privacy.errors import ConsortiumError
 from sites.text.iob2_tags import Codes, first_pieces, overlapping_windows
 
 
-class SlowTokenizer(ConsortiumError, ValueError):
+class SlowTokenizer(ConsortiumError, ValueError, code="slow-tokenizer"):
     """A tokenizer does not say to which word a piece belongs; only fast ones do."""
-
-    code = "slow-tokenizer"
 
 
 class TokenizerOutput(Protocol):

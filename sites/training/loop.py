@@ -34,10 +34,8 @@ class Records:
     sizes: NDArray[np.int64] | None = None
 
 
-class TrainingDiverged(ConsortiumError, ArithmeticError):
+class TrainingDiverged(ConsortiumError, ArithmeticError, code="training-diverged"):
     """The loss is no longer finite."""
-
-    code = "training-diverged"
 
 
 def compute_on_one_thread() -> None:

@@ -28,10 +28,8 @@ _ROUNDED = 4096  # operations behind a norm that may all round in the same direc
 Part: TypeAlias = tuple[Tensor, Tensor]  # a parameter, and a part of its gradient
 
 
-class UnclippableModel(ConsortiumError, TypeError):
+class UnclippableModel(ConsortiumError, TypeError, code="unclippable-model"):
     """A model's gradient cannot be split by person."""
-
-    code = "unclippable-model"
 
 
 @dataclass(frozen=True, eq=False)

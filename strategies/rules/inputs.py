@@ -17,28 +17,20 @@ LARGEST = float(np.finfo(np.float32).max)
 WIDTH = 16_384  # columns of a block, unless there are so many rows that it must be narrower
 
 
-class TooFewSites(ConsortiumError, ValueError):
+class TooFewSites(ConsortiumError, ValueError, code="too-few-sites"):
     """There are fewer updates than the rule needs for its guarantee."""
 
-    code = "too-few-sites"
 
-
-class NonFiniteUpdate(ConsortiumError, ValueError):
+class NonFiniteUpdate(ConsortiumError, ValueError, code="non-finite-update"):
     """An update holds NaN, infinity, or a value that float32 cannot carry."""
 
-    code = "non-finite-update"
 
-
-class WeightsRefused(ConsortiumError, ValueError):
+class WeightsRefused(ConsortiumError, ValueError, code="weights-refused"):
     """The weights are not positive, or they differ and the rule has no weighted form."""
 
-    code = "weights-refused"
 
-
-class UpdatesRefused(ConsortiumError, ValueError):
+class UpdatesRefused(ConsortiumError, ValueError, code="updates-refused"):
     """The updates are not one row of real numbers for each site."""
-
-    code = "updates-refused"
 
 
 class Rows(Protocol):
@@ -207,10 +199,8 @@ def _non_finite(good: NDArray[np.bool_]) -> NonFiniteUpdate:
     )
 
 
-class OptionRefused(ConsortiumError, ValueError):
+class OptionRefused(ConsortiumError, ValueError, code="option-refused"):
     """An option of a rule is out of its range."""
-
-    code = "option-refused"
 
 
 def require_at_least(least: int, **option: int) -> None:

@@ -27,16 +27,12 @@ __all__ = [
 ]
 
 
-class UnknownRule(ConsortiumError, LookupError):
+class UnknownRule(ConsortiumError, LookupError, code="unknown-rule"):
     """No rule has this name."""
 
-    code = "unknown-rule"
 
-
-class Infeasible(ConsortiumError, ValueError):
+class Infeasible(ConsortiumError, ValueError, code="infeasible"):
     """The rule cannot survive so many liars among so few sites."""
-
-    code = "infeasible"
 
 
 @dataclass(frozen=True, kw_only=True)

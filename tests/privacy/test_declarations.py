@@ -10,10 +10,8 @@ from privacy.declarations import declarations_of, require_declared
 from privacy.errors import ConsortiumError
 
 
-class NotThisMeal(ConsortiumError, ValueError):
+class NotThisMeal(ConsortiumError, ValueError, code="not-this-meal"):
     """A meal has a value out of range."""
-
-    code = "not-this-meal"
 
 
 @dataclass(frozen=True, kw_only=True)

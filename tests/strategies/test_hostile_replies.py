@@ -46,10 +46,8 @@ GATHERS = {"mean": MEAN, "median": MEDIAN}
 OTHERS = tuple(name for name in NAMES if name != "south")
 
 
-class NoSuchRecord(ConsortiumError, LookupError):
+class NoSuchRecord(ConsortiumError, LookupError, code="no-such-record"):
     """Why a site refuses."""
-
-    code = "no-such-record"
 
 
 def with_fact(name: str, value: Any) -> Spoil:

@@ -16,10 +16,8 @@ from privacy.errors import ConsortiumError
 from privacy.policy.document import PrivacyTerms, read_policy
 
 
-class NoLedger(ConsortiumError, FileNotFoundError):
+class NoLedger(ConsortiumError, FileNotFoundError, code="no-ledger"):
     """A site has no ledger yet."""
-
-    code = "no-ledger"
 
 
 @dataclass(frozen=True, kw_only=True)

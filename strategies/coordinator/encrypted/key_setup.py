@@ -23,16 +23,12 @@ from strategies.coordinator.messaging.roster import Roster
 T = TypeVar("T")
 
 
-class NoOpener(ConsortiumError, RuntimeError):
+class NoOpener(ConsortiumError, RuntimeError, code="no-opener"):
     """No opener of the charter could make an epoch secret or open the run."""
 
-    code = "no-opener"
 
-
-class WrongOpening(ReplyRefused):
+class WrongOpening(ReplyRefused, code="wrong-opening"):
     """A member opened another run than the one it was asked to open."""
-
-    code = "wrong-opening"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,22 +13,16 @@ from strategies.coordinator.encrypted.ciphertext_sums import UploadForm
 from strategies.coordinator.messaging.reply_validation import ReplyRefused
 
 
-class RoundVoid(ConsortiumError, RuntimeError):
+class RoundVoid(ConsortiumError, RuntimeError, code="round-void"):
     """A round failed in all its attempts. Nothing of it counts."""
 
-    code = "round-void"
 
-
-class StateDisputed(ReplyRefused):
+class StateDisputed(ReplyRefused, code="state-disputed"):
     """A site signed or sent another state than most of the sites."""
 
-    code = "state-disputed"
 
-
-class NothingSent(ReplyRefused):
+class NothingSent(ReplyRefused, code="nothing-sent"):
     """A reply lacks an upload that was asked for."""
-
-    code = "nothing-sent"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,10 +19,8 @@ Read = Callable[[str], bytes]
 Reach = Callable[["SealedProgress"], None]
 
 
-class BadProgress(ConsortiumError, ValueError):
+class BadProgress(ConsortiumError, ValueError, code="bad-progress"):
     """The stored progress of an encrypted run is incomplete or damaged."""
-
-    code = "bad-progress"
 
 
 @dataclass(frozen=True, kw_only=True)

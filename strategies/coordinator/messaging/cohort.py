@@ -13,16 +13,12 @@ from privacy.identity.public_identity import PublicIdentity
 _ROUNDING = 1e-9  # 0.07 of 100 sites is 7, not 7.000000000000001
 
 
-class QuorumNotReached(ConsortiumError, RuntimeError):
+class QuorumNotReached(ConsortiumError, RuntimeError, code="quorum-not-reached"):
     """Too few sites answered for the round to count."""
 
-    code = "quorum-not-reached"
 
-
-class ImpossibleCohort(ConsortiumError, ValueError):
+class ImpossibleCohort(ConsortiumError, ValueError, code="impossible-cohort"):
     """The cohort could never reach its quorum."""
-
-    code = "impossible-cohort"
 
 
 @dataclass(frozen=True, kw_only=True)

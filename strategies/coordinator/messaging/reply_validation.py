@@ -18,43 +18,31 @@ from strategies.coordinator.messaging.events import Observer, SiteQuarantined
 from strategies.coordinator.messaging.exchange import SILENT, UNREADABLE
 
 
-class ReplyRefused(ConsortiumError, ValueError):
+class ReplyRefused(ConsortiumError, ValueError, code="reply-refused"):
     """A reply cannot be used. Its site is left out of the round."""
 
-    code = "reply-refused"
 
-
-class Silent(ReplyRefused):
+class Silent(ReplyRefused, code="silent"):
     """No reply came before the deadline."""
 
-    code = "silent"
 
-
-class Unreadable(ReplyRefused):
+class Unreadable(ReplyRefused, code="unreadable"):
     """The bytes of a reply are not a Flower message."""
 
-    code = "unreadable"
 
-
-class NodeFailed(ReplyRefused):
+class NodeFailed(ReplyRefused, code="node-failed"):
     """Flower reports that the site's app or node failed."""
 
-    code = "node-failed"
 
-
-class TallyOutOfRange(ReplyRefused):
+class TallyOutOfRange(ReplyRefused, code="tally-out-of-range"):
     """A tally holds a count that no site can have."""
 
-    code = "tally-out-of-range"
 
-
-class SiteRefused(ReplyRefused):
+class SiteRefused(ReplyRefused, code="site-refused"):
     """The site itself refused, with a code and counts. Its message stays at the site.
 
     The `code` of the error is the site's own code with a prefix: `site-refused.bad-table`.
     """
-
-    code = "site-refused"
 
     def __init__(self, site_code: str, counts: Mapping[str, int]) -> None:
         super().__init__(f"the site refused: {site_code}")

@@ -33,40 +33,28 @@ _PAUSE_S = 0.1
 _Introduced: TypeAlias = Sequence[tuple[int, messages.Introduction]]
 
 
-class WrongCharter(ReplyRefused):
+class WrongCharter(ReplyRefused, code="wrong-charter"):
     """The site signed another charter."""
 
-    code = "wrong-charter"
 
-
-class NotAMember(ReplyRefused):
+class NotAMember(ReplyRefused, code="not-a-member"):
     """The site is not a member in the charter."""
 
-    code = "not-a-member"
 
-
-class NameTaken(ReplyRefused):
+class NameTaken(ReplyRefused, code="name-taken"):
     """Another node already answers for this site."""
 
-    code = "name-taken"
 
-
-class NotTheSite(ReplyRefused):
+class NotTheSite(ReplyRefused, code="not-the-site"):
     """The node does not prove that it is the site whose name it claims."""
 
-    code = "not-the-site"
 
-
-class WrongLayout(ReplyRefused):
+class WrongLayout(ReplyRefused, code="wrong-layout"):
     """The site would train another vector than the others: another schema, model or base."""
 
-    code = "wrong-layout"
 
-
-class OtherLayout(ConsortiumError, ValueError):
+class OtherLayout(ConsortiumError, ValueError, code="other-layout"):
     """The sites of a resumed run would train another vector than before."""
-
-    code = "other-layout"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,10 +18,8 @@ SECRET = "patient Jane Roe, 61, cholesterol 285"  # noqa: S105 -- a record, not 
 ANSWER = RecordDict({"config": ConfigRecord({"x": 1})})
 
 
-class TooManyBeds(ConsortiumError, ValueError):
+class TooManyBeds(ConsortiumError, ValueError, code="too-many-beds"):
     """A refusal of the tests' own."""
-
-    code = "too-many-beds"
 
 
 @pytest.fixture

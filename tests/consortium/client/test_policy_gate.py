@@ -34,10 +34,8 @@ from tests.small_consortium import NAMES, Consortium, Course, Place, configured
 KINDS = (messages.HELLO, messages.STATISTICS, messages.TRAIN, messages.EVALUATE)
 
 
-class SecretSpilt(ConsortiumError, ValueError):
+class SecretSpilt(ConsortiumError, ValueError, code="secret-spilt"):
     """Something that only a test knows."""
-
-    code = "secret-spilt"
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,8 @@ FORM = DatabaseForm(file="store.sqlite", tables=(TABLE,))
 TRIES, AT_ONCE = 20, 6
 
 
-class NamesUnavailable(ConsortiumError, RuntimeError):
+class NamesUnavailable(ConsortiumError, RuntimeError, code="names-unavailable"):
     """The error of a store of its own."""
-
-    code = "names-unavailable"
 
 
 def test_what_was_committed_is_there_for_the_next_connection(tmp_path: Path) -> None:

@@ -24,10 +24,8 @@ SCALARS = st.one_of(
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,20}", fullmatch=True)
 
 
-class TooFewThings(ConsortiumError, ValueError):
+class TooFewThings(ConsortiumError, ValueError, code="too-few-things"):
     """A refusal as our code would make one."""
-
-    code = "too-few-things"
 
 
 @given(numbers=SINGLES)
