@@ -24,7 +24,7 @@ def test_a_kind_of_error_declares_its_own_code(base: type[ConsortiumError]) -> N
     """An inherited code could not be told from that of the parent class."""
     with pytest.raises(TypeError, match="code"):
 
-        class Nameless(base):  # type: ignore[valid-type, misc, call-arg]
+        class Nameless(base):  # type: ignore[valid-type, misc]
             """An error whose author forgot the code."""
 
 
