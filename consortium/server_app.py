@@ -49,13 +49,13 @@ def main(grid: Grid, context: Context) -> None:
 
 def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
     charter = Charter.read(run.charter)
-    witness = CoordinatorAuditTrail.open_for(run, charter, config)
+    trail = CoordinatorAuditTrail.open_for(run, charter, config)
     led = LedRun(
-        grid=AuditedGrid(grid, witness),
+        grid=AuditedGrid(grid, trail),
         config=config,
         charter=charter,
-        recorder=Recorder(run, evaluation_for(charter.table), witness.note_event),
-        witness=witness,
+        recorder=Recorder(run, evaluation_for(charter.table)),
+        trail=trail,
     )
     write_run_config(run, config)
     try:
@@ -68,9 +68,9 @@ def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
             _record_failure(led, Unforeseen(type(error).__name__))
         raise
     else:
-        witness.note_end("finished", led.ending.model_digest)
+        trail.note_end("finished", led.ending.model_digest)
     finally:
-        witness.close()
+        trail.close()
     _write_summary(led, status="finished")
 
 
@@ -79,7 +79,7 @@ def _record_failure(led: LedRun, error: ConsortiumError) -> None:
     led.recorder.record_failure(error.code, str(error))
     parked = isinstance(error, QuorumNotReached | RoundVoid) and led.ending.layout
     status: Status = "parked" if parked else "failed"
-    led.witness.note_end(status)
+    led.trail.note_end(status)
     _write_summary(led, status=status, error=f"{error.code}: {error}")
 
 

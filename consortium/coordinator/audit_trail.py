@@ -166,11 +166,11 @@ class AuditedGrid(Grid):
 
     Args:
         grid: The Grid to wrap.
-        witness: The audit trail that notes the messages.
+        trail: The audit trail that notes the messages.
     """
 
-    def __init__(self, grid: Grid, witness: CoordinatorAuditTrail) -> None:
-        self._grid, self._witness = grid, witness
+    def __init__(self, grid: Grid, trail: CoordinatorAuditTrail) -> None:
+        self._grid, self._trail = grid, trail
 
     def set_run(self, run: Any) -> None:  # noqa: ANN401 -- Flower's Run is private
         """Set the run."""
@@ -199,14 +199,14 @@ class AuditedGrid(Grid):
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Note messages, then send them."""
         asked = list(messages)
-        self._witness.note_sent(asked)
+        self._trail.note_sent(asked)
         return self._grid.push_messages(asked)
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """Return the replies that have come, after noting each."""
         replies = []
         for reply in self._grid.pull_messages(message_ids):
-            self._witness.note_received(reply)
+            self._trail.note_received(reply)
             replies.append(reply)
         return replies
 
@@ -215,8 +215,8 @@ class AuditedGrid(Grid):
     ) -> Iterable[Message]:
         """Note and send messages; return all replies, after noting each."""
         asked = list(messages)
-        self._witness.note_sent(asked)
+        self._trail.note_sent(asked)
         replies = list(self._grid.send_and_receive(asked, timeout=timeout))
         for reply in replies:
-            self._witness.note_received(reply)
+            self._trail.note_received(reply)
         return replies

@@ -22,7 +22,7 @@ class ClearAtCoordinator:
         """
 
         def keep(progress: Progress) -> None:
-            led.witness.commit()
+            led.trail.commit()
             led.ending = _ending(progress)
             checkpoint = Checkpoint.of(progress, led.config, led.charter)
             write_checkpoint(led.directory.checkpoint, checkpoint)
@@ -35,7 +35,7 @@ class ClearAtCoordinator:
         else:
             led.recorder.record_start()
         name = since.run if since else new_run_name()
-        strategy = in_the_clear(led.config, led.charter, name, observe=led.recorder, keep=keep)
+        strategy = in_the_clear(led.config, led.charter, name, observe=led.observe, keep=keep)
         strategy.start(led.grid, led.config.num_server_rounds, since=since)
 
 

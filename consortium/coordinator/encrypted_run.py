@@ -25,7 +25,7 @@ class EncryptedAtCoordinator:
 
         def keep(name: str, parts: Iterable[bytes]) -> None:
             if name == PROGRESS_FILE:
-                led.witness.commit()
+                led.trail.commit()
             vault.keep(name, parts)
 
         def reach(progress: SealedProgress) -> None:
@@ -38,5 +38,5 @@ class EncryptedAtCoordinator:
             led.recorder.record_resumption(since.request.server_round - (2 if since.untold else 1))
         else:
             led.recorder.record_start()
-        strategy = encrypted(led.config, led.charter, observe=led.recorder, keep=keep, reach=reach)
+        strategy = encrypted(led.config, led.charter, observe=led.observe, keep=keep, reach=reach)
         strategy.start(led.grid, num_rounds, since=since)

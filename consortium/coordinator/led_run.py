@@ -7,9 +7,11 @@ from flwr.serverapp import Grid
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.coordinator.audit_trail import CoordinatorAuditTrail
+from consortium.coordinator.observers import observe_with
 from consortium.coordinator.recorder import Recorder
 from consortium.run.directory import RunDirectory
 from privacy.layout import Layout
+from strategies.coordinator.messaging.events import Observer
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class LedRun:
         config: The coordinator's choices.
         charter: What the members agreed on.
         recorder: Writes what happens to the run's directory.
-        witness: Writes the coordinator's audit log.
+        trail: Writes the coordinator's audit log.
         ending: What is kept of the run so far; a mode sets it as soon as it has kept more.
     """
 
@@ -44,8 +46,13 @@ class LedRun:
     config: RunConfig
     charter: Charter
     recorder: Recorder
-    witness: CoordinatorAuditTrail
+    trail: CoordinatorAuditTrail
     ending: Ending = Ending()
+
+    @property
+    def observe(self) -> Observer:
+        """Tells everybody who observes the run."""
+        return observe_with(self.trail, self.recorder)
 
     @property
     def directory(self) -> RunDirectory:

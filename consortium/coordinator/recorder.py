@@ -28,7 +28,6 @@ from consortium.run.records import (
 from privacy.layout import Tally
 from sites.evaluation.contract import Evaluation
 from strategies.coordinator.messaging.events import (
-    Observer,
     RoundFinished,
     RoundStarted,
     RunEvent,
@@ -102,12 +101,10 @@ class Recorder:
     Args:
         run: The run's directory.
         evaluation: Turns evaluation tallies into metrics.
-        witness: A second observer, which is called with every event.
     """
 
     run: RunDirectory
     evaluation: Evaluation
-    witness: Observer = field(default=lambda _event: None)
     began: float = field(default_factory=time.monotonic)
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     joined: SitesJoined | None = None
@@ -125,7 +122,6 @@ class Recorder:
 
     def __call__(self, event: RunEvent) -> None:
         """Record one event."""
-        self.witness(event)
         self._keep_released(event)
         match event:
             case SitesJoined():
