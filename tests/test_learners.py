@@ -32,6 +32,7 @@ from sites.learners import registry
 from sites.schema.tables import Number
 from strategies.coordinator.encrypted.parameters import RoundVoid
 from strategies.coordinator.plaintext.parameters import Progress
+from strategies.model_state import encode
 from tests.bin_means import BINS, BinMeans, BinMeansTask
 from tests.decisions import decide
 from tests.small_consortium import (
@@ -289,6 +290,20 @@ def test_a_tally_that_no_site_can_have_counts_for_nothing(openly: Consortium) ->
     strategy.start(openly.bus(course, config, up=lying), 1)
     assert course.quarantined == {(1, "west", "sum-out-of-bounds")}
     assert 0 < kept[-1].state.vector[:BINS].max() <= 1
+
+
+def test_a_run_of_counts_goes_on_from_what_it_kept_to_the_same_state(openly: Consortium) -> None:
+    course, kept = Course(), list[Progress]()
+    config = configured({"aggregation": "clear", "num-server-rounds": 3})
+    for since in (None, 1):
+        strategy = in_the_clear(
+            config, openly.charter, "run-1", observe=course.events.append, keep=kept.append
+        )
+        bus = openly.bus(course, config)
+        strategy.start(bus, 3, since=None if since is None else kept[since])
+    assert [one.state.server_round for one in kept] == [0, 1, 2, 3, 2, 3]
+    assert encode(kept[-1].state) == encode(kept[3].state)
+    assert kept[-1].state.vector[-1] == 3.0
 
 
 def test_a_site_that_counts_never_loads_torch(tmp_path: Path) -> None:
