@@ -75,54 +75,51 @@ def _charter(site: Site) -> Iterator[PolicyFinding]:
 
 def _terms(policy: Policy, asked: Asked) -> Iterator[PolicyFinding]:
     found = {one.code: f"{one.code}: {one}" for one in violations(policy, asked)}
+    rounds = min(policy.pace.rounds_per_run, policy.pace.rounds_per_day)
+    volume = min(policy.volume.per_message, policy.volume.per_round)
+    # what the run asks, what the policy allows, and the codes of what breaks it
+    table = (
+        ("task", asked.task, abbreviated_names(policy.tasks), "task-not-allowed"),
+        ("model", asked.model, abbreviated_names(policy.models), "model-not-allowed"),
+        (
+            "columns",
+            abbreviated_names(asked.columns),
+            abbreviated_names(policy.columns),
+            "columns-not-allowed",
+        ),
+        ("numbers that travel", f"{asked.dim:,}", f"{policy.max_dim:,}", "layout-not-allowed"),
+        (
+            "encryption",
+            "yes" if asked.encrypted else "no",
+            "required" if policy.require_encryption else "not required",
+            "encryption-required",
+        ),
+        ("sites in every sum", f"{asked.crowd}", f"at least {policy.min_sites}", "crowd-too-small"),
+        (*_privacy_terms(policy, asked), "privacy-required", "weaker-unit", "epsilon-too-large"),
+        ("rounds", f"{asked.rounds}", f"at most {rounds:,}", "too-many-rounds"),
+        (
+            "bytes in an answer",
+            f"{asked.message_bytes:,}",
+            f"at most {volume:,}",
+            "too-many-bytes",
+        ),
+    )
+    for what, told, allowed, *codes in table:
+        broken = "; ".join(found[code] for code in codes if code in found)
+        yield PolicyFinding(what, told, allowed, broken)
 
-    def finding(what: str, told: str, allowed: str, *codes: str) -> PolicyFinding:
-        return PolicyFinding(
-            what, told, allowed, "; ".join(found[one] for one in codes if one in found)
-        )
 
+def _privacy_terms(policy: Policy, asked: Asked) -> tuple[str, str, str]:
+    """Return what is compared, what the run offers, and what the policy demands."""
     ceiling = policy.privacy.ceiling(asked.data_set)
     budget = f"epsilon {ceiling.epsilon:g}, delta {ceiling.delta:g}" if ceiling else "no ceiling"
-    privacy = asked.privacy
     offered = "none"
-    if privacy is not None:
-        loss = f"epsilon {privacy.epsilon:g}" if privacy.epsilon else "noise that is given"
-        offered = f"by {privacy.unit}, {loss}"
-    yield finding("task", asked.task, abbreviated_names(policy.tasks), "task-not-allowed")
-    yield finding("model", asked.model, abbreviated_names(policy.models), "model-not-allowed")
-    yield finding(
-        "columns",
-        abbreviated_names(asked.columns),
-        abbreviated_names(policy.columns),
-        "columns-not-allowed",
-    )
-    yield finding(
-        "numbers that travel", f"{asked.dim:,}", f"{policy.max_dim:,}", "layout-not-allowed"
-    )
-    yield finding(
-        "encryption",
-        "yes" if asked.encrypted else "no",
-        "required" if policy.require_encryption else "not required",
-        "encryption-required",
-    )
-    yield finding(
-        "sites in every sum", str(asked.crowd), f"at least {policy.min_sites}", "crowd-too-small"
-    )
-    yield finding(
-        "differential privacy",
-        offered,
-        f"{'required' if policy.privacy.required else 'not required'}, by {policy.privacy.unit}, "
-        f"{budget}",
-        "privacy-required",
-        "weaker-unit",
-        "epsilon-too-large",
-    )
-    rounds = min(policy.pace.rounds_per_run, policy.pace.rounds_per_day)
-    yield finding("rounds", str(asked.rounds), f"at most {rounds:,}", "too-many-rounds")
-    volume = min(policy.volume.per_message, policy.volume.per_round)
-    yield finding(
-        "bytes in an answer", f"{asked.message_bytes:,}", f"at most {volume:,}", "too-many-bytes"
-    )
+    if asked.privacy is not None:
+        epsilon = asked.privacy.epsilon
+        loss = f"epsilon {epsilon:g}" if epsilon else "noise that is given"
+        offered = f"by {asked.privacy.unit}, {loss}"
+    demanded = "required" if policy.privacy.required else "not required"
+    return "differential privacy", offered, f"{demanded}, by {policy.privacy.unit}, {budget}"
 
 
 def _moment(site: Site, policy: Policy, now: float) -> Iterator[PolicyFinding]:
