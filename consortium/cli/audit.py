@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from consortium.audit.cross_check import (
     ReadLog,
@@ -17,6 +18,7 @@ from consortium.audit.receipt import write_receipt
 from consortium.charter.document import Charter
 from consortium.run.party_directory import PartyDirectory
 from consortium.site.directory import SiteDirectory
+from consortium.wording.formatting import escape_controls
 from privacy.differential.ledger import Ledger
 
 app = typer.Typer(help="Check and show the audit logs.", no_args_is_help=True)
@@ -36,7 +38,7 @@ def verify(
     table = Table("log of", "entries", "from", "to", "key", "head", title="intact logs")
     for log in read:
         table.add_row(
-            log.owner,
+            _text(log.owner),
             str(len(log.entries)),
             log.entries[0].at,
             log.entries[-1].at,
@@ -59,10 +61,10 @@ def show(
 ) -> None:
     """Check a log, and show its entries."""
     for read in _read_logs([log], charter):
-        table = Table("line", "at", "what", "facts", title=f"log of {read.owner}")
+        table = Table("line", "at", "what", "facts", title=_text(f"log of {read.owner}"))
         for entry in read.entries:
             facts = ", ".join(f"{key} {value}" for key, value in entry.event.facts.items())
-            table.add_row(str(entry.number), entry.at, entry.event.kind, facts)
+            table.add_row(str(entry.number), entry.at, _text(entry.event.kind), _text(facts))
         Console().print(table)
 
 
@@ -75,6 +77,11 @@ def receipt(
     """Write what the logs prove as one HTML page, for an auditor."""
     write_receipt(out, _read_logs([directory], charter))
     print(f"wrote {out}")
+
+
+def _text(said: object) -> Text:
+    """Return what a log says as a table may show it: without commands to the terminal, or markup."""
+    return Text(escape_controls(str(said)))
 
 
 def _read_logs(places: list[Path], charter: Path | None) -> list[ReadLog]:
@@ -92,4 +99,6 @@ def _check_ledger(site: Path, logs: list[ReadLog]) -> None:
         heads = ledger_heads(owner, logs)
         for head in heads:
             ledger.check_head(head)
-    print(f"the ledger of {owner} continues all {len(heads)} ledger heads in the logs")
+    print(
+        f"the ledger of {escape_controls(owner)} continues all {len(heads)} ledger heads in the logs"
+    )

@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 
 from consortium.cli.lazy_group import LazyCommand, lazy_group
+from consortium.wording.formatting import escape_controls
 from privacy.errors import ConsortiumError
 
 FAILED = 1
@@ -126,7 +127,9 @@ def main() -> None:
     try:
         app()
     except ConsortiumError as error:
-        errors.print(f"{error.code}: {error}", style="red", markup=False, highlight=False)
+        errors.print(
+            escape_controls(f"{error.code}: {error}"), style="red", markup=False, highlight=False
+        )
         sys.exit(FAILED)
 
 

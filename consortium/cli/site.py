@@ -20,6 +20,7 @@ from consortium.deployment.supervisor import (
 from consortium.provisioning.enrolment import init_site, public_half, renew_node_key
 from consortium.provisioning.installation import install_site
 from consortium.run.logs import log_in_detail
+from consortium.wording.formatting import escape_controls
 
 
 def _load_ledger() -> typer.Typer:
@@ -120,7 +121,7 @@ def approve(
     From then on the site runs only bundles on its list, and no other code.
     """
     for line in bundle_diff(directory, bundle):
-        print(line)
+        print(escape_controls(line))
     if not yes:
         typer.confirm("Approve this code?", abort=True)
     approvals = approval.approve_bundle(directory, bundle, now=datetime.now(UTC))

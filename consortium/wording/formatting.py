@@ -1,5 +1,6 @@
 """Format numbers, names and lists for readers."""
 
+import unicodedata
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -7,6 +8,9 @@ DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 SPACE = "\N{NO-BREAK SPACE}"
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
+
+# control, format (which turns the direction of writing), and half a surrogate pair
+_UNSEEN = frozenset({"Cc", "Cf", "Cs"})
 
 _SMALL = (
     "no",
@@ -36,6 +40,22 @@ _NOUN_OF_TASK = {
 _BYTES = ("bytes", "kB", "MB", "GB", "TB")
 
 Plain: TypeAlias = str | int | float | bool
+
+
+def escape_controls(text: str) -> str:
+    """Return a text of somebody else's as a terminal may show it.
+
+    Guarantee: no control character is left but line ends and tabs, so that a log, a bundle or a
+    charter from another party cannot move the cursor, change colours, or set the window's title.
+    """
+    return "".join(
+        one if one in "\n\t" or unicodedata.category(one) not in _UNSEEN else _escape(one)
+        for one in text
+    )
+
+
+def _escape(one: str) -> str:
+    return one.encode("unicode_escape", "backslashreplace").decode()
 
 
 def count(number: int) -> str:

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from consortium.run.directory import RunDirectory
+from consortium.wording.formatting import escape_controls
 from privacy.errors import ConsortiumError
 
 FAILED = 1
@@ -28,7 +29,8 @@ def write_report(directory: RunDirectory) -> None:
 def exit_failed(directory: RunDirectory, text: str) -> NoReturn:
     """Print what failed, write a report of what there is, and exit with code 1."""
     write_report(directory)
-    errors.print(f"{text}\nreport: {directory.report}", soft_wrap=True, markup=False)
+    said = escape_controls(text)
+    errors.print(f"{said}\nreport: {directory.report}", soft_wrap=True, markup=False)
     raise typer.Exit(FAILED)
 
 
@@ -42,5 +44,5 @@ def exit_on_refusal(action: Callable[[], T]) -> T:
 
 def exit_refused(text: str) -> NoReturn:
     """Print what was wrong with the request, and exit with code 2."""
-    errors.print(text, soft_wrap=True, highlight=False, markup=False)
+    errors.print(escape_controls(text), soft_wrap=True, highlight=False, markup=False)
     raise typer.Exit(USAGE)

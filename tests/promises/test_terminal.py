@@ -16,9 +16,6 @@ KIND = "train\x1b[31mRED[bold]markup[/bold]"
 CONTROLS = {chr(code) for code in (*range(32), *range(127, 160))} - {"\n"}
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="part H: control characters are escaped"
-)
 @pytest.mark.parametrize("command", ["show", "verify"])
 def test_a_log_with_terminal_escapes_is_shown_without_them(tmp_path: Path, command: str) -> None:
     """The log is whole, and signed by who wrote it."""

@@ -1,8 +1,11 @@
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consortium.wording import formatting as words
+from consortium.wording.formatting import escape_controls
 
 
 def plain(text: str) -> str:
@@ -148,3 +151,15 @@ def test_lists_and_titles_in_sentences() -> None:
     assert words.title_in_sentence("AUC") == "AUC"
     assert words.title_in_sentence("Macro F1") == "macro F1"
     assert words.setting_text(True) == "true"
+
+
+@given(text=st.text(st.characters(), max_size=60))
+def test_no_text_of_others_commands_a_terminal(text: str) -> None:
+    shown = escape_controls(text + "\x1b[2J\u202e\ud800")
+    assert not {one for one in shown if unicodedata.category(one) in ("Cc", "Cf", "Cs")} - {*"\n\t"}
+    assert shown.endswith(r"\x1b[2J\u202e\ud800")
+
+
+@given(text=st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), max_size=60))
+def test_a_text_of_any_language_is_shown_as_it_is(text: str) -> None:
+    assert escape_controls(text) == text
