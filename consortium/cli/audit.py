@@ -80,7 +80,7 @@ def receipt(
 
 
 def _text(said: object) -> Text:
-    """Return what a log says as a table may show it: without commands to the terminal, or markup."""
+    """Return what a log says for a table: without commands to the terminal, and no markup."""
     return Text(escape_controls(str(said)))
 
 
@@ -99,6 +99,5 @@ def _check_ledger(site: Path, logs: list[ReadLog]) -> None:
         heads = ledger_heads(owner, logs)
         for head in heads:
             ledger.check_head(head)
-    print(
-        f"the ledger of {escape_controls(owner)} continues all {len(heads)} ledger heads in the logs"
-    )
+    name = escape_controls(owner)
+    print(f"the ledger of {name} continues all {len(heads)} ledger heads in the logs")

@@ -127,9 +127,8 @@ def main() -> None:
     try:
         app()
     except ConsortiumError as error:
-        errors.print(
-            escape_controls(f"{error.code}: {error}"), style="red", markup=False, highlight=False
-        )
+        said = escape_controls(f"{error.code}: {error}")
+        errors.print(said, style="red", markup=False, highlight=False)
         sys.exit(FAILED)
 
 
