@@ -90,5 +90,7 @@ def _install_handler() -> None:
     for name in PACKAGES:
         logger = logging.getLogger(name)
         logger.setLevel(level)
+        # what Flower or Ray do with the root logger may reach the coordinator's terminal
+        logger.propagate = False
         if _HANDLER not in logger.handlers:
             logger.addHandler(_HANDLER)

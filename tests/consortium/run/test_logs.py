@@ -29,6 +29,20 @@ def test_a_line_goes_to_the_file_of_the_party_whose_code_runs(tmp_path: Path) ->
     ]
 
 
+def test_a_line_reaches_no_handler_but_ours(tmp_path: Path) -> None:
+    """Ray shows the driver of a simulation what a site's process prints."""
+    heard: list[logging.LogRecord] = []
+    other = logging.Handler()
+    other.emit = heard.append  # type: ignore[method-assign]
+    logging.getLogger().addHandler(other)
+    try:
+        with logging_to(tmp_path / "site.log"):
+            _LOG.error("age 63")
+    finally:
+        logging.getLogger().removeHandler(other)
+    assert heard == []
+
+
 def test_what_goes_as_it_should_is_logged_only_if_that_was_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
