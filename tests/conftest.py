@@ -1,6 +1,7 @@
 """What every test shares: one thread, how hypothesis looks for counterexamples, who begins."""
 
 import os
+from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
@@ -40,3 +41,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("no_cover")
     begins = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: begins.get(item.nodeid.split("::")[0], len(begins)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let no captured text be one that cannot go to the process that runs the workers.
+
+    Tests log half of a surrogate pair, as a hostile record may hold it; no encoding has it.
+    """
+    report = yield
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
