@@ -33,7 +33,7 @@ def test_a_line_reaches_no_handler_but_ours(tmp_path: Path) -> None:
     """Ray shows the driver of a simulation what a site's process prints."""
     heard: list[logging.LogRecord] = []
     other = logging.Handler()
-    other.emit = heard.append  # type: ignore[method-assign]
+    other.emit = heard.append  # type: ignore[assignment]
     logging.getLogger().addHandler(other)
     try:
         with logging_to(tmp_path / "site.log"):
