@@ -10,7 +10,7 @@ from consortium.audit import journal as audit
 from consortium.client.audit_trail import journal_of
 from consortium.client.introduction import proven_by
 from consortium.client.mod_types import Mod, Next
-from consortium.client.mods import gated, sealed, typed_refusals
+from consortium.client.mods import gate_messages, seal_messages, typed_refusals
 from consortium.client.private_training import training_of
 from consortium.client.sealed_answers import read_round
 from consortium.client.sealed_session import session_of
@@ -34,7 +34,7 @@ def hello(message: Message, context: Context) -> Message:
         site=site.config.name,
         charter=site.charter.fingerprint,
         layout=site.task.layout,
-        num_examples=site.introduced(site.data.train_examples),
+        num_examples=site.introduced_examples(site.data.train_examples),
     )
     proven = proven_by(site, said, challenge, run=context.run_id, node=context.node_id)
     return Message(messages.introduction(proven), reply_to=message)
@@ -66,22 +66,22 @@ def train(message: Message, context: Context) -> Message:
     kept = at_site(site.run_config).reply_cache(site, stands)
     sent = kept.recall() if kept else None
     if sent is None:
-        sent = _contributed(site, stands)
+        sent = _contribution(site, stands)
         if kept:
             sent = kept.keep(sent)
     return Message(messages.contribution(sent), reply_to=message)
 
 
-def _contributed(site: Site, stands: messages.Position) -> messages.Contribution:
+def _contribution(site: Site, stands: messages.Position) -> messages.Contribution:
     require_exact_sums(site.run_config, site.charter)
     site.task.prepare()
     vector = stands.state.astype("float64")
-    tally = _evaluated(site, stands.statistics, vector)
+    tally = _evaluation_counts(site, stands.statistics, vector)
     trained = training_of(site.run_config).train(site, stands)
     learner_of(site.charter).contribution.check(trained.summed, sites=1)
     return messages.Contribution(
         update=trained.update,
-        num_examples=site.told(trained.num_examples),
+        num_examples=site.told_examples(trained.num_examples),
         tally=tally,
         released=site.releases(tally),
         summed=site.to_pool(trained.summed, records=site.data.train_examples),
@@ -103,7 +103,7 @@ def evaluate(message: Message, context: Context) -> Message:
     training_of(site.run_config).end(site, stands)
     journal = journal_of(site.directory, site.config.name)
     journal.note(audit.EXPORTED, run=str(message.metadata.run_id), what="model")
-    tally = _evaluated(site, stands.statistics, vector)
+    tally = _evaluation_counts(site, stands.statistics, vector)
     counted = messages.Counts(tally=tally, released=site.releases(tally))
     return Message(messages.counts(counted), reply_to=message)
 
@@ -111,7 +111,7 @@ def evaluate(message: Message, context: Context) -> Message:
 def epoch(message: Message, context: Context) -> Message:
     """Say which epoch secret this site goes by."""
     site = site_of(context)
-    held = _member(site, messages.read_question(message.content)).held()
+    held = _member(site, messages.read_question(message.content)).held_epoch()
     return Message(sealed_messages.held_epoch(*held), reply_to=message)
 
 
@@ -150,7 +150,7 @@ def release(message: Message, context: Context) -> Message:
     site = site_of(context)
     request = read_round(site, message)
     session = session_of(site, request)
-    reply = sealed_messages.SealedReply(released=session.released(request))
+    reply = sealed_messages.SealedReply(released=session.released_tally(request))
     session.terms.member.memory.answers.finish_run(session.terms.opened.run)
     return Message(reply.content(), reply_to=message)
 
@@ -160,7 +160,7 @@ def _member(site: Site, charter: str) -> KeyRing:
     return member_at(site.directory, site.config.name, site.charter)
 
 
-def _evaluated(site: Site, statistics: Tally, vector: Vector) -> Tally:
+def _evaluation_counts(site: Site, statistics: Tally, vector: Vector) -> Tally:
     """Return the evaluation counts as they may leave, to be pooled."""
     tally = site.task.evaluate(site.data, statistics, vector)
     return site.to_pool(tally, records=site.task.evaluation.num_examples(tally))
@@ -195,7 +195,7 @@ def client_app(*innermost: Mod) -> ClientApp:
     Guarantee: `innermost` see every message in the clear, in either mode, and what they return
     is sealed like any answer; the product itself has none.
     """
-    made = ClientApp(mods=[gated, typed_refusals, sealed, *innermost])
+    made = ClientApp(mods=[gate_messages, typed_refusals, seal_messages, *innermost])
     for name, answer in _QUERIES.items():
         made.query(name)(answer)
     made.train()(train)

@@ -58,7 +58,7 @@ class Declaration:
         """The allowed values, in words."""
         return ", ".join(self.choices or (self.kind, *self.bounds))
 
-    def needed(self, value: Chosen) -> str:
+    def requirement(self, value: Chosen) -> str:
         """Return in words what the value must be; "" if it is in the range.
 
         Patterns of texts are checked by pydantic.
@@ -95,7 +95,7 @@ def require_declared(chosen: object, refused: type[ConsortiumError]) -> None:
     """
     for one in declarations_of(type(chosen)):
         value = getattr(chosen, one.name)
-        if needed := one.needed(value):
+        if needed := one.requirement(value):
             raise refused(f"{one.name} must be {needed}, got {value}")
 
 

@@ -1,6 +1,5 @@
 """The model state, and its step: pure functions, used at whichever end may see the plaintext."""
 
-import hashlib
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -226,12 +225,6 @@ def decode(data: bytes, dim: int) -> State:
         moments=tuple(parts[1 : 1 + num_moments]),
         memory=parts[-1] if memory else None,
     )
-
-
-def digest(state: State) -> str:
-    """Return the SHA-256 of round and model, in hexadecimal; moments are not included."""
-    header = HEADER.pack(MAGIC, state.server_round, state.vector.size, 0, 0)
-    return hashlib.sha256(header + _payload(state.vector)).hexdigest()
 
 
 def _parts(state: State) -> list[Vector]:

@@ -21,7 +21,7 @@ from consortium.charter.document import Charter, Floors, Member
 from consortium.client.sealed_session import Session, session_of
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
-from consortium.coordinator.assembly import encrypted
+from consortium.coordinator.assembly import encrypted_strategy
 from consortium.run.directory import RunDirectory
 from consortium.run.evidence_store import EvidenceStore
 from consortium.run.records import write_record
@@ -243,7 +243,7 @@ class Consortium:
 
     def strategy(self, course: Course, **overrides: Scalar) -> Encrypted:
         """Return the coordinator's strategy, whose events go to the course."""
-        return encrypted(
+        return encrypted_strategy(
             configured(overrides),
             self.charter,
             observe=course.events.append,

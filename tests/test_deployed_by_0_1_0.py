@@ -15,7 +15,7 @@ from consortium.cli.main import app as consortium
 from consortium.client.policy_dry_run import dry_run
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig
-from consortium.coordinator.resume import interrupted
+from consortium.coordinator.resume import interrupted_config
 from consortium.provisioning.enrolment import init_site, public_half
 from consortium.provisioning.installation import (
     EarlierCharter,
@@ -60,7 +60,7 @@ def test_a_deployed_run_goes_on_where_its_machines_died(
         context.node_config["site-dir"] = str(place / MEMBERS[int(str(index))])
         return client_app(message, context)
 
-    config = interrupted(run)
+    config = interrupted_config(run)
     monkeypatch.setenv(ENVIRONMENT, str(run.path))
     run_in_process(server_app, answer, num_sites=3, run_config=config.flat())
     summary = read_record(run.summary, Summary)

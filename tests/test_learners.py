@@ -16,7 +16,7 @@ from flwr.app import ArrayRecord, Context, RecordDict
 from consortium.charter.document import Floors
 from consortium.client.policy_gate import gate_of
 from consortium.config import BadConfig, Scalar
-from consortium.coordinator.assembly import in_the_clear
+from consortium.coordinator.assembly import clear_strategy
 from consortium.model.files import read_model
 from consortium.protocol.parameters import step_of
 from consortium.run.directory import RunDirectory
@@ -206,7 +206,7 @@ def test_what_only_updates_have_is_refused_at_both_ends(chosen: dict[str, Scalar
     key = next(iter(chosen))
     charter, layout = SCENARIO.charter, BinMeansTask(None).layout  # type: ignore[arg-type]
     with pytest.raises(BadConfig, match=f"bin-means sends exact tallies.*{key} to "):
-        in_the_clear(
+        clear_strategy(
             configured({**chosen, "aggregation": "clear"}),
             charter,
             "run-1",
@@ -284,7 +284,7 @@ def test_a_tally_that_no_site_can_have_counts_for_nothing(openly: Consortium) ->
         huge = wire.tally_array(np.full(2 * BINS, 2**25 + 1))
         return RecordDict({wire.ARRAYS: ArrayRecord({**arrays, "summed": huge}), wire.FACTS: facts})
 
-    strategy = in_the_clear(
+    strategy = clear_strategy(
         config, openly.charter, "run-1", observe=course.events.append, keep=kept.append
     )
     strategy.start(openly.bus(course, config, up=lying), 1)
@@ -296,7 +296,7 @@ def test_a_run_of_counts_goes_on_from_what_it_kept_to_the_same_state(openly: Con
     course, kept = Course(), list[Progress]()
     config = configured({"aggregation": "clear", "num-server-rounds": 3})
     for since in (None, 1):
-        strategy = in_the_clear(
+        strategy = clear_strategy(
             config, openly.charter, "run-1", observe=course.events.append, keep=kept.append
         )
         bus = openly.bus(course, config)

@@ -248,7 +248,6 @@ CODES = {
 SHARED = {
     "not-a-member": ("privacy", "strategies"),
     "wrong-charter": ("privacy", "strategies"),
-    "wrong-layout": ("privacy", "strategies"),
 }
 
 EVENTS = {

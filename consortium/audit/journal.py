@@ -18,7 +18,6 @@ from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 
 from consortium.run.party_directory import PartyDirectory
 from privacy.audit.hash_chain import Chain, Fact, LogEvent, LogHead
-from privacy.wire import flower_records as wire
 
 LOG = "log.jsonl"
 PUBLIC = "public.json"
@@ -135,11 +134,6 @@ def read_public_keys(log: Path) -> Mapping[str, bytes]:
     """Read the public keys beside a log. They are as trustworthy as the source of the log."""
     told = json.loads((log.parent / PUBLIC).read_text())
     return {owner: bytes.fromhex(key) for owner, key in told.items()}
-
-
-def message_bytes(content: RecordDict) -> int:
-    """Return how many bytes of arrays a message carries."""
-    return wire.num_bytes(content)
 
 
 OWNER = "coordinator"

@@ -8,7 +8,7 @@ import typer
 from consortium.charter.document import Charter
 from consortium.cli.options import SET_HELP, parse_overrides
 from consortium.config import RunConfig
-from consortium.coordinator.resume import interrupted
+from consortium.coordinator.resume import interrupted_config
 from consortium.deployment.control_client import Control
 from consortium.deployment.run_orders import RunOrder, last_run
 from consortium.deployment.status import coordinator_status, site_status
@@ -63,7 +63,7 @@ def resume(
     """Resume an interrupted run from its last completed round."""
     folder = CoordinatorDirectory(directory).run(name) if name else _require_last_run(directory)
     run_directory = RunDirectory(folder)
-    config = interrupted(run_directory)
+    config = interrupted_config(run_directory)
     run_directory.summary.unlink(missing_ok=True)  # else `wait` would take it for the end
     _submit_run(SuperLink(directory), run_directory, config, wait=wait)
 

@@ -56,7 +56,7 @@ class SiteAuditTrail:
     journal: Journal
     link: bytes = field(repr=False)
 
-    def received(self, message: Message) -> None:
+    def note_question(self, message: Message) -> None:
         """Note a question."""
         kind, content = message.metadata.message_type, message.content
         # The first question comes before the coordinator knows the key; it holds nothing.
@@ -85,7 +85,7 @@ class SiteAuditTrail:
                 privacy=site.run_config.privacy.label,
             )
 
-    def answered(self, kind: str, content: RecordDict) -> RecordDict:
+    def note_answer(self, kind: str, content: RecordDict) -> RecordDict:
         """Write down an answer; return it as it may leave, once it is on the disk.
 
         In an introduction the coordinator is told where the evidence of this site stands.
@@ -96,7 +96,7 @@ class SiteAuditTrail:
         elif kind == messages.HELLO:
             content = messages.introduction_with_anchor(content, self._anchor().encode())
         else:
-            self._sealed(kind, content)
+            self._note_uploads(kind, content)
         if training_of(self.site.run_config).counts_in_ledger:
             self._ledger()
         self.journal.note(
@@ -126,7 +126,7 @@ class SiteAuditTrail:
             _LEDGER_ENDS.put(self.site.directory, ended)
             self.journal.note(audit.LEDGER, run=self.run, ledger=ended.hex())
 
-    def _sealed(self, kind: str, content: RecordDict) -> None:
+    def _note_uploads(self, kind: str, content: RecordDict) -> None:
         """Note what was sealed: digests of ciphertext, which the receipts tell everybody."""
         arrays = content.get(wire.ARRAYS)
         if not isinstance(arrays, ArrayRecord):

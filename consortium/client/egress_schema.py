@@ -56,7 +56,7 @@ def opaque(most: int, *, least: int = 0) -> ArrayForm:
     return ArrayForm(BYTES_TYPE, "uint8", 1, least, most)
 
 
-def sealed(placement: Placement) -> ArrayForm:
+def ciphertexts(placement: Placement) -> ArrayForm:
     """Return the form of ciphertexts: their exact length, and the marker they begin with."""
     size = placement.upload_bytes
     return ArrayForm(BYTES_TYPE, "uint8", 1, size, size, placement.upload_marker)

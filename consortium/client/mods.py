@@ -24,7 +24,7 @@ class SiteError(ConsortiumError, RuntimeError, code="site-error"):
     """Something failed at the site that nobody foresaw; the site's log says what."""
 
 
-def gated(message: Message, context: Context, call_next: Next) -> Message:
+def gate_messages(message: Message, context: Context, call_next: Next) -> Message:
     """Let in what the site's policy allows, and out what is on the list of what may leave.
 
     Guarantee: this is the outermost mod. What leaves is an answer whose records, keys, types
@@ -33,12 +33,12 @@ def gated(message: Message, context: Context, call_next: Next) -> Message:
     site's audit log, on the disk, before anything leaves.
     """
 
-    def passed() -> Message:
+    def pass_gate() -> Message:
         site = site_of(context)
         evidence = evidence_of(site, str(message.metadata.run_id))
-        evidence.received(message)
+        evidence.note_question(message)
 
-        def answered() -> Message:
+        def answer() -> Message:
             gate = gate_of(site)
             evidence.began(gate.policy, gate.traffic)
             passage = gate.admit(message)
@@ -46,13 +46,13 @@ def gated(message: Message, context: Context, call_next: Next) -> Message:
             _LOG.info("answered %s: %d bytes", _kind(message), num_bytes(released))
             return Message(released, reply_to=message)
 
-        content = _typed(message, context, answered).content
+        content = _answer_or_refusal(message, context, answer).content
         if REFUSAL in content:
             content = refusal_of(site, content)
-        left = evidence.answered(message.metadata.message_type, content)
+        left = evidence.note_answer(message.metadata.message_type, content)
         return Message(left, reply_to=message)
 
-    return _typed(message, context, passed)
+    return _answer_or_refusal(message, context, pass_gate)
 
 
 def typed_refusals(message: Message, context: Context, call_next: Next) -> Message:
@@ -61,10 +61,10 @@ def typed_refusals(message: Message, context: Context, call_next: Next) -> Messa
     Guarantee: what leaves the site is a code and counts. Text and traceback, which may quote a
     record, go to `site.log` in the site's directory; Flower would send both to the coordinator.
     """
-    return _typed(message, context, lambda: call_next(message, context))
+    return _answer_or_refusal(message, context, lambda: call_next(message, context))
 
 
-def sealed(message: Message, context: Context, call_next: Next) -> Message:
+def seal_messages(message: Message, context: Context, call_next: Next) -> Message:
     """Open what comes and seal what goes, if the run is encrypted.
 
     Guarantee: behind this mod the app handles the messages of `privacy.wire.messages` in either
@@ -81,7 +81,9 @@ def sealed(message: Message, context: Context, call_next: Next) -> Message:
     return at_site(site.run_config).answer(site, message, context, call_next)
 
 
-def _typed(message: Message, context: Context, answer: Callable[[], Message]) -> Message:
+def _answer_or_refusal(
+    message: Message, context: Context, answer: Callable[[], Message]
+) -> Message:
     """Return the answer, or a typed refusal if it raised."""
     with _logging(context):
         try:

@@ -56,11 +56,6 @@ def dry_run(
     return findings if any(one.refused for one in findings) else [*findings, *_budget(site, policy)]
 
 
-def refusals(directory: Path, charter: Charter, config: RunConfig, *, now: float) -> list[str]:
-    """Return the codes and texts of what a site would refuse."""
-    return [one.refused for one in dry_run(directory, charter, config, now=now) if one.refused]
-
-
 def _charter(site: Site) -> Iterator[PolicyFinding]:
     name, members = site.config.name, site.charter.names
     stranger = "" if name in members else "not-a-member: the charter does not name this site"
@@ -163,7 +158,7 @@ def _budget(site: Site, policy: Policy) -> Iterator[PolicyFinding]:
     ceiling = policy.privacy.ceiling(site.config.data_set)
     if ceiling is None:
         return
-    name, event = site.config.data_set, training_of(site.run_config).planned(site.data)
+    name, event = site.config.data_set, training_of(site.run_config).planned_event(site.data)
     if event is None:
         return
     budget = Budget(epsilon=ceiling.epsilon, delta=ceiling.delta, unit=policy.privacy.unit)

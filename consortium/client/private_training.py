@@ -42,7 +42,7 @@ class SiteTraining(Protocol):
     def counts_in_ledger(self) -> bool:
         """Whether the site's ledger may have moved when it answers."""
 
-    def planned(self, data: SiteData) -> SampledGaussian | None:
+    def planned_event(self, data: SiteData) -> SampledGaussian | None:
         """Return all planned rounds on a site's records as the event that is counted, if any.
 
         Raises:
@@ -54,7 +54,7 @@ class SiteTraining(Protocol):
         """Return how a round is trained, with the noise that so many records need.
 
         Raises:
-            ConsortiumError: As `planned` says.
+            ConsortiumError: As `planned_event` says.
         """
 
     def train(self, site: Site, stands: Position) -> Trained:
@@ -90,7 +90,7 @@ class _PlainTraining:
     config: RunConfig
     counts_in_ledger: ClassVar[bool] = False
 
-    def planned(self, data: SiteData) -> None:
+    def planned_event(self, data: SiteData) -> None:
         """Return nothing: no event is counted."""
 
     def plan(self, data: SiteData) -> TrainingPlan:
@@ -115,7 +115,7 @@ class _PrivateTraining:
     privacy: DifferentiallyPrivate
     counts_in_ledger: ClassVar[bool] = True
 
-    def planned(self, data: SiteData, noise_multiplier: float = 0.0) -> SampledGaussian:
+    def planned_event(self, data: SiteData, noise_multiplier: float = 0.0) -> SampledGaussian:
         """Return all planned rounds on a site's records as one event.
 
         Args:
@@ -141,7 +141,7 @@ class _PrivateTraining:
 
     def plan(self, data: SiteData) -> TrainingPlan:
         """Return the run's plan with the noise that so many records need."""
-        return self._with_noise(self.planned(data).noise_multiplier)
+        return self._with_noise(self.planned_event(data).noise_multiplier)
 
     def train(self, site: Site, stands: Position) -> Trained:
         """Train one round on what is reserved, or answer again what was answered."""
@@ -153,11 +153,15 @@ class _PrivateTraining:
                 came=stands.server_round,
             )
         campaigns = _campaigns(SiteDirectory(site.directory).ledger)
-        asked = Round(run=_run(site, stands), number=stands.server_round, state=_state(stands))
+        asked = Round(
+            run=_run_digest(site, stands), number=stands.server_round, state=_state(stands)
+        )
         answer = campaigns.kept_answer(asked)
         if answer is None:
-            campaign = self._reserved(site, campaigns, asked)
-            answer = campaigns.keep_answer(campaign, asked, self._trained(site, stands, campaign))
+            campaign = self._reserve_campaign(site, campaigns, asked)
+            answer = campaigns.keep_answer(
+                campaign, asked, self._update_bytes(site, stands, campaign)
+            )
         return Trained(
             update=np.frombuffer(answer, "<f4").astype(np.float64),
             num_examples=site.data.train_examples,
@@ -166,7 +170,7 @@ class _PrivateTraining:
 
     def end(self, site: Site, stands: Position) -> None:
         """Give back what was reserved for rounds that the run, now over, never began."""
-        campaigns, run = _campaigns(SiteDirectory(site.directory).ledger), _run(site, stands)
+        campaigns, run = _campaigns(SiteDirectory(site.directory).ledger), _run_digest(site, stands)
         found = campaigns.last_campaign(run)
         if found is None:
             return
@@ -179,20 +183,20 @@ class _PrivateTraining:
         privacy = self.privacy.plan(noise_multiplier=noise_multiplier, cap_seed=self.config.seed)
         return replace(self.config.training, privacy=privacy)
 
-    def _trained(self, site: Site, stands: Position, campaign: Campaign) -> bytes:
+    def _update_bytes(self, site: Site, stands: Position, campaign: Campaign) -> bytes:
         """Return the update of a round whose steps are reserved, in the form it is kept in."""
         vector, rng = stands.state.astype(np.float64), site.rng(stands.server_round)
         plan = self._with_noise(campaign.noise_multiplier)
         trained = site.task.train(site.data, stands.statistics, vector, plan, rng=rng)
         return trained.update.astype("<f4").tobytes()
 
-    def _reserved(self, site: Site, campaigns: PrivateRuns, asked: Round) -> Campaign:
+    def _reserve_campaign(self, site: Site, campaigns: PrivateRuns, asked: Round) -> Campaign:
         """Return the campaign that a round draws on; its steps are entered as begun."""
         campaign = campaigns.campaign_with_room(asked)
         with ledger_of(site.directory) as ledger:
             if campaign is None:
                 before = campaigns.last_campaign(asked.run)
-                noise = self.planned(site.data).noise_multiplier
+                noise = self.planned_event(site.data).noise_multiplier
                 part = 1 if before is None else before.part + 1
                 wanted = Campaign(number=0, part=part, noise_multiplier=noise)
                 self._reservation(site, ledger, asked.run, wanted)
@@ -217,7 +221,7 @@ class _PrivateTraining:
             name=site.config.data_set, fingerprint=fingerprint_of(site.config.source)
         )
         reservation = ledger.reserve(
-            self.planned(site.data, campaign.noise_multiplier),
+            self.planned_event(site.data, campaign.noise_multiplier),
             data_set=data_set,
             run=run,
             part=f"training {campaign.part}",
@@ -254,7 +258,7 @@ def ledger_of(directory: Path) -> Ledger:
     return Ledger(SiteDirectory(directory).ledger)
 
 
-def _run(site: Site, stands: Position) -> str:
+def _run_digest(site: Site, stands: Position) -> str:
     """Return the digest of all that a run agreed on beforehand."""
     agreed = {
         "run": stands.run,

@@ -11,8 +11,8 @@ from consortium.client.egress_schema import (
     Parts,
     ReplyForm,
     Sizes,
+    ciphertexts,
     opaque,
-    sealed,
     tally,
 )
 from consortium.client.mod_types import Next
@@ -51,11 +51,11 @@ class EncryptedAtSite:
         self, charter: Charter, config: RunConfig, sizes: Sizes
     ) -> Mapping[str, ReplyForm]:
         """Return what may leave, by kind of question: keys, ciphertexts, and pooled counts."""
-        return {**_keys(charter), **_sealed(charter, config, sizes)}
+        return {**_key_forms(charter), **_sealed_forms(charter, config, sizes)}
 
     def largest_bytes(self, charter: Charter, config: RunConfig, sizes: Sizes) -> int:
         """Return the bytes of the largest sealed answer."""
-        return max(reply.most_bytes for reply in _sealed(charter, config, sizes).values())
+        return max(reply.most_bytes for reply in _sealed_forms(charter, config, sizes).values())
 
     def require_releasable(self, site: Site, releases: Releases, kind: str, parts: Parts) -> None:
         """Check that pooled counts leave only if the site's policy releases them.
@@ -169,7 +169,7 @@ class _Exchange:
                 self.ask(messages.question(self.request.charter)),
                 tally_size=site.task.statistics.layout.size,
             )
-            sent = self.session.answers.counted(self.request, STATISTICS, counted.tally)
+            sent = self.session.answers.seal_counts(self.request, STATISTICS, counted.tally)
         return SealedReply(count_upload=sent.upload, count_receipt=sent.receipt)
 
     def train(self) -> SealedReply:
@@ -177,9 +177,9 @@ class _Exchange:
         update = self.session.answers.recall(self.request, TRAINING)
         counts = self.session.answers.recall(self.request, EVALUATION)
         standing = self.session.standing(self.request)
-        released = self.session.released(self.request)
+        released = self.session.released_tally(self.request)
         if update is None or counts is None:
-            update, counts = self._trained(standing)
+            update, counts = self._sealed_training(standing)
         return SealedReply(
             upload=update.upload,
             receipt=update.receipt,
@@ -193,13 +193,13 @@ class _Exchange:
         """Evaluate the final state, and seal the counts."""
         counts = self.session.answers.recall(self.request, EVALUATION)
         standing = self.session.standing(self.request)
-        released = self.session.released(self.request)
+        released = self.session.released_tally(self.request)
         if counts is None:
             site = self.session.terms.site
             counted = messages.read_counts(
                 self.ask_at(standing), tally_size=site.task.evaluation.layout.size
             )
-            counts = self.session.answers.counted(
+            counts = self.session.answers.seal_counts(
                 self.request, EVALUATION, counted.tally, standing.sealed.digest
             )
         return SealedReply(
@@ -212,12 +212,12 @@ class _Exchange:
             ),
         )
 
-    def _trained(self, standing: RunPosition) -> tuple[Sent, Sent]:
+    def _sealed_training(self, standing: RunPosition) -> tuple[Sent, Sent]:
         """Return the sealed update and counts."""
         answers = self.session.answers
         given = answers.contribution(self.request) or self._contribution(standing)
         scales = self.session.terms.step.scales(standing.state)
-        return answers.trained(self.request, standing.sealed.digest, scales, given)
+        return answers.seal_training(self.request, standing.sealed.digest, scales, given)
 
     def _contribution(self, standing: RunPosition) -> messages.Contribution:
         site = self.session.terms.site
@@ -230,7 +230,7 @@ class _Exchange:
         )
 
 
-def _keys(charter: Charter) -> dict[str, ReplyForm]:
+def _key_forms(charter: Charter) -> dict[str, ReplyForm]:
     held = ReplyForm(
         arrays={"fingerprint": opaque(DIGEST_SIZE)}, facts={"epoch": IntRange(0, MAX_NUMBER)}
     )
@@ -245,13 +245,13 @@ def _keys(charter: Charter) -> dict[str, ReplyForm]:
     }
 
 
-def _sealed(charter: Charter, config: RunConfig, sizes: Sizes) -> dict[str, ReplyForm]:
-    update = sealed(update_placement(config, charter, sizes.layout))
+def _sealed_forms(charter: Charter, config: RunConfig, sizes: Sizes) -> dict[str, ReplyForm]:
+    update = ciphertexts(update_placement(config, charter, sizes.layout))
     state = opaque(_state_bytes(config, sizes))
     nothing, receipt = opaque(0), opaque(MAX_ENVELOPE_BYTES)
 
     def reply(counts: int = 0, **parts: ArrayForm) -> ReplyForm:
-        held = sealed(count_placement(config, charter, counts)) if counts else nothing
+        held = ciphertexts(count_placement(config, charter, counts)) if counts else nothing
         forms = dict.fromkeys(("upload", "receipt", "state", "model"), nothing)
         counted = {"count-upload": held, "count-receipt": receipt if counts else nothing}
         return ReplyForm(

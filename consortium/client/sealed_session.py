@@ -82,10 +82,10 @@ class Session:
         """
         if request.server_round == 1:
             self.checks.require_chain(())
-            statistics = self.pooled(request, STATISTICS, server_round=0)
+            statistics = self.pooled_tally(request, STATISTICS, server_round=0)
             state, previous = self.terms.step.start(statistics), NO_STATE
         else:
-            state, previous = self._moved(request)
+            state, previous = self._next_state(request)
         sealed = seal_state(
             state.encode(),
             keys=self.terms.opened.keys,
@@ -95,7 +95,7 @@ class Session:
         self.checks.require_chain((*state.chain, sealed.digest))
         return RunPosition(state=state, sealed=sealed)
 
-    def pooled(self, request: SealedRound, purpose: str, *, server_round: int) -> Tally:
+    def pooled_tally(self, request: SealedRound, purpose: str, *, server_round: int) -> Tally:
         """Return a tally pooled over the run's whole roster.
 
         Raises:
@@ -114,16 +114,16 @@ class Session:
         counted.check(tally)
         return tally
 
-    def released(self, request: SealedRound) -> Tally | None:
+    def released_tally(self, request: SealedRound) -> Tally | None:
         """Return the pooled evaluation of the last round, if there is one the members release."""
         releases = self.terms.site.policy.releases
         released = self.terms.site.charter.release_pooled and releases.pooled_figures
         if not released or request.server_round < 2 or not request.count_sum:
             return None
-        tally = self.pooled(request, EVALUATION, server_round=request.server_round - 1)
+        tally = self.pooled_tally(request, EVALUATION, server_round=request.server_round - 1)
         return tally if self.terms.site.counts_enough(tally) else None
 
-    def _moved(self, request: SealedRound) -> tuple[RunState, bytes]:
+    def _next_state(self, request: SealedRound) -> tuple[RunState, bytes]:
         """Return S(t-1) and the digest of the sealed S(t-2) it follows from."""
         last = request.server_round - 1
         by_bucket = self.checks.receipts(
@@ -163,7 +163,7 @@ class Session:
             )
             for one, bucket in zip(opened, by_bucket.values(), strict=True)
         ]
-        return self.terms.step.advanced(before, agreed, sums), agreed
+        return self.terms.step.advance(before, agreed, sums), agreed
 
     def _require_everyone(self, came: int) -> None:
         """Check that a sum of exact integers is one over all sites of the run.

@@ -44,14 +44,14 @@ class Answers:
 
     terms: SiteTerms
 
-    def counted(
+    def seal_counts(
         self, request: SealedRound, purpose: str, tally: Tally, state: bytes = NO_STATE
     ) -> Sent:
         """Return a sealed tally, the same bytes whenever it is asked again."""
         made = self._counts(request, purpose, tally, state)
-        return _sent(self.terms.member.memory.answers.remember_reply(made))
+        return _parse_sent(self.terms.member.memory.answers.remember_reply(made))
 
-    def trained(
+    def seal_training(
         self, request: SealedRound, state: bytes, scales: Scales, given: Contribution
     ) -> tuple[Sent, Sent]:
         """Return what training gave, sealed: the update and the counts.
@@ -77,14 +77,14 @@ class Answers:
                 ],
             )
             if kept is not None:
-                return _sent(kept[1]), _sent(kept[0])
+                return _parse_sent(kept[1]), _parse_sent(kept[0])
             given = self.contribution(request) or given  # another process was faster
 
     def recall(self, request: SealedRound, purpose: str) -> Sent | None:
         """Return what this site answered to this request before, if it did."""
         slot = self.terms.slot(purpose, request.server_round, request.attempt)
         kept = self.terms.member.memory.answers.recall_reply(slot, request.digest)
-        return None if kept is None else _sent(kept)
+        return None if kept is None else _parse_sent(kept)
 
     def contribution(self, request: SealedRound) -> Contribution | None:
         """Return what training gave in this round, if it was done: it is not done again."""
@@ -159,7 +159,7 @@ class Answers:
         return self.terms.site.config.sealing_processes if large else 1
 
 
-def _sent(kept: bytes) -> Sent:
+def _parse_sent(kept: bytes) -> Sent:
     reader = Reader(kept, tag=_ANSWER_TAG)
     receipt = reader.blob(at_most=len(kept))
     return Sent(upload=reader.rest(at_most=len(kept)), receipt=receipt)

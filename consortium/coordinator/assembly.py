@@ -34,7 +34,7 @@ from strategies.rules.mean import StreamingMean
 from strategies.rules.registry import RuleSpec
 
 
-def in_the_clear(
+def clear_strategy(
     config: RunConfig,
     charter: Charter,
     run: str,
@@ -79,7 +79,7 @@ def in_the_clear(
     )
 
 
-def encrypted(
+def encrypted_strategy(
     config: RunConfig, charter: Charter, *, observe: Observer, keep: Keep, reach: Reach
 ) -> Encrypted:
     """Return the strategy of an encrypted run.
@@ -94,7 +94,7 @@ def encrypted(
     Raises:
         BadConfig, BadCharter: The choices contradict each other or the charter, or a member has
             no keys.
-        ConsortiumError: As `in_the_clear`; or no parameters are exact for so many members.
+        ConsortiumError: As `clear_strategy`; or no parameters are exact for so many members.
     """
     rule_spec(config, charter)
     sizes = (statistics_for(charter.table).layout.size, evaluation_for(charter.table).layout.size)

@@ -80,7 +80,11 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     partial = path.with_name(f".{path.name}.partial")
     digest = hashlib.sha256()
     with partial.open("wb") as file:
-        for part in (_MAGIC, *_framed(described), *_framed(encode(checkpoint.state))):
+        for part in (
+            _MAGIC,
+            *_length_and_part(described),
+            *_length_and_part(encode(checkpoint.state)),
+        ):
             digest.update(part)
             file.write(part)
         file.write(digest.digest())
@@ -120,7 +124,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise BadCheckpoint(f"{path} is not a whole checkpoint: {error}") from error
 
 
-def _framed(part: bytes) -> tuple[bytes, bytes]:
+def _length_and_part(part: bytes) -> tuple[bytes, bytes]:
     return _LENGTH.pack(len(part)), part
 
 

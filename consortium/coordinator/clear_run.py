@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from consortium.coordinator.assembly import in_the_clear
+from consortium.coordinator.assembly import clear_strategy
 from consortium.coordinator.checkpoint import Checkpoint, write_checkpoint
 from consortium.coordinator.led_run import Ending, LedRun
-from consortium.coordinator.resume import kept, new_run_name
+from consortium.coordinator.resume import kept_checkpoint, new_run_name
 from strategies.coordinator.plaintext.parameters import Progress
 
 
@@ -27,7 +27,7 @@ class ClearAtCoordinator:
             checkpoint = Checkpoint.of(progress, led.config, led.charter)
             write_checkpoint(led.directory.checkpoint, checkpoint)
 
-        last = kept(led.directory, led.config, led.charter)
+        last = kept_checkpoint(led.directory, led.config, led.charter)
         since = last.progress if last else None
         if since:
             led.ending = _ending(since)
@@ -35,7 +35,7 @@ class ClearAtCoordinator:
         else:
             led.recorder.record_start()
         name = since.run if since else new_run_name()
-        strategy = in_the_clear(led.config, led.charter, name, observe=led.observe, keep=keep)
+        strategy = clear_strategy(led.config, led.charter, name, observe=led.observe, keep=keep)
         strategy.start(led.grid, led.config.num_server_rounds, since=since)
 
 

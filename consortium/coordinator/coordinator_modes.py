@@ -1,4 +1,7 @@
-"""What a coordinator does in each mode: the one table of this end."""
+"""What a coordinator does in each mode: the one table of this end.
+
+A module of its own because it imports both halves, and neither half may import the other.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType

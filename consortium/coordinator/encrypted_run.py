@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from consortium.coordinator.assembly import encrypted
+from consortium.coordinator.assembly import encrypted_strategy
 from consortium.coordinator.led_run import Ending, LedRun
 from consortium.coordinator.resume import standing
 from consortium.run.evidence_store import EvidenceStore
@@ -38,5 +38,7 @@ class EncryptedAtCoordinator:
             led.recorder.record_resumption(since.request.server_round - (2 if since.untold else 1))
         else:
             led.recorder.record_start()
-        strategy = encrypted(led.config, led.charter, observe=led.observe, keep=keep, reach=reach)
+        strategy = encrypted_strategy(
+            led.config, led.charter, observe=led.observe, keep=keep, reach=reach
+        )
         strategy.start(led.grid, num_rounds, since=since)

@@ -29,7 +29,7 @@ def write_run_config(run: RunDirectory, config: RunConfig) -> None:
     write_atomically(run.run_config, json.dumps(config.flat(), indent=1))
 
 
-def interrupted(run: RunDirectory) -> RunConfig:
+def interrupted_config(run: RunDirectory) -> RunConfig:
     """Return what an interrupted run was started with.
 
     Raises:
@@ -64,7 +64,7 @@ def standing(run: RunDirectory, config: RunConfig, charter: Charter) -> SealedSt
     return read_standing(vault.read, charter.fingerprint, config.num_server_rounds)
 
 
-def kept(run: RunDirectory, config: RunConfig, charter: Charter) -> Checkpoint | None:
+def kept_checkpoint(run: RunDirectory, config: RunConfig, charter: Charter) -> Checkpoint | None:
     """Return the checkpoint that a run in the clear goes on from; None if it begins.
 
     Raises:

@@ -182,7 +182,7 @@ def run_server_app() -> None:
     # The package rebinds the module's name to a function, so that `import` would return that.
     runtime = import_module("flwr.superlink.runtime.run_serverapp")
 
-    def ordered(_app: Path, submitted: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    def ordered_config(_app: Path, submitted: Mapping[str, Scalar]) -> dict[str, Scalar]:
         order = claim_order(coordinator, submitted)
         os.environ[ENVIRONMENT] = str(order.run)
         return dict(order.config)
@@ -190,7 +190,7 @@ def run_server_app() -> None:
     replaced = {
         "install_from_fab": lambda *_, **__: None,
         "get_project_dir": lambda *_: CoordinatorDirectory(coordinator).app,
-        "get_fused_config_from_dir": ordered,
+        "get_fused_config_from_dir": ordered_config,
         "install_app_dependencies": _refuse_to_install,
     }
     _replace_names(runtime, replaced)

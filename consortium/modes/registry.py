@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 ModeName: TypeAlias = Literal["clear", "encrypted"]
 
 
-def _clear() -> "Mode":
+def _clear_mode() -> "Mode":
     from consortium.modes.clear import InTheClear
 
     return InTheClear()
 
 
-def _encrypted() -> "Mode":
+def _encrypted_mode() -> "Mode":
     from consortium.modes.encrypted import Encrypted
 
     return Encrypted()
@@ -29,8 +29,8 @@ def _encrypted() -> "Mode":
 
 _MODES: Mapping[ModeName, Callable[[], "Mode"]] = MappingProxyType(
     {
-        "clear": _clear,
-        "encrypted": _encrypted,
+        "clear": _clear_mode,
+        "encrypted": _encrypted_mode,
     }
 )
 

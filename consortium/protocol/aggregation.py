@@ -48,9 +48,9 @@ def rule_spec(config: RunConfig, charter: Charter) -> RuleSpec:
             smallest=smallest_consortium(config, charter),
         )
     equal = mode.voters_are_equal(config)
-    if config.weighting != "equal" and (equal or not _weighted(config, spec)):
+    if config.weighting != "equal" and (equal or not _is_weighted(config, spec)):
         raise BadConfig(
-            f"weighting is '{config.weighting}', and {_named(config)} gives every "
+            f"weighting is '{config.weighting}', and {_rule_name(config)} gives every "
             f"{mode.voter if equal else 'site'} the same say: set weighting to equal"
         )
     return spec
@@ -151,12 +151,12 @@ def _bucketing_rng(config: RunConfig, state: State) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=key))
 
 
-def _weighted(config: RunConfig, spec: RuleSpec) -> bool:
+def _is_weighted(config: RunConfig, spec: RuleSpec) -> bool:
     mixes = config.rule.pre_step in ("nearest-neighbour-mixing", "bucketing")
     return spec.weighted and not mixes
 
 
-def _named(config: RunConfig) -> str:
+def _rule_name(config: RunConfig) -> str:
     step = config.rule.pre_step
     return config.rule.name if step == "none" else f"{step} with {config.rule.name}"
 
@@ -164,7 +164,7 @@ def _named(config: RunConfig) -> str:
 def _too_few(config: RunConfig, charter: Charter, came: int, needed: int) -> str:
     liars = config.rule.num_byzantine
     return (
-        f"{_named(config)} survives {liars} {'liar' if liars == 1 else 'liars'} among {needed} "
+        f"{_rule_name(config)} survives {liars} {'liar' if liars == 1 else 'liars'} among {needed} "
         f"{mode_of(config).voter}s or more, got {came}: a consortium of "
         f"{smallest_consortium(config, charter)} would do, this one has {len(charter.names)}; or "
         "lower rule.num-byzantine"

@@ -1,4 +1,7 @@
-"""Which learner a run has, and what its config may not ask of one."""
+"""Which learner a run has, and what its config may not ask of one.
+
+A module of its own because both ends and the other modules of the protocol ask it.
+"""
 
 from consortium.charter.document import Charter
 from consortium.config import KEYS, BadConfig, RunConfig

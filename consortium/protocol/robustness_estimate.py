@@ -112,11 +112,11 @@ def _promise(protection: Protection) -> str:
     verb = "bounds what is done by" if protection.only_bounds else "survives"
     return (
         f"{name} over {protection.voters} {kind} {verb} {liars} ({protection.claim}); "
-        f"{protection.spare} {kind} may be missing in a round{_stopped(protection)}"
+        f"{protection.spare} {kind} may be missing in a round{_stop_warning(protection)}"
     )
 
 
-def _stopped(protection: Protection) -> str:
+def _stop_warning(protection: Protection) -> str:
     if not protection.can_be_stopped:
         return ""
     return (

@@ -130,7 +130,7 @@ class Step(ABC):
         """How the model in the state starts and moves."""
 
     @abstractmethod
-    def advanced(
+    def advance(
         self, before: RunState, before_digest: bytes, sums: Sequence[BucketSum]
     ) -> RunState:
         """Return the state after one more round.
@@ -190,7 +190,7 @@ class SumStep(Step):
         """The learner's step."""
         return model_state.TallyStep(self.move)
 
-    def advanced(
+    def advance(
         self, before: RunState, before_digest: bytes, sums: Sequence[BucketSum]
     ) -> RunState:
         """Return the state after one more round; the scales, which tallies do not need, stay.
@@ -234,7 +234,7 @@ class UpdateStep(Step):
         """The optimizer's step."""
         return model_state.OptimizerStep(optimizer=self.optimizer, needs_memory=self.needs_memory)
 
-    def advanced(
+    def advance(
         self, before: RunState, before_digest: bytes, sums: Sequence[BucketSum]
     ) -> RunState:
         """Return the state after one more round.

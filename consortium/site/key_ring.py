@@ -53,7 +53,7 @@ class KeyRing:
         """
         return current_epoch(directory=self.directory, memory=self.memory)
 
-    def held(self) -> tuple[int, bytes]:
+    def held_epoch(self) -> tuple[int, bytes]:
         """Return number and fingerprint of the epoch this site goes by; 0 and nothing if none."""
         try:
             secret = self.epoch()
@@ -82,7 +82,7 @@ class KeyRing:
             last_epoch=self.memory.last_epoch(),
         )
         keep_epoch(secret, directory=self.directory, memory=self.memory)
-        return self.held()
+        return self.held_epoch()
 
     def open_run(
         self,

@@ -121,11 +121,11 @@ class Site:
         releases = self.policy.releases
         return self.mode.pooled_tally(tally, records=records, releases=releases)
 
-    def told(self, num_examples: int) -> int:
+    def told_examples(self, num_examples: int) -> int:
         """Return a number of training examples as it may be told: rounded in the clear."""
         return self.mode.told_examples(num_examples, self.policy.releases)
 
-    def introduced(self, num_examples: int) -> int:
+    def introduced_examples(self, num_examples: int) -> int:
         """Return a number of training examples as it may be told when the site joins."""
         return self.mode.introduced_examples(num_examples, self.policy.releases)
 

@@ -199,7 +199,7 @@ class Chain:
 
     def _catch_up(self, size: int) -> list[LogEvent]:
         """Read the head from the end of the file; cut off a line that was never finished."""
-        # An entry is far smaller than the tail; `verify_chain` checks the rest of the log.
+        # An entry is far smaller than the tail; `verified_entries` checks the rest of the log.
         tail = os.pread(self._file, min(size, _TAIL), max(size - _TAIL, 0))
         whole = tail.rfind(b"\n") + 1
         unfinished = len(tail) - whole
@@ -218,8 +218,12 @@ class Chain:
         return [LogEvent("recovered", {"bytes": unfinished})] if unfinished else []
 
 
-def verify_chain(path: Path, public_keys: PublicKeys, *, known: Iterable[LogHead] = ()) -> None:
-    """Check that a log is whole and was written by its owner.
+def verified_entries(
+    path: Path, public_keys: PublicKeys, *, known: Iterable[LogHead] = ()
+) -> Iterator[Entry]:
+    """Yield the entries of a log, each once the chain up to it was checked.
+
+    Guarantee: whoever has read to the end knows that the log is whole and its owner wrote it.
 
     Args:
         path: The log.
@@ -231,14 +235,6 @@ def verify_chain(path: Path, public_keys: PublicKeys, *, known: Iterable[LogHead
             or a known head is missing: the end was cut off, or it is another log.
         AuditLogUnavailable: The log cannot be read.
     """
-    for _ in verified_entries(path, public_keys, known=known):
-        pass
-
-
-def verified_entries(
-    path: Path, public_keys: PublicKeys, *, known: Iterable[LogHead] = ()
-) -> Iterator[Entry]:
-    """Yield the entries of a log, each once the chain up to it was checked; see `verify_chain`."""
     heads = {head.entries: head.hash for head in known if head.entries}
     last: Entry | None = None
     key: Ed25519PublicKey | None = None

@@ -193,7 +193,9 @@ class Ledger(SiteStore):
         """Return the events that count for a data set; for all data sets if None is given."""
         return charged_events(self.charges(), data_set)
 
-    def spent(self, data_set: str | None, *, delta: float, unit: Unit = "person") -> Epsilon:
+    def spent_epsilon(
+        self, data_set: str | None, *, delta: float, unit: Unit = "person"
+    ) -> Epsilon:
         """Return an upper bound of what the units of a data set have lost; of all sets if None."""
         return both_epsilons(self.events(data_set), delta, unit=unit)
 

@@ -6,17 +6,12 @@ from dataclasses import dataclass
 
 from privacy import canonical
 from privacy.canonical import Reader
-from privacy.errors import ConsortiumError
 from privacy.protocol.envelope import MAX_ENVELOPE_BYTES, UploadLabel
 
 MAX_BLOCKS = 2**24
 
 _HEADER_TAG = b"consortium.upload/1\n"
 _UPLOAD_TAG = b"consortium.upload-digest/1\n"
-
-
-class WrongLayout(ConsortiumError, ValueError, code="wrong-layout"):
-    """An upload does not have the agreed parameter set, layout or number of ciphertexts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,20 +34,6 @@ class UploadHeader:
         canonical.require_name("a parameter set", self.parameter_set)
         canonical.require_digest("the digest of a layout", self.layout)
         canonical.require_number("the number of ciphertexts", self.blocks, low=1, high=MAX_BLOCKS)
-
-    def require_form(self, *, parameter_set: str, layout: bytes, blocks: int) -> None:
-        """Check that the upload has the agreed form.
-
-        Raises:
-            WrongLayout: It has another form.
-        """
-        if (self.parameter_set, self.layout, self.blocks) != (parameter_set, layout, blocks):
-            raise WrongLayout(
-                f"{blocks} ciphertexts of {parameter_set} for layout {layout.hex()[:12]} were "
-                f"agreed, got {self.blocks} of {self.parameter_set} for {self.layout.hex()[:12]}",
-                needed=blocks,
-                came=self.blocks,
-            )
 
     def encode(self) -> bytes:
         """Return the canonical bytes."""

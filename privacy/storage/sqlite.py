@@ -126,7 +126,10 @@ class SiteDatabase:
         if self._closed:
             raise sqlite3.ProgrammingError(f"{self._path} was closed")
         if self._held is None:
-            self._held, self._process = _opened(self._path, self._form.synchronous), os.getpid()
+            self._held, self._process = (
+                _open_connection(self._path, self._form.synchronous),
+                os.getpid(),
+            )
         if self._process != os.getpid():
             raise sqlite3.ProgrammingError(f"{self._path} was in use when this process was forked")
         return self._held
@@ -203,7 +206,7 @@ def _close_all_before_fork() -> None:
 os.register_at_fork(before=_close_all_before_fork)
 
 
-def _opened(path: Path, synchronous: str) -> sqlite3.Connection:
+def _open_connection(path: Path, synchronous: str) -> sqlite3.Connection:
     """Return a connection with a write-ahead log; it begins no transaction by itself."""
     _create(path)
     with _directory_lock(path.parent):

@@ -1,4 +1,7 @@
-"""The limit on open files, raised for processes that run many sites."""
+"""The limit on open files, raised for processes that run many sites.
+
+A module of its own because it changes a limit of the whole process, for two engines.
+"""
 
 import resource
 

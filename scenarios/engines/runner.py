@@ -10,7 +10,7 @@ import scenarios
 from consortium.charter.document import Charter
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig
-from consortium.coordinator.resume import interrupted
+from consortium.coordinator.resume import interrupted_config
 from consortium.deployment.app_bundle import RUNTIME_PACKAGES, Bundle
 from consortium.deployment.simulation import simulate_run
 from consortium.modes.registry import mode_of
@@ -96,7 +96,7 @@ def interrupted_run(run: RunDirectory, *, engine: Engine, verbose: bool) -> Scen
         NotResumable: There is no run, or it is finished.
         ConsortiumError: The directory cannot be read, or its charter is not a scenario's.
     """
-    config, lies = interrupted(run), liars_path(run)
+    config, lies = interrupted_config(run), liars_path(run)
     return ScenarioRun(
         scenario=scenario_named(Charter.read(run.charter).name),
         config=config,

@@ -267,17 +267,17 @@ def backdoor_rate(model: TrainedModel, table: pd.DataFrame, run: RunDirectory) -
     """
     path = run.path / "marked.parquet"
 
-    def flagged(rows: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def flags(rows: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         rows.to_parquet(path, index=False)
         predicted = model.task.predict(TableFile(path=path), model.statistics, model.vector)
         return np.asarray(predicted >= 0.5)
 
     # Only records flagged without the trigger can be let through by it.
-    plain = flagged(table)
+    plain = flags(table)
     if not plain.any():
         return None
     return float(
-        np.mean(~flagged(add_trigger(table, require_table_schema(model.charter.table)))[plain])
+        np.mean(~flags(add_trigger(table, require_table_schema(model.charter.table)))[plain])
     )
 
 

@@ -1,4 +1,7 @@
-"""Learning by gradients: sites train, and send what changed."""
+"""Learning by gradients: sites train, and send what changed.
+
+A module of its own, as every learner has.
+"""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,7 @@
-"""Which learner learns a use case: the same at both ends, found without a library of learning."""
+"""Which learner learns a use case: the same at both ends, found without a library of learning.
+
+A module of its own so that a new learner is its module and one line here.
+"""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType

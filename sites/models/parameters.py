@@ -1,6 +1,7 @@
 """Conversion between a model's trainable parameters and the federated vector.
 
-It is the only place that knows the order of parameters in the vector: that of the model.
+It is the only place that knows the order of parameters in the vector: that of the model. It is a
+module of its own because the models of tables and of texts both use it.
 """
 
 import torch

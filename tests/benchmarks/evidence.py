@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import Context, Message, RecordDict
 
 from consortium.audit.journal import content_digest
-from consortium.client.mods import gated
+from consortium.client.mods import gate_messages
 from consortium.config import RunConfig
 from consortium.run.directory import RunDirectory
 from consortium.site.site import site_of
-from privacy.audit.hash_chain import Chain, LogEvent, verify_chain
+from privacy.audit.hash_chain import Chain, LogEvent, verified_entries
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedReply
@@ -76,8 +76,8 @@ def message_cost(hidden_units: int) -> Cost:
             mod(message, context, app)
             return time.perf_counter() - clock, time.process_time() - cpu
 
-        through(gated)
-        with_mod = [through(gated) for _ in range(REPEATS)]
+        through(gate_messages)
+        with_mod = [through(gate_messages) for _ in range(REPEATS)]
         bare = [
             through(lambda message, context, app: app(message, context)) for _ in range(REPEATS)
         ]
@@ -130,7 +130,7 @@ def verified_per_s(batch: int) -> float:
             head = chain.append([_event(number) for number in range(batch)])
         chain.close()
         began = time.process_time()
-        verify_chain(Path(folder) / "audit" / "log.jsonl", {"site": chain.key})
+        list(verified_entries(Path(folder) / "audit" / "log.jsonl", {"site": chain.key}))
         return head.entries / (time.process_time() - began)
 
 

@@ -68,7 +68,7 @@ def spending(run: RunDirectory) -> dict[str, tuple[list[int], float]]:
                 for one in ledger.charges()
                 if isinstance(one.reserved.event, SampledGaussian)
             ]
-            found[name] = trained, ledger.spent(None, delta=1e-5).pld
+            found[name] = trained, ledger.spent_epsilon(None, delta=1e-5).pld
     return found
 
 

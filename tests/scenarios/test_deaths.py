@@ -20,7 +20,7 @@ import pytest
 from consortium.audit.cross_check import find_logs, read_log, require_agreement
 from consortium.charter.document import Charter, coordinator_address
 from consortium.config import RunConfig
-from consortium.coordinator.resume import interrupted
+from consortium.coordinator.resume import interrupted_config
 from consortium.deployment.control_client import Control
 from consortium.deployment.processes import end_processes
 from consortium.deployment.run_orders import RunOrder
@@ -136,7 +136,7 @@ class Deployed:
     def go_on(self) -> None:
         """Resume an unfinished run as soon as no process leads it any more."""
         wait_until(lambda: not is_led(self.run.leader))
-        config = interrupted(self.run)
+        config = interrupted_config(self.run)
         self.run.summary.unlink(missing_ok=True)
         self.control.submit_order(RunOrder(run=self.run.path, config=config.flat()))
         wait_until(lambda: is_led(self.run.leader))

@@ -10,7 +10,7 @@ from flwr.app import RecordDict
 from safetensors.numpy import load_file
 
 from consortium.config import Scalar
-from consortium.coordinator.assembly import in_the_clear
+from consortium.coordinator.assembly import clear_strategy
 from consortium.protocol.parameters import update_placement
 from consortium.site.policy_templates import for_a_scenario
 from privacy.layout import Vector
@@ -78,7 +78,7 @@ def clear_vector(consortium: Consortium, **overrides: Scalar) -> Vector:
     config = configured({**overrides, "aggregation": "clear"})
     course = Course()
     bus = Consortium(run=consortium.run, charter=charter).bus(course, config)
-    strategy = in_the_clear(
+    strategy = clear_strategy(
         config, charter, "clear", observe=course.events.append, keep=lambda _progress: None
     )
     strategy.start(bus, config.num_server_rounds)

@@ -12,7 +12,7 @@ from consortium.wording import formatting as words
 
 def privacy_section(recorded: Recorded) -> Section | None:
     """Return the privacy section; None if training was not private and no cost was measured."""
-    promised, cost = _promised(recorded), recorded.privacy
+    promised, cost = _recorded_privacy(recorded), recorded.privacy
     if not promised.facts and cost is None:
         return None
     blocks: list[Block] = [Facts(items=promised.facts)]
@@ -28,7 +28,7 @@ def privacy_section(recorded: Recorded) -> Section | None:
     )
 
 
-def _promised(recorded: Recorded) -> Privacy:
+def _recorded_privacy(recorded: Recorded) -> Privacy:
     chosen = recorded.summary.config
     return RunConfig.parse({key: chosen[key] for key in chosen if key in PRIVACY_KEYS}).privacy
 

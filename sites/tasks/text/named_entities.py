@@ -34,7 +34,6 @@ from sites.text.word_alignment import Sentence, Tokenizer, cut_sentences
 from sites.training.loop import Records, TrainingDiverged, compute_on_one_thread, train
 
 NAME = "clinical-entities"
-PLAN = TrainingPlan(batch_size=16, learning_rate=2e-3, optimizer="adam")
 _WINDOWS_AT_ONCE = 64
 
 

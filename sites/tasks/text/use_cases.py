@@ -1,6 +1,7 @@
 """Use cases of whole texts: clinical notes, and the sentiment of financial sentences.
 
-Both are the same task; they differ only in the labels that they accept.
+Both are the same task; they differ only in the labels that they accept. It is a module of its own
+because the task itself knows none of its use cases.
 """
 
 from sites.plans import TextModelPlan

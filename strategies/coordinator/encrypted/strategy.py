@@ -114,8 +114,7 @@ class Encrypted(Strategy):
         return self._standing(models).progress(num_rounds)
 
     def _begin(self, exchange: Exchange) -> tuple[str, ...]:
-        described = json.dumps(self._roster.layout.describe()).encode()
-        self._keep(LAYOUT_FILE, [described])
+        self._keep(LAYOUT_FILE, [json.dumps(self._roster.layout.describe()).encode()])
         self._open_run(exchange)
         self._keep_progress()
         return ()
@@ -147,11 +146,8 @@ class Encrypted(Strategy):
         """Return the messages to this round's cohort; the first site also reports its state."""
         present = nodes_of(self._roster, self._opening.terms.roster)
         cohort = self._cohort.sample(server_round, list(present))
-        layout = self._roster.layout
-        forms = {
-            TRAINING: self._terms.update_form(layout),
-            EVALUATION: self._terms.evaluation_form(layout),
-        }
+        terms, layout = self._terms, self._roster.layout
+        forms = {TRAINING: terms.update_form(layout), EVALUATION: terms.evaluation_form(layout)}
         self._ask(cohort, forms)
         return self._question.messages(messages.TRAIN, self._exchange(grid), reporter=min(cohort))
 
@@ -330,7 +326,7 @@ class Encrypted(Strategy):
                 )
                 for purpose, form in forms.items()
             },
-            read=self._read,
+            read=self._read_reply,
             observe=self._observe,
         )
 
@@ -342,11 +338,11 @@ class Encrypted(Strategy):
             attempt=self._next.attempt,
         )
 
-    def _read(self, reply: Message) -> SealedReply:
-        counts = max(self._terms.evaluation.upload_bytes, self._terms.statistics.upload_bytes)
+    def _read_reply(self, reply: Message) -> SealedReply:
+        terms = self._terms
         return SealedReply.read(
             reply_content(reply),
-            upload_bytes=self._terms.updates(self._roster.layout).upload_bytes,
-            count_bytes=counts,
-            tally_size=self._terms.evaluation.tally_size,
+            upload_bytes=terms.updates(self._roster.layout).upload_bytes,
+            count_bytes=max(terms.evaluation.upload_bytes, terms.statistics.upload_bytes),
+            tally_size=terms.evaluation.tally_size,
         )

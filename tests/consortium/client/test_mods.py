@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consortium.client.mod_types import Next
-from consortium.client.mods import sealed, typed_refusals
+from consortium.client.mods import seal_messages, typed_refusals
 from privacy.errors import ConsortiumError
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
@@ -103,7 +103,7 @@ def test_an_operator_can_still_stop_the_process(hungary: Ward) -> None:
 def test_an_answer_passes_as_it_is(hungary: Ward) -> None:
     asked = message(messages.TRAIN, RecordDict())
     reply = Message(ANSWER, reply_to=asked)
-    for mod in (typed_refusals, sealed):
+    for mod in (typed_refusals, seal_messages):
         assert mod(asked, hungary.context, lambda _m, _c: reply) is reply
     assert hungary.log == ""
 

@@ -7,9 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 from consortium.audit.cross_check import read_log
+from consortium.charter.document import Charter
 from consortium.cli import main as cli
 from consortium.cli import policy as cli_policy
-from consortium.client.policy_dry_run import dry_run, refusals
+from consortium.client.policy_dry_run import dry_run
+from consortium.config import RunConfig
 from privacy.policy.rate_limits import Coming, RateLimits
 from privacy.wire import messages
 from tests.consortium.staged import Ward, code_of, ward
@@ -22,6 +24,11 @@ NOON = 1_795_000_000.0
 @pytest.fixture
 def fresh(tmp_path: Path) -> Ward:
     return ward(tmp_path)
+
+
+def refusals(directory: Path, charter: Charter, config: RunConfig, *, now: float) -> list[str]:
+    """Return the codes and texts of what a site would refuse."""
+    return [one.refused for one in dry_run(directory, charter, config, now=now) if one.refused]
 
 
 def foreseen(at: Ward) -> list[str]:

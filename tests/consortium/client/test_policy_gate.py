@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from consortium.charter.document import Floors
 from consortium.client.egress_schema import Sizes
-from consortium.client.mods import SiteError, gated
+from consortium.client.mods import SiteError, gate_messages
 from consortium.client.policy_gate import PolicyGate, asked_of, gate_of, sizes_of
 from consortium.client.site_modes import at_site, reply_forms
 from consortium.config import RunConfig
@@ -64,7 +64,9 @@ def answered(at: Ward, kind: str) -> RecordDict:
 def passed(at: Ward, kind: str, content: RecordDict) -> RecordDict:
     """Return what leaves if the app behind the gate answers this."""
     asked = message(kind, question(at, kind))
-    return gated(asked, at.context, lambda asked, _: Message(content, reply_to=asked)).content
+    return gate_messages(
+        asked, at.context, lambda asked, _: Message(content, reply_to=asked)
+    ).content
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -221,7 +223,7 @@ def test_the_policys_own_counts_always_leave(fresh: Ward) -> None:
 def test_an_answer_that_is_no_answer_leaves_as_a_refusal(hungary: Ward) -> None:
     asked = message(messages.TRAIN, question(hungary, messages.TRAIN))
     failed = Message(Error(0, "patient 17"), reply_to=asked)
-    left = gated(asked, hungary.context, lambda _m, _c: failed)
+    left = gate_messages(asked, hungary.context, lambda _m, _c: failed)
     assert code_of(left.content) == "not-released"
     assert "patient" not in str(left)
 
@@ -231,7 +233,7 @@ def test_what_goes_wrong_behind_the_gate_leaves_as_a_code(hungary: Ward) -> None
         raise KeyError("patient 17")
 
     asked = message(messages.TRAIN, question(hungary, messages.TRAIN))
-    left = gated(asked, hungary.context, broken).content
+    left = gate_messages(asked, hungary.context, broken).content
     assert wire.read_refusal(left) == ("site-error", {})
     assert code_of(refusal_content(SiteError(""))) == "site-error"
 
@@ -246,7 +248,7 @@ def test_a_name_that_the_app_gave_its_message_does_not_leave(hungary: Ward) -> N
 
     asked = message(messages.EVALUATE, question(hungary, messages.EVALUATE))
     try:
-        left = gated(asked, hungary.context, named)
+        left = gate_messages(asked, hungary.context, named)
     except AttributeError:  # Flower may come to forbid it
         return
     assert left.metadata.group_id == asked.metadata.group_id
@@ -305,7 +307,7 @@ def test_a_stopped_site_answers_nothing_and_lets_nothing_out(fresh: Ward) -> Non
 
     answered_once(fresh, messages.STATISTICS)
     asked = message(messages.STATISTICS, question(fresh, messages.STATISTICS))
-    left = gated(asked, fresh.context, stopped_meanwhile)
+    left = gate_messages(asked, fresh.context, stopped_meanwhile)
     assert code_of(left.content) == "stopped"
 
 

@@ -29,7 +29,7 @@ def charges(at: Ward) -> tuple[Charge, ...]:
 
 
 def planned(at: Ward) -> SampledGaussian:
-    event = private.training_of(at.config).planned(at.site.data)
+    event = private.training_of(at.config).planned_event(at.site.data)
     assert event is not None
     return event
 
@@ -144,7 +144,7 @@ def test_records_may_be_the_units(tmp_path: Path) -> None:
 
 def test_a_run_in_the_clear_has_nothing_to_plan(tmp_path: Path) -> None:
     at = ward(tmp_path)
-    assert private.training_of(at.config).planned(at.site.data) is None
+    assert private.training_of(at.config).planned_event(at.site.data) is None
     assert private.training_of(at.config).plan(at.site.data) == at.config.training
 
 

@@ -10,7 +10,7 @@ from flwr.app import Context, Message
 from consortium.charter.document import BadCharter, Charter, Floors
 from consortium.client_app import app as client_app
 from consortium.config import BadConfig, RunConfig, Scalar
-from consortium.coordinator.assembly import cohort_for, encrypted, in_the_clear
+from consortium.coordinator.assembly import clear_strategy, cohort_for, encrypted_strategy
 from consortium.modes.contract import OutsideCharter
 from consortium.protocol.parameters import optimizer_for
 from consortium.run.directory import RunDirectory
@@ -73,7 +73,7 @@ def one_round(run: RunDirectory, **chosen: Scalar) -> Course:
             )
         return reply
 
-    strategy = in_the_clear(
+    strategy = clear_strategy(
         config, SCENARIO.charter, "run-1", observe=course.events.append, keep=course.kept.append
     )
     strategy.start(InProcessGrid(site, len(NAMES), config.flat()), config.num_server_rounds)
@@ -140,14 +140,14 @@ def test_a_fraction_of_the_sites_is_asked_and_the_quorum_at_least(staged: RunDir
 def built(charter: Charter = SCENARIO.charter, **chosen: Scalar) -> Any:
     config = SCENARIO.config_with(chosen)
     if config.aggregation == "encrypted":
-        return encrypted(
+        return encrypted_strategy(
             config,
             charter,
             observe=lambda _event: None,
             keep=lambda _name, _parts: None,
             reach=lambda _progress: None,
         )
-    return in_the_clear(config, charter, "run-1", observe=lambda _e: None, keep=lambda _p: None)
+    return clear_strategy(config, charter, "run-1", observe=lambda _e: None, keep=lambda _p: None)
 
 
 MODES: list[dict[str, Scalar]] = [{"aggregation": "clear"}, {"aggregation": "encrypted"}]

@@ -8,8 +8,8 @@ from consortium.config import RunConfig
 from consortium.coordinator.checkpoint import Checkpoint, write_checkpoint
 from consortium.coordinator.resume import (
     NotResumable,
-    interrupted,
-    kept,
+    interrupted_config,
+    kept_checkpoint,
     new_run_name,
     write_run_config,
 )
@@ -42,7 +42,7 @@ def keep(run: RunDirectory, config: RunConfig = CONFIG) -> Progress:
 
 def test_a_run_goes_on_from_what_it_kept(run: RunDirectory) -> None:
     wanted = keep(run)
-    found = kept(run, CONFIG, CHARTER)
+    found = kept_checkpoint(run, CONFIG, CHARTER)
     assert found is not None
     assert (found.progress.run, found.progress.layout) == (wanted.run, wanted.layout)
     assert found.progress.statistics.tolist() == [1, 2]
@@ -50,29 +50,29 @@ def test_a_run_goes_on_from_what_it_kept(run: RunDirectory) -> None:
 
 
 def test_a_run_that_kept_nothing_begins(run: RunDirectory) -> None:
-    assert kept(run, CONFIG, CHARTER) is None
+    assert kept_checkpoint(run, CONFIG, CHARTER) is None
 
 
 def test_a_run_does_not_go_on_under_other_settings_or_another_charter(run: RunDirectory) -> None:
     keep(run)
     with pytest.raises(NotResumable, match="other settings"):
-        kept(run, RunConfig(seed=12), CHARTER)
+        kept_checkpoint(run, RunConfig(seed=12), CHARTER)
     with pytest.raises(NotResumable, match="another charter"):
-        kept(run, CONFIG, SCENARIOS["heart-diagnosis"].charter)
+        kept_checkpoint(run, CONFIG, SCENARIOS["heart-diagnosis"].charter)
 
 
 def test_what_a_run_was_started_with_is_known_afterwards(run: RunDirectory) -> None:
     write_run_config(run, CONFIG)
-    assert interrupted(run) == CONFIG
+    assert interrupted_config(run) == CONFIG
 
 
 def test_a_directory_without_a_run_is_refused(run: RunDirectory) -> None:
     with pytest.raises(NotResumable, match="no run was started"):
-        interrupted(run)
+        interrupted_config(run)
     run.coordinator.mkdir()
     run.run_config.write_text(json.dumps({"seed": "x"}))
     with pytest.raises(NotResumable, match="no run was started"):
-        interrupted(run)
+        interrupted_config(run)
 
 
 def test_no_two_runs_have_one_name() -> None:

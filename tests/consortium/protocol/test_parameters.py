@@ -73,11 +73,9 @@ def test_a_header_says_how_the_ciphertexts_of_an_upload_are_laid_out() -> None:
         slot=slot, site="east", bucket=0, weight_class=1, nonce=bytes(32), state=bytes(32)
     )
     header = upload_header(label, config, LAYOUT, placement)
-    header.require_form(
-        parameter_set="strict-256",
-        layout=bytes.fromhex(LAYOUT.digest),
-        blocks=placement.num_ciphertexts,
-    )
+    assert header.parameter_set == "strict-256"
+    assert header.layout == bytes.fromhex(LAYOUT.digest)
+    assert header.blocks == placement.num_ciphertexts
     assert header.label is label
 
 

@@ -58,7 +58,7 @@ def moved(step: Step, rounds: int = 2, *, n_buckets: int = 1) -> RunState:
     rng = np.random.default_rng(rounds)
     for _ in range(rounds):
         sums = [bucket(step, state, rng.normal(size=LAYOUT.dim)) for _ in range(n_buckets)]
-        state = step.advanced(state, rng.bytes(32), sums)
+        state = step.advance(state, rng.bytes(32), sums)
     return state
 
 
@@ -178,7 +178,7 @@ def test_one_bucket_moves_by_the_weighted_mean_up_to_half_a_level(
         for update, one in zip(updates, classes, strict=True)
     ]
     total = BucketSum(levels=np.sum(levels, axis=0, dtype=np.int32), total_class=sum(classes))
-    after = step.advanced(state, bytes(32), [total])
+    after = step.advance(state, bytes(32), [total])
     mean = np.average(updates, axis=0, weights=classes)
     bound = 0.5 / PARAMETERS.levels * 8 * len(classes) / sum(classes)
     np.testing.assert_allclose(after.model.vector, 0.3 * mean, rtol=1e-6, atol=0.3 * bound + 1e-9)
@@ -193,8 +193,8 @@ def test_the_order_of_buckets_does_not_matter(rule: str) -> None:
     state = step.start(STATISTICS)
     rng = np.random.default_rng(3)
     sums = [bucket(step, state, rng.uniform(-1, 1, LAYOUT.dim)) for _ in range(5)]
-    forward = step.advanced(state, bytes(32), sums)
-    backward = step.advanced(state, bytes(32), sums[::-1])
+    forward = step.advance(state, bytes(32), sums)
+    backward = step.advance(state, bytes(32), sums[::-1])
     np.testing.assert_allclose(backward.model.vector, forward.model.vector, rtol=1e-6)
     assert backward.scales.tolist() == forward.scales.tolist()
 
@@ -210,7 +210,7 @@ def test_scales_double_or_halve_at_most_and_stay_in_bounds(
     low, high = (float(np.float32(bound)) for bound in BOUNDS)
     for _ in range(rounds):
         update = rng.normal(size=LAYOUT.dim) * 2.0**exponent
-        after = step.advanced(state, bytes(32), [bucket(step, state, update)])
+        after = step.advance(state, bytes(32), [bucket(step, state, update)])
         assert (after.scales <= 2 * state.scales).all()
         assert (after.scales >= state.scales / 2).all()
         assert ((low <= after.scales) & (after.scales <= high)).all()
@@ -224,7 +224,7 @@ def test_scales_come_to_rest_at_a_multiple_of_the_size_of_the_updates() -> None:
     state = step.start(STATISTICS)
     update = np.array([1e-3] * 6 + [1e-1] * 2)
     for _ in range(12):
-        state = step.advanced(state, bytes(32), [bucket(step, state, update)])
+        state = step.advance(state, bytes(32), [bucket(step, state, update)])
     np.testing.assert_allclose(
         state.scales, [SCALE_PER_RMS * 1e-3, SCALE_PER_RMS * 1e-1], rtol=0.01
     )
@@ -234,7 +234,7 @@ def test_updates_of_zero_let_the_scale_sink_to_its_bound_and_no_further() -> Non
     step = step_of(clip_norm=1.0)
     state = step.start(STATISTICS)
     for _ in range(40):
-        state = step.advanced(state, bytes(32), [bucket(step, state, np.zeros(LAYOUT.dim))])
+        state = step.advance(state, bytes(32), [bucket(step, state, np.zeros(LAYOUT.dim))])
     np.testing.assert_allclose(state.scales, BOUNDS[0], rtol=1e-6)
 
 
@@ -248,7 +248,7 @@ def test_one_lying_bucket_of_three_does_not_move_the_scale_out_of_the_honest_ran
     honest = [np.full(LAYOUT.dim, 0.011), np.full(LAYOUT.dim, 0.012)]
     for _ in range(10):
         sums = [bucket(step, state, update) for update in (*honest, np.full(LAYOUT.dim, lie))]
-        state = step.advanced(state, bytes(32), sums)
+        state = step.advance(state, bytes(32), sums)
     wanted = state.scales / SCALE_PER_RMS
     assert ((wanted > 0.0109) & (wanted < 0.0121)).all()
 
@@ -258,7 +258,7 @@ def test_a_bucket_mean_is_clipped_to_the_runs_norm(norm: float) -> None:
     step = step_of(optimizer="sgd", clip_norm=2.0)
     state = replace(step.start(STATISTICS), scales=np.full(2, 512.0))
     direction = np.ones(LAYOUT.dim) / np.sqrt(LAYOUT.dim)
-    after = step.advanced(state, bytes(32), [bucket(step, state, norm * direction)])
+    after = step.advance(state, bytes(32), [bucket(step, state, norm * direction)])
     moved_by = float(np.sqrt((after.model.vector**2).sum())) / 0.3
     assert moved_by == pytest.approx(min(norm, 2.0), rel=1e-3)
 
@@ -277,7 +277,7 @@ def test_an_update_beyond_the_range_of_float32_is_refused() -> None:
     )
     huge = BucketSum(levels=np.full(LAYOUT.dim, PARAMETERS.levels, np.int32), total_class=8)
     with pytest.raises(ConsortiumError):
-        step.advanced(state, bytes(32), [huge])
+        step.advance(state, bytes(32), [huge])
 
 
 RUN = """
@@ -314,7 +314,7 @@ for name, spec in RULES.items():
                 )
                 for _ in range(5)
             ]
-            state = step.advanced(state, sha256(state.encode()).digest(), sums)
+            state = step.advance(state, sha256(state.encode()).digest(), sums)
             print(name, optimizer, sha256(state.encode()).hexdigest())
 """
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from consortium.config import RunConfig
-from consortium.coordinator.resume import NotResumable, interrupted, write_run_config
+from consortium.coordinator.resume import NotResumable, interrupted_config, write_run_config
 from consortium.run.directory import RunDirectory
 from consortium.run.leader_lock import AlreadyLed, hold_leadership, is_led
 
@@ -75,8 +75,8 @@ def test_who_only_looks_keeps_nobody_out(tmp_path: Path) -> None:
 def test_a_run_that_goes_on_is_not_resumed_beside_itself(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     with pytest.raises(NotResumable, match="no run was started"):
-        interrupted(run)
+        interrupted_config(run)
     write_run_config(run, RunConfig())
     with another(run.leader), pytest.raises(AlreadyLed, match="goes on"):
-        interrupted(run)
-    assert interrupted(run) == RunConfig()
+        interrupted_config(run)
+    assert interrupted_config(run) == RunConfig()

@@ -41,7 +41,7 @@ def shared(members: dict[str, KeyRing], maker: str = "east", last: int = 0) -> N
 
 
 def test_at_first_nobody_holds_an_epoch(members: dict[str, KeyRing]) -> None:
-    assert {member.held() for member in members.values()} == {(0, b"")}
+    assert {member.held_epoch() for member in members.values()} == {(0, b"")}
     with pytest.raises(NoEpoch):
         members["east"].epoch()
 
@@ -50,17 +50,17 @@ def test_one_makes_an_epoch_and_all_hold_it(members: dict[str, KeyRing]) -> None
     deliveries = members["north"].rotate(0)
     assert set(deliveries) == set(NAMES) - {"north"}
     held = {members[name].accept(delivery) for name, delivery in deliveries.items()}
-    assert held == {members["north"].held()}
-    assert members["north"].held()[0] == 1
+    assert held == {members["north"].held_epoch()}
+    assert members["north"].held_epoch()[0] == 1
 
 
 def test_an_epoch_is_newer_than_any_that_anybody_held(members: dict[str, KeyRing]) -> None:
     shared(members)
     shared(members, "north", last=41)
-    assert {member.held()[0] for member in members.values()} == {42}
+    assert {member.held_epoch()[0] for member in members.values()} == {42}
     shared(members, "south", last=0)
-    assert {member.held()[0] for member in members.values()} == {43}
-    assert len({member.held() for member in members.values()}) == 1
+    assert {member.held_epoch()[0] for member in members.values()} == {43}
+    assert len({member.held_epoch() for member in members.values()}) == 1
 
 
 def test_who_says_that_epochs_are_far_ahead_is_believed_up_to_a_bound(
@@ -69,7 +69,7 @@ def test_who_says_that_epochs_are_far_ahead_is_believed_up_to_a_bound(
     """Numbers are not used up by one lie, nor by a hundred."""
     for _ in range(3):
         shared(members, "north", last=2**63 - 1)
-    assert {member.held()[0] for member in members.values()} == {3 * (2**20 + 1)}
+    assert {member.held_epoch()[0] for member in members.values()} == {3 * (2**20 + 1)}
 
 
 def test_a_delivery_is_for_one_member_once(members: dict[str, KeyRing]) -> None:
@@ -87,10 +87,10 @@ def test_a_process_that_starts_anew_holds_what_was_held(
     consortium: Consortium, members: dict[str, KeyRing]
 ) -> None:
     shared(members)
-    before = members["south"].held()
+    before = members["south"].held_epoch()
     members["south"].memory.close()
     forget_processes()
-    assert at(consortium, "south").held() == before
+    assert at(consortium, "south").held_epoch() == before
 
 
 def test_a_process_has_one_member_a_site(consortium: Consortium) -> None:
@@ -105,14 +105,14 @@ def test_another_charter_is_another_secret_and_no_old_number(
     shared(members)
     shorter = consortium.charter.model_copy(update={"members": consortium.charter.members[:3]})
     left = {name: member_at(consortium.run.site(name), name, shorter) for name in shorter.names}
-    assert {member.held() for member in left.values()} == {(0, b"")}
+    assert {member.held_epoch() for member in left.values()} == {(0, b"")}
     with pytest.raises(SecretMissing):
         left["east"].epoch()
     old = members["east"].rotate(1)
     with pytest.raises(WrongCharter):
         left["north"].accept(old["north"])
     shared(left)
-    assert {member.held()[0] for member in left.values()} == {3}
+    assert {member.held_epoch()[0] for member in left.values()} == {3}
 
 
 def test_a_run_is_opened_by_one_and_accepted_by_all(members: dict[str, KeyRing]) -> None:

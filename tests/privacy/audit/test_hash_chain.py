@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,11 +22,11 @@ from privacy.audit.hash_chain import (
     Chain,
     LogEvent,
     LogHead,
+    PublicKeys,
     _hash,
     _parse_line,
     _require_signed,
     verified_entries,
-    verify_chain,
 )
 from privacy.storage.secret_files import ExposedSecret
 
@@ -62,6 +62,12 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     return tmp_path / "audit" / "log.jsonl"
+
+
+def verify_chain(path: Path, keys: PublicKeys, *, known: Iterable[LogHead] = ()) -> None:
+    """Read a log to its end."""
+    for _ in verified_entries(path, keys, known=known):
+        pass
 
 
 def require_found(path: Path, content: bytes, *, known: tuple[LogHead, ...] = ()) -> int:

@@ -68,7 +68,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def spent(ledger: Ledger, data_set: DataSet = PATIENTS) -> float:
-    return ledger.spent(data_set.name, delta=BUDGET.delta).pld
+    return ledger.spent_epsilon(data_set.name, delta=BUDGET.delta).pld
 
 
 def test_what_is_reserved_is_spent_at_once(ledger: Ledger) -> None:

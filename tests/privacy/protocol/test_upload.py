@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from privacy.canonical import MalformedEnvelope
 from privacy.protocol.envelope import Receipt
-from privacy.protocol.upload import MAX_BLOCKS, UploadHeader, WrongLayout, upload_digest
+from privacy.protocol.upload import MAX_BLOCKS, UploadHeader, upload_digest
 
 BLOCKS = st.lists(st.binary(max_size=20), max_size=5)
 
@@ -40,18 +40,6 @@ def test_a_header_out_of_range_does_not_construct(
 ) -> None:
     with pytest.raises(MalformedEnvelope):
         replace(header, **change)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    "change", [{"parameter_set": "compact-8"}, {"layout": bytes(32)}, {"blocks": 2}]
-)
-def test_another_form_than_agreed_is_refused(
-    header: UploadHeader, change: dict[str, object]
-) -> None:
-    agreed = {"parameter_set": "default", "layout": b"\x07" * 32, "blocks": 3}
-    header.require_form(**agreed)  # type: ignore[arg-type]
-    with pytest.raises(WrongLayout):
-        header.require_form(**{**agreed, **change})  # type: ignore[arg-type]
 
 
 @settings(max_examples=50)

@@ -205,7 +205,7 @@ def test_the_arms_of_a_private_run_have_the_same_epsilon(
 
     def train(*given: Any, **named: Any) -> Trained:
         _, data, pooled, _, plan = given
-        event = training_of(over.config).planned(data)
+        event = training_of(over.config).planned_event(data)
         assert event is not None
         seen.append((plan.privacy.noise_multiplier == event.noise_multiplier, bool(pooled.any())))
         return real(*given, **named)

@@ -16,7 +16,7 @@ from sites.plans import BadPlan, EmptySite, TrainingPlan
 from sites.schema.texts import EntitySchema
 from sites.task import UnfitSchema
 from sites.tasks.registry import task_for
-from sites.tasks.text.named_entities import PLAN, EntityTask, clinical_entities_task
+from sites.tasks.text.named_entities import EntityTask, clinical_entities_task
 from sites.tasks.text.named_entities_data import EntityData
 from sites.text.iob2_tags import first_break, tag_names
 from tests.sites.small_encoders import SIDES, plan
@@ -115,7 +115,6 @@ def test_the_task_is_built_by_its_name() -> None:
     found = task_for("clinical-entities", SCHEMA, plan(), seed=7)
     assert isinstance(found, EntityTask)
     assert found.name == "clinical-entities"
-    assert PLAN.class_balance == "none"
     with pytest.raises(UnfitSchema, match="whole texts"):
         clinical_entities_task(SIDES, plan(), seed=7)
 

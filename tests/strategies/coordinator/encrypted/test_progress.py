@@ -9,7 +9,7 @@ from flwr.app import RecordDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consortium.coordinator.assembly import encrypted
+from consortium.coordinator.assembly import encrypted_strategy
 from consortium.run.evidence_store import EvidenceStore
 from privacy.layout import Layout
 from scenarios.engines.in_process import Vanished
@@ -58,7 +58,7 @@ def begun(consortium: Consortium, dies_at: str, *, before: bool) -> Course:
         if here == dies_at:
             raise Died
 
-    strategy = encrypted(
+    strategy = encrypted_strategy(
         config,
         consortium.charter,
         observe=course.events.append,
@@ -79,7 +79,7 @@ def gone_on(consortium: Consortium) -> Course:
     """Go on, in a coordinator that knows only what was kept."""
     course, config = Course(), configured({})
     vault = EvidenceStore(consortium.run.vault)
-    strategy = encrypted(
+    strategy = encrypted_strategy(
         config,
         consortium.charter,
         observe=course.events.append,
