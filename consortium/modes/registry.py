@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 ModeName: TypeAlias = Literal["clear", "encrypted"]
 
 
-def _clear_mode() -> "Mode":
+def _clear() -> "Mode":
     from consortium.modes.clear import InTheClear
 
     return InTheClear()
 
 
-def _encrypted_mode() -> "Mode":
+def _encrypted() -> "Mode":
     from consortium.modes.encrypted import Encrypted
 
     return Encrypted()
@@ -29,8 +29,8 @@ def _encrypted_mode() -> "Mode":
 
 _MODES: Mapping[ModeName, Callable[[], "Mode"]] = MappingProxyType(
     {
-        "clear": _clear_mode,
-        "encrypted": _encrypted_mode,
+        "clear": _clear,
+        "encrypted": _encrypted,
     }
 )
 
