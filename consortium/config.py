@@ -170,9 +170,15 @@ class RunConfig(BaseModel):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the canonical form, in hexadecimal: that of version 0.1.0."""
+        """SHA-256 of the canonical form, in hexadecimal: that of version 0.1.0.
+
+        A key that came later is in it only if it does not have its default. So a later version can
+        resume a run of an earlier one.
+        """
         canonical: dict[str, Any] = {}
         for key, value in self.flat().items():
+            if value == KEYS[key] and not SETTINGS[key].declaration.is_first:
+                continue
             part, _, name = key.replace("-", "_").rpartition(".")
             (canonical.setdefault(part, {}) if part else canonical)[name] = value
         return hashlib.sha256(to_json(canonical)).hexdigest()

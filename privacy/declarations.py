@@ -21,6 +21,13 @@ Chosen: TypeAlias = str | int | float | bool
 
 
 @dataclass(frozen=True)
+class Since:
+    """The version in which a value was added, as an annotation; 0.1.0 had those without one."""
+
+    version: str
+
+
+@dataclass(frozen=True)
 class Declaration:
     """One value that a person chooses.
 
@@ -41,6 +48,11 @@ class Declaration:
         """The allowed words; empty if it is a number or a free text."""
         kind = self.field.annotation
         return get_args(kind) if get_origin(kind) is Literal else ()
+
+    @property
+    def is_first(self) -> bool:
+        """Whether version 0.1.0 had this value."""
+        return not any(isinstance(one, Since) for one in self.field.metadata)
 
     @property
     def kind(self) -> str:

@@ -1,10 +1,17 @@
 """A run is bound to the digest of its config: those of version 0.1.0 still stand, bit for bit."""
 
 import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from consortium.config import RunConfig, Scalar
+
+ROOT = Path(__file__).parents[2]
 
 # Made by version 0.1.0: what was chosen, and RunConfig.digest.
 DIGESTS: list[tuple[dict[str, Scalar], str]] = [
@@ -126,5 +133,37 @@ def test_a_config_has_the_digest_that_version_0_1_0_gave_it(
     assert RunConfig.parse(config.flat()).digest == digest
 
 
-def test_the_digest_is_that_of_all_keys_in_their_order() -> None:
+def test_the_digest_is_that_of_all_first_keys_in_their_order() -> None:
     assert RunConfig().digest == hashlib.sha256(CANONICAL.encode()).hexdigest()
+
+
+LATER = """
+from consortium.config import RunConfig
+for chosen in ({}, {"later": 0.0}, {"later": 0.25}):
+    print(RunConfig.parse(chosen).digest)
+"""
+
+
+def test_a_key_of_a_later_version_leaves_the_digest_as_it_was_where_it_has_its_default(
+    tmp_path: Path,
+) -> None:
+    """In a copy of the project with one more key, which says since when it is there."""
+    shutil.copytree(ROOT / "sites", tmp_path / "sites")
+    plans = (tmp_path / "sites" / "plans.py").read_text()
+    before = "    proximal_mu: Annotated[\n"
+    assert plans.count(before) == 1
+    field = 'Annotated[float, Field(ge=0, description="More."), Since("0.2.0")] = 0.0'
+    plans = plans.replace(before, f"    later: {field}\n{before}")
+    imported = "from privacy.declarations import Since\n"
+    (tmp_path / "sites" / "plans.py").write_text(imported + plans)
+    said = subprocess.run(
+        [sys.executable, "-c", LATER],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    absent, default, chosen = said.stdout.split()
+    assert absent == default == RunConfig().digest
+    assert chosen != default
