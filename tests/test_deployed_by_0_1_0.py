@@ -100,7 +100,7 @@ def test_a_ledger_refuses_what_would_exceed_its_budget_beside_what_it_holds(
     assert account(site).spent.pld > before.spent.pld
     assert account(site).lines[:-1] == before.lines
     said = typed(consortium, "site", "ledger", site, "--what-if", "0.6", "0.2", "200")
-    assert "it does not fit" in said
+    assert "It does not fit" in said
 
 
 ASKED = ("aggregation=encrypted", "model=logistic", "num-server-rounds=2", "dp.unit=person")

@@ -152,7 +152,7 @@ def test_why_a_site_was_left_out_is_still_said_in_words(tmp_path: Path) -> None:
     summary = summary_of(run)
     codes = {one.code for one in summary.quarantined}
     assert codes == {"non-finite-update"}
-    assert "values that are not numbers" in render_report(RunDirectory(run)).read_text()
+    assert "values that are not finite numbers" in render_report(RunDirectory(run)).read_text()
 
 
 def test_the_sums_of_a_finished_run_were_added_right(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def require_known(words: list[str]) -> None:
         _, inner, _ = found.resolve_command(context, rest[:1])  # one that is lazy, with its options
         assert inner is not None
         found, rest = inner, rest[1:]
-    known = {name for item in found.params for name in (*item.opts, *item.secondary_opts)}
+    known = {"--help"}.union(*((*item.opts, *item.secondary_opts) for item in found.params))
     unknown = [word for word in rest if word.startswith("--") and word not in known]
     assert unknown == [], f"{' '.join(words)}: {found.name} has {sorted(known)}"
 
