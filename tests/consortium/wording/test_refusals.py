@@ -2,8 +2,11 @@ from types import ModuleType
 
 import pytest
 
+import sites.data.annotations
 import sites.data.holdout
+import sites.data.iob2_files
 import sites.data.tables
+import sites.data.texts
 import sites.data.validation
 import sites.evaluation.input_checks
 import sites.plans
@@ -52,6 +55,10 @@ AT_A_SITE = [
     sites.data.holdout.PersonOnBothSides,
     sites.data.validation.BadTable,
     sites.data.validation.MissingColumns,
+    sites.data.texts.BadTexts,
+    sites.data.annotations.BadSentences,
+    sites.data.iob2_files.BrokenIob,
+    sites.data.iob2_files.UnknownSide,
     *refusals(sites.data.tables, sites.data.tables.UnreadableSource),
 ]
 
