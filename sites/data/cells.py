@@ -64,3 +64,15 @@ def cell_text(cell: object) -> str:
 def text_if_present(text: str) -> str | None:
     """Return the text, or None if it is one of `MISSING`."""
     return None if text.casefold() in MISSING else text
+
+
+def has_half_character(text: str) -> bool:
+    """Return whether a text holds one half of a UTF-16 pair, as JSON can write it.
+
+    No file in UTF-8 can hold that, and no tokenizer reads it.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

@@ -15,6 +15,7 @@ import pyarrow
 from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError
+from sites.data.cells import has_half_character
 from sites.data.source import DataSource, IobFiles, SqlQuery, TableFile, TextFolder
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -51,6 +52,10 @@ class BrokenFile(UnreadableSource, code="broken-file"):
     """The content of a file does not fit its ending, or its rows do not fit its header."""
 
 
+class BadTexts(ConsortiumError, ValueError, code="bad-texts"):
+    """Records have no text or a broken one, or no declared label; the message names the first."""
+
+
 class QueryFailed(UnreadableSource, code="query-failed"):
     """A database could not be reached, or it refused the query."""
 
@@ -68,6 +73,7 @@ def read_table(source: DataSource) -> pd.DataFrame:
 
     Raises:
         UnreadableSource: Nothing could be read, or there are no rows.
+        BadTexts: JSON lines hold half a character, which no text in UTF-8 can.
     """
     match source:
         case TableFile(path=path):
@@ -213,12 +219,24 @@ def _check_header(path: Path, separator: str) -> None:
 
 def _read_json_lines(path: Path) -> pd.DataFrame:
     opened = gzip.open if path.suffix == ".gz" else open
-    records, lines = [], []
+    records, lines, broken = [], [], []
     with opened(path, "rt", encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
-                records.append(_json_object(line, f"{path} line {number}"))
+                record = _json_object(line, f"{path} line {number}")
+                records.append(record)
                 lines.append(number)
+                # Only an escape can write half a character; most files need no second look.
+                if "\\u" in line and has_half_character(json.dumps(record, ensure_ascii=False)):
+                    broken.append(number)
+    if broken:
+        shown = ", ".join(map(str, broken[:_SHOWN])) + (", ..." if broken[_SHOWN:] else "")
+        where = "line" if len(broken) == 1 else f"{len(broken)} lines:"
+        raise BadTexts(
+            f"{path} holds half a character in {where} {shown}: a text was cut off within one; "
+            "remove what is left of it, or export the texts again",
+            rows=len(broken),
+        )
     return pd.DataFrame(records, index=pd.Index(lines, dtype="int64"), dtype=object)
 
 

@@ -52,7 +52,8 @@ def validate_table(
     order and index are those of `frame`; other columns are left out.
 
     A cell is missing if it is empty or one of `sites.data.cells.MISSING`, unless the schema
-    declares that text as a value. "1", 1, 1.0 and True are the same category where one of them is declared.
+    declares that text as a value. "1", 1, 1.0 and True are the same category where one of them is
+    declared.
 
     Args:
         frame: What `sites.data.tables.read_table` returned.

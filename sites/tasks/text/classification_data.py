@@ -13,7 +13,8 @@ from privacy.layout import Tally
 from sites.data.holdout import given_hold_out, hold_out
 from sites.data.record_columns import person_violations, persons_of, side_violations
 from sites.data.source import DataSource
-from sites.data.texts import BadTexts, read_texts, require_texts
+from sites.data.tables import BadTexts
+from sites.data.texts import read_texts, require_texts
 from sites.data.validation import MissingColumns
 from sites.models.encoder import Encoder
 from sites.schema.tables import ClassLabel

@@ -6,7 +6,6 @@ import sites.data.annotations
 import sites.data.holdout
 import sites.data.iob2_files
 import sites.data.tables
-import sites.data.texts
 import sites.data.validation
 import sites.evaluation.input_checks
 import sites.plans
@@ -55,7 +54,7 @@ AT_A_SITE = [
     sites.data.holdout.PersonOnBothSides,
     sites.data.validation.BadTable,
     sites.data.validation.MissingColumns,
-    sites.data.texts.BadTexts,
+    sites.data.tables.BadTexts,
     sites.data.annotations.BadSentences,
     sites.data.iob2_files.BrokenIob,
     sites.data.iob2_files.UnknownSide,

@@ -23,8 +23,7 @@ from scenarios.user_data.corpus import Corpus, UndividedCorpus, read_corpus, sce
 from scenarios.user_data.sources import scenario_with_user_data
 from sites.data.annotations import read_annotated_sentences
 from sites.data.source import IobFiles, TableFile, TextFolder
-from sites.data.tables import read_table
-from sites.data.texts import BadTexts
+from sites.data.tables import BadTexts, read_table
 from sites.data.validation import MissingColumns
 from sites.schema.tables import ClassLabel
 from sites.schema.texts import EntitySchema, MultiLabel, NotesSchema

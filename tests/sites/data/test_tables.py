@@ -1,5 +1,6 @@
 import csv
 import gzip
+import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from sites.data.source import SqlQuery, TableFile
 from sites.data.tables import (
+    BadTexts,
     BrokenFile,
     EmptyTable,
     MissingFile,
@@ -167,6 +169,33 @@ def test_json_lines_are_numbered_by_line(tmp_path: Path) -> None:
     frame = read_table(written(tmp_path / "a.jsonl", '{"age": 63}\n\n{"age": [1]}\n'))
     assert list(frame.index) == [1, 3]
     assert frame["age"].tolist() == [63, [1]]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+@pytest.mark.parametrize(
+    "half", [{"text": "pain \ud83d"}, {"x": "\ude00"}, {"tokens": ["a", "\udfff"]}, {"\ud800": 1}]
+)
+def test_half_a_character_in_json_is_refused_by_its_lines(
+    tmp_path: Path, name: str, half: dict[str, object]
+) -> None:
+    """In whatever column; a whole character outside the basic plane is fine."""
+    path = tmp_path / name
+    whole = {"text": "\U0001f600"}
+    lines = "\n".join(map(json.dumps, (whole, half, whole, half))).encode()
+    path.write_bytes(gzip.compress(lines, mtime=0) if path.suffix == ".gz" else lines)
+    with pytest.raises(BadTexts, match="half a character in 2 lines: 2, 4") as caught:
+        read_table(TableFile(path=path))
+    assert caught.value.counts == {"rows": 2}
+    assert "pain" not in str(caught.value)
+
+
+@given(st.text())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_whole_text_in_json_is_read_unchanged(tmp_path: Path, text: str) -> None:
+    """Escaped or not."""
+    both = (json.dumps({"text": text}, ensure_ascii=one) for one in (True, False))
+    (tmp_path / "a.jsonl").write_text("\n".join(both), encoding="utf-8", newline="")
+    assert read_table(TableFile(path=tmp_path / "a.jsonl"))["text"].tolist() == [text] * 2
 
 
 def test_positions_of_a_parquet_file_start_at_one(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from privacy.errors import ConsortiumError
 from sites.data.holdout import PersonOnBothSides
 from sites.data.source import TableFile, TextFolder
-from sites.data.texts import BadTexts
+from sites.data.tables import BadTexts
 from sites.data.validation import MissingColumns
 from sites.schema.tables import ClassLabel
 from sites.schema.texts import MultiLabel, NotesSchema
