@@ -73,7 +73,7 @@ def _is_inexact(cell: object) -> bool:
     """Return whether a float is so large that other whole numbers may have become the same."""
     if not isinstance(cell, float | np.floating):
         return False
-    return bool(abs(cell) >= 2 / np.finfo(type(cell)).eps)
+    return bool(abs(float(cell)) >= 2 / np.finfo(type(cell)).eps)
 
 
 def _person(text: str) -> str | None:
