@@ -23,7 +23,7 @@ def persons_of(cells: Cells) -> Cells:
     A whole number is the same person in any type and as text: 123, 123.0, "123" and "123.0".
     Otherwise persons are the same only if their texts are.
     """
-    texts = cells.map(cell_text).astype(object)
+    texts = cells.astype(object).map(cell_text).astype(object)
     return texts.map({text: _person(text) for text in texts.unique()}).astype(object)
 
 
@@ -34,7 +34,9 @@ def person_violations(cells: Cells) -> list[Violation]:
     stands with and without leading zeros, which may be one person or two.
     """
     persons = persons_of(cells)
-    inexact = cells.map(_is_inexact)
+    kind = cells.dtype if cells.dtype.kind == "f" else np.dtype(np.float64)
+    limit = 2 / float(np.finfo(str(kind).lower()).eps)
+    inexact = cells.astype(object).map(lambda cell: _is_float_from(limit, cell))
     found = [
         _violation(cells, persons.isna(), PRESENT, "fill it in, or leave the row out"),
         _violation(
@@ -69,11 +71,9 @@ def side_violations(cells: Cells) -> list[Violation]:
     return [found] if found else []
 
 
-def _is_inexact(cell: object) -> bool:
+def _is_float_from(limit: float, cell: object) -> bool:
     """Return whether a float is so large that other whole numbers may have become the same."""
-    if not isinstance(cell, float | np.floating):
-        return False
-    return bool(abs(float(cell)) >= 2 / np.finfo(type(cell)).eps)
+    return isinstance(cell, float | np.floating) and abs(float(cell)) >= limit
 
 
 def _person(text: str) -> str | None:
