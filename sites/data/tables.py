@@ -242,11 +242,20 @@ def _read_json_lines(path: Path) -> pd.DataFrame:
 
 def _json_object(line: str, place: str) -> dict[str, object]:
     try:
-        record = json.loads(line)
+        record = json.loads(line, object_pairs_hook=lambda pairs: _json_pairs(pairs, place))
     except json.JSONDecodeError as error:
         raise BrokenFile(f"{place} is not JSON: {error}") from error
     if not isinstance(record, dict):
         raise BrokenFile(f'{place} must be an object such as {{"age": 63}}')
+    return record
+
+
+def _json_pairs(pairs: list[tuple[str, object]], place: str) -> dict[str, object]:
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        raise BrokenFile(f"{place} names {repeated[:_SHOWN]} more than once: keep one of each")
     return record
 
 
@@ -261,11 +270,18 @@ def _read_query(source: SqlQuery) -> pd.DataFrame:
         raise QueryFailed("the URL is not one of SQLAlchemy, such as sqlite:///file.db") from error
     try:
         with engine.connect() as connection:  # without a commit, nothing is written
-            return _index_from_one(pd.read_sql_query(sqlalchemy.text(source.query), connection))
+            frame = pd.read_sql_query(sqlalchemy.text(source.query), connection)
     except (sqlalchemy.exc.SQLAlchemyError, pd.errors.DatabaseError) as error:
         raise QueryFailed(f"the database refused the query: {error}") from error
     finally:
         engine.dispose()
+    repeated = sorted({*frame.columns[frame.columns.duplicated()]})
+    if repeated:
+        raise QueryFailed(
+            f"the query returns the columns {repeated[:_SHOWN]} more than once: select each once, "
+            "or give it another name with AS"
+        )
+    return _index_from_one(frame)
 
 
 def _index_from_one(frame: pd.DataFrame) -> pd.DataFrame:

@@ -230,6 +230,11 @@ def test_positions_of_a_parquet_file_start_at_one(tmp_path: Path) -> None:
         ("a.csv.gz", b"age,sex\n", r"cannot be read as \.csv"),
         ("a.csv.gz", gzip.compress(CSV.encode(), mtime=0)[:-9], r"cannot be read as \.csv"),
         ("a.jsonl", b'{"age": 63}\n{"age": \n', "line 2 is not JSON"),
+        (
+            "a.jsonl",
+            b'{"a": 1}\n{"a": 2, "b": 1, "a": 3}\n',
+            r"line 2 names \['a'\] more than once",
+        ),
         ("a.jsonl", b"63\n", "line 1 must be an object"),
         ("a.parquet", b"PAR1", r"cannot be read as \.parquet"),
     ],
@@ -260,6 +265,7 @@ def test_an_unknown_ending_is_refused_with_the_known_ones(tmp_path: Path) -> Non
         ("unheard+of://me:secret@db/x", "SELECT 1", "not one of SQLAlchemy"),
         ("mysql+pymysql://me:secret@db/x", "SELECT 1", "driver of this database is not installed"),
         ("sqlite://", "SELECT * FROM nowhere", "no such table"),
+        ("sqlite://", "SELECT 1 AS a, 2 AS b, 3 AS a", r"the columns \['a'\] more than once"),
     ],
 )
 def test_a_failed_query_says_why_and_shows_no_password(url: str, query: str, message: str) -> None:
