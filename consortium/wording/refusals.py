@@ -55,7 +55,12 @@ _SAID_BY_THE_SITE = {
     "wrong-separator": "Its data file uses a separator other than the declared one.",
     "empty-table": "Its data hold no records.",
     "query-failed": "Its database did not answer the query.",
-    "bad-texts": "Some records have no text, no person, or an undeclared label.",
+    "bad-texts": "Some records have no text or a broken one, no person, an undeclared label, or an "
+    "unknown side of the split; or it cannot be told whose they are.",
+    "bad-sentences": "Some sentences break the agreed schema, or it cannot be told whose they are "
+    "or on which side of the split.",
+    "broken-iob": "The tags of its sentences are not IOB2.",
+    "unknown-side": "A file of its sentences is not named after a side of the split.",
     "unknown-encoder": "The encoder that the run names was not there.",
     "unfit-encoder": "The encoder that the run names cannot be trained here.",
     "other-encoder": "Its encoder has weights or a vocabulary other than the run asks for.",

@@ -15,6 +15,7 @@ import pandas as pd
 from privacy.errors import ConsortiumError
 from scenarios.scenario import Scenario
 from sites.data.iob2_files import SIDES, sentence_source
+from sites.data.record_columns import person_violations, persons_of
 from sites.data.source import DataSource, IobFiles, TableFile, TextFolder
 from sites.data.tables import FORMATS, read_table
 from sites.data.texts import read_texts, require_texts
@@ -58,12 +59,18 @@ def scenario_with_corpus(
     the column `site` says otherwise. The scenario expects no particular result any more.
 
     Raises:
-        UndividedCorpus: A site would have no records, or the column `site` names an unknown one.
+        UndividedCorpus: A site would have no records, the column `site` names an unknown one, or
+            it cannot be told whose a record is.
         ConsortiumError: The records do not fit the scenario.
     """
     corpus, table = fit_schema(corpus, scenario.table)
     _require_columns(corpus.records, table.person)
-    persons = corpus.records[table.person].astype(str)
+    unclear = person_violations(corpus.records[table.person])
+    if unclear:
+        raise UndividedCorpus(
+            "; ".join(map(str, unclear)), records=sum(one.count for one in unclear)
+        )
+    persons = persons_of(corpus.records[table.person])
     owner = _assign_sites(corpus.records, persons, scenario.sites, seed=seed)
     made = replace(
         scenario,

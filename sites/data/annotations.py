@@ -11,8 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError
+from sites.data.cells import Violation, has_half_character
+from sites.data.record_columns import person_violations, persons_of, side_violations
 from sites.data.source import DataSource, IobFiles
-from sites.data.texts import read_texts
+from sites.data.texts import read_texts, require_texts
 from sites.data.validation import MissingColumns
 from sites.schema.texts import EntitySchema
 from sites.text.iob2_tags import OUTSIDE, Codes, codes_of, first_break, tag_names
@@ -58,23 +60,27 @@ def read_annotated_sentences(source: DataSource, schema: EntitySchema) -> Annota
     Raises:
         UnreadableSource: Nothing could be read; subclasses say why.
         MissingColumns: A column is absent.
-        BadSentences: A sentence is empty, its tags and tokens differ in number, or a tag is not
-            IOB2 or not of a declared type.
+        BadSentences: A sentence is empty or holds half a character, its tags and tokens differ in
+            number, a tag is not IOB2 or not of a declared type, a person is missing or unclear, or
+            a side of the split is not one.
     """
     frame = _read_frame(source, schema, tagged=True)
     _require_columns(frame, (TOKENS, TAGS, schema.person))
     tokens = [_cell_items(cell) for cell in frame[TOKENS]]
     tags = [_cell_items(cell) for cell in frame[TAGS]]
-    places = frame[PLACE] if PLACE in frame.columns else [f"row {row}" for row in frame.index]
-    _refuse_bad_sentences(tokens, tags, list(places), schema)
-    # IOB2 files give their split in a column made from file names; other sources name the column.
-    split = SPLIT if isinstance(source, IobFiles) and source.split else source.split
+    # The reader of IOB2 files makes persons and sides itself, from lines and file names.
+    made = isinstance(source, IobFiles)
+    split = SPLIT if made and source.split else source.split
     if split is not None:
         _require_columns(frame, (split,))
+    unclear = [] if made else person_violations(frame[schema.person])
+    unclear += side_violations(frame[split]) if split and not made else []
+    _refuse_bad_sentences(tokens, tags, _places(frame), schema, unclear=unclear)
+    persons = frame[schema.person] if made else persons_of(frame[schema.person])
     return AnnotatedSentences(
         tokens=tuple(tokens),
         tags=tuple(codes_of(item, schema.types) for item in tags),
-        persons=frame[schema.person].to_numpy(dtype=str),
+        persons=persons.to_numpy(dtype=str),
         sides=None if split is None else frame[split].to_numpy(dtype=str),
     )
 
@@ -88,19 +94,28 @@ def read_unannotated_sentences(source: DataSource, schema: EntitySchema) -> list
     Raises:
         UnreadableSource: Nothing could be read; subclasses say why.
         MissingColumns: There are neither tokens nor text.
+        BadSentences, BadTexts: A sentence has no tokens or no text, or half a character.
     """
     frame = _read_frame(source, schema, tagged=False)
     if TOKENS in frame.columns:
-        return [_cell_items(cell) for cell in frame[TOKENS]]
+        tokens = [_cell_items(cell) for cell in frame[TOKENS]]
+        tags = [(OUTSIDE,) * len(words) for words in tokens]
+        _refuse_bad_sentences(tokens, tags, _places(frame), schema, unclear=())
+        return tokens
     if TEXT not in frame.columns:
         _require_columns(frame, (TOKENS,))
-    return [words_of(str(text)) for text in frame[TEXT]]
+    require_texts(frame, text=TEXT, label=None, classes=())
+    return [words_of(text) for text in frame[TEXT]]
 
 
 def _read_frame(source: DataSource, schema: EntitySchema, *, tagged: bool) -> pd.DataFrame:
     frame = read_texts(source, tagged=tagged)
     named = isinstance(source, IobFiles)
     return frame.rename(columns={"person": schema.person}) if named else frame
+
+
+def _places(frame: pd.DataFrame) -> list[str]:
+    return list(frame[PLACE]) if PLACE in frame.columns else [f"row {row}" for row in frame.index]
 
 
 def _require_columns(frame: pd.DataFrame, names: Sequence[str]) -> None:
@@ -127,6 +142,8 @@ def _refuse_bad_sentences(
     tags: Sequence[Sequence[str]],
     places: Sequence[str],
     schema: EntitySchema,
+    *,
+    unclear: Sequence[Violation],
 ) -> None:
     known = {*tag_names(schema.types)}
     wrong: dict[str, list[str]] = {}
@@ -134,15 +151,17 @@ def _refuse_bad_sentences(
         reason = _broken_rule(words, marks, known)
         if reason:
             wrong.setdefault(reason, []).append(str(place))
-    if wrong:
+    if wrong or unclear:
         lines = [
             f"{reason} in {len(where)}: {', '.join(where[:_SHOWN])}"
             + (", ..." if len(where) > _SHOWN else "")
             for reason, where in wrong.items()
         ]
+        lines += map(str, unclear)
         raise BadSentences(
             f"sentences break the schema: {'; '.join(lines)}; declared: {', '.join(schema.types)}",
-            sentences=sum(len(where) for where in wrong.values()),
+            sentences=sum(len(where) for where in wrong.values())
+            + sum(one.count for one in unclear),
         )
 
 
@@ -154,5 +173,7 @@ def _broken_rule(words: Sequence[str], marks: Sequence[str], known: set[str]) ->
     found = first_break(marks)
     if found is not None:
         return f"not IOB2 ({found[1]})"
+    if any(map(has_half_character, words)):
+        return "half a character"
     unknown = [mark for mark in marks if mark != OUTSIDE and mark not in known]
     return f"undeclared {unknown[0]}" if unknown else ""

@@ -46,6 +46,7 @@ class _Sentence:
     document: int
     tokens: tuple[str, ...]
     tags: tuple[str, ...]
+    n_fields: int  # of each of its lines
 
 
 def read_iob(source: IobFiles, *, tagged: bool = True) -> pd.DataFrame:
@@ -63,7 +64,8 @@ def read_iob(source: IobFiles, *, tagged: bool = True) -> pd.DataFrame:
     Raises:
         MissingFile: There is no such file or directory.
         UnknownFormat: No file has an ending that can be read.
-        BrokenFile: A file is not UTF-8, or a line has no tag.
+        BrokenFile: A file is not UTF-8, a line has no tag, lines differ in their number of fields,
+            or the first field is the number of the word.
         BrokenIob: A tag is not IOB2: I after O, I after another type, or not a tag at all.
         UnknownSide: A file must be named after its side, and is not.
         EmptyTable: There is no sentence.
@@ -76,6 +78,7 @@ def read_iob(source: IobFiles, *, tagged: bool = True) -> pd.DataFrame:
         # would be on one side of the split as a whole, and a single unit of privacy.
         whole = bool(side) or len(files) == 1
         sentences = list(_parse_sentences(file, tagged=tagged))
+        _refuse_numbered_words(sentences, file, tagged=tagged)
         if tagged:
             _require_iob2(sentences, file)
         marked = bool(sentences) and sentences[-1].document > 0
@@ -138,6 +141,7 @@ def _document_id(stem: str, sentence: _Sentence, number: int, *, marked: bool, w
 
 def _parse_sentences(file: Path, *, tagged: bool) -> Iterator[_Sentence]:
     document, start = 0, 0  # `start` is the line of the sentence's first token
+    n_fields = 0  # of the file's first token
     tokens: list[str] = []
     tags: list[str] = []
     # The empty line at the end closes a last sentence that no empty line follows.
@@ -145,16 +149,45 @@ def _parse_sentences(file: Path, *, tagged: bool) -> Iterator[_Sentence]:
         fields = line.split("\t") if "\t" in line else line.split(" ")
         begins = fields[0] == DOCUMENT_MARK
         if (begins or not line.strip()) and tokens:
-            yield _Sentence(start, document, tuple(tokens), tuple(tags))
+            yield _Sentence(start, document, tuple(tokens), tuple(tags), n_fields)
             tokens, tags = [], []
         if begins:
             document += 1
         elif line.strip():
-            if tagged and len(fields) < 2:
-                raise BrokenFile(f"{file.name} line {number} has no tag: write TOKEN, tab, TAG")
+            n_fields = n_fields or len(fields)
+            if tagged:
+                _require_fields(len(fields), n_fields, f"{file.name} line {number}")
             start = start if tokens else number
             tokens.append(fields[0])
             tags.append(fields[-1] if tagged else OUTSIDE)
+
+
+def _require_fields(found: int, needed: int, place: str) -> None:
+    """Refuse a line whose last field is not its tag."""
+    if found < 2:
+        raise BrokenFile(f"{place} has no tag: write TOKEN, tab, TAG")
+    if found != needed:
+        raise BrokenFile(
+            f"{place} has {found} fields, and the lines before it have {needed}: the last field of "
+            "each line must be its tag; if the line was cut off, export the file again"
+        )
+
+
+def _refuse_numbered_words(sentences: Sequence[_Sentence], file: Path, *, tagged: bool) -> None:
+    """Refuse a file in which the words of each sentence are numbered from 1, before the words."""
+    has_words_beside = bool(sentences) and sentences[0].n_fields > (2 if tagged else 1)
+    numbered = all(
+        token == str(number)
+        for sentence in sentences
+        for number, token in enumerate(sentence.tokens, start=1)
+    )
+    if has_words_beside and numbered and max(len(one.tokens) for one in sentences) > 1:
+        raise BrokenFile(
+            f"the lines of {file.name} begin with the number of the word, from line "
+            f"{sentences[0].line} on, where the word is needed: remove that column, so that a line "
+            "is TOKEN, tab, TAG",
+            sentences=len(sentences),
+        )
 
 
 def _read_lines(file: Path) -> Sequence[str]:

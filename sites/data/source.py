@@ -22,8 +22,8 @@ class TableFile(_Source):
         path: CSV (`.csv`), tab-separated (`.tsv`), Parquet (`.parquet`) or JSON lines
             (`.jsonl`); CSV, TSV and JSON lines may be compressed (`.gz`).
         separator: Character between the values of a CSV file; a comma by default.
-        split: Column that says `train` or `test` for every row; without it, persons are held
-            out by a seeded draw.
+        split: Column that says `train` or `test`, in this spelling, for every row; without it,
+            persons are held out by a seeded draw.
     """
 
     kind: Literal["file"] = "file"
@@ -78,8 +78,8 @@ class TextFolder(_Source):
 class IobFiles(_Source):
     """An IOB2 file, or a directory of such files: sentences with one tag per token.
 
-    A line holds a token and its tag, as the first and the last of its fields. An empty line ends
-    a sentence. A line `-DOCSTART-` begins a document; without such lines, each file of a
+    A line holds a token and its tag, as the first and the last of its fields; all lines have as
+    many fields, and the first is not the number of the word. An empty line ends a sentence. A line `-DOCSTART-` begins a document; without such lines, each file of a
     directory is a document.
 
     Args:

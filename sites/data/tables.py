@@ -5,16 +5,23 @@ import difflib
 import gzip
 import json
 import zlib
+from itertools import chain
 from pathlib import Path
+from typing import IO, cast
 
+import numpy as np
 import pandas as pd
 import pyarrow
+from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError
+from sites.data.cells import has_half_character
 from sites.data.source import DataSource, IobFiles, SqlQuery, TableFile, TextFolder
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 _SEPARATORS = (",", ";", "\t", "|")
+_SHOWN = 5
+csv.field_size_limit(2**31 - 1)  # by default 131,072 characters, and a note may be longer
 _BROKEN = (
     OSError,
     EOFError,
@@ -45,6 +52,10 @@ class BrokenFile(UnreadableSource, code="broken-file"):
     """The content of a file does not fit its ending, or its rows do not fit its header."""
 
 
+class BadTexts(ConsortiumError, ValueError, code="bad-texts"):
+    """Records have no text or a broken one, or no declared label; the message names the first."""
+
+
 class QueryFailed(UnreadableSource, code="query-failed"):
     """A database could not be reached, or it refused the query."""
 
@@ -62,6 +73,7 @@ def read_table(source: DataSource) -> pd.DataFrame:
 
     Raises:
         UnreadableSource: Nothing could be read, or there are no rows.
+        BadTexts: JSON lines hold half a character, which no text in UTF-8 can.
     """
     match source:
         case TableFile(path=path):
@@ -129,8 +141,10 @@ def _nearest_name_hint(path: Path) -> str:
 
 def _read_separated(path: Path, separator: str) -> pd.DataFrame:
     _check_header(path, separator)
+    lines, n_values = _record_sizes(path, separator)
+    _refuse_other_sizes(path, lines, n_values)
     # Every cell is read as text and none as missing, as the schema decides what a cell means.
-    # Blank lines are kept until the index is set, so that it counts the lines of the file.
+    # Blank lines are kept until the index is set, so that each row gets its line of the file.
     frame = pd.read_csv(
         path,
         sep=separator,
@@ -139,17 +153,56 @@ def _read_separated(path: Path, separator: str) -> pd.DataFrame:
         encoding="utf-8-sig",
         skip_blank_lines=False,
     )
-    # pandas takes surplus values at the start of each row for an index.
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise BrokenFile(f"the rows of {path} have more values than its header has names")
-    frame.index = pd.RangeIndex(2, len(frame) + 2)
-    blank = (frame == "").all(axis=1) if len(frame.columns) > 1 else frame.iloc[:, 0] == ""
-    return frame[~blank]
+    return frame.set_axis(pd.Index(lines[1:]))[n_values[1:] > 0]
+
+
+def _record_sizes(path: Path, separator: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the line on which each record of a file begins, and how many values it has.
+
+    The header is the first record. A blank line is a record without values.
+
+    Raises:
+        BrokenFile: The file ends within quotes.
+    """
+    lines, n_values = [1], []
+    with _open_text(path) as file:
+        # Within quotes, the added line is part of the last record; else it is two empty values.
+        reader = csv.reader(chain(file, [separator]), delimiter=separator)
+        for record in reader:
+            lines.append(reader.line_num + 1)
+            n_values.append(len(record))
+    if record != ["", ""]:
+        raise BrokenFile(
+            f"{path} ends within quotes, in the row that begins in line {lines[-2]}: the file was "
+            "cut off, or a quote is not closed; export it again, or close the quote"
+        )
+    return np.array(lines[:-2], np.int64), np.array(n_values[:-1], np.int64)
+
+
+def _refuse_other_sizes(path: Path, lines: NDArray[np.int64], n_values: NDArray[np.int64]) -> None:
+    """Refuse rows with fewer or more values than the header has names."""
+    needed = n_values[0]
+    wrong = np.flatnonzero((n_values > 0) & (n_values != needed))
+    if not len(wrong):
+        return
+    shown = ", ".join(f"{lines[row]} (has {n_values[row]})" for row in wrong[:_SHOWN])
+    more = ", ..." if len(wrong) > _SHOWN else ""
+    where = "line" if len(wrong) == 1 else f"{len(wrong)} rows, in lines"
+    raise BrokenFile(
+        f"the header of {path} names {needed} columns, so every row needs {needed} values; not so "
+        f"in {where} {shown}{more}: export the file again if it was cut off, write missing values "
+        "as empty ones, and put quotes around values that contain the separator",
+        rows=len(wrong),
+    )
+
+
+def _open_text(path: Path) -> IO[str]:
+    opened = gzip.open if path.suffix == ".gz" else open
+    return cast(IO[str], opened(path, "rt", encoding="utf-8-sig", newline=""))
 
 
 def _check_header(path: Path, separator: str) -> None:
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8-sig", newline="") as lines:
+    with _open_text(path) as lines:
         names = next(csv.reader(lines, delimiter=separator), [])
     if not names:
         raise EmptyTable(f"{path} is empty: its first line must name the columns")
@@ -166,22 +219,43 @@ def _check_header(path: Path, separator: str) -> None:
 
 def _read_json_lines(path: Path) -> pd.DataFrame:
     opened = gzip.open if path.suffix == ".gz" else open
-    records, lines = [], []
+    records, lines, broken = [], [], []
     with opened(path, "rt", encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
-                records.append(_json_object(line, f"{path} line {number}"))
+                record = _json_object(line, f"{path} line {number}")
+                records.append(record)
                 lines.append(number)
+                # Only an escape can write half a character; most files need no second look.
+                if "\\u" in line and has_half_character(json.dumps(record, ensure_ascii=False)):
+                    broken.append(number)
+    if broken:
+        shown = ", ".join(map(str, broken[:_SHOWN])) + (", ..." if broken[_SHOWN:] else "")
+        where = "line" if len(broken) == 1 else f"{len(broken)} lines:"
+        raise BadTexts(
+            f"{path} holds half a character in {where} {shown}: a text was cut off within one; "
+            "remove what is left of it, or export the texts again",
+            rows=len(broken),
+        )
     return pd.DataFrame(records, index=pd.Index(lines, dtype="int64"), dtype=object)
 
 
 def _json_object(line: str, place: str) -> dict[str, object]:
     try:
-        record = json.loads(line)
+        record = json.loads(line, object_pairs_hook=lambda pairs: _json_pairs(pairs, place))
     except json.JSONDecodeError as error:
         raise BrokenFile(f"{place} is not JSON: {error}") from error
     if not isinstance(record, dict):
         raise BrokenFile(f'{place} must be an object such as {{"age": 63}}')
+    return record
+
+
+def _json_pairs(pairs: list[tuple[str, object]], place: str) -> dict[str, object]:
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        raise BrokenFile(f"{place} names {repeated[:_SHOWN]} more than once: keep one of each")
     return record
 
 
@@ -196,11 +270,18 @@ def _read_query(source: SqlQuery) -> pd.DataFrame:
         raise QueryFailed("the URL is not one of SQLAlchemy, such as sqlite:///file.db") from error
     try:
         with engine.connect() as connection:  # without a commit, nothing is written
-            return _index_from_one(pd.read_sql_query(sqlalchemy.text(source.query), connection))
+            frame = pd.read_sql_query(sqlalchemy.text(source.query), connection)
     except (sqlalchemy.exc.SQLAlchemyError, pd.errors.DatabaseError) as error:
         raise QueryFailed(f"the database refused the query: {error}") from error
     finally:
         engine.dispose()
+    repeated = sorted({*frame.columns[frame.columns.duplicated()]})
+    if repeated:
+        raise QueryFailed(
+            f"the query returns the columns {repeated[:_SHOWN]} more than once: select each once, "
+            "or give it another name with AS"
+        )
+    return _index_from_one(frame)
 
 
 def _index_from_one(frame: pd.DataFrame) -> pd.DataFrame:

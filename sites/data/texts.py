@@ -4,20 +4,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from privacy.errors import ConsortiumError
 from sites.data.iob2_files import read_iob
 from sites.data.source import DataSource, IobFiles, TableFile, TextFolder
-from sites.data.tables import BrokenFile, EmptyTable, MissingFile, not_utf8_error, read_table
+from sites.data.tables import (
+    BadTexts,
+    BrokenFile,
+    EmptyTable,
+    MissingFile,
+    not_utf8_error,
+    read_table,
+)
 from sites.data.validation import MissingColumns
 
 LABELS = "labels.csv"
 FILE = "file"
 _ENDING = ".txt"
 _SHOWN = 5
-
-
-class BadTexts(ConsortiumError, ValueError, code="bad-texts"):
-    """Records have no text or no declared label; the message names the first of them."""
 
 
 def read_texts(source: DataSource, *, tagged: bool = True) -> pd.DataFrame:
@@ -32,6 +34,7 @@ def read_texts(source: DataSource, *, tagged: bool = True) -> pd.DataFrame:
 
     Raises:
         UnreadableSource: Nothing could be read; subclasses say why.
+        BadTexts: JSON lines hold half a character.
         MissingColumns: The table of labels does not name the files.
     """
     match source:

@@ -2,25 +2,21 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pandera
 
 from privacy.errors import ConsortiumError
+from sites.data.cells import PRESENT, SHOWN, Cells, Violation, cell_text, text_if_present
+from sites.data.record_columns import person_violations, persons_of, side_violations
 from sites.schema.tables import Category, ClassLabel, Number, NumberLabel, Schema
 
-Cells: TypeAlias = "pd.Series[Any]"
 Item: TypeAlias = Number | Category | ClassLabel | NumberLabel
 
-MISSING = frozenset({"", "?", "na", "n/a", "nan", "nat", "null", "<na>"})
-SIDES = ("train", "test")
-_SHOWN = 5
 _A_NUMBER = "a number"
 _FINITE = "a finite number"
-_PRESENT = "a value"
 
 
 class BadTable(ConsortiumError, ValueError, code="bad-table"):
@@ -30,7 +26,7 @@ class BadTable(ConsortiumError, ValueError, code="bad-table"):
         violations: What is wrong, column by column.
     """
 
-    def __init__(self, violations: Sequence["Violation"]) -> None:
+    def __init__(self, violations: Sequence[Violation]) -> None:
         columns = len({item.column for item in violations})
         lines = "".join(f"\n- {item}" for item in violations)
         super().__init__(
@@ -45,36 +41,6 @@ class MissingColumns(ConsortiumError, ValueError, code="missing-columns"):
     """Columns of the schema are not in the table."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Violation:
-    """One requirement that cells of a column break.
-
-    Args:
-        column: Its name.
-        expected: What its values must be.
-        count: Number of values that are not.
-        rows: The rows of the first of them.
-        values: The first of them, in brackets; empty text where a value is missing.
-        advice: What to do.
-    """
-
-    column: str
-    expected: str
-    count: int
-    rows: tuple[int, ...]
-    values: tuple[str, ...]
-    advice: str
-
-    def __str__(self) -> str:
-        shown = ", ".join(
-            f"{row}{value}" for row, value in zip(self.rows, self.values, strict=True)
-        )
-        more = ", ..." if self.count > len(self.rows) else ""
-        rows = "row" if self.count == 1 else f"{self.count} rows:"
-        where = f"not so in {rows} {shown}{more}"
-        return f"{self.column}: expected {self.expected}, {where}; {self.advice}"
-
-
 def validate_table(
     frame: pd.DataFrame, schema: Schema, *, labelled: bool = True, split: str | None = None
 ) -> pd.DataFrame:
@@ -82,11 +48,12 @@ def validate_table(
 
     Guarantee: numbers are finite, within their bounds and float64. Categories and classes are
     pandas categories in the declared order. A value is missing (NaN) only where the schema allows
-    it. Persons are text. Rows, their order and index are those of `frame`; other columns are left
-    out.
+    it. Persons are text, told apart as by `sites.data.record_columns.persons_of`. Rows, their
+    order and index are those of `frame`; other columns are left out.
 
-    A cell is missing if it is empty or one of `MISSING`, unless the schema declares that text as
-    a value. "1", 1, 1.0 and True are the same category where one of them is declared.
+    A cell is missing if it is empty or one of `sites.data.cells.MISSING`, unless the schema
+    declares that text as a value. "1", 1, 1.0 and True are the same category where one of them is
+    declared.
 
     Args:
         frame: What `sites.data.tables.read_table` returned.
@@ -104,19 +71,28 @@ def validate_table(
     cells = pd.DataFrame(
         {name: _comparable_cells(frame[name], item) for name, item in items.items()}
     )
-    for name in others:
-        cells[name] = frame[name].map(_cell_text).map(_text_if_present)
+    found = _broken_items(cells, items)
+    parsed = cells.assign(**{name: frame[name] for name in others})
+    if labelled:
+        found += person_violations(frame[schema.person])
+        parsed[schema.person] = persons_of(frame[schema.person])
+    if split:
+        found += side_violations(frame[split])
+    if found:
+        raise BadTable(found)
+    return parsed.assign(**{name: _parse_cells(cells[name], item) for name, item in items.items()})
+
+
+def _broken_items(cells: pd.DataFrame, items: Mapping[str, Item]) -> list[Violation]:
     expectation = pandera.DataFrameSchema(
         {name: _expected_column(item) for name, item in items.items()}
-        | {name: pandera.Column() for name in others}
-        | ({split: pandera.Column(checks=_membership_checks(SIDES))} if split else {})
     )
     # Lazy, so that pandera collects the failures of all columns.
     try:
         expectation.validate(cells, lazy=True)
     except pandera.errors.SchemaErrors as error:
-        raise BadTable(_violations(error.failure_cases, items)) from error
-    return cells.assign(**{name: _parse_cells(cells[name], item) for name, item in items.items()})
+        return _violations(error.failure_cases, items)
+    return []
 
 
 def _schema_items(schema: Schema, *, labelled: bool) -> dict[str, Item]:
@@ -130,7 +106,7 @@ def _refuse_missing_columns(needed: Sequence[str], frame: pd.DataFrame) -> None:
     if missing:
         raise MissingColumns(
             f"the table lacks {len(missing)} columns of the schema: "
-            + ", ".join(f"'{name}'{_hint(name, columns)}" for name in missing[:_SHOWN])
+            + ", ".join(f"'{name}'{_hint(name, columns)}" for name in missing[:SHOWN])
             + "; rename or add them",
             columns=len(missing),
         )
@@ -142,27 +118,6 @@ def _hint(name: str, known: Sequence[str]) -> str:
     return f" (nearest is '{lowered[close[0]]}')" if close else ""
 
 
-def _cell_text(cell: object) -> str:
-    """Return the cell as text, a whole float like an integer; "" if there is nothing."""
-    match cell:
-        case str():
-            return cell.strip()
-        case bool() | np.bool_():
-            return str(bool(cell))
-        case int() | np.integer():
-            return str(int(cell))
-        case float() | np.floating():
-            return str(int(cell)) if float(cell).is_integer() else str(float(cell))
-        case None:
-            return ""
-        case _:
-            return str(cell)
-
-
-def _text_if_present(text: str) -> str | None:
-    return None if text.casefold() in MISSING else text
-
-
 def _comparable_cells(column: Cells, item: Item) -> Cells:
     """Return the cells in the form that is checked: floats, or texts with None if missing."""
     match item:
@@ -171,17 +126,17 @@ def _comparable_cells(column: Cells, item: Item) -> Cells:
         case Category(values=values) | ClassLabel(classes=values):
             # Objects are mapped by their texts: 1, 1.0 and True are equal as keys of a dictionary,
             # but may be different categories. Distinct values are looked up once each.
-            texts = column.map(_cell_text) if column.dtype == object else column
-            meanings = {cell: _declared_value(_cell_text(cell), values) for cell in texts.unique()}
+            texts = column.map(cell_text) if column.dtype == object else column
+            meanings = {cell: _declared_value(cell_text(cell), values) for cell in texts.unique()}
             return texts.map(meanings).astype(object)
 
 
 def _numbers_or_texts(column: Cells) -> Cells:
     """Return the cells as floats, and those that are neither numbers nor missing as texts."""
     if column.dtype.kind in "mM":  # times and durations: pandas would turn them into nanoseconds
-        return column.map(_cell_text)
+        return column.map(cell_text)
     found = _as_numbers(column)
-    texts = column[found.isna()].map(_cell_text).map(_text_if_present).dropna()
+    texts = column[found.isna()].map(cell_text).map(text_if_present).dropna()
     if texts.empty:
         return found
     mixed = found.astype(object)
@@ -195,7 +150,7 @@ def _declared_value(text: str, values: Sequence[str]) -> str | None:
         return text
     # Only if exactly one declared value matches: "1" and "1.0" may both be declared.
     same = [value for value in values if _canonical_text(value) == _canonical_text(text)]
-    return same[0] if len(same) == 1 else _text_if_present(text)
+    return same[0] if len(same) == 1 else text_if_present(text)
 
 
 def _canonical_text(text: str) -> str:
@@ -259,7 +214,7 @@ def _violations(failures: pd.DataFrame, items: Mapping[str, Item]) -> list[Viola
     ]
     by_kind = failures.assign(wanted=wanted).groupby(["column", "wanted"], sort=False)
     for (column, expected), cases in by_kind:
-        first = cases.head(_SHOWN)
+        first = cases.head(SHOWN)
         found.append(
             Violation(
                 column=str(column),
@@ -267,7 +222,7 @@ def _violations(failures: pd.DataFrame, items: Mapping[str, Item]) -> list[Viola
                 count=len(cases),
                 rows=tuple(int(row) for row in first["index"]),
                 values=tuple(
-                    "" if expected == _PRESENT else f" ({value!r})"
+                    "" if expected == PRESENT else f" ({value!r})"
                     for value in first["failure_case"]
                 ),
                 advice=_advice(
@@ -281,7 +236,7 @@ def _violations(failures: pd.DataFrame, items: Mapping[str, Item]) -> list[Viola
 def _expectation(check: str, item: Item | None, cell: str | float) -> str:
     """Return what a cell that fails a check should have been."""
     if check == "not_nullable":
-        return _PRESENT
+        return PRESENT
     if not isinstance(item, Number | NumberLabel):
         return check
     number = pd.to_numeric(cell, errors="coerce")
@@ -290,7 +245,7 @@ def _expectation(check: str, item: Item | None, cell: str | float) -> str:
 
 def _advice(expected: str, item: Item | None, value: str) -> str:
     match item:
-        case _ if expected == _PRESENT:
+        case _ if expected == PRESENT:
             return "fill it in, leave the row out, or agree on a schema that lets it be missing"
         case Category(values=values) | ClassLabel(classes=values):
             return f"use a declared value{_hint(value, values)}"

@@ -17,11 +17,6 @@ PLACES = EntitySchema(name="places", types=("ORG", "LOC"))
 NUMBERED = "1\tKlinik\tB-ORG\tO\n2\tBerlin\tI-ORG\tB-LOC\n\n1\tsah\tO\tO\n2\tKiel\tB-LOC\tO\n"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part I: a sentence whose side is neither train nor test is used for nothing",
-)
 @pytest.mark.parametrize("side", ["Train", "TRAIN", "Test", "test ", "validation", None])
 def test_a_side_that_is_neither_train_nor_test_is_refused_by_its_row(
     side: str | None, tmp_path: Path
@@ -37,11 +32,6 @@ def test_a_side_that_is_neither_train_nor_test_is_refused_by_its_row(
     assert 3 in numbers_in(error)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part I: the first field of a line is the token, a word's number too",
-)
 def test_the_numbers_of_words_are_not_read_as_the_words(tmp_path: Path) -> None:
     """Such a file is refused, or its words are those that stand beside the numbers."""
     path = tmp_path / "de.conll"

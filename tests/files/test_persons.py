@@ -60,21 +60,9 @@ def sentences(folder: Path, persons: Sequence[object]) -> set[str]:
     return {*read_annotated_sentences(source, SENTENCES).persons.tolist()}
 
 
-unchecked = pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part I: only tables know the words for a missing person",
-)
-forms_differ = pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part I: a number and its text are two persons",
-)
-
-
 @pytest.mark.parametrize(
     "persons_of",
-    [table, pytest.param(notes, marks=unchecked), pytest.param(sentences, marks=unchecked)],
+    [table, notes, sentences],
 )
 def test_a_missing_person_is_refused_in_every_kind_of_record(
     persons_of: Persons, tmp_path: Path
@@ -83,7 +71,6 @@ def test_a_missing_person_is_refused_in_every_kind_of_record(
     assert [one for one, read in reading.items() if refusal(read) is None] == []
 
 
-@forms_differ
 @pytest.mark.parametrize("persons_of", [table, notes, sentences])
 def test_a_number_in_any_form_is_one_person_or_the_mixture_is_refused(
     persons_of: Persons, tmp_path: Path
@@ -93,7 +80,6 @@ def test_a_number_in_any_form_is_one_person_or_the_mixture_is_refused(
     assert error is not None or len(found[0]) == 1
 
 
-@forms_differ
 def test_nobody_written_in_two_forms_is_on_both_sides(tmp_path: Path) -> None:
     """Ten patients, whom an export wrote as 7 here and as 7.0 there; or that is refused."""
     path = tmp_path / "ward.csv"

@@ -1,5 +1,7 @@
 """A table is what its file says: nothing is guessed, clipped or filled in."""
 
+import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,9 @@ import pytest
 from sites.data.source import TableFile
 from sites.data.tables import BrokenFile
 from sites.schema.tables import Category, ClassLabel, Number, Schema
-from sites.tasks.tabular.loading import load_table
+from sites.schema.texts import NotesSchema
+from sites.tasks.tabular.loading import load_columns, load_table
+from sites.tasks.text.classification_data import load_notes
 from tests.files.refusals import numbers_in, refusal
 
 WARD = Schema(
@@ -29,16 +33,35 @@ no,p3,70,12.0,emergency
 yes,p4,5"""
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part I: values that a row is too short for are taken as missing",
-)
+NOTES = NotesSchema(name="ward", person="patient", text="age", label=WARD.label)
+
+
+def as_table(source: TableFile) -> object:
+    """Read records to train on."""
+    return load_table(source, WARD, n_classes=2, seed=1)
+
+
+def as_rows_to_score(source: TableFile) -> object:
+    """Read records to predict for."""
+    return load_columns(source, WARD)
+
+
+def as_notes(source: TableFile) -> object:
+    """Read notes, whose text is in the last column that line 3 has."""
+    return load_notes(source, NOTES, seed=1)
+
+
+@pytest.mark.parametrize("read", [as_table, as_rows_to_score, as_notes])
+@pytest.mark.parametrize("name", ["ward.csv", "ward.tsv", "ward.csv.gz", "ward.tsv.gz"])
 def test_rows_with_fewer_values_than_the_header_has_names_are_refused_by_their_lines(
-    tmp_path: Path,
+    read: Callable[[TableFile], object], name: str, tmp_path: Path
 ) -> None:
-    path = tmp_path / "ward.csv"
-    path.write_text(CUT_OFF)
-    error = refusal(lambda: load_table(TableFile(path=path), WARD, n_classes=2, seed=1))
+    path = tmp_path / name
+    text = CUT_OFF.replace(",", "\t") if ".tsv" in name else CUT_OFF
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "wt") as file:
+        file.write(text)
+    error = refusal(lambda: read(TableFile(path=path)))
     assert isinstance(error, BrokenFile)
     assert {3, 5} <= numbers_in(error)
+    assert error.counts == {"rows": 2}

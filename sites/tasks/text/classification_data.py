@@ -11,8 +11,10 @@ from torch import Tensor
 
 from privacy.layout import Tally
 from sites.data.holdout import given_hold_out, hold_out
+from sites.data.record_columns import person_violations, persons_of, side_violations
 from sites.data.source import DataSource
-from sites.data.texts import BadTexts, read_texts, require_texts
+from sites.data.tables import BadTexts
+from sites.data.texts import read_texts, require_texts
 from sites.data.validation import MissingColumns
 from sites.models.encoder import Encoder
 from sites.schema.tables import ClassLabel
@@ -21,7 +23,6 @@ from sites.tasks.divided_records import DividedRecords
 from sites.text.tokenisation import Pieces, cut_texts
 from sites.training.privacy_units import Units
 
-_SIDES = ("train", "test")
 _SHOWN = 5
 
 
@@ -108,8 +109,8 @@ def load_notes(source: DataSource, schema: NotesSchema, *, seed: int) -> NotesDa
     Raises:
         UnreadableSource: Nothing could be read.
         MissingColumns: A column of the schema is absent.
-        BadTexts: A text is empty, a label is not declared, or a person is missing; the message
-            names the rows.
+        BadTexts: A text is empty, a label is not declared, or a person is missing or
+            unclear, or a side of the split is not one; the message names the rows.
         PersonOnBothSides: The source's own split has a person on both sides.
     """
     frame = read_texts(source)
@@ -149,15 +150,14 @@ def notes_of(frame: pd.DataFrame, schema: NotesSchema, *, split: str | None = No
     else:
         require_texts(frame, text=schema.text, label=None, classes=())
         labels = _label_matrix(frame[label.column], label)
-    persons = frame[schema.person].map(lambda cell: "" if pd.isna(cell) else str(cell).strip())
-    _refuse_rows(frame.index[persons == ""], f"{schema.person} is empty", "name whose text it is")
-    if split:
-        sides = frame.index[~frame[split].isin(_SIDES)]
-        _refuse_rows(sides, f"{split} is neither train nor test", "say on which side it is")
+    unclear = person_violations(frame[schema.person])
+    unclear += side_violations(frame[split]) if split else []
+    if unclear:
+        raise BadTexts("; ".join(map(str, unclear)), rows=sum(one.count for one in unclear))
     return Notes(
         texts=frame[schema.text].to_numpy(dtype=object),
         labels=labels,
-        persons=persons.to_numpy(dtype=str),
+        persons=persons_of(frame[schema.person]).to_numpy(dtype=str),
     )
 
 

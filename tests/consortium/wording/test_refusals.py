@@ -2,7 +2,9 @@ from types import ModuleType
 
 import pytest
 
+import sites.data.annotations
 import sites.data.holdout
+import sites.data.iob2_files
 import sites.data.tables
 import sites.data.validation
 import sites.evaluation.input_checks
@@ -52,6 +54,10 @@ AT_A_SITE = [
     sites.data.holdout.PersonOnBothSides,
     sites.data.validation.BadTable,
     sites.data.validation.MissingColumns,
+    sites.data.tables.BadTexts,
+    sites.data.annotations.BadSentences,
+    sites.data.iob2_files.BrokenIob,
+    sites.data.iob2_files.UnknownSide,
     *refusals(sites.data.tables, sites.data.tables.UnreadableSource),
 ]
 

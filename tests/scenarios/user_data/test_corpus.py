@@ -23,8 +23,7 @@ from scenarios.user_data.corpus import Corpus, UndividedCorpus, read_corpus, sce
 from scenarios.user_data.sources import scenario_with_user_data
 from sites.data.annotations import read_annotated_sentences
 from sites.data.source import IobFiles, TableFile, TextFolder
-from sites.data.tables import read_table
-from sites.data.texts import BadTexts
+from sites.data.tables import BadTexts, read_table
 from sites.data.validation import MissingColumns
 from sites.schema.tables import ClassLabel
 from sites.schema.texts import EntitySchema, MultiLabel, NotesSchema
@@ -83,6 +82,21 @@ def test_a_column_of_sites_decides_the_sites(tmp_path: Path) -> None:
 def test_an_unknown_site_is_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(UndividedCorpus, match=r"names \['london'\]"):
         scenario_with_user_data(HEART, [str(heart(tmp_path, site="london"))], seed=7)
+
+
+def test_a_person_in_two_forms_is_at_one_site() -> None:
+    frame = pd.DataFrame({"patient": [form for n in range(20) for form in (str(n), f"{n}.0")]})
+    made, _ = scenario_with_corpus(HEART, Corpus(frame, None), seed=7)
+    assert made.site_of_row is not None
+    owner = made.site_of_row(frame)
+    assert owner[::2].tolist() == owner[1::2].tolist()
+
+
+@pytest.mark.parametrize("cell", [None, "NA", "007"])
+def test_a_corpus_in_which_it_is_unclear_whose_a_record_is_is_refused(cell: str | None) -> None:
+    frame = pd.DataFrame({"patient": ["5", "6", "7", "8", cell]})
+    with pytest.raises(UndividedCorpus, match="patient: expected"):
+        scenario_with_corpus(HEART, Corpus(frame, None), seed=7)
 
 
 def test_columns_may_have_other_names(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from sites.data.annotations import (
     words_of,
 )
 from sites.data.source import DataSource, IobFiles, TableFile
+from sites.data.tables import BadTexts
 from sites.data.validation import MissingColumns
 from sites.schema.texts import EntitySchema
 
@@ -88,6 +89,7 @@ def record(tokens: object, tags: object) -> dict[str, object]:
         (["a", "b"], ["O"], "other than one tag per token"),
         (["a", "b"], ["O", "I-Drug"], r"not IOB2 \(I after O\)"),
         (["a"], ["B-Gene"], "undeclared B-Gene"),
+        ('["a\\ud83d"]', ["O"], "half a character in 1: row 2"),
     ],
 )
 def test_each_mistake_is_named_with_its_row(
@@ -130,6 +132,17 @@ def test_sentences_to_predict_need_no_tags(tmp_path: Path) -> None:
     ]
     with pytest.raises(MissingColumns, match="tokens"):
         read_unannotated_sentences(jsonl(tmp_path, {"note": "No fever."}), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"tokens": '["a\\ud83d"]'}, {"tokens": "no list"}, {"text": " "}, {"text": None}]
+)
+def test_a_sentence_to_predict_that_cannot_be_read_is_named_by_its_row(
+    tmp_path: Path, bad: dict[str, object]
+) -> None:
+    good = {name: ["fever"] if name == "tokens" else "fever" for name in bad}
+    with pytest.raises((BadSentences, BadTexts), match="row 2"):
+        read_unannotated_sentences(jsonl(tmp_path, good, bad), SCHEMA)
 
 
 def test_words_end_at_punctuation_and_white_space() -> None:

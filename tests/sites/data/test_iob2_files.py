@@ -103,6 +103,9 @@ def test_tokens_without_tags_are_read_if_none_are_needed(tmp_path: Path) -> None
         ("a\tO\n\nb\tfever\n", BrokenIob, r"line 3 \(not a tag"),
         ("a\tI-X\n\n" * 7, BrokenIob, r"7 sentences: line 1 .*, \.\.\.;"),
         ("a\tO\nb\n", BrokenFile, "line 2 has no tag"),
+        ("a b O\nb O\n", BrokenFile, "line 2 has 2 fields, and the lines before it have 3"),
+        ("a\tO\n\nb\tx\tO\n", BrokenFile, "line 3 has 3 fields, and the lines before it have 2"),
+        ("\n1 a O\n2 b O\n\n1 c O\n", BrokenFile, "number of the word, from line 2 on"),
         ("\n\n", EmptyTable, "holds no sentence"),
     ],
 )
@@ -111,6 +114,19 @@ def test_each_mistake_is_named_with_its_line(
 ) -> None:
     with pytest.raises(error, match=said):
         read_iob(write(tmp_path, one=text))
+
+
+def test_numbers_are_words_where_no_other_field_is_the_word(tmp_path: Path) -> None:
+    """Or where they do not count the words of every sentence."""
+    frame = read_iob(write(tmp_path, one="1\tO\n2\tO\n", two="1 CD O\n2 CD O\n\nx NN O\n"))
+    assert frame["tokens"].tolist() == [("1", "2"), ("1", "2"), ("x",)]
+
+
+def test_numbered_words_are_refused_also_where_no_tags_are_needed(tmp_path: Path) -> None:
+    with pytest.raises(BrokenFile, match="number of the word") as caught:
+        read_iob(write(tmp_path, new="1\tno\n2\tfever\n"), tagged=False)
+    assert caught.value.counts == {"sentences": 1}
+    assert "fever" not in str(caught.value)
 
 
 def test_the_error_counts_sentences_and_quotes_none(tmp_path: Path) -> None:

@@ -1,13 +1,18 @@
+import csv
 import gzip
+import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from sites.data.source import SqlQuery, TableFile
 from sites.data.tables import (
+    BadTexts,
     BrokenFile,
     EmptyTable,
     MissingFile,
@@ -43,6 +48,61 @@ def test_rows_are_numbered_by_the_lines_of_the_file(tmp_path: Path) -> None:
 
 def test_a_single_column_may_have_blank_lines(tmp_path: Path) -> None:
     assert list(read_table(written(tmp_path / "a.csv", "age\n1\n\n2\n")).index) == [2, 4]
+
+
+def test_a_row_begins_in_the_line_of_the_file_also_after_cells_with_line_breaks(
+    tmp_path: Path,
+) -> None:
+    frame = read_table(written(tmp_path / "a.csv", 'age,note\n1,"a\n\nb"\n\n2,c\n'))
+    assert frame["note"].to_dict() == {2: "a\n\nb", 6: "c"}
+
+
+def test_a_row_of_empty_values_is_a_row(tmp_path: Path) -> None:
+    """Only a blank line is none; the one value of a single column is empty if it is quoted."""
+    assert list(read_table(written(tmp_path / "a.csv", "a,b\n1,2\n,\n\n3,4\n,\n")).index) == [
+        *(2, 3),
+        *(5, 6),
+    ]
+    assert list(read_table(written(tmp_path / "b.csv", 'a\n1\n""\n\n2\n')).index) == [2, 3, 5]
+
+
+def test_a_cell_may_be_longer_than_the_csv_module_allows_by_default(tmp_path: Path) -> None:
+    text = "x" * 200_000
+    frame = read_table(written(tmp_path / "a.csv", f"note,age\n{text},1\n"))
+    assert frame["note"].tolist() == [text]
+
+
+CHARACTERS = st.sampled_from(["a", "1", ",", '"', "\n", "\r", " ", "\u00e9", "\u2028"])
+
+
+@given(st.lists(CHARACTERS, max_size=30).map("".join))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_delimited_file_is_read_as_it_is_written_or_refused(tmp_path: Path, text: str) -> None:
+    """Each row has all its values, in the order of the file; no value is added or left out."""
+    path = tmp_path / "a.csv"
+    path.write_text(f"x,y\n{text}", encoding="utf-8", newline="")
+    try:
+        frame = read_table(TableFile(path=path))
+    except (BrokenFile, EmptyTable):
+        return
+    with path.open(encoding="utf-8", newline="") as file:
+        _, *rows = csv.reader(file)
+    assert frame.to_numpy().tolist() == [row for row in rows if row]
+
+
+@given(st.integers(1, 30))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_file_that_is_cut_off_within_a_row_is_refused(tmp_path: Path, n_lost: int) -> None:
+    """Unless it is cut off within the last value of a row, where nothing shows it."""
+    text = 'a,b,c\n1,2,3\n4,"5\n,",6\n'
+    path = tmp_path / "a.csv"
+    path.write_text(text[:-n_lost])
+    expected = [["1", "2"], ["4", "5\n,"]]
+    try:
+        found = read_table(TableFile(path=path)).to_numpy().tolist()
+    except (BrokenFile, EmptyTable):
+        return
+    assert [row[:2] for row in found] == expected[: len(found)]
 
 
 def test_a_byte_order_mark_is_not_part_of_a_name(tmp_path: Path) -> None:
@@ -111,6 +171,33 @@ def test_json_lines_are_numbered_by_line(tmp_path: Path) -> None:
     assert frame["age"].tolist() == [63, [1]]
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+@pytest.mark.parametrize(
+    "half", [{"text": "pain \ud83d"}, {"x": "\ude00"}, {"tokens": ["a", "\udfff"]}, {"\ud800": 1}]
+)
+def test_half_a_character_in_json_is_refused_by_its_lines(
+    tmp_path: Path, name: str, half: dict[str, object]
+) -> None:
+    """In whatever column; a whole character outside the basic plane is fine."""
+    path = tmp_path / name
+    whole = {"text": "\U0001f600"}
+    lines = "\n".join(map(json.dumps, (whole, half, whole, half))).encode()
+    path.write_bytes(gzip.compress(lines, mtime=0) if path.suffix == ".gz" else lines)
+    with pytest.raises(BadTexts, match="half a character in 2 lines: 2, 4") as caught:
+        read_table(TableFile(path=path))
+    assert caught.value.counts == {"rows": 2}
+    assert "pain" not in str(caught.value)
+
+
+@given(st.text())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_whole_text_in_json_is_read_unchanged(tmp_path: Path, text: str) -> None:
+    """Escaped or not."""
+    both = (json.dumps({"text": text}, ensure_ascii=one) for one in (True, False))
+    (tmp_path / "a.jsonl").write_text("\n".join(both), encoding="utf-8", newline="")
+    assert read_table(TableFile(path=tmp_path / "a.jsonl"))["text"].tolist() == [text] * 2
+
+
 def test_positions_of_a_parquet_file_start_at_one(tmp_path: Path) -> None:
     pd.DataFrame({"age": [63, 41]}, index=[9, 9]).to_parquet(tmp_path / "a.parquet")
     assert list(read_table(TableFile(path=tmp_path / "a.parquet")).index) == [1, 2]
@@ -127,11 +214,27 @@ def test_positions_of_a_parquet_file_start_at_one(tmp_path: Path) -> None:
             "in line 2: save it as UTF-8",
         ),
         ("a.csv", b"age,age\n1,2\n", r"\['age'\] more than once"),
-        ("a.csv", b"age,sex\n1,2,3\n", "more values than its header"),
-        ("a.csv", b"age,sex\n1,2\n1,2,3\n", "Expected 2 fields in line 3, saw 3"),
+        ("a.csv", b"age,sex\n1,2,3\n", r"in line 2 \(has 3\)"),
+        (
+            "a.csv",
+            b"age,sex\n1,2\n1,2,3\n",
+            r"needs 2 values; not so in line 3 \(has 3\)",
+        ),
+        ("a.csv", b"age,sex\n1\n\n1,2\n3\n", r"in 2 rows, in lines 2 \(has 1\), 5 \(has 1\)"),
+        ("a.tsv", b"age\tsex\n1\n", r"in line 2 \(has 1\)"),
+        ("a.csv.gz", gzip.compress(b"age,sex\n1\n", mtime=0), r"in line 2 \(has 1\)"),
+        ("a.csv", b'age,sex\n1,"f\n"\n2\n', r"in line 4 \(has 1\)"),
+        ("a.csv", b'age,sex\n1,f\n2,"', "ends within quotes, in the row that begins in line 3"),
+        ("a.csv", b'age,sex\n1,"f\n2,m\n', "ends within quotes, in the row that begins in line 2"),
+        ("a.csv", b'age\n1\n"', "ends within quotes, in the row that begins in line 3"),
         ("a.csv.gz", b"age,sex\n", r"cannot be read as \.csv"),
         ("a.csv.gz", gzip.compress(CSV.encode(), mtime=0)[:-9], r"cannot be read as \.csv"),
         ("a.jsonl", b'{"age": 63}\n{"age": \n', "line 2 is not JSON"),
+        (
+            "a.jsonl",
+            b'{"a": 1}\n{"a": 2, "b": 1, "a": 3}\n',
+            r"line 2 names \['a'\] more than once",
+        ),
         ("a.jsonl", b"63\n", "line 1 must be an object"),
         ("a.parquet", b"PAR1", r"cannot be read as \.parquet"),
     ],
@@ -162,6 +265,7 @@ def test_an_unknown_ending_is_refused_with_the_known_ones(tmp_path: Path) -> Non
         ("unheard+of://me:secret@db/x", "SELECT 1", "not one of SQLAlchemy"),
         ("mysql+pymysql://me:secret@db/x", "SELECT 1", "driver of this database is not installed"),
         ("sqlite://", "SELECT * FROM nowhere", "no such table"),
+        ("sqlite://", "SELECT 1 AS a, 2 AS b, 3 AS a", r"the columns \['a'\] more than once"),
     ],
 )
 def test_a_failed_query_says_why_and_shows_no_password(url: str, query: str, message: str) -> None:

@@ -10,8 +10,15 @@ import pytest
 
 from privacy.errors import ConsortiumError
 from sites.data.source import DataSource, IobFiles, SqlQuery, TableFile, TextFolder
-from sites.data.tables import BrokenFile, EmptyTable, MissingFile, UnknownFormat, read_table
-from sites.data.texts import BadTexts, read_texts, require_texts
+from sites.data.tables import (
+    BadTexts,
+    BrokenFile,
+    EmptyTable,
+    MissingFile,
+    UnknownFormat,
+    read_table,
+)
+from sites.data.texts import read_texts, require_texts
 from sites.data.validation import MissingColumns
 
 NOTES = {

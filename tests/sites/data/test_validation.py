@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sites.data.validation import BadTable, MissingColumns, Violation, validate_table
+from sites.data.cells import Violation
+from sites.data.validation import BadTable, MissingColumns, validate_table
 from sites.schema.tables import Category, ClassLabel, Number, NumberLabel, Schema
 
 SCHEMA = Schema(
@@ -107,7 +108,7 @@ def test_a_number_may_come_in_any_type(cells: Any) -> None:
 
 
 def test_whole_identifiers_are_the_same_person_in_any_type() -> None:
-    for cells in ([7, 8, 9], [7.0, 8.0, 9.0], ["7", "8", "9"]):
+    for cells in ([7, 8, 9], [7.0, 8.0, 9.0], ["7", "8", "9"], [7, "8.0", Decimal("9.0")]):
         assert validate_table(table(patient=cells), SCHEMA)["patient"].tolist() == ["7", "8", "9"]
 
 
@@ -215,8 +216,9 @@ def test_label_and_person_are_not_needed_to_predict() -> None:
 def test_a_split_column_says_train_or_test() -> None:
     frame = validate_table(table(fold=["train", "test", "train"]), SCHEMA, split="fold")
     assert frame["fold"].tolist() == ["train", "test", "train"]
-    with pytest.raises(BadTable, match="fold: expected one of train, test, not so in row 3"):
-        validate_table(table(fold=["train", "valid", "train"]), SCHEMA, split="fold")
+    for side in ("valid", "Train", "test ", "", None):
+        with pytest.raises(BadTable, match="fold: expected one of train, test, not so in row 3"):
+            validate_table(table(fold=["train", side, "train"]), SCHEMA, split="fold")
 
 
 def test_a_number_label_has_bounds_and_may_not_be_missing() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sites.data.source import TableFile
-from sites.data.texts import BadTexts
+from sites.data.tables import BadTexts
 from sites.plans import BadPlan, EmptySite, PrivacyPlan, TrainingPlan
 from sites.schema.texts import NotesSchema
 from sites.tasks.text.classification import NotesTask

@@ -8,7 +8,7 @@ import pytest
 from privacy.errors import ConsortiumError
 from sites.data.holdout import PersonOnBothSides
 from sites.data.source import TableFile, TextFolder
-from sites.data.texts import BadTexts
+from sites.data.tables import BadTexts
 from sites.data.validation import MissingColumns
 from sites.schema.tables import ClassLabel
 from sites.schema.texts import MultiLabel, NotesSchema
@@ -61,8 +61,11 @@ def test_labels_may_be_listed_in_a_text_or_as_a_list(tmp_path: Path) -> None:
         ({"text": ["", "b", "c"]}, "no text in row 2"),
         ({"text": ["a", None, "c"]}, "no text in row 3"),
         ({"side": ["left", "up", "mid"]}, "side is not a declared class in row 3, such as .'up'."),
-        ({"person": ["p", " ", "q"]}, "person is empty in row 3; name whose text it is"),
-        ({"fold": ["train", "test", "x"]}, "fold is neither train nor test in row 4"),
+        (
+            {"person": ["p", " ", "q"]},
+            "person: expected a value, not so in row 3; fill it in",
+        ),
+        ({"fold": ["train", "test", "x"]}, "fold: expected one of train, test, not so in row 4"),
     ],
 )
 def test_the_first_bad_rows_are_named_and_no_text_is_quoted(

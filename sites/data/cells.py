@@ -1,0 +1,78 @@
+"""What a cell of any table says, and how the cells that break a requirement are named."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+Cells: TypeAlias = "pd.Series[Any]"
+
+MISSING = frozenset({"", "?", "na", "n/a", "nan", "nat", "null", "<na>"})
+PRESENT = "a value"
+SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    """One requirement that cells of a column break.
+
+    Args:
+        column: Its name.
+        expected: What its values must be.
+        count: Number of values that are not.
+        rows: The rows of the first of them.
+        values: The first of them, in brackets; empty text where a value is missing.
+        advice: What to do.
+    """
+
+    column: str
+    expected: str
+    count: int
+    rows: tuple[int, ...]
+    values: tuple[str, ...]
+    advice: str
+
+    def __str__(self) -> str:
+        shown = ", ".join(
+            f"{row}{value}" for row, value in zip(self.rows, self.values, strict=True)
+        )
+        more = ", ..." if self.count > len(self.rows) else ""
+        rows = "row" if self.count == 1 else f"{self.count} rows:"
+        where = f"not so in {rows} {shown}{more}"
+        return f"{self.column}: expected {self.expected}, {where}; {self.advice}"
+
+
+def cell_text(cell: object) -> str:
+    """Return the cell as text, a whole number without a fraction; "" if there is nothing."""
+    match cell:
+        case str() | None:
+            return (cell or "").strip()
+        case bool() | np.bool_():
+            return str(bool(cell))
+        case int() | np.integer():
+            return str(int(cell))
+        case float() | np.floating():
+            return str(int(cell)) if float(cell).is_integer() else str(float(cell))
+        case Decimal() if cell.is_finite() and cell == cell.to_integral_value():
+            return str(int(cell))
+        case _:
+            return str(cell)
+
+
+def text_if_present(text: str) -> str | None:
+    """Return the text, or None if it is one of `MISSING`."""
+    return None if text.casefold() in MISSING else text
+
+
+def has_half_character(text: str) -> bool:
+    """Return whether a text holds one half of a UTF-16 pair, as JSON can write it.
+
+    No file in UTF-8 can hold that, and no tokenizer reads it.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
