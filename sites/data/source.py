@@ -79,8 +79,8 @@ class IobFiles(_Source):
     """An IOB2 file, or a directory of such files: sentences with one tag per token.
 
     A line holds a token and its tag, as the first and the last of its fields; all lines have as
-    many fields, and the first is not the number of the word. An empty line ends a sentence. A line `-DOCSTART-` begins a document; without such lines, each file of a
-    directory is a document.
+    many fields, and the first is not the number of the word. An empty line ends a sentence. A line
+    `-DOCSTART-` begins a document; without such lines, each file of a directory is a document.
 
     Args:
         path: The file, or the directory (`.iob`, `.iob2`, `.conll`, `.bio`, `.tsv`, `.txt`).
