@@ -3,9 +3,11 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,6 +167,26 @@ def program_path(name: str) -> str:
 def inherited_environment() -> dict[str, str]:
     """Return the few environment variables that a started program needs from this process."""
     return {name: os.environ[name] for name in _INHERITED if name in os.environ}
+
+
+def is_answering(url: str, *, timeout_s: float, context: ssl.SSLContext | None = None) -> bool:
+    """Return whether an endpoint of a party's own answers.
+
+    Guarantee: no proxy is asked, whatever the environment says: it does not know this machine's
+    ports, and a service that runs would be taken for one that does not.
+
+    Args:
+        url: The endpoint.
+        timeout_s: How long to wait for it.
+        context: The certificates to trust, for TLS.
+    """
+    direct = urllib.request.ProxyHandler({})
+    opener = urllib.request.build_opener(direct, urllib.request.HTTPSHandler(context=context))
+    try:
+        with opener.open(url, timeout=timeout_s):
+            return True
+    except OSError:  # urllib's own error is one
+        return False
 
 
 def free_port(host: str = "127.0.0.1") -> int:

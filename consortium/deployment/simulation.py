@@ -9,8 +9,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +20,7 @@ from consortium.deployment.processes import (
     LaunchFailed,
     Mark,
     free_port,
+    is_answering,
     program_path,
     start_program,
     stop_program,
@@ -125,7 +124,7 @@ def _running_superlink(home: Path, environment: Mapping[str, str]) -> Iterator[s
     )
     try:
         healthy = wait_until(
-            lambda: _is_healthy(port),
+            lambda: is_answering(f"http://127.0.0.1:{port}/health", timeout_s=1),
             alive=lambda: superlink.poll() is None,
             limit_s=_START_LIMIT_S,
         )
@@ -134,14 +133,6 @@ def _running_superlink(home: Path, environment: Mapping[str, str]) -> Iterator[s
         yield f"127.0.0.1:{port}"
     finally:
         stop_program(superlink, Mark(ENVIRONMENT, environment[ENVIRONMENT]))
-
-
-def _is_healthy(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 def _call_flwr_run(

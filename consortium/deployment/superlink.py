@@ -2,8 +2,6 @@
 
 import ssl
 import subprocess
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from consortium.deployment.path_shims import write_shims
 from consortium.deployment.processes import (
     FlowerService,
     LaunchFailed,
+    is_answering,
     program_path,
     start_program,
     wait_until,
@@ -82,10 +81,5 @@ class SuperLink(FlowerService):
         """Return whether it answers with a certificate that sites accept."""
         host, port = coordinator_address(self.charter)
         context = ssl.create_default_context(cafile=str(self.paths.authority))
-        try:
-            with urllib.request.urlopen(
-                f"https://{host}:{port}/health", timeout=2, context=context
-            ):
-                return True
-        except (urllib.error.URLError, OSError):
-            return False
+        url = f"https://{host}:{port}/health"
+        return is_answering(url, timeout_s=2, context=context)

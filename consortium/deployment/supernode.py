@@ -2,8 +2,6 @@
 
 import json
 import subprocess
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from consortium.deployment.processes import (
     FlowerService,
     LaunchFailed,
     free_port,
+    is_answering,
     program_path,
     start_program,
     wait_until,
@@ -99,7 +98,6 @@ class SuperNode(FlowerService):
         """Return whether it answers on this machine."""
         try:
             port = (self.home / "port").read_text()
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2):
-                return True
-        except (urllib.error.URLError, OSError):
+        except OSError:
             return False
+        return is_answering(f"http://127.0.0.1:{port}/health", timeout_s=2)

@@ -1,9 +1,15 @@
 """Command line of `scenario`; each command is imported when it is used."""
 
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
 import typer
 
 from consortium.cli.lazy_group import LazyCommand, lazy_group
 
+_SIGNALLED = 128  # plus the number, as shells tell it
 INTERRUPTED = 130  # as typer ends on Ctrl-C
 
 
@@ -90,8 +96,19 @@ def _commands() -> None:
     """Run a whole consortium on this machine, with one command."""
 
 
+def _exit_by_signal(number: int, _frame: FrameType | None) -> NoReturn:
+    """Leave as from an error, so that whoever started a process stops it on the way out."""
+    sys.exit(_SIGNALLED + number)
+
+
 def main() -> None:
-    """Run the command line. Exit codes: 0 done, 1 run failed, 2 wrong usage, 130 Ctrl-C."""
+    """Run the command line. Exit codes: 0 done, 1 run failed, 2 wrong usage, 130 Ctrl-C.
+
+    A terminal that closes (129) and a scheduler that ends the job (143) stop all that a command
+    started, as Ctrl-C does.
+    """
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, _exit_by_signal)
     try:
         app()
     except SystemExit as ended:

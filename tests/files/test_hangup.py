@@ -48,16 +48,11 @@ def family(run: RunDirectory) -> list[psutil.Process]:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part I: only Ctrl-C stops SuperLink, SuperExec and Ray together with the command",
-)
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM], ids=lambda one: one.name)
 def test_a_simulation_ends_with_its_command(number: signal.Signals, tmp_path: Path) -> None:
     """When its terminal closes, and when a scheduler ends the job."""
     run = RunDirectory(tmp_path / "run")
     with simulated(run) as process:
         process.send_signal(number)
-        process.wait(STOP_LIMIT_S)
+        assert process.wait(STOP_LIMIT_S) == 128 + number
         assert wait_until(lambda: not family(run), alive=lambda: True, limit_s=LEAVE_LIMIT_S)

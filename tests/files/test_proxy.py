@@ -18,11 +18,6 @@ PROXY = "http://127.0.0.1:9"  # where nobody listens
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part I: through the proxy a SuperLink that runs is not seen, and is ended",
-)
 def test_a_deployment_on_this_machine_runs_beside_a_proxy_or_says_that_it_is_in_the_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

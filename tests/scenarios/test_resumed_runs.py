@@ -96,7 +96,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 MOMENTS = {
     "before the second checkpoint, all told": ("write", "write_checkpoint", "2"),
-    "in the middle of a round": ("append", "_append", "20"),
+    "in the middle of a round": ("append", "_append_line", "20"),
     "in the final evaluation": ("append", "write_evaluation", "1"),
 }
 
@@ -147,7 +147,7 @@ def die_while_recording(
 ) -> None:
     """Interrupt a run when it is about to record its next round."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("consortium.coordinator.recorder.Recorder._round", _Dies())
+        patch.setattr("consortium.coordinator.recorder.Recorder._record_round", _Dies())
         with pytest.raises(KeyboardInterrupt):
             how(order, run)
 

@@ -209,7 +209,7 @@ def test_an_audit_that_finds_a_wrong_sum_exits_with_1(sealed_heart: Done, tmp_pa
     sums.write_bytes(altered)
     audited = run_command("audit-sum", str(run))
     assert audited.exit_code == 1
-    assert "round 3 updates, bucket 0, 4 sites: the coordinator published another sum" in one_line(
+    assert "round 3 updates, bucket 0, 4 sites: the coordinator published a sum other" in one_line(
         audited.output
     )
 
