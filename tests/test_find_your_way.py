@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from statistics import median
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("consortium", "sites", "strategies", "privacy", "scenarios")
-WAYS_IN = ("registry", "contract", "document", "strategy", "style")  # what one opens in a room
+WAYS_IN = ("registry", "contract", "document", "strategy")  # what one opens in a room
 FOUND_AT_LEAST = 11
 SMALL_AT_LEAST = 11
 MOST_FILES = 5
@@ -27,7 +28,7 @@ class Change:
     Args:
         wish: What for.
         word: What they would look for.
-        file: Where it belongs.
+        file: Where it belongs: a module, or a room in which any module shows how.
         names: The last thing of its kind: a string in the code, or the name of a definition.
     """
 
@@ -46,8 +47,8 @@ CHANGES = (
     Change("asynchronous rounds", "modes", "consortium/modes/registry.py", "InTheClear"),
     Change("another secure sum", "encrypted", "consortium/modes/encrypted.py", "Encrypted"),
     Change("boosted trees", "learners", "sites/learners/registry.py", "Gradient"),
-    Change("an export to MLflow", "observers", "consortium/coordinator/observers.py", "note_event"),
-    Change("a plot in the report", "plots", "consortium/report/plots/style.py", "draw_heatmap"),
+    Change("an export to MLflow", "tracking", "consortium/coordinator/observers.py", "note_event"),
+    Change("a plot in the report", "plots", "consortium/report/plots", "draw_heatmap"),
     Change("a field in the ledger", "ledger", "privacy/differential/ledger_entries.py", "Reserved"),
     Change(
         "renewal of TLS", "certificates", "consortium/provisioning/certificates.py", "Authority"
@@ -108,7 +109,7 @@ def _names(tree: ast.Module) -> Iterator[str]:
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.wish)
 def test_the_file_and_the_example_of_each_change_are_there(change: Change) -> None:
-    assert (ROOT / change.file).is_file()
+    assert (ROOT / change.file).exists()
     assert change.names in named_in(), "name what is the last of its kind now"
 
 
@@ -116,7 +117,7 @@ def test_most_changes_are_found_in_one_guess() -> None:
     missed = [
         f"{change.wish}: {first_guess(change.word)}, not {change.file}"
         for change in CHANGES
-        if str(first_guess(change.word)) != change.file
+        if not first_guess(change.word).is_relative_to(change.file)
     ]
     assert len(CHANGES) - len(missed) >= FOUND_AT_LEAST, missed
 
@@ -137,7 +138,7 @@ def test_no_room_is_overfull() -> None:
     for path in modules():
         sizes[path.parent] = sizes.get(path.parent, 0) + 1
     assert max(sizes.values()) <= 16
-    assert sorted(sizes.values())[len(sizes) // 2] <= 6
+    assert median(sizes.values()) <= 5
 
 
 def test_no_function_is_longer_than_a_screen() -> None:

@@ -21,6 +21,7 @@ from consortium.modes.registry import mode_of
 from consortium.protocol.learning import learner_of
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
+from privacy.contribution import LARGEST_ENTRY
 from privacy.errors import ConsortiumError
 from privacy.policy.document import Policy, PolicyUnreadable, read_policy
 from privacy.policy.kill_switch import require_allowed
@@ -35,7 +36,6 @@ from sites.task import SiteData, Task
 
 _OF_RECORDS = frozenset({messages.STATISTICS, messages.TRAIN, messages.EVALUATE})
 _ITS_OWN = frozenset({"budget-exhausted"})  # codes whose counts are of policy and question alone
-_LARGEST_COUNT = 2**41
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class PolicyGate:
             raise NotReleased("a refusal has a code that the project knows")
         code, counts = read
         told = counts if self.policy.releases.refusal_counts or code in _own_codes() else {}
-        if any(abs(count) >= _LARGEST_COUNT for count in told.values()):
+        if any(abs(count) >= LARGEST_ENTRY for count in told.values()):
             raise NotReleased("a refusal's count is below 2**41 in size")
         return wire.refusal_of(code, told, site=self.site.config.name)
 

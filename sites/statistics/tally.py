@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from privacy.contribution import LARGEST_ENTRY
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally, Vector
 
-LARGEST_ENTRY = 2**41
 UNIT = 2.0**-32
 MOST_RECORDS = 2**25
 _LOW_BITS = 16

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from privacy.contribution import LARGEST_ENTRY
 from sites.statistics.tally import (
-    LARGEST_ENTRY,
     MOST_RECORDS,
     UNIT,
     ImpossibleTally,
