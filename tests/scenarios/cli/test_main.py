@@ -209,14 +209,8 @@ def test_an_audit_that_finds_a_wrong_sum_exits_with_1(sealed_heart: Done, tmp_pa
     sums.write_bytes(altered)
     audited = run_command("audit-sum", str(run))
     assert audited.exit_code == 1
-<<<<<<< HEAD
-    assert "round 3 updates, bucket 0, 4 sites: the coordinator published a sum other" in one_line(
-        audited.output
-    )
-=======
     found = "round 3 updates, bucket 0, 4 sites: the coordinator published a sum other than"
     assert found in one_line(audited.output)
->>>>>>> review
 
 
 def test_an_engine_that_does_not_start_is_a_failed_run(
