@@ -18,6 +18,7 @@ from privacy.errors import ConsortiumError
 from privacy.layout import Tally
 from privacy.policy.document import Policy, read_policy
 from privacy.storage.site_process import SITE_PROCESS, Cache
+from sites.data.source import FileIdentity, file_identities, source_paths
 from sites.plans import AnyModelPlan
 from sites.schema.tables import Schema
 from sites.schema.texts import AnySchema
@@ -38,12 +39,14 @@ class Site:
         config: The operator's decisions.
         charter: What this site signed.
         run_config: What the coordinator asks for.
+        read_from: The files that all this was read from, as they were.
     """
 
     directory: Path
     config: SiteConfig
     charter: Charter
     run_config: RunConfig
+    read_from: tuple[FileIdentity, ...] = ()
 
     @cached_property
     def task(self) -> Task[SiteData]:
@@ -144,22 +147,56 @@ def site_rng(seed: int, site: str, server_round: int) -> np.random.Generator:
 def site_of(context: Context) -> Site:
     """Return the site that this process is, with its records cached in the process.
 
+    Guarantee: nothing is cached that was read from other files than lie there now: of another run
+    in the same directory, or of records that were replaced. The rows of a query are cached as long
+    as charter and `site.json` are the same files.
+
     Raises:
         BadSite: The directory does not hold a `site.json`.
         ConsortiumError: The charter or the run config cannot be read.
     """
     canonical = json.dumps(context.run_config, sort_keys=True)
     directory = site_directory(context)
-    return _SITES.get((directory, canonical), lambda: _read_site(directory, canonical))
+    _forget_replaced(directory)
+    return _SITES.get(
+        (directory, canonical),
+        lambda: _read_site(directory, canonical),
+        fits=lambda site: site.read_from == _files_of(directory, site.config),
+    )
 
 
 _SITES: Cache[tuple[Path, str], Site] = SITE_PROCESS.cache("sites", most=1_024)
+_CHARTERS: Cache[Path, tuple[FileIdentity, ...]] = SITE_PROCESS.cache("charters", most=1_024)
+
+
+def _forget_replaced(directory: Path) -> None:
+    """Let go of what the process keeps of a directory whose charter is another file.
+
+    A run that was deleted and staged again at the same path would else write its evidence to the
+    files of the first, which nobody can open any more.
+    """
+    now = file_identities(SiteDirectory(directory).charter)
+    if _CHARTERS.get(directory, lambda: now) != now:
+        SITE_PROCESS.forget(directory)
+        _CHARTERS.put(directory, now)
 
 
 def _read_site(directory: Path, run_config: str) -> Site:
+    config = read_site_config(directory)
     return Site(
         directory=directory,
-        config=read_site_config(directory),
+        config=config,
+        # before they are read: a file that is replaced meanwhile is read again next time
+        read_from=_files_of(directory, config),
         charter=Charter.read(SiteDirectory(directory).charter),
         run_config=RunConfig.parse(json.loads(run_config)),
+    )
+
+
+def _files_of(directory: Path, config: SiteConfig) -> tuple[FileIdentity, ...]:
+    place = SiteDirectory(directory)
+    return tuple(
+        identity
+        for path in (place.config, place.charter, *source_paths(config.source))
+        for identity in file_identities(path)
     )

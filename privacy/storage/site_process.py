@@ -6,6 +6,7 @@ So each cache is bounded, and what it lets go of is closed.
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 Key = TypeVar("Key")
@@ -61,6 +62,13 @@ class Cache(Generic[Key, Value]):
         for key in list(self._values):
             self._let_go(key)
 
+    def forget(self, place: Path) -> None:
+        """Let go of what belongs to a directory: its path, or one below, begins the key."""
+        for key in list(self._values):
+            first = key[0] if isinstance(key, tuple) else key
+            if isinstance(first, Path) and first.is_relative_to(place):
+                self._let_go(key)
+
     def _let_go(self, key: Key) -> None:
         value = self._values.pop(key, None)
         if value is not None and self._close is not None:
@@ -96,6 +104,11 @@ class SiteProcess:
     def sizes(self) -> Mapping[str, int]:
         """How many values there are, by the name of the cache."""
         return {name: len(cache) for name, cache in self._caches.items()}
+
+    def forget(self, place: Path) -> None:
+        """Let go of all that is kept of a site's directory, which is now another one's."""
+        for cache in self._caches.values():
+            cache.forget(place)
 
     def clear(self) -> None:
         """Let go of everything, as the end of the process would."""

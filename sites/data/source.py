@@ -96,3 +96,31 @@ class IobFiles(_Source):
 TableSource: TypeAlias = TableFile | SqlQuery
 TextSource: TypeAlias = TextFolder | IobFiles
 DataSource: TypeAlias = Annotated[TableSource | TextSource, Field(discriminator="kind")]
+
+FileIdentity: TypeAlias = tuple[str, int, int, int]
+
+
+def source_paths(source: DataSource) -> tuple[Path, ...]:
+    """Return the files and directories that hold the records; none for a query."""
+    match source:
+        case TableFile(path=path) | IobFiles(path=path) | TextFolder(path=path, labels=None):
+            return (path,)
+        case TextFolder(path=path, labels=Path() as labels):
+            return (path, labels)
+    return ()
+
+
+def file_identities(path: Path) -> tuple[FileIdentity, ...]:
+    """Return what tells a file, or each file of a directory, from another one at the same place.
+
+    Name, time of the last change, size and inode; nothing for what is not there.
+    """
+    if path.is_dir():
+        return tuple(
+            identity for one in sorted(path.iterdir()) for identity in file_identities(one)
+        )
+    try:
+        facts = path.stat()
+    except OSError:
+        return ()
+    return ((str(path), facts.st_mtime_ns, facts.st_size, facts.st_ino),)

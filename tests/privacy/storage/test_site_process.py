@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -60,3 +61,18 @@ def test_a_process_lets_go_of_all_it_keeps_at_once() -> None:
     assert closed == [1]
     with pytest.raises(ValueError, match="cache of words"):
         process.cache("words", most=1)
+
+
+def test_what_belongs_to_a_directory_can_be_let_go_of_alone() -> None:
+    """Whatever begins its key: the directory, a path in it, or either with more."""
+    closed: list[str] = []
+    process = SiteProcess()
+    paths: Cache[Path, str] = process.cache("by path", most=9, close=closed.append)
+    runs: Cache[tuple[Path, str], str] = process.cache("by run", most=9, close=closed.append)
+    for site in ("north", "north-east"):
+        paths.put(Path(site), site)
+        paths.put(Path(site) / "ledger", f"{site}'s ledger")
+        runs.put((Path(site), "r"), f"{site} in r")
+    process.forget(Path("north"))
+    assert sorted(closed) == ["north", "north in r", "north's ledger"]
+    assert process.sizes == {"by path": 2, "by run": 1}
