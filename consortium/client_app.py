@@ -15,7 +15,6 @@ from consortium.client.private_training import training_of
 from consortium.client.sealed_answers import read_round
 from consortium.client.sealed_session import session_of
 from consortium.client.site_modes import at_site
-from consortium.model.files import write_mistakes, write_model
 from consortium.protocol.learning import learner_of, require_exact_sums
 from consortium.protocol.parameters import descriptor, seal_parameters
 from consortium.site.key_ring import KeyRing, member_at
@@ -96,6 +95,8 @@ def evaluate(message: Message, context: Context) -> Message:
     """
     site = site_of(context)
     stands = _position(site, message)
+    from consortium.model.files import write_mistakes, write_model  # no other answer needs it
+
     site.task.prepare()
     vector = stands.state.astype("float64")
     write_model(site, stands.statistics, vector)

@@ -13,9 +13,9 @@ from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.modes.registry import recorded_mode
 from consortium.protocol.parameters import count_placement, update_placement, upload_header
-from consortium.run.directory import RunDirectory
+from consortium.run.directory import BadRunDirectory, RunDirectory
 from consortium.run.evidence_store import EvidenceStore
-from consortium.run.records import BadRunDirectory, Summary, read_record
+from consortium.run.records import Summary, read_record
 from privacy.encryption.ciphertext_sum import Adder
 from privacy.encryption.parameters import Placement
 from privacy.errors import ConsortiumError

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consortium.run.party_directory import CHARTER_FILE
-from consortium.run.records import BadRunDirectory
+from privacy.errors import ConsortiumError
 
 ENVIRONMENT = "CONSORTIUM_RUN_DIR"
+
+
+class BadRunDirectory(ConsortiumError, ValueError, code="bad-run-directory"):
+    """A directory is not the directory of a run, or a file in it is invalid."""
 
 
 @dataclass(frozen=True)

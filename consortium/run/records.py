@@ -12,11 +12,7 @@ from typing import Any, Literal, TextIO, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from privacy.errors import ConsortiumError
-
-
-class BadRunDirectory(ConsortiumError, ValueError, code="bad-run-directory"):
-    """A directory is not the directory of a run, or a file in it is invalid."""
+from consortium.run.directory import BadRunDirectory
 
 
 class _Record(BaseModel):

@@ -17,8 +17,8 @@ from consortium.config import RunConfig, Scalar
 from consortium.coordinator.audit_trail import AuditedGrid
 from consortium.coordinator.checkpoint import read_checkpoint
 from consortium.modes.registry import mode_of
-from consortium.run.directory import ENVIRONMENT, RunDirectory
-from consortium.run.records import BadRunDirectory, Summary, Tallies, read_record
+from consortium.run.directory import ENVIRONMENT, BadRunDirectory, RunDirectory
+from consortium.run.records import Summary, Tallies, read_record
 from consortium.server_app import PACKAGES, app
 from consortium.site.site import model_plan
 from privacy.errors import ConsortiumError

@@ -15,8 +15,8 @@ from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
 from consortium.model.files import BadModel, read_model
 from consortium.report.render import render_report
-from consortium.run.directory import ENVIRONMENT, RunDirectory
-from consortium.run.records import BadRunDirectory, Summary, read_record
+from consortium.run.directory import ENVIRONMENT, BadRunDirectory, RunDirectory
+from consortium.run.records import Summary, read_record
 from consortium.server_app import app as server_app
 from privacy.errors import ConsortiumError
 from privacy.storage.site_process import SITE_PROCESS

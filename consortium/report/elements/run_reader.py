@@ -14,17 +14,9 @@ from consortium.audit.coordinator_view import CoordinatorView, coordinator_view,
 from consortium.charter.document import Charter
 from consortium.modes.contract import Mode
 from consortium.modes.registry import recorded_mode
-from consortium.run.directory import RunDirectory
+from consortium.run.directory import BadRunDirectory, RunDirectory
 from consortium.run.privacy_records import PrivacyCost
-from consortium.run.records import (
-    BadRunDirectory,
-    Comparison,
-    MetricValue,
-    Record,
-    Summary,
-    Tallies,
-    read_record,
-)
+from consortium.run.records import Comparison, MetricValue, Record, Summary, Tallies, read_record
 from consortium.wording.formatting import member_noun, name_list, plural, readable_name
 from privacy.layout import Tally
 from sites.evaluation.contract import Evaluation, evaluation_for

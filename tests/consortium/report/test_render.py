@@ -10,8 +10,7 @@ from consortium.config import KEYS
 from consortium.report import render as report
 from consortium.report.elements.blocks import HeatTable
 from consortium.report.render import render_report
-from consortium.run.directory import RunDirectory
-from consortium.run.records import BadRunDirectory
+from consortium.run.directory import BadRunDirectory, RunDirectory
 from consortium.wording.formatting import SPACE
 from sites.schema.tables import ClassLabel
 from strategies.coordinator.messaging.events import SiteQuarantined

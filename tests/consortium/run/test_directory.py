@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from consortium.run.directory import ENVIRONMENT, RunDirectory
-from consortium.run.records import BadRunDirectory
+from consortium.run.directory import ENVIRONMENT, BadRunDirectory, RunDirectory
 
 PATHS = [name for name, value in vars(RunDirectory).items() if isinstance(value, property)]
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from consortium.run.directory import BadRunDirectory
 from consortium.run.records import (
-    BadRunDirectory,
     Comparison,
     MetricValue,
     Summary,

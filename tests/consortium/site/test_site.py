@@ -9,8 +9,7 @@ from flwr.app import Context, RecordDict
 
 from consortium.charter.document import BadCharter, Charter, UnknownMember
 from consortium.config import RunConfig
-from consortium.run.directory import ENVIRONMENT, RunDirectory
-from consortium.run.records import BadRunDirectory
+from consortium.run.directory import ENVIRONMENT, BadRunDirectory, RunDirectory
 from consortium.site.directory import BadSite, read_site_config, site_directory
 from consortium.site.site import OtherCharter, Site, site_of, site_rng
 from scenarios.engines.staging import stage
