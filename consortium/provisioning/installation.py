@@ -37,7 +37,30 @@ from privacy.storage.secret_files import make_private_directory
 
 _NODES = TypeAdapter(dict[str, str])
 _COMMON = (CHARTER_FILE, SIGNATURES_FILE, AUTHORITY_FILE)
-_UNIT = ".service"
+_UNIT_ENDING = ".service"
+_UNIT = """\
+[Unit]
+Description={description}
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+# Replace the user with the one that owns the directory.
+User=consortium
+ExecStart=/usr/bin/env consortium {role} up {directory}
+Restart=on-failure
+RestartSec=5
+KillMode=mixed
+UMask=0077
+NoNewPrivileges=true
+ProtectSystem=strict
+ProtectHome=read-only
+PrivateTmp=true
+ReadWritePaths={directory}
+
+[Install]
+WantedBy=multi-user.target
+"""
 # A kit may bring these files and no others, so that it cannot replace what a party decides itself.
 _FILES: Mapping[Role, frozenset[str]] = MappingProxyType(
     {
@@ -72,6 +95,7 @@ def install_site(directory: Path, kit: Path, *, now: datetime) -> Charter:
     Guarantee: nothing is installed unless every member signed the charter, the charter names this
     site with exactly its own keys, and its revision is not earlier than the site's. The first
     installation writes the strict policy, which the operator may relax; no kit changes it later.
+    The systemd unit is made here, not taken from the kit: nobody signs a unit.
 
     Raises:
         BadKit: The kit is not complete, or not for this site.
@@ -87,6 +111,7 @@ def install_site(directory: Path, kit: Path, *, now: datetime) -> Charter:
         require_own_keys(charter, read_identity(directory))
         _require_not_earlier(directory, charter)
         _install_files(directory, files)
+    _write_unit(directory, "site", charter, name=name)
     if not SiteDirectory(directory).policy.exists():
         strict(charter).write(directory)
     return charter
@@ -108,9 +133,10 @@ def install_coordinator(directory: Path, kit: Path, *, now: datetime) -> Charter
         authority = read_certificate(PartyDirectory(folder).authority)
         require_key_of(server, read_key(CoordinatorDirectory(directory).server_key))
         require_server_certificate(server, authority, host=coordinator_address(charter)[0], now=now)
-        read_nodes(folder)
+        _require_nodes_of(charter, read_nodes(folder))
         _require_not_earlier(directory, charter)
         _install_files(directory, files)
+    _write_unit(directory, COORDINATOR, charter, name=charter.name)
     return charter
 
 
@@ -130,17 +156,16 @@ def read_nodes(coordinator: Path) -> dict[str, str]:
 
 def _read_checked_files(folder: Path, *, role: Role, party: str, now: datetime) -> dict[str, bytes]:
     manifest, files = read_kit(folder, role=role, party=party)
-    if {name for name in files if not name.endswith(_UNIT)} != _FILES[role]:
-        raise BadKit(
-            f"a kit must hold exactly {', '.join(sorted(_FILES[role]))} and a systemd unit"
-        )
+    if {name for name in files if not name.endswith(_UNIT_ENDING)} != _FILES[role]:
+        raise BadKit(f"a kit must hold exactly {', '.join(sorted(_FILES[role]))}")
     charter = Charter.read(PartyDirectory(folder).charter)
     if charter.fingerprint != manifest.charter:
         raise BadKit("the kit's manifest names a charter other than the one in the kit")
     Signatures.read(PartyDirectory(folder).signatures).require_all(charter)
     authority = read_certificate(PartyDirectory(folder).authority)
     require_valid(authority, now=now)
-    return files
+    # a kit of version 0.1.0 also brings a systemd unit: code that nobody signed is not installed
+    return {name: files[name] for name in sorted(_FILES[role])}
 
 
 def _require_not_earlier(directory: Path, charter: Charter) -> None:
@@ -160,3 +185,28 @@ def _require_not_earlier(directory: Path, charter: Charter) -> None:
 def _install_files(directory: Path, files: dict[str, bytes]) -> None:
     for name, content in files.items():
         write_atomically(directory / name, content.decode())
+
+
+def _require_nodes_of(charter: Charter, nodes: Mapping[str, str]) -> None:
+    """Check that a kit brings the key of every member's SuperNode, and of nobody else's."""
+    # each name becomes the name of a file in the end
+    odd = sorted(set(nodes) ^ set(charter.names))
+    if odd:
+        raise BadKit(
+            "a kit must bring one SuperNode key for each member of its charter; missing, or of no "
+            f"member: {', '.join(odd)}",
+            odd=len(odd),
+        )
+
+
+def _write_unit(directory: Path, role: Role, charter: Charter, *, name: str) -> None:
+    """Write the systemd unit that keeps a party's service running over reboots."""
+    # systemd reads % as the beginning of a specifier, and a blank as the end of a path
+    path = str(directory.resolve()).replace("%", "%%").replace(" ", r"\x20")
+    unit = _UNIT.format(
+        description=f"{role.capitalize()} {name} of the consortium {charter.name}",
+        role=role,
+        directory=path,
+    )
+    service = f"consortium-{role}-{name}" if role == "site" else f"consortium-{role}"
+    write_atomically(directory / f"{service}{_UNIT_ENDING}", unit)

@@ -99,12 +99,8 @@ def write_kits(
 
 
 def _write_site_kit(out: Path, name: str, charter: Charter, common: Mapping[str, bytes]) -> Path:
-    files = {
-        **common,
-        f"consortium-site-{name}.service": site_unit(name).encode(),
-    }
     manifest = Manifest(party=name, role="site", charter=charter.fingerprint, files={})
-    write_kit(out / name, manifest, files)
+    write_kit(out / name, manifest, common)
     return out / name
 
 
@@ -115,7 +111,6 @@ def _write_coordinator_kit(
         **common,
         SERVER_FILE: pem_bytes(tls.server),
         NODES_FILE: json.dumps(nodes, indent=1).encode(),
-        "consortium-coordinator.service": coordinator_unit(charter.name).encode(),
     }
     manifest = Manifest(party=charter.name, role=COORDINATOR, charter=charter.fingerprint, files={})
     write_kit(out / COORDINATOR, manifest, files)
@@ -137,44 +132,3 @@ def _node_keys(charter: Charter, halves: Iterable[PublicHalf]) -> dict[str, str]
     if len(set(keys.values())) < len(keys):
         raise OtherKeys("two sites have the same SuperNode key: one of them must renew its key")
     return keys
-
-
-_UNIT = """\
-[Unit]
-Description={description}
-After=network-online.target
-Wants=network-online.target
-
-[Service]
-# Replace the user and the directory with those of this installation.
-User=consortium
-ExecStart=/usr/bin/env consortium {role} up {directory}
-Restart=on-failure
-RestartSec=5
-KillMode=mixed
-UMask=0077
-NoNewPrivileges=true
-ProtectSystem=strict
-ProtectHome=read-only
-PrivateTmp=true
-ReadWritePaths={directory}
-
-[Install]
-WantedBy=multi-user.target
-"""
-
-
-def site_unit(name: str) -> str:
-    """Return the systemd unit of a site's SuperNode."""
-    return _UNIT.format(
-        description=f"Site {name} of a consortium", role="site", directory=f"/srv/consortium/{name}"
-    )
-
-
-def coordinator_unit(name: str) -> str:
-    """Return the systemd unit of the coordinator's SuperLink."""
-    return _UNIT.format(
-        description=f"Coordinator of the consortium {name}",
-        role="coordinator",
-        directory="/srv/consortium/coordinator",
-    )

@@ -52,9 +52,6 @@ def test_no_site_takes_over_another_authority(founded: Founded) -> None:
     assert not taken_over.exists() or taken_over.read_bytes() != stranger
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="part H: units are made where they run"
-)
 @pytest.mark.parametrize("name", ["consortium-site-west.service", "another.service"])
 def test_no_site_takes_over_a_unit_that_came(founded: Founded, name: str) -> None:
     (founded.kit("west") / name).write_text(STRANGE_UNIT)
@@ -63,9 +60,6 @@ def test_no_site_takes_over_a_unit_that_came(founded: Founded, name: str) -> Non
     assert STRANGE_UNIT not in [unit.read_text() for unit in units]
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="part H: names are exactly those of the charter"
-)
 def test_the_coordinator_takes_over_nodes_of_members_only(founded: Founded) -> None:
     """The name of a node is the name of a file in the end."""
     kit, stranger = founded.kit("coordinator"), "../../../stranger"

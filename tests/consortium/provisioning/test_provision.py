@@ -89,9 +89,9 @@ def test_everybody_gets_a_kit_of_what_is_for_them(founded: Founded) -> None:
     common = {"kit.json", "charter.json", "signatures.json", "authority.pem"}
     for name in NAMES:
         held = {path.name for path in founded.kit(name).iterdir()}
-        assert held == common | {f"consortium-site-{name}.service"}
+        assert held == common
     held = {path.name for path in founded.kit("coordinator").iterdir()}
-    more = {"server.pem", "nodes.json", "consortium-coordinator.service"}
+    more = {"server.pem", "nodes.json"}
     assert held == common | more
 
 
