@@ -73,6 +73,7 @@ class SiteAuditTrail:
         """Note what a run goes by, once for each charter, config and policy."""
         site = self.site
         terms = (self.run, site.fingerprint, site.run_config.digest, policy.digest)
+        # Remembered on disk: at a deployed site every message may have a process of its own.
         if traffic.is_new("/".join(terms)):
             self.journal.note(
                 audit.RUN,
@@ -93,6 +94,7 @@ class SiteAuditTrail:
         refused = wire.read_refusal(content)
         if refused is not None:
             self.journal.note(audit.REFUSED, run=self.run, kind=kind, code=refused[0])
+        # Signed when the site joins: a log or a ledger that is put back later contradicts it.
         elif kind == messages.HELLO:
             content = messages.introduction_with_anchor(content, self._anchor().encode())
         else:
@@ -106,6 +108,8 @@ class SiteAuditTrail:
             bytes=wire.num_bytes(content),
             digest=link_digest(self.link, content_digest(kind, content)),
         )
+        # On disk before the answer leaves. The other end may note any answer that it gets, and this
+        # log must hold it.
         self.journal.commit()
         return content
 
@@ -134,6 +138,7 @@ class SiteAuditTrail:
         for key, what in _RECEIPTS.items():
             if key not in arrays or not arrays[key].data:
                 continue
+            # The receipt signs the digest of the upload, so the ciphertext is not hashed again.
             receipt = Receipt.decode(arrays[key].data)
             label = receipt.label
             self.journal.note(
@@ -174,6 +179,8 @@ def evidence_of(site: Site, run: str) -> SiteAuditTrail:
 def _link(directory: Path, run: str) -> bytes:
     """Return the key of a run's digests, the same in every process of the site."""
     secret = SigningKey.at(SiteDirectory(directory).audit_link_key)
+    # Ed25519 signatures are deterministic and secret here, so one serves as the key: nothing more
+    # needs to be stored or agreed between processes.
     return hmac.digest(secret.sign(_LINK_PURPOSE), run.encode(), "sha256")
 
 

@@ -63,18 +63,23 @@ class ClearAtSite:
             NotReleased: They are not, or the policy withholds figures of this site.
         """
         arrays, facts = parts
+        # The app has rounded already. The gate checks it again: it trusts nothing behind it.
         examples = facts.get("num-examples", 0)
         if type(examples) is not int or releases.rounded_examples(examples) != examples:
             raise NotReleased("a number of examples leaves rounded only")
         if facts.get("released") == 1 and not releases.own_figures:
             raise NotReleased("the policy does not release figures of this site alone")
         for key in {"tally", "summed"} & set(arrays):
+            # Counts are withheld whole or left exact: rounded one by one, they could not be added
+            # up.
             counts = np.frombuffer(arrays[key].data, "<i8")
             held = (
                 site.data.train_examples
                 if kind == messages.STATISTICS or key == "summed"
                 else site.task.evaluation.num_examples(counts)
             )
+            # Zeros may leave: an answer keeps its form, and adding them to the pool changes
+            # nothing.
             if counts.any() and held < releases.minimum_pooled:
                 raise NotReleased("counts leave from enough records only")
 

@@ -47,7 +47,10 @@ class ArrayForm:
         came = (array.stype, array.dtype, len(array.shape))
         if came != (self.stype, self.dtype, 1) or not self.least <= array.shape[0] <= self.most:
             return False
+        # The bytes are compared with the shape: what stands behind the shape's last entry would
+        # leave unseen.
         fits = len(array.data) == self.width * array.shape[0]
+        # The marker tells sealed bytes from plain ones of the same length that nobody sealed.
         return fits and array.data.startswith(self.marker)
 
 
@@ -81,6 +84,7 @@ class IntRange:
 
     def fits(self, value: object) -> bool:
         """Return whether a value is one."""
+        # Python takes `True` for an int: it would be a second way to say 1.
         return type(value) is int and self.low <= value <= self.high
 
 
@@ -128,8 +132,10 @@ class ReplyForm:
             or not isinstance(facts, ConfigRecord)
         ):
             raise NotReleased("an answer holds arrays and facts, and nothing else")
+        # Counts of a round are there only if the answer says so, and then they must be.
         shown = self.optional if facts.get("released") == 1 else {}
         forms = {**self.arrays, **shown}
+        # A missing key is refused like an extra one: which keys are there would be a message.
         if set(arrays) != set(forms) or set(facts) != set(self.facts):
             raise NotReleased("the answer holds other arrays or facts than may leave")
         if not all(form.fits(arrays[key]) for key, form in forms.items()):
@@ -163,6 +169,7 @@ def introduction(site: str, charter: Charter, layout: Layout) -> ReplyForm:
     return ReplyForm(
         arrays={
             "layout": opaque(described, least=described),
+            # Empty here: the audit log fills it in behind this check, the app cannot.
             "anchor": opaque(0),
             "proof": opaque(signed, least=signed),
         },

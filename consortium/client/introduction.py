@@ -27,6 +27,8 @@ def proven_by(
     name = site.config.name
     if name not in site.charter.identities:
         return said
+    # Run, node and the coordinator's fresh challenge are signed along: a proof that was heard
+    # elsewhere, or earlier, proves nothing here.
     presence = Presence(
         charter=bytes.fromhex(said.charter),
         run=run,

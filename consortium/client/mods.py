@@ -36,6 +36,7 @@ def gate_messages(message: Message, context: Context, call_next: Next) -> Messag
     def pass_gate() -> Message:
         site = site_of(context)
         evidence = evidence_of(site, str(message.metadata.run_id))
+        # Noted before it is judged: a question that is refused is evidence as well.
         evidence.note_question(message)
 
         def answer() -> Message:
@@ -47,11 +48,13 @@ def gate_messages(message: Message, context: Context, call_next: Next) -> Messag
             return Message(released, reply_to=message)
 
         content = _answer_or_refusal(message, context, answer).content
+        # Every refusal passes here, those of the gate itself and those of the app behind it.
         if REFUSAL in content:
             content = refusal_of(site, content)
         left = evidence.note_answer(message.metadata.message_type, content)
         return Message(left, reply_to=message)
 
+    # If the log cannot be written, only this last refusal leaves, and not the answer.
     return _answer_or_refusal(message, context, pass_gate)
 
 
@@ -101,6 +104,7 @@ def _logging(context: Context) -> AbstractContextManager[None]:
     try:
         return logging_to(SiteDirectory(site_directory(context)).log)
     except (ConsortiumError, OSError):
+        # A site that is not set up has no log, and must refuse all the same.
         return nullcontext()
 
 

@@ -53,6 +53,7 @@ def dry_run(
     policy = read_policy(directory)
     asked = replace(asked_of(config, charter, site.task), data_set=site.config.data_set)
     findings = [*_charter(site), *_terms(policy, asked), *_moment(site, policy, now)]
+    # The budget is asked only if nothing else is refused: to calibrate the noise takes a while.
     return findings if any(one.refused for one in findings) else [*findings, *_budget(site, policy)]
 
 
@@ -164,6 +165,7 @@ def _budget(site: Site, policy: Policy) -> Iterator[PolicyFinding]:
     budget = Budget(epsilon=ceiling.epsilon, delta=ceiling.delta, unit=policy.privacy.unit)
     folder = SiteDirectory(site.directory).ledger
     past: tuple[Mechanism, ...] = ()
+    # A site that never trained privately has no ledger, and asking must not make one.
     if folder.exists():
         with ledger_of(site.directory) as ledger:
             past = ledger.events(name)

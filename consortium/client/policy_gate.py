@@ -90,15 +90,21 @@ class PolicyGate:
             ConsortiumError: The site's records cannot be read.
         """
         kind, now = message.metadata.message_type, self.clock()
+        # The kill switch comes first, before anything is counted or read from the records.
         require_allowed(self.site.directory)
         self.policy.require_question(kind.removeprefix("query."))
         self.policy.require_hours(datetime.fromtimestamp(now, UTC))
         coming = Coming(at=now, run=str(message.metadata.run_id), server_round=_round(message))
+        # Counted before the run is judged, so that a coordinator cannot try out for free what the
+        # policy would accept.
         number = self.traffic.admit(coming, self.policy)
         self.site.mode.require_agreed(self.site.run_config, self.site.charter)
+        # Records are loaded only below: a run that the policy refuses never gets so far.
         check_run_request(self.policy, self.asked)
         if kind not in self.reply_forms:
             raise QuestionNotAllowed("such a run has no question of this kind")
+        # The introduction asks too: a site with too few records does not join a run only to refuse
+        # its first question.
         if kind == messages.HELLO or kind in _OF_RECORDS:
             self.policy.require_examples(self.site.data.train_examples)
         return Passage(kind, coming, number)
@@ -109,6 +115,7 @@ class PolicyGate:
         Raises:
             PolicyViolation: It is not, or there is no room for it, or all was stopped since.
         """
+        # Asked again: an answer that was under way when everything was stopped does not leave.
         require_allowed(self.site.directory)
         if not reply.has_content():
             raise NotReleased("an answer has a content")
@@ -118,6 +125,7 @@ class PolicyGate:
         arrays, facts = self.reply_forms[passage.kind].require(content)
         half = at_site(self.site.run_config)
         half.require_releasable(self.site, self.policy.releases, passage.kind, (arrays, facts))
+        # Bytes are counted last: an answer that may not leave uses up no room.
         size = wire.num_bytes(content)
         self.traffic.count_bytes(passage.number, passage.coming, size, self.policy)
         return content
@@ -132,12 +140,15 @@ class PolicyGate:
             read = wire.read_refusal(content)
         except wire.MalformedRecord as error:
             raise NotReleased("a refusal is a code and counts, and nothing else") from error
+        # A code of the app's own making would be free text, and text may quote a record.
         if read is None or set(content) != {wire.REFUSAL} or read[0] not in _codes():
             raise NotReleased("a refusal has a code that the project knows")
         code, counts = read
         told = counts if self.policy.releases.refusal_counts or code in _own_codes() else {}
+        # A whole number without a bound could carry as much as a text.
         if any(abs(count) >= LARGEST_ENTRY for count in told.values()):
             raise NotReleased("a refusal's count is below 2**41 in size")
+        # Made anew: nothing of the record that the app filled in goes on.
         return wire.refusal_of(code, told, site=self.site.config.name)
 
 
@@ -194,6 +205,7 @@ def gate_of(site: Site) -> PolicyGate:
         site.directory, lambda: RateLimits(SiteDirectory(site.directory).traffic)
     )
 
+    # The policy is read for each message; a gate of an earlier policy must not be used again.
     def fits(gate: PolicyGate) -> bool:
         return gate.site is site and gate.policy is policy and gate.traffic is traffic
 
@@ -206,6 +218,7 @@ def _round(message: Message) -> int:
         return NO_ROUND
     facts = message.content.get(wire.FACTS)
     said = facts.get("round") if isinstance(facts, ConfigRecord) else None
+    # What is no round counts as round 0, so that a malformed question uses up the limits, too.
     return said if type(said) is int and 0 <= said < 2**31 else 0
 
 

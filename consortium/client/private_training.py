@@ -100,6 +100,7 @@ class _PlainTraining:
 
     def train(self, site: Site, stands: Position) -> Trained:
         """Train from the received state."""
+        # The order of records follows the seed, so that a repeated run gives the same model.
         vector, rng = stands.state.astype(np.float64), site.rng(stands.server_round)
         return site.task.train(site.data, stands.statistics, vector, self.config.training, rng=rng)
 
@@ -124,6 +125,7 @@ class _PrivateTraining:
         """
         asked, steps = self.privacy.asked, self.privacy.asked.steps * self.config.num_server_rounds
         return SampledGaussian(
+            # Calibrated once for all rounds: each round calibrated by itself would add up to more.
             noise_multiplier=noise_multiplier
             or asked.noise_multiplier
             or calibrated_noise(
@@ -146,6 +148,7 @@ class _PrivateTraining:
     def train(self, site: Site, stands: Position) -> Trained:
         """Train one round on what is reserved, or answer again what was answered."""
         config = self.config
+        # A further round would spend what was never reserved.
         if stands.server_round > config.num_server_rounds:
             raise WrongRound(
                 f"the run was reserved with {config.num_server_rounds} rounds, this is another",
@@ -156,6 +159,8 @@ class _PrivateTraining:
         asked = Round(
             run=_run_digest(site, stands), number=stands.server_round, state=_state(stands)
         )
+        # The same question gets the same bytes: fresh noise on one question could be averaged away,
+        # and would cost again.
         answer = campaigns.kept_answer(asked)
         if answer is None:
             campaign = self._reserve_campaign(site, campaigns, asked)
@@ -163,6 +168,7 @@ class _PrivateTraining:
                 campaign, asked, self._update_bytes(site, stands, campaign)
             )
         return Trained(
+            # Read back from what was kept, so that the first answer and a repeated one are equal.
             update=np.frombuffer(answer, "<f4").astype(np.float64),
             num_examples=site.data.train_examples,
             steps=self.privacy.asked.steps,
@@ -177,6 +183,7 @@ class _PrivateTraining:
         with ledger_of(site.directory) as ledger:
             reservation = self._reservation(site, ledger, run, found)
             if reservation.charge.committed is None:
+                # A step that was begun stays spent: what it gave may have left.
                 reservation.commit(sum(reservation.charge.used.values()))
 
     def _with_noise(self, noise_multiplier: float) -> TrainingPlan:
@@ -186,6 +193,7 @@ class _PrivateTraining:
     def _update_bytes(self, site: Site, stands: Position, campaign: Campaign) -> bytes:
         """Return the update of a round whose steps are reserved, in the form it is kept in."""
         vector, rng = stands.state.astype(np.float64), site.rng(stands.server_round)
+        # The noise of the reservation, even if records were added since.
         plan = self._with_noise(campaign.noise_multiplier)
         trained = site.task.train(site.data, stands.statistics, vector, plan, rng=rng)
         return trained.update.astype("<f4").tobytes()
@@ -195,13 +203,17 @@ class _PrivateTraining:
         campaign = campaigns.campaign_with_room(asked)
         with ledger_of(site.directory) as ledger:
             if campaign is None:
+                # If there was one, it has trained this round already: the run went back, and what
+                # it trains anew is paid for anew.
                 before = campaigns.last_campaign(asked.run)
                 noise = self.planned_event(site.data).noise_multiplier
                 part = 1 if before is None else before.part + 1
                 wanted = Campaign(number=0, part=part, noise_multiplier=noise)
+                # Paid first: if the process dies here, nothing was learnt that is not paid for.
                 self._reservation(site, ledger, asked.run, wanted)
                 campaign = campaigns.begin_campaign(asked.run, part=part, noise_multiplier=noise)
             reservation = self._reservation(site, ledger, asked.run, campaign)
+            # Noted as begun before it is computed: after a crash nobody knows how far a step came.
             reservation.use(f"round {asked.number}", self.privacy.asked.steps)
         return campaign
 
@@ -213,6 +225,7 @@ class _PrivateTraining:
         ceiling = site.policy.privacy.ceiling(site.config.data_set)
         unit = site.policy.privacy.unit
         budget = (
+            # Without a ceiling nothing is refused, and everything is still counted.
             Budget(epsilon=_COUNTED_ONLY, delta=delta_of(self.privacy, site.data), unit=unit)
             if ceiling is None
             else Budget(epsilon=ceiling.epsilon, delta=ceiling.delta, unit=unit)
@@ -227,6 +240,8 @@ class _PrivateTraining:
             part=f"training {campaign.part}",
             budget=budget,
         )
+        # The evaluation's exact counts cost the trained persons nothing, but the ledger must not
+        # keep silent about the held-out ones.
         if reservation.fresh:
             ledger.reserve(
                 HeldOut(what="evaluation"),
@@ -265,6 +280,7 @@ def _run_digest(site: Site, stands: Position) -> str:
         "charter": site.charter.fingerprint,
         "config": site.run_config.digest,
         "layout": site.task.layout.digest,
+        # By its name: records that are corrected during a run do not make it another run.
         "data": site.config.data_set,
     }
     return hashlib.sha256(json.dumps(agreed, sort_keys=True).encode()).hexdigest()

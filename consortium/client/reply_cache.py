@@ -66,6 +66,7 @@ class ReplyCache:
         with self._replies.writing():
             self._replies.let_go_other_runs(self._place.run)
             reply = self._replies.keep(self._place, sent.encode())
+        # Only once the new answer is kept: until then the old file may be the only one.
         self._of_0_1_0.unlink(missing_ok=True)
         return Contribution.decode(reply)
 
@@ -76,6 +77,7 @@ class ReplyCache:
             return None
         head = _TAG_0_1_0 + self._question
         body = data[len(head) : -_DIGEST]
+        # Version 0.1.0 may have died while it wrote; half an answer is none.
         whole = hashlib.sha256(body).digest() == data[-_DIGEST:]
         return body if whole and data.startswith(head) else None
 
@@ -90,6 +92,7 @@ class ReplyCache:
     def _question(self) -> bytes:
         """Digest of the question."""
         stands = self._stands
+        # State and statistics are part of the question: an answer to another model is a wrong one.
         digest = hashlib.sha256(f"{stands.charter} {stands.run} {stands.server_round}\n".encode())
         digest.update(np.ascontiguousarray(stands.state, "<f4").tobytes())
         digest.update(np.ascontiguousarray(stands.statistics, "<i8").tobytes())

@@ -75,8 +75,12 @@ class EncryptedAtSite:
             ConsortiumError: As the session says.
         """
         kind = message.metadata.message_type
+        # There is nothing to seal here: keys travel signed or wrapped, and a release is of pooled
+        # counts.
         if kind in _WITHOUT_RECORDS:
             return call_next(message, context)
+        # Flower routes `train.default` to the same function as `train`. Let through, it would be
+        # answered in the clear.
         if kind not in _SEALED:
             raise UnknownQuestion("an encrypted run has no message of this kind")
         request = read_round(site, message)
@@ -96,6 +100,7 @@ def read_round(site: Site, message: Message) -> SealedRound:
     """
     config, charter, task = site.run_config, site.charter, site.task
     sizes = (task.statistics.layout.size, task.evaluation.layout.size)
+    # Sizes come from what was agreed, never from the message: no peer decides how much is read.
     request = SealedRound.read(
         message.content,
         sums_bytes=config.buckets * update_placement(config, charter, task.layout).sum_bytes,
@@ -174,8 +179,11 @@ class _Exchange:
 
     def train(self) -> SealedReply:
         """Train once per round, and seal what it gave; asked again, answer the same bytes."""
+        # The memory is asked first: another question for the same place is refused before anything
+        # is opened.
         update = self.session.answers.recall(self.request, TRAINING)
         counts = self.session.answers.recall(self.request, EVALUATION)
+        # All checks run for a kept answer, too: state and released counts come from them.
         standing = self.session.standing(self.request)
         released = self.session.released_tally(self.request)
         if update is None or counts is None:
@@ -185,6 +193,7 @@ class _Exchange:
             receipt=update.receipt,
             count_upload=counts.upload,
             count_receipt=counts.receipt,
+            # One site is asked for the state: those of the other honest sites have the same bytes.
             state=standing.sealed.encode() if self.request.report else b"",
             released=released,
         )
@@ -207,6 +216,7 @@ class _Exchange:
             count_receipt=counts.receipt,
             state=standing.sealed.encode() if self.request.report else b"",
             released=released,
+            # The coordinator learns which model the sites hold, and nothing else of it.
             model=bytes.fromhex(
                 self.session.terms.site.task.layout.digest_of(standing.state.model.vector)
             ),
@@ -215,6 +225,8 @@ class _Exchange:
     def _sealed_training(self, standing: RunPosition) -> tuple[Sent, Sent]:
         """Return the sealed update and counts."""
         answers = self.session.answers
+        # A later attempt seals what was trained in the first one: a second training would show a
+        # second sum, and with private training cost a second time.
         given = answers.contribution(self.request) or self._contribution(standing)
         scales = self.session.terms.step.scales(standing.state)
         return answers.seal_training(self.request, standing.sealed.digest, scales, given)

@@ -81,11 +81,14 @@ class Session:
             ConsortiumError: A check failed; the run's key is burned if it was a checksum.
         """
         if request.server_round == 1:
+            # A site that has trained in a later round of this run is not led back to the start.
             self.checks.require_chain(())
             statistics = self.pooled_tally(request, STATISTICS, server_round=0)
+            # Every site computes the start by itself, so nobody can plant one.
             state, previous = self.terms.step.start(statistics), NO_STATE
         else:
             state, previous = self._next_state(request)
+        # AES-SIV is deterministic: honest sites get the same bytes, and so can sign one digest.
         sealed = seal_state(
             state.encode(),
             keys=self.terms.opened.keys,
@@ -103,14 +106,17 @@ class Session:
             ConsortiumError: A receipt is wrong, or the sum is not theirs.
         """
         roster, task = self.terms.opened.roster, self.terms.site.task
+        # Counts have one bucket of everybody, whatever the buckets of the updates are.
         everyone = dict.fromkeys(roster, 0)
         receipts = self.checks.receipts(
             request.count_receipts, purpose, server_round, buckets=everyone, classes=(1,)
         )[0]
+        # Asked before the sum is opened: the difference of two rosters would be one site's counts.
         self._require_everyone(len(receipts))
         sealer = self.terms.sealer(purpose, server_round, self.terms.counts(purpose))
         tally = self._open(sealer, request.count_sum, receipts).tally
         counted = task.statistics if purpose == STATISTICS else task.evaluation
+        # Nobody sees the part of one site; that the sum is possible is all that can be checked.
         counted.check(tally)
         return tally
 
@@ -134,10 +140,14 @@ class Session:
             classes=weight_classes(self.terms.site.run_config, self.terms.site.charter),
         )
         receipts = [one for bucket in by_bucket.values() for one in bucket]
+        # Everything about receipts is settled before a sum is opened: each decryption ends in a
+        # verdict that a coordinator can learn from.
         self.checks.require_voters(len(by_bucket), len(receipts))
         if self.terms.contribution.exact:
             self._require_everyone(len(receipts))
         signed = (receipt.label.state for receipt in receipts)
+        # More than half of the run's sites, not of those that came: two halves of a run, each shown
+        # only its own receipts, would both find a majority.
         agreed = majority_state(signed, roster=len(self.terms.opened.roster))
         placed = self.terms.updates.sum_bytes
         if len(request.sums) != placed * len(by_bucket):
@@ -146,7 +156,9 @@ class Session:
                 f"{len(request.sums)}",
                 needed=len(by_bucket),
             )
+        # Only the bytes that the majority signed are opened as the state.
         before = self._opened_state(request.state, last - 1, agreed)
+        # Before the sums are opened: a site that is shown another past decides about no checksum.
         self.checks.require_chain((*before.chain, agreed))
         sealer = self.terms.sealer(TRAINING, last, self.terms.updates)
         view = memoryview(request.sums)
@@ -157,6 +169,7 @@ class Session:
         sums = [
             BucketSum(
                 levels=one.levels,
+                # From the signed receipts: the coordinator has no say in what a bucket weighs.
                 total_class=sum(receipt.label.weight_class for receipt in bucket),
                 tally=one.tally,
                 uploads=len(bucket),
@@ -190,6 +203,7 @@ class Session:
         state = RunState.decode(
             content, layout=task.layout, statistics_size=task.statistics.layout.size
         )
+        # A signed start is not enough: it must be the zero one, with the statistics that it holds.
         if server_round == 0:
             self.terms.step.require_start(state)
         return state
@@ -197,10 +211,14 @@ class Session:
     def _open(
         self, sealer: Sealer, summed: bytes | memoryview, receipts: Sequence[Receipt]
     ) -> Opened:
+        # The pads of exactly these receipts: without them, two uploads of one site combine into a
+        # sum that passes the checksum.
         pads = [upload_pad(self.terms.opened.keys.pad, one.label.encode()) for one in receipts]
         try:
             return sealer.open(summed, pads=pads)
         except ChecksumFailed as error:
+            # On disk before the refusal leaves: with repeated verdicts on altered sums, a
+            # coordinator reads the key bit by bit. One verdict tells nothing useful.
             self.terms.member.memory.burn_key(self.terms.opened.run)
             shown = hashlib.sha256(summed).hexdigest()  # for the site's log: who audits compares
             raise ChecksumFailed(f"{error}; the sum shown here has SHA-256 {shown}") from error
@@ -220,6 +238,7 @@ def session_of(site: Site, request: SealedRound) -> Session:
     site.require_charter(request.charter)
     member = member_at(site.directory, site.config.name, site.charter)
     described = descriptor(site.run_config, site.charter, site.task.layout)
+    # For every message: the cached session below saves computing, never a check.
     opened = member.accept_run(Opening.decode(request.opening), descriptor=described)
     return _SESSIONS.get(
         (site.directory, opened.run),

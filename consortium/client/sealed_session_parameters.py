@@ -71,11 +71,15 @@ class SiteTerms:
         """The bucket of each site, fixed for the run."""
         config = self.site.run_config
         seed = self.opened.keys.bucket_seed
+        # The coordinator lacks the seed, so it cannot choose anyone's neighbours. Buckets drawn
+        # anew each round would let one site's own direction show through.
         return assign_buckets(seed, self.opened.roster, num_buckets=config.buckets)
 
     @cached_property
     def secret(self) -> BfvSecret:
         """The run's key."""
+        # One key serves updates and counts: their places differ, the ciphertexts' parameters do
+        # not.
         return BfvSecret.from_material(self.updates.parameters, self.opened.scheme_secret)
 
     @cached_property
@@ -88,12 +92,14 @@ class SiteTerms:
         allowed = weight_classes(self.site.run_config, self.site.charter)
         full = self.site.charter.floors.full_class_examples
         earned = weight_class(num_examples, full_class_examples=full)
+        # Runs of equal weight, and tallies, allow a single class.
         return earned if earned in allowed else allowed[-1]
 
     def sealer(self, purpose: str, server_round: int, placement: Placement) -> Sealer:
         """Return what seals and opens one kind of upload in one round."""
         checksum = Checksum(
             self.opened.keys.checksum,
+            # A sum of another round or kind of message fails the checksum under these coefficients.
             canonical.text(purpose) + canonical.number(server_round),
             num_rows=placement.num_ciphertexts,
             row_length=placement.parameters.degree,

@@ -68,6 +68,8 @@ class Answers:
         """
         memory = self.terms.member.memory.answers
         while True:
+            # One commit for all three: after a death in between, the round would be trained again,
+            # or its counts would be missing.
             kept = memory.remember_round(
                 self._slot(request),
                 given.encode(),
@@ -107,6 +109,8 @@ class Answers:
             weight_class=share,
             scales=scales,
             parameters=placement.parameters,
+            # The same draws in every attempt: rounded anew, two attempts would show two roundings
+            # of one update.
             rng=self.terms.site.rng(request.server_round),
         )
         return self._answer(request, label, placement, levels, _NO_TALLY)
@@ -120,8 +124,10 @@ class Answers:
         return UploadLabel(
             slot=self.terms.slot(purpose, request.server_round, request.attempt),
             site=name,
+            # Counts are over the whole roster, so they have one bucket.
             bucket=self.terms.buckets[name] if purpose == TRAINING else 0,
             weight_class=share,
+            # The fresh nonce makes the label unique, and with it the pad of the checksum.
             nonce=secrets.token_bytes(canonical.DIGEST_SIZE),
             state=state,
         )
@@ -139,6 +145,8 @@ class Answers:
         upload = sealer.seal(
             levels,
             tally,
+            # The tag is inside the upload, so its pad can depend on all of the label and not on the
+            # upload's digest. The receipt signs both.
             pad=upload_pad(terms.opened.keys.pad, label.encode()),
             processes=self._processes(placement),
         )

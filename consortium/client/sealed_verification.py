@@ -48,8 +48,10 @@ class Checks:
         receipts = decode_receipts(encoded)
         if not receipts:
             raise TooFewOthers("there is no receipt of the last round", needed=1, came=0)
+        # The first receipt says which attempt counts; `check_receipts` holds all others to it.
         slot = self.terms.slot(purpose, server_round, receipts[0].label.slot.attempt)
         self._require_last_attempt(slot)
+        # From the site's own memory: what it gave is compared with what is said of it.
         own = self.terms.member.memory.answers.own_receipt(slot)
         expected = Expected(
             slot=slot,
@@ -63,6 +65,8 @@ class Checks:
         return check_receipts(receipts, expected)
 
     def _require_last_attempt(self, slot: Slot) -> None:
+        # Two attempts can have different sites in them. Whoever has both sums opened gets their
+        # difference, which may be one site's update.
         later = [replace(slot, attempt=one) for one in range(slot.attempt + 1, MAX_ATTEMPTS + 1)]
         if any(self.terms.member.memory.answers.own_receipt(one) for one in later):
             raise WrongAttempt(
@@ -97,6 +101,7 @@ class Checks:
             RolledBack: It is not the one in its place, nor the one that comes next.
         """
         last = self.terms.member.memory.answers.last_state(self.terms.opened.run)
+        # What it trained from comes right after these states, so there is nothing to compare yet.
         if last is None or last.server_round == len(states) + 1:
             return
         if last.server_round > len(states) or states[last.server_round - 1] != last.state:
