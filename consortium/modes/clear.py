@@ -63,6 +63,7 @@ class InTheClear(Mode):
 
     def smallest_consortium(self, config: RunConfig, charter: Charter, *, voters: int) -> int:
         """Return the fewest members of which a round asks so many."""
+        # The smallest number of which the share, rounded up, is `voters`.
         return voters if config.fraction == 1 else math.floor((voters - 1) / config.fraction) + 1
 
     def crowd(self, config: RunConfig, charter: Charter) -> int:
@@ -87,4 +88,5 @@ class InTheClear(Mode):
 
     def pooled_tally(self, tally: Tally, *, records: int, releases: Releases) -> Tally:
         """Return the counts, or zeros if they are of too few records."""
+        # Zeros in place of small counts: the answer keeps its form, and the pool stays a plain sum.
         return np.zeros_like(tally) if records < releases.minimum_pooled else tally

@@ -45,6 +45,7 @@ class Encrypted(Mode):
                 "exact example counts would show in encrypted sums: set weighting to classes "
                 "or equal"
             )
+        # With half of the sites or fewer no state could ever win a majority of the roster.
         if config.fraction <= _HALF:
             return (
                 "more than half of the sites vouch for each state of an encrypted run: set "
@@ -73,6 +74,7 @@ class Encrypted(Mode):
             BadConfig: The rule or its pre-step differs between CPUs.
         """
         require_buckets(config.buckets, len(charter.names), min_others=charter.floors.min_others)
+        # Sites sign the digest of what they computed: one bit of difference, and no majority.
         if not spec.same_on_every_cpu:
             raise BadConfig(
                 f"{spec.name} differs in the last bits between CPUs, and sites of an encrypted run "
@@ -99,6 +101,7 @@ class Encrypted(Mode):
 
     def crowd(self, config: RunConfig, charter: Charter) -> int:
         """Return the sites in the smallest bucket."""
+        # Sites are spread evenly, so no bucket holds fewer.
         return len(charter.names) // config.buckets
 
     def buckets(self, config: RunConfig) -> int:
@@ -133,6 +136,8 @@ class Encrypted(Mode):
         Raises:
             UnsoundParameters: The set cannot be exact for so many members.
         """
+        # For all members, whoever comes: noise and levels must hold for the largest sum there can
+        # be.
         return PARAMETER_SETS[config.parameter_set](len(charter.names))
 
     def placement(
@@ -144,6 +149,8 @@ class Encrypted(Mode):
 
     def weight_classes(self, config: RunConfig) -> tuple[int, ...]:
         """Return the weight classes that a run allows for updates."""
+        # The largest class, because an update is multiplied by its class over 8: a smaller one
+        # would lose levels.
         return WEIGHT_CLASSES[-1:] if config.weighting == "equal" else WEIGHT_CLASSES
 
 

@@ -50,6 +50,7 @@ def recorded_mode(config: Mapping[str, object]) -> "Mode":
     Raises:
         KeyError: This version knows no such mode.
     """
+    # A summary may name no mode; then the run was in the clear, the default.
     return mode_named(cast(ModeName, config.get("aggregation", "clear")))
 
 

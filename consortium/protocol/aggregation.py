@@ -40,6 +40,7 @@ def rule_spec(config: RunConfig, charter: Charter) -> RuleSpec:
     require_exact_sums(config, charter)
     mode.require_rule(config, charter, spec)
     came, needed = voters(config, charter), smallest_voters(config)
+    # Refused before the first round: with too few votes the promise would fail silently.
     if came < needed:
         raise Infeasible(
             _too_few(config, charter, came, needed),
@@ -74,6 +75,7 @@ def smallest_voters(config: RunConfig) -> int:
         case "nearest-neighbour-mixing":
             return max(needed, honest_majority(chosen.num_byzantine))
         case "bucketing":
+            # The last bucket may be short, so one site in it is enough.
             return (needed - 1) * chosen.bucket_size + 1
     return needed
 
@@ -95,6 +97,7 @@ def rule_at(config: RunConfig, spec: RuleSpec) -> RuleAt:
     if step_at is None:
         return lambda state: spec.build(options, state.memory)
     step = step_at
+    # Built anew for each round: some rules start from the last aggregate.
     return lambda state: compose(spec.build(options, state.memory), step(state))
 
 
@@ -121,6 +124,7 @@ class FollowingClip:
         admit(updates, weights, weighted=True)
         norms = row_norms(updates)
         clipped = Scaled(updates, clip_scales(norms, self.clip.clip_norm))
+        # The norm of this round was fixed before its updates came; they move only the next one.
         self.clip = self.clip.next_clip(norms)
         return clipped, weights
 
@@ -147,11 +151,13 @@ def _steps(config: RunConfig) -> Callable[[State], PreStep] | None:
 
 
 def _bucketing_rng(config: RunConfig, state: State) -> np.random.Generator:
+    # By seed and round: a round that is repeated after an interruption falls into the same buckets.
     key = (zlib.crc32(b"bucketing"), state.server_round)
     return np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=key))
 
 
 def _is_weighted(config: RunConfig, spec: RuleSpec) -> bool:
+    # Both steps mix the updates of several sites, and a mixture has no weight of its own.
     mixes = config.rule.pre_step in ("nearest-neighbour-mixing", "bucketing")
     return spec.weighted and not mixes
 

@@ -28,6 +28,7 @@ def require_exact_sums(config: RunConfig, charter: Charter) -> None:
     learner = learner_of(charter)
     if not learner.contribution.exact:
         return
+    # Every setting is named at once, so that a config needs correcting only once.
     wrong = [
         f"{key} to {KEYS[key]}"
         for key, value in config.flat().items()

@@ -45,6 +45,7 @@ def count_placement(config: RunConfig, charter: Charter, tally_size: int) -> Pla
 
 def weight_classes(config: RunConfig, charter: Charter) -> tuple[int, ...]:
     """Return the weight classes that a run allows for what is sent in a round."""
+    # The learner has the last word: a tally that was multiplied by a class would be no count.
     allowed = encryption_of(config).weight_classes(config)
     return learner_of(charter).contribution.weight_classes(allowed)
 
@@ -63,6 +64,8 @@ def upload_header(
 
 def descriptor(config: RunConfig, charter: Charter, layout: Layout) -> bytes:
     """Return the digest of the run descriptor: what a run's opening is bound to."""
+    # Each site computes it by itself: of two sites that were told different configs, one refuses
+    # the opening.
     described = {
         "version": 1,
         "config": config.digest,
@@ -75,6 +78,7 @@ def descriptor(config: RunConfig, charter: Charter, layout: Layout) -> bytes:
 def step_of(config: RunConfig, charter: Charter, layout: Layout) -> Step:
     """Return how an encrypted run moves at its sites."""
     spec, learner = rule_spec(config, charter), learner_of(charter)
+    # A learner that counts moves the model by the exact sum: there are no updates for a rule.
     if learner.move is not None:
         return SumStep(
             layout=layout,
@@ -88,6 +92,7 @@ def step_of(config: RunConfig, charter: Charter, layout: Layout) -> Step:
         rule_at=rule_at(config, spec),
         needs_memory=spec.needs_memory,
         optimizer=optimizer_for(config),
+        # With one bucket there is no other mean that a huge one could spoil.
         clip_norm=config.rule.clip_norm if config.buckets > 1 else None,
         first_scale=config.first_scale,
         scale_bounds=(charter.floors.smallest_scale, charter.floors.largest_scale),

@@ -36,6 +36,7 @@ def protection_of(config: RunConfig, charter: Charter, *, dim: int) -> Protectio
         voters_needed=needed,
         smallest_consortium=smallest_consortium(config, charter),
         buckets=buckets,
+        # The smallest bucket: sites are spread evenly, and some buckets have one more.
         crowd=members // buckets if buckets else 0,
         fixed_shows=shown_by_fixed(members, buckets) if buckets else 1.0,
         reshuffled_shows=shown_by_reshuffling(members, buckets, rounds=WATCHED_ROUNDS)
@@ -48,6 +49,7 @@ def protection_of(config: RunConfig, charter: Charter, *, dim: int) -> Protectio
 def bytes_down(config: RunConfig, charter: Charter, *, dim: int) -> int:
     """Return the bytes of model and sums that a site downloads in a round, from the second on."""
     needs_memory = rule_spec(config, charter).needs_memory
+    # Under encryption the state travels whole: the model, the moments, the rule's memory.
     vectors = 1 + len(optimizer_for(config).init(1)) + needs_memory
     return mode_of(config).bytes_down(config, charter, dim=dim, vectors=vectors)
 

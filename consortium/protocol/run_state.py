@@ -82,9 +82,11 @@ class RunState:
         if len(data) < tail:
             raise BadRunState(f"a run state of this form has over {tail} bytes, got {len(data)}")
         scales = np.frombuffer(data, "<f4", segments, after + 8 * entries).astype(np.float64)
+        # A scale of zero or infinity would turn every later update into nothing or no number.
         if not (np.isfinite(scales).all() and (scales > 0).all()):
             raise BadRunState("every scale is finite and above 0")
         model = model_state.decode(data[tail:], layout.dim)
+        # One digest for each earlier state: a gap would be room for a rollback.
         if model.server_round != links:
             raise BadRunState(f"the state after round {model.server_round} has {links} before it")
         return cls(
@@ -155,6 +157,8 @@ class Step(ABC):
 
     def start(self, statistics: Tally) -> RunState:
         """Return S(0): the zero vector, which nobody can plant, and the agreed statistics."""
+        # Float32 from the start on: a state is stored so, and the sites must compute with what they
+        # stored.
         first = np.full(len(self.layout.fields), self.first_scale, np.float32)
         return RunState(
             model=self.of_model.start(self.layout.dim),
@@ -169,6 +173,7 @@ class Step(ABC):
         Raises:
             BadRunState: It is not: somebody planted a start.
         """
+        # Bytes are compared, because -0.0 and 0.0 are equal numbers and different states.
         if state.encode() != self.start(state.statistics).encode():
             raise BadRunState("the run does not start from zero")
 
@@ -199,7 +204,9 @@ class SumStep(Step):
             SumOutOfBounds: So many sites cannot have counted this.
             ConsortiumError: As the learner says.
         """
+        # A run of tallies has one bucket: `require_exact_sums` allows no more.
         (all_sites,) = sums
+        # One site's part cannot be seen, so the bounds are those of so many sites together.
         self.contribution.check(all_sites.tally, sites=all_sites.uploads)
         return replace(
             before,
@@ -255,9 +262,11 @@ class UpdateStep(Step):
             ]
         )
         squares = np.array([self._segment_squares(one, scales) for one in sums])
+        # Before the rule sees them: a hostile value inside a ciphertext can only be bounded.
         if self.clip_norm is not None:
             means *= _shrink(squares, self.clip_norm)[:, None]
         rule = self.rule_at(before.model)
+        # One vote for each bucket: what its sites weigh is in its mean already.
         model = model_state.advance(before.model, means, np.ones(len(sums)), rule, self.optimizer)
         return RunState(
             model=model,
@@ -273,6 +282,7 @@ class UpdateStep(Step):
         squares = []
         for scale, end, length in zip(scales.values, ends, self.lengths, strict=True):
             step = float(scale) / self.parameters.levels / share
+            # Integers have one sum in whatever order a CPU adds; floats have not.
             exact = _sum_of_squares(one.levels[end - length : end])
             squares.append(float(exact) * (step * step))
         return squares
@@ -283,9 +293,11 @@ class UpdateStep(Step):
         The median over buckets: one liar's huge value must not silence everyone.
         """
         low, high = self.scale_bounds
+        # A scale may at most double or halve, so one odd round cannot silence the next ones.
         mean_squares = np.median(squares, axis=0) / np.array(self.lengths, np.float64)
         wanted = SCALE_PER_RMS * np.sqrt(mean_squares)
         bounded = np.clip(np.clip(wanted, scales / 2, scales * 2), low, high)
+        # Rounded as it will be stored, so that who computes the scales and who reads them agree.
         return bounded.astype(np.float32).astype(np.float64)
 
 
@@ -294,6 +306,7 @@ def _shrink(squares: NDArray[np.float64], clip_norm: float) -> Vector:
     norms = []
     for row in squares:
         total = 0.0
+        # Added one by one: NumPy may group terms by the CPU, which changes the last bits.
         for square in row:
             total += float(square)
         norms.append(np.sqrt(total))
@@ -302,6 +315,8 @@ def _shrink(squares: NDArray[np.float64], clip_norm: float) -> Vector:
 
 def _sum_of_squares(levels: NDArray[np.int32]) -> int:
     """Return the sum of squares as an exact integer, by 12-bit limbs."""
+    # Squares of whole levels, summed over a large model, would outgrow int64; those of limbs do
+    # not.
     wide = levels.astype(np.int64)
     high, low = wide >> _LIMB, wide & ((1 << _LIMB) - 1)
     squares = (int(high @ high) << (2 * _LIMB)) + (int(high @ low) << (_LIMB + 1))
