@@ -17,6 +17,9 @@ from sites.schema.texts import AgreedTable
 ADDRESS = r"^$|^[A-Za-z0-9_.:\[\]-]{1,253}:[0-9]{1,5}$"
 
 
+_LATER_FIELDS: frozenset[str] = frozenset()  # those that came after version 0.1.0
+
+
 class BadCharter(ConsortiumError, ValueError, code="bad-charter"):
     """A file is not a charter, or a charter lacks something that is needed here."""
 
@@ -107,8 +110,13 @@ class Charter(_Agreed):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the charter's canonical JSON, hexadecimal."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """SHA-256 of the charter's canonical JSON, hexadecimal.
+
+        A field that came after version 0.1.0 is part of it only where it is set, so that charters
+        signed before keep their fingerprint.
+        """
+        unset = {name for name in _LATER_FIELDS if not getattr(self, name)}
+        return hashlib.sha256(self.model_dump_json(exclude=unset).encode()).hexdigest()
 
     @property
     def identities(self) -> Mapping[str, PublicIdentity]:
