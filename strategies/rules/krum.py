@@ -1,5 +1,7 @@
 """Krum, Multi-Krum and Bulyan: trust the updates that have near neighbours."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -155,18 +157,25 @@ def _lowest_score(scores: Vector, squared: Matrix, updates: Rows, rows: list[int
 
 
 def _mean_near_median(ordered: list[NDArray[np.float64]], count: int) -> Vector:
-    """Return the mean of the `count` values nearest to the median of each column."""
+    """Return the mean of the `count` values nearest to the median of each column.
+
+    Of two equally near values the lower counts.
+    """
     last = len(ordered)
-    median = (ordered[(last - 1) // 2] + ordered[last // 2]) / 2
-    nearest = np.full_like(median, np.inf)
-    mean = np.empty_like(median)
-    # The values are sorted, so the nearest ones to the median are a window of neighbours.
-    for start in range(last - count + 1):
-        window = ordered[start : start + count]
-        reach = np.maximum(median - window[0], window[-1] - median)
-        total = np.zeros_like(median)
-        for row in window:
-            total += row
-        np.copyto(mean, total / count, where=reach < nearest)
-        np.minimum(nearest, reach, out=nearest)
-    return mean
+    twice_median = ordered[(last - 1) // 2] + ordered[last // 2]
+    mean = _sum_of_rows(ordered[:count])
+    # The values are sorted, so the nearest ones to the median are a window of neighbours. It moves
+    # on by one as long as the value that it loses is further from the median than the one that it
+    # gains: median - lost > gained - median, with one rounding on each side, so that ties stay
+    # ties.
+    for start in range(last - count):
+        further = twice_median > ordered[start] + ordered[start + count]
+        np.copyto(mean, _sum_of_rows(ordered[start + 1 : start + 1 + count]), where=further)
+    return mean / count
+
+
+def _sum_of_rows(rows: Sequence[NDArray[np.float64]]) -> Vector:
+    total = np.zeros_like(rows[0])
+    for row in rows:
+        total += row
+    return total

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privacy.layout import Matrix, Vector
-from strategies.rules.krum import bulyan, krum, multi_krum
+from strategies.rules.krum import _mean_near_median, bulyan, krum, multi_krum
 
 few = settings(max_examples=40)
 
@@ -69,6 +69,27 @@ def test_the_oracle_of_bulyan_is_the_formula(seed: int, num_byzantine: int, more
     np.testing.assert_allclose(
         result, literal_bulyan(updates, num_byzantine), rtol=1e-12, atol=1e-13
     )
+
+
+@few
+@given(
+    values=st.lists(st.sampled_from([-1.0, 0.0, 0.1, 0.3, 1.0, 2.0]), min_size=3, max_size=15),
+    left_out=st.integers(0, 12),
+)
+def test_the_mean_near_the_median_is_the_formula_on_ties_and_equal_values(
+    values: list[float], left_out: int
+) -> None:
+    """In extended precision; of two equally near values the lower counts."""
+    count = max(1, len(values) - left_out)
+    exact = sorted(np.array(values, np.longdouble))
+    near = sorted(exact, key=lambda value: abs(value - np.median(exact)))
+    found = _mean_near_median([np.array([value]) for value in sorted(values)], count)
+    assert found[0] == pytest.approx(float(np.mean(near[:count])), abs=1e-15)
+
+
+def test_the_values_nearest_to_the_median_are_taken_and_not_the_narrowest_window() -> None:
+    rows = [np.array([value]) for value in (-1.0, -1.0, 0.0, 1.0, 1.0)]
+    assert _mean_near_median(rows, 2) == [-0.5]
 
 
 @few
