@@ -13,10 +13,12 @@ from consortium.client.mod_types import Mod, Next
 from consortium.client.mods import gate_messages, seal_messages, typed_refusals
 from consortium.client.private_training import training_of
 from consortium.client.sealed_answers import read_round
-from consortium.client.sealed_session import session_of
+from consortium.client.sealed_session import AnotherFinalState, session_of
 from consortium.client.site_modes import at_site
+from consortium.model.provisional import confirm_model, discard_model
 from consortium.protocol.learning import learner_of, require_exact_sums
 from consortium.protocol.parameters import descriptor, seal_parameters
+from consortium.site.directory import SiteDirectory
 from consortium.site.key_ring import KeyRing, member_at
 from consortium.site.site import Site, site_of
 from privacy.layout import Tally, Vector
@@ -99,11 +101,12 @@ def evaluate(message: Message, context: Context) -> Message:
 
     site.task.prepare()
     vector = stands.state.astype("float64")
-    write_model(site, stands.statistics, vector)
+    folder = at_site(site.run_config).model_folder(site, stands.run)
+    write_model(site, stands.statistics, vector, folder)
     write_mistakes(site, stands.statistics, vector)
     training_of(site.run_config).end(site, stands)
-    journal = journal_of(site.directory, site.config.name)
-    journal.note(audit.EXPORTED, run=str(message.metadata.run_id), what="model")
+    if folder == SiteDirectory(site.directory).model:
+        _note_model(site, message)
     tally = _evaluation_counts(site, stands.statistics, vector)
     counted = messages.Counts(tally=tally, released=site.releases(tally))
     return Message(messages.counts(counted), reply_to=message)
@@ -147,13 +150,31 @@ def open_(message: Message, context: Context) -> Message:
 
 
 def release(message: Message, context: Context) -> Message:
-    """Open the pooled counts of the last evaluation, if the members release them."""
+    """Confirm the model, then open the pooled counts of the last evaluation if they are released.
+
+    Guarantee: the run's model becomes the site's model only if more than half of the run's sites
+    signed the state that it is of. A model of another state is deleted.
+    """
     site = site_of(context)
     request = read_round(site, message)
     session = session_of(site, request)
+    run = session.terms.opened.run
+    try:
+        session.require_final_state(request)
+    except AnotherFinalState:
+        discard_model(site.directory, run)
+        raise
+    # Before the counts: a member that spoils its part of them does not keep the model back.
+    if confirm_model(site.directory, run):
+        _note_model(site, message)
     reply = sealed_messages.SealedReply(released=session.released_tally(request))
-    session.terms.member.memory.answers.finish_run(session.terms.opened.run)
+    session.terms.member.memory.answers.finish_run(run)
     return Message(reply.content(), reply_to=message)
+
+
+def _note_model(site: Site, message: Message) -> None:
+    journal = journal_of(site.directory, site.config.name)
+    journal.note(audit.EXPORTED, run=str(message.metadata.run_id), what="model")
 
 
 def _member(site: Site, charter: str) -> KeyRing:

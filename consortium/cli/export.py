@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from consortium.model.card import ModelEvaluation
-from consortium.model.files import export_model, read_model
+from consortium.model.files import BadModel, export_model, read_model
 from consortium.report.elements.run_reader import Recorded
 from consortium.run.directory import RunDirectory
 
@@ -28,10 +28,19 @@ def export(
 
 
 def find_model_folder(model: Path) -> Path:
-    """Find the folder of a model, given that folder or the directory of a site or a run."""
+    """Find the folder of a model, given that folder or the directory of a site or a run.
+
+    Raises:
+        BadModel: There is one that is not confirmed.
+    """
     if (model / "model.json").is_file():
         return model
     found = sorted([*model.glob("model/model.json"), *model.glob("sites/*/model/model.json")])
+    if not found and any([*model.glob("provisional/*"), *model.glob("sites/*/provisional/*")]):
+        raise BadModel(
+            f"the model in {model} is provisional: most sites have not been seen to sign the same "
+            "final state. Resume the run, and export it then"
+        )
     return found[0].parent if found else model
 
 

@@ -1,6 +1,7 @@
 """What a site does in a run in the clear: what it answers is bounded, rounded, and kept."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from flwr.app import Context, Message
@@ -18,6 +19,7 @@ from consortium.client.egress_schema import (
 from consortium.client.mod_types import Next
 from consortium.client.reply_cache import ReplyCache
 from consortium.config import RunConfig
+from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
 from privacy.policy.document import Releases
 from privacy.policy.violations import NotReleased
@@ -86,6 +88,10 @@ class ClearAtSite:
     def answer(self, site: Site, message: Message, context: Context, call_next: Next) -> Message:
         """Return what the app behind answers."""
         return call_next(message, context)
+
+    def model_folder(self, site: Site, run: str) -> Path:
+        """Return the site's own: the coordinator, which sees all updates, alone says what it is."""
+        return SiteDirectory(site.directory).model
 
     def reply_cache(self, site: Site, stands: messages.Position) -> ReplyCache:
         """Return where the answer to a question is kept, to be given again."""

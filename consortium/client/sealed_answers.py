@@ -1,6 +1,7 @@
 """What a site does in an encrypted run: it opens what comes, and seals what it answers."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from flwr.app import Context, Message, RecordDict
 
@@ -19,6 +20,7 @@ from consortium.client.mod_types import Next
 from consortium.client.sealed_session import RunPosition, Session, session_of
 from consortium.client.sealed_uploads import Sent
 from consortium.config import RunConfig
+from consortium.model.provisional import make_provisional_folder
 from consortium.protocol.parameters import count_placement, optimizer_for, update_placement
 from consortium.site.site import Site
 from privacy.canonical import DIGEST_SIZE, MAX_NUMBER
@@ -86,6 +88,10 @@ class EncryptedAtSite:
         request = read_round(site, message)
         exchange = _Exchange(message, context, call_next, session_of(site, request), request)
         return Message(_SEALED[kind](exchange).content(), reply_to=message)
+
+    def model_folder(self, site: Site, run: str) -> Path:
+        """Return a folder apart: most sites must sign the same final state before it is used."""
+        return make_provisional_folder(site.directory, run)
 
     def reply_cache(self, site: Site, stands: messages.Position) -> None:
         """Return nothing: the session keeps what it sealed."""

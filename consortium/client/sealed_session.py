@@ -41,6 +41,14 @@ class RosterIncomplete(ConsortiumError, ValueError, code="roster-incomplete"):
     """A pooled tally does not hold every site of the run, so it is not opened."""
 
 
+class NoFinalState(ConsortiumError, LookupError, code="no-final-state"):
+    """This site did not evaluate the final state of the run."""
+
+
+class AnotherFinalState(ConsortiumError, ValueError, code="another-final-state"):
+    """More than half of the sites signed another final state than this site's."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunPosition:
     """Where a run stands, as this site computed it.
@@ -113,6 +121,7 @@ class Session:
         )[0]
         # Asked before the sum is opened: the difference of two rosters would be one site's counts.
         self._require_everyone(len(receipts))
+        self._keep_question(request)
         sealer = self.terms.sealer(purpose, server_round, self.terms.counts(purpose))
         tally = self._open(sealer, request.count_sum, receipts).tally
         counted = task.statistics if purpose == STATISTICS else task.evaluation
@@ -128,6 +137,47 @@ class Session:
             return None
         tally = self.pooled_tally(request, EVALUATION, server_round=request.server_round - 1)
         return tally if self.terms.site.counts_enough(tally) else None
+
+    def require_final_state(self, request: SealedRound) -> None:
+        """Check that more than half of the run's sites signed the final state of this site.
+
+        Raises:
+            NoFinalState: This site did not evaluate the last state, so it has none to compare.
+            AnotherFinalState: They signed another one.
+            NoMajority: They signed none, as far as is shown.
+            ConsortiumError: A receipt is wrong.
+        """
+        roster, last = self.terms.opened.roster, request.server_round - 1
+        own = self.terms.member.memory.answers.last_state(self.terms.opened.run, purpose=EVALUATION)
+        if own is None or own.server_round != last:
+            raise NoFinalState("this site did not evaluate the final state: it holds no model")
+        receipts = self.checks.receipts(
+            request.count_receipts,
+            EVALUATION,
+            last,
+            buckets=dict.fromkeys(roster, 0),
+            classes=(1,),
+            # Whose answer came too late is in no receipt, and holds the same model as the others.
+            own_needed=False,
+        )[0]
+        signed = (receipt.label.state for receipt in receipts)
+        if majority_state(signed, roster=len(roster)) != own.state:
+            raise AnotherFinalState(
+                "more than half of the sites signed another final state than this one's: this "
+                "site was shown another last sum, and its model is not used"
+            )
+
+    def _keep_question(self, request: SealedRound) -> None:
+        """Remember what sums are opened in this round; no others are.
+
+        Raises:
+            AlreadyAnswered: This round was shown before with other content.
+        """
+        # Two sums of one round, opened one after the other, differ by single sites' updates; and
+        # each answer to an altered sum tells the coordinator a bit of the key.
+        self.terms.member.memory.answers.remember_question(
+            self.terms.opened.run, request.server_round, request.shown
+        )
 
     def _next_state(self, request: SealedRound) -> tuple[RunState, bytes]:
         """Return S(t-1) and the digest of the sealed S(t-2) it follows from."""
@@ -160,6 +210,7 @@ class Session:
         before = self._opened_state(request.state, last - 1, agreed)
         # Before the sums are opened: a site that is shown another past decides about no checksum.
         self.checks.require_chain((*before.chain, agreed))
+        self._keep_question(request)
         sealer = self.terms.sealer(TRAINING, last, self.terms.updates)
         view = memoryview(request.sums)
         opened = [

@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 from consortium.client.sealed_session_parameters import SiteTerms
 from consortium.protocol.aggregation import smallest_voters
 from privacy.errors import ConsortiumError
-from privacy.protocol.envelope import MAX_ATTEMPTS, Receipt, Slot, WrongAttempt
+from privacy.protocol.envelope import (
+    EVALUATION,
+    MAX_ATTEMPTS,
+    TRAINING,
+    Receipt,
+    Slot,
+    WrongAttempt,
+)
 from privacy.protocol.receipts import Expected, TooFewOthers, check_receipts, decode_receipts
 
 
@@ -39,8 +46,17 @@ class Checks:
         *,
         buckets: Mapping[str, int],
         classes: Sequence[int],
+        own_needed: bool = True,
     ) -> dict[int, tuple[Receipt, ...]]:
         """Return the receipts of a round by bucket, all of them checked.
+
+        Args:
+            encoded: The receipts.
+            purpose: Of what.
+            server_round: Of which round.
+            buckets: The bucket of each site.
+            classes: Weight classes that they may claim.
+            own_needed: Whether this site's own must be among them, if it gave one.
 
         Raises:
             ConsortiumError: One is wrong, missing, or of another attempt than the last.
@@ -53,12 +69,15 @@ class Checks:
         self._require_last_attempt(slot)
         # From the site's own memory: what it gave is compared with what is said of it.
         own = self.terms.member.memory.answers.own_receipt(slot)
+        name = self.terms.site.config.name
+        if not own_needed and name not in {one.label.site for one in receipts}:
+            own = None
         expected = Expected(
             slot=slot,
             roster=self.terms.roster,
             buckets=buckets,
             min_others=self.terms.site.min_others,
-            site=self.terms.site.config.name,
+            site=name,
             own=Receipt.decode(own) if own else None,
             weight_classes=classes,
         )
@@ -95,18 +114,23 @@ class Checks:
             )
 
     def require_chain(self, states: Sequence[bytes]) -> None:
-        """Check what this site last trained from against the digests of S(0), S(1) and so on.
+        """Check the last state this site went by against the digests of S(0), S(1) and so on.
+
+        It went by a state if it trained from it or, at the end, evaluated it.
 
         Raises:
             RolledBack: It is not the one in its place, nor the one that comes next.
         """
-        last = self.terms.member.memory.answers.last_state(self.terms.opened.run)
+        answers, run = self.terms.member.memory.answers, self.terms.opened.run
+        # The last state is evaluated only, and binds like those that were trained from.
+        given = [answers.last_state(run, purpose=one) for one in (TRAINING, EVALUATION)]
+        last = max(filter(None, given), key=lambda one: one.server_round, default=None)
         # What it trained from comes right after these states, so there is nothing to compare yet.
         if last is None or last.server_round == len(states) + 1:
             return
         if last.server_round > len(states) or states[last.server_round - 1] != last.state:
             raise RolledBack(
-                f"this site trained from another state in round {last.server_round}: the run "
+                f"this site went by another state in round {last.server_round}: the run "
                 "was rolled back, or another one is shown to this site",
                 last=last.server_round,
             )

@@ -1,6 +1,7 @@
 """What a site does in each mode: the one table of this end."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
@@ -58,6 +59,10 @@ class SiteMode(Protocol):
             context: Flower's.
             call_next: The app behind, which handles messages in the clear in any mode.
         """
+        ...
+
+    def model_folder(self, site: Site, run: str) -> Path:
+        """Return the folder for the model that a site evaluates after the last round of a run."""
         ...
 
     def reply_cache(self, site: Site, stands: messages.Position) -> ReplyCache | None:

@@ -85,9 +85,9 @@ class TrainedModel:
         return self.task.predict(source, self.statistics, self.vector)
 
 
-def write_model(site: Site, statistics: Tally, vector: Vector) -> Path:
-    """Write the model into the site's directory; return its folder."""
-    folder = SiteDirectory(site.directory).model
+def write_model(site: Site, statistics: Tally, vector: Vector, folder: Path | None = None) -> Path:
+    """Write the model into a folder, the site's `model/` if none is named; return the folder."""
+    folder = folder or SiteDirectory(site.directory).model
     folder.mkdir(exist_ok=True)
     _write_parameters(site.task, vector, folder, merged=False)
     save_file({_VECTOR: vector.astype(np.float32)}, folder / "federated.safetensors")

@@ -100,6 +100,11 @@ class SiteDirectory(PartyDirectory):
         return self.path / "model"
 
     @property
+    def provisional(self) -> Path:
+        """The model of an encrypted run whose final state is not confirmed yet, in a folder."""
+        return self.path / "provisional"
+
+    @property
     def mistakes(self) -> Path:
         """Held-out texts that the final model reads wrongly, if the policy asks for them."""
         return self.path / "mistakes" / "last.jsonl"

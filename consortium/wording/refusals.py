@@ -98,6 +98,9 @@ _SAID_BY_THE_SITE = {
     "no-majority": "It was given a state of the model that no majority signed.",
     "wrong-state": "It was given a model state other than the agreed one.",
     "rolled-back": "It was given a state of the model that does not follow from its last one.",
+    "another-final-state": "It was given another last sum than most others, and uses no model of "
+    "this run.",
+    "no-final-state": "It did not evaluate the final state, so it has no model of this run.",
     "roster-incomplete": "It refused to open counts that do not hold every site of the run.",
     "sums-missing": "It was not given all the sums of the round.",
     "policy-unreadable": "It has no readable policy, and answers nothing without one.",

@@ -19,6 +19,11 @@ ANSWER_TABLES = (
     " state BLOB NOT NULL, receipt BLOB NOT NULL,"
     " PRIMARY KEY (run, purpose, server_round, attempt)) STRICT",
 )
+QUESTION_TABLES = (
+    "CREATE TABLE IF NOT EXISTS questions"
+    " (run TEXT, server_round INTEGER, digest BLOB NOT NULL, PRIMARY KEY (run, server_round))"
+    " STRICT",
+)
 
 _UPDATE = 0  # the attempt number under which a round's update is stored; attempts count from 1
 
@@ -69,12 +74,36 @@ class AnswerMemory:
     """The answers of one site.
 
     Args:
-        database: Database that holds `ANSWER_TABLES`.
+        database: Database that holds `ANSWER_TABLES` and `QUESTION_TABLES`.
         replies: The replies, in the same database.
     """
 
     def __init__(self, database: SiteDatabase, replies: ReplyStore) -> None:
         self._database, self._replies = database, replies
+
+    def remember_question(self, run: str, server_round: int, digest: bytes) -> None:
+        """Remember what this site was shown in a round, before it opens anything of it.
+
+        Guarantee: in one round of a run only the first content is ever opened, whatever the
+        attempt. So the site says of one sum whether it is right, and holds one state.
+
+        Raises:
+            AlreadyAnswered: Other content was shown in this round before.
+        """
+        with self._database.writing():
+            self._database.execute(
+                "INSERT OR IGNORE INTO questions VALUES (?, ?, ?)", run, server_round, digest
+            )
+            row = self._database.row(
+                "SELECT digest FROM questions WHERE run = ? AND server_round = ?",
+                run,
+                server_round,
+            )
+            if row != (digest,):
+                raise AlreadyAnswered(
+                    f"round {server_round} was shown before with other content, which this site "
+                    "opened or refused: nothing else of this round is opened"
+                )
 
     def remember_round(
         self, slot: Slot, update: bytes, answers: Sequence[Answer]

@@ -8,7 +8,7 @@ restored from an older copy: a site that forgets accepts old messages again.
 from pathlib import Path
 
 from privacy.errors import ConsortiumError
-from privacy.secrets.answer_memory import ANSWER_TABLES, AnswerMemory
+from privacy.secrets.answer_memory import ANSWER_TABLES, QUESTION_TABLES, AnswerMemory
 from privacy.storage.reply_store import REPLY_TABLES, ReplyStore
 from privacy.storage.sqlite import DatabaseForm, SiteStore
 
@@ -23,6 +23,7 @@ MEMORY = DatabaseForm(
         *ANSWER_TABLES,
         *REPLY_TABLES,
     ),
+    later_tables=QUESTION_TABLES,
 )
 MAX_OPENINGS = 4  # of one lineage: the first opening and at most three more
 

@@ -34,6 +34,8 @@ class DatabaseForm:
         file: Its name.
         tables: Statements that make them. They must not fail where version 0.1.0 made a table
             without stating a version.
+        later_tables: Statements that make what later versions added. They run whenever the file is
+            opened, so a file of an earlier version gets them too; each must allow for that.
         version: Of the tables; another one is left alone.
         synchronous: How far a commit goes: with FULL it survives the death of the machine, with
             NORMAL that of the process (SQLite, PRAGMA synchronous).
@@ -43,6 +45,7 @@ class DatabaseForm:
 
     file: str
     tables: tuple[str, ...]
+    later_tables: tuple[str, ...] = ()
     version: int = 1
     synchronous: Literal["NORMAL", "FULL"] = "FULL"
     unavailable: type[ConsortiumError] = MemoryUnavailable
@@ -159,6 +162,8 @@ class SiteDatabase:
                 f"{version}: use the program that wrote it",
                 came=version,
             )
+        for statement in self._form.later_tables:
+            self.execute(statement)
 
     @contextmanager
     def _unavailable_on_error(self) -> Iterator[None]:

@@ -94,8 +94,16 @@ class SealedRound:
     @property
     def digest(self) -> bytes:
         """SHA-256 of the request, without `report`: asking for the state is not another request."""
+        return self._digest(self.attempt)
+
+    @property
+    def shown(self) -> bytes:
+        """SHA-256 of what the request shows: the same in all attempts at a round."""
+        return self._digest(0)  # attempts count from 1
+
+    def _digest(self, attempt: int) -> bytes:
         digest = hashlib.sha256(_REQUEST_TAG + canonical.text(self.charter))
-        digest.update(canonical.number(self.server_round) + canonical.number(self.attempt))
+        digest.update(canonical.number(self.server_round) + canonical.number(attempt))
         for part in self._parts().values():
             digest.update(canonical.number(len(part)))
             digest.update(part)

@@ -40,11 +40,6 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part H: a model is provisional until most of the roster signed the same final state",
-)
 @pytest.mark.parametrize("rounds", [1, 2])
 def test_a_site_that_is_shown_another_last_sum_refuses(consortium: Consortium, rounds: int) -> None:
     """West alone is shown the sum without east's update; each sum is right for itself."""
@@ -64,11 +59,6 @@ def test_a_site_that_is_shown_another_last_sum_refuses(consortium: Consortium, r
     assert refused or len({digest(one) for one in files if one.exists()}) <= 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part H: a slot is remembered before anything is written",
-)
 def test_a_model_is_not_replaced_once_its_run_is_over(consortium: Consortium) -> None:
     carrier, rounds = Carrier(), 2
     consortium.start(down=carrier.down, up=carrier.up, num_server_rounds=rounds)
@@ -81,11 +71,6 @@ def test_a_model_is_not_replaced_once_its_run_is_over(consortium: Consortium) ->
     assert digest(model_file(consortium, "north")) == before
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part H: a slot is remembered before anything is written",
-)
 def test_no_update_of_one_site_follows_from_what_an_honest_site_holds(
     consortium: Consortium,
 ) -> None:

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from privacy.encryption.parameters import Placement
 from tests.carrier import Carrier
 from tests.small_consortium import Consortium, altered, forget_processes, read_round
@@ -19,11 +17,6 @@ def with_noise(summed: bytes, placement: Placement, amount: int) -> bytes:
     return as_sum(values, placement)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part H: accept or refuse is answered once",
-)
 def test_asked_about_other_sums_a_site_says_nothing_more(tmp_path: Path) -> None:
     """A sum that still opens and one that no longer does get the same answer after the first."""
     forget_processes()

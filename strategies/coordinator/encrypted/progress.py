@@ -94,6 +94,7 @@ class SealedStanding:
             "server_round": self.request.server_round,
             "attempt": self.request.attempt,
             "counted": bool(self.request.count_sum),
+            "signed": bool(self.request.count_receipts),
             "models": list(self.models),
             "untold": vars(untold) if untold else None,
         }
@@ -133,13 +134,12 @@ def read_standing(read: Read, charter: str, num_rounds: int) -> SealedStanding:
                 sums=read(f"{last}/updates/{SUMS_FILE}"),
                 state=read(f"{last}/{STATE_FILE}"),
             )
+        counted = f"{last}/{'counts' if server_round > 1 else 'statistics'}"
+        # Version 0.1.0 showed receipts only together with their sum, and did not say so.
+        if described.get("signed", described["counted"]):
+            request = replace(request, count_receipts=read(f"{counted}/{RECEIPTS_FILE}"))
         if described["counted"]:
-            counted = f"{last}/{'counts' if server_round > 1 else 'statistics'}"
-            request = replace(
-                request,
-                count_receipts=read(f"{counted}/{RECEIPTS_FILE}"),
-                count_sum=read(f"{counted}/{SUMS_FILE}"),
-            )
+            request = replace(request, count_sum=read(f"{counted}/{SUMS_FILE}"))
         untold = described["untold"]
         standing = SealedStanding(
             layout=Layout.from_description(json.loads(read(LAYOUT_FILE))),

@@ -14,6 +14,7 @@ from strategies.coordinator.encrypted.parameters import NothingSent, RoundVoid, 
 from strategies.coordinator.messaging.events import (
     Observer,
     RoundStarted,
+    RunEvent,
     SiteAnswered,
     SiteQuarantined,
 )
@@ -48,6 +49,7 @@ class SealedRequest:
     traffic: tuple[int, int] = (0, 0)
     reporter: str = ""
     ballot: MajorityVote = field(default_factory=MajorityVote)
+    left_out: dict[str, SiteQuarantined] = field(default_factory=dict)
 
     def messages(
         self, kind: str, exchange: Exchange, *, reporter: str | None = None
@@ -71,12 +73,17 @@ class SealedRequest:
         number = self.request.server_round
         for reply in replies:
             site = sites[reply.metadata.src_node_id]
-            with Quarantine(self.observe, number, site):
+            with Quarantine(self._leave_out, number, site):
                 self._take(site, self.read(reply))
                 if self.sums:
                     self.observe(SiteAnswered(server_round=number, site=site))
             # Before the next reply is pulled: only one is ever in memory.
             del reply
+
+    def _leave_out(self, event: RunEvent) -> None:
+        if isinstance(event, SiteQuarantined):
+            self.left_out[event.site] = event
+        self.observe(event)
 
     def _take(self, site: str, sent: SealedReply) -> None:
         parts = {

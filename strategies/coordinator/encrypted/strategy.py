@@ -32,9 +32,10 @@ from strategies.coordinator.encrypted.request import SealedRequest, collect_stat
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import Observer, SitesJoined
 from strategies.coordinator.messaging.exchange import ByteCount, Exchange
-from strategies.coordinator.messaging.reply_validation import reply_content
+from strategies.coordinator.messaging.reply_validation import SiteRefused, reply_content
 from strategies.coordinator.messaging.roster import Reception, Roster
 
+_SPOILED = f"{SiteRefused.code}.checksum-failed"
 _OPENINGS = 4  # sites refuse more openings of one lineage
 
 
@@ -285,6 +286,25 @@ class Encrypted(Strategy):
             return b"", b""
         return counted.finish_sums(floor=self._terms.floor)
 
+    def _finish_evaluation(self) -> tuple[bytes, bytes]:
+        """Return receipts of the final state, and the sum of counts; that only if all are in it.
+
+        Raises:
+            RoundVoid: Not more than half of the run's sites signed the same final state.
+        """
+        # A model is confirmed by receipts alone, and needs not every site as counts do.
+        counted, floor = self._question.sums[EVALUATION], self._terms.floor
+        if counted.agreed_state(floor=floor) is None:
+            raise RoundVoid(
+                f"{len(counted.added)} sites evaluated the final state, and not more than half of "
+                "all sites of the run signed the same one: see who was left out, bring them back, "
+                "and resume",
+                came=len(counted.added),
+            )
+        receipts, summed = counted.finish_sums(floor=floor)
+        everyone = len(counted.added) == len(self._opening.terms.roster)
+        return receipts, summed if everyone else b""
+
     def _finalise(self, reception: Reception, server_round: int) -> tuple[str, ...]:
         """Let the sites open the last round, evaluate and export the model; return its digests."""
         exchange = reception.exchange
@@ -293,7 +313,7 @@ class Encrypted(Strategy):
         self.aggregate_evaluate(server_round, exchange.replies(asked))
         self._metrics.report_round(self._question)
         self._cohort.require_quorum(list(self._question.replies))
-        receipts, counted = self._finish_counts(EVALUATION)
+        receipts, counted = self._finish_evaluation()
         self._metrics.hold_round(self._question, self._traffic)
         self._next = SealedRound(
             charter=self._next.charter,
@@ -308,9 +328,18 @@ class Encrypted(Strategy):
         return models
 
     def _ask_for_release(self, exchange: Exchange) -> None:
+        """Let the sites confirm the model, and release the counts of its evaluation.
+
+        Raises:
+            QuorumNotReached: Too few sites confirmed it; it is asked again when the run is resumed.
+        """
         self._ask(self._opening.terms.roster, {})
         asked = self._question.messages(sealed_messages.RELEASE, exchange)
         self._question.gather(exchange.replies(asked))
+        # A site confirms its model before it opens the counts, so a spoiled part of those does not
+        # keep the run from ending.
+        opened = [site for site, one in self._question.left_out.items() if one.code == _SPOILED]
+        self._cohort.require_quorum([*self._question.replies, *opened])
 
     def _records(self) -> tuple[ArrayRecord, ConfigRecord]:
         return wire.arrays_and_facts(self._next.content())

@@ -9,7 +9,8 @@ from consortium.charter.document import Charter, Member
 from consortium.cli.export import find_model_folder, find_run
 from consortium.cli.main import app
 from consortium.config import RunConfig
-from consortium.model.files import read_model, write_model
+from consortium.model.files import BadModel, read_model, write_model
+from consortium.model.provisional import make_provisional_folder
 from consortium.site.directory import SiteConfig
 from consortium.site.policy_templates import for_a_scenario
 from consortium.site.site import Site
@@ -97,3 +98,9 @@ def test_a_model_of_notes_predicts_elsewhere(notes: Site, tmp_path: Path) -> Non
     table(n=5)[["text"]].to_csv(tmp_path / "new.csv", index=False)
     shares = read_model(notes.directory / "model").predict(TableFile(path=tmp_path / "new.csv"))
     assert shares.shape == (5, 3)
+
+
+def test_a_model_that_is_not_confirmed_is_not_exported(tmp_path: Path) -> None:
+    make_provisional_folder(tmp_path / "site", "run")
+    with pytest.raises(BadModel, match="provisional"):
+        find_model_folder(tmp_path / "site")

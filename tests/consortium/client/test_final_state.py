@@ -1,0 +1,181 @@
+"""When a run's model becomes a site's model: once most of the run's sites signed its state."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flwr.app import RecordDict
+
+from consortium.client.sealed_session import Session
+from consortium.model.files import BadModel, read_model
+from consortium.model.provisional import confirm_model, make_provisional_folder
+from consortium.run.evidence_store import EvidenceStore
+from consortium.site.directory import SiteDirectory
+from privacy.protocol.envelope import Receipt
+from privacy.wire.encrypted_messages import RELEASE, SealedReply, SealedRound
+from scenarios.engines.in_process import Vanished
+from strategies.coordinator.encrypted.progress import read_standing
+from strategies.coordinator.messaging.cohort import QuorumNotReached
+from tests.carrier import Carrier
+from tests.small_consortium import (
+    NAMES,
+    Consortium,
+    Course,
+    Passing,
+    altered,
+    configured,
+    forget_processes,
+    read_round,
+)
+from tests.tampering import Liar, forged
+
+ONE_ROUND = 1
+
+
+@pytest.fixture
+def consortium(tmp_path: Path) -> Consortium:
+    forget_processes()
+    return Consortium.placed(tmp_path / "run")
+
+
+def directory(consortium: Consortium, name: str) -> SiteDirectory:
+    return SiteDirectory(consortium.run.site(name))
+
+
+def holders(consortium: Consortium) -> list[str]:
+    """Return the sites that have a model of their own."""
+    return [name for name in NAMES if directory(consortium, name).model.exists()]
+
+
+def lost(kind: str, *sites: str) -> Callable[[Passing], RecordDict]:
+    """Return a hook that lets no message of a kind reach these sites."""
+
+    def hook(passing: Passing) -> RecordDict:
+        if passing.kind == kind and passing.site in sites:
+            raise Vanished
+        return passing.content
+
+    return hook
+
+
+def resumed(consortium: Consortium) -> Course:
+    """Go on with a run, in processes that know only what is on disk."""
+    forget_processes()
+    course, config = Course(), configured({"num_server_rounds": ONE_ROUND})
+    read = EvidenceStore(consortium.run.vault).read
+    since = read_standing(read, consortium.charter.fingerprint, ONE_ROUND)
+    strategy = consortium.strategy(course, num_server_rounds=ONE_ROUND)
+    course.progress = strategy.start(consortium.bus(course, config), ONE_ROUND, since=since)
+    return course
+
+
+def test_a_run_that_ends_well_leaves_every_site_its_model_and_nothing_provisional(
+    consortium: Consortium,
+) -> None:
+    course = consortium.start(num_server_rounds=ONE_ROUND)
+    assert course.error is None
+    assert holders(consortium) == list(NAMES)
+    assert not any(directory(consortium, name).provisional.exists() for name in NAMES)
+
+
+def test_a_run_that_dies_before_the_release_is_confirmed_when_it_is_resumed(
+    consortium: Consortium,
+) -> None:
+    """Until then no site has a model of it that could be read or exported."""
+    course = consortium.start(down=lost(RELEASE, *NAMES), num_server_rounds=ONE_ROUND)
+    assert isinstance(course.error, QuorumNotReached)
+    assert not holders(consortium)
+    with pytest.raises(BadModel):
+        read_model(directory(consortium, "north").model)
+    assert resumed(consortium).error is None
+    assert holders(consortium) == list(NAMES)
+
+
+def test_asked_to_confirm_twice_a_site_keeps_its_model(consortium: Consortium) -> None:
+    carrier = Carrier()
+    consortium.start(down=carrier.down, num_server_rounds=ONE_ROUND)
+    model = directory(consortium, "north").model / "federated.safetensors"
+    before = model.read_bytes()
+    north = consortium.place("north", num_server_rounds=ONE_ROUND)
+    assert north.refusal(RELEASE, carrier.asked["north", RELEASE]) == ""
+    assert model.read_bytes() == before
+
+
+def test_a_site_whose_last_answer_came_too_late_has_the_model_too(consortium: Consortium) -> None:
+    """Its receipt is not among those shown, but they sign the state that it computed."""
+
+    def late(passing: Passing) -> RecordDict:
+        last = (passing.site, passing.kind) == ("east", "evaluate")
+        return RecordDict() if last else passing.content
+
+    course = consortium.start(up=late, num_server_rounds=ONE_ROUND)
+    assert course.error is None
+    assert holders(consortium) == list(NAMES)
+    assert not course.rounds[-1].evaluation.any()
+
+
+def test_a_site_that_was_away_at_the_end_has_nothing_to_confirm(consortium: Consortium) -> None:
+    hook = lost("evaluate", "east")
+    course = consortium.start(down=hook, num_server_rounds=ONE_ROUND)
+    assert course.error is None
+    assert (3, "east", "site-refused.no-final-state") in course.quarantined
+    assert holders(consortium) == ["north", "south", "west"]
+
+
+def test_receipts_of_half_of_the_sites_confirm_no_model(consortium: Consortium) -> None:
+    carrier = Carrier()
+    consortium.start(down=carrier.down, num_server_rounds=ONE_ROUND)
+    asked = carrier.asked["north", RELEASE]
+    north = consortium.place("north", num_server_rounds=ONE_ROUND)
+    assert read_round(asked).count_receipts
+    assert north.refusal(RELEASE, altered(asked, count_receipts=b"")) == "malformed-envelope"
+
+
+def spoiled_counts(session: Session, _request: SealedRound, sent: SealedReply) -> SealedReply:
+    """Return a reply with other counts, under a tag that is wrong."""
+    upload, receipt = forged(session, Receipt.decode(sent.count_receipt).label, shift=1)
+    return replace(sent, count_upload=upload, count_receipt=receipt)
+
+
+def test_who_spoils_its_last_counts_keeps_no_other_model_back(consortium: Consortium) -> None:
+    liar = Liar(consortium, "east", "evaluate", spoiled_counts, {"num_server_rounds": ONE_ROUND})
+    course = liar.run()
+    assert course.error is None
+    assert "site-refused.checksum-failed" in {code for _, _, code in course.quarantined}
+    assert holders(consortium) == ["north", "south", "west"]
+
+
+def test_a_model_that_another_state_out_votes_is_deleted(consortium: Consortium) -> None:
+    """West alone is shown the sum without east's update."""
+    carrier = Carrier()
+
+    def down(passing: Passing) -> RecordDict:
+        if (passing.site, passing.kind) != ("west", "evaluate"):
+            return passing.content
+        west = consortium.place("west", num_server_rounds=ONE_ROUND)
+        placement = west.session(read_round(passing.content)).terms.updates
+        return carrier.showing(passing.content, ("north", "south", "west"), ONE_ROUND, placement)
+
+    course = consortium.start(down=down, up=carrier.up, num_server_rounds=ONE_ROUND)
+    assert (3, "west", "site-refused.another-final-state") in course.quarantined
+    assert holders(consortium) == ["east", "north", "south"]
+    west = directory(consortium, "west")
+    assert not list(west.provisional.glob("*"))
+
+
+def test_an_earlier_model_stays_until_the_next_is_confirmed(tmp_path: Path) -> None:
+    site = SiteDirectory(tmp_path)
+    (make_provisional_folder(tmp_path, "run-1") / "of").write_text("1")
+    assert confirm_model(tmp_path, "run-1")
+    (make_provisional_folder(tmp_path, "run-2") / "of").write_text("2")
+    assert (site.model / "of").read_text() == "1"
+    assert not confirm_model(tmp_path, "run-1")
+    assert confirm_model(tmp_path, "run-2")
+    assert (site.model / "of").read_text() == "2"
+
+
+def test_a_site_keeps_one_model_that_nobody_confirmed(tmp_path: Path) -> None:
+    for number in range(3):
+        make_provisional_folder(tmp_path, f"run-{number}")
+    assert len(list(SiteDirectory(tmp_path).provisional.glob("*"))) == 1
