@@ -124,6 +124,7 @@ CODES = {
     "NonFiniteUpdate": "non-finite-update",
     "NotAMember": "not-a-member",
     "NotATable": "not-a-table",
+    "NotACoordinator": "not-a-coordinator",
     "NotAnOpener": "not-an-opener",
     "NotApproved": "not-approved",
     "NotInRoster": "not-in-roster",

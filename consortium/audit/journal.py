@@ -132,7 +132,7 @@ def open_journal(
 
 def read_public_keys(log: Path) -> Mapping[str, bytes]:
     """Read the public keys beside a log. They are as trustworthy as the source of the log."""
-    told = json.loads((log.parent / PUBLIC).read_text())
+    told = json.loads((log.parent / PUBLIC).read_bytes())
     return {owner: bytes.fromhex(key) for owner, key in told.items()}
 
 

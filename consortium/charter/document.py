@@ -167,7 +167,7 @@ class Charter(_Agreed):
             BadCharter: The file does not exist or is not a charter.
         """
         try:
-            return _parse_charter(path.read_text())
+            return _parse_charter(path.read_bytes())
         except OSError as error:
             raise BadCharter(f"the charter {path} cannot be read: {error.strerror}") from error
         except ValidationError as error:
@@ -175,7 +175,7 @@ class Charter(_Agreed):
 
 
 @lru_cache(maxsize=16)
-def _parse_charter(text: str) -> Charter:
+def _parse_charter(text: bytes) -> Charter:
     """Parse a charter, once per text: in a simulation many sites of a process share one."""
     return Charter.model_validate_json(text)
 

@@ -47,7 +47,7 @@ class Signature(BaseModel):
             BadCharter: The file cannot be read or has another format.
         """
         try:
-            return cls.model_validate_json(path.read_text())
+            return cls.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
             raise BadCharter(f"{path} is not a signature of a charter: {error}") from error
 
@@ -72,7 +72,7 @@ class Signatures(BaseModel):
             BadCharter: The file cannot be read or has another format.
         """
         try:
-            return cls.model_validate_json(path.read_text())
+            return cls.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
             raise BadCharter(f"{path} holds no signatures of a charter: {error}") from error
 

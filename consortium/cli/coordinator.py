@@ -5,6 +5,7 @@ from pathlib import Path
 
 import typer
 
+from consortium.cli.options import COORDINATOR
 from consortium.deployment.control_client import Control
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supervisor import (
@@ -19,12 +20,10 @@ from consortium.run.logs import log_in_detail
 
 app = typer.Typer(help="Set up and run the coordinator.", no_args_is_help=True)
 
-COORDINATOR = typer.Argument(..., help="The coordinator's directory.")
-
 
 @app.command("init")
 def init(
-    directory: Path = COORDINATOR,
+    directory: Path = typer.Argument(..., help="The coordinator's directory."),
     host: list[str] = typer.Option(..., help="A host name or address for sites; may be repeated."),
 ) -> None:
     """Create the coordinator's TLS key, which stays in the directory, and a certificate request."""

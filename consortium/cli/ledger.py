@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from consortium.cli.options import SITE
 from consortium.report.ledger.page import write_export
 from consortium.report.ledger.plot import draw_loss
 from consortium.report.ledger.statement import (
@@ -28,7 +29,6 @@ _RUN_LETTERS = 12
 
 console = Console()
 
-SITE = typer.Argument(..., help="The site's directory.")
 DATA = typer.Option(None, "--data", help="Show one data set only.")
 CSV = typer.Option(None, "--csv", help="Write all entries to a CSV file.")
 PLOT = typer.Option(None, "--plot", help="Plot epsilon over time to a PNG file.")

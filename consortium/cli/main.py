@@ -5,6 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
+from consortium.cli.entry import unusable_file, version_option
 from consortium.cli.lazy_group import LazyCommand, lazy_group
 from consortium.wording.formatting import escape_controls
 from privacy.errors import ConsortiumError
@@ -115,7 +116,7 @@ app = typer.Typer(
 
 
 @app.callback()
-def _commands() -> None:
+def _commands(version: bool = version_option("consortium")) -> None:
     """Set up and run a consortium of institutions, and audit its runs."""
 
 
@@ -127,9 +128,13 @@ def main() -> None:
     try:
         app()
     except ConsortiumError as error:
-        said = escape_controls(f"{error.code}: {error}")
-        errors.print(said, style="red", markup=False, highlight=False)
-        sys.exit(FAILED)
+        said = f"{error.code}: {error}"
+    except OSError as error:
+        said = unusable_file(error)
+    else:
+        return
+    errors.print(escape_controls(said), style="red", markup=False, highlight=False)
+    sys.exit(FAILED)
 
 
 if __name__ == "__main__":

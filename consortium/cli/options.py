@@ -1,10 +1,15 @@
 """Parse option values; an invalid value is refused with what was expected."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
+
+import typer
 
 from consortium.config import KEYS, BadConfig, RunConfig, Scalar
+from consortium.run.party_directory import require_coordinator
+from consortium.site.directory import require_site
 from privacy.errors import ConsortiumError
 from sites.data.source import DataSource, SqlQuery, TableFile, TextFolder
 
@@ -13,6 +18,25 @@ SET_HELP = "key=value of the run config; may be repeated. `consortium run-config
 
 class BadOption(ConsortiumError, ValueError, code="bad-option"):
     """The value of an option does not have the required form."""
+
+
+def party_argument(party: str, require: Callable[[Path], None]) -> Any:  # noqa: ANN401
+    """Return the argument of a command for the directory of a party that is set up.
+
+    Args:
+        party: `site` or `coordinator`.
+        require: Refuses a directory in which none is set up, before the command does anything.
+    """
+
+    def checked(directory: Path) -> Path:
+        require(directory)
+        return directory
+
+    return typer.Argument(..., help=f"The {party}'s directory.", callback=checked)
+
+
+SITE = party_argument("site", require_site)
+COORDINATOR = party_argument("coordinator", require_coordinator)
 
 
 def parse_overrides(settings: Iterable[str]) -> dict[str, Scalar]:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from consortium.audit import journal as audit
 from consortium.charter.document import Charter
-from consortium.cli.options import SET_HELP, parse_overrides
+from consortium.cli.options import SET_HELP, SITE, parse_overrides
 from consortium.client.audit_trail import journal_of
 from consortium.client.policy_dry_run import PolicyFinding, dry_run
 from consortium.config import RunConfig
@@ -20,7 +20,6 @@ from privacy.policy import kill_switch
 
 REFUSED = 1
 
-SITE = typer.Argument(..., help="The site's directory.")
 CHARTER = typer.Argument(..., help="The charter, proposed or signed.")
 SETTINGS = typer.Option([], "--set", help=SET_HELP)
 

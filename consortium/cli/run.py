@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from consortium.charter.document import Charter
-from consortium.cli.options import SET_HELP, parse_overrides
+from consortium.cli.options import COORDINATOR, SET_HELP, parse_overrides
 from consortium.config import RunConfig
 from consortium.coordinator.resume import interrupted_config
 from consortium.deployment.control_client import Control
@@ -20,8 +20,6 @@ from consortium.site.directory import SiteDirectory
 from privacy.errors import ConsortiumError
 
 app = typer.Typer(help="Control and inspect a coordinator's runs.")
-
-COORDINATOR = typer.Argument(..., help="The coordinator's directory.")
 
 
 class NothingRuns(ConsortiumError, RuntimeError, code="nothing-runs"):
@@ -43,14 +41,14 @@ def run(
     superlink = SuperLink(directory)
     config = RunConfig.parse({**RunConfig().flat(), **parse_overrides(settings)})
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    folder = CoordinatorDirectory(directory).run(name or stamp)
+    folder, charter = CoordinatorDirectory(directory).run(name or stamp), superlink.charter
     try:
         folder.mkdir(parents=True)
     except FileExistsError as error:
         raise RunExists(
             f"{folder} already holds a run: give another name, or resume that run"
         ) from error
-    superlink.charter.write(RunDirectory(folder).charter)
+    charter.write(RunDirectory(folder).charter)
     _submit_run(superlink, RunDirectory(folder), config, wait=wait)
 
 

@@ -7,7 +7,7 @@ import typer
 
 from consortium.cli import policy as cli_policy
 from consortium.cli.lazy_group import LazyCommand, lazy_group
-from consortium.cli.options import parse_data_source
+from consortium.cli.options import SITE, parse_data_source
 from consortium.deployment import code_approval as approval
 from consortium.deployment.code_approval import bundle_diff, choose_code
 from consortium.deployment.supernode import SuperNode
@@ -42,13 +42,12 @@ app.command("check")(cli_policy.check)
 app.command("stop-all")(cli_policy.stop_all)
 app.command("allow")(cli_policy.allow)
 
-SITE = typer.Argument(..., help="The site's directory.")
 OUT = typer.Option(None, "--out", help="A file for the public half; by default the terminal.")
 
 
 @app.command("init")
 def init(
-    directory: Path = SITE,
+    directory: Path = typer.Argument(..., help="The site's directory."),
     name: str = typer.Option(..., help="The site's name in the charter."),
     data: str = typer.Option(..., help="The file of the records, or url::query of a database."),
 ) -> None:

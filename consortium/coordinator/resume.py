@@ -39,7 +39,7 @@ def interrupted_config(run: RunDirectory) -> RunConfig:
     if run.summary.exists() and read_record(run.summary, Summary).status == "finished":
         raise NotResumable(f"the run in {run.path} is finished: there is nothing to resume")
     try:
-        config = RunConfig.parse(json.loads(run.run_config.read_text()))
+        config = RunConfig.parse(json.loads(run.run_config.read_bytes()))
     except (OSError, ValueError) as error:
         raise NotResumable(
             f"no run was started in {run.path}: name the directory of a run that was interrupted"

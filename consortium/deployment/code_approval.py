@@ -89,7 +89,7 @@ def read_approvals(site: Path) -> Approvals:
     if not path.exists():
         return Approvals()
     try:
-        return Approvals.model_validate_json(path.read_text())
+        return Approvals.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise BadBundle(f"{path} is not a list of approved bundles: {error}") from error
 

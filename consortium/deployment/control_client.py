@@ -134,7 +134,7 @@ class Control:
 
     def _read_numbers(self, name: str) -> Mapping[str, int]:
         path = self.superlink.home / name
-        noted: Mapping[str, int] = json.loads(path.read_text()) if path.exists() else {}
+        noted: Mapping[str, int] = json.loads(path.read_bytes()) if path.exists() else {}
         return noted
 
     def _write_numbers(self, name: str, numbers: Mapping[str, int]) -> None:

@@ -52,7 +52,7 @@ def claim_order(coordinator: Path, submitted: Mapping[str, Scalar]) -> RunOrder:
     """
     path = CoordinatorDirectory(coordinator).order
     try:
-        order = RunOrder.model_validate_json(path.read_text())
+        order = RunOrder.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise NotOrdered(
             "a run was submitted without an order: start it with `consortium run`"

@@ -141,7 +141,7 @@ def start_detached(words: list[str], service: Service) -> int:
 def read_supervisor_state(service: Service) -> SupervisorState | None:
     """Return the running supervisor of a service, or None."""
     try:
-        held = json.loads((service.home / _PID).read_text())
+        held = json.loads((service.home / _PID).read_bytes())
         since = datetime.fromisoformat(held["since"])
         up = SupervisorState(held["pid"], held["born"], since, held["restarts"])
         process = psutil.Process(up.pid)

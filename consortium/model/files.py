@@ -149,7 +149,7 @@ def read_model(folder: Path) -> TrainedModel:
         BadModel: The folder holds no model, or its parameters have another layout.
     """
     try:
-        description = ModelDescription.model_validate_json((folder / "model.json").read_text())
+        description = ModelDescription.model_validate_json((folder / "model.json").read_bytes())
         vector = load_file(folder / "federated.safetensors")[_VECTOR].astype(np.float64)
     except (OSError, ValidationError, SafetensorError, KeyError) as error:
         raise BadModel(f"{folder} holds no trained model that can be read: {error}") from error

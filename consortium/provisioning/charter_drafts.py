@@ -24,7 +24,7 @@ def read_schema(path: Path) -> AnySchema:
         BadCharter: The file is not a schema.
     """
     try:
-        return _TABLE.validate_json(path.read_text())
+        return _TABLE.validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise BadCharter(f"{path} is not a schema: {error}") from error
 

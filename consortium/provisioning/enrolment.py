@@ -83,7 +83,7 @@ class PublicHalf(BaseModel):
             BadSignature: It was altered on the way.
         """
         try:
-            half = cls.model_validate_json(path.read_text())
+            half = cls.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
             raise BadPublicHalf(f"{path} is not the public half of a site's keys") from error
         half.verify()

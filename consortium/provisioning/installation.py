@@ -147,7 +147,7 @@ def read_nodes(coordinator: Path) -> dict[str, str]:
         BadKit: There is no such file.
     """
     try:
-        return _NODES.validate_json(CoordinatorDirectory(coordinator).nodes.read_text())
+        return _NODES.validate_json(CoordinatorDirectory(coordinator).nodes.read_bytes())
     except (OSError, ValidationError) as error:
         raise BadKit(
             f"{coordinator} holds no keys of SuperNodes: install the coordinator's kit"

@@ -88,7 +88,7 @@ def read_kit(directory: Path, *, role: Role, party: str) -> tuple[Manifest, dict
         BadKit: The kit is not for this party, or a file is missing, altered or not listed.
     """
     try:
-        manifest = Manifest.model_validate_json((directory / MANIFEST).read_text())
+        manifest = Manifest.model_validate_json((directory / MANIFEST).read_bytes())
     except (OSError, ValidationError) as error:
         raise BadKit(f"{directory} is not a kit: {error}") from error
     if (manifest.role, manifest.party) != (role, party):

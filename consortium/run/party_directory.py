@@ -6,11 +6,17 @@ A site's own paths are in `consortium.site.directory`, which a coordinator never
 from dataclasses import dataclass
 from pathlib import Path
 
+from privacy.errors import ConsortiumError
+
 CHARTER_FILE = "charter.json"
 SIGNATURES_FILE = "signatures.json"
 AUTHORITY_FILE = "authority.pem"
 SERVER_FILE = "server.pem"
 NODES_FILE = "nodes.json"
+
+
+class NotACoordinator(ConsortiumError, ValueError, code="not-a-coordinator"):
+    """No coordinator is set up in a directory."""
 
 
 @dataclass(frozen=True)
@@ -106,3 +112,16 @@ class CoordinatorDirectory(PartyDirectory):
     def run(self, name: str) -> Path:
         """Return the directory of a run."""
         return self.path.resolve() / "runs" / name
+
+
+def require_coordinator(directory: Path) -> None:
+    """Check that a coordinator is set up in a directory.
+
+    Raises:
+        NotACoordinator: It has no folder of private keys.
+    """
+    if not CoordinatorDirectory(directory).secrets.is_dir():
+        raise NotACoordinator(
+            f"no coordinator is set up in {directory}: name the directory of a coordinator, or set "
+            "one up with `consortium coordinator init`"
+        )

@@ -241,7 +241,7 @@ def read_record(path: Path, kind: type[Record]) -> Record:
         BadRunDirectory: The file does not exist or does not hold such a record.
     """
     try:
-        return kind.model_validate_json(path.read_text())
+        return kind.model_validate_json(path.read_bytes())
     except OSError as error:
         raise BadRunDirectory(
             f"{path} cannot be read ({error.strerror}): name the directory of a finished run"

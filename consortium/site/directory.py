@@ -175,6 +175,19 @@ _MEMBERS: Cache[tuple[Path, int, int, int], tuple[str, ...]] = SITE_PROCESS.cach
 )
 
 
+def require_site(directory: Path) -> None:
+    """Check that a site is set up in a directory.
+
+    Raises:
+        BadSite: It has no `site.json`.
+    """
+    if not SiteDirectory(directory).config.is_file():
+        raise BadSite(
+            f"no site is set up in {directory}: name the directory of a site, or set one up with "
+            "`consortium site init`"
+        )
+
+
 def read_site_config(directory: Path) -> SiteConfig:
     """Read `site.json`.
 
@@ -183,7 +196,7 @@ def read_site_config(directory: Path) -> SiteConfig:
     """
     path = SiteDirectory(directory).config
     try:
-        return SiteConfig.model_validate_json(path.read_text())
+        return SiteConfig.model_validate_json(path.read_bytes())
     except OSError as error:
         raise BadSite(f"no site is set up in {directory}: {path} cannot be read") from error
     except ValidationError as error:

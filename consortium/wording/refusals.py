@@ -63,7 +63,7 @@ _SAID_BY_THE_SITE = {
     "unknown-side": "A file of its sentences is not named after a side of the split.",
     "unknown-encoder": "The encoder that the run names was not there.",
     "unfit-encoder": "The encoder that the run names cannot be trained here.",
-    "other-encoder": "Its encoder has weights, a config or a tokenizer other than the run asks for.",
+    "other-encoder": "Its encoder has other weights, config or tokenizer than the run asks for.",
     "bad-table": "Its data break the agreed schema.",
     "missing-columns": "Its data lack columns of the agreed schema.",
     "person-on-both-sides": "One person's records were on both sides of its split into training "

@@ -245,7 +245,7 @@ def read_policy(directory: Path) -> Policy:
         # while an unchanged file is parsed once.
         facts = path.stat()
         as_it_is_now = (path, facts.st_mtime_ns, facts.st_size, facts.st_ino)
-        return _POLICIES.get(as_it_is_now, lambda: Policy.model_validate_json(path.read_text()))
+        return _POLICIES.get(as_it_is_now, lambda: Policy.model_validate_json(path.read_bytes()))
     except OSError as error:
         raise PolicyUnreadable(
             f"no policy can be read at {path}: a site without a policy answers nothing"

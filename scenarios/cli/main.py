@@ -7,9 +7,11 @@ from typing import NoReturn
 
 import typer
 
+from consortium.cli.entry import unusable_file, version_option
 from consortium.cli.lazy_group import LazyCommand, lazy_group
 
 _SIGNALLED = 128  # plus the number, as shells tell it
+FAILED = 1
 INTERRUPTED = 130  # as typer ends on Ctrl-C
 
 
@@ -92,7 +94,7 @@ app = typer.Typer(
 
 
 @app.callback()
-def _commands() -> None:
+def _commands(version: bool = version_option("scenario")) -> None:
     """Run a whole consortium on this machine, with one command."""
 
 
@@ -111,6 +113,9 @@ def main() -> None:
         signal.signal(number, _exit_by_signal)
     try:
         app()
+    except OSError as error:
+        typer.echo(unusable_file(error), err=True)
+        sys.exit(FAILED)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
             typer.echo("interrupted; nothing was left running", err=True)

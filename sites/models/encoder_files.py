@@ -95,7 +95,7 @@ class EncoderFiles:
     @property
     def config(self) -> Mapping[str, Any]:
         """The content of `config.json`."""
-        loaded: Mapping[str, Any] = json.loads((self.folder / _CONFIG).read_text())
+        loaded: Mapping[str, Any] = json.loads((self.folder / _CONFIG).read_bytes())
         return loaded
 
     @property

@@ -39,6 +39,7 @@ def site(tmp_path: Path) -> Path:
     """A site with two data sets: one has three reservations, one of them ended early."""
     directory = tmp_path / "north"
     directory.mkdir()
+    (directory / "site.json").write_text("{}")  # a site is set up here
     privacy = PrivacyTerms(ceilings={"patients": Ceiling(epsilon=2.0, delta=DELTA)})
     Policy(privacy=privacy).write(directory)
     with Ledger(SiteDirectory(directory).ledger) as ledger:
