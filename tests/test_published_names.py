@@ -270,7 +270,7 @@ COMMANDS = {
     "site status stop wait",
     "consortium audit": "receipt show verify",
     "consortium charter": "new revise show sign",
-    "consortium coordinator": "down init install up",
+    "consortium coordinator": "down init install renew up",
     "consortium site": "allow approve check code down init install ledger public renew-node-key "
     "stop-all up",
     "scenario": "audit-sum compare doctor inspect list practice predict resume rules run",

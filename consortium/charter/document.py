@@ -17,7 +17,7 @@ from sites.schema.texts import AgreedTable
 ADDRESS = r"^$|^[A-Za-z0-9_.:\[\]-]{1,253}:[0-9]{1,5}$"
 
 
-_LATER_FIELDS: frozenset[str] = frozenset()  # those that came after version 0.1.0
+_LATER_FIELDS = frozenset({"authority"})  # those that came after version 0.1.0
 
 
 class BadCharter(ConsortiumError, ValueError, code="bad-charter"):
@@ -83,6 +83,8 @@ class Charter(_Agreed):
             succession; if empty, all members in their order.
         release_pooled: Whether the sites of an encrypted run release evaluation counts, pooled
             over all of them, to the coordinator.
+        authority: SHA-256 of the certificate of the authority that the sites trust for TLS,
+            hexadecimal. Empty in charters of version 0.1.0: no member signed which one it is.
     """
 
     version: Literal[1] = 1
@@ -95,6 +97,7 @@ class Charter(_Agreed):
     floors: Floors = Floors()
     openers: tuple[str, ...] = ()
     release_pooled: bool = True
+    authority: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> "Charter":

@@ -6,7 +6,9 @@ import typer
 
 from consortium.charter.document import Charter, Floors
 from consortium.charter.signatures import member_identity, sign_charter
+from consortium.provisioning.certificates import certificate_digest, read_certificate
 from consortium.provisioning.charter_drafts import (
+    NamedCoordinator,
     draft_charter,
     read_schema,
     read_signatures,
@@ -29,6 +31,7 @@ def new(
     task: str = typer.Option(..., help="The task to train, such as credit."),
     table: Path = typer.Option(..., help="The schema of the records, a JSON file."),
     coordinator: str = typer.Option(..., help="The coordinator's address for sites, HOST:PORT."),
+    authority: Path = typer.Option(..., help="The coordinator's authority.pem."),
     member: list[Path] = MEMBER,
     min_sites: int = typer.Option(2, help="Fewest sites in an aggregate."),
     min_others: int = typer.Option(2, help="Fewest other sites in an encrypted sum."),
@@ -40,7 +43,9 @@ def new(
         task=task,
         table=read_schema(table),
         members=[PublicHalf.read(path) for path in member],
-        coordinator=coordinator,
+        coordinator=NamedCoordinator(
+            address=coordinator, authority=certificate_digest(read_certificate(authority))
+        ),
         floors=Floors(min_sites=min_sites, min_others=min_others, encrypted=encrypted),
     )
     drafted.write(charter)
@@ -68,6 +73,7 @@ def show(charter: Path = CHARTER) -> None:
     print(f"{agreed.name}, revision {agreed.revision}, task {agreed.task}")
     print(f"fingerprint {agreed.fingerprint}")
     print(f"coordinator {agreed.coordinator or 'none named'}")
+    print(f"authority   {agreed.authority or 'none named'}")
     for key, value in agreed.floors.model_dump().items():
         print(f"floor       {key} = {value}")
     for member in agreed.members:
@@ -86,12 +92,14 @@ def revise(
     joining: list[Path] = typer.Option(
         [], help="The public half of a site that joins; may be repeated."
     ),
+    authority: Path | None = typer.Option(None, help="Another authority.pem, which all sign."),
 ) -> None:
     """Draft the next revision, with members leaving or joining; all its members must sign it."""
     changed = revise_charter(
         Charter.read(charter),
         without=without,
         joining=[PublicHalf.read(path) for path in joining],
+        authority=None if authority is None else certificate_digest(read_certificate(authority)),
     )
     changed.write(to)
     print(f"{to}: revision {changed.revision}, members {', '.join(changed.names)}")

@@ -15,7 +15,12 @@ from consortium.deployment.supervisor import (
     stop_service,
     supervise_service,
 )
-from consortium.provisioning.installation import init_coordinator, install_coordinator
+from consortium.provisioning.certificates import certificate_digest, read_certificate
+from consortium.provisioning.installation import (
+    init_coordinator,
+    install_coordinator,
+    renew_server_certificate,
+)
 from consortium.run.logs import log_in_detail
 
 app = typer.Typer(help="Set up and run the coordinator.", no_args_is_help=True)
@@ -26,8 +31,19 @@ def init(
     directory: Path = typer.Argument(..., help="The coordinator's directory."),
     host: list[str] = typer.Option(..., help="A host name or address for sites; may be repeated."),
 ) -> None:
-    """Create the coordinator's TLS key, which stays in the directory, and a certificate request."""
-    print(init_coordinator(directory, hosts=tuple(host)))
+    """Create the coordinator's authority and TLS key, which stay in the directory.
+
+    The certificate of the authority is for whoever drafts the charter.
+    """
+    path = init_coordinator(directory, hosts=tuple(host), now=datetime.now(UTC))
+    print(f"{path}: authority {certificate_digest(read_certificate(path))}")
+
+
+@app.command("renew")
+def renew(directory: Path = COORDINATOR) -> None:
+    """Renew the server's certificate with the coordinator's own authority, for another year."""
+    granted = renew_server_certificate(directory, now=datetime.now(UTC))
+    print(f"valid to {granted.not_valid_after_utc:%Y-%m-%d}, from the next `coordinator up` on")
 
 
 @app.command("install")

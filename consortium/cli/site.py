@@ -74,6 +74,11 @@ def install(
     charter = install_site(directory, kit, now=datetime.now(UTC))
     print(f"{directory}: charter {charter.name}, revision {charter.revision}, in force")
     print(f"fingerprint {charter.fingerprint}")
+    if not charter.authority:
+        print(
+            "NOTICE: this charter names no authority, so nobody signed authority.pem: compare its"
+        )
+        print("SHA-256 with the coordinator's, and let the next revision name it")
 
 
 @app.command("renew-node-key")

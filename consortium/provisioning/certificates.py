@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from consortium.run.party_directory import AUTHORITY_FILE
+from consortium.charter.document import Charter
 from privacy.errors import ConsortiumError
 from privacy.storage.secret_files import SecretMissing, write_private
 
@@ -38,7 +38,7 @@ class Authority:
     """The consortium's own certificate authority.
 
     Args:
-        key: Its private key, which stays with the person who created it.
+        key: Its private key, which stays at the coordinator, which created it.
         certificate: Its certificate, which every party trusts.
     """
 
@@ -91,27 +91,27 @@ class Authority:
             .sign(self.key, SHA256())
         )
 
-    def write(self, directory: Path) -> None:
+    def write(self, key: Path, certificate: Path) -> None:
         """Write the authority: its key with mode 0600, its certificate readable to all.
 
         Raises:
             SecretExists: There already is an authority.
         """
-        write_private(directory / "authority.key", _key_pem(self.key))
-        (directory / AUTHORITY_FILE).write_bytes(pem_bytes(self.certificate))
+        write_private(key, _key_pem(self.key))
+        certificate.write_bytes(pem_bytes(self.certificate))
 
     @classmethod
-    def read(cls, directory: Path) -> "Authority":
+    def read(cls, key: Path, certificate: Path) -> "Authority":
         """Read an authority that `write` wrote.
 
         Raises:
             SecretMissing: There is no authority.
-            BadCertificate: It cannot be read.
+            BadCertificate: It cannot be read, or the certificate is for another key.
         """
-        return cls(
-            key=read_key(directory / "authority.key"),
-            certificate=read_certificate(directory / AUTHORITY_FILE),
-        )
+        authority = cls(key=read_key(key), certificate=read_certificate(certificate))
+        if authority.certificate.public_key() != authority.key.public_key():
+            raise BadCertificate(f"the authority {certificate} is not that of the key {key}")
+        return authority
 
 
 def create_server_key(path: Path) -> ec.EllipticCurvePrivateKey:
@@ -178,6 +178,27 @@ def require_valid(certificate: x509.Certificate, *, now: datetime) -> None:
         subject = certificate.subject.rfc4514_string()
         raise Expired(
             f"the certificate of {subject} is valid from {start:%Y-%m-%d} to {end:%Y-%m-%d} only"
+        )
+
+
+def certificate_digest(certificate: x509.Certificate) -> str:
+    """Return the SHA-256 of a certificate, hexadecimal, as a charter names its authority."""
+    return certificate.fingerprint(SHA256()).hex()
+
+
+def require_agreed_authority(certificate: x509.Certificate, charter: Charter) -> None:
+    """Check that an authority is the one that the members signed.
+
+    Charters of version 0.1.0 name none: under them every authority passes.
+
+    Raises:
+        BadCertificate: It is another one.
+    """
+    digest = certificate_digest(certificate)
+    if charter.authority not in ("", digest):
+        raise BadCertificate(
+            f"the members signed the authority {charter.authority}, but the one that came is "
+            f"{digest}: do not install it, and ask the coordinator how its traffic could be read"
         )
 
 

@@ -1,6 +1,7 @@
 """Draft charters: a first one from the members' public halves, later ones with other members."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,6 +16,19 @@ from sites.tasks.registry import task_for
 
 _SIGNATURE = ".signature.json"
 _TABLE: TypeAdapter[AnySchema] = TypeAdapter(AgreedTable)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedCoordinator:
+    """What a charter says of its coordinator.
+
+    Args:
+        address: Its address for sites, as HOST:PORT.
+        authority: SHA-256 of the certificate of its authority, hexadecimal.
+    """
+
+    address: str
+    authority: str
 
 
 def read_schema(path: Path) -> AnySchema:
@@ -35,7 +49,7 @@ def draft_charter(
     task: str,
     table: AnySchema,
     members: Iterable[PublicHalf],
-    coordinator: str,
+    coordinator: NamedCoordinator,
     floors: Floors,
 ) -> Charter:
     """Return a draft charter, for all members to sign.
@@ -53,7 +67,8 @@ def draft_charter(
             task=task,
             table=table,
             members=tuple(half.member for half in members),
-            coordinator=coordinator,
+            coordinator=coordinator.address,
+            authority=coordinator.authority,
             floors=floors,
         )
     except ValidationError as error:
@@ -63,13 +78,23 @@ def draft_charter(
 
 
 def revise_charter(
-    charter: Charter, *, without: Iterable[str] = (), joining: Iterable[PublicHalf] = ()
+    charter: Charter,
+    *,
+    without: Iterable[str] = (),
+    joining: Iterable[PublicHalf] = (),
+    authority: str | None = None,
 ) -> Charter:
     """Return the next revision of a charter, for its remaining and new members to sign.
 
     Guarantee: its fingerprint differs, so no message, key or epoch secret of the old charter is
     valid under the new one. A member that left gets no secret of the new epoch, and one that
     joined gets none of the old.
+
+    Args:
+        charter: The charter in force.
+        without: Names of members that leave.
+        joining: Public halves of sites that join.
+        authority: SHA-256 of the certificate of another authority; by default the same.
 
     Raises:
         UnknownMember: A member that is to leave is not in the charter.
@@ -89,6 +114,7 @@ def revise_charter(
                 "members": [member.model_dump() for member in members],
                 "openers": openers,
                 "revision": charter.revision + 1,
+                "authority": charter.authority if authority is None else authority,
             }
         )
     except ValidationError as error:

@@ -5,15 +5,19 @@ from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 
+from cryptography import x509
 from pydantic import TypeAdapter, ValidationError
 
 from consortium.charter.document import Charter, coordinator_address
 from consortium.charter.signatures import Signatures, require_own_keys
 from consortium.provisioning.certificates import (
+    Authority,
     create_server_key,
     pem_bytes,
     read_certificate,
     read_key,
+    read_request,
+    require_agreed_authority,
     require_key_of,
     require_server_certificate,
     require_valid,
@@ -65,7 +69,7 @@ WantedBy=multi-user.target
 _FILES: Mapping[Role, frozenset[str]] = MappingProxyType(
     {
         "site": frozenset(_COMMON),
-        COORDINATOR: frozenset({*_COMMON, SERVER_FILE, NODES_FILE}),
+        COORDINATOR: frozenset({*_COMMON, NODES_FILE}),
     }
 )
 
@@ -74,26 +78,52 @@ class EarlierCharter(ConsortiumError, PermissionError, code="earlier-charter"):
     """A kit holds an earlier revision of the charter than the party has."""
 
 
-def init_coordinator(directory: Path, *, hosts: tuple[str, ...]) -> Path:
-    """Create the coordinator's TLS key and certificate request; return the request's path.
+def init_coordinator(directory: Path, *, hosts: tuple[str, ...], now: datetime) -> Path:
+    """Create a coordinator's authority, TLS key and certificate; return the authority's.
 
-    Guarantee: the key stays in the directory, which only its owner can read.
+    Guarantee: both keys stay in the directory, which only its owner can read. What others need is
+    the certificate of the authority, which is returned; its digest stands in the charter.
+
+    Args:
+        directory: The coordinator's directory.
+        hosts: Names and addresses of the coordinator.
+        now: Start of the certificates' validity.
 
     Raises:
         SecretExists: A coordinator is already set up there.
     """
     make_private_directory(directory)
-    key = create_server_key(CoordinatorDirectory(directory).server_key)
-    request = CoordinatorDirectory(directory).certificate_request
-    request.write_bytes(pem_bytes(signing_request(key, hosts)))
-    return request
+    paths = CoordinatorDirectory(directory)
+    key = create_server_key(paths.server_key)
+    authority = Authority.create("consortium authority", now=now)
+    authority.write(paths.authority_key, paths.authority)
+    paths.certificate_request.write_bytes(pem_bytes(signing_request(key, hosts)))
+    renew_server_certificate(directory, now=now)
+    return paths.authority
+
+
+def renew_server_certificate(directory: Path, *, now: datetime) -> x509.Certificate:
+    """Issue the server's certificate with the coordinator's own authority, for the same key.
+
+    Sites notice nothing: the authority that they trust stays, so no kit and no signature is due.
+
+    Raises:
+        SecretMissing: The authority is not the coordinator's own.
+        BadCertificate: Another authority is in force here, or its request cannot be read.
+    """
+    paths = CoordinatorDirectory(directory)
+    authority = Authority.read(paths.authority_key, paths.authority)
+    granted = authority.issue_certificate(read_request(paths.certificate_request), now=now)
+    write_atomically(paths.server_certificate, pem_bytes(granted).decode())
+    return granted
 
 
 def install_site(directory: Path, kit: Path, *, now: datetime) -> Charter:
     """Install a site's kit; return its charter.
 
     Guarantee: nothing is installed unless every member signed the charter, the charter names this
-    site with exactly its own keys, and its revision is not earlier than the site's. The first
+    site with exactly its own keys, its revision is not earlier than the site's, and the authority
+    is the one whose digest stands in it (no member signed one in charters of 0.1.0). The first
     installation writes the strict policy, which the operator may relax; no kit changes it later.
     The systemd unit is made here, not taken from the kit: nobody signs a unit.
 
@@ -102,7 +132,8 @@ def install_site(directory: Path, kit: Path, *, now: datetime) -> Charter:
         Unsigned, BadSignature, OtherKeys, NotAMember: The charter is not one that all signed, or
             it does not name this site's keys.
         EarlierCharter: The site has a later revision.
-        BadCertificate: The certificate that the site should trust is invalid or expired.
+        BadCertificate: The authority that the site should trust is not the one that all signed,
+            is invalid or has expired.
     """
     name = read_site_config(directory).name
     with open_kit(kit) as folder:
@@ -125,11 +156,15 @@ def install_coordinator(directory: Path, kit: Path, *, now: datetime) -> Charter
         Unsigned, BadSignature: Not every member signed the charter.
         EarlierCharter: The coordinator has a later revision.
         BadCertificate: Sites would not accept the certificate, or it is for another key.
+
+    A kit brings a server's certificate only if an institution's authority issued it, or version
+    0.1.0 did; otherwise the coordinator's own stays.
     """
     with open_kit(kit) as folder:
         charter = Charter.read(PartyDirectory(folder).charter)
         files = _read_checked_files(folder, role=COORDINATOR, party=charter.name, now=now)
-        server = read_certificate(CoordinatorDirectory(folder).server_certificate)
+        source = folder if SERVER_FILE in files else directory
+        server = read_certificate(CoordinatorDirectory(source).server_certificate)
         authority = read_certificate(PartyDirectory(folder).authority)
         require_key_of(server, read_key(CoordinatorDirectory(directory).server_key))
         require_server_certificate(server, authority, host=coordinator_address(charter)[0], now=now)
@@ -156,16 +191,19 @@ def read_nodes(coordinator: Path) -> dict[str, str]:
 
 def _read_checked_files(folder: Path, *, role: Role, party: str, now: datetime) -> dict[str, bytes]:
     manifest, files = read_kit(folder, role=role, party=party)
-    if {name for name in files if not name.endswith(_UNIT_ENDING)} != _FILES[role]:
+    optional = {SERVER_FILE} if role == COORDINATOR else set()
+    # a kit of version 0.1.0 also brings a systemd unit: code that nobody signed is not installed
+    came = {name for name in files if not name.endswith(_UNIT_ENDING)}
+    if came - optional != _FILES[role]:
         raise BadKit(f"a kit must hold exactly {', '.join(sorted(_FILES[role]))}")
     charter = Charter.read(PartyDirectory(folder).charter)
     if charter.fingerprint != manifest.charter:
         raise BadKit("the kit's manifest names a charter other than the one in the kit")
     Signatures.read(PartyDirectory(folder).signatures).require_all(charter)
     authority = read_certificate(PartyDirectory(folder).authority)
+    require_agreed_authority(authority, charter)
     require_valid(authority, now=now)
-    # a kit of version 0.1.0 also brings a systemd unit: code that nobody signed is not installed
-    return {name: files[name] for name in sorted(_FILES[role])}
+    return {name: files[name] for name in sorted(came)}
 
 
 def _require_not_earlier(directory: Path, charter: Charter) -> None:

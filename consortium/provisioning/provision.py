@@ -1,7 +1,6 @@
-"""Make the kits of all parties from public halves, a signed charter and a certificate request.
+"""Make the kits of all parties from public halves, a signed charter and an authority's certificate.
 
-The person who provisions sees public keys only, and holds at most one secret: the key of the
-consortium's own certificate authority.
+The person who provisions sees public keys only, and holds nothing with which traffic can be read.
 """
 
 import json
@@ -14,7 +13,12 @@ from cryptography import x509
 
 from consortium.charter.document import BadCharter, Charter, coordinator_address
 from consortium.charter.signatures import OtherKeys, Signatures
-from consortium.provisioning.certificates import Authority, pem_bytes, require_server_certificate
+from consortium.provisioning.certificates import (
+    Authority,
+    pem_bytes,
+    require_agreed_authority,
+    require_server_certificate,
+)
 from consortium.provisioning.enrolment import PublicHalf
 from consortium.provisioning.kits import COORDINATOR, Manifest, write_kit
 from consortium.run.party_directory import (
@@ -24,7 +28,6 @@ from consortium.run.party_directory import (
     SERVER_FILE,
     SIGNATURES_FILE,
 )
-from privacy.storage.secret_files import SecretMissing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,19 +35,22 @@ class Tls:
     """The TLS certificates of a deployment.
 
     Args:
-        authority: Certificate of the authority, which the sites trust: the consortium's own, or
+        authority: Certificate of the authority, which the sites trust: the coordinator's own, or
             an institution's.
-        server: Certificate of the coordinator, issued by that authority.
+        server: Certificate of the coordinator, if an institution's authority issued it; the
+            coordinator's own authority issues it where it is used.
     """
 
     authority: x509.Certificate
-    server: x509.Certificate
+    server: x509.Certificate | None = None
 
 
-def issue_own_tls(
+def issue_tls_as_0_1_0(
     directory: Path, request: x509.CertificateSigningRequest, *, now: datetime
 ) -> Tls:
-    """Issue the coordinator's certificate with the consortium's own authority, created if absent.
+    """Renew the coordinator's certificate with an authority that version 0.1.0 left behind.
+
+    There the authority was made by whoever provisioned. No such authority is made any more.
 
     Args:
         directory: The directory of the authority; its key stays there.
@@ -52,13 +58,10 @@ def issue_own_tls(
         now: Start of the certificate's validity.
 
     Raises:
+        SecretMissing: There is none.
         BadCertificate: The request is invalid, or the authority cannot be read.
     """
-    try:
-        authority = Authority.read(directory)
-    except SecretMissing:
-        authority = Authority.create("consortium authority", now=now)
-        authority.write(directory)
+    authority = Authority.read(directory / "authority.key", directory / AUTHORITY_FILE)
     return Tls(
         authority=authority.certificate, server=authority.issue_certificate(request, now=now)
     )
@@ -82,12 +85,15 @@ def write_kits(
         Unsigned, BadSignature: Not every member signed the charter.
         OtherKeys: A public half has keys other than the charter's, or two SuperNodes share a key.
         BadCharter: A member's public half is missing, or the charter names no address.
-        BadCertificate: Sites would not accept the coordinator's certificate.
+        BadCertificate: The authority is not the one in the charter, or sites would not accept the
+            coordinator's certificate.
     """
     host, _ = coordinator_address(charter)
     signatures.require_all(charter)
     nodes = _node_keys(charter, halves)
-    require_server_certificate(tls.server, tls.authority, host=host, now=now)
+    require_agreed_authority(tls.authority, charter)
+    if tls.server is not None:
+        require_server_certificate(tls.server, tls.authority, host=host, now=now)
     common = {
         CHARTER_FILE: charter.model_dump_json(indent=1).encode(),
         SIGNATURES_FILE: signatures.model_dump_json(indent=1).encode(),
@@ -107,11 +113,9 @@ def _write_site_kit(out: Path, name: str, charter: Charter, common: Mapping[str,
 def _write_coordinator_kit(
     out: Path, charter: Charter, common: Mapping[str, bytes], nodes: Mapping[str, str], tls: Tls
 ) -> Path:
-    files = {
-        **common,
-        SERVER_FILE: pem_bytes(tls.server),
-        NODES_FILE: json.dumps(nodes, indent=1).encode(),
-    }
+    files = {**common, NODES_FILE: json.dumps(nodes, indent=1).encode()}
+    if tls.server is not None:
+        files[SERVER_FILE] = pem_bytes(tls.server)
     manifest = Manifest(party=charter.name, role=COORDINATOR, charter=charter.fingerprint, files={})
     write_kit(out / COORDINATOR, manifest, files)
     return out / COORDINATOR

@@ -75,13 +75,18 @@ class CoordinatorDirectory(PartyDirectory):
         return self.secrets / "server.key"
 
     @property
+    def authority_key(self) -> Path:
+        """The private key of the coordinator's own authority."""
+        return self.secrets / "authority.key"
+
+    @property
     def server_certificate(self) -> Path:
-        """The TLS certificate that the coordinator presents to sites, from the kit."""
+        """The TLS certificate that the coordinator presents to sites."""
         return self.path / SERVER_FILE
 
     @property
     def certificate_request(self) -> Path:
-        """The certificate request for the authority."""
+        """The certificate request, for the authority of an institution."""
         return self.path / "server.csr"
 
     @property

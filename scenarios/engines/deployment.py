@@ -18,10 +18,10 @@ from consortium.deployment.processes import LaunchFailed, end_processes, free_po
 from consortium.deployment.run_orders import RunOrder
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supernode import SuperNode
-from consortium.provisioning.certificates import read_request
+from consortium.provisioning.certificates import certificate_digest, read_certificate
 from consortium.provisioning.enrolment import create_node_key, public_half
 from consortium.provisioning.installation import init_coordinator, install_coordinator, install_site
-from consortium.provisioning.provision import issue_own_tls, write_kits
+from consortium.provisioning.provision import Tls, write_kits
 from consortium.run.directory import RunDirectory
 from consortium.site.directory import SiteDirectory, read_identity
 from privacy.secrets.keys import Identity
@@ -70,22 +70,22 @@ def set_up_consortium(
             Identity.generate(site.name).write(SiteDirectory(site).identity)
         create_node_key(site)
     halves = [public_half(site) for site in sites]
-    # The address is part of the charter, so it must be known before anybody signs.
+    now = datetime.now(UTC)
+    coordinator = office / "coordinator"
+    authority = read_certificate(init_coordinator(coordinator, hosts=tuple(hosts), now=now))
+    # Address and authority are part of the charter, so they must be known before anybody signs.
     agreed = Charter.read(charter).model_copy(
         update={
             "members": tuple(half.member for half in halves),
             "coordinator": f"{HOST}:{free_port()}",
+            "authority": certificate_digest(authority),
         }
     )
     agreed.write(charter)
     signed = Signatures(
         signatures=tuple(sign_charter(agreed, read_identity(site)) for site in sites)
     )
-    now = datetime.now(UTC)
-    coordinator = office / "coordinator"
-    request = init_coordinator(coordinator, hosts=tuple(hosts))
-    tls = issue_own_tls(office / "authority", read_request(request), now=now)
-    write_kits(office / "kits", agreed, signed, halves, tls, now=now)
+    write_kits(office / "kits", agreed, signed, halves, Tls(authority=authority), now=now)
     install_coordinator(coordinator, office / "kits" / "coordinator.tar.gz", now=now)
     for site, half in zip(sites, halves, strict=True):
         install_site(site, office / "kits" / f"{half.name}.tar.gz", now=now)

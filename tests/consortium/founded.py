@@ -6,11 +6,11 @@ from pathlib import Path
 
 from consortium.charter.document import Charter, Floors
 from consortium.charter.signatures import Signatures, sign_charter
-from consortium.provisioning.certificates import read_request
-from consortium.provisioning.charter_drafts import draft_charter
+from consortium.provisioning.certificates import certificate_digest, read_certificate
+from consortium.provisioning.charter_drafts import NamedCoordinator, draft_charter
 from consortium.provisioning.enrolment import PublicHalf, init_site
 from consortium.provisioning.installation import init_coordinator, install_coordinator, install_site
-from consortium.provisioning.provision import issue_own_tls, write_kits
+from consortium.provisioning.provision import Tls, write_kits
 from consortium.site.directory import read_identity
 from scenarios.library.registry import SCENARIOS
 from sites.data.source import TableFile
@@ -56,11 +56,10 @@ class Founded:
 
     def provision(self, charter: Charter | None = None, *, now: datetime = NOW) -> None:
         """Make the kits, again if need be."""
-        request = read_request(self.coordinator / "server.csr")
-        out = self.path / "provisioned"
+        kits = self.path / "provisioned" / "kits"
         charter = charter or self.charter
-        tls = issue_own_tls(out / "authority", request, now=now)
-        write_kits(out / "kits", charter, self.signatures(charter), self.halves, tls, now=now)
+        tls = Tls(authority=read_certificate(self.coordinator / "authority.pem"))
+        write_kits(kits, charter, self.signatures(charter), self.halves, tls, now=now)
 
     def install(self, *, now: datetime = NOW) -> None:
         """Let every party take its kit over."""
@@ -77,13 +76,15 @@ def found(path: Path, *, port: int = 9_443) -> Founded:
         data = path / f"{name}.csv"
         data.write_text("nothing is read here\n")
         halves.append(init_site(path / name, name=name, source=TableFile(path=data)))
-    init_coordinator(path / "coordinator", hosts=(HOST,))
+    authority = read_certificate(init_coordinator(path / "coordinator", hosts=(HOST,), now=NOW))
     charter = draft_charter(
         "banks",
         task="credit",
         table=TABLE,
         members=halves,
-        coordinator=f"{HOST}:{port}",
+        coordinator=NamedCoordinator(
+            address=f"{HOST}:{port}", authority=certificate_digest(authority)
+        ),
         floors=Floors(encrypted=True),
     )
     return Founded(path=path, halves=tuple(halves), charter=charter)

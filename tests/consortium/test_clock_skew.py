@@ -19,6 +19,7 @@ from consortium.deployment.processes import end_processes, free_port
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supernode import SuperNode
 from consortium.provisioning.certificates import Authority, pem_bytes, read_request
+from consortium.run.party_directory import CoordinatorDirectory
 from tests.consortium.founded import NAMES, NOW, Founded, found
 
 DAY = timedelta(days=1)
@@ -75,8 +76,9 @@ def shown(founded: Founded) -> Iterator[SuperLink]:
 
 def begin(founded: Founded, begins: timedelta, days: int) -> None:
     """Give the coordinator a certificate that begins so long from now."""
-    authority = Authority.read(founded.path / "provisioned" / "authority")
-    request = read_request(founded.coordinator / "server.csr")
+    paths = CoordinatorDirectory(founded.coordinator)
+    authority = Authority.read(paths.authority_key, paths.authority)
+    request = read_request(paths.certificate_request)
     granted = authority.issue_certificate(request, now=NOW + begins, days=days)
     (founded.coordinator / "server.pem").write_bytes(pem_bytes(granted))
 

@@ -22,6 +22,7 @@ from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supernode import SuperNode
 from consortium.provisioning.certificates import Authority, pem_bytes, read_request
 from consortium.run.directory import RunDirectory
+from consortium.run.party_directory import CoordinatorDirectory
 from consortium.run.records import Summary, read_record
 from scenarios.engines.deployment import await_end, running_consortium, set_up_consortium
 from scenarios.engines.staging import new_run_directory, stage
@@ -105,11 +106,12 @@ def test_a_revoked_member_cannot_connect(faulty_run: Faulty) -> None:
 
 
 @contextmanager
-def expired_certificate(coordinator: Path, authority: Path) -> Iterator[None]:
+def expired_certificate(coordinator: Path) -> Iterator[None]:
     """Replace a coordinator's certificate by one that expired yesterday."""
     long_ago = datetime.now(UTC) - timedelta(days=31)
-    granted = Authority.read(authority).issue_certificate(
-        read_request(coordinator / "server.csr"), now=long_ago, days=30
+    paths = CoordinatorDirectory(coordinator)
+    granted = Authority.read(paths.authority_key, paths.authority).issue_certificate(
+        read_request(paths.certificate_request), now=long_ago, days=30
     )
     before = (coordinator / "server.pem").read_bytes()
     (coordinator / "server.pem").write_bytes(pem_bytes(granted))
@@ -130,7 +132,7 @@ def test_a_coordinator_does_not_start_with_an_expired_certificate(
     set_up_consortium(office, run.charter, [run.site(name) for name in HEART.sites])
     link = SuperLink(office / "coordinator")
     try:
-        with expired_certificate(link.directory, office / "authority"), pytest.raises(LaunchFailed):
+        with expired_certificate(link.directory), pytest.raises(LaunchFailed):
             link.start()
     finally:
         end_processes(link.mark.marked_processes())

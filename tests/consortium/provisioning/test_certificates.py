@@ -80,11 +80,15 @@ def test_the_key_is_written_once_and_for_its_owner_only(tmp_path: Path) -> None:
 def test_an_authority_comes_back_as_it_was_written_and_does_not_show_its_key(
     tmp_path: Path,
 ) -> None:
-    AUTHORITY.write(tmp_path / "authority")
-    read = Authority.read(tmp_path / "authority")
+    key, certificate = tmp_path / "secrets" / "authority.key", tmp_path / "authority.pem"
+    AUTHORITY.write(key, certificate)
+    read = Authority.read(key, certificate)
     assert read.certificate == AUTHORITY.certificate
-    assert stat.S_IMODE((tmp_path / "authority" / "authority.key").stat().st_mode) == 0o600
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert repr(read) == "Authority(CN=banks)"
+    certificate.write_bytes(pem_bytes(Authority.create("banks", now=NOW).certificate))
+    with pytest.raises(BadCertificate, match="not that of the key"):
+        Authority.read(key, certificate)
 
 
 def test_a_request_altered_on_its_way_is_not_granted() -> None:

@@ -5,6 +5,7 @@ import pytest
 from consortium.charter.document import BadCharter, Floors, UnknownMember
 from consortium.charter.signatures import Signatures, sign_charter
 from consortium.provisioning.charter_drafts import (
+    NamedCoordinator,
     draft_charter,
     read_schema,
     read_signatures,
@@ -42,7 +43,7 @@ def drafted(
         task=task,
         table=TABLE,
         members=founded.halves[:members],
-        coordinator="host:9443",
+        coordinator=NamedCoordinator(address="host:9443", authority="ab" * 32),
         floors=Floors(encrypted=True),
     )
 

@@ -5,7 +5,15 @@ import pytest
 
 from consortium.charter.document import Charter
 from consortium.charter.signatures import OtherKeys, Unsigned
-from consortium.provisioning.certificates import Expired
+from consortium.provisioning.certificates import (
+    Authority,
+    BadCertificate,
+    Expired,
+    pem_bytes,
+    read_certificate,
+    read_request,
+    require_server_certificate,
+)
 from consortium.provisioning.charter_drafts import revise_charter
 from consortium.provisioning.enrolment import init_site
 from consortium.provisioning.installation import (
@@ -14,6 +22,7 @@ from consortium.provisioning.installation import (
     install_coordinator,
     install_site,
     read_nodes,
+    renew_server_certificate,
 )
 from consortium.provisioning.kits import BadKit, Manifest, read_kit, write_kit
 from consortium.site.policy_templates import strict
@@ -95,14 +104,55 @@ def test_a_kit_of_long_ago_is_refused(founded: Founded) -> None:
 
 
 def test_the_coordinators_certificate_is_for_its_key(founded: Founded, tmp_path: Path) -> None:
-    init_coordinator(tmp_path / "moved", hosts=("127.0.0.1",))
-    with pytest.raises(ValueError, match="not for the coordinator's key"):
+    init_coordinator(tmp_path / "moved", hosts=("127.0.0.1",), now=NOW)
+    with pytest.raises(BadCertificate, match="not issued by this authority"):
         install_coordinator(tmp_path / "moved", founded.kit("coordinator"), now=NOW)
+    others = (founded.coordinator / "server.pem").read_bytes()
+    kit = rewritten(founded.kit("coordinator"), {"server.pem": others})
+    with pytest.raises(BadCertificate, match="not for the coordinator's key"):
+        install_coordinator(tmp_path / "moved", kit, now=NOW)
+
+
+def test_a_renewed_certificate_needs_no_kit_and_no_signature(founded: Founded) -> None:
+    founded.install()
+    held = {path: path.read_bytes() for path in founded.coordinator.glob("*.*")}
+    first = read_certificate(founded.coordinator / "server.pem")
+    second = renew_server_certificate(founded.coordinator, now=NOW + timedelta(days=300))
+    assert second == read_certificate(founded.coordinator / "server.pem")
+    assert second.not_valid_after_utc - first.not_valid_after_utc == timedelta(days=300)
+    assert second.public_key() == first.public_key()
+    changed = [path.name for path, content in held.items() if path.read_bytes() != content]
+    assert changed == ["server.pem"]
+    authority = read_certificate(founded.site("east") / "authority.pem")
+    require_server_certificate(second, authority, host="127.0.0.1", now=NOW + timedelta(days=400))
+
+
+def test_a_charter_of_0_1_0_names_no_authority_and_is_installed(founded: Founded) -> None:
+    earlier = founded.charter.model_copy(update={"authority": ""})
+    founded.provision(earlier)
+    founded.install()
+    assert Charter.read(founded.site("east") / "charter.json").authority == ""
+    named = revise_charter(earlier, authority=founded.charter.authority)
+    founded.provision(named)
+    founded.install()
+    assert Charter.read(founded.site("east") / "charter.json") == named
+
+
+def test_the_coordinator_takes_over_no_other_authority(founded: Founded) -> None:
+    other = Authority.create("consortium authority", now=NOW)
+    request = read_request(founded.coordinator / "server.csr")
+    changes = {
+        "authority.pem": pem_bytes(other.certificate),
+        "server.pem": pem_bytes(other.issue_certificate(request, now=NOW)),
+    }
+    kit = rewritten(founded.kit("coordinator"), dict(changes))
+    with pytest.raises(BadCertificate, match="the members signed the authority"):
+        install_coordinator(founded.coordinator, kit, now=NOW)
 
 
 def test_a_coordinator_is_not_set_up_twice(founded: Founded) -> None:
     with pytest.raises(SecretExists):
-        init_coordinator(founded.coordinator, hosts=("127.0.0.1",))
+        init_coordinator(founded.coordinator, hosts=("127.0.0.1",), now=NOW)
 
 
 def test_without_a_kit_a_coordinator_knows_no_nodes(founded: Founded) -> None:

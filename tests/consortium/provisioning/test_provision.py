@@ -1,5 +1,4 @@
 import re
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,11 +7,18 @@ from cryptography.hazmat.primitives import serialization
 from consortium.charter.document import BadCharter, coordinator_address
 from consortium.charter.signatures import OtherKeys, Signatures, Unsigned
 from consortium.provisioning import provision as provisioning
-from consortium.provisioning.certificates import Authority, read_certificate, read_key, read_request
+from consortium.provisioning.certificates import (
+    Authority,
+    read_certificate,
+    read_key,
+    read_request,
+    require_server_certificate,
+)
 from consortium.provisioning.enrolment import PublicHalf
-from consortium.provisioning.provision import Tls, issue_own_tls
+from consortium.provisioning.provision import Tls, issue_tls_as_0_1_0
 from consortium.run.party_directory import CoordinatorDirectory
 from consortium.site.directory import SiteDirectory, read_identity
+from privacy.storage.secret_files import SecretMissing
 from tests.consortium.founded import NAMES, NOW, Founded, found
 
 
@@ -22,8 +28,7 @@ def founded(tmp_path: Path) -> Founded:
 
 
 def tls_of(founded: Founded) -> Tls:
-    request = read_request(founded.coordinator / "server.csr")
-    return issue_own_tls(founded.path / "authority", request, now=NOW)
+    return Tls(authority=read_certificate(founded.coordinator / "authority.pem"))
 
 
 def attempt(
@@ -51,11 +56,8 @@ def secrets_of(founded: Founded) -> list[bytes]:
         found_ += [half.encode() for half in halves]
         found_ += [bytes.fromhex(half) for half in halves]
         found_ += SiteDirectory(founded.site(name)).node_key.read_bytes().splitlines()[1:-1]
-    keys = [
-        CoordinatorDirectory(founded.coordinator).server_key,
-        founded.path / "provisioned/authority",
-    ]
-    for path in (keys[0], keys[1] / "authority.key"):
+    paths = CoordinatorDirectory(founded.coordinator)
+    for path in (paths.server_key, paths.authority_key):
         found_ += path.read_bytes().splitlines()[1:-1]
         number = read_key(path).private_numbers().private_value
         found_.append(number.to_bytes((number.bit_length() + 7) // 8, "big"))
@@ -91,8 +93,7 @@ def test_everybody_gets_a_kit_of_what_is_for_them(founded: Founded) -> None:
         held = {path.name for path in founded.kit(name).iterdir()}
         assert held == common
     held = {path.name for path in founded.kit("coordinator").iterdir()}
-    more = {"server.pem", "nodes.json"}
-    assert held == common | more
+    assert held == common | {"nodes.json"}
 
 
 def test_no_kit_without_every_signature(founded: Founded) -> None:
@@ -115,28 +116,42 @@ def test_a_public_half_of_other_keys_is_refused(founded: Founded, tmp_path: Path
 def test_a_certificate_that_sites_would_not_accept_is_refused_before_it_is_sent(
     founded: Founded,
 ) -> None:
-    tls = tls_of(founded)
+    own = read_certificate(founded.coordinator / "authority.pem")
     other = Authority.create("other", now=NOW)
-    with pytest.raises(ValueError, match="not issued by"):
-        provisioning.write_kits(
-            founded.path / "kits",
-            founded.charter,
-            founded.signatures(),
-            founded.halves,
-            Tls(authority=other.certificate, server=tls.server),
-            now=NOW,
-        )
+    request = read_request(founded.coordinator / "server.csr")
+    granted = other.issue_certificate(request, now=NOW)
+    for tls, why in (
+        (Tls(authority=own, server=granted), "not issued by"),
+        (Tls(authority=other.certificate, server=granted), "the members signed the authority"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            provisioning.write_kits(
+                founded.path / "kits",
+                founded.charter,
+                founded.signatures(),
+                founded.halves,
+                tls,
+                now=NOW,
+            )
 
 
-def test_renewal_keeps_the_authority_and_grants_a_new_certificate(founded: Founded) -> None:
+def test_whoever_provisions_keeps_no_secret(founded: Founded) -> None:
     founded.provision()
-    authority = read_certificate(founded.kit("east") / "authority.pem")
-    first = read_certificate(founded.kit("coordinator") / "server.pem")
-    founded.provision(now=NOW + timedelta(days=300))
-    second = read_certificate(founded.kit("coordinator") / "server.pem")
-    assert read_certificate(founded.kit("east") / "authority.pem") == authority
-    assert second.not_valid_after_utc - first.not_valid_after_utc == timedelta(days=300)
-    assert second.public_key() == first.public_key()
+    kept = [path for path in (founded.path / "provisioned").rglob("*") if path.is_file()]
+    assert kept
+    assert not [path for path in kept if b"PRIVATE" in path.read_bytes()]
+
+
+def test_no_authority_is_made_where_kits_are_made(founded: Founded) -> None:
+    """Version 0.1.0 made one there; only what it left behind is used, for renewals."""
+    request = read_request(founded.coordinator / "server.csr")
+    office = founded.path / "office"
+    with pytest.raises(SecretMissing):
+        issue_tls_as_0_1_0(office, request, now=NOW)
+    Authority.create("old", now=NOW).write(office / "authority.key", office / "authority.pem")
+    tls = issue_tls_as_0_1_0(office, request, now=NOW)
+    assert tls.server is not None
+    require_server_certificate(tls.server, tls.authority, host="127.0.0.1", now=NOW)
 
 
 @pytest.mark.parametrize("coordinator", ["", "host:0", "host:70000"])
