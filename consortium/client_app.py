@@ -14,6 +14,7 @@ from consortium.client.mods import gate_messages, seal_messages, typed_refusals
 from consortium.client.private_training import training_of
 from consortium.client.sealed_answers import read_round
 from consortium.client.sealed_session import AnotherFinalState, session_of
+from consortium.client.site_ledger import enter_evaluation
 from consortium.client.site_modes import at_site
 from consortium.model.provisional import confirm_model, discard_model
 from consortium.protocol.learning import learner_of, require_exact_sums
@@ -49,6 +50,7 @@ def statistics(message: Message, context: Context) -> Message:
     """
     site = site_of(context)
     site.require_charter(messages.read_question(message.content))
+    training_of(site.run_config).enter_statistics(site, context.run_id)
     counted = site.run_config.privacy.statistics(site.task, site.data)
     tally = site.to_pool(counted, records=site.data.train_examples)
     released = bool(tally.any()) and site.releases_statistics()
@@ -77,7 +79,7 @@ def _contribution(site: Site, stands: messages.Position) -> messages.Contributio
     require_exact_sums(site.run_config, site.charter)
     site.task.prepare()
     vector = stands.state.astype("float64")
-    tally = _evaluation_counts(site, stands.statistics, vector)
+    tally = _evaluation_counts(site, stands, vector)
     trained = training_of(site.run_config).train(site, stands)
     learner_of(site.charter).contribution.check(trained.summed, sites=1)
     return messages.Contribution(
@@ -101,13 +103,14 @@ def evaluate(message: Message, context: Context) -> Message:
 
     site.task.prepare()
     vector = stands.state.astype("float64")
+    # First: a second evaluation of the round is refused before it takes the place of a model.
+    tally = _evaluation_counts(site, stands, vector)
     folder = at_site(site.run_config).model_folder(site, stands.run)
     write_model(site, stands.statistics, vector, folder)
     write_mistakes(site, stands.statistics, vector)
     training_of(site.run_config).end(site, stands)
     if folder == SiteDirectory(site.directory).model:
         _note_model(site, message)
-    tally = _evaluation_counts(site, stands.statistics, vector)
     counted = messages.Counts(tally=tally, released=site.releases(tally))
     return Message(messages.counts(counted), reply_to=message)
 
@@ -182,9 +185,10 @@ def _member(site: Site, charter: str) -> KeyRing:
     return member_at(site.directory, site.config.name, site.charter)
 
 
-def _evaluation_counts(site: Site, statistics: Tally, vector: Vector) -> Tally:
-    """Return the evaluation counts as they may leave, to be pooled."""
-    tally = site.task.evaluate(site.data, statistics, vector)
+def _evaluation_counts(site: Site, stands: messages.Position, vector: Vector) -> Tally:
+    """Return the evaluation counts as they may leave, to be pooled; they are in the ledger then."""
+    enter_evaluation(site, stands)
+    tally = site.task.evaluate(site.data, stands.statistics, vector)
     return site.to_pool(tally, records=site.task.evaluation.num_examples(tally))
 
 

@@ -82,6 +82,7 @@ CODES = {
     "EncryptionRequired": "encryption-required",
     "EpochTooFar": "epoch-too-far",
     "EpsilonTooLarge": "epsilon-too-large",
+    "EvaluatedBefore": "evaluated-before",
     "Expired": "expired",
     "ExposedSecret": "exposed-secret",
     "FieldOverflow": "field-overflow",
@@ -190,6 +191,7 @@ CODES = {
     "TooManyBuckets": "too-many-buckets",
     "TooManyBytes": "too-many-bytes",
     "TooManyLiars": "too-many-liars",
+    "TooManyEvaluations": "too-many-evaluations",
     "TooManyOpenings": "too-many-openings",
     "TooManyRounds": "too-many-rounds",
     "TooManyUploads": "too-many-uploads",
@@ -263,7 +265,12 @@ EVENTS = {
     "RoundFinished": "round-finished",
 }
 
-ENTRIES = {"Reserved": "reserved", "Used": "used", "Committed": "committed"}
+ENTRIES = {
+    "Reserved": "reserved",
+    "Used": "used",
+    "Committed": "committed",
+    "Released": "released",
+}
 
 COMMANDS = {
     "consortium": "audit charter coordinator encoder export provision resume run run-config "

@@ -24,6 +24,7 @@ from privacy.differential.mechanisms import UNITS, SampledGaussian
 from privacy.differential.second_opinion import opacus_epsilon
 
 _COLUMNS = ("entry", "reserved (UTC)", "run", "part", "what", "steps", "state", "epsilon", "so far")
+_RELEASED = ("entry", "first (UTC)", "run", "what", "of", "times")
 _NUMBERS = ("entry", "epsilon", "so far")  # columns set flush right
 _RUN_LETTERS = 12
 
@@ -60,6 +61,7 @@ def show_ledger(
 ) -> None:
     """Show the privacy spent on each of a site's data sets, over all runs."""
     view = _select_data_set(read_ledger_view(directory), data)
+    _print_released(view)
     for account in view.accounts:
         _print_account(account)
     if second_opinion:
@@ -82,11 +84,12 @@ def show_ledger(
 
 
 def _select_data_set(view: View, data: str | None) -> View:
-    accounts = tuple(one for one in view.accounts if data in (None, one.data_set))
-    if not accounts:
-        names = ", ".join(one.data_set for one in view.accounts)
+    if data is None:
+        return view
+    if data not in view.data_sets:
+        names = ", ".join(view.data_sets)
         raise typer.BadParameter(f"the ledger has no data set {data}; it has: {names}")
-    return View(head=view.head, accounts=accounts)
+    return view.of_data_set(data)
 
 
 def _planned_event(planned: tuple[float, float, int], unit: str, most: int) -> SampledGaussian:
@@ -111,6 +114,25 @@ def _plot_files(plot: Path, view: View) -> list[tuple[Path, Account]]:
         (plot.with_stem(f"{plot.stem}-{number}"), account)
         for number, account in enumerate(view.accounts, start=1)
     ]
+
+
+def _print_released(view: View) -> None:
+    """Print what left without noise, if anything did, before and beside every budget."""
+    if not view.released:
+        return
+    shown = Table(title="without noise: epsilon infinite, in no budget's sum")
+    for name in _RELEASED:
+        shown.add_column(name, justify="right" if name in ("entry", "times") else "left")
+    for one in view.released:
+        shown.add_row(
+            str(one.number),
+            one.at.removesuffix("+00:00"),
+            one.run[:_RUN_LETTERS],
+            one.what,
+            one.whose,
+            str(one.times),
+        )
+    console.print(shown)
 
 
 def _print_account(account: Account) -> None:

@@ -15,11 +15,10 @@ from consortium.audit.journal import (
     open_journal,
     package_digest,
 )
-from consortium.client.private_training import training_of
+from consortium.client.site_ledger import shared_ledger
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
 from privacy.audit.signed_head import Anchor
-from privacy.differential.ledger import Ledger
 from privacy.identity.log_signing_key import SigningKey
 from privacy.policy.document import Policy
 from privacy.policy.rate_limits import RateLimits
@@ -99,8 +98,7 @@ class SiteAuditTrail:
             content = messages.introduction_with_anchor(content, self._anchor().encode())
         else:
             self._note_uploads(kind, content)
-        if training_of(self.site.run_config).counts_in_ledger:
-            self._ledger()
+        self._ledger()
         self.journal.note(
             audit.SENT,
             run=self.run,
@@ -158,8 +156,7 @@ def ledger_end(directory: Path) -> bytes:
     folder = SiteDirectory(directory).ledger
     if not folder.exists():
         return b""
-    with Ledger(folder) as ledger:
-        head = ledger.head()
+    head = shared_ledger(directory).head()
     return head.entries.to_bytes(8, "big") + head.digest
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from consortium.charter.document import Charter
 from consortium.client.policy_gate import asked_of
-from consortium.client.private_training import ledger_of, training_of
+from consortium.client.private_training import training_of
+from consortium.client.site_ledger import ledger_of
 from consortium.config import RunConfig
 from consortium.site.directory import SiteDirectory, read_site_config
 from consortium.site.site import Site
@@ -93,6 +94,12 @@ def _terms(policy: Policy, asked: Asked) -> Iterator[PolicyFinding]:
         ("sites in every sum", f"{asked.crowd}", f"at least {policy.min_sites}", "crowd-too-small"),
         (*_privacy_terms(policy, asked), "privacy-required", "weaker-unit", "epsilon-too-large"),
         ("rounds", f"{asked.rounds}", f"at most {rounds:,}", "too-many-rounds"),
+        (
+            "evaluations",
+            f"{asked.rounds + 1}",
+            f"at most {policy.most_evaluations(asked.rounds):,}",
+            "too-many-evaluations",
+        ),
         (
             "bytes in an answer",
             f"{asked.message_bytes:,}",

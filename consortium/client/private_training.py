@@ -4,28 +4,33 @@ The whole planned run is reserved in the site's ledger before its first round is
 a run which does not fit is refused before anything is learnt from anybody.
 """
 
-import hashlib
-import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from consortium.client.site_ledger import (
+    data_set_of,
+    enter_statistics,
+    enter_updates,
+    ledger_of,
+    run_digest,
+    state_digest,
+)
 from consortium.config import RunConfig
 from consortium.differential_privacy import DifferentiallyPrivate, NotPrivate
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
 from privacy.differential.accounting import calibrated_noise
 from privacy.differential.ledger import Ledger, Reservation
-from privacy.differential.ledger_entries import Budget, DataSet
-from privacy.differential.mechanisms import HeldOut, SampledGaussian
+from privacy.differential.ledger_entries import Budget
+from privacy.differential.mechanisms import SampledGaussian
 from privacy.differential.private_runs import Campaign, PrivateRuns, Round
 from privacy.protocol.envelope import WrongRound
 from privacy.storage.site_process import SITE_PROCESS, Cache
 from privacy.wire.messages import Position
-from sites.data.fingerprint import fingerprint_of
 from sites.plans import EmptySite, TrainingPlan
 from sites.task import SiteData, Trained
 
@@ -38,9 +43,12 @@ _CAMPAIGNS: Cache[Path, PrivateRuns] = SITE_PROCESS.cache(
 class SiteTraining(Protocol):
     """How a site trains in a run: with a promise to its persons, or with none."""
 
-    @property
-    def counts_in_ledger(self) -> bool:
-        """Whether the site's ledger may have moved when it answers."""
+    def enter_statistics(self, site: Site, run: int) -> None:
+        """Enter in the ledger that a site's statistics are about to leave, if anything does.
+
+        Raises:
+            ConsortiumError: As the site's ledger says.
+        """
 
     def planned_event(self, data: SiteData) -> SampledGaussian | None:
         """Return all planned rounds on a site's records as the event that is counted, if any.
@@ -85,10 +93,13 @@ def training_of(config: RunConfig) -> SiteTraining:
 
 @dataclass(frozen=True)
 class _PlainTraining:
-    """Nothing is promised, so nothing is counted."""
+    """Nothing is promised: what leaves is entered in the ledger as what it is."""
 
     config: RunConfig
-    counts_in_ledger: ClassVar[bool] = False
+
+    def enter_statistics(self, site: Site, run: int) -> None:
+        """Enter that exact counts of training records are about to leave."""
+        enter_statistics(site, run)
 
     def planned_event(self, data: SiteData) -> None:
         """Return nothing: no event is counted."""
@@ -100,6 +111,8 @@ class _PlainTraining:
 
     def train(self, site: Site, stands: Position) -> Trained:
         """Train from the received state."""
+        # Before anything is computed: after a crash nobody knows what had left.
+        enter_updates(site, stands)
         # The order of records follows the seed, so that a repeated run gives the same model.
         vector, rng = stands.state.astype(np.float64), site.rng(stands.server_round)
         return site.task.train(site.data, stands.statistics, vector, self.config.training, rng=rng)
@@ -114,7 +127,9 @@ class _PrivateTraining:
 
     config: RunConfig
     privacy: DifferentiallyPrivate
-    counts_in_ledger: ClassVar[bool] = True
+
+    def enter_statistics(self, site: Site, run: int) -> None:
+        """Enter nothing: zeros leave."""
 
     def planned_event(self, data: SiteData, noise_multiplier: float = 0.0) -> SampledGaussian:
         """Return all planned rounds on a site's records as one event.
@@ -157,7 +172,7 @@ class _PrivateTraining:
             )
         campaigns = _campaigns(SiteDirectory(site.directory).ledger)
         asked = Round(
-            run=_run_digest(site, stands), number=stands.server_round, state=_state(stands)
+            run=run_digest(site, stands.run), number=stands.server_round, state=state_digest(stands)
         )
         # The same question gets the same bytes: fresh noise on one question could be averaged away,
         # and would cost again.
@@ -176,7 +191,10 @@ class _PrivateTraining:
 
     def end(self, site: Site, stands: Position) -> None:
         """Give back what was reserved for rounds that the run, now over, never began."""
-        campaigns, run = _campaigns(SiteDirectory(site.directory).ledger), _run_digest(site, stands)
+        campaigns, run = (
+            _campaigns(SiteDirectory(site.directory).ledger),
+            run_digest(site, stands.run),
+        )
         found = campaigns.last_campaign(run)
         if found is None:
             return
@@ -218,10 +236,7 @@ class _PrivateTraining:
         return campaign
 
     def _reservation(self, site: Site, ledger: Ledger, run: str, campaign: Campaign) -> Reservation:
-        """Return what is reserved for a campaign; reserve it if it is not.
-
-        That its evaluation releases figures of held-out persons is entered beside it.
-        """
+        """Return what is reserved for a campaign; reserve it if it is not."""
         ceiling = site.policy.privacy.ceiling(site.config.data_set)
         unit = site.policy.privacy.unit
         budget = (
@@ -230,27 +245,13 @@ class _PrivateTraining:
             if ceiling is None
             else Budget(epsilon=ceiling.epsilon, delta=ceiling.delta, unit=unit)
         )
-        data_set = DataSet(
-            name=site.config.data_set, fingerprint=fingerprint_of(site.config.source)
-        )
-        reservation = ledger.reserve(
+        return ledger.reserve(
             self.planned_event(site.data, campaign.noise_multiplier),
-            data_set=data_set,
+            data_set=data_set_of(site),
             run=run,
             part=f"training {campaign.part}",
             budget=budget,
         )
-        # The evaluation's exact counts cost the trained persons nothing, but the ledger must not
-        # keep silent about the held-out ones.
-        if reservation.fresh:
-            ledger.reserve(
-                HeldOut(what="evaluation"),
-                data_set=data_set,
-                run=run,
-                part=f"evaluation {campaign.part}",
-                budget=budget,
-            )
-        return reservation
 
 
 def delta_of(privacy: DifferentiallyPrivate, data: SiteData) -> float:
@@ -266,31 +267,6 @@ def delta_of(privacy: DifferentiallyPrivate, data: SiteData) -> float:
     if not units:
         raise EmptySite("this site has no training records: it can be evaluated, not trained")
     return privacy.asked.delta or 0.1 / 2 ** math.ceil(math.log2(units))
-
-
-def ledger_of(directory: Path) -> Ledger:
-    """Return the ledger in a site's directory."""
-    return Ledger(SiteDirectory(directory).ledger)
-
-
-def _run_digest(site: Site, stands: Position) -> str:
-    """Return the digest of all that a run agreed on beforehand."""
-    agreed = {
-        "run": stands.run,
-        "charter": site.charter.fingerprint,
-        "config": site.run_config.digest,
-        "layout": site.task.layout.digest,
-        # By its name: records that are corrected during a run do not make it another run.
-        "data": site.config.data_set,
-    }
-    return hashlib.sha256(json.dumps(agreed, sort_keys=True).encode()).hexdigest()
-
-
-def _state(stands: Position) -> str:
-    """Return the digest of all that a round starts from."""
-    state = hashlib.sha256(stands.state.astype("<f4").tobytes())
-    state.update(stands.statistics.astype("<i8").tobytes())
-    return state.hexdigest()
 
 
 def _campaigns(directory: Path) -> PrivateRuns:

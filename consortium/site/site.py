@@ -18,6 +18,7 @@ from privacy.errors import ConsortiumError
 from privacy.layout import Tally
 from privacy.policy.document import Policy, read_policy
 from privacy.storage.site_process import SITE_PROCESS, Cache
+from sites.data.fingerprint import fingerprint_of
 from sites.data.source import FileIdentity, file_identities, source_paths
 from sites.plans import AnyModelPlan
 from sites.schema.tables import Schema
@@ -58,6 +59,11 @@ class Site:
     def data(self) -> SiteData:
         """The site's records, read once a process."""
         return self.task.load(self.config.source, seed=self.run_config.seed)
+
+    @cached_property
+    def record_fingerprint(self) -> str:
+        """The fingerprint of the site's records, computed once a process."""
+        return fingerprint_of(self.config.source)
 
     @property
     def mode(self) -> Mode:

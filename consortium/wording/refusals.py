@@ -115,6 +115,9 @@ _SAID_BY_THE_SITE = {
     "epsilon-too-large": "It refused: the run would spend more privacy than its policy allows.",
     "budget-exhausted": "It refused: the run would spend more privacy than is left.",
     "crowd-too-small": "It refused: sums might be over fewer sites than its policy asks for.",
+    "too-many-evaluations": "It refused: its policy allows fewer evaluations in a run.",
+    "evaluated-before": "It refused: it had evaluated another model, or other records, in this "
+    "round. Start a new run.",
     "too-many-rounds": "It refused: its policy allows fewer rounds.",
     "too-many-bytes": "It refused: its policy allows fewer bytes to leave.",
     "too-few-examples": "It refused: it has fewer training records than its policy asks for.",

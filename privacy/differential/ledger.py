@@ -25,6 +25,7 @@ from privacy.differential.ledger_entries import (
     DifferentReservation,
     LedgerBroken,
     LedgerHead,
+    Released,
     Reserved,
     Used,
     charges_by_reservation,
@@ -36,6 +37,7 @@ from privacy.differential.ledger_entries import (
 )
 from privacy.differential.mechanisms import Mechanism, Unit
 from privacy.errors import ConsortiumError
+from privacy.policy.violations import EvaluatedBefore, TooManyEvaluations
 from privacy.storage.sqlite import DatabaseForm, SiteStore
 
 FILE = "ledger.sqlite"
@@ -177,6 +179,34 @@ class Ledger(SiteStore):
                 return Reservation(self, self._append(asked), fresh=True)
         raise budget_refusal(event, past, budget)
 
+    def enter_release(self, wanted: Released, *, at_most: int | None = None) -> bool:
+        """Enter what is about to leave without noise; return whether it was not entered before.
+
+        Guarantee: when it returns, the entry is on the disk. A part of a run is released once: what
+        is asked again must be the same, and is not entered again.
+
+        Args:
+            wanted: The entry.
+            at_most: The most releases of the same event in this run; None for any number.
+
+        Raises:
+            EvaluatedBefore: This part was released before, from another state or other records.
+            TooManyEvaluations: There were `at_most` already.
+        """
+        with self._database.writing():
+            alike = [one for one in self._releases_of_run(wanted.run) if _same_kind(one, wanted)]
+            for known in alike:
+                if known.part == wanted.part:
+                    _require_same_release(known, wanted)
+                    return False
+            if at_most is not None and len(alike) >= at_most:
+                raise TooManyEvaluations(
+                    f"the policy allows {at_most} evaluations a run, and this would be another",
+                    allowed=at_most,
+                )
+            self._append(wanted)
+            return True
+
     def charges(self) -> tuple[Charge, ...]:
         """Return what each reservation costs now, in the order of their entries.
 
@@ -206,6 +236,14 @@ class Ledger(SiteStore):
             LedgerBroken: The chain is not whole, or an entry cannot be parsed.
         """
         return tuple(from_text(text) for text in self._texts())
+
+    def releases(self) -> tuple[Released, ...]:
+        """Return what left without noise, in the order of their entries.
+
+        Raises:
+            LedgerBroken: The ledger was altered.
+        """
+        return tuple(one for one in self.entries() if isinstance(one, Released))
 
     def verify(self) -> LedgerHead:
         """Check that the chain is whole and every entry is valid; return the head.
@@ -283,6 +321,13 @@ class Ledger(SiteStore):
             previous = digest
         return [text for _, text, _ in rows]
 
+    def _releases_of_run(self, run: str) -> list[Released]:
+        # The whole chain is verified where a budget is at stake. Here only the rows that name the
+        # run are read, so that a site that was in many runs answers as fast as a new one.
+        rows = self._database.column("SELECT written FROM entries WHERE instr(written, ?) > 0", run)
+        found = (from_text(text) for text in rows)
+        return [one for one in found if isinstance(one, Released) and one.run == run]
+
     def _append(self, content: Content) -> int:
         head, text = self.head(), to_text(content)
         self._database.execute(
@@ -307,6 +352,18 @@ def _find_reservation(charges: Sequence[Charge], asked: Reserved) -> Charge | No
                 )
             return charge
     return None
+
+
+def _same_kind(one: Released, other: Released) -> bool:
+    return one.event == other.event and one.data_set.name == other.data_set.name
+
+
+def _require_same_release(known: Released, wanted: Released) -> None:
+    if (known.asked, known.data_set.fingerprint) != (wanted.asked, wanted.data_set.fingerprint):
+        raise EvaluatedBefore(
+            f"{known.part} of this run was computed before, from another state or other records: "
+            "once a round is all; start a new run"
+        )
 
 
 def _require_name(charges: Sequence[Charge], data_set: DataSet) -> None:

@@ -17,8 +17,10 @@ from privacy.differential.mechanisms import (
     Gaussian,
     HeldOut,
     Mechanism,
+    Release,
     SampledGaussian,
     Unit,
+    WithoutNoise,
     from_json,
     to_json,
 )
@@ -156,7 +158,31 @@ class Committed:
     at: str
 
 
-Content: TypeAlias = Reserved | Used | Committed
+@dataclass(frozen=True, kw_only=True)
+class Released:
+    """Something was about to leave without noise. No budget is charged with it.
+
+    Args:
+        event: What left, and whose: of persons in a training set, or of held-out ones.
+        data_set: The records it is computed from.
+        run: Name or identifier of the run.
+        part: Part of the run, such as `evaluation 3`.
+        asked: SHA-256 of all else that decides what left, such as the state that was evaluated,
+            hexadecimal; empty if nothing else does.
+        at: Time in UTC, to the second.
+    """
+
+    kind: ClassVar[str] = "released"
+
+    event: Release
+    data_set: DataSet
+    run: str
+    part: str
+    asked: str
+    at: str
+
+
+Content: TypeAlias = Reserved | Used | Committed | Released
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,7 +247,7 @@ def resized_event(event: Mechanism, size: int) -> Mechanism:
 def to_text(content: Content) -> str:
     """Return the canonical form of an entry."""
     fields = {**asdict(content), "kind": content.kind, "v": VERSION}
-    if isinstance(content, Reserved):
+    if isinstance(content, Reserved | Released):
         fields["event"] = to_json(content.event)
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -292,10 +318,16 @@ def _parse_fields(kind: str, version: int, fields: dict[str, Any]) -> Content:
         raise LedgerBroken(f"an entry has version {version}, this program reads {VERSION}")
     match kind:
         case Reserved.kind:
-            fields["event"] = from_json(fields["event"])
-            fields["data_set"] = DataSet(**fields["data_set"])
-            fields["budget"] = Budget(**fields["budget"])
-            return Reserved(**fields)
+            event = from_json(fields.pop("event"))
+            data_set, budget = DataSet(**fields.pop("data_set")), Budget(**fields.pop("budget"))
+            if isinstance(event, WithoutNoise):
+                raise BadEvent("what has no noise is not reserved")
+            return Reserved(event=event, data_set=data_set, budget=budget, **fields)
+        case Released.kind:
+            event, data_set = from_json(fields.pop("event")), DataSet(**fields.pop("data_set"))
+            if not isinstance(event, WithoutNoise | HeldOut):
+                raise BadEvent("what has noise is reserved before it is released")
+            return Released(event=event, data_set=data_set, **fields)
         case Used.kind:
             return Used(**fields)
         case Committed.kind:

@@ -120,8 +120,7 @@ class HeldOut:
     what: str
 
     def __post_init__(self) -> None:
-        fits = 1 <= len(self.what) <= 128 and self.what.isascii() and self.what.isprintable()
-        _require("what", fits)
+        _require_name_of_release(self.what)
 
     def to_dp_event(self) -> "DpEvent":
         """Return dp-accounting's event for 'nothing was done to the training set'."""
@@ -130,27 +129,45 @@ class HeldOut:
         return dp.NoOpDpEvent()
 
 
-Mechanism: TypeAlias = SampledGaussian | Gaussian | HeldOut
+@dataclass(frozen=True, kw_only=True)
+class WithoutNoise:
+    """What was computed from training records left the site without noise: epsilon is infinite.
 
-_KINDS: dict[str, type[SampledGaussian] | type[Gaussian] | type[HeldOut]] = {
+    It is no `Mechanism`: it is listed beside the budget of private runs, and no budget holds it.
+
+    Args:
+        what: What left, such as `updates`: 1 to 128 printable ASCII characters.
+    """
+
+    what: str
+
+    def __post_init__(self) -> None:
+        _require_name_of_release(self.what)
+
+
+Mechanism: TypeAlias = SampledGaussian | Gaussian | HeldOut
+Release: TypeAlias = WithoutNoise | HeldOut
+
+_KINDS: dict[str, type[SampledGaussian | Gaussian | HeldOut | WithoutNoise]] = {
     "sampled-gaussian/1": SampledGaussian,
     "gaussian/1": Gaussian,
     "held-out/1": HeldOut,
+    "without-noise/1": WithoutNoise,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
-def kind_of(event: Mechanism) -> str:
+def kind_of(event: Mechanism | WithoutNoise) -> str:
     """Return the name and version of an event's kind."""
     return _NAMES[type(event)]
 
 
-def to_json(event: Mechanism) -> str:
+def to_json(event: Mechanism | WithoutNoise) -> str:
     """Return the canonical text of an event: one event has one text."""
     return _text({"kind": kind_of(event), **asdict(event)})
 
 
-def from_json(text: str) -> Mechanism:
+def from_json(text: str) -> Mechanism | WithoutNoise:
     """Parse what `to_json` wrote.
 
     Raises:
@@ -175,6 +192,10 @@ def _text(fields: dict[str, Any]) -> str:
 def _require(name: str, fits: bool) -> None:
     if not fits:
         raise BadEvent(f"{name} of an event is out of range")
+
+
+def _require_name_of_release(what: str) -> None:
+    _require("what", 1 <= len(what) <= 128 and what.isascii() and what.isprintable())
 
 
 def _require_noise(noise_multiplier: float) -> None:

@@ -33,6 +33,7 @@ QuestionKind: TypeAlias = Literal[
 QUESTIONS: tuple[QuestionKind, ...] = get_args(QuestionKind)
 Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = get_args(Day)
+_LATER_FIELDS = frozenset({"evaluations_a_run"})  # those that came after version 0.1.0
 Clock = Annotated[str, Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
 
 
@@ -172,6 +173,8 @@ class Policy(_Closed):
         releases: Which figures may leave.
         questions: Kinds of questions that the site answers.
         windows: Hours in which it answers; if empty, at any time.
+        evaluations_a_run: Most states of one run whose exact counts over held-out persons leave;
+            if none is said, one a round and one of the final state.
         mistakes_kept: Most misclassified held-out texts of the final model to be kept in a file at
             the site, for its own people. They never leave. 0 unless the operator wants them.
     """
@@ -191,12 +194,19 @@ class Policy(_Closed):
     releases: Releases = Releases()
     questions: tuple[QuestionKind, ...] = QUESTIONS
     windows: tuple[Window, ...] = ()
+    evaluations_a_run: int | None = Field(default=None, ge=0)
     mistakes_kept: int = Field(default=0, ge=0, le=10_000)
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the canonical form, in hexadecimal."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """SHA-256 of the canonical form, in hexadecimal.
+
+        A field that came after version 0.1.0 is part of it only where it is set, so that a policy
+        written before keeps its digest.
+        """
+        fields = type(self).model_fields
+        unset = {name for name in _LATER_FIELDS if getattr(self, name) == fields[name].default}
+        return hashlib.sha256(self.model_dump_json(exclude=unset).encode()).hexdigest()
 
     def write(self, directory: Path) -> None:
         """Write the policy into a site's directory."""
@@ -210,6 +220,11 @@ class Policy(_Closed):
         """
         if question not in self.questions:
             raise QuestionNotAllowed("the policy does not allow questions of this kind")
+
+    def most_evaluations(self, rounds: int) -> int:
+        """Return how many states of a run with so many rounds may be evaluated."""
+        most = self.evaluations_a_run
+        return rounds + 1 if most is None else most
 
     def require_hours(self, now: datetime) -> None:
         """Check that the site answers at this time.

@@ -16,6 +16,7 @@ from privacy.policy.violations import (
     PrivacyRequired,
     TaskNotAllowed,
     TooManyBytes,
+    TooManyEvaluations,
     TooManyRounds,
     WeakerUnit,
 )
@@ -117,6 +118,14 @@ def _size_violations(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
             f"the policy allows {rounds} rounds, the run has {asked.rounds}",
             allowed=rounds,
             asked=asked.rounds,
+        )
+    # Each round evaluates the state that it starts from, and the last message the final one.
+    evaluations, most = asked.rounds + 1, policy.most_evaluations(asked.rounds)
+    if evaluations > most:
+        yield TooManyEvaluations(
+            f"the policy allows {most} evaluations a run, the run asks for {evaluations}",
+            allowed=most,
+            asked=evaluations,
         )
 
 

@@ -51,6 +51,14 @@ class TooManyRounds(PolicyViolation, code="too-many-rounds"):
     """The run has more rounds than the site allows."""
 
 
+class TooManyEvaluations(PolicyViolation, code="too-many-evaluations"):
+    """A run would be evaluated more often than the site allows."""
+
+
+class EvaluatedBefore(PolicyViolation, code="evaluated-before"):
+    """A round was evaluated before, from another state or other records."""
+
+
 class TooManyBytes(PolicyViolation, code="too-many-bytes"):
     """More bytes would leave than the site allows in a message or a round."""
 

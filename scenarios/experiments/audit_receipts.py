@@ -3,7 +3,7 @@
 from consortium.audit.cross_check import contradictions, find_logs, ledger_heads, read_log
 from consortium.audit.receipt import write_receipt
 from consortium.charter.document import Charter
-from consortium.client.private_training import ledger_of
+from consortium.client.site_ledger import ledger_of
 from consortium.run.directory import RunDirectory
 from consortium.run.privacy_records import ReceiptLine
 

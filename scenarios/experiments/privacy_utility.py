@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from consortium.client.private_training import ledger_of
+from consortium.client.site_ledger import ledger_of
 from consortium.config import RunConfig
 from consortium.model.files import read_model
 from consortium.run.directory import RunDirectory

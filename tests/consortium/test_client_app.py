@@ -89,7 +89,7 @@ def test_training_asked_twice_gives_the_same_and_another_round_another_order(
 
 def test_the_final_state_is_evaluated_and_kept_as_a_model(hungary: Ward) -> None:
     vector, site = hungary.vector(11), hungary.site
-    told = counted(hungary, messages.EVALUATE, hungary.position(vector))
+    told = counted(hungary, messages.EVALUATE, hungary.position(vector, 3))
     assert np.array_equal(told.tally, site.task.evaluate(site.data, hungary.statistics, vector))
     model = read_model(site.directory / "model")
     assert np.array_equal(model.vector, vector)
@@ -140,7 +140,7 @@ def test_a_message_of_another_form_is_refused(kind: str, hungary: Ward) -> None:
 def test_a_state_that_is_not_finite_gives_no_update(hungary: Ward) -> None:
     vector = hungary.vector()
     vector[0] = np.nan
-    assert hungary.refusal(messages.TRAIN, hungary.position(vector))
+    assert hungary.refusal(messages.TRAIN, hungary.position(vector, 4))
 
 
 def test_mods_of_a_scenario_see_every_message_in_the_clear(hungary: Ward) -> None:

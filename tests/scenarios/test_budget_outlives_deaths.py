@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from consortium.audit.cross_check import find_logs, read_log, require_agreement
-from consortium.client.private_training import ledger_of
+from consortium.client.site_ledger import ledger_of
 from consortium.config import Scalar
 from consortium.run.directory import RunDirectory
 from privacy.differential.mechanisms import SampledGaussian

@@ -2,16 +2,31 @@
 
 import csv
 import io
+import math
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from consortium.site.directory import SiteDirectory
 from privacy.differential.accounting import Epsilon, both_epsilons, epsilon
 from privacy.differential.budget import charged_events, most_steps_that_fit
 from privacy.differential.ledger import FILE, Ledger
-from privacy.differential.ledger_entries import Budget, Charge, LedgerHead, event_size
-from privacy.differential.mechanisms import Gaussian, HeldOut, Mechanism, SampledGaussian
+from privacy.differential.ledger_entries import (
+    Budget,
+    Charge,
+    Content,
+    LedgerHead,
+    Released,
+    charges_by_reservation,
+    event_size,
+)
+from privacy.differential.mechanisms import (
+    Gaussian,
+    HeldOut,
+    Mechanism,
+    Release,
+    SampledGaussian,
+)
 from privacy.errors import ConsortiumError
 from privacy.policy.document import PrivacyTerms, read_policy
 
@@ -56,6 +71,29 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReleasedLine:
+    """What left in one run without noise: its epsilon is infinite, and in no budget's sum.
+
+    Args:
+        data_set: The data set.
+        number: The number of its first entry.
+        at: Time of the first entry, in UTC.
+        run: The run.
+        what: What left.
+        whose: Whose records it was computed from.
+        times: Number of entries.
+    """
+
+    data_set: str
+    number: int
+    at: str
+    run: str
+    what: str
+    whose: str
+    times: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Account:
     """The privacy spent on a data set.
 
@@ -86,10 +124,26 @@ class View:
     Args:
         head: The ledger's head.
         accounts: The account of each data set, in order of their first entry.
+        released: What left without noise, beside all budgets, in order of their first entry.
     """
 
     head: LedgerHead
     accounts: tuple[Account, ...]
+    released: tuple[ReleasedLine, ...] = ()
+
+    @property
+    def data_sets(self) -> tuple[str, ...]:
+        """The names of all data sets that anything was computed from."""
+        released = (one.data_set for one in self.released)
+        return tuple(dict.fromkeys((*released, *(one.data_set for one in self.accounts))))
+
+    def of_data_set(self, name: str) -> "View":
+        """Return what concerns one data set."""
+        return View(
+            head=self.head,
+            accounts=tuple(one for one in self.accounts if one.data_set == name),
+            released=tuple(one for one in self.released if one.data_set == name),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +170,7 @@ def open_ledger(site: Path) -> Ledger:
         NoLedger: The site has no ledger.
     """
     if not (SiteDirectory(site).ledger / FILE).exists():
-        raise NoLedger(f"{site} has no ledger yet: no private run has taken place there")
+        raise NoLedger(f"{site} has no ledger yet: nothing that it counts has left the site")
     return Ledger(SiteDirectory(site).ledger)
 
 
@@ -130,9 +184,14 @@ def read_ledger_view(site: Path) -> View:
     """
     terms = _privacy_terms(site)
     with open_ledger(site) as ledger:
-        head, charges = ledger.verify(), ledger.charges()
+        head, entries = ledger.verify(), ledger.entries()
+    charges = tuple(charges_by_reservation(entries).values())
     names = dict.fromkeys(one.reserved.data_set.name for one in charges)
-    return View(head=head, accounts=tuple(_account_of(name, charges, terms) for name in names))
+    return View(
+        head=head,
+        accounts=tuple(_account_of(name, charges, terms) for name in names),
+        released=_released_lines(entries),
+    )
 
 
 def planned_cost(account: Account, event: SampledGaussian, past: Sequence[Mechanism]) -> WhatIf:
@@ -152,12 +211,24 @@ def planned_cost(account: Account, event: SampledGaussian, past: Sequence[Mechan
 
 
 def to_csv(view: View) -> str:
-    """Return the reservations of all data sets as CSV."""
+    """Return the entries of all data sets as CSV: first what left without noise."""
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(field.name for field in fields(Line))
+    columns = [field.name for field in fields(Line)]
+    writer = csv.DictWriter(file, columns, lineterminator="\n", restval="")
+    writer.writeheader()
+    for one in view.released:
+        writer.writerow(
+            {
+                **{name: getattr(one, name) for name in ("data_set", "number", "at", "run")},
+                "part": one.what,
+                "mechanism": f"without noise, of {one.whose}",
+                "counted": one.times,
+                "state": "released",
+                "epsilon": math.inf,
+            }
+        )
     for account in view.accounts:
-        writer.writerows(map(astuple, account.lines))
+        writer.writerows(map(asdict, account.lines))
     return file.getvalue()
 
 
@@ -173,6 +244,26 @@ def describe_mechanism(event: Mechanism) -> str:
             return f"Gaussian, noise {event.noise_multiplier:.3g} x {event.sensitivity:g}"
         case HeldOut():
             return f"{event.what}, of held-out persons, without noise"
+
+
+def _released_lines(entries: Sequence[Content]) -> tuple[ReleasedLine, ...]:
+    """Return a line for each kind of release of each run: a run evaluates every round."""
+    found: dict[tuple[str, str, Release], ReleasedLine] = {}
+    for number, entry in enumerate(entries, start=1):
+        if not isinstance(entry, Released):
+            continue
+        key = (entry.data_set.name, entry.run, entry.event)
+        first = found.get(key) or ReleasedLine(
+            data_set=entry.data_set.name,
+            number=number,
+            at=entry.at,
+            run=entry.run,
+            what=entry.event.what,
+            whose="held-out persons" if isinstance(entry.event, HeldOut) else "persons trained on",
+            times=0,
+        )
+        found[key] = replace(first, times=first.times + 1)
+    return tuple(found.values())
 
 
 def _privacy_terms(site: Path) -> PrivacyTerms:

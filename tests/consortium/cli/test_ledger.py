@@ -17,8 +17,14 @@ from consortium.report.ledger.statement import NoLedger, read_ledger_view, to_cs
 from consortium.site.directory import SiteDirectory
 from privacy.differential.accounting import epsilon
 from privacy.differential.ledger import FILE, Ledger
-from privacy.differential.ledger_entries import Budget, DataSet, LedgerBroken
-from privacy.differential.mechanisms import Gaussian, HeldOut, Mechanism, SampledGaussian
+from privacy.differential.ledger_entries import Budget, DataSet, LedgerBroken, Released
+from privacy.differential.mechanisms import (
+    Gaussian,
+    HeldOut,
+    Mechanism,
+    SampledGaussian,
+    WithoutNoise,
+)
 from privacy.policy.document import Ceiling, Policy, PrivacyTerms
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -197,3 +203,48 @@ def test_an_altered_ledger_is_not_shown(site: Path) -> None:
     path.write_bytes(altered)
     with pytest.raises(LedgerBroken):
         read_ledger_view(site)
+
+
+def test_what_left_without_noise_is_shown_first_and_is_in_no_sum(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_ledger, "console", Console(width=200))
+    before = read_ledger_view(site)
+    with Ledger(SiteDirectory(site).ledger) as ledger:
+        for event, part in ((WithoutNoise(what="updates"), "updates"), (SHOWN, "evaluation 1")):
+            ledger.enter_release(
+                Released(
+                    event=event, data_set=PATIENTS, run="plain-run", part=part, asked="", at="now"
+                )
+            )
+    view = read_ledger_view(site)
+    assert view.accounts == before.accounts
+    assert [(one.what, one.whose) for one in view.released] == [
+        ("updates", "persons trained on"),
+        ("evaluation", "held-out persons"),
+    ]
+    said = run.invoke(app, ["site", "ledger", str(site)]).output
+    assert said.index("without noise: epsilon infinite") < said.index("patients: by person")
+    page = ledger_page(view, site="north", now=NOW)
+    assert page.index("epsilon is infinite") < page.index("<h2>patients</h2>")
+    rows = list(csv.DictReader(to_csv(view).splitlines()))
+    assert [(row["number"], row["epsilon"]) for row in rows[:2]] == [("7", "inf"), ("8", "inf")]
+    assert (
+        "plain-run"
+        not in run.invoke(app, ["site", "ledger", str(site), "--data", "notes <b>"]).output
+    )
+
+
+def test_a_site_that_never_trained_privately_shows_what_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_ledger, "console", Console(width=200))
+    Policy().write(tmp_path)
+    with Ledger(SiteDirectory(tmp_path).ledger) as ledger:
+        ledger.enter_release(
+            Released(event=SHOWN, data_set=PATIENTS, run="r", part="p", asked="", at="now")
+        )
+    said = run.invoke(app, ["site", "ledger", str(tmp_path), "--export", str(tmp_path / "out")])
+    assert said.exit_code == 0, said.output
+    assert "held-out persons" in said.output
+    assert "epsilon is infinite" in (tmp_path / "out" / "ledger.html").read_text()

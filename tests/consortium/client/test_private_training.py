@@ -1,13 +1,16 @@
 """A site that trains privately, asked by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from consortium.client import private_training as private
+from consortium.client.site_ledger import ledger_of
 from consortium.config import Scalar
 from consortium.differential_privacy import DifferentiallyPrivate
 from privacy.differential.accounting import epsilon
+from privacy.differential.budget import BudgetExhausted
 from privacy.differential.ledger_entries import Charge
 from privacy.differential.mechanisms import HeldOut, SampledGaussian
 from privacy.wire import flower_records as wire
@@ -15,6 +18,7 @@ from privacy.wire import messages
 from sites.plans import EmptySite
 from tests.consortium.private_ward import DP, position, private_ward, trained
 from tests.consortium.staged import Ward, ward
+from tests.decisions import decide
 
 
 @pytest.fixture
@@ -24,7 +28,7 @@ def at(tmp_path: Path) -> Ward:
 
 def charges(at: Ward) -> tuple[Charge, ...]:
     """What the hospital's ledger counts of training."""
-    with private.ledger_of(at.site.directory) as ledger:
+    with ledger_of(at.site.directory) as ledger:
         return tuple(one for one in ledger.charges() if one.reserved.part.startswith("training"))
 
 
@@ -32,6 +36,16 @@ def planned(at: Ward) -> SampledGaussian:
     event = private.training_of(at.config).planned_event(at.site.data)
     assert event is not None
     return event
+
+
+def standing(at: Ward, server_round: int) -> messages.Position:
+    """Return what a round is trained from."""
+    task = at.site.task
+    return messages.read_position(
+        position(at, at.vector(server_round), server_round),
+        dim=task.layout.dim,
+        statistics_size=task.statistics.layout.size,
+    )
 
 
 def delta(at: Ward) -> float:
@@ -58,17 +72,31 @@ def test_the_same_question_gets_the_same_bytes_and_costs_nothing(at: Ward) -> No
 def test_the_same_round_from_another_state_is_another_run(at: Ward) -> None:
     """A coordinator that starts again pays again, and is refused where that does not fit."""
     trained(at, at.vector(1))
-    content = at.ask(messages.TRAIN, position(at, at.vector(2), 1))
-    assert wire.read_refusal(content) is not None
-    assert wire.read_refusal(content)[0] == "budget-exhausted"  # type: ignore[index]
+    again = replace(standing(at, 1), state=at.vector(2))
+    with pytest.raises(BudgetExhausted):
+        private.training_of(at.config).train(at.site, again)
 
 
-def test_the_figures_of_held_out_persons_are_entered_once(at: Ward) -> None:
-    for number in (1, 2):
+def test_a_round_is_evaluated_from_one_state_only(at: Ward) -> None:
+    """Else a coordinator would have the held-out persons judge one model after the other."""
+    trained(at, at.vector(1))
+    assert at.refusal(messages.TRAIN, position(at, at.vector(2), 1)) == "evaluated-before"
+
+
+def test_the_figures_of_held_out_persons_are_entered_once_a_round(at: Ward) -> None:
+    for number in (1, 2, 2):
         trained(at, at.vector(number), number)
-    with private.ledger_of(at.site.directory) as ledger:
-        events = [one.reserved.event for one in ledger.charges()]
-    assert events.count(HeldOut(what="evaluation")) == 1
+    with ledger_of(at.site.directory) as ledger:
+        released = ledger.releases()
+    assert [one.part for one in released] == ["evaluation 1", "evaluation 2"]
+    assert {one.event for one in released} == {HeldOut(what="evaluation")}
+
+
+@pytest.mark.parametrize("most", [0, 2])
+def test_a_run_is_evaluated_as_often_as_the_policy_says(at: Ward, most: int) -> None:
+    """What a run of so many rounds asks for is known before, and refused before."""
+    decide(at.site.directory, evaluations_a_run=most)
+    assert at.refusal(messages.TRAIN, position(at, at.vector(1), 1)) == "too-many-evaluations"
 
 
 def test_rounds_that_never_came_are_given_back_when_the_run_is_over(at: Ward) -> None:

@@ -34,13 +34,21 @@ from privacy.differential.ledger_entries import (
     DifferentReservation,
     LedgerBroken,
     LedgerHead,
+    Released,
     Reserved,
     Used,
     entry_digest,
     from_text,
     to_text,
 )
-from privacy.differential.mechanisms import Gaussian, HeldOut, Mechanism, SampledGaussian
+from privacy.differential.mechanisms import (
+    Gaussian,
+    HeldOut,
+    Mechanism,
+    SampledGaussian,
+    WithoutNoise,
+)
+from privacy.policy.violations import EvaluatedBefore, TooManyEvaluations
 from privacy.storage.blob_files import MemoryDamaged
 from privacy.storage.secret_files import ExposedSecret
 
@@ -476,3 +484,92 @@ def _reserve_for_ever(pipe: Connection, directory: Path, run: str, budget: Budge
         for number in range(10**6):
             ledger.reserve(event, data_set=PATIENTS, run=run, part=str(number), budget=budget)
             pipe.send(str(number))
+
+
+EVALUATION = HeldOut(what="evaluation")
+
+
+def release(server_round: int = 1, *, run: str = "one", asked: str = "s") -> Released:
+    """What is about to leave without noise."""
+    return Released(
+        event=EVALUATION,
+        data_set=PATIENTS,
+        run=run,
+        part=f"evaluation {server_round}",
+        asked=asked,
+        at="2026-03-04T05:06:07+00:00",
+    )
+
+
+@given(
+    asked=st.lists(
+        st.tuples(st.sampled_from(["one", "two"]), st.integers(1, 4), st.sampled_from("st")),
+        max_size=12,
+    ),
+    most=st.integers(1, 3),
+)
+@settings(max_examples=25, deadline=None)
+def test_each_part_of_a_run_is_released_once_and_no_more_often_than_allowed(
+    tmp_path_factory: pytest.TempPathFactory, asked: list[tuple[str, int, str]], most: int
+) -> None:
+    """What is entered is what the first of those who asked for a part wanted."""
+    expected: dict[tuple[str, int], str] = {}
+    with Ledger(tmp_path_factory.mktemp("site") / "ledger") as ledger:
+        for run, number, state in asked:
+            wanted = release(number, run=run, asked=state)
+            in_run = [place for place in expected if place[0] == run]
+            if (run, number) in expected:
+                if expected[run, number] == state:
+                    assert not ledger.enter_release(wanted, at_most=most)
+                else:
+                    with pytest.raises(EvaluatedBefore):
+                        ledger.enter_release(wanted, at_most=most)
+            elif len(in_run) == most:
+                with pytest.raises(TooManyEvaluations):
+                    ledger.enter_release(wanted, at_most=most)
+            else:
+                assert ledger.enter_release(wanted, at_most=most)
+                expected[run, number] = state
+        found = {(one.run, int(one.part.split()[1])): one.asked for one in ledger.releases()}
+        assert found == expected
+        assert ledger.verify().entries == len(expected)
+
+
+def test_other_records_at_the_same_place_are_another_release(ledger: Ledger) -> None:
+    """What two evaluations of one model differ by would be who came in between."""
+    assert ledger.enter_release(release())
+    grown = replace(release(), data_set=replace(PATIENTS, fingerprint="c" * 64))
+    with pytest.raises(EvaluatedBefore):
+        ledger.enter_release(grown)
+
+
+@pytest.mark.parametrize("event", [EVALUATION, WithoutNoise(what="updates")])
+def test_what_has_no_noise_stands_beside_the_budget(
+    ledger: Ledger, event: HeldOut | WithoutNoise
+) -> None:
+    ledger.reserve(steps(), data_set=PATIENTS, run="one", budget=BUDGET)
+    before = ledger.events(PATIENTS.name)
+    ledger.enter_release(replace(release(), event=event))
+    assert ledger.events(PATIENTS.name) == before
+    assert ledger.reserve(steps(), data_set=PATIENTS, run="two", budget=BUDGET).fresh
+    (found,) = ledger.releases()
+    assert found.event == event
+
+
+def test_what_has_no_noise_is_never_read_as_a_reservation() -> None:
+    """Nor what has noise as a release: each would be weighed wrongly."""
+    reserved = Reserved(
+        event=steps(), data_set=PATIENTS, run="one", part="training", budget=BUDGET, at="t"
+    )
+    for entry in (reserved, release()):
+        assert from_text(to_text(entry)) == entry
+    noise, none = r"{\"clip_norm", r"{\"kind\":\"held-out/1\",\"what\":\"evaluation\"}"
+    text = to_text(release())
+    assert none in text
+    event = to_text(reserved).partition('"event":"')[2].partition('","kind"')[0]
+    assert event.startswith(noise)
+    with pytest.raises(LedgerBroken):
+        from_text(text.replace(none, event))
+    plain = none.replace("held-out", "without-noise")
+    with pytest.raises(LedgerBroken):
+        from_text(to_text(reserved).replace(event, plain))

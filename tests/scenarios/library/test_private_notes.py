@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from consortium.client.private_training import ledger_of
+from consortium.client.site_ledger import ledger_of
 from consortium.differential_privacy import NotPrivate
 from consortium.run.directory import RunDirectory
 from privacy.differential.mechanisms import SampledGaussian

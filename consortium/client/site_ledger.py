@@ -1,0 +1,121 @@
+"""A site's ledger as its answers use it: what leaves without noise is entered before it leaves.
+
+What is reserved for private training is in `consortium.client.private_training`.
+"""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from consortium.site.directory import SiteDirectory
+from consortium.site.site import Site
+from privacy.differential.ledger import Ledger
+from privacy.differential.ledger_entries import DataSet, Released, utc_timestamp
+from privacy.differential.mechanisms import HeldOut, Release, WithoutNoise
+from privacy.storage.site_process import SITE_PROCESS, Cache
+from privacy.wire.messages import Position
+
+EVALUATION = HeldOut(what="evaluation")
+UPDATES = WithoutNoise(what="updates")
+STATISTICS = WithoutNoise(what="statistics")
+
+# Asked in every round; each holds three files open.
+_LEDGERS: Cache[Path, Ledger] = SITE_PROCESS.cache(
+    "ledgers", most=64, close=lambda ledger: ledger.close()
+)
+
+
+def ledger_of(directory: Path) -> Ledger:
+    """Return the ledger in a site's directory; close it after use."""
+    return Ledger(SiteDirectory(directory).ledger)
+
+
+def shared_ledger(directory: Path) -> Ledger:
+    """Return the ledger in a site's directory that this process keeps open."""
+    return _LEDGERS.get(directory, lambda: ledger_of(directory))
+
+
+def data_set_of(site: Site) -> DataSet:
+    """Return the records of a site, as its ledger counts them."""
+    return DataSet(name=site.config.data_set, fingerprint=site.record_fingerprint)
+
+
+def run_digest(site: Site, run: str) -> str:
+    """Return the digest of all that a run agreed on beforehand."""
+    agreed = {
+        "run": run,
+        "charter": site.charter.fingerprint,
+        "config": site.run_config.digest,
+        "layout": site.task.layout.digest,
+        # By its name: records that are corrected during a run do not make it another run.
+        "data": site.config.data_set,
+    }
+    return hashlib.sha256(json.dumps(agreed, sort_keys=True).encode()).hexdigest()
+
+
+def state_digest(stands: Position) -> str:
+    """Return the digest of all that a round starts from."""
+    state = hashlib.sha256(stands.state.astype("<f4").tobytes())
+    state.update(stands.statistics.astype("<i8").tobytes())
+    return state.hexdigest()
+
+
+def enter_statistics(site: Site, run: int) -> None:
+    """Enter that exact counts of training records are about to leave; once a run.
+
+    Args:
+        site: Which counts.
+        run: Flower's id of the run: such a question comes before the run has another name.
+
+    Raises:
+        ConsortiumError: As the ledger says.
+    """
+    _enter(site, STATISTICS, run=str(run), part=STATISTICS.what)
+
+
+def enter_updates(site: Site, stands: Position) -> None:
+    """Enter that what training without noise gives is about to leave; once a run.
+
+    Raises:
+        ConsortiumError: As the ledger says.
+    """
+    _enter(site, UPDATES, run=stands.run, part=UPDATES.what)
+
+
+def enter_evaluation(site: Site, stands: Position) -> None:
+    """Enter that exact counts of held-out persons are about to leave; once a round.
+
+    Raises:
+        EvaluatedBefore: The round was evaluated from another state or other records.
+        TooManyEvaluations: The run was evaluated as often as the policy allows.
+        ConsortiumError: As the ledger says.
+    """
+    _enter(
+        site,
+        EVALUATION,
+        run=stands.run,
+        part=f"evaluation {stands.server_round}",
+        asked=state_digest(stands),
+        at_most=site.policy.most_evaluations(site.run_config.num_server_rounds),
+    )
+
+
+def _enter(
+    site: Site,
+    event: Release,
+    *,
+    run: str,
+    part: str,
+    asked: str = "",
+    at_most: int | None = None,
+) -> None:
+    wanted = Released(
+        event=event,
+        data_set=data_set_of(site),
+        run=run_digest(site, run),
+        part=part,
+        asked=asked,
+        at=utc_timestamp(datetime.now(UTC)),
+    )
+    shared_ledger(site.directory).enter_release(wanted, at_most=at_most)
