@@ -27,6 +27,7 @@ RECEIVED = "received"
 SENT = "sent"
 SEALED = "sealed"
 REFUSED = "refused"
+REFUSED_TOGETHER = "refused-together"  # without entries of their own
 JOINED = "joined"
 QUARANTINED = "quarantined"
 EXPORTED = "exported"

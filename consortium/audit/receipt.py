@@ -115,4 +115,6 @@ def _refusal_counts(log: ReadLog) -> tuple[tuple[str, int], ...]:
     codes = Counter(
         str(entry.event.facts["code"]) for entry in log.entries_of(audit.REFUSED, audit.QUARANTINED)
     )
+    for entry in log.entries_of(audit.REFUSED_TOGETHER):
+        codes["at the door, told together"] += int(entry.event.facts["times"])
     return tuple(sorted(codes.items()))

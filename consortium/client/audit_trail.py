@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from flwr.app import ArrayRecord, Message, RecordDict
@@ -19,9 +20,11 @@ from consortium.client.site_ledger import shared_ledger
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
 from privacy.audit.signed_head import Anchor
+from privacy.differential.ledger_entries import utc_timestamp
 from privacy.identity.log_signing_key import SigningKey
 from privacy.policy.document import Policy
 from privacy.policy.rate_limits import RateLimits
+from privacy.policy.refusal_windows import RefusedTogether
 from privacy.protocol.envelope import Receipt
 from privacy.secrets.keys import Identity
 from privacy.storage.site_process import SITE_PROCESS, Cache
@@ -66,6 +69,15 @@ class SiteAuditTrail:
             kind=kind,
             bytes=wire.num_bytes(content),
             digest=link_digest(link, content_digest(kind, content)),
+        )
+
+    def note_refused_together(self, refused: RefusedTogether) -> None:
+        """Note questions that were refused at the door and have no entries of their own."""
+        self.journal.note(
+            audit.REFUSED_TOGETHER,
+            times=refused.times,
+            first=utc_timestamp(datetime.fromtimestamp(refused.first, UTC)),
+            last=utc_timestamp(datetime.fromtimestamp(refused.last, UTC)),
         )
 
     def began(self, policy: Policy, traffic: RateLimits) -> None:

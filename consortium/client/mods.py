@@ -6,13 +6,13 @@ from contextlib import AbstractContextManager, nullcontext
 
 from flwr.app import Context, Message
 
-from consortium.client.audit_trail import evidence_of
+from consortium.client.audit_trail import SiteAuditTrail, evidence_of
 from consortium.client.mod_types import Next
 from consortium.client.policy_gate import gate_of, refusal_of
 from consortium.client.site_modes import at_site
 from consortium.run.logs import logging_to
 from consortium.site.directory import SiteDirectory, site_directory
-from consortium.site.site import site_of
+from consortium.site.site import Site, site_of
 from privacy.errors import ConsortiumError
 from privacy.wire.flower_records import REFUSAL, num_bytes, refusal_content
 
@@ -36,6 +36,9 @@ def gate_messages(message: Message, context: Context, call_next: Next) -> Messag
     def pass_gate() -> Message:
         site = site_of(context)
         evidence = evidence_of(site, str(message.metadata.run_id))
+        again = _refused_again(site, message, evidence)
+        if again is not None:
+            return again
         # Noted before it is judged: a question that is refused is evidence as well.
         evidence.note_question(message)
 
@@ -82,6 +85,25 @@ def seal_messages(message: Message, context: Context, call_next: Next) -> Messag
     site = site_of(context)
     site.mode.require_agreed(site.run_config, site.charter)
     return at_site(site.run_config).answer(site, message, context, call_next)
+
+
+def _refused_again(site: Site, message: Message, evidence: SiteAuditTrail) -> Message | None:
+    """Return a refusal that was told before, and is only counted; None for any other question.
+
+    What was counted in an hour is one entry of the audit log, once the hour is over.
+    """
+    try:
+        gate = gate_of(site)
+        ended = gate.refusals.ended(gate.clock())
+        if ended is not None:
+            evidence.note_refused_together(ended)
+            _LOG.warning("%d more questions were refused at the door", ended.times)
+        error = gate.refused_again(message)
+    except ConsortiumError:
+        return None  # it is refused for this below, and told
+    if error is None:
+        return None
+    return Message(refusal_of(site, refusal_content(error)), reply_to=message)
 
 
 def _answer_or_refusal(

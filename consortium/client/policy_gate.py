@@ -26,6 +26,7 @@ from privacy.errors import ConsortiumError
 from privacy.policy.document import Policy, PolicyUnreadable, read_policy
 from privacy.policy.kill_switch import require_allowed
 from privacy.policy.rate_limits import NO_ROUND, Coming, RateLimits, TrafficUnavailable
+from privacy.policy.refusal_windows import RefusalWindows
 from privacy.policy.run_request import Asked, check_run_request
 from privacy.policy.violations import NotReleased, PolicyViolation, QuestionNotAllowed
 from privacy.storage.site_process import SITE_PROCESS, Cache
@@ -90,10 +91,7 @@ class PolicyGate:
             ConsortiumError: The site's records cannot be read.
         """
         kind, now = message.metadata.message_type, self.clock()
-        # The kill switch comes first, before anything is counted or read from the records.
-        require_allowed(self.site.directory)
-        self.policy.require_question(kind.removeprefix("query."))
-        self.policy.require_hours(datetime.fromtimestamp(now, UTC))
+        self._require_door(kind, now)
         coming = Coming(at=now, run=str(message.metadata.run_id), server_round=_round(message))
         # Counted before the run is judged, so that a coordinator cannot try out for free what the
         # policy would accept.
@@ -108,6 +106,36 @@ class PolicyGate:
         if kind == messages.HELLO or kind in _OF_RECORDS:
             self.policy.require_examples(self.site.data.train_examples)
         return Passage(kind, coming, number)
+
+    def refused_again(self, message: Message) -> PolicyViolation | None:
+        """Return why a question is refused at the door, if that was told before in this hour.
+
+        Guarantee: then it is counted, and nothing else need be written of it.
+
+        Raises:
+            ConsortiumError: The site's database cannot be read.
+        """
+        kind, now = message.metadata.message_type, self.clock()
+        try:
+            self._require_door(kind, now)
+            self.traffic.require_questions(now, self.policy)
+        except PolicyViolation as error:
+            # The run and the kind are the peer's own words; so many are told in full, and no more.
+            asked = f"{error.code} {message.metadata.run_id} {kind!a}"
+            return None if self.refusals.is_told(asked, now) else error
+        return None
+
+    @property
+    def refusals(self) -> RefusalWindows:
+        """What was refused at the door, and is told together."""
+        return RefusalWindows(SiteDirectory(self.site.directory).traffic)
+
+    def _require_door(self, kind: str, now: float) -> None:
+        """Check what is asked of any question, before it is counted."""
+        # The kill switch comes first, before anything is counted or read from the records.
+        require_allowed(self.site.directory)
+        self.policy.require_question(kind.removeprefix("query."))
+        self.policy.require_hours(datetime.fromtimestamp(now, UTC))
 
     def release(self, passage: Passage, reply: Message) -> RecordDict:
         """Return the content of an answer, if all of it is on the list of what may leave.

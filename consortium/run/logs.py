@@ -5,6 +5,7 @@ stays where it is written. In a scenario, many sites may run in one process: `lo
 code is running, and each party's lines go to its own file only.
 """
 
+import fcntl
 import logging
 import os
 import traceback
@@ -17,6 +18,9 @@ from pathlib import Path
 LEVEL = "CONSORTIUM_LOG_LEVEL"  # in the environment, so that it reaches every process of a party
 PACKAGES = ("consortium", "sites", "strategies", "privacy", "scenarios")
 ENTRY = "--- "  # starts each entry; the lines of a traceback follow it
+
+MOST_BYTES = 8 * 2**20  # of a log file; there are two of a party at most
+_MOST_OF_ENTRY = 64 * 2**10
 
 _DEFAULT = "WARNING"
 _file: ContextVar[Path | None] = ContextVar("file", default=None)
@@ -31,7 +35,8 @@ def log_in_detail() -> None:
 def logging_to(path: Path) -> Iterator[None]:
     """Write this project's log entries to a file, within this block.
 
-    Guarantee: logging never raises, whatever an entry holds and whatever happens to the file.
+    Guarantee: logging never raises, whatever an entry holds and whatever happens to the file. The
+    file holds at most `MOST_BYTES`; a full one is put aside, and the one put aside before goes.
 
     Args:
         path: The party's log file, created with its first entry.
@@ -66,12 +71,34 @@ class _PartyHandler(logging.Handler):
         if path is None:
             return
         try:
-            # opened for each record: a hundred sites of one process would hold as many files,
-            # and an operator may move the file away at any time
-            with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(_formatted_entry(record))
+            _append_entry(path, _formatted_entry(record))
         except OSError:
             return
+
+
+def _append_entry(path: Path, entry: str) -> None:
+    """Append an entry; a file that would grow beyond `MOST_BYTES` becomes the one before."""
+    written = entry.encode(errors="backslashreplace")
+    if len(written) > _MOST_OF_ENTRY:
+        half = _MOST_OF_ENTRY // 2  # how it began, and what was raised
+        written = written[:half] + b"\n[...]\n" + written[-half:]
+    # opened for each record: a hundred sites of one process would hold as many files, and an
+    # operator may move the file away at any time
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_size + len(written) <= MOST_BYTES:
+            file.write(written)
+            return
+        # another process may have put it aside while this one waited
+        if os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+            path.replace(log_before(path))
+    with path.open("ab") as file:
+        file.write(written)
+
+
+def log_before(path: Path) -> Path:
+    """Return where a log file is put aside once it is full; an older one is overwritten."""
+    return path.with_name(f"{path.name}.1")
 
 
 def _formatted_entry(record: logging.LogRecord) -> str:

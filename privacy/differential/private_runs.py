@@ -12,6 +12,8 @@ from privacy.errors import ConsortiumError
 from privacy.storage.reply_store import REPLY_TABLES, ReplyPlace, ReplyStore
 from privacy.storage.sqlite import DatabaseForm, SiteStore
 
+RUNS_KEPT = 2  # whose answers are kept
+
 
 class CampaignsUnavailable(ConsortiumError, RuntimeError, code="campaigns-unavailable"):
     """The database cannot be read or written. Without it the site must not train."""
@@ -118,8 +120,12 @@ class PrivateRuns(SiteStore):
         return found
 
     def begin_campaign(self, run: str, *, part: int, noise_multiplier: float) -> Campaign:
-        """Open a campaign whose whole cost was just reserved; return it if it is already open."""
-        with self._database.writing():
+        """Open a campaign whose whole cost was just reserved; return it if it is already open.
+
+        Answers of runs before the last `RUNS_KEPT` are let go: a run that failed never ends. A
+        round whose answer went is trained, and paid for, anew.
+        """
+        with self._replies.writing():
             self._database.execute(
                 "INSERT OR IGNORE INTO campaigns (run, part, noise_multiplier) VALUES (?, ?, ?)",
                 *(run, part, noise_multiplier),
@@ -128,6 +134,7 @@ class PrivateRuns(SiteStore):
                 "SELECT id, noise_multiplier FROM campaigns WHERE run = ? AND part = ?",
                 *(run, part),
             )
+            self._let_go_runs_before_last()
         return Campaign(number=number, part=part, noise_multiplier=noise)
 
     def keep_answer(self, campaign: Campaign, asked: Round, answer: bytes) -> bytes:
@@ -156,6 +163,17 @@ class PrivateRuns(SiteStore):
         if kept is None:
             raise TrainedMeanwhile("this round was trained by another process of this site")
         return kept
+
+    def _let_go_runs_before_last(self) -> None:
+        kept = self._database.column(
+            "SELECT run FROM campaigns GROUP BY run ORDER BY MAX(id) DESC LIMIT ?", RUNS_KEPT
+        )
+        self._replies.let_go_other_runs(*kept)
+        self._database.execute(
+            "UPDATE rounds SET answer = NULL WHERE answer IS NOT NULL AND campaign NOT IN"
+            " (SELECT id FROM campaigns WHERE run = ? OR run = ?)",
+            *(kept[0], kept[-1]),
+        )
 
     def _trained_state(self, campaign: Campaign, asked: Round) -> str | None:
         """Return from which state this round was trained in a campaign, if it was."""

@@ -87,6 +87,19 @@ class RateLimits(SiteStore):
             )
             return int(number)
 
+    def require_questions(self, now: float, policy: Policy) -> None:
+        """Check that one more question would be within the limit of an hour; count nothing.
+
+        Raises:
+            TooOften: It would not.
+        """
+        asked = self._count("SELECT COUNT(*) FROM messages WHERE at > ?", now - _HOUR_S)
+        if asked >= policy.pace.messages_per_hour:
+            raise TooOften(
+                f"the policy allows {policy.pace.messages_per_hour} questions an hour",
+                allowed=policy.pace.messages_per_hour,
+            )
+
     def count_bytes(self, number: int, coming: Coming, size: int, policy: Policy) -> None:
         """Count the bytes of an answer, if the policy lets them leave.
 
@@ -119,15 +132,7 @@ class RateLimits(SiteStore):
 
     def _require_pace(self, coming: Coming, policy: Policy) -> None:
         pace = policy.pace
-        hour = coming.at - _HOUR_S
-        if (
-            self._count("SELECT COUNT(*) FROM messages WHERE at > ?", hour)
-            >= pace.messages_per_hour
-        ):
-            raise TooOften(
-                f"the policy allows {pace.messages_per_hour} questions an hour",
-                allowed=pace.messages_per_hour,
-            )
+        self.require_questions(coming.at, policy)
         # A round that is asked again, after a lost reply, is not a new round.
         if coming.server_round == NO_ROUND or self._was_asked(coming):
             return

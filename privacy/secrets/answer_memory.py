@@ -185,6 +185,11 @@ class AnswerMemory:
         with self._replies.writing():
             self._replies.let_go_run(run)
 
+    def let_go_other_runs(self, *runs: str) -> None:
+        """Delete the replies and updates of all runs but these; the rows stay here, too."""
+        with self._replies.writing():
+            self._replies.let_go_other_runs(*runs)
+
     def _stored_reply(self, answer: Answer) -> bytes:
         slot = answer.slot
         stored = self._find_reply(slot, answer.request)

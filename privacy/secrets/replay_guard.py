@@ -25,6 +25,7 @@ MEMORY = DatabaseForm(
     ),
     later_tables=QUESTION_TABLES,
 )
+RUNS_KEPT = 2  # whose replies and updates are kept: the run that opens, and the one before
 MAX_OPENINGS = 4  # of one lineage: the first opening and at most three more
 
 
@@ -90,6 +91,8 @@ class SiteMemory(SiteStore):
     def accept_opening(self, run: str, digest: bytes, *, lineage: str | None = None) -> None:
         """Remember the opening of a run. Accepting the same opening again does nothing.
 
+        What was kept to be answered again is let go, but for the last `RUNS_KEPT` runs.
+
         Raises:
             KeyBurned: The run's key is burned.
             OpeningAlreadyAccepted: Another opening was accepted for this run.
@@ -108,6 +111,12 @@ class SiteMemory(SiteStore):
             root = self._lineage_root(lineage or run)
             self._require_room(root)
             self._database.execute("INSERT INTO openings VALUES (?, ?, ?)", run, digest, root)
+            last = self._database.column(
+                "SELECT run FROM openings ORDER BY rowid DESC LIMIT ?", RUNS_KEPT
+            )
+        # Runs that failed never come to their end. What the run before kept stays, because it may
+        # still be under way, or be taken up again. After a death here the next opening does it.
+        self.answers.let_go_other_runs(*last)
 
     def burn_key(self, run: str) -> None:
         """Mark the run's key as never to be used again."""

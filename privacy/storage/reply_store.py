@@ -140,9 +140,9 @@ class ReplyStore:
             "run = ? AND purpose = ? AND (server_round != ? OR attempt != ?)", *_key(place)
         )
 
-    def let_go_other_runs(self, run: str) -> None:
-        """Let go of the replies of all other runs, within `writing`."""
-        self._let_go("run != ?", run)
+    def let_go_other_runs(self, *runs: str) -> None:
+        """Let go of the replies of all runs but these, within `writing`."""
+        self._let_go(f"run NOT IN ({', '.join('?' * len(runs))})", *runs)
 
     def let_go_run(self, run: str) -> None:
         """Let go of the replies of a run, within `writing`."""

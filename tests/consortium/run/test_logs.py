@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consortium.run.logs import LEVEL, last_error, log_in_detail, logging_to
+from consortium.run import logs
+from consortium.run.logs import LEVEL, last_error, log_before, log_in_detail, logging_to
 from tests.consortium.staged import ward
 
 _LOG = logging.getLogger("consortium.client.anything")
@@ -103,3 +104,29 @@ def test_a_site_that_was_asked_says_so_in_detail_only(
     at.ask(messages.STATISTICS, messages.question("another"))
     assert "ERROR" in at.log
     assert "refused query.statistics: other-charter" in at.log
+
+
+def test_a_full_log_is_put_aside_and_the_one_put_aside_before_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever makes a site refuse fills two files, and no disk."""
+    monkeypatch.setattr(logs, "MOST_BYTES", 5_000)
+    log = tmp_path / "site.log"
+    with logging_to(log):
+        for number in range(300):
+            _LOG.error("entry %d", number)
+            assert log.stat().st_size <= logs.MOST_BYTES
+    assert {path.name for path in tmp_path.iterdir()} == {"site.log", "site.log.1"}
+    kept = (log_before(log).read_text() + log.read_text()).splitlines()
+    numbers = [int(line.rpartition(" ")[2]) for line in kept]
+    assert numbers == list(range(numbers[0], 300))
+
+
+def test_one_entry_fills_no_log(tmp_path: Path) -> None:
+    log = tmp_path / "site.log"
+    with logging_to(log):
+        _LOG.error("first%slast", "\udc80" * 10**6)
+    text = log.read_text()
+    assert len(text) < 70_000
+    assert "first" in text
+    assert text.endswith("last\n")

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from privacy.differential.private_runs import (
+    RUNS_KEPT,
     CampaignsUnavailable,
     PrivateRuns,
     Round,
@@ -105,6 +106,20 @@ def test_an_answer_that_version_0_1_0_kept_is_found_until_the_next_round(tmp_pat
     assert campaigns.campaign_with_room(FIRST) is None
     with pytest.raises(TrainedMeanwhile):
         campaigns.keep_answer(campaign, FIRST, b"anew")
+
+
+def test_answers_of_runs_that_failed_go_when_later_ones_begin(
+    campaigns: PrivateRuns, tmp_path: Path
+) -> None:
+    """That a round was trained stays: it is not trained again for nothing."""
+    asked = [Round(run=f"run-{number}", number=1, state="s") for number in range(5)]
+    for one in asked:
+        campaign = campaigns.begin_campaign(one.run, part=1, noise_multiplier=1.0)
+        campaigns.keep_answer(campaign, one, bytes(300_000))
+    kept = [campaigns.kept_answer(one) is not None for one in asked]
+    assert kept == [False] * (5 - RUNS_KEPT) + [True] * RUNS_KEPT
+    assert len(list((tmp_path / "privacy" / "kept").iterdir())) == RUNS_KEPT
+    assert [campaigns.campaign_with_room(one) for one in asked] == [None] * 5
 
 
 def test_of_two_processes_the_first_answer_is_kept(tmp_path: Path) -> None:

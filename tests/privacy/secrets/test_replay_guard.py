@@ -12,6 +12,7 @@ from privacy.protocol.envelope import EVALUATION, TRAINING, Slot
 from privacy.secrets.answer_memory import AlreadyAnswered, Answer, AnswerForgotten, LastState
 from privacy.secrets.replay_guard import (
     MAX_OPENINGS,
+    RUNS_KEPT,
     KeyBurned,
     OpeningAlreadyAccepted,
     SiteMemory,
@@ -219,6 +220,24 @@ def test_a_finished_run_keeps_what_protects_and_no_more(
         memory.answers.recall_update(place(1))
     assert memory.answers.last_state("run") is not None
     assert memory.answers.recall_reply(place(1, run="other"), REQUEST) == b"r" * size
+
+
+def test_what_runs_that_failed_kept_goes_when_later_ones_open(
+    memory: SiteMemory, tmp_path: Path
+) -> None:
+    """Each keeps a small reply, a large one and an update; none of them comes to its end."""
+    held = []
+    for number in range(6):
+        run = f"run-{number}"
+        memory.accept_opening(run, bytes([number]) * 32)
+        slot = place(1, run=run)
+        memory.answers.remember_round(slot, bytes(LARGE), [answer(slot, bytes([number]) * LARGE)])
+        held.append(files(tmp_path))
+        for earlier in range(number - 1):
+            with pytest.raises(AnswerForgotten):
+                memory.answers.recall_reply(place(1, run=f"run-{earlier}"), answer(slot).request)
+        assert memory.answers.recall_reply(slot, answer(slot).request) is not None
+    assert held[1:] == [RUNS_KEPT * held[0]] * 5
 
 
 def test_what_a_dying_process_left_is_swept_and_what_was_changed_is_refused(
