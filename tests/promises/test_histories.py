@@ -1,0 +1,146 @@
+"""Whatever happens in whatever order, exact sums together show no so few sites.
+
+Somebody sees everything that any honest site ever opened, in all runs. A sum of a subset of sites
+is a vector of zeros and ones; what follows from several sums is what lies in their span.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import combinations
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+
+import numpy as np
+import pytest
+from flwr.app import RecordDict
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from consortium.client.sealed_session import Session
+from privacy.protocol.envelope import TRAINING, Receipt
+from privacy.secrets.sealer import Opened as OpenedSum
+from privacy.secrets.sealer import Sealer
+from scenarios.engines.in_process import Vanished
+from tests.small_consortium import Consortium, Passing, forget_processes, records
+
+SITES = ("east", "middle", "north", "south", "west")
+MIN_OTHERS = 2
+Opened = dict[str, set[frozenset[str]]]
+
+
+def shown_alone(sums: Iterable[frozenset[str]]) -> list[frozenset[str]]:
+    """Return the sets of at most `MIN_OTHERS` sites whose sum follows from these sums."""
+    rows = np.array([[name in one for name in SITES] for one in sums], float).reshape(
+        -1, len(SITES)
+    )
+    rank = np.linalg.matrix_rank(rows) if len(rows) else 0
+    found = []
+    for size in range(1, MIN_OTHERS + 1):
+        for few in combinations(SITES, size):
+            wanted = np.array([[name in few for name in SITES]], float)
+            if np.linalg.matrix_rank(np.concatenate([rows, wanted])) == rank:
+                found.append(frozenset(few))
+    return found
+
+
+@contextmanager
+def watched(opened: Opened) -> Iterator[None]:
+    """Note the roster of every exact sum that a site opens, by what was counted."""
+    open_sum = Session._open
+
+    def open_and_note(
+        session: Session, sealer: Sealer, summed: bytes | memoryview, receipts: Sequence[Receipt]
+    ) -> OpenedSum:
+        found = open_sum(session, sealer, summed, receipts)
+        slot = receipts[0].label.slot
+        # The first updates of two runs are the same numbers where their start is.
+        start = f" from {session.terms.site.run_config.seed}" if slot.purpose == TRAINING else ""
+        if slot.purpose != TRAINING or slot.server_round == 1:
+            opened[slot.purpose + start].add(frozenset(one.label.site for one in receipts))
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "_open", open_and_note)
+        yield
+
+
+class Histories(RuleBasedStateMachine):
+    """Runs with any rosters, sites that leave in the middle, restarts, and new records."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(mkdtemp(prefix="histories-"))
+        forget_processes()
+        self.consortium = Consortium.placed(self.folder, SITES)
+        self.opened: Opened = defaultdict(set)
+        self.records = 40
+
+    def teardown(self) -> None:
+        """Remove the sites."""
+        rmtree(self.folder)
+
+    @rule(
+        present=st.sets(st.sampled_from(SITES), min_size=3),
+        leaves=st.none() | st.sampled_from(SITES),
+        seed=st.integers(0, 1),
+        rounds=st.integers(1, 2),
+        restarts=st.booleans(),
+        grows=st.none() | st.sampled_from(SITES),
+    )
+    def run(
+        self,
+        present: set[str],
+        leaves: str | None,
+        seed: int,
+        rounds: int,
+        restarts: bool,
+        grows: str | None,
+    ) -> None:
+        """Run with some of the sites, perhaps in new processes, perhaps with a new patient.
+
+        One may leave after the first round. Rules of their own for what comes between two runs
+        would leave runs out of most histories.
+        """
+
+        def down(passing: Passing) -> RecordDict:
+            gone = passing.site == leaves and passing.number > 1
+            if passing.site not in present or gone:
+                raise Vanished
+            return passing.content
+
+        if restarts:
+            forget_processes()
+        if grows:
+            self.records += 1
+            path = self.consortium.run.site(grows) / "data.parquet"
+            records(grows, self.records).to_parquet(path, index=False)
+        with watched(self.opened):
+            self.consortium.start(down=down, num_server_rounds=rounds, quorum=3, seed=seed)
+
+    @invariant()
+    def nobody_is_shown_alone(self) -> None:
+        """No site, and no so few sites that one of them in league shows the other."""
+        for sums in self.opened.values():
+            assert shown_alone(sums) == []
+
+
+Histories.TestCase.settings = settings(
+    max_examples=6,
+    stateful_step_count=5,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestHistories = pytest.mark.slow(Histories.TestCase)
+
+
+def test_the_eyes_see_what_follows_from_several_sums() -> None:
+    """First + second - third is A, though no two rosters differ by one site."""
+    sums = [
+        frozenset(one) for one in (("east", "middle", "north"), ("east", "south", "west"), SITES)
+    ]
+    assert frozenset({"east"}) in shown_alone(sums)
+    assert shown_alone(sums[:1]) == []
+    assert shown_alone([frozenset(SITES[:2]), frozenset(SITES[2:])]) == [frozenset(SITES[:2])]
