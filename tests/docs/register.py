@@ -67,7 +67,7 @@ def section(page: Path, start: str, end: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def tests_in(path: Path) -> dict[str, bool]:
+def expected_failures(path: Path) -> dict[str, bool]:
     """Return the tests of a file, and whether each is expected to fail."""
     found = {}
     for node in ast.parse(path.read_text()).body:

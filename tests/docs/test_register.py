@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import README, ROOT
-from tests.docs.register import REGISTER, Promise, promises, section, sentences, tests_in
+from tests.docs.register import REGISTER, Promise, promises, section, sentences, expected_failures
 
 PROMISES = promises()
 every_promise = pytest.mark.parametrize("promise", PROMISES, ids=lambda one: one.sentence[:40])
@@ -29,7 +29,7 @@ def test_a_promise_names_its_adversary_and_tests_that_pass(promise: Promise) -> 
     assert promise.tests, "a promise without a test is none"
     for test in promise.tests:
         path, _, name = test.partition("::")
-        found = tests_in(ROOT / path)
+        found = expected_failures(ROOT / path)
         assert name in found, f"{path} has no {name}"
         assert not found[name], f"{name} is expected to fail, or not run"
 
