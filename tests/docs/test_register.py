@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import README, ROOT
-from tests.docs.register import REGISTER, Promise, promises, section, sentences, expected_failures
+from tests.docs.register import REGISTER, Promise, expected_failures, promises, section, sentences
 
 PROMISES = promises()
 every_promise = pytest.mark.parametrize("promise", PROMISES, ids=lambda one: one.sentence[:40])
