@@ -246,6 +246,18 @@ def require_forked(run: RunDirectory) -> None:
         assert not any("--token" in line for line in lines)
 
 
+def test_the_model_is_right_when_who_leads_the_run_crashes(
+    tmp_path: Path, right_digest: Callable[[str], str]
+) -> None:
+    with running_deployment(tmp_path, "encrypted") as there:
+        there.reached("training")
+        there.server_app_dies()
+        require_forked(there.run)
+        summary = there.ended()
+    require_right(there, summary, right_digest("encrypted"))
+
+
+@pytest.mark.slow
 def test_the_model_is_right_when_every_party_crashes_in_one_run(
     tmp_path: Path, right_digest: Callable[[str], str]
 ) -> None:
