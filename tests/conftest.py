@@ -1,7 +1,11 @@
 """What every test shares: one thread, how hypothesis looks for counterexamples, who begins."""
 
+import gc
+import importlib
 import os
-from collections.abc import Generator
+import pkgutil
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import settings
@@ -29,16 +33,61 @@ LONGEST = (
 )
 
 # The laws that all else stands on are tried line by line, by their own tests. To watch the others
-# too costs them half as much time again: `make coverage` does.
-WATCHED = ("tests/privacy/", "tests/strategies/")
+# too, and what they set up, costs them half as much time again: `make coverage` does.
+WATCHED = ("privacy", "strategies")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def names_watched_packages(config: pytest.Config) -> bool:
+    """Whether only the watched packages are measured."""
+    return set(config.getoption("cov_source", [])) == set(WATCHED)
+
+
+@contextmanager
+def unmeasured(config: pytest.Config) -> Iterator[None]:
+    """Measure no coverage meanwhile."""
+    controller = config.pluginmanager.getplugin("_cov").cov_controller
+    controller.pause()
+    yield
+    controller.resume()
+
+
+def import_watched_modules() -> None:
+    """Import all of the watched packages: the lines of a module itself run once."""
+    for name in WATCHED:
+        package = importlib.import_module(name)
+        for module in pkgutil.walk_packages(package.__path__, f"{name}."):
+            importlib.import_module(module.name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Let the collector of garbage leave alone what the tests import: it stays, and is large."""
+    if session.config.getoption("dist") != "no":  # the workers collect
+        return (yield)
+    gc.disable()
+    if names_watched_packages(session.config):
+        import_watched_modules()
+        with unmeasured(session.config):
+            collected = yield
+    else:
+        collected = yield
+    gc.freeze()
+    gc.enable()
+    return collected
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Measure the tests of the watched packages only, where no others are to be measured."""
+    watched = item.nodeid.startswith(tuple(f"tests/{name}/" for name in WATCHED))
+    if watched or not names_watched_packages(item.config):
+        return (yield)
+    with unmeasured(item.config):
+        return (yield)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the longest files begin, so that no worker is left with one of them at the end."""
-    watched = WATCHED if "privacy" in config.getoption("cov_source") else ""
-    for item in items:
-        if not item.nodeid.startswith(watched):
-            item.add_marker("no_cover")
     begins = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: begins.get(item.nodeid.split("::")[0], len(begins)))
 

@@ -41,6 +41,7 @@ ENTRY = {
     "scenario": "from scenarios.cli.main import main; main()",
     "consortium": "from consortium.cli.main import main; main()",
 }
+QUOTED = re.compile(r"'[^']*'|\"[^\"$`]*\"")  # what a shell takes as it stands
 SHELL = re.compile(r"[;|&<>$*`]")  # what a shell reads otherwise
 
 
@@ -98,7 +99,7 @@ class Reader:
     def types(self, line: str) -> str:
         """Run a line; return what it printed."""
         name, *words = shlex.split(line)
-        if name not in ENTRY or SHELL.search(line):
+        if name not in ENTRY or SHELL.search(QUOTED.sub("", line)):
             return self.runs(["bash", "-c", line])
         return self.starts(ENTRY[name], words)
 

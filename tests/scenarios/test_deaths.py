@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -52,6 +53,7 @@ pytestmark = pytest.mark.timeout(900)
 
 SITES = ("cleveland", "hungary", "switzerland")  # as few as an encrypted sum may have
 HEART = replace(scenario_named("heart-diagnosis"), sites=SITES)
+TWO = replace(HEART, sites=SITES[:2])  # in the clear
 VICTIM = "hungary"
 PHASES = {"statistics": 0, "training": 1, "evaluation": 2}
 END_LIMIT_S = 600.0
@@ -59,12 +61,12 @@ CUT_S = 30.0
 LOOK_S = 0.5
 
 
-def config_of(mode: str) -> RunConfig:
+def config_of(mode: str, scenario: Scenario = HEART) -> RunConfig:
     """Return the config of one round that all sites must answer."""
-    return HEART.config_with(
+    return scenario.config_with(
         {
             "num-server-rounds": 1,
-            "quorum": len(SITES),
+            "quorum": len(scenario.sites),
             "aggregation": mode,
             "deadline-s": 60.0,
             "join-deadline-s": 120.0,
@@ -78,6 +80,7 @@ class Deployed:
 
     run: RunDirectory
     control: Control
+    sites: list[Path]
     started: list["subprocess.Popen[bytes]"] = field(default_factory=list)
     line: Line = field(init=False)
 
@@ -167,29 +170,32 @@ def kill(processes: list[psutil.Process]) -> None:
 
 
 @contextmanager
-def running_deployment(folder: Path, mode: str, *, listen: str = HOST) -> Iterator[Deployed]:
+def running_deployment(
+    folder: Path, mode: str, *, scenario: Scenario = HEART, listen: str = HOST
+) -> Iterator[Deployed]:
     """Start a consortium and a run; end all of it afterwards.
 
     Args:
         folder: Directory for everything.
         mode: Aggregation mode of the run.
+        scenario: The consortium.
         listen: Address of the SuperLink; unless `HOST`, sites reach it through a proxy.
     """
-    run = new_run_directory(HEART, under=folder, named=None)
-    stage(run, HEART, with_keys=mode == "encrypted")
-    sites = [run.site(name) for name in SITES]
+    run = new_run_directory(scenario, under=folder, named=None)
+    stage(run, scenario, with_keys=mode == "encrypted")
+    sites = [run.site(name) for name in scenario.sites]
     office = run.path / "deployment"
     host, port = coordinator_address(
         set_up_consortium(office, run.charter, sites, hosts=sorted({HOST, listen}))
     )
     with ExitStack() as stack:
-        there = Deployed(run, Control(SuperLink(office / "coordinator")))
+        there = Deployed(run, Control(SuperLink(office / "coordinator")), sites)
         if listen != HOST:
             line = thin_line((host, port), (listen, port), share=0.0)
             there.line = stack.enter_context(line)
         stack.enter_context(running_consortium(office / "coordinator", sites, listen=listen))
         make_hostile(office / "coordinator" / "app", run.path / "marker")
-        there.control.submit_order(RunOrder(run=run.path, config=config_of(mode).flat()))
+        there.control.submit_order(RunOrder(run=run.path, config=config_of(mode, scenario).flat()))
         wait_until(lambda: is_led(run.leader))
         try:
             yield there
@@ -199,20 +205,17 @@ def running_deployment(folder: Path, mode: str, *, listen: str = HOST) -> Iterat
         process.wait()
 
 
+def undisturbed_digest(folder: Path, mode: str, scenario: Scenario = HEART) -> str:
+    """Return the model digest of a run in one process."""
+    run = new_run_directory(scenario, under=folder / "undisturbed", named=None)
+    order = InProcess(scenario=scenario, config=config_of(mode, scenario))
+    return run_scenario(order, run).model_digest
+
+
 @pytest.fixture(scope="module")
 def right_digest(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    """Return a function from mode to the model digest of an undisturbed run."""
-    known: dict[str, str] = {}
-
-    def digest(mode: str) -> str:
-        if mode not in known:
-            scenario: Scenario = HEART
-            run = new_run_directory(scenario, under=tmp_path_factory.mktemp(mode), named=None)
-            alone = run_scenario(InProcess(scenario=scenario, config=config_of(mode)), run)
-            known[mode] = alone.model_digest
-        return known[mode]
-
-    return digest
+    """Return a function from mode to the model digest of an undisturbed run, made once."""
+    return cache(lambda mode: undisturbed_digest(tmp_path_factory.mktemp(mode), mode))
 
 
 WHO: dict[str, Callable[[Deployed], None]] = {
@@ -227,25 +230,36 @@ def require_right(there: Deployed, summary: Summary, digest: str) -> None:
     assert (summary.status, summary.model_digest) == ("finished", digest)
     charter = Charter.read(there.run.charter)
     logs = [read_log(path, charter) for path in find_logs(there.run.path)]
-    assert len(logs) == 1 + len(SITES)
+    assert len(logs) == 1 + len(there.sites)
     require_agreement(logs)
     assert started_under(there.run.path) == []
     assert importers(there.run.path / "marker") == {"flwr"}  # which packs it; so it was hostile
-    for private in (*map(there.run.site, SITES), there.run.path / "deployment" / "coordinator"):
+    for private in (*there.sites, there.run.path / "deployment" / "coordinator"):
         assert private.stat().st_mode & 0o077 == 0
 
 
-def require_forked(run: RunDirectory) -> None:
+def require_forked(sites: list[Path]) -> None:
     """Check that message handlers are forked: no message token is on a command line."""
-    for name in SITES:
+    for site in sites:
         lines = []
-        for process in SuperNode(run.site(name)).mark.marked_processes():
+        for process in SuperNode(site).mark.marked_processes():
             with suppress(psutil.NoSuchProcess):
                 lines.append(process.cmdline())
         assert any(line[-1:] == ["prepared"] for line in lines)
         assert not any("--token" in line for line in lines)
 
 
+def test_the_model_is_right_when_who_leads_the_run_crashes(tmp_path: Path) -> None:
+    """Two sites, in the clear; the runs below need more processes, and are long."""
+    with running_deployment(tmp_path, "clear", scenario=TWO) as there:
+        there.reached("training")
+        there.server_app_dies()
+        require_forked(there.sites)
+        summary = there.ended()
+    require_right(there, summary, undisturbed_digest(tmp_path, "clear", TWO))
+
+
+@pytest.mark.slow
 def test_the_model_is_right_when_every_party_crashes_in_one_run(
     tmp_path: Path, right_digest: Callable[[str], str]
 ) -> None:
@@ -262,7 +276,7 @@ def test_the_model_is_right_when_every_party_crashes_in_one_run(
         there.reached("training")
         there.server_app_dies()
         there.reached("evaluation")
-        require_forked(there.run)
+        require_forked(there.sites)
         assert len(there.control.active_runs()) == 1  # what Flower took for the dead one is stopped
         require_turned_away(knocking)
         assert len(there.control.nodes()) == len(SITES)

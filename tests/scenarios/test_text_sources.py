@@ -23,34 +23,37 @@ from scenarios.data.synthetic_sentences import DISEASE, DRUG, annotated_sentence
 from sites.text.iob2_tags import first_break, spans_of
 from tests.synthetic_notes import synthetic_notes
 
-FRAME = diagnoses.diagnoses()
+
+@pytest.fixture(scope="module")
+def phrases() -> pd.DataFrame:
+    return diagnoses.diagnoses()
 
 
 def digest(frame: pd.DataFrame) -> str:
     return hashlib.sha256(frame.to_json(orient="values").encode()).hexdigest()[:16]
 
 
-def test_phrases_are_the_pinned_ones() -> None:
+def test_phrases_are_the_pinned_ones(phrases: pd.DataFrame) -> None:
     """Their number and every character are pinned."""
-    assert len(FRAME) == 6_209
-    assert FRAME["category"].nunique() == 876
-    assert set(FRAME["chapter"]) == set(CHAPTERS.values())
-    assert FRAME.groupby("category").size().max() == MOST_PHRASES
-    assert not FRAME.duplicated(["category", "text"]).any()
-    assert digest(FRAME) == "125bba72b93142ee"
+    assert len(phrases) == 6_209
+    assert phrases["category"].nunique() == 876
+    assert set(phrases["chapter"]) == set(CHAPTERS.values())
+    assert phrases.groupby("category").size().max() == MOST_PHRASES
+    assert not phrases.duplicated(["category", "text"]).any()
+    assert digest(phrases) == "125bba72b93142ee"
 
 
-def test_the_phrases_of_a_category_are_at_one_hospital() -> None:
-    site = specialty_hospitals(FRAME)
-    assert (site.groupby(FRAME["category"]).nunique() == 1).all()
+def test_the_phrases_of_a_category_are_at_one_hospital(phrases: pd.DataFrame) -> None:
+    site = specialty_hospitals(phrases)
+    assert (site.groupby(phrases["category"]).nunique() == 1).all()
     assert set(site) == set(HOSPITALS)
-    half = FRAME.iloc[::2]
+    half = phrases.iloc[::2]
     assert specialty_hospitals(half).equals(site.iloc[::2])
 
 
-def test_most_of_a_specialty_is_at_its_hospital() -> None:
+def test_most_of_a_specialty_is_at_its_hospital(phrases: pd.DataFrame) -> None:
     """The skew is as documented: six of ten categories at home, the rest spread evenly."""
-    first = FRAME.drop_duplicates("category")
+    first = phrases.drop_duplicates("category")
     site = specialty_hospitals(first)
     homes = {chapter: name for name, chapters in SPECIALTIES.items() for chapter in chapters}
     assert (site == first["chapter"].map(homes)).mean() == pytest.approx(0.6, abs=0.03)
