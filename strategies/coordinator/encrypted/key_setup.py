@@ -42,6 +42,9 @@ class WrongOpening(ReplyRefused, code="wrong-opening"):
     """A member opened another run than the one it was asked to open."""
 
 
+FAILED_AS_OPENER = frozenset({WrongDelivery.code, UnusableKeys.code, WrongOpening.code})
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Delivered:
     """What became of one maker's deliveries: who holds the secret, and who could not open it."""
@@ -59,11 +62,13 @@ class KeyExchange:
         exchange: The message exchange.
         agreement: Public identities, and the openers in order of succession.
         observe: Receives an event for each site that refused.
+        asked_last: Openers that failed the others in an earlier run.
     """
 
     exchange: Exchange
     agreement: Agreement
     observe: Observer
+    asked_last: Collection[str] = ()
 
     @property
     def charter(self) -> str:
@@ -150,7 +155,8 @@ class KeyExchange:
         self.observe(SiteQuarantined(server_round=0, site=maker, code=UnusableKeys.code))
 
     def _succession(self, sites: Collection[str]) -> tuple[str, ...]:
-        return tuple(name for name in self.agreement.openers if name in sites)
+        there = [name for name in self.agreement.openers if name in sites]
+        return tuple(sorted(there, key=lambda name: name in self.asked_last))
 
     def open_run(
         self,

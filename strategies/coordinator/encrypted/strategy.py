@@ -202,7 +202,10 @@ class Encrypted(Strategy):
         must hold all its sites, because everything after them depends on them.
         """
         keys = KeyExchange(
-            exchange=exchange, agreement=self._terms.agreement, observe=self._observe
+            exchange=exchange,
+            agreement=self._terms.agreement,
+            observe=self._observe,
+            asked_last=self._terms.asked_last,
         )
         sites: Sequence[str] = keys.agree_on_epoch(self._roster)
         lineage, passed_over, openings = "", set[str](), 0
