@@ -227,6 +227,7 @@ CODES = {
     "UnreadableSource": "unreadable-source",
     "Unsigned": "unsigned",
     "UnsoundParameters": "unsound-parameters",
+    "UnusableKeys": "unusable-keys",
     "UpdatesRefused": "updates-refused",
     "UpstreamChanged": "upstream-changed",
     "WeakerUnit": "weaker-unit",
@@ -234,6 +235,7 @@ CODES = {
     "WrongAttempt": "wrong-attempt",
     "WrongBucket": "wrong-bucket",
     "WrongCharter": "wrong-charter",
+    "WrongDelivery": "wrong-delivery",
     "WrongDescriptor": "wrong-descriptor",
     "WrongEpoch": "wrong-epoch",
     "WrongLayout": "wrong-layout",
@@ -261,6 +263,7 @@ EVENTS = {
     "RoundStarted": "round-started",
     "SiteAnswered": "site-answered",
     "SiteQuarantined": "site-quarantined",
+    "BucketRefused": "bucket-refused",
     "SitesCompared": "sites-compared",
     "RoundFinished": "round-finished",
 }

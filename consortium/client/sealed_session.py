@@ -272,7 +272,11 @@ class Session:
             # coordinator reads the key bit by bit. One verdict tells nothing useful.
             self.terms.member.memory.burn_key(self.terms.opened.run)
             shown = hashlib.sha256(summed).hexdigest()  # for the site's log: who audits compares
-            raise ChecksumFailed(f"{error}; the sum shown here has SHA-256 {shown}") from error
+            label = receipts[0].label
+            # Who is added together is no secret, and says among whom to look for a spoiled part.
+            of = {"bucket": label.bucket} if label.slot.purpose == TRAINING else {}
+            told = f"{error}; the sum shown here has SHA-256 {shown}"
+            raise ChecksumFailed(told, **of) from error
 
 
 _SESSIONS: Cache[tuple[Path, str], Session] = SITE_PROCESS.cache("sessions", most=1_024)

@@ -80,7 +80,13 @@ def clear_strategy(
 
 
 def encrypted_strategy(
-    config: RunConfig, charter: Charter, *, observe: Observer, keep: Keep, reach: Reach
+    config: RunConfig,
+    charter: Charter,
+    *,
+    observe: Observer,
+    keep: Keep,
+    reach: Reach,
+    asked_last: tuple[str, ...] = (),
 ) -> Encrypted:
     """Return the strategy of an encrypted run.
 
@@ -90,6 +96,7 @@ def encrypted_strategy(
         observe: Told what happens.
         keep: Keeps a file of the coordinator's.
         reach: Told how far the run is.
+        asked_last: Openers that failed the others in an earlier run.
 
     Raises:
         BadConfig, BadCharter: The choices contradict each other or the charter, or a member has
@@ -112,6 +119,7 @@ def encrypted_strategy(
             statistics=count_placement(config, charter, sizes[0]),
             evaluation=count_placement(config, charter, sizes[1]),
             header=lambda label, layout, placement: upload_header(label, config, layout, placement),
+            asked_last=asked_last,
             exact=learner_of(charter).contribution.exact,
         ),
         observe=observe,

@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from consortium.coordinator.assembly import encrypted_strategy
+from consortium.coordinator.failed_openers import FailedOpeners
 from consortium.coordinator.led_run import Ending, LedRun
 from consortium.coordinator.resume import standing
 from consortium.run.evidence_store import EvidenceStore
 from strategies.coordinator.encrypted.progress import PROGRESS_FILE, SealedProgress
+from strategies.coordinator.messaging.events import RunEvent
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,18 @@ class EncryptedAtCoordinator:
             led.recorder.record_resumption(since.request.server_round - (2 if since.untold else 1))
         else:
             led.recorder.record_start()
+        openers = FailedOpeners.of(led.directory)
+
+        def observe(event: RunEvent) -> None:
+            led.observe(event)
+            openers.note(event)
+
         strategy = encrypted_strategy(
-            led.config, led.charter, observe=led.observe, keep=keep, reach=reach
+            led.config,
+            led.charter,
+            observe=observe,
+            keep=keep,
+            reach=reach,
+            asked_last=openers.names,
         )
         strategy.start(led.grid, num_rounds, since=since)

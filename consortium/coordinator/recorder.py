@@ -28,6 +28,7 @@ from consortium.run.records import (
 from privacy.layout import Tally
 from sites.evaluation.contract import Evaluation
 from strategies.coordinator.messaging.events import (
+    BucketRefused,
     RoundFinished,
     RoundStarted,
     RunEvent,
@@ -135,6 +136,14 @@ class Recorder:
                     "round %d: %s is left out: %s", event.server_round, event.site, event.code
                 )
                 self.quarantined.append(QuarantineRecord.model_validate(asdict(event)))
+                self._append_event(event, asdict(event))
+            case BucketRefused():
+                _LOG.warning(
+                    "round %d: the sum of bucket %d was refused; in it are %s",
+                    event.server_round,
+                    event.bucket,
+                    ", ".join(event.sites),
+                )
                 self._append_event(event, asdict(event))
             case SiteAnswered():
                 self._note_answer(event.site, event.server_round)

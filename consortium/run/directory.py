@@ -95,6 +95,11 @@ class RunDirectory:
         return self.path / "order.json"
 
     @property
+    def failed_openers(self) -> Path:
+        """Openers that failed the others, for all runs of a coordinator; in a deployment only."""
+        return self.path.parent / "failed-openers.json"
+
+    @property
     def coordinator(self) -> Path:
         """The coordinator's own folder."""
         return self.path / "coordinator"

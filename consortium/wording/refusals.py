@@ -41,6 +41,9 @@ _SEEN_BY_THE_COORDINATOR = {
     "wrong-purpose": _OTHER,
     "wrong-bucket": "It claimed a bucket other than the one the run assigned to it.",
     "wrong-weight-class": "It claimed a weight that the run does not allow.",
+    "unusable-keys": "Other sites could not open the keys that it made for them, so another member "
+    "made new ones.",
+    "wrong-delivery": "It did not make one key for each other member, so another member made them.",
     "state-disputed": "It signed or sent a model state that differs from that of most others.",
 }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from privacy.errors import ConsortiumError
 from privacy.secrets.keys import EpochSecret
 from privacy.secrets.replay_guard import SiteMemory
-from privacy.storage.secret_files import SecretExists
+from privacy.storage.secret_files import SecretExists, sync_directory
 
 
 class NoEpoch(ConsortiumError, LookupError, code="no-epoch"):
@@ -16,10 +16,13 @@ def keep_epoch(secret: EpochSecret, *, directory: Path, memory: SiteMemory) -> P
     """Write an epoch secret to its file, then make it the current epoch; return the path.
 
     Guarantee: if the site dies between the two, it completes both when the delivery comes again.
+    The secrets of all earlier epochs are deleted, those of earlier charters too: who breaks into
+    the site afterwards finds no key to the runs of those epochs.
 
     Args:
         secret: A secret that was accepted, or that this site made.
-        directory: Directory of epoch secrets, one file each.
+        directory: Directory of the epoch secrets of one charter, one file each. Those of other
+            charters are beside it.
         memory: Memory of this site.
 
     Raises:
@@ -35,6 +38,8 @@ def keep_epoch(secret: EpochSecret, *, directory: Path, memory: SiteMemory) -> P
         if EpochSecret.read(path).fingerprint != secret.fingerprint:
             raise
     memory.accept_epoch(secret.epoch, secret.fingerprint)
+    # Last: until the new epoch is the current one, the site goes by the one before.
+    _delete_earlier(secret.epoch, directory.parent)
     return path
 
 
@@ -49,6 +54,14 @@ def current_epoch(*, directory: Path, memory: SiteMemory) -> EpochSecret:
     if not epoch:
         raise NoEpoch("this site has not accepted an epoch secret yet: ask an opener for one")
     return EpochSecret.read(_path(directory, epoch))
+
+
+def _delete_earlier(epoch: int, parent: Path) -> None:
+    for path in parent.glob("*/epoch-*.secret"):
+        number = path.stem.removeprefix("epoch-")
+        if number.isdecimal() and int(number) < epoch:
+            path.unlink(missing_ok=True)
+            sync_directory(path.parent)
 
 
 def _path(directory: Path, epoch: int) -> Path:

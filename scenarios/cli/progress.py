@@ -79,6 +79,8 @@ class _Plain:
                 self.print_line(f"{len(sites)} sites joined: {', '.join(sites)}{missing}")
             case {"event": "site-quarantined", "server_round": turn, "site": site, "code": code}:
                 self.print_line(f"round {turn}: {site} left out ({code}{_format_counts(event)})")
+            case {"event": "bucket-refused", "bucket": bucket, "sites": sites}:
+                self.print_line(f"the sum of bucket {bucket} was refused: {', '.join(sites)}")
             case {"event": "round-started", "server_round": turn, "cohort": cohort}:
                 self.start_round(int(turn), len(cohort))
             case {"event": "site-answered"}:

@@ -23,11 +23,6 @@ def consortium(tmp_path: Path) -> Consortium:
     return Consortium.placed(tmp_path / "run")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part H: the next opener is tried, the first named",
-)
 def test_who_opens_runs_with_a_key_that_nobody_can_read_is_passed_over(
     consortium: Consortium,
 ) -> None:
@@ -47,11 +42,6 @@ def test_who_opens_runs_with_a_key_that_nobody_can_read_is_passed_over(
     assert {site for _, site, _ in course.quarantined} == {LIAR}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part H: the next maker of an epoch is tried, the first named",
-)
 def test_who_delivers_epoch_secrets_to_the_wrong_members_is_passed_over(
     consortium: Consortium,
 ) -> None:
@@ -69,11 +59,8 @@ def test_who_delivers_epoch_secrets_to_the_wrong_members_is_passed_over(
     assert {site for _, site, _ in course.quarantined} == {LIAR}
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="part H: the bucket of a spoiled tag is named"
-)
 def test_the_bucket_of_who_spoils_its_tag_is_named(tmp_path: Path) -> None:
-    """Two buckets of three; today nobody is told of which one the sum was wrong."""
+    """Two buckets of three."""
     forget_processes()
     consortium = Consortium.placed(tmp_path / "run", [f"site-{letter}" for letter in "abcdef"])
     overrides: dict[str, Any] = {"num_server_rounds": 2, "buckets": 2, "weighting": "equal"}

@@ -249,6 +249,7 @@ def test_a_site_that_is_shown_another_sum_notices(consortium: Consortium) -> Non
         (2, "north", "state-disputed"),
         (3, "north", "site-refused.rolled-back"),
         (4, "north", "site-refused.rolled-back"),
+        (5, "north", "site-refused.no-final-state"),
     }
     assert set(course.models) == {"east", "south", "west"}
     assert len(set(course.models.values())) == 1

@@ -42,6 +42,7 @@ class SealedTerms:
         statistics: Placement of the statistics.
         evaluation: Placement of the evaluation counts.
         header: Returns the header of an upload.
+        asked_last: Openers that failed the others in an earlier run of this coordinator.
         exact: Whether a round needs every site of the run, because exact tallies are added.
     """
 
@@ -56,6 +57,7 @@ class SealedTerms:
     statistics: Placement
     evaluation: Placement
     header: Callable[[UploadLabel, Layout, Placement], UploadHeader]
+    asked_last: tuple[str, ...] = ()
     exact: bool = False
 
     @property

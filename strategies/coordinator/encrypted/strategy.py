@@ -28,14 +28,24 @@ from strategies.coordinator.encrypted.progress import (
     SealedProgress,
     SealedStanding,
 )
+from strategies.coordinator.encrypted.refusals import (
+    SPOILED,
+    left_out_at_opening,
+    opening_is_refused,
+    refused_buckets,
+)
 from strategies.coordinator.encrypted.request import SealedRequest, collect_state, nodes_of
 from strategies.coordinator.messaging.cohort import Cohort
-from strategies.coordinator.messaging.events import Observer, SitesJoined
+from strategies.coordinator.messaging.events import (
+    Observer,
+    RunEvent,
+    SiteQuarantined,
+    SitesJoined,
+)
 from strategies.coordinator.messaging.exchange import ByteCount, Exchange
-from strategies.coordinator.messaging.reply_validation import SiteRefused, reply_content
+from strategies.coordinator.messaging.reply_validation import reply_content
 from strategies.coordinator.messaging.roster import Reception, Roster
 
-_SPOILED = f"{SiteRefused.code}.checksum-failed"
 _OPENINGS = 4  # sites refuse more openings of one lineage
 
 
@@ -156,7 +166,7 @@ class Encrypted(Strategy):
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Add the uploads as they arrive. No arrays are returned: the coordinator can read none."""
-        self._question.gather(replies)
+        self._gather(replies)
         return None, MetricRecord({"num-sites": len(self._question.replies)})
 
     def configure_evaluate(
@@ -171,8 +181,13 @@ class Encrypted(Strategy):
         self, server_round: int, replies: Iterable[Message]
     ) -> MetricRecord | None:
         """Add the sealed counts as they arrive."""
-        self._question.gather(replies)
+        self._gather(replies)
         return MetricRecord({"num-sites": len(self._question.replies)})
+
+    def _gather(self, replies: Iterable[Message]) -> None:
+        self._question.gather(replies)
+        for refused in refused_buckets(self._question):
+            self._observe(refused)
 
     def summary(self) -> None:
         """Print nothing: the run config and every event are recorded in the run directory."""
@@ -187,14 +202,21 @@ class Encrypted(Strategy):
         must hold all its sites, because everything after them depends on them.
         """
         keys = KeyExchange(
-            exchange=exchange, agreement=self._terms.agreement, observe=self._observe
+            exchange=exchange,
+            agreement=self._terms.agreement,
+            observe=self._observe,
+            asked_last=self._terms.asked_last,
         )
         sites: Sequence[str] = keys.agree_on_epoch(self._roster)
-        lineage = ""
-        for _ in range(_OPENINGS):
+        lineage, passed_over, openings = "", set[str](), 0
+        while openings < _OPENINGS:
             self._cohort.require_quorum(sites)
             self._opening, encoded = keys.open_run(
-                self._roster, sites, label=self._terms.label, lineage=lineage
+                self._roster,
+                sites,
+                label=self._terms.label,
+                lineage=lineage,
+                passed_over=passed_over,
             )
             lineage = lineage or self._opening.run
             self._keep(OPENING_FILE, [encoded])
@@ -203,6 +225,11 @@ class Encrypted(Strategy):
             )
             if self._pool_statistics(exchange):
                 return
+            if opening_is_refused(self._question, len(self._opening.terms.roster)):
+                passed_over.add(self._opening.terms.opener)
+                continue
+            # Sites count the openings that they accepted; one that all refuse is none of them.
+            openings += 1
             sites = tuple(self._question.replies)
         raise RoundVoid(
             f"the statistics need every site of the run, and in {_OPENINGS} openings some were "
@@ -212,12 +239,20 @@ class Encrypted(Strategy):
 
     def _pool_statistics(self, exchange: Exchange) -> bool:
         form = self._terms.statistics_form(self._roster.layout)
-        self._ask(self._opening.terms.roster, {STATISTICS: form})
+        terms = self._opening.terms
+        # Named once all have answered: who refuses what the opener made is not at fault.
+        self._ask(terms.roster, {STATISTICS: form}, observe=self._observe_the_rest)
         asked = self._question.messages(messages.STATISTICS, exchange)
         self._question.gather(exchange.replies(asked))
+        for event in left_out_at_opening(self._question, terms.opener, len(terms.roster)):
+            self._observe(event)
         receipts, counted = self._finish_counts(STATISTICS)
         self._next = replace(self._next, server_round=1, count_receipts=receipts, count_sum=counted)
         return bool(receipts)
+
+    def _observe_the_rest(self, event: RunEvent) -> None:
+        if not isinstance(event, SiteQuarantined):
+            self._observe(event)
 
     def _train(self, reception: Reception, server_round: int) -> None:
         """Run a round; if it is void, wait for missing sites and try again."""
@@ -338,13 +373,19 @@ class Encrypted(Strategy):
         self._question.gather(exchange.replies(asked))
         # A site confirms its model before it opens the counts, so a spoiled part of those does not
         # keep the run from ending.
-        opened = [site for site, one in self._question.left_out.items() if one.code == _SPOILED]
+        opened = [site for site, one in self._question.left_out.items() if one.code == SPOILED]
         self._cohort.require_quorum([*self._question.replies, *opened])
 
     def _records(self) -> tuple[ArrayRecord, ConfigRecord]:
         return wire.arrays_and_facts(self._next.content())
 
-    def _ask(self, sites: Sequence[str], forms: dict[str, UploadForm]) -> None:
+    def _ask(
+        self,
+        sites: Sequence[str],
+        forms: dict[str, UploadForm],
+        *,
+        observe: Observer | None = None,
+    ) -> None:
         roster = self._terms.agreement.roster(self._opening.terms.roster)
         self._question = SealedRequest(
             request=self._next,
@@ -356,7 +397,7 @@ class Encrypted(Strategy):
                 for purpose, form in forms.items()
             },
             read=self._read_reply,
-            observe=self._observe,
+            observe=observe or self._observe,
         )
 
     def _slot(self, purpose: str) -> Slot:

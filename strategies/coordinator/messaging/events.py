@@ -69,6 +69,26 @@ class SiteQuarantined:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BucketRefused:
+    """Most sites refused the sum of a bucket's updates: its checksum failed.
+
+    If the coordinator added rightly, which `audit-sum` can tell, one of these sites spoiled its
+    part.
+
+    Args:
+        server_round: The round of the updates.
+        bucket: The bucket, from 0.
+        sites: Who is in the sum.
+    """
+
+    kind: ClassVar[str] = "bucket-refused"
+
+    server_round: int
+    bucket: int
+    sites: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class RoundFinished:
     """A round moved the model. The evaluation counts describe the state that the sites received."""
 
@@ -101,6 +121,7 @@ RunEvent: TypeAlias = (
     | RoundStarted
     | SiteAnswered
     | SiteQuarantined
+    | BucketRefused
     | SitesCompared
     | RoundFinished
 )

@@ -44,3 +44,25 @@ def test_an_older_epoch_is_not_gone_back_to(epoch: NewEpoch, tmp_path: Path) -> 
         path.unlink()
         with pytest.raises(SecretMissing):
             current_epoch(directory=directory, memory=memory)
+
+
+def test_the_secrets_of_earlier_epochs_are_gone_those_of_earlier_charters_too(
+    tmp_path: Path,
+) -> None:
+    before, now = tmp_path / "secrets" / "charter-1", tmp_path / "secrets" / "charter-2"
+    with SiteMemory(tmp_path / "memory") as memory:
+        for epoch in (2, 3):
+            keep_epoch(EpochSecret(epoch, bytes(32)), directory=before, memory=memory)
+        assert [path.name for path in before.iterdir()] == ["epoch-3.secret"]
+        path = keep_epoch(EpochSecret(4, bytes(32)), directory=now, memory=memory)
+    assert list((tmp_path / "secrets").glob("*/*")) == [path]
+
+
+def test_a_secret_that_is_not_accepted_deletes_none(tmp_path: Path) -> None:
+    directory = tmp_path / "secrets" / "charter-1"
+    with SiteMemory(tmp_path / "memory") as memory:
+        path = keep_epoch(EpochSecret(3, bytes(32)), directory=directory, memory=memory)
+        memory.accept_epoch(5, bytes(32))
+        with pytest.raises(StaleEpoch):
+            keep_epoch(EpochSecret(4, bytes(32)), directory=directory, memory=memory)
+    assert path.exists()

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from flwr.app import RecordDict
 
-from privacy.protocol.key_messages import Opening
+from privacy.protocol.key_messages import Delivery, Opening, delivery_body
 from privacy.wire import encrypted_messages as sealed_messages
+from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from strategies.coordinator.encrypted.key_setup import KeyExchange, NoOpener
 from strategies.coordinator.messaging.exchange import Exchange
@@ -136,30 +137,109 @@ def test_the_next_in_line_makes_the_epoch_if_the_first_does_not(consortium: Cons
     assert makers == ["east", "north"]
 
 
-def test_deliveries_that_were_altered_reach_nobody(consortium: Consortium) -> None:
-    """The coordinator, or a maker that lies: each site refuses what was not made for it."""
-    course, sealed = Course(), {}
-
-    def crossed(passing: Passing) -> RecordDict:
-        if passing.kind != sealed_messages.ROTATE:
-            return passing.content
-        sealed.update(sealed_messages.read_deliveries(passing.content))
-        south, west = sealed["south"], sealed["west"]
-        flipped = west[:-1] + bytes([west[-1] ^ 1])
-        return sealed_messages.deliveries({"north": south, "south": b"", "west": flipped})
-
-    assert keys(consortium, course, crossed).agree_on_epoch(roster(consortium)) == ("east",)
-    assert course.quarantined == {
-        (0, "north", "site-refused.wrong-recipient"),
-        (0, "south", "site-refused.malformed-envelope"),
-        (0, "west", "site-refused.bad-signature"),
-    }
+def crossed(made: dict[str, bytes]) -> dict[str, bytes]:
+    return {**made, "north": made["south"], "south": made["north"]}
 
 
-def test_who_is_brought_nothing_is_not_in_the_run(consortium: Consortium) -> None:
+def unsigned(made: dict[str, bytes]) -> dict[str, bytes]:
+    return {**made, "west": made["west"][:-1] + bytes([made["west"][-1] ^ 1])}
+
+
+def emptied(made: dict[str, bytes]) -> dict[str, bytes]:
+    return {**made, "south": b""}
+
+
+def lacking(made: dict[str, bytes]) -> dict[str, bytes]:
+    return {name: one for name, one in made.items() if name != "north"}
+
+
+@pytest.mark.parametrize(
+    ("alter", "code"),
+    [
+        (crossed, "wrong-delivery"),
+        (unsigned, "bad-signature"),
+        (emptied, "malformed-envelope"),
+        (lacking, "wrong-delivery"),
+    ],
+)
+def test_deliveries_that_are_not_right_reach_nobody_and_their_maker_is_named(
+    consortium: Consortium, alter: Callable[[dict[str, bytes]], dict[str, bytes]], code: str
+) -> None:
+    """The next in line makes them, and no site refuses anything."""
     course = Course()
-    nothing = answering("east", sealed_messages.ROTATE, lambda: sealed_messages.deliveries({}))
-    assert keys(consortium, course, nothing).agree_on_epoch(roster(consortium)) == ("east",)
+
+    def hook(passing: Passing) -> RecordDict:
+        if (passing.site, passing.kind) != ("east", sealed_messages.ROTATE):
+            return passing.content
+        return sealed_messages.deliveries(alter(sealed_messages.read_deliveries(passing.content)))
+
+    assert keys(consortium, course, hook).agree_on_epoch(roster(consortium)) == NAMES
+    assert course.quarantined == {(0, "east", code)}
+    assert len(set(held(consortium).values())) == 1
+
+
+def sealed_wrongly(consortium: Consortium, maker: str, *sites: str) -> Hook:
+    """Return a hook with which a maker signs for some sites what they cannot open."""
+
+    def hook(passing: Passing) -> RecordDict:
+        if (passing.site, passing.kind) != (maker, sealed_messages.ROTATE):
+            return passing.content
+        made = sealed_messages.read_deliveries(passing.content)
+        for site in sites:
+            sent = Delivery.decode(made[site])
+            sealed = sent.sealed[:-1] + bytes([sent.sealed[-1] ^ 1])
+            signature = consortium.identity(maker).sign(delivery_body(sent.terms, sealed))
+            made[site] = replace(sent, sealed=sealed, signature=signature).encode()
+        return sealed_messages.deliveries(made)
+
+    return hook
+
+
+def cannot_open(site: str) -> Hook:
+    """Return a hook with which a site says that it can open no delivery."""
+    refused = wire.refusal_of("cannot-open", {})
+    return answering(site, sealed_messages.DELIVER, lambda: refused)
+
+
+@pytest.mark.parametrize("victims", [("south",), ("north", "south", "west")])
+def test_a_maker_of_what_others_cannot_open_is_named_and_the_next_one_makes_it(
+    consortium: Consortium, victims: tuple[str, ...]
+) -> None:
+    course = Course()
+    hook = sealed_wrongly(consortium, "east", *victims)
+    assert keys(consortium, course, hook).agree_on_epoch(roster(consortium)) == NAMES
+    assert course.quarantined == {(0, "east", "unusable-keys")}
+    assert len(set(held(consortium).values())) == 1
+
+
+def test_a_site_that_can_open_nobodys_delivery_is_named_and_no_maker(
+    consortium: Consortium,
+) -> None:
+    course = Course()
+    agreed = keys(consortium, course, cannot_open("south")).agree_on_epoch(roster(consortium))
+    assert agreed == ("east", "north", "west")
+    assert course.quarantined == {(0, "south", "site-refused.cannot-open")}
+
+
+def test_of_one_maker_the_word_of_most_stands(tmp_path: Path) -> None:
+    """There is no other whose delivery could tell who lies."""
+    placed = Consortium.placed(tmp_path)
+    alone = placed.charter.model_copy(update={"openers": ("east",)})
+    for name in NAMES:
+        alone.write(placed.run.site(name) / "charter.json")
+    consortium, course = replace(placed, charter=alone), Course()
+    forget_processes()
+    agreed = keys(consortium, course, cannot_open("south")).agree_on_epoch(roster(consortium))
+    assert agreed == ("east", "north", "west")
+    assert course.quarantined == {(0, "south", "site-refused.cannot-open")}
+    forget_processes()
+    course = Course()
+    for name in ("north", "west"):
+        (consortium.run.site(name) / "memory" / "memory.sqlite").unlink()
+    hook = sealed_wrongly(consortium, "east", "north", "south", "west")
+    with pytest.raises(NoOpener, match="could open nothing"):
+        keys(consortium, course, hook).agree_on_epoch(roster(consortium))
+    assert course.quarantined == {(0, "east", "unusable-keys")}
 
 
 def test_without_a_maker_there_is_no_epoch(consortium: Consortium) -> None:
