@@ -239,6 +239,7 @@ def test_a_site_that_never_trained_privately_shows_what_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cli_ledger, "console", Console(width=200))
+    (tmp_path / "site.json").write_text("{}")  # a site is set up here
     Policy().write(tmp_path)
     with Ledger(SiteDirectory(tmp_path).ledger) as ledger:
         ledger.enter_release(
