@@ -19,7 +19,7 @@ from privacy.contribution import Contribution
 from privacy.encryption.parameters import Placement
 from privacy.identity.public_identity import PublicIdentity
 from privacy.protocol.envelope import STATISTICS, Slot
-from privacy.protocol.grouping import assign_buckets, weight_class
+from privacy.protocol.grouping import assign_buckets, bucket_seed, weight_class
 from privacy.secrets.key_exchange import OpenedRun
 from privacy.secrets.linear_mac import Checksum
 from privacy.secrets.sealer import BfvSecret, Sealer
@@ -69,11 +69,13 @@ class SiteTerms:
     @cached_property
     def buckets(self) -> Mapping[str, int]:
         """The bucket of each site, fixed for the run."""
-        config = self.site.run_config
-        seed = self.opened.keys.bucket_seed
-        # The coordinator lacks the seed, so it cannot choose anyone's neighbours. Buckets drawn
-        # anew each round would let one site's own direction show through.
-        return assign_buckets(seed, self.opened.roster, num_buckets=config.buckets)
+        config, roster = self.site.run_config, self.opened.roster
+        # The coordinator lacks the key, and who made the key did not know the seed of the run, so
+        # neither can choose anyone's neighbours. Buckets drawn anew each round would let one site's
+        # own direction show through, and so would other buckets for the same updates: those follow
+        # from the seed as well.
+        drawn = bucket_seed(self.opened.keys.bucket_key, roster, seed=config.seed)
+        return assign_buckets(drawn, roster, num_buckets=config.buckets)
 
     @cached_property
     def secret(self) -> BfvSecret:

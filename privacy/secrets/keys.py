@@ -180,7 +180,7 @@ class EpochSecret(Secret):
             state=self._derive("state", context, length=SIV_KEY_SIZE),
             checksum=self._derive("checksum", context, length=SECRET_SIZE),
             pad=self._derive("pad", context, length=SECRET_SIZE),
-            bucket_seed=self._derive("bucket-seed", context, length=SECRET_SIZE),
+            bucket_key=self._derive("bucket-key", charter, length=SECRET_SIZE),
         )
 
     def write(self, path: Path) -> None:
@@ -214,7 +214,8 @@ class RunKeys(Secret):
         state: AES-SIV key that encrypts the state, 64 bytes.
         checksum: Key from which the coefficients of the linear MAC are drawn, 32 bytes.
         pad: Key from which the pad of each upload's tag is derived, 32 bytes.
-        bucket_seed: Seed that assigns sites to buckets, 32 bytes.
+        bucket_key: Key from which buckets are drawn, 32 bytes. It is of the epoch and not of the
+            run, so that who opens a run has no say in it.
     """
 
     charter: bytes
@@ -222,7 +223,7 @@ class RunKeys(Secret):
     state: bytes
     checksum: bytes
     pad: bytes
-    bucket_seed: bytes
+    bucket_key: bytes
 
     def __repr__(self) -> str:
         return f"RunKeys(run={self.run!r})"

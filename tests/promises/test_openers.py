@@ -11,7 +11,7 @@ from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire.encrypted_messages import SealedRound
 from strategies.coordinator.messaging.events import SiteQuarantined
 from tests.carrier import staged
-from tests.small_consortium import Consortium, Passing, forget_processes, refusal
+from tests.small_consortium import Consortium, Passing, forget_processes, read_round, refusal
 from tests.tampering import Liar, spoiled_tag
 
 LIAR = "east"  # is asked first
@@ -74,3 +74,21 @@ def test_the_bucket_of_who_spoils_its_tag_is_named(tmp_path: Path) -> None:
     staged(so=liar.asked is not None and bool(refused), what="no site found a spoiled tag")
     session = consortium.place("site-a", **overrides).session(cast(SealedRound, liar.asked))
     assert {one.counts.get("bucket") for one in refused} == {session.terms.buckets["site-a"]}
+
+
+def test_who_opens_a_run_has_no_say_in_who_is_added_together(tmp_path: Path) -> None:
+    """The buckets follow from the epoch, the sites and the seed, however often a run is opened."""
+    forget_processes()
+    consortium = Consortium.placed(tmp_path / "run", [f"site-{letter}" for letter in "abcdef"])
+
+    def drawn(seed: int) -> tuple[int, ...]:
+        overrides: dict[str, Any] = {"buckets": 2, "weighting": "equal", "seed": seed}
+        course = consortium.start(num_server_rounds=1, **overrides)
+        asked, _ = course.answers("evaluate")[0]
+        place = consortium.place("site-b", num_server_rounds=1, **overrides)
+        buckets = place.session(read_round(asked.content)).terms.buckets
+        return tuple(buckets[name] for name in consortium.charter.names)
+
+    first = drawn(1)
+    assert drawn(1) == first
+    assert {drawn(seed) for seed in range(2, 6)} != {first}

@@ -146,7 +146,7 @@ def test_every_opening_has_a_key_of_its_own(members: dict[str, KeyRing]) -> None
         for _ in range(2)
     ]
     assert len({one.scheme_secret for one in opened}) == 2
-    assert len({one.keys.bucket_seed for one in opened}) == 2
+    assert len({one.keys.checksum for one in opened}) == 2
 
 
 def test_who_may_not_open_does_not(consortium: Consortium) -> None:

@@ -26,7 +26,7 @@ from privacy.secrets.keys import (
 from privacy.storage.secret_files import MalformedSecretFile
 
 CHARTER = b"\x01" * 32
-KEPT = ("state", "checksum", "pad", "bucket_seed")
+KEPT = ("state", "checksum", "pad", "bucket_key")
 
 
 def test_rfc8032_ed25519_section_7_1_tests_1_and_2() -> None:
@@ -157,7 +157,10 @@ def test_what_is_no_epoch_secret_is_refused(number: int, secret: bytes) -> None:
 
 
 def test_every_key_of_every_run_is_another() -> None:
-    """Purpose, epoch, secret, charter and run: a change in any of them changes every key."""
+    """Purpose, epoch, secret, charter and run: a change in any of them changes every key.
+
+    The key for buckets is one of the epoch: the run has no part in it.
+    """
     variants = [
         EpochSecret(1, bytes(32)).run_keys(charter=CHARTER, run="a"),
         EpochSecret(1, bytes(32)).run_keys(charter=CHARTER, run="b"),
@@ -165,7 +168,9 @@ def test_every_key_of_every_run_is_another() -> None:
         EpochSecret(2, bytes(32)).run_keys(charter=CHARTER, run="a"),
         EpochSecret(1, b"1" * 32).run_keys(charter=CHARTER, run="a"),
     ]
-    derived = [getattr(keys, name)[:32] for keys in variants for name in KEPT]
+    assert variants[0].bucket_key == variants[1].bucket_key
+    derived = [getattr(keys, name)[:32] for keys in variants for name in KEPT[:3]]
+    derived += [keys.bucket_key for keys in variants[1:]]
     derived += [EpochSecret(epoch, bytes(32)).fingerprint for epoch in (1, 2)]
     assert len(set(derived)) == len(derived)
 
@@ -181,9 +186,9 @@ def test_run_keys_are_the_same_at_every_member_and_of_the_stated_length() -> Non
 def test_derivation_is_never_re_meant() -> None:
     """Pinned: members of two versions of this program must derive the same keys."""
     keys = EpochSecret(7, bytes(range(32))).run_keys(charter=CHARTER, run="bank-credit-0a")
-    everything = keys.state + keys.checksum + keys.pad + keys.bucket_seed
+    everything = keys.state + keys.checksum + keys.pad + keys.bucket_key
     assert hashlib.sha256(everything).hexdigest() == (
-        "eaa83f9b8405a50a5f51df1ae95316e626cd984be4258d35058024faed80396d"
+        "2757ab915a511fd328905609cb7f708e47f56372033dd31bb23227bb4a0fd520"
     )
 
 
@@ -236,7 +241,7 @@ def test_no_secret_shows_its_bytes() -> None:
     member = Identity("east", signing=material, receiving=material)
     secret = EpochSecret(1, material)
     keys = secret.run_keys(charter=CHARTER, run="run")
-    hidden = [material, keys.state, keys.checksum, keys.pad, keys.bucket_seed]
+    hidden = [material, keys.state, keys.checksum, keys.pad, keys.bucket_key]
     shown = "".join(f"{item!r}{item}{[item]!r}" for item in (member, secret, keys, Secret()))
     for key in hidden:
         assert key.hex() not in shown
