@@ -142,6 +142,7 @@ CODES = {
     "OpeningAlreadyAccepted": "opening-already-accepted",
     "OptimizerRefused": "optimizer-refused",
     "OptionRefused": "option-refused",
+    "OtherBuckets": "other-buckets",
     "OtherCharter": "other-charter",
     "OtherEncoder": "other-encoder",
     "OtherKeys": "other-keys",

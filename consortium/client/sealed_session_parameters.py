@@ -69,13 +69,18 @@ class SiteTerms:
     @cached_property
     def buckets(self) -> Mapping[str, int]:
         """The bucket of each site, fixed for the run."""
-        config, roster = self.site.run_config, self.opened.roster
+        roster, num_buckets = self.opened.roster, self.site.run_config.buckets
         # The coordinator lacks the key, and who made the key did not know the seed of the run, so
         # neither can choose anyone's neighbours. Buckets drawn anew each round would let one site's
         # own direction show through, and so would other buckets for the same updates: those follow
         # from the seed as well.
-        drawn = bucket_seed(self.opened.keys.bucket_key, roster, seed=config.seed)
-        return assign_buckets(drawn, roster, num_buckets=config.buckets)
+        return assign_buckets(self.drawn, roster, num_buckets=num_buckets)
+
+    @cached_property
+    def drawn(self) -> bytes:
+        """What the buckets are drawn from."""
+        key, seed = self.opened.keys.bucket_key, self.site.run_config.seed
+        return bucket_seed(key, self.opened.roster, seed=seed)
 
     @cached_property
     def secret(self) -> BfvSecret:

@@ -65,8 +65,16 @@ class Answers:
             state: Digest of the sealed state it was trained from.
             scales: By which an update from that state is rounded.
             given: What training gave, and the counts of the evaluation.
+
+        Raises:
+            OtherBuckets: The same updates, without noise, were sealed for other buckets before.
         """
         memory = self.terms.member.memory.answers
+        config = self.terms.site.run_config
+        # What two partitions of the same updates have in common may be one site. Noise makes them
+        # others, and so does another seed.
+        if config.buckets > 1 and config.privacy.offered is None:
+            memory.remember_partition(self.terms.drawn, config.buckets)
         while True:
             # One commit for all three: after a death in between, the round would be trained again,
             # or its counts would be missing.

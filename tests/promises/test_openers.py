@@ -92,3 +92,17 @@ def test_who_opens_a_run_has_no_say_in_who_is_added_together(tmp_path: Path) -> 
     first = drawn(1)
     assert drawn(1) == first
     assert {drawn(seed) for seed in range(2, 6)} != {first}
+
+
+def test_the_same_updates_are_not_opened_in_another_number_of_buckets(tmp_path: Path) -> None:
+    """With two and with three, what a bucket of each has in common is one site or two."""
+    forget_processes()
+    consortium = Consortium.placed(tmp_path / "run", [f"site-{number}" for number in range(9)])
+    overrides: dict[str, Any] = {"num_server_rounds": 1, "weighting": "equal"}
+    assert consortium.start(buckets=3, **overrides).error is None
+    forget_processes()
+    again = consortium.start(buckets=2, **overrides)
+    assert again.error is not None
+    assert {code for _, _, code in again.quarantined} == {"site-refused.other-buckets"}
+    forget_processes()
+    assert consortium.start(buckets=2, seed=8, **overrides).error is None
