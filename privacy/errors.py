@@ -4,7 +4,10 @@ It is a module of its own because every package raises it, and it may import non
 """
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import TypeVar
+
+Value = TypeVar("Value")
 
 
 class ConsortiumError(Exception):
@@ -40,6 +43,22 @@ def abbreviated_names(names: Collection[str]) -> str:
     """Return names for a message: all of up to six, else their number and the first five."""
     few = ", ".join([*names][:5])
     return ", ".join(names) if len(names) <= 6 else f"{len(names)}: {few}, ..."
+
+
+def look_up(
+    name: str, known: Mapping[str, Value], *, kind: str, refusal: type[ConsortiumError]
+) -> Value:
+    """Return what has this name.
+
+    Args:
+        name: What was typed.
+        known: What there is, by name.
+        kind: What they are, in the singular.
+        refusal: The error if there is none; its message names the nearest one, or all.
+    """
+    if name not in known:
+        raise refusal(unknown_name(name, known, kind=kind))
+    return known[name]
 
 
 def unknown_name(name: str, known: Collection[str], *, kind: str) -> str:

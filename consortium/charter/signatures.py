@@ -1,7 +1,7 @@
 """The members' signatures of a charter, in files beside it so that its fingerprint is unchanged."""
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -23,7 +23,32 @@ class OtherKeys(ConsortiumError, PermissionError, code="other-keys"):
     """A charter's keys for a member differ from the member's own."""
 
 
-class Signature(BaseModel):
+class _SignatureFile(BaseModel):
+    """What a file holds, as JSON; `holds` says it in an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    holds: ClassVar[str]
+    version: Literal[1] = 1
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read the file.
+
+        Raises:
+            BadCharter: The file cannot be read or has another format.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise BadCharter(f"{path} does not hold {cls.holds} of a charter: {error}") from error
+
+    def write(self, path: Path) -> None:
+        """Write the file."""
+        write_atomically(path, self.model_dump_json(indent=1))
+
+
+class Signature(_SignatureFile):
     """One member's signature of a charter, in a file that may travel over any channel.
 
     Args:
@@ -32,53 +57,19 @@ class Signature(BaseModel):
         signature: Ed25519 signature over a tag and the fingerprint, hexadecimal.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    holds = "a signature"
 
-    version: Literal[1] = 1
     charter: str
     member: str
     signature: str = Field(pattern=_HEX)
 
-    @classmethod
-    def read(cls, path: Path) -> "Signature":
-        """Read a member's signature.
 
-        Raises:
-            BadCharter: The file cannot be read or has another format.
-        """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise BadCharter(f"{path} is not a signature of a charter: {error}") from error
-
-    def write(self, path: Path) -> None:
-        """Write the signature to a file."""
-        write_atomically(path, self.model_dump_json(indent=1))
-
-
-class Signatures(BaseModel):
+class Signatures(_SignatureFile):
     """All members' signatures of a charter: `signatures.json` beside `charter.json`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    holds = "the signatures"
 
-    version: Literal[1] = 1
     signatures: tuple[Signature, ...]
-
-    @classmethod
-    def read(cls, path: Path) -> "Signatures":
-        """Read a file of signatures.
-
-        Raises:
-            BadCharter: The file cannot be read or has another format.
-        """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise BadCharter(f"{path} holds no signatures of a charter: {error}") from error
-
-    def write(self, path: Path) -> None:
-        """Write the signatures to a file."""
-        write_atomically(path, self.model_dump_json(indent=1))
 
     def signers(self, charter: Charter) -> tuple[str, ...]:
         """Return the names of the members who signed this charter, in the charter's order.

@@ -1,7 +1,8 @@
 """Command groups that import a command when it is used: some libraries take seconds to load."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 
 import click
 import typer
@@ -15,11 +16,22 @@ class LazyCommand:
 
     Args:
         summary: The first paragraph of its help, so that the group's help needs no import.
-        load: Imports and returns an app that either is the command or contains it.
+        target: `module:name` of the function that is the command, or of an app that either is
+            the command or contains it.
     """
 
     summary: str
-    load: Callable[[], typer.Typer]
+    target: str
+
+    def load(self, name: str) -> typer.Typer:
+        """Import the module and return the command, under this name, as an app."""
+        module, _, attribute = self.target.partition(":")
+        found = getattr(import_module(module), attribute)
+        if isinstance(found, typer.Typer):
+            return found
+        alone = typer.Typer()
+        alone.command(name)(found)
+        return alone
 
 
 def lazy_group(lazy: Mapping[str, LazyCommand]) -> type[TyperGroup]:
@@ -60,7 +72,7 @@ def lazy_group(lazy: Mapping[str, LazyCommand]) -> type[TyperGroup]:
 
 def load_command(name: str, lazy: LazyCommand) -> click.Command:
     """Import a command and return it under its name."""
-    loaded = get_command(lazy.load())
+    loaded = get_command(lazy.load(name))
     # Typer makes an app with one command that command itself, with several a group.
     command: click.Command = getattr(loaded, "commands", {}).get(name, loaded)
     command.name = name

@@ -13,96 +13,40 @@ from privacy.errors import ConsortiumError
 FAILED = 1
 
 
-def _load_charter() -> typer.Typer:
-    from consortium.cli.charter import app
-
-    return app
-
-
-def _load_site() -> typer.Typer:
-    from consortium.cli.site import app
-
-    return app
-
-
-def _load_coordinator() -> typer.Typer:
-    from consortium.cli.coordinator import app
-
-    return app
-
-
-def _load_provision() -> typer.Typer:
-    from consortium.cli.provision import app
-
-    return app
-
-
-def _load_encoder() -> typer.Typer:
-    from consortium.cli import encoder as cli_encoder
-
-    loaded = typer.Typer()
-    loaded.command("encoder")(cli_encoder.show_encoder)
-    return loaded
-
-
-def _load_export() -> typer.Typer:
-    from consortium.cli import export as cli_export
-
-    loaded = typer.Typer()
-    loaded.command("export")(cli_export.export)
-    return loaded
-
-
-def _load_run() -> typer.Typer:
-    from consortium.cli.run import app
-
-    return app
-
-
-def _load_run_config() -> typer.Typer:
-    from consortium.cli import run_config as cli_run_config
-
-    loaded = typer.Typer()
-    loaded.command("run-config")(cli_run_config.list_run_config)
-    return loaded
-
-
-def _load_audit() -> typer.Typer:
-    from consortium.cli.audit import app
-
-    return app
-
-
 COMMANDS = {
-    "charter": LazyCommand("Draft, sign, show and revise the charter.", _load_charter),
+    "charter": LazyCommand(
+        "Draft, sign, show and revise the charter.", "consortium.cli.charter:app"
+    ),
     "provision": LazyCommand(
         "Make a kit for each site and one for the coordinator. No kit holds a private key.",
-        _load_provision,
+        "consortium.cli.provision:app",
     ),
-    "site": LazyCommand("Set up and run a site.", _load_site),
-    "coordinator": LazyCommand("Set up and run the coordinator.", _load_coordinator),
-    "run": LazyCommand("Start a run under the charter in force.", _load_run),
-    "resume": LazyCommand("Resume an interrupted run from its last completed round.", _load_run),
+    "site": LazyCommand("Set up and run a site.", "consortium.cli.site:app"),
+    "coordinator": LazyCommand("Set up and run the coordinator.", "consortium.cli.coordinator:app"),
+    "run": LazyCommand("Start a run under the charter in force.", "consortium.cli.run:app"),
+    "resume": LazyCommand(
+        "Resume an interrupted run from its last completed round.", "consortium.cli.run:app"
+    ),
     "wait": LazyCommand(
-        "Wait until the last run ends, or until one of its rounds starts.", _load_run
+        "Wait until the last run ends, or until one of its rounds starts.", "consortium.cli.run:app"
     ),
-    "stop": LazyCommand("Stop the current run; the sites stay up.", _load_run),
+    "stop": LazyCommand("Stop the current run; the sites stay up.", "consortium.cli.run:app"),
     "status": LazyCommand(
         "Show what is running and since when, who is online, the last round and the last error.",
-        _load_run,
+        "consortium.cli.run:app",
     ),
     "run-config": LazyCommand(
         "List the keys of the run config, each with its default, range and meaning.",
-        _load_run_config,
+        "consortium.cli.run_config:list_run_config",
     ),
-    "audit": LazyCommand("Check and show the audit logs.", _load_audit),
+    "audit": LazyCommand("Check and show the audit logs.", "consortium.cli.audit:app"),
     "encoder": LazyCommand(
         "Show an encoder's folder and its digest, which is the run config's model-digest.",
-        _load_encoder,
+        "consortium.cli.encoder:show_encoder",
     ),
     "export": LazyCommand(
         "Write a model for transformers (or peft), with its tokenizer, labels and model card.",
-        _load_export,
+        "consortium.cli.export:export",
     ),
 }
 

@@ -22,18 +22,10 @@ from consortium.provisioning.installation import install_site
 from consortium.run.logs import log_in_detail
 from consortium.wording.formatting import escape_controls
 
-
-def _load_ledger() -> typer.Typer:
-    from consortium.cli import ledger as cli_ledger  # imports matplotlib and the accountants
-
-    loaded = typer.Typer()
-    loaded.command("ledger")(cli_ledger.show_ledger)
-    return loaded
-
-
 COMMANDS = {
     "ledger": LazyCommand(
-        "Show the privacy spent on each of a site's data sets, over all runs.", _load_ledger
+        "Show the privacy spent on each of a site's data sets, over all runs.",
+        "consortium.cli.ledger:show_ledger",
     ),
 }
 

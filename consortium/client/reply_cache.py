@@ -102,8 +102,10 @@ class ReplyCache:
 class _Replies(SiteStore):
     """The replies of a site in the clear."""
 
+    form = _FORM
+
     def __init__(self, directory: Path) -> None:
-        super().__init__(directory, _FORM)
+        super().__init__(directory)
         self.replies = ReplyStore(self._database, directory / "kept")
 
 

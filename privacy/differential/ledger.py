@@ -10,7 +10,6 @@ under-count.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from privacy.differential.accounting import Epsilon, both_epsilons
 from privacy.differential.budget import budget_refusal, charged_events, fits_budget
@@ -123,18 +122,9 @@ class Ledger(SiteStore):
 
     Guarantee: of two processes that reserve at the same time, one waits and then counts what the
     other reserved. A reservation is on the disk when `reserve` returns.
-
-    Args:
-        directory: Created with mode 0700 if it does not exist.
-
-    Raises:
-        MemoryUnavailable: The database cannot be opened.
-        MemoryDamaged: Another version wrote it.
-        ExposedSecret: Other users can access the directory.
     """
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory, _FORM)
+    form = _FORM
 
     def reserve(
         self,

@@ -75,18 +75,12 @@ class PrivateRuns(SiteStore):
 
     Guarantee: answers are persisted before they are sent, so no round of a campaign is released
     twice.
-
-    Args:
-        directory: Created with mode 0700 if it does not exist.
-
-    Raises:
-        CampaignsUnavailable: The database cannot be opened.
-        MemoryDamaged: Another version wrote it.
-        ExposedSecret: Other users can access the directory.
     """
 
+    form = _FORM
+
     def __init__(self, directory: Path) -> None:
-        super().__init__(directory, _FORM)
+        super().__init__(directory)
         self._replies = ReplyStore(self._database, directory / "kept")
 
     def kept_answer(self, asked: Round) -> bytes | None:

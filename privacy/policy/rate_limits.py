@@ -5,7 +5,6 @@ of a process. If the machine dies, the last moments may be lost here, but not in
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from privacy.errors import ConsortiumError
 from privacy.policy.document import Policy
@@ -55,19 +54,9 @@ class Coming:
 
 
 class RateLimits(SiteStore):
-    """The rate limits of one site.
+    """The rate limits of one site."""
 
-    Args:
-        directory: Created with mode 0700 if it does not exist.
-
-    Raises:
-        TrafficUnavailable: The database cannot be opened.
-        MemoryDamaged: Another version wrote it.
-        ExposedSecret: Other users can access the directory.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory, _FORM)
+    form = _FORM
 
     def admit(self, coming: Coming, policy: Policy) -> int:
         """Count a question, if the policy allows it; return its number in the database.

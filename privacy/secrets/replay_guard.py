@@ -49,18 +49,12 @@ class SiteMemory(SiteStore):
     """The memory of one site, in a directory of its own.
 
     Its attribute `answers` holds the replies that the site gave.
-
-    Args:
-        directory: Created with mode 0700 if it does not exist.
-
-    Raises:
-        MemoryUnavailable: The database cannot be opened.
-        MemoryDamaged: Another version wrote it.
-        ExposedSecret: Other users can access the directory.
     """
 
+    form = MEMORY
+
     def __init__(self, directory: Path) -> None:
-        super().__init__(directory, MEMORY)
+        super().__init__(directory)
         replies = ReplyStore(self._database, directory / "kept")
         self.answers = AnswerMemory(self._database, replies)
 

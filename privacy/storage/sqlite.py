@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from privacy.errors import ConsortiumError
 from privacy.storage.blob_files import MemoryDamaged
@@ -179,9 +179,10 @@ class SiteDatabase:
 class SiteStore:
     """What a site keeps in a database of its own; a context manager that closes it.
 
+    A kind of store is a subclass that says in `form` what its database holds.
+
     Args:
         directory: Created with mode 0700 if it does not exist.
-        form: What the database holds.
 
     Raises:
         form.unavailable: The database cannot be opened.
@@ -189,8 +190,10 @@ class SiteStore:
         ExposedSecret: Other users can access the directory.
     """
 
-    def __init__(self, directory: Path, form: DatabaseForm) -> None:
-        self._database = SiteDatabase(directory, form)
+    form: ClassVar[DatabaseForm]
+
+    def __init__(self, directory: Path) -> None:
+        self._database = SiteDatabase(directory, self.form)
 
     def __enter__(self) -> Self:
         return self

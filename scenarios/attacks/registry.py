@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from privacy.errors import ConsortiumError, unknown_name
+from privacy.errors import ConsortiumError, look_up
 from privacy.layout import Matrix, Vector
 from scenarios.attacks.data_poisoning import Poison, flip_labels, mix_up_units, plant_trigger
 
@@ -210,6 +210,4 @@ def attack_named(name: str) -> Attack:
     Raises:
         UnknownAttack: There is none; the error suggests the nearest name.
     """
-    if name not in ATTACKS:
-        raise UnknownAttack(unknown_name(name, ATTACKS, kind="attack"))
-    return ATTACKS[name]
+    return look_up(name, ATTACKS, kind="attack", refusal=UnknownAttack)

@@ -15,72 +15,41 @@ FAILED = 1
 INTERRUPTED = 130  # as typer ends on Ctrl-C
 
 
-def _library() -> typer.Typer:
-    from scenarios.cli.library import app
-
-    return app
-
-
-def _runs() -> typer.Typer:
-    from scenarios.cli.runs import app
-
-    return app
-
-
-def _rules_table() -> typer.Typer:
-    from scenarios.cli.rules_table import app
-
-    return app
-
-
-def _prediction() -> typer.Typer:
-    from scenarios.cli.prediction import app
-
-    return app
-
-
-def _encrypted_runs() -> typer.Typer:
-    from scenarios.cli.encrypted_runs import app
-
-    return app
-
-
-def _doctor() -> typer.Typer:
-    from scenarios.cli.doctor import app
-
-    return app
-
-
 COMMANDS = {
-    "list": LazyCommand("List the scenarios: their data, their sites, what they learn.", _library),
-    "run": LazyCommand("Run a scenario and write its report.", _runs),
+    "list": LazyCommand(
+        "List the scenarios: their data, their sites, what they learn.", "scenarios.cli.library:app"
+    ),
+    "run": LazyCommand("Run a scenario and write its report.", "scenarios.cli.runs:app"),
     "resume": LazyCommand(
         "Resume a run that was interrupted or parked, after the last round it saved.",
-        _runs,
+        "scenarios.cli.runs:app",
     ),
     "compare": LazyCommand(
         "Run a scenario; compare it with each site alone and with all records in one place.",
-        _runs,
+        "scenarios.cli.runs:app",
     ),
     "rules": LazyCommand(
         "Show which rules survive a number of liars and what they cost, clear and encrypted.",
-        _rules_table,
+        "scenarios.cli.rules_table:app",
     ),
-    "predict": LazyCommand("Score your own table with the model of a run.", _prediction),
+    "predict": LazyCommand(
+        "Score your own table with the model of a run.", "scenarios.cli.prediction:app"
+    ),
     "inspect": LazyCommand(
         "Show what the coordinator of an encrypted run saw and could not read.",
-        _encrypted_runs,
+        "scenarios.cli.encrypted_runs:app",
     ),
     "audit-sum": LazyCommand(
         "Add the stored uploads again, without a key, and name whoever deviated.",
-        _encrypted_runs,
+        "scenarios.cli.encrypted_runs:app",
     ),
     "practice": LazyCommand(
         "Write a scenario's schema and one file of records a site, to practise with.",
-        _library,
+        "scenarios.cli.library:app",
     ),
     "doctor": LazyCommand(
-        "Check whether this machine is ready, and say what to do if it is not.", _doctor
+        "Check whether this machine is ready, and say what to do if it is not.",
+        "scenarios.cli.doctor:app",
     ),
 }
 

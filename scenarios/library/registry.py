@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from privacy.errors import ConsortiumError, unknown_name
+from privacy.errors import ConsortiumError, look_up
 from scenarios.library import (
     bank_credit,
     byzantine_banks,
@@ -50,6 +50,4 @@ def scenario_named(name: str) -> Scenario:
     Raises:
         UnknownScenario: There is none; the error suggests the nearest name.
     """
-    if name not in SCENARIOS:
-        raise UnknownScenario(unknown_name(name, SCENARIOS, kind="scenario"))
-    return SCENARIOS[name]
+    return look_up(name, SCENARIOS, kind="scenario", refusal=UnknownScenario)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 
-from privacy.errors import ConsortiumError, unknown_name
+from privacy.errors import ConsortiumError, look_up
 from privacy.layout import Vector
 from strategies.rules.clipping import centered_clipping, clipped_mean
 from strategies.rules.coordinatewise import coordinate_median, trimmed_mean
@@ -170,9 +170,7 @@ def rule_named(name: str) -> RuleSpec:
     Raises:
         UnknownRule: There is none; the message suggests the nearest name.
     """
-    if name not in RULES:
-        raise UnknownRule(unknown_name(name, RULES, kind="rule"))
-    return RULES[name]
+    return look_up(name, RULES, kind="rule", refusal=UnknownRule)
 
 
 def smallest_sites(rule_name: str, num_byzantine: int) -> int:
