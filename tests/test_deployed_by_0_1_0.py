@@ -67,7 +67,7 @@ def test_a_deployed_run_goes_on_where_its_machines_died(
     assert (summary.status, summary.rounds, summary.evaluated) == ("finished", 2, [*MEMBERS])
     for name in MEMBERS:
         after = account(place / name)
-        assert after.spent.pld == pytest.approx(before[name].spent.pld, abs=1e-9)
+        assert after.spent.planned == pytest.approx(before[name].spent.planned, abs=1e-9)
         assert {line.state for line in after.lines if line.part.startswith("training")} == {"ended"}
     typed(consortium, "audit", "verify", run.path, *(place / name for name in MEMBERS))
 
@@ -97,7 +97,7 @@ def test_a_ledger_refuses_what_would_exceed_its_budget_beside_what_it_holds(
             ledger.reserve(LARGE, data_set=records, run="another", budget=before.budget)
         assert account(site) == before
         ledger.reserve(SMALL, data_set=records, run="another", budget=before.budget)
-    assert account(site).spent.pld > before.spent.pld
+    assert account(site).spent.planned > before.spent.planned
     assert account(site).lines[:-1] == before.lines
     said = typed(consortium, "site", "ledger", site, "--what-if", "0.6", "0.2", "200")
     assert "It does not fit" in said

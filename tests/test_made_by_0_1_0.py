@@ -82,7 +82,7 @@ def test_a_private_run_that_goes_on_costs_what_it_had_reserved(tmp_path: Path) -
     typed(scenario, "resume", run)
     for name in HOSPITALS:
         after = account(run / "sites" / name)
-        assert after.spent.pld == pytest.approx(before[name].spent.pld, abs=1e-9)
+        assert after.spent.planned == pytest.approx(before[name].spent.planned, abs=1e-9)
         assert (after.lines[0].counted, after.lines[0].state) == (9, "ended")
     typed(consortium, "audit", "verify", run, "--ledger", run / "sites" / "hungary")
 
@@ -107,8 +107,8 @@ def test_a_ledger_says_the_same_epsilon(tmp_path: Path) -> None:
     places = {run / "sites" / name: said for name, said in FACTS["ledgers"].items()}
     places |= {deployed / name: said for name, said in FACTS["deployed"]["ledgers"].items()}
     for place, said in places.items():
-        assert account(place).spent.pld == pytest.approx(said["records"], abs=1e-9)
-        assert f"records: epsilon {said['records']:.3f} of" in typed(
+        assert account(place).spent.planned == pytest.approx(said["records"], abs=1e-9)
+        assert f"planned beforehand: {said['records']:.3f})" in typed(
             consortium, "site", "ledger", place
         )
 

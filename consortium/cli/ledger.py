@@ -153,15 +153,16 @@ def _print_account(account: Account) -> None:
             f"{line.epsilon_so_far:.3f}",
         )
     console.print(shown)
-    check = (
-        "" if account.spent.rdp is None else f" (cross-check by Renyi DP: {account.spent.rdp:.3f})"
-    )
+    spent = account.spent
     console.print(
-        f"{account.data_set}: epsilon {account.spent.pld:.3f} of {budget.epsilon:g} spent, "
-        f"{account.left:.3f} left{check}",
+        f"{account.data_set}: epsilon {spent.weighed:.3f} of {budget.epsilon:g} spent, "
+        f"{account.left:.3f} left for a further run (if all had been planned beforehand: "
+        f"{spent.planned:.3f})",
         highlight=False,
         soft_wrap=True,
     )
+    if account.warning:
+        console.print(f"{account.data_set} is {account.warning}", highlight=False, soft_wrap=True)
 
 
 def _print_second_opinion(directory: Path, view: View) -> None:
@@ -180,7 +181,9 @@ def _print_second_opinion(directory: Path, view: View) -> None:
 def _print_planned_cost(directory: Path, view: View, event: SampledGaussian) -> None:
     with open_ledger(directory) as ledger:
         for account in view.accounts:
-            found = planned_cost(account, event, ledger.events(account.data_set))
+            found = planned_cost(
+                account, event, ledger.weighed_events(account.data_set, account.budget)
+            )
             verdict = "fits" if found.fits else "does not fit"
             console.print(
                 f"{account.data_set}: the planned run costs epsilon {found.asked:.3f} by itself "

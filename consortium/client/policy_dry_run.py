@@ -175,7 +175,7 @@ def _budget(site: Site, policy: Policy) -> Iterator[PolicyFinding]:
     # A site that never trained privately has no ledger, and asking must not make one.
     if folder.exists():
         with ledger_of(site.directory) as ledger:
-            past = ledger.events(name)
+            past = ledger.weighed_events(name, budget)
     refused = None if fits_budget(event, past, budget) else budget_refusal(event, past, budget)
     yield PolicyFinding(
         "budget of privacy",

@@ -4,8 +4,8 @@ It composes privacy loss distributions (Koskela et al. 2020; Doroshenko et al. 2
 arXiv:2207.04380). They are rounded pessimistically, so the result is an upper bound of the true
 epsilon. The grid is chosen so that the bound is too large by at most about 0.003, or by a third of
 a percent where epsilon is below 1; only where very many steps of very small rates and little noise
-would need a grid too large for a laptop is it looser. Renyi differential privacy gives a second
-bound of the same loss, as a check.
+would need a grid too large for a laptop is it looser. It holds for events whose parameters were
+fixed beforehand, as those of one run are; `privacy.differential.renyi_filter` covers the others.
 
 A budget protects one unit of privacy. An event for one unit counts for the other as follows:
 
@@ -39,9 +39,6 @@ _ALWAYS_AFFORDED = 2.0**-14  # grids up to here are used whatever they cost
 _MOST_POINTS = 2**15  # of a step's distribution on a finer grid: some seconds, below 1 GB
 _WITHIN = 0.01  # calibrated noise uses at least 99 percent of the target epsilon
 _AT_ONCE = 32  # steps composed by one chain of recursive calls
-# Whole orders only: for fractional orders the sums do not always converge, and the bound is
-# hardly better.
-_ORDERS = (*range(2, 64), 80, 96, 128, 192, 256, 512, 1024)
 _LOW_ORDERS = tuple(range(2, 33))  # their bound is at most log(1 / delta) / 31 above the best
 _LEAST_NOISE, _MOST_NOISE = 2.0**-6, 2.0**20
 
@@ -54,22 +51,8 @@ class NoNoiseFits(ConsortiumError, ValueError, code="no-noise-fits"):
     """No noise multiplier within bounds reaches the target epsilon."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Epsilon:
-    """An upper bound of the privacy loss, computed in two ways.
-
-    Args:
-        pld: By privacy loss distributions. This is the bound that budgets are checked against.
-        rdp: By Renyi differential privacy: a cross-check, usually a quarter larger. None where
-            an event was made for the other unit, which this method does not cover.
-    """
-
-    pld: float
-    rdp: float | None
-
-
 @dataclass(frozen=True)
-class _Step:
+class Step:
     """One step of a mechanism, as it looks to the unit that a budget protects.
 
     Args:
@@ -107,7 +90,7 @@ class _Step:
         return math.log1p(self.rate * math.expm1(unsampled))
 
 
-_Steps: TypeAlias = tuple[tuple[_Step, int], ...]
+Steps: TypeAlias = tuple[tuple[Step, int], ...]
 
 
 def epsilon(events: Sequence[Mechanism], delta: float, *, unit: Unit = "person") -> float:
@@ -127,21 +110,13 @@ def epsilon(events: Sequence[Mechanism], delta: float, *, unit: Unit = "person")
         BadTarget: Delta is out of range.
     """
     require_delta(delta)
-    if not _all_bounded(events, unit):
+    if not bounds_every_unit(events, unit):
         return math.inf
-    steps = _steps_of(events, unit)
+    steps = steps_of(events, unit)
     if not steps:
         return 0.0
     grid = _grid_width(steps, delta)
     return max(0.0, float(_composed_distribution(steps, grid).get_epsilon_for_delta(delta)))
-
-
-def both_epsilons(events: Sequence[Mechanism], delta: float, *, unit: Unit = "person") -> Epsilon:
-    """Return the bounds by both methods; the arguments are those of `epsilon`."""
-    same = all(isinstance(event, HeldOut) or event.unit == unit for event in events)
-    return Epsilon(
-        pld=epsilon(events, delta, unit=unit), rdp=_renyi_epsilon(events, delta) if same else None
-    )
 
 
 @lru_cache(maxsize=512)
@@ -198,7 +173,7 @@ def _cost_of(noise: float, rate: float, steps: int, delta: float, *, at_most: fl
     return rough if rough > 4 * at_most + 4 else epsilon([event], delta)
 
 
-def _all_bounded(events: Iterable[Mechanism], unit: Unit) -> bool:
+def bounds_every_unit(events: Iterable[Mechanism], unit: Unit) -> bool:
     """Return whether every event bounds the contribution of one unit."""
     return all(
         isinstance(event, HeldOut)
@@ -221,26 +196,26 @@ def _rate_and_times(event: SampledGaussian | Gaussian) -> tuple[float, int]:
     return 1.0, event.count
 
 
-def _steps_of(events: Iterable[Mechanism], unit: Unit) -> _Steps:
+def steps_of(events: Iterable[Mechanism], unit: Unit) -> Steps:
     """Return the steps of all events with counts: equal ones merged, unsampled ones fused."""
-    found: dict[_Step, int] = {}
+    found: dict[Step, int] = {}
     precision = 0.0
     for event in events:
         if isinstance(event, HeldOut):
             continue
         rate, times = _rate_and_times(event)
-        step = _Step(event.noise_multiplier, rate, _contributions(event, unit))
+        step = Step(event.noise_multiplier, rate, _contributions(event, unit))
         if rate == 1.0:
             # Gaussian mechanisms compose exactly: the squares of sensitivity over noise add up,
             # so all unsampled steps are one step, and composing it costs nothing.
             precision += times * (step.reach / step.noise) ** 2
         else:
             found[step] = found.get(step, 0) + times
-    whole = ((_Step(1 / math.sqrt(precision), 1.0, 1), 1),) if precision else ()
+    whole = ((Step(1 / math.sqrt(precision), 1.0, 1), 1),) if precision else ()
     return whole + tuple(found.items())
 
 
-def _grid_width(steps: _Steps, delta: float) -> float:
+def _grid_width(steps: Steps, delta: float) -> float:
     """Return the coarsest grid width for which rounding adds at most `_ERROR` to epsilon.
 
     Rounding a loss to the two grid points around it adds variance: a sixth of the grid squared
@@ -262,7 +237,7 @@ def _grid_width(steps: _Steps, delta: float) -> float:
     return _GRIDS[-1]
 
 
-def _composed_distribution(steps: _Steps, grid: float) -> Distribution:
+def _composed_distribution(steps: Steps, grid: float) -> Distribution:
     # Each event of a ledger adds to the same prefix, so prefixes are cached. Filling the cache in
     # pieces keeps the recursion shallow.
     for size in range(_AT_ONCE, len(steps), _AT_ONCE):
@@ -271,24 +246,22 @@ def _composed_distribution(steps: _Steps, grid: float) -> Distribution:
 
 
 @lru_cache(maxsize=64)
-def _composed_prefix(steps: _Steps, grid: float) -> "Distribution | None":
+def _composed_prefix(steps: Steps, grid: float) -> "Distribution | None":
     return _compose_with(_composed_prefix(steps[:-1], grid), steps[-1], grid) if steps else None
 
 
-def _compose_with(
-    past: "Distribution | None", last: tuple[_Step, int], grid: float
-) -> Distribution:
+def _compose_with(past: "Distribution | None", last: tuple[Step, int], grid: float) -> Distribution:
     repeated = _repeated_distribution(*last, grid)
     return repeated if past is None else past.compose(repeated)
 
 
 @lru_cache(maxsize=512)
-def _repeated_distribution(step: _Step, times: int, grid: float) -> Distribution:
+def _repeated_distribution(step: Step, times: int, grid: float) -> Distribution:
     return _step_distribution(step, grid).self_compose(times)
 
 
 @lru_cache(maxsize=512)
-def _step_distribution(step: _Step, grid: float) -> Distribution:
+def _step_distribution(step: Step, grid: float) -> Distribution:
     from dp_accounting import NeighboringRelation
     from dp_accounting.pld import privacy_loss_distribution as pld
 
@@ -309,7 +282,7 @@ def _step_distribution(step: _Step, grid: float) -> Distribution:
     )
 
 
-def _contribution_mixture(step: _Step) -> tuple[list[float], list[float]]:
+def _contribution_mixture(step: Step) -> tuple[list[float], list[float]]:
     """Return how many clip norms a person's records move a step, and the probability of each."""
     from scipy.stats import binom
 
@@ -319,9 +292,7 @@ def _contribution_mixture(step: _Step) -> tuple[list[float], list[float]]:
     return [float(one) for one in moved], [float(one) for one in chances / chances.sum()]
 
 
-def _renyi_epsilon(
-    events: Iterable[Mechanism], delta: float, orders: Sequence[int] = _ORDERS
-) -> float:
+def _renyi_epsilon(events: Iterable[Mechanism], delta: float, orders: Sequence[int]) -> float:
     """Return the bound by Renyi differential privacy, for events of one unit."""
     from dp_accounting.rdp import RdpAccountant
 

@@ -7,12 +7,17 @@ steps that were never begun. Each step is entered before it begins, so a crash c
 under-count.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from privacy.differential.accounting import Epsilon, both_epsilons
-from privacy.differential.budget import budget_refusal, charged_events, fits_budget
+from privacy.differential.budget import (
+    Spent,
+    budget_refusal,
+    charged_events,
+    fits_budget,
+    spent_of_budget,
+    weighed_events,
+)
 from privacy.differential.ledger_entries import (
     NO_DIGEST,
     Budget,
@@ -20,8 +25,6 @@ from privacy.differential.ledger_entries import (
     Committed,
     Content,
     DataSet,
-    DataSetRenamed,
-    DifferentReservation,
     LedgerBroken,
     LedgerHead,
     Released,
@@ -34,9 +37,16 @@ from privacy.differential.ledger_entries import (
     to_text,
     utc_timestamp,
 )
-from privacy.differential.mechanisms import Mechanism, Unit
+from privacy.differential.ledger_rules import (
+    find_reservation,
+    is_same_kind,
+    require_first_name,
+    require_open,
+    require_same_release,
+)
+from privacy.differential.mechanisms import Mechanism
 from privacy.errors import ConsortiumError
-from privacy.policy.violations import EvaluatedBefore, TooManyEvaluations
+from privacy.policy.violations import TooManyEvaluations
 from privacy.storage.sqlite import DatabaseForm, SiteStore
 
 FILE = "ledger.sqlite"
@@ -48,10 +58,6 @@ _FORM = DatabaseForm(
         " (number INTEGER PRIMARY KEY, written TEXT NOT NULL, digest BLOB NOT NULL) STRICT",
     ),
 )
-
-
-class ReservationEnded(ConsortiumError, ValueError, code="reservation-ended"):
-    """A reservation has already ended."""
 
 
 class NotReserved(ConsortiumError, ValueError, code="not-reserved"):
@@ -139,7 +145,8 @@ class Ledger(SiteStore):
         """Count an event before it happens, if it fits into the budget.
 
         Guarantee: together with everything counted before on this data set, the event costs at
-        most the budget. The same part of the same run is counted once, however often it is asked.
+        most the budget, however it was chosen (`privacy.differential.budget`). The same part
+        of the same run is counted once, however often it is asked.
 
         Args:
             event: The whole event: the steps of all planned rounds.
@@ -160,11 +167,11 @@ class Ledger(SiteStore):
         )
         with self._database.writing():  # from the check to the entry, no other process reserves
             charges = self.charges()
-            known = _find_reservation(charges, asked)
+            known = find_reservation(charges, asked)
             if known is not None:
                 return Reservation(self, known.number, fresh=False)
-            _require_name(charges, data_set)
-            past = charged_events(charges, data_set.name)
+            require_first_name(charges, data_set)
+            past = weighed_events(charges, budget, data_set.name)
             if fits_budget(event, past, budget):
                 return Reservation(self, self._append(asked), fresh=True)
         raise budget_refusal(event, past, budget)
@@ -184,10 +191,10 @@ class Ledger(SiteStore):
             TooManyEvaluations: There were `at_most` already.
         """
         with self._database.writing():
-            alike = [one for one in self._releases_of_run(wanted.run) if _same_kind(one, wanted)]
+            alike = [one for one in self._releases_of_run(wanted.run) if is_same_kind(one, wanted)]
             for known in alike:
                 if known.part == wanted.part:
-                    _require_same_release(known, wanted)
+                    require_same_release(known, wanted)
                     return False
             if at_most is not None and len(alike) >= at_most:
                 raise TooManyEvaluations(
@@ -213,11 +220,19 @@ class Ledger(SiteStore):
         """Return the events that count for a data set; for all data sets if None is given."""
         return charged_events(self.charges(), data_set)
 
-    def spent_epsilon(
-        self, data_set: str | None, *, delta: float, unit: Unit = "person"
-    ) -> Epsilon:
-        """Return an upper bound of what the units of a data set have lost; of all sets if None."""
-        return both_epsilons(self.events(data_set), delta, unit=unit)
+    def weighed_events(self, data_set: str, budget: Budget) -> tuple[Mechanism, ...]:
+        """Return the events that a further one on a data set is weighed with."""
+        return weighed_events(self.charges(), budget, data_set)
+
+    def spent(self, data_set: str | None, budget: Budget) -> Spent:
+        """Return upper bounds of what the units of a data set have lost; of all sets if None.
+
+        Args:
+            data_set: The data set.
+            budget: The delta and the unit that the bounds are for, and what they are checked
+                against.
+        """
+        return spent_of_budget(self.charges(), budget, data_set)
 
     def entries(self) -> tuple[Content, ...]:
         """Return all entries.
@@ -281,7 +296,7 @@ class Ledger(SiteStore):
                     asked=steps,
                     left=left,
                 )
-            _require_open(charge)
+            require_open(charge)
             self._append(Used(reservation=number, key=key, steps=steps, at=_now(now)))
             return True
 
@@ -299,7 +314,7 @@ class Ledger(SiteStore):
                     reserved=reserved,
                     begun=begun,
                 )
-            _require_open(charge)
+            require_open(charge)
             self._append(Committed(reservation=number, steps=done, at=_now(now)))
 
     def _texts(self) -> list[str]:
@@ -327,51 +342,6 @@ class Ledger(SiteStore):
             entry_digest(head.digest, text),
         )
         return head.entries + 1
-
-
-def _find_reservation(charges: Sequence[Charge], asked: Reserved) -> Charge | None:
-    """Return the reservation of the same part of the same run, or None."""
-    name, where = asked.data_set.name, (asked.run, asked.part)
-    for charge in charges:
-        known = charge.reserved
-        if (known.data_set.name, known.run, known.part) == (name, *where):
-            if known.event != asked.event:
-                raise DifferentReservation(
-                    f"{asked.part} of run {asked.run} was reserved with another event: a part of a "
-                    "run is counted once, as it was agreed; start a new run"
-                )
-            return charge
-    return None
-
-
-def _same_kind(one: Released, other: Released) -> bool:
-    return one.event == other.event and one.data_set.name == other.data_set.name
-
-
-def _require_same_release(known: Released, wanted: Released) -> None:
-    if (known.asked, known.data_set.fingerprint) != (wanted.asked, wanted.data_set.fingerprint):
-        raise EvaluatedBefore(
-            f"{known.part} of this run was computed before, from another state or other records: "
-            "once a round is all; start a new run"
-        )
-
-
-def _require_name(charges: Sequence[Charge], data_set: DataSet) -> None:
-    for charge in charges:
-        known = charge.reserved.data_set
-        if known.fingerprint == data_set.fingerprint and known.name != data_set.name:
-            raise DataSetRenamed(
-                f"these records were counted under the name {known.name}, got {data_set.name}: use "
-                "the first name, or their past loss would not count"
-            )
-
-
-def _require_open(charge: Charge) -> None:
-    if charge.committed is not None:
-        raise ReservationEnded(
-            f"reservation {charge.number} has ended, with {charge.committed} steps",
-            committed=charge.committed,
-        )
 
 
 def _now(now: datetime | None) -> str:

@@ -271,7 +271,9 @@ def _ledger_line(
     """Return what a site's ledger has spent, and its refusal if the coordinator recorded one."""
     config = read_site_config(run.site(name))
     with ledger_of(run.site(name)) as ledger:
-        spent = ledger.spent_epsilon(config.data_set, delta=campaign.delta).pld
+        spent = ledger.spent(
+            config.data_set, Budget(epsilon=campaign.ceiling(name), delta=campaign.delta)
+        ).weighed
     events = map(json.loads, run.events.read_text().splitlines())
     refusals = [one for one in events if one["event"] == "site-quarantined" and one["site"] == name]
     line = LedgerLine(site=name, spent=spent, allowed=campaign.ceiling(name))

@@ -10,6 +10,7 @@ from consortium.audit.cross_check import find_logs, read_log, require_agreement
 from consortium.client.site_ledger import ledger_of
 from consortium.config import Scalar
 from consortium.run.directory import RunDirectory
+from privacy.differential.ledger_entries import Budget
 from privacy.differential.mechanisms import SampledGaussian
 from scenarios.engines.runner import ScenarioRun, interrupted_run, resume_run, run_scenario
 from scenarios.engines.staging import new_run_directory
@@ -68,7 +69,7 @@ def spending(run: RunDirectory) -> dict[str, tuple[list[int], float]]:
                 for one in ledger.charges()
                 if isinstance(one.reserved.event, SampledGaussian)
             ]
-            found[name] = trained, ledger.spent_epsilon(None, delta=1e-5).pld
+            found[name] = trained, ledger.spent(None, Budget(epsilon=10.0, delta=1e-5)).planned
     return found
 
 

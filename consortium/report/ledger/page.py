@@ -36,7 +36,7 @@ def ledger_page(view: View, *, site: str, now: datetime) -> str:
             f"ledger-{number}",
             partial(draw_loss, account),
             title=account.data_set,
-            alt=f"epsilon {account.spent.pld:.3f} of {account.budget.epsilon:g}",
+            alt=f"epsilon {account.spent.weighed:.3f} of {account.budget.epsilon:g}",
         )
         for number, account in enumerate(view.accounts)
     ]

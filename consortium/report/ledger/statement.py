@@ -8,8 +8,13 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from consortium.site.directory import SiteDirectory
-from privacy.differential.accounting import Epsilon, both_epsilons, epsilon
-from privacy.differential.budget import charged_events, most_steps_that_fit
+from privacy.differential.accounting import epsilon
+from privacy.differential.budget import (
+    Spent,
+    most_steps_that_fit,
+    spent_of_budget,
+    weighed_epsilon,
+)
 from privacy.differential.ledger import FILE, Ledger
 from privacy.differential.ledger_entries import (
     Budget,
@@ -52,7 +57,9 @@ class Line:
         counted: How many of them count now.
         state: `open` or `ended`.
         epsilon: The epsilon of this reservation by itself.
-        epsilon_so_far: The epsilon of this and all earlier reservations on the data set.
+        epsilon_so_far: The epsilon of this and all earlier reservations on the data set, as the
+            budget is checked against it.
+        planned_so_far: The same, as if all had been planned before the first.
     """
 
     data_set: str
@@ -68,6 +75,7 @@ class Line:
     state: str
     epsilon: float
     epsilon_so_far: float
+    planned_so_far: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,19 +110,35 @@ class Account:
         budget: The budget; every figure here is at its delta and for its unit of privacy.
         ceiling: Whether the policy sets that budget; if not, it is the budget last checked against.
         lines: The reservations, in order.
-        spent: The epsilon of all reservations.
+        spent: The epsilon of all reservations, by each bound.
     """
 
     data_set: str
     budget: Budget
     ceiling: bool
     lines: tuple[Line, ...]
-    spent: Epsilon
+    spent: Spent
 
     @property
     def left(self) -> float:
-        """The remaining epsilon, at least 0."""
-        return max(0.0, self.budget.epsilon - self.spent.pld)
+        """The epsilon that a further run may add, at least 0."""
+        return max(0.0, self.budget.epsilon - self.spent.further)
+
+    @property
+    def warning(self) -> str:
+        """What to know where entries fitted by the bound of version 0.1.0 and do not by this one.
+
+        Empty where that is not so.
+        """
+        allowed = self.budget.epsilon
+        if not self.spent.planned <= allowed < self.spent.weighed:
+            return ""
+        return (
+            f"over the budget by the bound that covers runs chosen one after another "
+            f"({self.spent.weighed:.3f} of {allowed:g}), within it only if all were planned "
+            f"beforehand ({self.spent.planned:.3f}), as version 0.1.0 counted: no further private "
+            "run fits"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,13 +221,9 @@ def read_ledger_view(site: Path) -> View:
 def planned_cost(account: Account, event: SampledGaussian, past: Sequence[Mechanism]) -> WhatIf:
     """Return the cost of a planned run on a data set, by itself and together with its past."""
     budget = account.budget
-
-    def cost(events: Sequence[Mechanism]) -> float:
-        return epsilon(events, budget.delta, unit=budget.unit)
-
-    together = cost((*past, event))
+    together = weighed_epsilon((*past, event), budget)
     return WhatIf(
-        asked=cost((event,)),
+        asked=weighed_epsilon((event,), budget),
         together=together,
         fits=together <= budget.epsilon,
         steps_that_fit=most_steps_that_fit(event, past, budget),
@@ -284,14 +304,14 @@ def _account_of(name: str, charges: Sequence[Charge], terms: PrivacyTerms) -> Ac
         budget=budget,
         ceiling=ceiling is not None,
         lines=tuple(_ledger_line(mine[: place + 1], budget) for place in range(len(mine))),
-        spent=both_epsilons(charged_events(mine), budget.delta, unit=budget.unit),
+        spent=spent_of_budget(mine, budget),
     )
 
 
 def _ledger_line(until: Sequence[Charge], budget: Budget) -> Line:
     """Return the line for the last of these reservations."""
     charge, event = until[-1], until[-1].event
-    reserved = charge.reserved
+    reserved, spent = charge.reserved, spent_of_budget(until, budget)
     return Line(
         data_set=reserved.data_set.name,
         number=charge.number,
@@ -305,5 +325,6 @@ def _ledger_line(until: Sequence[Charge], budget: Budget) -> Line:
         counted=0 if event is None else event_size(event),
         state="open" if charge.committed is None else "ended",
         epsilon=0.0 if event is None else epsilon((event,), budget.delta, unit=budget.unit),
-        epsilon_so_far=epsilon(charged_events(until), budget.delta, unit=budget.unit),
+        epsilon_so_far=spent.weighed,
+        planned_so_far=spent.planned,
     )

@@ -25,6 +25,7 @@ from privacy.differential.mechanisms import (
     SampledGaussian,
     WithoutNoise,
 )
+from privacy.differential.renyi_filter import adaptive_epsilon
 from privacy.policy.document import Ceiling, Policy, PrivacyTerms
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -75,6 +76,10 @@ def counted(*events: Mechanism) -> float:
     return epsilon(events, DELTA)
 
 
+def weighed(*events: Mechanism) -> float:
+    return adaptive_epsilon(events, DELTA)
+
+
 ENDED = SampledGaussian(
     noise_multiplier=3.0, sampling_rate=0.02, steps=40, clip_norm=0.5, unit="person"
 )
@@ -90,8 +95,9 @@ def test_the_view_is_what_the_ledger_and_the_policy_say(site: Path) -> None:
     assert figures.epsilon == counted(FIGURES)
     assert (figures.reserved, figures.state) == (2, "open")
     assert shown.epsilon == 0.0
-    assert shown.epsilon_so_far == patients.spent.pld == counted(ENDED, FIGURES)
-    assert patients.left == 2.0 - patients.spent.pld
+    assert shown.planned_so_far == patients.spent.planned == counted(ENDED, FIGURES)
+    assert shown.epsilon_so_far == patients.spent.weighed == weighed(ENDED, FIGURES)
+    assert patients.left == 2.0 - patients.spent.weighed
 
 
 def test_the_csv_holds_every_line(site: Path) -> None:
@@ -109,14 +115,16 @@ def test_the_page_needs_nothing_but_itself_and_escapes_what_it_shows(site: Path)
     assert "north &lt;i&gt;" in page
     assert "<script" not in page
     assert "http" not in page.replace("http://www.w3.org", "")
-    assert f"{view.accounts[0].spent.pld:.3f}" in page
+    assert f"{view.accounts[0].spent.planned:.3f}" in page
+    assert f"{view.accounts[0].spent.weighed:.3f}" in page
 
 
 def test_the_command_shows_the_ledger(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli_ledger, "console", Console(width=200))
     said = run.invoke(app, ["site", "ledger", str(site)])
     assert said.exit_code == 0, said.output
-    assert f"patients: epsilon {counted(ENDED, FIGURES):.3f} of 2 spent" in said.output
+    assert f"patients: epsilon {weighed(ENDED, FIGURES):.3f} of 2 spent" in said.output
+    assert f"planned beforehand: {counted(ENDED, FIGURES):.3f})" in said.output
     assert "40 of 100" in said.output
     assert read_ledger_view(site).head.digest.hex() in said.output
 
@@ -162,7 +170,7 @@ def test_the_command_writes_files(site: Path, tmp_path: Path) -> None:
 def test_a_planned_run_is_told_what_it_would_cost(site: Path) -> None:
     ask = ["site", "ledger", str(site), "--data", "patients", "--what-if"]
     fits = run.invoke(app, [*ask, "3.0", "0.02", "100"])
-    together = counted(ENDED, FIGURES, FIRST)
+    together = weighed(ENDED, FIGURES, FIRST)
     assert f"costs epsilon {counted(FIRST):.3f} by itself" in fits.output
     assert f"and {together:.3f} together with all earlier runs. It fits; at most 100 steps fit" in (
         fits.output
@@ -249,3 +257,21 @@ def test_a_site_that_never_trained_privately_shows_what_left(
     assert said.exit_code == 0, said.output
     assert "held-out persons" in said.output
     assert "epsilon is infinite" in (tmp_path / "out" / "ledger.html").read_text()
+
+
+def test_what_fitted_by_the_bound_of_0_1_0_and_does_not_by_this_one_is_said(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The entries stand; no further private run fits, and the operator is told why."""
+    monkeypatch.setattr(cli_ledger, "console", Console(width=200))
+    between = (counted(ENDED, FIGURES) + weighed(ENDED, FIGURES)) / 2
+    ceilings = {"patients": Ceiling(epsilon=between, delta=DELTA)}
+    Policy(privacy=PrivacyTerms(ceilings=ceilings)).write(site)
+    said = run.invoke(app, ["site", "ledger", str(site), "--data", "patients"]).output
+    assert "patients is over the budget by the bound that covers runs chosen one after" in said
+    assert "as version 0.1.0 counted: no further private run fits" in said
+    view = read_ledger_view(site)
+    assert "This data set is over the budget" in ledger_page(view, site="north", now=NOW)
+    assert [bool(one.warning) for one in view.accounts] == [True, False]
+    asked = ["site", "ledger", str(site), "--data", "patients", "--what-if", "50", "0.01", "1"]
+    assert "It does not fit; at most 0 steps fit" in run.invoke(app, asked).output

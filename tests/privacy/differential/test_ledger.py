@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from multiprocessing.connection import Connection
@@ -22,7 +23,6 @@ from privacy.differential.ledger import (
     Ledger,
     LedgerRolledBack,
     NotReserved,
-    ReservationEnded,
 )
 from privacy.differential.ledger_entries import (
     BadBudget,
@@ -41,6 +41,7 @@ from privacy.differential.ledger_entries import (
     from_text,
     to_text,
 )
+from privacy.differential.ledger_rules import ReservationEnded
 from privacy.differential.mechanisms import (
     Gaussian,
     HeldOut,
@@ -48,6 +49,7 @@ from privacy.differential.mechanisms import (
     SampledGaussian,
     WithoutNoise,
 )
+from privacy.differential.renyi_filter import adaptive_epsilon
 from privacy.policy.violations import EvaluatedBefore, TooManyEvaluations
 from privacy.storage.blob_files import MemoryDamaged
 from privacy.storage.secret_files import ExposedSecret
@@ -76,7 +78,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def spent(ledger: Ledger, data_set: DataSet = PATIENTS) -> float:
-    return ledger.spent_epsilon(data_set.name, delta=BUDGET.delta).pld
+    return ledger.spent(data_set.name, BUDGET).planned
 
 
 def test_what_is_reserved_is_spent_at_once(ledger: Ledger) -> None:
@@ -101,14 +103,14 @@ def test_runs_tasks_and_mechanisms_on_a_data_set_add_up(ledger: Ledger) -> None:
 
 def test_a_run_that_does_not_fit_is_refused_with_the_numbers(ledger: Ledger) -> None:
     ledger.reserve(steps(300), data_set=PATIENTS, run="one", budget=replace(BUDGET, epsilon=1.0))
-    budget = replace(BUDGET, epsilon=1.1)
+    budget = replace(BUDGET, epsilon=1.3)
     with pytest.raises(BudgetExhausted) as refused:
         ledger.reserve(steps(400), data_set=PATIENTS, run="two", budget=budget)
     error = refused.value
-    assert error.spent == spent(ledger)
+    assert error.spent == adaptive_epsilon([steps(300)], BUDGET.delta) > spent(ledger)
     assert error.asked == epsilon([steps(400)], BUDGET.delta)
-    assert error.remaining == pytest.approx(1.1 - error.spent)
-    assert error.together == epsilon([steps(700)], BUDGET.delta) > 1.1
+    assert error.remaining == pytest.approx(1.3 - error.spent)
+    assert error.together == adaptive_epsilon([steps(700)], BUDGET.delta) > 1.3
     assert error.code == "budget-exhausted"
     assert error.counts["steps_that_fit"] == error.fits > 0
     assert f"epsilon {error.asked:.3g} asked, {error.remaining:.3g} left" in str(error)
@@ -119,6 +121,62 @@ def test_a_run_that_does_not_fit_is_refused_with_the_numbers(ledger: Ledger) -> 
     with pytest.raises(BudgetExhausted, match="; 0 steps"):
         ledger.reserve(steps(100), data_set=PATIENTS, run="three", budget=budget)
     ledger.reserve(steps(100), data_set=OTHERS, run="three", budget=budget)
+
+
+def planned_run(target: float = BUDGET.epsilon) -> SampledGaussian:
+    """A run whose noise is calibrated for an epsilon."""
+    noise = calibrated_noise(sampling_rate=0.05, steps=100, epsilon=target, delta=BUDGET.delta)
+    return replace(steps(100, noise), sampling_rate=0.05)
+
+
+def test_a_first_run_fits_the_budget_that_its_noise_was_calibrated_for(ledger: Ledger) -> None:
+    """What calibrates and what enforces agree, though the bound for further runs is larger."""
+    plan = planned_run()
+    assert adaptive_epsilon([plan], BUDGET.delta) > BUDGET.epsilon
+    assert ledger.reserve(plan, data_set=PATIENTS, run="one", budget=BUDGET).fresh
+    found = ledger.spent(PATIENTS.name, BUDGET)
+    assert found.weighed == found.planned <= BUDGET.epsilon < found.further
+
+
+def test_a_first_run_that_fits_by_its_plan_alone_gives_no_room_back(ledger: Ledger) -> None:
+    """When it ends may follow from what it released; what else fits must not."""
+    one = ledger.reserve(planned_run(), data_set=PATIENTS, run="one", budget=BUDGET)
+    one.use("round 1", 10)
+    one.commit(10)
+    with pytest.raises(BudgetExhausted, match="; 0 steps"):
+        ledger.reserve(steps(1, 50.0), data_set=PATIENTS, run="two", budget=BUDGET)
+    wider = replace(BUDGET, epsilon=5.0)
+    assert ledger.reserve(steps(1, 50.0), data_set=PATIENTS, run="two", budget=wider).fresh
+
+
+def test_a_first_run_within_the_second_bound_gives_its_steps_back(ledger: Ledger) -> None:
+    plan = planned_run(2.0)
+    one = ledger.reserve(plan, data_set=PATIENTS, run="one", budget=BUDGET)
+    one.use("round 1", 10)
+    with pytest.raises(BudgetExhausted):
+        ledger.reserve(plan, data_set=PATIENTS, run="two", budget=BUDGET)
+    one.commit(10)
+    assert ledger.reserve(plan, data_set=PATIENTS, run="two", budget=BUDGET).fresh
+
+
+@given(
+    runs=st.lists(
+        st.builds(steps, st.integers(1, 200), st.floats(1.0, 6.0)), min_size=1, max_size=5
+    )
+)
+@settings(max_examples=10, deadline=None)
+def test_whatever_is_let_in_is_within_the_budget_by_the_bound_for_it(
+    tmp_path_factory: pytest.TempPathFactory, runs: list[SampledGaussian]
+) -> None:
+    budget = replace(BUDGET, epsilon=1.0)
+    with Ledger(tmp_path_factory.mktemp("site") / "ledger") as ledger:
+        for number, event in enumerate(runs):
+            with suppress(BudgetExhausted):
+                ledger.reserve(event, data_set=PATIENTS, run=f"run-{number}", budget=budget)
+            found, events = ledger.spent(PATIENTS.name, budget), ledger.events()
+            assert found.weighed <= budget.epsilon
+            if len(events) > 1:
+                assert found.weighed == adaptive_epsilon(events, budget.delta)
 
 
 def test_noise_calibrated_to_what_is_left_fits(ledger: Ledger) -> None:
@@ -406,7 +464,8 @@ def test_eight_processes_at_once_never_overspend(tmp_path: Path) -> None:
         ledger.verify()
         count = len(ledger.charges())
         assert spent(ledger) <= budget.epsilon
-        assert epsilon([figures(count=count + 1)], BUDGET.delta) > budget.epsilon
+        assert adaptive_epsilon([figures(count=count)], BUDGET.delta) <= budget.epsilon
+        assert adaptive_epsilon([figures(count=count + 1)], BUDGET.delta) > budget.epsilon
         assert ledger.events("patients") == (figures(),) * count
 
 

@@ -1,0 +1,83 @@
+"""What a ledger refuses to enter beside what it holds."""
+
+from collections.abc import Sequence
+
+from privacy.differential.ledger_entries import (
+    Charge,
+    DataSet,
+    DataSetRenamed,
+    DifferentReservation,
+    Released,
+    Reserved,
+)
+from privacy.errors import ConsortiumError
+from privacy.policy.violations import EvaluatedBefore
+
+
+class ReservationEnded(ConsortiumError, ValueError, code="reservation-ended"):
+    """A reservation has already ended."""
+
+
+def find_reservation(charges: Sequence[Charge], asked: Reserved) -> Charge | None:
+    """Return the reservation of the same part of the same run, or None.
+
+    Raises:
+        DifferentReservation: It was made with another event.
+    """
+    name, where = asked.data_set.name, (asked.run, asked.part)
+    for charge in charges:
+        known = charge.reserved
+        if (known.data_set.name, known.run, known.part) == (name, *where):
+            if known.event != asked.event:
+                raise DifferentReservation(
+                    f"{asked.part} of run {asked.run} was reserved with another event: a part of a "
+                    "run is counted once, as it was agreed; start a new run"
+                )
+            return charge
+    return None
+
+
+def is_same_kind(one: Released, other: Released) -> bool:
+    """Return whether two releases are of the same figures, from the same data set."""
+    return one.event == other.event and one.data_set.name == other.data_set.name
+
+
+def require_same_release(known: Released, wanted: Released) -> None:
+    """Check that a part is released again as it was.
+
+    Raises:
+        EvaluatedBefore: It is computed from another state or other records.
+    """
+    if (known.asked, known.data_set.fingerprint) != (wanted.asked, wanted.data_set.fingerprint):
+        raise EvaluatedBefore(
+            f"{known.part} of this run was computed before, from another state or other records: "
+            "once a round is all; start a new run"
+        )
+
+
+def require_first_name(charges: Sequence[Charge], data_set: DataSet) -> None:
+    """Check that records are not counted under a second name.
+
+    Raises:
+        DataSetRenamed: They are.
+    """
+    for charge in charges:
+        known = charge.reserved.data_set
+        if known.fingerprint == data_set.fingerprint and known.name != data_set.name:
+            raise DataSetRenamed(
+                f"these records were counted under the name {known.name}, got {data_set.name}: use "
+                "the first name, or their past loss would not count"
+            )
+
+
+def require_open(charge: Charge) -> None:
+    """Check that a reservation has not ended.
+
+    Raises:
+        ReservationEnded: It has.
+    """
+    if charge.committed is not None:
+        raise ReservationEnded(
+            f"reservation {charge.number} has ended, with {charge.committed} steps",
+            committed=charge.committed,
+        )
