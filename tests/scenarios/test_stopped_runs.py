@@ -157,7 +157,7 @@ def test_an_impossible_tally_stops_the_run_before_training_uses_it(
 def test_no_site_releases_an_impossible_tally_of_the_last_model(
     consortium: Consortium,
 ) -> None:
-    """The model exists by then: the run finishes, without that figure."""
+    """The model is confirmed by then: the run finishes, without that figure."""
     course = run_with_liar(consortium, "evaluate", impossible_counts)
     assert course.error is None
     assert not course.rounds[-1].evaluation.any()

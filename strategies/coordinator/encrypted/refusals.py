@@ -10,6 +10,8 @@ from strategies.coordinator.messaging.events import BucketRefused, SiteQuarantin
 from strategies.coordinator.messaging.reply_validation import SiteRefused
 
 SPOILED = f"{SiteRefused.code}.checksum-failed"
+# A site refuses so after it has confirmed its model: the sum of the last counts is no good.
+COUNTS_REFUSED = frozenset({SPOILED, f"{SiteRefused.code}.impossible-tally"})
 _OF_THE_OPENING = frozenset(
     f"{SiteRefused.code}.{code}"
     for code in ("cannot-open", "wrong-epoch", "wrong-descriptor", "malformed-secret")

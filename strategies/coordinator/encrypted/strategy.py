@@ -29,7 +29,7 @@ from strategies.coordinator.encrypted.progress import (
     SealedStanding,
 )
 from strategies.coordinator.encrypted.refusals import (
-    SPOILED,
+    COUNTS_REFUSED,
     left_out_at_opening,
     opening_is_refused,
     refused_buckets,
@@ -373,7 +373,9 @@ class Encrypted(Strategy):
         self._question.gather(exchange.replies(asked))
         # A site confirms its model before it opens the counts, so a spoiled part of those does not
         # keep the run from ending.
-        opened = [site for site, one in self._question.left_out.items() if one.code == SPOILED]
+        opened = [
+            site for site, one in self._question.left_out.items() if one.code in COUNTS_REFUSED
+        ]
         self._cohort.require_quorum([*self._question.replies, *opened])
 
     def _records(self) -> tuple[ArrayRecord, ConfigRecord]:
