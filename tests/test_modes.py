@@ -164,6 +164,7 @@ def touched(package: Path) -> Iterator[str]:
             yield str(name)
 
 
+@pytest.mark.slow
 def test_a_third_mode_in_the_clear_is_its_module_and_an_entry(tmp_path: Path) -> None:
     """A real run of four sites: it is summarised, audited and reported, and has a model card."""
     third, clear = in_a_tree_with(

@@ -88,6 +88,7 @@ def clear_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, S
     return run_texts(tmp_path_factory.mktemp("clear"), north_keeps_mistakes)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_model(
     clear_run: tuple[RunDirectory, Summary], tmp_path: Path
 ) -> None:

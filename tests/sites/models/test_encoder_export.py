@@ -81,6 +81,7 @@ def test_other_trained_parameters_are_written_by_name(tmp_path: Path) -> None:
     assert not (tmp_path / "config.json").exists()  # nobody takes it for a whole model
 
 
+@pytest.mark.slow
 def test_a_fresh_process_needs_transformers_only(tmp_path: Path) -> None:
     one = task(max_tokens=64)
     one.write(vector_of(one), tmp_path, merged=True)

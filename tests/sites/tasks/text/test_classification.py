@@ -45,7 +45,7 @@ def test_a_model_learns_labels_that_follow_from_words(tmp_path: Path, schema: No
     assert after[figure].value > max(before[figure].value, 0.6)
 
 
-@pytest.mark.parametrize("travels", TRAVELS)
+@pytest.mark.parametrize("travels", [*TRAVELS[:-1], pytest.param("full", marks=pytest.mark.slow)])
 def test_the_same_seed_gives_the_same_bytes_and_only_travelling_parameters_change(
     tmp_path: Path, travels: str
 ) -> None:
@@ -192,6 +192,7 @@ def test_exported_arrays_are_the_initial_values_plus_the_vector() -> None:
     assert all((zero[name] == start[name]).all() for name in start)
 
 
+@pytest.mark.slow
 def test_a_note_of_100000_characters_is_trained_on_and_labelled(tmp_path: Path) -> None:
     """The whole note: its last words count, and nothing is refused or lost."""
     one = task(max_tokens=128, stride=32, base=small(1))
