@@ -62,7 +62,7 @@ def import_watched_modules() -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Let the collector of garbage leave alone what the tests import: it stays, and is large."""
-    if session.config.getoption("dist") != "no":  # the workers collect
+    if session.config.getoption("dist", "no") != "no":  # the workers collect
         return (yield)
     gc.disable()
     if names_watched_packages(session.config):
