@@ -12,6 +12,18 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("consortium", "sites", "strategies", "privacy", "scenarios")
 DOORS = {"flwr.app", "flwr.clientapp", "flwr.serverapp", "flwr.serverapp.strategy"}
 GATE = "consortium/deployment/flower_entrypoints.py"
+MEMBER = "tests/consortium/deployment/test_control_client.py"  # plays one with Flower's own client
+FLOWERS_OWN_CLIENT = (
+    "flwr.proto.fleet_pb2",
+    "flwr.proto.message_pb2",
+    "flwr.proto.node_pb2",
+    "flwr.supercore.primitives.asymmetric",
+    "flwr.supercore.routers.runtime",
+    "flwr.superlink.routers.control",
+    "flwr.superlink.routers.fleet.router",
+    "flwr.supernode.fleet_http_client",
+    "flwr.supernode.node_auth_http_interceptor",
+)
 EXCEPTIONS = {
     ("scenarios/engines/in_process.py", "flwr.supercore.task_identity"),
     (GATE, "flwr.cli.install"),
@@ -22,6 +34,8 @@ EXCEPTIONS = {
     (GATE, "flwr.supernode.runtime"),
     (GATE, "flwr.superlink.cli.flwr_serverapp"),
     ("tests/consortium/deployment/test_flower_entrypoints.py", "flwr.supercore.constant"),
+    ("tests/consortium/deployment/test_site_gateway.py", "flwr.superlink.routers.fleet.router"),
+    *((MEMBER, name) for name in FLOWERS_OWN_CLIENT),
 }
 LEARNING = ("torch", "transformers", "sklearn", "pandas", "opacus", "peft")
 SECRETS = ("privacy.secrets.keys", "privacy.secrets.key_exchange", "privacy.secrets.sealer")

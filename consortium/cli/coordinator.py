@@ -11,6 +11,7 @@ from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supervisor import (
     kill_service,
     read_supervisor_state,
+    require_not_running,
     start_detached,
     stop_service,
     supervise_service,
@@ -67,12 +68,18 @@ def install(
 def up(
     directory: Path = COORDINATOR,
     detached: bool = typer.Option(False, "--detach", help="Run in the background."),
+    fresh_registry: bool = typer.Option(
+        False, "--fresh-registry", help="Forget all nodes first, and register the members' anew."
+    ),
     verbose: bool = typer.Option(False, "--verbose", help="Log more."),
 ) -> None:
-    """Run the SuperLink, with TLS, until told to stop; restart it if it dies."""
+    """Run the SuperLink behind its gateway until told to stop; restart it if it dies."""
     if verbose:
         log_in_detail()
     superlink = SuperLink(directory)
+    if fresh_registry:
+        require_not_running(superlink)
+        superlink.forget_registry()
     if detached:
         print(f"up, process {start_detached(['coordinator', 'up', str(directory)], superlink)}")
     else:

@@ -7,18 +7,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from consortium.charter.document import coordinator_address
 from consortium.config import Scalar
 from consortium.deployment.app_bundle import toml_lines
 from consortium.deployment.processes import LaunchFailed, program_path
 from consortium.deployment.run_orders import RunOrder
-from consortium.deployment.superlink import SuperLink
+from consortium.deployment.superlink import BEGUN, ENROLLED, SuperLink
 from consortium.provisioning.installation import read_nodes
 from consortium.run.party_directory import CoordinatorDirectory
 from consortium.run.records import write_atomically
 
 _CALL_LIMIT_S = 60.0
-_ENROLLED, _BEGUN = "enrolled.json", "begun.json"  # Flower's ids by node key, and by run directory
 
 
 class ControlRefused(LaunchFailed, code="control-refused"):
@@ -44,7 +42,7 @@ class Control:
         """Return the status and the seconds online of each member's node."""
         names = {key: name for name, key in read_nodes(self.superlink.directory).items()}
         nodes = {int(node["node-id"]): node for node in self.nodes()}
-        enrolled = self._read_numbers(_ENROLLED).items()
+        enrolled = self._read_numbers(ENROLLED).items()
         return {
             names[key]: (str(nodes[node]["status"]), float(nodes[node]["online-elapsed"] or 0))
             for key, node in enrolled
@@ -82,7 +80,7 @@ class Control:
                 registered = self._call_flwr("supernode", "register", str(path), "--name", name)
                 enrolled[key] = int(registered["node-id"])
         self._write_numbers(
-            _ENROLLED, {key: node for key, node in enrolled.items() if key in wanted.values()}
+            ENROLLED, {key: node for key, node in enrolled.items() if key in wanted.values()}
         )
 
     def submit_order(self, order: RunOrder) -> int:
@@ -94,10 +92,10 @@ class Control:
         Raises:
             ControlRefused: Flower did not accept the run.
         """
-        begun = self._read_numbers(_BEGUN)
+        begun = self._read_numbers(BEGUN)
         order.write(self.superlink.directory)
         number = self.start_run(order.config)
-        self._write_numbers(_BEGUN, {**begun, str(order.run): number})
+        self._write_numbers(BEGUN, {**begun, str(order.run): number})
         if str(order.run) in begun:
             with suppress(ControlRefused):  # Flower has already marked it as finished
                 self.stop_run(begun[str(order.run)])
@@ -106,7 +104,7 @@ class Control:
     def start_run(self, config: Mapping[str, Scalar]) -> int:
         """Ask the SuperLink to start a run; return Flower's id for it.
 
-        Anybody who reaches the port can do this. The ServerApp runs nothing without an order.
+        Anybody on this machine can do this. The ServerApp runs nothing without an order.
 
         Raises:
             ControlRefused: Flower did not accept the run.
@@ -130,7 +128,7 @@ class Control:
 
     def _enrolled_nodes(self) -> dict[str, int]:
         there = {int(node["node-id"]) for node in self.nodes()}
-        return {key: node for key, node in self._read_numbers(_ENROLLED).items() if node in there}
+        return {key: node for key, node in self._read_numbers(ENROLLED).items() if node in there}
 
     def _read_numbers(self, name: str) -> Mapping[str, int]:
         path = self.superlink.home / name
@@ -159,10 +157,9 @@ class Control:
         return said
 
     def _write_connection(self) -> None:
-        host, port = coordinator_address(self.superlink.charter)
-        authority = CoordinatorDirectory(self.superlink.directory.resolve()).authority
+        address, authority = self.superlink.loopback_address, self.superlink.loopback.authority
         (self.superlink.home / "config.toml").write_text(
-            f'[superlink]\ndefault = "here"\n\n[superlink.here]\naddress = "{host}:{port}"\n'
+            f'[superlink]\ndefault = "here"\n\n[superlink.here]\naddress = "{address}"\n'
             f"root-certificates = {json.dumps(str(authority))}\n"
         )
 

@@ -31,6 +31,7 @@ from privacy.wire.flower_records import refusal_content
 from sites.tasks.registry import load_libraries
 
 FLOWER = "1.41."
+MOST_PROCESSES = 4  # a site answers one message of a run at a time; a second run may be begun
 _ANSWERS = "flwr-clientapp"
 _PREPARED = "prepared"
 _MODULE = "consortium.deployment.flower_entrypoints"
@@ -109,25 +110,53 @@ def refusing_app(error: ConsortiumError) -> SiteApp:
     return app
 
 
+class AnsweringProcesses:
+    """The processes that answer messages at a site: forked if possible, and never too many.
+
+    Args:
+        prepared: The fork server that starts them.
+    """
+
+    def __init__(self, prepared: ForkServer) -> None:
+        self._prepared = prepared
+        self._from_scratch: list[subprocess.Popen[bytes]] = []
+
+    def start(
+        self, command: Sequence[str], *, stdout: int | None = None, stderr: int | None = None
+    ) -> None:
+        """Start a process for a message."""
+        if command[0] != _ANSWERS or not self._prepared.start_program(command[1:]):
+            process = subprocess.Popen(command, stdout=stdout, stderr=stderr)  # noqa: S603 -- of our own PATH
+            self._from_scratch.append(process)
+
+    def takeable(self, kinds: set[str]) -> tuple[set[str], set[str]]:
+        """Return the kinds of messages that may be taken now, as Flower's executor is asked."""
+        self._from_scratch = [one for one in self._from_scratch if one.poll() is None]
+        running = len(self._from_scratch) + self._prepared.running_programs()
+        return (kinds if running < MOST_PROCESSES else set()), set()
+
+
 def run_superexec() -> None:
     """Run `flower-superexec`, which starts a process for each message at a site.
 
     The process is forked from a fork server that has loaded all libraries. If the fork server is
     dead, the process starts from scratch, as it does in Flower.
+
+    Guarantee: at most `MOST_PROCESSES` answer messages at a time, however many are sent; the others
+    wait in the SuperNode. Flower's own executor has no bound.
     """
     require_version(metadata.version("flwr"))
     prepared = ForkServer([sys.executable, "-P", "-m", _MODULE, _PREPARED])
+    processes = AnsweringProcesses(prepared)
     from flwr.supercore.cli.flower_superexec import flower_superexec
     from flwr.supercore.superexec.executor import subprocess_executor
 
-    def start(
-        command: Sequence[str], *, stdout: int | None = None, stderr: int | None = None
-    ) -> None:
-        if command[0] != _ANSWERS or not prepared.start_program(command[1:]):
-            subprocess.Popen(command, stdout=stdout, stderr=stderr)  # noqa: S603 -- of our own PATH
-
-    processes = SimpleNamespace(Popen=start, DEVNULL=subprocess.DEVNULL)
-    _replace_names(subprocess_executor, {"subprocess": processes})
+    started = SimpleNamespace(Popen=processes.start, DEVNULL=subprocess.DEVNULL)
+    _replace_names(subprocess_executor, {"subprocess": started})
+    _replace_names(
+        subprocess_executor.SubprocessExecutor,
+        {"get_eligible_capacity": lambda _executor, kinds, **_: processes.takeable(kinds)},
+    )
     flower_superexec()
 
 
@@ -202,7 +231,7 @@ def refuse_program() -> None:
     sys.exit("this Flower program is disabled here")
 
 
-def _replace_names(module: ModuleType, replaced: Mapping[str, object]) -> None:
+def _replace_names(module: ModuleType | type, replaced: Mapping[str, object]) -> None:
     for name, replacement in replaced.items():
         setattr(module, name, replacement)
 

@@ -15,6 +15,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+import psutil
+
 _STARTED = "started"
 
 
@@ -48,6 +50,16 @@ class ForkServer:
         if not done:
             self.stop()
         return done
+
+    def running_programs(self) -> int:
+        """Return how many programs it has forked that still run."""
+        if self._process is None:
+            return 0
+        try:
+            children = psutil.Process(self._process.pid).children()
+        except psutil.NoSuchProcess:  # programs of a dead server are not counted any more
+            return 0
+        return len(children)
 
     def stop(self) -> None:
         """Kill the preloaded process. Programs it has already forked keep running."""

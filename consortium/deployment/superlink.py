@@ -1,8 +1,11 @@
 """Run the coordinator's SuperLink: with TLS, node authentication and a database on disk."""
 
+import shutil
 import ssl
 import subprocess
+import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from consortium.charter.document import Charter, coordinator_address
@@ -11,15 +14,21 @@ from consortium.deployment.path_shims import write_shims
 from consortium.deployment.processes import (
     FlowerService,
     LaunchFailed,
+    end_processes,
+    free_port,
     is_answering,
     program_path,
     start_program,
     wait_until,
 )
+from consortium.provisioning.installation import init_coordinator
 from consortium.run.directory import COORDINATOR
 from consortium.run.party_directory import CoordinatorDirectory
 
 START_LIMIT_S = 60.0
+ENROLLED, BEGUN = "enrolled.json", "begun.json"  # Flower's ids by node key, and by run directory
+NUMBERS = (ENROLLED, BEGUN)
+_LOOPBACK, _PORT, _DATABASE = "127.0.0.1", "port", "superlink.db"
 
 
 @dataclass(frozen=True)
@@ -43,8 +52,21 @@ class SuperLink(FlowerService):
         """The charter in force."""
         return Charter.read(self.paths.charter)
 
+    @property
+    def loopback(self) -> CoordinatorDirectory:
+        """The certificates with which the SuperLink speaks to this machine, new at each start."""
+        return CoordinatorDirectory(self.home / "loopback")
+
+    @property
+    def loopback_address(self) -> str:
+        """The SuperLink's own address, which only this machine reaches."""
+        try:
+            return f"{_LOOPBACK}:{(self.home / _PORT).read_text()}"
+        except FileNotFoundError:  # it never started: nobody answers there
+            return f"{_LOOPBACK}:1"
+
     def start(self, *, host: str | None = None) -> "subprocess.Popen[bytes]":
-        """Start the SuperLink and return once it answers.
+        """Start the SuperLink behind its gateway; return once it answers there.
 
         Args:
             host: The address to listen on; by default the one in the charter.
@@ -57,25 +79,50 @@ class SuperLink(FlowerService):
         self.home.mkdir(exist_ok=True)
         write_shims(self.paths.programs, "coordinator")
         stage_bundle(self.paths.app, Bundle())
+        self._make_loopback_certificates()
+        (self.home / _PORT).write_text(str(free_port()))
         command = [
-            program_path("flower-superlink"),
-            *("--ssl-ca-certfile", str(self.paths.authority)),
-            *("--ssl-certfile", str(self.paths.server_certificate)),
-            *("--ssl-keyfile", str(self.paths.server_key)),
-            "--enable-supernode-auth",
-            *("--host", host or named, "--port", str(port)),
-            *("--database", str(self.home / "superlink.db")),
-            *("--isolation", "subprocess"),  # the SuperLink starts the ServerApp, through the shim
-            "--disable-runtime-dependency-installation",
+            *(sys.executable, "-P", "-m", "consortium.deployment.site_gateway"),
+            *(str(self.directory.resolve()), host or named, str(port)),
         ]
         process = start_program(command, cwd=self.home, environment=self.environment, log=self.log)
         if not wait_until(
             self.is_healthy, alive=lambda: process.poll() is None, limit_s=START_LIMIT_S
         ):
-            process.kill()
+            end_processes(self.mark.marked_processes())
             process.wait()
             raise LaunchFailed(f"Flower's SuperLink did not start; see {self.log}")
         return process
+
+    def flower_command(self) -> list[str]:
+        """Return the command of Flower's own program, for the gateway to start."""
+        host, _, port = self.loopback_address.partition(":")
+        return [
+            program_path("flower-superlink"),
+            *("--ssl-ca-certfile", str(self.loopback.authority)),
+            *("--ssl-certfile", str(self.loopback.server_certificate)),
+            *("--ssl-keyfile", str(self.loopback.server_key)),
+            "--enable-supernode-auth",
+            *("--host", host, "--port", port),
+            *("--database", str(self.home / _DATABASE)),
+            *("--isolation", "subprocess"),  # the SuperLink starts the ServerApp, through the shim
+            "--disable-runtime-dependency-installation",
+        ]
+
+    def forget_registry(self) -> None:
+        """Delete Flower's database, so that the next start registers every member's node anew.
+
+        No node that was registered or unregistered before counts any longer. Runs keep their own
+        directories, and are resumed from there.
+        """
+        for path in (*self.home.glob(f"{_DATABASE}*"), *(self.home / name for name in NUMBERS)):
+            path.unlink(missing_ok=True)
+
+    def _make_loopback_certificates(self) -> None:
+        # Flower authenticates nodes over TLS only, also where a gateway ends the sites' TLS
+        paths, now = self.loopback, datetime.now(UTC)
+        shutil.rmtree(paths.path, ignore_errors=True)
+        init_coordinator(paths.path, hosts=(_LOOPBACK,), now=now)
 
     def is_healthy(self) -> bool:
         """Return whether it answers with a certificate that sites accept."""

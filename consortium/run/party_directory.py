@@ -110,6 +110,11 @@ class CoordinatorDirectory(PartyDirectory):
         return self.path / "last-run"
 
     @property
+    def layout_size(self) -> Path:
+        """The file that holds how many numbers the vector of the last run has."""
+        return self.flower / "layout-size"
+
+    @property
     def superlink_log(self) -> Path:
         """The file for the output of Flower's SuperLink."""
         return self.flower / "superlink.log"

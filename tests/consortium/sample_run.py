@@ -114,7 +114,7 @@ class Sample:
 
     def _play(self, recorder: Recorder, reached: int) -> None:
         weights = {name: 2 ** (place % 4) for place, name in enumerate(self.present)}
-        recorder(SitesJoined(sites=self.present, absent=self.absent, weights=weights))
+        recorder(SitesJoined(sites=self.present, absent=self.absent, weights=weights, dim=6))
         for turned_away in self.quarantined:
             if turned_away.server_round == 0:
                 recorder(turned_away)

@@ -113,7 +113,10 @@ class Encrypted(Strategy):
         self._roster = reception.await_members()
         absent = tuple(name for name in self._cohort.members if name not in self._roster.sites)
         unknown = dict.fromkeys(self._roster.sites, 0)  # a weight shows in the receipts only
-        self._observe(SitesJoined(sites=self._roster.sites, absent=absent, weights=unknown))
+        dim = self._roster.layout.dim
+        self._observe(
+            SitesJoined(sites=self._roster.sites, absent=absent, weights=unknown, dim=dim)
+        )
         models = self._begin(exchange) if since is None else self._resume(since)
         try:
             for server_round in range(self._next.server_round, num_rounds + 1):

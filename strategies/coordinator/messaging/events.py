@@ -17,13 +17,14 @@ from privacy.layout import Tally
 
 @dataclass(frozen=True, kw_only=True)
 class SitesJoined:
-    """The members that joined at the start, and the weight of each."""
+    """The members that joined at the start, the weight of each, and the size of their vector."""
 
     kind: ClassVar[str] = "sites-joined"
 
     sites: tuple[str, ...]
     absent: tuple[str, ...]
     weights: Mapping[str, int]
+    dim: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -216,7 +216,9 @@ class Synchronous(Strategy):
             for site, member in present.items()
         }
         absent = tuple(name for name in self._cohort.members if name not in present)
-        return SitesJoined(sites=self._roster.sites, absent=absent, weights=weights)
+        return SitesJoined(
+            sites=self._roster.sites, absent=absent, weights=weights, dim=self._roster.layout.dim
+        )
 
     def _pool_statistics(self, grid: Grid, server_round: int) -> None:
         content = messages.question(self._terms.charter)

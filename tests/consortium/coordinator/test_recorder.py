@@ -73,7 +73,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 EVENTS: tuple[tuple[RunEvent, str], ...] = (
-    (SitesJoined(sites=NAMES, absent=("va",), weights={"hungary": 4}), "sites-joined"),
+    (SitesJoined(sites=NAMES, absent=("va",), weights={"hungary": 4}, dim=3), "sites-joined"),
     (StatisticsPooled(pooled=np.arange(3)), "statistics-pooled"),
     (RoundStarted(server_round=1, cohort=NAMES), "round-started"),
     (SiteAnswered(server_round=1, site="hungary"), "site-answered"),
@@ -193,7 +193,7 @@ def test_the_last_round_is_what_a_run_is_judged_by(recorder: Recorder) -> None:
 
 def test_members_are_shown_as_the_run_saw_them(recorder: Recorder) -> None:
     """Answers to the statistics round are no answers to a round of training."""
-    recorder(SitesJoined(sites=("hungary",), absent=("cleveland",), weights={"hungary": 4}))
+    recorder(SitesJoined(sites=("hungary",), absent=("cleveland",), weights={"hungary": 4}, dim=3))
     for server_round in (0, 1, 2):
         recorder(SiteAnswered(server_round=server_round, site="hungary"))
     shown = {site.name: site for site in recorder.site_summaries(("cleveland", "hungary"))}

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from consortium.deployment.flower_entrypoints import MOST_PROCESSES, AnsweringProcesses
 from consortium.deployment.prefork import ForkServer
 
 _PROGRAM = """
@@ -147,3 +148,41 @@ def test_it_ends_with_who_started_it_and_what_it_started_goes_on(tmp_path: Path)
     came(lambda: not psutil.pid_exists(int(server)))
     assert program.is_running()
     program.kill()
+
+
+def test_a_site_takes_no_more_messages_than_it_may_have_processes(office: Office) -> None:
+    """However many are sent: they wait in the SuperNode until a process has ended."""
+    processes, kinds = AnsweringProcesses(office.prepared), {"clientapp"}
+    started: list[Path] = []
+    while processes.takeable(kinds) == (kinds, set()):
+        folder = office.path / f"slow-{len(started)}"
+        folder.mkdir()
+        processes.start(["flwr-clientapp", str(folder)])
+        started.append(folder)
+        assert len(started) <= MOST_PROCESSES
+    assert len(started) == office.prepared.running_programs() == MOST_PROCESSES
+    assert processes.takeable(kinds) == (set(), set())
+    os.kill(int(read(started[0] / "pid")), signal.SIGKILL)
+    came(lambda: processes.takeable(kinds) == (kinds, set()))
+    office.prepared.stop()
+    for folder in started[1:]:
+        os.kill(int(read(folder / "pid")), signal.SIGKILL)
+
+
+def test_processes_that_start_from_scratch_are_counted_too() -> None:
+    """Where the fork server is dead, Flower's own way is left."""
+    dead = ForkServer([sys.executable, "-c", ""])
+    processes, kinds = AnsweringProcesses(dead), {"serverapp"}
+    sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+    children = []
+    try:
+        while processes.takeable(kinds)[0]:
+            processes.start(sleep)
+            assert len(processes._from_scratch) <= MOST_PROCESSES
+        children = list(processes._from_scratch)
+        assert len(children) == MOST_PROCESSES
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+    assert processes.takeable(kinds) == (kinds, set())

@@ -196,6 +196,7 @@ def test_events_say_who_is_there_and_what_was_counted() -> None:
         sites=("east", "north", "south"),
         absent=("west",),
         weights={"east": 140, "north": 150, "south": 0},
+        dim=DIM,
     )
     assert isinstance(pooled, StatisticsPooled)
     assert pooled.pooled.tolist() == [290] * STATISTICS_SIZE
