@@ -1,0 +1,59 @@
+"""How the scales of an encrypted run follow its updates, so that no value is cut off.
+
+Everything here must give the same bits on every machine: elementwise float64 and medians.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privacy.layout import Vector
+
+HEADROOM = 5.0
+FLOOR_PER_RMS = 16.0
+FASTEST_GROWTH = 16.0
+FASTEST_FALL = 0.5
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sizes:
+    """How large the bucket means of a round are.
+
+    Args:
+        squares: Sum of squares of each bucket mean in each array, shape (n_buckets, n_arrays).
+        peaks: Largest absolute value, shape (n_buckets, n_arrays).
+        sites: Sites in the smallest bucket.
+        lengths: Numbers in each array.
+    """
+
+    squares: NDArray[np.float64]
+    peaks: NDArray[np.float64]
+    sites: int
+    lengths: tuple[int, ...]
+
+
+def following_scales(last: Vector | None, sizes: Sizes) -> Vector:
+    """Return the scale that each array needs, shape (n_arrays,).
+
+    Guarantee: from each array's largest value, with room for sites that differ: where the parts
+    of *n* sites are independent, one of them is larger than their mean by the root of *n*. Values
+    that cancel out in the mean leave room for an update of the whole vector's typical size. The
+    median over buckets: one liar's huge value does not move the scale.
+
+    Args:
+        last: The scales of the round; None if they were laid out for updates of unknown size.
+        sizes: What the bucket means of the round say.
+    """
+    room = HEADROOM * np.sqrt(float(sizes.sites))
+    wanted = room * np.median(sizes.peaks, axis=0)
+    # Added one by one: NumPy may group terms by the CPU, which changes the last bits.
+    total = 0.0
+    for square in np.median(sizes.squares, axis=0):
+        total += float(square)
+    # A level that is fine for the whole vector is fine for an array with less in it.
+    wanted = np.maximum(wanted, FLOOR_PER_RMS * np.sqrt(total / sum(sizes.lengths)))
+    if last is None:
+        return wanted
+    # Fast up, because what is cut off is lost; slowly down, because that costs only fineness.
+    return np.clip(wanted, FASTEST_FALL * last, FASTEST_GROWTH * last)
