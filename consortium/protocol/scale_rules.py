@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from privacy.layout import Vector
 
 HEADROOM = 5.0
-FLOOR_PER_RMS = 16.0
+FLOOR_PER_RMS = 64.0
 FASTEST_GROWTH = 16.0
 FASTEST_FALL = 0.5
 
