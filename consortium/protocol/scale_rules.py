@@ -54,6 +54,6 @@ def following_scales(last: Vector | None, sizes: Sizes) -> Vector:
     # A level that is fine for the whole vector is fine for an array with less in it.
     wanted = np.maximum(wanted, FLOOR_PER_RMS * np.sqrt(total / sum(sizes.lengths)))
     if last is None:
-        return wanted
+        return np.asarray(wanted)
     # Fast up, because what is cut off is lost; slowly down, because that costs only fineness.
-    return np.clip(wanted, FASTEST_FALL * last, FASTEST_GROWTH * last)
+    return np.asarray(np.clip(wanted, FASTEST_FALL * last, FASTEST_GROWTH * last))

@@ -158,7 +158,9 @@ def _split(whole: Vector, parameters: SealParameters, planes: Levels) -> None:
     planes[0] = whole - planes[1].astype(np.float64) * parameters.levels
 
 
-def joined_levels(sums: Levels, parameters: SealParameters, planes: int) -> NDArray[np.int64]:
+def joined_levels(
+    sums: Levels | NDArray[np.int64], parameters: SealParameters, planes: int
+) -> NDArray[np.int64]:
     """Return sums of the whole numbers that `quantise` split, shape (dim,)."""
     whole = sums[-(sums.size // planes) :].astype(np.int64)
     if planes > 1:

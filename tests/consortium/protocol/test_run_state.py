@@ -70,7 +70,7 @@ def bucket(step: Step, state: RunState, update: NDArray[Any], *classes: int) -> 
         quantise(update, weight_class=one, scales=step.scales(state), parameters=PARAMETERS)
         for one in shares
     ]
-    return BucketSum(levels=np.sum(levels, axis=0, dtype=np.int32), total_class=sum(shares))
+    return BucketSum(levels=np.asarray(np.sum(levels, axis=0), np.int32), total_class=sum(shares))
 
 
 def decoded(data: bytes) -> RunState:
@@ -178,7 +178,7 @@ def test_one_bucket_moves_by_the_weighted_mean_up_to_half_a_level(
         quantise(update, weight_class=one, scales=step.scales(state), parameters=PARAMETERS)
         for update, one in zip(updates, classes, strict=True)
     ]
-    total = BucketSum(levels=np.sum(levels, axis=0, dtype=np.int32), total_class=sum(classes))
+    total = BucketSum(levels=np.asarray(np.sum(levels, axis=0), np.int32), total_class=sum(classes))
     after = step.advance(state, bytes(32), [total])
     mean = np.average(updates, axis=0, weights=classes)
     bound = 0.5 / PARAMETERS.levels * 8 * len(classes) / sum(classes)
@@ -285,7 +285,7 @@ def summed(
     assert not sum(saturated_values(one, weight_class=share, **form) for one, share in pairs)
     levels = [quantise(one, weight_class=share, **form) for one, share in pairs]
     return BucketSum(
-        levels=np.sum(levels, axis=0, dtype=np.int32),
+        levels=np.asarray(np.sum(levels, axis=0), np.int32),
         total_class=sum(shares),
         uploads=len(shares),
     )
