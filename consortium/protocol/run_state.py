@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from consortium.protocol.scale_rules import Sizes, following_scales
+from consortium.protocol.scale_rules import Sizes, following_scales, sum_of_squares
 from privacy.contribution import Contribution
 from privacy.encryption.parameters import SealParameters
 from privacy.encryption.quantisation import Scales, joined_levels, mean_from_levels
@@ -27,8 +27,6 @@ _TAG = b"consortium.run-state/1\n"
 _HEADER = struct.Struct("<QQQ")  # earlier states, entries of the statistics, segments
 _DIGEST = 32
 _MAX_CHAIN = 1_000_000
-_LIMB = 23
-_BLOCK = 1 << 14  # values whose squared limbs add up below 2^63
 SCALE_PER_RMS = 64.0
 
 
@@ -298,7 +296,7 @@ class UpdateStep(Step):
         for scale, end, length in zip(scales.values, ends, self.lengths, strict=True):
             step = float(scale) / self.parameters.levels**planes / share
             # Integers have one sum in whatever order a CPU adds; floats have not.
-            exact = _sum_of_squares(one.levels[end - length : end])
+            exact = sum_of_squares(one.levels[end - length : end])
             squares.append(float(exact) * (step * step))
         return squares
 
@@ -346,16 +344,3 @@ def _shrink(squares: NDArray[np.float64], clip_norm: float) -> Vector:
             total += float(square)
         norms.append(np.sqrt(total))
     return np.array([min(1.0, clip_norm / norm) if norm > 0 else 1.0 for norm in norms])
-
-
-def _sum_of_squares(levels: NDArray[np.int32] | NDArray[np.int64]) -> int:
-    """Return the sum of squares of numbers below 2^46 as an exact integer, by 23-bit limbs."""
-    total = 0
-    # Squares of whole levels, summed over a large model, would outgrow int64; those of limbs,
-    # summed over a block, do not.
-    for start in range(0, levels.size, _BLOCK):
-        wide = levels[start : start + _BLOCK].astype(np.int64)
-        high, low = wide >> _LIMB, wide & ((1 << _LIMB) - 1)
-        total += (int(high @ high) << (2 * _LIMB)) + (int(high @ low) << (_LIMB + 1))
-        total += int(low @ low)
-    return total

@@ -14,6 +14,8 @@ HEADROOM = 5.0
 FLOOR_PER_RMS = 64.0
 FASTEST_GROWTH = 16.0
 FASTEST_FALL = 0.5
+_LIMB = 23
+_BLOCK = 1 << 14  # values whose squared limbs add up below 2^63
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -57,3 +59,16 @@ def following_scales(last: Vector | None, sizes: Sizes) -> Vector:
         return np.asarray(wanted)
     # Fast up, because what is cut off is lost; slowly down, because that costs only fineness.
     return np.asarray(np.clip(wanted, FASTEST_FALL * last, FASTEST_GROWTH * last))
+
+
+def sum_of_squares(levels: NDArray[np.int32] | NDArray[np.int64]) -> int:
+    """Return the sum of squares of numbers below 2^46 as an exact integer, by 23-bit limbs."""
+    total = 0
+    # Squares of whole levels, summed over a large model, would outgrow int64; those of limbs,
+    # summed over a block, do not.
+    for start in range(0, levels.size, _BLOCK):
+        wide = levels[start : start + _BLOCK].astype(np.int64)
+        high, low = wide >> _LIMB, wide & ((1 << _LIMB) - 1)
+        total += (int(high @ high) << (2 * _LIMB)) + (int(high @ low) << (_LIMB + 1))
+        total += int(low @ low)
+    return total

@@ -20,8 +20,8 @@ from consortium.protocol.run_state import (
     RunState,
     Step,
     UpdateStep,
-    _sum_of_squares,
 )
+from consortium.protocol.scale_rules import sum_of_squares
 from privacy.encryption.parameters import PARAMETER_SETS
 from privacy.encryption.quantisation import quantise, saturated_values
 from privacy.errors import ConsortiumError
@@ -347,8 +347,8 @@ def test_a_bucket_mean_is_clipped_to_the_runs_norm(norm: float) -> None:
 
 
 @given(values=st.lists(st.integers(-(2**23) + 1, 2**23 - 1), min_size=1, max_size=50))
-def test_the_sum_of_squares_is_exact(values: list[int]) -> None:
-    assert _sum_of_squares(np.array(values, np.int32)) == sum(value * value for value in values)
+def test_thesum_of_squares_is_exact(values: list[int]) -> None:
+    assert sum_of_squares(np.array(values, np.int32)) == sum(value * value for value in values)
 
 
 def test_an_update_beyond_the_range_of_float32_is_refused() -> None:
