@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails, to_json
 
 from consortium.differential_privacy import Privacy, PrivacyKeys
 from consortium.modes.registry import ModeName, mode_named
-from privacy.declarations import Declaration, declarations_of
+from privacy.declarations import Declaration, Since, declarations_of
 from privacy.errors import ConsortiumError
 from sites.plans import ModelPlan, TextModelPlan, TrainingPlan
 from strategies.rules.inputs import RuleOptions
@@ -72,9 +72,18 @@ class RunConfig(BaseModel):
         float,
         Field(
             gt=0,
-            description="Largest change of a parameter in the first round, under encryption.",
+            description="Size of a change of a parameter for which the first round is laid out, "
+            "under encryption.",
         ),
     ] = 1.0
+    scale_rule: Annotated[
+        Literal["doubling", "following"],
+        Field(
+            description="How the scales of encrypted updates move: as in version 0.1.0, or by the "
+            "largest values, with a first round of two numbers a parameter. New runs follow."
+        ),
+        Since("0.2.0"),
+    ] = "doubling"
     weighting: Annotated[
         Literal["classes", "examples", "equal"],
         Field(
@@ -219,6 +228,8 @@ def _settings() -> Iterator[Setting]:
 SETTINGS: Mapping[str, Setting] = {one.key: one for one in _settings()}
 # Not validated: that would load the default mode, which imports this module.
 KEYS: Mapping[str, Scalar] = RunConfig.model_construct().flat()
+# What a run that begins now has in the place of what a run of version 0.1.0 goes on with.
+FOR_NEW_RUNS: Mapping[str, Scalar] = {"scale-rule": "following"}
 PRIVACY_KEYS = frozenset(key for key, one in SETTINGS.items() if one.part == "dp")
 
 _KEY_AT = {(one.part, one.declaration.key): key for key, one in SETTINGS.items()}

@@ -105,11 +105,12 @@ class Auditor:
         """Read the layout of the run's model."""
         return Layout.from_description(json.loads(self.vault.read(LAYOUT_FILE)))
 
-    def placement(self, what: str) -> Placement:
-        """Return how vectors of one kind of sum are placed in ciphertexts."""
+    def placement(self, what: str, server_round: int) -> Placement:
+        """Return how vectors of one kind of sum are placed in the ciphertexts of a round."""
         match what:
             case "updates":
-                return update_placement(self.config, self.charter, self.read_layout())
+                layout = self.read_layout()
+                return update_placement(self.config, self.charter, layout, server_round)
             case "statistics":
                 size = statistics_for(self.charter.table).layout.size
             case _:
@@ -117,7 +118,7 @@ class Auditor:
         return count_placement(self.config, self.charter, size)
 
     def _check_folder(self, server_round: int, folder: Path) -> Iterator[SumCheck]:
-        placement = self.placement(folder.name)
+        placement = self.placement(folder.name, server_round)
         receipts = decode_receipts((folder / RECEIPTS_FILE).read_bytes())
         published = (folder / SUMS_FILE).read_bytes()
         buckets = sorted({receipt.label.bucket for receipt in receipts})

@@ -7,7 +7,7 @@ import typer
 
 from consortium.charter.document import Charter
 from consortium.cli.options import COORDINATOR, SET_HELP, parse_overrides
-from consortium.config import RunConfig
+from consortium.config import FOR_NEW_RUNS, RunConfig
 from consortium.coordinator.resume import interrupted_config
 from consortium.deployment.control_client import Control
 from consortium.deployment.run_orders import RunOrder, last_run
@@ -39,7 +39,8 @@ def run(
 ) -> None:
     """Start a run under the charter in force."""
     superlink = SuperLink(directory)
-    config = RunConfig.parse({**RunConfig().flat(), **parse_overrides(settings)})
+    chosen = {**RunConfig().flat(), **FOR_NEW_RUNS, **parse_overrides(settings)}
+    config = RunConfig.parse(chosen)
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
     folder, charter = CoordinatorDirectory(directory).run(name or stamp), superlink.charter
     try:

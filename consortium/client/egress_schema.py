@@ -33,6 +33,7 @@ class ArrayForm:
         least: Fewest entries.
         most: Most entries.
         marker: What its bytes begin with.
+        other: Another form that fits as well.
     """
 
     stype: str
@@ -41,9 +42,13 @@ class ArrayForm:
     least: int
     most: int
     marker: bytes = b""
+    other: "ArrayForm | None" = None
 
     def fits(self, array: Array) -> bool:
-        """Return whether an array has this form."""
+        """Return whether an array has this form, or the other one."""
+        return self._fits(array) or (self.other is not None and self.other.fits(array))
+
+    def _fits(self, array: Array) -> bool:
         came = (array.stype, array.dtype, len(array.shape))
         if came != (self.stype, self.dtype, 1) or not self.least <= array.shape[0] <= self.most:
             return False
@@ -59,10 +64,16 @@ def opaque(most: int, *, least: int = 0) -> ArrayForm:
     return ArrayForm(BYTES_TYPE, "uint8", 1, least, most)
 
 
-def ciphertexts(placement: Placement) -> ArrayForm:
-    """Return the form of ciphertexts: their exact length, and the marker they begin with."""
+def ciphertexts(placement: Placement, shorter: Placement | None = None) -> ArrayForm:
+    """Return the form of ciphertexts: their exact length, and the marker they begin with.
+
+    Args:
+        placement: Of the ciphertexts.
+        shorter: Of the ciphertexts of other rounds, if they are fewer.
+    """
     size = placement.upload_bytes
-    return ArrayForm(BYTES_TYPE, "uint8", 1, size, size, placement.upload_marker)
+    other = ciphertexts(shorter) if shorter else None
+    return ArrayForm(BYTES_TYPE, "uint8", 1, size, size, placement.upload_marker, other)
 
 
 def vector(dim: int) -> ArrayForm:

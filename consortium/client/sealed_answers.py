@@ -39,6 +39,7 @@ from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
 
 _STATE_OVERHEAD = 8_192
+_LARGEST_ROUND = 1  # no upload is longer than the first one
 _LINK = 32  # bytes a round, in a sealed state
 
 
@@ -105,11 +106,12 @@ def read_round(site: Site, message: Message) -> SealedRound:
         WrongRound: The run has no such round for such a question.
     """
     config, charter, task = site.run_config, site.charter, site.task
+    largest = update_placement(config, charter, task.layout, _LARGEST_ROUND)
     sizes = (task.statistics.layout.size, task.evaluation.layout.size)
     # Sizes come from what was agreed, never from the message: no peer decides how much is read.
     request = SealedRound.read(
         message.content,
-        sums_bytes=config.buckets * update_placement(config, charter, task.layout).sum_bytes,
+        sums_bytes=config.buckets * largest.sum_bytes,
         count_bytes=max(count_placement(config, charter, size).sum_bytes for size in sizes),
     )
     first, last = _rounds(message.metadata.message_type, config.num_server_rounds)
@@ -264,7 +266,10 @@ def _key_forms(charter: Charter) -> dict[str, ReplyForm]:
 
 
 def _sealed_forms(charter: Charter, config: RunConfig, sizes: Sizes) -> dict[str, ReplyForm]:
-    update = ciphertexts(update_placement(config, charter, sizes.layout))
+    update = ciphertexts(
+        update_placement(config, charter, sizes.layout, _LARGEST_ROUND),
+        update_placement(config, charter, sizes.layout, _LARGEST_ROUND + 1),
+    )
     state = opaque(_state_bytes(config, sizes))
     nothing, receipt = opaque(0), opaque(MAX_ENVELOPE_BYTES)
 

@@ -199,7 +199,8 @@ class Session:
         # More than half of the run's sites, not of those that came: two halves of a run, each shown
         # only its own receipts, would both find a majority.
         agreed = majority_state(signed, roster=len(self.terms.opened.roster))
-        placed = self.terms.updates.sum_bytes
+        placement = self.terms.updates_in(last)
+        placed = placement.sum_bytes
         if len(request.sums) != placed * len(by_bucket):
             raise SumsMissing(
                 f"{len(by_bucket)} buckets need {placed * len(by_bucket)} bytes of sums, got "
@@ -211,7 +212,7 @@ class Session:
         # Before the sums are opened: a site that is shown another past decides about no checksum.
         self.checks.require_chain((*before.chain, agreed))
         self._keep_question(request)
-        sealer = self.terms.sealer(TRAINING, last, self.terms.updates)
+        sealer = self.terms.sealer(TRAINING, last, placement)
         view = memoryview(request.sums)
         opened = [
             self._open(sealer, view[i * placed : (i + 1) * placed], bucket)

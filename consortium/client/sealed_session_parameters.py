@@ -55,10 +55,15 @@ class SiteTerms:
         """What a site sends in a round."""
         return learner_of(self.site.charter).contribution
 
-    @cached_property
+    @property
     def updates(self) -> Placement:
-        """Where what is sent in a round stands in its ciphertexts."""
-        return update_placement(self.site.run_config, self.site.charter, self.site.task.layout)
+        """Where what is sent after the first round stands in its ciphertexts."""
+        return self.updates_in(2)
+
+    def updates_in(self, server_round: int) -> Placement:
+        """Return where what is sent in a round stands in its ciphertexts."""
+        site = self.site
+        return update_placement(site.run_config, site.charter, site.task.layout, server_round)
 
     def counts(self, purpose: str) -> Placement:
         """Return where a tally stands in its ciphertexts."""

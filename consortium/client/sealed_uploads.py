@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consortium.client.sealed_session_parameters import SiteTerms
-from consortium.protocol.parameters import upload_header
+from consortium.protocol.parameters import planes, upload_header
 from privacy import canonical
 from privacy.canonical import Reader
 from privacy.encryption.parameters import Placement
@@ -108,7 +108,7 @@ class Answers:
         self, request: SealedRound, state: bytes, scales: Scales, given: Contribution
     ) -> Answer:
         share = self.terms.weight_class(given.num_examples)
-        placement = self.terms.updates
+        placement = self.terms.updates_in(request.server_round)
         label = self._label(TRAINING, request, share, state)
         if self.terms.contribution.exact:
             return self._answer(request, label, placement, _NO_LEVELS, given.summed)
@@ -117,6 +117,7 @@ class Answers:
             weight_class=share,
             scales=scales,
             parameters=placement.parameters,
+            planes=planes(self.terms.site.run_config, request.server_round),
             # The same draws in every attempt: rounded anew, two attempts would show two roundings
             # of one update.
             rng=self.terms.site.rng(request.server_round),

@@ -115,7 +115,9 @@ def encrypted_strategy(
             weight_classes=weight_classes(config, charter),
             voters=smallest_voters(config),
             attempts=config.attempts,
-            updates=lambda layout: update_placement(config, charter, layout),
+            updates=lambda layout, server_round: update_placement(
+                config, charter, layout, server_round
+            ),
             statistics=count_placement(config, charter, sizes[0]),
             evaluation=count_placement(config, charter, sizes[1]),
             header=lambda label, layout, placement: upload_header(label, config, layout, placement),

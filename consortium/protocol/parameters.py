@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
@@ -30,12 +31,18 @@ def seal_parameters(config: RunConfig, charter: Charter) -> SealParameters:
     return encryption_of(config).seal_parameters(config, charter)
 
 
-def update_placement(config: RunConfig, charter: Charter, layout: Layout) -> Placement:
+def update_placement(
+    config: RunConfig, charter: Charter, layout: Layout, server_round: int
+) -> Placement:
     """Return where what is sent in a round stands in its ciphertexts: an update, or a tally."""
     sent = learner_of(charter).contribution
-    return encryption_of(config).placement(
-        config, charter, dim=sent.update_dim(layout.dim), tally_size=sent.tally_size
-    )
+    dim = planes(config, server_round) * sent.update_dim(layout.dim)
+    return encryption_of(config).placement(config, charter, dim=dim, tally_size=sent.tally_size)
+
+
+def planes(config: RunConfig, server_round: int) -> int:
+    """Return how many levels a value of an update takes in a round."""
+    return 2 if config.scale_rule == "following" and server_round == 1 else 1
 
 
 def count_placement(config: RunConfig, charter: Charter, tally_size: int) -> Placement:
@@ -86,14 +93,19 @@ def step_of(config: RunConfig, charter: Charter, layout: Layout) -> Step:
             contribution=learner.contribution,
             move=learner.move,
         )
+    parameters, follows = seal_parameters(config, charter), config.scale_rule == "following"
+    floors, first = charter.floors, config.first_scale
+    # Two planes square the number of levels: half of that makes the first round finer, half wider.
+    wide = min(first * math.sqrt(parameters.levels), floors.largest_scale)
     return UpdateStep(
         layout=layout,
-        parameters=seal_parameters(config, charter),
+        parameters=parameters,
         rule_at=rule_at(config, spec),
         needs_memory=spec.needs_memory,
         optimizer=optimizer_for(config),
         # With one bucket there is no other mean that a huge one could spoil.
         clip_norm=config.rule.clip_norm if config.buckets > 1 else None,
-        first_scale=config.first_scale,
-        scale_bounds=(charter.floors.smallest_scale, charter.floors.largest_scale),
+        first_scale=wide if follows else first,
+        scale_bounds=(floors.smallest_scale, floors.largest_scale),
+        follows=follows,
     )

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from consortium.protocol.scale_rules import Sizes, following_scales, sum_of_squares
 from privacy.contribution import Contribution
 from privacy.encryption.parameters import SealParameters
-from privacy.encryption.quantisation import Scales, mean_from_levels
+from privacy.encryption.quantisation import Scales, joined_levels, mean_from_levels
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally, Vector
 from privacy.protocol.grouping import WEIGHT_CLASSES
@@ -26,7 +27,6 @@ _TAG = b"consortium.run-state/1\n"
 _HEADER = struct.Struct("<QQQ")  # earlier states, entries of the statistics, segments
 _DIGEST = 32
 _MAX_CHAIN = 1_000_000
-_LIMB = 12
 SCALE_PER_RMS = 64.0
 
 
@@ -102,13 +102,14 @@ class BucketSum:
     """What one bucket of sites adds up to.
 
     Args:
-        levels: Sum of the levels of their updates, shape (dim,); empty where tallies are sent.
+        levels: Sum of the levels of their updates, shape (planes * dim,); empty where tallies are
+            sent.
         total_class: Sum of their weight classes.
         tally: Sum of their tallies, shape (tally_size,); empty where updates are sent.
         uploads: Sites that are in it.
     """
 
-    levels: NDArray[np.int32]
+    levels: NDArray[np.int32] | NDArray[np.int64]
     total_class: int
     tally: Tally = field(default_factory=lambda: np.zeros(0, np.int64))
     uploads: int = 1
@@ -227,6 +228,8 @@ class UpdateStep(Step):
         optimizer: How the aggregate moves the model.
         clip_norm: Largest L2 norm of a bucket mean, or None for no bound.
         scale_bounds: Smallest and largest scale, from the charter.
+        follows: Whether scales follow the largest values and the first round has two planes, or
+            all is as in version 0.1.0.
     """
 
     parameters: SealParameters
@@ -235,6 +238,7 @@ class UpdateStep(Step):
     optimizer: ServerOptimizer
     clip_norm: float | None
     scale_bounds: tuple[float, float]
+    follows: bool = False
 
     @property
     def of_model(self) -> model_state.OptimizerStep:
@@ -249,7 +253,10 @@ class UpdateStep(Step):
         Raises:
             ConsortiumError: As the rule and the optimizer say.
         """
-        scales = self.scales(before)
+        scales, planes = self.scales(before), self.planes(before)
+        sums = [
+            replace(one, levels=joined_levels(one.levels, self.parameters, planes)) for one in sums
+        ]
         means = np.stack(
             [
                 mean_from_levels(
@@ -257,11 +264,12 @@ class UpdateStep(Step):
                     total_class=one.total_class,
                     scales=scales,
                     parameters=self.parameters,
+                    planes=planes,
                 )
                 for one in sums
             ]
         )
-        squares = np.array([self._segment_squares(one, scales) for one in sums])
+        squares = np.array([self._segment_squares(one, scales, planes) for one in sums])
         # Before the rule sees them: a hostile value inside a ciphertext can only be bounded.
         if self.clip_norm is not None:
             means *= _shrink(squares, self.clip_norm)[:, None]
@@ -271,34 +279,59 @@ class UpdateStep(Step):
         return RunState(
             model=model,
             statistics=before.statistics,
-            scales=self._next_scales(before.scales, squares),
+            scales=self._next_scales(before, sums, squares),
             chain=(*before.chain, before_digest),
         )
 
-    def _segment_squares(self, one: BucketSum, scales: Scales) -> list[float]:
+    def planes(self, state: RunState) -> int:
+        """Return how many levels a value of an update from this state takes."""
+        # At the start nobody knows how large updates are, so there is room for nearly all sizes.
+        return 2 if self.follows and state.model.server_round == 0 else 1
+
+    def _segment_squares(self, one: BucketSum, scales: Scales, planes: int) -> list[float]:
         """Return the sum of squares of the bucket's mean in each segment, from exact integers."""
         share = one.total_class / WEIGHT_CLASSES[-1]
         ends = np.cumsum(self.lengths)
         squares = []
         for scale, end, length in zip(scales.values, ends, self.lengths, strict=True):
-            step = float(scale) / self.parameters.levels / share
+            step = float(scale) / self.parameters.levels**planes / share
             # Integers have one sum in whatever order a CPU adds; floats have not.
-            exact = _sum_of_squares(one.levels[end - length : end])
+            exact = sum_of_squares(one.levels[end - length : end])
             squares.append(float(exact) * (step * step))
         return squares
 
-    def _next_scales(self, scales: Vector, squares: NDArray[np.float64]) -> Vector:
-        """Follow the size of the updates, by at most a factor of two a round.
-
-        The median over buckets: one liar's huge value must not silence everyone.
-        """
-        low, high = self.scale_bounds
-        # A scale may at most double or halve, so one odd round cannot silence the next ones.
-        mean_squares = np.median(squares, axis=0) / np.array(self.lengths, np.float64)
-        wanted = SCALE_PER_RMS * np.sqrt(mean_squares)
-        bounded = np.clip(np.clip(wanted, scales / 2, scales * 2), low, high)
+    def _next_scales(
+        self, before: RunState, sums: Sequence[BucketSum], squares: NDArray[np.float64]
+    ) -> Vector:
+        """Return the scales of the next round, from the size of the bucket means."""
+        if self.follows:
+            planes = self.planes(before)
+            steps = before.scales / self.parameters.levels**planes
+            sizes = Sizes(
+                squares=squares,
+                peaks=np.array([self._segment_peaks(one, steps) for one in sums]),
+                sites=min(one.uploads for one in sums),
+                lengths=self.lengths,
+            )
+            last = before.scales if planes == 1 else None
+            wanted = following_scales(last, sizes)
+        else:
+            # A scale may at most double or halve, so one odd round cannot silence the next ones.
+            # The median over buckets: one liar's huge value must not silence everyone.
+            mean_squares = np.median(squares, axis=0) / np.array(self.lengths, np.float64)
+            wanted = SCALE_PER_RMS * np.sqrt(mean_squares)
+            wanted = np.clip(wanted, before.scales / 2, before.scales * 2)
         # Rounded as it will be stored, so that who computes the scales and who reads them agree.
-        return bounded.astype(np.float32).astype(np.float64)
+        return np.clip(wanted, *self.scale_bounds).astype(np.float32).astype(np.float64)
+
+    def _segment_peaks(self, one: BucketSum, steps: Vector) -> list[float]:
+        """Return the largest size of a value of the bucket's mean in each segment."""
+        share = one.total_class / WEIGHT_CLASSES[-1]
+        ends = np.cumsum(self.lengths)
+        return [
+            float(np.abs(one.levels[end - length : end]).max()) * float(step) / share
+            for step, end, length in zip(steps, ends, self.lengths, strict=True)
+        ]
 
 
 def _shrink(squares: NDArray[np.float64], clip_norm: float) -> Vector:
@@ -311,13 +344,3 @@ def _shrink(squares: NDArray[np.float64], clip_norm: float) -> Vector:
             total += float(square)
         norms.append(np.sqrt(total))
     return np.array([min(1.0, clip_norm / norm) if norm > 0 else 1.0 for norm in norms])
-
-
-def _sum_of_squares(levels: NDArray[np.int32]) -> int:
-    """Return the sum of squares as an exact integer, by 12-bit limbs."""
-    # Squares of whole levels, summed over a large model, would outgrow int64; those of limbs do
-    # not.
-    wide = levels.astype(np.int64)
-    high, low = wide >> _LIMB, wide & ((1 << _LIMB) - 1)
-    squares = (int(high @ high) << (2 * _LIMB)) + (int(high @ low) << (_LIMB + 1))
-    return squares + int(low @ low)

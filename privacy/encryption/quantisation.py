@@ -2,8 +2,13 @@
 
 One level has the value `scale / parameters.levels`. All sites use the same scales, so the sum of
 their levels is proportional to the sum of their updates.
+
+Where nobody knows yet how large updates are, a value takes two planes: its level is a whole number
+of `scale / parameters.levels**2`, sent as remainder and quotient of a division by
+`parameters.levels`.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -56,13 +61,16 @@ class Scales:
         """Number of values in the vector."""
         return sum(self.lengths)
 
-    def steps(self, parameters: SealParameters) -> Iterator[tuple[slice, Vector]]:
+    def steps(self, levels: int) -> Iterator[tuple[slice, Vector]]:
         """Yield consecutive slices of the vector, each with the value of one level.
 
         That value has shape (1,) where the slice lies in one segment, else the slice's shape.
+
+        Args:
+            levels: Levels on each side of zero.
         """
         ends = np.cumsum(self.lengths)
-        sizes = self.values / parameters.levels
+        sizes = self.values / levels
         for start in range(0, self.dim, _BLOCK):
             stop = min(start + _BLOCK, self.dim)
             first = int(np.searchsorted(ends, start, side="right"))
@@ -80,27 +88,30 @@ def quantise(
     weight_class: int,
     scales: Scales,
     parameters: SealParameters,
+    planes: int = 1,
     rng: np.random.Generator | None = None,
 ) -> Levels:
-    """Round `update * weight_class / 8` to levels, shape (dim,).
+    """Round `update * weight_class / 8` to levels, shape (planes * dim,), plane by plane.
 
     Guarantee: within the scale, a value of 16 bits or more is rounded to the nearest level, so it
     is off by at most half a level. Below 16 bits it is rounded at random: it is off by less than
-    one level, and by nothing in expectation. Beyond the scale it saturates. No error is raised
-    and nothing is counted then, because the count would be a release.
+    one level, and by nothing in expectation. Beyond the scale it saturates, without an
+    error: see `saturated_values`.
 
     Args:
         update: Values, shape (dim,), all finite.
         weight_class: The site's share in the average: 1, 2, 4 or 8.
         scales: Largest value of each segment, common to all sites.
         parameters: They give the number of levels.
+        planes: Levels that one value takes: 1 or 2, the finer one first.
         rng: For random rounding below 16 bits. It protects nobody, so it may be seeded.
 
     Raises:
         UnfitNumbers: A shape or weight class is wrong, a value is not finite, or `rng` is
             missing where it is needed.
     """
-    nearest = parameters.bits >= NEAREST_FROM_BITS
+    limit = parameters.levels**planes
+    nearest = math.log2(2 * limit + 1) >= NEAREST_FROM_BITS
     if weight_class not in WEIGHT_CLASSES or update.shape != (scales.dim,):
         raise UnfitNumbers(
             f"an update of shape ({scales.dim},) and a weight class in {WEIGHT_CLASSES} are "
@@ -108,16 +119,53 @@ def quantise(
         )
     if rng is None and not nearest:
         raise UnfitNumbers(f"values of {parameters.bits:.1f} bits are rounded at random: pass rng")
-    limit = parameters.levels
-    levels = np.empty(update.shape, dtype=np.int32)
-    for where, step in scales.steps(parameters):
+    levels = np.empty((planes, scales.dim), dtype=np.int32)
+    for where, step in scales.steps(limit):
         # Classes are eighths: the weight is at most 1, so a weighted value stays within the scale.
         exact = update[where] * (weight_class / 8 / step)
         if not np.isfinite(exact).all():
             raise UnfitNumbers("the update holds a value that is not finite")
         rounded = np.rint(exact) if nearest or rng is None else _round_at_random(exact, rng)
-        levels[where] = np.clip(rounded, -limit, limit)
-    return levels
+        _split(np.clip(rounded, -limit, limit), parameters, levels[:, where])
+    return levels.reshape(-1)
+
+
+def saturated_values(
+    update: FloatVector,
+    *,
+    weight_class: int,
+    scales: Scales,
+    parameters: SealParameters,
+    planes: int = 1,
+) -> int:
+    """Return how many values of an update `quantise` cuts off, because they exceed the scale."""
+    limit = parameters.levels**planes
+    # A value that still rounds to the last level is not cut off.
+    beyond = (
+        np.abs(update[where]) * (weight_class / 8 / step) > limit + 0.5
+        for where, step in scales.steps(limit)
+    )
+    return sum(int(np.count_nonzero(one)) for one in beyond)
+
+
+def _split(whole: Vector, parameters: SealParameters, planes: Levels) -> None:
+    """Write whole numbers to one plane, or as remainder and quotient to two."""
+    if len(planes) == 1:
+        planes[0] = whole
+        return
+    # Below 2^53, so that float64 holds them exactly. The remainder is balanced around zero.
+    planes[1] = np.rint(whole / parameters.levels)
+    planes[0] = whole - planes[1].astype(np.float64) * parameters.levels
+
+
+def joined_levels(
+    sums: Levels | NDArray[np.int64], parameters: SealParameters, planes: int
+) -> NDArray[np.int64]:
+    """Return sums of the whole numbers that `quantise` split, shape (dim,)."""
+    whole = sums[-(sums.size // planes) :].astype(np.int64)
+    if planes > 1:
+        whole = whole * parameters.levels + sums[: sums.size // planes]
+    return whole
 
 
 def _round_at_random(exact: Vector, rng: np.random.Generator) -> Vector:
@@ -126,7 +174,12 @@ def _round_at_random(exact: Vector, rng: np.random.Generator) -> Vector:
 
 
 def mean_from_levels(
-    sums: Levels, *, total_class: int, scales: Scales, parameters: SealParameters
+    sums: NDArray[np.int32] | NDArray[np.int64],
+    *,
+    total_class: int,
+    scales: Scales,
+    parameters: SealParameters,
+    planes: int = 1,
 ) -> Vector:
     """Return the weighted mean of the updates from the sum of their levels, shape (dim,).
 
@@ -135,10 +188,11 @@ def mean_from_levels(
     operations only, so every machine computes the same bits.
 
     Args:
-        sums: Sum of the levels of all sites, shape (dim,).
+        sums: Sum of the levels of all sites, joined if there are two planes, shape (dim,).
         total_class: Sum of their weight classes, > 0.
         scales: The scales that the sites used.
         parameters: The parameters that the sites used.
+        planes: Levels that one value took.
 
     Raises:
         UnfitNumbers: A shape or the total of the classes is wrong.
@@ -149,6 +203,6 @@ def mean_from_levels(
             f"{sums.shape} and {total_class}"
         )
     mean = np.empty(sums.shape, dtype=np.float64)
-    for where, step in scales.steps(parameters):
+    for where, step in scales.steps(parameters.levels**planes):
         mean[where] = sums[where] * step / (total_class / 8)
     return mean

@@ -195,7 +195,7 @@ def show_apart(consortium: Consortium, groups: dict[str, tuple[str, ...]], numbe
     """Return a hook that shows each site only the updates of its group, added correctly."""
     uploads: dict[tuple[int, str], bytes] = {}
     layout = consortium.place(consortium.charter.names[0]).site.task.layout
-    placement = update_placement(configured({}), consortium.charter, layout)
+    placement = update_placement(configured({}), consortium.charter, layout, 2)
 
     def hook(passing: Passing) -> RecordDict:
         if passing.kind != "train":

@@ -132,7 +132,7 @@ def search(folder: Path, *, attacked_search: bool) -> Searched:
     """Run, and collect all keys and everything that must not contain them."""
     consortium = Consortium.placed(folder / "run")
     layout = consortium.place(NAMES[0]).site.task.layout
-    placement = update_placement(configured({}), consortium.charter, layout)
+    placement = update_placement(configured({}), consortium.charter, layout, 2)
     found = Searched()
 
     def down(passing: Passing) -> RecordDict:

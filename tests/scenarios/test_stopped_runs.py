@@ -86,7 +86,7 @@ def test_the_auditor_finds_a_sum_that_the_coordinator_altered(
     """The sites refuse as before; but here the stored uploads have another sum."""
     vault = EvidenceStore(consortium.run.vault)
     layout = consortium.place("east").site.task.layout
-    placement = update_placement(configured({}), consortium.charter, layout)
+    placement = update_placement(configured({}), consortium.charter, layout, 2)
 
     def altering(passing: Passing) -> RecordDict:
         if (passing.kind, passing.number) != ("train", 2):

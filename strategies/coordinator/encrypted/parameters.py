@@ -38,7 +38,7 @@ class SealedTerms:
         voters: Fewest buckets with which the rule survives the Byzantine sites. A round with fewer
             is void.
         attempts: Attempts at a round.
-        updates: Returns the placement of what is sent in a round, from the layout.
+        updates: Returns the placement of what is sent in a round, from layout and round.
         statistics: Placement of the statistics.
         evaluation: Placement of the evaluation counts.
         header: Returns the header of an upload.
@@ -53,7 +53,7 @@ class SealedTerms:
     weight_classes: tuple[int, ...]
     voters: int
     attempts: int
-    updates: Callable[[Layout], Placement]
+    updates: Callable[[Layout, int], Placement]
     statistics: Placement
     evaluation: Placement
     header: Callable[[UploadLabel, Layout, Placement], UploadHeader]
@@ -65,9 +65,9 @@ class SealedTerms:
         """Fewest sites in a sum."""
         return self.agreement.min_others + 1
 
-    def update_form(self, layout: Layout) -> UploadForm:
+    def update_form(self, layout: Layout, server_round: int) -> UploadForm:
         """Return the agreed form of an upload of an update."""
-        form = self._form("updates", self.updates(layout), layout)
+        form = self._form("updates", self.updates(layout, server_round), layout)
         return replace(form, buckets=self.buckets, weight_classes=self.weight_classes)
 
     def evaluation_form(self, layout: Layout) -> UploadForm:

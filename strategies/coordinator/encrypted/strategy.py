@@ -161,7 +161,10 @@ class Encrypted(Strategy):
         present = nodes_of(self._roster, self._opening.terms.roster)
         cohort = self._cohort.sample(server_round, list(present))
         terms, layout = self._terms, self._roster.layout
-        forms = {TRAINING: terms.update_form(layout), EVALUATION: terms.evaluation_form(layout)}
+        forms = {
+            TRAINING: terms.update_form(layout, server_round),
+            EVALUATION: terms.evaluation_form(layout),
+        }
         self._ask(cohort, forms)
         return self._question.messages(messages.TRAIN, self._exchange(grid), reporter=min(cohort))
 
@@ -417,7 +420,7 @@ class Encrypted(Strategy):
         terms = self._terms
         return SealedReply.read(
             reply_content(reply),
-            upload_bytes=terms.updates(self._roster.layout).upload_bytes,
+            upload_bytes=terms.updates(self._roster.layout, self._next.server_round).upload_bytes,
             count_bytes=max(terms.evaluation.upload_bytes, terms.statistics.upload_bytes),
             tally_size=terms.evaluation.tally_size,
         )

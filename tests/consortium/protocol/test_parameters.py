@@ -58,8 +58,8 @@ def test_the_descriptor_says_config_charter_and_layout() -> None:
 
 def test_placements_hold_an_update_or_a_tally_for_all_members() -> None:
     config = configured({})
-    assert update_placement(config, CHARTER, LAYOUT).dim == LAYOUT.dim
-    assert update_placement(config, CHARTER, LAYOUT).tally_size == 0
+    assert update_placement(config, CHARTER, LAYOUT, 2).dim == LAYOUT.dim
+    assert update_placement(config, CHARTER, LAYOUT, 2).tally_size == 0
     assert count_placement(config, CHARTER, 9).tally_size == 9
     assert count_placement(config, CHARTER, 9).dim == 0
     assert seal_parameters(config, CHARTER).num_sites == len(CHARTER.names)
@@ -67,7 +67,7 @@ def test_placements_hold_an_update_or_a_tally_for_all_members() -> None:
 
 def test_a_header_says_how_the_ciphertexts_of_an_upload_are_laid_out() -> None:
     config = configured({"parameter-set": "strict-256"})
-    placement = update_placement(config, CHARTER, LAYOUT)
+    placement = update_placement(config, CHARTER, LAYOUT, 2)
     slot = Slot(run="run-1", purpose=TRAINING, server_round=1, attempt=1)
     label = UploadLabel(
         slot=slot, site="east", bucket=0, weight_class=1, nonce=bytes(32), state=bytes(32)

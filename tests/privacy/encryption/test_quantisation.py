@@ -1,10 +1,19 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy.encryption.parameters import PARAMETER_SETS
-from privacy.encryption.quantisation import Scales, UnfitNumbers, mean_from_levels, quantise
+from privacy.encryption.quantisation import (
+    Scales,
+    UnfitNumbers,
+    joined_levels,
+    mean_from_levels,
+    quantise,
+    saturated_values,
+)
 from privacy.layout import Vector
 from privacy.protocol.grouping import WEIGHT_CLASSES
 
@@ -37,6 +46,30 @@ def test_nearest_rounding_is_off_by_at_most_half_a_level(
     levels = quantise(update, weight_class=weight_class, scales=scales, parameters=DEFAULT)
     exact = update * weight_class / 8 * DEFAULT.levels / steps_of(scales)
     assert np.abs(levels - exact).max() <= 0.5 + 1e-9
+
+
+@given(lengths=segments, seed=st.integers(0, 2**32), weight_class=classes)
+def test_two_planes_hold_the_nearest_of_the_square_of_the_levels(
+    lengths: list[int], seed: int, weight_class: int
+) -> None:
+    """And both of them are levels of one upload, so that their sums fit as well."""
+    scales = scales_of(lengths, seed)
+    update = within(scales, seed)
+    levels = quantise(
+        update, weight_class=weight_class, scales=scales, parameters=DEFAULT, planes=2
+    )
+    assert np.abs(levels).max() <= DEFAULT.levels
+    exact = update * weight_class / 8 * DEFAULT.levels**2 / steps_of(scales)
+    assert np.abs(joined_levels(levels, DEFAULT, 2) - exact).max() <= 0.5 + 1e-3
+
+
+@given(factors=st.lists(st.floats(-3, 3), min_size=1, max_size=50), planes=st.sampled_from([1, 2]))
+def test_a_value_is_cut_off_exactly_if_it_is_counted(factors: list[float], planes: int) -> None:
+    scales, update = Scales(np.array([0.25]), (len(factors),)), 0.25 * np.array(factors)
+    how: dict[str, Any] = {"scales": scales, "parameters": DEFAULT, "planes": planes}
+    whole = joined_levels(quantise(update, weight_class=8, **how), DEFAULT, planes)
+    exact = np.rint(update * DEFAULT.levels**planes / 0.25)
+    assert saturated_values(update, weight_class=8, **how) == np.count_nonzero(whole != exact)
 
 
 @given(lengths=segments, seed=st.integers(0, 2**32))

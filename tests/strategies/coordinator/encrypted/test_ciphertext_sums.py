@@ -66,7 +66,7 @@ def sums(honest: Honest, terms: SealedTerms, kept: Keeper) -> CiphertextSums:
     consortium, course = honest
     assert course.progress is not None
     return CiphertextSums(
-        form=terms.update_form(course.progress.layout),
+        form=terms.update_form(course.progress.layout, 2),
         slot=Receipt.decode(sent(honest, "east").receipt).label.slot,
         roster=terms.agreement.roster(consortium.charter.names),
         keep=kept.keep,

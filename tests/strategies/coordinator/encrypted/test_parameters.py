@@ -53,7 +53,7 @@ def test_twice_as_many_buckets_as_liars_and_one_are_needed(
 def test_each_kind_of_upload_has_its_form(terms: SealedTerms) -> None:
     """Updates are added by bucket and tallies all together, each in its own form."""
     many = replace(terms, buckets=3, weight_classes=(4, 8))
-    updates, counts = many.update_form(LAYOUT), many.evaluation_form(LAYOUT)
+    updates, counts = many.update_form(LAYOUT, 2), many.evaluation_form(LAYOUT)
     statistics = many.statistics_form(LAYOUT)
     assert [form.name for form in (updates, counts, statistics)] == [
         "updates",
@@ -74,10 +74,10 @@ def test_a_form_knows_the_header_of_an_upload(terms: SealedTerms) -> None:
     label = UploadLabel(
         slot=slot, site="east", bucket=0, weight_class=1, nonce=bytes(32), state=bytes(32)
     )
-    header = terms.update_form(LAYOUT).header(label)
+    header = terms.update_form(LAYOUT, 2).header(label)
     assert header.label == label
     assert header.layout.hex() == LAYOUT.digest
-    assert header.blocks == terms.updates(LAYOUT).num_ciphertexts
+    assert header.blocks == terms.updates(LAYOUT, 2).num_ciphertexts
 
 
 def test_what_goes_wrong_has_a_type() -> None:

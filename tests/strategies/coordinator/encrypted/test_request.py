@@ -61,7 +61,7 @@ def forms(honest: Honest) -> dict[str, CiphertextSums]:
     assert course.progress is not None
     layout, reply = course.progress.layout, sent(honest, "east")
     made = {
-        TRAINING: (terms.update_form(layout), reply.receipt),
+        TRAINING: (terms.update_form(layout, 2), reply.receipt),
         EVALUATION: (terms.evaluation_form(layout), reply.count_receipt),
     }
     return {
