@@ -30,6 +30,7 @@ CODES = {
     "AlreadyLed": "already-led",
     "AlreadyUp": "already-up",
     "AnotherFinalState": "another-final-state",
+    "AnotherRoster": "another-roster",
     "AnswerForgotten": "answer-forgotten",
     "AuditChainBroken": "audit-chain-broken",
     "AuditLogUnavailable": "audit-log-unavailable",

@@ -9,7 +9,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
 from privacy.errors import abbreviated_names
-from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING, Slot
+from privacy.protocol.envelope import EVALUATION, NO_STATE, STATISTICS, TRAINING, Slot
 from privacy.protocol.key_messages import Opening
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import flower_records as wire
@@ -34,7 +34,12 @@ from strategies.coordinator.encrypted.refusals import (
     opening_is_refused,
     refused_buckets,
 )
-from strategies.coordinator.encrypted.request import SealedRequest, collect_state, nodes_of
+from strategies.coordinator.encrypted.request import (
+    SealedRequest,
+    collect_state,
+    nodes_of,
+    require_same_roster,
+)
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import (
     Observer,
@@ -230,6 +235,7 @@ class Encrypted(Strategy):
                 continue
             # Sites count the openings that they accepted; one that all refuse is none of them.
             openings += 1
+            require_same_roster(self._question)
             sites = tuple(self._question.replies)
         raise RoundVoid(
             f"the statistics need every site of the run, and in {_OPENINGS} openings some were "
@@ -242,10 +248,15 @@ class Encrypted(Strategy):
         terms = self._opening.terms
         # Named once all have answered: who refuses what the opener made is not at fault.
         self._ask(terms.roster, {STATISTICS: form}, observe=self._observe_the_rest)
-        asked = self._question.messages(messages.STATISTICS, exchange)
+        asked = self._question.messages(
+            messages.STATISTICS, exchange, reporter=min(self._question.nodes)
+        )
         self._question.gather(exchange.replies(asked))
         for event in left_out_at_opening(self._question, terms.opener, len(terms.roster)):
             self._observe(event)
+        statistics = self._question.sums[STATISTICS]
+        if statistics.withheld:
+            return self._carry_statistics(exchange)
         receipts, counted = self._finish_counts(STATISTICS)
         self._next = replace(self._next, server_round=1, count_receipts=receipts, count_sum=counted)
         return bool(receipts)
@@ -253,6 +264,16 @@ class Encrypted(Strategy):
     def _observe_the_rest(self, event: RunEvent) -> None:
         if not isinstance(event, SiteQuarantined):
             self._observe(event)
+    def _carry_statistics(self, exchange: Exchange) -> bool:
+        """Go on from the statistics that were counted under this charter before."""
+        floor, statistics = self._terms.floor, self._question.sums[STATISTICS]
+        if statistics.agreed_state(floor=floor) in {None, NO_STATE}:
+            return False
+        state = collect_state(self._question, exchange, purpose=STATISTICS, floor=floor)
+        self._keep(f"round-0/{STATE_FILE}", [state])
+        receipts, _ = statistics.finish_sums(floor=floor)
+        self._next = replace(self._next, server_round=1, count_receipts=receipts, state=state)
+        return True
 
     def _train(self, reception: Reception, server_round: int) -> None:
         """Run a round; if it is void, wait for missing sites and try again."""
@@ -296,7 +317,7 @@ class Encrypted(Strategy):
         """Store everything of the round, and make the request of the next one."""
         # The progress file is written last. After a crash before it, the round is asked again, and
         # every site gives the same answer again.
-        state = collect_state(self._question, exchange, floor=self._terms.floor)
+        state = collect_state(self._question, exchange, purpose=TRAINING, floor=self._terms.floor)
         self._keep(f"round-{server_round}/{STATE_FILE}", [state])
         receipts, sums = self._question.sums[TRAINING].finish_sums(floor=self._terms.floor)
         count_receipts, count_sum = self._finish_counts(EVALUATION)
@@ -317,7 +338,7 @@ class Encrypted(Strategy):
         """Return receipts and sum of tallies; empty unless every site of the run is in it."""
         # Sums over two subsets would reveal the tally of the sites in which they differ.
         counted = self._question.sums[purpose]
-        if len(counted.added) < len(self._opening.terms.roster):
+        if len(counted.added) < len(self._opening.terms.roster) or counted.withheld:
             return b"", b""
         return counted.finish_sums(floor=self._terms.floor)
 
@@ -338,7 +359,7 @@ class Encrypted(Strategy):
             )
         receipts, summed = counted.finish_sums(floor=floor)
         everyone = len(counted.added) == len(self._opening.terms.roster)
-        return receipts, summed if everyone else b""
+        return receipts, summed if everyone and not counted.withheld else b""
 
     def _finalise(self, reception: Reception, server_round: int) -> tuple[str, ...]:
         """Let the sites open the last round, evaluate and export the model; return its digests."""
