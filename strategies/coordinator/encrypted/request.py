@@ -155,9 +155,9 @@ def collect_state(
     agreed = question.sums[purpose].agreed_state(floor=floor)
     server_round = question.request.server_round
     honest = [site for site, one in sorted(added.items()) if one.state == agreed]
-    # Who counts its statistics holds none of an earlier run, and signs no state.
-    others = (site for site, one in added.items() if one.state not in {agreed, NO_STATE})
-    for site in sorted(others):
+    # Who counts its statistics holds none of an earlier run, and rightly signs no state.
+    right = {agreed, NO_STATE} if purpose == STATISTICS else {agreed}
+    for site in sorted(site for site, one in added.items() if one.state not in right):
         question.observe(
             SiteQuarantined(server_round=server_round, site=site, code=StateDisputed.code)
         )

@@ -42,6 +42,7 @@ from strategies.coordinator.encrypted.request import (
 )
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import (
+    EvaluationWithheld,
     Observer,
     RunEvent,
     SiteQuarantined,
@@ -203,8 +204,9 @@ class Encrypted(Strategy):
     def _open_run(self, exchange: Exchange) -> None:
         """Agree on an epoch, open the run and pool the statistics.
 
-        If not all sites answer, open the run again with those that did: the statistics of a run
-        must hold all its sites, because everything after them depends on them.
+        If not all sites answer, open the run again. The statistics of a run must hold all its
+        sites: sums over several rosters would show single sites. With private training nothing is
+        counted, and the run goes on with those that answered.
         """
         keys = KeyExchange(
             exchange=exchange,
@@ -230,13 +232,15 @@ class Encrypted(Strategy):
             )
             if self._pool_statistics(exchange):
                 return
+            require_same_roster(self._question)
             if opening_is_refused(self._question, len(self._opening.terms.roster)):
                 passed_over.add(self._opening.terms.opener)
                 continue
             # Sites count the openings that they accepted; one that all refuse is none of them.
             openings += 1
-            require_same_roster(self._question)
-            sites = tuple(self._question.replies)
+            # Sites count for one roster: with others, they would refuse.
+            if not self._terms.counts_statistics:
+                sites = tuple(self._question.replies)
         raise RoundVoid(
             f"the statistics need every site of the run, and in {_OPENINGS} openings some were "
             "missing: see who was left out, bring them back, and run again",
@@ -264,6 +268,7 @@ class Encrypted(Strategy):
     def _observe_the_rest(self, event: RunEvent) -> None:
         if not isinstance(event, SiteQuarantined):
             self._observe(event)
+
     def _carry_statistics(self, exchange: Exchange) -> bool:
         """Go on from the statistics that were counted under this charter before."""
         floor, statistics = self._terms.floor, self._question.sums[STATISTICS]
@@ -321,6 +326,7 @@ class Encrypted(Strategy):
         self._keep(f"round-{server_round}/{STATE_FILE}", [state])
         receipts, sums = self._question.sums[TRAINING].finish_sums(floor=self._terms.floor)
         count_receipts, count_sum = self._finish_counts(EVALUATION)
+        self._note_withheld()
         self._metrics.hold_round(self._question, self._traffic)
         self._next = replace(
             self._next,
@@ -341,6 +347,12 @@ class Encrypted(Strategy):
         if len(counted.added) < len(self._opening.terms.roster) or counted.withheld:
             return b"", b""
         return counted.finish_sums(floor=self._terms.floor)
+
+    def _note_withheld(self) -> None:
+        withheld = self._question.sums[EVALUATION].withheld
+        if withheld:
+            number = self._question.request.server_round
+            self._observe(EvaluationWithheld(server_round=number, withheld_by=withheld))
 
     def _finish_evaluation(self) -> tuple[bytes, bytes]:
         """Return receipts of the final state, and the sum of counts; that only if all are in it.
@@ -370,6 +382,7 @@ class Encrypted(Strategy):
         self._metrics.report_round(self._question)
         self._cohort.require_quorum(list(self._question.replies))
         receipts, counted = self._finish_evaluation()
+        self._note_withheld()
         self._metrics.hold_round(self._question, self._traffic)
         self._next = SealedRound(
             charter=self._next.charter,

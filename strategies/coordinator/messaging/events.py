@@ -103,6 +103,16 @@ class RoundFinished:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvaluationWithheld:
+    """Sites withheld the evaluation counts of a round: they count exactly for other sites."""
+
+    kind: ClassVar[str] = "evaluation-withheld"
+
+    server_round: int
+    withheld_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SitesCompared:
     """Norm, distance and cosine of each site's update to the aggregate; only in the clear."""
 
@@ -121,7 +131,11 @@ RunEvent: TypeAlias = (
     | RoundStarted
     | SiteAnswered
     | SiteQuarantined
+<<<<<<< HEAD
     | BucketRefused
+=======
+    | EvaluationWithheld
+>>>>>>> 7dba151 (A run of other sites withholds its evaluation, and the report says so; a run that counts is opened for the same sites)
     | SitesCompared
     | RoundFinished
 )
