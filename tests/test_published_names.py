@@ -265,11 +265,8 @@ EVENTS = {
     "RoundStarted": "round-started",
     "SiteAnswered": "site-answered",
     "SiteQuarantined": "site-quarantined",
-<<<<<<< HEAD
     "BucketRefused": "bucket-refused",
-=======
     "EvaluationWithheld": "evaluation-withheld",
->>>>>>> 7dba151 (A run of other sites withholds its evaluation, and the report says so; a run that counts is opened for the same sites)
     "SitesCompared": "sites-compared",
     "RoundFinished": "round-finished",
 }

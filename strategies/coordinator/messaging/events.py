@@ -131,11 +131,8 @@ RunEvent: TypeAlias = (
     | RoundStarted
     | SiteAnswered
     | SiteQuarantined
-<<<<<<< HEAD
     | BucketRefused
-=======
     | EvaluationWithheld
->>>>>>> 7dba151 (A run of other sites withholds its evaluation, and the report says so; a run that counts is opened for the same sites)
     | SitesCompared
     | RoundFinished
 )
