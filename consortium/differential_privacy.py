@@ -95,6 +95,11 @@ class NotPrivate:
         )
 
     @property
+    def counts_statistics(self) -> bool:
+        """Whether training records are counted."""
+        return True
+
+    @property
     def facts(self) -> tuple[tuple[str, str], ...]:
         """What a report lists."""
         return ()
@@ -155,6 +160,11 @@ class DifferentiallyPrivate:
             f"Differentially private by {self.unit}: {amount} for all rounds, clipped to "
             f"{asked.clip_norm:g}. Each site's ledger says what its persons have lost."
         )
+
+    @property
+    def counts_statistics(self) -> bool:
+        """Whether training records are counted."""
+        return False
 
     @property
     def facts(self) -> tuple[tuple[str, str], ...]:

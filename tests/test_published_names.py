@@ -30,6 +30,7 @@ CODES = {
     "AlreadyLed": "already-led",
     "AlreadyUp": "already-up",
     "AnotherFinalState": "another-final-state",
+    "AnotherRoster": "another-roster",
     "AnswerForgotten": "answer-forgotten",
     "AuditChainBroken": "audit-chain-broken",
     "AuditLogUnavailable": "audit-log-unavailable",
@@ -267,6 +268,7 @@ EVENTS = {
     "SiteAnswered": "site-answered",
     "SiteQuarantined": "site-quarantined",
     "BucketRefused": "bucket-refused",
+    "EvaluationWithheld": "evaluation-withheld",
     "SitesCompared": "sites-compared",
     "RoundFinished": "round-finished",
 }

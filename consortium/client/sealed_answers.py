@@ -25,6 +25,7 @@ from consortium.protocol.parameters import count_placement, optimizer_for, updat
 from consortium.site.site import Site
 from privacy.canonical import DIGEST_SIZE, MAX_NUMBER
 from privacy.errors import ConsortiumError
+from privacy.layout import Tally
 from privacy.policy.document import Releases
 from privacy.policy.violations import NotReleased
 from privacy.protocol.envelope import (
@@ -175,15 +176,33 @@ class _Exchange:
 
     def statistics(self) -> SealedReply:
         """Count once per run, and seal the counts."""
-        sent = self.session.answers.recall(self.request, STATISTICS)
-        if sent is None:
-            site = self.session.terms.site
-            counted = messages.read_counts(
-                self.ask(messages.question(self.request.charter)),
-                tally_size=site.task.statistics.layout.size,
-            )
-            sent = self.session.answers.seal_counts(self.request, STATISTICS, counted.tally)
-        return SealedReply(count_upload=sent.upload, count_receipt=sent.receipt)
+        exact, answers = self.session.exact, self.session.answers
+        # With private training nothing is counted, so no roster is chosen.
+        if not exact.of_statistics or exact.claim_roster():
+            sent = answers.recall(self.request, STATISTICS)
+            if sent is None:
+                sent = answers.seal_counts(self.request, STATISTICS, self._statistics())
+            return SealedReply(count_upload=sent.upload, count_receipt=sent.receipt)
+        start = self.session.sealed_start(exact.carried_start())
+        sent = answers.recall(self.request, STATISTICS) or answers.seal_counts(
+            self.request, STATISTICS, None, start.digest
+        )
+        return SealedReply(
+            count_upload=sent.upload,
+            count_receipt=sent.receipt,
+            state=start.encode() if self.request.report else b"",
+        )
+
+    def _statistics(self) -> Tally:
+        exact = self.session.exact
+        kept = exact.statistics() if exact.of_statistics else None
+        if kept is not None:
+            return kept
+        counted = messages.read_counts(
+            self.ask(messages.question(self.request.charter)),
+            tally_size=self.session.terms.site.task.statistics.layout.size,
+        )
+        return exact.keep_statistics(counted.tally) if exact.of_statistics else counted.tally
 
     def train(self) -> SealedReply:
         """Train once per round, and seal what it gave; asked again, answer the same bytes."""
@@ -216,8 +235,12 @@ class _Exchange:
             counted = messages.read_counts(
                 self.ask_at(standing), tally_size=site.task.evaluation.layout.size
             )
+            exact = self.session.exact.claim_evaluation()
             counts = self.session.answers.seal_counts(
-                self.request, EVALUATION, counted.tally, standing.sealed.digest
+                self.request,
+                EVALUATION,
+                counted.tally if exact else None,
+                standing.sealed.digest,
             )
         return SealedReply(
             count_upload=counts.upload,
@@ -232,12 +255,20 @@ class _Exchange:
 
     def _sealed_training(self, standing: RunPosition) -> tuple[Sent, Sent]:
         """Return the sealed update and counts."""
-        answers = self.session.answers
+        answers, exact = self.session.answers, self.session.exact
+        if self.session.terms.contribution.exact:
+            exact.require_roster()
         # A later attempt seals what was trained in the first one: a second training would show a
         # second sum, and with private training cost a second time.
         given = answers.contribution(self.request) or self._contribution(standing)
         scales = self.session.terms.step.scales(standing.state)
-        return answers.seal_training(self.request, standing.sealed.digest, scales, given)
+        return answers.seal_training(
+            self.request,
+            standing.sealed.digest,
+            scales,
+            given,
+            evaluated=exact.claim_evaluation(),
+        )
 
     def _contribution(self, standing: RunPosition) -> messages.Contribution:
         site = self.session.terms.site
@@ -284,7 +315,7 @@ def _sealed_forms(charter: Charter, config: RunConfig, sizes: Sizes) -> dict[str
         )
 
     return {
-        messages.STATISTICS: reply(sizes.statistics),
+        messages.STATISTICS: reply(sizes.statistics, state=state),
         messages.TRAIN: reply(sizes.evaluation, upload=update, receipt=receipt, state=state),
         messages.EVALUATE: reply(sizes.evaluation, state=state, model=opaque(DIGEST_SIZE)),
         sealed_messages.RELEASE: reply(),

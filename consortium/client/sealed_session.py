@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from consortium.client.exact_counts import ExactCounts
 from consortium.client.sealed_session_parameters import SiteTerms
 from consortium.client.sealed_uploads import Answers
 from consortium.client.sealed_verification import Checks, SumsMissing
@@ -28,6 +29,7 @@ from privacy.protocol.envelope import (
     Receipt,
     SealedState,
 )
+from privacy.protocol.grouping import COUNTED, WITHHELD
 from privacy.protocol.key_messages import Opening
 from privacy.protocol.receipts import majority_state
 from privacy.secrets.linear_mac import ChecksumFailed, upload_pad
@@ -78,6 +80,11 @@ class Session:
         return Checks(terms=self.terms)
 
     @cached_property
+    def exact(self) -> ExactCounts:
+        """What this site counts exactly."""
+        return ExactCounts(terms=self.terms)
+
+    @cached_property
     def answers(self) -> Answers:
         """What this site says."""
         return Answers(terms=self.terms)
@@ -91,20 +98,46 @@ class Session:
         if request.server_round == 1:
             # A site that has trained in a later round of this run is not led back to the start.
             self.checks.require_chain(())
-            statistics = self.pooled_tally(request, STATISTICS, server_round=0)
-            # Every site computes the start by itself, so nobody can plant one.
-            state, previous = self.terms.step.start(statistics), NO_STATE
+            state, previous = self._start(request), NO_STATE
+            self.exact.keep_pooled(state.statistics)
         else:
             state, previous = self._next_state(request)
         # AES-SIV is deterministic: honest sites get the same bytes, and so can sign one digest.
-        sealed = seal_state(
-            state.encode(),
-            keys=self.terms.opened.keys,
-            server_round=request.server_round - 1,
-            previous=previous,
-        )
+        sealed = self._sealed(state, previous)
         self.checks.require_chain((*state.chain, sealed.digest))
         return RunPosition(state=state, sealed=sealed)
+
+    def sealed_start(self, state: RunState) -> SealedState:
+        """Return the sealed form of S(0)."""
+        return self._sealed(state, NO_STATE)
+
+    def _sealed(self, state: RunState, previous: bytes) -> SealedState:
+        return seal_state(
+            state.encode(),
+            keys=self.terms.opened.keys,
+            server_round=len(state.chain),
+            previous=previous,
+        )
+
+    def _start(self, request: SealedRound) -> RunState:
+        """Return S(0), which every site computes by itself, so that nobody can plant one."""
+        if not request.state:
+            statistics = self.pooled_tally(request, STATISTICS, server_round=0)
+            return self.terms.step.start(statistics)
+        # Statistics are counted once under a charter. Who holds them signed the start of this run
+        # with them in it, and who was away learns them here.
+        receipts = self.checks.receipts(
+            request.count_receipts,
+            STATISTICS,
+            0,
+            buckets=dict.fromkeys(self.terms.opened.roster, 0),
+            classes=(COUNTED, WITHHELD),
+            own_needed=False,
+        )[0]
+        signed = (receipt.label.state for receipt in receipts)
+        agreed = majority_state(signed, roster=len(self.terms.opened.roster))
+        self._keep_question(request)
+        return self._opened_state(request.state, 0, agreed)
 
     def pooled_tally(self, request: SealedRound, purpose: str, *, server_round: int) -> Tally:
         """Return a tally pooled over the run's whole roster.
@@ -117,7 +150,7 @@ class Session:
         # Counts have one bucket of everybody, whatever the buckets of the updates are.
         everyone = dict.fromkeys(roster, 0)
         receipts = self.checks.receipts(
-            request.count_receipts, purpose, server_round, buckets=everyone, classes=(1,)
+            request.count_receipts, purpose, server_round, buckets=everyone, classes=(COUNTED,)
         )[0]
         # Asked before the sum is opened: the difference of two rosters would be one site's counts.
         self._require_everyone(len(receipts))
@@ -156,7 +189,7 @@ class Session:
             EVALUATION,
             last,
             buckets=dict.fromkeys(roster, 0),
-            classes=(1,),
+            classes=(COUNTED, WITHHELD),
             # Whose answer came too late is in no receipt, and holds the same model as the others.
             own_needed=False,
         )[0]

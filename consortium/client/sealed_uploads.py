@@ -14,6 +14,7 @@ from privacy.encryption.parameters import Placement
 from privacy.encryption.quantisation import Scales, quantise
 from privacy.layout import Tally
 from privacy.protocol.envelope import EVALUATION, NO_STATE, TRAINING, Receipt, Slot, UploadLabel
+from privacy.protocol.grouping import COUNTED, WITHHELD
 from privacy.protocol.upload import upload_digest
 from privacy.secrets.answer_memory import Answer
 from privacy.secrets.linear_mac import upload_pad
@@ -45,14 +46,20 @@ class Answers:
     terms: SiteTerms
 
     def seal_counts(
-        self, request: SealedRound, purpose: str, tally: Tally, state: bytes = NO_STATE
+        self, request: SealedRound, purpose: str, tally: Tally | None, state: bytes = NO_STATE
     ) -> Sent:
-        """Return a sealed tally, the same bytes whenever it is asked again."""
+        """Return a sealed tally, the same bytes whenever it is asked again; None is withheld."""
         made = self._counts(request, purpose, tally, state)
         return _parse_sent(self.terms.member.memory.answers.remember_reply(made))
 
     def seal_training(
-        self, request: SealedRound, state: bytes, scales: Scales, given: Contribution
+        self,
+        request: SealedRound,
+        state: bytes,
+        scales: Scales,
+        given: Contribution,
+        *,
+        evaluated: bool,
     ) -> tuple[Sent, Sent]:
         """Return what training gave, sealed: the update and the counts.
 
@@ -65,6 +72,7 @@ class Answers:
             state: Digest of the sealed state it was trained from.
             scales: By which an update from that state is rounded.
             given: What training gave, and the counts of the evaluation.
+            evaluated: Whether these counts are sealed, or withheld.
 
         Raises:
             OtherBuckets: The same updates, without noise, were sealed for other buckets before.
@@ -82,7 +90,7 @@ class Answers:
                 self._slot(request),
                 given.encode(),
                 [
-                    self._counts(request, EVALUATION, given.tally, state),
+                    self._counts(request, EVALUATION, given.tally if evaluated else None, state),
                     self._update(request, state, scales, given),
                 ],
             )
@@ -124,9 +132,15 @@ class Answers:
         )
         return self._answer(request, label, placement, levels, _NO_TALLY)
 
-    def _counts(self, request: SealedRound, purpose: str, tally: Tally, state: bytes) -> Answer:
-        label = self._label(purpose, request, 1, state)
-        return self._answer(request, label, self.terms.counts(purpose), _NO_LEVELS, tally)
+    def _counts(
+        self, request: SealedRound, purpose: str, tally: Tally | None, state: bytes
+    ) -> Answer:
+        placement = self.terms.counts(purpose)
+        # The receipt says that zeros stand in the place of a tally: with them, a sum would be one
+        # over fewer sites than its roster, so every site refuses to open it.
+        label = self._label(purpose, request, WITHHELD if tally is None else COUNTED, state)
+        counted = np.zeros(placement.tally_size, np.int64) if tally is None else tally
+        return self._answer(request, label, placement, _NO_LEVELS, counted)
 
     def _label(self, purpose: str, request: SealedRound, share: int, state: bytes) -> UploadLabel:
         name = self.terms.site.config.name

@@ -122,6 +122,7 @@ def encrypted_strategy(
             evaluation=count_placement(config, charter, sizes[1]),
             header=lambda label, layout, placement: upload_header(label, config, layout, placement),
             asked_last=asked_last,
+            counts_statistics=config.privacy.counts_statistics,
             exact=learner_of(charter).contribution.exact,
         ),
         observe=observe,

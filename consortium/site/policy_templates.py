@@ -47,6 +47,8 @@ def for_a_scenario(charter: Charter, *, unit: Unit = "record") -> Policy:
             own_figures=True,
             minimum_pooled=0,
             examples_rounded_to=1,
+            # What a scenario lets out is seen by who staged it, who has all records anyway.
+            evaluation_rosters="any",
             refusal_counts=True,
         ),
     )

@@ -113,6 +113,10 @@ class Releases(_Closed):
             there are fewer, zeros leave instead.
         examples_rounded_to: In the clear, the number of training examples is rounded down to a
             multiple of this before it leaves.
+        evaluation_rosters: In an encrypted run, for which sites together held-out records are
+            evaluated exactly: for `one` roster only under a charter, or for `any`. With `any`, the
+            held-out class totals of a site that is in one run and not in another can be
+            subtracted from two pooled figures.
         refusal_counts: Whether a refusal includes counts, such as the number of values that break
             the schema. Counts about the policy itself are always included.
     """
@@ -122,6 +126,7 @@ class Releases(_Closed):
     minimum_count: int = Field(default=10, ge=1)
     minimum_pooled: int = Field(default=10, ge=0)
     examples_rounded_to: int = Field(default=10, ge=1)
+    evaluation_rosters: Literal["one", "any"] = "one"
     refusal_counts: bool = False
 
     def rounded_examples(self, examples: int) -> int:

@@ -75,6 +75,8 @@ def _draw(seed: bytes, name: str) -> bytes:
 
 
 WEIGHT_CLASSES = (1, 2, 4, 8)
+COUNTED = 1  # the class of a tally
+WITHHELD = 2  # the class of zeros that stand in the place of a tally; nobody opens a sum with them
 
 
 class NoExamples(ConsortiumError, ValueError, code="no-examples"):

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from consortium.charter.document import Floors
 from consortium.site.policy_templates import strict
@@ -62,11 +61,6 @@ def secret_tally(west: Place) -> Tally:
     return task.evaluate(west.site.data, zeros, np.zeros(task.layout.dim))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part H: what is counted exactly is sealed for one roster under a charter",
-)
 def test_the_class_totals_of_a_site_that_was_away_once_stay_its_own(tmp_path: Path) -> None:
     consortium = strict_consortium(tmp_path, noise_required=False)
     runs = with_and_without_west(consortium, ONE_ROUND)
@@ -76,11 +70,6 @@ def test_the_class_totals_of_a_site_that_was_away_once_stay_its_own(tmp_path: Pa
     assert own not in [evaluation.class_counts(one) for one in differences(*runs)]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part H: what is counted exactly is sealed for one roster under a charter",
-)
 def test_the_histogram_of_a_site_that_was_away_once_stays_its_own_where_noise_is_demanded(
     tmp_path: Path,
 ) -> None:
@@ -91,11 +80,6 @@ def test_the_histogram_of_a_site_that_was_away_once_stays_its_own_where_noise_is
     assert not any(np.array_equal(one, own) for one in differences(*runs))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part H: training statistics are counted once for a charter",
-)
 def test_no_member_reads_another_members_statistics_from_the_models_of_two_runs(
     tmp_path: Path,
 ) -> None:

@@ -48,6 +48,7 @@ class EventLine(_Line):
     server_round: int = 0
     cohort: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
+    withheld_by: tuple[str, ...] = ()
 
 
 class EvidenceLine(_Line):
@@ -197,6 +198,15 @@ class Recorded:
         """How often each site was asked to train or to evaluate."""
         started = [line for line in self.events if line.event == "round-started"]
         return Counter(name for line in started if line.server_round > 0 for name in line.cohort)
+
+    @property
+    def withheld_by(self) -> frozenset[str]:
+        """The sites that withheld the last evaluation, because they count for other sites."""
+        ended = [line.server_round for line in self.events if line.event == "round-finished"]
+        told = [line for line in self.events if line.event == "evaluation-withheld"]
+        return frozenset(
+            told[-1].withheld_by if told and told[-1].server_round in ended[-1:] else ()
+        )
 
     @property
     def evaluated_sites(self) -> frozenset[str]:

@@ -12,7 +12,7 @@ def performance_section(recorded: Recorded) -> Section | None:
     """Return the section on the pooled evaluation; None without one that has a record."""
     tally = recorded.pooled_evaluation
     if tally is None or recorded.evaluation.num_examples(tally) == 0:
-        return None
+        return _withheld_section(recorded) if recorded.withheld_by else None
     return Section(
         anchor="model",
         title="How well does the shared model do?",
@@ -22,6 +22,22 @@ def performance_section(recorded: Recorded) -> Section | None:
             *report_curves.performance_blocks(recorded, tally),
             *_metric_blocks(recorded, tally),
         ),
+    )
+
+
+def _withheld_section(recorded: Recorded) -> Section:
+    who = words.name_list(sorted(recorded.withheld_by))
+    return Section(
+        anchor="model",
+        title="How well does the shared model do?",
+        short="How well it does",
+        lead=(
+            f"Withheld. The held-out records of {who} are counted exactly for one roster of "
+            f"{recorded.nouns} only, and this run had another one: from the counts of both runs "
+            f"those of single {recorded.nouns} would follow. They are counted when the "
+            f"{recorded.nouns} of that roster run together again."
+        ),
+        blocks=(),
     )
 
 

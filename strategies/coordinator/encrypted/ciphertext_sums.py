@@ -11,7 +11,7 @@ from privacy.encryption.parameters import Placement
 from privacy.identity.public_identity import PublicIdentity
 from privacy.layout import Tally
 from privacy.protocol.envelope import Receipt, Slot, UploadLabel
-from privacy.protocol.grouping import WEIGHT_CLASSES
+from privacy.protocol.grouping import COUNTED, WITHHELD
 from privacy.protocol.receipts import (
     NoMajority,
     NotInRoster,
@@ -43,14 +43,14 @@ class UploadForm:
         placement: The agreed form of the ciphertexts.
         header: Returns the agreed header of an upload, from its label.
         buckets: Number of buckets; 1 for tallies.
-        weight_classes: Weight classes that a receipt may claim; only 1 for tallies.
+        weight_classes: Weight classes that a receipt may claim; for tallies counted or withheld.
     """
 
     name: str
     placement: Placement
     header: Callable[[UploadLabel], UploadHeader]
     buckets: int = 1
-    weight_classes: tuple[int, ...] = WEIGHT_CLASSES[:1]
+    weight_classes: tuple[int, ...] = (COUNTED, WITHHELD)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,11 +61,13 @@ class Added:
         bucket: The bucket to whose sum it was added.
         state: Digest of the sealed state that its receipt signs.
         receipt: The encoded receipt.
+        weight_class: The weight class that it claims.
     """
 
     bucket: int
     state: bytes
     receipt: bytes
+    weight_class: int
 
 
 @dataclass
@@ -128,7 +130,10 @@ class CiphertextSums:
         adder.add(upload)
         self._adders[label.bucket] = adder
         self.added[label.site] = Added(
-            bucket=label.bucket, state=label.state, receipt=receipt.encode()
+            bucket=label.bucket,
+            state=label.state,
+            receipt=receipt.encode(),
+            weight_class=label.weight_class,
         )
         self.keep(f"{self.folder}/{upload_file(label.site)}", [upload])
 
@@ -162,6 +167,13 @@ class CiphertextSums:
         self.keep(f"{self.folder}/{RECEIPTS_FILE}", [encoded])
         self.keep(f"{self.folder}/{SUMS_FILE}", [sums])
         return encoded, sums
+
+    @property
+    def withheld(self) -> tuple[str, ...]:
+        """The sites that sealed zeros in the place of their tally, and say so; sorted."""
+        return tuple(
+            sorted(site for site, one in self.added.items() if one.weight_class == WITHHELD)
+        )
 
     def agreed_state(self, *, floor: int) -> bytes | None:
         """Return the state digest that more than half of the run's sites sign, or None."""

@@ -43,6 +43,7 @@ class SealedTerms:
         evaluation: Placement of the evaluation counts.
         header: Returns the header of an upload.
         asked_last: Openers that failed the others in an earlier run of this coordinator.
+        counts_statistics: Whether training records are counted: then for one roster only.
         exact: Whether a round needs every site of the run, because exact tallies are added.
     """
 
@@ -58,6 +59,7 @@ class SealedTerms:
     evaluation: Placement
     header: Callable[[UploadLabel, Layout, Placement], UploadHeader]
     asked_last: tuple[str, ...] = ()
+    counts_statistics: bool = True
     exact: bool = False
 
     @property

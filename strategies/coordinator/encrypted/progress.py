@@ -95,6 +95,7 @@ class SealedStanding:
             "attempt": self.request.attempt,
             "counted": bool(self.request.count_sum),
             "signed": bool(self.request.count_receipts),
+            "carried": self.request.server_round == 1 and bool(self.request.state),
             "models": list(self.models),
             "untold": vars(untold) if untold else None,
         }
@@ -134,6 +135,9 @@ def read_standing(read: Read, charter: str, num_rounds: int) -> SealedStanding:
                 sums=read(f"{last}/updates/{SUMS_FILE}"),
                 state=read(f"{last}/{STATE_FILE}"),
             )
+        # The start of a run that carries the statistics of an earlier one.
+        if described.get("carried"):
+            request = replace(request, state=read(f"{last}/{STATE_FILE}"))
         counted = f"{last}/{'counts' if server_round > 1 else 'statistics'}"
         # Version 0.1.0 showed receipts only together with their sum, and did not say so.
         if described.get("signed", described["counted"]):

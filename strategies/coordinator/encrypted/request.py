@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from flwr.app import Message
 
-from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING, SealedState
+from privacy.errors import abbreviated_names
+from privacy.protocol.envelope import EVALUATION, NO_STATE, STATISTICS, TRAINING, SealedState
 from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from strategies.coordinator.encrypted.ciphertext_sums import CiphertextSums, MajorityVote
@@ -19,8 +20,10 @@ from strategies.coordinator.messaging.events import (
     SiteQuarantined,
 )
 from strategies.coordinator.messaging.exchange import Exchange
-from strategies.coordinator.messaging.reply_validation import Quarantine
+from strategies.coordinator.messaging.reply_validation import Quarantine, SiteRefused
 from strategies.coordinator.messaging.roster import Roster
+
+_BOUND = f"{SiteRefused.code}.another-roster"
 
 
 @dataclass
@@ -104,36 +107,62 @@ class SealedRequest:
         self.ballot.cast(sent.released)
 
 
+def require_same_roster(question: SealedRequest) -> None:
+    """Check that no site lacks statistics because it counted its records for another roster.
+
+    Args:
+        question: The question for the statistics, with its replies.
+
+    Raises:
+        RoundVoid: One does; another opening would not help.
+    """
+    refused = [one.site for one in question.left_out.values() if one.code == _BOUND]
+    bound = sorted({*refused, *question.sums[STATISTICS].withheld})
+    if bound:
+        raise RoundVoid(
+            "training records are counted once under a charter, for one roster. "
+            f"{abbreviated_names(bound)} counted for another one, and not more than half of the "
+            "sites of this run hold the same statistics of then: run with the sites of then, or "
+            "let all who remain or join sign the charter's next revision",
+            bound=len(bound),
+        )
+
+
 def nodes_of(roster: Roster, sites: Sequence[str]) -> dict[str, int]:
     """Return the node of each of these sites that is present, sorted by name."""
     present = roster.present
     return {site: present[site].node for site in sorted(sites) if site in present}
 
 
-def collect_state(question: SealedRequest, exchange: Exchange, *, floor: int) -> bytes:
+def collect_state(
+    question: SealedRequest, exchange: Exchange, *, purpose: str, floor: int
+) -> bytes:
     """Return the sealed state that most sites signed, from the first site that sends it.
 
     Guarantee: a site that signed another state, or sends another than it signed, is reported and
     changes nothing.
 
     Args:
-        question: The question of a training round, with its replies.
+        question: The question of a training round, or for the statistics, with its replies.
         exchange: The message exchange; a site may be asked again for its state.
+        purpose: Whose receipts sign the state: updates or statistics.
         floor: Fewest sites in a sum.
 
     Raises:
         RoundVoid: No site sent it.
     """
-    added = question.sums[TRAINING].added
-    agreed = question.sums[TRAINING].agreed_state(floor=floor)
+    added = question.sums[purpose].added
+    agreed = question.sums[purpose].agreed_state(floor=floor)
     server_round = question.request.server_round
     honest = [site for site, one in sorted(added.items()) if one.state == agreed]
-    for site in sorted(set(added) - set(honest)):
+    # Who counts its statistics holds none of an earlier run, and rightly signs no state.
+    right = {agreed, NO_STATE} if purpose == STATISTICS else {agreed}
+    for site in sorted(site for site, one in added.items() if one.state not in right):
         question.observe(
             SiteQuarantined(server_round=server_round, site=site, code=StateDisputed.code)
         )
     for site in honest:
-        sent = question.replies[site].state or _ask_for_state(question, exchange, site)
+        sent = question.replies[site].state or _ask_for_state(question, exchange, site, purpose)
         with Quarantine(question.observe, server_round, site):
             if sent and SealedState.decode(sent).digest == agreed:
                 return sent
@@ -144,10 +173,11 @@ def collect_state(question: SealedRequest, exchange: Exchange, *, floor: int) ->
     )
 
 
-def _ask_for_state(question: SealedRequest, exchange: Exchange, site: str) -> bytes:
+def _ask_for_state(question: SealedRequest, exchange: Exchange, site: str, purpose: str) -> bytes:
     request = replace(question.request, report=True)
     group = str(request.server_round)
-    message = exchange.message(messages.TRAIN, question.nodes[site], request.content(), group=group)
+    kind = messages.STATISTICS if purpose == STATISTICS else messages.TRAIN
+    message = exchange.message(kind, question.nodes[site], request.content(), group=group)
     state = b""
     for reply in exchange.replies([message]):
         with Quarantine(question.observe, request.server_round, site):

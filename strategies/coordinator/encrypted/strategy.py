@@ -9,7 +9,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
 from privacy.errors import abbreviated_names
-from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING, Slot
+from privacy.protocol.envelope import EVALUATION, NO_STATE, STATISTICS, TRAINING, Slot
 from privacy.protocol.key_messages import Opening
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import flower_records as wire
@@ -34,9 +34,15 @@ from strategies.coordinator.encrypted.refusals import (
     opening_is_refused,
     refused_buckets,
 )
-from strategies.coordinator.encrypted.request import SealedRequest, collect_state, nodes_of
+from strategies.coordinator.encrypted.request import (
+    SealedRequest,
+    collect_state,
+    nodes_of,
+    require_same_roster,
+)
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import (
+    EvaluationWithheld,
     Observer,
     RunEvent,
     SiteQuarantined,
@@ -204,8 +210,9 @@ class Encrypted(Strategy):
     def _open_run(self, exchange: Exchange) -> None:
         """Agree on an epoch, open the run and pool the statistics.
 
-        If not all sites answer, open the run again with those that did: the statistics of a run
-        must hold all its sites, because everything after them depends on them.
+        If not all sites answer, open the run again. The statistics of a run must hold all its
+        sites: sums over several rosters would show single sites. With private training nothing is
+        counted, and the run goes on with those that answered.
         """
         keys = KeyExchange(
             exchange=exchange,
@@ -231,12 +238,15 @@ class Encrypted(Strategy):
             )
             if self._pool_statistics(exchange):
                 return
+            require_same_roster(self._question)
             if opening_is_refused(self._question, len(self._opening.terms.roster)):
                 passed_over.add(self._opening.terms.opener)
                 continue
             # Sites count the openings that they accepted; one that all refuse is none of them.
             openings += 1
-            sites = tuple(self._question.replies)
+            # Sites count for one roster: with others, they would refuse.
+            if not self._terms.counts_statistics:
+                sites = tuple(self._question.replies)
         raise RoundVoid(
             f"the statistics need every site of the run, and in {_OPENINGS} openings some were "
             "missing: see who was left out, bring them back, and run again",
@@ -248,10 +258,15 @@ class Encrypted(Strategy):
         terms = self._opening.terms
         # Named once all have answered: who refuses what the opener made is not at fault.
         self._ask(terms.roster, {STATISTICS: form}, observe=self._observe_the_rest)
-        asked = self._question.messages(messages.STATISTICS, exchange)
+        asked = self._question.messages(
+            messages.STATISTICS, exchange, reporter=min(self._question.nodes)
+        )
         self._question.gather(exchange.replies(asked))
         for event in left_out_at_opening(self._question, terms.opener, len(terms.roster)):
             self._observe(event)
+        statistics = self._question.sums[STATISTICS]
+        if statistics.withheld:
+            return self._carry_statistics(exchange)
         receipts, counted = self._finish_counts(STATISTICS)
         self._next = replace(self._next, server_round=1, count_receipts=receipts, count_sum=counted)
         return bool(receipts)
@@ -259,6 +274,17 @@ class Encrypted(Strategy):
     def _observe_the_rest(self, event: RunEvent) -> None:
         if not isinstance(event, SiteQuarantined):
             self._observe(event)
+
+    def _carry_statistics(self, exchange: Exchange) -> bool:
+        """Go on from the statistics that were counted under this charter before."""
+        floor, statistics = self._terms.floor, self._question.sums[STATISTICS]
+        if statistics.agreed_state(floor=floor) in {None, NO_STATE}:
+            return False
+        state = collect_state(self._question, exchange, purpose=STATISTICS, floor=floor)
+        self._keep(f"round-0/{STATE_FILE}", [state])
+        receipts, _ = statistics.finish_sums(floor=floor)
+        self._next = replace(self._next, server_round=1, count_receipts=receipts, state=state)
+        return True
 
     def _train(self, reception: Reception, server_round: int) -> None:
         """Run a round; if it is void, wait for missing sites and try again."""
@@ -302,10 +328,11 @@ class Encrypted(Strategy):
         """Store everything of the round, and make the request of the next one."""
         # The progress file is written last. After a crash before it, the round is asked again, and
         # every site gives the same answer again.
-        state = collect_state(self._question, exchange, floor=self._terms.floor)
+        state = collect_state(self._question, exchange, purpose=TRAINING, floor=self._terms.floor)
         self._keep(f"round-{server_round}/{STATE_FILE}", [state])
         receipts, sums = self._question.sums[TRAINING].finish_sums(floor=self._terms.floor)
         count_receipts, count_sum = self._finish_counts(EVALUATION)
+        self._note_withheld()
         self._metrics.hold_round(self._question, self._traffic)
         self._next = replace(
             self._next,
@@ -323,9 +350,15 @@ class Encrypted(Strategy):
         """Return receipts and sum of tallies; empty unless every site of the run is in it."""
         # Sums over two subsets would reveal the tally of the sites in which they differ.
         counted = self._question.sums[purpose]
-        if len(counted.added) < len(self._opening.terms.roster):
+        if len(counted.added) < len(self._opening.terms.roster) or counted.withheld:
             return b"", b""
         return counted.finish_sums(floor=self._terms.floor)
+
+    def _note_withheld(self) -> None:
+        withheld = self._question.sums[EVALUATION].withheld
+        if withheld:
+            number = self._question.request.server_round
+            self._observe(EvaluationWithheld(server_round=number, withheld_by=withheld))
 
     def _finish_evaluation(self) -> tuple[bytes, bytes]:
         """Return receipts of the final state, and the sum of counts; that only if all are in it.
@@ -344,7 +377,7 @@ class Encrypted(Strategy):
             )
         receipts, summed = counted.finish_sums(floor=floor)
         everyone = len(counted.added) == len(self._opening.terms.roster)
-        return receipts, summed if everyone else b""
+        return receipts, summed if everyone and not counted.withheld else b""
 
     def _finalise(self, reception: Reception, server_round: int) -> tuple[str, ...]:
         """Let the sites open the last round, evaluate and export the model; return its digests."""
@@ -355,6 +388,7 @@ class Encrypted(Strategy):
         self._metrics.report_round(self._question)
         self._cohort.require_quorum(list(self._question.replies))
         receipts, counted = self._finish_evaluation()
+        self._note_withheld()
         self._metrics.hold_round(self._question, self._traffic)
         self._next = SealedRound(
             charter=self._next.charter,

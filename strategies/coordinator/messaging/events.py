@@ -104,6 +104,16 @@ class RoundFinished:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvaluationWithheld:
+    """Sites withheld the evaluation counts of a round: they count exactly for other sites."""
+
+    kind: ClassVar[str] = "evaluation-withheld"
+
+    server_round: int
+    withheld_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SitesCompared:
     """Norm, distance and cosine of each site's update to the aggregate; only in the clear."""
 
@@ -123,6 +133,7 @@ RunEvent: TypeAlias = (
     | SiteAnswered
     | SiteQuarantined
     | BucketRefused
+    | EvaluationWithheld
     | SitesCompared
     | RoundFinished
 )

@@ -96,11 +96,14 @@ def test_flowers_summary_says_nothing_more(place: Callable[..., Consortium]) -> 
     assert place().strategy(Course()).summary() is None  # type: ignore[func-returns-value]
 
 
-def test_a_site_that_misses_the_statistics_is_left_out_of_the_run(
+PRIVATE = {"dp.unit": "person", "dp.noise-multiplier": 1.0, "dp.steps": 1}
+
+
+def test_a_site_that_misses_the_statistics_is_left_out_of_a_run_that_counts_nothing(
     place: Callable[..., Consortium],
 ) -> None:
-    """They need everyone: so the run is opened again, for those who are there."""
-    course = place(*NAMES).start(down=absent("west", "query.statistics", 0))
+    """The run is opened again, for those who are there."""
+    course = place(*NAMES).start(down=absent("west", "query.statistics", 0), **PRIVATE)
     assert course.error is None
     assert course.quarantined == {(0, "west", "silent")}
     openings = [opening_of(read_round(asked.content)) for asked, _ in course.answers("train")]
@@ -111,7 +114,38 @@ def test_a_site_that_misses_the_statistics_is_left_out_of_the_run(
     assert len(course.rounds) == 4
 
 
-def test_a_run_is_opened_four_times_at_most(place: Callable[..., Consortium]) -> None:
+def test_a_run_that_counts_is_opened_for_the_same_sites_four_times_at_most(
+    place: Callable[..., Consortium],
+) -> None:
+    """The coordinator may hold what is missing: two rosters would show it."""
+    course = place(*NAMES).start(down=absent("west", "query.statistics", 0))
+    assert isinstance(course.error, RoundVoid)
+    assert "4 openings" in str(course.error)
+    asked = [opening_of(read_round(one.content)) for one, _ in course.answers("query.statistics")]
+    assert {one.terms.roster for one in asked} == {NAMES}
+    assert len({one.run for one in asked}) == 4
+    assert not course.answers("train")
+
+
+def test_a_site_that_is_back_for_the_next_opening_takes_part(
+    place: Callable[..., Consortium],
+) -> None:
+    missed: list[str] = []
+
+    def once(passing: Passing) -> RecordDict:
+        if (passing.site, passing.kind) == ("west", "query.statistics") and not missed:
+            missed.append(passing.site)
+            raise Vanished
+        return passing.content
+
+    course = place(*NAMES).start(down=once)
+    assert course.error is None
+    assert "west" in course.models
+
+
+def test_a_run_that_counts_nothing_is_opened_four_times_at_most(
+    place: Callable[..., Consortium],
+) -> None:
     """Each time another site is missing."""
     names = [f"site-{letter}" for letter in "abcdef"]
     gone: list[str] = []
@@ -124,7 +158,7 @@ def test_a_run_is_opened_four_times_at_most(place: Callable[..., Consortium]) ->
                 raise Vanished
         return passing.content
 
-    course = place(*names, floors=PAIRS).start(down=one_more)
+    course = place(*names, floors=PAIRS).start(down=one_more, **PRIVATE)
     assert isinstance(course.error, RoundVoid)
     assert "4 openings" in str(course.error)
     assert gone == names[:1:-1]
@@ -138,7 +172,7 @@ def test_too_few_for_a_quorum_end_the_run(place: Callable[..., Consortium]) -> N
 
 def test_too_few_for_the_floor_open_no_run(place: Callable[..., Consortium]) -> None:
     """The opener knows the charter's floor, whatever quorum the coordinator chose."""
-    course = place().start(down=absent("south", "query.statistics", 0))
+    course = place().start(down=absent("south", "query.statistics", 0), **PRIVATE)
     assert isinstance(course.error, NoOpener)
     assert (0, "east", "site-refused.too-few-others") in course.quarantined
 

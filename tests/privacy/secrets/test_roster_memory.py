@@ -1,0 +1,131 @@
+"""The exact sums of a charter never combine to one site's value, whoever is in which run."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from privacy.secrets.replay_guard import SiteMemory
+from privacy.secrets.roster_memory import CountedData
+
+SITES = ("a", "b", "c", "d", "e", "f")
+FLOOR = 3
+COUNTED = CountedData(charter="0" * 64, data_set="records")
+Rosters = list[frozenset[str]]
+
+
+def opened(memories: dict[str, SiteMemory], rosters: Rosters) -> Rosters:
+    """Return the rosters whose exact sums everybody can open: all of their sites sealed."""
+    complete: Rosters = []
+    for roster in rosters:
+        # Every site is asked, also if another one refused: it does not know.
+        sealed = [memories[site].rosters.claim_roster(COUNTED, sorted(roster)) for site in roster]
+        complete += [roster] if all(sealed) else []
+    return complete
+
+
+def rank(rows: Sequence[Sequence[int]]) -> int:
+    """Return the rank of a matrix of whole numbers, exactly."""
+    left = [[Fraction(value) for value in row] for row in rows]
+    found = 0
+    for column in range(len(SITES)):
+        pivot = next((i for i in range(found, len(left)) if left[i][column]), None)
+        if pivot is None:
+            continue
+        left[found], left[pivot] = left[pivot], left[found]
+        for i in range(found + 1, len(left)):
+            factor = left[i][column] / left[found][column]
+            left[i] = [x - factor * y for x, y in zip(left[i], left[found], strict=True)]
+        found += 1
+    return found
+
+
+def isolated(sums: Rosters) -> list[str]:
+    """Return the sites whose own value is a combination of these sums."""
+    rows = [[int(site in roster) for site in SITES] for roster in sums]
+    return [
+        site
+        for site in SITES
+        if rank([*rows, [int(one == site) for one in SITES]]) == rank(rows) and rows
+    ]
+
+
+def test_sums_over_whatever_rosters_isolate_sites() -> None:
+    """The law below is not empty: four of five sites, and two pairs with all, show one."""
+    everyone, without = frozenset("abcd"), frozenset("abc")
+    assert isolated([everyone, without]) == ["d"]
+    assert isolated([frozenset("abc"), frozenset("ade"), frozenset("abcde")]) == ["a"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.frozensets(st.sampled_from(SITES), min_size=FLOOR), min_size=1, max_size=12),
+    st.data(),
+)
+def test_no_sites_value_is_in_the_span_of_the_exact_sums(
+    rosters: Rosters, data: st.DataObject
+) -> None:
+    """Runs in any order, each with sites away; between any two, a site may restart."""
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        memories = {site: stack.enter_context(SiteMemory(Path(folder) / site)) for site in SITES}
+        sums: Rosters = []
+        for roster in rosters:
+            restarted = data.draw(st.sampled_from(SITES))
+            memories[restarted].close()
+            memories[restarted] = stack.enter_context(SiteMemory(Path(folder) / restarted))
+            sums += opened(memories, [roster])
+    assert not isolated(sums)
+    assert all(one == other or not one & other for one in sums for other in sums)
+
+
+def test_the_first_roster_stands_for_its_charter_and_data_set_only(tmp_path: Path) -> None:
+    other_charter = CountedData(charter="1" * 64, data_set="records")
+    other_data = CountedData(charter="0" * 64, data_set="images")
+    with SiteMemory(tmp_path) as memory:
+        assert memory.rosters.claim_roster(COUNTED, ["b", "a"])
+        assert memory.rosters.claim_roster(COUNTED, ["a", "b"])
+        assert not memory.rosters.claim_roster(COUNTED, ["a", "b", "c"])
+        for counted in (other_charter, other_data):
+            assert memory.rosters.claim_roster(counted, ["a", "b", "c"])
+
+
+def test_what_was_counted_first_stays(tmp_path: Path) -> None:
+    """A patient who came overnight would be the difference."""
+    first, later = np.array([3, 5]), np.array([3, 6])
+    with SiteMemory(tmp_path) as memory:
+        assert memory.rosters.own_statistics(COUNTED) is None
+        assert memory.rosters.keep_own_statistics(COUNTED, first).tolist() == [3, 5]
+        assert memory.rosters.keep_own_statistics(COUNTED, later).tolist() == [3, 5]
+    with SiteMemory(tmp_path) as memory:
+        held = memory.rosters.own_statistics(COUNTED)
+        assert held is not None
+        assert held.tolist() == [3, 5]
+
+
+def test_the_statistics_that_were_opened_last_are_kept(tmp_path: Path) -> None:
+    with SiteMemory(tmp_path) as memory:
+        assert memory.rosters.pooled_statistics(COUNTED.charter) is None
+        for tally in (np.array([7]), np.array([8])):
+            memory.rosters.keep_pooled_statistics(COUNTED.charter, tally)
+        held = memory.rosters.pooled_statistics(COUNTED.charter)
+        assert held is not None
+        assert held.tolist() == [8]
+        assert memory.rosters.pooled_statistics("1" * 64) is None
+
+
+def test_a_memory_without_the_tables_gets_them(tmp_path: Path) -> None:
+    """As one of version 0.1.0, which remembered no rosters."""
+    with SiteMemory(tmp_path):
+        pass
+    with closing(sqlite3.connect(tmp_path / "memory.sqlite")) as database:
+        for table in ("exact_rosters", "own_statistics", "pooled_statistics"):
+            database.execute(f"DROP TABLE {table}")
+        database.commit()
+    with SiteMemory(tmp_path) as memory:
+        assert memory.rosters.claim_roster(COUNTED, ["a", "b", "c"])
