@@ -67,7 +67,7 @@ def test_a_run_in_the_clear_has_no_keys(staged: RunDirectory) -> None:
 
 def test_secret_keys_are_made_at_their_site_and_only_its_owner_reads_them(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    stage(run, HEART, with_keys=True)
+    stage(run, HEART, config=HEART.config_with({"aggregation": "encrypted"}))
     charter = Charter.read(run.charter)
     assert charter.floors.encrypted
     for member in charter.members:
@@ -85,7 +85,7 @@ def test_two_stagings_have_no_key_in_common(tmp_path: Path) -> None:
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
         run = RunDirectory(tmp_path / name)
-        stage(run, HEART, with_keys=True)
+        stage(run, HEART, config=HEART.config_with({"aggregation": "encrypted"}))
         keys += [member.signing for member in Charter.read(run.charter).members]
     assert len(set(keys)) == 2 * len(HEART.sites)
 
@@ -142,5 +142,6 @@ def test_an_empty_directory_is_accepted_and_one_in_use_is_refused(tmp_path: Path
 @pytest.mark.parametrize("unit", ["person", "record"])
 def test_ledgers_have_the_unit_of_privacy_of_the_run(unit: Unit, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    stage(run, scenario_named("heart-diagnosis"), unit=unit)
+    private = HEART.config_with({"dp.unit": unit, "dp.epsilon": 1.0})
+    stage(run, HEART, config=private)
     assert read_policy(run.site("hungary")).privacy.unit == unit
