@@ -177,11 +177,11 @@ def test_a_run_in_the_clear_has_nothing_to_plan(tmp_path: Path) -> None:
 
 
 def test_a_site_without_training_records_sends_noise_as_one_with_a_person_does(
-    at: Ward, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its answer would else tell that there is nobody."""
+    at = private_ward(tmp_path, **{"dp.delta": 1e-5})
     nobody = at.site.data.training.select(np.zeros(at.site.data.train_examples, np.bool_))
     monkeypatch.setitem(vars(at.site.data), "training", nobody)
-    assert delta(at) == 0.1
     sent = trained(at, at.vector(1))
     assert (sent.num_examples, np.count_nonzero(sent.update)) == (1, sent.update.size)

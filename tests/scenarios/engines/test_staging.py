@@ -57,12 +57,16 @@ def test_a_sites_config_has_its_own_name_and_data_and_nothing_of_the_others(
             "charter.json",
             "data.parquet",
             "policy.json",
+            "secrets",
+            "sides",
             "site.json",
         }
 
 
 def test_a_run_in_the_clear_has_no_keys(staged: RunDirectory) -> None:
-    assert list(staged.path.rglob("secrets")) == []
+    """But for the secret of each site by which it holds persons out."""
+    held = sorted(path.relative_to(staged.path) for path in staged.path.rglob("secrets/*"))
+    assert held == sorted(Path(f"sites/{name}/secrets/sides.secret") for name in HEART.sites)
 
 
 def test_secret_keys_are_made_at_their_site_and_only_its_owner_reads_them(tmp_path: Path) -> None:
