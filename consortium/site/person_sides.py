@@ -197,8 +197,10 @@ class _Persons:
 class _Memory(SiteStore):
     """Who stood where."""
 
+    form = _FORM
+
     def __init__(self, directory: Path) -> None:
-        super().__init__(directory, _FORM)
+        super().__init__(directory)
         self.writing = self._database.writing
 
     @property
