@@ -1,5 +1,6 @@
 """The ClientApp: what a site answers, behind the mods."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -21,6 +22,7 @@ from consortium.protocol.learning import learner_of, require_exact_sums
 from consortium.protocol.parameters import descriptor, seal_parameters
 from consortium.site.directory import SiteDirectory
 from consortium.site.key_ring import KeyRing, member_at
+from consortium.site.person_sides import end_run
 from consortium.site.site import Site, site_of
 from privacy.layout import Tally, Vector
 from privacy.protocol.membership_proof import Presence
@@ -28,12 +30,15 @@ from privacy.secrets.keys import Identity
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import messages
 
+_LOG = logging.getLogger(__name__)
+
 
 def hello(message: Message, context: Context) -> Message:
     """Say who this site is, what it signed and what it would train."""
     site = site_of(context)
     charter, challenge = messages.read_greeting(message.content)
     site.require_charter(charter)
+    _tell_empty_sides(site)
     said = messages.Introduction(
         site=site.config.name,
         charter=site.charter.fingerprint,
@@ -75,6 +80,20 @@ def _proven_by(
     )
     identity = Identity.read(SiteDirectory(site.directory).identity, name=name)
     return replace(said, proof=identity.sign(presence.encode()))
+
+
+def _tell_empty_sides(site: Site) -> None:
+    """Tell the operator, in the site's log, that a side has nobody: few persons, or unlucky."""
+    if not site.data.train_examples:
+        _LOG.warning(
+            "nobody is trained on: all persons of this site are held out, so what it sends changes "
+            "nothing in the sum"
+        )
+    if not site.data.held_out_examples:
+        _LOG.warning(
+            "nobody is held out: this site judges no model until new persons come, and adds an "
+            "empty tally to the others'"
+        )
 
 
 def statistics(message: Message, context: Context) -> Message:
@@ -144,6 +163,7 @@ def evaluate(message: Message, context: Context) -> Message:
     write_model(site, stands.statistics, vector, folder)
     write_mistakes(site, stands.statistics, vector)
     training_of(site.run_config).end(site, stands)
+    end_run(site.directory, site.run_config)
     if folder == SiteDirectory(site.directory).model:
         _note_model(site, message)
     counted = messages.Counts(tally=tally, released=site.releases(tally))

@@ -175,7 +175,7 @@ class DifferentiallyPrivate:
             ("Drawn for a step, each by itself", words.percent(asked.sampling_rate)),
             ("Steps in a round", str(asked.steps)),
             ("Most that one moves a step, in L2", str(asked.clip_norm)),
-            ("Records of a person, at most", str(asked.max_records_per_person)),
+            ("Records of a person, at most", str(self.cap or "no limit: each is protected")),
             ("Counts before training", "none: numbers are scaled by declared bounds"),
             ("Evaluation", "exact counts of held-out persons, who are never trained on"),
         )
@@ -225,6 +225,15 @@ class DifferentiallyPrivate:
     def units(self, data: SiteData) -> int:
         """Return how many are protected at a site."""
         return data.train_persons if self.unit == "person" else data.train_examples
+
+    @property
+    def cap(self) -> int:
+        """The most records of one person that are trained on; 0 for no limit.
+
+        Where records are the units there is none: with one, a record more would put out another
+        one, and the accounting would have to count both.
+        """
+        return self.asked.max_records_per_person if self.unit == "person" else 0
 
     def plan(self, *, noise_multiplier: float, cap_seed: int) -> PrivacyPlan:
         """Return how a site trains in one round."""

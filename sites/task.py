@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally, Vector
+from sites.data.holdout import Sides
 from sites.data.source import DataSource
 from sites.evaluation.contract import Evaluation
 from sites.plans import AnyModelPlan, Labels, Predictions, TrainingPlan
@@ -98,11 +99,10 @@ class Task(Protocol[Data]):
     def evaluation(self) -> Evaluation:
         """The evaluation, which counts a site's predictions; needs no torch."""
 
-    def load(self, source: DataSource, *, seed: int) -> Data:
-        """Return a site's validated records, with a share of its persons held out.
+    def load(self, source: DataSource, *, sides: Sides) -> Data:
+        """Return a site's validated records, each person on the side that `sides` says.
 
-        Guarantee: no person has records on both sides. The split depends on `seed`, the person
-        identifiers and the labels only, not on the order of rows.
+        Guarantee: no person has records on both sides, whatever the order of the rows.
 
         Raises:
             sites.data.tables.UnreadableSource: Nothing could be read; subclasses say why.
@@ -110,6 +110,7 @@ class Task(Protocol[Data]):
             sites.data.validation.BadTable: What was read breaks the schema.
             sites.data.holdout.PersonOnBothSides: The source's own split has a person on both
                 sides.
+            ConsortiumError: A person stood on another side before.
         """
 
     def pool(self, parts: Sequence[Data]) -> Data:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from privacy.contribution import ExactTally
 from privacy.layout import Field, Layout, Tally, Vector
+from sites.data.holdout import Sides
 from sites.data.source import DataSource
 from sites.evaluation.contract import Evaluation
 from sites.plans import AnyModelPlan, Labels, Predictions, TrainingPlan
@@ -89,9 +90,9 @@ class BinMeansTask:
         """What a site counts of its predictions."""
         return self.base.evaluation
 
-    def load(self, source: DataSource, *, seed: int) -> Any:
+    def load(self, source: DataSource, *, sides: Sides) -> Any:
         """Read a site's records."""
-        return self.base.load(source, seed=seed)
+        return self.base.load(source, sides=sides)
 
     def pool(self, parts: Sequence[Any]) -> Any:
         """Return the records of several sites as those of one."""

@@ -21,6 +21,7 @@ from consortium.client.site_ledger import (
 )
 from consortium.config import RunConfig
 from consortium.differential_privacy import DifferentiallyPrivate, NotPrivate
+from consortium.protocol.learning import learner_of
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
 from privacy.differential.accounting import calibrated_noise
@@ -31,7 +32,7 @@ from privacy.differential.private_runs import Campaign, PrivateRuns, Round
 from privacy.protocol.envelope import WrongRound
 from privacy.storage.site_process import SITE_PROCESS, Cache
 from privacy.wire.messages import Position
-from sites.plans import EmptySite, TrainingPlan
+from sites.plans import TrainingPlan
 from sites.task import SiteData, Trained
 
 _COUNTED_ONLY = 1e9  # an epsilon that no run reaches: where the operator set no ceiling
@@ -54,7 +55,6 @@ class SiteTraining(Protocol):
         """Return all planned rounds on a site's records as the event that is counted, if any.
 
         Raises:
-            EmptySite: There is nobody to protect.
             ConsortiumError: No noise is enough for so little epsilon.
         """
 
@@ -110,7 +110,14 @@ class _PlainTraining:
         return self.config.training
 
     def train(self, site: Site, stands: Position) -> Trained:
-        """Train from the received state."""
+        """Train from the received state; without training records, send what changes nothing."""
+        if not site.data.train_examples:
+            sent = learner_of(site.charter).contribution
+            return Trained(
+                update=np.zeros(sent.update_dim(site.task.layout.dim)),
+                summed=np.zeros(sent.tally_size, np.int64),
+                num_examples=0,
+            )
         # Before anything is computed: after a crash nobody knows what had left.
         enter_updates(site, stands)
         # The order of records follows the seed, so that a repeated run gives the same model.
@@ -153,7 +160,7 @@ class _PrivateTraining:
             steps=steps,
             clip_norm=asked.clip_norm,
             unit=self.privacy.unit,
-            max_records_per_person=asked.max_records_per_person,
+            max_records_per_person=self.privacy.cap,
         )
 
     def plan(self, data: SiteData) -> TrainingPlan:
@@ -258,14 +265,10 @@ def delta_of(privacy: DifferentiallyPrivate, data: SiteData) -> float:
     """Return the delta of a run on a site's records: as the run says, or by their number.
 
     By itself at most one tenth of one over the units, and a power of two, so that it tells of
-    their number no more than its size.
-
-    Raises:
-        EmptySite: There is nobody to protect.
+    their number no more than its size. A site with nobody to train on counts as one with one: it
+    sends noise like any other, or its answer would tell that there is nobody.
     """
-    units = privacy.units(data)
-    if not units:
-        raise EmptySite("this site has no training records: it can be evaluated, not trained")
+    units = max(privacy.units(data), 1)
     return privacy.asked.delta or 0.1 / 2 ** math.ceil(math.log2(units))
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from consortium.charter.document import Member
 from consortium.run.records import write_atomically
 from consortium.site.directory import SiteConfig, SiteDirectory, read_identity
+from consortium.site.person_sides import begin_sides
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import PublicIdentity
 from privacy.secrets.keys import Identity
@@ -111,6 +112,7 @@ def init_site(directory: Path, *, name: str, source: DataSource) -> PublicHalf:
     identity = Identity.generate(name)
     identity.write(SiteDirectory(directory).identity)
     create_node_key(directory)
+    begin_sides(directory)
     config = SiteConfig(name=name, source=source)
     write_atomically(SiteDirectory(directory).config, config.model_dump_json(indent=1))
     return public_half(directory)

@@ -175,7 +175,11 @@ class Difference(_Record):
 
 
 class Comparison(_Record):
-    """Each site alone, the consortium and pooled records, on the same held-out persons."""
+    """Each site alone, the consortium and pooled records, on the same held-out persons.
+
+    Args:
+        untrained: Sites with nobody to train on, which have no model of their own.
+    """
 
     version: Literal[1] = 1
     metric: str
@@ -186,6 +190,7 @@ class Comparison(_Record):
     arms: list[Arm]
     differences: list[Difference]
     seconds: float
+    untrained: list[str] = []
 
 
 Record = TypeVar("Record", bound=BaseModel)

@@ -60,6 +60,16 @@ class SiteDirectory(PartyDirectory):
         return self.secrets / "identity.secret"
 
     @property
+    def side_key(self) -> Path:
+        """The secret that decides who is held out, the same for ever."""
+        return self.secrets / "sides.secret"
+
+    @property
+    def sides(self) -> Path:
+        """On which side each person stands, by keyed digest."""
+        return self.path / "sides"
+
+    @property
     def node_key(self) -> Path:
         """Private key of the SuperNode."""
         return self.secrets / "node.key"

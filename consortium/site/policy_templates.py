@@ -39,7 +39,7 @@ def for_a_scenario(charter: Charter, *, unit: Unit = "record") -> Policy:
         max_dim=_NO_LIMIT,
         require_encryption=charter.floors.encrypted,
         privacy=PrivacyTerms(required=False, unit=unit, ceilings={}),
-        min_examples=1,
+        min_examples=0,
         min_sites=1,
         pace=Pace(rounds_per_run=_NO_LIMIT, rounds_per_day=_NO_LIMIT, messages_per_hour=_NO_LIMIT),
         volume=Volume(per_message=_NO_LIMIT, per_round=_NO_LIMIT),

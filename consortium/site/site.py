@@ -14,6 +14,7 @@ from consortium.config import RunConfig
 from consortium.modes.contract import Mode
 from consortium.modes.registry import mode_of
 from consortium.site.directory import SiteConfig, SiteDirectory, read_site_config, site_directory
+from consortium.site.person_sides import sides_of
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
 from privacy.policy.document import Policy, read_policy
@@ -58,7 +59,7 @@ class Site:
     @cached_property
     def data(self) -> SiteData:
         """The site's records, read once a process."""
-        return self.task.load(self.config.source, seed=self.run_config.seed)
+        return records_of(self.task, self.directory, self.run_config)
 
     @cached_property
     def record_fingerprint(self) -> str:
@@ -131,12 +132,26 @@ class Site:
         return self.mode.pooled_tally(tally, records=records, releases=releases)
 
     def told_examples(self, num_examples: int) -> int:
-        """Return a number of training examples as it may be told: rounded in the clear."""
-        return self.mode.told_examples(num_examples, self.policy.releases)
+        """Return a number of training examples as it may be told: rounded in the clear.
+
+        A site with nobody to train on says 1, so that what it sends has the smallest weight.
+        """
+        return self.mode.told_examples(max(num_examples, 1), self.policy.releases)
 
     def introduced_examples(self, num_examples: int) -> int:
         """Return a number of training examples as it may be told when the site joins."""
         return self.mode.introduced_examples(num_examples, self.policy.releases)
+
+
+def records_of(task: Task[SiteData], directory: Path, config: RunConfig) -> SiteData:
+    """Return the records of a site, each person on the side that the site remembers.
+
+    Raises:
+        BadSite: There is no site.
+        ConsortiumError: The records cannot be read, or a person is on another side than before.
+    """
+    source = read_site_config(directory).source
+    return task.load(source, sides=sides_of(directory, source, config))
 
 
 def model_plan(config: RunConfig, table: AnySchema) -> AnyModelPlan:

@@ -71,6 +71,9 @@ _SAID_BY_THE_SITE = {
     "missing-columns": "Its data lack columns of the agreed schema.",
     "person-on-both-sides": "One person's records were on both sides of its split into training "
     "and test.",
+    "person-changed-sides": "A person who was trained on before would have been held out, or the "
+    "other way round.",
+    "side-key-replaced": "It has lost the secret by which it holds persons out.",
     "empty-site": "It had no records to train on.",
     "training-diverged": "Its training diverged to values that are not finite; a smaller learning "
     "rate helps.",

@@ -170,7 +170,8 @@ class Policy(_Closed):
         layouts: Digests of the allowed layouts; if empty, all layouts within `max_dim`.
         require_encryption: Whether every run must be encrypted.
         privacy: The differential privacy that is required.
-        min_examples: Fewest training records with which the site takes part.
+        min_examples: Fewest training records with which the site takes part; with 0 it takes part
+            with none, and adds what changes nothing.
         min_sites: Fewest sites, this one included, in every sum. In an encrypted run this site
             checks it; in the clear it is the quorum, and the site relies on the coordinator.
         pace: How often the site answers.
@@ -192,7 +193,7 @@ class Policy(_Closed):
     layouts: tuple[str, ...] = ()
     require_encryption: bool = True
     privacy: PrivacyTerms = PrivacyTerms()
-    min_examples: int = Field(default=100, ge=1)
+    min_examples: int = Field(default=100, ge=0)
     min_sites: int = Field(default=3, ge=1)
     pace: Pace = Pace()
     volume: Volume = Volume()

@@ -129,4 +129,6 @@ def _print_comparison(comparison: Comparison) -> None:
     table.add_column("95 % interval", justify="right")
     for arm in comparison.arms:
         table.add_row(arm.name, f"{arm.value:.4f}", f"{arm.low:.4f} to {arm.high:.4f}")
+    for site in comparison.untrained:
+        table.add_row(f"{site} alone", "none", "nobody to train on")
     console.print(table)

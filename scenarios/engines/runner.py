@@ -13,7 +13,6 @@ from consortium.config import RunConfig
 from consortium.coordinator.resume import interrupted_config
 from consortium.deployment.app_bundle import RUNTIME_PACKAGES, Bundle
 from consortium.deployment.simulation import simulate_run
-from consortium.modes.registry import mode_of
 from consortium.protocol.robustness_estimate import in_words, protection_of
 from consortium.run.directory import ENVIRONMENT, RunDirectory
 from consortium.run.records import Summary, read_record
@@ -81,9 +80,8 @@ def run_scenario(order: ScenarioRun, run: RunDirectory) -> Summary:
         run,
         order.scenario,
         order.own_data,
-        with_keys=mode_of(order.config).needs_identities,
+        config=order.config,
         lies=order.lies,
-        unit=order.config.privacy.policy_unit,
     )
     order.on_staged(run)
     return _run_on_engine(order, run)

@@ -7,11 +7,13 @@ from pathlib import Path
 import pandas as pd
 
 from consortium.charter.document import Charter, Member
+from consortium.config import RunConfig
+from consortium.modes.registry import mode_of
 from consortium.run.directory import RunDirectory
 from consortium.run.records import write_record
 from consortium.site.directory import SiteConfig, SiteDirectory
+from consortium.site.person_sides import begin_sides, scenario_side_key
 from consortium.site.policy_templates import for_a_scenario
-from privacy.differential.mechanisms import Unit
 from privacy.errors import ConsortiumError
 from privacy.secrets.keys import Identity
 from scenarios.attacks.assignment import NOBODY, AttackAssignment, liars_path
@@ -54,9 +56,8 @@ def stage(
     scenario: Scenario,
     own_data: Mapping[str, DataSource] | None = None,
     *,
-    with_keys: bool = False,
+    config: RunConfig | None = None,
     lies: AttackAssignment = NOBODY,
-    unit: Unit = "record",
 ) -> None:
     """Write the charter, and a directory for each site with its part of the data.
 
@@ -64,10 +65,10 @@ def stage(
         run: An empty run directory.
         scenario: The scenario to stage.
         own_data: The user's own data by site, instead of the site's part of the data set.
-        with_keys: Whether to make an identity for each site, as encrypted runs need; secret keys
-            stay in the site's own directory.
+        config: Of the run; by default the scenario's own. It says whether each site gets an
+            identity, as encrypted runs need; the unit of the sites' ledgers; and, by its seed, the
+            secrets by which the sites hold persons out.
         lies: Which sites attack. Those that poison records do so here, except for own data.
-        unit: Unit of privacy of the sites' ledgers.
 
     Raises:
         UnknownSite: There is own data for a site that the scenario does not have.
@@ -76,6 +77,8 @@ def stage(
     given = own_data or {}
     require_sites(scenario, given)
     shipped = _shipped_records(scenario, [name for name in scenario.sites if name not in given])
+    asked = config or scenario.config_with({})
+    with_keys = mode_of(asked).needs_identities
     charter = _add_identities(run, scenario.charter) if with_keys else scenario.charter
     charter.write(run.charter)
     run.coordinator.mkdir()
@@ -91,7 +94,8 @@ def stage(
             _poison_records(shipped[name], scenario, name, lies).to_parquet(path, index=False)
             source = TableFile(path=path, split=scenario.split)
         charter.write(SiteDirectory(directory).charter)
-        for_a_scenario(charter, unit=unit).write(directory)
+        for_a_scenario(charter, unit=asked.privacy.policy_unit).write(directory)
+        begin_sides(directory, scenario_side_key(asked.seed, name))
         write_record(SiteDirectory(directory).config, SiteConfig(name=name, source=source))
 
 

@@ -14,8 +14,8 @@ from consortium.config import RunConfig
 from consortium.model.files import read_model
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Arm, Comparison, Difference, Summary, read_record, write_record
-from consortium.site.directory import read_site_config
-from consortium.site.site import site_rng
+from consortium.site.site import records_of, site_rng
+from privacy.errors import ConsortiumError
 from privacy.layout import Tally, Vector
 from scenarios.experiments.bootstrap import ResampledMetric, Resamples, resampled_metric
 from scenarios.experiments.process_pool import parallel_processes
@@ -26,6 +26,10 @@ N_RESAMPLES = 500
 
 _POOLED = "pooled"
 _LONG_S = 60.0  # arms of a shorter run are trained sooner than other processes start
+
+
+class NobodyHeldOut(ConsortiumError, ValueError, code="nobody-held-out"):
+    """Models cannot be compared: no site holds anybody out."""
 
 
 @dataclass(frozen=True)
@@ -104,14 +108,27 @@ def compare(
         run: The directory of the finished run.
         tell: Called with a line about each arm.
         n_resamples: Bootstrap resamples behind each interval.
+
+    Raises:
+        NobodyHeldOut: There is nothing to measure them on.
     """
     began = time.monotonic()
     trained = read_model(run.model)
     held = _HeldOut(trained.task, _load_records(trained.task, run, config, scenario.sites))
+    if not any(part.held_out_examples for part in held.parts):
+        raise NobodyHeldOut(
+            "no site of this run holds anybody out: give the sites more persons, or a column split"
+        )
     models = {"federated": _Model(trained.statistics, trained.vector)}
-    models |= _train_arms(run, config, scenario.sites, tell)
+    untrained = [
+        name
+        for name, part in zip(scenario.sites, held.parts, strict=True)
+        if not part.train_examples
+    ]
+    models |= _train_arms(run, config, scenario.sites, untrained, tell)
     comparison = _measure_arms(scenario, held, models, n_resamples, config.seed)
-    comparison = comparison.model_copy(update={"seconds": time.monotonic() - began})
+    measured = {"untrained": untrained, "seconds": time.monotonic() - began}
+    comparison = comparison.model_copy(update=measured)
     write_record(run.comparison, comparison)
     return comparison
 
@@ -119,14 +136,18 @@ def compare(
 def _load_records(
     task: Task[SiteData], run: RunDirectory, config: RunConfig, sites: Sequence[str]
 ) -> list[SiteData]:
-    return [task.load(read_site_config(run.site(name)).source, seed=config.seed) for name in sites]
+    return [records_of(task, run.site(name), config) for name in sites]
 
 
 def _train_arms(
-    run: RunDirectory, config: RunConfig, sites: tuple[str, ...], tell: Callable[[str], None]
+    run: RunDirectory,
+    config: RunConfig,
+    sites: tuple[str, ...],
+    untrained: Sequence[str],
+    tell: Callable[[str], None],
 ) -> dict[str, _Model]:
     """Train each site alone and the pooled arm; in parallel if that takes long."""
-    alone = [_Training(run, config, name, (name,)) for name in sites]
+    alone = [_Training(run, config, name, (name,)) for name in sites if name not in untrained]
     arms = [*alone, _Training(run, config, _POOLED, sites)]
     for arm in alone:
         tell(f"training {arm.name} alone")
@@ -155,6 +176,9 @@ def _measure_arms(
         metrics[name] = resampled_metric(headline.name, *held.scores(model))
     for name, part in zip(scenario.sites, held.parts, strict=True):
         for arm in (name, "federated"):
+            own[f"{arm} at {name}"] = np.nan
+            if arm not in models or not part.held_out_examples:
+                continue
             mine = _HeldOut(held.task, [part])
             metric = resampled_metric(headline.name, *mine.scores(models[arm]))
             own[f"{arm} at {name}"] = metric(np.ones(part.held_out_examples))

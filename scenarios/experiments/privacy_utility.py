@@ -25,6 +25,7 @@ from consortium.run.privacy_records import (
 )
 from consortium.run.records import write_record
 from consortium.site.directory import SiteDirectory, read_site_config
+from consortium.site.site import records_of
 from consortium.wording.refusals import MILLI, SITE_REFUSED
 from privacy.differential.ledger_entries import Budget
 from privacy.differential.mechanisms import SampledGaussian
@@ -184,8 +185,7 @@ def _scores(
     scenario: Scenario, config: RunConfig, run: RunDirectory
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     model = read_model(run.model)
-    sources = [read_site_config(run.site(name)).source for name in scenario.sites]
-    parts = [model.task.load(source, seed=config.seed) for source in sources]
+    parts = [records_of(model.task, run.site(name), config) for name in scenario.sites]
     scored = [model.task.score(part, model.statistics, model.vector) for part in parts]
     return (
         np.concatenate([predictions for predictions, _ in scored]),

@@ -17,7 +17,7 @@ from consortium.config import RunConfig
 from consortium.model.files import TrainedModel, read_model
 from consortium.run.directory import RunDirectory
 from consortium.run.records import write_record
-from consortium.site.directory import read_site_config
+from consortium.site.site import records_of
 from scenarios.attacks.assignment import NOBODY, AttackAssignment, draw_liars
 from scenarios.attacks.data_poisoning import add_trigger, require_table_schema
 from scenarios.engines.runner import RunFailed, ScenarioRun, run_scenario
@@ -237,10 +237,7 @@ def _run_trial(trial: _Trial) -> Cell:
 
 def _measure_trial(trial: _Trial, run: RunDirectory) -> tuple[float, float | None]:
     model = read_model(run.model)
-    seed = trial.config.seed
-    parts = [
-        model.task.load(read_site_config(run.site(name)).source, seed=seed) for name in trial.honest
-    ]
+    parts = [records_of(model.task, run.site(name), trial.config) for name in trial.honest]
     scored = [model.task.score(part, model.statistics, model.vector) for part in parts]
     predictions = np.concatenate([one for one, _ in scored])
     labels = np.concatenate([one for _, one in scored])

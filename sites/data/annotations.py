@@ -37,12 +37,14 @@ class AnnotatedSentences:
         tokens: The words of each sentence, at least one.
         tags: The tag codes of each sentence, one per word (`sites.text.iob2_tags.tag_names`).
         persons: Whose each sentence is, shape (n,).
+        places: Where each sentence is in the source, shape (n,).
         sides: `train`, `test` or `dev` for each, shape (n,); None if the source has no split.
     """
 
     tokens: tuple[tuple[str, ...], ...]
     tags: tuple[Codes, ...]
     persons: NDArray[np.str_]
+    places: NDArray[Any]
     sides: NDArray[np.str_] | None = None
 
 
@@ -81,6 +83,7 @@ def read_annotated_sentences(source: DataSource, schema: EntitySchema) -> Annota
         tokens=tuple(tokens),
         tags=tuple(codes_of(item, schema.types) for item in tags),
         persons=persons.to_numpy(dtype=str),
+        places=frame[PLACE].to_numpy() if PLACE in frame.columns else frame.index.to_numpy(),
         sides=None if split is None else frame[split].to_numpy(dtype=str),
     )
 

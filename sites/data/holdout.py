@@ -1,6 +1,12 @@
-"""Hold out a share of a site's persons; nobody has records on both sides."""
+"""Who is held out: a rule of the site's own, the same in all runs and in all of its data sets.
 
-from typing import Any, TypeAlias
+What is held out leaves in exact counts, so whoever a run trained on must be held out in no other.
+Hence neither the run nor anybody else's records have a say in where a person stands.
+"""
+
+import hmac
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,63 +14,108 @@ from numpy.typing import NDArray
 from privacy.errors import ConsortiumError
 
 HELD_OUT_SHARE = 0.2
+KEY_BYTES = 32
 
 Mask: TypeAlias = NDArray[np.bool_]
+
+_TAG = b"consortium.person-side/1\n"
+_DIGEST_BYTES = 16
+_DRAWN_BYTES = 8
+_THRESHOLD = int(HELD_OUT_SHARE * 2 ** (8 * _DRAWN_BYTES))
+_SHOWN = 5
 
 
 class PersonOnBothSides(ConsortiumError, ValueError, code="person-on-both-sides"):
     """A split that came with the data has a person's records on both sides."""
 
 
-def hold_out(
-    persons: NDArray[Any], classes: NDArray[np.int64], *, seed: int, share: float = HELD_OUT_SHARE
-) -> Mask:
-    """Return which records are held out, shape (n,), by a seeded draw of persons.
-
-    Guarantee: all records of a person are on one side. Of the persons of each class, `share` is
-    held out, to the nearest whole person; a class with one person stays in training. The result
-    depends on the seed and on who has which classes, not on the order of records.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PersonRecords:
+    """Whose each record of a source is, and what the source itself says of its side.
 
     Args:
-        persons: Whose each record is, shape (n,), sortable.
-        classes: Class of each record, shape (n,), from 0; all equal where there are no classes.
-            A person belongs to its most frequent class, the first of equals.
-        seed: Of the draw.
-        share: Share of the persons to hold out, in [0, 1).
+        persons: Shape (n,).
+        places: The row or line by which a reader finds each record, shape (n,).
+        strata: Class of each record, shape (n,), from 0. Only the rule of version 0.1.0 asks.
+        given: Which records the source's own split holds out, shape (n,); None without one.
     """
-    names, of_record = np.unique(persons, return_inverse=True)
-    strata = _most_frequent_class(of_record, classes, len(names))
-    rng = np.random.default_rng(seed)
-    held_out = np.zeros(len(names), np.bool_)
-    for stratum in np.unique(strata):
-        members = np.flatnonzero(strata == stratum)
-        # Rounded half up, and never the last person of a class: it could not be learnt at all.
-        n_held_out = min(int(share * len(members) + 0.5), len(members) - 1)
-        held_out[rng.permutation(members)[:n_held_out]] = True
-    return held_out[of_record]
+
+    persons: NDArray[Any]
+    places: NDArray[Any]
+    strata: NDArray[np.int64]
+    given: Mask | None = None
+
+    @property
+    def whole_given(self) -> Mask | None:
+        """The source's own split, if it keeps every person on one side; None without one.
+
+        Raises:
+            PersonOnBothSides: It does not.
+        """
+        if self.given is None:
+            return None
+        both = np.intersect1d(self.persons[self.given], self.persons[~self.given])
+        if len(both):
+            raise PersonOnBothSides(
+                f"{len(both)} persons have rows in train and in test, such as those in "
+                f"{self.shown_places(np.isin(self.persons, both))}: move all rows of a person to "
+                "one side, or leave the split to the site",
+                persons=len(both),
+            )
+        return self.given
+
+    def shown_places(self, rows: Mask) -> str:
+        """Return where some of the records are, the first few by their row."""
+        places = self.places[rows]
+        more = ", ..." if len(places) > _SHOWN else ""
+        name = "row" if len(places) == 1 else "rows"
+        return f"{name} {', '.join(str(place) for place in places[:_SHOWN])}{more}"
 
 
-def given_hold_out(persons: NDArray[Any], held_out: Mask) -> Mask:
-    """Return the given split, shape (n,), if it keeps every person on one side.
+class Sides(Protocol):
+    """Who is trained on, and who is held out."""
 
-    Raises:
-        PersonOnBothSides: A person has training and held-out records.
+    def held_out(self, records: PersonRecords) -> Mask:
+        """Return which records are held out, shape (n,).
+
+        Guarantee: all records of a person are on one side. The source's own split goes before
+        any other rule.
+
+        Raises:
+            PersonOnBothSides: The source's own split has a person on both sides.
+            ConsortiumError: A person stood on another side before.
+        """
+
+
+@dataclass(frozen=True)
+class KeyedSides:
+    """Sides by a keyed hash of each person (HMAC-SHA256), with probability 0.2 held out.
+
+    Guarantee: a person's side depends on the key and the person alone: on no label, no other
+    person, no run and no data set. So everybody has the same chance, and one person's records move
+    nobody else. A site with few persons may hold out none of them, or all.
+
+    Args:
+        key: The site's secret, 32 bytes.
     """
-    both = np.intersect1d(persons[held_out], persons[~held_out])
-    if len(both):
-        raise PersonOnBothSides(
-            f"{len(both)} persons have rows in train and in test, such as {both[0]!r}: move all "
-            "rows of a person to one side, or leave the split to the seed",
-            persons=len(both),
-        )
-    return held_out
+
+    key: bytes
+
+    def held_out(self, records: PersonRecords) -> Mask:
+        """Return which records are held out, shape (n,)."""
+        given = records.whole_given
+        if given is not None:
+            return given
+        names, of_record = np.unique(records.persons, return_inverse=True)
+        drawn = np.array([is_drawn(self.digest(name)) for name in names.tolist()], np.bool_)
+        return drawn[of_record]
+
+    def digest(self, person: object) -> bytes:
+        """Return the keyed digest of a person, 16 bytes: nobody can compute it without the key."""
+        named = str(person).encode("utf-8", "surrogatepass")
+        return hmac.digest(self.key, _TAG + named, "sha256")[:_DIGEST_BYTES]
 
 
-def _most_frequent_class(
-    of_record: NDArray[np.intp], classes: NDArray[np.int64], n_persons: int
-) -> NDArray[np.intp]:
-    n_classes = int(classes.max(initial=0)) + 1
-    counts = np.bincount(of_record * n_classes + classes, minlength=n_persons * n_classes)
-    # `argmax` returns the first of equals, so that the order of records does not matter.
-    most: NDArray[np.intp] = counts.reshape(n_persons, n_classes).argmax(axis=1)
-    return most
+def is_drawn(digest: bytes) -> bool:
+    """Return whether the person of a keyed digest is held out."""
+    return int.from_bytes(digest[:_DRAWN_BYTES], "big") < _THRESHOLD

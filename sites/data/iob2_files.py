@@ -128,7 +128,7 @@ def _side(file: Path) -> str:
     if side is None:
         raise UnknownSide(
             f"{file.name} is not named after its side of the split: name it {', '.join(SIDES)}, or "
-            "leave the split to the seed"
+            "leave the split to the site"
         )
     return side
 

@@ -23,7 +23,7 @@ class TableFile(_Source):
             (`.jsonl`); CSV, TSV and JSON lines may be compressed (`.gz`).
         separator: Character between the values of a CSV file; a comma by default.
         split: Column that says `train` or `test`, in this spelling, for every row; without it,
-            persons are held out by a seeded draw.
+            the site holds out a fifth of its persons by a rule of its own.
     """
 
     kind: Literal["file"] = "file"

@@ -5,7 +5,6 @@ Abadi et al. 2016, arXiv:1607.00133.
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,13 +14,13 @@ from torch import Tensor, nn
 from privacy.differential.noise import grid_gaussian
 from sites.plans import PrivacyPlan
 from sites.training.per_person_clipping import SLACK, Losses, PersonClipper
-from sites.training.privacy_units import DrawnUnits, draw_units, units_of
+from sites.training.privacy_units import DrawnUnits, Units, draw_units
 
 _NOISED_AT_ONCE = 2**20  # numbers per call: more need more memory, fewer need more calls
 
 
 def private_gradients(
-    model: nn.Module, losses: Losses, persons: NDArray[Any], plan: PrivacyPlan
+    model: nn.Module, losses: Losses, units: Units, plan: PrivacyPlan
 ) -> Iterator[None]:
     """Set the model's gradients for one step after another, `plan.steps` times.
 
@@ -35,13 +34,12 @@ def private_gradients(
     Args:
         model: As `PersonClipper` takes it.
         losses: The loss of each of the given records under the model, (B,) -> (B,).
-        persons: Whose each record is, shape (n,), n at least 1.
+        units: Who or what is protected; there may be none.
         plan: How to train.
 
     Raises:
         UnclippableModel: The model's gradient cannot be split by person.
     """
-    units = units_of(persons, plan)
     clipper = PersonClipper(model, clip_norm=plan.clip_norm)
     parts = _noise_batches(clipper.parameters)
     # The sum is rounded to multiples of `grid` and the noise is drawn on the same grid, as whole
@@ -49,7 +47,8 @@ def private_gradients(
     grid = grid_step(clipper.parameters, plan.clip_norm)
     deviation = plan.noise_multiplier * plan.clip_norm / grid
     # Divided by the expected number: the number drawn is secret, and would raise the sensitivity.
-    scale = grid / (plan.sampling_rate * len(units))
+    # A site without any sends noise as well, or it would show that it has none.
+    scale = grid / (plan.sampling_rate * max(len(units), 1))
     for _ in range(plan.steps):
         sums = _clipped_sums(clipper, losses, draw_units(units, plan))
         for part in parts:

@@ -14,6 +14,7 @@ from sites.plans import EmptySite, TrainingPlan
 from sites.training.dp_sgd import private_gradients
 from sites.training.optimizers import optimizer_of
 from sites.training.per_person_clipping import Losses
+from sites.training.privacy_units import ContentOf, units_of
 
 _SORTED_BATCHES = 32  # batches whose records are sorted by size together
 
@@ -27,11 +28,13 @@ class Records:
         persons: Whose each record is, shape (n,).
         sizes: Size of each record, such as its number of pieces, shape (n,), or None where all
             have the same size. Records of similar size share a batch.
+        content_of: What tells the record at a row from the others of its person.
     """
 
     classes: NDArray[np.int64]
     persons: NDArray[np.str_]
     sizes: NDArray[np.int64] | None = None
+    content_of: ContentOf | None = None
 
 
 class TrainingDiverged(ConsortiumError, ArithmeticError, code="training-diverged"):
@@ -68,11 +71,11 @@ def train(
         rng: For the order of records.
 
     Raises:
-        EmptySite: There are no records.
+        EmptySite: There are no records, and no privacy: with it, noise is added to nothing.
         TrainingDiverged: The loss is no longer finite.
         UnclippableModel: With privacy, the model's gradient cannot be split by person.
     """
-    if not len(records.classes):
+    if not len(records.classes) and plan.privacy is None:
         raise EmptySite("this site has no training records: it can be evaluated, not trained")
     parameters = [item for item in model.parameters() if item.requires_grad]
     received = [item.detach().clone() for item in parameters]
@@ -86,7 +89,9 @@ def train(
 
     if plan.privacy is not None:
         # The loss itself stays unread: only its noised gradients may influence anything.
-        for _ in private_gradients(model, losses, records.persons, plan.privacy):
+        for _ in private_gradients(
+            model, losses, units_of(records.persons, plan.privacy, records.content_of), plan.privacy
+        ):
             take_step()
         return plan.privacy.steps
 

@@ -1,9 +1,11 @@
 """Units of privacy (persons, or records), and their Poisson sampling."""
 
 import hashlib
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -12,6 +14,10 @@ from torch import Tensor
 
 from privacy.differential.noise import poisson_sample
 from sites.plans import PrivacyPlan
+
+ContentOf: TypeAlias = Callable[[int], bytes]
+
+_RANK_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -27,17 +33,26 @@ class Units:
     ends: NDArray[np.intp]
 
     @classmethod
-    def of_persons(cls, persons: NDArray[Any], *, at_most: int, seed: int) -> "Units":
+    def of_persons(
+        cls,
+        persons: NDArray[Any],
+        *,
+        at_most: int,
+        seed: int,
+        content_of: ContentOf | None = None,
+    ) -> "Units":
         """Return each person as a unit, with at most `at_most` records.
 
-        Guarantee: which records of a person are kept depends on the seed, on the person's
-        identifier and on how many records there are, never on anybody else: without one person,
-        the records of all others are the same.
+        Guarantee: each record of a person has a rank of its own, and those of the lowest ranks are
+        kept. So one record more takes the place of one at most, and nobody else's records have a
+        say: without one person, the records of all others are the same.
 
         Args:
             persons: Whose each record is, shape (n,), sortable.
             at_most: Most records of one person.
-            seed: Of the draw among a person's records.
+            seed: Of the ranks.
+            content_of: What tells the record at a row from the others of its person; by default
+                its number among them.
         """
         names, of_record = np.unique(persons, return_inverse=True)
         rows = np.argsort(of_record, kind="stable")
@@ -46,15 +61,16 @@ class Units:
         keep = np.ones(len(rows), np.bool_)
         for unit in np.flatnonzero(counts > at_most):
             mine = slice(ends[unit] - counts[unit], ends[unit])
-            # A generator per person: with a shared one, removing a person would change the draws
-            # of all later ones, and the two sets of records would not be neighbours any more.
-            kept = _person_rng(names[unit], seed).choice(counts[unit], at_most, replace=False)
-            keep[mine] = np.isin(np.arange(counts[unit]), kept)
+            # A rank per record: with a draw among all of them, one record more would change the
+            # whole draw, and the two sets of records would not be neighbours any more.
+            ranks = _record_ranks(names[unit], rows[mine], seed, content_of)
+            keep[mine] = np.isin(np.arange(counts[unit]), np.argsort(ranks)[:at_most])
         return cls(rows[keep], np.cumsum(np.minimum(counts, at_most)))
 
-    def one_per_record(self) -> "Units":
-        """Return units of one record each, of the same records."""
-        return Units(self.rows, np.arange(1, len(self.rows) + 1))
+    @classmethod
+    def one_per_record(cls, n_records: int) -> "Units":
+        """Return units of one record each."""
+        return cls(np.arange(n_records), np.arange(1, n_records + 1))
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -144,13 +160,23 @@ def sum_by_person(values: Tensor, drawn: DrawnUnits) -> Tensor:
     return totals.index_add_(0, drawn.owners, values)
 
 
-def units_of(persons: NDArray[Any], plan: PrivacyPlan) -> Units:
+def units_of(
+    persons: NDArray[Any], plan: PrivacyPlan, content_of: ContentOf | None = None
+) -> Units:
     """Return the plan's units of privacy among the records of these persons, shape (n,).
 
-    Where records are the units, the plan's `max_records_per_person` still applies.
+    Where records are the units, every record is trained on, whatever the plan's
+    `max_records_per_person`: with a limit, one record more would put out another one, and two
+    records would move where the accounting counts one.
     """
-    units = Units.of_persons(persons, at_most=plan.max_records_per_person, seed=plan.cap_seed)
-    return units if plan.unit == "person" else units.one_per_record()
+    if plan.unit == "record":
+        return Units.one_per_record(len(persons))
+    return Units.of_persons(
+        persons,
+        at_most=plan.max_records_per_person,
+        seed=plan.cap_seed,
+        content_of=content_of,
+    )
 
 
 def draw_units(units: Units, plan: PrivacyPlan) -> list[DrawnUnits]:
@@ -164,7 +190,19 @@ def draw_units(units: Units, plan: PrivacyPlan) -> list[DrawnUnits]:
     return [units.records_of(part) for part in units.batches(drawn, rows_at_once=plan.rows_at_once)]
 
 
-def _person_rng(person: object, seed: int) -> np.random.Generator:
-    # NumPy seeds are integers, so the identifier is hashed to eight of them.
-    words = np.frombuffer(hashlib.sha256(str(person).encode()).digest(), "<u4")
-    return np.random.default_rng([seed, *words.tolist()])
+def _record_ranks(
+    person: object, rows: NDArray[np.intp], seed: int, content_of: ContentOf | None
+) -> NDArray[np.bytes_]:
+    """Return a keyed hash of each record of a person, shape (n,).
+
+    The k-th of records with the same content has a rank of its own, in whatever order they stand.
+    """
+    whose = hashlib.sha256(str(person).encode("utf-8", "surrogatepass")).digest()
+    seen: Counter[bytes] = Counter()
+    ranks = []
+    for number, row in enumerate(rows.tolist()):
+        content = b"%d" % number if content_of is None else content_of(row)
+        named = whose + hashlib.sha256(content).digest() + b"%d" % seen[content]
+        seen[content] += 1
+        ranks.append(hashlib.blake2b(named, key=b"%d" % seed, digest_size=_RANK_BYTES).hexdigest())
+    return np.array(ranks, np.bytes_)

@@ -60,7 +60,7 @@ def run_apart(scenario: Scenario, folder: Path) -> Apart:
 def _be_the_sites(scenario: Scenario, run: RunDirectory, coordinator: "_Line") -> None:
     """Stage the run, then answer for all of its sites until there is nothing more."""
     config = scenario.config_with({})
-    stage(run, scenario, with_keys=config.aggregation == "encrypted")
+    stage(run, scenario, config=config)
     grid = InProcessGrid(client_app, len(scenario.sites), config.flat())
     coordinator.send(list(grid.get_node_ids()))
     while asked := coordinator.recv():

@@ -82,7 +82,7 @@ def ward(folder: Path, name: str = "hungary", **chosen: Scalar) -> Ward:
     settings = {key.replace("_", "-"): value for key, value in chosen.items()}
     config = SCENARIO.config_with(settings)
     if not run.charter.exists():
-        stage(run, SCENARIO, with_keys=config.aggregation == "encrypted")
+        stage(run, SCENARIO, config=config)
     return Ward(run, name, config)
 
 

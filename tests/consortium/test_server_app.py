@@ -16,7 +16,6 @@ from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
 from consortium.coordinator.audit_trail import AuditedGrid
 from consortium.coordinator.checkpoint import read_checkpoint
-from consortium.modes.registry import mode_of
 from consortium.run.directory import ENVIRONMENT, BadRunDirectory, RunDirectory
 from consortium.run.records import Summary, Tallies, read_record
 from consortium.server_app import PACKAGES, app
@@ -47,7 +46,7 @@ def played(folder: Path, site_app: SiteApp = client_app, **chosen: Scalar) -> Ru
     """Run the coordinator's app over staged sites; what it raises is raised."""
     config = configured(**chosen)
     run = RunDirectory(folder)
-    stage(run, SCENARIO, with_keys=mode_of(config).needs_identities)
+    stage(run, SCENARIO, config=config)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(ENVIRONMENT, str(folder))
         run_in_process(app, site_app, num_sites=len(NAMES), run_config=config.flat())

@@ -15,6 +15,7 @@ from sites.tasks.tabular.data import TableData
 from sites.tasks.tabular.loading import load_table
 from sites.tasks.text.classification_data import load_notes
 from tests.files.refusals import refusal
+from tests.sites.sides import keyed
 
 TABLE = Schema(
     name="ward",
@@ -41,14 +42,14 @@ def written(folder: Path, rows: Iterable[Mapping[str, object]]) -> TableFile:
 def table(folder: Path, persons: Sequence[object]) -> set[str]:
     """Return whose records a table has, as it is read."""
     source = written(folder, ({"person": one, "age": 50, "label": "no"} for one in persons))
-    data = load_table(source, TABLE, n_classes=2, seed=1)
+    data = load_table(source, TABLE, n_classes=2, sides=keyed(1))
     return {*data.training.persons.tolist(), *data.held_out.persons.tolist()}
 
 
 def notes(folder: Path, persons: Sequence[object]) -> set[str]:
     """Return whose notes there are, as they are read."""
     source = written(folder, ({"person": one, "text": "fever", "label": "flu"} for one in persons))
-    data = load_notes(source, NOTES, seed=1)
+    data = load_notes(source, NOTES, sides=keyed(1))
     return {*data.training.persons.tolist(), *data.held_out.persons.tolist()}
 
 
@@ -87,7 +88,7 @@ def test_nobody_written_in_two_forms_is_on_both_sides(tmp_path: Path) -> None:
     path.write_text("person,age,label\n" + "".join(rows))
     found: list[TableData] = []
     source = TableFile(path=path)
-    error = refusal(lambda: found.append(load_table(source, TABLE, n_classes=2, seed=1)))
+    error = refusal(lambda: found.append(load_table(source, TABLE, n_classes=2, sides=keyed(1))))
     if error is None:
         sides = (found[0].training.persons, found[0].held_out.persons)
         training, held_out = ({one.removesuffix(".0") for one in side} for side in sides)

@@ -13,6 +13,7 @@ from sites.schema.texts import NotesSchema
 from sites.tasks.tabular.loading import load_columns, load_table
 from sites.tasks.text.classification_data import load_notes
 from tests.files.refusals import numbers_in, refusal
+from tests.sites.sides import keyed
 
 WARD = Schema(
     name="ward",
@@ -38,7 +39,7 @@ NOTES = NotesSchema(name="ward", person="patient", text="age", label=WARD.label)
 
 def as_table(source: TableFile) -> object:
     """Read records to train on."""
-    return load_table(source, WARD, n_classes=2, seed=1)
+    return load_table(source, WARD, n_classes=2, sides=keyed(1))
 
 
 def as_rows_to_score(source: TableFile) -> object:
@@ -48,7 +49,7 @@ def as_rows_to_score(source: TableFile) -> object:
 
 def as_notes(source: TableFile) -> object:
     """Read notes, whose text is in the last column that line 3 has."""
-    return load_notes(source, NOTES, seed=1)
+    return load_notes(source, NOTES, sides=keyed(1))
 
 
 @pytest.mark.parametrize("read", [as_table, as_rows_to_score, as_notes])

@@ -21,11 +21,6 @@ DELTA = 1e-5
 NOISE = 8.0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part H: the split is the site's own, the same in all runs",
-)
 def test_nobody_that_a_run_trained_on_is_held_out_in_a_later_one(tmp_path: Path) -> None:
     """The seed is the coordinator's choice; what is held out leaves in exact counts."""
     ever_trained: set[str] = set()
@@ -46,11 +41,6 @@ def held_out(consortium: Consortium) -> set[str]:
     return set(cast(TableData, consortium.place("north").site.data).held_out.persons)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part H: a person's side depends on nobody else and on no label",
-)
 @pytest.mark.parametrize("removed", [False, True], ids=["another-label", "removed"])
 def test_one_person_moves_nobody_else_between_training_and_held_out(
     tmp_path: Path, removed: bool
@@ -87,21 +77,11 @@ def records_that_one_more_moves(num_records: int) -> int:
     return len(fewer ^ more)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part H: records are chosen by stable ranks",
-)
 @pytest.mark.parametrize("num_records", [17, 20, 40])
 def test_a_record_above_the_cap_takes_the_place_of_one_at_most(num_records: int) -> None:
     assert records_that_one_more_moves(num_records) <= 2
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part H: a replacement is counted, where a cap replaces",
-)
 @pytest.mark.parametrize("num_records", [17, 20, 40])
 def test_epsilon_counts_every_record_that_one_record_moves(num_records: int) -> None:
     """Without sampling, what moves k records of a step is a Gaussian with a k-th of the noise."""

@@ -17,7 +17,7 @@ from consortium.config import Scalar
 from consortium.model.files import read_model
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary
-from consortium.site.directory import read_site_config
+from consortium.site.site import records_of
 from scenarios.attacks.assignment import NOBODY, AttackAssignment, draw_liars
 from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.experiments.bootstrap import resampled_metric
@@ -101,7 +101,7 @@ def auc(run: RunDirectory) -> float:
     model = read_model(run.model)
     scored = [
         model.task.score(
-            model.task.load(read_site_config(run.site(name)).source, seed=7),
+            records_of(model.task, run.site(name), model.config),
             model.statistics,
             model.vector,
         )

@@ -182,7 +182,7 @@ def running_deployment(
         listen: Address of the SuperLink; unless `HOST`, sites reach it through a proxy.
     """
     run = new_run_directory(scenario, under=folder, named=None)
-    stage(run, scenario, with_keys=mode == "encrypted")
+    stage(run, scenario, config=scenario.config_with({"aggregation": mode}))
     sites = [run.site(name) for name in scenario.sites]
     office = run.path / "deployment"
     host, port = coordinator_address(

@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 
 from consortium.client_app import app as client_app
 from consortium.coordinator.resume import NotResumable
-from consortium.modes.registry import mode_of
 from consortium.run.directory import ENVIRONMENT, RunDirectory
 from consortium.run.records import Summary, Tallies, read_record
 from consortium.server_app import app as server_app
@@ -202,7 +201,7 @@ def test_a_run_without_quorum_is_parked_and_resumes_when_the_sites_are_back(
 ) -> None:
     run = new_run_directory(HEART, under=tmp_path, named=None)
     config = CONFIG.model_copy(update={"aggregation": aggregation, "quorum": 3, "deadline_s": 0.2})
-    stage(run, HEART, with_keys=mode_of(config).needs_identities)
+    stage(run, HEART, config=config)
 
     def leaves(message: Message, context: Context) -> Message:
         if message.metadata.message_type == messages.TRAIN and message.metadata.group_id == "3":

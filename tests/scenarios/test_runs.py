@@ -232,9 +232,8 @@ def run_with_app(
     chosen: dict[str, Scalar],
 ) -> RunDirectory:
     run = new_run_directory(HEART, under=tmp_path, named=None)
-    encrypted = chosen.get("aggregation") == "encrypted"
-    stage(run, HEART, with_keys=encrypted)
     config = HEART.config_with({**TWO, **chosen})
+    stage(run, HEART, config=config)
     apps = dict.fromkeys(range(4), client_app)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(ENVIRONMENT, str(run.path))

@@ -16,6 +16,7 @@ from sites.schema.tables import ClassLabel
 from sites.schema.texts import MultiLabel, NotesSchema
 from sites.tasks.text.classification import NotesTask
 from sites.tasks.text.classification_data import NotesData
+from tests.sites.sides import keyed
 
 SIDES = NotesSchema(name="notes", label=ClassLabel(column="side", classes=("left", "mid", "right")))
 YES_NO = NotesSchema(name="notes", label=ClassLabel(column="side", classes=("no", "yes")))
@@ -88,4 +89,4 @@ def site(
     """Return a site's notes, read from a file."""
     path = folder / f"notes-{seed}.parquet"
     table(schema, n, seed).to_parquet(path)
-    return of.load(TableFile(path=path), seed=3)
+    return of.load(TableFile(path=path), sides=keyed(seed))

@@ -65,6 +65,8 @@ def _site_row(recorded: Recorded, member: SiteSummary) -> tuple[str, ...]:
     found = recorded.evaluation.metrics(tally).get(name)
     unit = recorded.unit if meaning_of(name).in_unit else ""
     value = words.figure(found.value, unit) if found else "not defined"
+    if not held:
+        return (member.name, weight, answered, "none", "none")
     return (member.name, weight, answered, words.count(held), value)
 
 

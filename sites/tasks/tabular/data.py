@@ -51,6 +51,11 @@ class Table:
             self._encoded[key] = encode_columns(self.columns, schema, constants)
         return self._encoded[key]
 
+    def content_of(self, row: int) -> bytes:
+        """Return what tells a record from the others of its person: its values."""
+        values = [*(self.columns[name][row] for name in sorted(self.columns)), self.labels[row]]
+        return repr([value.item() for value in values]).encode()
+
     def classes(self, n_classes: int) -> NDArray[np.int64]:
         """Return the class of each record, shape (n,); 0 for all if the label is a number."""
         return self.labels.astype(np.int64) * (n_classes > 0)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sites.data.holdout import given_hold_out, hold_out
+from sites.data.holdout import PersonRecords, Sides
 from sites.data.source import DataSource
 from sites.data.tables import read_table
 from sites.data.validation import validate_table
@@ -17,19 +17,24 @@ from sites.schema.tables import Schema
 from sites.tasks.tabular.data import Columns, Table, TableData
 
 
-def load_table(source: DataSource, schema: Schema, *, n_classes: int, seed: int) -> TableData:
-    """Return a site's validated records, with a share of its persons held out.
+def load_table(source: DataSource, schema: Schema, *, n_classes: int, sides: Sides) -> TableData:
+    """Return a site's validated records, each person on the side that `sides` says.
 
     Raises:
         UnreadableSource: Nothing could be read; subclasses say why.
         BadTable, MissingColumns: The table breaks the schema.
+        ConsortiumError: A person is on both sides, or on another one than before.
     """
     frame = validate_table(read_table(source), schema, split=source.split)
     table = table_of(frame, schema)
-    if source.split is None:
-        held_out = hold_out(table.persons, table.classes(n_classes), seed=seed)
-    else:
-        held_out = given_hold_out(table.persons, (frame[source.split] == "test").to_numpy())
+    held_out = sides.held_out(
+        PersonRecords(
+            persons=table.persons,
+            places=frame.index.to_numpy(),
+            strata=table.classes(n_classes),
+            given=None if source.split is None else (frame[source.split] == "test").to_numpy(),
+        )
+    )
     return TableData(
         training=table.select(~held_out), held_out=table.select(held_out), n_classes=n_classes
     )

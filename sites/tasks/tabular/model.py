@@ -68,7 +68,8 @@ class TableModel:
             each = objective.losses(self.label, model(inputs[rows]), wanted[rows])
             return each if weights is None else each * weights[rows]
 
-        steps = train(model, losses, Records(classes, training.persons), plan, rng=rng)
+        records = Records(classes, training.persons, content_of=training.content_of)
+        steps = train(model, losses, records, plan, rng=rng)
         # Rounded to float32, as it travels. The parameters can overflow after the last finite loss.
         update = (
             (parameter_vector(model, self.layout) - received).astype(np.float32).astype(np.float64)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Layout, Tally, Vector
+from sites.data.holdout import Sides
 from sites.data.source import DataSource
 from sites.evaluation.contract import Evaluation, evaluation_for
 from sites.models.initialisation import initial_vector, layout_of, model_fields, n_outputs
@@ -73,11 +74,11 @@ class TabularTask:
         """The evaluation, which counts a site's predictions."""
         return evaluation_for(self.schema)
 
-    def load(self, source: DataSource, *, seed: int) -> TableData:
-        """Return a site's validated records, with a share of its persons held out."""
+    def load(self, source: DataSource, *, sides: Sides) -> TableData:
+        """Return a site's validated records, each person on the side that `sides` says."""
         from sites.tasks.tabular.loading import load_table
 
-        return load_table(source, self.schema, n_classes=self._n_classes, seed=seed)
+        return load_table(source, self.schema, n_classes=self._n_classes, sides=sides)
 
     def pool(self, parts: Sequence[TableData]) -> TableData:
         """Return the records of several sites as those of one."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from privacy.layout import Layout, Tally, Vector
+from sites.data.holdout import Sides
 from sites.data.source import DataSource
 from sites.data.texts import read_texts, require_texts
 from sites.evaluation.contract import Evaluation, evaluation_for
@@ -83,9 +84,9 @@ class NotesTask:
         """The evaluation, which counts a site's predictions."""
         return evaluation_for(self.schema)
 
-    def load(self, source: DataSource, *, seed: int) -> NotesData:
-        """Return a site's checked notes, with a share of its persons held out."""
-        return load_notes(source, self.schema, seed=seed)
+    def load(self, source: DataSource, *, sides: Sides) -> NotesData:
+        """Return a site's checked notes, each person on the side that `sides` says."""
+        return load_notes(source, self.schema, sides=sides)
 
     def pool(self, parts: Sequence[NotesData]) -> NotesData:
         """Return the notes of several sites as those of one."""
@@ -126,6 +127,7 @@ class NotesTask:
             notes.labels if single else np.zeros(len(notes), np.int64),
             notes.persons,
             sizes=read.pieces.longest,
+            content_of=notes.content_of,
         )
         with encoder.hold_parameters(vector) as model:
             received = encoder.trained_vector()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from privacy.layout import Tally
-from sites.data.holdout import given_hold_out, hold_out
+from sites.data.holdout import PersonRecords, Sides
 from sites.data.record_columns import person_violations, persons_of, side_violations
 from sites.data.source import DataSource
 from sites.data.tables import BadTexts
@@ -71,6 +71,10 @@ class Notes:
             self._read[key] = encoder_inputs(self.texts.tolist(), encoder)
         return self._read[key]
 
+    def content_of(self, row: int) -> bytes:
+        """Return what tells a note from the others of its person."""
+        return str(self.texts[row]).encode("utf-8", "surrogatepass")
+
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Number of characters of each text, shape (n,)."""
@@ -103,8 +107,8 @@ def encoder_inputs(texts: Sequence[str], encoder: Encoder) -> EncoderInputs:
     return EncoderInputs(pieces, encoder.features(pieces.windows))
 
 
-def load_notes(source: DataSource, schema: NotesSchema, *, seed: int) -> NotesData:
-    """Return a site's checked notes, with a share of its persons held out.
+def load_notes(source: DataSource, schema: NotesSchema, *, sides: Sides) -> NotesData:
+    """Return a site's checked notes, each person on the side that `sides` says.
 
     Raises:
         UnreadableSource: Nothing could be read.
@@ -112,21 +116,30 @@ def load_notes(source: DataSource, schema: NotesSchema, *, seed: int) -> NotesDa
         BadTexts: A text is empty, a label is not declared, or a person is missing or
             unclear, or a side of the split is not one; the message names the rows.
         PersonOnBothSides: The source's own split has a person on both sides.
+        ConsortiumError: A person stood on another side before.
     """
     frame = read_texts(source)
     split = getattr(source, "split", None)
     notes = notes_of(frame, schema, split=split)
-    if split is None:
-        held_out = hold_out(notes.persons, _strata(notes.labels), seed=seed)
-    else:
-        held_out = given_hold_out(notes.persons, (frame[split] == "test").to_numpy())
+    held_out = sides.held_out(
+        PersonRecords(
+            persons=notes.persons,
+            places=frame.index.to_numpy(),
+            strata=_strata(notes.labels),
+            given=None if split is None else (frame[split] == "test").to_numpy(),
+        )
+    )
     training = notes.select(~held_out)
     if schema.max_notes_per_person:
-        most = schema.max_notes_per_person
-        kept = Units.of_persons(training.persons, at_most=most, seed=seed).rows
-        training = training.select(np.sort(kept))
+        training = training.select(_kept_notes(training, schema.max_notes_per_person))
     n_labels = len(declared_names(schema.label))
     return NotesData(training=training, held_out=notes.select(held_out), n_labels=n_labels)
+
+
+def _kept_notes(notes: Notes, at_most: int) -> NDArray[np.intp]:
+    """Return the notes of each person that are trained on, the same in every run."""
+    units = Units.of_persons(notes.persons, at_most=at_most, seed=0, content_of=notes.content_of)
+    return np.sort(units.rows)
 
 
 def notes_of(frame: pd.DataFrame, schema: NotesSchema, *, split: str | None = None) -> Notes:
@@ -179,7 +192,7 @@ def declared_names(label: ClassLabel | MultiLabel) -> tuple[str, ...]:
 
 
 def _strata(labels: Tally) -> Tally:
-    """Return the stratum of each text for the split: its class, or 1 + its first label, or 0."""
+    """Return what version 0.1.0 divided texts by: the class, or 1 + the first label, or 0."""
     if labels.ndim == 1:
         return labels
     return np.where(labels.any(axis=1), labels.argmax(axis=1) + 1, 0)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from privacy.layout import Layout, Tally, Vector
 from sites.data.annotations import read_annotated_sentences, read_unannotated_sentences
+from sites.data.holdout import Sides
 from sites.data.source import DataSource
 from sites.evaluation.entities import EntityEvaluation
 from sites.models.encoder import Encoder, Role, encoder_for
@@ -82,8 +83,8 @@ class EntityTask:
         """The evaluation, which counts a site's predictions."""
         return EntityEvaluation(self.schema.types)
 
-    def load(self, source: DataSource, *, seed: int) -> EntityData:
-        """Return a site's checked sentences, with a share of its persons held out."""
+    def load(self, source: DataSource, *, sides: Sides) -> EntityData:
+        """Return a site's checked sentences, each person on the side that `sides` says."""
         found = read_annotated_sentences(source, self.schema)
         sentences = Sentences(
             words=found.tokens,
@@ -92,7 +93,7 @@ class EntityTask:
             lengths=np.array([len(" ".join(words)) for words in found.tokens], np.int64),
             persons=found.persons,
         )
-        return split_sentences(sentences, found, n_types=len(self.schema.types), seed=seed)
+        return split_sentences(sentences, found, n_types=len(self.schema.types), sides=sides)
 
     def pool(self, parts: Sequence[EntityData]) -> EntityData:
         """Return the sentences of several sites as those of one."""
@@ -139,7 +140,12 @@ class EntityTask:
             tags = [training.tags[row] for row in chosen]
             return sentence_losses(scores, [read[row] for row in chosen], tags)
 
-        records = Records(np.zeros(len(training), np.int64), training.persons, sizes=training.sizes)
+        records = Records(
+            np.zeros(len(training), np.int64),
+            training.persons,
+            sizes=training.sizes,
+            content_of=training.content_of,
+        )
         with encoder.hold_parameters(vector) as model:
             received = encoder.trained_vector()
             steps = train(model, losses, records, plan, rng=rng)

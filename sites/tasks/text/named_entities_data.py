@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sites.data.annotations import AnnotatedSentences
-from sites.data.holdout import given_hold_out, hold_out
+from sites.data.holdout import PersonRecords, Sides
 from sites.evaluation.entities import SENTENCE_END
 from sites.tasks.divided_records import DividedRecords
 from sites.text.iob2_tags import Codes
@@ -50,6 +50,10 @@ class Sentences:
         longest = [max(len(window.ids) for window in item.windows) for item in self.read]
         return np.array(longest, np.int64)
 
+    def content_of(self, row: int) -> bytes:
+        """Return what tells a sentence from the others of its person: its words."""
+        return "\n".join(self.words[row]).encode("utf-8", "surrogatepass")
+
     def counts(self, n_types: int) -> NDArray[np.int64]:
         """Return how many entities of each type each sentence has, shape (n, n_types)."""
         # Odd codes are B tags, one per entity: 1 is B of type 0, 3 of type 1, and so on.
@@ -86,22 +90,27 @@ class EntityData(DividedRecords[Sentences]):
 
 
 def split_sentences(
-    sentences: Sentences, found: AnnotatedSentences, *, n_types: int, seed: int
+    sentences: Sentences, found: AnnotatedSentences, *, n_types: int, sides: Sides
 ) -> EntityData:
-    """Return the sentences divided by the source's split, or else by a seeded draw of persons.
+    """Return the sentences divided by the source's split, or else as `sides` says.
 
     Sentences with the side `dev` are left out.
 
     Raises:
         PersonOnBothSides: The source's split has a person on both sides.
+        ConsortiumError: A person stood on another side before.
     """
-    if found.sides is None:
-        held_out = hold_out(sentences.persons, np.zeros(len(sentences), np.int64), seed=seed)
-        used = np.ones(len(sentences), np.bool_)
-    else:
-        used = np.isin(found.sides, (TRAIN, TEST))
-        held_out = np.zeros(len(sentences), np.bool_)
-        held_out[used] = given_hold_out(sentences.persons[used], found.sides[used] == TEST)
+    given = found.sides
+    used = np.ones(len(sentences), np.bool_) if given is None else np.isin(given, (TRAIN, TEST))
+    held_out = np.zeros(len(sentences), np.bool_)
+    held_out[used] = sides.held_out(
+        PersonRecords(
+            persons=sentences.persons[used],
+            places=found.places[used],
+            strata=np.zeros(used.sum(), np.int64),
+            given=None if given is None else given[used] == TEST,
+        )
+    )
     return EntityData(
         training=sentences.select(used & ~held_out),
         held_out=sentences.select(used & held_out),

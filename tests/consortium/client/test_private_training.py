@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from consortium.client import private_training as private
@@ -15,7 +16,6 @@ from privacy.differential.ledger_entries import Charge
 from privacy.differential.mechanisms import HeldOut, SampledGaussian
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
-from sites.plans import EmptySite
 from tests.consortium.private_ward import DP, position, private_ward, trained
 from tests.consortium.staged import Ward, ward
 from tests.decisions import decide
@@ -176,9 +176,12 @@ def test_a_run_in_the_clear_has_nothing_to_plan(tmp_path: Path) -> None:
     assert private.training_of(at.config).plan(at.site.data) == at.config.training
 
 
-def test_a_site_without_training_records_has_nobody_to_protect(
-    at: Ward, monkeypatch: pytest.MonkeyPatch
+def test_a_site_without_training_records_sends_noise_as_one_with_a_person_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(type(at.site.data), "train_persons", 0)
-    with pytest.raises(EmptySite):
-        delta(at)
+    """Its answer would else tell that there is nobody."""
+    at = private_ward(tmp_path, **{"dp.delta": 1e-5})
+    nobody = at.site.data.training.select(np.zeros(at.site.data.train_examples, np.bool_))
+    monkeypatch.setitem(vars(at.site.data), "training", nobody)
+    sent = trained(at, at.vector(1))
+    assert (sent.num_examples, np.count_nonzero(sent.update)) == (1, sent.update.size)

@@ -177,7 +177,7 @@ def test_an_impossible_run_is_refused_before_anybody_is_asked(
 @pytest.fixture(scope="module")
 def keyed(tmp_path_factory: pytest.TempPathFactory) -> Charter:
     run = RunDirectory(tmp_path_factory.mktemp("keyed"))
-    stage(run, SCENARIO, with_keys=True)
+    stage(run, SCENARIO, config=SCENARIO.config_with({"aggregation": "encrypted"}))
     return Charter.read(run.charter)
 
 

@@ -57,17 +57,21 @@ def test_a_sites_config_has_its_own_name_and_data_and_nothing_of_the_others(
             "charter.json",
             "data.parquet",
             "policy.json",
+            "secrets",
+            "sides",
             "site.json",
         }
 
 
 def test_a_run_in_the_clear_has_no_keys(staged: RunDirectory) -> None:
-    assert list(staged.path.rglob("secrets")) == []
+    """But for the secret of each site by which it holds persons out."""
+    held = sorted(path.relative_to(staged.path) for path in staged.path.rglob("secrets/*"))
+    assert held == sorted(Path(f"sites/{name}/secrets/sides.secret") for name in HEART.sites)
 
 
 def test_secret_keys_are_made_at_their_site_and_only_its_owner_reads_them(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    stage(run, HEART, with_keys=True)
+    stage(run, HEART, config=HEART.config_with({"aggregation": "encrypted"}))
     charter = Charter.read(run.charter)
     assert charter.floors.encrypted
     for member in charter.members:
@@ -85,7 +89,7 @@ def test_two_stagings_have_no_key_in_common(tmp_path: Path) -> None:
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
         run = RunDirectory(tmp_path / name)
-        stage(run, HEART, with_keys=True)
+        stage(run, HEART, config=HEART.config_with({"aggregation": "encrypted"}))
         keys += [member.signing for member in Charter.read(run.charter).members]
     assert len(set(keys)) == 2 * len(HEART.sites)
 
@@ -142,5 +146,6 @@ def test_an_empty_directory_is_accepted_and_one_in_use_is_refused(tmp_path: Path
 @pytest.mark.parametrize("unit", ["person", "record"])
 def test_ledgers_have_the_unit_of_privacy_of_the_run(unit: Unit, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    stage(run, scenario_named("heart-diagnosis"), unit=unit)
+    private = HEART.config_with({"dp.unit": unit, "dp.epsilon": 1.0})
+    stage(run, HEART, config=private)
     assert read_policy(run.site("hungary")).privacy.unit == unit

@@ -14,8 +14,7 @@ from consortium.config import Scalar
 from consortium.model.files import BadModel, read_model
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Comparison, read_record, write_record
-from consortium.site.directory import read_site_config
-from consortium.site.site import site_rng
+from consortium.site.site import records_of, site_rng
 from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory, stage
 from scenarios.experiments.comparison import compare
@@ -120,10 +119,7 @@ def test_a_local_model_is_what_the_site_trains_without_the_others(
     """It uses the site's own statistics and order of records, for as many rounds."""
     model, config = read_model(hearts.run.model), hearts.config
     task, plan = model.task, config.training
-    parts = [
-        task.load(read_site_config(hearts.run.site(name)).source, seed=config.seed)
-        for name in hearts.scenario.sites
-    ]
+    parts = [records_of(task, hearts.run.site(name), config) for name in hearts.scenario.sites]
     data, name = parts[0], hearts.scenario.sites[0]
     statistics, vector = task.statistics_of(data), np.zeros(task.layout.dim)
     for turn in range(1, config.num_server_rounds + 1):

@@ -9,6 +9,7 @@ import pytest
 from consortium.model.files import BadModel, read_model
 from consortium.run.directory import RunDirectory
 from consortium.site.directory import read_site_config
+from consortium.site.site import records_of
 from privacy.errors import ConsortiumError
 from scenarios.experiments.prediction import predictions
 from sites.data.source import TableFile
@@ -50,7 +51,7 @@ def test_the_score_of_a_row_does_not_depend_on_the_other_rows(
 def test_predictions_equal_the_scores_of_the_evaluation(heart: Done) -> None:
     model = read_model(heart.run.model)
     source = read_site_config(heart.run.site("hungary")).source
-    data = model.task.load(source, seed=heart.config.seed)
+    data = records_of(model.task, heart.run.site("hungary"), heart.config)
     judged, _ = model.task.score(data, model.statistics, model.vector)
     told = predictions(heart.run, source)["probability_yes"]
     assert len(told) == data.train_examples + data.held_out_examples

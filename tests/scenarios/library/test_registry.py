@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from consortium.run.directory import RunDirectory
-from consortium.site.directory import read_site_config
-from consortium.site.site import model_plan
+from consortium.site.site import model_plan, records_of
 from scenarios.data.datasets import load_dataset
 from scenarios.engines.staging import stage
 from scenarios.library.registry import SCENARIOS, UnknownScenario, scenario_named
@@ -69,7 +68,7 @@ def test_the_records_of_every_site_fit_the_schema(scenario: Scenario, tmp_path: 
     task = task_for(scenario.task, scenario.table, plan, seed=config.seed)
     owner = owners_of(scenario)
     for site in scenario.sites:
-        data = task.load(read_site_config(run.site(site)).source, seed=config.seed)
+        data = records_of(task, run.site(site), config)
         assert data.train_examples + data.held_out_examples == (owner == site).sum()
         assert 0.1 < data.held_out_examples / (owner == site).sum() < 0.4
 

@@ -4,9 +4,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sites.data.holdout import PersonOnBothSides, given_hold_out, hold_out
+from sites.data.holdout import HELD_OUT_SHARE, KeyedSides, Mask, PersonOnBothSides, PersonRecords
 
 RECORDS = st.lists(st.tuples(st.integers(0, 15), st.integers(0, 3)), min_size=1, max_size=60)
+KEYS = st.binary(min_size=32, max_size=32)
+MANY = 20_000
+DRAWN = [2, 5, 8, 12, 15]
+DIGEST = "43c6636978ddd6c92d28e2ff570b77ee"
+
+
+def of(
+    persons: NDArray[np.str_], strata: NDArray[np.int64] | None = None, given: Mask | None = None
+) -> PersonRecords:
+    return PersonRecords(
+        persons=persons,
+        places=np.arange(2, len(persons) + 2),
+        strata=np.zeros(len(persons), np.int64) if strata is None else strata,
+        given=given,
+    )
 
 
 def split_up(records: list[tuple[int, int]]) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
@@ -14,68 +29,59 @@ def split_up(records: list[tuple[int, int]]) -> tuple[NDArray[np.str_], NDArray[
     return persons, np.array([code for _, code in records], np.int64)
 
 
-@given(records=RECORDS, seed=st.integers(0, 2**32))
-def test_no_person_is_on_both_sides(records: list[tuple[int, int]], seed: int) -> None:
-    persons, classes = split_up(records)
-    held_out = hold_out(persons, classes, seed=seed, share=0.5)
+@given(records=RECORDS, key=KEYS)
+def test_no_person_is_on_both_sides(records: list[tuple[int, int]], key: bytes) -> None:
+    persons, strata = split_up(records)
+    held_out = KeyedSides(key).held_out(of(persons, strata))
     assert not set(persons[held_out]) & set(persons[~held_out])
 
 
-@given(records=RECORDS, seed=st.integers(0, 2**32))
-def test_the_order_of_records_does_not_matter(records: list[tuple[int, int]], seed: int) -> None:
-    persons, classes = split_up(records)
-    rows = np.random.default_rng(seed).permutation(len(records))
-    np.testing.assert_array_equal(
-        hold_out(persons[rows], classes[rows], seed=seed),
-        hold_out(persons, classes, seed=seed)[rows],
-    )
-
-
-@given(sizes=st.lists(st.integers(1, 30), min_size=1, max_size=4), seed=st.integers(0, 2**32))
-def test_each_class_gives_its_share_and_keeps_a_person_in_training(
-    sizes: list[int], seed: int
+@given(records=RECORDS, key=KEYS, others=RECORDS)
+def test_a_persons_side_is_that_of_the_person_alone(
+    records: list[tuple[int, int]], key: bytes, others: list[tuple[int, int]]
 ) -> None:
-    classes = np.repeat(np.arange(len(sizes)), sizes)
-    held_out = hold_out(np.arange(len(classes)), classes, seed=seed)
-    for code, size in enumerate(sizes):
-        assert abs(held_out[classes == code].sum() - 0.2 * size) <= 0.5
-        assert not held_out[classes == code].all()
+    """Neither labels, nor other persons, nor the order of records have a say."""
+    persons, strata = split_up(records)
+    together, other_strata = split_up(others + records)
+    whole = KeyedSides(key).held_out(of(together, other_strata))[len(others) :]
+    np.testing.assert_array_equal(KeyedSides(key).held_out(of(persons, strata)), whole)
 
 
-def test_a_class_with_one_person_stays_in_training() -> None:
-    """However many records the person has, and however large the share."""
-    persons, classes = np.array(["a", "a", "b", "c"]), np.array([1, 1, 0, 0])
-    for seed in range(20):
-        assert not hold_out(persons, classes, seed=seed, share=0.9)[:2].any()
+@pytest.mark.parametrize("number", range(3))
+def test_everybody_has_the_same_chance(number: int) -> None:
+    """Within five standard deviations of a fifth."""
+    persons = np.array([str(one) for one in range(MANY)])
+    share = KeyedSides(bytes([number]) * 32).held_out(of(persons)).mean()
+    deviation = np.sqrt(HELD_OUT_SHARE * (1 - HELD_OUT_SHARE) / MANY)
+    assert abs(share - HELD_OUT_SHARE) < 5 * deviation
 
 
-def test_a_person_belongs_to_its_most_frequent_class() -> None:
-    """Class 1 is that of every person here, so four of 20 are held out."""
-    persons = np.repeat(np.arange(20), 3)
-    assert hold_out(persons, np.tile([1, 0, 1], 20), seed=3).sum() == 12
-
-
-def test_another_seed_holds_out_other_persons() -> None:
-    persons, classes = np.arange(100), np.zeros(100, np.int64)
-    draws = {hold_out(persons, classes, seed=seed).tobytes() for seed in range(10)}
+def test_another_secret_holds_out_other_persons() -> None:
+    persons = np.array([str(one) for one in range(100)])
+    draws = {KeyedSides(bytes([key]) * 32).held_out(of(persons)).tobytes() for key in range(10)}
     assert len(draws) == 10
 
 
-def test_the_draw_is_the_same_on_every_machine() -> None:
-    held_out = hold_out(np.arange(20), np.zeros(20, np.int64), seed=7)
-    assert np.flatnonzero(held_out).tolist() == [3, 8, 12, 13]
+def test_the_rule_is_the_same_on_every_machine_and_for_ever() -> None:
+    persons = np.array([f"p{one}" for one in range(20)])
+    rule = KeyedSides(bytes(range(32)))
+    assert np.flatnonzero(rule.held_out(of(persons))).tolist() == DRAWN
+    assert rule.digest("p0").hex() == DIGEST
 
 
-@given(records=RECORDS, sides=st.lists(st.booleans(), min_size=60, max_size=60))
+@given(records=RECORDS, sides=st.lists(st.booleans(), min_size=60, max_size=60), key=KEYS)
 def test_a_given_split_is_kept_if_and_only_if_nobody_is_on_both_sides(
-    records: list[tuple[int, int]], sides: list[bool]
+    records: list[tuple[int, int]], sides: list[bool], key: bytes
 ) -> None:
     persons, _ = split_up(records)
-    held_out = np.array(sides[: len(persons)])
-    both = set(persons[held_out]) & set(persons[~held_out])
+    said = np.array(sides[: len(persons)])
+    both = set(persons[said]) & set(persons[~said])
+    asked = of(persons, given=said)
     if not both:
-        np.testing.assert_array_equal(given_hold_out(persons, held_out), held_out)
+        np.testing.assert_array_equal(KeyedSides(key).held_out(asked), said)
         return
     with pytest.raises(PersonOnBothSides, match=f"{len(both)} persons") as refusal:
-        given_hold_out(persons, held_out)
+        KeyedSides(key).held_out(asked)
     assert refusal.value.counts == {"persons": len(both)}
+    first = np.flatnonzero(np.isin(persons, list(both)))[0] + 2
+    assert f"rows {first}" in str(refusal.value)

@@ -12,7 +12,7 @@ from sites.training import dp_sgd as module
 from sites.training.dp_sgd import grid_step, private_gradients
 from sites.training.loop import Records, train
 from sites.training.per_person_clipping import SLACK, PersonClipper
-from sites.training.privacy_units import Units
+from sites.training.privacy_units import Units, units_of
 from tests.sites.private_models import Case, case, flatten
 
 PERSONS = np.repeat(np.arange(10), 3).astype(str)
@@ -29,7 +29,7 @@ def steps_of(
     given_case: Case, plan: PrivacyPlan, persons: NDArray[Any] = PERSONS
 ) -> list[NDArray[np.float64]]:
     found = []
-    for _ in private_gradients(given_case.model, given_case.losses, persons, plan):
+    for _ in private_gradients(given_case.model, given_case.losses, units_of(persons, plan), plan):
         parts = [item.grad for item in given_case.model.parameters() if item.grad is not None]
         found.append(flatten(parts).numpy())
     return found

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -43,6 +45,28 @@ def test_a_persons_kept_records_do_not_depend_on_other_persons(
     assert [rows_of(units, i) for i in range(len(units))] == [kept[n] for n in sorted(kept)]
 
 
+@given(
+    contents=st.lists(st.binary(max_size=2), min_size=1, max_size=30),
+    extra=st.binary(max_size=2),
+    place=st.integers(0, 30),
+    at_most=st.integers(1, 5),
+)
+def test_one_record_more_takes_the_place_of_one_at_most(
+    contents: list[bytes], extra: bytes, place: int, at_most: int
+) -> None:
+    """Wherever it stands, and whether or not the person has another one like it."""
+
+    def kept(some: list[bytes]) -> Counter[bytes]:
+        units = Units.of_persons(
+            np.zeros(len(some), "U1"), at_most=at_most, seed=3, content_of=some.__getitem__
+        )
+        return Counter(some[row] for row in units.rows)
+
+    before, after = kept(contents), kept([*contents[:place], extra, *contents[place:]])
+    assert (after - before).total() <= 1
+    assert (before - after).total() <= 1
+
+
 def test_the_records_kept_under_the_cap_depend_on_the_seed() -> None:
     persons = np.zeros(100, "U1")
     kept = [tuple(rows_of(Units.of_persons(persons, at_most=9, seed=s), 0)) for s in (1, 1, 2)]
@@ -70,13 +94,13 @@ def test_an_empty_draw_has_no_batches() -> None:
     assert units.batches(np.array([], np.intp), rows_at_once=5) == []
 
 
-def test_with_unit_record_each_record_is_a_unit_and_the_cap_still_holds() -> None:
+def test_with_unit_record_each_record_is_a_unit_and_none_is_left_out() -> None:
     persons = np.array(["a", "a", "b"])
     by_record = PrivacyPlan(
         unit="record", noise_multiplier=1.0, clip_norm=1.0, sampling_rate=0.5, steps=1
     )
     assert len(units_of(persons, by_record)) == 3
-    assert len(units_of(np.repeat(persons, 40), by_record)) == 2 * by_record.max_records_per_person
+    assert len(units_of(np.repeat(persons, 40), by_record)) == 120
     assert len(units_of(persons, PLAN)) == 2
 
 

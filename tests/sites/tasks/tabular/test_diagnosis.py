@@ -9,6 +9,7 @@ from sites.plans import BadPlan, ModelPlan, TrainingPlan
 from sites.schema.tables import ClassLabel, Label, Number, NumberLabel, Schema
 from sites.task import UnfitSchema
 from sites.tasks.tabular.use_cases import diagnosis_task
+from tests.sites.sides import keyed
 
 MODEL = ModelPlan(name="logistic")
 PLAN = TrainingPlan(batch_size=16, learning_rate=0.02, momentum=0.9, weight_decay=1e-2)
@@ -40,7 +41,7 @@ def patients(grades: tuple[int, ...], seed: int) -> pd.DataFrame:
 def test_hospitals_that_lack_some_grades_learn_all_of_them_together(source: Write) -> None:
     task = diagnosis_task(GRADES, MODEL, seed=7)
     tables = [patients((0, 1), 1), patients((2, 3, 4), 2), patients((4,), 3)]
-    sites = [task.load(source(table), seed=7) for table in tables]
+    sites = [task.load(source(table), sides=keyed(7)) for table in tables]
     pooled = np.sum([task.statistics_of(data) for data in sites], axis=0)
     vector = np.zeros(task.layout.dim)
     for server_round in range(20):

@@ -9,6 +9,7 @@ from sites.plans import BadPlan, ModelPlan, TrainingPlan
 from sites.schema.tables import ClassLabel, Number, NumberLabel, Schema
 from sites.task import UnfitSchema
 from sites.tasks.tabular.use_cases import house_prices_task
+from tests.sites.sides import keyed
 
 MODEL = ModelPlan(name="linear")
 PLAN = TrainingPlan(batch_size=64, learning_rate=0.01, momentum=0.9, weight_decay=3e-3)
@@ -34,7 +35,7 @@ def test_offices_with_different_houses_learn_the_common_line(source: Write) -> N
     """Old houses at one office, new ones at the other: the prices follow one formula."""
     task = house_prices_task(PRICES, MODEL, seed=7)
     tables = [houses(300, age=0, seed=1), houses(300, age=80, seed=2)]
-    sites = [task.load(source(table), seed=7) for table in tables]
+    sites = [task.load(source(table), sides=keyed(7)) for table in tables]
     pooled = np.sum([task.statistics_of(data) for data in sites], axis=0)
     vector = np.zeros(task.layout.dim)
     for server_round in range(40):

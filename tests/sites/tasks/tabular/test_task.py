@@ -19,6 +19,7 @@ from sites.tasks.tabular.data import TableData
 from sites.tasks.tabular.task import TabularTask
 from sites.training import dp_sgd as private_gradients
 from sites.training.loop import TrainingDiverged
+from tests.sites.sides import keyed
 
 N = 120
 PLAN = TrainingPlan(local_epochs=5, batch_size=16, learning_rate=0.1, momentum=0.9)
@@ -88,7 +89,7 @@ def error(task: TabularTask, data: TableData, pooled: Tally, vector: Vector) -> 
 def case(request: pytest.FixtureRequest, source: Write) -> tuple[TabularTask, TableData, Tally]:
     """Return each task and model, with a site's records and their statistics."""
     task = task_of(*CASES[request.param])
-    data = task.load(source(patients(1)), seed=3)
+    data = task.load(source(patients(1)), sides=keyed(3))
     return task, data, task.statistics_of(data)
 
 
@@ -133,7 +134,7 @@ def test_an_update_is_float32_and_counts_examples_and_steps(case: Case) -> None:
 
 def test_the_same_arguments_give_the_same_bytes(case: Case, source: Write) -> None:
     task, data, pooled = case
-    again = replace(task).load(source(patients(1)), seed=3)
+    again = replace(task).load(source(patients(1)), sides=keyed(3))
     assert learnt(replace(task), again, pooled).tobytes() == learnt(task, data, pooled).tobytes()
 
 
@@ -211,7 +212,7 @@ def test_a_new_table_needs_neither_label_nor_person(case: Case, source: Write) -
 
 def test_pooled_sites_keep_sides_and_persons(case: Case, source: Write) -> None:
     task, data, pooled = case
-    other = task.load(source(patients(2)), seed=3)
+    other = task.load(source(patients(2)), sides=keyed(3))
     pool = task.pool([data, other])
     assert pool.train_examples == data.train_examples + other.train_examples
     assert pool.train_persons == data.train_persons + other.train_persons
@@ -225,9 +226,9 @@ def test_a_site_with_one_class_can_take_part(
     label: ClassLabel, balance: Any, source: Write
 ) -> None:
     task = task_of(label, "logistic")
-    everybody = task.load(source(patients(1)), seed=3)
+    everybody = task.load(source(patients(1)), sides=keyed(3))
     few = patients(2).assign(ill="no", grade="low")
-    data = task.load(source(few), seed=3)
+    data = task.load(source(few), sides=keyed(3))
     assert data.class_counts[0] == data.train_examples
     pooled = task.statistics_of(everybody) + task.statistics_of(data)
     update = learnt(task, data, pooled, replace(PLAN, class_balance=balance))
@@ -237,7 +238,7 @@ def test_a_site_with_one_class_can_take_part(
 
 def test_a_site_with_a_column_all_missing_can_take_part(case: Case, source: Write) -> None:
     task, other, _ = case
-    data = task.load(source(patients(2).assign(delay=np.nan, ward="")), seed=3)
+    data = task.load(source(patients(2).assign(delay=np.nan, ward="")), sides=keyed(3))
     for pooled in (task.statistics_of(data), task.statistics_of(data) + task.statistics_of(other)):
         update = learnt(task, data, pooled)
         assert np.isfinite(update).all()
@@ -246,7 +247,7 @@ def test_a_site_with_a_column_all_missing_can_take_part(case: Case, source: Writ
 
 def test_a_site_with_one_person_trains_and_holds_nobody_out(case: Case, source: Write) -> None:
     task, _, pooled = case
-    data = task.load(source(patients(2)[:2]), seed=3)
+    data = task.load(source(patients(2)[:2]), sides=keyed(3))
     assert (data.train_examples, data.held_out_examples) == (2, 0)
     assert np.isfinite(learnt(task, data, pooled)).all()
     assert not task.evaluate(data, pooled, np.zeros(task.layout.dim)).any()
@@ -256,7 +257,7 @@ def test_the_sites_own_split_is_kept(case: Case, source: Write) -> None:
     task, _, _ = case
     sides = np.where(np.arange(N) < 30, "test", "train")
     written = source(patients(2).assign(fold=sides)).model_copy(update={"split": "fold"})
-    data = task.load(written, seed=3)
+    data = task.load(written, sides=keyed(3))
     assert set(data.held_out.persons) == {f"p{i}" for i in range(15)}
 
 
@@ -265,7 +266,7 @@ def test_a_person_in_train_and_test_is_refused(source: Write) -> None:
     sides = np.where(np.arange(N) % 2, "test", "train")
     written = source(patients(2).assign(fold=sides)).model_copy(update={"split": "fold"})
     with pytest.raises(PersonOnBothSides):
-        task.load(written, seed=3)
+        task.load(written, sides=keyed(3))
 
 
 def test_a_site_without_training_records_is_evaluated_but_not_trained(
@@ -273,7 +274,7 @@ def test_a_site_without_training_records_is_evaluated_but_not_trained(
 ) -> None:
     task, _, pooled = case
     written = source(patients(2).assign(fold="test")).model_copy(update={"split": "fold"})
-    data = task.load(written, seed=3)
+    data = task.load(written, sides=keyed(3))
     assert task.evaluation.num_examples(task.evaluate(data, pooled, np.zeros(task.layout.dim))) == N
     np.testing.assert_array_equal(task.statistics_of(data), 0)
     with pytest.raises(EmptySite):
@@ -284,7 +285,7 @@ def test_a_table_that_breaks_the_schema_is_refused(case: Case, source: Write) ->
     task, _, pooled = case
     broken = source(patients(2).assign(ward="d"))
     with pytest.raises(BadTable, match="ward"):
-        task.load(broken, seed=3)
+        task.load(broken, sides=keyed(3))
     with pytest.raises(BadTable, match="ward"):
         task.predict(broken, pooled, np.zeros(task.layout.dim))
 
@@ -292,7 +293,8 @@ def test_a_table_that_breaks_the_schema_is_refused(case: Case, source: Write) ->
 def test_weights_and_resampling_raise_the_rare_class(source: Write) -> None:
     task = task_of(BINARY, "logistic")
     data = task.load(
-        source(patients(1).assign(ill=lambda frame: np.where(frame.dose > 9, "yes", "no"))), seed=3
+        source(patients(1).assign(ill=lambda frame: np.where(frame.dose > 9, "yes", "no"))),
+        sides=keyed(3),
     )
     pooled = task.statistics_of(data)
 
@@ -307,7 +309,7 @@ def test_weights_and_resampling_raise_the_rare_class(source: Write) -> None:
 def test_constants_come_from_the_pooled_statistics_alone(source: Write) -> None:
     """The encoding of a site's records does not depend on its other records."""
     task = task_of(BINARY, "logistic")
-    data = task.load(source(patients(1)), seed=3)
+    data = task.load(source(patients(1)), sides=keyed(3))
     pooled = task.statistics_of(data)
     vector = learnt(task, data, pooled)
     frame = patients(2)
@@ -318,7 +320,7 @@ def test_constants_come_from_the_pooled_statistics_alone(source: Write) -> None:
 
 def test_an_exported_logistic_regression_predicts_by_its_formula(source: Write) -> None:
     task = task_of(BINARY, "logistic")
-    data = task.load(source(patients(1)), seed=3)
+    data = task.load(source(patients(1)), sides=keyed(3))
     pooled = task.statistics_of(data)
     vector = learnt(task, data, pooled)
     arrays, constants = task.parameters(vector), task.statistics.constants(pooled)
@@ -335,7 +337,7 @@ def test_an_exported_logistic_regression_predicts_by_its_formula(source: Write) 
 def test_parameters_that_overflow_after_the_last_finite_loss_are_refused(source: Write) -> None:
     """Each of the four steps multiplies the weights by 1e12."""
     task = task_of(BINARY, "logistic")
-    data = task.load(source(patients(1)), seed=3)
+    data = task.load(source(patients(1)), sides=keyed(3))
     plan = TrainingPlan(batch_size=24, learning_rate=1e6, weight_decay=1e6)
     with pytest.raises(TrainingDiverged, match="parameters are not finite"):
         learnt(task, data, task.statistics_of(data), plan)
@@ -351,6 +353,6 @@ def test_a_model_that_does_not_predict_the_label_is_refused(label: Label, model:
 
 def test_a_number_cannot_be_balanced(source: Write) -> None:
     task = task_of(PRICE, "linear")
-    data = task.load(source(patients(1)), seed=3)
+    data = task.load(source(patients(1)), sides=keyed(3))
     with pytest.raises(BadPlan, match="set class_balance to none"):
         learnt(task, data, task.statistics_of(data), replace(PLAN, class_balance="weights"))

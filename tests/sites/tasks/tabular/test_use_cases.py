@@ -9,6 +9,7 @@ from sites.plans import BadPlan, ModelPlan, TrainingPlan
 from sites.schema.tables import Category, ClassLabel, Label, Number, NumberLabel, Schema
 from sites.task import UnfitSchema
 from sites.tasks.tabular.use_cases import credit_task
+from tests.sites.sides import keyed
 
 MODEL = ModelPlan(name="mlp", hidden_units=32)
 PLAN = TrainingPlan(batch_size=128, learning_rate=0.05, momentum=0.9, weight_decay=1e-3)
@@ -43,7 +44,7 @@ def loans(n: int) -> pd.DataFrame:
 
 def test_the_suggested_plan_learns_an_interaction_of_columns(source: Write) -> None:
     task = credit_task(OUTCOME, MODEL, seed=7)
-    data = task.load(source(loans(2_000)), seed=7)
+    data = task.load(source(loans(2_000)), sides=keyed(7))
     pooled, vector = task.statistics_of(data), np.zeros(task.layout.dim)
     for server_round in range(5):
         rng = np.random.default_rng(server_round)

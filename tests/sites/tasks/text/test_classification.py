@@ -13,6 +13,7 @@ from sites.schema.texts import NotesSchema
 from sites.tasks.text.classification import NotesTask
 from sites.tasks.text.classification_data import NotesData, notes_of
 from sites.training.loop import TrainingDiverged
+from tests.sites.sides import keyed
 from tests.sites.small_encoders import FINDINGS, SIDES, YES_NO, site, small, table, task
 
 PLAN = TrainingPlan(batch_size=8, learning_rate=5e-3, optimizer="adam", local_epochs=2)
@@ -89,7 +90,7 @@ def test_a_site_with_one_class_trains_and_is_counted(tmp_path: Path, schema: Not
     frame = table(schema, 12)
     frame["side"] = frame["side"].str.split("|").str[0].iloc[1]
     frame.to_parquet(tmp_path / "one.parquet")
-    data = one.load(TableFile(path=tmp_path / "one.parquet"), seed=1)
+    data = one.load(TableFile(path=tmp_path / "one.parquet"), sides=keyed(1))
     assert np.isfinite(trained(one, data)).all()
     tally = one.evaluate(data, one.statistics_of(data), np.zeros(one.layout.dim))
     assert sum(count > 0 for count in one.evaluation.class_counts(tally)) == 1
@@ -169,7 +170,7 @@ def test_a_site_without_training_notes_is_refused(tmp_path: Path) -> None:
     one = task(travels="head")
     frame = table(n=6).assign(fold="test")
     frame.to_parquet(tmp_path / "held.parquet")
-    data = one.load(TableFile(path=tmp_path / "held.parquet", split="fold"), seed=1)
+    data = one.load(TableFile(path=tmp_path / "held.parquet", split="fold"), sides=keyed(1))
     with pytest.raises(EmptySite):
         trained(one, data)
     tally = one.evaluate(data, one.statistics_of(data), np.zeros(one.layout.dim))

@@ -13,6 +13,7 @@ from sites.data.validation import MissingColumns
 from sites.schema.tables import ClassLabel
 from sites.schema.texts import MultiLabel, NotesSchema
 from sites.tasks.text.classification_data import declared_names, load_notes, notes_of
+from tests.sites.sides import keyed
 from tests.sites.small_encoders import FINDINGS, SIDES, table
 
 
@@ -23,7 +24,7 @@ def written(folder: Path, frame: pd.DataFrame) -> TableFile:
 
 
 def test_a_person_is_on_one_side_and_nothing_is_lost(tmp_path: Path) -> None:
-    data = load_notes(written(tmp_path, table(n=60)), SIDES, seed=1)
+    data = load_notes(written(tmp_path, table(n=60)), SIDES, sides=keyed(1))
     assert not set(data.training.persons) & set(data.held_out.persons)
     assert data.train_examples + data.held_out_examples == 60
     assert data.held_out_examples > 0
@@ -35,9 +36,9 @@ def test_a_person_is_on_one_side_and_nothing_is_lost(tmp_path: Path) -> None:
 def test_no_person_has_more_notes_in_training_than_agreed(tmp_path: Path) -> None:
     schema = SIDES.model_copy(update={"max_notes_per_person": 3})
     frame = table(n=60).assign(person=["often"] * 30 + [f"p{i}" for i in range(30)])
-    first = load_notes(written(tmp_path, frame), schema, seed=1)
-    again = load_notes(written(tmp_path, frame), schema, seed=1)
-    other = load_notes(written(tmp_path, frame), schema, seed=2)
+    first = load_notes(written(tmp_path, frame), schema, sides=keyed(1))
+    again = load_notes(written(tmp_path, frame), schema, sides=keyed(1))
+    other = load_notes(written(tmp_path, frame), schema, sides=keyed(2))
     counts = pd.Series(first.training.persons).value_counts()
     assert counts.max() <= 3
     assert first.training.texts.tolist() == again.training.texts.tolist()
@@ -51,7 +52,7 @@ def test_labels_may_be_listed_in_a_text_or_as_a_list(tmp_path: Path) -> None:
     marks = notes_of(frame, FINDINGS).labels
     both, none = [1, 0, 1], [0, 0, 0]
     assert marks.tolist() == [both, both, none, none, [0, 1, 0], none, none]
-    data = load_notes(written(tmp_path, table(FINDINGS, 50)), FINDINGS, seed=1)
+    data = load_notes(written(tmp_path, table(FINDINGS, 50)), FINDINGS, sides=keyed(1))
     assert data.class_counts == tuple(data.training.labels.sum(axis=0).tolist())
 
 
@@ -93,13 +94,13 @@ def test_a_missing_column_is_named(column: str) -> None:
 def test_a_split_that_came_with_the_data_is_kept(tmp_path: Path) -> None:
     frame = table(n=20).assign(fold=["train"] * 12 + ["test"] * 8)
     source = written(tmp_path, frame).model_copy(update={"split": "fold"})
-    data = load_notes(source, SIDES, seed=1)
+    data = load_notes(source, SIDES, sides=keyed(1))
     assert (data.train_examples, data.held_out_examples) == (12, 8)
     with pytest.raises(PersonOnBothSides):
         load_notes(
             written(tmp_path, frame.assign(person="p")).model_copy(update={"split": "fold"}),
             SIDES,
-            seed=1,
+            sides=keyed(1),
         )
 
 
@@ -109,7 +110,7 @@ def test_a_folder_of_texts_is_read(tmp_path: Path) -> None:
         for number in range(3):
             (tmp_path / side / f"{side}{number}.txt").write_text("ein Befund", encoding="utf-8")
     source = TextFolder(path=tmp_path, label="side")
-    data = load_notes(source, SIDES, seed=1)
+    data = load_notes(source, SIDES, sides=keyed(1))
     assert data.train_examples + data.held_out_examples == 6
     assert data.class_counts[1] == 0
 
@@ -118,7 +119,7 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.csv"
     path.write_bytes("text,side,person\nFüße,left,p\n".encode("latin-1"))
     with pytest.raises(ConsortiumError, match="UTF-8"):
-        load_notes(TableFile(path=path), SIDES, seed=1)
+        load_notes(TableFile(path=path), SIDES, sides=keyed(1))
 
 
 def test_declared_names_are_classes_or_labels() -> None:

@@ -21,6 +21,7 @@ from sites.tasks.text.misclassified import (
 )
 from sites.tasks.text.named_entities import clinical_entities_task
 from sites.text.iob2_tags import codes_of
+from tests.sites.sides import keyed
 from tests.sites.small_encoders import FINDINGS, SIDES, YES_NO, plan, table
 
 TYPES = ("Disease", "Drug")
@@ -82,7 +83,7 @@ def test_misclassified_notes_are_shown_unchanged(tmp_path: Path, schema: NotesSc
     frame = table(schema, n=60)
     frame.to_json(path, orient="records", lines=True)
     task = NotesTask("clinical-notes", schema, plan("head"), 7)
-    data = task.load(TableFile(path=path), seed=3)
+    data = task.load(TableFile(path=path), sides=keyed(3))
     pooled, zero = task.statistics_of(data), np.zeros(task.layout.dim)
     found = task.mistakes(data, pooled, zero, at_most=99)
     assert isinstance(task, ShowsMistakes)
@@ -106,7 +107,7 @@ def test_misclassified_sentences_are_shown_with_their_entities(tmp_path: Path) -
     rows = [{"document": f"d{n}", "tokens": WORDS, "tags": tags} for n in range(10)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     task = clinical_entities_task(schema, plan("head"), seed=7)
-    data = task.load(TableFile(path=path), seed=3)
+    data = task.load(TableFile(path=path), sides=keyed(3))
     silent = np.zeros(task.layout.dim)
     found = task.mistakes(data, task.statistics_of(data), silent, at_most=1)
     assert [(one.text, one.true) for one in found] == [

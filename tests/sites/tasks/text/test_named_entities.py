@@ -19,6 +19,7 @@ from sites.tasks.registry import task_for
 from sites.tasks.text.named_entities import EntityTask, clinical_entities_task
 from sites.tasks.text.named_entities_data import EntityData
 from sites.text.iob2_tags import first_break, tag_names
+from tests.sites.sides import keyed
 from tests.sites.small_encoders import SIDES, plan
 
 SCHEMA = EntitySchema(name="notes", person="document", types=("Disease", "Drug"))
@@ -41,7 +42,7 @@ def site(folder: Path, n: int = 16) -> EntityData:
         records.append({"document": f"d{number}", "tokens": tokens, "tags": tags})
     path = folder / "sentences.jsonl"
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    return task().load(TableFile(path=path), seed=3)
+    return task().load(TableFile(path=path), sides=keyed(3))
 
 
 def trained(data: EntityData, of: EntityTask, how: TrainingPlan = ONCE) -> Vector:

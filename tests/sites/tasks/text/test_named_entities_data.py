@@ -17,6 +17,7 @@ from sites.tasks.text.named_entities_data import (
 )
 from sites.text.iob2_tags import codes_of
 from sites.text.word_alignment import Sentence
+from tests.sites.sides import keyed
 
 TYPES = ("Disease", "Drug")
 
@@ -26,6 +27,7 @@ def found(persons: list[int], sides: list[str] | None = None) -> AnnotatedSenten
         tokens=tuple(("x",) for _ in persons),
         tags=tuple(codes_of(["B-Drug"], TYPES) for _ in persons),
         persons=np.array([str(person) for person in persons], np.str_),
+        places=np.arange(len(persons)),
         sides=None if sides is None else np.array(sides, np.str_),
     )
 
@@ -42,11 +44,11 @@ def read(annotated: AnnotatedSentences) -> Sentences:
 
 
 def split(annotated: AnnotatedSentences, seed: int = 7) -> EntityData:
-    return split_sentences(read(annotated), annotated, n_types=2, seed=seed)
+    return split_sentences(read(annotated), annotated, n_types=2, sides=keyed(seed))
 
 
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=40), st.integers(0, 5))
-def test_a_seeded_split_keeps_persons_whole(persons: list[int], seed: int) -> None:
+def test_a_split_keeps_persons_whole(persons: list[int], seed: int) -> None:
     data = split(found(persons), seed)
     sides = (data.training, data.held_out)
     assert sorted(np.concatenate([side.lengths for side in sides])) == list(range(len(persons)))
