@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consortium.config import RunConfig
+from consortium.config import RunConfig, Scalar
 from consortium.model.files import read_model
 from consortium.run.directory import RunDirectory
 from consortium.site.directory import SiteDirectory, read_site_config
@@ -134,7 +134,13 @@ def loaded(site: Path, config: RunConfig) -> TableData:
     return data
 
 
-def another(config: RunConfig, **changes: object) -> RunConfig:
+def file_of(site: Path) -> Path:
+    source = read_site_config(site).source
+    assert isinstance(source, TableFile)
+    return source.path
+
+
+def another(config: RunConfig, **changes: Scalar) -> RunConfig:
     return RunConfig.parse({**config.flat(), **changes})
 
 
@@ -169,7 +175,7 @@ def test_without_the_earlier_seeds_nobody_that_may_have_been_trained_on_is_held_
 
 def test_records_that_are_others_than_then_do_not_say_who_was_trained_on(tmp_path: Path) -> None:
     site = site_of_0_1_0(tmp_path)
-    os.utime(read_site_config(site).source.path)
+    os.utime(file_of(site))
     assert not loaded(site, config_of(site)).held_out_examples
 
 
@@ -177,7 +183,7 @@ def test_new_persons_are_held_out_by_the_hash_where_all_others_are_withheld(
     tmp_path: Path,
 ) -> None:
     site = site_of_0_1_0(tmp_path)
-    os.utime(read_site_config(site).source.path)
+    os.utime(file_of(site))
     before = loaded(site, config_of(site))
     assert not before.held_out_examples
     source, config = read_site_config(site).source, config_of(site)
@@ -190,7 +196,7 @@ def test_new_persons_are_held_out_by_the_hash_where_all_others_are_withheld(
 def test_a_split_column_ends_the_withholding(tmp_path: Path) -> None:
     """Who holds the records knows better than the files of a site."""
     site = site_of_0_1_0(tmp_path)
-    os.utime(read_site_config(site).source.path)
+    os.utime(file_of(site))
     persons = sorted({*loaded(site, config_of(site)).training.persons})
     said = [number % 3 == 0 for number in range(len(persons))]
     asked = records(persons, said)
