@@ -13,11 +13,13 @@ from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedRound
 from strategies.coordinator.encrypted.key_setup import NoOpener
+from strategies.coordinator.encrypted.parameters import RoundVoid
 from strategies.coordinator.messaging.events import BucketRefused
 from tests.small_consortium import Consortium, Course, Hook, Passing, forget_processes, refusal
 from tests.tampering import Liar, spoiled_tag
 
 ONE_ROUND: Mapping[str, Any] = {"num_server_rounds": 1}
+PRIVATE: Mapping[str, Any] = {"dp.unit": "person", "dp.noise-multiplier": 1.0, "dp.steps": 1}
 
 
 @pytest.fixture
@@ -73,10 +75,20 @@ def test_where_no_opener_is_left_the_run_ends_and_all_are_named(consortium: Cons
 def test_a_site_that_alone_refuses_an_opening_is_named_and_left_out(
     consortium: Consortium,
 ) -> None:
+    """Where nothing is counted: else the others counted for a roster with it."""
     hook = refusing("south", messages.STATISTICS, "cannot-open")
-    course = consortium.start(up=hook, **ONE_ROUND)
+    course = consortium.start(up=hook, **ONE_ROUND, **PRIVATE)
     assert course.error is None
     assert openers_asked(course) == ["east", "east"]
+    assert {site for _, site, _ in course.quarantined} == {"south"}
+
+
+def test_a_run_that_counts_names_who_alone_refuses_its_openings_and_stops(
+    consortium: Consortium,
+) -> None:
+    hook = refusing("south", messages.STATISTICS, "cannot-open")
+    course = consortium.start(up=hook, **ONE_ROUND)
+    assert isinstance(course.error, RoundVoid)
     assert {site for _, site, _ in course.quarantined} == {"south"}
 
 

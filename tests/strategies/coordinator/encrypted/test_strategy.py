@@ -1,7 +1,7 @@
 """What the coordinator of an encrypted run does if sites answer, and if they do not."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ def test_flowers_summary_says_nothing_more(place: Callable[..., Consortium]) -> 
     assert place().strategy(Course()).summary() is None  # type: ignore[func-returns-value]
 
 
-PRIVATE: Mapping[str, Any] = {"dp.unit": "person", "dp.noise-multiplier": 1.0, "dp.steps": 1}
+PRIVATE: dict[str, Any] = {"dp.unit": "person", "dp.noise-multiplier": 1.0, "dp.steps": 1}
 
 
 def test_a_site_that_misses_the_statistics_is_left_out_of_a_run_that_counts_nothing(
