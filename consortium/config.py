@@ -68,6 +68,14 @@ class RunConfig(BaseModel):
             description="How often a round is tried before the run stops; it can be resumed.",
         ),
     ] = 3
+    keep_uploads: Annotated[
+        Literal["last", "all"],
+        Field(
+            description="Of which rounds the coordinator keeps the uploads, under encryption: the "
+            "sums of those rounds can be recomputed."
+        ),
+        Since("0.2.0"),
+    ] = "last"
     first_scale: Annotated[
         float,
         Field(

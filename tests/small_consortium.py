@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
-from consortium.audit.sum_verification import Auditor
+from consortium.audit.shown_questions import gather_evidence
+from consortium.audit.sum_verification import Auditor, SumCheck
 from consortium.charter.document import Charter, Floors, Member
 from consortium.client.sealed_session import Session, session_of
 from consortium.client_app import app as client_app
@@ -29,6 +30,7 @@ from consortium.site.directory import SiteConfig
 from consortium.site.policy_templates import for_a_scenario
 from consortium.site.site import Site, site_of
 from privacy.errors import ConsortiumError
+from privacy.identity.log_signing_key import SigningKey
 from privacy.protocol.envelope import Receipt
 from privacy.protocol.key_messages import Opening
 from privacy.protocol.receipts import decode_receipts
@@ -65,6 +67,7 @@ CONFIG: Mapping[str, Scalar] = {
     "deadline-s": 0.001,
     "join-deadline-s": 0.001,
 }
+COORDINATOR = SigningKey(bytes(range(32)))  # a hostile coordinator signs what it alters
 _NO_BOUND = 2**40
 
 
@@ -205,7 +208,12 @@ class Consortium:
 
     @classmethod
     def placed(
-        cls, folder: Path, names: Sequence[str] = NAMES, *, floors: Floors | None = None
+        cls,
+        folder: Path,
+        names: Sequence[str] = NAMES,
+        *,
+        floors: Floors | None = None,
+        coordinator_key: str = COORDINATOR.public.hex(),
     ) -> "Consortium":
         """Make the sites' directories, keys and records."""
         run = RunDirectory(folder)
@@ -220,6 +228,7 @@ class Consortium:
             table=TABLE,
             members=tuple(members),
             floors=floors or Floors(full_class_examples=40, encrypted=True),
+            coordinator_key=coordinator_key,
         )
         consortium = cls(run=run, charter=charter)
         for name in names:
@@ -247,8 +256,11 @@ class Consortium:
             configured(overrides),
             self.charter,
             observe=course.events.append,
-            keep=EvidenceStore(self.run.vault).keep,
+            keep=EvidenceStore(
+                self.run.vault, keeps_all=configured(overrides).keep_uploads == "all"
+            ).keep,
             reach=lambda _progress: None,
+            sign=COORDINATOR.sign if self.charter.coordinator_key else None,
         )
 
     def start(
@@ -313,9 +325,23 @@ class Consortium:
         return InProcessGrid(apps, len(names), config.flat())
 
     def audited(self) -> dict[str, str]:
-        """Return what the keyless auditor says of each sum that the coordinator kept."""
-        auditor = Auditor(self.charter, configured({}), EvidenceStore(self.run.vault))
-        return {f"{one.what} {one.server_round}": one.deviation for one in auditor.check_sums()}
+        """Return what the keyless auditor finds wrong with each sum that the coordinator kept."""
+        return {name: one.deviation for name, one in self.verdicts(*self.charter.names).items()}
+
+    def verdicts(self, *evidence: str) -> dict[str, SumCheck]:
+        """Return what the auditor says of each sum, given the evidence of some sites."""
+        return {
+            f"{one.what} {one.server_round}": one for one in self.auditor(*evidence).check_sums()
+        }
+
+    def auditor(self, *evidence: str) -> Auditor:
+        """Return the keyless auditor, with the evidence of some sites."""
+        return Auditor(
+            self.charter,
+            configured({}),
+            EvidenceStore(self.run.vault),
+            gather_evidence([self.run.site(name) for name in evidence], self.charter),
+        )
 
     def _photograph(self, passing: Passing, folder: Path) -> Path | None:
         if passing.kind not in SEALED:
@@ -388,8 +414,13 @@ def refusal(content: RecordDict) -> str:
 
 
 def altered(content: RecordDict, **changes: Any) -> RecordDict:
-    """Return a message of an encrypted run with some of its parts replaced."""
-    return replace(read_round(content), **changes).content()
+    """Return a message of an encrypted run with some of its parts replaced, signed anew."""
+    return signed(replace(read_round(content), **changes))
+
+
+def signed(request: SealedRound) -> RecordDict:
+    """Return a message as a coordinator sends it that signs whatever it says."""
+    return request.with_signature(COORDINATOR.sign).content()
 
 
 def spoiled(content: RecordDict, **changes: Any) -> RecordDict:
@@ -403,8 +434,8 @@ def receipts_of(request: SealedRound) -> dict[str, Receipt]:
 
 
 def with_receipts(request: SealedRound, receipts: Sequence[Receipt]) -> RecordDict:
-    """Return the message with other receipts."""
-    return replace(request, receipts=encode_receipts(receipts)).content()
+    """Return the message with other receipts, signed anew."""
+    return signed(replace(request, receipts=encode_receipts(receipts)))
 
 
 def opening_of(request: SealedRound) -> Opening:

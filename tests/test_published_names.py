@@ -120,6 +120,7 @@ CODES = {
     "NoMajority": "no-majority",
     "NoNoiseFits": "no-noise-fits",
     "NoOpener": "no-opener",
+    "NoQuestionKey": "no-question-key",
     "NoRecords": "no-records",
     "NodeFailed": "node-failed",
     "NonFinitePredictions": "non-finite-predictions",
@@ -286,9 +287,9 @@ ENTRIES = {
 COMMANDS = {
     "consortium": "audit charter coordinator encoder export provision resume run run-config "
     "site status stop wait",
-    "consortium audit": "receipt show verify",
+    "consortium audit": "evidence receipt show verify",
     "consortium charter": "new revise show sign",
-    "consortium coordinator": "down init install renew up",
+    "consortium coordinator": "down init install key renew up",
     "consortium site": "allow approve check code down init install ledger public renew-node-key "
     "stop-all up",
     "scenario": "audit-sum compare doctor inspect list practice predict resume rules run",

@@ -47,7 +47,7 @@ class CoordinatorView:
         sum_bytes: Length of the sums of the updates.
         state_bytes: Length of the sealed model state.
         state_sample: Its last bytes, hexadecimal.
-        secret_keys: Secret keys among the coordinator's files, without its log signing key.
+        secret_keys: Secret keys among the coordinator's files, without those that only sign.
         verdicts: The keyless auditor's verdict on each kept sum.
     """
 
@@ -105,7 +105,9 @@ def coordinator_view(run: RunDirectory) -> CoordinatorView:
         sum_bytes=(folder / "updates" / SUMS_FILE).stat().st_size,
         state_bytes=len(state),
         state_sample=state[-_SAMPLE_BYTES:].hex(),
-        secret_keys=len(set(run.coordinator.rglob("*.secret")) - {run.signing_key}),
+        secret_keys=len(
+            set(run.coordinator.rglob("*.secret")) - {run.signing_key, run.question_key}
+        ),
         verdicts=tuple(auditor.check_sums()),
     )
 

@@ -36,6 +36,8 @@ ENDED = "ended"
 LEDGER = "ledger"
 STOPPED = "stopped"
 ALLOWED = "allowed"
+SHOWN = "shown"
+SPOILED = "spoiled"
 
 _CONTENT_TAG = b"consortium.audit-content/1\n"
 _BOUND = (("upload", "receipt"), ("count-upload", "count-receipt"))

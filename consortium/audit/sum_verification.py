@@ -1,14 +1,19 @@
 """The keyless auditor: did the coordinator add the uploads that the sites signed, and no others?
 
 Adding ciphertexts is deterministic, and signed receipts fix the uploads. So anybody with the
-charter and the coordinator's files can repeat the addition and compare, without a key.
+charter and the coordinator's files can repeat the addition and compare, without a key. What the
+sites were shown is another question: it takes the questions that the coordinator signed, which
+the sites keep.
 """
 
+import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
+from consortium.audit.shown_questions import NOTHING, ShownSum, SiteEvidence, gather_evidence
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.modes.registry import recorded_mode
@@ -23,6 +28,7 @@ from privacy.layout import Layout
 from privacy.protocol.envelope import Receipt
 from privacy.protocol.key_messages import Opening
 from privacy.protocol.receipts import decode_receipts
+from privacy.protocol.signed_question import PARTS
 from privacy.protocol.upload import upload_digest
 from sites.evaluation.contract import evaluation_for
 from sites.statistics.contract import statistics_for
@@ -40,6 +46,8 @@ class SumCheck:
         bucket: The number of the bucket.
         sites: The sites whose signed uploads it should be the sum of.
         deviation: What is wrong and who is responsible, in words; empty if nothing is wrong.
+        undecided: Why nobody can say whether the sites were shown this sum; empty if they were.
+        shown_to: The sites that were shown exactly this sum, as the coordinator's signature proves.
     """
 
     server_round: int
@@ -47,6 +55,17 @@ class SumCheck:
     bucket: int
     sites: tuple[str, ...]
     deviation: str = ""
+    undecided: str = ""
+    shown_to: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The verdict in words."""
+        if self.deviation:
+            return self.deviation
+        if self.undecided:
+            return f"added correctly; not decided: {self.undecided}"
+        return f"added correctly, and shown so to {', '.join(self.shown_to)}"
 
 
 @dataclass(frozen=True)
@@ -57,27 +76,33 @@ class Auditor:
         charter: The charter, which has the members' public keys.
         config: The run config.
         vault: The coordinator's evidence store.
+        evidence: What the sites kept of the questions that they were asked.
     """
 
     charter: Charter
     config: RunConfig
     vault: EvidenceStore
+    evidence: tuple[SiteEvidence, ...] = ()
 
     @classmethod
-    def for_run(cls, run: RunDirectory) -> "Auditor":
+    def for_run(cls, run: RunDirectory, evidence: Sequence[Path] = ()) -> "Auditor":
         """Return the auditor of a run's directory.
+
+        Args:
+            run: The directory.
+            evidence: Where the sites' audit logs are.
 
         Raises:
             BadRunDirectory: The directory is not that of an encrypted run.
+            NoLog, AuditChainBroken: As `gather_evidence` says.
         """
         summary = read_record(run.summary, Summary)
         if not recorded_mode(summary.config).keeps_signed_sums:
             raise BadRunDirectory(
                 f"{run.path} is a run in the clear: only an encrypted run keeps signed uploads"
             )
-        return cls(
-            Charter.read(run.charter), RunConfig.parse(summary.config), EvidenceStore(run.vault)
-        )
+        charter, config = Charter.read(run.charter), RunConfig.parse(summary.config)
+        return cls(charter, config, EvidenceStore(run.vault), gather_evidence(evidence, charter))
 
     def check_sums(self) -> Iterator[SumCheck]:
         """Check each sum whose uploads are kept; yield the verdicts.
@@ -90,6 +115,17 @@ class Auditor:
             folder = self.vault.folder / f"round-{server_round}"
             for receipts in sorted(folder.glob(f"*/{RECEIPTS_FILE}")):
                 yield from self._check_folder(server_round, receipts.parent)
+
+    def rounds_without_uploads(self) -> list[int]:
+        """Return the rounds whose sums sites were shown, and whose uploads are not kept."""
+        opening, kept = self._opening_digest, set(self.vault.rounds())
+        asked = {
+            question.server_round - 1
+            for one in self.evidence
+            for question in one.questions
+            if question.parts[0] == opening and question.parts[PARTS.index("sums")] != NOTHING
+        }
+        return sorted(asked - kept)
 
     def verified_opening(self) -> Opening:
         """Return the run's opening after checking its signature.
@@ -117,40 +153,90 @@ class Auditor:
                 size = evaluation_for(self.charter.table).layout.size
         return count_placement(self.config, self.charter, size)
 
+    @cached_property
+    def _opening_digest(self) -> bytes:
+        return hashlib.sha256(self.vault.read(OPENING_FILE)).digest()
+
     def _check_folder(self, server_round: int, folder: Path) -> Iterator[SumCheck]:
         placement = self.placement(folder.name, server_round)
         receipts = decode_receipts((folder / RECEIPTS_FILE).read_bytes())
         published = (folder / SUMS_FILE).read_bytes()
-        buckets = sorted({receipt.label.bucket for receipt in receipts})
-        for index, bucket in enumerate(buckets):
+        checks, right = [], []
+        for index, bucket in enumerate(sorted({receipt.label.bucket for receipt in receipts})):
             mine = [receipt for receipt in receipts if receipt.label.bucket == bucket]
             said = published[index * placement.sum_bytes : (index + 1) * placement.sum_bytes]
-            yield SumCheck(
-                server_round=server_round,
-                what=folder.name,
-                bucket=bucket,
-                sites=tuple(receipt.label.site for receipt in mine),
-                deviation=self._deviation(folder, placement, mine, said),
+            summed, deviation = self._recomputed_sum(folder, placement, mine)
+            if not deviation and summed != said:
+                deviation = "the coordinator published a sum other than that of the signed uploads"
+            right.append(summed)
+            checks.append(
+                SumCheck(
+                    server_round=server_round,
+                    what=folder.name,
+                    bucket=bucket,
+                    sites=tuple(receipt.label.site for receipt in mine),
+                    deviation=deviation,
+                )
             )
+        shown = self._shown(server_round, folder, b"".join(right))
+        for check, summed in zip(checks, right, strict=True):
+            yield check if check.deviation else self._with_evidence(check, summed, shown)
 
-    def _deviation(
-        self, folder: Path, placement: Placement, receipts: list[Receipt], said: bytes
-    ) -> str:
+    def _recomputed_sum(
+        self, folder: Path, placement: Placement, receipts: list[Receipt]
+    ) -> tuple[bytes, str]:
+        """Return the sum of the uploads that these receipts sign; or nothing, and what is wrong."""
         adder = Adder(placement)
         for receipt in receipts:
             site = receipt.label.site
             path = folder / upload_file(site)
             if not path.exists():
-                return f"the coordinator did not keep the upload that {site} signed"
+                return b"", f"the coordinator did not keep the upload that {site} signed"
             upload = path.read_bytes()
             try:
                 receipt.verify(self.charter.agreement.member(site))
                 header = upload_header(receipt.label, self.config, self.read_layout(), placement)
                 if upload_digest(header, [upload]) != receipt.upload:
-                    return f"the coordinator holds an upload other than the one {site} signed"
+                    return b"", f"the coordinator holds an upload other than the one {site} signed"
                 adder.add(upload)
             except ConsortiumError as error:
-                return f"the coordinator added an upload that {site} did not sign ({error.code})"
-        if adder.sum() != said:
-            return "the coordinator published a sum other than that of the signed uploads"
-        return ""
+                wrong = f"the coordinator added an upload that {site} did not sign ({error.code})"
+                return b"", wrong
+        return adder.sum(), ""
+
+    def _shown(self, server_round: int, folder: Path, right: bytes) -> ShownSum:
+        updates = folder.name == "updates"
+        return ShownSum.found(
+            self.evidence,
+            opening=self._opening_digest,
+            server_round=server_round + 1,
+            parts=("receipts", "sums") if updates else ("count-receipts", "count-sum"),
+            kept=((folder / RECEIPTS_FILE).read_bytes(), right),
+        )
+
+    def _with_evidence(self, check: SumCheck, summed: bytes, shown: ShownSum) -> SumCheck:
+        """Return the verdict on a sum that was added right, given what sites were shown."""
+        if not self.charter.coordinator_key:
+            return replace(check, undecided="the charter names no key of the coordinator")
+        told = shown.deviation()
+        if told:
+            return replace(check, deviation=told)
+        if not shown.right:
+            return replace(check, undecided="no site gave evidence that it was shown this sum")
+        digest = hashlib.sha256(summed).hexdigest()
+        refused = tuple(one.site for one in self.evidence if digest in one.failed)
+        return (
+            self._with_refusals(check, refused) if refused else replace(check, shown_to=shown.right)
+        )
+
+    def _with_refusals(self, check: SumCheck, refused: tuple[str, ...]) -> SumCheck:
+        """Return the verdict on a sum that is right, was shown so, and failed at these sites."""
+        told = f"the checksum of this sum failed at {', '.join(refused)}"
+        # One site's word convicts nobody. That of most sites of the run does, unless most lie.
+        if 2 * len(refused) <= len(self.verified_opening().terms.roster):
+            return replace(check, undecided=f"{told}, and not at more than half of the sites")
+        return replace(
+            check,
+            deviation=f"one of {', '.join(check.sites)} spoiled its part: the coordinator added "
+            f"and showed it correctly, and {told}",
+        )

@@ -10,14 +10,18 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from privacy.errors import ConsortiumError
-from privacy.identity.public_identity import Agreement, PublicIdentity
+from privacy.identity.public_identity import (
+    Agreement,
+    PublicIdentity,
+    is_degenerate_signing_key,
+)
 from sites.schema.tables import NAME
 from sites.schema.texts import AgreedTable
 
 ADDRESS = r"^$|^[A-Za-z0-9_.:\[\]-]{1,253}:[0-9]{1,5}$"
 
 
-_LATER_FIELDS = frozenset({"authority"})  # those that came after version 0.1.0
+_LATER_FIELDS = frozenset({"authority", "coordinator_key"})  # those that came after 0.1.0
 
 
 class BadCharter(ConsortiumError, ValueError, code="bad-charter"):
@@ -85,6 +89,9 @@ class Charter(_Agreed):
             over all of them, to the coordinator.
         authority: SHA-256 of the certificate of the authority that the sites trust for TLS,
             hexadecimal. Empty in charters of version 0.1.0: no member signed which one it is.
+        coordinator_key: Ed25519 public key of the coordinator, hexadecimal: it signs every
+            question of an encrypted run. Empty in charters of version 0.1.0: what their sites were
+            shown cannot be proven.
     """
 
     version: Literal[1] = 1
@@ -98,12 +105,19 @@ class Charter(_Agreed):
     openers: tuple[str, ...] = ()
     release_pooled: bool = True
     authority: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    coordinator_key: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> "Charter":
         repeated = [name for name, times in Counter(self.names).items() if times > 1]
         if repeated:
             raise ValueError(f"members need distinct names; {repeated} are used more than once")
+        return self
+
+    @model_validator(mode="after")
+    def _coordinator_key_is_usable(self) -> "Charter":
+        if self.coordinator_key and is_degenerate_signing_key(bytes.fromhex(self.coordinator_key)):
+            raise ValueError("anybody could sign for the coordinator: its key is degenerate")
         return self
 
     @property

@@ -1,5 +1,6 @@
 """`consortium audit`: check and show the audit logs of sites and coordinators."""
 
+import shutil
 from pathlib import Path
 
 import typer
@@ -7,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from consortium.audit import journal as audit
 from consortium.audit.cross_check import (
     ReadLog,
     find_logs,
@@ -77,6 +79,24 @@ def receipt(
     """Write what the logs prove as one HTML page, for an auditor."""
     write_receipt(out, _read_logs([directory], charter))
     print(f"wrote {out}")
+
+
+@app.command("evidence")
+def evidence(
+    site: Path = typer.Argument(..., help="The site's directory."),
+    out: Path = typer.Option(..., "--out", help="A new directory, to be given to the auditor."),
+) -> None:
+    """Copy a site's audit log, and the public key that verifies it, for an auditor of sums.
+
+    The log holds digests and signatures. No key of the site and no record is copied.
+    """
+    (log,) = find_logs(SiteDirectory(site).audit / audit.LOG)
+    read_log(log)
+    copied = PartyDirectory(out).audit
+    copied.mkdir(parents=True)
+    for name in (audit.LOG, audit.PUBLIC):
+        shutil.copyfile(log.with_name(name), copied / name)
+    print(f"wrote {out}: give it to the auditor")
 
 
 def _text(said: object) -> Text:

@@ -14,6 +14,7 @@ from consortium.provisioning.charter_drafts import (
     read_signatures,
     revise_charter,
     signature_path,
+    with_coordinator_key,
 )
 from consortium.provisioning.enrolment import PublicHalf
 from consortium.site.directory import read_identity
@@ -21,6 +22,9 @@ from consortium.site.directory import read_identity
 app = typer.Typer(help="Draft, sign, show and revise the charter.", no_args_is_help=True)
 
 CHARTER = typer.Argument(..., help="The charter's file.")
+COORDINATOR_KEY = typer.Option(
+    None, help="A file with what `consortium coordinator key` shows: it signs the questions."
+)
 MEMBER = typer.Option(..., "--member", help="A member's public half; repeat for each member.")
 
 
@@ -36,6 +40,7 @@ def new(
     min_sites: int = typer.Option(2, help="Fewest sites in an aggregate."),
     min_others: int = typer.Option(2, help="Fewest other sites in an encrypted sum."),
     encrypted: bool = typer.Option(True, help="Whether every run must be encrypted."),
+    coordinator_key: Path | None = COORDINATOR_KEY,
 ) -> None:
     """Draft a charter from the members' public halves, for them to sign."""
     drafted = draft_charter(
@@ -48,6 +53,8 @@ def new(
         ),
         floors=Floors(min_sites=min_sites, min_others=min_others, encrypted=encrypted),
     )
+    if coordinator_key is not None:
+        drafted = with_coordinator_key(drafted, coordinator_key.read_text().strip())
     drafted.write(charter)
     print(f"{charter}: {len(drafted.members)} members, fingerprint {drafted.fingerprint}")
 
@@ -74,6 +81,7 @@ def show(charter: Path = CHARTER) -> None:
     print(f"fingerprint {agreed.fingerprint}")
     print(f"coordinator {agreed.coordinator or 'none named'}")
     print(f"authority   {agreed.authority or 'none named'}")
+    print(f"signs with  {agreed.coordinator_key or 'no key: what sites are shown is not proven'}")
     for key, value in agreed.floors.model_dump().items():
         print(f"floor       {key} = {value}")
     for member in agreed.members:
@@ -93,6 +101,7 @@ def revise(
         [], help="The public half of a site that joins; may be repeated."
     ),
     authority: Path | None = typer.Option(None, help="Another authority.pem, which all sign."),
+    coordinator_key: Path | None = COORDINATOR_KEY,
 ) -> None:
     """Draft the next revision, with members leaving or joining; all its members must sign it."""
     changed = revise_charter(
@@ -101,5 +110,7 @@ def revise(
         joining=[PublicHalf.read(path) for path in joining],
         authority=None if authority is None else certificate_digest(read_certificate(authority)),
     )
+    if coordinator_key is not None:
+        changed = with_coordinator_key(changed, coordinator_key.read_text().strip())
     changed.write(to)
     print(f"{to}: revision {changed.revision}, members {', '.join(changed.names)}")

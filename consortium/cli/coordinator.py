@@ -20,6 +20,7 @@ from consortium.provisioning.certificates import certificate_digest, read_certif
 from consortium.provisioning.installation import (
     init_coordinator,
     install_coordinator,
+    public_question_key,
     renew_server_certificate,
 )
 from consortium.run.logs import log_in_detail
@@ -32,7 +33,7 @@ def init(
     directory: Path = typer.Argument(..., help="The coordinator's directory."),
     host: list[str] = typer.Option(..., help="A host name or address for sites; may be repeated."),
 ) -> None:
-    """Create the coordinator's authority and TLS key, which stay in the directory.
+    """Create the coordinator's authority, TLS key and signing key, which stay in the directory.
 
     The certificate of the authority is for whoever drafts the charter.
     """
@@ -45,6 +46,12 @@ def renew(directory: Path = COORDINATOR) -> None:
     """Renew the server's certificate with the coordinator's own authority, for another year."""
     granted = renew_server_certificate(directory, now=datetime.now(UTC))
     print(f"valid to {granted.not_valid_after_utc:%Y-%m-%d}, from the next `coordinator up` on")
+
+
+@app.command("key")
+def key(directory: Path = COORDINATOR) -> None:
+    """Show the public half of the key that signs the coordinator's questions, for the charter."""
+    print(public_question_key(directory))
 
 
 @app.command("install")

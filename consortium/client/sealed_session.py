@@ -15,6 +15,7 @@ from consortium.client.exact_counts import ExactCounts
 from consortium.client.sealed_session_parameters import SiteTerms
 from consortium.client.sealed_uploads import Answers
 from consortium.client.sealed_verification import Checks, SumsMissing
+from consortium.client.shown_questions import keep_failed_sum, keep_question
 from consortium.protocol.parameters import descriptor, weight_classes
 from consortium.protocol.run_state import BucketSum, RunState
 from consortium.site.key_ring import member_at
@@ -305,7 +306,8 @@ class Session:
             # On disk before the refusal leaves: with repeated verdicts on altered sums, a
             # coordinator reads the key bit by bit. One verdict tells nothing useful.
             self.terms.member.memory.burn_key(self.terms.opened.run)
-            shown = hashlib.sha256(summed).hexdigest()  # for the site's log: who audits compares
+            shown = hashlib.sha256(summed).hexdigest()
+            keep_failed_sum(self.terms.site, shown)  # who audits compares it
             label = receipts[0].label
             # Who is added together is no secret, and says among whom to look for a spoiled part.
             of = {"bucket": label.bucket} if label.slot.purpose == TRAINING else {}
@@ -322,9 +324,11 @@ def session_of(site: Site, request: SealedRound) -> Session:
     Guarantee: the opening is checked anew for every message, and refused under a burned key.
 
     Raises:
+        BadSignature: The coordinator that the charter names did not sign the message.
         ConsortiumError: The charter, the opening or the epoch is not this site's.
     """
     site.require_charter(request.charter)
+    keep_question(site, request)
     member = member_at(site.directory, site.config.name, site.charter)
     described = descriptor(site.run_config, site.charter, site.task.layout)
     # For every message: the cached session below saves computing, never a check.

@@ -33,6 +33,8 @@ from strategies.model_state import ModelStep, OptimizerStep, TallyStep
 from strategies.rules.mean import StreamingMean
 from strategies.rules.registry import RuleSpec
 
+Sign = Callable[[bytes], bytes]
+
 
 def clear_strategy(
     config: RunConfig,
@@ -79,7 +81,7 @@ def clear_strategy(
     )
 
 
-def encrypted_strategy(
+def encrypted_strategy(  # noqa: PLR0913 -- each is another part of the coordinator
     config: RunConfig,
     charter: Charter,
     *,
@@ -87,6 +89,7 @@ def encrypted_strategy(
     keep: Keep,
     reach: Reach,
     asked_last: tuple[str, ...] = (),
+    sign: Sign | None = None,
 ) -> Encrypted:
     """Return the strategy of an encrypted run.
 
@@ -97,6 +100,7 @@ def encrypted_strategy(
         keep: Keeps a file of the coordinator's.
         reach: Told how far the run is.
         asked_last: Openers that failed the others in an earlier run.
+        sign: Signs with the coordinator's key, if the charter names it.
 
     Raises:
         BadConfig, BadCharter: The choices contradict each other or the charter, or a member has
@@ -124,6 +128,7 @@ def encrypted_strategy(
             asked_last=asked_last,
             counts_statistics=config.privacy.counts_statistics,
             exact=learner_of(charter).contribution.exact,
+            sign=sign,
         ),
         observe=observe,
         keep=keep,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from consortium.coordinator.assembly import encrypted_strategy
 from consortium.coordinator.failed_openers import FailedOpeners
 from consortium.coordinator.led_run import Ending, LedRun
+from consortium.coordinator.question_key import signer_of_questions
 from consortium.coordinator.resume import standing
 from consortium.run.evidence_store import EvidenceStore
 from strategies.coordinator.encrypted.progress import PROGRESS_FILE, SealedProgress
@@ -21,9 +22,10 @@ class EncryptedAtCoordinator:
 
         Raises:
             BadProgress: What was kept is not whole.
+            NoQuestionKey: The charter names a key of the coordinator that is not here.
             ConsortiumError: As the strategy says.
         """
-        vault = EvidenceStore(led.directory.vault)
+        vault = EvidenceStore(led.directory.vault, keeps_all=led.config.keep_uploads == "all")
 
         def keep(name: str, parts: Iterable[bytes]) -> None:
             if name == PROGRESS_FILE:
@@ -53,5 +55,6 @@ class EncryptedAtCoordinator:
             keep=keep,
             reach=reach,
             asked_last=openers.names,
+            sign=signer_of_questions(led.directory, led.charter),
         )
         strategy.start(led.grid, num_rounds, since=since)

@@ -123,6 +123,22 @@ def revise_charter(
     return changed
 
 
+def with_coordinator_key(charter: Charter, key: str) -> Charter:
+    """Return a draft that names the key with which the coordinator signs its questions.
+
+    Args:
+        charter: The draft.
+        key: Ed25519 public key, hexadecimal.
+
+    Raises:
+        BadCharter: It is no usable key.
+    """
+    try:
+        return Charter.model_validate({**charter.model_dump(), "coordinator_key": key})
+    except ValidationError as error:
+        raise BadCharter(f"{key} is not the key of a coordinator: {error}") from error
+
+
 def signature_path(charter: Path, name: str) -> Path:
     """Return the path of a member's signature, which is stored beside the charter."""
     return charter.with_name(f"{charter.stem}.{name}{_SIGNATURE}")

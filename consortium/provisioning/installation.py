@@ -37,6 +37,7 @@ from consortium.run.records import write_atomically
 from consortium.site.directory import SiteDirectory, read_identity, read_site_config
 from consortium.site.policy_templates import strict
 from privacy.errors import ConsortiumError
+from privacy.identity.log_signing_key import SigningKey
 from privacy.storage.secret_files import make_private_directory
 
 _NODES = TypeAdapter(dict[str, str])
@@ -79,10 +80,11 @@ class EarlierCharter(ConsortiumError, PermissionError, code="earlier-charter"):
 
 
 def init_coordinator(directory: Path, *, hosts: tuple[str, ...], now: datetime) -> Path:
-    """Create a coordinator's authority, TLS key and certificate; return the authority's.
+    """Create a coordinator's authority, keys and certificate; return the authority's.
 
-    Guarantee: both keys stay in the directory, which only its owner can read. What others need is
-    the certificate of the authority, which is returned; its digest stands in the charter.
+    One key is for TLS, another signs questions. Guarantee: all keys stay in the directory, which
+    only its owner can read. What others need is the certificate of the authority, which is
+    returned; its digest stands in the charter.
 
     Args:
         directory: The coordinator's directory.
@@ -99,6 +101,7 @@ def init_coordinator(directory: Path, *, hosts: tuple[str, ...], now: datetime) 
     authority.write(paths.authority_key, paths.authority)
     paths.certificate_request.write_bytes(pem_bytes(signing_request(key, hosts)))
     renew_server_certificate(directory, now=now)
+    public_question_key(directory)
     return paths.authority
 
 
@@ -116,6 +119,17 @@ def renew_server_certificate(directory: Path, *, now: datetime) -> x509.Certific
     granted = authority.issue_certificate(read_request(paths.certificate_request), now=now)
     write_atomically(paths.server_certificate, pem_bytes(granted).decode())
     return granted
+
+
+def public_question_key(directory: Path) -> str:
+    """Return the public half of the key that signs questions, hexadecimal, for the charter.
+
+    A coordinator that was set up by version 0.1.0 has none: it is made.
+
+    Raises:
+        ExposedSecret: Others can read the directory.
+    """
+    return SigningKey.at(CoordinatorDirectory(directory).question_key).public.hex()
 
 
 def install_site(directory: Path, kit: Path, *, now: datetime) -> Charter:

@@ -123,6 +123,11 @@ class RunDirectory:
         return self.coordinator / "audit" / "signing.secret"
 
     @property
+    def question_key(self) -> Path:
+        """The key that signs the coordinator's questions, of a run on one machine."""
+        return self.coordinator / "secrets" / "question.secret"
+
+    @property
     def run_config(self) -> Path:
         """The run config that the run was started with, for resuming it."""
         return self.coordinator / "run-config.json"

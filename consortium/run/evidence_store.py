@@ -19,13 +19,15 @@ class EvidenceStore:
     returns, and everything kept before it is on disk before its name is: a run that says it is in
     round t has all of round t-1, even after a power loss. Uploads are the exception: a run can
     resume without this evidence, so nothing waits for them. The last two rounds of uploads,
-    receipts, sums and states are kept, and older rounds are deleted.
+    receipts, sums and states are kept, and older rounds are deleted, unless all are to be kept.
 
     Args:
         folder: The folder of the files.
+        keeps_all: Whether no round is ever deleted.
     """
 
     folder: Path
+    keeps_all: bool = False
     _written: dict[Path, None] = field(default_factory=dict, init=False, repr=False, compare=False)
     _renamed: dict[Path, None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -80,7 +82,7 @@ class EvidenceStore:
 
     def _delete_rounds_before(self, folder: Path) -> None:
         newest = folder if folder.parent == self.folder else folder.parent
-        if newest.parent != self.folder:
+        if self.keeps_all or newest.parent != self.folder:
             return
         last = int(newest.name.removeprefix("round-"))
         for kept in self.rounds():

@@ -80,6 +80,11 @@ class CoordinatorDirectory(PartyDirectory):
         return self.secrets / "authority.key"
 
     @property
+    def question_key(self) -> Path:
+        """The private key that signs questions; its public half stands in the charter."""
+        return self.secrets / "question.secret"
+
+    @property
     def server_certificate(self) -> Path:
         """The TLS certificate that the coordinator presents to sites."""
         return self.path / SERVER_FILE

@@ -84,6 +84,7 @@ _SAID_BY_THE_SITE = {
     "unfit-schema": "The agreed table does not fit the task.",
     "bad-plan": "It cannot train the way the run asks for.",
     "malformed-record": "It could not read the request.",
+    "bad-signature": "It was given something that the party it names did not sign.",
     "no-epoch": "It holds no key for this run yet.",
     "stale-epoch": "It refused keys that are not newer than those it has.",
     "wrong-epoch": "It refused a run that was opened under other keys than its own.",

@@ -86,7 +86,7 @@ class PublicIdentity:
         for key in (self.signing, self.receiving):
             if not isinstance(key, bytes) or len(key) != KEY_SIZE:
                 raise BadIdentity(f"{self.name} needs two public keys of {KEY_SIZE} bytes each")
-        if int.from_bytes(self.signing, "little") % _SIGN_BIT in _SMALL_ORDER:
+        if is_degenerate_signing_key(self.signing):
             raise BadIdentity(f"anybody could sign for {self.name}: its signing key is degenerate")
         if not _is_usable_for_exchange(self.receiving):
             raise BadIdentity(
@@ -210,6 +210,11 @@ class Agreement:
                 f"{len(self.members)} members need as many distinct values of '{part}', "
                 f"got {len(distinct)}"
             )
+
+
+def is_degenerate_signing_key(key: bytes) -> bool:
+    """Return whether anybody can make a signature that is valid under this Ed25519 public key."""
+    return int.from_bytes(key, "little") % _SIGN_BIT in _SMALL_ORDER
 
 
 @lru_cache(maxsize=4_096)

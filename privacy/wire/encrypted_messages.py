@@ -5,16 +5,19 @@ states. Every array is opaque bytes, and its length is checked before it is copi
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from flwr.app import RecordDict
 
 from privacy import canonical
 from privacy.canonical import Reader
+from privacy.identity.public_identity import SIGNATURE_SIZE
 from privacy.layout import Tally
 from privacy.protocol.envelope import MAX_ATTEMPTS, MAX_ENVELOPE_BYTES, MAX_ROUND, MAX_STATE_BYTES
 from privacy.protocol.receipts import MAX_RECEIPTS
+from privacy.protocol.signed_question import PARTS, QuestionDigests
 from privacy.wire import flower_records as wire
 
 EPOCH = "query.epoch"
@@ -55,10 +58,10 @@ _COUNT_UPLOAD = "count-upload"
 _COUNT_RECEIPT = "count-receipt"
 _TALLY = "tally"
 _MODEL = "model"
+_SIGNATURE = "signature"
 
 _NAME_LENGTH = 64
 _MAX_NAMES_LENGTH = 2**20
-_ROUND_ARRAYS = (_OPENING, _RECEIPTS, _SUMS, _STATE, _COUNT_RECEIPTS, _COUNT_SUM)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +81,8 @@ class SealedRound:
         state: The sealed state that those updates were trained from.
         count_receipts: Receipts of the last tallies: in round 1 the statistics, later evaluations.
         count_sum: Sum of these tallies.
+        signature: The coordinator's signature of all this without `report`; empty if the charter
+            names no key of the coordinator.
     """
 
     charter: str
@@ -90,6 +95,17 @@ class SealedRound:
     state: bytes = field(default=b"", repr=False)
     count_receipts: bytes = field(default=b"", repr=False)
     count_sum: bytes = field(default=b"", repr=False)
+    signature: bytes = b""
+
+    @cached_property
+    def digests(self) -> QuestionDigests:
+        """What the coordinator signs; MalformedEnvelope if the charter is no fingerprint."""
+        parts = self._parts().values()
+        return QuestionDigests.of(self.charter, self.server_round, self.attempt, parts)
+
+    def with_signature(self, sign: Callable[[bytes], bytes]) -> "SealedRound":
+        """Return the request, signed by its coordinator."""
+        return replace(self, signature=self.digests.sign(sign))
 
     @property
     def digest(self) -> bytes:
@@ -111,8 +127,11 @@ class SealedRound:
 
     def content(self) -> RecordDict:
         """Return the content of the message."""
+        arrays = {name: wire.bytes_array(part) for name, part in self._parts().items()}
+        if self.signature:
+            arrays[_SIGNATURE] = wire.bytes_array(self.signature)
         return wire.content(
-            {name: wire.bytes_array(part) for name, part in self._parts().items()},
+            arrays,
             {
                 _CHARTER: self.charter,
                 _ROUND: self.server_round,
@@ -130,9 +149,10 @@ class SealedRound:
             sums_bytes: Agreed largest size of the sums, all buckets together.
             count_bytes: Agreed largest size of the sum of tallies.
         """
+        optional = {_SIGNATURE} & set(wire.arrays_and_facts(record)[0])
         arrays, facts = wire.read_content(
             record,
-            arrays=frozenset(_ROUND_ARRAYS),
+            arrays=frozenset(PARTS) | optional,
             facts=frozenset({_CHARTER, _ROUND, _ATTEMPT, _REPORT}),
         )
         bounds = {
@@ -142,6 +162,7 @@ class SealedRound:
             _STATE: MAX_STATE_BYTES,
             _COUNT_RECEIPTS: MAX_RECEIPTS_BYTES,
             _COUNT_SUM: count_bytes,
+            **dict.fromkeys(optional, SIGNATURE_SIZE),
         }
         parts = {
             name: wire.read_bytes(arrays[name], at_most=bound) for name, bound in bounds.items()
@@ -157,6 +178,7 @@ class SealedRound:
             state=parts[_STATE],
             count_receipts=parts[_COUNT_RECEIPTS],
             count_sum=parts[_COUNT_SUM],
+            signature=parts.get(_SIGNATURE, b""),
         )
 
     def _parts(self) -> dict[str, bytes]:
@@ -168,7 +190,7 @@ class SealedRound:
             self.count_receipts,
             self.count_sum,
         )
-        return dict(zip(_ROUND_ARRAYS, values, strict=True))
+        return dict(zip(PARTS, values, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,15 +50,32 @@ def inspect(
 @app.command("audit-sum")
 def audit_sum(
     run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="An encrypted run.")],
+    evidence: Annotated[
+        list[Path] | None,
+        typer.Option(help="A site's directory, or what it gave as evidence; may be repeated."),
+    ] = None,
 ) -> None:
-    """Add the stored uploads again, without a key, and name whoever deviated."""
-    verdicts = exit_on_refusal(
-        lambda: list(Auditor.for_run(RunDirectory(run_directory)).check_sums())
-    )
+    """Add the stored uploads again, without a key, and name whoever deviated.
+
+    The evidence says what the sites were shown. In a run on one machine it is found.
+    """
+    run = RunDirectory(run_directory)
+    places = evidence or sorted(run.path.glob("sites/*"))
+    auditor = exit_on_refusal(lambda: Auditor.for_run(run, places))
+    verdicts = exit_on_refusal(lambda: list(auditor.check_sums()))
     for verdict in verdicts:
         console.print(
             f"round {verdict.server_round} {verdict.what}, bucket {verdict.bucket}, "
-            f"{len(verdict.sites)} sites: {verdict.deviation or 'added correctly'}",
+            f"{len(verdict.sites)} sites: {verdict.text}",
+            soft_wrap=True,
+            highlight=False,
+            markup=False,
+        )
+    missing = auditor.rounds_without_uploads()
+    if missing:
+        console.print(
+            f"{len(missing)} earlier rounds: not decided, their uploads are no longer kept "
+            "(keep-uploads=all keeps them)",
             soft_wrap=True,
             highlight=False,
         )

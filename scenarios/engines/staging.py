@@ -15,6 +15,7 @@ from consortium.site.directory import SiteConfig, SiteDirectory
 from consortium.site.person_sides import begin_sides, scenario_side_key
 from consortium.site.policy_templates import for_a_scenario
 from privacy.errors import ConsortiumError
+from privacy.identity.log_signing_key import SigningKey
 from privacy.secrets.keys import Identity
 from scenarios.attacks.assignment import NOBODY, AttackAssignment, liars_path
 from scenarios.data.datasets import load_dataset
@@ -81,7 +82,7 @@ def stage(
     with_keys = mode_of(asked).needs_identities
     charter = _add_identities(run, scenario.charter) if with_keys else scenario.charter
     charter.write(run.charter)
-    run.coordinator.mkdir()
+    run.coordinator.mkdir(exist_ok=True)
     if lies.attacks:
         write_record(liars_path(run), lies)
     for name in scenario.sites:
@@ -136,14 +137,17 @@ def _poison_records(
 
 
 def _add_identities(run: RunDirectory, charter: Charter) -> Charter:
-    """Make an identity at each site; return the charter with their public keys."""
+    """Make the coordinator's key and an identity at each site; return the charter with them."""
     members = []
     for name in charter.names:
         identity = Identity.generate(name)
         identity.write(SiteDirectory(run.site(name)).identity)
         members.append(Member.model_validate(identity.public.describe()))
     floors = charter.floors.model_copy(update={"encrypted": True})
-    return charter.model_copy(update={"members": tuple(members), "floors": floors})
+    key = SigningKey.at(run.question_key).public.hex()
+    return charter.model_copy(
+        update={"members": tuple(members), "floors": floors, "coordinator_key": key}
+    )
 
 
 def write_practice_files(scenario: Scenario, folder: Path) -> tuple[Path, ...]:

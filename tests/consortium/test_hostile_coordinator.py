@@ -27,6 +27,7 @@ from tests.small_consortium import (
     forget_processes,
     read_reply,
     receipts_of,
+    signed,
     with_receipts,
 )
 from tests.tampering import added, combined, relabelled, scaled, with_constant
@@ -188,7 +189,7 @@ def by_a_majority(
         for name in ("east", "south", "west")
     ]
     receipts = encode_receipts([*liars, theirs["north"]])
-    return replace(request, state=sealed.encode(), receipts=receipts).content()
+    return signed(replace(request, state=sealed.encode(), receipts=receipts))
 
 
 def opened(session: Session, request: SealedRound) -> RunState:
@@ -223,12 +224,12 @@ def test_a_planted_start_is_refused_even_by_a_site_that_was_not_there(
         server_round=0,
         previous=SealedState.decode(request.state).context.previous,
     )
-    signed = [
+    theirs = [
         relabelled(one, honest[0].identity(one.label.site).sign, state=sealed.digest)
         for one in theirs
     ]
-    asked = replace(request, state=sealed.encode(), receipts=encode_receipts(signed))
-    assert newcomer.refusal("train", asked.content()) == "bad-run-state"
+    asked = replace(request, state=sealed.encode(), receipts=encode_receipts(theirs))
+    assert newcomer.refusal("train", signed(asked)) == "bad-run-state"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The agreed parameters of an encrypted run, and the errors of its rounds."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from privacy.encryption.parameters import Placement
 from privacy.errors import ConsortiumError
@@ -9,6 +9,7 @@ from privacy.identity.public_identity import Agreement
 from privacy.layout import Layout
 from privacy.protocol.envelope import UploadLabel
 from privacy.protocol.upload import UploadHeader
+from privacy.wire.encrypted_messages import SealedRound
 from strategies.coordinator.encrypted.ciphertext_sums import UploadForm
 from strategies.coordinator.messaging.reply_validation import ReplyRefused
 
@@ -45,6 +46,7 @@ class SealedTerms:
         asked_last: Openers that failed the others in an earlier run of this coordinator.
         counts_statistics: Whether training records are counted: then for one roster only.
         exact: Whether a round needs every site of the run, because exact tallies are added.
+        sign: Signs with the coordinator's key; None if the charter names none.
     """
 
     charter: str
@@ -61,11 +63,16 @@ class SealedTerms:
     asked_last: tuple[str, ...] = ()
     counts_statistics: bool = True
     exact: bool = False
+    sign: Callable[[bytes], bytes] | None = field(default=None, repr=False)
 
     @property
     def floor(self) -> int:
         """Fewest sites in a sum."""
         return self.agreement.min_others + 1
+
+    def sign_question(self, question: SealedRound) -> SealedRound:
+        """Return a question as it is sent: signed, if the charter names the coordinator's key."""
+        return question.with_signature(self.sign) if self.sign else question
 
     def update_form(self, layout: Layout, server_round: int) -> UploadForm:
         """Return the agreed form of an upload of an update."""

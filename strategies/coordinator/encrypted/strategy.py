@@ -430,7 +430,7 @@ class Encrypted(Strategy):
     ) -> None:
         roster = self._terms.agreement.roster(self._opening.terms.roster)
         self._question = SealedRequest(
-            request=self._next,
+            request=self._terms.sign_question(self._next),
             nodes=nodes_of(self._roster, sites),
             sums={
                 purpose: CiphertextSums(

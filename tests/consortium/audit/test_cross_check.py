@@ -33,6 +33,7 @@ from privacy.differential.ledger_entries import Budget, DataSet
 from privacy.differential.ledger_entries import LedgerHead as LedgerHead
 from privacy.differential.mechanisms import SampledGaussian
 from privacy.protocol.receipts import decode_receipts
+from privacy.protocol.signed_question import PARTS
 from privacy.storage.site_process import SITE_PROCESS
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import flower_records as wire
@@ -123,6 +124,7 @@ def test_no_entry_names_a_value_computed_from_records(honest: Consortium) -> Non
         "owner", "key", "log", "run", "charter", "config", "policy", "program", "aggregation",
         "privacy", "kind", "bytes", "digest", "what", "round", "attempt", "upload", "state",
         "site", "entries", "head", "ledger", "signature", "sites", "status", "model",
+        "signed", *PARTS,
     }  # fmt: skip
     for log in read(honest):
         for entry in log.entries:

@@ -22,6 +22,7 @@ from tests.small_consortium import (
     configured,
     forget_processes,
     read_reply,
+    signed,
     with_receipts,
 )
 
@@ -155,7 +156,7 @@ def test_a_run_is_opened_again_three_times_at_most(
         question = SealedRound(
             charter=moment.request.charter, server_round=0, attempt=1, opening=encoded
         )
-        codes.append(place.refusal("query.statistics", question.content()))
+        codes.append(place.refusal("query.statistics", signed(question)))
     assert codes == ["", "", "", "too-many-openings"]
 
 

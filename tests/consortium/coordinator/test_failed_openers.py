@@ -11,7 +11,13 @@ from consortium.run.directory import RunDirectory
 from consortium.run.evidence_store import EvidenceStore
 from privacy.wire import encrypted_messages as sealed_messages
 from strategies.coordinator.messaging.events import SiteQuarantined
-from tests.small_consortium import Consortium, Course, configured, forget_processes
+from tests.small_consortium import (
+    COORDINATOR,
+    Consortium,
+    Course,
+    configured,
+    forget_processes,
+)
 
 FAILED = SiteQuarantined(server_round=0, site="east", code="unusable-keys")
 REFUSED = SiteQuarantined(server_round=0, site="west", code="site-refused.cannot-open")
@@ -58,6 +64,7 @@ def test_who_failed_is_asked_last_and_its_keys_are_not_missed(tmp_path: Path) ->
         keep=EvidenceStore(consortium.run.vault).keep,
         reach=lambda _progress: None,
         asked_last=("east", "north"),
+        sign=COORDINATOR.sign,
     )
     strategy.start(consortium.bus(course, config), 1)
     asked: list[tuple[str, RecordDict]] = [

@@ -22,6 +22,7 @@ from strategies.coordinator.encrypted.progress import (
 )
 from strategies.coordinator.messaging.roster import OtherLayout
 from tests.small_consortium import (
+    COORDINATOR,
     NAMES,
     Consortium,
     Course,
@@ -64,6 +65,7 @@ def begun(consortium: Consortium, dies_at: str, *, before: bool) -> Course:
         observe=course.events.append,
         keep=keep,
         reach=lambda _progress: None,
+        sign=COORDINATOR.sign,
     )
     with pytest.raises(Died):
         strategy.start(consortium.bus(course, config), ROUNDS)
@@ -85,6 +87,7 @@ def gone_on(consortium: Consortium) -> Course:
         observe=course.events.append,
         keep=vault.keep,
         reach=lambda _progress: None,
+        sign=COORDINATOR.sign,
     )
     bus = consortium.bus(course, config)
     course.progress = strategy.start(bus, ROUNDS, since=standing_of(consortium))
