@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,7 +68,7 @@ def test_a_forgery_is_found_in_any_round_whose_uploads_are_kept(
     """With `keep-uploads` of all; without, the audit says which rounds it cannot decide."""
     forget_processes()
     consortium, carrier = Consortium.placed(tmp_path / "run"), Carrier()
-    config = {"num_server_rounds": 4, "keep_uploads": "all"}
+    config: dict[str, Any] = {"num_server_rounds": 4, "keep_uploads": "all"}
 
     def down(passing: Passing) -> RecordDict:
         if passing.kind != "train" or passing.number != number + 1:
