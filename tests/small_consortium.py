@@ -27,6 +27,7 @@ from consortium.run.directory import RunDirectory
 from consortium.run.evidence_store import EvidenceStore
 from consortium.run.records import write_record
 from consortium.site.directory import SiteConfig
+from consortium.site.person_sides import begin_sides, scenario_side_key
 from consortium.site.policy_templates import for_a_scenario
 from consortium.site.site import Site, site_of
 from privacy.errors import ConsortiumError
@@ -238,6 +239,7 @@ class Consortium:
             write_record(
                 directory / "site.json", SiteConfig(name=name, source=TableFile(path=path))
             )
+            begin_sides(directory, scenario_side_key(7, name))
             charter.write(directory / "charter.json")
             for_a_scenario(charter).write(directory)
         return consortium
