@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from consortium.charter.canonical_json import canonical_json
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import (
     Agreement,
@@ -133,7 +134,8 @@ class Charter(_Agreed):
         signed before keep their fingerprint.
         """
         unset = {name for name in _LATER_FIELDS if not getattr(self, name)}
-        return hashlib.sha256(self.model_dump_json(exclude=unset).encode()).hexdigest()
+        described = canonical_json(self.model_dump(mode="json", exclude=unset))
+        return hashlib.sha256(described.encode()).hexdigest()
 
     @property
     def identities(self) -> Mapping[str, PublicIdentity]:
