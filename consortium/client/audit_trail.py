@@ -26,10 +26,12 @@ from privacy.policy.document import Policy
 from privacy.policy.rate_limits import RateLimits
 from privacy.policy.refusal_windows import RefusedTogether
 from privacy.protocol.envelope import Receipt
+from privacy.protocol.signed_question import PARTS
 from privacy.secrets.keys import Identity
 from privacy.storage.site_process import SITE_PROCESS, Cache
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
+from privacy.wire.encrypted_messages import SealedRound
 
 _RECEIPTS: Mapping[str, str] = {"receipt": "update", "count-receipt": "counts"}
 _CACHED_SITES = 1_024
@@ -208,3 +210,33 @@ def _opened_journal(directory: Path, name: str) -> Journal:
         return open_journal(directory, owner=name, key=keys.public.signing, sign=keys.sign)
     key = SigningKey.at(paths.audit_signing_key)
     return open_journal(directory, owner=name, key=key.public, sign=key.sign)
+
+
+def keep_question(site: Site, request: SealedRound) -> None:
+    """Check that the coordinator signed a question, and keep its signature in the audit log.
+
+    Guarantee: nothing of a question is opened before its signature is checked, and what a site
+    answers, a refusal included, leaves after the signature is on the disk. Where the charter
+    names no key of the coordinator, nothing is checked and nothing kept.
+
+    Raises:
+        BadSignature: The coordinator did not sign this question.
+    """
+    key = site.charter.coordinator_key
+    if not key:
+        return
+    digests = request.digests
+    digests.verify(bytes.fromhex(key), request.signature)
+    shown = {name: part.hex() for name, part in zip(PARTS, digests.parts, strict=True)}
+    journal_of(site.directory, site.config.name).note(
+        audit.SHOWN,
+        round=digests.server_round,
+        attempt=digests.attempt,
+        signed=request.signature.hex(),
+        **shown,
+    )
+
+
+def keep_failed_sum(site: Site, digest: str) -> None:
+    """Keep the SHA-256 of a sum whose checksum failed here, in the audit log."""
+    journal_of(site.directory, site.config.name).note(audit.SPOILED, sum=digest)

@@ -14,6 +14,7 @@ import pytest
 from flwr.app import Message, RecordDict
 
 from consortium.client.mods import SiteError
+from privacy.errors import ConsortiumError
 from privacy.wire import messages
 from scenarios.engines.in_process import InProcessGrid
 from strategies.coordinator.encrypted.ciphertext_sums import CiphertextSums
@@ -30,6 +31,8 @@ from tests.small_consortium import (
     Passing,
     Place,
     forget_processes,
+    read_round,
+    signed,
 )
 from tests.small_site import NAMES, Outcome, SmallSite, cohort_of, grid_of, strategy_of
 from tests.small_site import honest as small_honest
@@ -69,10 +72,17 @@ class Fuzzed:
             kind = ("query.open", "query.rotate", "query.deliver", "query.epoch", "query.hello")[
                 rng.integers(5)
             ]
-        code = self.place.refusal(kind, mutated(self.moment.asked.content, rng))
+        code = self.place.refusal(kind, self._signed(mutated(self.moment.asked.content, rng)))
         if code == "key-burned":
             self.place = None
         return kind, code
+
+    def _signed(self, content: RecordDict) -> RecordDict:
+        """Sign what can still be read as a question: so does a coordinator that lies."""
+        try:
+            return signed(read_round(content))
+        except ConsortiumError:
+            return content
 
 
 @numbers

@@ -11,6 +11,7 @@ from consortium.cli.main import app
 from consortium.config import RunConfig
 from consortium.model.files import BadModel, read_model, write_model
 from consortium.model.provisional import make_provisional_folder
+from consortium.run.records import write_record
 from consortium.site.directory import SiteConfig
 from consortium.site.policy_templates import for_a_scenario
 from consortium.site.site import Site
@@ -30,6 +31,7 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Site:
     table(n=20).to_parquet(directory / "notes.parquet")
     for_a_scenario(CHARTER).write(directory)
     config = SiteConfig(name="one", source=TableFile(path=directory / "notes.parquet"))
+    write_record(directory / "site.json", config)
     site = Site(directory, config, CHARTER, CONFIG)
     vector = np.random.default_rng(1).normal(0, 0.05, site.task.layout.dim)
     write_model(site, site.task.statistics_of(site.data), vector.astype(np.float32))

@@ -10,6 +10,7 @@ import pytest
 from consortium.charter.document import Charter, Member
 from consortium.config import RunConfig
 from consortium.model.files import write_mistakes
+from consortium.run.records import write_record
 from consortium.site.directory import SiteConfig, SiteDirectory
 from consortium.site.site import Site
 from privacy.policy.document import Policy
@@ -24,9 +25,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A site with notes and without a policy yet."""
     directory = tmp_path_factory.mktemp("site")
     table(n=60).to_parquet(directory / "notes.parquet")
+    config = SiteConfig(name="north", source=TableFile(path=directory / "notes.parquet"))
+    write_record(directory / "site.json", config)
     return Site(
         directory=directory,
-        config=SiteConfig(name="north", source=TableFile(path=directory / "notes.parquet")),
+        config=config,
         charter=Charter(
             name="wards", task="clinical-notes", table=SIDES, members=(Member(name="north"),)
         ),

@@ -79,9 +79,8 @@ def test_secret_keys_are_made_at_their_site_and_only_its_owner_reads_them(tmp_pa
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         identity = Identity.read(path, name=member.name)
         assert identity.public.describe() == member.model_dump()
-    assert {path.parents[1] for path in run.path.rglob("*.secret")} == {
-        run.site(name) for name in HEART.sites
-    }
+    homes = {path.parents[1] for path in run.path.rglob("*.secret")}
+    assert homes == {*map(run.site, HEART.sites), run.coordinator}
 
 
 def test_two_stagings_have_no_key_in_common(tmp_path: Path) -> None:
