@@ -126,7 +126,6 @@ def encrypted_strategy(  # noqa: PLR0913 -- each is another part of the coordina
             evaluation=count_placement(config, charter, sizes[1]),
             header=lambda label, layout, placement: upload_header(label, config, layout, placement),
             asked_last=asked_last,
-            counts_statistics=config.privacy.counts_statistics,
             exact=learner_of(charter).contribution.exact,
             sign=sign,
         ),

@@ -20,8 +20,8 @@ from privacy.protocol.envelope import Receipt
 from privacy.protocol.key_messages import Opening, opening_body
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
+from strategies.coordinator.encrypted.key_setup import NoOpener
 from strategies.coordinator.encrypted.parameters import RoundVoid
-from strategies.coordinator.messaging.cohort import QuorumNotReached
 from tests.small_consortium import (
     NAMES,
     Consortium,
@@ -204,7 +204,7 @@ def test_a_site_that_claims_another_bucket_stops_the_run_and_is_in_every_sites_l
 def test_a_run_does_not_start_if_nobody_can_unwrap_the_openers_key(
     consortium: Consortium,
 ) -> None:
-    """Each of the other sites says so, and the opener alone is no quorum."""
+    """Each opener is asked, and named."""
 
     def wrapped_anew(passing: Passing) -> RecordDict:
         if passing.kind != "query.open":
@@ -216,8 +216,8 @@ def test_a_run_does_not_start_if_nobody_can_unwrap_the_openers_key(
         return sealed_messages.opening(forged_one.encode())
 
     course = consortium.start(up=wrapped_anew)
-    assert isinstance(course.error, QuorumNotReached)
-    assert {code for _, _, code in course.quarantined} == {"site-refused.cannot-open"}
+    assert isinstance(course.error, NoOpener)
+    assert {code for _, _, code in course.quarantined} == {"unusable-keys"}
 
 
 def test_one_liar_cannot_change_the_pooled_figures(consortium: Consortium) -> None:

@@ -44,7 +44,6 @@ class SealedTerms:
         evaluation: Placement of the evaluation counts.
         header: Returns the header of an upload.
         asked_last: Openers that failed the others in an earlier run of this coordinator.
-        counts_statistics: Whether training records are counted: then for one roster only.
         exact: Whether a round needs every site of the run, because exact tallies are added.
         sign: Signs with the coordinator's key; None if the charter names none.
     """
@@ -61,7 +60,6 @@ class SealedTerms:
     evaluation: Placement
     header: Callable[[UploadLabel, Layout, Placement], UploadHeader]
     asked_last: tuple[str, ...] = ()
-    counts_statistics: bool = True
     exact: bool = False
     sign: Callable[[bytes], bytes] | None = field(default=None, repr=False)
 

@@ -23,7 +23,7 @@ from strategies.coordinator.messaging.exchange import Exchange
 from strategies.coordinator.messaging.reply_validation import Quarantine, SiteRefused
 from strategies.coordinator.messaging.roster import Roster
 
-_BOUND = f"{SiteRefused.code}.another-roster"
+BOUND = f"{SiteRefused.code}.another-roster"
 
 
 @dataclass
@@ -107,6 +107,16 @@ class SealedRequest:
         self.ballot.cast(sent.released)
 
 
+def bound_sites(question: SealedRequest) -> tuple[str, ...]:
+    """Return who counted its records for another roster, or holds statistics that too few hold.
+
+    Args:
+        question: The question for the statistics, with its replies, if it did not come about.
+    """
+    refused = {one.site for one in question.left_out.values() if one.code == BOUND}
+    return tuple(sorted({*refused, *question.sums[STATISTICS].withheld}))
+
+
 def require_same_roster(question: SealedRequest) -> None:
     """Check that no site lacks statistics because it counted its records for another roster.
 
@@ -116,8 +126,7 @@ def require_same_roster(question: SealedRequest) -> None:
     Raises:
         RoundVoid: One does; another opening would not help.
     """
-    refused = [one.site for one in question.left_out.values() if one.code == _BOUND]
-    bound = sorted({*refused, *question.sums[STATISTICS].withheld})
+    bound = bound_sites(question)
     if bound:
         raise RoundVoid(
             "training records are counted once under a charter, for one roster. "

@@ -35,7 +35,9 @@ from strategies.coordinator.encrypted.refusals import (
     refused_buckets,
 )
 from strategies.coordinator.encrypted.request import (
+    BOUND,
     SealedRequest,
+    bound_sites,
     collect_state,
     nodes_of,
     require_same_roster,
@@ -210,9 +212,10 @@ class Encrypted(Strategy):
     def _open_run(self, exchange: Exchange) -> None:
         """Agree on an epoch, open the run and pool the statistics.
 
-        If not all sites answer, open the run again. The statistics of a run must hold all its
-        sites: sums over several rosters would show single sites. With private training nothing is
-        counted, and the run goes on with those that answered.
+        If not all sites answer, open the run again with those that did: the statistics of a run
+        must hold all its sites. If these counted for all, and hold no statistics of an earlier
+        run, they refuse, because sums over two rosters would show single sites. Then the run is
+        opened for all again.
         """
         keys = KeyExchange(
             exchange=exchange,
@@ -220,8 +223,8 @@ class Encrypted(Strategy):
             observe=self._observe,
             asked_last=self._terms.asked_last,
         )
-        sites: Sequence[str] = keys.agree_on_epoch(self._roster)
-        lineage, passed_over, openings = "", set[str](), 0
+        everyone = sites = tuple(keys.agree_on_epoch(self._roster))
+        lineage, passed_over, openings, bound = "", set[str](), 0, False
         while openings < _OPENINGS:
             self._cohort.require_quorum(sites)
             self._opening, encoded = keys.open_run(
@@ -238,15 +241,16 @@ class Encrypted(Strategy):
             )
             if self._pool_statistics(exchange):
                 return
-            require_same_roster(self._question)
             if opening_is_refused(self._question, len(self._opening.terms.roster)):
                 passed_over.add(self._opening.terms.opener)
                 continue
             # Sites count the openings that they accepted; one that all refuse is none of them.
             openings += 1
-            # Sites count for one roster: with others, they would refuse.
-            if not self._terms.counts_statistics:
-                sites = tuple(self._question.replies)
+            if sites == everyone:
+                require_same_roster(self._question)
+            else:
+                bound = bound or bool(bound_sites(self._question))
+            sites = everyone if bound else tuple(self._question.replies)
         raise RoundVoid(
             f"the statistics need every site of the run, and in {_OPENINGS} openings some were "
             "missing: see who was left out, bring them back, and run again",
@@ -263,7 +267,9 @@ class Encrypted(Strategy):
         )
         self._question.gather(exchange.replies(asked))
         for event in left_out_at_opening(self._question, terms.opener, len(terms.roster)):
-            self._observe(event)
+            # Who counted for all a moment ago rightly refuses to count for fewer.
+            if not (terms.lineage and event.code == BOUND):
+                self._observe(event)
         statistics = self._question.sums[STATISTICS]
         if statistics.withheld:
             return self._carry_statistics(exchange)

@@ -115,17 +115,29 @@ def test_a_site_that_misses_the_statistics_is_left_out_of_a_run_that_counts_noth
     assert len(course.rounds) == 4
 
 
-def test_a_run_that_counts_is_opened_for_the_same_sites_four_times_at_most(
+def test_a_run_that_counts_for_the_first_time_needs_who_missed_the_statistics(
     place: Callable[..., Consortium],
 ) -> None:
-    """The coordinator may hold what is missing: two rosters would show it."""
+    """The coordinator may hold what is missing: the sums over two rosters would show it."""
     course = place(*NAMES).start(down=absent("west", "query.statistics", 0))
     assert isinstance(course.error, RoundVoid)
     assert "4 openings" in str(course.error)
     asked = [opening_of(read_round(one.content)) for one, _ in course.answers("query.statistics")]
-    assert {one.terms.roster for one in asked} == {NAMES}
-    assert len({one.run for one in asked}) == 4
+    rosters = list({one.run: one.terms.roster for one in asked}.values())
+    assert rosters == [NAMES, NAMES[:3], NAMES, NAMES]
+    assert course.quarantined == {(0, "west", "silent")}
     assert not course.answers("train")
+
+
+def test_a_later_run_goes_on_without_who_missed_the_statistics(
+    place: Callable[..., Consortium],
+) -> None:
+    consortium = place(*NAMES)
+    assert consortium.start().error is None
+    course = consortium.start(down=absent("west", "query.statistics", 0))
+    assert course.error is None
+    assert course.quarantined == {(0, "west", "silent")}
+    assert set(course.models) == set(NAMES[:3])
 
 
 def test_a_site_that_is_back_for_the_next_opening_takes_part(
