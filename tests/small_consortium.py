@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
-from consortium.audit.shown_questions import gather_evidence
+from consortium.audit.cross_check import gather_evidence
 from consortium.audit.sum_verification import Auditor, SumCheck
 from consortium.charter.document import Charter, Floors, Member
 from consortium.client.sealed_session import Session, session_of

@@ -2,9 +2,12 @@
 
 A single log proves that none of its entries was altered. Only another log can show that nothing
 was cut off at its end, and that it is the only log of its owner.
+
+A site's log also holds the questions that the coordinator signed. A site cannot invent one, so they
+convict the coordinator of what it showed. That a checksum failed is only the site's own word.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +18,11 @@ from consortium.charter.document import Charter
 from consortium.run.party_directory import PartyDirectory
 from privacy.audit.hash_chain import Entry, LogHead, verified_entries
 from privacy.audit.signed_head import Anchor
+from privacy.canonical import MalformedEnvelope
 from privacy.differential.ledger_entries import LedgerHead
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import BadSignature
+from privacy.protocol.signed_question import PARTS, QuestionDigests
 
 
 class LogsDiffer(ConsortiumError, ValueError, code="logs-differ"):
@@ -128,6 +133,67 @@ def require_agreement(logs: Sequence[ReadLog]) -> None:
     found = contradictions(logs)
     if found:
         raise LogsDiffer("; ".join(found), differences=len(found))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteEvidence:
+    """What one site kept of the questions it was asked.
+
+    Args:
+        site: The site's name; its log was signed with its key in the charter.
+        questions: The questions that it was shown, each signed by the coordinator.
+        failed: SHA-256 of each sum whose checksum failed there, hexadecimal, as the site says.
+    """
+
+    site: str
+    questions: tuple[QuestionDigests, ...]
+    failed: frozenset[str]
+
+
+def gather_evidence(places: Iterable[Path], charter: Charter) -> tuple[SiteEvidence, ...]:
+    """Return the evidence of the members whose logs are in these places, by name.
+
+    Args:
+        places: Logs, or directories of sites or of a run.
+        charter: Names the members' keys, and the coordinator's.
+
+    Raises:
+        NoLog: A place holds no audit log.
+        AuditChainBroken: An entry was altered, removed or not signed by the owner.
+    """
+    logs = [read_log(path, charter) for place in places for path in find_logs(place)]
+    of_members = [log for log in logs if log.key_from_charter]
+    return tuple(
+        _evidence_in(log, charter) for log in sorted(of_members, key=lambda log: log.owner)
+    )
+
+
+def _evidence_in(log: ReadLog, charter: Charter) -> SiteEvidence:
+    shown = (_question(entry, charter) for entry in log.entries_of(audit.SHOWN))
+    return SiteEvidence(
+        site=log.owner,
+        questions=tuple(question for question in shown if question),
+        failed=frozenset(
+            str(entry.event.facts.get("sum", "")) for entry in log.entries_of(audit.SPOILED)
+        ),
+    )
+
+
+def _question(entry: Entry, charter: Charter) -> QuestionDigests | None:
+    """Return the question of an entry; None if the coordinator did not sign it."""
+    facts = entry.event.facts
+    try:
+        question = QuestionDigests(
+            charter=bytes.fromhex(charter.fingerprint),
+            server_round=int(facts["round"]),
+            attempt=int(facts["attempt"]),
+            parts=tuple(bytes.fromhex(str(facts[name])) for name in PARTS),
+        )
+        question.verify(bytes.fromhex(charter.coordinator_key), bytes.fromhex(str(facts["signed"])))
+    except (LookupError, ValueError, MalformedEnvelope, BadSignature):
+        # Of an earlier charter, or the invention of a site: no evidence against anybody.
+        return None
+    return question
 
 
 def ledger_heads(site: str, logs: Sequence[ReadLog]) -> list[LedgerHead]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from consortium.audit.shown_questions import NOTHING, ShownSum, SiteEvidence, gather_evidence
+from consortium.audit.cross_check import SiteEvidence, gather_evidence
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.modes.registry import recorded_mode
@@ -34,6 +34,66 @@ from sites.evaluation.contract import evaluation_for
 from sites.statistics.contract import statistics_for
 from strategies.coordinator.encrypted.ciphertext_sums import RECEIPTS_FILE, SUMS_FILE, upload_file
 from strategies.coordinator.encrypted.progress import LAYOUT_FILE, OPENING_FILE
+
+_NOTHING = hashlib.sha256(b"").digest()  # of a part that is not in a question
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownSum:
+    """What sites were shown of one sum, as the coordinator's signatures prove.
+
+    Args:
+        right: Sites that were shown the sum of the signed uploads.
+        other_sum: Sites that were shown another one.
+        other_receipts: Sites that were shown other receipts than those that were kept.
+    """
+
+    right: tuple[str, ...]
+    other_sum: tuple[str, ...]
+    other_receipts: tuple[str, ...]
+
+    @classmethod
+    def found(
+        cls,
+        evidence: Sequence[SiteEvidence],
+        *,
+        opening: bytes,
+        server_round: int,
+        parts: tuple[str, str],
+        kept: tuple[bytes, bytes],
+    ) -> "ShownSum":
+        """Compare what sites were shown with what is right.
+
+        Args:
+            evidence: Of the sites.
+            opening: SHA-256 of the run's opening.
+            server_round: The round of the questions.
+            parts: Names of the receipts and of the sums among `PARTS`.
+            kept: The receipts that were kept, and the sums of the uploads that they sign.
+        """
+        receipts, sums = (_signed_parts(evidence, opening, server_round, part) for part in parts)
+        of_receipts, of_sums = (hashlib.sha256(one).digest() for one in kept)
+        return cls(
+            right=tuple(site for site, digests in sums.items() if of_sums in digests),
+            other_sum=tuple(site for site, digests in sums.items() if digests - {of_sums}),
+            other_receipts=tuple(
+                site for site, digests in receipts.items() if digests - {of_receipts}
+            ),
+        )
+
+    def deviation(self) -> str:
+        """Return what the coordinator is convicted of, in words; empty if nothing."""
+        if self.other_sum:
+            return (
+                f"the coordinator signed another sum for {', '.join(self.other_sum)} than that of "
+                "the signed uploads"
+            )
+        if self.other_receipts:
+            return (
+                f"the coordinator signed other receipts for {', '.join(self.other_receipts)} than "
+                "those that it kept"
+            )
+        return ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +183,7 @@ class Auditor:
             question.server_round - 1
             for one in self.evidence
             for question in one.questions
-            if question.parts[0] == opening and question.parts[PARTS.index("sums")] != NOTHING
+            if question.parts[0] == opening and question.parts[PARTS.index("sums")] != _NOTHING
         }
         return sorted(asked - kept)
 
@@ -240,3 +300,19 @@ class Auditor:
             deviation=f"one of {', '.join(check.sites)} spoiled its part: the coordinator added "
             f"and showed it correctly, and {told}",
         )
+
+
+def _signed_parts(
+    evidence: Sequence[SiteEvidence], opening: bytes, server_round: int, part: str
+) -> dict[str, frozenset[bytes]]:
+    """Return the digests of a part that the coordinator signed for each site, if it sent it."""
+    at = PARTS.index(part)
+    return {
+        one.site: frozenset(
+            question.parts[at]
+            for question in one.questions
+            if (question.parts[0], question.server_round) == (opening, server_round)
+        )
+        - {_NOTHING}
+        for one in evidence
+    }

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from consortium.audit.cross_check import read_log
-from consortium.audit.shown_questions import gather_evidence
+from consortium.audit.cross_check import gather_evidence, read_log
 from consortium.cli.main import app as consortium_commands
 from tests.small_consortium import Consortium, Course, forget_processes
 from tests.typed import typed

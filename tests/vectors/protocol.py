@@ -1,0 +1,109 @@
+"""Test vectors of the encrypted protocol, computed with the product from inputs that are published.
+
+`python -m tests.vectors.protocol` from the root of the repository writes the outputs in
+docs/vectors/protocol.json anew.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from privacy import canonical
+from privacy.identity.log_signing_key import SigningKey
+from privacy.protocol.envelope import TRAINING, Receipt, Slot, UploadLabel
+from privacy.protocol.key_messages import Opening, OpeningTerms, opening_body
+from privacy.protocol.signed_question import PARTS, QuestionDigests
+from privacy.protocol.upload import UploadHeader, upload_digest
+from privacy.secrets.keys import EpochSecret
+from privacy.secrets.linear_mac import PRIME, Checksum, upload_pad
+from privacy.secrets.state_encryption import seal_state
+
+PATH = Path(__file__).parents[2] / "docs" / "vectors" / "protocol.json"
+
+
+def inputs() -> dict[str, Any]:
+    """Return what everything else follows from; bytes in hexadecimal."""
+    return json.loads(PATH.read_text())["inputs"]  # type: ignore[no-any-return]
+
+
+def computed(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the outputs that the product computes from these inputs; bytes in hexadecimal."""
+    raw = {name: bytes.fromhex(one) for name, one in given["bytes"].items()}
+    member, coordinator = SigningKey(raw["member key"]), SigningKey(raw["coordinator key"])
+    epoch = EpochSecret(given["epoch"], raw["epoch secret"])
+    terms = OpeningTerms(
+        label=given["label"],
+        descriptor=raw["descriptor"],
+        charter=raw["charter"],
+        epoch=given["epoch"],
+        epoch_fingerprint=epoch.fingerprint,
+        opener=given["roster"][0],
+        roster=tuple(given["roster"]),
+        lineage=None,
+        salt=raw["salt"],
+    )
+    body = opening_body(terms, raw["wrapped key"])
+    opening = Opening(terms=terms, wrapped=raw["wrapped key"], signature=member.sign(body))
+    slot = Slot(run=opening.run, purpose=TRAINING, server_round=given["round"], attempt=1)
+    label = UploadLabel(
+        slot=slot,
+        site=given["roster"][0],
+        bucket=0,
+        weight_class=4,
+        nonce=raw["nonce"],
+        state=raw["state digest"],
+    )
+    header = UploadHeader(
+        label=label, parameter_set="default", layout=raw["layout"], blocks=len(given["rows"])
+    )
+    digest = upload_digest(header, [raw["upload"]])
+    rows = np.array(given["rows"], np.int64)
+    keys = epoch.run_keys(charter=raw["charter"], run=opening.run)
+    checksum = Checksum(
+        keys.checksum,
+        canonical.text(TRAINING) + canonical.number(given["round"]),
+        num_rows=len(rows),
+        row_length=rows.shape[1],
+    )
+    pad = upload_pad(keys.pad, label.encode())
+    sealed = seal_state(
+        raw["state"], keys=keys, server_round=given["round"], previous=raw["state digest"]
+    )
+    question = QuestionDigests.of(
+        given["bytes"]["charter"], given["round"], 1, [raw[f"shown {name}"] for name in PARTS]
+    )
+    said = {
+        "member public key": member.public,
+        "coordinator public key": coordinator.public,
+        "epoch fingerprint": epoch.fingerprint,
+        "state key": keys.state,
+        "checksum key": keys.checksum,
+        "pad key": keys.pad,
+        "opening": opening.encode(),
+        "slot": slot.encode(),
+        "label": label.encode(),
+        "upload digest": digest,
+        "receipt": Receipt.sign(label, upload=digest, sign=member.sign).encode(),
+        "sealed state": sealed.encode(),
+        "sealed state digest": sealed.digest,
+        "signed question": question.encode(),
+        "signature of the question": question.sign(coordinator.sign),
+    }
+    return {
+        "run id": opening.run,
+        "pad": pad,
+        "tag": (checksum.of_rows(0, rows) + pad) % PRIME,
+        "bytes": {name: one.hex() for name, one in said.items()},
+    }
+
+
+def write() -> None:
+    """Write the outputs anew; the inputs stay."""
+    given = inputs()
+    PATH.write_text(json.dumps({"inputs": given, "outputs": computed(given)}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    write()
