@@ -11,7 +11,7 @@ from privacy.identity.public_identity import Agreement
 from privacy.protocol.key_messages import Delivery, Opening
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import messages
-from strategies.coordinator.messaging.events import Observer, RunEvent, SiteQuarantined
+from strategies.coordinator.messaging.events import Observer, SiteQuarantined
 from strategies.coordinator.messaging.exchange import Exchange
 from strategies.coordinator.messaging.reply_validation import (
     Quarantine,
@@ -138,8 +138,8 @@ class KeyExchange:
         def delivery_message(site: str) -> RecordDict:
             return sealed_messages.delivery(self.charter, made[site])
 
-        def leave_out(event: RunEvent) -> None:
-            if isinstance(event, SiteQuarantined) and event.code == _CANNOT_OPEN:
+        def leave_out(event: SiteQuarantined) -> None:
+            if event.code == _CANNOT_OPEN:
                 done.unopened[event.site] = event
             else:
                 self.observe(event)

@@ -15,7 +15,6 @@ from strategies.coordinator.encrypted.parameters import NothingSent, RoundVoid, 
 from strategies.coordinator.messaging.events import (
     Observer,
     RoundStarted,
-    RunEvent,
     SiteAnswered,
     SiteQuarantined,
 )
@@ -83,9 +82,8 @@ class SealedRequest:
             # Before the next reply is pulled: only one is ever in memory.
             del reply
 
-    def _leave_out(self, event: RunEvent) -> None:
-        if isinstance(event, SiteQuarantined):
-            self.left_out[event.site] = event
+    def _leave_out(self, event: SiteQuarantined) -> None:
+        self.left_out[event.site] = event
         self.observe(event)
 
     def _take(self, site: str, sent: SealedReply) -> None:

@@ -4,7 +4,7 @@ All strategies share it. A reply that is not exactly as agreed is refused with a
 site is left out of the round, and the run goes on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from flwr.app import Message, RecordDict
@@ -14,7 +14,7 @@ from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
-from strategies.coordinator.messaging.events import Observer, SiteQuarantined
+from strategies.coordinator.messaging.events import SiteQuarantined
 from strategies.coordinator.messaging.exchange import SILENT, UNREADABLE
 
 
@@ -61,7 +61,7 @@ class Quarantine:
         site: Name of the site, or its node if no name is known.
     """
 
-    observe: Observer
+    observe: Callable[[SiteQuarantined], None]
     server_round: int
     site: str
 

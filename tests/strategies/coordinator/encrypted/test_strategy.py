@@ -297,6 +297,18 @@ def test_a_round_that_does_not_come_about_is_void_and_says_who_was_missing(
     assert course.rounds[0].evaluation.any()  # released by those who were asked in round 2
 
 
+def test_a_final_state_that_half_of_the_sites_sign_is_none(
+    place: Callable[..., Consortium],
+) -> None:
+    """Not even where the quorum is met: no site is asked to confirm a model."""
+    gone = both(absent("east", "evaluate", 2), absent("north", "evaluate", 2))
+    course = place(*NAMES, floors=PAIRS).start(down=gone, num_server_rounds=1, quorum=2)
+    assert isinstance(course.error, RoundVoid)
+    assert "2 sites evaluated the final state" in str(course.error)
+    assert not course.answers("query.release")
+    assert course.progress is None
+
+
 def test_a_run_that_loses_its_sites_still_tells_of_its_last_round(
     place: Callable[..., Consortium],
 ) -> None:
