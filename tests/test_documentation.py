@@ -30,6 +30,7 @@ NOT_LEFT = [
     "robustness.json",  # minutes: each attack against each rule
     "coordinator/coordinator.log",  # of runs in which something went wrong
     "sites/*/site.log",  # of those too
+    "sites/*/provisional/**",  # until the run's model is confirmed
     "sites/*/mistakes/last.jsonl",  # if a site's policy asks for it
     "app/**",  # on Flower's engine: tests/scenarios/test_simulation.py
     "flower/**",
