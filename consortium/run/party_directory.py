@@ -6,6 +6,7 @@ A site's own paths are in `consortium.site.directory`, which a coordinator never
 from dataclasses import dataclass
 from pathlib import Path
 
+from consortium.run.paths import PathIn
 from privacy.errors import ConsortiumError
 
 CHARTER_FILE = "charter.json"
@@ -29,100 +30,64 @@ class PartyDirectory:
 
     path: Path
 
-    @property
-    def charter(self) -> Path:
-        """The charter in force."""
-        return self.path / CHARTER_FILE
+    charter = PathIn(CHARTER_FILE)
+    """The charter in force."""
 
-    @property
-    def signatures(self) -> Path:
-        """All members' signatures of the charter in force."""
-        return self.path / SIGNATURES_FILE
+    signatures = PathIn(SIGNATURES_FILE)
+    """All members' signatures of the charter in force."""
 
-    @property
-    def authority(self) -> Path:
-        """The certificate of the authority that the party trusts for TLS."""
-        return self.path / AUTHORITY_FILE
+    authority = PathIn(AUTHORITY_FILE)
+    """The certificate of the authority that the party trusts for TLS."""
 
-    @property
-    def secrets(self) -> Path:
-        """The folder of private keys, readable to the owner only."""
-        return self.path / "secrets"
+    secrets = PathIn("secrets")
+    """The folder of private keys, readable to the owner only."""
 
-    @property
-    def audit(self) -> Path:
-        """The folder of the audit log and of the public keys that verify it."""
-        return self.path / "audit"
+    audit = PathIn("audit")
+    """The folder of the audit log and of the public keys that verify it."""
 
-    @property
-    def flower(self) -> Path:
-        """The folder for Flower's own files."""
-        return self.path.resolve() / "flower"
+    flower = PathIn("flower", absolute=True)
+    """The folder for Flower's own files."""
 
-    @property
-    def programs(self) -> Path:
-        """The folder of shims, the only one on the PATH of Flower's processes."""
-        return self.flower / "programs"
+    programs = flower / "programs"
+    """The folder of shims, the only one on the PATH of Flower's processes."""
 
 
 @dataclass(frozen=True)
 class CoordinatorDirectory(PartyDirectory):
     """Paths in a coordinator's directory; docs/operate.md says who writes each file."""
 
-    @property
-    def server_key(self) -> Path:
-        """The private key of the TLS certificate."""
-        return self.secrets / "server.key"
+    server_key = PartyDirectory.secrets / "server.key"
+    """The private key of the TLS certificate."""
 
-    @property
-    def authority_key(self) -> Path:
-        """The private key of the coordinator's own authority."""
-        return self.secrets / "authority.key"
+    authority_key = PartyDirectory.secrets / "authority.key"
+    """The private key of the coordinator's own authority."""
 
-    @property
-    def question_key(self) -> Path:
-        """The private key that signs questions; its public half stands in the charter."""
-        return self.secrets / "question.secret"
+    question_key = PartyDirectory.secrets / "question.secret"
+    """The private key that signs questions; its public half stands in the charter."""
 
-    @property
-    def server_certificate(self) -> Path:
-        """The TLS certificate that the coordinator presents to sites."""
-        return self.path / SERVER_FILE
+    server_certificate = PathIn(SERVER_FILE)
+    """The TLS certificate that the coordinator presents to sites."""
 
-    @property
-    def certificate_request(self) -> Path:
-        """The certificate request, for the authority of an institution."""
-        return self.path / "server.csr"
+    certificate_request = PathIn("server.csr")
+    """The certificate request, for the authority of an institution."""
 
-    @property
-    def nodes(self) -> Path:
-        """The public keys of the members' SuperNodes by member, from the kit."""
-        return self.path / NODES_FILE
+    nodes = PathIn(NODES_FILE)
+    """The public keys of the members' SuperNodes by member, from the kit."""
 
-    @property
-    def app(self) -> Path:
-        """The folder of the bundle that runs are submitted with."""
-        return self.path / "app"
+    app = PathIn("app")
+    """The folder of the bundle that runs are submitted with."""
 
-    @property
-    def order(self) -> Path:
-        """The order of a run that has not started yet."""
-        return self.path / "order.json"
+    order = PathIn("order.json")
+    """The order of a run that has not started yet."""
 
-    @property
-    def last_run(self) -> Path:
-        """The file that holds the path of the run ordered last."""
-        return self.path / "last-run"
+    last_run = PathIn("last-run")
+    """The file that holds the path of the run ordered last."""
 
-    @property
-    def layout_size(self) -> Path:
-        """The file that holds how many numbers the vector of the last run has."""
-        return self.flower / "layout-size"
+    layout_size = PartyDirectory.flower / "layout-size"
+    """The file that holds how many numbers the vector of the last run has."""
 
-    @property
-    def superlink_log(self) -> Path:
-        """The file for the output of Flower's SuperLink."""
-        return self.flower / "superlink.log"
+    superlink_log = PartyDirectory.flower / "superlink.log"
+    """The file for the output of Flower's SuperLink."""
 
     def run(self, name: str) -> Path:
         """Return the directory of a run."""

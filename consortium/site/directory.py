@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from consortium.charter.document import Charter, UnknownMember
 from consortium.run.directory import RunDirectory
 from consortium.run.party_directory import PartyDirectory
+from consortium.run.paths import PathIn
 from privacy.errors import ConsortiumError
 from privacy.policy.document import FILE as POLICY
 from privacy.secrets.keys import Identity
@@ -44,105 +45,65 @@ class SiteConfig(BaseModel):
 class SiteDirectory(PartyDirectory):
     """Paths of what a site keeps; docs/operate.md says who writes each."""
 
-    @property
-    def config(self) -> Path:
-        """What the operator decides about the site: a `SiteConfig`."""
-        return self.path / "site.json"
+    config = PathIn("site.json")
+    """What the operator decides about the site: a `SiteConfig`."""
 
-    @property
-    def policy(self) -> Path:
-        """What the operator allows."""
-        return self.path / POLICY
+    policy = PathIn(POLICY)
+    """What the operator allows."""
 
-    @property
-    def identity(self) -> Path:
-        """Private identity keys: signing and receiving."""
-        return self.secrets / "identity.secret"
+    identity = PartyDirectory.secrets / "identity.secret"
+    """Private identity keys: signing and receiving."""
 
-    @property
-    def side_key(self) -> Path:
-        """The secret that decides who is held out, the same for ever."""
-        return self.secrets / "sides.secret"
+    side_key = PartyDirectory.secrets / "sides.secret"
+    """The secret that decides who is held out, the same for ever."""
 
-    @property
-    def sides(self) -> Path:
-        """On which side each person stands, by keyed digest."""
-        return self.path / "sides"
+    sides = PathIn("sides")
+    """On which side each person stands, by keyed digest."""
 
-    @property
-    def node_key(self) -> Path:
-        """Private key of the SuperNode."""
-        return self.secrets / "node.key"
+    node_key = PartyDirectory.secrets / "node.key"
+    """Private key of the SuperNode."""
 
-    @property
-    def log(self) -> Path:
-        """Texts of errors, which may quote records and never leave the site."""
-        return self.path / "site.log"
+    log = PathIn("site.log")
+    """Texts of errors, which may quote records and never leave the site."""
 
-    @property
-    def ledger(self) -> Path:
-        """The ledger of privacy, and the private runs that reserve in it."""
-        return self.path / "ledger"
+    ledger = PathIn("ledger")
+    """The ledger of privacy, and the private runs that reserve in it."""
 
-    @property
-    def memory(self) -> Path:
-        """What the site remembers of encrypted runs, so as not to be fooled or to answer twice."""
-        return self.path / "memory"
+    memory = PathIn("memory")
+    """What the site remembers of encrypted runs, so as not to be fooled or to answer twice."""
 
-    @property
-    def traffic(self) -> Path:
-        """How many messages were answered, and when."""
-        return self.path / "traffic"
+    traffic = PathIn("traffic")
+    """How many messages were answered, and when."""
 
-    @property
-    def answers(self) -> Path:
-        """The last answer of a run in the clear, in case it is asked for again."""
-        return self.path / "answers"
+    answers = PathIn("answers")
+    """The last answer of a run in the clear, in case it is asked for again."""
 
-    @property
-    def last_answer_0_1_0(self) -> Path:
-        """The same, where version 0.1.0 kept it."""
-        return self.answers / "last.bin"
+    last_answer_0_1_0 = answers / "last.bin"
+    """The same, where version 0.1.0 kept it."""
 
-    @property
-    def model(self) -> Path:
-        """The trained model, as files."""
-        return self.path / "model"
+    model = PathIn("model")
+    """The trained model, as files."""
 
-    @property
-    def provisional(self) -> Path:
-        """The model of an encrypted run whose final state is not confirmed yet, in a folder."""
-        return self.path / "provisional"
+    provisional = PathIn("provisional")
+    """The model of an encrypted run whose final state is not confirmed yet, in a folder."""
 
-    @property
-    def mistakes(self) -> Path:
-        """Held-out texts that the final model reads wrongly, if the policy asks for them."""
-        return self.path / "mistakes" / "last.jsonl"
+    mistakes = PathIn("mistakes") / "last.jsonl"
+    """Held-out texts that the final model reads wrongly, if the policy asks for them."""
 
-    @property
-    def approvals(self) -> Path:
-        """The list of code bundles that the site runs."""
-        return self.path / "approved.json"
+    approvals = PathIn("approved.json")
+    """The list of code bundles that the site runs."""
 
-    @property
-    def bundles(self) -> Path:
-        """Copies of the bundles on the list."""
-        return self.path / "approved"
+    bundles = PathIn("approved")
+    """Copies of the bundles on the list."""
 
-    @property
-    def audit_signing_key(self) -> Path:
-        """Signs the audit log of a site without an identity."""
-        return self.audit / "signing.secret"
+    audit_signing_key = PartyDirectory.audit / "signing.secret"
+    """Signs the audit log of a site without an identity."""
 
-    @property
-    def audit_link_key(self) -> Path:
-        """Keys the digests of messages in the audit log."""
-        return self.audit / "link.secret"
+    audit_link_key = PartyDirectory.audit / "link.secret"
+    """Keys the digests of messages in the audit log."""
 
-    @property
-    def supernode_log(self) -> Path:
-        """What Flower's SuperNode prints."""
-        return self.flower / "supernode.log"
+    supernode_log = PartyDirectory.flower / "supernode.log"
+    """What Flower's SuperNode prints."""
 
     def charter_secrets(self, fingerprint: str) -> Path:
         """Return where the epoch secrets under a charter are."""
