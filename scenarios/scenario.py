@@ -36,6 +36,10 @@ class Headline:
 AUC = Headline(name="roc_auc", title="AUC")
 MACRO_F1 = Headline(name="macro_f1", title="Macro F1")
 ENTITY_F1 = Headline(name="entity_f1", title="Entity F1")
+# How the scenarios of texts train an encoder with small adapters.
+ENCODER_TRAINING: Mapping[str, Scalar] = MappingProxyType(
+    {"local-optimizer": "adam", "learning-rate": 2e-3, "local-epochs": 1}
+)
 RMSE = Headline(name="rmse", title="Root mean squared error", higher_is_better=False)
 
 

@@ -1,5 +1,6 @@
 """`consortium site ledger`: show the privacy spent on a site's data, and what would still fit."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,8 @@ from consortium.report.ledger.page import write_export
 from consortium.report.ledger.plot import draw_loss
 from consortium.report.ledger.statement import (
     Account,
+    Line,
+    ReleasedLine,
     View,
     open_ledger,
     planned_cost,
@@ -25,7 +28,7 @@ from privacy.differential.second_opinion import opacus_epsilon
 
 _COLUMNS = ("entry", "reserved (UTC)", "run", "part", "what", "steps", "state", "epsilon", "so far")
 _RELEASED = ("entry", "first (UTC)", "run", "what", "of", "times")
-_NUMBERS = ("entry", "epsilon", "so far")  # columns set flush right
+_NUMBERS = ("entry", "times", "epsilon", "so far")  # columns set flush right
 _RUN_LETTERS = 12
 
 console = Console()
@@ -120,31 +123,31 @@ def _print_released(view: View) -> None:
     """Print what left without noise, if anything did, before and beside every budget."""
     if not view.released:
         return
-    shown = Table(title="without noise: epsilon infinite, in no budget's sum")
-    for name in _RELEASED:
-        shown.add_column(name, justify="right" if name in ("entry", "times") else "left")
+    shown = _empty_table("without noise: epsilon infinite, in no budget's sum", _RELEASED)
     for one in view.released:
-        shown.add_row(
-            str(one.number),
-            one.at.removesuffix("+00:00"),
-            one.run[:_RUN_LETTERS],
-            one.what,
-            one.whose,
-            str(one.times),
-        )
+        shown.add_row(*_first_cells(one), one.what, one.whose, str(one.times))
     console.print(shown)
+
+
+def _empty_table(title: str, columns: Sequence[str]) -> Table:
+    shown = Table(title=title)
+    for name in columns:
+        shown.add_column(name, justify="right" if name in _NUMBERS else "left")
+    return shown
+
+
+def _first_cells(line: Line | ReleasedLine) -> tuple[str, str, str]:
+    """Return what both tables begin with: the entry's number, its time, and its run."""
+    return str(line.number), line.at.removesuffix("+00:00"), line.run[:_RUN_LETTERS]
 
 
 def _print_account(account: Account) -> None:
     budget = account.budget
-    shown = Table(title=f"{account.data_set}: by {budget.unit}, delta {budget.delta:g}")
-    for name in _COLUMNS:
-        shown.add_column(name, justify="right" if name in _NUMBERS else "left")
+    title = f"{account.data_set}: by {budget.unit}, delta {budget.delta:g}"
+    shown = _empty_table(title, _COLUMNS)
     for line in account.lines:
         shown.add_row(
-            str(line.number),
-            line.at.removesuffix("+00:00"),
-            line.run[:_RUN_LETTERS],
+            *_first_cells(line),
             line.part,
             line.mechanism,
             f"{line.counted} of {line.reserved}",

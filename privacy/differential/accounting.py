@@ -16,7 +16,7 @@ A budget protects one unit of privacy. An event for one unit counts for the othe
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
@@ -109,14 +109,29 @@ def epsilon(events: Sequence[Mechanism], delta: float, *, unit: Unit = "person")
     Raises:
         BadTarget: Delta is out of range.
     """
+    return composed_epsilon(_planned_epsilon, events, delta, unit)
+
+
+def composed_epsilon(
+    compose: Callable[[Steps, float], float], events: Sequence[Mechanism], delta: float, unit: Unit
+) -> float:
+    """Return the total epsilon of events by a rule that composes their steps, at a delta.
+
+    It is infinite if an event does not bound the contribution of the unit, and never below 0.
+
+    Raises:
+        BadTarget: Delta is out of range.
+    """
     require_delta(delta)
     if not bounds_every_unit(events, unit):
         return math.inf
     steps = steps_of(events, unit)
-    if not steps:
-        return 0.0
+    return max(0.0, compose(steps, delta)) if steps else 0.0
+
+
+def _planned_epsilon(steps: Steps, delta: float) -> float:
     grid = _grid_width(steps, delta)
-    return max(0.0, float(_composed_distribution(steps, grid).get_epsilon_for_delta(delta)))
+    return float(_composed_distribution(steps, grid).get_epsilon_for_delta(delta))
 
 
 @lru_cache(maxsize=512)

@@ -24,12 +24,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from privacy.differential.accounting import (
-    Step,
-    bounds_every_unit,
-    require_delta,
-    steps_of,
-)
+from privacy.differential.accounting import Step, Steps, composed_epsilon
 from privacy.differential.mechanisms import Mechanism, Unit
 
 # Never changed: ledgers were checked against these. Each further order costs all others log K.
@@ -48,28 +43,17 @@ def adaptive_epsilon(events: Sequence[Mechanism], delta: float, *, unit: Unit = 
     most an epsilon that was fixed beforehand. Its noise, rate and steps, and whether it happens or
     ends early, may depend on all that earlier events released. Infinite where `epsilon` is.
 
-    Args:
-        events: All events, in the order in which they happened.
-        delta: At least `SMALLEST_DELTA`, below 1.
-        unit: Unit of privacy to protect.
-
-    Raises:
-        BadTarget: Delta is out of range.
+    The arguments and what is refused are those of `epsilon`.
     """
-    require_delta(delta)
-    if not bounds_every_unit(events, unit):
-        return math.inf
-    steps = steps_of(events, unit)
-    if not steps:
-        return 0.0
+    return composed_epsilon(_filtered_epsilon, events, delta, unit)
+
+
+def _filtered_epsilon(steps: Steps, delta: float) -> float:
     missed = math.log(len(ORDERS) / delta)
-    return max(
-        0.0,
-        min(
-            sum(times * renyi_divergence(step, order) for step, times in steps)
-            + (missed + _tightest_factor(order)) / (order - 1)
-            for order in ORDERS
-        ),
+    return min(
+        sum(times * renyi_divergence(step, order) for step, times in steps)
+        + (missed + _tightest_factor(order)) / (order - 1)
+        for order in ORDERS
     )
 
 

@@ -64,12 +64,15 @@ class RunRequest:
         self.verbose = verbose
         if verbose:
             log_in_detail()
+        self.attack: str | None = None
+        self.liars = 0
         self.lies = AttackAssignment(seed=self.config.seed, attacks=self.scenario.faults)
         # Refuse a rule that cannot keep its promise before there is a run directory.
         exit_on_refusal(lambda: rule_spec(self.config, self.scenario.charter))
 
     def choose_liars(self, attack: str | None, liars: int) -> None:
         """Replace the scenario's liars by the user's choice, if there is one."""
+        self.attack, self.liars = attack, liars
         if attack == "none":
             self.lies = NOBODY
         elif attack is not None:
@@ -96,16 +99,17 @@ class RunRequest:
             console.print(line, soft_wrap=True, highlight=False)
         return directory, _run_with_progress(order, directory, run_scenario)
 
-    def measure_robustness(self, directory: RunDirectory, attack: str | None, liars: int) -> None:
+    def measure_robustness(self, directory: RunDirectory) -> None:
         """Try each attack against each defence, if the scenario is about liars."""
         from scenarios.experiments.robustness_output import (
             print_robustness,  # matplotlib, where it is needed
         )
 
         # With --attack none the user asks for no attack at all.
-        if self.scenario.trials is not None and attack != "none":
+        if self.scenario.trials is not None and self.attack != "none":
             trials = self.scenario.trials
-            tried = trials if attack is None else trials.for_attack(attack, liars)
+            chosen = self.attack
+            tried = trials if chosen is None else trials.for_attack(chosen, self.liars)
             exit_on_refusal(
                 lambda: print_robustness(self.scenario, tried, self.config, directory, console)
             )

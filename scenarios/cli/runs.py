@@ -1,7 +1,8 @@
 """`scenario run`, `resume`, `compare`: whole runs, with their options."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 from rich.table import Table
@@ -39,28 +40,55 @@ LiarsOption = Annotated[int, typer.Option("--liars", min=0, help="Sites that lie
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show Flower's own log; log more.")]
 
 
-@app.command("run")
-def run(
-    name: Name,
-    *,
-    engine: EngineOption = "inprocess",
-    settings: SetOption = None,
-    seed: SeedOption = None,
-    out: OutOption = None,
-    data: DataOption = None,
-    attack: AttackOption = None,
-    liars: LiarsOption = 1,
-    verbose: VerboseOption = False,
-) -> None:
+Finish: TypeAlias = Callable[[RunRequest, RunDirectory, Summary], None]
+
+
+def _add_command(command: str, finish: Finish) -> None:
+    """Add a command that runs a scenario and then calls `finish`, whose docstring is the help."""
+
+    @app.command(command, help=finish.__doc__)
+    def run_and_finish(
+        name: Name,
+        *,
+        engine: EngineOption = "inprocess",
+        settings: SetOption = None,
+        seed: SeedOption = None,
+        out: OutOption = None,
+        data: DataOption = None,
+        attack: AttackOption = None,
+        liars: LiarsOption = 1,
+        verbose: VerboseOption = False,
+    ) -> None:
+        request = RunRequest(
+            name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose
+        )
+        request.choose_liars(attack, liars)
+        directory, summary = request.run(out)
+        finish(request, directory, summary)
+        _print_place(directory)
+
+
+def _show_run(request: RunRequest, directory: RunDirectory, summary: Summary) -> None:
     """Run a scenario and write its report."""
-    request = RunRequest(
-        name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose
-    )
-    request.choose_liars(attack, liars)
-    directory, summary = request.run(out)
     write_report(directory)
     _print_metrics(request.scenario, summary)
-    console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)
+
+
+def _compare_run(request: RunRequest, directory: RunDirectory, _summary: Summary) -> None:
+    """Run a scenario; compare it with each site alone and with all records in one place."""
+    from scenarios.experiments.comparison import compare  # torch is loaded where it is needed
+
+    try:
+        comparison = compare(request.scenario, request.config, directory, tell=console.print)
+    except ConsortiumError as error:  # such as a site that the run continued without
+        exit_failed(directory, f"the run finished but cannot be compared: {error}")
+    write_report(directory)
+    _print_comparison(comparison)
+    request.measure_robustness(directory)
+    request.measure_privacy(directory)
+
+
+_add_command("run", _show_run)
 
 
 @app.command("resume")
@@ -75,40 +103,13 @@ def resume(
     scenario, summary = resume_with_progress(directory, engine=engine, verbose=verbose)
     write_report(directory)
     _print_metrics(scenario, summary)
-    console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)
+    _print_place(directory)
 
 
-@app.command("compare")
-def compare(
-    name: Name,
-    *,
-    engine: EngineOption = "inprocess",
-    settings: SetOption = None,
-    seed: SeedOption = None,
-    out: OutOption = None,
-    data: DataOption = None,
-    attack: AttackOption = None,
-    liars: LiarsOption = 1,
-    verbose: VerboseOption = False,
-) -> None:
-    """Run a scenario; compare it with each site alone and with all records in one place."""
-    from scenarios.experiments.comparison import (
-        compare as measure,  # torch is loaded where it is needed
-    )
+_add_command("compare", _compare_run)
 
-    request = RunRequest(
-        name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose
-    )
-    request.choose_liars(attack, liars)
-    directory, _ = request.run(out)
-    try:
-        comparison = measure(request.scenario, request.config, directory, tell=console.print)
-    except ConsortiumError as error:  # such as a site that the run continued without
-        exit_failed(directory, f"the run finished but cannot be compared: {error}")
-    write_report(directory)
-    _print_comparison(comparison)
-    request.measure_robustness(directory, attack, liars)
-    request.measure_privacy(directory)
+
+def _print_place(directory: RunDirectory) -> None:
     console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)
 
 

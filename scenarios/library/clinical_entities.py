@@ -11,7 +11,7 @@ from scenarios.data.synthetic_sentences import (
     annotated_sentences,
     hospital_of,
 )
-from scenarios.scenario import ENTITY_F1, Scenario
+from scenarios.scenario import ENCODER_TRAINING, ENTITY_F1, Scenario
 from sites.schema.texts import EntitySchema
 
 SCENARIO = Scenario(
@@ -30,9 +30,7 @@ SCENARIO = Scenario(
     run_config={
         "num-server-rounds": 6,
         "batch-size": 16,
-        "local-optimizer": "adam",
-        "learning-rate": 2e-3,
-        "local-epochs": 1,
+        **ENCODER_TRAINING,
     },
     floors=Floors(full_class_examples=500),
     headline=ENTITY_F1,

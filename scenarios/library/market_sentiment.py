@@ -5,7 +5,7 @@ It has a file of its own, as every scenario of the library has.
 
 from consortium.charter.document import Floors
 from scenarios.data.synthetic_news import BANKS, CLASSES, bank_of, market_sentences
-from scenarios.scenario import MACRO_F1, Scenario
+from scenarios.scenario import ENCODER_TRAINING, MACRO_F1, Scenario
 from sites.schema.tables import ClassLabel
 from sites.schema.texts import NotesSchema
 
@@ -29,9 +29,7 @@ SCENARIO = Scenario(
     run_config={
         "num-server-rounds": 5,
         "batch-size": 32,
-        "local-optimizer": "adam",
-        "learning-rate": 2e-3,
-        "local-epochs": 1,
+        **ENCODER_TRAINING,
     },
     floors=Floors(full_class_examples=500),
     headline=MACRO_F1,

@@ -5,6 +5,7 @@ Hence neither the run nor anybody else's records have a say in where a person st
 """
 
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -17,6 +18,8 @@ HELD_OUT_SHARE = 0.2
 KEY_BYTES = 32
 
 Mask: TypeAlias = NDArray[np.bool_]
+# From the distinct persons, and the index of each record's person, to which persons are held out.
+PersonRule: TypeAlias = Callable[[NDArray[Any], NDArray[np.intp]], Mask]
 
 _TAG = b"consortium.person-side/1\n"
 _DIGEST_BYTES = 16
@@ -64,6 +67,18 @@ class PersonRecords:
             )
         return self.given
 
+    def held_out_by_person(self, rule: PersonRule) -> Mask:
+        """Return which records are held out, shape (n,): as the source says, else as a rule says.
+
+        Raises:
+            PersonOnBothSides: The source's own split has a person on both sides.
+        """
+        given = self.whole_given
+        if given is not None:
+            return given
+        persons, of_record = np.unique(self.persons, return_inverse=True)
+        return rule(persons, of_record)[of_record]
+
     def shown_places(self, rows: Mask) -> str:
         """Return where some of the records are, the first few by their row."""
         places = self.places[rows]
@@ -103,12 +118,10 @@ class KeyedSides:
 
     def held_out(self, records: PersonRecords) -> Mask:
         """Return which records are held out, shape (n,)."""
-        given = records.whole_given
-        if given is not None:
-            return given
-        names, of_record = np.unique(records.persons, return_inverse=True)
-        drawn = np.array([is_drawn(self.digest(name)) for name in names.tolist()], np.bool_)
-        return drawn[of_record]
+        return records.held_out_by_person(self._held_out_persons)
+
+    def _held_out_persons(self, persons: NDArray[Any], _of_record: NDArray[np.intp]) -> Mask:
+        return np.array([is_drawn(self.digest(person)) for person in persons.tolist()], np.bool_)
 
     def digest(self, person: object) -> bytes:
         """Return the keyed digest of a person, 16 bytes: nobody can compute it without the key."""

@@ -26,19 +26,22 @@ class SeededSides:
 
     def held_out(self, records: PersonRecords) -> Mask:
         """Return which records are held out, shape (n,)."""
-        given = records.whole_given
-        if given is not None:
-            return given
-        names, of_record = np.unique(records.persons, return_inverse=True)
-        strata = _most_frequent_class(of_record, records.strata, len(names))
-        rng = np.random.default_rng(self.seed)
-        held_out = np.zeros(len(names), np.bool_)
-        for stratum in np.unique(strata):
-            members = np.flatnonzero(strata == stratum)
-            # Rounded half up, and never the last person of a class: it could not be learnt at all.
-            n_held_out = min(int(HELD_OUT_SHARE * len(members) + 0.5), len(members) - 1)
-            held_out[rng.permutation(members)[:n_held_out]] = True
-        return held_out[of_record]
+        return records.held_out_by_person(
+            lambda persons, of_record: _drawn_persons(
+                _most_frequent_class(of_record, records.strata, len(persons)), self.seed
+            )
+        )
+
+
+def _drawn_persons(strata: NDArray[np.intp], seed: int) -> Mask:
+    rng = np.random.default_rng(seed)
+    held_out = np.zeros(len(strata), np.bool_)
+    for stratum in np.unique(strata):
+        members = np.flatnonzero(strata == stratum)
+        # Rounded half up, and never the last person of a class: it could not be learnt at all.
+        n_held_out = min(int(HELD_OUT_SHARE * len(members) + 0.5), len(members) - 1)
+        held_out[rng.permutation(members)[:n_held_out]] = True
+    return held_out
 
 
 def _most_frequent_class(

@@ -9,9 +9,9 @@ from sites.plans import AnyModelPlan, ModelPlan, TextModelPlan
 from sites.schema.tables import Schema
 from sites.schema.texts import AnySchema, TextSchema
 from sites.task import Task, UnfitSchema
-from sites.tasks.tabular.use_cases import credit_task, diagnosis_task, house_prices_task
+from sites.tasks.tabular.use_cases import USE_CASES, tabular_task
 
-TABULAR = ("credit", "diagnosis", "house-prices")
+TABULAR = tuple(USE_CASES)
 TEXTUAL = ("clinical-notes", "market-sentiment", "clinical-entities")
 TASKS = (*TABULAR, *TEXTUAL)
 _READS = dict.fromkeys(TABULAR, ("sites.tasks.tabular.loading",))
@@ -43,7 +43,7 @@ def task_for(name: str, schema: AnySchema, model: AnyModelPlan, *, seed: int) ->
         raise UnknownTask(unknown_name(name, TASKS, kind="task"))
     learner = learner_for(name, schema)
     if isinstance(schema, Schema) and isinstance(model, ModelPlan) and name in TABULAR:
-        return learner.at_site(_tabular_task(name, schema, model, seed))
+        return learner.at_site(tabular_task(name, schema, model, seed=seed))
     if not isinstance(schema, Schema) and isinstance(model, TextModelPlan) and name in TEXTUAL:
         return learner.at_site(_text_task(name, schema, model, seed))
     needed = "a table" if name in TABULAR else "texts"
@@ -64,17 +64,6 @@ def load_libraries(name: str, schema: AnySchema) -> None:
     learns = () if learner.contribution.exact else _LEARNS.get(name, ())
     for module in (*_READS.get(name, ()), *learns):
         import_module(module)
-
-
-def _tabular_task(name: str, schema: Schema, model: ModelPlan, seed: int) -> Task[Any]:
-    """Return a task of tables, which imports its libraries when it needs them."""
-    match name:
-        case "credit":
-            return credit_task(schema, model, seed=seed)
-        case "diagnosis":
-            return diagnosis_task(schema, model, seed=seed)
-        case _:
-            return house_prices_task(schema, model, seed=seed)
 
 
 def _text_task(name: str, schema: TextSchema, model: TextModelPlan, seed: int) -> Task[Any]:

@@ -29,17 +29,7 @@ def coordinate_median(updates: Rows, weights: Vector, *, num_byzantine: int = 0)
 def trimmed_mean(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vector:
     """Return the mean of each coordinate without its f smallest and f largest values.
 
-    Guarantee: if n >= 2f + 1, each coordinate lies within the range of the honest sites' values,
-    whatever `num_byzantine` liars send. The order of the sites does not change a single bit. Yin
-    et al. 2018, arXiv:1803.01498.
-
-    Args:
-        updates: Shape (n_sites, dim).
-        weights: Shape (n_sites,), all equal.
-        num_byzantine: Byzantine sites to survive, f; so many values are cut off on each side.
-
-    Raises:
-        ConsortiumError: As `inputs.admit` and `inputs.checked_blocks` say.
+    Guarantee, arguments and errors are those of `coordinate_median`.
     """
     n_sites, _ = admit(updates, weights, num_byzantine=num_byzantine, needs=honest_majority)
     return _mean_of_ranks(updates, num_byzantine, n_sites - num_byzantine)

@@ -57,13 +57,7 @@ def multi_krum(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vector:
     Guarantee: as for `krum`, but the result is not one of the updates. n - f - 2 is the largest
     number for which Damaskinos et al. 2019 (AggregaThor) prove resilience.
 
-    Args:
-        updates: Shape (n_sites, dim).
-        weights: Shape (n_sites,), all equal.
-        num_byzantine: Byzantine sites to survive, f; needs n >= 2f + 3.
-
-    Raises:
-        ConsortiumError: As `inputs.admit` and `inputs.checked_blocks` say.
+    Arguments and errors are those of `krum`.
     """
     n_sites, _ = admit(updates, weights, num_byzantine=num_byzantine, needs=krum_sites)
     count = n_sites - num_byzantine - 2
@@ -83,13 +77,7 @@ def bulyan(updates: Rows, weights: Vector, *, num_byzantine: int) -> Vector:
     values than the furthest honest selected value, and that median lies within the honest range.
     El Mhamdi et al. 2018, arXiv:1802.07927.
 
-    Args:
-        updates: Shape (n_sites, dim).
-        weights: Shape (n_sites,), all equal.
-        num_byzantine: Byzantine sites to survive, f; needs n >= 4f + 3.
-
-    Raises:
-        ConsortiumError: As `inputs.admit` and `inputs.checked_blocks` say.
+    Arguments and errors are those of `krum`, but it needs n >= 4f + 3.
     """
     n_sites, dim = admit(updates, weights, num_byzantine=num_byzantine, needs=bulyan_sites)
     selected = _select_rows(updates, num_byzantine, n_sites - 2 * num_byzantine, renewed=True)

@@ -3,52 +3,53 @@
 All are the same task; they differ only in the labels that they accept.
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
 from sites.plans import ModelPlan
-from sites.schema.tables import ClassLabel, NumberLabel, Schema
+from sites.schema.tables import ClassLabel, Label, NumberLabel, Schema
 from sites.task import UnfitSchema
 from sites.tasks.tabular.task import TabularTask
 
 
-def credit_task(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:
-    """Return the credit task, for logistic regression or a small multilayer perceptron.
+@dataclass(frozen=True)
+class UseCase:
+    """What a use case predicts.
+
+    Args:
+        accepts: Whether it can predict a label.
+        needs: The labels that it accepts, in words.
+    """
+
+    accepts: Callable[[Label], bool]
+    needs: str
+
+
+USE_CASES: Mapping[str, UseCase] = MappingProxyType(
+    {
+        "credit": UseCase(
+            lambda label: isinstance(label, ClassLabel) and label.binary, "a label with two classes"
+        ),
+        "diagnosis": UseCase(lambda label: isinstance(label, ClassLabel), "a label with classes"),
+        "house-prices": UseCase(
+            lambda label: isinstance(label, NumberLabel), "a number as its label"
+        ),
+    }
+)
+
+
+def tabular_task(name: str, schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:
+    """Return the task of a use case in `USE_CASES`, for linear models or a small perceptron.
 
     Raises:
-        UnfitSchema: The label does not have two classes.
-        BadPlan: The model is for numbers.
+        UnfitSchema: The use case does not accept the label.
+        BadPlan: The model does not fit the label.
     """
-    match schema.label:
-        case ClassLabel(binary=True):
-            return TabularTask("credit", schema, model, seed)
-    raise UnfitSchema(
-        f"credit needs a label with two classes, but {schema.label.column} has another type"
-    )
-
-
-def diagnosis_task(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:
-    """Return the diagnosis task, for yes or no and for grades of severity.
-
-    Raises:
-        UnfitSchema: The label is a number.
-        BadPlan: The model is for numbers.
-    """
-    match schema.label:
-        case ClassLabel():
-            return TabularTask("diagnosis", schema, model, seed)
-    raise UnfitSchema(
-        f"diagnosis needs a label with classes, but {schema.label.column} is a number"
-    )
-
-
-def house_prices_task(schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:
-    """Return the house price task, for linear regression or a small multilayer perceptron.
-
-    Raises:
-        UnfitSchema: The label is not a number.
-        BadPlan: The model is for classes.
-    """
-    match schema.label:
-        case NumberLabel():
-            return TabularTask("house-prices", schema, model, seed)
-    raise UnfitSchema(
-        f"house-prices needs a number as label, but {schema.label.column} has classes"
-    )
+    case, label = USE_CASES[name], schema.label
+    if not case.accepts(label):
+        found = (
+            f"has {len(label.classes)} classes" if isinstance(label, ClassLabel) else "is a number"
+        )
+        raise UnfitSchema(f"{name} needs {case.needs}, but {label.column} {found}")
+    return TabularTask(name, schema, model, seed)

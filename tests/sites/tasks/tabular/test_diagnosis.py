@@ -8,7 +8,7 @@ from sites.data.source import TableFile
 from sites.plans import BadPlan, ModelPlan, TrainingPlan
 from sites.schema.tables import ClassLabel, Label, Number, NumberLabel, Schema
 from sites.task import UnfitSchema
-from sites.tasks.tabular.use_cases import diagnosis_task
+from sites.tasks.tabular.use_cases import tabular_task
 from tests.sites.sides import keyed
 
 MODEL = ModelPlan(name="logistic")
@@ -39,7 +39,7 @@ def patients(grades: tuple[int, ...], seed: int) -> pd.DataFrame:
 
 
 def test_hospitals_that_lack_some_grades_learn_all_of_them_together(source: Write) -> None:
-    task = diagnosis_task(GRADES, MODEL, seed=7)
+    task = tabular_task("diagnosis", GRADES, MODEL, seed=7)
     tables = [patients((0, 1), 1), patients((2, 3, 4), 2), patients((4,), 3)]
     sites = [task.load(source(table), sides=keyed(7)) for table in tables]
     pooled = np.sum([task.statistics_of(data) for data in sites], axis=0)
@@ -58,14 +58,14 @@ def test_hospitals_that_lack_some_grades_learn_all_of_them_together(source: Writ
 @pytest.mark.parametrize("classes", [("no", "yes"), ("0", "1", "2")])
 def test_yes_or_no_and_grades_are_both_a_diagnosis(classes: tuple[str, ...]) -> None:
     label = ClassLabel(column="grade", classes=classes)
-    assert diagnosis_task(schema(label), MODEL, seed=7).schema.label == label
+    assert tabular_task("diagnosis", schema(label), MODEL, seed=7).schema.label == label
 
 
 def test_a_number_is_refused() -> None:
     with pytest.raises(UnfitSchema, match="needs a label with classes, but grade is a number"):
-        diagnosis_task(schema(NumberLabel(column="grade", low=0, high=4)), MODEL, seed=7)
+        tabular_task("diagnosis", schema(NumberLabel(column="grade", low=0, high=4)), MODEL, seed=7)
 
 
 def test_linear_regression_is_refused() -> None:
     with pytest.raises(BadPlan, match="use mlp or logistic"):
-        diagnosis_task(GRADES, ModelPlan(name="linear"), seed=7)
+        tabular_task("diagnosis", GRADES, ModelPlan(name="linear"), seed=7)

@@ -8,7 +8,7 @@ from sites.data.source import TableFile
 from sites.plans import BadPlan, ModelPlan, TrainingPlan
 from sites.schema.tables import ClassLabel, Number, NumberLabel, Schema
 from sites.task import UnfitSchema
-from sites.tasks.tabular.use_cases import house_prices_task
+from sites.tasks.tabular.use_cases import tabular_task
 from tests.sites.sides import keyed
 
 MODEL = ModelPlan(name="linear")
@@ -33,7 +33,7 @@ def houses(n: int, *, age: int, seed: int) -> pd.DataFrame:
 
 def test_offices_with_different_houses_learn_the_common_line(source: Write) -> None:
     """Old houses at one office, new ones at the other: the prices follow one formula."""
-    task = house_prices_task(PRICES, MODEL, seed=7)
+    task = tabular_task("house-prices", PRICES, MODEL, seed=7)
     tables = [houses(300, age=0, seed=1), houses(300, age=80, seed=2)]
     sites = [task.load(source(table), sides=keyed(7)) for table in tables]
     pooled = np.sum([task.statistics_of(data) for data in sites], axis=0)
@@ -50,10 +50,10 @@ def test_offices_with_different_houses_learn_the_common_line(source: Write) -> N
 
 def test_classes_are_refused() -> None:
     label = ClassLabel(column="price", classes=("low", "high"))
-    with pytest.raises(UnfitSchema, match="but price has classes"):
-        house_prices_task(PRICES.model_copy(update={"label": label}), MODEL, seed=7)
+    with pytest.raises(UnfitSchema, match="but price has 2 classes"):
+        tabular_task("house-prices", PRICES.model_copy(update={"label": label}), MODEL, seed=7)
 
 
 def test_logistic_regression_is_refused() -> None:
     with pytest.raises(BadPlan, match="use mlp or linear"):
-        house_prices_task(PRICES, ModelPlan(name="logistic"), seed=7)
+        tabular_task("house-prices", PRICES, ModelPlan(name="logistic"), seed=7)

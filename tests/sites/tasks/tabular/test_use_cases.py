@@ -8,7 +8,7 @@ from sites.data.source import TableFile
 from sites.plans import BadPlan, ModelPlan, TrainingPlan
 from sites.schema.tables import Category, ClassLabel, Label, Number, NumberLabel, Schema
 from sites.task import UnfitSchema
-from sites.tasks.tabular.use_cases import credit_task
+from sites.tasks.tabular.use_cases import tabular_task
 from tests.sites.sides import keyed
 
 MODEL = ModelPlan(name="mlp", hidden_units=32)
@@ -43,7 +43,7 @@ def loans(n: int) -> pd.DataFrame:
 
 
 def test_the_suggested_plan_learns_an_interaction_of_columns(source: Write) -> None:
-    task = credit_task(OUTCOME, MODEL, seed=7)
+    task = tabular_task("credit", OUTCOME, MODEL, seed=7)
     data = task.load(source(loans(2_000)), sides=keyed(7))
     pooled, vector = task.statistics_of(data), np.zeros(task.layout.dim)
     for server_round in range(5):
@@ -62,9 +62,9 @@ def test_the_suggested_plan_learns_an_interaction_of_columns(source: Write) -> N
 )
 def test_anything_but_two_classes_is_refused(label: Label) -> None:
     with pytest.raises(UnfitSchema, match="credit needs a label with two classes, but outcome"):
-        credit_task(schema(label), MODEL, seed=7)
+        tabular_task("credit", schema(label), MODEL, seed=7)
 
 
 def test_linear_regression_is_refused() -> None:
     with pytest.raises(BadPlan, match="use mlp or logistic"):
-        credit_task(OUTCOME, ModelPlan(name="linear"), seed=7)
+        tabular_task("credit", OUTCOME, ModelPlan(name="linear"), seed=7)
