@@ -10,12 +10,20 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Annotated
 
 from privacy import canonical
 from privacy.canonical import DIGEST_SIZE, Reader
 from privacy.errors import ConsortiumError
-from privacy.identity.public_identity import SIGNATURE_SIZE, PublicIdentity
 from privacy.protocol.grouping import WEIGHT_CLASSES
+from privacy.protocol.records import (
+    Record,
+    SignedRecord,
+    fixed_bytes,
+    inner,
+    name,
+    number,
+)
 
 TRAINING = "training"
 STATISTICS = "statistics"
@@ -27,11 +35,6 @@ MAX_BUCKETS = 1024
 MAX_STATE_BYTES = 2**31 - 2**16  # one call of AES-SIV takes less than 2^31 bytes
 MAX_ENVELOPE_BYTES = 4096
 NO_STATE = bytes(DIGEST_SIZE)
-
-_SLOT_TAG = b"consortium.slot/1\n"
-_LABEL_TAG = b"consortium.upload-label/1\n"
-_RECEIPT_TAG = b"consortium.receipt/1\n"
-_STATE_TAG = b"consortium.sealed-state/1\n"
 
 
 class WrongCharter(ConsortiumError, ValueError, code="wrong-charter"):
@@ -55,7 +58,7 @@ class WrongAttempt(ConsortiumError, ValueError, code="wrong-attempt"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slot:
+class Slot(Record, tag=b"consortium.slot/1\n"):
     """The place in a run that one upload of a site fills. A site seals once for each slot.
 
     Args:
@@ -65,16 +68,10 @@ class Slot:
         attempt: Number of the attempt, from 1 to `MAX_ATTEMPTS`.
     """
 
-    run: str
-    purpose: str
-    server_round: int
-    attempt: int
-
-    def __post_init__(self) -> None:
-        canonical.require_name("a run id", self.run)
-        canonical.require_name("a purpose", self.purpose)
-        canonical.require_number("a round", self.server_round, high=MAX_ROUND)
-        canonical.require_number("an attempt", self.attempt, low=1, high=MAX_ATTEMPTS)
+    run: Annotated[str, name("a run id")]
+    purpose: Annotated[str, name("a purpose")]
+    server_round: Annotated[int, number("a round", high=MAX_ROUND)]
+    attempt: Annotated[int, number("an attempt", low=1, high=MAX_ATTEMPTS)]
 
     def require_slot(self, expected: "Slot") -> None:
         """Check that this is the expected slot.
@@ -102,32 +99,9 @@ class Slot:
                 came=self.attempt,
             )
 
-    def encode(self) -> bytes:
-        """Return the canonical bytes."""
-        return (
-            _SLOT_TAG
-            + canonical.text(self.run)
-            + canonical.text(self.purpose)
-            + canonical.number(self.server_round)
-            + canonical.number(self.attempt)
-        )
-
-    @classmethod
-    def decode(cls, data: bytes) -> "Slot":
-        """Parse what `encode` wrote; raise MalformedEnvelope for anything else."""
-        reader = Reader(data, tag=_SLOT_TAG)
-        slot = cls(
-            run=reader.text(),
-            purpose=reader.text(),
-            server_round=reader.number(),
-            attempt=reader.number(),
-        )
-        reader.end()
-        return slot
-
 
 @dataclass(frozen=True, kw_only=True)
-class UploadLabel:
+class UploadLabel(Record, tag=b"consortium.upload-label/1\n"):
     """Everything that a receipt states about an upload, except the upload's digest.
 
     It exists before the upload, because the pad of the upload's tag is derived from it.
@@ -141,114 +115,44 @@ class UploadLabel:
         state: Digest of the sealed state that the site trained from: S(t-1) for round t.
     """
 
-    slot: Slot
-    site: str
-    bucket: int
-    weight_class: int
-    nonce: bytes
-    state: bytes
+    slot: Annotated[Slot, inner(Slot, at_most=MAX_ENVELOPE_BYTES)]
+    site: Annotated[str, name("a site")]
+    bucket: Annotated[int, number("a bucket", high=MAX_BUCKETS - 1)]
+    weight_class: Annotated[int, number("a weight class")]
+    nonce: Annotated[bytes, fixed_bytes("a nonce")]
+    state: Annotated[bytes, fixed_bytes("the digest of a state")]
 
     def __post_init__(self) -> None:
-        canonical.require_name("a site", self.site)
-        canonical.require_number("a bucket", self.bucket, high=MAX_BUCKETS - 1)
-        canonical.require_number("a weight class", self.weight_class)
-        canonical.require_digest("a nonce", self.nonce)
-        canonical.require_digest("the digest of a state", self.state)
+        super().__post_init__()
         if self.weight_class not in WEIGHT_CLASSES:
             raise canonical.MalformedEnvelope(
                 f"a weight class must be one of {WEIGHT_CLASSES}, got {self.weight_class}"
             )
 
-    def encode(self) -> bytes:
-        """Return the canonical bytes, from which the pad of the tag is derived."""
-        return self._encoded
-
-    @cached_property
-    def _encoded(self) -> bytes:
-        return (
-            _LABEL_TAG
-            + canonical.blob(self.slot.encode())
-            + canonical.text(self.site)
-            + canonical.number(self.bucket)
-            + canonical.number(self.weight_class)
-            + self.nonce
-            + self.state
-        )
-
-    @classmethod
-    def decode(cls, data: bytes) -> "UploadLabel":
-        """Parse what `encode` wrote; raise MalformedEnvelope for anything else."""
-        reader = Reader(data, tag=_LABEL_TAG)
-        label = cls(
-            slot=Slot.decode(reader.blob(at_most=MAX_ENVELOPE_BYTES)),
-            site=reader.text(),
-            bucket=reader.number(),
-            weight_class=reader.number(),
-            nonce=reader.digest(),
-            state=reader.digest(),
-        )
-        reader.end()
-        return label
-
 
 @dataclass(frozen=True, kw_only=True)
-class Receipt:
+class Receipt(SignedRecord, tag=b"consortium.receipt/1\n"):
     """A member's signed statement that it sealed one upload.
 
     Args:
         label: Which upload it is.
         upload: Digest of the upload, from `upload.upload_digest`.
-        signature: Ed25519 signature by the member that the label names.
     """
 
-    label: UploadLabel
-    upload: bytes
-    signature: bytes
-
-    def __post_init__(self) -> None:
-        canonical.require_digest("the digest of an upload", self.upload)
-        canonical.require_bytes(
-            "a signature", self.signature, low=SIGNATURE_SIZE, high=SIGNATURE_SIZE
-        )
+    label: Annotated[UploadLabel, inner(UploadLabel, at_most=MAX_ENVELOPE_BYTES)]
+    upload: Annotated[bytes, fixed_bytes("the digest of an upload")]
 
     @classmethod
     def sign(
         cls, label: UploadLabel, *, upload: bytes, sign: Callable[[bytes], bytes]
     ) -> "Receipt":
         """Return the receipt of an upload; `sign` is the `Identity.sign` of the member."""
-        return cls(label=label, upload=upload, signature=sign(_receipt_body(label, upload)))
-
-    def verify(self, member: PublicIdentity) -> None:
-        """Check that this member signed the receipt.
-
-        Raises:
-            BadSignature: The signature is not valid.
-        """
-        member.verify(self._body, self.signature)
-
-    def encode(self) -> bytes:
-        """Return the canonical bytes."""
-        return self._body + self.signature
-
-    @cached_property
-    def _body(self) -> bytes:
-        return _receipt_body(self.label, self.upload)
-
-    @classmethod
-    def decode(cls, data: bytes) -> "Receipt":
-        """Parse what `encode` wrote; raise MalformedEnvelope for anything else."""
-        reader = Reader(data, tag=_RECEIPT_TAG)
-        receipt = cls(
-            label=UploadLabel.decode(reader.blob(at_most=MAX_ENVELOPE_BYTES)),
-            upload=reader.digest(),
-            signature=reader.fixed_bytes(SIGNATURE_SIZE),
-        )
-        reader.end()
-        return receipt
+        signature = sign(cls.body_of(label=label, upload=upload))
+        return cls(label=label, upload=upload, signature=signature)
 
 
 @dataclass(frozen=True, kw_only=True)
-class StateContext:
+class StateContext(Record, tag=b"consortium.sealed-state/1\n"):
     """The place of a state in its run; its encryption is bound to it.
 
     Args:
@@ -258,26 +162,10 @@ class StateContext:
         previous: Digest of the sealed state before it; `NO_STATE` for the start.
     """
 
-    charter: bytes
-    run: str
-    server_round: int
-    previous: bytes
-
-    def __post_init__(self) -> None:
-        canonical.require_digest("the fingerprint of a charter", self.charter)
-        canonical.require_name("a run id", self.run)
-        canonical.require_number("a round", self.server_round, high=MAX_ROUND)
-        canonical.require_digest("the digest of the previous state", self.previous)
-
-    def encode(self) -> bytes:
-        """Return the canonical bytes: the associated data of AES-SIV."""
-        return (
-            _STATE_TAG
-            + self.charter
-            + canonical.text(self.run)
-            + canonical.number(self.server_round)
-            + self.previous
-        )
+    charter: Annotated[bytes, fixed_bytes("the fingerprint of a charter")]
+    run: Annotated[str, name("a run id")]
+    server_round: Annotated[int, number("a round", high=MAX_ROUND)]
+    previous: Annotated[bytes, fixed_bytes("the digest of the previous state")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -313,15 +201,6 @@ class SealedState:
         Raises:
             MalformedEnvelope: The bytes are anything else.
         """
-        reader = Reader(data, tag=_STATE_TAG)
-        context = StateContext(
-            charter=reader.digest(),
-            run=reader.text(),
-            server_round=reader.number(),
-            previous=reader.digest(),
-        )
+        reader = Reader(data, tag=StateContext.tag)
+        context = StateContext.read(reader)
         return cls(context=context, body=reader.rest(at_most=at_most))
-
-
-def _receipt_body(label: UploadLabel, upload: bytes) -> bytes:
-    return _RECEIPT_TAG + canonical.blob(label.encode()) + upload

@@ -3,19 +3,19 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Annotated
 
 from privacy import canonical
-from privacy.canonical import Reader
 from privacy.protocol.envelope import MAX_ENVELOPE_BYTES, UploadLabel
+from privacy.protocol.records import Record, fixed_bytes, inner, name, number
 
 MAX_BLOCKS = 2**24
 
-_HEADER_TAG = b"consortium.upload/1\n"
 _UPLOAD_TAG = b"consortium.upload-digest/1\n"
 
 
 @dataclass(frozen=True, kw_only=True)
-class UploadHeader:
+class UploadHeader(Record, tag=b"consortium.upload/1\n"):
     """The header of an upload, before its ciphertexts.
 
     Args:
@@ -25,38 +25,10 @@ class UploadHeader:
         blocks: Number of ciphertexts that follow.
     """
 
-    label: UploadLabel
-    parameter_set: str
-    layout: bytes
-    blocks: int
-
-    def __post_init__(self) -> None:
-        canonical.require_name("a parameter set", self.parameter_set)
-        canonical.require_digest("the digest of a layout", self.layout)
-        canonical.require_number("the number of ciphertexts", self.blocks, low=1, high=MAX_BLOCKS)
-
-    def encode(self) -> bytes:
-        """Return the canonical bytes."""
-        return (
-            _HEADER_TAG
-            + canonical.blob(self.label.encode())
-            + canonical.text(self.parameter_set)
-            + self.layout
-            + canonical.number(self.blocks)
-        )
-
-    @classmethod
-    def decode(cls, data: bytes) -> "UploadHeader":
-        """Parse what `encode` wrote; raise MalformedEnvelope for anything else."""
-        reader = Reader(data, tag=_HEADER_TAG)
-        header = cls(
-            label=UploadLabel.decode(reader.blob(at_most=MAX_ENVELOPE_BYTES)),
-            parameter_set=reader.text(),
-            layout=reader.digest(),
-            blocks=reader.number(),
-        )
-        reader.end()
-        return header
+    label: Annotated[UploadLabel, inner(UploadLabel, at_most=MAX_ENVELOPE_BYTES)]
+    parameter_set: Annotated[str, name("a parameter set")]
+    layout: Annotated[bytes, fixed_bytes("the digest of a layout")]
+    blocks: Annotated[int, number("the number of ciphertexts", low=1, high=MAX_BLOCKS)]
 
 
 def upload_digest(header: UploadHeader, blocks: Iterable[bytes]) -> bytes:
