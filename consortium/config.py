@@ -128,7 +128,7 @@ class RunConfig(BaseModel):
             ge=0,
             lt=2**63,
             description="Seed of the experiment. It is never used for anything that protects "
-            "people.",
+            "people. `consortium run` draws one for each run unless one is given.",
         ),
     ] = 7
 

@@ -1,5 +1,6 @@
 """`consortium run`, `resume`, `wait`, `status`, `stop`: control a coordinator's runs."""
 
+import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from privacy.errors import ConsortiumError
 
 app = typer.Typer(help="Control and inspect a coordinator's runs.")
 
+_SEEDS = 2**32  # exact in every program that reads JSON, and short enough to be typed again
+
 
 class NothingRuns(ConsortiumError, RuntimeError, code="nothing-runs"):
     """There is no run to wait for, to stop or to resume."""
@@ -37,9 +40,11 @@ def run(
     name: str = typer.Option("", help="The run's name; by default the time."),
     wait: bool = typer.Option(True, "--wait/--no-wait", help="Whether to wait until the run ends."),
 ) -> None:
-    """Start a run under the charter in force."""
+    """Start a run under the charter in force, from a seed of its own unless one is given."""
     superlink = SuperLink(directory)
-    chosen = {**RunConfig().flat(), **FOR_NEW_RUNS, **parse_overrides(settings)}
+    # From one start and seed, runs with and without a site would show that site's first update.
+    drawn = {"seed": secrets.randbelow(_SEEDS)}
+    chosen = {**RunConfig().flat(), **FOR_NEW_RUNS, **drawn, **parse_overrides(settings)}
     config = RunConfig.parse(chosen)
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
     folder, charter = CoordinatorDirectory(directory).run(name or stamp), superlink.charter
@@ -114,7 +119,7 @@ def _submit_run(
     control = Control(superlink)
     Charter.read(run_directory.charter)
     number = control.submit_order(RunOrder(run=run_directory.path, config=config.flat()))
-    print(f"{run_directory.path}: Flower's run {number}")
+    print(f"{run_directory.path}: Flower's run {number}, seed {config.seed}")
     if wait:
         _print_end(Waiting(control, run_directory))
 

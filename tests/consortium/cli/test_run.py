@@ -68,6 +68,34 @@ def test_a_run_is_of_the_charter_in_force_and_says_its_model(
     assert waited.output.startswith("finished: 1 rounds")
 
 
+def seed_of(coordinator: Path, name: str) -> object:
+    """Return the seed that the directory of a run holds."""
+    run = RunDirectory(coordinator / "runs" / name)
+    return json.loads(run.run_config.read_text())["seed"]
+
+
+def test_each_run_draws_a_seed_of_its_own_and_says_it(coordinator: Path) -> None:
+    """Two runs from one start and seed would show the first update of who is in one of them."""
+    for name in ("a", "b"):
+        said = commands.invoke(app, ["run", str(coordinator), "--name", name, "--no-wait"])
+        assert f", seed {seed_of(coordinator, name)}\n" in said.output
+    assert seed_of(coordinator, "a") != seed_of(coordinator, "b")
+
+
+def test_a_seed_that_is_given_is_the_seed_of_the_run(coordinator: Path) -> None:
+    commands.invoke(app, ["run", str(coordinator), "--name", "a", "--no-wait", "--set", "seed=11"])
+    assert seed_of(coordinator, "a") == 11
+
+
+def test_a_resumed_run_keeps_its_seed(coordinator: Path) -> None:
+    (coordinator / "ends").write_text("parked")
+    commands.invoke(app, ["run", str(coordinator), "--name", "a"])
+    drawn = seed_of(coordinator, "a")
+    resumed = commands.invoke(app, ["resume", str(coordinator), "--no-wait"])
+    assert f", seed {drawn}\n" in resumed.output
+    assert json.loads((coordinator / "order.json").read_text())["config"]["seed"] == drawn
+
+
 def test_no_run_takes_the_name_of_another(coordinator: Path) -> None:
     words = ["run", str(coordinator), "--name", "a", "--no-wait"]
     assert commands.invoke(app, words).exit_code == 0
