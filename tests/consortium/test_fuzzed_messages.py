@@ -193,7 +193,7 @@ class Nonsense:
             )
             for purpose, one in question.sums.items()
         }
-        return replace(question, sums=sums, replies={}, observe=self.events.append)
+        return replace(question, sums=sums, replies={}, left_out={}, observe=self.events.append)
 
 
 @numbers
