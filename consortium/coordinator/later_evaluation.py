@@ -67,7 +67,7 @@ def write_into_evaluated(later: RunDirectory, found: Summary) -> None:
         later: The directory of the evaluation.
         found: Its summary.
     """
-    run = later.evaluated
+    run = later.evaluated_run()
     if run is None or not found.held_out:
         return
     summary = read_record(run.summary, Summary)

@@ -120,8 +120,7 @@ class RunDirectory:
             number += 1
         return RunDirectory(path)
 
-    @property
-    def evaluated(self) -> "RunDirectory | None":
+    def evaluated_run(self) -> "RunDirectory | None":
         """The run whose model this one evaluates, if `next_evaluation` of that run named it."""
         named = _LATER.fullmatch(self.path.name)
         return RunDirectory(self.path.with_name(named[1])) if named else None
