@@ -153,12 +153,20 @@ def evaluate(message: Message, context: Context) -> Message:
     """
     site = site_of(context)
     stands = _position(site, message)
-    from consortium.model.files import write_mistakes, write_model  # no other answer needs it
-
     site.task.prepare()
     vector = stands.state.astype("float64")
     # First: a second evaluation of the round is refused before it takes the place of a model.
     tally = _evaluation_counts(site, stands, vector)
+    if not site.run_config.evaluate_model:
+        _keep_model(site, message, stands)
+    counted = messages.Counts(tally=tally, released=site.releases(tally))
+    return Message(messages.counts(counted), reply_to=message)
+
+
+def _keep_model(site: Site, message: Message, stands: messages.Position) -> None:
+    from consortium.model.files import write_mistakes, write_model  # no other answer needs it
+
+    vector = stands.state.astype("float64")
     folder = at_site(site.run_config).model_folder(site, stands.run)
     write_model(site, stands.statistics, vector, folder)
     write_mistakes(site, stands.statistics, vector)
@@ -166,8 +174,6 @@ def evaluate(message: Message, context: Context) -> Message:
     end_run(site.directory, site.run_config)
     if folder == SiteDirectory(site.directory).model:
         _note_model(site, message)
-    counted = messages.Counts(tally=tally, released=site.releases(tally))
-    return Message(messages.counts(counted), reply_to=message)
 
 
 def epoch(message: Message, context: Context) -> Message:

@@ -100,8 +100,22 @@ class RunConfig(BaseModel):
         ),
     ] = "classes"
     num_server_rounds: Annotated[
-        int, Field(ge=1, le=100_000, description="Rounds of training.")
+        int,
+        Field(
+            ge=0,
+            le=100_000,
+            description="Rounds of training; 0 where evaluate-model names a model, and only there.",
+        ),
     ] = 20
+    evaluate_model: Annotated[
+        str,
+        Field(
+            pattern="^([0-9a-f]{64})?$",
+            description="Digest of the model that is evaluated, without training, under "
+            "encryption. `consortium evaluate` sets it.",
+        ),
+        Since("0.2.0"),
+    ] = ""
     fraction: Annotated[
         float,
         Field(
@@ -143,6 +157,15 @@ class RunConfig(BaseModel):
             raise ValueError(
                 "with rule.num-byzantine above 0 a liar must not choose its own weight: "
                 "set weighting to classes or equal"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _trains_or_evaluates(self) -> "RunConfig":
+        if (self.num_server_rounds == 0) != bool(self.evaluate_model):
+            raise ValueError(
+                "a run either trains for at least 1 round or evaluates a model in 0 rounds: set "
+                "num-server-rounds, or leave the evaluation to `consortium evaluate`"
             )
         return self
 

@@ -12,9 +12,11 @@ from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.coordinator.audit_trail import AuditedGrid, CoordinatorAuditTrail
 from consortium.coordinator.coordinator_modes import at_coordinator
+from consortium.coordinator.later_evaluation import write_into_evaluated
 from consortium.coordinator.led_run import LedRun
 from consortium.coordinator.recorder import Recorder
 from consortium.coordinator.resume import write_run_config
+from consortium.modes.registry import mode_of
 from consortium.protocol.robustness_estimate import protection_of
 from consortium.run.directory import RunDirectory
 from consortium.run.leader_lock import hold_leadership
@@ -84,10 +86,23 @@ def _record_failure(led: LedRun, error: ConsortiumError) -> None:
 
 
 def _write_summary(led: LedRun, *, status: Status, error: str = "") -> None:
-    recorder, charter, config, ending = led.recorder, led.charter, led.config, led.ending
+    recorder, run = led.recorder, led.directory
     recorder.write_evaluation()
+    summary = _summary(led, status=status, error=error)
+    # Before the summary: who waits for that finds the figures in the run that was evaluated.
+    if led.config.evaluate_model and not error:
+        write_into_evaluated(run, summary)
+    shown = recorder.site_metrics() if recorder.last_round and not error else ()
+    write_record(run.summary, summary, site_metrics=shown)
+
+
+def _summary(led: LedRun, *, status: Status, error: str) -> Summary:
+    recorder, charter, config, ending = led.recorder, led.charter, led.config, led.ending
     last = recorder.last_round if not error else None
-    summary = Summary(
+    why = recorder.why_withheld(
+        hidden=not mode_of(config).coordinator_reads, released=charter.release_pooled
+    )
+    return Summary(
         name=charter.name,
         task=charter.task,
         status=status,
@@ -108,11 +123,10 @@ def _write_summary(led: LedRun, *, status: Status, error: str = "") -> None:
         sites=recorder.site_summaries(charter.names),
         evaluated=list(last.answered) if last else [],
         held_out=recorder.evaluation.num_examples(last.evaluation) if last else 0,
+        withheld=why if last else "",
         metrics=recorder.metrics_of(last.evaluation) if last else {},
         quarantined=recorder.quarantined,
         bytes_down=recorder.bytes_down,
         bytes_up=recorder.bytes_up,
         protection=protection_of(config, charter, dim=ending.layout.dim) if ending.layout else None,
     )
-    shown = recorder.site_metrics() if last else ()
-    write_record(recorder.run.summary, summary, site_metrics=shown)

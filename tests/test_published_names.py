@@ -140,6 +140,7 @@ CODES = {
     "NotResumable": "not-resumable",
     "NotTheSite": "not-the-site",
     "NothingRuns": "nothing-runs",
+    "NothingWithheld": "nothing-withheld",
     "NothingSent": "nothing-sent",
     "NothingToPoison": "nothing-to-poison",
     "NothingToSum": "nothing-to-sum",
@@ -285,8 +286,8 @@ ENTRIES = {
 }
 
 COMMANDS = {
-    "consortium": "audit charter coordinator encoder export provision resume run run-config "
-    "site status stop wait",
+    "consortium": "audit charter coordinator encoder evaluate export provision resume run "
+    "run-config site status stop wait",
     "consortium audit": "evidence receipt show verify",
     "consortium charter": "new revise show sign",
     "consortium coordinator": "down init install key renew up",

@@ -27,6 +27,10 @@ COMMANDS = {
     "resume": LazyCommand(
         "Resume an interrupted run from its last completed round.", "consortium.cli.run:app"
     ),
+    "evaluate": LazyCommand(
+        "Count the evaluation that a finished run withheld, once all sites are back.",
+        "consortium.cli.run:app",
+    ),
     "wait": LazyCommand(
         "Wait until the last run ends, or until one of its rounds starts.", "consortium.cli.run:app"
     ),

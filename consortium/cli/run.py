@@ -9,6 +9,7 @@ import typer
 from consortium.charter.document import Charter
 from consortium.cli.options import COORDINATOR, SET_HELP, parse_overrides
 from consortium.config import FOR_NEW_RUNS, RunConfig
+from consortium.coordinator.later_evaluation import later_config
 from consortium.coordinator.resume import interrupted_config
 from consortium.deployment.control_client import Control
 from consortium.deployment.run_orders import RunOrder, last_run
@@ -17,6 +18,7 @@ from consortium.deployment.superlink import SuperLink
 from consortium.deployment.wait import Waiting
 from consortium.run.directory import RunDirectory
 from consortium.run.party_directory import CoordinatorDirectory
+from consortium.run.records import Summary, read_record
 from consortium.site.directory import SiteDirectory
 from privacy.errors import ConsortiumError
 
@@ -47,15 +49,27 @@ def run(
     chosen = {**RunConfig().flat(), **FOR_NEW_RUNS, **drawn, **parse_overrides(settings)}
     config = RunConfig.parse(chosen)
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    folder, charter = CoordinatorDirectory(directory).run(name or stamp), superlink.charter
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError as error:
-        raise RunExists(
-            f"{folder} already holds a run: give another name, or resume that run"
-        ) from error
-    charter.write(RunDirectory(folder).charter)
-    _submit_run(superlink, RunDirectory(folder), config, wait=wait)
+    folder = CoordinatorDirectory(directory).run(name or stamp)
+    _start_run(superlink, RunDirectory(folder), config, wait=wait)
+
+
+@app.command("evaluate")
+def evaluate(
+    directory: Path = COORDINATOR,
+    name: str = typer.Option("", help="The run's name; by default the last run."),
+    wait: bool = typer.Option(True, "--wait/--no-wait", help="Whether to wait until the run ends."),
+) -> None:
+    """Count the evaluation that a finished run withheld, once all sites are back.
+
+    The figures go into the run and its report. Nothing is trained.
+    """
+    superlink = SuperLink(directory)
+    folder = CoordinatorDirectory(directory).run(name) if name else _require_last_run(directory)
+    run_directory = RunDirectory(folder)
+    config = later_config(run_directory, superlink.charter)
+    _start_run(superlink, run_directory.next_evaluation(), config, wait=wait)
+    if wait and not read_record(run_directory.summary, Summary).withheld:
+        print(f"the figures are in {run_directory.path}")
 
 
 @app.command("resume")
@@ -113,6 +127,19 @@ def stop(directory: Path = COORDINATOR) -> None:
         print(f"stopped {number}")
 
 
+def _start_run(
+    superlink: SuperLink, run_directory: RunDirectory, config: RunConfig, *, wait: bool
+) -> None:
+    try:
+        run_directory.path.mkdir(parents=True)
+    except FileExistsError as error:
+        raise RunExists(
+            f"{run_directory.path} already holds a run: give another name, or resume that run"
+        ) from error
+    superlink.charter.write(run_directory.charter)
+    _submit_run(superlink, run_directory, config, wait=wait)
+
+
 def _submit_run(
     superlink: SuperLink, run_directory: RunDirectory, config: RunConfig, *, wait: bool
 ) -> None:
@@ -127,6 +154,8 @@ def _submit_run(
 def _print_end(waiting: Waiting) -> None:
     summary = waiting.wait_for_end()
     print(f"finished: {summary.rounds} rounds, model {summary.model_digest}")
+    if summary.withheld:
+        print(f"evaluation: {summary.withheld}")
 
 
 def _require_last_run(directory: Path) -> Path:

@@ -31,6 +31,7 @@ from privacy.policy.violations import NotReleased
 from privacy.protocol.envelope import (
     EVALUATION,
     MAX_ENVELOPE_BYTES,
+    NO_STATE,
     STATISTICS,
     TRAINING,
     WrongRound,
@@ -177,20 +178,20 @@ class _Exchange:
     def statistics(self) -> SealedReply:
         """Count once per run, and seal the counts."""
         exact, answers = self.session.exact, self.session.answers
-        # With private training nothing is counted, so no roster is chosen.
-        if not exact.of_statistics or exact.claim_roster():
+        if exact.claim_statistics():
             sent = answers.recall(self.request, STATISTICS)
             if sent is None:
                 sent = answers.seal_counts(self.request, STATISTICS, self._statistics())
             return SealedReply(count_upload=sent.upload, count_receipt=sent.receipt)
-        start = self.session.sealed_start(exact.carried_start())
+        carried = exact.carried_start()
+        start = None if carried is None else self.session.sealed_start(carried)
         sent = answers.recall(self.request, STATISTICS) or answers.seal_counts(
-            self.request, STATISTICS, None, start.digest
+            self.request, STATISTICS, None, NO_STATE if start is None else start.digest
         )
         return SealedReply(
             count_upload=sent.upload,
             count_receipt=sent.receipt,
-            state=start.encode() if self.request.report else b"",
+            state=start.encode() if start and self.request.report else b"",
         )
 
     def _statistics(self) -> Tally:
@@ -231,16 +232,9 @@ class _Exchange:
         standing = self.session.standing(self.request)
         released = self.session.released_tally(self.request)
         if counts is None:
-            site = self.session.terms.site
-            counted = messages.read_counts(
-                self.ask_at(standing), tally_size=site.task.evaluation.layout.size
-            )
-            exact = self.session.exact.claim_evaluation()
+            tally = self.session.exact.evaluation(lambda: self._evaluation(standing))
             counts = self.session.answers.seal_counts(
-                self.request,
-                EVALUATION,
-                counted.tally if exact else None,
-                standing.sealed.digest,
+                self.request, EVALUATION, tally, standing.sealed.digest
             )
         return SealedReply(
             count_upload=counts.upload,
@@ -252,6 +246,10 @@ class _Exchange:
                 self.session.terms.site.task.layout.digest_of(standing.state.model.vector)
             ),
         )
+
+    def _evaluation(self, standing: RunPosition) -> Tally:
+        size = self.session.terms.site.task.evaluation.layout.size
+        return messages.read_counts(self.ask_at(standing), tally_size=size).tally
 
     def _sealed_training(self, standing: RunPosition) -> tuple[Sent, Sent]:
         """Return the sealed update and counts."""

@@ -121,7 +121,7 @@ class Session:
 
     def _start(self, request: SealedRound) -> RunState:
         """Return S(0), which every site computes by itself, so that nobody can plant one."""
-        if not request.state:
+        if not request.state and not self.terms.site.run_config.evaluate_model:
             statistics = self.pooled_tally(request, STATISTICS, server_round=0)
             return self.terms.step.start(statistics)
         # Statistics are counted once under a charter. Who holds them signed the start of this run
@@ -288,9 +288,10 @@ class Session:
         state = RunState.decode(
             content, layout=task.layout, statistics_size=task.statistics.layout.size
         )
-        # A signed start is not enough: it must be the zero one, with the statistics that it holds.
+        # A signed start is not enough: it must be the zero one, with the statistics that it holds,
+        # or the model that the run evaluates.
         if server_round == 0:
-            self.terms.step.require_start(state)
+            self.terms.step.require_start(state, self.terms.site.run_config.evaluate_model)
         return state
 
     def _open(

@@ -3,7 +3,7 @@
 docs/protocol.md, "One round".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from consortium.client.sealed_session_parameters import SiteTerms
@@ -158,6 +158,18 @@ class ExactCounts:
         """Whether training records are counted in this run at all."""
         return self.terms.site.run_config.privacy.counts_statistics
 
+    @property
+    def evaluated_model(self) -> str:
+        """Digest of the model that this run only evaluates; empty if it trains."""
+        return self.terms.site.run_config.evaluate_model
+
+    def claim_statistics(self) -> bool:
+        """Return whether this site seals statistics of its own in this run."""
+        if self.evaluated_model:
+            return False
+        # With private training nothing is counted, so no roster is chosen.
+        return not self.of_statistics or self.claim_roster()
+
     def claim_roster(self) -> bool:
         """Return whether this site counts exactly for the roster of this run.
 
@@ -191,22 +203,55 @@ class ExactCounts:
         """Keep what this site counted of its training records; return what it counted first."""
         return self._rosters.keep_own_statistics(self._counted, tally)
 
+    def evaluation(self, count: Callable[[], Tally]) -> Tally | None:
+        """Return the evaluation of the final state as it is sealed, or None if it is withheld.
+
+        Guarantee: a model that is only evaluated is counted once. Two evaluations of one model
+        would differ by the records that came in between.
+
+        Args:
+            count: Evaluates the state, and keeps the model of a run that trained it.
+        """
+        if not self.evaluated_model:
+            counted = count()
+            return counted if self.claim_evaluation() else None
+        if not self.claim_evaluation():
+            return None
+        place = (self._counted, self.evaluated_model)
+        kept = self._rosters.own_evaluation(*place)
+        return self._rosters.keep_own_evaluation(*place, count()) if kept is None else kept
+
     def keep_pooled(self, statistics: Tally) -> None:
         """Keep the pooled statistics, to carry them into later runs."""
         if self.of_statistics:
             self._rosters.keep_pooled_statistics(self.terms.site.fingerprint, statistics)
 
-    def carried_start(self) -> RunState:
-        """Return S(0) with the statistics that were pooled under this charter before.
+    def carried_start(self) -> RunState | None:
+        """Return S(0) with what this site holds of earlier runs under this charter.
+
+        That is the statistics that were pooled or, in a run that only evaluates, the model. None
+        if this site has no such model, because most sites did not confirm it here.
 
         Raises:
-            AnotherRoster: This site holds none.
+            AnotherRoster: This site holds no statistics.
         """
+        if self.evaluated_model:
+            return self._confirmed_start()
         pooled = self._rosters.pooled_statistics(self.terms.site.fingerprint)
         if pooled is None:
             self.require_roster()
             raise AnotherRoster("this site holds no statistics of this charter")
         return self.terms.step.start(pooled)
+
+    def _confirmed_start(self) -> RunState | None:
+        from consortium.model.files import read_confirmed  # no other answer needs it
+
+        site = self.terms.site
+        held = read_confirmed(site.directory, site.fingerprint, site.task.layout)
+        # What lies in `model/` was signed by more than half of the sites of its run.
+        if held is None or site.task.layout.digest_of(held.vector) != self.evaluated_model:
+            return None
+        return self.terms.step.start_from(held.vector, held.statistics)
 
     @property
     def _rosters(self) -> RosterMemory:

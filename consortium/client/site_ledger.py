@@ -91,10 +91,12 @@ def enter_evaluation(site: Site, stands: Position) -> None:
         TooManyEvaluations: The run was evaluated as often as the policy allows.
         ConsortiumError: As the ledger says.
     """
+    model = site.run_config.evaluate_model
     _enter(
         site,
         EVALUATION,
-        run=stands.run,
+        # A model that is only evaluated counts once, however often it is asked for.
+        run=f"model {model}" if model else stands.run,
         part=f"evaluation {stands.server_round}",
         asked=state_digest(stands),
         at_most=site.policy.most_evaluations(site.run_config.num_server_rounds),

@@ -25,10 +25,12 @@ from consortium.run.records import (
     write_json_object,
     write_record,
 )
+from consortium.wording import withheld as reasons
 from privacy.layout import Tally
 from sites.evaluation.contract import Evaluation
 from strategies.coordinator.messaging.events import (
     BucketRefused,
+    EvaluationWithheld,
     RoundFinished,
     RoundStarted,
     RunEvent,
@@ -110,6 +112,7 @@ class Recorder:
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     joined: SitesJoined | None = None
     last_round: RoundFinished | None = None
+    withheld: EvaluationWithheld | None = None
     quarantined: list[QuarantineRecord] = field(default_factory=list)
     answers: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     bytes_down: int = 0
@@ -162,6 +165,8 @@ class Recorder:
                 self._released.clear()
             case SiteAnswered(released=tally) if tally is not None:
                 self._released.keep(event.site, tally)
+            case EvaluationWithheld():
+                self.withheld = event
 
     def record_start(self) -> None:
         """Record that the run starts."""
@@ -196,6 +201,10 @@ class Recorder:
                 self.started = line["started"]
             case SiteAnswered.kind:
                 self._note_answer(line["site"], line["server_round"])
+            case EvaluationWithheld.kind:
+                self.withheld = EvaluationWithheld(
+                    server_round=line["server_round"], withheld_by=tuple(line["withheld_by"])
+                )
             case SiteQuarantined.kind:
                 fields = {name: line[name] for name in QuarantineRecord.model_fields}
                 self.quarantined.append(QuarantineRecord.model_validate(fields))
@@ -216,6 +225,25 @@ class Recorder:
             name: MetricValue(value=metric.value, error_bound=metric.error_bound)
             for name, metric in self.evaluation.metrics(tally).items()
         }
+
+    def why_withheld(self, *, hidden: bool, released: bool) -> str:
+        """Return why the last round has no pooled figures, in words; "" if it has, or is none.
+
+        Args:
+            hidden: Whether the coordinator cannot read the counts of single sites.
+            released: Whether the charter releases pooled counts of such a run.
+        """
+        last = self.last_round
+        if last is None or self.evaluation.num_examples(last.evaluation):
+            return ""
+        if not hidden:
+            return reasons.nobody_or_too_few()
+        if self.withheld and self.withheld.server_round == last.server_round:
+            return reasons.withheld_by_roster(self.withheld.withheld_by)
+        if not released:
+            return reasons.withheld_by_charter()
+        missing = sorted(set(self.joined.weights if self.joined else ()) - set(last.answered))
+        return reasons.withheld_for_missing(missing) if missing else reasons.withheld_by_policies()
 
     def elapsed_s(self) -> float:
         """Return the seconds since the recording started."""

@@ -17,7 +17,7 @@ from consortium.run.records import write_record
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site, model_plan
 from privacy.errors import ConsortiumError
-from privacy.layout import Tally, Vector
+from privacy.layout import Layout, Tally, Vector
 from privacy.storage.secret_files import make_private_directory
 from sites.data.source import DataSource
 from sites.plans import Predictions
@@ -148,11 +148,7 @@ def read_model(folder: Path) -> TrainedModel:
     Raises:
         BadModel: The folder holds no model, or its parameters have another layout.
     """
-    try:
-        description = ModelDescription.model_validate_json((folder / "model.json").read_bytes())
-        vector = load_file(folder / "federated.safetensors")[_VECTOR].astype(np.float64)
-    except (OSError, ValidationError, SafetensorError, KeyError) as error:
-        raise BadModel(f"{folder} holds no trained model that can be read: {error}") from error
+    description, vector = _read_parameters(folder)
     config = RunConfig.parse(description.config)
     task = task_for(
         description.charter.task,
@@ -169,6 +165,48 @@ def read_model(folder: Path) -> TrainedModel:
         charter=description.charter,
         config=config,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmedModel:
+    """What a site's model is made of.
+
+    Args:
+        statistics: The pooled statistics of its training.
+        vector: The federated vector, shape (dim,), float32 numbers.
+    """
+
+    statistics: Tally
+    vector: Vector
+
+
+def read_confirmed(directory: Path, charter: str, layout: Layout) -> ConfirmedModel | None:
+    """Return the model in a site's `model/`, or None.
+
+    Args:
+        directory: Of the site.
+        charter: Fingerprint of the charter under which it must have been trained.
+        layout: The layout that it must have.
+
+    Raises:
+        BadModel: The folder holds something that cannot be read.
+    """
+    folder = SiteDirectory(directory).model
+    if not folder.exists():
+        return None
+    description, vector = _read_parameters(folder)
+    if (description.charter.fingerprint, description.layout_digest) != (charter, layout.digest):
+        return None
+    return ConfirmedModel(statistics=np.array(description.statistics, np.int64), vector=vector)
+
+
+def _read_parameters(folder: Path) -> tuple[ModelDescription, Vector]:
+    try:
+        description = ModelDescription.model_validate_json((folder / "model.json").read_bytes())
+        vector = load_file(folder / "federated.safetensors")[_VECTOR].astype(np.float64)
+    except (OSError, ValidationError, SafetensorError, KeyError) as error:
+        raise BadModel(f"{folder} holds no trained model that can be read: {error}") from error
+    return description, vector
 
 
 def write_mistakes(site: Site, statistics: Tally, vector: Vector) -> None:

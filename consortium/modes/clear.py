@@ -35,7 +35,9 @@ class InTheClear(Mode):
         return "Withheld: its own policy does not release its figures, or it has too few records."
 
     def contradiction(self, config: RunConfig) -> str:
-        """Return nothing: whatever else a config holds can run in the clear."""
+        """Return what contradicts a run in the clear: an evaluation that was withheld before."""
+        if config.evaluate_model:
+            return "nothing is withheld in the clear: evaluate-model is for encrypted runs"
         return ""
 
     def require_agreed(self, config: RunConfig, charter: Charter) -> None:

@@ -168,15 +168,30 @@ class Step(ABC):
             chain=(),
         )
 
-    def require_start(self, state: RunState) -> None:
+    def start_from(self, vector: Vector, statistics: Tally) -> RunState:
+        """Return the start of a run that only evaluates a model, shape (dim,)."""
+        zero = self.start(statistics)
+        return replace(zero, model=replace(zero.model, vector=vector))
+
+    def require_start(self, state: RunState, model: str = "") -> None:
         """Check that a state is S(0) with its own statistics.
+
+        Args:
+            state: What was shown.
+            model: Digest of the model that the run evaluates; empty if it trains from zero.
 
         Raises:
             BadRunState: It is not: somebody planted a start.
         """
+        if model:
+            vector = state.model.vector
+            expected = self.start_from(vector, state.statistics)
+            right = self.layout.digest_of(vector) == model
+        else:
+            expected, right = self.start(state.statistics), True
         # Bytes are compared, because -0.0 and 0.0 are equal numbers and different states.
-        if state.encode() != self.start(state.statistics).encode():
-            raise BadRunState("the run does not start from zero")
+        if not right or state.encode() != expected.encode():
+            raise BadRunState("the run does not start from zero, or from the model it evaluates")
 
 
 @dataclass(frozen=True, kw_only=True)

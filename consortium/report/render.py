@@ -120,7 +120,10 @@ def _key_figures(recorded: Recorded) -> list[KeyFigure]:
         held = recorded.evaluation.num_examples(tally)
         if found:
             figures.append(KeyFigure(words.figure(found.value, unit), meaning_of(name).title))
-        figures.append(KeyFigure(words.count(held), "held-out records"))
+        if held or not summary.withheld:
+            figures.append(KeyFigure(words.count(held), "held-out records"))
+        else:
+            figures.append(KeyFigure("withheld", "figures of held-out records"))
     present = sum(member.present for member in summary.sites)
     figures.append(KeyFigure(f"{present} of {len(summary.sites)}", f"{recorded.nouns} took part"))
     figures.append(KeyFigure(f"{summary.rounds} of {recorded.rounds_wanted}", "rounds completed"))

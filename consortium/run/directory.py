@@ -1,6 +1,7 @@
 """Paths in the directory of a run."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from privacy.errors import ConsortiumError
 ENVIRONMENT = "CONSORTIUM_RUN_DIR"
 SITE = "CONSORTIUM_SITE_DIR"
 COORDINATOR = "CONSORTIUM_COORDINATOR_DIR"
+EVALUATED_LATER = "evaluated-later"  # the event of a finished run
+_LATER = re.compile(r"(.+)-evaluation-[0-9]+")
 
 
 class BadRunDirectory(ConsortiumError, ValueError, code="bad-run-directory"):
@@ -109,6 +112,18 @@ class RunDirectory:
     def failed_openers(self) -> Path:
         """Openers that failed the others, for all runs of a coordinator; in a deployment only."""
         return self.path.parent / "failed-openers.json"
+
+    def next_evaluation(self) -> "RunDirectory":
+        """Return a directory, that does not exist yet, for an evaluation of this run's model."""
+        number = 1
+        while (path := self.path.with_name(f"{self.path.name}-evaluation-{number}")).exists():
+            number += 1
+        return RunDirectory(path)
+
+    def evaluated_run(self) -> "RunDirectory | None":
+        """The run whose model this one evaluates, if `next_evaluation` of that run named it."""
+        named = _LATER.fullmatch(self.path.name)
+        return RunDirectory(self.path.with_name(named[1])) if named else None
 
     def site(self, name: str) -> Path:
         """Return the directory of one simulated site."""

@@ -98,6 +98,7 @@ class Summary(_Record):
         started: ISO 8601, UTC.
         seconds: Wall time of the rounds, statistics and final evaluation.
         model_digest: SHA-256 of the final federated vector.
+        withheld: Why a finished run has no pooled figures, in words; empty if it has.
         metrics: Metrics pooled over the held-out persons of the sites in `evaluated`.
         site_metrics: Metrics of single sites, only where the site releases them.
         protection: What the rule withstands; None if the run ended before its layout was known.
@@ -121,6 +122,7 @@ class Summary(_Record):
     sites: list[SiteSummary]
     evaluated: list[str] = Field(default_factory=list)
     held_out: int = 0
+    withheld: str = ""
     metrics: dict[str, MetricValue] = Field(default_factory=dict)
     site_metrics: dict[str, dict[str, MetricValue]] = Field(default_factory=dict)
     quarantined: list[QuarantineRecord] = Field(default_factory=list)

@@ -20,6 +20,9 @@ ROSTER_TABLES = (
     " (charter TEXT, data_set TEXT, roster BLOB NOT NULL, PRIMARY KEY (charter, data_set)) STRICT",
     "CREATE TABLE IF NOT EXISTS own_statistics"
     " (charter TEXT, data_set TEXT, tally BLOB NOT NULL, PRIMARY KEY (charter, data_set)) STRICT",
+    "CREATE TABLE IF NOT EXISTS own_evaluations"
+    " (charter TEXT, data_set TEXT, model TEXT, tally BLOB NOT NULL,"
+    " PRIMARY KEY (charter, data_set, model)) STRICT",
     "CREATE TABLE IF NOT EXISTS pooled_statistics"
     " (charter TEXT PRIMARY KEY, tally BLOB NOT NULL) STRICT",
 )
@@ -87,6 +90,32 @@ class RosterMemory:
             "SELECT tally FROM own_statistics WHERE charter = ? AND data_set = ?",
             counted.charter,
             counted.data_set,
+        )
+        return _decode(row[0]) if row else None
+
+    def keep_own_evaluation(self, counted: CountedData, model: str, tally: Tally) -> Tally:
+        """Keep what this site counted when it judged a model; return what it counted first.
+
+        Args:
+            counted: The data set, under its charter.
+            model: Digest of the model, hexadecimal.
+            tally: What was counted now.
+        """
+        place = (counted.charter, counted.data_set, model)
+        with self._database.writing():
+            self._database.execute(
+                "INSERT OR IGNORE INTO own_evaluations VALUES (?, ?, ?, ?)", *place, _encode(tally)
+            )
+            held = self.own_evaluation(counted, model)
+        return tally if held is None else held
+
+    def own_evaluation(self, counted: CountedData, model: str) -> Tally | None:
+        """Return what this site counted when it judged a model, or None."""
+        row = self._database.row(
+            "SELECT tally FROM own_evaluations WHERE charter = ? AND data_set = ? AND model = ?",
+            counted.charter,
+            counted.data_set,
+            model,
         )
         return _decode(row[0]) if row else None
 

@@ -74,7 +74,7 @@ def _show_run(request: RunRequest, directory: RunDirectory, summary: Summary) ->
     _print_metrics(request.scenario, summary)
 
 
-def _compare_run(request: RunRequest, directory: RunDirectory, _summary: Summary) -> None:
+def _compare_run(request: RunRequest, directory: RunDirectory, summary: Summary) -> None:
     """Run a scenario; compare it with each site alone and with all records in one place."""
     from scenarios.experiments.comparison import compare  # torch is loaded where it is needed
 
@@ -84,6 +84,8 @@ def _compare_run(request: RunRequest, directory: RunDirectory, _summary: Summary
         exit_failed(directory, f"the run finished but cannot be compared: {error}")
     write_report(directory)
     _print_comparison(comparison)
+    if summary.withheld:
+        console.print(f"figures of the run itself: {summary.withheld}", highlight=False)
     request.measure_robustness(directory)
     request.measure_privacy(directory)
 
@@ -121,6 +123,8 @@ def _print_metrics(scenario: Scenario, summary: Summary) -> None:
             f"records of {len(summary.evaluated)} sites, after {summary.rounds} rounds",
             highlight=False,
         )
+    elif summary.withheld:
+        console.print(f"{scenario.headline.title}: {summary.withheld}", highlight=False)
 
 
 def _print_comparison(comparison: Comparison) -> None:

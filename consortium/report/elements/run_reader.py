@@ -14,7 +14,7 @@ from consortium.audit.coordinator_view import CoordinatorView, coordinator_view,
 from consortium.charter.document import Charter
 from consortium.modes.contract import Mode
 from consortium.modes.registry import recorded_mode
-from consortium.run.directory import BadRunDirectory, RunDirectory
+from consortium.run.directory import EVALUATED_LATER, BadRunDirectory, RunDirectory
 from consortium.run.privacy_records import PrivacyCost
 from consortium.run.records import Comparison, MetricValue, Record, Summary, Tallies, read_record
 from consortium.wording.formatting import member_noun, name_list, plural, readable_name
@@ -48,7 +48,7 @@ class EventLine(_Line):
     server_round: int = 0
     cohort: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
-    withheld_by: tuple[str, ...] = ()
+    run: str = ""
 
 
 class EvidenceLine(_Line):
@@ -200,18 +200,19 @@ class Recorded:
         return Counter(name for line in started if line.server_round > 0 for name in line.cohort)
 
     @property
-    def withheld_by(self) -> frozenset[str]:
-        """The sites that withheld the last evaluation, because they count for other sites."""
-        ended = [line.server_round for line in self.events if line.event == "round-finished"]
-        told = [line for line in self.events if line.event == "evaluation-withheld"]
-        return frozenset(
-            told[-1].withheld_by if told and told[-1].server_round in ended[-1:] else ()
-        )
+    def evaluated_later(self) -> str:
+        """Name of the run in which the final model was evaluated afterwards; empty if it was not.
+
+        An evaluation that was withheld is counted when all sites of the first run are back.
+        """
+        told = [line.run for line in self.events if line.event == EVALUATED_LATER]
+        return told[-1] if told else ""
 
     @property
     def evaluated_sites(self) -> frozenset[str]:
         """The sites whose held-out records are in the last pooled evaluation."""
-        ended = [line for line in self.events if line.event == "round-finished"]
+        kinds = {"round-finished", EVALUATED_LATER}
+        ended = [line for line in self.events if line.event in kinds]
         return frozenset(ended[-1].answered) if ended else frozenset()
 
     @property

@@ -12,7 +12,7 @@ def performance_section(recorded: Recorded) -> Section | None:
     """Return the section on the pooled evaluation; None without one that has a record."""
     tally = recorded.pooled_evaluation
     if tally is None or recorded.evaluation.num_examples(tally) == 0:
-        return _withheld_section(recorded) if recorded.withheld_by else None
+        return _withheld_section(recorded) if recorded.summary.withheld else None
     return Section(
         anchor="model",
         title="How well does the shared model do?",
@@ -26,17 +26,11 @@ def performance_section(recorded: Recorded) -> Section | None:
 
 
 def _withheld_section(recorded: Recorded) -> Section:
-    who = words.name_list(sorted(recorded.withheld_by))
     return Section(
         anchor="model",
         title="How well does the shared model do?",
         short="How well it does",
-        lead=(
-            f"Withheld. The held-out records of {who} are counted exactly for one roster of "
-            f"{recorded.nouns} only, and this run had another one: from the counts of both runs "
-            f"those of single {recorded.nouns} would follow. They are counted when the "
-            f"{recorded.nouns} of that roster run together again."
-        ),
+        lead=f"{words.capitalized_text(recorded.summary.withheld)}.",
         blocks=(),
     )
 
@@ -48,6 +42,11 @@ def _lead_text(recorded: Recorded, tally: Tally) -> str:
         if recorded.is_finished
         else " The model is the one that the last completed round started with."
     )
+    if recorded.evaluated_later:
+        when = (
+            f" Withheld in the run itself, and counted afterwards, in {recorded.evaluated_later}, "
+            f"when all {recorded.nouns} of the first run were back."
+        )
     return (
         f"Measured on {n} held-out records from all {recorded.nouns} as if they were in one place: "
         f"each {recorded.noun} counted on its own records, and the counts were added up. This is "

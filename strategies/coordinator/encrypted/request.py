@@ -135,6 +135,25 @@ def require_same_roster(question: SealedRequest) -> None:
         )
 
 
+def require_confirmed_model(question: SealedRequest) -> None:
+    """Say that too few sites hold the model that a run evaluates.
+
+    Args:
+        question: The question for the start, with its replies.
+
+    Raises:
+        RoundVoid: Always.
+    """
+    signed = question.sums[STATISTICS].added
+    holders = sorted(site for site, one in signed.items() if one.state != NO_STATE)
+    raise RoundVoid(
+        "a model is evaluated if more than half of the sites hold it as the confirmed model of "
+        f"their last run: {abbreviated_names(holders) or 'none'} of {len(question.nodes)} do. "
+        "Evaluate the last run before another one trains",
+        holders=len(holders),
+    )
+
+
 def nodes_of(roster: Roster, sites: Sequence[str]) -> dict[str, int]:
     """Return the node of each of these sites that is present, sorted by name."""
     present = roster.present

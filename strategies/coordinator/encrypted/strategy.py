@@ -40,6 +40,7 @@ from strategies.coordinator.encrypted.request import (
     bound_sites,
     collect_state,
     nodes_of,
+    require_confirmed_model,
     require_same_roster,
 )
 from strategies.coordinator.messaging.cohort import Cohort
@@ -285,6 +286,9 @@ class Encrypted(Strategy):
         """Go on from the statistics that were counted under this charter before."""
         floor, statistics = self._terms.floor, self._question.sums[STATISTICS]
         if statistics.agreed_state(floor=floor) in {None, NO_STATE}:
+            # A run without rounds evaluates a model, and begins with it.
+            if not self._num_rounds:
+                require_confirmed_model(self._question)
             return False
         state = collect_state(self._question, exchange, purpose=STATISTICS, floor=floor)
         self._keep(f"round-0/{STATE_FILE}", [state])

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from consortium.charter.document import Charter
 from consortium.cli.run import NothingRuns, RunExists, app
+from consortium.coordinator.later_evaluation import NothingWithheld
 from consortium.coordinator.resume import NotResumable
 from consortium.deployment.control_client import Control
 from consortium.deployment.processes import LaunchFailed
@@ -116,6 +118,56 @@ def test_a_parked_run_is_resumed_as_it_was_started_and_a_finished_one_is_not(
     assert order["config"]["num-server-rounds"] == 2
     again = commands.invoke(app, ["resume", str(coordinator)])
     assert isinstance(again.exception, NotResumable)
+
+
+def test_a_withheld_evaluation_is_ordered_for_the_model_of_its_run(
+    coordinator: Path, summary: dict[str, object]
+) -> None:
+    config = {"aggregation": "encrypted", "num-server-rounds": "1", "quorum": "2"}
+    words = [word for key in config for word in ("--set", f"{key}={config[key]}")]
+    commands.invoke(app, ["run", str(coordinator), "--name", "a", *words])
+    run = RunDirectory(coordinator.resolve() / "runs" / "a")
+    told = {
+        **json.loads(run.summary.read_text()),
+        "config": json.loads(run.run_config.read_text()),
+        "charter_fingerprint": Charter.read(run.charter).fingerprint,
+        "withheld": "withheld, because north counts for another roster",
+    }
+    run.summary.write_text(json.dumps(told))
+    said = commands.invoke(app, ["evaluate", str(coordinator)])
+    assert said.exit_code == 0, said.output
+    order = json.loads((coordinator / "order.json").read_text())
+    assert order["run"] == str(run.path.with_name("a-evaluation-1"))
+    chosen = {"evaluate-model": summary["model_digest"], "num-server-rounds": 0, "quorum": 3}
+    assert {**order["config"], **chosen} == order["config"]
+    assert "figures" not in said.output  # the stand-in for the sites counted nothing
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"withheld": ""}, "nothing was withheld"),
+        ({"status": "parked"}, "resume it first"),
+        ({"charter_fingerprint": "00" * 32}, "another revision"),
+        ({"config": {"aggregation": "clear"}}, "in the clear"),
+    ],
+)
+def test_nothing_is_evaluated_later_that_was_not_withheld(
+    said: dict[str, object], why: str, coordinator: Path
+) -> None:
+    commands.invoke(app, ["run", str(coordinator), "--name", "a"])
+    run = RunDirectory(coordinator.resolve() / "runs" / "a")
+    told = {
+        **json.loads(run.summary.read_text()),
+        "config": {"aggregation": "encrypted"},
+        "charter_fingerprint": Charter.read(run.charter).fingerprint,
+        "withheld": "withheld, because north counts for another roster",
+    }
+    run.summary.write_text(json.dumps({**told, **said}))
+    refused = commands.invoke(app, ["evaluate", str(coordinator), "--name", "a"]).exception
+    assert isinstance(refused, NothingWithheld)
+    assert why in str(refused)
+    assert last_run(coordinator) == run.path
 
 
 def test_what_is_not_there_is_not_resumed(coordinator: Path) -> None:

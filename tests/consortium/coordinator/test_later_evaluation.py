@@ -1,0 +1,143 @@
+"""A run whose evaluation was withheld says so, and gets its figures when all are back."""
+
+import html
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flwr.app import Context, Message
+
+from consortium.charter.document import Floors
+from consortium.client_app import app as client_app
+from consortium.config import RunConfig
+from consortium.coordinator.later_evaluation import NothingWithheld, later_config
+from consortium.report.render import render_report
+from consortium.run.directory import ENVIRONMENT, RunDirectory
+from consortium.run.records import Summary, read_record
+from consortium.server_app import app as server_app
+from scenarios.engines.in_process import SiteApp, Vanished, run_in_process
+from tests.decisions import decide
+from tests.small_consortium import (
+    NAMES,
+    Consortium,
+    configured,
+    forget_processes,
+    records,
+)
+
+ROWS = 200
+
+
+class Founded:
+    """Four sites that evaluate for one roster, and a coordinator with a directory for each run."""
+
+    def __init__(self, folder: Path, *, minimum_count: int = 10) -> None:
+        forget_processes()
+        floors = Floors(full_class_examples=100, encrypted=True)
+        self.consortium = Consortium.placed(folder / "sites", floors=floors, coordinator_key="")
+        self.runs = folder / "runs"
+        for name in NAMES:
+            site = self.consortium.run.site(name)
+            records(name, ROWS).to_parquet(site / "data.parquet", index=False)
+            releases = {"evaluation_rosters": "one", "minimum_count": minimum_count}
+            decide(site, releases=releases)
+
+    def run(self, run: RunDirectory, config: RunConfig, *, away: str = "") -> RunDirectory:
+        """Run the coordinator's app to its end, with the sites as they are."""
+        forget_processes()
+        run.path.mkdir(parents=True)
+        self.consortium.charter.write(run.charter)
+        apps = {index: self.app_of(name, away) for index, name in enumerate(NAMES)}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(ENVIRONMENT, str(run.path))
+            run_in_process(server_app, apps, num_sites=len(NAMES), run_config=config.flat())
+        return run
+
+    def train(self, name: str, *, away: str = "") -> RunDirectory:
+        """Train for a round."""
+        config = configured({"num_server_rounds": 1, "quorum": 3})
+        return self.run(RunDirectory(self.runs / name), config, away=away)
+
+    def app_of(self, name: str, away: str) -> SiteApp:
+        """Return the app of a site, which does not answer if it is away."""
+        directory = str(self.consortium.run.site(name))
+
+        def app(message: Message, context: Context) -> Message:
+            if name == away:
+                raise Vanished
+            context.node_config["site-dir"] = directory
+            return client_app(message, context)
+
+        return app
+
+
+def page(run: RunDirectory) -> str:
+    """Return the text of a run's report, as a reader sees it."""
+    render_report(run)
+    text = re.sub(r"<style.*?</style>|<[^>]+>", " ", run.report.read_text(), flags=re.DOTALL)
+    return re.sub(r"\s+", " ", html.unescape(text))
+
+
+def events(run: RunDirectory) -> Iterator[str]:
+    return (json.loads(line)["event"] for line in run.events.read_text().splitlines())
+
+
+@pytest.fixture
+def founded(tmp_path: Path) -> Founded:
+    return Founded(tmp_path)
+
+
+def test_the_figures_of_a_withheld_evaluation_come_into_the_run_and_its_report(
+    founded: Founded,
+) -> None:
+    everyone = read_record(founded.train("first").summary, Summary)
+    assert everyone.held_out > 0
+    assert everyone.withheld == ""
+    run = founded.train("second", away="west")
+    withheld = read_record(run.summary, Summary)
+    assert withheld.withheld.startswith("withheld, because east, north and south count held-out")
+    assert (withheld.held_out, withheld.status) == (0, "finished")
+    before = page(run)
+    assert "Withheld, because east, north and south count held-out records exactly" in before
+    assert "0 held-out records" not in before
+
+    later = run.next_evaluation()
+    founded.run(later, later_config(run, founded.consortium.charter))
+    told = read_record(run.summary, Summary)
+    assert told.withheld == ""
+    assert told.held_out == everyone.held_out
+    assert set(told.evaluated) == set(NAMES)
+    assert told.metrics == read_record(later.summary, Summary).metrics
+    assert told.model_digest == withheld.model_digest
+    assert json.loads(run.metrics.read_text().splitlines()[-1])["metrics"]["roc_auc"]
+    assert list(events(run))[-1] == "evaluated-later"
+    after = page(run)
+    assert "Withheld in the run itself, and counted afterwards, in second-evaluation-1" in after
+    assert "All pooled metrics" in after
+    with pytest.raises(NothingWithheld):
+        later_config(run, founded.consortium.charter)
+
+
+def test_what_stays_withheld_changes_nothing(founded: Founded) -> None:
+    """The first run had three sites: with all four the roster is another one still."""
+    founded.train("first", away="west")
+    run = founded.train("second")
+    before = run.summary.read_text()
+    later = run.next_evaluation()
+    founded.run(later, later_config(run, founded.consortium.charter))
+    assert read_record(later.summary, Summary).withheld
+    assert run.summary.read_text() == before
+    assert run.next_evaluation().path.name == "second-evaluation-2"
+
+
+def test_too_few_persons_of_a_class_are_withheld_in_words(tmp_path: Path) -> None:
+    run = Founded(tmp_path, minimum_count=10_000).train("first")
+    told = read_record(run.summary, Summary).withheld
+    assert told.startswith("withheld, because fewer than ten persons of a class are held out")
+    text = page(run)
+    assert "Withheld, because fewer than ten persons of a class are held out" in text
+    assert "0 held-out records" not in text
+    with pytest.raises(NothingWithheld):
+        later_config(run, Founded(tmp_path / "other").consortium.charter)
