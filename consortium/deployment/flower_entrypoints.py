@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module, metadata, util
 from pathlib import Path
@@ -210,11 +211,12 @@ def bundle_gate(site: Path, folder: Path) -> BundleGate:
     """
     from flwr.cli.install import install_from_fab
     from flwr.clientapp.utils import get_load_client_app_fn
-    from flwr.common.config import get_metadata_from_config, get_project_config
 
     def load(unpacked: Path) -> SiteApp:
-        identity, version = get_metadata_from_config(get_project_config(unpacked))
-        return get_load_client_app_fn("", str(unpacked), multi_app=True)(identity, version, "")
+        told = tomllib.loads((unpacked / "pyproject.toml").read_text())
+        name, publisher = told["project"]["name"], told["tool"]["flwr"]["app"]["publisher"]
+        load_app = get_load_client_app_fn("", str(unpacked), multi_app=True)
+        return load_app(f"{publisher}/{name}", told["project"]["version"], "")
 
     return BundleGate(
         read_approvals(site),
