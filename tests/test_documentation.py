@@ -29,6 +29,7 @@ NOT_LEFT = [
     "privacy.json",  # minutes: each epsilon, several times
     "robustness.json",  # minutes: each attack against each rule
     "coordinator/coordinator.log",  # of runs in which something went wrong
+    "coordinator/sealed/round-*/*/uploads-deleted",  # by a deployed coordinator
     "sites/*/site.log",  # of those too
     "sites/*/provisional/**",  # until the run's model is confirmed
     "sites/*/mistakes/last.jsonl",  # if a site's policy asks for it

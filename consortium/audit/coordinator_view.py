@@ -6,7 +6,8 @@ from math import log2
 import numpy as np
 
 from consortium.audit.sum_verification import Auditor, SumCheck
-from consortium.run.directory import RunDirectory
+from consortium.run.directory import BadRunDirectory, RunDirectory
+from consortium.run.evidence_store import EvidenceStore
 from privacy.protocol.receipts import decode_receipts
 from strategies.coordinator.encrypted.ciphertext_sums import RECEIPTS_FILE, SUMS_FILE, upload_file
 
@@ -66,24 +67,25 @@ class CoordinatorView:
 
 
 def has_kept_rounds(run: RunDirectory) -> bool:
-    """Return whether the coordinator kept a complete encrypted round of this run."""
-    return any(run.vault.glob(f"round-*/updates/{SUMS_FILE}"))
+    """Return whether the coordinator kept a complete encrypted round of this run, with uploads."""
+    return bool(_kept_rounds(EvidenceStore(run.vault)))
 
 
 def coordinator_view(run: RunDirectory) -> CoordinatorView:
     """Return what the coordinator saw, read from the files it kept.
 
     Raises:
-        BadRunDirectory: The directory is not that of an encrypted run.
+        BadRunDirectory: The directory is not that of an encrypted run, or its uploads were deleted.
         ConsortiumError: The files do not belong to a run under its charter.
     """
     auditor = Auditor.for_run(run)
     opening = auditor.verified_opening()
-    last = max(
-        number
-        for number in auditor.vault.rounds()
-        if (auditor.vault.folder / f"round-{number}" / "updates" / SUMS_FILE).exists()
-    )
+    kept = _kept_rounds(auditor.vault)
+    if not kept:
+        raise BadRunDirectory(
+            f"{run.path} has no round with uploads: none was finished, or the uploads were deleted"
+        )
+    last = kept[-1]
     folder = auditor.vault.folder / f"round-{last}"
     receipts = decode_receipts((folder / "updates" / RECEIPTS_FILE).read_bytes())
     state = (folder / "state.bin").read_bytes()
@@ -110,6 +112,16 @@ def coordinator_view(run: RunDirectory) -> CoordinatorView:
         ),
         verdicts=tuple(auditor.check_sums()),
     )
+
+
+def _kept_rounds(vault: EvidenceStore) -> list[int]:
+    """Return the rounds of which sums and uploads are kept, in order."""
+    folders = {number: vault.folder / f"round-{number}" / "updates" for number in vault.rounds()}
+    return [
+        number
+        for number, folder in folders.items()
+        if (folder / SUMS_FILE).exists() and vault.has_uploads(folder)
+    ]
 
 
 def _site_view(site: str, weight_class: int, upload: bytes) -> SiteView:

@@ -171,10 +171,17 @@ class Auditor:
             ConsortiumError: The files do not belong to a run under this charter.
         """
         self.verified_opening()
-        for server_round in self.vault.rounds():
-            folder = self.vault.folder / f"round-{server_round}"
-            for receipts in sorted(folder.glob(f"*/{RECEIPTS_FILE}")):
-                yield from self._check_folder(server_round, receipts.parent)
+        for server_round, folder in self._folders_of_sums():
+            if self.vault.has_uploads(folder):
+                yield from self._check_folder(server_round, folder)
+
+    def sums_with_deleted_uploads(self) -> list[str]:
+        """Return the names of the sums whose uploads were deleted, in order of their rounds."""
+        return [
+            f"round {server_round} {folder.name}"
+            for server_round, folder in self._folders_of_sums()
+            if not self.vault.has_uploads(folder)
+        ]
 
     def rounds_without_uploads(self) -> list[int]:
         """Return the rounds whose sums sites were shown, and whose uploads are not kept."""
@@ -212,6 +219,12 @@ class Auditor:
             case _:
                 size = evaluation_for(self.charter.table).layout.size
         return count_placement(self.config, self.charter, size)
+
+    def _folders_of_sums(self) -> Iterator[tuple[int, Path]]:
+        for server_round in self.vault.rounds():
+            folder = self.vault.folder / f"round-{server_round}"
+            for receipts in sorted(folder.glob(f"*/{RECEIPTS_FILE}")):
+                yield server_round, receipts.parent
 
     @cached_property
     def _opening_digest(self) -> bytes:

@@ -1,6 +1,6 @@
 """`consortium coordinator`: set up, start and stop a coordinator."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import typer
@@ -23,7 +23,10 @@ from consortium.provisioning.installation import (
     public_question_key,
     renew_server_certificate,
 )
+from consortium.run.directory import BadRunDirectory, RunDirectory
 from consortium.run.logs import log_in_detail
+from consortium.run.party_directory import CoordinatorDirectory
+from consortium.run.upload_deletion import UPLOADS_DAYS, delete_old_uploads, delete_run_uploads
 
 app = typer.Typer(help="Set up and run the coordinator.", no_args_is_help=True)
 
@@ -78,6 +81,9 @@ def up(
     fresh_registry: bool = typer.Option(
         False, "--fresh-registry", help="Forget all nodes first, and register the members' anew."
     ),
+    uploads_days: int = typer.Option(
+        UPLOADS_DAYS, min=1, help="Uploads of encrypted runs are deleted after so many days."
+    ),
     verbose: bool = typer.Option(False, "--verbose", help="Log more."),
 ) -> None:
     """Run the SuperLink behind its gateway until told to stop; restart it if it dies."""
@@ -88,9 +94,14 @@ def up(
         require_not_running(superlink)
         superlink.forget_registry()
     if detached:
-        print(f"up, process {start_detached(['coordinator', 'up', str(directory)], superlink)}")
-    else:
-        supervise_service(superlink, ready=Control(superlink).enrol_nodes)
+        words = ["coordinator", "up", str(directory), "--uploads-days", str(uploads_days)]
+        print(f"up, process {start_detached(words, superlink)}")
+        return
+
+    def delete() -> None:
+        delete_old_uploads(directory, now=datetime.now(UTC), days=uploads_days)
+
+    supervise_service(superlink, ready=Control(superlink).enrol_nodes, hourly=delete)
 
 
 @app.command("down")
@@ -101,3 +112,21 @@ def down(
     """Stop the SuperLink and all its processes."""
     ran = kill_service(SuperLink(directory)) if kill else stop_service(SuperLink(directory))
     print("stopped" if ran else "nothing was running")
+
+
+@app.command("delete-uploads")
+def delete_uploads(
+    directory: Path = COORDINATOR,
+    name: str = typer.Option("", help="The run's name; by default all runs not in progress."),
+    older_than: int = typer.Option(0, min=0, help="Only what came more than so many days ago."),
+) -> None:
+    """Delete uploads of encrypted runs; receipts and sums stay. Audit the sums first."""
+    now = datetime.now(UTC)
+    if not name:
+        deleted = delete_old_uploads(directory, now=now, days=older_than)
+    else:
+        run = RunDirectory(CoordinatorDirectory(directory).run(name))
+        if not run.path.is_dir():
+            raise BadRunDirectory(f"there is no run {name} in {directory}")
+        deleted = delete_run_uploads(run, before=now - timedelta(days=older_than))
+    print(f"{deleted} uploads deleted")

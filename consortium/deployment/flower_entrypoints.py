@@ -11,6 +11,8 @@ This is the only file that uses Flower's private names, so it refuses any other 
 import os
 import subprocess
 import sys
+import tempfile
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module, metadata, util
 from pathlib import Path
@@ -57,11 +59,14 @@ def require_version(version: str) -> None:
 class BundleGate:
     """Accepts or refuses a bundle before any of it is unpacked or imported.
 
+    Guarantee: the code that is loaded is in the bytes that were checked. They are unpacked to a
+    folder that nobody used before. What a run says its bundle is called decides nothing.
+
     Args:
         approvals: Which code the site runs.
         installed: Returns the app of the installed package.
-        unpack: Flower's own function, which unpacks a bundle where its loader looks.
-        load: Flower's own loader; it takes the id, version and hash of an unpacked bundle.
+        unpack: Unpacks a bundle to an unused folder of this process, and returns the folder.
+        load: Returns the app in such a folder.
     """
 
     def __init__(
@@ -69,14 +74,15 @@ class BundleGate:
         approvals: Approvals,
         *,
         installed: Callable[[], SiteApp],
-        unpack: Callable[..., object],
-        load: Callable[[str, str, str], SiteApp],
+        unpack: Callable[[bytes], Path],
+        load: Callable[[Path], SiteApp],
     ) -> None:
         self._approvals = approvals
         self._installed = installed
         self._unpack = unpack
         self._load = load
-        self._refused: NotApproved | None = None
+        self._refused = NotApproved("the run came without a bundle, and this site keeps a list")
+        self._unpacked: Path | None = None
 
     def install_bundle(self, bundle: bytes, **_how: object) -> None:
         """Unpack a bundle if the site keeps a list and the bundle is on it; else do nothing."""
@@ -89,16 +95,16 @@ class BundleGate:
             # refuses the message instead.
             self._refused = error
         else:
-            self._unpack(bundle, skip_prompt=True)
+            self._unpacked = self._unpack(bundle)
 
-    def choose_app(self, identity: str, version: str, digest: str) -> SiteApp:
-        """Return the app that answers the message."""
-        if self._refused is not None:
-            return refusing_app(self._refused)
+    def choose_app(self, *_claimed: str) -> SiteApp:
+        """Return the app that answers the message, whatever id, version and hash the run claims."""
         if self._approvals.runs_installed:
             return self._installed()
+        if self._unpacked is None:
+            return refusing_app(self._refused)
         _unload_installed_modules()
-        return self._load(identity, version, digest)
+        return self._load(self._unpacked)
 
 
 def refusing_app(error: ConsortiumError) -> SiteApp:
@@ -179,25 +185,45 @@ def _load_for_messages() -> None:
 def run_client_app() -> None:
     """Run `flwr-clientapp`, which answers one message at a site."""
     _skip_package_init("flwr.supernode.cli")
-    from flwr.cli.install import install_from_fab  # each program loads only its half of Flower
-    from flwr.clientapp.utils import get_load_client_app_fn
-    from flwr.supernode.cli.flwr_clientapp import flwr_clientapp
+    from flwr.supernode.cli.flwr_clientapp import flwr_clientapp  # loads only this half of Flower
     from flwr.supernode.runtime import run_clientapp
 
     require_version(metadata.version("flwr"))
-    gate = BundleGate(
-        read_approvals(Path(os.environ[SITE])),
+    with tempfile.TemporaryDirectory(prefix="consortium-bundle-") as folder:
+        gate = bundle_gate(Path(os.environ[SITE]), Path(folder))
+        replaced = {
+            "install_from_fab": gate.install_bundle,
+            "get_load_client_app_fn": lambda **_: gate.choose_app,
+            "install_app_dependencies": _refuse_to_install,
+        }
+        _replace_names(run_clientapp, replaced)
+        flwr_clientapp()
+
+
+def bundle_gate(site: Path, folder: Path) -> BundleGate:
+    """Return the gate of a site.
+
+    Args:
+        site: The site's directory.
+        folder: A new folder of this process, to which an approved bundle is unpacked. Flower's own
+            would be the same for all runs that give their bundle the same name and the same first
+            8 digits of its hash; what it finds there it loads without looking.
+    """
+    from flwr.cli.install import install_from_fab
+    from flwr.clientapp.utils import get_load_client_app_fn
+
+    def load(unpacked: Path) -> SiteApp:
+        told = tomllib.loads((unpacked / "pyproject.toml").read_text())
+        name, publisher = told["project"]["name"], told["tool"]["flwr"]["app"]["publisher"]
+        load_app = get_load_client_app_fn("", str(unpacked), multi_app=True)
+        return load_app(f"{publisher}/{name}", told["project"]["version"], "")
+
+    return BundleGate(
+        read_approvals(site),
         installed=_installed_app,
-        unpack=install_from_fab,
-        load=get_load_client_app_fn("", None, multi_app=True),
+        unpack=lambda bundle: install_from_fab(bundle, folder, skip_prompt=True),
+        load=load,
     )
-    replaced = {
-        "install_from_fab": gate.install_bundle,
-        "get_load_client_app_fn": lambda **_: gate.choose_app,
-        "install_app_dependencies": _refuse_to_install,
-    }
-    _replace_names(run_clientapp, replaced)
-    flwr_clientapp()
 
 
 def run_server_app() -> None:

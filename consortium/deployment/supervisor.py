@@ -24,6 +24,7 @@ _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 _READY_LIMIT_S = 120.0
 _STOP_LIMIT_S = 20.0
+_HOUR_S = 3_600.0
 _PID = "supervisor.json"
 
 
@@ -71,6 +72,7 @@ def supervise_service(
     service: Service,
     *,
     ready: Callable[[], None] = lambda: None,
+    hourly: Callable[[], None] = lambda: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Run a service until SIGTERM or Ctrl-C, and restart it whenever it dies.
@@ -81,6 +83,7 @@ def supervise_service(
     Args:
         service: The service to run.
         ready: Called after each start.
+        hourly: Called after each start and every hour.
         sleep: Pauses for a number of seconds; tests pass their own.
 
     Raises:
@@ -99,8 +102,7 @@ def supervise_service(
             while not told():
                 _write_state(service, restarts)
                 began = time.monotonic()
-                while process.poll() is None and not told():
-                    sleep(_LOOK_S)
+                _watch(process, told, hourly=hourly, sleep=sleep)
                 if told():
                     break
                 pause = _next_pause(pause, time.monotonic() - began)
@@ -201,6 +203,25 @@ def _supervisor_processes(service: Service) -> list[psutil.Process]:
 
 def _next_pause(pause: float, ran_s: float) -> float:
     return _FIRST_PAUSE_S if ran_s > _LONGEST_PAUSE_S else min(2 * pause, _LONGEST_PAUSE_S)
+
+
+def _watch(
+    process: "subprocess.Popen[bytes]",
+    told: Callable[[], bool],
+    *,
+    hourly: Callable[[], None],
+    sleep: Callable[[float], None],
+) -> None:
+    """Wait until a process dies or the supervisor is told to stop."""
+    due = time.monotonic()
+    while process.poll() is None and not told():
+        if time.monotonic() >= due:
+            due += _HOUR_S
+            try:
+                hourly()
+            except (OSError, ConsortiumError) as error:
+                print(f"{error}", file=sys.stderr, flush=True)  # noqa: T201 -- its log
+        sleep(_LOOK_S)
 
 
 def _restart(

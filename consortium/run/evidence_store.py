@@ -4,11 +4,13 @@ import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from privacy.storage.secret_files import sync_directory
 
 _KEPT_ROUNDS = 2
+_DELETED = "uploads-deleted"
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class EvidenceStore:
     round t has all of round t-1, even after a power loss. Uploads are the exception: a run can
     resume without this evidence, so nothing waits for them. The last two rounds of uploads,
     receipts, sums and states are kept, and older rounds are deleted, unless all are to be kept.
+    Uploads can be deleted alone, once nobody needs them for an audit.
 
     Args:
         folder: The folder of the files.
@@ -64,6 +67,37 @@ class EvidenceStore:
         """Return the rounds that are kept, in order."""
         folders = self.folder.glob("round-*")
         return sorted(int(folder.name.removeprefix("round-")) for folder in folders)
+
+    def delete_uploads(self, *, before: datetime) -> int:
+        """Delete the uploads of each sum whose last one came before a time; return their number.
+
+        Guarantee: a folder is marked on the disk before the first is deleted. So an auditor can
+        tell, also after a death in between, what was deleted from what was never kept. The
+        receipts and sums stay. Nothing may be added to the store meanwhile.
+        """
+        found: dict[Path, list[Path]] = {}
+        for path in self.folder.glob("round-*/*/*upload-*"):  # also parts that a death left
+            found.setdefault(path.parent, []).append(path)
+        old = {
+            folder: paths
+            for folder, paths in found.items()
+            if max(path.stat().st_mtime for path in paths) < before.timestamp()
+        }
+        for folder, paths in old.items():
+            (folder / _DELETED).write_text(f"{datetime.now(UTC).isoformat()}\n")
+            sync_directory(folder)
+            for path in paths:
+                path.unlink()
+            sync_directory(folder)
+        return sum(map(len, old.values()))
+
+    def has_uploads(self, folder: Path) -> bool:
+        """Return whether the uploads of a sum were kept, and not deleted since.
+
+        Args:
+            folder: The folder of the sum.
+        """
+        return not (folder / _DELETED).exists()
 
     def _make_folder(self, folder: Path) -> None:
         missing = [one for one in (folder, *folder.parents) if not one.exists()]

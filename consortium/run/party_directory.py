@@ -89,9 +89,14 @@ class CoordinatorDirectory(PartyDirectory):
     superlink_log = PartyDirectory.flower / "superlink.log"
     """The file for the output of Flower's SuperLink."""
 
+    @property
+    def runs(self) -> Path:
+        """The folder of the runs."""
+        return self.path.resolve() / "runs"
+
     def run(self, name: str) -> Path:
         """Return the directory of a run."""
-        return self.path.resolve() / "runs" / name
+        return self.runs / name
 
 
 def require_coordinator(directory: Path) -> None:

@@ -79,5 +79,7 @@ def audit_sum(
             soft_wrap=True,
             highlight=False,
         )
+    for name in auditor.sums_with_deleted_uploads():
+        console.print(f"{name}: not decided, its uploads were deleted", highlight=False)
     if any(verdict.deviation for verdict in verdicts):
         raise typer.Exit(FAILED)

@@ -35,20 +35,24 @@ def hostile_bundle(marker: Path) -> bytes:
     return content.getvalue()
 
 
+FOLDER = Path("unpacked")
+
+
 class Seen:
     """Records what was unpacked and what was loaded."""
 
     def __init__(self) -> None:
         self.unpacked: list[bytes] = []
-        self.loaded: list[str] = []
+        self.loaded: list[Path] = []
 
-    def unpack(self, bundle: bytes, **_: object) -> None:
-        """Stand in for Flower's function."""
+    def unpack(self, bundle: bytes) -> Path:
+        """Stand in for what unpacks a bundle."""
         self.unpacked.append(bundle)
+        return FOLDER
 
-    def load(self, _identity: str, _version: str, digest: str) -> SiteApp:
-        """Stand in for Flower's function."""
-        self.loaded.append(digest)
+    def load(self, folder: Path) -> SiteApp:
+        """Stand in for what loads one."""
+        self.loaded.append(folder)
         return installed
 
     def gate(self, approvals: Approvals) -> BundleGate:
@@ -89,7 +93,7 @@ def test_a_bundle_on_the_list_brings_its_own_app(monkeypatch: pytest.MonkeyPatch
     gate = seen.gate(LISTED)
     gate.install_bundle(BUNDLE, skip_prompt=True)
     gate.choose_app("id", "1", "digest")
-    assert (seen.unpacked, seen.loaded) == ([BUNDLE], ["digest"])
+    assert (seen.unpacked, seen.loaded) == ([BUNDLE], [FOLDER])
 
 
 def test_any_other_bundle_is_neither_unpacked_nor_loaded_and_refused_by_type(
@@ -104,6 +108,13 @@ def test_any_other_bundle_is_neither_unpacked_nor_loaded_and_refused_by_type(
     assert wire.read_refusal(answer) == ("not-approved", {"listed": 1})
     assert (seen.unpacked, seen.loaded) == ([], [])
     assert not (tmp_path / "marker").exists()
+
+
+def test_a_site_with_a_list_runs_nothing_for_a_run_without_a_bundle() -> None:
+    answer = put(Seen().gate(LISTED).choose_app("id", "1", bundle_digest(BUNDLE)))
+    refused = wire.read_refusal(answer)
+    assert refused is not None
+    assert refused[0] == "not-approved"
 
 
 def test_only_the_flower_that_was_looked_at() -> None:

@@ -101,6 +101,26 @@ def test_what_dies_is_started_again_after_pauses_that_double(tmp_path: Path) -> 
     assert [pause for pause in pauses if pause >= 1][:3] == [2, 4, 8]
 
 
+def test_what_is_due_every_hour_is_done_at_once_and_an_error_in_it_ends_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service = Sleeper(tmp_path)
+    done: list[int] = []
+
+    def hourly() -> None:
+        done.append(len(done))
+        raise OSError("the disk is gone")
+
+    def sleep(_seconds: float) -> None:
+        if done:
+            os.kill(os.getpid(), STOP)
+
+    supervise_service(service, hourly=hourly, sleep=sleep)
+    assert done == [0]
+    assert service.starts == 1
+    assert "the disk is gone" in capsys.readouterr().err
+
+
 def test_a_restart_that_fails_is_tried_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
