@@ -76,7 +76,7 @@ def test_five_buckets_survive_two_liars_under_encryption(tmp_path: Path, ideal_a
 def test_every_robust_rule_survives_every_attack(
     rule: str, step: str, attack: str, tmp_path: Path, ideal_auc: float
 ) -> None:
-    """A rule that out-votes liars loses less than TOLERANCE; one that bounds them, less than twice."""
+    """Who out-votes liars loses less than TOLERANCE; who bounds them, less than twice that."""
     told: dict[str, Scalar] = {**TWO, "rule.name": rule, "rule.pre-step": step}
     loss = TOLERANCE * (2 if RULES[rule].only_bounds else 1)
     assert auc_under_attack(tmp_path, told, attack) > ideal_auc - loss
