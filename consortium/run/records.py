@@ -181,6 +181,7 @@ class Comparison(_Record):
 
     Args:
         untrained: Sites with nobody to train on, which have no model of their own.
+        nobody_held_out: Sites that hold nobody out, which have no figures of their own.
     """
 
     version: Literal[1] = 1
@@ -193,6 +194,7 @@ class Comparison(_Record):
     differences: list[Difference]
     seconds: float
     untrained: list[str] = []
+    nobody_held_out: list[str] = []
 
 
 Record = TypeVar("Record", bound=BaseModel)

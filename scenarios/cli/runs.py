@@ -136,4 +136,6 @@ def _print_comparison(comparison: Comparison) -> None:
         table.add_row(arm.name, f"{arm.value:.4f}", f"{arm.low:.4f} to {arm.high:.4f}")
     for site in comparison.untrained:
         table.add_row(f"{site} alone", "none", "nobody to train on")
+    for site in comparison.nobody_held_out:
+        table.add_row(f"at {site}", "none", "nobody is held out there")
     console.print(table)

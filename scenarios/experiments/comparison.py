@@ -120,14 +120,15 @@ def compare(
             "no site of this run holds anybody out: give the sites more persons, or a column split"
         )
     models = {"federated": _Model(trained.statistics, trained.vector)}
-    untrained = [
-        name
-        for name, part in zip(scenario.sites, held.parts, strict=True)
-        if not part.train_examples
-    ]
+    parts = dict(zip(scenario.sites, held.parts, strict=True))
+    untrained = [name for name, part in parts.items() if not part.train_examples]
     models |= _train_arms(run, config, scenario.sites, untrained, tell)
     comparison = _measure_arms(scenario, held, models, n_resamples, config.seed)
-    measured = {"untrained": untrained, "seconds": time.monotonic() - began}
+    measured = {
+        "untrained": untrained,
+        "nobody_held_out": [name for name, part in parts.items() if not part.held_out_examples],
+        "seconds": time.monotonic() - began,
+    }
     comparison = comparison.model_copy(update=measured)
     write_record(run.comparison, comparison)
     return comparison

@@ -48,11 +48,6 @@ def sentences(text: str) -> list[str]:
     return re.sub(r"\s+", " ", text).split(". ")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="part I: figures that all members withhold are shown as those of 0 held-out records",
-)
 @pytest.mark.parametrize(
     ("name", "records"),
     [("heart-diagnosis", hardly_anybody_ill), ("heart-severity", nobody_at_the_worst)],

@@ -1,11 +1,14 @@
 """Sites that hold nobody out, or train on nobody, are in every sum, and nothing crashes."""
 
+import html
+import re
 from pathlib import Path
 
 import pytest
 
 from consortium.report.render import render_report
 from consortium.site.directory import SiteDirectory
+from scenarios.cli.runs import _print_comparison
 from scenarios.data.datasets import load_dataset
 from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
@@ -29,7 +32,7 @@ def sided(folder: Path, name: str, side: str) -> TableFile:
 
 @pytest.mark.parametrize("aggregation", ["clear", "encrypted"])
 def test_a_site_without_training_or_held_out_persons_is_in_every_sum(
-    aggregation: str, tmp_path: Path
+    aggregation: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = HEART.config_with({"aggregation": aggregation, "num-server-rounds": 2})
     run = new_run_directory(HEART, under=tmp_path, named=None)
@@ -47,4 +50,11 @@ def test_a_site_without_training_or_held_out_persons_is_in_every_sum(
     assert cleveland.own_value is None
     assert compared.untrained == ["hungary"]
     assert not [arm for arm in compared.arms if arm.site == "hungary"]
-    assert "hungary" in render_report(run).read_text()
+    assert compared.nobody_held_out == ["cleveland"]
+    page = html.unescape(render_report(run).read_text())
+    assert "hungary" in page
+    assert "None at cleveland: nobody is held out there." in page
+    _print_comparison(compared)
+    told = capsys.readouterr().out
+    assert re.search(r"at cleveland +none +nobody is held out there", told)
+    assert re.search(r"hungary alone +none +nobody to train on", told)

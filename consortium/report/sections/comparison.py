@@ -158,6 +158,9 @@ def _own_blocks(recorded: Recorded, verdict: Headline) -> tuple[Block, ...]:
         "interval is given for them. The own model has an advantage here: it was trained on "
         f"{recorded.people} of the same kind."
     )
+    if verdict.comparison.nobody_held_out:
+        where = words.name_list(verdict.comparison.nobody_held_out)
+        remark += f" None at {where}: nobody is held out there."
     return picture, Paragraph(remark, "quiet")
 
 

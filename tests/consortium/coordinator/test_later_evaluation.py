@@ -4,7 +4,9 @@ import html
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flwr.app import Context, Message
@@ -44,28 +46,31 @@ class Founded:
             releases = {"evaluation_rosters": "one", "minimum_count": minimum_count}
             decide(site, releases=releases)
 
-    def run(self, run: RunDirectory, config: RunConfig, *, away: str = "") -> RunDirectory:
+    def run(
+        self, run: RunDirectory, config: RunConfig, *, away: str = "", only_at_the_end: bool = False
+    ) -> RunDirectory:
         """Run the coordinator's app to its end, with the sites as they are."""
         forget_processes()
         run.path.mkdir(parents=True)
         self.consortium.charter.write(run.charter)
-        apps = {index: self.app_of(name, away) for index, name in enumerate(NAMES)}
+        apps = {index: self.app_of(name, away, only_at_the_end) for index, name in enumerate(NAMES)}
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(ENVIRONMENT, str(run.path))
             run_in_process(server_app, apps, num_sites=len(NAMES), run_config=config.flat())
         return run
 
-    def train(self, name: str, *, away: str = "") -> RunDirectory:
+    def train(self, name: str, **who: Any) -> RunDirectory:
         """Train for a round."""
         config = configured({"num_server_rounds": 1, "quorum": 3})
-        return self.run(RunDirectory(self.runs / name), config, away=away)
+        return self.run(RunDirectory(self.runs / name), config, **who)
 
-    def app_of(self, name: str, away: str) -> SiteApp:
-        """Return the app of a site, which does not answer if it is away."""
+    def app_of(self, name: str, away: str, only_at_the_end: bool) -> SiteApp:
+        """Return the app of a site, which does not answer if it is away, or not at the end."""
         directory = str(self.consortium.run.site(name))
 
         def app(message: Message, context: Context) -> Message:
-            if name == away:
+            kind = message.metadata.message_type
+            if name == away and (not only_at_the_end or kind == "evaluate"):
                 raise Vanished
             context.node_config["site-dir"] = directory
             return client_app(message, context)
@@ -141,3 +146,25 @@ def test_too_few_persons_of_a_class_are_withheld_in_words(tmp_path: Path) -> Non
     assert "0 held-out records" not in text
     with pytest.raises(NothingWithheld):
         later_config(run, Founded(tmp_path / "other").consortium.charter)
+
+
+def test_a_site_that_was_silent_at_the_end_is_named_where_the_figures_would_be(
+    founded: Founded,
+) -> None:
+    """A sum that lacks one site is not opened, and nothing says 0."""
+    run = founded.train("first", away="west", only_at_the_end=True)
+    told = read_record(run.summary, Summary).withheld
+    assert told.startswith("withheld, because west did not answer at the end")
+    assert "0 held-out records" not in page(run)
+
+
+def test_a_charter_that_releases_nothing_is_named_where_the_figures_would_be(
+    founded: Founded,
+) -> None:
+    charter = founded.consortium.charter.model_copy(update={"release_pooled": False})
+    for name in NAMES:
+        charter.write(founded.consortium.run.site(name) / "charter.json")
+    founded.consortium = replace(founded.consortium, charter=charter)
+    run = founded.train("first")
+    told = read_record(run.summary, Summary).withheld
+    assert told == "withheld, because the charter releases no pooled figures (release_pooled)"
