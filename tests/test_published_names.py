@@ -148,6 +148,7 @@ CODES = {
     "OptimizerRefused": "optimizer-refused",
     "OptionRefused": "option-refused",
     "OtherBuckets": "other-buckets",
+    "OtherSites": "other-sites",
     "OtherCharter": "other-charter",
     "OtherEncoder": "other-encoder",
     "OtherKeys": "other-keys",

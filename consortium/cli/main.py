@@ -23,7 +23,10 @@ COMMANDS = {
     ),
     "site": LazyCommand("Set up and run a site.", "consortium.cli.site:app"),
     "coordinator": LazyCommand("Set up and run the coordinator.", "consortium.cli.coordinator:app"),
-    "run": LazyCommand("Start a run under the charter in force, from a seed of its own unless one is given.", "consortium.cli.run:app"),
+    "run": LazyCommand(
+        "Start a run under the charter in force, from a seed of its own unless one is given.",
+        "consortium.cli.run:app",
+    ),
     "resume": LazyCommand(
         "Resume an interrupted run from its last completed round.", "consortium.cli.run:app"
     ),

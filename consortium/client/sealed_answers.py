@@ -254,8 +254,7 @@ class _Exchange:
     def _sealed_training(self, standing: RunPosition) -> tuple[Sent, Sent]:
         """Return the sealed update and counts."""
         answers, exact = self.session.answers, self.session.exact
-        if self.session.terms.contribution.exact:
-            exact.require_roster()
+        exact.require_training_roster()
         # A later attempt seals what was trained in the first one: a second training would show a
         # second sum, and with private training cost a second time.
         given = answers.contribution(self.request) or self._contribution(standing)

@@ -245,6 +245,7 @@ class Session:
         # Before the sums are opened: a site that is shown another past decides about no checksum.
         self.checks.require_chain((*before.chain, agreed))
         self._keep_question(request)
+        self.exact.claim_opened(last, by_bucket.values())
         sealer = self.terms.sealer(TRAINING, last, placement)
         view = memoryview(request.sums)
         opened = [

@@ -3,7 +3,7 @@
 docs/protocol.md, "One round".
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from consortium.client.sealed_session_parameters import SiteTerms
@@ -20,7 +20,7 @@ from privacy.protocol.envelope import (
     WrongAttempt,
 )
 from privacy.protocol.receipts import Expected, TooFewOthers, check_receipts, decode_receipts
-from privacy.secrets.roster_memory import CountedData, RosterMemory
+from privacy.secrets.roster_memory import CountedData, RosterMemory, Start
 
 
 class RolledBack(ConsortiumError, ValueError, code="rolled-back"):
@@ -195,6 +195,28 @@ class ExactCounts:
                 "sign the next revision of the charter"
             )
 
+    def require_training_roster(self) -> None:
+        """Check that what training gives may be sealed for the roster of this run.
+
+        Raises:
+            AnotherRoster: It is an exact tally, and this site counts for another roster.
+            OtherSites: It has no noise, and updates from this start were sealed for another one.
+        """
+        if self.terms.contribution.exact:
+            self.require_roster()
+        elif self._repeats_updates:
+            self._rosters.claim_start(self._start, self.terms.opened.roster)
+
+    def claim_opened(self, server_round: int, buckets: Iterable[Sequence[Receipt]]) -> None:
+        """Remember whose updates of a round are opened together.
+
+        Raises:
+            OtherSites: They have no noise, and a run from the same start had other sums here.
+        """
+        if self._repeats_updates:
+            named = [[one.label.site for one in bucket] for bucket in buckets]
+            self._rosters.claim_opened(self._start, server_round, named)
+
     def statistics(self) -> Tally | None:
         """Return what this site counted of its training records before, or None."""
         return self._rosters.own_statistics(self._counted)
@@ -252,6 +274,16 @@ class ExactCounts:
         if held is None or site.task.layout.digest_of(held.vector) != self.evaluated_model:
             return None
         return self.terms.step.start_from(held.vector, held.statistics)
+
+    @property
+    def _repeats_updates(self) -> bool:
+        """Whether a run from the same start gives the same updates: noise makes them others."""
+        exact = self.terms.contribution.exact
+        return not exact and self.terms.site.run_config.privacy.offered is None
+
+    @property
+    def _start(self) -> Start:
+        return Start(counted=self._counted, seed=self.terms.site.run_config.seed)
 
     @property
     def _rosters(self) -> RosterMemory:

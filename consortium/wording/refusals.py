@@ -112,6 +112,8 @@ _SAID_BY_THE_SITE = {
     "no-final-state": "It did not evaluate the final state, so it has no model of this run.",
     "another-roster": "It counted its records for another roster under this charter, and counts "
     "exactly for one only.",
+    "other-sites": "Its updates from this start were summed for other sites before: the run needs "
+    "the same sites, another seed, or noise.",
     "roster-incomplete": "It refused to open counts that do not hold every site of the run.",
     "sums-missing": "It was not given all the sums of the round.",
     "policy-unreadable": "It has no readable policy, and answers nothing without one.",

@@ -3,15 +3,17 @@
 The sums over two rosters differ by single sites. So exact counts of a data set are sealed for one
 roster only under a charter, whatever is asked, in whatever run. All exact rosters of a charter
 are then equal or disjoint, and no combination of their sums shows fewer sites than a roster has.
+Updates without noise are such a quantity for each start: two runs from one start give them anew.
 docs/protocol.md, "One roster".
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from privacy import canonical
+from privacy.errors import ConsortiumError
 from privacy.layout import Tally
 from privacy.storage.sqlite import SiteDatabase
 
@@ -25,7 +27,16 @@ ROSTER_TABLES = (
     " PRIMARY KEY (charter, data_set, model)) STRICT",
     "CREATE TABLE IF NOT EXISTS pooled_statistics"
     " (charter TEXT PRIMARY KEY, tally BLOB NOT NULL) STRICT",
+    "CREATE TABLE IF NOT EXISTS start_rosters"
+    " (charter TEXT, data_set TEXT, seed INTEGER, server_round INTEGER, sites BLOB NOT NULL,"
+    " PRIMARY KEY (charter, data_set, seed, server_round)) STRICT",
 )
+
+_SEALED = 0  # the round under which the roster of sealed updates stands; opened sums count from 1
+
+
+class OtherSites(ConsortiumError, PermissionError, code="other-sites"):
+    """Updates without noise from this start were sealed, or opened, for other sites before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +51,22 @@ class CountedData:
 
     charter: str
     data_set: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Where training without noise begins.
+
+    It goes by the seed alone, which gives new parameters and the order of the records. Another
+    learning rate is the same start, and so is a wider hidden layer: its first rows are the same.
+
+    Args:
+        counted: What is trained on.
+        seed: The seed of the run.
+    """
+
+    counted: CountedData
+    seed: int
 
 
 class RosterMemory:
@@ -70,6 +97,52 @@ class RosterMemory:
                 "SELECT roster FROM exact_rosters WHERE charter = ? AND data_set = ?", *place
             )
         return bool(held == (encoded,))
+
+    def claim_start(self, start: Start, roster: Sequence[str]) -> None:
+        """Remember for which roster updates from a start are sealed: the first one that asks.
+
+        Raises:
+            OtherSites: It was another one before.
+        """
+        self._claim_sites(start, _SEALED, [roster])
+
+    def claim_opened(
+        self, start: Start, server_round: int, buckets: Iterable[Sequence[str]]
+    ) -> None:
+        """Remember whose updates of a round are opened together: the first sums of it.
+
+        A run goes on without a site that is late, so its sums may be over fewer than its roster.
+
+        Args:
+            start: Where the run began.
+            server_round: From 1 on.
+            buckets: The sites in each sum.
+
+        Raises:
+            OtherSites: A run from the same start had other sums in this round.
+        """
+        self._claim_sites(start, server_round, buckets)
+
+    def _claim_sites(
+        self, start: Start, server_round: int, groups: Iterable[Sequence[str]]
+    ) -> None:
+        encoded = b"".join(sorted(canonical.names(sorted(group)) for group in groups))
+        place = (start.counted.charter, start.counted.data_set, start.seed, server_round)
+        with self._database.writing():
+            self._database.execute(
+                "INSERT OR IGNORE INTO start_rosters VALUES (?, ?, ?, ?, ?)", *place, encoded
+            )
+            held = self._database.row(
+                "SELECT sites FROM start_rosters"
+                " WHERE charter = ? AND data_set = ? AND seed = ? AND server_round = ?",
+                *place,
+            )
+        if held != (encoded,):
+            raise OtherSites(
+                f"updates from the start that seed {start.seed} gives were summed for other sites "
+                "before, and the difference would be the update of single ones: run with the same "
+                "sites, with another seed, or with noise (dp.unit)"
+            )
 
     def keep_own_statistics(self, counted: CountedData, tally: Tally) -> Tally:
         """Keep what this site counted of its training records; return what it counted first.

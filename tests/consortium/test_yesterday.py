@@ -74,18 +74,18 @@ def replayed(recorded: Recorded, kinds: tuple[str, ...]) -> Callable[[Passing], 
 
 
 @pytest.mark.parametrize(
-    ("kind", "code"),
-    [(HELLO, "not-the-site"), ("query.statistics", "wrong-run"), ("train", "wrong-run")],
+    ("kind", "code", "seed"),
+    [(HELLO, "not-the-site", 1), ("query.statistics", "wrong-run", 2), ("train", "wrong-run", 3)],
 )
 def test_an_answer_of_yesterday_costs_its_sender_the_round_and_the_run_nothing(
-    yesterday: Honest, kind: str, code: str
+    yesterday: Honest, kind: str, code: str, seed: int
 ) -> None:
     """Whoever recorded it, and whoever sends it in the site's name."""
     consortium, course = yesterday
     recorded: Recorded = {
         (asked.site, asked.kind, asked.number): answer for asked, answer in course.seen
     }
-    today = consortium.start(up=replayed(recorded, (kind,)))
+    today = consortium.start(up=replayed(recorded, (kind,)), seed=seed)
     assert today.error is None
     assert code in {told for _, _, told in today.quarantined}
     assert {site for _, site, _ in today.quarantined} <= {LIAR, "node 1003"}

@@ -1,12 +1,11 @@
-"""Whatever happens in whatever order, exact sums together show no so few sites.
+"""Whatever happens in whatever order, exact sums and updates of one start show no so few sites.
 
 Somebody sees everything that any honest site ever opened, in all runs. A sum of a subset of sites
 is a vector of zeros and ones; what follows from several sums is what lies in their span.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
 from shutil import rmtree
@@ -19,16 +18,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from consortium.client.sealed_session import Session
-from privacy.protocol.envelope import EVALUATION, STATISTICS, Receipt
-from privacy.secrets.sealer import Opened as OpenedSum
-from privacy.secrets.sealer import Sealer
+from privacy.protocol.envelope import TRAINING
 from scenarios.engines.in_process import Vanished
 from tests.decisions import decide
+from tests.opened_sums import OpenedSum, opened_sums
 from tests.small_consortium import Consortium, Passing, forget_processes, records
 
 SITES = ("east", "middle", "north", "south", "west")
-EXACT = (STATISTICS, EVALUATION)
 MIN_OTHERS = 2
 Opened = dict[str, set[frozenset[str]]]
 
@@ -48,23 +44,14 @@ def shown_alone(sums: Iterable[frozenset[str]]) -> list[frozenset[str]]:
     return found
 
 
-@contextmanager
-def watched(opened: Opened) -> Iterator[None]:
-    """Note the roster of every exact sum that a site opens, by what was counted."""
-    open_sum = Session._open
+def quantity(one: OpenedSum) -> str:
+    """Say what a sum is of: the same name, the same numbers of each site.
 
-    def open_and_note(
-        session: Session, sealer: Sealer, summed: bytes | memoryview, receipts: Sequence[Receipt]
-    ) -> OpenedSum:
-        found = open_sum(session, sealer, summed, receipts)
-        purpose = receipts[0].label.slot.purpose
-        if purpose in EXACT:
-            opened[purpose].add(frozenset(one.label.site for one in receipts))
-        return found
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Session, "_open", open_and_note)
-        yield
+    Updates follow from the start, so from the seed; a later round from what was opened before.
+    """
+    if one.purpose == TRAINING:
+        return f"updates of round {one.server_round} from seed {one.seed}"
+    return one.purpose
 
 
 class Histories(RuleBasedStateMachine):
@@ -119,8 +106,10 @@ class Histories(RuleBasedStateMachine):
             self.records += 1
             path = self.consortium.run.site(grows) / "data.parquet"
             records(grows, self.records).to_parquet(path, index=False)
-        with watched(self.opened):
+        with opened_sums() as seen:
             self.consortium.start(down=down, num_server_rounds=rounds, quorum=3, seed=seed)
+        for one in seen:
+            self.opened[quantity(one)].add(one.sites)
 
     @invariant()
     def nobody_is_shown_alone(self) -> None:

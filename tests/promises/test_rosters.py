@@ -2,17 +2,36 @@
 
 import json
 from collections.abc import Mapping
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+from flwr.app import RecordDict
 
 from consortium.charter.document import Floors
 from consortium.site.policy_templates import strict
-from privacy.layout import Tally
+from privacy.layout import Tally, Vector
+from privacy.protocol.envelope import TRAINING
+from privacy.secrets.roster_memory import RosterMemory
 from tests.carrier import away, released_tallies, staged
 from tests.decisions import decide
-from tests.small_consortium import NAMES, Consortium, Course, Place, forget_processes, records
+from tests.opened_sums import OpenedSum, opened_sums
+from tests.small_consortium import (
+    NAMES,
+    Consortium,
+    Course,
+    Hook,
+    Passing,
+    Place,
+    as_it_is,
+    forget_processes,
+    read_round,
+    records,
+    refusal,
+)
+from tests.tampering import absent, own_levels
 
 ROWS = 200
 ONE_ROUND: Mapping[str, Any] = {"num_server_rounds": 1, "quorum": 3}
@@ -41,11 +60,12 @@ def strict_consortium(folder: Path, *, noise_required: bool) -> Consortium:
 def with_and_without_west(
     consortium: Consortium, config: Mapping[str, Any]
 ) -> tuple[Course, Course]:
-    """Run with all four sites, then with three of them; nobody lies."""
+    """Run with all four sites, then with three of them from another seed; nobody lies."""
     everyone = consortium.start(**config)
     staged(so=bool(released_tallies(everyone)), what="the run of all four released nothing")
     forget_processes()
-    three = consortium.start(down=away("west"), **config)
+    three = consortium.start(down=away("west"), seed=8, **config)
+    staged(so=three.error is None, what="three sites did not run")
     return everyone, three
 
 
@@ -86,10 +106,114 @@ def test_no_member_reads_another_members_statistics_from_the_models_of_two_runs(
     """East is honest and curious; so is the coordinator."""
     consortium = strict_consortium(tmp_path, noise_required=False)
     told = []
-    for hook in (lambda passing: passing.content, away("west")):
+    for seed, hook in enumerate((as_it_is, away("west"))):
         forget_processes()
-        consortium.start(down=hook, **ONE_ROUND)
+        staged(
+            so=consortium.start(down=hook, seed=seed, **ONE_ROUND).error is None,
+            what="a run did not come to its end",
+        )
         model = consortium.run.site("east") / "model" / "model.json"
         told.append(np.array(json.loads(model.read_text())["statistics"]))
     west = consortium.place("west", **ONE_ROUND).site
     assert not np.array_equal(told[0] - told[1], west.task.statistics_of(west.data))
+
+
+class Watched:
+    """Runs of which somebody sees all that is opened; beside it, what west alone sent."""
+
+    def __init__(self, folder: Path) -> None:
+        forget_processes()
+        self.consortium = Consortium.placed(folder / "run")
+        self.opened: list[OpenedSum] = []
+        self.own: list[Vector] = []
+
+    def run(self, hook: Hook = as_it_is, **overrides: Any) -> Course:
+        """Run as processes that start now, with a quorum of three."""
+        forget_processes()
+        config = {"num_server_rounds": 2, "quorum": 3, **overrides}
+        asked: dict[int, Passing] = {}
+
+        def down(passing: Passing) -> RecordDict:
+            asked[passing.number] = passing
+            return hook(passing)
+
+        def up(passing: Passing) -> RecordDict:
+            if (passing.site, passing.kind) == ("west", "train") and not refusal(passing.content):
+                request = read_round(asked[passing.number].content)
+                session = self.consortium.place("west", **config).session(request)
+                self.own.append(own_levels(session, request).astype(np.float64))
+            return passing.content
+
+        with opened_sums() as seen:
+            course = self.consortium.start(down=down, up=up, **config)
+        self.opened += [one for one in seen if one.purpose == TRAINING]
+        return course
+
+    def shows_west(self) -> bool:
+        """Say whether a difference of two sums is an update of west, but for a thousandth."""
+        differences = [
+            one.levels - other.levels
+            for one, other in permutations(self.opened, 2)
+            if one.sites - other.sites == {"west"} and other.sites < one.sites
+        ]
+        return any(
+            np.linalg.norm(found - own) < 1e-3 * np.linalg.norm(own)
+            for found in differences
+            for own in self.own
+        )
+
+
+@pytest.mark.parametrize("moved", [0.0, 1e-7])
+def test_the_first_update_of_a_site_that_was_away_once_stays_its_own(
+    tmp_path: Path, moved: float
+) -> None:
+    """Another learning rate is the same start: the update is the same but for a millionth."""
+    watched = Watched(tmp_path)
+    first = watched.run(learning_rate=0.05)
+    staged(so=first.error is None and bool(watched.own), what="no first run")
+    second = watched.run(away("west"), learning_rate=0.05 + moved)
+    assert not watched.shows_west()
+    assert {code for _, _, code in second.quarantined} == {"silent", "site-refused.other-sites"}
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_nor_is_it_the_difference_of_two_runs_that_it_was_late_in(
+    tmp_path: Path, number: int
+) -> None:
+    """The run is opened for all four, and goes on without west when its answer does not come."""
+    watched = Watched(tmp_path)
+    staged(so=watched.run().error is None and bool(watched.own), what="no first run")
+    second = watched.run(absent("west", "train", number))
+    assert not watched.shows_west()
+    codes = {code for at, _, code in second.quarantined if at > number}
+    assert codes == {"site-refused.other-sites"}
+
+
+def test_a_run_goes_on_without_who_is_late_and_may_do_so_again(tmp_path: Path) -> None:
+    """Sealed for four and opened for three, in the second run as in the first."""
+    watched = Watched(tmp_path)
+    for _ in range(2):
+        assert watched.run(absent("west", "train", 1)).error is None
+    assert not watched.shows_west()
+
+
+def test_another_seed_is_another_start(tmp_path: Path) -> None:
+    """And the same sites may go on from the same one as often as they like."""
+    watched = Watched(tmp_path)
+    first = watched.run()
+    assert watched.run(away("west"), seed=8).error is None
+    again = watched.run()
+    assert again.error is None
+    assert again.model == first.model
+    assert not watched.shows_west()
+
+
+def test_the_eyes_of_these_tests_see_an_update(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the memory, the difference of two first sums is the update."""
+    monkeypatch.setattr(RosterMemory, "_claim_sites", lambda *_: None)
+    watched = Watched(tmp_path)
+    watched.run()
+    watched.run(away("west"), learning_rate=0.05 + 1e-7)
+    assert watched.shows_west()

@@ -2,17 +2,18 @@
 
 import sqlite3
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privacy.secrets.replay_guard import SiteMemory
-from privacy.secrets.roster_memory import CountedData
+from privacy.secrets.roster_memory import CountedData, OtherSites, Start
 
 SITES = ("a", "b", "c", "d", "e", "f")
 FLOOR = 3
@@ -95,6 +96,61 @@ def test_the_first_roster_stands_for_its_charter_and_data_set_only(tmp_path: Pat
             assert memory.rosters.claim_roster(counted, ["a", "b", "c"])
 
 
+START = Start(counted=COUNTED, seed=7)
+
+
+def test_updates_from_a_start_are_sealed_for_the_first_roster_only(tmp_path: Path) -> None:
+    with SiteMemory(tmp_path) as memory:
+        memory.rosters.claim_start(START, ["a", "b", "c", "d"])
+    with SiteMemory(tmp_path) as memory:
+        memory.rosters.claim_start(START, ["d", "c", "b", "a"])
+        with pytest.raises(OtherSites, match="same sites, with another seed, or with noise"):
+            memory.rosters.claim_start(START, ["a", "b", "c"])
+        memory.rosters.claim_start(Start(counted=COUNTED, seed=8), ["a", "b", "c"])
+
+
+def test_other_data_and_another_charter_have_starts_of_their_own(tmp_path: Path) -> None:
+    other_charter = CountedData(charter="1" * 64, data_set="records")
+    other_data = CountedData(charter="0" * 64, data_set="images")
+    with SiteMemory(tmp_path) as memory:
+        for size, counted in enumerate((COUNTED, other_charter, other_data), start=3):
+            memory.rosters.claim_start(Start(counted=counted, seed=7), SITES[:size])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 1),
+            st.integers(1, 2),
+            st.frozensets(st.sampled_from(SITES), min_size=FLOOR),
+        ),
+        max_size=12,
+    )
+)
+def test_the_sums_of_one_start_and_round_isolate_no_site(
+    sums: list[tuple[int, int, frozenset[str]]],
+) -> None:
+    """A site that opens whatever it is shown, in runs that lose sites in any round."""
+    opened: dict[tuple[int, int], Rosters] = {}
+    with TemporaryDirectory() as folder, SiteMemory(Path(folder)) as memory:
+        for seed, number, sites in sums:
+            start = Start(counted=COUNTED, seed=seed)
+            with suppress(OtherSites):
+                memory.rosters.claim_opened(start, number, [sorted(sites)])
+                opened.setdefault((seed, number), []).append(sites)
+    assert not any(isolated(of_round) for of_round in opened.values())
+
+
+def test_the_same_updates_are_not_opened_in_other_buckets(tmp_path: Path) -> None:
+    """Nor in the same buckets under other numbers: those say nothing of who is added to whom."""
+    with SiteMemory(tmp_path) as memory:
+        memory.rosters.claim_opened(START, 1, [["a", "b", "c"], ["d", "e", "f"]])
+        memory.rosters.claim_opened(START, 1, [["f", "e", "d"], ["a", "b", "c"]])
+        with pytest.raises(OtherSites):
+            memory.rosters.claim_opened(START, 1, [["a", "b", "d"], ["c", "e", "f"]])
+
+
 def test_what_was_counted_first_stays(tmp_path: Path) -> None:
     """A patient who came overnight would be the difference."""
     first, later = np.array([3, 5]), np.array([3, 6])
@@ -124,7 +180,7 @@ def test_a_memory_without_the_tables_gets_them(tmp_path: Path) -> None:
     with SiteMemory(tmp_path):
         pass
     with closing(sqlite3.connect(tmp_path / "memory.sqlite")) as database:
-        for table in ("exact_rosters", "own_statistics", "pooled_statistics"):
+        for table in ("exact_rosters", "own_statistics", "pooled_statistics", "start_rosters"):
             database.execute(f"DROP TABLE {table}")
         database.commit()
     with SiteMemory(tmp_path) as memory:

@@ -34,13 +34,16 @@ def consortium(tmp_path: Path) -> Consortium:
 
 
 def run_with(consortium: Consortium, *sites: str, down: Hook | None = None) -> Course:
-    """Run one round with these sites only, in processes that know only what is on disk."""
+    """Run one round with these sites only, in processes that know only what is on disk.
+
+    So many sites, such a seed: from one seed, updates are sealed for one roster only.
+    """
     forget_processes()
     hook: Hook = down or (lambda passing: passing.content)
     for name in consortium.charter.names:
         if name not in sites:
             hook = both(away(name), hook)
-    return consortium.start(down=hook, num_server_rounds=ONE_ROUND)
+    return consortium.start(down=hook, num_server_rounds=ONE_ROUND, seed=len(sites))
 
 
 def standing_of(consortium: Consortium) -> SealedStanding:
@@ -78,9 +81,9 @@ def test_a_run_that_died_before_its_first_round_is_resumed_with_what_it_carries(
     assert since.request.server_round == 1
     assert since.request.state
     forget_processes()
-    course, config = Course(), configured({"num_server_rounds": ONE_ROUND})
-    strategy = consortium.strategy(course, num_server_rounds=ONE_ROUND)
-    bus = consortium.bus(course, config, down=away(NAMES[3]))
+    course, config = Course(), {"num_server_rounds": ONE_ROUND, "seed": len(NAMES[:3])}
+    strategy = consortium.strategy(course, **config)
+    bus = consortium.bus(course, configured(config), down=away(NAMES[3]))
     course.progress = strategy.start(bus, ONE_ROUND, since=since)
     assert set(course.models) == set(NAMES[:3])
     assert len(set(course.models.values())) == 1
