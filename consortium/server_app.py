@@ -21,7 +21,7 @@ from consortium.protocol.robustness_estimate import protection_of
 from consortium.run.directory import RunDirectory
 from consortium.run.leader_lock import hold_leadership
 from consortium.run.logs import logging_to
-from consortium.run.records import Summary, write_record
+from consortium.run.records import Saturation, Summary, write_record
 from privacy.errors import ConsortiumError
 from sites.evaluation.contract import evaluation_for
 from strategies.coordinator.encrypted.parameters import RoundVoid
@@ -129,4 +129,5 @@ def _summary(led: LedRun, *, status: Status, error: str) -> Summary:
         bytes_down=recorder.bytes_down,
         bytes_up=recorder.bytes_up,
         protection=protection_of(config, charter, dim=ending.layout.dim) if ending.layout else None,
+        saturation=Saturation.of(recorder.saturated, rounds=config.num_server_rounds),
     )

@@ -18,6 +18,7 @@ from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.modes.registry import recorded_mode
 from consortium.protocol.parameters import count_placement, update_placement, upload_header
+from consortium.protocol.saturation import round_counts_placement
 from consortium.run.directory import BadRunDirectory, RunDirectory
 from consortium.run.evidence_store import EvidenceStore
 from consortium.run.records import Summary, read_record
@@ -216,9 +217,10 @@ class Auditor:
                 return update_placement(self.config, self.charter, layout, server_round)
             case "statistics":
                 size = statistics_for(self.charter.table).layout.size
+                return count_placement(self.config, self.charter, size)
             case _:
                 size = evaluation_for(self.charter.table).layout.size
-        return count_placement(self.config, self.charter, size)
+                return round_counts_placement(self.config, self.charter, size)
 
     def _folders_of_sums(self) -> Iterator[tuple[int, Path]]:
         for server_round in self.vault.rounds():

@@ -22,6 +22,7 @@ from consortium.client.sealed_uploads import Sent
 from consortium.config import RunConfig
 from consortium.model.provisional import make_provisional_folder
 from consortium.protocol.parameters import count_placement, optimizer_for, update_placement
+from consortium.protocol.saturation import round_counts, round_counts_placement
 from consortium.site.site import Site
 from privacy.canonical import DIGEST_SIZE, MAX_NUMBER
 from privacy.errors import ConsortiumError
@@ -109,12 +110,13 @@ def read_round(site: Site, message: Message) -> SealedRound:
     """
     config, charter, task = site.run_config, site.charter, site.task
     largest = update_placement(config, charter, task.layout, _LARGEST_ROUND)
-    sizes = (task.statistics.layout.size, task.evaluation.layout.size)
+    before = count_placement(config, charter, task.statistics.layout.size)
+    counted = round_counts_placement(config, charter, task.evaluation.layout.size)
     # Sizes come from what was agreed, never from the message: no peer decides how much is read.
     request = SealedRound.read(
         message.content,
         sums_bytes=config.buckets * largest.sum_bytes,
-        count_bytes=max(count_placement(config, charter, size).sum_bytes for size in sizes),
+        count_bytes=max(before.sum_bytes, counted.sum_bytes),
     )
     first, last = _rounds(message.metadata.message_type, config.num_server_rounds)
     if not first <= request.server_round <= last:
@@ -233,8 +235,9 @@ class _Exchange:
         released = self.session.released_tally(self.request)
         if counts is None:
             tally = self.session.exact.evaluation(lambda: self._evaluation(standing))
+            joined = None if tally is None else self.session.terms.round_counts.join(tally)
             counts = self.session.answers.seal_counts(
-                self.request, EVALUATION, tally, standing.sealed.digest
+                self.request, EVALUATION, joined, standing.sealed.digest
             )
         return SealedReply(
             count_upload=counts.upload,
@@ -299,22 +302,23 @@ def _sealed_forms(charter: Charter, config: RunConfig, sizes: Sizes) -> dict[str
         update_placement(config, charter, sizes.layout, _LARGEST_ROUND + 1),
     )
     state = opaque(_state_bytes(config, sizes))
+    counted = round_counts(config, charter, sizes.evaluation).size
     nothing, receipt = opaque(0), opaque(MAX_ENVELOPE_BYTES)
 
     def reply(counts: int = 0, **parts: ArrayForm) -> ReplyForm:
         held = ciphertexts(count_placement(config, charter, counts)) if counts else nothing
         forms = dict.fromkeys(("upload", "receipt", "state", "model"), nothing)
-        counted = {"count-upload": held, "count-receipt": receipt if counts else nothing}
+        sealed = {"count-upload": held, "count-receipt": receipt if counts else nothing}
         return ReplyForm(
-            arrays={**forms, **counted, **parts},
+            arrays={**forms, **sealed, **parts},
             facts={"released": IntRange(0, 1)},
-            optional={"tally": tally(sizes.evaluation)},
+            optional={"tally": tally(counted)},
         )
 
     return {
         messages.STATISTICS: reply(sizes.statistics, state=state),
-        messages.TRAIN: reply(sizes.evaluation, upload=update, receipt=receipt, state=state),
-        messages.EVALUATE: reply(sizes.evaluation, state=state, model=opaque(DIGEST_SIZE)),
+        messages.TRAIN: reply(counted, upload=update, receipt=receipt, state=state),
+        messages.EVALUATE: reply(counted, state=state, model=opaque(DIGEST_SIZE)),
         sealed_messages.RELEASE: reply(),
     }
 

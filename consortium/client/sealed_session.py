@@ -157,19 +157,24 @@ class Session:
         self._keep_question(request)
         sealer = self.terms.sealer(purpose, server_round, self.terms.counts(purpose))
         tally = self._open(sealer, request.count_sum, receipts).tally
-        counted = task.statistics if purpose == STATISTICS else task.evaluation
         # Nobody sees the part of one site; that the sum is possible is all that can be checked.
-        counted.check(tally)
+        if purpose == STATISTICS:
+            task.statistics.check(tally)
+        else:
+            counts = self.terms.round_counts
+            task.evaluation.check(counts.evaluation_of(tally))
+            counts.check_saturation(tally, values=len(roster) * task.layout.dim)
         return tally
 
     def released_tally(self, request: SealedRound) -> Tally | None:
-        """Return the pooled evaluation of the last round, if there is one the members release."""
+        """Return the pooled counts of the last round, if there are any that the members release."""
         releases = self.terms.site.policy.releases
         released = self.terms.site.charter.release_pooled and releases.pooled_figures
         if not released or request.server_round < 2 or not request.count_sum:
             return None
         tally = self.pooled_tally(request, EVALUATION, server_round=request.server_round - 1)
-        return tally if self.terms.site.counts_enough(tally) else None
+        evaluation = self.terms.round_counts.evaluation_of(tally)
+        return tally if self.terms.site.counts_enough(evaluation) else None
 
     def require_final_state(self, request: SealedRound) -> None:
         """Check that more than half of the run's sites signed the final state of this site.

@@ -12,6 +12,7 @@ from consortium.protocol.parameters import (
     weight_classes,
 )
 from consortium.protocol.run_state import Step
+from consortium.protocol.saturation import RoundCounts, round_counts
 from consortium.site.key_ring import KeyRing
 from consortium.site.site import Site
 from privacy import canonical
@@ -67,9 +68,16 @@ class SiteTerms:
 
     def counts(self, purpose: str) -> Placement:
         """Return where a tally stands in its ciphertexts."""
-        task = self.site.task
-        counted = task.statistics if purpose == STATISTICS else task.evaluation
-        return count_placement(self.site.run_config, self.site.charter, counted.layout.size)
+        size = self.site.task.statistics.layout.size
+        if purpose != STATISTICS:
+            size = self.round_counts.size
+        return count_placement(self.site.run_config, self.site.charter, size)
+
+    @cached_property
+    def round_counts(self) -> RoundCounts:
+        """What is counted in a round: the evaluation, and saturated values."""
+        site = self.site
+        return round_counts(site.run_config, site.charter, site.task.evaluation.layout.size)
 
     @cached_property
     def buckets(self) -> Mapping[str, int]:

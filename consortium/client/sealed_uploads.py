@@ -11,7 +11,7 @@ from consortium.protocol.parameters import planes, upload_header
 from privacy import canonical
 from privacy.canonical import Reader
 from privacy.encryption.parameters import Placement
-from privacy.encryption.quantisation import Scales, quantise
+from privacy.encryption.quantisation import Scales, quantise, saturated_values
 from privacy.layout import Tally
 from privacy.protocol.envelope import EVALUATION, NO_STATE, TRAINING, Receipt, Slot, UploadLabel
 from privacy.protocol.grouping import COUNTED, WITHHELD
@@ -84,13 +84,14 @@ class Answers:
         if config.buckets > 1 and config.privacy.offered is None:
             memory.remember_partition(self.terms.drawn, config.buckets)
         while True:
+            counts = self._round_counts(request, scales, given)
             # One commit for all three: after a death in between, the round would be trained again,
             # or its counts would be missing.
             kept = memory.remember_round(
                 self._slot(request),
                 given.encode(),
                 [
-                    self._counts(request, EVALUATION, given.tally if evaluated else None, state),
+                    self._counts(request, EVALUATION, counts if evaluated else None, state),
                     self._update(request, state, scales, given),
                 ],
             )
@@ -111,6 +112,19 @@ class Answers:
 
     def _slot(self, request: SealedRound) -> Slot:
         return self.terms.slot(TRAINING, request.server_round, request.attempt)
+
+    def _round_counts(self, request: SealedRound, scales: Scales, given: Contribution) -> Tally:
+        """Return the evaluation counts, and how many values of the update are saturated."""
+        terms, saturated = self.terms, 0
+        if terms.round_counts.saturation:
+            saturated = saturated_values(
+                np.asarray(given.update, np.float64),
+                weight_class=terms.weight_class(given.num_examples),
+                scales=scales,
+                parameters=terms.updates.parameters,
+                planes=planes(terms.site.run_config, request.server_round),
+            )
+        return terms.round_counts.join(given.tally, saturated)
 
     def _update(
         self, request: SealedRound, state: bytes, scales: Scales, given: Contribution

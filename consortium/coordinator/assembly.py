@@ -14,6 +14,7 @@ from consortium.protocol.parameters import (
     upload_header,
     weight_classes,
 )
+from consortium.protocol.saturation import round_counts
 from privacy.contribution import Contribution
 from privacy.protocol.grouping import weight_class
 from privacy.protocol.key_messages import LONGEST_LABEL
@@ -108,7 +109,8 @@ def encrypted_strategy(  # noqa: PLR0913 -- each is another part of the coordina
         ConsortiumError: As `clear_strategy`; or no parameters are exact for so many members.
     """
     rule_spec(config, charter)
-    sizes = (statistics_for(charter.table).layout.size, evaluation_for(charter.table).layout.size)
+    statistics = statistics_for(charter.table).layout.size
+    counted = round_counts(config, charter, evaluation_for(charter.table).layout.size)
     return Encrypted(
         cohort=cohort_for(config, charter),
         terms=SealedTerms(
@@ -122,8 +124,9 @@ def encrypted_strategy(  # noqa: PLR0913 -- each is another part of the coordina
             updates=lambda layout, server_round: update_placement(
                 config, charter, layout, server_round
             ),
-            statistics=count_placement(config, charter, sizes[0]),
-            evaluation=count_placement(config, charter, sizes[1]),
+            statistics=count_placement(config, charter, statistics),
+            evaluation=count_placement(config, charter, counted.size),
+            evaluation_size=counted.evaluation,
             header=lambda label, layout, placement: upload_header(label, config, layout, placement),
             asked_last=asked_last,
             exact=learner_of(charter).contribution.exact,

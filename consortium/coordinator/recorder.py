@@ -117,6 +117,7 @@ class Recorder:
     answers: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     bytes_down: int = 0
     bytes_up: int = 0
+    saturated: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._released, self._last_released = (
@@ -192,6 +193,7 @@ class Recorder:
         for line in _read_lines(self.run.metrics):
             self.bytes_down += line["bytes_down"]
             self.bytes_up += line["bytes_up"]
+            self._note_saturated(line["server_round"], line.get("saturated"))
         self._append_line(self.run.events, {"event": "run-resumed", "server_round": through + 1})
 
     def _replay_line(self, line: dict[str, Any]) -> float:
@@ -213,6 +215,11 @@ class Recorder:
     def _note_answer(self, site: str, server_round: int) -> None:
         """Set the round's bit: a site that answers again after an interruption counts once."""
         self.answers[site] |= 1 << server_round
+
+    def _note_saturated(self, server_round: int, saturated: int | None) -> None:
+        """Keep how many values of a round's updates were beyond the scale, if that is known."""
+        if saturated is not None:
+            self.saturated[server_round] = saturated
 
     def record_failure(self, code: str, text: str) -> None:
         """Record that the run ended with an error."""
@@ -278,6 +285,13 @@ class Recorder:
         self._released.clear()
         self.bytes_down += event.bytes_down
         self.bytes_up += event.bytes_up
+        self._note_saturated(event.server_round, event.saturated)
+        if event.saturated:
+            _LOG.warning(
+                "round %d: %d values of updates were beyond the scale and were cut off",
+                event.server_round,
+                event.saturated,
+            )
         line = {
             "server_round": event.server_round,
             "sites": len(event.answered),
@@ -285,6 +299,7 @@ class Recorder:
             "bytes_down": event.bytes_down,
             "bytes_up": event.bytes_up,
             "seconds": round(event.seconds, 6),
+            **({} if event.saturated is None else {"saturated": event.saturated}),
         }
         self._append_line(self.run.metrics, line, site_metrics=self.site_metrics())
         self._append_event(event, {**line, "answered": event.answered})

@@ -21,7 +21,12 @@ from consortium.report.sections.coordinator_view import coordinator_section
 from consortium.report.sections.performance import performance_section
 from consortium.report.sections.privacy import privacy_section
 from consortium.report.sections.robustness import robustness_section
-from consortium.report.sections.rounds import cost_section, rounds_section, stopped_section
+from consortium.report.sections.rounds import (
+    cost_section,
+    rounds_section,
+    saturation_section,
+    stopped_section,
+)
 from consortium.report.sections.site_heterogeneity import heterogeneity_section
 from consortium.report.sections.sites import left_out_section, sites_section
 from consortium.run.directory import RunDirectory
@@ -41,6 +46,7 @@ ANSWERS: tuple[Answer, ...] = (
     privacy_section,
     performance_section,
     rounds_section,
+    saturation_section,
     heterogeneity_section,
     sites_section,
     left_out_section,

@@ -13,6 +13,7 @@ from typing import Any, Literal, TextIO, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consortium.run.directory import BadRunDirectory
+from consortium.wording.saturation import saturation_warning
 
 
 class _Record(BaseModel):
@@ -89,6 +90,31 @@ class Protection(_Record):
         return self.spare < self.liars
 
 
+class Saturation(_Record):
+    """How many values of the sites' updates were beyond the scale, and so were cut off.
+
+    Args:
+        rounds: Rounds of which the sites released the number.
+        values: The number, in the rounds in which it is above 0.
+    """
+
+    rounds: int
+    values: dict[int, int] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, counted: Mapping[int, int], *, rounds: int) -> "Saturation | None":
+        """Return it from the number in each round where it is known; None if in no round.
+
+        Args:
+            counted: Saturated values by round.
+            rounds: Rounds of training; the evaluation after them has no updates.
+        """
+        trained = {at: number for at, number in counted.items() if at <= rounds}
+        if not trained:
+            return None
+        return cls(rounds=len(trained), values={at: n for at, n in trained.items() if n})
+
+
 class Summary(_Record):
     """One run.
 
@@ -102,6 +128,7 @@ class Summary(_Record):
         metrics: Metrics pooled over the held-out persons of the sites in `evaluated`.
         site_metrics: Metrics of single sites, only where the site releases them.
         protection: What the rule withstands; None if the run ended before its layout was known.
+        saturation: Values beyond the scale under encryption; None if nobody released their number.
     """
 
     version: Literal[1] = 1
@@ -129,6 +156,13 @@ class Summary(_Record):
     bytes_down: int = 0
     bytes_up: int = 0
     protection: Protection | None = None
+    saturation: Saturation | None = None
+
+    @property
+    def warning(self) -> str:
+        """What readers are warned of: values that were cut off; "" if there is nothing."""
+        values = self.saturation.values if self.saturation else {}
+        return saturation_warning(values, first_scale=float(self.config.get("first-scale", 1.0)))
 
 
 class Tallies(_Record):

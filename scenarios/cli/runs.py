@@ -65,6 +65,7 @@ def _add_command(command: str, finish: Finish) -> None:
         request.choose_liars(attack, liars)
         directory, summary = request.run(out)
         finish(request, directory, summary)
+        _print_warning(summary)
         _print_place(directory)
 
 
@@ -105,6 +106,7 @@ def resume(
     scenario, summary = resume_with_progress(directory, engine=engine, verbose=verbose)
     write_report(directory)
     _print_metrics(scenario, summary)
+    _print_warning(summary)
     _print_place(directory)
 
 
@@ -125,6 +127,11 @@ def _print_metrics(scenario: Scenario, summary: Summary) -> None:
         )
     elif summary.withheld:
         console.print(f"{scenario.headline.title}: {summary.withheld}", highlight=False)
+
+
+def _print_warning(summary: Summary) -> None:
+    if summary.warning:
+        console.print(f"warning: {summary.warning}", soft_wrap=True, highlight=False)
 
 
 def _print_comparison(comparison: Comparison) -> None:

@@ -13,7 +13,7 @@ from consortium.charter.document import Charter, Member
 from consortium.config import RunConfig
 from consortium.coordinator.recorder import Recorder
 from consortium.run.directory import RunDirectory
-from consortium.run.records import Arm, Comparison, Difference, Summary, write_record
+from consortium.run.records import Arm, Comparison, Difference, Saturation, Summary, write_record
 from privacy.layout import Tally
 from sites.evaluation.contract import evaluation_for
 from sites.schema.tables import Category, ClassLabel, Number, NumberLabel, Schema
@@ -54,6 +54,7 @@ class Sample:
         margin: Half the width of the interval of every difference.
         quarantined: Answers that were not used.
         records: Training records at each site; a quarter as many are held out.
+        saturated: Values beyond the scale by round, as the sites released it; or none.
     """
 
     label: ClassLabel | NumberLabel = DEFAULT
@@ -66,6 +67,7 @@ class Sample:
     margin: float = 0.005
     quarantined: Sequence[SiteQuarantined] = ()
     records: int = 240
+    saturated: Mapping[int, int] = field(default_factory=dict)
     error: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
 
@@ -149,6 +151,7 @@ class Sample:
                 bytes_down=12_000 * len(answered),
                 bytes_up=23_500 * len(answered),
                 seconds=0.25,
+                saturated=self.saturated.get(server_round),
             )
         )
 
@@ -182,6 +185,7 @@ class Sample:
             quarantined=recorder.quarantined,
             bytes_down=recorder.bytes_down,
             bytes_up=recorder.bytes_up,
+            saturation=Saturation.of(recorder.saturated, rounds=self.rounds),
         )
 
     def _comparison(self, values: Mapping[str, float]) -> Comparison:

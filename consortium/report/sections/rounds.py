@@ -9,6 +9,7 @@ from consortium.report.plots import style as plots
 from consortium.report.plots.rounds import Course, Level, draw_course
 from consortium.wording import formatting as words
 from consortium.wording.metric_glossary import meaning_of
+from consortium.wording.saturation import UNCOUNTED
 from sites.schema.tables import Schema
 
 _MOST_LINES = 24
@@ -97,6 +98,28 @@ def _comparison_levels(recorded: Recorded) -> list[Level]:
             Level(name=f"All in one place {words.figure(value)}", value=value, role="all")
         )
     return levels
+
+
+def saturation_section(recorded: Recorded) -> Section | None:
+    """Return the section on values beyond the scale of an encrypted run; None if none were."""
+    summary = recorded.summary
+    uncounted = (
+        recorded.mode.keeps_signed_sums
+        and summary.config.get("scale-rule", "doubling") == "doubling"
+    )
+    warning = UNCOUNTED if uncounted else summary.warning
+    if not warning:
+        return None
+    return Section(
+        anchor="saturation",
+        title="Were values cut off by the encryption?",
+        short="Values cut off",
+        lead=(
+            "Under encryption a value travels as a whole number of levels of a scale. What is "
+            "beyond the scale is cut off."
+        ),
+        blocks=(Paragraph(warning, "warning"),),
+    )
 
 
 def cost_section(recorded: Recorded) -> Section | None:

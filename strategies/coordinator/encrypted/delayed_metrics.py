@@ -19,12 +19,13 @@ class DelayedMetrics:
 
     Args:
         observe: Receives each event.
-        tally_size: Numbers in an evaluation tally.
+        evaluation_size: Numbers in an evaluation tally. What is released behind it is the count
+            of saturated values.
     """
 
-    def __init__(self, observe: Observer, tally_size: int) -> None:
+    def __init__(self, observe: Observer, evaluation_size: int) -> None:
         self._observe = observe
-        self._tally_size = tally_size
+        self._evaluation_size = evaluation_size
         self.untold: Untold | None = None
 
     def hold_round(self, question: SealedRequest, traffic: ByteCount) -> None:
@@ -42,9 +43,17 @@ class DelayedMetrics:
         """Report the round held back, with the counts released in the replies to this question."""
         if self.untold is None:
             return
-        told, evaluation = self.untold, np.zeros(self._tally_size, np.int64)
+        told, released = self.untold, None
         if question.request.server_round > told.server_round:
-            elected = question.ballot.majority_tally()
-            evaluation = evaluation if elected is None else elected.copy()
-        self._observe(RoundFinished(**vars(told), evaluation=evaluation))
+            released = question.ballot.majority_tally()
+        if released is None:
+            released = np.zeros(self._evaluation_size, np.int64)
+        evaluation, saturated = np.split(released.copy(), [self._evaluation_size])
+        self._observe(
+            RoundFinished(
+                **vars(told),
+                evaluation=evaluation,
+                saturated=int(saturated[0]) if saturated.size else None,
+            )
+        )
         self.untold = None

@@ -41,7 +41,8 @@ class SealedTerms:
         attempts: Attempts at a round.
         updates: Returns the placement of what is sent in a round, from layout and round.
         statistics: Placement of the statistics.
-        evaluation: Placement of the evaluation counts.
+        evaluation: Placement of the evaluation counts, and of the count of saturated values.
+        evaluation_size: Entries of the evaluation counts.
         header: Returns the header of an upload.
         asked_last: Openers that failed the others in an earlier run of this coordinator.
         exact: Whether a round needs every site of the run, because exact tallies are added.
@@ -58,6 +59,7 @@ class SealedTerms:
     updates: Callable[[Layout, int], Placement]
     statistics: Placement
     evaluation: Placement
+    evaluation_size: int
     header: Callable[[UploadLabel, Layout, Placement], UploadHeader]
     asked_last: tuple[str, ...] = ()
     exact: bool = False

@@ -91,7 +91,11 @@ class BucketRefused:
 
 @dataclass(frozen=True, kw_only=True)
 class RoundFinished:
-    """A round moved the model. The evaluation counts describe the state that the sites received."""
+    """A round moved the model. The evaluation counts describe the state that the sites received.
+
+    `saturated` says how many values of the updates were beyond the scale, over all sites; None if
+    that is not known.
+    """
 
     kind: ClassVar[str] = "round-finished"
 
@@ -101,6 +105,7 @@ class RoundFinished:
     bytes_down: int
     bytes_up: int
     seconds: float
+    saturated: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,6 +62,7 @@ def test_a_run_is_of_the_charter_in_force_and_says_its_model(
     said = commands.invoke(app, ["run", str(coordinator), "--name", "a", "--set", "quorum=3"])
     assert said.exit_code == 0, said.output
     assert f"finished: 1 rounds, model {summary['model_digest']}" in said.output
+    assert "warning" not in said.output
     run = RunDirectory(coordinator.resolve() / "runs" / "a")
     assert run.charter.read_text() == (coordinator / "charter.json").read_text()
     assert last_run(coordinator) == run.path
@@ -96,6 +97,18 @@ def test_a_resumed_run_keeps_its_seed(coordinator: Path) -> None:
     resumed = commands.invoke(app, ["resume", str(coordinator), "--no-wait"])
     assert f", seed {drawn}\n" in resumed.output
     assert json.loads((coordinator / "order.json").read_text())["config"]["seed"] == drawn
+
+
+def test_a_run_whose_values_were_cut_off_ends_with_a_warning(
+    coordinator: Path, summary: dict[str, object]
+) -> None:
+    summary = {**summary, "saturation": {"rounds": 1, "values": {"1": 4}}}
+    said = commands.invoke(app, ["run", str(coordinator), "--name", "a"])
+    assert said.exit_code == 0, said.output
+    run = RunDirectory(coordinator.resolve() / "runs" / "a")
+    run.summary.write_text(json.dumps(summary))
+    waited = commands.invoke(app, ["wait", str(coordinator)])
+    assert "warning: 4\N{NO-BREAK SPACE}values of the sites' updates" in waited.output
 
 
 def test_no_run_takes_the_name_of_another(coordinator: Path) -> None:

@@ -40,7 +40,7 @@ def tally(seed: int = 7) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return EVALUATION.tally(rng.uniform(0.01, 0.99, 60), labels.astype(np.int64))
 
 
-def finished(server_round: int) -> RoundFinished:
+def finished(server_round: int, saturated: int | None = None) -> RoundFinished:
     return RoundFinished(
         server_round=server_round,
         answered=NAMES,
@@ -48,6 +48,7 @@ def finished(server_round: int) -> RoundFinished:
         bytes_down=10,
         bytes_up=7,
         seconds=0.5,
+        saturated=saturated,
     )
 
 
@@ -212,6 +213,18 @@ def test_a_round_that_is_answered_again_counts_once(recorder: Recorder) -> None:
     later(SiteAnswered(server_round=6, site="hungary"))
     for one, answered in ((recorder, 3), (later, 4)):
         assert [site.answered for site in one.site_summaries(("hungary",))] == [answered]
+
+
+def test_saturated_values_are_kept_by_round_and_over_an_interruption(recorder: Recorder) -> None:
+    """A round that is repeated counts once; one whose number nobody told is not there."""
+    play(recorder, finished(1, 3), finished(2), finished(3, 0), finished(4, 9))
+    assert recorder.saturated == {1: 3, 3: 0, 4: 9}
+    assert [line.get("saturated") for line in lines(recorder.run.metrics)] == [3, None, 0, 9]
+    later = Recorder(recorder.run, EVALUATION)
+    later.record_resumption(3)
+    assert later.saturated == {1: 3, 3: 0}
+    later(finished(4, 8))
+    assert later.saturated == {1: 3, 3: 0, 4: 8}
 
 
 def test_a_quarantine_keeps_its_code_and_counts(recorder: Recorder) -> None:

@@ -40,6 +40,14 @@ SAMPLES = {
     "stopped": Sample(completed=2, error="quorum-not-reached: one of 4 answered; missing: x, y"),
     "never-began": Sample(absent=BANKS, completed=0, error="quorum-not-reached: nobody came"),
     "encrypted": Sample(released=(), config={"aggregation": "encrypted"}),
+    "fitting": Sample(
+        config={"aggregation": "encrypted", "scale-rule": "following"},
+        saturated={1: 0, 2: 0, 3: 0},
+    ),
+    "cut-off": Sample(
+        config={"aggregation": "encrypted", "scale-rule": "following", "first-scale": 0.5},
+        saturated={1: 7, 2: 0, 3: 5, 5: 0},
+    ),
     "many": Sample(
         members=MANY,
         records=80,
@@ -260,6 +268,25 @@ def test_what_is_said_of_a_run_in_the_clear_is_not_said_of_an_encrypted_one(
     assert "withheld" not in text
     assert re.search(r"dune-bank 8 5 of 5 sealed sealed", text)
     assert "nobody can read the figures of a single bank" in text
+
+
+def test_values_that_were_cut_off_are_told_with_what_to_set(
+    reports: dict[str, RunDirectory],
+) -> None:
+    """How many, in which rounds; nothing is said if there are none."""
+    said = text_of(reports["cut-off"])
+    assert "12 values of the sites' updates were beyond the scale" in said
+    assert "in rounds 1, 3." in said
+    assert "Set first-scale higher, to 8 say" in said
+    for name in ("fitting", "compared"):
+        assert "cut off" not in text_of(reports[name])
+
+
+def test_where_nobody_counts_what_is_cut_off_the_report_says_what_would(
+    reports: dict[str, RunDirectory],
+) -> None:
+    """As in version 0.1.0, whose runs can be reported still."""
+    assert "Set scale-rule to following" in text_of(reports["encrypted"])
 
 
 def test_what_differs_from_the_defaults_stands_first(reports: dict[str, RunDirectory]) -> None:

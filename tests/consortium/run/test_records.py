@@ -13,6 +13,7 @@ from consortium.run.directory import BadRunDirectory
 from consortium.run.records import (
     Comparison,
     MetricValue,
+    Saturation,
     Summary,
     Tallies,
     json_schemas,
@@ -49,6 +50,23 @@ def schema_of(kind: str) -> Any:
 def test_the_published_schema_is_the_current_one(name: str) -> None:
     """If this fails, write `json_schemas()[name]` to `docs/NAME.schema.json` and tell users."""
     assert (DOCS / f"{name}.schema.json").read_text() == json_schemas()[name]
+
+
+@given(
+    counted=st.dictionaries(st.integers(1, 12), st.integers(0, 3), max_size=8),
+    rounds=st.integers(1, 10),
+)
+def test_saturated_values_are_those_of_the_rounds_that_trained(
+    counted: dict[int, int], rounds: int
+) -> None:
+    """The evaluation after the last round has no updates; what nobody told is not said to be 0."""
+    trained = {at: number for at, number in counted.items() if at <= rounds}
+    found = Saturation.of(counted, rounds=rounds)
+    assert (found is None) == (not trained)
+    if found is not None:
+        assert found.rounds == len(trained)
+        assert sum(found.values.values()) == sum(trained.values())
+        assert 0 not in found.values.values()
 
 
 @pytest.mark.parametrize("name", KINDS)

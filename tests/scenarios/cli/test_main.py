@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from consortium.client_app import app as client_app
 from consortium.deployment.processes import LaunchFailed
 from consortium.run.directory import RunDirectory
+from consortium.wording.formatting import SPACE
 from privacy.wire import messages
 from scenarios.cli.doctor import MachineCheck
 from scenarios.cli.main import app, main
@@ -47,6 +48,22 @@ def test_run_ends_with_the_path_of_its_report(tmp_path: Path) -> None:
     assert "4 sites joined" in over.output
     assert "round 1/1" in over.output
     assert (out / "report.html").exists()
+
+
+def test_an_encrypted_run_ends_with_a_warning_only_if_values_were_cut_off(tmp_path: Path) -> None:
+    """How many, in which rounds and what to set; the same text is in the report."""
+    words = ["run", "heart-diagnosis", "--set", "aggregation=encrypted"]
+    words += ["--set", "num-server-rounds=1"]
+    fits = run_command(*words, "--out", str(tmp_path / "fits"))
+    assert fits.exit_code == 0, fits.output
+    assert "cut off" not in fits.output
+    small = run_command(*words, "--set", "first-scale=1e-6", "--out", str(tmp_path / "small"))
+    assert small.exit_code == 0, small.output
+    said = one_line(small.output.replace(SPACE, " "))
+    assert "warning: " in said
+    assert "cut off, in round 1." in said
+    assert "Set first-scale higher, to 1.6e-05 say" in said
+    assert "in round 1." in (tmp_path / "small" / "report.html").read_text()
 
 
 def test_compare_prints_every_arm(tmp_path: Path) -> None:

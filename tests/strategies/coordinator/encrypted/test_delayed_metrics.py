@@ -65,6 +65,27 @@ def test_the_figures_are_what_most_sites_released_in_the_next_round(
     assert (event.bytes_down, event.bytes_up) == (100, 200)
 
 
+@pytest.mark.parametrize(
+    ("size", "released", "saturated"),
+    [
+        (SIZE - 1, [5, 5, 5], 5),
+        (SIZE - 1, [0, 0, 0], 0),
+        (SIZE - 1, [5, 7], None),
+        (SIZE, [5], None),
+    ],
+)
+def test_what_is_released_behind_the_evaluation_is_the_number_of_saturated_values(
+    told: list[RunEvent], size: int, released: list[int | None], saturated: int | None
+) -> None:
+    telling = DelayedMetrics(told.append, size)
+    telling.hold_round(asked(1), ByteCount())
+    telling.report_round(asked(2, released))
+    (event,) = told
+    assert isinstance(event, RoundFinished)
+    assert event.saturated == saturated
+    assert event.evaluation.shape == (size,)
+
+
 def test_what_was_released_in_a_round_is_not_of_that_round(
     telling: DelayedMetrics, told: list[RunEvent]
 ) -> None:
