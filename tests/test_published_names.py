@@ -291,7 +291,7 @@ COMMANDS = {
     "run-config site status stop wait",
     "consortium audit": "evidence receipt show verify",
     "consortium charter": "new revise show sign",
-    "consortium coordinator": "down init install key renew up",
+    "consortium coordinator": "delete-uploads down init install key renew up",
     "consortium site": "allow approve check code down init install ledger public renew-node-key "
     "stop-all up",
     "scenario": "audit-sum compare doctor inspect list practice predict resume rules run",
