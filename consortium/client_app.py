@@ -41,7 +41,7 @@ def hello(message: Message, context: Context) -> Message:
     _tell_empty_sides(site)
     said = messages.Introduction(
         site=site.config.name,
-        charter=site.charter.fingerprint,
+        charter=site.fingerprint,
         layout=site.task.layout,
         num_examples=site.introduced_examples(site.data.train_examples),
     )
@@ -207,7 +207,9 @@ def open_(message: Message, context: Context) -> Message:
         label=label,
         roster=roster,
         lineage=lineage,
-        descriptor=descriptor(site.run_config, site.charter, site.task.layout),
+        descriptor=descriptor(
+            config=site.config_digest, charter=site.fingerprint, layout=site.task.layout.digest
+        ),
         parameters=seal_parameters(site.run_config, site.charter),
     )
     return Message(sealed_messages.opening(opening), reply_to=message)

@@ -336,7 +336,9 @@ def session_of(site: Site, request: SealedRound) -> Session:
     site.require_charter(request.charter)
     keep_question(site, request)
     member = member_at(site.directory, site.config.name, site.charter)
-    described = descriptor(site.run_config, site.charter, site.task.layout)
+    described = descriptor(
+        config=site.config_digest, charter=site.fingerprint, layout=site.task.layout.digest
+    )
     # For every message: the cached session below saves computing, never a check.
     opened = member.accept_run(Opening.decode(request.opening), descriptor=described)
     return _SESSIONS.get(

@@ -69,16 +69,17 @@ def upload_header(
     )
 
 
-def descriptor(config: RunConfig, charter: Charter, layout: Layout) -> bytes:
-    """Return the digest of the run descriptor: what a run's opening is bound to."""
+def descriptor(*, config: str, charter: str, layout: str) -> bytes:
+    """Return the digest of the run descriptor: what a run's opening is bound to.
+
+    Args:
+        config: Digest of the run config, hexadecimal.
+        charter: Fingerprint of the charter, hexadecimal.
+        layout: Digest of the layout of the model, hexadecimal.
+    """
     # Each site computes it by itself: of two sites that were told different configs, one refuses
     # the opening.
-    described = {
-        "version": 1,
-        "config": config.digest,
-        "charter": charter.fingerprint,
-        "layout": layout.digest,
-    }
+    described = {"version": 1, "config": config, "charter": charter, "layout": layout}
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).digest()
 
 

@@ -116,7 +116,9 @@ def _install_handler() -> None:
     level = os.environ.get(LEVEL, _DEFAULT)
     for name in PACKAGES:
         logger = logging.getLogger(name)
-        logger.setLevel(level)
+        # a level that is set makes every logger forget what it passes on: not for each message
+        if logging.getLevelName(logger.level) != level:
+            logger.setLevel(level)
         # what Flower or Ray do with the root logger may reach the coordinator's terminal
         logger.propagate = False
         if _HANDLER not in logger.handlers:

@@ -42,18 +42,22 @@ CHANGES: tuple[dict[str, Scalar], ...] = (
 )
 
 
+def described_by(config: RunConfig, charter: Charter = CHARTER, layout: Layout = LAYOUT) -> bytes:
+    return descriptor(config=config.digest, charter=charter.fingerprint, layout=layout.digest)
+
+
 def test_the_descriptor_says_config_charter_and_layout() -> None:
     """Whatever a coordinator changes of any of them, the run was not opened for that."""
     config = configured({})
     described = {
-        descriptor(config, CHARTER, LAYOUT),
-        *(descriptor(configured(change), CHARTER, LAYOUT) for change in CHANGES),
-        descriptor(config, floored(min_others=3), LAYOUT),
-        descriptor(config, CHARTER, Layout(fields=LAYOUT.fields[:1])),
+        described_by(config),
+        *(described_by(configured(change)) for change in CHANGES),
+        described_by(config, charter=floored(min_others=3)),
+        described_by(config, layout=Layout(fields=LAYOUT.fields[:1])),
     }
     assert len(described) == 3 + len(CHANGES)
     assert {len(one) for one in described} == {32}
-    assert descriptor(RunConfig.parse(config.flat()), CHARTER, LAYOUT) in described
+    assert described_by(RunConfig.parse(config.flat())) in described
 
 
 def test_placements_hold_an_update_or_a_tally_for_all_members() -> None:
