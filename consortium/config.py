@@ -88,7 +88,8 @@ class RunConfig(BaseModel):
         Literal["doubling", "following"],
         Field(
             description="How the scales of encrypted updates move: as in version 0.1.0, or by the "
-            "largest values, with a first round of two numbers a parameter. New runs follow."
+            "largest values, with a first round of two numbers a parameter. A run config that does "
+            "not name the key is one of version 0.1.0, which doubles."
         ),
         Since("0.2.0"),
     ] = "doubling"
@@ -257,10 +258,11 @@ def _settings() -> Iterator[Setting]:
 
 
 SETTINGS: Mapping[str, Setting] = {one.key: one for one in _settings()}
+# What a config that does not name a key has, so that a run of version 0.1.0 goes on as it began.
 # Not validated: that would load the default mode, which imports this module.
 KEYS: Mapping[str, Scalar] = RunConfig.model_construct().flat()
-# What a run that begins now has in the place of what a run of version 0.1.0 goes on with.
-FOR_NEW_RUNS: Mapping[str, Scalar] = {"scale-rule": "following"}
+# What a run that begins now has where nothing else is chosen: the defaults that people are told.
+DEFAULTS: Mapping[str, Scalar] = {**KEYS, "scale-rule": "following"}
 PRIVACY_KEYS = frozenset(key for key, one in SETTINGS.items() if one.part == "dp")
 
 _KEY_AT = {(one.part, one.declaration.key): key for key, one in SETTINGS.items()}

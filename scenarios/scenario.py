@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 import pandas as pd
 
 from consortium.charter.document import Charter, Floors, Member
-from consortium.config import FOR_NEW_RUNS, RunConfig, Scalar
+from consortium.config import DEFAULTS, RunConfig, Scalar
 from scenarios.attacks.data_poisoning import require_table_schema
 from scenarios.trials import PrivacyTrials, Trials
 from sites.schema.tables import Schema
@@ -109,4 +109,4 @@ class Scenario:
         Raises:
             BadConfig: A key is unknown, a value out of range, or two values contradict each other.
         """
-        return RunConfig.parse({**FOR_NEW_RUNS, **self.run_config, **overrides})
+        return RunConfig.parse({**DEFAULTS, **self.run_config, **overrides})

@@ -8,7 +8,7 @@ import typer
 
 from consortium.charter.document import Charter
 from consortium.cli.options import COORDINATOR, SET_HELP, parse_overrides
-from consortium.config import FOR_NEW_RUNS, RunConfig
+from consortium.config import DEFAULTS, RunConfig
 from consortium.coordinator.later_evaluation import later_config
 from consortium.coordinator.resume import interrupted_config
 from consortium.deployment.control_client import Control
@@ -46,8 +46,7 @@ def run(
     superlink = SuperLink(directory)
     # From one start and seed, runs with and without a site would show that site's first update.
     drawn = {"seed": secrets.randbelow(_SEEDS)}
-    chosen = {**RunConfig().flat(), **FOR_NEW_RUNS, **drawn, **parse_overrides(settings)}
-    config = RunConfig.parse(chosen)
+    config = RunConfig.parse({**DEFAULTS, **drawn, **parse_overrides(settings)})
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
     folder = CoordinatorDirectory(directory).run(name or stamp)
     _start_run(superlink, RunDirectory(folder), config, wait=wait)

@@ -12,7 +12,7 @@ import consortium
 import privacy
 import sites
 import strategies
-from consortium.config import KEYS, Scalar
+from consortium.config import DEFAULTS, Scalar
 
 RUNTIME_PACKAGES = (consortium, sites, strategies, privacy)
 CLIENT_APP = "consortium.client_app:app"
@@ -44,7 +44,7 @@ def stage_bundle(folder: Path, bundle: Bundle) -> Path:
         f'[tool.flwr.app]\npublisher = "consortium"\nfab-include = {json.dumps(includes)}\n\n'
         f'[tool.flwr.app.components]\nserverapp = "{SERVER_APP}"\n'
         f'clientapp = "{bundle.client_app}"\n\n'
-        f"[tool.flwr.app.config]\n{toml_lines(KEYS)}"
+        f"[tool.flwr.app.config]\n{toml_lines(DEFAULTS)}"
     )
     return folder
 

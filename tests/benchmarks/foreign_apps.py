@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from consortium.charter.document import coordinator_address
-from consortium.config import KEYS, Scalar
+from consortium.config import DEFAULTS, Scalar
 from consortium.deployment.app_bundle import toml_lines
 from consortium.deployment.control_client import Control
 from consortium.deployment.processes import program_path, start_program
@@ -147,7 +147,7 @@ def foreign(
         '[project]\nname = "bare"\nversion = "1.0.0"\n\n[tool.flwr.app]\npublisher = "bare"\n'
         'fab-include = ["bare/**/*.py"]\n\n[tool.flwr.app.components]\n'
         'serverapp = "bare.server_app:app"\nclientapp = "bare.client_app:app"\n\n'
-        f"[tool.flwr.app.config]\n{toml_lines(KEYS)}"
+        f"[tool.flwr.app.config]\n{toml_lines(DEFAULTS)}"
     )
     number = control.start_run(config)
     while not control.run_status(number).startswith("finished"):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consortium.charter.document import Charter, Member
-from consortium.config import RunConfig
+from consortium.config import DEFAULTS, RunConfig
 from consortium.coordinator.recorder import Recorder
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Arm, Comparison, Difference, Saturation, Summary, write_record
@@ -161,7 +161,7 @@ class Sample:
             recorder(SiteAnswered(server_round=server_round, site=name, released=shown))
 
     def _summary(self, recorder: Recorder, reached: int) -> Summary:
-        config = {"num-server-rounds": self.rounds, **self.config}
+        config = {**DEFAULTS, "num-server-rounds": self.rounds, **self.config}
         last = recorder.last_round if not self.error else None
         return Summary(
             name=self.charter.name,

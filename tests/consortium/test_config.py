@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consortium.config import KEYS, BadConfig, RunConfig, Scalar
+from consortium.config import DEFAULTS, KEYS, SETTINGS, BadConfig, RunConfig, Scalar
 from consortium.differential_privacy import DifferentiallyPrivate, NotPrivate
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
@@ -22,7 +22,17 @@ def flattened(nested: dict[str, object], prefix: str = "") -> dict[str, object]:
 
 
 def test_the_project_file_lists_every_key_with_its_default_and_no_other() -> None:
-    assert flattened(PROJECT["tool"]["flwr"]["app"]["config"]) == dict(KEYS)
+    """So a bare `flwr run` begins as `consortium run` and `scenario run` do."""
+    assert flattened(PROJECT["tool"]["flwr"]["app"]["config"]) == dict(DEFAULTS)
+
+
+def test_what_begins_now_differs_from_version_0_1_0_in_keys_that_it_did_not_have() -> None:
+    """A run config of then names none of them, so its runs go on as they began."""
+    began = RunConfig.parse(DEFAULTS)
+    differ = {key for key, value in DEFAULTS.items() if value != KEYS[key]}
+    assert differ == {"scale-rule"}
+    assert not any(SETTINGS[key].declaration.is_first for key in differ)
+    assert (began.scale_rule, RunConfig.parse({}).scale_rule) == ("following", "doubling")
 
 
 def test_the_bundle_holds_the_runtime_packages_only() -> None:

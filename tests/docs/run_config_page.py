@@ -7,7 +7,7 @@ two marks on the page: each key of the run config with its default, its range an
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from consortium.config import KEYS, SETTINGS, Setting
+from consortium.config import DEFAULTS, SETTINGS, Setting
 
 PAGE = Path(__file__).parents[2] / "docs" / "run-config.md"
 
@@ -40,7 +40,7 @@ def _tables() -> Iterator[str]:
 
 
 def _row(setting: Setting) -> str:
-    declared, default = setting.declaration, KEYS[setting.key]
+    declared, default = setting.declaration, DEFAULTS[setting.key]
     choices = ", ".join(f"`{word}`" for word in declared.choices)
     shown = f"`{default}`" if default != "" else "empty"
     return f"| `{setting.key}` | {shown} | {choices or declared.range} | {declared.sentence} |"

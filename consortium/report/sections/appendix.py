@@ -1,6 +1,6 @@
 """Sections on what a run protects, its settings, and its versions and fingerprints."""
 
-from consortium.config import KEYS
+from consortium.config import DEFAULTS
 from consortium.report.elements.blocks import Block, Column, Facts, Points, Section, Table
 from consortium.report.elements.run_reader import Recorded
 from consortium.wording import formatting as words
@@ -72,13 +72,13 @@ def _rule_sentence(recorded: Recorded) -> str:
 def settings_section(recorded: Recorded) -> Section:
     """Return the section with the complete run config, settings that differ from defaults first."""
     config = recorded.summary.config
-    changed = [key for key, value in config.items() if key in KEYS and value != KEYS[key]]
+    changed = [key for key, value in config.items() if key in DEFAULTS and value != DEFAULTS[key]]
     ordered = [*changed, *(key for key in config if key not in changed)]
     rows = tuple(
         (
             key,
             words.setting_text(config[key]),
-            words.setting_text(KEYS[key]) if key in changed else "",
+            words.setting_text(DEFAULTS[key]) if key in changed else "",
         )
         for key in ordered
     )

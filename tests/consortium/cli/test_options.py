@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from consortium.cli.main import app
 from consortium.cli.options import BadOption, parse_data_source, parse_data_sources, parse_overrides
-from consortium.config import KEYS, BadConfig, RunConfig, Scalar
+from consortium.config import DEFAULTS, KEYS, BadConfig, RunConfig, Scalar
 from privacy.errors import ConsortiumError
 from sites.data.source import SqlQuery, TableFile
 
@@ -142,4 +142,4 @@ def test_help_on_settings_says_where_the_keys_are_listed(command: str) -> None:
 
 def test_what_is_listed_can_be_set() -> None:
     listed = CliRunner().invoke(app, ["run-config"]).output.splitlines()[::3]
-    assert parse_overrides(listed) == KEYS
+    assert parse_overrides(listed) == DEFAULTS

@@ -39,13 +39,13 @@ SAMPLES = {
     "quarantined": Sample(quarantined=NOT_USED),
     "stopped": Sample(completed=2, error="quorum-not-reached: one of 4 answered; missing: x, y"),
     "never-began": Sample(absent=BANKS, completed=0, error="quorum-not-reached: nobody came"),
-    "encrypted": Sample(released=(), config={"aggregation": "encrypted"}),
+    "encrypted": Sample(released=(), config={"aggregation": "encrypted", "scale-rule": "doubling"}),
     "fitting": Sample(
-        config={"aggregation": "encrypted", "scale-rule": "following"},
+        config={"aggregation": "encrypted"},
         saturated={1: 0, 2: 0, 3: 0},
     ),
     "cut-off": Sample(
-        config={"aggregation": "encrypted", "scale-rule": "following", "first-scale": 0.5},
+        config={"aggregation": "encrypted", "first-scale": 0.5},
         saturated={1: 7, 2: 0, 3: 5, 5: 0},
     ),
     "many": Sample(
