@@ -85,7 +85,7 @@ class SiteAuditTrail:
     def began(self, policy: Policy, traffic: RateLimits) -> None:
         """Note what a run goes by, once for each charter, config and policy."""
         site = self.site
-        terms = (self.run, site.fingerprint, site.run_config.digest, policy.digest)
+        terms = (self.run, site.fingerprint, site.config_digest, policy.digest)
         # Remembered on disk: at a deployed site every message may have a process of its own.
         if traffic.is_new("/".join(terms)):
             self.journal.note(

@@ -45,8 +45,8 @@ def run_digest(site: Site, run: str) -> str:
     """Return the digest of all that a run agreed on beforehand."""
     agreed = {
         "run": run,
-        "charter": site.charter.fingerprint,
-        "config": site.run_config.digest,
+        "charter": site.fingerprint,
+        "config": site.config_digest,
         "layout": site.task.layout.digest,
         # By its name: records that are corrected during a run do not make it another run.
         "data": site.config.data_set,

@@ -80,6 +80,11 @@ class Site:
         """The fingerprint of the charter, computed once."""
         return self.charter.fingerprint
 
+    @cached_property
+    def config_digest(self) -> str:
+        """The digest of the run config, computed once."""
+        return self.run_config.digest
+
     def require_charter(self, fingerprint: str) -> None:
         """Check that a message is bound to the charter this site signed.
 
