@@ -18,6 +18,7 @@ from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 
 from consortium.run.party_directory import PartyDirectory
 from privacy.audit.hash_chain import Chain, Fact, LogEvent, LogHead
+from privacy.protocol.part_digests import sha256_of
 
 LOG = "log.jsonl"
 PUBLIC = "public.json"
@@ -40,6 +41,7 @@ SHOWN = "shown"
 SPOILED = "spoiled"
 
 _CONTENT_TAG = b"consortium.audit-content/1\n"
+_SIGNATURE = "signature"
 _BOUND = (("upload", "receipt"), ("count-upload", "count-receipt"))
 _MOST_WAITING = 128  # about 40 KB of log
 _PACKAGES = ("consortium", "sites", "strategies", "privacy")
@@ -49,7 +51,8 @@ def content_digest(kind: str, content: RecordDict) -> bytes:
     """Return the SHA-256 of the whole content of a message.
 
     The bytes of an upload with a receipt beside it are left out: the signed receipt holds the
-    upload's SHA-256, which the receiver compares. So a large upload is not hashed twice.
+    upload's SHA-256, which the receiver compares. The arrays of a question that its coordinator
+    signed enter by the SHA-256 of each, which the signature covers. So neither is hashed twice.
     """
     digest = hashlib.sha256(_CONTENT_TAG)
     _hash_text(digest, kind)
@@ -70,13 +73,14 @@ def link_digest(link: bytes, digest: bytes) -> str:
 
 def _hash_arrays(digest: "hashlib._Hash", record: ArrayRecord) -> None:
     named = {upload for upload, receipt in _BOUND if receipt in record and record[receipt].data}
+    signed = _SIGNATURE in record
     for key in sorted(record):
         array = record[key]
         _hash_text(
             digest, json.dumps([key, array.dtype, array.stype, *array.shape, len(array.data)])
         )
         if key not in named:
-            digest.update(array.data)
+            digest.update(sha256_of(array.data) if signed else array.data)
 
 
 def _hash_text(digest: "hashlib._Hash", text: str) -> None:

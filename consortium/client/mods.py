@@ -14,6 +14,7 @@ from consortium.run.logs import logging_to
 from consortium.site.directory import SiteDirectory, site_directory
 from consortium.site.site import Site, site_of
 from privacy.errors import ConsortiumError
+from privacy.protocol.part_digests import digests_shared
 from privacy.wire.flower_records import REFUSAL, num_bytes, refusal_content
 
 _LOG = logging.getLogger(__name__)
@@ -57,8 +58,10 @@ def gate_messages(message: Message, context: Context, call_next: Next) -> Messag
         left = evidence.note_answer(message.metadata.message_type, content)
         return Message(left, reply_to=message)
 
-    # If the log cannot be written, only this last refusal leaves, and not the answer.
-    return _answer_or_refusal(message, context, pass_gate)
+    # The log, the coordinator's signature and the memory of what was shown go by the same digests.
+    with digests_shared():
+        # If the log cannot be written, only this last refusal leaves, and not the answer.
+        return _answer_or_refusal(message, context, pass_gate)
 
 
 def typed_refusals(message: Message, context: Context, call_next: Next) -> Message:

@@ -23,6 +23,7 @@ from privacy.audit.signed_head import Anchor
 from privacy.canonical import MalformedEnvelope
 from privacy.identity.log_signing_key import SigningKey
 from privacy.identity.public_identity import BadSignature
+from privacy.protocol.part_digests import digests_shared
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from strategies.coordinator.messaging.events import RoundFinished, RunEvent, SiteQuarantined
@@ -70,14 +71,15 @@ class CoordinatorAuditTrail:
     def note_sent(self, asked: Iterable[Message]) -> None:
         """Note requests before they leave. A content sent to many sites is hashed once."""
         digests: dict[tuple[str, int], bytes] = {}
-        for message in asked:
-            kind, content = message.metadata.message_type, message.content
-            key = (kind, id(content))
-            if key not in digests:
-                digests[key] = content_digest(kind, content)
-            self._note_message(
-                audit.SENT, message.metadata.dst_node_id, kind, content, digests[key]
-            )
+        with digests_shared():
+            for message in asked:
+                kind, content = message.metadata.message_type, message.content
+                key = (kind, id(content))
+                if key not in digests:
+                    digests[key] = content_digest(kind, content)
+                self._note_message(
+                    audit.SENT, message.metadata.dst_node_id, kind, content, digests[key]
+                )
         self.journal.commit()
 
     def note_received(self, reply: Message) -> None:

@@ -1,15 +1,18 @@
 """What a ledger refuses to enter beside what it holds."""
 
+import json
 from collections.abc import Sequence
 
 from privacy.differential.ledger_entries import (
     Charge,
+    Content,
     DataSet,
     DataSetRenamed,
     DifferentReservation,
     Released,
     Reserved,
 )
+from privacy.differential.mechanisms import to_json
 from privacy.errors import ConsortiumError
 from privacy.policy.violations import EvaluatedBefore
 
@@ -37,20 +40,28 @@ def find_reservation(charges: Sequence[Charge], asked: Reserved) -> Charge | Non
     return None
 
 
-def is_same_kind(one: Released, other: Released) -> bool:
-    """Return whether two releases are of the same figures, from the same data set."""
-    return one.event == other.event and one.data_set.name == other.data_set.name
+def marks_of_kind(one: Released) -> tuple[str, ...]:
+    """Return what the texts of all releases of the same figures in a run hold, and no others."""
+    # Exact: each name stands in one place of a canonical text, and quotes in values are escaped.
+    named = {"kind": one.kind, "event": to_json(one.event), "run": one.run}
+    return *(_mark(*each) for each in named.items()), _mark("name", one.data_set.name)
 
 
-def require_same_release(known: Released, wanted: Released) -> None:
+def mark_of_part(one: Released) -> str:
+    """Return what the texts of all releases of the same part hold."""
+    return _mark("part", one.part)
+
+
+def require_same_release(known: Content, wanted: Released) -> None:
     """Check that a part is released again as it was.
 
     Raises:
         EvaluatedBefore: It is computed from another state or other records.
     """
-    if (known.asked, known.data_set.fingerprint) != (wanted.asked, wanted.data_set.fingerprint):
+    stated = wanted.asked, wanted.data_set.fingerprint
+    if not isinstance(known, Released) or (known.asked, known.data_set.fingerprint) != stated:
         raise EvaluatedBefore(
-            f"{known.part} of this run was computed before, from another state or other records: "
+            f"{wanted.part} of this run was computed before, from another state or other records: "
             "once a round is all; start a new run"
         )
 
@@ -81,3 +92,8 @@ def require_open(charge: Charge) -> None:
             f"reservation {charge.number} has ended, with {charge.committed} steps",
             committed=charge.committed,
         )
+
+
+def _mark(name: str, value: str) -> str:
+    """Return how a name and its value stand in the canonical text of an entry."""
+    return f"{json.dumps(name)}:{json.dumps(value)}"

@@ -4,7 +4,6 @@ A site keeps the signature with the digests. Whoever has the uploads can recompu
 and prove with the signature that the sites were shown others.
 """
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from privacy import canonical
 from privacy.identity.public_identity import BadSignature
 from privacy.protocol.envelope import MAX_ATTEMPTS, MAX_ROUND
+from privacy.protocol.part_digests import sha256_of
 
 # The parts of a question, in the order in which their digests are signed.
 PARTS = ("opening", "receipts", "sums", "state", "count-receipts", "count-sum")
@@ -69,7 +69,7 @@ class QuestionDigests:
             charter=bytes.fromhex(charter),
             server_round=server_round,
             attempt=attempt,
-            parts=tuple(hashlib.sha256(part).digest() for part in parts),
+            parts=tuple(sha256_of(part) for part in parts),
         )
 
     def encode(self) -> bytes:

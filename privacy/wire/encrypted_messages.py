@@ -32,6 +32,7 @@ MAX_RECEIPTS_BYTES = MAX_RECEIPTS * (MAX_ENVELOPE_BYTES + 8) + 64
 
 _DELIVERIES_TAG = b"consortium.deliveries/1\n"
 _REQUEST_TAG = b"consortium.sealed-request/1\n"
+_SIGNED_REQUEST_TAG = b"consortium.signed-request/1\n"
 
 _CHARTER = "charter"
 _LABEL = "label"
@@ -107,17 +108,22 @@ class SealedRound:
         """Return the request, signed by its coordinator."""
         return replace(self, signature=self.digests.sign(sign))
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         """SHA-256 of the request, without `report`: asking for the state is not another request."""
         return self._digest(self.attempt)
 
-    @property
+    @cached_property
     def shown(self) -> bytes:
         """SHA-256 of what the request shows: the same in all attempts at a round."""
         return self._digest(0)  # attempts count from 1
 
     def _digest(self, attempt: int) -> bytes:
+        if self.signature:
+            # Of digests that were computed for the signature: no part is hashed a second time.
+            asked = replace(self.digests, attempt=1).encode()
+            return hashlib.sha256(_SIGNED_REQUEST_TAG + canonical.number(attempt) + asked).digest()
+        # As version 0.1.0 has it, whose answers are given again.
         digest = hashlib.sha256(_REQUEST_TAG + canonical.text(self.charter))
         digest.update(canonical.number(self.server_round) + canonical.number(attempt))
         for part in self._parts().values():

@@ -16,6 +16,7 @@ BENCHMARKS = (
     "orchestration",
     "homomorphic",
     "sealed_run",
+    "checks",
     "robust",
     "privacy",
     "deployment",

@@ -1,5 +1,6 @@
 """The digests that name a message in both logs, and the entries of a log."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from privacy.audit.hash_chain import Fact, verified_entries
 from privacy.secrets.keys import Identity
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
-from privacy.wire.encrypted_messages import SealedReply
+from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from scenarios.engines.in_process import InProcessGrid
 from strategies.coordinator.messaging.events import RoundFinished, SiteAnswered, SiteQuarantined
 from tests.small_consortium import Consortium, configured
@@ -80,6 +81,21 @@ def test_a_sealed_upload_is_named_by_its_receipt() -> None:
     assert content_digest("train", other) != content_digest("train", with_receipt[0])
     bare = [SealedReply(upload=data).content() for data in (b"one", b"two")]
     assert len({content_digest("train", one) for one in bare}) == 2
+
+
+def test_every_byte_of_a_signed_question_counts() -> None:
+    """Its parts enter by their digests; that of the signature is one of them."""
+    asked = SealedRound(
+        charter="c" * 64, server_round=2, attempt=1, opening=b"o", sums=b"sums", signature=b"s"
+    )
+    others = [
+        replace(asked, sums=b"other"),
+        replace(asked, signature=b"t"),
+        replace(asked, server_round=3),
+        replace(asked, signature=b""),
+    ]
+    names = {content_digest("train", one.content()) for one in [asked, *others]}
+    assert len(names) == len(others) + 1
 
 
 def test_without_the_key_of_the_run_a_name_is_no_test_of_a_guess() -> None:

@@ -546,6 +546,8 @@ def _reserve_for_ever(pipe: Connection, directory: Path, run: str, budget: Budge
 
 
 EVALUATION = HeldOut(what="evaluation")
+# Two alike, and two that look like a part of an entry's text.
+RUNS = ("one", "two", 'one","part":"evaluation 1', "one\\")
 
 
 def release(server_round: int = 1, *, run: str = "one", asked: str = "s") -> Released:
@@ -562,7 +564,7 @@ def release(server_round: int = 1, *, run: str = "one", asked: str = "s") -> Rel
 
 @given(
     asked=st.lists(
-        st.tuples(st.sampled_from(["one", "two"]), st.integers(1, 4), st.sampled_from("st")),
+        st.tuples(st.sampled_from(RUNS), st.integers(1, 4), st.sampled_from("st")),
         max_size=12,
     ),
     most=st.integers(1, 3),
@@ -592,6 +594,17 @@ def test_each_part_of_a_run_is_released_once_and_no_more_often_than_allowed(
         found = {(one.run, int(one.part.split()[1])): one.asked for one in ledger.releases()}
         assert found == expected
         assert ledger.verify().entries == len(expected)
+
+
+def test_a_late_round_reads_no_more_entries_than_an_early_one(ledger: Ledger) -> None:
+    """At a deployed site each round has a process of its own, which has read nothing before."""
+    for server_round in range(1, 40):
+        ledger.enter_release(release(server_round), at_most=40)
+    from_text.cache_clear()
+    ledger.enter_release(release(40), at_most=40)
+    assert from_text.cache_info().misses == 0
+    assert not ledger.enter_release(release(40), at_most=40)
+    assert from_text.cache_info().misses == 1
 
 
 def test_other_records_at_the_same_place_are_another_release(ledger: Ledger) -> None:

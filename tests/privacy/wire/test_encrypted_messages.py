@@ -101,9 +101,14 @@ def test_a_reply_is_read_as_it_was_written(parts: list[bytes], entries: int | No
     assert read.released is None or read.released.tolist() == [entries] * 3
 
 
+def parts_of(request: SealedRound) -> list[str]:
+    """Return the names of what a question shows; its signature shows nothing more."""
+    return [one.name for one in fields(request) if one.type is bytes and one.name != "signature"]
+
+
 def test_the_digest_says_all_that_is_asked() -> None:
     """Whether the state is requested does not change the digest: it is the same question."""
-    parts = [item.name for item in fields(ROUND) if item.type is bytes]
+    parts = parts_of(ROUND)
     other: list[dict[str, Any]] = [{name: b"other"} for name in parts]
     changed = {replace(ROUND, **change).digest for change in other}
     changed |= {
@@ -115,6 +120,24 @@ def test_the_digest_says_all_that_is_asked() -> None:
     }
     assert len(changed) == 6 + 5
     assert replace(ROUND, report=True).digest == ROUND.digest
+
+
+def test_the_digest_of_a_signed_question_says_all_that_is_asked() -> None:
+    """It is made of the digests that are signed, so that nothing is hashed twice."""
+    asked = replace(ROUND, charter=CHARTER, signature=bytes(64))
+    changes: list[dict[str, Any]] = [{name: b"other"} for name in parts_of(asked)]
+    others = [replace(asked, **change) for change in changes]
+    others += [
+        replace(asked, charter="d" * 64),
+        replace(asked, server_round=4),
+        replace(asked, receipts=b"receiptss", sums=b"ums"),
+    ]
+    assert len({one.digest for one in [asked, *others]}) == len(others) + 1
+    assert len({one.shown for one in [asked, *others]}) == len(others) + 1
+    again = replace(asked, attempt=3, report=True)
+    assert again.digest != asked.digest
+    assert again.shown == asked.shown
+    assert asked.shown not in {asked.digest, again.digest}
 
 
 def test_what_is_sealed_is_not_in_the_text_of_a_message() -> None:
