@@ -37,7 +37,8 @@ NOT_LEFT = [
     "flower/**",
 ]
 
-WHOLE_RUNS = ("sealed_run", "deployment")  # benchmarks whose figures docs/performance.md shows
+# benchmarks whose figures docs/performance.md shows
+WHOLE_RUNS = ("sealed_run", "deployment", "checks")
 
 ENTRY = {
     "scenario": "from scenarios.cli.main import main; main()",
