@@ -18,6 +18,7 @@ from consortium.client.sealed_session import AnotherFinalState, session_of
 from consortium.client.site_ledger import enter_evaluation
 from consortium.client.site_modes import at_site
 from consortium.model.provisional import confirm_model, discard_model
+from consortium.protocol.evaluation_bins import bin_steps
 from consortium.protocol.learning import learner_of, require_exact_sums
 from consortium.protocol.parameters import descriptor, seal_parameters
 from consortium.site.directory import SiteDirectory
@@ -29,6 +30,7 @@ from privacy.protocol.membership_proof import Presence
 from privacy.secrets.keys import Identity
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import messages
+from sites.evaluation.score_bins import ScoreBins
 
 _LOG = logging.getLogger(__name__)
 
@@ -251,7 +253,8 @@ def _member(site: Site, charter: str) -> KeyRing:
 def _evaluation_counts(site: Site, stands: messages.Position, vector: Vector) -> Tally:
     """Return the evaluation counts as they may leave, to be pooled; they are in the ledger then."""
     enter_evaluation(site, stands)
-    tally = site.task.evaluate(site.data, stands.statistics, vector)
+    bins = ScoreBins(stands.score_bins)
+    tally = site.task.evaluate(site.data, stands.statistics, vector, bins)
     return site.to_pool(tally, records=site.task.evaluation.num_examples(tally))
 
 
@@ -260,6 +263,7 @@ def _position(site: Site, message: Message) -> messages.Position:
         message.content,
         dim=site.task.layout.dim,
         statistics_size=site.task.statistics.layout.size,
+        bins_size=len(bin_steps(site.run_config, site.charter).first),
     )
     site.require_charter(stands.charter)
     return stands

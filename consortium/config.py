@@ -93,6 +93,15 @@ class RunConfig(BaseModel):
         ),
         Since("0.2.0"),
     ] = "doubling"
+    score_bins: Annotated[
+        Literal["equal", "following"],
+        Field(
+            description="How scores of two classes are counted: in bins of equal width, as in "
+            "version 0.1.0, or in bins whose edges follow the pooled scores. A run config that "
+            "does not name the key is one of version 0.1.0, with equal bins."
+        ),
+        Since("0.2.0"),
+    ] = "equal"
     weighting: Annotated[
         Literal["classes", "examples", "equal"],
         Field(
@@ -262,7 +271,7 @@ SETTINGS: Mapping[str, Setting] = {one.key: one for one in _settings()}
 # Not validated: that would load the default mode, which imports this module.
 KEYS: Mapping[str, Scalar] = RunConfig.model_construct().flat()
 # What a run that begins now has where nothing else is chosen: the defaults that people are told.
-DEFAULTS: Mapping[str, Scalar] = {**KEYS, "scale-rule": "following"}
+DEFAULTS: Mapping[str, Scalar] = {**KEYS, "scale-rule": "following", "score-bins": "following"}
 PRIVACY_KEYS = frozenset(key for key, one in SETTINGS.items() if one.part == "dp")
 
 _KEY_AT = {(one.part, one.declaration.key): key for key, one in SETTINGS.items()}

@@ -124,7 +124,7 @@ def _summary(led: LedRun, *, status: Status, error: str) -> Summary:
         evaluated=list(last.answered) if last else [],
         held_out=recorder.evaluation.num_examples(last.evaluation) if last else 0,
         withheld=why if last else "",
-        metrics=recorder.metrics_of(last.evaluation) if last else {},
+        metrics=recorder.metrics_of(last) if last else {},
         quarantined=recorder.quarantined,
         bytes_down=recorder.bytes_down,
         bytes_up=recorder.bytes_up,

@@ -18,6 +18,7 @@ from privacy.layout import Layout, Tally, Vector
 from sites.data.holdout import Sides
 from sites.data.source import DataSource
 from sites.evaluation.contract import Evaluation
+from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.plans import AnyModelPlan, Labels, Predictions, TrainingPlan
 from sites.schema.texts import AnySchema
 from sites.statistics.contract import Statistics
@@ -156,10 +157,18 @@ class Task(Protocol[Data]):
             sites.training.loop.TrainingDiverged: The loss or a parameter is no longer finite.
         """
 
-    def evaluate(self, data: Data, pooled: Tally, vector: Vector) -> Tally:
+    def evaluate(
+        self, data: Data, pooled: Tally, vector: Vector, bins: ScoreBins = EQUAL_BINS
+    ) -> Tally:
         """Return the tally of the held-out predictions, shape (evaluation.layout.size,).
 
         A site without held-out records has a tally of zeros.
+
+        Args:
+            data: The site's records.
+            pooled: Statistics added up over sites.
+            vector: The received state, shape (layout.dim,).
+            bins: By which scores of two classes are counted.
         """
 
     def score(self, data: Data, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:

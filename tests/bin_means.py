@@ -14,7 +14,8 @@ from privacy.contribution import ExactTally
 from privacy.layout import Field, Layout, Tally, Vector
 from sites.data.holdout import Sides
 from sites.data.source import DataSource
-from sites.evaluation.contract import Evaluation
+from sites.evaluation.contract import Evaluation, in_bins
+from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.plans import AnyModelPlan, Labels, Predictions, TrainingPlan
 from sites.schema.tables import Number, Schema
 from sites.schema.texts import AnySchema
@@ -120,9 +121,11 @@ class BinMeansTask:
         counts = [np.bincount(part, minlength=BINS) for part in (bins, bins[positive])]
         return Trained(summed=np.concatenate(counts), num_examples=data.train_examples)
 
-    def evaluate(self, data: Any, pooled: Tally, vector: Vector) -> Tally:
+    def evaluate(
+        self, data: Any, pooled: Tally, vector: Vector, bins: ScoreBins = EQUAL_BINS
+    ) -> Tally:
         """Count the held-out predictions."""
-        return self.evaluation.tally(*self.score(data, pooled, vector))
+        return in_bins(self.evaluation, bins).tally(*self.score(data, pooled, vector))
 
     def score(self, data: Any, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
         """Return the share of each held-out record's bin, and its label."""

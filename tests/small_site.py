@@ -30,6 +30,7 @@ from strategies.coordinator.plaintext.parameters import Progress, Terms
 from strategies.coordinator.plaintext.strategy import Synchronous
 from strategies.model_state import OptimizerStep
 from strategies.rules.mean import StreamingMean
+from strategies.score_bins import BinSteps
 from strategies.server_optimizer import OptimizerOptions, sgd
 
 CHARTER = "c" * 64
@@ -62,7 +63,7 @@ TERMS = Terms(
     max_examples=MAX_EXAMPLES,
     weigh=float,
     check_statistics=check,
-    check_evaluation=check,
+    bins=BinSteps(check=lambda _bins, tally: check(tally)),
 )
 
 

@@ -55,6 +55,7 @@ CODES = {
     "BadPublicHalf": "bad-public-half",
     "BadRunDirectory": "bad-run-directory",
     "BadRunState": "bad-run-state",
+    "BadScoreBins": "bad-score-bins",
     "BadSentences": "bad-sentences",
     "BadSignature": "bad-signature",
     "BadSite": "bad-site",

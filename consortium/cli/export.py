@@ -49,7 +49,11 @@ def read_judgement(run: RunDirectory) -> ModelEvaluation | None:
     recorded = Recorded.read(run)
     if recorded.pooled_evaluation is None:
         return None
-    return ModelEvaluation(tally=recorded.pooled_evaluation, comparison=recorded.comparison)
+    return ModelEvaluation(
+        evaluation=recorded.evaluation,
+        tally=recorded.pooled_evaluation,
+        comparison=recorded.comparison,
+    )
 
 
 def find_run(folder: Path) -> Path | None:

@@ -96,6 +96,7 @@ class ReplyCache:
         digest = hashlib.sha256(f"{stands.charter} {stands.run} {stands.server_round}\n".encode())
         digest.update(np.ascontiguousarray(stands.state, "<f4").tobytes())
         digest.update(np.ascontiguousarray(stands.statistics, "<i8").tobytes())
+        digest.update(stands.score_bins)
         return digest.digest()
 
 

@@ -40,6 +40,7 @@ from privacy.protocol.envelope import (
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
+from sites.evaluation.score_bins import ENCODED_BYTES
 
 _STATE_OVERHEAD = 8_192
 _LARGEST_ROUND = 1  # no upload is longer than the first one
@@ -173,6 +174,7 @@ class _Exchange:
                     server_round=self.request.server_round,
                     state=standing.state.model.vector,
                     statistics=standing.state.statistics,
+                    score_bins=standing.state.score_bins,
                 )
             )
         )
@@ -215,7 +217,7 @@ class _Exchange:
         counts = self.session.answers.recall(self.request, EVALUATION)
         # All checks run for a kept answer, too: state and released counts come from them.
         standing = self.session.standing(self.request)
-        released = self.session.released_tally(self.request)
+        released = self.session.released_tally(self.request, standing.evaluated)
         if update is None or counts is None:
             update, counts = self._sealed_training(standing)
         return SealedReply(
@@ -232,7 +234,7 @@ class _Exchange:
         """Evaluate the final state, and seal the counts."""
         counts = self.session.answers.recall(self.request, EVALUATION)
         standing = self.session.standing(self.request)
-        released = self.session.released_tally(self.request)
+        released = self.session.released_tally(self.request, standing.evaluated)
         if counts is None:
             tally = self.session.exact.evaluation(lambda: self._evaluation(standing))
             joined = None if tally is None else self.session.terms.round_counts.join(tally)
@@ -326,7 +328,8 @@ def _sealed_forms(charter: Charter, config: RunConfig, sizes: Sizes) -> dict[str
 def _state_bytes(config: RunConfig, sizes: Sizes) -> int:
     vectors = 2 + len(optimizer_for(config).init(1))  # the model, perhaps the rule's memory
     numbers = 4 * sizes.layout.dim * vectors + 4 * len(sizes.layout.fields)
-    return numbers + 8 * sizes.statistics + _LINK * (config.num_server_rounds + 2) + _STATE_OVERHEAD
+    counted = 8 * sizes.statistics + ENCODED_BYTES
+    return numbers + counted + _LINK * (config.num_server_rounds + 2) + _STATE_OVERHEAD
 
 
 _WITHOUT_RECORDS = frozenset(

@@ -7,7 +7,7 @@ checked.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -58,10 +58,12 @@ class RunPosition:
     Args:
         state: S(t-1).
         sealed: Its sealed form: the same bytes at all honest sites.
+        evaluated: The pooled counts that its score bins follow from, if there are any.
     """
 
     state: RunState
     sealed: SealedState
+    evaluated: Tally | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -98,14 +100,20 @@ class Session:
         if request.server_round == 1:
             # A site that has trained in a later round of this run is not led back to the start.
             self.checks.require_chain(())
-            state, previous = self._start(request), NO_STATE
+            state, previous, evaluated = self._start(request), NO_STATE, None
             self.exact.keep_pooled(state.statistics)
         else:
             state, previous = self._next_state(request)
+            # The state has the bins of the last one: those of the counts that are shown.
+            evaluated = self._evaluated(request, state.score_bins)
+            if evaluated is not None:
+                counted = self.terms.round_counts.evaluation_of(evaluated)
+                bins = self.terms.bins.after(state.score_bins, counted)
+                state = replace(state, score_bins=bins)
         # AES-SIV is deterministic: honest sites get the same bytes, and so can sign one digest.
         sealed = self._sealed(state, previous)
         self.checks.require_chain((*state.chain, sealed.digest))
-        return RunPosition(state=state, sealed=sealed)
+        return RunPosition(state=state, sealed=sealed, evaluated=evaluated)
 
     def sealed_start(self, state: RunState) -> SealedState:
         """Return the sealed form of S(0)."""
@@ -139,16 +147,30 @@ class Session:
         self._keep_question(request)
         return self._opened_state(request.state, 0, agreed)
 
-    def pooled_tally(self, request: SealedRound, purpose: str, *, server_round: int) -> Tally:
+    def _evaluated(self, request: SealedRound, bins: bytes) -> Tally | None:
+        """Return the pooled counts of the last round, if the next score bins need them."""
+        if not bins or not request.count_sum:
+            return None
+        last = request.server_round - 1
+        return self.pooled_tally(request, EVALUATION, server_round=last, bins=bins)
+
+    def pooled_tally(
+        self, request: SealedRound, purpose: str, *, server_round: int, bins: bytes = b""
+    ) -> Tally:
         """Return a tally pooled over the run's whole roster.
+
+        Args:
+            request: What is asked, with the receipts and the sum.
+            purpose: Statistics or evaluation.
+            server_round: The round in which it was counted.
+            bins: By which scores were counted, if they follow them and that is known.
 
         Raises:
             RosterIncomplete: A site of the roster is not in it.
             ConsortiumError: A receipt is wrong, or the sum is not theirs.
         """
-        roster, task = self.terms.opened.roster, self.terms.site.task
         # Counts have one bucket of everybody, whatever the buckets of the updates are.
-        everyone = dict.fromkeys(roster, 0)
+        everyone = dict.fromkeys(self.terms.opened.roster, 0)
         receipts = self.checks.receipts(
             request.count_receipts, purpose, server_round, buckets=everyone, classes=(COUNTED,)
         )[0]
@@ -158,21 +180,23 @@ class Session:
         sealer = self.terms.sealer(purpose, server_round, self.terms.counts(purpose))
         tally = self._open(sealer, request.count_sum, receipts).tally
         # Nobody sees the part of one site; that the sum is possible is all that can be checked.
-        if purpose == STATISTICS:
-            task.statistics.check(tally)
-        else:
-            counts = self.terms.round_counts
-            task.evaluation.check(counts.evaluation_of(tally))
-            counts.check_saturation(tally, values=len(roster) * task.layout.dim)
+        self.checks.require_possible(tally, purpose, bins)
         return tally
 
-    def released_tally(self, request: SealedRound) -> Tally | None:
-        """Return the pooled counts of the last round, if there are any that the members release."""
+    def released_tally(self, request: SealedRound, evaluated: Tally | None = None) -> Tally | None:
+        """Return the pooled counts of the last round, if there are any that the members release.
+
+        Args:
+            request: What is asked, with the receipts and the sum of the counts.
+            evaluated: These counts, if they were opened already.
+        """
         releases = self.terms.site.policy.releases
         released = self.terms.site.charter.release_pooled and releases.pooled_figures
         if not released or request.server_round < 2 or not request.count_sum:
             return None
-        tally = self.pooled_tally(request, EVALUATION, server_round=request.server_round - 1)
+        tally = evaluated
+        if tally is None:
+            tally = self.pooled_tally(request, EVALUATION, server_round=request.server_round - 1)
         evaluation = self.terms.round_counts.evaluation_of(tally)
         return tally if self.terms.site.counts_enough(evaluation) else None
 
@@ -292,7 +316,10 @@ class Session:
         )
         task = self.terms.site.task
         state = RunState.decode(
-            content, layout=task.layout, statistics_size=task.statistics.layout.size
+            content,
+            layout=task.layout,
+            statistics_size=task.statistics.layout.size,
+            bins_size=len(self.terms.bins.first),
         )
         # A signed start is not enough: it must be the zero one, with the statistics that it holds,
         # or the model that the run evaluates.

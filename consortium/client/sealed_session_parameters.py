@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from consortium.protocol.evaluation_bins import bin_steps
 from consortium.protocol.learning import learner_of
 from consortium.protocol.parameters import (
     count_placement,
@@ -24,6 +25,7 @@ from privacy.protocol.grouping import assign_buckets, bucket_seed, weight_class
 from privacy.secrets.key_exchange import OpenedRun
 from privacy.secrets.linear_mac import Checksum
 from privacy.secrets.sealer import BfvSecret, Sealer
+from strategies.score_bins import BinSteps
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -50,6 +52,11 @@ class SiteTerms:
     def step(self) -> Step:
         """How the run moves."""
         return step_of(self.site.run_config, self.site.charter, self.site.task.layout)
+
+    @cached_property
+    def bins(self) -> BinSteps:
+        """How the score bins of the run follow one another."""
+        return bin_steps(self.site.run_config, self.site.charter)
 
     @cached_property
     def contribution(self) -> Contribution:

@@ -14,6 +14,7 @@ from privacy.layout import Tally
 from privacy.protocol.envelope import (
     EVALUATION,
     MAX_ATTEMPTS,
+    STATISTICS,
     TRAINING,
     Receipt,
     Slot,
@@ -115,6 +116,28 @@ class Checks:
                 needed=self.terms.site.min_sites,
                 came=num_sites,
             )
+
+    def require_possible(self, tally: Tally, purpose: str, bins: bytes) -> None:
+        """Check that records of the run's sites can have this pooled tally.
+
+        Args:
+            tally: Statistics or evaluation counts.
+            purpose: Which of the two.
+            bins: By which scores were counted, if they follow them and that is known.
+
+        Raises:
+            ImpossibleTally: No records have it.
+        """
+        task, counts = self.terms.site.task, self.terms.round_counts
+        if purpose == STATISTICS:
+            return task.statistics.check(tally)
+        if bins or not self.terms.bins.first:
+            self.terms.bins.check(bins, counts.evaluation_of(tally))
+        else:
+            # The message that ends a run holds no state, so it does not say which bins these are.
+            task.evaluation.layout.check(counts.evaluation_of(tally))
+        counts.check_saturation(tally, values=len(self.terms.opened.roster) * task.layout.dim)
+        return None
 
     def require_chain(self, states: Sequence[bytes]) -> None:
         """Check the last state this site went by against the digests of S(0), S(1) and so on.

@@ -6,6 +6,7 @@ from consortium.charter.document import Charter
 from consortium.config import BadConfig, RunConfig
 from consortium.modes.registry import mode_of
 from consortium.protocol.aggregation import rule_at, rule_spec, smallest_voters, streams
+from consortium.protocol.evaluation_bins import bin_steps
 from consortium.protocol.learning import learner_of
 from consortium.protocol.parameters import (
     count_placement,
@@ -74,8 +75,8 @@ def clear_strategy(
             max_examples=charter.floors.max_examples,
             weigh=_weighing(config, charter),
             check_statistics=statistics.check,
-            check_evaluation=evaluation.check,
             contribution=learner.contribution,
+            bins=bin_steps(config, charter),
         ),
         observe=observe,
         keep=keep,
@@ -128,6 +129,7 @@ def encrypted_strategy(  # noqa: PLR0913 -- each is another part of the coordina
             evaluation=count_placement(config, charter, counted.size),
             evaluation_size=counted.evaluation,
             header=lambda label, layout, placement: upload_header(label, config, layout, placement),
+            bins=bin_steps(config, charter),
             asked_last=asked_last,
             exact=learner_of(charter).contribution.exact,
             sign=sign,

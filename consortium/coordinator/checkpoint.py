@@ -36,6 +36,7 @@ class Checkpoint:
         layout: Of the federated vector.
         statistics: The pooled statistics.
         state: The model's position and the optimizer's moments.
+        score_bins: By which the scores of that state are counted; empty if bins stay the same.
     """
 
     run: str
@@ -44,6 +45,7 @@ class Checkpoint:
     layout: Layout
     statistics: Tally
     state: State
+    score_bins: bytes = b""
 
     @classmethod
     def of(cls, progress: Progress, config: RunConfig, charter: Charter) -> "Checkpoint":
@@ -55,13 +57,18 @@ class Checkpoint:
             layout=progress.layout,
             statistics=progress.statistics,
             state=progress.state,
+            score_bins=progress.score_bins,
         )
 
     @property
     def progress(self) -> Progress:
         """How far the run is, the inverse of `of`."""
         return Progress(
-            run=self.run, layout=self.layout, statistics=self.statistics, state=self.state
+            run=self.run,
+            layout=self.layout,
+            statistics=self.statistics,
+            state=self.state,
+            score_bins=self.score_bins,
         )
 
 
@@ -74,6 +81,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
             "config": checkpoint.config,
             "layout": checkpoint.layout.describe(),
             "statistics": [int(entry) for entry in checkpoint.statistics],
+            "score_bins": checkpoint.score_bins.hex(),
         }
     ).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,6 +127,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
             layout=layout,
             statistics=np.array(described["statistics"], np.int64),
             state=decode(state_bytes, layout.dim),
+            # Version 0.1.0 had bins of equal width only.
+            score_bins=bytes.fromhex(described.get("score_bins", "")),
         )
     except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
         raise BadCheckpoint(f"{path} is not a whole checkpoint: {error}") from error

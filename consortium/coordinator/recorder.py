@@ -27,7 +27,8 @@ from consortium.run.records import (
 )
 from consortium.wording import withheld as reasons
 from privacy.layout import Tally
-from sites.evaluation.contract import Evaluation
+from sites.evaluation.contract import Evaluation, in_bins
+from sites.evaluation.score_bins import ScoreBins
 from strategies.coordinator.messaging.events import (
     BucketRefused,
     EvaluationWithheld,
@@ -226,11 +227,15 @@ class Recorder:
         _LOG.error("the run ended: %s: %s", code, text)
         self._append_line(self.run.events, {"event": "run-failed", "code": code, "text": text})
 
-    def metrics_of(self, tally: Tally) -> dict[str, MetricValue]:
-        """Return the metrics that a tally defines."""
+    def metrics_of(
+        self, event: RoundFinished, tally: Tally | None = None
+    ) -> dict[str, MetricValue]:
+        """Return the metrics of a round: of its pooled tally, or of the given one of a site."""
+        evaluation = in_bins(self.evaluation, ScoreBins(event.score_bins))
+        counted = event.evaluation if tally is None else tally
         return {
             name: MetricValue(value=metric.value, error_bound=metric.error_bound)
-            for name, metric in self.evaluation.metrics(tally).items()
+            for name, metric in evaluation.metrics(counted).items()
         }
 
     def why_withheld(self, *, hidden: bool, released: bool) -> str:
@@ -271,13 +276,17 @@ class Recorder:
 
     def site_metrics(self) -> Entries:
         """Yield the sites that released figures in the last round, with their metrics."""
-        for site, tally in self._last_released.tallies():
-            yield site, _plain_metrics(self.metrics_of(tally))
+        if self.last_round:
+            for site, tally in self._last_released.tallies():
+                yield site, _plain_metrics(self.metrics_of(self.last_round, tally))
 
     def write_evaluation(self) -> None:
         """Write the tallies of the last round, if there was one, for the report."""
-        if self.last_round:
-            _write_tallies(self.run.evaluation, self.last_round.evaluation, self._last_released)
+        last = self.last_round
+        if last:
+            _write_tallies(
+                self.run.evaluation, last.evaluation, self._last_released, last.score_bins
+            )
 
     def _record_round(self, event: RoundFinished) -> None:
         self.last_round = event
@@ -295,7 +304,7 @@ class Recorder:
         line = {
             "server_round": event.server_round,
             "sites": len(event.answered),
-            "metrics": _plain_metrics(self.metrics_of(event.evaluation)),
+            "metrics": _plain_metrics(self.metrics_of(event)),
             "bytes_down": event.bytes_down,
             "bytes_up": event.bytes_up,
             "seconds": round(event.seconds, 6),
@@ -321,9 +330,12 @@ def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
             yield from (json.loads(line) for line in file if line.endswith("\n"))
 
 
-def _write_tallies(path: Path, pooled: Tally, released: ReleasedTallies) -> None:
+def _write_tallies(
+    path: Path, pooled: Tally, released: ReleasedTallies, score_bins: bytes = b""
+) -> None:
     by_site = ((site, tally.tolist()) for site, tally in released.tallies())
-    write_record(path, Tallies(pooled=pooled.tolist()), by_site=by_site)
+    written = Tallies(pooled=pooled.tolist(), score_bins=score_bins.hex())
+    write_record(path, written, by_site=by_site)
 
 
 def _plain_metrics(metrics: Mapping[str, MetricValue]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from consortium.run.records import Comparison
 from consortium.wording import formatting as words
 from consortium.wording.metric_glossary import meaning_of
 from privacy.layout import Tally
-from sites.evaluation.contract import Metric, evaluation_for
+from sites.evaluation.contract import Evaluation, Metric
 from sites.evaluation.metric_values import wilson_interval
 from sites.plans import MINILM, TextModelPlan
 from sites.schema.tables import Schema
@@ -52,10 +52,12 @@ class ModelEvaluation:
     """A run's evaluation of its model.
 
     Args:
+        evaluation: Turns the tally into metrics.
         tally: The pooled evaluation tally.
         comparison: The comparison with each site alone, if it was requested.
     """
 
+    evaluation: Evaluation
     tally: Tally
     comparison: Comparison | None
 
@@ -148,7 +150,7 @@ def _metric_lines(model: Subject, judged: ModelEvaluation | None) -> Iterator[st
     if judged is None:
         yield "- Unknown: the card was written without the evaluation of a run."
         return
-    tally, evaluation = judged.tally, evaluation_for(model.charter.table)
+    tally, evaluation = judged.tally, judged.evaluation
     n = evaluation.num_examples(tally)
     yield f"On {words.count(n)} held-out records of other persons, pooled over the sites:"
     yield ""
@@ -189,8 +191,6 @@ def _limit_lines(model: Subject, judged: ModelEvaluation | None) -> Iterator[str
     yield "- It was evaluated on persons of the members; elsewhere it may do worse."
     yield "- Labels that were never seen in training cannot be predicted."
     if judged is not None:
-        for what, why in (
-            evaluation_for(model.charter.table).undefined_reasons(judged.tally).items()
-        ):
+        for what, why in judged.evaluation.undefined_reasons(judged.tally).items():
             yield f"- {what}: {why}."
     yield "- It must not decide by itself: it was not tested as a medical device or a credit rule."

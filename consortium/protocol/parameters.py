@@ -8,6 +8,7 @@ from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.modes.encrypted import encryption_of
 from consortium.protocol.aggregation import rule_at, rule_spec
+from consortium.protocol.evaluation_bins import bin_steps
 from consortium.protocol.learning import learner_of
 from consortium.protocol.run_state import Step, SumStep, UpdateStep
 from privacy.encryption.parameters import Placement, SealParameters
@@ -86,11 +87,13 @@ def descriptor(*, config: str, charter: str, layout: str) -> bytes:
 def step_of(config: RunConfig, charter: Charter, layout: Layout) -> Step:
     """Return how an encrypted run moves at its sites."""
     spec, learner = rule_spec(config, charter), learner_of(charter)
+    bins = bin_steps(config, charter).first
     # A learner that counts moves the model by the exact sum: there are no updates for a rule.
     if learner.move is not None:
         return SumStep(
             layout=layout,
             first_scale=config.first_scale,
+            first_bins=bins,
             contribution=learner.contribution,
             move=learner.move,
         )
@@ -107,6 +110,7 @@ def step_of(config: RunConfig, charter: Charter, layout: Layout) -> Step:
         # With one bucket there is no other mean that a huge one could spoil.
         clip_norm=config.rule.clip_norm if config.buckets > 1 else None,
         first_scale=wide if follows else first,
+        first_bins=bins,
         scale_bounds=(floors.smallest_scale, floors.largest_scale),
         follows=follows,
     )

@@ -24,6 +24,7 @@ from strategies.rules.inputs import Rule
 from strategies.server_optimizer import ServerOptimizer
 
 _TAG = b"consortium.run-state/1\n"
+_TAG_WITH_BINS = b"consortium.run-state/2\n"
 _HEADER = struct.Struct("<QQQ")  # earlier states, entries of the statistics, segments
 _DIGEST = 32
 _MAX_CHAIN = 1_000_000
@@ -43,42 +44,54 @@ class RunState:
         statistics: The pooled statistics.
         scales: Largest value of each array of the layout that a level expresses, float32 numbers.
         chain: Digests of all earlier sealed states, from the start.
+        score_bins: By which this state's scores are counted; empty if bins are always the same.
     """
 
     model: model_state.State
     statistics: Tally
     scales: Vector
     chain: tuple[bytes, ...]
+    score_bins: bytes = b""
 
     def encode(self) -> bytes:
         """Return the canonical bytes: equal states give equal bytes."""
         return b"".join(
             (
-                _TAG,
+                _TAG_WITH_BINS if self.score_bins else _TAG,
                 _HEADER.pack(len(self.chain), self.statistics.size, self.scales.size),
                 *self.chain,
                 np.ascontiguousarray(self.statistics, "<i8").tobytes(),
                 np.ascontiguousarray(self.scales, "<f4").tobytes(),
+                self.score_bins,
                 model_state.encode(self.model),
             )
         )
 
     @classmethod
-    def decode(cls, data: bytes, *, layout: Layout, statistics_size: int) -> "RunState":
+    def decode(
+        cls, data: bytes, *, layout: Layout, statistics_size: int, bins_size: int = 0
+    ) -> "RunState":
         """Return the state that `encode` wrote.
+
+        Args:
+            data: From a sealed state.
+            layout: Of the federated vector.
+            statistics_size: Entries of the statistics.
+            bins_size: Bytes of the score bins.
 
         Raises:
             BadRunState: The bytes are not one of this layout, statistics and version.
             BadState: The model in it is not one of this layout.
         """
-        start = len(_TAG) + _HEADER.size
-        if len(data) < start or not data.startswith(_TAG):
-            raise BadRunState("these bytes do not begin like a run state of version 1")
+        start, tag = len(_TAG) + _HEADER.size, _TAG_WITH_BINS if bins_size else _TAG
+        if len(data) < start or not data.startswith(tag):
+            raise BadRunState("these bytes do not begin like a run state of this run")
         links, entries, segments = _HEADER.unpack_from(data, len(_TAG))
         if links > _MAX_CHAIN or (entries, segments) != (statistics_size, len(layout.fields)):
             raise BadRunState("the run state is of another layout or other statistics")
         after = start + _DIGEST * links
-        tail = after + 8 * entries + 4 * segments
+        bins = after + 8 * entries + 4 * segments
+        tail = bins + bins_size
         if len(data) < tail:
             raise BadRunState(f"a run state of this form has over {tail} bytes, got {len(data)}")
         scales = np.frombuffer(data, "<f4", segments, after + 8 * entries).astype(np.float64)
@@ -94,6 +107,7 @@ class RunState:
             statistics=np.frombuffer(data, "<i8", entries, after).astype(np.int64),
             scales=scales,
             chain=tuple(data[at : at + _DIGEST] for at in range(start, after, _DIGEST)),
+            score_bins=data[bins:tail],
         )
 
 
@@ -122,10 +136,12 @@ class Step(ABC):
     Args:
         layout: Of the federated vector.
         first_scale: Scale of every array at the start.
+        first_bins: Score bins at the start; empty if bins are always the same.
     """
 
     layout: Layout
     first_scale: float
+    first_bins: bytes = b""
 
     @property
     @abstractmethod
@@ -136,7 +152,7 @@ class Step(ABC):
     def advance(
         self, before: RunState, before_digest: bytes, sums: Sequence[BucketSum]
     ) -> RunState:
-        """Return the state after one more round.
+        """Return the state after one more round, with the score bins of the last one.
 
         Args:
             before: The state the sites received.
@@ -166,6 +182,7 @@ class Step(ABC):
             statistics=statistics,
             scales=first.astype(np.float64),
             chain=(),
+            score_bins=self.first_bins,
         )
 
     def start_from(self, vector: Vector, statistics: Tally) -> RunState:
@@ -296,6 +313,7 @@ class UpdateStep(Step):
             statistics=before.statistics,
             scales=self._next_scales(before, sums, squares),
             chain=(*before.chain, before_digest),
+            score_bins=before.score_bins,
         )
 
     def planes(self, state: RunState) -> int:

@@ -171,10 +171,12 @@ class Tallies(_Record):
     Args:
         pooled: The pooled tally of all sites that answered.
         by_site: Tallies of single sites, only where the site releases its own.
+        score_bins: By which scores are counted, hexadecimal; empty for bins of equal width.
     """
 
     version: Literal[1] = 1
     pooled: list[int]
+    score_bins: str = ""
     by_site: dict[str, list[int]] = Field(default_factory=dict)
 
 

@@ -29,6 +29,7 @@ _ANCHOR = "anchor"
 _ROUND = "round"
 _STATE = "state"
 _STATISTICS = "statistics"
+_SCORE_BINS = "score-bins"
 _UPDATE = "update"
 _SUMMED = "summed"
 _TALLY = "tally"
@@ -79,6 +80,7 @@ class Position:
         server_round: The round, from 1.
         state: The federated vector, shape (dim,), float32 numbers.
         statistics: The pooled statistics, shape (size,).
+        score_bins: By which scores are counted; empty if bins are always the same.
     """
 
     charter: str
@@ -86,6 +88,7 @@ class Position:
     server_round: int
     state: NDArray[np.floating]
     statistics: Tally
+    score_bins: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,20 +223,31 @@ def read_introduction(record: RecordDict, *, max_examples: int) -> Introduction:
 
 def position(stands: Position) -> RecordDict:
     """Return the content of a `train` or `evaluate` message."""
+    bins = {_SCORE_BINS: wire.bytes_array(stands.score_bins)} if stands.score_bins else {}
     return wire.content(
         {
             _STATE: wire.vector_array(stands.state),
             _STATISTICS: wire.tally_array(stands.statistics),
+            **bins,
         },
         {_CHARTER: stands.charter, _RUN: stands.run, _ROUND: stands.server_round},
     )
 
 
-def read_position(record: RecordDict, *, dim: int, statistics_size: int) -> Position:
-    """Parse what `position` wrote; raise MalformedRecord for anything else."""
+def read_position(
+    record: RecordDict, *, dim: int, statistics_size: int, bins_size: int = 0
+) -> Position:
+    """Parse what `position` wrote; raise MalformedRecord for anything else.
+
+    Args:
+        record: From a peer, not trusted.
+        dim: Numbers in the state.
+        statistics_size: Entries of the statistics.
+        bins_size: Bytes of the score bins; 0 if bins are always the same.
+    """
     arrays, facts = wire.read_content(
         record,
-        arrays=frozenset({_STATE, _STATISTICS}),
+        arrays=frozenset({_STATE, _STATISTICS, *([_SCORE_BINS] if bins_size else [])}),
         facts=frozenset({_CHARTER, _RUN, _ROUND}),
     )
     return Position(
@@ -242,6 +256,7 @@ def read_position(record: RecordDict, *, dim: int, statistics_size: int) -> Posi
         server_round=wire.fact_int(facts, _ROUND, low=1, high=_LARGEST_ROUND),
         state=wire.read_vector(arrays[_STATE], dim=dim),
         statistics=wire.read_tally(arrays[_STATISTICS], size=statistics_size),
+        score_bins=wire.read_bytes(arrays[_SCORE_BINS], at_most=bins_size) if bins_size else b"",
     )
 
 

@@ -13,6 +13,7 @@ from flwr.app import Context, Message, RecordDict
 
 from consortium.client.mod_types import Next
 from consortium.client_app import client_app
+from consortium.protocol.evaluation_bins import bin_steps
 from consortium.run.directory import RunDirectory
 from consortium.site.site import Site, site_of
 from privacy.layout import Matrix
@@ -101,7 +102,10 @@ def _honest_updates(
 
 def _read_position(site: Site, record: RecordDict) -> messages.Position:
     return messages.read_position(
-        record, dim=site.task.layout.dim, statistics_size=site.task.statistics.layout.size
+        record,
+        dim=site.task.layout.dim,
+        statistics_size=site.task.statistics.layout.size,
+        bins_size=len(bin_steps(site.run_config, site.charter).first),
     )
 
 

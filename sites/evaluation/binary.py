@@ -1,6 +1,6 @@
 """Pooled evaluation of binary classification, from two score histograms and fixed-point sums."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,13 +12,11 @@ from sites.evaluation import calibration, metric_values, ranking
 from sites.evaluation.calibration import Reliability
 from sites.evaluation.input_checks import class_codes, probabilities
 from sites.evaluation.metric_values import Figures, Undefined, ratio
+from sites.evaluation.score_bins import BINS, EQUAL_BINS, FIXED, ScoreBins
 from sites.schema.tables import ClassLabel
-from sites.statistics.histograms import histograms
 from sites.statistics.tally import Metric, TallyLayout, fixed_point, mean
 
-BINS = 1024
 THRESHOLD = 0.5
-_PLOT_BINS = 64
 _EMPTY = "there are no held-out records"
 _ONE_CLASS = "needs held-out records of both classes"
 
@@ -58,15 +56,19 @@ class Confusion:
 class BinaryEvaluation:
     """Turns scores for the positive class into a tally, and a pooled tally into metrics.
 
-    Guarantee: the tallies of sites add up to the tally of their records, exactly. Counts at
-    thresholds k / 1024 are exact, sums are right to 2**-33 per record, and a metric that depends
-    on the order of scores has the largest error bound that the bins allow.
+    Guarantee: the tallies of sites, by the same bins, add up to the tally of their records,
+    exactly. Counts at thresholds that are edges of bins are exact, as all multiples of 1/64 are.
+    Sums are right to 2**-33 per record, and a metric that depends on the order of scores has the
+    largest error bound that the bins allow. Equal scores are no error, but the bound, which cannot
+    tell them from others of their bin, counts them as one.
 
     Args:
         label: The two classes; the second is the positive one.
+        bins: By which scores are counted.
     """
 
     label: ClassLabel
+    bins: ScoreBins = EQUAL_BINS
 
     @cached_property
     def layout(self) -> TallyLayout:
@@ -94,7 +96,8 @@ class BinaryEvaluation:
         """
         codes = class_codes(labels, 2)
         scores = probabilities(predictions, len(codes))
-        classes = histograms(scores, codes, n_groups=2, n_bins=BINS)
+        cells = np.bincount(codes * BINS + self.bins.bins_of(scores), minlength=2 * BINS)
+        classes = cells.astype(np.int64).reshape(2, BINS)
         # The probability of the true class: p for positives, 1 - p for negatives.
         likelihoods = np.where(codes == 1, scores, 1.0 - scores)
         return self.layout.join(
@@ -144,17 +147,25 @@ class BinaryEvaluation:
         """Return by name why the records do not define the other metrics."""
         return metric_values.undefined_reasons(self._figures(tally))
 
+    def following_bins(self, tally: Tally) -> ScoreBins:
+        """Return the bins for the next evaluation, from the pooled tally of this one."""
+        return self.bins.following(*self._histograms(tally))
+
+    def in_bins(self, bins: ScoreBins) -> "BinaryEvaluation":
+        """Return the evaluation that counts scores by these bins."""
+        return replace(self, bins=bins)
+
     def confusion(self, tally: Tally, *, threshold: float = THRESHOLD) -> Confusion:
-        """Return exact counts at the multiple of 1/1024 that is nearest to `threshold`."""
+        """Return exact counts at the edge of a bin that is nearest to `threshold`."""
         # Scores are known by bin only, so a threshold moves to the nearest edge of a bin. A bin
-        # holds its lower edge: the bins from `edge` on are the scores of at least edge / BINS.
-        edge = round(min(max(threshold, 0.0), 1.0) * BINS)
+        # holds its lower edge: the bins from `edge` on are the scores of at least that edge.
+        edge = int(np.abs(self.bins.edges - threshold).argmin())
         below, above = zip(
             *((int(h[:edge].sum()), int(h[edge:].sum())) for h in self._histograms(tally)),
             strict=True,
         )
         return Confusion(
-            threshold=edge / BINS,
+            threshold=float(self.bins.edges[edge]),
             true_positives=above[1],
             false_positives=above[0],
             true_negatives=below[0],
@@ -175,11 +186,10 @@ class BinaryEvaluation:
         curves: dict[str, Any] = {
             "calibration": self._reliability(tally).curve(),
             "scores": {
-                "edges": np.linspace(0.0, 1.0, _PLOT_BINS + 1).tolist(),
+                "edges": np.linspace(0.0, 1.0, FIXED + 1).tolist(),
                 "classes": list(self.label.classes),
                 "counts": [
-                    counts.reshape(_PLOT_BINS, -1).sum(axis=1).tolist()
-                    for counts in (negatives, positives)
+                    self.bins.merge(counts, FIXED).tolist() for counts in (negatives, positives)
                 ],
             },
             "confusion": {
@@ -188,8 +198,9 @@ class BinaryEvaluation:
             },
         }
         if min(self.class_counts(tally)) > 0:
-            curves["roc"] = ranking.roc_curve(negatives, positives)
-            curves["precision_recall"] = ranking.pr_curve(negatives, positives)
+            edges = self.bins.edges
+            curves["roc"] = ranking.roc_curve(negatives, positives, edges)
+            curves["precision_recall"] = ranking.pr_curve(negatives, positives, edges)
         return curves
 
     def _figures(self, tally: Tally) -> Figures:
@@ -223,7 +234,7 @@ class BinaryEvaluation:
     def _reliability(self, tally: Tally) -> Reliability:
         # The 1,024 score bins are merged into the 16 bins of the reliability diagram.
         negatives, positives = (
-            counts.reshape(calibration.BINS, -1).sum(axis=1).astype(np.float64)
+            self.bins.merge(counts, calibration.BINS).astype(np.float64)
             for counts in self._histograms(tally)
         )
         return Reliability(negatives + positives, self.layout.real_sums("scores", tally), positives)

@@ -14,6 +14,7 @@ from sites.evaluation.entities import EntityEvaluation
 from sites.evaluation.multiclass import ClassesEvaluation
 from sites.evaluation.multilabel import LabelsEvaluation
 from sites.evaluation.regression import RegressionEvaluation
+from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.schema.tables import ClassLabel, NumberLabel
 from sites.schema.texts import AnySchema, EntityLabel, MultiLabel
 from sites.statistics.tally import Metric, TallyLayout
@@ -65,3 +66,20 @@ def evaluation_for(schema: AnySchema) -> Evaluation:
             return LabelsEvaluation(several)
         case EntityLabel(types=types):
             return EntityEvaluation(types)
+
+
+def scores_are_binned(evaluation: Evaluation) -> bool:
+    """Return whether the evaluation counts scores by bins that can follow the scores."""
+    return isinstance(evaluation, BinaryEvaluation)
+
+
+def in_bins(evaluation: Evaluation, bins: ScoreBins) -> Evaluation:
+    """Return the evaluation that counts scores by these bins; the same one if it bins none."""
+    return evaluation.in_bins(bins) if isinstance(evaluation, BinaryEvaluation) else evaluation
+
+
+def bins_after(evaluation: Evaluation, tally: Tally) -> ScoreBins:
+    """Return the bins for the next evaluation, from the pooled tally of this one."""
+    if isinstance(evaluation, BinaryEvaluation):
+        return evaluation.following_bins(tally)
+    return EQUAL_BINS

@@ -225,7 +225,7 @@ class ClassesEvaluation:
         if 0 < support < self.num_examples(tally):
             area = ranking.roc_auc(rest[code], own[code])
             found |= {"roc_auc": area.value, "roc_auc_error_bound": area.error_bound}
-            found["roc"] = ranking.roc_curve(rest[code], own[code])
+            found["roc"] = ranking.roc_curve(rest[code], own[code], np.arange(BINS + 1) / BINS)
         return found
 
     def _confusion(self, tally: Tally) -> Tally:

@@ -66,12 +66,17 @@ def ks_distance(negatives: Tally, positives: Tally) -> Metric:
     return Metric(at_edges, max(within - at_edges, 0.0))
 
 
-def roc_curve(negatives: Tally, positives: Tally) -> dict[str, list[float]]:
+def roc_curve(negatives: Tally, positives: Tally, edges: Vector) -> dict[str, list[float]]:
     """Return the ROC curve at the edges of bins, from the highest threshold to the lowest.
 
     There is one point per bin that holds a record, after the starting point (0, 0).
+
+    Args:
+        negatives: Records in each bin, shape (n_bins,).
+        positives: The same of the other class.
+        edges: Of the bins, shape (n_bins + 1,).
     """
-    thresholds, false, true = _counts_above(negatives, positives)
+    thresholds, false, true = _counts_above(negatives, positives, edges)
     return {
         "threshold": thresholds.tolist(),
         "false_positive_rate": (false / negatives.sum()).tolist(),
@@ -79,9 +84,9 @@ def roc_curve(negatives: Tally, positives: Tally) -> dict[str, list[float]]:
     }
 
 
-def pr_curve(negatives: Tally, positives: Tally) -> dict[str, list[float]]:
+def pr_curve(negatives: Tally, positives: Tally, edges: Vector) -> dict[str, list[float]]:
     """Return precision and recall at the edges of bins, from the highest threshold down."""
-    thresholds, false, true = (values[1:] for values in _counts_above(negatives, positives))
+    thresholds, false, true = (values[1:] for values in _counts_above(negatives, positives, edges))
     return {
         "threshold": thresholds.tolist(),
         "precision": (true / (true + false)).tolist(),
@@ -89,12 +94,14 @@ def pr_curve(negatives: Tally, positives: Tally) -> dict[str, list[float]]:
     }
 
 
-def _counts_above(negatives: Tally, positives: Tally) -> tuple[Vector, Vector, Vector]:
+def _counts_above(
+    negatives: Tally, positives: Tally, edges: Vector
+) -> tuple[Vector, Vector, Vector]:
     """Return thresholds from 1 down, with the negatives and positives that score at least that."""
     held = np.flatnonzero((negatives + positives)[::-1])
     false = np.cumsum(negatives[::-1])[held]
     true = np.cumsum(positives[::-1])[held]
-    thresholds = 1.0 - (held + 1) / len(negatives)
+    thresholds = edges[-2::-1][held]
     return (
         np.concatenate([[1.0], thresholds]),
         np.concatenate([[0.0], false]),

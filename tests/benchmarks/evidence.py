@@ -21,6 +21,7 @@ from flwr.app import Context, Message, RecordDict
 from consortium.audit.journal import content_digest
 from consortium.client.mods import gate_messages
 from consortium.config import RunConfig
+from consortium.protocol.evaluation_bins import bin_steps
 from consortium.run.directory import RunDirectory
 from consortium.site.site import site_of
 from privacy.audit.hash_chain import Chain, LogEvent, verified_entries
@@ -100,6 +101,7 @@ def _round(context: Context) -> tuple[RecordDict, RecordDict]:
         server_round=1,
         state=vector,
         statistics=np.zeros(task.statistics.layout.size, np.int64),
+        score_bins=bin_steps(site.run_config, site.charter).first,
     )
     sent = messages.Contribution(
         update=vector, num_examples=site.data.train_examples, tally=tally, released=False

@@ -52,5 +52,6 @@ def position(at: Ward, vector: Vector, server_round: int, run: str = "r") -> Rec
             server_round=server_round,
             state=vector,
             statistics=np.zeros(at.site.task.statistics.layout.size, np.int64),
+            score_bins=at.first_bins,
         )
     )

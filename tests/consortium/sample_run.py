@@ -181,7 +181,7 @@ class Sample:
             sites=recorder.site_summaries(self.members),
             evaluated=list(last.answered) if last else [],
             held_out=recorder.evaluation.num_examples(last.evaluation) if last else 0,
-            metrics=recorder.metrics_of(last.evaluation) if last else {},
+            metrics=recorder.metrics_of(last) if last else {},
             quarantined=recorder.quarantined,
             bytes_down=recorder.bytes_down,
             bytes_up=recorder.bytes_up,

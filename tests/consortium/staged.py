@@ -8,6 +8,7 @@ from flwr.app import Context, Message, RecordDict
 
 from consortium.client_app import app
 from consortium.config import RunConfig, Scalar
+from consortium.protocol.evaluation_bins import bin_steps
 from consortium.run.directory import RunDirectory
 from consortium.site.site import Site, site_of
 from privacy.layout import Tally, Vector
@@ -62,8 +63,14 @@ class Ward:
                 server_round=server_round,
                 state=vector,
                 statistics=self.statistics,
+                score_bins=self.first_bins,
             )
         )
+
+    @property
+    def first_bins(self) -> bytes:
+        """The score bins of the first evaluation."""
+        return bin_steps(self.site.run_config, self.site.charter).first
 
     @property
     def statistics(self) -> Tally:

@@ -12,6 +12,7 @@ from consortium.model.files import read_model
 from privacy.layout import Vector
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
+from sites.evaluation.score_bins import ScoreBins
 from tests.consortium.staged import Ward, message, ward
 from tests.decisions import decide
 
@@ -73,7 +74,9 @@ def test_an_update_is_what_training_changed_and_the_counts_are_of_the_received_s
     expected = site.task.train(site.data, hungary.statistics, vector, plan, rng=rng)
     assert np.array_equal(given.update, expected.update)
     assert given.num_examples == expected.num_examples == site.data.train_examples
-    evaluated = site.task.evaluate(site.data, hungary.statistics, vector)
+    evaluated = site.task.evaluate(
+        site.data, hungary.statistics, vector, ScoreBins(hungary.first_bins)
+    )
     assert np.array_equal(given.tally, evaluated)
 
 
@@ -90,7 +93,10 @@ def test_training_asked_twice_gives_the_same_and_another_round_another_order(
 def test_the_final_state_is_evaluated_and_kept_as_a_model(hungary: Ward) -> None:
     vector, site = hungary.vector(11), hungary.site
     told = counted(hungary, messages.EVALUATE, hungary.position(vector, 3))
-    assert np.array_equal(told.tally, site.task.evaluate(site.data, hungary.statistics, vector))
+    assert np.array_equal(
+        told.tally,
+        site.task.evaluate(site.data, hungary.statistics, vector, ScoreBins(hungary.first_bins)),
+    )
     model = read_model(site.directory / "model")
     assert np.array_equal(model.vector, vector)
     assert np.array_equal(model.statistics, hungary.statistics)

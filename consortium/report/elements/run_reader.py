@@ -19,7 +19,8 @@ from consortium.run.privacy_records import PrivacyCost
 from consortium.run.records import Comparison, MetricValue, Record, Summary, Tallies, read_record
 from consortium.wording.formatting import member_noun, name_list, plural, readable_name
 from privacy.layout import Tally
-from sites.evaluation.contract import Evaluation, evaluation_for
+from sites.evaluation.contract import Evaluation, evaluation_for, in_bins
+from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.schema.tables import ClassLabel, NumberLabel
 from sites.schema.texts import AnyLabel, EntityLabel, MultiLabel
 from sites.statistics.contract import Statistics, statistics_for
@@ -129,7 +130,13 @@ class Recorded:
     @cached_property
     def evaluation(self) -> Evaluation:
         """The evaluation of the task, which reads evaluation tallies."""
-        return evaluation_for(self.charter.table)
+        return in_bins(evaluation_for(self.charter.table), self.score_bins)
+
+    @property
+    def score_bins(self) -> ScoreBins:
+        """The bins by which the scores of the last evaluation are counted."""
+        found = self.evaluation_tallies
+        return ScoreBins(bytes.fromhex(found.score_bins)) if found else EQUAL_BINS
 
     @cached_property
     def statistics(self) -> Statistics:

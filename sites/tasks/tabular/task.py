@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from privacy.layout import Layout, Tally, Vector
 from sites.data.holdout import Sides
 from sites.data.source import DataSource
-from sites.evaluation.contract import Evaluation, evaluation_for
+from sites.evaluation.contract import Evaluation, evaluation_for, in_bins
+from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.models.initialisation import initial_vector, layout_of, model_fields, n_outputs
 from sites.plans import BadPlan, Labels, ModelPlan, Predictions, TrainingPlan
 from sites.schema.tables import ClassLabel, Schema
@@ -112,9 +113,11 @@ class TabularTask:
         inputs = self._inputs(data.training, pooled)
         return self._model_at(vector, pooled).train(data, inputs, plan, rng=rng)
 
-    def evaluate(self, data: TableData, pooled: Tally, vector: Vector) -> Tally:
+    def evaluate(
+        self, data: TableData, pooled: Tally, vector: Vector, bins: ScoreBins = EQUAL_BINS
+    ) -> Tally:
         """Return the tally of the held-out predictions."""
-        return self.evaluation.tally(*self.score(data, pooled, vector))
+        return in_bins(self.evaluation, bins).tally(*self.score(data, pooled, vector))
 
     def score(self, data: TableData, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
         """Return held-out predictions and labels, row by row; they never leave the site."""

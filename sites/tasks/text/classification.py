@@ -14,7 +14,8 @@ from privacy.layout import Layout, Tally, Vector
 from sites.data.holdout import Sides
 from sites.data.source import DataSource
 from sites.data.texts import read_texts, require_texts
-from sites.evaluation.contract import Evaluation, evaluation_for
+from sites.evaluation.contract import Evaluation, evaluation_for, in_bins
+from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.models.encoder import Encoder, Role, encoder_for
 from sites.models.encoder_export import write_merged, write_trained
 from sites.models.initialisation import n_outputs
@@ -138,9 +139,11 @@ class NotesTask:
             raise TrainingDiverged("the trained parameters are not finite: lower the learning rate")
         return Trained(update=update, num_examples=data.train_examples, steps=steps)
 
-    def evaluate(self, data: NotesData, pooled: Tally, vector: Vector) -> Tally:
+    def evaluate(
+        self, data: NotesData, pooled: Tally, vector: Vector, bins: ScoreBins = EQUAL_BINS
+    ) -> Tally:
         """Return the tally of the held-out predictions."""
-        return self.evaluation.tally(*self.score(data, pooled, vector))
+        return in_bins(self.evaluation, bins).tally(*self.score(data, pooled, vector))
 
     def score(self, data: NotesData, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
         """Return held-out predictions and labels, row by row; they never leave the site."""

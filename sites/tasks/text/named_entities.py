@@ -14,7 +14,9 @@ from privacy.layout import Layout, Tally, Vector
 from sites.data.annotations import read_annotated_sentences, read_unannotated_sentences
 from sites.data.holdout import Sides
 from sites.data.source import DataSource
+from sites.evaluation.contract import in_bins
 from sites.evaluation.entities import EntityEvaluation
+from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.models.encoder import Encoder, Role, encoder_for
 from sites.models.encoder_export import write_merged, write_trained
 from sites.plans import BadPlan, Labels, Predictions, TextModelPlan, TrainingPlan
@@ -154,9 +156,11 @@ class EntityTask:
             raise TrainingDiverged("the trained parameters are not finite: lower the learning rate")
         return Trained(update=update, num_examples=data.train_examples, steps=steps)
 
-    def evaluate(self, data: EntityData, pooled: Tally, vector: Vector) -> Tally:
+    def evaluate(
+        self, data: EntityData, pooled: Tally, vector: Vector, bins: ScoreBins = EQUAL_BINS
+    ) -> Tally:
         """Return the tally of the entities in held-out sentences."""
-        return self.evaluation.tally(*self.score(data, pooled, vector))
+        return in_bins(self.evaluation, bins).tally(*self.score(data, pooled, vector))
 
     def score(self, data: EntityData, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
         """Return predicted and true tags of held-out sentences; they never leave the site."""

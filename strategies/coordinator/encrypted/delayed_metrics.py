@@ -4,10 +4,13 @@ import time
 
 import numpy as np
 
+from privacy.errors import ConsortiumError
+from privacy.layout import Tally
 from strategies.coordinator.encrypted.progress import Untold
 from strategies.coordinator.encrypted.request import SealedRequest
 from strategies.coordinator.messaging.events import Observer, RoundFinished
 from strategies.coordinator.messaging.exchange import ByteCount
+from strategies.score_bins import BinSteps
 
 
 class DelayedMetrics:
@@ -21,11 +24,14 @@ class DelayedMetrics:
         observe: Receives each event.
         evaluation_size: Numbers in an evaluation tally. What is released behind it is the count
             of saturated values.
+        bins: How the score bins follow one another.
     """
 
-    def __init__(self, observe: Observer, evaluation_size: int) -> None:
+    def __init__(self, observe: Observer, evaluation_size: int, bins: BinSteps) -> None:
         self._observe = observe
         self._evaluation_size = evaluation_size
+        self._steps = bins
+        self._bins: bytes | None = bins.first
         self.untold: Untold | None = None
 
     def hold_round(self, question: SealedRequest, traffic: ByteCount) -> None:
@@ -37,6 +43,7 @@ class DelayedMetrics:
             bytes_down=traffic.down - down,
             bytes_up=traffic.up - up,
             seconds=time.monotonic() - question.began,
+            score_bins=self._bins,
         )
 
     def report_round(self, question: SealedRequest) -> None:
@@ -45,15 +52,38 @@ class DelayedMetrics:
             return
         told, released = self.untold, None
         if question.request.server_round > told.server_round:
-            released = question.ballot.majority_tally()
+            released = self._readable(question.ballot.majority_tally(), told.score_bins)
+            self._follow(told.score_bins, released, shown=bool(question.request.count_sum))
         if released is None:
             released = np.zeros(self._evaluation_size, np.int64)
         evaluation, saturated = np.split(released.copy(), [self._evaluation_size])
         self._observe(
             RoundFinished(
-                **vars(told),
+                **{**vars(told), "score_bins": told.score_bins or b""},
                 evaluation=evaluation,
                 saturated=int(saturated[0]) if saturated.size else None,
             )
         )
         self.untold = None
+
+    def _readable(self, tally: Tally | None, bins: bytes | None) -> Tally | None:
+        """Return a released tally if its bins are known, and records have it in these bins."""
+        if tally is None or bins is None:
+            return None
+        try:
+            self._steps.check(bins, tally[: self._evaluation_size])
+        except ConsortiumError:
+            return None  # the last release is of counts that the sites check less closely
+        return tally
+
+    def _follow(self, bins: bytes | None, tally: Tally | None, *, shown: bool) -> None:
+        """Go on to the bins of the next round, as the sites do with the sum that they were shown.
+
+        If they do not tell what they opened, nobody here knows their bins from then on.
+        """
+        if not shown or not self._steps.first:
+            self._bins = bins
+        elif bins is None or tally is None:
+            self._bins = None
+        else:
+            self._bins = self._steps.after(bins, tally[: self._evaluation_size])

@@ -12,6 +12,7 @@ from privacy.protocol.upload import UploadHeader
 from privacy.wire.encrypted_messages import SealedRound
 from strategies.coordinator.encrypted.ciphertext_sums import UploadForm
 from strategies.coordinator.messaging.reply_validation import ReplyRefused
+from strategies.score_bins import BinSteps
 
 
 class RoundVoid(ConsortiumError, RuntimeError, code="round-void"):
@@ -44,6 +45,7 @@ class SealedTerms:
         evaluation: Placement of the evaluation counts, and of the count of saturated values.
         evaluation_size: Entries of the evaluation counts.
         header: Returns the header of an upload.
+        bins: How the score bins follow one another, and what evaluation tally is possible.
         asked_last: Openers that failed the others in an earlier run of this coordinator.
         exact: Whether a round needs every site of the run, because exact tallies are added.
         sign: Signs with the coordinator's key; None if the charter names none.
@@ -61,6 +63,7 @@ class SealedTerms:
     evaluation: Placement
     evaluation_size: int
     header: Callable[[UploadLabel, Layout, Placement], UploadHeader]
+    bins: BinSteps = field(default_factory=BinSteps)
     asked_last: tuple[str, ...] = ()
     exact: bool = False
     sign: Callable[[bytes], bytes] | None = field(default=None, repr=False)

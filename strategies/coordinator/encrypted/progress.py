@@ -43,13 +43,23 @@ class SealedProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class Untold:
-    """A round that is done and not yet reported: its figures are released in the next round."""
+    """A round that is done and not yet reported: its figures are released in the next round.
+
+    `score_bins` are the bins of its counts: empty for those of equal width, None if they follow
+    from counts that the sites opened and did not release.
+    """
 
     server_round: int
     answered: tuple[str, ...]
     bytes_down: int
     bytes_up: int
     seconds: float
+    score_bins: bytes | None = b""
+
+    def describe(self) -> dict[str, object]:
+        """Return it as plain JSON values."""
+        bins = None if self.score_bins is None else self.score_bins.hex()
+        return {**vars(self), "score_bins": bins}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +107,7 @@ class SealedStanding:
             "signed": bool(self.request.count_receipts),
             "carried": self.request.server_round == 1 and bool(self.request.state),
             "models": list(self.models),
-            "untold": vars(untold) if untold else None,
+            "untold": untold.describe() if untold else None,
         }
         return json.dumps(described).encode()
 
@@ -148,7 +158,7 @@ def read_standing(read: Read, charter: str, num_rounds: int) -> SealedStanding:
         standing = SealedStanding(
             layout=Layout.from_description(json.loads(read(LAYOUT_FILE))),
             request=request,
-            untold=_parse_untold(untold) if untold else None,
+            untold=parse_untold(untold) if untold else None,
             models=tuple(str(model) for model in described["models"]),
         )
         _ = standing.opening
@@ -165,13 +175,16 @@ def majority_digest(digests: Sequence[str]) -> str:
     return ""
 
 
-def _parse_untold(described: dict[str, object]) -> Untold:
+def parse_untold(described: dict[str, object]) -> Untold:
+    """Return the round that `Untold.describe` wrote."""
+    bins = described.get("score_bins", "")  # version 0.1.0 had bins of equal width only
     return Untold(
         server_round=int(str(described["server_round"])),
         answered=tuple(str(site) for site in _require_list(described["answered"])),
         bytes_down=int(str(described["bytes_down"])),
         bytes_up=int(str(described["bytes_up"])),
         seconds=float(str(described["seconds"])),
+        score_bins=None if bins is None else bytes.fromhex(str(bins)),
     )
 
 

@@ -94,7 +94,7 @@ class RoundFinished:
     """A round moved the model. The evaluation counts describe the state that the sites received.
 
     `saturated` says how many values of the updates were beyond the scale, over all sites; None if
-    that is not known.
+    that is not known. `score_bins` are the bins of the counts; empty for those of equal width.
     """
 
     kind: ClassVar[str] = "round-finished"
@@ -106,6 +106,7 @@ class RoundFinished:
     bytes_up: int
     seconds: float
     saturated: int | None = None
+    score_bins: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from privacy.contribution import Contribution, UpdateVector
 from privacy.layout import Layout, Tally
 from strategies import model_state
+from strategies.score_bins import BinSteps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +26,8 @@ class Terms:
         max_examples: Most training examples that a site may claim.
         weigh: Returns a site's weight, from its number of training examples.
         check_statistics: Raises for a statistics tally that no records can have.
-        check_evaluation: Raises for an evaluation tally that no records can have.
         contribution: What a site sends in a round besides its evaluation counts.
+        bins: How the score bins follow one another, and what evaluation tally is possible.
     """
 
     charter: str
@@ -37,8 +38,8 @@ class Terms:
     max_examples: int
     weigh: Callable[[int], float]
     check_statistics: Callable[[Tally], None]
-    check_evaluation: Callable[[Tally], None]
     contribution: Contribution = field(default_factory=UpdateVector)
+    bins: BinSteps = field(default_factory=BinSteps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +51,11 @@ class Progress:
         layout: Layout of the federated vector.
         statistics: The pooled statistics.
         state: The model's position and the optimizer's moments.
+        score_bins: By which the scores of that state are counted; empty if bins stay the same.
     """
 
     run: str
     layout: Layout
     statistics: Tally
     state: model_state.State
+    score_bins: bytes = b""

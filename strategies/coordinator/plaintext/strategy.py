@@ -127,7 +127,11 @@ class Synchronous(Strategy):
         layout = self._roster.layout
         state = self._step.start(layout.dim)
         begun = Progress(
-            run=self._terms.run, layout=layout, statistics=self._round.tally, state=state
+            run=self._terms.run,
+            layout=layout,
+            statistics=self._round.tally,
+            state=state,
+            score_bins=self._terms.bins.first,
         )
         self._keep(begun)
         return begun
@@ -181,8 +185,9 @@ class Synchronous(Strategy):
         if isinstance(gathering, StackedUpdates):
             self._report_deviation(gathering.deviation_from(aggregate))
         moved = self._step.after(state, self._progress.statistics, aggregate)
-        self._progress = replace(self._progress, state=moved)
         self._finish_round()
+        bins = self._terms.bins.after(self._progress.score_bins, self._round.tally)
+        self._progress = replace(self._progress, state=moved, score_bins=bins)
         self._keep(self._progress)
         arrays, _ = self._position(server_round + 1)
         return arrays, MetricRecord({"num-sites": len(self._round.answered)})
@@ -198,7 +203,7 @@ class Synchronous(Strategy):
         self, server_round: int, replies: Iterable[Message]
     ) -> MetricRecord | None:
         """Add up the evaluation counts; return the number of sites used."""
-        self._add_counts(replies, self._terms.check_evaluation)
+        self._add_counts(replies, self._check_evaluation)
         self._cohort.require_quorum(self._round.answered)
         self._finish_round()
         return MetricRecord({"num-sites": len(self._round.answered)})
@@ -265,10 +270,13 @@ class Synchronous(Strategy):
         )
         # `add` refuses before it changes anything, and the tally is added only after it: a reply
         # counts whole or not at all.
-        self._terms.check_evaluation(sent.tally)
+        self._check_evaluation(sent.tally)
         self._terms.contribution.check(sent.summed, sites=1)
         gathering.add(sent.summand, self._terms.weigh(sent.num_examples))
         self._accept(reply, sent.tally, released=sent.released)
+
+    def _check_evaluation(self, tally: Tally) -> None:
+        self._terms.bins.check(self._progress.score_bins, tally)
 
     def _take_counts(self, reply: Message, check: Callable[[Tally], None]) -> None:
         sent = checked_counts(reply, tally_size=self._round.tally.size)
@@ -294,6 +302,7 @@ class Synchronous(Strategy):
                 server_round=server_round,
                 state=self._progress.state.vector,
                 statistics=self._progress.statistics,
+                score_bins=self._progress.score_bins,
             )
         )
         return wire.arrays_and_facts(content)
@@ -316,6 +325,7 @@ class Synchronous(Strategy):
                 server_round=done.number,
                 answered=tuple(done.answered),
                 evaluation=done.tally,
+                score_bins=self._progress.score_bins,
                 bytes_down=self._traffic.down - done.traffic.down,
                 bytes_up=self._traffic.up - done.traffic.up,
                 seconds=time.monotonic() - done.began,

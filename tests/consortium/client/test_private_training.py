@@ -46,6 +46,7 @@ def standing(at: Ward, server_round: int) -> messages.Position:
         position(at, at.vector(server_round), server_round),
         dim=task.layout.dim,
         statistics_size=task.statistics.layout.size,
+        bins_size=len(at.first_bins),
     )
 
 

@@ -55,8 +55,9 @@ def subject(
 
 def judged(comparison: Comparison | None = None) -> ModelEvaluation:
     shares = np.eye(3)[[0, 1, 1, 0]]
-    tally = evaluation_for(NOTES).tally(shares, np.array([0, 1, 1, 1]))
-    return ModelEvaluation(tally=tally, comparison=comparison)
+    evaluation = evaluation_for(NOTES)
+    tally = evaluation.tally(shares, np.array([0, 1, 1, 1]))
+    return ModelEvaluation(evaluation=evaluation, tally=tally, comparison=comparison)
 
 
 def test_a_card_is_filled_from_what_was_recorded() -> None:

@@ -89,6 +89,20 @@ def test_decoding_is_the_inverse_of_encoding(rounds: int, rule: str) -> None:
     assert model_state.encode(again.model) == model_state.encode(state.model)
 
 
+def test_score_bins_are_kept_and_only_read_where_they_were_agreed() -> None:
+    step = replace(step_of(), first_bins=b"bins")
+    state = moved(step)
+    data = state.encode()
+    again = RunState.decode(data, layout=LAYOUT, statistics_size=STATISTICS.size, bins_size=4)
+    assert (again.score_bins, again.encode()) == (b"bins", data)
+    step.require_start(step.start(STATISTICS))
+    with pytest.raises(BadRunState, match="zero"):
+        step.require_start(step_of().start(STATISTICS))
+    for size in (0, 3, 5):
+        with pytest.raises((BadRunState, model_state.BadState)):
+            RunState.decode(data, layout=LAYOUT, statistics_size=STATISTICS.size, bins_size=size)
+
+
 @given(data=st.data())
 def test_bytes_are_those_of_a_state_or_refused(data: st.DataObject) -> None:
     """Any changed byte gives another state, which encodes to just these bytes, or a refusal."""

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
-from sites.evaluation.binary import BINS, BinaryEvaluation, Confusion
+from sites.evaluation.binary import BinaryEvaluation, Confusion
+from sites.evaluation.score_bins import BINS
 from sites.schema.tables import ClassLabel
 from sites.statistics.tally import UNIT, ImpossibleTally, Metric
 from tests.sites.scored_records import Records, binary

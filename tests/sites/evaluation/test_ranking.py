@@ -11,6 +11,7 @@ from tests.sites.scored_records import Records, binary
 
 LAST_PLACES = 1e-12
 N_BINS = (1, 4, 1024)
+EDGES = np.arange(1025) / 1024
 
 
 def counted(records: Records, n_bins: int = 1024) -> tuple[Tally, Tally]:
@@ -122,7 +123,7 @@ def test_with_many_records_the_error_is_far_below_the_bound() -> None:
 
 @given(binary(both=True))
 def test_the_area_under_the_roc_points_is_the_auc(records: Records) -> None:
-    curve = roc_curve(*counted(records))
+    curve = roc_curve(*counted(records), EDGES)
 
     area = np.trapezoid(curve["true_positive_rate"], curve["false_positive_rate"])
 
@@ -134,7 +135,7 @@ def test_the_area_under_the_roc_points_is_the_auc(records: Records) -> None:
 
 @given(binary(both=True))
 def test_points_of_the_curves_count_scores_of_at_least_the_threshold(records: Records) -> None:
-    roc, precision_recall = roc_curve(*counted(records)), pr_curve(*counted(records))
+    roc, precision_recall = roc_curve(*counted(records), EDGES), pr_curve(*counted(records), EDGES)
 
     for place, threshold in enumerate(precision_recall["threshold"]):
         called = records.predictions >= threshold

@@ -1,23 +1,38 @@
 """A round is reported once, with the figures that most sites released."""
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
+from privacy.errors import ConsortiumError
+from privacy.layout import Tally
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from strategies.coordinator.encrypted.delayed_metrics import DelayedMetrics
+from strategies.coordinator.encrypted.progress import Untold, parse_untold
 from strategies.coordinator.encrypted.request import SealedRequest
 from strategies.coordinator.messaging.events import RoundFinished, RunEvent
 from strategies.coordinator.messaging.exchange import ByteCount
+from strategies.score_bins import BinSteps
 
 SIZE = 3
 
 
-def asked(server_round: int, released: Sequence[int | None] = ()) -> SealedRequest:
-    """Return a question with a reply of each site, which releases this number or nothing."""
+def asked(
+    server_round: int, released: Sequence[int | None] = (), *, shown: bytes = b""
+) -> SealedRequest:
+    """Return a question with a reply of each site, which releases this number or nothing.
+
+    Args:
+        server_round: Of the question.
+        released: By each site.
+        shown: The sum of counts that it shows.
+    """
     question = SealedRequest(
-        request=SealedRound(charter="", server_round=server_round, attempt=1, opening=b""),
+        request=SealedRound(
+            charter="", server_round=server_round, attempt=1, opening=b"", count_sum=shown
+        ),
         nodes={},
         sums={},
         read=lambda _reply: SealedReply(),
@@ -38,7 +53,7 @@ def told() -> list[RunEvent]:
 
 @pytest.fixture
 def telling(told: list[RunEvent]) -> DelayedMetrics:
-    return DelayedMetrics(told.append, SIZE)
+    return DelayedMetrics(told.append, SIZE, BinSteps())
 
 
 def test_nothing_is_reported_before_a_round_is_held(
@@ -96,3 +111,56 @@ def test_what_was_released_in_a_round_is_not_of_that_round(
     (event,) = told
     assert isinstance(event, RoundFinished)
     assert not event.evaluation.any()
+
+
+class Impossible(ConsortiumError, code="impossible-tally"):
+    """A tally that no records have in these bins."""
+
+
+def refuse_nines(bins: bytes, tally: Tally) -> None:
+    if tally[0] == 9:
+        raise Impossible("no records have this tally")
+
+
+def next_bins(bins: bytes, tally: Tally) -> bytes:
+    return bins + bytes([int(tally[0])])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "figures", "bins"),
+    [
+        ((5, b"s"), (7, b"s"), [5, 7, 3], [b"f", b"f\5", b"f\5\7"]),
+        # Nobody was shown a sum: the sites have the bins of before.
+        ((None, b""), (7, b"s"), [0, 7, 3], [b"f", b"f", b"f\7"]),
+        # The sites opened a sum and did not tell: their bins are unknown, and so is what follows.
+        ((None, b"s"), (7, b"s"), [0, 0, 0], [b"f", b"", b""]),
+        ((9, b"s"), (7, b"s"), [0, 0, 0], [b"f", b"", b""]),
+    ],
+)
+def test_bins_follow_what_the_sites_were_shown_and_told(
+    told: list[RunEvent],
+    first: tuple[int | None, bytes],
+    second: tuple[int, bytes],
+    figures: list[int],
+    bins: list[bytes],
+) -> None:
+    steps = BinSteps(first=b"f", after=next_bins, check=refuse_nines)
+    telling = DelayedMetrics(told.append, SIZE, steps)
+    told_in = {2: first, 3: second, 4: (3, b"s")}
+    for server_round in (1, 2, 3, 4):
+        number, shown = told_in.get(server_round, (None, b""))
+        question = asked(server_round, [number] * 2, shown=shown)
+        telling.report_round(question)
+        telling.hold_round(question, ByteCount())
+        # As after the death of the coordinator: everything is in the progress that was stored.
+        again = DelayedMetrics(told.append, SIZE, steps)
+        again.untold, telling = stored(telling.untold), again
+
+    events = [event for event in told if isinstance(event, RoundFinished)]
+    assert [event.evaluation[0] for event in events] == figures
+    assert [event.score_bins for event in events] == bins
+
+
+def stored(untold: Untold | None) -> Untold | None:
+    """Return what a coordinator reads of a round that it stored."""
+    return parse_untold(json.loads(json.dumps(untold.describe()))) if untold else None

@@ -1,0 +1,25 @@
+"""The score bins of a run, as both ends derive them."""
+
+from consortium.charter.document import Charter
+from consortium.config import RunConfig
+from privacy.layout import Tally
+from sites.evaluation.contract import bins_after, evaluation_for, in_bins, scores_are_binned
+from sites.evaluation.score_bins import ScoreBins, first_bins
+from strategies.score_bins import BinSteps
+
+
+def bin_steps(config: RunConfig, charter: Charter) -> BinSteps:
+    """Return how the bins of a run's evaluations follow one another.
+
+    They stay the same in a run that counts as version 0.1.0 did, and where no bins are needed.
+    """
+    evaluation = evaluation_for(charter.table)
+
+    def after(bins: bytes, tally: Tally) -> bytes:
+        return bins_after(in_bins(evaluation, ScoreBins(bins)), tally).encoded
+
+    def check(bins: bytes, tally: Tally) -> None:
+        in_bins(evaluation, ScoreBins(bins)).check(tally)
+
+    follow = config.score_bins == "following" and scores_are_binned(evaluation)
+    return BinSteps(first=first_bins().encoded if follow else b"", after=after, check=check)
