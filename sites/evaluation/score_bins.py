@@ -167,7 +167,8 @@ def _ticks_of(scores: Vector) -> Ticks:
     bits: Ticks = np.where(upper, 1.0 - scores, scores).view(np.int64)
     below = np.clip((bits >> _DROPPED) - _LOWEST, 0, _HALF)
     above = np.clip(((bits + (1 << _DROPPED) - 1) >> _DROPPED) - _LOWEST, 0, _HALF)
-    return np.where(upper, 2 * _HALF - above, below).astype(np.int64)
+    ticks: Ticks = np.where(upper, 2 * _HALF - above, below)
+    return ticks
 
 
 def _scores_at(ticks: Ticks) -> Vector:

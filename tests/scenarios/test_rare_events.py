@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from flwr.app import RecordDict
 
+from consortium.config import Scalar
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.render import render_report
 from privacy.layout import Tally
@@ -41,7 +42,11 @@ def test_one_default_in_two_hundred_has_an_auc_that_is_right_to_a_thousandth(
 
 def test_bins_of_equal_width_are_not_enough(tmp_path: Path) -> None:
     scenario = lenders(0.005, ROWS)
-    chosen = {"num-server-rounds": 2, "batch-size": 64, "score-bins": "equal"}
+    chosen: dict[str, Scalar] = {
+        "num-server-rounds": 2,
+        "batch-size": 64,
+        "score-bins": "equal",
+    }
     run = new_run_directory(scenario, under=tmp_path, named=None)
 
     summary = run_scenario(ScenarioRun(scenario=scenario, config=scenario.config_with(chosen)), run)

@@ -92,7 +92,7 @@ def test_the_figures_are_what_most_sites_released_in_the_next_round(
 def test_what_is_released_behind_the_evaluation_is_the_number_of_saturated_values(
     told: list[RunEvent], size: int, released: list[int | None], saturated: int | None
 ) -> None:
-    telling = DelayedMetrics(told.append, size)
+    telling = DelayedMetrics(told.append, size, BinSteps())
     telling.hold_round(asked(1), ByteCount())
     telling.report_round(asked(2, released))
     (event,) = told
