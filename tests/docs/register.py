@@ -66,6 +66,29 @@ def section(page: Path, start: str, end: str) -> str:
     return text[first : text.index(end, first)]
 
 
+def prose(page: Path) -> list[str]:
+    """Return the sentences of a page, those in its tables included, without code and headings."""
+    text = re.sub(r"^```.*?^```$|^#[^\n]*$", "", page.read_text(), flags=re.M | re.S)
+    pieces = [
+        piece
+        for block in re.split(r"\n\s*\n|\n(?=- )", text)
+        for piece in (block.split("|") if block.lstrip().startswith("|") else [block])
+    ]
+    return [one for piece in pieces for one in sentences(piece)]
+
+
+def guarantees(module: Path) -> dict[str, str]:
+    """Return what the public docstrings of a module guarantee, by name; "" is the module's own."""
+    found = {}
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
+            name = getattr(node, "name", "")
+            said = re.search(r"Guarantee: (.*?)(\n\n|\Z)", ast.get_docstring(node) or "", re.S)
+            if said and not name.startswith("_"):
+                found[name] = one_line(said[1])
+    return found
+
+
 @lru_cache(maxsize=64)
 def expected_failures(path: Path) -> dict[str, bool]:
     """Return the tests of a file, and whether each is expected to fail."""
