@@ -60,8 +60,9 @@ class Founded:
         return run
 
     def train(self, name: str, **who: Any) -> RunDirectory:
-        """Train for a round."""
-        config = configured({"num_server_rounds": 1, "quorum": 3})
+        """Train for a round, from another seed than the runs before."""
+        seed = 7 + len(list(self.runs.glob("*")))
+        config = configured({"num_server_rounds": 1, "quorum": 3, "seed": seed})
         return self.run(RunDirectory(self.runs / name), config, **who)
 
     def app_of(self, name: str, away: str, only_at_the_end: bool) -> SiteApp:
