@@ -7,6 +7,7 @@ from consortium.config import BadConfig, RunConfig
 from consortium.modes.registry import mode_of
 from consortium.protocol.aggregation import rule_at, rule_spec, smallest_voters, streams
 from consortium.protocol.learning import learner_of
+from consortium.protocol.ledger_comparison import compares_ledgers
 from consortium.protocol.parameters import (
     count_placement,
     optimizer_for,
@@ -76,6 +77,7 @@ def clear_strategy(
             check_statistics=statistics.check,
             check_evaluation=evaluation.check,
             contribution=learner.contribution,
+            agreement=charter.agreement if compares_ledgers(config, charter) else None,
         ),
         observe=observe,
         keep=keep,
@@ -130,6 +132,7 @@ def encrypted_strategy(  # noqa: PLR0913 -- each is another part of the coordina
             header=lambda label, layout, placement: upload_header(label, config, layout, placement),
             asked_last=asked_last,
             exact=learner_of(charter).contribution.exact,
+            compares_ledgers=compares_ledgers(config, charter),
             sign=sign,
         ),
         observe=observe,

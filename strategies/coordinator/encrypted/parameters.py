@@ -46,6 +46,7 @@ class SealedTerms:
         header: Returns the header of an upload.
         asked_last: Openers that failed the others in an earlier run of this coordinator.
         exact: Whether a round needs every site of the run, because exact tallies are added.
+        compares_ledgers: Whether the members compare their ledgers before the run.
         sign: Signs with the coordinator's key; None if the charter names none.
     """
 
@@ -63,6 +64,7 @@ class SealedTerms:
     header: Callable[[UploadLabel, Layout, Placement], UploadHeader]
     asked_last: tuple[str, ...] = ()
     exact: bool = False
+    compares_ledgers: bool = False
     sign: Callable[[bytes], bytes] | None = field(default=None, repr=False)
 
     @property

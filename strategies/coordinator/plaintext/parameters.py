@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from privacy.contribution import Contribution, UpdateVector
+from privacy.identity.public_identity import Agreement
 from privacy.layout import Layout, Tally
 from strategies import model_state
 
@@ -27,6 +28,7 @@ class Terms:
         check_statistics: Raises for a statistics tally that no records can have.
         check_evaluation: Raises for an evaluation tally that no records can have.
         contribution: What a site sends in a round besides its evaluation counts.
+        agreement: Public identities of the members if they compare their ledgers, or None.
     """
 
     charter: str
@@ -39,6 +41,7 @@ class Terms:
     check_statistics: Callable[[Tally], None]
     check_evaluation: Callable[[Tally], None]
     contribution: Contribution = field(default_factory=UpdateVector)
+    agreement: Agreement | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
