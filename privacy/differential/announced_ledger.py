@@ -202,11 +202,12 @@ class AnnouncedLedger(Ledger):
                 self._database.execute("DELETE FROM lost WHERE digest = ?", one.digest)
 
     def held(self, member: str, since: int) -> tuple[bytes, ...]:
-        """Return what this site holds of another one: from a number on, or else the last one."""
+        """Return what this site holds of another one: from a number on, and the last before it."""
         rows = self._database.column(
             "SELECT encoded FROM held WHERE member = ? AND (number >= ? OR number ="
-            " (SELECT MAX(number) FROM held WHERE member = ?)) ORDER BY number, rowid",
-            *(member, since, member),
+            " (SELECT MAX(number) FROM held WHERE member = ? AND number < ?))"
+            " ORDER BY number, rowid",
+            *(member, since, member, since),
         )
         return tuple(rows)
 

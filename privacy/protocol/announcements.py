@@ -113,7 +113,7 @@ class Attestation:
         roster: For which sites together the witness counts exactly under this charter, sorted;
             empty if it has not counted yet.
         held: Earlier announcements of the subject, encoded: those from the number that it asked
-            for, and else the last one.
+            for, and the last one before.
         signature: The witness's.
     """
 
