@@ -25,7 +25,6 @@ from consortium.report.ledger.statement import (
 from consortium.report.plots.style import write_png
 from consortium.site.directory import SiteDirectory
 from privacy.differential.announced_ledger import AnnouncedLedger
-from privacy.differential.ledger_entries import Released, Reserved, event_size
 from privacy.differential.mechanisms import UNITS, SampledGaussian
 from privacy.differential.second_opinion import opacus_epsilon
 
@@ -116,18 +115,13 @@ def _enter_gap(directory: Path) -> None:
 
     runs = enter_gap(directory)
     for run in runs:
-        left = ", ".join(dict.fromkeys(_left(entry) for entry in run.entries))
         console.print(
-            f"entered run {run.number} at its full cost: {left}", highlight=False, soft_wrap=True
+            f"entered run {run.number} at its full cost: {run.what}",
+            highlight=False,
+            soft_wrap=True,
         )
     if not runs:
         console.print("no other member showed a run that this ledger does not know")
-
-
-def _left(entry: Reserved | Released) -> str:
-    if isinstance(entry, Released):
-        return entry.event.what
-    return f"{event_size(entry.event)} steps of {entry.part}"
 
 
 def _select_data_set(view: View, data: str | None) -> View:

@@ -115,8 +115,8 @@ _SAID_BY_THE_SITE = {
     "exactly for one only.",
     "other-sites": "Its updates from this start were summed for other sites before: the run needs "
     "the same sites, another seed, or noise.",
-    "ledger-restored": "Others know of runs that its ledger does not: it was put back from an older "
-    "copy. Its operator enters them with consortium site ledger --enter-gap.",
+    "ledger-restored": "Others know of runs that its ledger does not: it was put back from an "
+    "older copy. Its operator enters them with consortium site ledger --enter-gap.",
     "ledger-not-compared": "It was not told by enough other members what they know of its ledger.",
     "roster-incomplete": "It refused to open counts that do not hold every site of the run.",
     "sums-missing": "It was not given all the sums of the round.",

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from privacy.differential.ledger import Ledger
-from privacy.differential.ledger_entries import Committed, Released, Reserved, event_size
+from privacy.differential.ledger_entries import Committed, Content, Released, Used, event_size
 from privacy.errors import ConsortiumError, abbreviated_names
 
 FRESH_S = 3_600.0  # how long an announcement may be answered, and then used
@@ -181,7 +181,7 @@ class AnnouncedLedger(Ledger):
             for row in rows
         )
 
-    def enter_lost(self, entries: Sequence[Reserved | Released], settled: Sequence[Lost]) -> None:
+    def enter_lost(self, entries: Sequence[Content], settled: Sequence[Lost]) -> None:
         """Enter what runs that this ledger does not know may have cost, whatever the budget says.
 
         Guarantee: entries are made and announcements settled together or not at all. A
@@ -190,9 +190,9 @@ class AnnouncedLedger(Ledger):
         with self._database.writing():
             for entry in entries:
                 number = self._append(entry)
-                if isinstance(entry, Reserved):
-                    steps = event_size(entry.event)
-                    self._append(Committed(reservation=number, steps=steps, at=entry.at))
+                if not isinstance(entry, Released | Used | Committed):
+                    done = event_size(entry.event)
+                    self._append(Committed(reservation=number, steps=done, at=entry.at))
             for one in settled:
                 # As passed long ago: no later run may use it.
                 self._database.execute(

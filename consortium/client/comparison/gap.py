@@ -10,7 +10,13 @@ from consortium.client.private_training import budget_of, planned_event
 from consortium.client.site_ledger import EVALUATION, STATISTICS, UPDATES
 from consortium.site.directory import SiteDirectory, read_site_config
 from privacy.differential.announced_ledger import AnnouncedLedger, Lost
-from privacy.differential.ledger_entries import DataSet, Released, Reserved, utc_timestamp
+from privacy.differential.ledger_entries import (
+    DataSet,
+    Released,
+    Reserved,
+    event_size,
+    utc_timestamp,
+)
 from privacy.differential.mechanisms import Release
 from privacy.policy.document import Policy, read_policy
 from privacy.protocol.announcements import Announcement
@@ -31,6 +37,11 @@ class LostRun:
 
     number: int
     entries: tuple[Reserved | Released, ...]
+
+    @property
+    def what(self) -> str:
+        """What was entered, in words."""
+        return ", ".join(dict.fromkeys(_what(entry) for entry in self.entries))
 
 
 def enter_gap(directory: Path) -> tuple[LostRun, ...]:
@@ -103,6 +114,12 @@ class _EntryWriter:
             at=self.at,
         )
         return (reserved, *evaluations)
+
+
+def _what(entry: Reserved | Released) -> str:
+    if isinstance(entry, Released):
+        return entry.event.what
+    return f"{event_size(entry.event)} steps of {entry.part}"
 
 
 def _plans(lost: Sequence[Lost], identity: Identity) -> list[tuple[int, PlannedCost]]:
