@@ -24,7 +24,7 @@ from consortium.modes.clear import InTheClear
 from consortium.modes.contract import Mode, half_of
 from consortium.modes.encrypted import Encrypted
 from consortium.modes.registry import mode_of
-from consortium.protocol.ledger_comparison import compares_ledgers
+from consortium.protocol.parameters import compares_ledgers
 from consortium.site.site import Site
 from privacy.policy.document import Releases
 from privacy.wire import messages

@@ -7,8 +7,8 @@ from consortium.config import BadConfig, RunConfig
 from consortium.modes.registry import mode_of
 from consortium.protocol.aggregation import rule_at, rule_spec, smallest_voters, streams
 from consortium.protocol.learning import learner_of
-from consortium.protocol.ledger_comparison import compares_ledgers
 from consortium.protocol.parameters import (
+    compares_ledgers,
     count_placement,
     optimizer_for,
     update_placement,

@@ -320,15 +320,17 @@ def test_without_a_restored_copy_nobody_is_refused(tmp_path: Path) -> None:
 
 def test_a_site_that_forgot_for_whom_it_counted_counts_for_nobody_else(tmp_path: Path) -> None:
     """The first run of a charter is lost: north's memory of the roster goes with its ledger."""
-    at = restored(tmp_path, before=None, lost=PLAIN)
-    at.start(**PLAIN)
+    at = restored(tmp_path, before=None, lost={**PLAIN, "seed": 1})
+    at.start(**PLAIN, seed=2)
     told = enter_gap(at.north)
     assert "statistics, updates, evaluation" in told
-    others = at.start(down=away("west"), **PLAIN)
+    others = at.start(down=away("west"), **PLAIN, seed=3)
     assert (0, NORTH, "site-refused.another-roster") in others.quarantined
-    everyone = at.start(**PLAIN)
+    everyone = at.start(**PLAIN, seed=4)
     assert not everyone.quarantined
     assert everyone.rounds[-1].evaluation.any()
+    again = at.start(**PLAIN, seed=1)
+    assert (1, NORTH, "site-refused.other-sites") in again.quarantined
 
 
 def clear_run(consortium: Consortium, config: dict[str, Any]) -> Course:

@@ -12,7 +12,7 @@ from typing import Any
 from consortium.client.comparison.witnesses import announced_ledger
 from consortium.client.private_training import delta_of
 from consortium.differential_privacy import DifferentiallyPrivate, PrivacyKeys
-from consortium.protocol.ledger_comparison import compares_ledgers
+from consortium.protocol.parameters import compares_ledgers
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
 from privacy.canonical import DIGEST_SIZE
@@ -29,13 +29,15 @@ class PlannedCost:
 
     Args:
         data_set: Name of its records.
-        rounds: Number of rounds.
+        rounds: Number of rounds; 0 for a run that only evaluates.
+        seed: Where training began.
         delta: Of private training at this site; 0 without it.
         privacy: What the run asked for; None if training was not private.
     """
 
     data_set: str
     rounds: int
+    seed: int
     delta: float
     privacy: DifferentiallyPrivate | None
 
@@ -47,6 +49,7 @@ class PlannedCost:
         return cls(
             data_set=site.config.data_set,
             rounds=site.run_config.num_server_rounds,
+            seed=site.run_config.seed,
             delta=delta_of(privacy, site.data) if privacy else 0.0,
             privacy=privacy,
         )
@@ -56,6 +59,7 @@ class PlannedCost:
         fields: dict[str, Any] = {
             "data_set": self.data_set,
             "rounds": self.rounds,
+            "seed": self.seed,
             "delta": self.delta,
             "dp": asdict(self.privacy.asked) if self.privacy else None,
         }
@@ -76,6 +80,7 @@ class PlannedCost:
         return cls(
             data_set=fields["data_set"],
             rounds=fields["rounds"],
+            seed=fields["seed"],
             delta=fields["delta"],
             privacy=DifferentiallyPrivate(keys.unit, keys) if keys.unit != "off" else None,
         )

@@ -1,6 +1,7 @@
 """The gap in a ledger that was put back: what the runs cost that only other members know of."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ from privacy.policy.document import Policy, read_policy
 from privacy.protocol.announcements import Announcement
 from privacy.secrets.keys import Identity
 from privacy.secrets.replay_guard import SiteMemory
-from privacy.secrets.roster_memory import CountedData
+from privacy.secrets.roster_memory import CountedData, OtherSites, RosterMemory, Start
 from sites.data.fingerprint import fingerprint_of
 
 
@@ -49,7 +50,8 @@ def enter_gap(directory: Path) -> tuple[LostRun, ...]:
 
     Guarantee: each is entered with all its planned rounds, whatever the budget says, because nobody
     knows how many of them came about; afterwards the site takes part in runs again. For the charter
-    of the time the site counts exactly for the roster that the others counted for.
+    of the time the site counts exactly for the roster that the others counted for, and seals no
+    updates without noise from the seeds of then.
 
     Raises:
         CannotOpen: The site has other keys than at that time.
@@ -66,12 +68,14 @@ def enter_gap(directory: Path) -> tuple[LostRun, ...]:
             fingerprint=fingerprint_of(config.source),
             at=utc_timestamp(datetime.now(UTC)),
         )
+        plans = _plans(lost, identity)
         runs = [
-            LostRun(number=number, entries=writer.entries(number, plan))
-            for number, plan in _plans(lost, identity)
+            LostRun(number=number, entries=writer.entries(number, plan)) for number, plan in plans
         ]
         # First: if the process dies here, the command finds all that it needs once more.
-        _take_over_rosters(paths, config.name, config.data_set, lost)
+        with SiteMemory(paths.memory) as memory:
+            _take_over_rosters(memory.rosters, config.name, config.data_set, lost)
+            _close_starts(memory.rosters, config.name, plans, lost)
         ledger.enter_lost([entry for run in runs for entry in run.entries], lost)
     return tuple(runs)
 
@@ -102,6 +106,8 @@ class _EntryWriter:
         evaluations = [
             released(EVALUATION, f"evaluation {one}") for one in range(1, plan.rounds + 2)
         ]
+        if not plan.rounds:
+            return tuple(evaluations)
         if plan.privacy is None:
             counted = (released(STATISTICS, STATISTICS.what), released(UPDATES, UPDATES.what))
             return (*counted, *evaluations)
@@ -138,16 +144,32 @@ def _plans(lost: Sequence[Lost], identity: Identity) -> list[tuple[int, PlannedC
 
 
 def _take_over_rosters(
-    paths: SiteDirectory, name: str, data_set: str, lost: Sequence[Lost]
+    rosters: RosterMemory, name: str, data_set: str, lost: Sequence[Lost]
 ) -> None:
     """Count exactly, under each charter, for the roster that others counted for with this site.
 
     Where they name several, this site counts for nobody: which of them is right cannot be known.
     """
-    with SiteMemory(paths.memory) as memory:
-        for charter in {one.charter for one in lost}:
-            named = {one.roster for one in lost if one.charter == charter and name in one.roster}
-            if named:
-                roster = named.pop() if len(named) == 1 else (name,)
-                counted = CountedData(charter=charter, data_set=data_set)
-                memory.rosters.claim_roster(counted, roster)
+    for charter in {one.charter for one in lost}:
+        named = {one.roster for one in lost if one.charter == charter and name in one.roster}
+        if named:
+            roster = named.pop() if len(named) == 1 else (name,)
+            rosters.claim_roster(CountedData(charter=charter, data_set=data_set), roster)
+
+
+def _close_starts(
+    rosters: RosterMemory,
+    name: str,
+    plans: Sequence[tuple[int, PlannedCost]],
+    lost: Sequence[Lost],
+) -> None:
+    """Seal no updates without noise any more from the starts of lost runs: for whom is not known.
+
+    Where the memory knows for whom, that holds.
+    """
+    for charter in {one.charter for one in lost}:
+        for _, plan in plans:
+            if plan.rounds and plan.privacy is None:
+                counted = CountedData(charter=charter, data_set=plan.data_set)
+                with suppress(OtherSites):
+                    rosters.claim_start(Start(counted=counted, seed=plan.seed), (name,))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from consortium.protocol.ledger_comparison import compares_ledgers
+from consortium.protocol.parameters import compares_ledgers
 from consortium.site.directory import SiteDirectory
 from consortium.site.key_ring import member_at
 from consortium.site.site import Site

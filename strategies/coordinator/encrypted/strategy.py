@@ -43,6 +43,7 @@ from strategies.coordinator.encrypted.request import (
     require_confirmed_model,
     require_same_roster,
 )
+from strategies.coordinator.ledger_comparison import LedgerComparison
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import (
     EvaluationWithheld,
@@ -52,7 +53,6 @@ from strategies.coordinator.messaging.events import (
     SitesJoined,
 )
 from strategies.coordinator.messaging.exchange import ByteCount, Exchange
-from strategies.coordinator.messaging.ledger_comparison import LedgerComparison
 from strategies.coordinator.messaging.reply_validation import reply_content
 from strategies.coordinator.messaging.roster import Reception, Roster
 

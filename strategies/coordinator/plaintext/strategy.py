@@ -13,6 +13,7 @@ from privacy.layout import Tally
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from strategies import model_state
+from strategies.coordinator.ledger_comparison import LedgerComparison
 from strategies.coordinator.messaging.cohort import Cohort, QuorumNotReached
 from strategies.coordinator.messaging.events import (
     Observer,
@@ -24,7 +25,6 @@ from strategies.coordinator.messaging.events import (
     StatisticsPooled,
 )
 from strategies.coordinator.messaging.exchange import ByteCount, Exchange
-from strategies.coordinator.messaging.ledger_comparison import LedgerComparison
 from strategies.coordinator.messaging.reply_validation import (
     Quarantine,
     checked_contribution,

@@ -11,8 +11,8 @@ from privacy.protocol.announcements import Attestation
 from privacy.wire import comparison_messages as comparing
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
+from strategies.coordinator.ledger_comparison import LedgerComparison
 from strategies.coordinator.messaging.exchange import Exchange
-from strategies.coordinator.messaging.ledger_comparison import LedgerComparison
 from strategies.coordinator.messaging.roster import Present, Roster
 from tests.small_consortium import (
     NAMES,
