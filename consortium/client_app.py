@@ -10,6 +10,8 @@ from flwr.clientapp import ClientApp
 
 from consortium.audit import journal as audit
 from consortium.client.audit_trail import journal_of
+from consortium.client.comparison.announcing import announce_run
+from consortium.client.comparison.witnesses import attest_others, compare_ledger
 from consortium.client.mod_types import Mod, Next
 from consortium.client.mods import gate_messages, seal_messages, typed_refusals
 from consortium.client.private_training import training_of
@@ -28,8 +30,8 @@ from consortium.site.site import Site, site_of
 from privacy.layout import Tally, Vector
 from privacy.protocol.membership_proof import Presence
 from privacy.secrets.keys import Identity
+from privacy.wire import comparison_messages, messages
 from privacy.wire import encrypted_messages as sealed_messages
-from privacy.wire import messages
 from sites.evaluation.score_bins import ScoreBins
 
 _LOG = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ def hello(message: Message, context: Context) -> Message:
         num_examples=site.introduced_examples(site.data.train_examples),
     )
     proven = _proven_by(site, said, challenge, run=context.run_id, node=context.node_id)
+    proven = replace(proven, announcement=announce_run(site))
     return Message(messages.introduction(proven), reply_to=message)
 
 
@@ -96,6 +99,25 @@ def _tell_empty_sides(site: Site) -> None:
             "nobody is held out: this site judges no model until new persons come, and adds an "
             "empty tally to the others'"
         )
+
+
+def attest(message: Message, context: Context) -> Message:
+    """Say what this site holds of the other members, and hold what they announce."""
+    site = site_of(context)
+    charter, announced = comparison_messages.read_announcements(message.content)
+    site.require_charter(charter)
+    return Message(
+        comparison_messages.attestations(attest_others(site, announced)), reply_to=message
+    )
+
+
+def compare(message: Message, context: Context) -> Message:
+    """Compare this site's ledger with what the other members hold of it."""
+    site = site_of(context)
+    charter, held = comparison_messages.read_comparison(message.content)
+    site.require_charter(charter)
+    compare_ledger(site, held)
+    return Message(comparison_messages.compared(), reply_to=message)
 
 
 def statistics(message: Message, context: Context) -> Message:
@@ -272,6 +294,8 @@ def _position(site: Site, message: Message) -> messages.Position:
 _QUERIES: Mapping[str, Next] = MappingProxyType(
     {
         "hello": hello,
+        "attest": attest,
+        "compare": compare,
         "statistics": statistics,
         "epoch": epoch,
         "rotate": rotate,

@@ -23,6 +23,8 @@ from consortium.report.ledger.statement import (
     to_csv,
 )
 from consortium.report.plots.style import write_png
+from consortium.site.directory import SiteDirectory
+from privacy.differential.announced_ledger import AnnouncedLedger
 from privacy.differential.mechanisms import UNITS, SampledGaussian
 from privacy.differential.second_opinion import opacus_epsilon
 
@@ -51,8 +53,14 @@ MOST_RECORDS = typer.Option(
 )
 
 
+GAP = typer.Option(
+    False, "--enter-gap", help="Enter the runs that only other members know of, at full cost."
+)
+
+
 def show_ledger(
     directory: Path = SITE,
+    enter: bool = GAP,
     data: str | None = DATA,
     csv: Path | None = CSV,
     plot: Path | None = PLOT,
@@ -63,7 +71,7 @@ def show_ledger(
     second_opinion: bool = SECOND,
 ) -> None:
     """Show the privacy spent on each of a site's data sets, over all runs."""
-    view = _select_data_set(read_ledger_view(directory), data)
+    view = _select_data_set(_read_view(directory, enter=enter), data)
     _print_released(view)
     for account in view.accounts:
         _print_account(account)
@@ -84,6 +92,36 @@ def show_ledger(
         console.print(f"wrote {page}", highlight=False, soft_wrap=True)
     if planned is not None:
         _print_planned_cost(directory, view, _planned_event(planned, unit, max_records_per_person))
+
+
+def _read_view(directory: Path, *, enter: bool) -> View:
+    """Return the ledger, with what other members know of it entered first if that is wanted."""
+    if enter:
+        _enter_gap(directory)
+    view = read_ledger_view(directory)
+    with AnnouncedLedger(SiteDirectory(directory).ledger) as ledger:
+        lost = {one.number for one in ledger.lost()}
+    if lost:
+        console.print(
+            f"other members know of {len(lost)} runs that are not in this ledger: it was put back "
+            "from an older copy. Enter them with --enter-gap",
+            soft_wrap=True,
+        )
+    return view
+
+
+def _enter_gap(directory: Path) -> None:
+    from consortium.client.comparison.gap import enter_gap  # no other view of a ledger needs it
+
+    runs = enter_gap(directory)
+    for run in runs:
+        console.print(
+            f"entered run {run.number} at its full cost: {run.what}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if not runs:
+        console.print("no other member showed a run that this ledger does not know")
 
 
 def _select_data_set(view: View, data: str | None) -> View:

@@ -166,12 +166,12 @@ class SiteAuditTrail:
 
 
 def ledger_end(directory: Path) -> bytes:
-    """Return where a site's ledger of privacy ends; nothing if it has none."""
+    """Return where a site's ledger of privacy ends; nothing if it has no entry."""
     folder = SiteDirectory(directory).ledger
     if not folder.exists():
         return b""
     head = shared_ledger(directory).head()
-    return head.entries.to_bytes(8, "big") + head.digest
+    return head.entries.to_bytes(8, "big") + head.digest if head.entries else b""
 
 
 def evidence_of(site: Site, run: str) -> SiteAuditTrail:

@@ -16,10 +16,13 @@ from privacy.encryption.parameters import Placement
 from privacy.identity.public_identity import SIGNATURE_SIZE
 from privacy.layout import Layout
 from privacy.policy.violations import NotReleased
-from privacy.wire import messages
+from privacy.protocol.announcements import MAX_ANNOUNCEMENT_BYTES, MAX_ATTESTATION_BYTES
+from privacy.wire import comparison_messages, messages
 from privacy.wire.flower_records import ARRAYS, BYTES_TYPE, FACTS, TALLY_TYPE, VECTOR_TYPE
 
 Parts: TypeAlias = tuple[ArrayRecord, ConfigRecord]
+
+_NAME_BYTES = 256
 
 
 @dataclass(frozen=True)
@@ -173,8 +176,15 @@ class Sizes:
     contribution: Contribution = field(default_factory=UpdateVector)
 
 
-def introduction(site: str, charter: Charter, layout: Layout) -> ReplyForm:
-    """Return what a site says of itself when it joins, in any mode."""
+def introduction(site: str, charter: Charter, layout: Layout, *, announces: bool) -> ReplyForm:
+    """Return what a site says of itself when it joins, in any mode.
+
+    Args:
+        site: Which one.
+        charter: The members.
+        layout: Of the vector that it would train.
+        announces: Whether it also announces that it takes part, to the other members.
+    """
     described = described_bytes(layout)
     signed = SIGNATURE_SIZE if site in charter.identities else 0
     return ReplyForm(
@@ -183,6 +193,7 @@ def introduction(site: str, charter: Charter, layout: Layout) -> ReplyForm:
             # Empty here: the audit log fills it in behind this check, the app cannot.
             "anchor": opaque(0),
             "proof": opaque(signed, least=signed),
+            **({"announcement": opaque(MAX_ANNOUNCEMENT_BYTES, least=1)} if announces else {}),
         },
         facts={
             "site": FixedText(site),
@@ -195,3 +206,12 @@ def introduction(site: str, charter: Charter, layout: Layout) -> ReplyForm:
 def described_bytes(layout: Layout) -> int:
     """Return how many bytes describe a layout."""
     return len(messages.layout_bytes(layout))
+
+
+def comparison(charter: Charter) -> dict[str, ReplyForm]:
+    """Return what a site says of others before a run in which ledgers are compared."""
+    others = len(charter.members) * (MAX_ATTESTATION_BYTES + _NAME_BYTES)
+    return {
+        comparison_messages.ATTEST: ReplyForm(arrays={"parts": opaque(others, least=1)}),
+        comparison_messages.COMPARE: ReplyForm(),
+    }

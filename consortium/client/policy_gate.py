@@ -30,12 +30,13 @@ from privacy.policy.refusal_windows import RefusalWindows
 from privacy.policy.run_request import Asked, check_run_request
 from privacy.policy.violations import NotReleased, PolicyViolation, QuestionNotAllowed
 from privacy.storage.site_process import SITE_PROCESS, Cache
+from privacy.wire import comparison_messages, messages
 from privacy.wire import flower_records as wire
-from privacy.wire import messages
 from sites.schema.tables import Schema
 from sites.task import SiteData, Task
 
 _OF_RECORDS = frozenset({messages.STATISTICS, messages.TRAIN, messages.EVALUATE})
+_OF_INTRODUCTION = frozenset({comparison_messages.ATTEST, comparison_messages.COMPARE})
 _ITS_OWN = frozenset({"budget-exhausted"})  # codes whose counts are of policy and question alone
 
 
@@ -134,7 +135,9 @@ class PolicyGate:
         """Check what is asked of any question, before it is counted."""
         # The kill switch comes first, before anything is counted or read from the records.
         require_allowed(self.site.directory)
-        self.policy.require_question(kind.removeprefix("query."))
+        # What members tell each other before a run belongs to their introduction.
+        asked = messages.HELLO if kind in _OF_INTRODUCTION else kind
+        self.policy.require_question(asked.removeprefix("query."))
         self.policy.require_hours(datetime.fromtimestamp(now, UTC))
 
     def release(self, passage: Passage, reply: Message) -> RecordDict:

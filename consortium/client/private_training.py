@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from consortium.client.comparison.witnesses import require_compared
 from consortium.client.site_ledger import (
     data_set_of,
     enter_statistics,
@@ -29,6 +30,7 @@ from privacy.differential.ledger import Ledger, Reservation
 from privacy.differential.ledger_entries import Budget
 from privacy.differential.mechanisms import SampledGaussian
 from privacy.differential.private_runs import Campaign, PrivateRuns, Round
+from privacy.policy.document import Policy
 from privacy.protocol.envelope import WrongRound
 from privacy.storage.site_process import SITE_PROCESS, Cache
 from privacy.wire.messages import Position
@@ -145,22 +147,11 @@ class _PrivateTraining:
             data: The records, of which so many are protected.
             noise_multiplier: As calibrated before; 0 to calibrate it now, for all rounds together.
         """
-        asked, steps = self.privacy.asked, self.privacy.asked.steps * self.config.num_server_rounds
-        return SampledGaussian(
-            # Calibrated once for all rounds: each round calibrated by itself would add up to more.
-            noise_multiplier=noise_multiplier
-            or asked.noise_multiplier
-            or calibrated_noise(
-                sampling_rate=asked.sampling_rate,
-                steps=steps,
-                epsilon=asked.epsilon,
-                delta=delta_of(self.privacy, data),
-            ),
-            sampling_rate=asked.sampling_rate,
-            steps=steps,
-            clip_norm=asked.clip_norm,
-            unit=self.privacy.unit,
-            max_records_per_person=self.privacy.cap,
+        return planned_event(
+            self.privacy,
+            rounds=self.config.num_server_rounds,
+            delta=delta_of(self.privacy, data),
+            noise_multiplier=noise_multiplier,
         )
 
     def plan(self, data: SiteData) -> TrainingPlan:
@@ -170,6 +161,8 @@ class _PrivateTraining:
     def train(self, site: Site, stands: Position) -> Trained:
         """Train one round on what is reserved, or answer again what was answered."""
         config = self.config
+        if site.mode.coordinator_reads:  # where it does not, every question is checked for this
+            require_compared(site, stands.run)
         # A further round would spend what was never reserved.
         if stands.server_round > config.num_server_rounds:
             raise WrongRound(
@@ -244,13 +237,8 @@ class _PrivateTraining:
 
     def _reservation(self, site: Site, ledger: Ledger, run: str, campaign: Campaign) -> Reservation:
         """Return what is reserved for a campaign; reserve it if it is not."""
-        ceiling = site.policy.privacy.ceiling(site.config.data_set)
-        unit = site.policy.privacy.unit
-        budget = (
-            # Without a ceiling nothing is refused, and everything is still counted.
-            Budget(epsilon=_COUNTED_ONLY, delta=delta_of(self.privacy, site.data), unit=unit)
-            if ceiling is None
-            else Budget(epsilon=ceiling.epsilon, delta=ceiling.delta, unit=unit)
+        budget = budget_of(
+            site.policy, site.config.data_set, delta=delta_of(self.privacy, site.data)
         )
         return ledger.reserve(
             self.planned_event(site.data, campaign.noise_multiplier),
@@ -270,6 +258,51 @@ def delta_of(privacy: DifferentiallyPrivate, data: SiteData) -> float:
     """
     units = max(privacy.units(data), 1)
     return privacy.asked.delta or 0.1 / 2 ** math.ceil(math.log2(units))
+
+
+def planned_event(
+    privacy: DifferentiallyPrivate, *, rounds: int, delta: float, noise_multiplier: float = 0.0
+) -> SampledGaussian:
+    """Return all planned rounds of a run as one event.
+
+    Args:
+        privacy: What the run asks for.
+        rounds: Number of rounds.
+        delta: Of the run at this site.
+        noise_multiplier: As calibrated before; 0 to calibrate it now, for all rounds together.
+
+    Raises:
+        ConsortiumError: No noise is enough for so little epsilon.
+    """
+    asked, steps = privacy.asked, privacy.asked.steps * rounds
+    return SampledGaussian(
+        # Calibrated once for all rounds: each round calibrated by itself would add up to more.
+        noise_multiplier=noise_multiplier
+        or asked.noise_multiplier
+        or calibrated_noise(
+            sampling_rate=asked.sampling_rate, steps=steps, epsilon=asked.epsilon, delta=delta
+        ),
+        sampling_rate=asked.sampling_rate,
+        steps=steps,
+        clip_norm=asked.clip_norm,
+        unit=privacy.unit,
+        max_records_per_person=privacy.cap,
+    )
+
+
+def budget_of(policy: Policy, data_set: str, *, delta: float) -> Budget:
+    """Return what a site's policy lets a data set lose.
+
+    Args:
+        policy: The site's.
+        data_set: Its name.
+        delta: Of the run, which counts where the policy sets no ceiling.
+    """
+    ceiling = policy.privacy.ceiling(data_set)
+    if ceiling is None:
+        # Nothing is refused, and everything is still counted.
+        return Budget(epsilon=_COUNTED_ONLY, delta=delta, unit=policy.privacy.unit)
+    return Budget(epsilon=ceiling.epsilon, delta=ceiling.delta, unit=policy.privacy.unit)
 
 
 def _campaigns(directory: Path) -> PrivateRuns:

@@ -6,6 +6,7 @@ from pathlib import Path
 from flwr.app import Context, Message, RecordDict
 
 from consortium.charter.document import Charter
+from consortium.client.comparison.witnesses import require_compared
 from consortium.client.egress_schema import (
     ArrayForm,
     IntRange,
@@ -37,8 +38,9 @@ from privacy.protocol.envelope import (
     TRAINING,
     WrongRound,
 )
+from privacy.protocol.key_messages import Opening
+from privacy.wire import comparison_messages, messages
 from privacy.wire import encrypted_messages as sealed_messages
-from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from sites.evaluation.score_bins import ENCODED_BYTES
 
@@ -91,7 +93,12 @@ class EncryptedAtSite:
         if kind not in _SEALED:
             raise UnknownQuestion("an encrypted run has no message of this kind")
         request = read_round(site, message)
-        exchange = _Exchange(message, context, call_next, session_of(site, request), request)
+        session = session_of(site, request)
+        run, roster = session.terms.opened.run, session.terms.opened.roster
+        # All openings of one start are one run here: its members compared their ledgers once.
+        start = Opening.decode(request.opening).terms.lineage or run
+        require_compared(site, start, roster=roster)
+        exchange = _Exchange(message, context, call_next, session, request)
         return Message(_SEALED[kind](exchange).content(), reply_to=message)
 
     def model_folder(self, site: Site, run: str) -> Path:
@@ -335,6 +342,8 @@ def _state_bytes(config: RunConfig, sizes: Sizes) -> int:
 _WITHOUT_RECORDS = frozenset(
     {
         messages.HELLO,
+        comparison_messages.ATTEST,
+        comparison_messages.COMPARE,
         sealed_messages.EPOCH,
         sealed_messages.ROTATE,
         sealed_messages.DELIVER,

@@ -9,7 +9,13 @@ from flwr.app import Context, Message
 
 from consortium.charter.document import Charter
 from consortium.client.clear_answers import ClearAtSite
-from consortium.client.egress_schema import Parts, ReplyForm, Sizes, introduction
+from consortium.client.egress_schema import (
+    Parts,
+    ReplyForm,
+    Sizes,
+    comparison,
+    introduction,
+)
 from consortium.client.mod_types import Next
 from consortium.client.reply_cache import ReplyCache
 from consortium.client.sealed_answers import EncryptedAtSite
@@ -18,6 +24,7 @@ from consortium.modes.clear import InTheClear
 from consortium.modes.contract import Mode, half_of
 from consortium.modes.encrypted import Encrypted
 from consortium.modes.registry import mode_of
+from consortium.protocol.parameters import compares_ledgers
 from consortium.site.site import Site
 from privacy.policy.document import Releases
 from privacy.wire import messages
@@ -84,5 +91,9 @@ def reply_forms(
     site: str, charter: Charter, config: RunConfig, sizes: Sizes
 ) -> Mapping[str, ReplyForm]:
     """Return what may leave in a run, by kind of question."""
-    hello = introduction(site, charter, sizes.layout)
-    return {messages.HELLO: hello, **at_site(config).reply_forms(charter, config, sizes)}
+    compares = compares_ledgers(config, charter)
+    return {
+        messages.HELLO: introduction(site, charter, sizes.layout, announces=compares),
+        **(comparison(charter) if compares else {}),
+        **at_site(config).reply_forms(charter, config, sizes),
+    }

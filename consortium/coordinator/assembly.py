@@ -9,6 +9,7 @@ from consortium.protocol.aggregation import rule_at, rule_spec, smallest_voters,
 from consortium.protocol.evaluation_bins import bin_steps
 from consortium.protocol.learning import learner_of
 from consortium.protocol.parameters import (
+    compares_ledgers,
     count_placement,
     optimizer_for,
     update_placement,
@@ -77,6 +78,7 @@ def clear_strategy(
             check_statistics=statistics.check,
             contribution=learner.contribution,
             bins=bin_steps(config, charter),
+            agreement=charter.agreement if compares_ledgers(config, charter) else None,
         ),
         observe=observe,
         keep=keep,
@@ -132,6 +134,7 @@ def encrypted_strategy(  # noqa: PLR0913 -- each is another part of the coordina
             bins=bin_steps(config, charter),
             asked_last=asked_last,
             exact=learner_of(charter).contribution.exact,
+            compares_ledgers=compares_ledgers(config, charter),
             sign=sign,
         ),
         observe=observe,

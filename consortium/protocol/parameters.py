@@ -7,6 +7,7 @@ import math
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.modes.encrypted import encryption_of
+from consortium.modes.registry import mode_of
 from consortium.protocol.aggregation import rule_at, rule_spec
 from consortium.protocol.evaluation_bins import bin_steps
 from consortium.protocol.learning import learner_of
@@ -114,3 +115,13 @@ def step_of(config: RunConfig, charter: Charter, layout: Layout) -> Step:
         scale_bounds=(floors.smallest_scale, floors.largest_scale),
         follows=follows,
     )
+
+
+def compares_ledgers(config: RunConfig, charter: Charter) -> bool:
+    """Return whether a run begins with a comparison of ledgers (docs/protocol.md).
+
+    That is where training is private, or counts are exact and nobody reads them of one site, if
+    all members have keys to sign with.
+    """
+    costs = config.privacy.offered is not None or not mode_of(config).coordinator_reads
+    return costs and all(member.signing for member in charter.members)

@@ -44,6 +44,7 @@ _SEEN_BY_THE_COORDINATOR = {
     "unusable-keys": "Other sites could not open the keys that it made for them, so another member "
     "made new ones.",
     "wrong-delivery": "It did not make one key for each other member, so another member made them.",
+    "not-attested": "It did not tell the others what it knows of their ledgers.",
     "state-disputed": "It signed or sent a model state that differs from that of most others.",
 }
 
@@ -115,6 +116,9 @@ _SAID_BY_THE_SITE = {
     "exactly for one only.",
     "other-sites": "Its updates from this start were summed for other sites before: the run needs "
     "the same sites, another seed, or noise.",
+    "ledger-restored": "Others know of runs that its ledger does not: it was put back from an "
+    "older copy. Its operator enters them with consortium site ledger --enter-gap.",
+    "ledger-not-compared": "It was not told by enough other members what they know of its ledger.",
     "roster-incomplete": "It refused to open counts that do not hold every site of the run.",
     "sums-missing": "It was not given all the sums of the round.",
     "policy-unreadable": "It has no readable policy, and answers nothing without one.",

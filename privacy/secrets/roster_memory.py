@@ -144,6 +144,15 @@ class RosterMemory:
                 "sites, with another seed, or with noise (dp.unit)"
             )
 
+    def claimed_roster(self, counted: CountedData) -> tuple[str, ...]:
+        """Return for which roster this data set is counted exactly; empty before it ever was."""
+        row = self._database.row(
+            "SELECT roster FROM exact_rosters WHERE charter = ? AND data_set = ?",
+            counted.charter,
+            counted.data_set,
+        )
+        return canonical.Reader(row[0], tag=b"").names() if row else ()
+
     def keep_own_statistics(self, counted: CountedData, tally: Tally) -> Tally:
         """Keep what this site counted of its training records; return what it counted first.
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from privacy.identity.public_identity import SIGNATURE_SIZE
 from privacy.layout import Layout, Tally
+from privacy.protocol.announcements import MAX_ANNOUNCEMENT_BYTES
 from privacy.protocol.membership_proof import CHALLENGE_SIZE
 from privacy.wire import flower_records as wire
 
@@ -37,6 +38,7 @@ _NUM_EXAMPLES = "num-examples"
 _RELEASED = "released"
 _CHALLENGE = "challenge"
 _PROOF = "proof"
+_ANNOUNCEMENT = "announcement"
 
 _KEPT = struct.Struct("<QQQ")  # examples, released + 2 * exact integers, bytes of the update
 _NAME_LENGTH = 64
@@ -60,6 +62,7 @@ class Introduction:
         anchor: Signed head of its log; see `privacy.audit.signed_head`. The policy gate adds it.
         proof: Signature over the coordinator's challenge; see
             `privacy.protocol.membership_proof`. Empty if the charter holds no keys.
+        announcement: See `privacy.protocol.announcements`. Empty if ledgers are not compared.
     """
 
     site: str
@@ -68,6 +71,7 @@ class Introduction:
     num_examples: int
     anchor: bytes = b""
     proof: bytes = b""
+    announcement: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,12 +190,15 @@ def layout_bytes(layout: Layout) -> bytes:
 
 def introduction(said: Introduction) -> RecordDict:
     """Return a site's answer to hello."""
+    arrays = {
+        _LAYOUT: wire.bytes_array(layout_bytes(said.layout)),
+        _ANCHOR: wire.bytes_array(said.anchor),
+        _PROOF: wire.bytes_array(said.proof),
+    }
+    if said.announcement:
+        arrays[_ANNOUNCEMENT] = wire.bytes_array(said.announcement)
     return wire.content(
-        {
-            _LAYOUT: wire.bytes_array(layout_bytes(said.layout)),
-            _ANCHOR: wire.bytes_array(said.anchor),
-            _PROOF: wire.bytes_array(said.proof),
-        },
+        arrays,
         {_SITE: said.site, _CHARTER: said.charter, _NUM_EXAMPLES: said.num_examples},
     )
 
@@ -205,9 +212,10 @@ def introduction_with_anchor(record: RecordDict, anchor: bytes) -> RecordDict:
 
 def read_introduction(record: RecordDict, *, max_examples: int) -> Introduction:
     """Parse what `introduction` wrote; raise MalformedRecord or LayoutMismatch if it is not."""
+    optional = {_ANNOUNCEMENT} & set(wire.arrays_and_facts(record)[0])
     arrays, facts = wire.read_content(
         record,
-        arrays=frozenset({_LAYOUT, _ANCHOR, _PROOF}),
+        arrays=frozenset({_LAYOUT, _ANCHOR, _PROOF} | optional),
         facts=frozenset({_SITE, _CHARTER, _NUM_EXAMPLES}),
     )
     described_layout = wire.read_bytes(arrays[_LAYOUT], at_most=_MAX_LAYOUT_BYTES)
@@ -218,6 +226,9 @@ def read_introduction(record: RecordDict, *, max_examples: int) -> Introduction:
         num_examples=wire.fact_int(facts, _NUM_EXAMPLES, low=0, high=max_examples),
         anchor=wire.read_bytes(arrays[_ANCHOR], at_most=MAX_ANCHOR_BYTES),
         proof=wire.read_bytes(arrays[_PROOF], at_most=SIGNATURE_SIZE),
+        announcement=b"".join(
+            wire.read_bytes(arrays[one], at_most=MAX_ANNOUNCEMENT_BYTES) for one in optional
+        ),
     )
 
 

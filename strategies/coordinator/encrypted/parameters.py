@@ -48,6 +48,7 @@ class SealedTerms:
         bins: How the score bins follow one another, and what evaluation tally is possible.
         asked_last: Openers that failed the others in an earlier run of this coordinator.
         exact: Whether a round needs every site of the run, because exact tallies are added.
+        compares_ledgers: Whether the members compare their ledgers before the run.
         sign: Signs with the coordinator's key; None if the charter names none.
     """
 
@@ -66,6 +67,7 @@ class SealedTerms:
     bins: BinSteps = field(default_factory=BinSteps)
     asked_last: tuple[str, ...] = ()
     exact: bool = False
+    compares_ledgers: bool = False
     sign: Callable[[bytes], bytes] | None = field(default=None, repr=False)
 
     @property

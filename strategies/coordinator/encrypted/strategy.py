@@ -1,7 +1,7 @@
 """Encrypted rounds: the coordinator adds ciphertexts that it cannot read, and stores the proof."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
@@ -43,6 +43,7 @@ from strategies.coordinator.encrypted.request import (
     require_confirmed_model,
     require_same_roster,
 )
+from strategies.coordinator.ledger_comparison import LedgerComparison
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import (
     EvaluationWithheld,
@@ -126,7 +127,8 @@ class Encrypted(Strategy):
         self._observe(
             SitesJoined(sites=self._roster.sites, absent=absent, weights=unknown, dim=dim)
         )
-        models = self._begin(exchange) if since is None else self._resume(since)
+        compared = self._compare_ledgers(exchange)
+        models = self._begin(exchange, compared) if since is None else self._resume(since)
         try:
             for server_round in range(self._next.server_round, num_rounds + 1):
                 self._train(reception, server_round)
@@ -136,9 +138,17 @@ class Encrypted(Strategy):
             self._metrics.report_round(self._question)  # however the run ends
         return self._standing(models).progress(num_rounds)
 
-    def _begin(self, exchange: Exchange) -> tuple[str, ...]:
+    def _compare_ledgers(self, exchange: Exchange) -> tuple[str, ...]:
+        if not self._terms.compares_ledgers:
+            return self._roster.sites
+        comparison = LedgerComparison(
+            exchange=exchange, agreement=self._terms.agreement, observe=self._observe
+        )
+        return comparison.carry(self._roster)
+
+    def _begin(self, exchange: Exchange, compared: Collection[str]) -> tuple[str, ...]:
         self._keep(LAYOUT_FILE, [json.dumps(self._roster.layout.describe()).encode()])
-        self._open_run(exchange)
+        self._open_run(exchange, compared)
         self._keep_progress()
         return ()
 
@@ -210,8 +220,8 @@ class Encrypted(Strategy):
     def _exchange(self, grid: Grid) -> Exchange:
         return Exchange(grid=grid, deadline_s=self._cohort.deadline_s, traffic=self._traffic)
 
-    def _open_run(self, exchange: Exchange) -> None:
-        """Agree on an epoch, open the run and pool the statistics.
+    def _open_run(self, exchange: Exchange, compared: Collection[str]) -> None:
+        """Agree on an epoch, open the run for sites that compared, and pool the statistics.
 
         If not all sites answer, open the run again with those that did: the statistics of a run
         must hold all its sites. If these counted for all, and hold no statistics of an earlier
@@ -224,7 +234,8 @@ class Encrypted(Strategy):
             observe=self._observe,
             asked_last=self._terms.asked_last,
         )
-        everyone = sites = tuple(keys.agree_on_epoch(self._roster))
+        agreed = keys.agree_on_epoch(self._roster)
+        everyone = sites = tuple(site for site in agreed if site in compared)
         lineage, passed_over, openings, bound = "", set[str](), 0, False
         while openings < _OPENINGS:
             self._cohort.require_quorum(sites)

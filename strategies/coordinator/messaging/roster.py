@@ -64,10 +64,12 @@ class Present:
     Args:
         node: Flower's id of its node.
         num_examples: The number of training examples that it states.
+        announcement: What it announces to the other members, if ledgers are compared.
     """
 
     node: int
     num_examples: int
+    announcement: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,5 +284,7 @@ class Reception:
                     )
                 if said.site in present:
                     raise NameTaken("another node already answers for this site")
-                present[said.site] = Present(node=node, num_examples=said.num_examples)
+                present[said.site] = Present(
+                    node=node, num_examples=said.num_examples, announcement=said.announcement
+                )
         return replace(roster, present=dict(sorted(present.items())))

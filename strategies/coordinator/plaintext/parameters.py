@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from privacy.contribution import Contribution, UpdateVector
+from privacy.identity.public_identity import Agreement
 from privacy.layout import Layout, Tally
 from strategies import model_state
 from strategies.score_bins import BinSteps
@@ -28,6 +29,7 @@ class Terms:
         check_statistics: Raises for a statistics tally that no records can have.
         contribution: What a site sends in a round besides its evaluation counts.
         bins: How the score bins follow one another, and what evaluation tally is possible.
+        agreement: Public identities of the members if they compare their ledgers, or None.
     """
 
     charter: str
@@ -40,6 +42,7 @@ class Terms:
     check_statistics: Callable[[Tally], None]
     contribution: Contribution = field(default_factory=UpdateVector)
     bins: BinSteps = field(default_factory=BinSteps)
+    agreement: Agreement | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

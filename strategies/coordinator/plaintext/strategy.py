@@ -13,6 +13,7 @@ from privacy.layout import Tally
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from strategies import model_state
+from strategies.coordinator.ledger_comparison import LedgerComparison
 from strategies.coordinator.messaging.cohort import Cohort, QuorumNotReached
 from strategies.coordinator.messaging.events import (
     Observer,
@@ -84,6 +85,7 @@ class Synchronous(Strategy):
         self._observe = observe
         self._keep = keep
         self._traffic = ByteCount()
+        self._compared = set[str]()
         self._roster: Roster
         self._progress: Progress
         self._round: _Round
@@ -148,11 +150,22 @@ class Synchronous(Strategy):
         while True:
             left -= 1
             self._roster = reception.refresh_roster(self._roster, server_round)
+            self._compare_ledgers(reception.exchange)
             try:
                 return ask(reception.exchange.grid, server_round)
             except QuorumNotReached:
                 if left < 1:
                     raise
+
+    def _compare_ledgers(self, exchange: Exchange) -> None:
+        """Let the sites compare their ledgers, once all of a start, and again if more came."""
+        agreement, there = self._terms.agreement, set(self._roster.sites)
+        if agreement is None or there <= self._compared:
+            return
+        self._compared |= there
+        LedgerComparison(exchange=exchange, agreement=agreement, observe=self._observe).carry(
+            self._roster
+        )
 
     def _train(self, grid: Grid, server_round: int) -> None:
         asked = self.configure_train(server_round, *self._position(server_round), grid)

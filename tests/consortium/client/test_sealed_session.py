@@ -134,11 +134,12 @@ def test_a_run_has_no_other_rounds_than_its_config_says(
 def test_another_opening_is_another_run(
     honest: Honest, place: Place, moment: Moment, tmp_path: Path
 ) -> None:
-    """Receipts and sums of one are nothing in the other."""
+    """Receipts and sums of one are nothing in the other, within one start."""
     east = honest[1].moments["east", "train", ROUND].again(tmp_path / "east")
-    content = opening_request(honest[0].charter.fingerprint, "small", NAMES, "")
+    first = Opening.decode(moment.request.opening).run
+    content = opening_request(honest[0].charter.fingerprint, "small", NAMES, first)
     encoded = read_opening(east.ask("query.open", content))
-    assert Opening.decode(encoded).run != Opening.decode(moment.request.opening).run
+    assert Opening.decode(encoded).run != first
     asked = altered(moment.asked.content, opening=encoded)
     assert place.refusal("train", asked) == "wrong-run"
 

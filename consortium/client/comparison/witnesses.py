@@ -1,0 +1,166 @@
+"""What members tell each other of their ledgers before a run, and what a site does without it.
+
+docs/protocol.md, "A restored copy".
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from consortium.protocol.parameters import compares_ledgers
+from consortium.site.directory import SiteDirectory
+from consortium.site.key_ring import member_at
+from consortium.site.site import Site
+from privacy.differential.announced_ledger import AnnouncedLedger, Lost
+from privacy.errors import ConsortiumError
+from privacy.identity.public_identity import BadSignature, PublicIdentity
+from privacy.protocol.announcements import MOST_SHOWN, Announcement, Attestation
+from privacy.protocol.envelope import WrongRun
+from privacy.secrets.keys import Identity
+from privacy.secrets.roster_memory import CountedData
+from privacy.storage.site_process import SITE_PROCESS, Cache
+
+_LOG = logging.getLogger(__name__)
+_LEDGERS: Cache[Path, AnnouncedLedger] = SITE_PROCESS.cache(
+    "announced ledgers", most=64, close=lambda ledger: ledger.close()
+)
+
+
+def announced_ledger(directory: Path) -> AnnouncedLedger:
+    """Return the ledger in a site's directory, with what it announced; one object a process."""
+    return _LEDGERS.get(directory, lambda: AnnouncedLedger(SiteDirectory(directory).ledger))
+
+
+def attest_others(site: Site, announced: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return what this site held of each other member; it holds what they announce from now on.
+
+    Args:
+        site: This site.
+        announced: The encoded announcements by member, as the coordinator carries them.
+
+    Raises:
+        BadSignature: A member did not sign what it is said to announce.
+        MalformedEnvelope: It is no announcement.
+        NotAMember: Somebody else announces something.
+    """
+    name, agreement = site.config.name, site.charter.agreement
+    member = member_at(site.directory, name, site.charter)
+    counted = CountedData(charter=site.fingerprint, data_set=site.config.data_set)
+    roster = member.memory.rosters.claimed_roster(counted)
+    made = {}
+    for subject in sorted(set(announced) - {name}):
+        came = Announcement.decode(announced[subject])
+        came.verify(agreement.member(subject))
+        held = _held_before(announced_ledger(site.directory), came, agreement.member(subject))
+        made[subject] = Attestation(
+            charter=agreement.charter,
+            witness=name,
+            subject=subject,
+            answers=came.digest,
+            roster=roster,
+            held=held,
+        )
+    return {
+        subject: one.with_signature(member.identity.sign).encode() for subject, one in made.items()
+    }
+
+
+def _held_before(
+    ledger: AnnouncedLedger, came: Announcement, subject: PublicIdentity
+) -> tuple[bytes, ...]:
+    """Return what was held of a member before an announcement, which is held from now on."""
+    held = []
+    for encoded in ledger.held(came.site, came.since):
+        before = Announcement.decode(encoded)
+        try:
+            before.verify(subject)
+        except BadSignature:
+            continue  # made with keys that the member has no more, and cannot open
+        if before.digest != came.digest:
+            held.append(encoded)
+    ledger.hold(came.site, came.number, came.digest, came.encode())
+    return tuple(held[-MOST_SHOWN:])
+
+
+def compare_ledger(site: Site, shown: Mapping[str, bytes]) -> None:
+    """Compare what other members held of this site with what its ledger knows.
+
+    Guarantee: what a member showed, and this ledger does not know, is on the disk when it raises,
+    and stays there until `consortium site ledger --enter-gap`.
+
+    Args:
+        site: This site.
+        shown: The encoded attestations by witness, as the coordinator carries them.
+
+    Raises:
+        LedgerRestored: A member held what this ledger does not know.
+    """
+    now, ledger = time.time(), announced_ledger(site.directory)
+    answered: dict[bytes, set[str]] = {}
+    for witness, encoded in sorted(shown.items()):
+        try:
+            said = _read_attestation(site, witness, encoded)
+            if not ledger.is_fresh(said.answers, at=now):
+                raise WrongRun("it answers nothing that this site announced within the hour")
+            ledger.note_lost(_unknown(site, ledger, said))
+        except ConsortiumError as error:
+            # Whoever says nothing that can be believed has said nothing.
+            _LOG.warning("what %s says of this site's ledger is left out: %s", witness, error)
+        else:
+            answered.setdefault(said.answers, set()).add(witness)
+    ledger.require_nothing_lost()
+    for digest, witnesses in answered.items():
+        ledger.note_passed(digest, witnesses, at=now)
+
+
+def require_compared(site: Site, run: str, *, roster: Sequence[str] = ()) -> None:
+    """Check, before an answer that costs privacy, that the others know no more than this ledger.
+
+    Needed are the answers of all other sites of an encrypted run. In the clear, where a site does
+    not know who takes part, those of more than half of the other members are.
+
+    Args:
+        site: This site.
+        run: The start of the run.
+        roster: The sites of the run; empty if that is not known.
+
+    Raises:
+        LedgerRestored: A member held what this ledger does not know.
+        LedgerNotCompared: Too few said what they hold.
+    """
+    if not compares_ledgers(site.run_config, site.charter):
+        return
+    others = sorted({*(roster or site.charter.names)} - {site.config.name})
+    needed = len(others) if roster else len(others) // 2 + 1
+    announced_ledger(site.directory).require_compared(
+        run, others=others, needed=needed, at=time.time()
+    )
+
+
+def _read_attestation(site: Site, witness: str, encoded: bytes) -> Attestation:
+    agreement, said = site.charter.agreement, Attestation.decode(encoded)
+    said.verify(agreement.member(witness))
+    if (said.charter, said.subject) != (agreement.charter, site.config.name):
+        raise WrongRun("it is about another site, or under another charter")
+    return said
+
+
+def _unknown(site: Site, ledger: AnnouncedLedger, said: Attestation) -> list[Lost]:
+    """Return what a member held of this site that its ledger does not know."""
+    own = Identity.read(SiteDirectory(site.directory).identity, name=site.config.name).public
+    lost = []
+    for encoded in said.held:
+        one = Announcement.decode(encoded)
+        one.verify(own)  # nobody can invent one
+        if not ledger.knows(one.number, one.digest):
+            lost.append(
+                Lost(
+                    number=one.number,
+                    digest=one.digest,
+                    encoded=encoded,
+                    charter=site.fingerprint,
+                    roster=said.roster,
+                )
+            )
+    return lost

@@ -1,0 +1,117 @@
+"""The comparison of ledgers before a run: the coordinator carries what members say of each other.
+
+It can forge nothing, because members sign; and a site that is not shown what all others hold of it
+answers nothing that costs privacy.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from flwr.app import Message, RecordDict
+
+from privacy.identity.public_identity import Agreement
+from privacy.protocol.announcements import Announcement, Attestation
+from privacy.wire import comparison_messages
+from strategies.coordinator.messaging.events import Observer
+from strategies.coordinator.messaging.exchange import Exchange
+from strategies.coordinator.messaging.reply_validation import (
+    Quarantine,
+    ReplyRefused,
+    reply_content,
+)
+from strategies.coordinator.messaging.roster import Roster
+
+
+class NotAttested(ReplyRefused, code="not-attested"):
+    """The site did not say, signed, what it holds of every other site."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerComparison:
+    """Carries announcements and attestations between the present members.
+
+    Args:
+        exchange: The message exchange.
+        agreement: Public identities of the members.
+        observe: Receives an event for each site that is left out.
+    """
+
+    exchange: Exchange
+    agreement: Agreement
+    observe: Observer
+
+    def carry(self, roster: Roster) -> tuple[str, ...]:
+        """Let all present sites compare; return those that can take part in the run, sorted.
+
+        A site is left out that announces nothing, does not say what it holds of every other one,
+        or knows less of itself than the others do. What a site that is left out says of others is
+        shown to them all the same.
+        """
+        announced = self._announced(roster)
+        attested: dict[str, dict[str, bytes]] = {}
+        content = comparison_messages.announcements(self._charter, announced)
+        asked = dict.fromkeys(announced, content)
+        for site, reply in self._ask(roster, comparison_messages.ATTEST, asked):
+            with Quarantine(self.observe, 0, site):
+                said = comparison_messages.read_attestations(reply_content(reply))
+                self._require_all(site, said, announced)
+                attested[site] = said
+        shown = {
+            site: {witness: said[site] for witness, said in attested.items() if witness != site}
+            for site in announced
+        }
+        questions = {
+            site: comparison_messages.comparison(self._charter, parts)
+            for site, parts in shown.items()
+        }
+        compared = []
+        for site, reply in self._ask(roster, comparison_messages.COMPARE, questions):
+            with Quarantine(self.observe, 0, site):
+                reply_content(reply)
+                if site in attested:
+                    compared.append(site)
+        return tuple(compared)
+
+    @property
+    def _charter(self) -> str:
+        return self.agreement.charter.hex()
+
+    def _announced(self, roster: Roster) -> dict[str, bytes]:
+        """Return the announcements that their sites signed; name the other sites."""
+        announced = {}
+        for site, present in roster.present.items():
+            with Quarantine(self.observe, 0, site):
+                # Checked here: a site refuses all at once if one is not right.
+                Announcement.decode(present.announcement).verify(self.agreement.member(site))
+                announced[site] = present.announcement
+        return announced
+
+    def _require_all(
+        self, witness: str, said: Mapping[str, bytes], announced: Mapping[str, bytes]
+    ) -> None:
+        """Check all of what a site says that needs no ledger: so nobody else is blamed for it.
+
+        Raises:
+            NotAttested: Something is missing, or answers something else.
+            BadSignature: The site did not sign it.
+            MalformedEnvelope: It is none.
+        """
+        if set(said) != set(announced) - {witness}:
+            raise NotAttested(f"{witness} does not say what it holds of each other site")
+        for subject, encoded in said.items():
+            one = Attestation.decode(encoded)
+            one.verify(self.agreement.member(witness))
+            answered = Announcement.decode(announced[subject]).digest
+            expected = (self.agreement.charter, subject, answered)
+            if (one.charter, one.subject, one.answers) != expected:
+                raise NotAttested(f"what {witness} says is no answer to {subject}")
+
+    def _ask(
+        self, roster: Roster, kind: str, questions: Mapping[str, RecordDict]
+    ) -> Iterator[tuple[str, Message]]:
+        message = self.exchange.message
+        replies = self.exchange.replies(
+            message(kind, roster.present[site].node, content, group="0")
+            for site, content in questions.items()
+        )
+        return zip(questions, replies, strict=True)
