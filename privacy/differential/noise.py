@@ -5,6 +5,7 @@ whole numbers, it leaves no trace of the value in the low bits of a float (Miron
 and Braghin 2021, arXiv:2107.10138): any result that one data set can give, another can give too.
 """
 
+import math
 import os
 
 import numpy as np
@@ -15,7 +16,10 @@ from privacy.errors import ConsortiumError
 from privacy.layout import Vector
 
 _WORDS_A_CHUNK = 2**20
-_LARGEST_DEVIATION = 2.0**48  # so that what ten deviations reach is still exact in float64
+_LARGEST_DEVIATION = 2.0**48  # so that what 17 deviations reach is still exact in float64
+_DRAWN_AT_ONCE = 2.0**12  # largest deviation of one part: each part takes as long as the first
+_FINE_PART = 2.0**10
+_FAR = 2.0**-16  # of the probability: 4 deviations
 
 
 class BadNoise(ConsortiumError, ValueError, code="bad-noise"):
@@ -43,10 +47,11 @@ def poisson_sample(n: int, *, rate: float) -> NDArray[np.intp]:
 def grid_gaussian(n: int, *, deviation: float) -> Vector:
     """Return n Gaussian values rounded to whole numbers, shape (n,).
 
-    Guarantee: each value is drawn by inversion from 64 random bits of the operating system, out
-    to nine standard deviations. Only the noise is rounded, so adding it to whole numbers equals a
-    Gaussian mechanism followed by rounding. The remaining error of float64 is a relative error of
-    at most `deviation * 2**-50` in the probability of a whole number within six deviations.
+    Guarantee: only the noise is rounded, so adding it to whole numbers equals a Gaussian mechanism
+    of this deviation, followed by a little uniform noise, perhaps, and by rounding. Float64 moves
+    the probability of a whole number by at most `11 * 2**-49` times the deviations of all
+    `gaussian_parts`, relatively, as long as none is further out than ten deviations, which has a
+    probability of 2**-75 each. No value is further out than 17.
 
     Args:
         n: Number of values.
@@ -57,17 +62,45 @@ def grid_gaussian(n: int, *, deviation: float) -> Vector:
     """
     if not 0.0 < deviation <= _LARGEST_DEVIATION:
         raise BadNoise(f"noise needs a deviation above 0 and at most 2**48 steps, got {deviation}")
-    drawn = np.empty(n)
-    for start in range(0, n, _WORDS_A_CHUNK):
-        part = drawn[start : start + _WORDS_A_CHUNK]
-        words = _random_words(len(part))
-        # 63 bits choose the magnitude and one bit the sign. Inverting only the lower half keeps
-        # the resolution of float64 near 0, where the tail probabilities are; an inversion near 1
-        # would lose them.
-        tail = ndtri((np.float64(0.5) + (words >> np.uint64(1))) * 2.0**-64)  # at most 0
-        signed = np.where(words & np.uint64(1), tail, -tail)
-        np.rint(signed * deviation, out=part)
+    drawn = np.zeros(n)
+    for step, part in gaussian_parts(deviation):
+        for start in range(0, n, _WORDS_A_CHUNK):
+            chunk = drawn[start : start + _WORDS_A_CHUNK]
+            chunk += step * np.rint(part * _standard_normal(len(chunk)))
     return drawn
+
+
+def gaussian_parts(deviation: float) -> list[tuple[float, float]]:
+    """Return the parts of which noise is the sum: of each its step, and its deviation in steps.
+
+    A rounded Gaussian of a large deviation has more possible values than float64 tells apart in its
+    tails. So it is drawn as a coarse part, on a grid of steps of `k`, and a fine one of deviation
+    `2 k`. By Poisson summation their sum is the rounding of a Gaussian of the whole deviation, plus
+    uniform noise over one coarse step, to a relative error of `exp(-73)`. The uniform noise is
+    independent of the records, and so can only hide more.
+    """
+    parts, step = [], 1.0
+    while deviation > _DRAWN_AT_ONCE:
+        parts.append((step, _FINE_PART))
+        coarser = _FINE_PART / 2
+        deviation = math.sqrt(deviation**2 - _FINE_PART**2) / coarser
+        step *= coarser
+    return [*parts, (step, deviation)]
+
+
+def _standard_normal(n: int) -> Vector:
+    """Return n Gaussian values, drawn by inversion of random bits, shape (n,)."""
+    words = _random_words(n)
+    # 63 bits choose the magnitude and one bit the sign. Inverting only the lower half keeps
+    # the resolution of float64 near 0, where the tail probabilities are; an inversion near 1
+    # would lose them.
+    tail = (np.float64(0.5) + (words >> np.uint64(1))) * 2.0**-64
+    # Far out 64 bits would leave gaps between the values: there 64 bits more are drawn.
+    far = np.flatnonzero(tail < _FAR)
+    more = np.float64(0.5) + _random_words(len(far))
+    tail[far] = ((words[far] >> np.uint64(1)) + more * 2.0**-64) * 2.0**-64
+    magnitude = ndtri(tail)  # at most 0
+    return np.where(words & np.uint64(1), magnitude, -magnitude)
 
 
 def _random_words(n: int) -> NDArray[np.uint64]:

@@ -8,6 +8,7 @@ is timed apart. Peak memory is that of a process of its own each. Part of
 
 import argparse
 import json
+import math
 import resource
 import subprocess
 import sys
@@ -172,7 +173,8 @@ def _step(model: nn.Module, losses: Losses, known: Records, plan: TrainingPlan) 
 
 
 def _drawn(dim: int) -> None:
-    grid_gaussian(dim, deviation=1e6)
+    # At noise 1 on the grid of `grid_step`
+    grid_gaussian(dim, deviation=2.0 ** (11 + math.ceil(math.log2(math.sqrt(dim)))))
     poisson_sample(N, rate=0.1)
 
 

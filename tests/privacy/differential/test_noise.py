@@ -1,12 +1,14 @@
 import os
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.special import ndtr, ndtri
 
-from privacy.differential.noise import BadNoise, grid_gaussian, poisson_sample
+from privacy.differential.noise import BadNoise, gaussian_parts, grid_gaussian, poisson_sample
 
 N = 200_000
 
@@ -29,14 +31,65 @@ def test_noise_has_the_stated_variance_and_mean() -> None:
     assert noise.std() == pytest.approx(1000, rel=6 / (2 * N) ** 0.5)
 
 
-def test_noise_reaches_nine_deviations_and_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
-    words = np.array([0, 1, 2**64 - 2, 2**64 - 1, 2**63], np.uint64)
-    monkeypatch.setattr(os, "urandom", lambda size: words[: size // 8].tobytes())
-    noise = grid_gaussian(5, deviation=1e6)
-    assert 9.0e6 < noise[0] < 9.3e6
-    assert noise[1] == -noise[0]
-    assert noise[2] == noise[3] == 0
-    assert noise[4] == round(1e6 * stats.norm.isf(0.25))
+@pytest.mark.parametrize(("word", "more", "deviations"), [(0, 0, 13.11), (0, 2**64 - 1, 9.08)])
+def test_noise_reaches_thirteen_deviations_without_gaps(
+    monkeypatch: pytest.MonkeyPatch, word: int, more: int, deviations: float
+) -> None:
+    """Where 64 bits tell values apart no longer, 64 more do."""
+    drawn = iter([word, more])
+
+    def urandom(size: int) -> bytes:
+        return np.full(size // 8, next(drawn), np.uint64).tobytes()
+
+    monkeypatch.setattr(os, "urandom", urandom)
+    assert grid_gaussian(5, deviation=1000.0)[0] == pytest.approx(1000 * deviations, abs=10)
+
+
+@given(st.integers(2, 2**48))
+def test_noise_of_any_size_is_drawn_in_parts_that_have_its_variance(deviation: int) -> None:
+    parts = gaussian_parts(float(deviation))
+    variance = sum((step * part) ** 2 for step, part in parts)
+    assert variance == pytest.approx(deviation**2, rel=1e-12)
+    for (step, part), (coarser, _) in pairwise(parts):
+        assert coarser * 2 == step * part, "two steps of the coarse grid to a fine deviation"
+    assert all(part >= 2 for _, part in parts)
+    assert max(part for _, part in parts) <= 2**12
+
+
+@pytest.mark.parametrize("deviation", [5_000.0, 2.0**13, 2.0**16])
+def test_the_sum_of_two_parts_is_a_gaussian_with_uniform_noise_to_the_last_digits(
+    deviation: float,
+) -> None:
+    (_, fine), (step, coarse) = gaussian_parts(deviation)
+    reach = int(12 * coarse)
+    lattice = np.arange(-reach, reach + 1)
+    for z in np.rint(deviation * np.linspace(-4, 4, 41)):
+        summed = (cell(lattice, coarse) * cell(z - step * lattice, fine)).sum()
+        # The double difference of the integral of the distribution function
+        ends = [(z + 0.5 + step / 2, 1), (z + 0.5 - step / 2, -1)]
+        ends += [(z - 0.5 + step / 2, -1), (z - 0.5 - step / 2, 1)]
+        exact = sum(sign * integral(-abs(z) + x - z, deviation) for x, sign in ends) / step
+        assert summed == pytest.approx(exact, rel=1e-6)
+
+
+def cell(z: np.ndarray, deviation: float) -> np.ndarray:
+    """Return the probability that a Gaussian is rounded to a whole number."""
+    tail = np.abs(z) - 0.5
+    return np.asarray(stats.norm.sf(tail / deviation) - stats.norm.sf((tail + 1) / deviation))
+
+
+def integral(x: float, deviation: float) -> float:
+    """Return the integral of the distribution function of a Gaussian up to `x`."""
+    there = x / deviation
+    return float(x * stats.norm.cdf(there) + deviation * stats.norm.pdf(there))
+
+
+def test_the_inverse_of_the_normal_distribution_is_as_exact_as_is_counted() -> None:
+    """Half of the bound: what the distribution function itself is off by is in the figure."""
+    tail = np.concatenate([np.geomspace(2.0**-128, 0.5, 20_000), np.linspace(0.01, 0.5, 20_000)])
+    found = ndtri(tail)
+    off = (ndtr(found) - tail) / stats.norm.pdf(found)
+    assert (np.abs(off) <= (np.abs(found) + 1) * 2.0**-50).all()
 
 
 def test_a_large_draw_is_made_in_parts_that_are_all_drawn() -> None:
