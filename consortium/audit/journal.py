@@ -19,6 +19,7 @@ from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 from consortium.run.party_directory import PartyDirectory
 from privacy.audit.hash_chain import Chain, Fact, LogEvent, LogHead
 from privacy.protocol.part_digests import sha256_of
+from privacy.storage.durable_files import write_atomically
 
 LOG = "log.jsonl"
 PUBLIC = "public.json"
@@ -133,7 +134,7 @@ def open_journal(
     chain = Chain(folder / LOG, owner=owner, key=key, sign=sign)
     public = folder / PUBLIC
     if not public.exists():
-        public.write_text(json.dumps({owner: key.hex()}) + "\n")
+        write_atomically(public, json.dumps({owner: key.hex()}) + "\n")
     return Journal(chain)
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from consortium.audit import journal as audit
 from consortium.audit.cross_check import ReadLog, contradictions
-from consortium.run.records import write_atomically
 from consortium.wording.pages import render_page
 from privacy.audit.hash_chain import Entry
+from privacy.storage.durable_files import write_atomically
 
 _TERMS = ("charter", "config", "policy", "program", "aggregation", "privacy")
 

@@ -16,6 +16,7 @@ from privacy.identity.public_identity import (
     PublicIdentity,
     is_degenerate_signing_key,
 )
+from privacy.storage.durable_files import write_atomically
 from sites.schema.tables import NAME
 from sites.schema.texts import AgreedTable
 
@@ -176,7 +177,7 @@ class Charter(_Agreed):
 
     def write(self, path: Path) -> None:
         """Write the charter as JSON."""
-        path.write_text(self.model_dump_json(indent=1))
+        write_atomically(path, self.model_dump_json(indent=1))
 
     @classmethod
     def read(cls, path: Path) -> "Charter":

@@ -6,10 +6,10 @@ from typing import ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consortium.charter.document import BadCharter, Charter
-from consortium.run.records import write_atomically
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import BadIdentity, BadSignature, NotAMember, PublicIdentity
 from privacy.secrets.keys import Identity
+from privacy.storage.durable_files import write_atomically
 
 _TAG = b"consortium.charter-signature/1\n"
 _HEX = r"^[0-9a-f]{128}$"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consortium.run.directory import RunDirectory
-from consortium.run.records import replace_atomically
+from privacy.storage.durable_files import replace_atomically
 from strategies.coordinator.encrypted.key_setup import FAILED_AS_OPENER
 from strategies.coordinator.messaging.events import RunEvent, SiteQuarantined
 

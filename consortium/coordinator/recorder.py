@@ -21,12 +21,12 @@ from consortium.run.records import (
     QuarantineRecord,
     SiteSummary,
     Tallies,
-    replace_atomically,
     write_json_object,
     write_record,
 )
 from consortium.wording import withheld as reasons
 from privacy.layout import Tally
+from privacy.storage.durable_files import replace_atomically
 from sites.evaluation.contract import Evaluation
 from strategies.coordinator.messaging.events import (
     BucketRefused,

@@ -12,7 +12,7 @@ from consortium.charter.document import Charter
 from consortium.protocol.learning import learner_of
 from consortium.run.directory import COORDINATOR
 from consortium.run.party_directory import CoordinatorDirectory
-from consortium.run.records import write_atomically
+from privacy.storage.durable_files import write_atomically
 from sites.evaluation.contract import evaluation_for
 from sites.statistics.contract import statistics_for
 from strategies.coordinator.messaging.events import RunEvent, SitesJoined

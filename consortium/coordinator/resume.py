@@ -9,8 +9,9 @@ from consortium.coordinator.checkpoint import Checkpoint, read_checkpoint
 from consortium.run.directory import RunDirectory
 from consortium.run.evidence_store import EvidenceStore
 from consortium.run.leader_lock import AlreadyLed, is_led
-from consortium.run.records import Summary, read_record, write_atomically
+from consortium.run.records import Summary, read_record
 from privacy.errors import ConsortiumError
+from privacy.storage.durable_files import write_atomically
 from strategies.coordinator.encrypted.progress import PROGRESS_FILE, SealedStanding, read_standing
 
 

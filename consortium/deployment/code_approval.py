@@ -10,9 +10,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from consortium.run.records import write_atomically
 from consortium.site.directory import SiteDirectory
 from privacy.errors import ConsortiumError
+from privacy.storage.durable_files import write_atomically
 
 _MOST_BYTES = 50_000_000
 
@@ -105,7 +105,7 @@ def approve_bundle(site: Path, bundle: Path, *, now: datetime) -> Approvals:
     folder = SiteDirectory(site).bundles
     folder.mkdir(exist_ok=True)
     digest = bundle_digest(content)
-    (folder / f"{digest}.fab").write_bytes(content)
+    write_atomically(folder / f"{digest}.fab", content)
     held = read_approvals(site)
     others = tuple(one for one in held.bundles if one.digest != digest)
     return choose_code(site, "listed", (*others, Approved(digest=digest, at=now)))

@@ -14,7 +14,7 @@ from consortium.deployment.run_orders import RunOrder
 from consortium.deployment.superlink import BEGUN, ENROLLED, SuperLink
 from consortium.provisioning.installation import read_nodes
 from consortium.run.party_directory import CoordinatorDirectory
-from consortium.run.records import write_atomically
+from privacy.storage.durable_files import write_atomically
 
 _CALL_LIMIT_S = 60.0
 

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from consortium.config import Scalar
 from consortium.run.directory import RunDirectory
 from consortium.run.party_directory import CoordinatorDirectory
-from consortium.run.records import write_atomically
 from privacy.errors import ConsortiumError
+from privacy.storage.durable_files import write_atomically
 
 
 class NotOrdered(ConsortiumError, PermissionError, code="not-ordered"):

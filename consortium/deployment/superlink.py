@@ -24,6 +24,7 @@ from consortium.deployment.processes import (
 from consortium.provisioning.installation import init_coordinator
 from consortium.run.directory import COORDINATOR
 from consortium.run.party_directory import CoordinatorDirectory
+from privacy.storage.secret_files import read_private
 
 START_LIMIT_S = 60.0
 ENROLLED, BEGUN = "enrolled.json", "begun.json"  # Flower's ids by node key, and by run directory
@@ -73,9 +74,11 @@ class SuperLink(FlowerService):
 
         Raises:
             BadCharter: The charter names no address.
+            SecretMissing, ExposedSecret: Its key is not there, or not this user's alone.
             LaunchFailed: It did not start; the message names the log.
         """
         named, port = coordinator_address(self.charter)
+        read_private(self.paths.server_key)  # the gateway's server does not ask who else can
         self.home.mkdir(exist_ok=True)
         write_shims(self.paths.programs, "coordinator")
         stage_bundle(self.paths.app, Bundle())

@@ -18,6 +18,7 @@ from consortium.deployment.processes import (
 )
 from consortium.run.directory import SITE
 from consortium.site.directory import SiteDirectory, read_site_config
+from privacy.storage.secret_files import read_private
 
 START_LIMIT_S = 60.0
 
@@ -60,8 +61,13 @@ class SuperNode(FlowerService):
         return process
 
     def launch(self) -> "subprocess.Popen[bytes]":
-        """Start the SuperNode and return at once."""
+        """Start the SuperNode and return at once.
+
+        Raises:
+            SecretMissing, ExposedSecret: Its key is not there, or not this user's alone.
+        """
         host, port = coordinator_address(Charter.read(self.paths.charter))
+        read_private(self.paths.node_key)  # Flower reads it, and does not ask who else can
         self.home.mkdir(exist_ok=True)
         write_shims(self.paths.programs, "site")
         own = free_port()

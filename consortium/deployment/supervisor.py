@@ -16,8 +16,8 @@ from typing import Protocol
 import psutil
 
 from consortium.deployment.processes import LaunchFailed, Mark, end_processes, start_program
-from consortium.run.records import write_atomically
 from privacy.errors import ConsortiumError
+from privacy.storage.durable_files import write_atomically
 
 _LOOK_S = 0.5
 _FIRST_PAUSE_S = 1.0

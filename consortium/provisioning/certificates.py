@@ -18,7 +18,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from consortium.charter.document import Charter
 from privacy.errors import ConsortiumError
-from privacy.storage.secret_files import SecretMissing, write_private
+from privacy.storage.durable_files import write_atomically
+from privacy.storage.secret_files import read_private, write_private
 
 AUTHORITY_DAYS = 3_650
 SERVER_DAYS = 365
@@ -98,7 +99,7 @@ class Authority:
             SecretExists: There already is an authority.
         """
         write_private(key, _key_pem(self.key))
-        certificate.write_bytes(pem_bytes(self.certificate))
+        write_atomically(certificate, pem_bytes(self.certificate))
 
     @classmethod
     def read(cls, key: Path, certificate: Path) -> "Authority":
@@ -240,13 +241,12 @@ def read_key(path: Path) -> ec.EllipticCurvePrivateKey:
     """Read a private key.
 
     Raises:
-        SecretMissing: There is no key.
+        SecretMissing, ExposedSecret: As `read_private`.
         BadCertificate: It is not an elliptic-curve key.
     """
+    content = read_private(path)
     try:
-        key = serialization.load_pem_private_key(path.read_bytes(), None)
-    except OSError as error:
-        raise SecretMissing(f"there is no key at {path}") from error
+        key = serialization.load_pem_private_key(content, None)
     except (ValueError, TypeError) as error:
         raise BadCertificate(f"{path} is not a private key") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):

@@ -10,13 +10,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consortium.charter.document import Member
-from consortium.run.records import write_atomically
 from consortium.site.directory import SiteConfig, SiteDirectory, read_identity
 from consortium.site.person_sides import begin_sides
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import PublicIdentity
 from privacy.secrets.keys import Identity
-from privacy.storage.secret_files import make_private_directory, write_private
+from privacy.storage.durable_files import write_atomically
+from privacy.storage.secret_files import (
+    SecretMissing,
+    make_private_directory,
+    read_private,
+    write_private,
+)
 from sites.data.source import DataSource
 from sites.schema.tables import NAME
 
@@ -174,8 +179,8 @@ def require_node_key(text: str) -> None:
 
 def _public_node_key(path: Path) -> str:
     try:
-        key = serialization.load_ssh_private_key(path.read_bytes(), None)
-    except (OSError, ValueError, UnsupportedAlgorithm) as error:
+        key = serialization.load_ssh_private_key(read_private(path), None)
+    except (SecretMissing, ValueError, UnsupportedAlgorithm) as error:
         raise BadPublicHalf(f"{path} is not a readable SuperNode key") from error
     public = key.public_key().public_bytes(
         serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH

@@ -33,11 +33,11 @@ from consortium.run.party_directory import (
     CoordinatorDirectory,
     PartyDirectory,
 )
-from consortium.run.records import write_atomically
 from consortium.site.directory import SiteDirectory, read_identity, read_site_config
 from consortium.site.policy_templates import strict
 from privacy.errors import ConsortiumError
 from privacy.identity.log_signing_key import SigningKey
+from privacy.storage.durable_files import write_atomically
 from privacy.storage.secret_files import make_private_directory
 
 _NODES = TypeAdapter(dict[str, str])
@@ -99,7 +99,7 @@ def init_coordinator(directory: Path, *, hosts: tuple[str, ...], now: datetime) 
     key = create_server_key(paths.server_key)
     authority = Authority.create("consortium authority", now=now)
     authority.write(paths.authority_key, paths.authority)
-    paths.certificate_request.write_bytes(pem_bytes(signing_request(key, hosts)))
+    write_atomically(paths.certificate_request, pem_bytes(signing_request(key, hosts)))
     renew_server_certificate(directory, now=now)
     public_question_key(directory)
     return paths.authority
@@ -117,7 +117,7 @@ def renew_server_certificate(directory: Path, *, now: datetime) -> x509.Certific
     paths = CoordinatorDirectory(directory)
     authority = Authority.read(paths.authority_key, paths.authority)
     granted = authority.issue_certificate(read_request(paths.certificate_request), now=now)
-    write_atomically(paths.server_certificate, pem_bytes(granted).decode())
+    write_atomically(paths.server_certificate, pem_bytes(granted))
     return granted
 
 
@@ -236,7 +236,7 @@ def _require_not_earlier(directory: Path, charter: Charter) -> None:
 
 def _install_files(directory: Path, files: dict[str, bytes]) -> None:
     for name, content in files.items():
-        write_atomically(directory / name, content.decode())
+        write_atomically(directory / name, content)
 
 
 def _require_nodes_of(charter: Charter, nodes: Mapping[str, str]) -> None:

@@ -12,8 +12,8 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from consortium.run.records import write_atomically
 from privacy.errors import ConsortiumError
+from privacy.storage.durable_files import write_atomically
 
 MANIFEST = "kit.json"
 _MOST_BYTES = 16_000_000

@@ -30,10 +30,10 @@ from consortium.report.sections.rounds import (
 from consortium.report.sections.site_heterogeneity import heterogeneity_section
 from consortium.report.sections.sites import left_out_section, sites_section
 from consortium.run.directory import RunDirectory
-from consortium.run.records import write_atomically
 from consortium.wording import formatting as words
 from consortium.wording.metric_glossary import meaning_of
 from consortium.wording.pages import render_page
+from privacy.storage.durable_files import write_atomically
 
 PLOTS = "plots"
 

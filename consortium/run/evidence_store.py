@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from privacy.storage.secret_files import sync_directory
+from privacy.storage.durable_files import sync_directory
 
 _KEPT_ROUNDS = 2
 _DELETED = "uploads-deleted"

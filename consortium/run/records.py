@@ -4,9 +4,7 @@ The published JSON schema in `docs/` is generated from these models.
 """
 
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TextIO, TypeAlias, TypeVar
 
@@ -14,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consortium.run.directory import BadRunDirectory
 from consortium.wording.saturation import saturation_warning
+from privacy.storage.durable_files import replace_atomically
 
 
 class _Record(BaseModel):
@@ -236,12 +235,6 @@ Record = TypeVar("Record", bound=BaseModel)
 Entries: TypeAlias = Iterable[tuple[str, Any]]
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's content; a reader sees either the old or the new content, complete."""
-    with replace_atomically(path) as file:
-        file.write(text)
-
-
 def write_record(path: Path, record: BaseModel, **mappings: Entries) -> None:
     """Write a record as JSON, atomically.
 
@@ -264,17 +257,6 @@ def write_json_object(file: TextIO, text: str, **mappings: Entries) -> None:
             file.write(f"{', ' if index else ''}{json.dumps(key)}: {json.dumps(value)}")
         file.write("}")
     file.write("}")
-
-
-@contextmanager
-def replace_atomically(path: Path) -> Iterator[TextIO]:
-    """Yield a file that replaces `path` atomically if the block ends without an error."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def read_record(path: Path, kind: type[Record]) -> Record:

@@ -23,7 +23,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from privacy.errors import ConsortiumError
-from privacy.storage.secret_files import make_private_directory, sync_directory
+from privacy.storage.durable_files import sync_directory
+from privacy.storage.secret_files import make_private_directory
 
 VERSION = 1
 OPENED = "opened"

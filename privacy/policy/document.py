@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from privacy.errors import ConsortiumError
 from privacy.policy.violations import OutsideHours, QuestionNotAllowed, TooFewExamples
+from privacy.storage.durable_files import write_atomically
 from privacy.storage.site_process import SITE_PROCESS, Cache
 
 FILE = "policy.json"
@@ -216,7 +217,7 @@ class Policy(_Closed):
 
     def write(self, directory: Path) -> None:
         """Write the policy into a site's directory."""
-        (directory / FILE).write_text(self.model_dump_json(indent=1) + "\n")
+        write_atomically(directory / FILE, self.model_dump_json(indent=1) + "\n")
 
     def require_question(self, question: str) -> None:
         """Check that the policy allows a kind of question.

@@ -6,7 +6,7 @@ A person can create or remove the file by hand. No message can.
 from pathlib import Path
 
 from privacy.policy.violations import Stopped
-from privacy.storage.secret_files import sync_directory
+from privacy.storage.durable_files import sync_directory
 
 FILE = "STOPPED"
 
@@ -18,6 +18,7 @@ def stop_all(directory: Path, reason: str = "") -> None:
         directory: The site's directory.
         reason: Written into the file, for people at the site; it never leaves.
     """
+    # Not written aside first: on a full disk the file is there all the same, though it is empty.
     (directory / FILE).write_text(f"{reason}\n")
     sync_directory(directory)
 

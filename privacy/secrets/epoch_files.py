@@ -5,7 +5,8 @@ from pathlib import Path
 from privacy.errors import ConsortiumError
 from privacy.secrets.keys import EpochSecret
 from privacy.secrets.replay_guard import SiteMemory
-from privacy.storage.secret_files import SecretExists, sync_directory
+from privacy.storage.durable_files import sync_directory
+from privacy.storage.secret_files import SecretExists
 
 
 class NoEpoch(ConsortiumError, LookupError, code="no-epoch"):

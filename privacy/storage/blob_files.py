@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from privacy.errors import ConsortiumError
-from privacy.storage.secret_files import make_private_directory, sync_directory
+from privacy.storage.durable_files import sync_directory
+from privacy.storage.secret_files import make_private_directory
 
 
 class MemoryDamaged(ConsortiumError, ValueError, code="memory-damaged"):

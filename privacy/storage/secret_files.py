@@ -1,12 +1,19 @@
-"""Secret files: private from their creation, and read only if they are private."""
+"""Secret files: private from their creation, and read only if they are private.
+
+Private means: of this user, for nobody else to read or write, and in a place where nobody else can
+put another file. OpenSSH asks the same of its keys.
+"""
 
 import os
+import shlex
 import stat
 from pathlib import Path
 
 from privacy.errors import ConsortiumError
+from privacy.storage.durable_files import sync_directory
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_MOST_BYTES = 65_536  # a private key has a few thousand
 
 
 class SecretExists(ConsortiumError, FileExistsError, code="secret-exists"):
@@ -18,7 +25,7 @@ class SecretMissing(ConsortiumError, FileNotFoundError, code="secret-missing"):
 
 
 class ExposedSecret(ConsortiumError, PermissionError, code="exposed-secret"):
-    """Somebody other than the owner can access a secret file or its directory."""
+    """Somebody else owns or can access a secret file, its directory, or one above it."""
 
 
 class MalformedSecretFile(ConsortiumError, ValueError, code="malformed-secret-file"):
@@ -32,7 +39,7 @@ def write_secret(path: Path, *, tag: bytes, secret: bytes) -> None:
 
     Raises:
         SecretExists: There is a file (or a link) of that name.
-        ExposedSecret: Other users can access the directory.
+        ExposedSecret: As `make_private_directory`.
     """
     write_private(path, tag + secret.hex().encode() + b"\n")
 
@@ -42,7 +49,7 @@ def write_private(path: Path, content: bytes) -> None:
 
     Raises:
         SecretExists: There is a file (or a link) of that name.
-        ExposedSecret: Other users can access the directory.
+        ExposedSecret: As `make_private_directory`.
     """
     make_private_directory(path.parent)
     # The mode is given at creation: a later chmod would leave a moment in which others can open it.
@@ -63,9 +70,21 @@ def read_secret(path: Path, *, tag: bytes, size: int) -> bytes:
     """Read the secret of `size` bytes that `write_secret` wrote under the same tag.
 
     Raises:
-        SecretMissing: There is no such file.
-        ExposedSecret: It is not a plain file, or others can read or write it.
+        SecretMissing, ExposedSecret: As `read_private`.
         MalformedSecretFile: It holds something else.
+    """
+    # One byte more than expected, so that a longer file is noticed.
+    content = read_private(path, at_most=len(tag) + 2 * size + 2)
+    return _parse(content, path=path, tag=tag, size=size)
+
+
+def read_private(path: Path, *, at_most: int = _MOST_BYTES) -> bytes:
+    """Read the first bytes of a file that `write_private` wrote.
+
+    Raises:
+        SecretMissing: There is no such file.
+        ExposedSecret: It is not a plain file of this user's that nobody else can read or write, or
+            somebody else can put another one in its place.
     """
     # NONBLOCK: opening a named pipe in the place of the file must not hang.
     try:
@@ -75,6 +94,7 @@ def read_secret(path: Path, *, tag: bytes, size: int) -> bytes:
     except OSError as error:
         raise ExposedSecret(f"{path} cannot be opened as a plain file") from error
     with os.fdopen(handle, "rb") as file:
+        require_private_place(path.parent)
         # Of the open file, not of the path: the path could be replaced between check and read.
         facts = os.fstat(file.fileno())
         if not stat.S_ISREG(facts.st_mode) or facts.st_mode & _OTHERS:
@@ -82,30 +102,62 @@ def read_secret(path: Path, *, tag: bytes, size: int) -> bytes:
                 f"{path} must be a plain file of mode 0600, it has mode "
                 f"{stat.S_IMODE(facts.st_mode):04o}: assume that others know the secret"
             )
-        # One byte more than expected, so that a longer file is noticed.
-        content = file.read(len(tag) + 2 * size + 2)
-    return _parse(content, path=path, tag=tag, size=size)
+        if facts.st_uid != os.geteuid():
+            raise ExposedSecret(
+                f"{path} belongs to user {facts.st_uid}, who knows the secret, and not to user "
+                f"{os.geteuid()}, who runs this: run it as that user or, if only the copying went "
+                f"wrong, `sudo chown {os.geteuid()} {shlex.quote(str(path))}`"
+            )
+        return file.read(at_most)
 
 
 def make_private_directory(directory: Path) -> None:
-    """Make a directory that only its owner can access, or check the one that exists.
+    """Make a directory that only this user can access, or check the one that exists.
 
     Raises:
-        ExposedSecret: It exists and other users can access it.
+        ExposedSecret: It exists and other users can access it, or it belongs to one of them; or
+            as `require_private_place`.
     """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    mode = stat.S_IMODE(directory.stat().st_mode)
-    if mode & _OTHERS:
-        raise ExposedSecret(f"{directory} must have mode 0700 to hold secrets, it has {mode:04o}")
+    for missing in reversed([one for one in directory.parents if not one.exists()]):
+        missing.mkdir(mode=0o755, exist_ok=True)  # whatever the umask: no other user writes there
+    directory.mkdir(mode=0o700, exist_ok=True)
+    facts = directory.stat()
+    if facts.st_mode & _OTHERS:
+        raise ExposedSecret(
+            f"{directory} must have mode 0700 to hold secrets, it has "
+            f"{stat.S_IMODE(facts.st_mode):04o}"
+        )
+    require_private_place(directory)
 
 
-def sync_directory(directory: Path) -> None:
-    """Sync a directory: on return, the names of its files are on the disk."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def require_private_place(directory: Path) -> None:
+    """Check that nobody else can replace a directory, or one above it, by another.
+
+    Each must belong to this user or to root, and others must not be able to write to it. Allowed
+    is what is no danger: a directory with the sticky bit, like `/tmp`, where nobody moves what is
+    another's, and one for a group whose number is that of its owner, which Linux gives a user
+    alone.
+
+    Raises:
+        ExposedSecret: One of them belongs to another user, or others can write to it.
+    """
+    named = Path(os.path.abspath(directory))  # noqa: PTH100 -- resolve() would skip the links
+    real = directory.resolve()
+    for one in sorted({named, *named.parents, real, *real.parents}):
+        facts = one.stat()
+        if facts.st_uid not in {0, os.geteuid()}:
+            raise ExposedSecret(
+                f"{one} belongs to user {facts.st_uid}, who could put other secrets there: run "
+                f"this as that user, or move the secrets, or `sudo chown {os.geteuid()} "
+                f"{shlex.quote(str(one))}`"
+            )
+        own_group = facts.st_gid == facts.st_uid
+        open_to = stat.S_IWOTH if own_group else stat.S_IWOTH | stat.S_IWGRP
+        if facts.st_mode & open_to and not facts.st_mode & stat.S_ISVTX:
+            raise ExposedSecret(
+                f"others can write to {one} (mode {stat.S_IMODE(facts.st_mode):04o}), and so put "
+                f"other secrets there: `chmod go-w {shlex.quote(str(one))}`"
+            )
 
 
 def _parse(content: bytes, *, path: Path, tag: bytes, size: int) -> bytes:

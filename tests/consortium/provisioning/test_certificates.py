@@ -23,7 +23,7 @@ from consortium.provisioning.certificates import (
     require_server_certificate,
     signing_request,
 )
-from privacy.storage.secret_files import SecretExists, SecretMissing
+from privacy.storage.secret_files import SecretExists, SecretMissing, write_private
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 HOSTS = ("coordinator.example.org", "192.0.2.7")
@@ -132,6 +132,7 @@ def test_what_is_none_is_not_read(tmp_path: Path, read: Callable[[Path], object]
     with pytest.raises((BadCertificate, SecretMissing)):
         read(tmp_path / "none.pem")
     (tmp_path / "odd.pem").write_text("-----BEGIN NOTHING-----\n")
+    (tmp_path / "odd.pem").chmod(0o600)
     with pytest.raises(BadCertificate):
         read(tmp_path / "odd.pem")
 
@@ -142,6 +143,6 @@ def test_a_key_of_another_kind_is_none_of_ours(tmp_path: Path) -> None:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    (tmp_path / "odd.key").write_bytes(key)
+    write_private(tmp_path / "odd.key", key)
     with pytest.raises(BadCertificate):
         read_key(tmp_path / "odd.key")

@@ -18,7 +18,6 @@ from consortium.run.records import (
     Tallies,
     json_schemas,
     read_record,
-    write_atomically,
     write_record,
 )
 from strategies.coordinator.messaging.events import SiteQuarantined
@@ -152,26 +151,3 @@ def test_a_missing_file_is_named_with_what_to_do(tmp_path: Path) -> None:
 def test_a_record_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         MetricValue(value=0.7).value = 0.9  # type: ignore[misc]
-
-
-def test_writing_replaces_the_whole_file_and_leaves_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "summary.json"
-    write_atomically(path, "long " * 1000)
-    write_atomically(path, "short")
-    assert path.read_text() == "short"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_failed_write_leaves_the_old_content(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "summary.json"
-    write_atomically(path, "old")
-
-    def full(_descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("consortium.run.records.os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_atomically(path, "new")
-    assert path.read_text() == "old"

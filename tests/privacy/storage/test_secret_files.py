@@ -1,5 +1,6 @@
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,10 @@ from privacy.storage.secret_files import (
     MalformedSecretFile,
     SecretExists,
     SecretMissing,
+    make_private_directory,
+    read_private,
     read_secret,
+    require_private_place,
     write_secret,
 )
 
@@ -18,7 +22,8 @@ TAG = b"consortium.test-secret/1\n"
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "secrets" / "x.secret"
+    (tmp_path / "party").mkdir(mode=0o755)
+    return tmp_path / "party" / "site" / "secrets" / "x.secret"
 
 
 def test_what_was_written_is_read_and_is_the_owners_alone(path: Path) -> None:
@@ -47,7 +52,7 @@ def test_a_secret_is_never_overwritten_nor_written_through_a_link(path: Path) ->
 
 @pytest.mark.parametrize("mode", [0o710, 0o701, 0o740, 0o777])
 def test_a_directory_open_to_others_gets_no_secret(path: Path, mode: int) -> None:
-    path.parent.mkdir()
+    path.parent.mkdir(parents=True)
     path.parent.chmod(mode)
     with pytest.raises(ExposedSecret, match=f"{mode:04o}"):
         write_secret(path, tag=TAG, secret=b"1234")
@@ -94,3 +99,85 @@ def test_a_torn_or_foreign_file_is_refused_without_its_content(path: Path, conte
     with pytest.raises(MalformedSecretFile) as caught:
         read_secret(path, tag=TAG, size=4)
     assert "3132" not in str(caught.value)
+
+
+@pytest.fixture
+def give_away(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Give a path to another user or, where only root may do that, become another user."""
+
+    def give(path: Path) -> None:
+        if os.geteuid() == 0:
+            os.chown(path, 54_321, -1)
+        else:
+            monkeypatch.setattr(os, "geteuid", lambda: 54_321)
+
+    return give
+
+
+def test_a_secret_of_another_user_is_not_read(
+    path: Path, give_away: Callable[[Path], None]
+) -> None:
+    write_secret(path, tag=TAG, secret=b"1234")
+    give_away(path)
+    for read in (read_private, lambda path: read_secret(path, tag=TAG, size=4)):
+        with pytest.raises(ExposedSecret, match=r"belongs to user .* chown"):
+            read(path)
+
+
+@pytest.mark.parametrize("above", [0, 1, 2])
+def test_nobody_else_owns_a_directory_on_the_way_to_a_secret(
+    path: Path, above: int, give_away: Callable[[Path], None]
+) -> None:
+    """Its owner could put another directory there, with secrets that are known."""
+    write_secret(path, tag=TAG, secret=b"1234")
+    give_away(path.parents[above])
+    with pytest.raises(ExposedSecret, match="belongs to user"):
+        read_secret(path, tag=TAG, size=4)
+    with pytest.raises(ExposedSecret, match="belongs to user"):
+        write_secret(path.with_name("new"), tag=TAG, secret=b"1234")
+    assert not path.with_name("new").exists()
+
+
+@pytest.mark.parametrize("mode", [0o775, 0o757, 0o777, 0o720])
+def test_nobody_else_writes_to_a_directory_on_the_way_to_a_secret(path: Path, mode: int) -> None:
+    write_secret(path, tag=TAG, secret=b"1234")
+    above = path.parents[1]
+    above.chmod(mode)
+    private_group = above.stat().st_gid == above.stat().st_uid
+    if private_group and not mode & stat.S_IWOTH:  # the group is this user alone
+        assert read_secret(path, tag=TAG, size=4) == b"1234"
+        return
+    with pytest.raises(ExposedSecret, match="`chmod go-w"):
+        read_secret(path, tag=TAG, size=4)
+    with pytest.raises(ExposedSecret, match="`chmod go-w"):
+        make_private_directory(path.parent)
+
+
+def test_what_the_message_says_to_type_helps(path: Path) -> None:
+    write_secret(path, tag=TAG, secret=b"1234")
+    path.parents[1].chmod(0o777)
+    with pytest.raises(ExposedSecret) as caught:
+        read_secret(path, tag=TAG, size=4)
+    assert os.system(str(caught.value).split("`")[1]) == 0  # noqa: S605 -- what it says to type
+    assert read_secret(path, tag=TAG, size=4) == b"1234"
+
+
+def test_a_place_behind_a_link_is_looked_at_on_both_sides(tmp_path: Path) -> None:
+    """Whoever can write where the link is can exchange it as well."""
+    make_private_directory(tmp_path / "real" / "secrets")
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open" / "link").symlink_to(tmp_path / "real")
+    require_private_place(tmp_path / "open" / "link" / "secrets")
+    for side in ("open", "real"):
+        (tmp_path / side).chmod(0o777)
+        with pytest.raises(ExposedSecret, match="others can write"):
+            require_private_place(tmp_path / "open" / "link" / "secrets")
+        (tmp_path / side).chmod(0o755)
+
+
+def test_where_everybody_may_write_but_not_move_what_is_anothers_is_no_danger(
+    path: Path,
+) -> None:
+    write_secret(path, tag=TAG, secret=b"1234")
+    path.parents[1].chmod(0o1777)
+    assert read_secret(path, tag=TAG, size=4) == b"1234"
