@@ -17,10 +17,10 @@ from consortium.run.records import (
     Summary,
     Tallies,
     read_record,
-    replace_atomically,
     write_record,
 )
 from privacy.errors import ConsortiumError
+from privacy.storage.durable_files import replace_atomically
 
 
 class NothingWithheld(ConsortiumError, ValueError, code="nothing-withheld"):
