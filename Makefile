@@ -12,7 +12,7 @@ QUICK := -m "not slow" --doctest-modules
 export PYTHONDONTWRITEBYTECODE :=
 REPORT := --cov-report=term:skip-covered --cov-report=json:.coverage.json
 
-.PHONY: help install demo test test-all coverage docs bench lint clean
+.PHONY: help install demo test test-all coverage docs bench lint constraints clean
 
 help:
 	@echo "make install   the environment, in .venv"
@@ -22,13 +22,17 @@ help:
 	@echo "make test-all  every test"
 	@echo "make coverage  what no quick test tries, in every package"
 	@echo "make docs      the documents, checked and built as a site, in site/"
+	@echo "make constraints  the newest versions in the ranges of pyproject.toml, into constraints.txt"
 	@echo "make bench     speed, memory and utility, as tables and JSON in runs/bench"
 
 install: .venv/installed
 
-.venv/installed: pyproject.toml
+# versions alone: an editable installation has no hash
+.venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 --editable '.[dev]'
+	sed -n 's/^\([^ #]*==[^ ]*\).*/\1/p' constraints.txt > .venv/versions.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint .venv/versions.txt torch==2.13.0 --editable '.[dev]'
 	touch $@
 
 demo: install
@@ -55,6 +59,11 @@ test-all: lint
 docs: install
 	$(BIN)/python -m pytest $(ORDER) -m "not slow" tests/docs tests/test_documentation.py
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -c docs . site
+
+constraints: install
+	$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --format pylock.toml \
+		--python-version 3.11 --python-platform x86_64-manylinux_2_28 --output-file .venv/pylock.toml
+	$(BIN)/python -m tests.constraints .venv/pylock.toml
 
 bench: install
 	$(BIN)/python -m tests.benchmarks.all
