@@ -285,9 +285,8 @@ class Session:
             BucketSum(
                 levels=one.levels,
                 # From the signed receipts: the coordinator has no say in what a bucket weighs.
-                total_class=sum(receipt.label.weight_class for receipt in bucket),
+                classes=tuple(receipt.label.weight_class for receipt in bucket),
                 tally=one.tally,
-                uploads=len(bucket),
             )
             for one, bucket in zip(opened, by_bucket.values(), strict=True)
         ]
