@@ -197,8 +197,9 @@ class Session:
         tally = evaluated
         if tally is None:
             tally = self.pooled_tally(request, EVALUATION, server_round=request.server_round - 1)
-        evaluation = self.terms.round_counts.evaluation_of(tally)
-        return tally if self.terms.site.counts_enough(evaluation) else None
+        counts = self.terms.round_counts
+        enough = self.terms.site.counts_enough(counts.evaluation_of(tally))
+        return tally if enough else counts.without_evaluation(tally)
 
     def require_final_state(self, request: SealedRound) -> None:
         """Check that more than half of the run's sites signed the final state of this site.
