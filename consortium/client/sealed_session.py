@@ -197,8 +197,9 @@ class Session:
         tally = evaluated
         if tally is None:
             tally = self.pooled_tally(request, EVALUATION, server_round=request.server_round - 1)
-        evaluation = self.terms.round_counts.evaluation_of(tally)
-        return tally if self.terms.site.counts_enough(evaluation) else None
+        counts = self.terms.round_counts
+        enough = self.terms.site.counts_enough(counts.evaluation_of(tally))
+        return tally if enough else counts.without_evaluation(tally)
 
     def require_final_state(self, request: SealedRound) -> None:
         """Check that more than half of the run's sites signed the final state of this site.
@@ -285,9 +286,8 @@ class Session:
             BucketSum(
                 levels=one.levels,
                 # From the signed receipts: the coordinator has no say in what a bucket weighs.
-                total_class=sum(receipt.label.weight_class for receipt in bucket),
+                classes=tuple(receipt.label.weight_class for receipt in bucket),
                 tally=one.tally,
-                uploads=len(bucket),
             )
             for one, bucket in zip(opened, by_bucket.values(), strict=True)
         ]

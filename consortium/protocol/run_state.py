@@ -118,15 +118,18 @@ class BucketSum:
     Args:
         levels: Sum of the levels of their updates, shape (planes * dim,); empty where tallies are
             sent.
-        total_class: Sum of their weight classes.
+        classes: The weight class of each of its sites.
         tally: Sum of their tallies, shape (tally_size,); empty where updates are sent.
-        uploads: Sites that are in it.
     """
 
     levels: NDArray[np.int32] | NDArray[np.int64]
-    total_class: int
+    classes: tuple[int, ...]
     tally: Tally = field(default_factory=lambda: np.zeros(0, np.int64))
-    uploads: int = 1
+
+    @property
+    def total_class(self) -> int:
+        """Sum of the weight classes."""
+        return sum(self.classes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,7 +243,7 @@ class SumStep(Step):
         # A run of tallies has one bucket: `require_exact_sums` allows no more.
         (all_sites,) = sums
         # One site's part cannot be seen, so the bounds are those of so many sites together.
-        self.contribution.check(all_sites.tally, sites=all_sites.uploads)
+        self.contribution.check(all_sites.tally, sites=len(all_sites.classes))
         return replace(
             before,
             model=self.of_model.after(before.model, before.statistics, all_sites.tally),
@@ -343,7 +346,7 @@ class UpdateStep(Step):
             sizes = Sizes(
                 squares=squares,
                 peaks=np.array([self._segment_peaks(one, steps) for one in sums]),
-                sites=min(one.uploads for one in sums),
+                classes=tuple(one.classes for one in sums),
                 lengths=self.lengths,
             )
             last = before.scales if planes == 1 else None

@@ -47,6 +47,13 @@ class RoundCounts:
         """Return the evaluation counts in a tally of both."""
         return counts[: self.evaluation]
 
+    def without_evaluation(self, counts: Tally) -> Tally | None:
+        """Return the counts with zeros for the evaluation; None if nothing else is counted."""
+        if not self.saturation:
+            return None
+        # How many values were saturated says nothing of persons, however few were evaluated.
+        return self.join(np.zeros_like(self.evaluation_of(counts)), int(counts[-1]))
+
     def check_saturation(self, counts: Tally, *, values: int) -> None:
         """Check that so many values can be saturated.
 

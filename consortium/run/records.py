@@ -161,7 +161,11 @@ class Summary(_Record):
     def warning(self) -> str:
         """What readers are warned of: values that were cut off; "" if there is nothing."""
         values = self.saturation.values if self.saturation else {}
-        return saturation_warning(values, first_scale=float(self.config.get("first-scale", 1.0)))
+        return saturation_warning(
+            values,
+            first_scale=float(self.config.get("first-scale", 1.0)),
+            liars=int(self.config.get("rule.num-byzantine", 0)),
+        )
 
 
 class Tallies(_Record):

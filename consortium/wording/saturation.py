@@ -14,12 +14,13 @@ UNCOUNTED = (
 )
 
 
-def saturation_warning(values: Mapping[int, int], *, first_scale: float) -> str:
+def saturation_warning(values: Mapping[int, int], *, first_scale: float, liars: int = 0) -> str:
     """Return how many values were cut off, in which rounds, and what to set; "" if none were.
 
     Args:
         values: Saturated values by round, none of them 0.
         first_scale: The setting `first-scale` of the run.
+        liars: The number of lying sites that the run expects.
     """
     if not values:
         return ""
@@ -39,7 +40,9 @@ def saturation_warning(values: Mapping[int, int], *, first_scale: float) -> str:
         else "Updates grew faster than scale-rule=following lets scales grow: set a lower "
         "learning-rate or fewer local-epochs, or agree on a larger largest_scale in the charter."
     )
-    return f"{cut} {advice}"
+    # A liar's huge value is cut off as well, and may be all there is.
+    whose = " They may be those of sites that lie, which this run expects." if liars else ""
+    return f"{cut}{whose} {advice}"
 
 
 def _named_rounds(rounds: list[int]) -> str:

@@ -17,6 +17,7 @@ BENCHMARKS = (
     "homomorphic",
     "sealed_run",
     "checks",
+    "encrypted_equals_clear",
     "robust",
     "privacy",
     "deployment",

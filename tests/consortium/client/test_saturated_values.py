@@ -104,6 +104,17 @@ def test_the_model_is_the_same_whether_the_number_is_released(tmp_path: Path) ->
     assert models[0] == models[1]
 
 
+def test_where_too_few_persons_are_evaluated_the_number_leaves_alone(
+    consortium: Consortium,
+) -> None:
+    """It says nothing of persons; in the place of the evaluation stand zeros."""
+    for name in NAMES:
+        decide(consortium.run.site(name), releases={"minimum_count": 10**6})
+    course = run_of(consortium, 1, first_scale=TOO_SMALL)
+    assert [bool(one.saturated) for one in course.rounds] == [True, False]
+    assert not any(one.evaluation.any() for one in course.rounds)
+
+
 def test_a_run_of_version_0_1_0_counts_none(consortium: Consortium) -> None:
     course = run_of(consortium, 1, rule="doubling")
     assert [one.saturated for one in course.rounds] == [None, None]

@@ -49,6 +49,16 @@ def test_a_run_that_begins_now_has_one() -> None:
     assert placed == replace(count_placement(NEW, HEART.charter, 9), tally_size=10)
 
 
+@given(evaluation=COUNTS, count=st.integers(0, 2**31))
+def test_the_number_alone_shows_nothing_of_an_evaluation(evaluation: Tally, count: int) -> None:
+    counts = RoundCounts(evaluation=evaluation.size, saturation=1)
+    shown = counts.without_evaluation(counts.join(evaluation, count))
+    assert shown is not None
+    assert shown.tolist() == [0] * evaluation.size + [count]
+    old = RoundCounts(evaluation=evaluation.size, saturation=0)
+    assert old.without_evaluation(evaluation) is None
+
+
 @pytest.mark.parametrize("count", [-1, 31, 2**41])
 def test_more_values_than_there_are_cannot_be_saturated(count: int) -> None:
     counts = RoundCounts(evaluation=3, saturation=1)

@@ -40,6 +40,12 @@ def test_a_first_round_that_is_cut_off_needs_a_larger_first_scale() -> None:
     assert "learning-rate" not in said
 
 
+@pytest.mark.parametrize("liars", [0, 2])
+def test_where_liars_are_expected_the_values_may_be_theirs(liars: int) -> None:
+    said = saturation_warning({4: 5}, first_scale=1.0, liars=liars)
+    assert ("sites that lie" in said) == (liars > 0)
+
+
 def test_later_rounds_that_are_cut_off_do_not() -> None:
     said = saturation_warning({4: 5}, first_scale=0.25)
     assert "first-scale" not in said
