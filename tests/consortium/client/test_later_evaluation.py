@@ -17,7 +17,6 @@ from privacy.differential.ledger_entries import Released
 from privacy.layout import Tally
 from privacy.protocol.envelope import Receipt
 from privacy.protocol.grouping import COUNTED, WITHHELD
-from sites.evaluation.score_bins import first_bins
 from strategies.coordinator.encrypted.parameters import RoundVoid
 from tests.carrier import away, released_tallies
 from tests.decisions import decide
@@ -80,7 +79,7 @@ def pooled(consortium: Consortium) -> Tally:
     tallies = []
     for name in NAMES:
         site = consortium.place(name, seed=SEED_WITHOUT_WEST).site
-        counted = site.task.evaluate(site.data, model.statistics, model.vector, first_bins())
+        counted = site.task.evaluate(site.data, model.statistics, model.vector)
         tallies.append(counted)
     summed: Tally = np.stack(tallies).sum(axis=0)
     return summed
