@@ -19,7 +19,7 @@ from consortium.client.sealed_answers import read_round
 from consortium.client.sealed_session import AnotherFinalState, session_of
 from consortium.client.site_ledger import enter_evaluation
 from consortium.client.site_modes import at_site
-from consortium.model.provisional import confirm_model, discard_model
+from consortium.model.provisional import confirm_model, discard_model, provisional_mistakes
 from consortium.protocol.evaluation_bins import bin_steps
 from consortium.protocol.learning import learner_of, require_exact_sums
 from consortium.protocol.parameters import descriptor, seal_parameters
@@ -193,10 +193,12 @@ def _keep_model(site: Site, message: Message, stands: messages.Position) -> None
     vector = stands.state.astype("float64")
     folder = at_site(site.run_config).model_folder(site, stands.run)
     write_model(site, stands.statistics, vector, folder)
-    write_mistakes(site, stands.statistics, vector)
+    confirmed = folder == SiteDirectory(site.directory).model
+    mistakes = None if confirmed else provisional_mistakes(site.directory, stands.run)
+    write_mistakes(site, stands.statistics, vector, mistakes)
     training_of(site.run_config).end(site, stands)
     end_run(site.directory, site.run_config)
-    if folder == SiteDirectory(site.directory).model:
+    if confirmed:
         _note_model(site, message)
 
 
