@@ -19,7 +19,6 @@ LIBRARIES = (
     "flwr.serverapp",
     "matplotlib.figure",
     "pandera.pandas",
-    "sklearn.metrics",
     "torch",
 )
 
