@@ -198,7 +198,7 @@ def test_a_run_with_carried_statistics_is_resumed_byte_for_byte(consortium: Cons
     standing = read_standing(
         EvidenceStore(consortium.run.vault).read, consortium.charter.fingerprint, 2
     )
-    assert standing.request.digest == read_round(shown[0]).digest
+    assert standing.request.digests == read_round(shown[0]).digests
     assert standing.request.state
 
 
