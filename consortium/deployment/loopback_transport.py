@@ -36,11 +36,13 @@ class _Connection:
         head = h11.Request(
             method=request.method, target=request.url.raw_path, headers=request.headers.raw
         )
-        self._write(head)
+        waiting = self._bytes_of(head)
         async for part in request.stream:  # type: ignore[union-attr]
-            self._write(h11.Data(data=part))
+            # The head leaves with the first part: each write is a record of TLS of its own.
+            self.writer.write(b"".join([*waiting, *self._bytes_of(h11.Data(data=part))]))
+            waiting = []
             await self.writer.drain()
-        self._write(h11.EndOfMessage())
+        self.writer.write(b"".join([*waiting, *self._bytes_of(h11.EndOfMessage())]))
         while not isinstance(event := await self.next_event(), h11.Response):
             pass  # an answer may be announced before it comes
         return event
@@ -60,9 +62,8 @@ class _Connection:
             raise httpx.RemoteProtocolError("the other end hung up before its answer")
         return event
 
-    def _write(self, event: h11.Event) -> None:
-        for data in self.state.send_with_data_passthrough(event) or ():
-            self.writer.write(data)
+    def _bytes_of(self, event: h11.Event) -> list[bytes]:
+        return self.state.send_with_data_passthrough(event) or []
 
 
 class LoopbackTransport(httpx.AsyncBaseTransport):
@@ -82,7 +83,7 @@ class LoopbackTransport(httpx.AsyncBaseTransport):
     def __init__(
         self, host: str, port: int, context: ssl.SSLContext, *, connect_s: float, idle_s: float
     ) -> None:
-        self._address, self._context = (host, port), context
+        self.address, self._context = (host, port), context
         self._connect_s, self._idle_s = connect_s, idle_s
         self._idle: list[_Connection] = []
 
@@ -123,7 +124,7 @@ class LoopbackTransport(httpx.AsyncBaseTransport):
     async def _opened(self) -> _Connection:
         async with asyncio.timeout(self._connect_s):
             return _Connection(
-                *await asyncio.open_connection(*self._address, ssl=self._context, limit=_READ_BYTES)
+                *await asyncio.open_connection(*self.address, ssl=self._context, limit=_READ_BYTES)
             )
 
     def _keep(self, connection: _Connection) -> None:

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import lru_cache
 from pathlib import Path
 
 import httpx
@@ -120,7 +121,7 @@ class SiteGateway:
         _require_declared_size(scope, most)
         body = None if method == "GET" else _bounded_body(scope, receive, most)
         # the path is ours and not the party's bytes, so no second reading of it can differ
-        request = httpx.Request(method, _BEHIND + path, headers=headers, content=body)
+        request = httpx.Request(method, _url_of(path), headers=headers, content=body)
         answered = await self._link.handle_async_request(request)
         try:
             await _relay(answered, send)
@@ -133,6 +134,11 @@ class SiteGateway:
         if path == _PUSH_ENVELOPE:
             return self._bound().envelope_bytes
         return _OTHER_BYTES
+
+
+@lru_cache(maxsize=len(SITE_PATHS) + 1)
+def _url_of(path: str) -> httpx.URL:
+    return httpx.URL(_BEHIND + path)
 
 
 class _RefusalLog:
