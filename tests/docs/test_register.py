@@ -44,6 +44,8 @@ INSTRUCTIONS = (
     "Evaluate before another run trains:",
     "To back up the coordinator",
     "A site that lost its `memory/`",
+    "Back it up while no run is going on",
+    "`pip install --require-hashes",
     "The gateway does not limit connections",
     "Whoever reached the port of a coordinator of version 0.1.0",
 )
