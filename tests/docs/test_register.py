@@ -80,6 +80,12 @@ def test_a_promise_names_its_adversary_and_tests_that_pass(promise: Promise) -> 
         assert not found[name], f"{name} is expected to fail, or not run"
 
 
+def test_no_promise_stands_in_two_rows() -> None:
+    """What holds of the one would be overlooked in the other."""
+    rows = [(one.page, one.sentence) for one in PROMISES]
+    assert len(rows) == len(set(rows))
+
+
 @pytest.mark.parametrize("claim", CLAIMED, ids=lambda one: one[:40])
 def test_what_is_claimed_stands_in_the_register(claim: str) -> None:
     assert any(claim in one.sentence for one in PROMISES), f"not in {REGISTER.name}: {claim}"
