@@ -73,16 +73,8 @@ class Answers:
             scales: By which an update from that state is rounded.
             given: What training gave, and the counts of the evaluation.
             evaluated: Whether these counts are sealed, or withheld.
-
-        Raises:
-            OtherBuckets: The same updates, without noise, were sealed for other buckets before.
         """
         memory = self.terms.member.memory.answers
-        config = self.terms.site.run_config
-        # What two partitions of the same updates have in common may be one site. Noise makes them
-        # others, and so does another seed.
-        if config.buckets > 1 and config.privacy.offered is None:
-            memory.remember_partition(self.terms.drawn, config.buckets)
         while True:
             counts = self._round_counts(request, scales, given)
             # One commit for all three: after a death in between, the round would be trained again,

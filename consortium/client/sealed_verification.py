@@ -219,16 +219,17 @@ class ExactCounts:
             )
 
     def require_training_roster(self) -> None:
-        """Check that what training gives may be sealed for the roster of this run.
+        """Check that what training gives may be sealed for the roster and buckets of this run.
 
         Raises:
             AnotherRoster: It is an exact tally, and this site counts for another roster.
             OtherSites: It has no noise, and updates from this start were sealed for another one.
+            OtherBuckets: As before, for other buckets of the same sites.
         """
         if self.terms.contribution.exact:
             self.require_roster()
         elif self._repeats_updates:
-            self._rosters.claim_start(self._start, self.terms.opened.roster)
+            self._rosters.claim_start(self._start, self.terms.sites_by_bucket)
 
     def claim_opened(self, server_round: int, buckets: Iterable[Sequence[Receipt]]) -> None:
         """Remember whose updates of a round are opened together.
