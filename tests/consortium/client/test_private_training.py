@@ -197,7 +197,7 @@ def test_a_run_by_record_that_version_0_1_0_began_goes_on_with_what_it_reserved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It reserved with a cap on a person's records, which costs a single record the same."""
-    at = private_ward(tmp_path, **{"dp.unit": "record"})
+    at = private_ward(tmp_path, budget=3.0, **{"dp.unit": "record"})
     ceilings = {"*": Ceiling(epsilon=3.0, delta=1e-4)}
     terms = PrivacyTerms(required=True, unit="record", ceilings=ceilings)
     decide(at.site.directory, privacy=terms)
