@@ -143,6 +143,7 @@ CODES = {
     "NotReserved": "not-reserved",
     "NotResumable": "not-resumable",
     "NotTheSite": "not-the-site",
+    "NothingCounted": "nothing-counted",
     "NothingRuns": "nothing-runs",
     "NothingWithheld": "nothing-withheld",
     "NothingSent": "nothing-sent",
@@ -279,6 +280,7 @@ EVENTS = {
     "SiteQuarantined": "site-quarantined",
     "BucketRefused": "bucket-refused",
     "EvaluationWithheld": "evaluation-withheld",
+    "StatisticsRecounted": "statistics-recounted",
     "SitesCompared": "sites-compared",
     "RoundFinished": "round-finished",
 }
@@ -296,8 +298,8 @@ COMMANDS = {
     "consortium audit": "evidence receipt show verify",
     "consortium charter": "new revise show sign",
     "consortium coordinator": "delete-uploads down init install key renew up",
-    "consortium site": "allow approve check code down init install ledger public renew-node-key "
-    "stop-all up",
+    "consortium site": "allow approve check code down init install ledger public recount "
+    "renew-node-key stop-all up",
     "scenario": "audit-sum compare doctor inspect list practice predict resume rules run",
 }
 

@@ -40,6 +40,8 @@ STOPPED = "stopped"
 ALLOWED = "allowed"
 SHOWN = "shown"
 SPOILED = "spoiled"
+RECOUNTED = "recounted"
+STATISTICS_CHANGED = "statistics-changed"
 
 _CONTENT_TAG = b"consortium.audit-content/1\n"
 _SIGNATURE = "signature"

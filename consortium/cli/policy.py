@@ -16,6 +16,7 @@ from consortium.client.audit_trail import journal_of
 from consortium.client.policy_dry_run import PolicyFinding, dry_run
 from consortium.config import DEFAULTS, RunConfig
 from consortium.site.directory import read_site_config
+from privacy.audit.hash_chain import Fact
 from privacy.policy import kill_switch
 
 REFUSED = 1
@@ -45,20 +46,21 @@ def stop_all(
 ) -> None:
     """Stop the site: from now on it answers nothing, whatever its policy says."""
     kill_switch.stop_all(directory, reason)
-    _note_in_journal(directory, audit.STOPPED)
+    note_in_journal(directory, audit.STOPPED)
     print(f"{directory}: stopped; `consortium site allow` lets it answer again")
 
 
 def allow(directory: Path = SITE) -> None:
     """Let a stopped site answer again, as its policy allows."""
     kill_switch.allow(directory)
-    _note_in_journal(directory, audit.ALLOWED)
+    note_in_journal(directory, audit.ALLOWED)
     print(f"{directory}: answers again, as its policy allows")
 
 
-def _note_in_journal(directory: Path, kind: str) -> None:
+def note_in_journal(directory: Path, kind: str, **facts: Fact) -> None:
+    """Write a decision of the operator to the site's audit log, with the time."""
     journal = journal_of(directory, read_site_config(directory).name)
-    journal.note(kind, at=datetime.now(UTC).isoformat(timespec="seconds"))
+    journal.note(kind, at=datetime.now(UTC).isoformat(timespec="seconds"), **facts)
     journal.commit()
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import typer
 
+from consortium.audit.journal import RECOUNTED
 from consortium.cli import policy as cli_policy
 from consortium.cli.lazy_group import LazyCommand, lazy_group
 from consortium.cli.options import SITE, parse_data_source
@@ -20,6 +21,7 @@ from consortium.deployment.supervisor import (
 from consortium.provisioning.enrolment import init_site, public_half, renew_node_key
 from consortium.provisioning.installation import install_site
 from consortium.run.logs import log_in_detail
+from consortium.site.recount import allow_recount, planned_recount
 from consortium.wording.formatting import escape_controls
 
 COMMANDS = {
@@ -34,6 +36,7 @@ app.command("check")(cli_policy.check)
 app.command("stop-all")(cli_policy.stop_all)
 app.command("allow")(cli_policy.allow)
 
+REASON = typer.Option(..., help="Why; it stands in the site's audit log and is never sent.")
 OUT = typer.Option(None, "--out", help="A file for the public half; by default the terminal.")
 
 
@@ -122,6 +125,31 @@ def approve(
         typer.confirm("Approve this code?", abort=True)
     approvals = approval.approve_bundle(directory, bundle, now=datetime.now(UTC))
     print(f"approved {approvals.bundles[-1].digest}; {len(approvals.bundles)} on the list")
+
+
+@app.command("recount")
+def recount(
+    directory: Path = SITE,
+    reason: str = REASON,
+    yes: bool = typer.Option(False, "--yes", help="Allow it without asking."),
+) -> None:
+    """Let the site count its training records again, once, in its next run with the same sites.
+
+    Records are counted once under a charter. After a mended column the later runs go on with the
+    old counts, unless the operator says so.
+    """
+    planned = planned_recount(directory)
+    print(f"'{planned.data_set}' is counted again for {', '.join(planned.roster)}, and no others.")
+    print("The other members hold the old and the new sum over all sites. Their difference is the")
+    print("change of this site's own counts: of one patient, if one was added or corrected.")
+    print("They are told in the run that this site counted again.")
+    if not yes:
+        typer.confirm("Count again?", abort=True)
+    cli_policy.note_in_journal(
+        directory, RECOUNTED, data_set=planned.data_set, number=planned.number, reason=reason
+    )
+    allow_recount(directory, planned, reason, now=datetime.now(UTC))
+    print("the next run with the same sites counts the records as they are then")
 
 
 @app.command("code")

@@ -1,7 +1,8 @@
 """The evidence of a site: every question and every answer, on the disk before the answer leaves."""
 
 import hmac
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +34,7 @@ from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedRound
 
+_LOG = logging.getLogger(__name__)
 _RECEIPTS: Mapping[str, str] = {"receipt": "update", "count-receipt": "counts"}
 _CACHED_SITES = 1_024
 _LINK_PURPOSE = b"consortium.link/1\n"
@@ -234,6 +236,17 @@ def keep_question(site: Site, request: SealedRound) -> None:
         attempt=digests.attempt,
         signed=request.signature.hex(),
         **shown,
+    )
+
+
+def note_changed_statistics(site: Site, recounted: Sequence[str]) -> None:
+    """Note that pooled statistics are not those of before, and whose operators had it so."""
+    who = ",".join(recounted)
+    journal_of(site.directory, site.config.name).note(audit.STATISTICS_CHANGED, recounted=who)
+    _LOG.warning(
+        "the pooled statistics are not those of an earlier run under this charter; counted again "
+        "by the word of the operators of: %s",
+        who or "nobody who says so",
     )
 
 

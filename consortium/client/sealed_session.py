@@ -29,7 +29,7 @@ from privacy.protocol.envelope import (
     Receipt,
     SealedState,
 )
-from privacy.protocol.grouping import COUNTED, WITHHELD
+from privacy.protocol.grouping import COUNTED, OF_STATISTICS, WITHHELD
 from privacy.protocol.key_messages import Opening
 from privacy.protocol.receipts import majority_state
 from privacy.secrets.linear_mac import ChecksumFailed, upload_pad
@@ -101,7 +101,7 @@ class Session:
             # A site that has trained in a later round of this run is not led back to the start.
             self.checks.require_chain(())
             state, previous, evaluated = self._start(request), NO_STATE, None
-            self.exact.keep_pooled(state.statistics)
+            self.exact.keep_pooled(state.statistics, request.count_receipts)
         else:
             state, previous = self._next_state(request)
             # The state has the bins of the last one: those of the counts that are shown.
@@ -139,7 +139,7 @@ class Session:
             STATISTICS,
             0,
             buckets=dict.fromkeys(self.terms.opened.roster, 0),
-            classes=(COUNTED, WITHHELD),
+            classes=(*OF_STATISTICS, WITHHELD),
             own_needed=False,
         )[0]
         signed = (receipt.label.state for receipt in receipts)
@@ -171,8 +171,9 @@ class Session:
         """
         # Counts have one bucket of everybody, whatever the buckets of the updates are.
         everyone = dict.fromkeys(self.terms.opened.roster, 0)
+        classes = OF_STATISTICS if purpose == STATISTICS else (COUNTED,)
         receipts = self.checks.receipts(
-            request.count_receipts, purpose, server_round, buckets=everyone, classes=(COUNTED,)
+            request.count_receipts, purpose, server_round, buckets=everyone, classes=classes
         )[0]
         # Asked before the sum is opened: the difference of two rosters would be one site's counts.
         self._require_everyone(len(receipts))

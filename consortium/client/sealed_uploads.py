@@ -7,13 +7,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consortium.client.sealed_session_parameters import SiteTerms
+from consortium.client.sealed_verification import ExactCounts
 from consortium.protocol.parameters import planes, upload_header
 from privacy import canonical
 from privacy.canonical import Reader
 from privacy.encryption.parameters import Placement
 from privacy.encryption.quantisation import Scales, quantise, saturated_values
 from privacy.layout import Tally
-from privacy.protocol.envelope import EVALUATION, NO_STATE, TRAINING, Receipt, Slot, UploadLabel
+from privacy.protocol.envelope import (
+    EVALUATION,
+    NO_STATE,
+    STATISTICS,
+    TRAINING,
+    Receipt,
+    Slot,
+    UploadLabel,
+)
 from privacy.protocol.grouping import COUNTED, WITHHELD
 from privacy.protocol.upload import upload_digest
 from privacy.secrets.answer_memory import Answer
@@ -144,7 +153,9 @@ class Answers:
         placement = self.terms.counts(purpose)
         # The receipt says that zeros stand in the place of a tally: with them, a sum would be one
         # over fewer sites than its roster, so every site refuses to open it.
-        label = self._label(purpose, request, WITHHELD if tally is None else COUNTED, state)
+        exact = ExactCounts(terms=self.terms)
+        held = exact.statistics_class if purpose == STATISTICS else COUNTED
+        label = self._label(purpose, request, WITHHELD if tally is None else held, state)
         counted = np.zeros(placement.tally_size, np.int64) if tally is None else tally
         return self._answer(request, label, placement, _NO_LEVELS, counted)
 

@@ -6,6 +6,9 @@ docs/protocol.md, "One round".
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from consortium.client.audit_trail import note_changed_statistics
 from consortium.client.sealed_session_parameters import SiteTerms
 from consortium.protocol.aggregation import smallest_voters
 from consortium.protocol.run_state import RunState
@@ -20,6 +23,7 @@ from privacy.protocol.envelope import (
     Slot,
     WrongAttempt,
 )
+from privacy.protocol.grouping import COUNTED, RECOUNTED
 from privacy.protocol.receipts import Expected, TooFewOthers, check_receipts, decode_receipts
 from privacy.secrets.roster_memory import CountedData, RosterMemory, Start
 
@@ -267,10 +271,31 @@ class ExactCounts:
         kept = self._rosters.own_evaluation(*place)
         return self._rosters.keep_own_evaluation(*place, count()) if kept is None else kept
 
-    def keep_pooled(self, statistics: Tally) -> None:
-        """Keep the pooled statistics, to carry them into later runs."""
-        if self.of_statistics:
-            self._rosters.keep_pooled_statistics(self.terms.site.fingerprint, statistics)
+    @property
+    def statistics_class(self) -> int:
+        """The class of this site's statistics: whether its operator had them counted again."""
+        again = self.of_statistics and self._rosters.recounts(self._counted)
+        return RECOUNTED if again else COUNTED
+
+    def keep_pooled(self, statistics: Tally, receipts: bytes) -> None:
+        """Keep the pooled statistics, to carry them into later runs.
+
+        If they are not those of an earlier run under this charter, the site's log says whose
+        operators had theirs counted again.
+
+        Args:
+            statistics: As they were opened, or as most sites signed them.
+            receipts: Of all sites' statistics, checked before.
+        """
+        if not self.of_statistics or self.evaluated_model:
+            return
+        charter = self.terms.site.fingerprint
+        before = self._rosters.pooled_statistics(charter)
+        if before is not None and not np.array_equal(before, statistics):
+            signed = [receipt.label for receipt in decode_receipts(receipts)]
+            who = [label.site for label in signed if label.weight_class == RECOUNTED]
+            note_changed_statistics(self.terms.site, who)
+        self._rosters.keep_pooled_statistics(charter, statistics)
 
     def carried_start(self) -> RunState | None:
         """Return S(0) with what this site holds of earlier runs under this charter.

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from consortium.run import withheld as reasons
 from consortium.run.directory import RunDirectory
 from consortium.run.records import (
     Entries,
@@ -24,7 +25,6 @@ from consortium.run.records import (
     write_json_object,
     write_record,
 )
-from consortium.wording import withheld as reasons
 from privacy.layout import Tally
 from privacy.storage.durable_files import replace_atomically
 from sites.evaluation.contract import Evaluation, in_bins

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from privacy.differential.ledger_entries import (
     Charge,
@@ -12,7 +13,7 @@ from privacy.differential.ledger_entries import (
     Released,
     Reserved,
 )
-from privacy.differential.mechanisms import to_json
+from privacy.differential.mechanisms import SampledGaussian, to_json
 from privacy.errors import ConsortiumError
 from privacy.policy.violations import EvaluatedBefore
 
@@ -31,13 +32,23 @@ def find_reservation(charges: Sequence[Charge], asked: Reserved) -> Charge | Non
     for charge in charges:
         known = charge.reserved
         if (known.data_set.name, known.run, known.part) == (name, *where):
-            if known.event != asked.event:
+            if not _is_same_event(known, asked):
                 raise DifferentReservation(
                     f"{asked.part} of run {asked.run} was reserved with another event: a part of a "
                     "run is counted once, as it was agreed; start a new run"
                 )
             return charge
     return None
+
+
+def _is_same_event(known: Reserved, asked: Reserved) -> bool:
+    event = known.event
+    if event == asked.event or not isinstance(event, SampledGaussian):
+        return event == asked.event
+    # Version 0.1.0 reserved with a cap on the records of a person where records are the units, too.
+    # What a single record loses does not depend on it; what a person loses does.
+    by_record = {event.unit, known.budget.unit, asked.budget.unit} == {"record"}
+    return by_record and replace(event, max_records_per_person=0) == asked.event
 
 
 def marks_of_kind(one: Released) -> tuple[str, ...]:

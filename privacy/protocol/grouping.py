@@ -76,6 +76,8 @@ def _draw(seed: bytes, name: str) -> bytes:
 
 WEIGHT_CLASSES = (1, 2, 4, 8)
 COUNTED = 1  # the class of a tally
+RECOUNTED = 4  # of statistics that a site counted again under a charter, by its operator's word
+OF_STATISTICS = (COUNTED, RECOUNTED)  # the classes of statistics that a sum may hold
 WITHHELD = 2  # the class of zeros that stand in the place of a tally; nobody opens a sum with them
 
 

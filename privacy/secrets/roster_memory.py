@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from privacy import canonical
+from privacy.canonical import Reader
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
 from privacy.storage.sqlite import SiteDatabase
@@ -22,6 +23,9 @@ ROSTER_TABLES = (
     " (charter TEXT, data_set TEXT, roster BLOB NOT NULL, PRIMARY KEY (charter, data_set)) STRICT",
     "CREATE TABLE IF NOT EXISTS own_statistics"
     " (charter TEXT, data_set TEXT, tally BLOB NOT NULL, PRIMARY KEY (charter, data_set)) STRICT",
+    "CREATE TABLE IF NOT EXISTS recounts"
+    " (charter TEXT, data_set TEXT, number INTEGER,"
+    " PRIMARY KEY (charter, data_set, number)) STRICT",
     "CREATE TABLE IF NOT EXISTS own_evaluations"
     " (charter TEXT, data_set TEXT, model TEXT, tally BLOB NOT NULL,"
     " PRIMARY KEY (charter, data_set, model)) STRICT",
@@ -197,6 +201,41 @@ class RosterMemory:
             counted.data_set,
         )
         return _decode(row[0]) if row else None
+
+    def forget_own_statistics(self, counted: CountedData, *, number: int) -> None:
+        """Forget what this site counted, so that it is counted anew once, for the same roster.
+
+        Only the site's operator asks for it. Asked again with the same number, it does nothing.
+
+        Args:
+            counted: The data set, under its charter.
+            number: How often it was asked for, from 1.
+        """
+        place = (counted.charter, counted.data_set)
+        with self._database.writing():
+            if self.recounts(counted) < number:
+                self._database.execute("INSERT INTO recounts VALUES (?, ?, ?)", *place, number)
+                self._database.execute(
+                    "DELETE FROM own_statistics WHERE charter = ? AND data_set = ?", *place
+                )
+
+    def recounts(self, counted: CountedData) -> int:
+        """Return how often the operator had this data set counted again."""
+        row = self._database.row(
+            "SELECT max(number) FROM recounts WHERE charter = ? AND data_set = ?",
+            counted.charter,
+            counted.data_set,
+        )
+        return int(row[0] or 0) if row else 0
+
+    def exact_roster(self, counted: CountedData) -> tuple[str, ...]:
+        """Return for which sites this data set is counted exactly; none if for none yet."""
+        row = self._database.row(
+            "SELECT roster FROM exact_rosters WHERE charter = ? AND data_set = ?",
+            counted.charter,
+            counted.data_set,
+        )
+        return Reader(row[0], tag=b"").names() if row else ()
 
     def keep_own_evaluation(self, counted: CountedData, model: str, tally: Tally) -> Tally:
         """Keep what this site counted when it judged a model; return what it counted first.

@@ -49,6 +49,7 @@ class EventLine(_Line):
     server_round: int = 0
     cohort: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
+    recounted_by: tuple[str, ...] = ()
     run: str = ""
 
 
@@ -205,6 +206,12 @@ class Recorded:
         """How often each site was asked to train or to evaluate."""
         started = [line for line in self.events if line.event == "round-started"]
         return Counter(name for line in started if line.server_round > 0 for name in line.cohort)
+
+    @property
+    def recounted_by(self) -> tuple[str, ...]:
+        """The sites whose operators had their training records counted again."""
+        told = [line.recounted_by for line in self.events if line.recounted_by]
+        return told[-1] if told else ()
 
     @property
     def evaluated_later(self) -> str:

@@ -25,8 +25,18 @@ def sites_section(recorded: Recorded) -> Section:
         anchor="sites",
         title=f"Who took part, and how often did each {recorded.noun} answer?",
         short="Site by site",
-        lead=lead + missing,
+        lead=lead + missing + _recounted_sentence(recorded),
         blocks=(_site_table(recorded, members),),
+    )
+
+
+def _recounted_sentence(recorded: Recorded) -> str:
+    if not recorded.recounted_by:
+        return ""
+    return (
+        f" Training records were counted again by the word of the operators of "
+        f"{words.name_list(recorded.recounted_by)}, so the pooled statistics are not those of "
+        "earlier runs."
     )
 
 

@@ -11,7 +11,7 @@ from privacy.encryption.parameters import Placement
 from privacy.identity.public_identity import PublicIdentity
 from privacy.layout import Tally
 from privacy.protocol.envelope import Receipt, Slot, UploadLabel
-from privacy.protocol.grouping import COUNTED, WITHHELD
+from privacy.protocol.grouping import COUNTED, RECOUNTED, WITHHELD
 from privacy.protocol.receipts import (
     NoMajority,
     NotInRoster,
@@ -171,9 +171,16 @@ class CiphertextSums:
     @property
     def withheld(self) -> tuple[str, ...]:
         """The sites that sealed zeros in the place of their tally, and say so; sorted."""
-        return tuple(
-            sorted(site for site, one in self.added.items() if one.weight_class == WITHHELD)
-        )
+        return self._sites_of_class(WITHHELD)
+
+    @property
+    def recounted(self) -> tuple[str, ...]:
+        """The sites that say that their operator had their statistics counted again; sorted."""
+        return self._sites_of_class(RECOUNTED)
+
+    def _sites_of_class(self, weight_class: int) -> tuple[str, ...]:
+        added = self.added.items()
+        return tuple(sorted(site for site, one in added if one.weight_class == weight_class))
 
     def agreed_state(self, *, floor: int) -> bytes | None:
         """Return the state digest that more than half of the run's sites sign, or None."""

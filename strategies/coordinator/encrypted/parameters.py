@@ -8,6 +8,7 @@ from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import Agreement
 from privacy.layout import Layout
 from privacy.protocol.envelope import UploadLabel
+from privacy.protocol.grouping import OF_STATISTICS, WITHHELD
 from privacy.protocol.upload import UploadHeader
 from privacy.wire.encrypted_messages import SealedRound
 from strategies.coordinator.encrypted.ciphertext_sums import UploadForm
@@ -90,7 +91,8 @@ class SealedTerms:
 
     def statistics_form(self, layout: Layout) -> UploadForm:
         """Return the agreed form of an upload of statistics."""
-        return self._form("statistics", self.statistics, layout)
+        form = self._form("statistics", self.statistics, layout)
+        return replace(form, weight_classes=(*OF_STATISTICS, WITHHELD))
 
     def _form(self, name: str, placement: Placement, layout: Layout) -> UploadForm:
         return UploadForm(

@@ -51,6 +51,7 @@ from strategies.coordinator.messaging.events import (
     RunEvent,
     SiteQuarantined,
     SitesJoined,
+    StatisticsRecounted,
 )
 from strategies.coordinator.messaging.exchange import ByteCount, Exchange
 from strategies.coordinator.messaging.reply_validation import reply_content
@@ -285,6 +286,8 @@ class Encrypted(Strategy):
         statistics = self._question.sums[STATISTICS]
         if statistics.withheld:
             return self._carry_statistics(exchange)
+        if statistics.recounted:
+            self._observe(StatisticsRecounted(recounted_by=statistics.recounted))
         receipts, counted = self._finish_counts(STATISTICS)
         self._next = replace(self._next, server_round=1, count_receipts=receipts, count_sum=counted)
         return bool(receipts)

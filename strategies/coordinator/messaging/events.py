@@ -120,6 +120,15 @@ class EvaluationWithheld:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StatisticsRecounted:
+    """Sites say that their operators had their training records counted again under the charter."""
+
+    kind: ClassVar[str] = "statistics-recounted"
+
+    recounted_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SitesCompared:
     """Norm, distance and cosine of each site's update to the aggregate; only in the clear."""
 
@@ -140,6 +149,7 @@ RunEvent: TypeAlias = (
     | SiteQuarantined
     | BucketRefused
     | EvaluationWithheld
+    | StatisticsRecounted
     | SitesCompared
     | RoundFinished
 )

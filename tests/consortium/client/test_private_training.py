@@ -14,6 +14,7 @@ from privacy.differential.accounting import epsilon
 from privacy.differential.budget import BudgetExhausted
 from privacy.differential.ledger_entries import Charge
 from privacy.differential.mechanisms import HeldOut, SampledGaussian
+from privacy.policy.document import Ceiling, PrivacyTerms
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from sites.tasks.tabular.data import TableData
@@ -190,3 +191,24 @@ def test_a_site_without_training_records_sends_noise_as_one_with_a_person_does(
     sent = trained(at, at.vector(1))
     assert sent.num_examples == 1
     assert int(np.count_nonzero(sent.update)) == sent.update.size
+
+
+def test_a_run_by_record_that_version_0_1_0_began_goes_on_with_what_it_reserved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reserved with a cap on a person's records, which costs a single record the same."""
+    at = private_ward(tmp_path, budget=3.0, **{"dp.unit": "record"})
+    ceilings = {"*": Ceiling(epsilon=3.0, delta=1e-4)}
+    terms = PrivacyTerms(required=True, unit="record", ceilings=ceilings)
+    decide(at.site.directory, privacy=terms)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(DifferentiallyPrivate, "cap", property(lambda _self: 16))
+        reserved = planned(at)
+        trained(at, at.vector(1), 1)
+    trained(at, at.vector(2), 2)
+    at.ask(messages.EVALUATE, position(at, at.vector(3), 3))
+    (charge,) = charges(at)
+    assert charge.reserved.event == reserved
+    assert reserved.max_records_per_person == 16
+    assert charge.used == {"round 1": 5, "round 2": 5}
+    assert charge.committed == 10

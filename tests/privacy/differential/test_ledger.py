@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,6 +48,7 @@ from privacy.differential.mechanisms import (
     HeldOut,
     Mechanism,
     SampledGaussian,
+    Unit,
     WithoutNoise,
 )
 from privacy.differential.renyi_filter import adaptive_epsilon
@@ -210,6 +212,35 @@ def test_the_same_part_of_a_run_cannot_be_reserved_as_something_else(ledger: Led
         ledger.reserve(steps(99), data_set=PATIENTS, run="one", budget=BUDGET)
     assert ledger.reserve(steps(99), data_set=PATIENTS, run="one", part="more", budget=BUDGET).fresh
     assert ledger.reserve(steps(99), data_set=OTHERS, run="one", budget=BUDGET).fresh
+
+
+@pytest.mark.parametrize(
+    ("unit", "budget", "asked", "same"),
+    [
+        ("record", "record", {}, True),
+        ("record", "record", {"noise_multiplier": 9.0}, False),
+        ("record", "record", {"max_records_per_person": 8}, False),
+        ("record", "person", {}, False),
+        ("person", "person", {}, False),
+    ],
+)
+def test_a_cap_of_an_earlier_version_costs_a_record_nothing(
+    ledger: Ledger, unit: Unit, budget: Unit, asked: dict[str, Any], *, same: bool
+) -> None:
+    """Version 0.1.0 had one by record, too; by person it is what bounds the loss."""
+    allowed = Budget(epsilon=1e6, delta=1e-6, unit=budget)
+    event = replace(steps(), **{"unit": unit, "max_records_per_person": 0, **asked})
+    ledger.reserve(
+        replace(steps(), unit=unit, max_records_per_person=16),
+        data_set=PATIENTS,
+        run="one",
+        budget=allowed,
+    )
+    if same:
+        assert not ledger.reserve(event, data_set=PATIENTS, run="one", budget=allowed).fresh
+    else:
+        with pytest.raises(DifferentReservation):
+            ledger.reserve(event, data_set=PATIENTS, run="one", budget=allowed)
 
 
 def test_the_same_records_under_another_name_are_refused(ledger: Ledger) -> None:

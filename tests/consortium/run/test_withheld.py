@@ -2,7 +2,7 @@
 
 import pytest
 
-from consortium.wording import withheld
+from consortium.run import withheld
 
 
 @pytest.mark.parametrize(
