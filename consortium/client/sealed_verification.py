@@ -233,7 +233,7 @@ class ExactCounts:
         return self.of_whole_roster if before is None else before
 
     def note_sealed_statistics(self) -> None:
-        """Remember for which roster statistics are sealed, before they are; it is not chosen yet."""
+        """Remember for whom statistics are sealed, before they are; no roster is chosen yet."""
         if self.of_statistics:
             self._rosters.seal_statistics_for(self._counted, self.terms.opened.roster)
 
