@@ -15,7 +15,6 @@ from consortium.site.policy_templates import strict
 from privacy.layout import Tally, Vector
 from privacy.protocol.envelope import TRAINING
 from privacy.secrets.roster_memory import RosterMemory
-from sites.tasks.tabular.data import TableData
 from sites.tasks.tabular.task import TabularTask
 from tests.carrier import away, released_tallies, staged
 from tests.decisions import decide
@@ -83,9 +82,9 @@ def test_nobody_evaluates_the_start_of_an_encrypted_run(
     judged: list[bool] = []
     evaluate = TabularTask.evaluate
 
-    def noted(task: TabularTask, data: TableData, pooled: Tally, vector: Vector) -> Tally:
+    def noted(task: TabularTask, data: Any, pooled: Tally, vector: Vector, bins: Any) -> Tally:
         judged.append(bool(vector.any()))
-        return evaluate(task, data, pooled, vector)
+        return evaluate(task, data, pooled, vector, bins)
 
     monkeypatch.setattr(TabularTask, "evaluate", noted)
     forget_processes()
