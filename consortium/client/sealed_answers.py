@@ -100,6 +100,10 @@ class EncryptedAtSite:
         exchange = _Exchange(message, context, call_next, session, request)
         return Message(_SEALED[kind](exchange).content(), reply_to=message)
 
+    def evaluates(self, server_round: int) -> bool:
+        """Return whether a round trains from more than S(0), which everybody can compute."""
+        return server_round > 1
+
     def model_folder(self, site: Site, run: str) -> Path:
         """Return a folder apart: most sites must sign the same final state before it is used."""
         return make_provisional_folder(site.directory, run)

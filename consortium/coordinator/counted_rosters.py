@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consortium.run.directory import RunDirectory
-from consortium.run.records import replace_atomically
 from privacy.errors import abbreviated_names
+from privacy.storage.durable_files import replace_atomically
 from strategies.coordinator.encrypted.parameters import RoundVoid
 
 
