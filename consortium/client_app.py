@@ -33,6 +33,7 @@ from privacy.protocol.membership_proof import Presence
 from privacy.secrets.keys import Identity
 from privacy.wire import comparison_messages, messages
 from privacy.wire import encrypted_messages as sealed_messages
+from privacy.wire.flower_records import MalformedRecord
 from sites.evaluation.score_bins import ScoreBins
 
 _LOG = logging.getLogger(__name__)
@@ -296,6 +297,9 @@ def _position(site: Site, message: Message) -> messages.Position:
         bins_size=len(bin_steps(site.run_config, site.charter).first),
     )
     site.require_charter(stands.charter)
+    # A signalling NaN makes NumPy warn when it is converted, before anything else looks at it.
+    if not np.isfinite(stands.state).all():
+        raise MalformedRecord("the received state holds values that are not finite numbers")
     return stands
 
 

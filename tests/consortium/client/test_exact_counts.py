@@ -20,7 +20,6 @@ from tests.carrier import away, released_tallies
 from tests.decisions import decide
 from tests.receipts import encode_receipts
 from tests.small_consortium import (
-    COORDINATOR,
     NAMES,
     Consortium,
     Course,
