@@ -13,11 +13,11 @@ from consortium.audit import journal as audit
 from consortium.client.audit_trail import journal_of
 from consortium.client.comparison.announcing import announce_run
 from consortium.client.comparison.witnesses import attest_others, compare_ledger
+from consortium.client.encrypted.answers import read_round
+from consortium.client.encrypted.session import AnotherFinalState, session_of
 from consortium.client.mod_types import Mod, Next
 from consortium.client.mods import gate_messages, seal_messages, typed_refusals
 from consortium.client.private_training import training_of
-from consortium.client.sealed_answers import read_round
-from consortium.client.sealed_session import AnotherFinalState, session_of
 from consortium.client.site_ledger import enter_evaluation
 from consortium.client.site_modes import at_site
 from consortium.model.provisional import confirm_model, discard_model, provisional_mistakes

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from consortium.client.sealed_session import Session
+from consortium.client.encrypted.session import Session
 from privacy.layout import Vector
 from privacy.protocol.envelope import Receipt
 from privacy.secrets.sealer import Opened, Sealer

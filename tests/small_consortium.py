@@ -19,7 +19,7 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from consortium.audit.cross_check import gather_evidence
 from consortium.audit.sum_verification import Auditor, SumCheck
 from consortium.charter.document import Charter, Floors, Member
-from consortium.client.sealed_session import Session, session_of
+from consortium.client.encrypted.session import Session, session_of
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
 from consortium.coordinator.assembly import encrypted_strategy

@@ -9,7 +9,7 @@ import pytest
 from flwr.app import RecordDict
 from numpy.typing import NDArray
 
-from consortium.client.sealed_session import Session
+from consortium.client.encrypted.session import Session
 from consortium.protocol.parameters import upload_header
 from privacy import canonical
 from privacy.encryption.ciphertext_sum import Adder, summed_rows, unpack_polynomials

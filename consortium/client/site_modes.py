@@ -16,9 +16,9 @@ from consortium.client.egress_schema import (
     comparison,
     introduction,
 )
+from consortium.client.encrypted.answers import EncryptedAtSite
 from consortium.client.mod_types import Next
 from consortium.client.reply_cache import ReplyCache
-from consortium.client.sealed_answers import EncryptedAtSite
 from consortium.config import RunConfig
 from consortium.modes.clear import InTheClear
 from consortium.modes.contract import Mode, half_of

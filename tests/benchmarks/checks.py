@@ -22,11 +22,12 @@ from unittest import mock
 
 from consortium import client_app
 from consortium.audit import journal
-from consortium.client import mods, private_training, sealed_session
+from consortium.client import mods, private_training
 from consortium.client.audit_trail import SiteAuditTrail
-from consortium.client.sealed_session import Session
-from consortium.client.sealed_uploads import Answers
-from consortium.client.sealed_verification import Checks, ExactCounts
+from consortium.client.encrypted import session as sealed_session
+from consortium.client.encrypted.session import Session
+from consortium.client.encrypted.uploads import Answers
+from consortium.client.encrypted.verification import Checks, ExactCounts
 from consortium.config import Scalar
 from consortium.run.party_directory import PartyDirectory
 from consortium.site.directory import SiteDirectory

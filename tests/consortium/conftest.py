@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from consortium.client.sealed_session import Session
+from consortium.client.encrypted.session import Session
 from sites.tasks.tabular.task import TabularTask
 from tests.small_consortium import NAMES, Consortium, Course, Moment, Place, read_reply, rehearsed
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from flwr.app import RecordDict
 
-from consortium.client.sealed_session import Session
+from consortium.client.encrypted.session import Session
 from consortium.protocol.run_state import RunState
 from privacy.protocol.envelope import Receipt, SealedState
 from privacy.protocol.receipts import decode_receipts

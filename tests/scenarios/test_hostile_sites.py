@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from consortium.client.sealed_session import Session
+from consortium.client.encrypted.session import Session
 from consortium.config import Scalar
 from privacy.protocol.envelope import Receipt
 from privacy.wire.encrypted_messages import SealedReply, SealedRound

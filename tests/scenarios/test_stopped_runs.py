@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from flwr.app import RecordDict
 
-from consortium.client.sealed_session import Session
+from consortium.client.encrypted.session import Session
 from consortium.config import Scalar
 from consortium.protocol.parameters import update_placement
 from consortium.run.evidence_store import EvidenceStore

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flwr.app import RecordDict
 
-from consortium.client.sealed_session import Session
+from consortium.client.encrypted.session import Session
 from consortium.model.files import BadModel, read_model
 from consortium.model.provisional import confirm_model, make_provisional_folder
 from consortium.run.evidence_store import EvidenceStore

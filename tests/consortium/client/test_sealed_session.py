@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from consortium.client.sealed_session import Session
+from consortium.client.encrypted.session import Session
 from privacy.protocol.envelope import Receipt, SealedState
 from privacy.protocol.key_messages import Opening
 from privacy.protocol.receipts import decode_receipts

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from flwr.app import RecordDict
 
-from consortium.client.sealed_session import Session
+from consortium.client.encrypted.session import Session
 from privacy.protocol.envelope import Receipt
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from tests.small_consortium import NAMES, Consortium, Passing, read_round, spoiled

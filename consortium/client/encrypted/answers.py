@@ -17,9 +17,9 @@ from consortium.client.egress_schema import (
     opaque,
     tally,
 )
+from consortium.client.encrypted.session import RunPosition, Session, session_of
+from consortium.client.encrypted.uploads import Sent
 from consortium.client.mod_types import Next
-from consortium.client.sealed_session import RunPosition, Session, session_of
-from consortium.client.sealed_uploads import Sent
 from consortium.config import RunConfig
 from consortium.model.provisional import make_provisional_folder
 from consortium.protocol.parameters import count_placement, optimizer_for, update_placement

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from consortium.client.audit_trail import note_changed_statistics
-from consortium.client.sealed_session_parameters import SiteTerms
+from consortium.client.encrypted.session_parameters import SiteTerms
 from consortium.protocol.aggregation import smallest_voters
 from consortium.protocol.run_state import RunState
 from privacy.errors import ConsortiumError

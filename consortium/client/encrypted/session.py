@@ -12,9 +12,9 @@ from functools import cached_property
 from pathlib import Path
 
 from consortium.client.audit_trail import keep_failed_sum, keep_question
-from consortium.client.sealed_session_parameters import SiteTerms
-from consortium.client.sealed_uploads import Answers
-from consortium.client.sealed_verification import Checks, ExactCounts, SumsMissing
+from consortium.client.encrypted.session_parameters import SiteTerms
+from consortium.client.encrypted.uploads import Answers
+from consortium.client.encrypted.verification import Checks, ExactCounts, SumsMissing
 from consortium.protocol.parameters import descriptor, weight_classes
 from consortium.protocol.run_state import BucketSum, RunState
 from consortium.site.key_ring import member_at

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from consortium.client.sealed_session_parameters import SiteTerms
-from consortium.client.sealed_verification import ExactCounts
+from consortium.client.encrypted.session_parameters import SiteTerms
+from consortium.client.encrypted.verification import ExactCounts
 from consortium.protocol.parameters import planes, upload_header
 from privacy import canonical
 from privacy.canonical import Reader
