@@ -66,7 +66,7 @@ def test_a_run_says_who_joined_who_was_asked_who_answered_and_what_came(
     assert [one.server_round for one in course.rounds] == [1, 2, 3, 4]
     for one in course.rounds:
         assert one.answered == NAMES
-        assert one.evaluation.any()
+        assert one.evaluation.any() == (one.server_round > 1)  # nobody evaluates S(0)
         assert min(one.bytes_down, one.bytes_up, one.seconds) > 0
     assert course.progress is not None
     assert course.progress.rounds == 3
@@ -288,13 +288,13 @@ def test_before_the_final_evaluation_those_who_are_gone_are_waited_for(
 def test_a_round_that_does_not_come_about_is_void_and_says_who_was_missing(
     place: Callable[..., Consortium],
 ) -> None:
-    course = place().start(down=absent("north", "train", 2), attempts=2)
+    course = place().start(down=absent("north", "train", 3), attempts=2)
     assert isinstance(course.error, RoundVoid)
     assert "in 2 attempts" in str(course.error)
     assert "missing: north" in str(course.error)
-    assert course.quarantined == {(2, "north", "silent")}
-    assert [one.server_round for one in course.rounds] == [1]
-    assert course.rounds[0].evaluation.any()  # released by those who were asked in round 2
+    assert course.quarantined == {(3, "north", "silent")}
+    assert [one.server_round for one in course.rounds] == [1, 2]
+    assert course.rounds[1].evaluation.any()  # released by those who were asked in round 3
 
 
 def test_a_final_state_that_half_of_the_sites_sign_is_none(
@@ -316,7 +316,7 @@ def test_a_run_that_loses_its_sites_still_tells_of_its_last_round(
     grids: list[InProcessGrid] = []
 
     def leaves(passing: Passing) -> RecordDict:
-        if (passing.kind, passing.number, passing.site) == ("train", 2, "south"):
+        if (passing.kind, passing.number, passing.site) == ("train", 3, "south"):
             for index in (0, 1):
                 grids[0].remove(index)
         return passing.content
@@ -324,26 +324,28 @@ def test_a_run_that_loses_its_sites_still_tells_of_its_last_round(
     done = place().start(down=leaves, started=lambda grid, _strategy: grids.append(grid))
     assert isinstance(done.error, QuorumNotReached)
     assert [(one.server_round, bool(one.evaluation.any())) for one in done.rounds] == [
-        (1, True),
-        (2, False),
+        (1, False),
+        (2, True),
+        (3, False),
     ]
 
 
 def test_a_tally_that_lacks_a_site_is_not_released(place: Callable[..., Consortium]) -> None:
     """The round counts, but its evaluation is revealed to nobody."""
-    course = place(*NAMES).start(down=absent("north", "train", 2))
+    course = place(*NAMES).start(down=absent("north", "train", 3), num_server_rounds=4)
     assert course.error is None
     evaluated = {one.server_round: bool(one.evaluation.any()) for one in course.rounds}
-    assert evaluated == {1: True, 2: False, 3: True, 4: True}
+    assert evaluated == {1: False, 2: True, 3: False, 4: True, 5: True}
     assert {one.server_round: len(one.answered) for one in course.rounds} == {
         1: 4,
-        2: 3,
-        3: 4,
+        2: 4,
+        3: 3,
         4: 4,
+        5: 4,
     }
     for asked, _ in course.answers("train"):
         request = read_round(asked.content)
-        assert bool(request.count_sum) == (asked.number != 3)
+        assert bool(request.count_sum) == (asked.number != 4)
 
 
 def test_what_most_members_do_not_release_is_not_reported(place: Callable[..., Consortium]) -> None:
@@ -462,7 +464,7 @@ def test_one_liar_does_not_name_the_model(place: Callable[..., Consortium]) -> N
 
     course = place().start(up=lies, num_server_rounds=1)
     assert course.model == course.models["north"].hex()
-    assert all(one.evaluation.any() for one in course.rounds)
+    assert [bool(one.evaluation.any()) for one in course.rounds] == [False, True]
 
 
 def test_a_part_of_the_sites_is_asked_if_the_config_says_so(
