@@ -21,10 +21,11 @@ BENCHMARKS = (
     "robust",
     "privacy",
     "deployment",
+    "gateway",
     "text",
     "startup",
 )
-LIMIT_S = 900
+LIMIT_S = 1_800
 FOLDER = Path("runs") / "bench"
 
 

@@ -37,7 +37,7 @@ from scenarios.library.registry import scenario_named
 
 SHARE_TARGET = 0.05
 ROUNDS = 3
-REPEATS = 2
+REPEATS = 1
 LIMIT_S = 600.0
 SITES = 3
 RUNS: dict[str, dict[str, Scalar]] = {"bank-credit": {}, "clinical-notes": {}}

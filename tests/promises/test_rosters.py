@@ -232,7 +232,7 @@ def test_the_eyes_of_these_tests_see_an_update(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the memory, the difference of two first sums is the update."""
-    monkeypatch.setattr(RosterMemory, "_claim_sites", lambda *_: None)
+    monkeypatch.setattr(RosterMemory, "_is_claimed", lambda *_: True)
     watched = Watched(tmp_path)
     watched.run()
     watched.run(away("west"), learning_rate=0.05 + 1e-7)
