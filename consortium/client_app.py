@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+import numpy as np
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
@@ -139,6 +140,8 @@ def statistics(message: Message, context: Context) -> Message:
 def train(message: Message, context: Context) -> Message:
     """Do what the learner does in a round, and evaluate the received state on held-out persons.
 
+    An encrypted run does not evaluate S(0), and says zeros of it.
+
     Guarantee: asked again, as after the death of the coordinator, the site answers the same and
     does not train again. Under encryption the session sees to that.
     """
@@ -157,7 +160,10 @@ def _contribution(site: Site, stands: messages.Position) -> messages.Contributio
     require_exact_sums(site.run_config, site.charter)
     site.task.prepare()
     vector = stands.state.astype("float64")
-    tally = _evaluation_counts(site, stands, vector)
+    if at_site(site.run_config).evaluates(stands.server_round):
+        tally = _evaluation_counts(site, stands, vector)
+    else:
+        tally = np.zeros(site.task.evaluation.layout.size, np.int64)
     trained = training_of(site.run_config).train(site, stands)
     learner_of(site.charter).contribution.check(trained.summed, sites=1)
     return messages.Contribution(

@@ -7,7 +7,7 @@ here, or in the plan that the run config holds.
 
 import difflib
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -142,6 +142,16 @@ class RunConfig(BaseModel):
         float,
         Field(gt=0, description="Seconds that the members have to be present at the start."),
     ] = 120.0
+    without: Annotated[
+        str,
+        Field(
+            pattern=r"^([a-z][a-z0-9_.-]*(,[a-z][a-z0-9_.-]*)*)?$",
+            description="Members that this run leaves out, with commas between them. The first "
+            "encrypted run under a charter waits for all others, and who is left out of it is "
+            "in no exact count of this charter.",
+        ),
+        Since("0.2.0"),
+    ] = ""
     training: TrainingPlan = TrainingPlan()
     rule: RuleOptions = RuleOptions()
     server_optimizer: OptimizerOptions = OptimizerOptions()
@@ -155,6 +165,29 @@ class RunConfig(BaseModel):
             "people. `consortium run` draws one for each run unless one is given.",
         ),
     ] = 7
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """The members that this run leaves out."""
+        return frozenset(self.without.split(",")) - {""}
+
+    def require_members_left_out(self, members: Collection[str]) -> None:
+        """Check that only members are left out.
+
+        Raises:
+            BadConfig: A name is none of these.
+        """
+        unknown = sorted(self.left_out - {*members})
+        if unknown:
+            raise BadConfig(
+                f"without: {unknown[0]} is no member of the charter, which has "
+                f"{', '.join(sorted(members))}"
+            )
+
+    @property
+    def left_out_facts(self) -> dict[str, str]:
+        """What an audit log says of who is left out: nothing if nobody is."""
+        return {"without": self.without} if self.without else {}
 
     @property
     def privacy(self) -> Privacy:

@@ -18,6 +18,7 @@ class OpenedSum:
     """A sum that a site opened.
 
     Args:
+        by: The site.
         purpose: Of what.
         server_round: Of which round.
         seed: Of the run.
@@ -25,6 +26,7 @@ class OpenedSum:
         levels: The sum of updates, in levels; empty for counts.
     """
 
+    by: str
     purpose: str
     server_round: int
     seed: int
@@ -44,6 +46,7 @@ def opened_sums() -> Iterator[list[OpenedSum]]:
         slot = receipts[0].label.slot
         seen.append(
             OpenedSum(
+                by=session.terms.site.config.name,
                 purpose=slot.purpose,
                 server_round=slot.server_round,
                 seed=session.terms.site.run_config.seed,

@@ -11,7 +11,7 @@ from consortium.wording.pages import render_page
 from privacy.audit.hash_chain import Entry
 from privacy.storage.durable_files import write_atomically
 
-_TERMS = ("charter", "config", "policy", "program", "aggregation", "privacy")
+_TERMS = ("charter", "config", "policy", "program", "aggregation", "privacy", "without")
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,9 @@ class RunExists(ConsortiumError, FileExistsError, code="run-exists"):
 def run(
     directory: Path = COORDINATOR,
     settings: list[str] = typer.Option([], "--set", help=SET_HELP),
+    without: list[str] = typer.Option(
+        [], metavar="SITE", help="A member that this run leaves out; may be repeated."
+    ),
     name: str = typer.Option("", help="The run's name; by default the time."),
     wait: bool = typer.Option(True, "--wait/--no-wait", help="Whether to wait until the run ends."),
 ) -> None:
@@ -46,7 +49,11 @@ def run(
     superlink = SuperLink(directory)
     # From one start and seed, runs with and without a site would show that site's first update.
     drawn = {"seed": secrets.randbelow(_SEEDS)}
-    config = RunConfig.parse({**DEFAULTS, **drawn, **parse_overrides(settings)})
+    chosen = {**DEFAULTS, **drawn, **parse_overrides(settings)}
+    if without:
+        chosen["without"] = ",".join(sorted({*without}))
+    config = RunConfig.parse(chosen)
+    config.require_members_left_out(superlink.charter.names)
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
     folder = CoordinatorDirectory(directory).run(name or stamp)
     _start_run(superlink, RunDirectory(folder), config, wait=wait)
@@ -146,6 +153,11 @@ def _submit_run(
     Charter.read(run_directory.charter)
     number = control.submit_order(RunOrder(run=run_directory.path, config=config.flat()))
     print(f"{run_directory.path}: Flower's run {number}, seed {config.seed}")
+    for name in sorted(config.left_out):
+        print(
+            f"without {name}: if this charter's statistics are not yet counted, its counts are in "
+            "none of them, and it joins exact counts only under the charter's next revision"
+        )
     if wait:
         _print_end(Waiting(control, run_directory))
 

@@ -89,6 +89,10 @@ class ClearAtSite:
         """Return what the app behind answers."""
         return call_next(message, context)
 
+    def evaluates(self, server_round: int) -> bool:
+        """Return True: the report shows the model before training, and its coordinator sees all."""
+        return True
+
     def model_folder(self, site: Site, run: str) -> Path:
         """Return the site's own: the coordinator, which sees all updates, alone says what it is."""
         return SiteDirectory(site.directory).model

@@ -33,7 +33,6 @@ from privacy.policy.violations import NotReleased
 from privacy.protocol.envelope import (
     EVALUATION,
     MAX_ENVELOPE_BYTES,
-    NO_STATE,
     STATISTICS,
     TRAINING,
     WrongRound,
@@ -100,6 +99,10 @@ class EncryptedAtSite:
         require_compared(site, start, roster=roster)
         exchange = _Exchange(message, context, call_next, session, request)
         return Message(_SEALED[kind](exchange).content(), reply_to=message)
+
+    def evaluates(self, server_round: int) -> bool:
+        """Return whether a round trains from more than S(0), which everybody can compute."""
+        return server_round > 1
 
     def model_folder(self, site: Site, run: str) -> Path:
         """Return a folder apart: most sites must sign the same final state before it is used."""
@@ -189,24 +192,20 @@ class _Exchange:
     def statistics(self) -> SealedReply:
         """Count once per run, and seal the counts."""
         exact, answers = self.session.exact, self.session.answers
-        if exact.claim_statistics():
-            sent = answers.recall(self.request, STATISTICS)
-            if sent is None:
-                sent = answers.seal_counts(self.request, STATISTICS, self._statistics())
-            return SealedReply(count_upload=sent.upload, count_receipt=sent.receipt)
-        carried = exact.carried_start()
-        start = None if carried is None else self.session.sealed_start(carried)
-        sent = answers.recall(self.request, STATISTICS) or answers.seal_counts(
-            self.request, STATISTICS, None, NO_STATE if start is None else start.digest
-        )
-        return SealedReply(
-            count_upload=sent.upload,
-            count_receipt=sent.receipt,
-            state=start.encode() if start and self.request.report else b"",
-        )
+        sent, state = answers.recall(self.request, STATISTICS), b""
+        if exact.counts_statistics():
+            sent = sent or answers.seal_counts(self.request, STATISTICS, self._statistics())
+        elif (carried := exact.carried_start()) is not None:
+            start = self.session.sealed_start(carried)
+            sent = sent or answers.seal_counts(self.request, STATISTICS, None, start.digest)
+            state = start.encode() if self.request.report else b""
+        else:
+            sent = sent or answers.seal_counts(self.request, STATISTICS, None)
+        return SealedReply(count_upload=sent.upload, count_receipt=sent.receipt, state=state)
 
     def _statistics(self) -> Tally:
         exact = self.session.exact
+        exact.note_sealed_statistics()
         kept = exact.statistics() if exact.of_statistics else None
         if kept is not None:
             return kept
@@ -266,7 +265,10 @@ class _Exchange:
     def _sealed_training(self, standing: RunPosition) -> tuple[Sent, Sent]:
         """Return the sealed update and counts."""
         answers, exact = self.session.answers, self.session.exact
-        exact.require_training_roster()
+        if self.session.terms.contribution.exact:
+            exact.require_roster()
+        else:
+            answers.require_start()
         # A later attempt seals what was trained in the first one: a second training would show a
         # second sum, and with private training cost a second time.
         given = answers.contribution(self.request) or self._contribution(standing)

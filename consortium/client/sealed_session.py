@@ -39,10 +39,6 @@ from privacy.storage.site_process import SITE_PROCESS, Cache
 from privacy.wire.encrypted_messages import SealedRound
 
 
-class RosterIncomplete(ConsortiumError, ValueError, code="roster-incomplete"):
-    """A pooled tally does not hold every site of the run, so it is not opened."""
-
-
 class NoFinalState(ConsortiumError, LookupError, code="no-final-state"):
     """This site did not evaluate the final state of the run."""
 
@@ -101,7 +97,6 @@ class Session:
             # A site that has trained in a later round of this run is not led back to the start.
             self.checks.require_chain(())
             state, previous, evaluated = self._start(request), NO_STATE, None
-            self.exact.keep_pooled(state.statistics, request.count_receipts)
         else:
             state, previous = self._next_state(request)
             # The state has the bins of the last one: those of the counts that are shown.
@@ -131,6 +126,7 @@ class Session:
         """Return S(0), which every site computes by itself, so that nobody can plant one."""
         if not request.state and not self.terms.site.run_config.evaluate_model:
             statistics = self.pooled_tally(request, STATISTICS, server_round=0)
+            self.exact.keep_opened(statistics, request.count_receipts)
             return self.terms.step.start(statistics)
         # Statistics are counted once under a charter. Who holds them signed the start of this run
         # with them in it, and who was away learns them here.
@@ -145,6 +141,7 @@ class Session:
         signed = (receipt.label.state for receipt in receipts)
         agreed = majority_state(signed, roster=len(self.terms.opened.roster))
         self._keep_question(request)
+        self.exact.forget_sealed_statistics()
         return self._opened_state(request.state, 0, agreed)
 
     def _evaluated(self, request: SealedRound, bins: bytes) -> Tally | None:
@@ -176,8 +173,10 @@ class Session:
             request.count_receipts, purpose, server_round, buckets=everyone, classes=classes
         )[0]
         # Asked before the sum is opened: the difference of two rosters would be one site's counts.
-        self._require_everyone(len(receipts))
+        self.checks.require_everyone(len(receipts))
         self._keep_question(request)
+        if purpose == STATISTICS:
+            self.exact.require_statistics_of_roster()
         sealer = self.terms.sealer(purpose, server_round, self.terms.counts(purpose))
         tally = self._open(sealer, request.count_sum, receipts).tally
         # Nobody sees the part of one site; that the sum is possible is all that can be checked.
@@ -258,7 +257,7 @@ class Session:
         # verdict that a coordinator can learn from.
         self.checks.require_voters(len(by_bucket), len(receipts))
         if self.terms.contribution.exact:
-            self._require_everyone(len(receipts))
+            self.checks.require_everyone(len(receipts))
         signed = (receipt.label.state for receipt in receipts)
         # More than half of the run's sites, not of those that came: two halves of a run, each shown
         # only its own receipts, would both find a majority.
@@ -276,7 +275,7 @@ class Session:
         # Before the sums are opened: a site that is shown another past decides about no checksum.
         self.checks.require_chain((*before.chain, agreed))
         self._keep_question(request)
-        self.exact.claim_opened(last, by_bucket.values())
+        self.answers.claim_opened(last, by_bucket.values())
         sealer = self.terms.sealer(TRAINING, last, placement)
         view = memoryview(request.sums)
         opened = [
@@ -293,20 +292,6 @@ class Session:
             for one, bucket in zip(opened, by_bucket.values(), strict=True)
         ]
         return self.terms.step.advance(before, agreed, sums), agreed
-
-    def _require_everyone(self, came: int) -> None:
-        """Check that a sum of exact integers is one over all sites of the run.
-
-        Raises:
-            RosterIncomplete: Sums over several rosters would show single sites.
-        """
-        needed = len(self.terms.opened.roster)
-        if came != needed:
-            raise RosterIncomplete(
-                f"a tally is opened over all {needed} sites of the run only, {came} are in it",
-                needed=needed,
-                came=came,
-            )
 
     def _opened_state(self, encoded: bytes, server_round: int, digest: bytes) -> RunState:
         content = open_state(
@@ -326,6 +311,8 @@ class Session:
         # or the model that the run evaluates.
         if server_round == 0:
             self.terms.step.require_start(state, self.terms.site.run_config.evaluate_model)
+        # Every state holds the statistics: who was away gets them with whichever it sees first.
+        self.exact.take_statistics(state.statistics)
         return state
 
     def _open(

@@ -1,6 +1,7 @@
 """What a site seals and says, each place in a run once: asked again, the same bytes."""
 
 import secrets
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,7 @@ from privacy.protocol.grouping import COUNTED, WITHHELD
 from privacy.protocol.upload import upload_digest
 from privacy.secrets.answer_memory import Answer
 from privacy.secrets.linear_mac import upload_pad
+from privacy.secrets.roster_memory import CountedData, Start
 from privacy.wire.encrypted_messages import SealedRound
 from privacy.wire.messages import Contribution
 
@@ -107,6 +109,37 @@ class Answers:
             if kept is not None:
                 return _parse_sent(kept[1]), _parse_sent(kept[0])
             given = self.contribution(request) or given  # another process was faster
+
+    def require_start(self) -> None:
+        """Check that updates from the start of this run may be sealed for its roster.
+
+        Raises:
+            OtherSites: They have no noise, and were sealed for another roster before.
+        """
+        if self._repeats:
+            self.terms.member.memory.rosters.claim_start(self._start, self.terms.opened.roster)
+
+    def claim_opened(self, server_round: int, buckets: Iterable[Sequence[Receipt]]) -> None:
+        """Remember whose updates of a round are opened together.
+
+        Raises:
+            OtherSites: They have no noise, and a run from the same start had other sums here.
+        """
+        if self._repeats:
+            named = [[one.label.site for one in bucket] for bucket in buckets]
+            self.terms.member.memory.rosters.claim_opened(self._start, server_round, named)
+
+    @property
+    def _repeats(self) -> bool:
+        """Whether a run from the same start gives the same updates: noise makes them others."""
+        exact = self.terms.contribution.exact
+        return not exact and self.terms.site.run_config.privacy.offered is None
+
+    @property
+    def _start(self) -> Start:
+        site = self.terms.site
+        counted = CountedData(charter=site.fingerprint, data_set=site.config.data_set)
+        return Start(counted=counted, seed=site.run_config.seed)
 
     def recall(self, request: SealedRound, purpose: str) -> Sent | None:
         """Return what this site answered to this request before, if it did."""

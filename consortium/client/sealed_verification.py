@@ -3,7 +3,7 @@
 docs/protocol.md, "One round".
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,11 +25,15 @@ from privacy.protocol.envelope import (
 )
 from privacy.protocol.grouping import COUNTED, RECOUNTED
 from privacy.protocol.receipts import Expected, TooFewOthers, check_receipts, decode_receipts
-from privacy.secrets.roster_memory import CountedData, RosterMemory, Start
+from privacy.secrets.roster_memory import CountedData, RosterMemory
 
 
 class RolledBack(ConsortiumError, ValueError, code="rolled-back"):
     """A state does not follow from the last one this site trained from."""
+
+
+class RosterIncomplete(ConsortiumError, ValueError, code="roster-incomplete"):
+    """A pooled tally does not hold every site of the run, so it is not opened."""
 
 
 class SumsMissing(ConsortiumError, ValueError, code="sums-missing"):
@@ -143,6 +147,20 @@ class Checks:
         counts.check_saturation(tally, values=len(self.terms.opened.roster) * task.layout.dim)
         return None
 
+    def require_everyone(self, came: int) -> None:
+        """Check that a sum of exact integers is one over all sites of the run.
+
+        Raises:
+            RosterIncomplete: Sums over several rosters would show single sites.
+        """
+        needed = len(self.terms.opened.roster)
+        if came != needed:
+            raise RosterIncomplete(
+                f"a tally is opened over all {needed} sites of the run only, {came} are in it",
+                needed=needed,
+                came=came,
+            )
+
     def require_chain(self, states: Sequence[bytes]) -> None:
         """Check the last state this site went by against the digests of S(0), S(1) and so on.
 
@@ -190,19 +208,49 @@ class ExactCounts:
         """Digest of the model that this run only evaluates; empty if it trains."""
         return self.terms.site.run_config.evaluate_model
 
-    def claim_statistics(self) -> bool:
-        """Return whether this site seals statistics of its own in this run."""
-        if self.evaluated_model:
-            return False
-        # With private training nothing is counted, so no roster is chosen.
-        return not self.of_statistics or self.claim_roster()
+    @property
+    def of_whole_roster(self) -> bool:
+        """Whether every member takes part that the run config does not leave out by name."""
+        site = self.terms.site
+        return {*self.terms.opened.roster} == {*site.charter.names} - site.run_config.left_out
 
     def claim_roster(self) -> bool:
         """Return whether this site counts exactly for the roster of this run.
 
-        This is the moment at which a roster is chosen: before anything exact is sealed for it.
+        This is the moment at which a roster is chosen: before anything but statistics is sealed.
         """
-        return self._rosters.claim_roster(self._counted, self.terms.opened.roster)
+        roster = self.terms.opened.roster
+        before = self._rosters.counts_for(self._counted, roster)
+        if before is None and self.of_whole_roster:
+            return self._rosters.claim_roster(self._counted, roster)
+        return bool(before)
+
+    def counts_statistics(self) -> bool:
+        """Return whether this site seals what it counted of its training records in this run."""
+        if self.evaluated_model:
+            return False
+        if not self.of_statistics:
+            return True  # there is nothing in them
+        before = self._rosters.counts_for(self._counted, self.terms.opened.roster)
+        return self.of_whole_roster if before is None else before
+
+    def note_sealed_statistics(self) -> None:
+        """Remember for whom statistics are sealed, before they are; no roster is chosen yet."""
+        if self.of_statistics:
+            self._rosters.seal_statistics_for(self._counted, self.terms.opened.roster)
+
+    def require_statistics_of_roster(self) -> None:
+        """Check that the statistics of this roster may be opened; from now on it is the only one.
+
+        Raises:
+            AnotherRoster: This site sealed for another roster since, or was given its statistics.
+        """
+        roster = self.terms.opened.roster
+        if self.of_statistics and not self._rosters.open_statistics_of(self._counted, roster):
+            raise AnotherRoster(
+                "this site sealed its statistics for another roster since, or holds those of "
+                "another one: the sum of this one is not opened"
+            )
 
     def claim_evaluation(self) -> bool:
         """Return whether this site evaluates exactly in this run, as roster and policy say."""
@@ -218,31 +266,10 @@ class ExactCounts:
         if not self.claim_roster():
             raise AnotherRoster(
                 "this site counts exactly for one roster under a charter, and this run has "
-                "another one: run with the same sites as before, or let all who remain or join "
-                "sign the next revision of the charter"
+                "another one: run with the same sites as before (the first time, with all members "
+                "but those left out by name), or let all who remain or join sign the next revision "
+                "of the charter"
             )
-
-    def require_training_roster(self) -> None:
-        """Check that what training gives may be sealed for the roster of this run.
-
-        Raises:
-            AnotherRoster: It is an exact tally, and this site counts for another roster.
-            OtherSites: It has no noise, and updates from this start were sealed for another one.
-        """
-        if self.terms.contribution.exact:
-            self.require_roster()
-        elif self._repeats_updates:
-            self._rosters.claim_start(self._start, self.terms.opened.roster)
-
-    def claim_opened(self, server_round: int, buckets: Iterable[Sequence[Receipt]]) -> None:
-        """Remember whose updates of a round are opened together.
-
-        Raises:
-            OtherSites: They have no noise, and a run from the same start had other sums here.
-        """
-        if self._repeats_updates:
-            named = [[one.label.site for one in bucket] for bucket in buckets]
-            self._rosters.claim_opened(self._start, server_round, named)
 
     def statistics(self) -> Tally | None:
         """Return what this site counted of its training records before, or None."""
@@ -276,18 +303,25 @@ class ExactCounts:
         again = self.of_statistics and self._rosters.recounts(self._counted)
         return RECOUNTED if again else COUNTED
 
-    def keep_pooled(self, statistics: Tally, receipts: bytes) -> None:
-        """Keep the pooled statistics, to carry them into later runs.
+    def keep_opened(self, statistics: Tally, receipts: bytes) -> None:
+        """Keep the statistics that this site opened, to carry them into later runs.
 
         If they are not those of an earlier run under this charter, the site's log says whose
         operators had theirs counted again.
 
         Args:
-            statistics: As they were opened, or as most sites signed them.
+            statistics: As they were opened.
             receipts: Of all sites' statistics, checked before.
+
+        Raises:
+            AnotherRoster: It was given others before, and is not one of those who counted for this
+                roster.
         """
-        if not self.of_statistics or self.evaluated_model:
+        if not self.of_statistics:
             return
+        if not self._rosters.counts_for(self._counted, self.terms.opened.roster):
+            self.take_statistics(statistics)
+            self._rosters.claim_roster(self._counted, self.terms.opened.roster)
         charter = self.terms.site.fingerprint
         before = self._rosters.pooled_statistics(charter)
         if before is not None and not np.array_equal(before, statistics):
@@ -296,22 +330,47 @@ class ExactCounts:
             note_changed_statistics(self.terms.site, who)
         self._rosters.keep_pooled_statistics(charter, statistics)
 
+    def forget_sealed_statistics(self) -> None:
+        """Open no sum of statistics that this site sealed for: it starts from those of others."""
+        if self._rosters.counts_for(self._counted, self.terms.opened.roster) is None:
+            self._rosters.forget_sealed_statistics(self._counted)
+
     def carried_start(self) -> RunState | None:
         """Return S(0) with what this site holds of earlier runs under this charter.
 
         That is the statistics that were pooled or, in a run that only evaluates, the model. None
-        if this site has no such model, because most sites did not confirm it here.
+        if this site has no statistics because nothing was counted with it yet, or no such model
+        because most sites did not confirm it here.
 
         Raises:
-            AnotherRoster: This site holds no statistics.
+            AnotherRoster: It counted for another roster, and never saw the sum.
         """
         if self.evaluated_model:
             return self._confirmed_start()
         pooled = self._rosters.pooled_statistics(self.terms.site.fingerprint)
-        if pooled is None:
+        if pooled is not None:
+            return self.terms.step.start(pooled)
+        if self._rosters.counts_for(self._counted, self.terms.opened.roster) is not None:
             self.require_roster()
-            raise AnotherRoster("this site holds no statistics of this charter")
-        return self.terms.step.start(pooled)
+        return None
+
+    def take_statistics(self, statistics: Tally) -> None:
+        """Keep the statistics in a state that this site is given; it holds no others.
+
+        Raises:
+            AnotherRoster: It does: the difference would be that of the sites between.
+        """
+        fingerprint = self.terms.site.fingerprint
+        held = self._rosters.pooled_statistics(fingerprint)
+        if not self.of_statistics:
+            return
+        if held is None:
+            self._rosters.keep_pooled_statistics(fingerprint, statistics)
+        elif not np.array_equal(held, statistics):
+            raise AnotherRoster(
+                "this run carries other statistics than this site holds under this charter: run "
+                "with all its sites, or let them sign the next revision of the charter"
+            )
 
     def _confirmed_start(self) -> RunState | None:
         from consortium.model.files import read_confirmed  # no other answer needs it
@@ -322,16 +381,6 @@ class ExactCounts:
         if held is None or site.task.layout.digest_of(held.vector) != self.evaluated_model:
             return None
         return self.terms.step.start_from(held.vector, held.statistics)
-
-    @property
-    def _repeats_updates(self) -> bool:
-        """Whether a run from the same start gives the same updates: noise makes them others."""
-        exact = self.terms.contribution.exact
-        return not exact and self.terms.site.run_config.privacy.offered is None
-
-    @property
-    def _start(self) -> Start:
-        return Start(counted=self._counted, seed=self.terms.site.run_config.seed)
 
     @property
     def _rosters(self) -> RosterMemory:

@@ -68,6 +68,10 @@ class SiteMode(Protocol):
         """
         ...
 
+    def evaluates(self, server_round: int) -> bool:
+        """Return whether the state that a round trains from is evaluated, too."""
+        ...
+
     def model_folder(self, site: Site, run: str) -> Path:
         """Return the folder for the model that a site evaluates after the last round of a run."""
         ...

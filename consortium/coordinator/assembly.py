@@ -24,7 +24,7 @@ from sites.evaluation.contract import evaluation_for
 from sites.learner import Learner
 from sites.statistics.contract import statistics_for
 from strategies.coordinator.encrypted.ciphertext_sums import Keep
-from strategies.coordinator.encrypted.parameters import SealedTerms
+from strategies.coordinator.encrypted.parameters import ClaimRoster, SealedTerms
 from strategies.coordinator.encrypted.progress import Reach
 from strategies.coordinator.encrypted.strategy import Encrypted
 from strategies.coordinator.messaging.cohort import Cohort
@@ -94,6 +94,7 @@ def encrypted_strategy(  # noqa: PLR0913 -- each is another part of the coordina
     reach: Reach,
     asked_last: tuple[str, ...] = (),
     sign: Sign | None = None,
+    claim_roster: ClaimRoster | None = None,
 ) -> Encrypted:
     """Return the strategy of an encrypted run.
 
@@ -105,6 +106,7 @@ def encrypted_strategy(  # noqa: PLR0913 -- each is another part of the coordina
         reach: Told how far the run is.
         asked_last: Openers that failed the others in an earlier run.
         sign: Signs with the coordinator's key, if the charter names it.
+        claim_roster: Remembers for whom statistics are summed, and refuses others.
 
     Raises:
         BadConfig, BadCharter: The choices contradict each other or the charter, or a member has
@@ -136,6 +138,7 @@ def encrypted_strategy(  # noqa: PLR0913 -- each is another part of the coordina
             exact=learner_of(charter).contribution.exact,
             compares_ledgers=compares_ledgers(config, charter),
             sign=sign,
+            claim_roster=claim_roster or (lambda _roster: None),
         ),
         observe=observe,
         keep=keep,
@@ -147,7 +150,7 @@ def cohort_for(config: RunConfig, charter: Charter) -> Cohort:
     """Return who takes part in the rounds of a run.
 
     Raises:
-        BadConfig: The quorum is below the charter's floor.
+        BadConfig: The quorum is below the charter's floor, or a site is left out that is none.
         OutsideCharter: The charter does not allow such a run.
         ImpossibleCohort: The quorum can never be reached.
     """
@@ -159,8 +162,9 @@ def cohort_for(config: RunConfig, charter: Charter) -> Cohort:
             quorum=config.quorum,
             floor=charter.floors.min_sites,
         )
+    config.require_members_left_out(charter.names)
     return Cohort(
-        members=charter.names,
+        members=tuple(name for name in charter.names if name not in config.left_out),
         quorum=config.quorum,
         fraction=config.fraction,
         deadline_s=config.deadline_s,

@@ -64,6 +64,7 @@ class CoordinatorAuditTrail:
             program=package_digest(),
             aggregation=config.aggregation,
             privacy=config.privacy.label,
+            **config.left_out_facts,
         )
         journal.commit()
         return cls(journal)

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from consortium.coordinator.assembly import encrypted_strategy
+from consortium.coordinator.counted_rosters import CountedRosters
 from consortium.coordinator.failed_openers import FailedOpeners
 from consortium.coordinator.led_run import Ending, LedRun
 from consortium.coordinator.question_key import signer_of_questions
@@ -43,6 +45,9 @@ class EncryptedAtCoordinator:
         else:
             led.recorder.record_start()
         openers = FailedOpeners.of(led.directory)
+        # With private training nothing is counted, whoever takes part.
+        counts = led.config.privacy.counts_statistics
+        counted = CountedRosters.of(led.directory) if counts else CountedRosters(None)
 
         def observe(event: RunEvent) -> None:
             led.observe(event)
@@ -56,5 +61,6 @@ class EncryptedAtCoordinator:
             reach=reach,
             asked_last=openers.names,
             sign=signer_of_questions(led.directory, led.charter),
+            claim_roster=partial(counted.claim, led.charter.fingerprint),
         )
         strategy.start(led.grid, num_rounds, since=since)

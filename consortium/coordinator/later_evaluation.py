@@ -11,6 +11,7 @@ from typing import Any
 
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
+from consortium.coordinator.counted_rosters import CountedRosters
 from consortium.modes.registry import recorded_mode
 from consortium.run.directory import EVALUATED_LATER, RunDirectory
 from consortium.run.records import (
@@ -28,7 +29,9 @@ class NothingWithheld(ConsortiumError, ValueError, code="nothing-withheld"):
 
 
 def later_config(run: RunDirectory, charter: Charter) -> RunConfig:
-    """Return the config that evaluates the model of a finished run, with all members.
+    """Return the config that evaluates the model of a finished run, with those who count.
+
+    These are all members, or those for whom the charter's statistics were counted.
 
     Args:
         run: Which withheld its evaluation.
@@ -50,12 +53,14 @@ def later_config(run: RunDirectory, charter: Charter) -> RunConfig:
         )
     if not summary.withheld:
         raise NothingWithheld(f"the run in {run.path} has its figures: nothing was withheld")
+    roster = CountedRosters(run.counted_rosters).first_of(charter.fingerprint) or charter.names
     return RunConfig.parse(
         {
             **summary.config,
+            "without": ",".join(sorted({*charter.names} - {*roster})),
             "num-server-rounds": 0,
             "evaluate-model": summary.model_digest,
-            "quorum": len(charter.names),
+            "quorum": len(roster),
         }
     )
 

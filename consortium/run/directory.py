@@ -109,6 +109,11 @@ class RunDirectory:
         return cls(Path(named))
 
     @property
+    def counted_rosters(self) -> Path:
+        """For whom the coordinator of this run summed statistics, in all runs beside it."""
+        return self.path.parent / "counted-rosters.json"
+
+    @property
     def failed_openers(self) -> Path:
         """Openers that failed the others, for all runs of a coordinator; in a deployment only."""
         return self.path.parent / "failed-openers.json"

@@ -22,7 +22,7 @@ _SEEN_BY_THE_COORDINATOR = {
     "wrong-layout": "It would have trained a different model: its table, model or version differs "
     "from the others.",
     "wrong-charter": "It had signed a charter other than this run's.",
-    "not-a-member": "It is not named in the charter.",
+    "not-a-member": "It is not named in the charter, or this run leaves it out.",
     "not-the-site": "It did not prove that it is the site it claimed to be.",
     "name-taken": "Another connection already answered under its name.",
     "tally-out-of-range": "It sent counts outside the possible range.",

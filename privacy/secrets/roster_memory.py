@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from privacy import canonical
-from privacy.canonical import Reader
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
 from privacy.storage.sqlite import SiteDatabase
 
 ROSTER_TABLES = (
     "CREATE TABLE IF NOT EXISTS exact_rosters"
+    " (charter TEXT, data_set TEXT, roster BLOB NOT NULL, PRIMARY KEY (charter, data_set)) STRICT",
+    "CREATE TABLE IF NOT EXISTS sealed_rosters"
     " (charter TEXT, data_set TEXT, roster BLOB NOT NULL, PRIMARY KEY (charter, data_set)) STRICT",
     "CREATE TABLE IF NOT EXISTS own_statistics"
     " (charter TEXT, data_set TEXT, tally BLOB NOT NULL, PRIMARY KEY (charter, data_set)) STRICT",
@@ -97,10 +98,63 @@ class RosterMemory:
             self._database.execute(
                 "INSERT OR IGNORE INTO exact_rosters VALUES (?, ?, ?)", *place, encoded
             )
-            held = self._database.row(
-                "SELECT roster FROM exact_rosters WHERE charter = ? AND data_set = ?", *place
+            return self._claimed(counted) == encoded
+
+    def counts_for(self, counted: CountedData, roster: Sequence[str]) -> bool | None:
+        """Return whether this data set is counted exactly for this roster; None if for none yet."""
+        held = self._claimed(counted)
+        return None if held is None else held == canonical.names(sorted(roster))
+
+    def seal_statistics_for(self, counted: CountedData, roster: Sequence[str]) -> None:
+        """Remember for which roster statistics were sealed last; nobody may have opened them.
+
+        As long as this site has not, another roster may still take its place. So a member that is
+        asked and never answers binds nobody.
+        """
+        encoded = canonical.names(sorted(roster))
+        with self._database.writing():
+            self._database.execute(
+                "INSERT OR REPLACE INTO sealed_rosters VALUES (?, ?, ?)",
+                counted.charter,
+                counted.data_set,
+                encoded,
             )
-        return bool(held == (encoded,))
+
+    def forget_sealed_statistics(self, counted: CountedData) -> None:
+        """Open no sum any more for which this site sealed: it was given statistics of others."""
+        self.seal_statistics_for(counted, ())
+
+    def open_statistics_of(self, counted: CountedData, roster: Sequence[str]) -> bool:
+        """Return whether the statistics of this roster may be opened; then it is the one, for ever.
+
+        It must be the one for which this site sealed last: all sites of a later sum have sealed for
+        it, so none of them opens an earlier one. If this site holds statistics already, the roster
+        is not chosen yet: those of the sum must be the same.
+        """
+        encoded = canonical.names(sorted(roster))
+        place = (counted.charter, counted.data_set)
+        with self._database.writing():
+            claimed = self._claimed(counted)
+            if claimed is not None:
+                return claimed == encoded
+            sealed = self._database.row(
+                "SELECT roster FROM sealed_rosters WHERE charter = ? AND data_set = ?", *place
+            )
+            # Version 0.1.0 sealed, and remembered for whom in no table.
+            if sealed not in {None, (encoded,)}:
+                return False
+            if self.pooled_statistics(counted.charter) is not None:
+                return True
+            self._database.execute("INSERT INTO exact_rosters VALUES (?, ?, ?)", *place, encoded)
+        return True
+
+    def _claimed(self, counted: CountedData) -> bytes | None:
+        row: tuple[bytes] | None = self._database.row(
+            "SELECT roster FROM exact_rosters WHERE charter = ? AND data_set = ?",
+            counted.charter,
+            counted.data_set,
+        )
+        return row[0] if row else None
 
     def claim_start(self, start: Start, roster: Sequence[str]) -> None:
         """Remember for which roster updates from a start are sealed: the first one that asks.
@@ -204,15 +258,6 @@ class RosterMemory:
             counted.data_set,
         )
         return int(row[0] or 0) if row else 0
-
-    def exact_roster(self, counted: CountedData) -> tuple[str, ...]:
-        """Return for which sites this data set is counted exactly; none if for none yet."""
-        row = self._database.row(
-            "SELECT roster FROM exact_rosters WHERE charter = ? AND data_set = ?",
-            counted.charter,
-            counted.data_set,
-        )
-        return Reader(row[0], tag=b"").names() if row else ()
 
     def keep_own_evaluation(self, counted: CountedData, model: str, tally: Tally) -> Tally:
         """Keep what this site counted when it judged a model; return what it counted first.

@@ -25,6 +25,7 @@ from consortium.audit import journal
 from consortium.client import mods, private_training, sealed_session
 from consortium.client.audit_trail import SiteAuditTrail
 from consortium.client.sealed_session import Session
+from consortium.client.sealed_uploads import Answers
 from consortium.client.sealed_verification import Checks, ExactCounts
 from consortium.config import Scalar
 from consortium.run.party_directory import PartyDirectory
@@ -47,7 +48,11 @@ CHECKS: dict[str, list[tuple[Any, str]]] = {
     "signature": [(sealed_session, "keep_question")],
     "shown_once": [(AnswerMemory, "remember_question")],
     "chain": [(Checks, "require_chain")],
-    "one_roster": [(ExactCounts, "claim_roster"), (ExactCounts, "keep_pooled")],
+    "one_roster": [
+        *((ExactCounts, name) for name in ("claim_roster", "counts_statistics")),
+        *((ExactCounts, name) for name in ("require_statistics_of_roster", "take_statistics")),
+        *((Answers, name) for name in ("require_start", "claim_opened")),
+    ],
     "ledger": [(client_app, "enter_evaluation"), (private_training, "enter_updates")],
     "final_state": [(Session, "require_final_state"), (client_app, "confirm_model")],
     "refusals": [(mods, "_refused_again")],

@@ -121,6 +121,7 @@ def test_a_misspelt_key_is_refused_with_the_nearest_one(key: str) -> None:
         ("aggregation", "secret", "'clear' or 'encrypted'"),
         ("seed", "x", "valid integer"),
         ("max-tokens", 7, "greater than or equal to 8"),
+        ("without", "north, West", "should match pattern"),
         ("travels", "all", "'lora', 'head', 'top-k' or 'full'"),
     ],
 )
@@ -132,9 +133,9 @@ def test_a_bad_value_is_refused_with_its_key_the_range_and_what_came(
     assert str(refused.value).startswith(f"{key}: ")
 
 
-@pytest.mark.parametrize("key", sorted(set(KEYS) - {"rule.name", "model-name"}))
+@pytest.mark.parametrize("key", sorted(set(KEYS) - {"rule.name", "model-name", "without"}))
 def test_a_value_of_no_sense_is_refused_under_every_key(key: str) -> None:
-    """But for names that only others know: the rules' catalogue, and a site its encoders."""
+    """But for names that only others know: the rules' catalogue, a site its encoders, a charter."""
     with pytest.raises(BadConfig, match="got 'nonsense'") as refused:
         RunConfig.parse({key: "nonsense"})
     assert str(refused.value).startswith(f"{key}: ")

@@ -76,8 +76,8 @@ class Histories(RuleBasedStateMachine):
         leaves=st.none() | st.sampled_from(SITES),
         seed=st.integers(0, 1),
         rounds=st.integers(1, 2),
-        restarts=st.booleans(),
-        grows=st.none() | st.sampled_from(SITES),
+        between=st.tuples(st.booleans(), st.none() | st.sampled_from(SITES)),
+        named=st.booleans(),
     )
     def run(
         self,
@@ -85,13 +85,14 @@ class Histories(RuleBasedStateMachine):
         leaves: str | None,
         seed: int,
         rounds: int,
-        restarts: bool,
-        grows: str | None,
+        between: tuple[bool, str | None],
+        named: bool,
     ) -> None:
         """Run with some of the sites, perhaps in new processes, perhaps with a new patient.
 
-        One may leave after the first round. Rules of their own for what comes between two runs
-        would leave runs out of most histories.
+        The run leaves out the others by name, or waits for them in vain. One may leave after the
+        first round. Rules of their own for what comes between two runs would leave runs out of
+        most histories.
         """
 
         def down(passing: Passing) -> RecordDict:
@@ -100,6 +101,7 @@ class Histories(RuleBasedStateMachine):
                 raise Vanished
             return passing.content
 
+        restarts, grows = between
         if restarts:
             forget_processes()
         if grows:
@@ -107,7 +109,13 @@ class Histories(RuleBasedStateMachine):
             path = self.consortium.run.site(grows) / "data.parquet"
             records(grows, self.records).to_parquet(path, index=False)
         with opened_sums() as seen:
-            self.consortium.start(down=down, num_server_rounds=rounds, quorum=3, seed=seed)
+            self.consortium.start(
+                down=down,
+                num_server_rounds=rounds,
+                quorum=3,
+                seed=seed,
+                without=",".join(name for name in SITES if named and name not in present),
+            )
         for one in seen:
             self.opened[quantity(one)].add(one.sites)
 

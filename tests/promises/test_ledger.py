@@ -86,7 +86,6 @@ def test_an_encrypted_run_without_noise_leaves_its_trace_at_every_site(tmp_path:
             left = [(one.event.what, one.part) for one in ledger.releases()]
         assert left == [
             ("statistics", "statistics"),
-            ("evaluation", "evaluation 1"),
             ("updates", "updates"),
             ("evaluation", "evaluation 2"),
             ("evaluation", "evaluation 3"),

@@ -15,6 +15,7 @@ from consortium.site.policy_templates import strict
 from privacy.layout import Tally, Vector
 from privacy.protocol.envelope import TRAINING
 from privacy.secrets.roster_memory import RosterMemory
+from sites.tasks.tabular.task import TabularTask
 from tests.carrier import away, released_tallies, staged
 from tests.decisions import decide
 from tests.opened_sums import OpenedSum, opened_sums
@@ -72,6 +73,25 @@ def with_and_without_west(
 def differences(everyone: Course, three: Course) -> list[Tally]:
     """Return what the coordinator can subtract."""
     return [one - other for one in released_tallies(everyone) for other in released_tallies(three)]
+
+
+def test_nobody_evaluates_the_start_of_an_encrypted_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody can compute S(0), so its counts would be the same in every run of a charter."""
+    judged: list[bool] = []
+    evaluate = TabularTask.evaluate
+
+    def noted(task: TabularTask, data: Any, pooled: Tally, vector: Vector, bins: Any) -> Tally:
+        judged.append(bool(vector.any()))
+        return evaluate(task, data, pooled, vector, bins)
+
+    monkeypatch.setattr(TabularTask, "evaluate", noted)
+    forget_processes()
+    consortium = Consortium.placed(tmp_path / "run")
+    course = consortium.start(num_server_rounds=2)
+    assert judged == [True] * (2 * len(NAMES))
+    assert [bool(one.evaluation.any()) for one in course.rounds] == [False, True, True]
 
 
 def secret_tally(west: Place) -> Tally:

@@ -35,7 +35,8 @@ def test_one_default_in_two_hundred_has_an_auc_that_is_right_to_a_thousandth(
     assert summary.quarantined == []
     assert summary.metrics["roc_auc"].value > 0.7
     assert summary.metrics["roc_auc"].error_bound <= 1e-3
-    assert len(read_bounds(run).bounds) == 7
+    # An encrypted run does not evaluate the model before training.
+    assert len(read_bounds(run).bounds) == (7 if aggregation == "clear" else 6)
     assert Recorded.read(run).score_bins.follow
     render_report(run)
 
@@ -74,7 +75,7 @@ def test_sites_of_an_encrypted_run_count_by_the_bins_that_follow_from_what_was_o
                 assert standing.state.score_bins == bins.encoded
         counted = in_bins(evaluation, bins)
         counted.check(finished.evaluation)
-        assert counted.num_examples(finished.evaluation) > 0
+        assert (counted.num_examples(finished.evaluation) > 0) == (number > 1)
         bins = ScoreBins(next_bins(bins.encoded, finished.evaluation))
     assert len(course.rounds) == 4
     assert bins != first_bins()

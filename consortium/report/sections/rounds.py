@@ -24,7 +24,10 @@ def rounds_section(recorded: Recorded) -> Section | None:
     unit = recorded.unit if meaning.in_unit else ""
     first, last = (words.figure(drawn.values[place], unit) for place in (0, -1))
     done = words.count_with_noun(drawn.rounds[-1], "round")
-    lead = f"{meaning.title} went from {first} before training to {last} after {done}."
+    # An encrypted run does not evaluate the model before training.
+    begun = drawn.rounds[0]
+    since = f"after {words.count_with_noun(begun, 'round')}" if begun else "before training"
+    lead = f"{meaning.title} went from {first} {since} to {last} after {done}."
     axis = meaning.title + (f", {unit}" if unit else "")
     return Section(
         anchor="course",

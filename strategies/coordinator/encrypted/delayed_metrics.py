@@ -53,7 +53,9 @@ class DelayedMetrics:
         told, released = self.untold, None
         if question.request.server_round > told.server_round:
             released = self._readable(question.ballot.majority_tally(), told.score_bins)
-            self._follow(told.score_bins, released, shown=bool(question.request.count_sum))
+            # Nobody evaluates S(0): zeros stand in the first sum, and move no bins.
+            moved = told.server_round > 1 and bool(question.request.count_sum)
+            self._follow(told.score_bins, released, shown=moved)
         if released is None:
             released = np.zeros(self._evaluation_size, np.int64)
         evaluation, saturated = np.split(released.copy(), [self._evaluation_size])

@@ -1,7 +1,8 @@
 """The agreed parameters of an encrypted run, and the errors of its rounds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from privacy.encryption.parameters import Placement
 from privacy.errors import ConsortiumError
@@ -15,9 +16,15 @@ from strategies.coordinator.encrypted.ciphertext_sums import UploadForm
 from strategies.coordinator.messaging.reply_validation import ReplyRefused
 from strategies.score_bins import BinSteps
 
+ClaimRoster: TypeAlias = Callable[[Sequence[str]], None]
+
 
 class RoundVoid(ConsortiumError, RuntimeError, code="round-void"):
     """A round failed in all its attempts. Nothing of it counts."""
+
+
+class MembersMissing(RoundVoid, code="members-missing"):
+    """A charter's statistics are counted for the first time, and not all members are there."""
 
 
 class StateDisputed(ReplyRefused, code="state-disputed"):
@@ -50,6 +57,8 @@ class SealedTerms:
         asked_last: Openers that failed the others in an earlier run of this coordinator.
         exact: Whether a round needs every site of the run, because exact tallies are added.
         compares_ledgers: Whether the members compare their ledgers before the run.
+        claim_roster: Called with the roster of statistics before their sum is shown to anybody;
+            it refuses by raising.
         sign: Signs with the coordinator's key; None if the charter names none.
     """
 
@@ -69,6 +78,7 @@ class SealedTerms:
     asked_last: tuple[str, ...] = ()
     exact: bool = False
     compares_ledgers: bool = False
+    claim_roster: ClaimRoster = field(default=lambda _roster: None, repr=False)
     sign: Callable[[bytes], bytes] | None = field(default=None, repr=False)
 
     @property

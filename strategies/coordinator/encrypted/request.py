@@ -11,7 +11,12 @@ from privacy.protocol.envelope import EVALUATION, NO_STATE, STATISTICS, TRAINING
 from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from strategies.coordinator.encrypted.ciphertext_sums import CiphertextSums, MajorityVote
-from strategies.coordinator.encrypted.parameters import NothingSent, RoundVoid, StateDisputed
+from strategies.coordinator.encrypted.parameters import (
+    MembersMissing,
+    NothingSent,
+    RoundVoid,
+    StateDisputed,
+)
 from strategies.coordinator.messaging.events import (
     Observer,
     RoundStarted,
@@ -115,16 +120,34 @@ def bound_sites(question: SealedRequest) -> tuple[str, ...]:
     return tuple(sorted({*refused, *question.sums[STATISTICS].withheld}))
 
 
-def require_same_roster(question: SealedRequest) -> None:
-    """Check that no site lacks statistics because it counted its records for another roster.
+def missing_members(names: Sequence[str]) -> MembersMissing:
+    """Return the error that a charter's statistics lack members, and what `--without` follows."""
+    missing = abbreviated_names(names)
+    return MembersMissing(
+        "the first run under a charter counts the training records of all its members, and these "
+        f"are missing or were left out: {missing}. Bring them back, or run with `--without SITE` "
+        "for each. Their counts are then not in the statistics of this charter, and they join "
+        "exact counts only under its next revision",
+        missing=len(names),
+    )
+
+
+def require_same_roster(question: SealedRequest, missing: Sequence[str]) -> None:
+    """Check that no site lacks statistics because this run has another roster than was counted.
 
     Args:
         question: The question for the statistics, with its replies.
+        missing: Members that were not asked, and that the run does not leave out by name.
 
     Raises:
-        RoundVoid: One does; another opening would not help.
+        MembersMissing: Nobody has statistics, and some members are missing.
+        RoundVoid: Some counted for another roster; another opening would not help.
     """
-    bound = bound_sites(question)
+    added = question.sums[STATISTICS].added
+    waiting = {site for site, label in added.items() if label.state == NO_STATE}
+    bound = [site for site in bound_sites(question) if site not in waiting]
+    if missing and not bound and question.sums[STATISTICS].withheld:
+        raise missing_members(missing)
     if bound:
         raise RoundVoid(
             "training records are counted once under a charter, for one roster. "

@@ -39,6 +39,7 @@ from strategies.coordinator.encrypted.request import (
     SealedRequest,
     bound_sites,
     collect_state,
+    missing_members,
     nodes_of,
     require_confirmed_model,
     require_same_roster,
@@ -260,15 +261,20 @@ class Encrypted(Strategy):
             # Sites count the openings that they accepted; one that all refuse is none of them.
             openings += 1
             if sites == everyone:
-                require_same_roster(self._question)
+                require_same_roster(self._question, self._missing(everyone))
             else:
                 bound = bound or bool(bound_sites(self._question))
             sites = everyone if bound else tuple(self._question.replies)
+        if bound:
+            raise missing_members(self._missing(self._question.replies))
         raise RoundVoid(
             f"the statistics need every site of the run, and in {_OPENINGS} openings some were "
             "missing: see who was left out, bring them back, and run again",
             openings=_OPENINGS,
         )
+
+    def _missing(self, there: Collection[str]) -> list[str]:
+        return [name for name in self._cohort.members if name not in there]
 
     def _pool_statistics(self, exchange: Exchange) -> bool:
         form = self._terms.statistics_form(self._roster.layout)
@@ -288,6 +294,8 @@ class Encrypted(Strategy):
             return self._carry_statistics(exchange)
         if statistics.recounted:
             self._observe(StatisticsRecounted(recounted_by=statistics.recounted))
+        if len(statistics.added) == len(terms.roster):
+            self._terms.claim_roster(terms.roster)
         receipts, counted = self._finish_counts(STATISTICS)
         self._next = replace(self._next, server_round=1, count_receipts=receipts, count_sum=counted)
         return bool(receipts)

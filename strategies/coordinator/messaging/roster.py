@@ -38,7 +38,7 @@ class WrongCharter(ReplyRefused, code="wrong-charter"):
 
 
 class NotAMember(ReplyRefused, code="not-a-member"):
-    """The site is not a member in the charter."""
+    """The site is not a member in the charter, or the run leaves it out."""
 
 
 class NameTaken(ReplyRefused, code="name-taken"):
@@ -249,7 +249,7 @@ class Reception:
     def _read_introduction(self, reply: Message, challenge: bytes) -> messages.Introduction:
         said = messages.read_introduction(reply_content(reply), max_examples=self.max_examples)
         if said.site not in self.cohort.members:
-            raise NotAMember("the site is not a member in the charter")
+            raise NotAMember("the site is not a member in the charter, or the run leaves it out")
         if said.charter != self.charter:
             raise WrongCharter("the site signed another charter")
         self._require_proof(said, reply, challenge)

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from consortium.charter.document import Charter
 from consortium.cli.run import NothingRuns, RunExists, app
+from consortium.config import BadConfig
 from consortium.coordinator.later_evaluation import NothingWithheld
 from consortium.coordinator.resume import NotResumable
 from consortium.deployment.control_client import Control
@@ -88,6 +89,27 @@ def test_each_run_draws_a_seed_of_its_own_and_says_it(coordinator: Path) -> None
 def test_a_seed_that_is_given_is_the_seed_of_the_run(coordinator: Path) -> None:
     commands.invoke(app, ["run", str(coordinator), "--name", "a", "--no-wait", "--set", "seed=11"])
     assert seed_of(coordinator, "a") == 11
+
+
+def test_members_are_left_out_by_name_and_their_operator_is_told_what_follows(
+    coordinator: Path,
+) -> None:
+    words = ["run", str(coordinator), "--name", "a", "--no-wait"]
+    said = commands.invoke(app, [*words, "--without", "west", "--without", "east"])
+    config = json.loads((coordinator / "order.json").read_text())["config"]
+    assert config["without"] == "east,west"
+    for name in ("east", "west"):
+        assert f"without {name}: " in said.output
+    assert "under the charter's next revision" in said.output
+
+
+def test_who_is_no_member_is_not_left_out(coordinator: Path) -> None:
+    """Nothing is begun."""
+    words = ["run", str(coordinator), "--name", "a", "--no-wait", "--without", "wset"]
+    refused = commands.invoke(app, words).exception
+    assert isinstance(refused, BadConfig)
+    assert "wset is no member of the charter, which has east, north, west" in str(refused)
+    assert not (coordinator / "runs" / "a").exists()
 
 
 def test_a_resumed_run_keeps_its_seed(coordinator: Path) -> None:

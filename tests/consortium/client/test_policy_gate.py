@@ -452,7 +452,9 @@ def test_the_stricter_of_charter_and_policy_says_how_many_sites_a_sum_holds(
     assert (site.min_others, site.min_sites) == (2, 2)
     decide(site.directory, min_sites=4)
     assert (site.min_others, site.min_sites) == (3, 4)
-    course = consortium.start(down=lambda passing: absent_west(passing.site, passing.content))
+    course = consortium.start(
+        down=lambda passing: absent_west(passing.site, passing.content), without="west"
+    )
     assert course.error is not None
     assert {code for _, site, code in course.quarantined if site == "north"} >= {
         "site-refused.too-few-others"

@@ -14,6 +14,7 @@ from flwr.app import Context, Message
 from consortium.charter.document import Floors
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig
+from consortium.coordinator.counted_rosters import CountedRosters
 from consortium.coordinator.later_evaluation import NothingWithheld, later_config
 from consortium.report.render import render_report
 from consortium.run.directory import ENVIRONMENT, RunDirectory
@@ -59,10 +60,10 @@ class Founded:
             run_in_process(server_app, apps, num_sites=len(NAMES), run_config=config.flat())
         return run
 
-    def train(self, name: str, **who: Any) -> RunDirectory:
+    def train(self, name: str, *, without: str = "", **who: Any) -> RunDirectory:
         """Train for a round, from another seed than the runs before."""
         seed = 7 + len(list(self.runs.glob("*")))
-        config = configured({"num_server_rounds": 1, "quorum": 3, "seed": seed})
+        config = configured({"num_server_rounds": 1, "quorum": 3, "seed": seed, "without": without})
         return self.run(RunDirectory(self.runs / name), config, **who)
 
     def app_of(self, name: str, away: str, only_at_the_end: bool) -> SiteApp:
@@ -128,7 +129,7 @@ def test_the_figures_of_a_withheld_evaluation_come_into_the_run_and_its_report(
 
 def test_what_stays_withheld_changes_nothing(founded: Founded) -> None:
     """The first run had three sites: with all four the roster is another one still."""
-    founded.train("first", away="west")
+    founded.train("first", without="west")
     run = founded.train("second")
     before = run.summary.read_text()
     later = run.next_evaluation()
@@ -136,6 +137,21 @@ def test_what_stays_withheld_changes_nothing(founded: Founded) -> None:
     assert read_record(later.summary, Summary).withheld
     assert run.summary.read_text() == before
     assert run.next_evaluation().path.name == "second-evaluation-2"
+
+
+def test_who_was_never_counted_is_left_out_of_a_later_evaluation(founded: Founded) -> None:
+    """The charter counts for three, so three evaluate, whoever trained."""
+    founded.train("first", without="west")
+    run = founded.train("second")
+    counted = CountedRosters(run.counted_rosters)
+    counted.claim(founded.consortium.charter.fingerprint, NAMES[:3])
+    later = run.next_evaluation()
+    config = later_config(run, founded.consortium.charter)
+    assert (config.without, config.quorum) == ("west", 3)
+    founded.run(later, config)
+    told = read_record(run.summary, Summary)
+    assert told.withheld == ""
+    assert told.evaluated == [*NAMES[:3]]
 
 
 def test_too_few_persons_of_a_class_are_withheld_in_words(tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ def test_only_released_sites_stand_beside_the_pooled_figures(
 def test_what_was_left_out_is_told_in_sentences(reports: dict[str, RunDirectory]) -> None:
     text = text_of(reports["quarantined"])
     assert "Five answers were not used. The run continued without." in text
-    assert "node 1007 start It is not named in the charter." in text
+    assert "node 1007 start It is not named in the charter, or this run leaves it out." in text
     assert "cedar-bank 1, 2 No answer came before the deadline." in text
     assert "birch-bank 3 Its data break the agreed schema (columns 2, values 17)." in text
     assert "birch-bank final evaluation The recorded reason is moon-in-the-way." in text

@@ -151,6 +151,48 @@ def test_the_same_updates_are_not_opened_in_other_buckets(tmp_path: Path) -> Non
             memory.rosters.claim_opened(START, 1, [["a", "b", "d"], ["c", "e", "f"]])
 
 
+def test_a_sealed_roster_gives_way_until_its_sum_is_opened(tmp_path: Path) -> None:
+    """A member that was asked and never answered binds nobody."""
+    with SiteMemory(tmp_path) as memory:
+        for roster in ("abcd", "abc"):
+            memory.rosters.seal_statistics_for(COUNTED, roster)
+            assert memory.rosters.counts_for(COUNTED, roster) is None
+        assert memory.rosters.open_statistics_of(COUNTED, "abc")
+    with SiteMemory(tmp_path) as memory:
+        memory.rosters.seal_statistics_for(COUNTED, "abcd")
+        assert not memory.rosters.open_statistics_of(COUNTED, "abcd")
+        assert memory.rosters.open_statistics_of(COUNTED, "cba")
+        assert not memory.rosters.counts_for(COUNTED, "abcd")
+        assert not memory.rosters.claim_roster(COUNTED, "abcd")
+
+
+def test_of_two_sealed_rosters_the_earlier_one_is_not_opened(tmp_path: Path) -> None:
+    """All sites of the later one have sealed for it, so none of them opens the earlier one."""
+    with SiteMemory(tmp_path) as memory:
+        memory.rosters.seal_statistics_for(COUNTED, "abcd")
+        memory.rosters.seal_statistics_for(COUNTED, "abc")
+        assert not memory.rosters.open_statistics_of(COUNTED, "abcd")
+        assert memory.rosters.open_statistics_of(COUNTED, "abc")
+
+
+def test_who_was_given_statistics_opens_none(tmp_path: Path) -> None:
+    """The difference would be that of the sites between."""
+    with SiteMemory(tmp_path) as memory:
+        memory.rosters.seal_statistics_for(COUNTED, "abcd")
+        memory.rosters.forget_sealed_statistics(COUNTED)
+        assert not memory.rosters.open_statistics_of(COUNTED, "abcd")
+
+
+def test_who_holds_statistics_chooses_its_roster_when_it_has_seen_that_they_are_the_same(
+    tmp_path: Path,
+) -> None:
+    with SiteMemory(tmp_path) as memory:
+        memory.rosters.seal_statistics_for(COUNTED, "abcd")
+        memory.rosters.keep_pooled_statistics(COUNTED.charter, np.array([7]))
+        assert memory.rosters.open_statistics_of(COUNTED, "abcd")
+        assert memory.rosters.counts_for(COUNTED, "abcd") is None
+
+
 def test_what_was_counted_first_stays(tmp_path: Path) -> None:
     """A patient who came overnight would be the difference."""
     first, later = np.array([3, 5]), np.array([3, 6])
@@ -180,7 +222,13 @@ def test_a_memory_without_the_tables_gets_them(tmp_path: Path) -> None:
     with SiteMemory(tmp_path):
         pass
     with closing(sqlite3.connect(tmp_path / "memory.sqlite")) as database:
-        for table in ("exact_rosters", "own_statistics", "pooled_statistics", "start_rosters"):
+        for table in (
+            "exact_rosters",
+            "own_statistics",
+            "pooled_statistics",
+            "sealed_rosters",
+            "start_rosters",
+        ):
             database.execute(f"DROP TABLE {table}")
         database.commit()
     with SiteMemory(tmp_path) as memory:

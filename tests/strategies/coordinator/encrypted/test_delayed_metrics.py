@@ -146,8 +146,9 @@ def test_bins_follow_what_the_sites_were_shown_and_told(
 ) -> None:
     steps = BinSteps(first=b"f", after=next_bins, check=refuse_nines)
     telling = DelayedMetrics(told.append, SIZE, steps)
-    told_in = {2: first, 3: second, 4: (3, b"s")}
-    for server_round in (1, 2, 3, 4):
+    # In the second round, zeros of S(0) are shown: nobody evaluates it, whatever is told.
+    told_in = {2: (None, b"s"), 3: first, 4: second, 5: (3, b"s")}
+    for server_round in (1, 2, 3, 4, 5):
         number, shown = told_in.get(server_round, (None, b""))
         question = asked(server_round, [number] * 2, shown=shown)
         telling.report_round(question)
@@ -157,8 +158,8 @@ def test_bins_follow_what_the_sites_were_shown_and_told(
         again.untold, telling = stored(telling.untold), again
 
     events = [event for event in told if isinstance(event, RoundFinished)]
-    assert [event.evaluation[0] for event in events] == figures
-    assert [event.score_bins for event in events] == bins
+    assert [event.evaluation[0] for event in events] == [0, *figures]
+    assert [event.score_bins for event in events] == [b"f", *bins]
 
 
 def stored(untold: Untold | None) -> Untold | None:

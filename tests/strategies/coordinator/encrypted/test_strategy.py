@@ -16,7 +16,7 @@ from privacy.protocol.key_messages import Opening
 from privacy.protocol.receipts import decode_receipts
 from scenarios.engines.in_process import InProcessGrid, Vanished
 from strategies.coordinator.encrypted.key_setup import NoOpener
-from strategies.coordinator.encrypted.parameters import RoundVoid
+from strategies.coordinator.encrypted.parameters import MembersMissing, RoundVoid
 from strategies.coordinator.encrypted.progress import LAYOUT_FILE, OPENING_FILE
 from strategies.coordinator.encrypted.strategy import Encrypted
 from strategies.coordinator.messaging.cohort import QuorumNotReached
@@ -120,8 +120,8 @@ def test_a_run_that_counts_for_the_first_time_needs_who_missed_the_statistics(
 ) -> None:
     """The coordinator may hold what is missing: the sums over two rosters would show it."""
     course = place(*NAMES).start(down=absent("west", "query.statistics", 0))
-    assert isinstance(course.error, RoundVoid)
-    assert "4 openings" in str(course.error)
+    assert isinstance(course.error, MembersMissing)
+    assert "left out: west. Bring" in str(course.error)
     asked = [opening_of(read_round(one.content)) for one, _ in course.answers("query.statistics")]
     rosters = list({one.run: one.terms.roster for one in asked}.values())
     assert rosters == [NAMES, NAMES[:3], NAMES, NAMES]
