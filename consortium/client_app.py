@@ -20,7 +20,7 @@ from consortium.client.sealed_answers import read_round
 from consortium.client.sealed_session import AnotherFinalState, session_of
 from consortium.client.site_ledger import enter_evaluation
 from consortium.client.site_modes import at_site
-from consortium.model.provisional import confirm_model, discard_model
+from consortium.model.provisional import confirm_model, discard_model, provisional_mistakes
 from consortium.protocol.evaluation_bins import bin_steps
 from consortium.protocol.learning import learner_of, require_exact_sums
 from consortium.protocol.parameters import descriptor, seal_parameters
@@ -33,6 +33,7 @@ from privacy.protocol.membership_proof import Presence
 from privacy.secrets.keys import Identity
 from privacy.wire import comparison_messages, messages
 from privacy.wire import encrypted_messages as sealed_messages
+from privacy.wire.flower_records import MalformedRecord
 from sites.evaluation.score_bins import ScoreBins
 
 _LOG = logging.getLogger(__name__)
@@ -199,10 +200,12 @@ def _keep_model(site: Site, message: Message, stands: messages.Position) -> None
     vector = stands.state.astype("float64")
     folder = at_site(site.run_config).model_folder(site, stands.run)
     write_model(site, stands.statistics, vector, folder)
-    write_mistakes(site, stands.statistics, vector)
+    confirmed = folder == SiteDirectory(site.directory).model
+    mistakes = None if confirmed else provisional_mistakes(site.directory, stands.run)
+    write_mistakes(site, stands.statistics, vector, mistakes)
     training_of(site.run_config).end(site, stands)
     end_run(site.directory, site.run_config)
-    if folder == SiteDirectory(site.directory).model:
+    if confirmed:
         _note_model(site, message)
 
 
@@ -294,6 +297,9 @@ def _position(site: Site, message: Message) -> messages.Position:
         bins_size=len(bin_steps(site.run_config, site.charter).first),
     )
     site.require_charter(stands.charter)
+    # A signalling NaN makes NumPy warn when it is converted, before anything else looks at it.
+    if not np.isfinite(stands.state).all():
+        raise MalformedRecord("the received state holds values that are not finite numbers")
     return stands
 
 

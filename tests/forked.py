@@ -19,17 +19,23 @@ LIBRARIES = (
     "flwr.serverapp",
     "matplotlib.figure",
     "pandera.pandas",
-    "sklearn.metrics",
     "torch",
 )
 
 
 class Forked:
-    """Starts programs. Use it as a context manager; a program outlives it only if it is killed."""
+    """Starts programs. Use it as a context manager; a program outlives it only if it is killed.
+
+    Args:
+        also: Libraries to load besides `LIBRARIES`, where several programs need them.
+    """
+
+    def __init__(self, also: Sequence[str] = ()) -> None:
+        self._libraries = (*LIBRARIES, *also)
 
     def __enter__(self) -> "Forked":
         self._parent = subprocess.Popen(
-            [sys.executable, "-m", "tests.forked"],
+            [sys.executable, "-m", "tests.forked", *self._libraries],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -74,9 +80,9 @@ class Forked:
         return int(self._parent.stdout.readline())
 
 
-def serve() -> None:
+def serve(libraries: Sequence[str]) -> None:
     """Fork for each line that comes, and answer with how the child ended."""
-    for name in LIBRARIES:
+    for name in libraries:
         importlib.import_module(name)
     gc.freeze()  # what is never collected stays shared
     answers = os.dup(sys.stdout.fileno())
@@ -106,4 +112,4 @@ def become(asked: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    serve()
+    serve(sys.argv[1:])

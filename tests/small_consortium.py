@@ -46,6 +46,7 @@ from strategies.coordinator.encrypted.progress import SealedProgress
 from strategies.coordinator.encrypted.strategy import Encrypted
 from strategies.coordinator.messaging.events import RoundFinished, RunEvent, SiteQuarantined
 from tests.receipts import encode_receipts
+from tests.validated_once import validated_once
 
 NAMES = ("east", "north", "south", "west")
 SEALED = ("query.statistics", "train", "evaluate", "query.release")
@@ -143,7 +144,8 @@ class Place:
 
     def ask(self, kind: str, content: RecordDict) -> RecordDict:
         """Return what the real app answers."""
-        return client_app(message(kind, content), self.context).content
+        with validated_once():
+            return client_app(message(kind, content), self.context).content
 
     def refusal(self, kind: str, content: RecordDict) -> str:
         """Return the code with which the site refuses, or nothing if it does not."""
@@ -311,7 +313,9 @@ class Consortium:
                 asked.content = down(passing)
                 passing = passing_of(name, passing.kind, asked.content)
                 copy = None if photographed is None else self._photograph(passing, photographed)
-                answer = up(replace(passing, content=client_app(asked, context).content))
+                with validated_once():
+                    answered = client_app(asked, context)
+                answer = up(replace(passing, content=answered.content))
                 course.seen.append((passing, answer))
                 if copy is not None:
                     key = (name, passing.kind, passing.number)

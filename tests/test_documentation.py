@@ -191,7 +191,7 @@ def test_the_pages_can_be_followed(tmp_path: Path) -> None:
     minute and a half of runs.
     """
     prepare(tmp_path)
-    with Forked() as forked:
+    with Forked(also=("peft",)) as forked:
         for page in reading_order():
             follow(page, Reader(tmp_path, forked))
     runs = [path for path in (tmp_path / "runs").iterdir() if path.is_dir()]

@@ -128,7 +128,7 @@ def in_a_tree_with(third: str, folder: Path, *settings: dict[str, Any]) -> list[
         settings: Of each run.
     """
     package, room = folder / "tree" / "consortium", folder / "tree" / "consortium" / "modes"
-    shutil.copytree(ROOT / "consortium", package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "consortium", package)
     (room / "third.py").write_text(third)
     registry = (room / "registry.py").read_text()
     for old, new in (

@@ -103,8 +103,9 @@ def _read_view(directory: Path, *, enter: bool) -> View:
         lost = {one.number for one in ledger.lost()}
     if lost:
         console.print(
-            f"other members know of {len(lost)} runs that are not in this ledger: it was put back "
-            "from an older copy. Enter them with --enter-gap",
+            f"runs that other members know of and this ledger does not: {len(lost)}. It was put "
+            "back from an older copy; enter them with --enter-gap",
+            highlight=False,
             soft_wrap=True,
         )
     return view

@@ -96,6 +96,14 @@ class SiteTerms:
         # from the seed as well.
         return assign_buckets(self.drawn, roster, num_buckets=num_buckets)
 
+    @property
+    def sites_by_bucket(self) -> list[list[str]]:
+        """The sites of each bucket."""
+        return [
+            [name for name, of in self.buckets.items() if of == bucket]
+            for bucket in sorted(set(self.buckets.values()))
+        ]
+
     @cached_property
     def drawn(self) -> bytes:
         """What the buckets are drawn from."""

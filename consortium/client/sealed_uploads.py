@@ -84,16 +84,8 @@ class Answers:
             scales: By which an update from that state is rounded.
             given: What training gave, and the counts of the evaluation.
             evaluated: Whether these counts are sealed, or withheld.
-
-        Raises:
-            OtherBuckets: The same updates, without noise, were sealed for other buckets before.
         """
         memory = self.terms.member.memory.answers
-        config = self.terms.site.run_config
-        # What two partitions of the same updates have in common may be one site. Noise makes them
-        # others, and so does another seed.
-        if config.buckets > 1 and config.privacy.offered is None:
-            memory.remember_partition(self.terms.drawn, config.buckets)
         while True:
             counts = self._round_counts(request, scales, given)
             # One commit for all three: after a death in between, the round would be trained again,
@@ -111,13 +103,15 @@ class Answers:
             given = self.contribution(request) or given  # another process was faster
 
     def require_start(self) -> None:
-        """Check that updates from the start of this run may be sealed for its roster.
+        """Check that updates from the start of this run may be sealed for its roster and buckets.
 
         Raises:
             OtherSites: They have no noise, and were sealed for another roster before.
+            OtherBuckets: As before, for other buckets of the same sites.
         """
         if self._repeats:
-            self.terms.member.memory.rosters.claim_start(self._start, self.terms.opened.roster)
+            by_bucket = self.terms.sites_by_bucket
+            self.terms.member.memory.rosters.claim_start(self._start, by_bucket)
 
     def claim_opened(self, server_round: int, buckets: Iterable[Sequence[Receipt]]) -> None:
         """Remember whose updates of a round are opened together.

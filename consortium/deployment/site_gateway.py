@@ -7,7 +7,6 @@ larger than the model asks for. Bodies are passed on as they come and are never 
 Run as a program, it starts the SuperLink, stands in front of it, and ends when the SuperLink does.
 """
 
-import asyncio
 import logging
 import signal
 import ssl
@@ -16,13 +15,16 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import lru_cache
 from pathlib import Path
 
 import httpx
 import uvicorn
+import uvloop
 from starlette.types import Receive, Scope, Send
 
 from consortium.coordinator.reply_bound import ReplyBound, counted_numbers, read_bound
+from consortium.deployment.loopback_transport import LoopbackTransport
 from consortium.deployment.superlink import SuperLink
 from privacy.errors import ConsortiumError
 
@@ -48,13 +50,16 @@ SITE_PATHS = frozenset(
         ),
     }
 )
+_BEHIND = "https://superlink"  # a name for the head of a request: the connection decides where
 _OTHER_BYTES = 2**16  # every other question of a node is a few names
 _CONNECTION_HEADERS = frozenset(
     {b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"trailer", b"host"}
 )
-_IDLE_S = 2.0  # below the 5 s after which the SuperLink closes a connection that nobody uses
+# Above the 3 s between two questions of a node that waits, so that a connection serves both; below
+# the 5 s after which the SuperLink closes a connection that nobody uses.
+_IDLE_S = 4.0
 _LOG_EVERY_S = 60.0
-_LOOK_S = 0.1
+_LOOK_S = 0.5
 _STOP_LIMIT_S = 5.0
 
 
@@ -81,11 +86,11 @@ class SiteGateway:
     logged by its code, at most once a minute for each code.
 
     Args:
-        link: Asks the SuperLink; its base address is the SuperLink's.
+        link: Asks the SuperLink.
         bound: Returns how large an answer can be at this moment.
     """
 
-    def __init__(self, link: httpx.AsyncClient, bound: Callable[[], ReplyBound]) -> None:
+    def __init__(self, link: httpx.AsyncBaseTransport, bound: Callable[[], ReplyBound]) -> None:
         self._link = link
         self._bound = bound
         self._refusals = _RefusalLog()
@@ -116,8 +121,8 @@ class SiteGateway:
         _require_declared_size(scope, most)
         body = None if method == "GET" else _bounded_body(scope, receive, most)
         # the path is ours and not the party's bytes, so no second reading of it can differ
-        request = self._link.build_request(method, path, headers=headers, content=body)
-        answered = await self._link.send(request, stream=True)
+        request = httpx.Request(method, _url_of(path), headers=headers, content=body)
+        answered = await self._link.handle_async_request(request)
         try:
             await _relay(answered, send)
         finally:
@@ -129,6 +134,11 @@ class SiteGateway:
         if path == _PUSH_ENVELOPE:
             return self._bound().envelope_bytes
         return _OTHER_BYTES
+
+
+@lru_cache(maxsize=len(SITE_PATHS) + 1)
+def _url_of(path: str) -> httpx.URL:
+    return httpx.URL(_BEHIND + path)
 
 
 class _RefusalLog:
@@ -158,7 +168,10 @@ async def _relay(answered: httpx.Response, send: Send) -> None:
     try:
         async for part in answered.aiter_raw():
             await send({"type": "http.response.body", "body": part, "more_body": True})
-    except httpx.TransportError as error:  # too late for another status: the answer just breaks off
+    except (
+        httpx.TransportError,
+        OSError,
+    ) as error:  # too late for another status: the answer just breaks off
         raise _Gone from error
     await send({"type": "http.response.body", "body": b""})
 
@@ -226,14 +239,15 @@ def gateway_server(link: SuperLink, app: SiteGateway, *, host: str, port: int) -
     return uvicorn.Server(config)
 
 
-def superlink_client(link: SuperLink) -> httpx.AsyncClient:
-    """Return a client of the SuperLink on the loopback address."""
-    return httpx.AsyncClient(
-        base_url=f"https://{link.loopback_address}",
-        verify=ssl.create_default_context(cafile=str(link.loopback.authority)),
-        trust_env=False,  # a proxy of the network does not know this machine's ports
-        timeout=httpx.Timeout(None, connect=_STOP_LIMIT_S),
-        limits=httpx.Limits(max_connections=None, keepalive_expiry=_IDLE_S),
+def superlink_transport(link: SuperLink) -> LoopbackTransport:
+    """Return what asks the SuperLink on the loopback address."""
+    host, _, port = link.loopback_address.partition(":")
+    return LoopbackTransport(
+        host,
+        int(port),
+        ssl.create_default_context(cafile=str(link.loopback.authority)),
+        connect_s=_STOP_LIMIT_S,
+        idle_s=_IDLE_S,
     )
 
 
@@ -243,16 +257,16 @@ def stand_before(link: SuperLink, *, host: str, port: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: told.set())
     behind = subprocess.Popen(link.flower_command())  # noqa: S603 -- Flower's own program
     counted = counted_numbers(link.charter)
-    client = superlink_client(link)
-    app = SiteGateway(client, lambda: read_bound(link.directory, counted))
+    asking = superlink_transport(link)
+    app = SiteGateway(asking, lambda: read_bound(link.directory, counted))
     server = gateway_server(link, app, host=host, port=port)
 
     async def serve() -> None:
-        async with client:  # the SuperLink waits at its end until its connections are closed
+        async with asking:  # the SuperLink waits at its end until its connections are closed
             await server.serve()
 
     # outside the main thread, so that the server leaves SIGTERM to this function
-    serving = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    serving = threading.Thread(target=lambda: uvloop.run(serve()), daemon=True)
     serving.start()
     while behind.poll() is None and serving.is_alive() and not told.wait(_LOOK_S):
         pass

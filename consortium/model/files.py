@@ -209,23 +209,30 @@ def _read_parameters(folder: Path) -> tuple[ModelDescription, Vector]:
     return description, vector
 
 
-def write_mistakes(site: Site, statistics: Tally, vector: Vector) -> None:
+def write_mistakes(site: Site, statistics: Tally, vector: Vector, path: Path | None = None) -> None:
     """Write the final model's mistakes to a file at the site, if its policy asks for them.
 
     Guarantee: unless the policy sets `mistakes_kept`, there is no such file, not even from an
     earlier run. Only the owner can ever read it, and it is whole or absent.
 
+    Args:
+        site: The site.
+        statistics: The pooled statistics of the model.
+        vector: The model.
+        path: A file beside the site's own, for a model that is not confirmed.
+
     Raises:
         ExposedSecret: The file's directory is readable to others.
     """
-    path = SiteDirectory(site.directory).mistakes
+    last = SiteDirectory(site.directory).mistakes
+    path = path or last
     most = site.policy.mistakes_kept
     if not most or not isinstance(site.task, ShowsMistakes):
-        path.unlink(missing_ok=True)
+        last.unlink(missing_ok=True)
         return
     found = site.task.mistakes(site.data, statistics, vector, at_most=most)
     make_private_directory(path.parent)
-    partial = path.with_name(".last.partial")
+    partial = path.with_name(f".{path.stem}.partial")
     partial.unlink(missing_ok=True)
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -96,7 +96,7 @@ _SAID_BY_THE_SITE = {
     "too-many-openings": "It refused a run that was opened again too often: its operator must "
     "decide now.",
     "already-answered": "It refused a request that repeats an earlier one with other content.",
-    "other-buckets": "It refused to seal the same updates for another number of buckets; the run "
+    "other-buckets": "It refused to seal the same updates for other buckets; the run "
     "needs another seed.",
     "answer-forgotten": "It was asked again for an answer it no longer keeps.",
     "key-burned": "It refused keys under which an earlier sum was wrong.",

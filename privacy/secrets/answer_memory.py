@@ -5,7 +5,6 @@ what a call stored survives the death of the process or of the machine at any mo
 processes answer at the same time, the first answer is stored and both processes get it.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -24,8 +23,6 @@ QUESTION_TABLES = (
     "CREATE TABLE IF NOT EXISTS questions"
     " (run TEXT, server_round INTEGER, digest BLOB NOT NULL, PRIMARY KEY (run, server_round))"
     " STRICT",
-    "CREATE TABLE IF NOT EXISTS partitions"
-    " (drawn BLOB PRIMARY KEY, buckets INTEGER NOT NULL) STRICT",
 )
 
 _UPDATE = 0  # the attempt number under which a round's update is stored; attempts count from 1
@@ -33,10 +30,6 @@ _UPDATE = 0  # the attempt number under which a round's update is stored; attemp
 
 class AlreadyAnswered(ConsortiumError, ValueError, code="already-answered"):
     """The same question was asked before with other content."""
-
-
-class OtherBuckets(ConsortiumError, ValueError, code="other-buckets"):
-    """The same updates were sealed for another number of buckets before."""
 
 
 class AnswerForgotten(ConsortiumError, LookupError, code="answer-forgotten"):
@@ -111,31 +104,6 @@ class AnswerMemory:
                     f"round {server_round} was shown before with other content, which this site "
                     "opened or refused: nothing else of this round is opened"
                 )
-
-    def remember_partition(self, drawn: bytes, num_buckets: int) -> None:
-        """Remember in how many buckets the updates of the same sites and seed are opened.
-
-        Args:
-            drawn: What the buckets are drawn from, from `grouping.bucket_seed`.
-            num_buckets: Of the run.
-
-        Raises:
-            OtherBuckets: It was another number in an earlier run.
-        """
-        # Whoever reads the memory does not learn who is in which bucket.
-        key = hashlib.sha256(drawn).digest()
-        with self._database.writing():
-            self._database.execute(
-                "INSERT OR IGNORE INTO partitions VALUES (?, ?)", key, num_buckets
-            )
-            before = self._database.row("SELECT buckets FROM partitions WHERE drawn = ?", key)[0]
-        if before != num_buckets:
-            raise OtherBuckets(
-                f"updates of these sites with this seed were sealed for {before} buckets, and "
-                f"{num_buckets} are asked for now: give the run another seed",
-                needed=before,
-                came=num_buckets,
-            )
 
     def remember_round(
         self, slot: Slot, update: bytes, answers: Sequence[Answer]

@@ -7,7 +7,7 @@ Updates without noise are such a quantity for each start: two runs from one star
 docs/protocol.md, "One roster".
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,11 +37,16 @@ ROSTER_TABLES = (
     " PRIMARY KEY (charter, data_set, seed, server_round)) STRICT",
 )
 
-_SEALED = 0  # the round under which the roster of sealed updates stands; opened sums count from 1
+# The rounds under which roster and buckets of sealed updates stand; opened sums count from 1.
+_SEALED, _PARTED = 0, -1
 
 
 class OtherSites(ConsortiumError, PermissionError, code="other-sites"):
     """Updates without noise from this start were sealed, or opened, for other sites before."""
+
+
+class OtherBuckets(ConsortiumError, ValueError, code="other-buckets"):
+    """Updates without noise from this start were sealed for other buckets before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,13 +161,27 @@ class RosterMemory:
         )
         return row[0] if row else None
 
-    def claim_start(self, start: Start, roster: Sequence[str]) -> None:
-        """Remember for which roster updates from a start are sealed: the first one that asks.
+    def claim_start(self, start: Start, buckets: Collection[Sequence[str]]) -> None:
+        """Remember for whom updates from a start are sealed, and who is added to whom.
+
+        The first run that asks decides. What two partitions have in common may be one site, so
+        neither another epoch nor another run leads to other buckets.
+
+        Args:
+            start: Where the run began.
+            buckets: The sites in each bucket; together they are the roster.
 
         Raises:
-            OtherSites: It was another one before.
+            OtherSites: The roster was another one before.
+            OtherBuckets: The roster is that one, and its buckets were others.
         """
-        self._claim_sites(start, _SEALED, [roster])
+        roster = [name for bucket in buckets for name in bucket]
+        self._require_same_sites(start, _SEALED, [roster])
+        if not self._is_claimed(start, _PARTED, buckets):
+            raise OtherBuckets(
+                f"updates from the start that seed {start.seed} gives were sealed for other "
+                "buckets of these sites before: give the run another seed"
+            )
 
     def claim_opened(
         self, start: Start, server_round: int, buckets: Iterable[Sequence[str]]
@@ -179,11 +198,10 @@ class RosterMemory:
         Raises:
             OtherSites: A run from the same start had other sums in this round.
         """
-        self._claim_sites(start, server_round, buckets)
+        self._require_same_sites(start, server_round, buckets)
 
-    def _claim_sites(
-        self, start: Start, server_round: int, groups: Iterable[Sequence[str]]
-    ) -> None:
+    def _is_claimed(self, start: Start, server_round: int, groups: Iterable[Sequence[str]]) -> bool:
+        """Return whether these groups are the ones of this round, now and for ever."""
         encoded = b"".join(sorted(canonical.names(sorted(group)) for group in groups))
         place = (start.counted.charter, start.counted.data_set, start.seed, server_round)
         with self._database.writing():
@@ -195,7 +213,12 @@ class RosterMemory:
                 " WHERE charter = ? AND data_set = ? AND seed = ? AND server_round = ?",
                 *place,
             )
-        if held != (encoded,):
+        return bool(held == (encoded,))
+
+    def _require_same_sites(
+        self, start: Start, server_round: int, groups: Iterable[Sequence[str]]
+    ) -> None:
+        if not self._is_claimed(start, server_round, groups):
             raise OtherSites(
                 f"updates from the start that seed {start.seed} gives were summed for other sites "
                 "before, and the difference would be the update of single ones: run with the same "

@@ -146,7 +146,7 @@ def test_a_message_of_another_form_is_refused(kind: str, hungary: Ward) -> None:
 def test_a_state_that_is_not_finite_gives_no_update(hungary: Ward) -> None:
     vector = hungary.vector()
     vector[0] = np.nan
-    assert hungary.refusal(messages.TRAIN, hungary.position(vector, 4))
+    assert hungary.refusal(messages.TRAIN, hungary.position(vector, 4)) == "malformed-record"
 
 
 def test_mods_of_a_scenario_see_every_message_in_the_clear(hungary: Ward) -> None:

@@ -44,6 +44,8 @@ INSTRUCTIONS = (
     "Evaluate before another run trains:",
     "To back up the coordinator",
     "A site that lost its `memory/`",
+    "Back it up while no run is going on",
+    "`pip install --require-hashes",
     "The gateway does not limit connections",
     "Whoever reached the port of a coordinator of version 0.1.0",
 )
@@ -76,6 +78,12 @@ def test_a_promise_names_its_adversary_and_tests_that_pass(promise: Promise) -> 
         found = expected_failures(ROOT / path)
         assert name in found, f"{path} has no {name}"
         assert not found[name], f"{name} is expected to fail, or not run"
+
+
+def test_no_promise_stands_in_two_rows() -> None:
+    """What holds of the one would be overlooked in the other."""
+    rows = [(one.page, one.sentence) for one in PROMISES]
+    assert len(rows) == len(set(rows))
 
 
 @pytest.mark.parametrize("claim", CLAIMED, ids=lambda one: one[:40])

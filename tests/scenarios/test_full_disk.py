@@ -4,7 +4,6 @@ Coordinator and sites share one process, so that the limit meets all of them. Ev
 its sites, so that there is one right model.
 """
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,11 @@ import pytest
 from consortium.audit.cross_check import find_logs, read_log, require_agreement
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
-from scenarios.engines.runner import ScenarioRun, interrupted_run, resume_run, run_scenario
+from scenarios.engines.runner import interrupted_run, resume_run
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
 from tests.forked import Forked
+from tests.scenarios.conftest import Done
 
 HEART = scenario_named("heart-diagnosis")
 FULL = """
@@ -46,28 +46,6 @@ def config_of(mode: str) -> RunConfig:
     )
 
 
-@pytest.fixture(scope="module")
-def right_digest(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    """Return a function from mode to the model digest of a run with enough space."""
-    known: dict[str, str] = {}
-
-    def digest(mode: str) -> str:
-        if mode not in known:
-            run = new_run_directory(HEART, under=tmp_path_factory.mktemp(mode), named=None)
-            whole = run_scenario(ScenarioRun(scenario=HEART, config=config_of(mode)), run)
-            known[mode] = whole.model_digest
-        return known[mode]
-
-    return digest
-
-
-@pytest.fixture(scope="module")
-def forked() -> Iterator[Forked]:
-    """A fork server for programs that meet a full disk."""
-    with Forked() as started:
-        yield started
-
-
 @pytest.mark.parametrize(
     ("mode", "most_bytes"),
     [
@@ -84,14 +62,16 @@ def forked() -> Iterator[Forked]:
     ],
 )
 def test_a_run_stopped_by_a_full_disk_resumes_to_the_same_model(
-    mode: str, most_bytes: int, tmp_path: Path, right_digest: Callable[[str], str], forked: Forked
+    mode: str, most_bytes: int, tmp_path: Path, request: pytest.FixtureRequest, forked: Forked
 ) -> None:
     run = new_run_directory(HEART, under=tmp_path, named=None)
     words, said = [str(run.path), mode, str(most_bytes)], tmp_path / "said"
     assert forked.run(FULL, words, folder=tmp_path, output=said) == 1, said.read_text()
     assert "in run_scenario" in said.read_text(), "it ended before the run began"
     summary = resume_run(interrupted_run(run, engine="inprocess", verbose=False), run)
-    assert (summary.status, summary.model_digest) == ("finished", right_digest(mode))
+    # A run of as many rounds with enough space, in which all sites took part.
+    whole: Done = request.getfixturevalue("heart" if mode == "clear" else "sealed_heart")
+    assert (summary.status, summary.model_digest) == ("finished", whole.summary.model_digest)
     charter = Charter.read(run.charter)
     logs = [read_log(path, charter) for path in find_logs(run.path)]
     assert len(logs) == 1 + len(HEART.sites)

@@ -1,8 +1,10 @@
 """When a run's model becomes a site's model: once most of the run's sites signed its state."""
 
+import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flwr.app import RecordDict
@@ -12,9 +14,13 @@ from consortium.model.files import BadModel, read_model
 from consortium.model.provisional import confirm_model, make_provisional_folder
 from consortium.run.evidence_store import EvidenceStore
 from consortium.site.directory import SiteDirectory
+from privacy.policy.document import read_policy
 from privacy.protocol.envelope import Receipt
+from privacy.storage.secret_files import make_private_directory
 from privacy.wire.encrypted_messages import RELEASE, SealedReply, SealedRound
 from scenarios.engines.in_process import Vanished
+from sites.tasks.registry import task_for
+from sites.tasks.tabular.task import TabularTask
 from strategies.coordinator.encrypted.progress import read_standing
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 from tests.carrier import Carrier
@@ -31,6 +37,7 @@ from tests.small_consortium import (
 from tests.tampering import Liar, forged
 
 ONE_ROUND = 1
+FIELDS = fields(TabularTask)
 
 
 @pytest.fixture
@@ -146,8 +153,8 @@ def test_who_spoils_its_last_counts_keeps_no_other_model_back(consortium: Consor
     assert holders(consortium) == ["north", "south", "west"]
 
 
-def test_a_model_that_another_state_out_votes_is_deleted(consortium: Consortium) -> None:
-    """West alone is shown the sum without east's update."""
+def show_west_another_sum(consortium: Consortium) -> Course:
+    """Let a run end in which west alone is shown the sum without east's update."""
     carrier = Carrier()
 
     def down(passing: Passing) -> RecordDict:
@@ -157,11 +164,83 @@ def test_a_model_that_another_state_out_votes_is_deleted(consortium: Consortium)
         placement = west.session(read_round(passing.content)).terms.updates
         return carrier.showing(passing.content, ("north", "south", "west"), ONE_ROUND, placement)
 
-    course = consortium.start(down=down, up=carrier.up, num_server_rounds=ONE_ROUND)
+    return consortium.start(down=down, up=carrier.up, num_server_rounds=ONE_ROUND)
+
+
+def test_a_model_that_another_state_out_votes_is_deleted(consortium: Consortium) -> None:
+    course = show_west_another_sum(consortium)
     assert (3, "west", "site-refused.another-final-state") in course.quarantined
     assert holders(consortium) == ["east", "north", "south"]
     west = directory(consortium, "west")
     assert not list(west.provisional.glob("*"))
+
+
+@dataclass(frozen=True)
+class Misread:
+    """A record that the model reads wrongly, in words."""
+
+    text: str
+
+
+class Readable(TabularTask):
+    """A task whose mistakes a person can read."""
+
+    def mistakes(self, _data: object, *_model: object, at_most: int) -> list[Misread]:
+        """Return what the model reads wrongly."""
+        return [Misread("of this run")][:at_most]
+
+
+def readable_task(*of: Any, **how: Any) -> Readable:
+    """Return the task that a site has, as one whose mistakes a person can read."""
+    return Readable(**{item.name: getattr(task_for(*of, **how), item.name) for item in FIELDS})
+
+
+@pytest.fixture
+def west_keeps_mistakes(consortium: Consortium, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """West keeps what a model reads wrongly, of a task that shows it; return its file.
+
+    There is one of an earlier run.
+    """
+    monkeypatch.setattr("consortium.site.site.task_for", readable_task)
+    west = directory(consortium, "west")
+    read_policy(west.path).model_copy(update={"mistakes_kept": 5}).write(west.path)
+    make_private_directory(west.mistakes.parent)
+    west.mistakes.write_text("of an earlier run")
+    return west.mistakes
+
+
+def texts(folder: Path) -> set[str]:
+    """Return what is in the files of a folder, whatever they are called."""
+    return {path.read_text() for path in folder.iterdir()}
+
+
+def test_mistakes_of_a_model_are_kept_when_it_is_confirmed(
+    consortium: Consortium, west_keeps_mistakes: Path
+) -> None:
+    """A run that dies before leaves those of the earlier model in their place."""
+    consortium.start(down=lost(RELEASE, *NAMES), num_server_rounds=ONE_ROUND)
+    assert west_keeps_mistakes.read_text() == "of an earlier run"
+    assert resumed(consortium).error is None
+    assert json.loads(west_keeps_mistakes.read_text()) == {"text": "of this run"}
+    assert len(texts(west_keeps_mistakes.parent)) == 1
+    assert not directory(consortium, "east").mistakes.parent.exists()
+
+
+def test_mistakes_of_a_model_that_is_out_voted_are_deleted(
+    consortium: Consortium, west_keeps_mistakes: Path
+) -> None:
+    """The texts are the site's own, but which of them are there depends on the model."""
+    show_west_another_sum(consortium)
+    assert texts(west_keeps_mistakes.parent) == {"of an earlier run"}
+
+
+def test_mistakes_of_a_model_that_nobody_confirmed_go_with_the_next(
+    consortium: Consortium, west_keeps_mistakes: Path
+) -> None:
+    consortium.start(down=lost(RELEASE, *NAMES), num_server_rounds=ONE_ROUND)
+    assert len(texts(west_keeps_mistakes.parent)) == 2
+    make_provisional_folder(directory(consortium, "west").path, "a later run")
+    assert texts(west_keeps_mistakes.parent) == {"of an earlier run"}
 
 
 def test_an_earlier_model_stays_until_the_next_is_confirmed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 
 from consortium.coordinator.reply_bound import ReplyBound, note_layout, read_bound
+from consortium.deployment.loopback_transport import LoopbackTransport
 from consortium.deployment.site_gateway import SITE_PATHS, SiteGateway
 from consortium.run.directory import COORDINATOR
 from strategies.coordinator.messaging.events import RoundStarted, SitesJoined
@@ -52,13 +54,12 @@ def asked(
     """Ask through the door; a list of sizes is a body whose size nobody declares."""
 
     async def ask() -> httpx.Response:
-        link = httpx.AsyncClient(transport=httpx.ASGITransport(behind), base_url="http://link")
+        link = httpx.ASGITransport(behind)
         door = SiteGateway(link, lambda: BOUND)
         body = parts(content) if isinstance(content, list) else content
-        async with (
-            link,
-            httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://door") as site,
-        ):
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(door), base_url="http://door"
+        ) as site:
             return await site.request(method, path, content=body)
 
     return asyncio.run(ask())
@@ -111,7 +112,7 @@ def test_what_is_cut_off_is_logged_by_its_code_once_a_minute(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def ask() -> None:
-        link = httpx.AsyncClient(transport=httpx.ASGITransport(Behind()), base_url="http://link")
+        link = httpx.ASGITransport(Behind())
         door = SiteGateway(link, lambda: BOUND)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://d") as c:
             for _ in range(50):
@@ -126,7 +127,9 @@ def test_what_is_cut_off_is_logged_by_its_code_once_a_minute(
 
 def test_while_the_superlink_is_down_nodes_are_told_to_ask_again() -> None:
     async def ask() -> httpx.Response:
-        link = httpx.AsyncClient(base_url="http://127.0.0.1:1", trust_env=False)
+        link = LoopbackTransport(
+            "127.0.0.1", 1, ssl.create_default_context(), connect_s=5.0, idle_s=1.0
+        )
         door = SiteGateway(link, lambda: BOUND)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://d") as c:
             return await c.post("/v1/fleet/pull-messages")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privacy.secrets.replay_guard import SiteMemory
-from privacy.secrets.roster_memory import CountedData, OtherSites, Start
+from privacy.secrets.roster_memory import CountedData, OtherBuckets, OtherSites, Start
 
 SITES = ("a", "b", "c", "d", "e", "f")
 FLOOR = 3
@@ -101,12 +101,23 @@ START = Start(counted=COUNTED, seed=7)
 
 def test_updates_from_a_start_are_sealed_for_the_first_roster_only(tmp_path: Path) -> None:
     with SiteMemory(tmp_path) as memory:
-        memory.rosters.claim_start(START, ["a", "b", "c", "d"])
+        memory.rosters.claim_start(START, [["a", "b", "c", "d"]])
     with SiteMemory(tmp_path) as memory:
-        memory.rosters.claim_start(START, ["d", "c", "b", "a"])
+        memory.rosters.claim_start(START, [["d", "c", "b", "a"]])
         with pytest.raises(OtherSites, match="same sites, with another seed, or with noise"):
-            memory.rosters.claim_start(START, ["a", "b", "c"])
-        memory.rosters.claim_start(Start(counted=COUNTED, seed=8), ["a", "b", "c"])
+            memory.rosters.claim_start(START, [["a", "b", "c"]])
+        memory.rosters.claim_start(Start(counted=COUNTED, seed=8), [["a", "b", "c"]])
+
+
+def test_updates_from_a_start_are_sealed_for_the_first_buckets_only(tmp_path: Path) -> None:
+    """Whatever drew them: another epoch has another key, and another number is another draw."""
+    with SiteMemory(tmp_path) as memory:
+        memory.rosters.claim_start(START, [["a", "b", "c"], ["d", "e", "f"]])
+        memory.rosters.claim_start(START, [["f", "d", "e"], ["c", "a", "b"]])
+        for others in ([["a", "b", "d"], ["c", "e", "f"]], [["a", "b", "c", "d", "e", "f"]]):
+            with pytest.raises(OtherBuckets):
+                memory.rosters.claim_start(START, others)
+        memory.rosters.claim_start(Start(counted=COUNTED, seed=8), [["a", "b", "d", "e"]])
 
 
 def test_other_data_and_another_charter_have_starts_of_their_own(tmp_path: Path) -> None:
@@ -114,7 +125,7 @@ def test_other_data_and_another_charter_have_starts_of_their_own(tmp_path: Path)
     other_data = CountedData(charter="0" * 64, data_set="images")
     with SiteMemory(tmp_path) as memory:
         for size, counted in enumerate((COUNTED, other_charter, other_data), start=3):
-            memory.rosters.claim_start(Start(counted=counted, seed=7), SITES[:size])
+            memory.rosters.claim_start(Start(counted=counted, seed=7), [SITES[:size]])
 
 
 @settings(max_examples=60, deadline=None)

@@ -86,8 +86,10 @@ def test_comparing_twice_gives_the_same_and_leaves_the_federated_model_alone(
 
 
 def test_training_the_arms_in_parallel_gives_the_same_comparison(
-    hearts: Done, comparison: Comparison, tmp_path: Path
+    hearts: Done, comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """One process beside this one trains as several do, and is started in the same way."""
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
     run = RunDirectory(shutil.copytree(hearts.run.path, tmp_path / "run"))
     summary = hearts.summary.model_copy(update={"seconds": 3_600.0})
     write_record(run.summary, summary)

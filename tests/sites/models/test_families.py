@@ -21,6 +21,14 @@ TRAVELS: tuple[Travels, ...] = ("lora", "head", "top-k", "full")
 LABELS = ("left", "mid", "right")
 
 every_family = pytest.mark.parametrize("family", sorted(FAMILIES))
+# Of three families every choice, of the others adapters and the whole model; `make test-all`
+# tries every choice of all families.
+TRIED = [
+    pytest.param(family, travels, marks=() if quick else pytest.mark.slow)
+    for family in sorted(FAMILIES)
+    for travels in TRAVELS
+    for quick in (travels in ("lora", "full") or family in ("bert", "distilbert", "roberta"),)
+]
 
 
 @cache
@@ -68,8 +76,7 @@ def scores_of_transformers(folder: Path) -> np.ndarray:
     return torch.cat(rows).numpy()
 
 
-@every_family
-@pytest.mark.parametrize("travels", TRAVELS)
+@pytest.mark.parametrize(("family", "travels"), TRIED)
 def test_what_is_exported_is_what_was_evaluated(
     family: str, travels: Travels, tmp_path: Path
 ) -> None:
