@@ -62,7 +62,7 @@ def planned_recount(directory: Path) -> Recount:
         return Recount(
             data_set=config.data_set,
             charter=charter,
-            roster=memory.rosters.exact_roster(counted),
+            roster=memory.rosters.claimed_roster(counted),
             number=memory.rosters.recounts(counted) + 1,
         )
 

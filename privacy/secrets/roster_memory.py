@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from privacy import canonical
-from privacy.canonical import Reader
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
 from privacy.storage.sqlite import SiteDatabase
@@ -282,15 +281,6 @@ class RosterMemory:
             counted.data_set,
         )
         return int(row[0] or 0) if row else 0
-
-    def exact_roster(self, counted: CountedData) -> tuple[str, ...]:
-        """Return for which sites this data set is counted exactly; none if for none yet."""
-        row = self._database.row(
-            "SELECT roster FROM exact_rosters WHERE charter = ? AND data_set = ?",
-            counted.charter,
-            counted.data_set,
-        )
-        return Reader(row[0], tag=b"").names() if row else ()
 
     def keep_own_evaluation(self, counted: CountedData, model: str, tally: Tally) -> Tally:
         """Keep what this site counted when it judged a model; return what it counted first.
