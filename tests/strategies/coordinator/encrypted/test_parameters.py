@@ -62,7 +62,7 @@ def test_each_kind_of_upload_has_its_form(terms: SealedTerms) -> None:
     ]
     assert [form.buckets for form in (updates, counts, statistics)] == [3, 1, 1]
     classes = [form.weight_classes for form in (updates, counts, statistics)]
-    assert classes == [(4, 8), (1, 2), (1, 2)]
+    assert classes == [(4, 8), (1, 2), (1, 4, 2)]  # counted, counted again, withheld
     assert updates.placement.dim == LAYOUT.dim
     assert counts.placement == terms.evaluation
     assert statistics.placement == terms.statistics

@@ -141,11 +141,11 @@ def test_rounds_that_were_not_reported_are_reported_once(
     honest: tuple[Consortium, Course], tmp_path: Path
 ) -> None:
     consortium = Consortium.placed(tmp_path / "run")
-    first = begun(consortium, "progress.json:3", before=False)
-    assert [one.server_round for one in first.rounds if one.evaluation.any()] == [1]
+    first = begun(consortium, "progress.json:4", before=False)
+    assert [one.server_round for one in first.rounds if one.evaluation.any()] == [2]
     second = gone_on(consortium)
-    assert [one.server_round for one in second.rounds] == [2, 3, 4]
-    told = [*first.rounds[:1], *second.rounds]
+    assert [one.server_round for one in second.rounds] == [3, 4]
+    told = [*first.rounds[:2], *second.rounds]
     wanted = {one.server_round: one.evaluation.tolist() for one in honest[1].rounds}
     assert {one.server_round: one.evaluation.tolist() for one in told} == wanted
 

@@ -31,7 +31,7 @@ from tests.small_consortium import (
 
 Honest = tuple[Consortium, Course]
 NODES = {name: 1001 + index for index, name in enumerate(NAMES)}
-ROUND = 2
+ROUND = 3
 
 
 @pytest.fixture(scope="module")

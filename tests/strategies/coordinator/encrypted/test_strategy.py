@@ -321,7 +321,11 @@ def test_a_run_that_loses_its_sites_still_tells_of_its_last_round(
                 grids[0].remove(index)
         return passing.content
 
-    done = place().start(down=leaves, started=lambda grid, _strategy: grids.append(grid))
+    done = place().start(
+        down=leaves,
+        started=lambda grid, _strategy: grids.append(grid),
+        num_server_rounds=4,
+    )
     assert isinstance(done.error, QuorumNotReached)
     assert [(one.server_round, bool(one.evaluation.any())) for one in done.rounds] == [
         (1, False),
