@@ -82,6 +82,11 @@ class NotPrivate:
         return "record"
 
     @property
+    def budgeted(self) -> "DifferentiallyPrivate | None":
+        """What a ledger reserves for."""
+        return None
+
+    @property
     def offered(self) -> AskedPrivacy | None:
         """What a site's policy is told."""
         return None
@@ -138,6 +143,11 @@ class DifferentiallyPrivate:
     def policy_unit(self) -> Unit:
         """By what the ledgers of a scenario's sites count."""
         return self.unit
+
+    @property
+    def budgeted(self) -> "DifferentiallyPrivate | None":
+        """What a ledger reserves for."""
+        return self
 
     @property
     def offered(self) -> AskedPrivacy | None:

@@ -44,8 +44,7 @@ class PlannedCost:
     @classmethod
     def of(cls, site: Site) -> "PlannedCost":
         """Return the plan of the run that a site is asked to join."""
-        asked = site.run_config.privacy
-        privacy = asked if isinstance(asked, DifferentiallyPrivate) else None
+        privacy = site.run_config.privacy.budgeted
         return cls(
             data_set=site.config.data_set,
             rounds=site.run_config.num_server_rounds,
@@ -82,7 +81,7 @@ class PlannedCost:
             rounds=fields["rounds"],
             seed=fields["seed"],
             delta=fields["delta"],
-            privacy=DifferentiallyPrivate(keys.unit, keys) if keys.unit != "off" else None,
+            privacy=keys.parsed.budgeted,
         )
 
 
