@@ -25,7 +25,8 @@ from privacy.wire import messages
 from scenarios.engines.in_process import Vanished, run_in_process
 from scenarios.engines.staging import stage
 from scenarios.library.registry import scenario_named
-from sites.evaluation.contract import evaluation_for
+from sites.evaluation.contract import evaluation_for, in_bins
+from sites.evaluation.score_bins import ScoreBins
 from sites.tasks.registry import task_for
 from strategies.coordinator.encrypted.parameters import RoundVoid
 from strategies.coordinator.messaging.cohort import QuorumNotReached
@@ -106,7 +107,8 @@ def test_the_figures_of_a_summary_are_those_of_the_recorded_counts(
 ) -> None:
     summary = read_record(finished.summary, Summary)
     record = read_record(finished.evaluation, Tallies)
-    evaluation = evaluation_for(SCENARIO.table)
+    bins = ScoreBins(bytes.fromhex(record.score_bins))
+    evaluation = in_bins(evaluation_for(SCENARIO.table), bins)
     counts = np.array(record.pooled, np.int64)
     expected = evaluation.metrics(counts)
     assert {name: one.value for name, one in summary.metrics.items()} == {
