@@ -126,8 +126,8 @@ def missing_members(names: Sequence[str]) -> MembersMissing:
     return MembersMissing(
         "the first run under a charter counts the training records of all its members, and these "
         f"are missing or were left out: {missing}. Bring them back, or run with `--without SITE` "
-        "for each. Their counts are then not in the statistics of this charter, and they join "
-        "exact counts only under its next revision",
+        "for each (of a scenario: `--set without=SITE,SITE`). Their counts are then not in the "
+        "statistics of this charter, and they join exact counts only under its next revision",
         missing=len(names),
     )
 
