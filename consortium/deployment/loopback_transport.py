@@ -91,14 +91,18 @@ class LoopbackTransport(httpx.AsyncBaseTransport):
         """Ask; the answer's body is still to be read.
 
         Raises:
+            httpx.LocalProtocolError: The request is no HTTP, such as with a body of another length
+                than its head says.
             httpx.TransportError: The server hung up.
             OSError: It is not there.
         """
         connection = self._kept() or await self._opened()
         try:
             head = await connection.ask(request)
-        except BaseException:
+        except BaseException as error:
             connection.writer.close()
+            if isinstance(error, h11.LocalProtocolError):
+                raise httpx.LocalProtocolError(str(error)) from error
             raise
         return httpx.Response(
             head.status_code,

@@ -22,6 +22,7 @@ import httpx
 import uvicorn
 import uvloop
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from consortium.coordinator.reply_bound import ReplyBound, counted_numbers, read_bound
 from consortium.deployment.loopback_transport import LoopbackTransport
@@ -52,6 +53,7 @@ SITE_PATHS = frozenset(
 )
 _BEHIND = "https://superlink"  # a name for the head of a request: the connection decides where
 _OTHER_BYTES = 2**16  # every other question of a node is a few names
+_HEAD_BYTES = 2**16  # the head of a node's question is a kilobyte
 _CONNECTION_HEADERS = frozenset(
     {b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"trailer", b"host"}
 )
@@ -107,6 +109,8 @@ class SiteGateway:
         except OversizedBody as error:
             self._refusals.note(error)
             await _answer(send, 413)
+        except httpx.LocalProtocolError:  # its head does not fit its body
+            await _answer(send, 400)
         except (httpx.TransportError, OSError):  # the SuperLink is down: nodes ask again
             await _answer(send, 503)
         except _Gone:
@@ -220,17 +224,57 @@ async def _answer(send: Send, status: int) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
+class _ManyQuestions(Exception):
+    """A party asks on and on before it has its answer, which no node does."""
+
+
+class _SmallHeads(HttpToolsProtocol):
+    """HTTP with heads of a bounded size, and at most one question that waits.
+
+    Guarantee: of a connection, no more is kept than `_HEAD_BYTES` of a head or of what follows a
+    body, what was read last, and the part of a body that was not passed on yet. uvicorn by itself
+    keeps whole heads, and all questions that wait, however much comes.
+    """
+
+    _n_head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; hang up if it is more of a head than a node sends."""
+        self._n_head_bytes += len(data)
+        super().data_received(data)
+        if self._n_head_bytes > _HEAD_BYTES:
+            self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer, or let the question wait if it is the only one."""
+        if self.pipeline:
+            raise _ManyQuestions
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body, which its reader bounds."""
+        self._n_head_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End a question; the next head begins."""
+        self._n_head_bytes = 0
+        super().on_message_complete()
+
+
 def gateway_server(link: SuperLink, app: SiteGateway, *, host: str, port: int) -> uvicorn.Server:
     """Return the server at the coordinator's address, with its TLS certificate."""
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
+        http=_SmallHeads,
         ssl_certfile=str(link.paths.server_certificate),
         ssl_keyfile=str(link.paths.server_key),
         lifespan="off",
         ws="none",
         log_config=None,
+        log_level="error",  # uvicorn has a line for each request that is no HTTP
         access_log=False,
         server_header=False,
         proxy_headers=False,
