@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,13 @@ from typer.testing import CliRunner
 from consortium.charter.document import Floors
 from consortium.cli.main import app as command_line
 from consortium.client.site_ledger import ledger_of
-from consortium.coordinator.assembly import clear_strategy
 from privacy.differential.budget import Spent
 from privacy.differential.ledger_entries import Budget
-from privacy.errors import ConsortiumError
 from privacy.protocol.announcements import Attestation
 from privacy.secrets.keys import Identity
 from privacy.wire import comparison_messages as comparing
 from tests.carrier import away, staged
+from tests.clear_consortium import clear_run
 from tests.decisions import decide
 from tests.small_consortium import (
     Consortium,
@@ -29,7 +27,6 @@ from tests.small_consortium import (
     Hook,
     Passing,
     as_it_is,
-    configured,
     forget_processes,
     refusal,
 )
@@ -44,7 +41,6 @@ PRIVATE: dict[str, Any] = {
 }
 PLAIN: dict[str, Any] = {"num_server_rounds": 1}
 RESTORED = (0, NORTH, "site-refused.ledger-restored")
-_RUNS = count(1)
 BUDGET = Budget(epsilon=3.0, delta=1e-6)
 
 
@@ -331,24 +327,6 @@ def test_a_site_that_forgot_for_whom_it_counted_counts_for_nobody_else(tmp_path:
     assert everyone.rounds[-1].evaluation.any()
     again = at.start(**PLAIN, seed=1)
     assert (1, NORTH, "site-refused.other-sites") in again.quarantined
-
-
-def clear_run(consortium: Consortium, config: dict[str, Any]) -> Course:
-    """Run in the clear; the course holds what the sites were asked."""
-    forget_processes()
-    course, settings = Course(), configured({"aggregation": "clear", **config})
-    strategy = clear_strategy(
-        settings,
-        consortium.charter,
-        f"clear-{next(_RUNS)}",
-        observe=course.events.append,
-        keep=lambda _progress: None,
-    )
-    try:
-        strategy.start(consortium.bus(course, settings), settings.num_server_rounds)
-    except ConsortiumError as error:
-        course.error = error
-    return course
 
 
 def test_in_the_clear_a_restored_site_trains_without_privacy_but_not_with_it(

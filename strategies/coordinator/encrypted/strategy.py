@@ -35,7 +35,6 @@ from strategies.coordinator.encrypted.refusals import (
     refused_buckets,
 )
 from strategies.coordinator.encrypted.request import (
-    BOUND,
     SealedRequest,
     bound_sites,
     collect_state,
@@ -286,9 +285,7 @@ class Encrypted(Strategy):
         )
         self._question.gather(exchange.replies(asked))
         for event in left_out_at_opening(self._question, terms.opener, len(terms.roster)):
-            # Who counted for all a moment ago rightly refuses to count for fewer.
-            if not (terms.lineage and event.code == BOUND):
-                self._observe(event)
+            self._observe(event)
         statistics = self._question.sums[STATISTICS]
         if statistics.withheld:
             return self._carry_statistics(exchange)

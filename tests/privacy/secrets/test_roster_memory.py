@@ -244,3 +244,26 @@ def test_a_memory_without_the_tables_gets_them(tmp_path: Path) -> None:
         database.commit()
     with SiteMemory(tmp_path) as memory:
         assert memory.rosters.claim_roster(COUNTED, ["a", "b", "c"])
+
+
+@given(asked=st.lists(st.integers(1, 4), max_size=6), value=st.integers(-(2**40), 2**40))
+def test_records_are_counted_again_only_by_a_higher_number(asked: list[int], value: int) -> None:
+    """The number is the operator's: the same one, asked again, forgets nothing."""
+    with TemporaryDirectory() as folder, SiteMemory(Path(folder)) as memory:
+        rosters, highest = memory.rosters, 0
+        for number in asked:
+            rosters.keep_own_statistics(COUNTED, np.array([value]))
+            rosters.forget_own_statistics(COUNTED, number=number)
+            assert (rosters.own_statistics(COUNTED) is None) == (number > highest)
+            highest = max(highest, number)
+            assert rosters.recounts(COUNTED) == highest
+
+
+@given(values=st.lists(st.integers(-(2**40), 2**40), min_size=1, max_size=4))
+def test_what_was_counted_of_a_model_first_is_what_counts(values: list[int]) -> None:
+    with TemporaryDirectory() as folder, SiteMemory(Path(folder)) as memory:
+        assert memory.rosters.own_evaluation(COUNTED, "aa") is None
+        for value in values:
+            kept = memory.rosters.keep_own_evaluation(COUNTED, "aa", np.array([value]))
+            assert kept.tolist() == [values[0]]
+        assert memory.rosters.own_evaluation(COUNTED, "bb") is None

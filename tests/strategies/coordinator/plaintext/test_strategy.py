@@ -1,6 +1,7 @@
 import gc
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from flwr.serverapp.strategy import Strategy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consortium.charter.document import Floors
 from privacy.layout import Vector
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
@@ -27,7 +29,10 @@ from strategies.rules.inputs import TooFewSites
 from strategies.rules.mean import StreamingMean
 from strategies.rules.registry import RULES, RuleOptions
 from strategies.server_optimizer import StepOverflow
+from tests.clear_consortium import clear_run
 from tests.grids import CountingGrid, EagerGrid, KeepingGrid, Traced, traced
+from tests.small_consortium import NAMES as MEMBERS
+from tests.small_consortium import Consortium, forget_processes
 from tests.small_site import (
     CHARTER,
     EVALUATION_SIZE,
@@ -342,3 +347,15 @@ def test_flower_could_drive_the_round_itself() -> None:
     assert counted == {"num-sites": 4}
     strategy.summary()
     assert outcome.model == run(honest(), rounds=1).model
+
+
+def test_ledgers_are_compared_once_for_the_sites_of_a_private_run(tmp_path: Path) -> None:
+    """In the clear too, if the members have keys; each site is asked before the first round."""
+    forget_processes()
+    consortium = Consortium.placed(tmp_path / "run", floors=Floors(full_class_examples=40))
+    private = {"dp.unit": "person", "dp.epsilon": 0.5, "dp.delta": 1e-6, "dp.steps": 1}
+    course = clear_run(consortium, {"num_server_rounds": 2, **private})
+    assert course.error is None, course.error
+    for kind in ("query.attest", "query.compare"):
+        assert {asked.site for asked, _ in course.answers(kind)} == set(MEMBERS)
+        assert len(course.answers(kind)) == len(MEMBERS)
