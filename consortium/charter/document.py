@@ -188,6 +188,11 @@ class Charter(_Agreed):
         """
         try:
             return _parse_charter(path.read_bytes())
+        except FileNotFoundError as error:
+            raise BadCharter(
+                f"there is no charter at {path}: name the file, or install the kit that holds it "
+                "with `consortium site install` or `consortium coordinator install`"
+            ) from error
         except OSError as error:
             raise BadCharter(f"the charter {path} cannot be read: {error.strerror}") from error
         except ValidationError as error:

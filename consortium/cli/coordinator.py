@@ -121,7 +121,8 @@ def delete_uploads(
     older_than: int = typer.Option(0, min=0, help="Only what came more than so many days ago."),
 ) -> None:
     """Delete uploads of encrypted runs; receipts and sums stay. Audit the sums first."""
-    now = datetime.now(UTC)
+    # Without a number of days all go, also what came while the clock was ahead of today's.
+    now = datetime.now(UTC) if older_than else datetime.max.replace(tzinfo=UTC)
     if not name:
         deleted = delete_old_uploads(directory, now=now, days=older_than)
     else:

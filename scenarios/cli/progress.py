@@ -102,8 +102,12 @@ class _Plain:
 
     def finish_round(self, turn: int, metrics: dict[str, Any]) -> None:
         """Print the metrics of the model that the round started from."""
-        # The final evaluation comes as one round more.
-        self.print_line(f"round {min(turn, self.rounds)}/{self.rounds}  {self.figures(metrics)}")
+        # The final evaluation comes as one round more; an encrypted run leaves out its start.
+        before, figures = turn - 1, self.figures(metrics)
+        if before:
+            self.print_line(f"round {before}/{self.rounds}  {figures or 'no figures'}")
+        elif figures:
+            self.print_line(f"before training  {figures}")
 
     def figures(self, metrics: dict[str, Any]) -> str:
         """Return the metrics to show, as a short text."""

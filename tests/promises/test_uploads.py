@@ -1,5 +1,6 @@
 """Whoever breaks in after the sums were audited finds no upload to open with a member's keys."""
 
+import os
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -93,6 +94,17 @@ def test_after_the_audit_no_upload_is_left(
     staged(so=held_at(coordinator, uploads) == len(uploads) > 0, what="uploads were not kept")
     assert set(consortium.audited().values()) == {""}
     assert delete(coordinator, "--name", RUN) == f"{len(uploads)} uploads deleted"
+    assert held_at(coordinator, uploads) == 0
+
+
+def test_what_came_before_the_clock_was_set_back_goes_too(
+    coordinator: Path, ended: tuple[Consortium, list[bytes]]
+) -> None:
+    consortium, uploads = ended
+    ahead = (datetime.now(UTC) + timedelta(days=400)).timestamp()
+    for path in consortium.run.vault.rglob("upload-*"):
+        os.utime(path, (ahead, ahead))
+    assert delete(coordinator) == f"{len(uploads)} uploads deleted"
     assert held_at(coordinator, uploads) == 0
 
 

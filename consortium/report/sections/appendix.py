@@ -119,7 +119,8 @@ def identity_section(recorded: Recorded) -> Section:
         short="Fingerprints",
         lead=(
             f"The same data, settings and seed ({summary.seed}) give exactly the same model, bit "
-            "for bit. Two runs with the same model fingerprint have the same model."
+            "for bit, where the sites' processors are of the same kind. Two runs with the same "
+            "model fingerprint have the same model."
         ),
         blocks=(
             Facts(items=tuple((name, text) for name, text in prints.items() if text), kind="code"),

@@ -46,6 +46,11 @@ def test_what_is_no_charter_is_refused(tmp_path: Path, content: str | None) -> N
         Charter.read(path)
 
 
+def test_a_charter_that_is_not_there_is_told_with_what_brings_it(tmp_path: Path) -> None:
+    with pytest.raises(BadCharter, match=r"no charter at .* site install"):
+        Charter.read(tmp_path / "charter.json")
+
+
 def test_two_members_cannot_have_one_name() -> None:
     twice = [Member(name="a"), Member(name="a")]
     with pytest.raises(ValidationError, match="distinct names"):

@@ -164,6 +164,13 @@ def test_a_comparison_is_told_with_its_intervals(reports: dict[str, RunDirectory
     assert "The axis does not start at 0" in text
 
 
+def test_the_same_bits_are_promised_for_processors_of_the_same_kind_only(
+    reports: dict[str, RunDirectory],
+) -> None:
+    text = text_of(reports["compared"])
+    assert "bit for bit, where the sites' processors are of the same kind." in text
+
+
 def test_without_a_comparison_that_is_said(reports: dict[str, RunDirectory]) -> None:
     text = text_of(reports["quarantined"])
     assert "This run did not measure whether that is better" in text

@@ -50,17 +50,23 @@ def test_without_a_terminal_every_round_is_a_plain_line(tmp_path: Path) -> None:
         ANSWERED,
         round_finished(1, roc_auc=0.75, log_loss=0.5, brier=0.1),
         round_finished(2, roc_auc=0.8125),
+        round_finished(3),
     )
     assert text.splitlines() == [
         "2 sites joined: east, west",
-        "round 1/2  roc_auc 0.7500  log_loss 0.5000",
-        "round 2/2  roc_auc 0.8125",
+        "before training  roc_auc 0.7500  log_loss 0.5000",
+        "round 1/2  roc_auc 0.8125",
+        "round 2/2  no figures",
     ]
     assert "\x1b" not in text
 
 
 def test_the_final_evaluation_does_not_count_as_a_round(tmp_path: Path) -> None:
     assert shown_text(tmp_path, round_finished(3, roc_auc=0.9)).startswith("round 2/2")
+
+
+def test_an_encrypted_run_says_nothing_of_its_start(tmp_path: Path) -> None:
+    assert shown_text(tmp_path, round_finished(1)) == ""
 
 
 def test_missing_and_excluded_sites_are_named_with_the_reason(tmp_path: Path) -> None:
@@ -101,7 +107,7 @@ def test_an_incomplete_line_is_shown_once_it_is_complete(tmp_path: Path) -> None
             time.sleep(0.15)  # longer than the display looks away
     assert screen_text(screen).splitlines() == [
         "2 sites joined: east, west",
-        "round 1/2  roc_auc 0.7500",
+        "before training  roc_auc 0.7500",
     ]
 
 
