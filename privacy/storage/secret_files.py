@@ -93,6 +93,9 @@ def read_private(path: Path, *, at_most: int = _MOST_BYTES) -> bytes:
         raise SecretMissing(f"there is no secret at {path}") from error
     except OSError as error:
         raise ExposedSecret(f"{path} cannot be opened as a plain file") from error
+    if stat.S_ISDIR(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise ExposedSecret(f"{path} is a folder and no plain file")
     with os.fdopen(handle, "rb") as file:
         require_private_place(path.parent)
         # Of the open file, not of the path: the path could be replaced between check and read.
@@ -144,11 +147,13 @@ def require_private_place(directory: Path) -> None:
     named = Path(os.path.abspath(directory))  # noqa: PTH100 -- resolve() would skip the links
     real = directory.resolve()
     for one in sorted({named, *named.parents, real, *real.parents}):
-        facts = one.stat()
-        if facts.st_uid not in {0, os.geteuid()}:
+        facts, link = one.stat(), one.lstat()  # who owns a link can turn it elsewhere
+        for owner, option in ((link.st_uid, " -h"), (facts.st_uid, "")):
+            if owner in {0, os.geteuid()}:
+                continue
             raise ExposedSecret(
-                f"{one} belongs to user {facts.st_uid}, who could put other secrets there: run "
-                f"this as that user, or move the secrets, or `sudo chown {os.geteuid()} "
+                f"{one} belongs to user {owner}, who could put other secrets there: run "
+                f"this as that user, or move the secrets, or `sudo chown{option} {os.geteuid()} "
                 f"{shlex.quote(str(one))}`"
             )
         own_group = facts.st_gid == facts.st_uid

@@ -175,6 +175,27 @@ def test_a_place_behind_a_link_is_looked_at_on_both_sides(tmp_path: Path) -> Non
         (tmp_path / side).chmod(0o755)
 
 
+def test_a_folder_in_the_place_of_a_secret_is_refused(path: Path) -> None:
+    make_private_directory(path)
+    with pytest.raises(ExposedSecret, match="folder"):
+        read_secret(path, tag=TAG, size=4)
+
+
+def test_a_link_of_another_user_leads_to_no_secret(tmp_path: Path) -> None:
+    """Its owner can turn it to another place, also where nobody can move what is another's."""
+    if os.geteuid() != 0:
+        pytest.skip("only root gives a link away")
+    make_private_directory(tmp_path / "real" / "secrets")
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o1777)
+    link = tmp_path / "open" / "link"
+    link.symlink_to(tmp_path / "real")
+    require_private_place(link / "secrets")
+    os.lchown(link, 4321, 4321)
+    with pytest.raises(ExposedSecret, match=r"belongs to user 4321.* `sudo chown -h"):
+        require_private_place(link / "secrets")
+
+
 def test_where_everybody_may_write_but_not_move_what_is_anothers_is_no_danger(
     path: Path,
 ) -> None:
