@@ -13,7 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privacy.secrets.replay_guard import SiteMemory
-from privacy.secrets.roster_memory import CountedData, OtherBuckets, OtherSites, Start
+from privacy.secrets.roster_memory import (
+    CountedData,
+    OtherBuckets,
+    OtherSettings,
+    OtherSites,
+    Start,
+)
 
 SITES = ("a", "b", "c", "d", "e", "f")
 FLOOR = 3
@@ -118,6 +124,16 @@ def test_updates_from_a_start_are_sealed_for_the_first_buckets_only(tmp_path: Pa
             with pytest.raises(OtherBuckets):
                 memory.rosters.claim_start(START, others)
         memory.rosters.claim_start(Start(counted=COUNTED, seed=8), [["a", "b", "d", "e"]])
+
+
+def test_updates_from_a_start_are_sealed_with_the_first_settings_only(tmp_path: Path) -> None:
+    with SiteMemory(tmp_path) as memory:
+        memory.rosters.claim_settings(START, "0a")
+    with SiteMemory(tmp_path) as memory:
+        memory.rosters.claim_settings(START, "0a")
+        with pytest.raises(OtherSettings, match="give the run another seed"):
+            memory.rosters.claim_settings(START, "0b")
+        memory.rosters.claim_settings(Start(counted=COUNTED, seed=8), "0b")
 
 
 def test_other_data_and_another_charter_have_starts_of_their_own(tmp_path: Path) -> None:
