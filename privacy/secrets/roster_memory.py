@@ -139,8 +139,9 @@ class RosterMemory:
 
         It must be the one for which this site sealed last: all sites of a later sum have sealed for
         it, so none of them opens an earlier one. What was sealed before this site was given the
-        statistics of others does not count, though it evaluated for the roster since. If this site holds statistics already, the roster
-        is not chosen yet: those of the sum must be the same.
+        statistics of others does not count, though it evaluated for the roster since. If this
+        site holds statistics already, the roster is not chosen yet: those of the sum must be the
+        same.
         """
         encoded = canonical.names(sorted(roster))
         place = (counted.charter, counted.data_set)
