@@ -147,15 +147,15 @@ class RosterMemory:
         place = (counted.charter, counted.data_set)
         with self._database.writing():
             claimed = self._claimed(counted)
-            if claimed not in {None, encoded}:
-                return False
             sealed = self._database.row(
                 "SELECT roster FROM sealed_rosters WHERE charter = ? AND data_set = ?", *place
             )
+            if claimed is not None:
+                return claimed == encoded and sealed != (canonical.names(()),)
             # Version 0.1.0 sealed, and remembered for whom in no table.
             if sealed not in {None, (encoded,)}:
                 return False
-            if claimed is not None or self.pooled_statistics(counted.charter) is not None:
+            if self.pooled_statistics(counted.charter) is not None:
                 return True
             self._database.execute("INSERT INTO exact_rosters VALUES (?, ?, ?)", *place, encoded)
         return True

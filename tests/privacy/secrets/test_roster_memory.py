@@ -208,6 +208,8 @@ def test_who_was_given_statistics_opens_none(tmp_path: Path) -> None:
         memory.rosters.seal_statistics_for(COUNTED, "abcd")
         memory.rosters.forget_sealed_statistics(COUNTED)
         assert not memory.rosters.open_statistics_of(COUNTED, "abcd")
+        assert memory.rosters.claim_roster(COUNTED, "abcd")  # for an evaluation
+        assert not memory.rosters.open_statistics_of(COUNTED, "abcd")
 
 
 def test_who_holds_statistics_chooses_its_roster_when_it_has_seen_that_they_are_the_same(
