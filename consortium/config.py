@@ -24,6 +24,20 @@ from strategies.server_optimizer import OptimizerOptions
 
 Scalar: TypeAlias = str | int | float | bool
 
+# What neither makes nor weighs an update; buckets have a rule of their own.
+_OF_NO_UPDATE = (
+    "attempts",
+    "buckets",
+    "deadline_s",
+    "evaluate_model",
+    "fraction",
+    "join_deadline_s",
+    "keep_uploads",
+    "num_server_rounds",
+    "quorum",
+    "score_bins",
+    "without",
+)
 _WITHOUT_PREFIX = frozenset({"text_model", "table_model", "training"})  # as in version 0.1.0
 
 
@@ -265,6 +279,15 @@ class RunConfig(BaseModel):
             part, _, name = key.replace("-", "_").rpartition(".")
             (canonical.setdefault(part, {}) if part else canonical)[name] = value
         return hashlib.sha256(to_json(canonical)).hexdigest()
+
+    @property
+    def update_settings(self) -> str:
+        """SHA-256 of all that makes or weighs an update, in hexadecimal.
+
+        That is all but how long a run is, who is asked when, what is kept and what is evaluated.
+        """
+        defaults = {name: type(self).model_fields[name].default for name in _OF_NO_UPDATE}
+        return self.model_copy(update=defaults).digest
 
 
 @dataclass(frozen=True)

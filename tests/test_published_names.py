@@ -155,6 +155,7 @@ CODES = {
     "OptimizerRefused": "optimizer-refused",
     "OptionRefused": "option-refused",
     "OtherBuckets": "other-buckets",
+    "OtherSettings": "other-settings",
     "OtherSites": "other-sites",
     "OtherCharter": "other-charter",
     "OtherEncoder": "other-encoder",

@@ -247,7 +247,7 @@ def note_changed_statistics(site: Site, recounted: Sequence[str]) -> None:
     _LOG.warning(
         "the pooled statistics are not those of an earlier run under this charter; counted again "
         "by the word of the operators of: %s",
-        who or "nobody who says so",
+        who,
     )
 
 

@@ -98,6 +98,8 @@ _SAID_BY_THE_SITE = {
     "already-answered": "It refused a request that repeats an earlier one with other content.",
     "other-buckets": "It refused to seal the same updates for other buckets; the run "
     "needs another seed.",
+    "other-settings": "It refused to seal the same updates with other settings; the run "
+    "needs another seed.",
     "answer-forgotten": "It was asked again for an answer it no longer keeps.",
     "key-burned": "It refused keys under which an earlier sum was wrong.",
     "checksum-failed": "It was given a sum that is not the sum of the answers named with it.",

@@ -57,6 +57,8 @@ class AnnouncedLedger(Ledger):
             "CREATE TABLE IF NOT EXISTS announced"
             " (number INTEGER, digest BLOB, made REAL NOT NULL, passed REAL, witnesses TEXT,"
             " run TEXT, PRIMARY KEY (number, digest)) STRICT",
+            "CREATE TABLE IF NOT EXISTS announced_settings"
+            " (digest BLOB PRIMARY KEY, settings TEXT NOT NULL) STRICT",
             "CREATE TABLE IF NOT EXISTS held"
             " (member TEXT, number INTEGER, digest BLOB, encoded BLOB NOT NULL,"
             " PRIMARY KEY (member, number, digest)) STRICT",
@@ -71,12 +73,20 @@ class AnnouncedLedger(Ledger):
         row = self._database.row("SELECT MAX(number) FROM announced WHERE passed IS NOT NULL")
         return (row[0] or 0) + 1
 
-    def note_announced(self, number: int, digest: bytes, *, at: float) -> None:
-        """Remember an announcement of this site, before anybody is told."""
+    def note_announced(self, number: int, digest: bytes, *, settings: str, at: float) -> None:
+        """Remember an announcement of this site, before anybody is told.
+
+        Args:
+            number: Its number.
+            digest: Its digest.
+            settings: Digest of the run config that it plans.
+            at: When it was made, in seconds since 1970.
+        """
         with self._database.writing():
             self._database.execute(
                 "INSERT INTO announced VALUES (?, ?, ?, NULL, NULL, NULL)", number, digest, at
             )
+            self._database.execute("INSERT INTO announced_settings VALUES (?, ?)", digest, settings)
 
     def is_fresh(self, digest: bytes, *, at: float) -> bool:
         """Return whether answers to an announcement of this site are believed now."""
@@ -101,13 +111,17 @@ class AnnouncedLedger(Ledger):
                 digest,
             )
 
-    def require_compared(self, run: str, *, others: Sequence[str], needed: int, at: float) -> None:
+    def require_compared(
+        self, run: str, *, settings: str, others: Sequence[str], needed: int, at: float
+    ) -> None:
         """Check that enough other members answered before a run, and know nothing that this lacks.
 
-        One comparison serves one run, from its first question to its end.
+        One comparison serves one run, from its first question to its end, with the settings that
+        were announced: what the others hold is the plan of what is done.
 
         Args:
             run: The run.
+            settings: Digest of its config.
             others: The members whose answers count.
             needed: How many of them must have answered.
             at: The time, in seconds since 1970.
@@ -118,17 +132,16 @@ class AnnouncedLedger(Ledger):
         """
         self.require_nothing_lost()
         with self._database.writing():
-            found = self._database.row("SELECT digest FROM announced WHERE run = ?", run)
-            if found is None:
-                found = self._database.row(
-                    "SELECT digest FROM announced WHERE run IS NULL AND passed >= ?"
-                    " ORDER BY number DESC LIMIT 1",
-                    at - FRESH_S,
+            found = self._database.row(
+                "SELECT digest FROM announced NATURAL JOIN announced_settings WHERE settings = ?"
+                " AND (run = ? OR (run IS NULL AND passed >= ?))"
+                " ORDER BY run IS NULL, number DESC LIMIT 1",
+                *(settings, run, at - FRESH_S),
+            )
+            if found is not None:
+                self._database.execute(
+                    "UPDATE announced SET run = ? WHERE digest = ?", run, found[0]
                 )
-                if found is not None:
-                    self._database.execute(
-                        "UPDATE announced SET run = ? WHERE digest = ?", run, found[0]
-                    )
             answered = set(others) & (self._witnesses(found[0]) if found else set())
         if len(answered) < needed:
             raise LedgerNotCompared(

@@ -37,8 +37,9 @@ ROSTER_TABLES = (
     " PRIMARY KEY (charter, data_set, seed, server_round)) STRICT",
 )
 
-# The rounds under which roster and buckets of sealed updates stand; opened sums count from 1.
-_SEALED, _PARTED = 0, -1
+# The rounds under which roster, buckets and settings of sealed updates stand; opened sums count
+# from 1.
+_SEALED, _PARTED, _SET = 0, -1, -2
 
 
 class OtherSites(ConsortiumError, PermissionError, code="other-sites"):
@@ -47,6 +48,10 @@ class OtherSites(ConsortiumError, PermissionError, code="other-sites"):
 
 class OtherBuckets(ConsortiumError, ValueError, code="other-buckets"):
     """Updates without noise from this start were sealed for other buckets before."""
+
+
+class OtherSettings(ConsortiumError, ValueError, code="other-settings"):
+    """Updates without noise from this start were sealed with other settings before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,18 +138,20 @@ class RosterMemory:
         """Return whether the statistics of this roster may be opened; then it is the one, for ever.
 
         It must be the one for which this site sealed last: all sites of a later sum have sealed for
-        it, so none of them opens an earlier one. If this site holds statistics already, the roster
-        is not chosen yet: those of the sum must be the same.
+        it, so none of them opens an earlier one. What was sealed before this site was given the
+        statistics of others does not count, though it evaluated for the roster since. If this
+        site holds statistics already, the roster is not chosen yet: those of the sum must be the
+        same.
         """
         encoded = canonical.names(sorted(roster))
         place = (counted.charter, counted.data_set)
         with self._database.writing():
             claimed = self._claimed(counted)
-            if claimed is not None:
-                return claimed == encoded
             sealed = self._database.row(
                 "SELECT roster FROM sealed_rosters WHERE charter = ? AND data_set = ?", *place
             )
+            if claimed is not None:
+                return claimed == encoded and sealed != (canonical.names(()),)
             # Version 0.1.0 sealed, and remembered for whom in no table.
             if sealed not in {None, (encoded,)}:
                 return False
@@ -181,6 +188,26 @@ class RosterMemory:
             raise OtherBuckets(
                 f"updates from the start that seed {start.seed} gives were sealed for other "
                 "buckets of these sites before: give the run another seed"
+            )
+
+    def claim_settings(self, start: Start, settings: str) -> None:
+        """Remember with which settings updates from a start are made and weighed.
+
+        A setting may act at one site only, such as equal weights at the only small one. The
+        difference of two sums is then of that site alone, though the same sites are in both.
+
+        Args:
+            start: Where the run began.
+            settings: Their digest.
+
+        Raises:
+            OtherSettings: They were others before.
+        """
+        if not self._is_claimed(start, _SET, [[settings]]):
+            raise OtherSettings(
+                f"updates from the start that seed {start.seed} gives were sealed with other "
+                "settings before, and the difference may be of a single site: give the run "
+                "another seed"
             )
 
     def claim_opened(

@@ -1,20 +1,24 @@
 """The first run under a charter counts for all its members, or for those that it names."""
 
+import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from flwr.app import RecordDict
 
 from consortium.coordinator.counted_rosters import AnotherRosterCounted, CountedRosters
+from privacy.layout import Tally
 from privacy.protocol.envelope import STATISTICS, Receipt
 from privacy.protocol.grouping import WITHHELD
 from scenarios.engines.in_process import InProcessGrid, Vanished
 from strategies.coordinator.encrypted.parameters import MembersMissing, RoundVoid
 from strategies.coordinator.encrypted.strategy import Encrypted
 from tests.carrier import away, staged
+from tests.decisions import decide
 from tests.opened_sums import OpenedSum, opened_sums
 from tests.small_consortium import (
     NAMES,
@@ -105,6 +109,12 @@ def test_a_member_that_falls_silent_in_the_first_statistics_binds_nobody(
     assert not more
 
 
+def statistics(consortium: Consortium, name: str) -> Tally:
+    """Return the statistics in a site's model: those of the sites that counted."""
+    model = consortium.run.site(name) / "model" / "model.json"
+    return np.array(json.loads(model.read_text())["statistics"])
+
+
 def interrupted(consortium: Consortium) -> dict[str, RecordDict]:
     """Return what a run of all asks each site in its first round; no site has opened it."""
     asked: dict[str, RecordDict] = {}
@@ -166,6 +176,25 @@ def test_who_was_given_statistics_opens_no_sum_that_it_sealed_for_before(
     forget_processes()
     config: dict[str, Any] = {"num_server_rounds": 1, "quorum": 3}
     assert consortium.place("west", **config).refusal(TRAIN, asked["west"]) == "another-roster"
+
+
+def test_who_evaluates_with_a_roster_opens_no_other_statistics_of_it(
+    consortium: Consortium,
+) -> None:
+    """West was given the statistics of the others, and counts with all when it evaluates."""
+    for name in NAMES:
+        decide(consortium.run.site(name), releases={"evaluation_rosters": "one"})
+    asked = interrupted(consortium)
+    run(consortium, without="west")
+    later, _ = run(consortium, seed=8)
+    staged(so=set(later.models) == set(NAMES), what="west was not given the statistics")
+    given = statistics(consortium, "west")
+    config: dict[str, Any] = {"num_server_rounds": 1, "quorum": 3}
+    for seed in (9, 10):  # each time west seals its statistics anew, and for the first roster
+        forget_processes()
+        assert consortium.place("west", **config).refusal(TRAIN, asked["west"]) == "another-roster"
+        run(consortium, seed=seed)
+    assert np.array_equal(statistics(consortium, "west"), given)
 
 
 def test_a_sum_that_sites_may_have_opened_is_the_only_one_that_the_coordinator_makes(

@@ -217,6 +217,29 @@ def test_a_run_goes_on_without_who_is_late_and_may_do_so_again(tmp_path: Path) -
     assert not watched.shows_west()
 
 
+@pytest.mark.parametrize(
+    ("settings", "others"),
+    [({"weighting": "classes"}, {"weighting": "equal"}), ({"batch_size": 32}, {"batch_size": 64})],
+)
+def test_the_update_of_the_one_site_on_which_a_setting_acts_stays_its_own(
+    tmp_path: Path, settings: dict[str, Any], others: dict[str, Any]
+) -> None:
+    """The same sites in both: west alone has another weight, or more records than a batch."""
+    watched = Watched(tmp_path)
+    at_west, elsewhere = (8, 60) if "weighting" in settings else (80, 30)
+    for name in NAMES:
+        path = watched.consortium.run.site(name) / "data.parquet"
+        table = records(name, at_west if name == "west" else elsewhere)
+        table.to_parquet(path, index=False)
+    first = watched.run(**settings)
+    staged(so=first.error is None and bool(watched.own), what="no first run")
+    second = watched.run(**others)
+    opened = [one.levels for one in watched.opened if one.server_round == 1]
+    assert not any((one - opened[0]).any() for one in opened)
+    assert {code for _, _, code in second.quarantined} == {"site-refused.other-settings"}
+    assert watched.run(num_server_rounds=1, **settings).error is None  # how long it is, is no such
+
+
 def test_another_seed_is_another_start(tmp_path: Path) -> None:
     """And the same sites may go on from the same one as often as they like."""
     watched = Watched(tmp_path)

@@ -103,5 +103,5 @@ def announce_run(site: Site) -> bytes:
         salt=secrets.token_bytes(DIGEST_SIZE),
         note=PlannedCost.of(site).sealed(identity),
     )
-    ledger.note_announced(number, announced.digest, at=time.time())
+    ledger.note_announced(number, announced.digest, settings=site.config_digest, at=time.time())
     return announced.with_signature(identity.sign).encode()

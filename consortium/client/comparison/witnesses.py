@@ -134,7 +134,7 @@ def require_compared(site: Site, run: str, *, roster: Sequence[str] = ()) -> Non
     others = sorted({*(roster or site.charter.names)} - {site.config.name})
     needed = len(others) if roster else len(others) // 2 + 1
     announced_ledger(site.directory).require_compared(
-        run, others=others, needed=needed, at=time.time()
+        run, settings=site.config_digest, others=others, needed=needed, at=time.time()
     )
 
 

@@ -108,10 +108,12 @@ class Answers:
         Raises:
             OtherSites: They have no noise, and were sealed for another roster before.
             OtherBuckets: As before, for other buckets of the same sites.
+            OtherSettings: As before, with other settings.
         """
         if self._repeats:
-            by_bucket = self.terms.sites_by_bucket
-            self.terms.member.memory.rosters.claim_start(self._start, by_bucket)
+            rosters = self.terms.member.memory.rosters
+            rosters.claim_start(self._start, self.terms.sites_by_bucket)
+            rosters.claim_settings(self._start, self.terms.site.run_config.update_settings)
 
     def claim_opened(self, server_round: int, buckets: Iterable[Sequence[Receipt]]) -> None:
         """Remember whose updates of a round are opened together.

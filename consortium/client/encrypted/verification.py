@@ -306,28 +306,31 @@ class ExactCounts:
     def keep_opened(self, statistics: Tally, receipts: bytes) -> None:
         """Keep the statistics that this site opened, to carry them into later runs.
 
-        If they are not those of an earlier run under this charter, the site's log says whose
-        operators had theirs counted again.
+        They are those of an earlier run under this charter, unless a receipt says that a site's
+        operator had them counted again; then the site's log says whose.
 
         Args:
             statistics: As they were opened.
             receipts: Of all sites' statistics, checked before.
 
         Raises:
-            AnotherRoster: It was given others before, and is not one of those who counted for this
-                roster.
+            AnotherRoster: It holds others, and nobody had theirs counted again, or it is not one of
+                those who counted for this roster.
         """
         if not self.of_statistics:
             return
-        if not self._rosters.counts_for(self._counted, self.terms.opened.roster):
+        signed = [receipt.label for receipt in decode_receipts(receipts)]
+        recounted = [label.site for label in signed if label.weight_class == RECOUNTED]
+        counts = self._rosters.counts_for(self._counted, self.terms.opened.roster)
+        # A site that was given the statistics of others may have evaluated for this roster since.
+        if not (counts and recounted):
             self.take_statistics(statistics)
+        if not counts:
             self._rosters.claim_roster(self._counted, self.terms.opened.roster)
         charter = self.terms.site.fingerprint
         before = self._rosters.pooled_statistics(charter)
         if before is not None and not np.array_equal(before, statistics):
-            signed = [receipt.label for receipt in decode_receipts(receipts)]
-            who = [label.site for label in signed if label.weight_class == RECOUNTED]
-            note_changed_statistics(self.terms.site, who)
+            note_changed_statistics(self.terms.site, recounted)
         self._rosters.keep_pooled_statistics(charter, statistics)
 
     def forget_sealed_statistics(self) -> None:
@@ -368,8 +371,9 @@ class ExactCounts:
             self._rosters.keep_pooled_statistics(fingerprint, statistics)
         elif not np.array_equal(held, statistics):
             raise AnotherRoster(
-                "this run carries other statistics than this site holds under this charter: run "
-                "with all its sites, or let them sign the next revision of the charter"
+                "this run has other statistics than this site holds under this charter: run with "
+                "all its sites, let a site whose records changed say so (`consortium site "
+                "recount`), or let them sign the next revision of the charter"
             )
 
     def _confirmed_start(self) -> RunState | None:

@@ -25,6 +25,7 @@ from privacy.differential.mechanisms import SampledGaussian, WithoutNoise
 OTHERS = ("b", "c", "d")
 MAJORITIES = tuple(one for size in (2, 3) for one in combinations(OTHERS, size))
 NOW = 1_000_000.0
+PLAN = "the run config that was announced"
 DATA = DataSet(name="records", fingerprint="0" * 64)
 EVENT = SampledGaussian(
     noise_multiplier=1.0, sampling_rate=0.1, steps=3, clip_norm=1.0, unit="person"
@@ -75,7 +76,7 @@ class Site:
         digest = run.to_bytes(32, "big")
         with AnnouncedLedger(self.folder / "a") as own:
             number = own.next_number()
-            own.note_announced(number, digest, at=NOW)
+            own.note_announced(number, digest, settings=PLAN, at=NOW)
             for name in roster:
                 held = self.held[name].held("a", number)
                 self.held[name].hold("a", number, digest, number.to_bytes(8, "big") + digest)
@@ -85,7 +86,9 @@ class Site:
                 if shown:
                     own.require_nothing_lost()
                     own.note_passed(digest, roster, at=NOW)
-                own.require_compared(str(run), others=roster, needed=len(roster), at=NOW)
+                own.require_compared(
+                    str(run), settings=PLAN, others=roster, needed=len(roster), at=NOW
+                )
             except (LedgerRestored, LedgerNotCompared):
                 return False
         self.answered.add(run)
@@ -167,7 +170,7 @@ def own(tmp_path: Path) -> AnnouncedLedger:
 
 def passed(own: AnnouncedLedger, digest: bytes = bytes(32), *, at: float = NOW) -> None:
     """Let two members answer an announcement."""
-    own.note_announced(own.next_number(), digest, at=at)
+    own.note_announced(own.next_number(), digest, settings=PLAN, at=at)
     own.note_passed(digest, ["b", "c"], at=at)
 
 
@@ -176,9 +179,9 @@ def test_a_comparison_serves_one_run_from_its_first_question_to_its_end(
 ) -> None:
     passed(own)
     for later in (0.0, 2 * FRESH_S):
-        own.require_compared("first", others=["b", "c"], needed=2, at=NOW + later)
+        own.require_compared("first", settings=PLAN, others=["b", "c"], needed=2, at=NOW + later)
     with pytest.raises(LedgerNotCompared):
-        own.require_compared("second", others=["b", "c"], needed=2, at=NOW)
+        own.require_compared("second", settings=PLAN, others=["b", "c"], needed=2, at=NOW)
 
 
 def test_a_comparison_that_served_no_run_within_the_hour_is_worth_nothing(
@@ -186,18 +189,29 @@ def test_a_comparison_that_served_no_run_within_the_hour_is_worth_nothing(
 ) -> None:
     passed(own)
     with pytest.raises(LedgerNotCompared, match="missing are b, c"):
-        own.require_compared("late", others=["b", "c"], needed=1, at=NOW + FRESH_S + 1)
+        own.require_compared(
+            "late", settings=PLAN, others=["b", "c"], needed=1, at=NOW + FRESH_S + 1
+        )
+
+
+def test_a_comparison_serves_the_run_that_was_announced(own: AnnouncedLedger) -> None:
+    """Before it is used, and afterwards: else the others would hold the plan of a cheaper run."""
+    passed(own)
+    for _ in range(2):
+        with pytest.raises(LedgerNotCompared):
+            own.require_compared("run", settings="dearer", others=["b"], needed=1, at=NOW)
+        own.require_compared("run", settings=PLAN, others=["b"], needed=1, at=NOW)
 
 
 def test_those_count_who_are_in_the_run(own: AnnouncedLedger) -> None:
     passed(own)
     with pytest.raises(LedgerNotCompared) as refused:
-        own.require_compared("run", others=["c", "d"], needed=2, at=NOW)
+        own.require_compared("run", settings=PLAN, others=["c", "d"], needed=2, at=NOW)
     assert refused.value.counts == {"needed": 2, "came": 1}
 
 
 def test_answers_are_believed_for_an_hour(own: AnnouncedLedger) -> None:
-    own.note_announced(1, bytes(32), at=NOW)
+    own.note_announced(1, bytes(32), settings=PLAN, at=NOW)
     assert own.is_fresh(bytes(32), at=NOW + FRESH_S)
     assert not own.is_fresh(bytes(32), at=NOW + FRESH_S + 1)
     assert not own.is_fresh(bytes(32), at=NOW - 1)
@@ -205,7 +219,7 @@ def test_answers_are_believed_for_an_hour(own: AnnouncedLedger) -> None:
 
 
 def test_the_number_grows_only_with_what_was_answered(own: AnnouncedLedger) -> None:
-    own.note_announced(own.next_number(), b"a" * 32, at=NOW)
+    own.note_announced(own.next_number(), b"a" * 32, settings=PLAN, at=NOW)
     assert own.next_number() == 1
     passed(own)
     assert own.next_number() == 2
@@ -236,14 +250,14 @@ def test_what_is_entered_is_known_and_serves_no_run(own: AnnouncedLedger) -> Non
     known = lost((7).to_bytes(8, "big") + b"l" * 32)
     own.note_lost([known])
     with pytest.raises(LedgerRestored) as refused:
-        own.require_compared("run", others=["b"], needed=0, at=NOW)
+        own.require_compared("run", settings=PLAN, others=["b"], needed=0, at=NOW)
     assert refused.value.counts == {"runs": 1}
     own.enter_lost([], [known])
     own.require_nothing_lost()
     assert own.knows(7, b"l" * 32)
     assert own.next_number() == 8
     with pytest.raises(LedgerNotCompared):
-        own.require_compared("run", others=["b"], needed=1, at=NOW)
+        own.require_compared("run", settings=PLAN, others=["b"], needed=1, at=NOW)
 
 
 def test_of_what_is_held_the_lowest_numbers_go_first(own: AnnouncedLedger) -> None:

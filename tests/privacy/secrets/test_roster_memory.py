@@ -13,7 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privacy.secrets.replay_guard import SiteMemory
-from privacy.secrets.roster_memory import CountedData, OtherBuckets, OtherSites, Start
+from privacy.secrets.roster_memory import (
+    CountedData,
+    OtherBuckets,
+    OtherSettings,
+    OtherSites,
+    Start,
+)
 
 SITES = ("a", "b", "c", "d", "e", "f")
 FLOOR = 3
@@ -120,6 +126,16 @@ def test_updates_from_a_start_are_sealed_for_the_first_buckets_only(tmp_path: Pa
         memory.rosters.claim_start(Start(counted=COUNTED, seed=8), [["a", "b", "d", "e"]])
 
 
+def test_updates_from_a_start_are_sealed_with_the_first_settings_only(tmp_path: Path) -> None:
+    with SiteMemory(tmp_path) as memory:
+        memory.rosters.claim_settings(START, "0a")
+    with SiteMemory(tmp_path) as memory:
+        memory.rosters.claim_settings(START, "0a")
+        with pytest.raises(OtherSettings, match="give the run another seed"):
+            memory.rosters.claim_settings(START, "0b")
+        memory.rosters.claim_settings(Start(counted=COUNTED, seed=8), "0b")
+
+
 def test_other_data_and_another_charter_have_starts_of_their_own(tmp_path: Path) -> None:
     other_charter = CountedData(charter="1" * 64, data_set="records")
     other_data = CountedData(charter="0" * 64, data_set="images")
@@ -191,6 +207,8 @@ def test_who_was_given_statistics_opens_none(tmp_path: Path) -> None:
     with SiteMemory(tmp_path) as memory:
         memory.rosters.seal_statistics_for(COUNTED, "abcd")
         memory.rosters.forget_sealed_statistics(COUNTED)
+        assert not memory.rosters.open_statistics_of(COUNTED, "abcd")
+        assert memory.rosters.claim_roster(COUNTED, "abcd")  # for an evaluation
         assert not memory.rosters.open_statistics_of(COUNTED, "abcd")
 
 
