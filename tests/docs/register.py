@@ -106,7 +106,7 @@ def expected_failures(path: Path) -> dict[str, bool]:
 def _rows(text: str) -> Iterator[Promise]:
     page = REGISTER
     for line in text.splitlines():
-        heading = re.match(r"## .*\]\(([^)]+)\)", line)
+        heading = re.match(r"Said in \[.*\]\(([^)]+)\)", line)
         if heading:
             page = linked_file(REGISTER, heading[1])
         cells = [cell.strip() for cell in line.strip("|").split("|")]
