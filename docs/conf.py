@@ -12,7 +12,13 @@ project = "Consortium"
 html_title = project
 root_doc = "docs/index"
 extensions = ["myst_parser"]
-include_patterns = ["README.md", "CHANGELOG.md", "SECURITY.md", "docs/*.md", "scenarios/data/README.md"]
+include_patterns = [
+    "README.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "docs/*.md",
+    "scenarios/data/README.md",
+]
 # folders that need not be searched
 exclude_patterns = [".*", "runs", "site", "tests", "consortium", "privacy", "sites", "strategies"]
 
