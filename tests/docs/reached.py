@@ -1,7 +1,8 @@
 """A plugin of pytest: tells which tests reach what a user has, and not a part of it alone.
 
-Reached is a site's app, the installation of a kit, a command of the command lines, or a process
-that is started. `--reached FILE` writes the names of the tests that reached one of them.
+Reached is a site's app, the installation of a kit, a command of the command lines, a process that
+is started, or a server that listens, as the gateway's. `--reached FILE` writes the names of the
+tests that reached one of them.
 """
 
 import functools
@@ -12,6 +13,7 @@ from typing import Any
 
 import click
 import pytest
+import uvicorn
 from flwr.clientapp import ClientApp
 
 from consortium.provisioning import installation
@@ -20,6 +22,7 @@ _ENTRANCES = (
     (ClientApp, "__call__"),
     (click.Command, "main"),
     (subprocess.Popen, "__init__"),
+    (uvicorn.Server, "serve"),
     (installation, "install_site"),
     (installation, "install_coordinator"),
 )
