@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from privacy.policy.document import Policy, read_policy
+from tests.small_consortium import NAMES, Consortium, forget_processes
 
 
 def decide(directory: Path, **changes: Any) -> Policy:
@@ -14,3 +15,12 @@ def decide(directory: Path, **changes: Any) -> Policy:
     policy = Policy.model_validate(told)
     policy.write(directory)
     return policy
+
+
+def evaluating_for_one_roster(folder: Path) -> Consortium:
+    """Place four sites whose policies evaluate for one roster only, as processes that start now."""
+    forget_processes()
+    made = Consortium.placed(folder)
+    for name in NAMES:
+        decide(made.run.site(name), releases={"evaluation_rosters": "one"})
+    return made

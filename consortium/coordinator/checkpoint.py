@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally
+from privacy.storage.durable_files import replace_atomically
 from strategies.coordinator.plaintext.parameters import Progress
 from strategies.model_state import State, decode, encode
 
@@ -85,20 +85,16 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         }
     ).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
     digest = hashlib.sha256()
-    with partial.open("wb") as file:
+    with replace_atomically(path) as file:
         for part in (
             _MAGIC,
             *_length_and_part(described),
             *_length_and_part(encode(checkpoint.state)),
         ):
             digest.update(part)
-            file.write(part)
-        file.write(digest.digest())
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+            file.buffer.write(part)
+        file.buffer.write(digest.digest())
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

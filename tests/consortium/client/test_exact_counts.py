@@ -17,7 +17,7 @@ from privacy.wire.encrypted_messages import SealedReply
 from strategies.coordinator.encrypted.parameters import RoundVoid
 from strategies.coordinator.encrypted.progress import read_standing
 from tests.carrier import away, released_tallies
-from tests.decisions import decide
+from tests.decisions import evaluating_for_one_roster
 from tests.receipts import encode_receipts
 from tests.small_consortium import (
     NAMES,
@@ -38,12 +38,7 @@ THREE: dict[str, Any] = {"quorum": 3, "num_server_rounds": 2}
 
 @pytest.fixture
 def consortium(tmp_path: Path) -> Consortium:
-    """Four sites that evaluate for one roster only."""
-    forget_processes()
-    made = Consortium.placed(tmp_path / "run")
-    for name in NAMES:
-        decide(made.run.site(name), releases={"evaluation_rosters": "one"})
-    return made
+    return evaluating_for_one_roster(tmp_path / "run")
 
 
 def run(consortium: Consortium, *, without: str = "", named: bool = False, **hooks: Any) -> Course:

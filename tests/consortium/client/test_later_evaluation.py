@@ -19,7 +19,7 @@ from privacy.protocol.envelope import Receipt
 from privacy.protocol.grouping import COUNTED, WITHHELD
 from strategies.coordinator.encrypted.parameters import RoundVoid
 from tests.carrier import away, released_tallies
-from tests.decisions import decide
+from tests.decisions import evaluating_for_one_roster
 from tests.small_consortium import (
     NAMES,
     Consortium,
@@ -39,12 +39,7 @@ TRAINS: dict[str, Any] = {"quorum": 3, "num_server_rounds": 1}
 
 @pytest.fixture
 def consortium(tmp_path: Path) -> Consortium:
-    """Four sites that evaluate for one roster only."""
-    forget_processes()
-    made = Consortium.placed(tmp_path / "run")
-    for name in NAMES:
-        decide(made.run.site(name), releases={"evaluation_rosters": "one"})
-    return made
+    return evaluating_for_one_roster(tmp_path / "run")
 
 
 def train(consortium: Consortium, *, without: str = "") -> Course:
