@@ -18,6 +18,7 @@ BENCHMARKS = (
     "sealed_run",
     "checks",
     "encrypted_equals_clear",
+    "rare_events",
     "robust",
     "privacy",
     "deployment",

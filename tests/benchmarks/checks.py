@@ -7,9 +7,7 @@ baseline is the CPU of the same run as a whole, of all parties. Bytes a paramete
 runs differ by, in what the checks add to the questions and keep on the disk in a round.
 """
 
-import argparse
 import functools
-import json
 import tempfile
 import time
 from collections import defaultdict
@@ -37,6 +35,7 @@ from privacy.wire.encrypted_messages import SealedRound
 from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
+from tests.benchmarks.figures import options, print_figures
 
 CPU_TARGET_MS = 5.0
 BYTES_TARGET = 0.0
@@ -187,16 +186,10 @@ def report(rounds: int = ROUNDS, *, hidden: int = HIDDEN) -> dict[str, object]:
 
 def main() -> None:
     """Run the benchmark and print its figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON only")
+    parser = options(__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="fewer, to try it out")
     chosen = parser.parse_args()
-    found = report(chosen.rounds)
-    if chosen.json:
-        print(json.dumps(found, indent=1))
-        return
-    for name, figure in found.items():
-        print(f"{name:30} {figure}")
+    print_figures(report(chosen.rounds), as_json=chosen.json)
 
 
 if __name__ == "__main__":

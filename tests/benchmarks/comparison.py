@@ -3,7 +3,6 @@
 `python -m tests.benchmarks.comparison [--json]` from the root of the repository.
 """
 
-import argparse
 import json
 import statistics
 import tempfile
@@ -17,6 +16,7 @@ from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.experiments.comparison import compare
 from scenarios.library.registry import scenario_named
+from tests.benchmarks.figures import options
 
 SEEDS = (11, 12, 13, 14, 15)
 NEAR_POOLED = 0.01
@@ -77,8 +77,7 @@ def missed(name: str, found: dict[str, dict[str, float]]) -> list[dict[str, obje
 
 def main() -> None:
     """Run the benchmark and print its figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON only")
+    parser = options(__doc__)
     chosen = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:

@@ -32,6 +32,7 @@ from scenarios.engines.staging import new_run_directory, stage
 from scenarios.library.registry import scenario_named
 from scenarios.scenario import Scenario
 from tests.benchmarks.apart import Apart, run_apart
+from tests.benchmarks.figures import options, print_figures
 from tests.benchmarks.foreign_apps import (
     BARE_CLIENT,
     BARE_SERVER,
@@ -234,8 +235,7 @@ def report(*, with_deployment: bool, crowds: Sequence[int] = CROWDS) -> dict[str
 
 def main() -> None:
     """Run the benchmark and print its figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON only")
+    parser = options(__doc__)
     parser.add_argument("--in-process-only", action="store_true", help="no deployed rounds")
     parser.add_argument("--small", action="store_true", help="small crowds, to try it out")
     parser.add_argument("--alone", nargs="+", help=argparse.SUPPRESS)
@@ -252,12 +252,9 @@ def main() -> None:
             print(json.dumps(over_a_thin_line(int(megabytes))))
             return
     crowds = SMALL_CROWDS if chosen.small else CROWDS
-    found_ = report(with_deployment=not chosen.in_process_only, crowds=crowds)
-    if chosen.json:
-        print(json.dumps(found_, indent=1))
-        return
-    for name, figure in found_.items():
-        print(f"{name:30} {figure}")
+    print_figures(
+        report(with_deployment=not chosen.in_process_only, crowds=crowds), as_json=chosen.json
+    )
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@ repository runs each scenario of tables twice, for one round and to its end. Nam
 of texts, which take long.
 """
 
-import argparse
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from privacy.layout import Vector
 from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
+from tests.benchmarks.figures import options, print_figures
 
 CONVEX = ("heart-diagnosis", "heart-severity", "house-prices", "regional-lenders")
 NET = "bank-credit"
@@ -110,16 +109,10 @@ def report(names: Sequence[str]) -> dict[str, Any]:
 
 def main() -> None:
     """Run the benchmark and print its figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__)
     parser.add_argument("scenarios", nargs="*", default=[*CONVEX, NET])
-    parser.add_argument("--json", action="store_true", help="print JSON only")
     chosen = parser.parse_args()
-    found = report(chosen.scenarios)
-    if chosen.json:
-        print(json.dumps(found, indent=1))
-        return
-    for name, figures in found.items():
-        print(f"{name:20} {figures}")
+    print_figures(report(chosen.scenarios), as_json=chosen.json)
 
 
 if __name__ == "__main__":

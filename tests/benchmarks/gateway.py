@@ -6,7 +6,6 @@ round's time swings with whatever else the machine does, so the target is for th
 gateway's process in these rounds, beside that of all processes of the coordinator and the sites.
 """
 
-import argparse
 import json
 import statistics
 import subprocess
@@ -34,6 +33,7 @@ from consortium.run.party_directory import CoordinatorDirectory
 from scenarios.engines.deployment import set_up_consortium
 from scenarios.engines.staging import new_run_directory, stage
 from scenarios.library.registry import scenario_named
+from tests.benchmarks.figures import options, print_figures
 
 SHARE_TARGET = 0.05
 ROUNDS = 3
@@ -199,18 +199,12 @@ def report(names: Sequence[str] = tuple(RUNS), *, repeats: int = REPEATS) -> dic
 
 def main() -> None:
     """Run the benchmark and print its figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON only")
+    parser = options(__doc__)
     parser.add_argument("--repeats", type=int, default=REPEATS, help="runs of each kind")
     parser.add_argument("--only", choices=RUNS, help="one scenario")
     chosen = parser.parse_args()
     names = (chosen.only,) if chosen.only else tuple(RUNS)
-    found = report(names, repeats=chosen.repeats)
-    if chosen.json:
-        print(json.dumps(found, indent=1))
-        return
-    for name, figure in found.items():
-        print(f"{name:30} {figure}")
+    print_figures(report(names, repeats=chosen.repeats), as_json=chosen.json)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ starts one per message at a site; a coordinator is one process that adds a round
 Scheme and baseline alternate, medians of the repetitions are compared. Ten minutes at most.
 """
 
-import argparse
 import json
 import statistics
 import tempfile
@@ -20,6 +19,7 @@ from privacy.encryption.parameters import PARAMETER_SETS
 from privacy.encryption.quantisation import Scales
 from privacy.secrets.sealer import BfvSecret
 from tests.benchmarks import nvflare_scheme
+from tests.benchmarks.figures import options
 from tests.benchmarks.sealing_steps import (
     DIM,
     MANY_SITES,
@@ -199,8 +199,7 @@ def table(report: Report) -> str:
 
 def main() -> None:
     """Run the benchmark and print its figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON only")
+    parser = options(__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions")
     chosen = parser.parse_args()
     report = report_of(QUICK if chosen.quick else FULL)

@@ -34,6 +34,7 @@ from scenarios.scenario import Scenario
 from sites.tasks.tabular.task import TabularTask
 from strategies.coordinator.messaging.reply_validation import checked_contribution
 from strategies.rules.mean import StreamingMean
+from tests.benchmarks.figures import options, print_figures
 from tests.benchmarks.peak import keep_peak
 
 ROUNDS = 5
@@ -201,19 +202,13 @@ def report() -> dict[str, object]:
 
 def main() -> None:
     """Run the benchmark and print its figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON only")
+    parser = options(__doc__)
     parser.add_argument("--round", nargs=2, metavar=("WHO", "SITES"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.round:
         print(json.dumps(measured(chosen.round[0], int(chosen.round[1]))))
         return
-    found = report()
-    if chosen.json:
-        print(json.dumps(found, indent=1))
-        return
-    for name, figure in found.items():
-        print(f"{name:30} {figure}")
+    print_figures(report(), as_json=chosen.json)
 
 
 if __name__ == "__main__":

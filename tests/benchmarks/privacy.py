@@ -23,6 +23,7 @@ from privacy.differential.ledger import Ledger
 from privacy.differential.ledger_entries import Budget, DataSet
 from privacy.differential.mechanisms import SampledGaussian
 from tests.benchmarks import evidence, private_steps
+from tests.benchmarks.figures import options
 
 PAST = 30
 BUDGET = Budget(epsilon=20.0, delta=1e-6)
@@ -133,8 +134,7 @@ def report() -> dict[str, object]:
 
 def main() -> None:
     """Run the benchmark and print its figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON only")
+    parser = options(__doc__)
     parser.add_argument("--decide", type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.decide is not None:

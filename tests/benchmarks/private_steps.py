@@ -31,6 +31,7 @@ from sites.training import dp_sgd as private_gradients
 from sites.training import privacy_units as persons
 from sites.training.loop import Records, train
 from sites.training.per_person_clipping import Losses
+from tests.benchmarks.figures import options
 
 BATCH, LENGTH, N = 32, 64, 4_000
 TARGETS = {"logistic": 1.5, "mlp": 1.5, "lora": 1.15, "head": 1.05, "full": 2.1}
@@ -209,8 +210,7 @@ def figures() -> tuple[dict[str, object], list[dict[str, object]]]:
 
 def main() -> None:
     """Run the benchmark and print its figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON only")
+    parser = options(__doc__)
     parser.add_argument("--peak", choices=("plain", "private"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.peak is not None:

@@ -8,7 +8,6 @@ those of BLAS wait for each other many times longer than they compute.) At full 
 and 5 minutes.
 """
 
-import argparse
 import json
 import logging
 import resource
@@ -40,6 +39,7 @@ from strategies.rules.pairwise_distances import measure_distances
 from strategies.rules.pre_aggregation import compose, nearest_neighbour_mixing
 from strategies.rules.registry import RULES, RuleOptions
 from tests.benchmarks import sealed_buckets
+from tests.benchmarks.figures import options
 from tests.benchmarks.formulas import CLIP_NORM, FORMULAS, pairwise
 from tests.benchmarks.sealed_buckets import BucketFigure, bucket_figure
 
@@ -330,8 +330,7 @@ def report_on(sizes: tuple[Size, ...], *, verbose: bool) -> dict[str, object]:
 
 def main() -> None:
     """Run the benchmark and print its figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON only")
+    parser = options(__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, a minute")
     chosen = parser.parse_args()
     logging.disable(logging.INFO)

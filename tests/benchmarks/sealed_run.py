@@ -7,7 +7,6 @@ beyond what it held before the first one.
 """
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
@@ -35,6 +34,7 @@ from scenarios.library.registry import scenario_named
 from strategies.coordinator.encrypted.ciphertext_sums import CiphertextSums, UploadForm
 from strategies.coordinator.encrypted.request import SealedRequest
 from strategies.coordinator.messaging.reply_validation import reply_content
+from tests.benchmarks.figures import options, print_figures
 from tests.benchmarks.peak import keep_peak
 
 REPEATS = 3
@@ -199,19 +199,13 @@ def report() -> dict[str, object]:
 
 def main() -> None:
     """Run the benchmark and print its figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON only")
+    parser = options(__doc__)
     parser.add_argument("--held", nargs=2, metavar=("SITES", "UPLOAD"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.held:
         print(held_bytes(int(chosen.held[0]), Path(chosen.held[1])))
         return
-    figures = report()
-    if chosen.json:
-        print(json.dumps(figures, indent=1))
-        return
-    for name, figure in figures.items():
-        print(f"{name:40} {figure}")
+    print_figures(report(), as_json=chosen.json)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,14 @@
 `python -m tests.benchmarks.startup [--json]` from the root of the repository.
 """
 
-import argparse
 import json
 import os
 import statistics
 import subprocess
 import sys
 import time
+
+from tests.benchmarks.figures import options
 
 REPEATS = 5
 BARE = "import typer"
@@ -57,8 +58,7 @@ def missed_targets(found: dict[str, dict[str, float]]) -> list[dict[str, object]
 
 def main() -> None:
     """Run the benchmark and print its figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON only")
+    parser = options(__doc__)
     chosen = parser.parse_args()
     began = time.monotonic()
     found = figures()

@@ -8,7 +8,6 @@ a second: the sites' processes (training, evaluation and what Flower does there)
 the rest, which is Flower's link and the coordinator. What is not rounds is start and end of both.
 """
 
-import argparse
 import hashlib
 import json
 import statistics
@@ -39,6 +38,7 @@ from sites.schema.texts import NotesSchema
 from sites.tasks.text.classification import NotesTask
 from sites.tasks.text.classification_data import Notes, NotesData
 from sites.training.loop import Records, batches_by_size, train
+from tests.benchmarks.figures import options
 
 STEP_TARGET = 1.05
 UPLOAD_TARGET = 1_300_000
@@ -304,8 +304,7 @@ def missed(figures: dict[str, dict[str, float]], sent: dict[str, dict[str, int]]
 
 def main() -> None:
     """Run the benchmark and print its figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON only")
+    parser = options(__doc__)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     began = time.monotonic()
