@@ -1,4 +1,4 @@
-"""What a browser finds in a report: nothing to complain of, to fetch, or to scroll sideways."""
+"""What a browser finds in a report: nothing to complain of, to fetch, or that is cut off."""
 
 import json
 import re
@@ -14,9 +14,11 @@ from tests.consortium.sample_run import BANKS, CLEAR_WIN, PRICE, SEVERITY, Sampl
 
 CHROMIUM = shutil.which("chromium")
 PHONE, SMALL_PHONE, SCREEN = 390, 320, 1280
+PAPER = 688  # pixels: A4 without the margins
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH")
 
+MANY = tuple(f"hospital-{place}" for place in range(24))  # as many as a table of features shows
 SAMPLES = {
     "compared": Sample(values=CLEAR_WIN, rounds=2),
     "severity": Sample(label=SEVERITY, released=BANKS[:2], rounds=2),
@@ -25,12 +27,22 @@ SAMPLES = {
     "long-names": Sample(
         members=tuple(f"{letter}{'o' * 61}-n" for letter in "klmn"), rounds=2, released=()
     ),
+    "many": Sample(
+        members=MANY,
+        rounds=2,
+        values={"federated": 0.75, **dict.fromkeys(MANY, 0.6), "pooled": 0.76},
+    ),
 }
 ASK_EACH_FRAME = """
 addEventListener("load", () => {
   const found = [...document.querySelectorAll("iframe")].map(frame => {
     const page = frame.contentDocument, root = page.documentElement;
+    const beyond = [...page.querySelectorAll("th, td")].filter(
+      cell => cell.getBoundingClientRect().right > root.clientWidth + 1);
+    const told = cell => [...page.querySelectorAll(".sideways")].some(
+      hint => hint.nextElementSibling.contains(cell) && hint.offsetHeight > 0);
     return {
+      cut: beyond.filter(cell => !told(cell)).length,
       overflow: root.scrollWidth - root.clientWidth,
       images: page.images.length,
       broken: [...page.images].filter(image => image.naturalWidth === 0).length,
@@ -47,7 +59,8 @@ class Visit:
     """What a browser saw and said.
 
     Args:
-        frames: Of each frame, in order: overflow in pixels, images, broken images, style rules.
+        frames: Of each frame, in order: cells beyond its edge that no sentence tells of, overflow
+            in pixels, images, broken images, style rules.
         complaints: Lines of the console.
         requests: Addresses that a page, not the browser itself, asked the network for.
     """
@@ -101,10 +114,21 @@ def requested_by_pages(net_log: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def visited(tmp_path_factory: pytest.TempPathFactory) -> Visit:
-    """All samples, on a screen and on two phones, in one visit."""
+    """All samples, on a screen, on two phones and on paper, in one visit."""
     folder = tmp_path_factory.mktemp("visit")
-    runs = [sample.write(folder / name) for name, sample in SAMPLES.items()]
-    return visit(folder, {render_report(run): (SCREEN, PHONE, SMALL_PHONE) for run in runs})
+    pages: dict[Path, tuple[int, ...]] = {}
+    for name, sample in SAMPLES.items():
+        page = render_report(sample.write(folder / name))
+        pages |= {page: (SCREEN, PHONE, SMALL_PHONE), printed(page): (PAPER,)}
+    return visit(folder, pages)
+
+
+def printed(page: Path) -> Path:
+    """Return a copy of a page with the style that it has on paper."""
+    on_paper = page.read_text().replace("@media print", "@media all")
+    path = page.with_name("printed.html")
+    path.write_text(on_paper.replace("@media screen", "@media speech"))
+    return path
 
 
 def test_no_page_complains(visited: Visit) -> None:
@@ -115,8 +139,13 @@ def test_no_page_asks_the_network(visited: Visit) -> None:
     assert visited.requests == []
 
 
+def test_no_column_is_cut_off(visited: Visit) -> None:
+    """On a phone a row becomes a card; only a table of shades is moved sideways, and says so."""
+    assert [frame["cut"] for frame in visited.frames] == [0] * len(visited.frames)
+
+
 def test_no_page_is_wider_than_a_screen_or_a_phone(visited: Visit) -> None:
-    assert len(visited.frames) == 3 * len(SAMPLES)
+    assert len(visited.frames) == 4 * len(SAMPLES)
     assert [frame["overflow"] for frame in visited.frames] == [0] * len(visited.frames)
 
 
@@ -131,10 +160,12 @@ def test_a_page_that_does_all_that_is_caught(tmp_path: Path) -> None:
     bad = tmp_path / "bad.html"
     bad.write_text(
         '<!doctype html><img src="http://example.invalid/x.png"><p style="width: 700px">wide</p>'
+        '<div style="overflow: auto"><table><td style="min-width: 700px">a</td></table></div>'
         "<script>console.error('oops')</script>"
     )
     seen = visit(tmp_path, {bad: (PHONE,)})
     assert any("oops" in line for line in seen.complaints)
     assert seen.requests == ["http://example.invalid/x.png"]
     assert seen.frames[0]["overflow"] > 0
+    assert seen.frames[0]["cut"] == 1
     assert seen.frames[0]["broken"] == 1

@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias
 Kind: TypeAlias = Literal["text", "number", "code"]
 
 _MOST_HORIZONTAL = 6  # columns; with more, horizontal headings are wider than a page
+_MOST_ON_A_PHONE = 2  # columns; more are wider than a phone
+_MOST_ON_A_SCREEN = 14  # columns of shares; more are wider than the text
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class Table:
     note: str = ""
     block: str = field(default="table", init=False)
 
+    @property
+    def becomes_cards(self) -> bool:
+        """Whether each row is a card on a phone, where its columns would be cut off."""
+        return len(self.columns) > _MOST_ON_A_PHONE
+
 
 @dataclass(frozen=True)
 class Shade:
@@ -97,6 +104,16 @@ class HeatTable:
     def wide(self) -> bool:
         """Whether its column headings must be vertical for it to fit on a page."""
         return len(self.columns) > _MOST_HORIZONTAL
+
+    @property
+    def goes_sideways(self) -> bool:
+        """Whether readers on a phone are told to move it sideways."""
+        return len(self.columns) > _MOST_ON_A_PHONE
+
+    @property
+    def beyond_a_screen(self) -> bool:
+        """Whether readers at a large screen are told so, too."""
+        return len(self.columns) > _MOST_ON_A_SCREEN
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,6 +106,22 @@ def test_a_report_can_be_read_by_everyone(name: str, reports: dict[str, RunDirec
 
 
 @pytest.mark.parametrize("name", SAMPLES)
+def test_every_cell_of_a_card_says_its_column(name: str, reports: dict[str, RunDirectory]) -> None:
+    """On a phone the rows of a table of three columns or more are cards, without headings."""
+    page = reports[name].report.read_text()
+    assert "attr(data-column)" in page
+    tables = re.findall(r'(?s)<table(?: class="([^"]*)")?>(.*?)</table>', page)
+    for kind, table in tables:
+        if "matrix" in kind:
+            continue
+        titles = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', table)
+        assert (kind == "cards") == (len(titles) > 2)
+        for row in re.findall(r'(?s)<th scope="row".*?</tr>', table):
+            assert re.findall(r'data-column="([^"]*)"', row) == titles[1:]
+    assert any(kind == "cards" for kind, _ in tables)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
 def test_a_report_is_small_and_its_pictures_are_in_the_folder(
     name: str, reports: dict[str, RunDirectory]
 ) -> None:
