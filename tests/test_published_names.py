@@ -296,7 +296,7 @@ ENTRIES = {
 }
 
 COMMANDS = {
-    "consortium": "audit charter coordinator encoder evaluate export provision resume run "
+    "consortium": "audit charter coordinator encoder evaluate export provision report resume run "
     "run-config site status stop wait",
     "consortium audit": "evidence receipt show verify",
     "consortium charter": "new revise show sign",

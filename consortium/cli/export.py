@@ -4,9 +4,8 @@ from pathlib import Path
 
 import typer
 
-from consortium.model.card import ModelEvaluation
 from consortium.model.files import BadModel, export_model, read_model
-from consortium.report.elements.run_reader import Recorded
+from consortium.report.site_text import read_judgement
 from consortium.run.directory import RunDirectory
 
 
@@ -42,18 +41,6 @@ def find_model_folder(model: Path) -> Path:
             "final state. Resume the run, and export it then"
         )
     return found[0].parent if found else model
-
-
-def read_judgement(run: RunDirectory) -> ModelEvaluation | None:
-    """Read a run's evaluation of its model; None if the run ended without an evaluation."""
-    recorded = Recorded.read(run)
-    if recorded.pooled_evaluation is None:
-        return None
-    return ModelEvaluation(
-        evaluation=recorded.evaluation,
-        tally=recorded.pooled_evaluation,
-        comparison=recorded.comparison,
-    )
 
 
 def find_run(folder: Path) -> Path | None:

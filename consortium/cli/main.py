@@ -42,6 +42,10 @@ COMMANDS = {
         "Show what is running and since when, who is online, the last round and the last error.",
         "consortium.cli.run:app",
     ),
+    "report": LazyCommand(
+        "Say how good a run's model is, who took part and what is withheld; write its page.",
+        "consortium.cli.report:report",
+    ),
     "run-config": LazyCommand(
         "List the keys of the run config, each with its default, range and meaning.",
         "consortium.cli.run_config:list_run_config",

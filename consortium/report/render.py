@@ -29,6 +29,7 @@ from consortium.report.sections.rounds import (
 )
 from consortium.report.sections.site_heterogeneity import heterogeneity_section
 from consortium.report.sections.sites import left_out_section, sites_section
+from consortium.report.sections.withheld import withheld_section
 from consortium.run.directory import RunDirectory
 from consortium.wording import formatting as words
 from consortium.wording.metric_glossary import meaning_of
@@ -50,6 +51,7 @@ ANSWERS: tuple[Answer, ...] = (
     heterogeneity_section,
     sites_section,
     left_out_section,
+    withheld_section,
     cost_section,
     robustness_section,
     coordinator_section,
@@ -93,13 +95,14 @@ def _report_page(recorded: Recorded, sections: Sequence[Section]) -> str:
         finished=recorded.is_finished,
         status=recorded.summary.status.capitalize(),
         headline=headline(recorded),
-        lead=_lead_text(recorded),
+        lead=lead_text(recorded),
         key_figures=_key_figures(recorded),
         sections=sections,
     )
 
 
-def _lead_text(recorded: Recorded) -> str:
+def lead_text(recorded: Recorded) -> str:
+    """Return what stands below the headline: what was compared, or that nothing was."""
     if not recorded.is_finished:
         return ""
     if recorded.comparison is None:

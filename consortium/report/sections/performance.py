@@ -17,7 +17,7 @@ def performance_section(recorded: Recorded) -> Section | None:
         anchor="model",
         title="How well does the shared model do?",
         short="How well it does",
-        lead=_lead_text(recorded, tally),
+        lead=measured_sentence(recorded, tally),
         blocks=(
             *report_curves.performance_blocks(recorded, tally),
             *_metric_blocks(recorded, tally),
@@ -35,7 +35,8 @@ def _withheld_section(recorded: Recorded) -> Section:
     )
 
 
-def _lead_text(recorded: Recorded, tally: Tally) -> str:
+def measured_sentence(recorded: Recorded, tally: Tally) -> str:
+    """Return on how many records, whose, and in which model the figures were measured."""
     n = words.count(recorded.evaluation.num_examples(tally))
     when = (
         ""

@@ -12,6 +12,9 @@ from consortium.wording.refusals import refusal_reason
 _MOST_ROWS = 200
 _MOST_NAMED = 12
 _MOST_ROUNDS_NAMED = 6
+_ABSENT_ONLY = "Every answer that came was used, but not everybody took part."
+_LEFT_OUT_BY_NAME = "The run was started without it."
+_NEVER_CAME = "Nothing came from it before the run began."
 
 
 def sites_section(recorded: Recorded) -> Section:
@@ -93,8 +96,9 @@ def _weight_note(recorded: Recorded) -> str:
 def left_out_section(recorded: Recorded) -> Section:
     """Return the section on the answers that were not used, with the reasons."""
     found = recorded.summary.quarantined
+    rows = [*_not_used_rows(recorded, found), *_absent_rows(recorded, found)]
     if not found:
-        lead = "Nothing: every answer was used."
+        lead = "Nothing: every answer was used." if not rows else _ABSENT_ONLY
     else:
         answers = "answer was" if len(found) == 1 else "answers were"
         went_on = " The run continued without." if recorded.is_finished else ""
@@ -105,19 +109,43 @@ def left_out_section(recorded: Recorded) -> Section:
         title="What was left out, and why?",
         short="What was left out",
         lead=lead,
-        blocks=(_left_out_table(recorded, found),) if found else (),
+        blocks=(_left_out_table(recorded, rows),) if rows else (),
     )
 
 
-def _left_out_table(recorded: Recorded, found: Sequence[QuarantineRecord]) -> Block:
+def _not_used_rows(
+    recorded: Recorded, found: Sequence[QuarantineRecord]
+) -> list[tuple[str, str, str]]:
     rounds: dict[tuple[str, str], list[int]] = {}
     for item in found:
         why = refusal_reason(item.code, item.counts)
         rounds.setdefault((item.site, why), []).append(item.server_round)
     last = recorded.rounds_wanted
-    rows = [(site, _round_names(where, last), why) for (site, why), where in rounds.items()]
+    return [(site, _round_names(where, last), why) for (site, why), where in rounds.items()]
+
+
+def _absent_rows(
+    recorded: Recorded, found: Sequence[QuarantineRecord]
+) -> list[tuple[str, str, str]]:
+    """Return the members that are in no round and sent nothing, with the reason.
+
+    If nobody joined, the run ended before it was known who had come.
+    """
+    members = recorded.summary.sites
+    if not any(member.present for member in members):
+        return []
+    named = {item.site for item in found}
+    by_name = str(recorded.summary.config.get("without", "")).split(",")
+    return [
+        (one.name, "all", _LEFT_OUT_BY_NAME if one.name in by_name else _NEVER_CAME)
+        for one in members
+        if not one.present and one.name not in named
+    ]
+
+
+def _left_out_table(recorded: Recorded, rows: Sequence[tuple[str, str, str]]) -> Block:
     return Table(
-        caption="Answers that were not used",
+        caption="Who was left out, and whose answers were not used",
         columns=(Column(words.capitalized_text(recorded.noun)), Column("Round"), Column("Why")),
         rows=tuple(rows[:_MOST_ROWS]),
         note="A site sends only the code of a reason and counts, never its text. Details are in "

@@ -9,6 +9,8 @@ from consortium.charter.document import BadCharter
 from consortium.config import KEYS
 from consortium.report import render as report
 from consortium.report.elements.blocks import HeatTable
+from consortium.report.elements.run_reader import Recorded
+from consortium.report.plain_text import report_text
 from consortium.report.render import render_report
 from consortium.run.directory import BadRunDirectory, RunDirectory
 from consortium.wording.formatting import SPACE
@@ -169,6 +171,45 @@ def test_the_sections_answer_a_readers_questions_in_order(
         "settings",
         "identity",
     ]
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_short_text_says_nothing_that_the_page_does_not(
+    name: str, reports: dict[str, RunDirectory]
+) -> None:
+    run = reports[name]
+    _, *said = report_text(Recorded.read(run)).splitlines()
+    page = text_of(run)
+    sentences = [line for line in said if line and not line.startswith("- ")]
+    assert len(sentences) > 4
+    assert [line for line in sentences if line not in page] == []
+
+
+def test_who_was_not_there_is_told_with_the_reason(tmp_path: Path) -> None:
+    """Whether it was left out by name, or nothing came from it, or it was turned away."""
+    refused = left_out(0, "cedar-bank", "site-refused.bad-table", columns=1)
+    sample = Sample(absent=BANKS[:3], quarantined=(refused,), config={"without": "amber-bank"})
+    said = report_text(Recorded.read(sample.write(tmp_path)))
+    assert "One of four banks took part. Absent: amber-bank, birch-bank and cedar-bank." in said
+    assert "- amber-bank: round all, why The run was started without it." in said
+    assert "- birch-bank: round all, why Nothing came from it before the run began." in said
+    assert "- cedar-bank: round start, why Its data break the agreed schema (columns 1)." in said
+
+
+@pytest.mark.parametrize(
+    ("name", "withheld"),
+    [
+        ("compared", ""),
+        ("withheld", "No figures of their own, because of their policy or too few records"),
+        ("encrypted", "Figures of a single bank. Sealed: in an encrypted run nobody can read"),
+    ],
+)
+def test_what_is_withheld_is_told_with_the_reason(
+    name: str, withheld: str, reports: dict[str, RunDirectory]
+) -> None:
+    said = text_of(reports[name])
+    assert ("What is not shown here, and why?" in said) == bool(withheld)
+    assert withheld in said
 
 
 def test_a_comparison_is_told_with_its_intervals(reports: dict[str, RunDirectory]) -> None:
