@@ -10,9 +10,10 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from sites.data.cells import PRESENT, SHOWN, Cells, Violation, cell_text, text_if_present
+from sites.data.cells import MISSING, PRESENT, SHOWN, Cells, Violation, cell_text, text_if_present
 
 SIDES = ("train", "test")
+_PLAIN = "[!-\\-/-~]+"  # printable ASCII without blanks and points
 _WHOLE = re.compile(r"(-?[0-9]+)\.0*")
 
 
@@ -23,8 +24,28 @@ def persons_of(cells: Cells) -> Cells:
     A whole number is the same person in any type and as text: 123, 123.0, "123" and "123.0".
     Otherwise persons are the same only if their texts are.
     """
+    if _are_plain(cells):
+        return cells
     texts = cells.astype(object).map(cell_text).astype(object)
     return texts.map({text: _person(text) for text in texts.unique()}).astype(object)
+
+
+def are_clear_persons(cells: Cells) -> bool:
+    """Return whether it can be told whose each record is: `person_violations` says no cell."""
+    if _are_plain(cells) and not cells.str.startswith("0").any():
+        return True
+    return not person_violations(cells)
+
+
+def _are_plain(cells: Cells) -> bool:
+    """Return whether all cells are texts that are persons as they stand, as most are.
+
+    A cell is not plain if it might be missing, have blanks around it, be composed in several ways,
+    or be a whole number with a fraction. Then False is returned.
+    """
+    if not isinstance(cells.dtype, pd.StringDtype) or not cells.str.fullmatch(_PLAIN).all():
+        return False
+    return not cells.str.lower().isin(MISSING).any()
 
 
 def person_violations(cells: Cells) -> list[Violation]:

@@ -91,7 +91,7 @@ def _read_file(source: TableFile) -> pd.DataFrame:
     path = source.path
     if not path.is_file():
         raise MissingFile(f"there is no file {path}{_nearest_name_hint(path)}")
-    ending = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    ending = _ending(path)
     if ending not in FORMATS:
         formats = ", ".join(FORMATS)
         raise UnknownFormat(f"{path} ends in '{ending}', but only {formats} can be read")
@@ -101,6 +101,16 @@ def _read_file(source: TableFile) -> pd.DataFrame:
         raise not_utf8_error(path) from error
     except _BROKEN as error:
         raise BrokenFile(f"{path} cannot be read as {ending}: {error}") from error
+
+
+def separator_of(source: TableFile) -> str | None:
+    """Return the character between the values of a CSV or TSV file; None for other formats."""
+    default = {".csv": ",", ".tsv": "\t"}.get(_ending(source.path))
+    return default and (source.separator or default)
+
+
+def _ending(path: Path) -> str:
+    return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
 
 
 def not_utf8_error(path: Path) -> BrokenFile:
@@ -127,10 +137,8 @@ def _parse_file(source: TableFile, ending: str) -> pd.DataFrame:
             return _index_from_one(pd.read_parquet(source.path))
         case ".jsonl":
             return _read_json_lines(source.path)
-        case ".tsv":
-            return _read_separated(source.path, source.separator or "\t")
         case _:
-            return _read_separated(source.path, source.separator or ",")
+            return _read_separated(source.path, separator_of(source) or ",")
 
 
 def _nearest_name_hint(path: Path) -> str:
