@@ -32,8 +32,12 @@ def persons_of(cells: Cells) -> Cells:
 
 def are_clear_persons(cells: Cells) -> bool:
     """Return whether it can be told whose each record is: `person_violations` says no cell."""
-    if _are_plain(cells) and not cells.str.startswith("0").any():
-        return True
+    if _are_plain(cells):
+        numbers = cells[cells.str.fullmatch("[0-9]+")]
+        led = numbers.str.startswith("0")
+        zeros, others = numbers[led].drop_duplicates(), numbers[~led]
+        bare = zeros.str.lstrip("0")
+        return not (bare.duplicated().any() or others.isin(bare).any())
     return not person_violations(cells)
 
 

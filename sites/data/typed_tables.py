@@ -76,7 +76,8 @@ def _plain_lines(path: Path, separator: str) -> int:
     n_lines, first, last = 0, b"", b""
     with _opened(path) as file:
         while block := file.read(_BLOCK_BYTES) + file.readline():
-            if b"\0" in block or block.count(b"\r") != block.count(b"\r\n"):
+            n_returns = block.count(b"\r")
+            if b"\0" in block or (n_returns and n_returns != block.count(b"\r\n")):
                 return 0
             if not block.isascii():
                 block.decode()
