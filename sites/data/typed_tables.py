@@ -4,10 +4,10 @@ What is not clean is left to `sites.data.tables.read_table`, which says where an
 """
 
 import csv
-import gzip
 import zlib
+from collections import deque
 from pathlib import Path
-from typing import BinaryIO, TypeAlias, cast
+from typing import TypeAlias
 
 import pandas as pd
 import pyarrow
@@ -15,6 +15,7 @@ from pyarrow import compute
 from pyarrow import csv as arrow_csv
 
 from sites.data.cells import MISSING
+from sites.data.plain_text import open_bytes
 from sites.data.source import TableFile
 from sites.data.tables import separator_of
 from sites.schema.tables import Ranged, Schema, column_name
@@ -47,6 +48,8 @@ def read_typed_table(
     types = _types(schema, labelled=labelled, split=split)
     try:
         n_lines = _plain_lines(source.path, separator)
+        if n_lines < 2:
+            return None
         # The table is nowhere kept, so that each of its columns is let go once it is converted.
         return _frame_of(_read_columns(source.path, separator, types), n_rows=n_lines - 1)
     except (OSError, EOFError, ValueError, zlib.error, csv.Error, pyarrow.ArrowException):
@@ -68,30 +71,26 @@ def _plain_lines(path: Path, separator: str) -> int:
     """Return the number of lines of a file; 0 if they are not plain.
 
     Plain are lines in UTF-8 that end in a line feed, after a carriage return or not. The first
-    names each column once, and the last does not end within quotes.
+    names each column once, and quotes stand around whole values only.
 
     Raises:
         ValueError: The file is not in UTF-8.
+        csv.Error: A quote is not closed, or text follows it.
     """
-    n_lines, first, last = 0, b"", b""
-    with _opened(path) as file:
+    n_lines, first = 0, b""
+    with open_bytes(path) as file:
         while block := file.read(_BLOCK_BYTES) + file.readline():
             n_returns = block.count(b"\r")
             if b"\0" in block or (n_returns and n_returns != block.count(b"\r\n")):
                 return 0
-            if not block.isascii():
-                block.decode()
+            text = "" if block.isascii() and b'"' not in block else block.decode()
+            if '"' in text:
+                # A block ends with a line: quotes that are open there are refused, too.
+                deque(csv.reader(text.split("\n"), delimiter=separator, strict=True), maxlen=0)
             n_lines += block.count(b"\n") + (not block.endswith(b"\n"))
             first = first or block[: block.find(b"\n") + 1]
-            last = block[block.rfind(b"\n", 0, -1) + 1 :]
     (names,) = csv.reader([first.decode("utf-8-sig")], delimiter=separator)
-    # Within quotes, the added line is part of the last record; else it is two empty values.
-    *_, added = csv.reader([last.decode(), separator], delimiter=separator)
-    return n_lines if added == ["", ""] and len({*names}) == len(names) else 0
-
-
-def _opened(path: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path) if path.suffix == ".gz" else path.open("rb"))
+    return n_lines if len({*names}) == len(names) else 0
 
 
 def _read_columns(path: Path, separator: str, types: Types) -> pyarrow.Table:
@@ -111,7 +110,7 @@ def _frame_of(table: pyarrow.Table, *, n_rows: int) -> pd.DataFrame | None:
     None if the rows are not as many, or a number is NaN without being written as missing. With
     fewer rows than lines, a line is blank, or a cell holds the end of one.
     """
-    if not 0 < table.num_rows == n_rows:
+    if table.num_rows != n_rows:
         return None
     index = pd.RangeIndex(2, table.num_rows + 2)
     columns: dict[str, object] = {}

@@ -10,7 +10,15 @@ import pandera.pandas as pandera
 from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError
-from sites.data.cells import PRESENT, SHOWN, Cells, Violation, cell_text, text_if_present
+from sites.data.cells import (
+    PRESENT,
+    SHOWN,
+    Cells,
+    Violation,
+    cell_text,
+    declared_value,
+    text_if_present,
+)
 from sites.data.record_columns import (
     are_clear_persons,
     person_violations,
@@ -159,7 +167,7 @@ def _comparable_cells(column: Cells, item: Item) -> Cells:
             # Objects are mapped by their texts: 1, 1.0 and True are equal as keys of a dictionary,
             # but may be different categories. Distinct values are looked up once each.
             texts = column.map(cell_text) if column.dtype == object else column
-            meanings = {cell: _declared_value(cell_text(cell), values) for cell in texts.unique()}
+            meanings = {cell: declared_value(cell_text(cell), values) for cell in texts.unique()}
             return texts.map(meanings).astype(object)
 
 
@@ -171,31 +179,14 @@ def _numbers_or_texts(column: Cells) -> Cells:
         return column.map(cell_text)
     found = _as_numbers(column)
     texts = column[found.isna()].map(cell_text).map(text_if_present).dropna()
-    if texts.empty:
+    numbers = _as_numbers(texts)  # without the blanks around them, of whatever kind
+    found[numbers.index] = numbers
+    wrong = texts[numbers.isna()]
+    if wrong.empty:
         return found
     mixed = found.astype(object)
-    mixed[texts.index] = texts
+    mixed[wrong.index] = wrong
     return mixed
-
-
-def _declared_value(text: str, values: Sequence[str]) -> str | None:
-    """Return the declared value that a text means; else the text, or None if it is missing."""
-    if text in values:
-        return text
-    # Only if exactly one declared value matches: "1" and "1.0" may both be declared.
-    same = [value for value in values if _canonical_text(value) == _canonical_text(text)]
-    return same[0] if len(same) == 1 else text_if_present(text)
-
-
-def _canonical_text(text: str) -> str:
-    lowered = text.casefold()
-    if lowered in {"true", "false"}:
-        return str(int(lowered == "true"))
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return str(int(number)) if number.is_integer() else str(number)
 
 
 def _expected_column(item: Item) -> pandera.Column:
@@ -257,7 +248,7 @@ def _declared_codes(column: Cells, names: Sequence[str]) -> NDArray[np.int64]:
     texts = column.map(cell_text) if column.dtype == object else column
     codes, distinct = pd.factorize(texts)
     known = {None: -1} | {name: code for code, name in enumerate(names)}
-    meant = [known.get(_declared_value(cell_text(cell), names), -2) for cell in distinct]
+    meant = [known.get(declared_value(cell_text(cell), names), -2) for cell in distinct]
     return np.array([*meant, -1], np.int64)[codes]  # a code of -1 is that of no value
 
 
