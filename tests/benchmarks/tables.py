@@ -4,7 +4,6 @@
 all threads together. What a large table needs at its peak is measured in a process of its own.
 """
 
-import argparse
 import json
 import statistics
 import subprocess
@@ -21,6 +20,7 @@ import pandera.pandas as pandera
 from sites.data.source import TableFile
 from sites.schema.tables import Category, ClassLabel, Number, Schema
 from sites.tasks.tabular.loading import read_valid_table, table_of
+from tests.benchmarks.figures import options, print_figures
 from tests.benchmarks.peak import keep_peak
 
 SMALL_ROWS, SMALL_COLUMNS = 50, 29
@@ -141,9 +141,7 @@ def missed_targets(found: dict[str, dict[str, float]]) -> list[dict[str, object]
 
 def main() -> None:
     """Run the benchmark and print its figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON only")
-    chosen = parser.parse_args()
+    chosen = options(__doc__).parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         found = figures(Path(folder))
@@ -158,13 +156,7 @@ def main() -> None:
         "missed": missed_targets(found),
         "seconds": round(time.monotonic() - began, 1),
     }
-    if chosen.json:
-        print(json.dumps(report, indent=1))
-        return
-    for name, one in found.items():
-        for what, figure in one.items():
-            print(f"{name:6} {what:16} {figure:.4g}")
-    print(json.dumps(report["missed"], indent=1))
+    print_figures(report, as_json=chosen.json)
 
 
 if __name__ == "__main__":
