@@ -2,25 +2,34 @@
 
 import csv
 import difflib
-import gzip
 import json
 import zlib
-from itertools import chain
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, cast
 
 import numpy as np
 import pandas as pd
 import pyarrow
 from numpy.typing import NDArray
+from pyarrow import parquet
 
 from privacy.errors import ConsortiumError
 from sites.data.cells import has_half_character
+from sites.data.plain_text import open_bytes, open_text, reason_not_text
 from sites.data.source import DataSource, IobFiles, SqlQuery, TableFile, TextFolder
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 _SEPARATORS = (",", ";", "\t", "|")
 _SHOWN = 5
+_MOST_DIGITS = 308  # of a whole number that a float64 can hold
+_END_IN_QUOTES = (
+    "ends within quotes",
+    "the file was cut off, or a quote is not closed; export it again, or close the quote",
+)
+_TEXT_AFTER_QUOTE = (
+    "has text right after a closing quote",
+    'close the quote that opened before it, or write a quote within a value twice ("5"" tall")',
+)
 csv.field_size_limit(2**31 - 1)  # by default 131,072 characters, and a note may be longer
 _BROKEN = (
     OSError,
@@ -91,7 +100,7 @@ def _read_file(source: TableFile) -> pd.DataFrame:
     path = source.path
     if not path.is_file():
         raise MissingFile(f"there is no file {path}{_nearest_name_hint(path)}")
-    ending = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    ending = _ending(path)
     if ending not in FORMATS:
         formats = ", ".join(FORMATS)
         raise UnknownFormat(f"{path} ends in '{ending}', but only {formats} can be read")
@@ -103,34 +112,29 @@ def _read_file(source: TableFile) -> pd.DataFrame:
         raise BrokenFile(f"{path} cannot be read as {ending}: {error}") from error
 
 
+def separator_of(source: TableFile) -> str | None:
+    """Return the character between the values of a CSV or TSV file; None for other formats."""
+    default = {".csv": ",", ".tsv": "\t"}.get(_ending(source.path))
+    return default and (source.separator or default)
+
+
+def _ending(path: Path) -> str:
+    return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+
+
 def not_utf8_error(path: Path) -> BrokenFile:
-    """Return the error for a file that is not UTF-8; it names the first such line."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not _is_utf8(line):
-                return BrokenFile(f"{path} is not UTF-8 text in line {number}: save it as UTF-8")
-    return BrokenFile(f"{path} is not UTF-8 text: save it as UTF-8")
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+    """Return the error for a file that is not UTF-8 text; it says what it is, or where."""
+    return BrokenFile(f"{path} {reason_not_text(path)}")
 
 
 def _parse_file(source: TableFile, ending: str) -> pd.DataFrame:
     match ending:
         case ".parquet":
-            return _index_from_one(pd.read_parquet(source.path))
+            return _read_parquet(source.path)
         case ".jsonl":
             return _read_json_lines(source.path)
-        case ".tsv":
-            return _read_separated(source.path, source.separator or "\t")
         case _:
-            return _read_separated(source.path, source.separator or ",")
+            return _read_separated(source.path, separator_of(source) or ",")
 
 
 def _nearest_name_hint(path: Path) -> str:
@@ -140,6 +144,9 @@ def _nearest_name_hint(path: Path) -> str:
 
 
 def _read_separated(path: Path, separator: str) -> pd.DataFrame:
+    with open_bytes(path) as file:
+        if any(b"\0" in line for line in file):  # as in UTF-16
+            raise not_utf8_error(path)
     _check_header(path, separator)
     lines, n_values = _record_sizes(path, separator)
     _refuse_other_sizes(path, lines, n_values)
@@ -162,21 +169,21 @@ def _record_sizes(path: Path, separator: str) -> tuple[NDArray[np.int64], NDArra
     The header is the first record. A blank line is a record without values.
 
     Raises:
-        BrokenFile: The file ends within quotes.
+        BrokenFile: The file ends within quotes, or text follows a closing quote.
     """
     lines, n_values = [1], []
-    with _open_text(path) as file:
-        # Within quotes, the added line is part of the last record; else it is two empty values.
-        reader = csv.reader(chain(file, [separator]), delimiter=separator)
-        for record in reader:
-            lines.append(reader.line_num + 1)
-            n_values.append(len(record))
-    if record != ["", ""]:
-        raise BrokenFile(
-            f"{path} ends within quotes, in the row that begins in line {lines[-2]}: the file was "
-            "cut off, or a quote is not closed; export it again, or close the quote"
-        )
-    return np.array(lines[:-2], np.int64), np.array(n_values[:-1], np.int64)
+    with open_text(path) as file:
+        # Strict, as a quote that is not closed takes in all rows up to the next quote.
+        reader = csv.reader(file, delimiter=separator, strict=True)
+        try:
+            for record in reader:
+                lines.append(reader.line_num + 1)
+                n_values.append(len(record))
+        except csv.Error as error:
+            what = _END_IN_QUOTES if "end of data" in str(error) else _TEXT_AFTER_QUOTE
+            where = f"in the row that begins in line {lines[-1]}"
+            raise BrokenFile(f"{path} {what[0]}, {where}: {what[1]}") from error
+    return np.array(lines[:-1], np.int64), np.array(n_values, np.int64)
 
 
 def _refuse_other_sizes(path: Path, lines: NDArray[np.int64], n_values: NDArray[np.int64]) -> None:
@@ -188,6 +195,8 @@ def _refuse_other_sizes(path: Path, lines: NDArray[np.int64], n_values: NDArray[
     shown = ", ".join(f"{lines[row]} (has {n_values[row]})" for row in wrong[:_SHOWN])
     more = ", ..." if len(wrong) > _SHOWN else ""
     where = "line" if len(wrong) == 1 else f"{len(wrong)} rows, in lines"
+    if not (n_values[1:] == needed).any():
+        more += " (no row has; if lines stand above the header, remove them)"
     raise BrokenFile(
         f"the header of {path} names {needed} columns, so every row needs {needed} values; not so "
         f"in {where} {shown}{more}: export the file again if it was cut off, write missing values "
@@ -196,31 +205,39 @@ def _refuse_other_sizes(path: Path, lines: NDArray[np.int64], n_values: NDArray[
     )
 
 
-def _open_text(path: Path) -> IO[str]:
-    opened = gzip.open if path.suffix == ".gz" else open
-    return cast(IO[str], opened(path, "rt", encoding="utf-8-sig", newline=""))
-
-
 def _check_header(path: Path, separator: str) -> None:
-    with _open_text(path) as lines:
+    with open_text(path) as lines:
         names = next(csv.reader(lines, delimiter=separator), [])
     if not names:
-        raise EmptyTable(f"{path} is empty: its first line must name the columns")
+        raise EmptyTable(f"the first line of {path} is empty: it must name the columns")
     other = [mark for mark in _SEPARATORS if mark in names[0]] if len(names) == 1 else []
     if other:
         raise WrongSeparator(
             f"{path} has one column, named {names[0][:80]!r}: its values look separated by "
             f"{other[0]!r}, not {separator!r}; set the source's separator to {other[0]!r}"
         )
+    _refuse_repeated(names, path)
+
+
+def _refuse_repeated(names: Sequence[str], path: Path) -> None:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise BrokenFile(f"{path} names the columns {repeated[:5]} more than once: rename them")
+        raise BrokenFile(
+            f"{path} names the columns {repeated[:_SHOWN]} more than once: rename them"
+        )
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    _refuse_repeated(parquet.read_schema(path).names, path)
+    frame = pd.read_parquet(path)
+    # What pandas kept as an index is a column of the file.
+    named = [name for name in frame.index.names if name is not None]
+    return _index_from_one(frame.reset_index(named) if named else frame)
 
 
 def _read_json_lines(path: Path) -> pd.DataFrame:
-    opened = gzip.open if path.suffix == ".gz" else open
     records, lines, broken = [], [], []
-    with opened(path, "rt", encoding="utf-8-sig") as file:
+    with open_text(path) as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 record = _json_object(line, f"{path} line {number}")
@@ -242,12 +259,26 @@ def _read_json_lines(path: Path) -> pd.DataFrame:
 
 def _json_object(line: str, place: str) -> dict[str, object]:
     try:
-        record = json.loads(line, object_pairs_hook=lambda pairs: _json_pairs(pairs, place))
+        record = json.loads(
+            line,
+            object_pairs_hook=lambda pairs: _json_pairs(pairs, place),
+            parse_int=_json_whole_number,
+        )
     except json.JSONDecodeError as error:
-        raise BrokenFile(f"{place} is not JSON: {error}") from error
+        raise BrokenFile(
+            f"{place} is not JSON: {error.msg} at character {error.pos + 1}; each record must be "
+            "one object on one line"
+        ) from error
+    except RecursionError as error:
+        raise BrokenFile(f"{place} is nested too deeply for a record") from error
     if not isinstance(record, dict):
         raise BrokenFile(f'{place} must be an object such as {{"age": 63}}')
     return record
+
+
+def _json_whole_number(digits: str) -> int | float:
+    """Return a whole number, or infinity, which is in no bounds, where a float cannot hold it."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
 
 
 def _json_pairs(pairs: list[tuple[str, object]], place: str) -> dict[str, object]:
@@ -272,7 +303,7 @@ def _read_query(source: SqlQuery) -> pd.DataFrame:
         with engine.connect() as connection:  # without a commit, nothing is written
             frame = pd.read_sql_query(sqlalchemy.text(source.query), connection)
     except (sqlalchemy.exc.SQLAlchemyError, pd.errors.DatabaseError) as error:
-        raise QueryFailed(f"the database refused the query: {error}") from error
+        raise QueryFailed(f"the database refused the query: {_reason(error)}") from error
     finally:
         engine.dispose()
     repeated = sorted({*frame.columns[frame.columns.duplicated()]})
@@ -282,6 +313,13 @@ def _read_query(source: SqlQuery) -> pd.DataFrame:
             "or give it another name with AS"
         )
     return _index_from_one(frame)
+
+
+def _reason(error: Exception) -> str:
+    """Return what the database said, in one line, without the query and without links."""
+    found = error.__cause__ or error
+    said = str(getattr(found, "orig", None) or found)
+    return said.split("\n", 1)[0].split(" (Background on", 1)[0]
 
 
 def _index_from_one(frame: pd.DataFrame) -> pd.DataFrame:
