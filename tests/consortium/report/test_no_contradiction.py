@@ -22,16 +22,16 @@ from consortium.report.render import ANSWERS
 from consortium.wording.formatting import SPACE
 from tests.consortium.sample_run import BANKS, Sample
 
-MODES = {
+MODES: dict[str, dict[str, Any]] = {
     "clear": {"aggregation": "clear"},
     "encrypted": {"aggregation": "encrypted"},
 }
-PRIVACY = {
+PRIVACY: dict[str, dict[str, Any]] = {
     "off": {},
     "person": {"dp.unit": "person", "dp.epsilon": 1.0},
     "record": {"dp.unit": "record", "dp.noise-multiplier": 1.5},
 }
-RULES = {
+RULES: dict[str, dict[str, Any]] = {
     "mean": {},
     "median": {"rule.name": "coordinate-median"},
     "trimmed": {"rule.name": "trimmed-mean", "rule.num-byzantine": 1},
