@@ -6,7 +6,13 @@ import pytest
 
 from consortium.wording.convergence import convergence_sentence, convergence_warning
 
-FIGURES: dict[str, Any] = {"change": -0.02, "fall": 0.1, "evaluations": 5, "rounds": 20, "lowest_after": 20}
+FIGURES: dict[str, Any] = {
+    "change": -0.02,
+    "fall": 0.1,
+    "evaluations": 5,
+    "rounds": 20,
+    "lowest_after": 20,
+}
 
 
 def test_nothing_is_warned_of_a_loss_that_settled() -> None:
