@@ -14,6 +14,7 @@ from consortium.client.audit_trail import journal_of
 from consortium.client.comparison.announcing import announce_run
 from consortium.client.comparison.witnesses import attest_others, compare_ledger
 from consortium.client.encrypted.answers import read_round
+from consortium.client.encrypted.bucket_draw import commit, draw, reveal
 from consortium.client.encrypted.session import AnotherFinalState, session_of
 from consortium.client.mod_types import Mod, Next
 from consortium.client.mods import gate_messages, seal_messages, typed_refusals
@@ -312,6 +313,9 @@ _QUERIES: Mapping[str, Next] = MappingProxyType(
         "epoch": epoch,
         "rotate": rotate,
         "deliver": deliver,
+        "commit": commit,
+        "reveal": reveal,
+        "draw": draw,
         "open": open_,
         "release": release,
     }
