@@ -44,6 +44,9 @@ _SEEN_BY_THE_COORDINATOR = {
     "unusable-keys": "Other sites could not open the keys that it made for them, so another member "
     "made new ones.",
     "wrong-delivery": "It did not make one key for each other member, so another member made them.",
+    "wrong-commitment": "It did not commit to one share of the draw of buckets of these sites.",
+    "two-commitments": "It committed to two shares of one draw of buckets, so it was left out.",
+    "wrong-share": "It revealed another share of the draw of buckets than it had committed to.",
     "not-attested": "It did not tell the others what it knows of their ledgers.",
     "state-disputed": "It signed or sent a model state that differs from that of most others.",
 }
@@ -98,6 +101,12 @@ _SAID_BY_THE_SITE = {
     "already-answered": "It refused a request that repeats an earlier one with other content.",
     "other-buckets": "It refused to seal the same updates for other buckets; the run "
     "needs another seed.",
+    "no-bucket-draw": "It was asked to train in buckets that the sites of the run did not draw; the "
+    "run must be started anew.",
+    "other-commitments": "It had revealed its share of the draw of buckets for other commitments of "
+    "these sites, so one of them committed twice.",
+    "wrong-commitment": "It was shown commitments that are not one of each site of the draw.",
+    "wrong-share": "It was shown a share of the draw of buckets that its site did not commit to.",
     "other-settings": "It refused to seal the same updates with other settings; the run "
     "needs another seed.",
     "answer-forgotten": "It was asked again for an answer it no longer keeps.",
