@@ -101,10 +101,10 @@ _SAID_BY_THE_SITE = {
     "already-answered": "It refused a request that repeats an earlier one with other content.",
     "other-buckets": "It refused to seal the same updates for other buckets; the run "
     "needs another seed.",
-    "no-bucket-draw": "It was asked to train in buckets that the sites of the run did not draw; the "
-    "run must be started anew.",
-    "other-commitments": "It had revealed its share of the draw of buckets for other commitments of "
-    "these sites, so one of them committed twice.",
+    "no-bucket-draw": "It was asked to train in buckets that the sites of the run did not draw; "
+    "the run must be started anew.",
+    "other-commitments": "It had revealed its share of the draw of buckets for other commitments "
+    "of these sites, so one of them committed twice.",
     "wrong-commitment": "It was shown commitments that are not one of each site of the draw.",
     "wrong-share": "It was shown a share of the draw of buckets that its site did not commit to.",
     "other-settings": "It refused to seal the same updates with other settings; the run "
