@@ -36,13 +36,18 @@ COMPANY = frozenset({"site-b", "site-c"})  # with whom the liar would like to be
 
 @pytest.fixture
 def consortium(tmp_path: Path) -> Consortium:
-    """Seven sites that know one another from a run in one bucket, in which nothing is drawn."""
+    """Seven sites."""
     forget_processes()
-    made = Consortium.placed(tmp_path / "run", SITES)
-    course = made.start(num_server_rounds=1)
+    return Consortium.placed(tmp_path / "run", SITES)
+
+
+@pytest.fixture
+def counted(consortium: Consortium) -> Consortium:
+    """Seven sites whose statistics are counted: a run in one bucket, in which nothing is drawn."""
+    course = consortium.start(num_server_rounds=1)
     assert course.error is None
     assert not draws_seen(course.seen)
-    return made
+    return consortium
 
 
 def draws_seen(seen: list[tuple[Passing, RecordDict]]) -> list[str]:
@@ -138,26 +143,26 @@ def draw_only(consortium: Consortium, share: bytes) -> dict[str, bytes]:
     return {LIAR: draw_of(consortium).commit(LIAR, share, sign).encode()}
 
 
-def test_nor_by_showing_other_commitments_to_some_of_them(consortium: Consortium) -> None:
+def test_nor_by_showing_other_commitments_to_some_of_them(counted: Consortium) -> None:
     """Site b reveals for the first ones; to the others the liar shows what it made with b's share.
 
     They then hold no draw together. An honest coordinator sees both commitments, names the liar,
     and goes on without it.
     """
-    draw, first = draw_of(consortium), b"f" * 32
-    made = committed(consortium, first)
-    early = draw_messages.read_revealed(revealed(consortium, "site-b", made))
+    draw, first = draw_of(counted), b"f" * 32
+    made = committed(counted, first)
+    early = draw_messages.read_revealed(revealed(counted, "site-b", made))
     other = b"o" + early[1:]
-    later = made | draw_only(consortium, other)
+    later = made | draw_only(counted, other)
     shares = {"site-b": early} | {
-        site: draw_messages.read_revealed(revealed(consortium, site, later)) for site in HONEST[1:]
+        site: draw_messages.read_revealed(revealed(counted, site, later)) for site in HONEST[1:]
     }
     for share, holders in ((first, HONEST[:1]), (other, HONEST[1:])):
-        told = {site: drawing(consortium, site, {**shares, LIAR: share}) for site in HONEST}
+        told = {site: drawing(counted, site, {**shares, LIAR: share}) for site in HONEST}
         assert {site for site, code in told.items() if not code} == set(holders)
         assert set(told.values()) == {"", "wrong-share"}
-    assert seed_at(consortium, "site-b") == draw.seed({**shares, LIAR: first})
-    course = consortium.start(**IN_TWO)
+    assert seed_at(counted, "site-b") == draw.seed({**shares, LIAR: first})
+    course = counted.start(**IN_TWO)
     assert course.error is None, course.error
     assert course.quarantined == {(0, LIAR, "two-commitments")}
 
@@ -204,7 +209,7 @@ def wrong(_honest: RecordDict) -> RecordDict:
     ("answer", "code"), [(silent, "site-refused.stopped"), (wrong, "wrong-share")]
 )
 def test_who_reveals_wrongly_or_not_at_all_is_named_and_stops_no_run(
-    consortium: Consortium, answer: Callable[[RecordDict], RecordDict], code: str
+    counted: Consortium, answer: Callable[[RecordDict], RecordDict], code: str
 ) -> None:
     """However often it tries. It can stay away once it knows the draw, and no more than that."""
 
@@ -216,8 +221,8 @@ def test_who_reveals_wrongly_or_not_at_all_is_named_and_stops_no_run(
     drawn = set()
     for _ in range(2):
         forget_processes()
-        course = consortium.start(up=up, **IN_TWO)
+        course = counted.start(up=up, **IN_TWO)
         assert course.error is None, course.error
         assert course.quarantined == {(0, LIAR, code)}
-        drawn |= {seed_at(consortium, site, HONEST) for site in HONEST}
+        drawn |= {seed_at(counted, site, HONEST) for site in HONEST}
     assert len(drawn) == 1
