@@ -11,10 +11,10 @@ from flwr.clientapp import ClientApp
 
 from consortium.audit import journal as audit
 from consortium.client.audit_trail import journal_of
+from consortium.client.bucket_draw import commit, draw, reveal
 from consortium.client.comparison.announcing import announce_run
 from consortium.client.comparison.witnesses import attest_others, compare_ledger
 from consortium.client.encrypted.answers import read_round
-from consortium.client.encrypted.bucket_draw import commit, draw, reveal
 from consortium.client.encrypted.session import AnotherFinalState, session_of
 from consortium.client.mod_types import Mod, Next
 from consortium.client.mods import gate_messages, seal_messages, typed_refusals

@@ -8,9 +8,9 @@ from flwr.app import Context, Message, RecordDict
 from consortium.charter.document import Charter
 from consortium.client.comparison.witnesses import require_compared
 from consortium.client.egress_schema import Parts, ReplyForm, Sizes
-from consortium.client.encrypted.answer_forms import LARGEST_ROUND, key_forms, sealed_forms
 from consortium.client.encrypted.session import RunPosition, Session, session_of
 from consortium.client.encrypted.uploads import Sent
+from consortium.client.encrypted_forms import LARGEST_ROUND, key_forms, sealed_forms
 from consortium.client.mod_types import Next
 from consortium.config import RunConfig
 from consortium.model.provisional import make_provisional_folder
