@@ -62,6 +62,21 @@ def last_error(lines: list[str]) -> str:
     return found
 
 
+def last_error_text(path: Path) -> str:
+    """Return what the last error in a log says, without its traceback; "" if there is none."""
+    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    starts = [at for at, line in enumerate(lines) if line.startswith(ENTRY)]
+    for start, end in reversed([*zip(starts, [*starts[1:], len(lines)], strict=True)]):
+        if lines[start].split()[2:3] not in (["ERROR"], ["CRITICAL"]):
+            continue
+        entry = lines[start + 1 : end]
+        frames = [at for at, line in enumerate(entry) if line.startswith("  ")]
+        said = "\n".join(entry[frames[-1] + 1 if frames else 0 :])
+        kind, colon, text = said.partition(": ")
+        return text if colon and " " not in kind else said
+    return ""
+
+
 class _PartyHandler(logging.Handler):
     """Appends to the file of the party whose code is running; without one, writes nothing."""
 
