@@ -17,7 +17,7 @@ NEVER_CAME = "never-came"
 LEFT_OUT_BY_NAME = "left-out-by-name"
 
 _WITHOUT_A_CODE = {
-    NEVER_CAME: "Nothing came from it.",
+    NEVER_CAME: "Nothing came from it before the run began.",
     LEFT_OUT_BY_NAME: "The run was started without it.",
 }
 _MOST_ROUNDS = 6
@@ -66,7 +66,7 @@ def code_and_counts(code: str, counts: Mapping[str, int]) -> str:
 def absences_of(summary: Summary) -> tuple[Absence, ...]:
     """Return why sites were left out, in the charter's order; one for each site and code."""
     return absences_among(
-        {site.name: site.present for site in summary.sites},
+        {site.name: site.present or site.answered > 0 for site in summary.sites},
         summary.quarantined,
         left_out=str(summary.config.get("without", "")).split(","),
     )

@@ -77,7 +77,7 @@ def test_a_run_is_told_by_its_last_round_and_its_last_trouble(
     assert (said["run"], said["last round"], said["last error"]) == ("first", "none", "none")
     events = [
         {"event": "round-finished", "server_round": 1},
-        {"event": "site-quarantined", "site": "east", "code": "silent"},
+        {"event": "site-quarantined", "server_round": 2, "site": "east", "code": "silent"},
         {"event": "round-finished", "server_round": 2},
     ]
     (run / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))

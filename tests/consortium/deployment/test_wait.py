@@ -66,7 +66,8 @@ def test_a_round_is_awaited_until_it_begins_whatever_half_line_is_there(tmp_path
         nonlocal looks
         looks += 1
         lines = [{"event": "round-started", "server_round": number} for number in range(looks)]
-        run.events.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"event')
+        written = "".join(json.dumps(line) + "\n" for line in lines)
+        run.events.write_text('{"event": "run-started"}\n' + written + '{"event')
 
     waiting(run, sleep=sleep).wait_for_round(2)
     assert looks == 3

@@ -140,7 +140,7 @@ def test_each_site_is_told_once_for_each_reason_in_the_charters_order() -> None:
         ),
         (
             {"site": "west", "code": NEVER_CAME},
-            "not in the run: west, never-came: Nothing came from it",
+            "not in the run: west, never-came: Nothing came from it before the run began",
         ),
     ],
 )

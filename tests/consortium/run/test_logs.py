@@ -93,6 +93,10 @@ def test_the_last_error_is_found_below_lines_that_are_none() -> None:
     assert last_error(lines[3:]) == ""
 
 
+def _raise_error(text: str) -> None:
+    raise ValueError(text)
+
+
 @pytest.mark.parametrize("said", ["age: expected a number", "two columns break it:\n- age\n- sex"])
 def test_what_the_last_error_says_is_whole_and_without_its_traceback(
     said: str, tmp_path: Path
@@ -104,7 +108,7 @@ def test_what_the_last_error_says_is_whole_and_without_its_traceback(
         assert last_error_text(log) == ""
         for text in ("an older one", said):
             try:
-                raise ValueError(text)
+                _raise_error(text)
             except ValueError:
                 _LOG.exception("refused query.hello: bad-table")
         _LOG.warning("later")
