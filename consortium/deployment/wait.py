@@ -9,6 +9,7 @@ from typing import Any
 
 from consortium.deployment.control_client import Control
 from consortium.deployment.processes import LaunchFailed
+from consortium.modes.registry import recorded_mode
 from consortium.run.absences import code_and_counts
 from consortium.run.directory import RunDirectory
 from consortium.run.leader_lock import is_led
@@ -17,6 +18,11 @@ from consortium.wording.formatting import name_list
 from strategies.coordinator.messaging.events import SiteQuarantined, SitesJoined
 
 _LOOK_S = 1.0
+_GOES_ON = "the run goes on without"
+_MAY_BE_WITHHELD = (
+    "its evaluation may be withheld: a site counts held-out records exactly for one roster. Once "
+    "all are back, `consortium evaluate` counts them"
+)
 _ASK_EVERY = 20  # looks; asking the SuperLink starts a process and takes seconds
 
 
@@ -79,6 +85,8 @@ class Waiting:
             there = came()  # asked before the events are read, so that the last ones are told
             for line in news.lines():
                 self.tell(f"{line}; see {self.run.log}")
+                if line.startswith(_GOES_ON) and self._counts_for_one_roster():
+                    self.tell(_MAY_BE_WITHHELD)
             if there:
                 return
             looks += 1
@@ -89,6 +97,13 @@ class Waiting:
                     "with `consortium resume`"
                 )
             self.sleep(_LOOK_S)
+
+    def _counts_for_one_roster(self) -> bool:
+        """Return whether sites may withhold what a run without one of them counts."""
+        config = (
+            json.loads(self.run.run_config.read_bytes()) if self.run.run_config.exists() else {}
+        )
+        return not recorded_mode(config).coordinator_reads
 
 
 @dataclass
@@ -122,6 +137,6 @@ class _News:
 def _lines_about(event: Mapping[str, Any]) -> Iterator[str]:
     match event:
         case {"event": SitesJoined.kind, "sites": sites, "absent": [*absent]} if absent:
-            yield f"{len(sites)} sites joined, and the run goes on without {name_list(absent)}"
+            yield f"{_GOES_ON} {name_list(absent)}, with {len(sites)} sites"
         case {"event": SiteQuarantined.kind, "site": site, "code": code}:
             yield f"left out: {site}, {code_and_counts(code, event.get('counts', {}))}"

@@ -92,11 +92,27 @@ def test_who_is_left_out_is_told_at_once_and_once_for_each_reason(tmp_path: Path
 
     waiting(run, sleep=sleep, tell=told.append).wait_for_round(4)
     assert told == [
-        f"2 sites joined, and the run goes on without north; see {run.log}",
+        f"the run goes on without north, with 2 sites; see {run.log}",
         f"left out: west, silent; see {run.log}",
         f"left out: west, site-refused.too-often (hour 4); see {run.log}",
     ]
     assert seen == [0, 1, 2, 2, 3]
+
+
+@pytest.mark.parametrize("aggregation", ["clear", "encrypted"])
+def test_an_encrypted_run_without_a_member_says_at_once_what_may_be_withheld(
+    aggregation: str, tmp_path: Path
+) -> None:
+    run, told = RunDirectory(tmp_path), []
+    run.coordinator.mkdir()
+    run.run_config.write_text(json.dumps({"aggregation": aggregation}))
+    joined = {"event": "sites-joined", "sites": ["east", "west"], "absent": ["north"]}
+    started = {"event": "round-started", "server_round": 1}
+    run.events.write_text(json.dumps(joined) + "\n" + json.dumps(started) + "\n")
+    waiting(run, tell=told.append).wait_for_round(1)
+    withheld = [line for line in told if line.startswith("its evaluation may be withheld")]
+    assert len(withheld) == (aggregation == "encrypted")
+    assert told[0].startswith("the run goes on without north")
 
 
 def test_a_run_that_died_without_a_word_is_told_with_what_to_do(tmp_path: Path) -> None:
