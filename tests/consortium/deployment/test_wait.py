@@ -74,7 +74,7 @@ def test_a_round_is_awaited_until_it_begins_whatever_half_line_is_there(tmp_path
 
 
 def test_who_is_left_out_is_told_at_once_and_once_for_each_reason(tmp_path: Path) -> None:
-    run, told = RunDirectory(tmp_path), []
+    run, told = RunDirectory(tmp_path), list[str]()
     refused = {"event": "site-quarantined", "site": "west", "code": "silent", "counts": {}}
     lines = [
         {"event": "sites-joined", "sites": ["east", "west"], "absent": ["north"]},
@@ -103,7 +103,7 @@ def test_who_is_left_out_is_told_at_once_and_once_for_each_reason(tmp_path: Path
 def test_an_encrypted_run_without_a_member_says_at_once_what_may_be_withheld(
     aggregation: str, tmp_path: Path
 ) -> None:
-    run, told = RunDirectory(tmp_path), []
+    run, told = RunDirectory(tmp_path), list[str]()
     run.coordinator.mkdir()
     run.run_config.write_text(json.dumps({"aggregation": aggregation}))
     joined = {"event": "sites-joined", "sites": ["east", "west"], "absent": ["north"]}

@@ -149,7 +149,7 @@ def test_a_line_says_which_site_which_rounds_and_why(one: dict[str, Any], said: 
 
 
 def test_a_run_that_goes_on_tells_the_same_from_its_events() -> None:
-    events = [
+    events: list[dict[str, Any]] = [
         {"event": "run-started", "at_s": 0.0},
         {
             "event": "site-quarantined",
