@@ -129,6 +129,7 @@ CODES = {
     "NoQuestionKey": "no-question-key",
     "NoRecords": "no-records",
     "NodeFailed": "node-failed",
+    "NodeGone": "node-gone",
     "NonFinitePredictions": "non-finite-predictions",
     "NonFiniteUpdate": "non-finite-update",
     "NobodyHeldOut": "nobody-held-out",

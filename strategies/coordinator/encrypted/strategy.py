@@ -39,6 +39,7 @@ from strategies.coordinator.ledger_comparison import LedgerComparison
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import EvaluationWithheld, Observer, SitesJoined
 from strategies.coordinator.messaging.exchange import ByteCount, Exchange
+from strategies.coordinator.messaging.refusal_finality import FinalRefusals
 from strategies.coordinator.messaging.roster import Reception, Roster
 
 
@@ -63,7 +64,7 @@ class Encrypted(Strategy):
     ) -> None:
         self._cohort = cohort
         self._terms = terms
-        self._observe = observe
+        self._observe = self._final = FinalRefusals(observe)
         self._keep = keep
         self._reach = reach
         self._num_rounds: int
@@ -214,7 +215,7 @@ class Encrypted(Strategy):
         return Exchange(grid=grid, deadline_s=self._cohort.deadline_s, traffic=self._traffic)
 
     def _train(self, reception: Reception, server_round: int) -> None:
-        """Run a round; if it is void, wait for missing sites and try again."""
+        """Run a round; if it is void, wait for missing sites and try again, if that can help."""
         exchange = reception.exchange
         for attempt in range(self._next.attempt, self._terms.attempts + 1):
             self._roster = reception.refresh_roster(self._roster, server_round)
@@ -225,29 +226,38 @@ class Encrypted(Strategy):
             self.aggregate_train(server_round, exchange.replies(asked))
             if self._is_valid_round():
                 break
+            if self._lacks_sites(self._final.sites):
+                self._raise_void(server_round, attempt)
         else:
-            self._raise_void(server_round)
+            self._raise_void(server_round, self._terms.attempts)
         self._metrics.report_round(self._question)
         self._close_round(exchange, server_round)
 
     def _is_valid_round(self) -> bool:
         updates, floor = self._question.sums[TRAINING], self._terms.floor
-        everyone = len(self._opening.terms.roster)
-        needed = everyone if self._terms.exact else self._cohort.quorum
         return (
-            len(updates.counted_sites(floor=floor)) >= needed
+            len(updates.counted_sites(floor=floor)) >= self._sites_needed
             and len(updates.buckets(floor=floor)) >= self._terms.voters
             and updates.agreed_state(floor=floor) is not None
         )
 
-    def _raise_void(self, server_round: int) -> None:
+    @property
+    def _sites_needed(self) -> int:
+        return len(self._opening.terms.roster) if self._terms.exact else self._cohort.quorum
+
+    def _lacks_sites(self, without: Collection[str]) -> bool:
+        """Return whether a round cannot come about without these sites."""
+        return len(set(self._opening.terms.roster) - set(without)) < self._sites_needed
+
+    def _raise_void(self, server_round: int, attempts: int) -> None:
         came = self._question.replies
         missing = sorted(set(self._opening.terms.roster) - set(came))
         raise RoundVoid(
-            f"round {server_round} did not come about in {self._terms.attempts} attempts: "
+            f"round {server_round} did not come about in {attempts} "
+            f"attempt{'s' if attempts > 1 else ''}: "
             f"{len(came)} sites answered, missing: {abbreviated_names(missing) or 'none'}. Bring "
             "them back, or see why they refused, and run again",
-            attempts=self._terms.attempts,
+            attempts=attempts,
             came=len(came),
         )
 
