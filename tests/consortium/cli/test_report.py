@@ -40,6 +40,7 @@ def test_a_coordinator_reads_how_good_the_model_is_which_it_does_not_have(deploy
     assert f"- AUC {found.metrics['roc_auc'].value:.3f} (error bound: " in said
     assert f"Measured on {found.held_out} held-out records from all hospitals" in said
     assert "This run did not measure whether that is better than what each of them could do" in said
+    assert "- Whether the model had converged cannot be told" in said
     assert "All three hospitals took part." in said
     assert "- va: weight " in said
     assert "- The model. It is at the hospitals, and the coordinator of an encrypted run" in said
