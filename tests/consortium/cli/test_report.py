@@ -62,7 +62,7 @@ def test_a_run_that_is_not_there_leaves_nothing(tmp_path: Path) -> None:
     coordinator = tmp_path / "coordinator"
     (coordinator / "secrets").mkdir(parents=True)
     assert "there is no run in" in refused("report", coordinator)
-    assert "name the directory of a finished run" in refused(
+    assert "name the directory of a coordinator, a run or a site" in refused(
         "report", coordinator, "--name", "never"
     )
     assert not (coordinator / "runs").exists()
