@@ -9,7 +9,11 @@ from consortium.audit.sum_verification import Auditor, SumCheck
 from consortium.run.directory import BadRunDirectory, RunDirectory
 from consortium.run.evidence_store import EvidenceStore
 from privacy.protocol.receipts import decode_receipts
-from strategies.coordinator.encrypted.ciphertext_sums import RECEIPTS_FILE, SUMS_FILE, upload_file
+from strategies.coordinator.encrypted.rounds.ciphertext_sums import (
+    RECEIPTS_FILE,
+    SUMS_FILE,
+    upload_file,
+)
 
 _SAMPLE_BYTES = 24
 

@@ -33,8 +33,12 @@ from privacy.protocol.signed_question import PARTS
 from privacy.protocol.upload import upload_digest
 from sites.evaluation.contract import evaluation_for
 from sites.statistics.contract import statistics_for
-from strategies.coordinator.encrypted.ciphertext_sums import RECEIPTS_FILE, SUMS_FILE, upload_file
 from strategies.coordinator.encrypted.progress import LAYOUT_FILE, OPENING_FILE
+from strategies.coordinator.encrypted.rounds.ciphertext_sums import (
+    RECEIPTS_FILE,
+    SUMS_FILE,
+    upload_file,
+)
 
 _NOTHING = hashlib.sha256(b"").digest()  # of a part that is not in a question
 

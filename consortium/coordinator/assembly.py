@@ -23,9 +23,9 @@ from privacy.protocol.key_messages import LONGEST_LABEL
 from sites.evaluation.contract import evaluation_for
 from sites.learner import Learner
 from sites.statistics.contract import statistics_for
-from strategies.coordinator.encrypted.ciphertext_sums import Keep
 from strategies.coordinator.encrypted.parameters import ClaimRoster, SealedTerms
 from strategies.coordinator.encrypted.progress import Reach
+from strategies.coordinator.encrypted.rounds.ciphertext_sums import Keep
 from strategies.coordinator.encrypted.strategy import Encrypted
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import Observer

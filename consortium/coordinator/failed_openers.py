@@ -6,7 +6,7 @@ from pathlib import Path
 
 from consortium.run.directory import RunDirectory
 from privacy.storage.durable_files import replace_atomically
-from strategies.coordinator.encrypted.key_setup import FAILED_AS_OPENER
+from strategies.coordinator.encrypted.opening.key_setup import FAILED_AS_OPENER
 from strategies.coordinator.messaging.events import RunEvent, SiteQuarantined
 
 

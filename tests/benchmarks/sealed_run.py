@@ -31,8 +31,8 @@ from scenarios.engines.in_process import InProcessGrid
 from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
-from strategies.coordinator.encrypted.ciphertext_sums import CiphertextSums, UploadForm
-from strategies.coordinator.encrypted.request import SealedRequest
+from strategies.coordinator.encrypted.rounds.ciphertext_sums import CiphertextSums, UploadForm
+from strategies.coordinator.encrypted.rounds.request import SealedRequest
 from strategies.coordinator.messaging.reply_validation import reply_content
 from tests.benchmarks.figures import options, print_figures
 from tests.benchmarks.peak import keep_peak

@@ -18,8 +18,8 @@ from consortium.client.mods import SiteError
 from privacy.errors import ConsortiumError
 from privacy.wire import messages
 from scenarios.engines.in_process import InProcessGrid
-from strategies.coordinator.encrypted.ciphertext_sums import CiphertextSums
-from strategies.coordinator.encrypted.request import SealedRequest
+from strategies.coordinator.encrypted.rounds.ciphertext_sums import CiphertextSums
+from strategies.coordinator.encrypted.rounds.request import SealedRequest
 from strategies.coordinator.encrypted.strategy import Encrypted
 from strategies.coordinator.messaging.events import RunEvent, SiteQuarantined
 from tests.consortium.staged import Ward, ward

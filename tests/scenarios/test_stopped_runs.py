@@ -20,7 +20,7 @@ from privacy.protocol.envelope import Receipt
 from privacy.protocol.key_messages import Opening, opening_body
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
-from strategies.coordinator.encrypted.key_setup import NoOpener
+from strategies.coordinator.encrypted.opening.key_setup import NoOpener
 from strategies.coordinator.encrypted.parameters import RoundVoid
 from tests.small_consortium import (
     NAMES,

@@ -7,7 +7,7 @@ import numpy as np
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
 from strategies.coordinator.encrypted.progress import Untold
-from strategies.coordinator.encrypted.request import SealedRequest
+from strategies.coordinator.encrypted.rounds.request import SealedRequest
 from strategies.coordinator.messaging.events import Observer, RoundFinished
 from strategies.coordinator.messaging.exchange import ByteCount
 from strategies.score_bins import BinSteps

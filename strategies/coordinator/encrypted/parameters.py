@@ -12,7 +12,7 @@ from privacy.protocol.envelope import UploadLabel
 from privacy.protocol.grouping import OF_STATISTICS, WITHHELD
 from privacy.protocol.upload import UploadHeader
 from privacy.wire.encrypted_messages import SealedRound
-from strategies.coordinator.encrypted.ciphertext_sums import UploadForm
+from strategies.coordinator.encrypted.rounds.ciphertext_sums import UploadForm
 from strategies.coordinator.messaging.reply_validation import ReplyRefused
 from strategies.score_bins import BinSteps
 

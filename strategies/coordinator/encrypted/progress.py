@@ -8,7 +8,7 @@ from privacy.errors import ConsortiumError
 from privacy.layout import Layout
 from privacy.protocol.key_messages import Opening
 from privacy.wire.encrypted_messages import SealedRound
-from strategies.coordinator.encrypted.ciphertext_sums import RECEIPTS_FILE, SUMS_FILE
+from strategies.coordinator.encrypted.rounds.ciphertext_sums import RECEIPTS_FILE, SUMS_FILE
 
 LAYOUT_FILE = "layout.json"
 OPENING_FILE = "opening.bin"

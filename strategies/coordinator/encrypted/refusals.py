@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from privacy.protocol.receipts import decode_receipts
-from strategies.coordinator.encrypted.key_setup import UnusableKeys
-from strategies.coordinator.encrypted.request import SealedRequest
+from strategies.coordinator.encrypted.opening.key_setup import UnusableKeys
+from strategies.coordinator.encrypted.rounds.request import SealedRequest
 from strategies.coordinator.messaging.events import BucketRefused, SiteQuarantined
 from strategies.coordinator.messaging.reply_validation import SiteRefused
 

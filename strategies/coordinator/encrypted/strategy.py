@@ -15,9 +15,8 @@ from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedRound
-from strategies.coordinator.encrypted.ciphertext_sums import Keep, UploadForm
 from strategies.coordinator.encrypted.delayed_metrics import DelayedMetrics
-from strategies.coordinator.encrypted.opening import RunOpening
+from strategies.coordinator.encrypted.opening.run_opening import RunOpening
 from strategies.coordinator.encrypted.parameters import RoundVoid, SealedTerms
 from strategies.coordinator.encrypted.progress import (
     LAYOUT_FILE,
@@ -27,9 +26,10 @@ from strategies.coordinator.encrypted.progress import (
     SealedProgress,
     SealedStanding,
 )
-from strategies.coordinator.encrypted.questions import Questions
 from strategies.coordinator.encrypted.refusals import COUNTS_REFUSED, refused_buckets
-from strategies.coordinator.encrypted.request import (
+from strategies.coordinator.encrypted.rounds.ciphertext_sums import Keep, UploadForm
+from strategies.coordinator.encrypted.rounds.request import (
+    Questions,
     SealedRequest,
     collect_state,
     finish_counts,

@@ -16,7 +16,14 @@ from strategies.coordinator.messaging.events import (
 from strategies.coordinator.messaging.reply_validation import SiteRefused
 
 FINAL_BY_THE_COORDINATOR = frozenset(
-    {"layout-mismatch", "not-a-member", "not-in-roster", "wrong-charter", "wrong-layout"}
+    {
+        "layout-mismatch",
+        "not-a-member",
+        "not-in-roster",
+        "two-commitments",
+        "wrong-charter",
+        "wrong-layout",
+    }
 )
 FINAL_AT_THE_SITE = frozenset(
     {
@@ -61,6 +68,7 @@ FINAL_AT_THE_SITE = frozenset(
         "non-finite-predictions",
         "other-buckets",
         "other-charter",
+        "other-commitments",
         "other-settings",
         "other-sites",
         "training-diverged",
@@ -111,11 +119,13 @@ PASSING_FOR_THE_COORDINATOR = frozenset(
         "weights-refused",
         "wrong-attempt",
         "wrong-bucket",
+        "wrong-commitment",
         "wrong-delivery",
         "wrong-opening",
         "wrong-purpose",
         "wrong-round",
         "wrong-run",
+        "wrong-share",
         "wrong-weight-class",
     }
 )
@@ -134,6 +144,7 @@ PASSING_AT_THE_SITE = frozenset(
         "ledger-not-compared",
         "malformed-record",
         "memory-unavailable",
+        "no-bucket-draw",
         "no-epoch",
         "no-final-state",
         "no-majority",
@@ -155,8 +166,10 @@ PASSING_AT_THE_SITE = frozenset(
         "too-many-openings",
         "too-often",
         "traffic-unavailable",
+        "wrong-commitment",
         "wrong-descriptor",
         "wrong-epoch",
+        "wrong-share",
         "wrong-state",
     }
 )

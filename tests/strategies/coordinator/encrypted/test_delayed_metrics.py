@@ -11,7 +11,7 @@ from privacy.layout import Tally
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from strategies.coordinator.encrypted.delayed_metrics import DelayedMetrics
 from strategies.coordinator.encrypted.progress import Untold, parse_untold
-from strategies.coordinator.encrypted.request import SealedRequest
+from strategies.coordinator.encrypted.rounds.request import SealedRequest
 from strategies.coordinator.messaging.events import RoundFinished, RunEvent
 from strategies.coordinator.messaging.exchange import ByteCount
 from strategies.score_bins import BinSteps

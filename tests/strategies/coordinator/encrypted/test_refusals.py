@@ -12,7 +12,7 @@ from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedRound
-from strategies.coordinator.encrypted.key_setup import NoOpener
+from strategies.coordinator.encrypted.opening.key_setup import NoOpener
 from strategies.coordinator.encrypted.parameters import RoundVoid
 from strategies.coordinator.messaging.events import BucketRefused
 from tests.small_consortium import Consortium, Course, Hook, Passing, forget_processes, refusal

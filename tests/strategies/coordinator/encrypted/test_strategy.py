@@ -16,7 +16,7 @@ from privacy.protocol.key_messages import Opening
 from privacy.protocol.receipts import decode_receipts
 from privacy.wire import flower_records as wire
 from scenarios.engines.in_process import InProcessGrid, Vanished
-from strategies.coordinator.encrypted.key_setup import NoOpener
+from strategies.coordinator.encrypted.opening.key_setup import NoOpener
 from strategies.coordinator.encrypted.parameters import MembersMissing, RoundVoid
 from strategies.coordinator.encrypted.progress import LAYOUT_FILE, OPENING_FILE
 from strategies.coordinator.encrypted.strategy import Encrypted

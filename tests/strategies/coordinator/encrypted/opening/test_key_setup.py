@@ -11,7 +11,7 @@ from privacy.protocol.key_messages import Delivery, Opening, delivery_body
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
-from strategies.coordinator.encrypted.key_setup import KeyExchange, NoOpener
+from strategies.coordinator.encrypted.opening.key_setup import KeyExchange, NoOpener
 from strategies.coordinator.messaging.exchange import Exchange
 from strategies.coordinator.messaging.roster import Present, Roster
 from tests.small_consortium import (

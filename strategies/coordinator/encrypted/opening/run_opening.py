@@ -8,13 +8,13 @@ from privacy.protocol.envelope import NO_STATE, STATISTICS
 from privacy.protocol.key_messages import Opening
 from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedRound
-from strategies.coordinator.encrypted.bucket_draw import BucketDraw
-from strategies.coordinator.encrypted.ciphertext_sums import Keep, UploadForm
-from strategies.coordinator.encrypted.key_setup import KeyExchange
+from strategies.coordinator.encrypted.opening.bucket_draw import BucketDraw
+from strategies.coordinator.encrypted.opening.key_setup import KeyExchange
 from strategies.coordinator.encrypted.parameters import RoundVoid, SealedTerms
 from strategies.coordinator.encrypted.progress import OPENING_FILE, STATE_FILE
 from strategies.coordinator.encrypted.refusals import left_out_at_opening, opening_is_refused
-from strategies.coordinator.encrypted.request import (
+from strategies.coordinator.encrypted.rounds.ciphertext_sums import Keep, UploadForm
+from strategies.coordinator.encrypted.rounds.request import (
     SealedRequest,
     bound_sites,
     collect_state,

@@ -8,8 +8,8 @@ from flwr.app import Message
 
 from privacy.protocol.envelope import EVALUATION, TRAINING, Receipt
 from privacy.wire.encrypted_messages import SealedReply
-from strategies.coordinator.encrypted.ciphertext_sums import CiphertextSums
-from strategies.coordinator.encrypted.request import SealedRequest, nodes_of
+from strategies.coordinator.encrypted.rounds.ciphertext_sums import CiphertextSums
+from strategies.coordinator.encrypted.rounds.request import SealedRequest, nodes_of
 from strategies.coordinator.messaging.events import (
     RoundStarted,
     RunEvent,

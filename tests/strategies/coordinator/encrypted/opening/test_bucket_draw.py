@@ -11,7 +11,7 @@ from privacy.protocol.bucket_draw import Draw
 from privacy.wire import draw_messages
 from privacy.wire import flower_records as wire
 from scenarios.engines.in_process import Vanished
-from strategies.coordinator.encrypted.bucket_draw import BucketDraw
+from strategies.coordinator.encrypted.opening.bucket_draw import BucketDraw
 from strategies.coordinator.messaging.exchange import Exchange
 from strategies.coordinator.messaging.roster import Present, Roster
 from tests.small_consortium import (

@@ -20,12 +20,12 @@ from privacy.protocol.receipts import (
     decode_receipts,
 )
 from privacy.wire.encrypted_messages import SealedReply
-from strategies.coordinator.encrypted.ciphertext_sums import (
+from strategies.coordinator.encrypted.parameters import SealedTerms
+from strategies.coordinator.encrypted.rounds.ciphertext_sums import (
     CiphertextSums,
     MajorityVote,
     UploadForm,
 )
-from strategies.coordinator.encrypted.parameters import SealedTerms
 from tests.small_consortium import NAMES, Consortium, Course, read_reply, read_round, rehearsed
 from tests.tampering import relabelled
 
