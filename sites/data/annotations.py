@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,9 @@ from sites.text.iob2_tags import OUTSIDE, Codes, codes_of, first_break, tag_name
 
 TOKENS, TAGS, TEXT, SPLIT, PLACE = "tokens", "tags", "text", "split", "place"
 # A word may contain apostrophes and hyphens; any other mark is a token by itself.
-_WORDS = re.compile(r"\w+(?:['\u2019-]\w+)*|[^\w\s]")
+_MARK = "\ufdd1"  # no character of any text: it stands for a combining mark after another mark
+_WORDS = re.compile(rf"\w+(?:['\u2019-]\w+)*|[^\w\s]{_MARK}*")
+_SPACE_WITHOUT_WIDTH = "\u200b"
 _SHOWN = 5
 
 
@@ -49,8 +52,29 @@ class AnnotatedSentences:
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """Return the words and punctuation marks of running text, in order, without white space."""
-    return tuple(_WORDS.findall(text))
+    """Return the words and punctuation marks of running text, in order, without white space.
+
+    Guarantee: text is parted in the same places however Unicode composes its characters.
+    """
+    outline = text if text.isascii() else _outline(text)
+    return tuple(text[word.start() : word.end()] for word in _WORDS.finditer(outline))
+
+
+def _outline(text: str) -> str:
+    """Return a text of the same length whose combining marks are of the kind of what they mark.
+
+    Those after a letter, and characters that only shape a word, are letters.
+    """
+    found: list[str] = []
+    for character in text:
+        kind = unicodedata.category(character)
+        shapes = kind == "Cf" and character != _SPACE_WITHOUT_WIDTH
+        before = found[-1] if found else " "
+        if (kind.startswith("M") or shapes) and not before.isspace():
+            found.append("a" if before.isalnum() or before == "_" else _MARK)
+        else:
+            found.append(character)
+    return "".join(found)
 
 
 def read_annotated_sentences(source: DataSource, schema: EntitySchema) -> AnnotatedSentences:

@@ -189,7 +189,10 @@ def _record_sizes(path: Path, separator: str) -> tuple[NDArray[np.int64], NDArra
 def _refuse_other_sizes(path: Path, lines: NDArray[np.int64], n_values: NDArray[np.int64]) -> None:
     """Refuse rows with fewer or more values than the header has names."""
     needed = n_values[0]
-    wrong = np.flatnonzero((n_values > 0) & (n_values != needed))
+    is_row = n_values > 0
+    if needed == 1:  # where a blank line before the last row may be a missing value
+        is_row[: np.flatnonzero(n_values)[-1]] = True
+    wrong = np.flatnonzero(is_row & (n_values != needed))
     if not len(wrong):
         return
     shown = ", ".join(f"{lines[row]} (has {n_values[row]})" for row in wrong[:_SHOWN])
@@ -200,7 +203,8 @@ def _refuse_other_sizes(path: Path, lines: NDArray[np.int64], n_values: NDArray[
     raise BrokenFile(
         f"the header of {path} names {needed} columns, so every row needs {needed} values; not so "
         f"in {where} {shown}{more}: export the file again if it was cut off, write missing values "
-        "as empty ones, and put quotes around values that contain the separator",
+        "as empty ones (NA in a single column), and put quotes around values with the separator in "
+        "them",
         rows=len(wrong),
     )
 

@@ -48,8 +48,11 @@ def test_rows_are_numbered_by_the_lines_of_the_file(tmp_path: Path) -> None:
     assert list(read_table(written(tmp_path / "a.csv", CSV)).index) == [2, 4]
 
 
-def test_a_single_column_may_have_blank_lines(tmp_path: Path) -> None:
-    assert list(read_table(written(tmp_path / "a.csv", "age\n1\n\n2\n")).index) == [2, 4]
+def test_a_blank_line_within_a_single_column_is_refused_as_it_may_be_a_row(tmp_path: Path) -> None:
+    """A spreadsheet writes a missing value so; after the last row, nothing is lost."""
+    with pytest.raises(BrokenFile, match=r"lines 3 \(has 0\), 4 \(has 0\).*NA in a single"):
+        read_table(written(tmp_path / "a.csv", "age\n1\n\n\n2\n"))
+    assert list(read_table(written(tmp_path / "a.csv", 'age\n1\n""\n2\n\n')).index) == [2, 3, 4]
 
 
 def test_a_row_begins_in_the_line_of_the_file_also_after_cells_with_line_breaks(
@@ -65,7 +68,7 @@ def test_a_row_of_empty_values_is_a_row(tmp_path: Path) -> None:
         *(2, 3),
         *(5, 6),
     ]
-    assert list(read_table(written(tmp_path / "b.csv", 'a\n1\n""\n\n2\n')).index) == [2, 3, 5]
+    assert list(read_table(written(tmp_path / "b.csv", 'a\n1\n""\n2\n')).index) == [2, 3, 4]
 
 
 def test_a_cell_may_be_longer_than_the_csv_module_allows_by_default(tmp_path: Path) -> None:
