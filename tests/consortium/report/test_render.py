@@ -123,6 +123,30 @@ def test_every_cell_of_a_card_says_its_column(name: str, reports: dict[str, RunD
     assert any(kind == "cards" for kind, _ in tables)
 
 
+def luminance(colour: str) -> float:
+    """Return the relative luminance of a colour, as WCAG 2 defines it."""
+    short = colour.removeprefix("#")
+    whole = "".join(2 * one for one in short) if len(short) == 3 else short
+    parts = [int(whole[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("text", ["ink", "lead", "quiet", "accent"])
+def test_every_text_can_be_read_by_day_and_by_night(
+    text: str, scheme: str, reports: dict[str, RunDirectory]
+) -> None:
+    """Its contrast with the page is at least 4.5, as WCAG 2 asks."""
+    style = reports["compared"].report.read_text()
+    day, night = re.findall(r"(?s):root \{(.*?)\}", style)
+    chosen = dict(re.findall(r"--(\w+): (#\w+)", day if scheme == "light" else day + night))
+    dark, bright = sorted(luminance(chosen[name]) for name in (text, "page"))
+    assert (bright + 0.05) / (dark + 0.05) >= 4.5
+
+
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_report_is_small_and_its_pictures_are_in_the_folder(
     name: str, reports: dict[str, RunDirectory]
