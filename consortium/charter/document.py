@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from consortium.charter.canonical_json import canonical_json
+from privacy.document_mistakes import document_mistakes
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import (
     Agreement,
@@ -196,7 +197,9 @@ class Charter(_Agreed):
         except OSError as error:
             raise BadCharter(f"the charter {path} cannot be read: {error.strerror}") from error
         except ValidationError as error:
-            raise BadCharter(f"{path} is not a charter: {error}") from error
+            raise BadCharter(
+                f"{path} is not a charter: {document_mistakes(error, Charter)}"
+            ) from error
 
 
 @lru_cache(maxsize=16)

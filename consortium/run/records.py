@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consortium.run.directory import BadRunDirectory
 from consortium.wording.saturation import saturation_warning
+from privacy.document_mistakes import document_mistakes
 from privacy.storage.durable_files import replace_atomically
 
 
@@ -278,7 +279,10 @@ def read_record(path: Path, kind: type[Record]) -> Record:
             f"{path} cannot be read ({error.strerror}): name the directory of a finished run"
         ) from error
     except ValidationError as error:
-        raise BadRunDirectory(f"{path} is not a valid {kind.__name__.lower()}: {error}") from error
+        mistakes = document_mistakes(error, kind)
+        raise BadRunDirectory(
+            f"{path} is not a valid {kind.__name__.lower()}: {mistakes}"
+        ) from error
 
 
 def json_schemas() -> Mapping[str, str]:

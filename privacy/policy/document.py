@@ -12,6 +12,7 @@ from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from privacy.document_mistakes import document_mistakes
 from privacy.errors import ConsortiumError
 from privacy.policy.violations import OutsideHours, QuestionNotAllowed, TooFewExamples
 from privacy.storage.durable_files import write_atomically
@@ -273,7 +274,9 @@ def read_policy(directory: Path) -> Policy:
             f"no policy can be read at {path}: a site without a policy answers nothing"
         ) from error
     except ValidationError as error:
-        raise PolicyUnreadable(f"{path} is not a policy: {error}") from error
+        raise PolicyUnreadable(
+            f"{path} is not a policy: {document_mistakes(error, Policy)}"
+        ) from error
 
 
 _POLICIES: Cache[tuple[Path, int, int, int], Policy] = SITE_PROCESS.cache("policies", most=1_024)

@@ -7,7 +7,7 @@ import json
 import zlib
 from itertools import chain
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from privacy.errors import ConsortiumError
 from sites.data.cells import has_half_character
 from sites.data.source import DataSource, IobFiles, SqlQuery, TableFile, TextFolder
+
+if TYPE_CHECKING:
+    import sqlalchemy
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 _SEPARATORS = (",", ";", "\t", "|")
@@ -264,6 +267,7 @@ def _read_query(source: SqlQuery) -> pd.DataFrame:
 
     try:
         engine = sqlalchemy.create_engine(source.url)
+        _require_database_file(engine.url)
     except ImportError as error:
         raise QueryFailed(f"the driver of this database is not installed: {error}") from error
     except sqlalchemy.exc.ArgumentError as error:
@@ -282,6 +286,16 @@ def _read_query(source: SqlQuery) -> pd.DataFrame:
             "or give it another name with AS"
         )
     return _index_from_one(frame)
+
+
+def _require_database_file(url: "sqlalchemy.URL") -> None:
+    """Check that the file of an SQLite database exists: SQLite would create an empty one."""
+    name = url.database
+    if url.get_backend_name() != "sqlite" or not name or name == ":memory:":
+        return
+    path = Path(name.removeprefix("file:").partition("?")[0])
+    if not path.is_file():
+        raise MissingFile(f"there is no database {path}{_nearest_name_hint(path)}")
 
 
 def _index_from_one(frame: pd.DataFrame) -> pd.DataFrame:

@@ -296,3 +296,12 @@ def test_an_error_carries_counts_only(tmp_path: Path, provoke: Callable[[Path], 
     with pytest.raises(UnreadableSource) as refusal:
         provoke(tmp_path)
     assert all(type(count) is int for count in refusal.value.counts.values())
+
+
+@pytest.mark.parametrize("name", ["patiens.db", "nowhere/patients.db"])
+def test_a_mistyped_database_is_not_created(name: str, tmp_path: Path) -> None:
+    (tmp_path / "patients.db").touch()
+    with pytest.raises(MissingFile, match="there is no database") as refused:
+        read_table(SqlQuery(url=f"sqlite:///{tmp_path / name}", query="SELECT 1"))
+    assert not (tmp_path / name).exists()
+    assert ("did you mean 'patients.db'" in str(refused.value)) == (name == "patiens.db")
