@@ -56,6 +56,7 @@ CODES = {
     "BadPublicHalf": "bad-public-half",
     "BadRunDirectory": "bad-run-directory",
     "BadRunState": "bad-run-state",
+    "BadReading": "bad-reading",
     "BadScoreBins": "bad-score-bins",
     "BadSentences": "bad-sentences",
     "BadSignature": "bad-signature",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError
 from sites.data.cells import has_half_character
+from sites.data.reading import SIGN_NAMES, UTF_8
 from sites.data.source import DataSource, IobFiles, SqlQuery, TableFile, TextFolder
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 _SEPARATORS = (",", ";", "\t", "|")
 _SHOWN = 5
+_NOT_UTF_8 = "save it as UTF-8, or say how it is written, such as encoding:cp1252"
 csv.field_size_limit(2**31 - 1)  # by default 131,072 characters, and a note may be longer
 _BROKEN = (
     OSError,
@@ -101,6 +103,11 @@ def _read_file(source: TableFile) -> pd.DataFrame:
     try:
         return _parse_file(source, ending)
     except UnicodeDecodeError as error:
+        if source.encoding != UTF_8:
+            raise BrokenFile(
+                f"{path} is not written in {source.encoding}: say encoding: and another one, such "
+                "as utf-8 or cp1252"
+            ) from error
         raise not_utf8_error(path) from error
     except _BROKEN as error:
         raise BrokenFile(f"{path} cannot be read as {ending}: {error}") from error
@@ -112,8 +119,8 @@ def not_utf8_error(path: Path) -> BrokenFile:
     with opened(path, "rb") as file:
         for number, line in enumerate(file, start=1):
             if not _is_utf8(line):
-                return BrokenFile(f"{path} is not UTF-8 text in line {number}: save it as UTF-8")
-    return BrokenFile(f"{path} is not UTF-8 text: save it as UTF-8")
+                return BrokenFile(f"{path} is not UTF-8 text in line {number}: {_NOT_UTF_8}")
+    return BrokenFile(f"{path} is not UTF-8 text: {_NOT_UTF_8}")
 
 
 def _is_utf8(line: bytes) -> bool:
@@ -129,11 +136,11 @@ def _parse_file(source: TableFile, ending: str) -> pd.DataFrame:
         case ".parquet":
             return _index_from_one(pd.read_parquet(source.path))
         case ".jsonl":
-            return _read_json_lines(source.path)
+            return _read_json_lines(source.path, source.encoding)
         case ".tsv":
-            return _read_separated(source.path, source.separator or "\t")
+            return _read_separated(source.path, source.separator or "\t", source.encoding)
         case _:
-            return _read_separated(source.path, source.separator or ",")
+            return _read_separated(source.path, source.separator or ",", source.encoding)
 
 
 def _nearest_name_hint(path: Path) -> str:
@@ -142,9 +149,9 @@ def _nearest_name_hint(path: Path) -> str:
     return f": did you mean '{close[0]}'?" if close else ": check the path"
 
 
-def _read_separated(path: Path, separator: str) -> pd.DataFrame:
-    _check_header(path, separator)
-    lines, n_values = _record_sizes(path, separator)
+def _read_separated(path: Path, separator: str, encoding: str) -> pd.DataFrame:
+    _check_header(path, separator, encoding)
+    lines, n_values = _record_sizes(path, separator, encoding)
     _refuse_other_sizes(path, lines, n_values)
     # Every cell is read as text and none as missing, as the schema decides what a cell means.
     # Blank lines are kept until the index is set, so that each row gets its line of the file.
@@ -153,13 +160,15 @@ def _read_separated(path: Path, separator: str) -> pd.DataFrame:
         sep=separator,
         dtype=str,
         na_filter=False,
-        encoding="utf-8-sig",
+        encoding=_without_mark(encoding),
         skip_blank_lines=False,
     )
     return frame.set_axis(pd.Index(lines[1:]))[n_values[1:] > 0]
 
 
-def _record_sizes(path: Path, separator: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _record_sizes(
+    path: Path, separator: str, encoding: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the line on which each record of a file begins, and how many values it has.
 
     The header is the first record. A blank line is a record without values.
@@ -168,7 +177,7 @@ def _record_sizes(path: Path, separator: str) -> tuple[NDArray[np.int64], NDArra
         BrokenFile: The file ends within quotes.
     """
     lines, n_values = [1], []
-    with _open_text(path) as file:
+    with _open_text(path, encoding) as file:
         # Within quotes, the added line is part of the last record; else it is two empty values.
         reader = csv.reader(chain(file, [separator]), delimiter=separator)
         for record in reader:
@@ -199,13 +208,18 @@ def _refuse_other_sizes(path: Path, lines: NDArray[np.int64], n_values: NDArray[
     )
 
 
-def _open_text(path: Path) -> IO[str]:
+def _open_text(path: Path, encoding: str) -> IO[str]:
     opened = gzip.open if path.suffix == ".gz" else open
-    return cast(IO[str], opened(path, "rt", encoding="utf-8-sig", newline=""))
+    return cast(IO[str], opened(path, "rt", encoding=_without_mark(encoding), newline=""))
 
 
-def _check_header(path: Path, separator: str) -> None:
-    with _open_text(path) as lines:
+def _without_mark(encoding: str) -> str:
+    """Return the encoding that skips the mark with which some programs begin a file."""
+    return "utf-8-sig" if encoding == UTF_8 else encoding
+
+
+def _check_header(path: Path, separator: str, encoding: str) -> None:
+    with _open_text(path, encoding) as lines:
         names = next(csv.reader(lines, delimiter=separator), [])
     if not names:
         raise EmptyTable(f"{path} is empty: its first line must name the columns")
@@ -213,17 +227,17 @@ def _check_header(path: Path, separator: str) -> None:
     if other:
         raise WrongSeparator(
             f"{path} has one column, named {names[0][:80]!r}: its values look separated by "
-            f"{other[0]!r}, not {separator!r}; set the source's separator to {other[0]!r}"
+            f"{other[0]!r}, not {separator!r}; say separator:{SIGN_NAMES[other[0]]}"
         )
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise BrokenFile(f"{path} names the columns {repeated[:5]} more than once: rename them")
 
 
-def _read_json_lines(path: Path) -> pd.DataFrame:
+def _read_json_lines(path: Path, encoding: str) -> pd.DataFrame:
     opened = gzip.open if path.suffix == ".gz" else open
     records, lines, broken = [], [], []
-    with opened(path, "rt", encoding="utf-8-sig") as file:
+    with opened(path, "rt", encoding=_without_mark(encoding)) as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 record = _json_object(line, f"{path} line {number}")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from sites.data.cells import cell_text
 from sites.data.iob2_files import read_iob
 from sites.data.source import DataSource, IobFiles, TableFile, TextFolder
 from sites.data.tables import (
@@ -74,9 +75,9 @@ def require_texts(
     texts = frame[text]
     empty = frame.index[[not isinstance(cell, str) or not cell.strip() for cell in texts]]
     lines = [f"no text in {_places(empty)}: fill it in or leave it out"] if len(empty) else []
-    unknown = frame.index[~frame[label].astype(str).isin(classes)] if label else empty[:0]
+    unknown = frame.index[~frame[label].map(cell_text).isin(classes)] if label else empty[:0]
     if label and len(unknown):
-        found = sorted(set(frame.loc[unknown, label].astype(str)))[:_SHOWN]
+        found = sorted(set(frame.loc[unknown, label].map(cell_text)))[:_SHOWN]
         lines.append(
             f"{label} is not a declared class in {_places(unknown)}, such as {found}; "
             f"declared: {', '.join(classes)}"

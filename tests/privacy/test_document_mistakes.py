@@ -1,5 +1,7 @@
 """Whoever mistyped a key of a document is told which one, and what it was meant to be."""
 
+from typing import Any
+
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,7 +16,7 @@ NUMBER = '{"kind": "number", "name": "x", "low": 1, "high": 2}'
 LABEL = '{"kind": "classes", "column": "y", "classes": ["a", "b"]}'
 
 
-def mistakes(document: object, text: str) -> str:
+def mistakes(document: Any, text: str) -> str:
     """Return what is said of a document."""
     with pytest.raises(ValidationError) as refused:
         TypeAdapter(document).validate_json(text)
@@ -58,7 +60,9 @@ def mistakes(document: object, text: str) -> str:
     ],
 )
 def test_a_mistyped_key_is_named_with_the_nearest_one(
-    document: object, text: str, said: str
+    document: Any,
+    text: str,
+    said: str,
 ) -> None:
     found = mistakes(document, text)
     assert found.startswith(said)

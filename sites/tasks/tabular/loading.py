@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sites.data.agreed_columns import agreed_columns
 from sites.data.holdout import PersonRecords, Sides
 from sites.data.source import DataSource
 from sites.data.tables import read_table
@@ -25,7 +26,7 @@ def load_table(source: DataSource, schema: Schema, *, n_classes: int, sides: Sid
         BadTable, MissingColumns: The table breaks the schema.
         ConsortiumError: A person is on both sides, or on another one than before.
     """
-    frame = validate_table(read_table(source), schema, split=source.split)
+    frame = validate_table(read_agreed_table(source, schema), schema, split=source.split)
     table = table_of(frame, schema)
     held_out = sides.held_out(
         PersonRecords(
@@ -47,7 +48,19 @@ def load_columns(source: DataSource, schema: Schema) -> Columns:
         UnreadableSource: Nothing could be read; subclasses say why.
         BadTable, MissingColumns: The table breaks the schema.
     """
-    return columns_of(validate_table(read_table(source), schema, labelled=False), schema)
+    frame = read_agreed_table(source, schema, labelled=False)
+    return columns_of(validate_table(frame, schema, labelled=False), schema)
+
+
+def read_agreed_table(source: DataSource, schema: Schema, *, labelled: bool = True) -> pd.DataFrame:
+    """Return a source's table with the schema's columns, read as its words say.
+
+    Raises:
+        UnreadableSource, BadReading, BadTable, MissingColumns: It cannot be read so.
+    """
+    beside = [source.split] if source.split else []
+    frame = read_table(source)
+    return agreed_columns(frame, source.reading, schema, labelled=labelled, beside=beside)
 
 
 def columns_of(frame: pd.DataFrame, schema: Schema) -> Columns:

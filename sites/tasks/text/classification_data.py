@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from privacy.layout import Tally
+from sites.data.agreed_columns import agreed_columns
+from sites.data.cells import cell_text
 from sites.data.holdout import PersonRecords, Sides
 from sites.data.record_columns import person_violations, persons_of, side_violations
 from sites.data.source import DataSource
@@ -118,8 +120,9 @@ def load_notes(source: DataSource, schema: NotesSchema, *, sides: Sides) -> Note
         PersonOnBothSides: The source's own split has a person on both sides.
         ConsortiumError: A person stood on another side before.
     """
-    frame = read_texts(source)
     split = getattr(source, "split", None)
+    beside = [split] if split else []
+    frame = agreed_columns(read_texts(source), source.reading, schema, beside=beside)
     notes = notes_of(frame, schema, split=split)
     held_out = sides.held_out(
         PersonRecords(
@@ -159,7 +162,7 @@ def notes_of(frame: pd.DataFrame, schema: NotesSchema, *, split: str | None = No
     if isinstance(label, ClassLabel):
         require_texts(frame, text=schema.text, label=label.column, classes=label.classes)
         codes = {name: code for code, name in enumerate(label.classes)}
-        labels = np.array([codes[str(cell)] for cell in frame[label.column]], np.int64)
+        labels = np.array([codes[cell_text(cell)] for cell in frame[label.column]], np.int64)
     else:
         require_texts(frame, text=schema.text, label=None, classes=())
         labels = _label_matrix(frame[label.column], label)

@@ -201,7 +201,32 @@ def test_predict_writes_one_row_for_each_row(heart: Done, tmp_path: Path) -> Non
     out = tmp_path / "scores.csv"
     written = run_command("predict", str(heart.run.path), str(table), "--out", str(out))
     assert written.exit_code == 0
-    assert list(pd.read_csv(out)["row"]) == [1, 2, 3, 4, 5]
+    scores = pd.read_csv(out)
+    assert list(scores["row"]) == [1, 2, 3, 4, 5]
+    assert list(scores["patient"]) == list(frame["patient"].astype(int))
+
+
+def test_predict_reads_a_table_by_the_same_words_and_keeps_whose_a_row_is(
+    heart: Done, tmp_path: Path
+) -> None:
+    """In the column and in the spelling of the table, so that the scores can be joined to it."""
+    frame = pd.read_parquet(heart.run.site("cleveland") / "data.parquet").head(3)
+    frame = frame.assign(patient=["00123", "00124", "A-7"])
+    frame.to_csv(tmp_path / "plain.csv", index=False)
+    named = frame.rename(columns={"patient": "Fall-Nr", "age": "ALTER"})
+    named.to_csv(tmp_path / "export.csv", index=False, sep=";", decimal=",", encoding="cp1252")
+    words = ("separator:semicolon", "decimal:comma", "column:age=ALTER", "column:patient=Fall-Nr")
+    asked = [word for one in words for word in ("--data", one)]
+    scores = []
+    for name, said in (("plain.csv", []), ("export.csv", asked)):
+        out = tmp_path / f"scores-{name}"
+        ask = ("predict", str(heart.run.path), str(tmp_path / name), *said, "--out", str(out))
+        written = run_command(*ask)
+        assert written.exit_code == 0, written.output
+        scores.append(pd.read_csv(out, dtype={"patient": str, "Fall-Nr": str}))
+    plain, exported = scores
+    assert list(exported["Fall-Nr"]) == list(plain["patient"]) == list(frame["patient"])
+    assert list(exported["probability_yes"]) == list(plain["probability_yes"])
 
 
 def test_inspect_shows_the_coordinators_view_and_audit_sum_the_audit(
