@@ -304,7 +304,8 @@ COMMANDS = {
     "consortium coordinator": "delete-uploads down init install key renew up",
     "consortium site": "allow approve check code down init install ledger public recount "
     "renew-node-key stop-all up",
-    "scenario": "audit-sum compare doctor inspect list practice predict resume rules run",
+    "scenario": "audit-sum check-data compare doctor inspect list practice predict resume rules "
+    "run",
 }
 
 

@@ -71,7 +71,7 @@ def agreed_columns(
     if reading == AS_DECLARED:
         return frame
     _require_known_columns(reading, schema, beside)
-    items = _items(schema)
+    items = schema_items(schema)
     needed = (
         {*schema.columns} if labelled else {one.name for one in getattr(schema, "features", ())}
     )
@@ -83,7 +83,8 @@ def agreed_columns(
     return found
 
 
-def _items(schema: AnySchema) -> dict[str, Item]:
+def schema_items(schema: AnySchema) -> dict[str, Item]:
+    """Return the features and the label whose cells a schema declares, by name."""
     if isinstance(schema, Schema):
         return {**{item.name: item for item in schema.features}, schema.label.column: schema.label}
     label = schema.label
@@ -99,7 +100,9 @@ def _require_known_columns(reading: Reading, schema: AnySchema, beside: Sequence
                 f"{unknown_name(name, known, kind='column')} Columns are named as the schema does: "
                 "column:OURS=THEIRS"
             )
-    numbers = [n for n, item in _items(schema).items() if isinstance(item, Number | NumberLabel)]
+    numbers = [
+        n for n, item in schema_items(schema).items() if isinstance(item, Number | NumberLabel)
+    ]
     for name in reading.dates:
         if name not in numbers:
             raise BadReading(
@@ -139,7 +142,7 @@ def _with_missing(
             continue
         texts = frame[name].map(cell_text)
         for code in general:
-            if code not in own and _may_be_value(code, items[name]) and (texts == code).any():
+            if code not in own and may_be_value(code, items[name]) and (texts == code).any():
                 raise BadReading(
                     f"missing:{code} may be a value of {name}, and stands there: say in which "
                     f"columns it means missing, as in missing:{name}={code}"
@@ -157,7 +160,8 @@ def _is_text(cells: Cells) -> bool:
     return isinstance(cells.dtype, pd.StringDtype)
 
 
-def _may_be_value(code: str, item: Item) -> bool:
+def may_be_value(code: str, item: Item) -> bool:
+    """Return whether a code could also be a value of a column."""
     match item:
         case Number(low=low, high=high) | NumberLabel(low=low, high=high):
             try:
@@ -171,7 +175,7 @@ def _may_be_value(code: str, item: Item) -> bool:
 def _with_numbers(frame: pd.DataFrame, reading: Reading, items: Mapping[str, Item]) -> pd.DataFrame:
     """Return records in which numbers and dates that were written as text are numbers."""
     plain = reading.decimal == "." and reading.thousands is None
-    number = _number_reader(reading)
+    number = number_reader(reading)
     changed: dict[str, Cells] = {}
     wrong: list[Violation] = []
     for name, item in items.items():
@@ -180,7 +184,7 @@ def _with_numbers(frame: pd.DataFrame, reading: Reading, items: Mapping[str, Ite
         form = reading.dates.get(name)
         if form is None and plain:
             continue
-        read = number if form is None else _date_reader(form, number)
+        read = number if form is None else date_reader(form, number)
         expected = _written_number(reading) if form is None else f"a date as {form}"
         cells = frame[name]
         once = {cell: read(cell) for cell in cells.unique()} if _is_text(cells) else read
@@ -213,7 +217,7 @@ def _unread(cells: Cells, wrong: "np.ndarray[Any, np.dtype[np.bool_]]", expected
     )
 
 
-def _number_reader(reading: Reading) -> Callable[[object], Value]:
+def number_reader(reading: Reading) -> Callable[[object], Value]:
     """Return what reads a cell: a number, None if it is missing, or its text if it is neither."""
     decimal = re.escape(reading.decimal)
     between = {" ": "[ \u00a0\u202f]", "'": "['\u2019]", None: ""}.get(
@@ -243,7 +247,7 @@ def _number_of(cell: object) -> Value:
     return float(cell) if isinstance(cell, int | float | Decimal | np.number) else cell_text(cell)
 
 
-def _date_reader(form: DateForm, number: Callable[[object], Value]) -> Callable[[object], Value]:
+def date_reader(form: DateForm, number: Callable[[object], Value]) -> Callable[[object], Value]:
     """Return what reads a date: days since 1970-01-01, None, or its text if it is none."""
 
     def read(cell: object) -> Value:

@@ -20,8 +20,10 @@ from consortium.wording.formatting import SPACE
 from privacy.wire import messages
 from scenarios.cli.doctor import MachineCheck
 from scenarios.cli.main import app, main
+from scenarios.data.datasets import load_dataset
 from scenarios.engines import runner
 from scenarios.engines.in_process import Vanished
+from scenarios.library.registry import scenario_named
 from tests.scenarios.conftest import Done
 
 
@@ -204,6 +206,25 @@ def test_predict_writes_one_row_for_each_row(heart: Done, tmp_path: Path) -> Non
     scores = pd.read_csv(out)
     assert list(scores["row"]) == [1, 2, 3, 4, 5]
     assert list(scores["patient"]) == list(frame["patient"].astype(int))
+
+
+def test_check_data_says_what_to_type_until_a_file_fits(tmp_path: Path) -> None:
+    frame = load_dataset("heart-disease").drop(columns=["hospital", "severity"]).head(40)
+    frame.to_csv(tmp_path / "own.csv", index=False, sep=";")
+    asked = ("check-data", str(tmp_path / "own.csv"), "--for", "heart-diagnosis")
+    first = run_command(*asked)
+    assert first.exit_code == 1
+    assert "--data separator:semicolon" in first.output
+    again = run_command(*asked, "--data", "separator:semicolon")
+    assert again.exit_code == 0, again.output
+    assert "40 persons" in again.output
+    charter = tmp_path / "charter.json"
+    scenario_named("heart-diagnosis").charter.write(charter)
+    by_charter = (*asked[:2], "--charter", str(charter), "--data", "separator:semicolon")
+    assert run_command(*by_charter).output == again.output
+    wrong = run_command(*asked[:3], "heart-diagnosys")
+    assert wrong.exit_code == 2
+    assert "did you mean 'heart-diagnosis'" in wrong.output
 
 
 def test_predict_reads_a_table_by_the_same_words_and_keeps_whose_a_row_is(
