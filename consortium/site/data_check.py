@@ -7,6 +7,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -209,12 +210,12 @@ def _verdict(check: DataCheck) -> Iterator[str]:
         yield "the records fit the schema as they were given"
 
 
-def _present(cells: "pd.Series[object]", name: str, reading: Reading) -> "pd.Series[object]":
+def _present(cells: "pd.Series[Any]", name: str, reading: Reading) -> "pd.Series[Any]":
     texts = texts_of(cells)
     return texts[~texts.isin([*reading.missing, *reading.missing_in.get(name, ())])]
 
 
-def _seen(cells: "pd.Series[object]", reading: Reading, name: str) -> tuple[str, str]:
+def _seen(cells: "pd.Series[Any]", reading: Reading, name: str) -> tuple[str, str]:
     """Return the kind that a column's values seem to be of, and some of them."""
     texts = _present(cells, name, reading)
     distinct = [str(text) for text in texts.unique()]

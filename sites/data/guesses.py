@@ -214,5 +214,6 @@ def _n_fitting(texts: Texts, read: Reader, item: Item) -> int:
 
 
 def _fits(value: Value, item: Item) -> bool:
-    bounded = isinstance(item, Number | NumberLabel) and isinstance(value, float)
-    return bounded and item.low <= value <= item.high
+    if not isinstance(item, Number | NumberLabel) or not isinstance(value, float):
+        return False
+    return item.low <= value <= item.high
