@@ -16,6 +16,7 @@ from privacy.errors import ConsortiumError
 from sites.data.agreed_columns import agreed_columns, number_reader
 from sites.data.annotations import read_annotated_sentences
 from sites.data.guesses import (
+    OR,
     SIGNS,
     date_forms,
     needed_columns,
@@ -119,7 +120,7 @@ def _propose(check: DataCheck, words: Sequence[str]) -> None:
     subjects = Counter(word.partition("=")[0] for word in words)
     for word in words:
         subject = word.partition("=")[0]
-        if subjects[subject] == 1 or not subject.startswith("date:"):
+        if OR not in word and (subjects[subject] == 1 or not subject.startswith("date:")):
             check.proposed.append(word)
         elif word not in check.open:
             check.open.append(word)

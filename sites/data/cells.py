@@ -1,5 +1,8 @@
 """What a cell of any table says, and how the cells that break a requirement are named."""
 
+import re
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -12,6 +15,10 @@ Cells: TypeAlias = "pd.Series[Any]"
 MISSING = frozenset({"", "?", "na", "n/a", "nan", "nat", "null", "<na>"})
 PRESENT = "a value"
 SHOWN = 5
+# With more digits, two numbers may be the same float.
+_NUMBER = re.compile(
+    r"[+-]?(?=[0-9.]{1,16}(?:e|$))(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]{1,2})?", re.I
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +71,29 @@ def cell_text(cell: object) -> str:
 def text_if_present(text: str) -> str | None:
     """Return the text, or None if it is one of `MISSING`."""
     return None if text.casefold() in MISSING else text
+
+
+def declared_value(text: str, values: Sequence[str]) -> str | None:
+    """Return the declared value that a text means; else the text, or None if it is missing.
+
+    The same number, or the same truth value, is the same in any form, and so is a text however
+    Unicode composes its characters, unless more than one of these forms is declared.
+    """
+    if text in values:
+        return text
+    # Only if exactly one declared value matches: "1" and "1.0" may both be declared.
+    same = [value for value in values if _canonical_text(value) == _canonical_text(text)]
+    return same[0] if len(same) == 1 else text_if_present(text)
+
+
+def _canonical_text(text: str) -> str:
+    lowered = text.casefold()
+    if lowered in {"true", "false"}:
+        return str(int(lowered == "true"))
+    if not _NUMBER.fullmatch(text):
+        return unicodedata.normalize("NFC", text)
+    number = float(text)
+    return str(int(number)) if number.is_integer() else str(number)
 
 
 def has_half_character(text: str) -> bool:

@@ -3,7 +3,6 @@
 import codecs
 import csv
 import difflib
-import gzip
 import re
 from collections.abc import Callable, Sequence
 from itertools import chain
@@ -22,6 +21,7 @@ from sites.data.agreed_columns import (
     schema_items,
 )
 from sites.data.cells import MISSING, Cells, cell_text
+from sites.data.plain_text import open_bytes
 from sites.data.reading import SIGN_NAMES, UTF_8, DateForm, Reading
 from sites.data.source import DataSource, TableFile
 from sites.schema.tables import Category, Number, NumberLabel
@@ -30,7 +30,18 @@ from sites.schema.texts import AnySchema, EntitySchema
 Reader: TypeAlias = Callable[[object], Value]
 Texts: TypeAlias = "pd.Series[Any]"
 
-SIGNS = ((".", None), (",", None), (",", "."), (".", ","), (",", " "), (".", " "), (".", "'"))
+Signs: TypeAlias = tuple[str, str | None]
+
+OR = ", or "  # between words of which a person has to choose
+SIGNS: tuple[Signs, ...] = (
+    (".", None),
+    (",", None),
+    (",", "."),
+    (".", ","),
+    (",", " "),
+    (".", " "),
+    (".", "'"),
+)
 TEXT_FORMS: tuple[DateForm, ...] = (
     "YYYY-MM-DD",
     "DD.MM.YYYY",
@@ -53,7 +64,7 @@ def words_for_file(source: DataSource) -> list[str]:
     encoding = source.encoding if source.encoding != UTF_8 else _encoding_of(source.path)
     if encoding != source.encoding:
         words.append(f"encoding:{encoding}")
-    with _opened(source.path) as file:
+    with open_bytes(source.path) as file:
         head = file.readline() if encoding != "utf-16" else file.read()
     lines = head.decode(encoding, errors="replace").splitlines()[:1]
     found = {sign: len(next(csv.reader(lines, delimiter=sign), [])) for sign in ",;\t|"}
@@ -65,7 +76,7 @@ def words_for_file(source: DataSource) -> list[str]:
 
 
 def _encoding_of(path: Path) -> str:
-    with _opened(path) as file:
+    with open_bytes(path) as file:
         start = file.read(2)
         if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             return "utf-16"
@@ -76,10 +87,6 @@ def _encoding_of(path: Path) -> str:
         except UnicodeDecodeError:
             return "cp1252"
     return UTF_8
-
-
-def _opened(path: Path) -> Any:  # noqa: ANN401 -- a file of bytes, compressed or not
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
 
 
 def needed_columns(schema: AnySchema) -> list[str]:
@@ -111,6 +118,8 @@ def _bare(name: str) -> str:
 def words_for_signs(frame: pd.DataFrame, reading: Reading, schema: AnySchema | None) -> list[str]:
     """Return words for the signs with which most numbers lie within their bounds.
 
+    If as many do with other signs, as other numbers, what to choose from is one text, with `OR`.
+
     Args:
         frame: The records under the schema's names, as they are written.
         reading: What was said of them.
@@ -122,16 +131,32 @@ def words_for_signs(frame: pd.DataFrame, reading: Reading, schema: AnySchema | N
         (texts_of(frame[name]), item) for name, item in items.items() if name not in reading.dates
     ]
 
-    def n_fitting(decimal: str, thousands: str | None) -> int:
-        told = reading.model_copy(update={"decimal": decimal, "thousands": thousands})
-        read = number_reader(told)
-        return sum(_n_fitting(texts, read, item) for texts, item in columns)
-
-    said = (reading.decimal, reading.thousands)
-    best = max((said, *SIGNS), key=lambda signs: n_fitting(*signs))
-    if best == said:
+    told = {
+        signs: [_fitting_numbers(texts, _reader(reading, signs), item) for texts, item in columns]
+        for signs in ((reading.decimal, reading.thousands), *SIGNS)
+    }
+    best, *others = sorted(told, key=lambda signs: -sum(map(len, told[signs])))
+    if best == (reading.decimal, reading.thousands):
         return []
-    decimal, thousands = best
+    even = [
+        signs
+        for signs in others
+        if sum(map(len, told[signs])) == sum(map(len, told[best])) and told[signs] != told[best]
+    ]
+    return (
+        [OR.join(" and ".join(_words_of(one, reading)) for one in (best, *even))]
+        if even
+        else (_words_of(best, reading))
+    )
+
+
+def _reader(reading: Reading, signs: Signs) -> Reader:
+    decimal, thousands = signs
+    return number_reader(reading.model_copy(update={"decimal": decimal, "thousands": thousands}))
+
+
+def _words_of(signs: Signs, reading: Reading) -> list[str]:
+    decimal, thousands = signs
     words = [f"decimal:{SIGN_NAMES[decimal]}"] if decimal != reading.decimal else []
     return words + ([f"thousands:{SIGN_NAMES[thousands]}"] if thousands else [])
 
@@ -142,11 +167,11 @@ def words_for_dates(frame: pd.DataFrame, reading: Reading, schema: AnySchema) ->
     read = number_reader(reading)
     for name, item in _numbers(frame, schema).items():
         texts = texts_of(frame[name])
-        if name in reading.dates or _n_fitting(texts, read, item) * 2 >= len(texts):
+        if name in reading.dates or len(_fitting_numbers(texts, read, item)) * 2 >= len(texts):
             continue
         forms = date_forms(texts, reading)
         serial = date_reader("excel", read)
-        if not forms and _n_fitting(texts, serial, item) * 2 > len(texts):
+        if not forms and len(_fitting_numbers(texts, serial, item)) * 2 > len(texts):
             forms = ["excel"]
         words += [f"date:{name}={form}" for form in forms]
     return words
@@ -208,9 +233,10 @@ def _numbers(frame: pd.DataFrame, schema: AnySchema) -> dict[str, Number | Numbe
     }
 
 
-def _n_fitting(texts: Texts, read: Reader, item: Item) -> int:
-    counts = texts.value_counts()
-    return sum(int(n) for text, n in counts.items() if _fits(read(text), item))
+def _fitting_numbers(texts: Texts, read: Reader, item: Item) -> list[float]:
+    """Return what texts are read as, without those that are no number within the bounds."""
+    values = texts.map({text: read(text) for text in texts.unique()})
+    return [float(value) for value in values if _fits(value, item)]
 
 
 def _fits(value: Value, item: Item) -> bool:

@@ -2,20 +2,27 @@
 
 import csv
 import difflib
-import gzip
 import json
 import zlib
-from itertools import chain
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow
 from numpy.typing import NDArray
+from pyarrow import parquet
 
 from privacy.errors import ConsortiumError
 from sites.data.cells import has_half_character
+from sites.data.plain_text import (
+    open_bytes,
+    open_text,
+    reason_not_text,
+    reason_other_encoding,
+    without_mark,
+)
 from sites.data.reading import SIGN_NAMES, UTF_8
 from sites.data.source import DataSource, IobFiles, SqlQuery, TableFile, TextFolder
 
@@ -25,7 +32,15 @@ if TYPE_CHECKING:
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 _SEPARATORS = (",", ";", "\t", "|")
 _SHOWN = 5
-_NOT_UTF_8 = "save it as UTF-8, or say how it is written, such as encoding:cp1252"
+_MOST_DIGITS = 308  # of a whole number that a float64 can hold
+_END_IN_QUOTES = (
+    "ends within quotes",
+    "the file was cut off, or a quote is not closed; export it again, or close the quote",
+)
+_TEXT_AFTER_QUOTE = (
+    "has text right after a closing quote",
+    'close the quote that opened before it, or write a quote within a value twice ("5"" tall")',
+)
 csv.field_size_limit(2**31 - 1)  # by default 131,072 characters, and a note may be longer
 _BROKEN = (
     OSError,
@@ -96,51 +111,40 @@ def _read_file(source: TableFile) -> pd.DataFrame:
     path = source.path
     if not path.is_file():
         raise MissingFile(f"there is no file {path}{_nearest_name_hint(path)}")
-    ending = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    ending = _ending(path)
     if ending not in FORMATS:
-        formats = ", ".join(FORMATS)
-        raise UnknownFormat(f"{path} ends in '{ending}', but only {formats} can be read")
+        raise UnknownFormat(f"{path} ends in '{ending}', but only {', '.join(FORMATS)} can be read")
     try:
         return _parse_file(source, ending)
     except UnicodeDecodeError as error:
-        if source.encoding != UTF_8:
-            raise BrokenFile(
-                f"{path} is not written in {source.encoding}: say encoding: and another one, such "
-                "as utf-8 or cp1252"
-            ) from error
-        raise not_utf8_error(path) from error
+        raise BrokenFile(f"{path} {reason_other_encoding(path, source.encoding)}") from error
     except _BROKEN as error:
         raise BrokenFile(f"{path} cannot be read as {ending}: {error}") from error
 
 
+def separator_of(source: TableFile) -> str | None:
+    """Return the character between the values of a CSV or TSV file; None for other formats."""
+    default = {".csv": ",", ".tsv": "\t"}.get(_ending(source.path))
+    return default and (source.separator or default)
+
+
+def _ending(path: Path) -> str:
+    return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+
+
 def not_utf8_error(path: Path) -> BrokenFile:
-    """Return the error for a file that is not UTF-8; it names the first such line."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not _is_utf8(line):
-                return BrokenFile(f"{path} is not UTF-8 text in line {number}: {_NOT_UTF_8}")
-    return BrokenFile(f"{path} is not UTF-8 text: {_NOT_UTF_8}")
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+    """Return the error for a file that is not UTF-8 text; it says what it is, or where."""
+    return BrokenFile(f"{path} {reason_not_text(path)}")
 
 
 def _parse_file(source: TableFile, ending: str) -> pd.DataFrame:
     match ending:
         case ".parquet":
-            return _index_from_one(pd.read_parquet(source.path))
+            return _read_parquet(source.path)
         case ".jsonl":
             return _read_json_lines(source.path, source.encoding)
-        case ".tsv":
-            return _read_separated(source.path, source.separator or "\t", source.encoding)
         case _:
-            return _read_separated(source.path, source.separator or ",", source.encoding)
+            return _read_separated(source, separator_of(source) or ",")
 
 
 def _nearest_name_hint(path: Path) -> str:
@@ -149,7 +153,11 @@ def _nearest_name_hint(path: Path) -> str:
     return f": did you mean '{close[0]}'?" if close else ": check the path"
 
 
-def _read_separated(path: Path, separator: str, encoding: str) -> pd.DataFrame:
+def _read_separated(source: TableFile, separator: str) -> pd.DataFrame:
+    path, encoding = source.path, source.encoding
+    with open_bytes(path) as file:
+        if encoding == UTF_8 and any(b"\0" in line for line in file):  # as in UTF-16
+            raise BrokenFile(f"{path} {reason_other_encoding(path, encoding)}")
     _check_header(path, separator, encoding)
     lines, n_values = _record_sizes(path, separator, encoding)
     _refuse_other_sizes(path, lines, n_values)
@@ -160,7 +168,7 @@ def _read_separated(path: Path, separator: str, encoding: str) -> pd.DataFrame:
         sep=separator,
         dtype=str,
         na_filter=False,
-        encoding=_without_mark(encoding),
+        encoding=without_mark(encoding),
         skip_blank_lines=False,
     )
     return frame.set_axis(pd.Index(lines[1:]))[n_values[1:] > 0]
@@ -174,21 +182,21 @@ def _record_sizes(
     The header is the first record. A blank line is a record without values.
 
     Raises:
-        BrokenFile: The file ends within quotes.
+        BrokenFile: The file ends within quotes, or text follows a closing quote.
     """
     lines, n_values = [1], []
-    with _open_text(path, encoding) as file:
-        # Within quotes, the added line is part of the last record; else it is two empty values.
-        reader = csv.reader(chain(file, [separator]), delimiter=separator)
-        for record in reader:
-            lines.append(reader.line_num + 1)
-            n_values.append(len(record))
-    if record != ["", ""]:
-        raise BrokenFile(
-            f"{path} ends within quotes, in the row that begins in line {lines[-2]}: the file was "
-            "cut off, or a quote is not closed; export it again, or close the quote"
-        )
-    return np.array(lines[:-2], np.int64), np.array(n_values[:-1], np.int64)
+    with open_text(path, encoding) as file:
+        # Strict, as a quote that is not closed takes in all rows up to the next quote.
+        reader = csv.reader(file, delimiter=separator, strict=True)
+        try:
+            for record in reader:
+                lines.append(reader.line_num + 1)
+                n_values.append(len(record))
+        except csv.Error as error:
+            what = _END_IN_QUOTES if "end of data" in str(error) else _TEXT_AFTER_QUOTE
+            where = f"in the row that begins in line {lines[-1]}"
+            raise BrokenFile(f"{path} {what[0]}, {where}: {what[1]}") from error
+    return np.array(lines[:-1], np.int64), np.array(n_values, np.int64)
 
 
 def _refuse_other_sizes(path: Path, lines: NDArray[np.int64], n_values: NDArray[np.int64]) -> None:
@@ -200,6 +208,8 @@ def _refuse_other_sizes(path: Path, lines: NDArray[np.int64], n_values: NDArray[
     shown = ", ".join(f"{lines[row]} (has {n_values[row]})" for row in wrong[:_SHOWN])
     more = ", ..." if len(wrong) > _SHOWN else ""
     where = "line" if len(wrong) == 1 else f"{len(wrong)} rows, in lines"
+    if not (n_values[1:] == needed).any():
+        more += " (no row has; if lines stand above the header, remove them)"
     raise BrokenFile(
         f"the header of {path} names {needed} columns, so every row needs {needed} values; not so "
         f"in {where} {shown}{more}: export the file again if it was cut off, write missing values "
@@ -208,36 +218,39 @@ def _refuse_other_sizes(path: Path, lines: NDArray[np.int64], n_values: NDArray[
     )
 
 
-def _open_text(path: Path, encoding: str) -> IO[str]:
-    opened = gzip.open if path.suffix == ".gz" else open
-    return cast(IO[str], opened(path, "rt", encoding=_without_mark(encoding), newline=""))
-
-
-def _without_mark(encoding: str) -> str:
-    """Return the encoding that skips the mark with which some programs begin a file."""
-    return "utf-8-sig" if encoding == UTF_8 else encoding
-
-
 def _check_header(path: Path, separator: str, encoding: str) -> None:
-    with _open_text(path, encoding) as lines:
+    with open_text(path, encoding) as lines:
         names = next(csv.reader(lines, delimiter=separator), [])
     if not names:
-        raise EmptyTable(f"{path} is empty: its first line must name the columns")
+        raise EmptyTable(f"the first line of {path} is empty: it must name the columns")
     other = [mark for mark in _SEPARATORS if mark in names[0]] if len(names) == 1 else []
     if other:
         raise WrongSeparator(
             f"{path} has one column, named {names[0][:80]!r}: its values look separated by "
             f"{other[0]!r}, not {separator!r}; say separator:{SIGN_NAMES[other[0]]}"
         )
+    _refuse_repeated(names, path)
+
+
+def _refuse_repeated(names: Sequence[str], path: Path) -> None:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise BrokenFile(f"{path} names the columns {repeated[:5]} more than once: rename them")
+        raise BrokenFile(
+            f"{path} names the columns {repeated[:_SHOWN]} more than once: rename them"
+        )
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    _refuse_repeated(parquet.read_schema(path).names, path)
+    frame = pd.read_parquet(path)
+    # What pandas kept as an index is a column of the file.
+    named = [name for name in frame.index.names if name is not None]
+    return _index_from_one(frame.reset_index(named) if named else frame)
 
 
 def _read_json_lines(path: Path, encoding: str) -> pd.DataFrame:
-    opened = gzip.open if path.suffix == ".gz" else open
     records, lines, broken = [], [], []
-    with opened(path, "rt", encoding=_without_mark(encoding)) as file:
+    with open_text(path, encoding) as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 record = _json_object(line, f"{path} line {number}")
@@ -259,12 +272,26 @@ def _read_json_lines(path: Path, encoding: str) -> pd.DataFrame:
 
 def _json_object(line: str, place: str) -> dict[str, object]:
     try:
-        record = json.loads(line, object_pairs_hook=lambda pairs: _json_pairs(pairs, place))
+        record = json.loads(
+            line,
+            object_pairs_hook=lambda pairs: _json_pairs(pairs, place),
+            parse_int=_json_whole_number,
+        )
     except json.JSONDecodeError as error:
-        raise BrokenFile(f"{place} is not JSON: {error}") from error
+        raise BrokenFile(
+            f"{place} is not JSON: {error.msg} at character {error.pos + 1}; each record must be "
+            "one object on one line"
+        ) from error
+    except RecursionError as error:
+        raise BrokenFile(f"{place} is nested too deeply for a record") from error
     if not isinstance(record, dict):
         raise BrokenFile(f'{place} must be an object such as {{"age": 63}}')
     return record
+
+
+def _json_whole_number(digits: str) -> int | float:
+    """Return a whole number, or infinity, which is in no bounds, where a float cannot hold it."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
 
 
 def _json_pairs(pairs: list[tuple[str, object]], place: str) -> dict[str, object]:
@@ -290,7 +317,7 @@ def _read_query(source: SqlQuery) -> pd.DataFrame:
         with engine.connect() as connection:  # without a commit, nothing is written
             frame = pd.read_sql_query(sqlalchemy.text(source.query), connection)
     except (sqlalchemy.exc.SQLAlchemyError, pd.errors.DatabaseError) as error:
-        raise QueryFailed(f"the database refused the query: {error}") from error
+        raise QueryFailed(f"the database refused the query: {_reason(error)}") from error
     finally:
         engine.dispose()
     repeated = sorted({*frame.columns[frame.columns.duplicated()]})
@@ -302,13 +329,19 @@ def _read_query(source: SqlQuery) -> pd.DataFrame:
     return _index_from_one(frame)
 
 
+def _reason(error: Exception) -> str:
+    """Return what the database said, in one line, without the query and without links."""
+    found = error.__cause__ or error
+    said = str(getattr(found, "orig", None) or found)
+    return said.split("\n", 1)[0].split(" (Background on", 1)[0]
+
+
 def _require_database_file(url: "sqlalchemy.URL") -> None:
     """Check that the file of an SQLite database exists: SQLite would create an empty one."""
     name = url.database
     if url.get_backend_name() != "sqlite" or not name or name == ":memory:":
         return
-    path = Path(name.removeprefix("file:").partition("?")[0])
-    if not path.is_file():
+    if not (path := Path(name.removeprefix("file:").partition("?")[0])).is_file():
         raise MissingFile(f"there is no database {path}{_nearest_name_hint(path)}")
 
 

@@ -8,10 +8,24 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 import pandera.pandas as pandera
+from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError
-from sites.data.cells import PRESENT, SHOWN, Cells, Violation, cell_text, text_if_present
-from sites.data.record_columns import person_violations, persons_of, side_violations
+from sites.data.cells import (
+    PRESENT,
+    SHOWN,
+    Cells,
+    Violation,
+    cell_text,
+    declared_value,
+    text_if_present,
+)
+from sites.data.record_columns import (
+    are_clear_persons,
+    person_violations,
+    persons_of,
+    side_violations,
+)
 from sites.schema.tables import Category, ClassLabel, Number, NumberLabel, Schema
 
 Item: TypeAlias = Number | Category | ClassLabel | NumberLabel
@@ -68,22 +82,49 @@ def validate_table(
         MissingColumns: A column is absent; the message suggests the nearest name.
         BadTable: Cells break the schema; the message says which, and what to do.
     """
+    parsed = fitting_table(frame, schema, labelled=labelled, split=split)
+    if parsed is not None:
+        return parsed
     items = _schema_items(schema, labelled=labelled)
-    others = ([schema.person] if labelled else []) + ([split] if split else [])
-    _refuse_missing_columns([*items, *others], frame, person=schema.person)
-    cells = pd.DataFrame(
-        {name: _comparable_cells(frame[name], item) for name, item in items.items()}
-    )
-    found = _broken_items(cells, items)
-    parsed = cells.assign(**{name: frame[name] for name in others})
+    needed = [*items, *_other_columns(schema, labelled, split)]
+    _refuse_missing_columns(needed, frame, person=schema.person)
+    cells = {name: _comparable_cells(frame[name], item) for name, item in items.items()}
+    found = _broken_items(pd.DataFrame(cells), items)
+    found += person_violations(frame[schema.person]) if labelled else []
+    found += side_violations(frame[split]) if split else []
+    raise BadTable(found)
+
+
+def fitting_table(
+    frame: pd.DataFrame, schema: Schema, *, labelled: bool = True, split: str | None = None
+) -> pd.DataFrame | None:
+    """Return what `validate_table` returns, or None where it refuses the table.
+
+    That is quick: nothing is worked out about what is wrong.
+    """
+    items = _schema_items(schema, labelled=labelled)
+    others = _other_columns(schema, labelled, split)
+    if not {*items, *others} <= {*frame.columns}:
+        return None
+    parsed: dict[str, Cells] = {}
+    for name, item in items.items():
+        column = _parse_cells(frame[name], item)
+        if column is None:
+            return None
+        parsed[name] = column
     if labelled:
-        found += person_violations(frame[schema.person])
+        if not are_clear_persons(frame[schema.person]):
+            return None
         parsed[schema.person] = persons_of(frame[schema.person])
     if split:
-        found += side_violations(frame[split])
-    if found:
-        raise BadTable(found)
-    return parsed.assign(**{name: _parse_cells(cells[name], item) for name, item in items.items()})
+        if side_violations(frame[split]):
+            return None
+        parsed[split] = frame[split]
+    return pd.DataFrame(parsed, copy=False)
+
+
+def _other_columns(schema: Schema, labelled: bool, split: str | None) -> list[str]:
+    return ([schema.person] if labelled else []) + ([split] if split else [])
 
 
 def _broken_items(cells: pd.DataFrame, items: Mapping[str, Item]) -> list[Violation]:
@@ -131,41 +172,26 @@ def _comparable_cells(column: Cells, item: Item) -> Cells:
             # Objects are mapped by their texts: 1, 1.0 and True are equal as keys of a dictionary,
             # but may be different categories. Distinct values are looked up once each.
             texts = column.map(cell_text) if column.dtype == object else column
-            meanings = {cell: _declared_value(cell_text(cell), values) for cell in texts.unique()}
+            meanings = {cell: declared_value(cell_text(cell), values) for cell in texts.unique()}
             return texts.map(meanings).astype(object)
 
 
 def _numbers_or_texts(column: Cells) -> Cells:
     """Return the cells as floats, and those that are neither numbers nor missing as texts."""
+    if column.dtype == np.float64:
+        return column
     if column.dtype.kind in "mM":  # times and durations: pandas would turn them into nanoseconds
         return column.map(cell_text)
     found = _as_numbers(column)
     texts = column[found.isna()].map(cell_text).map(text_if_present).dropna()
-    if texts.empty:
+    numbers = _as_numbers(texts)  # without the blanks around them, of whatever kind
+    found[numbers.index] = numbers
+    wrong = texts[numbers.isna()]
+    if wrong.empty:
         return found
     mixed = found.astype(object)
-    mixed[texts.index] = texts
+    mixed[wrong.index] = wrong
     return mixed
-
-
-def _declared_value(text: str, values: Sequence[str]) -> str | None:
-    """Return the declared value that a text means; else the text, or None if it is missing."""
-    if text in values:
-        return text
-    # Only if exactly one declared value matches: "1" and "1.0" may both be declared.
-    same = [value for value in values if _canonical_text(value) == _canonical_text(text)]
-    return same[0] if len(same) == 1 else text_if_present(text)
-
-
-def _canonical_text(text: str) -> str:
-    lowered = text.casefold()
-    if lowered in {"true", "false"}:
-        return str(int(lowered == "true"))
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return str(int(number)) if number.is_integer() else str(number)
 
 
 def _expected_column(item: Item) -> pandera.Column:
@@ -200,12 +226,35 @@ def _as_numbers(cells: Cells) -> Cells:
     return pd.to_numeric(cells, errors="coerce").astype("float64")
 
 
-def _parse_cells(cells: Cells, item: Item) -> Cells:
+def _parse_cells(column: Cells, item: Item) -> "Cells | None":
+    """Return the cells as numbers or declared categories; None if one of them is refused."""
     match item:
-        case Number() | NumberLabel():
-            return _as_numbers(cells)
-        case Category(values=values) | ClassLabel(classes=values):
-            return cells.astype(pd.CategoricalDtype(list(values)))
+        case Number(low=low, high=high) | NumberLabel(low=low, high=high):
+            numbers = _numbers_or_texts(column)
+            if numbers.dtype != np.float64:
+                return None
+            values = numbers.to_numpy()
+            fit = (values >= low) & (values <= high)
+            if isinstance(item, Number) and item.missing:
+                fit |= np.isnan(values)
+            return numbers if fit.all() else None
+        case Category(values=names) | ClassLabel(classes=names):
+            codes = _declared_codes(column, names)
+            lowest = -1 if isinstance(item, Category) and item.missing else 0
+            if codes.min(initial=lowest) < lowest:
+                return None
+            parsed = pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(list(names)))
+            return pd.Series(parsed, index=column.index, name=column.name)
+
+
+def _declared_codes(column: Cells, names: Sequence[str]) -> NDArray[np.int64]:
+    """Return the code of each cell, shape (n,): -1 where it is missing, -2 where undeclared."""
+    # Objects are told apart by their texts: 1, 1.0 and True are equal as they are.
+    texts = column.map(cell_text) if column.dtype == object else column
+    codes, distinct = pd.factorize(texts)
+    known = {None: -1} | {name: code for code, name in enumerate(names)}
+    meant = [known.get(declared_value(cell_text(cell), names), -2) for cell in distinct]
+    return np.array([*meant, -1], np.int64)[codes]  # a code of -1 is that of no value
 
 
 def _violations(failures: pd.DataFrame, items: Mapping[str, Item]) -> list[Violation]:

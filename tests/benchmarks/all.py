@@ -25,6 +25,7 @@ BENCHMARKS = (
     "gateway",
     "text",
     "startup",
+    "tables",
 )
 LIMIT_S = 1_800
 FOLDER = Path("runs") / "bench"

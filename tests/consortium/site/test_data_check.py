@@ -134,6 +134,15 @@ def test_what_two_words_could_mean_is_left_to_a_person(tmp_path: Path) -> None:
     assert not check.fits
 
 
+def test_numbers_that_other_signs_would_make_others_are_left_to_a_person(tmp_path: Path) -> None:
+    """1,234 is more than a thousand, or a little more than one."""
+    text = "patient;age;salary;admitted;stage;ill\np1;6;1,234;7;1;no\np2;5;2,500;9;2;yes\n"
+    check = checked(tmp_path / "a.csv", text)
+    assert check.open == ["decimal:comma, or thousands:comma"]
+    for word in ("decimal:comma", "thousands:comma"):
+        assert checked(tmp_path / "a.csv", text, "separator:semicolon", word).fits
+
+
 def test_nobody_is_made_up_without_a_word(tmp_path: Path) -> None:
     text = "\n".join(line.partition(",")[2] for line in PLAIN.splitlines())
     check = checked(tmp_path / "a.csv", text)

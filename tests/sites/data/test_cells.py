@@ -1,5 +1,6 @@
 """Laws of cells: the same value says the same in every type, and half a character is found."""
 
+import unicodedata
 from decimal import Decimal
 
 import numpy as np
@@ -8,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sites.data.cells import MISSING, Violation, cell_text, has_half_character, text_if_present
+from sites.data.cells import (
+    MISSING,
+    Violation,
+    cell_text,
+    declared_value,
+    has_half_character,
+    text_if_present,
+)
 
 
 @given(st.integers(-(2**53), 2**53))
@@ -38,6 +46,34 @@ def test_other_cells_keep_their_text(cell: object, text: str) -> None:
 @pytest.mark.parametrize("cell", [None, "", " NA ", float("nan"), pd.NA, pd.NaT, Decimal("NaN")])
 def test_a_missing_value_is_one_in_every_type(cell: object) -> None:
     assert text_if_present(cell_text(cell)) is None
+
+
+@given(st.text(st.characters(categories=["L", "M"]), min_size=1))
+def test_a_declared_value_is_met_however_its_characters_are_composed(text: str) -> None:
+    for form in ("NFC", "NFD"):
+        declared = (unicodedata.normalize(form, text), "other")
+        for cell in ("NFC", "NFD"):
+            assert declared_value(unicodedata.normalize(cell, text), declared) == declared[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "meant"),
+    [
+        ("1.0", ("0", "1"), "1"),
+        ("True", ("0", "1"), "1"),
+        ("1e1", ("9", "10"), "10"),
+        ("1_0", ("9", "10"), "1_0"),
+        ("\u0661", ("0", "1"), "\u0661"),
+        ("01", ("1", "1.0"), "01"),
+        ("12345678901234567", ("12345678901234568", "x"), "12345678901234567"),
+        ("NA", ("x", "y"), None),
+        ("NA", ("NA", "y"), "NA"),
+    ],
+)
+def test_only_the_same_number_in_digits_is_the_same_value(
+    text: str, values: tuple[str, ...], meant: str | None
+) -> None:
+    assert declared_value(text, values) == meant
 
 
 @given(st.text())

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sites.data.record_columns import SIDES, person_violations, persons_of, side_violations
+from sites.data.record_columns import (
+    SIDES,
+    are_clear_persons,
+    person_violations,
+    persons_of,
+    side_violations,
+)
 
 EXACT = st.integers(-(2**53) + 1, 2**53 - 1)
 
@@ -48,6 +54,50 @@ def test_blanks_around_and_the_composition_of_characters_do_not_count() -> None:
     assert set(persons_of(cells)) == {"Jos\u00e9"}
 
 
+INVISIBLE = st.sampled_from(["\ufeff", "\u200b", "\u200e", "\x00", "\u2028", " ", "\u00a0", "\t"])
+
+
+@given(st.lists(INVISIBLE).map("".join), st.lists(INVISIBLE).map("".join))
+def test_what_cannot_be_seen_around_an_identifier_does_not_count(before: str, after: str) -> None:
+    """As where files were put together that each begin with a byte order mark."""
+    found = persons_of(column(f"{before}p 1{after}", f"{before}7.0{after}", before))
+    assert found[[2, 3]].tolist() == ["p 1", "7"]
+    assert found.isna().tolist() == [False, False, True]
+
+
+IDENTIFIERS = st.sampled_from(
+    ["p", "p.1", "7", "7.0", "07", "0", "00", "-", "--", "none", "#REF!", "1E+11", "1e5", " p", ""]
+)
+
+
+@given(st.lists(IDENTIFIERS, min_size=1))
+def test_what_is_clear_at_a_glance_is_what_breaks_no_requirement(persons: list[str]) -> None:
+    cells = pd.Series(persons, dtype="str", name="patient")
+    assert are_clear_persons(cells) == (person_violations(cells) == [])
+    assert persons_of(cells).tolist() == persons_of(cells.astype(object)).tolist()
+
+
+@pytest.mark.parametrize(
+    "cell", ["-", "--", ".", "None", "unknown", "#N/A", "#REF!", "\u2014", "*"]
+)
+def test_a_word_or_a_mark_for_nobody_is_no_person(cell: str) -> None:
+    (found,) = person_violations(column("p", cell, cell))
+    assert (found.expected, found.rows) == ("a value", (3, 4))
+
+
+@pytest.mark.parametrize("cell", ["1.23E+11", "1E+12", "4.5e+07"])
+def test_an_identifier_that_a_spreadsheet_rounded_is_refused(cell: str) -> None:
+    (found,) = person_violations(column("p", cell))
+    assert (found.expected, found.rows) == ("an identifier with all its digits", (3,))
+    assert person_violations(column("1E5", "E+11", "1.23")) == []
+
+
+@pytest.mark.parametrize("cell", [True, np.bool_(False), b"p", ["p"], {"id": 1}, np.array([1])])
+def test_what_is_neither_text_nor_a_number_is_no_identifier(cell: object) -> None:
+    found = person_violations(column("p", cell))[0]
+    assert (found.expected, found.rows) == ("an identifier that is text or a number", (3,))
+
+
 @pytest.mark.parametrize("cell", [None, "", " ", "?", "NA", "NULL", "nan", "n/a", np.nan, pd.NA])
 def test_a_missing_person_is_named_by_its_row(cell: object) -> None:
     (found,) = person_violations(column("p", cell, "q"))
@@ -70,6 +120,7 @@ def test_a_number_with_and_without_leading_zeros_is_refused(cells: list[object])
         ([2.0**53, 2.0**53 - 1, 2**60], 1),
         ([1.2345678901234567e17, "123456789012345678"], 1),
         ([float("inf"), "p"], 1),
+        ([12.1, 12.0, "12.10"], 1),
     ],
 )
 def test_a_float_that_may_stand_for_several_numbers_is_refused(

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pyarrow
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from sites.data.source import SqlQuery, TableFile
 from sites.data.tables import (
@@ -227,6 +229,12 @@ def test_positions_of_a_parquet_file_start_at_one(tmp_path: Path) -> None:
         ("a.csv", b'age,sex\n1,f\n2,"', "ends within quotes, in the row that begins in line 3"),
         ("a.csv", b'age,sex\n1,"f\n2,m\n', "ends within quotes, in the row that begins in line 2"),
         ("a.csv", b'age\n1\n"', "ends within quotes, in the row that begins in line 3"),
+        ("a.csv", b'a,b\n1,"x\n2,y\n3,"z"\n', "closing quote, in the row that begins in line 2"),
+        ("a.csv", b'a,b\n1,x\n2,"5" tall\n', "closing quote, in the row that begins in line 3"),
+        ("a.csv", "a,b\n1,2\n".encode("utf-16-le"), "not UTF-8 text in line 1"),
+        ("a.csv", b"Export\n\na,b\n1,2\n", "no row has; if lines stand above the header"),
+        ("a.jsonl", b"[" * 100_000, "line 1 is nested too deeply"),
+        ("a.jsonl", b'{\n"a": 1}\n', "line 1 is not JSON.*one object on one line"),
         ("a.csv.gz", b"age,sex\n", r"cannot be read as \.csv"),
         ("a.csv.gz", gzip.compress(CSV.encode(), mtime=0)[:-9], r"cannot be read as \.csv"),
         ("a.jsonl", b'{"age": 63}\n{"age": \n', "line 2 is not JSON"),
@@ -245,8 +253,35 @@ def test_a_broken_file_is_refused(tmp_path: Path, name: str, content: bytes, mes
         read_table(TableFile(path=tmp_path / name))
 
 
+def test_a_column_that_stands_twice_in_a_parquet_file_is_refused(tmp_path: Path) -> None:
+    parquet.write_table(pyarrow.table([[1], [2]], names=["a", "a"]), tmp_path / "a.parquet")
+    with pytest.raises(BrokenFile, match=r"names the columns \['a'\] more than once"):
+        read_table(TableFile(path=tmp_path / "a.parquet"))
+
+
+def test_what_pandas_kept_as_an_index_is_a_column_of_the_file(tmp_path: Path) -> None:
+    table = pd.DataFrame({"patient": ["p1", "p2"], "visit": [1, 2], "age": [63, 41]})
+    table.set_index(["patient", "visit"]).to_parquet(tmp_path / "a.parquet")
+    frame = read_table(TableFile(path=tmp_path / "a.parquet"))
+    assert frame.to_dict("list") == table.to_dict("list")
+
+
+@pytest.mark.parametrize("n_digits", [1, 20, 308, 309, 10_000])
+def test_a_whole_number_in_json_is_itself_or_in_no_bounds(tmp_path: Path, n_digits: int) -> None:
+    number = "9" * n_digits
+    (value,) = read_table(written(tmp_path / "a.jsonl", f'{{"n": {number}}}'))["n"]
+    assert value == (int(number) if n_digits <= 308 else float("inf"))
+
+
 @pytest.mark.parametrize(
-    ("name", "text"), [("a.csv", ""), ("a.csv", "age,sex\n"), ("a.csv", "age\n\n"), ("a.jsonl", "")]
+    ("name", "text"),
+    [
+        ("a.csv", ""),
+        ("a.csv", "\nage,sex\n1,2\n"),
+        ("a.csv", "age,sex\n"),
+        ("a.csv", "age\n\n"),
+        ("a.jsonl", ""),
+    ],
 )
 def test_an_empty_table_is_refused(tmp_path: Path, name: str, text: str) -> None:
     with pytest.raises(EmptyTable):
@@ -265,6 +300,7 @@ def test_an_unknown_ending_is_refused_with_the_known_ones(tmp_path: Path) -> Non
         ("unheard+of://me:secret@db/x", "SELECT 1", "not one of SQLAlchemy"),
         ("mysql+pymysql://me:secret@db/x", "SELECT 1", "driver of this database is not installed"),
         ("sqlite://", "SELECT * FROM nowhere", "no such table"),
+        ("sqlite://", "SELECT :x AS a", "value is required for bind parameter 'x'$"),
         ("sqlite://", "SELECT 1 AS a, 2 AS b, 3 AS a", r"the columns \['a'\] more than once"),
     ],
 )
@@ -272,6 +308,7 @@ def test_a_failed_query_says_why_and_shows_no_password(url: str, query: str, mes
     with pytest.raises(QueryFailed, match=message) as refusal:
         read_table(SqlQuery(url=url, query=query))
     assert "secret" not in str(refusal.value)
+    assert "https:" not in str(refusal.value)
 
 
 def test_a_query_does_not_change_the_database(tmp_path: Path) -> None:

@@ -101,6 +101,7 @@ def test_categories_equal_to_the_same_number_are_distinguished_by_their_text() -
         [Decimal(63), Decimal(41), Decimal("70.0")],
         ["63", "4.1e1", "70"],
         pd.array([63, 41, 70], dtype="Int64"),
+        ["63\u00a0", " 41 ", "\u202f70"],
     ],
 )
 def test_a_number_may_come_in_any_type(cells: Any) -> None:

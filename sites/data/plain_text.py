@@ -1,0 +1,65 @@
+"""Open files of text, compressed or not, and say why one is not text."""
+
+import gzip
+from itertools import chain
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+
+from sites.data.reading import UTF_8
+
+# What a file that is not text begins with, and what to do about it.
+_OTHER_KINDS = (
+    (b"PK\x03\x04", "is a spreadsheet or another ZIP archive: save its sheet as CSV in UTF-8"),
+    (b"\xd0\xcf\x11\xe0", "is a spreadsheet: save its sheet as CSV in UTF-8"),
+    (b"\x1f\x8b", "is compressed by gzip: let its name end in .gz"),
+    (b"\xff\xfe", "is text in UTF-16 or UTF-32: save it as UTF-8"),
+    (b"\xfe\xff", "is text in UTF-16 or UTF-32: save it as UTF-8"),
+    (b"PAR1", "is a Parquet file: let its name end in .parquet"),
+    (b"SQLite format 3", "is a database: give its URL (sqlite:///FILE) and a query"),
+)
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """Open a file that is compressed if its name ends in `.gz`."""
+    return cast(BinaryIO, gzip.open(path) if path.suffix == ".gz" else path.open("rb"))
+
+
+def open_text(path: Path, encoding: str = UTF_8) -> IO[str]:
+    """Open a file as text, with the ends of lines as they are, without a byte order mark."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    return cast(IO[str], opened(path, "rt", encoding=without_mark(encoding), newline=""))
+
+
+def without_mark(encoding: str) -> str:
+    """Return the encoding that skips the mark with which some programs begin a file."""
+    return "utf-8-sig" if encoding == UTF_8 else encoding
+
+
+def reason_not_text(path: Path) -> str:
+    """Return what a file is that is not UTF-8 text, or else in which line, and what to do."""
+    with open_bytes(path) as file:
+        start = file.readline()
+        for mark, advice in _OTHER_KINDS:
+            if start.startswith(mark):
+                return advice
+        for number, line in enumerate(chain([start], file), start=1):
+            if not _is_text(line):
+                return f"is not UTF-8 text in line {number}: save it as UTF-8"
+    return "is not UTF-8 text: save it as UTF-8"
+
+
+def reason_other_encoding(path: Path, encoding: str) -> str:
+    """Return why a file is not text in the encoding that was said of it, and what to say."""
+    if encoding != UTF_8:
+        return f"is not written in {encoding}: say another encoding, such as encoding:cp1252"
+    reason = reason_not_text(path)
+    words = ", or say how it is written, such as encoding:cp1252 or encoding:utf-16"
+    return reason + (words if reason.endswith("save it as UTF-8") else "")
+
+
+def _is_text(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in line  # as text in UTF-16 has
