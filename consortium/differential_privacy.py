@@ -99,6 +99,21 @@ class NotPrivate:
             "can try to find out who was among them."
         )
 
+    def model_reveals(self, people: str) -> str:
+        """Return what a report says about what the model may reveal."""
+        return (
+            "Training was not private: without differential privacy there is no proven bound on "
+            f"what the sums and the model reveal about single {people}."
+        )
+
+    def repeated(self, noun: str, seed: int) -> str:
+        """Return what the same settings give again."""
+        del noun
+        return (
+            f"The same data, settings and seed ({seed}) give exactly the same model, bit for bit, "
+            "where the sites' processors are of the same kind."
+        )
+
     @property
     def counts_statistics(self) -> bool:
         """Whether training records are counted."""
@@ -169,6 +184,21 @@ class DifferentiallyPrivate:
         return (
             f"Differentially private by {self.unit}: {amount} for all rounds, clipped to "
             f"{asked.clip_norm:g}. Each site's ledger says what its persons have lost."
+        )
+
+    def model_reveals(self, people: str) -> str:
+        """Return what a report says about what the model may reveal."""
+        return (
+            f"What the sums and the model reveal about {self._whom(people)} in training is bounded "
+            "by the differential privacy of this run. What the counts of held-out records reveal "
+            "is not."
+        )
+
+    def repeated(self, noun: str, seed: int) -> str:
+        """Return what the same settings give again."""
+        return (
+            f"The same data, settings and seed ({seed}) do not give the same model again: every "
+            f"{noun} draws records and noise from its operating system, which nobody can repeat."
         )
 
     @property

@@ -130,4 +130,5 @@ def _summary(led: LedRun, *, status: Status, error: str) -> Summary:
         bytes_up=recorder.bytes_up,
         protection=protection_of(config, charter, dim=ending.layout.dim) if ending.layout else None,
         saturation=Saturation.of(recorder.saturated, rounds=config.num_server_rounds),
+        convergence=recorder.losses.convergence,
     )

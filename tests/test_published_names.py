@@ -162,6 +162,7 @@ CODES = {
     "OtherEncoder": "other-encoder",
     "OtherKeys": "other-keys",
     "OtherLayout": "other-layout",
+    "OtherProgram": "other-program",
     "OutOfBounds": "out-of-bounds",
     "OutsideCharter": "outside-charter",
     "OutsideHours": "outside-hours",
@@ -299,7 +300,7 @@ ENTRIES = {
 COMMANDS = {
     "consortium": "audit charter coordinator encoder evaluate export provision report resume run "
     "run-config site status stop wait",
-    "consortium audit": "evidence receipt show verify",
+    "consortium audit": "evidence program receipt show verify",
     "consortium charter": "new revise show sign",
     "consortium coordinator": "delete-uploads down init install key renew up",
     "consortium site": "allow approve check code down init install ledger public recount "

@@ -11,7 +11,6 @@ import hmac
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 from flwr.app import ArrayRecord, ConfigRecord, RecordDict
@@ -47,7 +46,6 @@ _CONTENT_TAG = b"consortium.audit-content/1\n"
 _SIGNATURE = "signature"
 _BOUND = (("upload", "receipt"), ("count-upload", "count-receipt"))
 _MOST_WAITING = 128  # about 40 KB of log
-_PACKAGES = ("consortium", "sites", "strategies", "privacy")
 
 
 def content_digest(kind: str, content: RecordDict) -> bytes:
@@ -89,17 +87,6 @@ def _hash_arrays(digest: "hashlib._Hash", record: ArrayRecord) -> None:
 def _hash_text(digest: "hashlib._Hash", text: str) -> None:
     raw = text.encode()
     digest.update(len(raw).to_bytes(8, "big") + raw)
-
-
-@lru_cache(maxsize=1)
-def package_digest() -> str:
-    """Return the SHA-256 of the running program: of every module that a bundle ships."""
-    root = Path(__file__).parents[2]
-    digest = hashlib.sha256()
-    for path in sorted(one for name in _PACKAGES for one in (root / name).rglob("*.py")):
-        _hash_text(digest, path.relative_to(root).as_posix())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
 
 
 @dataclass(eq=False)

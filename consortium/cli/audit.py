@@ -16,17 +16,23 @@ from consortium.audit.cross_check import (
     read_log,
     require_agreement,
 )
+from consortium.audit.known_programs import programs_used, require_known
+from consortium.audit.program import package_digest, program_digest, read_program
 from consortium.audit.receipt import write_receipt
 from consortium.charter.document import Charter
+from consortium.deployment.code_approval import BadBundle, read_bundle_files
 from consortium.run.party_directory import PartyDirectory
 from consortium.site.directory import SiteDirectory
-from consortium.wording.formatting import escape_controls
+from consortium.wording.formatting import escape_controls, name_list
 from privacy.differential.ledger import Ledger
 
 app = typer.Typer(help="Check and show the audit logs.", no_args_is_help=True)
 
 LOGS = typer.Argument(..., help="Log files, or directories of sites, coordinators or runs.")
 CHARTER = typer.Option(None, "--charter", help="The charter whose keys are trusted.")
+CODE = typer.Option(
+    [], "--code", help="A bundle, or a folder with the packages, such as a clone; may be repeated."
+)
 LEDGER = typer.Option(None, "--ledger", help="A site's directory, to check its ledger too.")
 
 
@@ -97,6 +103,42 @@ def evidence(
     for name in (audit.LOG, audit.PUBLIC):
         shutil.copyfile(log.with_name(name), copied / name)
     print(f"wrote {out}: give it to the auditor")
+
+
+@app.command("program")
+def program(
+    logs: list[Path] = LOGS, charter: Path | None = CHARTER, code: list[Path] = CODE
+) -> None:
+    """Compute the digest of code again, and say in which runs of logs it answered.
+
+    Without --code, the code is the package installed here. The bundles that a site approved, if its
+    directory is named, are code too. Exit 1 if a log names a program that is none of them.
+    """
+    agreed = Charter.read(charter) if charter else None
+    used = programs_used([read_log(path, agreed) for place in logs for path in find_logs(place)])
+    approved = [one for place in logs for one in sorted(SiteDirectory(place).bundles.glob("*.fab"))]
+    found = [(_code_digest(path), str(path)) for path in [*approved, *code]]
+    if not code:
+        found.append((package_digest(), "the package installed here"))
+    known = {
+        digest: name_list([name for one, name in found if one == digest]) for digest, _ in found
+    }
+    for digest, what in known.items():
+        print(f"{digest}  {escape_controls(what)}")
+    for one in used:
+        what = known.get(one.digest, f"OTHER CODE, {one.digest}")
+        times = f"{one.runs} time{'' if one.runs == 1 else 's'}"
+        since = one.first if one.first == one.last else f"{one.first} to {one.last}"
+        print(escape_controls(f"log of {one.owner}: {times}, {since}: {what}"))
+    require_known(used, known)
+
+
+def _code_digest(path: Path) -> str:
+    """Return the digest of a bundle, or of the packages in a folder."""
+    files = read_program(path) if path.is_dir() else read_bundle_files(path.read_bytes())
+    if not files:
+        raise BadBundle(f"{path} holds no module of this project: name a bundle or a clone")
+    return program_digest(files)
 
 
 def _text(said: object) -> Text:

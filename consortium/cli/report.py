@@ -4,6 +4,7 @@ from pathlib import Path
 
 import typer
 
+from consortium.cli.export import find_run
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.plain_text import report_text
 from consortium.report.render import render_report
@@ -23,7 +24,8 @@ def report(
 ) -> None:
     """Say how good a run's model is, who took part and what is withheld; write its page."""
     if SiteDirectory(directory).config.is_file():
-        print(escape_controls(site_text(directory, RunDirectory(run) if run else None)))
+        named = run or find_run(SiteDirectory(directory).model)  # beside it, on one machine
+        print(escape_controls(site_text(directory, RunDirectory(named) if named else None)))
         return
     found = _find_ended_run(directory, name)
     page = render_report(found)

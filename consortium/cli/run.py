@@ -167,8 +167,8 @@ def _print_end(waiting: Waiting) -> None:
     print(f"finished: {summary.rounds} rounds, model {summary.model_digest}")
     if summary.withheld:
         print(f"evaluation: {summary.withheld}")
-    if summary.warning:
-        print(f"warning: {summary.warning}")
+    for warning in summary.warnings:
+        print(f"warning: {warning}")
 
 
 def _require_last_run(directory: Path) -> Path:

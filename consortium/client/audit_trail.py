@@ -15,8 +15,8 @@ from consortium.audit.journal import (
     content_digest,
     link_digest,
     open_journal,
-    package_digest,
 )
+from consortium.audit.program import package_digest
 from consortium.client.site_ledger import shared_ledger
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site

@@ -14,8 +14,8 @@ from consortium.audit.journal import (
     content_digest,
     link_digest,
     open_journal,
-    package_digest,
 )
+from consortium.audit.program import package_digest
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.run.directory import RunDirectory

@@ -15,6 +15,7 @@ from typing import IO, Any
 import numpy as np
 
 from consortium.run import withheld as reasons
+from consortium.run.convergence import LossCourse
 from consortium.run.directory import RunDirectory
 from consortium.run.records import (
     Entries,
@@ -119,6 +120,7 @@ class Recorder:
     bytes_down: int = 0
     bytes_up: int = 0
     saturated: dict[int, int] = field(default_factory=dict)
+    losses: LossCourse = field(default_factory=LossCourse)
 
     def __post_init__(self) -> None:
         self._released, self._last_released = (
@@ -195,6 +197,7 @@ class Recorder:
             self.bytes_down += line["bytes_down"]
             self.bytes_up += line["bytes_up"]
             self._note_saturated(line["server_round"], line.get("saturated"))
+            self.losses.note(line["server_round"], line["metrics"])
         self._append_line(self.run.events, {"event": "run-resumed", "server_round": through + 1})
 
     def _replay_line(self, line: dict[str, Any]) -> float:
@@ -301,10 +304,12 @@ class Recorder:
                 event.server_round,
                 event.saturated,
             )
+        metrics = _plain_metrics(self.metrics_of(event))
+        self.losses.note(event.server_round, metrics)
         line = {
             "server_round": event.server_round,
             "sites": len(event.answered),
-            "metrics": _plain_metrics(self.metrics_of(event)),
+            "metrics": metrics,
             "bytes_down": event.bytes_down,
             "bytes_up": event.bytes_up,
             "seconds": round(event.seconds, 6),

@@ -143,7 +143,17 @@ def bundle_diff(site: Path, bundle: Path) -> list[str]:
 
 
 def read_bundle_texts(bundle: bytes) -> dict[str, str]:
-    """Return the text files of a bundle by name. Nothing is written to disk.
+    """Return the files of a bundle by name, as texts. Nothing is written to disk.
+
+    Raises:
+        BadBundle: It is not a bundle, or it would unpack to more than the limit.
+    """
+    files = read_bundle_files(bundle)
+    return {name: content.decode(errors="backslashreplace") for name, content in files.items()}
+
+
+def read_bundle_files(bundle: bytes) -> dict[str, bytes]:
+    """Return the files of a bundle by name. Nothing is written to disk.
 
     Raises:
         BadBundle: It is not a bundle, or it would unpack to more than the limit.
@@ -155,10 +165,7 @@ def read_bundle_texts(bundle: bytes) -> dict[str, str]:
                 raise BadBundle(
                     f"the bundle would unpack to more than the {_MOST_BYTES:,} bytes allowed"
                 )
-            return {
-                info.filename: archive.read(info).decode(errors="backslashreplace")
-                for info in infos
-            }
+            return {info.filename: archive.read(info) for info in infos}
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
         raise BadBundle(f"this is not a bundle: {error}") from error
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from consortium.report.elements.blocks import KeyFigure, Section
-from consortium.report.elements.headline import Headline, headline
+from consortium.report.elements.headline import Headline, flagged_key_figure, headline
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.sections.appendix import (
     identity_section,
@@ -18,6 +18,7 @@ from consortium.report.sections.comparison import (
     own_records_section,
 )
 from consortium.report.sections.coordinator_view import coordinator_section
+from consortium.report.sections.decisions import decisions_section
 from consortium.report.sections.performance import performance_section
 from consortium.report.sections.privacy import privacy_section
 from consortium.report.sections.robustness import robustness_section
@@ -46,6 +47,7 @@ ANSWERS: tuple[Answer, ...] = (
     own_records_section,
     privacy_section,
     performance_section,
+    decisions_section,
     rounds_section,
     saturation_section,
     heterogeneity_section,
@@ -127,6 +129,8 @@ def _key_figures(recorded: Recorded) -> list[KeyFigure]:
         found = recorded.evaluation.metrics(tally).get(name)
         unit = recorded.unit if meaning_of(name).in_unit else ""
         held = recorded.evaluation.num_examples(tally)
+        if recorded.is_finished and (flagged := flagged_key_figure(recorded)):
+            figures.append(flagged)
         if found:
             figures.append(KeyFigure(words.figure(found.value, unit), meaning_of(name).title))
         if held or not summary.withheld:

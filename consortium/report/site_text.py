@@ -113,4 +113,4 @@ def _log_lines(place: SiteDirectory) -> Iterator[str]:
     page = log_page(read_log(log, agreed))
     yield f"- {words.count(page.entries)} entries, {page.began} to {page.ended}, intact"
     yield from (f"- {what}: {words.count(number)}" for what, number in page.counts)
-    yield from (f"- refused: {code}, {number} times" for code, number in page.refusals)
+    yield from (f"- refused, {code}: {words.count(number)}" for code, number in page.refusals)

@@ -10,7 +10,10 @@ from typing import Any, Literal, TextIO, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from consortium.run.convergence import Convergence
 from consortium.run.directory import BadRunDirectory
+from consortium.wording.convergence import convergence_warning
+from consortium.wording.decisions import everybody_is_flagged, nobody_is_flagged
 from consortium.wording.saturation import saturation_warning
 from privacy.document_mistakes import document_mistakes
 from privacy.storage.durable_files import replace_atomically
@@ -129,6 +132,7 @@ class Summary(_Record):
         site_metrics: Metrics of single sites, only where the site releases them.
         protection: What the rule withstands; None if the run ended before its layout was known.
         saturation: Values beyond the scale under encryption; None if nobody released their number.
+        convergence: How the pooled loss ended; None if too few rounds have one.
     """
 
     version: Literal[1] = 1
@@ -157,16 +161,51 @@ class Summary(_Record):
     bytes_up: int = 0
     protection: Protection | None = None
     saturation: Saturation | None = None
+    convergence: Convergence | None = None
 
     @property
-    def warning(self) -> str:
-        """What readers are warned of: values that were cut off; "" if there is nothing."""
+    def saturation_warning(self) -> str:
+        """What readers are told of values that were cut off; "" if none were."""
         values = self.saturation.values if self.saturation else {}
         return saturation_warning(
             values,
             first_scale=float(self.config.get("first-scale", 1.0)),
             liars=int(self.config.get("rule.num-byzantine", 0)),
         )
+
+    @property
+    def convergence_warning(self) -> str:
+        """What readers are told of a loss that had not settled; "" if it had, or none is known."""
+        found = self.convergence
+        if found is None:
+            return ""
+        return convergence_warning(
+            found.course,
+            change=found.change,
+            fall=found.fall,
+            evaluations=found.evaluations,
+            rounds=self.rounds,
+            lowest_after=found.lowest_after,
+        )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What readers are warned of at the end of a run."""
+        told = (self.decision_warning, self.convergence_warning, self.saturation_warning)
+        return tuple(filter(None, told))
+
+    @property
+    def decision_warning(self) -> str:
+        """What readers are told of a threshold that separates nobody; "" if it does."""
+        shares = {name: found.value for name, found in self.metrics.items()}
+        if not {"recall", "specificity"} <= {*shares}:
+            return ""
+        match shares["recall"], shares["specificity"]:
+            case 0.0, 1.0:
+                return nobody_is_flagged(self.held_out)
+            case 1.0, 0.0:
+                return everybody_is_flagged(self.held_out)
+        return ""
 
 
 class Tallies(_Record):

@@ -60,7 +60,12 @@ _MEANINGS = {
         "mean share found per class, so that rare classes count as much as frequent ones",
     ),
     "precision": Meaning("Precision", "share of the flagged records that are truly positive"),
-    "recall": Meaning("Recall", "share of the truly positive records that are flagged"),
+    "recall": Meaning(
+        "Sensitivity (recall)", "share of the truly positive records that are flagged"
+    ),
+    "specificity": Meaning(
+        "Specificity", "share of the truly negative records that are not flagged"
+    ),
     "f1": Meaning("F1", "precision and recall in one figure (their harmonic mean)"),
     "macro_f1": Meaning(
         "Macro F1",

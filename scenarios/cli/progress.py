@@ -111,8 +111,10 @@ class _Plain:
 
     def figures(self, metrics: dict[str, Any]) -> str:
         """Return the metrics to show, as a short text."""
-        names = [name for name in (self.metric, "log_loss", "rmse") if name in metrics]
-        return "  ".join(f"{name} {metrics[name]['value']:.4f}" for name in names)
+        names = dict.fromkeys((self.metric, "log_loss", "rmse"))
+        return "  ".join(
+            f"{name} {metrics[name]['value']:.4f}" for name in names if name in metrics
+        )
 
 
 class _Live(_Plain):

@@ -65,7 +65,7 @@ def _add_command(command: str, finish: Finish) -> None:
         request.choose_liars(attack, liars)
         directory, summary = request.run(out)
         finish(request, directory, summary)
-        _print_warning(summary)
+        _print_warnings(summary)
         _print_place(directory)
 
 
@@ -106,7 +106,7 @@ def resume(
     scenario, summary = resume_with_progress(directory, engine=engine, verbose=verbose)
     write_report(directory)
     _print_metrics(scenario, summary)
-    _print_warning(summary)
+    _print_warnings(summary)
     _print_place(directory)
 
 
@@ -129,9 +129,9 @@ def _print_metrics(scenario: Scenario, summary: Summary) -> None:
         console.print(f"{scenario.headline.title}: {summary.withheld}", highlight=False)
 
 
-def _print_warning(summary: Summary) -> None:
-    if summary.warning:
-        console.print(f"warning: {summary.warning}", soft_wrap=True, highlight=False)
+def _print_warnings(summary: Summary) -> None:
+    for warning in summary.warnings:
+        console.print(f"warning: {warning}", soft_wrap=True, highlight=False)
 
 
 def _print_comparison(comparison: Comparison) -> None:

@@ -138,9 +138,22 @@ def _cell_items(cell: Any) -> tuple[str, ...]:  # noqa: ANN401 -- whatever a tab
     if isinstance(cell, str):
         try:
             cell = json.loads(cell)
-        except json.JSONDecodeError:
+        except (json.JSONDecodeError, RecursionError):
             return ()
-    return tuple(map(str, cell)) if isinstance(cell, list | tuple | np.ndarray) else ()
+    return tuple(map(_item_text, cell)) if isinstance(cell, list | tuple | np.ndarray) else ()
+
+
+def _item_text(item: object) -> str:
+    """Return a text or a whole number as text; "" for anything else, which is refused."""
+    match item:
+        case str():
+            return str(item)
+        case bool() | np.bool_():
+            return ""
+        case int() | np.integer():
+            return str(int(item))
+        case _:
+            return ""
 
 
 def _refuse_bad_sentences(
@@ -179,6 +192,8 @@ def _broken_rule(words: Sequence[str], marks: Sequence[str], known: set[str]) ->
     found = first_break(marks)
     if found is not None:
         return f"not IOB2 ({found[1]})"
+    if not all(words):
+        return "a token that is empty or not text"
     if any(map(has_half_character, words)):
         return "half a character"
     unknown = [mark for mark in marks if mark != OUTSIDE and mark not in known]

@@ -1,7 +1,9 @@
 """Read IOB2 files: sentences with one tag per token (Ramshaw and Marcus 1995, cmp-lg/9505040)."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -31,6 +33,7 @@ SIDES = {
     "test": "test",
 }
 _SHOWN = 5
+_NUMBERED_BETWEEN = re.compile(r"[0-9]+[-.][0-9]+")
 
 
 class BrokenIob(UnreadableSource, code="broken-iob"):
@@ -66,13 +69,14 @@ def read_iob(source: IobFiles, *, tagged: bool = True) -> pd.DataFrame:
         MissingFile: There is no such file or directory.
         UnknownFormat: No file has an ending that can be read.
         BrokenFile: A file is not UTF-8, a line has no tag, lines differ in their number of fields,
-            or the first field is the number of the word.
+            the first field is the number of the word, or two files have one name.
         BrokenIob: A tag is not IOB2: I after O, I after another type, or not a tag at all.
         UnknownSide: A file must be named after its side, and is not.
         EmptyTable: There is no sentence.
     """
     rows: list[dict[str, object]] = []
     files = _files(source)
+    _refuse_shared_stems(files)
     for file in files:
         side = _side(file) if source.split else ""
         # Such a file holds many documents without saying where each begins. As one document, it
@@ -137,6 +141,17 @@ def _files(source: IobFiles) -> list[Path]:
     return files
 
 
+def _refuse_shared_stems(files: Sequence[Path]) -> None:
+    """Refuse files whose names differ in their ending only, as a document is named without it."""
+    stems = [file.stem for file in files]
+    shared = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if shared:
+        raise BrokenFile(
+            f"several files are called {shared[:_SHOWN]}, with other endings: rename or remove "
+            "them, as a document is named after its file"
+        )
+
+
 def _side(file: Path) -> str:
     side = SIDES.get(file.stem.lower())
     if side is None:
@@ -188,14 +203,13 @@ def _require_fields(found: int, needed: int, place: str) -> None:
 
 
 def _refuse_numbered_words(sentences: Sequence[_Sentence], file: Path, *, tagged: bool) -> None:
-    """Refuse a file in which the words of each sentence are numbered from 1, before the words."""
+    """Refuse a file in which the words of each sentence are numbered, before the words.
+
+    From 0, from 1 or on from the last sentence; ranges (1-2) and places between words (1.1) count.
+    """
     has_words_beside = bool(sentences) and sentences[0].n_fields > (2 if tagged else 1)
-    numbered = all(
-        token == str(number)
-        for sentence in sentences
-        for number, token in enumerate(sentence.tokens, start=1)
-    )
-    if has_words_beside and numbered and max(len(one.tokens) for one in sentences) > 1:
+    several = sum(len(one.tokens) for one in sentences) > 1
+    if has_words_beside and several and all(_are_numbers(one.tokens) for one in sentences):
         raise BrokenFile(
             f"the lines of {file.name} begin with the number of the word, from line "
             f"{sentences[0].line} on, where the word is needed: remove that column, so that a line "
@@ -204,13 +218,27 @@ def _refuse_numbered_words(sentences: Sequence[_Sentence], file: Path, *, tagged
         )
 
 
+def _are_numbers(tokens: Sequence[str]) -> bool:
+    numbers = [int(token) for token in tokens if token.isascii() and token.isdecimal()]
+    rest = [token for token in tokens if not (token.isascii() and token.isdecimal())]
+    rising = all(after == before + 1 for before, after in pairwise(numbers))
+    return bool(numbers) and rising and all(map(_NUMBERED_BETWEEN.fullmatch, rest))
+
+
 def _read_lines(file: Path) -> Sequence[str]:
     try:
         content = file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise not_utf8_error(file) from error
     # Only line feeds end a line: other Unicode line ends may be part of a token.
-    return [line.removesuffix("\r") for line in content.split("\n")]
+    lines = [line.removesuffix("\r") for line in content.split("\n")]
+    for number, line in enumerate(lines, start=1):
+        if "\r" in line or "\0" in line:
+            raise BrokenFile(
+                f"{file.name} line {number} holds a carriage return or a NUL character: save it as "
+                "UTF-8 with line feeds at the ends of lines"
+            )
+    return lines
 
 
 def _require_iob2(sentences: Sequence[_Sentence], file: Path) -> None:

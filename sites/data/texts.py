@@ -1,10 +1,13 @@
 """Read texts, one per record, from a table, a query, a directory or sentence files."""
 
+import os
+import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from sites.data.cells import cell_text
+from sites.data.cells import cell_text, declared_value, text_if_present
 from sites.data.iob2_files import read_iob
 from sites.data.source import DataSource, IobFiles, TableFile, TextFolder
 from sites.data.tables import (
@@ -63,7 +66,8 @@ def require_texts(
 
     Raises:
         MissingColumns: A column is absent.
-        BadTexts: A text is empty or not a text, or a label is not declared.
+        BadTexts: A text is empty, not a text or a word for a missing one, or a label is not
+            declared.
     """
     needed = [text, *([label] if label else [])]
     absent = [name for name in needed if name not in frame.columns]
@@ -73,9 +77,10 @@ def require_texts(
             columns=len(absent),
         )
     texts = frame[text]
-    empty = frame.index[[not isinstance(cell, str) or not cell.strip() for cell in texts]]
+    empty = frame.index[[not _is_text(cell) for cell in texts]]
     lines = [f"no text in {_places(empty)}: fill it in or leave it out"] if len(empty) else []
-    unknown = frame.index[~frame[label].map(cell_text).isin(classes)] if label else empty[:0]
+    meant = [declared_value(cell_text(cell), classes) for cell in frame[label]] if label else []
+    unknown = frame.index[[name not in classes for name in meant]] if label else empty[:0]
     if label and len(unknown):
         found = sorted(set(frame.loc[unknown, label].map(cell_text)))[:_SHOWN]
         lines.append(
@@ -84,6 +89,13 @@ def require_texts(
         )
     if lines:
         raise BadTexts("; ".join(lines), empty=len(empty), unknown=len(unknown))
+
+
+def _is_text(cell: object) -> bool:
+    """Return whether a cell holds a text of which something can be seen, and not just `NA`."""
+    if not isinstance(cell, str) or text_if_present(cell.strip()) is None:
+        return False
+    return any(one.isprintable() and not one.isspace() for one in cell)
 
 
 def _places(index: "pd.Index[int]") -> str:
@@ -98,9 +110,10 @@ def _read_folder(source: TextFolder) -> pd.DataFrame:
     table = source.labels or source.path / LABELS
     if source.labels is not None or table.is_file():
         return _read_listed_files(source, table)
-    files = sorted(source.path.rglob(f"*{_ENDING}"))
+    files = _text_files(source.path)
     if not files:
         raise EmptyTable(f"{source.path} holds no {_ENDING} file: a site needs at least one record")
+    _refuse_shared_names(files, source)
     # With files in the directory itself, the sub-directories cannot be the labels of all.
     direct = [file.name for file in files if file.parent == source.path]
     rows = [
@@ -119,14 +132,21 @@ def _read_listed_files(source: TextFolder, table: Path) -> pd.DataFrame:
     frame = read_table(TableFile(path=table))
     if FILE not in frame.columns:
         raise MissingColumns(f"{table} has no column '{FILE}' with the files' names", columns=1)
-    paths = [source.path / name for name in frame[FILE]]
-    absent = [row for row, path in zip(frame.index, paths, strict=True) if not path.is_file()]
+    files = _text_files(source.path)
+    known = {_composed(str(file.relative_to(source.path))): file for file in files}
+    paths = [known.get(_composed(name), source.path / name) for name in frame[FILE]]
+    inside = [path.is_file() and _is_within(path, source.path) for path in paths]
+    absent = [row for row, found in zip(frame.index, inside, strict=True) if not found]
     if absent:
         raise MissingFile(
-            f"{table} names files that do not exist, in {_places(pd.Index(absent))}",
+            f"{table} names files that do not exist in {source.path}, in "
+            f"{_places(pd.Index(absent))}",
             files=len(absent),
         )
-    unnamed = {*source.path.rglob(f"*{_ENDING}")} - set(paths)
+    again = frame.index[pd.Series([os.path.normpath(path) for path in paths]).duplicated()]
+    if len(again):
+        raise BrokenFile(f"{table} names a file a second time, in {_places(again)}: keep one row")
+    unnamed = {*files} - set(paths)
     if unnamed:
         shown = sorted(str(path.relative_to(source.path)) for path in unnamed)[:_SHOWN]
         raise BrokenFile(
@@ -135,12 +155,43 @@ def _read_listed_files(source: TextFolder, table: Path) -> pd.DataFrame:
         )
     found = frame.assign(**{source.text: [_read_text(path) for path in paths]})
     if source.person not in frame.columns:
+        _refuse_shared_names(paths, source)
         found[source.person] = [path.stem for path in paths]
     return found
 
 
+def _text_files(folder: Path) -> list[Path]:
+    found = (file for file in folder.rglob("*") if file.suffix.lower() == _ENDING)
+    return sorted(file for file in found if file.is_file())
+
+
+def _refuse_shared_names(files: Sequence[Path], source: TextFolder) -> None:
+    """Refuse several files of one name, which may be of one person or of as many."""
+    names = pd.Series([file.stem for file in files], dtype=object)
+    shared = sorted({*names[names.duplicated()]})
+    if shared:
+        raise BrokenFile(
+            f"in {source.path}, several directories hold files with the names {shared[:_SHOWN]}, "
+            f"which cannot say whose they are: name the person of each file in a table {LABELS} "
+            f"(columns {FILE}, {source.label} and {source.person})",
+            files=int(names.duplicated(keep=False).sum()),
+        )
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    return Path(os.path.normpath(path)).is_relative_to(os.path.normpath(folder))
+
+
+def _composed(name: str) -> str:
+    """Return a name as most systems write it; some part letters from their accents."""
+    return unicodedata.normalize("NFC", name)
+
+
 def _read_text(file: Path) -> str:
+    content = file.read_bytes()
+    if b"\0" in content:
+        raise not_utf8_error(file)
     try:
-        return file.read_bytes().decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise not_utf8_error(file) from error

@@ -10,46 +10,14 @@ from numpy.typing import NDArray
 from privacy.layout import Tally
 from sites.evaluation import calibration, metric_values, ranking
 from sites.evaluation.calibration import Reliability
+from sites.evaluation.decisions import EMPTY, ONE_CLASS, Confusion, confusions_at_edges
 from sites.evaluation.input_checks import class_codes, probabilities
-from sites.evaluation.metric_values import Figures, Undefined, ratio
+from sites.evaluation.metric_values import Figures, Undefined
 from sites.evaluation.score_bins import BINS, EQUAL_BINS, FIXED, ScoreBins
 from sites.schema.tables import ClassLabel
 from sites.statistics.tally import Metric, TallyLayout, fixed_point, mean
 
 THRESHOLD = 0.5
-_EMPTY = "there are no held-out records"
-_ONE_CLASS = "needs held-out records of both classes"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Confusion:
-    """Counts at a threshold: a score of at least `threshold` counts as positive."""
-
-    threshold: float
-    true_positives: int
-    false_positives: int
-    true_negatives: int
-    false_negatives: int
-
-    def figures(self) -> Figures:
-        """Return the metrics that follow from the counts; they are exact."""
-        tp, fp, tn, fn = (
-            self.true_positives,
-            self.false_positives,
-            self.true_negatives,
-            self.false_negatives,
-        )
-        return {
-            "accuracy": ratio(tp + tn, tp + fp + tn + fn, _EMPTY),
-            "balanced_accuracy": (
-                Metric((tp / (tp + fn) + tn / (tn + fp)) / 2)
-                if (tp + fn) and (tn + fp)
-                else Undefined(_ONE_CLASS)
-            ),
-            "precision": ratio(tp, tp + fp, "no record scores as positive"),
-            "recall": ratio(tp, tp + fn, "there are no positive held-out records"),
-            "f1": ratio(2 * tp, 2 * tp + fp + fn, "no record is positive or scores so"),
-        }
 
 
 @dataclass(frozen=True)
@@ -121,7 +89,7 @@ class BinaryEvaluation:
         metric_values.check_means(
             self.layout, tally, examples=self.num_examples(tally), largest=largest
         )
-        self._reliability(tally).check(self.num_examples(tally))
+        self.reliability(tally).check(self.num_examples(tally))
 
     def num_examples(self, tally: Tally) -> int:
         """Return the number of records counted."""
@@ -136,7 +104,7 @@ class BinaryEvaluation:
 
         `roc_auc`, `pr_auc` (average precision), `ks`, `gini` (2 AUC - 1), `brier`, `log_loss`
         (probabilities taken as at least 1e-7), `ece` (16 bins), and at the threshold 0.5
-        `accuracy`, `balanced_accuracy`, `precision`, `recall`, `f1`.
+        `accuracy`, `balanced_accuracy`, `precision`, `recall`, `specificity`, `f1`.
 
         Raises:
             ImpossibleTally: No records have this tally.
@@ -160,17 +128,20 @@ class BinaryEvaluation:
         # Scores are known by bin only, so a threshold moves to the nearest edge of a bin. A bin
         # holds its lower edge: the bins from `edge` on are the scores of at least that edge.
         edge = int(np.abs(self.bins.edges - threshold).argmin())
-        below, above = zip(
-            *((int(h[:edge].sum()), int(h[edge:].sum())) for h in self._histograms(tally)),
-            strict=True,
+        return self.confusions(tally)[edge]
+
+    def confusions(self, tally: Tally) -> list[Confusion]:
+        """Return exact counts at every edge of a bin, from the threshold 0 to 1."""
+        return confusions_at_edges(*self._histograms(tally), self.bins.edges)
+
+    def reliability(self, tally: Tally) -> Reliability:
+        """Return predictions and outcomes in 16 bins of the prediction."""
+        # The 1,024 score bins are merged into the 16 bins of the reliability diagram.
+        negatives, positives = (
+            self.bins.merge(counts, calibration.BINS).astype(np.float64)
+            for counts in self._histograms(tally)
         )
-        return Confusion(
-            threshold=float(self.bins.edges[edge]),
-            true_positives=above[1],
-            false_positives=above[0],
-            true_negatives=below[0],
-            false_negatives=below[1],
-        )
+        return Reliability(negatives + positives, self.layout.real_sums("scores", tally), positives)
 
     def curves(self, tally: Tally) -> dict[str, Any]:
         """Return points to plot, as plain JSON values; a curve that is not defined is left out.
@@ -184,7 +155,7 @@ class BinaryEvaluation:
         self.check(tally)
         negatives, positives = self._histograms(tally)
         curves: dict[str, Any] = {
-            "calibration": self._reliability(tally).curve(),
+            "calibration": self.reliability(tally).curve(),
             "scores": {
                 "edges": np.linspace(0.0, 1.0, FIXED + 1).tolist(),
                 "classes": list(self.label.classes),
@@ -208,17 +179,15 @@ class BinaryEvaluation:
         n = self.num_examples(tally)
         return {
             **self._ranking(tally),
-            "brier": mean(self.layout.real_sum("brier", tally), n) if n else Undefined(_EMPTY),
-            "log_loss": mean(self.layout.real_sum("log_loss", tally), n)
-            if n
-            else Undefined(_EMPTY),
-            "ece": self._reliability(tally).calibration_error() if n else Undefined(_EMPTY),
+            "brier": mean(self.layout.real_sum("brier", tally), n) if n else Undefined(EMPTY),
+            "log_loss": mean(self.layout.real_sum("log_loss", tally), n) if n else Undefined(EMPTY),
+            "ece": self.reliability(tally).calibration_error() if n else Undefined(EMPTY),
             **self.confusion(tally).figures(),
         }
 
     def _ranking(self, tally: Tally) -> Figures:
         if min(self.class_counts(tally)) == 0:
-            return {name: Undefined(_ONE_CLASS) for name in ("roc_auc", "pr_auc", "ks", "gini")}
+            return {name: Undefined(ONE_CLASS) for name in ("roc_auc", "pr_auc", "ks", "gini")}
         negatives, positives = self._histograms(tally)
         auc = ranking.roc_auc(negatives, positives)
         return {
@@ -230,14 +199,6 @@ class BinaryEvaluation:
 
     def _histograms(self, tally: Tally) -> tuple[Tally, Tally]:
         return self.layout.part("negatives", tally), self.layout.part("positives", tally)
-
-    def _reliability(self, tally: Tally) -> Reliability:
-        # The 1,024 score bins are merged into the 16 bins of the reliability diagram.
-        negatives, positives = (
-            self.bins.merge(counts, calibration.BINS).astype(np.float64)
-            for counts in self._histograms(tally)
-        )
-        return Reliability(negatives + positives, self.layout.real_sums("scores", tally), positives)
 
     def _confusion_rows(self, tally: Tally) -> list[list[int]]:
         found = self.confusion(tally)

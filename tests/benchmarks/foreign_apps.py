@@ -97,7 +97,10 @@ def train(message, context):
 """
 LARGE_SERVER = """
 import json, os, time
+from pathlib import Path
+
 import numpy as np
+from consortium.run.party_directory import CoordinatorDirectory
 from flwr.app import Message, RecordDict
 from flwr.serverapp import ServerApp
 
@@ -108,6 +111,9 @@ app = ServerApp()
 def main(grid, context):
     while not list(grid.get_node_ids()):
         time.sleep(0.5)
+    # the door lets through what a model of this size sends: 4 bytes a parameter
+    door = CoordinatorDirectory(Path(os.environ["CONSORTIUM_COORDINATOR_DIR"])).layout_size
+    door.write_text(str(SIZE // 4))
     began = time.monotonic()
     asked = Message(RecordDict(), list(grid.get_node_ids())[0], "train", ttl=3600.0, group_id="1")
     ids = list(grid.push_messages([asked]))

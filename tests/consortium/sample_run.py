@@ -54,6 +54,8 @@ class Sample:
         margin: Half the width of the interval of every difference.
         quarantined: Answers that were not used.
         records: Training records at each site; a quarter as many are held out.
+        cautious: Whether no score reaches one half.
+        no_figures: Why nothing was evaluated; or nothing.
         saturated: Values beyond the scale by round, as the sites released it; or none.
     """
 
@@ -67,6 +69,8 @@ class Sample:
     margin: float = 0.005
     quarantined: Sequence[SiteQuarantined] = ()
     records: int = 240
+    cautious: bool = False
+    no_figures: str = ""
     saturated: Mapping[int, int] = field(default_factory=dict)
     error: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -181,11 +185,13 @@ class Sample:
             sites=recorder.site_summaries(self.members),
             evaluated=list(last.answered) if last else [],
             held_out=recorder.evaluation.num_examples(last.evaluation) if last else 0,
+            withheld=self.no_figures,
             metrics=recorder.metrics_of(last) if last else {},
             quarantined=recorder.quarantined,
             bytes_down=recorder.bytes_down,
             bytes_up=recorder.bytes_up,
             saturation=Saturation.of(recorder.saturated, rounds=self.rounds),
+            convergence=recorder.losses.convergence,
         )
 
     def _comparison(self, values: Mapping[str, float]) -> Comparison:
@@ -268,9 +274,11 @@ def _predictions(sample: Sample, place: int, server_round: int) -> Tally:
             scores[np.arange(size), labels] += skill
             shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
             predictions = shares[:, 1] if sample.label.binary else shares
+            predictions = predictions * (0.49 if sample.cautious else 1.0)
         case NumberLabel():
             predictions = labels * rng.normal(1, 0.5 - 0.5 * skill, size)
-    return evaluation_for(sample.schema).tally(predictions, labels)
+    tally = evaluation_for(sample.schema).tally(predictions, labels)
+    return np.zeros_like(tally) if sample.no_figures else tally
 
 
 CLEAR_WIN: Mapping[str, float] = {

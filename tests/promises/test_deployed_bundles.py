@@ -128,3 +128,15 @@ def test_the_run_says_which_site_refused_it_and_why(sent: dict[str, Sent]) -> No
 def test_code_that_was_approved_runs_where_it_was(sent: dict[str, Sent]) -> None:
     assert sent["shown"].imported - {"flwr"}
     assert read_record(sent["shown"].run.summary, Summary).status == "finished"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_an_auditor_sees_which_code_answered(sent: dict[str, Sent]) -> None:
+    """At the site with a list the bundle on it, at the other the installed package."""
+    folder = sent["shown"].run.path.parent
+    for name, what in ((LISTED, ".fab"), (INSTALLED, "the package installed here")):
+        (site,) = folder.glob(f"*/sites/{name}")
+        said = CliRunner().invoke(program, ["audit", "program", str(site)])
+        assert said.exit_code == 0, said.output
+        assert said.output.splitlines()[-1].endswith(what)

@@ -7,11 +7,13 @@ sentence also says when federated training did not pay off.
 from dataclasses import dataclass
 from functools import cached_property
 
+from consortium.report.elements.blocks import KeyFigure
 from consortium.report.elements.run_reader import Recorded
 from consortium.run.records import Arm, Comparison, Difference, MetricValue
 from consortium.wording import formatting as words
 from consortium.wording.formatting import SPACE
 from consortium.wording.metric_glossary import meaning_of
+from sites.evaluation.decisions import Confusion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +92,32 @@ def headline(recorded: Recorded) -> str:
     if not recorded.is_finished:
         return _stopped_sentence(recorded)
     if recorded.comparison and Headline(recorded.comparison).alone:
-        return _comparison_sentence(recorded, Headline(recorded.comparison))
+        said = _comparison_sentence(recorded, Headline(recorded.comparison))
+        return f"{said} {_flagged_sentence(recorded)}".rstrip()
     return _plain_sentence(recorded)
+
+
+def flagged_key_figure(recorded: Recorded) -> KeyFigure | None:
+    """Return how many are flagged, if that is nobody or everybody; otherwise None."""
+    found = recorded.one_sided_threshold
+    if found is None:
+        return None
+    return KeyFigure(
+        f"{words.count(found.flagged)} of {words.count(found.records)}", "flagged at 0.5 or more"
+    )
+
+
+def _flagged_sentence(recorded: Recorded) -> str:
+    """Return that the usual threshold separates nobody; "" if it does."""
+    found = recorded.one_sided_threshold
+    if found is None:
+        return ""
+    return f"At a score of 0.5 or more the shared model {_flags_clause(found)}."
+
+
+def _flags_clause(found: Confusion) -> str:
+    which = "none" if not found.flagged else "all"
+    return f"flags {which} of the {words.count(found.records)} held-out records"
 
 
 def _stopped_sentence(recorded: Recorded) -> str:
@@ -110,6 +136,12 @@ def _plain_sentence(recorded: Recorded) -> str:
     if found is None:
         return f"Together, {who} trained a model that predicts {recorded.target}."
     how = named_value(name, found, recorded.unit)
+    one_sided = recorded.one_sided_threshold
+    if one_sided is not None:
+        return (
+            f"Together, {who} trained a model that {_flags_clause(one_sided)} at a score of 0.5 or "
+            f"more: it puts {recorded.target} in order ({how}), and needs another threshold."
+        )
     return f"Together, {who} trained a model that predicts {recorded.target} ({how})."
 
 

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from consortium.audit.coordinator_view import CoordinatorView, coordinator_view, has_kept_rounds
 from consortium.charter.document import Charter
+from consortium.config import PRIVACY_KEYS, RunConfig
+from consortium.differential_privacy import Privacy
 from consortium.modes.contract import Mode
 from consortium.modes.registry import recorded_mode
 from consortium.run.directory import EVALUATED_LATER, BadRunDirectory, RunDirectory
@@ -19,7 +21,9 @@ from consortium.run.privacy_records import PrivacyCost
 from consortium.run.records import Comparison, MetricValue, Record, Summary, Tallies, read_record
 from consortium.wording.formatting import member_noun, name_list, plural, readable_name
 from privacy.layout import Tally
+from sites.evaluation.binary import BinaryEvaluation
 from sites.evaluation.contract import Evaluation, evaluation_for, in_bins
+from sites.evaluation.decisions import Confusion
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.schema.tables import ClassLabel, NumberLabel
 from sites.schema.texts import AnyLabel, EntityLabel, MultiLabel
@@ -122,6 +126,12 @@ class Recorded:
     def mode(self) -> Mode:
         """Who could read what."""
         return recorded_mode(self.summary.config)
+
+    @property
+    def promised_privacy(self) -> Privacy:
+        """What the run promised about single persons."""
+        chosen = self.summary.config
+        return RunConfig.parse({key: chosen[key] for key in chosen if key in PRIVACY_KEYS}).privacy
 
     @property
     def rounds_wanted(self) -> int:
@@ -238,6 +248,28 @@ class Recorded:
     def site_evaluation(self) -> dict[str, Tally]:
         """The last evaluation tallies of single sites, where released."""
         return self._released_tallies(self.evaluation_tallies)
+
+    @property
+    def one_sided_threshold(self) -> Confusion | None:
+        """The counts at the usual threshold, if it flags nobody or everybody; otherwise None."""
+        tally, evaluation = self.pooled_evaluation, self.evaluation
+        if tally is None or not isinstance(evaluation, BinaryEvaluation):
+            return None
+        found = evaluation.confusion(tally)
+        return found if found.records and found.flagged in {0, found.records} else None
+
+    @property
+    def site_that_follows(self) -> str:
+        """The one site of an evaluation that withheld its counts, so that they follow; or none.
+
+        If all others released theirs, the difference to the total is what it withheld.
+        """
+        pooled, shown = self.pooled_evaluation, self.site_evaluation
+        silent = sorted(self.evaluated_sites - {*shown})
+        if pooled is None or len(silent) != 1 or not self.mode.coordinator_reads:
+            return ""
+        left = pooled - sum(shown.values(), np.zeros_like(pooled))
+        return silent[0] if left.any() else ""
 
     def _released_tallies(self, found: Tallies | None) -> dict[str, Tally]:
         """Return the tallies that sites released, in the charter's order."""

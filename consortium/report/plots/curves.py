@@ -76,6 +76,30 @@ def draw_reliability(found: Reliability, axis: tuple[str, str], width: int) -> F
     return figure
 
 
+@dataclass(frozen=True, kw_only=True)
+class DecisionCurve:
+    """Net benefit by threshold, of the model and of flagging everybody."""
+
+    thresholds: Sequence[float]
+    model: Sequence[float]
+    everybody: Sequence[float]
+
+
+def draw_decision_curve(curve: DecisionCurve, width: int) -> Figure:
+    """Draw the net benefit of the model, of flagging everybody, and of flagging nobody."""
+    figure = plots.empty_figure(width, 270)
+    axes = plots.add_axes(figure, left=60, right=16, top=28, bottom=46)
+    plots.rule_axes(axes, across="threshold", up="net benefit")
+    axes.axhline(0, color=INK, linewidth=1, label="nobody")
+    axes.plot(curve.thresholds, curve.everybody, color=GREY, linestyle="--", label="everybody")
+    axes.plot(curve.thresholds, curve.model, color=BLUE, label="the model")
+    highest = max(*curve.model, *curve.everybody, 0.01)
+    # Flagging everybody falls without end; below a quarter of the best there is nothing to see.
+    axes.set(xlim=(0, 1), ylim=(-0.25 * highest, 1.05 * highest), xticks=_QUARTERS)
+    axes.legend(loc="upper right", frameon=False, fontsize=0.9 * LETTER, handlelength=2.4)
+    return figure
+
+
 def draw_two_groups(
     edges: Sequence[float],
     shares: tuple[Sequence[float], Sequence[float]],

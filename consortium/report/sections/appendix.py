@@ -33,10 +33,21 @@ def _protected_points(recorded: Recorded) -> Block:
             f"Error messages, which may quote a record, stayed at the {noun}: only their code "
             "left.",
             f"This report shows figures of a single {noun} only if its own policy releases them, "
-            "and only above its minimum count.",
+            f"and only above its minimum count.{_subtraction_sentence(recorded)}",
             "No person has records both in the held-out set and in the training set of the same "
             f"{noun}, so the figures here are not inflated.",
         ),
+    )
+
+
+def _subtraction_sentence(recorded: Recorded) -> str:
+    """Return whose withheld figures follow from the total and the others; "" if nobody's do."""
+    where = recorded.site_that_follows
+    if not where:
+        return ""
+    return (
+        f" All of them but {where} release theirs, so the counts of {where} follow from the total "
+        "by subtraction: being the only one to withhold hides nothing."
     )
 
 
@@ -47,8 +58,7 @@ def _unprotected_points(recorded: Recorded) -> Block:
         "about the records behind it, in the worst case single records.",
         f"The coordinator could also read each {noun}'s counts, even those withheld in this "
         "report.",
-        "The model was not trained with differential privacy: there is no proven bound on what it "
-        f"remembers about single {recorded.people}.",
+        recorded.promised_privacy.model_reveals(recorded.people),
         _rule_sentence(recorded),
     ]
     return Points("Not protected", tuple(points))
@@ -62,9 +72,16 @@ def _rule_sentence(recorded: Recorded) -> str:
             "shape can ruin the model."
         )
     bound = int(recorded.summary.config.get("rule.num-byzantine", 0))
+    if not bound:
+        return (
+            f"Updates were combined by the rule {rule}, which was set to expect no harmful "
+            f"{recorded.noun}."
+        )
     expected = words.count_with_noun(bound, recorded.noun)
+    protection = recorded.summary.protection
+    verb = "bound the harm of" if protection and protection.only_bounds else "withstand"
     return (
-        f"Updates were combined by the rule {rule}, set to withstand {expected} that may send "
+        f"Updates were combined by the rule {rule}, set to {verb} {expected} that may send "
         "anything. A larger number could ruin the model."
     )
 
@@ -118,9 +135,8 @@ def identity_section(recorded: Recorded) -> Section:
         title="How can this run be identified and repeated?",
         short="Fingerprints",
         lead=(
-            f"The same data, settings and seed ({summary.seed}) give exactly the same model, bit "
-            "for bit, where the sites' processors are of the same kind. Two runs with the same "
-            "model fingerprint have the same model."
+            f"{recorded.promised_privacy.repeated(recorded.noun, summary.seed)} Two runs with the "
+            "same model fingerprint have the same model."
         ),
         blocks=(
             Facts(items=tuple((name, text) for name, text in prints.items() if text), kind="code"),

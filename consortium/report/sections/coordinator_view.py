@@ -112,9 +112,18 @@ def _protected_points(recorded: Recorded) -> Block:
             f"{recorded.nouns} can compute; it is refused, and the run's key is never used again.",
             f"Before it opened a sum, every {noun} checked that enough others are in it, that its "
             "own part is in it unaltered, and that a majority had the same model.",
-            "The pooled figures in this report are over all of the "
-            f"{recorded.nouns}, and a majority of them released the same figures.",
+            *_released_points(recorded),
         ),
+    )
+
+
+def _released_points(recorded: Recorded) -> tuple[str, ...]:
+    """Return what holds of the pooled figures, if there are any."""
+    if not recorded.summary.held_out:
+        return ()
+    return (
+        f"The pooled figures in this report are over all of the {recorded.nouns} that are in them, "
+        "and a majority of these released the same figures.",
     )
 
 
@@ -128,7 +137,6 @@ def _unprotected_points(recorded: Recorded) -> Block:
             f"A {noun} can subtract its own part from a sum, so a sum always holds several others.",
             "Nobody can see whether a sealed value is harmful. It can only be bounded and "
             "outvoted.",
-            "What the sums and the model themselves reveal is not bounded: that needs differential "
-            "privacy, which this run did not use.",
+            recorded.promised_privacy.model_reveals(recorded.people),
         ),
     )

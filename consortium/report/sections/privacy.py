@@ -1,7 +1,5 @@
 """Section on differential privacy: the guarantee, its cost, and the ledgers."""
 
-from consortium.config import PRIVACY_KEYS, RunConfig
-from consortium.differential_privacy import Privacy
 from consortium.report.elements.blocks import Block, Column, Facts, Section, Table
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.plots import style as plots
@@ -12,7 +10,7 @@ from consortium.wording import formatting as words
 
 def privacy_section(recorded: Recorded) -> Section | None:
     """Return the privacy section; None if training was not private and no cost was measured."""
-    promised, cost = _recorded_privacy(recorded), recorded.privacy
+    promised, cost = recorded.promised_privacy, recorded.privacy
     if not promised.facts and cost is None:
         return None
     blocks: list[Block] = [Facts(items=promised.facts)]
@@ -26,11 +24,6 @@ def privacy_section(recorded: Recorded) -> Section | None:
         lead=promised.lead(recorded.people, recorded.noun),
         blocks=tuple(blocks),
     )
-
-
-def _recorded_privacy(recorded: Recorded) -> Privacy:
-    chosen = recorded.summary.config
-    return RunConfig.parse({key: chosen[key] for key in chosen if key in PRIVACY_KEYS}).privacy
 
 
 def _privacy_plot(cost: PrivacyCost) -> Block:

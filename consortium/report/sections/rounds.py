@@ -7,7 +7,9 @@ from consortium.report.elements.headline import Headline
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.plots import style as plots
 from consortium.report.plots.rounds import Course, Level, draw_course
+from consortium.run.convergence import FEWEST_EVALUATIONS
 from consortium.wording import formatting as words
+from consortium.wording.convergence import convergence_sentence, too_few_rounds
 from consortium.wording.metric_glossary import meaning_of
 from consortium.wording.saturation import UNCOUNTED
 from sites.schema.tables import Schema
@@ -35,6 +37,7 @@ def rounds_section(recorded: Recorded) -> Section | None:
         short="Round by round",
         lead=lead,
         blocks=(
+            *_convergence_blocks(recorded),
             plots.full_width_plot(
                 "course",
                 lambda width: draw_course(drawn, axis, width),
@@ -44,6 +47,22 @@ def rounds_section(recorded: Recorded) -> Section | None:
             ),
         ),
     )
+
+
+def _convergence_blocks(recorded: Recorded) -> tuple[Paragraph, ...]:
+    """Return whether the model had converged, by its loss; nothing of a run that stopped."""
+    found, warning = recorded.summary.convergence, recorded.summary.convergence_warning
+    if warning:
+        return (Paragraph(warning, "warning"),)
+    if not recorded.is_finished:
+        return ()
+    if found is None:
+        few = recorded.summary.rounds < FEWEST_EVALUATIONS
+        return (Paragraph(too_few_rounds(FEWEST_EVALUATIONS)),) if few else ()
+    said = convergence_sentence(
+        found.loss, change=found.change, fall=found.fall, evaluations=found.evaluations
+    )
+    return (Paragraph(said),)
 
 
 def _metric_course(recorded: Recorded) -> Course:
@@ -110,7 +129,7 @@ def saturation_section(recorded: Recorded) -> Section | None:
         recorded.mode.keeps_signed_sums
         and summary.config.get("scale-rule", "doubling") == "doubling"
     )
-    warning = UNCOUNTED if uncounted else summary.warning
+    warning = UNCOUNTED if uncounted else summary.saturation_warning
     if not warning:
         return None
     return Section(

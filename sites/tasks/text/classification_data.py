@@ -11,7 +11,7 @@ from torch import Tensor
 
 from privacy.layout import Tally
 from sites.data.agreed_columns import agreed_columns
-from sites.data.cells import cell_text
+from sites.data.cells import cell_text, declared_value
 from sites.data.holdout import PersonRecords, Sides
 from sites.data.record_columns import person_violations, persons_of, side_violations
 from sites.data.source import DataSource
@@ -161,8 +161,9 @@ def notes_of(frame: pd.DataFrame, schema: NotesSchema, *, split: str | None = No
         )
     if isinstance(label, ClassLabel):
         require_texts(frame, text=schema.text, label=label.column, classes=label.classes)
-        codes = {name: code for code, name in enumerate(label.classes)}
-        labels = np.array([codes[cell_text(cell)] for cell in frame[label.column]], np.int64)
+        codes: dict[str | None, int] = {name: code for code, name in enumerate(label.classes)}
+        names = [declared_value(cell_text(cell), label.classes) for cell in frame[label.column]]
+        labels = np.array([codes[name] for name in names], np.int64)
     else:
         require_texts(frame, text=schema.text, label=None, classes=())
         labels = _label_matrix(frame[label.column], label)
@@ -207,7 +208,8 @@ def _label_matrix(cells: "pd.Series[Any]", label: MultiLabel) -> Tally:
     marks = np.zeros((len(cells), len(code)), np.int64)
     unknown: dict[str, list[Any]] = {}
     for row, (place, cell) in enumerate(cells.items()):
-        for name in _labels_in_cell(cell, label.separator):
+        for written in _labels_in_cell(cell, label.separator):
+            name = declared_value(written, label.labels) or written
             if name in code:
                 marks[row, code[name]] = 1
             else:

@@ -15,7 +15,6 @@ from consortium.audit.journal import (
     content_digest,
     link_digest,
     open_journal,
-    package_digest,
     read_public_keys,
 )
 from consortium.charter.document import Charter
@@ -103,11 +102,6 @@ def test_without_the_key_of_the_run_a_name_is_no_test_of_a_guess() -> None:
     names = {link_digest(link, digest) for link in (b"", b"a" * 32, b"b" * 32)}
     assert len(names) == 3
     assert digest.hex() not in names
-
-
-def test_the_program_has_one_digest() -> None:
-    assert package_digest() == package_digest()
-    assert len(package_digest()) == 64
 
 
 def test_what_is_noted_is_written_with_the_next_commit(tmp_path: Path) -> None:

@@ -162,6 +162,7 @@ def test_the_sections_answer_a_readers_questions_in_order(
         "worth",
         "own",
         "model",
+        "decisions",
         "course",
         "differences",
         "sites",

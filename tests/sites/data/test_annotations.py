@@ -89,6 +89,12 @@ def record(tokens: object, tags: object) -> dict[str, object]:
         (["a", "b"], ["O"], "other than one tag per token"),
         (["a", "b"], ["O", "I-Drug"], r"not IOB2 \(I after O\)"),
         (["a"], ["B-Gene"], "undeclared B-Gene"),
+        ("[" * 100_000, ["O"], "no tokens"),
+        *(([one], ["O"], "a token that is empty or not text") for one in ("", None, True, ["a"])),
+        # Nested and discontinuous entities have no place in IOB2.
+        (["a", "b"], ["B-Drug|B-Disease", "I-Drug"], "not IOB2"),
+        (["a"], ["B-Drug|B-Disease"], r"undeclared B-Drug\|B-Disease"),
+        (["a", "b"], ["DB-Drug", "O"], "not IOB2"),
         ('["a\\ud83d"]', ["O"], "half a character in 1: row 2"),
     ],
 )

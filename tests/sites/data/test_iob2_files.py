@@ -21,7 +21,7 @@ from tests.sites.text.test_iob2_tags import sentences
 
 # Whatever a token may hold: nothing that parts fields or lines.
 words = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="\t\n\r \ufeff"), min_size=1
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0\t\n\r \ufeff"), min_size=1
 ).filter(lambda word: word.strip() and word != DOCUMENT_MARK)
 sentence_lists = st.lists(sentences().filter(lambda s: s[1] > 0), min_size=1, max_size=4)
 
@@ -45,7 +45,7 @@ def test_sentences_that_were_written_are_read_back(
 
 def write(folder: Path, **files: str) -> IobFiles:
     for name, text in files.items():
-        (folder / f"{name}.iob").write_text(text)
+        (folder / f"{name}.iob").write_text(text, newline="")
     return IobFiles(path=folder)
 
 
@@ -106,6 +106,12 @@ def test_tokens_without_tags_are_read_if_none_are_needed(tmp_path: Path) -> None
         ("a b O\nb O\n", BrokenFile, "line 2 has 2 fields, and the lines before it have 3"),
         ("a\tO\n\nb\tx\tO\n", BrokenFile, "line 3 has 3 fields, and the lines before it have 2"),
         ("\n1 a O\n2 b O\n\n1 c O\n", BrokenFile, "number of the word, from line 2 on"),
+        ("0 a O\n1 b O\n", BrokenFile, "number of the word"),
+        ("1 a O\n\n2 b O\n3 c O\n", BrokenFile, "number of the word"),
+        ("1 a O\n\n1 b O\n", BrokenFile, "number of the word"),
+        ("1-2 du O\n1 de O\n2 le O\n2.1 x O\n", BrokenFile, "number of the word"),
+        ("a\tO\nb\tO\rc\tO\n", BrokenFile, "line 2 holds a carriage return"),
+        ("a\0\tO\n", BrokenFile, "line 1 holds .* NUL"),
         ("\n\n", EmptyTable, "holds no sentence"),
     ],
 )
@@ -127,6 +133,14 @@ def test_numbered_words_are_refused_also_where_no_tags_are_needed(tmp_path: Path
         read_iob(write(tmp_path, new="1\tno\n2\tfever\n"), tagged=False)
     assert caught.value.counts == {"sentences": 1}
     assert "fever" not in str(caught.value)
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    """A document is named after its file, without the ending."""
+    write(tmp_path, anna=CASE)
+    (tmp_path / "anna.txt").write_text(CASE)
+    with pytest.raises(BrokenFile, match=r"called \['anna'\], with other endings"):
+        read_iob(IobFiles(path=tmp_path))
 
 
 def test_the_error_counts_sentences_and_quotes_none(tmp_path: Path) -> None:

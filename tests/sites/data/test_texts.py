@@ -90,6 +90,22 @@ def test_a_table_of_labels_may_name_persons_and_sides(tmp_path: Path) -> None:
     }
 
 
+def test_files_of_one_name_may_be_of_whom_the_table_says(tmp_path: Path) -> None:
+    one_name_in_two_directories(tmp_path)
+    (tmp_path / "labels.csv").write_text(
+        "file,label,person\nflu/note1.txt,a,p1\nasthma/note1.txt,b,p2\n"
+    )
+    assert read_texts(TextFolder(path=tmp_path))["person"].tolist() == ["p1", "p2"]
+
+
+def test_a_file_is_found_whatever_form_its_name_has(tmp_path: Path) -> None:
+    """Some systems part letters from their accents, and some write endings in capitals."""
+    (tmp_path / "cafe\u0301.TXT").write_text("x")
+    assert read_texts(TextFolder(path=tmp_path))["text"].tolist() == ["x"]
+    (tmp_path / "labels.csv").write_text("file,label\ncaf\u00e9.TXT,a\n", encoding="utf-8")
+    assert read_texts(TextFolder(path=tmp_path))["text"].tolist() == ["x"]
+
+
 def test_files_without_sub_directories_have_no_label(tmp_path: Path) -> None:
     """As for new notes that are to be classified."""
     (tmp_path / "one.txt").write_text("fever")
@@ -120,6 +136,13 @@ def test_bad_records_are_named_by_line_and_not_quoted(tmp_path: Path) -> None:
     )
     assert "secret" not in str(caught.value)
     assert caught.value.counts == {"empty": 2, "unknown": 1}
+
+
+@pytest.mark.parametrize("cell", ["", " ", "NA", "null", "\u200b", "\ufeff\n", None, 5, ["x"]])
+def test_a_text_of_which_nothing_can_be_seen_is_none(cell: object) -> None:
+    frame = pd.DataFrame({"text": ["good", cell]}, index=[1, 2], dtype=object)
+    with pytest.raises(BadTexts, match="no text in row 2"):
+        require_texts(frame, text="text", label=None, classes=())
 
 
 def test_an_absent_column_is_named(tmp_path: Path) -> None:
@@ -165,9 +188,45 @@ def labels_without_files(folder: Path) -> TextFolder:
     return TextFolder(path=folder)
 
 
+def one_name_in_two_directories(folder: Path) -> TextFolder:
+    for place in ("flu", "asthma"):
+        (folder / place).mkdir()
+        (folder / place / "note1.txt").write_text("x")
+    return TextFolder(path=folder)
+
+
+def one_listed_name_in_two_directories(folder: Path) -> TextFolder:
+    source = one_name_in_two_directories(folder)
+    (folder / "labels.csv").write_text("file,label\nflu/note1.txt,a\nasthma/note1.txt,b\n")
+    return source
+
+
+def file_listed_twice(folder: Path) -> TextFolder:
+    (folder / "one.txt").write_text("x")
+    (folder / "labels.csv").write_text("file,label\none.txt,a\n./one.txt,b\n")
+    return TextFolder(path=folder)
+
+
+def file_elsewhere(folder: Path) -> TextFolder:
+    (folder / "secret.txt").write_text("x")
+    (folder / "notes").mkdir()
+    (folder / "notes" / "labels.csv").write_text("file,label\n../secret.txt,a\n")
+    return TextFolder(path=folder / "notes")
+
+
+def no_text_at_all(folder: Path) -> TextFolder:
+    (folder / "one.txt").write_bytes(b"x\n\0")
+    return TextFolder(path=folder)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "said"),
     [
+        (one_name_in_two_directories, BrokenFile, r"names \['note1'\].*labels\.csv"),
+        (one_listed_name_in_two_directories, BrokenFile, r"names \['note1'\], which cannot say"),
+        (file_listed_twice, BrokenFile, "a second time, in row 3"),
+        (file_elsewhere, MissingFile, "in row 2"),
+        (no_text_at_all, BrokenFile, "not UTF-8 text in line 2"),
         (folder_without_files, EmptyTable, r"no \.txt file"),
         (no_folder, MissingFile, "no directory"),
         (wrong_encoding, BrokenFile, "not UTF-8 text in line 2"),

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
-from sites.evaluation.binary import BinaryEvaluation, Confusion
+from sites.evaluation.binary import BinaryEvaluation
+from sites.evaluation.decisions import Confusion
 from sites.evaluation.score_bins import BINS
 from sites.schema.tables import ClassLabel
 from sites.statistics.tally import UNIT, ImpossibleTally, Metric
@@ -12,7 +13,7 @@ from tests.sites.scored_records import Records, binary
 
 EVALUATION = BinaryEvaluation(ClassLabel(column="default", classes=("paid", "default")))
 LAST_PLACES = 1e-12
-EXACT = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
+EXACT = ("accuracy", "balanced_accuracy", "precision", "recall", "specificity", "f1")
 
 
 def metrics_of(records: Records) -> dict[str, Metric]:
@@ -32,6 +33,7 @@ def by_sklearn(records: Records) -> dict[str, float]:
         "balanced_accuracy": sklearn.balanced_accuracy_score(labels, called),
         "precision": sklearn.precision_score(labels, called, zero_division=np.nan),
         "recall": sklearn.recall_score(labels, called),
+        "specificity": sklearn.recall_score(labels, called, pos_label=0),
         "f1": sklearn.f1_score(labels, called),
     }
 

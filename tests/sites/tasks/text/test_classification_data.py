@@ -78,6 +78,17 @@ def test_the_first_bad_rows_are_named_and_no_text_is_quoted(
         notes_of(frame, SIDES, split="fold")
 
 
+def test_a_label_means_the_same_in_every_form() -> None:
+    """As a value of a table does: in any type, with blanks around, however it is composed."""
+    classes = ("0", "1", "gripp\u00e9")
+    one = NotesSchema(name="n", text="text", label=ClassLabel(column="label", classes=classes))
+    several = one.model_copy(update={"label": MultiLabel(column="label", labels=classes)})
+    cells = [0, 1.0, True, " 1 ", "1.0", "grippe\u0301"]
+    frame = pd.DataFrame({"text": "a", "label": cells, "person": "p"}).astype(object)
+    assert notes_of(frame, one).labels.tolist() == [0, 1, 1, 1, 1, 2]
+    assert notes_of(frame, several).labels.argmax(axis=1).tolist() == [0, 1, 1, 1, 1, 2]
+
+
 def test_labels_that_are_not_declared_are_named_with_their_rows() -> None:
     frame = pd.DataFrame({"text": "a", "side": ["up|left", 3, "mid"], "person": "p"})
     with pytest.raises(BadTexts, match=r"'3', 'up'. in 2 rows: 0, 1; declared are left, mid"):

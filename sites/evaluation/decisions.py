@@ -1,0 +1,122 @@
+"""What a threshold on a score means: who is flagged, who is found, and what that is worth.
+
+Net benefit counts a true positive as 1 and a false positive as the odds of the threshold, which say
+how many false alarms somebody accepts for one case that is found (Vickers & Elkin 2006, Medical
+Decision Making 26:565-574). It is compared with flagging everybody and with flagging nobody (0).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from privacy.layout import Tally, Vector
+from sites.evaluation.metric_values import Figures, Undefined, ratio
+from sites.statistics.tally import Metric
+
+EMPTY = "there are no held-out records"
+ONE_CLASS = "needs held-out records of both classes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confusion:
+    """Counts at a threshold: a score of at least `threshold` counts as positive."""
+
+    threshold: float
+    true_positives: int
+    false_positives: int
+    true_negatives: int
+    false_negatives: int
+
+    @property
+    def records(self) -> int:
+        """All records."""
+        return self.flagged + self.true_negatives + self.false_negatives
+
+    @property
+    def flagged(self) -> int:
+        """Records whose score reaches the threshold."""
+        return self.true_positives + self.false_positives
+
+    @property
+    def positives(self) -> int:
+        """Records that are truly positive."""
+        return self.true_positives + self.false_negatives
+
+    def figures(self) -> Figures:
+        """Return the metrics that follow from the counts; they are exact."""
+        tp, fp, tn, fn = (
+            self.true_positives,
+            self.false_positives,
+            self.true_negatives,
+            self.false_negatives,
+        )
+        return {
+            "accuracy": ratio(tp + tn, tp + fp + tn + fn, EMPTY),
+            "balanced_accuracy": (
+                Metric((tp / (tp + fn) + tn / (tn + fp)) / 2)
+                if (tp + fn) and (tn + fp)
+                else Undefined(ONE_CLASS)
+            ),
+            "precision": ratio(tp, tp + fp, "no record scores as positive"),
+            "recall": ratio(tp, tp + fn, "there are no positive held-out records"),
+            "specificity": ratio(tn, tn + fp, "there are no negative held-out records"),
+            "f1": ratio(2 * tp, 2 * tp + fp + fn, "no record is positive or scores so"),
+        }
+
+    @property
+    def net_benefit(self) -> float:
+        """True positives a record, less false positives weighed by the odds of the threshold.
+
+        There must be records, and the threshold must be below 1.
+        """
+        odds = self.threshold / (1 - self.threshold)
+        return (self.true_positives - odds * self.false_positives) / self.records
+
+    @property
+    def net_benefit_of_all(self) -> float:
+        """The net benefit of flagging every record at the same odds; that of none is 0."""
+        odds = self.threshold / (1 - self.threshold)
+        return (self.positives - odds * (self.records - self.positives)) / self.records
+
+
+def confusions_at_edges(negatives: Tally, positives: Tally, edges: Vector) -> list[Confusion]:
+    """Return the exact counts at every edge of a bin, by rising threshold.
+
+    Args:
+        negatives: Records in each bin, shape (n_bins,); a bin holds its lower edge.
+        positives: The same of the other class.
+        edges: Of the bins, shape (n_bins + 1,).
+    """
+    below = [np.concatenate([[0], np.cumsum(counts)]) for counts in (negatives, positives)]
+    return [
+        Confusion(
+            threshold=float(threshold),
+            true_positives=int(below[1][-1] - low_positives),
+            false_positives=int(below[0][-1] - low_negatives),
+            true_negatives=int(low_negatives),
+            false_negatives=int(low_positives),
+        )
+        for threshold, low_negatives, low_positives in zip(edges, *below, strict=True)
+    ]
+
+
+def threshold_that_finds(found: Sequence[Confusion], share: float) -> Confusion:
+    """Return the counts at the highest threshold that finds so large a share of the positives.
+
+    Args:
+        found: Counts by rising threshold, from 0 on, of records with a positive one.
+        share: At most 1.
+    """
+    return [one for one in found if one.true_positives >= share * one.positives][-1]
+
+
+def threshold_that_flags(found: Sequence[Confusion], share: float) -> Confusion:
+    """Return the counts at the lowest threshold that flags no more than a share of the records.
+
+    Args:
+        found: Counts by rising threshold, up to one that flags nobody or few enough.
+        share: Above 0.
+    """
+    few = [one for one in found if one.flagged <= share * one.records]
+    return few[0] if few else found[-1]
