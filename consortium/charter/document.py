@@ -10,13 +10,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from consortium.charter.canonical_json import canonical_json
-from privacy.document_mistakes import document_mistakes
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import (
     Agreement,
     PublicIdentity,
     is_degenerate_signing_key,
 )
+from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.durable_files import write_atomically
 from sites.schema.tables import NAME
 from sites.schema.texts import AgreedTable

@@ -6,10 +6,10 @@ from typing import ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consortium.charter.document import BadCharter, Charter
-from privacy.document_mistakes import document_mistakes
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import BadIdentity, BadSignature, NotAMember, PublicIdentity
 from privacy.secrets.keys import Identity
+from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.durable_files import write_atomically
 
 _TAG = b"consortium.charter-signature/1\n"

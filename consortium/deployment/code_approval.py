@@ -11,8 +11,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consortium.site.directory import SiteDirectory
-from privacy.document_mistakes import document_mistakes
 from privacy.errors import ConsortiumError
+from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.durable_files import write_atomically
 
 _MOST_BYTES = 50_000_000

@@ -11,7 +11,7 @@ from consortium.charter.signatures import Signature, Signatures
 from consortium.config import RunConfig
 from consortium.provisioning.enrolment import PublicHalf
 from consortium.site.site import model_plan
-from privacy.document_mistakes import document_mistakes
+from privacy.storage.document_mistakes import document_mistakes
 from sites.schema.texts import AgreedTable, AnySchema
 from sites.tasks.registry import task_for
 

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from consortium.charter.document import Member
 from consortium.site.directory import BadSite, SiteConfig, SiteDirectory, read_identity
 from consortium.site.person_sides import begin_sides
-from privacy.document_mistakes import document_mistakes
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import PublicIdentity
 from privacy.secrets.keys import Identity
+from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.durable_files import write_atomically
 from privacy.storage.secret_files import (
     SecretMissing,

@@ -12,8 +12,8 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from privacy.document_mistakes import document_mistakes
 from privacy.errors import ConsortiumError
+from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.durable_files import write_atomically
 
 MANIFEST = "kit.json"

@@ -15,7 +15,7 @@ from consortium.run.directory import BadRunDirectory
 from consortium.wording.convergence import convergence_warning
 from consortium.wording.decisions import everybody_is_flagged, nobody_is_flagged
 from consortium.wording.saturation import saturation_warning
-from privacy.document_mistakes import document_mistakes
+from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.durable_files import replace_atomically
 
 

@@ -10,10 +10,10 @@ from consortium.charter.document import Charter, UnknownMember
 from consortium.run.directory import RunDirectory
 from consortium.run.party_directory import PartyDirectory
 from consortium.run.paths import PathIn
-from privacy.document_mistakes import document_mistakes
 from privacy.errors import ConsortiumError
 from privacy.policy.document import FILE as POLICY
 from privacy.secrets.keys import Identity
+from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.site_process import SITE_PROCESS, Cache
 from sites.data.source import DataSource
 from sites.schema.tables import NAME

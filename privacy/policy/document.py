@@ -12,9 +12,9 @@ from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from privacy.document_mistakes import document_mistakes
 from privacy.errors import ConsortiumError
 from privacy.policy.violations import OutsideHours, QuestionNotAllowed, TooFewExamples
+from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.durable_files import write_atomically
 from privacy.storage.site_process import SITE_PROCESS, Cache
 

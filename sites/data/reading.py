@@ -10,8 +10,8 @@ from typing import Literal, TypeAlias, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from privacy.document_mistakes import document_mistakes
 from privacy.errors import ConsortiumError, unknown_name
+from privacy.storage.document_mistakes import document_mistakes
 
 DateForm: TypeAlias = Literal[
     "YYYY-MM-DD", "DD.MM.YYYY", "DD/MM/YYYY", "MM/DD/YYYY", "YYYYMMDD", "excel", "excel-1904"

@@ -7,8 +7,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from consortium.charter.document import Charter
 from consortium.site.directory import SiteConfig
-from privacy.document_mistakes import document_mistakes
 from privacy.policy.document import Policy
+from privacy.storage.document_mistakes import document_mistakes
 from sites.schema.texts import AgreedTable
 
 SCHEMA = '{"name": "w", "person": "p", "features": [%s], "label": %s}'
