@@ -11,6 +11,7 @@ from flwr.clientapp import ClientApp
 
 from consortium.audit import journal as audit
 from consortium.client.audit_trail import journal_of
+from consortium.client.bucket_draw import commit, draw, reveal
 from consortium.client.comparison.announcing import announce_run
 from consortium.client.comparison.witnesses import attest_others, compare_ledger
 from consortium.client.encrypted.answers import read_round
@@ -312,6 +313,9 @@ _QUERIES: Mapping[str, Next] = MappingProxyType(
         "epoch": epoch,
         "rotate": rotate,
         "deliver": deliver,
+        "commit": commit,
+        "reveal": reveal,
+        "draw": draw,
         "open": open_,
         "release": release,
     }

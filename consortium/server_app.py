@@ -18,6 +18,7 @@ from consortium.coordinator.recorder import Recorder
 from consortium.coordinator.resume import write_run_config
 from consortium.modes.registry import mode_of
 from consortium.protocol.robustness_estimate import protection_of
+from consortium.run.absences import absences_among, shortage_text
 from consortium.run.directory import RunDirectory
 from consortium.run.leader_lock import hold_leadership
 from consortium.run.logs import logging_to
@@ -78,11 +79,24 @@ def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
 
 def _record_failure(led: LedRun, error: ConsortiumError) -> None:
     """Record that a run ended before its last round, and whether it waits to be resumed."""
-    led.recorder.record_failure(error.code, str(error))
+    told = _end_text(led, error)
+    led.recorder.record_failure(error.code, told)
     parked = isinstance(error, QuorumNotReached | RoundVoid) and led.ending.layout
     status: Status = "parked" if parked else "failed"
     led.trail.note_end(status)
-    _write_summary(led, status=status, error=f"{error.code}: {error}")
+    _write_summary(led, status=status, error=f"{error.code}: {told}")
+
+
+def _end_text(led: LedRun, error: ConsortiumError) -> str:
+    """Return why a run ended; if sites were missing, why they were is said first."""
+    if not isinstance(error, QuorumNotReached | RoundVoid):
+        return str(error)
+    members = [name for name in led.charter.names if name not in led.config.left_out]
+    gone = error.missing if isinstance(error, QuorumNotReached) else led.recorder.absent
+    left_out = absences_among(
+        {name: False for name in members if name in gone}, [*led.recorder.missing.values()]
+    )
+    return shortage_text(error, left_out, members=members)
 
 
 def _write_summary(led: LedRun, *, status: Status, error: str = "") -> None:

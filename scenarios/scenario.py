@@ -11,8 +11,8 @@ from consortium.charter.document import Charter, Floors, Member
 from consortium.config import DEFAULTS, RunConfig, Scalar
 from scenarios.attacks.data_poisoning import require_table_schema
 from scenarios.trials import PrivacyTrials, Trials
-from sites.schema.tables import Schema
-from sites.schema.texts import AnySchema
+from sites.schema.tables import ClassLabel, NumberLabel, Schema
+from sites.schema.texts import AnySchema, EntityLabel, MultiLabel
 
 Engine: TypeAlias = Literal["inprocess", "simulation", "deployment"]
 ENGINES: Mapping[str, Engine] = MappingProxyType({name: name for name in get_args(Engine)})
@@ -41,6 +41,11 @@ ENCODER_TRAINING: Mapping[str, Scalar] = MappingProxyType(
     {"local-optimizer": "adam", "learning-rate": 2e-3, "local-epochs": 1}
 )
 RMSE = Headline(name="rmse", title="Root mean squared error", higher_is_better=False)
+
+
+_HEADLINES: Mapping[type, Headline] = MappingProxyType(
+    {MultiLabel: MACRO_F1, EntityLabel: ENTITY_F1, NumberLabel: RMSE}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,3 +115,20 @@ class Scenario:
             BadConfig: A key is unknown, a value out of range, or two values contradict each other.
         """
         return RunConfig.parse({**DEFAULTS, **self.run_config, **overrides})
+
+
+def scenario_of_charter(charter: Charter) -> Scenario:
+    """Return what the charter of a run in progress says of its scenario, as resuming needs it."""
+    label = charter.table.label
+    binary = isinstance(label, ClassLabel) and label.binary
+    return Scenario(
+        name=charter.name,
+        title=charter.name,
+        story="",
+        task=charter.task,
+        table=charter.table,
+        sites=charter.names,
+        run_config={},
+        floors=charter.floors,
+        headline=AUC if binary else _HEADLINES.get(type(label), MACRO_F1),
+    )

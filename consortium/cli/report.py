@@ -40,6 +40,10 @@ def _find_ended_run(directory: Path, name: str) -> RunDirectory:
         BadRunDirectory: There is none, or it is still going on.
     """
     run = _find_run(directory, name)
+    if not run.events.exists() and not run.summary.exists():
+        raise BadRunDirectory(
+            f"there is no run in {run.path}: name the directory of a coordinator, a run or a site"
+        )
     if run.events.exists() and not run.summary.exists():
         raise BadRunDirectory(
             f"the run in {run.path} has not ended: wait for it with `consortium wait`, or resume it"

@@ -16,6 +16,7 @@ from consortium.deployment.run_orders import RunOrder, last_run
 from consortium.deployment.status import coordinator_status, site_status
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.wait import Waiting
+from consortium.run.absences import absence_text, absences_of
 from consortium.run.directory import RunDirectory
 from consortium.run.party_directory import CoordinatorDirectory
 from consortium.run.records import Summary, read_record
@@ -88,6 +89,7 @@ def resume(
     folder = CoordinatorDirectory(directory).run(name) if name else _require_last_run(directory)
     run_directory = RunDirectory(folder)
     config = interrupted_config(run_directory)
+    SuperLink(directory).require_up()
     run_directory.summary.unlink(missing_ok=True)  # else `wait` would take it for the end
     _submit_run(SuperLink(directory), run_directory, config, wait=wait)
 
@@ -100,7 +102,8 @@ def wait_for(
     ),
 ) -> None:
     """Wait until the last run ends, or until one of its rounds starts."""
-    waiting = Waiting(Control(SuperLink(directory)), RunDirectory(_require_last_run(directory)))
+    run_directory = RunDirectory(_require_last_run(directory))
+    waiting = Waiting(Control(SuperLink(directory)), run_directory, tell=print)
     if begun < 0:
         _print_end(waiting)
     else:
@@ -124,7 +127,9 @@ def status(
 @app.command("stop")
 def stop(directory: Path = COORDINATOR) -> None:
     """Stop the current run; the sites stay up."""
-    control = Control(SuperLink(directory))
+    superlink = SuperLink(directory)
+    superlink.require_up()
+    control = Control(superlink)
     going = control.active_runs()
     if not going:
         raise NothingRuns("no run is in progress")
@@ -136,6 +141,7 @@ def stop(directory: Path = COORDINATOR) -> None:
 def _start_run(
     superlink: SuperLink, run_directory: RunDirectory, config: RunConfig, *, wait: bool
 ) -> None:
+    superlink.require_up()  # else an empty run would stay behind
     try:
         run_directory.path.mkdir(parents=True)
     except FileExistsError as error:
@@ -159,7 +165,7 @@ def _submit_run(
             "none of them, and it joins exact counts only under the charter's next revision"
         )
     if wait:
-        _print_end(Waiting(control, run_directory))
+        _print_end(Waiting(control, run_directory, tell=print))
 
 
 def _print_end(waiting: Waiting) -> None:
@@ -169,6 +175,11 @@ def _print_end(waiting: Waiting) -> None:
         print(f"evaluation: {summary.withheld}")
     for warning in summary.warnings:
         print(f"warning: {warning}")
+    absences = absences_of(summary)
+    for one in absences:
+        print(absence_text(one, last_round=int(summary.config["num-server-rounds"])))
+    if absences:
+        print(f"its log: {waiting.run.log}")
 
 
 def _require_last_run(directory: Path) -> Path:

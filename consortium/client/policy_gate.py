@@ -30,13 +30,21 @@ from privacy.policy.refusal_windows import RefusalWindows
 from privacy.policy.run_request import Asked, check_run_request
 from privacy.policy.violations import NotReleased, PolicyViolation, QuestionNotAllowed
 from privacy.storage.site_process import SITE_PROCESS, Cache
-from privacy.wire import comparison_messages, messages
+from privacy.wire import comparison_messages, draw_messages, messages
+from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import flower_records as wire
 from sites.schema.tables import Schema
 from sites.task import SiteData, Task
 
 _OF_RECORDS = frozenset({messages.STATISTICS, messages.TRAIN, messages.EVALUATE})
-_OF_INTRODUCTION = frozenset({comparison_messages.ATTEST, comparison_messages.COMPARE})
+# Kinds that a policy does not name: each is allowed with another one that every run needs.
+_ALLOWED_WITH = {
+    comparison_messages.ATTEST: messages.HELLO,
+    comparison_messages.COMPARE: messages.HELLO,
+    draw_messages.COMMIT: sealed_messages.EPOCH,
+    draw_messages.REVEAL: sealed_messages.EPOCH,
+    draw_messages.DRAW: sealed_messages.EPOCH,
+}
 _ITS_OWN = frozenset({"budget-exhausted"})  # codes whose counts are of policy and question alone
 
 
@@ -135,8 +143,8 @@ class PolicyGate:
         """Check what is asked of any question, before it is counted."""
         # The kill switch comes first, before anything is counted or read from the records.
         require_allowed(self.site.directory)
-        # What members tell each other before a run belongs to their introduction.
-        asked = messages.HELLO if kind in _OF_INTRODUCTION else kind
+        # What members tell each other before a run belongs to their introduction, or to their keys.
+        asked = _ALLOWED_WITH.get(kind, kind)
         self.policy.require_question(asked.removeprefix("query."))
         self.policy.require_hours(datetime.fromtimestamp(now, UTC))
 

@@ -106,6 +106,7 @@ class Recorder:
     Args:
         run: The run's directory.
         evaluation: Turns evaluation tallies into metrics.
+        missing: The last reason of each site that has not answered since.
     """
 
     run: RunDirectory
@@ -116,6 +117,7 @@ class Recorder:
     last_round: RoundFinished | None = None
     withheld: EvaluationWithheld | None = None
     quarantined: list[QuarantineRecord] = field(default_factory=list)
+    missing: dict[str, QuarantineRecord] = field(default_factory=dict)
     answers: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     bytes_down: int = 0
     bytes_up: int = 0
@@ -134,6 +136,9 @@ class Recorder:
         match event:
             case SitesJoined():
                 self.joined = event
+                self.missing = {
+                    site: why for site, why in self.missing.items() if site not in event.sites
+                }
                 self._append_event(event, asdict(event))
             case StatisticsPooled():
                 _write_tallies(self.run.statistics, event.pooled, self._released)
@@ -143,6 +148,7 @@ class Recorder:
                     "round %d: %s is left out: %s", event.server_round, event.site, event.code
                 )
                 self.quarantined.append(QuarantineRecord.model_validate(asdict(event)))
+                self.missing[event.site] = self.quarantined[-1]
                 self._append_event(event, asdict(event))
             case BucketRefused():
                 _LOG.warning(
@@ -218,6 +224,7 @@ class Recorder:
 
     def _note_answer(self, site: str, server_round: int) -> None:
         """Set the round's bit: a site that answers again after an interruption counts once."""
+        self.missing.pop(site, None)
         self.answers[site] |= 1 << server_round
 
     def _note_saturated(self, server_round: int, saturated: int | None) -> None:
@@ -259,6 +266,11 @@ class Recorder:
             return reasons.withheld_by_charter()
         missing = sorted(set(self.joined.weights if self.joined else ()) - set(last.answered))
         return reasons.withheld_for_missing(missing) if missing else reasons.withheld_by_policies()
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Members that did not join at the start; empty before it."""
+        return self.joined.absent if self.joined else ()
 
     def elapsed_s(self) -> float:
         """Return the seconds since the recording started."""

@@ -82,8 +82,12 @@ def _resource_options(num_sites: int) -> str:
 
 def _environment(run: RunDirectory, home: Path, ray: Path) -> dict[str, str]:
     programs = str(Path(sys.executable).parent)
+    # gRPC asks a proxy for this machine's own ports too, unless it is told not to
+    direct = ",".join([*_given_exceptions(), "127.0.0.1", "localhost"])
     return {
         **os.environ,
+        "no_proxy": direct,
+        "NO_PROXY": direct,
         "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",
         ENVIRONMENT: str(run.path.resolve()),
         "FLWR_HOME": str(home.resolve()),
@@ -92,6 +96,11 @@ def _environment(run: RunDirectory, home: Path, ray: Path) -> dict[str, str]:
         "RAY_TMPDIR": str(ray),
         "RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES": str(_OBJECT_STORE_BYTES),
     }
+
+
+def _given_exceptions() -> list[str]:
+    """Return what the environment already says that no proxy is asked for."""
+    return [os.environ[name] for name in ("no_proxy", "NO_PROXY") if os.environ.get(name)][:1]
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Human-readable status of a coordinator or a site."""
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from consortium.deployment.run_orders import last_run
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supernode import SuperNode
 from consortium.deployment.supervisor import Service, read_supervisor_state
+from consortium.run.absences import Absence, absences_in, absences_of
 from consortium.run.directory import RunDirectory
 from consortium.run.logs import last_error
+from consortium.run.records import Summary, read_record
 
 _TAIL_BYTES = 65_536
 
@@ -66,7 +69,10 @@ def _node_lines(control: Control) -> list[str]:
 
 
 def _run_lines(run: Path) -> list[str]:
-    events = [json.loads(line) for line in _last_lines(RunDirectory(run).events)]
+    directory = RunDirectory(run)
+    if directory.summary.exists():
+        return _ended_run_lines(directory, read_record(directory.summary, Summary))
+    events = [json.loads(line) for line in _last_lines(directory.events)]
     rounds = [event["server_round"] for event in events if event["event"] == "round-finished"]
     wrong = [
         f"{event.get('site', '')} {event.get('code', '')}".strip()
@@ -77,7 +83,24 @@ def _run_lines(run: Path) -> list[str]:
         f"run          {run.name}",
         f"last round   {rounds[-1] if rounds else 'none'}",
         f"last error   {wrong[-1] if wrong else 'none'}",
+        *_absence_lines(directory, absences_in(events)),
     ]
+
+
+def _ended_run_lines(run: RunDirectory, summary: Summary) -> list[str]:
+    """Return what a run came to: the evaluation at its end is no round, and a site no error."""
+    return [
+        f"run          {run.path.name}, {summary.status}",
+        f"last round   {summary.rounds} of {summary.config['num-server-rounds']}",
+        f"last error   {summary.error or 'none'}",
+        *([f"evaluation   {summary.withheld}"] if summary.withheld else []),
+        *_absence_lines(run, absences_of(summary)),
+    ]
+
+
+def _absence_lines(run: RunDirectory, absences: Sequence[Absence]) -> list[str]:
+    lines = [f"left out     {one.site}: {one.reason}" for one in absences]
+    return [*lines, f"its log      {run.log}"] if lines else []
 
 
 def _charter_text(path: Path) -> str:

@@ -1,6 +1,8 @@
 """Run the coordinator's SuperLink: with TLS, node authentication and a database on disk."""
 
+import errno
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
@@ -75,10 +77,12 @@ class SuperLink(FlowerService):
         Raises:
             BadCharter: The charter names no address.
             SecretMissing, ExposedSecret: Its key is not there, or not this user's alone.
-            LaunchFailed: It did not start; the message names the log.
+            LaunchFailed: Another program listens at its port, or it did not start; the message
+                names the port or the log.
         """
         named, port = coordinator_address(self.charter)
         read_private(self.paths.server_key)  # the gateway's server does not ask who else can
+        _require_free_port(host or named, port)
         self.home.mkdir(exist_ok=True)
         write_shims(self.paths.programs, "coordinator")
         stage_bundle(self.paths.app, Bundle())
@@ -127,9 +131,39 @@ class SuperLink(FlowerService):
         shutil.rmtree(paths.path, ignore_errors=True)
         init_coordinator(paths.path, hosts=(_LOOPBACK,), now=now)
 
+    def require_up(self) -> None:
+        """Check that it runs.
+
+        Raises:
+            LaunchFailed: It does not answer; the message says how to start it.
+        """
+        if not self.is_healthy():
+            raise LaunchFailed(
+                "the coordinator's SuperLink does not answer: start it with `consortium "
+                f"coordinator up {self.directory} --detach`, then try again"
+            )
+
     def is_healthy(self) -> bool:
         """Return whether it answers with a certificate that sites accept."""
         host, port = coordinator_address(self.charter)
         context = ssl.create_default_context(cafile=str(self.paths.authority))
         url = f"https://{host}:{port}/health"
         return is_answering(url, timeout_s=2, context=context)
+
+
+def _require_free_port(host: str, port: int) -> None:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror:  # the gateway says so
+        return
+    family, kind, protocol, _, address = found[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise LaunchFailed(
+                    f"another program listens at {host}:{port}, the coordinator's address in the "
+                    f"charter: end it (`ss -ltnp 'sport = {port}'` names it), then try again"
+                ) from error

@@ -25,6 +25,7 @@ _LONGEST_PAUSE_S = 60.0
 _READY_LIMIT_S = 120.0
 _STOP_LIMIT_S = 20.0
 _HOUR_S = 3_600.0
+_MOST_QUOTED = 2_000  # characters
 _PID = "supervisor.json"
 
 
@@ -75,7 +76,7 @@ def supervise_service(
     hourly: Callable[[], None] = lambda: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Run a service until SIGTERM or Ctrl-C, and restart it whenever it dies.
+    """Run a service until SIGTERM, SIGHUP or Ctrl-C, and restart it whenever it dies.
 
     Guarantee: none of its processes is alive afterwards. The pause before a restart doubles from
     one second to one minute, and is reset once the service has run for longer than a minute.
@@ -121,11 +122,13 @@ def start_detached(words: list[str], service: Service) -> int:
 
     Raises:
         AlreadyUp: The service is already running.
-        LaunchFailed: It did not start in time; the message names the log.
+        LaunchFailed: It did not start, or not in time; the message says what it said last, and
+            names the log.
     """
     service.home.mkdir(exist_ok=True)
     require_not_running(service)
     log = service.home / "supervisor.log"
+    written = log.stat().st_size if log.exists() else 0
     process = start_program(
         [sys.executable, "-P", "-m", "consortium.cli.main", *words],
         cwd=Path.cwd(),
@@ -137,7 +140,10 @@ def start_detached(words: list[str], service: Service) -> int:
         if read_supervisor_state(service) is not None:
             return process.pid
         time.sleep(_LOOK_S)
-    raise LaunchFailed(f"it did not start within {_READY_LIMIT_S:.0f} s; see {log}")
+    if process.poll() is None:
+        raise LaunchFailed(f"it did not start within {_READY_LIMIT_S:.0f} s; see {log}")
+    said = " ".join(log.read_bytes()[written:].decode(errors="replace").split())
+    raise LaunchFailed(f"it did not start: {said[-_MOST_QUOTED:]} (its log is {log})")
 
 
 def read_supervisor_state(service: Service) -> SupervisorState | None:
@@ -253,7 +259,8 @@ def _stop_requests() -> Iterator[Callable[[], bool]]:
     told: list[int] = []
     before = {
         number: signal.signal(number, lambda number, _frame: told.append(number))
-        for number in (signal.SIGTERM, signal.SIGINT)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+        if signal.getsignal(number) != signal.SIG_IGN  # as `nohup` asks for
     }
     try:
         yield lambda: bool(told)

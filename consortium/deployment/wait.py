@@ -2,16 +2,27 @@
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from consortium.deployment.control_client import Control
 from consortium.deployment.processes import LaunchFailed
+from consortium.modes.registry import recorded_mode
+from consortium.run.absences import code_and_counts
 from consortium.run.directory import RunDirectory
 from consortium.run.leader_lock import is_led
 from consortium.run.records import Summary, read_record
+from consortium.wording.formatting import name_list
+from strategies.coordinator.messaging.events import SiteQuarantined, SitesJoined
 
 _LOOK_S = 1.0
+_GOES_ON = "the run goes on without"
+_MAY_BE_WITHHELD = (
+    "its evaluation may be withheld: a site counts held-out records exactly for one roster. Once "
+    "all are back, `consortium evaluate` counts them"
+)
 _ASK_EVERY = 20  # looks; asking the SuperLink starts a process and takes seconds
 
 
@@ -22,12 +33,14 @@ class Waiting:
     Args:
         control: Control of the SuperLink that executes the run.
         run: The directory of the run.
+        tell: Receives a line as soon as a site is left out or does not join.
         sleep: Pauses for a number of seconds; tests pass their own.
     """
 
     control: Control
     run: RunDirectory
     sleep: Callable[[float], None] = time.sleep
+    tell: Callable[[str], None] = lambda _line: None
 
     def wait_for_end(self) -> Summary:
         """Wait for the end of the run; return its summary.
@@ -40,7 +53,7 @@ class Waiting:
         if summary.status != "finished":
             raise LaunchFailed(
                 f"the run ended as {summary.status}: {summary.error}. Correct the cause, then "
-                "resume it with `consortium resume`"
+                f"resume it with `consortium resume`. The coordinator's log is {self.run.log}"
             )
         return summary
 
@@ -67,8 +80,15 @@ class Waiting:
         return max(begun, default=-1)
 
     def _wait_until(self, came: Callable[[], bool]) -> None:
-        looks = 0
-        while not came():
+        looks, news = 0, _News(self.run.events)
+        while True:
+            there = came()  # asked before the events are read, so that the last ones are told
+            for line in news.lines():
+                self.tell(f"{line}; see {self.run.log}")
+                if line.startswith(_GOES_ON) and self._counts_for_one_roster():
+                    self.tell(_MAY_BE_WITHHELD)
+            if there:
+                return
             looks += 1
             ask = looks % _ASK_EVERY == 0 and not is_led(self.run.leader)
             if ask and not self.control.active_runs() and not came():
@@ -77,3 +97,46 @@ class Waiting:
                     "with `consortium resume`"
                 )
             self.sleep(_LOOK_S)
+
+    def _counts_for_one_roster(self) -> bool:
+        """Return whether sites may withhold what a run without one of them counts."""
+        config = (
+            json.loads(self.run.run_config.read_bytes()) if self.run.run_config.exists() else {}
+        )
+        return not recorded_mode(config).coordinator_reads
+
+
+@dataclass
+class _News:
+    """Which sites were left out since the last look, each reason once."""
+
+    events: Path
+    position: int = 0
+    told: set[str] = field(default_factory=set)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines to tell."""
+        for event in self._new_events():
+            for line in _lines_about(event):
+                if line not in self.told:
+                    self.told.add(line)
+                    yield line
+
+    def _new_events(self) -> Iterator[dict[str, Any]]:
+        if not self.events.exists():
+            return
+        with self.events.open() as file:
+            file.seek(self.position)
+            for line in iter(file.readline, ""):
+                if not line.endswith("\n"):  # still being written: read it next time
+                    return
+                self.position = file.tell()
+                yield json.loads(line)
+
+
+def _lines_about(event: Mapping[str, Any]) -> Iterator[str]:
+    match event:
+        case {"event": SitesJoined.kind, "sites": sites, "absent": [*absent]} if absent:
+            yield f"{_GOES_ON} {name_list(absent)}, with {len(sites)} sites"
+        case {"event": SiteQuarantined.kind, "site": site, "code": code}:
+            yield f"left out: {site}, {code_and_counts(code, event.get('counts', {}))}"

@@ -8,7 +8,11 @@ from consortium.report.elements.run_reader import Recorded
 from consortium.report.render import Answer, lead_text
 from consortium.report.sections.performance import measured_sentence
 from consortium.report.sections.privacy import privacy_section
-from consortium.report.sections.rounds import saturation_section, stopped_section
+from consortium.report.sections.rounds import (
+    convergence_blocks,
+    saturation_section,
+    stopped_section,
+)
 from consortium.report.sections.sites import left_out_section, sites_section
 from consortium.report.sections.withheld import withheld_section
 from consortium.wording import formatting as words
@@ -61,6 +65,9 @@ def _quality_lines(recorded: Recorded) -> Iterator[str]:
     yield f"- {value} (error bound: {error}): {meaning.says}; {meaning.better} is better."
     if name == "roc_auc" and found.value <= _CHANCE:
         yield "- That is no better than chance: this model must not be used."
+    if recorded.summary.decision_warning:
+        yield f"- {recorded.summary.decision_warning}"
+    yield from (f"- {said.text}" for said in convergence_blocks(recorded))
 
 
 def _section_lines(section: Section) -> Iterator[str]:

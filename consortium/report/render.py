@@ -29,7 +29,7 @@ from consortium.report.sections.rounds import (
     stopped_section,
 )
 from consortium.report.sections.site_heterogeneity import heterogeneity_section
-from consortium.report.sections.sites import left_out_section, sites_section
+from consortium.report.sections.sites import absent_sentence, left_out_section, sites_section
 from consortium.report.sections.withheld import withheld_section
 from consortium.run.directory import RunDirectory
 from consortium.wording import formatting as words
@@ -104,7 +104,12 @@ def _report_page(recorded: Recorded, sections: Sequence[Section]) -> str:
 
 
 def lead_text(recorded: Recorded) -> str:
-    """Return what stands below the headline: what was compared, or that nothing was."""
+    """Return what stands below the headline: who is not in the run, and what was compared."""
+    said = [absent_sentence(recorded), _comparison_text(recorded)]
+    return " ".join(text for text in said if text)
+
+
+def _comparison_text(recorded: Recorded) -> str:
     if not recorded.is_finished:
         return ""
     if recorded.comparison is None:
@@ -114,7 +119,7 @@ def lead_text(recorded: Recorded) -> str:
     verdict = Headline(recorded.comparison)
     measured = (
         f"All models were measured on the same {words.count(recorded.comparison.held_out)} records "
-        f"of {recorded.people} from all {recorded.nouns}, held out from training."
+        f"of {recorded.people} from all {recorded.nouns} of the run, held out from training."
     )
     return (
         f"{measured} {own_gains_sentence(recorded, verdict)}" if verdict.own_records else measured

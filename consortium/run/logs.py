@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 LEVEL = "CONSORTIUM_LOG_LEVEL"  # in the environment, so that it reaches every process of a party
@@ -60,6 +61,21 @@ def last_error(lines: list[str]) -> str:
         if wrong and line.strip():
             found = line
     return found
+
+
+def last_error_text(path: Path) -> str:
+    """Return what the last error in a log says, without its traceback; "" if there is none."""
+    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    starts = [at for at, line in enumerate(lines) if line.startswith(ENTRY)]
+    for start, end in reversed([*pairwise([*starts, len(lines)])]):
+        if lines[start].split()[2:3] not in (["ERROR"], ["CRITICAL"]):
+            continue
+        entry = lines[start + 1 : end]
+        frames = [at for at, line in enumerate(entry) if line.startswith("  ")]
+        said = "\n".join(entry[frames[-1] + 1 if frames else 0 :])
+        kind, colon, text = said.partition(": ")
+        return text if colon and " " not in kind else said
+    return ""
 
 
 class _PartyHandler(logging.Handler):

@@ -10,6 +10,7 @@ from consortium.site.directory import SiteDirectory
 from privacy.encryption.parameters import SealParameters
 from privacy.identity.public_identity import Agreement
 from privacy.protocol.key_messages import Delivery, Opening
+from privacy.secrets.bucket_draws import SiteDraws
 from privacy.secrets.epoch_files import NoEpoch, current_epoch, keep_epoch
 from privacy.secrets.key_exchange import (
     OpenedRun,
@@ -43,6 +44,11 @@ class KeyRing:
     agreement: Agreement
     memory: SiteMemory
     directory: Path
+
+    @property
+    def draws(self) -> SiteDraws:
+        """Its part in the draws of buckets."""
+        return SiteDraws(identity=self.identity, agreement=self.agreement, memory=self.memory.draws)
 
     def epoch(self) -> EpochSecret:
         """Return the epoch secret this site goes by.

@@ -14,6 +14,7 @@ MILLI = "_milli"
 _OTHER = "It answered a different request from the one it received."
 _SEEN_BY_THE_COORDINATOR = {
     "silent": "No answer came before the deadline.",
+    "node-gone": "Its connection was down when the round began.",
     "node-failed": "Its connection or its program failed during the round.",
     "unreadable": "The bytes it sent were not a message.",
     "malformed-record": "Its answer did not have the agreed form.",
@@ -32,6 +33,7 @@ _SEEN_BY_THE_COORDINATOR = {
     "have ruined the model.",
     "updates-refused": "The aggregation rule could not use its update.",
     "weights-refused": "It claimed a weight that the rules do not allow.",
+    "nothing-sent": "Its answer lacked an upload that was asked for.",
     "malformed-ciphertext": "It did not send the expected ciphertexts.",
     "bad-signature": "Its signature was not made by the member it names.",
     "not-in-roster": "It does not take part in this run.",
@@ -44,6 +46,10 @@ _SEEN_BY_THE_COORDINATOR = {
     "unusable-keys": "Other sites could not open the keys that it made for them, so another member "
     "made new ones.",
     "wrong-delivery": "It did not make one key for each other member, so another member made them.",
+    "wrong-commitment": "It did not commit to one share of the draw of buckets of these sites.",
+    "two-commitments": "It committed to two shares of one draw of buckets, so it was left out.",
+    "wrong-share": "It revealed another share of the draw of buckets than it had committed to.",
+    "wrong-opening": "It opened another run than the one it was asked to open.",
     "not-attested": "It did not tell the others what it knows of their ledgers.",
     "state-disputed": "It signed or sent a model state that differs from that of most others.",
 }
@@ -51,6 +57,16 @@ _SEEN_BY_THE_COORDINATOR = {
 _SAID_BY_THE_SITE = {
     "other-charter": "It refused: the request belongs to a charter that it did not sign.",
     "bad-site": "It is not set up for this run.",
+    "bad-charter": "Its charter cannot be read, or allows no such run.",
+    "bad-config": "The run config contradicts its charter.",
+    "secret-missing": "One of its private keys is missing.",
+    "exposed-secret": "One of its private keys could be read or exchanged by others.",
+    "not-approved": "It refused: its operator has not approved the code of this run.",
+    "helper-died": "Its process died while it worked on the request.",
+    "audit-log-unavailable": "Its audit log could not be written, and it answers nothing without.",
+    "ledger-broken": "Its ledger of privacy is damaged.",
+    "ledger-rolled-back": "Its ledger of privacy lacks entries that it had before.",
+    "unclippable-model": "It cannot bound what one person changes in this model.",
     "site-error": "An unexpected error occurred there; its own log has the details.",
     "missing-file": "Its data file was not there.",
     "unreadable-source": "Its data could not be read.",
@@ -99,6 +115,12 @@ _SAID_BY_THE_SITE = {
     "already-answered": "It refused a request that repeats an earlier one with other content.",
     "other-buckets": "It refused to seal the same updates for other buckets; the run "
     "needs another seed.",
+    "no-bucket-draw": "It was asked to train in buckets that the sites of the run did not draw; "
+    "the run must be started anew.",
+    "other-commitments": "It had revealed its share of the draw of buckets for other commitments "
+    "of these sites, so one of them committed twice.",
+    "wrong-commitment": "It was shown commitments that are not one of each site of the draw.",
+    "wrong-share": "It was shown a share of the draw of buckets that its site did not commit to.",
     "other-settings": "It refused to seal the same updates with other settings; the run "
     "needs another seed.",
     "answer-forgotten": "It was asked again for an answer it no longer keeps.",
@@ -151,6 +173,11 @@ _SAID_BY_THE_SITE = {
     "memory-unavailable": "Its store of earlier answers could not be read or written.",
     "memory-damaged": "Its store of earlier answers is damaged.",
 }
+
+
+def told_codes() -> tuple[frozenset[str], frozenset[str]]:
+    """Return the codes that have a sentence: what the coordinator finds, and what sites say."""
+    return frozenset(_SEEN_BY_THE_COORDINATOR), frozenset(_SAID_BY_THE_SITE)
 
 
 def refusal_reason(code: str, counts: Mapping[str, int] | None = None) -> str:

@@ -1,17 +1,15 @@
 """Grouping: which sites are added together, and the weight class of each.
 
-The buckets are fixed for a run, by a seed that the coordinator does not have.
+The buckets are fixed for a roster, by a seed that its sites draw together (`bucket_draw`).
 """
 
 import hashlib
 import hmac
 from collections.abc import Sequence
 
-from privacy import canonical
 from privacy.errors import ConsortiumError
 
 _TAG = b"consortium.buckets/1\n"
-_SEED_TAG = b"consortium.bucket-seed/1\n"
 
 
 class TooManyBuckets(ConsortiumError, ValueError, code="too-many-buckets"):
@@ -39,29 +37,14 @@ def require_buckets(num_buckets: int, num_sites: int, *, min_others: int) -> Non
         )
 
 
-def bucket_seed(key: bytes, roster: Sequence[str], *, seed: int) -> bytes:
-    """Return what the buckets of a run are drawn from, 32 bytes.
-
-    Guarantee: runs of the same sites with the same seed, under one key, have the same buckets. So
-    updates that follow from the seed are not opened in other buckets when a run is begun again.
-
-    Args:
-        key: The members' key for buckets, which the coordinator does not have.
-        roster: Names of the sites of the run.
-        seed: The seed of the run config, which the coordinator chose after the key was made.
-    """
-    drawn = _SEED_TAG + canonical.names(sorted(roster)) + canonical.text(str(seed))
-    return hmac.digest(key, drawn, hashlib.sha256)
-
-
 def assign_buckets(seed: bytes, sites: Sequence[str], *, num_buckets: int) -> dict[str, int]:
     """Return the bucket of each site.
 
     Guarantee: the result depends only on the seed and the set of sites. Bucket sizes differ by at
-    most one. Nobody who does not know the seed can choose which sites are added together.
+    most one. Who has no say in the seed has none in which sites are added together.
 
     Args:
-        seed: 32 bytes, known to the sites only.
+        seed: 32 bytes, see `bucket_draw.Draw.seed`.
         sites: Names of the sites of the run.
         num_buckets: Number of buckets, at least 1.
     """

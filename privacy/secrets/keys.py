@@ -27,6 +27,7 @@ SIV_OVERHEAD = 16
 _IDENTITY_TAG = b"consortium.identity-secret/1\n"
 _EPOCH_TAG = b"consortium.epoch-secret/1\n"
 _DERIVE_TAG = b"consortium.derived-key/1\n"
+_SHARE_TAG = b"consortium.bucket-share/1\n"
 
 
 class SecretStays(ConsortiumError, TypeError, code="secret-stays"):
@@ -109,6 +110,18 @@ class Identity(Secret):
             # `from None`: the cause would tell which check failed.
             raise CannotOpen from None
 
+    def bucket_share(self, draw: bytes) -> bytes:
+        """Return this member's share of a draw of buckets, 32 bytes.
+
+        It is the same whenever it is asked for, so nothing has to be kept for it. It says nothing
+        of the keys, nor of the share of any other draw.
+
+        Args:
+            draw: Digest of the draw: charter and roster.
+        """
+        canonical.require_digest("the digest of a draw", draw)
+        return derive_key(self._secret, info=_SHARE_TAG + draw, length=SECRET_SIZE)
+
     def write(self, path: Path) -> None:
         """Write the identity to a new secret file; see `secret_files.write_secret`."""
         secret_files.write_secret(path, tag=_IDENTITY_TAG, secret=self._secret)
@@ -180,7 +193,6 @@ class EpochSecret(Secret):
             state=self._derive("state", context, length=SIV_KEY_SIZE),
             checksum=self._derive("checksum", context, length=SECRET_SIZE),
             pad=self._derive("pad", context, length=SECRET_SIZE),
-            bucket_key=self._derive("bucket-key", charter, length=SECRET_SIZE),
         )
 
     def write(self, path: Path) -> None:
@@ -214,8 +226,6 @@ class RunKeys(Secret):
         state: AES-SIV key that encrypts the state, 64 bytes.
         checksum: Key from which the coefficients of the linear MAC are drawn, 32 bytes.
         pad: Key from which the pad of each upload's tag is derived, 32 bytes.
-        bucket_key: Key from which buckets are drawn, 32 bytes. It is of the epoch and not of the
-            run, so that who opens a run has no say in it.
     """
 
     charter: bytes
@@ -223,7 +233,6 @@ class RunKeys(Secret):
     state: bytes
     checksum: bytes
     pad: bytes
-    bucket_key: bytes
 
     def __repr__(self) -> str:
         return f"RunKeys(run={self.run!r})"

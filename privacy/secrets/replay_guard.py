@@ -9,6 +9,7 @@ from pathlib import Path
 
 from privacy.errors import ConsortiumError
 from privacy.secrets.answer_memory import ANSWER_TABLES, QUESTION_TABLES, AnswerMemory
+from privacy.secrets.bucket_draws import DRAW_TABLES, DrawMemory
 from privacy.secrets.roster_memory import ROSTER_TABLES, RosterMemory
 from privacy.storage.reply_store import REPLY_TABLES, ReplyStore
 from privacy.storage.sqlite import DatabaseForm, SiteStore
@@ -24,7 +25,7 @@ MEMORY = DatabaseForm(
         *ANSWER_TABLES,
         *REPLY_TABLES,
     ),
-    later_tables=(*QUESTION_TABLES, *ROSTER_TABLES),
+    later_tables=(*QUESTION_TABLES, *ROSTER_TABLES, *DRAW_TABLES),
 )
 RUNS_KEPT = 2  # whose replies and updates are kept: the run that opens, and the one before
 MAX_OPENINGS = 4  # of one lineage: the first opening and at most three more
@@ -49,7 +50,8 @@ class KeyBurned(ConsortiumError, ValueError, code="key-burned"):
 class SiteMemory(SiteStore):
     """The memory of one site, in a directory of its own.
 
-    Its attribute `answers` holds the replies that the site gave, `rosters` for whom it counts.
+    Its attribute `answers` holds the replies that the site gave, `rosters` for whom it counts,
+    `draws` who is added together.
     """
 
     form = MEMORY
@@ -59,6 +61,7 @@ class SiteMemory(SiteStore):
         replies = ReplyStore(self._database, directory / "kept")
         self.answers = AnswerMemory(self._database, replies)
         self.rosters = RosterMemory(self._database)
+        self.draws = DrawMemory(self._database)
 
     def last_epoch(self) -> int:
         """Return the number of the last accepted epoch; 0 before the first."""

@@ -171,8 +171,8 @@ class RosterMemory:
     def claim_start(self, start: Start, buckets: Collection[Sequence[str]]) -> None:
         """Remember for whom updates from a start are sealed, and who is added to whom.
 
-        The first run that asks decides. What two partitions have in common may be one site, so
-        neither another epoch nor another run leads to other buckets.
+        The first run that asks decides. What two partitions have in common may be one site, so no
+        later run of these sites leads to another number of buckets.
 
         Args:
             start: Where the run began.

@@ -83,9 +83,26 @@ def _python() -> MachineCheck:
 
 def _package(name: str) -> MachineCheck:
     try:
-        return MachineCheck(name, metadata.version(name))
+        version = metadata.version(name)
+        advice = _unfit_flower(version) if name == "flwr" else ""
+        return MachineCheck(name, version, advice)
     except metadata.PackageNotFoundError:
         return MachineCheck(name, "absent", "run `make install`")
+
+
+def _unfit_flower(version: str) -> str:
+    """Return what to do about a Flower that a deployment would refuse."""
+    from consortium.deployment.flower_entrypoints import (  # loads Flower, where it is needed
+        FLOWER,
+        UnknownFlower,
+        require_version,
+    )
+
+    try:
+        require_version(version)
+    except UnknownFlower:
+        return f"deployments need Flower {FLOWER}x: run `make install`"
+    return ""
 
 
 def _program(name: str) -> MachineCheck:

@@ -84,7 +84,8 @@ def main() -> None:
     started, as Ctrl-C does.
     """
     for number in (signal.SIGHUP, signal.SIGTERM):
-        signal.signal(number, _exit_by_signal)
+        if signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` asks for
+            signal.signal(number, _exit_by_signal)
     try:
         app()
     except OSError as error:

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,14 @@ _POLL_EVERY_S = 0.1
 
 
 @contextmanager
-def show_progress(events: Path, *, rounds: int, metric: str, console: Console) -> Iterator[None]:
+def show_progress(
+    events: Path,
+    *,
+    rounds: int,
+    metric: str,
+    console: Console,
+    log_of: Callable[[str], Path | None] = lambda _site: None,
+) -> Iterator[None]:
     """Show the progress of a run while the body runs it.
 
     On a terminal this is one live line; elsewhere one plain line a round.
@@ -25,10 +32,11 @@ def show_progress(events: Path, *, rounds: int, metric: str, console: Console) -
         rounds: Number of rounds of the run.
         metric: Name of the metric to show.
         console: Where to show it.
+        log_of: Returns the log of a site that is left out, if there is one.
     """
-    view = (
-        _Live(console, rounds, metric) if console.is_terminal else _Plain(console, rounds, metric)
-    )
+    kind = _Live if console.is_terminal else _Plain
+    view = kind(console, rounds, metric)
+    view.log_of = log_of
     done = threading.Event()
     watcher = threading.Thread(target=_follow_events, args=(events, view, done), daemon=True)
     with view:
@@ -64,6 +72,8 @@ class _Plain:
         self.console = console
         self.rounds = rounds
         self.metric = metric
+        self.log_of: Callable[[str], Path | None] = lambda _site: None
+        self._left_out = set[str]()
 
     def __enter__(self) -> "_Plain":
         return self
@@ -77,8 +87,8 @@ class _Plain:
             case {"event": "sites-joined", "sites": sites, "absent": absent}:
                 missing = f", absent: {', '.join(absent)}" if absent else ""
                 self.print_line(f"{len(sites)} sites joined: {', '.join(sites)}{missing}")
-            case {"event": "site-quarantined", "server_round": turn, "site": site, "code": code}:
-                self.print_line(f"round {turn}: {site} left out ({code}{_format_counts(event)})")
+            case {"event": "site-quarantined"}:
+                self.leave_out(event)
             case {"event": "bucket-refused", "bucket": bucket, "sites": sites}:
                 self.print_line(f"the sum of bucket {bucket} was refused: {', '.join(sites)}")
             case {"event": "round-started", "server_round": turn, "cohort": cohort}:
@@ -92,7 +102,17 @@ class _Plain:
 
     def print_line(self, text: str) -> None:
         """Print a line."""
-        self.console.print(text, highlight=False, markup=False)
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def leave_out(self, event: dict[str, Any]) -> None:
+        """Print whom a round goes on without, and why; the same is not said in every round."""
+        site = event["site"]
+        what = f"{site} left out ({event['code']}{_format_counts(event)})"
+        if what in self._left_out:
+            return
+        self._left_out.add(what)
+        log = self.log_of(site)
+        self.print_line(f"round {event['server_round']}: {what}" + (f"; see {log}" if log else ""))
 
     def start_round(self, turn: int, cohort: int) -> None:
         """Print nothing: that a round began is not worth a line."""
@@ -144,7 +164,7 @@ class _Live(_Plain):
 
     def print_line(self, text: str) -> None:
         """Print a line above the live one."""
-        self.bar.console.print(text, highlight=False, markup=False)
+        self.bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def start_round(self, turn: int, cohort: int) -> None:
         """Show the round that began."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from consortium.run.logs import log_in_detail
 from consortium.run.records import Summary
 from privacy.errors import ConsortiumError
 from scenarios.attacks.assignment import NOBODY, AttackAssignment, draw_liars
+from scenarios.cli.left_out import print_absences, site_log
 from scenarios.cli.progress import show_progress
 from scenarios.cli.terminal import (
     FAILED,
@@ -60,6 +62,7 @@ class RunRequest:
         )
         self.scenario, self.sources, self.notes = found.scenario, found.sources, found.notes
         exit_on_refusal(lambda: require_sites(self.scenario, self.sources))
+        self.one_corpus = bool(data) and not self.sources
         self.engine = _parse_engine(engine)
         self.verbose = verbose
         if verbose:
@@ -78,6 +81,11 @@ class RunRequest:
         elif attack is not None:
             seed, sites = self.config.seed, self.scenario.sites
             self.lies = exit_on_refusal(lambda: draw_liars(sites, attack, liars=liars, seed=seed))
+
+    def leave_out(self, sites: Collection[str]) -> None:
+        """Leave sites out of what is measured after the run, because it went on without them."""
+        left = tuple(name for name in self.scenario.sites if name not in sites)
+        self.scenario = replace(self.scenario, sites=left)
 
     def run(self, out: Path | None) -> tuple[RunDirectory, Summary]:
         """Run the scenario in a new directory, with progress on the terminal."""
@@ -148,14 +156,22 @@ def _run_with_progress(
 
     rounds, metric = order.config.num_server_rounds, order.scenario.headline.name
     try:
-        with show_progress(directory.events, rounds=rounds, metric=metric, console=console):
+        with show_progress(
+            directory.events,
+            rounds=rounds,
+            metric=metric,
+            console=console,
+            log_of=lambda site: site_log(directory, site),
+        ):
             return run(order, directory)
     except RunParked as error:
+        print_absences(directory)
         exit_failed(
             directory,
             f"the run is parked: {error}\nresume it with: scenario resume {directory.path}",
         )
     except RunFailed as error:
+        print_absences(directory)
         exit_failed(directory, f"the run failed: {error}")
     except ConsortiumError as error:
         errors.print(f"the run failed: {error}", soft_wrap=True)

@@ -11,6 +11,7 @@ from consortium.cli.options import SET_HELP, WORDS_HELP
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Comparison, Summary
 from privacy.errors import ConsortiumError
+from scenarios.cli.left_out import exit_without, print_absences, refused_own_data
 from scenarios.cli.run_request import RunRequest, resume_with_progress
 from scenarios.cli.terminal import console, exit_failed, write_report
 from scenarios.scenario import Scenario
@@ -38,6 +39,12 @@ AttackOption = Annotated[
 ]
 LiarsOption = Annotated[int, typer.Option("--liars", min=0, help="Sites that lie, with --attack.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show Flower's own log; log more.")]
+AllowAbsentOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-absent", help="End with 0 also if a site refuses the data that you gave it."
+    ),
+]
 
 
 Finish: TypeAlias = Callable[[RunRequest, RunDirectory, Summary], None]
@@ -57,6 +64,7 @@ def _add_command(command: str, finish: Finish) -> None:
         data: DataOption = None,
         attack: AttackOption = None,
         liars: LiarsOption = 1,
+        allow_absent: AllowAbsentOption = False,
         verbose: VerboseOption = False,
     ) -> None:
         request = RunRequest(
@@ -64,9 +72,14 @@ def _add_command(command: str, finish: Finish) -> None:
         )
         request.choose_liars(attack, liars)
         directory, summary = request.run(out)
-        finish(request, directory, summary)
-        _print_warnings(summary)
-        _print_place(directory)
+        refused = refused_own_data(directory, summary, one_corpus=request.one_corpus)
+        request.leave_out(refused)
+        # A run of fewer records than were given is compared only if that is accepted.
+        end = finish if allow_absent or not refused else _show_run
+        end(request, directory, summary)
+        _print_end(directory, summary)
+        if refused and not allow_absent:
+            exit_without(refused)
 
 
 def _show_run(request: RunRequest, directory: RunDirectory, summary: Summary) -> None:
@@ -99,6 +112,7 @@ def resume(
     run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="An interrupted run.")],
     *,
     engine: EngineOption = "inprocess",
+    allow_absent: AllowAbsentOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Resume a run that was interrupted or parked, after the last round it saved."""
@@ -106,14 +120,19 @@ def resume(
     scenario, summary = resume_with_progress(directory, engine=engine, verbose=verbose)
     write_report(directory)
     _print_metrics(scenario, summary)
-    _print_warnings(summary)
-    _print_place(directory)
+    _print_end(directory, summary)
+    refused = refused_own_data(directory, summary)
+    if refused and not allow_absent:
+        exit_without(refused)
 
 
 _add_command("compare", _compare_run)
 
 
-def _print_place(directory: RunDirectory) -> None:
+def _print_end(directory: RunDirectory, summary: Summary) -> None:
+    for warning in summary.warnings:
+        console.print(f"warning: {warning}", soft_wrap=True, highlight=False)
+    print_absences(directory)
     console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)
 
 
@@ -127,11 +146,6 @@ def _print_metrics(scenario: Scenario, summary: Summary) -> None:
         )
     elif summary.withheld:
         console.print(f"{scenario.headline.title}: {summary.withheld}", highlight=False)
-
-
-def _print_warnings(summary: Summary) -> None:
-    for warning in summary.warnings:
-        console.print(f"warning: {warning}", soft_wrap=True, highlight=False)
 
 
 def _print_comparison(comparison: Comparison) -> None:

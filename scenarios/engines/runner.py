@@ -26,8 +26,8 @@ from scenarios.engines.deployment import deploy
 from scenarios.engines.file_limits import allow_open_files
 from scenarios.engines.in_process import SiteApp, run_in_process
 from scenarios.engines.staging import stage
-from scenarios.library.registry import scenario_named
-from scenarios.scenario import Engine, Scenario
+from scenarios.library.registry import SCENARIOS
+from scenarios.scenario import Engine, Scenario, scenario_of_charter
 from sites.data.source import DataSource
 from sites.tasks.registry import task_for
 
@@ -92,16 +92,24 @@ def interrupted_run(run: RunDirectory, *, engine: Engine, verbose: bool) -> Scen
 
     Raises:
         NotResumable: There is no run, or it is finished.
-        ConsortiumError: The directory cannot be read, or its charter is not a scenario's.
+        ConsortiumError: The directory cannot be read.
     """
     config, lies = interrupted_config(run), liars_path(run)
     return ScenarioRun(
-        scenario=scenario_named(Charter.read(run.charter).name),
+        scenario=_staged_scenario(Charter.read(run.charter)),
         config=config,
         engine=engine,
         lies=read_record(lies, AttackAssignment) if lies.exists() else NOBODY,
         verbose=verbose,
     )
+
+
+def _staged_scenario(charter: Charter) -> Scenario:
+    """Return the scenario of a staged charter: one of the library, or the user's own."""
+    known = SCENARIOS.get(charter.name)
+    if known is None or (known.table, known.sites) != (charter.table, charter.names):
+        return scenario_of_charter(charter)
+    return known
 
 
 def resume_run(order: ScenarioRun, run: RunDirectory) -> Summary:

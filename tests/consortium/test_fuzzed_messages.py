@@ -42,6 +42,10 @@ Honest = tuple[Consortium, Course]
 FEW, MANY = 300, 10_000
 ROUND = 2
 _TRIES = 30
+KEY_KINDS = tuple(
+    f"query.{kind}"
+    for kind in ("open", "rotate", "deliver", "epoch", "hello", "commit", "reveal", "draw")
+)
 UNFORESEEN = SiteError("").code
 OPENING_REFUSED = "malformed-record"
 numbers = pytest.mark.parametrize(
@@ -71,9 +75,7 @@ class Fuzzed:
             self.place = self.moment.again(self.folder)
         kind = self.moment.asked.kind
         if rng.random() < 0.05:
-            kind = ("query.open", "query.rotate", "query.deliver", "query.epoch", "query.hello")[
-                rng.integers(5)
-            ]
+            kind = KEY_KINDS[rng.integers(len(KEY_KINDS))]
         code = self.place.refusal(kind, self._signed(mutated(self.moment.asked.content, rng)))
         if code == "key-burned":
             self.place = None

@@ -8,11 +8,10 @@ from flwr.app import RecordDict
 
 from privacy.protocol.key_messages import Opening, opening_body
 from privacy.wire import encrypted_messages as sealed_messages
-from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedRound
 from strategies.coordinator.messaging.events import SiteQuarantined
 from tests.carrier import staged
-from tests.small_consortium import Consortium, Passing, forget_processes, read_round, refusal
+from tests.small_consortium import Consortium, Passing, forget_processes, refusal
 from tests.tampering import Liar, spoiled_tag
 
 LIAR = "east"  # is asked first
@@ -77,24 +76,6 @@ def test_the_bucket_of_who_spoils_its_tag_is_named(tmp_path: Path) -> None:
     assert {one.counts.get("bucket") for one in refused} == {session.terms.buckets["site-a"]}
 
 
-def test_who_opens_a_run_has_no_say_in_who_is_added_together(tmp_path: Path) -> None:
-    """The buckets follow from the epoch, the sites and the seed, however often a run is opened."""
-    forget_processes()
-    consortium = Consortium.placed(tmp_path / "run", [f"site-{letter}" for letter in "abcdef"])
-
-    def drawn(seed: int) -> tuple[int, ...]:
-        overrides: dict[str, Any] = {"buckets": 2, "weighting": "equal", "seed": seed}
-        course = consortium.start(num_server_rounds=1, **overrides)
-        asked, _ = course.answers("evaluate")[0]
-        place = consortium.place("site-b", num_server_rounds=1, **overrides)
-        buckets = place.session(read_round(asked.content)).terms.buckets
-        return tuple(buckets[name] for name in consortium.charter.names)
-
-    first = drawn(1)
-    assert drawn(1) == first
-    assert {drawn(seed) for seed in range(2, 6)} != {first}
-
-
 def test_the_same_updates_are_not_opened_in_another_number_of_buckets(tmp_path: Path) -> None:
     """With two and with three, what a bucket of each has in common is one site or two."""
     forget_processes()
@@ -107,36 +88,3 @@ def test_the_same_updates_are_not_opened_in_another_number_of_buckets(tmp_path: 
     assert {code for _, _, code in again.quarantined} == {"site-refused.other-buckets"}
     forget_processes()
     assert consortium.start(buckets=2, seed=8, **overrides).error is None
-
-
-def test_another_epoch_leads_the_same_updates_to_no_other_buckets(tmp_path: Path) -> None:
-    """The coordinator says that a member holds no epoch, and the buckets are drawn anew."""
-    forget_processes()
-    consortium = Consortium.placed(tmp_path / "run", [f"site-{number}" for number in range(9)])
-    overrides: dict[str, Any] = {"num_server_rounds": 1, "weighting": "equal", "buckets": 3}
-    asked: list[SealedRound] = []
-
-    def down(passing: Passing) -> RecordDict:
-        if passing.kind == messages.TRAIN and passing.site == "site-0":
-            asked.append(read_round(passing.content))
-        return passing.content
-
-    def up(passing: Passing) -> RecordDict:
-        if passing.kind == sealed_messages.EPOCH and passing.site == "site-1":
-            return sealed_messages.held_epoch(0, b"")
-        return passing.content
-
-    def epoch_and_buckets() -> tuple[int, list[list[str]]]:
-        terms = consortium.place("site-0", **overrides).session(asked[-1]).terms
-        return terms.member.memory.last_epoch(), sorted(terms.sites_by_bucket)
-
-    assert consortium.start(down=down, **overrides).error is None
-    before, opened = epoch_and_buckets()
-    forget_processes()
-    again = consortium.start(down=down, up=up, **overrides)
-    now, drawn = epoch_and_buckets()
-    staged(so=now > before, what="the members made no new epoch")
-    if drawn != opened:  # of 280 partitions one is the same, and says nothing more
-        assert {code for _, _, code in again.quarantined} == {"site-refused.other-buckets"}
-    forget_processes()
-    assert consortium.start(**{**overrides, "seed": 8}).error is None

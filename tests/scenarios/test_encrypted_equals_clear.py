@@ -74,7 +74,7 @@ def test_every_other_scenario_cuts_nothing_off(name: str, tmp_path: Path) -> Non
     over = done(name, tmp_path, chosen)
     assert over.summary.saturation is not None
     assert over.summary.saturation.values == {}
-    assert over.summary.warning == ""
+    assert over.summary.saturation_warning == ""
 
 
 @pytest.mark.slow

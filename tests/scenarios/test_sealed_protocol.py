@@ -128,7 +128,7 @@ def test_the_same_seed_gives_the_same_model_with_other_keys(
         openings.append(opening_of(request).run)
         states.append(request.state)
         session = made.place("east").session(request)
-        secrets.append((session.terms.opened.scheme_secret, session.terms.opened.keys.bucket_key))
+        secrets.append((session.terms.opened.scheme_secret, session.terms.opened.keys.pad))
     assert len(set(openings)) == len(set(states)) == 2
     assert not set(secrets[0]) & set(secrets[1])
 

@@ -124,7 +124,6 @@ def collect(consortium: Consortium, asked: Passing, found: Searched) -> None:
         f"{name}: state": keys.state,
         f"{name}: checksum": keys.checksum,
         f"{name}: pad": keys.pad,
-        f"{name}: bucket key": keys.bucket_key,
     }
 
 

@@ -12,11 +12,12 @@ import numpy as np
 
 from privacy import canonical
 from privacy.identity.log_signing_key import SigningKey
+from privacy.protocol.bucket_draw import Draw
 from privacy.protocol.envelope import TRAINING, Receipt, Slot, UploadLabel
 from privacy.protocol.key_messages import Opening, OpeningTerms, opening_body
 from privacy.protocol.signed_question import PARTS, QuestionDigests
 from privacy.protocol.upload import UploadHeader, upload_digest
-from privacy.secrets.keys import EpochSecret
+from privacy.secrets.keys import EpochSecret, Identity
 from privacy.secrets.linear_mac import PRIME, Checksum, upload_pad
 from privacy.secrets.state_encryption import seal_state
 
@@ -74,7 +75,16 @@ def computed(given: dict[str, Any]) -> dict[str, Any]:
     question = QuestionDigests.of(
         given["bytes"]["charter"], given["round"], 1, [raw[f"shown {name}"] for name in PARTS]
     )
+    draw = Draw(charter=raw["charter"], roster=tuple(given["roster"]))
+    first = Identity(
+        draw.roster[0], signing=raw["member key"], receiving=raw["receiving key"]
+    ).bucket_share(draw.digest)
+    others = {site: raw[f"share of {site}"] for site in draw.roster[1:]}
     said = {
+        "draw": draw.digest,
+        "bucket share": first,
+        "bucket commitment": draw.commit(draw.roster[0], first, member.sign).encode(),
+        "drawn seed": draw.seed({draw.roster[0]: first, **others}),
         "member public key": member.public,
         "coordinator public key": coordinator.public,
         "epoch fingerprint": epoch.fingerprint,

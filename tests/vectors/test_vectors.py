@@ -50,6 +50,24 @@ def test_keys_of_a_run_come_from_the_epoch_the_charter_and_the_run_id() -> None:
         assert derived == OUT[f"{purpose} key"], purpose
 
 
+def test_buckets_are_drawn_from_charter_roster_and_a_share_of_each_site() -> None:
+    names = number(len(GIVEN["roster"])) + b"".join(text(site) for site in GIVEN["roster"])
+    draw = hashlib.sha256(b"consortium.bucket-draw/1\n" + IN["charter"] + names).digest()
+    secret = IN["member key"] + IN["receiving key"]
+    info = b"consortium.bucket-share/1\n" + draw
+    share = HKDF(SHA256(), 32, None, info).derive(secret)
+    assert (draw, share) == (OUT["draw"], OUT["bucket share"])
+    committed = b"consortium.committed-share/1\n" + draw + text("east") + share
+    body = b"consortium.bucket-commitment/1\n" + draw + text("east")
+    body += hashlib.sha256(committed).digest()
+    assert OUT["bucket commitment"][:-64] == body
+    key = Ed25519PublicKey.from_public_bytes(OUT["member public key"])
+    key.verify(OUT["bucket commitment"][-64:], body)
+    shares = share + IN["share of north"] + IN["share of south"]
+    seed = hashlib.sha256(b"consortium.drawn-seed/1\n" + draw + shares).digest()
+    assert seed == OUT["drawn seed"]
+
+
 def test_a_receipt_signs_label_and_upload() -> None:
     slot = b"consortium.slot/1\n" + text(SAID["run id"]) + text("training") + number(5) + number(1)
     label = b"consortium.upload-label/1\n" + blob(slot) + text("east") + number(0) + number(4)

@@ -7,45 +7,30 @@ from flwr.app import Context, Message, RecordDict
 
 from consortium.charter.document import Charter
 from consortium.client.comparison.witnesses import require_compared
-from consortium.client.egress_schema import (
-    ArrayForm,
-    IntRange,
-    Parts,
-    ReplyForm,
-    Sizes,
-    ciphertexts,
-    opaque,
-    tally,
-)
+from consortium.client.egress_schema import Parts, ReplyForm, Sizes
 from consortium.client.encrypted.session import RunPosition, Session, session_of
 from consortium.client.encrypted.uploads import Sent
+from consortium.client.encrypted_forms import LARGEST_ROUND, key_forms, sealed_forms
 from consortium.client.mod_types import Next
 from consortium.config import RunConfig
 from consortium.model.provisional import make_provisional_folder
-from consortium.protocol.parameters import count_placement, optimizer_for, update_placement
-from consortium.protocol.saturation import round_counts, round_counts_placement
+from consortium.protocol.parameters import count_placement, update_placement
+from consortium.protocol.saturation import round_counts_placement
 from consortium.site.site import Site
-from privacy.canonical import DIGEST_SIZE, MAX_NUMBER
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
 from privacy.policy.document import Releases
 from privacy.policy.violations import NotReleased
 from privacy.protocol.envelope import (
     EVALUATION,
-    MAX_ENVELOPE_BYTES,
     STATISTICS,
     TRAINING,
     WrongRound,
 )
 from privacy.protocol.key_messages import Opening
-from privacy.wire import comparison_messages, messages
+from privacy.wire import comparison_messages, draw_messages, messages
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
-from sites.evaluation.score_bins import ENCODED_BYTES
-
-_STATE_OVERHEAD = 8_192
-_LARGEST_ROUND = 1  # no upload is longer than the first one
-_LINK = 32  # bytes a round, in a sealed state
 
 
 class UnknownQuestion(ConsortiumError, ValueError, code="unknown-question"):
@@ -59,11 +44,11 @@ class EncryptedAtSite:
         self, charter: Charter, config: RunConfig, sizes: Sizes
     ) -> Mapping[str, ReplyForm]:
         """Return what may leave, by kind of question: keys, ciphertexts, and pooled counts."""
-        return {**_key_forms(charter), **_sealed_forms(charter, config, sizes)}
+        return {**key_forms(charter), **sealed_forms(charter, config, sizes)}
 
     def largest_bytes(self, charter: Charter, config: RunConfig, sizes: Sizes) -> int:
         """Return the bytes of the largest sealed answer."""
-        return max(reply.most_bytes for reply in _sealed_forms(charter, config, sizes).values())
+        return max(reply.most_bytes for reply in sealed_forms(charter, config, sizes).values())
 
     def require_releasable(self, site: Site, releases: Releases, kind: str, parts: Parts) -> None:
         """Check that pooled counts leave only if the site's policy releases them.
@@ -120,7 +105,7 @@ def read_round(site: Site, message: Message) -> SealedRound:
         WrongRound: The run has no such round for such a question.
     """
     config, charter, task = site.run_config, site.charter, site.task
-    largest = update_placement(config, charter, task.layout, _LARGEST_ROUND)
+    largest = update_placement(config, charter, task.layout, LARGEST_ROUND)
     before = count_placement(config, charter, task.statistics.layout.size)
     counted = round_counts_placement(config, charter, task.evaluation.layout.size)
     # Sizes come from what was agreed, never from the message: no peer decides how much is read.
@@ -292,55 +277,6 @@ class _Exchange:
         )
 
 
-def _key_forms(charter: Charter) -> dict[str, ReplyForm]:
-    held = ReplyForm(
-        arrays={"fingerprint": opaque(DIGEST_SIZE)}, facts={"epoch": IntRange(0, MAX_NUMBER)}
-    )
-    others = len(charter.members) * (MAX_ENVELOPE_BYTES + 256)
-    return {
-        sealed_messages.EPOCH: held,
-        sealed_messages.DELIVER: held,
-        sealed_messages.ROTATE: ReplyForm(arrays={"deliveries": opaque(others)}),
-        sealed_messages.OPEN: ReplyForm(
-            arrays={"opening": opaque(sealed_messages.MAX_OPENING_BYTES, least=1)}
-        ),
-    }
-
-
-def _sealed_forms(charter: Charter, config: RunConfig, sizes: Sizes) -> dict[str, ReplyForm]:
-    update = ciphertexts(
-        update_placement(config, charter, sizes.layout, _LARGEST_ROUND),
-        update_placement(config, charter, sizes.layout, _LARGEST_ROUND + 1),
-    )
-    state = opaque(_state_bytes(config, sizes))
-    counted = round_counts(config, charter, sizes.evaluation).size
-    nothing, receipt = opaque(0), opaque(MAX_ENVELOPE_BYTES)
-
-    def reply(counts: int = 0, **parts: ArrayForm) -> ReplyForm:
-        held = ciphertexts(count_placement(config, charter, counts)) if counts else nothing
-        forms = dict.fromkeys(("upload", "receipt", "state", "model"), nothing)
-        sealed = {"count-upload": held, "count-receipt": receipt if counts else nothing}
-        return ReplyForm(
-            arrays={**forms, **sealed, **parts},
-            facts={"released": IntRange(0, 1)},
-            optional={"tally": tally(counted)},
-        )
-
-    return {
-        messages.STATISTICS: reply(sizes.statistics, state=state),
-        messages.TRAIN: reply(counted, upload=update, receipt=receipt, state=state),
-        messages.EVALUATE: reply(counted, state=state, model=opaque(DIGEST_SIZE)),
-        sealed_messages.RELEASE: reply(),
-    }
-
-
-def _state_bytes(config: RunConfig, sizes: Sizes) -> int:
-    vectors = 2 + len(optimizer_for(config).init(1))  # the model, perhaps the rule's memory
-    numbers = 4 * sizes.layout.dim * vectors + 4 * len(sizes.layout.fields)
-    counted = 8 * sizes.statistics + ENCODED_BYTES
-    return numbers + counted + _LINK * (config.num_server_rounds + 2) + _STATE_OVERHEAD
-
-
 _WITHOUT_RECORDS = frozenset(
     {
         messages.HELLO,
@@ -349,6 +285,9 @@ _WITHOUT_RECORDS = frozenset(
         sealed_messages.EPOCH,
         sealed_messages.ROTATE,
         sealed_messages.DELIVER,
+        draw_messages.COMMIT,
+        draw_messages.REVEAL,
+        draw_messages.DRAW,
         sealed_messages.OPEN,
         sealed_messages.RELEASE,  # of what was pooled before
     }

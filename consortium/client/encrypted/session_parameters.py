@@ -21,7 +21,7 @@ from privacy.contribution import Contribution
 from privacy.encryption.parameters import Placement
 from privacy.identity.public_identity import PublicIdentity
 from privacy.protocol.envelope import STATISTICS, Slot
-from privacy.protocol.grouping import assign_buckets, bucket_seed, weight_class
+from privacy.protocol.grouping import assign_buckets, weight_class
 from privacy.secrets.key_exchange import OpenedRun
 from privacy.secrets.linear_mac import Checksum
 from privacy.secrets.sealer import BfvSecret, Sealer
@@ -88,13 +88,17 @@ class SiteTerms:
 
     @cached_property
     def buckets(self) -> Mapping[str, int]:
-        """The bucket of each site, fixed for the run."""
+        """The bucket of each site, the same in every run of these sites under the charter.
+
+        Raises:
+            NoBucketDraw: There are several, and the sites did not draw them.
+        """
         roster, num_buckets = self.opened.roster, self.site.run_config.buckets
-        # The coordinator lacks the key, and who made the key did not know the seed of the run, so
-        # neither can choose anyone's neighbours. Buckets drawn anew each round would let one site's
-        # own direction show through, and so would other buckets for the same updates: those follow
-        # from the seed as well.
-        return assign_buckets(self.drawn, roster, num_buckets=num_buckets)
+        if num_buckets == 1:
+            return dict.fromkeys(roster, 0)
+        # Drawn once for these sites under the charter: buckets drawn anew each round would let one
+        # site's own direction show through, and so would other buckets for the same updates.
+        return assign_buckets(self.member.draws.seed(roster), roster, num_buckets=num_buckets)
 
     @property
     def sites_by_bucket(self) -> list[list[str]]:
@@ -103,12 +107,6 @@ class SiteTerms:
             [name for name, of in self.buckets.items() if of == bucket]
             for bucket in sorted(set(self.buckets.values()))
         ]
-
-    @cached_property
-    def drawn(self) -> bytes:
-        """What the buckets are drawn from."""
-        key, seed = self.opened.keys.bucket_key, self.site.run_config.seed
-        return bucket_seed(key, self.opened.roster, seed=seed)
 
     @cached_property
     def secret(self) -> BfvSecret:

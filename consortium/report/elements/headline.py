@@ -9,6 +9,7 @@ from functools import cached_property
 
 from consortium.report.elements.blocks import KeyFigure
 from consortium.report.elements.run_reader import Recorded
+from consortium.run.absences import NEVER_CAME, absences_of
 from consortium.run.records import Arm, Comparison, Difference, MetricValue
 from consortium.wording import formatting as words
 from consortium.wording.formatting import SPACE
@@ -123,10 +124,21 @@ def _flags_clause(found: Confusion) -> str:
 def _stopped_sentence(recorded: Recorded) -> str:
     done, wanted = recorded.summary.rounds, recorded.rounds_wanted
     if not recorded.rounds:
-        return "The run stopped before its first round was complete."
+        return f"The run stopped before its first round was complete{_shared_reason(recorded)}."
     if done >= wanted:
         return f"The run stopped after its {wanted} rounds, before the final evaluation."
     return f"The run stopped after {done} of {words.count_with_noun(wanted, 'round')}."
+
+
+def _shared_reason(recorded: Recorded) -> str:
+    """Return why all members are left out, if that is one reason."""
+    found = absences_of(recorded.summary)
+    if {one.site for one in found} != set(recorded.charter.names):
+        return ""
+    meanings = {one.meaning for one in found if one.code != NEVER_CAME}
+    if len({one.code for one in found}) > 1 or not meanings:
+        return ""
+    return f", because all {recorded.nouns} were left out for one reason: {meanings.pop()}"
 
 
 def _plain_sentence(recorded: Recorded) -> str:

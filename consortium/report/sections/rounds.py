@@ -37,7 +37,7 @@ def rounds_section(recorded: Recorded) -> Section | None:
         short="Round by round",
         lead=lead,
         blocks=(
-            *_convergence_blocks(recorded),
+            *convergence_blocks(recorded),
             plots.full_width_plot(
                 "course",
                 lambda width: draw_course(drawn, axis, width),
@@ -49,7 +49,7 @@ def rounds_section(recorded: Recorded) -> Section | None:
     )
 
 
-def _convergence_blocks(recorded: Recorded) -> tuple[Paragraph, ...]:
+def convergence_blocks(recorded: Recorded) -> tuple[Paragraph, ...]:
     """Return whether the model had converged, by its loss; nothing of a run that stopped."""
     found, warning = recorded.summary.convergence, recorded.summary.convergence_warning
     if warning:

@@ -1,9 +1,11 @@
 """Sections on which sites took part, their figures, and the answers that were not used."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from consortium.report.elements.blocks import Block, Column, Section, Table
 from consortium.report.elements.run_reader import Recorded
+from consortium.run.absences import LEFT_OUT_BY_NAME, NEVER_CAME, Absence, absences_of
 from consortium.run.records import QuarantineRecord, SiteSummary
 from consortium.wording import formatting as words
 from consortium.wording.metric_glossary import meaning_of
@@ -13,8 +15,8 @@ _MOST_ROWS = 200
 _MOST_NAMED = 12
 _MOST_ROUNDS_NAMED = 6
 _ABSENT_ONLY = "Every answer that came was used, but not everybody took part."
-_LEFT_OUT_BY_NAME = "The run was started without it."
-_NEVER_CAME = "Nothing came from it before the run began."
+
+_Row: TypeAlias = tuple[str, str, str, str]
 
 
 def sites_section(recorded: Recorded) -> Section:
@@ -23,7 +25,7 @@ def sites_section(recorded: Recorded) -> Section:
     absent = [member.name for member in members if not member.present]
     present = words.part_in_words(len(members) - len(absent), len(members), recorded.nouns)
     lead = f"{words.capitalized_text(present)} took part."
-    missing = f" Absent: {words.name_list(absent[:_MOST_NAMED])}." if absent else ""
+    missing = f" {absent_sentence(recorded)}" if absent else ""
     return Section(
         anchor="sites",
         title=f"Who took part, and how often did each {recorded.noun} answer?",
@@ -31,6 +33,22 @@ def sites_section(recorded: Recorded) -> Section:
         lead=lead + missing + _recounted_sentence(recorded),
         blocks=(_site_table(recorded, members),),
     )
+
+
+def absent_sentence(recorded: Recorded) -> str:
+    """Return who is not in the run, with the typed reason of each; "" if all are."""
+    together: dict[str, list[Absence]] = {}
+    for one in absences_of(recorded.summary):
+        if one.site in recorded.charter.names and not one.joined:
+            together.setdefault(one.code, []).append(one)
+    told = "; ".join(_absent_for(code, some) for code, some in together.items())
+    return f"Not in the run: {told}." if told else ""
+
+
+def _absent_for(code: str, some: Sequence[Absence]) -> str:
+    more = len(some) - _MOST_NAMED
+    named = [one.site for one in some[:_MOST_NAMED]] + ([f"{more} more"] if more > 0 else [])
+    return f"{words.name_list(named)} ({code}: {some[0].meaning})"
 
 
 def _recounted_sentence(recorded: Recorded) -> str:
@@ -96,7 +114,7 @@ def _weight_note(recorded: Recorded) -> str:
 def left_out_section(recorded: Recorded) -> Section:
     """Return the section on the answers that were not used, with the reasons."""
     found = recorded.summary.quarantined
-    rows = [*_not_used_rows(recorded, found), *_absent_rows(recorded, found)]
+    rows = [*_not_used_rows(recorded, found), *_absent_rows(recorded)]
     if not found:
         lead = "Nothing: every answer was used." if not rows else _ABSENT_ONLY
     else:
@@ -113,40 +131,41 @@ def left_out_section(recorded: Recorded) -> Section:
     )
 
 
-def _not_used_rows(
-    recorded: Recorded, found: Sequence[QuarantineRecord]
-) -> list[tuple[str, str, str]]:
-    rounds: dict[tuple[str, str], list[int]] = {}
+def _not_used_rows(recorded: Recorded, found: Sequence[QuarantineRecord]) -> list[_Row]:
+    rounds: dict[tuple[str, str, str], dict[int, None]] = {}
     for item in found:
         why = refusal_reason(item.code, item.counts)
-        rounds.setdefault((item.site, why), []).append(item.server_round)
+        rounds.setdefault((item.site, item.code, why), {})[item.server_round] = None
     last = recorded.rounds_wanted
-    return [(site, _round_names(where, last), why) for (site, why), where in rounds.items()]
+    return [
+        (site, _round_names([*where], last), code, why)
+        for (site, code, why), where in rounds.items()
+    ]
 
 
-def _absent_rows(
-    recorded: Recorded, found: Sequence[QuarantineRecord]
-) -> list[tuple[str, str, str]]:
+def _absent_rows(recorded: Recorded) -> list[_Row]:
     """Return the members that are in no round and sent nothing, with the reason.
 
     If nobody joined, the run ended before it was known who had come.
     """
-    members = recorded.summary.sites
-    if not any(member.present for member in members):
+    if not any(member.present for member in recorded.summary.sites):
         return []
-    named = {item.site for item in found}
-    by_name = str(recorded.summary.config.get("without", "")).split(",")
     return [
-        (one.name, "all", _LEFT_OUT_BY_NAME if one.name in by_name else _NEVER_CAME)
-        for one in members
-        if not one.present and one.name not in named
+        (one.site, "all", one.code, f"{one.meaning}.")
+        for one in absences_of(recorded.summary)
+        if one.code in (NEVER_CAME, LEFT_OUT_BY_NAME) and not one.joined
     ]
 
 
-def _left_out_table(recorded: Recorded, rows: Sequence[tuple[str, str, str]]) -> Block:
+def _left_out_table(recorded: Recorded, rows: Sequence[_Row]) -> Block:
     return Table(
         caption="Who was left out, and whose answers were not used",
-        columns=(Column(words.capitalized_text(recorded.noun)), Column("Round"), Column("Why")),
+        columns=(
+            Column(words.capitalized_text(recorded.noun)),
+            Column("Round"),
+            Column("Code"),
+            Column("Why"),
+        ),
         rows=tuple(rows[:_MOST_ROWS]),
         note="A site sends only the code of a reason and counts, never its text. Details are in "
         "the site's own log.",

@@ -183,6 +183,24 @@ def nodes_of(roster: Roster, sites: Sequence[str]) -> dict[str, int]:
     return {site: present[site].node for site in sorted(sites) if site in present}
 
 
+def finish_counts(
+    question: SealedRequest, purpose: str, *, num_sites: int, floor: int
+) -> tuple[bytes, bytes]:
+    """Return receipts and sum of tallies; empty unless every site of the run is in it.
+
+    Args:
+        question: The question, with its replies.
+        purpose: Statistics or evaluation.
+        num_sites: Sites of the run.
+        floor: Fewest sites in a sum.
+    """
+    # Sums over two subsets would reveal the tally of the sites in which they differ.
+    counted = question.sums[purpose]
+    if len(counted.added) < num_sites or counted.withheld:
+        return b"", b""
+    return counted.finish_sums(floor=floor)
+
+
 def collect_state(
     question: SealedRequest, exchange: Exchange, *, purpose: str, floor: int
 ) -> bytes:

@@ -1,7 +1,7 @@
 """Encrypted rounds: the coordinator adds ciphertexts that it cannot read, and stores the proof."""
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
@@ -9,55 +9,38 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
 from privacy.errors import abbreviated_names
-from privacy.protocol.envelope import EVALUATION, NO_STATE, STATISTICS, TRAINING, Slot
+from privacy.protocol.envelope import EVALUATION, TRAINING
 from privacy.protocol.key_messages import Opening
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
-from privacy.wire.encrypted_messages import SealedReply, SealedRound
-from strategies.coordinator.encrypted.ciphertext_sums import CiphertextSums, Keep, UploadForm
+from privacy.wire.encrypted_messages import SealedRound
+from strategies.coordinator.encrypted.ciphertext_sums import Keep, UploadForm
 from strategies.coordinator.encrypted.delayed_metrics import DelayedMetrics
-from strategies.coordinator.encrypted.key_setup import KeyExchange
+from strategies.coordinator.encrypted.opening import RunOpening
 from strategies.coordinator.encrypted.parameters import RoundVoid, SealedTerms
 from strategies.coordinator.encrypted.progress import (
     LAYOUT_FILE,
-    OPENING_FILE,
     PROGRESS_FILE,
     STATE_FILE,
     Reach,
     SealedProgress,
     SealedStanding,
 )
-from strategies.coordinator.encrypted.refusals import (
-    COUNTS_REFUSED,
-    left_out_at_opening,
-    opening_is_refused,
-    refused_buckets,
-)
+from strategies.coordinator.encrypted.questions import Questions
+from strategies.coordinator.encrypted.refusals import COUNTS_REFUSED, refused_buckets
 from strategies.coordinator.encrypted.request import (
     SealedRequest,
-    bound_sites,
     collect_state,
-    missing_members,
+    finish_counts,
     nodes_of,
-    require_confirmed_model,
-    require_same_roster,
 )
 from strategies.coordinator.ledger_comparison import LedgerComparison
 from strategies.coordinator.messaging.cohort import Cohort
-from strategies.coordinator.messaging.events import (
-    EvaluationWithheld,
-    Observer,
-    RunEvent,
-    SiteQuarantined,
-    SitesJoined,
-    StatisticsRecounted,
-)
+from strategies.coordinator.messaging.events import EvaluationWithheld, Observer, SitesJoined
 from strategies.coordinator.messaging.exchange import ByteCount, Exchange
-from strategies.coordinator.messaging.reply_validation import reply_content
+from strategies.coordinator.messaging.refusal_finality import FinalRefusals
 from strategies.coordinator.messaging.roster import Reception, Roster
-
-_OPENINGS = 4  # sites refuse more openings of one lineage
 
 
 class Encrypted(Strategy):
@@ -81,7 +64,7 @@ class Encrypted(Strategy):
     ) -> None:
         self._cohort = cohort
         self._terms = terms
-        self._observe = observe
+        self._observe = self._final = FinalRefusals(observe)
         self._keep = keep
         self._reach = reach
         self._num_rounds: int
@@ -149,7 +132,17 @@ class Encrypted(Strategy):
 
     def _begin(self, exchange: Exchange, compared: Collection[str]) -> tuple[str, ...]:
         self._keep(LAYOUT_FILE, [json.dumps(self._roster.layout.describe()).encode()])
-        self._open_run(exchange, compared)
+        opening = RunOpening(
+            exchange=exchange,
+            cohort=self._cohort,
+            terms=self._terms,
+            roster=self._roster,
+            ask=self._put,
+            keep=self._keep,
+            observe=self._observe,
+            num_rounds=self._num_rounds,
+        )
+        self._opening, self._next = opening.open(compared)
         self._keep_progress()
         return ()
 
@@ -221,102 +214,8 @@ class Encrypted(Strategy):
     def _exchange(self, grid: Grid) -> Exchange:
         return Exchange(grid=grid, deadline_s=self._cohort.deadline_s, traffic=self._traffic)
 
-    def _open_run(self, exchange: Exchange, compared: Collection[str]) -> None:
-        """Agree on an epoch, open the run for sites that compared, and pool the statistics.
-
-        If not all sites answer, open the run again with those that did: the statistics of a run
-        must hold all its sites. If these counted for all, and hold no statistics of an earlier
-        run, they refuse, because sums over two rosters would show single sites. Then the run is
-        opened for all again.
-        """
-        keys = KeyExchange(
-            exchange=exchange,
-            agreement=self._terms.agreement,
-            observe=self._observe,
-            asked_last=self._terms.asked_last,
-        )
-        agreed = keys.agree_on_epoch(self._roster)
-        everyone = sites = tuple(site for site in agreed if site in compared)
-        lineage, passed_over, openings, bound = "", set[str](), 0, False
-        while openings < _OPENINGS:
-            self._cohort.require_quorum(sites)
-            self._opening, encoded = keys.open_run(
-                self._roster,
-                sites,
-                label=self._terms.label,
-                lineage=lineage,
-                passed_over=passed_over,
-            )
-            lineage = lineage or self._opening.run
-            self._keep(OPENING_FILE, [encoded])
-            self._next = SealedRound(
-                charter=self._terms.charter, server_round=0, attempt=1, opening=encoded
-            )
-            if self._pool_statistics(exchange):
-                return
-            if opening_is_refused(self._question, len(self._opening.terms.roster)):
-                passed_over.add(self._opening.terms.opener)
-                continue
-            # Sites count the openings that they accepted; one that all refuse is none of them.
-            openings += 1
-            if sites == everyone:
-                require_same_roster(self._question, self._missing(everyone))
-            else:
-                bound = bound or bool(bound_sites(self._question))
-            sites = everyone if bound else tuple(self._question.replies)
-        if bound:
-            raise missing_members(self._missing(self._question.replies))
-        raise RoundVoid(
-            f"the statistics need every site of the run, and in {_OPENINGS} openings some were "
-            "missing: see who was left out, bring them back, and run again",
-            openings=_OPENINGS,
-        )
-
-    def _missing(self, there: Collection[str]) -> list[str]:
-        return [name for name in self._cohort.members if name not in there]
-
-    def _pool_statistics(self, exchange: Exchange) -> bool:
-        form = self._terms.statistics_form(self._roster.layout)
-        terms = self._opening.terms
-        # Named once all have answered: who refuses what the opener made is not at fault.
-        self._ask(terms.roster, {STATISTICS: form}, observe=self._observe_the_rest)
-        asked = self._question.messages(
-            messages.STATISTICS, exchange, reporter=min(self._question.nodes)
-        )
-        self._question.gather(exchange.replies(asked))
-        for event in left_out_at_opening(self._question, terms.opener, len(terms.roster)):
-            self._observe(event)
-        statistics = self._question.sums[STATISTICS]
-        if statistics.withheld:
-            return self._carry_statistics(exchange)
-        if statistics.recounted:
-            self._observe(StatisticsRecounted(recounted_by=statistics.recounted))
-        if len(statistics.added) == len(terms.roster):
-            self._terms.claim_roster(terms.roster)
-        receipts, counted = self._finish_counts(STATISTICS)
-        self._next = replace(self._next, server_round=1, count_receipts=receipts, count_sum=counted)
-        return bool(receipts)
-
-    def _observe_the_rest(self, event: RunEvent) -> None:
-        if not isinstance(event, SiteQuarantined):
-            self._observe(event)
-
-    def _carry_statistics(self, exchange: Exchange) -> bool:
-        """Go on from the statistics that were counted under this charter before."""
-        floor, statistics = self._terms.floor, self._question.sums[STATISTICS]
-        if statistics.agreed_state(floor=floor) in {None, NO_STATE}:
-            # A run without rounds evaluates a model, and begins with it.
-            if not self._num_rounds:
-                require_confirmed_model(self._question)
-            return False
-        state = collect_state(self._question, exchange, purpose=STATISTICS, floor=floor)
-        self._keep(f"round-0/{STATE_FILE}", [state])
-        receipts, _ = statistics.finish_sums(floor=floor)
-        self._next = replace(self._next, server_round=1, count_receipts=receipts, state=state)
-        return True
-
     def _train(self, reception: Reception, server_round: int) -> None:
-        """Run a round; if it is void, wait for missing sites and try again."""
+        """Run a round; if it is void, wait for missing sites and try again, if that can help."""
         exchange = reception.exchange
         for attempt in range(self._next.attempt, self._terms.attempts + 1):
             self._roster = reception.refresh_roster(self._roster, server_round)
@@ -327,29 +226,38 @@ class Encrypted(Strategy):
             self.aggregate_train(server_round, exchange.replies(asked))
             if self._is_valid_round():
                 break
+            if self._lacks_sites(self._final.sites):
+                self._raise_void(server_round, attempt)
         else:
-            self._raise_void(server_round)
+            self._raise_void(server_round, self._terms.attempts)
         self._metrics.report_round(self._question)
         self._close_round(exchange, server_round)
 
     def _is_valid_round(self) -> bool:
         updates, floor = self._question.sums[TRAINING], self._terms.floor
-        everyone = len(self._opening.terms.roster)
-        needed = everyone if self._terms.exact else self._cohort.quorum
         return (
-            len(updates.counted_sites(floor=floor)) >= needed
+            len(updates.counted_sites(floor=floor)) >= self._sites_needed
             and len(updates.buckets(floor=floor)) >= self._terms.voters
             and updates.agreed_state(floor=floor) is not None
         )
 
-    def _raise_void(self, server_round: int) -> None:
+    @property
+    def _sites_needed(self) -> int:
+        return len(self._opening.terms.roster) if self._terms.exact else self._cohort.quorum
+
+    def _lacks_sites(self, without: Collection[str]) -> bool:
+        """Return whether a round cannot come about without these sites."""
+        return len(set(self._opening.terms.roster) - set(without)) < self._sites_needed
+
+    def _raise_void(self, server_round: int, attempts: int) -> None:
         came = self._question.replies
         missing = sorted(set(self._opening.terms.roster) - set(came))
         raise RoundVoid(
-            f"round {server_round} did not come about in {self._terms.attempts} attempts: "
+            f"round {server_round} did not come about in {attempts} "
+            f"attempt{'s' if attempts > 1 else ''}: "
             f"{len(came)} sites answered, missing: {abbreviated_names(missing) or 'none'}. Bring "
             "them back, or see why they refused, and run again",
-            attempts=self._terms.attempts,
+            attempts=attempts,
             came=len(came),
         )
 
@@ -360,7 +268,10 @@ class Encrypted(Strategy):
         state = collect_state(self._question, exchange, purpose=TRAINING, floor=self._terms.floor)
         self._keep(f"round-{server_round}/{STATE_FILE}", [state])
         receipts, sums = self._question.sums[TRAINING].finish_sums(floor=self._terms.floor)
-        count_receipts, count_sum = self._finish_counts(EVALUATION)
+        everyone, floor = len(self._opening.terms.roster), self._terms.floor
+        count_receipts, count_sum = finish_counts(
+            self._question, EVALUATION, num_sites=everyone, floor=floor
+        )
         self._note_withheld()
         self._metrics.hold_round(self._question, self._traffic)
         self._next = replace(
@@ -374,14 +285,6 @@ class Encrypted(Strategy):
             count_sum=count_sum,
         )
         self._keep_progress()
-
-    def _finish_counts(self, purpose: str) -> tuple[bytes, bytes]:
-        """Return receipts and sum of tallies; empty unless every site of the run is in it."""
-        # Sums over two subsets would reveal the tally of the sites in which they differ.
-        counted = self._question.sums[purpose]
-        if len(counted.added) < len(self._opening.terms.roster) or counted.withheld:
-            return b"", b""
-        return counted.finish_sums(floor=self._terms.floor)
 
     def _note_withheld(self) -> None:
         withheld = self._question.sums[EVALUATION].withheld
@@ -450,40 +353,19 @@ class Encrypted(Strategy):
     def _records(self) -> tuple[ArrayRecord, ConfigRecord]:
         return wire.arrays_and_facts(self._next.content())
 
-    def _ask(
+    def _ask(self, sites: Sequence[str], forms: Mapping[str, UploadForm]) -> None:
+        self._put(self._next, sites, forms, self._observe)
+
+    def _put(
         self,
+        request: SealedRound,
         sites: Sequence[str],
-        forms: dict[str, UploadForm],
-        *,
-        observe: Observer | None = None,
-    ) -> None:
-        roster = self._terms.agreement.roster(self._opening.terms.roster)
-        self._question = SealedRequest(
-            request=self._terms.sign_question(self._next),
-            nodes=nodes_of(self._roster, sites),
-            sums={
-                purpose: CiphertextSums(
-                    form=form, slot=self._slot(purpose), roster=roster, keep=self._keep
-                )
-                for purpose, form in forms.items()
-            },
-            read=self._read_reply,
-            observe=observe or self._observe,
+        forms: Mapping[str, UploadForm],
+        observe: Observer,
+    ) -> SealedRequest:
+        """Make a question, which is then the present one."""
+        questions = Questions(
+            terms=self._terms, roster=self._roster, keep=self._keep, observe=observe
         )
-
-    def _slot(self, purpose: str) -> Slot:
-        return Slot(
-            run=self._opening.run,
-            purpose=purpose,
-            server_round=self._next.server_round,
-            attempt=self._next.attempt,
-        )
-
-    def _read_reply(self, reply: Message) -> SealedReply:
-        terms = self._terms
-        return SealedReply.read(
-            reply_content(reply),
-            upload_bytes=terms.updates(self._roster.layout, self._next.server_round).upload_bytes,
-            count_bytes=max(terms.evaluation.upload_bytes, terms.statistics.upload_bytes),
-            tally_size=terms.evaluation.tally_size,
-        )
+        self._question = questions.put(request, sites, forms)
+        return self._question

@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +14,9 @@ _ROUNDING = 1e-9  # 0.07 of 100 sites is 7, not 7.000000000000001
 
 
 class QuorumNotReached(ConsortiumError, RuntimeError, code="quorum-not-reached"):
-    """Too few sites answered for the round to count."""
+    """Too few sites answered for the round to count; `missing` names those that did not."""
+
+    missing: tuple[str, ...] = ()
 
 
 class ImpossibleCohort(ConsortiumError, ValueError, code="impossible-cohort"):
@@ -82,12 +84,18 @@ class Cohort:
         if len(answered) < self.quorum:
             self.refuse(answered)
 
+    def can_reach_quorum(self, *, without: Collection[str]) -> bool:
+        """Return whether enough members would be left without these."""
+        return len(set(self.members) - set(without)) >= self.quorum
+
     def refuse(self, answered: Sequence[str]) -> None:
         """Raise `QuorumNotReached`, which names the members that did not answer."""
         missing = [name for name in self.members if name not in set(answered)]
-        raise QuorumNotReached(
+        error = QuorumNotReached(
             f"the round needs {self.quorum} sites, {len(answered)} answered; missing: "
             f"{abbreviated_names(missing)}. Bring them back, or lower quorum, and run again",
             needed=self.quorum,
             came=len(answered),
         )
+        error.missing = tuple(missing)
+        raise error

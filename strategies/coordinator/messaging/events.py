@@ -59,7 +59,7 @@ class SiteAnswered:
 
 @dataclass(frozen=True, kw_only=True)
 class SiteQuarantined:
-    """A site is left out of this round: it refused, was silent, or its reply was refused."""
+    """A site is left out of this round: it refused, was silent or gone, or it was refused."""
 
     kind: ClassVar[str] = "site-quarantined"
 

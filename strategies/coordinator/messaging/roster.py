@@ -20,7 +20,7 @@ from privacy.protocol.membership_proof import CHALLENGE_SIZE, Presence
 from privacy.wire import messages
 from privacy.wire.flower_records import MalformedRecord, refusing_site
 from strategies.coordinator.messaging.cohort import Cohort
-from strategies.coordinator.messaging.events import Observer
+from strategies.coordinator.messaging.events import Observer, RunEvent, SiteQuarantined
 from strategies.coordinator.messaging.exchange import GONE, Exchange
 from strategies.coordinator.messaging.reply_validation import (
     Quarantine,
@@ -47,6 +47,10 @@ class NameTaken(ReplyRefused, code="name-taken"):
 
 class NotTheSite(ReplyRefused, code="not-the-site"):
     """The node does not prove that it is the site whose name it claims."""
+
+
+class NodeGone(ReplyRefused, code="node-gone"):
+    """A member was there, and Flower lists its node no more when a round begins."""
 
 
 class WrongLayout(ReplyRefused, code="wrong-layout"):
@@ -80,11 +84,13 @@ class Roster:
         layout: The layout that most of them would train.
         present: The present members, by name, sorted.
         asked: Ids of the nodes that need not be asked again, refused ones included.
+        known: Names of all that were present at any time, and were not refused after that.
     """
 
     layout: Layout
     present: Mapping[str, Present]
     asked: frozenset[int]
+    known: frozenset[str] = frozenset()
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -176,18 +182,31 @@ class Reception:
         """Return the roster without members whose node is gone, and with new ones.
 
         Guarantee: while fewer members are present than the quorum, it waits for them, at most
-        until the join deadline.
+        until the join deadline. Whoever was present before, and is gone, is left out by name.
 
         A member that restarted returns under its old node id or under a new one, perhaps before
         Flower notices that the old node is gone. Its new node is then refused, because the name is
         taken. So all refused nodes are asked again when a member has gone.
         """
+        refused = set[str]()
+
+        def observe(event: RunEvent) -> None:
+            if isinstance(event, SiteQuarantined):
+                refused.add(event.site)
+            self.observe(event)
+
+        asking = replace(self, observe=observe)
         until = self.exchange.clock() + self.cohort.join_deadline_s
         while True:
-            roster = self._refresh_once(roster, server_round)
+            roster = asking._refresh_once(roster, server_round)
             if len(roster.present) >= self.cohort.quorum or self.exchange.clock() >= until:
-                return roster
+                break
             self.exchange.sleep(_PAUSE_S)
+        # Who came back and was refused is not gone: that refusal is why it is left out.
+        roster = replace(roster, known=roster.known - (refused - set(roster.present)))
+        for site in sorted(roster.known - set(roster.present)):
+            self.observe(SiteQuarantined(server_round=server_round, site=site, code=NodeGone.code))
+        return roster
 
     def _refresh_once(self, roster: Roster, server_round: int) -> Roster:
         there = frozenset(self.exchange.grid.get_node_ids())
@@ -287,4 +306,6 @@ class Reception:
                 present[said.site] = Present(
                     node=node, num_examples=said.num_examples, announcement=said.announcement
                 )
-        return replace(roster, present=dict(sorted(present.items())))
+        return replace(
+            roster, present=dict(sorted(present.items())), known=roster.known | set(present)
+        )

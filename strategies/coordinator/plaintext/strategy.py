@@ -25,6 +25,7 @@ from strategies.coordinator.messaging.events import (
     StatisticsPooled,
 )
 from strategies.coordinator.messaging.exchange import ByteCount, Exchange
+from strategies.coordinator.messaging.refusal_finality import FinalRefusals
 from strategies.coordinator.messaging.reply_validation import (
     Quarantine,
     checked_contribution,
@@ -82,7 +83,7 @@ class Synchronous(Strategy):
         self._step = step
         self._cohort = cohort
         self._terms = terms
-        self._observe = observe
+        self._observe = self._final = FinalRefusals(observe)
         self._keep = keep
         self._traffic = ByteCount()
         self._compared = set[str]()
@@ -145,7 +146,10 @@ class Synchronous(Strategy):
     def _attempt_round(
         self, reception: Reception, server_round: int, ask: Callable[[Grid, int], None]
     ) -> None:
-        """Run a round; if too few sites answer, wait for missing sites and try again."""
+        """Run a round; if too few sites answer, wait for missing sites and try again.
+
+        It is not tried again for sites that would refuse again.
+        """
         left = self._terms.attempts
         while True:
             left -= 1
@@ -154,7 +158,7 @@ class Synchronous(Strategy):
             try:
                 return ask(reception.exchange.grid, server_round)
             except QuorumNotReached:
-                if left < 1:
+                if left < 1 or not self._cohort.can_reach_quorum(without=self._final.sites):
                     raise
 
     def _compare_ledgers(self, exchange: Exchange) -> None:

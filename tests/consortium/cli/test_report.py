@@ -40,6 +40,7 @@ def test_a_coordinator_reads_how_good_the_model_is_which_it_does_not_have(deploy
     assert f"- AUC {found.metrics['roc_auc'].value:.3f} (error bound: " in said
     assert f"Measured on {found.held_out} held-out records from all hospitals" in said
     assert "This run did not measure whether that is better than what each of them could do" in said
+    assert "- Whether the model had converged cannot be told" in said
     assert "All three hospitals took part." in said
     assert "- va: weight " in said
     assert "- The model. It is at the hospitals, and the coordinator of an encrypted run" in said
@@ -61,7 +62,7 @@ def test_a_run_that_is_not_there_leaves_nothing(tmp_path: Path) -> None:
     coordinator = tmp_path / "coordinator"
     (coordinator / "secrets").mkdir(parents=True)
     assert "there is no run in" in refused("report", coordinator)
-    assert "name the directory of a finished run" in refused(
+    assert "name the directory of a coordinator, a run or a site" in refused(
         "report", coordinator, "--name", "never"
     )
     assert not (coordinator / "runs").exists()

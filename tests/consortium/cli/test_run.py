@@ -14,6 +14,7 @@ from consortium.coordinator.resume import NotResumable
 from consortium.deployment.control_client import Control
 from consortium.deployment.processes import LaunchFailed
 from consortium.deployment.run_orders import RunOrder, last_run
+from consortium.deployment.superlink import SuperLink
 from consortium.run.directory import RunDirectory
 from scenarios.engines.runner import ScenarioRun as Scenario
 from scenarios.engines.runner import run_scenario
@@ -54,6 +55,7 @@ def coordinator(
         return 7
 
     monkeypatch.setattr(Control, "submit_order", submit)
+    monkeypatch.setattr(SuperLink, "require_up", lambda _self: None)
     return founded.coordinator
 
 
@@ -70,6 +72,39 @@ def test_a_run_is_of_the_charter_in_force_and_says_its_model(
     assert json.loads((coordinator / "order.json").read_text())["config"]["quorum"] == 3
     waited = commands.invoke(app, ["wait", str(coordinator)])
     assert waited.output.startswith("finished: 1 rounds")
+
+
+@pytest.mark.parametrize("words", [["run", "--name", "a"], ["stop"]])
+def test_what_needs_a_superlink_says_how_to_start_it_and_leaves_nothing(
+    words: list[str], tmp_path: Path
+) -> None:
+    """An empty directory would be in the way of the run that is started next."""
+    founded = found(tmp_path)
+    founded.provision()
+    founded.install()
+    refused = commands.invoke(app, [words[0], str(founded.coordinator), *words[1:]]).exception
+    assert isinstance(refused, LaunchFailed)
+    assert f"`consortium coordinator up {founded.coordinator} --detach`" in str(refused)
+    assert not (founded.coordinator / "runs").exists()
+
+
+def test_the_end_of_a_run_says_who_is_not_in_it_and_why(
+    coordinator: Path, summary: dict[str, object]
+) -> None:
+    """With the code, its counts and the coordinator's log; `status` says the same."""
+    commands.invoke(app, ["run", str(coordinator), "--name", "a"])
+    run = RunDirectory(coordinator.resolve() / "runs" / "a")
+    refused = {"server_round": 0, "code": "site-refused.bad-table", "counts": {"values": 7}}
+    left_out = {
+        "sites": [{"name": "east", "present": True}, {"name": "west", "present": False}],
+        "quarantined": [{"site": "west", **refused}],
+    }
+    run.summary.write_text(json.dumps({**summary, **left_out}))
+    reason = "site-refused.bad-table (values 7): Its data break the agreed schema"
+    waited = commands.invoke(app, ["wait", str(coordinator)]).output.splitlines()
+    assert waited[-2:] == [f"not in the run: west, {reason}", f"its log: {run.log}"]
+    status = commands.invoke(app, ["status", str(coordinator)]).output.splitlines()
+    assert status[-2:] == [f"left out     west: {reason}", f"its log      {run.log}"]
 
 
 def seed_of(coordinator: Path, name: str) -> object:

@@ -125,6 +125,30 @@ def test_flowers_own_log_is_shown_when_asked_for(
     assert "num-supernodes=3" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, ""), ({"no_proxy": "intranet"}, "intranet,"), ({"NO_PROXY": "ward"}, "ward,")],
+)
+def test_no_proxy_is_asked_for_this_machines_own_ports(
+    given: dict[str, str],
+    expected: str,
+    programs: Path,
+    run: RunDirectory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """GRPC would ask the one that the environment names."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    program(programs, "flower-superlink", HEALTHY)
+    program(programs, "flwr", TELLING)
+    simulate_run(run, num_sites=3, run_config=RunConfig().flat())
+    told = (run.path / "flower" / "run.log").read_text()
+    for name in ("no_proxy", "NO_PROXY"):
+        assert f'"{name}": "{expected}127.0.0.1,localhost"' in told
+
+
 def test_everything_flower_writes_stays_in_the_run_directory_and_nothing_is_sent(
     programs: Path, run: RunDirectory
 ) -> None:

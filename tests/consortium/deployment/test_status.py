@@ -10,7 +10,9 @@ import pytest
 from consortium.deployment.code_approval import choose_code
 from consortium.deployment.status import coordinator_status, site_status
 from consortium.deployment.supernode import SuperNode
+from consortium.run.directory import RunDirectory
 from consortium.run.party_directory import CoordinatorDirectory
+from consortium.run.records import QuarantineRecord, SiteSummary, Summary, write_record
 from tests.consortium.founded import Founded, found
 
 
@@ -75,9 +77,47 @@ def test_a_run_is_told_by_its_last_round_and_its_last_trouble(
     assert (said["run"], said["last round"], said["last error"]) == ("first", "none", "none")
     events = [
         {"event": "round-finished", "server_round": 1},
-        {"event": "site-quarantined", "site": "east", "code": "silent"},
+        {"event": "site-quarantined", "server_round": 2, "site": "east", "code": "silent"},
         {"event": "round-finished", "server_round": 2},
     ]
     (run / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
     said = told(coordinator_status(founded.coordinator))
     assert (said["last round"], said["last error"]) == ("2", "east silent")
+    assert said["left out"] == "east: silent: No answer came before the deadline"
+    assert said["its log"] == str(run / "coordinator" / "coordinator.log")
+
+
+def test_the_evaluation_at_the_end_of_a_run_is_no_round_and_a_lost_site_no_error(
+    founded: Founded, tmp_path: Path
+) -> None:
+    run = RunDirectory(tmp_path / "runs" / "first")
+    run.path.mkdir(parents=True)
+    CoordinatorDirectory(founded.coordinator).last_run.write_text(str(run.path))
+    lost = QuarantineRecord(server_round=4, site="east", code="node-failed")
+    write_record(
+        run.summary,
+        Summary(
+            name="banks",
+            task="credit",
+            status="finished",
+            started="2026-01-02T03:04:05+00:00",
+            seconds=1.0,
+            seed=7,
+            config={"num-server-rounds": 3},
+            versions={},
+            charter_fingerprint="",
+            rounds=3,
+            sites=[SiteSummary(name="east", present=True)],
+            quarantined=[lost],
+            withheld="withheld, because east did not answer at the end",
+        ),
+    )
+    run.events.write_text(json.dumps({"event": "round-finished", "server_round": 4}) + "\n")
+    said = told(coordinator_status(founded.coordinator))
+    assert (said["run"], said["last round"], said["last error"]) == (
+        "first, finished",
+        "3 of 3",
+        "none",
+    )
+    assert said["left out"].startswith("east: node-failed: ")
+    assert said["evaluation"].startswith("withheld, because east")

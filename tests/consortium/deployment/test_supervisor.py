@@ -83,7 +83,12 @@ def stopping(after: int, pauses: list[float]) -> Callable[[float], None]:
     return sleep
 
 
-def test_told_to_stop_it_stops_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
+def test_told_to_stop_it_stops_and_leaves_nothing(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when its terminal closes, which hangs it up."""
+    monkeypatch.setattr(sys.modules[__name__], "STOP", number)
     service = Sleeper(tmp_path)
     supervise_service(service, sleep=stopping(0, []))
     assert service.starts == 1
@@ -217,10 +222,12 @@ def test_a_supervisor_that_is_dead_and_unmourned_supervises_nothing(tmp_path: Pa
     dead.wait()
 
 
-def test_a_command_line_that_does_not_come_up_is_an_error_that_names_its_log(
+def test_a_command_line_that_does_not_come_up_is_an_error_that_quotes_and_names_its_log(
     tmp_path: Path,
 ) -> None:
-    with pytest.raises(LaunchFailed, match=r"supervisor\.log"):
+    """Only what it said this time: nobody should have to open a log for it."""
+    (tmp_path / "supervisor.log").write_text("an older failure\n")
+    with pytest.raises(LaunchFailed, match=r"start: Usage.*no-such-command.*supervisor\.log"):
         start_detached(["no-such-command"], Sleeper(tmp_path))
     assert "no-such-command" in (tmp_path / "supervisor.log").read_text()
 

@@ -44,8 +44,10 @@ def waiting(
     run: RunDirectory,
     going: list[int] | None = None,
     sleep: Callable[[float], None] = lambda _seconds: None,
+    tell: Callable[[str], None] = lambda _line: None,
 ) -> Waiting:
-    return Waiting(Told(SuperLink(run.path), going if going is not None else [1]), run, sleep)
+    control = Told(SuperLink(run.path), going if going is not None else [1])
+    return Waiting(control, run, sleep, tell)
 
 
 def test_a_finished_run_is_not_waited_for(finished: RunDirectory) -> None:
@@ -64,10 +66,53 @@ def test_a_round_is_awaited_until_it_begins_whatever_half_line_is_there(tmp_path
         nonlocal looks
         looks += 1
         lines = [{"event": "round-started", "server_round": number} for number in range(looks)]
-        run.events.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"event')
+        written = "".join(json.dumps(line) + "\n" for line in lines)
+        run.events.write_text('{"event": "run-started"}\n' + written + '{"event')
 
     waiting(run, sleep=sleep).wait_for_round(2)
     assert looks == 3
+
+
+def test_who_is_left_out_is_told_at_once_and_once_for_each_reason(tmp_path: Path) -> None:
+    run, told = RunDirectory(tmp_path), list[str]()
+    refused = {"event": "site-quarantined", "site": "west", "code": "silent", "counts": {}}
+    lines = [
+        {"event": "sites-joined", "sites": ["east", "west"], "absent": ["north"]},
+        {**refused, "server_round": 1},
+        {**refused, "server_round": 2},
+        {**refused, "server_round": 3, "code": "site-refused.too-often", "counts": {"hour": 4}},
+        {"event": "round-started", "server_round": 4},
+    ]
+    seen = []
+
+    def sleep(_seconds: float) -> None:
+        seen.append(len(told))
+        with run.events.open("a") as file:
+            file.write(json.dumps(lines.pop(0)) + "\n")
+
+    waiting(run, sleep=sleep, tell=told.append).wait_for_round(4)
+    assert told == [
+        f"the run goes on without north, with 2 sites; see {run.log}",
+        f"left out: west, silent; see {run.log}",
+        f"left out: west, site-refused.too-often (hour 4); see {run.log}",
+    ]
+    assert seen == [0, 1, 2, 2, 3]
+
+
+@pytest.mark.parametrize("aggregation", ["clear", "encrypted"])
+def test_an_encrypted_run_without_a_member_says_at_once_what_may_be_withheld(
+    aggregation: str, tmp_path: Path
+) -> None:
+    run, told = RunDirectory(tmp_path), list[str]()
+    run.coordinator.mkdir()
+    run.run_config.write_text(json.dumps({"aggregation": aggregation}))
+    joined = {"event": "sites-joined", "sites": ["east", "west"], "absent": ["north"]}
+    started = {"event": "round-started", "server_round": 1}
+    run.events.write_text(json.dumps(joined) + "\n" + json.dumps(started) + "\n")
+    waiting(run, tell=told.append).wait_for_round(1)
+    withheld = [line for line in told if line.startswith("its evaluation may be withheld")]
+    assert len(withheld) == (aggregation == "encrypted")
+    assert told[0].startswith("the run goes on without north")
 
 
 def test_a_run_that_died_without_a_word_is_told_with_what_to_do(tmp_path: Path) -> None:

@@ -191,10 +191,16 @@ def test_who_was_not_there_is_told_with_the_reason(tmp_path: Path) -> None:
     refused = left_out(0, "cedar-bank", "site-refused.bad-table", columns=1)
     sample = Sample(absent=BANKS[:3], quarantined=(refused,), config={"without": "amber-bank"})
     said = report_text(Recorded.read(sample.write(tmp_path)))
-    assert "One of four banks took part. Absent: amber-bank, birch-bank and cedar-bank." in said
-    assert "- amber-bank: round all, why The run was started without it." in said
-    assert "- birch-bank: round all, why Nothing came from it before the run began." in said
-    assert "- cedar-bank: round start, why Its data break the agreed schema (columns 1)." in said
+    never = "Nothing came from it before the run began"
+    by_name, schema = "The run was started without it", "Its data break the agreed schema"
+    code = "site-refused.bad-table"
+    assert (
+        f"One of four banks took part. Not in the run: amber-bank (left-out-by-name: {by_name}); "
+        f"birch-bank (never-came: {never}); cedar-bank ({code}: {schema})."
+    ) in said
+    assert f"- amber-bank: round all, code left-out-by-name, why {by_name}." in said
+    assert f"- birch-bank: round all, code never-came, why {never}." in said
+    assert f"- cedar-bank: round start, code {code}, why {schema} (columns 1)." in said
 
 
 @pytest.mark.parametrize(
@@ -258,10 +264,13 @@ def test_only_released_sites_stand_beside_the_pooled_figures(
 def test_what_was_left_out_is_told_in_sentences(reports: dict[str, RunDirectory]) -> None:
     text = text_of(reports["quarantined"])
     assert "Five answers were not used. The run continued without." in text
-    assert "node 1007 start It is not named in the charter, or this run leaves it out." in text
-    assert "cedar-bank 1, 2 No answer came before the deadline." in text
-    assert "birch-bank 3 Its data break the agreed schema (columns 2, values 17)." in text
-    assert "birch-bank final evaluation The recorded reason is moon-in-the-way." in text
+    unknown = "It is not named in the charter, or this run leaves it out."
+    assert f"node 1007 start not-a-member {unknown}" in text
+    assert "cedar-bank 1, 2 silent No answer came before the deadline." in text
+    refused = "site-refused.bad-table Its data break the agreed schema (columns 2, values 17)."
+    assert f"birch-bank 3 {refused}" in text
+    told = "moon-in-the-way The recorded reason is moon-in-the-way."
+    assert f"birch-bank final evaluation {told}" in text
     assert "birch-bank 2 3 of 5 no answer no answer" in text
 
 
@@ -278,7 +287,8 @@ def test_a_run_that_never_began_says_so(reports: dict[str, RunDirectory]) -> Non
     text = text_of(reports["never-began"])
     assert "Nobody came" in text
     assert "No round was completed, so there is no model" in text
-    assert "None of the four banks took part. Absent: amber-bank, birch-bank" in text
+    assert "None of the four banks took part. Not in the run: amber-bank, birch-bank" in text
+    assert "(never-came: Nothing came from it before the run began)" in text
 
 
 def test_more_than_two_classes_have_a_matrix_and_a_line_each(

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consortium.run import logs
-from consortium.run.logs import LEVEL, last_error, log_before, log_in_detail, logging_to
+from consortium.run.logs import (
+    LEVEL,
+    last_error,
+    last_error_text,
+    log_before,
+    log_in_detail,
+    logging_to,
+)
 from tests.consortium.staged import ward
 
 _LOG = logging.getLogger("consortium.client.anything")
@@ -84,6 +91,28 @@ def test_the_last_error_is_found_below_lines_that_are_none() -> None:
     ]
     assert last_error(lines) == "BadTable: age: expected a number"
     assert last_error(lines[3:]) == ""
+
+
+def _raise_error(text: str) -> None:
+    raise ValueError(text)
+
+
+@pytest.mark.parametrize("said", ["age: expected a number", "two columns break it:\n- age\n- sex"])
+def test_what_the_last_error_says_is_whole_and_without_its_traceback(
+    said: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "site.log"
+    assert last_error_text(log) == ""
+    with logging_to(log):
+        _LOG.warning("nobody is held out")
+        assert last_error_text(log) == ""
+        for text in ("an older one", said):
+            try:
+                _raise_error(text)
+            except ValueError:
+                _LOG.exception("refused query.hello: bad-table")
+        _LOG.warning("later")
+    assert last_error_text(log) == said
 
 
 def test_the_last_error_of_a_log_of_version_0_1_0_is_its_last_line() -> None:

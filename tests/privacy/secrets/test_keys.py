@@ -26,7 +26,7 @@ from privacy.secrets.keys import (
 from privacy.storage.secret_files import MalformedSecretFile
 
 CHARTER = b"\x01" * 32
-KEPT = ("state", "checksum", "pad", "bucket_key")
+KEPT = ("state", "checksum", "pad")
 
 
 def test_rfc8032_ed25519_section_7_1_tests_1_and_2() -> None:
@@ -157,10 +157,7 @@ def test_what_is_no_epoch_secret_is_refused(number: int, secret: bytes) -> None:
 
 
 def test_every_key_of_every_run_is_another() -> None:
-    """Purpose, epoch, secret, charter and run: a change in any of them changes every key.
-
-    The key for buckets is one of the epoch: the run has no part in it.
-    """
+    """Purpose, epoch, secret, charter and run: a change in any of them changes every key."""
     variants = [
         EpochSecret(1, bytes(32)).run_keys(charter=CHARTER, run="a"),
         EpochSecret(1, bytes(32)).run_keys(charter=CHARTER, run="b"),
@@ -168,9 +165,7 @@ def test_every_key_of_every_run_is_another() -> None:
         EpochSecret(2, bytes(32)).run_keys(charter=CHARTER, run="a"),
         EpochSecret(1, b"1" * 32).run_keys(charter=CHARTER, run="a"),
     ]
-    assert variants[0].bucket_key == variants[1].bucket_key
-    derived = [getattr(keys, name)[:32] for keys in variants for name in KEPT[:3]]
-    derived += [keys.bucket_key for keys in variants[1:]]
+    derived = [getattr(keys, name)[:32] for keys in variants for name in KEPT]
     derived += [EpochSecret(epoch, bytes(32)).fingerprint for epoch in (1, 2)]
     assert len(set(derived)) == len(derived)
 
@@ -180,16 +175,31 @@ def test_run_keys_are_the_same_at_every_member_and_of_the_stated_length() -> Non
         EpochSecret(1, bytes(32)).run_keys(charter=CHARTER, run="bank-credit-0a") for _ in range(2)
     )
     assert [getattr(first, name) for name in KEPT] == [getattr(second, name) for name in KEPT]
-    assert [len(getattr(first, name)) for name in KEPT] == [64, 32, 32, 32]
+    assert [len(getattr(first, name)) for name in KEPT] == [64, 32, 32]
 
 
 def test_derivation_is_never_re_meant() -> None:
     """Pinned: members of two versions of this program must derive the same keys."""
     keys = EpochSecret(7, bytes(range(32))).run_keys(charter=CHARTER, run="bank-credit-0a")
-    everything = keys.state + keys.checksum + keys.pad + keys.bucket_key
+    everything = keys.state + keys.checksum + keys.pad
     assert hashlib.sha256(everything).hexdigest() == (
-        "2757ab915a511fd328905609cb7f708e47f56372033dd31bb23227bb4a0fd520"
+        "4d1732229344a892dd21cdd3841be556a581c474ce6bf6d90af7e397469a5d03"
     )
+
+
+def test_a_share_of_a_draw_is_of_its_member_and_its_draw_alone() -> None:
+    """And the same whenever it is asked for; the first is a published vector."""
+    members = [
+        Identity("a", signing=bytes(range(32)), receiving=bytes(range(32, 64))),
+        Identity("a", signing=bytes(range(32)), receiving=bytes(range(33, 65))),
+        Identity("a", signing=bytes(range(1, 33)), receiving=bytes(range(32, 64))),
+    ]
+    shares = [one.bucket_share(draw) for one in members for draw in (CHARTER, bytes(32))]
+    assert shares[0].hex() == "b4a7708673dae1a45243df534d35e7b8ac33af98e70ba0a90971411eeda66e16"
+    assert shares[0] == members[0].bucket_share(CHARTER)
+    assert len({*shares, bytes(range(32)), bytes(range(32, 64))}) == 8
+    with pytest.raises(MalformedEnvelope):
+        members[0].bucket_share(b"")
 
 
 @pytest.mark.parametrize(("charter", "run"), [(b"", "a"), (CHARTER, ""), (CHARTER, "A")])
@@ -241,7 +251,7 @@ def test_no_secret_shows_its_bytes() -> None:
     member = Identity("east", signing=material, receiving=material)
     secret = EpochSecret(1, material)
     keys = secret.run_keys(charter=CHARTER, run="run")
-    hidden = [material, keys.state, keys.checksum, keys.pad, keys.bucket_key]
+    hidden = [material, keys.state, keys.checksum, keys.pad]
     shown = "".join(f"{item!r}{item}{[item]!r}" for item in (member, secret, keys, Secret()))
     for key in hidden:
         assert key.hex() not in shown

@@ -45,6 +45,11 @@ def no_ray(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(metadata, "version", without)
 
 
+def other_flower(patch: pytest.MonkeyPatch) -> None:
+    version = metadata.version
+    patch.setattr(metadata, "version", lambda name: "1.42.0" if name == "flwr" else version(name))
+
+
 def no_superlink(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(sys, "executable", "/nowhere/python")
 
@@ -72,6 +77,7 @@ def deep_folder(patch: pytest.MonkeyPatch) -> None:
 TROUBLES = {
     "Python": (old_python, "install Python 3.11"),
     "ray": (no_ray, "run `make install`"),
+    "flwr": (other_flower, "deployments need Flower 1.41.x"),
     "flower-superlink": (no_superlink, "run `make install`"),
     "free memory": (little_memory, "free 4 GiB"),
     "free disk here": (little_disk, "free 1 GiB"),

@@ -5,6 +5,7 @@ import re
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +24,9 @@ from scenarios.cli.main import app, main
 from scenarios.data.datasets import load_dataset
 from scenarios.engines import runner
 from scenarios.engines.in_process import Vanished
-from scenarios.library.registry import scenario_named
+from scenarios.engines.staging import new_run_directory
+from scenarios.library.registry import SCENARIOS, scenario_named
+from scenarios.scenario import scenario_of_charter
 from tests.scenarios.conftest import Done
 
 
@@ -126,19 +129,69 @@ def test_data_for_an_unknown_site_is_wrong_usage(tmp_path: Path) -> None:
     assert not out.exists()
 
 
-def test_a_run_that_excluded_a_site_cannot_be_compared_and_names_the_cell_to_correct(
-    heart: Done, tmp_path: Path
+@pytest.fixture(scope="module")
+def unfit(heart: Done, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with records for each hospital that its schema refuses, for one reason."""
+    folder = tmp_path_factory.mktemp("unfit")
+    for name in heart.scenario.sites:
+        frame = pd.read_parquet(heart.run.site(name) / "data.parquet").astype(object)
+        frame.loc[frame.index[3], "age"] = "sixty"
+        frame.to_csv(folder / f"{name}.csv", index=False)
+    return folder
+
+
+def test_a_run_without_data_that_were_given_ends_with_1_and_names_the_cell_and_the_log(
+    unfit: Path, tmp_path: Path
 ) -> None:
-    frame = pd.read_parquet(heart.run.site("hungary") / "data.parquet").astype(object)
-    frame.loc[frame.index[3], "age"] = "sixty"
-    frame.to_csv(tmp_path / "own.csv", index=False)
-    chosen = ("--set", "num-server-rounds=1", "--data", f"hungary={tmp_path}/own.csv")
+    """Nothing is compared with a run of other records."""
+    chosen = ("--set", "num-server-rounds=1", "--data", f"hungary={unfit}/hungary.csv")
     out = tmp_path / "run"
     over = run_command("compare", "heart-diagnosis", *chosen, "--out", str(out))
     assert over.exit_code == 1
+    log = out / "sites" / "hungary" / "site.log"
+    code = "site-refused.bad-table"
+    said = over.output.splitlines()
+    assert f"round 0: hungary left out ({code}, columns 1, values 1); see {log}" in said
+    at_the_end = said.index(
+        f"not in the run: hungary, {code} (columns 1, values 1): Its data break the agreed schema"
+    )
+    assert said[at_the_end + 1] == f"  its log: {log}"
     assert "age: expected a number, not so in row 5 ('sixty')" in one_line(over.output)
+    assert "the run went on without your data of hungary" in one_line(over.output)
+    assert "hungary alone" not in over.output
     assert json.loads((out / "summary.json").read_text())["status"] == "finished"
-    assert (out / "report.html").exists()
+    assert "Its data break the agreed schema" in (out / "report.html").read_text()
+
+
+def test_a_run_without_data_that_were_given_is_compared_if_that_is_accepted(
+    unfit: Path, tmp_path: Path
+) -> None:
+    chosen = ("--set", "num-server-rounds=1", "--data", f"hungary={unfit}/hungary.csv")
+    accepted = ("--allow-absent", "--out", str(tmp_path / "run"))
+    over = run_command("compare", "heart-diagnosis", *chosen, *accepted)
+    assert over.exit_code == 0, over.output
+    assert "not in the run: hungary, site-refused.bad-table" in over.output
+    assert "cleveland alone" in over.output
+    assert "hungary alone" not in over.output
+
+
+@pytest.mark.parametrize("aggregation", ["clear", "encrypted"])
+def test_one_reason_of_all_sites_is_the_headline_of_a_failed_run(
+    aggregation: str, heart: Done, unfit: Path, tmp_path: Path
+) -> None:
+    words = ["run", "heart-diagnosis", "--set", f"aggregation={aggregation}"]
+    for name in heart.scenario.sites:
+        words += ["--data", f"{name}={unfit}/{name}.csv"]
+    over = run_command(*words, "--out", str(tmp_path / "run"))
+    assert over.exit_code == 1
+    said = one_line(over.output)
+    reason = "all four sites are left out for one reason, site-refused.bad-table: "
+    assert f"the run failed: quorum-not-reached: {reason}" in said
+    assert "correct the cause there first" in said
+    assert "ring them back" not in said
+    assert reason in one_line((tmp_path / "run" / "report.html").read_text()).replace(
+        "All four", "all four"
+    )
 
 
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt, 130), (None, 0)])
@@ -186,6 +239,39 @@ def test_a_parked_run_exits_with_1_and_says_how_to_go_on(
     assert "the run is parked" in one_line(said.output)
     assert f"resume it with: scenario resume {tmp_path / 'run'}" in one_line(said.output)
     assert RunDirectory(tmp_path / "run").report.exists()
+
+
+def test_a_parked_run_of_a_users_own_scenario_is_resumed_by_its_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command line knows no scenario of that name: the charter says all it needs."""
+    own = replace(
+        scenario_named("heart-diagnosis"), name="my-study", sites=("cleveland", "hungary")
+    )
+
+    def leaving(message: Message, context: Context) -> Message:
+        if message.metadata.message_type == messages.TRAIN:
+            raise Vanished
+        return client_app(message, context)
+
+    config = own.config_with({"deadline-s": 0.2, "join-deadline-s": 0.2, "num-server-rounds": 1})
+    run = new_run_directory(own, under=tmp_path, named=tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "client_app", leaving)
+        with pytest.raises(runner.RunParked):
+            runner.run_scenario(runner.ScenarioRun(scenario=own, config=config), run)
+    resumed = run_command("resume", str(run.path))
+    assert resumed.exit_code == 0, resumed.output
+    assert "AUC 0." in resumed.output
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_charter_says_what_resuming_needs_of_its_scenario(name: str) -> None:
+    known = SCENARIOS[name]
+    found = scenario_of_charter(known.charter)
+    assert (found.name, found.task, found.table) == (known.name, known.task, known.table)
+    assert (found.sites, found.floors) == (known.sites, known.floors)
+    assert found.headline == known.headline
 
 
 def test_predict_writes_one_row_for_each_row(heart: Done, tmp_path: Path) -> None:

@@ -69,6 +69,22 @@ def test_an_encrypted_run_says_nothing_of_its_start(tmp_path: Path) -> None:
     assert shown_text(tmp_path, round_finished(1)) == ""
 
 
+def test_the_log_of_a_site_is_named_and_the_same_reason_once(tmp_path: Path) -> None:
+    screen, path = console(), tmp_path / "events.jsonl"
+    later = {**site_quarantined(), "server_round": 2}
+    events = [site_quarantined(), later, {**later, "site": "east"}]
+
+    def log_of(site: str) -> Path | None:
+        return Path(f"/runs/{site}/site.log") if site == "west" else None
+
+    with show_progress(path, rounds=2, metric="roc_auc", console=screen, log_of=log_of):
+        path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    assert screen_text(screen).splitlines() == [
+        "round 1: west left out (silent); see /runs/west/site.log",
+        "round 2: east left out (silent)",
+    ]
+
+
 def test_missing_and_excluded_sites_are_named_with_the_reason(tmp_path: Path) -> None:
     absent = {**JOINED, "sites": ["east"], "absent": ["west"]}
     text = shown_text(tmp_path, absent, site_quarantined(needed=8, came=4), site_quarantined())

@@ -5,10 +5,15 @@ import pytest
 
 from consortium.report.elements.headline import headline
 from consortium.report.elements.run_reader import Recorded
+from consortium.report.sections.sites import absent_sentence
 from consortium.wording.formatting import SPACE
+from strategies.coordinator.messaging.events import SiteQuarantined
 from tests.consortium.sample_run import BANKS, CLEAR_WIN, PRICE, Sample
 
 AMBER, BIRCH, CEDAR, DUNE = BANKS
+
+
+REFUSED = "site-refused.budget-exhausted"
 
 
 def sentence(sample: Sample, path: Path) -> str:
@@ -85,3 +90,37 @@ def test_without_a_comparison_nothing_is_claimed(tmp_path: Path) -> None:
 def test_a_failed_run_says_where_it_stopped(completed: int, said: str, tmp_path: Path) -> None:
     failed = Sample(completed=completed, error="quorum-not-reached: too few")
     assert sentence(failed, tmp_path) == said
+
+
+@pytest.mark.parametrize("odd", ["", "silent"])
+def test_one_reason_of_all_members_is_in_the_headline_of_a_run_that_stopped(
+    odd: str, tmp_path: Path
+) -> None:
+    """Nobody takes a spent budget for an outage."""
+    codes = [REFUSED, REFUSED, REFUSED, odd or REFUSED]
+    sample = Sample(
+        absent=BANKS,
+        completed=0,
+        error="quorum-not-reached: too few",
+        quarantined=[
+            SiteQuarantined(server_round=0, site=bank, code=code)
+            for bank, code in zip(BANKS, codes, strict=True)
+        ],
+    )
+    began = "The run stopped before its first round was complete"
+    reason = (
+        ", because all banks were left out for one reason: It refused: the run would spend more "
+        "privacy than is left"
+    )
+    assert sentence(sample, tmp_path) == f"{began}{'' if odd else reason}."
+
+
+def test_a_report_begins_with_who_is_not_in_the_run_and_why(tmp_path: Path) -> None:
+    left_out = SiteQuarantined(server_round=0, site=DUNE, code="site-refused.bad-table")
+    sample = Sample(absent=(CEDAR, DUNE), quarantined=[left_out])
+    assert absent_sentence(Recorded.read(sample.write(tmp_path))) == (
+        f"Not in the run: {CEDAR} (never-came: Nothing came from it before the run began); {DUNE} "
+        "(site-refused.bad-table: Its data break the agreed schema)."
+    )
+    whole = Sample().write(tmp_path / "whole")
+    assert absent_sentence(Recorded.read(whole)) == ""

@@ -14,6 +14,7 @@ from consortium.run.evidence_store import EvidenceStore
 from privacy.layout import Layout
 from privacy.protocol.key_messages import Opening
 from privacy.protocol.receipts import decode_receipts
+from privacy.wire import flower_records as wire
 from scenarios.engines.in_process import InProcessGrid, Vanished
 from strategies.coordinator.encrypted.key_setup import NoOpener
 from strategies.coordinator.encrypted.parameters import MembersMissing, RoundVoid
@@ -295,6 +296,27 @@ def test_a_round_that_does_not_come_about_is_void_and_says_who_was_missing(
     assert course.quarantined == {(3, "north", "silent")}
     assert [one.server_round for one in course.rounds] == [1, 2]
     assert course.rounds[1].evaluation.any()  # released by those who were asked in round 3
+
+
+@pytest.mark.parametrize(
+    ("codes", "tries"),
+    [(("budget-exhausted", "epsilon-too-large"), 1), (("budget-exhausted", "too-often"), 2)],
+)
+def test_a_round_is_not_tried_again_for_who_would_refuse_again(
+    codes: tuple[str, str], tries: int, place: Callable[..., Consortium]
+) -> None:
+    """Three of four sites are needed; a refusal for the rate may pass."""
+    told = dict(zip(("east", "north"), codes, strict=True))
+
+    def refuses(passing: Passing) -> RecordDict:
+        trained = passing.kind == "train" and passing.site in told
+        return wire.refusal_of(told[passing.site], {}) if trained else passing.content
+
+    course = place(*NAMES).start(up=refuses, attempts=2, quorum=3)
+    assert isinstance(course.error, RoundVoid)
+    assert f"in {tries} attempt" in str(course.error)
+    trained = [asked for asked, _ in course.answers("train") if asked.site == "east"]
+    assert len(trained) == tries
 
 
 def test_a_final_state_that_half_of_the_sites_sign_is_none(

@@ -306,11 +306,29 @@ def test_nobody_is_asked_twice() -> None:
 
 
 def test_a_member_whose_node_has_gone_is_absent() -> None:
-    grid = ChangingGrid(honest(), range(4))
-    reception = reception_of(grid, Told())
+    """Each round that begins without it names it."""
+    grid, told = ChangingGrid(honest(), range(4)), Told()
+    reception = reception_of(grid, told)
     roster = reception.await_members()
     grid.here = {0, 1, 3}
-    assert reception.refresh_roster(roster, 1).sites == ("east", "north", "west")
+    for server_round in (1, 2):
+        roster = reception.refresh_roster(roster, server_round)
+        assert roster.sites == ("east", "north", "west")
+    grid.here = {0, 1, 2, 3}
+    assert reception.refresh_roster(roster, 3).sites == NAMES
+    assert told.away == [(1, "south", "node-gone"), (2, "south", "node-gone")]
+
+
+def test_a_member_that_comes_back_and_refuses_is_not_said_to_be_gone() -> None:
+    """The refusal is why it is left out, also of later rounds."""
+    refusal = {messages.HELLO: lambda _said: wire.refusal_of("bad-table", {}, site="south")}
+    grid, told = ChangingGrid([*honest(), SmallSite(name="south", spoil=refusal)], range(4)), Told()
+    reception = reception_of(grid, told)
+    roster = reception.await_members()
+    grid.here = {0, 1, 3, 4}
+    for server_round in (1, 2):
+        roster = reception.refresh_roster(roster, server_round)
+    assert told.away == [(1, "south", "site-refused.bad-table")]
 
 
 def test_a_member_comes_back_under_its_old_node() -> None:

@@ -1,5 +1,6 @@
 """A run in the clear that was interrupted ends as if it had not been."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privacy.layout import Field, Layout
+from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from scenarios.engines.in_process import InProcessGrid, SiteApp, Vanished
 from strategies.coordinator.messaging.cohort import QuorumNotReached
@@ -18,6 +20,8 @@ from tests.small_site import (
     NAMES,
     TERMS,
     Outcome,
+    SmallSite,
+    Spoil,
     cohort_of,
     grid_of,
     honest,
@@ -89,6 +93,33 @@ def test_a_round_below_its_quorum_is_tried_again() -> None:
     assert [one.answered for one in outcome.rounds] == [NAMES] * 3
     with pytest.raises(QuorumNotReached):
         strategy_of(Outcome(), cohort=cohort).start(grid_of(two_forget()), 2)
+
+
+@pytest.mark.parametrize(
+    ("codes", "tries"),
+    [
+        (("budget-exhausted", "epsilon-too-large"), 1),
+        (("budget-exhausted", "too-often"), 3),
+        (("outside-hours", "too-often"), 3),
+    ],
+)
+def test_a_round_is_not_tried_again_for_who_would_refuse_again(
+    codes: tuple[str, ...], tries: int
+) -> None:
+    """Three of four sites are needed; a refusal for the hour or the rate may pass."""
+
+    def refusing(code: str) -> Mapping[str, Spoil]:
+        return {messages.TRAIN: lambda _content: wire.refusal_of(code, {"left_milli": 5})}
+
+    told = zip(NAMES[:2], codes, strict=True)
+    sites = [SmallSite(name=name, spoil=refusing(code)) for name, code in told]
+    sites += honest(NAMES[2:])
+    outcome, terms = Outcome(), replace(TERMS, attempts=3)
+    with pytest.raises(QuorumNotReached) as ended:
+        strategy_of(outcome, cohort=cohort_of(quorum=3), terms=terms).start(grid_of(sites), 2)
+    assert ended.value.missing == NAMES[:2]
+    started = [e.server_round for e in outcome.events if isinstance(e, RoundStarted)]
+    assert started == [0, *[1] * tries]
 
 
 def test_a_run_waits_for_sites_that_are_gone_until_the_join_deadline() -> None:

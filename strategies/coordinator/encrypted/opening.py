@@ -1,0 +1,192 @@
+"""The opening of a run: an epoch, buckets and a key that its sites agree on, and its statistics."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeAlias
+
+from privacy.protocol.envelope import NO_STATE, STATISTICS
+from privacy.protocol.key_messages import Opening
+from privacy.wire import messages
+from privacy.wire.encrypted_messages import SealedRound
+from strategies.coordinator.encrypted.bucket_draw import BucketDraw
+from strategies.coordinator.encrypted.ciphertext_sums import Keep, UploadForm
+from strategies.coordinator.encrypted.key_setup import KeyExchange
+from strategies.coordinator.encrypted.parameters import RoundVoid, SealedTerms
+from strategies.coordinator.encrypted.progress import OPENING_FILE, STATE_FILE
+from strategies.coordinator.encrypted.refusals import left_out_at_opening, opening_is_refused
+from strategies.coordinator.encrypted.request import (
+    SealedRequest,
+    bound_sites,
+    collect_state,
+    finish_counts,
+    missing_members,
+    require_confirmed_model,
+    require_same_roster,
+)
+from strategies.coordinator.messaging.cohort import Cohort
+from strategies.coordinator.messaging.events import (
+    Observer,
+    RunEvent,
+    SiteQuarantined,
+    StatisticsRecounted,
+)
+from strategies.coordinator.messaging.exchange import Exchange
+from strategies.coordinator.messaging.roster import Roster
+
+Ask: TypeAlias = Callable[
+    [SealedRound, Sequence[str], Mapping[str, UploadForm], Observer], SealedRequest
+]
+
+_OPENINGS = 4  # sites refuse more openings of one lineage
+
+
+class Begun(NamedTuple):
+    """A run whose statistics are pooled.
+
+    Args:
+        opening: Its opening.
+        request: The question of its first round.
+    """
+
+    opening: Opening
+    request: SealedRound
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOpening:
+    """Opens a run for the sites that are present.
+
+    Args:
+        exchange: The message exchange.
+        cohort: Who may take part, and how many must.
+        terms: The agreed parameters.
+        roster: Who is present.
+        ask: Makes a question: from what is asked, the sites, the forms of their uploads, and who
+            receives its events.
+        keep: Stores a file of the coordinator durably.
+        observe: Receives the events.
+        num_rounds: Number of rounds of the run.
+    """
+
+    exchange: Exchange
+    cohort: Cohort
+    terms: SealedTerms
+    roster: Roster
+    ask: Ask
+    keep: Keep
+    observe: Observer
+    num_rounds: int
+
+    def open(self, compared: Collection[str]) -> Begun:
+        """Agree on an epoch and buckets, open the run for sites that compared, pool statistics.
+
+        If not all sites answer, open the run again with those that did: the statistics of a run
+        must hold all its sites. If these counted for all, and hold no statistics of an earlier
+        run, they refuse, because sums over two rosters would show single sites. Then the run is
+        opened for all again.
+        """
+        keys = KeyExchange(
+            exchange=self.exchange,
+            agreement=self.terms.agreement,
+            observe=self.observe,
+            asked_last=self.terms.asked_last,
+        )
+        agreed = keys.agree_on_epoch(self.roster)
+        everyone = sites = self._drawn([site for site in agreed if site in compared])
+        lineage, passed_over, openings, bound = "", set[str](), 0, False
+        while openings < _OPENINGS:
+            self.cohort.require_quorum(sites)
+            opening, encoded = keys.open_run(
+                self.roster,
+                sites,
+                label=self.terms.label,
+                lineage=lineage,
+                passed_over=passed_over,
+            )
+            lineage = lineage or opening.run
+            self.keep(OPENING_FILE, [encoded])
+            question, begun = self._pool_statistics(opening, encoded)
+            if begun:
+                return begun
+            if opening_is_refused(question, len(opening.terms.roster)):
+                passed_over.add(opening.terms.opener)
+                continue
+            # Sites count the openings that they accepted; one that all refuse is none of them.
+            openings += 1
+            if sites == everyone:
+                require_same_roster(question, self._missing(everyone))
+            else:
+                bound = bound or bool(bound_sites(question))
+            sites = everyone if bound else self._drawn(tuple(question.replies))
+        if bound:
+            raise missing_members(self._missing(question.replies))
+        raise RoundVoid(
+            f"the statistics need every site of the run, and in {_OPENINGS} openings some were "
+            "missing: see who was left out, bring them back, and run again",
+            openings=_OPENINGS,
+        )
+
+    def _drawn(self, sites: Sequence[str]) -> tuple[str, ...]:
+        """Return those of these sites that drew their buckets together, each with all others."""
+        there = tuple(sites)
+        if self.terms.buckets == 1:
+            return there
+        draw = BucketDraw(
+            exchange=self.exchange, agreement=self.terms.agreement, observe=self.observe
+        )
+        while True:
+            self.cohort.require_quorum(there)
+            holders = draw.carry(self.roster, there)
+            if holders == there:
+                return there
+            there = holders  # fewer each time
+
+    def _missing(self, there: Collection[str]) -> list[str]:
+        return [name for name in self.cohort.members if name not in there]
+
+    def _pool_statistics(
+        self, opening: Opening, encoded: bytes
+    ) -> tuple[SealedRequest, Begun | None]:
+        """Ask for the statistics; return the question, and the run if they came about."""
+        terms, floor = opening.terms, self.terms.floor
+        asked = SealedRound(charter=self.terms.charter, server_round=0, attempt=1, opening=encoded)
+        # Named once all have answered: who refuses what the opener made is not at fault.
+        form = self.terms.statistics_form(self.roster.layout)
+        question = self.ask(asked, terms.roster, {STATISTICS: form}, self._observe_the_rest)
+        sent = question.messages(messages.STATISTICS, self.exchange, reporter=min(question.nodes))
+        question.gather(self.exchange.replies(sent))
+        for event in left_out_at_opening(question, terms.opener, len(terms.roster)):
+            self.observe(event)
+        statistics = question.sums[STATISTICS]
+        if statistics.withheld:
+            return question, self._carry_statistics(question, opening, asked)
+        if statistics.recounted:
+            self.observe(StatisticsRecounted(recounted_by=statistics.recounted))
+        everyone = len(terms.roster)
+        if len(statistics.added) == everyone:
+            self.terms.claim_roster(terms.roster)
+        receipts, counted = finish_counts(question, STATISTICS, num_sites=everyone, floor=floor)
+        if not receipts:
+            return question, None
+        first = replace(asked, server_round=1, count_receipts=receipts, count_sum=counted)
+        return question, Begun(opening, first)
+
+    def _observe_the_rest(self, event: RunEvent) -> None:
+        if not isinstance(event, SiteQuarantined):
+            self.observe(event)
+
+    def _carry_statistics(
+        self, question: SealedRequest, opening: Opening, asked: SealedRound
+    ) -> Begun | None:
+        """Go on from the statistics that were counted under this charter before."""
+        floor, statistics = self.terms.floor, question.sums[STATISTICS]
+        if statistics.agreed_state(floor=floor) in {None, NO_STATE}:
+            # A run without rounds evaluates a model, and begins with it.
+            if not self.num_rounds:
+                require_confirmed_model(question)
+            return None
+        state = collect_state(question, self.exchange, purpose=STATISTICS, floor=floor)
+        self.keep(f"round-0/{STATE_FILE}", [state])
+        receipts, _ = statistics.finish_sums(floor=floor)
+        first = replace(asked, server_round=1, count_receipts=receipts, state=state)
+        return Begun(opening, first)

@@ -1,0 +1,191 @@
+"""Which refusals are final: the same question would be refused again until a person acts.
+
+The table holds each code that has a sentence for readers, as the coordinator records it. A site's
+own code comes with the prefix `site-refused.`. A code that is in no table is of a later version,
+and is taken for one that may pass.
+"""
+
+from dataclasses import dataclass, field
+
+from strategies.coordinator.messaging.events import (
+    Observer,
+    RunEvent,
+    SiteAnswered,
+    SiteQuarantined,
+)
+from strategies.coordinator.messaging.reply_validation import SiteRefused
+
+FINAL_BY_THE_COORDINATOR = frozenset(
+    {"layout-mismatch", "not-a-member", "not-in-roster", "wrong-charter", "wrong-layout"}
+)
+FINAL_AT_THE_SITE = frozenset(
+    {
+        # what it has
+        "bad-sentences",
+        "bad-charter",
+        "bad-config",
+        "bad-site",
+        "bad-table",
+        "bad-texts",
+        "broken-file",
+        "broken-iob",
+        "empty-site",
+        "empty-table",
+        "exposed-secret",
+        "ledger-broken",
+        "ledger-rolled-back",
+        "memory-damaged",
+        "missing-columns",
+        "missing-file",
+        "other-encoder",
+        "out-of-bounds",
+        "person-changed-sides",
+        "person-on-both-sides",
+        "secret-missing",
+        "side-key-replaced",
+        "tally-overflow",
+        "undeclared-category",
+        "unfit-encoder",
+        "unfit-schema",
+        "unknown-encoder",
+        "unknown-format",
+        "unknown-side",
+        "unreadable-source",
+        "wrong-separator",
+        # what it was asked for
+        "another-roster",
+        "bad-plan",
+        "bad-score-bins",
+        "evaluated-before",
+        "ledger-restored",
+        "non-finite-predictions",
+        "other-buckets",
+        "other-charter",
+        "other-settings",
+        "other-sites",
+        "training-diverged",
+        "unclippable-model",
+        # what its policy and its ledger allow
+        "budget-exhausted",
+        "columns-not-allowed",
+        "crowd-too-small",
+        "encryption-required",
+        "epsilon-too-large",
+        "layout-not-allowed",
+        "model-not-allowed",
+        "not-approved",
+        "outside-charter",
+        "privacy-required",
+        "question-not-allowed",
+        "task-not-allowed",
+        "too-few-examples",
+        "too-many-bytes",
+        "too-many-evaluations",
+        "too-many-rounds",
+        "weaker-unit",
+    }
+)
+# A connection, an hour, a rate, a full disk, a message that was altered on its way, a step of the
+# key exchange that the next opening repeats.
+PASSING_FOR_THE_COORDINATOR = frozenset(
+    {
+        "bad-signature",
+        "impossible-tally",
+        "malformed-ciphertext",
+        "malformed-envelope",
+        "malformed-record",
+        "name-taken",
+        "node-failed",
+        "node-gone",
+        "non-finite-update",
+        "not-attested",
+        "not-the-site",
+        "nothing-sent",
+        "silent",
+        "state-disputed",
+        "sum-out-of-bounds",
+        "tally-out-of-range",
+        "unreadable",
+        "unusable-keys",
+        "updates-refused",
+        "weights-refused",
+        "wrong-attempt",
+        "wrong-bucket",
+        "wrong-delivery",
+        "wrong-opening",
+        "wrong-purpose",
+        "wrong-round",
+        "wrong-run",
+        "wrong-weight-class",
+    }
+)
+PASSING_AT_THE_SITE = frozenset(
+    {
+        "already-answered",
+        "another-final-state",
+        "answer-forgotten",
+        "audit-log-unavailable",
+        "bad-signature",
+        "cannot-open",
+        "checksum-failed",
+        "duplicate-member",
+        "helper-died",
+        "key-burned",
+        "ledger-not-compared",
+        "malformed-record",
+        "memory-unavailable",
+        "no-epoch",
+        "no-final-state",
+        "no-majority",
+        "not-an-opener",
+        "not-released",
+        "opening-already-accepted",
+        "outside-hours",
+        "policy-unreadable",
+        "query-failed",
+        "receipt-altered",
+        "receipt-missing",
+        "rolled-back",
+        "roster-incomplete",
+        "site-error",
+        "stale-epoch",
+        "stopped",
+        "sums-missing",
+        "too-few-others",
+        "too-many-openings",
+        "too-often",
+        "traffic-unavailable",
+        "wrong-descriptor",
+        "wrong-epoch",
+        "wrong-state",
+    }
+)
+
+
+def is_final(code: str) -> bool:
+    """Return whether a site would refuse the same question again, whenever it is asked."""
+    prefix, dot, said = code.partition(".")
+    if dot and prefix == SiteRefused.code:
+        return said in FINAL_AT_THE_SITE
+    return code in FINAL_BY_THE_COORDINATOR
+
+
+@dataclass
+class FinalRefusals:
+    """An observer that knows whose last answer was a final refusal, and tells another observer.
+
+    Args:
+        observe: Receives every event.
+    """
+
+    observe: Observer
+    sites: set[str] = field(default_factory=set)
+
+    def __call__(self, event: RunEvent) -> None:
+        """Note an event, and pass it on."""
+        match event:
+            case SiteQuarantined(site=site, code=code) if is_final(code):
+                self.sites.add(site)
+            case SiteQuarantined(site=site) | SiteAnswered(site=site):
+                self.sites.discard(site)
+        self.observe(event)

@@ -1,0 +1,195 @@
+"""A site's part in a draw of buckets: one set of commitments, one share, one seed, for ever."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from privacy.canonical import MalformedEnvelope
+from privacy.errors import ConsortiumError
+from privacy.identity.public_identity import Agreement, NotAMember
+from privacy.protocol.bucket_draw import Draw, WrongCommitment, WrongShare
+from privacy.protocol.receipts import NotInRoster, TooFewOthers
+from privacy.secrets.bucket_draws import NoBucketDraw, OtherCommitments, SiteDraws
+from privacy.secrets.keys import Identity
+from privacy.secrets.replay_guard import SiteMemory
+
+NAMES = ("east", "north", "south", "west")
+HONEST, LIAR = NAMES[:3], "west"
+
+
+class Sites:
+    """Honest sites, and the keys of one that lies."""
+
+    def __init__(self, folder: Path, identities: dict[str, Identity], agreement: Agreement) -> None:
+        self.folder, self.identities, self.agreement = folder, identities, agreement
+        self.charter_draw = Draw(charter=agreement.charter, roster=NAMES)
+        self.memories: dict[str, SiteMemory] = {}
+        self.restart(*HONEST)
+
+    def restart(self, *names: str) -> None:
+        """Open the memory of these sites, as a new process does."""
+        for name in names:
+            if name in self.memories:
+                self.memories[name].close()
+            self.memories[name] = SiteMemory(self.folder / name)
+
+    def close(self) -> None:
+        """Close every memory."""
+        for memory in self.memories.values():
+            memory.close()
+
+    def at(self, name: str) -> SiteDraws:
+        """Return an honest site's part in draws."""
+        return SiteDraws(
+            identity=self.identities[name],
+            agreement=self.agreement,
+            memory=self.memories[name].draws,
+        )
+
+    def commitments(self, liars_share: bytes) -> dict[str, bytes]:
+        """Return what all sites commit to, the liar to a share of its choice."""
+        made = {}
+        for name in HONEST:
+            made[name] = self.at(name).commit(NAMES)[0][name]
+        sign = self.identities[LIAR].sign
+        made[LIAR] = self.charter_draw.commit(LIAR, liars_share, sign).encode()
+        return made
+
+    def honest_shares(self) -> dict[str, bytes]:
+        """Return what the honest sites would reveal for all four."""
+        draw = self.charter_draw.digest
+        return {name: self.identities[name].bucket_share(draw) for name in HONEST}
+
+
+@pytest.fixture
+def sites(tmp_path: Path, identities: dict[str, Identity], agreement: Agreement) -> Iterator[Sites]:
+    made = Sites(tmp_path, identities, agreement)
+    yield made
+    made.close()
+
+
+def share(number: int) -> bytes:
+    return bytes([number]) * 32
+
+
+def test_all_hold_the_same_draw_also_after_a_restart(sites: Sites) -> None:
+    made = sites.commitments(share(1))
+    shares = {name: sites.at(name).reveal(made) for name in HONEST} | {LIAR: share(1)}
+    for name in HONEST:
+        assert sites.at(name).commit(NAMES) == (made, False)
+        sites.at(name).draw(shares)
+        sites.at(name).draw(shares)
+    sites.restart(*HONEST)
+    assert {sites.at(name).seed(NAMES) for name in HONEST} == {sites.charter_draw.seed(shares)}
+    assert sites.at("east").commit(NAMES) == (made, True)
+    assert sites.at("east").reveal(made) == shares["east"]
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(HONEST),
+        st.sampled_from(["reveal", "draw", "restart"]),
+        st.integers(1, 3),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(steps=STEPS)
+def test_a_site_draws_with_the_share_that_was_committed_to_before_it_revealed_its_own(
+    steps: list[tuple[str, str, int]], identities: dict[str, Identity], agreement: Agreement
+) -> None:
+    """Whatever the liar commits to, shows to whom, reveals, in whatever order."""
+    with TemporaryDirectory() as folder:
+        sites = Sites(Path(folder), identities, agreement)
+        first: dict[str, int] = {}
+        for name, what, number in steps:
+            if what == "restart":
+                sites.restart(name)
+                continue
+            try:
+                if what == "reveal":
+                    sites.at(name).reveal(sites.commitments(share(number)))
+                    first.setdefault(name, number)
+                    assert first[name] == number
+                else:
+                    shares = sites.honest_shares() | {LIAR: share(number)}
+                    sites.at(name).draw(shares)
+                    assert first[name] == number
+                    assert sites.at(name).seed(NAMES) == sites.charter_draw.seed(shares)
+            except OtherCommitments:
+                assert first[name] != number
+            except WrongShare:
+                assert first[name] != number
+            except NoBucketDraw:
+                assert name not in first
+        sites.close()
+
+
+def test_a_share_is_revealed_for_the_first_commitments_only(sites: Sites) -> None:
+    sites.at("east").reveal(sites.commitments(share(1)))
+    sites.restart("east")
+    with pytest.raises(OtherCommitments, match="run without it"):
+        sites.at("east").reveal(sites.commitments(share(2)))
+
+
+def test_a_share_is_revealed_only_if_its_own_commitment_is_among_them(sites: Sites) -> None:
+    draw, east = sites.charter_draw, sites.identities["east"]
+    made = sites.commitments(share(1))
+    for altered in (
+        {**made, "east": draw.commit("east", share(9), east.sign).encode()},
+        {name: made[name] for name in ("east", "north", "south")},
+    ):
+        with pytest.raises(WrongCommitment):
+            sites.at("east").reveal(altered)
+    assert sites.at("east").commit(NAMES) == ({"east": made["east"]}, False)
+
+
+def test_there_is_no_draw_without_commitments_and_no_bucket_without_a_draw(sites: Sites) -> None:
+    shares = sites.honest_shares() | {LIAR: share(1)}
+    with pytest.raises(NoBucketDraw, match="no commitments"):
+        sites.at("east").draw(shares)
+    sites.at("east").reveal(sites.commitments(share(1)))
+    with pytest.raises(NoBucketDraw, match="start the run anew"):
+        sites.at("east").seed(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("roster", "refused"),
+    [
+        (("north", "south", "west"), NotInRoster),
+        (("east", "north"), TooFewOthers),
+        (("centre", "east", "north"), NotAMember),
+        (("north", "east", "south"), MalformedEnvelope),
+        ((), NotInRoster),
+    ],
+)
+def test_a_roster_that_the_charter_does_not_allow_is_not_drawn_for(
+    sites: Sites, roster: tuple[str, ...], refused: type[ConsortiumError]
+) -> None:
+    east = sites.at("east")
+    for ask in (
+        lambda: east.commit(roster),
+        lambda: east.seed(roster),
+        lambda: east.draw(dict.fromkeys(roster, share(1))),
+    ):
+        with pytest.raises(refused):
+            ask()
+
+
+def test_each_roster_has_a_draw_of_its_own(sites: Sites) -> None:
+    everyone = sites.at("east").commit(NAMES)[0]["east"]
+    three = sites.at("east").commit(NAMES[:3])[0]["east"]
+    assert everyone != three
+    made = {name: sites.at(name).commit(NAMES[:3])[0][name] for name in NAMES[:3]}
+    shares = {name: sites.at(name).reveal(made) for name in NAMES[:3]}
+    assert not set(shares.values()) & set(sites.honest_shares().values())
+    sites.at("east").draw(shares)
+    assert sites.at("east").seed(NAMES[:3])
+    with pytest.raises(NoBucketDraw):
+        sites.at("east").seed(NAMES)

@@ -1,0 +1,64 @@
+"""A refusal is final if the same question would be refused again: declared once, for every code."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consortium.wording.refusals import SITE_REFUSED, told_codes
+from privacy.differential.budget import BudgetExhausted
+from privacy.policy.violations import PolicyViolation
+from sites.data.validation import BadTable, MissingColumns
+from strategies.coordinator.messaging.events import RunEvent, SiteAnswered, SiteQuarantined
+from strategies.coordinator.messaging.refusal_finality import (
+    FINAL_AT_THE_SITE,
+    FINAL_BY_THE_COORDINATOR,
+    PASSING_AT_THE_SITE,
+    PASSING_FOR_THE_COORDINATOR,
+    FinalRefusals,
+    is_final,
+)
+from strategies.coordinator.messaging.reply_validation import ReplyRefused, Silent
+
+
+def test_every_refusal_that_is_told_is_final_or_passes_and_never_both() -> None:
+    seen, said = told_codes()
+    assert {*FINAL_BY_THE_COORDINATOR, *PASSING_FOR_THE_COORDINATOR} == seen
+    assert {*FINAL_AT_THE_SITE, *PASSING_AT_THE_SITE} == said
+    assert not FINAL_BY_THE_COORDINATOR & PASSING_FOR_THE_COORDINATOR
+    assert not FINAL_AT_THE_SITE & PASSING_AT_THE_SITE
+
+
+def test_every_refusal_of_a_policy_and_of_a_reply_is_told() -> None:
+    """So that no such code is missing from both tables."""
+    seen, said = told_codes()
+    assert {kind.code for kind in PolicyViolation.__subclasses__()} <= said
+    prefix = SITE_REFUSED.removesuffix(".")
+    assert {kind.code for kind in ReplyRefused.__subclasses__()} - {prefix} <= seen
+
+
+def test_budget_and_schema_are_final_and_silence_is_not() -> None:
+    for kind in (BudgetExhausted, BadTable, MissingColumns):
+        assert is_final(SITE_REFUSED + kind.code)
+        assert not is_final(kind.code), "as the coordinator's own finding it is none"
+    assert not is_final(Silent.code)
+    assert not is_final(SITE_REFUSED + "of-a-later-version")
+
+
+answers = st.tuples(
+    st.sampled_from(["east", "west"]),
+    st.sampled_from(["answers", "silent", SITE_REFUSED + BudgetExhausted.code]),
+)
+
+
+@given(happened=st.lists(answers))
+def test_the_last_word_of_a_site_decides(happened: list[tuple[str, str]]) -> None:
+    told: list[RunEvent] = []
+    known = FinalRefusals(told.append)
+    for site, what in happened:
+        known(
+            SiteAnswered(server_round=1, site=site)
+            if what == "answers"
+            else SiteQuarantined(server_round=1, site=site, code=what)
+        )
+    last = dict(happened)
+    assert known.sites == {site for site, what in last.items() if is_final(what)}
+    assert len(told) == len(happened)
