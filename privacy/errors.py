@@ -62,13 +62,16 @@ def look_up(
 
 
 def unknown_name(name: str, known: Collection[str], *, kind: str) -> str:
-    """Return the message that there is no such name: with the nearest one, or all of them.
+    """Return the message that there is no such name: with the nearest ones, or all of them.
 
     Args:
         name: What was typed.
         known: The names there are.
         kind: What they name, in the singular.
     """
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean '{close[0]}'?" if close else f"the {kind}s are {', '.join(known)}"
+    # Whoever types a word of the name means that name, though another one is spelt more alike.
+    holding = [f"'{one}'" for one in known if name in one.split("-")]
+    close = [f"'{one}'" for one in difflib.get_close_matches(name, known, n=1)]
+    meant = " or ".join(holding or close)
+    hint = f"did you mean {meant}?" if meant else f"the {kind}s are {', '.join(known)}"
     return f"there is no {kind} '{name}': {hint}"

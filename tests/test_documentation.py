@@ -54,6 +54,9 @@ def prepare(folder: Path) -> None:
     ours = frame[heart_hospitals(frame) == "cleveland"].drop(columns=["hospital", "severity"])
     ours.to_csv(folder / "my.csv", index=False)
     ours.drop(columns="disease").head(3).to_csv(folder / "new-patients.csv", index=False)
+    export = ours.drop(columns="patient").rename(columns={"age": "ALTER"})
+    export = export.assign(cholesterol=export["cholesterol"].fillna(-9))
+    export.to_csv(folder / "export.csv", index=False, sep=";", decimal=",")
     with sqlite3.connect(folder / "ward.db") as database:
         ours.to_sql("patients", database, index=False)
     database.close()

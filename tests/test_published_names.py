@@ -56,6 +56,7 @@ CODES = {
     "BadPublicHalf": "bad-public-half",
     "BadRunDirectory": "bad-run-directory",
     "BadRunState": "bad-run-state",
+    "BadReading": "bad-reading",
     "BadScoreBins": "bad-score-bins",
     "BadSentences": "bad-sentences",
     "BadSignature": "bad-signature",
@@ -310,7 +311,8 @@ COMMANDS = {
     "consortium coordinator": "delete-uploads down init install key renew up",
     "consortium site": "allow approve check code down init install ledger public recount "
     "renew-node-key stop-all up",
-    "scenario": "audit-sum compare doctor inspect list practice predict resume rules run",
+    "scenario": "audit-sum check-data compare doctor inspect list practice predict resume rules "
+    "run",
 }
 
 

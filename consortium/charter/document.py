@@ -16,6 +16,7 @@ from privacy.identity.public_identity import (
     PublicIdentity,
     is_degenerate_signing_key,
 )
+from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.durable_files import write_atomically
 from sites.schema.tables import NAME
 from sites.schema.texts import AgreedTable
@@ -196,7 +197,9 @@ class Charter(_Agreed):
         except OSError as error:
             raise BadCharter(f"the charter {path} cannot be read: {error.strerror}") from error
         except ValidationError as error:
-            raise BadCharter(f"{path} is not a charter: {error}") from error
+            raise BadCharter(
+                f"{path} is not a charter: {document_mistakes(error, Charter)}"
+            ) from error
 
 
 @lru_cache(maxsize=16)

@@ -9,6 +9,7 @@ from consortium.charter.document import BadCharter, Charter
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import BadIdentity, BadSignature, NotAMember, PublicIdentity
 from privacy.secrets.keys import Identity
+from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.durable_files import write_atomically
 
 _TAG = b"consortium.charter-signature/1\n"
@@ -41,7 +42,10 @@ class _SignatureFile(BaseModel):
         try:
             return cls.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
-            raise BadCharter(f"{path} does not hold {cls.holds} of a charter: {error}") from error
+            mistakes = document_mistakes(error, cls)
+            raise BadCharter(
+                f"{path} does not hold {cls.holds} of a charter: {mistakes}"
+            ) from error
 
     def write(self, path: Path) -> None:
         """Write the file."""

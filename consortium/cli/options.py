@@ -1,7 +1,7 @@
 """Parse option values; an invalid value is refused with what was expected."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,13 @@ from consortium.config import KEYS, BadConfig, RunConfig, Scalar
 from consortium.run.party_directory import require_coordinator
 from consortium.site.directory import require_site
 from privacy.errors import ConsortiumError
-from sites.data.source import DataSource, SqlQuery, TableFile, TextFolder
+from sites.data.reading import is_word, require_word
+from sites.data.source import DataSource, SqlQuery, TableFile, TextFolder, with_words
 
+WORDS_HELP = (
+    "How to read it: column:OURS=THEIRS, separator:semicolon, decimal:comma, thousands:point, "
+    "encoding:latin-1, missing:CODE, date:COLUMN=DD.MM.YYYY, persons:rows. May be repeated."
+)
 SET_HELP = "key=value of the run config; may be repeated. `consortium run-config` lists the keys."
 
 
@@ -74,26 +79,74 @@ def parse_data_sources(given: Iterable[str]) -> dict[str, DataSource]:
     """Parse `site=source` options into data sources by site.
 
     A source is a file, or the URL of a database and a query, separated by `::`, as in
-    `north=sqlite:///loans.db::SELECT * FROM loans`.
+    `north=sqlite:///loans.db::SELECT * FROM loans`. Words say how it is to be read.
 
     Raises:
         BadOption: An option does not have that form, or its file does not exist.
+        BadReading: A word is none, contradicts another one, or cannot hold for its source.
     """
     sources: dict[str, DataSource] = {}
-    for option in given:
+    for option, words in sources_with_words(given):
         site, equals, source = option.partition("=")
         if not equals or not site or not source:
             raise BadOption(f"--data needs site=file or site=url::query, got '{option}'")
-        sources[site] = parse_data_source(source)
+        sources[site] = parse_data_source(source, words)
     return sources
 
 
-def parse_data_source(text: str) -> DataSource:
+def sources_with_words(given: Iterable[str]) -> list[tuple[str, list[str]]]:
+    """Return each source among options, as it was typed, with the words that say how to read it.
+
+    A word such as `decimal:comma` holds for the source before it; those before the first source
+    hold for all.
+
+    Raises:
+        BadReading: An option looks like a word and is none.
+    """
+    for_all: list[str] = []
+    sources: list[tuple[str, list[str]]] = []
+    for option in given:
+        if is_word(option):
+            (sources[-1][1] if sources else for_all).append(option)
+        else:
+            sources.append((option, []))
+    for source, _ in sources:
+        if not Path(source).exists() and "::" not in source:
+            require_word(source)
+    return [(source, [*for_all, *words]) for source, words in sources]
+
+
+def parse_one_source(given: Iterable[str]) -> DataSource:
+    """Parse one source and the words that say how to read it.
+
+    Raises:
+        BadOption: There is none, or more than one.
+        BadReading: A word is none, contradicts another one, or cannot hold for this source.
+    """
+    sources = sources_with_words(given)
+    if len(sources) != 1:
+        raise BadOption(
+            f"--data needs one file, directory or url::query, and words such as decimal:comma; "
+            f"got {len(sources)} of the first kind"
+        )
+    return parse_data_source(*sources[0])
+
+
+def parse_data_source(text: str, words: Sequence[str] = ()) -> DataSource:
     """Parse a data source: a file, a directory, or a URL and a query separated by `::`.
+
+    Args:
+        text: The source.
+        words: How it is to be read (`sites.data.reading.WORDS`).
 
     Raises:
         BadOption: There is no such file, or the URL has no query.
+        BadReading: A word is none, contradicts another one, or cannot hold for this source.
     """
+    return with_words(_parse_place(text), words)
+
+
+def _parse_place(text: str) -> DataSource:
     url, separated, query = text.partition("::")
     if separated and query:
         return SqlQuery(url=url, query=query)

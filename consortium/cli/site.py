@@ -8,7 +8,7 @@ import typer
 from consortium.audit.journal import RECOUNTED
 from consortium.cli import policy as cli_policy
 from consortium.cli.lazy_group import LazyCommand, lazy_group
-from consortium.cli.options import SITE, parse_data_source
+from consortium.cli.options import SITE, WORDS_HELP, parse_one_source
 from consortium.deployment import code_approval as approval
 from consortium.deployment.code_approval import bundle_diff, choose_code
 from consortium.deployment.supernode import SuperNode
@@ -23,6 +23,7 @@ from consortium.provisioning.installation import install_site
 from consortium.run.logs import log_in_detail
 from consortium.site.recount import allow_recount, planned_recount
 from consortium.wording.formatting import escape_controls
+from sites.data.reading import MADE_UP_PERSONS
 
 COMMANDS = {
     "ledger": LazyCommand(
@@ -44,11 +45,19 @@ OUT = typer.Option(None, "--out", help="A file for the public half; by default t
 def init(
     directory: Path = typer.Argument(..., help="The site's directory."),
     name: str = typer.Option(..., help="The site's name in the charter."),
-    data: str = typer.Option(..., help="The file of the records, or url::query of a database."),
+    data: list[str] = typer.Option(
+        ..., help=f"The file of the records, or url::query of a database. {WORDS_HELP}"
+    ),
+    data_set: str = typer.Option(
+        "records", help="The name by which the ledger counts these persons, for ever."
+    ),
 ) -> None:
     """Create a site: its configuration, and its private keys, which never leave it."""
-    half = init_site(directory, name=name, source=parse_data_source(data))
+    source = parse_one_source(data)
+    half = init_site(directory, name=name, source=source, data_set=data_set)
     print(f"{directory}: site {name}, identity {half.identity.fingerprint.hex()}")
+    if source.reading.persons == "rows":
+        print(f"NOTICE: {MADE_UP_PERSONS}")
 
 
 @app.command("public")

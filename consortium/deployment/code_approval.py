@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consortium.site.directory import SiteDirectory
 from privacy.errors import ConsortiumError
+from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.durable_files import write_atomically
 
 _MOST_BYTES = 50_000_000
@@ -91,7 +92,8 @@ def read_approvals(site: Path) -> Approvals:
     try:
         return Approvals.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise BadBundle(f"{path} is not a list of approved bundles: {error}") from error
+        mistakes = document_mistakes(error, Approvals)
+        raise BadBundle(f"{path} is not a list of approved bundles: {mistakes}") from error
 
 
 def approve_bundle(site: Path, bundle: Path, *, now: datetime) -> Approvals:

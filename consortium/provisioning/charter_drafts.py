@@ -11,6 +11,7 @@ from consortium.charter.signatures import Signature, Signatures
 from consortium.config import RunConfig
 from consortium.provisioning.enrolment import PublicHalf
 from consortium.site.site import model_plan
+from privacy.storage.document_mistakes import document_mistakes
 from sites.schema.texts import AgreedTable, AnySchema
 from sites.tasks.registry import task_for
 
@@ -40,7 +41,9 @@ def read_schema(path: Path) -> AnySchema:
     try:
         return _TABLE.validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise BadCharter(f"{path} is not a schema: {error}") from error
+        raise BadCharter(
+            f"{path} is not a schema: {document_mistakes(error, AgreedTable)}"
+        ) from error
 
 
 def draft_charter(
@@ -72,7 +75,8 @@ def draft_charter(
             floors=floors,
         )
     except ValidationError as error:
-        raise BadCharter(f"the draft is not a valid charter: {error}") from error
+        mistakes = document_mistakes(error, Charter)
+        raise BadCharter(f"the draft is not a valid charter: {mistakes}") from error
     _require_usable_keys(charter)
     return charter
 
@@ -118,7 +122,8 @@ def revise_charter(
             }
         )
     except ValidationError as error:
-        raise BadCharter(f"the revision is not a valid charter: {error}") from error
+        mistakes = document_mistakes(error, Charter)
+        raise BadCharter(f"the revision is not a valid charter: {mistakes}") from error
     _require_usable_keys(changed)
     return changed
 
@@ -136,7 +141,8 @@ def with_coordinator_key(charter: Charter, key: str) -> Charter:
     try:
         return Charter.model_validate({**charter.model_dump(), "coordinator_key": key})
     except ValidationError as error:
-        raise BadCharter(f"{key} is not the key of a coordinator: {error}") from error
+        mistakes = document_mistakes(error, Charter)
+        raise BadCharter(f"{key} is not the key of a coordinator: {mistakes}") from error
 
 
 def signature_path(charter: Path, name: str) -> Path:

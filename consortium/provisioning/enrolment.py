@@ -10,11 +10,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consortium.charter.document import Member
-from consortium.site.directory import SiteConfig, SiteDirectory, read_identity
+from consortium.site.directory import BadSite, SiteConfig, SiteDirectory, read_identity
 from consortium.site.person_sides import begin_sides
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import PublicIdentity
 from privacy.secrets.keys import Identity
+from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.durable_files import write_atomically
 from privacy.storage.secret_files import (
     SecretMissing,
@@ -104,21 +105,36 @@ class PublicHalf(BaseModel):
         return _TAG + json.dumps(said, sort_keys=True).encode()
 
 
-def init_site(directory: Path, *, name: str, source: DataSource) -> PublicHalf:
+def init_site(
+    directory: Path, *, name: str, source: DataSource, data_set: str = "records"
+) -> PublicHalf:
     """Set up a site: create its keys and `site.json`; return the public half.
 
     Guarantee: only its owner can read the directory, and no secret leaves it.
 
+    Args:
+        directory: Where the site will be.
+        name: Its name in the charter.
+        source: Where its records are, and how they are to be read.
+        data_set: The name by which its ledger counts what was learnt from them.
+
     Raises:
+        BadSite: A name is not one that a site or a data set can have. Nothing is written then.
         ExposedSecret: The directory exists and is readable to others.
         SecretExists: A site is already set up there.
     """
+    try:
+        config = SiteConfig(name=name, source=source, data_set=data_set)
+    except ValidationError as error:
+        raise BadSite(
+            f"{document_mistakes(error, SiteConfig)}: a name begins with a small letter; small "
+            "letters, digits and . _ - follow"
+        ) from error
     make_private_directory(directory)
     identity = Identity.generate(name)
     identity.write(SiteDirectory(directory).identity)
     create_node_key(directory)
     begin_sides(directory)
-    config = SiteConfig(name=name, source=source)
     write_atomically(SiteDirectory(directory).config, config.model_dump_json(indent=1))
     return public_half(directory)
 

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from privacy.errors import ConsortiumError
+from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.durable_files import write_atomically
 
 MANIFEST = "kit.json"
@@ -90,7 +91,7 @@ def read_kit(directory: Path, *, role: Role, party: str) -> tuple[Manifest, dict
     try:
         manifest = Manifest.model_validate_json((directory / MANIFEST).read_bytes())
     except (OSError, ValidationError) as error:
-        raise BadKit(f"{directory} is not a kit: {error}") from error
+        raise BadKit(f"{directory} is not a kit: {document_mistakes(error, Manifest)}") from error
     if (manifest.role, manifest.party) != (role, party):
         raise BadKit(f"this kit is for {manifest.role} {manifest.party}, not for {role} {party}")
     found = {path.name for path in directory.iterdir()} - {MANIFEST}

@@ -15,6 +15,7 @@ from consortium.run.directory import BadRunDirectory
 from consortium.wording.convergence import convergence_warning
 from consortium.wording.decisions import everybody_is_flagged, nobody_is_flagged
 from consortium.wording.saturation import saturation_warning
+from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.durable_files import replace_atomically
 
 
@@ -317,7 +318,10 @@ def read_record(path: Path, kind: type[Record]) -> Record:
             f"{path} cannot be read ({error.strerror}): name the directory of a finished run"
         ) from error
     except ValidationError as error:
-        raise BadRunDirectory(f"{path} is not a valid {kind.__name__.lower()}: {error}") from error
+        mistakes = document_mistakes(error, kind)
+        raise BadRunDirectory(
+            f"{path} is not a valid {kind.__name__.lower()}: {mistakes}"
+        ) from error
 
 
 def json_schemas() -> Mapping[str, str]:

@@ -13,6 +13,7 @@ from consortium.run.paths import PathIn
 from privacy.errors import ConsortiumError
 from privacy.policy.document import FILE as POLICY
 from privacy.secrets.keys import Identity
+from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.site_process import SITE_PROCESS, Cache
 from sites.data.source import DataSource
 from sites.schema.tables import NAME
@@ -171,7 +172,8 @@ def read_site_config(directory: Path) -> SiteConfig:
     except OSError as error:
         raise BadSite(f"no site is set up in {directory}: {path} cannot be read") from error
     except ValidationError as error:
-        raise BadSite(f"{path} is not a site's configuration: {error}") from error
+        mistakes = document_mistakes(error, SiteConfig)
+        raise BadSite(f"{path} is not a site's configuration: {mistakes}") from error
 
 
 def read_identity(site: Path) -> Identity:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from privacy.errors import ConsortiumError
 from privacy.policy.violations import OutsideHours, QuestionNotAllowed, TooFewExamples
+from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.durable_files import write_atomically
 from privacy.storage.site_process import SITE_PROCESS, Cache
 
@@ -273,7 +274,9 @@ def read_policy(directory: Path) -> Policy:
             f"no policy can be read at {path}: a site without a policy answers nothing"
         ) from error
     except ValidationError as error:
-        raise PolicyUnreadable(f"{path} is not a policy: {error}") from error
+        raise PolicyUnreadable(
+            f"{path} is not a policy: {document_mistakes(error, Policy)}"
+        ) from error
 
 
 _POLICIES: Cache[tuple[Path, int, int, int], Policy] = SITE_PROCESS.cache("policies", most=1_024)

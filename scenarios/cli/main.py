@@ -32,6 +32,11 @@ COMMANDS = {
         "Show which rules survive a number of liars and what they cost, clear and encrypted.",
         "scenarios.cli.rules_table:app",
     ),
+    "check-data": LazyCommand(
+        "Show what is understood of records, the first rows, and what to type; exit 1 unless they "
+        "fit.",
+        "scenarios.cli.data_check:app",
+    ),
     "predict": LazyCommand(
         "Score your own table with the model of a run.", "scenarios.cli.prediction:app"
     ),

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from consortium.cli.options import parse_data_source
+from consortium.cli.options import WORDS_HELP, parse_one_source
 from consortium.run.directory import RunDirectory
 from scenarios.cli.terminal import console, exit_on_refusal
 from scenarios.experiments.prediction import predictions
@@ -21,13 +21,15 @@ app = typer.Typer()
 def predict(
     run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run.")],
     file: Annotated[str, typer.Argument(help="A table, or url::query.")],
+    *,
+    data: Annotated[list[str] | None, typer.Option("--data", help=WORDS_HELP)] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="CSV file to write; by default the terminal.")
     ] = None,
 ) -> None:
     """Score your own table with the model of a run."""
     frame = exit_on_refusal(
-        lambda: predictions(RunDirectory(run_directory), parse_data_source(file))
+        lambda: predictions(RunDirectory(run_directory), parse_one_source([file, *(data or [])]))
     )
     if out is None:
         frame.to_csv(sys.stdout, index=False)

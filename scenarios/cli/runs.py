@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 import typer
 from rich.table import Table
 
-from consortium.cli.options import SET_HELP
+from consortium.cli.options import SET_HELP, WORDS_HELP
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Comparison, Summary
 from privacy.errors import ConsortiumError
@@ -30,7 +30,7 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         help="Your own data for a site, site=file or site=url::query; or one corpus for all sites, "
-        "a file, a directory or url::query. column:text=note: its column `note` is our `text`.",
+        "a file, a directory or url::query. " + WORDS_HELP,
     ),
 ]
 AttackOption = Annotated[

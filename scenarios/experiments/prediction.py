@@ -1,27 +1,32 @@
 """Predictions of a run's model for a user's own table or texts."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from consortium.model.files import read_model
 from consortium.run.directory import RunDirectory
 from sites.data.annotations import read_unannotated_sentences
+from sites.data.cells import cell_text
 from sites.data.iob2_files import sentence_source
-from sites.data.source import DataSource
+from sites.data.source import DataSource, IobFiles
+from sites.data.texts import read_texts
 from sites.evaluation.entities import SENTENCE_END
 from sites.evaluation.multilabel import THRESHOLD
 from sites.plans import Predictions
 from sites.schema.tables import ClassLabel, NumberLabel
-from sites.schema.texts import AnyLabel, EntityLabel, EntitySchema, MultiLabel
+from sites.schema.texts import AnyLabel, AnySchema, EntityLabel, EntitySchema, MultiLabel
 from sites.text.iob2_tags import spans_of, tag_names
 
 
 def predictions(run: RunDirectory, source: DataSource) -> pd.DataFrame:
     """Return the predictions of a run's model, one row for each row of the table, in order.
 
-    Columns: `row`, counted from 1, and then, depending on the label:
+    Columns: `row`, counted from 1; whose the row is, if a column of the table says it, as it stands
+    there and under its name there; and then, depending on the label:
       classes: `predicted`, and the probability of each class;
       several labels a text: `predicted`, which lists those at 0.5 or more, and the probability of
         each label;
@@ -37,10 +42,25 @@ def predictions(run: RunDirectory, source: DataSource) -> pd.DataFrame:
     if isinstance(table, EntitySchema):
         sentences = sentence_source(source)
         words = read_unannotated_sentences(sentences, table)
-        return entity_table(model.predict(sentences), words, table.types)
+        found = entity_table(model.predict(sentences), words, table.types)
+        for place, (name, persons) in enumerate(_persons(sentences, table).items(), start=1):
+            found.insert(place, name, persons[found["sentence"].to_numpy() - 1])
+        return found
     predicted = model.predict(source)
-    columns = _columns(table.label, predicted)
+    columns = {**_persons(source, table), **_columns(table.label, predicted)}
     return pd.DataFrame({"row": np.arange(1, len(predicted) + 1), **columns})
+
+
+def _persons(source: DataSource, table: AnySchema) -> dict[str, NDArray[Any]]:
+    """Return whose each row of a source is, by the source's name of that column; none without it.
+
+    Nobody can say which patient a line of the predictions means by the number of the row alone.
+    """
+    if isinstance(source, IobFiles):
+        return {}  # whose documents are counted, not named
+    theirs = source.reading.columns.get(table.person, table.person)
+    frame = read_texts(source)
+    return {theirs: frame[theirs].map(cell_text).to_numpy(dtype=object)} if theirs in frame else {}
 
 
 def _columns(label: AnyLabel, predicted: Predictions) -> dict[str, object]:

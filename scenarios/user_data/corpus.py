@@ -4,7 +4,7 @@ This is for trying a consortium out before there is one. Here all records are in
 those of a real consortium never are.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,7 +14,10 @@ import pandas as pd
 
 from privacy.errors import ConsortiumError
 from scenarios.scenario import Scenario
+from sites.data.agreed_columns import agreed_columns
+from sites.data.cells import cell_text
 from sites.data.iob2_files import SIDES, sentence_source
+from sites.data.reading import MADE_UP_PERSONS
 from sites.data.record_columns import person_violations, persons_of
 from sites.data.source import DataSource, IobFiles, TableFile, TextFolder
 from sites.data.tables import FORMATS, read_table
@@ -64,7 +67,7 @@ def scenario_with_corpus(
         ConsortiumError: The records do not fit the scenario.
     """
     corpus, table = fit_schema(corpus, scenario.table)
-    _require_columns(corpus.records, table.person)
+    _require_columns(corpus.records, table.person, persons=True)
     unclear = person_violations(corpus.records[table.person])
     if unclear:
         raise UndividedCorpus(
@@ -84,9 +87,7 @@ def scenario_with_corpus(
     return made, corpus.notes
 
 
-def read_corpus(
-    source: DataSource, columns: Mapping[str, str], *, sentences: bool = False
-) -> Corpus:
+def read_corpus(source: DataSource, table: AnySchema) -> Corpus:
     """Return the records of a source.
 
     A directory whose files are named `train`, `test` and the like is one corpus: a file's name
@@ -94,31 +95,29 @@ def read_corpus(
     test records, the seed decides the split.
 
     Args:
-        source: A table, a query, or a directory.
-        columns: The source's name of a column, by the name that the scenario uses.
-        sentences: Whether the files hold annotated sentences.
+        source: A table, a query, or a directory, with what was said of how to read it.
+        table: The scenario's schema; if it is one of sentences, the files hold annotated ones.
 
     Raises:
-        MissingColumns: The source lacks a column in `columns`.
+        BadReading: A word names no column that the schema knows.
+        MissingColumns: The source lacks a column that a word names.
         ConsortiumError: The source cannot be read.
     """
+    sentences = isinstance(table, EntitySchema)
     frame, split = _read_source(sentence_source(source) if sentences else source)
-    absent = sorted(set(columns.values()) - set(frame.columns))
-    if absent:
-        have = sorted(map(str, frame.columns))
-        raise MissingColumns(
-            f"the records lack the columns {absent}; they have {have}", columns=len(absent)
-        )
-    named = frame.rename(columns={theirs: ours for ours, theirs in columns.items()})
-    return _drop_dev_records(named, split) if split == SPLIT else Corpus(named, split)
+    named = agreed_columns(frame, source.reading, table, beside=(SITE, SPLIT))
+    notes = (MADE_UP_PERSONS,) if source.reading.persons == "rows" else ()
+    corpus = Corpus(named, split, notes)
+    return _drop_dev_records(corpus) if split == SPLIT else corpus
 
 
-def _drop_dev_records(frame: pd.DataFrame, split: str) -> Corpus:
+def _drop_dev_records(corpus: Corpus) -> Corpus:
     """Return a corpus of training and test records, without those of `dev`."""
-    used = frame[frame[split] != "dev"]
-    left_out = len(frame) - len(used)
+    used = corpus.records[corpus.records[SPLIT] != "dev"]
+    left_out = len(corpus.records) - len(used)
     notes = (f"{left_out} records of dev are not used",) if left_out else ()
-    return Corpus(used, split if {*used[split]} == {"train", "test"} else None, notes)
+    split = SPLIT if {*used[SPLIT]} == {"train", "test"} else None
+    return Corpus(used, split, (*corpus.notes, *notes))
 
 
 def fit_schema(corpus: Corpus, table: AnySchema) -> tuple[Corpus, AnySchema]:
@@ -163,7 +162,7 @@ def _found_and_declared(
 ) -> tuple[list[str], Declared]:
     """Return the classes or labels in a column, and the declared ones."""
     if isinstance(label, ClassLabel):
-        return [str(cell) for cell in cells], label.classes
+        return [cell_text(cell) for cell in cells], label.classes
     return [item for cell in cells for item in _labels_in_cell(cell, label)], label.labels
 
 
@@ -196,12 +195,13 @@ def _drop_absent_types(declared: Declared, found: Iterable[str]) -> Declared:
     return tuple(name for name in declared if name in held) or declared
 
 
-def _require_columns(frame: pd.DataFrame, *columns: str) -> None:
+def _require_columns(frame: pd.DataFrame, *columns: str, persons: bool = False) -> None:
     absent = [name for name in columns if name not in frame.columns]
     if absent:
         have = sorted(map(str, frame.columns))
         raise MissingColumns(
-            f"the records lack {absent}; they have {have}: use --data column:OURS=THEIRS",
+            f"the records lack {absent}; they have {have}: say --data column:OURS=THEIRS"
+            + (" or, if each row is a person of its own, --data persons:rows" if persons else ""),
             columns=len(absent),
         )
 

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError
+from sites.data.agreed_columns import agreed_columns
 from sites.data.cells import Violation, has_half_character
 from sites.data.record_columns import person_violations, persons_of, side_violations
 from sites.data.source import DataSource, IobFiles
@@ -137,8 +138,10 @@ def read_unannotated_sentences(source: DataSource, schema: EntitySchema) -> list
 
 def _read_frame(source: DataSource, schema: EntitySchema, *, tagged: bool) -> pd.DataFrame:
     frame = read_texts(source, tagged=tagged)
-    named = isinstance(source, IobFiles)
-    return frame.rename(columns={"person": schema.person}) if named else frame
+    if isinstance(source, IobFiles):
+        return frame.rename(columns={"person": schema.person})
+    beside = [source.split] if source.split else []
+    return agreed_columns(frame, source.reading, schema, labelled=tagged, beside=beside)
 
 
 def _places(frame: pd.DataFrame) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from privacy.errors import ConsortiumError
+from sites.data.reading import AS_DECLARED, BadReading
 from sites.data.source import DataSource, IobFiles, TableFile, TextFolder
 from sites.data.tables import (
     BrokenFile,
@@ -105,15 +106,28 @@ def sentence_source(source: DataSource) -> DataSource:
     """Return the source as IOB2 files if its endings allow it, else the source itself.
 
     The files' split is kept if all of them are named after their side.
+
+    Raises:
+        BadReading: Something was said of the columns, which such files do not have.
     """
     match source:
         case TableFile(path=path) if path.suffix in ENDINGS:
+            _refuse_words(source)
             return IobFiles(path=path)
         case TextFolder(path=path):
+            _refuse_words(source)
             stems = {file.stem.lower() for file in path.glob("*") if file.suffix in ENDINGS}
             return IobFiles(path=path, split="file" if stems and stems <= SIDES.keys() else None)
         case _:
             return source
+
+
+def _refuse_words(source: DataSource) -> None:
+    if source.reading != AS_DECLARED:
+        raise BadReading(
+            "files of sentences have no columns and no numbers: leave out words such as "
+            "column:OURS=THEIRS"
+        )
 
 
 def _files(source: IobFiles) -> list[Path]:

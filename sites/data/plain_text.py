@@ -5,6 +5,8 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+from sites.data.reading import UTF_8
+
 # What a file that is not text begins with, and what to do about it.
 _OTHER_KINDS = (
     (b"PK\x03\x04", "is a spreadsheet or another ZIP archive: save its sheet as CSV in UTF-8"),
@@ -22,10 +24,15 @@ def open_bytes(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path) if path.suffix == ".gz" else path.open("rb"))
 
 
-def open_text(path: Path) -> IO[str]:
-    """Open a file as UTF-8 text, with the ends of lines as they are, without a byte order mark."""
+def open_text(path: Path, encoding: str = UTF_8) -> IO[str]:
+    """Open a file as text, with the ends of lines as they are, without a byte order mark."""
     opened = gzip.open if path.suffix == ".gz" else open
-    return cast(IO[str], opened(path, "rt", encoding="utf-8-sig", newline=""))
+    return cast(IO[str], opened(path, "rt", encoding=without_mark(encoding), newline=""))
+
+
+def without_mark(encoding: str) -> str:
+    """Return the encoding that skips the mark with which some programs begin a file."""
+    return "utf-8-sig" if encoding == UTF_8 else encoding
 
 
 def reason_not_text(path: Path) -> str:
@@ -39,6 +46,15 @@ def reason_not_text(path: Path) -> str:
             if not _is_text(line):
                 return f"is not UTF-8 text in line {number}: save it as UTF-8"
     return "is not UTF-8 text: save it as UTF-8"
+
+
+def reason_other_encoding(path: Path, encoding: str) -> str:
+    """Return why a file is not text in the encoding that was said of it, and what to say."""
+    if encoding != UTF_8:
+        return f"is not written in {encoding}: say another encoding, such as encoding:cp1252"
+    reason = reason_not_text(path)
+    words = ", or say how it is written, such as encoding:cp1252 or encoding:utf-16"
+    return reason + (words if reason.endswith("save it as UTF-8") else "")
 
 
 def _is_text(line: bytes) -> bool:

@@ -3,16 +3,21 @@
 These are descriptions only: nothing is opened here.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from sites.data.reading import AS_DECLARED, UTF_8, BadReading, Reading, encoding_named, parsed_words
 from sites.schema.tables import NAME
 
 
 class _Source(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # How its columns and cells are to be understood, beyond what the schema says.
+    reading: Reading = AS_DECLARED
 
 
 class TableFile(_Source):
@@ -22,6 +27,7 @@ class TableFile(_Source):
         path: CSV (`.csv`), tab-separated (`.tsv`), Parquet (`.parquet`) or JSON lines
             (`.jsonl`); CSV, TSV and JSON lines may be compressed (`.gz`).
         separator: Character between the values of a CSV file; a comma by default.
+        encoding: How characters are written in a CSV, TSV or JSON lines file.
         split: Column that says `train` or `test`, in this spelling, for every row; without it,
             the site holds out a fifth of its persons by a rule of its own.
     """
@@ -29,7 +35,13 @@ class TableFile(_Source):
     kind: Literal["file"] = "file"
     path: Path
     separator: Literal[",", ";", "\t", "|"] | None = None
+    encoding: str = UTF_8
     split: str | None = Field(default=None, pattern=NAME)
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_exists(cls, said: str) -> str:
+        return encoding_named(said)
 
 
 class SqlQuery(_Source):
@@ -98,6 +110,29 @@ TextSource: TypeAlias = TextFolder | IobFiles
 DataSource: TypeAlias = Annotated[TableSource | TextSource, Field(discriminator="kind")]
 
 FileIdentity: TypeAlias = tuple[str, int, int, int]
+
+
+def with_words(source: DataSource, words: Sequence[str]) -> DataSource:
+    """Return a source that is read as words say (`sites.data.reading.WORDS`).
+
+    Raises:
+        BadReading: A word is none, contradicts another one, or cannot hold for this source.
+    """
+    form, reading = parsed_words(words)
+    said = {name: value for name, value in form.model_dump().items() if value is not None}
+    ending = (
+        source.path.name.removesuffix(".gz").rpartition(".")[2]
+        if isinstance(source, TableFile)
+        else ""
+    )
+    needed = {"separator": ("csv", "tsv"), "encoding": ("csv", "tsv", "jsonl")}
+    for name in said:
+        if ending not in needed[name]:
+            raise BadReading(
+                f"'{name}:' is said of files that end in .{', .'.join(needed[name])} only: "
+                "leave it out"
+            )
+    return source.model_copy(update={**said, "reading": reading})
 
 
 def source_paths(source: DataSource) -> tuple[Path, ...]:

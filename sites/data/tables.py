@@ -6,6 +6,7 @@ import json
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,18 @@ from pyarrow import parquet
 
 from privacy.errors import ConsortiumError
 from sites.data.cells import has_half_character
-from sites.data.plain_text import open_bytes, open_text, reason_not_text
+from sites.data.plain_text import (
+    open_bytes,
+    open_text,
+    reason_not_text,
+    reason_other_encoding,
+    without_mark,
+)
+from sites.data.reading import SIGN_NAMES, UTF_8
 from sites.data.source import DataSource, IobFiles, SqlQuery, TableFile, TextFolder
+
+if TYPE_CHECKING:
+    import sqlalchemy
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 _SEPARATORS = (",", ";", "\t", "|")
@@ -102,12 +113,11 @@ def _read_file(source: TableFile) -> pd.DataFrame:
         raise MissingFile(f"there is no file {path}{_nearest_name_hint(path)}")
     ending = _ending(path)
     if ending not in FORMATS:
-        formats = ", ".join(FORMATS)
-        raise UnknownFormat(f"{path} ends in '{ending}', but only {formats} can be read")
+        raise UnknownFormat(f"{path} ends in '{ending}', but only {', '.join(FORMATS)} can be read")
     try:
         return _parse_file(source, ending)
     except UnicodeDecodeError as error:
-        raise not_utf8_error(path) from error
+        raise BrokenFile(f"{path} {reason_other_encoding(path, source.encoding)}") from error
     except _BROKEN as error:
         raise BrokenFile(f"{path} cannot be read as {ending}: {error}") from error
 
@@ -132,9 +142,9 @@ def _parse_file(source: TableFile, ending: str) -> pd.DataFrame:
         case ".parquet":
             return _read_parquet(source.path)
         case ".jsonl":
-            return _read_json_lines(source.path)
+            return _read_json_lines(source.path, source.encoding)
         case _:
-            return _read_separated(source.path, separator_of(source) or ",")
+            return _read_separated(source, separator_of(source) or ",")
 
 
 def _nearest_name_hint(path: Path) -> str:
@@ -143,12 +153,13 @@ def _nearest_name_hint(path: Path) -> str:
     return f": did you mean '{close[0]}'?" if close else ": check the path"
 
 
-def _read_separated(path: Path, separator: str) -> pd.DataFrame:
+def _read_separated(source: TableFile, separator: str) -> pd.DataFrame:
+    path, encoding = source.path, source.encoding
     with open_bytes(path) as file:
-        if any(b"\0" in line for line in file):  # as in UTF-16
-            raise not_utf8_error(path)
-    _check_header(path, separator)
-    lines, n_values = _record_sizes(path, separator)
+        if encoding == UTF_8 and any(b"\0" in line for line in file):  # as in UTF-16
+            raise BrokenFile(f"{path} {reason_other_encoding(path, encoding)}")
+    _check_header(path, separator, encoding)
+    lines, n_values = _record_sizes(path, separator, encoding)
     _refuse_other_sizes(path, lines, n_values)
     # Every cell is read as text and none as missing, as the schema decides what a cell means.
     # Blank lines are kept until the index is set, so that each row gets its line of the file.
@@ -157,13 +168,15 @@ def _read_separated(path: Path, separator: str) -> pd.DataFrame:
         sep=separator,
         dtype=str,
         na_filter=False,
-        encoding="utf-8-sig",
+        encoding=without_mark(encoding),
         skip_blank_lines=False,
     )
     return frame.set_axis(pd.Index(lines[1:]))[n_values[1:] > 0]
 
 
-def _record_sizes(path: Path, separator: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _record_sizes(
+    path: Path, separator: str, encoding: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the line on which each record of a file begins, and how many values it has.
 
     The header is the first record. A blank line is a record without values.
@@ -172,7 +185,7 @@ def _record_sizes(path: Path, separator: str) -> tuple[NDArray[np.int64], NDArra
         BrokenFile: The file ends within quotes, or text follows a closing quote.
     """
     lines, n_values = [1], []
-    with open_text(path) as file:
+    with open_text(path, encoding) as file:
         # Strict, as a quote that is not closed takes in all rows up to the next quote.
         reader = csv.reader(file, delimiter=separator, strict=True)
         try:
@@ -209,8 +222,8 @@ def _refuse_other_sizes(path: Path, lines: NDArray[np.int64], n_values: NDArray[
     )
 
 
-def _check_header(path: Path, separator: str) -> None:
-    with open_text(path) as lines:
+def _check_header(path: Path, separator: str, encoding: str) -> None:
+    with open_text(path, encoding) as lines:
         names = next(csv.reader(lines, delimiter=separator), [])
     if not names:
         raise EmptyTable(f"the first line of {path} is empty: it must name the columns")
@@ -218,7 +231,7 @@ def _check_header(path: Path, separator: str) -> None:
     if other:
         raise WrongSeparator(
             f"{path} has one column, named {names[0][:80]!r}: its values look separated by "
-            f"{other[0]!r}, not {separator!r}; set the source's separator to {other[0]!r}"
+            f"{other[0]!r}, not {separator!r}; say separator:{SIGN_NAMES[other[0]]}"
         )
     _refuse_repeated(names, path)
 
@@ -239,9 +252,9 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     return _index_from_one(frame.reset_index(named) if named else frame)
 
 
-def _read_json_lines(path: Path) -> pd.DataFrame:
+def _read_json_lines(path: Path, encoding: str) -> pd.DataFrame:
     records, lines, broken = [], [], []
-    with open_text(path) as file:
+    with open_text(path, encoding) as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 record = _json_object(line, f"{path} line {number}")
@@ -299,6 +312,7 @@ def _read_query(source: SqlQuery) -> pd.DataFrame:
 
     try:
         engine = sqlalchemy.create_engine(source.url)
+        _require_database_file(engine.url)
     except ImportError as error:
         raise QueryFailed(f"the driver of this database is not installed: {error}") from error
     except sqlalchemy.exc.ArgumentError as error:
@@ -324,6 +338,15 @@ def _reason(error: Exception) -> str:
     found = error.__cause__ or error
     said = str(getattr(found, "orig", None) or found)
     return said.split("\n", 1)[0].split(" (Background on", 1)[0]
+
+
+def _require_database_file(url: "sqlalchemy.URL") -> None:
+    """Check that the file of an SQLite database exists: SQLite would create an empty one."""
+    name = url.database
+    if url.get_backend_name() != "sqlite" or not name or name == ":memory:":
+        return
+    if not (path := Path(name.removeprefix("file:").partition("?")[0])).is_file():
+        raise MissingFile(f"there is no database {path}{_nearest_name_hint(path)}")
 
 
 def _index_from_one(frame: pd.DataFrame) -> pd.DataFrame:

@@ -82,7 +82,7 @@ def require_texts(
     meant = [declared_value(cell_text(cell), classes) for cell in frame[label]] if label else []
     unknown = frame.index[[name not in classes for name in meant]] if label else empty[:0]
     if label and len(unknown):
-        found = sorted(set(frame.loc[unknown, label].astype(str)))[:_SHOWN]
+        found = sorted(set(frame.loc[unknown, label].map(cell_text)))[:_SHOWN]
         lines.append(
             f"{label} is not a declared class in {_places(unknown)}, such as {found}; "
             f"declared: {', '.join(classes)}"

@@ -1,6 +1,7 @@
 """Check a table against the agreed schema, and say which cells break it."""
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
@@ -31,6 +32,8 @@ Item: TypeAlias = Number | Category | ClassLabel | NumberLabel
 
 _A_NUMBER = "a number"
 _FINITE = "a finite number"
+_WRITTEN_OTHERWISE = re.compile(r"(?=.*\d)[-+\d.,:/'\u2019 \u00a0T]+")
+_WHOLE = re.compile(r"-?\d+(\.0)?")
 
 
 class BadTable(ConsortiumError, ValueError, code="bad-table"):
@@ -83,7 +86,8 @@ def validate_table(
     if parsed is not None:
         return parsed
     items = _schema_items(schema, labelled=labelled)
-    _refuse_missing_columns([*items, *_other_columns(schema, labelled, split)], frame)
+    needed = [*items, *_other_columns(schema, labelled, split)]
+    _refuse_missing_columns(needed, frame, person=schema.person)
     cells = {name: _comparable_cells(frame[name], item) for name, item in items.items()}
     found = _broken_items(pd.DataFrame(cells), items)
     found += person_violations(frame[schema.person]) if labelled else []
@@ -140,14 +144,15 @@ def _schema_items(schema: Schema, *, labelled: bool) -> dict[str, Item]:
     return items | {schema.label.column: schema.label} if labelled else items
 
 
-def _refuse_missing_columns(needed: Sequence[str], frame: pd.DataFrame) -> None:
+def _refuse_missing_columns(needed: Sequence[str], frame: pd.DataFrame, *, person: str) -> None:
     columns = [str(name) for name in frame.columns]
     missing = [name for name in needed if name not in columns]
     if missing:
         raise MissingColumns(
             f"the table lacks {len(missing)} columns of the schema: "
             + ", ".join(f"'{name}'{_hint(name, columns)}" for name in missing[:SHOWN])
-            + "; rename or add them",
+            + "; add them, or say column:OURS=THEIRS for each that is called otherwise"
+            + ("; persons:rows if each row is a person of its own" if person in missing else ""),
             columns=len(missing),
         )
 
@@ -298,7 +303,13 @@ def _advice(expected: str, item: Item | None, value: str) -> str:
         case Category(values=values) | ClassLabel(classes=values):
             return f"use a declared value{_hint(value, values)}"
         case _ if expected == _A_NUMBER:
-            return "correct it, or leave it empty where it is missing"
+            written = "; if numbers or dates are written so, check-data says what to type"
+            return "correct it, or leave it empty where it is missing" + (
+                written if _WRITTEN_OTHERWISE.fullmatch(value) else ""
+            )
+        case Number(name=name, missing=True) if expected != _FINITE and _WHOLE.fullmatch(value):
+            whole = value.removesuffix(".0")
+            return f"correct it, or say missing:{name}={whole} if that stands for a missing value"
         case Number(unit=unit) | NumberLabel(unit=unit) if expected != _FINITE:
             return "correct it" + (f"; the unit is {unit}" if unit else "")
         case _:

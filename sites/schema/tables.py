@@ -7,10 +7,21 @@ bounds are declared, so that "category 3" means the same at every site.
 import hashlib
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 NAME = r"^[a-z][a-z0-9_.-]{0,63}$"
 Bound: TypeAlias = Annotated[float, Field(ge=-1e300, le=1e300)]
+
+
+def _text_of_value(value: object) -> object:
+    """Return the text by which a number or a truth value that was declared is known."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value) if isinstance(value, bool | int | float) else value
+
+
+# Whoever writes a schema may declare 0 and 1 as they are in the records.
+Value: TypeAlias = Annotated[str, BeforeValidator(_text_of_value)]
 
 
 class _Agreed(BaseModel):
@@ -54,7 +65,7 @@ class Category(_Agreed):
 
     kind: Literal["category"] = "category"
     name: str = Field(pattern=NAME)
-    values: tuple[str, ...] = Field(min_length=2, max_length=1000)
+    values: tuple[Value, ...] = Field(min_length=2, max_length=1000)
     missing: bool = False
 
     @model_validator(mode="after")
@@ -76,7 +87,7 @@ class ClassLabel(_Agreed):
 
     kind: Literal["classes"] = "classes"
     column: str = Field(pattern=NAME)
-    classes: tuple[str, ...] = Field(min_length=2, max_length=1000)
+    classes: tuple[Value, ...] = Field(min_length=2, max_length=1000)
     ordered: bool = False
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacy.errors import ConsortiumError, abbreviated_names
+from privacy.errors import ConsortiumError, abbreviated_names, unknown_name
 
 
 class TooFewSites(ConsortiumError, ValueError, code="too-few-sites"):
@@ -40,3 +40,19 @@ def test_of_many_names_a_message_tells_the_number_and_the_first() -> None:
     assert abbreviated_names(many[:6]) == ", ".join(many[:6])
     assert abbreviated_names(many) == "500: site-000, site-001, site-002, site-003, site-004, ..."
     assert abbreviated_names(()) == ""
+
+
+RULES = ("mean", "coordinate-median", "geometric-median", "multi-krum")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("median", "'coordinate-median' or 'geometric-median'"),
+        ("krum", "'multi-krum'"),
+        ("maen", "'mean'"),
+    ],
+)
+def test_a_word_of_a_name_means_that_name(typed: str, meant: str) -> None:
+    """Though another name is spelt more alike: 'median' is not the mean."""
+    assert f"did you mean {meant}?" in unknown_name(typed, RULES, kind="rule")

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sites.data.agreed_columns import agreed_columns
 from sites.data.holdout import PersonRecords, Sides
+from sites.data.reading import AS_DECLARED, UTF_8
 from sites.data.source import DataSource, TableFile
 from sites.data.tables import read_table
 from sites.data.typed_tables import read_typed_table
@@ -64,13 +66,25 @@ def read_valid_table(
         BadTexts: JSON lines hold half a character.
         BadTable, MissingColumns: The table breaks the schema.
     """
-    if isinstance(source, TableFile):
+    if isinstance(source, TableFile) and source.reading == AS_DECLARED and source.encoding == UTF_8:
         typed = read_typed_table(source, schema, labelled=labelled, split=split)
         if typed is not None:
             fitting = fitting_table(typed, schema, labelled=labelled, split=split)
             if fitting is not None:
                 return fitting
-    return validate_table(read_table(source), schema, labelled=labelled, split=split)
+    frame = read_agreed_table(source, schema, labelled=labelled)
+    return validate_table(frame, schema, labelled=labelled, split=split)
+
+
+def read_agreed_table(source: DataSource, schema: Schema, *, labelled: bool = True) -> pd.DataFrame:
+    """Return a source's table with the schema's columns, read as its words say.
+
+    Raises:
+        UnreadableSource, BadReading, BadTable, MissingColumns: It cannot be read so.
+    """
+    beside = [source.split] if source.split else []
+    frame = read_table(source)
+    return agreed_columns(frame, source.reading, schema, labelled=labelled, beside=beside)
 
 
 def columns_of(frame: pd.DataFrame, schema: Schema) -> Columns:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from privacy.layout import Layout, Tally, Vector
+from sites.data.agreed_columns import agreed_columns
 from sites.data.holdout import Sides
 from sites.data.source import DataSource
 from sites.data.texts import read_texts, require_texts
@@ -174,7 +175,8 @@ class NotesTask:
 
         Where a text may have several labels, the probability of each, shape (n, n_labels).
         """
-        frame = read_texts(source, tagged=False)
+        found = read_texts(source, tagged=False)
+        frame = agreed_columns(found, source.reading, self.schema, labelled=False)
         require_texts(frame, text=self.schema.text, label=None, classes=())
         encoder = self.encoder
         read = encoder_inputs(frame[self.schema.text].tolist(), encoder)

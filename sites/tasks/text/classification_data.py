@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from privacy.layout import Tally
+from sites.data.agreed_columns import agreed_columns
 from sites.data.cells import cell_text, declared_value
 from sites.data.holdout import PersonRecords, Sides
 from sites.data.record_columns import person_violations, persons_of, side_violations
@@ -119,8 +120,9 @@ def load_notes(source: DataSource, schema: NotesSchema, *, sides: Sides) -> Note
         PersonOnBothSides: The source's own split has a person on both sides.
         ConsortiumError: A person stood on another side before.
     """
-    frame = read_texts(source)
     split = getattr(source, "split", None)
+    beside = [split] if split else []
+    frame = agreed_columns(read_texts(source), source.reading, schema, beside=beside)
     notes = notes_of(frame, schema, split=split)
     held_out = sides.held_out(
         PersonRecords(

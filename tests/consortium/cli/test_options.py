@@ -7,9 +7,17 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from consortium.cli.main import app
-from consortium.cli.options import BadOption, parse_data_source, parse_data_sources, parse_overrides
+from consortium.cli.options import (
+    BadOption,
+    parse_data_source,
+    parse_data_sources,
+    parse_one_source,
+    parse_overrides,
+)
 from consortium.config import DEFAULTS, KEYS, BadConfig, RunConfig, Scalar
+from consortium.site.directory import read_site_config
 from privacy.errors import ConsortiumError
+from sites.data.reading import BadReading, Reading
 from sites.data.source import SqlQuery, TableFile
 
 
@@ -143,3 +151,44 @@ def test_help_on_settings_says_where_the_keys_are_listed(command: str) -> None:
 def test_what_is_listed_can_be_set() -> None:
     listed = CliRunner().invoke(app, ["run-config"]).output.splitlines()[::3]
     assert parse_overrides(listed) == DEFAULTS
+
+
+def test_a_word_holds_for_the_source_before_it_and_one_before_all_for_all(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).touch()
+    given_words = ["decimal:comma", f"a={tmp_path}/a.csv", f"b={tmp_path}/b.csv", "separator:tab"]
+    sources = parse_data_sources(given_words)
+    german = Reading(decimal=",")
+    assert sources == {
+        "a": TableFile(path=tmp_path / "a.csv", reading=german),
+        "b": TableFile(path=tmp_path / "b.csv", reading=german, separator="\t"),
+    }
+
+
+@pytest.mark.parametrize("given_words", [[], ["decimal:comma"], ["own.csv", "other.csv"]])
+def test_one_source_is_one(
+    given_words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.csv").touch()
+    (tmp_path / "other.csv").touch()
+    with pytest.raises(BadOption, match="--data needs one file"):
+        parse_one_source(given_words)
+
+
+def test_what_looks_like_a_word_is_not_taken_for_a_file(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").touch()
+    with pytest.raises(BadReading, match="did you mean 'missing'"):
+        parse_one_source([str(tmp_path / "own.csv"), "mising:-9"])
+
+
+def test_a_site_is_set_up_with_the_words_for_its_file(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").touch()
+    words = ["--data", f"{tmp_path}/own.csv", "--data", "decimal:comma", "--data", "persons:rows"]
+    ask = ["site", "init", str(tmp_path / "north"), "--name", "north", "--data-set", "ward-7"]
+    said = CliRunner().invoke(app, [*ask, *words])
+    assert said.exit_code == 0, said.output
+    assert "NOTICE: no column says whose a record is" in said.output
+    config = read_site_config(tmp_path / "north")
+    assert config.source.reading == Reading(decimal=",", persons="rows")
+    assert config.data_set == "ward-7"

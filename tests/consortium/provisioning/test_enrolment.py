@@ -42,6 +42,20 @@ def test_a_site_is_what_its_operator_said(site: Path) -> None:
     assert read_identity(site).name == "north"
 
 
+def test_the_name_that_the_ledger_counts_by_is_chosen(tmp_path: Path) -> None:
+    init_site(tmp_path / "north", name="north", source=SOURCE, data_set="ward-7")
+    assert read_site_config(tmp_path / "north").data_set == "ward-7"
+
+
+@pytest.mark.parametrize(("name", "data_set"), [("North", "records"), ("north", "Ward 7")])
+def test_a_name_that_cannot_be_is_refused_before_anything_is_written(
+    name: str, data_set: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BadSite, match="a name begins with a small letter"):
+        init_site(tmp_path / "north", name=name, source=SOURCE, data_set=data_set)
+    assert not (tmp_path / "north").exists()
+
+
 def test_a_site_is_not_set_up_twice(site: Path) -> None:
     before = (site / "secrets" / "identity.secret").read_bytes()
     with pytest.raises(SecretExists):

@@ -21,6 +21,7 @@ from consortium.wording.formatting import SPACE
 from privacy.wire import messages
 from scenarios.cli.doctor import MachineCheck
 from scenarios.cli.main import app, main
+from scenarios.data.datasets import load_dataset
 from scenarios.engines import runner
 from scenarios.engines.in_process import Vanished
 from scenarios.engines.staging import new_run_directory
@@ -288,7 +289,51 @@ def test_predict_writes_one_row_for_each_row(heart: Done, tmp_path: Path) -> Non
     out = tmp_path / "scores.csv"
     written = run_command("predict", str(heart.run.path), str(table), "--out", str(out))
     assert written.exit_code == 0
-    assert list(pd.read_csv(out)["row"]) == [1, 2, 3, 4, 5]
+    scores = pd.read_csv(out)
+    assert list(scores["row"]) == [1, 2, 3, 4, 5]
+    assert list(scores["patient"]) == list(frame["patient"].astype(int))
+
+
+def test_check_data_says_what_to_type_until_a_file_fits(tmp_path: Path) -> None:
+    frame = load_dataset("heart-disease").drop(columns=["hospital", "severity"]).head(40)
+    frame.to_csv(tmp_path / "own.csv", index=False, sep=";")
+    asked = ("check-data", str(tmp_path / "own.csv"), "--for", "heart-diagnosis")
+    first = run_command(*asked)
+    assert first.exit_code == 1
+    assert "--data separator:semicolon" in first.output
+    again = run_command(*asked, "--data", "separator:semicolon")
+    assert again.exit_code == 0, again.output
+    assert "40 persons" in again.output
+    charter = tmp_path / "charter.json"
+    scenario_named("heart-diagnosis").charter.write(charter)
+    by_charter = (*asked[:2], "--charter", str(charter), "--data", "separator:semicolon")
+    assert run_command(*by_charter).output == again.output
+    wrong = run_command(*asked[:3], "heart-diagnosys")
+    assert wrong.exit_code == 2
+    assert "did you mean 'heart-diagnosis'" in wrong.output
+
+
+def test_predict_reads_a_table_by_the_same_words_and_keeps_whose_a_row_is(
+    heart: Done, tmp_path: Path
+) -> None:
+    """In the column and in the spelling of the table, so that the scores can be joined to it."""
+    frame = pd.read_parquet(heart.run.site("cleveland") / "data.parquet").head(3)
+    frame = frame.assign(patient=["00123", "00124", "A-7"])
+    frame.to_csv(tmp_path / "plain.csv", index=False)
+    named = frame.rename(columns={"patient": "Fall-Nr", "age": "ALTER"})
+    named.to_csv(tmp_path / "export.csv", index=False, sep=";", decimal=",", encoding="cp1252")
+    words = ("separator:semicolon", "decimal:comma", "column:age=ALTER", "column:patient=Fall-Nr")
+    asked = [word for one in words for word in ("--data", one)]
+    scores = []
+    for name, said in (("plain.csv", []), ("export.csv", asked)):
+        out = tmp_path / f"scores-{name}"
+        ask = ("predict", str(heart.run.path), str(tmp_path / name), *said, "--out", str(out))
+        written = run_command(*ask)
+        assert written.exit_code == 0, written.output
+        scores.append(pd.read_csv(out, dtype={"patient": str, "Fall-Nr": str}))
+    plain, exported = scores
+    assert list(exported["Fall-Nr"]) == list(plain["patient"]) == list(frame["patient"])
+    assert list(exported["probability_yes"]) == list(plain["probability_yes"])
 
 
 def test_inspect_shows_the_coordinators_view_and_audit_sum_the_audit(

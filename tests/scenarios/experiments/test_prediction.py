@@ -63,7 +63,8 @@ def test_probabilities_sum_to_one_and_the_largest_is_predicted(
     heart: Done, table: pd.DataFrame, tmp_path: Path
 ) -> None:
     frame = score(heart.run, table, tmp_path)
-    assert list(frame.columns) == ["row", "predicted", "probability_no", "probability_yes"]
+    told = ["predicted", "probability_no", "probability_yes"]
+    assert list(frame.columns) == ["row", "patient", *told]
     np.testing.assert_allclose(frame["probability_no"] + frame["probability_yes"], 1.0)
     larger = np.where(frame["probability_yes"] > frame["probability_no"], "yes", "no")
     assert list(frame["predicted"]) == list(larger)

@@ -22,11 +22,13 @@ from scenarios.library.registry import scenario_named
 from scenarios.user_data.corpus import Corpus, UndividedCorpus, read_corpus, scenario_with_corpus
 from scenarios.user_data.sources import scenario_with_user_data
 from sites.data.annotations import read_annotated_sentences
+from sites.data.reading import AS_DECLARED, BadReading
 from sites.data.source import IobFiles, TableFile, TextFolder
 from sites.data.tables import BadTexts, read_table
-from sites.data.validation import MissingColumns
-from sites.schema.tables import ClassLabel
+from sites.data.validation import MissingColumns, validate_table
+from sites.schema.tables import ClassLabel, Number
 from sites.schema.texts import EntitySchema, MultiLabel, NotesSchema
+from sites.tasks.tabular.loading import read_agreed_table
 
 HEART = scenario_named("heart-diagnosis")
 NOTES = clinical_notes.SCENARIO
@@ -106,14 +108,14 @@ def test_columns_may_have_other_names(tmp_path: Path) -> None:
     made = scenario_with_user_data(HEART, [str(path), "column:patient=mrn"], seed=7).scenario
     assert made.records is not None
     assert "patient" in made.records().columns
-    with pytest.raises(MissingColumns, match=r"lack the columns \['nhs'\]"):
+    with pytest.raises(MissingColumns, match="lack the columns of column:patient=nhs"):
         scenario_with_user_data(HEART, [str(path), "column:patient=nhs"], seed=7)
 
 
 def test_tables_in_a_directory_keep_their_sides(tmp_path: Path) -> None:
     for side in ("train", "validation", "test"):
         (tmp_path / f"{side}.csv").write_text(f"patient,x\n{side}-1,1\n{side}-2,2\n")
-    corpus = read_corpus(TextFolder(path=tmp_path), {})
+    corpus = read_corpus(TextFolder(path=tmp_path), NOTES.table)
     assert corpus.split == "split"
     assert corpus.records["split"].tolist() == ["test"] * 2 + ["train"] * 2
     assert corpus.notes == ("2 records of dev are not used",)
@@ -122,12 +124,12 @@ def test_tables_in_a_directory_keep_their_sides(tmp_path: Path) -> None:
 def test_sentences_in_a_directory_keep_their_sides(tmp_path: Path) -> None:
     for side in ("train", "devel", "test"):
         (tmp_path / f"{side}.iob").write_text("a\tO\n")
-    corpus = read_corpus(TextFolder(path=tmp_path), {}, sentences=True)
+    corpus = read_corpus(TextFolder(path=tmp_path), ENTITIES.table)
     assert corpus.records["split"].tolist() == ["test", "train"]
     assert corpus.split == "split"
-    assert read_corpus(IobFiles(path=tmp_path), {}).split is None
+    assert read_corpus(IobFiles(path=tmp_path), ENTITIES.table).split is None
     (tmp_path / "test.iob").unlink()
-    assert read_corpus(TextFolder(path=tmp_path), {}, sentences=True).split is None
+    assert read_corpus(TextFolder(path=tmp_path), ENTITIES.table).split is None
 
 
 def notes(folder: Path, *records: Mapping[str, object]) -> str:
@@ -274,5 +276,79 @@ def test_contradictory_options_are_refused(
     tmp_path: Path, options: Callable[[Path], list[str]]
 ) -> None:
     path = heart(tmp_path)
-    with pytest.raises(BadOption, match="--data"):
+    with pytest.raises((BadOption, BadReading), match="--data"):
         scenario_with_user_data(HEART, options(path), seed=7)
+
+
+def ward(folder: Path) -> Path:
+    """Write an export in which columns, signs and codes are not those of the schema."""
+    path = heart(folder)
+    frame = pd.read_csv(path, dtype=str, na_filter=False).drop(columns="patient")
+    for item in HEART.columns.features:
+        if isinstance(item, Number):
+            frame[item.name] = frame[item.name].str.replace(".", ",")
+    frame["cholesterol"] = frame["cholesterol"].replace({"": "-9"})
+    frame.rename(columns={"age": "ALTER"}).to_csv(path, index=False, sep=";", encoding="cp1252")
+    return path
+
+
+WARD_WORDS = [
+    "separator:semicolon",
+    "encoding:cp1252",
+    "decimal:comma",
+    "missing:cholesterol=-9",
+    "column:age=ALTER",
+    "persons:rows",
+]
+
+
+def test_an_export_is_read_as_words_say_for_all_sites_and_for_one(tmp_path: Path) -> None:
+    """The same words, after one corpus and after the file of a site."""
+    path = ward(tmp_path)
+    whole = scenario_with_user_data(HEART, [*WARD_WORDS, str(path)], seed=7)
+    assert whole.scenario.records is not None
+    found = validate_table(whole.scenario.records(), HEART.columns)
+    ours = pd.read_csv(heart(tmp_path), dtype=str, na_filter=False)
+    assert len(found) == len(ours)
+    numbers = pd.to_numeric(ours["st_depression"])
+    pd.testing.assert_series_equal(
+        found["st_depression"].reset_index(drop=True), numbers, check_names=False
+    )
+    assert whole.notes[0].startswith("no column says whose a record is")
+    path = ward(tmp_path)
+    alone = scenario_with_user_data(
+        HEART, ["va-long-beach=sqlite://::SELECT 1", f"hungary={path}", *WARD_WORDS], seed=7
+    )
+    assert alone.sources["va-long-beach"].reading == AS_DECLARED
+    assert (
+        validate_table(read_agreed_table(alone.sources["hungary"], HEART.columns), HEART.columns)[
+            "age"
+        ].tolist()
+        == found["age"].tolist()
+    )
+    assert alone.notes[0].startswith("hungary: no column says whose a record is")
+
+
+def test_a_corpus_without_persons_is_refused_with_what_to_type(tmp_path: Path) -> None:
+    path = ward(tmp_path)
+    with pytest.raises(MissingColumns, match="--data persons:rows"):
+        scenario_with_user_data(HEART, [str(path), *WARD_WORDS[:-1]], seed=7)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("column:patiant=mrn", "did you mean 'patient'"),
+        ("colum:patient=mrn", "there is no word 'colum': did you mean 'column'"),
+    ],
+)
+def test_a_mistyped_word_is_refused_with_the_nearest(word: str, said: str, tmp_path: Path) -> None:
+    """Else every note would count as a person, and patients would stand on both sides."""
+    text = {"text": "fever", "diagnosis": "influenza", "mrn": "7"}
+    for source, scenario in ((heart(tmp_path), HEART), (notes(tmp_path, text), NOTES)):
+        wanted = word.replace("patient", scenario.table.person).replace(
+            "patiant", scenario.table.person[:-1]
+        )
+        expected = said.replace("patient", scenario.table.person)
+        with pytest.raises(BadReading, match=expected):
+            scenario_with_user_data(scenario, [str(source), wanted], seed=7)

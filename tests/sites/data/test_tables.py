@@ -149,13 +149,13 @@ def test_another_separator_can_be_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "other"),
     [
-        ("a.csv", "age;sex\n63;f\n", "';'"),
-        ("a.csv", "age\tsex\n", r"'\\t'"),
-        ("a.tsv", "a,b\n", "','"),
+        ("a.csv", "age;sex\n63;f\n", "semicolon"),
+        ("a.csv", "age\tsex\n", "tab"),
+        ("a.tsv", "a,b\n", "comma"),
     ],
 )
 def test_a_wrong_separator_is_named(tmp_path: Path, name: str, text: str, other: str) -> None:
-    with pytest.raises(WrongSeparator, match=f"set the source's separator to {other}"):
+    with pytest.raises(WrongSeparator, match=f"say separator:{other}"):
         read_table(written(tmp_path / name, text))
 
 
@@ -336,3 +336,12 @@ def test_an_error_carries_counts_only(tmp_path: Path, provoke: Callable[[Path], 
     with pytest.raises(UnreadableSource) as refusal:
         provoke(tmp_path)
     assert all(type(count) is int for count in refusal.value.counts.values())
+
+
+@pytest.mark.parametrize("name", ["patiens.db", "nowhere/patients.db"])
+def test_a_mistyped_database_is_not_created(name: str, tmp_path: Path) -> None:
+    (tmp_path / "patients.db").touch()
+    with pytest.raises(MissingFile, match="there is no database") as refused:
+        read_table(SqlQuery(url=f"sqlite:///{tmp_path / name}", query="SELECT 1"))
+    assert not (tmp_path / name).exists()
+    assert ("did you mean 'patients.db'" in str(refused.value)) == (name == "patiens.db")

@@ -196,7 +196,7 @@ def test_only_the_first_of_many_bad_rows_are_shown() -> None:
 def test_missing_columns_are_refused_with_the_nearest_name() -> None:
     frame = table().rename(columns={"age": "Age", "sex": "gender"})
     with pytest.raises(
-        MissingColumns, match=r"'age' \(nearest is 'Age'\), 'sex'; rename"
+        MissingColumns, match=r"'age' \(nearest is 'Age'\), 'sex'; add them, or say"
     ) as refusal:
         validate_table(frame, SCHEMA)
     assert refusal.value.counts == {"columns": 2}

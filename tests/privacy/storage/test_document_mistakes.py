@@ -1,0 +1,83 @@
+"""Whoever mistyped a key of a document is told which one, and what it was meant to be."""
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from consortium.charter.document import Charter
+from consortium.site.directory import SiteConfig
+from privacy.policy.document import Policy
+from privacy.storage.document_mistakes import document_mistakes
+from sites.schema.texts import AgreedTable
+
+SCHEMA = '{"name": "w", "person": "p", "features": [%s], "label": %s}'
+NUMBER = '{"kind": "number", "name": "x", "low": 1, "high": 2}'
+LABEL = '{"kind": "classes", "column": "y", "classes": ["a", "b"]}'
+
+
+def mistakes(document: Any, text: str) -> str:
+    """Return what is said of a document."""
+    with pytest.raises(ValidationError) as refused:
+        TypeAdapter(document).validate_json(text)
+    return document_mistakes(refused.value, document)
+
+
+@pytest.mark.parametrize(
+    ("document", "text", "said"),
+    [
+        (Policy, '{"taskz": []}', "there is no key 'taskz': did you mean 'tasks'?"),
+        (
+            Policy,
+            '{"pace": {"rounds_per_dya": 3}}',
+            "there is no key 'pace.rounds_per_dya': did you mean 'rounds_per_day'?",
+        ),
+        (
+            Policy,
+            '{"privacy": {"ceilings": {"*": {"epsilom": 1, "delta": 0.1}}}}',
+            "there is no key 'privacy.ceilings.*.epsilom': did you mean 'epsilon'?; "
+            "the key 'privacy.ceilings.*.epsilon' is missing",
+        ),
+        (Policy, '{"tasks": "all"}', "tasks: should be a valid array, got 'all'"),
+        (
+            SiteConfig,
+            '{"name": "a", "source": {"kind": "file", "path": "a", "seperator": ";"}}',
+            "there is no key 'source.seperator': did you mean 'separator'?",
+        ),
+        (
+            AgreedTable,
+            SCHEMA % (NUMBER.replace('"low"', '"lo"'), LABEL),
+            "there is no key 'features[0].lo': did you mean 'low'?; "
+            "the key 'features[0].low' is missing",
+        ),
+        (
+            AgreedTable,
+            SCHEMA % (NUMBER, LABEL.replace('"classes": [', '"clases": [')),
+            "there is no key 'label.clases': did you mean 'classes'?; "
+            "the key 'label.classes' is missing",
+        ),
+        (Charter, '{"nam": "a"}', "there is no key 'nam': did you mean 'name'?"),
+    ],
+)
+def test_a_mistyped_key_is_named_with_the_nearest_one(
+    document: Any,
+    text: str,
+    said: str,
+) -> None:
+    found = mistakes(document, text)
+    assert found.startswith(said)
+    assert "pydantic" not in found
+    assert "http" not in found
+
+
+def test_of_a_key_like_no_other_all_keys_are_named() -> None:
+    assert "the keys are version, tasks, " in mistakes(Policy, '{"zzzzzz": 1}')
+
+
+@pytest.mark.parametrize("url", ["5", '{"password": "hunter2"}', '["hunter2"]'])
+def test_a_value_that_may_hold_a_password_is_not_quoted(url: str) -> None:
+    text = '{"name": "a", "source": {"kind": "sql", "query": "SELECT 1", "url": %s}}'
+    found = mistakes(SiteConfig, text % url)
+    assert "source.url" in found
+    assert "hunter2" not in found
+    assert ", got" not in found
