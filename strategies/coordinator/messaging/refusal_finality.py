@@ -62,6 +62,7 @@ FINAL_AT_THE_SITE = frozenset(
         # what it was asked for
         "another-roster",
         "bad-plan",
+        "bad-reading",
         "bad-score-bins",
         "evaluated-before",
         "ledger-restored",

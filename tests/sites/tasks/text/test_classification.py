@@ -130,7 +130,7 @@ def test_scores_of_a_note_are_the_means_over_its_windows(tmp_path: Path) -> None
 
 def test_new_texts_of_any_kind_are_labelled_in_their_order(tmp_path: Path) -> None:
     one = task(travels="head")
-    texts = ["日本 naïve \U0001f637", "fever " * 1_700, "\x00", "left atrium"]
+    texts = ["日本 naïve \U0001f637", "fever " * 1_700, "\x00pain", "left atrium"]
     frame = table(n=4).assign(text=texts)[["text"]]
     frame.to_parquet(tmp_path / "new.parquet")
     pooled = np.zeros(one.statistics.layout.size, np.int64)
