@@ -28,9 +28,7 @@ PERFORMANCE = ROOT / "docs" / "performance.md"
 NOT_LEFT = [
     "privacy.json",  # minutes: each epsilon, several times
     "robustness.json",  # minutes: each attack against each rule
-    "coordinator/coordinator.log",  # of runs in which something went wrong
     "coordinator/sealed/round-*/*/uploads-deleted",  # by a deployed coordinator
-    "sites/*/site.log",  # of those too
     "sites/*/provisional/**",  # until the run's model is confirmed
     "sites/*/mistakes/last.jsonl",  # if a site's policy asks for it
     "app/**",  # on Flower's engine: tests/scenarios/test_simulation.py
