@@ -9,18 +9,24 @@ from pathlib import Path
 
 from sites.data.source import DataSource, SqlQuery
 
+_NO_WORDS = "{}"
+
 
 def fingerprint_of(source: DataSource) -> str:
     """Return the SHA-256 of a source's records as they are now, in hexadecimal.
 
     Guarantee: the same files, or the same rows in the same order, have the same digest wherever
-    they are stored. The digest never leaves the site.
+    they are stored, if the same words say how to read them: with other words they are other
+    records. The digest never leaves the site.
 
     Raises:
         UnreadableSource: A database cannot be queried, or there are no rows.
         OSError: A file cannot be read.
     """
     digest = hashlib.sha256()
+    words = source.model_dump_json(include={"reading", "encoding"}, exclude_defaults=True)
+    if words != _NO_WORDS:
+        digest.update(words.encode())
     if isinstance(source, SqlQuery):
         from sites.data.tables import read_table  # files are digested without pandas
 

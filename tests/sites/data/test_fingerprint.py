@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import pandas as pd
@@ -5,7 +6,7 @@ import pytest
 import sqlalchemy
 
 from sites.data.fingerprint import fingerprint_of
-from sites.data.source import SqlQuery, TableFile, TextFolder
+from sites.data.source import SqlQuery, TableFile, TextFolder, with_words
 from sites.data.tables import UnreadableSource
 
 
@@ -43,3 +44,14 @@ def test_an_unreadable_source_has_no_fingerprint(tmp_path: Path) -> None:
         fingerprint_of(TableFile(path=tmp_path / "gone.csv"))
     with pytest.raises(UnreadableSource):
         fingerprint_of(SqlQuery(url=f"sqlite:///{tmp_path / 'no.db'}", query="SELECT x FROM t"))
+
+
+def test_records_that_are_read_by_other_words_are_others(tmp_path: Path) -> None:
+    """Without words, the digest is that of version 0.1.0: of the digests of the files."""
+    (tmp_path / "a.csv").write_text("age\n1,5\n")
+    plain = TableFile(path=tmp_path / "a.csv")
+    inner = hashlib.sha256((tmp_path / "a.csv").read_bytes()).digest()
+    assert fingerprint_of(plain) == hashlib.sha256(inner).hexdigest()
+    words = ("decimal:comma", "missing:-9", "encoding:cp1252", "column:age=ALTER")
+    found = {fingerprint_of(with_words(plain, [word])) for word in words}
+    assert len(found | {fingerprint_of(plain)}) == 5
