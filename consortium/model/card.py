@@ -21,8 +21,8 @@ from sites.evaluation.contract import Evaluation, Metric
 from sites.evaluation.metric_values import wilson_interval
 from sites.plans import MINILM, TextModelPlan
 from sites.schema.tables import Schema
+from sites.statistics.coefficients import LogOdds
 from sites.statistics.contract import statistics_for
-from sites.tasks.tabular.coefficients import LogOdds
 
 _MOST_CLASSES = 30
 _SHARES = frozenset({"accuracy", "subset_accuracy"})

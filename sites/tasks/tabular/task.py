@@ -21,10 +21,10 @@ from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.models.initialisation import initial_vector, layout_of, model_fields, n_outputs
 from sites.plans import BadPlan, Labels, ModelPlan, Predictions, TrainingPlan
 from sites.schema.tables import ClassLabel, Schema
+from sites.statistics.coefficients import LogOdds, log_odds
 from sites.statistics.normalisation import Constants
 from sites.statistics.tables import TableStatistics
 from sites.task import Trained
-from sites.tasks.tabular.coefficients import LogOdds, log_odds
 from sites.tasks.tabular.data import Table, TableData, encode_columns, pooled_table
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from consortium.run.records import Arm, Comparison
 from sites.evaluation.contract import evaluation_for
 from sites.schema.tables import ClassLabel, Number, NumberLabel, Schema
 from sites.schema.texts import AnySchema, EntitySchema, MultiLabel, NotesSchema
+from sites.statistics.coefficients import Coefficient, LogOdds
 from sites.statistics.contract import statistics_for
 from sites.statistics.tables import TableStatistics
 from sites.statistics.texts import TextStatistics
-from sites.tasks.tabular.coefficients import Coefficient, LogOdds
 
 NOTES = NotesSchema(name="notes", label=ClassLabel(column="mood", classes=("bad", "good", "odd")))
 LABELS = NotesSchema(name="notes", label=MultiLabel(column="found", labels=("a", "b")))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from sites.plans import ModelPlan
 from sites.schema.tables import Category, ClassLabel, Number, Schema
+from sites.statistics.coefficients import log_odds
 from sites.statistics.tables import TableStatistics
-from sites.tasks.tabular.coefficients import log_odds
 from sites.tasks.tabular.data import encode_columns
 from sites.tasks.tabular.task import TabularTask
 
