@@ -21,6 +21,7 @@ from sites.evaluation.contract import Evaluation, Metric
 from sites.evaluation.metric_values import wilson_interval
 from sites.plans import MINILM, TextModelPlan
 from sites.schema.tables import Schema
+from sites.statistics.coefficients import LogOdds
 from sites.statistics.contract import statistics_for
 
 _MOST_CLASSES = 30
@@ -38,6 +39,7 @@ class Subject:
         statistics: Pooled statistics of the training records; zeros if none were released.
         digest: The model's digest.
         start: The initial parameters it was trained from, as named in its layout.
+        log_odds: The coefficients of a logistic model of two classes; None of any other.
     """
 
     charter: Charter
@@ -45,6 +47,7 @@ class Subject:
     statistics: Tally
     digest: str
     start: str
+    log_odds: LogOdds | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +75,7 @@ def model_card(model: Subject, judged: ModelEvaluation | None) -> str:
     sections = {
         "What it is": _description_lines(model),
         "What it learnt from": _data_lines(model),
+        **({"What it weighs": _coefficient_lines(model.log_odds)} if model.log_odds else {}),
         "How good it is": _metric_lines(model, judged),
         "Who could see what": _privacy_lines(model.config),
         "Limits": _limit_lines(model, judged),
@@ -144,6 +148,26 @@ def _column_text(column: Mapping[str, Any]) -> str:
         )
     order = np.argsort(column["counts"], kind="stable")[::-1][:_MOST_CLASSES]
     return ", ".join(f"{column['values'][i]} {words.count(column['counts'][i])}" for i in order)
+
+
+def _coefficient_lines(found: LogOdds) -> Iterator[str]:
+    yield "The log-odds of the second class are the intercept and the sum of:"
+    yield ""
+    yield "| Input | For one standard deviation | For one unit of its own | Odds ratio of that |"
+    yield "|---|--:|--:|--:|"
+    for one in found.coefficients:
+        unit = f" ({one.unit})" if one.unit else ""
+        name = f"ln(1 + `{one.name}`)" if one.logarithmic else f"`{one.name}`"
+        own, ratio = f"{one.own:.4g}", f"{np.exp(one.own):.4g}"
+        yield f"| {name}{unit} | {one.standardised:.4f} | {own} | {ratio} |"
+    yield f"| intercept | {found.intercept:.4f} | {found.own_intercept:.4g} | |"
+    yield ""
+    yield (
+        "Means and standard deviations are the pooled ones. A value of a category counts in full "
+        "where it is the one, against none of them; a missing number counts as the mean. "
+        "Coefficients have no intervals here, and weight decay shrinks them: they say what the "
+        "model computes, not what causes what."
+    )
 
 
 def _metric_lines(model: Subject, judged: ModelEvaluation | None) -> Iterator[str]:

@@ -23,6 +23,7 @@ from sites.data.source import DataSource
 from sites.plans import Predictions
 from sites.task import Exportable, SiteData, Task
 from sites.tasks.registry import task_for
+from sites.tasks.tabular.task import TabularTask
 from sites.tasks.text.misclassified import ShowsMistakes
 
 CARD = "README.md"
@@ -78,6 +79,11 @@ class TrainedModel:
             statistics=self.statistics,
             digest=layout.digest_of(self.vector),
             start=layout.start,
+            log_odds=(
+                self.task.log_odds(self.vector, self.statistics)
+                if isinstance(self.task, TabularTask)
+                else None
+            ),
         )
 
     def predict(self, source: DataSource) -> Predictions:

@@ -10,10 +10,9 @@ from typing import Any, Literal, TextIO, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from consortium.run.convergence import Convergence
+from consortium.run.convergence import Convergence, convergence_warning
+from consortium.run.decisions import everybody_is_flagged, nobody_is_flagged
 from consortium.run.directory import BadRunDirectory
-from consortium.wording.convergence import convergence_warning
-from consortium.wording.decisions import everybody_is_flagged, nobody_is_flagged
 from consortium.wording.saturation import saturation_warning
 from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.durable_files import replace_atomically

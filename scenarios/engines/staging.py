@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from consortium.charter.document import Charter, Member
@@ -20,6 +21,8 @@ from privacy.secrets.keys import Identity
 from scenarios.attacks.assignment import NOBODY, AttackAssignment, liars_path
 from scenarios.data.datasets import load_dataset
 from scenarios.scenario import Scenario
+from sites.data.holdout import KeyedSides, Mask, PersonRecords
+from sites.data.record_columns import persons_of
 from sites.data.source import DataSource, TableFile
 
 SHIPPED_DATA = "data.parquet"  # a site's part of the data of a scenario
@@ -69,7 +72,8 @@ def stage(
         config: Of the run; by default the scenario's own. It says whether each site gets an
             identity, as encrypted runs need; the unit of the sites' ledgers; and, by its seed, the
             secrets by which the sites hold persons out.
-        lies: Which sites attack. Those that poison records do so here, except for own data.
+        lies: Which sites attack. Those that poison records do so here, those that they train on,
+            except for own data.
 
     Raises:
         UnknownSite: There is own data for a site that the scenario does not have.
@@ -92,7 +96,9 @@ def stage(
         # Own data are read where they are; records of the data set are copied to the site.
         if source is None:
             path = directory / SHIPPED_DATA
-            _poison_records(shipped[name], scenario, name, lies).to_parquet(path, index=False)
+            key = scenario_side_key(asked.seed, name)
+            records = _poison_records(shipped[name], scenario, name, lies, key)
+            records.to_parquet(path, index=False)
             source = TableFile(path=path, split=scenario.split)
         charter.write(SiteDirectory(directory).charter)
         for_a_scenario(charter, unit=asked.privacy.policy_unit).write(directory)
@@ -129,11 +135,32 @@ def _shipped_records(scenario: Scenario, sites: Sequence[str]) -> dict[str, pd.D
 
 
 def _poison_records(
-    table: pd.DataFrame, scenario: Scenario, name: str, lies: AttackAssignment
+    table: pd.DataFrame, scenario: Scenario, name: str, lies: AttackAssignment, key: bytes
 ) -> pd.DataFrame:
-    """Return a site's records, poisoned if its attack does that."""
+    """Return a site's records, those that it trains on poisoned if its attack does that.
+
+    Held-out records stay as they are: a model is measured on what is true of people, not on what
+    a liar says of them.
+    """
     poison = lies.attack_of(name).poison if name in lies.attacks else None
-    return table if poison is None else poison(table, scenario.table, lies.rng(name, 0))
+    if poison is None:
+        return table
+    poisoned = poison(table, scenario.table, lies.rng(name, 0))
+    held = pd.Series(_held_out(table, scenario, key), table.index)
+    trained = poisoned[~held[poisoned.index]]
+    return pd.concat([trained, table[held]]).loc[table.index]
+
+
+def _held_out(table: pd.DataFrame, scenario: Scenario, key: bytes) -> Mask:
+    """Return which records the site will hold out, shape (n,)."""
+    given = None if scenario.split is None else (table[scenario.split] == "test").to_numpy(np.bool_)
+    records = PersonRecords(
+        persons=persons_of(table[scenario.table.person]).to_numpy(),
+        places=np.arange(len(table)),
+        strata=np.zeros(len(table), np.int64),
+        given=given,
+    )
+    return KeyedSides(key).held_out(records)
 
 
 def _add_identities(run: RunDirectory, charter: Charter) -> Charter:

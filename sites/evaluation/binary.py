@@ -1,5 +1,6 @@
 """Pooled evaluation of binary classification, from two score histograms and fixed-point sums."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -133,6 +134,14 @@ class BinaryEvaluation:
     def confusions(self, tally: Tally) -> list[Confusion]:
         """Return exact counts at every edge of a bin, from the threshold 0 to 1."""
         return confusions_at_edges(*self._histograms(tally), self.bins.edges)
+
+    def within_site_auc(self, tallies: Iterable[Tally]) -> Metric | None:
+        """Return the AUC over pairs of records of one site; None if no site has both classes.
+
+        Args:
+            tallies: Of single sites, by the same bins.
+        """
+        return ranking.within_site_auc([self._histograms(tally) for tally in tallies])
 
     def reliability(self, tally: Tally) -> Reliability:
         """Return predictions and outcomes in 16 bins of the prediction."""

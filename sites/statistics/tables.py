@@ -58,8 +58,8 @@ def scale_values(number: Ranged, values: NDArray[Any]) -> Vector:
             f"{column_name(number)} must be between {number.low} and {number.high}, but a value is "
             "outside: correct it, or mark it as missing"
         )
-    low, high = _compress_values(number, np.array([number.low, number.high]))
-    scaled = (_compress_values(number, given) - low) / (high - low)
+    low, high = compress_values(number, np.array([number.low, number.high]))
+    scaled = (compress_values(number, given) - low) / (high - low)
     # The values are within bounds: clipping only removes the rounding of the logarithms.
     return np.asarray(np.clip(scaled, 0.0, 1.0), np.float64)
 
@@ -70,7 +70,7 @@ def unscale_values(number: Ranged, scaled: NDArray[Any]) -> Vector:
     Guarantee: the result is within the declared bounds. A value below 0 or above 1, as a
     prediction may be, becomes the nearest bound.
     """
-    low, high = _compress_values(number, np.array([number.low, number.high]))
+    low, high = compress_values(number, np.array([number.low, number.high]))
     shares = np.clip(np.asarray(scaled, np.float64), 0.0, 1.0)
     between = low + shares * (high - low)
     values = np.sign(between) * np.expm1(np.abs(between)) if number.scale == "log" else between
@@ -297,7 +297,8 @@ class TableStatistics:
         return summary
 
 
-def _compress_values(number: Ranged, values: Vector) -> Vector:
+def compress_values(number: Ranged, values: Vector) -> Vector:
+    """Return values, or sign(x) ln(1 + |x|) of those of a column with `scale="log"`."""
     return np.sign(values) * np.log1p(np.abs(values)) if number.scale == "log" else values
 
 

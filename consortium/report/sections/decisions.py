@@ -6,12 +6,12 @@ from consortium.report.elements.blocks import Block, Column, Paragraph, Section,
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.plots import style as plots
 from consortium.report.plots.curves import DecisionCurve, draw_decision_curve
-from consortium.wording import formatting as words
-from consortium.wording.decisions import (
+from consortium.run.decisions import (
     calibration_sentence,
     everybody_is_flagged,
     nobody_is_flagged,
 )
+from consortium.wording import formatting as words
 from privacy.layout import Tally
 from sites.evaluation.binary import BinaryEvaluation
 from sites.evaluation.decisions import Confusion, threshold_that_finds, threshold_that_flags

@@ -6,6 +6,7 @@ from consortium.report.sections import performance_plots as report_curves
 from consortium.wording import formatting as words
 from consortium.wording.metric_glossary import meaning_of
 from privacy.layout import Tally
+from sites.evaluation.binary import BinaryEvaluation
 
 
 def performance_section(recorded: Recorded) -> Section | None:
@@ -20,6 +21,7 @@ def performance_section(recorded: Recorded) -> Section | None:
         lead=measured_sentence(recorded, tally),
         blocks=(
             *report_curves.performance_blocks(recorded, tally),
+            *_within_blocks(recorded, tally),
             *_metric_blocks(recorded, tally),
         ),
     )
@@ -52,6 +54,38 @@ def measured_sentence(recorded: Recorded, tally: Tally) -> str:
         f"Measured on {n} held-out records from all {recorded.nouns} as if they were in one place: "
         f"each {recorded.noun} counted on its own records, and the counts were added up. This is "
         f"not an average of averages.{when}"
+    )
+
+
+def _within_blocks(recorded: Recorded, tally: Tally) -> tuple[Block, ...]:
+    """Return the AUC within single sites beside the pooled one, and why the two differ."""
+    evaluation, noun = recorded.evaluation, recorded.noun
+    pooled = evaluation.metrics(tally).get("roc_auc")
+    if not isinstance(evaluation, BinaryEvaluation) or pooled is None:
+        return ()
+    why = (
+        f"The pooled AUC ({words.figure(pooled.value)}) also compares records of two different "
+        f"{recorded.nouns}. Where {recorded.target} is more frequent at one {noun} than at "
+        f"another, whatever tells the {recorded.nouns} apart raises it, and that does not help "
+        "within one."
+    )
+    shown = recorded.site_evaluation
+    within = evaluation.within_site_auc(shown.values())
+    if within is None:
+        return (
+            Paragraph(
+                f"{why} The AUC within single {recorded.nouns} is not known here: no counts of "
+                f"single {recorded.nouns} with both classes were released."
+            ),
+        )
+    of_those = words.count_in_words(len(shown))
+    bound = words.bound(within.error_bound, within.value)
+    return (
+        Paragraph(
+            f"Within single {recorded.nouns} the AUC is {words.figure(within.value)} (error bound: "
+            f"{bound}), over the pairs of records of one {noun} each, at the {of_those} that "
+            f"released their counts. {why}"
+        ),
     )
 
 

@@ -7,9 +7,8 @@ from consortium.report.elements.headline import Headline
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.plots import style as plots
 from consortium.report.plots.rounds import Course, Level, draw_course
-from consortium.run.convergence import FEWEST_EVALUATIONS
+from consortium.run.convergence import FEWEST_EVALUATIONS, convergence_sentence, too_few_rounds
 from consortium.wording import formatting as words
-from consortium.wording.convergence import convergence_sentence, too_few_rounds
 from consortium.wording.metric_glossary import meaning_of
 from consortium.wording.saturation import UNCOUNTED
 from sites.schema.tables import Schema

@@ -21,6 +21,7 @@ from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.models.initialisation import initial_vector, layout_of, model_fields, n_outputs
 from sites.plans import BadPlan, Labels, ModelPlan, Predictions, TrainingPlan
 from sites.schema.tables import ClassLabel, Schema
+from sites.statistics.coefficients import LogOdds, log_odds
 from sites.statistics.normalisation import Constants
 from sites.statistics.tables import TableStatistics
 from sites.task import Trained
@@ -28,6 +29,9 @@ from sites.tasks.tabular.data import Table, TableData, encode_columns, pooled_ta
 
 if TYPE_CHECKING:
     from sites.tasks.tabular.model import TableModel
+
+
+_TWO_CLASSES = 2
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,12 @@ class TabularTask:
     def parameters(self, vector: Vector) -> dict[str, NDArray[np.float32]]:
         """Return the arrays of the model that `vector` stands for, by name."""
         return self.layout.unflatten(self._start + vector)
+
+    def log_odds(self, vector: Vector, pooled: Tally) -> LogOdds | None:
+        """Return the coefficients of a logistic model of two classes; None of any other model."""
+        if self.model.name != "logistic" or self._n_classes != _TWO_CLASSES:
+            return None
+        return log_odds(self.schema, self._constants(pooled), self.parameters(vector))
 
     @cached_property
     def _start(self) -> Vector:

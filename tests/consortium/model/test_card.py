@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from consortium.run.records import Arm, Comparison
 from sites.evaluation.contract import evaluation_for
 from sites.schema.tables import ClassLabel, Number, NumberLabel, Schema
 from sites.schema.texts import AnySchema, EntitySchema, MultiLabel, NotesSchema
+from sites.statistics.coefficients import Coefficient, LogOdds
 from sites.statistics.contract import statistics_for
 from sites.statistics.tables import TableStatistics
 from sites.statistics.texts import TextStatistics
@@ -119,3 +122,19 @@ def test_the_interval_of_the_headline_is_that_of_the_comparison() -> None:
         seconds=1,
     )
     assert "0.612 to 0.781" in model_card(subject(), judged(comparison))
+
+
+def test_a_logistic_model_of_two_classes_shows_what_it_weighs() -> None:
+    weighed = LogOdds(
+        intercept=-0.5,
+        own_intercept=-2.0,
+        coefficients=(
+            Coefficient(name="age", standardised=0.25, own=0.0, unit="years"),
+            Coefficient(name="income", standardised=0.1, own=0.2, logarithmic=True),
+        ),
+    )
+    card = model_card(replace(subject(), log_odds=weighed), None)
+    assert "| `age` (years) | 0.2500 | 0 | 1 |" in card
+    assert "| ln(1 + `income`) | 0.1000 | 0.2 | 1.221 |" in card
+    assert "| intercept | -0.5000 | -2 | |" in card
+    assert "What it weighs" not in model_card(subject(), None)

@@ -101,6 +101,12 @@ STATEMENTS: dict[str, Holds] = {
     r"converged: over the last|had not converged|has risen since": lambda case: (
         case.outcome in {"finished", "alone-withheld", "all-withheld", "nobody-flagged"}
     ),
+    r"Within single banks the AUC is": lambda case: (
+        case.mode == "clear" and case.outcome not in {"all-withheld", "never-began", "no-figures"}
+    ),
+    r"within single banks is not known": lambda case: (
+        evaluated(case) and (case.mode == "encrypted" or case.outcome == "all-withheld")
+    ),
     r"\b0 held-out records": lambda case: False,
     r"privacy, which this run did not use|was not trained with differential": lambda case: False,
 }

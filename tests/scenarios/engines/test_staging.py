@@ -2,15 +2,18 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from consortium.charter.document import Charter
 from consortium.run.directory import RunDirectory
 from consortium.site.directory import read_site_config
+from consortium.site.person_sides import scenario_side_key
 from privacy.differential.mechanisms import Unit
 from privacy.policy.document import read_policy
 from privacy.secrets.keys import Identity
+from scenarios.attacks.assignment import AttackAssignment
 from scenarios.data.datasets import load_dataset
 from scenarios.engines.staging import (
     DirectoryInUse,
@@ -20,6 +23,7 @@ from scenarios.engines.staging import (
     stage,
 )
 from scenarios.library.registry import scenario_named
+from sites.data.holdout import KeyedSides, is_drawn
 from sites.data.source import TableFile
 
 HEART = scenario_named("heart-diagnosis")
@@ -148,3 +152,23 @@ def test_ledgers_have_the_unit_of_privacy_of_the_run(unit: Unit, tmp_path: Path)
     private = HEART.config_with({"dp.unit": unit, "dp.epsilon": 1.0})
     stage(run, HEART, config=private)
     assert read_policy(run.site("hungary")).privacy.unit == unit
+
+
+@pytest.mark.parametrize("attack", ["label-flip", "backdoor", "unit-mix-up"])
+def test_a_liar_poisons_what_it_trains_on_and_no_record_that_models_are_measured_on(
+    attack: str, staged: RunDirectory, tmp_path: Path
+) -> None:
+    run, liar = RunDirectory(tmp_path), "cleveland"
+    stage(run, HEART, lies=AttackAssignment(attacks={liar: attack}))
+    honest, lying = (
+        pd.read_parquet(one.site(liar) / "data.parquet").sort_values("patient", ignore_index=True)
+        for one in (staged, run)
+    )
+    sides = KeyedSides(scenario_side_key(HEART.config_with({}).seed, liar))
+    held = np.array([is_drawn(sides.digest(one)) for one in honest["patient"]])
+    assert 0 < held.sum() < len(held)
+    pd.testing.assert_frame_equal(honest[held], lying[held], check_dtype=False)
+    same = (honest[~held].astype(str) == lying[~held].astype(str)).all(axis=1)
+    assert same.mean() < 0.8
+    if attack == "label-flip":
+        assert (honest[~held]["disease"] != lying[~held]["disease"]).all()

@@ -9,7 +9,7 @@ from consortium.report.elements.blocks import Paragraph, Plot, Table
 from consortium.report.elements.headline import headline
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.sections.decisions import decisions_section
-from consortium.wording.decisions import calibration_sentence
+from consortium.run.decisions import calibration_sentence
 from consortium.wording.formatting import SPACE
 from tests.consortium.sample_run import CLEAR_WIN, PRICE, Sample
 
