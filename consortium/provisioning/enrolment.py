@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consortium.charter.document import Member
-from consortium.site.directory import SiteConfig, SiteDirectory, read_identity
+from consortium.run.party_directory import CoordinatorDirectory
+from consortium.site.directory import BadSite, SiteConfig, SiteDirectory, read_identity
 from consortium.site.person_sides import begin_sides
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import PublicIdentity
@@ -112,7 +113,12 @@ def init_site(directory: Path, *, name: str, source: DataSource) -> PublicHalf:
     Raises:
         ExposedSecret: The directory exists and is readable to others.
         SecretExists: A site is already set up there.
+        BadSite: A coordinator is set up there.
     """
+    if CoordinatorDirectory(directory).server_key.is_file():
+        raise BadSite(
+            f"{directory} is the directory of a coordinator: give the site one of its own"
+        )
     make_private_directory(directory)
     identity = Identity.generate(name)
     identity.write(SiteDirectory(directory).identity)
