@@ -85,7 +85,7 @@ def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
     for site in ("cleveland", "hungary", "va"):
         assert (tmp_path / site / "model").exists()
     events = (tmp_path / "coordinator" / "runs" / "first" / "events.jsonl").read_text()
-    assert re.search(r'"site-quarantined", "server_round": [12], "site": "va"', events)
+    assert re.search(r'"site-quarantined", "server_round": [1-4], "site": "va"', events)
     assert '"event": "run-resumed"' in events
     second = json.loads((tmp_path / "coordinator" / "charter.json").read_text())
     assert [member["name"] for member in second["members"]] == [
