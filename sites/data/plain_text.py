@@ -1,5 +1,6 @@
-"""Open files of text, compressed or not, and say why one is not text."""
+"""Open files of text, compressed or not, and say what is wrong with one that cannot be read."""
 
+import csv
 import gzip
 from itertools import chain
 from pathlib import Path
@@ -63,3 +64,22 @@ def _is_text(line: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return b"\0" not in line  # as text in UTF-16 has
+
+
+def reason_bad_quotes(error: csv.Error, *, line: int) -> str:
+    """Return what is wrong with the quotes of a row that begins in a line, and what to do.
+
+    Args:
+        error: What a strict `csv.reader` said of it.
+        line: The line of the file.
+    """
+    where = f"in the row that begins in line {line}"
+    if "end of data" in str(error):
+        return (
+            f"ends within quotes, {where}: the file was cut off, or a quote is not closed; export "
+            "it again, or close the quote"
+        )
+    return (
+        f"has text right after a closing quote, {where}: close the quote that opened before it, or "
+        'write a quote within a value twice ("5"" tall")'
+    )

@@ -19,6 +19,7 @@ from sites.data.cells import has_half_character
 from sites.data.plain_text import (
     open_bytes,
     open_text,
+    reason_bad_quotes,
     reason_not_text,
     reason_other_encoding,
     without_mark,
@@ -33,14 +34,6 @@ FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 _SEPARATORS = (",", ";", "\t", "|")
 _SHOWN = 5
 _MOST_DIGITS = 308  # of a whole number that a float64 can hold
-_END_IN_QUOTES = (
-    "ends within quotes",
-    "the file was cut off, or a quote is not closed; export it again, or close the quote",
-)
-_TEXT_AFTER_QUOTE = (
-    "has text right after a closing quote",
-    'close the quote that opened before it, or write a quote within a value twice ("5"" tall")',
-)
 csv.field_size_limit(2**31 - 1)  # by default 131,072 characters, and a note may be longer
 _BROKEN = (
     OSError,
@@ -193,9 +186,7 @@ def _record_sizes(
                 lines.append(reader.line_num + 1)
                 n_values.append(len(record))
         except csv.Error as error:
-            what = _END_IN_QUOTES if "end of data" in str(error) else _TEXT_AFTER_QUOTE
-            where = f"in the row that begins in line {lines[-1]}"
-            raise BrokenFile(f"{path} {what[0]}, {where}: {what[1]}") from error
+            raise BrokenFile(f"{path} {reason_bad_quotes(error, line=lines[-1])}") from error
     return np.array(lines[:-1], np.int64), np.array(n_values, np.int64)
 
 
