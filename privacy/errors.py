@@ -1,4 +1,4 @@
-"""The base class of every error that this project raises on purpose.
+"""The base class of every error that this project raises on purpose, and the words of messages.
 
 It is a module of its own because every package raises it, and it may import none of them.
 """
@@ -43,6 +43,23 @@ def abbreviated_names(names: Collection[str]) -> str:
     """Return names for a message: all of up to six, else their number and the first five."""
     few = ", ".join([*names][:5])
     return ", ".join(names) if len(names) <= 6 else f"{len(names)}: {few}, ..."
+
+
+def number_of(number: int, noun: str) -> str:
+    """Return a number with its noun: 0 rounds, 1 round, 1,200 rounds.
+
+    Args:
+        number: How many there are.
+        noun: What they are, in the singular; words before the noun may stand with it.
+    """
+    return f"{number:,} {noun if number == 1 else plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """Return the plural of a regular English noun."""
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
 
 
 def look_up(

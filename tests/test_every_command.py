@@ -1,52 +1,23 @@
 """Every command, given what it cannot use, says so in a sentence, and leaves nothing behind."""
 
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
-import click
 import pytest
-from typer.main import get_command
 
-from consortium.cli import main as consortium_program
-from scenarios.cli import main as scenario_program
-
-PROGRAMS = {"consortium": consortium_program, "scenario": scenario_program}
-NOBODY = "nobody-has-this-name"
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """A command that does something: its words, and what it must be given."""
-
-    words: tuple[str, ...]
-    arguments: tuple[click.Parameter, ...]
-
-    @property
-    def name(self) -> str:
-        """The command as it is typed."""
-        return " ".join(self.words)
-
-
-def leaves(name: str, command: click.Command, words: tuple[str, ...]) -> Iterator[Leaf]:
-    """Yield every command under a command."""
-    if isinstance(command, click.Group):
-        context = click.Context(command)
-        for each in command.list_commands(context):
-            _, inner, _ = command.resolve_command(context, [each])
-            assert inner is not None
-            yield from leaves(each, inner, (*words, each))
-    else:
-        yield Leaf(words, tuple(one for one in command.params if one.required))
-
-
-LEAVES = [
-    leaf
-    for name, module in PROGRAMS.items()
-    for leaf in leaves(name, get_command(module.app), (name,))
-]
-NEEDY = [leaf for leaf in LEAVES if leaf.arguments]
+from tests.typed_commands import (
+    LEAVES,
+    NEEDY,
+    NOBODY,
+    PROGRAMS,
+    Leaf,
+    assert_spoken,
+    files_under,
+    given,
+    ordinary_user,
+    run,
+)
 
 
 def nothing() -> str:
@@ -68,11 +39,21 @@ def bytes_of_nothing() -> str:
 
 def directory_of_bytes() -> str:
     """A directory whose files have the right names and hold no text."""
-    folder = Path("broken")
+    return str(write_bytes_in(Path("broken")))
+
+
+def write_bytes_in(folder: Path) -> Path:
+    """Write bytes that are no text to files of the names that commands look for."""
+    folder.mkdir(exist_ok=True)
     for path in ("charter.json", "site.json", "policy.json", "kit.json", "summary.json"):
-        folder.mkdir(exist_ok=True)
         (folder / path).write_bytes(bytes(range(256)))
-    return "broken"
+    return folder
+
+
+def locked_directory() -> str:
+    """A directory that exists and that only another user may enter."""
+    write_bytes_in(Path("locked")).chmod(0)
+    return "locked"
 
 
 def below_a_file() -> str:
@@ -80,32 +61,19 @@ def below_a_file() -> str:
     return f"{bytes_of_nothing()}/inside"
 
 
-WRONG = (nothing, empty_directory, bytes_of_nothing, directory_of_bytes, below_a_file)
+WRONG = (
+    nothing,
+    empty_directory,
+    bytes_of_nothing,
+    directory_of_bytes,
+    below_a_file,
+    locked_directory,
+)
 RIGHT = {
     ("consortium coordinator init", nothing),  # it makes the directory
     ("consortium site stop-all", directory_of_bytes),  # a site is stopped whatever is broken there
     ("consortium site down", directory_of_bytes),
 }
-OWN_FOLDER = "flower"  # of the processes that a party starts
-
-
-def run(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> int:
-    """Return how a command ends, run as its entry point runs it."""
-    monkeypatch.setattr(sys, "argv", words)
-    monkeypatch.setattr("signal.signal", lambda *_: None)
-    try:
-        PROGRAMS[words[0]].main()
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    return 0
-
-
-def given(leaf: Leaf, value: str) -> list[str]:
-    """Return a command with the value for all that it must be given."""
-    words = list(leaf.words)
-    for one in leaf.arguments:
-        words += [one.opts[0], value] if isinstance(one, click.Option) else [value]
-    return words
 
 
 every_wrong = pytest.mark.parametrize(
@@ -125,13 +93,13 @@ def test_a_command_says_what_is_wrong_and_leaves_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     words = given(leaf, wrong())
-    before = sorted(tmp_path.rglob("*"))
-    code = run(monkeypatch, words)
+    before = files_under(tmp_path)
+    with ordinary_user() if wrong is locked_directory else nullcontext():
+        code = run(monkeypatch, words)
     told = capsys.readouterr()
     assert code in (1, 2), f"{words}: {told}"
-    assert told.out + told.err
-    assert "Traceback" not in told.out + told.err
-    assert [one for one in sorted(tmp_path.rglob("*")) if one.name != OWN_FOLDER] == before
+    assert_spoken(told.out + told.err)
+    assert files_under(tmp_path) == before
 
 
 @pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: leaf.name)

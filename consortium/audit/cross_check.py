@@ -16,11 +16,11 @@ from consortium.audit import journal as audit
 from consortium.audit.journal import OWNER
 from consortium.charter.document import Charter
 from consortium.run.party_directory import PartyDirectory
-from privacy.audit.hash_chain import Entry, LogHead, verified_entries
+from privacy.audit.hash_chain import AuditChainBroken, Entry, LogHead, verified_entries
 from privacy.audit.signed_head import Anchor
 from privacy.canonical import MalformedEnvelope
 from privacy.differential.ledger_entries import LedgerHead
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 from privacy.identity.public_identity import BadSignature
 from privacy.protocol.signed_question import PARTS, QuestionDigests
 
@@ -80,7 +80,8 @@ def find_logs(place: Path) -> list[Path]:
     """
     if place.is_file():
         return [place]
-    parts = (place, place / "coordinator", *sorted(place.glob("sites/*")))
+    runs = sorted(place.glob("runs/*/coordinator"))
+    parts = (place, place / "coordinator", *sorted(place.glob("sites/*")), *runs)
     logs = [PartyDirectory(part).audit / audit.LOG for part in parts]
     found = [log for log in logs if log.exists()]
     if not found:
@@ -97,12 +98,17 @@ def read_log(path: Path, charter: Charter | None = None) -> ReadLog:
             key beside the log is used.
 
     Raises:
-        AuditChainBroken: An entry was altered, removed or not signed by the owner.
+        AuditChainBroken: An entry was altered, removed or not signed by the owner; the message
+            says whose log it is.
+        AuditLogUnavailable: The log, or the key beside it, cannot be read.
     """
     keys = dict(audit.read_public_keys(path))
     members = charter.members if charter else ()
     trusted = {one.name: bytes.fromhex(one.signing) for one in members if one.signing}
-    entries = tuple(verified_entries(path, {**keys, **trusted}))
+    try:
+        entries = tuple(verified_entries(path, {**keys, **trusted}))
+    except AuditChainBroken as error:
+        raise error.named(f"the log of {' or '.join(sorted(keys))}, {path}") from error
     owner = str(entries[0].event.facts["owner"])
     return ReadLog(path, owner, entries, key_from_charter=owner in trusted)
 
@@ -266,6 +272,6 @@ def _anchor_faults(site: ReadLog, entry: Entry) -> Iterator[str]:
     missing = head.entries > len(site.entries)
     if missing or (head.entries and site.entries[head.entries - 1].hash != head.hash):
         yield (
-            f"when {site.owner} joined, its log had {head.entries} entries that are no longer in "
-            "it: the log was rolled back or replaced"
+            f"when {site.owner} joined, its log had {number_of(head.entries, 'entry')} no "
+            "longer in it: the log was rolled back or replaced"
         )

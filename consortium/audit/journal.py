@@ -16,7 +16,7 @@ from pathlib import Path
 from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 
 from consortium.run.party_directory import PartyDirectory
-from privacy.audit.hash_chain import Chain, Fact, LogEvent, LogHead
+from privacy.audit.hash_chain import AuditLogUnavailable, Chain, Fact, LogEvent, LogHead
 from privacy.protocol.part_digests import sha256_of
 from privacy.storage.durable_files import write_atomically
 
@@ -128,9 +128,19 @@ def open_journal(
 
 
 def read_public_keys(log: Path) -> Mapping[str, bytes]:
-    """Read the public keys beside a log. They are as trustworthy as the source of the log."""
-    told = json.loads((log.parent / PUBLIC).read_bytes())
-    return {owner: bytes.fromhex(key) for owner, key in told.items()}
+    """Read the public keys beside a log. They are as trustworthy as the source of the log.
+
+    Raises:
+        AuditLogUnavailable: There are none, or they cannot be read.
+    """
+    path = log.parent / PUBLIC
+    try:
+        told = json.loads(path.read_bytes())
+        return {str(owner): bytes.fromhex(key) for owner, key in told.items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise AuditLogUnavailable(
+            f"the log {log} cannot be checked: {path}, which holds its owner's key, cannot be read"
+        ) from error
 
 
 OWNER = "coordinator"

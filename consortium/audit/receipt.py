@@ -7,11 +7,12 @@ from pathlib import Path
 
 from consortium.audit import journal as audit
 from consortium.audit.cross_check import ReadLog, contradictions
+from consortium.charter.document import Charter
 from consortium.wording.pages import render_page
 from privacy.audit.hash_chain import Entry
 from privacy.storage.durable_files import write_atomically
 
-_TERMS = ("charter", "config", "policy", "program", "aggregation", "privacy", "without")
+_TERMS = ("run", "charter", "config", "policy", "program", "aggregation", "privacy", "without")
 
 
 @dataclass(frozen=True)
@@ -64,20 +65,66 @@ def log_page(log: ReadLog) -> Page:
     )
 
 
-def receipt_page(logs: Sequence[ReadLog]) -> str:
-    """Return the receipt as HTML. It depends on the logs alone."""
+@dataclass(frozen=True)
+class Attendance:
+    """Whether a member was there, as far as these logs say.
+
+    Args:
+        name: The member's name.
+        joined: What the coordinator's log says of it.
+        log: Whether its own log was checked.
+    """
+
+    name: str
+    joined: str
+    log: str
+
+
+def attendances(logs: Sequence[ReadLog], charter: Charter | None) -> list[Attendance]:
+    """Return the members of the charter, and whoever else joined or has a log here, in order."""
+    coordinators = [log for log in logs if log.is_a_coordinators]
+    joined = {
+        str(entry.event.facts["site"])
+        for log in coordinators
+        for entry in log.entries_of(audit.JOINED)
+    }
+    owners = {log.owner for log in logs if not log.is_a_coordinators}
+    said = {True: "joined", False: "did not join"} if coordinators else {}
+    return [
+        Attendance(
+            name=name,
+            joined=said.get(name in joined, "no coordinator's log is here"),
+            log="checked" if name in owners else "not here",
+        )
+        for name in dict.fromkeys([*(charter.names if charter else ()), *sorted(joined | owners)])
+    ]
+
+
+def receipt_page(logs: Sequence[ReadLog], charter: Charter | None = None, *, run: str = "") -> str:
+    """Return the receipt as HTML. What it says of the logs depends on the logs alone.
+
+    Args:
+        logs: The logs, each verified.
+        charter: Names the consortium and its members.
+        run: The name of the run, if the logs are of one run.
+    """
     both_ends = {log.is_a_coordinators for log in logs} == {True, False}
     return render_page(
         "audit_receipt.html.j2",
         pages=[log_page(log) for log in logs],
         differences=contradictions(logs),
         both_ends=both_ends,
+        charter=charter,
+        run=run,
+        members=attendances(logs, charter),
     )
 
 
-def write_receipt(path: Path, logs: Sequence[ReadLog]) -> None:
+def write_receipt(
+    path: Path, logs: Sequence[ReadLog], charter: Charter | None = None, *, run: str = ""
+) -> None:
     """Write the receipt to a file."""
-    write_atomically(path, receipt_page(logs))
+    write_atomically(path, receipt_page(logs, charter, run=run))
 
 
 def _run_terms(entry: Entry) -> tuple[tuple[str, str], ...]:

@@ -20,13 +20,20 @@ from consortium.audit.known_programs import programs_used, require_known
 from consortium.audit.program import package_digest, program_digest, read_program
 from consortium.audit.receipt import write_receipt
 from consortium.charter.document import Charter
+from consortium.cli.entry import terminal_table
 from consortium.deployment.code_approval import BadBundle, read_bundle_files
+from consortium.run.directory import RunDirectory
 from consortium.run.party_directory import PartyDirectory
 from consortium.site.directory import SiteDirectory
-from consortium.wording.formatting import escape_controls, name_list
+from consortium.wording.formatting import escape_controls, moment, name_list
+from privacy.audit.hash_chain import AuditChainBroken, AuditLogUnavailable
 from privacy.differential.ledger import Ledger
+from privacy.errors import ConsortiumError, number_of
 
 app = typer.Typer(help="Check and show the audit logs.", no_args_is_help=True)
+
+_LOG = ("log of", "entries", "from (UTC)", "to (UTC)", "key", "head")
+_ENTRY = ("line", "at (UTC)", "what", "facts")
 
 LOGS = typer.Argument(..., help="Log files, or directories of sites, coordinators or runs.")
 CHARTER = typer.Option(None, "--charter", help="The charter whose keys are trusted.")
@@ -41,19 +48,13 @@ def verify(
     logs: list[Path] = LOGS, charter: Path | None = CHARTER, ledger: Path | None = LEDGER
 ) -> None:
     """Check that logs are intact and do not contradict each other; exit 1 if not."""
-    read = _read_logs(logs, charter)
+    read, broken = _try_logs(logs, _find_charter(logs, charter))
+    Console().print(_log_table(read, total=len(read) + len(broken)))
+    for error in broken[1:]:
+        print(escape_controls(f"{error.code}: {error}"))
+    if broken:
+        raise broken[0]
     require_agreement(read)
-    table = Table("log of", "entries", "from", "to", "key", "head", title="intact logs")
-    for log in read:
-        table.add_row(
-            _text(log.owner),
-            str(len(log.entries)),
-            log.entries[0].at,
-            log.entries[-1].at,
-            "in the charter" if log.key_from_charter else "beside the log",
-            log.head.hash[:16],
-        )
-    Console().print(table)
     sites, coordinators = len([one for one in read if not one.is_a_coordinators]), len(read)
     if sites in (0, coordinators):
         print("one side only: to detect a log cut off at its end, check a site's log together with")
@@ -68,11 +69,17 @@ def show(
     charter: Path | None = CHARTER,
 ) -> None:
     """Check a log, and show its entries."""
-    for read in _read_logs([log], charter):
-        table = Table("line", "at", "what", "facts", title=_text(f"log of {read.owner}"))
+    for read in _read_logs([log], _find_charter([log], charter)):
+        title = f"log of {escape_controls(read.owner)}"
+        table = terminal_table(_ENTRY, title=title, whole=("line", "at (UTC)"))
         for entry in read.entries:
             facts = ", ".join(f"{key} {value}" for key, value in entry.event.facts.items())
-            table.add_row(str(entry.number), entry.at, _text(entry.event.kind), _text(facts))
+            table.add_row(
+                str(entry.number),
+                moment(entry.at, seconds=True),
+                _text(entry.event.kind),
+                _text(facts),
+            )
         Console().print(table)
 
 
@@ -83,7 +90,9 @@ def receipt(
     out: Path = typer.Option(Path("receipt.html"), "--out", help="The file to write."),
 ) -> None:
     """Write what the logs prove as one HTML page, for an auditor."""
-    write_receipt(out, _read_logs([directory], charter))
+    agreed = _find_charter([directory], charter)
+    run = directory.resolve().name if RunDirectory(directory).coordinator.is_dir() else ""
+    write_receipt(out, _read_logs([directory], agreed), agreed, run=run)
     print(f"wrote {out}")
 
 
@@ -146,12 +155,44 @@ def _text(said: object) -> Text:
     return Text(escape_controls(str(said)))
 
 
-def _read_logs(places: list[Path], charter: Path | None) -> list[ReadLog]:
-    paths = [path for place in places for path in find_logs(place)]
-    charters = [PartyDirectory(place).charter for place in places]
-    named = charter or next((path for path in charters if path.exists()), None)
-    agreed = Charter.read(named) if named else None
-    return [read_log(path, agreed) for path in paths]
+def _find_charter(places: list[Path], charter: Path | None) -> Charter | None:
+    """Return the charter that was named, or the first one in these places."""
+    there = [PartyDirectory(place).charter for place in places]
+    named = charter or next((path for path in there if path.exists()), None)
+    return Charter.read(named) if named else None
+
+
+def _read_logs(places: list[Path], agreed: Charter | None) -> list[ReadLog]:
+    return [read_log(path, agreed) for place in places for path in find_logs(place)]
+
+
+def _try_logs(
+    places: list[Path], agreed: Charter | None
+) -> tuple[list[ReadLog], list[ConsortiumError]]:
+    """Return the logs that are whole, and what is wrong with each of the others."""
+    read: list[ReadLog] = []
+    broken: list[ConsortiumError] = []
+    for path in [path for place in places for path in find_logs(place)]:
+        try:
+            read.append(read_log(path, agreed))
+        except (AuditChainBroken, AuditLogUnavailable) as error:
+            broken.append(error)
+    return read, broken
+
+
+def _log_table(read: list[ReadLog], *, total: int) -> Table:
+    title = f"{len(read)} of {number_of(total, 'log')} intact"
+    table = terminal_table(_LOG, title=title, whole=_LOG[1:4], numbers=("entries",))
+    for log in read:
+        table.add_row(
+            _text(log.owner),
+            str(len(log.entries)),
+            log.entries[0].at[:10],
+            moment(log.entries[-1].at),
+            "in the charter" if log.key_from_charter else "beside the log",
+            log.head.hash[:8],
+        )
+    return table
 
 
 def _check_ledger(site: Path, logs: list[ReadLog]) -> None:

@@ -18,6 +18,7 @@ from consortium.provisioning.charter_drafts import (
 )
 from consortium.provisioning.enrolment import PublicHalf
 from consortium.site.directory import read_identity
+from privacy.errors import number_of
 
 app = typer.Typer(help="Draft, sign, show and revise the charter.", no_args_is_help=True)
 
@@ -56,7 +57,9 @@ def new(
     if coordinator_key is not None:
         drafted = with_coordinator_key(drafted, coordinator_key.read_text().strip())
     drafted.write(charter)
-    print(f"{charter}: {len(drafted.members)} members, fingerprint {drafted.fingerprint}")
+    print(
+        f"{charter}: {number_of(len(drafted.members), 'member')}, fingerprint {drafted.fingerprint}"
+    )
 
 
 @app.command("sign")

@@ -27,6 +27,7 @@ from consortium.run.directory import BadRunDirectory, RunDirectory
 from consortium.run.logs import log_in_detail
 from consortium.run.party_directory import CoordinatorDirectory
 from consortium.run.upload_deletion import UPLOADS_DAYS, delete_old_uploads, delete_run_uploads
+from privacy.errors import number_of
 
 app = typer.Typer(help="Set up and run the coordinator.", no_args_is_help=True)
 
@@ -130,4 +131,4 @@ def delete_uploads(
         if not run.path.is_dir():
             raise BadRunDirectory(f"there is no run {name} in {directory}")
         deleted = delete_run_uploads(run, before=now - timedelta(days=older_than))
-    print(f"{deleted} uploads deleted")
+    print(f"{number_of(deleted, 'upload')} deleted")

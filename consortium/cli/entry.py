@@ -1,9 +1,11 @@
 """What both command lines do alike at their entry; imports nothing heavy, as `--help` waits."""
 
+from collections.abc import Collection, Iterable
 from importlib.metadata import version
 from typing import Any
 
 import typer
+from rich.table import Table
 
 DISTRIBUTION = "consortium-fl"
 
@@ -24,3 +26,31 @@ def unusable_file(error: OSError) -> str:
     if error.filename is None:
         return f"the system refused: {error.strerror or error}"
     return f"{error.filename} cannot be used: {error.strerror}"
+
+
+def terminal_table(
+    columns: Iterable[str],
+    *,
+    title: str = "",
+    whole: Collection[str] = (),
+    numbers: Collection[str] = (),
+) -> Table:
+    """Return an empty table that shows every letter of its cells at any width.
+
+    What does not fit goes on in the next line of its cell, in the middle of a word if need be.
+
+    Args:
+        columns: The headings.
+        title: What the table shows.
+        whole: Columns of short cells, such as times, which are never broken.
+        numbers: Columns set flush right.
+    """
+    table = Table(box=None, pad_edge=False, title=title or None, title_justify="left")
+    for name in columns:
+        table.add_column(
+            name,
+            justify="right" if name in numbers else "left",
+            no_wrap=name in whole,
+            overflow="fold",
+        )
+    return table

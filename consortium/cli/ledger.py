@@ -9,14 +9,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from consortium.cli.entry import terminal_table
 from consortium.cli.options import SITE
 from consortium.report.ledger.page import write_export
 from consortium.report.ledger.plot import draw_loss
 from consortium.report.ledger.statement import (
     Account,
-    Line,
-    ReleasedLine,
     View,
+    WhatIf,
     open_ledger,
     planned_cost,
     read_ledger_view,
@@ -24,14 +24,15 @@ from consortium.report.ledger.statement import (
 )
 from consortium.report.plots.style import write_png
 from consortium.site.directory import SiteDirectory
+from consortium.wording.formatting import moment, short_run
 from privacy.differential.announced_ledger import AnnouncedLedger
 from privacy.differential.mechanisms import UNITS, SampledGaussian
 from privacy.differential.second_opinion import opacus_epsilon
+from privacy.errors import number_of
 
-_COLUMNS = ("entry", "reserved (UTC)", "run", "part", "what", "steps", "state", "epsilon", "so far")
-_RELEASED = ("entry", "first (UTC)", "run", "what", "of", "times")
+_COLUMNS = ("entry", "reserved (UTC)", "what", "epsilon", "so far")
+_RELEASED = ("entry", "first (UTC)", "what", "times")
 _NUMBERS = ("entry", "times", "epsilon", "so far")  # columns set flush right
-_RUN_LETTERS = 12
 
 console = Console()
 
@@ -43,7 +44,20 @@ PLANNED = typer.Option(
     None, "--what-if", help="The noise multiplier, sampling rate and steps of a planned run."
 )
 SECOND = typer.Option(False, "--second-opinion", help="Ask Opacus too; this takes seconds.")
-BY = typer.Option("person", "--unit", help="The planned run's unit of privacy: person or record.")
+
+
+def _known_unit(unit: str) -> str:
+    if unit not in UNITS:
+        raise typer.BadParameter(f"it must be one of {', '.join(UNITS)}, got {unit}")
+    return unit
+
+
+BY = typer.Option(
+    "person",
+    "--unit",
+    callback=_known_unit,
+    help="The planned run's unit of privacy: person or record.",
+)
 
 MOST_RECORDS = typer.Option(
     0,
@@ -77,10 +91,9 @@ def show_ledger(
         _print_account(account)
     if second_opinion:
         _print_second_opinion(directory, view)
-    console.print(
-        f"last entry of the ledger: {view.head.entries}, digest {view.head.digest.hex()}",
-        highlight=False,
-        soft_wrap=True,
+    _say(
+        f"last entry of the ledger: {view.head.entries}",
+        f"digest {view.head.digest.hex()}",
     )
     if csv is not None:
         csv.write_text(to_csv(view))
@@ -89,7 +102,7 @@ def show_ledger(
             write_png(partial(draw_loss, account), path)
     if export is not None:
         page, _ = write_export(view, export, site=directory.resolve().name, now=datetime.now(UTC))
-        console.print(f"wrote {page}", highlight=False, soft_wrap=True)
+        _say(f"wrote {page}")
     if planned is not None:
         _print_planned_cost(directory, view, _planned_event(planned, unit, max_records_per_person))
 
@@ -102,11 +115,9 @@ def _read_view(directory: Path, *, enter: bool) -> View:
     with AnnouncedLedger(SiteDirectory(directory).ledger) as ledger:
         lost = {one.number for one in ledger.lost()}
     if lost:
-        console.print(
+        _say(
             f"runs that other members know of and this ledger does not: {len(lost)}. It was put "
-            "back from an older copy; enter them with --enter-gap",
-            highlight=False,
-            soft_wrap=True,
+            "back from an older copy; enter them with --enter-gap"
         )
     return view
 
@@ -116,13 +127,9 @@ def _enter_gap(directory: Path) -> None:
 
     runs = enter_gap(directory)
     for run in runs:
-        console.print(
-            f"entered run {run.number} at its full cost: {run.what}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        _say(f"entered run {run.number} at its full cost: {run.what}")
     if not runs:
-        console.print("no other member showed a run that this ledger does not know")
+        _say("no other member showed a run that this ledger does not know")
 
 
 def _select_data_set(view: View, data: str | None) -> View:
@@ -135,8 +142,6 @@ def _select_data_set(view: View, data: str | None) -> View:
 
 
 def _planned_event(planned: tuple[float, float, int], unit: str, most: int) -> SampledGaussian:
-    if unit not in UNITS:
-        raise typer.BadParameter(f"--unit must be one of {', '.join(UNITS)}, got {unit}")
     noise, rate, steps = planned
     return SampledGaussian(
         noise_multiplier=noise,
@@ -164,20 +169,14 @@ def _print_released(view: View) -> None:
         return
     shown = _empty_table("without noise: epsilon infinite, in no budget's sum", _RELEASED)
     for one in view.released:
-        shown.add_row(*_first_cells(one), one.what, one.whose, str(one.times))
+        what = f"{one.what}, of {one.whose}\nrun {short_run(one.run)}"
+        shown.add_row(str(one.number), moment(one.at), what, str(one.times))
     console.print(shown)
 
 
 def _empty_table(title: str, columns: Sequence[str]) -> Table:
-    shown = Table(title=title)
-    for name in columns:
-        shown.add_column(name, justify="right" if name in _NUMBERS else "left")
-    return shown
-
-
-def _first_cells(line: Line | ReleasedLine) -> tuple[str, str, str]:
-    """Return what both tables begin with: the entry's number, its time, and its run."""
-    return str(line.number), line.at.removesuffix("+00:00"), line.run[:_RUN_LETTERS]
+    whole = [name for name in columns if name != "what"]
+    return terminal_table(columns, title=title, whole=whole, numbers=_NUMBERS)
 
 
 def _print_account(account: Account) -> None:
@@ -186,25 +185,28 @@ def _print_account(account: Account) -> None:
     shown = _empty_table(title, _COLUMNS)
     for line in account.lines:
         shown.add_row(
-            *_first_cells(line),
-            line.part,
-            line.mechanism,
-            f"{line.counted} of {line.reserved}",
-            line.state,
+            str(line.number),
+            moment(line.at),
+            f"{line.part}, run {short_run(line.run)}\n{line.mechanism}\n"
+            f"{line.counted} of {number_of(line.reserved, 'step')}, {line.state}",
             f"{line.epsilon:.3f}",
             f"{line.epsilon_so_far:.3f}",
         )
     console.print(shown)
     spent = account.spent
-    console.print(
+    _say(
         f"{account.data_set}: epsilon {spent.weighed:.3f} of {budget.epsilon:g} spent, "
-        f"{account.left:.3f} left for a further run (if all had been planned beforehand: "
-        f"{spent.planned:.3f})",
-        highlight=False,
-        soft_wrap=True,
+        f"{account.left:.3f} left for further runs to add",
+        f"{account.data_set}: if all had been planned beforehand: {spent.planned:.3f}",
     )
     if account.warning:
-        console.print(f"{account.data_set} is {account.warning}", highlight=False, soft_wrap=True)
+        _say(f"{account.data_set} is {account.warning}")
+
+
+def _say(*lines: str) -> None:
+    """Print sentences as they are: names are no markup, and only the terminal breaks lines."""
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_second_opinion(directory: Path, view: View) -> None:
@@ -217,7 +219,7 @@ def _print_second_opinion(directory: Path, view: View) -> None:
                 if found is None
                 else f"by Opacus, epsilon at most {found:.3f}"
             )
-            console.print(f"{account.data_set}: {said}", highlight=False, soft_wrap=True)
+            _say(f"{account.data_set}: {said}")
 
 
 def _print_planned_cost(directory: Path, view: View, event: SampledGaussian) -> None:
@@ -226,11 +228,17 @@ def _print_planned_cost(directory: Path, view: View, event: SampledGaussian) -> 
             found = planned_cost(
                 account, event, ledger.weighed_events(account.data_set, account.budget)
             )
-            verdict = "fits" if found.fits else "does not fit"
-            console.print(
-                f"{account.data_set}: the planned run costs epsilon {found.asked:.3f} by itself "
-                f"and {found.together:.3f} together with all earlier runs. It {verdict}; at most "
-                f"{found.steps_that_fit} steps fit",
-                highlight=False,
-                soft_wrap=True,
+            name, allowed = account.data_set, account.budget.epsilon
+            _say(
+                f"{name}: the planned run adds epsilon {found.adds:.3f} to the "
+                f"{account.spent.weighed:.3f} spent: {found.together:.3f} of {allowed:g}",
+                f"{name}: {_planned_verdict(found)}",
+                f"{name}: by itself it costs epsilon {found.asked:.3f}; what several runs cost is "
+                "not the sum of that",
             )
+
+
+def _planned_verdict(found: WhatIf) -> str:
+    if found.fits:
+        return f"it fits, and leaves {found.left:.3f} for further runs to add"
+    return f"it does not fit; the most that fits: {number_of(found.steps_that_fit, 'step')}"

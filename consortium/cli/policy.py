@@ -8,9 +8,11 @@ from pathlib import Path
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from consortium.audit import journal as audit
 from consortium.charter.document import Charter
+from consortium.cli.entry import terminal_table
 from consortium.cli.options import SET_HELP, SITE, parse_overrides
 from consortium.client.audit_trail import journal_of
 from consortium.client.policy_dry_run import PolicyFinding, dry_run
@@ -65,8 +67,8 @@ def note_in_journal(directory: Path, kind: str, **facts: Fact) -> None:
 
 
 def _findings_table(findings: Iterable[PolicyFinding]) -> Table:
-    table = Table("what", "this run", "this site's policy", "")
+    table = terminal_table(("what", "this run", "this site's policy", "allowed"))
     for one in findings:
-        verdict = f"[red]refused: {one.refused}[/red]" if one.refused else "[green]yes[/green]"
-        table.add_row(one.what, one.asked, one.allowed, verdict)
+        verdict = Text(f"refused: {one.refused}", "red") if one.refused else Text("yes", "green")
+        table.add_row(one.what, Text(one.asked), Text(one.allowed), verdict)
     return table

@@ -21,7 +21,7 @@ from consortium.run.directory import RunDirectory
 from consortium.run.party_directory import CoordinatorDirectory
 from consortium.run.records import Summary, read_record
 from consortium.site.directory import SiteDirectory
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, abbreviated_names, number_of
 
 app = typer.Typer(help="Control and inspect a coordinator's runs.")
 
@@ -71,8 +71,7 @@ def evaluate(
     The figures go into the run and its report. Nothing is trained.
     """
     superlink = SuperLink(directory)
-    folder = CoordinatorDirectory(directory).run(name) if name else _require_last_run(directory)
-    run_directory = RunDirectory(folder)
+    run_directory = _find_run(directory, name)
     config = later_config(run_directory, superlink.charter)
     _start_run(superlink, run_directory.next_evaluation(), config, wait=wait)
     if wait and not read_record(run_directory.summary, Summary).withheld:
@@ -86,12 +85,11 @@ def resume(
     wait: bool = typer.Option(True, "--wait/--no-wait", help="Whether to wait until the run ends."),
 ) -> None:
     """Resume an interrupted run from its last completed round."""
-    folder = CoordinatorDirectory(directory).run(name) if name else _require_last_run(directory)
-    run_directory = RunDirectory(folder)
+    superlink, run_directory = SuperLink(directory), _find_run(directory, name)
     config = interrupted_config(run_directory)
-    SuperLink(directory).require_up()
+    superlink.require_up()
     run_directory.summary.unlink(missing_ok=True)  # else `wait` would take it for the end
-    _submit_run(SuperLink(directory), run_directory, config, wait=wait)
+    _submit_run(superlink, run_directory, config, wait=wait)
 
 
 @app.command("wait")
@@ -102,8 +100,7 @@ def wait_for(
     ),
 ) -> None:
     """Wait until the last run ends, or until one of its rounds starts."""
-    run_directory = RunDirectory(_require_last_run(directory))
-    waiting = Waiting(Control(SuperLink(directory)), run_directory, tell=print)
+    waiting = Waiting(Control(SuperLink(directory)), _find_run(directory), tell=print)
     if begun < 0:
         _print_end(waiting)
     else:
@@ -170,7 +167,7 @@ def _submit_run(
 
 def _print_end(waiting: Waiting) -> None:
     summary = waiting.wait_for_end()
-    print(f"finished: {summary.rounds} rounds, model {summary.model_digest}")
+    print(f"finished: {number_of(summary.rounds, 'round')}, model {summary.model_digest}")
     if summary.withheld:
         print(f"evaluation: {summary.withheld}")
     for warning in summary.warnings:
@@ -182,8 +179,20 @@ def _print_end(waiting: Waiting) -> None:
         print(f"its log: {waiting.run.log}")
 
 
-def _require_last_run(directory: Path) -> Path:
-    last = last_run(directory)
-    if last is None:
-        raise NothingRuns("there is no run yet: start one with `consortium run`")
-    return last
+def _find_run(directory: Path, name: str = "") -> RunDirectory:
+    """Return the directory of a run, by default of the last one."""
+    folder = CoordinatorDirectory(directory).run(name) if name else last_run(directory)
+    if folder is None:
+        raise NothingRuns(
+            f"there is no run in {directory} yet: start one with `consortium run {directory}`"
+        )
+    if not folder.is_dir():
+        raise NothingRuns(f"there is no run {folder.name} in {directory}: {_runs_there(directory)}")
+    return RunDirectory(folder)
+
+
+def _runs_there(directory: Path) -> str:
+    """Return which runs a coordinator has, in words; the latest come first."""
+    found = [one for one in CoordinatorDirectory(directory).runs.glob("*") if one.is_dir()]
+    latest = sorted(found, key=lambda one: one.stat().st_mtime, reverse=True)
+    return f"it has {abbreviated_names([one.name for one in latest])}" if latest else "it has none"

@@ -88,6 +88,8 @@ def install(
 @app.command("renew-node-key")
 def renew(directory: Path = SITE, out: Path | None = OUT) -> None:
     """Replace the key of the site's SuperNode, and show the new public half."""
+    if out is not None:
+        public(directory, out)  # a file that cannot be written is found while the key is the old
     renew_node_key(directory)
     public(directory, out)
 

@@ -13,10 +13,15 @@ from consortium.client.site_ledger import ledger_of
 from consortium.config import RunConfig
 from consortium.site.directory import SiteDirectory, read_site_config
 from consortium.site.site import Site
-from privacy.differential.budget import budget_refusal, fits_budget
+from privacy.differential.budget import (
+    budget_refusal,
+    fits_budget,
+    left_after,
+    weighed_epsilon,
+)
 from privacy.differential.ledger_entries import Budget
 from privacy.differential.mechanisms import Mechanism
-from privacy.errors import ConsortiumError, abbreviated_names
+from privacy.errors import ConsortiumError, abbreviated_names, number_of
 from privacy.policy.document import Policy, read_policy
 from privacy.policy.kill_switch import require_allowed
 from privacy.policy.rate_limits import RateLimits
@@ -61,7 +66,9 @@ def dry_run(
 def _charter(site: Site) -> Iterator[PolicyFinding]:
     name, members = site.config.name, site.charter.names
     stranger = "" if name in members else "not-a-member: the charter does not name this site"
-    yield PolicyFinding("member", name, f"{len(members)} members in the charter", stranger)
+    yield PolicyFinding(
+        "member", name, f"{number_of(len(members), 'member')} in the charter", stranger
+    )
     yield PolicyFinding(
         "the charter's own floors",
         site.run_config.aggregation,
@@ -136,7 +143,7 @@ def _moment(site: Site, policy: Policy, now: float) -> Iterator[PolicyFinding]:
     yield PolicyFinding(
         "hours",
         datetime.fromtimestamp(now, UTC).strftime("%a %H:%M UTC"),
-        f"{len(policy.windows)} windows" if policy.windows else "any",
+        number_of(len(policy.windows), "window") if policy.windows else "any",
         _refusal(lambda: policy.require_hours(datetime.fromtimestamp(now, UTC))),
     )
     yield PolicyFinding(
@@ -155,7 +162,7 @@ def _moment(site: Site, policy: Policy, now: float) -> Iterator[PolicyFinding]:
     yield PolicyFinding(
         "figures of this site alone",
         "if the policy shows them",
-        f"shown from {releases.minimum_count} persons of each class on"
+        f"shown from {number_of(releases.minimum_count, 'person')} of each class on"
         if releases.own_figures
         else "withheld",
     )
@@ -172,15 +179,19 @@ def _budget(site: Site, policy: Policy) -> Iterator[PolicyFinding]:
     budget = Budget(epsilon=ceiling.epsilon, delta=ceiling.delta, unit=policy.privacy.unit)
     folder = SiteDirectory(site.directory).ledger
     past: tuple[Mechanism, ...] = ()
+    spent = 0.0
     # A site that never trained privately has no ledger, and asking must not make one.
     if folder.exists():
         with ledger_of(site.directory) as ledger:
-            past = ledger.weighed_events(name, budget)
+            past, spent = ledger.weighed_events(name, budget), ledger.spent(name, budget).weighed
     refused = None if fits_budget(event, past, budget) else budget_refusal(event, past, budget)
+    together = weighed_epsilon((*past, event), budget)
     yield PolicyFinding(
         "budget of privacy",
-        f"{event.steps:,} steps at noise {event.noise_multiplier:.3g}",
-        f"epsilon {ceiling.epsilon:g} for '{name}', over all runs",
+        f"{number_of(event.steps, 'step')} at noise {event.noise_multiplier:.3g}: epsilon "
+        f"{together - spent:.3g} more",
+        f"epsilon {ceiling.epsilon:g} for '{name}', over all runs: {spent:.3g} spent, afterwards "
+        f"{left_after((*past, event), budget):.3g} left",
         f"{refused.code}: {refused}" if refused else "",
     )
 

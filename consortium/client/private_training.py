@@ -30,6 +30,7 @@ from privacy.differential.ledger import Ledger, Reservation
 from privacy.differential.ledger_entries import Budget
 from privacy.differential.mechanisms import SampledGaussian
 from privacy.differential.private_runs import Campaign, PrivateRuns, Round
+from privacy.errors import number_of
 from privacy.policy.document import Policy
 from privacy.protocol.envelope import WrongRound
 from privacy.storage.site_process import SITE_PROCESS, Cache
@@ -166,7 +167,8 @@ class _PrivateTraining:
         # A further round would spend what was never reserved.
         if stands.server_round > config.num_server_rounds:
             raise WrongRound(
-                f"the run was reserved with {config.num_server_rounds} rounds, this is another",
+                f"the run was reserved with {number_of(config.num_server_rounds, 'round')}, this "
+                "is another",
                 needed=config.num_server_rounds,
                 came=stands.server_round,
             )

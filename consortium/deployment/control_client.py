@@ -142,18 +142,25 @@ class Control:
         home = self.superlink.home
         self._write_connection()
         command = [program_path("flwr"), *words, "here", "--format", "json", *more]
-        asked = subprocess.run(  # noqa: S603 -- Flower's own program, our own arguments
-            command,
-            cwd=home,
-            env=dict(self.superlink.environment),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_CALL_LIMIT_S,
-        )
+        try:
+            asked = subprocess.run(  # noqa: S603 -- Flower's own program, our own arguments
+                command,
+                cwd=home,
+                env=dict(self.superlink.environment),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_CALL_LIMIT_S,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ControlRefused(
+                f"flwr {words[0]}: no answer in {_CALL_LIMIT_S:.0f} seconds; see "
+                f"{self.superlink.log}"
+            ) from error
         said = _json_in(asked.stdout)
         if asked.returncode or not said.get("success"):
-            raise ControlRefused(f"flwr {words[0]}: {asked.stdout}{asked.stderr}".strip())
+            why = str(said.get("error-message") or f"{asked.stdout}{asked.stderr}".strip())
+            raise ControlRefused(f"flwr {words[0]}: {why}")
         return said
 
     def _write_connection(self) -> None:

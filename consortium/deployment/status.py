@@ -16,6 +16,7 @@ from consortium.run.absences import Absence, absences_in, absences_of
 from consortium.run.directory import RunDirectory
 from consortium.run.logs import last_error
 from consortium.run.records import Summary, read_record
+from privacy.errors import number_of
 
 _TAIL_BYTES = 65_536
 
@@ -39,7 +40,9 @@ def site_status(directory: Path) -> list[str]:
     node = SuperNode(directory)
     approvals = read_approvals(directory)
     code = (
-        "the installed package" if approvals.runs_installed else f"{len(approvals.bundles)} bundles"
+        "the installed package"
+        if approvals.runs_installed
+        else number_of(len(approvals.bundles), "bundle")
     )
     lines = [
         f"site         {node.name}",
@@ -55,7 +58,9 @@ def _service_text(service: Service) -> str:
     if up is None:
         return "down"
     health = "healthy" if service.is_healthy() else "NOT ANSWERING"
-    return f"up since {up.since:%Y-%m-%d %H:%M:%S} UTC, {health}, {up.restarts} restarts"
+    return (
+        f"up since {up.since:%Y-%m-%d %H:%M:%S} UTC, {health}, {number_of(up.restarts, 'restart')}"
+    )
 
 
 def _node_lines(control: Control) -> list[str]:

@@ -16,6 +16,7 @@ from consortium.modes.registry import mode_of
 from consortium.run.records import Comparison
 from consortium.wording import formatting as words
 from consortium.wording.metric_glossary import meaning_of
+from privacy.errors import number_of
 from privacy.layout import Tally
 from sites.evaluation.contract import Evaluation, Metric
 from sites.evaluation.metric_values import wilson_interval
@@ -95,7 +96,11 @@ def _description_lines(model: Subject) -> Iterator[str]:
         )
     predicted = words.name_list(_predicted_values(model)[:50])
     yield f"- It predicts `{charter.table.label.column}`: {predicted}."
-    yield f"- Trained in {config.num_server_rounds} rounds by {len(charter.names)} sites."
+    rounds, sites = (
+        number_of(config.num_server_rounds, "round"),
+        number_of(len(charter.names), "site"),
+    )
+    yield f"- Trained in {rounds} by {sites}."
     yield f"- Model digest `{model.digest}`."
     yield f"- Start: `{model.start}`."
 

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consortium.charter.document import Member
+from consortium.run.party_directory import CoordinatorDirectory
 from consortium.site.directory import BadSite, SiteConfig, SiteDirectory, read_identity
 from consortium.site.person_sides import begin_sides
 from privacy.errors import ConsortiumError
@@ -119,7 +120,8 @@ def init_site(
         data_set: The name by which its ledger counts what was learnt from them.
 
     Raises:
-        BadSite: A name is not one that a site or a data set can have. Nothing is written then.
+        BadSite: A name is not one that a site or a data set can have, or a coordinator is set up
+            there. Nothing is written then.
         ExposedSecret: The directory exists and is readable to others.
         SecretExists: A site is already set up there.
     """
@@ -130,6 +132,10 @@ def init_site(
             f"{document_mistakes(error, SiteConfig)}: a name begins with a small letter; small "
             "letters, digits and . _ - follow"
         ) from error
+    if CoordinatorDirectory(directory).server_key.is_file():
+        raise BadSite(
+            f"{directory} is the directory of a coordinator: give the site one of its own"
+        )
     make_private_directory(directory)
     identity = Identity.generate(name)
     identity.write(SiteDirectory(directory).identity)

@@ -31,6 +31,7 @@ from consortium.run.party_directory import (
     SERVER_FILE,
     SIGNATURES_FILE,
     CoordinatorDirectory,
+    NotACoordinator,
     PartyDirectory,
 )
 from consortium.site.directory import SiteDirectory, read_identity, read_site_config
@@ -93,7 +94,12 @@ def init_coordinator(directory: Path, *, hosts: tuple[str, ...], now: datetime) 
 
     Raises:
         SecretExists: A coordinator is already set up there.
+        NotACoordinator: A site is set up there.
     """
+    if SiteDirectory(directory).config.is_file():
+        raise NotACoordinator(
+            f"{directory} is the directory of a site: give the coordinator one of its own"
+        )
     make_private_directory(directory)
     paths = CoordinatorDirectory(directory)
     key = create_server_key(paths.server_key)

@@ -14,6 +14,7 @@ SIGNATURES_FILE = "signatures.json"
 AUTHORITY_FILE = "authority.pem"
 SERVER_FILE = "server.pem"
 NODES_FILE = "nodes.json"
+SITE_FILE = "site.json"
 
 
 class NotACoordinator(ConsortiumError, ValueError, code="not-a-coordinator"):
@@ -103,10 +104,23 @@ def require_coordinator(directory: Path) -> None:
     """Check that a coordinator is set up in a directory.
 
     Raises:
-        NotACoordinator: It has no folder of private keys.
+        NotACoordinator: It has no key of a server. The message says whose directory it is.
     """
-    if not CoordinatorDirectory(directory).secrets.is_dir():
+    paths = CoordinatorDirectory(directory)
+    if paths.server_key.is_file():
+        return
+    if (directory / SITE_FILE).is_file():
         raise NotACoordinator(
-            f"no coordinator is set up in {directory}: name the directory of a coordinator, or set "
-            "one up with `consortium coordinator init`"
+            f"{directory} is the directory of a site: name that of the coordinator, which has the "
+            "runs"
         )
+    above = CoordinatorDirectory(paths.path.resolve().parent.parent)
+    if paths.path.resolve().parent == above.runs and above.server_key.is_file():
+        raise NotACoordinator(
+            f"{directory} is a run: name the directory of its coordinator, {above.path}; the "
+            f"name of the run is {paths.path.resolve().name}"
+        )
+    raise NotACoordinator(
+        f"no coordinator is set up in {directory}: name the directory of a coordinator, or set "
+        "one up with `consortium coordinator init`"
+    )

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consortium.charter.document import Charter, UnknownMember
 from consortium.run.directory import RunDirectory
-from consortium.run.party_directory import PartyDirectory
+from consortium.run.party_directory import SITE_FILE, CoordinatorDirectory, PartyDirectory
 from consortium.run.paths import PathIn
 from privacy.errors import ConsortiumError
 from privacy.policy.document import FILE as POLICY
@@ -46,7 +46,7 @@ class SiteConfig(BaseModel):
 class SiteDirectory(PartyDirectory):
     """Paths of what a site keeps; docs/operate.md says who writes each."""
 
-    config = PathIn("site.json")
+    config = PathIn(SITE_FILE)
     """What the operator decides about the site: a `SiteConfig`."""
 
     policy = PathIn(POLICY)
@@ -154,6 +154,8 @@ def require_site(directory: Path) -> None:
         BadSite: It has no `site.json`.
     """
     if not SiteDirectory(directory).config.is_file():
+        if CoordinatorDirectory(directory).server_key.is_file():
+            raise BadSite(f"{directory} is the directory of a coordinator: name that of a site")
         raise BadSite(
             f"no site is set up in {directory}: name the directory of a site, or set one up with "
             "`consortium site init`"

@@ -53,12 +53,15 @@ def planned_recount(directory: Path) -> Recount:
     place, config = SiteDirectory(directory), read_site_config(directory)
     charter = Charter.read(place.charter).fingerprint
     counted = CountedData(charter=charter, data_set=config.data_set)
+    nothing = NothingCounted(
+        f"this site counted nothing of '{config.data_set}' under the charter in force: its next "
+        "run counts the records as they are"
+    )
+    if not place.memory.exists():  # to ask must not make one
+        raise nothing
     with SiteMemory(place.memory) as memory:
         if memory.rosters.own_statistics(counted) is None:
-            raise NothingCounted(
-                f"this site counted nothing of '{config.data_set}' under the charter in force: its "
-                "next run counts the records as they are"
-            )
+            raise nothing
         return Recount(
             data_set=config.data_set,
             charter=charter,

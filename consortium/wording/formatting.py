@@ -4,6 +4,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TypeAlias
 
+from privacy.errors import number_of
+
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 SPACE = "\N{NO-BREAK SPACE}"
@@ -78,14 +80,17 @@ def count_in_words(number: int) -> str:
 
 def count_with_noun(number: int, noun: str) -> str:
     """Return a count with its noun: 1 round, 20 rounds."""
-    return f"{count(number)}{SPACE}{noun if number == 1 else plural(noun)}"
+    return number_of(number, noun).replace(" ", SPACE, 1)
 
 
-def plural(noun: str) -> str:
-    """Return the plural of a regular English noun."""
-    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
-        return f"{noun[:-1]}ies"
-    return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
+def moment(at: str, *, seconds: bool = False) -> str:
+    """Return a time in ISO 8601 as a person writes it: 2026-03-04 05:06, with seconds if asked."""
+    return at[: 19 if seconds else 16].replace("T", " ")
+
+
+def short_run(identifier: str) -> str:
+    """Return as much of a run's identifier as tells runs apart."""
+    return identifier[:12]
 
 
 def name_list(names: Sequence[str]) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from consortium.wording.formatting import moment, short_run
+
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -32,7 +34,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["data_uri"] = _data_uri
+    environment.filters.update(data_uri=_data_uri, moment=moment, short_run=short_run)
     return environment
 
 

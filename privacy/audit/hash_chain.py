@@ -48,11 +48,16 @@ class AuditChainBroken(ConsortiumError, ValueError, code="audit-chain-broken"):
     Args:
         message: What is wrong.
         line: Number of the first wrong line, from 1.
+        log: Which log it is, in words, where several were read.
     """
 
-    def __init__(self, message: str, *, line: int) -> None:
-        super().__init__(f"line {line}: {message}", line=line)
-        self.line = line
+    def __init__(self, message: str, *, line: int, log: str = "") -> None:
+        super().__init__(f"{log and log + ', '}line {line}: {message}", line=line)
+        self.line, self.reason = line, message
+
+    def named(self, log: str) -> "AuditChainBroken":
+        """Return the same, with which log it is."""
+        return AuditChainBroken(self.reason, line=self.line, log=log)
 
 
 class AuditLogUnavailable(ConsortiumError, RuntimeError, code="audit-log-unavailable"):

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from privacy.differential.mechanisms import Gaussian, HeldOut, Mechanism, SampledGaussian, Unit
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 
 if TYPE_CHECKING:  # slow to import: loaded only where an epsilon is computed
     from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
@@ -163,8 +163,9 @@ def calibrated_noise(*, sampling_rate: float, steps: int, epsilon: float, delta:
             return noise
         low, high = (middle, high) if cost > epsilon else (low, middle)
     raise NoNoiseFits(
-        f"no noise multiplier between {_LEAST_NOISE:g} and {_MOST_NOISE:g} makes {steps} steps at "
-        f"rate {sampling_rate:g} cost epsilon {epsilon:g}: choose another epsilon or other steps"
+        f"no noise multiplier between {_LEAST_NOISE:g} and {_MOST_NOISE:g} makes "
+        f"{number_of(steps, 'step')} at rate {sampling_rate:g} cost epsilon "
+        f"{epsilon:g}: choose another epsilon or other steps"
     )
 
 

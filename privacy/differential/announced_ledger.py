@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from privacy.differential.ledger import Ledger
 from privacy.differential.ledger_entries import Committed, Content, Released, Used, event_size
-from privacy.errors import ConsortiumError, abbreviated_names
+from privacy.errors import ConsortiumError, abbreviated_names, number_of
 
 FRESH_S = 3_600.0  # how long an announcement may be answered, and then used
 KEPT = 512  # announcements of each other member
@@ -145,8 +145,8 @@ class AnnouncedLedger(Ledger):
             answered = set(others) & (self._witnesses(found[0]) if found else set())
         if len(answered) < needed:
             raise LedgerNotCompared(
-                f"{needed} other members must say what they hold of this site before such a run, "
-                f"and {len(answered)} did; missing are "
+                f"{number_of(needed, 'other member')} must say what they hold of this site before "
+                f"such a run, and {len(answered)} did; missing are "
                 f"{abbreviated_names(sorted(set(others) - answered)) or 'none'}. Start the run "
                 "again with them",
                 needed=needed,

@@ -19,7 +19,7 @@ from privacy.differential.accounting import epsilon
 from privacy.differential.ledger_entries import Budget, Charge, event_size, resized_event
 from privacy.differential.mechanisms import HeldOut, Mechanism
 from privacy.differential.renyi_filter import adaptive_epsilon
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 from privacy.policy.run_request import in_milli
 
 
@@ -57,8 +57,8 @@ class BudgetExhausted(ConsortiumError, RuntimeError, code="budget-exhausted"):
         super().__init__(
             f"epsilon {asked:.3g} asked, {left:.3g} left: {spent:.3g} of {budget.epsilon:g} is "
             f"spent, together they would be {together:.3g} (delta {budget.delta:g}, by "
-            f"{budget.unit}); {fits} steps of this kind would still fit, and more only if a run "
-            "that holds a reservation ends early",
+            f"{budget.unit}); {number_of(fits, 'step')} of this kind would still fit, and more "
+            "only if a run that holds a reservation ends early",
             asked_milli=in_milli(asked),
             spent_milli=in_milli(spent),
             left_milli=in_milli(left),
@@ -100,6 +100,11 @@ def spent_of_budget(
     further = _chosen_one_by_one(weighed_events(charges, budget, data_set), budget)
     several = _private_count(counted) > 1
     return Spent(weighed=further if several else planned, planned=planned, further=further)
+
+
+def left_after(events: Sequence[Mechanism], budget: Budget) -> float:
+    """Return the epsilon that a further run may add after these events, at least 0."""
+    return max(0.0, budget.epsilon - _chosen_one_by_one(events, budget))
 
 
 def weighed_epsilon(events: Sequence[Mechanism], budget: Budget) -> float:

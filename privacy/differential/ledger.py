@@ -46,7 +46,7 @@ from privacy.differential.ledger_rules import (
     require_same_release,
 )
 from privacy.differential.mechanisms import Mechanism
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 from privacy.policy.violations import TooManyEvaluations
 from privacy.storage.sqlite import DatabaseForm, SiteStore
 
@@ -277,8 +277,8 @@ class Ledger(SiteStore):
         digest = NO_DIGEST if recorded.entries == 0 else row and row[0]
         if digest != recorded.digest:
             raise LedgerRolledBack(
-                f"a log recorded {recorded.entries} entries that this ledger does not have: it was "
-                "rolled back or replaced, and shows less than was spent",
+                f"a log recorded {number_of(recorded.entries, 'entry')}, which this ledger does "
+                "not have: it was rolled back or replaced, and shows less than was spent",
                 recorded=recorded.entries,
                 found=self.head().entries,
             )
@@ -292,7 +292,8 @@ class Ledger(SiteStore):
             left = event_size(charge.reserved.event) - sum(charge.used.values())
             if key in charge.used or not 1 <= steps <= left:
                 raise NotReserved(
-                    f"{steps} steps were asked for {key}, {left} of those reserved are left",
+                    f"{key} asked for {number_of(steps, 'step')}, {left} of those reserved are "
+                    "left",
                     asked=steps,
                     left=left,
                 )
@@ -310,7 +311,8 @@ class Ledger(SiteStore):
                 return
             if not begun <= done <= reserved:
                 raise NotReserved(
-                    f"{done} steps cannot be the end: {reserved} were reserved and {begun} begun",
+                    f"the end cannot be after {number_of(done, 'step')}: {reserved} were reserved "
+                    f"and {begun} begun",
                     reserved=reserved,
                     begun=begun,
                 )

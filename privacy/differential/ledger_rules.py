@@ -14,7 +14,7 @@ from privacy.differential.ledger_entries import (
     Reserved,
 )
 from privacy.differential.mechanisms import SampledGaussian, to_json
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 from privacy.policy.violations import EvaluatedBefore
 
 
@@ -100,7 +100,7 @@ def require_open(charge: Charge) -> None:
     """
     if charge.committed is not None:
         raise ReservationEnded(
-            f"reservation {charge.number} has ended, with {charge.committed} steps",
+            f"reservation {charge.number} has ended, with {number_of(charge.committed, 'step')}",
             committed=charge.committed,
         )
 

@@ -6,7 +6,7 @@ of a process. If the machine dies, the last moments may be lost here, but not in
 
 from dataclasses import dataclass
 
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 from privacy.policy.document import Policy
 from privacy.policy.violations import TooManyBytes, TooManyRounds, TooOften
 from privacy.storage.sqlite import DatabaseForm, SiteStore
@@ -127,7 +127,7 @@ class RateLimits(SiteStore):
             return
         if self.rounds_today(coming.at) >= pace.rounds_per_day:
             raise TooOften(
-                f"the policy allows {pace.rounds_per_day} rounds a day",
+                f"the policy allows {number_of(pace.rounds_per_day, 'round')} a day",
                 allowed=pace.rounds_per_day,
             )
         rounds = self._count(
@@ -136,7 +136,7 @@ class RateLimits(SiteStore):
         )
         if rounds >= pace.rounds_per_run:
             raise TooManyRounds(
-                f"the policy allows {pace.rounds_per_run} rounds in a run",
+                f"the policy allows {number_of(pace.rounds_per_run, 'round')} in a run",
                 allowed=pace.rounds_per_run,
             )
 

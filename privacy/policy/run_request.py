@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from privacy.errors import number_of
 from privacy.policy.document import EVERY_DATA_SET, Policy
 from privacy.policy.violations import (
     ColumnsNotAllowed,
@@ -115,7 +116,7 @@ def _size_violations(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
     rounds = min(policy.pace.rounds_per_run, policy.pace.rounds_per_day)
     if asked.rounds > rounds:
         yield TooManyRounds(
-            f"the policy allows {rounds} rounds, the run has {asked.rounds}",
+            f"the policy allows {number_of(rounds, 'round')}, the run has {asked.rounds}",
             allowed=rounds,
             asked=asked.rounds,
         )
@@ -134,8 +135,8 @@ def _secrecy_violations(policy: Policy, asked: Asked) -> Iterator[PolicyViolatio
         yield EncryptionRequired("the policy allows encrypted runs only")
     if asked.crowd < policy.min_sites:
         yield CrowdTooSmall(
-            f"the policy asks for {policy.min_sites} sites in every sum, the run allows "
-            f"{asked.crowd}",
+            f"the policy asks for {number_of(policy.min_sites, 'site')} in every sum, the run "
+            f"allows {asked.crowd}",
             needed=policy.min_sites,
             asked=asked.crowd,
         )

@@ -1,5 +1,6 @@
 """Files that are replaced whole: after a power loss the old or the new content is there."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,14 +23,27 @@ def replace_atomically(path: Path) -> Iterator[TextIO]:
 
     Guarantee: a reader sees either the old or the new content, complete, and after a power loss
     as well. On return the new content is on the disk.
+
+    Raises:
+        OSError: The system refuses the file; the error names `path`, not the file written first.
     """
     partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
+    with _open_beside(path, partial) as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
     sync_directory(path.parent)
+
+
+def _open_beside(path: Path, partial: Path) -> TextIO:
+    """Open the file that takes the place of `path`; errors name the path that a person typed."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    try:
+        return partial.open("w", encoding="utf-8")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def sync_directory(directory: Path) -> None:

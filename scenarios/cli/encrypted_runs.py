@@ -9,6 +9,7 @@ from rich.table import Table
 from consortium.audit.coordinator_view import coordinator_view
 from consortium.audit.sum_verification import Auditor
 from consortium.run.directory import RunDirectory
+from privacy.errors import number_of
 from scenarios.cli.terminal import FAILED, console, exit_on_refusal
 
 app = typer.Typer()
@@ -66,7 +67,7 @@ def audit_sum(
     for verdict in verdicts:
         console.print(
             f"round {verdict.server_round} {verdict.what}, bucket {verdict.bucket}, "
-            f"{len(verdict.sites)} sites: {verdict.text}",
+            f"{number_of(len(verdict.sites), 'site')}: {verdict.text}",
             soft_wrap=True,
             highlight=False,
             markup=False,

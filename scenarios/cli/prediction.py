@@ -11,6 +11,7 @@ import typer
 
 from consortium.cli.options import WORDS_HELP, parse_one_source
 from consortium.run.directory import RunDirectory
+from privacy.errors import number_of
 from scenarios.cli.terminal import console, exit_on_refusal
 from scenarios.experiments.prediction import predictions
 
@@ -35,4 +36,4 @@ def predict(
         frame.to_csv(sys.stdout, index=False)
         return
     frame.to_csv(out, index=False)
-    console.print(f"{len(frame)} rows scored: {out}", soft_wrap=True, highlight=False)
+    console.print(f"{number_of(len(frame), 'row')} scored: {out}", soft_wrap=True, highlight=False)

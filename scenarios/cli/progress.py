@@ -11,6 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from privacy.errors import number_of
+
 _POLL_EVERY_S = 0.1
 
 
@@ -86,7 +88,9 @@ class _Plain:
         match event:
             case {"event": "sites-joined", "sites": sites, "absent": absent}:
                 missing = f", absent: {', '.join(absent)}" if absent else ""
-                self.print_line(f"{len(sites)} sites joined: {', '.join(sites)}{missing}")
+                self.print_line(
+                    f"{number_of(len(sites), 'site')} joined: {', '.join(sites)}{missing}"
+                )
             case {"event": "site-quarantined"}:
                 self.leave_out(event)
             case {"event": "bucket-refused", "bucket": bucket, "sites": sites}:

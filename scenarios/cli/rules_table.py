@@ -12,7 +12,7 @@ from consortium.config import RunConfig, Scalar
 from consortium.protocol.aggregation import smallest_consortium
 from consortium.protocol.robustness_estimate import WATCHED_ROUNDS, protection_of
 from consortium.run.records import Protection
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 from privacy.protocol.grouping import most_buckets
 from scenarios.cli.terminal import console
 from sites.schema.tables import ClassLabel, Number, Schema
@@ -62,7 +62,8 @@ def print_rules(console: Console, *, sites: int, liars: int, dim: int) -> None:
         dim: Number of parameters that travel.
     """
     console.print(
-        f"{liars} of {sites} sites lie; a model of {dim:,} numbers; a charter's default floors",
+        f"{liars} of {number_of(sites, 'site')} lie; a model of {dim:,} numbers; a charter's "
+        "default floors",
         highlight=False,
     )
     console.print(_plaintext_table(sites, liars, dim))

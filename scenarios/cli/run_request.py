@@ -15,7 +15,7 @@ from consortium.protocol.aggregation import rule_spec
 from consortium.run.directory import RunDirectory
 from consortium.run.logs import log_in_detail
 from consortium.run.records import Summary
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 from scenarios.attacks.assignment import NOBODY, AttackAssignment, draw_liars
 from scenarios.cli.left_out import print_absences, site_log
 from scenarios.cli.progress import show_progress
@@ -100,7 +100,9 @@ class RunRequest:
             lies=self.lies,
             verbose=self.verbose,
         )
-        console.print(f"{self.scenario.title}: {len(self.scenario.sites)} sites, {self.engine}")
+        console.print(
+            f"{self.scenario.title}: {number_of(len(self.scenario.sites), 'site')}, {self.engine}"
+        )
         for line in self.notes:
             console.print(line, soft_wrap=True, highlight=False)
         for line in exit_on_refusal(lambda: run_notes(self.scenario, self.config, self.lies)):

@@ -10,7 +10,7 @@ from rich.table import Table
 from consortium.cli.options import SET_HELP, WORDS_HELP
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Comparison, Summary
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 from scenarios.cli.left_out import exit_without, print_absences, refused_own_data
 from scenarios.cli.run_request import RunRequest, resume_with_progress
 from scenarios.cli.terminal import console, exit_failed, write_report
@@ -141,7 +141,8 @@ def _print_metrics(scenario: Scenario, summary: Summary) -> None:
     if headline is not None:
         console.print(
             f"{scenario.headline.title} {headline.value:.4f} on {summary.held_out} held-out "
-            f"records of {len(summary.evaluated)} sites, after {summary.rounds} rounds",
+            f"records of {number_of(len(summary.evaluated), 'site')}, after "
+            f"{number_of(summary.rounds, 'round')}",
             highlight=False,
         )
     elif summary.withheld:

@@ -37,7 +37,7 @@ def write_run_receipt(run: RunDirectory, what: str, *, home: RunDirectory) -> Re
     aside = home.coordinator / RECEIPTS / f"{run.path.name}.html"
     page = home.coordinator / RECEIPT if run == home else aside
     page.parent.mkdir(parents=True, exist_ok=True)
-    write_receipt(page, logs)
+    write_receipt(page, logs, charter, run=run.path.name)
     return ReceiptLine(
         what=what,
         page=page.relative_to(home.path).as_posix(),

@@ -7,6 +7,7 @@ from consortium.config import RunConfig
 from consortium.report.sections.privacy import refusal_text
 from consortium.run.directory import RunDirectory
 from consortium.run.privacy_records import PrivacyCost, ReceiptLine
+from privacy.errors import number_of
 from scenarios.experiments.privacy_utility import measure_privacy
 from scenarios.scenario import Scenario
 
@@ -69,8 +70,8 @@ def _print_campaign(console: Console, cost: PrivacyCost) -> None:
 def _print_receipt(console: Console, receipt: ReceiptLine) -> None:
     found = "; ".join(receipt.differences) or "verified"
     console.print(
-        f"receipt of {receipt.what}: {receipt.page}, {receipt.logs} logs of {receipt.entries} "
-        f"entries: {found}",
+        f"receipt of {receipt.what}: {receipt.page}, "
+        f"{number_of(receipt.logs, 'log')} of {number_of(receipt.entries, 'entry')}: {found}",
         highlight=False,
         soft_wrap=True,
     )

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from consortium.config import RunConfig
 from consortium.run.directory import RunDirectory
+from privacy.errors import number_of
 from scenarios.experiments.robustness import (
     Cell,
     Robustness,
@@ -107,7 +108,7 @@ def _label_axes(
         axes.axvline(edge, color="w", linewidth=4)
     axes.set_title(
         f"{result.metric_title}: {len(result.liars)} of "
-        f"{len(result.liars) + len(result.honest)} sites lie; the honest alone reach "
+        f"{number_of(len(result.liars) + len(result.honest), 'site')} lie; the honest alone reach "
         f"{result.ideal:.3f}",
         loc="left",
         size=10,

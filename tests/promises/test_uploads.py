@@ -13,6 +13,7 @@ from consortium.cli.main import app as program
 from consortium.run.directory import RunDirectory
 from consortium.run.leader_lock import hold_leadership
 from consortium.run.upload_deletion import delete_old_uploads
+from privacy.errors import number_of
 from tests.carrier import staged
 from tests.small_consortium import (
     NAMES,
@@ -93,7 +94,7 @@ def test_after_the_audit_no_upload_is_left(
     consortium, uploads = ended
     staged(so=held_at(coordinator, uploads) == len(uploads) > 0, what="uploads were not kept")
     assert set(consortium.audited().values()) == {""}
-    assert delete(coordinator, "--name", RUN) == f"{len(uploads)} uploads deleted"
+    assert delete(coordinator, "--name", RUN) == f"{number_of(len(uploads), 'upload')} deleted"
     assert held_at(coordinator, uploads) == 0
 
 
@@ -104,7 +105,7 @@ def test_what_came_before_the_clock_was_set_back_goes_too(
     ahead = (datetime.now(UTC) + timedelta(days=400)).timestamp()
     for path in consortium.run.vault.rglob("upload-*"):
         os.utime(path, (ahead, ahead))
-    assert delete(coordinator) == f"{len(uploads)} uploads deleted"
+    assert delete(coordinator) == f"{number_of(len(uploads), 'upload')} deleted"
     assert held_at(coordinator, uploads) == 0
 
 

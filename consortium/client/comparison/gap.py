@@ -19,6 +19,7 @@ from privacy.differential.ledger_entries import (
     utc_timestamp,
 )
 from privacy.differential.mechanisms import Release
+from privacy.errors import number_of
 from privacy.policy.document import Policy, read_policy
 from privacy.protocol.announcements import Announcement
 from privacy.secrets.keys import Identity
@@ -125,7 +126,7 @@ class _EntryWriter:
 def _what(entry: Reserved | Released) -> str:
     if isinstance(entry, Released):
         return entry.event.what
-    return f"{event_size(entry.event)} steps of {entry.part}"
+    return f"{number_of(event_size(entry.event), 'step')} of {entry.part}"
 
 
 def _plans(lost: Sequence[Lost], identity: Identity) -> list[tuple[int, PlannedCost]]:

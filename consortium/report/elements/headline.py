@@ -123,11 +123,12 @@ def _flags_clause(found: Confusion) -> str:
 
 def _stopped_sentence(recorded: Recorded) -> str:
     done, wanted = recorded.summary.rounds, recorded.rounds_wanted
+    planned = words.count_with_noun(wanted, "round")
     if not recorded.rounds:
         return f"The run stopped before its first round was complete{_shared_reason(recorded)}."
     if done >= wanted:
-        return f"The run stopped after its {wanted} rounds, before the final evaluation."
-    return f"The run stopped after {done} of {words.count_with_noun(wanted, 'round')}."
+        return f"The run stopped after its {planned}, before the final evaluation."
+    return f"The run stopped after {done} of {planned}."
 
 
 def _shared_reason(recorded: Recorded) -> str:

@@ -19,7 +19,8 @@ from consortium.modes.registry import recorded_mode
 from consortium.run.directory import EVALUATED_LATER, BadRunDirectory, RunDirectory
 from consortium.run.privacy_records import PrivacyCost
 from consortium.run.records import Comparison, MetricValue, Record, Summary, Tallies, read_record
-from consortium.wording.formatting import member_noun, name_list, plural, readable_name
+from consortium.wording.formatting import member_noun, name_list, readable_name
+from privacy.errors import plural
 from privacy.layout import Tally
 from sites.evaluation.binary import BinaryEvaluation
 from sites.evaluation.contract import Evaluation, evaluation_for, in_bins

@@ -11,6 +11,7 @@ from consortium.site.directory import SiteDirectory
 from privacy.differential.accounting import epsilon
 from privacy.differential.budget import (
     Spent,
+    left_after,
     most_steps_that_fit,
     spent_of_budget,
     weighed_epsilon,
@@ -176,13 +177,18 @@ class WhatIf:
 
     Args:
         asked: Its epsilon by itself.
+        adds: By how much the epsilon that is spent grows. It is not `asked`: several runs are
+            weighed together, by a bound of their own.
         together: The epsilon of the planned run and everything before it.
+        left: What further runs could add afterwards; 0 if it does not fit.
         fits: Whether that is within the budget.
         steps_that_fit: The largest number of steps that fits.
     """
 
     asked: float
+    adds: float
     together: float
+    left: float
     fits: bool
     steps_that_fit: int
 
@@ -224,7 +230,9 @@ def planned_cost(account: Account, event: SampledGaussian, past: Sequence[Mechan
     together = weighed_epsilon((*past, event), budget)
     return WhatIf(
         asked=weighed_epsilon((event,), budget),
+        adds=together - account.spent.weighed,
         together=together,
+        left=left_after((*past, event), budget),
         fits=together <= budget.epsilon,
         steps_that_fit=most_steps_that_fit(event, past, budget),
     )

@@ -21,12 +21,12 @@ from consortium.audit.cross_check import (
     read_log,
     require_agreement,
 )
-from consortium.audit.receipt import receipt_page
+from consortium.audit.receipt import Attendance, attendances, receipt_page
 from consortium.cli import main as cli
 from consortium.client.audit_trail import journal_of
 from consortium.client.site_ledger import ledger_of
 from consortium.coordinator.audit_trail import AuditedGrid, CoordinatorAuditTrail
-from privacy.audit.hash_chain import AuditChainBroken, LogEvent
+from privacy.audit.hash_chain import AuditChainBroken, AuditLogUnavailable, LogEvent
 from privacy.audit.signed_head import Anchor
 from privacy.differential.ledger import Ledger
 from privacy.differential.ledger_entries import Budget, DataSet
@@ -298,6 +298,35 @@ def test_verify_says_what_is_whole(honest: Consortium) -> None:
     assert "one side only" in told
 
 
+def test_verify_says_whose_log_is_broken_and_which_are_whole(run: Consortium) -> None:
+    for name in ("north", "west"):
+        path = log_of(run, name)
+        path.write_bytes(path.read_bytes().replace(b'"round":2', b'"round":3', 1))
+    code, told = typed("audit", "verify", run.run.path)
+    assert code == 1
+    for name in ("north", "west"):
+        assert f"the log of {name}, {log_of(run, name)}, line " in told.replace("\n", "")
+    whole = len(find_logs(run.run.path)) - 2
+    assert f"{whole} of {whole + 2} logs intact" in told
+    assert "coordinator" in told.partition("audit-chain-broken")[0]
+
+
+def test_a_key_beside_a_log_that_cannot_be_read_is_named(run: Consortium) -> None:
+    public = log_of(run, "north").with_name(audit.PUBLIC)
+    for content in (b"\xff", b"[]", b'{"north": 1}', b'{"north": "no hexadecimal"}'):
+        public.write_bytes(content)
+        with pytest.raises(AuditLogUnavailable, match=r"public\.json, which holds its owner's key"):
+            read_log(log_of(run, "north"))
+
+
+@pytest.mark.parametrize("verb", ["verify", "show"])
+def test_what_the_audit_tells_fits_on_80_columns(verb: str, honest: Consortium) -> None:
+    told = RUNNER.invoke(cli.app, ["audit", verb, str(honest.run.path)], env={"COLUMNS": "80"})
+    assert told.exit_code == 0, told.output
+    assert max(map(len, told.output.splitlines())) <= 80
+    assert "\N{HORIZONTAL ELLIPSIS}" not in told.output
+
+
 def test_verify_ends_with_1_where_anything_is_wrong(run: Consortium) -> None:
     path = log_of(run, "north")
     content = path.read_bytes()
@@ -319,6 +348,27 @@ def test_show_tells_every_entry(honest: Consortium) -> None:
         assert kind in told
 
 
+def test_a_receipt_says_of_each_member_whether_it_joined_and_whether_its_log_is_here(
+    run: Consortium,
+) -> None:
+    logs = read(run)
+    without = attendances([log for log in logs if log.owner != "north"], run.charter)
+    assert Attendance("north", "joined", "not here") in without
+    alone = attendances([log for log in logs if log.owner == "north"], run.charter)
+    assert Attendance("north", "no coordinator's log is here", "checked") in alone
+    assert Attendance("west", "no coordinator's log is here", "not here") in alone
+    joining = run.charter.model_copy(
+        update={
+            "members": (
+                *run.charter.members,
+                run.charter.members[0].model_copy(update={"name": "new"}),
+            )
+        }
+    )
+    assert Attendance("new", "did not join", "not here") in attendances(logs, joining)
+    assert [one.name for one in attendances(logs, None)] == sorted(run.charter.names)
+
+
 def test_a_receipt_is_one_page_that_asks_for_nothing(run: Consortium, tmp_path: Path) -> None:
     code, _ = typed("audit", "receipt", run.run.path, "--out", tmp_path / "receipt.html")
     assert code == 0
@@ -327,6 +377,12 @@ def test_a_receipt_is_one_page_that_asks_for_nothing(run: Consortium, tmp_path: 
     assert run.charter.fingerprint in page
     assert "http://" not in page
     assert "<script" not in page
+    assert f"run {run.run.path.name}" in page
+    assert run.charter.name in page
+    attended = attendances(read(run), run.charter)
+    assert attended == [Attendance(name, "joined", "checked") for name in run.charter.names]
+    for name in run.charter.names:
+        assert f'<th scope="row">{name}</th>' in page
     cut_to(log_of(run, "north"), 20)
     assert "contradict" in receipt_page(read(run))
     assert "as far as one side can tell" in receipt_page(read(run)[1:2])

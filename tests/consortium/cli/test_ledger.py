@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from matplotlib.dates import date2num
 from rich.console import Console
 from typer.testing import CliRunner
 
 from consortium.cli import ledger as cli_ledger
 from consortium.cli.main import app
 from consortium.report.ledger.page import ledger_page
-from consortium.report.ledger.statement import NoLedger, read_ledger_view, to_csv
+from consortium.report.ledger.plot import draw_loss
+from consortium.report.ledger.statement import NoLedger, planned_cost, read_ledger_view, to_csv
 from consortium.site.directory import SiteDirectory
 from privacy.differential.accounting import epsilon
 from privacy.differential.ledger import FILE, Ledger
@@ -124,7 +126,7 @@ def test_the_command_shows_the_ledger(site: Path, monkeypatch: pytest.MonkeyPatc
     said = run.invoke(app, ["site", "ledger", str(site)])
     assert said.exit_code == 0, said.output
     assert f"patients: epsilon {weighed(ENDED, FIGURES):.3f} of 2 spent" in said.output
-    assert f"planned beforehand: {counted(ENDED, FIGURES):.3f})" in said.output
+    assert f"planned beforehand: {counted(ENDED, FIGURES):.3f}" in said.output
     assert "40 of 100" in said.output
     assert read_ledger_view(site).head.digest.hex() in said.output
 
@@ -170,15 +172,16 @@ def test_the_command_writes_files(site: Path, tmp_path: Path) -> None:
 def test_a_planned_run_is_told_what_it_would_cost(site: Path) -> None:
     ask = ["site", "ledger", str(site), "--data", "patients", "--what-if"]
     fits = run.invoke(app, [*ask, "3.0", "0.02", "100"])
-    together = weighed(ENDED, FIGURES, FIRST)
-    assert f"costs epsilon {counted(FIRST):.3f} by itself" in fits.output
-    assert f"and {together:.3f} together with all earlier runs. It fits; at most 100 steps fit" in (
+    spent, together = weighed(ENDED, FIGURES), weighed(ENDED, FIGURES, FIRST)
+    assert f"adds epsilon {together - spent:.3f} to the {spent:.3f} spent: {together:.3f} of 2" in (
         fits.output
     )
+    assert f"it fits, and leaves {2 - together:.3f} for further runs to add" in fits.output
+    assert f"by itself it costs epsilon {counted(FIRST):.3f}" in fits.output
     tight = run.invoke(app, [*ask, "1.0", "0.05", "2000"])
-    assert "It does not fit" in tight.output
+    assert "it does not fit" in tight.output
     unknown = run.invoke(app, [*ask, "3.0", "0.02", "100", "--unit", "record"])
-    assert f"epsilon {math.inf} by itself" in unknown.output
+    assert f"by itself it costs epsilon {math.inf}" in unknown.output
     capped = [*ask, "3.0", "0.02", "100", "--unit", "record", "--max-records-per-person", "2"]
     two = SampledGaussian(
         noise_multiplier=3.0,
@@ -188,7 +191,48 @@ def test_a_planned_run_is_told_what_it_would_cost(site: Path) -> None:
         unit="record",
         max_records_per_person=2,
     )
-    assert f"costs epsilon {counted(two):.3f} by itself" in run.invoke(app, capped).output
+    assert f"by itself it costs epsilon {counted(two):.3f}" in run.invoke(app, capped).output
+
+
+def test_what_a_planned_run_adds_and_leaves_is_what_the_ledger_shows_after_it(site: Path) -> None:
+    before = read_ledger_view(site).accounts[0]
+    with Ledger(SiteDirectory(site).ledger) as ledger:
+        past = ledger.weighed_events("patients", before.budget)
+        planned = planned_cost(before, FIRST, past)
+        ledger.reserve(
+            FIRST, data_set=PATIENTS, run="run-9", budget=Budget(epsilon=5.0, delta=DELTA), now=NOW
+        )
+    after = read_ledger_view(site).accounts[0]
+    assert before.spent.weighed + planned.adds == pytest.approx(after.spent.weighed)
+    assert planned.together == after.spent.weighed
+    assert planned.left == after.left
+
+
+def test_a_ledger_is_read_whole_on_80_columns(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time, run or figure is cut off or broken, and no line is longer."""
+    monkeypatch.setattr(cli_ledger, "console", Console(width=80))
+    with Ledger(SiteDirectory(site).ledger) as ledger:
+        ledger.reserve(
+            FIRST,
+            data_set=PATIENTS,
+            run="f" * 64,
+            budget=Budget(epsilon=5.0, delta=DELTA),
+            now=NOW,
+            part="statistics 1",
+        )
+    said = run.invoke(app, ["site", "ledger", str(site), "--data", "patients"]).output
+    assert max(map(len, said.splitlines())) <= 80
+    assert "\N{HORIZONTAL ELLIPSIS}" not in said
+    assert re.search(rf"^ +\d+  {NOW:%Y-%m-%d %H:%M}  .*, run f{{12}} ", said, re.MULTILINE)
+    assert re.search(r"^ +100 of 100 steps, open +$", said, re.MULTILINE)
+
+
+def test_the_axis_of_a_single_reservation_is_of_days_not_of_years(site: Path) -> None:
+    account = read_ledger_view(site).accounts[1]
+    assert len(account.lines) == 1
+    low, high = draw_loss(account, 800).axes[0].get_xlim()
+    assert high - low == pytest.approx(1.0)
+    assert low < date2num(NOW) < high
 
 
 @pytest.mark.parametrize(
@@ -274,4 +318,4 @@ def test_what_fitted_by_the_bound_of_0_1_0_and_does_not_by_this_one_is_said(
     assert "This data set is over the budget" in ledger_page(view, site="north", now=NOW)
     assert [bool(one.warning) for one in view.accounts] == [True, False]
     asked = ["site", "ledger", str(site), "--data", "patients", "--what-if", "50", "0.01", "1"]
-    assert "It does not fit; at most 0 steps fit" in run.invoke(app, asked).output
+    assert "it does not fit; the most that fits: 0 steps" in run.invoke(app, asked).output

@@ -16,6 +16,7 @@ from consortium.deployment.processes import LaunchFailed
 from consortium.deployment.run_orders import RunOrder, last_run
 from consortium.deployment.superlink import SuperLink
 from consortium.run.directory import RunDirectory
+from consortium.run.party_directory import NotACoordinator
 from scenarios.engines.runner import ScenarioRun as Scenario
 from scenarios.engines.runner import run_scenario
 from scenarios.engines.staging import new_run_directory
@@ -64,14 +65,14 @@ def test_a_run_is_of_the_charter_in_force_and_says_its_model(
 ) -> None:
     said = commands.invoke(app, ["run", str(coordinator), "--name", "a", "--set", "quorum=3"])
     assert said.exit_code == 0, said.output
-    assert f"finished: 1 rounds, model {summary['model_digest']}" in said.output
+    assert f"finished: 1 round, model {summary['model_digest']}" in said.output
     assert "warning" not in said.output
     run = RunDirectory(coordinator.resolve() / "runs" / "a")
     assert run.charter.read_text() == (coordinator / "charter.json").read_text()
     assert last_run(coordinator) == run.path
     assert json.loads((coordinator / "order.json").read_text())["config"]["quorum"] == 3
     waited = commands.invoke(app, ["wait", str(coordinator)])
-    assert waited.output.startswith("finished: 1 rounds")
+    assert waited.output.startswith("finished: 1 round, model")
 
 
 @pytest.mark.parametrize("words", [["run", "--name", "a"], ["stop"]])
@@ -240,10 +241,45 @@ def test_nothing_is_evaluated_later_that_was_not_withheld(
     assert last_run(coordinator) == run.path
 
 
+def test_a_parked_run_keeps_its_summary_when_the_coordinator_is_not_up(
+    coordinator: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (coordinator / "ends").write_text("parked")
+    commands.invoke(app, ["run", str(coordinator), "--name", "a"])
+    monkeypatch.undo()  # the SuperLink is none
+    refused = commands.invoke(app, ["resume", str(coordinator)]).exception
+    assert isinstance(refused, LaunchFailed)
+    assert f"coordinator up {coordinator} --detach`" in str(refused)
+    assert RunDirectory(coordinator / "runs" / "a").summary.exists()
+
+
 def test_what_is_not_there_is_not_resumed(coordinator: Path) -> None:
     assert isinstance(commands.invoke(app, ["resume", str(coordinator)]).exception, NothingRuns)
     named = commands.invoke(app, ["resume", str(coordinator), "--name", "b"])
-    assert isinstance(named.exception, NotResumable)
+    assert isinstance(named.exception, NothingRuns)
+    assert "there is no run b in" in str(named.exception)
+
+
+@pytest.mark.parametrize("command", ["run", "resume", "evaluate", "wait", "stop"])
+def test_a_command_on_runs_names_whose_directory_it_was_given(
+    command: str, coordinator: Path
+) -> None:
+    site = commands.invoke(app, [command, str(coordinator.parent / "east")]).exception
+    assert isinstance(site, NotACoordinator)
+    assert "east is the directory of a site: name that of the coordinator" in str(site)
+    commands.invoke(app, ["run", str(coordinator), "--name", "a", "--no-wait"])
+    run = commands.invoke(app, [command, str(coordinator / "runs" / "a")]).exception
+    assert isinstance(run, NotACoordinator)
+    assert f"name the directory of its coordinator, {coordinator.resolve()}" in str(run)
+
+
+def test_a_run_is_named_among_those_there_are(coordinator: Path) -> None:
+    for name in ("a", "b"):
+        commands.invoke(app, ["run", str(coordinator), "--name", name, "--no-wait"])
+    said = commands.invoke(app, ["evaluate", str(coordinator), "--name", "c"]).exception
+    assert isinstance(said, NothingRuns)
+    assert "there is no run c in" in str(said)
+    assert {*str(said).rpartition("it has ")[2].split(", ")} == {"a", "b"}
 
 
 def test_a_round_is_awaited(coordinator: Path) -> None:

@@ -1,5 +1,6 @@
 """What a site would say to a run is known before it starts."""
 
+import re
 import time
 from pathlib import Path
 
@@ -139,6 +140,8 @@ def test_a_run_that_does_not_fit_into_what_is_left_is_foreseen_with_the_numbers(
     code, told = checked(fresh, *within)
     assert code == 0, told
     assert "budget of privacy" in told
+    assert re.search(r"4 steps at noise 4: epsilon [\d.]+ more +epsilon 1 for", told)
+    assert re.search(r"over all runs: 0 spent, afterwards 0\.\d+ left", told)
     beyond = ("dp.unit=person", "dp.noise-multiplier=0.5", "dp.steps=20", "num-server-rounds=9")
     code, told = checked(fresh, *beyond)
     assert code == 1

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from consortium.wording import formatting as words
 from consortium.wording.formatting import escape_controls
+from privacy.errors import plural
 
 
 def plain(text: str) -> str:
@@ -123,7 +124,7 @@ def test_some_of_several(part: int, whole: int, shown: str) -> None:
     [("bank", "banks"), ("property", "properties"), ("branch", "branches"), ("day", "days")],
 )
 def test_plurals(noun: str, shown: str) -> None:
-    assert words.plural(noun) == shown
+    assert plural(noun) == shown
 
 
 @pytest.mark.parametrize(

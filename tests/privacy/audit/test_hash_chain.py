@@ -420,3 +420,11 @@ def test_a_killed_writer_loses_nothing_it_reported(kills: int, log: Path) -> Non
     chain.append([LogEvent("sent")])
     chain.close()
     verify_chain(log, KEYS)
+
+
+def test_a_broken_log_is_named_where_several_are_read() -> None:
+    broken = AuditChainBroken("its hash does not match its entry", line=7)
+    named = broken.named("the log of north")
+    assert str(broken) == "line 7: its hash does not match its entry"
+    assert str(named) == "the log of north, line 7: its hash does not match its entry"
+    assert (named.line, named.counts) == (broken.line, broken.counts)

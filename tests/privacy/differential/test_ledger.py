@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privacy.differential.accounting import BadTarget, calibrated_noise, epsilon
-from privacy.differential.budget import BudgetExhausted
+from privacy.differential.budget import BudgetExhausted, left_after
 from privacy.differential.ledger import (
     FILE,
     Ledger,
@@ -138,6 +138,16 @@ def test_a_first_run_fits_the_budget_that_its_noise_was_calibrated_for(ledger: L
     assert ledger.reserve(plan, data_set=PATIENTS, run="one", budget=BUDGET).fresh
     found = ledger.spent(PATIENTS.name, BUDGET)
     assert found.weighed == found.planned <= BUDGET.epsilon < found.further
+
+
+def test_what_a_planned_run_leaves_is_what_a_further_one_may_add(ledger: Ledger) -> None:
+    assert left_after((), BUDGET) == BUDGET.epsilon
+    for number in range(2):
+        past = ledger.weighed_events(PATIENTS.name, BUDGET)
+        planned = left_after((*past, steps()), BUDGET)
+        ledger.reserve(steps(), data_set=PATIENTS, run=f"run-{number}", budget=BUDGET, now=NOW)
+        assert planned == BUDGET.epsilon - ledger.spent(PATIENTS.name, BUDGET).further > 0
+    assert left_after((steps(100_000),), BUDGET) == 0
 
 
 def test_a_first_run_that_fits_by_its_plan_alone_gives_no_room_back(ledger: Ledger) -> None:

@@ -35,6 +35,16 @@ def test_writing_replaces_the_whole_file_and_leaves_nothing_else(tmp_path: Path)
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_that_cannot_be_written_is_named_as_it_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "file" / "below", tmp_path / "nowhere" / "file", tmp_path / "folder"):
+        with pytest.raises(OSError) as refused:  # noqa: PT011 -- of each kind another class
+            write_atomically(path, "new")
+        assert refused.value.filename == str(path)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder"]
+
+
 @pytest.mark.parametrize("step", ["write", "fsync", "replace"])
 def test_a_death_at_any_step_leaves_the_old_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str

@@ -89,7 +89,7 @@ def test_missing_and_excluded_sites_are_named_with_the_reason(tmp_path: Path) ->
     absent = {**JOINED, "sites": ["east"], "absent": ["west"]}
     text = shown_text(tmp_path, absent, site_quarantined(needed=8, came=4), site_quarantined())
     assert text.splitlines() == [
-        "1 sites joined: east, absent: west",
+        "1 site joined: east, absent: west",
         "round 1: west left out (silent, needed 8, came 4)",
         "round 1: west left out (silent)",
     ]
