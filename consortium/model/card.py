@@ -129,8 +129,8 @@ def _data_lines(model: Subject) -> Iterator[str]:
         return
     described = statistics.describe(model.statistics)
     yield (
-        f"- {words.count(described['records'])} training records of "
-        f"{words.count(described['persons'])} persons. The sites counted them; the counts were "
+        f"- {number_of(described['records'], 'training record')} of "
+        f"{number_of(described['persons'], 'person')}. The sites counted them; the counts were "
         "added up."
     )
     for name, column in described["columns"].items():
