@@ -160,7 +160,6 @@ def ledger_of_many_runs(folder: Path) -> Path:
 
 def receipt_of_a_run(folder: Path) -> Path:
     """Write the receipt of a site's log, without the coordinator's."""
-    folder.mkdir()
     key = SigningKey.at(folder / "signing.secret")
     journal = open_journal(folder, owner="north", key=key.public, sign=key.sign)
     journal.note(audit.RUN, run="e" * 32, charter="c" * 64, config="d" * 64, program="f" * 64)
