@@ -236,5 +236,5 @@ def test_no_site_and_coordinator_share_a_directory(
 ) -> None:
     before = contents_under(world)
     assert run(monkeypatch, line.split()) == 1
-    assert "one of its own" in capsys.readouterr().err.replace("\n", " ")
+    assert "one of its own" in " ".join(capsys.readouterr().err.split())
     assert contents_under(world) == before

@@ -197,7 +197,7 @@ def _print_account(account: Account) -> None:
     _say(
         f"{account.data_set}: epsilon {spent.weighed:.3f} of {budget.epsilon:g} spent, "
         f"{account.left:.3f} left for further runs to add",
-        f"{account.data_set}: if all had been planned beforehand: {spent.planned:.3f}",
+        f"(if all had been planned beforehand: {spent.planned:.3f})",
     )
     if account.warning:
         _say(f"{account.data_set} is {account.warning}")

@@ -126,7 +126,7 @@ def test_the_command_shows_the_ledger(site: Path, monkeypatch: pytest.MonkeyPatc
     said = run.invoke(app, ["site", "ledger", str(site)])
     assert said.exit_code == 0, said.output
     assert f"patients: epsilon {weighed(ENDED, FIGURES):.3f} of 2 spent" in said.output
-    assert f"planned beforehand: {counted(ENDED, FIGURES):.3f}" in said.output
+    assert f"planned beforehand: {counted(ENDED, FIGURES):.3f})" in said.output
     assert "40 of 100" in said.output
     assert read_ledger_view(site).head.digest.hex() in said.output
 
