@@ -26,7 +26,7 @@ from consortium.report.plots.style import write_png
 from consortium.site.directory import SiteDirectory
 from consortium.wording.formatting import moment, short_run
 from privacy.differential.announced_ledger import AnnouncedLedger
-from privacy.differential.mechanisms import UNITS, SampledGaussian
+from privacy.differential.mechanisms import UNITS, SampledGaussian, Unit
 from privacy.differential.second_opinion import opacus_epsilon
 from privacy.errors import number_of
 
@@ -46,7 +46,7 @@ PLANNED = typer.Option(
 SECOND = typer.Option(False, "--second-opinion", help="Ask Opacus too; this takes seconds.")
 
 
-def _known_unit(unit: str) -> str:
+def _known_unit(unit: str) -> Unit:
     if unit not in UNITS:
         raise typer.BadParameter(f"it must be one of {', '.join(UNITS)}, got {unit}")
     return unit
@@ -148,7 +148,7 @@ def _planned_event(planned: tuple[float, float, int], unit: str, most: int) -> S
         sampling_rate=rate,
         steps=steps,
         clip_norm=1.0,
-        unit=unit,
+        unit=_known_unit(unit),
         max_records_per_person=most,
     )
 
