@@ -138,7 +138,7 @@ def wrong_options() -> Iterator[tuple[Leaf, str, str]]:
             elif isinstance(one.type, click.Path):
                 yield leaf, name, f"bytes/{NOBODY}"
             else:
-                for value in WRONG_WORDS[name]:
+                for value in WRONG_WORDS.get(name, (NOBODY,)):
                     yield leaf, name, value
 
 

@@ -15,6 +15,7 @@ from consortium.run.directory import RunDirectory
 from consortium.run.leader_lock import is_led
 from consortium.run.records import Summary, read_record
 from consortium.wording.formatting import name_list
+from privacy.errors import number_of
 from strategies.coordinator.messaging.events import SiteQuarantined, SitesJoined
 
 _LOOK_S = 1.0
@@ -137,6 +138,6 @@ class _News:
 def _lines_about(event: Mapping[str, Any]) -> Iterator[str]:
     match event:
         case {"event": SitesJoined.kind, "sites": sites, "absent": [*absent]} if absent:
-            yield f"{_GOES_ON} {name_list(absent)}, with {len(sites)} sites"
+            yield f"{_GOES_ON} {name_list(absent)}, with {number_of(len(sites), 'site')}"
         case {"event": SiteQuarantined.kind, "site": site, "code": code}:
             yield f"left out: {site}, {code_and_counts(code, event.get('counts', {}))}"

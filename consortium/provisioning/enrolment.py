@@ -136,6 +136,10 @@ def init_site(
             f"{document_mistakes(error, SiteConfig)}: a name begins with a small letter; small "
             "letters, digits and . _ - follow"
         ) from error
+    if CoordinatorDirectory(directory).server_key.is_file():
+        raise BadSite(
+            f"{directory} is the directory of a coordinator: give the site one of its own"
+        )
     make_private_directory(directory)
     identity = Identity.generate(name)
     identity.write(SiteDirectory(directory).identity)
