@@ -4,6 +4,7 @@ import gc
 import importlib
 import os
 import pkgutil
+import signal
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,14 @@ from hypothesis import settings
 # As each test has a core; torch's threads, on cores that are taken, wait by spinning. Programs that
 # a test starts have one as well.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell's `&` and `nohup` make programs deaf to these, and what tests start would be so as well.
+for number, heard in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, heard)
 
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("desk", deadline=None)

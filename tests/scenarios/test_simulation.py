@@ -104,14 +104,12 @@ def test_an_interrupted_simulation_leaves_nothing_behind(
     run = tmp_path / "run"
     program = Path(sys.executable).parent / "scenario"
     command = [str(program), "run", "heart-diagnosis", "--engine", "simulation", "--out", str(run)]
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` ignores it
     process = subprocess.Popen(
         [*command, "--set", "num-server-rounds=500"],
         start_new_session=True,
         stderr=subprocess.PIPE,
         text=True,
     )
-    signal.signal(signal.SIGINT, before)
     until = time.monotonic() + 180  # Ray starts slowly where other tests run
     while not (run / "metrics.jsonl").exists() and time.monotonic() < until:
         time.sleep(0.2)
