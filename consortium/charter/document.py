@@ -24,7 +24,9 @@ from sites.schema.texts import AgreedTable
 ADDRESS = r"^$|^[A-Za-z0-9_.:\[\]-]{1,253}:[0-9]{1,5}$"
 
 
-_LATER_FIELDS = frozenset({"authority", "coordinator_key"})  # those that came after 0.1.0
+_LATER_FIELDS = frozenset(
+    {"authority", "coordinator_key", "statistics_of"}
+)  # those that came after 0.1.0
 
 
 class BadCharter(ConsortiumError, ValueError, code="bad-charter"):
@@ -95,6 +97,8 @@ class Charter(_Agreed):
         coordinator_key: Ed25519 public key of the coordinator, hexadecimal: it signs every
             question of an encrypted run. Empty in charters of version 0.1.0: what their sites were
             shown cannot be proven.
+        statistics_of: Fingerprint of the earlier revision whose pooled statistics stand in
+            encrypted runs; empty if this one counts its own.
     """
 
     version: Literal[1] = 1
@@ -109,6 +113,7 @@ class Charter(_Agreed):
     release_pooled: bool = True
     authority: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     coordinator_key: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    statistics_of: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> "Charter":

@@ -73,6 +73,8 @@ def sign(
     path = signature_path(charter, signature.member)
     signature.write(path)
     print(f"{path}: {signature.member} signed {agreed.fingerprint}")
+    if agreed.revision > 1:
+        print(_exact_counts_text(agreed))
 
 
 @app.command("show")
@@ -85,6 +87,8 @@ def show(charter: Path = CHARTER) -> None:
     print(f"coordinator {agreed.coordinator or 'none named'}")
     print(f"authority   {agreed.authority or 'none named'}")
     print(f"signs with  {agreed.coordinator_key or 'no key: what sites are shown is not proven'}")
+    if agreed.statistics_of:
+        print(f"statistics  of the revision with fingerprint {agreed.statistics_of}")
     for key, value in agreed.floors.model_dump().items():
         print(f"floor       {key} = {value}")
     for member in agreed.members:
@@ -105,6 +109,9 @@ def revise(
     ),
     authority: Path | None = typer.Option(None, help="Another authority.pem, which all sign."),
     coordinator_key: Path | None = COORDINATOR_KEY,
+    keep_statistics: bool = typer.Option(
+        False, help="Let the statistics stand that were counted under the charter in force."
+    ),
 ) -> None:
     """Draft the next revision, with members leaving or joining; all its members must sign it."""
     changed = revise_charter(
@@ -112,8 +119,24 @@ def revise(
         without=without,
         joining=[PublicHalf.read(path) for path in joining],
         authority=None if authority is None else certificate_digest(read_certificate(authority)),
+        keep_statistics=keep_statistics,
     )
     if coordinator_key is not None:
         changed = with_coordinator_key(changed, coordinator_key.read_text().strip())
     changed.write(to)
     print(f"{to}: revision {changed.revision}, members {', '.join(changed.names)}")
+    print(_exact_counts_text(changed))
+
+
+def _exact_counts_text(revised: Charter) -> str:
+    """Return what follows from a revision for exact counts: who joins must know before it signs."""
+    difference = "the difference of old and new counts is that of the sites that join or leave"
+    if revised.statistics_of:
+        return (
+            "the statistics of an earlier revision stand; exact evaluations begin anew, so "
+            f"{difference}"
+        )
+    return (
+        f"exact counts of encrypted runs begin anew under this revision, so {difference}; with "
+        "`revise --keep-statistics` the old statistics stand"
+    )

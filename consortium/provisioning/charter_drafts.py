@@ -87,6 +87,7 @@ def revise_charter(
     without: Iterable[str] = (),
     joining: Iterable[PublicHalf] = (),
     authority: str | None = None,
+    keep_statistics: bool = False,
 ) -> Charter:
     """Return the next revision of a charter, for its remaining and new members to sign.
 
@@ -99,6 +100,8 @@ def revise_charter(
         without: Names of members that leave.
         joining: Public halves of sites that join.
         authority: SHA-256 of the certificate of another authority; by default the same.
+        keep_statistics: Let the pooled statistics of the charter in force stand. Otherwise they
+            are counted anew, and the difference is that of who joins or leaves.
 
     Raises:
         UnknownMember: A member that is to leave is not in the charter.
@@ -111,6 +114,7 @@ def revise_charter(
     stay = [member for member in charter.members if member.name not in leaving]
     members = (*stay, *(half.member for half in joining))
     openers = tuple(name for name in charter.openers if name not in leaving)
+    standing = charter.statistics_of or charter.fingerprint  # who counted them has no other name
     try:
         changed = Charter.model_validate(
             {
@@ -119,6 +123,7 @@ def revise_charter(
                 "openers": openers,
                 "revision": charter.revision + 1,
                 "authority": charter.authority if authority is None else authority,
+                "statistics_of": standing if keep_statistics else "",
             }
         )
     except ValidationError as error:

@@ -51,7 +51,13 @@ def planned_recount(directory: Path) -> Recount:
         ConsortiumError: The site cannot be read.
     """
     place, config = SiteDirectory(directory), read_site_config(directory)
-    charter = Charter.read(place.charter).fingerprint
+    agreed = Charter.read(place.charter)
+    charter = agreed.fingerprint
+    if agreed.statistics_of:
+        raise NothingCounted(
+            "under the charter in force the statistics of an earlier revision stand, and no site "
+            "counts its training records: let all sign a revision without --keep-statistics"
+        )
     counted = CountedData(charter=charter, data_set=config.data_set)
     nothing = NothingCounted(
         f"this site counted nothing of '{config.data_set}' under the charter in force: its next "

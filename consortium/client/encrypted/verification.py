@@ -231,6 +231,8 @@ class ExactCounts:
             return False
         if not self.of_statistics:
             return True  # there is nothing in them
+        if self.terms.site.charter.statistics_of:
+            return False  # all who signed it let those of an earlier revision stand
         before = self._rosters.counts_for(self._counted, self.terms.opened.roster)
         return self.of_whole_roster if before is None else before
 
@@ -350,7 +352,7 @@ class ExactCounts:
         """
         if self.evaluated_model:
             return self._confirmed_start()
-        pooled = self._rosters.pooled_statistics(self.terms.site.fingerprint)
+        pooled = self._pooled_statistics()
         if pooled is not None:
             return self.terms.step.start(pooled)
         if self._rosters.counts_for(self._counted, self.terms.opened.roster) is not None:
@@ -363,18 +365,28 @@ class ExactCounts:
         Raises:
             AnotherRoster: It does: the difference would be that of the sites between.
         """
-        fingerprint = self.terms.site.fingerprint
-        held = self._rosters.pooled_statistics(fingerprint)
+        held = self._pooled_statistics()
         if not self.of_statistics:
             return
         if held is None:
-            self._rosters.keep_pooled_statistics(fingerprint, statistics)
+            self._rosters.keep_pooled_statistics(self.terms.site.fingerprint, statistics)
         elif not np.array_equal(held, statistics):
             raise AnotherRoster(
                 "this run has other statistics than this site holds under this charter: run with "
                 "all its sites, let a site whose records changed say so (`consortium site "
                 "recount`), or let them sign the next revision of the charter"
             )
+
+    def _pooled_statistics(self) -> Tally | None:
+        """Return the statistics of all sites that stand under this charter, if this site has some.
+
+        Of an earlier revision, if the charter says so and this site took part in it.
+        """
+        charter = self.terms.site.charter
+        held = self._rosters.pooled_statistics(self.terms.site.fingerprint)
+        if held is None and charter.statistics_of:
+            held = self._rosters.pooled_statistics(charter.statistics_of)
+        return held
 
     def _confirmed_start(self) -> RunState | None:
         from consortium.model.files import read_confirmed  # no other answer needs it

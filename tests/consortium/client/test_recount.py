@@ -191,6 +191,10 @@ def test_nothing_happens_without_a_yes(consortium: Consortium) -> None:
     assert commands.invoke(app, words, input="y\n").exit_code == 0
     with pytest.raises(NothingCounted):
         planned_recount(directory)
+    kept = consortium.charter.model_copy(update={"statistics_of": "0" * 64})
+    kept.write(directory / "charter.json")
+    with pytest.raises(NothingCounted, match="statistics of an earlier revision stand"):
+        planned_recount(directory)
 
 
 def test_where_nothing_was_counted_there_is_nothing_to_count_again(

@@ -69,6 +69,18 @@ def test_a_later_charter_has_another_fingerprint_and_the_next_number(
     assert len({founded.charter.fingerprint, more.fingerprint, back.fingerprint}) == 3
 
 
+def test_statistics_that_stand_are_those_of_the_revision_that_counted_them(
+    founded: Founded,
+) -> None:
+    """Over several revisions; and they stand in no later one that does not say so."""
+    first = revise_charter(founded.charter, keep_statistics=True)
+    second = revise_charter(first, keep_statistics=True)
+    assert first.statistics_of == second.statistics_of == founded.charter.fingerprint
+    assert revise_charter(second).statistics_of == ""
+    changed = first.model_copy(update={"statistics_of": ""})
+    assert changed.fingerprint != first.fingerprint
+
+
 def test_who_leaves_opens_no_more_runs(founded: Founded, tmp_path: Path) -> None:
     half = init_site(tmp_path / "south", name="south", source=TableFile(path=Path("x.csv")))
     named = founded.charter.model_copy(update={"openers": ("west", "north")})

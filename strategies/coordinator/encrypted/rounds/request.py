@@ -174,6 +174,13 @@ def require_same_roster(question: SealedRequest, missing: Sequence[str]) -> None
             "let all who remain or join sign the charter's next revision",
             bound=len(bound),
         )
+    if not missing and question.sums[STATISTICS].withheld:
+        raise RoundVoid(
+            "under this charter the statistics of an earlier revision stand, and not more than "
+            "half of the sites of this run hold them: run with more of the sites of then, or let "
+            "all sign a revision that counts anew (`consortium charter revise` without "
+            "--keep-statistics)"
+        )
 
 
 def require_confirmed_model(question: SealedRequest) -> None:
