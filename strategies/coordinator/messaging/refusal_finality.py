@@ -72,6 +72,7 @@ FINAL_AT_THE_SITE = frozenset(
         "other-commitments",
         "other-settings",
         "other-sites",
+        "too-many-draws",
         "training-diverged",
         "unclippable-model",
         # what its policy and its ledger allow
