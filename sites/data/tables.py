@@ -109,7 +109,7 @@ def _read_file(source: TableFile) -> pd.DataFrame:
         raise UnknownFormat(f"{path} ends in '{ending}', but only {', '.join(FORMATS)} can be read")
     try:
         return _parse_file(source, ending)
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:  # of UTF-16 without a mark, say, no character is to blame
         raise BrokenFile(f"{path} {reason_other_encoding(path, source.encoding)}") from error
     except _BROKEN as error:
         raise BrokenFile(f"{path} cannot be read as {ending}: {error}") from error

@@ -256,6 +256,15 @@ def test_a_broken_file_is_refused(tmp_path: Path, name: str, content: bytes, mes
         read_table(TableFile(path=tmp_path / name))
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "punycode"])
+def test_a_file_that_is_not_in_the_encoding_that_was_said_is_refused(
+    tmp_path: Path, encoding: str
+) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(BrokenFile, match=f"is not written in {encoding}"):
+        read_table(TableFile(path=tmp_path / "a.csv", encoding=encoding))
+
+
 def test_a_column_that_stands_twice_in_a_parquet_file_is_refused(tmp_path: Path) -> None:
     parquet.write_table(pyarrow.table([[1], [2]], names=["a", "a"]), tmp_path / "a.parquet")
     with pytest.raises(BrokenFile, match=r"names the columns \['a'\] more than once"):
