@@ -215,6 +215,7 @@ CODES = {
     "TooManyBytes": "too-many-bytes",
     "TooManyLiars": "too-many-liars",
     "TooManyEvaluations": "too-many-evaluations",
+    "TooManyDraws": "too-many-draws",
     "TooManyOpenings": "too-many-openings",
     "TooManyRounds": "too-many-rounds",
     "TooManyUploads": "too-many-uploads",

@@ -175,7 +175,8 @@ def read_site_config(directory: Path) -> SiteConfig:
         raise BadSite(f"no site is set up in {directory}: {path} cannot be read") from error
     except ValidationError as error:
         mistakes = document_mistakes(error, SiteConfig)
-        raise BadSite(f"{path} is not a site's configuration: {mistakes}") from error
+        # Pydantic's own error quotes the URL of a database, and would be in the site's log as well.
+        raise BadSite(f"{path} is not a site's configuration: {mistakes}") from None
 
 
 def read_identity(site: Path) -> Identity:

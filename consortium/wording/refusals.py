@@ -119,6 +119,7 @@ _SAID_BY_THE_SITE = {
     "the run must be started anew.",
     "other-commitments": "It had revealed its share of the draw of buckets for other commitments "
     "of these sites, so one of them committed twice.",
+    "too-many-draws": "It has drawn buckets for as many rosters as it does under one charter.",
     "wrong-commitment": "It was shown commitments that are not one of each site of the draw.",
     "wrong-share": "It was shown a share of the draw of buckets that its site did not commit to.",
     "other-settings": "It refused to seal the same updates with other settings; the run "

@@ -23,11 +23,18 @@ from privacy.storage.sqlite import SiteDatabase
 DRAW_TABLES = (
     "CREATE TABLE IF NOT EXISTS bucket_draws"
     " (draw BLOB PRIMARY KEY, digest BLOB NOT NULL, commitments BLOB NOT NULL, seed BLOB) STRICT",
+    "CREATE TABLE IF NOT EXISTS charter_draws"
+    " (charter BLOB, draw BLOB, PRIMARY KEY (charter, draw)) STRICT",
 )
+MOST_DRAWS = 1_024  # rosters for which a site reveals a share under one charter
 
 
 class OtherCommitments(ConsortiumError, PermissionError, code="other-commitments"):
     """This site revealed its share for other commitments of the same sites before."""
+
+
+class TooManyDraws(ConsortiumError, PermissionError, code="too-many-draws"):
+    """This site drew buckets for as many rosters as it does under one charter."""
 
 
 class NoBucketDraw(ConsortiumError, LookupError, code="no-bucket-draw"):
@@ -52,9 +59,11 @@ class DrawMemory:
 
         Raises:
             OtherCommitments: They were others before.
+            TooManyDraws: They are of a new roster, after `MOST_DRAWS` others under the charter.
         """
         draw, digest = commitments.draw.digest, commitments.digest
         with self._database.writing():
+            self._require_room(commitments.draw)
             self._database.execute(
                 "INSERT OR IGNORE INTO bucket_draws VALUES (?, ?, ?, NULL)",
                 draw,
@@ -66,6 +75,27 @@ class DrawMemory:
             raise OtherCommitments(
                 "this site revealed its share of the buckets for other commitments of these "
                 "sites, so one of them signed two: run without it"
+            )
+
+    def _require_room(self, draw: Draw) -> None:
+        # There are as many draws as rosters. Who may ask for each of them fills the disk, and
+        # chooses the draw that suits it.
+        if self.commitments(draw):
+            return
+        begun = self._database.execute(
+            "INSERT INTO charter_draws SELECT ?, ? WHERE"
+            " (SELECT COUNT(*) FROM charter_draws WHERE charter = ?) < ?",
+            draw.charter,
+            draw.digest,
+            draw.charter,
+            MOST_DRAWS,
+        )
+        if not begun:
+            raise TooManyDraws(
+                f"this site drew buckets for {MOST_DRAWS} rosters under this charter, and draws "
+                "for no other: run with sites that drew together before, or in one bucket, or let "
+                "the members sign the charter's next revision",
+                at_most=MOST_DRAWS,
             )
 
     def commitments(self, draw: Draw) -> dict[str, bytes]:
@@ -124,6 +154,7 @@ class SiteDraws:
         Raises:
             WrongCommitment: They are not one of each site, or this site's own is altered.
             OtherCommitments: The share was revealed for others before.
+            TooManyDraws: It was revealed for as many other rosters as there may be.
             ConsortiumError: The roster is not allowed, or a site did not sign its commitment.
         """
         draw, site = self._draw(tuple(encoded)), self.identity.name

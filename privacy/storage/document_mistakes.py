@@ -5,6 +5,7 @@ it was meant to be.
 """
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
@@ -15,13 +16,15 @@ from pydantic_core import ErrorDetails
 _SHOWN = 5
 _NO_SUCH_KEY = "extra_forbidden"
 _LONGEST = 60  # characters of a value that are quoted
+_URL = re.compile(r"://.*?(?=[\s'\"]|$)")
 
 
 def document_mistakes(error: Exception, document: Any) -> str:  # noqa: ANN401 -- any annotation
     """Return what is wrong with a document, one mistake after the other.
 
     Guarantee: a key that is none is named with the nearest one, or with all that there are. A value
-    is quoted if it is short and its field is shown in `repr`; one that may hold a password is not.
+    is quoted if it is short and its field is shown in `repr`; one that may hold a password is not,
+    and neither is a URL, in whatever place it stands.
 
     Args:
         error: Why it was refused; anything but a `ValidationError` speaks for itself.
@@ -32,7 +35,8 @@ def document_mistakes(error: Exception, document: Any) -> str:  # noqa: ANN401 -
     found = [*_own_mistakes(error.errors(include_url=False))]
     found.sort(key=lambda one: one["type"] != _NO_SUCH_KEY)  # a key that is missing was mistyped
     more = f"; {len(found) - _SHOWN} mistakes more" if len(found) > _SHOWN else ""
-    return "; ".join(_mistake(one, document) for one in found[:_SHOWN]) + more
+    told = "; ".join(_mistake(one, document) for one in found[:_SHOWN]) + more
+    return _URL.sub("://...", told)  # as a key or a tag
 
 
 def _own_mistakes(found: list[ErrorDetails]) -> Iterator[ErrorDetails]:
@@ -63,7 +67,8 @@ def _nearest_key(key: str, fields: Mapping[str, FieldInfo]) -> str:
 
 
 def _quoted(value: object, field: FieldInfo | None) -> str:
-    shown = isinstance(value, str | int | float | None) and len(repr(value)) <= _LONGEST
+    quotable = isinstance(value, str | int | float | None) and "://" not in str(value)
+    shown = quotable and len(repr(value)) <= _LONGEST
     return f", got {value!r}" if shown and (field is None or field.repr) else ""
 
 

@@ -4,6 +4,7 @@ import codecs
 import csv
 import difflib
 import re
+import zlib
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -56,10 +57,20 @@ _CODE = re.compile(r"[-.?*]+|-?9+|-1|unknown|unbekannt|missing|none", re.I)
 
 
 def words_for_file(source: DataSource) -> list[str]:
-    """Return words for how a CSV or TSV file seems to be written, where it is not as declared."""
+    """Return words for how a CSV or TSV file seems to be written, where it is not as declared.
+
+    There are none for a file that cannot be read: who reads its records says why.
+    """
     ending = source.path.name.removesuffix(".gz") if isinstance(source, TableFile) else ""
     if not isinstance(source, TableFile) or not ending.endswith((".csv", ".tsv")):
         return []
+    try:
+        return _words_for_text(source, ending)
+    except (OSError, EOFError, zlib.error):
+        return []
+
+
+def _words_for_text(source: TableFile, ending: str) -> list[str]:
     words = []
     encoding = source.encoding if source.encoding != UTF_8 else _encoding_of(source.path)
     if encoding != source.encoding:

@@ -193,7 +193,7 @@ def encoding_named(said: str) -> str:
     try:
         found = codecs.lookup(said).name
         "".encode(found)
-    except LookupError as error:
+    except (LookupError, ValueError) as error:  # one codec is there to refuse every text
         raise BadReading(
             f"there is no encoding '{said}': say utf-8, latin-1, cp1252 or utf-16"
         ) from error

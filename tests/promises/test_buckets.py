@@ -15,6 +15,7 @@ from flwr.app import RecordDict
 from consortium.site.key_ring import member_at
 from privacy.protocol.bucket_draw import Draw
 from privacy.protocol.grouping import assign_buckets
+from privacy.secrets import bucket_draws
 from privacy.wire import draw_messages
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import flower_records as wire
@@ -195,6 +196,27 @@ def test_a_coordinator_that_lets_nobody_draw_gets_no_update(consortium: Consorti
     assert course.error is not None
     assert {code for _, _, code in course.quarantined} == {"site-refused.no-bucket-draw"}
     assert all(refusal(answer) for _, answer in course.answers("train"))
+
+
+def test_a_coordinator_that_lets_ever_new_rosters_draw_comes_to_an_end(
+    counted: Consortium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It sees two draws here, not all, and chooses among these by leaving sites out."""
+    monkeypatch.setattr(bucket_draws, "MOST_DRAWS", 2)
+    told = []
+    for left_out in SITES[1:5]:
+        draw = draw_of(counted, tuple(site for site in SITES if site != left_out))
+        made = {}
+        for site in draw.roster:
+            identity = counted.identity(site)
+            share = identity.bucket_share(draw.digest)
+            made[site] = draw.commit(site, share, identity.sign).encode()
+        told.append(refusal(revealed(counted, SITES[0], made)))
+    assert told == ["", "", "too-many-draws", "too-many-draws"]
+    forget_processes()
+    course = counted.start(**IN_TWO)
+    assert course.error is None, course.error
+    assert course.quarantined == {(0, SITES[0], "site-refused.too-many-draws")}
 
 
 def silent(_honest: RecordDict) -> RecordDict:

@@ -72,6 +72,7 @@ FINAL_AT_THE_SITE = frozenset(
         "other-commitments",
         "other-settings",
         "other-sites",
+        "too-many-draws",
         "training-diverged",
         "unclippable-model",
         # what its policy and its ledger allow
@@ -184,9 +185,16 @@ def is_final(code: str) -> bool:
     return code in FINAL_BY_THE_COORDINATOR
 
 
+@dataclass(frozen=True, kw_only=True)
+class SiteClaimed(SiteQuarantined):
+    """A node refused to introduce itself, in the name of this site; it did not prove the name."""
+
+
 @dataclass
 class FinalRefusals:
     """An observer that knows whose last answer was a final refusal, and tells another observer.
+
+    Guarantee: no node speaks for a site that it has not proved to be.
 
     Args:
         observe: Receives every event.
@@ -198,6 +206,9 @@ class FinalRefusals:
     def __call__(self, event: RunEvent) -> None:
         """Note an event, and pass it on."""
         match event:
+            case SiteClaimed(site=site):
+                # Or a node that claims the name of a site that is away would end the run for all.
+                self.sites.discard(site)
             case SiteQuarantined(site=site, code=code) if is_final(code):
                 self.sites.add(site)
             case SiteQuarantined(site=site) | SiteAnswered(site=site):

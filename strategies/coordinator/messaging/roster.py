@@ -22,6 +22,7 @@ from privacy.wire.flower_records import MalformedRecord, refusing_site
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import Observer, RunEvent, SiteQuarantined
 from strategies.coordinator.messaging.exchange import GONE, Exchange
+from strategies.coordinator.messaging.refusal_finality import SiteClaimed
 from strategies.coordinator.messaging.reply_validation import (
     Quarantine,
     ReplyRefused,
@@ -245,7 +246,7 @@ class Reception:
         layouts: dict[str, Layout] = {}
         for reply in self.exchange.replies(asked):
             node = reply.metadata.src_node_id
-            with Quarantine(self.observe, server_round, self._answering_name(reply)):
+            with Quarantine(self._observe_claim, server_round, self._answering_name(reply)):
                 said = self._read_introduction(reply, challenge)
                 layout = layouts.setdefault(said.layout.digest, said.layout)
                 # Equal layouts share one object, and anchor and proof are dropped, so that memory
@@ -255,6 +256,9 @@ class Reception:
                 gone.add(node)
             del reply
         return _Met(introduced=introduced, settled=frozenset(nodes) - gone, gone=frozenset(gone))
+
+    def _observe_claim(self, event: SiteQuarantined) -> None:
+        self.observe(SiteClaimed(**vars(event)))
 
     def _answering_name(self, reply: Message) -> str:
         """Return the name under which a node answered, if it is a member's, or else the node id."""

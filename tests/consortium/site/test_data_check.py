@@ -8,7 +8,7 @@ import pytest
 from consortium.site.data_check import DataCheck, check_data, check_lines
 from sites.data.reading import parsed_words
 from sites.data.source import TableFile, TextFolder
-from sites.data.tables import BrokenFile
+from sites.data.tables import BrokenFile, MissingFile
 from sites.schema.tables import Category, ClassLabel, Number, Schema
 from sites.schema.texts import AnySchema, NotesSchema
 from sites.tasks.tabular.loading import load_table
@@ -187,3 +187,16 @@ def test_texts_are_checked_as_well(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BrokenFile, match="in line 2"):
         checked(tmp_path / "a.csv", "a,b\n1\n", schema=None)
+
+
+@pytest.mark.parametrize("schema", [WARD, None])
+def test_a_file_that_cannot_be_read_is_refused_as_a_run_refuses_it(
+    tmp_path: Path, schema: Schema | None
+) -> None:
+    (tmp_path / "a.csv.gz").write_text(PLAIN)
+    with pytest.raises(BrokenFile, match="cannot be read as"):
+        check_data(TableFile(path=tmp_path / "a.csv.gz"), (), schema)
+    with pytest.raises(MissingFile):
+        check_data(TableFile(path=tmp_path / "b.csv"), (), schema)
+    with pytest.raises(BrokenFile, match="is not written in utf-16"):
+        checked(tmp_path / "c.csv", PLAIN, "encoding:utf-16", schema=schema)

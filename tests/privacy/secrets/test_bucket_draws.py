@@ -1,6 +1,8 @@
 """A site's part in a draw of buckets: one set of commitments, one share, one seed, for ever."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,9 +15,16 @@ from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import Agreement, NotAMember
 from privacy.protocol.bucket_draw import Draw, WrongCommitment, WrongShare
 from privacy.protocol.receipts import NotInRoster, TooFewOthers
-from privacy.secrets.bucket_draws import NoBucketDraw, OtherCommitments, SiteDraws
+from privacy.secrets import bucket_draws
+from privacy.secrets.bucket_draws import (
+    NoBucketDraw,
+    OtherCommitments,
+    SiteDraws,
+    TooManyDraws,
+)
 from privacy.secrets.keys import Identity
 from privacy.secrets.replay_guard import SiteMemory
+from privacy.storage.sqlite import MemoryUnavailable
 
 NAMES = ("east", "north", "south", "west")
 HONEST, LIAR = NAMES[:3], "west"
@@ -193,3 +202,95 @@ def test_each_roster_has_a_draw_of_its_own(sites: Sites) -> None:
     assert sites.at("east").seed(NAMES[:3])
     with pytest.raises(NoBucketDraw):
         sites.at("east").seed(NAMES)
+
+
+def made_for(sites: Sites, draw: Draw) -> dict[str, bytes]:
+    """Return commitments of all sites of a roster, as a coordinator collects them."""
+    made = {}
+    for name in draw.roster:
+        identity = sites.identities[name]
+        share = identity.bucket_share(draw.digest)
+        made[name] = draw.commit(name, share, identity.sign).encode()
+    return made
+
+
+def test_a_coordinator_that_asks_for_ever_new_rosters_comes_to_an_end(
+    sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither does it fill the disk, nor choose among all draws. What was drawn stays."""
+    monkeypatch.setattr(bucket_draws, "MOST_DRAWS", 2)
+    charter, rosters = sites.agreement.charter, [NAMES, *(set(NAMES) - {one} for one in NAMES[1:])]
+    draws = [Draw(charter=charter, roster=tuple(sorted(roster))) for roster in rosters]
+    shares = [sites.at("east").reveal(made_for(sites, draw)) for draw in draws[:2]]
+    for _ in range(2):
+        east = sites.at("east")
+        for draw in draws[2:]:
+            with pytest.raises(TooManyDraws, match="next revision"):
+                east.reveal(made_for(sites, draw))
+            assert not east.memory.commitments(draw)
+        assert shares == [east.reveal(made_for(sites, draw)) for draw in draws[:2]]
+        with pytest.raises(OtherCommitments):
+            east.reveal(sites.commitments(share(2)))
+        sites.restart("east")
+    revised = replace(sites.agreement, charter=bytes(32))
+    draw = Draw(charter=revised.charter, roster=NAMES)
+    assert replace(sites.at("east"), agreement=revised).reveal(made_for(sites, draw))
+
+
+def test_no_share_leaves_if_the_disk_is_full(sites: Sites) -> None:
+    """The site is bound to nothing then, and reveals its share for what it is shown next."""
+    database = sites.memories["east"]._database
+    made = sites.commitments(share(1))
+    (pages,) = database.row("PRAGMA page_count")
+    database.row(f"PRAGMA max_page_count = {pages}")
+    with suppress(MemoryUnavailable):
+        for number in range(1_000):
+            filler = number.to_bytes(32, "big")
+            database.execute("INSERT INTO bucket_draws VALUES (?, ?, ?, NULL)", *[filler] * 3)
+    with pytest.raises(MemoryUnavailable):
+        sites.at("east").reveal(made)
+    with pytest.raises(NoBucketDraw):
+        sites.at("east").draw(sites.honest_shares() | {LIAR: share(1)})
+    sites.restart("east")
+    other = sites.commitments(share(2))
+    assert sites.at("east").reveal(other) == sites.honest_shares()["east"]
+    with pytest.raises(OtherCommitments):
+        sites.at("east").reveal(made)
+
+
+def test_a_memory_of_an_earlier_version_draws_like_any(sites: Sites) -> None:
+    for table in ("bucket_draws", "charter_draws"):
+        sites.memories["east"]._database.execute(f"DROP TABLE {table}")
+    sites.restart("east")
+    made = sites.commitments(share(1))
+    sites.at("east").reveal(made)
+    sites.at("east").draw(sites.honest_shares() | {LIAR: share(1)})
+    assert sites.at("east").seed(NAMES)
+
+
+HOSTILE = st.one_of(
+    st.dictionaries(st.sampled_from([*NAMES, "", "East", "centre", "e" * 200]), st.binary()),
+    st.dictionaries(st.sampled_from(NAMES), st.binary(min_size=32, max_size=32), min_size=4),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(parts=HOSTILE, altered=st.sampled_from(NAMES), at=st.integers(0, 200))
+def test_hostile_parts_are_refused_by_type_and_bind_nothing(
+    parts: dict[str, bytes],
+    altered: str,
+    at: int,
+    identities: dict[str, Identity],
+    agreement: Agreement,
+) -> None:
+    with TemporaryDirectory() as folder:
+        sites = Sites(Path(folder), identities, agreement)
+        east, made = sites.at("east"), sites.commitments(share(1))
+        one = bytearray(made[altered])
+        one[at % len(one)] ^= 1
+        for shown in (parts, {**made, altered: bytes(one)}):
+            for ask in (east.reveal, east.draw):
+                with pytest.raises(ConsortiumError):
+                    ask(shown)
+        assert not east.memory.commitments(sites.charter_draw)
+        sites.close()

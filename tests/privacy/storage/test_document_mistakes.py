@@ -1,12 +1,15 @@
 """Whoever mistyped a key of a document is told which one, and what it was meant to be."""
 
+import json
+import traceback
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from consortium.charter.document import Charter
-from consortium.site.directory import SiteConfig
+from consortium.site.directory import BadSite, SiteConfig, read_site_config
 from privacy.policy.document import Policy
 from privacy.storage.document_mistakes import document_mistakes
 from sites.schema.texts import AgreedTable
@@ -72,6 +75,37 @@ def test_a_mistyped_key_is_named_with_the_nearest_one(
 
 def test_of_a_key_like_no_other_all_keys_are_named() -> None:
     assert "the keys are version, tasks, " in mistakes(Policy, '{"zzzzzz": 1}')
+
+
+URL = "postgresql://u:hunter2@host/db"
+SQL = {"kind": "sql", "url": URL}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        URL,
+        f"{URL}::SELECT 1",
+        "sqlite:///a b:hunter2@c",
+        [URL],
+        SQL,
+        {**SQL, "query": 5},
+        {**SQL, "query": "q", "reading": URL},
+        {**SQL, "query": "q", "split": URL},
+        {**SQL, "query": "q", URL: 1},
+        {"kind": URL},
+        {"kind": "postgres", "url": URL},
+        {"url": URL},
+    ],
+)
+def test_neither_the_message_nor_the_log_shows_the_password_of_a_database(
+    source: object, tmp_path: Path
+) -> None:
+    """Wherever its URL was written: the site's log holds the errors that led to a refusal, too."""
+    (tmp_path / "site.json").write_text(json.dumps({"name": "a", "source": source}))
+    with pytest.raises(BadSite, match="source") as refused:
+        read_site_config(tmp_path)
+    assert "hunter2" not in "".join(traceback.format_exception(refused.value))
 
 
 @pytest.mark.parametrize("url", ["5", '{"password": "hunter2"}', '["hunter2"]'])

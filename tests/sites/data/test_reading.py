@@ -70,6 +70,8 @@ def test_a_word_may_be_repeated_but_not_contradicted() -> None:
         (["decimal:comma", "thousands:comma"], "cannot separate both"),
         (["encoding:utf9"], "there is no encoding 'utf9'"),
         (["encoding:base64"], "there is no encoding 'base64'"),
+        (["encoding:undefined"], "there is no encoding 'undefined'"),
+        (["encoding:a\0b"], "there is no encoding 'a"),
         (["missing:"], "missing:CODE or missing:COLUMN=CODE"),
         (["date:admitted=DD.MM.YY"], "dates.admitted: should be 'YYYY-MM-DD'"),
         (["persons:columns"], "persons: should be 'column' or 'rows'"),

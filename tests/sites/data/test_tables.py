@@ -2,6 +2,7 @@ import csv
 import gzip
 import json
 import sqlite3
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -256,6 +257,15 @@ def test_a_broken_file_is_refused(tmp_path: Path, name: str, content: bytes, mes
         read_table(TableFile(path=tmp_path / name))
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "punycode"])
+def test_a_file_that_is_not_in_the_encoding_that_was_said_is_refused(
+    tmp_path: Path, encoding: str
+) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(BrokenFile, match=f"is not written in {encoding}"):
+        read_table(TableFile(path=tmp_path / "a.csv", encoding=encoding))
+
+
 def test_a_column_that_stands_twice_in_a_parquet_file_is_refused(tmp_path: Path) -> None:
     parquet.write_table(pyarrow.table([[1], [2]], names=["a", "a"]), tmp_path / "a.parquet")
     with pytest.raises(BrokenFile, match=r"names the columns \['a'\] more than once"):
@@ -301,6 +311,8 @@ def test_an_unknown_ending_is_refused_with_the_known_ones(tmp_path: Path) -> Non
     [
         ("nonsense", "SELECT 1", "not one of SQLAlchemy"),
         ("unheard+of://me:secret@db/x", "SELECT 1", "not one of SQLAlchemy"),
+        ("postgresql://me:secret@db:port/x", "SELECT 1", "not one of SQLAlchemy"),
+        ("sqlite://me:secret@db/x", "SELECT 1", "not one of SQLAlchemy"),
         ("mysql+pymysql://me:secret@db/x", "SELECT 1", "driver of this database is not installed"),
         ("sqlite://", "SELECT * FROM nowhere", "no such table"),
         ("sqlite://", "SELECT :x AS a", "value is required for bind parameter 'x'$"),
@@ -310,7 +322,7 @@ def test_an_unknown_ending_is_refused_with_the_known_ones(tmp_path: Path) -> Non
 def test_a_failed_query_says_why_and_shows_no_password(url: str, query: str, message: str) -> None:
     with pytest.raises(QueryFailed, match=message) as refusal:
         read_table(SqlQuery(url=url, query=query))
-    assert "secret" not in str(refusal.value)
+    assert "secret" not in "".join(traceback.format_exception(refusal.value))
     assert "https:" not in str(refusal.value)
 
 

@@ -14,6 +14,7 @@ from scenarios.engines.in_process import InProcessGrid, SiteApp, Vanished
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 from strategies.coordinator.messaging.events import RunEvent, SiteQuarantined
 from strategies.coordinator.messaging.exchange import GONE, Exchange
+from strategies.coordinator.messaging.refusal_finality import FinalRefusals
 from strategies.coordinator.messaging.roster import Present, Reception
 from tests.small_site import (
     CHARTER,
@@ -329,6 +330,21 @@ def test_a_member_that_comes_back_and_refuses_is_not_said_to_be_gone() -> None:
     for server_round in (1, 2):
         roster = reception.refresh_roster(roster, server_round)
     assert told.away == [(1, "south", "site-refused.bad-table")]
+
+
+def test_a_refusal_in_the_name_of_a_site_that_is_away_is_not_final_for_it() -> None:
+    """Or one node could end the run of all: it claims the names of those who are away."""
+    refusal = {messages.HELLO: lambda _said: wire.refusal_of("bad-table", {}, site="south")}
+    grid, told = ChangingGrid([*honest(), SmallSite(name="west", spoil=refusal)], range(4)), Told()
+    known = FinalRefusals(told.events.append)
+    reception = replace(reception_of(grid, told), observe=known)
+    roster = reception.await_members()
+    grid.here = {0, 1, 3, 4}
+    roster = reception.refresh_roster(roster, 1)
+    assert told.away == [(1, "south", "site-refused.bad-table")]
+    assert known.sites == set()
+    grid.here = {0, 1, 2, 3}
+    assert reception.refresh_roster(roster, 2).sites == NAMES
 
 
 def test_a_member_comes_back_under_its_old_node() -> None:
