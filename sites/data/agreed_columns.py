@@ -97,8 +97,8 @@ def _require_known_columns(reading: Reading, schema: AnySchema, beside: Sequence
     for name in (*reading.columns, *reading.missing_in, *reading.dates):
         if name not in known:
             raise BadReading(
-                f"{unknown_name(name, known, kind='column')} Columns are named as the schema does: "
-                "column:OURS=THEIRS"
+                "columns are named as the schema does, column:OURS=THEIRS, and "
+                f"{unknown_name(name, known, kind='column')}"
             )
     numbers = [
         n for n, item in schema_items(schema).items() if isinstance(item, Number | NumberLabel)
