@@ -8,6 +8,7 @@ from consortium.run.records import QuarantineRecord, Summary
 from consortium.wording import formatting as words
 from consortium.wording.formatting import count_in_words, name_list
 from consortium.wording.refusals import MILLI, SITE_REFUSED, refusal_reason
+from privacy.errors import number_of
 from strategies.coordinator.encrypted.parameters import MembersMissing, RoundVoid
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 from strategies.coordinator.messaging.events import SiteQuarantined, SitesJoined
@@ -173,7 +174,7 @@ def _advice(error: QuorumNotReached | RoundVoid, absences: Sequence[Absence]) ->
     needed = error.counts.get("needed")
     came = error.counts.get("came")
     short = (
-        f"The round needs {needed} sites, and {came} answered"
+        f"The round needs {number_of(needed, 'site')}, and {came} answered"
         if needed
         else (f"Too few sites answered ({came})")
     )

@@ -69,7 +69,7 @@ class BucketDraw:
         committed = {}
         for site, reply in self._ask(roster, draw_messages.COMMIT, draw.roster, content):
             with Quarantine(self.observe, 0, site):
-                said, drawn = draw_messages.read_committed(reply_content(reply))
+                said, drawn = draw_messages.read_commitment_answer(reply_content(reply))
                 by_site = self._read_commitments(draw, site, said)
                 committed[site] = _Committed(by_site=by_site, drawn=drawn)
         return committed
@@ -103,7 +103,7 @@ class BucketDraw:
         shares = {}
         for site, reply in self._ask(roster, draw_messages.REVEAL, tuple(made), content):
             with Quarantine(self.observe, 0, site):
-                share = draw_messages.read_revealed(reply_content(reply))
+                share = draw_messages.read_revealed_share(reply_content(reply))
                 commitments.require_share(site, share)
                 shares[site] = share
         return shares
