@@ -124,6 +124,14 @@ def absences_in(events: Iterable[Mapping[str, Any]]) -> tuple[Absence, ...]:
     return absences_among(present, found)
 
 
+def absences_by_code(absences: Iterable[Absence]) -> dict[str, list[Absence]]:
+    """Return absences by their code, in the order in which the codes come first."""
+    found: dict[str, list[Absence]] = {}
+    for one in absences:
+        found.setdefault(one.code, []).append(one)
+    return found
+
+
 def absence_text(one: Absence, *, last_round: int) -> str:
     """Return one line: which site, which rounds, the typed reason, and what it means."""
     if not one.joined:
@@ -150,10 +158,7 @@ def shortage_text(
     """
     if not absences:
         return str(error)
-    together: dict[str, list[Absence]] = {}
-    for one in absences:
-        together.setdefault(one.code, []).append(one)
-    said = [_group_text(some, members) for some in together.values()]
+    said = [_group_text(some, members) for some in absences_by_code(absences).values()]
     return f"{'. '.join(said)}. {_advice(error, absences)}"
 
 
