@@ -106,7 +106,7 @@ class NotPrivate:
             f"what the sums and the model reveal about single {people}."
         )
 
-    def repeated(self, noun: str, seed: int) -> str:
+    def repetition_sentence(self, noun: str, seed: int) -> str:
         """Return what the same settings give again."""
         del noun
         return (
@@ -194,7 +194,7 @@ class DifferentiallyPrivate:
             "is not."
         )
 
-    def repeated(self, noun: str, seed: int) -> str:
+    def repetition_sentence(self, noun: str, seed: int) -> str:
         """Return what the same settings give again."""
         return (
             f"The same data, settings and seed ({seed}) do not give the same model again: every "

@@ -86,9 +86,19 @@ def unknown_name(name: str, known: Collection[str], *, kind: str) -> str:
         known: The names there are.
         kind: What they name, in the singular.
     """
+    return f"there is no {kind} '{name}': {meant_names(name, known, kind=kind)}"
+
+
+def meant_names(name: str, known: Collection[str], *, kind: str) -> str:
+    """Return which names may be meant by one that is none: the nearest ones, or all of them.
+
+    Args:
+        name: What was typed.
+        known: The names there are.
+        kind: What they name, in the singular.
+    """
     # Whoever types a word of the name means that name, though another one is spelt more alike.
     holding = [f"'{one}'" for one in known if name in one.split("-")]
     close = [f"'{one}'" for one in difflib.get_close_matches(name, known, n=1)]
     meant = " or ".join(holding or close)
-    hint = f"did you mean {meant}?" if meant else f"the {kind}s are {', '.join(known)}"
-    return f"there is no {kind} '{name}': {hint}"
+    return f"did you mean {meant}?" if meant else f"the {kind}s are {', '.join(known)}"

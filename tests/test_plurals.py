@@ -18,12 +18,16 @@ SAYS = (  # what a person reads while operating; the report has its own tests
     "consortium/cli",
     "consortium/deployment",
     "consortium/model",
+    "consortium/site",
     "privacy/differential",
     "privacy/policy",
     "scenarios/cli",
     "scenarios/experiments",
 )
-NOUNS = "bundle entry log member person record restart round row run site step upload window"
+NOUNS = (
+    "bundle column entry line log mistake member person record restart round row run site step "
+    "upload window"
+)
 FORMS = {"entry": ("entry", "entries")}
 
 

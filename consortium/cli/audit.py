@@ -124,7 +124,7 @@ def program(
     directory is named, are code too. Exit 1 if a log names a program that is none of them.
     """
     agreed = Charter.read(charter) if charter else None
-    used = programs_used([read_log(path, agreed) for place in logs for path in find_logs(place)])
+    used = programs_used(_read_logs(logs, agreed))
     approved = [one for place in logs for one in sorted(SiteDirectory(place).bundles.glob("*.fab"))]
     found = [(_code_digest(path), str(path)) for path in [*approved, *code]]
     if not code:
@@ -136,7 +136,7 @@ def program(
         print(f"{digest}  {escape_controls(what)}")
     for one in used:
         what = known.get(one.digest, f"OTHER CODE, {one.digest}")
-        times = f"{one.runs} time{'' if one.runs == 1 else 's'}"
+        times = number_of(one.runs, "time")
         since = one.first if one.first == one.last else f"{one.first} to {one.last}"
         print(escape_controls(f"log of {one.owner}: {times}, {since}: {what}"))
     require_known(used, known)

@@ -12,21 +12,21 @@ def commit(message: Message, context: Context) -> Message:
     """Commit to this site's share of the draw of a roster."""
     charter, roster = draw_messages.read_commitment_request(message.content)
     made, held = _draws(site_of(context), charter).commit(roster)
-    return Message(draw_messages.committed(made, drawn=held), reply_to=message)
+    return Message(draw_messages.commitment_answer(made, drawn=held), reply_to=message)
 
 
 def reveal(message: Message, context: Context) -> Message:
     """Reveal this site's share, once it is shown what every site committed to."""
     charter, commitments = draw_messages.read_commitments(message.content)
     share = _draws(site_of(context), charter).reveal(commitments)
-    return Message(draw_messages.revealed(share), reply_to=message)
+    return Message(draw_messages.revealed_share(share), reply_to=message)
 
 
 def draw(message: Message, context: Context) -> Message:
     """Keep what the shares of all sites draw."""
     charter, shares = draw_messages.read_shares(message.content)
     _draws(site_of(context), charter).draw(shares)
-    return Message(draw_messages.drawn(), reply_to=message)
+    return Message(draw_messages.draw_confirmation(), reply_to=message)
 
 
 def _draws(site: Site, charter: str) -> SiteDraws:

@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from consortium.deployment.control_client import Control
@@ -12,6 +11,7 @@ from consortium.deployment.processes import LaunchFailed
 from consortium.modes.registry import recorded_mode
 from consortium.run.absences import code_and_counts
 from consortium.run.directory import RunDirectory
+from consortium.run.event_reader import EventReader
 from consortium.run.leader_lock import is_led
 from consortium.run.records import Summary, read_record
 from consortium.wording.formatting import name_list
@@ -73,15 +73,12 @@ class Waiting:
 
     def last_started_round(self) -> int:
         """Return the last round that has started, or -1 before the first."""
-        if not self.run.events.exists():
-            return -1
-        whole = [line for line in self.run.events.read_text().splitlines(True) if line[-1] == "\n"]
-        events = [json.loads(line) for line in whole]
+        events = EventReader(self.run.events).new_events()
         begun = [one["server_round"] for one in events if one["event"] == "round-started"]
         return max(begun, default=-1)
 
     def _wait_until(self, came: Callable[[], bool]) -> None:
-        looks, news = 0, _News(self.run.events)
+        looks, news = 0, _News(EventReader(self.run.events))
         while True:
             there = came()  # asked before the events are read, so that the last ones are told
             for line in news.lines():
@@ -111,28 +108,16 @@ class Waiting:
 class _News:
     """Which sites were left out since the last look, each reason once."""
 
-    events: Path
-    position: int = 0
+    events: EventReader
     told: set[str] = field(default_factory=set)
 
     def lines(self) -> Iterator[str]:
         """Yield the lines to tell."""
-        for event in self._new_events():
+        for event in self.events.new_events():
             for line in _lines_about(event):
                 if line not in self.told:
                     self.told.add(line)
                     yield line
-
-    def _new_events(self) -> Iterator[dict[str, Any]]:
-        if not self.events.exists():
-            return
-        with self.events.open() as file:
-            file.seek(self.position)
-            for line in iter(file.readline, ""):
-                if not line.endswith("\n"):  # still being written: read it next time
-                    return
-                self.position = file.tell()
-                yield json.loads(line)
 
 
 def _lines_about(event: Mapping[str, Any]) -> Iterator[str]:

@@ -111,6 +111,6 @@ def _log_lines(place: SiteDirectory) -> Iterator[str]:
         return
     agreed = Charter.read(place.charter) if place.charter.exists() else None
     page = log_page(read_log(log, agreed))
-    yield f"- {words.count(page.entries)} entries, {page.began} to {page.ended}, intact"
+    yield f"- {words.count_with_noun(page.entries, 'entry')}, {page.began} to {page.ended}, intact"
     yield from (f"- {what}: {words.count(number)}" for what, number in page.counts)
     yield from (f"- refused, {code}: {words.count(number)}" for code, number in page.refusals)

@@ -8,6 +8,7 @@ from consortium.run.records import QuarantineRecord, Summary
 from consortium.wording import formatting as words
 from consortium.wording.formatting import count_in_words, name_list
 from consortium.wording.refusals import MILLI, SITE_REFUSED, refusal_reason
+from privacy.errors import number_of
 from strategies.coordinator.encrypted.parameters import MembersMissing, RoundVoid
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 from strategies.coordinator.messaging.events import SiteQuarantined, SitesJoined
@@ -123,6 +124,14 @@ def absences_in(events: Iterable[Mapping[str, Any]]) -> tuple[Absence, ...]:
     return absences_among(present, found)
 
 
+def absences_by_code(absences: Iterable[Absence]) -> dict[str, list[Absence]]:
+    """Return absences by their code, in the order in which the codes come first."""
+    found: dict[str, list[Absence]] = {}
+    for one in absences:
+        found.setdefault(one.code, []).append(one)
+    return found
+
+
 def absence_text(one: Absence, *, last_round: int) -> str:
     """Return one line: which site, which rounds, the typed reason, and what it means."""
     if not one.joined:
@@ -149,10 +158,7 @@ def shortage_text(
     """
     if not absences:
         return str(error)
-    together: dict[str, list[Absence]] = {}
-    for one in absences:
-        together.setdefault(one.code, []).append(one)
-    said = [_group_text(some, members) for some in together.values()]
+    said = [_group_text(some, members) for some in absences_by_code(absences).values()]
     return f"{'. '.join(said)}. {_advice(error, absences)}"
 
 
@@ -173,7 +179,7 @@ def _advice(error: QuorumNotReached | RoundVoid, absences: Sequence[Absence]) ->
     needed = error.counts.get("needed")
     came = error.counts.get("came")
     short = (
-        f"The round needs {needed} sites, and {came} answered"
+        f"The round needs {number_of(needed, 'site')}, and {came} answered"
         if needed
         else (f"Too few sites answered ({came})")
     )

@@ -1,23 +1,22 @@
 """What is said of a model whose threshold separates nobody, and of its probabilities."""
 
+from typing import Literal
+
 from consortium.wording.formatting import count, percent
 
 _HALF = 0.5
 
 
-def nobody_is_flagged(records: int) -> str:
-    """Return that the usual threshold finds nobody, and what to do."""
-    return (
-        f"At a score of 0.5 or more the model flags none of the {count(records)} held-out records: "
-        "choose a threshold for its purpose; the report lists some."
-    )
+def flags_clause(which: Literal["none", "all"], records: int) -> str:
+    """Return whom the usual threshold flags, if it separates nobody."""
+    return f"flags {which} of the {count(records)} held-out records"
 
 
-def everybody_is_flagged(records: int) -> str:
-    """Return that the usual threshold flags everybody, and what to do."""
+def one_sided_warning(which: Literal["none", "all"], records: int) -> str:
+    """Return that the usual threshold separates nobody, and what to do."""
     return (
-        f"At a score of 0.5 or more the model flags all of the {count(records)} held-out records: "
-        "choose a threshold for its purpose; the report lists some."
+        f"At a score of 0.5 or more the model {flags_clause(which, records)}: choose a threshold "
+        "for its purpose; the report lists some."
     )
 
 

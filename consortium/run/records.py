@@ -11,7 +11,7 @@ from typing import Any, Literal, TextIO, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consortium.run.convergence import Convergence, convergence_warning
-from consortium.run.decisions import everybody_is_flagged, nobody_is_flagged
+from consortium.run.decisions import one_sided_warning
 from consortium.run.directory import BadRunDirectory
 from consortium.wording.saturation import saturation_warning
 from privacy.storage.document_mistakes import document_mistakes
@@ -201,9 +201,9 @@ class Summary(_Record):
             return ""
         match shares["recall"], shares["specificity"]:
             case 0.0, 1.0:
-                return nobody_is_flagged(self.held_out)
+                return one_sided_warning("none", self.held_out)
             case 1.0, 0.0:
-                return everybody_is_flagged(self.held_out)
+                return one_sided_warning("all", self.held_out)
         return ""
 
 

@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from privacy.errors import ConsortiumError
-from sites.data.agreed_columns import agreed_columns, number_reader
+from privacy.errors import ConsortiumError, number_of
+from sites.data.agreed_columns import agreed_columns
 from sites.data.annotations import read_annotated_sentences
 from sites.data.guesses import (
     OR,
     SIGNS,
     date_forms,
     needed_columns,
+    reader_with_signs,
     texts_of,
     words_for_codes,
     words_for_columns,
@@ -170,21 +171,22 @@ def _count_rows(check: DataCheck, table: pd.DataFrame, schema: Schema) -> None:
 def check_lines(check: DataCheck) -> Iterator[str]:
     """Yield what was understood, line by line: columns, first rows, figures, what to type."""
     frame = check.frame
-    yield f"{len(frame)} rows, {len(frame.columns)} columns"
+    yield f"{number_of(len(frame), 'row')}, {number_of(len(frame.columns), 'column')}"
     yield ""
     ours = {theirs: name for name, theirs in check.reading.columns.items()}
     rows = [("column", "is", "missing", "values")]
     for name in map(str, frame.columns):
-        kind, values = _seen(frame[name], check.reading, check.reading.columns.get(name, name))
-        missing = str(len(frame) - len(_present(frame[name], ours.get(name, name), check.reading)))
+        texts = _texts_not_missing(frame[name], ours.get(name, name), check.reading)
+        kind, values = _kind_and_values(texts, check.reading)
+        missing = str(len(frame) - len(texts))
         shown = f"{name} ({ours[name]})" if name in ours else name
         rows.append((shown, kind, missing, values))
-    yield from _aligned(rows)
+    yield from _aligned_lines(rows)
     yield ""
-    yield f"the first {min(_SHOWN_ROWS, len(frame))} rows:"
+    yield f"the first {number_of(min(_SHOWN_ROWS, len(frame)), 'row')}:"
     head = frame.head(_SHOWN_ROWS)
     for place, row in zip(head.index, head.itertuples(index=False), strict=True):
-        cells = (f"{n}={_cut(cell)}" for n, cell in zip(frame.columns, row, strict=True))
+        cells = (f"{n}={_short_text(cell)}" for n, cell in zip(frame.columns, row, strict=True))
         yield f"  {place}: {' | '.join(cells)}"
     yield ""
     yield from _verdict(check)
@@ -193,9 +195,8 @@ def check_lines(check: DataCheck) -> Iterator[str]:
 def _verdict(check: DataCheck) -> Iterator[str]:
     if check.persons is not None:
         classes = "; ".join(f"{name}: {n}" for name, n in check.classes.items())
-        yield f"{check.persons} persons" + (
-            f"; records of each class: {classes}" if classes else ""
-        )
+        counted = f"; records of each class: {classes}" if classes else ""
+        yield number_of(check.persons, "person") + counted
     if check.reading.persons == "rows":
         yield f"NOTICE: {MADE_UP_PERSONS}"
     if check.proposed:
@@ -211,14 +212,13 @@ def _verdict(check: DataCheck) -> Iterator[str]:
         yield "the records fit the schema as they were given"
 
 
-def _present(cells: "pd.Series[Any]", name: str, reading: Reading) -> "pd.Series[Any]":
+def _texts_not_missing(cells: "pd.Series[Any]", name: str, reading: Reading) -> "pd.Series[Any]":
     texts = texts_of(cells)
     return texts[~texts.isin([*reading.missing, *reading.missing_in.get(name, ())])]
 
 
-def _seen(cells: "pd.Series[Any]", reading: Reading, name: str) -> tuple[str, str]:
+def _kind_and_values(texts: "pd.Series[Any]", reading: Reading) -> tuple[str, str]:
     """Return the kind that a column's values seem to be of, and some of them."""
-    texts = _present(cells, name, reading)
     distinct = [str(text) for text in texts.unique()]
     if not distinct:
         return "empty", ""
@@ -227,30 +227,29 @@ def _seen(cells: "pd.Series[Any]", reading: Reading, name: str) -> tuple[str, st
         return "numbers", f"{min(numbers):g} to {max(numbers):g}"
     forms = date_forms(texts, reading)
     if forms and numbers is None:
-        return f"dates as {' or '.join(forms)}", f"{_cut(distinct[0])}, ..."
+        return f"dates as {' or '.join(forms)}", f"{_short_text(distinct[0])}, ..."
     if len(distinct) <= _MOST_VALUES:
-        kind = "numbers" if numbers is not None else "values"
-        return f"{len(distinct)} {kind}", "; ".join(map(_cut, sorted(distinct)))
-    return f"{len(distinct)} texts", f"{_cut(distinct[0])}, ..."
+        kind = "number" if numbers is not None else "value"
+        return number_of(len(distinct), kind), "; ".join(map(_short_text, sorted(distinct)))
+    return number_of(len(distinct), "text"), f"{_short_text(distinct[0])}, ..."
 
 
 def _numbers_in(texts: Sequence[str], reading: Reading) -> list[float] | None:
     """Return the numbers that texts are, as was said or with other signs; None if they are not."""
-    for decimal, thousands in ((reading.decimal, reading.thousands), *SIGNS):
-        told = reading.model_copy(update={"decimal": decimal, "thousands": thousands})
-        values = [*map(number_reader(told), texts)]
+    for signs in ((reading.decimal, reading.thousands), *SIGNS):
+        values = [*map(reader_with_signs(reading, signs), texts)]
         numbers = [value for value in values if isinstance(value, float)]
         if len(numbers) == len(values):
             return numbers
     return None
 
 
-def _cut(cell: object) -> str:
+def _short_text(cell: object) -> str:
     text = " ".join(str(cell).split())
     return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 3]}..."
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+def _aligned_lines(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -10,7 +10,7 @@ from consortium.charter.document import Charter, UnknownMember
 from consortium.run.directory import RunDirectory
 from consortium.run.party_directory import SITE_FILE, CoordinatorDirectory, PartyDirectory
 from consortium.run.paths import PathIn
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 from privacy.policy.document import FILE as POLICY
 from privacy.secrets.keys import Identity
 from privacy.storage.document_mistakes import document_mistakes
@@ -128,7 +128,9 @@ def site_directory(context: Context) -> Path:
     names = _members(run.charter)
     index = context.node_config.get("partition-id")
     if not isinstance(index, int) or not 0 <= index < len(names):
-        raise UnknownMember(f"partition {index} is not one of the charter's {len(names)} members")
+        raise UnknownMember(
+            f"partition {index} is not one of the charter's {number_of(len(names), 'member')}"
+        )
     return run.site(names[index])
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from consortium.config import RunConfig
 from consortium.site.directory import SiteDirectory
 from consortium.site.earlier_runs import EarlierRuns, earlier_runs
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 from privacy.storage.secret_files import SecretExists, SecretMissing, read_secret, write_secret
 from privacy.storage.sqlite import DatabaseForm, SiteStore
 from sites.data.holdout import KEY_BYTES, KeyedSides, Mask, PersonRecords, Sides, is_drawn
@@ -186,7 +186,7 @@ class _Persons:
         if moved.any():
             count = int(moved.sum())
             raise PersonChangedSides(
-                f"{count} persons are on another side of the split than before, in "
+                f"{number_of(count, 'person')} changed sides of the split, in "
                 f"{self.records.shown_places(moved[of_record])}: whoever was trained on is never "
                 "held out; put the column back as it was, or leave these rows out",
                 persons=count,

@@ -39,7 +39,7 @@ class BucketCommitment(SignedRecord, tag=b"consortium.bucket-commitment/1\n"):
     Args:
         draw: Digest of the draw: charter and roster.
         site: The site.
-        committed: What it commits to, see `Draw.committed`.
+        committed: What it commits to, see `Draw.share_digest`.
     """
 
     draw: Annotated[bytes, fixed_bytes("the digest of a draw")]
@@ -64,14 +64,14 @@ class Draw(Record, tag=b"consortium.bucket-draw/1\n"):
         """SHA-256 of charter and roster."""
         return hashlib.sha256(self.encode()).digest()
 
-    def committed(self, site: str, share: bytes) -> bytes:
+    def share_digest(self, site: str, share: bytes) -> bytes:
         """Return the digest by which a site commits to its share; it says nothing of the share."""
         canonical.require_bytes("a share", share, low=SHARE_SIZE, high=SHARE_SIZE)
         return hashlib.sha256(_SHARE_TAG + self.digest + canonical.text(site) + share).digest()
 
     def commit(self, site: str, share: bytes, sign: Callable[[bytes], bytes]) -> BucketCommitment:
         """Return a site's signed commitment to its share."""
-        committed = self.committed(site, share)
+        committed = self.share_digest(site, share)
         body = BucketCommitment.body_of(draw=self.digest, site=site, committed=committed)
         return BucketCommitment(
             draw=self.digest, site=site, committed=committed, signature=sign(body)
@@ -147,7 +147,7 @@ class Commitments:
             WrongShare: It committed to another.
             MalformedEnvelope: The share has another length.
         """
-        if self.draw.committed(site, share) != self.by_site[site].committed:
+        if self.draw.share_digest(site, share) != self.by_site[site].committed:
             raise WrongShare(f"{site} committed to another share than this one")
 
     def seed(self, shares: Mapping[str, bytes]) -> bytes:

@@ -160,7 +160,7 @@ class SiteDraws:
         draw, site = self._draw(tuple(encoded)), self.identity.name
         commitments = Commitments.read(draw, encoded, self.agreement)
         share = self.identity.bucket_share(draw.digest)
-        if commitments.by_site[site].committed != draw.committed(site, share):
+        if commitments.by_site[site].committed != draw.share_digest(site, share):
             raise WrongCommitment("the commitment in this site's name is not its own")
         self.memory.bind(commitments)
         return share

@@ -4,7 +4,6 @@
 it was meant to be.
 """
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
@@ -12,6 +11,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
+
+from privacy.errors import meant_names, number_of
 
 _SHOWN = 5
 _NO_SUCH_KEY = "extra_forbidden"
@@ -34,7 +35,7 @@ def document_mistakes(error: Exception, document: Any) -> str:  # noqa: ANN401 -
         return str(error)
     found = [*_own_mistakes(error.errors(include_url=False))]
     found.sort(key=lambda one: one["type"] != _NO_SUCH_KEY)  # a key that is missing was mistyped
-    more = f"; {len(found) - _SHOWN} mistakes more" if len(found) > _SHOWN else ""
+    more = f"; {number_of(len(found) - _SHOWN, 'mistake')} more" if len(found) > _SHOWN else ""
     told = "; ".join(_mistake(one, document) for one in found[:_SHOWN]) + more
     return _URL.sub("://...", told)  # as a key or a tag
 
@@ -53,20 +54,16 @@ def _mistake(one: ErrorDetails, document: Any) -> str:  # noqa: ANN401 -- any an
     message = one["msg"].removeprefix("Value error, ").replace("Input should", "should")
     match one["type"]:
         case _ if one["type"] == _NO_SUCH_KEY:
-            return f"there is no key '{place}': {_nearest_key(str(one['loc'][-1]), fields)}"
+            key = str(one["loc"][-1])
+            return f"there is no key '{place}': {meant_names(key, fields, kind='key')}"
         case "missing":
             return f"the key '{place}' is missing"
         case "json_invalid":
             return message
-    return f"{place}: {message}{_quoted(one['input'], field)}" if place else message
+    return f"{place}: {message}{_quoted_value(one['input'], field)}" if place else message
 
 
-def _nearest_key(key: str, fields: Mapping[str, FieldInfo]) -> str:
-    close = difflib.get_close_matches(key, fields, n=1)
-    return f"did you mean '{close[0]}'?" if close else f"the keys are {', '.join(fields)}"
-
-
-def _quoted(value: object, field: FieldInfo | None) -> str:
+def _quoted_value(value: object, field: FieldInfo | None) -> str:
     quotable = isinstance(value, str | int | float | None) and "://" not in str(value)
     shown = quotable and len(repr(value)) <= _LONGEST
     return f", got {value!r}" if shown and (field is None or field.repr) else ""

@@ -42,7 +42,7 @@ def read_commitment_request(record: RecordDict) -> tuple[str, tuple[str, ...]]:
     return charter, tuple(roster.split(","))
 
 
-def committed(commitments: Mapping[str, bytes], *, drawn: bool) -> RecordDict:
+def commitment_answer(commitments: Mapping[str, bytes], *, drawn: bool) -> RecordDict:
     """Return the answer to `COMMIT`.
 
     Args:
@@ -54,8 +54,8 @@ def committed(commitments: Mapping[str, bytes], *, drawn: bool) -> RecordDict:
     return wire.content({_COMMITMENTS: parts}, {_DRAWN: int(drawn)})
 
 
-def read_committed(record: RecordDict) -> tuple[dict[str, bytes], bool]:
-    """Parse what `committed` wrote, or raise MalformedRecord or MalformedEnvelope."""
+def read_commitment_answer(record: RecordDict) -> tuple[dict[str, bytes], bool]:
+    """Parse what `commitment_answer` wrote, or raise MalformedRecord or MalformedEnvelope."""
     arrays, facts = wire.read_content(
         record, arrays=frozenset({_COMMITMENTS}), facts=frozenset({_DRAWN})
     )
@@ -74,13 +74,13 @@ def read_commitments(record: RecordDict) -> tuple[str, dict[str, bytes]]:
     return _read_named(record, _COMMITMENTS, at_most=MAX_COMMITMENT_BYTES)
 
 
-def revealed(share: bytes) -> RecordDict:
+def revealed_share(share: bytes) -> RecordDict:
     """Return the answer to `REVEAL`: the site's share."""
     return wire.content({_SHARE: wire.bytes_array(share)}, {})
 
 
-def read_revealed(record: RecordDict) -> bytes:
-    """Return the share of a `revealed`, or raise MalformedRecord."""
+def read_revealed_share(record: RecordDict) -> bytes:
+    """Return the share of a `revealed_share`, or raise MalformedRecord."""
     arrays, _ = wire.read_content(record, arrays=frozenset({_SHARE}), facts=frozenset())
     return wire.read_bytes(arrays[_SHARE], at_most=SHARE_SIZE)
 
@@ -95,7 +95,7 @@ def read_shares(record: RecordDict) -> tuple[str, dict[str, bytes]]:
     return _read_named(record, _SHARES, at_most=SHARE_SIZE)
 
 
-def drawn() -> RecordDict:
+def draw_confirmation() -> RecordDict:
     """Return the answer to `DRAW` of a site that holds the draw."""
     return wire.content({}, {})
 

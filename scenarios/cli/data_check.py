@@ -34,7 +34,7 @@ def check(
     Nothing is trained, written or sent. What is shown quotes the records.
     """
     schema = exit_on_refusal(lambda: _schema(scenario, charter))
-    found = exit_on_refusal(lambda: _checked(file, data or [], schema))
+    found = exit_on_refusal(lambda: _check(file, data or [], schema))
     for line in check_lines(found):
         typer.echo(escape_controls(line))
     if not found.fits:
@@ -47,7 +47,7 @@ def _schema(scenario: str | None, charter: Path | None) -> AnySchema | None:
     return None if scenario is None else scenario_named(scenario).table
 
 
-def _checked(file: str, data: list[str], schema: AnySchema | None) -> DataCheck:
+def _check(file: str, data: list[str], schema: AnySchema | None) -> DataCheck:
     sources = sources_with_words([file, *data])
     source = parse_one_source([file, *data])
     if isinstance(schema, EntitySchema):

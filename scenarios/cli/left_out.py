@@ -12,6 +12,7 @@ from consortium.run.logs import last_error_text
 from consortium.run.records import Summary, read_record
 from consortium.site.directory import SiteDirectory
 from consortium.wording.formatting import escape_controls, name_list
+from privacy.errors import number_of
 from scenarios.cli.terminal import FAILED, console, errors
 from scenarios.engines.staging import SHIPPED_DATA
 
@@ -41,7 +42,7 @@ def print_absences(directory: RunDirectory) -> None:
             for line in said[:_MOST_LINES]:
                 _print_line(f"  {line}")
             if len(said) > _MOST_LINES:
-                _print_line(f"  and {len(said) - _MOST_LINES} lines more")
+                _print_line(f"  and {number_of(len(said) - _MOST_LINES, 'line')} more")
 
 
 def refused_own_data(

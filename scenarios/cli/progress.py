@@ -1,6 +1,5 @@
 """Progress of a run on the terminal, read from `events.jsonl` whichever process writes it."""
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from consortium.run.event_reader import EventReader
 from privacy.errors import number_of
 
 _POLL_EVERY_S = 0.1
@@ -51,17 +51,11 @@ def show_progress(
 
 
 def _follow_events(events: Path, view: "_Plain", done: threading.Event) -> None:
-    position = 0
+    reader = EventReader(events)
     while True:
         last = done.is_set()  # asked before reading, so that the final events are still shown
-        if events.exists():
-            with events.open() as file:
-                file.seek(position)
-                for line in iter(file.readline, ""):
-                    if not line.endswith("\n"):  # still being written: read it next time
-                        break
-                    position = file.tell()
-                    view.show_event(json.loads(line))
+        for event in reader.new_events():
+            view.show_event(event)
         if last:
             return
         time.sleep(_POLL_EVERY_S)

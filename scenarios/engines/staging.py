@@ -146,12 +146,12 @@ def _poison_records(
     if poison is None:
         return table
     poisoned = poison(table, scenario.table, lies.rng(name, 0))
-    held = pd.Series(_held_out(table, scenario, key), table.index)
+    held = pd.Series(_held_out_mask(table, scenario, key), table.index)
     trained = poisoned[~held[poisoned.index]]
     return pd.concat([trained, table[held]]).loc[table.index]
 
 
-def _held_out(table: pd.DataFrame, scenario: Scenario, key: bytes) -> Mask:
+def _held_out_mask(table: pd.DataFrame, scenario: Scenario, key: bytes) -> Mask:
     """Return which records the site will hold out, shape (n,)."""
     given = None if scenario.split is None else (table[scenario.split] == "test").to_numpy(np.bool_)
     records = PersonRecords(

@@ -75,7 +75,7 @@ def agreed_columns(
     needed = (
         {*schema.columns} if labelled else {one.name for one in getattr(schema, "features", ())}
     )
-    named = _renamed(frame, reading.columns, needed=needed)
+    named = _rename_columns(frame, reading.columns, needed=needed)
     found = _with_missing(named, reading, items, person=schema.person)
     found = _with_numbers(found, reading, items)
     if labelled and reading.persons == "rows":
@@ -97,8 +97,8 @@ def _require_known_columns(reading: Reading, schema: AnySchema, beside: Sequence
     for name in (*reading.columns, *reading.missing_in, *reading.dates):
         if name not in known:
             raise BadReading(
-                f"{unknown_name(name, known, kind='column')} Columns are named as the schema does: "
-                "column:OURS=THEIRS"
+                "columns are named as the schema does, column:OURS=THEIRS, and "
+                f"{unknown_name(name, known, kind='column')}"
             )
     numbers = [
         n for n, item in schema_items(schema).items() if isinstance(item, Number | NumberLabel)
@@ -111,7 +111,9 @@ def _require_known_columns(reading: Reading, schema: AnySchema, beside: Sequence
             )
 
 
-def _renamed(frame: pd.DataFrame, columns: Mapping[str, str], *, needed: set[str]) -> pd.DataFrame:
+def _rename_columns(
+    frame: pd.DataFrame, columns: Mapping[str, str], *, needed: set[str]
+) -> pd.DataFrame:
     """Return the records under the schema's names; a column that a named one replaces is left out.
 
     Columns that are not needed may be absent.
@@ -191,7 +193,7 @@ def _with_numbers(frame: pd.DataFrame, reading: Reading, items: Mapping[str, Ite
         values = cells.astype(object).map(once)
         unread = values.map(lambda value: isinstance(value, str)).to_numpy(dtype=bool)
         if unread.any():
-            wrong.append(_unread(cells, unread, expected))
+            wrong.append(_unread_violation(cells, unread, expected))
         else:
             changed[name] = values.astype(np.float64)
     if wrong:
@@ -205,7 +207,9 @@ def _written_number(reading: Reading) -> str:
     return f"a number with the decimal {SIGN_NAMES[reading.decimal]}{within}"
 
 
-def _unread(cells: Cells, wrong: "np.ndarray[Any, np.dtype[np.bool_]]", expected: str) -> Violation:
+def _unread_violation(
+    cells: Cells, wrong: "np.ndarray[Any, np.dtype[np.bool_]]", expected: str
+) -> Violation:
     first = cells[wrong].head(SHOWN)
     return Violation(
         column=str(cells.name),

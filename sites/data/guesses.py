@@ -30,7 +30,6 @@ from sites.schema.texts import AnySchema, EntitySchema
 
 Reader: TypeAlias = Callable[[object], Value]
 Texts: TypeAlias = "pd.Series[Any]"
-
 Signs: TypeAlias = tuple[str, str | None]
 
 OR = ", or "  # between words of which a person has to choose
@@ -111,18 +110,18 @@ def words_for_columns(have: Sequence[str], reading: Reading, schema: AnySchema) 
     """Return words for columns that are called nearly as the schema calls them."""
     needed = needed_columns(schema)
     taken = {*needed, *reading.columns.values()}
-    free = {_bare(name): name for name in have if name not in taken}
+    free = {_letters_of(name): name for name in have if name not in taken}
     words = []
     for name in needed:
         if name in have or name in reading.columns:
             continue
-        close = difflib.get_close_matches(_bare(name), free, n=1, cutoff=_ALIKE)
+        close = difflib.get_close_matches(_letters_of(name), free, n=1, cutoff=_ALIKE)
         if close:
             words.append(f"column:{name}={free.pop(close[0])}")
     return words
 
 
-def _bare(name: str) -> str:
+def _letters_of(name: str) -> str:
     return re.sub(r"[\W_]", "", name.casefold())
 
 
@@ -141,9 +140,11 @@ def words_for_signs(frame: pd.DataFrame, reading: Reading, schema: AnySchema | N
     columns = [
         (texts_of(frame[name]), item) for name, item in items.items() if name not in reading.dates
     ]
-
     told = {
-        signs: [_fitting_numbers(texts, _reader(reading, signs), item) for texts, item in columns]
+        signs: [
+            _fitting_numbers(texts, reader_with_signs(reading, signs), item)
+            for texts, item in columns
+        ]
         for signs in ((reading.decimal, reading.thousands), *SIGNS)
     }
     best, *others = sorted(told, key=lambda signs: -sum(map(len, told[signs])))
@@ -161,7 +162,8 @@ def words_for_signs(frame: pd.DataFrame, reading: Reading, schema: AnySchema | N
     )
 
 
-def _reader(reading: Reading, signs: Signs) -> Reader:
+def reader_with_signs(reading: Reading, signs: Signs) -> Reader:
+    """Return what reads a number that is written with other signs than was said."""
     decimal, thousands = signs
     return number_reader(reading.model_copy(update={"decimal": decimal, "thousands": thousands}))
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 
 HELD_OUT_SHARE = 0.2
 KEY_BYTES = 32
@@ -60,9 +60,9 @@ class PersonRecords:
         both = np.intersect1d(self.persons[self.given], self.persons[~self.given])
         if len(both):
             raise PersonOnBothSides(
-                f"{len(both)} persons have rows in train and in test, such as those in "
-                f"{self.shown_places(np.isin(self.persons, both))}: move all rows of a person to "
-                "one side, or leave the split to the site",
+                f"rows of {number_of(len(both), 'person')} are in train and in test, such as those "
+                f"in {self.shown_places(np.isin(self.persons, both))}: move all rows of a person "
+                "to one side, or leave the split to the site",
                 persons=len(both),
             )
         return self.given

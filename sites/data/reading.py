@@ -136,7 +136,7 @@ def parsed_words(words: Sequence[str]) -> tuple[FileForm, Reading]:
         name, _, said = word.partition(":")
         match name:
             case "column" | "date":
-                _enter(pairs[name], *_pair(word), word)
+                _enter(pairs[name], *_split_pair(word), word)
             case "separator":
                 _enter(form, name, SIGNS.get(said, said), word)
             case "encoding":
@@ -146,10 +146,12 @@ def parsed_words(words: Sequence[str]) -> tuple[FileForm, Reading]:
             case "persons":
                 _enter(reading, name, said, word)
     named = {"columns": pairs["column"], "dates": pairs["date"]}
-    return _checked(FileForm, form), _checked(Reading, {**reading, **named, **_codes(codes)})
+    return _validated_model(FileForm, form), _validated_model(
+        Reading, {**reading, **named, **_codes(codes)}
+    )
 
 
-def _checked(model: type[Model], said: dict[str, object]) -> Model:
+def _validated_model(model: type[Model], said: dict[str, object]) -> Model:
     try:
         return model.model_validate(said)
     except ValidationError as error:
@@ -169,14 +171,14 @@ def _codes(words: Sequence[str]) -> dict[str, object]:
         if not said:
             raise BadReading(f"--data {WORDS['missing']} is the form; got '{word}'")
         if "=" in said:
-            column, code = _pair(word)
+            column, code = _split_pair(word)
             in_column[column] = (*in_column.get(column, ()), code)
         else:
             general.append(said)
     return {"missing": general, "missing_in": in_column}
 
 
-def _pair(word: str) -> tuple[str, str]:
+def _split_pair(word: str) -> tuple[str, str]:
     name, _, said = word.partition(":")
     ours, equals, theirs = said.partition("=")
     if not equals or not ours or not theirs:

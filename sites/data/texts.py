@@ -133,8 +133,8 @@ def _read_listed_files(source: TextFolder, table: Path) -> pd.DataFrame:
     if FILE not in frame.columns:
         raise MissingColumns(f"{table} has no column '{FILE}' with the files' names", columns=1)
     files = _text_files(source.path)
-    known = {_composed(str(file.relative_to(source.path))): file for file in files}
-    paths = [known.get(_composed(name), source.path / name) for name in frame[FILE]]
+    known = {_composed_name(str(file.relative_to(source.path))): file for file in files}
+    paths = [known.get(_composed_name(name), source.path / name) for name in frame[FILE]]
     inside = [path.is_file() and _is_within(path, source.path) for path in paths]
     absent = [row for row, found in zip(frame.index, inside, strict=True) if not found]
     if absent:
@@ -182,7 +182,7 @@ def _is_within(path: Path, folder: Path) -> bool:
     return Path(os.path.normpath(path)).is_relative_to(os.path.normpath(folder))
 
 
-def _composed(name: str) -> str:
+def _composed_name(name: str) -> str:
     """Return a name as most systems write it; some part letters from their accents."""
     return unicodedata.normalize("NFC", name)
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pandera.pandas as pandera
 from numpy.typing import NDArray
 
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 from sites.data.cells import (
     PRESENT,
     SHOWN,
@@ -149,7 +149,7 @@ def _refuse_missing_columns(needed: Sequence[str], frame: pd.DataFrame, *, perso
     missing = [name for name in needed if name not in columns]
     if missing:
         raise MissingColumns(
-            f"the table lacks {len(missing)} columns of the schema: "
+            f"the table lacks {number_of(len(missing), 'column')} of the schema: "
             + ", ".join(f"'{name}'{_hint(name, columns)}" for name in missing[:SHOWN])
             + "; add them, or say column:OURS=THEIRS for each that is called otherwise"
             + ("; persons:rows if each row is a person of its own" if person in missing else ""),

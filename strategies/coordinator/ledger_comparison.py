@@ -4,10 +4,11 @@ It can forge nothing, because members sign; and a site that is not shown what al
 answers nothing that costs privacy.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from flwr.app import Message, RecordDict
+from flwr.app import RecordDict
 
 from privacy.identity.public_identity import Agreement
 from privacy.protocol.announcements import Announcement, Attestation
@@ -50,22 +51,19 @@ class LedgerComparison:
         announced = self._announced(roster)
         attested: dict[str, dict[str, bytes]] = {}
         content = comparison_messages.announcements(self._charter, announced)
-        asked = dict.fromkeys(announced, content)
-        for site, reply in self._ask(roster, comparison_messages.ATTEST, asked):
+        ask = partial(roster.ask, self.exchange)
+        for site, reply in ask(comparison_messages.ATTEST, tuple(announced), lambda _site: content):
             with Quarantine(self.observe, 0, site):
                 said = comparison_messages.read_attestations(reply_content(reply))
                 self._require_all(site, said, announced)
                 attested[site] = said
-        shown = {
-            site: {witness: said[site] for witness, said in attested.items() if witness != site}
-            for site in announced
-        }
-        questions = {
-            site: comparison_messages.comparison(self._charter, parts)
-            for site, parts in shown.items()
-        }
+
+        def comparison(subject: str) -> RecordDict:
+            shown = {site: said[subject] for site, said in attested.items() if site != subject}
+            return comparison_messages.comparison(self._charter, shown)
+
         compared = []
-        for site, reply in self._ask(roster, comparison_messages.COMPARE, questions):
+        for site, reply in ask(comparison_messages.COMPARE, tuple(announced), comparison):
             with Quarantine(self.observe, 0, site):
                 reply_content(reply)
                 if site in attested:
@@ -105,13 +103,3 @@ class LedgerComparison:
             expected = (self.agreement.charter, subject, answered)
             if (one.charter, one.subject, one.answers) != expected:
                 raise NotAttested(f"what {witness} says is no answer to {subject}")
-
-    def _ask(
-        self, roster: Roster, kind: str, questions: Mapping[str, RecordDict]
-    ) -> Iterator[tuple[str, Message]]:
-        message = self.exchange.message
-        replies = self.exchange.replies(
-            message(kind, roster.present[site].node, content, group="0")
-            for site, content in questions.items()
-        )
-        return zip(questions, replies, strict=True)

@@ -70,9 +70,9 @@ def committed(consortium: Consortium, liars_share: bytes) -> dict[str, bytes]:
     """Return what honest sites commit to when asked, and what the liar does to a share."""
     content = draw_messages.commitment_request(consortium.charter.fingerprint, SITES)
     made = {
-        site: draw_messages.read_committed(asks(consortium, site, draw_messages.COMMIT, content))[
-            0
-        ][site]
+        site: draw_messages.read_commitment_answer(
+            asks(consortium, site, draw_messages.COMMIT, content)
+        )[0][site]
         for site in HONEST
     }
     sign = consortium.identity(LIAR).sign
@@ -122,7 +122,7 @@ def test_who_has_seen_the_shares_of_others_can_choose_no_other_of_its_own(
     draw, first = draw_of(consortium), b"f" * 32
     made = committed(consortium, first)
     answers = {site: revealed(consortium, site, made) for site in HONEST}
-    honest = {site: draw_messages.read_revealed(one) for site, one in answers.items()}
+    honest = {site: draw_messages.read_revealed_share(one) for site, one in answers.items()}
     other = suiting_share(draw, honest)
     staged(so=draw.seed({**honest, LIAR: other}) != draw.seed({**honest, LIAR: first}), what="same")
     for epoch in (1, 2):
@@ -152,11 +152,12 @@ def test_nor_by_showing_other_commitments_to_some_of_them(counted: Consortium) -
     """
     draw, first = draw_of(counted), b"f" * 32
     made = committed(counted, first)
-    early = draw_messages.read_revealed(revealed(counted, "site-b", made))
+    early = draw_messages.read_revealed_share(revealed(counted, "site-b", made))
     other = b"o" + early[1:]
     later = made | draw_only(counted, other)
     shares = {"site-b": early} | {
-        site: draw_messages.read_revealed(revealed(counted, site, later)) for site in HONEST[1:]
+        site: draw_messages.read_revealed_share(revealed(counted, site, later))
+        for site in HONEST[1:]
     }
     for share, holders in ((first, HONEST[:1]), (other, HONEST[1:])):
         told = {site: drawing(counted, site, {**shares, LIAR: share}) for site in HONEST}
@@ -224,7 +225,7 @@ def silent(_honest: RecordDict) -> RecordDict:
 
 
 def wrong(_honest: RecordDict) -> RecordDict:
-    return draw_messages.revealed(b"w" * 32)
+    return draw_messages.revealed_share(b"w" * 32)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from functools import cached_property
 from consortium.report.elements.blocks import KeyFigure
 from consortium.report.elements.run_reader import Recorded
 from consortium.run.absences import NEVER_CAME, absences_of
+from consortium.run.decisions import flags_clause
 from consortium.run.records import Arm, Comparison, Difference, MetricValue
 from consortium.wording import formatting as words
 from consortium.wording.formatting import SPACE
@@ -117,8 +118,7 @@ def _flagged_sentence(recorded: Recorded) -> str:
 
 
 def _flags_clause(found: Confusion) -> str:
-    which = "none" if not found.flagged else "all"
-    return f"flags {which} of the {words.count(found.records)} held-out records"
+    return flags_clause("all" if found.flagged else "none", found.records)
 
 
 def _stopped_sentence(recorded: Recorded) -> str:

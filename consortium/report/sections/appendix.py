@@ -135,8 +135,8 @@ def identity_section(recorded: Recorded) -> Section:
         title="How can this run be identified and repeated?",
         short="Fingerprints",
         lead=(
-            f"{recorded.promised_privacy.repeated(recorded.noun, summary.seed)} Two runs with the "
-            "same model fingerprint have the same model."
+            f"{recorded.promised_privacy.repetition_sentence(recorded.noun, summary.seed)} Two "
+            "runs with the same model fingerprint have the same model."
         ),
         blocks=(
             Facts(items=tuple((name, text) for name, text in prints.items() if text), kind="code"),

@@ -8,8 +8,7 @@ from consortium.report.plots import style as plots
 from consortium.report.plots.curves import DecisionCurve, draw_decision_curve
 from consortium.run.decisions import (
     calibration_sentence,
-    everybody_is_flagged,
-    nobody_is_flagged,
+    one_sided_warning,
 )
 from consortium.wording import formatting as words
 from privacy.layout import Tally
@@ -50,9 +49,9 @@ def _target(recorded: Recorded) -> str:
 
 def _usual_sentence(usual: Confusion, target: str) -> str:
     if not usual.flagged:
-        return nobody_is_flagged(usual.records)
+        return one_sided_warning("none", usual.records)
     if usual.flagged == usual.records:
-        return everybody_is_flagged(usual.records)
+        return one_sided_warning("all", usual.records)
     return (
         "A score becomes a decision by a threshold. At 0.5, "
         f"{_share(usual.flagged, usual.records)} of the records are flagged and "
@@ -121,7 +120,7 @@ def _decision_plot(evaluation: BinaryEvaluation, tally: Tally, target: str) -> B
         "decision-curve",
         lambda width: draw_decision_curve(curve, width),
         title="Is it better than flagging everybody, or nobody? (decision curve)",
-        alt="; ".join(_told(one) for one in found[3:32:4]),
+        alt="; ".join(_net_benefit_text(one) for one in found[3:32:4]),
         caption=(
             "Net benefit: true positives for each record, less false positives times the odds of "
             "the threshold (Vickers and Elkin 2006). Somebody who flags from 10 % on accepts nine "
@@ -131,7 +130,7 @@ def _decision_plot(evaluation: BinaryEvaluation, tally: Tally, target: str) -> B
     )
 
 
-def _told(one: Confusion) -> str:
+def _net_benefit_text(one: Confusion) -> str:
     return (
         f"at {words.percent(one.threshold)}: {words.figure(one.net_benefit)}, flagging all "
         f"{words.figure(one.net_benefit_of_all)}"

@@ -5,7 +5,13 @@ from typing import TypeAlias
 
 from consortium.report.elements.blocks import Block, Column, Section, Table
 from consortium.report.elements.run_reader import Recorded
-from consortium.run.absences import LEFT_OUT_BY_NAME, NEVER_CAME, Absence, absences_of
+from consortium.run.absences import (
+    LEFT_OUT_BY_NAME,
+    NEVER_CAME,
+    Absence,
+    absences_by_code,
+    absences_of,
+)
 from consortium.run.records import QuarantineRecord, SiteSummary
 from consortium.wording import formatting as words
 from consortium.wording.metric_glossary import meaning_of
@@ -37,10 +43,11 @@ def sites_section(recorded: Recorded) -> Section:
 
 def absent_sentence(recorded: Recorded) -> str:
     """Return who is not in the run, with the typed reason of each; "" if all are."""
-    together: dict[str, list[Absence]] = {}
-    for one in absences_of(recorded.summary):
-        if one.site in recorded.charter.names and not one.joined:
-            together.setdefault(one.code, []).append(one)
+    together = absences_by_code(
+        one
+        for one in absences_of(recorded.summary)
+        if one.site in recorded.charter.names and not one.joined
+    )
     told = "; ".join(_absent_for(code, some) for code, some in together.items())
     return f"Not in the run: {told}." if told else ""
 

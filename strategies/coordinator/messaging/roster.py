@@ -7,11 +7,11 @@ If the charter holds keys, the answer is signed, together with the coordinator's
 
 import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from flwr.app import Message
+from flwr.app import Message, RecordDict
 
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import BadSignature
@@ -97,6 +97,27 @@ class Roster:
     def sites(self) -> tuple[str, ...]:
         """Names of the present members, sorted."""
         return tuple(self.present)
+
+    def ask(
+        self,
+        exchange: Exchange,
+        kind: str,
+        sites: Sequence[str],
+        content: Callable[[str], RecordDict],
+    ) -> Iterator[tuple[str, Message]]:
+        """Ask present members before the first round; yield each with its reply, in their order.
+
+        Args:
+            exchange: The message exchange.
+            kind: Flower's message type, such as `query.commit`.
+            sites: Names of the members.
+            content: Returns the question to a member.
+        """
+        replies = exchange.replies(
+            exchange.message(kind, self.present[site].node, content(site), group="0")
+            for site in sites
+        )
+        return zip(sites, replies, strict=True)
 
     def require_layout(self, layout: Layout) -> None:
         """Check that the members would train the vector of a resumed run.

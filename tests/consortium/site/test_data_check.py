@@ -155,6 +155,20 @@ def test_nobody_is_made_up_without_a_word(tmp_path: Path) -> None:
     assert "NOTICE: no column says whose a record is" in said(made_up)
 
 
+def test_a_code_is_not_shown_as_a_value_of_a_column_that_is_called_otherwise(
+    tmp_path: Path,
+) -> None:
+    lines = said(checked(tmp_path / "a.csv", GERMAN)).splitlines()
+    ages = next(line.split() for line in lines if line.startswith("Age (age)"))
+    assert ages == ["Age", "(age)", "2", "numbers", "1", "50;", "63"]
+
+
+def test_one_row_of_one_column_is_no_rows_of_columns(tmp_path: Path) -> None:
+    lines = said(checked(tmp_path / "a.csv", "age\n7\n", schema=None)).splitlines()
+    assert lines[0] == "1 row, 1 column"
+    assert "the first 1 row:" in lines
+
+
 def test_what_no_word_mends_is_shown_as_a_site_would_refuse_it(tmp_path: Path) -> None:
     check = checked(tmp_path / "a.csv", PLAIN.replace("p3,50", "p3,fifty"))
     assert not check.fits

@@ -61,11 +61,11 @@ def test_a_commitment_is_to_one_share_of_one_site_in_one_draw(
     assume(other not in {charter, share})
     draw = Draw(charter=charter, roster=NAMES)
     committed = {
-        draw.committed("east", share),
-        draw.committed("east", other),
-        draw.committed("west", share),
-        Draw(charter=other, roster=NAMES).committed("east", share),
-        Draw(charter=charter, roster=NAMES[:3]).committed("east", share),
+        draw.share_digest("east", share),
+        draw.share_digest("east", other),
+        draw.share_digest("west", share),
+        Draw(charter=other, roster=NAMES).share_digest("east", share),
+        Draw(charter=charter, roster=NAMES[:3]).share_digest("east", share),
         share,
     }
     assert len(committed) == 6
@@ -77,7 +77,7 @@ def test_what_is_drawn_does_not_change_between_versions() -> None:
     shares = {site: bytes([number]) * 32 for number, site in enumerate(draw.roster)}
     assert [
         draw.digest.hex(),
-        draw.committed("east", bytes(32)).hex(),
+        draw.share_digest("east", bytes(32)).hex(),
         draw.seed(shares).hex(),
     ] == [
         "2faf4e96ac63fefebd9f13004bd949e5060f4c721a3124084e5044baa24470d7",

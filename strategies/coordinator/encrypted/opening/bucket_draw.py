@@ -52,36 +52,36 @@ class BucketDraw:
         is that refuses it.
         """
         draw = Draw(charter=self.agreement.charter, roster=tuple(sorted(sites)))
-        committed = self._committed(roster, draw)
-        there = self._without_two(committed)
+        committed = self._ask_commitments(roster, draw)
+        there = self._exclude_double_signers(committed)
         # Who revealed its share before answers the same again: a site that missed the end of an
         # earlier draw comes to hold it.
         if there != draw.roster or all(one.drawn for one in committed.values()):
             return there
         own = {site: one.by_site[site] for site, one in committed.items()}
-        shares = self._shares(roster, Commitments(draw=draw, by_site=own))
+        shares = self._ask_shares(roster, Commitments(draw=draw, by_site=own))
         if len(shares) < len(draw.roster):
             return tuple(shares)
-        return self._holders(roster, shares)
+        return self._ask_holders(roster, shares)
 
-    def _committed(self, roster: Roster, draw: Draw) -> dict[str, _Committed]:
+    def _ask_commitments(self, roster: Roster, draw: Draw) -> dict[str, _Committed]:
         content = draw_messages.commitment_request(self._charter, draw.roster)
         committed = {}
         for site, reply in self._ask(roster, draw_messages.COMMIT, draw.roster, content):
             with Quarantine(self.observe, 0, site):
-                said, drawn = draw_messages.read_committed(reply_content(reply))
-                by_site = self._checked(draw, site, said)
+                said, drawn = draw_messages.read_commitment_answer(reply_content(reply))
+                by_site = self._read_commitments(draw, site, said)
                 committed[site] = _Committed(by_site=by_site, drawn=drawn)
         return committed
 
-    def _checked(
+    def _read_commitments(
         self, draw: Draw, site: str, said: Mapping[str, bytes]
     ) -> Mapping[str, BucketCommitment]:
         if set(said) == {site}:
             return {site: draw.read_commitment(site, said[site], self.agreement)}
         return Commitments.read(draw, said, self.agreement).by_site
 
-    def _without_two(self, committed: Mapping[str, _Committed]) -> tuple[str, ...]:
+    def _exclude_double_signers(self, committed: Mapping[str, _Committed]) -> tuple[str, ...]:
         """Name who signed two commitments; return the other sites.
 
         A site that wants another share than it committed to before signs a second commitment. The
@@ -97,18 +97,18 @@ class BucketDraw:
                 self.observe(event)
         return tuple(one_each)
 
-    def _shares(self, roster: Roster, commitments: Commitments) -> dict[str, bytes]:
+    def _ask_shares(self, roster: Roster, commitments: Commitments) -> dict[str, bytes]:
         made = {site: one.encode() for site, one in commitments.by_site.items()}
         content = draw_messages.commitments(self._charter, made)
         shares = {}
         for site, reply in self._ask(roster, draw_messages.REVEAL, tuple(made), content):
             with Quarantine(self.observe, 0, site):
-                share = draw_messages.read_revealed(reply_content(reply))
+                share = draw_messages.read_revealed_share(reply_content(reply))
                 commitments.require_share(site, share)
                 shares[site] = share
         return shares
 
-    def _holders(self, roster: Roster, shares: Mapping[str, bytes]) -> tuple[str, ...]:
+    def _ask_holders(self, roster: Roster, shares: Mapping[str, bytes]) -> tuple[str, ...]:
         content = draw_messages.shares(self._charter, shares)
         holders = []
         for site, reply in self._ask(roster, draw_messages.DRAW, tuple(shares), content):
@@ -124,8 +124,4 @@ class BucketDraw:
     def _ask(
         self, roster: Roster, kind: str, sites: Sequence[str], content: RecordDict
     ) -> Iterator[tuple[str, Message]]:
-        replies = self.exchange.replies(
-            self.exchange.message(kind, roster.present[site].node, content, group="0")
-            for site in sites
-        )
-        return zip(sites, replies, strict=True)
+        return roster.ask(self.exchange, kind, sites, lambda _site: content)

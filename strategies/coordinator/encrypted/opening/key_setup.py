@@ -1,6 +1,6 @@
 """Key set-up: the coordinator carries epochs, deliveries and openings that it cannot read."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -145,7 +145,9 @@ class KeyExchange:
                 self.observe(event)
 
         others = [site for site in roster.sites if site in made]
-        for site, reply in self._ask_all(roster, sealed_messages.DELIVER, others, delivery_message):
+        for site, reply in roster.ask(
+            self.exchange, sealed_messages.DELIVER, others, delivery_message
+        ):
             with Quarantine(leave_out, 0, site):
                 sealed_messages.read_held_epoch(reply_content(reply))
                 done.agreed.append(site)
@@ -204,8 +206,8 @@ class KeyExchange:
     def _held_epochs(self, roster: Roster) -> dict[str, tuple[int, bytes]]:
         content = messages.question(self.charter)
         held = {}
-        for site, reply in self._ask_all(
-            roster, sealed_messages.EPOCH, roster.sites, lambda _site: content
+        for site, reply in roster.ask(
+            self.exchange, sealed_messages.EPOCH, roster.sites, lambda _site: content
         ):
             said = self._read_reply(site, reply, sealed_messages.read_held_epoch)
             if said is not None:
@@ -248,20 +250,7 @@ class KeyExchange:
                 raise WrongDelivery(f"what {maker} made for {recipient.name} is not for it")
 
     def _ask_one(self, roster: Roster, kind: str, site: str, content: RecordDict) -> Message:
-        return next(iter(self._ask_all(roster, kind, [site], lambda _site: content)))[1]
-
-    def _ask_all(
-        self,
-        roster: Roster,
-        kind: str,
-        sites: Sequence[str],
-        content: Callable[[str], RecordDict],
-    ) -> Iterator[tuple[str, Message]]:
-        replies = self.exchange.replies(
-            self.exchange.message(kind, roster.present[site].node, content(site), group="0")
-            for site in sites
-        )
-        return zip(sites, replies, strict=True)
+        return next(iter(roster.ask(self.exchange, kind, [site], lambda _site: content)))[1]
 
     def _read_reply(self, site: str, reply: Message, read: Callable[[RecordDict], T]) -> T | None:
         with Quarantine(self.observe, 0, site):

@@ -92,7 +92,7 @@ class RunOpening:
             asked_last=self.terms.asked_last,
         )
         agreed = keys.agree_on_epoch(self.roster)
-        everyone = sites = self._drawn([site for site in agreed if site in compared])
+        everyone = sites = self._draw_buckets([site for site in agreed if site in compared])
         lineage, passed_over, openings, bound = "", set[str](), 0, False
         while openings < _OPENINGS:
             self.cohort.require_quorum(sites)
@@ -118,7 +118,7 @@ class RunOpening:
                 require_same_roster(question, self._missing(everyone))
             elif self.terms.counts_statistics:
                 bound = bound or bool(bound_sites(question))
-            sites = everyone if bound else self._drawn(tuple(question.replies))
+            sites = everyone if bound else self._draw_buckets(tuple(question.replies))
         if bound:
             raise missing_members(self._missing(question.replies))
         raise RoundVoid(
@@ -127,7 +127,7 @@ class RunOpening:
             openings=_OPENINGS,
         )
 
-    def _drawn(self, sites: Sequence[str]) -> tuple[str, ...]:
+    def _draw_buckets(self, sites: Sequence[str]) -> tuple[str, ...]:
         """Return those of these sites that drew their buckets together, each with all others."""
         there = tuple(sites)
         if self.terms.buckets == 1:

@@ -85,7 +85,7 @@ def committing(consortium: Consortium, *, site: str, roster: tuple[str, ...]) ->
     """Return the answer of a liar that commits to a share of its choice."""
     draw = Draw(charter=consortium.charter.agreement.charter, roster=roster)
     one = draw.commit(site, bytes(32), consortium.identity(LIAR).sign)
-    return draw_messages.committed({LIAR: one.encode()}, drawn=False)
+    return draw_messages.commitment_answer({LIAR: one.encode()}, drawn=False)
 
 
 def test_all_come_to_hold_one_draw(consortium: Consortium) -> None:
@@ -156,7 +156,7 @@ def test_a_commitment_that_is_none_reaches_nobody(
 ) -> None:
     def answer() -> RecordDict:
         if not site:
-            return draw_messages.committed({LIAR: b"none"}, drawn=False)
+            return draw_messages.commitment_answer({LIAR: b"none"}, drawn=False)
         return committing(consortium, site=site, roster=roster)
 
     course = Course()
@@ -167,7 +167,7 @@ def test_a_commitment_that_is_none_reaches_nobody(
 
 def test_a_share_that_was_not_committed_to_reaches_nobody(consortium: Consortium) -> None:
     course = Course()
-    lie = answering(draw_messages.REVEAL, lambda: draw_messages.revealed(bytes(32)))
+    lie = answering(draw_messages.REVEAL, lambda: draw_messages.revealed_share(bytes(32)))
     assert drawn(consortium, course, up=lie) == OTHERS
     assert course.quarantined == {(0, LIAR, "wrong-share")}
     assert asked(course, "east") == ALL_THREE[:2]
