@@ -4,6 +4,7 @@ import codecs
 import csv
 import difflib
 import re
+import zlib
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -56,10 +57,20 @@ _CODE = re.compile(r"[-.?*]+|-?9+|-1|unknown|unbekannt|missing|none", re.I)
 
 
 def words_for_file(source: DataSource) -> list[str]:
-    """Return words for how a CSV or TSV file seems to be written, where it is not as declared."""
+    """Return words for how a CSV or TSV file seems to be written, where it is not as declared.
+
+    There are none for a file that cannot be read: `read_table` says why.
+    """
     ending = source.path.name.removesuffix(".gz") if isinstance(source, TableFile) else ""
     if not isinstance(source, TableFile) or not ending.endswith((".csv", ".tsv")):
         return []
+    try:
+        return _words_for_file(source, "\t" if ending.endswith(".tsv") else ",")
+    except (OSError, EOFError, zlib.error):  # such as a compressed file that was cut off
+        return []
+
+
+def _words_for_file(source: TableFile, separator: str) -> list[str]:
     words = []
     encoding = source.encoding if source.encoding != UTF_8 else _encoding_of(source.path)
     if encoding != source.encoding:
@@ -68,7 +79,7 @@ def words_for_file(source: DataSource) -> list[str]:
         head = file.readline() if encoding != "utf-16" else file.read()
     lines = head.decode(encoding, errors="replace").splitlines()[:1]
     found = {sign: len(next(csv.reader(lines, delimiter=sign), [])) for sign in ",;\t|"}
-    declared = source.separator or ("\t" if ending.endswith(".tsv") else ",")
+    declared = source.separator or separator
     best = max(found, key=lambda sign: (found[sign], sign == declared))
     if found[declared] == 1 and found[best] > 1:
         words.append(f"separator:{SIGN_NAMES[best]}")
