@@ -156,7 +156,6 @@ def _parse_place(text: str) -> DataSource:
     path = Path(text).resolve()
     if not path.exists():
         raise BadOption(
-            f"there is no file {path}: --data needs site=file for a site's own records, or the "
-            "file or directory of one corpus"
+            f"there is no file {path}: check the path, or write url::query for a database"
         )
     return TextFolder(path=path) if path.is_dir() else TableFile(path=path)

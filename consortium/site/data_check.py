@@ -182,6 +182,7 @@ def check_lines(check: DataCheck) -> Iterator[str]:
         shown = f"{name} ({ours[name]})" if name in ours else name
         rows.append((shown, kind, missing, values))
     yield from _aligned_lines(rows)
+    yield from _not_used(check)
     yield ""
     yield f"the first {number_of(min(_SHOWN_ROWS, len(frame)), 'row')}:"
     head = frame.head(_SHOWN_ROWS)
@@ -190,6 +191,16 @@ def check_lines(check: DataCheck) -> Iterator[str]:
         yield f"  {place}: {' | '.join(cells)}"
     yield ""
     yield from _verdict(check)
+
+
+def _not_used(check: DataCheck) -> Iterator[str]:
+    """Name the columns of a table that no model reads: what looks like a side is one of them."""
+    if not isinstance(check.schema, Schema):
+        return
+    used = {check.reading.columns.get(name, name) for name in needed_columns(check.schema)}
+    others = [str(name) for name in check.frame.columns if str(name) not in used]
+    if others:
+        yield f"not used, as the schema does not name them: {', '.join(others)}"
 
 
 def _verdict(check: DataCheck) -> Iterator[str]:

@@ -64,12 +64,12 @@ def words_for_file(source: DataSource) -> list[str]:
     if not isinstance(source, TableFile) or not ending.endswith((".csv", ".tsv")):
         return []
     try:
-        return _words_for_text(source, ending)
-    except (OSError, EOFError, zlib.error):
+        return _words_for_file(source, "\t" if ending.endswith(".tsv") else ",")
+    except (OSError, EOFError, zlib.error):  # such as a compressed file that was cut off
         return []
 
 
-def _words_for_text(source: TableFile, ending: str) -> list[str]:
+def _words_for_file(source: TableFile, separator: str) -> list[str]:
     words = []
     encoding = source.encoding if source.encoding != UTF_8 else _encoding_of(source.path)
     if encoding != source.encoding:
@@ -78,7 +78,7 @@ def _words_for_text(source: TableFile, ending: str) -> list[str]:
         head = file.readline() if encoding != "utf-16" else file.read()
     lines = head.decode(encoding, errors="replace").splitlines()[:1]
     found = {sign: len(next(csv.reader(lines, delimiter=sign), [])) for sign in ",;\t|"}
-    declared = source.separator or ("\t" if ending.endswith(".tsv") else ",")
+    declared = source.separator or separator
     best = max(found, key=lambda sign: (found[sign], sign == declared))
     if found[declared] == 1 and found[best] > 1:
         words.append(f"separator:{SIGN_NAMES[best]}")

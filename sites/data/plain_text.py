@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -18,6 +19,8 @@ _OTHER_KINDS = (
     (b"PAR1", "is a Parquet file: let its name end in .parquet"),
     (b"SQLite format 3", "is a database: give its URL (sqlite:///FILE) and a query"),
 )
+
+_SHOWN = 5
 
 
 def open_bytes(path: Path) -> BinaryIO:
@@ -36,13 +39,36 @@ def without_mark(encoding: str) -> str:
     return "utf-8-sig" if encoding == UTF_8 else encoding
 
 
+def reason_other_format(path: Path, ending: str, formats: Sequence[str]) -> str:
+    """Return why a file with another ending is not read, what it seems to be, and what to do."""
+    with open_bytes(path) as file:
+        advice = _other_kind(file.readline()) or (
+            "may be text: let its name end in .csv, or in .tsv if tabs separate its values"
+        )
+    return f"ends in '{ending}', but only {', '.join(formats)} can be read; it {advice}"
+
+
+def reason_repeated_names(names: Sequence[str]) -> str:
+    """Return which names columns share, and what to do."""
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if "" in repeated:
+        return (
+            f"leaves {names.count('')} of {len(names)} columns without a name: remove the lines "
+            "above the header, or give each column a name"
+        )
+    return f"names the columns {repeated[:_SHOWN]} more than once: rename them"
+
+
+def _other_kind(start: bytes) -> str | None:
+    return next((advice for mark, advice in _OTHER_KINDS if start.startswith(mark)), None)
+
+
 def reason_not_text(path: Path) -> str:
     """Return what a file is that is not UTF-8 text, or else in which line, and what to do."""
     with open_bytes(path) as file:
         start = file.readline()
-        for mark, advice in _OTHER_KINDS:
-            if start.startswith(mark):
-                return advice
+        if advice := _other_kind(start):
+            return advice
         for number, line in enumerate(chain([start], file), start=1):
             if not _is_text(line):
                 return f"is not UTF-8 text in line {number}: save it as UTF-8"

@@ -22,6 +22,8 @@ from sites.data.plain_text import (
     reason_bad_quotes,
     reason_not_text,
     reason_other_encoding,
+    reason_other_format,
+    reason_repeated_names,
     without_mark,
 )
 from sites.data.reading import SIGN_NAMES, UTF_8
@@ -105,14 +107,16 @@ def _read_file(source: TableFile) -> pd.DataFrame:
     if not path.is_file():
         raise MissingFile(f"there is no file {path}{_nearest_name_hint(path)}")
     ending = _ending(path)
-    if ending not in FORMATS:
-        raise UnknownFormat(f"{path} ends in '{ending}', but only {', '.join(FORMATS)} can be read")
     try:
+        if ending not in FORMATS:
+            raise UnknownFormat(f"{path} {reason_other_format(path, ending, FORMATS)}")
         return _parse_file(source, ending)
     except UnicodeError as error:  # of UTF-16 without a mark, say, no character is to blame
         raise BrokenFile(f"{path} {reason_other_encoding(path, source.encoding)}") from error
     except _BROKEN as error:
-        raise BrokenFile(f"{path} cannot be read as {ending}: {error}") from error
+        raise BrokenFile(
+            f"{path} cannot be read as {ending}: {error}; export or copy the file again"
+        ) from error
 
 
 def separator_of(source: TableFile) -> str | None:
@@ -228,11 +232,8 @@ def _check_header(path: Path, separator: str, encoding: str) -> None:
 
 
 def _refuse_repeated(names: Sequence[str], path: Path) -> None:
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise BrokenFile(
-            f"{path} names the columns {repeated[:_SHOWN]} more than once: rename them"
-        )
+    if len({*names}) < len(names):
+        raise BrokenFile(f"{path} {reason_repeated_names(names)}")
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

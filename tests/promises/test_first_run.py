@@ -251,7 +251,7 @@ def test_with_noise_no_site_ends_the_run_by_saying_that_it_counted_for_others(
     consortium: Consortium, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is counted then: it is left out as who refuses for any other reason."""
-    noise = {"dp.unit": "person", "dp.noise-multiplier": 4.0, "dp.delta": 1e-5}
+    noise: dict[str, Any] = {"dp.unit": "person", "dp.noise-multiplier": 4.0, "dp.delta": 1e-5}
     course, _ = run(consortium, up=refusing, **noise)
     assert course.error is None, course.error
     assert course.quarantined == {(0, "west", "site-refused.another-roster")}

@@ -1,5 +1,6 @@
 """What is understood of a file is shown with the words that say it, and a run then agrees."""
 
+import gzip
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -70,6 +71,23 @@ def test_records_that_fit_need_no_word(tmp_path: Path) -> None:
     assert "2: patient=p1 | age=63" in told
     assert "the records fit the schema as they were given" in told
     assert "--data" not in told
+
+
+def test_a_column_that_the_schema_does_not_name_is_shown_as_not_used(tmp_path: Path) -> None:
+    """A column of sides is one: a site holds out persons by a rule of its own."""
+    with_side = PLAIN.replace("patient,", "Split,patient,").replace("\np", "\nTest,p")
+    told = said(checked(tmp_path / "a.csv", with_side))
+    assert "not used, as the schema does not name them: Split\n" in told
+    assert "not used" not in said(checked(tmp_path / "b.csv", PLAIN))
+    renamed = said(checked(tmp_path / "c.csv", GERMAN))
+    assert "not used" not in renamed
+
+
+def test_a_compressed_file_that_was_cut_off_is_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(PLAIN.encode(), mtime=0)[:-20])
+    with pytest.raises(BrokenFile, match="export or copy the file again"):
+        check_data(TableFile(path=path), (), WARD)
 
 
 def test_the_words_that_are_proposed_are_those_with_which_a_site_reads_the_file(

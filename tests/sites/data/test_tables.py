@@ -220,6 +220,7 @@ def test_positions_of_a_parquet_file_start_at_one(tmp_path: Path) -> None:
             "in line 2: save it as UTF-8",
         ),
         ("a.csv", b"age,age\n1,2\n", r"\['age'\] more than once"),
+        ("a.csv", b"Export 2024,,\n\na,b,c\n1,2,3\n", "remove the lines above the header"),
         ("a.csv", b"age,sex\n1,2,3\n", r"in line 2 \(has 3\)"),
         (
             "a.csv",
@@ -240,7 +241,7 @@ def test_positions_of_a_parquet_file_start_at_one(tmp_path: Path) -> None:
         ("a.jsonl", b"[" * 100_000, "line 1 is nested too deeply"),
         ("a.jsonl", b'{\n"a": 1}\n', "line 1 is not JSON.*one object on one line"),
         ("a.csv.gz", b"age,sex\n", r"cannot be read as \.csv"),
-        ("a.csv.gz", gzip.compress(CSV.encode(), mtime=0)[:-9], r"cannot be read as \.csv"),
+        ("a.csv.gz", gzip.compress(CSV.encode(), mtime=0)[:-9], "export or copy the file again"),
         ("a.jsonl", b'{"age": 63}\n{"age": \n', "line 2 is not JSON"),
         (
             "a.jsonl",
@@ -264,6 +265,23 @@ def test_a_file_that_is_not_in_the_encoding_that_was_said_is_refused(
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")
     with pytest.raises(BrokenFile, match=f"is not written in {encoding}"):
         read_table(TableFile(path=tmp_path / "a.csv", encoding=encoding))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "advice"),
+    [
+        ("a.xlsx", b"PK\x03\x04", "save its sheet as CSV"),
+        ("a.db", b"SQLite format 3\0", "give its URL"),
+        ("a.txt", b"age\tsex\n1\tf\n", "let its name end in .csv, or in .tsv"),
+        ("a.dat.gz", gzip.compress(b"age,sex\n", mtime=0), "let its name end in .csv"),
+    ],
+)
+def test_a_file_with_another_ending_is_refused_with_what_to_do(
+    tmp_path: Path, name: str, content: bytes, advice: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UnknownFormat, match=advice):
+        read_table(TableFile(path=tmp_path / name))
 
 
 def test_a_column_that_stands_twice_in_a_parquet_file_is_refused(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from strategies.coordinator.encrypted.rounds.request import (
     finish_counts,
     missing_members,
     require_confirmed_model,
+    require_old_statistics,
     require_same_roster,
 )
 from strategies.coordinator.messaging.cohort import Cohort
@@ -185,6 +186,8 @@ class RunOpening:
             # A run without rounds evaluates a model, and begins with it.
             if not self.num_rounds:
                 require_confirmed_model(question)
+            if self.terms.keeps_statistics:
+                require_old_statistics(question)
             return None
         state = collect_state(question, self.exchange, purpose=STATISTICS, floor=floor)
         self.keep(f"round-0/{STATE_FILE}", [state])

@@ -176,13 +176,26 @@ def require_same_roster(question: SealedRequest, missing: Sequence[str]) -> None
             "let all who remain or join sign the charter's next revision",
             bound=len(bound),
         )
-    if not missing and question.sums[STATISTICS].withheld:
-        raise RoundVoid(
-            "under this charter the statistics of an earlier revision stand, and not more than "
-            "half of the sites of this run hold them: run with more of the sites of then, or let "
-            "all sign a revision that counts anew (`consortium charter revise` without "
-            "--keep-statistics)"
-        )
+
+
+def require_old_statistics(question: SealedRequest) -> None:
+    """Say that too few sites hold the statistics of the revision that the charter names.
+
+    Args:
+        question: The question for the statistics, with its replies.
+
+    Raises:
+        RoundVoid: Always.
+    """
+    signed = question.sums[STATISTICS].added
+    holders = sorted(site for site, one in signed.items() if one.state != NO_STATE)
+    raise RoundVoid(
+        "under this charter the statistics of an earlier revision stand, and not more than half of "
+        f"the sites of this run hold the same: {abbreviated_names(holders) or 'none'} of "
+        f"{len(question.nodes)} do. Run with more of the sites of then, or let all sign a revision "
+        "that counts anew (`consortium charter revise` without --keep-statistics)",
+        holders=len(holders),
+    )
 
 
 def require_confirmed_model(question: SealedRequest) -> None:
