@@ -306,8 +306,9 @@ def _read_query(source: SqlQuery) -> pd.DataFrame:
         _require_database_file(engine.url)
     except ImportError as error:
         raise QueryFailed(f"the driver of this database is not installed: {error}") from error
-    except sqlalchemy.exc.ArgumentError as error:
-        raise QueryFailed("the URL is not one of SQLAlchemy, such as sqlite:///file.db") from error
+    except (sqlalchemy.exc.ArgumentError, ValueError):  # a ValueError where a port is no number
+        reason = "the URL is not one of SQLAlchemy, such as sqlite:///file.db"
+        raise QueryFailed(reason) from None  # what SQLAlchemy says may quote it
     try:
         with engine.connect() as connection:  # without a commit, nothing is written
             frame = pd.read_sql_query(sqlalchemy.text(source.query), connection)
