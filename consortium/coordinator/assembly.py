@@ -137,6 +137,7 @@ def encrypted_strategy(  # noqa: PLR0913 -- each is another part of the coordina
             asked_last=asked_last,
             exact=learner_of(charter).contribution.exact,
             compares_ledgers=compares_ledgers(config, charter),
+            counts_statistics=config.privacy.counts_statistics or bool(config.evaluate_model),
             sign=sign,
             claim_roster=claim_roster or (lambda _roster: None),
         ),

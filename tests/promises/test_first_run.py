@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from flwr.app import RecordDict
 
+from consortium.client.encrypted.verification import ExactCounts
 from consortium.coordinator.counted_rosters import AnotherRosterCounted, CountedRosters
 from privacy.layout import Tally
 from privacy.protocol.envelope import STATISTICS, Receipt
 from privacy.protocol.grouping import WITHHELD
+from privacy.wire import flower_records as wire
 from scenarios.engines.in_process import InProcessGrid, Vanished
 from strategies.coordinator.encrypted.parameters import MembersMissing, RoundVoid
 from strategies.coordinator.encrypted.strategy import Encrypted
@@ -226,3 +228,44 @@ def test_a_site_counts_nothing_for_a_roster_whose_absence_nobody_named(
         assert not opened
         assert not course.answers(TRAIN)
     assert read_round(course.answers("query.statistics")[0][0].content).server_round == 0
+
+
+def refusing(passing: Passing) -> RecordDict:
+    """West says of itself that it counted for others before."""
+    if (passing.site, passing.kind) == ("west", "query.statistics"):
+        return wire.refusal_of("another-roster", {})
+    return passing.content
+
+
+def withholding(patch: pytest.MonkeyPatch) -> None:
+    """West signs that it withholds what it counted, though all members are there."""
+    honest = ExactCounts.counts_statistics
+
+    def counts(self: ExactCounts) -> bool:
+        return honest(self) and self.terms.site.config.name != "west"
+
+    patch.setattr(ExactCounts, "counts_statistics", counts)
+
+
+def test_with_noise_no_site_ends_the_run_by_saying_that_it_counted_for_others(
+    consortium: Consortium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is counted then: it is left out as who refuses for any other reason."""
+    noise = {"dp.unit": "person", "dp.noise-multiplier": 4.0, "dp.delta": 1e-5}
+    course, _ = run(consortium, up=refusing, **noise)
+    assert course.error is None, course.error
+    assert course.quarantined == {(0, "west", "site-refused.another-roster")}
+    withholding(monkeypatch)
+    course, _ = run(consortium, seed=8, **noise)
+    assert course.error is None, course.error
+    assert course.quarantined == {(0, "west", "wrong-weight-class")}
+
+
+def test_who_withholds_the_first_counts_though_all_are_there_is_named(
+    consortium: Consortium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    withholding(monkeypatch)
+    course, opened = run(consortium)
+    assert isinstance(course.error, MembersMissing)
+    assert "left out: west. " in str(course.error)
+    assert not opened

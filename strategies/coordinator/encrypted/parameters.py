@@ -9,7 +9,7 @@ from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import Agreement
 from privacy.layout import Layout
 from privacy.protocol.envelope import UploadLabel
-from privacy.protocol.grouping import OF_STATISTICS, WITHHELD
+from privacy.protocol.grouping import COUNTED, OF_STATISTICS, WITHHELD
 from privacy.protocol.upload import UploadHeader
 from privacy.wire.encrypted_messages import SealedRound
 from strategies.coordinator.encrypted.rounds.ciphertext_sums import UploadForm
@@ -57,6 +57,8 @@ class SealedTerms:
         asked_last: Openers that failed the others in an earlier run of this coordinator.
         exact: Whether a round needs every site of the run, because exact tallies are added.
         compares_ledgers: Whether the members compare their ledgers before the run.
+        counts_statistics: Whether a site may hold statistics of another roster, or of an earlier
+            run. Where zeros stand in their place it holds none.
         claim_roster: Called with the roster of statistics before their sum is shown to anybody;
             it refuses by raising.
         sign: Signs with the coordinator's key; None if the charter names none.
@@ -78,6 +80,7 @@ class SealedTerms:
     asked_last: tuple[str, ...] = ()
     exact: bool = False
     compares_ledgers: bool = False
+    counts_statistics: bool = True
     claim_roster: ClaimRoster = field(default=lambda _roster: None, repr=False)
     sign: Callable[[bytes], bytes] | None = field(default=None, repr=False)
 
@@ -102,7 +105,9 @@ class SealedTerms:
     def statistics_form(self, layout: Layout) -> UploadForm:
         """Return the agreed form of an upload of statistics."""
         form = self._form("statistics", self.statistics, layout)
-        return replace(form, weight_classes=(*OF_STATISTICS, WITHHELD))
+        # Zeros are withheld by nobody: one site that says so would have all others ask in vain.
+        allowed = (*OF_STATISTICS, WITHHELD) if self.counts_statistics else (COUNTED,)
+        return replace(form, weight_classes=allowed)
 
     def _form(self, name: str, placement: Placement, layout: Layout) -> UploadForm:
         return UploadForm(

@@ -113,9 +113,10 @@ class RunOpening:
                 continue
             # Sites count the openings that they accepted; one that all refuse is none of them.
             openings += 1
-            if sites == everyone:
+            # Where nothing is counted nobody holds statistics: a site that says so is left out.
+            if self.terms.counts_statistics and sites == everyone:
                 require_same_roster(question, self._missing(everyone))
-            else:
+            elif self.terms.counts_statistics:
                 bound = bound or bool(bound_sites(question))
             sites = everyone if bound else self._drawn(tuple(question.replies))
         if bound:

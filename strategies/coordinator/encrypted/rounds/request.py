@@ -164,8 +164,10 @@ def require_same_roster(question: SealedRequest, missing: Sequence[str]) -> None
     added = question.sums[STATISTICS].added
     waiting = {site for site, label in added.items() if label.state == NO_STATE}
     bound = [site for site in bound_sites(question) if site not in waiting]
-    if missing and not bound and question.sums[STATISTICS].withheld:
-        raise missing_members(missing)
+    withheld = question.sums[STATISTICS].withheld
+    if withheld and not bound:
+        # With all members there, every site counts: who signs that it holds none withholds them.
+        raise missing_members(missing or sorted(waiting.intersection(withheld)))
     if bound:
         raise RoundVoid(
             "training records are counted once under a charter, for one roster. "
