@@ -210,8 +210,15 @@ class DifferentiallyPrivate:
     def facts(self) -> tuple[tuple[str, str], ...]:
         """What a report lists."""
         asked = self.asked
+        delta = (
+            f"{asked.delta:g}"
+            if asked.delta
+            else "of each site: one tenth of one over the next power of two above the number of "
+            f"its {self.unit}s"
+        )
         return (
             ("Who is protected", self.unit),
+            *((("Delta of epsilon", delta),) if asked.epsilon else ()),
             ("Drawn for a step, each by itself", words.percent(asked.sampling_rate)),
             ("Steps in a round", str(asked.steps)),
             ("Most that one moves a step, in L2", str(asked.clip_norm)),

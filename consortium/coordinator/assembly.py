@@ -114,37 +114,44 @@ def encrypted_strategy(  # noqa: PLR0913 -- each is another part of the coordina
         ConsortiumError: As `clear_strategy`; or no parameters are exact for so many members.
     """
     rule_spec(config, charter)
-    statistics = statistics_for(charter.table).layout.size
-    counted = round_counts(config, charter, evaluation_for(charter.table).layout.size)
     return Encrypted(
         cohort=cohort_for(config, charter),
-        terms=SealedTerms(
-            charter=charter.fingerprint,
-            label=charter.name[:LONGEST_LABEL],
-            agreement=charter.agreement,
-            buckets=config.buckets,
-            weight_classes=weight_classes(config, charter),
-            voters=smallest_voters(config),
-            attempts=config.attempts,
-            updates=lambda layout, server_round: update_placement(
-                config, charter, layout, server_round
-            ),
-            statistics=count_placement(config, charter, statistics),
-            evaluation=count_placement(config, charter, counted.size),
-            evaluation_size=counted.evaluation,
-            header=lambda label, layout, placement: upload_header(label, config, layout, placement),
-            bins=bin_steps(config, charter),
+        terms=replace(
+            _sealed_terms(config, charter),
             asked_last=asked_last,
-            exact=learner_of(charter).contribution.exact,
-            compares_ledgers=compares_ledgers(config, charter),
-            counts_statistics=config.privacy.counts_statistics or bool(config.evaluate_model),
-            keeps_statistics=bool(charter.statistics_of) and config.privacy.counts_statistics,
             sign=sign,
             claim_roster=claim_roster or (lambda _roster: None),
         ),
         observe=observe,
         keep=keep,
         reach=reach,
+    )
+
+
+def _sealed_terms(config: RunConfig, charter: Charter) -> SealedTerms:
+    """Return what run config and charter agree on."""
+    statistics = statistics_for(charter.table).layout.size
+    counted = round_counts(config, charter, evaluation_for(charter.table).layout.size)
+    return SealedTerms(
+        charter=charter.fingerprint,
+        label=charter.name[:LONGEST_LABEL],
+        agreement=charter.agreement,
+        buckets=config.buckets,
+        weight_classes=weight_classes(config, charter),
+        voters=smallest_voters(config),
+        attempts=config.attempts,
+        updates=lambda layout, server_round: update_placement(
+            config, charter, layout, server_round
+        ),
+        statistics=count_placement(config, charter, statistics),
+        evaluation=count_placement(config, charter, counted.size),
+        evaluation_size=counted.evaluation,
+        header=lambda label, layout, placement: upload_header(label, config, layout, placement),
+        bins=bin_steps(config, charter),
+        exact=learner_of(charter).contribution.exact,
+        compares_ledgers=compares_ledgers(config, charter),
+        counts_statistics=config.privacy.counts_statistics or bool(config.evaluate_model),
+        keeps_statistics=bool(charter.statistics_of) and config.privacy.counts_statistics,
     )
 
 

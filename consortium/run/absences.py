@@ -13,6 +13,7 @@ from strategies.coordinator.encrypted.parameters import MembersMissing, RoundVoi
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 from strategies.coordinator.messaging.events import SiteQuarantined, SitesJoined
 from strategies.coordinator.messaging.refusal_finality import is_final
+from strategies.coordinator.messaging.roster import NotAMember
 
 NEVER_CAME = "never-came"
 LEFT_OUT_BY_NAME = "left-out-by-name"
@@ -87,7 +88,7 @@ def absences_among(
         left_out: Members that the run config leaves out.
     """
     found: dict[tuple[str, str], list[QuarantineRecord]] = {}
-    for one in quarantined:
+    for one in _without_nodes_of(left_out, quarantined, present):
         found.setdefault((one.site, one.code), []).append(one)
     told = [
         Absence(
@@ -107,6 +108,20 @@ def absences_among(
     ]
     order = {site: at for at, site in enumerate(present)}
     return tuple(sorted(told, key=lambda one: order.get(one.site, len(order))))
+
+
+def _without_nodes_of(
+    left_out: Sequence[str], quarantined: Sequence[QuarantineRecord], present: Mapping[str, bool]
+) -> list[QuarantineRecord]:
+    """Return what is not told already by the names that a run leaves out.
+
+    The node of such a site is turned away without its name. Where more nodes were turned away than
+    names are left out, all of them are told, as one is a stranger's.
+    """
+    by_name = [site for site, there in present.items() if site in left_out and not there]
+    away = {one.site for one in quarantined if one.code == NotAMember.code} - {*present}
+    told = away if len(away) <= len(by_name) else set()
+    return [one for one in quarantined if one.site not in told]
 
 
 def absences_in(events: Iterable[Mapping[str, Any]]) -> tuple[Absence, ...]:

@@ -136,7 +136,9 @@ def convergence_warning(
     """
     if course == "settled":
         return ""
-    part = f"{figure(abs(change))} of {figure(fall)}" if fall > 0 else figure(abs(change))
+    # A line through few evaluations can fall by more than the loss did.
+    part = f"{figure(min(abs(change), fall))} of {figure(fall)}" if fall > 0 else ""
+    part = part or figure(abs(change))
     if course == "falling":
         return (
             "The model had not converged: the pooled loss still fell when training ended (by "

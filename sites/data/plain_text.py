@@ -80,8 +80,10 @@ def reason_other_encoding(path: Path, encoding: str) -> str:
     if encoding != UTF_8:
         return f"is not written in {encoding}: say another encoding, such as encoding:cp1252"
     reason = reason_not_text(path)
-    words = ", or say how it is written, such as encoding:cp1252 or encoding:utf-16"
-    return reason + (words if reason.endswith("save it as UTF-8") else "")
+    if not reason.endswith("save it as UTF-8"):
+        return reason
+    seen = "encoding:utf-16" if "UTF-16" in reason else "encoding:cp1252 or encoding:utf-16"
+    return f"{reason}, or say how it is written, such as {seen}"
 
 
 def _is_text(line: bytes) -> bool:

@@ -304,12 +304,12 @@ def _read_query(source: SqlQuery) -> pd.DataFrame:
 
     try:
         engine = sqlalchemy.create_engine(source.url)
-        _require_database_file(engine.url)
     except ImportError as error:
         raise QueryFailed(f"the driver of this database is not installed: {error}") from error
     except (sqlalchemy.exc.ArgumentError, ValueError):  # a ValueError where a port is no number
         reason = "the URL is not one of SQLAlchemy, such as sqlite:///file.db"
         raise QueryFailed(reason) from None  # what SQLAlchemy says may quote it
+    _require_database_file(engine.url)
     try:
         with engine.connect() as connection:  # without a commit, nothing is written
             frame = pd.read_sql_query(sqlalchemy.text(source.query), connection)

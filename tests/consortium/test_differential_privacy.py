@@ -35,6 +35,10 @@ def test_each_kind_says_what_people_read() -> None:
     none, person, record = (RunConfig.parse(chosen).privacy for chosen in ({}, PERSON, RECORD))
     assert none.facts == ()
     assert ("Who is protected", "person") in person.facts
+    assert ("Delta of epsilon", "1e-06") in person.facts
+    own = RunConfig.parse({"dp.unit": "person", "dp.epsilon": 2.0}).privacy
+    assert "above the number of its persons" in dict(own.facts)["Delta of epsilon"]
+    assert "Delta of epsilon" not in dict(record.facts)
     assert "was not private" in none.lead("patients", "hospital")
     assert "private for patients: epsilon 2 over" in person.lead("patients", "hospital")
     assert "private for single records: noise of 1.5 times" in record.lead("patients", "hospital")

@@ -54,8 +54,9 @@ def _nothing_counted_section(recorded: Recorded) -> Section:
         title=f"How do the {recorded.nouns} differ?",
         short="How they differ",
         lead=(
-            "Nothing was counted before training. Only private updates left each "
-            f"{recorded.noun}, and numbers are scaled by the bounds that the charter declares."
+            "Nothing was counted before training: numbers are scaled by the bounds that the "
+            "charter declares. Of the records in training, only private updates left each "
+            f"{recorded.noun}, and a weight that says roughly how many they are."
         ),
         blocks=(),
     )

@@ -32,6 +32,17 @@ absences = st.lists(st.sampled_from(MEMBERS), min_size=1, unique=True).flatmap(
 )
 
 
+def test_the_node_of_a_site_that_is_left_out_by_name_is_not_told_twice() -> None:
+    """But a further node that is turned away is a stranger's: then all are told."""
+    present = {"east": True, "north": True, "south": True, "west": False}
+    own, other = (quarantined(0, f"node {at}", "not-a-member") for at in (7, 8))
+    told = absences_among(present, [own], left_out=("west",))
+    assert [(one.site, one.code) for one in told] == [("west", LEFT_OUT_BY_NAME)]
+    told = absences_among(present, [own, other], left_out=("west",))
+    assert [one.site for one in told] == ["west", "node 7", "node 8"]
+    assert [one.site for one in absences_among(present, [own])] == ["west", "node 7"]
+
+
 def quorum_error(came: int = 0) -> QuorumNotReached:
     return QuorumNotReached("the round needs 2 sites. Bring them back", needed=2, came=came)
 

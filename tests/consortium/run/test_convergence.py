@@ -103,6 +103,12 @@ def test_a_loss_that_still_fell_says_by_how_much_and_what_to_set() -> None:
     assert "num-server-rounds, 20 here" in said
 
 
+def test_a_fall_at_the_end_is_never_more_than_the_whole_fall() -> None:
+    """The line through four evaluations of a run of four rounds can fall by more."""
+    said = convergence_warning("falling", **{**FIGURES, "change": -0.104})
+    assert "by 0.100 of 0.100 over" in said
+
+
 def test_a_loss_that_rises_names_the_round_of_its_lowest() -> None:
     said = convergence_warning("rising", **{**FIGURES, "change": 0.02, "lowest_after": 7})
     assert "lowest after 7\N{NO-BREAK SPACE}rounds" in said

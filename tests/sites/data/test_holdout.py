@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from privacy.errors import number_of
 from sites.data.holdout import HELD_OUT_SHARE, KeyedSides, Mask, PersonOnBothSides, PersonRecords
 
 RECORDS = st.lists(st.tuples(st.integers(0, 15), st.integers(0, 3)), min_size=1, max_size=60)
@@ -80,7 +81,7 @@ def test_a_given_split_is_kept_if_and_only_if_nobody_is_on_both_sides(
     if not both:
         np.testing.assert_array_equal(KeyedSides(key).held_out(asked), said)
         return
-    with pytest.raises(PersonOnBothSides, match=f"{len(both)} persons") as refusal:
+    with pytest.raises(PersonOnBothSides, match=number_of(len(both), "person")) as refusal:
         KeyedSides(key).held_out(asked)
     assert refusal.value.counts == {"persons": len(both)}
     first = np.flatnonzero(np.isin(persons, list(both)))[0] + 2
