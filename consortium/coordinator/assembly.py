@@ -1,6 +1,7 @@
 """From config to strategy: every choice of a run, in one place, on the coordinator's side."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from consortium.charter.document import Charter
 from consortium.config import BadConfig, RunConfig
