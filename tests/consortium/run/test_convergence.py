@@ -100,7 +100,7 @@ def test_a_loss_that_still_fell_says_by_how_much_and_what_to_set() -> None:
 
 def test_a_fall_at_the_end_is_never_more_than_the_whole_fall() -> None:
     """The line through four evaluations of a run of four rounds can fall by more."""
-    said = convergence_warning("falling", **{**FIGURES, "change": -0.104})
+    said = convergence_warning(FALLING.model_copy(update={"change": -0.104}), rounds=20)
     assert "by 0.100 of 0.100 over" in said
 
 
