@@ -4,7 +4,8 @@ import csv
 import difflib
 import json
 import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -227,9 +228,12 @@ def _check_header(path: Path, separator: str, encoding: str) -> None:
     _refuse_repeated(names, path)
 
 
+def _repeated(names: Iterable[str]) -> list[str]:
+    return sorted(name for name, times in Counter(names).items() if times > 1)
+
+
 def _refuse_repeated(names: Sequence[str], path: Path) -> None:
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
+    if repeated := _repeated(names):
         raise BrokenFile(
             f"{path} names the columns {repeated[:_SHOWN]} more than once: rename them"
         )
@@ -292,8 +296,7 @@ def _json_whole_number(digits: str) -> int | float:
 def _json_pairs(pairs: list[tuple[str, object]], place: str) -> dict[str, object]:
     record = dict(pairs)
     if len(record) != len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = sorted({name for name in names if names.count(name) > 1})
+        repeated = _repeated(name for name, _ in pairs)
         raise BrokenFile(f"{place} names {repeated[:_SHOWN]} more than once: keep one of each")
     return record
 
@@ -303,12 +306,12 @@ def _read_query(source: SqlQuery) -> pd.DataFrame:
 
     try:
         engine = sqlalchemy.create_engine(source.url)
-        _require_database_file(engine.url)
     except ImportError as error:
         raise QueryFailed(f"the driver of this database is not installed: {error}") from error
     except (sqlalchemy.exc.ArgumentError, ValueError):  # a ValueError where a port is no number
         reason = "the URL is not one of SQLAlchemy, such as sqlite:///file.db"
         raise QueryFailed(reason) from None  # what SQLAlchemy says may quote it
+    _require_database_file(engine.url)
     try:
         with engine.connect() as connection:  # without a commit, nothing is written
             frame = pd.read_sql_query(sqlalchemy.text(source.query), connection)
