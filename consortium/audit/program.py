@@ -34,7 +34,9 @@ def program_digest(files: Mapping[str, bytes]) -> str:
 def read_program(folder: Path) -> Mapping[str, bytes]:
     """Return the modules below a folder that holds the packages, by name."""
     paths = [path for name in _PACKAGES for path in (folder / name).rglob(f"*{_SUFFIX}")]
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+    # In code that somebody else sent, such a name may be that of a device, which never ends.
+    files = [path for path in paths if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 @lru_cache(maxsize=1)

@@ -2,7 +2,8 @@
 
 import csv
 import gzip
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -48,9 +49,14 @@ def reason_other_format(path: Path, ending: str, formats: Sequence[str]) -> str:
     return f"ends in '{ending}', but only {', '.join(formats)} can be read; it {advice}"
 
 
+def repeated_names(names: Iterable[str]) -> list[str]:
+    """Return the names that stand more than once, sorted."""
+    return sorted(name for name, times in Counter(names).items() if times > 1)
+
+
 def reason_repeated_names(names: Sequence[str]) -> str:
     """Return which names columns share, and what to do."""
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    repeated = repeated_names(names)
     if "" in repeated:
         return (
             f"leaves {names.count('')} of {len(names)} columns without a name: remove the lines "

@@ -24,6 +24,7 @@ from sites.data.plain_text import (
     reason_other_encoding,
     reason_other_format,
     reason_repeated_names,
+    repeated_names,
     without_mark,
 )
 from sites.data.reading import SIGN_NAMES, UTF_8
@@ -293,8 +294,7 @@ def _json_whole_number(digits: str) -> int | float:
 def _json_pairs(pairs: list[tuple[str, object]], place: str) -> dict[str, object]:
     record = dict(pairs)
     if len(record) != len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = sorted({name for name in names if names.count(name) > 1})
+        repeated = repeated_names(name for name, _ in pairs)
         raise BrokenFile(f"{place} names {repeated[:_SHOWN]} more than once: keep one of each")
     return record
 

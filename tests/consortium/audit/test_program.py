@@ -117,3 +117,11 @@ def test_the_program_of_version_0_1_0_is_named_as_it_was_then(tmp_path: Path) ->
     result = CliRunner().invoke(app, ["audit", "program", str(run)])
     assert isinstance(result.exception, OtherProgram)
     assert f"OTHER CODE, {OF_0_1_0}" in result.output
+
+
+def test_a_name_in_somebody_elses_code_that_leads_to_no_file_is_not_read(tmp_path: Path) -> None:
+    """A device never ends, and a directory is no module."""
+    (tmp_path / "sites" / "b.py").mkdir(parents=True)
+    (tmp_path / "sites" / "a.py").write_text("1")
+    (tmp_path / "sites" / "zero.py").symlink_to("/dev/zero")
+    assert read_program(tmp_path) == {"sites/a.py": b"1"}

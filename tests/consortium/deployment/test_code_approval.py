@@ -1,9 +1,13 @@
 import io
+import tracemalloc
 import zipfile
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from consortium.deployment.code_approval import (
     BadBundle,
@@ -13,6 +17,7 @@ from consortium.deployment.code_approval import (
     bundle_digest,
     choose_code,
     read_approvals,
+    read_bundle_files,
     read_bundle_texts,
 )
 from consortium.site.directory import SiteDirectory
@@ -110,3 +115,47 @@ def test_a_bundle_that_would_fill_the_disk_is_not_read() -> None:
         archive.writestr("zeros.py", bytes(50_000_001))
     with pytest.raises(BadBundle, match="more than"):
         read_bundle_texts(content.getvalue())
+
+
+def test_a_bundle_that_says_it_holds_less_than_it_does_is_unpacked_no_further() -> None:
+    content, real, said = io.BytesIO(), 2**26, 10
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.py", bytes(real))
+    size, lie = real.to_bytes(4, "little"), said.to_bytes(4, "little")
+    assert content.getvalue().count(size) == 2
+    bomb = content.getvalue().replace(size, lie)
+    tracemalloc.start()
+    with pytest.raises(BadBundle, match="CRC"):
+        read_bundle_files(bomb)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**21
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_bundle_that_is_compressed_in_a_way_without_a_bound_is_refused(method: int) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", method) as archive:
+        archive.writestr("a.py", "1")
+    with pytest.raises(BadBundle, match=r"a\.py is compressed in a way that no bundle has"):
+        read_bundle_files(content.getvalue())
+
+
+@settings(max_examples=300)
+@given(
+    method=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]),
+    changes=st.dictionaries(st.integers(0, 399), st.integers(0, 255), max_size=4),
+    end=st.integers(0, 400) | st.none(),
+)
+def test_a_damaged_bundle_is_refused_by_type(
+    method: int, changes: dict[int, int], end: int | None
+) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", method) as archive:
+        archive.writestr(zipfile.ZipInfo("sites/\u00e9.py"), bytes(range(64)))
+        archive.writestr("consortium/b.py", "text " * 20)
+    altered = bytearray(content.getvalue())
+    for place, value in changes.items():
+        altered[place % len(altered)] = value
+    with suppress(BadBundle):
+        read_bundle_files(bytes(altered[:end]))
