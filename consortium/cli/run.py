@@ -25,6 +25,8 @@ from privacy.errors import ConsortiumError, abbreviated_names, number_of
 
 app = typer.Typer(help="Control and inspect a coordinator's runs.")
 
+NAME = typer.Option("", help="The run's name; by default the last run.")
+WAIT = typer.Option(True, "--wait/--no-wait", help="Whether to wait until the run ends.")
 _SEEDS = 2**32  # exact in every program that reads JSON, and short enough to be typed again
 
 
@@ -44,7 +46,7 @@ def run(
         [], metavar="SITE", help="A member that this run leaves out; may be repeated."
     ),
     name: str = typer.Option("", help="The run's name; by default the time."),
-    wait: bool = typer.Option(True, "--wait/--no-wait", help="Whether to wait until the run ends."),
+    wait: bool = WAIT,
 ) -> None:
     """Start a run under the charter in force, from a seed of its own unless one is given."""
     superlink = SuperLink(directory)
@@ -63,8 +65,8 @@ def run(
 @app.command("evaluate")
 def evaluate(
     directory: Path = COORDINATOR,
-    name: str = typer.Option("", help="The run's name; by default the last run."),
-    wait: bool = typer.Option(True, "--wait/--no-wait", help="Whether to wait until the run ends."),
+    name: str = NAME,
+    wait: bool = WAIT,
 ) -> None:
     """Count the evaluation that a finished run withheld, once all sites are back.
 
@@ -81,8 +83,8 @@ def evaluate(
 @app.command("resume")
 def resume(
     directory: Path = COORDINATOR,
-    name: str = typer.Option("", help="The run's name; by default the last run."),
-    wait: bool = typer.Option(True, "--wait/--no-wait", help="Whether to wait until the run ends."),
+    name: str = NAME,
+    wait: bool = WAIT,
 ) -> None:
     """Resume an interrupted run from its last completed round."""
     superlink, run_directory = SuperLink(directory), _find_run(directory, name)

@@ -115,51 +115,41 @@ def _line_through(rounds: NDArray[np.float64], values: NDArray[np.float64]) -> t
     return slope * length, error * length
 
 
-def convergence_warning(
-    course: Literal["falling", "settled", "rising"],
-    *,
-    change: float,
-    fall: float,
-    evaluations: int,
-    rounds: int,
-    lowest_after: int,
-) -> str:
+def convergence_warning(found: Convergence, *, rounds: int) -> str:
     """Return what a reader must know before the figures are believed; "" if the loss settled.
 
     Args:
-        course: How the pooled loss ended.
-        change: How much it changed over the last evaluations.
-        fall: How far it fell in the whole run.
-        evaluations: The number of the last evaluations.
+        found: How the pooled loss ended.
         rounds: Rounds of training in the run.
-        lowest_after: The rounds after which the loss was lowest.
     """
-    if course == "settled":
+    if found.course == "settled":
         return ""
-    part = f"{figure(abs(change))} of {figure(fall)}" if fall > 0 else figure(abs(change))
-    if course == "falling":
+    change = figure(abs(found.change))
+    if found.course == "falling":
+        part = f"{change} of {figure(found.fall)}" if found.fall > 0 else change
         return (
             "The model had not converged: the pooled loss still fell when training ended (by "
-            f"{part} over the last {evaluations} evaluations). More training would give another "
-            "model and other figures; with another seed they may differ much. Set more rounds "
-            f"(num-server-rounds, {rounds} here), more passes (local-epochs), smaller batches "
-            "(batch-size) or a higher learning-rate."
+            f"{part} over the last {found.evaluations} evaluations). More training would give "
+            "another model and other figures; with another seed they may differ much. Set more "
+            f"rounds (num-server-rounds, {rounds} here), more passes (local-epochs), smaller "
+            "batches (batch-size) or a higher learning-rate."
         )
     return (
-        f"The pooled loss was lowest after {count_with_noun(lowest_after, 'round')} and has risen "
-        f"since (by {figure(change)} over the last {evaluations} evaluations): the model fits its "
-        "training records better and others worse. Set fewer rounds (num-server-rounds, "
+        f"The pooled loss was lowest after {count_with_noun(found.lowest_after, 'round')} and has "
+        f"risen since (by {change} over the last {found.evaluations} evaluations): the model fits "
+        "its training records better and others worse. Set fewer rounds (num-server-rounds, "
         f"{rounds} here), a lower learning-rate or more weight-decay."
     )
 
 
-def convergence_sentence(loss: str, *, change: float, fall: float, evaluations: int) -> str:
+def convergence_sentence(found: Convergence) -> str:
     """Return that the loss had settled, with the figures by which that is said."""
-    share = f", {percent(abs(change) / fall)} of its whole fall" if fall > 0 else ""
+    change = abs(found.change)
+    share = f", {percent(change / found.fall)} of its whole fall" if found.fall > 0 else ""
     return (
-        f"By its loss the model had converged: over the last {evaluations} evaluations the pooled "
-        f"{title_in_sentence(meaning_of(loss).title)} changed by {figure(abs(change))}{share}, or "
-        "by no more than it scatters."
+        f"By its loss the model had converged: over the last {found.evaluations} evaluations the "
+        f"pooled {title_in_sentence(meaning_of(found.loss).title)} changed by {figure(change)}"
+        f"{share}, or by no more than it scatters."
     )
 
 

@@ -176,16 +176,7 @@ class Summary(_Record):
     def convergence_warning(self) -> str:
         """What readers are told of a loss that had not settled; "" if it had, or none is known."""
         found = self.convergence
-        if found is None:
-            return ""
-        return convergence_warning(
-            found.course,
-            change=found.change,
-            fall=found.fall,
-            evaluations=found.evaluations,
-            rounds=self.rounds,
-            lowest_after=found.lowest_after,
-        )
+        return convergence_warning(found, rounds=self.rounds) if found is not None else ""
 
     @property
     def warnings(self) -> tuple[str, ...]:

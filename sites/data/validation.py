@@ -47,7 +47,7 @@ class BadTable(ConsortiumError, ValueError, code="bad-table"):
         columns = len({item.column for item in violations})
         lines = "".join(f"\n- {item}" for item in violations)
         super().__init__(
-            f"the table breaks the schema in {columns} columns:{lines}",
+            f"the table breaks the schema in {number_of(columns, 'column')}:{lines}",
             columns=columns,
             values=sum(item.count for item in violations),
         )

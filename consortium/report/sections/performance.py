@@ -11,29 +11,23 @@ from sites.evaluation.binary import BinaryEvaluation
 
 def performance_section(recorded: Recorded) -> Section | None:
     """Return the section on the pooled evaluation; None without one that has a record."""
-    tally = recorded.pooled_evaluation
-    if tally is None or recorded.evaluation.num_examples(tally) == 0:
-        return _withheld_section(recorded) if recorded.summary.withheld else None
-    return Section(
-        anchor="model",
-        title="How well does the shared model do?",
-        short="How well it does",
-        lead=measured_sentence(recorded, tally),
-        blocks=(
+    tally, withheld = recorded.pooled_evaluation, recorded.summary.withheld
+    lead, blocks = f"{words.capitalized_text(withheld)}.", tuple[Block, ...]()
+    if tally is not None and recorded.evaluation.num_examples(tally):
+        lead = measured_sentence(recorded, tally)
+        blocks = (
             *report_curves.performance_blocks(recorded, tally),
             *_within_blocks(recorded, tally),
             *_metric_blocks(recorded, tally),
-        ),
-    )
-
-
-def _withheld_section(recorded: Recorded) -> Section:
+        )
+    elif not withheld:
+        return None
     return Section(
         anchor="model",
         title="How well does the shared model do?",
         short="How well it does",
-        lead=f"{words.capitalized_text(recorded.summary.withheld)}.",
-        blocks=(),
+        lead=lead,
+        blocks=blocks,
     )
 
 

@@ -58,10 +58,7 @@ def convergence_blocks(recorded: Recorded) -> tuple[Paragraph, ...]:
     if found is None:
         few = recorded.summary.rounds < FEWEST_EVALUATIONS
         return (Paragraph(too_few_rounds(FEWEST_EVALUATIONS)),) if few else ()
-    said = convergence_sentence(
-        found.loss, change=found.change, fall=found.fall, evaluations=found.evaluations
-    )
-    return (Paragraph(said),)
+    return (Paragraph(convergence_sentence(found)),)
 
 
 def _metric_course(recorded: Recorded) -> Course:

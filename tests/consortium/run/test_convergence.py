@@ -1,7 +1,5 @@
 """Whether a loss still falls is decided by a rule without a scale, the same in both modes."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +7,7 @@ from hypothesis import strategies as st
 
 from consortium.run.convergence import (
     FEWEST_EVALUATIONS,
+    Convergence,
     LossCourse,
     convergence_of,
     convergence_sentence,
@@ -83,35 +82,34 @@ def test_the_loss_is_that_of_the_model_that_a_round_started_with() -> None:
     assert 5 not in course.values
 
 
-FIGURES: dict[str, Any] = {
-    "change": -0.02,
-    "fall": 0.1,
-    "evaluations": 5,
-    "rounds": 20,
-    "lowest_after": 20,
-}
+FALLING = Convergence(
+    loss="log_loss", course="falling", evaluations=5, change=-0.02, fall=0.1, lowest_after=20
+)
 
 
 def test_nothing_is_warned_of_a_loss_that_settled() -> None:
-    assert convergence_warning("settled", **FIGURES) == ""
+    assert convergence_warning(FALLING.model_copy(update={"course": "settled"}), rounds=20) == ""
 
 
 def test_a_loss_that_still_fell_says_by_how_much_and_what_to_set() -> None:
-    said = convergence_warning("falling", **FIGURES)
+    said = convergence_warning(FALLING, rounds=20)
     assert said.startswith("The model had not converged")
     assert "by 0.020 of 0.100 over the last 5 evaluations" in said
     assert "num-server-rounds, 20 here" in said
 
 
 def test_a_loss_that_rises_names_the_round_of_its_lowest() -> None:
-    said = convergence_warning("rising", **{**FIGURES, "change": 0.02, "lowest_after": 7})
+    rising = FALLING.model_copy(update={"course": "rising", "change": 0.02, "lowest_after": 7})
+    said = convergence_warning(rising, rounds=20)
     assert "lowest after 7\N{NO-BREAK SPACE}rounds" in said
     assert "fewer rounds" in said
 
 
 @pytest.mark.parametrize(("fall", "share"), [(0.1, "2.0\N{NO-BREAK SPACE}%"), (0.0, None)])
 def test_a_settled_loss_is_told_with_its_share(fall: float, share: str | None) -> None:
-    said = convergence_sentence("log_loss", change=-0.002, fall=fall, evaluations=5)
+    said = convergence_sentence(
+        FALLING.model_copy(update={"course": "settled", "change": -0.002, "fall": fall})
+    )
     assert "pooled log loss changed by 0.002" in said
     assert ("of its whole fall" in said) == (share is not None)
     assert share is None or share in said
