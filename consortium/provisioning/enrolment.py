@@ -19,6 +19,7 @@ from privacy.secrets.keys import Identity
 from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.durable_files import write_atomically
 from privacy.storage.secret_files import (
+    SecretExists,
     SecretMissing,
     make_private_directory,
     read_private,
@@ -136,9 +137,11 @@ def init_site(
             f"{document_mistakes(error, SiteConfig)}: a name begins with a small letter; small "
             "letters, digits and . _ - follow"
         ) from error
-    if CoordinatorDirectory(directory).server_key.is_file():
-        raise BadSite(
-            f"{directory} is the directory of a coordinator: give the site one of its own"
+    if SiteDirectory(directory).identity.exists():
+        raise SecretExists(
+            f"{directory} is a site already, and new keys would not be those in the charter. To "
+            "read its records otherwise, set up another directory with the words, and copy its "
+            f"site.json to {SiteDirectory(directory).config}"
         )
     make_private_directory(directory)
     identity = Identity.generate(name)

@@ -127,4 +127,5 @@ def _unpack_kit(packed: Path, folder: Path) -> None:
                 raise BadKit(f"{packed} may hold plain files only, no folders and no links")
             archive.extractall(folder, filter="data")
     except (OSError, tarfile.TarError, EOFError) as error:
-        raise BadKit(f"{packed} is not a kit: {error}") from error
+        reason = error.strerror if isinstance(error, FileNotFoundError) else error
+        raise BadKit(f"{packed} is not a kit: {reason}") from error

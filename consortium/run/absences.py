@@ -17,10 +17,12 @@ from strategies.coordinator.messaging.roster import NotAMember
 
 NEVER_CAME = "never-came"
 LEFT_OUT_BY_NAME = "left-out-by-name"
+NOT_BEGUN = "not-begun"
 
 _WITHOUT_A_CODE = {
     NEVER_CAME: "Nothing came from it before the run began.",
     LEFT_OUT_BY_NAME: "The run was started without it.",
+    NOT_BEGUN: "The run ended before it was known who had come.",
 }
 _MOST_ROUNDS = 6
 
@@ -31,7 +33,8 @@ class Absence:
 
     Args:
         site: Its name; the name of its node if it told none.
-        code: The code of the reason; `NEVER_CAME` or `LEFT_OUT_BY_NAME` if there is none.
+        code: The code of the reason; `NEVER_CAME`, `LEFT_OUT_BY_NAME` or `NOT_BEGUN` if there
+            is none.
         counts: The counts that were told with the code, those of the last time.
         rounds: The rounds that it is left out of; 0 is the start.
         joined: Whether it is in the run at all.
@@ -101,8 +104,9 @@ def absences_among(
         for (site, code), records in found.items()
     ]
     named = {one.site for one in told}
+    silent = NEVER_CAME if any(present.values()) else NOT_BEGUN
     told += [
-        Absence(site=site, code=LEFT_OUT_BY_NAME if site in left_out else NEVER_CAME)
+        Absence(site=site, code=LEFT_OUT_BY_NAME if site in left_out else silent)
         for site, there in present.items()
         if not there and site not in named
     ]

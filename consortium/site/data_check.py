@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from privacy.errors import ConsortiumError, number_of
-from sites.data.agreed_columns import agreed_columns
+from sites.data.agreed_columns import agreed_columns, renamed_columns
 from sites.data.annotations import read_annotated_sentences
 from sites.data.guesses import (
     OR,
@@ -106,7 +106,7 @@ def check_data(source: DataSource, said: Sequence[str], schema: AnySchema | None
         return check
     have = [str(name) for name in check.frame.columns]
     check.proposed += words_for_columns(have, check.reading, schema)
-    named = check.frame.rename(columns={b: a for a, b in check.reading.columns.items()})
+    named = renamed_columns(check.frame, check.reading.columns)
     start = named.head(_ENOUGH_ROWS)
     for guess in (words_for_dates, words_for_signs, words_for_dates, words_for_codes):
         _propose(check, guess(start, check.reading, schema))

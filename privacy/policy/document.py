@@ -271,7 +271,8 @@ def read_policy(directory: Path) -> Policy:
         return _POLICIES.get(as_it_is_now, lambda: Policy.model_validate_json(path.read_bytes()))
     except OSError as error:
         raise PolicyUnreadable(
-            f"no policy can be read at {path}: a site without a policy answers nothing"
+            f"no policy can be read at {path}: a site without a policy answers nothing; "
+            "`consortium site install` writes one with the first kit"
         ) from error
     except ValidationError as error:
         raise PolicyUnreadable(

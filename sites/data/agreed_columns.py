@@ -114,10 +114,7 @@ def _require_known_columns(reading: Reading, schema: AnySchema, beside: Sequence
 def _rename_columns(
     frame: pd.DataFrame, columns: Mapping[str, str], *, needed: set[str]
 ) -> pd.DataFrame:
-    """Return the records under the schema's names; a column that a named one replaces is left out.
-
-    Columns that are not needed may be absent.
-    """
+    """Return the records as `renamed_columns` does; columns that are not needed may be absent."""
     have = [str(name) for name in frame.columns]
     absent = [f"{ours}={theirs}" for ours, theirs in columns.items() if theirs not in have]
     lacking = [pair for pair in absent if pair.partition("=")[0] in needed]
@@ -127,6 +124,17 @@ def _rename_columns(
             f"they have {', '.join(sorted(have))}",
             columns=len(lacking),
         )
+    return renamed_columns(frame, columns)
+
+
+def renamed_columns(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Return the records under the schema's names; a column that a named one replaces is left out.
+
+    Args:
+        frame: The records as they are in their source.
+        columns: The source's name of a column, by that of the schema.
+    """
+    have = [str(name) for name in frame.columns]
     ours = {theirs: name for name, theirs in columns.items() if theirs in have}
     kept = [name for name in have if name in ours or name not in ours.values()]
     return frame[kept].rename(columns=ours)

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from consortium.report.elements.blocks import KeyFigure
 from consortium.report.elements.run_reader import Recorded
-from consortium.run.absences import NEVER_CAME, absences_of
+from consortium.run.absences import NEVER_CAME, NOT_BEGUN, absences_of
 from consortium.run.decisions import flags_clause
 from consortium.run.records import Arm, Comparison, Difference, MetricValue
 from consortium.wording import formatting as words
@@ -136,7 +136,7 @@ def _shared_reason(recorded: Recorded) -> str:
     found = absences_of(recorded.summary)
     if {one.site for one in found} != set(recorded.charter.names):
         return ""
-    meanings = {one.meaning for one in found if one.code != NEVER_CAME}
+    meanings = {one.meaning for one in found if one.code not in (NEVER_CAME, NOT_BEGUN)}
     if len({one.code for one in found}) > 1 or not meanings:
         return ""
     return f", because all {recorded.nouns} were left out for one reason: {meanings.pop()}"

@@ -1,4 +1,5 @@
 import json
+import shutil
 import stat
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from consortium.provisioning.enrolment import (
 from consortium.site.directory import BadSite, SiteDirectory, read_identity, read_site_config
 from privacy.identity.public_identity import BadSignature
 from privacy.storage.secret_files import ExposedSecret, SecretExists
-from sites.data.source import TableFile
+from sites.data.source import TableFile, with_words
 
 SOURCE = TableFile(path=Path("records.csv"))
 
@@ -58,9 +59,21 @@ def test_a_name_that_cannot_be_is_refused_before_anything_is_written(
 
 def test_a_site_is_not_set_up_twice(site: Path) -> None:
     before = (site / "secrets" / "identity.secret").read_bytes()
-    with pytest.raises(SecretExists):
+    with pytest.raises(SecretExists, match=r"copy its site\.json to"):
         init_site(site, name="north", source=SOURCE)
     assert (site / "secrets" / "identity.secret").read_bytes() == before
+
+
+def test_a_site_reads_its_records_otherwise_by_the_site_json_of_another_directory(
+    site: Path, tmp_path: Path
+) -> None:
+    """Its keys stay those in the charter."""
+    half = public_half(site)
+    source = with_words(SOURCE, ["separator:semicolon", "decimal:comma"])
+    init_site(tmp_path / "other", name="north", source=source)
+    shutil.copy(tmp_path / "other" / "site.json", site / "site.json")
+    assert read_site_config(site).source == source
+    assert public_half(site) == half
 
 
 def test_a_directory_open_to_others_holds_no_site(tmp_path: Path) -> None:

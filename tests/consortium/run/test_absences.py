@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from consortium.run.absences import (
     LEFT_OUT_BY_NAME,
     NEVER_CAME,
+    NOT_BEGUN,
     Absence,
     absence_text,
     absences_among,
@@ -30,6 +31,13 @@ absences = st.lists(st.sampled_from(MEMBERS), min_size=1, unique=True).flatmap(
         *(st.builds(Absence, site=st.just(site), code=codes, counts=counts) for site in sites)
     )
 )
+
+
+def test_of_a_run_that_ended_before_it_began_nobody_is_said_never_to_have_come() -> None:
+    """Two sites may have come and a third refused, where the quorum is three."""
+    present = dict.fromkeys(("east", "north", "west"), False)
+    told = absences_among(present, [quarantined(0, "west", BAD_TABLE)], left_out=("north",))
+    assert [one.code for one in told] == [NOT_BEGUN, LEFT_OUT_BY_NAME, BAD_TABLE]
 
 
 def test_the_node_of_a_site_that_is_left_out_by_name_is_not_told_twice() -> None:

@@ -83,6 +83,15 @@ def test_a_column_that_the_schema_does_not_name_is_shown_as_not_used(tmp_path: P
     assert "not used" not in renamed
 
 
+def test_a_named_column_replaces_the_files_own_column_of_that_name(tmp_path: Path) -> None:
+    both = PLAIN.replace("patient,", "years,patient,").replace("\np", "\n70,p")
+    check = checked(tmp_path / "a.csv", both, "column:age=years")
+    assert check.fits
+    assert "not used, as the schema does not name them: age\n" in said(check)
+    other = checked(tmp_path / "b.csv", PLAIN, "column:age=salary")
+    assert other.open == ["column:salary=THEIRS"]
+
+
 def test_a_compressed_file_that_was_cut_off_is_refused_in_words(tmp_path: Path) -> None:
     path = tmp_path / "a.csv.gz"
     path.write_bytes(gzip.compress(PLAIN.encode(), mtime=0)[:-20])
