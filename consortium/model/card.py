@@ -76,7 +76,11 @@ def model_card(model: Subject, judged: ModelEvaluation | None) -> str:
     sections = {
         "What it is": _description_lines(model),
         "What it learnt from": _data_lines(model),
-        **({"What it weighs": _coefficient_lines(model.log_odds)} if model.log_odds else {}),
+        **(
+            {"What it weighs": _coefficient_lines(model.log_odds, counted=_is_counted(model))}
+            if model.log_odds
+            else {}
+        ),
         "How good it is": _metric_lines(model, judged),
         "Who could see what": _privacy_lines(model.config),
         "Limits": _limit_lines(model, judged),
@@ -126,12 +130,17 @@ def _predicted_values(model: Subject) -> list[str]:
     return ["a number"]
 
 
+def _is_counted(model: Subject) -> bool:
+    """Whether statistics of the training records were released."""
+    layout = statistics_for(model.charter.table).layout
+    return bool(layout.count("records", model.statistics))
+
+
 def _data_lines(model: Subject) -> Iterator[str]:
-    statistics = statistics_for(model.charter.table)
-    if not statistics.layout.count("records", model.statistics):
+    if not _is_counted(model):
         yield "- Nothing about the training records was released, except the model."
         return
-    described = statistics.describe(model.statistics)
+    described = statistics_for(model.charter.table).describe(model.statistics)
     yield (
         f"- {number_of(described['records'], 'training record')} of "
         f"{number_of(described['persons'], 'person')}. The sites counted them; the counts were "
@@ -155,7 +164,7 @@ def _column_text(column: Mapping[str, Any]) -> str:
     return ", ".join(f"{column['values'][i]} {words.count(column['counts'][i])}" for i in order)
 
 
-def _coefficient_lines(found: LogOdds) -> Iterator[str]:
+def _coefficient_lines(found: LogOdds, *, counted: bool) -> Iterator[str]:
     yield "The log-odds of the second class are the intercept and the sum of:"
     yield ""
     yield "| Input | For one standard deviation | For one unit of its own | Odds ratio of that |"
@@ -167,8 +176,14 @@ def _coefficient_lines(found: LogOdds) -> Iterator[str]:
         yield f"| {name}{unit} | {one.standardised:.4f} | {own} | {ratio} |"
     yield f"| intercept | {found.intercept:.4f} | {found.own_intercept:.4g} | |"
     yield ""
+    scale = (
+        "Means and standard deviations are the pooled ones."
+        if counted
+        else "No statistics were released, so means and standard deviations are those of numbers "
+        "spread evenly between their declared bounds."
+    )
     yield (
-        "Means and standard deviations are the pooled ones. A value of a category counts in full "
+        f"{scale} A value of a category counts in full "
         "where it is the one, against none of them; a missing number counts as the mean. "
         "Coefficients have no intervals here, and weight decay shrinks them: they say what the "
         "model computes, not what causes what."

@@ -21,9 +21,20 @@ def privacy_section(recorded: Recorded) -> Section | None:
         anchor="privacy",
         title="What can the model reveal about one person?",
         short="Privacy",
-        lead=promised.lead(recorded.people, recorded.noun),
+        lead=_lead(recorded),
         blocks=tuple(blocks),
     )
+
+
+def _lead(recorded: Recorded) -> str:
+    promised = recorded.promised_privacy
+    if promised.facts and not recorded.rounds:
+        return (
+            "No round was completed, so there is no model that could reveal anything. These "
+            f"settings were asked for; what a {recorded.noun} reserved of its budget stands in its "
+            "own ledger."
+        )
+    return promised.lead(recorded.people, recorded.noun)
 
 
 def _privacy_plot(cost: PrivacyCost) -> Block:

@@ -137,4 +137,8 @@ def test_a_logistic_model_of_two_classes_shows_what_it_weighs() -> None:
     assert "| `age` (years) | 0.2500 | 0 | 1 |" in card
     assert "| ln(1 + `income`) | 0.1000 | 0.2 | 1.221 |" in card
     assert "| intercept | -0.5000 | -2 | |" in card
+    assert "Means and standard deviations are the pooled ones" in card
     assert "What it weighs" not in model_card(subject(), None)
+    uncounted = model_card(replace(subject(released=False), log_odds=weighed), None)
+    assert "the pooled ones" not in uncounted
+    assert "evenly between their declared bounds" in uncounted

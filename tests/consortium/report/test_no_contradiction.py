@@ -77,7 +77,12 @@ STATEMENTS: dict[str, Holds] = {
     r"[Tt]he coordinator could (also )?read each": lambda case: case.mode == "clear",
     r"The coordinator could not read the update": lambda case: case.mode == "encrypted",
     r"Training was not private": lambda case: case.privacy == "off",
-    r"Training was differentially private": lambda case: case.privacy != "off",
+    r"Training was differentially private": lambda case: (
+        case.privacy != "off" and case.outcome != "never-began"
+    ),
+    r"No round was completed, so there is no model that could reveal anything": lambda case: (
+        case.privacy != "off" and case.outcome == "never-began"
+    ),
     r"bounded by the differential privacy of this run": lambda case: case.privacy != "off",
     r"give exactly the same model": lambda case: case.privacy == "off",
     r"do not give the same model again": lambda case: case.privacy != "off",
