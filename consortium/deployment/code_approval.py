@@ -18,15 +18,7 @@ from privacy.storage.durable_files import write_atomically
 
 _MOST_BYTES = 50_000_000
 # What a damaged archive raises; an IndexError where a file has no name.
-_BROKEN = (
-    zipfile.BadZipFile,
-    zlib.error,
-    RuntimeError,
-    EOFError,
-    OSError,
-    ValueError,
-    IndexError,
-)
+_BROKEN = (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError, ValueError, IndexError)
 
 
 class NotApproved(ConsortiumError, PermissionError, code="not-approved"):

@@ -20,9 +20,9 @@ from strategies.coordinator.encrypted.rounds.request import (
     collect_state,
     finish_counts,
     missing_members,
-    require_confirmed_model,
-    require_old_statistics,
     require_same_roster,
+    too_few_confirmed_models,
+    too_few_old_statistics,
 )
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import (
@@ -185,9 +185,9 @@ class RunOpening:
         if statistics.agreed_state(floor=floor) in {None, NO_STATE}:
             # A run without rounds evaluates a model, and begins with it.
             if not self.num_rounds:
-                require_confirmed_model(question)
+                raise too_few_confirmed_models(question)
             if self.terms.keeps_statistics:
-                require_old_statistics(question)
+                raise too_few_old_statistics(question)
             return None
         state = collect_state(question, self.exchange, purpose=STATISTICS, floor=floor)
         self.keep(f"round-0/{STATE_FILE}", [state])

@@ -178,18 +178,14 @@ def require_same_roster(question: SealedRequest, missing: Sequence[str]) -> None
         )
 
 
-def require_old_statistics(question: SealedRequest) -> None:
-    """Say that too few sites hold the statistics of the revision that the charter names.
+def too_few_old_statistics(question: SealedRequest) -> RoundVoid:
+    """Return the error that too few sites hold the statistics that the charter lets stand.
 
     Args:
         question: The question for the statistics, with its replies.
-
-    Raises:
-        RoundVoid: Always.
     """
-    signed = question.sums[STATISTICS].added
-    holders = sorted(site for site, one in signed.items() if one.state != NO_STATE)
-    raise RoundVoid(
+    holders = _holders(question)
+    return RoundVoid(
         "under this charter the statistics of an earlier revision stand, and not more than half of "
         f"the sites of this run hold the same: {abbreviated_names(holders) or 'none'} of "
         f"{len(question.nodes)} do. Run with more of the sites of then, or let all sign a revision "
@@ -198,23 +194,25 @@ def require_old_statistics(question: SealedRequest) -> None:
     )
 
 
-def require_confirmed_model(question: SealedRequest) -> None:
-    """Say that too few sites hold the model that a run evaluates.
+def too_few_confirmed_models(question: SealedRequest) -> RoundVoid:
+    """Return the error that too few sites hold the model that a run evaluates.
 
     Args:
         question: The question for the start, with its replies.
-
-    Raises:
-        RoundVoid: Always.
     """
-    signed = question.sums[STATISTICS].added
-    holders = sorted(site for site, one in signed.items() if one.state != NO_STATE)
-    raise RoundVoid(
+    holders = _holders(question)
+    return RoundVoid(
         "a model is evaluated if more than half of the sites hold it as the confirmed model of "
         f"their last run: {abbreviated_names(holders) or 'none'} of {len(question.nodes)} do. "
         "Evaluate the last run before another one trains",
         holders=len(holders),
     )
+
+
+def _holders(question: SealedRequest) -> list[str]:
+    """Return the sites that signed a state with statistics in it."""
+    signed = question.sums[STATISTICS].added
+    return sorted(site for site, one in signed.items() if one.state != NO_STATE)
 
 
 def nodes_of(roster: Roster, sites: Sequence[str]) -> dict[str, int]:
