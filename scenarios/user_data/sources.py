@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from consortium.cli.options import (
     BadOption,
@@ -59,6 +60,11 @@ def scenario_with_user_data(scenario: Scenario, options: Sequence[str], *, seed:
         raise BadOption(
             "--data is either site=file for single sites or one corpus for all sites, not both; "
             "words such as column:OURS=THEIRS say how to read it"
+        )
+    if not (Path(whole[0]).exists() or "::" in whole[0] or "://" in whole[0]):
+        raise BadOption(
+            f"there is no file {whole[0]}: --data needs site=file for a site's own records, or the "
+            "file or directory of one corpus"
         )
     corpus = read_corpus(parse_data_source(*given[0]), scenario.table)
     made, notes = scenario_with_corpus(scenario, corpus, seed=seed)
