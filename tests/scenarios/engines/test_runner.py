@@ -178,6 +178,7 @@ def unreadable(folder: Path, frame: pd.DataFrame) -> dict[str, tuple[TableFile |
     garbage.write_bytes(b"PAR1 and nothing more")
     ending = folder / "own.xlsx"
     ending.touch()
+    (folder / "x.db").touch()  # an empty database
     latin = folder / "latin.csv"
     latin.write_bytes(frame.to_csv(index=False).encode().replace(b"male", b"m\xe4le"))
     return {
