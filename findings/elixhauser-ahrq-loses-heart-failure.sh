@@ -2,8 +2,9 @@
 # Packages: elixhauser-ahrq 2026.1.3 (pandas 2.3.3), and pycomorb 1.20261001.1 (polars 2.1.0) to
 #   compare. Seen 2026-11-29.
 #
-# Question: which comorbidities, and which mortality index, has a patient with given ICD-10-CM codes?
-#   Both packages follow the same tables (Elixhauser Comorbidity Software Refined, v2026.1).
+# Question: which comorbidities, and which mortality index, has a patient with given codes of
+#   ICD-10-CM? Both packages follow the same tables (Elixhauser Comorbidity Software Refined,
+#   v2026.1).
 # Good guess: those of the codes. For 19 categories, heart failure and renal failure among them, the
 #   tables want diagnoses that were present on admission (POA). So without POA indicators they are
 #   counted all the same, or are missing, or the call raises. Codes that are exempt from POA

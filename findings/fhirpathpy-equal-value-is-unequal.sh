@@ -11,8 +11,8 @@
 #   neither smaller nor larger, and 7.5 is equal to 7.5. Of the values 0.1 to 10.0, 80 of 100 are
 #   not equal to themselves. Two times of the record are compared as texts: an encounter during
 #   which summer time ended ends before it starts, and two names of one instant differ. If either
-#   time is written in the expression, the answer is right. With `parse_float=Decimal` the values are
-#   right, too. No warning; the documentation says nothing, and its examples pass plain dicts.
+#   time is written in the expression, the answer is right. With `parse_float=Decimal` the values
+#   are right, too. No warning; the documentation says nothing, and its examples pass plain dicts.
 # Why it matters here: cohorts and invariants of FHIR (per-1: a period starts before it ends) are
 #   written so. A site silently loses patients, and `!=` keeps those that it should leave out.
 set -euo pipefail

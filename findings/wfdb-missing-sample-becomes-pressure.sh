@@ -6,7 +6,7 @@
 #   each frame, and a missing sample as the lowest number of its format (-32768 for format 16).
 # Good guess: NaN for a frame with a missing sample, or the mean of those that are there.
 # What happens: by default (`smooth_frames=True`) `rdrecord` and `rdsamp` average the stored numbers
-#   of a frame, and look for missing ones only afterwards: -32768 is averaged as if it were measured.
+#   of a frame, and look for missing ones only afterwards: -32768 is averaged like any other.
 #   With a gain of 200 a mean pressure of 90 mmHg becomes -36.9 mmHg. With the gain that wfdb itself
 #   chooses when it writes, the false value lies within the range of the record: 80 mmHg for 90.
 #   Only a frame that is wholly missing is NaN. `smooth_frames=False` has every gap as NaN. No
