@@ -166,7 +166,7 @@ def test_it_stays_refused_until_its_operator_enters_the_gap(private: Restored) -
 def test_the_gap_is_entered_at_the_full_cost_of_what_was_lost(private: Restored) -> None:
     private.start()
     told = enter_gap(private.north)
-    assert "entered run 2 at its full cost: 1 steps of training, evaluation" in told
+    assert "entered run 2 at its full cost: 1 step of training, evaluation" in told
     found = spent_at(private.north)
     assert found.weighed == pytest.approx(private.spent.weighed)
     assert found.planned >= private.spent.planned - 1e-9

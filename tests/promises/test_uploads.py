@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from consortium.cli.main import app as program
 from consortium.run.directory import RunDirectory
 from consortium.run.leader_lock import hold_leadership
+from consortium.run.party_directory import CoordinatorDirectory
 from consortium.run.upload_deletion import delete_old_uploads
 from privacy.errors import number_of
 from tests.carrier import staged
@@ -33,7 +34,9 @@ def run_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Consortium, list
     """A run that has ended at a coordinator, and every upload that a site sent in it."""
     forget_processes()
     coordinator = tmp_path_factory.mktemp("coordinator")
-    (coordinator / "secrets").mkdir()
+    key = CoordinatorDirectory(coordinator).server_key
+    key.parent.mkdir(parents=True)
+    key.touch()
     consortium = Consortium.placed(coordinator / "runs" / RUN)
     course = consortium.start(num_server_rounds=2, keep_uploads="all")
     staged(so=course.error is None, what="the run did not end")

@@ -156,7 +156,7 @@ def test_a_regression_predicts_in_the_labels_unit(tmp_path: Path) -> None:
     over = done("house-prices", tmp_path, TWO)
     source = TableFile(path=over.run.site("east-office") / "data.parquet")
     frame = predictions(over.run, source)
-    assert list(frame.columns) == ["row", "sale_price"]
+    assert list(frame.columns) == ["row", "house", "sale_price"]
     assert frame["sale_price"].between(0, 1_000_000).all()
 
 
