@@ -20,7 +20,7 @@ from privacy.protocol.membership_proof import CHALLENGE_SIZE, Presence
 from privacy.wire import messages
 from privacy.wire.flower_records import MalformedRecord, refusing_site
 from strategies.coordinator.messaging.cohort import Cohort
-from strategies.coordinator.messaging.events import Observer, RunEvent, SiteQuarantined
+from strategies.coordinator.messaging.events import SiteQuarantined
 from strategies.coordinator.messaging.exchange import GONE, Exchange
 from strategies.coordinator.messaging.refusal_finality import SiteClaimed
 from strategies.coordinator.messaging.reply_validation import (
@@ -176,7 +176,7 @@ class Reception:
     cohort: Cohort
     charter: str
     max_examples: int
-    observe: Observer
+    observe: Callable[[SiteQuarantined], None]
 
     def await_members(self) -> Roster:
         """Wait for the members, ask who they are, and agree on a layout: the most common one.
@@ -212,9 +212,8 @@ class Reception:
         """
         refused = set[str]()
 
-        def observe(event: RunEvent) -> None:
-            if isinstance(event, SiteQuarantined):
-                refused.add(event.site)
+        def observe(event: SiteQuarantined) -> None:
+            refused.add(event.site)
             self.observe(event)
 
         asking = replace(self, observe=observe)

@@ -63,3 +63,17 @@ def test_a_coordinator_that_carries_no_comparison_of_ledgers_gets_no_answer(
     assert course.error is not None
     codes = {code for _, _, code in course.quarantined}
     assert codes == {"site-refused.ledger-not-compared"}
+
+
+def test_statistics_that_the_charter_lets_stand_are_missed_if_most_sites_hold_none(
+    consortium: Consortium,
+) -> None:
+    """No other opening would help: nobody counts under such a charter."""
+    charter = consortium.charter.model_copy(update={"statistics_of": "0" * 64})
+    for name in NAMES:
+        charter.write(consortium.run.site(name) / "charter.json")
+    course = run(replace(consortium, charter=charter))
+    assert isinstance(course.error, RoundVoid)
+    assert "none of 4 do" in str(course.error)
+    assert course.error.counts["holders"] == 0
+    assert len(course.answers("query.statistics")) == len(NAMES)
