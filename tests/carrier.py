@@ -1,6 +1,6 @@
 """A coordinator that keeps all it carries, leaves sites out, and adds what it likes."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -11,13 +11,19 @@ from privacy.layout import Tally
 from privacy.protocol.envelope import Receipt
 from privacy.wire.encrypted_messages import SealedReply
 from scenarios.engines.in_process import Vanished
+from strategies.coordinator.messaging.exchange import Exchange
+from strategies.coordinator.messaging.roster import Present, Roster
 from tests.receipts import encode_receipts
 from tests.small_consortium import (
+    NAMES,
     SEALED,
+    Consortium,
     Course,
     Hook,
     Passing,
     altered,
+    as_it_is,
+    configured,
     read_reply,
     refusal,
 )
@@ -83,3 +89,46 @@ def staged(*, so: bool, what: str) -> None:
     """
     if not so:
         pytest.fail(f"the attack was not carried out: {what}")
+
+
+_FIRST_NODE = 1001  # of the bus; the members' nodes follow one another in the charter's order
+
+
+def roster_of(
+    consortium: Consortium,
+    sites: Iterable[str] = NAMES,
+    announcements: Mapping[str, bytes] | None = None,
+) -> Roster:
+    """Return a roster of these sites, as a coordinator has it that met them.
+
+    Args:
+        consortium: Theirs.
+        sites: Who is present.
+        announcements: What each announced of its ledger.
+    """
+    nodes = {name: _FIRST_NODE + index for index, name in enumerate(consortium.charter.names)}
+    said = announcements or {}
+    return Roster(
+        layout=consortium.place("east").site.task.layout,
+        present={
+            name: Present(node=nodes[name], num_examples=0, announcement=said.get(name, b""))
+            for name in sites
+        },
+        asked=frozenset(),
+    )
+
+
+def exchange_with(
+    consortium: Consortium, course: Course, *, down: Hook = as_it_is, up: Hook = as_it_is
+) -> Exchange:
+    """Return a coordinator's exchange with the real sites; the course sees all that passes."""
+    return Exchange(grid=consortium.bus(course, configured({}), down=down, up=up), deadline_s=0.0)
+
+
+def answering(site: str, kind: str, answer: Callable[[], RecordDict]) -> Hook:
+    """Return a hook with which a site answers one kind of question with something else."""
+
+    def hook(passing: Passing) -> RecordDict:
+        return answer() if (passing.site, passing.kind) == (site, kind) else passing.content
+
+    return hook

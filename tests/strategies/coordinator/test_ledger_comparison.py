@@ -12,8 +12,7 @@ from privacy.wire import comparison_messages as comparing
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from strategies.coordinator.ledger_comparison import LedgerComparison
-from strategies.coordinator.messaging.exchange import Exchange
-from strategies.coordinator.messaging.roster import Present, Roster
+from tests.carrier import exchange_with, roster_of
 from tests.small_consortium import (
     NAMES,
     Consortium,
@@ -21,11 +20,8 @@ from tests.small_consortium import (
     Hook,
     Passing,
     as_it_is,
-    configured,
     forget_processes,
 )
-
-FIRST_NODE = 1001
 
 
 @pytest.fixture
@@ -47,22 +43,13 @@ def compared(
 ) -> tuple[Course, set[str]]:
     """Let all sites compare; return what was seen, and who can take part."""
     course = Course()
-    present = {
-        name: Present(
-            node=FIRST_NODE + index,
-            num_examples=0,
-            announcement=other[name] if name in other else announced(consortium, name),
-        )
-        for index, name in enumerate(NAMES)
-    }
-    layout = consortium.place("east").site.task.layout
+    said = {name: announced(consortium, name) for name in NAMES if name not in other} | other
     comparison = LedgerComparison(
-        exchange=Exchange(grid=consortium.bus(course, configured({}), up=up), deadline_s=0.0),
+        exchange=exchange_with(consortium, course, up=up),
         agreement=consortium.charter.agreement,
         observe=course.events.append,
     )
-    roster = Roster(layout=layout, present=present, asked=frozenset())
-    return course, set(comparison.carry(roster))
+    return course, set(comparison.carry(roster_of(consortium, announcements=said)))
 
 
 def from_east(change: Callable[[dict[str, bytes]], dict[str, bytes]]) -> Hook:

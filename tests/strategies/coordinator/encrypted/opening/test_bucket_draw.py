@@ -1,6 +1,5 @@
 """A coordinator carries the draw of buckets between real sites, and names who spoils it."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,7 @@ from privacy.wire import draw_messages
 from privacy.wire import flower_records as wire
 from scenarios.engines.in_process import Vanished
 from strategies.coordinator.encrypted.opening.bucket_draw import BucketDraw
-from strategies.coordinator.messaging.exchange import Exchange
-from strategies.coordinator.messaging.roster import Present, Roster
+from tests.carrier import answering, exchange_with, roster_of
 from tests.small_consortium import (
     NAMES,
     Consortium,
@@ -21,11 +19,9 @@ from tests.small_consortium import (
     Hook,
     Passing,
     as_it_is,
-    configured,
     forget_processes,
 )
 
-FIRST_NODE = 1001
 LIAR = "south"
 OTHERS = ("east", "north", "west")
 ALL_THREE = [draw_messages.COMMIT, draw_messages.REVEAL, draw_messages.DRAW]
@@ -46,20 +42,12 @@ def drawn(
     up: Hook = as_it_is,
 ) -> tuple[str, ...]:
     """Carry one draw; return what the coordinator makes of it."""
-    nodes = {name: FIRST_NODE + index for index, name in enumerate(consortium.charter.names)}
-    present = Roster(
-        layout=consortium.place("east").site.task.layout,
-        present={name: Present(node=nodes[name], num_examples=0) for name in NAMES},
-        asked=frozenset(),
-    )
     draw = BucketDraw(
-        exchange=Exchange(
-            grid=consortium.bus(course, configured({}), down=down, up=up), deadline_s=0.0
-        ),
+        exchange=exchange_with(consortium, course, down=down, up=up),
         agreement=consortium.charter.agreement,
         observe=course.events.append,
     )
-    return draw.carry(present, sites)
+    return draw.carry(roster_of(consortium), sites)
 
 
 def seeds(consortium: Consortium, sites: tuple[str, ...] = NAMES) -> set[bytes]:
@@ -70,15 +58,6 @@ def seeds(consortium: Consortium, sites: tuple[str, ...] = NAMES) -> set[bytes]:
 
 def asked(course: Course, site: str) -> list[str]:
     return [passing.kind for passing, _ in course.seen if passing.site == site]
-
-
-def answering(kind: str, answer: Callable[[], RecordDict]) -> Hook:
-    """Return a hook with which the liar answers one kind of question with something else."""
-
-    def hook(passing: Passing) -> RecordDict:
-        return answer() if (passing.site, passing.kind) == (LIAR, kind) else passing.content
-
-    return hook
 
 
 def committing(consortium: Consortium, *, site: str, roster: tuple[str, ...]) -> RecordDict:
@@ -137,7 +116,7 @@ def test_who_refuses_its_part_is_named_and_the_others_can_go_on(
     consortium: Consortium, kind: str
 ) -> None:
     course = Course()
-    refuses = answering(kind, lambda: wire.refusal_of("stopped", {}))
+    refuses = answering(LIAR, kind, lambda: wire.refusal_of("stopped", {}))
     assert drawn(consortium, course, up=refuses) == OTHERS
     assert course.quarantined == {(0, LIAR, "site-refused.stopped")}
     assert drawn(consortium, Course(), OTHERS) == OTHERS
@@ -160,14 +139,14 @@ def test_a_commitment_that_is_none_reaches_nobody(
         return committing(consortium, site=site, roster=roster)
 
     course = Course()
-    assert drawn(consortium, course, up=answering(draw_messages.COMMIT, answer)) == OTHERS
+    assert drawn(consortium, course, up=answering(LIAR, draw_messages.COMMIT, answer)) == OTHERS
     assert course.quarantined == {(0, LIAR, code)}
     assert asked(course, "east") == [draw_messages.COMMIT]
 
 
 def test_a_share_that_was_not_committed_to_reaches_nobody(consortium: Consortium) -> None:
     course = Course()
-    lie = answering(draw_messages.REVEAL, lambda: draw_messages.revealed_share(bytes(32)))
+    lie = answering(LIAR, draw_messages.REVEAL, lambda: draw_messages.revealed_share(bytes(32)))
     assert drawn(consortium, course, up=lie) == OTHERS
     assert course.quarantined == {(0, LIAR, "wrong-share")}
     assert asked(course, "east") == ALL_THREE[:2]
@@ -177,10 +156,12 @@ def test_who_commits_to_another_share_than_before_is_named_and_nobody_that_refus
     consortium: Consortium,
 ) -> None:
     """The others, bound to the first commitment, show it; also if they hold no draw yet."""
-    refuses = answering(draw_messages.REVEAL, lambda: wire.refusal_of("stopped", {}))
+    refuses = answering(LIAR, draw_messages.REVEAL, lambda: wire.refusal_of("stopped", {}))
     drawn(consortium, Course(), up=refuses)
     course = Course()
-    lie = answering(draw_messages.COMMIT, lambda: committing(consortium, site=LIAR, roster=NAMES))
+    lie = answering(
+        LIAR, draw_messages.COMMIT, lambda: committing(consortium, site=LIAR, roster=NAMES)
+    )
     assert drawn(consortium, course, up=lie) == OTHERS
     assert course.quarantined == {(0, LIAR, "two-commitments")}
     assert asked(course, "east") == [draw_messages.COMMIT]

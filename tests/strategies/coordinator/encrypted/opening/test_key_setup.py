@@ -12,8 +12,7 @@ from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from strategies.coordinator.encrypted.opening.key_setup import KeyExchange, NoOpener
-from strategies.coordinator.messaging.exchange import Exchange
-from strategies.coordinator.messaging.roster import Present, Roster
+from tests.carrier import answering, exchange_with, roster_of
 from tests.small_consortium import (
     NAMES,
     Consortium,
@@ -21,11 +20,8 @@ from tests.small_consortium import (
     Hook,
     Passing,
     as_it_is,
-    configured,
     forget_processes,
 )
-
-FIRST_NODE = 1001
 
 
 @pytest.fixture
@@ -33,19 +29,9 @@ def consortium(tmp_path: Path) -> Consortium:
     return Consortium.placed(tmp_path)
 
 
-def roster(consortium: Consortium, sites: tuple[str, ...] = NAMES) -> Roster:
-    nodes = {name: FIRST_NODE + index for index, name in enumerate(consortium.charter.names)}
-    return Roster(
-        layout=consortium.place("east").site.task.layout,
-        present={name: Present(node=nodes[name], num_examples=0) for name in sites},
-        asked=frozenset(),
-    )
-
-
 def keys(consortium: Consortium, course: Course, up: Hook = as_it_is) -> KeyExchange:
-    grid = consortium.bus(course, configured({}), up=up)
     return KeyExchange(
-        exchange=Exchange(grid=grid, deadline_s=0.0),
+        exchange=exchange_with(consortium, course, up=up),
         agreement=consortium.charter.agreement,
         observe=course.events.append,
     )
@@ -60,37 +46,28 @@ def held(consortium: Consortium) -> dict[str, tuple[int, bytes]]:
     }
 
 
-def answering(site: str, kind: str, answer: Callable[[], RecordDict]) -> Hook:
-    """Return a hook with which a site answers one kind of question with something else."""
-
-    def hook(passing: Passing) -> RecordDict:
-        return answer() if (passing.site, passing.kind) == (site, kind) else passing.content
-
-    return hook
-
-
 def test_at_first_an_epoch_is_made_and_all_come_to_hold_it(consortium: Consortium) -> None:
     course = Course()
-    assert keys(consortium, course).agree_on_epoch(roster(consortium)) == NAMES
+    assert keys(consortium, course).agree_on_epoch(roster_of(consortium)) == NAMES
     assert len(set(held(consortium).values())) == 1
     assert not course.quarantined
 
 
 def test_an_epoch_that_all_hold_is_kept(consortium: Consortium) -> None:
-    keys(consortium, Course()).agree_on_epoch(roster(consortium))
+    keys(consortium, Course()).agree_on_epoch(roster_of(consortium))
     before = held(consortium)
     course = Course()
     forget_processes()
-    assert keys(consortium, course).agree_on_epoch(roster(consortium)) == NAMES
+    assert keys(consortium, course).agree_on_epoch(roster_of(consortium)) == NAMES
     assert held(consortium) == before
     assert {asked.kind for asked, _ in course.seen} == {sealed_messages.EPOCH}
 
 
 def test_who_was_away_when_it_was_made_brings_about_a_new_one(consortium: Consortium) -> None:
-    three = keys(consortium, Course()).agree_on_epoch(roster(consortium, NAMES[:3]))
+    three = keys(consortium, Course()).agree_on_epoch(roster_of(consortium, NAMES[:3]))
     assert three == NAMES[:3]
     assert held(consortium)["west"] == (0, b"")
-    assert keys(consortium, Course()).agree_on_epoch(roster(consortium)) == NAMES
+    assert keys(consortium, Course()).agree_on_epoch(roster_of(consortium)) == NAMES
     assert {epoch for epoch, _ in held(consortium).values()} == {2}
 
 
@@ -99,12 +76,12 @@ def test_a_site_that_lies_about_its_epoch_costs_a_rotation_and_no_more(
     consortium: Consortium, said: tuple[int, bytes]
 ) -> None:
     """And it does not use up the numbers: else no epoch could ever follow."""
-    keys(consortium, Course()).agree_on_epoch(roster(consortium))
+    keys(consortium, Course()).agree_on_epoch(roster_of(consortium))
     lie = answering("south", sealed_messages.EPOCH, lambda: sealed_messages.held_epoch(*said))
-    assert keys(consortium, Course(), lie).agree_on_epoch(roster(consortium)) == NAMES
+    assert keys(consortium, Course(), lie).agree_on_epoch(roster_of(consortium)) == NAMES
     (made,) = {epoch for epoch, _ in held(consortium).values()}
     assert made == {7: 8, 0: 2}.get(said[0], 2**20 + 2)
-    assert keys(consortium, Course(), lie).agree_on_epoch(roster(consortium)) == NAMES
+    assert keys(consortium, Course(), lie).agree_on_epoch(roster_of(consortium)) == NAMES
 
 
 def test_a_site_that_says_nothing_of_its_epoch_is_brought_the_new_one(
@@ -112,14 +89,14 @@ def test_a_site_that_says_nothing_of_its_epoch_is_brought_the_new_one(
 ) -> None:
     course = Course()
     silent = answering("south", sealed_messages.EPOCH, lambda: RecordDict({}))
-    assert keys(consortium, course, silent).agree_on_epoch(roster(consortium)) == NAMES
+    assert keys(consortium, course, silent).agree_on_epoch(roster_of(consortium)) == NAMES
     assert course.quarantined == {(0, "south", "malformed-record")}
 
 
 def test_a_site_that_does_not_take_its_delivery_is_not_in_the_run(consortium: Consortium) -> None:
     course = Course()
     spoiled = answering("south", sealed_messages.DELIVER, lambda: RecordDict({}))
-    assert keys(consortium, course, spoiled).agree_on_epoch(roster(consortium)) == (
+    assert keys(consortium, course, spoiled).agree_on_epoch(roster_of(consortium)) == (
         "east",
         "north",
         "west",
@@ -130,7 +107,7 @@ def test_a_site_that_does_not_take_its_delivery_is_not_in_the_run(consortium: Co
 def test_the_next_in_line_makes_the_epoch_if_the_first_does_not(consortium: Consortium) -> None:
     course = Course()
     fails = answering("east", sealed_messages.ROTATE, lambda: RecordDict({}))
-    agreed = keys(consortium, course, fails).agree_on_epoch(roster(consortium))
+    agreed = keys(consortium, course, fails).agree_on_epoch(roster_of(consortium))
     assert "north" in agreed
     assert (0, "east", "malformed-record") in course.quarantined
     makers = [asked.site for asked, _ in course.seen if asked.kind == sealed_messages.ROTATE]
@@ -173,7 +150,7 @@ def test_deliveries_that_are_not_right_reach_nobody_and_their_maker_is_named(
             return passing.content
         return sealed_messages.deliveries(alter(sealed_messages.read_deliveries(passing.content)))
 
-    assert keys(consortium, course, hook).agree_on_epoch(roster(consortium)) == NAMES
+    assert keys(consortium, course, hook).agree_on_epoch(roster_of(consortium)) == NAMES
     assert course.quarantined == {(0, "east", code)}
     assert len(set(held(consortium).values())) == 1
 
@@ -207,7 +184,7 @@ def test_a_maker_of_what_others_cannot_open_is_named_and_the_next_one_makes_it(
 ) -> None:
     course = Course()
     hook = sealed_wrongly(consortium, "east", *victims)
-    assert keys(consortium, course, hook).agree_on_epoch(roster(consortium)) == NAMES
+    assert keys(consortium, course, hook).agree_on_epoch(roster_of(consortium)) == NAMES
     assert course.quarantined == {(0, "east", "unusable-keys")}
     assert len(set(held(consortium).values())) == 1
 
@@ -216,7 +193,7 @@ def test_a_site_that_can_open_nobodys_delivery_is_named_and_no_maker(
     consortium: Consortium,
 ) -> None:
     course = Course()
-    agreed = keys(consortium, course, cannot_open("south")).agree_on_epoch(roster(consortium))
+    agreed = keys(consortium, course, cannot_open("south")).agree_on_epoch(roster_of(consortium))
     assert agreed == ("east", "north", "west")
     assert course.quarantined == {(0, "south", "site-refused.cannot-open")}
 
@@ -229,7 +206,7 @@ def test_of_one_maker_the_word_of_most_stands(tmp_path: Path) -> None:
         alone.write(placed.run.site(name) / "charter.json")
     consortium, course = replace(placed, charter=alone), Course()
     forget_processes()
-    agreed = keys(consortium, course, cannot_open("south")).agree_on_epoch(roster(consortium))
+    agreed = keys(consortium, course, cannot_open("south")).agree_on_epoch(roster_of(consortium))
     assert agreed == ("east", "north", "west")
     assert course.quarantined == {(0, "south", "site-refused.cannot-open")}
     forget_processes()
@@ -238,7 +215,7 @@ def test_of_one_maker_the_word_of_most_stands(tmp_path: Path) -> None:
         (consortium.run.site(name) / "memory" / "memory.sqlite").unlink()
     hook = sealed_wrongly(consortium, "east", "north", "south", "west")
     with pytest.raises(NoOpener, match="could open nothing"):
-        keys(consortium, course, hook).agree_on_epoch(roster(consortium))
+        keys(consortium, course, hook).agree_on_epoch(roster_of(consortium))
     assert course.quarantined == {(0, "east", "unusable-keys")}
 
 
@@ -249,7 +226,7 @@ def test_without_a_maker_there_is_no_epoch(consortium: Consortium) -> None:
         return fails[passing.site] if passing.kind == sealed_messages.ROTATE else passing.content
 
     with pytest.raises(NoOpener, match="epoch secret needs one of east, north"):
-        keys(consortium, Course(), nobody).agree_on_epoch(roster(consortium))
+        keys(consortium, Course(), nobody).agree_on_epoch(roster_of(consortium))
 
 
 def test_only_those_make_an_epoch_that_the_charter_names(consortium: Consortium) -> None:
@@ -257,16 +234,16 @@ def test_only_those_make_an_epoch_that_the_charter_names(consortium: Consortium)
     course = Course()
     exchange = replace(keys(consortium, course), agreement=agreement)
     with pytest.raises(NoOpener, match="west, south"):
-        exchange.agree_on_epoch(roster(consortium, ("east", "north")))
+        exchange.agree_on_epoch(roster_of(consortium, ("east", "north")))
     assert sealed_messages.ROTATE not in {asked.kind for asked, _ in course.seen}
 
 
 def opened(
     consortium: Consortium, course: Course, up: Hook, sites: tuple[str, ...] = NAMES
 ) -> Opening:
-    keys(consortium, Course()).agree_on_epoch(roster(consortium))
+    keys(consortium, Course()).agree_on_epoch(roster_of(consortium))
     opening, encoded = keys(consortium, course, up).open_run(
-        roster(consortium), sites, label="small", lineage=""
+        roster_of(consortium), sites, label="small", lineage=""
     )
     assert Opening.decode(encoded) == opening
     return opening
@@ -341,7 +318,7 @@ def test_an_opening_that_another_signed_is_passed_over(consortium: Consortium) -
 def test_without_an_opener_there_is_no_run(consortium: Consortium) -> None:
     fails = answering("east", sealed_messages.OPEN, lambda: RecordDict({}))
     agreement = replace(consortium.charter.agreement, openers=("east",))
-    keys(consortium, Course()).agree_on_epoch(roster(consortium))
+    keys(consortium, Course()).agree_on_epoch(roster_of(consortium))
     exchange = replace(keys(consortium, Course(), fails), agreement=agreement)
     with pytest.raises(NoOpener, match="needs one of east to open it"):
-        exchange.open_run(roster(consortium), NAMES, label="small", lineage="")
+        exchange.open_run(roster_of(consortium), NAMES, label="small", lineage="")
