@@ -1,6 +1,5 @@
 """Human-readable status of a coordinator or a site."""
 
-import json
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -14,11 +13,15 @@ from consortium.deployment.supernode import SuperNode
 from consortium.deployment.supervisor import Service, read_supervisor_state
 from consortium.run.absences import Absence, absences_in, absences_of
 from consortium.run.directory import RunDirectory
+from consortium.run.event_reader import EventReader
 from consortium.run.logs import last_error
 from consortium.run.records import Summary, read_record
 from privacy.errors import number_of
+from strategies.coordinator.messaging.events import RoundFinished, SiteQuarantined, SitesJoined
 
 _TAIL_BYTES = 65_536
+# The answers of sites, which are most events of a run, are not told.
+_TOLD = frozenset({SitesJoined.kind, SiteQuarantined.kind, RoundFinished.kind, "run-failed"})
 
 
 def coordinator_status(directory: Path) -> list[str]:
@@ -77,12 +80,12 @@ def _run_lines(run: Path) -> list[str]:
     directory = RunDirectory(run)
     if directory.summary.exists():
         return _ended_run_lines(directory, read_record(directory.summary, Summary))
-    events = [json.loads(line) for line in _last_lines(directory.events)]
-    rounds = [event["server_round"] for event in events if event["event"] == "round-finished"]
+    events = [one for one in EventReader(directory.events).new_events() if one["event"] in _TOLD]
+    rounds = [event["server_round"] for event in events if event["event"] == RoundFinished.kind]
     wrong = [
         f"{event.get('site', '')} {event.get('code', '')}".strip()
         for event in events
-        if event["event"] in ("site-quarantined", "run-failed")
+        if event["event"] in {SiteQuarantined.kind, "run-failed"}
     ]
     return [
         f"run          {run.name}",
@@ -120,7 +123,7 @@ def _last_error(log: Path) -> str:
 
 
 def _last_lines(path: Path) -> list[str]:
-    """Return the last whole lines of a file, however long it is."""
+    """Return the last whole lines of a log, however long it is."""
     if not path.exists():
         return []
     with path.open("rb") as file:

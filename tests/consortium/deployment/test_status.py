@@ -87,6 +87,27 @@ def test_a_run_is_told_by_its_last_round_and_its_last_trouble(
     assert said["its log"] == str(run / "coordinator" / "coordinator.log")
 
 
+def test_however_long_a_run_goes_on_it_is_told_who_never_came(
+    founded: Founded, tmp_path: Path
+) -> None:
+    """Also while the last event is being written."""
+    run = tmp_path / "runs" / "first"
+    run.mkdir(parents=True)
+    CoordinatorDirectory(founded.coordinator).last_run.write_text(str(run))
+    joined = {"event": "sites-joined", "sites": ["north", "south"], "absent": ["east"]}
+    rounds = [
+        {"event": event, "server_round": number, "site": "north"}
+        for number in range(1, 1_001)
+        for event in ("site-answered", "round-finished")
+    ]
+    events = "".join(json.dumps(event) + "\n" for event in [joined, *rounds])
+    assert len(events) > 100_000
+    (run / "events.jsonl").write_text(events + '{"event": "round-fin')
+    said = told(coordinator_status(founded.coordinator))
+    assert said["last round"] == "1000"
+    assert said["left out"].startswith("east: never-came: ")
+
+
 def test_the_evaluation_at_the_end_of_a_run_is_no_round_and_a_lost_site_no_error(
     founded: Founded, tmp_path: Path
 ) -> None:
