@@ -21,10 +21,8 @@ from privacy.secrets.keys import Identity
 from privacy.storage.sqlite import SiteDatabase
 
 DRAW_TABLES = (
-    "CREATE TABLE IF NOT EXISTS bucket_draws"
-    " (draw BLOB PRIMARY KEY, digest BLOB NOT NULL, commitments BLOB NOT NULL, seed BLOB) STRICT",
-    "CREATE TABLE IF NOT EXISTS charter_draws"
-    " (charter BLOB, draw BLOB, PRIMARY KEY (charter, draw)) STRICT",
+    "CREATE TABLE IF NOT EXISTS bucket_draws (draw BLOB PRIMARY KEY, charter BLOB NOT NULL,"
+    " digest BLOB NOT NULL, commitments BLOB NOT NULL, seed BLOB) STRICT",
 )
 MOST_DRAWS = 1_024  # rosters for which a site reveals a share under one charter
 
@@ -61,36 +59,29 @@ class DrawMemory:
             OtherCommitments: They were others before.
             TooManyDraws: They are of a new roster, after `MOST_DRAWS` others under the charter.
         """
-        draw, digest = commitments.draw.digest, commitments.digest
+        draw, digest = commitments.draw, commitments.digest
         with self._database.writing():
-            self._require_room(commitments.draw)
-            self._database.execute(
-                "INSERT OR IGNORE INTO bucket_draws VALUES (?, ?, ?, NULL)",
-                draw,
-                digest,
-                commitments.encode(),
-            )
-            held = self._database.row("SELECT digest FROM bucket_draws WHERE draw = ?", draw)
-        if held != (digest,):
+            held = self._database.row("SELECT digest FROM bucket_draws WHERE draw = ?", draw.digest)
+            if held is None:
+                self._require_room(draw.charter)
+                self._database.execute(
+                    "INSERT INTO bucket_draws VALUES (?, ?, ?, ?, NULL)",
+                    draw.digest,
+                    draw.charter,
+                    digest,
+                    commitments.encode(),
+                )
+        if held not in {None, (digest,)}:
             raise OtherCommitments(
                 "this site revealed its share of the buckets for other commitments of these "
                 "sites, so one of them signed two: run without it"
             )
 
-    def _require_room(self, draw: Draw) -> None:
+    def _require_room(self, charter: bytes) -> None:
         # There are as many draws as rosters. Who may ask for each of them fills the disk, and
         # chooses the draw that suits it.
-        if self.commitments(draw):
-            return
-        begun = self._database.execute(
-            "INSERT INTO charter_draws SELECT ?, ? WHERE"
-            " (SELECT COUNT(*) FROM charter_draws WHERE charter = ?) < ?",
-            draw.charter,
-            draw.digest,
-            draw.charter,
-            MOST_DRAWS,
-        )
-        if not begun:
+        row = self._database.row("SELECT COUNT(*) FROM bucket_draws WHERE charter = ?", charter)
+        if row and row[0] >= MOST_DRAWS:
             raise TooManyDraws(
                 f"this site drew buckets for {MOST_DRAWS} rosters under this charter, and draws "
                 "for no other: run with sites that drew together before, or in one bucket, or let "

@@ -42,11 +42,8 @@ def document_mistakes(error: Exception, document: Any) -> str:  # noqa: ANN401 -
 
 def _own_mistakes(found: list[ErrorDetails]) -> Iterator[ErrorDetails]:
     """Yield the mistakes without those that others entail: a list whose items failed is empty."""
-    for one in found:
-        place = one["loc"]
-        within = [other for other in found if other["loc"][: len(place)] == place]
-        if one["type"] != "too_short" or len(within) == 1:
-            yield one
+    entailing = {other["loc"][:depth] for other in found for depth in range(len(other["loc"]))}
+    return (one for one in found if one["type"] != "too_short" or one["loc"] not in entailing)
 
 
 def _mistake(one: ErrorDetails, document: Any) -> str:  # noqa: ANN401 -- any annotation

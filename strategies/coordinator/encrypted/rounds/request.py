@@ -184,13 +184,12 @@ def too_few_old_statistics(question: SealedRequest) -> RoundVoid:
     Args:
         question: The question for the statistics, with its replies.
     """
-    holders = _holders(question)
-    return RoundVoid(
+    return _too_few_holders(
+        question,
         "under this charter the statistics of an earlier revision stand, and not more than half of "
-        f"the sites of this run hold the same: {abbreviated_names(holders) or 'none'} of "
-        f"{len(question.nodes)} do. Run with more of the sites of then, or let all sign a revision "
-        "that counts anew (`consortium charter revise` without --keep-statistics)",
-        holders=len(holders),
+        "the sites of this run hold the same",
+        "Run with more of the sites of then, or let all sign a revision that counts anew "
+        "(`consortium charter revise` without --keep-statistics)",
     )
 
 
@@ -200,19 +199,20 @@ def too_few_confirmed_models(question: SealedRequest) -> RoundVoid:
     Args:
         question: The question for the start, with its replies.
     """
-    holders = _holders(question)
-    return RoundVoid(
+    return _too_few_holders(
+        question,
         "a model is evaluated if more than half of the sites hold it as the confirmed model of "
-        f"their last run: {abbreviated_names(holders) or 'none'} of {len(question.nodes)} do. "
+        "their last run",
         "Evaluate the last run before another one trains",
-        holders=len(holders),
     )
 
 
-def _holders(question: SealedRequest) -> list[str]:
-    """Return the sites that signed a state with statistics in it."""
+def _too_few_holders(question: SealedRequest, rule: str, advice: str) -> RoundVoid:
+    """Return the error that too few sites signed a state that they hold of earlier runs."""
     signed = question.sums[STATISTICS].added
-    return sorted(site for site, one in signed.items() if one.state != NO_STATE)
+    holders = sorted(site for site, one in signed.items() if one.state != NO_STATE)
+    named = abbreviated_names(holders) or "none"
+    return RoundVoid(f"{rule}: {named} of {len(question.nodes)} do. {advice}", holders=len(holders))
 
 
 def nodes_of(roster: Roster, sites: Sequence[str]) -> dict[str, int]:
