@@ -123,8 +123,7 @@ def bound(error: float, value: float, unit: str = "") -> str:
     """Return an error bound with its significant digits, or that no shown digit can be wrong."""
     if error == 0.0:
         return "exact"
-    last = len(figure(value).partition(".")[2])
-    if error < 0.5 * 10.0**-last:
+    if figure(value - error, unit) == figure(value, unit) == figure(value + error, unit):
         return "exact as shown"
     digits = max(0, 1 - _magnitude(error))
     return f"{PLUS_MINUS}{SPACE}{error:,.{digits}f}" + (f"{SPACE}{unit}" if unit else "")

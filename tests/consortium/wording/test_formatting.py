@@ -45,6 +45,7 @@ def test_a_figure_has_the_digits_that_matter(value: float, unit: str, shown: str
         (0.01446, 0.7, "+- 0.014"),
         (976.56, 16601.0, "+- 977"),
         (0.3, 20_000.0, "exact as shown"),
+        (0.00048, 0.76626, "+- 0.00048"),  # 0.76674 would be shown as 0.767
     ],
 )
 def test_an_error_bound_is_never_understated_as_exact(
@@ -53,11 +54,18 @@ def test_an_error_bound_is_never_understated_as_exact(
     assert plain(words.bound(error, value)) == shown
 
 
-@given(st.floats(1e-9, 1e6), st.floats(0.001, 1e6))
-def test_a_bound_that_moves_a_digit_shown_is_shown(error: float, value: float) -> None:
-    text = words.bound(error, value)
-    if words.figure(value) != words.figure(value + 2 * error):
-        assert words.PLUS_MINUS in text
+@given(
+    st.one_of(st.floats(1e-9, 1e-3), st.floats(1e-3, 1e6)),
+    st.floats(-2, 1e6),
+    st.floats(-1, 1),
+    st.sampled_from(["", "mm"]),
+)
+def test_a_bound_that_moves_a_digit_shown_is_shown(
+    error: float, value: float, share: float, unit: str
+) -> None:
+    """Whatever is within the bound is shown as the value is, or the bound is shown."""
+    if words.figure(value + share * error, unit) != words.figure(value, unit):
+        assert words.PLUS_MINUS in words.bound(error, value, unit)
 
 
 @pytest.mark.parametrize(
