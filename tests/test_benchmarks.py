@@ -9,6 +9,9 @@ from privacy.encryption.parameters import PARAMETER_SETS, Placement
 from privacy.secrets.linear_mac import Checksum, upload_pad
 from privacy.secrets.sealer import BfvSecret, Sealer
 from tests.benchmarks import sealed_run
+from tests.benchmarks.against import programs
+from tests.benchmarks.against.trees import ROOT
+from tests.benchmarks.against.workloads import missed_targets
 
 
 def test_the_coordinator_takes_every_reply_that_it_is_measured_with(
@@ -26,3 +29,24 @@ def test_the_coordinator_takes_every_reply_that_it_is_measured_with(
     )
     (tmp_path / "upload").write_bytes(upload)
     assert sealed_run.held_bytes(4, tmp_path / "upload") >= 0
+
+
+@pytest.mark.parametrize("name", programs.PLACES)
+def test_what_is_compared_with_an_earlier_revision_is_found_in_this_one(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    assert callable(programs.named(name))
+
+
+def test_a_target_is_missed_by_the_median_of_pairs_and_not_by_the_worst() -> None:
+    half, quarter = ({"demo_s": 2.0}, {"demo_s": 1.2}), ({"demo_s": 2.0}, {"demo_s": 0.5})
+    assert missed_targets([half, quarter, quarter]) == []
+    (missed,) = missed_targets([half, half, quarter])
+    assert missed == {"what": "demo_s over demo_s then", "figure": 0.6, "target": 0.5}
+
+
+def test_the_clock_of_an_encrypted_run_is_compared_with_that_of_a_clear_one_then() -> None:
+    then = {"wall_clear_s": 2.0, "wall_encrypted_s": 3.0}
+    (missed,) = missed_targets([(then, {"wall_clear_s": 1.0, "wall_encrypted_s": 2.4})])
+    assert missed["figure"] == 1.2
