@@ -18,7 +18,7 @@ from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.modes.registry import recorded_mode
 from consortium.protocol.parameters import count_placement, update_placement, upload_header
-from consortium.protocol.saturation import round_counts_placement
+from consortium.protocol.round_counts import round_counts_placement
 from consortium.run.directory import BadRunDirectory, RunDirectory
 from consortium.run.evidence_store import EvidenceStore
 from consortium.run.records import Summary, read_record

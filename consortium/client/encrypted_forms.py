@@ -12,7 +12,7 @@ from consortium.client.egress_schema import (
 )
 from consortium.config import RunConfig
 from consortium.protocol.parameters import count_placement, optimizer_for, update_placement
-from consortium.protocol.saturation import round_counts
+from consortium.protocol.round_counts import round_counts
 from privacy.canonical import DIGEST_SIZE, MAX_NUMBER
 from privacy.protocol.bucket_draw import MAX_COMMITMENT_BYTES, SHARE_SIZE
 from privacy.protocol.envelope import MAX_ENVELOPE_BYTES

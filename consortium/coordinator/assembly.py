@@ -17,7 +17,7 @@ from consortium.protocol.parameters import (
     upload_header,
     weight_classes,
 )
-from consortium.protocol.saturation import round_counts
+from consortium.protocol.round_counts import round_counts
 from privacy.contribution import Contribution
 from privacy.protocol.grouping import weight_class
 from privacy.protocol.key_messages import LONGEST_LABEL
@@ -146,7 +146,7 @@ def _sealed_terms(config: RunConfig, charter: Charter) -> SealedTerms:
         ),
         statistics=count_placement(config, charter, statistics),
         evaluation=count_placement(config, charter, counted.size),
-        evaluation_size=counted.evaluation,
+        counts=counted,
         header=lambda label, layout, placement: upload_header(label, config, layout, placement),
         bins=bin_steps(config, charter),
         exact=learner_of(charter).contribution.exact,

@@ -21,6 +21,7 @@ from consortium.run.records import (
     Entries,
     MetricValue,
     QuarantineRecord,
+    SitePairs,
     SiteSummary,
     Tallies,
     write_json_object,
@@ -28,8 +29,10 @@ from consortium.run.records import (
 )
 from privacy.layout import Tally
 from privacy.storage.durable_files import replace_atomically
-from sites.evaluation.contract import Evaluation, in_bins
+from sites.evaluation.contract import Evaluation, in_bins, pair_counts
+from sites.evaluation.pairs import PairCounts
 from sites.evaluation.score_bins import ScoreBins
+from sites.statistics.tally import ImpossibleTally
 from strategies.coordinator.messaging.events import (
     BucketRefused,
     EvaluationWithheld,
@@ -141,7 +144,8 @@ class Recorder:
                 }
                 self._append_event(event, asdict(event))
             case StatisticsPooled():
-                _write_tallies(self.run.statistics, event.pooled, self._released)
+                counted = Tallies(pooled=event.pooled.tolist())
+                _write_tallies(self.run.statistics, counted, self._released)
                 self._append_event(event, {"sites": self._released.sites})
             case SiteQuarantined():
                 _LOG.warning(
@@ -299,9 +303,23 @@ class Recorder:
         """Write the tallies of the last round, if there was one, for the report."""
         last = self.last_round
         if last:
-            _write_tallies(
-                self.run.evaluation, last.evaluation, self._last_released, last.score_bins
+            counted = Tallies(
+                pooled=last.evaluation.tolist(),
+                score_bins=last.score_bins.hex(),
+                pairs=self._pairs_of(last),
             )
+            _write_tallies(self.run.evaluation, counted, self._last_released)
+
+    def _pairs_of(self, event: RoundFinished) -> SitePairs | None:
+        """Return the pairs within sites, if they were released and are possible."""
+        if event.pairs is None:
+            return None
+        found = PairCounts.from_entries(event.pairs)
+        try:
+            found.check_among(pair_counts(self.evaluation, event.evaluation))
+        except ImpossibleTally:
+            return None  # most sites told it: nobody else can know what they opened
+        return SitePairs(**asdict(found))
 
     def _record_round(self, event: RoundFinished) -> None:
         self.last_round = event
@@ -347,12 +365,9 @@ def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
             yield from (json.loads(line) for line in file if line.endswith("\n"))
 
 
-def _write_tallies(
-    path: Path, pooled: Tally, released: ReleasedTallies, score_bins: bytes = b""
-) -> None:
+def _write_tallies(path: Path, counted: Tallies, released: ReleasedTallies) -> None:
     by_site = ((site, tally.tolist()) for site, tally in released.tallies())
-    written = Tallies(pooled=pooled.tolist(), score_bins=score_bins.hex())
-    write_record(path, written, by_site=by_site)
+    write_record(path, counted, by_site=by_site)
 
 
 def _plain_metrics(metrics: Mapping[str, MetricValue]) -> dict[str, Any]:

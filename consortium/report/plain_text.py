@@ -6,7 +6,7 @@ from consortium.report.elements.blocks import Block, Facts, Paragraph, Points, S
 from consortium.report.elements.headline import headline
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.render import Answer, lead_text
-from consortium.report.sections.performance import measured_sentence
+from consortium.report.sections.performance import measured_sentence, within_sites_text
 from consortium.report.sections.privacy import privacy_section
 from consortium.report.sections.rounds import (
     convergence_blocks,
@@ -65,6 +65,9 @@ def _quality_lines(recorded: Recorded) -> Iterator[str]:
     yield f"- {value} (error bound: {error}): {meaning.says}; {meaning.better} is better."
     if name == "roc_auc" and found.value <= _CHANCE:
         yield "- That is no better than chance: this model must not be used."
+    within = within_sites_text(recorded, tally)
+    if within:
+        yield f"- {within}"
     if recorded.summary.decision_warning:
         yield f"- {recorded.summary.decision_warning}"
     yield from (f"- {said.text}" for said in convergence_blocks(recorded))

@@ -198,6 +198,20 @@ class Summary(_Record):
         return ""
 
 
+class SitePairs(_Record):
+    """Pairs of a negative and a positive held-out record of one site each, added up over sites.
+
+    Args:
+        concordant: Pairs in which the positive record is in a higher score bin.
+        undecided: Pairs within one bin.
+        total: All pairs.
+    """
+
+    concordant: int
+    undecided: int
+    total: int
+
+
 class Tallies(_Record):
     """`statistics.json` and `evaluation.json`: the tallies that the report is made from.
 
@@ -205,11 +219,13 @@ class Tallies(_Record):
         pooled: The pooled tally of all sites that answered.
         by_site: Tallies of single sites, only where the site releases its own.
         score_bins: By which scores are counted, hexadecimal; empty for bins of equal width.
+        pairs: The pairs within sites, if the sites counted them sealed and released the sum.
     """
 
     version: Literal[1] = 1
     pooled: list[int]
     score_bins: str = ""
+    pairs: SitePairs | None = None
     by_site: dict[str, list[int]] = Field(default_factory=dict)
 
 

@@ -1,6 +1,5 @@
 """Pooled evaluation of binary classification, from two score histograms and fixed-point sums."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -14,6 +13,7 @@ from sites.evaluation.calibration import Reliability
 from sites.evaluation.decisions import EMPTY, ONE_CLASS, Confusion, confusions_at_edges
 from sites.evaluation.input_checks import class_codes, probabilities
 from sites.evaluation.metric_values import Figures, Undefined
+from sites.evaluation.pairs import PairCounts
 from sites.evaluation.score_bins import BINS, EQUAL_BINS, FIXED, ScoreBins
 from sites.schema.tables import ClassLabel
 from sites.statistics.tally import Metric, TallyLayout, fixed_point, mean
@@ -135,13 +135,9 @@ class BinaryEvaluation:
         """Return exact counts at every edge of a bin, from the threshold 0 to 1."""
         return confusions_at_edges(*self._histograms(tally), self.bins.edges)
 
-    def within_site_auc(self, tallies: Iterable[Tally]) -> Metric | None:
-        """Return the AUC over pairs of records of one site; None if no site has both classes.
-
-        Args:
-            tallies: Of single sites, by the same bins.
-        """
-        return ranking.within_site_auc([self._histograms(tally) for tally in tallies])
+    def pairs(self, tally: Tally) -> PairCounts:
+        """Return the pairs of a negative and a positive among the records counted."""
+        return PairCounts.of(*self._histograms(tally))
 
     def reliability(self, tally: Tally) -> Reliability:
         """Return predictions and outcomes in 16 bins of the prediction."""

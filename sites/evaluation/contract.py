@@ -13,6 +13,7 @@ from sites.evaluation.binary import BinaryEvaluation
 from sites.evaluation.entities import EntityEvaluation
 from sites.evaluation.multiclass import ClassesEvaluation
 from sites.evaluation.multilabel import LabelsEvaluation
+from sites.evaluation.pairs import PairCounts
 from sites.evaluation.regression import RegressionEvaluation
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.schema.tables import ClassLabel, NumberLabel
@@ -76,6 +77,11 @@ def scores_are_binned(evaluation: Evaluation) -> bool:
 def in_bins(evaluation: Evaluation, bins: ScoreBins) -> Evaluation:
     """Return the evaluation that counts scores by these bins; the same one if it bins none."""
     return evaluation.in_bins(bins) if isinstance(evaluation, BinaryEvaluation) else evaluation
+
+
+def pair_counts(evaluation: Evaluation, tally: Tally) -> PairCounts:
+    """Return the pairs of a negative and a positive record; none if scores are not binned."""
+    return evaluation.pairs(tally) if isinstance(evaluation, BinaryEvaluation) else PairCounts()
 
 
 def bins_after(evaluation: Evaluation, tally: Tally) -> ScoreBins:

@@ -4,56 +4,19 @@ The order of the scores within a bin is unknown. Every error bound here is the l
 order, and any ties, within the bins allow; it is computed from the histograms themselves.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from privacy.layout import Tally, Vector
+from sites.evaluation.pairs import PairCounts
 from sites.statistics.tally import Metric
 
 
 def roc_auc(negatives: Tally, positives: Tally) -> Metric:
     """Return the area under the ROC curve: the share of pairs in which the positive ranks higher.
 
-    It is the Mann-Whitney statistic U over the number of pairs (Mann and Whitney 1947). Pairs
-    within one bin count half, and the error bound is half the share of such pairs. Both
-    histograms must hold a record.
+    Both histograms must hold a record.
     """
-    lower, upper = negatives.astype(np.float64), positives.astype(np.float64)
-    pairs = lower.sum() * upper.sum()
-    # `above` counts, for each bin, the positives in higher bins: with a negative of this bin they
-    # form pairs whose order is known.
-    above = upper.sum() - np.cumsum(upper)
-    undecided = lower @ upper / 2
-    return Metric(float((lower @ above + undecided) / pairs), float(undecided / pairs))
-
-
-def within_site_auc(sites: Sequence[tuple[Tally, Tally]]) -> Metric | None:
-    """Return the share of pairs of one site each in which the positive record ranks higher.
-
-    It is the concordance within clusters (van Oirbeek and Lesaffre 2010, Statistics in Medicine
-    29:3160-3171): pairs of records of two sites do not count. A site counts by its pairs, and the
-    error bound is that of `roc_auc`, site by site.
-
-    Args:
-        sites: Histograms of the negatives and of the positives of each site, by the same bins.
-
-    Returns:
-        None if no site has a record of both classes.
-    """
-    pairs = [float(negatives.sum()) * float(positives.sum()) for negatives, positives in sites]
-    total = sum(pairs)
-    if not total:
-        return None
-    found = [
-        (roc_auc(*histograms), weight / total)
-        for histograms, weight in zip(sites, pairs, strict=True)
-        if weight
-    ]
-    return Metric(
-        sum(one.value * share for one, share in found),
-        sum(one.error_bound * share for one, share in found),
-    )
+    return PairCounts.of(negatives, positives).auc
 
 
 def pr_auc(negatives: Tally, positives: Tally) -> Metric:

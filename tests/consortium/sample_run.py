@@ -1,7 +1,7 @@
 """Run directories as runs leave them, from synthetic records; written by the real recorder."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from consortium.charter.document import Charter, Member
 from consortium.config import DEFAULTS, RunConfig
 from consortium.coordinator.recorder import Recorder
+from consortium.protocol.round_counts import FEWEST_SITES_FOR_PAIRS
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Arm, Comparison, Difference, Saturation, Summary, write_record
 from privacy.layout import Tally
-from sites.evaluation.contract import evaluation_for
+from sites.evaluation.contract import evaluation_for, pair_counts
+from sites.evaluation.pairs import PairCounts
 from sites.schema.tables import Category, ClassLabel, Number, NumberLabel, Schema
 from sites.statistics.tables import TableStatistics
 from strategies.coordinator.messaging.events import (
@@ -57,6 +59,7 @@ class Sample:
         cautious: Whether no score reaches one half.
         no_figures: Why nothing was evaluated; or nothing.
         saturated: Values beyond the scale by round, as the sites released it; or none.
+        uncounted: Whether nobody counted the pairs of records within sites.
     """
 
     label: ClassLabel | NumberLabel = DEFAULT
@@ -72,6 +75,7 @@ class Sample:
     cautious: bool = False
     no_figures: str = ""
     saturated: Mapping[int, int] = field(default_factory=dict)
+    uncounted: bool = False
     error: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
 
@@ -156,8 +160,18 @@ class Sample:
                 bytes_up=23_500 * len(answered),
                 seconds=0.25,
                 saturated=self.saturated.get(server_round),
+                pairs=self._pairs(tallies.values()),
             )
         )
+
+    def _pairs(self, tallies: Iterable[Tally]) -> Tally | None:
+        """What the sites of an encrypted run sealed of their own pairs."""
+        if self.config.get("aggregation") != "encrypted" or self.uncounted:
+            return None
+        if len(self.present) < FEWEST_SITES_FOR_PAIRS:
+            return PairCounts().entries
+        evaluation = evaluation_for(self.schema)
+        return sum((pair_counts(evaluation, one) for one in tallies), PairCounts()).entries
 
     def _answer(self, recorder: Recorder, server_round: int, tallies: Mapping[str, Tally]) -> None:
         for name, tally in tallies.items():

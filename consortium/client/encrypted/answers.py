@@ -15,7 +15,7 @@ from consortium.client.mod_types import Next
 from consortium.config import RunConfig
 from consortium.model.provisional import make_provisional_folder
 from consortium.protocol.parameters import count_placement, update_placement
-from consortium.protocol.saturation import round_counts_placement
+from consortium.protocol.round_counts import round_counts_placement
 from consortium.site.site import Site
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
@@ -228,7 +228,7 @@ class _Exchange:
         released = self.session.released_tally(self.request, standing.evaluated)
         if counts is None:
             tally = self.session.exact.evaluation(lambda: self._evaluation(standing))
-            joined = None if tally is None else self.session.terms.round_counts.join(tally)
+            joined = None if tally is None else self.session.terms.joined_counts(tally)
             counts = self.session.answers.seal_counts(
                 self.request, EVALUATION, joined, standing.sealed.digest
             )

@@ -12,19 +12,22 @@ from consortium.protocol.parameters import (
     update_placement,
     weight_classes,
 )
+from consortium.protocol.round_counts import FEWEST_SITES_FOR_PAIRS, round_counts
 from consortium.protocol.run_state import Step
-from consortium.protocol.saturation import RoundCounts, round_counts
 from consortium.site.key_ring import KeyRing
 from consortium.site.site import Site
 from privacy import canonical
 from privacy.contribution import Contribution
 from privacy.encryption.parameters import Placement
 from privacy.identity.public_identity import PublicIdentity
+from privacy.layout import Tally
 from privacy.protocol.envelope import STATISTICS, Slot
 from privacy.protocol.grouping import assign_buckets, weight_class
 from privacy.secrets.key_exchange import OpenedRun
 from privacy.secrets.linear_mac import Checksum
 from privacy.secrets.sealer import BfvSecret, Sealer
+from sites.evaluation.contract import pair_counts
+from strategies.round_counts import RoundCounts
 from strategies.score_bins import BinSteps
 
 
@@ -82,9 +85,20 @@ class SiteTerms:
 
     @cached_property
     def round_counts(self) -> RoundCounts:
-        """What is counted in a round: the evaluation, and saturated values."""
+        """What is counted in a round: the evaluation, and what stands beside it."""
         site = self.site
         return round_counts(site.run_config, site.charter, site.task.evaluation.layout.size)
+
+    def joined_counts(self, evaluation: Tally, *, saturated: int = 0) -> Tally:
+        """Return what this site counts in a round, as it is sealed.
+
+        Its pairs of records follow from the evaluation counts. Zeros stand in their place where
+        the run has so few sites that another one could tell this site's records of each class.
+        """
+        pairs = None
+        if self.round_counts.pairs and len(self.opened.roster) >= FEWEST_SITES_FOR_PAIRS:
+            pairs = pair_counts(self.site.task.evaluation, evaluation).entries
+        return self.round_counts.join(evaluation, saturated=saturated, pairs=pairs)
 
     @cached_property
     def buckets(self) -> Mapping[str, int]:

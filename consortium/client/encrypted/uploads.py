@@ -152,7 +152,7 @@ class Answers:
         return self.terms.slot(TRAINING, request.server_round, request.attempt)
 
     def _round_counts(self, request: SealedRound, scales: Scales, given: Contribution) -> Tally:
-        """Return the evaluation counts, and how many values of the update are saturated."""
+        """Return the evaluation counts with what is counted beside them."""
         terms, saturated = self.terms, 0
         if terms.round_counts.saturation:
             saturated = saturated_values(
@@ -162,7 +162,7 @@ class Answers:
                 parameters=terms.updates.parameters,
                 planes=planes(terms.site.run_config, request.server_round),
             )
-        return terms.round_counts.join(given.tally, saturated)
+        return terms.joined_counts(given.tally, saturated=saturated)
 
     def _update(
         self, request: SealedRound, state: bytes, scales: Scales, given: Contribution

@@ -11,6 +11,7 @@ import numpy as np
 from consortium.client.audit_trail import note_changed_statistics
 from consortium.client.encrypted.session_parameters import SiteTerms
 from consortium.protocol.aggregation import smallest_voters
+from consortium.protocol.round_counts import check_pairs, check_saturation
 from consortium.protocol.run_state import RunState
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
@@ -144,7 +145,9 @@ class Checks:
         else:
             # The message that ends a run holds no state, so it does not say which bins these are.
             task.evaluation.layout.check(counts.evaluation_of(tally))
-        counts.check_saturation(tally, values=len(self.terms.opened.roster) * task.layout.dim)
+        values = len(self.terms.opened.roster) * task.layout.dim
+        check_saturation(counts, tally, values=values)
+        check_pairs(counts, tally, task.evaluation)
         return None
 
     def require_everyone(self, came: int) -> None:

@@ -23,8 +23,9 @@ from consortium.wording.formatting import member_noun, name_list, readable_name
 from privacy.errors import plural
 from privacy.layout import Tally
 from sites.evaluation.binary import BinaryEvaluation
-from sites.evaluation.contract import Evaluation, evaluation_for, in_bins
+from sites.evaluation.contract import Evaluation, evaluation_for, in_bins, pair_counts
 from sites.evaluation.decisions import Confusion
+from sites.evaluation.pairs import PairCounts
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.schema.tables import ClassLabel, NumberLabel
 from sites.schema.texts import AnyLabel, EntityLabel, MultiLabel
@@ -249,6 +250,18 @@ class Recorded:
     def site_evaluation(self) -> dict[str, Tally]:
         """The last evaluation tallies of single sites, where released."""
         return self._released_tallies(self.evaluation_tallies)
+
+    @property
+    def pairs_within_sites(self) -> PairCounts | None:
+        """The pairs of records within sites; None if nobody counted or released any.
+
+        Under encryption the sites counted them, in the clear they follow from released tallies.
+        """
+        found, released = self.evaluation_tallies, self.site_evaluation
+        if found is not None and found.pairs is not None:
+            return PairCounts(**found.pairs.model_dump())
+        counted = [pair_counts(self.evaluation, tally) for tally in released.values()]
+        return sum(counted, PairCounts()) if counted else None
 
     @property
     def one_sided_threshold(self) -> Confusion | None:

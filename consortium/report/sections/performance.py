@@ -1,5 +1,6 @@
 """Section on the model's quality: every pooled metric, and the plots behind them."""
 
+from consortium.protocol.round_counts import FEWEST_SITES_FOR_PAIRS
 from consortium.report.elements.blocks import Block, Column, Paragraph, Section, Table
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.sections import performance_plots as report_curves
@@ -7,6 +8,7 @@ from consortium.wording import formatting as words
 from consortium.wording.metric_glossary import meaning_of
 from privacy.layout import Tally
 from sites.evaluation.binary import BinaryEvaluation
+from sites.evaluation.pairs import PairCounts
 
 
 def performance_section(recorded: Recorded) -> Section | None:
@@ -51,36 +53,58 @@ def measured_sentence(recorded: Recorded, tally: Tally) -> str:
     )
 
 
-def _within_blocks(recorded: Recorded, tally: Tally) -> tuple[Block, ...]:
-    """Return the AUC within single sites beside the pooled one, and why the two differ."""
-    evaluation, noun = recorded.evaluation, recorded.noun
+def within_sites_text(recorded: Recorded, tally: Tally) -> str:
+    """Return the AUC within single sites, or why it is not there, and why the pooled one differs.
+
+    Empty where there is no pooled AUC.
+    """
+    evaluation, noun, nouns = recorded.evaluation, recorded.noun, recorded.nouns
     pooled = evaluation.metrics(tally).get("roc_auc")
     if not isinstance(evaluation, BinaryEvaluation) or pooled is None:
-        return ()
+        return ""
     why = (
         f"The pooled AUC ({words.figure(pooled.value)}) also compares records of two different "
-        f"{recorded.nouns}. Where {recorded.target} is more frequent at one {noun} than at "
-        f"another, whatever tells the {recorded.nouns} apart raises it, and that does not help "
+        f"{nouns}. Where {recorded.target} is more frequent at one {noun} than at "
+        f"another, whatever tells the {nouns} apart raises it, and that does not help "
         "within one."
     )
-    shown = recorded.site_evaluation
-    within = evaluation.within_site_auc(shown.values())
-    if within is None:
-        return (
-            Paragraph(
-                f"{why} The AUC within single {recorded.nouns} is not known here: no counts of "
-                f"single {recorded.nouns} with both classes were released."
-            ),
-        )
-    of_those = words.count_in_words(len(shown))
-    bound = words.bound(within.error_bound, within.value)
+    pairs = recorded.pairs_within_sites
+    if pairs is None or not pairs.total:
+        return f"{why} The AUC within single {nouns} {_why_unknown(recorded, pairs)}."
+    within = pairs.auc
     return (
-        Paragraph(
-            f"Within single {recorded.nouns} the AUC is {words.figure(within.value)} (error bound: "
-            f"{bound}), over the pairs of records of one {noun} each, at the {of_those} that "
-            f"released their counts. {why}"
-        ),
+        f"Within single {nouns} the AUC is {words.figure(within.value)} (error bound: "
+        f"{words.bound(within.error_bound, within.value)}), over the pairs of records of one "
+        f"{noun} each, {_whose_pairs(recorded)}. {why}"
     )
+
+
+def _whose_pairs(recorded: Recorded) -> str:
+    if recorded.mode.coordinator_reads:
+        shown = words.count_in_words(len(recorded.site_evaluation))
+        return f"at the {shown} that released their counts"
+    return f"at all {recorded.nouns}: each counted its own pairs, and only their sum was opened"
+
+
+def _why_unknown(recorded: Recorded, pairs: PairCounts | None) -> str:
+    """Return why there is no AUC within sites, as the end of a sentence."""
+    noun, nouns, sites = recorded.noun, recorded.nouns, len(recorded.evaluated_sites)
+    if recorded.mode.coordinator_reads:
+        return f"is not known here: no counts of single {nouns} with both classes were released"
+    if pairs is None:
+        return f"is not known here: the {nouns} of this run did not count pairs of their records"
+    if sites < FEWEST_SITES_FOR_PAIRS:
+        return (
+            f"is withheld, because with fewer than {words.count_in_words(FEWEST_SITES_FOR_PAIRS)} "
+            f"{nouns} one of them could compute from it how many records of each class another "
+            "one has"
+        )
+    return f"is not defined: no {noun} has held-out records of both classes"
+
+
+def _within_blocks(recorded: Recorded, tally: Tally) -> tuple[Block, ...]:
+    told = within_sites_text(recorded, tally)
+    return (Paragraph(told),) if told else ()
 
 
 def _metric_blocks(recorded: Recorded, tally: Tally) -> tuple[Block, ...]:

@@ -10,6 +10,7 @@ from strategies.coordinator.encrypted.progress import Untold
 from strategies.coordinator.encrypted.rounds.request import SealedRequest
 from strategies.coordinator.messaging.events import Observer, RoundFinished
 from strategies.coordinator.messaging.exchange import ByteCount
+from strategies.round_counts import RoundCounts
 from strategies.score_bins import BinSteps
 
 
@@ -22,14 +23,13 @@ class DelayedMetrics:
 
     Args:
         observe: Receives each event.
-        evaluation_size: Numbers in an evaluation tally. What is released behind it is the count
-            of saturated values.
+        counts: What the sites count in a round.
         bins: How the score bins follow one another.
     """
 
-    def __init__(self, observe: Observer, evaluation_size: int, bins: BinSteps) -> None:
+    def __init__(self, observe: Observer, counts: RoundCounts, bins: BinSteps) -> None:
         self._observe = observe
-        self._evaluation_size = evaluation_size
+        self._counts = counts
         self._steps = bins
         self._bins: bytes | None = bins.first
         self.untold: Untold | None = None
@@ -56,14 +56,14 @@ class DelayedMetrics:
             # Nobody evaluates S(0): zeros stand in the first sum, and move no bins.
             moved = told.server_round > 1 and bool(question.request.count_sum)
             self._follow(told.score_bins, released, shown=moved)
-        if released is None:
-            released = np.zeros(self._evaluation_size, np.int64)
-        evaluation, saturated = np.split(released.copy(), [self._evaluation_size])
+        counts, known = self._counts, released is not None
+        shown = np.zeros(counts.size, np.int64) if released is None else released.copy()
         self._observe(
             RoundFinished(
                 **{**vars(told), "score_bins": told.score_bins or b""},
-                evaluation=evaluation,
-                saturated=int(saturated[0]) if saturated.size else None,
+                evaluation=counts.evaluation_of(shown),
+                saturated=counts.saturated_of(shown) if known else None,
+                pairs=counts.pairs_of(shown) if known else None,
             )
         )
         self.untold = None
@@ -73,7 +73,7 @@ class DelayedMetrics:
         if tally is None or bins is None:
             return None
         try:
-            self._steps.check(bins, tally[: self._evaluation_size])
+            self._steps.check(bins, self._counts.evaluation_of(tally))
         except ConsortiumError:
             return None  # the last release is of counts that the sites check less closely
         return tally
@@ -88,4 +88,4 @@ class DelayedMetrics:
         elif bins is None or tally is None:
             self._bins = None
         else:
-            self._bins = self._steps.after(bins, tally[: self._evaluation_size])
+            self._bins = self._steps.after(bins, self._counts.evaluation_of(tally))

@@ -14,6 +14,7 @@ from privacy.protocol.upload import UploadHeader
 from privacy.wire.encrypted_messages import SealedRound
 from strategies.coordinator.encrypted.rounds.ciphertext_sums import UploadForm
 from strategies.coordinator.messaging.reply_validation import ReplyRefused
+from strategies.round_counts import RoundCounts
 from strategies.score_bins import BinSteps
 
 ClaimRoster: TypeAlias = Callable[[Sequence[str]], None]
@@ -50,8 +51,8 @@ class SealedTerms:
         attempts: Attempts at a round.
         updates: Returns the placement of what is sent in a round, from layout and round.
         statistics: Placement of the statistics.
-        evaluation: Placement of the evaluation counts, and of the count of saturated values.
-        evaluation_size: Entries of the evaluation counts.
+        evaluation: Placement of the counts of a round.
+        counts: What these are: an evaluation, and what stands beside it.
         header: Returns the header of an upload.
         bins: How the score bins follow one another, and what evaluation tally is possible.
         asked_last: Openers that failed the others in an earlier run of this coordinator.
@@ -75,7 +76,7 @@ class SealedTerms:
     updates: Callable[[Layout, int], Placement]
     statistics: Placement
     evaluation: Placement
-    evaluation_size: int
+    counts: RoundCounts
     header: Callable[[UploadLabel, Layout, Placement], UploadHeader]
     bins: BinSteps = field(default_factory=BinSteps)
     asked_last: tuple[str, ...] = ()

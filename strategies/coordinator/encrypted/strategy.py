@@ -69,7 +69,7 @@ class Encrypted(Strategy):
         self._reach = reach
         self._num_rounds: int
         self._traffic = ByteCount()
-        self._metrics = DelayedMetrics(observe, terms.evaluation_size, terms.bins)
+        self._metrics = DelayedMetrics(observe, terms.counts, terms.bins)
         self._opening: Opening
         self._roster: Roster
         self._question: SealedRequest

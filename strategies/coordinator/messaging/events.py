@@ -94,7 +94,8 @@ class RoundFinished:
     """A round moved the model. The evaluation counts describe the state that the sites received.
 
     `saturated` says how many values of the updates were beyond the scale, over all sites; None if
-    that is not known. `score_bins` are the bins of the counts; empty for those of equal width.
+    that is not known. `pairs` are the entries of the pairs of records within sites; None if they
+    are not known. `score_bins` are the bins of the counts; empty for those of equal width.
     """
 
     kind: ClassVar[str] = "round-finished"
@@ -106,6 +107,7 @@ class RoundFinished:
     bytes_up: int
     seconds: float
     saturated: int | None = None
+    pairs: Tally | None = None
     score_bins: bytes = b""
 
 

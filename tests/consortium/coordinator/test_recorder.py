@@ -1,6 +1,7 @@
 import json
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from hypothesis import strategies as st
 
 from consortium.coordinator.recorder import Recorder
 from consortium.run.directory import RunDirectory
-from consortium.run.records import Tallies, read_record
+from consortium.run.records import SitePairs, Tallies, read_record
 from scenarios.library.registry import scenario_named
+from sites.evaluation.binary import BinaryEvaluation
 from sites.evaluation.contract import evaluation_for
+from sites.evaluation.pairs import PairCounts
 from strategies.coordinator.messaging.events import (
     RoundFinished,
     RoundStarted,
@@ -190,6 +193,21 @@ def test_the_last_round_is_what_a_run_is_judged_by(recorder: Recorder) -> None:
     record = read_record(recorder.run.evaluation, Tallies)
     assert record.pooled == tally().tolist()
     assert set(record.by_site) == {"hungary"}
+
+
+def test_the_pairs_within_sites_are_kept_if_records_can_have_them(recorder: Recorder) -> None:
+    """What most sites told is believed only if it fits the counts that it stands beside."""
+    assert isinstance(EVALUATION, BinaryEvaluation)
+    most = EVALUATION.pairs(tally())
+    for entries, kept in (
+        (most.entries, SitePairs(**asdict(most))),
+        (np.zeros(6, np.int64), SitePairs(concordant=0, undecided=0, total=0)),
+        ((most + PairCounts(0, 0, 1)).entries, None),
+        (None, None),
+    ):
+        play(recorder, replace(finished(1), pairs=entries))
+        recorder.write_evaluation()
+        assert read_record(recorder.run.evaluation, Tallies).pairs == kept
 
 
 def test_members_are_shown_as_the_run_saw_them(recorder: Recorder) -> None:

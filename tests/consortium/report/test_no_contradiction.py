@@ -39,6 +39,8 @@ RULES: dict[str, dict[str, Any]] = {
 OUTCOMES = {
     "finished": Sample(),
     "few": Sample(rounds=2),
+    "three": Sample(members=BANKS[:3]),
+    "uncounted": Sample(uncounted=True),
     "alone-withheld": Sample(released=BANKS[:3]),
     "all-withheld": Sample(released=()),
     "stopped": Sample(completed=2, error="quorum-not-reached: one of 4 answered; missing: x, y"),
@@ -92,7 +94,9 @@ STATEMENTS: dict[str, Holds] = {
         case.mode == "clear" and case.rule == "trimmed"
     ),
     r"The run stopped": lambda case: case.outcome in {"stopped", "never-began"},
-    r"Together, four banks trained": lambda case: case.outcome not in {"stopped", "never-began"},
+    r"Together, (four|three) banks trained": lambda case: (
+        case.outcome not in {"stopped", "never-began"}
+    ),
     r"flags none of the": lambda case: case.outcome == "nobody-flagged",
     r"counts of dune-bank follow from the total": lambda case: (
         case.mode == "clear" and case.outcome == "alone-withheld"
@@ -104,14 +108,30 @@ STATEMENTS: dict[str, Holds] = {
     r"Measured on [\d,]+ held-out records": evaluated,
     r"Whether the model had converged cannot be told": lambda case: case.outcome == "few",
     r"converged: over the last|had not converged|has risen since": lambda case: (
-        case.outcome in {"finished", "alone-withheld", "all-withheld", "nobody-flagged"}
+        case.outcome
+        in {"finished", "three", "uncounted", "alone-withheld", "all-withheld", "nobody-flagged"}
     ),
     r"Within single banks the AUC is": lambda case: (
-        case.mode == "clear" and case.outcome not in {"all-withheld", "never-began", "no-figures"}
+        evaluated(case)
+        and case.outcome
+        not in ({"all-withheld"} if case.mode == "clear" else {"three", "uncounted"})
     ),
-    r"within single banks is not known": lambda case: (
-        evaluated(case) and (case.mode == "encrypted" or case.outcome == "all-withheld")
+    r"each counted its own pairs, and only their sum was opened": lambda case: (
+        case.mode == "encrypted" and evaluated(case) and case.outcome not in {"three", "uncounted"}
     ),
+    r"that released their counts. The pooled AUC": lambda case: (
+        case.mode == "clear" and evaluated(case) and case.outcome != "all-withheld"
+    ),
+    r"within single banks is not known here: no counts": lambda case: (
+        case.mode == "clear" and case.outcome == "all-withheld"
+    ),
+    r"within single banks is not known here: the banks of this run did not": lambda case: (
+        case.mode == "encrypted" and case.outcome == "uncounted"
+    ),
+    r"within single banks is withheld, because with fewer than four banks": lambda case: (
+        case.mode == "encrypted" and case.outcome == "three"
+    ),
+    r"The pooled AUC \(0.\d+\) also compares records of two different banks": evaluated,
     r"\b0 held-out records": lambda case: False,
     r"privacy, which this run did not use|was not trained with differential": lambda case: False,
 }

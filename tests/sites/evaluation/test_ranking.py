@@ -1,13 +1,10 @@
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from privacy.layout import Tally
-from sites.evaluation.binary import BinaryEvaluation
 from sites.evaluation.ranking import ks_distance, pr_auc, pr_curve, roc_auc, roc_curve
-from sites.schema.tables import ClassLabel
 from sites.statistics.histograms import histograms
 from sites.statistics.tally import Metric
 from tests.sites.scored_records import Records, binary
@@ -148,32 +145,3 @@ def test_points_of_the_curves_count_scores_of_at_least_the_threshold(records: Re
         assert precision_recall["recall"][place] == recall == roc["true_positive_rate"][place + 1]
         rate = false.sum() / (records.labels == 0).sum()
         assert roc["false_positive_rate"][place + 1] == rate
-
-
-@given(st.lists(binary(), min_size=1, max_size=4))
-def test_the_auc_within_sites_is_the_share_of_their_own_pairs(parts: list[Records]) -> None:
-    """Counted pair by pair from the scores themselves; ties count half."""
-    evaluation = BinaryEvaluation(ClassLabel(column="y", classes=("no", "yes")))
-    pairs = [
-        float(np.sign(upper - lower) + 1) / 2
-        for part in parts
-        for upper in part.predictions[part.labels == 1]
-        for lower in part.predictions[part.labels == 0]
-    ]
-    found = evaluation.within_site_auc(
-        evaluation.tally(part.predictions, part.labels) for part in parts
-    )
-    assert (found is None) == (not pairs)
-    if found is not None:
-        assert abs(found.value - np.mean(pairs)) <= found.error_bound + 1e-12
-
-
-def test_an_order_between_sites_alone_is_no_order_within_them() -> None:
-    """At one site all score high and most are ill; at the other all score low and few are."""
-    evaluation = BinaryEvaluation(ClassLabel(column="y", classes=("no", "yes")))
-    ill = [evaluation.tally(np.full(10, 0.9), np.array([1] * 8 + [0] * 2))]
-    ill += [evaluation.tally(np.full(10, 0.1), np.array([1] * 2 + [0] * 8))]
-    within = evaluation.within_site_auc(ill)
-    assert within is not None
-    assert within.value == 0.5
-    assert evaluation.metrics(ill[0] + ill[1])["roc_auc"].value == 0.8

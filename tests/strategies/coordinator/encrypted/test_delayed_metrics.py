@@ -14,9 +14,11 @@ from strategies.coordinator.encrypted.progress import Untold, parse_untold
 from strategies.coordinator.encrypted.rounds.request import SealedRequest
 from strategies.coordinator.messaging.events import RoundFinished, RunEvent
 from strategies.coordinator.messaging.exchange import ByteCount
+from strategies.round_counts import RoundCounts
 from strategies.score_bins import BinSteps
 
 SIZE = 3
+COUNTS = RoundCounts(evaluation=SIZE)
 
 
 def asked(
@@ -53,7 +55,7 @@ def told() -> list[RunEvent]:
 
 @pytest.fixture
 def telling(told: list[RunEvent]) -> DelayedMetrics:
-    return DelayedMetrics(told.append, SIZE, BinSteps())
+    return DelayedMetrics(told.append, COUNTS, BinSteps())
 
 
 def test_nothing_is_reported_before_a_round_is_held(
@@ -81,24 +83,31 @@ def test_the_figures_are_what_most_sites_released_in_the_next_round(
 
 
 @pytest.mark.parametrize(
-    ("size", "released", "saturated"),
+    ("counts", "released", "saturated", "pairs"),
     [
-        (SIZE - 1, [5, 5, 5], 5),
-        (SIZE - 1, [0, 0, 0], 0),
-        (SIZE - 1, [5, 7], None),
-        (SIZE, [5], None),
+        (RoundCounts(evaluation=1, saturation=1, pairs=1), [5, 5, 5], 5, [5]),
+        (RoundCounts(evaluation=1, saturation=1, pairs=1), [0, 0, 0], 0, [0]),
+        (RoundCounts(evaluation=1, saturation=1, pairs=1), [5, 7], None, None),
+        (RoundCounts(evaluation=2, saturation=1), [5], 5, None),
+        (RoundCounts(evaluation=1, pairs=2), [5], None, [5, 5]),
+        (COUNTS, [5], None, None),
     ],
 )
-def test_what_is_released_behind_the_evaluation_is_the_number_of_saturated_values(
-    told: list[RunEvent], size: int, released: list[int | None], saturated: int | None
+def test_what_is_released_beside_the_evaluation_is_told_with_it(
+    told: list[RunEvent],
+    counts: RoundCounts,
+    released: list[int | None],
+    saturated: int | None,
+    pairs: list[int] | None,
 ) -> None:
-    telling = DelayedMetrics(told.append, size, BinSteps())
+    telling = DelayedMetrics(told.append, counts, BinSteps())
     telling.hold_round(asked(1), ByteCount())
     telling.report_round(asked(2, released))
     (event,) = told
     assert isinstance(event, RoundFinished)
     assert event.saturated == saturated
-    assert event.evaluation.shape == (size,)
+    assert (None if event.pairs is None else event.pairs.tolist()) == pairs
+    assert event.evaluation.shape == (counts.evaluation,)
 
 
 def test_what_was_released_in_a_round_is_not_of_that_round(
@@ -145,7 +154,7 @@ def test_bins_follow_what_the_sites_were_shown_and_told(
     bins: list[bytes],
 ) -> None:
     steps = BinSteps(first=b"f", after=next_bins, check=refuse_nines)
-    telling = DelayedMetrics(told.append, SIZE, steps)
+    telling = DelayedMetrics(told.append, COUNTS, steps)
     # In the second round, zeros of S(0) are shown: nobody evaluates it, whatever is told.
     told_in = {2: (None, b"s"), 3: first, 4: second, 5: (3, b"s")}
     for server_round in (1, 2, 3, 4, 5):
@@ -154,7 +163,7 @@ def test_bins_follow_what_the_sites_were_shown_and_told(
         telling.report_round(question)
         telling.hold_round(question, ByteCount())
         # As after the death of the coordinator: everything is in the progress that was stored.
-        again = DelayedMetrics(told.append, SIZE, steps)
+        again = DelayedMetrics(told.append, COUNTS, steps)
         again.untold, telling = stored(telling.untold), again
 
     events = [event for event in told if isinstance(event, RoundFinished)]

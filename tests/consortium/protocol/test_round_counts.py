@@ -1,0 +1,82 @@
+"""What is counted in an encrypted round beside the evaluation, and what sums are possible."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consortium.config import RunConfig
+from consortium.protocol.parameters import count_placement
+from consortium.protocol.round_counts import (
+    check_pairs,
+    check_saturation,
+    round_counts,
+    round_counts_placement,
+)
+from scenarios.library.registry import scenario_named
+from sites.evaluation.contract import evaluation_for, pair_counts
+from sites.evaluation.pairs import PAIR_ENTRIES, PairCounts
+from sites.statistics.tally import ImpossibleTally
+from strategies.round_counts import RoundCounts
+
+HEART = scenario_named("heart-diagnosis")
+NEW = HEART.config_with({"aggregation": "encrypted"})
+OLD = HEART.config_with(
+    {"aggregation": "encrypted", "scale-rule": "doubling", "score-bins": "equal"}
+)
+EVALUATION = evaluation_for(HEART.charter.table)
+
+
+def test_a_run_of_version_0_1_0_has_nothing_beside_it() -> None:
+    """Its uploads have the size that they had."""
+    assert round_counts(OLD, HEART.charter, 9) == RoundCounts(evaluation=9)
+    placed = round_counts_placement(OLD, HEART.charter, 9)
+    assert placed == count_placement(OLD, HEART.charter, 9)
+    unsaid = RunConfig()  # what a config of 0.1.0 does not say
+    assert (unsaid.scale_rule, unsaid.score_bins) == ("doubling", "equal")
+
+
+def test_a_run_that_begins_now_counts_saturated_values_and_pairs() -> None:
+    counts = RoundCounts(evaluation=9, saturation=1, pairs=PAIR_ENTRIES)
+    assert round_counts(NEW, HEART.charter, 9) == counts
+    placed = round_counts_placement(NEW, HEART.charter, 9)
+    assert placed == replace(count_placement(NEW, HEART.charter, 9), tally_size=counts.size)
+
+
+def test_pairs_are_counted_of_two_classes_alone() -> None:
+    houses = scenario_named("house-prices")
+    config = houses.config_with({"aggregation": "encrypted"})
+    assert round_counts(config, houses.charter, 9).pairs == 0
+
+
+@pytest.mark.parametrize("count", [-1, 31, 2**41])
+def test_more_values_than_there_are_cannot_be_saturated(count: int) -> None:
+    counts = RoundCounts(evaluation=3, saturation=1)
+    with pytest.raises(ImpossibleTally, match="0 to 30"):
+        check_saturation(counts, np.array([1, 2, 3, count]), values=30)
+
+
+@given(count=st.integers(0, 30), evaluation=st.integers(-(2**41), 2**41))
+def test_as_many_as_there_are_can_be(count: int, evaluation: int) -> None:
+    counts = RoundCounts(evaluation=1, saturation=1)
+    check_saturation(counts, np.array([evaluation, count]), values=30)
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.1, 0.4, 0.9]), st.integers(0, 1)), max_size=30))
+def test_pairs_are_weighed_against_the_counts_that_they_stand_beside(
+    records: list[tuple[float, int]],
+) -> None:
+    scores, labels = np.array(records, np.float64).reshape(-1, 2).T
+    tally = EVALUATION.tally(scores, labels.astype(np.int64))
+    size = EVALUATION.layout.size
+    counts = RoundCounts(evaluation=size, saturation=1, pairs=PAIR_ENTRIES)
+    one_site = pair_counts(EVALUATION, tally)
+    check_pairs(counts, counts.join(tally, pairs=one_site.entries), EVALUATION)
+    check_pairs(counts, counts.join(tally), EVALUATION)
+    more = one_site + PairCounts(1, 0, 1)
+    with pytest.raises(ImpossibleTally):
+        check_pairs(counts, counts.join(tally, pairs=more.entries), EVALUATION)
+    without = RoundCounts(evaluation=size)
+    check_pairs(without, without.join(tally), EVALUATION)
