@@ -99,6 +99,11 @@ class NotPrivate:
             "can try to find out who was among them."
         )
 
+    @property
+    def coefficients(self) -> str:
+        """What is said of the coefficients of a linear model."""
+        return ""
+
     def model_reveals(self, people: str) -> str:
         """Return what a report says about what the model may reveal."""
         return (
@@ -184,6 +189,14 @@ class DifferentiallyPrivate:
         return (
             f"Differentially private by {self.unit}: {amount} for all rounds, clipped to "
             f"{asked.clip_norm:g}. Each site's ledger says what its persons have lost."
+        )
+
+    @property
+    def coefficients(self) -> str:
+        """What is said of the coefficients of a linear model."""
+        return (
+            "Private training adds noise, and it is in every coefficient: another run would give "
+            "other ones, and a small one may have the wrong sign."
         )
 
     def model_reveals(self, people: str) -> str:

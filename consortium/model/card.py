@@ -12,6 +12,7 @@ import numpy as np
 
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
+from consortium.model.coefficients import coefficient_table, coefficients_note
 from consortium.modes.registry import mode_of
 from consortium.run.records import Comparison
 from consortium.wording import formatting as words
@@ -22,7 +23,7 @@ from sites.evaluation.contract import Evaluation, Metric
 from sites.evaluation.metric_values import wilson_interval
 from sites.plans import MINILM, TextModelPlan
 from sites.schema.tables import Schema
-from sites.statistics.coefficients import LogOdds
+from sites.statistics.coefficients import LinearSum
 from sites.statistics.contract import statistics_for
 
 _MOST_CLASSES = 30
@@ -40,7 +41,7 @@ class Subject:
         statistics: Pooled statistics of the training records; zeros if none were released.
         digest: The model's digest.
         start: The initial parameters it was trained from, as named in its layout.
-        log_odds: The coefficients of a logistic model of two classes; None of any other.
+        linear_sums: The coefficients of a linear model; none of any other.
     """
 
     charter: Charter
@@ -48,7 +49,13 @@ class Subject:
     statistics: Tally
     digest: str
     start: str
-    log_odds: LogOdds | None = None
+    linear_sums: tuple[LinearSum, ...] = ()
+
+    @property
+    def counted(self) -> bool:
+        """Whether statistics of the training records were released."""
+        layout = statistics_for(self.charter.table).layout
+        return bool(layout.count("records", self.statistics))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +83,7 @@ def model_card(model: Subject, judged: ModelEvaluation | None) -> str:
     sections = {
         "What it is": _description_lines(model),
         "What it learnt from": _data_lines(model),
-        **(
-            {"What it weighs": _coefficient_lines(model.log_odds, counted=_is_counted(model))}
-            if model.log_odds
-            else {}
-        ),
+        **({"What it weighs": _coefficient_lines(model)} if model.linear_sums else {}),
         "How good it is": _metric_lines(model, judged),
         "Who could see what": _privacy_lines(model.config),
         "Limits": _limit_lines(model, judged),
@@ -130,14 +133,8 @@ def _predicted_values(model: Subject) -> list[str]:
     return ["a number"]
 
 
-def _is_counted(model: Subject) -> bool:
-    """Whether statistics of the training records were released."""
-    layout = statistics_for(model.charter.table).layout
-    return bool(layout.count("records", model.statistics))
-
-
 def _data_lines(model: Subject) -> Iterator[str]:
-    if not _is_counted(model):
+    if not model.counted:
         yield "- Nothing about the training records was released, except the model."
         return
     described = statistics_for(model.charter.table).describe(model.statistics)
@@ -164,30 +161,16 @@ def _column_text(column: Mapping[str, Any]) -> str:
     return ", ".join(f"{column['values'][i]} {words.count(column['counts'][i])}" for i in order)
 
 
-def _coefficient_lines(found: LogOdds, *, counted: bool) -> Iterator[str]:
-    yield "The log-odds of the second class are the intercept and the sum of:"
-    yield ""
-    yield "| Input | For one standard deviation | For one unit of its own | Odds ratio of that |"
-    yield "|---|--:|--:|--:|"
-    for one in found.coefficients:
-        unit = f" ({one.unit})" if one.unit else ""
-        name = f"ln(1 + `{one.name}`)" if one.logarithmic else f"`{one.name}`"
-        own, ratio = f"{one.own:.4g}", f"{np.exp(one.own):.4g}"
-        yield f"| {name}{unit} | {one.standardised:.4f} | {own} | {ratio} |"
-    yield f"| intercept | {found.intercept:.4f} | {found.own_intercept:.4g} | |"
-    yield ""
-    scale = (
-        "Means and standard deviations are the pooled ones."
-        if counted
-        else "No statistics were released, so means and standard deviations are those of numbers "
-        "spread evenly between their declared bounds."
-    )
-    yield (
-        f"{scale} A value of a category counts in full "
-        "where it is the one, against none of them; a missing number counts as the mean. "
-        "Coefficients have no intervals here, and weight decay shrinks them: they say what the "
-        "model computes, not what causes what."
-    )
+def _coefficient_lines(model: Subject) -> Iterator[str]:
+    for found in model.linear_sums:
+        table = coefficient_table(found, mark="`")
+        yield f"{table.caption}:"
+        yield ""
+        yield f"| {' | '.join(table.headings)} |"
+        yield f"|---|{'--:|' * (len(table.headings) - 1)}"
+        yield from (f"| {' | '.join(row)} |" for row in table.rows)
+        yield ""
+    yield coefficients_note(model.config, counted=model.counted)
 
 
 def _metric_lines(model: Subject, judged: ModelEvaluation | None) -> Iterator[str]:

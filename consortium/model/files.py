@@ -79,10 +79,10 @@ class TrainedModel:
             statistics=self.statistics,
             digest=layout.digest_of(self.vector),
             start=layout.start,
-            log_odds=(
-                self.task.log_odds(self.vector, self.statistics)
+            linear_sums=(
+                self.task.linear_sums(self.vector, self.statistics)
                 if isinstance(self.task, TabularTask)
-                else None
+                else ()
             ),
         )
 

@@ -12,6 +12,7 @@ from consortium.report.sections.appendix import (
     protection_section,
     settings_section,
 )
+from consortium.report.sections.coefficients import coefficients_section
 from consortium.report.sections.comparison import (
     comparison_section,
     own_gains_sentence,
@@ -48,6 +49,7 @@ ANSWERS: tuple[Answer, ...] = (
     privacy_section,
     performance_section,
     decisions_section,
+    coefficients_section,
     rounds_section,
     saturation_section,
     heterogeneity_section,

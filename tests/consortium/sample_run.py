@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 from consortium.charter.document import Charter, Member
 from consortium.config import DEFAULTS, RunConfig
 from consortium.coordinator.recorder import Recorder
+from consortium.model.files import write_model
 from consortium.protocol.round_counts import FEWEST_SITES_FOR_PAIRS
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Arm, Comparison, Difference, Saturation, Summary, write_record
-from privacy.layout import Tally
+from consortium.site.directory import SiteConfig
+from consortium.site.site import Site
+from privacy.layout import Tally, Vector
+from sites.data.source import TableFile
 from sites.evaluation.contract import evaluation_for, pair_counts
 from sites.evaluation.pairs import PairCounts
 from sites.schema.tables import Category, ClassLabel, Number, NumberLabel, Schema
@@ -59,6 +63,8 @@ class Sample:
         cautious: Whether no score reaches one half.
         no_figures: Why nothing was evaluated; or nothing.
         saturated: Values beyond the scale by round, as the sites released it; or none.
+        models_at: Members that hold the model.
+        task: The use case of classes.
         uncounted: Whether nobody counted the pairs of records within sites.
     """
 
@@ -75,6 +81,8 @@ class Sample:
     cautious: bool = False
     no_figures: str = ""
     saturated: Mapping[int, int] = field(default_factory=dict)
+    models_at: tuple[str, ...] = ()
+    task: str = "credit"
     uncounted: bool = False
     error: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -89,7 +97,7 @@ class Sample:
         """What the members agreed on."""
         return Charter(
             name="sample-consortium",
-            task="house-prices" if isinstance(self.label, NumberLabel) else "credit",
+            task="house-prices" if isinstance(self.label, NumberLabel) else self.task,
             table=self.schema,
             members=tuple(Member(name=name) for name in self.members),
         )
@@ -120,7 +128,29 @@ class Sample:
         write_record(run.summary, self._summary(recorder, reached), site_metrics=shown)
         if self.values is not None:
             write_record(run.comparison, self._comparison(self.values))
+        for name in self.models_at:
+            site = self._site(run, name)
+            site.directory.mkdir(parents=True)
+            write_model(site, self._pooled(), _vector(site))
         return run
+
+    def _site(self, run: RunDirectory, name: str) -> Site:
+        return Site(
+            directory=run.site(name),
+            config=SiteConfig(name=name, source=TableFile(path=run.site(name) / "data.csv")),
+            charter=self.charter,
+            run_config=RunConfig.parse(self._config),
+        )
+
+    def _pooled(self) -> Tally:
+        """What the sites counted of their training records; zeros if training is private."""
+        counted = [_records(self, self.members.index(name)) for name in self.present]
+        private = RunConfig.parse(self._config).privacy.offered is not None
+        return np.zeros_like(counted[0]) if private else np.stack(counted).sum(axis=0)
+
+    @property
+    def _config(self) -> dict[str, Any]:
+        return {**DEFAULTS, "num-server-rounds": self.rounds, **self.config}
 
     def _play(self, recorder: Recorder, reached: int) -> None:
         weights = {name: 2 ** (place % 4) for place, name in enumerate(self.present)}
@@ -179,7 +209,10 @@ class Sample:
             recorder(SiteAnswered(server_round=server_round, site=name, released=shown))
 
     def _summary(self, recorder: Recorder, reached: int) -> Summary:
-        config = {**DEFAULTS, "num-server-rounds": self.rounds, **self.config}
+        digest = hashlib.sha256(b"model").hexdigest() if reached else ""
+        if self.models_at:
+            site = self._site(recorder.run, self.models_at[0])
+            digest = site.task.layout.digest_of(_vector(site))
         last = recorder.last_round if not self.error else None
         return Summary(
             name=self.charter.name,
@@ -189,12 +222,12 @@ class Sample:
             started=recorder.started,
             seconds=3.25,
             seed=7,
-            config=RunConfig.parse(config).flat(),
+            config=RunConfig.parse(self._config).flat(),
             versions={"python": "3.11.7", "consortium-fl": "0.1.0"},
             charter_fingerprint=self.charter.fingerprint,
             layout_digest=hashlib.sha256(b"layout").hexdigest(),
             dim=1793,
-            model_digest="" if not reached else hashlib.sha256(b"model").hexdigest(),
+            model_digest=digest,
             rounds=reached,
             sites=recorder.site_summaries(self.members),
             evaluated=list(last.answered) if last else [],
@@ -250,6 +283,10 @@ class Sample:
             differences=differences,
             seconds=1.0,
         )
+
+
+def _vector(site: Site) -> Vector:
+    return np.linspace(-1.0, 1.0, site.task.layout.dim).astype(np.float32).astype(np.float64)
 
 
 def _labels(sample: Sample, place: int, size: int, rng: np.random.Generator) -> NDArray[Any]:

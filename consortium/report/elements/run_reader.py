@@ -14,8 +14,10 @@ from consortium.audit.coordinator_view import CoordinatorView, coordinator_view,
 from consortium.charter.document import Charter
 from consortium.config import PRIVACY_KEYS, RunConfig
 from consortium.differential_privacy import Privacy
+from consortium.model.card import Subject
 from consortium.modes.contract import Mode
 from consortium.modes.registry import recorded_mode
+from consortium.report.elements.final_model import read_table_model
 from consortium.run.directory import EVALUATED_LATER, BadRunDirectory, RunDirectory
 from consortium.run.privacy_records import PrivacyCost
 from consortium.run.records import Comparison, MetricValue, Record, Summary, Tallies, read_record
@@ -85,6 +87,7 @@ class Recorded:
         evidence: Distance and cosine of updates to the aggregates, if the run was in the clear
             and its rule saw the updates together.
         privacy: The cost of privacy, if it was measured.
+        model: The model of a table that the run ended with, if the directory holds it.
     """
 
     summary: Summary
@@ -97,6 +100,7 @@ class Recorded:
     coordinator: CoordinatorView | None = None
     evidence: Sequence[EvidenceLine] = ()
     privacy: PrivacyCost | None = None
+    model: Subject | None = None
 
     @classmethod
     def read(cls, run: RunDirectory) -> "Recorded":
@@ -106,9 +110,10 @@ class Recorded:
             BadRunDirectory: The summary is missing, or a file is invalid.
             BadCharter: The charter is missing or invalid.
         """
+        summary, charter = read_record(run.summary, Summary), Charter.read(run.charter)
         return cls(
-            summary=read_record(run.summary, Summary),
-            charter=Charter.read(run.charter),
+            summary=summary,
+            charter=charter,
             rounds=_read_lines(run.metrics, RoundLine),
             events=_read_lines(run.events, EventLine),
             statistics_tallies=_read_optional_record(run.statistics, Tallies),
@@ -117,6 +122,7 @@ class Recorded:
             coordinator=coordinator_view(run) if has_kept_rounds(run) else None,
             evidence=_read_lines(run.evidence, EvidenceLine),
             privacy=_read_optional_record(run.privacy, PrivacyCost),
+            model=read_table_model(run, charter, summary.model_digest),
         )
 
     @property

@@ -21,7 +21,7 @@ from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.models.initialisation import initial_vector, layout_of, model_fields, n_outputs
 from sites.plans import BadPlan, Labels, ModelPlan, Predictions, TrainingPlan
 from sites.schema.tables import ClassLabel, Schema
-from sites.statistics.coefficients import LogOdds, log_odds
+from sites.statistics.coefficients import LinearSum, linear_sums
 from sites.statistics.normalisation import Constants
 from sites.statistics.tables import TableStatistics
 from sites.task import Trained
@@ -29,9 +29,6 @@ from sites.tasks.tabular.data import Table, TableData, encode_columns, pooled_ta
 
 if TYPE_CHECKING:
     from sites.tasks.tabular.model import TableModel
-
-
-_TWO_CLASSES = 2
 
 
 @dataclass(frozen=True)
@@ -140,11 +137,11 @@ class TabularTask:
         """Return the arrays of the model that `vector` stands for, by name."""
         return self.layout.unflatten(self._start + vector)
 
-    def log_odds(self, vector: Vector, pooled: Tally) -> LogOdds | None:
-        """Return the coefficients of a logistic model of two classes; None of any other model."""
-        if self.model.name != "logistic" or self._n_classes != _TWO_CLASSES:
-            return None
-        return log_odds(self.schema, self._constants(pooled), self.parameters(vector))
+    def linear_sums(self, vector: Vector, pooled: Tally) -> tuple[LinearSum, ...]:
+        """Return the coefficients of a linear model; none of a model with a hidden layer."""
+        if self.model.name == "mlp":
+            return ()
+        return linear_sums(self.schema, self._constants(pooled), self.parameters(vector))
 
     @cached_property
     def _start(self) -> Vector:

@@ -6,11 +6,12 @@ import pytest
 from consortium.charter.document import Charter, Member
 from consortium.config import RunConfig, Scalar
 from consortium.model.card import ModelEvaluation, Subject, model_card
+from consortium.model.coefficients import coefficients_note
 from consortium.run.records import Arm, Comparison
 from sites.evaluation.contract import evaluation_for
 from sites.schema.tables import ClassLabel, Number, NumberLabel, Schema
 from sites.schema.texts import AnySchema, EntitySchema, MultiLabel, NotesSchema
-from sites.statistics.coefficients import Coefficient, LogOdds
+from sites.statistics.coefficients import Coefficient, LinearSum
 from sites.statistics.contract import statistics_for
 from sites.statistics.tables import TableStatistics
 from sites.statistics.texts import TextStatistics
@@ -124,21 +125,22 @@ def test_the_interval_of_the_headline_is_that_of_the_comparison() -> None:
     assert "0.612 to 0.781" in model_card(subject(), judged(comparison))
 
 
-def test_a_logistic_model_of_two_classes_shows_what_it_weighs() -> None:
-    weighed = LogOdds(
+def test_a_linear_model_shows_what_it_weighs() -> None:
+    weighed = LinearSum(
+        of="mood",
+        classes=("good", "bad"),
         intercept=-0.5,
         own_intercept=-2.0,
         coefficients=(
             Coefficient(name="age", standardised=0.25, own=0.0, unit="years"),
-            Coefficient(name="income", standardised=0.1, own=0.2, logarithmic=True),
+            Coefficient(name="income", standardised=0.5, own=0.2, logarithmic=True),
         ),
     )
-    card = model_card(replace(subject(), log_odds=weighed), None)
-    assert "| `age` (years) | 0.2500 | 0 | 1 |" in card
-    assert "| ln(1 + `income`) | 0.1000 | 0.2 | 1.221 |" in card
-    assert "| intercept | -0.5000 | -2 | |" in card
-    assert "Means and standard deviations are the pooled ones" in card
+    card = model_card(replace(subject(), linear_sums=(weighed,)), None)
+    assert "log-odds of `mood` = `good` against `bad`" in card
+    assert "| `age` (years) | 0.25 | 0 | 1 |\n| intercept | -0.5 | -2 |  |\n" in card
+    assert "|---|--:|--:|--:|\n| ln(1 + `income`) | 0.5 | 0.2 | 1.221 |" in card
+    assert coefficients_note(subject().config, counted=True) in card
     assert "What it weighs" not in model_card(subject(), None)
-    uncounted = model_card(replace(subject(released=False), log_odds=weighed), None)
-    assert "the pooled ones" not in uncounted
-    assert "evenly between their declared bounds" in uncounted
+    uncounted = model_card(replace(subject(released=False), linear_sums=(weighed,)), None)
+    assert coefficients_note(subject().config, counted=False) in uncounted

@@ -6,63 +6,100 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import log_softmax
 
 from sites.plans import ModelPlan
-from sites.schema.tables import Category, ClassLabel, Number, Schema
-from sites.statistics.coefficients import log_odds
-from sites.statistics.tables import TableStatistics
+from sites.schema.tables import Category, ClassLabel, Number, NumberLabel, Schema
+from sites.statistics.coefficients import linear_sums
+from sites.statistics.tables import TableStatistics, unscale_values
 from sites.tasks.tabular.data import encode_columns
 from sites.tasks.tabular.task import TabularTask
 
-SCHEMA = Schema(
-    name="borrowers",
-    person="borrower",
-    features=(
-        Number(name="age", low=18, high=110, unit="years"),
-        Number(name="income", low=0, high=250_000, unit="EUR", scale="log", missing=True),
-        Category(name="housing", values=("own", "rent", "free")),
-    ),
-    label=ClassLabel(column="default", classes=("no", "yes")),
-)
+TWO = ClassLabel(column="default", classes=("no", "yes"))
+THREE = ClassLabel(column="default", classes=("no", "late", "never"))
+PRICE = NumberLabel(column="price", low=0, high=1e6, unit="EUR")
+SKEWED = NumberLabel(column="price", low=0, high=1e6, scale="log")
+HOUSING = ("own", "rent", "free")
 
 
+def schema(label: ClassLabel | NumberLabel) -> Schema:
+    return Schema(
+        name="borrowers",
+        person="borrower",
+        features=(
+            Number(name="age", low=18, high=110, unit="years"),
+            Number(name="income", low=0, high=250_000, unit="EUR", scale="log", missing=True),
+            Category(name="housing", values=HOUSING),
+        ),
+        label=label,
+    )
+
+
+@pytest.mark.parametrize("label", [TWO, THREE, PRICE, SKEWED])
 @given(seed=st.integers(0, 10**6))
-def test_the_sum_on_either_scale_is_what_the_model_computes(seed: int) -> None:
-    rng = np.random.default_rng(seed)
+def test_the_sums_on_either_scale_are_what_the_model_computes(
+    label: ClassLabel | NumberLabel, seed: int
+) -> None:
+    rng, of = np.random.default_rng(seed), schema(label)
     columns = {
         "age": rng.uniform(18, 110, 30),
         "income": rng.lognormal(10, 1, 30).clip(0, 250_000),
         "housing": rng.integers(0, 3, 30),
     }
-    statistics = TableStatistics(SCHEMA)
-    constants = statistics.constants(statistics.tally(columns, rng.integers(0, 2, 30), persons=30))
-    weights = rng.normal(size=(1, len(SCHEMA.encoded_names))).astype(np.float32)
-    bias = rng.normal(size=1).astype(np.float32)
-    found = log_odds(SCHEMA, constants, {"output.weight": weights, "output.bias": bias})
-    inputs = encode_columns(columns, SCHEMA, constants).astype(np.float64)
-    computed = inputs @ weights[0].astype(np.float64) + float(bias[0])
-
-    by_name = {one.name: one for one in found.coefficients}
-    standardised = np.array([one.standardised for one in found.coefficients])
-    np.testing.assert_allclose(inputs @ standardised + found.intercept, computed, rtol=1e-9)
-    chosen = [f"housing={SCHEMA.features[2].values[code]}" for code in columns["housing"]]  # type: ignore[union-attr]
-    own = (
-        found.own_intercept
-        + by_name["age"].own * columns["age"]
-        + by_name["income"].own * np.log1p(columns["income"])
-        + np.array([by_name[name].own for name in chosen])
+    labels = (
+        rng.lognormal(11, 1, 30).clip(0, 1e6)
+        if isinstance(label, NumberLabel)
+        else rng.integers(0, 2, 30)
     )
-    np.testing.assert_allclose(own, computed, atol=1e-4)  # inputs are float32
-    assert (by_name["age"].unit, by_name["income"].logarithmic) == ("years", True)
+    statistics = TableStatistics(of)
+    constants = statistics.constants(statistics.tally(columns, labels, persons=30))
+    outputs = 3 if label is THREE else 1
+    weights = rng.normal(0, 0.3, (outputs, len(of.encoded_names))).astype(np.float32)
+    bias = rng.normal(0, 0.3, outputs).astype(np.float32)
+    sums = linear_sums(of, constants, {"output.weight": weights, "output.bias": bias})
+    inputs = encode_columns(columns, of, constants).astype(np.float64)
+    computed = inputs @ weights.astype(np.float64).T + bias.astype(np.float64)
+
+    if label is THREE:
+        shares = log_softmax(computed, axis=1)
+        expected = (shares[:, 1:] - shares[:, :1]).T
+        assert [one.classes for one in sums] == [("late", "no"), ("never", "no")]
+    elif isinstance(label, NumberLabel):
+        standard = computed[:, 0] * constants.label.deviation + constants.label.mean
+        kept = (standard > 0) & (standard < 1)  # elsewhere a prediction is the nearest bound
+        predicted = unscale_values(label, standard)
+        linear = np.log1p(predicted) if label is SKEWED else predicted
+        expected = np.where(kept, linear, np.nan)[None]
+        assert (sums[0].logarithmic, sums[0].unit) == (label is SKEWED, label.unit)
+    else:
+        expected = computed.T
+        assert sums[0].classes == ("yes", "no")
+    assert len(sums) == len(expected)
+    for found, wanted in zip(sums, expected, strict=True):
+        known = ~np.isnan(wanted)
+        by_name = {one.name: one for one in found.coefficients}
+        standardised = np.array([one.standardised for one in found.coefficients])
+        of_inputs = inputs @ standardised + found.intercept
+        np.testing.assert_allclose(of_inputs[known], wanted[known], rtol=1e-7, atol=1e-9)
+        own = (
+            found.own_intercept
+            + by_name["age"].own * columns["age"]
+            + by_name["income"].own * np.log1p(columns["income"])
+            + np.array([by_name[f"housing={HOUSING[code]}"].own for code in columns["housing"]])
+        )
+        np.testing.assert_allclose(own[known], wanted[known], rtol=1e-4, atol=1e-4)  # float32
+        assert (by_name["age"].unit, by_name["income"].logarithmic) == ("years", True)
 
 
-@pytest.mark.parametrize(("model", "shown"), [("logistic", True), ("mlp", False)])
-def test_only_a_logistic_model_of_two_classes_has_them(
-    model: Literal["logistic", "mlp"], shown: bool
+@pytest.mark.parametrize(
+    ("label", "model", "shown"),
+    [(TWO, "logistic", 1), (THREE, "logistic", 2), (PRICE, "linear", 1), (TWO, "mlp", 0)],
+)
+def test_a_linear_model_has_a_sum_for_each_class_but_the_first_and_no_other_model_has_any(
+    label: ClassLabel | NumberLabel, model: Literal["logistic", "linear", "mlp"], shown: int
 ) -> None:
-    task = TabularTask(name="credit", schema=SCHEMA, model=ModelPlan(name=model), seed=3)
+    task = TabularTask(name="credit", schema=schema(label), model=ModelPlan(name=model), seed=3)
     nothing = np.zeros(task.statistics.layout.size, np.int64)
-    found = task.log_odds(np.zeros(task.layout.dim), nothing)
-    assert (found is not None) == shown
-    if found is not None:
-        assert len(found.coefficients) == len(SCHEMA.encoded_names)
+    found = task.linear_sums(np.zeros(task.layout.dim), nothing)
+    assert len(found) == shown
+    assert all(len(one.coefficients) == len(task.schema.encoded_names) for one in found)
