@@ -68,8 +68,8 @@ def coefficients_note(config: RunConfig, *, counted: bool) -> str:
         scale,
         "A value of a category counts in full where it is the one, against none of them; a missing "
         "number counts as the mean.",
-        f"The model was trained by gradient descent in {rounds} and not until nothing changed any "
-        "more: other settings give other coefficients, and these have no intervals.",
+        f"The model was trained by gradient descent for {rounds}, not fitted to the end: other "
+        "settings give other coefficients, and these have no intervals.",
         "Weight decay shrinks them." if training.weight_decay else "",
         "Classes were balanced in training, so the intercept is not that of their true shares."
         if training.class_balance != "none"

@@ -3,7 +3,7 @@
 from consortium.config import RunConfig
 from consortium.model.card import Subject
 from consortium.model.coefficients import coefficient_table, coefficients_note
-from consortium.report.elements.blocks import Column, Section, Table
+from consortium.report.elements.blocks import Column, Paragraph, Section, Table
 from consortium.report.elements.run_reader import Recorded
 from consortium.wording import formatting as words
 from sites.schema.tables import Schema
@@ -22,14 +22,20 @@ def coefficients_section(recorded: Recorded) -> Section | None:
         anchor="coefficients",
         title="What does the model weigh?",
         short="What it weighs",
-        lead=_NOT_HERE if found is None else coefficients_note(config, counted=found.counted),
-        blocks=() if found is None else _tables(found),
+        lead=f"This model is a weighted sum of its inputs. {_NOT_HERE if found is None else _HERE}",
+        blocks=()
+        if found is None
+        else (
+            *_tables(found),
+            Paragraph(coefficients_note(config, counted=found.counted)),
+        ),
     )
 
 
+_HERE = "These are its coefficients, the largest first."
 _NOT_HERE = (
-    "This model is a weighted sum of its inputs. It is not among the files that this page is made "
-    "from: `consortium report` at a site that has it lists its coefficients."
+    "It is not among the files that this page is made from: `consortium report` at a site that has "
+    "it lists its coefficients."
 )
 
 

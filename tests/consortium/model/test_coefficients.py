@@ -66,7 +66,7 @@ def test_what_a_run_did_to_them_is_said_and_nothing_else(config: dict[str, Any],
     assert said in coefficients_note(RunConfig.parse(config), counted=True)
     plain = coefficients_note(RunConfig.parse({"num-server-rounds": 6}), counted=True)
     assert said not in plain
-    assert "gradient descent in 6 rounds" in plain
+    assert "gradient descent for 6 rounds" in plain
     assert "have no intervals" in plain
 
 

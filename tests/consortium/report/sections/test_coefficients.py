@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from consortium.model.coefficients import coefficient_table, coefficients_note
-from consortium.report.elements.blocks import Table
+from consortium.report.elements.blocks import Paragraph, Table
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.sections.coefficients import coefficients_section
 from consortium.run.directory import RunDirectory
@@ -36,10 +36,11 @@ def test_the_tables_are_those_of_the_models_card(
     section = coefficients_section(run)
     assert section is not None
     assert run.model is not None
-    assert section.lead == coefficients_note(run.model.config, counted=True)
+    *tables, note = section.blocks
+    assert note == Paragraph(coefficients_note(run.model.config, counted=True))
     expected = [coefficient_table(one) for one in run.model.linear_sums]
     assert len(expected) == sums
-    for block, one in zip(section.blocks, expected, strict=True):
+    for block, one in zip(tables, expected, strict=True):
         assert isinstance(block, Table)
         assert (block.caption, block.rows) == (one.caption, one.rows)
         assert [column.title for column in block.columns] == [*one.headings]
