@@ -66,8 +66,9 @@ def coefficients_note(config: RunConfig, *, counted: bool) -> str:
     )
     said = (
         scale,
-        "A value of a category counts in full where it is the one, against none of them; a missing "
-        "number counts as the mean.",
+        "A value of a category counts in full where it is the one, against none of them: two "
+        "values are compared by the difference of their coefficients. A missing number counts as "
+        "the mean.",
         f"The model was trained by gradient descent for {rounds}, not fitted to the end: other "
         "settings give other coefficients, and these have no intervals.",
         "Weight decay shrinks them." if training.weight_decay else "",
