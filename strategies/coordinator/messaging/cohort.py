@@ -35,6 +35,7 @@ class Cohort:
         join_deadline_s: Seconds that the members have to join at the start.
         seed: Seed of the sampling.
         identities: Public keys by name; a member listed here must prove its membership.
+        left_out: Members of the charter that this run leaves out by name.
 
     Raises:
         ImpossibleCohort: There are fewer members than the quorum.
@@ -47,6 +48,7 @@ class Cohort:
     join_deadline_s: float
     seed: int
     identities: Mapping[str, PublicIdentity] = field(default_factory=dict)
+    left_out: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not 1 <= self.quorum <= len(self.members):

@@ -105,6 +105,7 @@ PASSING_FOR_THE_COORDINATOR = frozenset(
         "malformed-envelope",
         "malformed-record",
         "name-taken",
+        "never-came",
         "node-failed",
         "node-gone",
         "non-finite-update",
