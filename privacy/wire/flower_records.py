@@ -12,7 +12,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from numpy.typing import NDArray
 
-from privacy.errors import COUNT_NAMES, ConsortiumError
+from privacy.errors import COUNT_NAMES, ConsortiumError, number_of
 from privacy.layout import Tally
 
 VECTOR_TYPE = "consortium.vector/1"
@@ -123,8 +123,9 @@ def refusal_proof(record: RecordDict) -> bytes:
     """Return the signature that came with a refusal, not yet verified; empty if none came."""
     proof = record.get(PROOF)
     signature = proof.get(PROOF) if isinstance(proof, ConfigRecord) else None
-    fits = isinstance(signature, bytes) and len(signature) == _SIGNATURE_SIZE
-    return bytes(signature) if fits else b""
+    if not isinstance(signature, bytes) or len(signature) != _SIGNATURE_SIZE:
+        return b""
+    return signature
 
 
 def arrays_and_facts(record: RecordDict) -> tuple[ArrayRecord, ConfigRecord]:
@@ -138,7 +139,8 @@ def arrays_and_facts(record: RecordDict) -> tuple[ArrayRecord, ConfigRecord]:
     """
     if set(record) != {ARRAYS, FACTS}:
         raise MalformedRecord(
-            f"a message must hold exactly '{ARRAYS}' and '{FACTS}', got {len(record)} records"
+            f"a message must hold exactly '{ARRAYS}' and '{FACTS}', got "
+            f"{number_of(len(record), 'record')}"
         )
     arrays, facts = record[ARRAYS], record[FACTS]
     if not isinstance(arrays, ArrayRecord) or not isinstance(facts, ConfigRecord):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from privacy.errors import ConsortiumError, abbreviated_names
+from privacy.errors import ConsortiumError, abbreviated_names, number_of
 from privacy.identity.public_identity import PublicIdentity
 
 _ROUNDING = 1e-9  # 0.07 of 100 sites is 7, not 7.000000000000001
@@ -53,7 +53,8 @@ class Cohort:
     def __post_init__(self) -> None:
         if not 1 <= self.quorum <= len(self.members):
             raise ImpossibleCohort(
-                f"quorum={self.quorum} can never be reached by {len(self.members)} members: "
+                f"quorum={self.quorum} can never be reached by "
+                f"{number_of(len(self.members), 'member')}: "
                 f"set quorum to at most {len(self.members)} or let more sites join",
                 quorum=self.quorum,
                 members=len(self.members),
@@ -94,7 +95,7 @@ class Cohort:
         """Raise `QuorumNotReached`, which names the members that did not answer."""
         missing = [name for name in self.members if name not in set(answered)]
         error = QuorumNotReached(
-            f"the round needs {self.quorum} sites, {len(answered)} answered; missing: "
+            f"the round needs {number_of(self.quorum, 'site')}, {len(answered)} answered; missing: "
             f"{abbreviated_names(missing)}. Bring them back, or lower quorum, and run again",
             needed=self.quorum,
             came=len(answered),
